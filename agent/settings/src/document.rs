@@ -1,0 +1,153 @@
+//! A parsed file, the mistakes found in it, and how a mistake is shown.
+
+use crate::node::Entry;
+use crate::table::Table;
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// Whether a mistake stops the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, but probably does not mean what was wanted.
+    Warning,
+}
+
+/// One thing that is wrong, where, and the way out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mistake {
+    /// Whether it stops the program.
+    pub severity: Severity,
+    /// Byte range in the file.
+    pub span: Range<usize>,
+    /// What is wrong, with the bad value. Lower case, no full stop.
+    pub what: String,
+    /// What would be right. Lower case, no full stop; may be empty.
+    pub fix: String,
+}
+
+/// Answers `${NAME}`.
+type Environment = Box<dyn Fn(&str) -> Option<String>>;
+
+/// A TOML file, parsed as far as possible, with the mistakes found so far.
+pub struct Document {
+    path: PathBuf,
+    text: String,
+    root: Vec<Entry>,
+    env: Environment,
+    mistakes: RefCell<Vec<Mistake>>,
+    syntax_broken: bool,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// Parses `text`. `path` is shown in messages and is where relative secret files are looked for; `env` answers
+    /// `${NAME}` (and `CREDENTIALS_DIRECTORY`). Syntax errors become mistakes: all of them, not the first.
+    #[must_use]
+    pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String> + 'static) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mistakes = errors
+            .iter()
+            .map(|error| Mistake {
+                severity: Severity::Error,
+                span: error.span().unwrap_or(0..0),
+                what: error.message().trim_end_matches('.').to_owned(),
+                fix: "see https://toml.io for the syntax".to_owned(),
+            })
+            .collect::<Vec<_>>();
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            root: Entry::of_table(root.get_ref()),
+            env: Box::new(env),
+            syntax_broken: !mistakes.is_empty(),
+            mistakes: RefCell::new(mistakes),
+        }
+    }
+
+    /// The whole file as a table.
+    pub fn root(&self) -> Table<'_> {
+        Table::new(self, &self.root, 0..0, String::new())
+    }
+
+    /// Whether the text was not even TOML, so that missing keys need not mean anything.
+    #[must_use]
+    pub fn is_syntax_broken(&self) -> bool {
+        self.syntax_broken
+    }
+
+    /// Whether any mistake stops the program.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.mistakes.borrow().iter().any(|m| m.severity == Severity::Error)
+    }
+
+    /// All mistakes, in the order of the file.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut all = self.mistakes.borrow().clone();
+        all.sort_by_key(|m| (m.span.start, m.severity));
+        all.dedup();
+        all
+    }
+
+    /// Adds a mistake; the other ways are [`Table::refuse`] and [`Table::warn`].
+    pub fn add(&self, severity: Severity, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
+        self.mistakes.borrow_mut().push(Mistake { severity, span, what: what.into(), fix: fix.into() });
+    }
+
+    /// One mistake for people: `file:line:column`, the line itself, a caret, and the way out.
+    #[must_use]
+    pub fn render(&self, mistake: &Mistake) -> String {
+        let (line_number, column, line) = self.place(mistake.span.start);
+        let kind = match mistake.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let width = self.text.get(mistake.span.clone()).map_or(1, |s| s.lines().next().unwrap_or("").chars().count());
+        let room = line.chars().count().saturating_sub(column - 1).max(1);
+        let gutter = " ".repeat(line_number.to_string().len());
+        let mut shown = format!(
+            "{}:{line_number}:{column}: {kind}: {}\n{gutter} |\n{line_number} | {line}\n{gutter} | {}{}\n",
+            self.path.display(),
+            mistake.what,
+            " ".repeat(column - 1),
+            "^".repeat(width.clamp(1, room)),
+        );
+        if !mistake.fix.is_empty() {
+            shown.push_str(&format!("{gutter} = {}\n", mistake.fix));
+        }
+        shown
+    }
+
+    /// Line and column, both from 1 and in characters, and the line's text, of a byte offset.
+    #[must_use]
+    pub fn place(&self, offset: usize) -> (usize, usize, &str) {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let (before, _) = self.text.split_at(offset);
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
+        let column = before.get(start..).map_or(0, |s| s.chars().count()) + 1;
+        (before.matches('\n').count() + 1, column, line)
+    }
+
+    pub(crate) fn env(&self, name: &str) -> Option<String> {
+        (self.env)(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+}

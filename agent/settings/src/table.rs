@@ -1,0 +1,452 @@
+//! Questions to one table of the file.
+
+use crate::document::{Document, Severity};
+use crate::nearest::nearest;
+use crate::node::{Entry, Node, Value};
+use crate::secret::Secret;
+use crate::units::{parse_duration, parse_size};
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+
+/// A value and where it stands, so that later checks can still point at it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Byte range in the file.
+    pub span: Range<usize>,
+}
+
+/// Names with their texts, in the order of the file.
+pub type Pairs = Vec<(String, At<String>)>;
+
+/// Takes the value out of an optional [`At`], or a default.
+pub trait Or<T> {
+    /// The value, or `default` where the key was left out or wrong.
+    fn or(self, default: T) -> T;
+    /// The value where it was given.
+    fn given(self) -> Option<T>;
+}
+
+impl<T> Or<T> for Option<At<T>> {
+    fn or(self, default: T) -> T {
+        self.map_or(default, |at| at.value)
+    }
+
+    fn given(self) -> Option<T> {
+        self.map(|at| at.value)
+    }
+}
+
+/// One table being read. Each question marks its key as known; wrong answers are reported and read as left out.
+pub struct Table<'d> {
+    document: &'d Document,
+    entries: &'d [Entry],
+    span: Range<usize>,
+    path: String,
+    asked: Vec<String>,
+}
+
+impl<'d> Table<'d> {
+    pub(crate) fn new(document: &'d Document, entries: &'d [Entry], span: Range<usize>, path: String) -> Self {
+        Self { document, entries, span, path, asked: Vec::new() }
+    }
+
+    /// Where the table's header or brace stands.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The table's dotted name, e.g. `sources.field`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file that the table stands in.
+    #[must_use]
+    pub fn document(&self) -> &'d Document {
+        self.document
+    }
+
+    /// Whether the key stands in the table, whatever its value.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    /// Where the key's value stands, or else the table itself.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Range<usize> {
+        self.entries.iter().find(|entry| entry.key == key).map_or(self.span.clone(), |entry| entry.node.span.clone())
+    }
+
+    /// Reports an error at a place.
+    pub fn refuse(&self, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
+        self.document.add(Severity::Error, span, what, fix);
+    }
+
+    /// Reports a warning at a place.
+    pub fn warn(&self, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
+        self.document.add(Severity::Warning, span, what, fix);
+    }
+
+    /// Reports that a key is needed, unless it is there (then its value was wrong, and that is reported already).
+    pub fn missing(&self, key: &str, fix: impl Into<String>) {
+        if !self.has(key) {
+            let name = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+            self.refuse(self.span.clone(), format!("`{key}` is missing{name}"), fix);
+        }
+    }
+
+    /// A string, with `${NAME}` replaced.
+    pub fn string(&mut self, key: &str) -> Option<At<String>> {
+        let node = self.ask(key)?;
+        self.text_of(node, &format!("`{key}`"))
+    }
+
+    /// One of the given words.
+    pub fn choice<T: Clone>(&mut self, key: &str, words: &[(&str, T)]) -> Option<At<T>> {
+        let text = self.string(key)?;
+        let found = words.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let known = words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+            let likely = nearest(&text.value, words.iter().map(|(word, _)| *word));
+            let fix = likely.map_or(format!("one of {known}"), |word| format!("did you mean `{word}`? One of {known}"));
+            self.refuse(text.span.clone(), format!("`{key}` cannot be `{}`", text.value), fix);
+        }
+        found.map(|(_, value)| At { value: value.clone(), span: text.span })
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, key: &str) -> Option<At<bool>> {
+        let node = self.ask(key)?;
+        match &node.value {
+            Value::Boolean(value) => Some(At { value: *value, span: node.span.clone() }),
+            other => self.wrong_kind(node, key, "true or false, without quotes", other),
+        }
+    }
+
+    /// An integer within `range`.
+    pub fn integer(&mut self, key: &str, range: RangeInclusive<i64>) -> Option<At<i64>> {
+        let node = self.ask(key)?;
+        let wanted = format!("an integer from {} to {}", range.start(), range.end());
+        let value = match &node.value {
+            Value::Integer(value) => *value,
+            Value::Text(text) if text.contains("${") => {
+                let expanded = self.text_of(node, &format!("`{key}`"))?.value;
+                self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
+            }
+            other => return self.wrong_kind(node, key, &wanted, other),
+        };
+        self.within(node, key, value, &range, &wanted)
+    }
+
+    /// A finite number within `range`; an integer will do.
+    pub fn number(&mut self, key: &str, range: RangeInclusive<f64>) -> Option<At<f64>> {
+        let node = self.ask(key)?;
+        let wanted = if *range.start() == f64::MIN && *range.end() == f64::MAX {
+            "a finite number".to_owned()
+        } else {
+            format!("a number from {} to {}", range.start(), range.end())
+        };
+        let value = match &node.value {
+            Value::Integer(value) => *value as f64,
+            Value::Float(value) => *value,
+            Value::Text(text) if text.contains("${") => {
+                let expanded = self.text_of(node, &format!("`{key}`"))?.value;
+                self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
+            }
+            other => return self.wrong_kind(node, key, &wanted, other),
+        };
+        self.within(node, key, value, &range, &wanted)
+    }
+
+    /// A duration in milliseconds within `range`.
+    pub fn duration(&mut self, key: &str, range: RangeInclusive<i64>) -> Option<At<i64>> {
+        use crate::units::format_duration;
+        let wanted = "a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"7d\"";
+        let node = self.ask(key)?;
+        let Value::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
+        let text = self.text_of(node, &format!("`{key}`"))?.value;
+        let value = self.parsed(node, key, &text, wanted, parse_duration)?;
+        let limits =
+            format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()));
+        if !range.contains(&value) {
+            self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
+            return None;
+        }
+        Some(At { value, span: node.span.clone() })
+    }
+
+    /// A size in bytes within `range`.
+    pub fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<At<u64>> {
+        use crate::units::format_size;
+        let wanted = "a size such as \"64KiB\" or \"256MiB\"";
+        let node = self.ask(key)?;
+        let Value::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
+        let text = self.text_of(node, &format!("`{key}`"))?.value;
+        let value = self.parsed(node, key, &text, wanted, parse_size)?;
+        if !range.contains(&value) {
+            let limits = format!("a size from {} to {}", format_size(*range.start()), format_size(*range.end()));
+            self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
+            return None;
+        }
+        Some(At { value, span: node.span.clone() })
+    }
+
+    /// A list of strings.
+    pub fn strings(&mut self, key: &str) -> Option<At<Vec<At<String>>>> {
+        let node = self.ask(key)?;
+        let Value::List(items) = &node.value else {
+            return self.wrong_kind(node, key, "a list of strings, in brackets", &node.value);
+        };
+        let texts = items.iter().filter_map(|item| self.text_of(item, &format!("an entry of `{key}`"))).collect();
+        Some(At { value: texts, span: node.span.clone() })
+    }
+
+    /// A table of strings, e.g. `{ site = "north" }`, in the order of the file.
+    pub fn pairs(&mut self, key: &str) -> Option<At<Pairs>> {
+        let node = self.ask(key)?;
+        let Value::Table(entries) = &node.value else {
+            return self.wrong_kind(node, key, "a table of strings such as { site = \"north\" }", &node.value);
+        };
+        let pairs = entries
+            .iter()
+            .filter_map(|entry| Some((entry.key.clone(), self.text_of(&entry.node, &format!("`{}`", entry.key))?)))
+            .collect();
+        Some(At { value: pairs, span: node.span.clone() })
+    }
+
+    /// A path; relative ones start at the file's folder.
+    pub fn path_to(&mut self, key: &str) -> Option<At<PathBuf>> {
+        let text = self.string(key)?;
+        Some(At { value: self.document.folder().join(&text.value), span: text.span })
+    }
+
+    /// A secret: a string (best `"${NAME}"`) or `{ file = "…" }`. A relative file is looked for in
+    /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
+    pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
+        let node = self.ask(key)?;
+        let Value::Table(entries) = &node.value else {
+            let text = self.text_of(node, &format!("`{key}`"))?;
+            return Some(At { value: Secret::new(text.value), span: text.span });
+        };
+        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
+        let file = table.string("file");
+        if file.is_none() {
+            table.missing("file", "write it as { file = \"name-of-the-file\" }");
+        }
+        table.finish();
+        let file = file?;
+        let path = self.secret_path(Path::new(&file.value));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
+                Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
+            }
+            Err(error) => {
+                let fix = "check the path and that this user may read it (relative paths: $CREDENTIALS_DIRECTORY, \
+                           then the config's folder)";
+                self.refuse(file.span, format!("cannot read the secret {}: {error}", path.display()), fix);
+                None
+            }
+        }
+    }
+
+    fn secret_path(&self, file: &Path) -> PathBuf {
+        let credentials = self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
+        match credentials {
+            Some(path) if file.is_relative() && path.exists() => path,
+            _ => self.document.folder().join(file),
+        }
+    }
+
+    /// A sub-table.
+    pub fn table(&mut self, key: &str) -> Option<Table<'d>> {
+        let node = self.ask(key)?;
+        self.table_of(node, self.child(key))
+    }
+
+    /// The sub-tables of `key`, each with its name and the place of the name: `[key.name]`.
+    pub fn named_tables(&mut self, key: &str) -> Vec<(At<String>, Table<'d>)> {
+        let Some(node) = self.ask(key) else { return Vec::new() };
+        let Value::Table(entries) = &node.value else {
+            self.wrong_kind::<()>(node, key, &format!("tables with a name, [{key}.NAME]"), &node.value);
+            return Vec::new();
+        };
+        entries
+            .iter()
+            .filter_map(|entry| {
+                let name = At { value: entry.key.clone(), span: entry.key_span.clone() };
+                let mut table = self.table_of(&entry.node, format!("{}.{}", self.child(key), entry.key))?;
+                table.span = entry.key_span.clone();
+                Some((name, table))
+            })
+            .collect()
+    }
+
+    /// A list of tables: `[[key]]`.
+    pub fn tables(&mut self, key: &str) -> Vec<Table<'d>> {
+        let Some(node) = self.ask(key) else { return Vec::new() };
+        let Value::List(items) = &node.value else {
+            self.wrong_kind::<()>(node, key, &format!("a list of tables, [[{}]]", self.child(key)), &node.value);
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.table_of(item, self.child(key))).collect()
+    }
+
+    /// Ends the reading: every key that nobody asked for is an error that names the nearest known one.
+    pub fn finish(self) {
+        for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key)) {
+            let known = || self.asked.iter().map(String::as_str);
+            let fix = match nearest(&entry.key, known()) {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => format!("known here: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let place = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+            self.refuse(entry.key_span.clone(), format!("unknown key `{}`{place}", entry.key), fix);
+        }
+    }
+
+    fn ask(&mut self, key: &str) -> Option<&'d Node> {
+        if !self.asked.iter().any(|asked| asked == key) {
+            self.asked.push(key.to_owned());
+        }
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+
+    fn child(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn table_of(&self, node: &'d Node, path: String) -> Option<Table<'d>> {
+        match &node.value {
+            Value::Table(entries) => Some(Table::new(self.document, entries, node.span.clone(), path)),
+            other => self.wrong_kind(node, &path, "a table", other),
+        }
+    }
+
+    fn wrong_kind<T>(&self, node: &Node, key: &str, wanted: &str, got: &Value) -> Option<T> {
+        let what = format!("`{key}` is {}, not {}", got.kind(), first_words(wanted));
+        self.refuse(node.span.clone(), what, format!("write {wanted}"));
+        None
+    }
+
+    fn parsed<T>(&self, node: &Node, key: &str, text: &str, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = read(text);
+        if value.is_none() {
+            self.refuse(node.span.clone(), format!("`{key}` cannot be `{text}`"), format!("write {wanted}"));
+        }
+        value
+    }
+
+    fn within<T: PartialOrd + Display>(
+        &self,
+        node: &Node,
+        key: &str,
+        value: T,
+        range: &RangeInclusive<T>,
+        wanted: &str,
+    ) -> Option<At<T>> {
+        if range.contains(&value) {
+            return Some(At { value, span: node.span.clone() });
+        }
+        self.refuse(node.span.clone(), format!("`{key}` is {value}, out of range"), format!("write {wanted}"));
+        None
+    }
+
+    /// The node's text with each `${NAME}` replaced by the environment's answer.
+    fn text_of(&self, node: &Node, name: &str) -> Option<At<String>> {
+        let Value::Text(text) = &node.value else {
+            let fix = "write it in quotes".to_owned();
+            self.refuse(node.span.clone(), format!("{name} is {}, not a string", node.value.kind()), fix);
+            return None;
+        };
+        let mut value = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((variable, tail)) = after.split_once('}') else { break };
+            value.push_str(before);
+            match self.document.env(variable) {
+                Some(answer) => value.push_str(&answer),
+                None => {
+                    let what = format!("the environment variable `{variable}` is not set");
+                    self.refuse(node.span.clone(), what, "set it for the service, or write the value itself");
+                    return None;
+                }
+            }
+            rest = tail;
+        }
+        value.push_str(rest);
+        Some(At { value, span: node.span.clone() })
+    }
+}
+
+/// The part of a hint up to its first comma or example, for the middle of a sentence.
+fn first_words(wanted: &str) -> &str {
+    let end = wanted.find(',').into_iter().chain(wanted.find(" such as")).min();
+    end.and_then(|at| wanted.get(..at)).unwrap_or(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document::parse(Path::new("test.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()))
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_place_and_the_way_out() {
+        let text = "[window]\nsize = \"1x\"\nqos = 7\ntpye = \"tumbling\"\nshape = \"tubmling\"\n";
+        let document = document(text);
+        let mut root = document.root();
+        let mut window = root.table("window").unwrap();
+        assert_eq!(window.duration("size", 1..=1000), None);
+        assert_eq!(window.integer("qos", 0..=2), None);
+        assert_eq!(window.string("type"), None);
+        window.missing("type", "add `type = \"tumbling\"`");
+        assert_eq!(window.choice("shape", &[("tumbling", 1), ("sliding", 2)]), None);
+        window.finish();
+        root.finish();
+        let shown: Vec<String> = document.mistakes().iter().map(|m| document.render(m)).collect();
+        assert_eq!(shown.len(), 5, "{shown:#?}");
+        assert!(shown[0].contains("test.toml:1:1: error: `type` is missing in [window]"), "{}", shown[0]);
+        assert!(shown[1].contains("test.toml:2:8: error: `size` cannot be `1x`"), "{}", shown[1]);
+        assert!(shown[1].contains("2 | size = \"1x\"\n  |        ^^^^\n"), "{}", shown[1]);
+        assert!(shown[2].contains("3:7: error: `qos` is 7, out of range"), "{}", shown[2]);
+        assert!(shown[3].contains("4:1: error: unknown key `tpye` in [window]\n"), "{}", shown[3]);
+        assert!(shown[3].contains("did you mean `type`?"), "{}", shown[3]);
+        assert!(shown[4].contains("did you mean `tumbling`?"), "{}", shown[4]);
+    }
+
+    #[test]
+    fn environment_and_secrets_are_filled_in() {
+        let folder = std::env::temp_dir().join(format!("headwater-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("pw"), "hunter2\n").unwrap();
+        let text = "a = \"x/${ZONE}/y\"\nb = \"${NOPE}\"\nc = { file = \"pw\" }\nd = { file = \"gone\" }\n";
+        let document = Document::parse(&folder.join("c.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()));
+        let mut root = document.root();
+        assert_eq!(root.string("a").given().as_deref(), Some("x/bed1/y"));
+        assert_eq!(root.string("b"), None);
+        assert_eq!(root.secret("c").given().unwrap().reveal(), "hunter2");
+        assert_eq!(root.secret("d"), None);
+        root.finish();
+        let mistakes = document.mistakes();
+        assert_eq!(mistakes.len(), 2);
+        assert!(mistakes[0].what.contains("`NOPE` is not set"));
+        assert!(mistakes[1].what.starts_with("cannot read the secret"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn broken_syntax_is_a_mistake_with_a_place() {
+        let document = document("a = \n[b\nc = 1\n");
+        assert!(document.is_syntax_broken() && document.has_errors());
+        assert!(document.render(&document.mistakes()[0]).starts_with("test.toml:1:"));
+    }
+}

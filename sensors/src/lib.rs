@@ -1,0 +1,95 @@
+//! Where readings come from: sources, and the payload formats they share.
+//!
+//! A source owns its connection, its back-off and its decoding, and knows nothing of windows, detectors or outputs:
+//! it puts readings into a [`Sink`], synchronously and without an allocation per reading, on the thread that polls
+//! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
+//! [`SOURCES`].
+
+use headwater_settings::Table;
+use std::future::Future;
+use std::pin::Pin;
+use tokio::sync::watch;
+
+/// A series, as its sink numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesRef(pub u32);
+
+/// When a reading was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// Its own time [ms since the Unix epoch].
+    Event(i64),
+    /// It has none: the time of arrival, which the sink knows.
+    Arrival,
+}
+
+/// What a source tells about its connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Link<'a> {
+    /// Readings can come in.
+    Up,
+    /// They cannot, and the source will try again.
+    Down {
+        /// What went wrong and, where known, the way out.
+        reason: &'a str,
+    },
+}
+
+/// Takes what a source reads. The agent implements it.
+pub trait Sink {
+    /// Introduces a series by name and labels, once per source and series: the answer goes with every reading.
+    /// `None` means that the limit on series is reached: the source counts its readings with [`Sink::refused`] and
+    /// remembers nothing of it.
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef>;
+
+    /// One number [series unit] of one series; always finite.
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64);
+
+    /// `count` readings of series past the limit.
+    fn refused(&mut self, count: u32);
+
+    /// A payload (or one wanted field of it) that cannot be decoded: counts one. `origin` is the topic or file.
+    fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display);
+
+    /// The connection came up or went down; called on changes only.
+    fn link(&mut self, link: Link<'_>);
+}
+
+/// Turns true when the source shall stop; a closed channel means the same.
+pub type Stop = watch::Receiver<bool>;
+
+/// A source, configured and not yet running.
+pub trait Source {
+    /// How its payloads become readings; `replay` reads recordings with it.
+    fn decode(&self) -> &DecodeConfig;
+
+    /// Runs until `stop`, however often the connection is lost.
+    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Pin<Box<dyn Future<Output = ()>>>;
+}
+
+/// What every source is told about the agent that runs it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The agent's id, for client ids.
+    pub agent: String,
+    /// The source's own name in the config.
+    pub source: String,
+    /// `[limits] payload` [bytes].
+    pub payload_bytes_max: usize,
+    /// `[limits] series`.
+    pub series_max: usize,
+}
+
+/// A kind of source: what `type = "…"` names.
+pub struct SourceKind {
+    /// The word in the config.
+    pub name: &'static str,
+    /// Reads the source's table; mistakes go to the table, and `None` means there were some.
+    pub read: fn(&mut Table<'_>, &Surroundings) -> Option<Box<dyn Source>>,
+    /// A commented sample of its table.
+    pub sample: &'static str,
+}
+
+/// How payloads become readings.
+#[derive(Clone, Debug)]
+pub struct DecodeConfig;
