@@ -1,0 +1,144 @@
+//! The half of a connection that asks for things.
+
+use crate::error::Error;
+use crate::event::Ticket;
+use crate::{PACKET_BYTES_MAX, Qos, TOPIC_BYTES_MAX};
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::v5 as packets_v5;
+
+/// Fixed header, lengths, packet id and (MQTT 5) an empty property list: what a publish has beside topic and payload.
+const PUBLISH_OVERHEAD_BYTES: usize = 5 + 2 + 2 + 1;
+
+/// Puts requests into the connection's queue; nothing happens until the connection is polled.
+///
+/// The asynchronous requests wait while the queue is full, so never await them in the task that polls.
+#[derive(Clone, Debug)]
+pub struct Client(pub(crate) Inner);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Inner {
+    V4(rumqttc::AsyncClient),
+    V5(rumqttc::v5::AsyncClient),
+}
+
+impl Client {
+    /// The packet's size on the wire is at most this [bytes].
+    #[must_use]
+    pub fn publish_bytes_max(topic: &str, payload: &[u8]) -> usize {
+        PUBLISH_OVERHEAD_BYTES + topic.len() + payload.len()
+    }
+
+    /// Queues a message, or says that there is no room now.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or [`Error::Unfit`] for a topic or size that MQTT cannot carry.
+    pub fn try_publish(&self, topic: String, payload: Bytes, qos: Qos, retain: bool) -> Result<(), Error> {
+        fit(&topic, &payload)?;
+        match &self.0 {
+            Inner::V4(client) => {
+                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| Error::Busy)
+            }
+            Inner::V5(client) => {
+                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| Error::Busy)
+            }
+        }
+    }
+
+    /// Queues a message, waiting for room.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the connection is gone, [`Error::Unfit`] for a topic or size that MQTT cannot carry.
+    pub async fn publish(&self, topic: String, payload: Bytes, qos: Qos, retain: bool) -> Result<(), Error> {
+        fit(&topic, &payload)?;
+        match &self.0 {
+            Inner::V4(client) => {
+                client.publish_bytes(topic, qos.into(), retain, payload).await.map_err(|_| Error::Busy)
+            }
+            Inner::V5(client) => {
+                client.publish(topic, qos.into(), retain, payload).await.map_err(|_| Error::Busy)
+            }
+        }
+    }
+
+    /// Queues one subscription with all `filters`; [`crate::Event::Subscribed`] answers it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room; [`Error::Unfit`] for a filter that MQTT does not allow, or none.
+    pub fn try_subscribe(&self, filters: &[String], qos: Qos) -> Result<(), Error> {
+        let wrong = |filter: &&String| filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter);
+        if filters.is_empty() {
+            return Err(Error::Unfit("no filter to subscribe to".into()));
+        }
+        if let Some(filter) = filters.iter().find(wrong) {
+            return Err(Error::Unfit(format!("`{filter}` is not a topic filter")));
+        }
+        match &self.0 {
+            Inner::V4(client) => {
+                let filters = filters.iter().map(|f| rumqttc::SubscribeFilter::new(f.clone(), qos.into()));
+                client.try_subscribe_many(filters).map_err(|_| Error::Busy)
+            }
+            Inner::V5(client) => {
+                let filters = filters.iter().map(|f| packets_v5::Filter::new(f.clone(), qos.into()));
+                client.try_subscribe_many(filters).map_err(|_| Error::Busy)
+            }
+        }
+    }
+
+    /// Acknowledges a message, where [`crate::Session::manual_acks`] is set; of QoS 0 there is nothing to do. After a
+    /// reconnect old tickets must be dropped: the broker sends the messages again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room.
+    pub fn ack(&self, ticket: Ticket) -> Result<(), Error> {
+        let Ticket { pkid, qos } = ticket;
+        match &self.0 {
+            Inner::V4(client) => {
+                let mut publish = rumqttc::Publish::new("", qos.into(), []);
+                publish.pkid = pkid;
+                client.try_ack(&publish).map_err(|_| Error::Busy)
+            }
+            Inner::V5(client) => {
+                let mut publish = packets_v5::Publish::new("", qos.into(), Bytes::new(), None);
+                publish.pkid = pkid;
+                client.try_ack(&publish).map_err(|_| Error::Busy)
+            }
+        }
+    }
+
+    /// Queues the farewell; [`crate::Event::Disconnected`] says that it is on the wire. The broker then drops the
+    /// last will.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room.
+    pub fn try_disconnect(&self) -> Result<(), Error> {
+        match &self.0 {
+            Inner::V4(client) => client.try_disconnect().map_err(|_| Error::Busy),
+            Inner::V5(client) => client.try_disconnect().map_err(|_| Error::Busy),
+        }
+    }
+
+    /// As [`Client::try_disconnect`], waiting for room.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the connection is gone.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        match &self.0 {
+            Inner::V4(client) => client.disconnect().await.map_err(|_| Error::Busy),
+            Inner::V5(client) => client.disconnect().await.map_err(|_| Error::Busy),
+        }
+    }
+}
+
+fn fit(topic: &str, payload: &Bytes) -> Result<(), Error> {
+    if topic.is_empty() || topic.len() > TOPIC_BYTES_MAX || topic.contains(['+', '#', '\0']) {
+        let shown: String = topic.chars().take(80).collect();
+        return Err(Error::Unfit(format!(
+            "`{shown}` cannot be published to: empty, too long, or with +, # or NUL"
+        )));
+    }
+    let bytes = Client::publish_bytes_max(topic, payload);
+    if bytes > PACKET_BYTES_MAX {
+        return Err(Error::Unfit(format!("a message of {bytes} bytes is above what MQTT carries")));
+    }
+    Ok(())
+}

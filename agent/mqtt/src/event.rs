@@ -1,0 +1,124 @@
+//! What a connection yields.
+
+use crate::Qos;
+use bytes::Bytes;
+
+/// One thing that happened on a connection.
+#[derive(Debug)]
+pub enum Event {
+    /// The broker took the connection.
+    Connected {
+        /// Whether it still knows this client's subscriptions; subscribe again if not.
+        session_present: bool,
+    },
+    /// A message came in.
+    Incoming(Publish),
+    /// A publish of QoS 1 or 2 has its packet id and is on its way. Ids are given in the order of the requests.
+    Sent {
+        /// The packet id, until it is acknowledged.
+        pkid: u16,
+    },
+    /// The broker has taken over the responsibility for a publish, or refused it.
+    Acked {
+        /// The packet id.
+        pkid: u16,
+        /// Why the broker will not take it, however often it is sent (MQTT 5 only).
+        refused: Option<String>,
+    },
+    /// The broker answered a subscription.
+    Subscribed {
+        /// Positions of the filters, as given to [`crate::Client::subscribe`], that it will not serve.
+        refused: Vec<usize>,
+    },
+    /// Our own farewell is on the wire: drop the connection.
+    Disconnected,
+    /// Something that needs nobody, such as a keep-alive.
+    Other,
+}
+
+/// A message that came in.
+#[derive(Debug)]
+pub struct Publish {
+    topic: Topic,
+    /// Its content.
+    pub payload: Bytes,
+    /// How hard the broker tried.
+    pub qos: Qos,
+    /// Whether the broker had kept it: an old value, sent because of a subscription.
+    pub retain: bool,
+    /// Whether it was sent before.
+    pub dup: bool,
+    pkid: u16,
+}
+
+/// As each protocol version hands it over, so that nothing is copied.
+#[derive(Debug)]
+enum Topic {
+    Text(String),
+    Bytes(Bytes),
+}
+
+/// What it takes to acknowledge a message later, without keeping it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub(crate) pkid: u16,
+    pub(crate) qos: Qos,
+}
+
+impl Publish {
+    /// Where it was published; empty if that was no UTF-8, which MQTT forbids.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        match &self.topic {
+            Topic::Text(text) => text,
+            Topic::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        }
+    }
+
+    /// For [`crate::Client::ack`].
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        Ticket { pkid: self.pkid, qos: self.qos }
+    }
+}
+
+impl From<rumqttc::Publish> for Publish {
+    fn from(publish: rumqttc::Publish) -> Self {
+        let rumqttc::Publish { dup, qos, retain, topic, pkid, payload } = publish;
+        Self { topic: Topic::Text(topic), payload, qos: qos.into(), retain, dup, pkid }
+    }
+}
+
+impl From<rumqttc::v5::mqttbytes::v5::Publish> for Publish {
+    fn from(publish: rumqttc::v5::mqttbytes::v5::Publish) -> Self {
+        let rumqttc::v5::mqttbytes::v5::Publish { dup, qos, retain, topic, pkid, payload, .. } = publish;
+        Self { topic: Topic::Bytes(topic), payload, qos: qos.into(), retain, dup, pkid }
+    }
+}
+
+macro_rules! qos_both_ways {
+    ($theirs:ty) => {
+        impl From<Qos> for $theirs {
+            fn from(qos: Qos) -> Self {
+                match qos {
+                    Qos::AtMostOnce => Self::AtMostOnce,
+                    Qos::AtLeastOnce => Self::AtLeastOnce,
+                    Qos::ExactlyOnce => Self::ExactlyOnce,
+                }
+            }
+        }
+
+        impl From<$theirs> for Qos {
+            fn from(qos: $theirs) -> Self {
+                match qos {
+                    <$theirs>::AtMostOnce => Self::AtMostOnce,
+                    <$theirs>::AtLeastOnce => Self::AtLeastOnce,
+                    <$theirs>::ExactlyOnce => Self::ExactlyOnce,
+                }
+            }
+        }
+    };
+}
+
+qos_both_ways!(rumqttc::QoS);
+qos_both_ways!(rumqttc::v5::mqttbytes::QoS);

@@ -1,0 +1,208 @@
+//! What people write about a connection.
+
+use crate::TOPIC_BYTES_MAX;
+use crate::tls::Tls;
+use crate::url::Address;
+use headwater_settings::{At, Or, Secret, Table};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const KEEP_ALIVE_MS: i64 = 30_000;
+
+/// The protocol's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 3.1.1: every broker.
+    V4,
+    /// 5: the broker says why it refuses something.
+    V5,
+}
+
+/// Where the broker is and how it knows us; checked, files included.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `None`: plain text.
+    pub tls: Option<Tls>,
+    /// Who we are.
+    pub username: Option<String>,
+    /// How we prove it.
+    pub password: Option<Secret>,
+    /// Instead of the one that the program would choose.
+    pub client_id: Option<String>,
+    /// Protocol version.
+    pub version: Version,
+    /// A silent connection is probed this often, and taken for dead after at most twice as long.
+    pub keep_alive: Duration,
+}
+
+impl Settings {
+    /// Plain settings for an address, without user, password or files.
+    ///
+    /// # Errors
+    /// What is wrong with the address and what would be right.
+    pub fn parse_url(url: &str) -> Result<Self, String> {
+        let address = Address::parse(url).map_err(|bad| format!("{}; {}", bad.what, bad.fix))?;
+        let tls = if address.tls { Some(Tls::new(None, None)?) } else { None };
+        Ok(Self {
+            host: address.host,
+            port: address.port,
+            tls,
+            username: None,
+            password: None,
+            client_id: None,
+            version: Version::V4,
+            keep_alive: Duration::from_millis(KEEP_ALIVE_MS.unsigned_abs()),
+        })
+    }
+
+    /// Reads `url`, `username`, `password`, `ca`, `cert`, `key`, `version`, `client_id` and `keep_alive`, and the
+    /// files that they name. `None`: there were mistakes, which the table knows.
+    pub fn read(table: &mut Table<'_>) -> Option<Self> {
+        let address = read_address(table);
+        let files = Files::read(table);
+        let username = table.string("username");
+        let password = table.secret("password");
+        if password.is_some() && !table.has("username") {
+            table.refuse(table.place_of("password"), "`password` without `username`", "add `username`");
+        }
+        let version = table.choice("version", &[("3.1.1", Version::V4), ("5", Version::V5)]);
+        let client_id = read_client_id(table);
+        // MQTT counts whole seconds in 16 bits; below 5 s rumqttc refuses.
+        let keep_alive = table.duration("keep_alive", 5_000..=65_535_000).given().unwrap_or(KEEP_ALIVE_MS);
+        let address = address?;
+        let tls = files.tls(table, address.tls)?;
+        Some(Self {
+            host: address.host,
+            port: address.port,
+            tls,
+            username: username.given(),
+            password: password.given(),
+            client_id,
+            version: version.given().unwrap_or(Version::V4),
+            keep_alive: Duration::from_millis(keep_alive.unsigned_abs()),
+        })
+    }
+
+    /// `host:port`, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+fn read_address(table: &mut Table<'_>) -> Option<Address> {
+    let Some(url) = table.string("url") else {
+        table.missing("url", "add `url = \"mqtt://127.0.0.1:1883\"`");
+        return None;
+    };
+    let parsed = Address::parse(&url.value);
+    parsed.map_err(|bad| table.refuse(url.span, bad.what, bad.fix)).ok()
+}
+
+fn read_client_id(table: &mut Table<'_>) -> Option<String> {
+    let id = table.string("client_id")?;
+    if id.value.is_empty() || id.value.len() > TOPIC_BYTES_MAX || id.value.contains('\0') {
+        let fix = "leave it out, or write a name that no other client of the broker has";
+        table.refuse(id.span, "`client_id` is empty, longer than 65535 bytes or holds NUL", fix);
+        return None;
+    }
+    Some(id.value)
+}
+
+/// The files as named, not yet read.
+struct Files {
+    ca: Option<At<PathBuf>>,
+    cert: Option<At<PathBuf>>,
+    key: Option<At<PathBuf>>,
+}
+
+impl Files {
+    fn read(table: &mut Table<'_>) -> Self {
+        Self { ca: table.path_to("ca"), cert: table.path_to("cert"), key: table.path_to("key") }
+    }
+
+    /// `None`: a mistake; `Some(None)`: plain text.
+    fn tls(&self, table: &Table<'_>, wanted: bool) -> Option<Option<Tls>> {
+        let named = [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)];
+        if !wanted {
+            for (name, file) in named.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?))) {
+                let what = format!("`{name}` has no use without TLS");
+                table.refuse(file.span.clone(), what, "write the url as mqtts://, or leave the key out");
+            }
+            return named.iter().all(|(_, file)| file.is_none()).then_some(None);
+        }
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert.value.as_path(), key.value.as_path())),
+            (None, None) => None,
+            (Some(half), None) => return self.half(table, half.span.clone(), "`cert` without `key`"),
+            (None, Some(half)) => return self.half(table, half.span.clone(), "`key` without `cert`"),
+        };
+        let ca: Option<&Path> = self.ca.as_ref().map(|file| file.value.as_path());
+        let tls = Tls::read(ca, identity);
+        tls.map_err(|bad| table.refuse(table.place_of(bad.key), bad.what, bad.fix)).ok().map(Some)
+    }
+
+    fn half<T>(&self, table: &Table<'_>, span: Range<usize>, what: &str) -> Option<T> {
+        table.refuse(span, what, "mutual TLS needs both: the certificate and its key");
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_settings::Document;
+
+    fn read(text: &str) -> (Option<Settings>, Vec<String>) {
+        let document = Document::parse(Path::new("/nowhere/test.toml"), text, |_| None);
+        let mut root = document.root();
+        let settings = Settings::read(&mut root);
+        root.finish();
+        (settings, document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect())
+    }
+
+    #[test]
+    fn defaults_suit_a_broker_next_door() {
+        let (settings, mistakes) = read("url = \"mqtt://broker\"");
+        let settings = settings.unwrap();
+        assert_eq!(mistakes, [""; 0]);
+        assert_eq!((settings.address().as_str(), settings.version), ("broker:1883", Version::V4));
+        assert_eq!(settings.keep_alive, Duration::from_secs(30));
+        assert!(settings.tls.is_none() && settings.client_id.is_none());
+        assert!(Settings::parse_url("[::1]").unwrap().address() == "[::1]:1883");
+        assert!(Settings::parse_url("tcp://x").unwrap_err().contains("write mqtt://"));
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let text = "url = \"mqtt://a\"\nca = \"ca.pem\"\npassword = \"x\"\nversion = \"4\"\nkeep_alive = \"1s\"\n\
+                    client_id = \"\"\n";
+        let (settings, mistakes) = read(text);
+        assert!(settings.is_none());
+        assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
+        assert!(mistakes[0].contains("`ca` has no use without TLS"));
+        assert!(mistakes[1].contains("add `username`"));
+        assert!(mistakes[2].contains("`3.1.1`"));
+        assert!(read("").1[0].contains("`url` is missing"));
+    }
+
+    #[test]
+    fn tls_files_are_read_at_once() {
+        let (settings, mistakes) = read("url = \"mqtts://a\"\nca = \"gone.pem\"\n");
+        assert!(settings.is_none());
+        assert!(mistakes[0].contains("cannot read /nowhere/gone.pem"), "{mistakes:?}");
+        let (_, mistakes) = read("url = \"mqtts://a\"\ncert = \"c.pem\"\n");
+        assert!(mistakes[0].contains("`cert` without `key`"), "{mistakes:?}");
+        let junk = std::env::temp_dir().join(format!("headwater-mqtt-{}.pem", std::process::id()));
+        std::fs::write(&junk, "junk").unwrap();
+        let (_, mistakes) = read(&format!("url = \"mqtts://a\"\nca = \"{}\"\n", junk.display()));
+        assert!(mistakes[0].contains("holds no certificate"), "{mistakes:?}");
+        std::fs::remove_file(&junk).unwrap();
+    }
+}

@@ -1,0 +1,117 @@
+//! TLS of a connection: whom to trust and who we are.
+//!
+//! `rustls` with `ring`, named explicitly so that no process-wide default can differ. Trust: the `ca` file, or else
+//! the system's certificates, or else (an image without any) Mozilla's, compiled in.
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A checked TLS configuration; its files have been read.
+#[derive(Clone)]
+pub struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// Which of the files is wrong, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadFile {
+    /// `ca`, `cert` or `key`.
+    pub(crate) key: &'static str,
+    pub(crate) what: String,
+    pub(crate) fix: &'static str,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("ca", &self.ca).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads the PEM files: `ca` says whom to trust, `identity` is our certificate chain and key for mutual TLS.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no such thing, in words.
+    pub fn new(ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Self, String> {
+        Self::read(ca, identity).map_err(|bad| format!("{}; {}", bad.what, bad.fix))
+    }
+
+    pub(crate) fn read(ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Self, BadFile> {
+        let refuse =
+            |key, what| BadFile { key, what, fix: "give a certificate and its own key, both as PEM files" };
+        let roots = match ca {
+            Some(path) => roots_of(path)?,
+            None => roots_of_system(),
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| refuse("ca", format!("TLS cannot be set up: {error}")))?
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((cert, key)) => {
+                let chain = certificates("cert", cert)?;
+                let secret = private_key(key)?;
+                builder
+                    .with_client_auth_cert(chain, secret)
+                    .map_err(|error| refuse("key", format!("certificate and key cannot be used: {error}")))?
+            }
+        };
+        Ok(Self { config: Arc::new(config), ca: ca.map(Path::to_owned) })
+    }
+}
+
+fn roots_of(path: &Path) -> Result<RootCertStore, BadFile> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("ca", path)? {
+        roots.add(certificate).map_err(|error| BadFile {
+            key: "ca",
+            what: format!("a certificate in {} cannot be used: {error}", path.display()),
+            fix: "give the authority's certificate as a PEM file",
+        })?;
+    }
+    Ok(roots)
+}
+
+fn roots_of_system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
+    let bytes = bytes_of(key, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(BadFile {
+            key,
+            what: format!("{} holds no certificate", path.display()),
+            fix: "give a PEM file: it has a line -----BEGIN CERTIFICATE-----",
+        }),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, BadFile> {
+    PrivateKeyDer::from_pem_slice(&bytes_of("key", path)?).map_err(|_| BadFile {
+        key: "key",
+        what: format!("{} holds no private key", path.display()),
+        fix: "give a PEM file without a passphrase: it has a line -----BEGIN PRIVATE KEY-----",
+    })
+}
+
+fn bytes_of(key: &'static str, path: &Path) -> Result<Vec<u8>, BadFile> {
+    std::fs::read(path).map_err(|error| BadFile {
+        key,
+        what: format!("cannot read {}: {error}", path.display()),
+        fix: "check the path and that this user may read it (relative paths start at the config's folder)",
+    })
+}

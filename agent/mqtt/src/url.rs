@@ -1,0 +1,107 @@
+//! Where a broker is: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; IPv6 in brackets.
+
+/// A broker's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+/// What is wrong with an address, and the way out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadAddress {
+    pub(crate) what: String,
+    pub(crate) fix: &'static str,
+}
+
+const SHAPE: &str = "write mqtt://host:1883, mqtts://host:8883 for TLS, and IPv6 as mqtt://[fd00::1]:1883";
+
+impl Address {
+    pub(crate) fn parse(text: &str) -> Result<Self, BadAddress> {
+        let refuse = |what: String, fix| Err(BadAddress { what, fix });
+        let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
+        let (tls, port) = match scheme {
+            "mqtt" => (false, 1883),
+            "mqtts" => (true, 8883),
+            "tcp" => return refuse("`tcp://` is not known".into(), "write mqtt:// instead"),
+            "ssl" | "tls" => return refuse(format!("`{scheme}://` is not known"), "write mqtts:// instead"),
+            "ws" | "wss" => return refuse("MQTT over websockets is not supported".into(), SHAPE),
+            other => return refuse(format!("`{other}://` is not known"), SHAPE),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains('@') {
+            // Not shown: it holds a password.
+            let fix = "use the keys `username` and `password`, so that no password ends up in a log";
+            return refuse("user and password do not belong in the address".into(), fix);
+        }
+        if rest.contains(['/', '?', '#']) {
+            return refuse(format!("`{text}` has something after the port"), SHAPE);
+        }
+        let Some((host, port)) = split_port(rest, port) else {
+            return refuse(format!("`{text}` is not a broker's address"), SHAPE);
+        };
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
+}
+
+/// Host without brackets, and port; `None` if either makes no sense.
+fn split_port(rest: &str, default: u16) -> Option<(&str, u16)> {
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, after) = bracketed.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
+        }
+        None => match rest.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (rest, None),
+        },
+    };
+    let strange = |c: char| c.is_whitespace() || c.is_control();
+    let port = match port {
+        Some(digits) => digits.parse().ok().filter(|port| *port != 0)?,
+        None => default,
+    };
+    (!host.is_empty() && !host.contains(strange)).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let address = |host: &str, port, tls| Ok(Address { host: host.into(), port, tls });
+        assert_eq!(Address::parse("mqtt://127.0.0.1"), address("127.0.0.1", 1883, false));
+        assert_eq!(Address::parse("mqtts://broker.example.com"), address("broker.example.com", 8883, true));
+        assert_eq!(Address::parse("broker:1884"), address("broker", 1884, false));
+        assert_eq!(Address::parse("mqtts://[fd00::1]:9/"), address("fd00::1", 9, true));
+        assert_eq!(Address::parse("[::1]"), address("::1", 1883, false));
+    }
+
+    #[test]
+    fn mistakes_name_the_way_out() {
+        for bad in [
+            "",
+            "mqtt://",
+            "mqtt://a:b",
+            "a:0",
+            "a:65536",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[x]:1",
+            "a b",
+            "mqtt://a/b",
+        ] {
+            let error = Address::parse(bad).unwrap_err();
+            assert!(error.fix.contains("mqtt://host:1883"), "{bad}: {error:?}");
+        }
+        assert_eq!(Address::parse("tcp://a").unwrap_err().fix, "write mqtt:// instead");
+        assert_eq!(Address::parse("ssl://a").unwrap_err().fix, "write mqtts:// instead");
+        assert!(Address::parse("wss://a").unwrap_err().what.contains("websockets"));
+        let secret = Address::parse("mqtt://me:hunter2@host").unwrap_err();
+        assert!(secret.fix.contains("`username`") && !secret.what.contains("hunter2"));
+    }
+}
