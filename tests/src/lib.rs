@@ -1,1 +1,52 @@
-//! kernel
+//! The harness: real brokers, the real binary, and what a subscriber sees, each bounded in time and gone when dropped.
+//!
+//! Everything listens on loopback, on ports below the ephemeral range (so that a client that knocks at a dead broker
+//! cannot be given the broker's own port to knock from), and keeps its files under one [`TempDir`].
+
+pub mod agent;
+pub mod certs;
+pub mod client;
+pub mod dir;
+pub mod messages;
+pub mod mosquitto;
+pub mod oracle;
+pub mod process;
+pub mod publisher;
+pub mod recording;
+pub mod subscriber;
+pub mod wire;
+
+pub use agent::Agent;
+pub use dir::TempDir;
+pub use messages::Messages;
+pub use mosquitto::{Mosquitto, Options};
+pub use publisher::Publisher;
+pub use subscriber::Subscriber;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long a test waits for something that has to happen, and then fails: far above what a busy machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks `probe` every few milliseconds until it gives something.
+///
+/// # Panics
+/// After [`PATIENCE`], with `what` in the text.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The time now [ms since the Unix epoch].
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,130 @@
+//! The real binary, on a config of the test's own.
+
+use crate::process::{Process, build_dir, tail};
+use crate::{TempDir, wait_for};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+/// A running agent; it is killed when dropped.
+pub struct Agent {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Agent {
+    /// Runs `headwater run` on a config, with its state, its log and the config in `dir`. A second agent of the same
+    /// directory goes on where the first one ended.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(dir: &TempDir, config: &str) -> Self {
+        let path = dir.write("headwater.toml", config);
+        let log = dir.join("headwater.log");
+        let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
+        let mut command = command();
+        command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
+        let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
+        Self { process, log }
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    #[track_caller]
+    pub fn kill9(mut self) {
+        self.check_running();
+    }
+
+    /// SIGTERM, and how it ended.
+    ///
+    /// # Panics
+    /// When it has ended already or does not end.
+    #[track_caller]
+    pub fn terminate(mut self) -> ExitStatus {
+        self.check_running();
+        self.process.signal("TERM");
+        wait_for("the agent to end", || self.process.ended())
+    }
+
+    /// Checks that it still runs.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn check_running(&mut self) {
+        let ended = self.process.ended();
+        assert!(ended.is_none(), "the agent ended by itself: {ended:?}");
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// All that it and its predecessors in the directory have logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until a line of its log contains all of the words, whatever their case, and returns that line.
+    #[track_caller]
+    pub fn wait_log(&self, words: &[&str]) -> String {
+        wait_for(&format!("{words:?} in the log:\n{}", self.log()), || find_line(&self.log(), words))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the agent's last lines:\n{}", tail(&self.log, 80));
+        }
+    }
+}
+
+/// The first line with all of the words, whatever their case.
+#[must_use]
+pub fn find_line(text: &str, words: &[&str]) -> Option<String> {
+    let has = |line: &str| words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()));
+    text.lines().find(|line| has(line)).map(str::to_owned)
+}
+
+/// Where an agent of this directory keeps its state.
+#[must_use]
+pub fn state_dir(dir: &TempDir) -> PathBuf {
+    dir.join("state")
+}
+
+/// Runs the binary to its end, within a generous time.
+///
+/// # Panics
+/// When it cannot be started or does not end.
+#[track_caller]
+pub fn run(dir: &TempDir, arguments: &[&str]) -> Output {
+    let (out, err) = (dir.join("stdout"), dir.join("stderr"));
+    let create = |path: &Path| std::fs::File::create(path).expect("an output file");
+    let mut command = command();
+    command.args(arguments).current_dir(dir).env("STATE_DIRECTORY", state_dir(dir));
+    command.stdin(Stdio::null()).stdout(create(&out)).stderr(create(&err));
+    let status = Process::start(&mut command).wait();
+    let bytes = |path: &Path| std::fs::read(path).expect("an output file");
+    Output { status, stdout: bytes(&out), stderr: bytes(&err) }
+}
+
+/// The binary: `HEADWATER_BIN`, or the one built beside this test.
+#[must_use]
+pub fn program() -> PathBuf {
+    std::env::var_os("HEADWATER_BIN").map_or_else(|| build_dir().join("headwater"), PathBuf::from)
+}
+
+fn command() -> Command {
+    let program = program();
+    assert!(program.exists(), "no binary at {}: run `cargo build` first, or tests/run", program.display());
+    let mut command = Command::new(program);
+    command.env_remove("HEADWATER_LOG").env_remove("NOTIFY_SOCKET").env_remove("CREDENTIALS_DIRECTORY");
+    command
+}

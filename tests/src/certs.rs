@@ -1,0 +1,73 @@
+//! A certificate authority for tests, and what it signs.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use std::path::{Path, PathBuf};
+
+/// An authority with a certificate of its own in `<dir>/<name>.pem`.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    dir: PathBuf,
+    /// Its certificate, PEM.
+    pub ca: PathBuf,
+}
+
+/// A certificate and its key, both PEM.
+pub struct Identity {
+    /// The certificate.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// Makes one, valid for a long time.
+    ///
+    /// # Panics
+    /// When keys or files cannot be made.
+    #[must_use]
+    pub fn new(dir: &Path, name: &str) -> Self {
+        let mut params = named(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().expect("a key");
+        let ca = dir.join(format!("{name}.pem"));
+        std::fs::write(&ca, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
+        Self { issuer: Issuer::new(params, key), dir: dir.to_owned(), ca }
+    }
+
+    /// A server's certificate for loopback.
+    #[must_use]
+    pub fn server(&self) -> Identity {
+        self.sign("server", &["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A client's certificate.
+    #[must_use]
+    pub fn client(&self, name: &str) -> Identity {
+        self.sign(name, &[], ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn sign(&self, name: &str, hosts: &[&str], usage: ExtendedKeyUsagePurpose) -> Identity {
+        let mut params = named(name, hosts);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        let pair = KeyPair::generate().expect("a key");
+        let signed = params.signed_by(&pair, &self.issuer).expect("a certificate");
+        let cert = self.dir.join(format!("{name}.crt"));
+        let key = self.dir.join(format!("{name}.key"));
+        std::fs::write(&cert, signed.pem()).expect("a file");
+        std::fs::write(&key, pair.serialize_pem()).expect("a file");
+        Identity { cert, key }
+    }
+}
+
+fn named(name: &str, hosts: &[&str]) -> CertificateParams {
+    let hosts = hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+    let mut params = CertificateParams::new(hosts).expect("host names");
+    params.distinguished_name.push(DnType::CommonName, format!("headwater test {name}"));
+    params
+}

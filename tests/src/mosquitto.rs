@@ -1,0 +1,183 @@
+//! A real mosquitto of the test's own.
+
+use crate::certs::Identity;
+use crate::process::{Process, free_port, tail};
+use crate::{TempDir, wait_for};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// How the broker runs.
+#[derive(Default)]
+pub struct Options {
+    /// Keep sessions and queued messages over a restart, as of the last [`Mosquitto::save`].
+    pub persistent: bool,
+    /// A second listener that asks for something.
+    pub guard: Option<Guard>,
+    /// Log nothing per message, for measurements.
+    pub quiet: bool,
+}
+
+/// What the second listener asks for.
+pub enum Guard {
+    /// A name and a password.
+    Login(&'static str, &'static str),
+    /// TLS; with the path of an authority, a client certificate of it too.
+    Tls(Identity, Option<PathBuf>),
+}
+
+/// A running broker; it ends, and its files go, when dropped.
+pub struct Mosquitto {
+    process: Option<Process>,
+    dir: TempDir,
+    /// Where everybody may connect, on 127.0.0.1.
+    pub port: u16,
+    /// Where the guarded listener is, if there is one.
+    pub guarded_port: u16,
+}
+
+impl Mosquitto {
+    /// Starts one that anybody can use and that forgets.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(&Options::default())
+    }
+
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn with(options: &Options) -> Self {
+        let mut broker = Self::stopped(options);
+        broker.restart();
+        broker
+    }
+
+    /// Prepares one that does not run yet: [`Mosquitto::restart`] starts it.
+    #[must_use]
+    pub fn stopped(options: &Options) -> Self {
+        let broker =
+            Self { process: None, dir: TempDir::new(), port: free_port(), guarded_port: free_port() };
+        broker.dir.write("mosquitto.conf", broker.config(options));
+        broker
+    }
+
+    /// Starts it, again on the same ports with the same files.
+    ///
+    /// # Panics
+    /// When it runs already or does not come up.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none(), "the broker runs already");
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
+        let mut command = Command::new(program());
+        self.process =
+            Some(Process::start(command.arg("-c").arg(self.dir.join("mosquitto.conf")).stderr(log)));
+        let port = self.port;
+        wait_for("mosquitto to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+    }
+
+    /// SIGKILL: nothing is saved, no client is told.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn kill9(&mut self) {
+        drop(self.process.take().expect("a running broker"));
+    }
+
+    /// SIGTERM: it saves what it keeps.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let process = self.process.take().expect("a running broker");
+        process.signal("TERM");
+        process.wait();
+    }
+
+    /// Has a persistent broker write its sessions down now.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn save(&self) {
+        let path = self.dir.join("mosquitto.db");
+        let _ = std::fs::remove_file(&path);
+        self.process.as_ref().expect("a running broker").signal("USR1");
+        wait_for("mosquitto to save", || path.exists().then_some(()));
+    }
+
+    /// How often a text stands in its log.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> usize {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default().matches(text).count()
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running broker").pid()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("mosquitto.log")
+    }
+
+    fn config(&self, options: &Options) -> String {
+        let dir = self.dir.display();
+        let kinds = if options.quiet { "error" } else { "all" };
+        let mut text = format!(
+            "user root\nlog_dest stderr\nlog_type {kinds}\nlog_timestamp false\nset_tcp_nodelay true\n\
+             per_listener_settings true\npersistence {}\npersistence_location {dir}/\nautosave_interval 0\n\
+             listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
+            options.persistent, self.port
+        );
+        if let Some(guard) = &options.guard {
+            let _ = writeln!(text, "listener {} 127.0.0.1", self.guarded_port);
+            text += &self.guard_config(guard);
+        }
+        text
+    }
+
+    fn guard_config(&self, guard: &Guard) -> String {
+        match guard {
+            Guard::Login(name, password) => {
+                let path = self.dir.join("passwords");
+                File::create(&path).expect("a password file");
+                let written =
+                    Command::new("mosquitto_passwd").arg("-b").arg(&path).args([name, password]).output();
+                assert!(written.is_ok_and(|output| output.status.success()), "mosquitto_passwd");
+                format!("allow_anonymous false\npassword_file {}\n", path.display())
+            }
+            Guard::Tls(identity, client_ca) => {
+                let (cert, key) = (identity.cert.display(), identity.key.display());
+                let asked = client_ca
+                    .as_ref()
+                    .map(|ca| format!("cafile {}\nrequire_certificate true\n", ca.display()));
+                format!("allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n{}", asked.unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- mosquitto on {}, its last lines:\n{}", self.port, tail(&self.log_path(), 60));
+        }
+    }
+}
+
+/// Debian keeps it where only root's search path leads.
+fn program() -> &'static str {
+    const FULL: &str = "/usr/sbin/mosquitto";
+    if std::path::Path::new(FULL).exists() { FULL } else { "mosquitto" }
+}
