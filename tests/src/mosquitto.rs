@@ -137,6 +137,7 @@ impl Mosquitto {
         let mut text = format!(
             "user root\nlog_dest stderr\nlog_type {kinds}\nlog_timestamp false\nset_tcp_nodelay true\n\
              per_listener_settings true\npersistence {}\npersistence_location {dir}/\nautosave_interval 0\n\
+             queue_qos0_messages true\n\
              listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
             options.persistent, self.port
         );

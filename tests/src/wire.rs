@@ -78,12 +78,6 @@ pub fn publish(topic: &str, payload: &[u8], id: Option<u16>) -> Vec<u8> {
     frame(if id.is_some() { 0x32 } else { 0x30 }, &body)
 }
 
-/// An acknowledgement.
-#[must_use]
-pub fn puback(id: u16) -> Vec<u8> {
-    frame(0x40, &id.to_be_bytes())
-}
-
 /// A farewell.
 #[must_use]
 pub fn disconnect() -> Vec<u8> {
