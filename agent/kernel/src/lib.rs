@@ -1,2 +1,25 @@
 #![no_std]
-//! kernel
+//! The kernel: event-time windows, mergeable aggregates and detectors, for one series at a time.
+//!
+//! It is called with readings and with `now`, and says what should happen. It owns no clock, does no I/O,
+//! logs nothing and never allocates, so that the same readings give the same answers on a gateway, on a
+//! microcontroller and in a test, and a recorded week replays in a second.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`time`] | event and agent time in milliseconds |
+//! | [`aggregate`] | accumulators that take readings one by one and merge |
+//! | [`window`] | what a window is, and the four shapes |
+//! | [`series`] | the windows of one series: where a reading belongs, what closes when |
+//! | [`watermark`] | how far the event time of one series has come |
+//! | [`detect`] | detectors, and the life of an alert |
+
+pub mod aggregate;
+pub mod detect;
+mod range;
+pub mod series;
+pub mod time;
+pub mod watermark;
+pub mod window;
+
+pub use range::OutOfRange;

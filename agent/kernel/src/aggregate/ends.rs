@@ -1,0 +1,95 @@
+//! The first and the last reading of a window, by event time.
+
+use crate::time::Time;
+
+/// A value and when it was.
+pub type Stamped = (Time, f64);
+
+/// The first and the last reading by event time; among readings of one time, by order of arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ends(pub(crate) Option<(Stamped, Stamped)>);
+
+impl Ends {
+    /// Of no readings.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Takes one reading; readings may come in any order of time.
+    #[inline]
+    pub fn push(&mut self, time: Time, value: f64) {
+        match &mut self.0 {
+            None => self.0 = Some(((time, value), (time, value))),
+            Some((first, last)) => {
+                if time < first.0 {
+                    *first = (time, value);
+                }
+                if time >= last.0 {
+                    *last = (time, value);
+                }
+            }
+        }
+    }
+
+    /// Takes all that `later` has taken, as if it had arrived after what is here.
+    pub fn merge(&mut self, later: &Self) {
+        match (&mut self.0, later.0) {
+            (_, None) => {}
+            (None, theirs) => self.0 = theirs,
+            (Some((first, last)), Some((their_first, their_last))) => {
+                if their_first.0 < first.0 {
+                    *first = their_first;
+                }
+                if their_last.0 >= last.0 {
+                    *last = their_last;
+                }
+            }
+        }
+    }
+
+    /// The earliest reading.
+    #[must_use]
+    pub fn first(&self) -> Option<Stamped> {
+        self.0.map(|(first, _)| first)
+    }
+
+    /// The latest reading.
+    #[must_use]
+    pub fn last(&self) -> Option<Stamped> {
+        self.0.map(|(_, last)| last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ends;
+    use crate::time::Time;
+    use proptest::prelude::*;
+
+    fn of(readings: &[(i64, f64)]) -> Ends {
+        let mut ends = Ends::new();
+        readings.iter().for_each(|(time, value)| ends.push(Time(*time), *value));
+        ends
+    }
+
+    #[test]
+    fn ties_keep_the_order_of_arrival() {
+        let ends = of(&[(5, 1.0), (2, 2.0), (2, 3.0), (5, 4.0), (3, 5.0)]);
+        assert_eq!(ends.first(), Some((Time(2), 2.0)));
+        assert_eq!(ends.last(), Some((Time(5), 4.0)));
+        assert_eq!(Ends::new().first(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn merging_equals_pushing_all(
+            readings in prop::collection::vec((-5..5_i64, -9.0..9.0_f64), 0..20), cut in 0..20_usize,
+        ) {
+            let (a, b) = readings.split_at(cut.min(readings.len()));
+            let mut merged = of(a);
+            merged.merge(&of(b));
+            prop_assert_eq!(merged, of(&readings));
+        }
+    }
+}

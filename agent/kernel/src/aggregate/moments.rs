@@ -1,0 +1,193 @@
+//! Count, sum, extremes, mean and spread.
+//!
+//! Source: B. P. Welford, Technometrics 4(3):419-420, 1962; merging after T. F. Chan, G. H. Golub and
+//! R. J. LeVeque, COMPSTAT 1982. Addition: a plain sum runs beside the mean, so that sums of whole numbers
+//! are exact. Cost: one division a reading, 56 bytes.
+
+/// Count, sum, extremes, mean and variance of the values pushed.
+///
+/// Answers are `None` where there is nothing to say: no values, or a result beyond the range of `f64`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) mean: f64,
+    pub(crate) m2: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Moments {
+    /// Of no values.
+    #[must_use]
+    #[inline]
+    pub const fn new() -> Self {
+        Self { count: 0, sum: 0.0, mean: 0.0, m2: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+    }
+
+    /// Takes one value [channel unit].
+    #[inline]
+    pub fn push(&mut self, value: f64) {
+        self.count += 1;
+        let delta = value - self.mean;
+        self.mean += delta / self.count as f64;
+        self.m2 += delta * (value - self.mean);
+        self.sum += value;
+        self.min = if value < self.min { value } else { self.min };
+        self.max = if value > self.max { value } else { self.max };
+    }
+
+    /// Takes all that `other` has taken.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        let (mine, theirs) = (self.count as f64, other.count as f64);
+        let share = theirs / (mine + theirs);
+        let delta = other.mean - self.mean;
+        self.m2 += other.m2 + delta * delta * mine * share;
+        self.mean += delta * share;
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// How many values.
+    #[must_use]
+    #[inline]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their sum; 0 of none.
+    #[must_use]
+    pub fn sum(&self) -> Option<f64> {
+        finite(self.sum)
+    }
+
+    /// The smallest.
+    #[must_use]
+    pub fn min(&self) -> Option<f64> {
+        finite(self.min)
+    }
+
+    /// The largest.
+    #[must_use]
+    pub fn max(&self) -> Option<f64> {
+        finite(self.max)
+    }
+
+    /// Largest minus smallest.
+    #[must_use]
+    pub fn range(&self) -> Option<f64> {
+        finite(self.max()? - self.min()?)
+    }
+
+    /// The arithmetic mean, never outside the extremes.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        let (min, max) = (self.min()?, self.max()?);
+        finite(self.mean).map(|mean| mean.max(min).min(max))
+    }
+
+    /// The population's variance [channel unit squared].
+    #[must_use]
+    pub fn variance(&self) -> Option<f64> {
+        if self.count == 0 {
+            None
+        } else {
+            finite((self.m2 / self.count as f64).max(0.0)).filter(|_| !self.m2.is_nan())
+        }
+    }
+
+    /// The population's standard deviation [channel unit].
+    #[must_use]
+    pub fn stddev(&self) -> Option<f64> {
+        self.variance().map(libm::sqrt)
+    }
+}
+
+fn finite(number: f64) -> Option<f64> {
+    number.is_finite().then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Moments;
+    use proptest::prelude::*;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    fn of(values: &[f64]) -> Moments {
+        let mut moments = Moments::new();
+        values.iter().for_each(|value| moments.push(*value));
+        moments
+    }
+
+    fn close(a: f64, b: f64, scale: f64) -> bool {
+        (a - b).abs() <= 1e-9 * scale.max(f64::MIN_POSITIVE)
+    }
+
+    #[test]
+    fn known_numbers() {
+        let moments = of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
+        assert_eq!((moments.count(), moments.sum(), moments.mean()), (8, Some(40.0), Some(5.0)));
+        assert_eq!((moments.min(), moments.max(), moments.range()), (Some(2.0), Some(9.0), Some(7.0)));
+        assert!((moments.stddev().unwrap() - 2.0).abs() < 1e-12);
+        let none = Moments::new();
+        assert_eq!((none.sum(), none.mean(), none.min(), none.range()), (Some(0.0), None, None, None));
+        assert_eq!((none.variance(), none.stddev()), (None, None));
+    }
+
+    #[test]
+    fn what_leaves_the_range_of_numbers_is_absent_not_wrong() {
+        let huge = of(&[1e308, -1e308, 1e308, 1e308]);
+        assert_eq!((huge.min(), huge.max(), huge.range()), (Some(-1e308), Some(1e308), None));
+        for answer in [huge.sum(), huge.mean(), huge.variance(), huge.stddev()] {
+            assert!(answer.is_none_or(f64::is_finite));
+        }
+        let mut merged = of(&[1e308]);
+        merged.merge(&of(&[-1e308]));
+        assert!(merged.variance().is_none_or(f64::is_finite));
+    }
+
+    #[test]
+    fn a_small_spread_on_a_large_offset_is_kept() {
+        let moments = of(&[1e9 + 4.0, 1e9 + 7.0, 1e9 + 13.0, 1e9 + 16.0]);
+        assert_eq!(moments.variance(), Some(22.5));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_equals_pushing_all(
+            a in prop::collection::vec(-1e6..1e6_f64, 0..60), b in prop::collection::vec(-1e6..1e6_f64, 0..60),
+        ) {
+            let all: Vec<f64> = a.iter().chain(&b).copied().collect();
+            let (mut merged, whole) = (of(&a), of(&all));
+            merged.merge(&of(&b));
+            prop_assert_eq!(merged.count(), whole.count());
+            prop_assert_eq!((merged.min(), merged.max()), (whole.min(), whole.max()));
+            let scale = all.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+            let n = all.len() as f64;
+            prop_assert!(close(merged.sum().unwrap(), whole.sum().unwrap(), scale * n));
+            if let (Some(x), Some(y)) = (merged.mean(), whole.mean()) {
+                prop_assert!(close(x, y, scale));
+                let naive = all.iter().map(|v| (v - y) * (v - y)).sum::<f64>() / n;
+                prop_assert!(close(merged.variance().unwrap(), naive, naive.max(scale)));
+                prop_assert!(close(whole.variance().unwrap(), naive, naive.max(scale)));
+            }
+        }
+    }
+}

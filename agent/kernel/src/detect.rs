@@ -1,0 +1,107 @@
+//! What every detector promises, the list of detectors, and the life of an alert.
+//!
+//! A detector judges each reading of one series ([`Detector`]); an [`Alarm`] turns its verdicts into an alert
+//! that is raised once and cleared once; a [`Watch`] is the two together, as a config asks for them.
+//! To add a detector: a file here, its line in [`KINDS`], its arm in [`AnyDetector`].
+
+mod alarm;
+mod parameters;
+mod phrase;
+mod threshold;
+mod watch;
+
+pub use crate::OutOfRange;
+use crate::time::Time;
+pub use alarm::{Alarm, Transition};
+use core::fmt;
+pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, Parameters, Presence};
+pub use threshold::{Bound, Threshold, ThresholdConfig};
+pub use watch::Watch;
+
+/// A causal, constant-memory judge of one series.
+///
+/// Owns no clock, no series name and no I/O, so that the same readings give the same verdicts on a gateway,
+/// on a microcontroller and in a test.
+pub trait Detector {
+    /// Judges `value` [channel unit] of event time `time` against the past, then learns from it.
+    fn push(&mut self, time: Time, value: f64) -> Judgement;
+
+    /// Says what an anomalous judgement found, to be read after `36.2 is`: `above 35`.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
+}
+
+/// One answer per value. Scores grow with the anomaly; their unit is the detector's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// NaN or infinite: refused, not learned.
+    Invalid,
+    /// Too little past to judge.
+    Learning,
+    /// The score is at most the limit.
+    Normal(f64),
+    /// The score is above the limit.
+    Anomalous(f64),
+}
+
+/// A verdict and what goes with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What the value should have been, or the limit it should have kept [channel unit].
+    pub expected: Option<f64>,
+    /// Whether an alert that is raised may end with this value; some detectors want it well within limits.
+    pub clears: bool,
+}
+
+impl Judgement {
+    /// The score, of a value that could be judged.
+    #[must_use]
+    pub const fn score(&self) -> Option<f64> {
+        match self.verdict {
+            Verdict::Normal(score) | Verdict::Anomalous(score) => Some(score),
+            Verdict::Invalid | Verdict::Learning => None,
+        }
+    }
+}
+
+/// A kind of detector as a config names it.
+#[derive(Clone, Copy, Debug)]
+pub struct DetectorKind {
+    /// `type = "…"` in the config.
+    pub name: &'static str,
+    /// What it finds, in one line.
+    pub doc: &'static str,
+    /// Its own parameters; those of the alert's life are [`Alarm::PARAMETERS`].
+    pub parameters: &'static [Parameter],
+    /// Builds one.
+    pub build: fn(&Parameters) -> Result<AnyDetector, OutOfRange>,
+}
+
+/// All kinds of detectors.
+pub const KINDS: &[DetectorKind] = &[threshold::KIND];
+
+/// A detector of any kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AnyDetector {
+    /// Limits on the value.
+    Threshold(Threshold),
+}
+
+impl Detector for AnyDetector {
+    #[inline]
+    fn push(&mut self, time: Time, value: f64) -> Judgement {
+        match self {
+            Self::Threshold(detector) => detector.push(time, value),
+        }
+    }
+
+    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::Threshold(detector) => detector.phrase(judgement, to),
+        }
+    }
+}

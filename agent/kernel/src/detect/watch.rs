@@ -1,0 +1,104 @@
+//! A detector and the life of its alert, as a config asks for them.
+
+use super::phrase::{Duration, Figure};
+use super::{Alarm, AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Transition};
+use crate::time::Time;
+use core::fmt;
+
+/// A detector watching one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    detector: AnyDetector,
+    alarm: Alarm,
+    /// What the alert was raised for, to be named when it ends.
+    raised: Option<Judgement>,
+}
+
+impl Watch {
+    /// Builds a detector of `kind` and its alarm.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the parameter that is missing or wrong.
+    pub fn new(kind: &DetectorKind, parameters: &Parameters) -> Result<Self, OutOfRange> {
+        let detector = (kind.build)(&parameters.complete(kind.parameters)?)?;
+        Ok(Self { detector, alarm: Alarm::build(parameters)?, raised: None })
+    }
+
+    /// Judges a reading and says what it did to the alert.
+    #[inline]
+    pub fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition) {
+        let judgement = self.detector.push(time, value);
+        let transition = self.alarm.on_judgement(time, &judgement);
+        if matches!(transition, Transition::Raised { .. }) {
+            self.raised = Some(judgement);
+        }
+        (judgement, transition)
+    }
+
+    /// Whether the alert is raised.
+    #[must_use]
+    pub const fn is_raised(&self) -> bool {
+        self.alarm.is_raised()
+    }
+
+    /// Says why the alert was last raised or cleared by a reading of `value`:
+    /// `36.2 has been above 35 for 30s`, `32.9 is no longer above 35`.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        let Some(judgement) = self.raised else { return Ok(()) };
+        let lasting = self.alarm.for_ms() > 0;
+        let verb = match (self.is_raised(), lasting) {
+            (true, true) => "has been",
+            (true, false) => "is",
+            (false, _) => "is no longer",
+        };
+        write!(to, "{} {verb} ", Figure(value))?;
+        self.detector.phrase(&judgement, to)?;
+        if self.is_raised() && lasting {
+            write!(to, " for {}", Duration(self.alarm.for_ms()))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parameters, Transition, Watch};
+    use crate::detect::KINDS;
+    use crate::time::Time;
+
+    extern crate std;
+    use std::string::String;
+
+    /// The example of the interface's config, and its alert.
+    #[test]
+    fn the_alert_that_the_interface_shows() {
+        let mut parameters = Parameters::new();
+        for (name, value) in [("above", 35.0), ("clear", 33.0), ("for", 30_000.0)] {
+            parameters.set(name, value).unwrap();
+        }
+        let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
+        let mut watch = Watch::new(kind, &parameters).unwrap();
+        let mut said = String::new();
+        for second in 0..=30 {
+            let time = Time(1_700_000_041_000 + second * 1_000);
+            let (judgement, transition) = watch.on_reading(time, 36.2);
+            if transition != Transition::None {
+                assert_eq!(time, Time(1_700_000_071_000));
+                assert_eq!(transition, Transition::Raised { since: Time(1_700_000_041_000) });
+                assert_eq!(judgement.expected, Some(35.0));
+                assert!((judgement.score().unwrap() - 1.2).abs() < 1e-12);
+                watch.reason(36.2, &mut said).unwrap();
+            }
+        }
+        assert_eq!(said, "36.2 has been above 35 for 30s");
+        said.clear();
+        assert_eq!(watch.on_reading(Time(1_700_000_080_000), 34.0).1, Transition::None);
+        let cleared = watch.on_reading(Time(1_700_000_081_000), 32.9).1;
+        assert_eq!(cleared, Transition::Cleared { raised: Time(1_700_000_071_000) });
+        watch.reason(32.9, &mut said).unwrap();
+        assert_eq!(said, "32.9 is no longer above 35");
+    }
+}

@@ -1,0 +1,50 @@
+//! Tumbling windows: one after another, without gaps.
+
+use super::{Window, span};
+use crate::OutOfRange;
+use crate::time::Time;
+
+/// Windows of one size, aligned to the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tumbling {
+    size_ms: i64,
+}
+
+impl Tumbling {
+    /// # Errors
+    /// [`OutOfRange`] when the size is not between 1 ms and [`super::SPAN_MAX_MS`].
+    pub fn new(size_ms: i64) -> Result<Self, OutOfRange> {
+        Ok(Self { size_ms: span("size", size_ms)? })
+    }
+
+    /// The length of a window in milliseconds.
+    #[must_use]
+    pub const fn size_ms(&self) -> i64 {
+        self.size_ms
+    }
+
+    /// The window that holds `time`; `None` where it would leave the range of [`Time`].
+    #[must_use]
+    pub fn window_of(&self, time: Time) -> Option<Window> {
+        Window::aligned(time, self.size_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tumbling, Window};
+    use crate::time::Time;
+
+    #[test]
+    fn windows_are_aligned_before_and_after_the_epoch() {
+        let minutes = Tumbling::new(60_000).unwrap();
+        let window = |start, end| Some(Window { start: Time(start), end: Time(end) });
+        assert_eq!(minutes.window_of(Time(0)), window(0, 60_000));
+        assert_eq!(minutes.window_of(Time(59_999)), window(0, 60_000));
+        assert_eq!(minutes.window_of(Time(60_000)), window(60_000, 120_000));
+        assert_eq!(minutes.window_of(Time(-1)), window(-60_000, 0));
+        assert_eq!(minutes.window_of(Time(-60_000)), window(-60_000, 0));
+        assert_eq!(minutes.window_of(Time(1_700_000_071_000)), window(1_700_000_040_000, 1_700_000_100_000));
+        assert_eq!((minutes.window_of(Time::MIN), minutes.window_of(Time::MAX)), (None, None));
+    }
+}
