@@ -59,6 +59,12 @@ impl Ends {
     pub fn last(&self) -> Option<Stamped> {
         self.0.map(|(_, last)| last)
     }
+
+    /// The latest value minus the earliest.
+    #[must_use]
+    pub fn delta(&self) -> Option<f64> {
+        self.0.map(|(first, last)| last.1 - first.1).filter(|delta| delta.is_finite())
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +84,8 @@ mod tests {
         let ends = of(&[(5, 1.0), (2, 2.0), (2, 3.0), (5, 4.0), (3, 5.0)]);
         assert_eq!(ends.first(), Some((Time(2), 2.0)));
         assert_eq!(ends.last(), Some((Time(5), 4.0)));
-        assert_eq!(Ends::new().first(), None);
+        assert_eq!(ends.delta(), Some(2.0));
+        assert_eq!((Ends::new().first(), Ends::new().delta()), (None, None));
     }
 
     proptest! {
