@@ -115,6 +115,43 @@ pub fn run(dir: &TempDir, arguments: &[&str]) -> Output {
     Output { status, stdout: bytes(&out), stderr: bytes(&err) }
 }
 
+/// The binary at work beside a test, with its output kept; it is killed when dropped.
+pub struct Background {
+    process: Process,
+    out: PathBuf,
+}
+
+impl Background {
+    /// Runs the binary in a directory.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(dir: &TempDir, arguments: &[&str]) -> Self {
+        let out = dir.join("background.stdout");
+        let file = std::fs::File::create(&out).expect("an output file");
+        let mut command = command();
+        command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+        Self { process: Process::start(&mut command), out }
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.out).unwrap_or_default()).into_owned()
+    }
+
+    /// SIGINT, as Ctrl-C gives it, and how it ended.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[track_caller]
+    pub fn interrupt(self) -> ExitStatus {
+        self.process.signal("INT");
+        self.process.wait()
+    }
+}
+
 /// The binary: `HEADWATER_BIN`, or the one built beside this test.
 #[must_use]
 pub fn program() -> PathBuf {

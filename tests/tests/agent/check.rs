@@ -1,0 +1,144 @@
+//! `headwater check`: every mistake in one run, each with its place and the way out.
+
+use crate::Config;
+use headwater_tests::TempDir;
+use headwater_tests::agent::run;
+
+/// Runs `check` on a config; exit code, stdout and stderr.
+fn check(config: &str) -> (Option<i32>, String, String) {
+    let dir = TempDir::new();
+    dir.write("headwater.toml", config);
+    let output = run(&dir, &["check", "--config", "headwater.toml"]);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_good_config_passes_and_what_will_run_is_said() {
+    let (code, stdout, stderr) = check(&Config::new(1883, 1883).text());
+    assert_eq!(code, Some(0), "{stderr}");
+    for word in ["field", "main", "cloud", "memory", "disk"] {
+        assert!(stdout.to_lowercase().contains(word), "`{word}` is not in:\n{stdout}");
+    }
+}
+
+#[test]
+fn three_tables_are_enough() {
+    let config = "[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"\ntopics = [\"sensors/#\"]\n\
+                  [streams.main]\nwindow = { type = \"tumbling\", size = \"1m\" }\n\
+                  [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"\n";
+    let (code, _, stderr) = check(config);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+/// Lines with a mistake end in `#!` and a word that the message must have.
+const MISTAKES: &str = r#"[agent]
+id = "a/b" #! id
+chekpoint = "10s" #! checkpoint
+log = "loud" #! loud
+
+[sources.field]
+type = "mqtt"
+url = "http://127.0.0.1:1883" #! mqtt
+topics = ["sensors/#/temp"] #! sensors/#/temp
+qos = 3 #! qos
+formt = "json" #! format
+time_format = "unix_weeks" #! unix_weeks
+
+[sources.other]
+type = "mqqt" #! mqtt
+
+[streams.main]
+from = ["feild"] #! field
+window = { type = "tumbling", size = "0s" } #! size
+lateness = "soon" #! lateness
+aggregates = ["count", "men"] #! mean
+
+[[streams.main.detectors]]
+type = "treshold" #! threshold
+
+[streams.second]
+window = { type = "tumbling", size = "1 parsec" } #! parsec
+aggregates = ["p101"] #! p101
+
+[outputs.cloud]
+type = "mqtt"
+url = "mqtt://127.0.0.1:99999" #! port
+streams = ["mian"] #! main
+password = "without a name" #! username
+format = 7 #! format
+
+[buffer]
+when = "sometimes" #! offline
+max_size = "many" #! size
+
+[limits]
+series = -1 #! series
+
+[nonsense] #! nonsense
+"#;
+
+#[test]
+fn every_mistake_is_listed_with_its_place_and_the_way_out() {
+    let (code, _, stderr) = check(MISTAKES);
+    assert_eq!(code, Some(2), "{stderr}");
+    let mut missing = Vec::new();
+    for (index, line) in MISTAKES.lines().enumerate() {
+        let Some((_, word)) = line.split_once("#! ") else { continue };
+        let place = format!("headwater.toml:{}:", index + 1);
+        let from = stderr.find(&place);
+        let said = from.is_some_and(|from| {
+            let rest = &stderr[from + place.len()..];
+            let column = rest.chars().next().is_some_and(|first| first.is_ascii_digit());
+            column && rest.lines().take(5).any(|line| line.contains(word))
+        });
+        if !said {
+            missing.push(format!("{place} {word}"));
+        }
+    }
+    assert!(missing.is_empty(), "not said: {missing:#?}\nin:\n{stderr}");
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_place() {
+    for (config, place) in
+        [("[agent\nid = 1\n", ":1:"), ("[agent]\nid = \n", ":2:"), ("a = 1\na = 2\n", ":2:")]
+    {
+        let (code, _, stderr) = check(config);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("headwater.toml{place}")), "{stderr}");
+    }
+}
+
+#[test]
+fn a_missing_config_and_a_wrong_command_line_exit_2() {
+    let dir = TempDir::new();
+    let output = run(&dir, &["check", "--config", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere.toml"));
+    assert_eq!(run(&dir, &["chek"]).status.code(), Some(2));
+    assert_eq!(run(&dir, &["run", "--no-such-flag"]).status.code(), Some(2));
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    let dir = TempDir::new();
+    dir.write("headwater.toml", MISTAKES);
+    let output = run(&dir, &["run", "--config", "headwater.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("headwater.toml:2:"));
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_a_warning() {
+    let mut config = Config::new(1883, 1883);
+    config.streams +=
+        "\n[streams.second]\nseries = [\"sensors/*/tmep\"]\nwindow = { type = \"tumbling\", size = \"1m\" }";
+    let text = config.text();
+    let (code, stdout, stderr) = check(&text);
+    assert_eq!(code, Some(0), "a warning is no mistake: {stderr}");
+    let line = text.lines().position(|line| line.contains("tmep")).unwrap() + 1;
+    let said = format!("{stdout}{stderr}");
+    assert!(said.contains(&format!("headwater.toml:{line}:")), "{said}");
+    assert!(said.contains("sensors/*/tmep"), "{said}");
+}

@@ -1,0 +1,49 @@
+//! Several agents on one broker.
+
+use crate::{Config, check_all, publish, wait_source};
+use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording, wait_for};
+
+#[test]
+fn two_agents_share_a_broker() {
+    let broker = Mosquitto::start();
+    let (first, second) = (TempDir::new(), TempDir::new());
+    let subscriber = Subscriber::to(broker.port, "headwater/edge-1/#");
+    let other = Subscriber::to(broker.port, "headwater/edge-2/#");
+    let mut config = Config::new(broker.port, broker.port);
+    let mut agents = vec![Agent::start(&first, &config.text())];
+    config.id = "edge-2";
+    agents.push(Agent::start(&second, &config.text()));
+    wait_source(&broker, 2);
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
+    for (subscriber, id) in [(&subscriber, "edge-1"), (&other, "edge-2")] {
+        let messages = check_all(subscriber, "sensors/office/temp", &readings);
+        assert!(messages.iter().all(|message| message.text("agent") == id));
+        assert_eq!(messages.last_state(), Some("online"));
+    }
+    agents.iter_mut().for_each(Agent::check_running);
+}
+
+/// Two agents with one id throw each other out; both must say so, in words, and not more than now and then.
+#[test]
+fn one_id_twice_is_detected_and_said() {
+    let broker = Mosquitto::start();
+    let (first, second) = (TempDir::new(), TempDir::new());
+    let config = Config::new(broker.port, broker.port).text();
+    let mut agents = [Agent::start(&first, &config), Agent::start(&second, &config)];
+    wait_for("a word about the client id", || {
+        let said = |agent: &Agent| {
+            agent.log().lines().any(|line| {
+                let line = line.to_lowercase();
+                line.contains("client")
+                    && line.contains(" id")
+                    && ["another", "same", "twice"].iter().any(|word| line.contains(word))
+            })
+        };
+        agents.iter().any(said).then_some(())
+    });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    agents.iter_mut().for_each(Agent::check_running);
+    let connects = broker.logged("New client connected");
+    assert!(connects < 100, "{connects} connections in a few seconds: no back-off");
+}

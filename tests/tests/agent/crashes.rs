@@ -1,0 +1,155 @@
+//! Agents that end: killed in the middle of an outage, or told to stop; the next one goes on where they were.
+
+use crate::{Config, check_all, publish, wait_source, wait_window};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording};
+use std::time::Duration;
+
+const SERIES: &str = "sensors/office/temp";
+/// Longer than `checkpoint` and `sync` in the tests' config together.
+const DURABLE: Duration = Duration::from_millis(2_500);
+
+/// The uplink is down, the agent is killed, readings go on: what was durable and what the broker kept is all there.
+#[test]
+fn a_kill_in_mid_outage_leaves_the_buffer_intact() {
+    let source = Mosquitto::start();
+    let mut uplink = Mosquitto::with(&Options { persistent: true, ..Options::default() });
+    let subscriber = Subscriber::new(uplink.port);
+    uplink.save();
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    let agent = Agent::start(&dir, &config);
+    wait_source(&source, 1);
+
+    let readings = recording::own("ambient_temperature.csv");
+    let mut parts = readings.chunks(readings.len() / 4 + 1);
+    let mut next =
+        |place: &str| publish(&mut Publisher::new(source.port), place, "temp", parts.next().unwrap());
+    next("office");
+    uplink.kill9();
+    next("office");
+    std::thread::sleep(DURABLE);
+    agent.kill9();
+    next("office"); // the source's broker keeps these for the agent's session
+    let mut agent = Agent::start(&dir, &config);
+    next("office");
+    std::thread::sleep(DURABLE);
+    agent.check_running();
+    uplink.restart();
+
+    let messages = check_all(&subscriber, SERIES, &readings);
+    assert!(messages.of("summary").any(|summary| summary.is_backfill()), "nothing came as backfill");
+    let messages = subscriber.wait_until("a report of the restart", |messages| messages.has_cause("restart"));
+    messages.check_accounts();
+    agent.check_running();
+}
+
+/// Killed with the uplink up: at most the readings since the last checkpoint go, and the next one says that it restarted.
+#[test]
+fn a_killed_agent_goes_on_from_its_checkpoint() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.streams = config.streams.replace("idle = \"2s\"", "idle = \"1h\"");
+    let agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    let mut readings = recording::own("travel_time.csv");
+    readings.truncate(1_001);
+    let (before, after) = readings.split_at(500);
+    publish(&mut Publisher::new(broker.port), "office", "temp", before);
+    std::thread::sleep(DURABLE);
+    agent.kill9();
+    publish(&mut Publisher::new(broker.port), "office", "temp", after);
+    let _agent = Agent::start(&dir, &config.text());
+    // The last window stays open: `idle` is an hour. One reading far behind it closes it.
+    let last = readings.last().unwrap().0;
+    let far = vec![(last + 10 * crate::WINDOW_MS, 1.0)];
+    publish(&mut Publisher::new(broker.port), "office", "temp", &far);
+    check_all(&subscriber, SERIES, &readings);
+    subscriber.wait_until("a report of the restart", |messages| messages.has_cause("restart"));
+}
+
+/// SIGTERM in the middle of a window: exit 0, no window closed early, none lost, none torn in two.
+#[test]
+fn a_stop_and_a_start_lose_nothing() {
+    let source = Mosquitto::start();
+    let uplink = Mosquitto::start();
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(source.port, uplink.port);
+    config.agent = "report = \"1s\"\ncheckpoint = \"1h\""; // stopping alone must write the checkpoint
+    config.streams = config.streams.replace("idle = \"2s\"", "idle = \"6s\"");
+    let config = config.text();
+    let readings = recording::own("travel_time.csv");
+    for (round, part) in readings.chunks(700).enumerate() {
+        let agent = Agent::start(&dir, &config);
+        if round == 0 {
+            wait_source(&source, 1);
+        }
+        publish(&mut Publisher::new(source.port), "office", "temp", part);
+        let closed = part.last().unwrap().0 - 4 * 86_400_000;
+        if part.iter().any(|(time, _)| *time < closed) {
+            let inside = part.iter().rev().find(|(time, _)| *time < closed).unwrap().0;
+            wait_window(&subscriber, SERIES, inside);
+        }
+        let status = agent.terminate();
+        assert_eq!(status.code(), Some(0), "how the agent ended");
+    }
+    let _agent = Agent::start(&dir, &config);
+    let messages = check_all(&subscriber, SERIES, &readings);
+    let torn = messages.of("summary").find(|summary| summary.integer("rev") != 0);
+    assert!(torn.is_none(), "a window was closed early: {torn:?}");
+    let all = i64::try_from(readings.len()).unwrap();
+    let messages = subscriber.wait_until("all readings in reports", |m| m.reported("summarised") == all);
+    assert_eq!(messages.reported("received"), all);
+    messages.check_accounts();
+}
+
+/// A damaged buffer is set aside, never deleted, and the agent starts.
+#[test]
+fn a_damaged_state_does_not_keep_the_agent_from_starting() {
+    let source = Mosquitto::start();
+    let mut uplink = Mosquitto::start();
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    let agent = Agent::start(&dir, &config);
+    wait_source(&source, 1);
+    uplink.kill9();
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    std::thread::sleep(DURABLE);
+    agent.kill9();
+    let damaged = damage(&headwater_tests::agent::state_dir(&dir));
+    assert!(damaged > 0, "the agent keeps files in its state directory");
+
+    uplink.restart();
+    let subscriber = Subscriber::new(uplink.port);
+    let mut agent = Agent::start(&dir, &config);
+    subscriber.wait_until("a status", |messages| messages.last_state() == Some("online"));
+    let far = readings.iter().map(|(time, value)| (time + 400 * 86_400_000, *value)).collect::<Vec<_>>();
+    publish(&mut Publisher::new(source.port), "office", "temp", &far);
+    wait_window(&subscriber, SERIES, far.last().unwrap().0);
+    subscriber.wait_until("a report of the damage", |messages| messages.has_cause("damaged"));
+    subscriber.messages().check_accounts();
+    agent.check_running();
+}
+
+/// Flips bytes in the middle of every file below a directory; says of how many.
+fn damage(dir: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(dir).expect("a state directory").flatten();
+    let mut count = 0;
+    for path in entries.map(|entry| entry.path()) {
+        if path.is_dir() {
+            count += damage(&path);
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).expect("a file of the state");
+        let middle = bytes.len() / 2;
+        bytes.iter_mut().skip(middle / 2).take(64).for_each(|byte| *byte ^= 0x5a);
+        if !bytes.is_empty() {
+            std::fs::write(&path, bytes).expect("a damaged file");
+            count += 1;
+        }
+    }
+    count
+}

@@ -1,0 +1,112 @@
+//! The contract with users and subscribers, held against the real binary and real brokers.
+
+mod check;
+mod clients;
+mod crashes;
+mod main_path;
+mod malformed;
+mod outages;
+mod protocol;
+mod replay;
+mod secured;
+mod times;
+
+use headwater_tests::recording::Readings;
+use headwater_tests::{Mosquitto, Publisher, Subscriber};
+use std::fmt::Write as _;
+
+/// Every aggregate there is.
+const ALL: &str =
+    r#"aggregates = ["count", "sum", "min", "max", "mean", "stddev", "first", "last", "p50", "p95"]"#;
+
+/// A config: what a test does not care about is the same in all of them.
+struct Config {
+    id: &'static str,
+    agent: &'static str,
+    source: String,
+    source_keys: &'static str,
+    streams: String,
+    output: String,
+    output_keys: String,
+    more: &'static str,
+}
+
+impl Config {
+    /// From one broker to another, readings with times of their own, windows of a quarter of a day.
+    fn new(source: u16, output: u16) -> Self {
+        Self {
+            id: "edge-1",
+            agent: "report = \"1s\"\ncheckpoint = \"1s\"",
+            source: format!("mqtt://127.0.0.1:{source}"),
+            source_keys: "topics = [\"sensors/{place}\"]\nqos = 1\nformat = \"json\"\nfields = [\"temp\"]\n\
+                          time = \"ts\"\ntime_format = \"unix_ms\"\nlabels = { site = \"north\" }",
+            streams: format!(
+                "[streams.main]\nwindow = {{ type = \"tumbling\", size = \"6h\" }}\nlateness = \"0s\"\nidle = \"2s\"\n{ALL}"
+            ),
+            output: format!("mqtt://127.0.0.1:{output}"),
+            output_keys: String::new(),
+            more: "[buffer]\nsync = \"1s\"",
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { id, agent, source, source_keys, streams, output, output_keys, more } = self;
+        format!(
+            "[agent]\nid = \"{id}\"\n{agent}\n\n[sources.field]\ntype = \"mqtt\"\nurl = \"{source}\"\n{source_keys}\n\n\
+             {streams}\n\n[outputs.cloud]\ntype = \"mqtt\"\nurl = \"{output}\"\n{output_keys}\n\n{more}\n"
+        )
+    }
+}
+
+const WINDOW_MS: i64 = 6 * 3_600_000;
+
+/// Waits until an agent has subscribed to the sensors' topics, for the `times`th time in the life of the broker's log.
+#[track_caller]
+fn wait_source(broker: &Mosquitto, times: usize) {
+    headwater_tests::wait_for("the agent to subscribe", || {
+        (broker.logged("\tsensors/") >= times).then_some(())
+    });
+}
+
+/// Publishes readings of one place as JSON with their own times.
+fn publish(publisher: &mut Publisher, place: &str, field: &str, readings: &[(i64, f64)]) {
+    for (time, value) in readings {
+        let payload = format!(r#"{{"ts":{time},"{field}":{value},"unit":"F","ok":true}}"#);
+        publisher.publish(&format!("sensors/{place}"), payload).expect("a publish");
+    }
+    publisher.flush().expect("the broker's acknowledgements");
+}
+
+/// Waits for a window of `series` in stream `main` that holds the reading at `time`.
+#[track_caller]
+fn wait_window(subscriber: &Subscriber, series: &str, time: i64) {
+    let start = time.div_euclid(WINDOW_MS) * WINDOW_MS;
+    subscriber.wait_until(&format!("the window of {series} at {start}"), |messages| {
+        messages.summaries("main", series).contains_key(&start)
+    });
+}
+
+/// Checks all summaries of a series in stream `main` against the recording they come from, none missing, none
+/// invented, and that repeats were equal and the accounts hold. Waits for the last of them.
+#[track_caller]
+fn check_all(subscriber: &Subscriber, series: &str, readings: &Readings) -> headwater_tests::Messages {
+    let expected = headwater_tests::oracle::tumbling(readings, WINDOW_MS);
+    let messages = subscriber.wait_until(&format!("{} windows of {series}", expected.len()), |messages| {
+        messages.summaries("main", series).len() >= expected.len()
+    });
+    let got = messages.summaries("main", series);
+    let mut wrong = String::new();
+    for start in got.keys().filter(|start| !expected.contains_key(start)) {
+        let _ = writeln!(wrong, "a window at {start} that has no readings");
+    }
+    for (start, values) in &expected {
+        match got.get(start) {
+            None => _ = writeln!(wrong, "no window at {start}"),
+            Some(summary) => headwater_tests::oracle::check_summary(summary, values),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    messages.check_repeats();
+    messages.check_accounts();
+    messages
+}

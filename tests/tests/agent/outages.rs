@@ -1,0 +1,114 @@
+//! Brokers that die in mid-stream, or are not there yet: nothing is missing, repeats are equal, and it is said.
+
+use crate::{Config, check_all, publish, wait_source, wait_window};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording};
+
+const SERIES: &str = "sensors/office/temp";
+
+/// The uplink's broker is killed again and again while readings come in.
+#[test]
+fn an_uplink_killed_in_mid_stream_loses_no_summary() {
+    let source = Mosquitto::start();
+    let mut uplink = Mosquitto::with(&Options { persistent: true, ..Options::default() });
+    let subscriber = Subscriber::new(uplink.port);
+    uplink.save();
+    let dir = TempDir::new();
+    let mut agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+    wait_source(&source, 1);
+
+    let readings = recording::own("ambient_temperature.csv");
+    let mut publisher = Publisher::new(source.port);
+    for (round, part) in readings.chunks(2_000).enumerate() {
+        let (before, rest) = part.split_at(part.len() / 3);
+        let (during, after) = rest.split_at(rest.len() / 2);
+        subscriber.wait_subscribed(round + 1);
+        publish(&mut publisher, "office", "temp", before);
+        uplink.kill9();
+        publish(&mut publisher, "office", "temp", during);
+        uplink.restart();
+        publish(&mut publisher, "office", "temp", after);
+    }
+    let messages = check_all(&subscriber, SERIES, &readings);
+    assert!(messages.of("summary").any(|summary| summary.is_backfill()), "nothing came as backfill");
+    let messages = subscriber.wait_until("a report of the outage", |messages| messages.has_cause("outage"));
+    check_backfill_order(&messages);
+    agent.check_running();
+}
+
+/// What waited comes oldest first.
+fn check_backfill_order(messages: &headwater_tests::Messages) {
+    let mut seen = std::collections::BTreeSet::new();
+    let backfill =
+        messages.of("summary").filter(|summary| summary.is_backfill() && summary.text("series") == SERIES);
+    let starts =
+        backfill.filter(|summary| seen.insert(summary.text("id"))).map(|summary| summary.integer("start"));
+    let starts = starts.collect::<Vec<_>>();
+    assert!(starts.is_sorted(), "backfill is not oldest first: {starts:?}");
+    let topic = "headwater/edge-1/backfill/summary/main/sensors/office/temp";
+    assert!(messages.iter().any(|message| message.topic == topic), "no message on {topic}");
+}
+
+/// The sensors' broker is killed and comes back without a memory: the agent has to subscribe again by itself.
+#[test]
+fn a_source_that_forgets_is_subscribed_to_again() {
+    let mut source = Mosquitto::start();
+    let uplink = Mosquitto::start();
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let mut agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+
+    let readings = recording::own("ambient_temperature.csv");
+    for (round, part) in readings.chunks(2_500).enumerate() {
+        wait_source(&source, round + 1);
+        publish(&mut Publisher::new(source.port), "office", "temp", part);
+        // All of the part is in before the broker dies: its last window is closed by `idle`.
+        wait_window(&subscriber, SERIES, part.last().unwrap().0);
+        source.kill9();
+        source.restart();
+    }
+    check_all(&subscriber, SERIES, &readings);
+    agent.check_running();
+}
+
+/// One broker for both ways, as on a Raspberry Pi with one mosquitto.
+#[test]
+fn one_broker_for_both_ways_may_die() {
+    let mut broker = Mosquitto::with(&Options { persistent: true, ..Options::default() });
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let _agent = Agent::start(&dir, &Config::new(broker.port, broker.port).text());
+    wait_source(&broker, 1);
+    broker.save();
+    let readings = recording::own("travel_time.csv");
+    for (round, part) in readings.chunks(900).enumerate() {
+        subscriber.wait_subscribed(round + 1);
+        publish(&mut Publisher::new(broker.port), "office", "temp", part);
+        wait_window(&subscriber, SERIES, part.last().unwrap().0);
+        broker.kill9();
+        broker.restart();
+    }
+    check_all(&subscriber, SERIES, &readings);
+}
+
+/// The agent boots while everything is down; first the sensors come up, then the uplink.
+#[test]
+fn an_agent_that_boots_alone_still_collects() {
+    let mut source = Mosquitto::stopped(&Options::default());
+    let mut uplink = Mosquitto::with(&Options { persistent: true, ..Options::default() });
+    let subscriber = Subscriber::new(uplink.port);
+    uplink.save();
+    uplink.kill9();
+    let dir = TempDir::new();
+    let mut agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+    agent.wait_log(&["127.0.0.1", &source.port.to_string()]);
+    agent.wait_log(&["127.0.0.1", &uplink.port.to_string()]);
+    source.restart();
+    wait_source(&source, 1);
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    std::thread::sleep(std::time::Duration::from_secs(3)); // `idle` closes the last window
+    agent.check_running();
+    uplink.restart();
+    let messages = check_all(&subscriber, SERIES, &readings);
+    assert!(messages.of("summary").all(|summary| summary.is_backfill()), "live topics showed old as new");
+}

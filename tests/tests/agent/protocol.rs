@@ -1,0 +1,122 @@
+//! Both versions of MQTT, both formats, both qualities of service, and the status with its last will.
+
+use crate::{Config, check_all, publish, wait_source};
+use headwater_tests::{Agent, Messages, Mosquitto, Publisher, Subscriber, TempDir, recording};
+use std::collections::BTreeMap;
+
+const SERIES: &str = "sensors/office/temp";
+
+#[test]
+fn mqtt_5_carries_both_ways() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.source_keys = "version = \"5\"\ntopics = [\"sensors/{place}\"]\nformat = \"json\"\nfields = [\"temp\"]\n\
+                          time = \"ts\"\ntime_format = \"unix_ms\"";
+    config.output_keys = "version = \"5\"".to_owned();
+    let _agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    assert!(broker.logged("(p5,") >= 2, "both connections speak MQTT 5");
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
+    check_all(&subscriber, SERIES, &readings);
+}
+
+/// The same maps with the same keys, whatever the format.
+#[test]
+fn cbor_says_the_same_as_json() {
+    let (broker, second) = (Mosquitto::start(), Mosquitto::start());
+    let (json, cbor) = (Subscriber::new(broker.port), Subscriber::new(second.port));
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    let second_output = format!(
+        "[outputs.second]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\nformat = \"cbor\"",
+        second.port
+    );
+    config.output_keys = second_output;
+    let _agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
+    let json = check_all(&json, SERIES, &readings);
+    let cbor = check_all(&cbor, SERIES, &readings);
+    let maps = |messages: &Messages| {
+        let all = messages.of("summary").map(|summary| (summary.text("id").to_owned(), summary.map.clone()));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(maps(&json), maps(&cbor));
+    assert!(json.of("summary").all(|summary| summary.payload[0] == b'{'), "JSON is text");
+    assert!(cbor.of("summary").all(|summary| summary.payload[0] >> 5 == 5), "CBOR is a map");
+    assert!(
+        json.iter().all(|message| !String::from_utf8_lossy(&message.payload).contains("null")),
+        "absent, not null"
+    );
+}
+
+/// QoS 0 in: everything that the broker hands over counts; the output stays QoS 1.
+#[test]
+fn qos_0_in_and_qos_1_out() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.source_keys = "topics = [\"sensors/{place}\"]\nqos = 0\nformat = \"json\"\nfields = [\"temp\"]\n\
+                          time = \"ts\"\ntime_format = \"unix_ms\"";
+    let _agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    let readings = recording::own("travel_time.csv");
+    let mut publisher = Publisher::new(broker.port);
+    for (time, value) in &readings {
+        publisher.publish_qos0("sensors/office", format!(r#"{{"ts":{time},"temp":{value}}}"#)).unwrap();
+    }
+    publisher.flush().unwrap();
+    check_all(&subscriber, SERIES, &readings);
+    assert!(broker.logged("\tsensors/+ (QoS 0)") >= 1);
+    assert_eq!(broker.logged("(d0, q0, r0, m0, 'headwater/"), 0, "a message went out at QoS 0");
+}
+
+#[test]
+fn the_status_is_retained_and_turns_offline_by_the_last_will() {
+    let broker = Mosquitto::start();
+    let dir = TempDir::new();
+    let config = Config::new(broker.port, broker.port).text();
+    let live = Subscriber::new(broker.port);
+    let agent = Agent::start(&dir, &config);
+    live.wait_until("online", |messages| messages.last_state() == Some("online"));
+    let late = Subscriber::new(broker.port)
+        .wait_until("a retained status", |messages| messages.last_state().is_some());
+    let status = late.of("status").next().unwrap();
+    assert!(status.retain && status.topic == "headwater/edge-1/status", "{status:?}");
+    assert_eq!((status.text("state"), status.text("agent")), ("online", "edge-1"));
+    assert!(!status.text("version").is_empty() && !status.text("clock").is_empty());
+    assert!((headwater_tests::now_ms() - status.integer("started")).abs() < 60_000);
+
+    agent.kill9();
+    live.wait_until("the last will", |messages| messages.last_state() == Some("offline"));
+    let agent = Agent::start(&dir, &config);
+    live.wait_until("online again", |messages| messages.last_state() == Some("online"));
+    assert_eq!(agent.terminate().code(), Some(0));
+    live.wait_until("a farewell", |messages| messages.last_state() == Some("offline"));
+    let late = Subscriber::new(broker.port)
+        .wait_until("a retained status", |messages| messages.last_state().is_some());
+    assert_eq!(late.last_state(), Some("offline"));
+}
+
+/// `tail` prints for people what the outputs carry.
+#[test]
+fn tail_prints_what_comes() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.output_keys = "format = \"cbor\"".to_owned();
+    let _agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    let tail = headwater_tests::agent::Background::start(&dir, &["tail", "--config", "headwater.toml"]);
+    headwater_tests::wait_for("tail to subscribe", || (broker.logged("\theadwater/") >= 2).then_some(()));
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
+    check_all(&subscriber, SERIES, &readings);
+    headwater_tests::wait_for("tail to print a summary", || tail.stdout().contains(SERIES).then_some(()));
+}

@@ -1,0 +1,98 @@
+//! `headwater replay`: the same engine in virtual time, the same bytes every time.
+
+use crate::{Config, WINDOW_MS};
+use headwater_tests::agent::run;
+use headwater_tests::messages::Message;
+use headwater_tests::recording::Readings;
+use headwater_tests::{Messages, TempDir, oracle, recording};
+use std::fmt::Write as _;
+
+/// Replays a file; what came out, as bytes and as messages.
+fn replay(dir: &TempDir, arguments: &[&str]) -> (Vec<u8>, Messages) {
+    let mut all = vec!["replay", "--config", "headwater.toml"];
+    all.extend_from_slice(arguments);
+    let output = run(dir, &all);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let messages = lines.map(|line| Message::new(String::new(), line.to_vec(), false)).collect();
+    (output.stdout, messages)
+}
+
+fn scene() -> (TempDir, Readings) {
+    let dir = TempDir::new();
+    dir.write("headwater.toml", Config::new(1883, 1883).text());
+    (dir, recording::own("ambient_temperature.csv"))
+}
+
+fn csv(readings: &Readings) -> String {
+    let mut text = "ts,temp,note\n".to_owned();
+    for (time, value) in readings {
+        let _ = writeln!(text, "{time},{value},\"a, b\"");
+    }
+    text
+}
+
+#[track_caller]
+fn check(messages: &Messages, series: &str, readings: &Readings) {
+    let expected = oracle::tumbling(readings, WINDOW_MS);
+    let got = messages.summaries("main", series);
+    assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "windows of {series}");
+    for (start, values) in &expected {
+        oracle::check_summary(got[start], values);
+    }
+    messages.check_accounts();
+}
+
+#[test]
+fn a_csv_file_twice_gives_the_same_bytes_and_the_right_numbers() {
+    let (dir, readings) = scene();
+    dir.write("office.csv", csv(&readings));
+    let (first, messages) = replay(&dir, &["office.csv"]);
+    let (second, _) = replay(&dir, &["--source", "field", "office.csv"]);
+    assert_eq!(first, second);
+    check(&messages, "office/temp", &readings);
+    assert!(messages.of("summary").all(|summary| summary.text("agent") == "edge-1"));
+}
+
+#[test]
+fn json_lines_are_payloads_with_or_without_a_topic() {
+    let (dir, readings) = scene();
+    let mut bare = String::new();
+    let mut named = String::new();
+    for (time, value) in &readings {
+        let _ = writeln!(bare, r#"{{"ts":{time},"temp":{value}}}"#);
+        let _ = writeln!(named, r#"{{"topic":"sensors/cellar","payload":{{"ts":{time},"temp":{value}}}}}"#);
+    }
+    dir.write("office.jsonl", bare);
+    dir.write("named.jsonl", named);
+    let (_, messages) = replay(&dir, &["office.jsonl"]);
+    check(&messages, "office/temp", &readings);
+    let (_, messages) = replay(&dir, &["named.jsonl"]);
+    check(&messages, "sensors/cellar/temp", &readings);
+    let labels = &messages.of("summary").next().unwrap().map["labels"];
+    assert_eq!(labels, &serde_json::json!({"place": "cellar", "site": "north"}));
+}
+
+#[test]
+fn several_files_and_bad_lines_are_taken_as_they_come() {
+    let (dir, readings) = scene();
+    let (first, second) = readings.split_at(3_000);
+    let mut text = csv(&second.to_vec());
+    text += "no time,21.5,x\n1404000000000,hot,x\n";
+    dir.write("office.csv", csv(&first.to_vec()));
+    dir.write("cellar.csv", text);
+    let (_, messages) = replay(&dir, &["office.csv", "cellar.csv"]);
+    check(&messages, "office/temp", &first.to_vec());
+    check(&messages, "cellar/temp", &second.to_vec());
+}
+
+#[test]
+fn replay_touches_no_state_and_says_what_it_cannot_read() {
+    let (dir, _) = scene();
+    let output = run(&dir, &["replay", "--config", "headwater.toml", "missing.csv"]);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("missing.csv"));
+    let output = run(&dir, &["replay", "--config", "headwater.toml", "--source", "feild", "missing.csv"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!headwater_tests::agent::state_dir(&dir).exists(), "replay keeps nothing");
+}

@@ -1,0 +1,108 @@
+//! TLS, mutual TLS, and names with passwords: what is right gets through, what is wrong is said and tried again.
+
+use crate::{Config, check_all, publish, wait_source};
+use headwater_tests::certs::Authority;
+use headwater_tests::mosquitto::Guard;
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording, wait_for};
+
+struct Scene {
+    dir: TempDir,
+    authority: Authority,
+    broker: Mosquitto,
+}
+
+impl Scene {
+    fn tls(mutual: bool) -> Self {
+        let dir = TempDir::new();
+        let authority = Authority::new(&dir, "authority");
+        let guard = Guard::Tls(authority.server(), mutual.then(|| authority.ca.clone()));
+        let broker = Mosquitto::with(&Options { guard: Some(guard), ..Options::default() });
+        Self { dir, authority, broker }
+    }
+
+    /// Plain in, guarded out.
+    fn config(&self, scheme: &str, keys: &str) -> String {
+        let mut config = Config::new(self.broker.port, self.broker.port);
+        config.output = format!("{scheme}://localhost:{}", self.broker.guarded_port);
+        config.output_keys = keys.to_owned();
+        config.text()
+    }
+
+    fn check_delivers(&self, config: &str) {
+        let subscriber = Subscriber::new(self.broker.port);
+        let _agent = Agent::start(&self.dir, config);
+        wait_source(&self.broker, 1);
+        let readings = recording::own("travel_time.csv");
+        publish(&mut Publisher::new(self.broker.port), "office", "temp", &readings);
+        check_all(&subscriber, "sensors/office/temp", &readings);
+    }
+
+    /// Said in words, tried again, and nothing else of the agent stops for it.
+    fn check_refused(&self, config: &str, words: &[&str]) {
+        let subscriber = Subscriber::new(self.broker.port);
+        let mut agent = Agent::start(&self.dir, config);
+        agent.wait_log(words);
+        wait_source(&self.broker, 1);
+        let attempts = || self.broker.logged(&format!("on port {}", self.broker.guarded_port));
+        wait_for("another attempt", || (attempts() >= 2).then_some(()));
+        agent.check_running();
+        assert!(subscriber.messages().is_empty(), "a message got through");
+    }
+}
+
+#[test]
+fn tls_with_the_right_authority_delivers() {
+    let scene = Scene::tls(false);
+    scene.check_delivers(&scene.config("mqtts", &format!("ca = \"{}\"", scene.authority.ca.display())));
+}
+
+#[test]
+fn tls_with_a_wrong_authority_is_refused_in_words_and_tried_again() {
+    let scene = Scene::tls(false);
+    let wrong = Authority::new(&scene.dir, "stranger");
+    scene.check_refused(
+        &scene.config("mqtts", &format!("ca = \"{}\"", wrong.ca.display())),
+        &["certificate", "ca"],
+    );
+}
+
+#[test]
+fn mutual_tls_delivers() {
+    let scene = Scene::tls(true);
+    let client = scene.authority.client("client");
+    let (ca, cert, key) = (scene.authority.ca.display(), client.cert.display(), client.key.display());
+    scene.check_delivers(
+        &scene.config("mqtts", &format!("ca = \"{ca}\"\ncert = \"{cert}\"\nkey = \"{key}\"")),
+    );
+}
+
+#[test]
+fn mutual_tls_without_a_certificate_is_refused_in_words() {
+    let scene = Scene::tls(true);
+    let keys = format!("ca = \"{}\"", scene.authority.ca.display());
+    scene.check_refused(&scene.config("mqtts", &keys), &["certificate"]);
+}
+
+fn with_login() -> Scene {
+    let dir = TempDir::new();
+    let authority = Authority::new(&dir, "unused");
+    let guard = Some(Guard::Login("greenhouse-7", "s3cret"));
+    Scene { dir, authority, broker: Mosquitto::with(&Options { guard, ..Options::default() }) }
+}
+
+#[test]
+fn a_name_and_a_password_from_a_file_deliver() {
+    let scene = with_login();
+    let path = scene.dir.write("mqtt-password", "s3cret\n");
+    let keys = format!("username = \"greenhouse-7\"\npassword = {{ file = \"{}\" }}", path.display());
+    scene.check_delivers(&scene.config("mqtt", &keys));
+}
+
+#[test]
+fn a_wrong_password_is_said_and_tried_again_and_never_shown() {
+    let scene = with_login();
+    let config = scene.config("mqtt", "username = \"greenhouse-7\"\npassword = \"0pen-sesame\"");
+    scene.check_refused(&config, &["password"]);
+    let log = std::fs::read_to_string(scene.dir.join("headwater.log")).unwrap();
+    assert!(!log.contains("0pen-sesame"), "the password stands in the log");
+}
