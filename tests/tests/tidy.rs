@@ -1,0 +1,222 @@
+//! House rules that no compiler knows, as a ratchet: a limit may only go down, an exception only go away.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Lines of a file before its tests.
+const FILE_LINES_MAX: usize = 400;
+
+/// The only file of the product that may read the system's clocks.
+const CLOCK: &str = "agent/src/clock.rs";
+
+/// The only file that may name the store.
+const STORE: &str = "forwarder/src/store/sled.rs";
+
+/// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
+const STAR: [(&str, &[&str]); 7] = [
+    (
+        "headwater",
+        &[
+            "headwater-forwarder",
+            "headwater-kernel",
+            "headwater-mqtt",
+            "headwater-sensors",
+            "headwater-settings",
+        ],
+    ),
+    ("headwater-forwarder", &["headwater-mqtt", "headwater-settings"]),
+    ("headwater-kernel", &[]),
+    ("headwater-mqtt", &["headwater-settings"]),
+    ("headwater-sensors", &["headwater-mqtt", "headwater-settings"]),
+    ("headwater-settings", &[]),
+    ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
+];
+
+#[test]
+fn time_is_an_argument() {
+    let readers = ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now"];
+    let found = product().flat_map(|file| file.lines_with(&readers));
+    let found = found.filter(|place| !place.starts_with(CLOCK)).collect::<Vec<_>>();
+    assert!(
+        found.is_empty(),
+        "only {CLOCK} reads a clock; take the time as an argument instead:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn one_file_knows_the_store() {
+    let found = product().flat_map(|file| file.lines_with(&["sled::", "use sled"])).collect::<Vec<_>>();
+    let foreign = found.iter().filter(|place| !place.starts_with(STORE)).collect::<Vec<_>>();
+    assert!(foreign.is_empty(), "only {STORE} names sled: {foreign:#?}");
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    let marks =
+        ["todo!(", "unimplemented!(", concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), "dbg!("];
+    let found = sources()
+        .flat_map(|file| file.lines_with(&marks))
+        .filter(|place| !place.starts_with("tests/tests/tidy.rs"));
+    let found = found.collect::<Vec<_>>();
+    assert!(found.is_empty(), "finish it, or say in words what is missing:\n{}", found.join("\n"));
+}
+
+#[test]
+fn files_stay_short_enough_to_read() {
+    let mut found = Vec::new();
+    for file in sources() {
+        let count = file.before_tests().lines().count();
+        if count > FILE_LINES_MAX {
+            found.push(format!("{}: {count} lines before its tests; make it two files", file.name));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_file_is_part_of_the_program_and_says_what_it_is() {
+    let mut found = Vec::new();
+    for file in sources() {
+        if !file.text.starts_with("//!") && !file.text.starts_with("#!") {
+            found.push(format!("{}: no `//!` in its first line", file.name));
+        }
+        if !file.is_root() && !file.is_declared() {
+            found.push(format!("{}: no module declares it", file.name));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_kernel_stays_free_of_the_standard_library() {
+    let kernel = product().filter(|file| file.name.starts_with("agent/kernel/src/")).collect::<Vec<_>>();
+    assert!(kernel.iter().any(|file| file.name.ends_with("lib.rs") && file.text.contains("#![no_std]")));
+    let found = kernel.iter().flat_map(|file| file.lines_with(&["std::", "extern crate", "alloc::"]));
+    let found = found.collect::<Vec<_>>();
+    assert!(found.is_empty(), "the kernel runs on a microcontroller:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_crates_form_a_star() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON from cargo");
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        STAR.into_iter().map(|(name, others)| (name, others.iter().copied().collect())).collect();
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        let Some(allowed) = allowed.get(name) else {
+            assert!(name.contains("mcu"), "{name} has no place in the star yet: give it one in this test");
+            continue;
+        };
+        let all = package["dependencies"].as_array().expect("dependencies").iter();
+        let own = all.filter(|dependency| dependency["path"].is_string() && dependency["kind"] != "dev");
+        for dependency in own.map(|dependency| dependency["name"].as_str().expect("a name")) {
+            assert!(allowed.contains(dependency), "{name} must not know {dependency}");
+        }
+    }
+}
+
+#[test]
+fn no_large_file_comes_in_unseen() {
+    const LARGE: u64 = 300 << 10;
+    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let Ok(output) = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()) else {
+        return println!("skipped: no git here");
+    };
+    let size = |name: &str| std::fs::metadata(root().join(name)).map_or(0, |file| file.len());
+    let large = output.split('\0').filter(|name| size(name) > LARGE).collect::<Vec<_>>();
+    assert!(large.is_empty(), "files above {LARGE} bytes: {large:?}");
+}
+
+/// A source file of the workspace.
+struct File {
+    name: String,
+    text: String,
+}
+
+impl File {
+    /// The text before its `#[cfg(test)]`, if it has one.
+    fn before_tests(&self) -> &str {
+        self.text.split("\n#[cfg(test)]").next().unwrap_or_default()
+    }
+
+    /// The places, as `file:line: text`, of code before the tests that has one of the words; comments do not count.
+    fn lines_with(&self, words: &[&str]) -> Vec<String> {
+        let lines = self.before_tests().lines().enumerate();
+        let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
+        let bad = lines.filter(|(_, line)| words.iter().any(|word| code(line).contains(word)));
+        bad.map(|(index, line)| format!("{}:{}: {}", self.name, index + 1, line.trim())).collect()
+    }
+
+    /// Whether cargo finds it by itself.
+    fn is_root(&self) -> bool {
+        let last = self.name.rsplit('/').next().unwrap_or_default();
+        let folders = ["/tests/", "/benches/", "/examples/", "/bin/"];
+        ["lib.rs", "main.rs", "build.rs"].contains(&last)
+            || folders.iter().any(|folder| self.name.contains(folder))
+    }
+
+    /// Whether the file above it declares it as a module.
+    fn is_declared(&self) -> bool {
+        let path = root().join(&self.name);
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (module, above) = if stem == "mod" {
+            (
+                folder.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
+                folder.parent().unwrap_or(folder),
+            )
+        } else {
+            (stem, folder)
+        };
+        let beside = above.with_extension("rs");
+        let parents = [above.join("lib.rs"), above.join("main.rs"), above.join("mod.rs"), beside];
+        let declares = |parent: &PathBuf| {
+            let text = std::fs::read_to_string(parent).unwrap_or_default();
+            text.lines().any(|line| line.trim_end().ends_with(&format!("mod {module};")))
+        };
+        parents.iter().any(declares)
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What is shipped.
+fn product() -> impl Iterator<Item = File> {
+    let tests =
+        |name: &str| name.starts_with("tests/") || name.contains("/tests/") || name.contains("/benches/");
+    sources().filter(move |file| !tests(&file.name))
+}
+
+/// Every Rust file of the workspace.
+fn sources() -> impl Iterator<Item = File> {
+    let mut paths = Vec::new();
+    for folder in ["agent", "sensors", "forwarder", "tests", "cross"] {
+        collect(&root().join(folder), &mut paths);
+    }
+    assert!(paths.len() > 10, "the sources are not where this test looks");
+    paths.sort();
+    paths.into_iter().map(|path| {
+        let name = path.strip_prefix(root()).expect("a path below the root").to_string_lossy().into_owned();
+        File { text: std::fs::read_to_string(&path).expect("a source file"), name }
+    })
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
