@@ -63,8 +63,13 @@ fn config(listen: SocketAddr) -> Config {
         external_auth: None,
         dynamic_filters: true,
     };
-    let server =
-        ServerSettings { name: "demo".to_owned(), listen, tls: None, next_connection_delay_ms: 1, connections };
+    let server = ServerSettings {
+        name: "demo".to_owned(),
+        listen,
+        tls: None,
+        next_connection_delay_ms: 1,
+        connections,
+    };
     let router = RouterConfig {
         max_connections: CONNECTIONS_MAX,
         max_outgoing_packet_count: 200,
@@ -99,7 +104,8 @@ mod tests {
         let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}")).unwrap();
         let (publisher, mut out) = headwater_mqtt::connect(&settings, &session("publisher")).unwrap();
         publisher.try_publish("a/status".to_owned(), "kept".into(), Qos::AtLeastOnce, true).unwrap();
-        let (subscriber, mut connection) = headwater_mqtt::connect(&settings, &session("subscriber")).unwrap();
+        let (subscriber, mut connection) =
+            headwater_mqtt::connect(&settings, &session("subscriber")).unwrap();
         let mut seen = Vec::new();
         let everything = async {
             while seen.len() < 2 {

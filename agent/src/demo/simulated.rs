@@ -62,7 +62,10 @@ fn freezer(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
 /// Steady, but for what the bearing says.
 fn pump(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
     let load = 1.0 + 0.1 * (TAU * at / DAY_S).sin();
-    Some(vec![("pressure", 2.8 * load + noise.about(0.02)), ("vibration", 0.9 * load + noise.about(0.05).abs())])
+    Some(vec![
+        ("pressure", 2.8 * load + noise.about(0.02)),
+        ("vibration", 0.9 * load + noise.about(0.05).abs()),
+    ])
 }
 
 /// Whether a time lies in a part of its round [s].
@@ -173,7 +176,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_world() {
-        let all = |seed| (0..100).flat_map(|step| payloads(seed, step, 7).collect::<Vec<_>>()).collect::<Vec<_>>();
+        let all =
+            |seed| (0..100).flat_map(|step| payloads(seed, step, 7).collect::<Vec<_>>()).collect::<Vec<_>>();
         assert_eq!(all(1), all(1));
         assert_ne!(all(1), all(2));
         assert!(all(1).iter().all(|(topic, _)| topic.starts_with("demo/") && topic.split('/').count() == 3));
