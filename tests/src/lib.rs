@@ -10,6 +10,7 @@ pub mod dir;
 pub mod messages;
 pub mod mosquitto;
 pub mod oracle;
+pub mod probe;
 pub mod process;
 pub mod publisher;
 pub mod recording;

@@ -90,8 +90,18 @@ impl Subscriber {
         }
     }
 
-    /// What came in by the end of a quiet spell: for what must not come.
+    /// Forgets what has come in so far.
+    pub fn forget(&self) {
+        *lock(&self.shared.messages) = Messages::default();
+    }
+
+    /// Takes the newest message out, and forgets all before it.
     #[must_use]
+    pub fn take_one(&self) -> Option<Message> {
+        std::mem::take(&mut *lock(&self.shared.messages)).last().cloned()
+    }
+
+    /// What came in by the end of a quiet spell: for what must not come.
     pub fn after(&self, spell: Duration) -> Messages {
         std::thread::sleep(spell);
         self.messages()
