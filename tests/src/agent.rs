@@ -99,6 +99,12 @@ pub fn state_dir(dir: &TempDir) -> PathBuf {
     dir.join("state")
 }
 
+/// Where a program of this directory keeps what it needs only while it runs.
+#[must_use]
+pub fn scratch_dir(dir: &TempDir) -> PathBuf {
+    dir.join("tmp")
+}
+
 /// Runs the binary to its end, within a generous time.
 ///
 /// # Panics
@@ -130,8 +136,15 @@ impl Background {
     pub fn start(dir: &TempDir, arguments: &[&str]) -> Self {
         let out = dir.join("background.stdout");
         let file = std::fs::File::create(&out).expect("an output file");
+        std::fs::create_dir_all(scratch_dir(dir)).expect("a scratch directory");
         let mut command = command();
-        command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(dir)
+            .env("TMPDIR", scratch_dir(dir))
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(Stdio::null());
         Self { process: Process::start(&mut command), out }
     }
 

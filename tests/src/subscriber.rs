@@ -75,16 +75,27 @@ impl Subscriber {
     /// # Panics
     /// After [`PATIENCE`], with what came in.
     #[track_caller]
-    pub fn wait_until(&self, what: &str, mut enough: impl FnMut(&Messages) -> bool) -> Messages {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_until(&self, what: &str, enough: impl FnMut(&Messages) -> bool) -> Messages {
+        let (messages, satisfied) = self.wait_at_most(PATIENCE, enough);
+        assert!(satisfied, "waited in vain for {what}; came in:\n{}", messages.digest());
+        messages
+    }
+
+    /// Waits until what has come in satisfies `enough`, or for so long, and says which.
+    pub fn wait_at_most(
+        &self,
+        spell: Duration,
+        mut enough: impl FnMut(&Messages) -> bool,
+    ) -> (Messages, bool) {
+        let deadline = Instant::now() + spell;
         let mut seen = usize::MAX;
         loop {
             let messages = lock(&self.shared.messages);
-            if messages.len() != seen && enough(&messages) {
-                return messages.clone();
+            let satisfied = messages.len() != seen && enough(&messages);
+            if satisfied || Instant::now() >= deadline {
+                return (messages.clone(), satisfied);
             }
             seen = messages.len();
-            assert!(Instant::now() < deadline, "waited in vain for {what}; came in:\n{}", messages.digest());
             drop(messages);
             std::thread::sleep(Duration::from_millis(10));
         }
