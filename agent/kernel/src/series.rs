@@ -7,9 +7,19 @@
 //!    device's clock must have by now. So an hour's window outlives a minute of silence in its middle, and
 //!    a device whose clock is wrong still gets its windows closed.
 //!
+//! A count window closes when it is full and not before. A closed window is kept for `retain`: late readings
+//! gather in it for `gather` and come out as its revision, with the merged numbers. A late reading for a
+//! window that had none opens and closes it.
+//!
 //! The caller polls until `None` after every reading and whenever [`Windows::due`] says so.
-//! Cost: while readings stay in one window a comparison and the accumulator; else a look at the few open ones.
+//! Cost: while readings stay in one window a comparison and the accumulator; else a binary search.
+//! Slots: retained windows first, then open ones (of sliding ones: the running aggregate, retained windows,
+//! panes), each by start.
 
+mod panes;
+mod placing;
+mod retention;
+mod sessions;
 mod slots;
 mod spec;
 
@@ -17,7 +27,7 @@ use crate::time::Time;
 use crate::watermark::Watermark;
 use crate::window::{Shape, Window};
 use core::marker::PhantomData;
-pub use slots::Slots;
+pub use slots::{Slot, Slots};
 pub use spec::Spec;
 
 /// What accumulates the readings of one window or pane.
@@ -28,20 +38,14 @@ pub trait Pane: Clone {
     fn merge(&mut self, later: &Self);
 }
 
-/// One open window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Slot<P> {
-    window: Window,
-    readings: u64,
-    pane: P,
-}
-
 /// What became of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
     /// It is in a window, and will be in what that window says when it closes.
     InWindow,
-    /// Its window is closed. Refused.
+    /// It is in a closed window, and will be in that window's revision.
+    Revised,
+    /// Its windows are closed and no longer kept. Refused.
     Late,
     /// No window can hold it: there is no room for another, or its time is at the end of time. Refused.
     NoRoom,
@@ -56,9 +60,11 @@ pub struct Closed<P> {
     pub rev: u32,
     /// How many readings it holds.
     pub readings: u64,
-    /// How many of them no other closed window and no earlier revision has told of; their sum over all closed
-    /// windows is the number of readings that were placed.
+    /// How many readings this closing or revision is the first to tell of; their sum over everything polled
+    /// is the number of readings placed, less [`Windows::readings`].
     pub settled: u64,
+    /// Of a count window: how many this series has closed before. Two may have the same interval. Else 0.
+    pub number: u64,
     /// What accumulated them.
     pub pane: P,
 }
@@ -67,11 +73,33 @@ pub struct Closed<P> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Windows<P, S> {
     slots: S,
-    current: usize,
+    /// The slot that the next reading most likely belongs to.
+    current: u32,
+    /// How many slots are closed windows.
+    retained: u32,
+    /// How many panes closed windows have taken in; and of these, how many hold suffix aggregates.
+    fixed: u32,
+    flipped: u32,
     watermark: Watermark,
+    /// Windows that end here or before are closed.
     closed_to: Time,
+    /// Windows that end here or before are no longer kept.
+    forgotten_to: Time,
+    /// When revisions that have gathered come out; [`Time::MAX`] without any.
+    revise_at: Time,
+    /// How many count windows have been closed.
+    counted: u64,
     pane: PhantomData<P>,
 }
+
+/// A reading on its way to its window.
+struct Arrival {
+    time: Time,
+    value: f64,
+    now: Time,
+}
+
+const NOWHERE: u32 = u32::MAX;
 
 impl<P: Pane, S: Slots<Slot<P>>> Default for Windows<P, S> {
     fn default() -> Self {
@@ -85,9 +113,15 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub fn new() -> Self {
         Self {
             slots: S::default(),
-            current: 0,
+            current: NOWHERE,
+            retained: 0,
+            fixed: 0,
+            flipped: 0,
             watermark: Watermark::new(),
             closed_to: Time::MIN,
+            forgotten_to: Time::MIN,
+            revise_at: Time::MAX,
+            counted: 0,
             pane: PhantomData,
         }
     }
@@ -106,41 +140,46 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if !spec.by_arrival {
             self.closed_to = self.closed_to.max(self.watermark.event.minus(spec.lateness_ms));
         }
-        if let Some(slot) = self.slots.get_mut(self.current)
+        if let Some(slot) = self.slots.get_mut(self.current as usize)
             && slot.window.contains(time)
-            && slot.window.end > self.closed_to
         {
-            slot.readings += 1;
-            slot.pane.push(time, value);
+            slot.take(time, value);
             return Placed::InWindow;
         }
-        self.place(spec, time, value, new_pane)
+        self.place(spec, &Arrival { time, value, now }, new_pane)
     }
 
-    /// The next window that is to be closed by the agent's time `now`, in order of start.
-    pub fn poll(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
-        let end = self.slots.get(0)?.window.end;
-        if end > self.frontier(spec, now) {
-            return None;
+    #[inline(never)]
+    fn place(&mut self, spec: &Spec, reading: &Arrival, new_pane: impl FnOnce() -> P) -> Placed {
+        match &spec.shape {
+            Shape::Tumbling(shape) => self.place_tumbling(spec, shape, reading, new_pane),
+            Shape::Sliding(shape) => self.place_sliding(spec, shape, reading, new_pane),
+            Shape::Session(shape) => self.place_session(spec, shape, reading, new_pane),
+            Shape::Count(shape) => self.place_count(shape, reading, new_pane),
         }
-        self.closed_to = self.closed_to.max(end);
-        self.current = self.current.saturating_sub(1);
-        let Slot { window, readings, pane } = self.slots.remove(0)?;
-        Some(Closed { window, rev: 0, readings, settled: readings, pane })
     }
 
-    /// The agent's time at which [`Windows::poll`] may have something without another reading.
+    /// What is to be closed, or revised, by the agent's time `now`: closings in order of start, then revisions.
+    #[inline]
+    pub fn poll(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+        let frontier = self.frontier(spec, now);
+        if self.next_end(spec).is_some_and(|end| end <= frontier) {
+            return match &spec.shape {
+                Shape::Sliding(shape) => self.close_sliding(spec, shape),
+                _ => self.close_first(spec),
+            };
+        }
+        if self.retained > 0 { self.poll_retained(spec, frontier, now) } else { None }
+    }
+
+    /// The agent's time at which [`Windows::poll`] may have something without another reading; never late.
     #[must_use]
     pub fn due(&self, spec: &Spec) -> Option<Time> {
-        let end = self.slots.get(0)?.window.end;
-        if end <= self.closed_to {
-            return Some(self.watermark.arrival);
-        }
-        if spec.by_arrival {
-            return Some(end);
-        }
-        let by_device = self.watermark.arrival.plus(end.since(self.watermark.event));
-        Some(self.watermark.silent_from(spec.idle_ms).max(end.min(by_device)))
+        let closing = self.next_end(spec).map(|end| self.reached(spec, end));
+        let revision = Some(self.revise_at).filter(|time| *time < Time::MAX);
+        let oldest = if self.retained > 0 { self.slots.get(Self::base(spec)) } else { None };
+        let expiry = oldest.map(|slot| self.reached(spec, slot.window.end.plus(spec.retain_ms)));
+        [closing, revision, expiry].into_iter().flatten().min()
     }
 
     /// How far the series has come.
@@ -149,54 +188,56 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.watermark
     }
 
-    /// The open windows in order of start: interval, number of readings, accumulator.
-    pub fn open(&self) -> impl Iterator<Item = (Window, u64, &P)> {
-        (0..self.slots.len())
-            .filter_map(|at| self.slots.get(at))
-            .map(|slot| (slot.window, slot.readings, &slot.pane))
+    /// The open windows (of sliding ones, the panes not yet in any closed window) in order of start: interval,
+    /// number of readings, accumulator.
+    pub fn open<'w>(&'w self, spec: &Spec) -> impl Iterator<Item = (Window, u64, &'w P)> {
+        let from = Self::base(spec) + (self.retained + self.fixed) as usize;
+        let slots = (from..self.slots.len()).filter_map(|at| self.slots.get(at));
+        slots.map(|slot| (slot.window, slot.readings, &slot.pane))
     }
 
-    /// How many readings have been placed and not yet been settled by a closed window.
+    /// How many readings have been placed and not yet been settled by a closing or a revision.
     #[must_use]
-    pub fn readings(&self) -> u64 {
-        self.open().map(|(_, readings, _)| readings).sum()
+    pub fn readings(&self, spec: &Spec) -> u64 {
+        let settled_next = Self::base(spec) + self.retained as usize;
+        let owed = (0..settled_next).filter_map(|at| self.slots.get(at)).map(|slot| slot.owed);
+        self.open(spec).map(|(_, readings, _)| readings).sum::<u64>() + owed.sum::<u64>()
+    }
+
+    /// Where the retained windows begin.
+    fn base(spec: &Spec) -> usize {
+        usize::from(matches!(spec.shape, Shape::Sliding(_)))
     }
 
     /// Windows that end here or before are to be closed.
+    #[inline]
     fn frontier(&self, spec: &Spec, now: Time) -> Time {
         let by_clock = if spec.by_arrival { Some(now) } else { self.watermark.carried_on(spec.idle_ms, now) };
         by_clock.map_or(self.closed_to, |time| time.max(self.closed_to))
     }
 
-    #[inline(never)]
-    fn place(&mut self, spec: &Spec, time: Time, value: f64, new_pane: impl FnOnce() -> P) -> Placed {
-        let Shape::Tumbling(tumbling) = spec.shape else { return Placed::NoRoom };
-        let Some(window) = tumbling.window_of(time) else { return Placed::NoRoom };
-        if window.end <= self.closed_to {
-            return Placed::Late;
+    /// The agent's time at which the frontier reaches `end` without another reading.
+    fn reached(&self, spec: &Spec, end: Time) -> Time {
+        if end <= self.closed_to {
+            return self.watermark.arrival;
         }
-        // The newest windows are last, and most readings are new.
-        let mut at = self.slots.len();
-        while let Some(slot) = at.checked_sub(1).and_then(|before| self.slots.get(before)) {
-            if slot.window.start <= window.start {
-                break;
-            }
-            at -= 1;
+        if spec.by_arrival {
+            return end;
         }
-        let before = at.wrapping_sub(1);
-        if let Some(slot) = self.slots.get_mut(before).filter(|slot| slot.window.start == window.start) {
-            slot.readings += 1;
-            slot.pane.push(time, value);
-            self.current = before;
-            return Placed::InWindow;
+        let by_device = self.watermark.arrival.plus(end.since(self.watermark.event));
+        self.watermark.silent_from(spec.idle_ms).max(end.min(by_device))
+    }
+
+    /// Where the next window to be closed ends; of a full one that closes at any time, [`Time::MIN`].
+    #[inline]
+    fn next_end(&self, spec: &Spec) -> Option<Time> {
+        let first = self.slots.get(Self::base(spec) + self.retained as usize)?;
+        match &spec.shape {
+            Shape::Sliding(shape) => self.next_end_sliding(shape, first.window.end),
+            Shape::Count(shape) if first.readings >= shape.size() => Some(Time::MIN),
+            Shape::Count(_) => None,
+            Shape::Tumbling(_) | Shape::Session(_) => Some(first.window.end),
         }
-        let mut pane = new_pane();
-        pane.push(time, value);
-        if self.slots.insert(at, Slot { window, readings: 1, pane }).is_err() {
-            return Placed::NoRoom;
-        }
-        self.current = at;
-        Placed::InWindow
     }
 }
 

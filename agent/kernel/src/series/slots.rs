@@ -1,4 +1,39 @@
-//! Where the open windows of a series are kept.
+//! Where the windows of a series are kept.
+
+use super::Pane;
+use crate::time::Time;
+use crate::window::Window;
+
+/// One window or pane and what it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot<P> {
+    pub(super) window: Window,
+    pub(super) readings: u64,
+    /// Late readings that the next closing or revision is the first to tell of.
+    pub(super) owed: u64,
+    /// The number of the next revision.
+    pub(super) rev: u32,
+    /// Whether a revision is to be told.
+    pub(super) dirty: bool,
+    pub(super) pane: P,
+}
+
+impl<P: Pane> Slot<P> {
+    pub(super) fn new(window: Window, pane: P) -> Self {
+        Self { window, readings: 0, owed: 0, rev: 0, dirty: false, pane }
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, time: Time, value: f64) {
+        self.readings += 1;
+        self.pane.push(time, value);
+    }
+
+    pub(super) fn absorb(&mut self, later: &Self) {
+        self.readings += later.readings;
+        self.pane.merge(&later.pane);
+    }
+}
 
 /// A short, bounded list. Implemented here for [`heapless::Vec`]; a gateway may bring storage that grows on
 /// demand up to its limit.

@@ -21,8 +21,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The most windows (panes of sliding ones) that can be open at once when every reading in order is
-    /// taken and polling follows every reading.
+    /// The most windows (of sliding ones, panes and the running aggregate) that can be open at once when
+    /// polling follows every reading. Sessions that disorder cuts short at `max` may want more.
     #[must_use]
     pub fn slots_needed(&self) -> usize {
         let lateness_ms = if self.by_arrival { 0 } else { self.lateness_ms.max(0) };
@@ -33,5 +33,18 @@ impl Spec {
             Shape::Count(_) => 1,
         };
         usize::try_from(slots).unwrap_or(usize::MAX)
+    }
+
+    /// The most windows that retention keeps on top, where there is room; sessions: if one follows another.
+    #[must_use]
+    pub fn slots_retained(&self) -> usize {
+        let step_ms = match self.shape {
+            Shape::Tumbling(tumbling) => tumbling.size_ms(),
+            Shape::Sliding(sliding) => sliding.every_ms(),
+            Shape::Session(session) => session.gap_ms(),
+            Shape::Count(_) => return 0,
+        };
+        let retain_ms = self.retain_ms.max(0);
+        usize::try_from(retain_ms / step_ms + i64::from(retain_ms % step_ms > 0)).unwrap_or(usize::MAX)
     }
 }

@@ -1,13 +1,13 @@
-//! The windows of one series against hand-checked cases and a naive reference.
+//! The windows of one series: hand-checked cases. `reference` has the property tests.
+
+mod reference;
 
 use super::{Closed, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::aggregate::Moments;
 use crate::time::Time;
 use crate::window::Shape;
-use proptest::prelude::*;
 
 extern crate std;
-use std::collections::BTreeMap;
 use std::vec::Vec;
 
 impl Pane for Moments {
@@ -38,6 +38,7 @@ fn drain<P: Pane, S: Slots<Slot<P>>>(windows: &mut Windows<P, S>, spec: &Spec, n
     core::iter::from_fn(|| windows.poll(spec, now)).collect()
 }
 
+/// Start and number of readings of each.
 fn starts(closed: &[Closed<Moments>]) -> Vec<(i64, u64)> {
     closed.iter().map(|closed| (closed.window.start.0, closed.readings)).collect()
 }
@@ -57,7 +58,7 @@ fn event_time_closes_after_lateness_and_places_disorder() {
     assert_eq!(read(65_000), (Placed::InWindow, std::vec![(0, 2)]));
     assert_eq!(read(59_999), (Placed::Late, Vec::new()));
     assert_eq!(read(60_000), (Placed::InWindow, Vec::new()));
-    assert_eq!(windows.readings(), 4);
+    assert_eq!(windows.readings(&spec), 4);
 }
 
 #[test]
@@ -113,50 +114,110 @@ fn the_ends_of_time_and_of_room_refuse_and_never_panic() {
         assert_eq!(placed, Placed::InWindow);
     }
     assert_eq!(windows.on_reading(&wide, Time(240_000), 1.0, Time(0), Moments::new), Placed::NoRoom);
-    assert_eq!(windows.readings(), 4);
+    assert_eq!(windows.readings(&wide), 4);
 }
 
-/// Every reading kept, sorted into minutes at the end.
-fn naive(readings: &[(i64, f64)], lateness_ms: i64) -> (BTreeMap<i64, Vec<f64>>, u64) {
-    let (mut windows, mut late, mut event) = (BTreeMap::<i64, Vec<f64>>::new(), 0, i64::MIN);
-    for (time, value) in readings {
-        event = event.max(*time);
-        let start = time.div_euclid(60_000) * 60_000;
-        if start + 60_000 <= event - lateness_ms {
-            late += 1;
-        } else {
-            windows.entry(start).or_default().push(*value);
-        }
-    }
-    (windows, late)
+#[test]
+fn a_late_reading_revises_its_window_once_others_have_gathered() {
+    let spec = Spec { retain_ms: 120_000, gather_ms: 1_000, ..minutes() };
+    let mut windows = Few::new();
+    let mut read = |time: i64, value: f64, now: i64| {
+        let placed = windows.on_reading(&spec, Time(time), value, Time(now), Moments::new);
+        let told = drain(&mut windows, &spec, Time(now));
+        let told: Vec<_> =
+            told.iter().map(|c| (c.window.start.0, c.rev, c.readings, c.settled, c.pane.sum())).collect();
+        (placed, told)
+    };
+    let none = Vec::new();
+    assert_eq!(read(1_000, 1.0, 0), (Placed::InWindow, none.clone()));
+    assert_eq!(read(65_000, 2.0, 1), (Placed::InWindow, std::vec![(0, 0, 1, 1, Some(1.0))]));
+    assert_eq!(read(2_000, 3.0, 2), (Placed::Revised, none.clone()));
+    assert_eq!(read(3_000, 4.0, 3), (Placed::Revised, none.clone()));
+    assert_eq!(read(66_000, 5.0, 1_002), (Placed::InWindow, std::vec![(0, 1, 3, 2, Some(8.0))]));
+    // A window that had no readings; it is told late, as its first revision, 0.
+    assert_eq!(read(-1_000, 6.0, 1_003), (Placed::Revised, none.clone()));
+    assert_eq!(read(67_000, 7.0, 3_000), (Placed::InWindow, std::vec![(-60_000, 0, 1, 1, Some(6.0))]));
+    // Two minutes after its end, less the lateness, a window is no longer kept.
+    assert_eq!(read(-61_000, 8.0, 3_001), (Placed::Late, none.clone()));
+    assert_eq!(read(124_999, 8.0, 3_002), (Placed::InWindow, none.clone()));
+    assert_eq!(read(-2_000, 8.0, 3_003), (Placed::Revised, none));
+    let told = read(125_000, 9.0, 3_004).1;
+    assert_eq!(told, [(60_000, 0, 3, 3, Some(14.0)), (-60_000, 1, 2, 1, Some(14.0))]);
+    assert_eq!(read(-2_000, 8.0, 3_005).0, Placed::Late);
 }
 
-proptest! {
-    #[test]
-    fn tumbling_equals_the_naive_reference(
-        readings in prop::collection::vec((-400_000..400_000_i64, -50.0..50.0_f64), 0..80),
-        lateness_ms in prop_oneof![Just(0_i64), Just(5_000), Just(90_000), 0..300_000_i64],
-    ) {
-        let spec = Spec { lateness_ms, ..minutes() };
-        let mut windows = Windows::<Moments, heapless::Vec<Slot<Moments>, 16>>::new();
-        let (mut closed, mut late) = (Vec::new(), 0);
-        for (time, value) in &readings {
-            match windows.on_reading(&spec, Time(*time), *value, Time(0), Moments::new) {
-                Placed::InWindow => {}
-                Placed::Late => late += 1,
-                Placed::NoRoom => prop_assert!(false),
-            }
-            closed.extend(drain(&mut windows, &spec, Time(0)));
-        }
-        prop_assert!(windows.slots.len() <= spec.slots_needed());
-        closed.extend(drain(&mut windows, &spec, Time(10_000_000)));
-        let (expected, expected_late) = naive(&readings, lateness_ms);
-        prop_assert_eq!(late, expected_late);
-        prop_assert_eq!(closed.len(), expected.len());
-        for (closed, (start, values)) in closed.iter().zip(&expected) {
-            let mut moments = Moments::new();
-            values.iter().for_each(|value| moments.push(*value));
-            prop_assert_eq!((closed.window.start.0, closed.readings, closed.pane), (*start, values.len() as u64, moments));
-        }
+#[test]
+fn the_oldest_retained_windows_make_room() {
+    let spec = Spec { retain_ms: 3_600_000, lateness_ms: 0, ..minutes() };
+    let mut windows = Few::new();
+    for minute in 0..10 {
+        let placed = windows.on_reading(&spec, Time(minute * 60_000), 1.0, Time(0), Moments::new);
+        assert_eq!(placed, Placed::InWindow);
+        drain(&mut windows, &spec, Time(0));
     }
+    let placed = |windows: &mut Few, minute: i64| {
+        windows.on_reading(&spec, Time(minute * 60_000), 1.0, Time(0), Moments::new)
+    };
+    assert_eq!(placed(&mut windows, 5), Placed::Late);
+    assert_eq!(placed(&mut windows, 6), Placed::Revised);
+    assert_eq!(starts(&drain(&mut windows, &spec, Time(0))), [(360_000, 2)]);
+}
+
+#[test]
+fn sliding_windows_overlap_and_settle_each_reading_once() {
+    let spec = Spec { shape: Shape::sliding(30, 10).unwrap(), lateness_ms: 0, ..minutes() };
+    let mut windows = Windows::<Moments, heapless::Vec<Slot<Moments>, 8>>::new();
+    let mut told = Vec::new();
+    for (time, value) in [(1, 1.0), (11, 2.0), (12, 4.0), (25, 8.0), (3, 16.0), (31, 32.0), (61, 64.0)] {
+        assert_eq!(windows.on_reading(&spec, Time(time), value, Time(0), Moments::new), Placed::InWindow);
+        told.extend(drain(&mut windows, &spec, Time(0)));
+    }
+    let told: Vec<_> = told
+        .iter()
+        .map(|c| (c.window.start.0, c.window.end.0, c.readings, c.settled, c.pane.sum().unwrap()))
+        .collect();
+    let expected = [
+        (-20, 10, 1, 1, 1.0),
+        (-10, 20, 3, 2, 7.0),
+        (0, 30, 5, 2, 31.0),
+        (10, 40, 4, 1, 46.0),
+        (20, 50, 2, 0, 40.0),
+        (30, 60, 1, 0, 32.0),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(windows.readings(&spec), 1);
+}
+
+#[test]
+fn a_reading_between_two_sessions_makes_them_one() {
+    let spec = Spec { shape: Shape::session(10, 100).unwrap(), lateness_ms: 30, ..minutes() };
+    let mut windows = Few::new();
+    for time in [0, 5, 20, 14, 130, 135] {
+        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new), Placed::InWindow);
+    }
+    let told = drain(&mut windows, &spec, Time(0));
+    assert_eq!((starts(&told), told[0].window.end), (std::vec![(0, 4)], Time(30)));
+    // At most 100 long: the next reading opens another.
+    for time in (140..250).step_by(5) {
+        windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new);
+    }
+    assert_eq!(
+        windows.open(&spec).map(|(w, n, _)| (w.start.0, w.end.0, n)).collect::<Vec<_>>(),
+        [(130, 230, 20), (230, 255, 4)]
+    );
+}
+
+#[test]
+fn count_windows_close_when_full_and_silence_does_not_close_them() {
+    let spec = Spec { shape: Shape::count(3).unwrap(), ..minutes() };
+    let mut windows = Few::new();
+    let mut told = Vec::new();
+    for time in [9, 7, 8, 8, 1_000_000, -5, 3] {
+        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new), Placed::InWindow);
+        told.extend(drain(&mut windows, &spec, Time(0)));
+    }
+    assert_eq!(starts(&told), [(7, 3), (-5, 3)]);
+    assert_eq!((told[0].window.end, told[1].window.end), (Time(10), Time(1_000_001)));
+    assert_eq!((windows.due(&spec), windows.poll(&spec, Time(i64::MAX))), (None, None));
+    assert_eq!(windows.readings(&spec), 1);
 }

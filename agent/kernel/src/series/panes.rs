@@ -1,0 +1,260 @@
+//! Sliding windows: each reading enters one pane; closing merges panes at a cost that does not grow with
+//! how many there are.
+//!
+//! Source: the two-stacks queue, as in K. Tangwongsan, M. Hirzel and S. Schneider, DEBS 2017. Panes that
+//! closed windows have taken in are `fixed`. The older of these are `flipped`: each holds the aggregate from
+//! itself to the last flipped one. The others are plain, and their aggregate runs in the first slot. A
+//! window is the first flipped pane merged with the running aggregate. When no flipped pane is left to drop,
+//! all fixed ones are flipped: three merges a window on the average.
+
+use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::time::Time;
+use crate::window::{Sliding, Window};
+
+/// Where the retained windows begin; the running aggregate is before them. Its window ends where the last
+/// closed one did.
+const BASE: usize = 1;
+
+impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
+    pub(super) fn place_sliding(
+        &mut self,
+        spec: &Spec,
+        shape: &Sliding,
+        reading: &Arrival,
+        new_pane: impl FnOnce() -> P,
+    ) -> Placed {
+        let Some(pane) = shape.pane_of(reading.time) else { return Placed::NoRoom };
+        let cursor = self.cursor(shape);
+        if self.slots.is_empty() {
+            let window = Window { start: Time::MIN, end: Time::MIN };
+            let empty = new_pane();
+            return match self.slots.insert(0, Slot::new(window, empty.clone())) {
+                Ok(()) => self.place_open(pane, reading, || empty),
+                Err(_) => Placed::NoRoom,
+            };
+        }
+        if pane.end > cursor {
+            return self.place_open(pane, reading, new_pane);
+        }
+        let empty = new_pane();
+        let last_end = pane.end.plus(shape.size_ms() - shape.every_ms());
+        let closed = Window { start: pane.end, end: last_end.min(cursor) };
+        let revised = self.revise_sliding(spec, shape, closed, reading, &empty);
+        let mut placed = Placed::Late;
+        if last_end > cursor {
+            placed = self.place_fixed(pane, reading, cursor, empty);
+        }
+        match (placed, revised.and_then(|at| self.slots.get_mut(at))) {
+            (Placed::InWindow, _) | (_, None) => placed,
+            (_, Some(slot)) => {
+                slot.owed += 1;
+                Placed::Revised
+            }
+        }
+    }
+
+    /// Where the next window to be closed ends; `first_end` is the end of the first pane.
+    #[inline]
+    pub(super) fn next_end_sliding(&self, shape: &Sliding, first_end: Time) -> Option<Time> {
+        let told_to = self.slots.get(0)?.window.end;
+        Some(first_end.max(told_to.plus(shape.every_ms())))
+    }
+
+    /// Windows that end here or before are closed, and told.
+    fn cursor(&self, shape: &Sliding) -> Time {
+        let told_to = self.slots.get(0).map_or(Time::MIN, |running| running.window.end);
+        let first = self.slots.get(self.first_pane()).map(|slot| slot.window.end);
+        let next = first.and_then(|end| self.next_end_sliding(shape, end));
+        if next.is_some_and(|end| end <= self.closed_to) {
+            return told_to;
+        }
+        Window::aligned(self.closed_to, shape.every_ms()).map_or(told_to, |window| window.start.max(told_to))
+    }
+
+    fn first_pane(&self) -> usize {
+        BASE + self.retained as usize
+    }
+
+    fn first_open(&self) -> usize {
+        self.first_pane() + self.fixed as usize
+    }
+
+    /// Puts a reading into a pane that no closed window holds.
+    fn place_open(&mut self, pane: Window, reading: &Arrival, new_pane: impl FnOnce() -> P) -> Placed {
+        let at = self.position(self.first_open(), self.slots.len(), pane.start);
+        let from = self.first_open();
+        match self.before(at).filter(|slot| at > from && slot.window.start == pane.start) {
+            Some(slot) => {
+                slot.take(reading.time, reading.value);
+                self.current = (at - 1) as u32;
+                Placed::InWindow
+            }
+            None => self.open_at(BASE, at, pane, reading, new_pane),
+        }
+    }
+
+    /// Puts a late reading into a pane that some windows still to be closed hold.
+    fn place_fixed(&mut self, pane: Window, reading: &Arrival, cursor: Time, empty: P) -> Placed {
+        let (first, open) = (self.first_pane(), self.first_open());
+        let after = self.position(first, open, pane.start);
+        let there = after > first && self.before(after).is_some_and(|slot| slot.window.start == pane.start);
+        let number = after - first - usize::from(there);
+        if !there {
+            // A new pane; among the suffix aggregates, one of all that follows it there.
+            let mut slot = Slot::new(pane, empty);
+            let flipped = number < self.flipped as usize;
+            if let Some(next) = self.slots.get(after).filter(|_| flipped) {
+                slot.absorb(next);
+            }
+            if self.insert(BASE, after, slot).is_none() {
+                return Placed::NoRoom;
+            }
+            self.fixed += 1;
+            self.flipped += u32::from(flipped);
+        }
+        self.push_fixed(number, reading);
+        if let Some(running) = self.slots.get_mut(0) {
+            running.owed += 1;
+            running.window.end = running.window.end.max(cursor);
+        }
+        Placed::InWindow
+    }
+
+    /// Pushes into every aggregate that the fixed pane of this number is part of.
+    fn push_fixed(&mut self, number: usize, reading: &Arrival) {
+        let first = self.first_pane();
+        let flipped = number < self.flipped as usize;
+        for at in if flipped { first..=first + number } else { first + number..=first + number } {
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.take(reading.time, reading.value);
+            }
+        }
+        if flipped {
+            return;
+        }
+        if self.fixed == self.flipped + 1 {
+            self.start_running(first + number);
+        } else if let Some(running) = self.slots.get_mut(0) {
+            running.take(reading.time, reading.value);
+        }
+    }
+
+    /// Puts a late reading into the closed windows it falls into, where they are kept: those that end from
+    /// `ends.start` to `ends.end`. Says where the last one is.
+    fn revise_sliding(
+        &mut self,
+        spec: &Spec,
+        shape: &Sliding,
+        ends: Window,
+        reading: &Arrival,
+        empty: &P,
+    ) -> Option<usize> {
+        if spec.retain_ms <= 0 {
+            return None;
+        }
+        // Newest first, so that where room is short the newest windows are revised.
+        let (mut end, mut newest) = (ends.end, None);
+        while end >= ends.start && end > self.forgotten_to && end.plus(spec.retain_ms) > self.closed_to {
+            let window = Window { start: end.minus(shape.size_ms()), end };
+            let at = self.position(BASE, self.first_pane(), window.start);
+            let there = at > BASE && self.before(at).is_some_and(|slot| slot.window.start == window.start);
+            let at =
+                if there { Some(at - 1) } else { self.retain_new(spec, BASE, at, window, || empty.clone()) };
+            if let Some(slot) = at.and_then(|at| self.slots.get_mut(at)) {
+                slot.take(reading.time, reading.value);
+            }
+            if let Some(at) = at {
+                self.gather(spec, at, reading.now);
+                // By its end: what is kept or dropped further on moves the slot.
+                newest = newest.or(Some(end));
+            }
+            end = end.minus(shape.every_ms());
+        }
+        let start = newest?.minus(shape.size_ms());
+        self.position(BASE, self.first_pane(), start).checked_sub(1)
+    }
+
+    pub(super) fn close_sliding(&mut self, spec: &Spec, shape: &Sliding) -> Option<Closed<P>> {
+        self.current = NOWHERE;
+        let end = self.next_end(spec)?;
+        self.closed_to = self.closed_to.max(end);
+        let mut settled = 0;
+        while let Some(slot) = self.slots.get(self.first_open()).filter(|slot| slot.window.end <= end) {
+            settled += slot.readings;
+            self.fix(self.first_open());
+        }
+        let running = self.slots.get_mut(0)?;
+        running.window.end = end;
+        settled += core::mem::take(&mut running.owed);
+        let whole = self.aggregate(Window { start: end.minus(shape.size_ms()), end })?;
+        if spec.retain_ms > 0 {
+            self.retain(BASE, self.first_pane(), Slot { rev: 1, ..whole.clone() });
+        } else {
+            self.forgotten_to = self.forgotten_to.max(end);
+        }
+        self.drop_before(end.plus(shape.every_ms()).minus(shape.size_ms()));
+        let Slot { window, readings, pane, .. } = whole;
+        Some(Closed { window, rev: 0, readings, settled, number: 0, pane })
+    }
+
+    /// What all fixed panes hold.
+    fn aggregate(&self, window: Window) -> Option<Slot<P>> {
+        let running = self.slots.get(0)?;
+        let first = self.slots.get(self.first_pane())?;
+        let mut whole = Slot { window, rev: 0, owed: 0, dirty: false, ..first.clone() };
+        if self.flipped == 0 {
+            (whole.readings, whole.pane) = (running.readings, running.pane.clone());
+        } else if self.fixed > self.flipped {
+            whole.absorb(running);
+        }
+        Some(whole)
+    }
+
+    /// Makes the pane at `at`, the first open one, part of the running aggregate.
+    fn fix(&mut self, at: usize) {
+        self.fixed += 1;
+        if self.fixed == self.flipped + 1 {
+            return self.start_running(at);
+        }
+        let Some(pane) = self.slots.get(at).cloned() else { return };
+        if let Some(running) = self.slots.get_mut(0) {
+            running.absorb(&pane);
+        }
+    }
+
+    /// Begins the running aggregate with the pane at `at`, the only plain fixed one.
+    fn start_running(&mut self, at: usize) {
+        let Some((readings, pane)) = self.slots.get(at).map(|slot| (slot.readings, slot.pane.clone())) else {
+            return;
+        };
+        if let Some(running) = self.slots.get_mut(0) {
+            (running.readings, running.pane) = (readings, pane);
+        }
+    }
+
+    /// Drops the fixed panes that start before `start`.
+    fn drop_before(&mut self, start: Time) {
+        let first = self.first_pane();
+        while self.fixed > 0 && self.slots.get(first).is_some_and(|slot| slot.window.start < start) {
+            if self.flipped == 0 {
+                self.flip();
+            }
+            self.slots.remove(first);
+            self.fixed -= 1;
+            self.flipped -= 1;
+        }
+    }
+
+    /// Turns all fixed panes into suffix aggregates.
+    fn flip(&mut self) {
+        let first = self.first_pane();
+        let last = first + (self.fixed as usize).saturating_sub(1);
+        for at in (first..last).rev() {
+            let Some(suffix) = self.slots.get(at + 1).cloned() else { return };
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.absorb(&suffix);
+            }
+        }
+        self.flipped = self.fixed;
+    }
+}

@@ -1,0 +1,130 @@
+//! Closed windows that are kept: late readings gather in them and come out as revisions.
+
+use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::time::Time;
+use crate::window::Window;
+
+impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
+    /// Puts a late reading into the retained window at `at`.
+    pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival) -> Placed {
+        let Some(slot) = self.slots.get_mut(at) else { return Placed::Late };
+        slot.take(reading.time, reading.value);
+        slot.owed += 1;
+        self.gather(spec, at, reading.now);
+        Placed::Revised
+    }
+
+    /// Notes that the window at `at` has a revision to tell.
+    pub(super) fn gather(&mut self, spec: &Spec, at: usize, now: Time) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.dirty = true;
+            self.revise_at = self.revise_at.min(now.plus(spec.gather_ms));
+        }
+    }
+
+    /// Opens, as closed, a window that had no readings until this late one.
+    pub(super) fn open_late(
+        &mut self,
+        spec: &Spec,
+        at: usize,
+        window: Window,
+        reading: &Arrival,
+        new_pane: impl FnOnce() -> P,
+    ) -> Placed {
+        if window.start < self.forgotten_to {
+            return Placed::Late;
+        }
+        let at = self.retain_new(spec, 0, at, window, new_pane);
+        at.map_or(Placed::Late, |at| self.revise(spec, at, reading))
+    }
+
+    /// Keeps a new closed window, empty as yet, where its age and the room allow it. Says where it is.
+    pub(super) fn retain_new(
+        &mut self,
+        spec: &Spec,
+        base: usize,
+        at: usize,
+        window: Window,
+        new_pane: impl FnOnce() -> P,
+    ) -> Option<usize> {
+        let kept = spec.retain_ms > 0 && window.end > self.forgotten_to;
+        if !kept || window.end.plus(spec.retain_ms) <= self.closed_to {
+            return None;
+        }
+        self.retain(base, at.min(base + self.retained as usize), Slot::new(window, new_pane()))
+    }
+
+    /// Keeps a closed window. The oldest ones make room, but never for one that is older still.
+    pub(super) fn retain(&mut self, base: usize, at: usize, slot: Slot<P>) -> Option<usize> {
+        let end = slot.window.end;
+        let at = if at > base {
+            self.insert(base, at, slot)
+        } else {
+            self.slots.insert(at, slot).ok().map(|()| at)
+        };
+        self.current = NOWHERE;
+        match at {
+            Some(_) => self.retained += 1,
+            None => self.forgotten_to = self.forgotten_to.max(end),
+        }
+        at
+    }
+
+    /// Drops the oldest retained window that has nothing to tell. Says where it was.
+    pub(super) fn evict(&mut self, base: usize) -> Option<usize> {
+        let mut retained = base..base + self.retained as usize;
+        let at = retained.find(|at| self.slots.get(*at).is_some_and(|slot| !slot.dirty))?;
+        self.forget(at);
+        Some(at)
+    }
+
+    /// The next revision that is due, once windows beyond retention are gone.
+    pub(super) fn poll_retained(&mut self, spec: &Spec, frontier: Time, now: Time) -> Option<Closed<P>> {
+        let base = Self::base(spec);
+        while self.retained > 0 {
+            let oldest = self.slots.get(base)?;
+            if oldest.window.end.plus(spec.retain_ms) > frontier {
+                break;
+            }
+            if oldest.dirty {
+                return self.tell(base);
+            }
+            self.forget(base);
+        }
+        if now < self.revise_at {
+            return None;
+        }
+        let mut retained = base..base + self.retained as usize;
+        let dirty = retained.find(|at| self.slots.get(*at).is_some_and(|slot| slot.dirty));
+        if dirty.is_none() {
+            self.revise_at = Time::MAX;
+        }
+        self.tell(dirty?)
+    }
+
+    fn forget(&mut self, at: usize) {
+        self.current = NOWHERE;
+        if let Some(slot) = self.slots.remove(at) {
+            self.retained -= 1;
+            self.forgotten_to = self.forgotten_to.max(slot.window.end);
+        }
+        if self.retained == 0 {
+            self.revise_at = Time::MAX;
+        }
+    }
+
+    fn tell(&mut self, at: usize) -> Option<Closed<P>> {
+        let slot = self.slots.get_mut(at)?;
+        let (rev, settled) = (slot.rev, core::mem::take(&mut slot.owed));
+        slot.rev += 1;
+        slot.dirty = false;
+        Some(Closed {
+            window: slot.window,
+            rev,
+            readings: slot.readings,
+            settled,
+            number: 0,
+            pane: slot.pane.clone(),
+        })
+    }
+}
