@@ -2,9 +2,60 @@
 //!
 //! Knows no reading, series or unit. The agent says how a message looks on an output ([`Render`]) and what time it
 //! is; the forwarder says what became of each message ([`Account`]). To add an output, write one folder in
-//! `forwarder/src/output/` and add two lines here.
+//! `forwarder/src/output/` and add two lines here: its `mod`, and its entry in [`OUTPUTS`].
+//!
+//! ```text
+//! push -> spool (memory, numbers, who has acknowledged what)   -> driver, one per output -> link
+//!           |  what waits too long: clerk -> keeper (a thread)       ^
+//!           |                                 archive -> store       |
+//!           +------------------- what waited comes back -------------+
+//! ```
+//!
+//! [`Forwarder::start`] spawns local tasks: it belongs on a `LocalSet` of a current-thread runtime. Everything that
+//! touches the disk happens on the keeper's thread.
+
+mod archive;
+mod clerk;
+mod config;
+mod driver;
+mod forwarder;
+mod keeper;
+mod link;
+mod positions;
+mod ranges;
+mod record;
+mod spool;
+mod store;
+
+mod output {
+    pub(crate) mod mqtt;
+}
+
+#[cfg(test)]
+mod testing;
+
+pub use config::{BufferConfig, Full, Rate, Sync, When};
+pub use forwarder::{Event, Forwarder, Outlet, OutletStatus, Start, Status, Why};
+pub use link::{
+    Ended, Heard, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, SendError, Surroundings, Tag,
+};
 
 use bytes::Bytes;
+use headwater_settings::Table;
+
+/// The kinds of outputs, as `type = "…"` names them.
+pub const OUTPUTS: &[OutputKind] = &[output::mqtt::KIND];
+
+/// Reads an output's table: `type`, then the keys of that kind, and `rate`. Mistakes go to the table, and `None`
+/// means that there were some. The caller asks for the keys of its own and finishes the table.
+pub fn read_output(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Output>> {
+    let kinds: Vec<(&str, &OutputKind)> = OUTPUTS.iter().map(|kind| (kind.name, kind)).collect();
+    let kind = table.choice("type", &kinds);
+    if kind.is_none() {
+        table.missing("type", "add `type = \"mqtt\"`");
+    }
+    (kind?.value.read)(table, surroundings)
+}
 
 /// Which queue a message waits in. Order is kept within a lane; the first lane goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +64,34 @@ pub enum Lane {
     Alert,
     /// Everything else.
     Data,
+}
+
+impl Lane {
+    /// All of them, the first one first.
+    pub const ALL: [Self; 2] = [Self::Alert, Self::Data];
+}
+
+/// One of something for each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PerLane<T> {
+    pub(crate) alert: T,
+    pub(crate) data: T,
+}
+
+impl<T> PerLane<T> {
+    pub(crate) fn of(&self, lane: Lane) -> &T {
+        match lane {
+            Lane::Alert => &self.alert,
+            Lane::Data => &self.data,
+        }
+    }
+
+    pub(crate) fn of_mut(&mut self, lane: Lane) -> &mut T {
+        match lane {
+            Lane::Alert => &mut self.alert,
+            Lane::Data => &mut self.data,
+        }
+    }
 }
 
 /// What is kept and sent. Both parts are opaque here.
@@ -28,6 +107,14 @@ pub struct Message {
     pub body: Bytes,
 }
 
+impl Message {
+    /// What it takes to keep it [bytes], in memory or, without the store's own overhead, on disk.
+    pub(crate) fn cost_bytes(&self) -> usize {
+        const OVERHEAD: usize = 128;
+        OVERHEAD + self.route.len() + self.body.len()
+    }
+}
+
 /// A message as one output wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -40,16 +127,21 @@ pub struct Packet {
 }
 
 /// How messages look on one output; the agent implements it.
-pub trait Render: Send + Sync {
+pub trait Render: Send + std::marker::Sync {
     /// The message for this output; `None` if this output does not take it. `late` says that it waited in the
     /// buffer. The same message renders the same every time.
     fn render(&self, message: &Message, late: bool) -> Option<Packet>;
+
+    /// Whether this output takes the message: asked once, when the message is pushed.
+    fn takes(&self, message: &Message) -> bool {
+        self.render(message, false).is_some()
+    }
 }
 
 /// What became of the messages: `made = delivered + waiting + thinned + lost`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Messages taken in.
+    /// Messages taken in, those found in the buffer at the start included.
     pub made: u64,
     /// Acknowledged by every output that takes them.
     pub delivered: u64,

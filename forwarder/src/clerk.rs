@@ -1,0 +1,202 @@
+//! Carries messages from memory to the disk, and the disk's news back to the spool.
+//!
+//! A message that no output has taken within `sync` is written, together with all that wait; so nothing is written
+//! while outputs acknowledge promptly, and no timer depends on a clock that may step.
+//!
+//! When the disk fails, messages stay in memory within its bound, and the disk is tried again: at first after a
+//! second, then ever more rarely, up to a minute.
+
+use crate::Lane;
+use crate::archive::Notice;
+use crate::config::{Sync, When};
+use crate::forwarder::{Event, Shared, Why};
+use crate::spool::Dropped;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Messages written in one go [bytes], per lane.
+const WRITE_BYTES: usize = 1 << 20;
+
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// How often drained generations are looked for.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
+
+/// One look in so many writes the positions down.
+const NOTE_EVERY: u32 = 15;
+
+/// How often it is looked, while a message's patience runs, whether it still waits.
+const LOOKS: u32 = 4;
+
+/// With outputs up, a message is given this long to be acknowledged, however short `sync` is.
+const GRACE_MS: u64 = 1_000;
+
+/// Writes what waits too long; ends with the forwarder.
+pub(crate) async fn write(shared: Rc<Shared>) {
+    let mut retry = RETRY_FIRST;
+    loop {
+        wait_for_work(&shared).await;
+        if shared.is_closing() {
+            return;
+        }
+        if write_all(&shared).await {
+            retry = RETRY_FIRST;
+        } else {
+            tokio::select! {
+                () = sleep(retry) => {}
+                () = shared.closing() => return,
+            }
+            retry = (retry * 2).min(RETRY_LAST);
+        }
+    }
+}
+
+/// Returns when something is to be written now, or at the end: a message has waited for [`patience`], give or take
+/// one of [`LOOKS`] looks.
+async fn wait_for_work(shared: &Shared) {
+    let mut marks = VecDeque::new();
+    loop {
+        let patience = patience(shared);
+        let waits = {
+            let mut spool = shared.spool.borrow_mut();
+            if shared.is_closing() || spool.is_tight() {
+                return;
+            }
+            let waits = spool.has_unwritten();
+            if waits && patience.is_zero() {
+                return;
+            }
+            waits
+        };
+        if !waits {
+            marks.clear();
+            tokio::select! {
+                () = shared.clerk.notified() => {}
+                () = shared.closing() => {}
+            }
+            continue;
+        }
+        marks.push_back(shared.spool.borrow().mark());
+        sleep_or_news(shared, patience / LOOKS).await;
+        if marks.len() == LOOKS as usize
+            && let Some(mark) = marks.pop_front()
+            && shared.spool.borrow_mut().has_unwritten_before(&mark)
+        {
+            return;
+        }
+    }
+}
+
+/// Sleeps, but not while memory runs full or all must be written at once.
+async fn sleep_or_news(shared: &Shared, nap: Duration) {
+    let mut slept = std::pin::pin!(sleep(nap));
+    loop {
+        tokio::select! {
+            () = &mut slept => return,
+            () = shared.closing() => return,
+            () = shared.clerk.notified() => {
+                if patience(shared).is_zero() || shared.spool.borrow_mut().is_tight() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// How long a message may wait in memory only.
+fn patience(shared: &Shared) -> Duration {
+    let config = &shared.config;
+    // Some of the time is for the writing itself.
+    let wait_ms = config.sync.wait_ms() * 3 / 4;
+    Duration::from_millis(match config.when {
+        When::Always => 0,
+        When::Offline if shared.all_up() => wait_ms.max(GRACE_MS),
+        When::Offline => wait_ms,
+    })
+}
+
+/// Writes all that waits; false: the disk cannot take it now.
+pub(crate) async fn write_all(shared: &Shared) -> bool {
+    loop {
+        let (batches, progress) = {
+            let spool = shared.spool.borrow();
+            (spool.unwritten(WRITE_BYTES), spool.progress().clone())
+        };
+        if batches.alert.is_empty() && batches.data.is_empty() {
+            return true;
+        }
+        // With `when = "always"` the flash is spared by syncing at intervals: see `sync_often`.
+        let sync = shared.config.when == When::Offline || shared.config.sync == Sync::Always;
+        let Some(answer) = shared.keeper.append(batches, sync, progress).await else { return false };
+        shared.note_disk(&answer);
+        on_notices(shared, answer.notices);
+        let (batches, result) = answer.value;
+        shared.disk_state(result.as_ref().err());
+        if result.is_err() {
+            return false;
+        }
+        shared.spool.borrow_mut().written(&batches);
+        shared.wake_all();
+    }
+}
+
+/// Has drained generations deleted and positions written; ends with the forwarder.
+pub(crate) async fn settle(shared: Rc<Shared>) {
+    let mut round = 0_u32;
+    loop {
+        tokio::select! {
+            () = sleep(SETTLE_EVERY) => {}
+            () = shared.closing() => return,
+        }
+        if shared.disk_is_used() {
+            round = round.wrapping_add(1);
+            settle_once(&shared, round.is_multiple_of(NOTE_EVERY)).await;
+        }
+    }
+}
+
+/// One look for what nobody wants any more.
+pub(crate) async fn settle_once(shared: &Shared, note: bool) {
+    let progress = shared.spool.borrow().progress().clone();
+    let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
+    let Some(answer) = shared.keeper.settle(shared.names.clone(), progress, note, before_ms).await else {
+        return;
+    };
+    shared.note_disk(&answer);
+    on_notices(shared, answer.notices);
+    if answer.is_empty {
+        shared.spool.borrow_mut().disk_is_empty();
+    }
+}
+
+/// Books what the archive did by itself, and tells it.
+pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
+    for notice in notices {
+        match notice {
+            Notice::Shed { runs, made_ms, aged } => {
+                let lost = shared.spool.borrow_mut().shed(&runs);
+                let why = if aged { Why::Age } else { Why::Full };
+                for lane in Lane::ALL {
+                    let dropped = Dropped { lane, count: *lost.of(lane), made_ms: made_ms.clone() };
+                    tell_dropped(shared, dropped, why);
+                }
+            }
+            Notice::Damaged { runs, count_max, what } => {
+                let lost = shared.spool.borrow_mut().damaged(&runs, count_max);
+                tracing::error!(%what, lost = lost.alert + lost.data, "a part of the buffer is damaged");
+                shared.tell(Event::Damaged { count: lost.alert + lost.data, what });
+                shared.clerk.notify_one();
+            }
+        }
+    }
+}
+
+pub(crate) fn tell_dropped(shared: &Shared, dropped: Dropped, why: Why) {
+    let Dropped { lane, count, made_ms } = dropped;
+    if count > 0 {
+        shared.tell(Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why });
+    }
+}

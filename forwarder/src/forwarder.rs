@@ -1,0 +1,223 @@
+//! The forwarder as the agent sees it: push, ask, stop.
+
+mod events;
+mod shared;
+mod status;
+
+pub use events::{Event, Why};
+pub use status::{OutletStatus, Status};
+
+pub(crate) use shared::Shared;
+pub(crate) use status::OutletState;
+
+use crate::archive::{Archive, Found};
+use crate::driver::Driver;
+use crate::keeper::Keeper;
+use crate::positions::{Progress, bit};
+use crate::ranges::Ranges;
+use crate::spool::Spool;
+use crate::store::Store;
+use crate::store::sled::SledStore;
+use crate::{Account, BufferConfig, Lane, Output, Packet, PerLane, Render, clerk};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// As many bits as an `owed` has.
+const OUTLETS_MAX: usize = 64;
+
+/// An output with all that belongs to it.
+pub struct Outlet {
+    /// Its name in the config: under it the buffer remembers what it has acknowledged.
+    pub name: String,
+    /// Where messages go.
+    pub output: Box<dyn Output>,
+    /// How they look there.
+    pub render: Arc<dyn Render>,
+    /// What the other side publishes when the connection is lost without a farewell.
+    pub will: Option<Packet>,
+    /// What is published at every connection: see [`Forwarder::presence`].
+    pub presence: Option<Packet>,
+}
+
+/// What a forwarder is started with.
+pub struct Start {
+    /// `[buffer]`.
+    pub config: BufferConfig,
+    /// The folder of the buffer; made when it is first needed.
+    pub folder: PathBuf,
+    /// Where messages go, in the order of the config; at most 64.
+    pub outlets: Vec<Outlet>,
+    /// The time [ms since the Unix epoch]; may step.
+    pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+/// Keeps messages until every output has acknowledged them. A handle: clones are the same forwarder.
+#[derive(Clone)]
+pub struct Forwarder {
+    shared: Rc<Shared>,
+    renders: Rc<[(usize, Arc<dyn Render>)]>,
+    tasks: Rc<std::cell::RefCell<Tasks>>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    drivers: Vec<JoinHandle<()>>,
+    clerks: Vec<JoinHandle<()>>,
+}
+
+impl Forwarder {
+    /// Looks at the buffer that is there, and starts to connect. Must be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(start: Start) -> std::io::Result<Self> {
+        let store = SledStore::new(start.folder.clone());
+        Self::start_on(start, Box::new(store), Keeper::start)
+    }
+
+    pub(crate) fn start_on(
+        start: Start,
+        store: Box<dyn Store>,
+        keeper: impl FnOnce(Archive) -> std::io::Result<Keeper>,
+    ) -> std::io::Result<Self> {
+        let Start { config, outlets, clock, .. } = start;
+        let (mut archive, found) = Archive::open(store, config.clone());
+        let Places { names, bits, progress } = places(&outlets, &found, archive.is_empty());
+        if found.positions.is_some() || !archive.is_empty() {
+            archive.write_positions(&names, &progress);
+        }
+        let notices = archive.take_notices();
+        let (disk_bytes, disk_first) = (archive.bytes(), config.when == crate::When::Always);
+        let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);
+        let states = outlets.iter().map(|outlet| OutletState::new(outlet, clock())).collect();
+        let shared = Rc::new(Shared::new(config, spool, keeper(archive)?, names, states, clock, disk_bytes));
+        clerk::on_notices(&shared, notices);
+        let renders = bits.iter().copied().zip(outlets.iter().map(|outlet| outlet.render.clone())).collect();
+        let mut tasks = Tasks::default();
+        for ((index, outlet), bit) in outlets.into_iter().enumerate().zip(bits) {
+            let Outlet { output, render, .. } = outlet;
+            let driver = Driver { shared: shared.clone(), index, bit, output, render };
+            tasks.drivers.push(tokio::task::spawn_local(driver.run()));
+        }
+        tasks.clerks.push(tokio::task::spawn_local(clerk::write(shared.clone())));
+        tasks.clerks.push(tokio::task::spawn_local(clerk::settle(shared.clone())));
+        Ok(Self { shared, renders, tasks: Rc::new(tasks.into()) })
+    }
+
+    /// Takes a message in. Never blocks and never fails: what memory has no room for is counted as lost, and told.
+    pub fn push(&self, message: crate::Message) {
+        let wants = |(bit_of, render): &(usize, Arc<dyn Render>)| {
+            if render.takes(&message) { bit(*bit_of) } else { 0 }
+        };
+        let owed = self.renders.iter().map(wants).fold(0, |owed, bit| owed | bit);
+        self.shared.push(message, owed);
+    }
+
+    /// Sets what is published, retained or not as the packet says, at every connection of the output (its place among
+    /// the outlets) and now.
+    pub fn presence(&self, output: usize, packet: Packet) {
+        self.shared.state(output, |state| {
+            state.presence = Some(packet);
+            state.presence_version += 1;
+        });
+        self.shared.wake_all();
+    }
+
+    /// What became of the messages.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.shared.spool.borrow().account()
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// The next thing that happened; waits for it.
+    pub async fn event(&self) -> Event {
+        self.shared.event().await
+    }
+
+    /// The next thing that happened, if there is one.
+    #[must_use]
+    pub fn try_event(&self) -> Option<Event> {
+        self.shared.try_event()
+    }
+
+    /// Sends what can be sent within half the time, writes the rest to disk, publishes the presence that was set last
+    /// and says farewell. Push nothing afterwards. Whether everything that is not acknowledged is on disk.
+    pub async fn stop(&self, within: Duration) -> bool {
+        let (start, shared) = (Instant::now(), &self.shared);
+        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
+        shared.stop();
+        let mut drivers = tasks.drivers;
+        let _ = timeout_at(start + within / 4, all_done(&mut drivers)).await;
+        // What is still on its way is written while the outputs say farewell.
+        shared.close();
+        for clerk in tasks.clerks {
+            let _ = clerk.await;
+        }
+        let _ = timeout(within / 4, all_done(&mut drivers)).await;
+        shared.give_up();
+        let _ = timeout(within / 4, all_done(&mut drivers)).await;
+        let written = timeout(within, clerk::write_all(shared)).await.unwrap_or(false);
+        if shared.disk_is_used() {
+            let _ = timeout(within, clerk::settle_once(shared, true)).await;
+        }
+        let _ = timeout(within, shared.keeper.close()).await;
+        written
+    }
+}
+
+async fn all_done(tasks: &mut Vec<JoinHandle<()>>) {
+    while let Some(task) = tasks.last_mut() {
+        let _ = task.await;
+        tasks.pop();
+    }
+}
+
+/// Which output has which bit.
+struct Places {
+    /// By bit.
+    names: Vec<String>,
+    /// By the order of the config.
+    bits: Vec<usize>,
+    progress: Progress,
+}
+
+/// Outputs known from before keep their bits; one that is new wants nothing of what is there.
+fn places(outlets: &[Outlet], found: &Found, is_empty: bool) -> Places {
+    // Without the note, all that lies there is sent to all, again if need be.
+    let (mut names, mut progress) = found.positions.clone().unwrap_or_default();
+    let mut acked = PerLane::<Ranges>::default();
+    if is_empty || found.positions.is_some() {
+        for lane in Lane::ALL {
+            let on_disk = found.runs.iter().filter(|run| run.lane == lane).map(|run| run.seqs.end).max();
+            // Also where nothing is left: a number is never given twice.
+            acked.of_mut(lane).insert_range(0..on_disk.unwrap_or(0).max(progress.end(lane)));
+        }
+    }
+    if is_empty || names.len() + outlets.len() > OUTLETS_MAX {
+        // Nothing refers to the bits any more.
+        (names, progress) = Default::default();
+    }
+    progress.active = 0;
+    let mut bits = Vec::new();
+    for outlet in outlets.iter().take(OUTLETS_MAX) {
+        let name = outlet.name.escape_default().to_string();
+        let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            progress.acked.push(acked.clone());
+            names.len() - 1
+        });
+        progress.active |= bit(place);
+        bits.push(place);
+    }
+    Places { names, bits, progress }
+}

@@ -1,0 +1,244 @@
+//! What the forwarder's tasks share, on one thread.
+
+use super::events::{Event, Events, Why};
+use super::status::{OutletState, Status, Writes, written_bytes};
+use crate::keeper::{Answer, Keeper};
+use crate::record::Record;
+use crate::spool::{Outcome, Spool};
+use crate::{BufferConfig, Lane, Message, Tag, clerk};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    /// Outputs send what is live and wait for the answers.
+    Stopping,
+    /// Outputs say farewell.
+    Closing,
+    /// Links are cut.
+    GaveUp,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: BufferConfig,
+    pub(crate) spool: RefCell<Spool>,
+    pub(crate) keeper: Keeper,
+    /// Names of outputs by their bits.
+    pub(crate) names: Vec<String>,
+    /// Wakes the clerk: something waits for the disk that did not before.
+    pub(crate) clerk: Notify,
+    states: RefCell<Vec<OutletState>>,
+    wake: Vec<Notify>,
+    clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    events: RefCell<Events>,
+    event_came: Notify,
+    disk: RefCell<Disk>,
+    phase: Cell<Phase>,
+    phase_came: Notify,
+}
+
+#[derive(Default)]
+struct Disk {
+    bytes: u64,
+    is_used: bool,
+    error: Option<String>,
+    writes: Writes,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: BufferConfig,
+        spool: Spool,
+        keeper: Keeper,
+        names: Vec<String>,
+        states: Vec<OutletState>,
+        clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+        disk_bytes: u64,
+    ) -> Self {
+        Self {
+            config,
+            spool: RefCell::new(spool),
+            keeper,
+            names,
+            clerk: Notify::new(),
+            wake: states.iter().map(|_| Notify::new()).collect(),
+            states: RefCell::new(states),
+            clock,
+            events: RefCell::default(),
+            event_came: Notify::new(),
+            disk: RefCell::new(Disk { bytes: disk_bytes, is_used: disk_bytes > 0, ..Disk::default() }),
+            phase: Cell::new(Phase::Running),
+            phase_came: Notify::new(),
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(crate) fn push(&self, message: Message, owed: u64) {
+        let (dropped, call_clerk) = {
+            let mut spool = self.spool.borrow_mut();
+            let had = spool.has_unwritten();
+            let dropped = spool.push(message, owed);
+            (dropped, !had || spool.is_tight())
+        };
+        if call_clerk {
+            self.clerk.notify_one();
+        }
+        self.wake_all();
+        dropped.into_iter().for_each(|dropped| clerk::tell_dropped(self, dropped, Why::Memory));
+    }
+
+    pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
+        self.spool.borrow_mut().done(bit, tag, outcome);
+    }
+
+    pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
+        let Some(answer) = self.keeper.read(lane, from).await else {
+            return Err("the keeper is gone".into());
+        };
+        self.note_disk(&answer);
+        clerk::on_notices(self, answer.notices);
+        answer.value
+    }
+
+    pub(crate) fn state<T>(&self, output: usize, look: impl FnOnce(&mut OutletState) -> T) -> Option<T> {
+        self.states.borrow_mut().get_mut(output).map(look)
+    }
+
+    pub(crate) fn all_up(&self) -> bool {
+        self.states.borrow().iter().all(OutletState::is_up)
+    }
+
+    /// Something may be there to be sent.
+    pub(crate) fn wake_all(&self) {
+        self.wake.iter().for_each(Notify::notify_one);
+    }
+
+    pub(crate) async fn woken(&self, output: usize) {
+        match self.wake.get(output) {
+            Some(wake) => wake.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+        self.event_came.notify_one();
+    }
+
+    pub(crate) fn try_event(&self) -> Option<Event> {
+        self.events.borrow_mut().pop()
+    }
+
+    pub(crate) async fn event(&self) -> Event {
+        loop {
+            if let Some(event) = self.try_event() {
+                return event;
+            }
+            self.event_came.notified().await;
+        }
+    }
+
+    pub(crate) fn note_disk<T>(&self, answer: &Answer<T>) {
+        let mut disk = self.disk.borrow_mut();
+        (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
+    }
+
+    pub(crate) fn disk_is_used(&self) -> bool {
+        self.disk.borrow().is_used
+    }
+
+    /// Notes whether the disk took something; changes are told.
+    pub(crate) fn disk_state(&self, error: Option<&String>) {
+        let before = std::mem::replace(&mut self.disk.borrow_mut().error, error.cloned());
+        match (before, error) {
+            (None, Some(reason)) => {
+                tracing::error!(%reason, "the buffer cannot be written: messages are kept in memory only");
+                self.tell(Event::DiskBad { reason: reason.clone() });
+            }
+            (Some(_), None) => {
+                tracing::info!("the buffer can be written again");
+                self.tell(Event::DiskGood);
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at what was written today, and tells when it is too much.
+    pub(crate) fn count_writes(&self) {
+        let (total, now) = (written_bytes(), self.now_ms());
+        let news = self.disk.borrow_mut().writes.update(now, total, self.config.daily_writes);
+        if news {
+            let bytes = self.disk.borrow().writes.today;
+            tracing::warn!(
+                bytes,
+                budget = self.config.daily_writes,
+                "more was written today than daily_writes"
+            );
+            self.tell(Event::WornOut { bytes });
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.count_writes();
+        let (spool, disk) = (self.spool.borrow(), self.disk.borrow());
+        Status {
+            outlets: self.states.borrow().iter().map(OutletState::status).collect(),
+            waiting: spool.account().waiting,
+            memory_bytes: spool.bytes(),
+            disk_bytes: disk.bytes,
+            disk_error: disk.error.clone(),
+            written_today_bytes: disk.writes.today,
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.enter(Phase::Stopping);
+    }
+
+    pub(crate) fn close(&self) {
+        self.enter(Phase::Closing);
+    }
+
+    pub(crate) fn give_up(&self) {
+        self.enter(Phase::GaveUp);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.phase.get() >= Phase::Stopping
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.phase.get() >= Phase::Closing
+    }
+
+    pub(crate) async fn stopped(&self) {
+        self.reached(Phase::Stopping).await;
+    }
+
+    pub(crate) async fn closing(&self) {
+        self.reached(Phase::Closing).await;
+    }
+
+    pub(crate) async fn gave_up(&self) {
+        self.reached(Phase::GaveUp).await;
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.phase_came.notify_waiters();
+        self.wake_all();
+    }
+
+    /// All on one thread: nothing can happen between the look and the wait.
+    async fn reached(&self, phase: Phase) {
+        while self.phase.get() < phase {
+            self.phase_came.notified().await;
+        }
+    }
+}

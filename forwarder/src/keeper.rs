@@ -1,0 +1,145 @@
+//! The thread that touches the disk. It serves one job after another, so that a slow disk delays its own work only.
+
+use crate::Lane;
+use crate::archive::{Archive, Batches, Notice};
+use crate::positions::Progress;
+use crate::record::Record;
+use tokio::sync::{mpsc, oneshot};
+
+/// Jobs that may wait; there is at most one of each output, and the clerk's.
+const JOBS_MAX: usize = 64;
+
+/// What the keeper can do.
+enum Job {
+    Append { batches: Batches, sync: bool, progress: Progress, reply: Reply<(Batches, Result<(), String>)> },
+    Read { lane: Lane, from: u64, reply: Reply<Result<Vec<Record>, String>> },
+    Settle { names: Vec<String>, progress: Progress, note: bool, before_ms: Option<i64>, reply: Reply<()> },
+    Close { reply: oneshot::Sender<()> },
+}
+
+type Reply<T> = oneshot::Sender<Answer<T>>;
+
+/// An answer, with what else happened.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) value: T,
+    pub(crate) notices: Vec<Notice>,
+    /// Everything on disk [bytes].
+    pub(crate) disk_bytes: u64,
+    /// Whether no message is on disk.
+    pub(crate) is_empty: bool,
+}
+
+/// The way to the keeper's thread. The thread ends when this is dropped and all jobs are done.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub(crate) fn start(mut archive: Archive) -> Result<Self, std::io::Error> {
+        let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
+        std::thread::Builder::new().name("buffer".into()).spawn(move || {
+            while let Some(job) = waiting.blocking_recv() {
+                if let Job::Close { reply } = job {
+                    drop(archive);
+                    let _ = reply.send(());
+                    return;
+                }
+                serve(&mut archive, job);
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// The same on the caller's thread, so that a test owns the order of things.
+    #[cfg(test)]
+    #[allow(dead_code, reason = "for the simulation")]
+    pub(crate) fn start_local(mut archive: Archive) -> Self {
+        let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
+        tokio::task::spawn_local(async move {
+            while let Some(job) = waiting.recv().await {
+                if let Job::Close { reply } = job {
+                    let _ = reply.send(());
+                    return;
+                }
+                serve(&mut archive, job);
+                tokio::task::yield_now().await;
+            }
+        });
+        Self { jobs }
+    }
+
+    /// [`Archive::append`]. The batches come back; `None`: there is no keeper any more.
+    pub(crate) async fn append(
+        &self,
+        batches: Batches,
+        sync: bool,
+        progress: Progress,
+    ) -> Option<Answer<(Batches, Result<(), String>)>> {
+        self.ask(|reply| Job::Append { batches, sync, progress, reply }).await
+    }
+
+    /// [`Archive::read`].
+    pub(crate) async fn read(&self, lane: Lane, from: u64) -> Option<Answer<Result<Vec<Record>, String>>> {
+        self.ask(|reply| Job::Read { lane, from, reply }).await
+    }
+
+    /// [`Archive::shed_older`], then [`Archive::settle`].
+    pub(crate) async fn settle(
+        &self,
+        names: Vec<String>,
+        progress: Progress,
+        note: bool,
+        before_ms: Option<i64>,
+    ) -> Option<Answer<()>> {
+        self.ask(|reply| Job::Settle { names, progress, note, before_ms, reply }).await
+    }
+
+    /// Closes the store, after all that was asked before.
+    pub(crate) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.jobs.send(Job::Close { reply }).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Option<Answer<T>> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+fn serve(archive: &mut Archive, job: Job) {
+    match job {
+        Job::Append { batches, sync, progress, reply } => {
+            let result = archive.append(&batches, sync, &progress);
+            answer(archive, reply, (batches, result));
+        }
+        Job::Read { lane, from, reply } => {
+            let records = archive.read(lane, from);
+            answer(archive, reply, records);
+        }
+        Job::Settle { names, progress, note, before_ms, reply } => {
+            if let Some(before_ms) = before_ms {
+                archive.shed_older(before_ms, &progress);
+            }
+            archive.settle(&names, &progress, note);
+            answer(archive, reply, ());
+        }
+        // Its place is where the archive is owned.
+        Job::Close { .. } => {}
+    }
+}
+
+fn answer<T>(archive: &mut Archive, reply: Reply<T>, value: T) {
+    let (disk_bytes, is_empty) = (archive.bytes(), archive.is_empty());
+    let notices = archive.take_notices();
+    // Who asked may be gone: then the program ends.
+    let _ = reply.send(Answer { value, notices, disk_bytes, is_empty });
+}

@@ -1,0 +1,173 @@
+//! What has become of the messages, as far as the buffer must know it: for each output and lane, the numbers that
+//! need not be sent to it any more.
+
+use crate::ranges::Ranges;
+use crate::{Lane, PerLane};
+use std::ops::Range;
+
+/// Intervals that are written down per output and lane; past them an acknowledged message may be sent again.
+const INTERVALS_MAX: usize = 1_000;
+
+/// Who has acknowledged what, by the outputs' bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) acked: Vec<PerLane<Ranges>>,
+    /// The bits of outputs that are configured. What others wanted they will not get any more.
+    pub(crate) active: u64,
+}
+
+impl Progress {
+    /// Nothing acknowledged by any of so many outputs.
+    pub(crate) fn new(outputs: usize) -> Self {
+        let active = (0..outputs).fold(0, |active, output| active | bit(output));
+        Self { acked: vec![PerLane::default(); outputs], active }
+    }
+
+    /// What is done with, by every output of `owed` (a bit each); `None`: there is no such output.
+    pub(crate) fn done(&self, lane: Lane, owed: u64) -> Option<Ranges> {
+        let mut done: Option<Ranges> = None;
+        let wanted = owed & self.active;
+        for (_, acked) in self.acked.iter().enumerate().filter(|(output, _)| wanted & bit(*output) != 0) {
+            let acked = acked.of(lane);
+            done = Some(done.map_or_else(|| acked.clone(), |done| done.intersection(acked)));
+        }
+        done
+    }
+
+    /// How many of the run's messages are still owed to somebody.
+    pub(crate) fn owed_in(&self, run: &Run) -> u64 {
+        let all = run.seqs.end - run.seqs.start;
+        match self.done(run.lane, run.owed) {
+            Some(done) => all - done.count_in(&run.seqs),
+            None => 0,
+        }
+    }
+
+    /// Nobody wants these any more, whoever did.
+    pub(crate) fn forget(&mut self, lane: Lane, seqs: &Range<u64>) {
+        for acked in &mut self.acked {
+            acked.of_mut(lane).insert_range(seqs.clone());
+        }
+    }
+
+    /// The first number that was never given to a message, as far as this knows.
+    pub(crate) fn end(&self, lane: Lane) -> u64 {
+        self.acked.iter().map(|acked| acked.of(lane).end()).max().unwrap_or(0)
+    }
+}
+
+/// Messages in sequence, all owed to the same outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) lane: Lane,
+    pub(crate) seqs: Range<u64>,
+    pub(crate) owed: u64,
+}
+
+/// The output's bit in an `owed`.
+pub(crate) fn bit(output: usize) -> u64 {
+    1_u64.checked_shl(u32::try_from(output).unwrap_or(u32::MAX)).unwrap_or(0)
+}
+
+/// The note on disk: who the outputs are (their bits, in the order of the file) and what they have acknowledged.
+///
+/// ```text
+/// headwater positions 1
+/// output cloud
+/// alert 0-17
+/// data 0-4711 4800-4810
+/// end 6f2a11c0
+/// ```
+///
+/// The last line is the CRC-32 of all before it. Intervals are half-open.
+/// Names hold no line breaks.
+pub(crate) fn write(names: &[String], progress: &Progress) -> Vec<u8> {
+    let mut text = String::from("headwater positions 1\n");
+    for (name, acked) in names.iter().zip(&progress.acked) {
+        text.push_str(&format!("output {name}\n"));
+        for (word, lane) in [("alert", Lane::Alert), ("data", Lane::Data)] {
+            text.push_str(word);
+            for range in acked.of(lane).iter().take(INTERVALS_MAX) {
+                text.push_str(&format!(" {}-{}", range.start, range.end));
+            }
+            text.push('\n');
+        }
+    }
+    let crc = crc32fast::hash(text.as_bytes());
+    format!("{text}end {crc:08x}\n").into_bytes()
+}
+
+/// Reads the note back; `None`: it is damaged, and everything on disk is to be sent again.
+pub(crate) fn read(bytes: &[u8]) -> Option<(Vec<String>, Progress)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (body, crc) = text.rsplit_once("end ")?;
+    if u32::from_str_radix(crc.trim_end(), 16).ok()? != crc32fast::hash(body.as_bytes()) {
+        return None;
+    }
+    let mut lines = body.lines();
+    if lines.next()? != "headwater positions 1" {
+        return None;
+    }
+    let (mut names, mut progress) = (Vec::new(), Progress::default());
+    for line in lines {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "output" => {
+                names.push(rest.to_owned());
+                progress.acked.push(PerLane::default());
+            }
+            "alert" => progress.acked.last_mut()?.alert = read_ranges(rest)?,
+            "data" => progress.acked.last_mut()?.data = read_ranges(rest)?,
+            _ => return None,
+        }
+    }
+    progress.active = Progress::new(names.len()).active;
+    Some((names, progress))
+}
+
+fn read_ranges(text: &str) -> Option<Ranges> {
+    let mut ranges = Ranges::default();
+    for part in text.split_whitespace() {
+        let (start, end) = part.split_once('-')?;
+        ranges.insert_range(start.parse().ok()?..end.parse().ok()?);
+    }
+    Some(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> (Vec<String>, Progress) {
+        let mut progress = Progress::new(2);
+        progress.acked[0].data.insert_range(0..4_711);
+        progress.acked[0].data.insert_range(4_800..4_810);
+        progress.acked[1].alert.insert(3);
+        (vec!["cloud".into(), "lab 2".into()], progress)
+    }
+
+    #[test]
+    fn the_note_reads_back_and_damage_is_seen() {
+        let (names, progress) = example();
+        let note = write(&names, &progress);
+        assert_eq!(read(&note), Some((names, progress)));
+        for at in 0..note.len() - 1 {
+            let mut bad = note.clone();
+            bad[at] ^= 1;
+            assert_eq!(read(&bad), None, "byte {at}");
+            assert_eq!(read(&note[..at]), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_owed_until_all_who_want_it_have_it() {
+        let (_, mut progress) = example();
+        let run = |owed| Run { lane: Lane::Data, seqs: 4_700..4_805, owed };
+        assert_eq!(progress.owed_in(&run(0b01)), 105 - 11 - 5);
+        assert_eq!(progress.owed_in(&run(0b11)), 105);
+        assert_eq!(progress.owed_in(&run(0)), 0, "nobody wants it");
+        progress.forget(Lane::Data, &(0..4_802));
+        assert_eq!(progress.owed_in(&run(0b11)), 3);
+        assert_eq!(progress.end(Lane::Data), 4_810);
+    }
+}

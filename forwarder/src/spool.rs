@@ -1,0 +1,266 @@
+//! Which messages there are and what is still to be done with each. Does no I/O and knows no clock.
+//!
+//! Every message has a number within its lane. The spool keeps, for each output, the set of numbers that it has
+//! acknowledged ([`Ranges`]), and two places in the sequence: `live`, where it sends what is new, and `late`, where it
+//! catches up on what was pushed before it was connected. A message leaves memory when all who want it have it, or
+//! when it is on disk and memory is needed; what is not in memory any more is asked for with [`Next::Read`].
+//!
+//! ```text
+//! acknowledged ... late -> ... | live_from ... live -> ... | next
+//!              (memory or disk)     (memory)
+//! ```
+//!
+//! Limits: bodies and routes in memory at most `memory_bytes_max`, and a quarter of it once they are on disk; past it
+//! the oldest go, alerts last, and are counted. Per output one batch read from disk, and its [`Ranges`].
+
+mod outlet;
+mod queue;
+
+pub(crate) use outlet::{Next, Parcel};
+
+use crate::positions::{Progress, Run, bit};
+use crate::record::Record;
+use crate::{Account, Lane, Message, PerLane};
+use outlet::Outlet;
+use queue::Queue;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Messages that one output refused and another still wants; past it a refused one may count as delivered.
+const REFUSED_MAX: usize = 1_000;
+
+/// How an output answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has the message.
+    Acked,
+    /// It will never take it.
+    Refused,
+    /// It does not want it after all.
+    Unwanted,
+}
+
+/// Messages that went, for the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) lane: Lane,
+    pub(crate) count: u64,
+    pub(crate) made_ms: Range<i64>,
+}
+
+pub(crate) struct Spool {
+    queues: PerLane<Queue>,
+    outlets: Vec<Outlet>,
+    /// By bit; outputs that are no longer configured included.
+    progress: Progress,
+    refused: BTreeSet<(Lane, u64)>,
+    account: Account,
+    bytes_max: usize,
+    /// Send only what is on disk.
+    disk_first: bool,
+}
+
+impl Spool {
+    /// A spool for as many outputs as `progress` has, numbers going on after all that it and the disk know.
+    pub(crate) fn new(progress: Progress, found: &[Run], bytes_max: usize, disk_first: bool) -> Self {
+        let mut queues = PerLane::<Queue>::default();
+        let mut account = Account::default();
+        for run in found {
+            let queue = queues.of_mut(run.lane);
+            queue.on_disk_end = queue.on_disk_end.max(run.seqs.end);
+            account.made += progress.owed_in(run);
+        }
+        for lane in Lane::ALL {
+            let queue = queues.of_mut(lane);
+            queue.start_at(queue.on_disk_end.max(progress.end(lane)));
+        }
+        account.waiting = account.made;
+        let outlets = progress.acked.iter().map(|_| Outlet::default()).collect();
+        Self { queues, outlets, progress, refused: BTreeSet::new(), account, bytes_max, disk_first }
+    }
+
+    /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
+    pub(crate) fn push(&mut self, message: Message, owed: u64) -> Vec<Dropped> {
+        self.account.made += 1;
+        if owed == 0 {
+            self.account.delivered += 1;
+            return Vec::new();
+        }
+        self.account.waiting += 1;
+        self.queues.of_mut(message.lane).push(message, owed);
+        self.shrink()
+    }
+
+    /// The output is connected: from here on it gets what is new at once.
+    pub(crate) fn up(&mut self, output: usize) {
+        let Some(outlet) = self.outlets.get_mut(output) else { return };
+        outlet.up = true;
+        for lane in Lane::ALL {
+            let next = self.queues.of(lane).next();
+            let acked = self.progress.acked.get(output).map_or(0, |acked| acked.of(lane).next_gap(0));
+            outlet.lanes.of_mut(lane).restart(acked, next);
+        }
+    }
+
+    /// The output is gone: whatever it has not acknowledged is to be sent again.
+    pub(crate) fn down(&mut self, output: usize) {
+        if let Some(outlet) = self.outlets.get_mut(output) {
+            outlet.up = false;
+        }
+    }
+
+    /// The output's answer to a parcel.
+    pub(crate) fn done(&mut self, output: usize, parcel: &crate::Tag, outcome: Outcome) {
+        let (lane, seq) = (parcel.lane, parcel.seq);
+        let newly = self.progress.acked.get_mut(output).is_some_and(|acked| acked.of_mut(lane).insert(seq));
+        if !newly {
+            return;
+        }
+        if outcome == Outcome::Refused && self.refused.len() < REFUSED_MAX {
+            self.refused.insert((lane, seq));
+        }
+        let wanted = parcel.owed & self.progress.active;
+        let mut others =
+            self.progress.acked.iter().enumerate().filter(|(other, _)| wanted & bit(*other) != 0);
+        if others.all(|(_, acked)| acked.of(lane).contains(seq)) {
+            self.queues.of_mut(lane).remove(seq);
+            let refused = self.refused.remove(&(lane, seq));
+            self.account.waiting = self.account.waiting.saturating_sub(1);
+            if refused { self.account.lost += 1 } else { self.account.delivered += 1 }
+        }
+    }
+
+    /// Whether a message waits for the disk.
+    pub(crate) fn has_unwritten(&mut self) -> bool {
+        Lane::ALL.into_iter().any(|lane| self.queues.of_mut(lane).first_unwritten().is_some())
+    }
+
+    /// The numbers that the next messages will get, to ask [`Spool::has_unwritten_before`] later.
+    pub(crate) fn mark(&self) -> PerLane<u64> {
+        PerLane { alert: self.queues.alert.next(), data: self.queues.data.next() }
+    }
+
+    /// Whether a message from before the mark waits for the disk.
+    pub(crate) fn has_unwritten_before(&mut self, mark: &PerLane<u64>) -> bool {
+        let before = |queue: &mut Queue, mark: u64| queue.first_unwritten().is_some_and(|seq| seq < mark);
+        before(&mut self.queues.alert, mark.alert) || before(&mut self.queues.data, mark.data)
+    }
+
+    /// Whether memory is so full that the disk should be used at once.
+    pub(crate) fn is_tight(&mut self) -> bool {
+        self.bytes() > self.bytes_max / 2 && self.has_unwritten()
+    }
+
+    /// Messages for the disk, oldest first, about `bytes_max` of them.
+    pub(crate) fn unwritten(&self, bytes_max: usize) -> PerLane<Vec<Record>> {
+        let alert = self.queues.alert.unwritten(bytes_max);
+        PerLane { alert, data: self.queues.data.unwritten(bytes_max) }
+    }
+
+    /// These are on disk now; memory may forget them when it must.
+    pub(crate) fn written(&mut self, batches: &PerLane<Vec<Record>>) {
+        for lane in Lane::ALL {
+            if let Some(last) = batches.of(lane).last() {
+                self.queues.of_mut(lane).written_through(last.seq);
+            }
+        }
+        self.evict();
+    }
+
+    /// Nothing is on disk any more.
+    pub(crate) fn disk_is_empty(&mut self) {
+        for lane in Lane::ALL {
+            let queue = self.queues.of_mut(lane);
+            if queue.first_in_memory() >= queue.on_disk_end {
+                queue.on_disk_end = 0;
+            }
+        }
+    }
+
+    /// Messages are given up, wherever they are. The answer is how many somebody still wanted.
+    pub(crate) fn shed(&mut self, runs: &[Run]) -> PerLane<u64> {
+        for run in runs {
+            let queue = self.queues.of_mut(run.lane);
+            let in_memory: Vec<u64> = queue.seqs_in(&run.seqs).collect();
+            in_memory.into_iter().for_each(|seq| drop(queue.remove(seq)));
+        }
+        self.forget(runs, u64::MAX)
+    }
+
+    /// Messages cannot be read from disk: what is in memory still will be written again. The answer is how many
+    /// somebody still wanted, at most `count_max`.
+    pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
+        let mut gone = Vec::new();
+        for run in runs {
+            let queue = self.queues.of_mut(run.lane);
+            queue.unwritten_from(run.seqs.start);
+            let mut from = run.seqs.start;
+            for seq in queue.seqs_in(&run.seqs) {
+                gone.push(Run { seqs: from..seq, ..*run });
+                from = seq + 1;
+            }
+            gone.push(Run { seqs: from..run.seqs.end, ..*run });
+        }
+        self.forget(&gone, count_max)
+    }
+
+    fn forget(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
+        let mut lost = PerLane { alert: 0, data: 0 };
+        let mut room = count_max.min(self.account.waiting);
+        for run in runs {
+            let count = self.progress.owed_in(run).min(room);
+            room -= count;
+            *lost.of_mut(run.lane) += count;
+            self.progress.forget(run.lane, &run.seqs);
+        }
+        let count = lost.alert + lost.data;
+        self.account.waiting -= count;
+        self.account.lost += count;
+        lost
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        self.account
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Bodies and routes in memory [bytes].
+    pub(crate) fn bytes(&self) -> usize {
+        self.queues.alert.bytes() + self.queues.data.bytes()
+    }
+
+    /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
+    fn shrink(&mut self) -> Vec<Dropped> {
+        let mut dropped = Vec::new();
+        if self.bytes() <= self.bytes_max {
+            return dropped;
+        }
+        self.evict();
+        for lane in [Lane::Data, Lane::Alert] {
+            let mut went: Option<Dropped> = None;
+            while self.bytes() > self.bytes_max {
+                let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
+                self.progress.forget(lane, &(seq..seq + 1));
+                self.refused.remove(&(lane, seq));
+                let went = went.get_or_insert(Dropped { lane, count: 0, made_ms: made..made });
+                went.count += 1;
+                went.made_ms = went.made_ms.start.min(made)..went.made_ms.end.max(made);
+            }
+            dropped.extend(went);
+        }
+        let count: u64 = dropped.iter().map(|dropped| dropped.count).sum();
+        self.account.waiting = self.account.waiting.saturating_sub(count);
+        self.account.lost += count;
+        dropped
+    }
+
+    /// Forgets what is on disk, down to a quarter of the bound.
+    fn evict(&mut self) {
+        for lane in [Lane::Data, Lane::Alert] {
+            while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).evict_oldest() {}
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What one output is to be sent next.
+
+use super::Spool;
+use crate::positions::bit;
+use crate::record::Record;
+use crate::{Lane, Message, PerLane, Tag};
+use std::collections::VecDeque;
+
+/// What to do next for an output.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Send this.
+    Send(Parcel),
+    /// Read the lane from this number on, and hand what is found to [`Spool::fill`]. Meanwhile there may be more.
+    Read(Lane, u64),
+    /// Nothing, until something is pushed or read.
+    Nothing,
+}
+
+/// A message on its way.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Parcel {
+    /// For the answer.
+    pub(crate) tag: Tag,
+    /// Whether it waited in the buffer.
+    pub(crate) late: bool,
+    /// The message.
+    pub(crate) message: Message,
+}
+
+/// One output's place in the sequences.
+#[derive(Debug, Default)]
+pub(super) struct Outlet {
+    pub(super) up: bool,
+    pub(super) lanes: PerLane<Cursor>,
+}
+
+/// One output's place in one lane.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    /// What is pushed from here on is live.
+    live_from: u64,
+    live: u64,
+    late: u64,
+    /// Read from disk, from `late` on.
+    ahead: VecDeque<Record>,
+    /// A read is under way: from where, and where memory began then.
+    reading: Option<(u64, u64)>,
+}
+
+impl Cursor {
+    pub(super) fn restart(&mut self, late: u64, next: u64) {
+        *self = Self { live_from: next, live: next, late, ahead: VecDeque::new(), reading: None };
+    }
+}
+
+impl Spool {
+    /// What the output shall be sent now: alerts before data, live before late; late data only if `late_data`.
+    pub(crate) fn next(&mut self, output: usize, late_data: bool) -> Next {
+        if !self.outlets.get(output).is_some_and(|outlet| outlet.up) {
+            return Next::Nothing;
+        }
+        for lane in Lane::ALL {
+            if let Some(parcel) = self.next_live(output, lane) {
+                return Next::Send(parcel);
+            }
+            if lane == Lane::Data && !late_data {
+                continue;
+            }
+            match self.next_late(output, lane) {
+                Next::Nothing => {}
+                next => return next,
+            }
+        }
+        Next::Nothing
+    }
+
+    /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
+    pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<Record>) {
+        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else {
+            return;
+        };
+        let Some((_, memory)) = cursor.reading.take_if(|(asked, _)| *asked == from) else { return };
+        let found = records.first().map_or(memory, |record| record.seq.min(memory));
+        cursor.ahead = records.into();
+        // What is not there any more needs no sending.
+        self.skip(output, lane, from, found);
+    }
+
+    /// Nothing could be read: ask again.
+    pub(crate) fn fill_failed(&mut self, output: usize, lane: Lane) {
+        if let Some(outlet) = self.outlets.get_mut(output) {
+            outlet.lanes.of_mut(lane).reading = None;
+        }
+    }
+
+    fn next_live(&mut self, output: usize, lane: Lane) -> Option<Parcel> {
+        loop {
+            let queue = self.queues.of(lane);
+            let cursor = self.outlets.get_mut(output)?.lanes.of_mut(lane);
+            if cursor.live < queue.first_in_memory() && cursor.live < queue.on_disk_end {
+                // Too slow: what memory had no room for is on disk, and what waits there is late.
+                cursor.live_from = queue.next();
+                cursor.live = queue.next();
+                return None;
+            }
+            cursor.live = cursor.live.max(queue.first_in_memory());
+            let seq = cursor.live;
+            if seq >= queue.next() || (self.disk_first && !queue.is_written(seq)) {
+                return None;
+            }
+            cursor.live += 1;
+            let Some(entry) = queue.at(seq) else { continue };
+            let (owed, message) = (entry.owed, entry.message.clone());
+            if let Some(parcel) = self.parcel(output, Tag { lane, seq, owed }, message, false) {
+                return Some(parcel);
+            }
+        }
+    }
+
+    fn next_late(&mut self, output: usize, lane: Lane) -> Next {
+        loop {
+            let Some(acked) = self.progress.acked.get(output) else { return Next::Nothing };
+            let Some(outlet) = self.outlets.get_mut(output) else { return Next::Nothing };
+            let (cursor, queue) = (outlet.lanes.of_mut(lane), self.queues.of(lane));
+            cursor.late = acked.of(lane).next_gap(cursor.late);
+            let seq = cursor.late;
+            if seq >= cursor.live_from {
+                return Next::Nothing;
+            }
+            let found = if seq >= queue.first_in_memory() {
+                cursor.late += 1;
+                queue.at(seq).map(|entry| (seq, entry.owed, entry.message.clone()))
+            } else {
+                while cursor.ahead.front().is_some_and(|record| record.seq < seq) {
+                    cursor.ahead.pop_front();
+                }
+                match cursor.ahead.pop_front() {
+                    Some(record) => {
+                        cursor.late = record.seq + 1;
+                        Some((record.seq, record.owed, record.message))
+                    }
+                    None if seq >= queue.on_disk_end => {
+                        let memory = queue.first_in_memory();
+                        self.skip(output, lane, seq, memory);
+                        continue;
+                    }
+                    None if cursor.reading.is_some() => return Next::Nothing,
+                    None => {
+                        cursor.reading = Some((seq, queue.first_in_memory()));
+                        return Next::Read(lane, seq);
+                    }
+                }
+            };
+            let Some((found, owed, message)) = found else {
+                self.skip(output, lane, seq, seq + 1);
+                continue;
+            };
+            self.skip(output, lane, seq, found);
+            if let Some(parcel) = self.parcel(output, Tag { lane, seq: found, owed }, message, true) {
+                return Next::Send(parcel);
+            }
+        }
+    }
+
+    /// A parcel, unless the output does not want the message.
+    fn parcel(&mut self, output: usize, tag: Tag, message: Message, late: bool) -> Option<Parcel> {
+        if tag.owed & bit(output) == 0 {
+            // Not this output's: no reason to come back to it.
+            self.skip(output, tag.lane, tag.seq, tag.seq + 1);
+            return None;
+        }
+        Some(Parcel { tag, late, message })
+    }
+
+    /// There is nothing for the output between these numbers.
+    fn skip(&mut self, output: usize, lane: Lane, from: u64, to: u64) {
+        if let Some(acked) = self.progress.acked.get_mut(output) {
+            acked.of_mut(lane).insert_range(from..to);
+        }
+    }
+}

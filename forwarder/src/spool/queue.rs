@@ -1,0 +1,141 @@
+//! One lane's messages in memory, by number.
+
+use crate::Message;
+use crate::record::Record;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// A message and who wants it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) message: Message,
+    pub(super) owed: u64,
+}
+
+/// Slots for the numbers from `base` on; an empty slot is a message that is done with.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    base: u64,
+    slots: VecDeque<Option<Entry>>,
+    bytes: usize,
+    /// What lies below is on disk or done with.
+    written: u64,
+    /// What lies at or above was never on disk, or is not any more.
+    pub(super) on_disk_end: u64,
+}
+
+impl Queue {
+    /// The first number, before anything is pushed.
+    pub(super) fn start_at(&mut self, seq: u64) {
+        (self.base, self.written) = (seq, seq);
+    }
+
+    /// The number that the next message gets.
+    pub(super) fn next(&self) -> u64 {
+        self.base + self.slots.len() as u64
+    }
+
+    /// What lies below is not in memory.
+    pub(super) fn first_in_memory(&self) -> u64 {
+        self.base
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_written(&self, seq: u64) -> bool {
+        seq < self.written
+    }
+
+    pub(super) fn push(&mut self, message: Message, owed: u64) {
+        self.bytes += message.cost_bytes();
+        self.slots.push_back(Some(Entry { message, owed }));
+    }
+
+    /// The message, if it is in memory.
+    pub(super) fn at(&self, seq: u64) -> Option<&Entry> {
+        let position = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        self.slots.get(position)?.as_ref()
+    }
+
+    /// Takes a message out that is done with.
+    pub(super) fn remove(&mut self, seq: u64) -> Option<Entry> {
+        let position = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        let entry = self.slots.get_mut(position)?.take()?;
+        self.bytes -= entry.message.cost_bytes();
+        self.trim();
+        Some(entry)
+    }
+
+    /// Numbers of `range` that are in memory.
+    pub(super) fn seqs_in(&self, range: &Range<u64>) -> impl Iterator<Item = u64> {
+        let from = range.start.max(self.base);
+        let to = range.end.min(self.next()).max(from);
+        (from..to).filter(|seq| self.at(*seq).is_some())
+    }
+
+    /// The first message that is only in memory. What is done with on the way there counts as written.
+    pub(super) fn first_unwritten(&mut self) -> Option<u64> {
+        self.written = self.written.max(self.base);
+        while self.written < self.next() && self.at(self.written).is_none() {
+            self.written += 1;
+        }
+        (self.written < self.next()).then_some(self.written)
+    }
+
+    /// Nothing from here on is on disk.
+    pub(super) fn unwritten_from(&mut self, seq: u64) {
+        self.written = self.written.min(seq).max(self.base);
+    }
+
+    pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<Record> {
+        let mut bytes = 0;
+        (self.written.max(self.base)..self.next())
+            .filter_map(|seq| {
+                let entry = self.at(seq)?;
+                Some(Record { seq, owed: entry.owed, message: entry.message.clone() })
+            })
+            .take_while(|record| {
+                let room = bytes < bytes_max;
+                bytes += record.message.cost_bytes();
+                room
+            })
+            .collect()
+    }
+
+    pub(super) fn written_through(&mut self, seq: u64) {
+        self.written = self.written.max(seq + 1);
+        self.on_disk_end = self.on_disk_end.max(seq + 1);
+    }
+
+    /// Lets the oldest message go if it is on disk; whether it did.
+    pub(super) fn evict_oldest(&mut self) -> bool {
+        let on_disk = self.base < self.written && !self.slots.is_empty();
+        if on_disk {
+            self.pop();
+            self.trim();
+        }
+        on_disk
+    }
+
+    /// Gives the oldest message up that is nowhere else: its number and when it was made.
+    pub(super) fn drop_oldest(&mut self) -> Option<(u64, i64)> {
+        let seq = self.first_unwritten()?;
+        let made_ms = self.remove(seq)?.message.made_ms;
+        Some((seq, made_ms))
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.slots.front(), Some(None)) {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(slot) = self.slots.pop_front() {
+            self.base += 1;
+            self.bytes -= slot.map_or(0, |entry| entry.message.cost_bytes());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Where batches lie: generations, numbered and each of bounded size, that are filled once and deleted whole.
+//!
+//! A store keeps bytes and decides nothing; [`crate::archive`] decides. It may block. [`memory`] is the model that the
+//! tests trust, [`sled`] the one on disk; both pass the suite below.
+
+#[cfg(test)]
+pub(crate) mod memory;
+pub(crate) mod sled;
+
+use crate::Lane;
+use bytes::Bytes;
+
+/// The number of a generation; a larger one was made later.
+pub(crate) type Generation = u64;
+
+/// Why the store could not do it; the variant says what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// Go on in memory and try again later: no space, no permission, an I/O error.
+    #[error("{0}")]
+    Failed(String),
+    /// Set the generation aside: what it holds cannot be read.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// Generations of batches, and a few small notes beside them.
+///
+/// A batch has the number of its first message as its key, within its lane. What was put is safe from a crash of the
+/// program after [`Store::flush`], and from a power cut after [`Store::sync`].
+pub(crate) trait Store: Send {
+    /// The generations that are there.
+    fn generations(&mut self) -> Result<Vec<Generation>, StoreError>;
+
+    /// Makes a new, empty generation.
+    fn create(&mut self, generation: Generation) -> Result<(), StoreError>;
+
+    /// Adds a batch; the key is new.
+    fn put(&mut self, generation: Generation, lane: Lane, first: u64, bytes: &[u8])
+    -> Result<(), StoreError>;
+
+    /// Hands what was put to the operating system.
+    fn flush(&mut self, generation: Generation) -> Result<(), StoreError>;
+
+    /// Hands what was put to the disk. After an error nothing since the last success may be trusted.
+    fn sync(&mut self, generation: Generation) -> Result<(), StoreError>;
+
+    /// The last batch of the lane with a key of at most `first`, or else the first one after it.
+    fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
+
+    /// The first batch of the lane with a key above `first`.
+    fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
+
+    /// Lets go of what an open generation costs.
+    fn close(&mut self, generation: Generation);
+
+    /// Deletes a generation, for good.
+    fn delete(&mut self, generation: Generation) -> Result<(), StoreError>;
+
+    /// Moves a generation out of the way, without deleting it; where to.
+    fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
+
+    /// What the generation takes on disk [bytes].
+    fn bytes(&mut self, generation: Generation) -> u64;
+
+    /// What is set aside takes on disk [bytes].
+    fn aside_bytes(&mut self) -> u64;
+
+    /// Replaces a note, so that either the old or the new one is there after a power cut.
+    fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// A note, if it was ever written.
+    fn read_note(&mut self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// A batch as it lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Its key.
+    pub(crate) first: u64,
+    /// Its bytes.
+    pub(crate) bytes: Bytes,
+}
+
+#[cfg(test)]
+pub(crate) mod suite {
+    //! What every store must do.
+
+    use super::*;
+    use crate::Lane::{Alert, Data};
+
+    fn first(batch: Result<Option<Batch>, StoreError>) -> Option<u64> {
+        batch.unwrap().map(|batch| batch.first)
+    }
+
+    /// `open` opens the same store again, as after a restart.
+    pub(crate) fn run<S: Store>(mut open: impl FnMut() -> S) {
+        let mut store = open();
+        assert_eq!(store.generations(), Ok(vec![]));
+        store.create(3).unwrap();
+        store.create(10).unwrap();
+        for n in [300, 100, 200] {
+            store.put(3, Data, n, format!("data {n}").as_bytes()).unwrap();
+        }
+        store.put(3, Alert, 7, b"alert 7").unwrap();
+        store.put(10, Data, 400, &[0xff; 40_000]).unwrap();
+        store.sync(3).unwrap();
+        store.flush(10).unwrap();
+        for _ in 0..2 {
+            assert_eq!(first(store.at(3, Data, 50)), Some(100));
+            assert_eq!(first(store.at(3, Data, 100)), Some(100));
+            assert_eq!(first(store.at(3, Data, 299)), Some(200));
+            assert_eq!(first(store.at(3, Data, u64::MAX)), Some(300));
+            assert_eq!(first(store.after(3, Data, 100)), Some(200));
+            assert_eq!(first(store.after(3, Data, 300)), None);
+            assert_eq!(store.at(3, Alert, 0).unwrap().unwrap().bytes, "alert 7");
+            assert_eq!(first(store.after(3, Alert, 7)), None);
+            assert_eq!(store.at(10, Data, 400).unwrap().unwrap().bytes.len(), 40_000);
+            assert_eq!(first(store.at(10, Alert, 0)), None);
+            assert!(store.bytes(10) >= 40_000);
+            drop(store);
+            store = open();
+            assert_eq!(store.generations(), Ok(vec![3, 10]));
+        }
+        store.close(3);
+        store.put(3, Data, 500, b"after a close").unwrap();
+        assert_eq!(first(store.at(3, Data, 600)), Some(500));
+        store.close(3);
+        store.delete(3).unwrap();
+        assert_eq!(store.generations(), Ok(vec![10]));
+        assert!(store.at(3, Data, 0).is_err(), "what is gone is an error");
+        assert_eq!(store.aside_bytes(), 0);
+        assert!(store.set_aside(10).unwrap().contains("10.damaged"));
+        assert_eq!(store.generations(), Ok(vec![]));
+        assert!(store.aside_bytes() > 0);
+        notes(&mut store, open);
+    }
+
+    fn notes<S: Store>(store: &mut S, mut open: impl FnMut() -> S) {
+        assert_eq!(store.read_note("positions"), None);
+        store.write_note("positions", b"one").unwrap();
+        store.write_note("positions", b"two").unwrap();
+        assert_eq!(store.read_note("positions").as_deref(), Some(&b"two"[..]));
+        assert_eq!(open().read_note("positions").as_deref(), Some(&b"two"[..]));
+    }
+}

@@ -1,0 +1,182 @@
+//! A store in memory: the model for the one on disk, with what tests need to break it.
+
+use crate::Lane;
+use crate::store::{Batch, Generation, Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+type Key = (Lane, u64);
+
+/// What would be on disk; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryStore(pub(crate) Arc<Mutex<Disk>>);
+
+/// The disk, and what is wrong with it.
+#[derive(Default)]
+pub(crate) struct Disk {
+    generations: BTreeMap<Generation, Shelf>,
+    aside: BTreeMap<Generation, Shelf>,
+    notes: BTreeMap<String, Vec<u8>>,
+    /// Every write fails with this.
+    pub(crate) failing: Option<&'static str>,
+    /// Generations that cannot be read.
+    pub(crate) damaged: Vec<Generation>,
+    /// Bytes that were put.
+    pub(crate) written: u64,
+}
+
+#[derive(Default)]
+struct Shelf {
+    synced: BTreeMap<Key, Vec<u8>>,
+    flushed: BTreeMap<Key, Vec<u8>>,
+    put: BTreeMap<Key, Vec<u8>>,
+}
+
+impl Shelf {
+    fn all(&self) -> BTreeMap<Key, &Vec<u8>> {
+        self.synced.iter().chain(&self.flushed).chain(&self.put).map(|(key, bytes)| (*key, bytes)).collect()
+    }
+}
+
+#[allow(dead_code, reason = "for the simulation")]
+impl Disk {
+    /// As the program's end leaves it, or the power's.
+    pub(crate) fn crash(&mut self, power: bool) {
+        for shelf in self.generations.values_mut() {
+            shelf.put.clear();
+            if power {
+                shelf.flushed.clear();
+            }
+        }
+    }
+
+    /// Flips a bit of some batch.
+    pub(crate) fn flip(&mut self, rng: &mut fastrand::Rng) {
+        let batches = self.generations.values_mut().flat_map(|shelf| shelf.synced.values_mut());
+        let mut batches: Vec<&mut Vec<u8>> = batches.collect();
+        if !batches.is_empty() {
+            let at = rng.usize(..batches.len());
+            let byte = rng.usize(..batches[at].len());
+            batches[at][byte] ^= 1 << rng.u8(..8);
+        }
+    }
+
+    fn shelf(&mut self, generation: Generation) -> Result<&mut Shelf, StoreError> {
+        if self.damaged.contains(&generation) {
+            return Err(StoreError::Damaged("damaged, as the test wants it".into()));
+        }
+        let gone = || StoreError::Failed(format!("there is no generation {generation}"));
+        self.generations.get_mut(&generation).ok_or_else(gone)
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        self.failing.map_or(Ok(()), |why| Err(StoreError::Failed(why.into())))
+    }
+}
+
+impl MemoryStore {
+    fn disk(&self) -> std::sync::MutexGuard<'_, Disk> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Store for MemoryStore {
+    fn generations(&mut self) -> Result<Vec<Generation>, StoreError> {
+        Ok(self.disk().generations.keys().copied().collect())
+    }
+
+    fn create(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let mut disk = self.disk();
+        disk.may_write()?;
+        disk.generations.insert(generation, Shelf::default());
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        generation: Generation,
+        lane: Lane,
+        first: u64,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let mut disk = self.disk();
+        disk.may_write()?;
+        disk.written += bytes.len() as u64;
+        disk.shelf(generation)?.put.insert((lane, first), bytes.to_vec());
+        Ok(())
+    }
+
+    fn flush(&mut self, generation: Generation) -> Result<(), StoreError> {
+        let mut disk = self.disk();
+        disk.may_write()?;
+        let shelf = disk.shelf(generation)?;
+        shelf.flushed.append(&mut shelf.put);
+        Ok(())
+    }
+
+    fn sync(&mut self, generation: Generation) -> Result<(), StoreError> {
+        self.flush(generation)?;
+        let mut disk = self.disk();
+        let shelf = disk.shelf(generation)?;
+        shelf.synced.append(&mut shelf.flushed);
+        Ok(())
+    }
+
+    fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+        let mut disk = self.disk();
+        let all = disk.shelf(generation)?.all();
+        let before = all.range((lane, 0)..=(lane, first)).next_back();
+        let found = before.or_else(|| all.range((lane, first)..=(lane, u64::MAX)).next());
+        Ok(found.map(|((_, first), bytes)| Batch { first: *first, bytes: (*bytes).clone().into() }))
+    }
+
+    fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+        let mut disk = self.disk();
+        let all = disk.shelf(generation)?.all();
+        let found = all.range((lane, first.saturating_add(1))..=(lane, u64::MAX)).next();
+        Ok(found.map(|((_, first), bytes)| Batch { first: *first, bytes: (*bytes).clone().into() }))
+    }
+
+    fn close(&mut self, _generation: Generation) {}
+
+    fn delete(&mut self, generation: Generation) -> Result<(), StoreError> {
+        self.disk().generations.remove(&generation);
+        Ok(())
+    }
+
+    fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
+        let mut disk = self.disk();
+        disk.damaged.retain(|damaged| *damaged != generation);
+        let shelf = disk.generations.remove(&generation).unwrap_or_default();
+        disk.aside.insert(generation, shelf);
+        Ok(format!("{generation}.damaged-1"))
+    }
+
+    fn bytes(&mut self, generation: Generation) -> u64 {
+        let disk = self.disk();
+        let bytes = |shelf: &Shelf| shelf.all().values().map(|bytes| bytes.len() as u64).sum();
+        disk.generations.get(&generation).map_or(0, bytes)
+    }
+
+    fn aside_bytes(&mut self) -> u64 {
+        self.disk().aside.values().flat_map(|shelf| shelf.all().into_values().map(Vec::len)).sum::<usize>()
+            as u64
+    }
+
+    fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut disk = self.disk();
+        disk.may_write()?;
+        disk.notes.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn read_note(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.disk().notes.get(name).cloned()
+    }
+}
+
+#[test]
+fn passes_the_suite() {
+    let store = MemoryStore::default();
+    crate::store::suite::run(|| store.clone());
+}
