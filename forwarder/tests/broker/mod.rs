@@ -150,10 +150,13 @@ impl Gate {
     }
 }
 
-/// Topics and payloads that came in, counted.
+/// How often a payload came in under a topic.
+type Counted = BTreeMap<(String, Vec<u8>), u32>;
+
+/// What came in.
 #[derive(Clone, Default)]
 pub struct Heard {
-    pub all: Rc<RefCell<BTreeMap<(String, Vec<u8>), u32>>>,
+    pub all: Rc<RefCell<Counted>>,
     ready: Rc<Notify>,
 }
 
