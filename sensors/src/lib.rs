@@ -5,6 +5,17 @@
 //! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
 //! [`SOURCES`].
 
+mod decode;
+mod format;
+mod hash;
+mod time;
+mod topic;
+
+pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, Reason, SeriesTemplate, Want};
+pub use format::{FORMATS, Fault, Format, Problem, Scalar};
+pub use time::TimeFormat;
+pub use topic::{BadTopic, Template};
+
 use headwater_settings::Table;
 use std::future::Future;
 use std::pin::Pin;
@@ -89,7 +100,3 @@ pub struct SourceKind {
     /// A commented sample of its table.
     pub sample: &'static str,
 }
-
-/// How payloads become readings.
-#[derive(Clone, Debug)]
-pub struct DecodeConfig;

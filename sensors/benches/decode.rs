@@ -1,0 +1,89 @@
+//! Time per payload from bytes to readings, the lookup of its topic included: `cargo bench -p headwater-sensors`.
+//!
+//! Aims: a number 60 ns, JSON of 43 bytes 250 ns. The topics come in turn, as from many devices.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails loudly")]
+
+use headwater_sensors::{DecodeConfig, Decoder, Link, SeriesRef, Sink, Stamp, Surroundings, Template};
+use headwater_settings::Document;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+const ROUNDS: usize = 7;
+const PAYLOADS: usize = 1_000_000;
+
+fn main() {
+    let number = "format = \"number\"";
+    let wanted = "fields = [\"temp\", \"hum\"]\ntime = \"ts\"";
+    let small = br#"{"ts":1700000000123,"temp":21.5,"hum":45.2}"#;
+    let text = br#"{"ts":"2023-11-14T22:13:20.123Z","temp":21.5,"hum":45.2}"#;
+    for topics in [1, 100, 10_000] {
+        report("bare number", number, topics, b"21.537");
+        report("json, every number of 1", "", topics, br#"{"value":21.5}"#);
+        report("json, 43 bytes, 2 fields and time", wanted, topics, small);
+        report("json, 43 bytes, every number", "", topics, small);
+        report("json, time as text", wanted, topics, text);
+    }
+}
+
+fn report(what: &str, config: &str, topics: usize, payload: &[u8]) {
+    // As other harnesses do it: an argument selects by name.
+    if std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !what.contains(&wanted)) {
+        return;
+    }
+    let config = config_of(config);
+    let surroundings = Surroundings {
+        agent: "bench".into(),
+        source: "bench".into(),
+        payload_bytes_max: 1 << 18,
+        series_max: 100_000,
+    };
+    let names: Vec<String> = (0..topics).map(|n| format!("plant/line{}/device{n}/climate", n % 7)).collect();
+    let mut decoder = Decoder::new(&config, &surroundings);
+    let mut sink = Sum::default();
+    let mut best = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for name in names.iter().cycle().take(PAYLOADS) {
+            decoder.on_payload(black_box(name), black_box(payload), &mut sink);
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    assert!(sink.readings >= (ROUNDS * PAYLOADS) as u64 && sink.total.is_finite(), "every payload was read");
+    let ns = best * 1e9 / PAYLOADS as f64;
+    println!("{what:35} {topics:6} topics {ns:7.1} ns a payload");
+}
+
+fn config_of(text: &str) -> DecodeConfig {
+    let document = Document::parse(Path::new("bench.toml"), text, |_| None);
+    let topics = vec![Template::parse("plant/{line}/{device}/climate").unwrap()];
+    DecodeConfig::read(&mut document.root(), topics).expect("a sound config")
+}
+
+#[derive(Default)]
+struct Sum {
+    series: u32,
+    readings: u64,
+    total: f64,
+}
+
+impl Sink for Sum {
+    fn series(&mut self, _name: &str, _labels: &[(String, String)]) -> Option<SeriesRef> {
+        self.series += 1;
+        Some(SeriesRef(self.series))
+    }
+
+    fn reading(&mut self, _series: SeriesRef, _stamp: Stamp, value: f64) {
+        self.readings += 1;
+        self.total += value;
+    }
+
+    fn refused(&mut self, _count: u32) {}
+
+    fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display) {
+        panic!("{origin}: {why}");
+    }
+
+    fn link(&mut self, _link: Link<'_>) {}
+}

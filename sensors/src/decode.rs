@@ -1,0 +1,320 @@
+//! Payloads to readings: one [`Decoder`] a source.
+//!
+//! What a payload costs is what its format costs, plus one lookup of its topic: names, labels and the sink's numbers
+//! of a topic's series are remembered, in the order in which its payloads have their fields. A payload counts as a
+//! whole: nothing of one that turns out to be broken at its end is used.
+//!
+//! Limits: payloads of `[limits] payload`, topics and series names of [`NAME_BYTES_MAX`], as many topics and fields
+//! of a topic remembered as `[limits] series` allows series. Past these a payload (or field) is refused and counted,
+//! or, for topics, read without being remembered.
+
+mod config;
+mod fields;
+mod reason;
+mod series;
+
+pub use config::DecodeConfig;
+pub use fields::{Fields, Want};
+
+pub use reason::Reason;
+pub use series::SeriesTemplate;
+
+use crate::hash::Seed;
+use crate::{SeriesRef, Sink, Surroundings};
+use fields::{Batch, Plan, Slots};
+use std::collections::HashMap;
+
+/// The longest topic, and the longest name of a series [bytes]. Real ones are far below; this bounds memory.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Decodes the payloads of one source.
+pub struct Decoder {
+    config: DecodeConfig,
+    plan: Plan,
+    payload_bytes_max: usize,
+    topics_max: usize,
+    topics: HashMap<Box<str>, Slots, Seed>,
+    batch: Batch,
+    /// Whether topics must match a template; those of recordings need not.
+    strict: bool,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").field("topics", &self.topics.len()).finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// A decoder that knows no topic yet.
+    #[must_use]
+    pub fn new(config: &DecodeConfig, surroundings: &Surroundings) -> Self {
+        Self {
+            plan: Plan::new(config, surroundings.series_max),
+            config: config.clone(),
+            payload_bytes_max: surroundings.payload_bytes_max,
+            topics_max: surroundings.series_max,
+            topics: HashMap::default(),
+            batch: Batch::default(),
+            strict: true,
+        }
+    }
+
+    /// The same for recordings, whose topics may be the names of files.
+    pub(crate) fn lenient(config: &DecodeConfig, surroundings: &Surroundings) -> Self {
+        Self { strict: false, ..Self::new(config, surroundings) }
+    }
+
+    /// Decodes one payload into `sink`.
+    pub fn on_payload(&mut self, topic: &str, payload: &[u8], sink: &mut dyn Sink) {
+        if payload.len() > self.payload_bytes_max {
+            let reason = Reason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
+            return sink.invalid(topic, &reason);
+        }
+        let decode = self.config.format.decode;
+        self.on_record(topic, topic, sink, |fields| decode(payload, fields).map_err(Reason::Problem));
+    }
+
+    /// Reads with `read` what belongs to `topic`; `origin` is named where it cannot be used.
+    pub(crate) fn on_record(
+        &mut self,
+        topic: &str,
+        origin: &str,
+        sink: &mut dyn Sink,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<(), Reason>,
+    ) {
+        if let Some(slots) = self.topics.get_mut(topic) {
+            let outcome = read(&mut Fields::new(&self.plan, slots, &mut self.batch));
+            let names = Names { config: &self.config, topic, labels: None };
+            return self.batch.commit(outcome, slots, names, origin, sink);
+        }
+        let labels = self.config.labels_of(topic);
+        if self.strict && labels.is_none() {
+            return sink.invalid(origin, &Reason::Unasked);
+        }
+        if topic.len() > NAME_BYTES_MAX {
+            return sink.invalid(origin, &Reason::LongName);
+        }
+        let mut slots = self.plan.slots();
+        let outcome = read(&mut Fields::new(&self.plan, &mut slots, &mut self.batch));
+        let names = Names { config: &self.config, topic, labels };
+        self.batch.commit(outcome, &mut slots, names, origin, sink);
+        if slots.has_series() && self.topics.len() < self.topics_max {
+            self.topics.insert(topic.into(), slots);
+        }
+    }
+}
+
+/// Names the series of one topic; needed only for fields that are new.
+struct Names<'a> {
+    config: &'a DecodeConfig,
+    topic: &'a str,
+    labels: Option<Vec<(String, String)>>,
+}
+
+impl Names<'_> {
+    /// The sink's number for the series of a field.
+    ///
+    /// # Errors
+    /// [`Reason::LongName`]; a series past the sink's limit is `Ok(None)`.
+    fn introduce(&mut self, field: &str, sink: &mut dyn Sink) -> Result<Option<SeriesRef>, Reason> {
+        let labels = self.labels.get_or_insert_with(|| {
+            self.config.labels_of(self.topic).unwrap_or_else(|| self.config.labels.clone())
+        });
+        let name = self.config.series.render(self.topic, field, labels);
+        if name.len() > NAME_BYTES_MAX {
+            return Err(Reason::LongName);
+        }
+        Ok(sink.series(&name, labels))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{Link, Stamp};
+    use headwater_settings::Document;
+    use std::path::Path;
+
+    /// What a sink was told.
+    #[derive(Debug, Default)]
+    pub(crate) struct Seen {
+        /// Series, event time, value.
+        pub(crate) readings: Vec<(String, Option<i64>, f64)>,
+        pub(crate) invalid: Vec<String>,
+        pub(crate) refused: u32,
+        pub(crate) series: Vec<(String, Vec<(String, String)>)>,
+        series_max: usize,
+    }
+
+    impl Sink for Seen {
+        fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+            let known = self.series.iter().position(|(known, _)| known == name);
+            let number = known.or_else(|| {
+                (self.series.len() < self.series_max).then(|| {
+                    self.series.push((name.to_owned(), labels.to_owned()));
+                    self.series.len() - 1
+                })
+            })?;
+            Some(SeriesRef(number as u32))
+        }
+
+        fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+            let time = if let Stamp::Event(ms) = stamp { Some(ms) } else { None };
+            self.readings.push((self.series[series.0 as usize].0.clone(), time, value));
+        }
+
+        fn refused(&mut self, count: u32) {
+            self.refused += count;
+        }
+
+        fn invalid(&mut self, _origin: &str, why: &dyn std::fmt::Display) {
+            self.invalid.push(why.to_string());
+        }
+
+        fn link(&mut self, _link: Link<'_>) {}
+    }
+
+    pub(crate) const SERIES_MAX: usize = 8;
+
+    pub(crate) fn surroundings() -> Surroundings {
+        Surroundings {
+            agent: "agent".into(),
+            source: "source".into(),
+            payload_bytes_max: 200_000,
+            series_max: SERIES_MAX,
+        }
+    }
+
+    pub(crate) fn config(text: &str, topics: &[&str]) -> DecodeConfig {
+        let document = Document::parse(Path::new("test.toml"), text, |_| None);
+        let mut root = document.root();
+        let topics = topics.iter().map(|topic| crate::topic::Template::parse(topic).unwrap()).collect();
+        let config = DecodeConfig::read(&mut root, topics);
+        root.finish();
+        config.unwrap_or_else(|| panic!("{:#?}", document.mistakes()))
+    }
+
+    pub(crate) fn decoder(text: &str) -> Decoder {
+        Decoder::new(&config(text, &["#"]), &surroundings())
+    }
+
+    pub(crate) fn feed(decoder: &mut Decoder, topic: &str, payload: &[u8]) -> Seen {
+        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        decoder.on_payload(topic, payload, &mut seen);
+        seen
+    }
+
+    pub(crate) fn decoded(text: &str, topic: &str, payload: &[u8]) -> Seen {
+        feed(&mut decoder(text), topic, payload)
+    }
+
+    #[test]
+    fn a_series_is_introduced_once_with_its_labels() {
+        let config = config("labels = { site = \"north\" }\nseries = \"{zone}.{field}\"", &["g/{zone}/+"]);
+        let mut decoder = Decoder::new(&config, &surroundings());
+        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        for payload in ["{\"a\":1}", "{\"b\":2,\"a\":3}", "{\"a\":4}"] {
+            decoder.on_payload("g/bed1/x", payload.as_bytes(), &mut seen);
+        }
+        decoder.on_payload("other", b"{\"a\":1}", &mut seen);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let labels = vec![pair("zone", "bed1"), pair("site", "north")];
+        assert_eq!(seen.series, [("bed1.a".into(), labels.clone()), ("bed1.b".into(), labels)]);
+        let values: Vec<_> =
+            seen.readings.iter().map(|(series, _, value)| (series.as_str(), *value)).collect();
+        assert_eq!(values, [("bed1.a", 1.0), ("bed1.b", 2.0), ("bed1.a", 3.0), ("bed1.a", 4.0)]);
+        assert!(seen.invalid.len() == 1 && seen.invalid[0].contains("matches none of `topics`"));
+    }
+
+    #[test]
+    fn event_times_go_with_every_field_and_a_bad_one_spoils_the_payload() {
+        let config = "time = \"meta/ts\"\ntime_format = \"unix\"\nfields = [\"a\", \"b\"]";
+        let seen = decoded(config, "t", br#"{"a":1,"meta":{"ts":1700000000.5},"b":2}"#);
+        assert_eq!(
+            seen.readings,
+            [("t/a".into(), Some(1_700_000_000_500), 1.0), ("t/b".into(), Some(1_700_000_000_500), 2.0)]
+        );
+        for (payload, why) in [
+            (&br#"{"a":1,"b":"x"}"#[..], "no field `meta/ts`, which `time` names"),
+            (br#"{"a":1,"meta":{"ts":null}}"#, "no field `meta/ts`"),
+            (
+                br#"{"a":1,"meta":{"ts":"noon"}}"#,
+                "`meta/ts` is `noon`, not a time in unix; check `time_format`",
+            ),
+            (br#"{"a":1,"meta":{"ts":1700000000000000000}}"#, "not a time in unix"),
+            (br#"{"a":1,"meta":{"ts":{}}}"#, "`meta/ts` is `an object or a list`"),
+            (br#"{"meta":{"ts":5}}"#, "no field of `a`, `b` in the payload"),
+        ] {
+            let seen = decoded(config, "t", payload);
+            assert_eq!((seen.readings.len(), seen.invalid.len(), seen.series.len()), (0, 1, 0), "{seen:?}");
+            assert!(seen.invalid[0].contains(why), "{:?}", seen.invalid);
+        }
+        let seen = decoded("time = \"ts\"", "t", br#"{"ts":"2023-11-14 22:13:20","v":1}"#);
+        assert_eq!(seen.readings, [("t/v".into(), Some(1_700_000_000_000), 1.0)]);
+    }
+
+    #[test]
+    fn series_past_the_limit_are_refused_and_not_remembered() {
+        let mut decoder = decoder("");
+        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        for n in 0..20 {
+            decoder.on_payload(&format!("t{n}"), b"{\"a\":1,\"b\":2}", &mut seen);
+        }
+        assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (8, 8, 32));
+        assert_eq!(decoder.topics.len(), 4);
+        let wide: Vec<String> = (0..100).map(|n| format!("\"f{n}\":{n}")).collect();
+        decoder.on_payload("t0", format!("{{{}}}", wide.join(",")).as_bytes(), &mut seen);
+        assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (8, 8, 132));
+        assert_eq!(decoder.topics["t0"].list_len(), 2);
+    }
+
+    #[test]
+    fn topics_that_share_a_series_are_bounded_too() {
+        let mut decoder = decoder("format = \"number\"\nseries = \"all\"");
+        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        for n in 0..100 {
+            decoder.on_payload(&format!("t{n}"), b"1", &mut seen);
+        }
+        assert_eq!((seen.series.len(), seen.readings.len(), decoder.topics.len()), (1, 100, SERIES_MAX));
+    }
+
+    #[test]
+    fn a_broken_payload_teaches_nothing() {
+        let mut decoder = decoder("");
+        let seen = feed(&mut decoder, "t", b"{\"a\":1,\"b\":2");
+        assert_eq!((seen.series.len(), decoder.topics.len()), (0, 0));
+        feed(&mut decoder, "t", b"{\"a\":1}");
+        feed(&mut decoder, "t", b"{\"b\":1,\"c\":2");
+        assert_eq!(decoder.topics["t"].list_len(), 1);
+    }
+
+    #[test]
+    fn what_is_too_large_is_one_invalid() {
+        let seen = decoded("", "t", &vec![b' '; 200_001]);
+        assert_eq!(
+            seen.invalid,
+            ["the payload has 200001 bytes, more than `payload` in [limits] allows (200000)"]
+        );
+        let seen = decoded("", &"t".repeat(1025), b"{\"a\":1}");
+        assert!(seen.invalid[0].contains("longer than 1024 bytes"));
+        let name = "n".repeat(1024);
+        let seen = decoded("", "t", format!("{{\"{name}\":1,\"a\":2}}").as_bytes());
+        assert_eq!((seen.readings.len(), seen.invalid.len()), (1, 1));
+    }
+
+    #[test]
+    fn many_fields_are_found_by_hash_and_keep_their_values() {
+        let config = config("", &["#"]);
+        let mut decoder = Decoder::new(&config, &Surroundings { series_max: 1000, ..surroundings() });
+        let mut seen = Seen { series_max: 1000, ..Seen::default() };
+        let payload = |order: &mut dyn Iterator<Item = usize>| {
+            let fields: Vec<String> = order.map(|n| format!("\"f{n}\":{n}")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        decoder.on_payload("t", payload(&mut (0..100)).as_bytes(), &mut seen);
+        decoder.on_payload("t", payload(&mut (0..100).rev()).as_bytes(), &mut seen);
+        assert_eq!((seen.series.len(), seen.readings.len()), (100, 200));
+        assert!(seen.readings.iter().all(|(series, _, value)| *series == format!("t/f{value}")));
+    }
+}

@@ -1,0 +1,220 @@
+//! What people write about payloads.
+
+use super::SeriesTemplate;
+use crate::format::{FORMATS, Format};
+use crate::time::{TimeFormat, WORDS};
+use crate::topic::{Template, is_name};
+use headwater_settings::{At, Or, Severity, Table};
+
+const FUTURE_MS: i64 = 5 * 60_000;
+const FUTURE_MS_MAX: i64 = 366 * 86_400_000;
+
+/// How payloads become readings; checked.
+#[derive(Clone, Debug)]
+pub struct DecodeConfig {
+    /// The payloads' format.
+    pub format: &'static Format,
+    /// The path of the event time; `None`: the time of arrival.
+    pub time: Option<String>,
+    /// How it is written.
+    pub time_format: TimeFormat,
+    /// How far ahead of the agent's clock a reading may be [ms].
+    pub future_ms: i64,
+    /// The paths of the wanted values; empty: every number.
+    pub fields: Vec<String>,
+    /// The names of the series.
+    pub series: SeriesTemplate,
+    /// Labels of every series.
+    pub labels: Vec<(String, String)>,
+    /// Where topics have labels; empty where there are none.
+    pub topics: Vec<Template>,
+}
+
+impl DecodeConfig {
+    /// Reads `format`, `time`, `time_format`, `fields`, `series`, `labels` and `future`. `None`: there were mistakes,
+    /// which the table knows.
+    pub fn read(table: &mut Table<'_>, topics: Vec<Template>) -> Option<Self> {
+        let errors = |table: &Table<'_>| {
+            table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
+        };
+        let errors_before = errors(table);
+        let formats: Vec<(&str, &'static Format)> =
+            FORMATS.iter().map(|format| (format.name, format)).collect();
+        let format = table.choice("format", &formats).given().or(FORMATS.first())?;
+        let time = table.string("time");
+        let time_format = table.choice("time_format", WORDS);
+        let fields = table.strings("fields");
+        let future_ms = table.duration("future", 1_000..=FUTURE_MS_MAX).given().unwrap_or(FUTURE_MS);
+        let labels = read_labels(table, &topics);
+        if time_format.is_some() && !table.has("time") {
+            table.refuse(
+                table.place_of("time_format"),
+                "`time_format` without `time`",
+                "name the field with the time: `time = \"ts\"`",
+            );
+        }
+        if format.named {
+            check_fields(table, fields.as_ref(), time.as_ref());
+        } else {
+            for key in ["fields", "time"].into_iter().filter(|key| table.has(key)) {
+                let what = format!(
+                    "`{key}` has no meaning with format = \"{}\": its payloads are one value",
+                    format.name
+                );
+                table.refuse(table.place_of(key), what, "leave it out, or choose format = \"json\"");
+            }
+        }
+        let fields: Vec<String> =
+            fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
+        let several = format.named && fields.len() != 1;
+        let series = read_series(table, format.named, several, &topics, &labels)?;
+        let config = Self {
+            format,
+            time: time.given(),
+            time_format: time_format.given().unwrap_or(TimeFormat::Guess),
+            future_ms,
+            fields,
+            series,
+            labels,
+            topics,
+        };
+        (errors(table) == errors_before).then_some(config)
+    }
+
+    /// The labels of a topic's series; `None` if no template matches it.
+    pub(super) fn labels_of(&self, topic: &str) -> Option<Vec<(String, String)>> {
+        if self.topics.is_empty() {
+            return Some(self.labels.clone());
+        }
+        let mut labels = self.topics.iter().find_map(|template| template.capture(topic))?;
+        labels.extend_from_slice(&self.labels);
+        Some(labels)
+    }
+}
+
+fn read_labels(table: &mut Table<'_>, topics: &[Template]) -> Vec<(String, String)> {
+    let mut labels = Vec::new();
+    for (name, value) in table.pairs("labels").given().unwrap_or_default() {
+        if topics.iter().flat_map(Template::labels).any(|captured| captured == name) {
+            let what = format!("the label `{name}` comes from the topic already");
+            table.refuse(
+                value.span,
+                what,
+                format!("leave it out here, or write + for {{{name}}} in `topics`"),
+            );
+        } else if !is_name(&name) || name == "topic" || name == "field" {
+            let fix =
+                "label names have letters, digits and _, start with a letter, and are not `topic` or `field`";
+            table.refuse(value.span, format!("a label cannot be called `{name}`"), fix);
+        } else {
+            labels.push((name, value.value));
+        }
+    }
+    labels
+}
+
+fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: Option<&At<String>>) {
+    let Some(fields) = fields else { return };
+    if fields.value.is_empty() {
+        table.refuse(
+            fields.span.clone(),
+            "`fields` is empty",
+            "leave it out to read every number, or name some",
+        );
+    }
+    for (number, field) in fields.value.iter().enumerate() {
+        let refuse = |what: String, fix: &str| table.refuse(field.span.clone(), what, fix);
+        let earlier = fields.value.get(..number).unwrap_or_default();
+        if field.value.is_empty() {
+            refuse("a field without a name".into(), "name a field, nested ones as a/b");
+        } else if earlier.iter().any(|other| other.value == field.value) {
+            refuse(format!("the field `{}` is named twice", field.value), "name it once");
+        } else if time.is_some_and(|time| time.value == field.value) {
+            refuse(
+                format!("`{}` is the event time, and no reading", field.value),
+                "leave it out of `fields`",
+            );
+        }
+    }
+}
+
+fn read_series(
+    table: &mut Table<'_>,
+    named: bool,
+    several: bool,
+    topics: &[Template],
+    labels: &[(String, String)],
+) -> Option<SeriesTemplate> {
+    let Some(text) = table.string("series") else { return Some(SeriesTemplate::default_of(named)) };
+    let everywhere =
+        |name: &&str| topics.iter().all(|template| template.labels().any(|label| label == *name));
+    let captured = topics.first().into_iter().flat_map(Template::labels).filter(everywhere);
+    let known: Vec<&str> = captured.chain(labels.iter().map(|(name, _)| name.as_str())).collect();
+    match SeriesTemplate::parse(&text.value, &known) {
+        Ok(series) if several && !series.has_field() => {
+            let fix = "add {field}, as in \"{topic}/{field}\", or name one field in `fields`";
+            table.refuse(text.span, "`series` gives all fields of a payload the same name", fix);
+            None
+        }
+        Ok(series) => Some(series),
+        Err((what, fix)) => {
+            table.refuse(text.span, what, fix);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_settings::Document;
+    use std::path::Path;
+
+    fn mistakes(text: &str, topics: &[&str]) -> Vec<String> {
+        let document = Document::parse(Path::new("test.toml"), text, |_| None);
+        let mut root = document.root();
+        let topics = topics.iter().map(|topic| Template::parse(topic).unwrap()).collect();
+        let config = DecodeConfig::read(&mut root, topics);
+        root.finish();
+        let mistakes: Vec<String> =
+            document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect();
+        assert_eq!(config.is_none(), !mistakes.is_empty(), "{mistakes:?}");
+        mistakes
+    }
+
+    #[test]
+    fn nothing_need_be_written() {
+        assert_eq!(mistakes("", &["a/#"]), [""; 0]);
+        let full = "format = \"json\"\ntime = \"ts\"\ntime_format = \"unix_ms\"\nfields = [\"temp\", \"hum\"]\n\
+                    series = \"{topic}/{field}\"\nlabels = { site = \"north\" }\nfuture = \"1h\"\n";
+        assert_eq!(mistakes(full, &["greenhouse/{zone}/climate"]), [""; 0]);
+    }
+
+    #[test]
+    fn every_mistake_names_the_way_out() {
+        for (text, told) in [
+            ("format = \"jsn\"", "did you mean `json`?"),
+            ("time_format = \"unix\"", "`time_format` without `time`"),
+            ("time = \"ts\"\ntime_format = \"unixms\"", "did you mean `unix_ms`?"),
+            ("format = \"number\"\ntime = \"ts\"", "`time` has no meaning with format = \"number\""),
+            ("format = \"number\"\nfields = [\"a\"]", "`fields` has no meaning"),
+            ("fields = []", "`fields` is empty; leave it out"),
+            ("fields = [\"\"]", "a field without a name"),
+            ("fields = [\"a\", \"a\"]", "named twice"),
+            ("time = \"a\"\nfields = [\"a\"]", "is the event time"),
+            ("series = \"{topic}\"", "the same name; add {field}"),
+            ("fields = [\"a\", \"b\"]\nseries = \"{x}\"", "the same name; add {field}"),
+            ("series = \"{xx}/{field}\"", "did you mean `{x}`?"),
+            ("series = \"{y}/{field}\"", "neither a label"),
+            ("labels = { x = \"1\" }", "comes from the topic already"),
+            ("labels = { \"a b\" = \"1\" }", "a label cannot be called `a b`"),
+            ("labels = { topic = \"1\" }", "cannot be called `topic`"),
+            ("future = \"0s\"", "out of range"),
+        ] {
+            let told_really = mistakes(text, &["t/{x}/{y}", "u/{x}"]);
+            assert!(told_really.len() == 1 && told_really[0].contains(told), "{text}: {told_really:?}");
+        }
+        assert_eq!(mistakes("fields = [\"a\"]\nseries = \"{x}\"", &["t/{x}"]), [""; 0]);
+        assert_eq!(mistakes("format = \"number\"\nseries = \"{x}\"", &["t/{x}"]), [""; 0]);
+    }
+}

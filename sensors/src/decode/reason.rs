@@ -1,0 +1,90 @@
+//! Why a payload, or a field of it, is not used; in words, with the way out.
+
+use crate::format::Problem;
+use crate::time::TimeFormat;
+use crate::topic::shortened;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why something was counted as invalid.
+#[derive(Debug)]
+pub enum Reason {
+    /// The format cannot read it.
+    Problem(Problem),
+    /// Above `[limits] payload`.
+    TooLarge {
+        /// Its size [bytes].
+        bytes: usize,
+        /// The limit [bytes].
+        max: usize,
+    },
+    /// The topic, or the name of the series.
+    LongName,
+    /// No template matches the topic.
+    Unasked,
+    /// There was no time, but the source has `time`.
+    NoTime(Arc<str>),
+    /// There was one that cannot be read.
+    BadTime {
+        /// Its field.
+        field: Arc<str>,
+        /// What it held.
+        value: String,
+        /// What was expected.
+        format: TimeFormat,
+    },
+    /// None of the wanted fields, or no number at all.
+    Nothing {
+        /// Some of `fields`, for people; empty if every number is wanted.
+        wanted: String,
+    },
+    /// A wanted field holds text.
+    Text(Arc<str>),
+    /// A wanted field holds an object or a list.
+    Compound(Arc<str>),
+    /// A field is infinite or not a number.
+    NotFinite(Arc<str>),
+    /// A row of a table has more or fewer cells than its header.
+    Cells {
+        /// In the row.
+        found: usize,
+        /// In the header.
+        expected: usize,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problem(problem) => problem.fmt(f),
+            Self::TooLarge { bytes, max } => {
+                write!(f, "the payload has {bytes} bytes, more than `payload` in [limits] allows ({max})")
+            }
+            Self::LongName => {
+                write!(
+                    f,
+                    "topic or series name longer than {} bytes; shorten `series`",
+                    super::NAME_BYTES_MAX
+                )
+            }
+            Self::Unasked => f.write_str(
+                "the topic matches none of `topics`: the broker still serves a subscription of an earlier \
+                 configuration; a new `client_id` ends that",
+            ),
+            Self::NoTime(field) => write!(f, "no field `{field}`, which `time` names"),
+            Self::BadTime { field, value, format } => {
+                write!(f, "`{field}` is `{}`, not a time in {format}; check `time_format`", shortened(value))
+            }
+            Self::Nothing { wanted } if wanted.is_empty() => f.write_str("no number in the payload"),
+            Self::Nothing { wanted } => write!(f, "no field of {wanted} in the payload"),
+            Self::Text(field) => write!(f, "`{field}` is text, not a number; is it a number in quotes?"),
+            Self::Compound(field) => {
+                write!(f, "`{field}` is an object or a list; name what is in it, as {field}/NAME")
+            }
+            Self::NotFinite(field) => write!(f, "`{field}` is infinite or not a number"),
+            Self::Cells { found, expected } => {
+                write!(f, "the row has {found} cells, and the header {expected}")
+            }
+        }
+    }
+}

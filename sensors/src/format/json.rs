@@ -1,0 +1,224 @@
+//! JSON (RFC 8259): objects and arrays of numbers, read in one pass without a tree.
+//!
+//! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that itself holds a `/` cannot be told from
+//! a nested one, and need not be. Of a name that comes twice the last value counts. Depth: 128 levels, more is an
+//! error. Cost: no allocation, unless a name has an escape or is nested.
+
+mod scan;
+
+use super::{Format, Problem, Scalar};
+use crate::decode::{Fields, Want};
+pub use scan::Fault;
+pub(crate) use scan::{Scanner, Token};
+use std::fmt::Write;
+
+pub(super) const FORMAT: Format = Format { name: "json", named: true, decode };
+
+fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), Problem> {
+    if payload.trim_ascii().is_empty() {
+        return Err(Problem::Empty);
+    }
+    let mut walk = Walk { scanner: Scanner::new(payload)?, fields, path: String::new() };
+    let whole = walk.scanner.value()?;
+    walk.inside(whole)?;
+    walk.scanner.end()?;
+    if !matches!(whole, Token::Object | Token::Array) {
+        return Err(Problem::Unnamed);
+    }
+    fields.end();
+    Ok(())
+}
+
+struct Walk<'a, 'w, 'f> {
+    scanner: Scanner<'a>,
+    fields: &'w mut Fields<'f>,
+    /// Of the object or list that is being read; empty for the outermost.
+    path: String,
+}
+
+impl<'a> Walk<'a, '_, '_> {
+    /// Reads what is in the object or list that `token` starts and `path` names.
+    fn inside(&mut self, token: Token<'a>) -> Result<(), Fault> {
+        match token {
+            Token::Object if self.path.is_empty() => self.outermost(),
+            Token::Object => self.object(),
+            Token::Array => self.array(),
+            Token::Scalar(_) | Token::Text(_) => Ok(()),
+        }
+    }
+
+    /// As [`Walk::object`], but names are paths already and need no copy.
+    fn outermost(&mut self) -> Result<(), Fault> {
+        let mut first = true;
+        while let Some(name) = self.scanner.name(first)? {
+            first = false;
+            let name = name.unescaped();
+            let want = self.fields.want(&name);
+            match self.scanner.value()? {
+                Token::Scalar(value) => self.fields.put(want, &name, value),
+                Token::Text(text) if want == Want::Time => {
+                    self.fields.put(want, &name, Scalar::Text(&text.unescaped()))
+                }
+                Token::Text(_) => self.fields.put(want, &name, Scalar::Text("")),
+                compound => {
+                    self.path.push_str(&name);
+                    self.compound(want, compound)?;
+                    self.path.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self) -> Result<(), Fault> {
+        let length = self.path.len();
+        let mut first = true;
+        while let Some(name) = self.scanner.name(first)? {
+            first = false;
+            self.path.push('/');
+            self.path.push_str(&name.unescaped());
+            self.nested()?;
+            self.path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn array(&mut self) -> Result<(), Fault> {
+        let length = self.path.len();
+        let mut index = 0_usize;
+        while self.scanner.item(index == 0)? {
+            let slash = if length == 0 { "" } else { "/" };
+            // Writing to a string cannot fail.
+            let _ = write!(self.path, "{slash}{index}");
+            self.nested()?;
+            self.path.truncate(length);
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the value that `path` names.
+    fn nested(&mut self) -> Result<(), Fault> {
+        let want = self.fields.want(&self.path);
+        match self.scanner.value()? {
+            Token::Scalar(value) => self.fields.put(want, &self.path, value),
+            Token::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.unescaped())),
+            compound => self.compound(want, compound)?,
+        }
+        Ok(())
+    }
+
+    fn compound(&mut self, want: Want, token: Token<'a>) -> Result<(), Fault> {
+        if self.fields.wants_inside(&self.path) {
+            return self.inside(token);
+        }
+        self.fields.put(want, &self.path, Scalar::Compound);
+        self.scanner.skip(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::tests::{Seen, decoded, decoder, feed};
+    use proptest::prelude::*;
+
+    const EVERY: &str = r#"format = "json""#;
+
+    fn values(seen: &Seen) -> Vec<(&str, f64)> {
+        seen.readings.iter().map(|(series, _, value)| (series.as_str(), *value)).collect()
+    }
+
+    #[test]
+    fn every_number_is_read_with_its_path() {
+        let payload = r#" {"a": 1, "b": {"c": -2.5, "d": [true, {"e": 3}]}, "s": "x", "n": null, "big": 18446744073709551615,
+            "esc\u0061ped": 4, "a": 5} "#;
+        let seen = decoded(EVERY, "t", payload.as_bytes());
+        let expected = [
+            ("t/a", 5.0),
+            ("t/b/c", -2.5),
+            ("t/b/d/0", 1.0),
+            ("t/b/d/1/e", 3.0),
+            ("t/big", 18_446_744_073_709_551_615.0),
+            ("t/escaped", 4.0),
+        ];
+        assert_eq!(values(&seen), expected);
+        assert_eq!(seen.invalid, [""; 0]);
+        assert_eq!(values(&decoded(EVERY, "t", b"[1, [2]]")), [("t/0", 1.0), ("t/1/0", 2.0)]);
+    }
+
+    #[test]
+    fn wanted_fields_alone_are_read() {
+        let config = r#"fields = ["b/c", "a", "gone", "l/1"]"#;
+        let payload = br#"{"x": {"b": {"c": 9}}, "a": 1, "b": {"c": 2, "z": 3}, "l": [7, 8], "s": "text"}"#;
+        assert_eq!(values(&decoded(config, "t", payload)), [("t/a", 1.0), ("t/b/c", 2.0), ("t/l/1", 8.0)]);
+    }
+
+    #[test]
+    fn wanted_fields_of_a_wrong_kind_are_invalid_and_the_others_go_through() {
+        let config = r#"fields = ["a", "b", "c", "d"]"#;
+        let seen = decoded(config, "t", br#"{"a": "21", "b": {"x": 1}, "c": null, "d": 4}"#);
+        assert_eq!(values(&seen), [("t/d", 4.0)]);
+        assert_eq!(
+            seen.invalid,
+            [
+                "`a` is text, not a number; is it a number in quotes?",
+                "`b` is an object or a list; name what is in it, as b/NAME",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_invalid_once_and_leaves_nothing() {
+        for (payload, why) in [
+            (&b""[..], "the payload is empty"),
+            (b"{\"a\": 1, \"b\": 2x}", "not JSON at byte 16: expected `,` or `}`"),
+            (b"{\"a\": 1", "not JSON at byte 8: expected `,` or `}`"),
+            (b"{\"a\": 1}\n}", "not JSON at byte 10: expected nothing more"),
+            (b"{\"a\": 1e999}", "not JSON at byte 7: a number out of range"),
+            (b"{\"a\": NaN}", "not JSON at byte 7"),
+            (b"21.5", "format = \"number\""),
+            (b"\"21.5\"", "format = \"number\""),
+            (b"{\"s\": \"x\"}", "no number in the payload"),
+            (b"[]", "no number in the payload"),
+            (b"\xff\xfe", "not JSON at byte 1"),
+            (b"{\"\xff\": 1}", "not JSON"),
+        ] {
+            let seen = decoded(EVERY, "t", payload);
+            assert_eq!((seen.readings.len(), seen.invalid.len()), (0, 1), "{why}: {seen:?}");
+            assert!(seen.invalid[0].contains(why), "{:?}", seen.invalid);
+        }
+        let deep = "[".repeat(100_000);
+        assert!(decoded(EVERY, "t", deep.as_bytes()).invalid[0].contains("nested too deeply"));
+        let deep = format!("{{\"a\": {}1{}}}", "[".repeat(120), "]".repeat(120));
+        assert_eq!(decoded(EVERY, "t", deep.as_bytes()).readings.len(), 1);
+    }
+
+    #[test]
+    fn names_with_slashes_and_strange_names_do_no_harm() {
+        let seen = decoded(EVERY, "t", br#"{"a/b": 1, "": 2, "+#": 3}"#);
+        assert_eq!(values(&seen), [("t/a/b", 1.0), ("t/", 2.0), ("t/+#", 3.0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_do_no_harm(payload in prop::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert!(decoded(EVERY, "t", &payload).readings.iter().all(|(_, _, value)| value.is_finite()));
+        }
+
+        #[test]
+        fn nearly_json_does_no_harm(payload in r#"[{}\[\]",:0-9eE.+a-c \\-]{0,40}"#) {
+            let mut decoder = decoder("fields = [\"a\", \"b/c\", \"b/0\"]\ntime = \"t\"");
+            let seen = feed(&mut decoder, "t", payload.as_bytes());
+            prop_assert!(seen.readings.is_empty() && seen.invalid.len() == 1, "no time: {:?}", seen);
+        }
+
+        #[test]
+        fn what_is_written_reads_back(numbers in prop::collection::btree_map("[a-z\\PC]{1,6}", -1e6..1e6_f64, 1..8)) {
+            let seen = decoded(EVERY, "t", &serde_json::to_vec(&numbers).unwrap());
+            prop_assert_eq!(seen.readings.len(), numbers.len());
+            for (series, _, value) in &seen.readings {
+                prop_assert_eq!(numbers[&series[2..]], *value);
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A payload that is one value: `21.5`, `-3e2`, `true`, `OFF`.
+
+use super::decimal::Decimal;
+use super::{Format, Problem, Scalar};
+use crate::decode::Fields;
+use crate::topic::shortened;
+
+pub(super) const FORMAT: Format = Format { name: "number", named: false, decode };
+
+/// The path of the one value.
+const PATH: &str = "";
+
+fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), Problem> {
+    let trimmed = payload.trim_ascii();
+    if trimmed.is_empty() {
+        return Err(Problem::Empty);
+    }
+    let Some(value) = value_of(trimmed) else {
+        return Err(Problem::NotNumber(shortened(&String::from_utf8_lossy(trimmed))));
+    };
+    if !value.is_finite() {
+        return Err(Problem::NotFinite(shortened(&String::from_utf8_lossy(trimmed))));
+    }
+    let want = fields.want(PATH);
+    fields.put(want, PATH, Scalar::Number(value));
+    fields.end();
+    Ok(())
+}
+
+/// A number, or 0 or 1 for a word; may be infinite or NaN.
+pub(crate) fn value_of(text: &[u8]) -> Option<f64> {
+    if let Some(number) = Decimal::plain(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok()) {
+        return Some(number);
+    }
+    let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+    if is("true") || is("on") {
+        Some(1.0)
+    } else if is("false") || is("off") {
+        Some(0.0)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::tests::{decoded, decoder};
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_and_switches_are_read() {
+        for (payload, value) in [
+            ("21.5", 21.5),
+            (" -3e2\r\n", -300.0),
+            ("+7", 7.0),
+            ("true", 1.0),
+            ("False", 0.0),
+            ("ON", 1.0),
+            ("off", 0.0),
+            (".5", 0.5),
+        ] {
+            let seen = decoded("format = \"number\"", "t", payload.as_bytes());
+            assert_eq!(seen.readings, [("t".to_owned(), None, value)], "{payload}");
+            assert_eq!(seen.invalid, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_invalid_once() {
+        for (payload, why) in [
+            ("", "is empty"),
+            ("  ", "is empty"),
+            ("21,5", "`21,5` is not a number"),
+            ("12 V", "is not a number"),
+            ("0x10", "is not a number"),
+            ("NaN", "`NaN` is not a finite"),
+            ("-inf", "not a finite"),
+            ("1e999", "not a finite"),
+            ("{}", "is not a number"),
+            ("\u{fffd}", "is not a number"),
+        ] {
+            let seen = decoded("format = \"number\"", "t", payload.as_bytes());
+            assert_eq!((seen.readings.len(), seen.invalid.len()), (0, 1), "{payload}");
+            assert!(seen.invalid[0].contains(why), "{:?}", seen.invalid);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_one_reading_or_one_invalid(payload in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut decoder = decoder("format = \"number\"");
+            let seen = crate::decode::tests::feed(&mut decoder, "t", &payload);
+            prop_assert_eq!(seen.readings.len() + seen.invalid.len(), 1);
+            prop_assert!(seen.readings.iter().all(|reading| reading.2.is_finite()));
+        }
+    }
+}
