@@ -71,8 +71,13 @@ impl Decoder {
             let reason = Reason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
             return sink.invalid(topic, &reason);
         }
+        self.on_recorded(topic, payload, topic, sink);
+    }
+
+    /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
+    pub(crate) fn on_recorded(&mut self, topic: &str, payload: &[u8], origin: &str, sink: &mut dyn Sink) {
         let decode = self.config.format.decode;
-        self.on_record(topic, topic, sink, |fields| decode(payload, fields).map_err(Reason::Problem));
+        self.on_record(topic, origin, sink, |fields| decode(payload, fields).map_err(Reason::Problem));
     }
 
     /// Reads with `read` what belongs to `topic`; `origin` is named where it cannot be used.
@@ -144,7 +149,15 @@ pub(crate) mod tests {
         pub(crate) invalid: Vec<String>,
         pub(crate) refused: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
+        pub(crate) origins: Vec<String>,
         series_max: usize,
+    }
+
+    impl Seen {
+        /// With room for as many series as [`surroundings`] allow.
+        pub(crate) fn roomy() -> Self {
+            Self { series_max: SERIES_MAX, ..Self::default() }
+        }
     }
 
     impl Sink for Seen {
@@ -168,7 +181,8 @@ pub(crate) mod tests {
             self.refused += count;
         }
 
-        fn invalid(&mut self, _origin: &str, why: &dyn std::fmt::Display) {
+        fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display) {
+            self.origins.push(origin.to_owned());
             self.invalid.push(why.to_string());
         }
 
@@ -200,7 +214,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn feed(decoder: &mut Decoder, topic: &str, payload: &[u8]) -> Seen {
-        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        let mut seen = Seen::roomy();
         decoder.on_payload(topic, payload, &mut seen);
         seen
     }
@@ -213,7 +227,7 @@ pub(crate) mod tests {
     fn a_series_is_introduced_once_with_its_labels() {
         let config = config("labels = { site = \"north\" }\nseries = \"{zone}.{field}\"", &["g/{zone}/+"]);
         let mut decoder = Decoder::new(&config, &surroundings());
-        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        let mut seen = Seen::roomy();
         for payload in ["{\"a\":1}", "{\"b\":2,\"a\":3}", "{\"a\":4}"] {
             decoder.on_payload("g/bed1/x", payload.as_bytes(), &mut seen);
         }
@@ -257,7 +271,7 @@ pub(crate) mod tests {
     #[test]
     fn series_past_the_limit_are_refused_and_not_remembered() {
         let mut decoder = decoder("");
-        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        let mut seen = Seen::roomy();
         for n in 0..20 {
             decoder.on_payload(&format!("t{n}"), b"{\"a\":1,\"b\":2}", &mut seen);
         }
@@ -272,7 +286,7 @@ pub(crate) mod tests {
     #[test]
     fn topics_that_share_a_series_are_bounded_too() {
         let mut decoder = decoder("format = \"number\"\nseries = \"all\"");
-        let mut seen = Seen { series_max: SERIES_MAX, ..Seen::default() };
+        let mut seen = Seen::roomy();
         for n in 0..100 {
             decoder.on_payload(&format!("t{n}"), b"1", &mut seen);
         }

@@ -5,14 +5,17 @@
 //! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
 //! [`SOURCES`].
 
+mod csv;
 mod decode;
 mod format;
 mod hash;
+mod recording;
 mod time;
 mod topic;
 
 pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, Reason, SeriesTemplate, Want};
 pub use format::{FORMATS, Fault, Format, Problem, Scalar};
+pub use recording::{Error, Recording};
 pub use time::TimeFormat;
 pub use topic::{BadTopic, Template};
 

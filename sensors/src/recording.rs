@@ -1,0 +1,420 @@
+//! Recorded data, for `replay`: read as if it came from a source.
+//!
+//! `.csv`: a header, then one payload a row; the source's `time` and `fields` name columns. Without `time`, a column
+//! `time`, `timestamp`, `datetime` or `ts` is the time, and without `fields` every other column with numbers is read.
+//! `.jsonl`: one payload a line, or `{"topic": …, "payload": …}`, where a payload in quotes is the text in them, as
+//! `mosquitto_sub -F %j` writes it. The topic, where none is given, is the file's name without its ending.
+//!
+//! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
+//! skipped.
+
+use crate::csv::{Found, Reader, Record};
+use crate::decode::{DecodeConfig, Decoder, Fields, Reason, Want};
+use crate::format::Scalar;
+use crate::format::json::{Scanner, Token};
+use crate::format::number::value_of;
+use crate::{Sink, Surroundings};
+use headwater_settings::nearest;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+/// Columns that are taken for the time, in this order.
+const TIME_COLUMNS: [&str; 4] = ["time", "timestamp", "datetime", "ts"];
+
+/// What else a line of `mosquitto_sub -F %j` holds.
+const ENVELOPE: [&str; 6] = ["tst", "qos", "retain", "mid", "payloadlen", "properties"];
+
+/// Why a recording cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file, or its medium.
+    #[error("cannot read {path}: {cause}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The file is not of a kind, or has not the columns, that the source needs.
+    #[error("{path}: {why}")]
+    Unfit {
+        /// The file.
+        path: String,
+        /// Why not, and the way out.
+        why: String,
+    },
+}
+
+/// An open recording.
+pub struct Recording {
+    path: String,
+    topic: String,
+    decoder: Decoder,
+    rows: Rows,
+}
+
+enum Rows {
+    Table(Table),
+    Lines { input: BufReader<File>, line: Vec<u8>, number: u64, bytes_max: usize },
+}
+
+struct Table {
+    reader: Reader<BufReader<File>>,
+    record: Record,
+    /// The path of each column; `None`: not wanted.
+    paths: Vec<Option<String>>,
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recording").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Recording {
+    /// Opens a file, to be read as if its payloads came from a source with this configuration.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or cannot fit the source.
+    pub fn open(path: &Path, config: &DecodeConfig, surroundings: &Surroundings) -> Result<Self, Error> {
+        let shown = path.display().to_string();
+        let unfit = |why: String| Error::Unfit { path: shown.clone(), why };
+        let unreadable = |cause: io::Error| Error::Unreadable { path: shown.clone(), cause };
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let bytes_max = surroundings.payload_bytes_max;
+        let open = || File::open(path).map(BufReader::new).map_err(unreadable);
+        let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv") => {
+                let mut reader = Reader::new(open()?, bytes_max).map_err(unreadable)?;
+                let mut record = Record::default();
+                if reader.read(&mut record).map_err(unreadable)? != Found::Record {
+                    return Err(unfit("no header; the first line names the columns".into()));
+                }
+                let (config, paths) = columns(&record, config).map_err(unfit)?;
+                (Rows::Table(Table { reader, record, paths }), Decoder::lenient(&config, surroundings))
+            }
+            Some("jsonl" | "ndjson") => {
+                let rows = Rows::Lines { input: open()?, line: Vec::new(), number: 0, bytes_max };
+                (rows, Decoder::lenient(config, surroundings))
+            }
+            _ => return Err(unfit("a recording ends in .csv or .jsonl".into())),
+        };
+        Ok(Self { path: shown, topic: stem, decoder, rows })
+    }
+
+    /// Reads one row or line into `sink`; `false` says that there was none left.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, Error> {
+        let stepped = match &mut self.rows {
+            Rows::Table(table) => table.step(&self.path, &self.topic, &mut self.decoder, sink),
+            Rows::Lines { input, line, number, bytes_max } => {
+                *number += 1;
+                let origin = format!("{}:{number}", self.path);
+                match read_line(input, line, *bytes_max) {
+                    Ok(Found::Record) => {
+                        on_line(line, &self.topic, &origin, &mut self.decoder, sink);
+                        Ok(true)
+                    }
+                    Ok(Found::TooLarge) => {
+                        sink.invalid(&origin, &too_large(*bytes_max));
+                        Ok(true)
+                    }
+                    Ok(Found::End) => Ok(false),
+                    Err(cause) => Err(cause),
+                }
+            }
+        };
+        stepped.map_err(|cause| Error::Unreadable { path: self.path.clone(), cause })
+    }
+}
+
+impl Table {
+    fn step(
+        &mut self,
+        path: &str,
+        topic: &str,
+        decoder: &mut Decoder,
+        sink: &mut dyn Sink,
+    ) -> io::Result<bool> {
+        let found = self.reader.read(&mut self.record)?;
+        let origin = format!("{path}:{}", self.reader.line());
+        match found {
+            Found::End => return Ok(false),
+            Found::TooLarge => sink.invalid(&origin, &too_large(self.reader.record_bytes_max())),
+            Found::Record => decoder.on_record(topic, &origin, sink, |fields| self.read_row(fields)),
+        }
+        Ok(true)
+    }
+
+    fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), Reason> {
+        let (found, expected) = (self.record.len(), self.paths.len());
+        if found != expected {
+            return Err(Reason::Cells { found, expected });
+        }
+        for (index, path) in self.paths.iter().enumerate() {
+            let Some(path) = path else { continue };
+            let cell = self.record.cell(index);
+            let want = fields.want(path);
+            let text = String::from_utf8_lossy(cell);
+            let value = match (want, value_of(cell)) {
+                _ if cell.is_empty() => Scalar::Null,
+                (Want::Time, _) | (_, None) => Scalar::Text(&text),
+                (_, Some(number)) => Scalar::Number(number),
+            };
+            fields.put(want, path, value);
+        }
+        fields.end();
+        Ok(())
+    }
+}
+
+fn too_large(max: usize) -> String {
+    format!("longer than `payload` in [limits] allows ({max} bytes)")
+}
+
+/// The configuration with the time's column in it, and the path of each column.
+fn columns(header: &Record, config: &DecodeConfig) -> Result<(DecodeConfig, Vec<Option<String>>), String> {
+    let names: Vec<Cow<'_, str>> =
+        (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n))).collect();
+    let known = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    for wanted in config.time.iter().chain(&config.fields) {
+        if !names.iter().any(|name| *name == wanted.as_str()) {
+            let likely = nearest(wanted, names.iter().map(AsRef::as_ref));
+            let hint =
+                likely.map_or_else(|| format!("it has {}", known()), |name| format!("is it `{name}`?"));
+            return Err(format!("no column `{wanted}`, which the source names; {hint}"));
+        }
+    }
+    let time = config.time.clone().or_else(|| {
+        let column = |word: &&str| names.iter().find(|name| name.eq_ignore_ascii_case(word));
+        TIME_COLUMNS.iter().find_map(column).map(|name| name.clone().into_owned())
+    });
+    let is_value = |name: &&Cow<'_, str>| Some(name.as_ref()) != time.as_deref();
+    let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone().into_owned())).collect();
+    if !config.format.named {
+        let mut values = names.iter().filter(is_value);
+        let value = match (names.iter().find(|name| *name == "value"), values.next(), values.next()) {
+            (Some(value), ..) | (None, Some(value), None) => value,
+            _ => {
+                return Err(format!(
+                    "the source's payloads are one value, but the table has {}; name it `value`",
+                    known()
+                ));
+            }
+        };
+        // The value of a payload that is one value has no name.
+        for (path, name) in paths.iter_mut().zip(&names).filter(|(_, name)| is_value(name)) {
+            *path = (name == value).then(String::new);
+        }
+    }
+    Ok((DecodeConfig { time, ..config.clone() }, paths))
+}
+
+/// Reads up to the next line's end, which is not kept; blank lines are skipped by the caller.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max: usize) -> io::Result<Found> {
+    line.clear();
+    loop {
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Ok(if line.is_empty() { Found::End } else { Found::Record });
+        }
+        let end = available.iter().position(|byte| *byte == b'\n');
+        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+        let fits = line.len() + part.len() <= bytes_max;
+        if fits {
+            line.extend_from_slice(part);
+        }
+        let used = part.len() + usize::from(end.is_some());
+        input.consume(used);
+        match (fits, end) {
+            (true, None) => {}
+            (true, Some(_)) => return Ok(Found::Record),
+            (false, Some(_)) => return Ok(Found::TooLarge),
+            (false, None) => {
+                input.skip_until(b'\n')?;
+                return Ok(Found::TooLarge);
+            }
+        }
+    }
+}
+
+fn on_line(line: &[u8], stem: &str, origin: &str, decoder: &mut Decoder, sink: &mut dyn Sink) {
+    if line.trim_ascii().is_empty() {
+        return;
+    }
+    match envelope(line) {
+        Some((topic, payload)) => decoder.on_recorded(&topic, &payload, origin, sink),
+        None => decoder.on_recorded(stem, line, origin, sink),
+    }
+}
+
+/// Topic and payload, if the line is an envelope and no payload itself.
+fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+    let mut scanner = Scanner::new(line).ok()?;
+    let Token::Object = scanner.value().ok()? else { return None };
+    let (mut topic, mut payload) = (None, None);
+    let mut first = true;
+    while let Some(name) = scanner.name(first).ok()? {
+        first = false;
+        let start = scanner.offset();
+        let token = scanner.value().ok()?;
+        scanner.skip(token).ok()?;
+        match (&*name.unescaped(), token) {
+            ("topic", Token::Text(text)) => topic = Some(text.unescaped()),
+            ("payload", Token::Text(text)) => {
+                payload = Some(match text.unescaped() {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+                });
+            }
+            ("payload", _) => payload = line.get(start..scanner.offset()).map(Cow::Borrowed),
+            (name, _) if ENVELOPE.contains(&name) => {}
+            _ => return None,
+        }
+    }
+    scanner.end().ok()?;
+    Some((topic?, payload?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::tests::{Seen, config, surroundings};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A file of its own, gone afterwards.
+    struct Temporary(std::path::PathBuf);
+
+    impl Temporary {
+        fn new(name: &str, content: &str) -> Self {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder =
+                std::env::temp_dir().join(format!("headwater-recording-{}-{number}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), content).unwrap();
+            Self(folder.join(name))
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(self.0.parent().unwrap());
+        }
+    }
+
+    fn replayed(name: &str, content: &str, text: &str) -> Result<Seen, String> {
+        let file = Temporary::new(name, content);
+        let mut recording = Recording::open(&file.0, &config(text, &["g/{zone}"]), &surroundings())
+            .map_err(|error| error.to_string())?;
+        let mut seen = Seen::roomy();
+        while recording.step(&mut seen).unwrap() {}
+        assert!(!recording.step(&mut seen).unwrap(), "the end stays the end");
+        Ok(seen)
+    }
+
+    #[test]
+    fn tables_are_read_by_their_header() {
+        let table = "timestamp,a,note,b\n2014-07-01 00:00:00,1,x,2\n2014-07-01 00:30:00,,y,NaN\n1404172800001,3,z,4\n";
+        let seen = replayed("taxi.csv", table, "").unwrap();
+        const T: i64 = 1_404_172_800_000;
+        let expected =
+            [("taxi/a", T, 1.0), ("taxi/b", T, 2.0), ("taxi/a", T + 1, 3.0), ("taxi/b", T + 1, 4.0)];
+        assert_eq!(
+            seen.readings,
+            expected.map(|(series, time, value)| (series.to_owned(), Some(time), value))
+        );
+        assert_eq!(seen.invalid, ["`b` is infinite or not a number"]);
+        assert!(seen.origins[0].ends_with("taxi.csv:3"), "{:?}", seen.origins);
+        let seen =
+            replayed("t.csv", "when;v;w\n5;1.5;x\n6;y;2\n", "time = \"when\"\nfields = [\"v\"]").unwrap();
+        assert_eq!(seen.readings, [("t/v".to_owned(), Some(5), 1.5)]);
+        assert_eq!(seen.invalid, ["`v` is text, not a number; is it a number in quotes?"]);
+        let seen = replayed("t.csv", "Time,value,x\n5,1,2\n", "format = \"number\"").unwrap();
+        assert_eq!(seen.readings, [("t".to_owned(), Some(5), 1.0)]);
+    }
+
+    #[test]
+    fn bad_rows_are_counted_with_their_line_and_stop_nothing() {
+        let table = format!("time,v\nnoon,1\n1,2,3\n2\n{}\n,4\n5,\n7,8\n", "x".repeat(200_001));
+        let seen = replayed("t.csv", &table, "").unwrap();
+        assert_eq!(seen.readings, [("t/v".to_owned(), Some(7), 8.0)]);
+        let lines: Vec<&str> = seen.origins.iter().filter_map(|origin| origin.rsplit(':').next()).collect();
+        assert_eq!(lines, ["2", "3", "4", "5", "6", "7"]);
+        for (why, told) in seen.invalid.iter().zip([
+            "`time` is `noon`, not a time in unix_ms or rfc3339",
+            "the row has 3 cells, and the header 2",
+            "the row has 1 cells",
+            "longer than `payload`",
+            "no field `time`",
+            "no number in the payload",
+        ]) {
+            assert!(why.contains(told), "{why} / {told}");
+        }
+    }
+
+    #[test]
+    fn tables_that_do_not_fit_are_refused_with_the_way_out() {
+        for (name, content, text, told) in [
+            (
+                "t.csv",
+                "time,temp\n",
+                "fields = [\"tmep\"]",
+                "no column `tmep`, which the source names; is it `temp`?",
+            ),
+            ("t.csv", "a,b\n", "time = \"zzzzz\"", "it has `a`, `b`"),
+            ("t.csv", "", "", "no header"),
+            ("t.csv", "time,a,b\n", "format = \"number\"", "name it `value`"),
+            ("t.txt", "", "", "ends in .csv or .jsonl"),
+        ] {
+            let error = replayed(name, content, text).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+        let gone = Recording::open(Path::new("/nowhere/x.csv"), &config("", &[]), &surroundings());
+        assert!(gone.unwrap_err().to_string().starts_with("cannot read /nowhere/x.csv: "));
+    }
+
+    #[test]
+    fn lines_are_payloads_or_envelopes() {
+        let lines = concat!(
+            "{\"v\":1}\n\n",
+            "{\"topic\":\"g/bed1\",\"payload\":{\"v\":2}}\r\n",
+            "{\"tst\":\"2024\",\"topic\":\"g/b\",\"qos\":0,\"payloadlen\":7,\"payload\":\"{\\\"v\\\":3}\"}\n",
+            "{\"topic\":\"g/b\",\"payload\":{\"v\":}}\n",
+            "{\"topic\":5,\"payload\":6}\n",
+            "{\"v\":4}",
+        );
+        let seen = replayed("rec.jsonl", lines, "").unwrap();
+        let values: Vec<_> =
+            seen.readings.iter().map(|(series, _, value)| (series.as_str(), *value)).collect();
+        let expected = [
+            ("rec/v", 1.0),
+            ("g/bed1/v", 2.0),
+            ("g/b/v", 3.0),
+            ("rec/topic", 5.0),
+            ("rec/payload", 6.0),
+            ("rec/v", 4.0),
+        ];
+        assert_eq!(values, expected);
+        assert_eq!(seen.series[1].1, [("zone".to_owned(), "bed1".to_owned())]);
+        assert!(seen.invalid[0].contains("not JSON") && seen.origins[0].ends_with("rec.jsonl:5"), "{seen:?}");
+        let numbers = "{\"topic\":\"g/a\",\"payload\":21.5}\n{\"topic\":\"g/a\",\"payload\":\"ON\"}\n7\n";
+        let seen = replayed("n.jsonl", numbers, "format = \"number\"").unwrap();
+        assert_eq!(seen.readings.iter().map(|reading| reading.2).collect::<Vec<_>>(), [21.5, 1.0, 7.0]);
+    }
+
+    #[test]
+    fn long_lines_are_skipped_whatever_the_buffer() {
+        let lines = format!("{{\"v\":1}}\n{}\n{{\"v\":2}}\n{}", "x".repeat(300_000), "y".repeat(200_001));
+        let seen = replayed("t.jsonl", &lines, "").unwrap();
+        assert_eq!((seen.readings.len(), seen.invalid.len()), (2, 2));
+        assert!(
+            seen.invalid[0].contains("longer than `payload`") && seen.origins[1].ends_with(":4"),
+            "{seen:?}"
+        );
+    }
+}
