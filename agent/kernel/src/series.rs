@@ -27,7 +27,7 @@ use crate::time::Time;
 use crate::watermark::Watermark;
 use crate::window::{Shape, Window};
 use core::marker::PhantomData;
-pub use slots::{Slot, Slots};
+pub use slots::{Near, Slot, Slots};
 pub use spec::Spec;
 
 /// What accumulates the readings of one window or pane.
@@ -70,23 +70,29 @@ pub struct Closed<P> {
 }
 
 /// The windows of one series, over a storage that bounds how many there may be.
+///
+/// What every reading touches comes first, next to the slots: with many series, memory is what takes time.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Windows<P, S> {
-    slots: S,
-    /// The slot that the next reading most likely belongs to.
-    current: u32,
-    /// How many slots are closed windows.
-    retained: u32,
-    /// How many panes closed windows have taken in; and of these, how many hold suffix aggregates.
-    fixed: u32,
-    flipped: u32,
     watermark: Watermark,
-    /// Windows that end here or before are closed.
-    closed_to: Time,
-    /// Windows that end here or before are no longer kept.
-    forgotten_to: Time,
+    /// There is nothing to close or to drop until event time has come this far.
+    nothing_before: Time,
     /// When revisions that have gathered come out; [`Time::MAX`] without any.
     revise_at: Time,
+    /// Windows that end here or before are closed; as of the last closing, or the last reading that was not in
+    /// the current window.
+    closed_to: Time,
+    /// The slot that the next reading most likely belongs to.
+    current: u16,
+    /// How many slots are closed windows.
+    retained: u16,
+    /// How many panes closed windows have taken in; and of these, how many hold suffix aggregates.
+    fixed: u16,
+    flipped: u16,
+    slots: S,
+    /// Windows that end here or before are no longer kept.
+    forgotten_to: Time,
     /// How many count windows have been closed.
     counted: u64,
     pane: PhantomData<P>,
@@ -99,7 +105,8 @@ struct Arrival {
     now: Time,
 }
 
-const NOWHERE: u32 = u32::MAX;
+/// No slot. Storage that holds more slots than this counts as full.
+const NOWHERE: u16 = u16::MAX;
 
 impl<P: Pane, S: Slots<Slot<P>>> Default for Windows<P, S> {
     fn default() -> Self {
@@ -112,15 +119,16 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            slots: S::default(),
+            watermark: Watermark::new(),
+            nothing_before: Time::MIN,
+            revise_at: Time::MAX,
+            closed_to: Time::MIN,
             current: NOWHERE,
             retained: 0,
             fixed: 0,
             flipped: 0,
-            watermark: Watermark::new(),
-            closed_to: Time::MIN,
+            slots: S::default(),
             forgotten_to: Time::MIN,
-            revise_at: Time::MAX,
             counted: 0,
             pane: PhantomData,
         }
@@ -137,10 +145,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         self.watermark.advance(time, now);
-        if !spec.by_arrival {
-            self.closed_to = self.closed_to.max(self.watermark.event.minus(spec.lateness_ms));
-        }
-        if let Some(slot) = self.slots.get_mut(self.current as usize)
+        if let Some(slot) = self.slots.get_mut(usize::from(self.current))
             && slot.window.contains(time)
         {
             slot.take(time, value);
@@ -151,6 +156,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     #[inline(never)]
     fn place(&mut self, spec: &Spec, reading: &Arrival, new_pane: impl FnOnce() -> P) -> Placed {
+        self.closed_to = self.closed_by_event(spec);
+        self.nothing_before = Time::MIN;
         match &spec.shape {
             Shape::Tumbling(shape) => self.place_tumbling(spec, shape, reading, new_pane),
             Shape::Sliding(shape) => self.place_sliding(spec, shape, reading, new_pane),
@@ -162,14 +169,32 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// What is to be closed, or revised, by the agent's time `now`: closings in order of start, then revisions.
     #[inline]
     pub fn poll(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
-        let frontier = self.frontier(spec, now);
-        if self.next_end(spec).is_some_and(|end| end <= frontier) {
-            return match &spec.shape {
-                Shape::Sliding(shape) => self.close_sliding(spec, shape),
-                _ => self.close_first(spec),
-            };
+        let come = if spec.by_arrival { now } else { self.watermark.event.minus(spec.lateness_ms) };
+        let silent = if spec.by_arrival { Time::MAX } else { self.watermark.silent_from(spec.idle_ms) };
+        if come < self.nothing_before && now < silent.min(self.revise_at) {
+            return None;
         }
-        if self.retained > 0 { self.poll_retained(spec, frontier, now) } else { None }
+        self.poll_all(spec, now)
+    }
+
+    #[inline(never)]
+    fn poll_all(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+        self.nothing_before = Time::MIN;
+        let frontier = self.frontier(spec, now);
+        let next = self.next_end(spec);
+        let told = match &spec.shape {
+            Shape::Sliding(shape) if next.is_some_and(|end| end <= frontier) => {
+                self.close_sliding(spec, shape)
+            }
+            _ if next.is_some_and(|end| end <= frontier) => self.close_first(spec),
+            _ if self.retained > 0 => self.poll_retained(spec, frontier, now),
+            _ => None,
+        };
+        if told.is_none() {
+            self.nothing_before =
+                self.next_end(spec).into_iter().chain(self.expiry(spec)).min().unwrap_or(Time::MAX);
+        }
+        told
     }
 
     /// The agent's time at which [`Windows::poll`] may have something without another reading; never late.
@@ -177,8 +202,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub fn due(&self, spec: &Spec) -> Option<Time> {
         let closing = self.next_end(spec).map(|end| self.reached(spec, end));
         let revision = Some(self.revise_at).filter(|time| *time < Time::MAX);
-        let oldest = if self.retained > 0 { self.slots.get(Self::base(spec)) } else { None };
-        let expiry = oldest.map(|slot| self.reached(spec, slot.window.end.plus(spec.retain_ms)));
+        let expiry = self.expiry(spec).map(|time| self.reached(spec, time));
         [closing, revision, expiry].into_iter().flatten().min()
     }
 
@@ -191,7 +215,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// The open windows (of sliding ones, the panes not yet in any closed window) in order of start: interval,
     /// number of readings, accumulator.
     pub fn open<'w>(&'w self, spec: &Spec) -> impl Iterator<Item = (Window, u64, &'w P)> {
-        let from = Self::base(spec) + (self.retained + self.fixed) as usize;
+        let from = Self::base(spec) + usize::from(self.retained) + usize::from(self.fixed);
         let slots = (from..self.slots.len()).filter_map(|at| self.slots.get(at));
         slots.map(|slot| (slot.window, slot.readings, &slot.pane))
     }
@@ -199,7 +223,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// How many readings have been placed and not yet been settled by a closing or a revision.
     #[must_use]
     pub fn readings(&self, spec: &Spec) -> u64 {
-        let settled_next = Self::base(spec) + self.retained as usize;
+        let settled_next = Self::base(spec) + usize::from(self.retained);
         let owed = (0..settled_next).filter_map(|at| self.slots.get(at)).map(|slot| slot.owed);
         self.open(spec).map(|(_, readings, _)| readings).sum::<u64>() + owed.sum::<u64>()
     }
@@ -209,16 +233,28 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         usize::from(matches!(spec.shape, Shape::Sliding(_)))
     }
 
+    /// Where the frontier must be for the oldest retained window to go.
+    fn expiry(&self, spec: &Spec) -> Option<Time> {
+        let oldest = if self.retained > 0 { self.slots.get(Self::base(spec)) } else { None };
+        oldest.map(|slot| slot.window.end.plus(spec.retain_ms))
+    }
+
     /// Windows that end here or before are to be closed.
-    #[inline]
     fn frontier(&self, spec: &Spec, now: Time) -> Time {
         let by_clock = if spec.by_arrival { Some(now) } else { self.watermark.carried_on(spec.idle_ms, now) };
-        by_clock.map_or(self.closed_to, |time| time.max(self.closed_to))
+        let by_event = self.closed_by_event(spec);
+        by_clock.map_or(by_event, |time| time.max(by_event))
+    }
+
+    /// Windows that end here or before are closed, or to be closed by event time.
+    fn closed_by_event(&self, spec: &Spec) -> Time {
+        let by_event = if spec.by_arrival { Time::MIN } else { self.watermark.event.minus(spec.lateness_ms) };
+        self.closed_to.max(by_event)
     }
 
     /// The agent's time at which the frontier reaches `end` without another reading.
     fn reached(&self, spec: &Spec, end: Time) -> Time {
-        if end <= self.closed_to {
+        if end <= self.closed_by_event(spec) {
             return self.watermark.arrival;
         }
         if spec.by_arrival {
@@ -229,9 +265,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Where the next window to be closed ends; of a full one that closes at any time, [`Time::MIN`].
-    #[inline]
     fn next_end(&self, spec: &Spec) -> Option<Time> {
-        let first = self.slots.get(Self::base(spec) + self.retained as usize)?;
+        let first = self.slots.get(Self::base(spec) + usize::from(self.retained))?;
         match &spec.shape {
             Shape::Sliding(shape) => self.next_end_sliding(shape, first.window.end),
             Shape::Count(shape) if first.readings >= shape.size() => Some(Time::MIN),

@@ -72,11 +72,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     fn first_pane(&self) -> usize {
-        BASE + self.retained as usize
+        BASE + usize::from(self.retained)
     }
 
     fn first_open(&self) -> usize {
-        self.first_pane() + self.fixed as usize
+        self.first_pane() + usize::from(self.fixed)
     }
 
     /// Puts a reading into a pane that no closed window holds.
@@ -86,7 +86,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         match self.before(at).filter(|slot| at > from && slot.window.start == pane.start) {
             Some(slot) => {
                 slot.take(reading.time, reading.value);
-                self.current = (at - 1) as u32;
+                self.current = (at - 1) as u16;
                 Placed::InWindow
             }
             None => self.open_at(BASE, at, pane, reading, new_pane),
@@ -102,7 +102,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if !there {
             // A new pane; among the suffix aggregates, one of all that follows it there.
             let mut slot = Slot::new(pane, empty);
-            let flipped = number < self.flipped as usize;
+            let flipped = number < usize::from(self.flipped);
             if let Some(next) = self.slots.get(after).filter(|_| flipped) {
                 slot.absorb(next);
             }
@@ -110,7 +110,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 return Placed::NoRoom;
             }
             self.fixed += 1;
-            self.flipped += u32::from(flipped);
+            self.flipped += u16::from(flipped);
         }
         self.push_fixed(number, reading);
         if let Some(running) = self.slots.get_mut(0) {
@@ -123,7 +123,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Pushes into every aggregate that the fixed pane of this number is part of.
     fn push_fixed(&mut self, number: usize, reading: &Arrival) {
         let first = self.first_pane();
-        let flipped = number < self.flipped as usize;
+        let flipped = number < usize::from(self.flipped);
         for at in if flipped { first..=first + number } else { first + number..=first + number } {
             if let Some(slot) = self.slots.get_mut(at) {
                 slot.take(reading.time, reading.value);
@@ -248,7 +248,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Turns all fixed panes into suffix aggregates.
     fn flip(&mut self) {
         let first = self.first_pane();
-        let last = first + (self.fixed as usize).saturating_sub(1);
+        let last = first + usize::from(self.fixed).saturating_sub(1);
         for at in (first..last).rev() {
             let Some(suffix) = self.slots.get(at + 1).cloned() else { return };
             if let Some(slot) = self.slots.get_mut(at) {

@@ -14,12 +14,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     ) -> Placed {
         let Some(window) = shape.window_of(reading.time) else { return Placed::NoRoom };
         let at = self.position(0, self.slots.len(), window.start);
-        let (closed, open) = (at <= self.retained as usize, window.end > self.closed_to);
+        let (closed, open) = (at <= usize::from(self.retained), window.end > self.closed_to);
         match self.before(at).filter(|slot| slot.window.start == window.start) {
             Some(_) if closed => self.revise(spec, at - 1, reading),
             Some(slot) => {
                 slot.take(reading.time, reading.value);
-                self.current = (at - 1) as u32;
+                self.current = (at - 1) as u16;
                 Placed::InWindow
             }
             None if open => self.open_at(0, at, window, reading, new_pane),
@@ -60,7 +60,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         slot.take(reading.time, reading.value);
         match self.insert(base, at, slot) {
             Some(at) => {
-                self.current = at as u32;
+                self.current = at as u16;
                 Placed::InWindow
             }
             None => Placed::NoRoom,
@@ -70,7 +70,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Closes the first open window, and keeps it if it may be revised.
     pub(super) fn close_first(&mut self, spec: &Spec) -> Option<Closed<P>> {
         self.current = NOWHERE;
-        let at = self.retained as usize;
+        let at = usize::from(self.retained);
         if matches!(spec.shape, Shape::Count(_)) {
             let closed = self.slots.remove(at).map(Closed::of)?;
             self.counted += 1;
@@ -114,10 +114,15 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Inserts a slot, at the price of the oldest retained window that has nothing to tell. Says where it is.
     pub(super) fn insert(&mut self, base: usize, at: usize, slot: Slot<P>) -> Option<usize> {
         self.current = NOWHERE;
-        let Err(slot) = self.slots.insert(at, slot) else { return Some(at) };
+        let Err(slot) = self.insert_in_room(at, slot) else { return Some(at) };
         let evicted = self.evict(base)?;
         let at = if evicted < at { at - 1 } else { at };
-        self.slots.insert(at, slot).ok().map(|()| at)
+        self.insert_in_room(at, slot).ok().map(|()| at)
+    }
+
+    /// Inserts a slot where there is room, of which there is never more than can be numbered.
+    pub(super) fn insert_in_room(&mut self, at: usize, slot: Slot<P>) -> Result<(), Slot<P>> {
+        if self.slots.len() < usize::from(NOWHERE) { self.slots.insert(at, slot) } else { Err(slot) }
     }
 }
 

@@ -51,7 +51,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if !kept || window.end.plus(spec.retain_ms) <= self.closed_to {
             return None;
         }
-        self.retain(base, at.min(base + self.retained as usize), Slot::new(window, new_pane()))
+        self.retain(base, at.min(base + usize::from(self.retained)), Slot::new(window, new_pane()))
     }
 
     /// Keeps a closed window. The oldest ones make room, but never for one that is older still.
@@ -60,7 +60,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let at = if at > base {
             self.insert(base, at, slot)
         } else {
-            self.slots.insert(at, slot).ok().map(|()| at)
+            self.insert_in_room(at, slot).ok().map(|()| at)
         };
         self.current = NOWHERE;
         match at {
@@ -72,7 +72,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// Drops the oldest retained window that has nothing to tell. Says where it was.
     pub(super) fn evict(&mut self, base: usize) -> Option<usize> {
-        let mut retained = base..base + self.retained as usize;
+        let mut retained = base..base + usize::from(self.retained);
         let at = retained.find(|at| self.slots.get(*at).is_some_and(|slot| !slot.dirty))?;
         self.forget(at);
         Some(at)
@@ -94,7 +94,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if now < self.revise_at {
             return None;
         }
-        let mut retained = base..base + self.retained as usize;
+        let mut retained = base..base + usize::from(self.retained);
         let dirty = retained.find(|at| self.slots.get(*at).is_some_and(|slot| slot.dirty));
         if dirty.is_none() {
             self.revise_at = Time::MAX;

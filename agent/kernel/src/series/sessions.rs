@@ -32,7 +32,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             end = next.window.start;
         }
         let window = Window { start: time, end };
-        if at < self.retained as usize || end <= self.closed_to || time < self.forgotten_to {
+        if at < usize::from(self.retained) || end <= self.closed_to || time < self.forgotten_to {
             return self.open_late(spec, at, window, reading, new_pane);
         }
         let placed = self.open_at(0, at, window, reading, new_pane);
@@ -42,7 +42,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// Puts a reading into the window at `at`, open or closed.
     fn join(&mut self, spec: &Spec, at: usize, reading: &Arrival) -> Placed {
-        if at < self.retained as usize {
+        if at < usize::from(self.retained) {
             return self.revise(spec, at, reading);
         }
         match self.slots.get_mut(at) {
@@ -60,7 +60,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         loop {
             let end = self.slots.get(at).map_or(Time::MIN, |slot| slot.window.end);
             let Some(next) = self.slots.get(at + 1).filter(|next| next.window.start < end) else { return };
-            let border = self.retained as usize;
+            let border = usize::from(self.retained);
             let one_side = (at < border) == (at + 1 < border);
             if next.rev > 0 || !one_side || next.window.end > end_max {
                 let next_start = next.window.start;
@@ -72,7 +72,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     fn absorb_next(&mut self, at: usize) {
         let Some(next) = self.slots.remove(at + 1) else { return };
-        if at < self.retained as usize {
+        if at < usize::from(self.retained) {
             self.retained -= 1;
         }
         if let Some(slot) = self.slots.get_mut(at) {

@@ -81,3 +81,83 @@ impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
         (at < self.as_slice().len()).then(|| Self::remove(self, at))
     }
 }
+
+/// Storage with the first slot in place and the others in `R`: most series have one window open at a time,
+/// which is then next to all else that a reading touches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Near<T, R> {
+    first: Option<T>,
+    others: R,
+}
+
+impl<T, R: Default> Default for Near<T, R> {
+    fn default() -> Self {
+        Self { first: None, others: R::default() }
+    }
+}
+
+impl<T, R: Slots<T>> Slots<T> for Near<T, R> {
+    #[inline]
+    fn len(&self) -> usize {
+        if self.first.is_some() { 1 + self.others.len() } else { 0 }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&T> {
+        if at == 0 { self.first.as_ref() } else { self.others.get(at - 1) }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        if at == 0 { self.first.as_mut() } else { self.others.get_mut(at - 1) }
+    }
+
+    fn insert(&mut self, at: usize, slot: T) -> Result<(), T> {
+        match (at.checked_sub(1), self.first.take()) {
+            (_, None) => self.first = Some(slot),
+            (None, Some(old)) => match self.others.insert(0, old) {
+                Ok(()) => self.first = Some(slot),
+                Err(old) => {
+                    self.first = Some(old);
+                    return Err(slot);
+                }
+            },
+            (Some(at), first) => {
+                self.first = first;
+                return self.others.insert(at, slot);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, at: usize) -> Option<T> {
+        match at.checked_sub(1) {
+            Some(at) => self.others.remove(at),
+            None => core::mem::replace(&mut self.first, self.others.remove(0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Near, Slots};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn near_storage_is_a_list(steps in prop::collection::vec((any::<bool>(), 0..6_usize, any::<u8>()), 0..40)) {
+            let mut near = Near::<u8, heapless::Vec<u8, 3>>::default();
+            let mut list = heapless::Vec::<u8, 4>::new();
+            for (insert, at, value) in steps {
+                let at = at.min(list.len());
+                if insert {
+                    prop_assert_eq!(near.insert(at, value), Slots::insert(&mut list, at, value));
+                } else {
+                    prop_assert_eq!(near.remove(at), Slots::remove(&mut list, at));
+                }
+                prop_assert_eq!(near.len(), list.len());
+                prop_assert!((0..6).all(|at| near.get(at) == list.get(at)));
+            }
+        }
+    }
+}
