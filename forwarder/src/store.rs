@@ -71,6 +71,9 @@ pub(crate) trait Store: Send {
 
     /// A note, if it was ever written.
     fn read_note(&mut self, name: &str) -> Option<Vec<u8>>;
+
+    /// Deletes a note. One that stays does no harm.
+    fn delete_note(&mut self, name: &str);
 }
 
 /// A batch as it lies there.
@@ -103,7 +106,10 @@ pub(crate) mod suite {
             store.put(3, Data, n, format!("data {n}").as_bytes()).unwrap();
         }
         store.put(3, Alert, 7, b"alert 7").unwrap();
-        store.put(10, Data, 400, &[0xff; 40_000]).unwrap();
+        store.put(10, Data, 400, &[0xff; 400_000]).unwrap();
+        for n in 500..600 {
+            store.put(10, Data, n, &[1; 100]).unwrap();
+        }
         store.sync(3).unwrap();
         store.flush(10).unwrap();
         for _ in 0..2 {
@@ -115,9 +121,10 @@ pub(crate) mod suite {
             assert_eq!(first(store.after(3, Data, 300)), None);
             assert_eq!(store.at(3, Alert, 0).unwrap().unwrap().bytes, "alert 7");
             assert_eq!(first(store.after(3, Alert, 7)), None);
-            assert_eq!(store.at(10, Data, 400).unwrap().unwrap().bytes.len(), 40_000);
+            assert_eq!(store.at(10, Data, 400).unwrap().unwrap().bytes.len(), 400_000);
+            assert_eq!(first(store.after(10, Data, 598)), Some(599));
             assert_eq!(first(store.at(10, Alert, 0)), None);
-            assert!(store.bytes(10) >= 40_000);
+            assert!(store.bytes(10) >= 400_000);
             drop(store);
             store = open();
             assert_eq!(store.generations(), Ok(vec![3, 10]));
@@ -142,5 +149,8 @@ pub(crate) mod suite {
         store.write_note("positions", b"two").unwrap();
         assert_eq!(store.read_note("positions").as_deref(), Some(&b"two"[..]));
         assert_eq!(open().read_note("positions").as_deref(), Some(&b"two"[..]));
+        store.delete_note("positions");
+        store.delete_note("positions");
+        assert_eq!(open().read_note("positions"), None);
     }
 }

@@ -173,6 +173,10 @@ impl Store for MemoryStore {
     fn read_note(&mut self, name: &str) -> Option<Vec<u8>> {
         self.disk().notes.get(name).cloned()
     }
+
+    fn delete_note(&mut self, name: &str) {
+        self.disk().notes.remove(name);
+    }
 }
 
 #[test]

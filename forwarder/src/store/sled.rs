@@ -1,20 +1,28 @@
 //! Generations as sled databases, one folder each.
 //!
-//! What is known of sled 0.34 and how it is met here: `flush` is not power-safe, so `sync` ends with an fsync of the
-//! database file by ourselves; opening or reading a damaged database may panic, so both are caught and become
-//! [`StoreError::Damaged`]; space is never given back, so generations are deleted whole; a write error is sticky until
-//! the database is opened again, so the caller closes a generation after one; the cache's default is 1 GiB, so it is
-//! set; an open one costs up to 20 MB, so none is open before it is needed and at most two at a time.
+//! What is known of sled 0.34, read in its source or measured, and how it is met here:
+//!
+//! - `flush` is not power-safe: [`Store::sync`] ends with an fsync of the database file by ourselves.
+//! - A leaf is written whole when it has ten changes and again when it splits, so that each value is written three to
+//!   eight times; one of more than a quarter segment goes to a file of its own that is never synced. So batches go to
+//!   many small trees, [`TREE_PARTS`] values in each, and large ones are cut in parts: what is written stays what it
+//!   was, 1.1 to 1.2 bytes a byte in place of 3 to 8.
+//! - Opening or reading a damaged database may panic: both are caught and become [`StoreError::Damaged`].
+//! - Space is never given back: generations are deleted whole, and nothing is ever removed from one.
+//! - A write error is sticky until the database is opened again: the caller closes a generation after one.
+//! - The cache's default is 1 GiB, and an open database of 4 MiB costs about 5 MB: two are open at a time, none before
+//!   it is needed.
 //!
 //! ```text
-//! buffer/7/{db,conf,…}    a generation
-//! buffer/7.damaged-1/     set aside, for a person to look at
-//! buffer/positions        a note
+//! buffer/7/{db,conf,blobs/}   a generation
+//! buffer/7.damaged-1/         set aside, for a person to look at
+//! buffer/positions            a note
 //! ```
 
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -27,15 +35,88 @@ const CACHE_BYTES: u64 = 1 << 20;
 /// Databases open at a time: the one that is filled and the one that is drained.
 const OPEN_MAX: usize = 2;
 
+/// Values in a tree. With the tenth change sled would write all of them again.
+const TREE_PARTS: usize = 8;
+
+/// Bytes of a value, well below a quarter of a segment (512 KiB).
+const PART_BYTES: usize = 100_000;
+
 pub(crate) struct SledStore {
     folder: PathBuf,
     /// The one used last comes last.
     open: Vec<(Generation, Shelf)>,
 }
 
+/// An open generation.
 struct Shelf {
     db: sled::Db,
     file: File,
+    /// Where each batch lies: the trees of its parts, in order.
+    places: BTreeMap<(Lane, u64), Vec<u32>>,
+    /// The tree that is filled, and the values in it.
+    tree: u32,
+    tree_parts: usize,
+}
+
+impl Shelf {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(CACHE_BYTES)
+            .mode(sled::Mode::HighThroughput)
+            .flush_every_ms(None);
+        let db = quietly("open", || config.open())?.map_err(|error| of_sled(&error))?;
+        let file = path.join("db");
+        let file = File::open(&file).map_err(|error| of_io(&file, &error))?;
+        let mut shelf = Self { db, file, places: BTreeMap::new(), tree: 0, tree_parts: 0 };
+        quietly("read", || shelf.find_places())?.map_err(|error| of_sled(&error))?;
+        Ok(shelf)
+    }
+
+    fn find_places(&mut self) -> sled::Result<()> {
+        let number = |name: &sled::IVec| Some(u32::from_be_bytes(name.as_ref().try_into().ok()?));
+        let mut trees: Vec<u32> = self.db.tree_names().iter().filter_map(number).collect();
+        trees.sort_unstable();
+        for tree in trees {
+            (self.tree, self.tree_parts) = (tree, 0);
+            for key in self.db.open_tree(tree.to_be_bytes())?.iter().keys() {
+                self.tree_parts += 1;
+                // A key that was never written is no batch of ours.
+                if let Some((lane, first, part)) = parse_key(&key?) {
+                    let parts = self.places.entry((lane, first)).or_default();
+                    parts.truncate(part);
+                    parts.push(tree);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, lane: Lane, first: u64, bytes: &[u8]) -> sled::Result<()> {
+        let mut trees = Vec::new();
+        for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
+            if self.tree_parts >= TREE_PARTS {
+                (self.tree, self.tree_parts) = (self.tree + 1, 0);
+            }
+            self.db.open_tree(self.tree.to_be_bytes())?.insert(key(lane, first, part), bytes)?;
+            self.tree_parts += 1;
+            trees.push(self.tree);
+        }
+        self.places.insert((lane, first), trees);
+        Ok(())
+    }
+
+    /// `None`: a part of it is missing.
+    fn get(&self, lane: Lane, first: u64) -> sled::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        for (part, tree) in self.places.get(&(lane, first)).into_iter().flatten().enumerate() {
+            match self.db.open_tree(tree.to_be_bytes())?.get(key(lane, first, part))? {
+                Some(part) => bytes.extend_from_slice(&part),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(bytes))
+    }
 }
 
 impl SledStore {
@@ -48,9 +129,8 @@ impl SledStore {
         self.folder.join(generation.to_string())
     }
 
-    fn shelf(&mut self, generation: Generation) -> Result<&Shelf, StoreError> {
-        let position = self.open.iter().position(|(open, _)| *open == generation);
-        let shelf = match position {
+    fn shelf(&mut self, generation: Generation) -> Result<&mut Shelf, StoreError> {
+        let shelf = match self.open.iter().position(|(open, _)| *open == generation) {
             Some(position) => self.open.remove(position),
             None => {
                 let path = self.path(generation);
@@ -60,28 +140,24 @@ impl SledStore {
                 while self.open.len() >= OPEN_MAX {
                     quietly("close", || drop(self.open.remove(0)))?;
                 }
-                (generation, open(&path)?)
+                (generation, Shelf::open(&path)?)
             }
         };
         self.open.push(shelf);
-        let last = self.open.last().map(|(_, shelf)| shelf);
+        let last = self.open.last_mut().map(|(_, shelf)| shelf);
         last.ok_or_else(|| StoreError::Failed("no database is open".into()))
     }
 
-    fn find(
+    fn batch(
         &mut self,
         generation: Generation,
-        look: impl FnOnce(&sled::Db) -> sled::Result<Option<(sled::IVec, sled::IVec)>>,
+        place: Option<(Lane, u64)>,
     ) -> Result<Option<Batch>, StoreError> {
+        let Some((lane, first)) = place else { return Ok(None) };
         let shelf = self.shelf(generation)?;
-        let found = quietly("read", || look(&shelf.db))?.map_err(|error| of_sled(&error))?;
-        found
-            .map(|(key, value)| {
-                let first = key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-                let bad = || StoreError::Damaged("a key that was never written".into());
-                Ok(Batch { first: first.ok_or_else(bad)?, bytes: value.to_vec().into() })
-            })
-            .transpose()
+        let bytes = quietly("read", || shelf.get(lane, first))?.map_err(|error| of_sled(&error))?;
+        // Without one of its parts, the checksum of what is left will not hold.
+        Ok(Some(Batch { first, bytes: bytes.unwrap_or_default().into() }))
     }
 }
 
@@ -116,9 +192,8 @@ impl Store for SledStore {
         first: u64,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let db = &self.shelf(generation)?.db;
-        let result = quietly("write", || db.insert(key(lane, first), bytes))?;
-        result.map(drop).map_err(|error| of_sled(&error))
+        let shelf = self.shelf(generation)?;
+        quietly("write", || shelf.put(lane, first, bytes))?.map_err(|error| of_sled(&error))
     }
 
     fn flush(&mut self, generation: Generation) -> Result<(), StoreError> {
@@ -134,14 +209,18 @@ impl Store for SledStore {
     }
 
     fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
-        let before =
-            self.find(generation, |db| db.range(key(lane, 0)..=key(lane, first)).next_back().transpose())?;
-        if before.is_some() { Ok(before) } else { self.after(generation, lane, first) }
+        let places = &self.shelf(generation)?.places;
+        let before = places.range((lane, 0)..=(lane, first)).next_back();
+        let found = before.or_else(|| places.range((lane, first)..=(lane, u64::MAX)).next());
+        let place = found.map(|(place, _)| *place);
+        self.batch(generation, place)
     }
 
     fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
-        let from = key(lane, first.saturating_add(1));
-        self.find(generation, |db| db.range(from..=key(lane, u64::MAX)).next().transpose())
+        let places = &self.shelf(generation)?.places;
+        let from = (lane, first.saturating_add(1));
+        let place = places.range(from..=(lane, u64::MAX)).next().map(|(place, _)| *place);
+        self.batch(generation, place)
     }
 
     fn close(&mut self, generation: Generation) {
@@ -193,6 +272,10 @@ impl Store for SledStore {
     fn read_note(&mut self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.folder.join(name)).ok()
     }
+
+    fn delete_note(&mut self, name: &str) {
+        let _ = fs::remove_file(self.folder.join(name));
+    }
 }
 
 impl Drop for SledStore {
@@ -201,25 +284,23 @@ impl Drop for SledStore {
     }
 }
 
-fn open(path: &Path) -> Result<Shelf, StoreError> {
-    let config = sled::Config::new()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        .mode(sled::Mode::HighThroughput)
-        .flush_every_ms(None);
-    let db = quietly("open", || config.open())?.map_err(|error| of_sled(&error))?;
-    let file = path.join("db");
-    let file = File::open(&file).map_err(|error| of_io(&file, &error))?;
-    Ok(Shelf { db, file })
-}
-
-/// Lane, then number, so that the order of keys is the order of messages.
-fn key(lane: Lane, first: u64) -> [u8; 9] {
-    let mut key = [lane as u8; 9];
-    if let Some(rest) = key.get_mut(1..) {
-        rest.copy_from_slice(&first.to_be_bytes());
+/// Lane, first number of the batch, number of the part.
+fn key(lane: Lane, first: u64, part: usize) -> [u8; 11] {
+    let mut key = [lane as u8; 11];
+    if let Some(mut rest) = key.get_mut(1..) {
+        // Writing into a slice that is long enough cannot fail.
+        let _ = rest.write(&first.to_be_bytes());
+        let _ = rest.write(&u16::try_from(part).unwrap_or(u16::MAX).to_be_bytes());
     }
     key
+}
+
+fn parse_key(key: &[u8]) -> Option<(Lane, u64, usize)> {
+    let (lane, rest) = key.split_first()?;
+    let (first, part) = rest.split_at_checked(8)?;
+    let lane = Lane::ALL.into_iter().find(|known| *known as u8 == *lane)?;
+    let part = usize::from(u16::from_be_bytes(part.try_into().ok()?));
+    Some((lane, u64::from_be_bytes(first.try_into().ok()?), part))
 }
 
 thread_local! {
