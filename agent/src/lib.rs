@@ -1,1 +1,23 @@
-//! kernel
+//! Headwater: one small agent for edge devices.
+//!
+//! Readings come in from sources, go through windows and detectors, and leave as summaries and alerts; what cannot
+//! leave now waits on disk. This crate is the only one that knows all of that: it owns the config, the clock, the
+//! wiring and the wire format. ARCHITECTURE.md has the map.
+
+pub mod account;
+mod checkpoint;
+pub mod cli;
+pub mod clock;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod encode;
+mod engine;
+pub mod glob;
+mod logging;
+mod notify;
+pub mod pipeline;
+pub mod plan;
+pub mod show;
+mod sketch;
+pub mod supervise;

@@ -101,7 +101,13 @@ impl Document {
     }
 
     /// Adds a mistake; the other ways are [`Table::refuse`] and [`Table::warn`].
-    pub fn add(&self, severity: Severity, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
+    pub fn add(
+        &self,
+        severity: Severity,
+        span: Range<usize>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         self.mistakes.borrow_mut().push(Mistake { severity, span, what: what.into(), fix: fix.into() });
     }
 
@@ -113,7 +119,8 @@ impl Document {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let width = self.text.get(mistake.span.clone()).map_or(1, |s| s.lines().next().unwrap_or("").chars().count());
+        let width =
+            self.text.get(mistake.span.clone()).map_or(1, |s| s.lines().next().unwrap_or("").chars().count());
         let room = line.chars().count().saturating_sub(column - 1).max(1);
         let gutter = " ".repeat(line_number.to_string().len());
         let mut shown = format!(

@@ -57,7 +57,10 @@ impl Value {
             DeValue::Boolean(answer) => Value::Boolean(*answer),
             DeValue::Datetime(_) => Value::Datetime,
             DeValue::Array(items) => Value::List(
-                items.iter().map(|item| Node { span: item.span(), value: Value::of(item.get_ref()) }).collect(),
+                items
+                    .iter()
+                    .map(|item| Node { span: item.span(), value: Value::of(item.get_ref()) })
+                    .collect(),
             ),
             DeValue::Table(table) => Value::Table(Entry::of_table(table)),
         }

@@ -24,13 +24,13 @@ pub type Pairs = Vec<(String, At<String>)>;
 /// Takes the value out of an optional [`At`], or a default.
 pub trait Or<T> {
     /// The value, or `default` where the key was left out or wrong.
-    fn or(self, default: T) -> T;
+    fn value_or(self, default: T) -> T;
     /// The value where it was given.
     fn given(self) -> Option<T>;
 }
 
 impl<T> Or<T> for Option<At<T>> {
-    fn or(self, default: T) -> T {
+    fn value_or(self, default: T) -> T {
         self.map_or(default, |at| at.value)
     }
 
@@ -49,7 +49,12 @@ pub struct Table<'d> {
 }
 
 impl<'d> Table<'d> {
-    pub(crate) fn new(document: &'d Document, entries: &'d [Entry], span: Range<usize>, path: String) -> Self {
+    pub(crate) fn new(
+        document: &'d Document,
+        entries: &'d [Entry],
+        span: Range<usize>,
+        path: String,
+    ) -> Self {
         Self { document, entries, span, path, asked: Vec::new() }
     }
 
@@ -80,7 +85,10 @@ impl<'d> Table<'d> {
     /// Where the key's value stands, or else the table itself.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Range<usize> {
-        self.entries.iter().find(|entry| entry.key == key).map_or(self.span.clone(), |entry| entry.node.span.clone())
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map_or(self.span.clone(), |entry| entry.node.span.clone())
     }
 
     /// Reports an error at a place.
@@ -114,7 +122,8 @@ impl<'d> Table<'d> {
         if found.is_none() {
             let known = words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
             let likely = nearest(&text.value, words.iter().map(|(word, _)| *word));
-            let fix = likely.map_or(format!("one of {known}"), |word| format!("did you mean `{word}`? One of {known}"));
+            let fix = likely
+                .map_or(format!("one of {known}"), |word| format!("did you mean `{word}`? One of {known}"));
             self.refuse(text.span.clone(), format!("`{key}` cannot be `{}`", text.value), fix);
         }
         found.map(|(_, value)| At { value: value.clone(), span: text.span })
@@ -172,8 +181,11 @@ impl<'d> Table<'d> {
         let Value::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
         let text = self.text_of(node, &format!("`{key}`"))?.value;
         let value = self.parsed(node, key, &text, wanted, parse_duration)?;
-        let limits =
-            format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()));
+        let limits = format!(
+            "a duration from {} to {}",
+            format_duration(*range.start()),
+            format_duration(*range.end())
+        );
         if !range.contains(&value) {
             self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
             return None;
@@ -190,7 +202,8 @@ impl<'d> Table<'d> {
         let text = self.text_of(node, &format!("`{key}`"))?.value;
         let value = self.parsed(node, key, &text, wanted, parse_size)?;
         if !range.contains(&value) {
-            let limits = format!("a size from {} to {}", format_size(*range.start()), format_size(*range.end()));
+            let limits =
+                format!("a size from {} to {}", format_size(*range.start()), format_size(*range.end()));
             self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
             return None;
         }
@@ -203,7 +216,8 @@ impl<'d> Table<'d> {
         let Value::List(items) = &node.value else {
             return self.wrong_kind(node, key, "a list of strings, in brackets", &node.value);
         };
-        let texts = items.iter().filter_map(|item| self.text_of(item, &format!("an entry of `{key}`"))).collect();
+        let texts =
+            items.iter().filter_map(|item| self.text_of(item, &format!("an entry of `{key}`"))).collect();
         Some(At { value: texts, span: node.span.clone() })
     }
 
@@ -211,11 +225,18 @@ impl<'d> Table<'d> {
     pub fn pairs(&mut self, key: &str) -> Option<At<Pairs>> {
         let node = self.ask(key)?;
         let Value::Table(entries) = &node.value else {
-            return self.wrong_kind(node, key, "a table of strings such as { site = \"north\" }", &node.value);
+            return self.wrong_kind(
+                node,
+                key,
+                "a table of strings such as { site = \"north\" }",
+                &node.value,
+            );
         };
         let pairs = entries
             .iter()
-            .filter_map(|entry| Some((entry.key.clone(), self.text_of(&entry.node, &format!("`{}`", entry.key))?)))
+            .filter_map(|entry| {
+                Some((entry.key.clone(), self.text_of(&entry.node, &format!("`{}`", entry.key))?))
+            })
             .collect();
         Some(At { value: pairs, span: node.span.clone() })
     }
@@ -257,7 +278,8 @@ impl<'d> Table<'d> {
     }
 
     fn secret_path(&self, file: &Path) -> PathBuf {
-        let credentials = self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
+        let credentials =
+            self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
         match credentials {
             Some(path) if file.is_relative() && path.exists() => path,
             _ => self.document.folder().join(file),
@@ -292,7 +314,12 @@ impl<'d> Table<'d> {
     pub fn tables(&mut self, key: &str) -> Vec<Table<'d>> {
         let Some(node) = self.ask(key) else { return Vec::new() };
         let Value::List(items) = &node.value else {
-            self.wrong_kind::<()>(node, key, &format!("a list of tables, [[{}]]", self.child(key)), &node.value);
+            self.wrong_kind::<()>(
+                node,
+                key,
+                &format!("a list of tables, [[{}]]", self.child(key)),
+                &node.value,
+            );
             return Vec::new();
         };
         items.iter().filter_map(|item| self.table_of(item, self.child(key))).collect()
@@ -335,7 +362,14 @@ impl<'d> Table<'d> {
         None
     }
 
-    fn parsed<T>(&self, node: &Node, key: &str, text: &str, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn parsed<T>(
+        &self,
+        node: &Node,
+        key: &str,
+        text: &str,
+        wanted: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let value = read(text);
         if value.is_none() {
             self.refuse(node.span.clone(), format!("`{key}` cannot be `{text}`"), format!("write {wanted}"));
@@ -354,7 +388,11 @@ impl<'d> Table<'d> {
         if range.contains(&value) {
             return Some(At { value, span: node.span.clone() });
         }
-        self.refuse(node.span.clone(), format!("`{key}` is {value}, out of range"), format!("write {wanted}"));
+        self.refuse(
+            node.span.clone(),
+            format!("`{key}` is {value}, out of range"),
+            format!("write {wanted}"),
+        );
         None
     }
 
@@ -429,7 +467,8 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("pw"), "hunter2\n").unwrap();
         let text = "a = \"x/${ZONE}/y\"\nb = \"${NOPE}\"\nc = { file = \"pw\" }\nd = { file = \"gone\" }\n";
-        let document = Document::parse(&folder.join("c.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()));
+        let document =
+            Document::parse(&folder.join("c.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()));
         let mut root = document.root();
         assert_eq!(root.string("a").given().as_deref(), Some("x/bed1/y"));
         assert_eq!(root.string("b"), None);

@@ -1,0 +1,171 @@
+//! The file that open windows, watermarks, detectors and counters survive in.
+//!
+//! Written whole, beside the old one, synced, and renamed over it, so that a power cut leaves the old or the new one
+//! and never half of either. A version and a checksum stand in front; a file that is broken or of another version is
+//! set aside, never deleted, and the agent starts without it.
+//!
+//! ```text
+//! "HWCP"  version u32 LE  length u64 LE  crc32 u32 LE  body
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The version of the body.
+pub(crate) const VERSION: u32 = 1;
+
+const MAGIC: [u8; 4] = *b"HWCP";
+const HEADER_BYTES: usize = 20;
+
+/// Bodies past this are no checkpoint of ours [bytes].
+const BODY_BYTES_MAX: u64 = 1 << 30;
+
+/// What stood in the file's place.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Found {
+    /// Nothing: a first start.
+    Nothing,
+    /// A whole body.
+    Body(Vec<u8>),
+    /// Something else, which is now set aside.
+    Broken {
+        /// Where it is now.
+        aside: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Writes a body so that it replaces the file at `path` as a whole; answers the bytes written.
+///
+/// # Errors
+/// What the system says; the old file then still stands.
+pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
+    let beside = path.with_extension("new");
+    let mut header = [0; HEADER_BYTES];
+    let fields: [&[u8]; 4] = [
+        &MAGIC,
+        &VERSION.to_le_bytes(),
+        &(body.len() as u64).to_le_bytes(),
+        &crc32fast::hash(body).to_le_bytes(),
+    ];
+    for (to, from) in header.iter_mut().zip(fields.concat()) {
+        *to = from;
+    }
+    let mut file = File::create(&beside)?;
+    file.write_all(&header)?;
+    file.write_all(body)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok((HEADER_BYTES + body.len()) as u64)
+}
+
+/// Reads the body back.
+///
+/// # Errors
+/// The file is there and cannot be read or set aside.
+pub(crate) fn read(path: &Path) -> io::Result<Found> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+        Ok(file) => file.take(BODY_BYTES_MAX + HEADER_BYTES as u64).read_to_end(&mut bytes)?,
+    };
+    match body_of(&bytes) {
+        Ok(body) => Ok(Found::Body(body.to_vec())),
+        Err(why) => set_aside(path, &why),
+    }
+}
+
+/// Moves a file that cannot be used out of the way.
+///
+/// # Errors
+/// It cannot be moved.
+pub(crate) fn set_aside(path: &Path, why: &str) -> io::Result<Found> {
+    let free =
+        (1..1_000_u32).map(|n| path.with_extension(format!("damaged-{n}"))).find(|aside| !aside.exists());
+    let aside = free.unwrap_or_else(|| path.with_extension("damaged-1000"));
+    fs::rename(path, &aside)?;
+    Ok(Found::Broken { aside, why: why.to_owned() })
+}
+
+fn body_of(bytes: &[u8]) -> Result<&[u8], String> {
+    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or("it is cut off")?;
+    let number = |from: usize| {
+        let four = header.get(from..from + 4).and_then(|part| <[u8; 4]>::try_from(part).ok());
+        four.map_or(0, u32::from_le_bytes)
+    };
+    if !header.starts_with(&MAGIC) {
+        return Err("it is no checkpoint".to_owned());
+    }
+    if number(4) != VERSION {
+        return Err(format!("it has version {}, this program reads {VERSION}", number(4)));
+    }
+    let length = u64::from(number(8)) | u64::from(number(12)) << 32;
+    if length != body.len() as u64 {
+        return Err(format!("it has {} bytes where it should have {length}", body.len()));
+    }
+    if number(16) != crc32fast::hash(body) {
+        return Err("its checksum is wrong".to_owned());
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("headwater-checkpoint-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_body_comes_back_and_replaces_the_one_before() {
+        let folder = Folder::new("whole");
+        let path = folder.0.join("state");
+        assert_eq!(read(&path).unwrap(), Found::Nothing);
+        assert_eq!(write(&path, b"one").unwrap(), 23);
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), Found::Body(b"two".to_vec()));
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn every_damage_is_set_aside_and_kept() {
+        let folder = Folder::new("damage");
+        let path = folder.0.join("state");
+        write(&path, b"some state").unwrap();
+        let whole = fs::read(&path).unwrap();
+        let mut damaged: Vec<Vec<u8>> = (0..whole.len()).map(|cut| whole[..cut].to_vec()).collect();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            damaged.push(flipped);
+        }
+        damaged.push([whole.as_slice(), b"more"].concat());
+        for (count, bytes) in damaged.iter().enumerate() {
+            fs::write(&path, bytes).unwrap();
+            let found = read(&path).unwrap();
+            let Found::Broken { aside, .. } = found else { panic!("{count}: {found:?}") };
+            assert_eq!(fs::read(aside).unwrap(), *bytes);
+            assert_eq!(read(&path).unwrap(), Found::Nothing);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line: one file per command.
+
+mod check;
+mod replay;
+mod run;
+mod tail;
+
+use crate::config::{self, Config};
+use clap::{Parser, Subcommand};
+use headwater_settings::Document;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Reads sensor streams, finds anomalies on the device, and loses nothing while the uplink is down.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// The config file
+    #[arg(short, long, global = true, default_value = "/etc/headwater/headwater.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the agent until SIGTERM or SIGINT
+    Run,
+    /// Says all that is wrong with the config, or what it will run
+    Check,
+    /// Runs an embedded broker, simulated sensors and the agent; Ctrl-C ends it and leaves nothing behind
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::DemoOptions),
+    /// Runs the engine over recorded data in virtual time: messages as JSON lines on stdout
+    Replay(replay::ReplayOptions),
+    /// Prints what an agent sends, for people
+    Tail(tail::TailOptions),
+}
+
+/// Why the program ends with something else than 0.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The config or the command line is wrong: 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else: 1.
+    #[error("error: {0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Other(error.to_string())
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`Failure`] says why not, and with which exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Run => run::run(&cli.config),
+        Command::Check => check::run(&cli.config),
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => crate::demo::run(&options),
+        Command::Replay(options) => replay::run(&cli.config, &options),
+        Command::Tail(options) => tail::run(&cli.config, &options),
+    }
+}
+
+/// Reads the config; warnings go to stderr, errors end the program with 2.
+fn load(path: &Path) -> Result<Config, Failure> {
+    let (config, document) = open(path)?;
+    let shown = config::render_mistakes(&document);
+    match config {
+        Some(config) => {
+            eprint!("{shown}");
+            Ok(config)
+        }
+        None => Err(Failure::Usage(shown.trim_end().to_owned())),
+    }
+}
+
+fn open(path: &Path) -> Result<(Option<Config>, Document), Failure> {
+    config::load(path).map_err(|error| {
+        let fix = "write one there (README.md has a sample), or name another with --config FILE";
+        Failure::Usage(format!("{}: error: cannot read the config: {error}\n = {fix}", path.display()))
+    })
+}
+
+/// The runtime that everything but the disk runs on: one thread, so that a reading crosses none.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?)
+}

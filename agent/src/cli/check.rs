@@ -1,0 +1,54 @@
+//! `headwater check`: all that is wrong with the config, or what it will run.
+
+use super::{Failure, open};
+use crate::config::{Config, StreamConfig, render_mistakes};
+use headwater_settings::{Document, Or, Table, format_size};
+use std::path::Path;
+
+pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    let (config, document) = open(path)?;
+    let shown = render_mistakes(&document);
+    let config = config.ok_or_else(|| Failure::Usage(shown.trim_end().to_owned()))?;
+    eprint!("{shown}");
+    print!("{}", describe(path, &config, &document));
+    Ok(())
+}
+
+fn describe(path: &Path, config: &Config, document: &Document) -> String {
+    let mut text = format!("{}: all is well\n\n", path.display());
+    text.push_str(&format!("agent {}, state in {}\n", config.agent.id, config.agent.state_dir.display()));
+    let places = |kind: &str| -> Vec<String> {
+        let tables = document.root().named_tables(kind);
+        tables.into_iter().map(|(_, mut table)| place_of(&mut table)).collect()
+    };
+    for (source, place) in config.sources.iter().zip(places("sources")) {
+        text.push_str(&format!("source {}: {place}\n", source.name));
+    }
+    for stream in &config.streams {
+        text.push_str(&format!("stream {}: {}\n", stream.name, describe_stream(stream)));
+    }
+    for (output, place) in config.outputs.iter().zip(places("outputs")) {
+        let format = format!("{:?}", output.render.format).to_lowercase();
+        text.push_str(&format!("output {}: {place}, as {format}\n", output.name));
+    }
+    text.push_str(&format!(
+        "limits: {} series, payloads of {}\n",
+        config.limits.series,
+        format_size(config.limits.payload_bytes as u64)
+    ));
+    text
+}
+
+/// Kind and address of a source or output, as the file has them.
+fn place_of(table: &mut Table<'_>) -> String {
+    let words = ["type", "url"].into_iter().filter_map(|key| table.string(key).given());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn describe_stream(stream: &StreamConfig) -> String {
+    let names: Vec<&str> = stream.plan.names().collect();
+    let detectors: Vec<&str> = stream.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    let detectors =
+        if detectors.is_empty() { String::new() } else { format!("; detectors {}", detectors.join(", ")) };
+    format!("{}: {}{detectors}", stream.window, names.join(" "))
+}

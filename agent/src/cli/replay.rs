@@ -1,0 +1,164 @@
+//! `headwater replay`: the engine over recorded data, in virtual time.
+
+use super::{Failure, load};
+use crate::account::Changes;
+use crate::config::Config;
+use crate::encode::{Report, cbor_to_json};
+use crate::pipeline::{Now, Pipeline};
+use clap::Args;
+use headwater_forwarder::Account;
+use headwater_kernel::time::Time;
+use headwater_sensors::recording::Recording;
+use headwater_sensors::{Link, SeriesRef, Sink, Stamp, Surroundings};
+use std::fmt::Display;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayOptions {
+    /// Recordings: .csv with a header, or .jsonl with a payload a line
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Read them as if they came from this source (default: the first)
+    #[arg(long)]
+    source: Option<String>,
+}
+
+/// Ticks after the last reading until every window is closed; each tick closes one or finds it due later.
+const CLOSING_TICKS_MAX: usize = 100_000_000;
+
+pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Failure> {
+    let config = load(config_path)?;
+    let source = choose(&config, options.source.as_deref())?;
+    let decode = config.sources.get(source).map(|source| source.source.decode().clone());
+    let Some(decode) = decode else { return Err(Failure::Usage("the config has no source".to_owned())) };
+    let agent = config.agent.id.clone();
+    let limits = config.limits;
+    let surroundings = Surroundings {
+        agent: agent.clone(),
+        source: config.sources.get(source).map(|source| source.name.clone()).unwrap_or_default(),
+        payload_bytes_max: limits.payload_bytes,
+        series_max: limits.series,
+    };
+    let pipeline = crate::supervise::pipeline(&agent, &config.sources, config.streams, limits);
+    let out = BufWriter::new(std::io::stdout().lock());
+    let mut replay = Replay { pipeline, source, now: None, made: 0, out, failure: None, from: None };
+    for path in &options.files {
+        let mut recording = Recording::open(path, &decode, &surroundings)
+            .map_err(|error| Failure::Other(error.to_string()))?;
+        while recording.step(&mut replay).map_err(|error| Failure::Other(error.to_string()))? {
+            replay.check()?;
+        }
+    }
+    replay.finish(&agent)
+}
+
+fn choose(config: &Config, name: Option<&str>) -> Result<usize, Failure> {
+    let Some(name) = name else { return Ok(0) };
+    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    names.iter().position(|known| *known == name).ok_or_else(|| {
+        let fix = headwater_settings::nearest(name, names.iter().copied()).map_or_else(
+            || format!("known: {}", names.join(", ")),
+            |likely| format!("did you mean `{likely}`?"),
+        );
+        Failure::Usage(format!("error: there is no source `{name}`; {fix}"))
+    })
+}
+
+/// The sink of a recording: virtual time is the latest event time seen, and never goes back.
+struct Replay<W: Write> {
+    pipeline: Pipeline,
+    source: usize,
+    now: Option<Time>,
+    from: Option<Time>,
+    made: u64,
+    out: W,
+    failure: Option<Failure>,
+}
+
+impl<W: Write> Replay<W> {
+    /// A recording's clock is nobody's: it proves no reading wrong.
+    fn now(&self) -> Now {
+        Now { time: self.now.unwrap_or(Time(0)), synced: false }
+    }
+
+    fn print(&mut self) {
+        for message in self.pipeline.drain() {
+            self.made += 1;
+            let line = cbor_to_json(&message.body).map_err(std::io::Error::other);
+            let written =
+                line.and_then(|line| self.out.write_all(&line)).and_then(|()| self.out.write_all(b"\n"));
+            if let Err(error) = written {
+                self.failure.get_or_insert(Failure::Other(format!("cannot write the messages: {error}")));
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Lets virtual time run until every window is closed, and closes with a report.
+    fn finish(mut self, agent: &str) -> Result<(), Failure> {
+        for _ in 0..CLOSING_TICKS_MAX {
+            let Some(due) = self.pipeline.poll_timeout() else { break };
+            self.now = self.now.max(Some(due));
+            self.pipeline.on_tick(self.now());
+            self.print();
+            self.check()?;
+        }
+        let messages = Account { made: self.made, delivered: self.made, ..Account::default() };
+        let readings = self.pipeline.totals();
+        let report = Report {
+            agent,
+            from_ms: self.from.unwrap_or(Time(0)).0,
+            to_ms: self.now().time.0,
+            cause: "end",
+            detail: "",
+            readings,
+            messages: Changes::between(&Account::default(), &messages),
+            readings_total: readings,
+            messages_total: messages,
+        };
+        let message = self.pipeline.encode(&report, self.now());
+        let line = cbor_to_json(&message.body).map_err(|error| Failure::Other(error.to_string()))?;
+        self.out.write_all(&line)?;
+        self.out.write_all(b"\n")?;
+        Ok(self.out.flush()?)
+    }
+}
+
+impl<W: Write> Sink for Replay<W> {
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        self.pipeline.introduce(self.source, name, labels)
+    }
+
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        if let Stamp::Event(ms) = stamp {
+            self.now = self.now.max(Some(Time(ms)));
+            self.from.get_or_insert(Time(ms));
+        } else if self.failure.is_none() {
+            let fix =
+                "set `time` (and `time_format`) in the source's table to the field or column that holds it";
+            self.failure =
+                Some(Failure::Usage(format!("error: the recording's readings have no time; {fix}")));
+        }
+        self.pipeline.on_tick(self.now());
+        self.pipeline.on_reading(series, stamp, value, self.now());
+        if self.pipeline.has_messages() {
+            self.print();
+        }
+    }
+
+    fn refused(&mut self, count: u32) {
+        self.pipeline.on_refused(self.source, count);
+    }
+
+    fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        self.pipeline.on_invalid(self.source);
+        eprintln!("warning: {origin}: {why}");
+    }
+
+    fn link(&mut self, _: Link<'_>) {}
+}

@@ -1,0 +1,290 @@
+//! The config as checked: whoever holds a [`Config`] holds no bad value.
+//!
+//! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
+//! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
+
+mod stream;
+
+pub use stream::{DetectorConfig, Specs, StreamConfig, WindowConfig};
+
+use crate::encode::{Format, OutputRender, TopicTemplate};
+use headwater_forwarder::{BufferConfig, Output};
+use headwater_sensors::Source;
+use headwater_settings::{At, Document, Or, Severity, Table};
+use std::path::{Path, PathBuf};
+
+/// Everything that `run` needs.
+pub struct Config {
+    /// `[agent]`.
+    pub agent: AgentConfig,
+    /// `[sources.NAME]`, in the order of the file.
+    pub sources: Vec<SourceConfig>,
+    /// `[streams.NAME]`, in the order of the file.
+    pub streams: Vec<StreamConfig>,
+    /// `[outputs.NAME]`, in the order of the file.
+    pub outputs: Vec<OutputConfig>,
+    /// `[buffer]`.
+    pub buffer: BufferConfig,
+    /// `[limits]`.
+    pub limits: Limits,
+}
+
+/// `[agent]`.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// One level of an MQTT topic.
+    pub id: String,
+    /// Where buffer and checkpoints live.
+    pub state_dir: PathBuf,
+    /// How often open windows become durable [ms].
+    pub checkpoint_ms: i64,
+    /// How often a report is made [ms].
+    pub report_ms: i64,
+    /// The log level, if the config says one.
+    pub log: Option<tracing::Level>,
+}
+
+/// A source with its name.
+pub struct SourceConfig {
+    /// The name in the config.
+    pub name: String,
+    /// The source.
+    pub source: Box<dyn Source>,
+}
+
+/// An output with its name and how messages look on it.
+pub struct OutputConfig {
+    /// The name in the config.
+    pub name: String,
+    /// The output.
+    pub output: Box<dyn Output>,
+    /// Format, topic and streams.
+    pub render: OutputRender,
+}
+
+/// `[limits]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Series that are kept; further ones are refused and counted.
+    pub series: usize,
+    /// Bytes of one payload; larger ones are invalid.
+    pub payload_bytes: usize,
+    /// Bytes of closed windows that are kept for late readings, all series together.
+    pub retained_bytes: usize,
+}
+
+const SECOND: i64 = 1_000;
+const HOUR: i64 = 3_600 * SECOND;
+const DAY: i64 = 24 * HOUR;
+
+/// Largest count of series that a config may allow: a handle is 32 bits, and memory ends long before.
+const SERIES_MAX: i64 = 1_000_000;
+
+/// Reads a config file. The document holds the mistakes; `None` means that there were errors.
+///
+/// # Errors
+/// The file cannot be read at all.
+pub fn load(path: &Path) -> Result<(Option<Config>, Document), std::io::Error> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(parse(path, &text, |name| std::env::var(name).ok()))
+}
+
+/// Reads a config from text; `env` answers `${NAME}`.
+pub fn parse(
+    path: &Path,
+    text: &str,
+    env: impl Fn(&str) -> Option<String> + 'static,
+) -> (Option<Config>, Document) {
+    let state_directory = env("STATE_DIRECTORY");
+    let document = Document::parse(path, text, env);
+    let config = read(&document, state_directory);
+    let config = config.filter(|_| !document.has_errors());
+    (config, document)
+}
+
+fn read(document: &Document, state_directory: Option<String>) -> Option<Config> {
+    let mut root = document.root();
+    let limits = read_limits(root.table("limits"));
+    let agent = read_agent(root.table("agent"), state_directory);
+    let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
+    let sources = read_sources(&mut root, &id, limits);
+    let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
+    let streams: Vec<StreamConfig> = root
+        .named_tables("streams")
+        .into_iter()
+        .filter_map(|(name, table)| stream::read(&name, table, &source_names))
+        .collect();
+    let outputs = read_outputs(&mut root, &id, limits);
+    let buffer = BufferConfig::read(root.table("buffer"));
+    if let Some(mut http) = root.table("http") {
+        http.string("listen");
+        http.warn(http.span(), "the dashboard is not part of this version", "the table has no effect yet");
+        http.finish();
+    }
+    if !document.is_syntax_broken() {
+        root.missing("sources", "add a source, e.g. [sources.field] with type = \"mqtt\", url and topics");
+        root.missing(
+            "streams",
+            "add a stream, e.g. [streams.all] with window = { type = \"tumbling\", size = \"1m\" }",
+        );
+        if !root.has("outputs") {
+            root.warn(0..0, "no output: messages are made and kept in the buffer only", "add [outputs.NAME]");
+        }
+    }
+    root.finish();
+    Some(Config {
+        agent: agent?,
+        sources: sources
+            .into_iter()
+            .filter_map(|(name, source)| Some(SourceConfig { name, source: source? }))
+            .collect(),
+        streams,
+        outputs,
+        buffer,
+        limits,
+    })
+}
+
+fn read_limits(table: Option<Table<'_>>) -> Limits {
+    let mut limits = Limits { series: 10_000, payload_bytes: 256 << 10, retained_bytes: 8 << 20 };
+    if let Some(mut table) = table {
+        limits.series = table.integer("series", 1..=SERIES_MAX).value_or(10_000).unsigned_abs() as usize;
+        limits.payload_bytes = table.size("payload", 1..=256 << 20).value_or(256 << 10) as usize;
+        limits.retained_bytes = table.size("retained", 0..=1 << 30).value_or(8 << 20) as usize;
+        table.finish();
+    }
+    limits
+}
+
+fn read_agent(table: Option<Table<'_>>, state_directory: Option<String>) -> Option<AgentConfig> {
+    let mut agent = AgentConfig {
+        id: host_name(),
+        // systemd passes a colon-separated list; ours holds one.
+        state_dir: state_directory.unwrap_or_else(|| "/var/lib/headwater".to_owned()).into(),
+        checkpoint_ms: 10 * SECOND,
+        report_ms: HOUR,
+        log: None,
+    };
+    let Some(mut table) = table else { return Some(agent) };
+    let id = table.string("id");
+    agent.state_dir = table.path_to("state_dir").value_or(agent.state_dir);
+    agent.checkpoint_ms = table.duration("checkpoint", 100..=DAY).value_or(agent.checkpoint_ms);
+    agent.report_ms = table.duration("report", SECOND..=7 * DAY).value_or(agent.report_ms);
+    agent.log = table
+        .choice(
+            "log",
+            &[
+                ("error", tracing::Level::ERROR),
+                ("warn", tracing::Level::WARN),
+                ("info", tracing::Level::INFO),
+                ("debug", tracing::Level::DEBUG),
+                ("trace", tracing::Level::TRACE),
+            ],
+        )
+        .given();
+    if let Some(id) = id {
+        if id.value.is_empty() || id.value.contains(['/', '+', '#', '\0']) {
+            let fix = "write one MQTT topic level: some text without `/`, `+`, `#` and NUL";
+            table.refuse(id.span, format!("`id` cannot be `{}`", id.value), fix);
+        } else {
+            agent.id = id.value;
+        }
+    }
+    table.finish();
+    Some(agent)
+}
+
+/// The machine's name as one topic level.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let level: String = name.trim().chars().map(|c| if "/+#\0".contains(c) { '_' } else { c }).collect();
+    if level.is_empty() { "headwater".to_owned() } else { level }
+}
+
+fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<Box<dyn Source>>)> {
+    root.named_tables("sources")
+        .into_iter()
+        .map(|(name, mut table)| {
+            let surroundings = headwater_sensors::Surroundings {
+                agent: agent.to_owned(),
+                source: name.value.clone(),
+                payload_bytes_max: limits.payload_bytes,
+                series_max: limits.series,
+            };
+            let source = headwater_sensors::read_source(&mut table, &surroundings);
+            table.finish();
+            (name.value, source)
+        })
+        .collect()
+}
+
+fn read_outputs(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<OutputConfig> {
+    let streams = stream_names(root);
+    root.named_tables("outputs")
+        .into_iter()
+        .filter_map(|(name, mut table)| {
+            let surroundings = headwater_forwarder::Surroundings {
+                agent: agent.to_owned(),
+                output: name.value.clone(),
+                packet_bytes_max: limits.payload_bytes,
+            };
+            let output = headwater_forwarder::read_output(&mut table, &surroundings);
+            let render = read_render(&mut table, agent, &streams);
+            table.finish();
+            Some(OutputConfig { name: name.value, output: output?, render: render? })
+        })
+        .collect()
+}
+
+fn stream_names(root: &mut Table<'_>) -> Vec<String> {
+    root.named_tables("streams").into_iter().map(|(name, _)| name.value).collect()
+}
+
+fn read_render(table: &mut Table<'_>, agent: &str, known: &[String]) -> Option<OutputRender> {
+    let format =
+        table.choice("format", &[("json", Format::Json), ("cbor", Format::Cbor)]).value_or(Format::Json);
+    let streams = table.strings("streams");
+    let topic = table.string("topic");
+    for stream in streams.iter().flat_map(|list| &list.value) {
+        refuse_unknown(table, stream, "stream", known);
+    }
+    let place = table.place_of("topic");
+    let template = topic.map_or_else(|| TopicTemplate::DEFAULT.to_owned(), |at| at.value);
+    match TopicTemplate::parse(&template) {
+        Ok(topic) => {
+            let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
+            Some(OutputRender { agent: agent.to_owned(), format, topic, streams })
+        }
+        Err(fix) => {
+            table.refuse(place, format!("`topic` cannot be `{template}`"), fix);
+            None
+        }
+    }
+}
+
+/// Reports a name that is not in the list, with the nearest that is.
+fn refuse_unknown(table: &Table<'_>, name: &At<String>, kind: &str, known: &[String]) {
+    if known.contains(&name.value) {
+        return;
+    }
+    let fix = match headwater_settings::nearest(&name.value, known.iter().map(String::as_str)) {
+        Some(likely) => format!("did you mean `{likely}`?"),
+        None if known.is_empty() => format!("there is no {kind} in this config"),
+        None => format!("known: {}", known.join(", ")),
+    };
+    table.refuse(name.span.clone(), format!("there is no {kind} `{}`", name.value), fix);
+}
+
+/// All mistakes of a document for people, errors and warnings, with a closing line that counts them.
+#[must_use]
+pub fn render_mistakes(document: &Document) -> String {
+    let mistakes = document.mistakes();
+    let mut shown: String = mistakes.iter().map(|mistake| document.render(mistake) + "\n").collect();
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    let warnings = mistakes.len() - errors;
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    if !mistakes.is_empty() {
+        shown.push_str(&format!("{}, {}\n", plural(errors, "error"), plural(warnings, "warning")));
+    }
+    shown
+}

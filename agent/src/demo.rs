@@ -1,0 +1,134 @@
+//! `headwater demo`: an embedded broker, simulated sensors with faults in them, the agent, and what it makes of them,
+//! printed as it happens. Everything listens on loopback and keeps its state in a folder that goes with it.
+
+mod broker;
+mod simulated;
+
+use crate::cli::{Failure, runtime};
+use crate::config::{self, Config};
+use crate::encode::read;
+use crate::{logging, show, supervise};
+use clap::Args;
+use headwater_mqtt::{Backoff, Event, PACKET_BYTES_MAX, Qos, Session, Settings};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// End by itself after this many seconds
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+/// Runs the demo until Ctrl-C, or for the seconds that the options say.
+///
+/// # Errors
+/// [`Failure`] if the broker or the agent could not start.
+pub fn run(options: &DemoOptions) -> Result<(), Failure> {
+    logging::start(Some(tracing::Level::WARN));
+    let folder = Folder::new()?;
+    let port = broker::start().map_err(|error| Failure::Other(error.to_string()))?;
+    let config = config_for(port, &folder.0)?;
+    println!("A broker runs on 127.0.0.1:{port}; a greenhouse, a freezer and a pump publish to it.");
+    println!("What the agent sends (Ctrl-C ends the demo and leaves nothing behind):");
+    println!("  mosquitto_sub -p {port} -t 'headwater/#' -v");
+    println!("  headwater tail --url mqtt://127.0.0.1:{port}\n");
+    runtime()?.block_on(play(config, port, options.seconds))
+}
+
+async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Failure> {
+    let (stop, stopped) = watch::channel(false);
+    let printing = print_messages(port, stopped.clone());
+    let publishing = simulated::publish(port, stopped.clone());
+    let agent = async {
+        let mut stopped = stopped.clone();
+        supervise::run(config, async move { drop(stopped.wait_for(|stop| *stop).await) }).await
+    };
+    let ending = async {
+        let forever = Duration::from_secs(seconds.unwrap_or(u64::from(u32::MAX)));
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = tokio::time::sleep(forever) => {}
+        }
+        println!();
+        let _ = stop.send(true);
+    };
+    let (ran, (), published, ()) = tokio::join!(agent, printing, publishing, ending);
+    published.map_err(Failure::Other)?;
+    ran.map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// The agent of the demo: windows of five seconds, and a rule for each fault that the sensors have in them.
+fn config_for(port: u16, state: &Path) -> Result<Config, Failure> {
+    let text = include_str!("demo/demo.toml")
+        .replace("PORT", &port.to_string())
+        .replace("STATE", &state.display().to_string());
+    let (config, document) = config::parse(Path::new("demo.toml"), &text, |name| std::env::var(name).ok());
+    config.ok_or_else(|| Failure::Other(config::render_mistakes(&document)))
+}
+
+/// Subscribes like anybody else, and prints.
+async fn print_messages(port: u16, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => {}
+        lost = follow(port) => {
+            if let Err(error) = lost {
+                eprintln!("the demo's own subscriber failed: {error}");
+            }
+        }
+    }
+}
+
+async fn follow(port: u16) -> Result<(), String> {
+    let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
+    let session = Session {
+        client_id: "headwater-demo-eyes".to_owned(),
+        clean: true,
+        expiry: Duration::ZERO,
+        manual_acks: false,
+        inflight: 10,
+        packet_bytes_max: PACKET_BYTES_MAX,
+        last_will: None,
+    };
+    let mut backoff = Backoff::new(1);
+    loop {
+        let (client, mut connection) =
+            headwater_mqtt::connect(&settings, &session).map_err(|error| error.to_string())?;
+        while let Ok(event) = connection.poll().await {
+            match event {
+                Event::Connected { .. } => {
+                    let filter = ["headwater/#".to_owned()];
+                    client.try_subscribe(&filter, Qos::AtLeastOnce).map_err(|error| error.to_string())?;
+                }
+                Event::Incoming(publish) => {
+                    if let Ok(message) = read(&publish.payload) {
+                        println!("{}", show::line(&message, show::is_late(publish.topic())));
+                    }
+                }
+                _ => {}
+            }
+        }
+        tokio::time::sleep(backoff.after(&connection)).await;
+    }
+}
+
+/// A folder of this process's own, removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The kinds of messages and their maps, as INTERFACE.md §4 lists them.
+
+use super::{Route, WIRE_VERSION};
+use crate::plan::{Pane, Plan};
+use bytes::Bytes;
+use headwater_forwarder::{Account, Lane, Message};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// A number of a summary: counts stay integers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A measured number; always finite.
+    Number(f64),
+}
+
+/// What one window of one series says.
+pub struct Summary<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The series' name.
+    pub series: &'a str,
+    /// The series' labels.
+    pub labels: &'a [(String, String)],
+    /// First instant [ms since the Unix epoch].
+    pub start_ms: i64,
+    /// First instant after it [ms since the Unix epoch].
+    pub end_ms: i64,
+    /// Counts up with every correction.
+    pub rev: u32,
+    /// Which numbers it carries.
+    pub plan: &'a Plan,
+    /// What they are taken from.
+    pub pane: &'a Pane,
+}
+
+/// A reading as it came in: window type `none`.
+pub struct Reading<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The series' name.
+    pub series: &'a str,
+    /// The series' labels.
+    pub labels: &'a [(String, String)],
+    /// When it was taken [ms since the Unix epoch].
+    pub time_ms: i64,
+    /// How many readings of the same time came before it.
+    pub rev: u32,
+    /// The reading [series unit].
+    pub value: f64,
+}
+
+/// Whether something began or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertState {
+    /// It began.
+    Raised,
+    /// It is over.
+    Cleared,
+}
+
+/// What a detector says.
+pub struct Alert<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The series' name.
+    pub series: &'a str,
+    /// The series' labels.
+    pub labels: &'a [(String, String)],
+    /// The detector's name.
+    pub detector: &'a str,
+    /// Whether it was raised or cleared.
+    pub state: AlertState,
+    /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
+    pub raised_ms: i64,
+    /// When this happened [ms since the Unix epoch].
+    pub time_ms: i64,
+    /// As the config says.
+    pub severity: &'a str,
+    /// The reading that decided [series unit].
+    pub value: f64,
+    /// What would have been normal [series unit].
+    pub expected: Option<f64>,
+    /// How far from normal, in the detector's own measure.
+    pub score: Option<f64>,
+    /// For a person.
+    pub reason: &'a str,
+}
+
+/// The agent's account of an interval: what came in and what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// Start of the interval [ms since the Unix epoch].
+    pub from_ms: i64,
+    /// End of the interval [ms since the Unix epoch].
+    pub to_ms: i64,
+    /// Why it was made: `interval`, `restart`, `outage`, `shed`, …
+    pub cause: &'a str,
+    /// A sentence for a person; may be empty.
+    pub detail: &'a str,
+    /// The readings of the interval: flows, and the change of what is in windows.
+    pub readings: crate::account::Counts,
+    /// The messages of the interval: flows, and the change of what waits.
+    pub messages: crate::account::Changes,
+    /// All readings since the state began.
+    pub readings_total: crate::account::Counts,
+    /// All messages since the state began.
+    pub messages_total: Account,
+}
+
+/// What the agent is, retained on its own topic.
+pub struct Status<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// `online` or `offline`.
+    pub state: &'a str,
+    /// When this process started [ms since the Unix epoch].
+    pub started_ms: i64,
+    /// `synced` or `unsynced`.
+    pub clock: &'a str,
+    /// What is not as it should be, for a person; may be empty.
+    pub trouble: &'a [String],
+}
+
+/// A message with its map and its place; [`Messages::message`] makes a forwarder's message of it.
+pub trait Body: Serialize {
+    /// Where it goes.
+    fn route(&self) -> Route<'_>;
+    /// Which queue it waits in.
+    fn lane(&self) -> Lane;
+}
+
+/// Encodes messages; keeps its buffer between them.
+#[derive(Debug, Default)]
+pub struct Messages {
+    scratch: Vec<u8>,
+}
+
+impl Messages {
+    /// Encodes a body into what the forwarder keeps, made at `made_ms`.
+    pub fn message<B: Body>(&mut self, body: &B, made_ms: i64) -> Message {
+        self.scratch.clear();
+        let written = serde_cbor::to_writer(&mut self.scratch, body);
+        debug_assert!(written.is_ok(), "a map of plain values into memory cannot fail");
+        Message {
+            lane: body.lane(),
+            made_ms,
+            route: body.route().to_bytes(),
+            body: Bytes::copy_from_slice(&self.scratch),
+        }
+    }
+}
+
+/// The labels as a map, in their own order.
+struct Labels<'a>(&'a [(String, String)]);
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(k, v)| (k, v)))
+    }
+}
+
+impl Serialize for Summary<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(10 + self.plan.numbers(self.pane).count()))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "summary")?;
+        let length = self.end_ms - self.start_ms;
+        map.serialize_entry(
+            "id",
+            &format_args!("{}/{}@{}+{length}", self.stream, self.series, self.start_ms),
+        )?;
+        map.serialize_entry("rev", &self.rev)?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("stream", self.stream)?;
+        map.serialize_entry("series", self.series)?;
+        map.serialize_entry("labels", &Labels(self.labels))?;
+        map.serialize_entry("start", &self.start_ms)?;
+        map.serialize_entry("end", &self.end_ms)?;
+        for (name, value) in self.plan.numbers(self.pane) {
+            map.serialize_entry(name, &value)?;
+        }
+        map.end()
+    }
+}
+
+impl Body for Summary<'_> {
+    fn route(&self) -> Route<'_> {
+        Route { kind: "summary", stream: self.stream, series: self.series }
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Data
+    }
+}
+
+impl Serialize for Reading<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(10))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "reading")?;
+        map.serialize_entry("id", &format_args!("{}/{}@{}", self.stream, self.series, self.time_ms))?;
+        map.serialize_entry("rev", &self.rev)?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("stream", self.stream)?;
+        map.serialize_entry("series", self.series)?;
+        map.serialize_entry("labels", &Labels(self.labels))?;
+        map.serialize_entry("time", &self.time_ms)?;
+        map.serialize_entry("value", &self.value)?;
+        map.end()
+    }
+}
+
+impl Body for Reading<'_> {
+    fn route(&self) -> Route<'_> {
+        Route { kind: "reading", stream: self.stream, series: self.series }
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Data
+    }
+}
+
+impl Serialize for Alert<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional = usize::from(self.expected.is_some()) + usize::from(self.score.is_some());
+        let mut map = serializer.serialize_map(Some(14 + optional))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "alert")?;
+        let id = format_args!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
+        map.serialize_entry("id", &id)?;
+        // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
+        map.serialize_entry("rev", &u32::from(self.state == AlertState::Cleared))?;
+        map.serialize_entry("state", if self.state == AlertState::Raised { "raised" } else { "cleared" })?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("stream", self.stream)?;
+        map.serialize_entry("series", self.series)?;
+        map.serialize_entry("labels", &Labels(self.labels))?;
+        map.serialize_entry("detector", self.detector)?;
+        map.serialize_entry("severity", self.severity)?;
+        map.serialize_entry("time", &self.time_ms)?;
+        map.serialize_entry("value", &self.value)?;
+        if let Some(expected) = self.expected {
+            map.serialize_entry("expected", &expected)?;
+        }
+        if let Some(score) = self.score {
+            map.serialize_entry("score", &score)?;
+        }
+        map.serialize_entry("reason", self.reason)?;
+        map.end()
+    }
+}
+
+impl Body for Alert<'_> {
+    fn route(&self) -> Route<'_> {
+        Route { kind: "alert", stream: self.stream, series: self.series }
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Alert
+    }
+}
+
+impl Serialize for Report<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flows = self.readings.named();
+        let detail = usize::from(!self.detail.is_empty());
+        let mut map = serializer.serialize_map(Some(9 + detail + flows.len()))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "report")?;
+        map.serialize_entry("id", &format_args!("report/{}@{}", self.cause, self.to_ms))?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("from", &self.from_ms)?;
+        map.serialize_entry("to", &self.to_ms)?;
+        map.serialize_entry("cause", self.cause)?;
+        if detail == 1 {
+            map.serialize_entry("detail", self.detail)?;
+        }
+        for (name, count) in flows {
+            map.serialize_entry(name, &count)?;
+        }
+        map.serialize_entry("messages", &NamedMap(&self.messages.named()))?;
+        map.serialize_entry("total", &Totals(self))?;
+        map.end()
+    }
+}
+
+/// A map of named integers.
+struct NamedMap<'a>(&'a [(&'static str, i64)]);
+
+impl Serialize for NamedMap<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, count)| (name, count)))
+    }
+}
+
+/// The totals of a report: the same names, since the state began.
+struct Totals<'a>(&'a Report<'a>);
+
+impl Serialize for Totals<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flows = self.0.readings_total.named();
+        let mut map = serializer.serialize_map(Some(1 + flows.len()))?;
+        for (name, count) in flows {
+            map.serialize_entry(name, &count)?;
+        }
+        let messages = crate::account::Changes::between(&Account::default(), &self.0.messages_total);
+        map.serialize_entry("messages", &NamedMap(&messages.named()))?;
+        map.end()
+    }
+}
+
+impl Body for Report<'_> {
+    fn route(&self) -> Route<'_> {
+        Route { kind: "report", stream: "", series: "" }
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Data
+    }
+}
+
+impl Serialize for Status<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let trouble = usize::from(!self.trouble.is_empty());
+        let mut map = serializer.serialize_map(Some(7 + trouble))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "status")?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("state", self.state)?;
+        map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        map.serialize_entry("started", &self.started_ms)?;
+        map.serialize_entry("clock", self.clock)?;
+        if trouble == 1 {
+            map.serialize_entry("trouble", self.trouble)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,245 @@
+//! Where a message goes on an output, and in which format.
+
+use super::message::Status;
+use super::wire::cbor_to_json;
+use bytes::Bytes;
+use headwater_forwarder::{Message, Packet, Render};
+
+/// How an output's payloads are encoded: the same map either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 8259.
+    Json,
+    /// RFC 8949.
+    Cbor,
+}
+
+/// The place of a message; kept beside its body so that a topic needs no decoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    /// `summary`, `alert`, `reading` or `report`.
+    pub kind: &'a str,
+    /// The stream's name, or nothing.
+    pub stream: &'a str,
+    /// The series' name, or nothing.
+    pub series: &'a str,
+}
+
+/// Separates the parts of a stored route: a byte that no name on an MQTT topic can hold.
+const SEPARATOR: char = '\0';
+
+impl<'a> Route<'a> {
+    /// The route as it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let series = self.series.replace(SEPARATOR, "_");
+        Bytes::from(format!("{}{SEPARATOR}{}{SEPARATOR}{series}", self.kind, self.stream))
+    }
+
+    /// The route from its stored form; `None` if the bytes are none.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(bytes).ok()?.splitn(3, SEPARATOR);
+        Some(Self { kind: parts.next()?, stream: parts.next()?, series: parts.next()? })
+    }
+}
+
+/// An output's `topic`: text with `{agent}`, `{kind}`, `{stream}` and `{series}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicTemplate(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Text(String),
+    Agent,
+    Kind,
+    Stream,
+    Series,
+}
+
+impl TopicTemplate {
+    /// The default, as INTERFACE.md §4 lists it.
+    pub const DEFAULT: &'static str = "headwater/{agent}/{kind}/{stream}/{series}";
+
+    /// The level before the kind of what waited in the buffer.
+    pub const BACKFILL: &'static str = "backfill";
+
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it and what would be right.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = template;
+        while let Some((text, after)) = rest.split_once('{') {
+            let (name, tail) = after
+                .split_once('}')
+                .ok_or("`{` is never closed; write {agent}, {kind}, {stream} or {series}")?;
+            if !text.is_empty() {
+                parts.push(Part::Text(text.to_owned()));
+            }
+            parts.push(match name {
+                "agent" => Part::Agent,
+                "kind" => Part::Kind,
+                "stream" => Part::Stream,
+                "series" => Part::Series,
+                _ => {
+                    return Err(format!(
+                        "{{{name}}} is unknown; write {{agent}}, {{kind}}, {{stream}} or {{series}}"
+                    ));
+                }
+            });
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        if template.contains(['+', '#', '\0']) {
+            return Err("a topic to publish to cannot hold `+`, `#` or NUL".to_owned());
+        }
+        if !parts.contains(&Part::Kind) {
+            return Err(
+                "{kind} is missing: without it alerts, summaries and what waited in the buffer would mix"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(parts))
+    }
+
+    /// The topic of a route. What waited in the buffer has `backfill/` before its kind; parts that a route does not
+    /// have leave no empty level at the end.
+    #[must_use]
+    pub fn topic(&self, agent: &str, route: Route<'_>, late: bool) -> String {
+        let mut topic = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => topic.push_str(text),
+                Part::Agent => push_level(&mut topic, agent),
+                Part::Kind => {
+                    if late {
+                        topic.push_str(Self::BACKFILL);
+                        topic.push('/');
+                    }
+                    push_level(&mut topic, route.kind);
+                }
+                Part::Stream => push_level(&mut topic, route.stream),
+                Part::Series => push_level(&mut topic, route.series),
+            }
+        }
+        topic.truncate(topic.trim_end_matches('/').len());
+        topic
+    }
+
+    /// A filter for everything that an output publishes with this template, for `tail`.
+    #[must_use]
+    pub fn filter(&self, agent: &str) -> String {
+        let mut filter = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => filter.push_str(text),
+                Part::Agent => push_level(&mut filter, agent),
+                _ => break,
+            }
+        }
+        // A wildcard must fill its level: what stands before it in the same level cannot be asked for.
+        filter.truncate(filter.rfind('/').map_or(0, |at| at + 1));
+        filter.push('#');
+        filter
+    }
+}
+
+/// Appends a name; the characters that a topic cannot hold become `_`, `/` stays.
+fn push_level(topic: &mut String, name: &str) {
+    topic.extend(name.chars().map(|c| if matches!(c, '+' | '#' | '\0') { '_' } else { c }));
+}
+
+/// One output's view of the messages.
+#[derive(Clone, Debug)]
+pub struct OutputRender {
+    /// The agent's id.
+    pub agent: String,
+    /// JSON or CBOR.
+    pub format: Format,
+    /// Where messages go.
+    pub topic: TopicTemplate,
+    /// Streams that this output takes; `None`: all. Reports go to every output.
+    pub streams: Option<Vec<String>>,
+}
+
+impl OutputRender {
+    fn wants(&self, route: Route<'_>) -> bool {
+        let names = self.streams.as_ref();
+        route.stream.is_empty() || names.is_none_or(|names| names.iter().any(|name| name == route.stream))
+    }
+}
+
+impl Render for OutputRender {
+    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
+        let route = Route::from_bytes(&message.route).filter(|route| self.wants(*route))?;
+        let payload = encode(self.format, &message.body)?;
+        Some(Packet { topic: self.topic.topic(&self.agent, route, late), payload, retain: false })
+    }
+
+    fn takes(&self, message: &Message) -> bool {
+        Route::from_bytes(&message.route).is_some_and(|route| self.wants(route))
+    }
+}
+
+fn encode(format: Format, body: &Bytes) -> Option<Bytes> {
+    match format {
+        Format::Cbor => Some(body.clone()),
+        Format::Json => cbor_to_json(body).ok().map(Bytes::from),
+    }
+}
+
+/// Where an output's status goes.
+#[must_use]
+pub fn status_topic(render: &OutputRender) -> String {
+    render.topic.topic(&render.agent, Route { kind: "status", stream: "", series: "" }, false)
+}
+
+/// A status as an output wants it: retained. `None` only if it cannot be encoded, which plain values always can.
+#[must_use]
+pub fn status_packet(render: &OutputRender, status: &Status<'_>) -> Option<Packet> {
+    let body = Bytes::from(serde_cbor::to_vec(status).ok()?);
+    Some(Packet { topic: status_topic(render), payload: encode(render.format, &body)?, retain: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_those_of_the_contract() {
+        let template = TopicTemplate::parse(TopicTemplate::DEFAULT).unwrap();
+        let summary = Route { kind: "summary", stream: "climate", series: "greenhouse/b+d#1/temp" };
+        let stored = summary.to_bytes();
+        let summary = Route::from_bytes(&stored).unwrap();
+        assert_eq!(
+            template.topic("g7", summary, false),
+            "headwater/g7/summary/climate/greenhouse/b_d_1/temp"
+        );
+        assert_eq!(
+            template.topic("g7", summary, true),
+            "headwater/g7/backfill/summary/climate/greenhouse/b_d_1/temp"
+        );
+        let report = Route { kind: "report", stream: "", series: "" };
+        assert_eq!(template.topic("g7", report, false), "headwater/g7/report");
+        assert_eq!(template.topic("g7", report, true), "headwater/g7/backfill/report");
+        assert_eq!(template.filter("g7"), "headwater/g7/#");
+        assert_eq!(TopicTemplate::parse("x-{kind}").unwrap().filter("g7"), "#");
+    }
+
+    #[test]
+    fn bad_templates_say_what_would_be_right() {
+        for (bad, word) in [
+            ("a/{king}/b", "unknown"),
+            ("a/{kind", "closed"),
+            ("a/b", "{kind} is missing"),
+            ("a/+/{kind}", "cannot hold"),
+        ] {
+            let error = TopicTemplate::parse(bad).unwrap_err();
+            assert!(error.contains(word), "{bad}: {error}");
+        }
+    }
+}

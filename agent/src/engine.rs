@@ -1,0 +1,251 @@
+//! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
+//! reports about both. Everything here runs on one thread.
+
+use crate::account::{Changes, Counts};
+use crate::clock;
+use crate::config::SourceConfig;
+use crate::encode::Report;
+use crate::pipeline::{Notice, Now, Pipeline};
+use headwater_forwarder::{Account, Forwarder};
+use headwater_kernel::time::Time;
+use headwater_sensors::{Link, SeriesRef, Sink, Stamp};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::rc::Rc;
+use tokio::sync::Notify;
+
+/// What the tasks of one agent share.
+pub(crate) struct Engine {
+    agent: String,
+    pipeline: RefCell<Pipeline>,
+    forwarder: Forwarder,
+    last_report: RefCell<LastReport>,
+    /// Rung when something may be due earlier than the ticker thinks.
+    wake: Notify,
+    quiet: RefCell<Vec<Quiet>>,
+}
+
+/// Where the next report starts.
+struct LastReport {
+    at: Time,
+    readings: Counts,
+    messages: Account,
+}
+
+/// One source's brake on repeated log lines.
+struct Quiet {
+    source: String,
+    invalid: Brake,
+    notice: Brake,
+}
+
+impl Quiet {
+    fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), invalid: Brake::default(), notice: Brake::default() }
+    }
+}
+
+/// Lets one line through in [`LINE_EVERY_MS`] and counts the others.
+#[derive(Default)]
+struct Brake {
+    last: Option<Time>,
+    held: u64,
+}
+
+/// A malformed payload costs at most one log line a minute, however many come.
+const LINE_EVERY_MS: i64 = 60_000;
+
+impl Brake {
+    /// How many lines were held back since the last one; `None`: hold this one back too.
+    fn pass(&mut self, now: Time) -> Option<u64> {
+        match self.last {
+            Some(last) if (0..LINE_EVERY_MS).contains(&(now.0 - last.0)) => {
+                self.held += 1;
+                None
+            }
+            _ => {
+                self.last = Some(now);
+                Some(std::mem::take(&mut self.held))
+            }
+        }
+    }
+}
+
+/// The agent's time. The future guard holds only while the clock can be believed.
+pub(crate) fn now() -> Now {
+    let time = clock::now();
+    Now { time, synced: clock::is_plausible(time) }
+}
+
+impl Engine {
+    pub(crate) fn new(
+        agent: &str,
+        pipeline: Pipeline,
+        forwarder: Forwarder,
+        sources: &[SourceConfig],
+    ) -> Self {
+        let messages = forwarder.account();
+        Self {
+            agent: agent.to_owned(),
+            last_report: RefCell::new(LastReport { at: now().time, readings: pipeline.totals(), messages }),
+            pipeline: RefCell::new(pipeline),
+            forwarder,
+            wake: Notify::new(),
+            quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
+        }
+    }
+
+    /// Closes windows as their time comes; never returns.
+    pub(crate) async fn tick_forever(&self) {
+        // Wall time may step while we sleep: never sleep past a second without looking at it again.
+        const LOOK_MS: i64 = 1_000;
+        loop {
+            let now = now();
+            let due = {
+                let mut pipeline = self.pipeline.borrow_mut();
+                pipeline.on_tick(now);
+                self.forward(&mut pipeline);
+                pipeline.poll_timeout()
+            };
+            let wait = due.map_or(LOOK_MS, |due| due.0.saturating_sub(now.time.0).clamp(0, LOOK_MS));
+            let sleep = std::time::Duration::from_millis(wait.unsigned_abs());
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Makes a report of everything since the last one and sends it.
+    pub(crate) fn report(&self, cause: &str, detail: &str) {
+        let now = now();
+        let mut pipeline = self.pipeline.borrow_mut();
+        let mut last = self.last_report.borrow_mut();
+        let (readings, messages) = (pipeline.totals(), self.forwarder.account());
+        let report = Report {
+            agent: &self.agent,
+            from_ms: last.at.0.min(now.time.0),
+            to_ms: now.time.0,
+            cause,
+            detail,
+            readings: readings.since(&last.readings),
+            messages: Changes::between(&last.messages, &messages),
+            readings_total: readings,
+            messages_total: messages,
+        };
+        self.forwarder.push(pipeline.encode(&report, now));
+        *last = LastReport { at: now.time, readings, messages };
+    }
+
+    /// Warns of streams that nothing has matched so far.
+    pub(crate) fn warn_of_idle_streams(&self) {
+        for stream in self.pipeline.borrow().idle_streams() {
+            tracing::warn!(
+                stream = stream.name,
+                "no series has matched this stream so far; look at its `series` and `from`"
+            );
+        }
+    }
+
+    /// One line for `systemctl status`.
+    pub(crate) fn summary(&self) -> String {
+        let messages = self.forwarder.account();
+        format!("{} series, {} messages wait", self.pipeline.borrow().series_count(), messages.waiting)
+    }
+
+    pub(crate) fn forwarder(&self) -> &Forwarder {
+        &self.forwarder
+    }
+
+    #[inline]
+    fn forward(&self, pipeline: &mut Pipeline) {
+        if pipeline.has_messages() {
+            for message in pipeline.drain() {
+                self.forwarder.push(message);
+            }
+        }
+    }
+
+    #[cold]
+    fn log_notice(&self, notice: &Notice, now: Time) {
+        let mut quiet = self.quiet.borrow_mut();
+        let Some(brake) = quiet.get_mut(notice.source) else { return };
+        if let Some(held) = brake.notice.pass(now) {
+            tracing::warn!(source = brake.source, held_back = held, "{}", notice.text);
+        }
+    }
+}
+
+/// One source's way into the engine.
+pub(crate) struct EngineSink {
+    engine: Rc<Engine>,
+    source: usize,
+    name: String,
+}
+
+impl EngineSink {
+    pub(crate) fn new(engine: Rc<Engine>, source: usize, name: &str) -> Self {
+        Self { engine, source, name: name.to_owned() }
+    }
+}
+
+impl Sink for EngineSink {
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        self.engine.pipeline.borrow_mut().introduce(self.source, name, labels)
+    }
+
+    #[inline]
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        let now = now();
+        let mut pipeline = self.engine.pipeline.borrow_mut();
+        let due = pipeline.poll_timeout();
+        pipeline.on_reading(series, stamp, value, now);
+        if pipeline.poll_timeout() != due {
+            self.engine.wake.notify_one();
+        }
+        self.engine.forward(&mut pipeline);
+        if let Some(notice) = pipeline.take_notice() {
+            self.engine.log_notice(&notice, now.time);
+        }
+    }
+
+    fn refused(&mut self, count: u32) {
+        self.engine.pipeline.borrow_mut().on_refused(self.source, count);
+        let notice = Notice {
+            source: self.source,
+            text: "the limit on series is reached: readings of further series are refused; raise [limits] series".to_owned(),
+        };
+        self.engine.log_notice(&notice, clock::now());
+    }
+
+    fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        self.engine.pipeline.borrow_mut().on_invalid(self.source);
+        let mut quiet = self.engine.quiet.borrow_mut();
+        let Some(brake) = quiet.get_mut(self.source) else { return };
+        if let Some(held) = brake.invalid.pass(clock::now()) {
+            tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
+        }
+    }
+
+    fn link(&mut self, link: Link<'_>) {
+        match link {
+            Link::Up => tracing::info!(source = self.name, "source connected"),
+            Link::Down { reason } => tracing::warn!(source = self.name, "source disconnected: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brake_lets_one_line_a_minute_through_and_survives_a_clock_step() {
+        let mut brake = Brake::default();
+        assert_eq!(brake.pass(Time(1_000)), Some(0));
+        assert_eq!(brake.pass(Time(2_000)), None);
+        assert_eq!(brake.pass(Time(60_999)), None);
+        assert_eq!(brake.pass(Time(61_000)), Some(2));
+        assert_eq!(brake.pass(Time(500)), Some(0), "the clock was set back");
+    }
+}

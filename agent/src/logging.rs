@@ -1,0 +1,40 @@
+//! Where the program's own log goes: stderr, one line an event, fields behind it.
+
+use std::str::FromStr;
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::time::uptime;
+use tracing_subscriber::prelude::*;
+
+/// Starts logging at the level of `HEADWATER_LOG`, else of the config, else `info`. `HEADWATER_LOG` may also name
+/// modules (`info,headwater_forwarder=debug`). Our libraries (MQTT, sled, TLS) are held to warnings.
+pub(crate) fn start(config: Option<Level>) {
+    let wanted = std::env::var("HEADWATER_LOG").ok();
+    let default = config.unwrap_or(Level::INFO);
+    let parsed = wanted.as_deref().map(Targets::from_str);
+    let misread = matches!(parsed, Some(Err(_)));
+    let targets = match parsed {
+        Some(Ok(targets)) => targets,
+        _ => Targets::new().with_default(LevelFilter::from_level(default)),
+    };
+    let libraries = ["rumqttc", "sled", "rustls", "pagecache"];
+    let quiet = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
+    let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
+    // The demo's broker calls every farewell an error.
+    let targets = targets.with_target("rumqttd", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Under systemd the journal adds the time; by hand the time since the start is what one looks for.
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    let registry = tracing_subscriber::registry().with(targets);
+    let installed = if under_systemd {
+        registry.with(lines.without_time().with_ansi(false)).try_init()
+    } else {
+        let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        registry.with(lines.with_timer(uptime()).with_ansi(color)).try_init()
+    };
+    if installed.is_ok() && misread {
+        tracing::warn!(
+            "HEADWATER_LOG is not understood and was ignored; write a level, or level,module=level"
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! From readings to messages: which streams take a series, its windows and detectors, and the account of it all.
+//!
+//! No I/O and no clock: the same pipeline runs live, in `replay` and in the tests. Time comes in with every call as
+//! [`Now`]; messages are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
+//! [`SeriesRef`], then for each stream that selected the series (resolved once, when the series was introduced) one
+//! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
+
+mod channel;
+mod series;
+mod timers;
+
+use crate::account::Counts;
+use crate::config::{Limits, StreamConfig, WindowConfig};
+use crate::encode::{Body, Messages};
+pub(crate) use channel::OPEN_MAX;
+use channel::{Channel, Fate};
+use headwater_forwarder::Message;
+use headwater_kernel::time::Time;
+use headwater_sensors::{SeriesRef, Stamp};
+use series::Directory;
+use timers::Timers;
+
+/// The agent's time, and whether it can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The time.
+    pub time: Time,
+    /// Only a synchronised clock can call a reading's own time wrong.
+    pub synced: bool,
+}
+
+/// A source, as far as the pipeline knows it.
+#[derive(Clone, Debug)]
+pub struct SourceEntry {
+    /// The name in the config.
+    pub name: String,
+    /// Readings further ahead of the clock than this are refused [ms].
+    pub future_ms: i64,
+}
+
+/// Something that a person should be told, at most now and then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Index of the source.
+    pub source: usize,
+    /// What was seen, with the way out.
+    pub text: String,
+}
+
+/// The engine: all series with their windows and detectors.
+pub struct Pipeline {
+    agent: String,
+    sources: Vec<SourceEntry>,
+    source_counts: Vec<Counts>,
+    streams: Vec<StreamConfig>,
+    stream_counts: Vec<Counts>,
+    directory: Directory,
+    channels: Vec<Channel>,
+    timers: Timers,
+    /// Bytes that closed windows may take, all series together.
+    retained_bytes: usize,
+    encoder: Messages,
+    made: Vec<Message>,
+    notice: Option<Notice>,
+}
+
+/// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
+const ANCIENT: Time = Time(946_684_800_000);
+
+impl Pipeline {
+    /// A pipeline for an agent's sources and streams, within the limits.
+    #[must_use]
+    pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            source_counts: vec![Counts::default(); sources.len()],
+            sources,
+            stream_counts: vec![Counts::default(); streams.len()],
+            streams,
+            directory: Directory::new(limits.series),
+            channels: Vec::new(),
+            timers: Timers::default(),
+            retained_bytes: limits.retained_bytes,
+            encoder: Messages::default(),
+            made: Vec::new(),
+            notice: None,
+        }
+    }
+
+    /// Introduces a series of a source and resolves which streams take it. `None`: the limit is reached.
+    pub fn introduce(&mut self, source: usize, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        let Self { directory, channels, streams, .. } = self;
+        let channels_before = channels.len();
+        let handle = directory.introduce(source, name, labels, |id, is_new| {
+            let takes = (0_u32..).zip(streams.iter()).filter(|(_, stream)| stream.takes(source, name));
+            takes
+                .map(|(index, stream)| {
+                    let is_same = |c: &Channel| c.series == id && c.stream == index;
+                    let known = if is_new { None } else { channels.iter().position(is_same) };
+                    known.unwrap_or_else(|| {
+                        channels.push(Channel::new(index, id, stream));
+                        channels.len() - 1
+                    }) as u32
+                })
+                .collect()
+        });
+        if self.channels.len() != channels_before {
+            self.share_retention();
+        }
+        handle
+    }
+
+    /// Closed windows are kept for late readings as long as all series together have room for them.
+    fn share_retention(&mut self) {
+        let share = self.retained_bytes / self.channels.len().max(1);
+        for stream in &mut self.streams {
+            if let WindowConfig::Cut(specs) = &mut stream.window {
+                specs.limit_retention(share / stream.plan.pane_bytes());
+            }
+        }
+    }
+
+    /// Takes one reading. Its value is finite.
+    #[inline]
+    pub fn on_reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64, now: Now) {
+        let Some(entry) = self.directory.entry(series) else { return };
+        let source = entry.source;
+        if entry.channels.is_empty() {
+            if let Some(counts) = self.source_counts.get_mut(source) {
+                counts.received += 1;
+                counts.unselected += 1;
+            }
+            return;
+        }
+        for at in 0..entry.channels.len() {
+            let index = self.directory.entry(series).and_then(|entry| entry.channels.get(at)).copied();
+            if let Some(index) = index {
+                self.on_channel(index, source, stamp, value, now);
+            }
+        }
+    }
+
+    #[inline]
+    fn on_channel(&mut self, index: u32, source: usize, stamp: Stamp, value: f64, now: Now) {
+        let Some(channel) = self.channels.get_mut(index as usize) else { return };
+        let Some(stream) = self.streams.get(channel.stream as usize) else { return };
+        let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
+        counts.received += 1;
+        let time = match stamp {
+            Stamp::Arrival => now.time,
+            Stamp::Event(ms) => Time(ms),
+        };
+        let future_ms = self.sources.get(source).map_or(0, |entry| entry.future_ms);
+        if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {
+            if time < ANCIENT {
+                counts.late += 1;
+            } else {
+                counts.future += 1;
+            }
+            self.note_unusable(source, time);
+            return;
+        }
+        let (series, labels) = self.directory.describe(channel.series);
+        let origin = channel::Origin { agent: &self.agent, stream, series, labels };
+        let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
+        match fate {
+            Fate::InWindow => counts.in_windows += 1,
+            Fate::Late => counts.late += 1,
+            Fate::Refused => counts.refused += 1,
+            Fate::Forward => {
+                counts.summarised += 1;
+                self.made.push(channel.forward(origin, time, value, now, &mut self.encoder));
+            }
+        }
+        if matches!(fate, Fate::InWindow | Fate::Forward) {
+            channel.judge(origin, time, value, now, &mut self.encoder, &mut self.made);
+        }
+        let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
+        counts.in_windows -= settled;
+        counts.summarised += settled;
+        if let Some(due) = channel.arm(stream) {
+            self.timers.push(due, index);
+        }
+    }
+
+    /// Takes note of a payload that could not be decoded.
+    pub fn on_invalid(&mut self, source: usize) {
+        if let Some(counts) = self.source_counts.get_mut(source) {
+            counts.received += 1;
+            counts.invalid += 1;
+        }
+    }
+
+    /// Takes note of readings of series past the limit.
+    pub fn on_refused(&mut self, source: usize, count: u32) {
+        if let Some(counts) = self.source_counts.get_mut(source) {
+            counts.received += i64::from(count);
+            counts.refused += i64::from(count);
+        }
+    }
+
+    /// Closes what is due without another reading.
+    pub fn on_tick(&mut self, now: Now) {
+        while let Some((due, index)) = self.timers.pop_due(now.time) {
+            if self.channels.get_mut(index as usize).is_some_and(|channel| channel.disarm(due)) {
+                self.look_at(index, now);
+            }
+        }
+    }
+
+    /// When [`Pipeline::on_tick`] has something to do next, if ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Hands out the messages made since the last call, in the order they were made.
+    pub fn drain(&mut self) -> impl Iterator<Item = Message> + '_ {
+        self.made.drain(..)
+    }
+
+    /// Whether [`Pipeline::drain`] has anything.
+    #[inline]
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Makes a message of a body of the agent's own, such as a report.
+    pub fn encode<B: Body>(&mut self, body: &B, now: Now) -> Message {
+        self.encoder.message(body, now.time.0)
+    }
+
+    /// What a person should know, if anything new.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notice.take()
+    }
+
+    /// The readings' account since the pipeline was made. Its identity holds whenever nobody is inside a call.
+    #[must_use]
+    pub fn totals(&self) -> Counts {
+        let all = self.source_counts.iter().chain(&self.stream_counts);
+        let totals = all.fold(Counts::default(), |sum, counts| sum.plus(counts));
+        debug_assert!(totals.balances(), "a reading is unaccounted for: {totals:?}");
+        totals
+    }
+
+    /// The accounts of each source (what never reached a stream) and each stream, with their names.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, &Counts)> {
+        let sources = self.sources.iter().map(|entry| entry.name.as_str()).zip(&self.source_counts);
+        sources.chain(self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts))
+    }
+
+    /// How many series are known.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Streams that no series has matched.
+    pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
+        let busy = |index| self.channels.iter().any(|channel: &Channel| channel.stream == index);
+        (0_u32..).zip(&self.streams).filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
+    }
+
+    /// Closes what is due in a channel that has come off the timers, and puts it back on them.
+    fn look_at(&mut self, index: u32, now: Now) {
+        let Some(channel) = self.channels.get_mut(index as usize) else { return };
+        let Some(stream) = self.streams.get(channel.stream as usize) else { return };
+        let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
+        let (series, labels) = self.directory.describe(channel.series);
+        let origin = channel::Origin { agent: &self.agent, stream, series, labels };
+        let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
+        counts.in_windows -= settled;
+        counts.summarised += settled;
+        if let Some(due) = channel.arm(stream) {
+            self.timers.push(due, index);
+        }
+    }
+
+    #[cold]
+    fn note_unusable(&mut self, source: usize, time: Time) {
+        let text = if time < ANCIENT {
+            "lies before the year 2000: is `time_format` too coarse a unit (unix for unix_ms)?"
+        } else {
+            "lies in the future: is `time_format` too fine a unit (unix_ms for unix), or the device's clock wrong?"
+        };
+        self.notice =
+            Some(Notice { source, text: format!("a reading's time, {} ms since 1970, {text}", time.0) });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! One series in one stream: its windows, its detectors, and the messages they make.
+
+use super::Now;
+use crate::config::{StreamConfig, WindowConfig};
+use crate::encode::{Alert, AlertState, Messages, Reading, Summary};
+use crate::plan::Pane;
+use headwater_forwarder::Message;
+use headwater_kernel::detect::{Judgement, Transition, Watch};
+use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
+use headwater_kernel::time::Time;
+
+/// Where a channel's messages come from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) agent: &'a str,
+    pub(super) stream: &'a StreamConfig,
+    pub(super) series: &'a str,
+    pub(super) labels: &'a [(String, String)],
+}
+
+/// What became of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is in a window: an open one, or a closed one that will say so again.
+    InWindow,
+    /// Its window was closed.
+    Late,
+    /// It is to be a message of its own.
+    Forward,
+    /// No window can hold it.
+    Refused,
+}
+
+/// Open windows that one series may have at most; the config is refused before it needs more.
+pub(crate) const OPEN_MAX: usize = 1_024;
+
+/// The open windows of a series: on the heap, because there is mostly one, and `OPEN_MAX` at most.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Panes(Vec<Slot<Pane>>);
+
+/// One series in one stream.
+pub(super) struct Channel {
+    /// Index of the stream.
+    pub(super) stream: u32,
+    /// Index of the series.
+    pub(super) series: u32,
+    windows: Windows<Pane, Panes>,
+    watches: Box<[Watch]>,
+    /// Whether its readings are stamped on arrival.
+    by_arrival: bool,
+    /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
+    armed: Time,
+    /// The time of the last reading forwarded as it is, and how many came with that same time before it.
+    forwarded: (Time, u32),
+}
+
+impl Channel {
+    pub(super) fn new(stream: u32, series: u32, config: &StreamConfig) -> Self {
+        Self {
+            stream,
+            series,
+            windows: Windows::new(),
+            watches: config.detectors.iter().map(|detector| detector.watch).collect(),
+            by_arrival: false,
+            armed: Time::MAX,
+            forwarded: (Time::MIN, 0),
+        }
+    }
+
+    /// Puts a reading where it belongs.
+    #[inline]
+    pub(super) fn place(
+        &mut self,
+        stream: &StreamConfig,
+        time: Time,
+        value: f64,
+        by_arrival: bool,
+        now: Time,
+    ) -> Fate {
+        let WindowConfig::Cut(spec) = &stream.window else { return Fate::Forward };
+        self.by_arrival = by_arrival;
+        match self.windows.on_reading(spec.of(by_arrival), time, value, now, || stream.plan.pane()) {
+            Placed::InWindow | Placed::Revised => Fate::InWindow,
+            Placed::Late => Fate::Late,
+            Placed::NoRoom => Fate::Refused,
+        }
+    }
+
+    /// Makes a summary of every window that is to be closed; answers how many readings they settled.
+    #[inline]
+    pub(super) fn close(
+        &mut self,
+        origin: Origin<'_>,
+        now: Now,
+        encoder: &mut Messages,
+        made: &mut Vec<Message>,
+    ) -> i64 {
+        let Some(spec) = self.spec(origin.stream) else { return 0 };
+        let mut settled = 0;
+        while let Some(closed) = self.windows.poll(spec, now.time) {
+            settled += i64::try_from(closed.settled).unwrap_or(i64::MAX);
+            let summary = Summary {
+                agent: origin.agent,
+                stream: &origin.stream.name,
+                series: origin.series,
+                labels: origin.labels,
+                start_ms: closed.window.start.0,
+                end_ms: closed.window.end.0,
+                rev: closed.rev,
+                plan: &origin.stream.plan,
+                pane: &closed.pane,
+            };
+            made.push(encoder.message(&summary, now.time.0));
+        }
+        settled
+    }
+
+    /// Makes a message of a reading that is forwarded as it is. Readings of one time differ by their revision.
+    pub(super) fn forward(
+        &mut self,
+        origin: Origin<'_>,
+        time: Time,
+        value: f64,
+        now: Now,
+        encoder: &mut Messages,
+    ) -> Message {
+        let (last, repeats) = self.forwarded;
+        self.forwarded = (time, if last == time { repeats.saturating_add(1) } else { 0 });
+        let reading = Reading {
+            agent: origin.agent,
+            stream: &origin.stream.name,
+            series: origin.series,
+            labels: origin.labels,
+            time_ms: time.0,
+            rev: self.forwarded.1,
+            value,
+        };
+        encoder.message(&reading, now.time.0)
+    }
+
+    /// Lets every detector judge a reading, and makes a message of each alert that begins or ends.
+    #[inline]
+    pub(super) fn judge(
+        &mut self,
+        origin: Origin<'_>,
+        time: Time,
+        value: f64,
+        now: Now,
+        encoder: &mut Messages,
+        made: &mut Vec<Message>,
+    ) {
+        for (watch, config) in self.watches.iter_mut().zip(&origin.stream.detectors) {
+            let (judgement, transition) = watch.on_reading(time, value);
+            if transition != Transition::None {
+                let decided = Decided { watch, judgement, transition, time, value };
+                made.push(decided.message(origin, &config.name, &config.severity, now, encoder));
+            }
+        }
+    }
+
+    /// When the channel wants to be looked at, if that is earlier than it stands on the timers already.
+    #[inline]
+    pub(super) fn arm(&mut self, stream: &StreamConfig) -> Option<Time> {
+        let due = self.windows.due(self.spec(stream)?)?;
+        if due >= self.armed {
+            return None;
+        }
+        self.armed = due;
+        Some(due)
+    }
+
+    /// The channel has come off the timers, where it stood for `due`. Whether it still wants to be looked at: it
+    /// may have been put there again, for an earlier time, and that look is over.
+    pub(super) fn disarm(&mut self, due: Time) -> bool {
+        let is_current = due == self.armed;
+        if is_current {
+            self.armed = Time::MAX;
+        }
+        is_current
+    }
+
+    fn spec<'s>(&self, stream: &'s StreamConfig) -> Option<&'s Spec> {
+        match &stream.window {
+            WindowConfig::Cut(specs) => Some(specs.of(self.by_arrival)),
+            WindowConfig::None => None,
+        }
+    }
+}
+
+/// An alert that begins or ends.
+struct Decided<'a> {
+    watch: &'a Watch,
+    judgement: Judgement,
+    transition: Transition,
+    time: Time,
+    value: f64,
+}
+
+impl Decided<'_> {
+    #[cold]
+    fn message(
+        &self,
+        origin: Origin<'_>,
+        detector: &str,
+        severity: &str,
+        now: Now,
+        encoder: &mut Messages,
+    ) -> Message {
+        let mut reason = String::new();
+        let written = self.watch.reason(self.value, &mut reason);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        let (state, raised) = match self.transition {
+            Transition::Cleared { raised } => (AlertState::Cleared, raised),
+            Transition::Raised { .. } | Transition::None => (AlertState::Raised, self.time),
+        };
+        let alert = Alert {
+            agent: origin.agent,
+            stream: &origin.stream.name,
+            series: origin.series,
+            labels: origin.labels,
+            detector,
+            state,
+            raised_ms: raised.0,
+            time_ms: self.time.0,
+            severity,
+            value: self.value,
+            expected: self.judgement.expected,
+            score: self.judgement.score(),
+            reason: &reason,
+        };
+        encoder.message(&alert, now.time.0)
+    }
+}
+
+impl Slots<Slot<Pane>> for Panes {
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&Slot<Pane>> {
+        self.0.get(at)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, at: usize) -> Option<&mut Slot<Pane>> {
+        self.0.get_mut(at)
+    }
+
+    fn insert(&mut self, at: usize, slot: Slot<Pane>) -> Result<(), Slot<Pane>> {
+        if self.0.len() >= OPEN_MAX {
+            return Err(slot);
+        }
+        // Grow by one: nearly every series has one or two windows open, and there are thousands of series.
+        self.0.reserve_exact(1);
+        self.0.insert(at.min(self.0.len()), slot);
+        Ok(())
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Slot<Pane>> {
+        (at < self.0.len()).then(|| self.0.remove(at))
+    }
+}

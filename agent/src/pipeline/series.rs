@@ -1,0 +1,83 @@
+//! The series by name, and what each handle stands for.
+
+use headwater_sensors::SeriesRef;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What a [`SeriesRef`] stands for: one series of one source.
+pub(super) struct Entry {
+    /// Index of the source.
+    pub(super) source: usize,
+    /// The channels that take its readings.
+    pub(super) channels: Box<[u32]>,
+}
+
+/// A series, whichever sources it comes from.
+struct Series {
+    name: Rc<str>,
+    labels: Box<[(String, String)]>,
+    /// Its handle by source.
+    handles: Vec<(usize, SeriesRef)>,
+}
+
+/// All series. Their number is bounded; further ones are refused, never grown into.
+pub(super) struct Directory {
+    series_max: usize,
+    by_name: HashMap<Rc<str>, u32>,
+    series: Vec<Series>,
+    entries: Vec<Entry>,
+}
+
+impl Directory {
+    pub(super) fn new(series_max: usize) -> Self {
+        Self { series_max, by_name: HashMap::new(), series: Vec::new(), entries: Vec::new() }
+    }
+
+    /// The handle of a source's series; a new one gets the channels that `resolve` finds for it (told whether the
+    /// series is new to every source). The first source that names a series gives it its labels.
+    pub(super) fn introduce(
+        &mut self,
+        source: usize,
+        name: &str,
+        labels: &[(String, String)],
+        resolve: impl FnOnce(u32, bool) -> Box<[u32]>,
+    ) -> Option<SeriesRef> {
+        let known = self.by_name.get(name).copied();
+        let id = match known {
+            Some(id) => id,
+            None if self.series.len() >= self.series_max => return None,
+            None => self.insert(name, labels)?,
+        };
+        let series = self.series.get_mut(id as usize)?;
+        if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
+            return Some(*handle);
+        }
+        let handle = SeriesRef(u32::try_from(self.entries.len()).ok()?);
+        series.handles.push((source, handle));
+        let channels = resolve(id, known.is_none());
+        self.entries.push(Entry { source, channels });
+        Some(handle)
+    }
+
+    fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
+        let id = u32::try_from(self.series.len()).ok()?;
+        let name: Rc<str> = name.into();
+        self.by_name.insert(name.clone(), id);
+        self.series.push(Series { name, labels: labels.into(), handles: Vec::new() });
+        Some(id)
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, handle: SeriesRef) -> Option<&Entry> {
+        self.entries.get(handle.0 as usize)
+    }
+
+    /// Name and labels of a series.
+    pub(super) fn describe(&self, id: u32) -> (&str, &[(String, String)]) {
+        self.series.get(id as usize).map_or(("", &[]), |series| (&*series.name, &*series.labels))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+}

@@ -1,0 +1,166 @@
+use super::*;
+use crate::config;
+use crate::encode::{Wire, read};
+use std::path::Path;
+
+const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n";
+
+fn pipeline(streams: &str, series_max: usize) -> Pipeline {
+    let (config, document) = config::parse(Path::new("test.toml"), &format!("{SOURCE}{streams}"), |_| None);
+    let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
+    let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000 }];
+    Pipeline::new("a1", sources, config.streams, Limits { series: series_max, ..config.limits })
+}
+
+fn at(ms: i64) -> Now {
+    Now { time: Time(ms), synced: true }
+}
+
+/// 2023-11-14T22:14:00Z, the start of a minute.
+const START: i64 = 1_700_000_040_000;
+
+fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
+    pipeline.drain().map(|message| read(&message.body).unwrap()).collect()
+}
+
+#[test]
+fn a_window_closes_by_event_time_and_says_what_the_contract_says() {
+    let mut pipeline = pipeline(
+        "[streams.climate]\nretain = \"0s\"\naggregates = [\"count\", \"mean\", \"first\", \"last\", \"p50\"]\n",
+        10,
+    );
+    let labels = [("zone".to_owned(), "bed1".to_owned())];
+    let series = pipeline.introduce(0, "g/bed1/temp", &labels).unwrap();
+    for (offset, value) in
+        [(0, 1.0), (59_999, 3.0), (30_000, 2.0), (64_999, 9.0), (65_000, 9.0), (1_000, 5.0)]
+    {
+        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START + 100_000));
+    }
+    let messages = drained(&mut pipeline);
+    assert_eq!(messages.len(), 1);
+    let json = serde_json::to_string(&messages[0]).unwrap();
+    assert_eq!(
+        json,
+        "{\"v\":1,\"kind\":\"summary\",\"id\":\"climate/g/bed1/temp@1700000040000+60000\",\"rev\":0,\"agent\":\"a1\",\
+         \"stream\":\"climate\",\"series\":\"g/bed1/temp\",\"labels\":{\"zone\":\"bed1\"},\"start\":1700000040000,\
+         \"end\":1700000100000,\"count\":3,\"mean\":2.0,\"first\":1.0,\"last\":3.0,\"p50\":1.9872831329041036}"
+            .replace("1.9872831329041036", &messages[0].number("p50").unwrap().to_string())
+    );
+    assert!((messages[0].number("p50").unwrap() - 2.0).abs() <= 0.02);
+    let totals = pipeline.totals();
+    assert_eq!((totals.received, totals.summarised, totals.late, totals.in_windows), (6, 3, 1, 2));
+}
+
+#[test]
+fn arrival_stamped_windows_close_on_the_second_and_silence_closes_the_others() {
+    let mut pipeline = pipeline("[streams.all]\nretain = \"0s\"\n", 10);
+    let arriving = pipeline.introduce(0, "arriving", &[]).unwrap();
+    let timed = pipeline.introduce(0, "timed", &[]).unwrap();
+    pipeline.on_reading(arriving, Stamp::Arrival, 1.0, at(START + 10));
+    pipeline.on_reading(timed, Stamp::Event(START), 1.0, at(START + 10));
+    assert_eq!(pipeline.poll_timeout(), Some(Time(START + 60_000)));
+    pipeline.on_tick(at(START + 59_999));
+    assert!(!pipeline.has_messages());
+    pipeline.on_tick(at(START + 60_000));
+    assert_eq!(drained(&mut pipeline)[0].text("series"), "arriving");
+    pipeline.on_tick(at(pipeline.poll_timeout().unwrap().0));
+    assert_eq!(drained(&mut pipeline)[0].text("series"), "timed");
+    assert_eq!(pipeline.poll_timeout(), None);
+    assert_eq!(pipeline.totals().in_windows, 0);
+}
+
+#[test]
+fn a_late_reading_makes_the_same_summary_again_with_the_next_revision() {
+    let mut pipeline = pipeline("[streams.all]\n", 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for (offset, value) in [(0, 1.0), (65_000, 9.0), (1_000, 3.0), (2_000, 5.0)] {
+        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START + 100_000));
+    }
+    let first = drained(&mut pipeline);
+    assert_eq!((first.len(), first[0].number("rev"), first[0].number("count")), (1, Some(0.0), Some(1.0)));
+    assert_eq!(pipeline.totals().in_windows, 3);
+    let due = pipeline.poll_timeout().unwrap();
+    pipeline.on_tick(at(due.0));
+    let again = drained(&mut pipeline);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].text("id"), first[0].text("id"));
+    assert_eq!((again[0].number("rev"), again[0].number("count")), (Some(1.0), Some(3.0)));
+    assert_eq!((again[0].number("mean"), pipeline.totals().in_windows), (Some(3.0), 1));
+}
+
+#[test]
+fn closed_windows_are_kept_only_as_memory_allows() {
+    let mut pipeline = pipeline("[streams.all]\n[limits]\nretained = \"0B\"\n", 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for offset in [0, 65_000, 1_000] {
+        pipeline.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
+    }
+    assert_eq!(pipeline.totals().late, 1);
+}
+
+#[test]
+fn times_in_a_wrong_unit_are_refused_with_a_hint() {
+    let mut pipeline = pipeline("[streams.all]\n", 10);
+    let series = pipeline.introduce(0, "x", &[]).unwrap();
+    pipeline.on_reading(series, Stamp::Event(START / 1_000), 1.0, at(START));
+    assert!(pipeline.take_notice().unwrap().text.contains("before the year 2000"));
+    pipeline.on_reading(series, Stamp::Event(START * 1_000), 1.0, at(START));
+    assert!(pipeline.take_notice().unwrap().text.contains("in the future"));
+    pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    let totals = pipeline.totals();
+    assert_eq!((totals.received, totals.late, totals.future, totals.in_windows), (3, 1, 1, 1));
+    let unsynced = Now { time: Time(0), synced: false };
+    pipeline.on_reading(series, Stamp::Event(START + 1), 1.0, unsynced);
+    assert_eq!(pipeline.totals().in_windows, 2, "a clock that is wrong proves no reading wrong");
+}
+
+#[test]
+fn globs_limits_and_sources_are_counted() {
+    let mut pipeline = pipeline("[streams.a]\nseries = [\"*/temp\"]\n[streams.b]\nseries = [\"x/*\"]\n", 3);
+    let both = pipeline.introduce(0, "x/temp", &[]).unwrap();
+    let none = pipeline.introduce(0, "y/hum", &[]).unwrap();
+    assert_eq!(pipeline.introduce(0, "x/temp", &[]), Some(both), "introducing twice is no second series");
+    assert!(pipeline.introduce(0, "third", &[]).is_some());
+    assert_eq!(pipeline.introduce(0, "fourth", &[]), None);
+    pipeline.on_reading(both, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_reading(none, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_refused(0, 2);
+    pipeline.on_invalid(0);
+    let totals = pipeline.totals();
+    assert_eq!(totals.received, 6, "once for each stream, once if none takes it");
+    assert_eq!((totals.in_windows, totals.unselected, totals.refused, totals.invalid), (2, 1, 2, 1));
+    assert!(totals.balances());
+    assert_eq!(pipeline.idle_streams().count(), 0);
+}
+
+#[test]
+fn an_alert_is_raised_and_cleared_under_one_id_before_its_summary() {
+    let detector = "[streams.all]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\n\
+                    [[streams.all.detectors]]\ntype = \"threshold\"\nabove = 35.0\nfor = \"2s\"\nseverity = \"critical\"\n";
+    let mut pipeline = pipeline(detector, 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for (second, value) in [(0, 36.0), (1, 36.5), (2, 36.25), (3, 34.0), (10, 20.0)] {
+        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+    }
+    let messages = drained(&mut pipeline);
+    let kinds: Vec<&str> = messages.iter().map(|message| message.text("kind")).collect();
+    assert_eq!(kinds, ["alert", "alert", "summary"]);
+    let ids: Vec<&str> = messages.iter().take(2).map(|message| message.text("id")).collect();
+    assert_eq!(ids, ["all/t/threshold@1700000042000"; 2]);
+    assert_eq!(messages[0].text("reason"), "36.25 has been above 35 for 2s");
+    assert_eq!((messages[0].text("state"), messages[1].text("state")), ("raised", "cleared"));
+    assert_eq!((messages[0].number("score"), messages[0].number("expected")), (Some(1.25), Some(35.0)));
+    assert_eq!((messages[0].number("rev"), messages[1].number("rev")), (Some(0.0), Some(1.0)));
+}
+
+#[test]
+fn window_none_forwards_readings_and_tells_equal_times_apart() {
+    let mut pipeline = pipeline("[streams.raw]\nwindow = { type = \"none\" }\n", 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for (time, value) in [(START, 1.0), (START, 2.0), (START + 1, 3.0)] {
+        pipeline.on_reading(series, Stamp::Event(time), value, at(START));
+    }
+    let revs: Vec<_> = drained(&mut pipeline).iter().map(|m| (m.number("value"), m.number("rev"))).collect();
+    assert_eq!(revs, [(Some(1.0), Some(0.0)), (Some(2.0), Some(1.0)), (Some(3.0), Some(0.0))]);
+    assert_eq!(pipeline.totals().summarised, 3);
+}

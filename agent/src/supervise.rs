@@ -1,0 +1,184 @@
+//! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
+
+mod events;
+
+use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, StreamConfig};
+use crate::encode::{OutputRender, Status, status_packet};
+use crate::engine::{self, Engine, EngineSink};
+use crate::pipeline::{Pipeline, SourceEntry};
+use crate::{clock, notify};
+use events::Journal;
+use headwater_forwarder::{Forwarder, Outlet, Packet, Start};
+use std::future::Future;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+
+/// How long the outputs may take to hand over their last messages when the agent stops.
+const STOP: Duration = Duration::from_secs(5);
+
+/// How long a stream may go without a series before the log says so.
+const MATCH_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often systemd's watchdog is fed.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// The agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state directory cannot be used.
+    #[error(
+        "cannot use the state directory {path}: {error}; create it for this user, or set [agent] state_dir"
+    )]
+    StateDir {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Runs an agent until `shutdown`. No network connection is a condition for starting.
+///
+/// # Errors
+/// [`Error`] if the agent could not start.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    LocalSet::new().run_until(run_here(config, shutdown)).await
+}
+
+/// The pipeline that a config asks for.
+#[must_use]
+pub fn pipeline(
+    agent: &str,
+    sources: &[SourceConfig],
+    streams: Vec<StreamConfig>,
+    limits: Limits,
+) -> Pipeline {
+    let entry = |source: &SourceConfig| SourceEntry {
+        name: source.name.clone(),
+        future_ms: source.source.decode().future_ms,
+    };
+    Pipeline::new(agent, sources.iter().map(entry).collect(), streams, limits)
+}
+
+async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let Config { agent, sources, streams, outputs, buffer, limits } = config;
+    prepare(&agent.state_dir)?;
+    let board = StatusBoard::new(&agent, &outputs);
+    let journal = Journal::new(outputs.iter().map(|output| output.name.clone()).collect());
+    let start = Start {
+        config: buffer,
+        folder: agent.state_dir.join("buffer"),
+        outlets: outputs.into_iter().map(|output| board.outlet(output)).collect(),
+        clock: Arc::new(|| clock::now().0),
+    };
+    let forwarder = Forwarder::start(start).map_err(Error::Thread)?;
+    let pipeline = pipeline(&agent.id, &sources, streams, limits);
+    let engine = Rc::new(Engine::new(&agent.id, pipeline, forwarder, &sources));
+    let (stop, stopped) = watch::channel(false);
+    let mut running = start_sources(&engine, sources, &stopped);
+    tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
+    engine.report("restart", "");
+    notify::ready();
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(tick_forever(engine.clone()));
+    tasks.spawn_local(journal.keep(engine.clone()));
+    tokio::select! {
+        () = shutdown => {}
+        () = housekeeping(&engine, agent.report_ms) => {}
+    }
+
+    tracing::info!("stopping");
+    notify::stopping();
+    let _ = stop.send(true);
+    let _ = tokio::time::timeout(STOP, async { while running.join_next().await.is_some() {} }).await;
+    tasks.shutdown().await;
+    engine.report("stop", "");
+    board.show(engine.forwarder(), "offline");
+    if !engine.forwarder().stop(STOP).await {
+        tracing::error!("some messages could neither be sent nor written to disk, and are lost");
+    }
+    Ok(())
+}
+
+fn prepare(state_dir: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(state_dir)
+        .map_err(|error| Error::StateDir { path: state_dir.display().to_string(), error })
+}
+
+fn start_sources(
+    engine: &Rc<Engine>,
+    sources: Vec<SourceConfig>,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut running = JoinSet::new();
+    for (index, source) in sources.into_iter().enumerate() {
+        let sink = EngineSink::new(engine.clone(), index, &source.name);
+        running.spawn_local(source.source.run(Box::new(sink), stopped.clone()));
+    }
+    running
+}
+
+async fn tick_forever(engine: Rc<Engine>) {
+    engine.tick_forever().await;
+}
+
+/// Reports at their interval, the watchdog and one look at streams that nothing has matched.
+async fn housekeeping(engine: &Engine, report_ms: i64) {
+    let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
+    let mut alive = tokio::time::interval(ALIVE_EVERY);
+    let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
+    let mut looked = false;
+    reports.tick().await;
+    loop {
+        tokio::select! {
+            _ = reports.tick() => engine.report("interval", ""),
+            _ = alive.tick() => notify::alive(&engine.summary()),
+            () = &mut first_look, if !looked => {
+                looked = true;
+                engine.warn_of_idle_streams();
+            }
+        }
+    }
+}
+
+/// The retained status of each output, and the last will that contradicts it.
+struct StatusBoard {
+    agent: String,
+    started_ms: i64,
+    renders: Vec<OutputRender>,
+}
+
+impl StatusBoard {
+    fn new(agent: &AgentConfig, outputs: &[OutputConfig]) -> Self {
+        let renders = outputs.iter().map(|output| output.render.clone()).collect();
+        Self { agent: agent.id.clone(), started_ms: clock::now().0, renders }
+    }
+
+    fn packet(&self, render: &OutputRender, state: &str) -> Option<Packet> {
+        let clock = if engine::now().synced { "synced" } else { "unsynced" };
+        let status = Status { agent: &self.agent, state, started_ms: self.started_ms, clock, trouble: &[] };
+        status_packet(render, &status)
+    }
+
+    fn outlet(&self, output: OutputConfig) -> Outlet {
+        let OutputConfig { name, output, render } = output;
+        let (will, presence) = (self.packet(&render, "offline"), self.packet(&render, "online"));
+        Outlet { name, output, render: Arc::new(render), will, presence }
+    }
+
+    fn show(&self, forwarder: &Forwarder, state: &str) {
+        for (index, render) in self.renders.iter().enumerate() {
+            if let Some(packet) = self.packet(render, state) {
+                forwarder.presence(index, packet);
+            }
+        }
+    }
+}
