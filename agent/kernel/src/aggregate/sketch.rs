@@ -117,6 +117,12 @@ impl<const BINS: usize> Sketch<BINS> {
         self.bins().map(|bin| u64::from(bin.count)).sum()
     }
 
+    /// How many bins are in use, at most `BINS`; a value that wants one more makes neighbours merge.
+    #[must_use]
+    pub const fn bins_used(&self) -> usize {
+        self.len as usize
+    }
+
     /// How often neighbours have merged.
     #[must_use]
     pub const fn level(&self) -> u8 {

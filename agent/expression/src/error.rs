@@ -1,0 +1,44 @@
+//! What can be wrong with an expression, and what can go wrong with one reading.
+
+use std::ops::Range;
+
+/// Why an expression was refused: show the span, say what is wrong and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {fix}")]
+pub struct CompileError {
+    /// Where: bytes of the expression's text, on character boundaries; empty at its end when something is missing.
+    pub span: Range<usize>,
+    /// What is wrong, with the bad value.
+    pub what: String,
+    /// The way out.
+    pub fix: String,
+}
+
+impl CompileError {
+    pub(crate) fn new(span: &Range<usize>, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { span: span.clone(), what: what.into(), fix: fix.into() }
+    }
+}
+
+/// Why an expression has no value for one reading. The caller decides what becomes of the reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// The series has no such label.
+    #[error("the series lacks a label that the expression reads: ask has(labels.name) first")]
+    NoLabel,
+    /// `/` or `%` of whole numbers by 0.
+    #[error("division by zero: test the divisor first, or divide doubles")]
+    DivisionByZero,
+    /// A whole number left the range of 64 bits, or a double has no whole number in that range.
+    #[error("a whole number is past 64 bits: calculate with doubles, as in 1.0 instead of 1")]
+    Overflow,
+    /// `int()` or `double()` of text that is no such number.
+    #[error("a text is not the number it should be: mend the label")]
+    NotANumber,
+    /// The result is infinite or not a number at all.
+    #[error("the result is not a finite number: keep out what makes it so with a condition")]
+    NotFinite,
+    /// The program was compiled for the other [`crate::Want`].
+    #[error("the expression was compiled for another kind of result: compile it for this one")]
+    OtherKind,
+}
