@@ -13,11 +13,13 @@
 //! | [`series`] | the windows of one series: where a reading belongs, what closes when |
 //! | [`watermark`] | how far the event time of one series has come |
 //! | [`detect`] | detectors, and the life of an alert |
+//! | [`state`] | all of it as bytes, for checkpoints |
 
 pub mod aggregate;
 pub mod detect;
 mod range;
 pub mod series;
+pub mod state;
 pub mod time;
 pub mod watermark;
 pub mod window;

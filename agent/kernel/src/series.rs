@@ -22,6 +22,7 @@ mod retention;
 mod sessions;
 mod slots;
 mod spec;
+mod stored;
 
 use crate::time::Time;
 use crate::watermark::Watermark;

@@ -1,5 +1,6 @@
 //! The first and the last reading of a window, by event time.
 
+use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 
 /// A value and when it was.
@@ -7,7 +8,7 @@ pub type Stamped = (Time, f64);
 
 /// The first and the last reading by event time; among readings of one time, by order of arrival.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Ends(pub(crate) Option<(Stamped, Stamped)>);
+pub struct Ends(Option<(Stamped, Stamped)>);
 
 impl Ends {
     /// Of no readings.
@@ -64,6 +65,16 @@ impl Ends {
     #[must_use]
     pub fn delta(&self) -> Option<f64> {
         self.0.map(|(first, last)| last.1 - first.1).filter(|delta| delta.is_finite())
+    }
+}
+
+impl State for Ends {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        State::load(from).map(Self)
     }
 }
 

@@ -4,17 +4,19 @@
 //! R. J. LeVeque, COMPSTAT 1982. Addition: a plain sum runs beside the mean, so that sums of whole numbers
 //! are exact. Cost: one division a reading, 56 bytes.
 
+use crate::state::{Corrupt, Sink, State, Stored, load_count};
+
 /// Count, sum, extremes, mean and variance of the values pushed.
 ///
 /// Answers are `None` where there is nothing to say: no values, or a result beyond the range of `f64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
-    pub(crate) count: u64,
-    pub(crate) sum: f64,
-    pub(crate) mean: f64,
-    pub(crate) m2: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+    count: u64,
+    sum: f64,
+    mean: f64,
+    m2: f64,
+    min: f64,
+    max: f64,
 }
 
 impl Default for Moments {
@@ -115,6 +117,24 @@ impl Moments {
     #[must_use]
     pub fn stddev(&self) -> Option<f64> {
         self.variance().map(libm::sqrt)
+    }
+}
+
+impl State for Moments {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.count.save(to);
+        [self.sum, self.mean, self.m2, self.min, self.max].iter().for_each(|number| number.save(to));
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            count: load_count(from)?,
+            sum: State::load(from)?,
+            mean: State::load(from)?,
+            m2: State::load(from)?,
+            min: State::load(from)?,
+            max: State::load(from)?,
+        })
     }
 }
 

@@ -14,6 +14,7 @@
 //! every bin is used, and any range when the values are few. Cost: one logarithm and, unless the bin was
 //! the last one hit, a binary search.
 
+use crate::state::{Corrupt, Sink, State, Stored};
 use core::cmp::Ordering;
 
 /// Bins of a [`Sketch`] as the agent uses it: 1,152 bytes of bins.
@@ -230,6 +231,27 @@ impl<const BINS: usize> Sketch<BINS> {
             }
         }
         self.hint = 0;
+    }
+}
+
+impl<const BINS: usize> State for Sketch<BINS> {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.level.save(to);
+        self.len.save(to);
+        for bin in self.bins() {
+            bin.key.save(to);
+            bin.count.save(to);
+        }
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let (level, len) = (u8::load(from)?, u16::load(from)?);
+        let mut cut_off = false;
+        let bins = core::iter::repeat_with(|| Ok(Bin { key: State::load(from)?, count: State::load(from)? }))
+            .take(usize::from(len))
+            .map_while(|bin: Result<Bin, Corrupt>| bin.map_err(|_| cut_off = true).ok());
+        let sketch = Self::from_bins(level, bins).ok_or(Corrupt)?;
+        if cut_off { Err(Corrupt) } else { Ok(sketch) }
     }
 }
 

@@ -250,8 +250,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let first = self.first_pane();
         let last = first + usize::from(self.fixed).saturating_sub(1);
         for at in (first..last).rev() {
-            let Some(suffix) = self.slots.get(at + 1).cloned() else { return };
-            if let Some(slot) = self.slots.get_mut(at) {
+            let suffix = self.slots.get(at + 1).cloned();
+            if let (Some(slot), Some(suffix)) = (self.slots.get_mut(at), suffix) {
                 slot.absorb(&suffix);
             }
         }

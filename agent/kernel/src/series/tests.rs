@@ -1,6 +1,7 @@
 //! The windows of one series: hand-checked cases. `reference` has the property tests.
 
 mod reference;
+mod stored;
 
 use super::{Closed, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::aggregate::Moments;

@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 /// A pane that keeps its readings: time, and the number of the reading.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Kept(Vec<(i64, u32)>);
+pub(super) struct Kept(pub(super) Vec<(i64, u32)>);
 
 impl Pane for Kept {
     fn push(&mut self, time: Time, value: f64) {
@@ -66,7 +66,7 @@ fn note(told: &mut Told, closed: Closed<Kept>) {
     assert_eq!(rev, before.map_or(0, |(rev, _)| rev + 1), "revisions follow one another");
 }
 
-fn spec(shape: Shape, lateness_ms: i64, retain_ms: i64) -> Spec {
+pub(super) fn spec(shape: Shape, lateness_ms: i64, retain_ms: i64) -> Spec {
     Spec { shape, lateness_ms, idle_ms: 1_000, retain_ms, gather_ms: 3, by_arrival: false }
 }
 
@@ -101,7 +101,7 @@ fn contents(told: Told) -> Contents {
 }
 
 /// Streams that mostly go on, with jitter, gaps, jumps back and repeats.
-fn times() -> impl Strategy<Value = Vec<i64>> {
+pub(super) fn times() -> impl Strategy<Value = Vec<i64>> {
     let step = prop_oneof![4 => 0..8_i64, 2 => -30..30_i64, 1 => -200..200_i64];
     (-500..500_i64, prop::collection::vec(step, 1..120)).prop_map(|(start, steps)| {
         let walk = steps.iter().scan(start, |time, step| {
@@ -119,7 +119,7 @@ fn aligned_shapes() -> impl Strategy<Value = Shape> {
     ]
 }
 
-fn shapes() -> impl Strategy<Value = Shape> {
+pub(super) fn shapes() -> impl Strategy<Value = Shape> {
     prop_oneof![
         aligned_shapes(),
         aligned_shapes(),
@@ -129,7 +129,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 /// Any times at all, many of them at the ends.
-fn wild_times() -> impl Strategy<Value = Vec<i64>> {
+pub(super) fn wild_times() -> impl Strategy<Value = Vec<i64>> {
     let time = prop_oneof![any::<i64>(), -100..100_i64, Just(i64::MAX), Just(i64::MIN), Just(i64::MAX - 5)];
     prop::collection::vec(time, 1..40)
 }

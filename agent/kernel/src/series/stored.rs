@@ -1,0 +1,92 @@
+//! The windows of one series as bytes.
+//!
+//! ```text
+//! shape u8  watermark i64 i64  closed_to i64  forgotten_to i64  revise_at i64  counted u64
+//! retained u16  fixed u16  flipped u16  slots u16  then each slot:
+//! start i64  end i64  readings u64  owed u64  rev u32  dirty u8  pane
+//! ```
+
+use super::{NOWHERE, Pane, Slot, Slots, Spec, Windows};
+use crate::state::{Corrupt, Sink, State, Stored, load_count};
+use crate::watermark::Watermark;
+use crate::window::Shape;
+
+impl<P: Pane + State, S: Slots<Slot<P>>> Windows<P, S> {
+    /// Writes all there is to know.
+    pub fn save(&self, spec: &Spec, to: &mut (impl Sink + ?Sized)) {
+        tag(&spec.shape).save(to);
+        let Watermark { event, arrival } = self.watermark;
+        [event, arrival, self.closed_to, self.forgotten_to, self.revise_at]
+            .iter()
+            .for_each(|time| time.save(to));
+        self.counted.save(to);
+        let slots = self.slots.len().min(usize::from(NOWHERE));
+        [self.retained, self.fixed, self.flipped, slots as u16].iter().for_each(|number| number.save(to));
+        (0..slots).filter_map(|at| self.slots.get(at)).for_each(|slot| slot.save(to));
+    }
+
+    /// Reads what [`Windows::save`] wrote, under a spec of the same shape; its sizes may have changed only if
+    /// the caller wants windows cut the old way to close beside those cut the new way.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it, or for another shape, or more windows than this storage holds.
+    pub fn load(spec: &Spec, from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        if u8::load(from)? != tag(&spec.shape) {
+            return Err(Corrupt);
+        }
+        let mut windows = Self {
+            watermark: Watermark { event: State::load(from)?, arrival: State::load(from)? },
+            closed_to: State::load(from)?,
+            forgotten_to: State::load(from)?,
+            revise_at: State::load(from)?,
+            counted: load_count(from)?,
+            retained: State::load(from)?,
+            fixed: State::load(from)?,
+            flipped: State::load(from)?,
+            ..Self::new()
+        };
+        let slots = usize::from(u16::load(from)?);
+        let sliding = matches!(spec.shape, Shape::Sliding(_));
+        let known = Self::base(spec) + usize::from(windows.retained) + usize::from(windows.fixed);
+        let whole = known <= slots || slots == 0 && windows.retained == 0 && windows.fixed == 0;
+        if !whole || windows.flipped > windows.fixed || windows.fixed > 0 && !sliding {
+            return Err(Corrupt);
+        }
+        for at in 0..slots {
+            let slot = Slot::load(from)?;
+            windows.insert_in_room(at, slot).map_err(|_| Corrupt)?;
+        }
+        Ok(windows)
+    }
+}
+
+impl<P: State> State for Slot<P> {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.window.save(to);
+        (self.readings, self.owed).save(to);
+        self.rev.save(to);
+        self.dirty.save(to);
+        self.pane.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            window: State::load(from)?,
+            readings: load_count(from)?,
+            owed: load_count(from)?,
+            rev: State::load(from)
+                .and_then(|rev: u32| if rev < u32::MAX / 2 { Ok(rev) } else { Err(Corrupt) })?,
+            dirty: State::load(from)?,
+            pane: State::load(from)?,
+        })
+    }
+}
+
+fn tag(shape: &Shape) -> u8 {
+    match shape {
+        Shape::Tumbling(_) => 0,
+        Shape::Sliding(_) => 1,
+        Shape::Session(_) => 2,
+        Shape::Count(_) => 3,
+    }
+}

@@ -1,0 +1,162 @@
+//! State as bytes, so that a restart goes on where the last checkpoint stood.
+//!
+//! Little-endian numbers one after another, without padding. The caller keeps checksum, version of the whole
+//! and identity (which series, which config); what is here is refused, never trusted, when it cannot be: any
+//! bytes give a value that works or [`Corrupt`].
+
+use crate::time::Time;
+use crate::window::Window;
+use core::fmt;
+
+/// Counts beyond this are damage; below it they add up without overflow.
+const COUNT_MAX: u64 = 1 << 48;
+
+/// The version of all encodings in this crate; whoever stores state stores it too, and drops what differs.
+pub const STATE_VERSION: u32 = 1;
+
+/// Takes bytes in order.
+pub trait Sink {
+    /// Takes some more.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl<F: FnMut(&[u8])> Sink for F {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self(bytes);
+    }
+}
+
+/// Bytes that are no state of the kind expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt;
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stored state is cut off or damaged; it cannot be gone on from")
+    }
+}
+
+impl core::error::Error for Corrupt {}
+
+/// Stored bytes being read.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a>(&'a [u8]);
+
+impl<'a> Stored<'a> {
+    /// From the first byte.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// What has not been read.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: there are not as many.
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Corrupt> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Corrupt)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+}
+
+/// What can be stored and comes back equal.
+pub trait State: Sized {
+    /// Writes all there is to know.
+    fn save(&self, to: &mut (impl Sink + ?Sized));
+
+    /// Reads what [`State::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: the bytes end early or cannot have been written by it.
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt>;
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl State for $number {
+            #[inline]
+            fn save(&self, to: &mut (impl Sink + ?Sized)) {
+                to.put(&self.to_le_bytes());
+            }
+
+            #[inline]
+            fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+                from.take().map(Self::from_le_bytes)
+            }
+        }
+    )*};
+}
+
+numbers!(u8, u16, u32, u64, i16, i64, f64);
+
+impl State for bool {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        u8::from(*self).save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        match u8::load(from)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Corrupt),
+        }
+    }
+}
+
+impl<T: State> State for Option<T> {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.is_some().save(to);
+        if let Some(value) = self {
+            value.save(to);
+        }
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        if bool::load(from)? { T::load(from).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<A: State, B: State> State for (A, B) {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+        self.1.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok((A::load(from)?, B::load(from)?))
+    }
+}
+
+impl State for Time {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        i64::load(from).map(Self)
+    }
+}
+
+impl State for Window {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        (self.start, self.end).save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let (start, end) = State::load(from)?;
+        if start <= end { Ok(Self { start, end }) } else { Err(Corrupt) }
+    }
+}
+
+/// A number of readings.
+pub(crate) fn load_count(from: &mut Stored<'_>) -> Result<u64, Corrupt> {
+    u64::load(from).and_then(|count| if count < COUNT_MAX { Ok(count) } else { Err(Corrupt) })
+}
