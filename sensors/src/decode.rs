@@ -37,6 +37,7 @@ pub struct Decoder {
     batch: Batch,
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
+    unasked: bool,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -57,12 +58,19 @@ impl Decoder {
             topics: HashMap::default(),
             batch: Batch::default(),
             strict: true,
+            unasked: false,
         }
     }
 
     /// The same for recordings, whose topics may be the names of files.
     pub(crate) fn lenient(config: &DecodeConfig, surroundings: &Surroundings) -> Self {
         Self { strict: false, ..Self::new(config, surroundings) }
+    }
+
+    /// Whether there was a topic that no template matches.
+    #[must_use]
+    pub fn was_unasked(&self) -> bool {
+        self.unasked
     }
 
     /// Decodes one payload into `sink`.
@@ -95,6 +103,7 @@ impl Decoder {
         }
         let labels = self.config.labels_of(topic);
         if self.strict && labels.is_none() {
+            self.unasked = true;
             return sink.invalid(origin, &Reason::Unasked);
         }
         if topic.len() > NAME_BYTES_MAX {
@@ -204,7 +213,7 @@ pub(crate) mod tests {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
         let topics = topics.iter().map(|topic| crate::topic::Template::parse(topic).unwrap()).collect();
-        let config = DecodeConfig::read(&mut root, topics);
+        let config = DecodeConfig::read(&mut root, Some(topics));
         root.finish();
         config.unwrap_or_else(|| panic!("{:#?}", document.mistakes()))
     }

@@ -9,17 +9,17 @@ mod csv;
 mod decode;
 mod format;
 mod hash;
-mod recording;
+mod mqtt;
+pub mod recording;
 mod time;
 mod topic;
 
 pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, Reason, SeriesTemplate, Want};
 pub use format::{FORMATS, Fault, Format, Problem, Scalar};
-pub use recording::{Error, Recording};
 pub use time::TimeFormat;
 pub use topic::{BadTopic, Template};
 
-use headwater_settings::Table;
+use headwater_settings::{Or, Table};
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::watch;
@@ -102,4 +102,21 @@ pub struct SourceKind {
     pub read: fn(&mut Table<'_>, &Surroundings) -> Option<Box<dyn Source>>,
     /// A commented sample of its table.
     pub sample: &'static str,
+}
+
+/// All kinds; the first is the one that most people want.
+pub const SOURCES: &[SourceKind] = &[mqtt::KIND];
+
+/// Reads a source's table by its `type`; the caller finishes the table. `None`: there were mistakes, which the table
+/// knows.
+pub fn read_source(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Source>> {
+    let kinds: Vec<(&str, &SourceKind)> = SOURCES.iter().map(|kind| (kind.name, kind)).collect();
+    let kind = table.choice("type", &kinds).given();
+    if kind.is_none() {
+        let names: Vec<String> = kinds.iter().map(|(name, _)| format!("`type = \"{name}\"`")).collect();
+        table.missing("type", format!("add {}", names.join(" or ")));
+        // As the likeliest kind, so that its other keys are not taken for unknown ones.
+        (SOURCES.first()?.read)(table, surroundings);
+    }
+    (kind?.read)(table, surroundings)
 }

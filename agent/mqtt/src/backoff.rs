@@ -28,6 +28,12 @@ impl Backoff {
         Self { rng: fastrand::Rng::with_seed(seed), ceiling_ms: FIRST_MS, lost_early: 0 }
     }
 
+    /// With a seed of chance.
+    #[must_use]
+    pub fn by_chance() -> Self {
+        Self::new(fastrand::u64(..))
+    }
+
     /// The wait before the next attempt.
     #[expect(clippy::should_implement_trait, reason = "it never ends, and nobody iterates over it")]
     pub fn next(&mut self) -> Duration {

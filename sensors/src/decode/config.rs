@@ -32,8 +32,8 @@ pub struct DecodeConfig {
 
 impl DecodeConfig {
     /// Reads `format`, `time`, `time_format`, `fields`, `series`, `labels` and `future`. `None`: there were mistakes,
-    /// which the table knows.
-    pub fn read(table: &mut Table<'_>, topics: Vec<Template>) -> Option<Self> {
+    /// which the table knows. `topics` are `None` if they have mistakes themselves: then no label is missed.
+    pub fn read(table: &mut Table<'_>, topics: Option<Vec<Template>>) -> Option<Self> {
         let errors = |table: &Table<'_>| {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
         };
@@ -45,7 +45,7 @@ impl DecodeConfig {
         let time_format = table.choice("time_format", WORDS);
         let fields = table.strings("fields");
         let future_ms = table.duration("future", 1_000..=FUTURE_MS_MAX).given().unwrap_or(FUTURE_MS);
-        let labels = read_labels(table, &topics);
+        let labels = read_labels(table, topics.as_deref().unwrap_or_default());
         if time_format.is_some() && !table.has("time") {
             table.refuse(
                 table.place_of("time_format"),
@@ -67,7 +67,12 @@ impl DecodeConfig {
         let fields: Vec<String> =
             fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
         let several = format.named && fields.len() != 1;
-        let series = read_series(table, format.named, several, &topics, &labels)?;
+        let series = table.string("series");
+        let topics = topics?;
+        let series = match series {
+            Some(text) => read_series(table, &text, several, &topics, &labels)?,
+            None => SeriesTemplate::default_of(format.named),
+        };
         let config = Self {
             format,
             time: time.given(),
@@ -139,13 +144,12 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: O
 }
 
 fn read_series(
-    table: &mut Table<'_>,
-    named: bool,
+    table: &Table<'_>,
+    text: &At<String>,
     several: bool,
     topics: &[Template],
     labels: &[(String, String)],
 ) -> Option<SeriesTemplate> {
-    let Some(text) = table.string("series") else { return Some(SeriesTemplate::default_of(named)) };
     let everywhere =
         |name: &&str| topics.iter().all(|template| template.labels().any(|label| label == *name));
     let captured = topics.first().into_iter().flat_map(Template::labels).filter(everywhere);
@@ -153,12 +157,12 @@ fn read_series(
     match SeriesTemplate::parse(&text.value, &known) {
         Ok(series) if several && !series.has_field() => {
             let fix = "add {field}, as in \"{topic}/{field}\", or name one field in `fields`";
-            table.refuse(text.span, "`series` gives all fields of a payload the same name", fix);
+            table.refuse(text.span.clone(), "`series` gives all fields of a payload the same name", fix);
             None
         }
         Ok(series) => Some(series),
         Err((what, fix)) => {
-            table.refuse(text.span, what, fix);
+            table.refuse(text.span.clone(), what, fix);
             None
         }
     }
@@ -174,7 +178,7 @@ mod tests {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
         let topics = topics.iter().map(|topic| Template::parse(topic).unwrap()).collect();
-        let config = DecodeConfig::read(&mut root, topics);
+        let config = DecodeConfig::read(&mut root, Some(topics));
         root.finish();
         let mistakes: Vec<String> =
             document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect();

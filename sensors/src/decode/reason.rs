@@ -67,10 +67,9 @@ impl fmt::Display for Reason {
                     super::NAME_BYTES_MAX
                 )
             }
-            Self::Unasked => f.write_str(
-                "the topic matches none of `topics`: the broker still serves a subscription of an earlier \
-                 configuration; a new `client_id` ends that",
-            ),
+            Self::Unasked => {
+                f.write_str("the topic matches none of `topics`: the broker serves what an earlier configuration asked for")
+            }
             Self::NoTime(field) => write!(f, "no field `{field}`, which `time` names"),
             Self::BadTime { field, value, format } => {
                 write!(f, "`{field}` is `{}`, not a time in {format}; check `time_format`", shortened(value))

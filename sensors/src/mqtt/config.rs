@@ -1,0 +1,67 @@
+//! The table of an MQTT source.
+
+use super::Mqtt;
+use crate::topic::Template;
+use crate::{DecodeConfig, Source, SourceKind, Surroundings};
+use headwater_mqtt::{Qos, Settings};
+use headwater_settings::{Or, Table};
+
+pub(crate) const KIND: SourceKind = SourceKind { name: "mqtt", read, sample: include_str!("sample.toml") };
+
+fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Source>> {
+    let settings = Settings::read(table);
+    let topics = read_topics(table);
+    let qos = read_qos(table);
+    // On receipt, by the connection itself: what a crash then loses, no later checkpoint brings back.
+    table.choice("ack", &[("received", ())]);
+    let decode = DecodeConfig::read(table, topics.clone());
+    Some(Box::new(Mqtt {
+        settings: settings?,
+        client_id: format!("headwater-{}-{}", surroundings.agent, surroundings.source),
+        filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
+        qos: qos?,
+        decode: decode?,
+        surroundings: surroundings.clone(),
+    }))
+}
+
+/// `None`: there were mistakes.
+fn read_topics(table: &mut Table<'_>) -> Option<Vec<Template>> {
+    let Some(topics) = table.strings("topics") else {
+        table.missing("topics", "add the topics to subscribe to: `topics = [\"sensors/#\"]`");
+        return None;
+    };
+    if topics.value.is_empty() {
+        table.refuse(topics.span, "`topics` is empty", "name at least one topic, such as \"sensors/#\"");
+        return None;
+    }
+    let mut templates: Vec<Template> = Vec::new();
+    for topic in &topics.value {
+        match Template::parse(&topic.value) {
+            Err(bad) => table.refuse(topic.span.clone(), bad.what, bad.fix),
+            Ok(template) => {
+                if let Some(other) = templates.iter().find(|other| other.overlaps(&template)) {
+                    let what =
+                        format!("`{}` and `{}` can match the same topic", other.filter(), template.filter());
+                    let fix =
+                        "a broker may then deliver its messages twice; write topics that do not overlap";
+                    table.warn(topic.span.clone(), what, fix);
+                }
+                templates.push(template);
+            }
+        }
+    }
+    (templates.len() == topics.value.len()).then_some(templates)
+}
+
+fn read_qos(table: &mut Table<'_>) -> Option<Qos> {
+    match table.integer("qos", 0..=2).given() {
+        Some(0) => Some(Qos::AtMostOnce),
+        Some(2) => {
+            let fix = "write qos = 1: nothing gets lost, and repeats are rare";
+            table.refuse(table.place_of("qos"), "`qos` 2 is not offered here", fix);
+            None
+        }
+        _ => Some(Qos::AtLeastOnce),
+    }
+}

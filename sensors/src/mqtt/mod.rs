@@ -1,0 +1,313 @@
+//! `type = "mqtt"`: subscribes at a broker, 3.1.1 or 5.
+//!
+//! Each source has a client id of its own and a session that the broker keeps, so that with QoS 1 what is published
+//! while the agent is away arrives when it is back. It subscribes when the broker has no session, and once after each
+//! start, because `topics` may have changed; a new subscription makes the broker send its retained messages. What an
+//! earlier configuration asked for and this one does not is unknown here: when its messages come, the session is given
+//! up, once and not before its backlog has had time to arrive, and begun afresh.
+//!
+//! Limits: `[limits] payload`, above which a payload is counted and dropped. The broker's packets may be larger (16
+//! MiB at least), because a connection that refuses one gets it again and again; a packet above even that is counted
+//! once, and if it comes again the session is given up, with what else waited in it.
+//!
+//! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats then
+//! end each connection anew.
+
+mod config;
+
+pub(crate) use config::KIND;
+
+use crate::{DecodeConfig, Decoder, Link, Sink, Source, Stop, Surroundings};
+use headwater_mqtt::{Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, connect};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// The broker keeps the session this long (MQTT 5; with 3.1.1 it decides itself).
+const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 86_400);
+
+/// Packets up to this size are read, whatever `[limits] payload` says [bytes].
+const PACKET_BYTES_MIN: usize = 16 << 20;
+
+/// A topic and the packet's own fields, beside the payload [bytes].
+const HEADER_BYTES_MAX: usize = 64 << 10;
+
+/// Other tasks of the thread get a turn after so many events.
+const EVENTS_PER_TURN: u32 = 256;
+
+/// From the first message that nobody asked for to the end of the session.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// One subscription at one broker, checked.
+struct Mqtt {
+    settings: Settings,
+    client_id: String,
+    filters: Vec<String>,
+    qos: Qos,
+    decode: DecodeConfig,
+    surroundings: Surroundings,
+}
+
+impl Source for Mqtt {
+    fn decode(&self) -> &DecodeConfig {
+        &self.decode
+    }
+
+    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let mut stop = stop;
+            let stopped = async move {
+                // An error says that nobody is left who could say stop: the same.
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            Running::new(&self, sink).serve(stopped).await;
+        })
+    }
+}
+
+/// Why a connection is no longer served.
+enum Ended {
+    Stopped,
+    Failed(ConnectError),
+    /// The broker refuses every filter.
+    Unserved,
+    /// The session holds subscriptions that nobody asked for.
+    Outdated,
+}
+
+struct Running<'a> {
+    source: &'a Mqtt,
+    sink: Box<dyn Sink>,
+    decoder: Decoder,
+    /// Whether these topics have been subscribed to since the start.
+    subscribed: bool,
+    /// Whether the session has been given up for subscriptions that nobody asked for; once must do.
+    renewed: bool,
+    /// Why the connection is down, as last told; `None` while it is up.
+    told: Option<String>,
+    /// The size of the last packet that was too large, if no connection has settled since [bytes].
+    too_large: Option<usize>,
+}
+
+impl<'a> Running<'a> {
+    fn new(source: &'a Mqtt, sink: Box<dyn Sink>) -> Self {
+        let decoder = Decoder::new(&source.decode, &source.surroundings);
+        Self {
+            source,
+            sink,
+            decoder,
+            subscribed: false,
+            renewed: false,
+            told: Some(String::new()),
+            too_large: None,
+        }
+    }
+
+    /// Connects, serves and connects again, until `stopped`.
+    async fn serve(mut self, stopped: impl Future<Output = ()>) {
+        let mut stopped = pin!(stopped);
+        let mut backoff = Backoff::by_chance();
+        loop {
+            let Some((client, mut connection)) = self.connect(false) else { return };
+            let ended = self.converse(&client, &mut connection, stopped.as_mut()).await;
+            let wait = backoff.after(&connection);
+            let mut forget = false;
+            match ended {
+                Ended::Stopped => return,
+                Ended::Failed(error) => {
+                    self.tell_down(backoff.explain(&error, connection.client_id()));
+                    forget = self.on_failure(&error, &connection);
+                }
+                Ended::Unserved => {
+                    let broker = self.source.settings.address();
+                    self.tell_down(format!(
+                        "{broker} refuses to serve any of `topics`; check its access rules"
+                    ));
+                }
+                Ended::Outdated => {
+                    tracing::warn!(
+                        source = self.name(),
+                        "topics of an earlier configuration came: the session is begun afresh"
+                    );
+                    forget = true;
+                }
+            }
+            drop(connection);
+            let pause = async {
+                if forget {
+                    self.forget_session().await;
+                }
+                sleep(wait).await;
+            };
+            tokio::select! {
+                () = &mut stopped => return,
+                () = pause => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, clean: bool) -> Option<(Client, Connection)> {
+        let source = self.source;
+        let session = Session {
+            client_id: source.client_id.clone(),
+            clean,
+            expiry: SESSION_EXPIRY,
+            manual_acks: false,
+            // Only the subscription goes out.
+            inflight: 10,
+            packet_bytes_max: (source.surroundings.payload_bytes_max + HEADER_BYTES_MAX)
+                .max(PACKET_BYTES_MIN),
+            last_will: None,
+        };
+        connect(&source.settings, &session).map_err(|error| self.tell_down(error.to_string())).ok()
+    }
+
+    /// Serves one connection.
+    async fn converse(
+        &mut self,
+        client: &Client,
+        connection: &mut Connection,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Ended {
+        let mut events = 0_u32;
+        let mut grace = pin!(sleep(GRACE));
+        let mut is_outdated = false;
+        loop {
+            let event = match connection.poll_buffered() {
+                Some(event) => event,
+                None => tokio::select! {
+                    biased;
+                    () = &mut stopped => {
+                        self.say_goodbye(client, connection).await;
+                        return Ended::Stopped;
+                    }
+                    () = &mut grace, if is_outdated => {
+                        self.renewed = true;
+                        return Ended::Outdated;
+                    }
+                    polled = connection.poll() => match polled {
+                        Ok(event) => event,
+                        Err(error) => return Ended::Failed(error),
+                    },
+                },
+            };
+            if let Err(ended) = self.on_event(client, event) {
+                return ended;
+            }
+            if self.decoder.was_unasked() && !self.renewed && !is_outdated {
+                is_outdated = true;
+                grace.set(sleep(GRACE));
+            }
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(EVENTS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn on_event(&mut self, client: &Client, event: Event) -> Result<(), Ended> {
+        match event {
+            Event::Incoming(publish) => {
+                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+            }
+            Event::Connected { session_present } if session_present && self.subscribed => self.tell_up(),
+            Event::Connected { .. } => {
+                // A fresh queue has room, and the filters have been checked.
+                let asked = client.try_subscribe(&self.source.filters, self.source.qos);
+                asked.map_err(|error| Ended::Failed(ConnectError::Lost(error.to_string())))?;
+            }
+            Event::Subscribed { refused } if refused.len() >= self.source.filters.len() => {
+                return Err(Ended::Unserved);
+            }
+            Event::Subscribed { refused } => {
+                for filter in refused.into_iter().filter_map(|position| self.source.filters.get(position)) {
+                    let source = self.source.surroundings.source.as_str();
+                    tracing::warn!(
+                        source,
+                        filter,
+                        "the broker refuses to serve this topic; check its access rules"
+                    );
+                }
+                self.subscribed = true;
+                self.tell_up();
+            }
+            Event::Sent { .. } | Event::Acked { .. } | Event::Disconnected | Event::Other => {}
+        }
+        Ok(())
+    }
+
+    /// What has been read is acknowledged, so it must be used.
+    async fn say_goodbye(&mut self, client: &Client, connection: &mut Connection) {
+        if !connection.was_connected() || client.try_disconnect().is_err() {
+            return;
+        }
+        let last_words = async {
+            loop {
+                match connection.poll().await {
+                    Ok(Event::Incoming(publish)) => {
+                        self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+                    }
+                    Ok(Event::Disconnected) | Err(_) => return,
+                    Ok(_) => {}
+                }
+            }
+        };
+        // Past this time the broker finds out by itself.
+        let _ = timeout(FAREWELL, last_words).await;
+        while let Some(event) = connection.poll_buffered() {
+            if let Event::Incoming(publish) = event {
+                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+            }
+        }
+    }
+
+    /// A packet above every limit is counted once; the answer says whether the broker sent it again.
+    fn on_failure(&mut self, error: &ConnectError, connection: &Connection) -> bool {
+        if connection.has_settled() {
+            self.too_large = None;
+        }
+        let ConnectError::TooLarge { bytes, .. } = error else { return false };
+        if self.too_large != Some(*bytes) {
+            self.too_large = Some(*bytes);
+            self.sink.invalid(&self.source.settings.address(), error);
+            return false;
+        }
+        tracing::error!(
+            source = self.name(),
+            bytes,
+            "a packet too large comes again and again: its session is given up"
+        );
+        self.too_large = None;
+        true
+    }
+
+    /// Makes the broker forget the session and what waits in it.
+    async fn forget_session(&mut self) {
+        self.subscribed = false;
+        let Some((client, mut connection)) = self.connect(true) else { return };
+        if let Ok(Event::Connected { .. }) = connection.poll().await {
+            self.say_goodbye(&client, &mut connection).await;
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.source.surroundings.source
+    }
+
+    fn tell_up(&mut self) {
+        if self.told.take().is_some() {
+            self.sink.link(Link::Up);
+        }
+    }
+
+    fn tell_down(&mut self, reason: String) {
+        if self.told.as_ref() != Some(&reason) {
+            self.sink.link(Link::Down { reason: &reason });
+            self.told = Some(reason);
+        }
+    }
+}
