@@ -5,14 +5,18 @@
 //! To add a detector: a file here, its line in [`KINDS`], its arm in [`AnyDetector`].
 
 mod alarm;
+mod auto;
 mod parameters;
 mod phrase;
+#[cfg(test)]
+mod testing;
 mod threshold;
 mod watch;
 
 pub use crate::OutOfRange;
 use crate::time::Time;
 pub use alarm::{Alarm, Transition};
+pub use auto::Auto;
 use core::fmt;
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, Parameters, Presence};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
@@ -82,11 +86,14 @@ pub struct DetectorKind {
 }
 
 /// All kinds of detectors.
-pub const KINDS: &[DetectorKind] = &[threshold::KIND];
+pub const KINDS: &[DetectorKind] = &[auto::KIND, threshold::KIND];
 
 /// A detector of any kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "the kernel has no heap; who holds many may box them")]
 pub enum AnyDetector {
+    /// What is unusual for the series.
+    Auto(Auto),
     /// Limits on the value.
     Threshold(Threshold),
 }
@@ -95,12 +102,14 @@ impl Detector for AnyDetector {
     #[inline]
     fn push(&mut self, time: Time, value: f64) -> Judgement {
         match self {
+            Self::Auto(detector) => detector.push(time, value),
             Self::Threshold(detector) => detector.push(time, value),
         }
     }
 
     fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         match self {
+            Self::Auto(detector) => detector.phrase(judgement, to),
             Self::Threshold(detector) => detector.phrase(judgement, to),
         }
     }

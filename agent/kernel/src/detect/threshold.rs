@@ -158,7 +158,10 @@ mod tests {
             ThresholdConfig { above: Some(Bound { level: f64::INFINITY, clear: 0.0 }), below: None };
         assert_eq!(Threshold::new(infinite).unwrap_err().parameter, "above");
         let AnyDetector::Threshold(freezer) =
-            build(&parameters(&[("below", -30.0), ("clear", -25.0)])).unwrap();
+            build(&parameters(&[("below", -30.0), ("clear", -25.0)])).unwrap()
+        else {
+            panic!("another detector");
+        };
         assert_eq!(freezer.config.below, Some(Bound { level: -30.0, clear: -25.0 }));
     }
 }

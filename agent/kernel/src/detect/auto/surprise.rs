@@ -1,0 +1,155 @@
+//! How surprising a number is, learned from all numbers before it: a histogram with an extrapolated tail.
+//!
+//! Bins are a quarter of an octave wide and cover 2^-12 to 2^12 times a scale that the owner chooses. Inside
+//! what was seen the surprise is the share of numbers at least as large; beyond the largest it grows with
+//! the logarithm of the number at the pace of the tail (B. M. Hill, Ann. Stat. 3(5):1163-1174, 1975), so
+//! that a heavy tail surprises less than a light one. Numbers of either sign have a histogram each.
+//!
+//! Shapes: in one `f64`, out the surprise in decimal digits (3 = one number in 1,000). State: 384 bytes.
+
+/// Octaves of the scale to either side.
+const OCTAVES: i32 = 12;
+const BINS_PER_OCTAVE: i32 = 4;
+const BINS: usize = (2 * OCTAVES * BINS_PER_OCTAVE) as usize;
+/// The tail is the largest twentieth, the usual share for Hill's estimator.
+const TAIL: f64 = 0.05;
+/// What is believed of a tail before it was seen: this many numbers with a mean excess of half an octave.
+const PRIOR_NUMBERS: f64 = 5.0;
+const PRIOR_EXCESS: f64 = 0.5 * BINS_PER_OCTAVE as f64;
+/// Digits that can be claimed at most: extrapolation further out is not to be believed.
+const DIGITS_MAX: f64 = 6.0;
+
+/// Counts by magnitude of one sign.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Side([u16; BINS]);
+
+/// Histograms of positive and negative numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Surprise {
+    above: Side,
+    below: Side,
+}
+
+/// Where a magnitude lies, in bins from the lower end; fractional.
+fn place(ratio: f64) -> f64 {
+    let octaves = f64::from(libm::log2f(ratio.clamp(1e-9, 1e9) as f32)) + f64::from(OCTAVES);
+    (octaves * f64::from(BINS_PER_OCTAVE)).clamp(0.0, BINS as f64 - 1e-6)
+}
+
+impl Surprise {
+    pub(super) const fn new() -> Self {
+        Self { above: Side([0; BINS]), below: Side([0; BINS]) }
+    }
+
+    /// The surprise of `ratio` (a number over the scale) after `seen` numbers, in digits; then learns it.
+    pub(super) fn push(&mut self, ratio: f64, seen: u32) -> f64 {
+        if ratio == 0.0 {
+            return 0.0;
+        }
+        let side = if ratio > 0.0 { &mut self.above } else { &mut self.below };
+        let place = place(ratio.abs());
+        let digits = side.digits(place, f64::from(seen));
+        if let Some(count) = side.0.get_mut(place as usize) {
+            *count = count.saturating_add(1);
+        }
+        digits
+    }
+
+    /// Forgets half, so that what comes next counts for more.
+    pub(super) fn halve(&mut self) {
+        self.above.0.iter_mut().chain(&mut self.below.0).for_each(|count| *count /= 2);
+    }
+
+    /// Moves everything by so many octaves: the scale has become 2^`octaves` times what it was.
+    pub(super) fn rescale(&mut self, octaves: i32) {
+        self.above.shift(octaves.saturating_mul(BINS_PER_OCTAVE));
+        self.below.shift(octaves.saturating_mul(BINS_PER_OCTAVE));
+    }
+}
+
+impl Side {
+    fn digits(&self, place: f64, seen: f64) -> f64 {
+        if seen < 1.0 {
+            return 0.0;
+        }
+        let bin = place as usize;
+        let own = f64::from(self.0.get(bin).copied().unwrap_or(0)) * (bin as f64 + 1.0 - place);
+        let larger: u32 = self.0.get(bin + 1..).unwrap_or(&[]).iter().map(|count| u32::from(*count)).sum();
+        let reached = f64::from(larger) + own;
+        if reached >= 1.0 {
+            return f64::from(libm::log10f((seen / reached) as f32)).max(0.0);
+        }
+        let (largest, excess) = self.tail(seen);
+        let beyond = (place - largest).max(0.0) / excess;
+        (libm::log10(seen) + beyond * core::f64::consts::LOG10_E).min(DIGITS_MAX)
+    }
+
+    /// The upper edge of the largest number, and the mean excess of the tail; both in bins.
+    fn tail(&self, seen: f64) -> (f64, f64) {
+        let (mut numbers, mut sum, mut largest, mut start) = (0.0, 0.0, 0.0, BINS as f64);
+        for (bin, count) in self.0.iter().enumerate().rev() {
+            let count = f64::from(*count);
+            if numbers + count > TAIL * seen {
+                break;
+            }
+            if count > 0.0 && numbers == 0.0 {
+                largest = bin as f64 + 1.0;
+            }
+            numbers += count;
+            sum += count * (bin as f64 + 0.5);
+            start = bin as f64;
+        }
+        if numbers == 0.0 {
+            largest = start;
+        }
+        let excess = (sum - numbers * start + PRIOR_NUMBERS * PRIOR_EXCESS) / (numbers + PRIOR_NUMBERS);
+        (largest, excess)
+    }
+
+    fn shift(&mut self, bins: i32) {
+        let old = core::mem::replace(&mut self.0, [0; BINS]);
+        for (bin, count) in old.into_iter().enumerate() {
+            let moved = (bin as i32).saturating_sub(bins).clamp(0, BINS as i32 - 1);
+            if let Some(place) = self.0.get_mut(moved as usize) {
+                *place = place.saturating_add(count);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Surprise;
+
+    /// After one to 1,000, the 100 largest have a surprise of about one digit, the largest of three.
+    #[test]
+    fn digits_are_shares_and_go_on_beyond() {
+        let mut surprise = Surprise::new();
+        for seen in 0..1_000 {
+            surprise.push(f64::from(seen + 1) / 100.0, seen);
+        }
+        let of = |ratio: f64| surprise.clone().push(ratio, 1_000);
+        assert!((of(5.0) - 0.3).abs() < 0.02, "{}", of(5.0));
+        // Within a bin the numbers count as spread evenly: 904 lie below its lower edge, 11 are above 9.9.
+        assert!((0.9..2.1).contains(&of(9.0)) && of(9.0) < of(9.9) && of(9.9) < 3.0);
+        assert!(of(20.0) > 3.5 && of(20.0) < of(30.0));
+        assert_eq!(of(1e300), super::DIGITS_MAX);
+        assert_eq!(of(0.0), 0.0);
+        // The other sign was never seen.
+        assert!(of(-0.01) >= 3.0);
+    }
+
+    #[test]
+    fn a_new_scale_keeps_what_was_learned() {
+        let mut surprise = Surprise::new();
+        for seen in 0..1_000 {
+            surprise.push(f64::from(seen + 1) / 100.0, seen);
+        }
+        let before = surprise.clone().push(8.0, 1_000);
+        surprise.rescale(2);
+        assert!((surprise.clone().push(2.0, 1_000) - before).abs() < 1e-9);
+        surprise.rescale(i32::MIN);
+        surprise.rescale(i32::MAX);
+        surprise.halve();
+    }
+}

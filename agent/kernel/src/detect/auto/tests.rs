@@ -1,0 +1,156 @@
+use super::{Auto, LEARNING};
+use crate::detect::testing::Noise;
+use crate::detect::{Detector, Judgement, Verdict};
+use crate::time::Time;
+
+extern crate std;
+use std::{string::String, vec::Vec};
+
+const MINUTE: i64 = 60_000;
+
+/// A daily cycle of 20 with noise of about 1, every five minutes from `from` on.
+fn days(auto: &mut Auto, noise: &mut Noise, from: i64, readings: i64) -> Vec<Judgement> {
+    (from..from + readings).map(|at| auto.push(time(at), usual(at) + noise.normal())).collect()
+}
+
+fn time(at: i64) -> Time {
+    Time(at * 5 * MINUTE)
+}
+
+fn usual(at: i64) -> f64 {
+    20.0 * libm::sin(at as f64 * core::f64::consts::TAU / 288.0)
+}
+
+fn alarms(judgements: &[Judgement]) -> usize {
+    judgements.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Anomalous(_))).count()
+}
+
+fn learned() -> (Auto, Noise) {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(1));
+    let judgements = days(&mut auto, &mut noise, 0, 4_032);
+    assert!(judgements[..LEARNING as usize].iter().all(|judgement| judgement.verdict == Verdict::Learning));
+    assert!(alarms(&judgements) <= 6, "{} false alarms in two weeks of noise", alarms(&judgements));
+    (auto, noise)
+}
+
+#[test]
+fn what_is_usual_at_noon_is_unusual_at_midnight() {
+    let (auto, _) = learned();
+    let of = |at: i64, value: f64| {
+        let mut auto = auto;
+        (0..6).map(|step| auto.push(time(at + step), value)).max_by(by_score).unwrap()
+    };
+    let (noon, midnight) = (4_032 + 72, 4_032 + 216);
+    assert!(matches!(of(noon, 20.0).verdict, Verdict::Normal(_)));
+    let judgement = of(midnight, 20.0);
+    assert!(matches!(judgement.verdict, Verdict::Anomalous(_)), "{judgement:?}");
+    assert!((judgement.expected.unwrap() + 20.0).abs() < 3.0);
+    let mut said = String::new();
+    auto.phrase(&Judgement { expected: Some(-19.5), ..judgement }, &mut said).unwrap();
+    assert_eq!(said, "unusual: about -19.5 was expected at this time");
+}
+
+fn by_score(a: &Judgement, b: &Judgement) -> core::cmp::Ordering {
+    a.score().unwrap_or(0.0).total_cmp(&b.score().unwrap_or(0.0))
+}
+
+#[test]
+fn one_alarm_for_a_shift_that_lasts() {
+    let (mut auto, mut noise) = learned();
+    let shifted: Vec<_> =
+        (4_032..4_632).map(|at| auto.push(time(at), usual(at) + 60.0 + noise.normal())).collect();
+    assert!(alarms(&shifted[..5]) == 1, "found within five readings");
+    assert!(alarms(&shifted) <= 3, "{} alarms for one shift", alarms(&shifted));
+    assert!(!shifted[5].clears && shifted[500].clears, "raised while it is new, over when it is usual");
+}
+
+#[test]
+fn another_unit_is_one_event() {
+    let (mut auto, mut noise) = learned();
+    let fahrenheit: Vec<_> =
+        (4_032..4_832).map(|at| auto.push(time(at), 32.0 + 1.8 * (usual(at) + noise.normal()))).collect();
+    assert!((1..=4).contains(&alarms(&fahrenheit)), "{}", alarms(&fahrenheit));
+    assert_eq!(alarms(&fahrenheit[400..]), 0);
+    // Pascal instead of bar: nothing of the past helps, so it learns anew.
+    let (mut auto, mut noise) = learned();
+    let pascal: Vec<_> =
+        (4_032..4_532).map(|at| auto.push(time(at), 1e5 * (usual(at) + 40.0 + noise.normal()))).collect();
+    assert!((1..=3).contains(&alarms(&pascal)), "{}", alarms(&pascal));
+    assert!(pascal.iter().any(|judgement| judgement.verdict == Verdict::Learning));
+}
+
+#[test]
+fn a_wild_value_is_an_alarm_and_teaches_nothing() {
+    let (mut auto, mut noise) = learned();
+    let before = auto.profile;
+    assert!(matches!(auto.push(time(4_032), 1e308).verdict, Verdict::Anomalous(_)));
+    assert_eq!(auto.profile, before);
+    assert_eq!(alarms(&days(&mut auto, &mut noise, 4_033, 600)), 0);
+    let spike: Vec<_> = (4_633..4_636).map(|at| auto.push(time(at), usual(at) - 30.0)).collect();
+    assert_eq!(alarms(&spike), 1, "as sensitive as before");
+}
+
+#[test]
+fn nan_is_never_learned() {
+    let (mut auto, _) = learned();
+    let before = auto;
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(auto.push(time(4_032), value).verdict, Verdict::Invalid);
+    }
+    assert_eq!(auto, before);
+}
+
+#[test]
+fn a_constant_series_is_quiet_until_it_changes() {
+    let mut auto = Auto::new();
+    assert_eq!(alarms(&(0..3_000).map(|at| auto.push(time(at), 20.0)).collect::<Vec<_>>()), 0);
+    let change: Vec<_> = (3_000..3_100).map(|at| auto.push(time(at), 21.0)).collect();
+    assert!((1..=2).contains(&alarms(&change)));
+    assert_eq!(alarms(&change[70..]), 0);
+    // Even a first change beyond all measure does not blind it for good.
+    let mut auto = Auto::new();
+    for at in 0..1_000 {
+        auto.push(time(at), if at == 500 { 1e308 } else { 0.0 });
+    }
+    let mut noise = Noise::new(2);
+    for at in 1_000..2_000 {
+        auto.push(time(at), noise.normal());
+    }
+    assert!((2_000..2_003).any(|at| matches!(auto.push(time(at), 30.0).verdict, Verdict::Anomalous(_))));
+}
+
+#[test]
+fn gaps_and_clock_steps_are_no_anomalies() {
+    let (mut auto, mut noise) = learned();
+    let gap = 288 * 9;
+    assert_eq!(alarms(&days(&mut auto, &mut noise, 4_032 + gap, 288)), 0);
+    let back: Vec<_> = (0..20).map(|at| auto.push(Time(at), usual(0) + noise.normal())).collect();
+    assert_eq!(alarms(&back), 0);
+    for time in [Time::MIN, Time::MAX, Time(0)] {
+        auto.push(time, 0.0);
+    }
+}
+
+#[test]
+fn two_readings_a_day_take_two_months_to_learn() {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(3));
+    let year: Vec<_> = (0..730).map(|at| auto.push(time(at * 144), noise.normal())).collect();
+    assert_eq!(year[124].verdict, Verdict::Learning);
+    assert!(alarms(&year) <= 3);
+    assert!((730..733).any(|at| matches!(auto.push(time(at * 144), 40.0).verdict, Verdict::Anomalous(_))));
+}
+
+#[test]
+fn what_keeps_happening_stops_being_news() {
+    let (mut auto, mut noise) = learned();
+    let bursts: Vec<_> = (4_032..8_064)
+        .map(|at| auto.push(time(at), usual(at) + noise.normal() + if at % 97 == 0 { 80.0 } else { 0.0 }))
+        .collect();
+    let (early, late) = (alarms(&bursts[..1_000]), alarms(&bursts[3_032..]));
+    assert!(early >= 1 && late < early.max(2), "{early} alarms at first, {late} later");
+}
+
+#[test]
+fn state_is_bounded() {
+    assert!(size_of::<Auto>() <= 6 * 1_024, "{}", size_of::<Auto>());
+}
