@@ -1,0 +1,131 @@
+//! Every folder `cases/<case>` of a source: `config.toml` and `input.jsonl` give `expected.jsonl`.
+//!
+//! A case whose config is refused has `expected.txt` instead, with the mistakes as they are shown. To write what comes
+//! out as the expectation of a new case, run the tests with `HEADWATER_BLESS=1`, and read it before it is committed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails loudly")]
+
+use headwater_sensors::recording::Recording;
+use headwater_sensors::{Link, SOURCES, SeriesRef, Sink, Stamp, Surroundings, read_source};
+use headwater_settings::Document;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_case_comes_out_as_expected() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for kind in SOURCES {
+        let cases = source_folder(kind.name).join("cases");
+        for case in std::fs::read_dir(&cases).unwrap_or_else(|error| panic!("{}: {error}", cases.display())) {
+            count += 1;
+            failures.extend(check(&case.unwrap().path()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(count > 0);
+}
+
+#[test]
+fn every_sample_is_a_sound_config_and_stands_in_the_readme() {
+    for kind in SOURCES {
+        let bare = |line: &str| !line.starts_with("# ");
+        for text in [
+            kind.sample.to_owned(),
+            kind.sample.lines().filter(|line| bare(line)).collect::<Vec<_>>().join("\n"),
+        ] {
+            let (source, mistakes) = read(&text, Path::new("sample.toml"));
+            assert!(source.is_some() && mistakes.is_empty(), "{mistakes}");
+        }
+        let readme = std::fs::read_to_string(source_folder(kind.name).join("README.md")).unwrap();
+        let block = format!("```toml\n{}```", kind.sample);
+        assert!(readme.contains(&block), "copy {}'s sample.toml into its README.md", kind.name);
+    }
+}
+
+fn source_folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(kind)
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings { agent: "agent".into(), source: "field".into(), payload_bytes_max: 1000, series_max: 10 }
+}
+
+/// The one source of a config, and its mistakes as they are shown.
+fn read(text: &str, path: &Path) -> (Option<Box<dyn headwater_sensors::Source>>, String) {
+    let document = Document::parse(path, text, |_| None);
+    let mut root = document.root();
+    let (_, mut table) = root.named_tables("sources").remove(0);
+    let source = read_source(&mut table, &surroundings());
+    table.finish();
+    let mistakes = document.mistakes().iter().map(|mistake| document.render(mistake)).collect();
+    (source, mistakes)
+}
+
+fn check(case: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(case.join("config.toml")).unwrap();
+    let (source, mistakes) = read(&text, Path::new("config.toml"));
+    let (name, got) = match source {
+        Some(source) => {
+            let mut lines = Lines { out: mistakes, ..Lines::default() };
+            let mut recording =
+                Recording::open(&case.join("input.jsonl"), source.decode(), &surroundings()).unwrap();
+            while recording.step(&mut lines).unwrap() {}
+            ("expected.jsonl", lines.out)
+        }
+        None => ("expected.txt", mistakes),
+    };
+    let file = case.join(name);
+    if std::env::var_os("HEADWATER_BLESS").is_some() {
+        std::fs::write(&file, &got).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    (got != expected).then(|| format!("{}:\n--- expected\n{expected}--- got\n{got}", file.display()))
+}
+
+/// Writes down what a sink is told.
+#[derive(Default)]
+struct Lines {
+    out: String,
+    series: Vec<String>,
+}
+
+impl Lines {
+    fn push(&mut self, line: &serde_json::Value) {
+        self.out.push_str(&line.to_string());
+        self.out.push('\n');
+    }
+}
+
+impl Sink for Lines {
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        if self.series.len() == surroundings().series_max {
+            return None;
+        }
+        let labels: serde_json::Map<_, _> =
+            labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        self.push(&serde_json::json!({ "series": name, "labels": labels }));
+        self.series.push(name.to_owned());
+        Some(SeriesRef(u32::try_from(self.series.len() - 1).unwrap()))
+    }
+
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        let name = &self.series[series.0 as usize];
+        let line = match stamp {
+            Stamp::Event(ms) => serde_json::json!({ "reading": name, "time": ms, "value": value }),
+            Stamp::Arrival => serde_json::json!({ "reading": name, "value": value }),
+        };
+        self.push(&line);
+    }
+
+    fn refused(&mut self, count: u32) {
+        self.push(&serde_json::json!({ "refused": count }));
+    }
+
+    fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        let line = origin.rsplit_once(':').map_or(origin, |(_, line)| line);
+        self.push(&serde_json::json!({ "invalid": why.to_string(), "line": line.parse::<u64>().unwrap() }));
+    }
+
+    fn link(&mut self, _link: Link<'_>) {}
+}
