@@ -15,10 +15,11 @@ const CLOCK: &str = "agent/src/clock.rs";
 const STORE: &str = "forwarder/src/store/sled.rs";
 
 /// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
-const STAR: [(&str, &[&str]); 7] = [
+const STAR: [(&str, &[&str]); 8] = [
     (
         "headwater",
         &[
+            "headwater-expression",
             "headwater-forwarder",
             "headwater-kernel",
             "headwater-mqtt",
@@ -26,6 +27,7 @@ const STAR: [(&str, &[&str]); 7] = [
             "headwater-settings",
         ],
     ),
+    ("headwater-expression", &["headwater-settings"]),
     ("headwater-forwarder", &["headwater-mqtt", "headwater-settings"]),
     ("headwater-kernel", &[]),
     ("headwater-mqtt", &["headwater-settings"]),

@@ -35,6 +35,11 @@ pub enum EvalError {
     /// `int()` or `double()` of text that is no such number.
     #[error("a text is not the number it should be: mend the label")]
     NotANumber,
+    /// `<` and its like of NaN.
+    #[error(
+        "a number that is not a number has no order: ask math.isNaN() first, or keep 0.0 / 0.0 from happening"
+    )]
+    Unordered,
     /// The result is infinite or not a number at all.
     #[error("the result is not a finite number: keep out what makes it so with a condition")]
     NotFinite,

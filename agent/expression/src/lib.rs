@@ -48,7 +48,7 @@
 //!
 //! - `&&` and `||` do not care for order: one operand that decides makes up for an error in the other.
 //! - An int has 64 bits, `/` of ints drops the fraction, and overflow and division by zero are errors. Doubles follow
-//!   IEEE 754: `1.0 / 0.0` is infinite, NaN equals nothing and is in no order.
+//!   IEEE 754: `1.0 / 0.0` is infinite, NaN equals nothing. To ask whether NaN is greater or less is an error.
 //! - An int and a double are compared exactly, without rounding either.
 //! - A label that the series does not have is an error when read; ask `has(labels.zone)` first.
 //!
@@ -77,7 +77,7 @@ pub use error::{CompileError, EvalError};
 
 use node::{Bool, Double, Node};
 
-/// Longest expression [bytes].
+/// Longest expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// Most levels of nesting: brackets, calls, `?:`, and operators in a row but for `&&` and `||`.

@@ -17,6 +17,7 @@ pub(crate) use time::Time;
 
 use crate::ast::Compare;
 use crate::{EvalError, Input};
+use std::cmp::Ordering;
 
 /// A part of a program whose value has one static type.
 pub(crate) trait Node: Sized {
@@ -38,39 +39,40 @@ fn choose<'a, T: Node>(choice: &'a Choice<T>, on: &Input<'a>) -> Result<T::Value
     if test.eval(on)? { yes.eval(on) } else { no.eval(on) }
 }
 
-/// Compares two values of one type; for doubles by IEEE 754, so that NaN equals nothing and is in no order.
 fn compare<'a, T: Node>(
-    compare: Compare,
+    relation: Compare,
     (left, right): &'a (T, T),
     on: &Input<'a>,
 ) -> Result<bool, EvalError> {
-    Ok(compare.holds(&left.eval(on)?, &right.eval(on)?))
+    let (left, right) = (left.eval(on)?, right.eval(on)?);
+    relation.holds(left.partial_cmp(&right))
 }
 
-/// The greatest (or least) of one or more values; NaN if one is.
+/// The greatest (or least) of one or more values.
 fn extreme<'a, T: Node>(
     greatest: bool,
     (first, others): &'a (T, Box<[T]>),
     on: &Input<'a>,
 ) -> Result<T::Value<'a>, EvalError> {
+    let better = if greatest { Compare::Greater } else { Compare::Less };
     others.iter().try_fold(first.eval(on)?, |best, other| {
         let other = other.eval(on)?;
-        let better = if greatest { other > best } else { other < best };
-        // Only NaN differs from itself.
-        Ok(if better || other.partial_cmp(&other).is_none() { other } else { best })
+        Ok(if better.holds(other.partial_cmp(&best))? { other } else { best })
     })
 }
 
 impl Compare {
-    /// Whether the relation holds between two values.
-    pub(crate) fn holds<T: PartialOrd>(self, left: &T, right: &T) -> bool {
-        match self {
-            Self::Equal => left == right,
-            Self::NotEqual => left != right,
-            Self::Less => left < right,
-            Self::AtMost => left <= right,
-            Self::Greater => left > right,
-            Self::AtLeast => left >= right,
+    /// Whether the relation holds between two values in this order. NaN has none: it differs from everything, and
+    /// asking which is greater is an error, as `a <= b` could not be the same as `!(a > b)` otherwise.
+    fn holds(self, order: Option<Ordering>) -> Result<bool, EvalError> {
+        match (self, order) {
+            (Self::Equal, order) => Ok(order == Some(Ordering::Equal)),
+            (Self::NotEqual, order) => Ok(order != Some(Ordering::Equal)),
+            (Self::Less, Some(order)) => Ok(order.is_lt()),
+            (Self::AtMost, Some(order)) => Ok(order.is_le()),
+            (Self::Greater, Some(order)) => Ok(order.is_gt()),
+            (Self::AtLeast, Some(order)) => Ok(order.is_ge()),
+            (_, None) => Err(EvalError::Unordered),
         }
     }
 }

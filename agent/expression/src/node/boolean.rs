@@ -100,11 +100,7 @@ fn logic<'a>(decisive: bool, terms: &'a [Bool], on: &Input<'a>) -> Result<bool, 
 }
 
 fn mixed<'a>(relation: Compare, (int, double): &'a (Int, Double), on: &Input<'a>) -> Result<bool, EvalError> {
-    let (int, double) = (int.eval(on)?, double.eval(on)?);
-    Ok(match order(int, double) {
-        Some(order) => relation.holds(&order, &Ordering::Equal),
-        None => relation == Compare::NotEqual,
-    })
+    relation.holds(order(int.eval(on)?, double.eval(on)?))
 }
 
 /// The exact order of a whole number and a double; none for NaN.
