@@ -1,0 +1,214 @@
+//! Readings put in order of event time before they are followed as a path.
+//!
+//! A rate, an integral or the time in a state depend on which reading came before which. The latest `N`
+//! readings are kept sorted; an earlier one is followed when a newer one needs its place. So disorder up to
+//! `N` readings deep leaves no trace; a reading that comes later than that is left out and counted.
+
+use super::Stamped;
+use crate::state::{Corrupt, Sink, State, Stored};
+use crate::time::Time;
+
+/// What follows readings in order of event time.
+pub trait Path: Copy + Default {
+    /// Takes the next reading; never earlier than the one before.
+    fn step(&mut self, time: Time, value: f64);
+    /// Goes on with what `later` has followed, which begins where this one ends or after.
+    fn join(&mut self, later: &Self);
+}
+
+/// A path behind a short buffer that puts readings in order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ordered<A, const N: usize> {
+    path: A,
+    /// When the path's last reading was.
+    followed_to: Time,
+    recent: [Stamped; N],
+    waiting: u8,
+    missed: u32,
+}
+
+impl<A: Path, const N: usize> Default for Ordered<A, N> {
+    fn default() -> Self {
+        const { assert!(N >= 1 && N <= u8::MAX as usize) };
+        Self {
+            path: A::default(),
+            followed_to: Time::MIN,
+            recent: [(Time::MIN, 0.0); N],
+            waiting: 0,
+            missed: 0,
+        }
+    }
+}
+
+impl<A: Path, const N: usize> Ordered<A, N> {
+    /// Takes one reading; readings of one time keep their order of arrival.
+    #[inline]
+    pub fn push(&mut self, time: Time, value: f64) {
+        if usize::from(self.waiting) == N {
+            let earliest = self.recent.first().copied().unwrap_or((time, value));
+            if time < earliest.0 {
+                return self.push_earliest(time, value);
+            }
+            self.follow(earliest);
+            self.recent.copy_within(1.., 0);
+            self.waiting -= 1;
+        }
+        let waiting = usize::from(self.waiting);
+        let used = self.recent.get(..waiting).unwrap_or_default();
+        let at = waiting - used.iter().rev().take_while(|(other, _)| *other > time).count();
+        self.recent.copy_within(at..waiting, at + 1);
+        if let Some(place) = self.recent.get_mut(at) {
+            *place = (time, value);
+            self.waiting += 1;
+        }
+    }
+
+    /// A reading before all that wait goes straight to the path, unless the path is past it.
+    fn push_earliest(&mut self, time: Time, value: f64) {
+        if time < self.followed_to {
+            self.missed = self.missed.saturating_add(1);
+        } else {
+            self.follow((time, value));
+        }
+    }
+
+    fn follow(&mut self, (time, value): Stamped) {
+        if time < self.followed_to {
+            self.missed = self.missed.saturating_add(1);
+            return;
+        }
+        self.path.step(time, value);
+        self.followed_to = time;
+    }
+
+    fn waiting(&self) -> &[Stamped] {
+        self.recent.get(..usize::from(self.waiting)).unwrap_or_default()
+    }
+
+    /// Takes all that `later` has taken; its readings are not earlier than these.
+    pub fn merge(&mut self, later: &Self) {
+        let missed = self.missed.saturating_add(later.missed);
+        let mut path = self.path();
+        path.join(&later.path);
+        let end = self.waiting().last().map_or(self.followed_to, |(time, _)| self.followed_to.max(*time));
+        *self = Self { path, missed, followed_to: end.max(later.followed_to), ..*later };
+    }
+
+    /// The path over all readings.
+    #[must_use]
+    pub fn path(&self) -> A {
+        let mut path = self.path;
+        let later = self.waiting().iter().filter(|(time, _)| *time >= self.followed_to);
+        later.for_each(|(time, value)| path.step(*time, *value));
+        path
+    }
+
+    /// How many readings came too late to be put in order.
+    #[must_use]
+    pub const fn missed(&self) -> u32 {
+        self.missed
+    }
+}
+
+impl<A: Path + State, const N: usize> State for Ordered<A, N> {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.path.save(to);
+        self.followed_to.save(to);
+        self.missed.save(to);
+        self.waiting.save(to);
+        self.waiting().iter().for_each(|reading| reading.save(to));
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let mut ordered = Self {
+            path: State::load(from)?,
+            followed_to: State::load(from)?,
+            missed: State::load(from)?,
+            waiting: State::load(from)?,
+            ..Self::default()
+        };
+        for place in ordered.recent.get_mut(..usize::from(ordered.waiting)).ok_or(Corrupt)? {
+            *place = State::load(from)?;
+        }
+        if ordered.waiting().is_sorted_by_key(|(time, _)| *time) { Ok(ordered) } else { Err(Corrupt) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ordered, Path};
+    use crate::aggregate::{Integral, Rate, States};
+    use crate::state::{State, Stored};
+    use crate::time::Time;
+    use proptest::prelude::*;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    type Readings = Vec<(i64, f64)>;
+
+    fn of<A: Path>(readings: &[(i64, f64)]) -> Ordered<A, 4> {
+        let mut ordered = Ordered::default();
+        readings.iter().for_each(|(time, value)| ordered.push(Time(*time), *value));
+        ordered
+    }
+
+    /// What a path says over sorted readings.
+    fn plain<A: Path>(readings: &[(i64, f64)]) -> A {
+        let mut path = A::default();
+        readings.iter().for_each(|(time, value)| path.step(Time(*time), *value));
+        path
+    }
+
+    /// Readings of rising times, and the same with every four in reverse.
+    fn disorder() -> impl Strategy<Value = (Readings, Readings)> {
+        prop::collection::vec((1..3_000_i64, -9..9_i32), 0..40).prop_map(|steps| {
+            let rising = steps.iter().scan(0, |time, (step, value)| {
+                *time += step;
+                Some((*time, f64::from(*value)))
+            });
+            let sorted: Vec<_> = rising.collect();
+            let reversed = sorted.chunks(4).flat_map(|chunk| chunk.iter().rev().copied()).collect();
+            (sorted, reversed)
+        })
+    }
+
+    fn check<A: Path + PartialEq + core::fmt::Debug + State>(
+        sorted: &[(i64, f64)],
+        shuffled: &[(i64, f64)],
+        cut: usize,
+        close: impl Fn(&A, &A) -> bool,
+    ) {
+        let ordered = of::<A>(shuffled);
+        assert_eq!((ordered.missed(), ordered.path()), (0, plain::<A>(sorted)));
+        let (a, b) = sorted.split_at(cut.min(sorted.len()));
+        let mut merged = of::<A>(a);
+        merged.merge(&of(b));
+        assert_eq!(merged.missed(), 0);
+        assert!(close(&merged.path(), &plain(sorted)), "{:?} {:?}", merged.path(), plain::<A>(sorted));
+        let mut bytes = Vec::new();
+        merged.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
+        let mut from = Stored::new(&bytes);
+        assert_eq!(Ordered::load(&mut from), Ok(merged));
+    }
+
+    #[test]
+    fn what_comes_too_late_is_counted() {
+        let ordered =
+            of::<Integral>(&[(10, 1.0), (20, 1.0), (30, 1.0), (40, 1.0), (50, 1.0), (5, 9.0), (15, 1.0)]);
+        assert_eq!((ordered.missed(), ordered.path().seconds()), (1, 0.04));
+    }
+
+    proptest! {
+        #[test]
+        fn disorder_leaves_no_trace_and_parts_merge((sorted, shuffled) in disorder(), cut in 0..40_usize) {
+            let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
+                (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * 1e3,
+                _ => a == b,
+            };
+            check::<Rate>(&sorted, &shuffled, cut, |a, b| close(a.increase(), b.increase()) && close(a.per_second(), b.per_second()));
+            check::<Integral>(&sorted, &shuffled, cut, |a, b| close(a.area(), b.area()) && close(a.mean(), b.mean()));
+            check::<States>(&sorted, &shuffled, cut, |a, b| a == b);
+        }
+    }
+}
