@@ -13,6 +13,7 @@
 //! | [`series`] | the windows of one series: where a reading belongs, what closes when |
 //! | [`watermark`] | how far the event time of one series has come |
 //! | [`detect`] | detectors, and the life of an alert |
+//! | [`thin`] | fewer readings that keep the shape |
 //! | [`state`] | all of it as bytes, for checkpoints |
 
 pub mod aggregate;
@@ -20,6 +21,7 @@ pub mod detect;
 mod range;
 pub mod series;
 pub mod state;
+pub mod thin;
 pub mod time;
 pub mod watermark;
 pub mod window;

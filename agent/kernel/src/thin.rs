@@ -1,0 +1,26 @@
+//! Thinning that keeps shape: fewer readings, for people who look at charts.
+//!
+//! [`Deadband`] and [`SwingingDoor`] filter a series reading by reading; [`lttb`] and [`minmax`] choose among
+//! the readings of one window.
+
+mod deadband;
+mod door;
+mod lttb;
+mod minmax;
+
+use crate::aggregate::Stamped;
+pub use deadband::{Band, Deadband};
+pub use door::SwingingDoor;
+pub use lttb::lttb;
+pub use minmax::minmax;
+
+/// Where part `number` of `parts` equal parts of `length` begins.
+fn boundary(length: usize, number: usize, parts: usize) -> usize {
+    // In 128 bits, since length times number may not fit.
+    (length as u128 * number as u128 / parts.max(1) as u128) as usize
+}
+
+/// The readings from `from` to `to`; fewer at the end of the list.
+fn part(readings: &[Stamped], from: usize, to: usize) -> &[Stamped] {
+    readings.get(from..to.min(readings.len())).unwrap_or_default()
+}
