@@ -14,6 +14,7 @@ mod threshold;
 mod watch;
 
 pub use crate::OutOfRange;
+use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 pub use alarm::{Alarm, Transition};
 pub use auto::Auto;
@@ -35,6 +36,17 @@ pub trait Detector {
     /// # Errors
     /// Those of the writer.
     fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
+
+    /// Writes what has been learned, without the config. A detector that learns nothing writes nothing.
+    fn save(&self, _to: &mut dyn Sink) {}
+
+    /// Goes on from what [`Detector::save`] wrote under the same config.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it. The detector is then as good as new, or as it was.
+    fn restore(&mut self, _from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        Ok(())
+    }
 }
 
 /// One answer per value. Scores grow with the anomaly; their unit is the detector's.
@@ -69,6 +81,33 @@ impl Judgement {
             Verdict::Normal(score) | Verdict::Anomalous(score) => Some(score),
             Verdict::Invalid | Verdict::Learning => None,
         }
+    }
+}
+
+impl State for Judgement {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        let tag: u8 = match self.verdict {
+            Verdict::Invalid => 0,
+            Verdict::Learning => 1,
+            Verdict::Normal(_) => 2,
+            Verdict::Anomalous(_) => 3,
+        };
+        tag.save(to);
+        self.score().unwrap_or(0.0).save(to);
+        self.expected.save(to);
+        self.clears.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let (tag, score) = (u8::load(from)?, State::load(from)?);
+        let verdict = match tag {
+            0 => Verdict::Invalid,
+            1 => Verdict::Learning,
+            2 => Verdict::Normal(score),
+            3 => Verdict::Anomalous(score),
+            _ => return Err(Corrupt),
+        };
+        Ok(Self { verdict, expected: State::load(from)?, clears: State::load(from)? })
     }
 }
 
@@ -111,6 +150,20 @@ impl Detector for AnyDetector {
         match self {
             Self::Auto(detector) => detector.phrase(judgement, to),
             Self::Threshold(detector) => detector.phrase(judgement, to),
+        }
+    }
+
+    fn save(&self, to: &mut dyn Sink) {
+        match self {
+            Self::Auto(detector) => detector.save(to),
+            Self::Threshold(detector) => detector.save(to),
+        }
+    }
+
+    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        match self {
+            Self::Auto(detector) => detector.restore(from),
+            Self::Threshold(detector) => detector.restore(from),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Values that cannot be judged change nothing. Time is the readings' own; one that goes back does not count.
 
 use super::{Judgement, OutOfRange, Parameter, ParameterKind, Parameters, Presence, Verdict};
+use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 
 /// What a reading did to the alert.
@@ -97,6 +98,30 @@ impl Alarm {
             (Phase::Pending { since }, Verdict::Anomalous(_)) => self.hold(since, time),
             _ => Transition::None,
         }
+    }
+
+    /// Writes where the alert stands; how long its condition must hold is the config's.
+    pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        let (tag, time): (u8, Time) = match self.phase {
+            Phase::Quiet => (0, Time::MIN),
+            Phase::Pending { since } => (1, since),
+            Phase::Raised { at } => (2, at),
+        };
+        (tag, time).save(to);
+    }
+
+    /// Goes on from what [`Alarm::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it.
+    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        self.phase = match State::load(from)? {
+            (0_u8, _) => Phase::Quiet,
+            (1, since) => Phase::Pending { since },
+            (2, at) => Phase::Raised { at },
+            _ => return Err(Corrupt),
+        };
+        Ok(())
     }
 
     fn hold(&mut self, since: Time, time: Time) -> Transition {

@@ -2,6 +2,7 @@
 
 use super::phrase::{Duration, Figure};
 use super::{Alarm, AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Transition};
+use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 use core::fmt;
 
@@ -41,6 +42,26 @@ impl Watch {
         self.alarm.is_raised()
     }
 
+    /// Writes what has been learned and where the alert stands, without the config.
+    pub fn save(&self, to: &mut dyn Sink) {
+        self.alarm.save(to);
+        self.raised.save(to);
+        self.detector.save(to);
+    }
+
+    /// Goes on from what [`Watch::save`] wrote under the same kind and parameters.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it; the watch is as it was.
+    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let mut restored = *self;
+        restored.alarm.restore(from)?;
+        restored.raised = State::load(from)?;
+        restored.detector.restore(from)?;
+        *self = restored;
+        Ok(())
+    }
+
     /// Says why the alert was last raised or cleared by a reading of `value`:
     /// `36.2 has been above 35 for 30s`, `32.9 is no longer above 35`.
     ///
@@ -67,10 +88,12 @@ impl Watch {
 mod tests {
     use super::{Parameters, Transition, Watch};
     use crate::detect::KINDS;
+    use crate::state::{Corrupt, Stored};
     use crate::time::Time;
 
     extern crate std;
     use std::string::String;
+    use std::vec::Vec;
 
     /// The example of the interface's config, and its alert.
     #[test]
@@ -100,5 +123,28 @@ mod tests {
         assert_eq!(cleared, Transition::Cleared { raised: Time(1_700_000_071_000) });
         watch.reason(32.9, &mut said).unwrap();
         assert_eq!(said, "32.9 is no longer above 35");
+    }
+
+    #[test]
+    fn a_restart_does_not_raise_again() {
+        let mut parameters = Parameters::new();
+        parameters.set("above", 35.0).unwrap();
+        parameters.set("for", 20.0).unwrap();
+        let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
+        let fresh = Watch::new(kind, &parameters).unwrap();
+        let mut watch = fresh;
+        for time in [0, 10, 20, 30] {
+            watch.on_reading(Time(time), 36.0);
+            let mut bytes = Vec::new();
+            watch.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
+            let mut restored = fresh;
+            restored.restore(&mut Stored::new(&bytes)).unwrap();
+            assert_eq!(restored, watch);
+            assert_eq!(restored.restore(&mut Stored::new(&bytes[..bytes.len() - 1])), Err(Corrupt));
+            assert_eq!(restored, watch);
+            bytes[0] = 9;
+            assert_eq!(restored.restore(&mut Stored::new(&bytes)), Err(Corrupt));
+        }
+        assert!(watch.is_raised());
     }
 }
