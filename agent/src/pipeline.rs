@@ -178,7 +178,7 @@ impl Pipeline {
         let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
         counts.in_windows -= settled;
         counts.summarised += settled;
-        if let Some(due) = channel.arm(stream) {
+        if let Some(due) = channel.arm(stream, Time::MIN) {
             self.timers.push(due, index);
         }
     }
@@ -273,7 +273,8 @@ impl Pipeline {
         let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
         counts.in_windows -= settled;
         counts.summarised += settled;
-        if let Some(due) = channel.arm(stream) {
+        // Strictly later, so that a tick ends whatever the channel wants.
+        if let Some(due) = channel.arm(stream, now.time.plus(1)) {
             self.timers.push(due, index);
         }
     }

@@ -188,7 +188,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 self.close_sliding(spec, shape)
             }
             _ if next.is_some_and(|end| end <= frontier) => self.close_first(spec),
-            _ if self.retained > 0 => self.poll_retained(spec, frontier, now),
+            _ if self.retained > 0 => self.poll_retained(spec, now),
             _ => None,
         };
         if told.is_none() {
@@ -203,7 +203,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub fn due(&self, spec: &Spec) -> Option<Time> {
         let closing = self.next_end(spec).map(|end| self.reached(spec, end));
         let revision = Some(self.revise_at).filter(|time| *time < Time::MAX);
-        let expiry = self.expiry(spec).map(|time| self.reached(spec, time));
+        let expiry = self.expiry(spec).map(|time| self.aged(spec, time));
         [closing, revision, expiry].into_iter().flatten().min()
     }
 
@@ -234,7 +234,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         usize::from(matches!(spec.shape, Shape::Sliding(_)))
     }
 
-    /// Where the frontier must be for the oldest retained window to go.
+    /// Where the series' own time must be for the oldest retained window to go.
     fn expiry(&self, spec: &Spec) -> Option<Time> {
         let oldest = if self.retained > 0 { self.slots.get(Self::base(spec)) } else { None };
         oldest.map(|slot| slot.window.end.plus(spec.retain_ms))
@@ -263,6 +263,22 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         let by_device = self.watermark.arrival.plus(end.since(self.watermark.event));
         self.watermark.silent_from(spec.idle_ms).max(end.min(by_device))
+    }
+
+    /// The series' own time, carried on by the agent's: what retained windows age by. A backlog from long ago is
+    /// as fresh, to itself, as what comes now.
+    fn aged_to(&self, spec: &Spec, now: Time) -> Time {
+        let Watermark { event, arrival } = self.watermark;
+        let own =
+            if spec.by_arrival { now } else { event.minus(spec.lateness_ms).plus(now.since(arrival).max(0)) };
+        own.max(self.closed_by_event(spec))
+    }
+
+    /// The agent's time at which [`Windows::poll`] finds the series' own time at `end` without another reading.
+    fn aged(&self, spec: &Spec, end: Time) -> Time {
+        let Watermark { event, arrival } = self.watermark;
+        let own = arrival.plus(end.plus(spec.lateness_ms).since(event));
+        if spec.by_arrival { end } else { self.watermark.silent_from(spec.idle_ms).max(own) }
     }
 
     /// Where the next window to be closed ends; of a full one that closes at any time, [`Time::MIN`].

@@ -158,10 +158,10 @@ impl Channel {
         }
     }
 
-    /// When the channel wants to be looked at, if that is earlier than it stands on the timers already.
+    /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
     #[inline]
-    pub(super) fn arm(&mut self, stream: &StreamConfig) -> Option<Time> {
-        let due = self.windows.due(self.spec(stream)?)?;
+    pub(super) fn arm(&mut self, stream: &StreamConfig, earliest: Time) -> Option<Time> {
+        let due = self.windows.due(self.spec(stream)?)?.max(earliest);
         if due >= self.armed {
             return None;
         }

@@ -89,6 +89,40 @@ fn a_late_reading_makes_the_same_summary_again_with_the_next_revision() {
 }
 
 #[test]
+fn a_window_that_silence_closed_too_early_is_corrected() {
+    let mut pipeline = pipeline(
+        "[streams.all]\nwindow = { type = \"tumbling\", size = \"6h\" }\nlateness = \"0s\"\nidle = \"2s\"\n",
+        10,
+    );
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    let hour = 3_600_000;
+    let start = START - START.rem_euclid(6 * hour);
+    let now = start + 1_000 * hour;
+    for step in 0..5 {
+        pipeline.on_reading(series, Stamp::Event(start + step * hour), 1.0, at(now));
+    }
+    pipeline.on_tick(at(now + 2_000));
+    assert_eq!(drained(&mut pipeline).len(), 1);
+    for step in 5..20 {
+        pipeline.on_reading(series, Stamp::Event(start + step * hour), 1.0, at(now + 3_000));
+    }
+    pipeline.on_tick(at(now + 10_000));
+    let messages = drained(&mut pipeline);
+    let said: Vec<_> =
+        messages.iter().map(|m| (m.number("start"), m.number("rev"), m.number("count"))).collect();
+    let window = |n: i64| Some((start + n * 6 * hour) as f64);
+    assert_eq!(
+        said,
+        [
+            (window(0), Some(1.0), Some(6.0)),
+            (window(1), Some(0.0), Some(6.0)),
+            (window(2), Some(0.0), Some(6.0)),
+            (window(3), Some(0.0), Some(2.0)),
+        ]
+    );
+}
+
+#[test]
 fn closed_windows_are_kept_only_as_memory_allows() {
     let mut pipeline = pipeline("[streams.all]\n[limits]\nretained = \"0B\"\n", 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();

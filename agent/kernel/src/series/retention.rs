@@ -79,11 +79,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// The next revision that is due, once windows beyond retention are gone.
-    pub(super) fn poll_retained(&mut self, spec: &Spec, frontier: Time, now: Time) -> Option<Closed<P>> {
-        let base = Self::base(spec);
+    pub(super) fn poll_retained(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+        let (base, aged_to) = (Self::base(spec), self.aged_to(spec, now));
         while self.retained > 0 {
             let oldest = self.slots.get(base)?;
-            if oldest.window.end.plus(spec.retain_ms) > frontier {
+            if oldest.window.end.plus(spec.retain_ms) > aged_to {
                 break;
             }
             if oldest.dirty {
