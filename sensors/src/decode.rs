@@ -68,8 +68,7 @@ impl Decoder {
     }
 
     /// Whether there was a topic that no template matches.
-    #[must_use]
-    pub fn was_unasked(&self) -> bool {
+    pub(crate) fn was_unasked(&self) -> bool {
         self.unasked
     }
 
