@@ -55,6 +55,10 @@ pub struct Start {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
+/// A place in the sequence of messages; see [`Forwarder::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(crate::PerLane<u64>);
+
 /// Keeps messages until every output has acknowledged them. A handle: clones are the same forwarder.
 #[derive(Clone)]
 pub struct Forwarder {
@@ -125,6 +129,18 @@ impl Forwarder {
             state.presence_version += 1;
         });
         self.shared.wake_all();
+    }
+
+    /// A place in the sequence: behind everything pushed so far.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.shared.spool.borrow().mark())
+    }
+
+    /// Whether everything before a mark is acknowledged or on disk, so that a crash cannot lose it.
+    #[must_use]
+    pub fn is_kept(&self, mark: &Mark) -> bool {
+        !self.shared.spool.borrow_mut().has_unwritten_before(&mark.0)
     }
 
     /// What became of the messages.

@@ -35,7 +35,7 @@ mod output {
 mod testing;
 
 pub use config::{BufferConfig, Full, Rate, Sync, When};
-pub use forwarder::{Event, Forwarder, Outlet, OutletStatus, Start, Status, Why};
+pub use forwarder::{Event, Forwarder, Mark, Outlet, OutletStatus, Start, Status, Why};
 pub use link::{
     Ended, Heard, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, SendError, Surroundings, Tag,
 };
