@@ -1,6 +1,10 @@
 //! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
 //! reports about both. Everything here runs on one thread.
 
+mod durable;
+
+pub(crate) use durable::{Earlier, FILE, restore};
+
 use crate::account::{Changes, Counts};
 use crate::clock;
 use crate::config::SourceConfig;
@@ -9,7 +13,7 @@ use crate::pipeline::{Notice, Now, Pipeline};
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
 use headwater_sensors::{Link, SeriesRef, Sink, Stamp};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -19,13 +23,17 @@ pub(crate) struct Engine {
     agent: String,
     pipeline: RefCell<Pipeline>,
     forwarder: Forwarder,
+    /// What earlier runs have left.
+    earlier: Earlier,
     last_report: RefCell<LastReport>,
+    start_reported: Cell<bool>,
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
     quiet: RefCell<Vec<Quiet>>,
 }
 
 /// Where the next report starts.
+#[derive(Clone, Debug)]
 struct LastReport {
     at: Time,
     readings: Counts,
@@ -80,14 +88,16 @@ pub(crate) fn now() -> Now {
 impl Engine {
     pub(crate) fn new(
         agent: &str,
-        pipeline: Pipeline,
+        (pipeline, mut earlier): (Pipeline, Earlier),
         forwarder: Forwarder,
         sources: &[SourceConfig],
     ) -> Self {
-        let messages = forwarder.account();
+        let start = LastReport { at: now().time, readings: Counts::default(), messages: Account::default() };
         Self {
             agent: agent.to_owned(),
-            last_report: RefCell::new(LastReport { at: now().time, readings: pipeline.totals(), messages }),
+            last_report: RefCell::new(earlier.take_last_report().unwrap_or(start)),
+            earlier,
+            start_reported: Cell::new(false),
             pipeline: RefCell::new(pipeline),
             forwarder,
             wake: Notify::new(),
@@ -116,12 +126,19 @@ impl Engine {
         }
     }
 
+    /// Makes the report of the start, once.
+    pub(crate) fn report_start(&self) {
+        if !self.start_reported.replace(true) {
+            self.report("restart", "");
+        }
+    }
+
     /// Makes a report of everything since the last one and sends it.
     pub(crate) fn report(&self, cause: &str, detail: &str) {
         let now = now();
         let mut pipeline = self.pipeline.borrow_mut();
         let mut last = self.last_report.borrow_mut();
-        let (readings, messages) = (pipeline.totals(), self.forwarder.account());
+        let (readings, messages) = (pipeline.totals(), self.messages());
         let report = Report {
             agent: &self.agent,
             from_ms: last.at.0.min(now.time.0),
@@ -135,6 +152,11 @@ impl Engine {
         };
         self.forwarder.push(pipeline.encode(&report, now));
         *last = LastReport { at: now.time, readings, messages };
+    }
+
+    /// The messages' account, earlier runs included.
+    fn messages(&self) -> Account {
+        self.earlier.plus(&self.forwarder.account())
     }
 
     /// Warns of streams that nothing has matched so far.

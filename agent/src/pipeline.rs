@@ -7,6 +7,7 @@
 
 mod channel;
 mod series;
+pub(crate) mod state;
 mod timers;
 
 use crate::account::Counts;
@@ -52,6 +53,8 @@ pub struct Pipeline {
     agent: String,
     sources: Vec<SourceEntry>,
     source_counts: Vec<Counts>,
+    /// What sources and streams counted that the config no longer has.
+    retired: Counts,
     streams: Vec<StreamConfig>,
     stream_counts: Vec<Counts>,
     directory: Directory,
@@ -75,6 +78,7 @@ impl Pipeline {
             agent: agent.to_owned(),
             source_counts: vec![Counts::default(); sources.len()],
             sources,
+            retired: Counts::default(),
             stream_counts: vec![Counts::default(); streams.len()],
             streams,
             directory: Directory::new(limits.series),
@@ -240,7 +244,7 @@ impl Pipeline {
     #[must_use]
     pub fn totals(&self) -> Counts {
         let all = self.source_counts.iter().chain(&self.stream_counts);
-        let totals = all.fold(Counts::default(), |sum, counts| sum.plus(counts));
+        let totals = all.fold(self.retired, |sum, counts| sum.plus(counts));
         debug_assert!(totals.balances(), "a reading is unaccounted for: {totals:?}");
         totals
     }

@@ -7,6 +7,7 @@ use crate::encode::Value;
 use crate::sketch::GrowingSketch;
 use headwater_kernel::aggregate::{Ends, Moments};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 
 /// One number of a summary.
@@ -178,5 +179,17 @@ impl PaneOf for Pane {
         if let (Some(sketch), Some(others)) = (&mut self.sketch, &other.sketch) {
             sketch.merge(others);
         }
+    }
+}
+
+impl State for Pane {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.moments.save(to);
+        self.ends.save(to);
+        self.sketch.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self { moments: State::load(from)?, ends: State::load(from)?, sketch: State::load(from)? })
     }
 }

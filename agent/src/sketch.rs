@@ -4,6 +4,7 @@
 //! would make bins merge, so that the answers are those of a sketch that was large from the start.
 
 use headwater_kernel::aggregate::{SKETCH_BINS, Sketch};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 
 /// Bins at the start: 300 bytes, a ratio of 2.6 between the largest and the smallest value if all are in use.
 const SMALL_BINS: usize = 48;
@@ -74,6 +75,25 @@ impl GrowingSketch {
             Self::Small(small) => Sketch::from_bins(small.level(), small.bins()).unwrap_or_default(),
             Self::Large(large) => **large,
         }
+    }
+}
+
+impl State for GrowingSketch {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        match self {
+            Self::Small(small) => small.save(to),
+            Self::Large(large) => large.save(to),
+        }
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let large = Sketch::<SKETCH_BINS>::load(from)?;
+        let small = || Sketch::from_bins(large.level(), large.bins());
+        let is_small = large.level() == 0 && large.bins_used() < SMALL_BINS;
+        Ok(match is_small.then(small).flatten() {
+            Some(small) => Self::Small(Box::new(small)),
+            None => Self::Large(Box::new(large)),
+        })
     }
 }
 

@@ -23,6 +23,9 @@ const STOP: Duration = Duration::from_secs(5);
 /// How long a stream may go without a series before the log says so.
 const MATCH_WITHIN: Duration = Duration::from_secs(60);
 
+/// The report of the start waits this long for an output: made before, it would reach the upstream as backfill.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
 /// How often systemd's watchdog is fed.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -35,6 +38,14 @@ pub enum Error {
     )]
     StateDir {
         /// The directory.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The checkpoint can neither be read nor set aside.
+    #[error("cannot read the checkpoint {path}: {error}; make it readable for this user, or move it away")]
+    Checkpoint {
+        /// The file.
         path: String,
         /// What the system said.
         error: std::io::Error,
@@ -72,6 +83,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     prepare(&agent.state_dir)?;
     let board = StatusBoard::new(&agent, &outputs);
     let journal = Journal::new(outputs.iter().map(|output| output.name.clone()).collect());
+    let daily_writes = buffer.daily_writes;
     let start = Start {
         config: buffer,
         folder: agent.state_dir.join("buffer"),
@@ -79,17 +91,27 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         clock: Arc::new(|| clock::now().0),
     };
     let forwarder = Forwarder::start(start).map_err(Error::Thread)?;
-    let pipeline = pipeline(&agent.id, &sources, streams, limits);
-    let engine = Rc::new(Engine::new(&agent.id, pipeline, forwarder, &sources));
+    let checkpoint = agent.state_dir.join(engine::FILE);
+    let restored = engine::restore(&checkpoint, || pipeline(&agent.id, &sources, streams.clone(), limits))
+        .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
+    let trouble = restored.1.trouble.clone();
+    let engine = Rc::new(Engine::new(&agent.id, restored, forwarder, &sources));
     let (stop, stopped) = watch::channel(false);
     let mut running = start_sources(&engine, sources, &stopped);
     tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
-    engine.report("restart", "");
+    if !trouble.is_empty() {
+        tracing::error!("{trouble}");
+        engine.report("damaged", &trouble);
+    }
     notify::ready();
 
     let mut tasks = JoinSet::new();
     tasks.spawn_local(tick_forever(engine.clone()));
     tasks.spawn_local(journal.keep(engine.clone()));
+    tasks.spawn_local({
+        let (engine, path) = (engine.clone(), checkpoint.clone());
+        async move { engine.checkpoint_forever(&path, agent.checkpoint_ms, daily_writes).await }
+    });
     tokio::select! {
         () = shutdown => {}
         () = housekeeping(&engine, agent.report_ms) => {}
@@ -104,6 +126,9 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     board.show(engine.forwarder(), "offline");
     if !engine.forwarder().stop(STOP).await {
         tracing::error!("some messages could neither be sent nor written to disk, and are lost");
+    }
+    if let Err(error) = engine.snapshot().write(&checkpoint).await {
+        tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
     }
     Ok(())
 }
@@ -130,17 +155,22 @@ async fn tick_forever(engine: Rc<Engine>) {
     engine.tick_forever().await;
 }
 
-/// Reports at their interval, the watchdog and one look at streams that nothing has matched.
+/// Reports at the start and at their interval, the watchdog and one look at streams that nothing has matched.
 async fn housekeeping(engine: &Engine, report_ms: i64) {
     let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
     let mut alive = tokio::time::interval(ALIVE_EVERY);
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
-    let mut looked = false;
+    let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
+    let (mut looked, mut said) = (false, false);
     reports.tick().await;
     loop {
         tokio::select! {
             _ = reports.tick() => engine.report("interval", ""),
             _ = alive.tick() => notify::alive(&engine.summary()),
+            () = &mut restart, if !said => {
+                said = true;
+                engine.report_start();
+            }
             () = &mut first_look, if !looked => {
                 looked = true;
                 engine.warn_of_idle_streams();

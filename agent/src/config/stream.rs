@@ -11,6 +11,7 @@ use headwater_kernel::window::{SPAN_MAX_MS, Shape};
 use headwater_settings::{At, Or, Table, format_duration, nearest};
 
 /// A stream: which series, how they are cut, what is told of them.
+#[derive(Clone)]
 pub struct StreamConfig {
     /// The name in the config.
     pub name: String,
@@ -45,6 +46,7 @@ pub struct Specs {
 }
 
 /// A detector, ready to be copied for each series.
+#[derive(Clone)]
 pub struct DetectorConfig {
     /// Its name on the wire: that of its kind, or the config's.
     pub name: String,
@@ -52,6 +54,8 @@ pub struct DetectorConfig {
     pub severity: String,
     /// The detector and its alarm, before the first reading.
     pub watch: Watch,
+    /// What its state depends on: kind, name and parameters.
+    pub fingerprint: String,
 }
 
 impl StreamConfig {
@@ -60,6 +64,16 @@ impl StreamConfig {
     pub fn takes(&self, source: usize, series: &str) -> bool {
         self.from.as_ref().is_none_or(|from| from.contains(&source))
             && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
+    }
+}
+
+impl StreamConfig {
+    /// What open windows depend on: under another fingerprint they cannot go on.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let WindowConfig::Cut(specs) = &self.window else { return "none".to_owned() };
+        let numbers: Vec<&str> = self.plan.names().collect();
+        format!("{:?} {}", specs.by_event.shape, numbers.join(" "))
     }
 }
 
@@ -262,9 +276,10 @@ fn read_detectors(stream: &mut Table<'_>) -> Vec<DetectorConfig> {
         let Some(kind) = kind.given() else { continue };
         let watch = read_watch(&mut table, kind);
         table.finish();
-        let Some(watch) = watch else { continue };
+        let Some((parameters, watch)) = watch else { continue };
         let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
-        detectors.push(DetectorConfig { name, severity, watch });
+        let fingerprint = format!("{name} {} {parameters:?}", kind.name);
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint });
     }
     detectors
 }
@@ -278,7 +293,7 @@ fn unique(name: String, before: &[DetectorConfig]) -> String {
     (2..).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
 }
 
-fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<Watch> {
+fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
     let mut parameters = Parameters::new();
     for parameter in kind.parameters.iter().chain(Alarm::PARAMETERS) {
         let number = match parameter.kind {
@@ -299,5 +314,7 @@ fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<Watch> {
         }
     }
     let watch = Watch::new(kind, &parameters);
-    watch.map_err(|error| refuse_parameter(table, table.place_of(error.parameter), &error)).ok()
+    let watch =
+        watch.map_err(|error| refuse_parameter(table, table.place_of(error.parameter), &error)).ok()?;
+    Some((parameters, watch))
 }

@@ -1,12 +1,14 @@
 //! One series in one stream: its windows, its detectors, and the messages they make.
 
 use super::Now;
+use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use crate::config::{StreamConfig, WindowConfig};
 use crate::encode::{Alert, AlertState, Messages, Reading, Summary};
 use crate::plan::Pane;
 use headwater_forwarder::Message;
 use headwater_kernel::detect::{Judgement, Transition, Watch};
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
+use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
 /// Where a channel's messages come from.
@@ -177,6 +179,63 @@ impl Channel {
             self.armed = Time::MAX;
         }
         is_current
+    }
+
+    /// How many readings wait in windows to be told of.
+    pub(super) fn readings(&self, stream: &StreamConfig) -> i64 {
+        self.spec(stream).map_or(0, |spec| i64::try_from(self.windows.readings(spec)).unwrap_or(i64::MAX))
+    }
+
+    /// Appends the state; see `pipeline/state.rs`.
+    pub(super) fn save(&self, stream: &StreamConfig, to: &mut Vec<u8>) {
+        self.by_arrival.save(&mut put(to));
+        self.forwarded.0.save(&mut put(to));
+        self.forwarded.1.save(&mut put(to));
+        let mut state = Vec::new();
+        if let Some(spec) = self.spec(stream) {
+            self.windows.save(spec, &mut put(&mut state));
+        }
+        save_bytes(to, &state);
+        save_length(to, self.watches.len());
+        for (watch, config) in self.watches.iter().zip(&stream.detectors) {
+            save_text(to, &config.fingerprint);
+            state.clear();
+            watch.save(&mut put(&mut state));
+            save_bytes(to, &state);
+        }
+    }
+
+    /// Goes on from saved state: the windows if they are still cut the same way, the detectors that are still there.
+    pub(super) fn restore(
+        &mut self,
+        stream: &StreamConfig,
+        same_windows: bool,
+        from: &mut Stored<'_>,
+    ) -> Result<(), Corrupt> {
+        self.by_arrival = bool::load(from)?;
+        self.forwarded = (Time::load(from)?, u32::load(from)?);
+        let windows = load_bytes(from)?;
+        if let Some(spec) = self.spec(stream).filter(|_| same_windows) {
+            self.windows = Windows::load(spec, &mut Stored::new(windows))?;
+        }
+        for _ in 0..load_length(from)? {
+            let (fingerprint, state) = (load_text(from)?, load_bytes(from)?);
+            let mut watches = self.watches.iter_mut().zip(&stream.detectors);
+            if let Some((watch, _)) = watches.find(|(_, config)| config.fingerprint == fingerprint) {
+                watch.restore(&mut Stored::new(state))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over the state of a channel that is no more.
+    pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        (bool::load(from)?, Time::load(from)?, u32::load(from)?);
+        load_bytes(from)?;
+        for _ in 0..load_length(from)? {
+            (load_text(from)?, load_bytes(from)?);
+        }
+        Ok(())
     }
 
     fn spec<'s>(&self, stream: &'s StreamConfig) -> Option<&'s Spec> {

@@ -67,6 +67,15 @@ impl Directory {
         Some(id)
     }
 
+    /// A series as it was known before, without any source yet. `None`: the limit is reached.
+    pub(super) fn restore(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
+        match self.by_name.get(name) {
+            Some(id) => Some(*id),
+            None if self.series.len() >= self.series_max => None,
+            None => self.insert(name, labels),
+        }
+    }
+
     #[inline]
     pub(super) fn entry(&self, handle: SeriesRef) -> Option<&Entry> {
         self.entries.get(handle.0 as usize)

@@ -198,3 +198,43 @@ fn window_none_forwards_readings_and_tells_equal_times_apart() {
     assert_eq!(revs, [(Some(1.0), Some(0.0)), (Some(2.0), Some(1.0)), (Some(3.0), Some(0.0))]);
     assert_eq!(pipeline.totals().summarised, 3);
 }
+
+/// A restart at any point of a stream leaves no trace in what comes after; a changed stream's windows are accounted for.
+#[test]
+fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
+    let streams = "[streams.a]\nwindow = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\", \"mean\", \"p95\", \"last\"]\n\
+        [[streams.a.detectors]]\ntype = \"threshold\"\nabove = 900.0\nfor = \"2s\"\n[streams.b]\nwindow = { type = \"session\", gap = \"3s\" }\n";
+    let reading = |step: i64| (START + step * 700 + (step * 37 % 11) * 400, ((step * 7_919) % 1_000) as f64);
+    let feed = |pipeline: &mut Pipeline, steps: std::ops::Range<i64>| {
+        let series = pipeline.introduce(0, "t", &[("k".to_owned(), "v".to_owned())]).unwrap();
+        let mut said = Vec::new();
+        for step in steps {
+            let (time, value) = reading(step);
+            pipeline.on_reading(series, Stamp::Event(time), value, at(START + step * 700));
+            pipeline.on_tick(at(START + step * 700));
+            said.extend(drained(pipeline));
+        }
+        said
+    };
+    let whole = feed(&mut pipeline(streams, 10), 0..200);
+    assert!(whole.iter().any(|message| message.text("kind") == "alert"));
+    for cut in [1, 13, 77, 150] {
+        let mut before = pipeline(streams, 10);
+        let mut said = feed(&mut before, 0..cut);
+        let mut state = Vec::new();
+        before.save(&mut state);
+        let mut after = pipeline(streams, 10);
+        assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
+        assert_eq!(after.totals(), before.totals());
+        said.extend(feed(&mut after, cut..200));
+        assert_eq!(said, whole, "cut at {cut}");
+        for end in 0..state.len() {
+            let cut_off = headwater_kernel::state::Stored::new(&state[..end]);
+            assert!(pipeline(streams, 10).restore(&mut cut_off.clone()).is_err());
+        }
+        let mut changed = pipeline("[streams.a]\nwindow = { type = \"tumbling\", size = \"20s\" }\n", 10);
+        let given_up = changed.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+        assert_eq!(given_up, before.totals().in_windows);
+        assert!(changed.totals().balances() && changed.totals().received == before.totals().received);
+    }
+}

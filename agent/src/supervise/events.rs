@@ -76,6 +76,7 @@ impl Journal {
     fn on_up(&mut self, engine: &Engine, output: usize) {
         let Some(outage) = self.outputs.get_mut(output) else { return };
         tracing::info!(output = outage.name, "output connected");
+        engine.report_start();
         if let Some(since) = outage.since.take() {
             let seconds = clock::now().since(since).max(0) / 1_000;
             engine.report("outage", &format!("output {} was down for {seconds} s", outage.name));

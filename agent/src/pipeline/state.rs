@@ -1,0 +1,189 @@
+//! The pipeline as bytes, for the checkpoint, and back.
+//!
+//! Every channel carries a fingerprint of what its stream asked of it (window, aggregates, detectors): after a change of
+//! the config, what did not change goes on, and the readings in windows that no longer exist count as `refused`.
+//!
+//! ```text
+//! kernel version u32
+//! sources u32, each: name, counts            streams u32, each: name, counts
+//! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
+//!   by_arrival u8, forwarded i64 u32, windows (bytes), watches u32, each: fingerprint, state (bytes)
+//! ```
+//! Texts and bytes have their length in front (u32). Numbers are little-endian.
+
+use super::Pipeline;
+use super::channel::Channel;
+use crate::account::Counts;
+use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
+
+/// How many readings of windows were given up, because the config has changed.
+pub(crate) type GivenUp = i64;
+
+impl Pipeline {
+    /// Appends the whole state.
+    pub(crate) fn save(&self, to: &mut Vec<u8>) {
+        STATE_VERSION.save(&mut put(to));
+        save_accounts(to, self.sources.iter().map(|source| source.name.as_str()).zip(&self.source_counts));
+        save_accounts(to, self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts));
+        save_length(to, self.channels.len());
+        for channel in &self.channels {
+            let Some(stream) = self.streams.get(channel.stream as usize) else { continue };
+            let (name, labels) = self.directory.describe(channel.series);
+            save_text(to, &stream.name);
+            save_text(to, &stream.fingerprint());
+            save_text(to, name);
+            save_length(to, labels.len());
+            for (key, value) in labels {
+                save_text(to, key);
+                save_text(to, value);
+            }
+            channel.save(stream, to);
+        }
+    }
+
+    /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: the bytes are not whole, or of another version. The pipeline is then to be thrown away.
+    pub(crate) fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+        if u32::load(from)? != STATE_VERSION {
+            return Err(Corrupt);
+        }
+        let mut gone = Counts::default();
+        for (name, counts) in load_accounts(from)? {
+            let known = self.sources.iter().position(|source| source.name == name);
+            let place = known.and_then(|index| self.source_counts.get_mut(index));
+            *place.unwrap_or(&mut gone) = counts;
+            self.retired = self.retired.plus(&std::mem::take(&mut gone));
+        }
+        for (name, counts) in load_accounts(from)? {
+            let known = self.streams.iter().position(|stream| stream.name == name);
+            let place = known.and_then(|index| self.stream_counts.get_mut(index));
+            *place.unwrap_or(&mut gone) = counts;
+            self.retired = self.retired.plus(&std::mem::take(&mut gone));
+        }
+        for _ in 0..load_length(from)? {
+            self.restore_channel(from)?;
+        }
+        self.share_retention();
+        Ok(self.settle_restored())
+    }
+
+    fn restore_channel(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let (stream, fingerprint, series) = (load_text(from)?, load_text(from)?, load_text(from)?);
+        let mut labels = Vec::new();
+        for _ in 0..load_length(from)? {
+            labels.push((load_text(from)?.to_owned(), load_text(from)?.to_owned()));
+        }
+        let index = self.streams.iter().position(|known| known.name == stream);
+        let Some((index, config)) = index.and_then(|index| Some((index, self.streams.get(index)?))) else {
+            return Channel::skip(from);
+        };
+        let Some(id) = self.directory.restore(series, &labels) else { return Channel::skip(from) };
+        let mut channel = Channel::new(u32::try_from(index).map_err(|_| Corrupt)?, id, config);
+        channel.restore(config, config.fingerprint() == fingerprint, from)?;
+        if let Some(due) = channel.arm(config, headwater_kernel::time::Time::MIN) {
+            self.timers.push(due, u32::try_from(self.channels.len()).map_err(|_| Corrupt)?);
+        }
+        self.channels.push(channel);
+        Ok(())
+    }
+
+    /// Makes `in_windows` what is really in windows; the rest is given up.
+    fn settle_restored(&mut self) -> GivenUp {
+        let mut given_up = std::mem::take(&mut self.retired.in_windows);
+        self.retired.refused += given_up;
+        for (index, (counts, stream)) in self.stream_counts.iter_mut().zip(&self.streams).enumerate() {
+            let own = self.channels.iter().filter(|channel| channel.stream as usize == index);
+            let present: i64 = own.map(|channel| channel.readings(stream)).sum();
+            let missing = counts.in_windows - present;
+            counts.in_windows = present;
+            counts.refused += missing;
+            given_up += missing;
+        }
+        given_up
+    }
+}
+
+/// Appends whatever the kernel puts.
+pub(super) fn put(to: &mut Vec<u8>) -> impl FnMut(&[u8]) + '_ {
+    |bytes| to.extend_from_slice(bytes)
+}
+
+/// Appends a length.
+pub(super) fn save_length(to: &mut Vec<u8>, length: usize) {
+    u32::try_from(length).unwrap_or(u32::MAX).save(&mut put(to));
+}
+
+/// Appends bytes with their length in front.
+pub(super) fn save_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    save_length(to, bytes.len());
+    to.extend_from_slice(bytes);
+}
+
+/// Appends a text with its length in front.
+pub(crate) fn save_text(to: &mut Vec<u8>, text: &str) {
+    save_bytes(to, text.as_bytes());
+}
+
+/// Reads a length.
+pub(super) fn load_length(from: &mut Stored<'_>) -> Result<usize, Corrupt> {
+    Ok(u32::load(from)? as usize)
+}
+
+/// Reads bytes with their length in front.
+pub(super) fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt> {
+    let length = load_length(from)?;
+    let (bytes, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+    *from = Stored::new(rest);
+    Ok(bytes)
+}
+
+/// Reads a text with its length in front.
+pub(super) fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
+    std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
+}
+
+fn save_accounts<'a>(to: &mut Vec<u8>, accounts: impl ExactSizeIterator<Item = (&'a str, &'a Counts)>) {
+    save_length(to, accounts.len());
+    for (name, counts) in accounts {
+        save_text(to, name);
+        save_counts(to, counts);
+    }
+}
+
+fn load_accounts(from: &mut Stored<'_>) -> Result<Vec<(String, Counts)>, Corrupt> {
+    let mut accounts = Vec::new();
+    for _ in 0..load_length(from)? {
+        accounts.push((load_text(from)?.to_owned(), load_counts(from)?));
+    }
+    Ok(accounts)
+}
+
+/// Appends the readings' account.
+pub(crate) fn save_counts(to: &mut Vec<u8>, counts: &Counts) {
+    for (_, count) in counts.named() {
+        count.save(&mut put(to));
+    }
+}
+
+/// Reads the readings' account.
+///
+/// # Errors
+/// [`Corrupt`]: cut off, or not an account.
+pub(crate) fn load_counts(from: &mut Stored<'_>) -> Result<Counts, Corrupt> {
+    let mut next = || i64::load(from);
+    let counts = Counts {
+        received: next()?,
+        summarised: next()?,
+        late: next()?,
+        filtered: next()?,
+        invalid: next()?,
+        future: next()?,
+        refused: next()?,
+        repeated: next()?,
+        unselected: next()?,
+        in_windows: next()?,
+    };
+    if counts.balances() { Ok(counts) } else { Err(Corrupt) }
+}
