@@ -8,6 +8,7 @@ mod stream;
 pub use stream::{DetectorConfig, Specs, StreamConfig, WindowConfig};
 
 use crate::encode::{Format, OutputRender, TopicTemplate};
+use crate::glob;
 use headwater_forwarder::{BufferConfig, Output};
 use headwater_sensors::Source;
 use headwater_settings::{At, Document, Or, Severity, Table};
@@ -114,6 +115,7 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
         .into_iter()
         .filter_map(|(name, table)| stream::read(&name, table, &source_names))
         .collect();
+    warn_of_idle_globs(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id, limits);
     let buffer = BufferConfig::read(root.table("buffer"));
     if let Some(mut http) = root.table("http") {
@@ -216,6 +218,34 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
             (name.value, source)
         })
         .collect()
+}
+
+/// Warns of globs that no series of the sources could ever fit.
+fn warn_of_idle_globs(
+    root: &mut Table<'_>,
+    sources: &[(String, Option<Box<dyn Source>>)],
+    streams: &[StreamConfig],
+) {
+    let names: Option<Vec<Vec<String>>> = sources
+        .iter()
+        .map(|(_, source)| source.as_ref().map(|source| source.decode().series_globs()))
+        .collect();
+    let Some(names) = names else { return };
+    for (name, mut table) in root.named_tables("streams") {
+        let Some(stream) = streams.iter().find(|stream| stream.name == name.value) else { continue };
+        let taken = |source: &usize| stream.from.as_ref().is_none_or(|from| from.contains(source));
+        let names: Vec<&String> =
+            (0..).zip(&names).filter(|(source, _)| taken(source)).flat_map(|(_, names)| names).collect();
+        for glob in table.strings("series").given().unwrap_or_default() {
+            if !names.is_empty() && !names.iter().any(|name| glob::may_meet(&glob.value, name)) {
+                let fix = format!(
+                    "series are named like {}",
+                    names.iter().take(3).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+                );
+                table.warn(glob.span, format!("no series can match `{}`", glob.value), fix);
+            }
+        }
+    }
 }
 
 fn read_outputs(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<OutputConfig> {

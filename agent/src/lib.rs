@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod encode;
 mod engine;
+pub mod estimate;
 pub mod glob;
 mod logging;
 mod notify;

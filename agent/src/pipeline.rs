@@ -14,6 +14,7 @@ use crate::account::Counts;
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
 pub(crate) use channel::OPEN_MAX;
+
 use channel::{Channel, Fate};
 use headwater_forwarder::Message;
 use headwater_kernel::time::Time;
@@ -66,6 +67,12 @@ pub struct Pipeline {
     made: Vec<Message>,
     notice: Option<Notice>,
 }
+
+/// What one series in one stream takes, without its windows and detectors [bytes].
+pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYTES;
+
+/// What a series takes, without its name and labels [bytes].
+pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
 
 /// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);

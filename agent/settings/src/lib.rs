@@ -7,6 +7,7 @@
 //!
 //! Sources, outputs and the agent share this crate and nothing else of each other's configuration.
 
+mod at;
 mod document;
 mod nearest;
 mod node;
@@ -14,8 +15,9 @@ mod secret;
 mod table;
 mod units;
 
+pub use at::{At, Or, Pairs};
 pub use document::{Document, Mistake, Severity};
 pub use nearest::nearest;
 pub use secret::Secret;
-pub use table::{At, Or, Pairs, Table};
+pub use table::Table;
 pub use units::{format_duration, format_size, parse_duration, parse_size};

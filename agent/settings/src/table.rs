@@ -1,5 +1,6 @@
 //! Questions to one table of the file.
 
+use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
 use crate::nearest::nearest;
 use crate::node::{Entry, Node, Value};
@@ -8,36 +9,6 @@ use crate::units::{parse_duration, parse_size};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
-
-/// A value and where it stands, so that later checks can still point at it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct At<T> {
-    /// The value.
-    pub value: T,
-    /// Byte range in the file.
-    pub span: Range<usize>,
-}
-
-/// Names with their texts, in the order of the file.
-pub type Pairs = Vec<(String, At<String>)>;
-
-/// Takes the value out of an optional [`At`], or a default.
-pub trait Or<T> {
-    /// The value, or `default` where the key was left out or wrong.
-    fn value_or(self, default: T) -> T;
-    /// The value where it was given.
-    fn given(self) -> Option<T>;
-}
-
-impl<T> Or<T> for Option<At<T>> {
-    fn value_or(self, default: T) -> T {
-        self.map_or(default, |at| at.value)
-    }
-
-    fn given(self) -> Option<T> {
-        self.map(|at| at.value)
-    }
-}
 
 /// One table being read. Each question marks its key as known; wrong answers are reported and read as left out.
 pub struct Table<'d> {
@@ -357,7 +328,7 @@ impl<'d> Table<'d> {
     }
 
     fn wrong_kind<T>(&self, node: &Node, key: &str, wanted: &str, got: &Value) -> Option<T> {
-        let what = format!("`{key}` is {}, not {}", got.kind(), first_words(wanted));
+        let what = format!("`{key}` is {}, not {}", got.kind(), crate::units::first_words(wanted));
         self.refuse(node.span.clone(), what, format!("write {wanted}"));
         None
     }
@@ -423,15 +394,10 @@ impl<'d> Table<'d> {
     }
 }
 
-/// The part of a hint up to its first comma or example, for the middle of a sentence.
-fn first_words(wanted: &str) -> &str {
-    let end = wanted.find(',').into_iter().chain(wanted.find(" such as")).min();
-    end.and_then(|at| wanted.get(..at)).unwrap_or(wanted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Or;
 
     fn document(text: &str) -> Document {
         Document::parse(Path::new("test.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()))

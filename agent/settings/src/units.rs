@@ -61,6 +61,12 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
+/// The part of a hint up to its first comma or example, for the middle of a sentence.
+pub(crate) fn first_words(wanted: &str) -> &str {
+    let end = wanted.find(',').into_iter().chain(wanted.find(" such as")).min();
+    end.and_then(|at| wanted.get(..at)).unwrap_or(wanted)
+}
+
 fn split_number(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     text.split_at(end)

@@ -2,6 +2,7 @@
 
 use super::{Failure, open};
 use crate::config::{Config, StreamConfig, render_mistakes};
+use crate::estimate::Estimate;
 use headwater_settings::{Document, Or, Table, format_size};
 use std::path::Path;
 
@@ -36,7 +37,21 @@ fn describe(path: &Path, config: &Config, document: &Document) -> String {
         config.limits.series,
         format_size(config.limits.payload_bytes as u64)
     ));
+    text.push_str(&describe_cost(&Estimate::of(config)));
     text
+}
+
+fn describe_cost(cost: &Estimate) -> String {
+    let rate = cost.messages_per_s.map_or_else(
+        || "as many messages as the readings make".to_owned(),
+        |rate| format!("{} messages a minute", (rate * 60.0).ceil()),
+    );
+    format!(
+        "at most, with all series in every stream: memory {} ({} while the buffer is in use), disk {}, {rate}\n",
+        format_size(cost.memory >> 20 << 20),
+        format_size(cost.memory_offline >> 20 << 20),
+        format_size(cost.disk >> 20 << 20),
+    )
 }
 
 /// Kind and address of a source or output, as the file has them.

@@ -20,6 +20,14 @@ struct Series {
     handles: Vec<(usize, SeriesRef)>,
 }
 
+/// What a series takes without its name and labels: its own entry, its handle, the index by name, and the source's
+/// memory of its topic [bytes].
+pub(super) const SERIES_BYTES: usize = size_of::<Series>()
+    + 2 * size_of::<Entry>()
+    + 2 * size_of::<(Rc<str>, u32)>()
+    + size_of::<(usize, SeriesRef)>()
+    + 128;
+
 /// All series. Their number is bounded; further ones are refused, never grown into.
 pub(super) struct Directory {
     series_max: usize,

@@ -1,3 +1,5 @@
+//! The pipeline as its callers see it: readings and ticks in, messages and the account out.
+
 use super::*;
 use crate::config;
 use crate::encode::{Wire, read};

@@ -86,6 +86,25 @@ impl DecodeConfig {
         (errors(table) == errors_before).then_some(config)
     }
 
+    /// Globs that every series' name fits: `*` stands for what only a payload can tell.
+    #[must_use]
+    pub fn series_globs(&self) -> Vec<String> {
+        let any = ["*".to_owned()];
+        let fields = if self.format.named && !self.fields.is_empty() { self.fields.as_slice() } else { &any };
+        let mut globs = Vec::new();
+        for template in &self.topics {
+            let topic: Vec<&str> = template
+                .filter()
+                .split('/')
+                .map(|level| if matches!(level, "+" | "#") { "*" } else { level })
+                .collect();
+            let captured = template.labels().map(|label| (label.to_owned(), "*".to_owned()));
+            let labels: Vec<(String, String)> = captured.chain(self.labels.iter().cloned()).collect();
+            globs.extend(fields.iter().map(|field| self.series.render(&topic.join("/"), field, &labels)));
+        }
+        globs
+    }
+
     /// The labels of a topic's series; `None` if no template matches it.
     pub(super) fn labels_of(&self, topic: &str) -> Option<Vec<(String, String)>> {
         if self.topics.is_empty() {
