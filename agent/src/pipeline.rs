@@ -172,6 +172,10 @@ impl Pipeline {
             return;
         }
         let (series, labels) = self.directory.describe(channel.series);
+        let Some(value) = stream.selected(series, labels, time, value) else {
+            counts.filtered += 1;
+            return;
+        };
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {

@@ -4,11 +4,14 @@ use super::{DAY, HOUR, SECOND, refuse_unknown};
 use crate::glob;
 use crate::pipeline::OPEN_MAX;
 use crate::plan::{AGGREGATES, Aggregate, Plan};
+use headwater_expression::{Expression, Input, Program, Want};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{Alarm, DetectorKind, KINDS, ParameterKind, Parameters, Watch};
 use headwater_kernel::series::Spec;
+use headwater_kernel::time::Time;
 use headwater_kernel::window::{SPAN_MAX_MS, Shape};
 use headwater_settings::{At, Or, Table, format_duration, nearest};
+use std::rc::Rc;
 
 /// A stream: which series, how they are cut, what is told of them.
 #[derive(Clone)]
@@ -19,6 +22,10 @@ pub struct StreamConfig {
     pub from: Option<Vec<usize>>,
     /// Globs of the series it takes; `None`: all.
     pub series: Option<Vec<String>>,
+    /// `where`: readings that do not fulfil it are filtered.
+    pub condition: Option<Rc<Program>>,
+    /// `map`: what is taken instead of the reading's value.
+    pub map: Option<Rc<Program>>,
     /// How its series are cut.
     pub window: WindowConfig,
     /// What its summaries carry.
@@ -68,6 +75,23 @@ impl StreamConfig {
 }
 
 impl StreamConfig {
+    /// The value that the stream takes of a reading; `None`: `where` turns it away, or neither it nor `map` has an
+    /// answer (a label that is not there, a division by zero).
+    #[inline]
+    #[must_use]
+    pub fn selected(&self, series: &str, labels: &[(String, String)], time: Time, value: f64) -> Option<f64> {
+        if self.condition.is_none() && self.map.is_none() {
+            return Some(value);
+        }
+        let input = Input { value, time_ms: time.0, series, labels };
+        let passes = self.condition.as_ref().is_none_or(|condition| condition.filter(&input) == Ok(true));
+        match &self.map {
+            _ if !passes => None,
+            Some(map) => map.number(&input).ok(),
+            None => Some(value),
+        }
+    }
+
     /// What open windows depend on: under another fingerprint they cannot go on.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -144,11 +168,34 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
             .collect()
     });
     let series = table.strings("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
+    let condition = read_expression(&mut table, "where", Want::Condition);
+    let map = read_expression(&mut table, "map", Want::Number);
     let window = read_window(&mut table);
     let plan = read_plan(&mut table);
     let detectors = read_detectors(&mut table);
     table.finish();
-    Some(StreamConfig { name: name.value.clone(), from, series, window: window?, plan: plan?, detectors })
+    let name = name.value.clone();
+    Some(StreamConfig { name, from, series, condition, map, window: window?, plan: plan?, detectors })
+}
+
+/// A CEL expression; a mistake in it is shown where it stands.
+fn read_expression(stream: &mut Table<'_>, key: &str, want: Want) -> Option<Rc<Program>> {
+    let text = stream.string(key)?;
+    match Expression::compile(&text.value, want) {
+        Ok(program) => Some(Rc::new(program)),
+        Err(error) => {
+            // Behind the quote, if the text stands in the file as it is, without escapes or variables.
+            let is_plain = text.span.len() == text.value.len() + 2;
+            let start = text.span.start + 1;
+            let inside = start + error.span.start..start + error.span.end.max(error.span.start + 1);
+            stream.refuse(
+                if is_plain { inside } else { text.span },
+                format!("`{key}`: {}", error.what),
+                error.fix,
+            );
+            None
+        }
+    }
 }
 
 fn read_window(stream: &mut Table<'_>) -> Option<WindowConfig> {

@@ -170,6 +170,32 @@ fn globs_limits_and_sources_are_counted() {
 }
 
 #[test]
+fn where_and_map_are_cel_and_what_they_turn_away_is_filtered() {
+    let streams = "[streams.f]\nwhere = \"value > -40.0 && labels.zone == 'bed1'\"\nmap = \"value * 1.8 + 32\"\n\
+                   window = { type = \"none\" }\n";
+    let mut pipeline = pipeline(streams, 10);
+    let bed1 = pipeline.introduce(0, "a", &[("zone".to_owned(), "bed1".to_owned())]).unwrap();
+    let none = pipeline.introduce(0, "b", &[]).unwrap();
+    for (series, value) in [(bed1, 20.0), (bed1, -50.0), (none, 20.0)] {
+        pipeline.on_reading(series, Stamp::Event(START), value, at(START));
+    }
+    let values: Vec<_> = drained(&mut pipeline).iter().map(|message| message.number("value")).collect();
+    assert_eq!(values, [Some(68.0)]);
+    let totals = pipeline.totals();
+    assert_eq!((totals.received, totals.filtered, totals.summarised), (3, 2, 1));
+}
+
+#[test]
+fn a_mistake_in_an_expression_is_shown_where_it_stands() {
+    let text = format!("{SOURCE}[streams.f]\nwhere = \"value > 'a'\"\nmap = \"valeu * 2\"\n");
+    let (config, document) = config::parse(Path::new("t.toml"), &text, |_| None);
+    assert!(config.is_none());
+    let shown = config::render_mistakes(&document);
+    assert!(shown.contains("t.toml:6:10: error") && shown.contains("t.toml:7:8: error"), "{shown}");
+    assert!(shown.contains("`value`"), "{shown}");
+}
+
+#[test]
 fn an_alert_is_raised_and_cleared_under_one_id_before_its_summary() {
     let detector = "[streams.all]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\n\
                     [[streams.all.detectors]]\ntype = \"threshold\"\nabove = 35.0\nfor = \"2s\"\nseverity = \"critical\"\n";
