@@ -6,12 +6,28 @@
 
 mod alarm;
 mod auto;
+mod cusum;
+mod half_space;
+mod hampel;
+mod jump;
+mod learned;
+mod missing;
+mod moments;
+mod page_hinkley;
 mod parameters;
 mod phrase;
+mod quantile;
+mod range;
+mod rate;
+mod seasonal;
+mod stuck;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod testing;
 mod threshold;
 mod watch;
+mod zscore;
 
 pub use crate::OutOfRange;
 use crate::state::{Corrupt, Sink, State, Stored};
@@ -19,9 +35,21 @@ use crate::time::Time;
 pub use alarm::{Alarm, Transition};
 pub use auto::Auto;
 use core::fmt;
+pub use cusum::{Cusum, CusumConfig};
+pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
+pub use hampel::{Hampel, HampelConfig};
+pub use jump::{Jump, JumpConfig};
+pub use missing::{Missing, MissingConfig};
+pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, Parameters, Presence};
+pub use quantile::{Quantile, QuantileConfig};
+pub use range::{Range, RangeConfig};
+pub use rate::{Rate, RateConfig};
+pub use seasonal::{Seasonal, SeasonalConfig};
+pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
 pub use watch::Watch;
+pub use zscore::{ZScore, ZScoreConfig};
 
 /// A causal, constant-memory judge of one series.
 ///
@@ -30,6 +58,19 @@ pub use watch::Watch;
 pub trait Detector {
     /// Judges `value` [channel unit] of event time `time` against the past, then learns from it.
     fn push(&mut self, time: Time, value: f64) -> Judgement;
+
+    /// When it wants to speak although no reading came; for most never.
+    fn due(&self) -> Option<Time> {
+        None
+    }
+
+    /// Judges the silence until `now`; to be called when it is due. Only a judgement is an answer.
+    fn on_tick(&mut self, _now: Time) -> Option<Judgement> {
+        None
+    }
+
+    /// The agent itself was away until `now`: the silence before was its own.
+    fn resume(&mut self, _now: Time) {}
 
     /// Says what an anomalous judgement found, to be read after `36.2 is`: `above 35`.
     ///
@@ -52,7 +93,7 @@ pub trait Detector {
 /// One answer per value. Scores grow with the anomaly; their unit is the detector's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// NaN or infinite: refused, not learned.
+    /// NaN, infinite or physically impossible: refused, not learned.
     Invalid,
     /// Too little past to judge.
     Learning,
@@ -74,6 +115,18 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Of a value that is none.
+    pub(crate) const INVALID: Self = Self { verdict: Verdict::Invalid, expected: None, clears: false };
+    /// Of a value with too little past.
+    pub(crate) const LEARNING: Self = Self { verdict: Verdict::Learning, expected: None, clears: false };
+
+    /// Anomalous where the score is above the limit, and cleared where it is not.
+    pub(crate) fn scored(score: f64, limit: f64, expected: Option<f64>) -> Self {
+        let beyond = score > limit;
+        let verdict = if beyond { Verdict::Anomalous(score) } else { Verdict::Normal(score) };
+        Self { verdict, expected, clears: !beyond }
+    }
+
     /// The score, of a value that could be judged.
     #[must_use]
     pub const fn score(&self) -> Option<f64> {
@@ -125,45 +178,66 @@ pub struct DetectorKind {
 }
 
 /// All kinds of detectors.
-pub const KINDS: &[DetectorKind] = &[auto::KIND, threshold::KIND];
+pub const KINDS: &[DetectorKind] = &[
+    auto::KIND,
+    threshold::KIND,
+    rate::KIND,
+    jump::KIND,
+    stuck::KIND,
+    missing::KIND,
+    range::KIND,
+    zscore::KIND,
+    hampel::KIND,
+    cusum::KIND,
+    page_hinkley::KIND,
+    seasonal::KIND,
+    quantile::KIND,
+    half_space::KIND,
+];
 
-/// A detector of any kind.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "the kernel has no heap; who holds many may box them")]
-pub enum AnyDetector {
-    /// What is unusual for the series.
-    Auto(Auto),
-    /// Limits on the value.
-    Threshold(Threshold),
+macro_rules! any_detector {
+    ($($name:ident)*) => {
+        /// A detector of any kind.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "the kernel has no heap; who holds many may box them")]
+        #[allow(missing_docs, reason = "a variant is named for what it holds")]
+        pub enum AnyDetector {
+            $($name($name),)*
+        }
+
+        impl Detector for AnyDetector {
+            #[inline]
+            fn push(&mut self, time: Time, value: f64) -> Judgement {
+                match self { $(Self::$name(detector) => detector.push(time, value),)* }
+            }
+
+            fn due(&self) -> Option<Time> {
+                match self { $(Self::$name(detector) => detector.due(),)* }
+            }
+
+            fn on_tick(&mut self, now: Time) -> Option<Judgement> {
+                match self { $(Self::$name(detector) => detector.on_tick(now),)* }
+            }
+
+            fn resume(&mut self, now: Time) {
+                match self { $(Self::$name(detector) => detector.resume(now),)* }
+            }
+
+            fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+                match self { $(Self::$name(detector) => detector.phrase(judgement, to),)* }
+            }
+
+            fn save(&self, to: &mut dyn Sink) {
+                match self { $(Self::$name(detector) => detector.save(to),)* }
+            }
+
+            fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+                match self { $(Self::$name(detector) => detector.restore(from),)* }
+            }
+        }
+    };
 }
 
-impl Detector for AnyDetector {
-    #[inline]
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
-        match self {
-            Self::Auto(detector) => detector.push(time, value),
-            Self::Threshold(detector) => detector.push(time, value),
-        }
-    }
-
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
-        match self {
-            Self::Auto(detector) => detector.phrase(judgement, to),
-            Self::Threshold(detector) => detector.phrase(judgement, to),
-        }
-    }
-
-    fn save(&self, to: &mut dyn Sink) {
-        match self {
-            Self::Auto(detector) => detector.save(to),
-            Self::Threshold(detector) => detector.save(to),
-        }
-    }
-
-    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        match self {
-            Self::Auto(detector) => detector.restore(from),
-            Self::Threshold(detector) => detector.restore(from),
-        }
-    }
+any_detector! {
+    Auto Threshold Rate Jump Stuck Missing Range ZScore Hampel Cusum PageHinkley Seasonal Quantile HalfSpace
 }

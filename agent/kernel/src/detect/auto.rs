@@ -20,12 +20,15 @@
 mod profile;
 mod surprise;
 
+use super::learned::{learned, learned_struct};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Verdict};
 use crate::time::Time;
 use core::fmt;
 use profile::Profile;
 use surprise::Surprise;
+
+learned_struct!(View { mean, surprise });
 
 /// A reading is anomalous when its views are on average as surprised as by one reading in 125.
 const LIMIT: f64 = 2.1;
@@ -77,7 +80,7 @@ pub struct Auto {
     /// Mean distance from it [channel unit].
     unrest: f64,
     /// log2 of the scale of the histograms.
-    scale: i32,
+    scale: i16,
     /// Readings in a row of another order of magnitude than all before.
     misfits: u8,
     rest: u8,
@@ -139,9 +142,9 @@ impl Auto {
 
     /// The mean surprise of the views [digits].
     fn surprise(&mut self, value: f64, [day, week]: [f64; 2]) -> f64 {
-        let unit = libm::scalbn(1.0, self.scale.clamp(-1_000, 1_000));
+        let per_unit = libm::scalbn(1.0, (-i32::from(self.scale)).clamp(-1_000, 1_000));
         let step = (value - self.recent).abs();
-        let mut sum = 0.0;
+        let mut one_in = 1.0;
         for (view, (of, span)) in self.views.iter_mut().zip(VIEWS) {
             let difference = match of {
                 Of::Day => value - day,
@@ -149,21 +152,21 @@ impl Auto {
                 Of::Level => value - self.level,
                 Of::Unrest => step - self.unrest,
             };
-            let difference = (difference / unit).clamp(-RANGE, RANGE);
+            let difference = (difference * per_unit).clamp(-RANGE, RANGE);
             view.mean += (difference - view.mean) / span.min(f64::from(self.seen) + 1.0);
-            sum += view.surprise.push(view.mean, self.seen);
+            one_in *= view.surprise.push(view.mean, self.seen);
         }
-        sum / VIEWS.len() as f64
+        libm::log10(one_in) / VIEWS.len() as f64
     }
 
     /// Learns the level and the spread, and moves the histograms when the spread has left their middle.
     fn learn(&mut self, time: Time, value: f64) {
-        let reach = f64::from((self.seen + 1).min(LEVEL_READINGS));
+        let reach = f64::from(self.seen.saturating_add(1).min(LEVEL_READINGS));
         self.profile.learn(time, value);
         self.unrest += ((value - self.recent).abs() - self.unrest) / reach;
         self.recent += (value - self.recent) / STEP_READINGS;
         self.level += (value - self.level) / reach;
-        self.seen += 1;
+        self.seen = self.seen.min(SEEN_MAX) + 1;
         if self.seen >= SEEN_MAX {
             self.seen /= 2;
             self.views.iter_mut().for_each(|view| view.surprise.halve());
@@ -172,14 +175,14 @@ impl Auto {
 
     /// Follows the order of magnitude of the distances from the level.
     fn learn_scale(&mut self, distance: f64) {
-        let reach = f64::from((self.seen + 1).min(LEVEL_READINGS));
+        let reach = f64::from(self.seen.saturating_add(1).min(LEVEL_READINGS));
         let first = self.spread == 0.0;
         self.spread += (distance - self.spread) / reach;
         if self.spread == 0.0 {
             return;
         }
-        let scale = libm::round(libm::log2(self.spread)) as i32;
-        let octaves = scale - self.scale;
+        let scale = libm::round(libm::log2(self.spread)) as i16;
+        let octaves = i32::from(scale) - i32::from(self.scale);
         if first {
             self.scale = scale;
         } else if octaves.abs() > 3 {
@@ -216,7 +219,7 @@ impl View {
 impl Detector for Auto {
     fn push(&mut self, time: Time, value: f64) -> Judgement {
         if !value.is_finite() {
-            return Judgement { verdict: Verdict::Invalid, expected: None, clears: false };
+            return Judgement::INVALID;
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.seen == 0 {
@@ -226,7 +229,11 @@ impl Detector for Auto {
         let first_change = self.spread == 0.0 && distance > 0.0;
         let wild = self.spread > 0.0 && distance > self.spread * RANGE;
         let tiny = distance > 0.0 && distance < self.spread / RANGE;
-        self.misfits = if wild || tiny { self.misfits + 1 } else { self.misfits * u8::from(distance == 0.0) };
+        self.misfits = if wild || tiny {
+            self.misfits.saturating_add(1)
+        } else {
+            if distance == 0.0 { self.misfits } else { 0 }
+        };
         if self.misfits >= REST {
             *self = Self { rest: self.rest, weariness: self.weariness, ..Self::starting(value) };
         }
@@ -241,6 +248,8 @@ impl Detector for Auto {
         }
         Judgement { verdict, expected: Some(usual[1]), clears: surprise < LIMIT }
     }
+
+    learned!(profile, views, seen, level, spread, recent, unrest, scale, misfits, rest, weariness);
 
     fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("unusual")?;

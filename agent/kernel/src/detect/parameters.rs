@@ -44,6 +44,38 @@ pub struct Parameter {
     pub doc: &'static str,
 }
 
+impl Parameter {
+    /// A number that must be given.
+    #[must_use]
+    pub const fn number(name: &'static str, doc: &'static str) -> Self {
+        Self { name, kind: ParameterKind::Number, presence: Presence::Required, doc }
+    }
+
+    /// A duration that must be given.
+    #[must_use]
+    pub const fn duration(name: &'static str, doc: &'static str) -> Self {
+        Self { kind: ParameterKind::Duration, ..Self::number(name, doc) }
+    }
+
+    /// A whole number that must be given.
+    #[must_use]
+    pub const fn integer(name: &'static str, doc: &'static str) -> Self {
+        Self { kind: ParameterKind::Integer, ..Self::number(name, doc) }
+    }
+
+    /// The same, and it may be left out.
+    #[must_use]
+    pub const fn optional(self) -> Self {
+        Self { presence: Presence::Optional, ..self }
+    }
+
+    /// The same, and left out it is this.
+    #[must_use]
+    pub const fn or(self, default: f64) -> Self {
+        Self { presence: Presence::Default(default), ..self }
+    }
+}
+
 /// Parameters that were given, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {

@@ -3,10 +3,7 @@
 //! State: none; the two limits. Score: how far beyond the limit, in the channel's unit; negative within.
 
 use super::phrase::Figure;
-use super::{
-    AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, ParameterKind, Parameters,
-    Presence, Verdict,
-};
+use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Time;
 use core::fmt;
 
@@ -38,17 +35,15 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     name: "threshold",
     doc: "the value is above or below a limit",
     parameters: &[
-        number("above", "values above this are anomalous"),
-        number("below", "values below this are anomalous"),
-        number("clear", "an alert ends at this value or better; left out: at the limit itself"),
-        number("clear_below", "as `clear`, for the limit `below` where both limits are given"),
+        Parameter::number("above", "values above this are anomalous").optional(),
+        Parameter::number("below", "values below this are anomalous").optional(),
+        Parameter::number("clear", "an alert ends at this value or better; left out: at the limit itself")
+            .optional(),
+        Parameter::number("clear_below", "as `clear`, for the limit `below` where both limits are given")
+            .optional(),
     ],
     build,
 };
-
-const fn number(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, kind: ParameterKind::Number, presence: Presence::Optional, doc }
-}
 
 fn build(parameters: &Parameters) -> Result<AnyDetector, OutOfRange> {
     let bound = |level: Option<f64>, clear: Option<f64>| {
@@ -94,7 +89,7 @@ impl Detector for Threshold {
     #[inline]
     fn push(&mut self, _: Time, value: f64) -> Judgement {
         if !value.is_finite() {
-            return Judgement { verdict: Verdict::Invalid, expected: None, clears: false };
+            return Judgement::INVALID;
         }
         let over = self.config.above.map(|bound| (value - bound.level, bound.level, value <= bound.clear));
         let under = self.config.below.map(|bound| (bound.level - value, bound.level, value >= bound.clear));

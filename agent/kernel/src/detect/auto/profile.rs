@@ -4,7 +4,11 @@
 //! there. Where there is none yet, the week falls back to the day and the day to the level of the series.
 //! Days are those of UTC; a daylight saving change costs what learning a shift costs.
 
+use crate::detect::learned::learned_struct;
 use crate::time::Time;
+
+learned_struct!(Profile { day, week });
+learned_struct!(Bins<const N: usize> { means, counts });
 
 const DAY_MS: i64 = 86_400_000;
 const DAY_BINS: usize = 48;
@@ -60,7 +64,7 @@ impl<const N: usize> Bins<N> {
     fn learn(&mut self, time: Time, period_ms: i64, value: f64) {
         let bin = Self::bin(time, period_ms);
         if let (Some(mean), Some(count)) = (self.means.get_mut(bin), self.counts.get_mut(bin)) {
-            *count = (*count + 1).min(READINGS);
+            *count = count.saturating_add(1).min(READINGS);
             *mean += (value - *mean) / f64::from(*count);
         }
     }

@@ -5,7 +5,12 @@
 //! the logarithm of the number at the pace of the tail (B. M. Hill, Ann. Stat. 3(5):1163-1174, 1975), so
 //! that a heavy tail surprises less than a light one. Numbers of either sign have a histogram each.
 //!
-//! Shapes: in one `f64`, out the surprise in decimal digits (3 = one number in 1,000). State: 384 bytes.
+//! Shapes: in one `f64`, out its rarity (1,000 = one number in 1,000). State: 384 bytes.
+
+use crate::detect::learned::{Learned, learned_struct};
+use crate::state::{Corrupt, Sink, Stored};
+
+learned_struct!(Surprise { above, below });
 
 /// Octaves of the scale to either side.
 const OCTAVES: i32 = 12;
@@ -16,8 +21,8 @@ const TAIL: f64 = 0.05;
 /// What is believed of a tail before it was seen: this many numbers with a mean excess of half an octave.
 const PRIOR_NUMBERS: f64 = 5.0;
 const PRIOR_EXCESS: f64 = 0.5 * BINS_PER_OCTAVE as f64;
-/// Digits that can be claimed at most: extrapolation further out is not to be believed.
-const DIGITS_MAX: f64 = 6.0;
+/// The rarest that can be claimed: extrapolation further out is not to be believed.
+const ONE_IN_MAX: f64 = 1e6;
 
 /// Counts by magnitude of one sign.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,10 +35,13 @@ pub(super) struct Surprise {
     below: Side,
 }
 
-/// Where a magnitude lies, in bins from the lower end; fractional.
+/// Where a magnitude lies, in bins from the lower end; fractional. Its logarithm, but linear within an octave:
+/// that is the bit pattern of a float, and costs a subtraction.
 fn place(ratio: f64) -> f64 {
-    let octaves = f64::from(libm::log2f(ratio.clamp(1e-9, 1e9) as f32)) + f64::from(OCTAVES);
-    (octaves * f64::from(BINS_PER_OCTAVE)).clamp(0.0, BINS as f64 - 1e-6)
+    const LOWEST: f32 = 1.0 / (1 << OCTAVES) as f32;
+    const BITS_PER_BIN: f64 = (1 << 23) as f64 / BINS_PER_OCTAVE as f64;
+    let bits = (ratio.clamp(1e-9, 1e9) as f32).to_bits() as i32 - LOWEST.to_bits() as i32;
+    (f64::from(bits) / BITS_PER_BIN).clamp(0.0, BINS as f64 - 1e-6)
 }
 
 impl Surprise {
@@ -41,18 +49,19 @@ impl Surprise {
         Self { above: Side([0; BINS]), below: Side([0; BINS]) }
     }
 
-    /// The surprise of `ratio` (a number over the scale) after `seen` numbers, in digits; then learns it.
+    /// How rare `ratio` (a number over the scale) is among the `seen` numbers before, as one in so many; then
+    /// learns it. The surprise is its logarithm, left to the owner: one for the product of many is enough.
     pub(super) fn push(&mut self, ratio: f64, seen: u32) -> f64 {
         if ratio == 0.0 {
-            return 0.0;
+            return 1.0;
         }
         let side = if ratio > 0.0 { &mut self.above } else { &mut self.below };
         let place = place(ratio.abs());
-        let digits = side.digits(place, f64::from(seen));
+        let one_in = side.one_in(place, f64::from(seen));
         if let Some(count) = side.0.get_mut(place as usize) {
             *count = count.saturating_add(1);
         }
-        digits
+        one_in
     }
 
     /// Forgets half, so that what comes next counts for more.
@@ -67,21 +76,31 @@ impl Surprise {
     }
 }
 
+impl Learned for Side {
+    fn put(&self, to: &mut dyn Sink) {
+        self.0.put(to);
+    }
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Learned::take(from).map(Self)
+    }
+}
+
 impl Side {
-    fn digits(&self, place: f64, seen: f64) -> f64 {
+    fn one_in(&self, place: f64, seen: f64) -> f64 {
         if seen < 1.0 {
-            return 0.0;
+            return 1.0;
         }
         let bin = place as usize;
         let own = f64::from(self.0.get(bin).copied().unwrap_or(0)) * (bin as f64 + 1.0 - place);
         let larger: u32 = self.0.get(bin + 1..).unwrap_or(&[]).iter().map(|count| u32::from(*count)).sum();
         let reached = f64::from(larger) + own;
         if reached >= 1.0 {
-            return f64::from(libm::log10f((seen / reached) as f32)).max(0.0);
+            return (seen / reached).max(1.0);
         }
         let (largest, excess) = self.tail(seen);
         let beyond = (place - largest).max(0.0) / excess;
-        (libm::log10(seen) + beyond * core::f64::consts::LOG10_E).min(DIGITS_MAX)
+        (seen * libm::exp(beyond.min(100.0))).min(ONE_IN_MAX)
     }
 
     /// The upper edge of the largest number, and the mean excess of the tail; both in bins.
@@ -121,19 +140,19 @@ impl Side {
 mod tests {
     use super::Surprise;
 
-    /// After one to 1,000, the 100 largest have a surprise of about one digit, the largest of three.
+    /// After one to 1,000, the 100 largest are one in ten, the largest one in 1,000.
     #[test]
-    fn digits_are_shares_and_go_on_beyond() {
+    fn rarities_are_shares_and_go_on_beyond() {
         let mut surprise = Surprise::new();
         for seen in 0..1_000 {
             surprise.push(f64::from(seen + 1) / 100.0, seen);
         }
-        let of = |ratio: f64| surprise.clone().push(ratio, 1_000);
+        let of = |ratio: f64| libm::log10(surprise.clone().push(ratio, 1_000));
         assert!((of(5.0) - 0.3).abs() < 0.02, "{}", of(5.0));
         // Within a bin the numbers count as spread evenly: 904 lie below its lower edge, 11 are above 9.9.
         assert!((0.9..2.1).contains(&of(9.0)) && of(9.0) < of(9.9) && of(9.9) < 3.0);
         assert!(of(20.0) > 3.5 && of(20.0) < of(30.0));
-        assert_eq!(of(1e300), super::DIGITS_MAX);
+        assert!((of(1e300) - 6.0).abs() < 1e-9);
         assert_eq!(of(0.0), 0.0);
         // The other sign was never seen.
         assert!(of(-0.01) >= 3.0);

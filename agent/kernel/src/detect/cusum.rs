@@ -1,0 +1,142 @@
+//! CUSUM: flags a small shift of the mean that lasts.
+//!
+//! Source: E. S. Page, Biometrika 41(1/2):100-115, 1954; the two-sided tabular form of D. C. Montgomery,
+//! "Introduction to Statistical Quality Control". Deviation: a value counts for four deviations at most, so
+//! that no single spike is a shift.
+//!
+//! The reference is learned from the first `readings`; after an alarm it is learned anew, and the alert ends
+//! when the new one is known. State: 72 bytes. Score: the larger sum, in standard deviations.
+
+use super::learned::learned;
+use super::moments::{Moments, ratio, tame};
+use super::phrase::Figure;
+use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use crate::time::Time;
+use core::fmt;
+
+/// Parameters of [`Cusum`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CusumConfig {
+    /// Alarm when a sum is above this many standard deviations; positive. Usual: 5 to 10.
+    pub above: f64,
+    /// Shifts up to twice this many standard deviations are none; not negative. Usual: 0.5.
+    pub slack: f64,
+    /// Readings that the reference is learned from; at least 10.
+    pub readings: u32,
+    /// Smallest believable standard deviation [channel unit]. Usual: the sensor's resolution.
+    pub noise: f64,
+}
+
+/// Two-sided tabular CUSUM.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cusum {
+    config: CusumConfig,
+    reference: Moments,
+    up: f64,
+    down: f64,
+}
+
+/// One value counts for this many deviations at most.
+const STEP_MAX: f64 = 4.0;
+
+pub(super) const KIND: DetectorKind = DetectorKind {
+    name: "cusum",
+    doc: "the mean has shifted a little, for good",
+    parameters: &[
+        Parameter::number("above", "sum of deviations beyond which a shift is anomalous").or(10.0),
+        Parameter::number("slack", "half of the smallest shift that matters, in deviations").or(0.5),
+        Parameter::integer("readings", "readings that the reference is learned from").or(100.0),
+        Parameter::number("noise", "smallest believable standard deviation").or(0.0),
+    ],
+    build: |parameters: &Parameters| {
+        let config = CusumConfig {
+            above: parameters.get("above").unwrap_or(10.0),
+            slack: parameters.get("slack").unwrap_or(0.5),
+            readings: parameters.get("readings").unwrap_or(100.0) as u32,
+            noise: parameters.get("noise").unwrap_or(0.0),
+        };
+        Cusum::new(config).map(AnyDetector::Cusum)
+    },
+};
+
+impl Cusum {
+    /// # Errors
+    /// [`OutOfRange`] names the parameter that is too small.
+    pub fn new(config: CusumConfig) -> Result<Self, OutOfRange> {
+        match config {
+            CusumConfig { above, .. } if !(above.is_finite() && above > 0.0) => {
+                Err(OutOfRange::new("above", "must be a positive number"))
+            }
+            CusumConfig { slack, .. } if !(slack.is_finite() && slack >= 0.0) => {
+                Err(OutOfRange::new("slack", "must not be negative"))
+            }
+            CusumConfig { readings: 0..10, .. } => Err(OutOfRange::new("readings", "must be at least 10")),
+            CusumConfig { noise, .. } if !(noise.is_finite() && noise >= 0.0) => {
+                Err(OutOfRange::new("noise", "must not be negative"))
+            }
+            config => Ok(Self { config, reference: Moments::default(), up: 0.0, down: 0.0 }),
+        }
+    }
+}
+
+impl Detector for Cusum {
+    #[inline]
+    fn push(&mut self, _: Time, value: f64) -> Judgement {
+        if !value.is_finite() {
+            return Judgement::INVALID;
+        }
+        if self.reference.count < self.config.readings {
+            self.reference.learn(tame(value), u32::MAX);
+            return Judgement::LEARNING;
+        }
+        let mean = self.reference.mean;
+        let deviation = self.reference.deviation().max(self.config.noise);
+        let step = ratio(tame(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
+        self.up = (self.up + step - self.config.slack).max(0.0);
+        self.down = (self.down - step - self.config.slack).max(0.0);
+        let judgement = Judgement::scored(self.up.max(self.down), self.config.above, Some(mean));
+        if matches!(judgement.verdict, Verdict::Anomalous(_)) {
+            *self = Self { reference: Moments::default(), up: 0.0, down: 0.0, ..*self };
+        }
+        judgement
+    }
+
+    learned!(reference, up, down);
+
+    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "part of a lasting shift away from {}", Figure(judgement.expected.unwrap_or(f64::NAN)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cusum, CusumConfig};
+    use crate::detect::testing::Noise;
+    use crate::detect::{Detector, Verdict::*};
+    use crate::time::Time;
+
+    const CONFIG: CusumConfig = CusumConfig { above: 10.0, slack: 0.5, readings: 500, noise: 0.0 };
+
+    #[test]
+    fn one_deviation_that_lasts_is_found_and_a_spike_is_not() {
+        let (mut cusum, mut noise) = (Cusum::new(CONFIG).unwrap(), Noise::new(1));
+        let mut at = |shift: f64| cusum.push(Time(0), 20.0 + shift + noise.normal()).verdict;
+        assert!((0..500).all(|_| at(0.0) == Learning));
+        let alarms = (0..2_000).filter(|_| matches!(at(0.0), Anomalous(_))).count();
+        assert_eq!(alarms, 0);
+        assert!(matches!(at(1e308), Normal(_)));
+        let delay = (0..100).take_while(|_| !matches!(at(1.0), Anomalous(_))).count();
+        assert!(delay < 60, "{delay}");
+        assert!((0..500).all(|_| at(1.0) == Learning), "the new reference");
+        assert!((0..500).all(|_| matches!(at(1.0), Normal(_))), "is the usual now");
+    }
+
+    #[test]
+    fn a_constant_series_needs_three_changed_readings() {
+        let mut cusum = Cusum::new(CusumConfig { readings: 10, ..CONFIG }).unwrap();
+        (0..50).for_each(|_| assert!(!matches!(cusum.push(Time(0), 5.0).verdict, Anomalous(_))));
+        let verdicts = [f64::NAN, 6.0, 6.0, 6.0].map(|value| cusum.push(Time(0), value).verdict);
+        assert_eq!(verdicts, [Invalid, Normal(3.5), Normal(7.0), Anomalous(10.5)]);
+        assert_eq!(Cusum::new(CusumConfig { slack: -1.0, ..CONFIG }).unwrap_err().parameter, "slack");
+    }
+}

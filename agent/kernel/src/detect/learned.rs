@@ -1,0 +1,110 @@
+//! What detectors have learned, as bytes: their fields in order, see [`state`](crate::state).
+//!
+//! Numbers come back finite or not at all, so that damage cannot make a detector deaf.
+
+use crate::state::{Corrupt, Sink, State, Stored};
+use crate::time::Time;
+
+/// What a detector keeps between readings.
+pub(super) trait Learned: Sized {
+    fn put(&self, to: &mut dyn Sink);
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt>;
+}
+
+/// `Detector::save` and `Detector::restore` of the named fields; the rest is the config's.
+macro_rules! learned {
+    ($($field:ident),+) => {
+        fn save(&self, to: &mut dyn crate::state::Sink) {
+            $(crate::detect::learned::Learned::put(&self.$field, to);)+
+        }
+
+        fn restore(&mut self, from: &mut crate::state::Stored<'_>) -> Result<(), crate::state::Corrupt> {
+            $(let $field = crate::detect::learned::Learned::take(from)?;)+
+            $(self.$field = $field;)+
+            Ok(())
+        }
+    };
+}
+
+/// [`Learned`] of a struct with these fields and no others.
+macro_rules! learned_struct {
+    ($name:ident $(<$(const $n:ident: $kind:ty),+>)? { $($field:ident),+ }) => {
+        impl $(<$(const $n: $kind),+>)? crate::detect::learned::Learned for $name $(<$($n),+>)? {
+            fn put(&self, to: &mut dyn crate::state::Sink) {
+                $(self.$field.put(to);)+
+            }
+
+            fn take(from: &mut crate::state::Stored<'_>) -> Result<Self, crate::state::Corrupt> {
+                $(let $field = crate::detect::learned::Learned::take(from)?;)+
+                Ok(Self { $($field),+ })
+            }
+        }
+    };
+}
+
+pub(super) use {learned, learned_struct};
+
+macro_rules! as_state {
+    ($($kind:ty),*) => {$(
+        impl Learned for $kind {
+            fn put(&self, to: &mut dyn Sink) {
+                self.save(to);
+            }
+
+            fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+                Self::load(from)
+            }
+        }
+    )*};
+}
+
+as_state!(u8, u16, u32, u64, i16, i64, Time);
+
+impl Learned for f64 {
+    fn put(&self, to: &mut dyn Sink) {
+        self.save(to);
+    }
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Self::load(from).and_then(|number| if number.is_finite() { Ok(number) } else { Err(Corrupt) })
+    }
+}
+
+impl<T: Learned> Learned for Option<T> {
+    fn put(&self, to: &mut dyn Sink) {
+        self.is_some().save(to);
+        if let Some(value) = self {
+            value.put(to);
+        }
+    }
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        if bool::load(from)? { T::take(from).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<A: Learned, B: Learned> Learned for (A, B) {
+    fn put(&self, to: &mut dyn Sink) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok((A::take(from)?, B::take(from)?))
+    }
+}
+
+impl<T: Learned, const N: usize> Learned for [T; N] {
+    fn put(&self, to: &mut dyn Sink) {
+        self.iter().for_each(|value| value.put(to));
+    }
+
+    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let mut all = heapless::Vec::<T, N>::new();
+        for _ in 0..N {
+            all.push(T::take(from)?).map_err(|_| Corrupt)?;
+        }
+        all.into_array().map_err(|_| Corrupt)
+    }
+}

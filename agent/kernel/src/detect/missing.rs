@@ -1,0 +1,146 @@
+//! Missing: flags a series from which nothing comes any more.
+//!
+//! With `after` left out it learns how long the series is usually silent: five times the longest wait of
+//! late (which shrinks by one part in 100 per reading, so that one outage is forgotten). State: the last
+//! reading's time and that wait. Score: the silence, as a multiple of what is allowed.
+//!
+//! It is the one detector that speaks without a reading: [`Detector::due`] says when, [`Detector::on_tick`]
+//! answers. After an outage of the agent itself [`Detector::resume`] starts the wait anew.
+
+use super::learned::learned;
+use super::phrase::Duration;
+use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use crate::time::Time;
+use core::fmt;
+
+/// Parameters of [`Missing`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MissingConfig {
+    /// Silence of this long is anomalous, in milliseconds; left out: learned.
+    pub after_ms: Option<i64>,
+}
+
+/// A watch for silence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Missing {
+    config: MissingConfig,
+    last: Option<Time>,
+    /// The longest wait of late, in milliseconds.
+    wait_ms: i64,
+    waits: u8,
+}
+
+/// So many waits must be known before silence can be long.
+const WAITS_MIN: u8 = 10;
+const WAITS_ALLOWED: i64 = 5;
+
+pub(super) const KIND: DetectorKind = DetectorKind {
+    name: "missing",
+    doc: "no reading comes any more",
+    parameters: &[Parameter::duration(
+        "after",
+        "silence of this long is anomalous; left out: five times the longest usual wait",
+    )
+    .optional()],
+    build: |parameters: &Parameters| {
+        let after_ms = parameters.get("after").map(|ms| ms as i64);
+        Missing::new(MissingConfig { after_ms }).map(AnyDetector::Missing)
+    },
+};
+
+impl Missing {
+    /// # Errors
+    /// [`OutOfRange`] when `after` is not longer than 0.
+    pub fn new(config: MissingConfig) -> Result<Self, OutOfRange> {
+        if config.after_ms.is_some_and(|after_ms| after_ms <= 0) {
+            return Err(OutOfRange::new("after", "must be longer than 0"));
+        }
+        Ok(Self { config, last: None, wait_ms: 0, waits: 0 })
+    }
+
+    fn allowed_ms(&self) -> Option<i64> {
+        let learned = (self.waits >= WAITS_MIN).then(|| self.wait_ms.saturating_mul(WAITS_ALLOWED));
+        self.config.after_ms.or(learned)
+    }
+}
+
+impl Detector for Missing {
+    fn push(&mut self, time: Time, value: f64) -> Judgement {
+        // Even a reading that is not a number says that the sensor is there.
+        let waited = self.last.map(|last| time.since(last));
+        self.last = Some(
+            self.last
+                .map_or(time, |last| if time.since(last) < -self.wait_ms { time } else { last.max(time) }),
+        );
+        if let Some(waited) = waited.filter(|waited| *waited > 0) {
+            self.wait_ms = waited.max(self.wait_ms - self.wait_ms / 100);
+            self.waits = self.waits.saturating_add(1);
+        }
+        if value.is_finite() { Judgement::scored(0.0, 1.0, None) } else { Judgement::INVALID }
+    }
+
+    fn due(&self) -> Option<Time> {
+        Some(self.last?.plus(self.allowed_ms()?))
+    }
+
+    fn on_tick(&mut self, now: Time) -> Option<Judgement> {
+        if now < self.due()? {
+            return None;
+        }
+        let silence = now.since(self.last?) as f64 / self.allowed_ms()?.max(1) as f64;
+        Some(Judgement::scored(silence, 1.0 - f64::EPSILON, None))
+    }
+
+    fn resume(&mut self, now: Time) {
+        self.last = self.last.map(|_| now);
+    }
+
+    learned!(last, wait_ms, waits);
+
+    fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "the last reading: nothing for {}", Duration(self.allowed_ms().unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Missing, MissingConfig};
+    use crate::detect::{Detector, Verdict::*};
+    use crate::time::Time;
+
+    #[test]
+    fn silence_is_noticed_when_due_and_ends_with_a_reading() {
+        let mut missing = Missing::new(MissingConfig { after_ms: Some(30_000) }).unwrap();
+        assert_eq!((missing.due(), missing.on_tick(Time::MAX)), (None, None));
+        missing.push(Time(1_000), 20.0);
+        assert_eq!((missing.due(), missing.on_tick(Time(30_999))), (Some(Time(31_000)), None));
+        assert_eq!(missing.on_tick(Time(31_000)).unwrap().verdict, Anomalous(1.0));
+        assert_eq!(missing.push(Time(61_000), f64::NAN).verdict, Invalid);
+        assert_eq!(missing.push(Time(61_000), 20.0).verdict, Normal(0.0));
+        missing.resume(Time(500_000));
+        assert_eq!(missing.on_tick(Time(520_000)), None, "our own outage");
+        assert_eq!(Missing::new(MissingConfig { after_ms: Some(0) }).unwrap_err().parameter, "after");
+    }
+
+    #[test]
+    fn the_cadence_is_learned() {
+        let mut missing = Missing::new(MissingConfig::default()).unwrap();
+        for reading in 0..10 {
+            missing.push(Time(reading * 10_000), 0.0);
+            assert_eq!(missing.due(), None);
+        }
+        missing.push(Time(100_000), 0.0);
+        assert_eq!(missing.due(), Some(Time(150_000)));
+        // A clock that steps back starts the wait anew; one reading out of order does not.
+        missing.push(Time(99_000), 0.0);
+        assert_eq!(missing.due().map(|due| due > Time(149_000)), Some(true));
+        missing.push(Time(-1_000_000), 0.0);
+        assert!(missing.due().unwrap() < Time(-900_000));
+        // Two readings a day: an outage of a week is noticed after two and a half days, then forgotten.
+        let mut slow = Missing::new(MissingConfig::default()).unwrap();
+        (0..20).for_each(|reading| _ = slow.push(Time(reading * 43_200_000), 0.0));
+        assert_eq!(slow.due(), Some(Time(24 * 43_200_000)));
+        slow.push(Time::MAX, 0.0);
+        assert_eq!(slow.due(), Some(Time::MAX));
+    }
+}
