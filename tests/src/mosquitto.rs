@@ -115,7 +115,13 @@ impl Mosquitto {
     /// How often a text stands in its log.
     #[must_use]
     pub fn logged(&self, text: &str) -> usize {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default().matches(text).count()
+        self.log().matches(text).count()
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// Its process.

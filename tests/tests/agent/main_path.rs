@@ -46,7 +46,7 @@ fn check_form(messages: &headwater_tests::Messages) {
         assert_eq!(summary.map["labels"], serde_json::json!({"place": "office", "site": "north"}));
         assert!(summary.map["count"].is_u64(), "a count is an integer: {}", summary.map);
     }
-    let report = messages.of("report").next().expect("a report");
+    let report = messages.of("report").find(|report| report.text("cause") == "interval").expect("a report");
     assert_eq!(report.topic, "headwater/edge-1/report");
     let status = messages.of("status").next().expect("a status");
     assert_eq!((status.topic.as_str(), status.text("state")), ("headwater/edge-1/status", "online"));

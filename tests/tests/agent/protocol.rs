@@ -1,8 +1,8 @@
 //! Both versions of MQTT, both formats, both qualities of service, and the status with its last will.
 
 use crate::{Config, check_all, publish, wait_source};
-use headwater_tests::{Agent, Messages, Mosquitto, Publisher, Subscriber, TempDir, recording};
-use std::collections::BTreeMap;
+use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, oracle, recording};
+use serde_json::Value;
 
 const SERIES: &str = "sensors/office/temp";
 
@@ -41,17 +41,35 @@ fn cbor_says_the_same_as_json() {
     publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
     let json = check_all(&json, SERIES, &readings);
     let cbor = check_all(&cbor, SERIES, &readings);
-    let maps = |messages: &Messages| {
-        let all = messages.of("summary").map(|summary| (summary.text("id").to_owned(), summary.map.clone()));
-        all.collect::<BTreeMap<_, _>>()
-    };
-    assert_eq!(maps(&json), maps(&cbor));
+    let mut pairs = 0;
+    for (start, summary) in json.summaries("main", SERIES) {
+        check_same(&summary.map, &cbor.summaries("main", SERIES)[&start].map);
+        pairs += 1;
+    }
+    assert!(pairs > 100, "{pairs} summaries");
     assert!(json.of("summary").all(|summary| summary.payload[0] == b'{'), "JSON is text");
     assert!(cbor.of("summary").all(|summary| summary.payload[0] >> 5 == 5), "CBOR is a map");
     assert!(
         json.iter().all(|message| !String::from_utf8_lossy(&message.payload).contains("null")),
         "absent, not null"
     );
+}
+
+/// Equal maps; numbers up to the last bit, which the test's own JSON reader does not always get right.
+fn check_same(json: &Value, cbor: &Value) {
+    match (json.as_object(), cbor.as_object()) {
+        (Some(left), Some(right)) => {
+            assert!(left.keys().eq(right.keys()), "{json} and {cbor}");
+            left.iter().zip(right).for_each(|((_, left), (_, right))| check_same(left, right));
+        }
+        _ if json.is_f64() && cbor.is_f64() => {
+            assert!(
+                oracle::close(json.as_f64().unwrap(), cbor.as_f64().unwrap(), 1e-15),
+                "{json} and {cbor}"
+            );
+        }
+        _ => assert_eq!(json, cbor),
+    }
 }
 
 /// QoS 0 in: everything that the broker hands over counts; the output stays QoS 1.
@@ -73,7 +91,12 @@ fn qos_0_in_and_qos_1_out() {
     publisher.flush().unwrap();
     check_all(&subscriber, SERIES, &readings);
     assert!(broker.logged("\tsensors/+ (QoS 0)") >= 1);
-    assert_eq!(broker.logged("(d0, q0, r0, m0, 'headwater/"), 0, "a message went out at QoS 0");
+    let out = broker.log();
+    let out = out.lines().filter(|line| line.starts_with("Received PUBLISH") && line.contains("'headwater/"));
+    assert!(
+        out.clone().count() > 100 && out.clone().all(|line| line.contains(" q1,")),
+        "a message went out at QoS 0"
+    );
 }
 
 #[test]
