@@ -49,7 +49,7 @@ impl Integral {
         self.ends.and_then(|_| finite(self.area))
     }
 
-    /// From the first reading to the last one [seconds].
+    /// From the first reading to the last one, in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.ends.map_or(0.0, |(first, last)| seconds(last.0.since(first.0)))
