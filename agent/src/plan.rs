@@ -5,7 +5,7 @@
 
 use crate::encode::Value;
 use crate::sketch::GrowingSketch;
-use headwater_kernel::aggregate::{Ends, Moments};
+use headwater_kernel::aggregate::{Ends, Integral, Moments, Ordered, Rate, Slope, States};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
@@ -35,14 +35,47 @@ pub enum Aggregate {
     Last,
     /// Latest minus earliest.
     Delta,
+    /// How much a counter rose, its resets left out [series unit].
+    Increase,
+    /// The same a second [series unit per second].
+    Rate,
+    /// Slope of the least-squares line [series unit per second].
+    Slope,
+    /// Mean weighted by time: straight lines between readings.
+    TimeWeightedMean,
+    /// Area under those lines [series unit times seconds].
+    Integral,
+    /// How many states a boolean series was in.
+    States,
+    /// How long it was not 0 [ms].
+    TimeOn,
+    /// How long it was 0 [ms].
+    TimeOff,
     /// A percentile, from 0 to 1.
     Percentile(f64),
 }
 
-/// The names that [`Aggregate::parse`] knows, for error messages.
-pub const AGGREGATES: &[&str] = &[
-    "count", "sum", "min", "max", "range", "mean", "stddev", "variance", "first", "last", "delta", "p50",
-    "p95", "p99",
+/// Every aggregate with a name of its own; besides these, any percentile `pNN`.
+pub const AGGREGATES: &[(&str, Aggregate)] = &[
+    ("count", Aggregate::Count),
+    ("sum", Aggregate::Sum),
+    ("min", Aggregate::Min),
+    ("max", Aggregate::Max),
+    ("range", Aggregate::Range),
+    ("mean", Aggregate::Mean),
+    ("stddev", Aggregate::Stddev),
+    ("variance", Aggregate::Variance),
+    ("first", Aggregate::First),
+    ("last", Aggregate::Last),
+    ("delta", Aggregate::Delta),
+    ("increase", Aggregate::Increase),
+    ("rate", Aggregate::Rate),
+    ("slope", Aggregate::Slope),
+    ("time_weighted_mean", Aggregate::TimeWeightedMean),
+    ("integral", Aggregate::Integral),
+    ("states", Aggregate::States),
+    ("time_on", Aggregate::TimeOn),
+    ("time_off", Aggregate::TimeOff),
 ];
 
 impl Aggregate {
@@ -51,20 +84,8 @@ impl Aggregate {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(name: &str) -> Result<Self, String> {
-        Ok(match name {
-            "count" => Self::Count,
-            "sum" => Self::Sum,
-            "min" => Self::Min,
-            "max" => Self::Max,
-            "range" => Self::Range,
-            "mean" => Self::Mean,
-            "stddev" => Self::Stddev,
-            "variance" => Self::Variance,
-            "first" => Self::First,
-            "last" => Self::Last,
-            "delta" => Self::Delta,
-            _ => return Self::parse_percentile(name),
-        })
+        let own = AGGREGATES.iter().find(|(known, _)| *known == name);
+        own.map_or_else(|| Self::parse_percentile(name), |(_, aggregate)| Ok(aggregate.clone()))
     }
 
     fn parse_percentile(name: &str) -> Result<Self, String> {
@@ -82,14 +103,31 @@ impl Aggregate {
 pub struct Plan {
     aggregates: Vec<(String, Aggregate)>,
     sketch: bool,
+    /// What follows the readings in order, empty; only what the aggregates ask for.
+    paths: Option<Paths>,
 }
 
 impl Plan {
     /// A plan for these aggregates.
     #[must_use]
     pub fn new(aggregates: Vec<(String, Aggregate)>) -> Self {
-        let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
-        Self { aggregates, sketch }
+        let asks = |test: fn(&Aggregate) -> bool| aggregates.iter().any(|(_, aggregate)| test(aggregate));
+        let sketch = asks(|aggregate| matches!(aggregate, Aggregate::Percentile(_)));
+        let paths = Paths {
+            rate: asks(|aggregate| matches!(aggregate, Aggregate::Increase | Aggregate::Rate))
+                .then(Ordered::default),
+            integral: asks(|aggregate| {
+                matches!(aggregate, Aggregate::Integral | Aggregate::TimeWeightedMean)
+            })
+            .then(Ordered::default),
+            states: asks(|aggregate| {
+                matches!(aggregate, Aggregate::States | Aggregate::TimeOn | Aggregate::TimeOff)
+            })
+            .then(Ordered::default),
+            slope: asks(|aggregate| matches!(aggregate, Aggregate::Slope)).then(Slope::default),
+        };
+        let paths = (paths != Paths::default()).then_some(paths);
+        Self { aggregates, sketch, paths }
     }
 
     /// Whether windows need a sketch.
@@ -102,7 +140,8 @@ impl Plan {
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
         let sketch = if self.sketch { GrowingSketch::BYTES_MAX } else { 0 };
-        size_of::<Slot<Pane>>() + sketch
+        let paths = if self.paths.is_some() { size_of::<Paths>() } else { 0 };
+        size_of::<Slot<Pane>>() + sketch + paths
     }
 
     /// An empty window.
@@ -112,6 +151,7 @@ impl Plan {
             moments: Moments::default(),
             ends: Ends::default(),
             sketch: self.sketch.then(GrowingSketch::default),
+            paths: self.paths.clone().map(Box::new),
         }
     }
 
@@ -132,6 +172,52 @@ pub struct Pane {
     moments: Moments,
     ends: Ends,
     sketch: Option<GrowingSketch>,
+    paths: Option<Box<Paths>>,
+}
+
+/// Readings that come late within a window are put in order if not more than this many came before them.
+const DISORDER: usize = 16;
+
+/// The accumulators that care which reading came before which, and the slope.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Paths {
+    rate: Option<Ordered<Rate, DISORDER>>,
+    integral: Option<Ordered<Integral, DISORDER>>,
+    states: Option<Ordered<States, DISORDER>>,
+    slope: Option<Slope>,
+}
+
+impl Paths {
+    fn value(&self, aggregate: &Aggregate) -> Option<Value> {
+        let states = || self.states.as_ref().map(Ordered::path);
+        let count = |ms: i64| Value::Count(ms.unsigned_abs());
+        let number = match aggregate {
+            Aggregate::States => return states().map(|states| Value::Count(states.distinct().into())),
+            Aggregate::TimeOn => return states().map(|states| count(states.on_ms())),
+            Aggregate::TimeOff => return states().map(|states| count(states.off_ms())),
+            Aggregate::Increase => self.rate.as_ref()?.path().increase(),
+            Aggregate::Rate => self.rate.as_ref()?.path().per_second(),
+            Aggregate::Integral => self.integral.as_ref()?.path().area(),
+            Aggregate::TimeWeightedMean => self.integral.as_ref()?.path().mean(),
+            Aggregate::Slope => self.slope.as_ref()?.per_second(),
+            _ => None,
+        };
+        number.filter(|number| number.is_finite()).map(Value::Number)
+    }
+
+    fn push(&mut self, time: Time, value: f64) {
+        self.rate.iter_mut().for_each(|path| path.push(time, value));
+        self.integral.iter_mut().for_each(|path| path.push(time, value));
+        self.states.iter_mut().for_each(|path| path.push(time, value));
+        self.slope.iter_mut().for_each(|slope| slope.push(time, value));
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.rate.iter_mut().zip(&later.rate).for_each(|(path, later)| path.merge(later));
+        self.integral.iter_mut().zip(&later.integral).for_each(|(path, later)| path.merge(later));
+        self.states.iter_mut().zip(&later.states).for_each(|(path, later)| path.merge(later));
+        self.slope.iter_mut().zip(&later.slope).for_each(|(slope, later)| slope.merge(later));
+    }
 }
 
 impl Pane {
@@ -149,6 +235,7 @@ impl Pane {
             Aggregate::Last => self.ends.last().map(|(_, value)| value),
             Aggregate::Delta => self.delta(),
             Aggregate::Percentile(q) => self.percentile(*q),
+            ordered => return self.paths.as_ref()?.value(ordered),
         };
         number.filter(|number| number.is_finite()).map(Value::Number)
     }
@@ -171,6 +258,9 @@ impl PaneOf for Pane {
         if let Some(sketch) = &mut self.sketch {
             sketch.push(value);
         }
+        if let Some(paths) = &mut self.paths {
+            paths.push(time, value);
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -178,6 +268,9 @@ impl PaneOf for Pane {
         self.ends.merge(&other.ends);
         if let (Some(sketch), Some(others)) = (&mut self.sketch, &other.sketch) {
             sketch.merge(others);
+        }
+        if let (Some(paths), Some(later)) = (&mut self.paths, &other.paths) {
+            paths.merge(later);
         }
     }
 }
@@ -187,9 +280,33 @@ impl State for Pane {
         self.moments.save(to);
         self.ends.save(to);
         self.sketch.save(to);
+        self.paths.as_deref().cloned().save(to);
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        Ok(Self { moments: State::load(from)?, ends: State::load(from)?, sketch: State::load(from)? })
+        Ok(Self {
+            moments: State::load(from)?,
+            ends: State::load(from)?,
+            sketch: State::load(from)?,
+            paths: Option::load(from)?.map(Box::new),
+        })
+    }
+}
+
+impl State for Paths {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.rate.save(to);
+        self.integral.save(to);
+        self.states.save(to);
+        self.slope.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            rate: State::load(from)?,
+            integral: State::load(from)?,
+            states: State::load(from)?,
+            slope: State::load(from)?,
+        })
     }
 }

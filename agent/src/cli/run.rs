@@ -1,22 +1,57 @@
 //! `headwater run`: the daemon.
 
 use super::{Failure, load, runtime};
+use crate::config::Config;
 use crate::{logging, supervise};
+use std::cell::RefCell;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
     let config = load(config_path)?;
     logging::start(config.agent.log);
-    runtime()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let shutdown = async move {
+    runtime()?.block_on(run_until_stopped(config_path, config))
+}
+
+/// SIGTERM and SIGINT stop the agent. SIGHUP reads the config again: a good one is gone on with from the checkpoint and
+/// the buffer, as after a restart; a bad one is said, and the agent goes on as it was.
+async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Failure> {
+    let mut signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hangup: signal(SignalKind::hangup())?,
+    };
+    let mut current = Some(config);
+    while let Some(config) = current.take() {
+        let next = RefCell::new(None);
+        let shutdown = async { *next.borrow_mut() = signals.next(config_path).await };
+        supervise::run(config, shutdown).await.map_err(|error| Failure::Other(error.to_string()))?;
+        current = next.into_inner();
+    }
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// The config to go on with; `None`: stop.
+    async fn next(&mut self, config_path: &Path) -> Option<Config> {
+        loop {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = self.terminate.recv() => return None,
+                _ = self.interrupt.recv() => return None,
+                _ = self.hangup.recv() => match load(config_path) {
+                    Ok(config) => {
+                        tracing::info!("the config has been read again");
+                        return Some(config);
+                    }
+                    Err(failure) => tracing::error!("the config stays as it was:\n{failure}"),
+                },
             }
-        };
-        supervise::run(config, shutdown).await.map_err(|error| Failure::Other(error.to_string()))
-    })
+        }
+    }
 }

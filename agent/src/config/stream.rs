@@ -294,9 +294,12 @@ fn read_plan(stream: &mut Table<'_>) -> Option<Plan> {
         match Aggregate::parse(&name.value) {
             Ok(aggregate) => aggregates.push((name.value, aggregate)),
             Err(what) => {
-                let likely = nearest(&name.value, AGGREGATES.iter().copied());
+                let likely = nearest(&name.value, AGGREGATES.iter().map(|(name, _)| *name));
                 let fix = likely.map_or_else(
-                    || format!("known: {}, and any percentile pNN", AGGREGATES.join(", ")),
+                    || {
+                        let names: Vec<&str> = AGGREGATES.iter().map(|(name, _)| *name).collect();
+                        format!("known: {}, and any percentile pNN", names.join(", "))
+                    },
                     |word| format!("did you mean `{word}`?"),
                 );
                 stream.refuse(name.span, what, fix);

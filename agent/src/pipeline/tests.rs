@@ -72,6 +72,49 @@ fn arrival_stamped_windows_close_on_the_second_and_silence_closes_the_others() {
 }
 
 #[test]
+fn every_aggregate_says_what_its_name_says() {
+    let names: Vec<String> = crate::plan::AGGREGATES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    let mut pipeline = pipeline(&format!("[streams.a]\naggregates = [{}]\n", names.join(", ")), 10);
+    let series = pipeline.introduce(0, "counter", &[]).unwrap();
+    // A counter that is reset once, with two readings that change places.
+    for (second, value) in [(0, 10.0), (20, 0.0), (10, 30.0), (40, 20.0), (70, 0.0)] {
+        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+    }
+    let summary = drained(&mut pipeline).remove(0);
+    let mean = 15.0_f64;
+    let variance = [10.0_f64, 30.0, 0.0, 20.0].iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 4.0;
+    let area = 20.0 * 10.0 + 15.0 * 10.0 + 10.0 * 20.0;
+    for (name, expected) in [
+        ("count", 4.0),
+        ("sum", 60.0),
+        ("min", 0.0),
+        ("max", 30.0),
+        ("range", 30.0),
+        ("mean", mean),
+        ("stddev", variance.sqrt()),
+        ("variance", variance),
+        ("first", 10.0),
+        ("last", 20.0),
+        ("delta", 10.0),
+        ("increase", 40.0),
+        ("rate", 1.0),
+        ("time_weighted_mean", area / 40.0),
+        ("integral", area),
+        ("states", 2.0),
+        ("time_on", 40_000.0 - 20_000.0),
+        ("time_off", 20_000.0),
+        // Covariance of seconds and values over the variance of the seconds.
+        (
+            "slope",
+            (0.0 * 10.0 + 10.0 * 30.0 + 40.0 * 20.0 - 4.0 * 17.5 * 15.0) / (2_100.0 - 4.0 * 17.5 * 17.5),
+        ),
+    ] {
+        let number = summary.number(name).unwrap_or_else(|| panic!("{name} is missing"));
+        assert!((number - expected).abs() < 1e-9, "{name}: {number}, not {expected}");
+    }
+}
+
+#[test]
 fn a_late_reading_makes_the_same_summary_again_with_the_next_revision() {
     let mut pipeline = pipeline("[streams.all]\n", 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
@@ -230,7 +273,7 @@ fn window_none_forwards_readings_and_tells_equal_times_apart() {
 /// A restart at any point of a stream leaves no trace in what comes after; a changed stream's windows are accounted for.
 #[test]
 fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
-    let streams = "[streams.a]\nwindow = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\", \"mean\", \"p95\", \"last\"]\n\
+    let streams = "[streams.a]\nwindow = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\", \"mean\", \"p95\", \"last\", \"rate\", \"slope\"]\n\
         [[streams.a.detectors]]\ntype = \"threshold\"\nabove = 900.0\nfor = \"2s\"\n[streams.b]\nwindow = { type = \"session\", gap = \"3s\" }\n";
     let reading = |step: i64| (START + step * 700 + (step * 37 % 11) * 400, ((step * 7_919) % 1_000) as f64);
     let feed = |pipeline: &mut Pipeline, steps: std::ops::Range<i64>| {
