@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod evaluate;
 mod replay;
 mod run;
 mod tail;
@@ -33,6 +34,8 @@ enum Command {
     Demo(crate::demo::DemoOptions),
     /// Runs the engine over recorded data in virtual time: messages as JSON lines on stdout
     Replay(replay::ReplayOptions),
+    /// Runs detectors over labelled recordings: what they find, miss and make up
+    Evaluate(evaluate::EvaluateOptions),
     /// Prints what an agent sends, for people
     Tail(tail::TailOptions),
 }
@@ -76,6 +79,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(&options),
         Command::Replay(options) => replay::run(&cli.config, &options),
+        Command::Evaluate(options) => evaluate::run(&options),
         Command::Tail(options) => tail::run(&cli.config, &options),
     }
 }

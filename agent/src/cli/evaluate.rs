@@ -1,0 +1,98 @@
+//! `headwater evaluate`: detectors against labelled recordings.
+
+use super::Failure;
+use crate::evaluate::{
+    Contender, Error, Judged, Labelled, Outcome, as_json, as_table, load, sweep, write_scores,
+};
+use clap::Args;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Options of `evaluate`.
+#[derive(Debug, Args)]
+pub(super) struct EvaluateOptions {
+    /// The labels: JSON of the format `anomaly-labels-1`
+    #[arg(long)]
+    labels: PathBuf,
+    /// Where the recordings lie that the labels name (default: beside the labels)
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Only this corpus
+    #[arg(long)]
+    corpus: Option<String>,
+    /// A detector, with parameters if need be: `zscore:above=5,readings=100`; may be given more than once (default:
+    /// all that need none)
+    #[arg(long = "detector", value_name = "DETECTOR")]
+    detectors: Vec<String>,
+    /// Prints JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Writes the score of every reading of the one detector, as CSV files below this directory
+    #[arg(long, value_name = "DIR")]
+    scores: Option<PathBuf>,
+    /// Tries each detector's parameters, k-fold over the recordings, and prints the best
+    #[arg(long)]
+    sweep: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unfit(_) => Failure::Usage(format!("error: {error}")),
+            Error::File { .. } => Failure::Other(error.to_string()),
+        }
+    }
+}
+
+pub(super) fn run(options: &EvaluateOptions) -> Result<(), Failure> {
+    let contenders = contenders(options)?;
+    let beside = options.labels.parent().unwrap_or(Path::new("."));
+    let data = options.data.as_deref().unwrap_or(beside);
+    let mut recordings = load(&options.labels, data, options.corpus.as_deref())?;
+    recordings.sort_by(|a, b| (&a.label.corpus, &a.name).cmp(&(&b.label.corpus, &b.name)));
+    if options.sweep {
+        return print_sweeps(&contenders, &recordings);
+    }
+    let mut outcomes = Vec::new();
+    for corpus in recordings.chunk_by(|a, b| a.label.corpus == b.label.corpus) {
+        let name = corpus.first().map_or("", |recording| recording.label.corpus.as_str());
+        for contender in &contenders {
+            let judged: Vec<Judged> =
+                corpus.iter().map(|recording| contender.judge(recording)).collect::<Result<_, _>>()?;
+            if let Some(directory) = &options.scores {
+                for (recording, judged) in corpus.iter().zip(&judged) {
+                    write_scores(directory, recording, judged)?;
+                }
+            }
+            outcomes.push(Outcome::of(&contender.name, name, corpus, &judged));
+        }
+    }
+    let text = if options.json { as_json(&outcomes) + "\n" } else { as_table(&outcomes) };
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
+    let named: Vec<Contender> =
+        options.detectors.iter().map(|text| Contender::parse(text)).collect::<Result<_, _>>()?;
+    if options.scores.is_some() && named.len() != 1 {
+        let text = "error: `--scores` writes the scores of one detector; name it with `--detector`";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    Ok(if named.is_empty() { Contender::all() } else { named })
+}
+
+fn print_sweeps(contenders: &[Contender], recordings: &[Labelled]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for corpus in recordings.chunk_by(|a, b| a.label.corpus == b.label.corpus) {
+        let name = corpus.first().map_or("", |recording| recording.label.corpus.as_str());
+        for contender in contenders {
+            let found = sweep(contender, corpus)?;
+            writeln!(
+                out,
+                "{name}: {}: NAB standard {:.1} as it is; best of {} {:.1} with {}; {:.1} chosen on other recordings",
+                contender.name, found.before, found.tried, found.score, found.best, found.folded
+            )?;
+        }
+    }
+    Ok(())
+}

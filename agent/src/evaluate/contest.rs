@@ -1,0 +1,183 @@
+//! A detector with its parameters, and what it says about a recording.
+
+use super::{Error, Labelled};
+use headwater_kernel::detect::{
+    AnyDetector, Detector, DetectorKind, HalfSpace, HalfSpaceConfig, Judgement, KINDS, Parameter,
+    ParameterKind, Parameters, Presence, Verdict,
+};
+use headwater_kernel::time::Time;
+use headwater_settings::{nearest, parse_duration};
+
+/// A detector to be evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct Contender {
+    /// As it was asked for: `zscore:above=5`.
+    pub(crate) name: String,
+    pub(super) kind: &'static DetectorKind,
+    pub(super) parameters: Parameters,
+}
+
+/// What a detector says about every row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judged {
+    /// The highest score of any column; 0 while learning.
+    pub(crate) scores: Vec<f64>,
+    /// The value of that column.
+    pub(crate) values: Vec<f64>,
+    /// Whether any column was anomalous, or a value impossible.
+    pub(crate) flags: Vec<bool>,
+}
+
+impl Contender {
+    /// All detectors that need no parameter.
+    pub(crate) fn all() -> Vec<Self> {
+        let needs_none = |kind: &&DetectorKind| {
+            let free = kind.parameters.iter().all(|parameter| parameter.presence != Presence::Required);
+            free && (kind.build)(&complete(kind, &Parameters::new())).is_ok()
+        };
+        let contender = |kind: &'static DetectorKind| Self {
+            name: kind.name.to_owned(),
+            kind,
+            parameters: Parameters::new(),
+        };
+        KINDS.iter().filter(needs_none).map(contender).collect()
+    }
+
+    /// Reads `zscore:above=5,readings=100`; durations as in the config.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] names what is unknown or wrong, and what would be right.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let (name, given) = text.split_once(':').unwrap_or((text, ""));
+        let names = KINDS.iter().map(|kind| kind.name);
+        let kind = KINDS.iter().find(|kind| kind.name == name);
+        let kind = kind.ok_or_else(|| unknown("detector", name, names))?;
+        let mut parameters = Parameters::new();
+        for pair in given.split(',').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let known = kind.parameters.iter().find(|parameter| parameter.name == key);
+            let names = kind.parameters.iter().map(|parameter| parameter.name);
+            let parameter = known.ok_or_else(|| unknown("parameter", key, names))?;
+            let number = number_of(parameter, value)
+                .ok_or_else(|| Error::Unfit(format!("`{text}`: `{value}` cannot be `{key}`")))?;
+            parameters
+                .set(parameter.name, number)
+                .map_err(|error| Error::Unfit(format!("`{text}`: {error}")))?;
+        }
+        let contender = Self { name: text.to_owned(), kind, parameters };
+        contender.detector()?;
+        Ok(contender)
+    }
+
+    pub(super) fn detector(&self) -> Result<AnyDetector, Error> {
+        let built = self.parameters.complete(self.kind.parameters);
+        built
+            .and_then(|parameters| (self.kind.build)(&parameters))
+            .map_err(|error| Error::Unfit(format!("`{}`: {error}", self.name)))
+    }
+
+    /// Runs it over a recording.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] when the parameters do not fit together.
+    pub(crate) fn judge(&self, recording: &Labelled) -> Result<Judged, Error> {
+        let rows = recording.times.len();
+        let mut judged =
+            Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };
+        if self.kind.name == "half-space" && recording.columns.len() > 1 {
+            self.judge_rows(recording, &mut judged)?;
+            return Ok(judged);
+        }
+        for column in &recording.columns {
+            let mut detector = self.detector()?;
+            for (row, (time, value)) in recording.times.iter().zip(column).enumerate() {
+                let silent = detector.due().filter(|due| due.0 < *time).and_then(|due| detector.on_tick(due));
+                let judgement = detector.push(Time(*time), *value);
+                judged.take(row, *value, silent.as_ref().unwrap_or(&judgement));
+            }
+        }
+        Ok(judged)
+    }
+
+    fn judge_rows(&self, recording: &Labelled, judged: &mut Judged) -> Result<(), Error> {
+        let above = complete(self.kind, &self.parameters).get("above").unwrap_or(f64::NAN);
+        let trees = HalfSpace::new(HalfSpaceConfig { above });
+        let mut trees = trees.map_err(|error| Error::Unfit(format!("`{}`: {error}", self.name)))?;
+        for row in 0..recording.times.len() {
+            let values: Vec<f64> =
+                recording.columns.iter().filter_map(|column| column.get(row)).copied().collect();
+            judged.take(row, values.first().copied().unwrap_or(f64::NAN), &trees.push_row(&values));
+        }
+        Ok(())
+    }
+}
+
+impl Judged {
+    fn take(&mut self, row: usize, value: f64, judgement: &Judgement) {
+        let anomalous = match judgement.verdict {
+            Verdict::Anomalous(_) => true,
+            // A value that a range refuses.
+            Verdict::Invalid => value.is_finite(),
+            Verdict::Normal(_) | Verdict::Learning => false,
+        };
+        let score = judgement.score().unwrap_or_else(|| f64::from(u8::from(anomalous)));
+        let places = (self.scores.get_mut(row), self.values.get_mut(row), self.flags.get_mut(row));
+        if let (Some(highest), Some(of), Some(flag)) = places {
+            if score > *highest || of.is_nan() {
+                (*highest, *of) = (score.max(*highest), value);
+            }
+            *flag |= anomalous;
+        }
+    }
+}
+
+/// The parameters with their defaults; as given, where one that is required is missing.
+fn complete(kind: &DetectorKind, parameters: &Parameters) -> Parameters {
+    parameters.complete(kind.parameters).unwrap_or_else(|_| parameters.clone())
+}
+
+fn number_of(parameter: &Parameter, text: &str) -> Option<f64> {
+    match parameter.kind {
+        ParameterKind::Duration => parse_duration(text).map(|ms| ms as f64),
+        ParameterKind::Number | ParameterKind::Integer => text.parse().ok(),
+        ParameterKind::Flag => text.parse::<bool>().ok().map(f64::from),
+        ParameterKind::Choice(words) => {
+            let place = words.iter().position(|word| *word == text)?;
+            u32::try_from(place).ok().map(f64::from)
+        }
+    }
+}
+
+fn unknown(what: &str, word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Error {
+    let fix = nearest(word, known.clone()).map_or_else(
+        || format!("known: {}", known.collect::<Vec<_>>().join(", ")),
+        |likely| format!("did you mean `{likely}`?"),
+    );
+    Error::Unfit(format!("there is no {what} `{word}`; {fix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Contender;
+
+    #[test]
+    fn detectors_are_named_with_their_parameters() {
+        let zscore = Contender::parse("zscore:above=5,readings=100").unwrap();
+        assert_eq!(
+            (zscore.parameters.get("above"), zscore.parameters.get("readings")),
+            (Some(5.0), Some(100.0))
+        );
+        assert_eq!(Contender::parse("seasonal:period=1h").unwrap().parameters.get("period"), Some(3.6e6));
+        let refused = |text: &str| Contender::parse(text).unwrap_err().to_string();
+        assert_eq!(refused("zscor"), "there is no detector `zscor`; did you mean `zscore`?");
+        assert_eq!(refused("zscore:abov=5"), "there is no parameter `abov`; did you mean `above`?");
+        assert_eq!(refused("zscore:above=x"), "`zscore:above=x`: `x` cannot be `above`");
+        assert_eq!(
+            refused("hampel:readings=4"),
+            "`hampel:readings=4`: `readings` must be an odd number from 3 to 61"
+        );
+        assert_eq!(refused("stuck"), "`stuck`: `after` is missing");
+        let all: Vec<_> = Contender::all().into_iter().map(|contender| contender.name).collect();
+        assert!(all.contains(&"auto".to_owned()) && !all.contains(&"threshold".to_owned()));
+    }
+}

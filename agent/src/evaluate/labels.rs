@@ -1,0 +1,136 @@
+//! Labels, and the recordings they are about.
+
+use super::Error;
+use headwater_sensors::recording::Recording;
+use headwater_sensors::{DecodeConfig, Link, SeriesRef, Sink, Stamp, Surroundings};
+use headwater_settings::Document;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+
+/// Columns of a recording that are judged; more are an error.
+const COLUMNS_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+struct Labels {
+    format: String,
+    series: BTreeMap<String, Label>,
+}
+
+/// What is known about one recording.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Label {
+    /// The benchmark that it belongs to.
+    pub(crate) corpus: String,
+    /// Rows at the start that are never scored.
+    pub(crate) probation: usize,
+    /// First and last row of what is wrong, in order.
+    pub(crate) windows: Vec<(usize, usize)>,
+    /// Rows that there must be.
+    rows: usize,
+}
+
+/// A recording with its label.
+#[derive(Clone, Debug)]
+pub(crate) struct Labelled {
+    /// Its path below the labels.
+    pub(crate) name: String,
+    /// Its label.
+    pub(crate) label: Label,
+    /// The time of each row [ms since the epoch].
+    pub(crate) times: Vec<i64>,
+    /// The columns; NaN where a cell is no number.
+    pub(crate) columns: Vec<Vec<f64>>,
+}
+
+/// Reads the labels, and the recordings of `corpus` (all, where none is named) below `data`.
+///
+/// # Errors
+/// [`Error`] names the file.
+pub(crate) fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, Error> {
+    let path = labels.display().to_string();
+    let text = std::fs::read_to_string(labels).map_err(|cause| Error::File { path: path.clone(), cause })?;
+    let read: Labels =
+        serde_json::from_str(&text).map_err(|error| Error::Unfit(format!("{path}: not labels: {error}")))?;
+    if read.format != "anomaly-labels-1" {
+        return Err(Error::Unfit(format!("{path}: the format is `{}`, not `anomaly-labels-1`", read.format)));
+    }
+    let wanted =
+        read.series.into_iter().filter(|(_, label)| corpus.is_none_or(|corpus| corpus == label.corpus));
+    let all: Vec<Labelled> =
+        wanted.map(|(name, label)| read_one(data, name, label)).collect::<Result<_, _>>()?;
+    if all.is_empty() {
+        return Err(Error::Unfit(format!("{path}: no series of corpus `{}` in it", corpus.unwrap_or("any"))));
+    }
+    Ok(all)
+}
+
+fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, Error> {
+    let path = data.join(&name);
+    let unfit = |why: &dyn Display| Error::Unfit(format!("{}: {why}", path.display()));
+    let document = Document::parse(Path::new(""), "", |_| None);
+    let config = DecodeConfig::read(&mut document.root(), Some(Vec::new()));
+    let config = config.ok_or_else(|| unfit(&"the default format cannot be built"))?;
+    let surroundings = Surroundings {
+        agent: String::new(),
+        source: String::new(),
+        payload_bytes_max: 1 << 20,
+        series_max: COLUMNS_MAX,
+    };
+    let mut recording = Recording::open(&path, &config, &surroundings).map_err(|error| unfit(&error))?;
+    let mut rows = Rows::default();
+    while recording.step(&mut rows).map_err(|error| unfit(&error))? {
+        rows.finish_row();
+    }
+    if rows.times.len() != label.rows {
+        return Err(unfit(&format!("{} rows, the label says {}", rows.times.len(), label.rows)));
+    }
+    let in_order = label.windows.iter().all(|(first, last)| first <= last && *last < label.rows);
+    if !in_order || !label.windows.is_sorted_by(|a, b| a.1 < b.0) {
+        return Err(unfit(&"the label's windows overlap, are out of order, or reach past the last row"));
+    }
+    Ok(Labelled { name, label, times: rows.times, columns: rows.columns })
+}
+
+/// Gathers a recording's rows as columns.
+#[derive(Default)]
+struct Rows {
+    times: Vec<i64>,
+    columns: Vec<Vec<f64>>,
+    /// The time of the row being read.
+    time: Option<i64>,
+}
+
+impl Rows {
+    fn finish_row(&mut self) {
+        let before = self.times.last().copied().unwrap_or(0);
+        self.times.push(self.time.take().unwrap_or(before));
+        let rows = self.times.len();
+        self.columns.iter_mut().for_each(|column| column.resize(rows, f64::NAN));
+    }
+}
+
+impl Sink for Rows {
+    fn series(&mut self, _: &str, _: &[(String, String)]) -> Option<SeriesRef> {
+        let index = u32::try_from(self.columns.len()).ok()?;
+        self.columns.push(vec![f64::NAN; self.times.len()]);
+        Some(SeriesRef(index))
+    }
+
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        if let Stamp::Event(ms) = stamp {
+            self.time = Some(ms);
+        }
+        let rows = self.times.len();
+        if let Some(column) = self.columns.get_mut(series.0 as usize).filter(|column| column.len() == rows) {
+            column.push(value);
+        }
+    }
+
+    fn refused(&mut self, _: u32) {}
+
+    fn invalid(&mut self, _: &str, _: &dyn Display) {}
+
+    fn link(&mut self, _: Link<'_>) {}
+}

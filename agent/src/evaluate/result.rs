@@ -1,0 +1,141 @@
+//! What a detector did on a corpus, for people and for programs.
+
+use super::events::Events;
+use super::nab::{self, PROFILES, Tally};
+use super::{Error, Judged, Labelled};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+/// The result of one detector on the recordings of one corpus.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    detector: String,
+    corpus: String,
+    recordings: usize,
+    events: Events,
+    /// At the detector's own limit, by profile.
+    pub(super) own: [f64; PROFILES.len()],
+    /// At the best threshold on its scores, by profile.
+    best: [f64; PROFILES.len()],
+}
+
+impl Outcome {
+    /// Adds up what a detector said about the recordings of a corpus.
+    pub(crate) fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
+        let (mut events, mut tally) = (Events::default(), Tally::default());
+        for (recording, judged) in recordings.iter().zip(judged) {
+            events += Events::of(recording, judged);
+            tally += Tally::of(recording, judged);
+        }
+        Self {
+            detector: detector.to_owned(),
+            corpus: corpus.to_owned(),
+            recordings: recordings.len(),
+            events,
+            own: PROFILES.map(|profile| tally.score(&profile)),
+            best: nab::best(recordings, judged),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let scores = |scores: &[f64; PROFILES.len()]| -> Value {
+            PROFILES
+                .iter()
+                .zip(scores)
+                .map(|(profile, score)| (profile.name.to_owned(), json!(score)))
+                .collect()
+        };
+        let delay = self.events.delay();
+        json!({
+            "detector": self.detector,
+            "corpus": self.corpus,
+            "recordings": self.recordings,
+            "windows": self.events.windows,
+            "found": self.events.found,
+            "events": self.events.right + self.events.wrong,
+            "false_events": self.events.wrong,
+            "precision": self.events.precision(),
+            "recall": self.events.recall(),
+            "f1": self.events.f1(),
+            "false_per_1000": self.events.wrong_per_1000(),
+            "delay_share": delay.map(|(share, _)| share),
+            "delay_ms": delay.map(|(_, ms)| ms),
+            "nab": scores(&self.own),
+            "nab_best": scores(&self.best),
+        })
+    }
+}
+
+/// One array of outcomes.
+pub(crate) fn as_json(outcomes: &[Outcome]) -> String {
+    let all: Vec<Value> = outcomes.iter().map(Outcome::json).collect();
+    Value::Array(all).to_string()
+}
+
+/// A table per corpus, best standard score first.
+pub(crate) fn as_table(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    let mut corpora: Vec<&str> = outcomes.iter().map(|outcome| outcome.corpus.as_str()).collect();
+    corpora.dedup();
+    for corpus in corpora {
+        let mut rows: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.corpus == corpus).collect();
+        rows.sort_by(|a, b| b.own[0].total_cmp(&a.own[0]));
+        let Some(first) = rows.first() else { continue };
+        let (recordings, windows) = (first.recordings, first.events.windows);
+        let _ = writeln!(text, "{corpus}: {recordings} recordings, {windows} windows");
+        let width = rows.iter().map(|row| row.detector.len()).max().unwrap_or(0).max("detector".len());
+        let head = "found  prec  recall    F1  false/1000     delay  NAB std  low FP  low FN  best";
+        let _ = writeln!(text, "  {:width$}  {head}", "detector");
+        for row in rows {
+            let _ = writeln!(text, "  {:width$}  {}", row.detector, cells(row));
+        }
+    }
+    text
+}
+
+fn cells(row: &Outcome) -> String {
+    let events = &row.events;
+    let delay = events.delay().map_or_else(|| "-".to_owned(), |(_, ms)| wait(ms));
+    let [standard, low_fp, low_fn] = row.own;
+    format!(
+        "{:5}  {:.2}    {:.2}  {:.2}  {:10.2}  {delay:>8}  {standard:7.1}  {low_fp:6.1}  {low_fn:6.1}  {:4.1}",
+        events.found,
+        events.precision(),
+        events.recall(),
+        events.f1(),
+        events.wrong_per_1000(),
+        row.best[0],
+    )
+}
+
+/// A duration in its largest unit, to one digit.
+fn wait(ms: f64) -> String {
+    const UNITS: [(f64, &str); 4] =
+        [(86_400_000.0, "d"), (3_600_000.0, "h"), (60_000.0, "m"), (1_000.0, "s")];
+    let unit = UNITS.iter().find(|(unit, _)| ms >= *unit);
+    unit.map_or_else(|| format!("{ms:.0}ms"), |(unit, name)| format!("{:.1}{name}", ms / unit))
+}
+
+/// Writes a row per reading, at the recording's own path below `directory`.
+///
+/// # Errors
+/// [`Error::File`].
+pub(crate) fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> Result<(), Error> {
+    let path = directory.join(&recording.name);
+    let write = || -> std::io::Result<()> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut file = BufWriter::new(File::create(&path)?);
+        writeln!(file, "timestamp,value,anomaly_score,flag")?;
+        let rows = recording.times.iter().zip(&judged.values).zip(judged.scores.iter().zip(&judged.flags));
+        for ((time, value), (score, flag)) in rows {
+            writeln!(file, "{time},{value},{score},{}", u8::from(*flag))?;
+        }
+        file.flush()
+    };
+    write().map_err(|cause| Error::File { path: path.display().to_string(), cause })
+}

@@ -1,0 +1,94 @@
+//! The whole of it on two made-up recordings, against numbers of an independent scorer that reproduces what NAB
+//! publishes.
+
+use super::{Contender, Judged, Labelled, Outcome, as_json, as_table, load, sweep, write_scores};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const LABELS: &str = r#"{"format": "anomaly-labels-1", "series": {
+    "x/a.csv": {"corpus": "made-up", "probation": 60, "windows": [[100, 149], [250, 269]], "rows": 400},
+    "x/b.csv": {"corpus": "made-up", "probation": 30, "windows": [[10, 25], [120, 139]], "rows": 200}}}"#;
+
+fn score(row: usize) -> f64 {
+    ((row * 37) % 101) as f64 / 101.0
+}
+
+/// A directory of its own for a test, with the labels and recordings of two columns, one of them patchy.
+fn recordings(test: &str) -> (PathBuf, Vec<Labelled>) {
+    let directory = std::env::temp_dir().join(format!("headwater-evaluate-{}-{test}", std::process::id()));
+    std::fs::create_dir_all(directory.join("x")).unwrap();
+    std::fs::write(directory.join("labels.json"), LABELS).unwrap();
+    for (name, rows) in [("x/a.csv", 400), ("x/b.csv", 200)] {
+        let mut text = "timestamp,value,other\n".to_owned();
+        for row in 0..rows {
+            let other = if row % 7 == 0 { String::new() } else { (row % 5).to_string() };
+            writeln!(text, "2014-04-01 {:02}:{:02}:00,{},{other}", row / 60, row % 60, score(row)).unwrap();
+        }
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    let all = load(&directory.join("labels.json"), &directory, Some("made-up")).unwrap();
+    (directory, all)
+}
+
+fn judged(recording: &Labelled) -> Judged {
+    let scores: Vec<f64> = (0..recording.times.len()).map(score).collect();
+    let flags = scores.iter().map(|score| *score >= 0.95).collect();
+    Judged { values: scores.clone(), scores, flags }
+}
+
+#[test]
+fn agrees_with_the_independent_scorer() {
+    let (directory, all) = recordings("scorer");
+    assert_eq!((all[0].times[1] - all[0].times[0], all[0].columns.len()), (60_000, 2));
+    assert!(all[0].columns[1][0].is_nan() && all[0].columns[1][8] == 3.0);
+    let outcome = Outcome::of("made-up", "made-up", &all, &all.iter().map(judged).collect::<Vec<_>>());
+    let json: serde_json::Value = serde_json::from_str(&as_json(std::slice::from_ref(&outcome))).unwrap();
+    let close = |pointer: &str, right: f64| {
+        let found = json.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();
+        assert!((found - right).abs() < 1e-9, "{pointer}: {found}, not {right}");
+    };
+    close("/0/nab/standard", 55.984_196_486_043_96);
+    close("/0/nab/reward_low_fp", 27.488_274_791_951_69);
+    close("/0/nab/reward_low_fn", 69.188_937_540_230_85);
+    close("/0/nab_best/standard", 64.966_723_741_742_09);
+    close("/0/nab_best/reward_low_fp", 53.618_762_262_073_794);
+    close("/0/nab_best/reward_low_fn", 75.47670661921947);
+    close("/0/f1", 0.375);
+    close("/0/false_per_1000", 47.619_047_619_047_62);
+    close("/0/delay_share", 0.153_598_281_417_830_3);
+    assert!(as_table(&[outcome]).starts_with("made-up: 2 recordings, 3 windows\n  detector  found"));
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn detectors_run_over_recordings_and_their_parameters_are_tried() {
+    let (directory, all) = recordings("run");
+    let contender = Contender::parse("jump:above=0.7").unwrap();
+    let judged = contender.judge(&all[0]).unwrap();
+    assert!(judged.flags.iter().any(|flag| *flag) && judged.scores.iter().all(|score| score.is_finite()));
+    write_scores(&directory.join("out"), &all[0], &judged).unwrap();
+    let written = std::fs::read_to_string(directory.join("out/x/a.csv")).unwrap();
+    assert_eq!(written.lines().count(), 401);
+    assert!(written.starts_with("timestamp,value,anomaly_score,flag\n1396310400000,"));
+    let found = sweep(&Contender::parse("zscore").unwrap(), &all).unwrap();
+    assert!(found.tried > 20 && found.score >= found.before && found.best.starts_with("zscore"));
+    for contender in Contender::all() {
+        contender.judge(&all[1]).unwrap();
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let (directory, _) = recordings("unfit");
+    let refused = |labels: &str| {
+        std::fs::write(directory.join("labels.json"), labels).unwrap();
+        load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string()
+    };
+    assert!(refused("{").contains("not labels"));
+    assert!(refused(&LABELS.replace("labels-1", "labels-2")).contains("not `anomaly-labels-1`"));
+    assert!(refused(&LABELS.replace("400", "401")).contains("400 rows, the label says 401"));
+    assert!(refused(&LABELS.replace("250, 269", "140, 269")).contains("overlap"));
+    assert!(refused(&LABELS.replace("x/a.csv", "x/c.csv")).contains("x/c.csv"));
+    std::fs::remove_dir_all(directory).unwrap();
+}
