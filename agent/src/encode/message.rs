@@ -2,6 +2,7 @@
 
 use super::{Route, WIRE_VERSION};
 use crate::plan::{Pane, Plan};
+use crate::thin;
 use bytes::Bytes;
 use headwater_forwarder::{Account, Lane, Message};
 use serde::Serialize;
@@ -139,6 +140,8 @@ pub trait Body: Serialize {
     fn route(&self) -> Route<'_>;
     /// Which queue it waits in.
     fn lane(&self) -> Lane;
+    /// Appends what it carries beside its map, for the agent itself.
+    fn save_parts(&self, _to: &mut Vec<u8>) {}
 }
 
 /// Encodes messages; keeps its buffer between them.
@@ -153,12 +156,11 @@ impl Messages {
         self.scratch.clear();
         let written = serde_cbor::to_writer(&mut self.scratch, body);
         debug_assert!(written.is_ok(), "a map of plain values into memory cannot fail");
-        Message {
-            lane: body.lane(),
-            made_ms,
-            route: body.route().to_bytes(),
-            body: Bytes::copy_from_slice(&self.scratch),
-        }
+        let content = Bytes::copy_from_slice(&self.scratch);
+        self.scratch.clear();
+        body.route().save(&mut self.scratch);
+        body.save_parts(&mut self.scratch);
+        Message { lane: body.lane(), made_ms, route: Bytes::copy_from_slice(&self.scratch), body: content }
     }
 }
 
@@ -197,7 +199,12 @@ impl Serialize for Summary<'_> {
 
 impl Body for Summary<'_> {
     fn route(&self) -> Route<'_> {
-        Route { kind: "summary", stream: self.stream, series: self.series }
+        Route::new("summary", self.stream, self.series)
+    }
+
+    fn save_parts(&self, to: &mut Vec<u8>) {
+        let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
+        thin::save_parts(self.start_ms, self.end_ms, self.rev, self.pane, &mut put);
     }
 
     fn lane(&self) -> Lane {
@@ -224,7 +231,7 @@ impl Serialize for Reading<'_> {
 
 impl Body for Reading<'_> {
     fn route(&self) -> Route<'_> {
-        Route { kind: "reading", stream: self.stream, series: self.series }
+        Route::new("reading", self.stream, self.series)
     }
 
     fn lane(&self) -> Lane {
@@ -264,7 +271,7 @@ impl Serialize for Alert<'_> {
 
 impl Body for Alert<'_> {
     fn route(&self) -> Route<'_> {
-        Route { kind: "alert", stream: self.stream, series: self.series }
+        Route::new("alert", self.stream, self.series)
     }
 
     fn lane(&self) -> Lane {
@@ -323,7 +330,7 @@ impl Serialize for Totals<'_> {
 
 impl Body for Report<'_> {
     fn route(&self) -> Route<'_> {
-        Route { kind: "report", stream: "", series: "" }
+        Route::new("report", "", "")
     }
 
     fn lane(&self) -> Lane {

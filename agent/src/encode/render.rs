@@ -23,24 +23,41 @@ pub struct Route<'a> {
     pub stream: &'a str,
     /// The series' name, or nothing.
     pub series: &'a str,
+    /// What the message carries beside its map, for the agent itself; see [`crate::thin`].
+    pub parts: &'a [u8],
 }
 
-/// Separates the parts of a stored route: a byte that no name on an MQTT topic can hold.
-const SEPARATOR: char = '\0';
+/// Separates the names of a stored route: a byte that no name on an MQTT topic can hold.
+const SEPARATOR: u8 = 0;
 
 impl<'a> Route<'a> {
-    /// The route as it is stored.
+    /// Without anything beside the map.
     #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
-        let series = self.series.replace(SEPARATOR, "_");
-        Bytes::from(format!("{}{SEPARATOR}{}{SEPARATOR}{series}", self.kind, self.stream))
+    pub fn new(kind: &'a str, stream: &'a str, series: &'a str) -> Self {
+        Self { kind, stream, series, parts: &[] }
+    }
+
+    /// Appends the route as it is stored: three names, each ended by NUL, then the parts.
+    pub fn save(&self, to: &mut Vec<u8>) {
+        for name in [self.kind, self.stream, self.series] {
+            to.extend(name.bytes().map(|byte| if byte == SEPARATOR { b'_' } else { byte }));
+            to.push(SEPARATOR);
+        }
+        to.extend_from_slice(self.parts);
     }
 
     /// The route from its stored form; `None` if the bytes are none.
     #[must_use]
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
-        let mut parts = std::str::from_utf8(bytes).ok()?.splitn(3, SEPARATOR);
-        Some(Self { kind: parts.next()?, stream: parts.next()?, series: parts.next()? })
+        let mut rest = bytes;
+        let mut name = || {
+            let end = rest.iter().position(|byte| *byte == SEPARATOR)?;
+            let (name, after) = rest.split_at_checked(end)?;
+            rest = after.get(1..)?;
+            std::str::from_utf8(name).ok()
+        };
+        let (kind, stream, series) = (name()?, name()?, name()?);
+        Some(Self { kind, stream, series, parts: rest })
     }
 }
 
@@ -195,7 +212,7 @@ fn encode(format: Format, body: &Bytes) -> Option<Bytes> {
 /// Where an output's status goes.
 #[must_use]
 pub fn status_topic(render: &OutputRender) -> String {
-    render.topic.topic(&render.agent, Route { kind: "status", stream: "", series: "" }, false)
+    render.topic.topic(&render.agent, Route::new("status", "", ""), false)
 }
 
 /// A status as an output wants it: retained. `None` only if it cannot be encoded, which plain values always can.
@@ -212,9 +229,11 @@ mod tests {
     #[test]
     fn topics_are_those_of_the_contract() {
         let template = TopicTemplate::parse(TopicTemplate::DEFAULT).unwrap();
-        let summary = Route { kind: "summary", stream: "climate", series: "greenhouse/b+d#1/temp" };
-        let stored = summary.to_bytes();
+        let mut stored = Vec::new();
+        Route { parts: b"\0x", ..Route::new("summary", "climate", "greenhouse/b+d#1/temp") }
+            .save(&mut stored);
         let summary = Route::from_bytes(&stored).unwrap();
+        assert_eq!(summary.parts, b"\0x");
         assert_eq!(
             template.topic("g7", summary, false),
             "headwater/g7/summary/climate/greenhouse/b_d_1/temp"
@@ -223,7 +242,7 @@ mod tests {
             template.topic("g7", summary, true),
             "headwater/g7/backfill/summary/climate/greenhouse/b_d_1/temp"
         );
-        let report = Route { kind: "report", stream: "", series: "" };
+        let report = Route::new("report", "", "");
         assert_eq!(template.topic("g7", report, false), "headwater/g7/report");
         assert_eq!(template.topic("g7", report, true), "headwater/g7/backfill/report");
         assert_eq!(template.filter("g7"), "headwater/g7/#");
