@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Messages written in one go [bytes], per lane.
+/// Messages written in one go [bytes], per lane; a sixteenth of a small buffer.
 const WRITE_BYTES: usize = 1 << 20;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const NOTE_EVERY: u32 = 15;
 const LOOKS: u32 = 4;
 
 /// With outputs up, a message is given this long to be acknowledged, however short `sync` is.
-const GRACE_MS: u64 = 1_000;
+pub(crate) const GRACE_MS: u64 = 750;
 
 /// Writes what waits too long; ends with the forwarder.
 pub(crate) async fn write(shared: Rc<Shared>) {
@@ -120,15 +120,16 @@ fn patience(shared: &Shared) -> Duration {
 
 /// Writes all that waits; false: the disk cannot take it now.
 pub(crate) async fn write_all(shared: &Shared) -> bool {
+    let bytes_max = WRITE_BYTES.min(usize::try_from(shared.config.max_size / 16).unwrap_or(WRITE_BYTES));
     loop {
         let (batches, progress) = {
             let spool = shared.spool.borrow();
-            (spool.unwritten(WRITE_BYTES), spool.progress().clone())
+            (spool.unwritten(bytes_max), spool.progress())
         };
         if batches.alert.is_empty() && batches.data.is_empty() {
             return true;
         }
-        // With `when = "always"` the flash is spared by syncing at intervals: see `sync_often`.
+        // With `when = "always"` all is written at once, and synced at intervals.
         let sync = shared.config.when == When::Offline || shared.config.sync == Sync::Always;
         let Some(answer) = shared.keeper.append(batches, sync, progress).await else { return false };
         shared.note_disk(&answer);
@@ -136,11 +137,39 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         let (batches, result) = answer.value;
         shared.disk_state(result.as_ref().err());
         if result.is_err() {
+            shared.spool.borrow_mut().synced(false);
             return false;
         }
-        shared.spool.borrow_mut().written(&batches);
+        shared.spool.borrow_mut().written(&batches, sync);
+        shared.dirty.set(!sync);
         shared.wake_all();
     }
+}
+
+/// Makes safe from a power cut what was only written; ends with the forwarder.
+pub(crate) async fn sync(shared: Rc<Shared>) {
+    let Sync::Every(ms) = shared.config.sync else { return };
+    let every = Duration::from_millis(ms * 3 / 4);
+    loop {
+        tokio::select! {
+            () = sleep(every) => {}
+            () = shared.closing() => return,
+        }
+        sync_once(&shared).await;
+    }
+}
+
+/// One look for what is not synced.
+pub(crate) async fn sync_once(shared: &Shared) {
+    if !shared.dirty.take() {
+        return;
+    }
+    let Some(answer) = shared.keeper.sync().await else { return };
+    shared.note_disk(&answer);
+    on_notices(shared, answer.notices);
+    shared.disk_state(answer.value.as_ref().err());
+    shared.spool.borrow_mut().synced(answer.value.is_ok());
+    shared.clerk.notify_one();
 }
 
 /// Has drained generations deleted and positions written; ends with the forwarder.
@@ -151,16 +180,20 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
             () = sleep(SETTLE_EVERY) => {}
             () = shared.closing() => return,
         }
+        round = round.wrapping_add(1);
+        let note = round.is_multiple_of(NOTE_EVERY);
         if shared.disk_is_used() {
-            round = round.wrapping_add(1);
-            settle_once(&shared, round.is_multiple_of(NOTE_EVERY)).await;
+            settle_once(&shared, note).await;
+        }
+        if note {
+            shared.count_writes();
         }
     }
 }
 
 /// One look for what nobody wants any more.
 pub(crate) async fn settle_once(shared: &Shared, note: bool) {
-    let progress = shared.spool.borrow().progress().clone();
+    let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
     let Some(answer) = shared.keeper.settle(shared.names.clone(), progress, note, before_ms).await else {
         return;
@@ -184,6 +217,7 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
                     tell_dropped(shared, dropped, why);
                 }
             }
+            Notice::Thinned { runs } => shared.spool.borrow_mut().thinned(&runs),
             Notice::Damaged { runs, count_max, what } => {
                 let lost = shared.spool.borrow_mut().damaged(&runs, count_max);
                 tracing::error!(%what, lost = lost.alert + lost.data, "a part of the buffer is damaged");

@@ -18,7 +18,7 @@ use crate::ranges::Ranges;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::sled::SledStore;
-use crate::{Account, BufferConfig, Lane, Output, Packet, PerLane, Render, clerk};
+use crate::{Account, BufferConfig, Lane, Output, Packet, PerLane, Render, Thin, clerk};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,16 +80,26 @@ impl Forwarder {
     /// The system gives no thread.
     pub fn start(start: Start) -> std::io::Result<Self> {
         let store = SledStore::new(start.folder.clone());
-        Self::start_on(start, Box::new(store), Keeper::start)
+        Self::start_on(start, None, Box::new(store), Keeper::start)
+    }
+
+    /// As [`Forwarder::start`], with a way to merge old messages when the buffer is full (`full = "thin"`).
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start_thinning(start: Start, thin: Arc<dyn Thin>) -> std::io::Result<Self> {
+        let store = SledStore::new(start.folder.clone());
+        Self::start_on(start, Some(thin), Box::new(store), Keeper::start)
     }
 
     pub(crate) fn start_on(
         start: Start,
+        thin: Option<Arc<dyn Thin>>,
         store: Box<dyn Store>,
         keeper: impl FnOnce(Archive) -> std::io::Result<Keeper>,
     ) -> std::io::Result<Self> {
         let Start { config, outlets, clock, .. } = start;
-        let (mut archive, found) = Archive::open(store, config.clone());
+        let (mut archive, found) = Archive::open(store, config.clone(), thin);
         let Places { names, bits, progress } = places(&outlets, &found, archive.is_empty());
         if found.positions.is_some() || !archive.is_empty() {
             archive.write_positions(&names, &progress);
@@ -109,6 +119,7 @@ impl Forwarder {
         }
         tasks.clerks.push(tokio::task::spawn_local(clerk::write(shared.clone())));
         tasks.clerks.push(tokio::task::spawn_local(clerk::settle(shared.clone())));
+        tasks.clerks.push(tokio::task::spawn_local(clerk::sync(shared.clone())));
         Ok(Self { shared, renders, tasks: Rc::new(tasks.into()) })
     }
 
@@ -183,6 +194,7 @@ impl Forwarder {
         shared.give_up();
         let _ = timeout(within / 4, all_done(&mut drivers)).await;
         let written = timeout(within, clerk::write_all(shared)).await.unwrap_or(false);
+        let _ = timeout(within, clerk::sync_once(shared)).await;
         if shared.disk_is_used() {
             let _ = timeout(within, clerk::settle_once(shared, true)).await;
         }

@@ -12,6 +12,9 @@ const JOBS_MAX: usize = 64;
 /// What the keeper can do.
 enum Job {
     Append { batches: Batches, sync: bool, progress: Progress, reply: Reply<(Batches, Result<(), String>)> },
+    Sync {
+        reply: Reply<Result<(), String>>,
+    },
     Read { lane: Lane, from: u64, reply: Reply<Result<Vec<Record>, String>> },
     Settle { names: Vec<String>, progress: Progress, note: bool, before_ms: Option<i64>, reply: Reply<()> },
     Close { reply: oneshot::Sender<()> },
@@ -58,7 +61,6 @@ impl Keeper {
 
     /// The same on the caller's thread, so that a test owns the order of things.
     #[cfg(test)]
-    #[allow(dead_code, reason = "for the simulation")]
     pub(crate) fn start_local(mut archive: Archive) -> Self {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         tokio::task::spawn_local(async move {
@@ -82,6 +84,11 @@ impl Keeper {
         progress: Progress,
     ) -> Option<Answer<(Batches, Result<(), String>)>> {
         self.ask(|reply| Job::Append { batches, sync, progress, reply }).await
+    }
+
+    /// [`Archive::sync`].
+    pub(crate) async fn sync(&self) -> Option<Answer<Result<(), String>>> {
+        self.ask(|reply| Job::Sync { reply }).await
     }
 
     /// [`Archive::read`].
@@ -120,6 +127,10 @@ fn serve(archive: &mut Archive, job: Job) {
         Job::Append { batches, sync, progress, reply } => {
             let result = archive.append(&batches, sync, &progress);
             answer(archive, reply, (batches, result));
+        }
+        Job::Sync { reply } => {
+            let result = archive.sync();
+            answer(archive, reply, result);
         }
         Job::Read { lane, from, reply } => {
             let records = archive.read(lane, from);

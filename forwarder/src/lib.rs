@@ -32,6 +32,8 @@ mod output {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 
 pub use config::{BufferConfig, Full, Rate, Sync, When};
@@ -136,6 +138,14 @@ pub trait Render: Send + std::marker::Sync {
     fn takes(&self, message: &Message) -> bool {
         self.render(message, false).is_some()
     }
+}
+
+/// How old messages become fewer when the buffer is full; the agent implements it.
+pub trait Thin: Send + std::marker::Sync {
+    /// Merges messages of [`Lane::Data`], given in order, into fewer and coarser ones, in order and each
+    /// [`Message::made_ms`] one of those it was made of; those that cannot be merged are among them. `None`: nothing can
+    /// be merged. Called again with its own results when the buffer is full again.
+    fn merge(&self, older: &[Message]) -> Option<Vec<Message>>;
 }
 
 /// What became of the messages: `made = delivered + waiting + thinned + lost`, always.

@@ -14,13 +14,17 @@ pub(crate) struct Progress {
     pub(crate) acked: Vec<PerLane<Ranges>>,
     /// The bits of outputs that are configured. What others wanted they will not get any more.
     pub(crate) active: u64,
+    /// Whether an output is about to send what it read from disk.
+    pub(crate) catching_up: bool,
+    /// Data from this number on is in memory too.
+    pub(crate) in_memory_from: u64,
 }
 
 impl Progress {
     /// Nothing acknowledged by any of so many outputs.
     pub(crate) fn new(outputs: usize) -> Self {
         let active = (0..outputs).fold(0, |active, output| active | bit(output));
-        Self { acked: vec![PerLane::default(); outputs], active }
+        Self { acked: vec![PerLane::default(); outputs], active, catching_up: false, in_memory_from: 0 }
     }
 
     /// What is done with, by every output of `owed` (a bit each); `None`: there is no such output.
@@ -32,6 +36,12 @@ impl Progress {
             done = Some(done.map_or_else(|| acked.clone(), |done| done.intersection(acked)));
         }
         done
+    }
+
+    /// Which of the outputs of `owed` still want a message.
+    pub(crate) fn wanting(&self, lane: Lane, seq: u64, owed: u64) -> u64 {
+        let acked = self.acked.iter().enumerate().filter(|(_, acked)| acked.of(lane).contains(seq));
+        acked.fold(owed & self.active, |wanting, (output, _)| wanting & !bit(output))
     }
 
     /// How many of the run's messages are still owed to somebody.

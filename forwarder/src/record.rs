@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 /// A batch is closed when it has grown to this [bytes]: large enough that the store's overhead per value is small,
 /// small enough to be read into memory without a thought.
-pub(crate) const BATCH_BYTES: usize = 32 << 10;
+pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 4 + 1 + 1 + 4;

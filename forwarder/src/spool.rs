@@ -157,12 +157,23 @@ impl Spool {
         PerLane { alert, data: self.queues.data.unwritten(bytes_max) }
     }
 
-    /// These are on disk now; memory may forget them when it must.
-    pub(crate) fn written(&mut self, batches: &PerLane<Vec<Record>>) {
+    /// These are on disk now and, if `safe`, survive a power cut: then memory may forget them when it must.
+    pub(crate) fn written(&mut self, batches: &PerLane<Vec<Record>>, safe: bool) {
         for lane in Lane::ALL {
             if let Some(last) = batches.of(lane).last() {
                 self.queues.of_mut(lane).written_through(last.seq);
             }
+        }
+        if safe {
+            self.synced(true);
+        }
+    }
+
+    /// What was written survives a power cut, or else must be written again.
+    pub(crate) fn synced(&mut self, safe: bool) {
+        for lane in Lane::ALL {
+            let queue = self.queues.of_mut(lane);
+            if safe { queue.all_safe() } else { queue.unsafe_again() }
         }
         self.evict();
     }
@@ -204,6 +215,16 @@ impl Spool {
         self.forget(&gone, count_max)
     }
 
+    /// Messages were merged into others, which have taken numbers beside these.
+    pub(crate) fn thinned(&mut self, runs: &[Run]) {
+        for run in runs {
+            let count = self.progress.owed_in(run).min(self.account.waiting);
+            self.account.waiting -= count;
+            self.account.thinned += count;
+            self.progress.forget(run.lane, &run.seqs);
+        }
+    }
+
     fn forget(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
         let mut lost = PerLane { alert: 0, data: 0 };
         let mut room = count_max.min(self.account.waiting);
@@ -223,8 +244,13 @@ impl Spool {
         self.account
     }
 
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.progress
+    /// Who has acknowledged what by now.
+    pub(crate) fn progress(&self) -> Progress {
+        let mut progress = self.progress.clone();
+        let sends_late = |(output, outlet): (usize, &Outlet)| outlet.up && self.sends_late(output, outlet);
+        progress.in_memory_from = self.queues.data.first_in_memory();
+        progress.catching_up = self.outlets.iter().enumerate().any(sends_late);
+        progress
     }
 
     /// Bodies and routes in memory [bytes].

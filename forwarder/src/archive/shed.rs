@@ -2,18 +2,27 @@
 //! Alerts that somebody still wants are copied into a generation of their own before theirs goes, and go themselves
 //! only when nothing else is left.
 
-use super::{Archive, Notice, extend_runs};
-use crate::positions::Progress;
-use crate::record::{self, Record};
+use super::shelf::{Shelf, extend_runs};
+use super::{Archive, Batches, Notice};
+use crate::config::Full;
+use crate::positions::{Progress, Run};
+use crate::record::Record;
 use crate::store::{Generation, StoreError};
 use crate::{Lane, PerLane};
+use std::collections::BTreeMap;
 
 impl Archive {
-    /// Makes room for `bytes` more.
-    pub(super) fn make_room(&mut self, bytes: u64, progress: &Progress) {
+    /// Makes room for these.
+    pub(super) fn make_room(&mut self, batches: &Batches, progress: &Progress) {
+        let cost = |records: &Vec<Record>| records.iter().map(|record| record.message.cost_bytes() as u64).sum::<u64>();
+        // Twice: sled's overhead, and rounding.
+        let bytes = 2 * (cost(&batches.alert) + cost(&batches.data));
         // What is set aside is never deleted, but must not starve the living.
         let max = self.config.max_size.saturating_sub(self.aside_bytes).max(self.config.max_size / 4);
-        while self.bytes() - self.aside_bytes + bytes > max {
+        // Merging needs room for its result.
+        let merge_above = max.saturating_sub(3 * self.generation_bytes_max()).max(max / 2);
+        while self.config.full == Full::Thin && self.living_bytes() + bytes > merge_above && self.thin(progress) {}
+        while self.living_bytes() + bytes > max {
             let Some((generation, keep_alerts)) = self.victim() else { return };
             self.shed(generation, keep_alerts, false, progress);
         }
@@ -23,59 +32,86 @@ impl Archive {
     pub(crate) fn shed_older(&mut self, before_ms: i64, progress: &Progress) {
         loop {
             let old = self.shelves.iter().find(|(generation, shelf)| {
-                Some(**generation) != self.filling
-                    && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
+                Some(**generation) != self.filling && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
             });
             let Some((&generation, _)) = old else { return };
             self.shed(generation, false, true, progress);
         }
     }
 
-    /// The oldest generation that holds more than alerts, or else the oldest; and whether its alerts are to be kept.
-    fn victim(&self) -> Option<(Generation, bool)> {
-        let closed = || self.shelves.iter().filter(|(generation, _)| Some(**generation) != self.filling);
-        let with_data = closed().find(|(_, shelf)| shelf.spans.data.is_some());
-        let any = || closed().next().map(|(generation, _)| (*generation, false));
-        with_data.map(|(generation, _)| (*generation, true)).or_else(any)
+    /// The generation with the oldest data, or else with the oldest alerts; and whether its alerts are to be kept.
+    fn victim(&mut self) -> Option<(Generation, bool)> {
+        let oldest = |shelves: &BTreeMap<Generation, Shelf>, lane: Lane| {
+            let spans = shelves.iter().filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).as_ref()?, *generation)));
+            spans.min_by_key(|(span, _)| span.start).map(|(_, generation)| generation)
+        };
+        let data = oldest(&self.shelves, Lane::Data).map(|generation| (generation, true));
+        let victim = data.or_else(|| Some((oldest(&self.shelves, Lane::Alert)?, false)));
+        // Also the one that is filled: rather new data than old alerts.
+        if let Some(filling) = self.filling.filter(|filling| victim.is_some_and(|(victim, _)| victim == *filling)) {
+            self.seal(filling, &[]);
+        }
+        victim
     }
 
     fn shed(&mut self, generation: Generation, keep_alerts: bool, aged: bool, progress: &Progress) {
-        let (mut runs, mut alerts) = (Vec::new(), Vec::new());
-        let done = |record: &Record| {
-            let done = progress.done(Lane::Alert, record.owed);
-            done.is_none_or(|done| done.contains(record.seq))
-        };
-        let read = self.walk(generation, |lane, record, _| {
-            if lane == Lane::Alert && keep_alerts && !done(record) {
-                alerts.push(record.clone());
-            } else {
-                extend_runs(&mut runs, lane, record);
+        let mut runs = self.runs_of(generation);
+        if keep_alerts && runs.iter().any(|run| run.lane == Lane::Alert) {
+            runs.retain(|run| run.lane != Lane::Alert);
+            match self.move_alerts(generation, progress) {
+                Ok(left_behind) => runs.extend(left_behind),
+                Err(StoreError::Damaged(why) | StoreError::Failed(why)) => return self.give_up(generation, &why),
             }
-        });
-        if let Err(StoreError::Damaged(why) | StoreError::Failed(why)) = read {
-            return self.give_up(generation, &why);
-        }
-        if !alerts.is_empty() && self.keep(alerts.clone()).is_err() {
-            alerts.iter().for_each(|record| extend_runs(&mut runs, Lane::Alert, record));
         }
         let made_ms = self.shelves.get(&generation).and_then(|shelf| shelf.made_ms.clone()).unwrap_or(0..0);
         self.delete(generation);
         self.notices.push(Notice::Shed { runs, made_ms, aged });
     }
 
+    /// Copies the alerts that somebody wants; those for which there is no room are the answer.
+    fn move_alerts(&mut self, generation: Generation, progress: &Progress) -> Result<Vec<Run>, StoreError> {
+        let alerts = self.wanted(generation, Lane::Alert, progress)?;
+        let mut left_behind = Vec::new();
+        if !alerts.is_empty() {
+            let alerts = PerLane { alert: alerts, data: Vec::new() };
+            if self.keep(&alerts).is_err() {
+                alerts.alert.iter().for_each(|record| extend_runs(&mut left_behind, Lane::Alert, record));
+            }
+        }
+        Ok(left_behind)
+    }
+
+    /// A generation's messages that somebody still wants.
+    pub(super) fn wanted(
+        &mut self,
+        generation: Generation,
+        lane: Lane,
+        progress: &Progress,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        self.walk(generation, lane, |mut record, _| {
+            record.owed = progress.wanting(lane, record.seq, record.owed);
+            if record.owed != 0 {
+                records.push(record);
+            }
+        })?;
+        Ok(records)
+    }
+
     /// Copies alerts into the generation that is kept for them.
-    fn keep(&mut self, alerts: Vec<Record>) -> Result<(), StoreError> {
-        debug_assert!(record::encode(Lane::Alert, &alerts).len() < 1_000, "a generation is bounded");
-        let has_room = |generation: &Generation| {
-            self.shelves
-                .get(generation)
-                .is_some_and(|shelf| shelf.content_bytes < self.generation_bytes_max())
-        };
-        let generation = match self.keeping.filter(has_room) {
+    fn keep(&mut self, alerts: &Batches) -> Result<(), StoreError> {
+        let generation = match self.keeping.filter(|generation| self.has_room(*generation)) {
             Some(generation) => generation,
-            None => self.create()?,
+            None => {
+                if let Some(full) = self.keeping.take() {
+                    self.seal(full, &[]);
+                }
+                self.create()?
+            }
         };
         self.keeping = Some(generation);
-        self.fill(generation, &PerLane { alert: alerts, data: Vec::new() }, true)
+        let result = self.fill(generation, alerts, true);
+        self.store.close(generation);
+        result
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) names: Vec<String>,
     /// Wakes the clerk: something waits for the disk that did not before.
     pub(crate) clerk: Notify,
+    /// Something was written and not synced.
+    pub(crate) dirty: Cell<bool>,
     states: RefCell<Vec<OutletState>>,
     wake: Vec<Notify>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -64,6 +66,7 @@ impl Shared {
             keeper,
             names,
             clerk: Notify::new(),
+            dirty: Cell::new(false),
             wake: states.iter().map(|_| Notify::new()).collect(),
             states: RefCell::new(states),
             clock,

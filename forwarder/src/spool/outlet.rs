@@ -6,6 +6,9 @@ use crate::record::Record;
 use crate::{Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
 
+/// With fewer messages ahead, more are read while these are sent.
+const AHEAD_MIN: usize = 200;
+
 /// What to do next for an output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -44,13 +47,44 @@ pub(super) struct Cursor {
     late: u64,
     /// Read from disk, from `late` on.
     ahead: VecDeque<Record>,
+    /// Below this, what is not in `ahead` is not on disk.
+    read_end: u64,
     /// A read is under way: from where, and where memory began then.
     reading: Option<(u64, u64)>,
 }
 
 impl Cursor {
     pub(super) fn restart(&mut self, late: u64, next: u64) {
-        *self = Self { live_from: next, live: next, late, ahead: VecDeque::new(), reading: None };
+        *self = Self { live_from: next, live: next, late, ..Self::default() };
+    }
+}
+
+impl Cursor {
+    /// Where to read on, if it is time: below `end` there may be more on disk.
+    fn read_from(&self, end: u64) -> Option<u64> {
+        let from = self.read_end.max(self.late);
+        (self.reading.is_none() && self.ahead.len() < AHEAD_MIN && from < end).then_some(from)
+    }
+
+    /// Goes on to a number; what was read before it is of no use any more.
+    fn go_to(&mut self, seq: u64) {
+        self.late = seq;
+        while self.ahead.front().is_some_and(|record| record.seq < seq) {
+            self.ahead.pop_front();
+        }
+    }
+}
+
+/// What comes next in a lane.
+enum Found {
+    Message(u64, u64, Message),
+    /// Nothing before this number.
+    NothingBelow(u64),
+}
+
+impl Found {
+    fn of(message: Option<(u64, u64, Message)>, or_below: u64) -> Self {
+        message.map_or(Self::NothingBelow(or_below), |(seq, owed, message)| Self::Message(seq, owed, message))
     }
 }
 
@@ -77,12 +111,11 @@ impl Spool {
 
     /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
     pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<Record>) {
-        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else {
-            return;
-        };
+        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else { return };
         let Some((_, memory)) = cursor.reading.take_if(|(asked, _)| *asked == from) else { return };
         let found = records.first().map_or(memory, |record| record.seq.min(memory));
-        cursor.ahead = records.into();
+        cursor.read_end = records.last().map_or(memory, |record| record.seq + 1).max(cursor.read_end);
+        cursor.ahead.extend(records);
         // What is not there any more needs no sending.
         self.skip(output, lane, from, found);
     }
@@ -123,44 +156,50 @@ impl Spool {
             let Some(acked) = self.progress.acked.get(output) else { return Next::Nothing };
             let Some(outlet) = self.outlets.get_mut(output) else { return Next::Nothing };
             let (cursor, queue) = (outlet.lanes.of_mut(lane), self.queues.of(lane));
-            cursor.late = acked.of(lane).next_gap(cursor.late);
-            let seq = cursor.late;
+            cursor.go_to(acked.of(lane).next_gap(cursor.late));
+            let (seq, memory) = (cursor.late, queue.first_in_memory());
             if seq >= cursor.live_from {
                 return Next::Nothing;
             }
-            let found = if seq >= queue.first_in_memory() {
-                cursor.late += 1;
-                queue.at(seq).map(|entry| (seq, entry.owed, entry.message.clone()))
+            if let Some(from) = cursor.read_from(memory.min(queue.on_disk_end)) {
+                cursor.reading = Some((from, memory));
+                return Next::Read(lane, from);
+            }
+            let found = if seq >= memory {
+                Found::of(queue.at(seq).map(|entry| (seq, entry.owed, entry.message.clone())), seq + 1)
+            } else if let Some(record) = cursor.ahead.pop_front() {
+                Found::Message(record.seq, record.owed, record.message)
+            } else if cursor.reading.is_some() {
+                return Next::Nothing;
             } else {
-                while cursor.ahead.front().is_some_and(|record| record.seq < seq) {
-                    cursor.ahead.pop_front();
-                }
-                match cursor.ahead.pop_front() {
-                    Some(record) => {
-                        cursor.late = record.seq + 1;
-                        Some((record.seq, record.owed, record.message))
-                    }
-                    None if seq >= queue.on_disk_end => {
-                        let memory = queue.first_in_memory();
-                        self.skip(output, lane, seq, memory);
-                        continue;
-                    }
-                    None if cursor.reading.is_some() => return Next::Nothing,
-                    None => {
-                        cursor.reading = Some((seq, queue.first_in_memory()));
-                        return Next::Read(lane, seq);
+                // Neither on disk nor in memory.
+                Found::NothingBelow(if seq < cursor.read_end { cursor.read_end.min(memory) } else { memory })
+            };
+            match found {
+                Found::NothingBelow(end) => self.skip(output, lane, seq, end),
+                Found::Message(found, owed, message) => {
+                    self.skip(output, lane, seq, found);
+                    self.late_is_past(output, lane, found);
+                    if let Some(parcel) = self.parcel(output, Tag { lane, seq: found, owed }, message, true) {
+                        return Next::Send(parcel);
                     }
                 }
-            };
-            let Some((found, owed, message)) = found else {
-                self.skip(output, lane, seq, seq + 1);
-                continue;
-            };
-            self.skip(output, lane, seq, found);
-            if let Some(parcel) = self.parcel(output, Tag { lane, seq: found, owed }, message, true) {
-                return Next::Send(parcel);
             }
         }
+    }
+
+    fn late_is_past(&mut self, output: usize, lane: Lane, seq: u64) {
+        if let Some(outlet) = self.outlets.get_mut(output) {
+            outlet.lanes.of_mut(lane).late = seq + 1;
+        }
+    }
+
+    /// Whether the output is about to send, or has on its way, what waited.
+    pub(super) fn sends_late(&self, output: usize, outlet: &Outlet) -> bool {
+        Lane::ALL.into_iter().any(|lane| {
+            let acked = self.progress.acked.get(output).map_or(0, |acked| acked.of(lane).next_gap(0));
+            acked < outlet.lanes.of(lane).live_from
+        })
     }
 
     /// A parcel, unless the output does not want the message.

@@ -20,6 +20,8 @@ pub(crate) struct Queue {
     bytes: usize,
     /// What lies below is on disk or done with.
     written: u64,
+    /// What lies below survives a power cut, as far as it is written.
+    safe: u64,
     /// What lies at or above was never on disk, or is not any more.
     pub(super) on_disk_end: u64,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Queue {
 impl Queue {
     /// The first number, before anything is pushed.
     pub(super) fn start_at(&mut self, seq: u64) {
-        (self.base, self.written) = (seq, seq);
+        (self.base, self.written, self.safe) = (seq, seq, seq);
     }
 
     /// The number that the next message gets.
@@ -87,6 +89,17 @@ impl Queue {
     /// Nothing from here on is on disk.
     pub(super) fn unwritten_from(&mut self, seq: u64) {
         self.written = self.written.min(seq).max(self.base);
+        self.safe = self.safe.min(self.written);
+    }
+
+    /// What was written so far survives a power cut.
+    pub(super) fn all_safe(&mut self) {
+        self.safe = self.written;
+    }
+
+    /// What was not safe yet must be written again.
+    pub(super) fn unsafe_again(&mut self) {
+        self.unwritten_from(self.safe);
     }
 
     pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<Record> {
@@ -109,9 +122,9 @@ impl Queue {
         self.on_disk_end = self.on_disk_end.max(seq + 1);
     }
 
-    /// Lets the oldest message go if it is on disk; whether it did.
+    /// Lets the oldest message go if it is safe on disk; whether it did.
     pub(super) fn evict_oldest(&mut self) -> bool {
-        let on_disk = self.base < self.written && !self.slots.is_empty();
+        let on_disk = self.base < self.written.min(self.safe) && !self.slots.is_empty();
         if on_disk {
             self.pop();
             self.trim();

@@ -38,7 +38,6 @@ impl Shelf {
     }
 }
 
-#[allow(dead_code, reason = "for the simulation")]
 impl Disk {
     /// As the program's end leaves it, or the power's.
     pub(crate) fn crash(&mut self, power: bool) {
@@ -48,6 +47,11 @@ impl Disk {
                 shelf.flushed.clear();
             }
         }
+    }
+
+    /// All batches that are not set aside.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.generations.values().flat_map(|shelf| shelf.all().into_values().cloned().collect::<Vec<_>>())
     }
 
     /// Flips a bit of some batch.

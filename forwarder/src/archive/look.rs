@@ -1,0 +1,269 @@
+//! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
+
+use super::shelf::{self, Index, Shelf, note_name};
+use super::{Archive, FAILURES_MAX, Found, Notice, POSITIONS};
+use crate::config::BufferConfig;
+use crate::positions::{self, Run};
+use crate::record::{self, Record};
+use crate::store::{Generation, Store, StoreError};
+use crate::{Lane, PerLane, Thin};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// At the start, a generation that cannot be read is tried so often, at such intervals.
+const LOOKS_MAX: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+impl Archive {
+    /// Looks at what is there. Whatever is wrong with it is a notice, and the rest is used.
+    pub(crate) fn open(
+        store: Box<dyn Store>,
+        config: BufferConfig,
+        thin: Option<Arc<dyn Thin>>,
+    ) -> (Self, Found) {
+        let mut archive = Self {
+            store,
+            config,
+            thin,
+            shelves: BTreeMap::new(),
+            filling: None,
+            dirty: false,
+            keeping: None,
+            next: 1,
+            handed: PerLane::default(),
+            aside_bytes: 0,
+            notices: Vec::new(),
+        };
+        let mut runs = archive.look_around();
+        for notice in &archive.notices {
+            // What cannot be read was made too: it is counted, and then counted as lost.
+            if let Notice::Damaged { runs: damaged, .. } = notice {
+                runs.extend(damaged.iter().cloned());
+            }
+        }
+        archive.aside_bytes = archive.store.aside_bytes();
+        let positions = archive.store.read_note(POSITIONS).and_then(|note| positions::read(&note));
+        (archive, Found { runs: without_overlaps(runs), positions })
+    }
+
+    fn look_around(&mut self) -> Vec<Run> {
+        let generations = self.store.generations().unwrap_or_else(|error| {
+            tracing::error!(%error, "the buffer's folder cannot be read");
+            Vec::new()
+        });
+        let last = generations.last().copied();
+        self.next = last.map_or(1, |last| last + 1);
+        let mut unsealed = Vec::new();
+        let mut replaced = Vec::new();
+        for generation in generations {
+            match self.store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
+                Some(Index::Building) => replaced.push(generation),
+                Some(Index::Sealed { shelf, replaces }) => {
+                    replaced.extend(replaces);
+                    let disk_bytes = self.store.bytes(generation);
+                    self.shelves.insert(generation, Shelf { disk_bytes, ..shelf });
+                }
+                None => unsealed.push(generation),
+            }
+        }
+        unsealed.retain(|generation| !replaced.contains(generation));
+        replaced.into_iter().for_each(|generation| self.delete(generation));
+        unsealed.iter().for_each(|generation| self.look_into(*generation));
+        let runs = self.shelves.values().flat_map(|shelf| shelf.runs.iter().cloned()).collect();
+        self.shelves.values_mut().filter(|shelf| shelf.sealed).for_each(|shelf| shelf.runs = Vec::new());
+        for generation in unsealed {
+            // The one that was filled last is filled on, if it has room.
+            if Some(generation) == last && self.has_room(generation) {
+                self.filling = last;
+            } else if self.shelves.contains_key(&generation) {
+                self.seal(generation, &[]);
+            }
+        }
+        runs
+    }
+
+    /// Reads a generation through. One that cannot be read is left for the next start; for a while it is tried again,
+    /// because the program before this one may be just about to end.
+    fn look_into(&mut self, generation: Generation) {
+        for _ in 0..LOOKS_MAX {
+            match self.try_look_into(generation) {
+                Ok(()) => return,
+                Err(why) => tracing::warn!(generation, %why, "a part of the buffer cannot be read now"),
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        tracing::error!(generation, "a part of the buffer cannot be read; it is left for the next start");
+        self.forget(generation);
+    }
+
+    fn try_look_into(&mut self, generation: Generation) -> Result<(), String> {
+        let mut shelf = Shelf { disk_bytes: self.store.bytes(generation), ..Shelf::default() };
+        self.shelves.insert(generation, Shelf::default());
+        let result = Lane::ALL.into_iter().try_for_each(|lane| {
+            self.walk(generation, lane, |record, bytes| {
+                shelf.note(&record);
+                shelf.content_bytes += bytes as u64;
+            })
+        });
+        // A killed program's last messages may lie in the system's memory only.
+        let result = result.and_then(|()| self.store.sync(generation));
+        let is_bare = shelf.is_bare();
+        shelf.damaged = self.shelves.get(&generation).is_some_and(|shelf| shelf.damaged);
+        self.shelves.insert(generation, shelf);
+        match result {
+            Ok(()) if is_bare => self.delete(generation),
+            Ok(()) => {}
+            Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
+            Err(StoreError::Failed(why)) => {
+                self.store.close(generation);
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// All messages of a generation's lane, each with its share of the batch [bytes]. A batch that does not match its
+    /// checksum is reported and skipped.
+    pub(super) fn walk(
+        &mut self,
+        generation: Generation,
+        lane: Lane,
+        mut visit: impl FnMut(Record, usize),
+    ) -> Result<(), StoreError> {
+        let mut batch = self.store.at(generation, lane, 0)?;
+        while let Some(found) = batch {
+            let bytes = found.bytes.len();
+            batch = self.store.after(generation, lane, found.first)?;
+            match record::decode(found.bytes) {
+                Ok(records) => {
+                    let share = bytes / records.len().max(1);
+                    records.into_iter().for_each(|record| visit(record, share));
+                }
+                Err(_) => self.on_bad_batch(generation, lane, found.first, batch.as_ref().map(|next| next.first)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The first batch with messages from `from` on, without those before.
+    pub(super) fn read_batch(&mut self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
+        loop {
+            let candidates = self.shelves.iter().filter_map(|(generation, shelf)| {
+                let span = shelf.spans.of(lane).as_ref().filter(|span| span.end > from)?;
+                Some((span.start.max(from), *generation))
+            });
+            let Some((start, generation)) = candidates.min() else { return Ok(Vec::new()) };
+            match self.read_in(generation, lane, start) {
+                Ok(records) if !records.is_empty() => return Ok(records),
+                // The rest of the generation holds nothing, whatever was thought of it.
+                Ok(_) => self.cut_span(generation, lane, start),
+                Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
+                Err(StoreError::Failed(why)) => self.on_read_error(generation, &why)?,
+            }
+        }
+    }
+
+    fn read_in(&mut self, generation: Generation, lane: Lane, from: u64) -> Result<Vec<Record>, StoreError> {
+        let mut batch = self.store.at(generation, lane, from)?;
+        while let Some(found) = batch {
+            match record::decode(found.bytes) {
+                Ok(mut records) => {
+                    let all = records.len();
+                    records.retain(|record| record.seq >= from);
+                    if !records.is_empty() {
+                        self.shelves.entry(generation).or_default().failures = 0;
+                        return Ok(if records.len() < all / 2 { compact(records) } else { records });
+                    }
+                }
+                Err(_) => {
+                    let next = self.store.after(generation, lane, found.first)?.map(|next| next.first);
+                    self.on_bad_batch(generation, lane, found.first, next);
+                }
+            }
+            batch = self.store.after(generation, lane, found.first)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn cut_span(&mut self, generation: Generation, lane: Lane, start: u64) {
+        let Some(shelf) = self.shelves.get_mut(&generation) else { return };
+        let span = shelf.spans.of_mut(lane);
+        *span = span.take().filter(|span| span.start < start).map(|span| span.start..start);
+    }
+
+    /// A whole generation cannot be read: it goes out of the way, and what it held is reported.
+    pub(super) fn give_up(&mut self, generation: Generation, why: &str) {
+        let mut runs = self.runs_of(generation);
+        let shelf = self.shelves.get(&generation).cloned().unwrap_or_default();
+        if runs.is_empty() {
+            runs = shelf.spanning_runs();
+        }
+        let what = match self.store.set_aside(generation) {
+            Ok(path) => format!("{why}; it is kept as {path}"),
+            Err(error) => format!("{why}; it could not be set aside: {error}"),
+        };
+        self.store.delete_note(&note_name(generation));
+        self.forget(generation);
+        self.aside_bytes = self.store.aside_bytes();
+        let count_max = shelf.counts.alert + shelf.counts.data;
+        self.notices.push(Notice::Damaged { runs, count_max, what });
+    }
+
+    /// A batch cannot be read: what it held is known from the index, as far as there is one.
+    fn on_bad_batch(&mut self, generation: Generation, lane: Lane, first: u64, next: Option<u64>) {
+        let end = next.unwrap_or(u64::MAX);
+        let mut runs = self.runs_of(generation);
+        runs.retain_mut(|run| {
+            run.seqs = run.seqs.start.max(first)..run.seqs.end.min(end);
+            run.lane == lane && run.seqs.start < run.seqs.end
+        });
+        if runs.is_empty() {
+            // At least one.
+            runs.push(Run { lane, seqs: first..first + 1, owed: u64::MAX });
+        }
+        if let Some(shelf) = self.shelves.get_mut(&generation) {
+            shelf.damaged = true;
+        }
+        let what = format!("a batch of generation {generation} does not match its checksum");
+        self.notices.push(Notice::Damaged { runs, count_max: u64::MAX, what });
+    }
+
+    /// # Errors
+    /// Worth another attempt.
+    fn on_read_error(&mut self, generation: Generation, why: &str) -> Result<(), String> {
+        self.store.close(generation);
+        let failures = self.shelves.get_mut(&generation).map_or(FAILURES_MAX, |shelf| {
+            shelf.failures += 1;
+            shelf.failures
+        });
+        if failures < FAILURES_MAX {
+            return Err(why.to_owned());
+        }
+        self.give_up(generation, why);
+        Ok(())
+    }
+}
+
+/// Copies what is left of a batch, so that a few messages do not hold the whole of it in memory.
+fn compact(mut records: Vec<Record>) -> Vec<Record> {
+    for record in &mut records {
+        record.message.route = Bytes::copy_from_slice(&record.message.route);
+        record.message.body = Bytes::copy_from_slice(&record.message.body);
+    }
+    records
+}
+
+/// A crash between copying and deleting leaves messages twice; they count once.
+fn without_overlaps(mut runs: Vec<Run>) -> Vec<Run> {
+    runs.sort_by_key(|run| (run.lane, run.seqs.start));
+    let mut end = PerLane { alert: 0, data: 0 };
+    for run in &mut runs {
+        let end = end.of_mut(run.lane);
+        run.seqs.start = run.seqs.start.max(*end);
+        *end = (*end).max(run.seqs.end);
+    }
+    runs.retain(|run| run.seqs.start < run.seqs.end);
+    runs
+}

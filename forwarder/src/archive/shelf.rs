@@ -1,0 +1,204 @@
+//! What is known of a generation without opening it, and the note that keeps it.
+//!
+//! A generation that is not filled any more is sealed: its index goes into a note, so that a start with a full buffer
+//! opens one database, not all of them. The note is a text that ends with its CRC-32; a generation without a note that
+//! holds is read through.
+//!
+//! ```text
+//! headwater index 1
+//! level 1                         so often thinned
+//! made 1700000000000-1700000060000
+//! content 4194304                 bytes
+//! replaces 4 5                    generations that this one stands for: delete them
+//! run data 17-4711 1              lane, numbers, owed
+//! end 6f2a11c0
+//! ```
+
+use crate::positions::Run;
+use crate::ranges::Ranges;
+use crate::record::Record;
+use crate::store::Generation;
+use crate::{Lane, PerLane};
+use std::fmt::Write;
+use std::ops::Range;
+
+/// A generation as the archive sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shelf {
+    pub(super) spans: PerLane<Option<Range<u64>>>,
+    pub(super) counts: PerLane<u64>,
+    /// When its messages were made, first and last [ms since the Unix epoch].
+    pub(super) made_ms: Option<Range<i64>>,
+    pub(super) content_bytes: u64,
+    pub(super) disk_bytes: u64,
+    /// How often its messages were merged into coarser ones.
+    pub(super) level: u32,
+    /// Reads that failed, in a row.
+    pub(super) failures: u32,
+    /// Some of it could not be read.
+    pub(super) damaged: bool,
+    /// Its messages, while it is not sealed.
+    pub(super) runs: Vec<Run>,
+    pub(super) sealed: bool,
+}
+
+impl Shelf {
+    pub(super) fn note(&mut self, record: &Record) {
+        let (lane, seq, made) = (record.message.lane, record.seq, record.message.made_ms);
+        let span = self.spans.of_mut(lane).get_or_insert(seq..seq);
+        *span = span.start.min(seq)..span.end.max(seq + 1);
+        *self.counts.of_mut(lane) += 1;
+        let span = self.made_ms.get_or_insert(made..made);
+        *span = span.start.min(made)..span.end.max(made);
+        extend_runs(&mut self.runs, lane, record);
+    }
+
+    /// At most these messages, as if all outputs wanted them: for want of anything better.
+    pub(super) fn spanning_runs(&self) -> Vec<Run> {
+        let run = |lane| Some(Run { lane, seqs: self.spans.of(lane).clone()?, owed: u64::MAX });
+        Lane::ALL.into_iter().filter_map(run).collect()
+    }
+
+    /// Whether nobody wants anything of it any more.
+    pub(super) fn is_done(&self, done: &PerLane<Option<Ranges>>) -> bool {
+        Lane::ALL.into_iter().all(|lane| match (self.spans.of(lane), done.of(lane)) {
+            (Some(span), Some(done)) => done.next_gap(span.start) >= span.end,
+            _ => true,
+        })
+    }
+
+    pub(super) fn is_bare(&self) -> bool {
+        self.made_ms.is_none()
+    }
+}
+
+/// Adds a message to the runs; those of one lane come in order.
+pub(super) fn extend_runs(runs: &mut Vec<Run>, lane: Lane, record: &Record) {
+    // Lanes alternate while a generation is filled: the lane's last run is one of the last two or so.
+    let last = runs.iter_mut().rev().find(|run| run.lane == lane);
+    match last {
+        Some(run) if run.owed == record.owed && run.seqs.end == record.seq => run.seqs.end += 1,
+        _ => runs.push(Run { lane, seqs: record.seq..record.seq + 1, owed: record.owed }),
+    }
+}
+
+/// What the note of a generation says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Index {
+    /// It is not complete, and those that it was to stand for are still there.
+    Building,
+    /// It is complete.
+    Sealed {
+        /// What is in it, but for its size on disk.
+        shelf: Shelf,
+        /// Those that it stands for.
+        replaces: Vec<Generation>,
+    },
+}
+
+/// The name of the note.
+pub(super) fn note_name(generation: Generation) -> String {
+    format!("{generation}.index")
+}
+
+/// The note of a generation that is being made out of others.
+pub(super) fn write_building() -> Vec<u8> {
+    sealed_text("headwater index 1\nbuilding\n".into())
+}
+
+pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec<u8> {
+    let mut text = format!("headwater index 1\nlevel {}\ncontent {}\n", shelf.level, shelf.content_bytes);
+    if let Some(made) = &shelf.made_ms {
+        let _ = writeln!(text, "made {} {}", made.start, made.end);
+    }
+    if !replaces.is_empty() {
+        let numbers: Vec<String> = replaces.iter().map(Generation::to_string).collect();
+        let _ = writeln!(text, "replaces {}", numbers.join(" "));
+    }
+    for Run { lane, seqs, owed } in runs {
+        let lane = if *lane == Lane::Alert { "alert" } else { "data" };
+        let _ = writeln!(text, "run {lane} {} {} {owed:x}", seqs.start, seqs.end);
+    }
+    sealed_text(text)
+}
+
+/// `None`: the note is damaged.
+pub(super) fn read(bytes: &[u8]) -> Option<Index> {
+    let (body, crc) = std::str::from_utf8(bytes).ok()?.rsplit_once("end ")?;
+    if u32::from_str_radix(crc.trim_end(), 16).ok()? != crc32fast::hash(body.as_bytes()) {
+        return None;
+    }
+    let mut lines = body.lines();
+    if lines.next()? != "headwater index 1" {
+        return None;
+    }
+    let (mut shelf, mut replaces) = (Shelf { sealed: true, ..Shelf::default() }, Vec::new());
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        match *words.as_slice() {
+            ["building"] => return Some(Index::Building),
+            ["level", level] => shelf.level = level.parse().ok()?,
+            ["content", bytes] => shelf.content_bytes = bytes.parse().ok()?,
+            ["made", from, to] => shelf.made_ms = Some(from.parse().ok()?..to.parse().ok()?),
+            ["replaces", ref numbers @ ..] => {
+                replaces = numbers.iter().map(|number| number.parse()).collect::<Result<_, _>>().ok()?;
+            }
+            ["run", lane, start, end, owed] => shelf.add_run(read_run(lane, start, end, owed)?),
+            _ => return None,
+        }
+    }
+    Some(Index::Sealed { shelf, replaces })
+}
+
+impl Shelf {
+    fn add_run(&mut self, run: Run) {
+        let span = self.spans.of_mut(run.lane).get_or_insert(run.seqs.clone());
+        *span = span.start.min(run.seqs.start)..span.end.max(run.seqs.end);
+        *self.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
+        self.runs.push(run);
+    }
+}
+
+fn read_run(lane: &str, start: &str, end: &str, owed: &str) -> Option<Run> {
+    let lane = match lane {
+        "alert" => Lane::Alert,
+        "data" => Lane::Data,
+        _ => return None,
+    };
+    let seqs: Range<u64> = start.parse().ok()?..end.parse().ok()?;
+    let owed = u64::from_str_radix(owed, 16).ok()?;
+    (seqs.start < seqs.end).then_some(Run { lane, seqs, owed })
+}
+
+fn sealed_text(text: String) -> Vec<u8> {
+    let crc = crc32fast::hash(text.as_bytes());
+    format!("{text}end {crc:08x}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+
+    #[test]
+    fn the_note_reads_back_and_damage_is_seen() {
+        let mut shelf = Shelf { level: 2, content_bytes: 99, ..Shelf::default() };
+        for (lane, seq, owed) in [(Lane::Data, 7, 1), (Lane::Data, 8, 1), (Lane::Alert, 3, 2), (Lane::Data, 10, 1)] {
+            let message = Message { lane, made_ms: -5 + seq as i64, route: "r".into(), body: "b".into() };
+            shelf.note(&Record { seq, owed, message });
+        }
+        assert_eq!(shelf.runs.len(), 3);
+        let note = write(&shelf, &shelf.runs, &[4, 5]);
+        shelf.sealed = true;
+        assert_eq!(read(&note), Some(Index::Sealed { shelf: shelf.clone(), replaces: vec![4, 5] }));
+        assert_eq!(read(&write_building()), Some(Index::Building));
+        for at in 0..note.len() - 1 {
+            let mut bad = note.clone();
+            bad[at] ^= 1;
+            assert_eq!(read(&bad), None, "byte {at}");
+            assert_eq!(read(&note[..at]), None, "cut at {at}");
+        }
+        assert!(!shelf.is_done(&PerLane { alert: Some(Ranges::default()), data: None }));
+        assert_eq!(shelf.spanning_runs().len(), 2);
+    }
+}

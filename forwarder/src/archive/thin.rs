@@ -1,0 +1,151 @@
+//! Merging old messages into coarser ones, so that what is full need not be lost.
+//!
+//! How messages merge, the agent knows ([`crate::Thin`]); here is which: the oldest closed generations of those that
+//! were thinned least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
+//!
+//! Merged messages take the numbers of the last messages they were made of: the order stays, and no number is new. A
+//! fresh generation takes the place of the old ones; a note says so before they are deleted, so that after a crash
+//! there is either the one or the others. Generations that an output is reading, or that memory still
+//! holds, are left alone.
+//!
+//! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
+
+use super::shelf::{self, extend_runs, note_name};
+use super::{Archive, MIB, Notice};
+use crate::positions::{Progress, Run};
+use crate::record::Record;
+use crate::store::{Generation, StoreError};
+use crate::{Lane, PerLane, Thin};
+use std::collections::BTreeMap;
+
+/// Content of the generations that are merged in one go [bytes].
+const SLICE_BYTES: u64 = 8 * MIB;
+
+/// What cannot be made coarser is not tried again.
+const LEVEL_MAX: u32 = u32::MAX;
+
+impl Archive {
+    /// Merges what is oldest and finest; whether room was made by it.
+    pub(super) fn thin(&mut self, progress: &Progress) -> bool {
+        let Some(thin) = self.thin.clone() else { return false };
+        while let Some(slice) = self.slice(progress.in_memory_from) {
+            match self.thin_slice(&slice, thin.as_ref(), progress) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "old messages could not be merged");
+                    return false;
+                }
+            }
+            for generation in slice {
+                if let Some(shelf) = self.shelves.get_mut(&generation) {
+                    shelf.level = LEVEL_MAX;
+                }
+            }
+        }
+        false
+    }
+
+    /// Closed generations next to each other, the oldest of the lowest level, below a number.
+    fn slice(&self, below: u64) -> Option<Vec<Generation>> {
+        let closed = |generation: &Generation| Some(*generation) != self.filling && Some(*generation) != self.keeping;
+        let mut candidates: Vec<(u64, Generation)> = self
+            .shelves
+            .iter()
+            .filter(|(generation, shelf)| closed(generation) && shelf.sealed)
+            .filter_map(|(generation, shelf)| Some((shelf.spans.data.as_ref()?, *generation)))
+            .filter(|(span, _)| span.start >= self.handed.data && span.end <= below)
+            .map(|(span, generation)| (span.start, generation))
+            .collect();
+        candidates.sort_unstable();
+        let level = |generation: &Generation| self.shelves.get(generation).map_or(LEVEL_MAX, |shelf| shelf.level);
+        let lowest = candidates.iter().map(|(_, generation)| level(generation)).min().filter(|low| *low < LEVEL_MAX)?;
+        let mut bytes = 0;
+        let slice: Vec<Generation> = candidates
+            .into_iter()
+            .map(|(_, generation)| generation)
+            .skip_while(|generation| level(generation) != lowest)
+            .take_while(|generation| {
+                let before = bytes;
+                bytes += self.shelves.get(generation).map_or(0, |shelf| shelf.content_bytes);
+                level(generation) == lowest && (before == 0 || bytes <= SLICE_BYTES)
+            })
+            .collect();
+        (!slice.is_empty()).then_some(slice)
+    }
+
+    /// Whether it was worth it.
+    fn thin_slice(
+        &mut self,
+        slice: &[Generation],
+        thin: &dyn Thin,
+        progress: &Progress,
+    ) -> Result<bool, StoreError> {
+        let (mut before, mut alerts, mut level) = (Vec::new(), Vec::new(), 0);
+        for generation in slice {
+            match self.wanted(*generation, Lane::Data, progress) {
+                Ok(records) => before.extend(records),
+                Err(StoreError::Damaged(why)) => {
+                    self.give_up(*generation, &why);
+                    // The others' turn comes with the next look.
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
+            alerts.extend(self.wanted(*generation, Lane::Alert, progress)?);
+            level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
+        }
+        if before.is_empty() && alerts.is_empty() {
+            slice.iter().for_each(|generation| self.delete(*generation));
+            return Ok(true);
+        }
+        let Some((data, gone)) = merge(before, thin) else { return Ok(false) };
+        let merged = PerLane { alert: alerts, data };
+        let generation = self.next;
+        self.store.write_note(&note_name(generation), &shelf::write_building())?;
+        let generation = self.create()?;
+        if let Err(error) = self.fill(generation, &merged, true) {
+            self.store.close(generation);
+            self.delete(generation);
+            return Err(error);
+        }
+        if let Some(shelf) = self.shelves.get_mut(&generation) {
+            shelf.level = level + 1;
+        }
+        self.seal(generation, slice);
+        if !self.shelves.get(&generation).is_some_and(|shelf| shelf.sealed) {
+            self.delete(generation);
+            return Err(StoreError::Failed("the merged generation has no index".into()));
+        }
+        slice.iter().for_each(|generation| self.delete(*generation));
+        self.notices.push(Notice::Thinned { runs: gone });
+        Ok(true)
+    }
+}
+
+/// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
+/// not be a fifth less of them.
+fn merge(before: Vec<Record>, thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
+    let mut groups: BTreeMap<u64, Vec<crate::Message>> = BTreeMap::new();
+    for record in &before {
+        groups.entry(record.owed).or_default().push(record.message.clone());
+    }
+    let mut after = Vec::new();
+    for (owed, messages) in groups {
+        let merged = thin.merge(&messages).filter(|merged| merged.len() < messages.len());
+        after.extend(merged.unwrap_or(messages).into_iter().map(|message| (owed, message)));
+    }
+    if after.len() * 5 > before.len() * 4 {
+        return None;
+    }
+    after.sort_by_key(|(_, message)| message.made_ms);
+    let gone_count = before.len() - after.len();
+    let mut gone = Vec::new();
+    before.iter().take(gone_count).for_each(|record| extend_runs(&mut gone, Lane::Data, record));
+    let seqs = before.iter().skip(gone_count).map(|record| record.seq);
+    let renumbered = seqs.zip(after).map(|(seq, (owed, mut message))| {
+        message.lane = Lane::Data;
+        Record { seq, owed, message }
+    });
+    Some((renumbered.collect(), gone))
+}

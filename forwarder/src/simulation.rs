@@ -1,0 +1,348 @@
+//! The forwarder over a faulty store and faulty links, in virtual time: one seed, one history, every time the same.
+//!
+//! A history is a few lives, each ended by a stop, a kill or a power cut, and a last one in which everything works. At
+//! its end every message must have reached every output that takes it, or be counted, or be among those that the crash
+//! may cost. `HEADWATER_SEEDS=100000 cargo test -p headwater-forwarder --release simulation` looks at as many;
+//! `HEADWATER_SEED=17` at one.
+
+mod world;
+
+use crate::config::{Full, Sync, When};
+use crate::keeper::Keeper;
+use crate::store::memory::MemoryStore;
+use crate::{BufferConfig, Forwarder, Lane, Message, Outlet, Start, Thin};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+use world::{Mask, World};
+
+/// Merges five messages into one that names them all, and again, up to this many.
+struct Fives;
+
+const MERGED_MAX: usize = 25;
+
+impl Thin for Fives {
+    fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
+        let ids = |message: &Message| ids_of(std::str::from_utf8(&message.body).unwrap());
+        let merged = older.chunks(5).flat_map(|five| {
+            let ids: Vec<String> = five.iter().flat_map(ids).map(|id| id.to_string()).collect();
+            if ids.len() > MERGED_MAX {
+                return five.to_vec();
+            }
+            vec![Message { body: ids.join(",").into(), ..five[0].clone() }]
+        });
+        Some(merged.collect())
+    }
+}
+
+/// A body is numbers, and spaces to make it longer.
+fn ids_of(body: &str) -> Vec<u64> {
+    body.trim_end().split(',').map(|id| id.parse().unwrap()).collect()
+}
+
+/// What was pushed.
+#[derive(Clone, Copy)]
+struct Pushed {
+    at: Instant,
+    lane: Lane,
+    takers: u64,
+}
+
+struct History {
+    world: World,
+    store: MemoryStore,
+    config: BufferConfig,
+    window: usize,
+    start: Instant,
+    pushed: BTreeMap<u64, Pushed>,
+    /// What a crash may have cost.
+    forgiven: BTreeSet<u64>,
+    lost: u64,
+    /// Since when the disk fails, or until when it may not have been tried again.
+    disk_bad_from: Option<Instant>,
+    disk_good_at: Instant,
+    damage: bool,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let outputs = 1 + seed as usize % 2;
+        let world = World::new(seed, outputs);
+        let config = world.rng(|rng| BufferConfig {
+            when: if rng.u8(..3) == 0 { When::Always } else { When::Offline },
+            max_size: [40_000, 400_000, 4 << 20][rng.usize(..3)],
+            max_age_ms: (rng.u8(..8) == 0).then_some(60_000),
+            full: if rng.bool() { Full::Thin } else { Full::DropOldest },
+            sync: if rng.u8(..4) == 0 { Sync::Always } else { Sync::Every(rng.u64(100..2_000)) },
+            daily_writes: u64::MAX,
+            memory_bytes_max: [20_000, 200_000, 8 << 20][rng.usize(..3)],
+        });
+        let window = world.rng(|rng| rng.usize(1..100));
+        let damage = world.rng(|rng| rng.u8(..4) == 0);
+        let start = Instant::now();
+        println!("seed {seed}: {outputs} outputs, window {window}, damage {damage}, {config:?}");
+        Self {
+            world,
+            store: MemoryStore::default(),
+            config,
+            window,
+            start,
+            pushed: BTreeMap::new(),
+            forgiven: BTreeSet::new(),
+            lost: 0,
+            disk_bad_from: None,
+            disk_good_at: start,
+            damage,
+        }
+    }
+
+    fn outputs(&self) -> usize {
+        self.world.0.borrow().brokers.len()
+    }
+
+    fn forwarder(&self) -> Forwarder {
+        let outlets = (0..self.outputs()).map(|index| Outlet {
+            name: format!("output {index}"),
+            output: self.world.output(index, self.window),
+            render: Arc::new(Mask(index)),
+            will: None,
+            presence: None,
+        });
+        let start = self.start;
+        let start = Start {
+            config: self.config.clone(),
+            folder: "/nowhere".into(),
+            outlets: outlets.collect(),
+            clock: Arc::new(move || 1_000_000 + start.elapsed().as_millis() as i64),
+        };
+        let store = Box::new(self.store.clone());
+        let local = |archive| Ok(Keeper::start_local(archive));
+        Forwarder::start_on(start, Some(Arc::new(Fives)), store, local).unwrap()
+    }
+
+    /// One life, ended by a stop, a kill or a power cut.
+    async fn live(&mut self) {
+        let forwarder = self.forwarder();
+        println!("{:?}: life begins, {:?}", self.start.elapsed(), forwarder.account());
+        let until = Instant::now() + Duration::from_secs(self.world.rng(|rng| rng.u64(1..90)));
+        while Instant::now() < until {
+            sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(1..400)))).await;
+            for _ in 0..self.world.rng(|rng| if rng.u8(..10) == 0 { rng.u32(..200) } else { rng.u32(..6) }) {
+                self.push(&forwarder);
+            }
+            self.trouble();
+            self.check_bounds(&forwarder);
+            while let Some(event) = forwarder.try_event() {
+                println!("{:?}: {event:?}", self.start.elapsed());
+            }
+        }
+        let end = self.world.rng(|rng| rng.u8(..3));
+        println!("{:?}: life ends {end}, {:?}", self.start.elapsed(), forwarder.account());
+        match end {
+            0 => self.stop(forwarder).await,
+            power => self.crash(&forwarder, power == 1),
+        }
+        self.check_disk();
+    }
+
+    fn push(&mut self, forwarder: &Forwarder) {
+        let id = self.pushed.len() as u64;
+        let all = (1_u64 << self.outputs()) - 1;
+        let (lane, takers, length) = self.world.rng(|rng| {
+            let lane = if rng.u8(..10) == 0 { Lane::Alert } else { Lane::Data };
+            (lane, if rng.u8(..4) == 0 { rng.u64(..=all) } else { all }, rng.usize(20..400))
+        });
+        self.pushed.insert(id, Pushed { at: Instant::now(), lane, takers });
+        let made_ms = 1_000_000 + self.start.elapsed().as_millis() as i64;
+        let body = format!("{id:<length$}").into();
+        forwarder.push(Message { lane, made_ms, route: takers.to_string().into(), body });
+    }
+
+    /// Something breaks, or is mended.
+    fn trouble(&mut self) {
+        for output in 0..self.outputs() {
+            let (cut, mend, mute, refuses) =
+                self.world.rng(|rng| (rng.u8(..60), rng.u8(..40), rng.u8(..200), rng.u8(..200)));
+            self.world.broker(output, |broker| {
+                broker.reachable = if broker.reachable { cut != 0 } else { mend == 0 };
+                broker.mute = if broker.mute { mend != 1 } else { mute == 0 };
+                broker.refuses = if broker.refuses > 0 { u64::from(mend != 2) * 50 } else { u64::from(refuses == 0) * 50 };
+            });
+        }
+        let (breaks, mends) = self.world.rng(|rng| (rng.u8(..250) == 0, rng.u8(..30) == 0));
+        let mut disk = self.store.0.lock().unwrap();
+        match disk.failing {
+            None if breaks => {
+                disk.failing = Some("no space left on device");
+                self.disk_bad_from.get_or_insert(Instant::now());
+            }
+            Some(_) if mends => {
+                disk.failing = None;
+                self.disk_good_at = Instant::now();
+            }
+            _ => {}
+        }
+        if self.damage && self.world.rng(|rng| rng.u8(..200)) == 0 {
+            self.world.rng(|rng| disk.flip(rng));
+        }
+    }
+
+    fn check_bounds(&self, forwarder: &Forwarder) {
+        let (status, account) = (forwarder.status(), forwarder.account());
+        assert!(status.memory_bytes <= self.config.memory_bytes_max, "{status:?}");
+        assert!(status.disk_bytes <= self.config.max_size, "{status:?}");
+        let sum = account.delivered + account.waiting + account.thinned + account.lost;
+        assert_eq!(account.made, sum, "{account:?}");
+    }
+
+    async fn stop(&mut self, forwarder: Forwarder) {
+        let written = forwarder.stop(Duration::from_secs(5)).await;
+        self.lost += forwarder.account().lost;
+        if !written {
+            assert!(self.store.0.lock().unwrap().failing.is_some());
+            self.forgive(Duration::ZERO);
+        }
+    }
+
+    fn crash(&mut self, forwarder: &Forwarder, power: bool) {
+        self.store.0.lock().unwrap().crash(power);
+        self.lost += forwarder.account().lost;
+        let sync_ms = match self.config.sync {
+            Sync::Always => 0,
+            Sync::Every(ms) => ms,
+        };
+        let window = if self.config.when == When::Always && (!power || self.config.sync == Sync::Always) {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(sync_ms.max(crate::clerk::GRACE_MS * 5 / 4))
+        };
+        self.forgive(window);
+    }
+
+    /// What was pushed in the last `window`, or since the disk failed, may be gone.
+    fn forgive(&mut self, window: Duration) {
+        let now = Instant::now();
+        let failing = self.store.0.lock().unwrap().failing.is_some();
+        let mut from = now - window;
+        if let Some(bad) = self.disk_bad_from {
+            // The disk is tried again within a minute.
+            if failing || self.disk_good_at + Duration::from_secs(62) > now {
+                from = from.min(bad - window);
+            }
+        }
+        self.forgiven.extend(self.pushed.iter().filter(|(_, pushed)| pushed.at >= from).map(|(id, _)| *id));
+    }
+
+    /// Everything works: all that waits goes out.
+    async fn recover(&mut self) {
+        self.store.0.lock().unwrap().failing = None;
+        for output in 0..self.outputs() {
+            self.world.broker(output, |broker| (broker.reachable, broker.mute, broker.refuses) = (true, false, 0));
+        }
+        let forwarder = self.forwarder();
+        let start = Instant::now();
+        while forwarder.account().waiting > 0 || forwarder.status().disk_bytes > 0 {
+            sleep(Duration::from_secs(1)).await;
+            for output in 0..self.outputs() {
+                self.world.broker(output, |broker| broker.reachable = true);
+            }
+            self.check_bounds(&forwarder);
+            assert!(start.elapsed() < Duration::from_secs(3_600), "stuck: {:?} {:?}", forwarder.account(), forwarder.status());
+            if self.damage && forwarder.account().waiting == 0 {
+                break;
+            }
+        }
+        self.lost += forwarder.account().lost;
+        assert!(forwarder.stop(Duration::from_secs(5)).await);
+    }
+
+    /// What was pushed and is neither with all its takers nor lost nor forgiven lies on disk.
+    fn check_disk(&self) {
+        if self.lost > 0 {
+            return;
+        }
+        let mut safe = BTreeSet::new();
+        for batch in self.store.0.lock().unwrap().batches() {
+            for record in crate::record::decode(batch.into()).unwrap_or_default() {
+                safe.extend(ids_of(std::str::from_utf8(&record.message.body).unwrap()));
+            }
+        }
+        let missing: BTreeSet<u64> = (0..self.outputs()).flat_map(|output| self.missing(output)).collect();
+        let gone = missing.iter().find(|id| !safe.contains(id) && !self.forgiven.contains(id));
+        assert_eq!(gone, None, "not on disk after a life");
+    }
+
+    /// What an output takes and has not got.
+    fn missing(&self, output: usize) -> BTreeSet<u64> {
+        let got: BTreeSet<u64> = self.world.broker(output, |broker| {
+            broker.received.iter().flat_map(|receipt| ids_of(&receipt.payload)).collect()
+        });
+        let wanted = self.pushed.iter().filter(|(_, pushed)| pushed.takers & 1 << output != 0);
+        wanted.map(|(id, _)| *id).filter(|id| !got.contains(id)).collect()
+    }
+
+    fn judge(&self) {
+        let missing: BTreeSet<u64> = (0..self.outputs()).flat_map(|output| self.missing(output)).collect();
+        for (output, broker) in self.world.0.borrow().brokers.iter().enumerate() {
+            let mut last: BTreeMap<(usize, &str), u64> = BTreeMap::new();
+            for receipt in &broker.received {
+                let ids = ids_of(&receipt.payload);
+                // Order within a lane, on a link, of live and of late messages.
+                if let Some(before) = last.insert((receipt.link, &receipt.topic), ids[0]) {
+                    // Merged messages of different takers keep the order of time only.
+                    let merges = self.config.full == Full::Thin && self.pushed[&before].at <= self.pushed[&ids[0]].at;
+                    assert!(before < ids[0] || merges, "{before} before {} on {}", ids[0], receipt.topic);
+                }
+                if receipt.topic.starts_with("live") {
+                    assert!(self.pushed[&ids[0]].at >= receipt.up_at, "{} is old", ids[0]);
+                }
+                assert!(ids.iter().all(|id| self.pushed[id].takers & 1 << output != 0), "not for {output}");
+            }
+            let seconds = self.start.elapsed().as_secs() as usize;
+            assert!(broker.opened <= 10 + 2 * seconds, "it spins: {} links in {seconds} s", broker.opened);
+        }
+        let missing: Vec<u64> = missing.difference(&self.forgiven).copied().collect();
+        for id in missing.iter().take(1).chain(missing.iter().rev().take(1)) {
+            println!("missing {id}, {:?}, pushed at {:?}", self.pushed[id].lane, self.pushed[id].at - self.start);
+        }
+        let alerts = missing.iter().filter(|id| self.pushed[id].lane == Lane::Alert).count();
+        let stands_for = if self.config.full == Full::Thin { MERGED_MAX as u64 } else { 1 };
+        assert!(
+            missing.len() as u64 <= self.lost * stands_for,
+            "{} of {} are missing ({alerts} alerts), {} counted as lost: {:?}",
+            missing.len(),
+            self.pushed.len(),
+            self.lost,
+            missing.iter().take(20).collect::<Vec<_>>()
+        );
+    }
+}
+
+fn run(seed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut history = History::new(seed);
+        for _ in 0..history.world.rng(|rng| rng.u8(1..5)) {
+            // Dropped with all its tasks: that is what a kill does.
+            LocalSet::new().run_until(history.live()).await;
+        }
+        LocalSet::new().run_until(history.recover()).await;
+        history.judge();
+    });
+}
+
+#[test]
+fn whatever_breaks_nothing_is_lost_in_silence() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = number("HEADWATER_SEED").map_or(0..number("HEADWATER_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
+    let mut failed = Vec::new();
+    for seed in seeds {
+        if std::panic::catch_unwind(|| run(seed)).is_err() {
+            println!("HEADWATER_SEED={seed}");
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "failing seeds: {failed:?}");
+}
