@@ -81,9 +81,6 @@ pub struct Windows<P, S> {
     nothing_before: Time,
     /// When revisions that have gathered come out; [`Time::MAX`] without any.
     revise_at: Time,
-    /// Windows that end here or before are closed; as of the last closing, or the last reading that was not in
-    /// the current window.
-    closed_to: Time,
     /// The slot that the next reading most likely belongs to.
     current: u16,
     /// How many slots are closed windows.
@@ -92,6 +89,9 @@ pub struct Windows<P, S> {
     fixed: u16,
     flipped: u16,
     slots: S,
+    /// Windows that end here or before are closed; as of the last closing, or the last reading that was not in
+    /// the current window.
+    closed_to: Time,
     /// Windows that end here or before are no longer kept.
     forgotten_to: Time,
     /// How many count windows have been closed.
@@ -123,12 +123,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             watermark: Watermark::new(),
             nothing_before: Time::MIN,
             revise_at: Time::MAX,
-            closed_to: Time::MIN,
             current: NOWHERE,
             retained: 0,
             fixed: 0,
             flipped: 0,
             slots: S::default(),
+            closed_to: Time::MIN,
             forgotten_to: Time::MIN,
             counted: 0,
             pane: PhantomData,

@@ -4,18 +4,19 @@ use super::Pane;
 use crate::time::Time;
 use crate::window::Window;
 
-/// One window or pane and what it holds.
+/// One window or pane and what it holds; what every reading touches comes first.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Slot<P> {
     pub(super) window: Window,
-    pub(super) readings: u64,
-    /// Late readings that the next closing or revision is the first to tell of.
-    pub(super) owed: u64,
-    /// The number of the next revision.
-    pub(super) rev: u32,
     /// Whether a revision is to be told.
     pub(super) dirty: bool,
+    /// The number of the next revision.
+    pub(super) rev: u32,
+    pub(super) readings: u64,
     pub(super) pane: P,
+    /// Late readings that the next closing or revision is the first to tell of.
+    pub(super) owed: u64,
 }
 
 impl<P: Pane> Slot<P> {
@@ -85,6 +86,7 @@ impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
 /// Storage with the first slot in place and the others in `R`: most series have one window open at a time,
 /// which is then next to all else that a reading touches.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Near<T, R> {
     first: Option<T>,
     others: R,

@@ -6,6 +6,7 @@ use crate::window::{Shape, Window};
 use proptest::prelude::*;
 
 extern crate std;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
@@ -268,4 +269,33 @@ proptest! {
 fn windows_are_as_small_as_they_can_be() {
     assert_eq!(size_of::<Slot<()>>(), 40);
     assert_eq!(size_of::<Window>(), 16);
+}
+
+static MERGES: AtomicU64 = AtomicU64::new(0);
+
+/// A pane that counts all merges.
+#[derive(Clone)]
+struct Merged;
+
+impl Pane for Merged {
+    fn push(&mut self, _: Time, _: f64) {}
+
+    fn merge(&mut self, _: &Self) {
+        MERGES.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn closing_a_sliding_window_costs_the_same_for_any_number_of_panes() {
+    for panes in [2, 60, 1_000] {
+        let spec = spec(Shape::sliding(panes * 10, 10).unwrap(), 0, 0);
+        let mut windows = Windows::<Merged, heapless::Vec<Slot<Merged>, 1_004>>::new();
+        let (before, mut closed) = (MERGES.load(Ordering::Relaxed), 0);
+        for number in 0..4 * panes {
+            windows.on_reading(&spec, Time(number * 10), 0.0, Time(0), || Merged);
+            closed += core::iter::from_fn(|| windows.poll(&spec, Time(0))).count() as u64;
+        }
+        assert_eq!(closed, 4 * panes as u64 - 1);
+        assert!(MERGES.load(Ordering::Relaxed) - before <= 3 * closed);
+    }
 }
