@@ -6,6 +6,7 @@ use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, Str
 use crate::encode::{OutputRender, Status, status_packet};
 use crate::engine::{self, Engine, EngineSink};
 use crate::pipeline::{Pipeline, SourceEntry};
+use crate::thin::Thinner;
 use crate::{clock, notify};
 use events::Journal;
 use headwater_forwarder::{Forwarder, Outlet, Packet, Start};
@@ -90,7 +91,9 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         outlets: outputs.into_iter().map(|output| board.outlet(output)).collect(),
         clock: Arc::new(|| clock::now().0),
     };
-    let forwarder = Forwarder::start(start).map_err(Error::Thread)?;
+    let plans = streams.iter().map(|stream| (stream.name.clone(), stream.plan.clone()));
+    let thinner = Arc::new(Thinner::new(&agent.id, plans));
+    let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
     let checkpoint = agent.state_dir.join(engine::FILE);
     let restored = engine::restore(&checkpoint, || pipeline(&agent.id, &sources, streams.clone(), limits))
         .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;

@@ -21,15 +21,12 @@ mod driver;
 mod forwarder;
 mod keeper;
 mod link;
+mod output;
 mod positions;
 mod ranges;
 mod record;
 mod spool;
 mod store;
-
-mod output {
-    pub(crate) mod mqtt;
-}
 
 #[cfg(test)]
 mod simulation;

@@ -1,3 +1,5 @@
+//! What `auto` must and must not flag.
+
 use super::{Auto, LEARNING};
 use crate::detect::testing::Noise;
 use crate::detect::{Detector, Judgement, Verdict};

@@ -1,0 +1,3 @@
+//! One folder for each kind of output.
+
+pub(crate) mod mqtt;
