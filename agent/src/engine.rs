@@ -88,10 +88,11 @@ pub(crate) fn now() -> Now {
 impl Engine {
     pub(crate) fn new(
         agent: &str,
-        (pipeline, mut earlier): (Pipeline, Earlier),
+        (mut pipeline, mut earlier): (Pipeline, Earlier),
         forwarder: Forwarder,
         sources: &[SourceConfig],
     ) -> Self {
+        pipeline.resume(now());
         let start = LastReport { at: now().time, readings: Counts::default(), messages: Account::default() };
         Self {
             agent: agent.to_owned(),

@@ -5,7 +5,6 @@
 
 use crate::config::{Config, StreamConfig, WindowConfig};
 use crate::pipeline::{CHANNEL_BYTES, SERIES_BYTES};
-use headwater_kernel::detect::Watch;
 use headwater_kernel::window::Shape;
 
 /// The program with nothing to do, its connections up [bytes].
@@ -63,7 +62,8 @@ fn channel_bytes(stream: &StreamConfig) -> usize {
         // A window's slot is mostly the only one; the most that lateness allows are open at once only in disorder.
         WindowConfig::Cut(specs) => specs.of(false).slots_needed().min(2) * stream.plan.pane_bytes(),
     };
-    CHANNEL_BYTES + stream.detectors.len() * size_of::<Watch>() + windows
+    let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
+    CHANNEL_BYTES + detectors + windows
 }
 
 /// Summaries a second of one series; `None`: that depends on its readings.

@@ -6,6 +6,7 @@
 //! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
 
 mod channel;
+mod guard;
 mod series;
 pub(crate) mod state;
 mod timers;
@@ -73,6 +74,11 @@ pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYT
 
 /// What a series takes, without its name and labels [bytes].
 pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
+
+/// What a detector takes for each series [bytes].
+pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
+    size_of_val(&*guard::guard(prototype)) + size_of::<Box<dyn guard::Guard>>()
+}
 
 /// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);
@@ -229,6 +235,17 @@ impl Pipeline {
         self.timers.next()
     }
 
+    /// The agent was away until now, after a restart: no silence before it counts against a series.
+    pub fn resume(&mut self, now: Now) {
+        for (index, channel) in (0_u32..).zip(&mut self.channels) {
+            channel.resume(now.time);
+            let stream = self.streams.get(channel.stream as usize);
+            if let Some(due) = stream.and_then(|stream| channel.arm(stream, now.time.plus(1))) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+
     /// Hands out the messages made since the last call, in the order they were made.
     pub fn drain(&mut self) -> impl Iterator<Item = Message> + '_ {
         self.made.drain(..)
@@ -285,6 +302,7 @@ impl Pipeline {
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
+        channel.judge_silence(origin, now, &mut self.encoder, &mut self.made);
         let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
         counts.in_windows -= settled;
         counts.summarised += settled;

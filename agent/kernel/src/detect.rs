@@ -48,7 +48,7 @@ pub use rate::{Rate, RateConfig};
 pub use seasonal::{Seasonal, SeasonalConfig};
 pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
-pub use watch::Watch;
+pub use watch::{TakeWatch, Watch};
 pub use zscore::{ZScore, ZScoreConfig};
 
 /// A causal, constant-memory judge of one series.
@@ -195,6 +195,15 @@ pub const KINDS: &[DetectorKind] = &[
     half_space::KIND,
 ];
 
+/// Takes a detector of whatever kind.
+pub trait TakeDetector {
+    /// What it makes of it.
+    type Output;
+
+    /// Takes it.
+    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> Self::Output;
+}
+
 macro_rules! any_detector {
     ($($name:ident)*) => {
         /// A detector of any kind.
@@ -203,6 +212,13 @@ macro_rules! any_detector {
         #[allow(missing_docs, reason = "a variant is named for what it holds")]
         pub enum AnyDetector {
             $($name($name),)*
+        }
+
+        impl AnyDetector {
+            /// Gives the detector, with its own type, to `taker`.
+            pub fn with<T: TakeDetector>(&self, taker: T) -> T::Output {
+                match self { $(Self::$name(detector) => taker.take(detector),)* }
+            }
         }
 
         impl Detector for AnyDetector {

@@ -2,7 +2,7 @@
 
 use super::{DAY, HOUR, SECOND, refuse_unknown};
 use crate::glob;
-use crate::pipeline::OPEN_MAX;
+use crate::pipeline::{OPEN_MAX, detector_bytes};
 use crate::plan::{AGGREGATES, Aggregate, Plan};
 use headwater_expression::{Expression, Input, Program, Want};
 use headwater_kernel::OutOfRange;
@@ -63,6 +63,8 @@ pub struct DetectorConfig {
     pub watch: Watch,
     /// What its state depends on: kind, name and parameters.
     pub fingerprint: String,
+    /// What it takes for each series [bytes].
+    pub bytes: usize,
 }
 
 impl StreamConfig {
@@ -329,7 +331,8 @@ fn read_detectors(stream: &mut Table<'_>) -> Vec<DetectorConfig> {
         let Some((parameters, watch)) = watch else { continue };
         let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
         let fingerprint = format!("{name} {} {parameters:?}", kind.name);
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint });
+        let bytes = detector_bytes(&watch);
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes });
     }
     detectors
 }

@@ -1,12 +1,13 @@
 //! One series in one stream: its windows, its detectors, and the messages they make.
 
 use super::Now;
+use super::guard::{Guard, guard};
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
-use crate::config::{StreamConfig, WindowConfig};
+use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
 use crate::encode::{Alert, AlertState, Messages, Reading, Summary};
 use crate::plan::Pane;
 use headwater_forwarder::Message;
-use headwater_kernel::detect::{Judgement, Transition, Watch};
+use headwater_kernel::detect::{Judgement, Transition};
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -47,7 +48,9 @@ pub(super) struct Channel {
     /// Index of the series.
     pub(super) series: u32,
     windows: Windows<Pane, Panes>,
-    watches: Box<[Watch]>,
+    guards: Box<[Box<dyn Guard>]>,
+    /// The last reading that was judged: its time, and the agent's when it came.
+    judged: Option<(Time, Time, f64)>,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
     /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
@@ -62,7 +65,8 @@ impl Channel {
             stream,
             series,
             windows: Windows::new(),
-            watches: config.detectors.iter().map(|detector| detector.watch).collect(),
+            guards: config.detectors.iter().map(|detector| guard(&detector.watch)).collect(),
+            judged: None,
             by_arrival: false,
             armed: Time::MAX,
             forwarded: (Time::MIN, 0),
@@ -151,19 +155,64 @@ impl Channel {
         encoder: &mut Messages,
         made: &mut Vec<Message>,
     ) {
-        for (watch, config) in self.watches.iter_mut().zip(&origin.stream.detectors) {
-            let (judgement, transition) = watch.on_reading(time, value);
+        if self.guards.is_empty() || self.judged.is_some_and(|(last, ..)| time < last) {
+            return;
+        }
+        self.judged = Some((time, now.time, value));
+        for (guard, config) in self.guards.iter_mut().zip(&origin.stream.detectors) {
+            let (judgement, transition) = guard.on_reading(time, value);
             if transition != Transition::None {
-                let decided = Decided { watch, judgement, transition, time, value };
-                made.push(decided.message(origin, &config.name, &config.severity, now, encoder));
+                let decided = Decided { guard: &**guard, judgement, transition, time, value };
+                made.push(decided.message(origin, config, now, encoder));
             }
         }
+    }
+
+    /// Lets the detectors that wait for a reading judge the silence. Their time is the series' own, carried on by the
+    /// agent's.
+    pub(super) fn judge_silence(
+        &mut self,
+        origin: Origin<'_>,
+        now: Now,
+        encoder: &mut Messages,
+        made: &mut Vec<Message>,
+    ) {
+        let Some((last, arrival, value)) = self.judged else { return };
+        let time = last.plus(now.time.since(arrival));
+        for (guard, config) in self.guards.iter_mut().zip(&origin.stream.detectors) {
+            let is_due = !guard.is_raised() && guard.due().is_some_and(|due| due <= time);
+            let Some((judgement, transition)) = is_due.then(|| guard.on_tick(time)).flatten() else {
+                continue;
+            };
+            if transition != Transition::None {
+                let decided = Decided { guard: &**guard, judgement, transition, time, value };
+                made.push(decided.message(origin, config, now, encoder));
+            }
+        }
+    }
+
+    /// The agent itself was away until `now`: the silence before was its own.
+    pub(super) fn resume(&mut self, now: Time) {
+        if let Some((last, arrival, _)) = &mut self.judged {
+            let time = last.plus(now.since(*arrival));
+            (*last, *arrival) = (time, now);
+            self.guards.iter_mut().for_each(|guard| guard.resume(time));
+        }
+    }
+
+    /// The agent's time at which a detector wants to judge the silence.
+    fn silence_due(&self) -> Option<Time> {
+        let (last, arrival, _) = self.judged?;
+        let waiting = self.guards.iter().filter(|guard| !guard.is_raised());
+        let due = waiting.filter_map(|guard| guard.due()).min()?;
+        Some(arrival.plus(due.since(last)))
     }
 
     /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
     #[inline]
     pub(super) fn arm(&mut self, stream: &StreamConfig, earliest: Time) -> Option<Time> {
-        let due = self.windows.due(self.spec(stream)?)?.max(earliest);
+        let closing = self.spec(stream).and_then(|spec| self.windows.due(spec));
+        let due = closing.into_iter().chain(self.silence_due()).min()?.max(earliest);
         if due >= self.armed {
             return None;
         }
@@ -191,16 +240,17 @@ impl Channel {
         self.by_arrival.save(&mut put(to));
         self.forwarded.0.save(&mut put(to));
         self.forwarded.1.save(&mut put(to));
+        self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
         let mut state = Vec::new();
         if let Some(spec) = self.spec(stream) {
             self.windows.save(spec, &mut put(&mut state));
         }
         save_bytes(to, &state);
-        save_length(to, self.watches.len());
-        for (watch, config) in self.watches.iter().zip(&stream.detectors) {
+        save_length(to, self.guards.len());
+        for (guard, config) in self.guards.iter().zip(&stream.detectors) {
             save_text(to, &config.fingerprint);
             state.clear();
-            watch.save(&mut put(&mut state));
+            guard.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
     }
@@ -214,15 +264,16 @@ impl Channel {
     ) -> Result<(), Corrupt> {
         self.by_arrival = bool::load(from)?;
         self.forwarded = (Time::load(from)?, u32::load(from)?);
+        self.judged = load_judged(from)?;
         let windows = load_bytes(from)?;
         if let Some(spec) = self.spec(stream).filter(|_| same_windows) {
             self.windows = Windows::load(spec, &mut Stored::new(windows))?;
         }
         for _ in 0..load_length(from)? {
             let (fingerprint, state) = (load_text(from)?, load_bytes(from)?);
-            let mut watches = self.watches.iter_mut().zip(&stream.detectors);
-            if let Some((watch, _)) = watches.find(|(_, config)| config.fingerprint == fingerprint) {
-                watch.restore(&mut Stored::new(state))?;
+            let mut guards = self.guards.iter_mut().zip(&stream.detectors);
+            if let Some((guard, _)) = guards.find(|(_, config)| config.fingerprint == fingerprint) {
+                guard.restore(&mut Stored::new(state))?;
             }
         }
         Ok(())
@@ -231,6 +282,7 @@ impl Channel {
     /// Passes over the state of a channel that is no more.
     pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
         (bool::load(from)?, Time::load(from)?, u32::load(from)?);
+        load_judged(from)?;
         load_bytes(from)?;
         for _ in 0..load_length(from)? {
             (load_text(from)?, load_bytes(from)?);
@@ -246,9 +298,14 @@ impl Channel {
     }
 }
 
+fn load_judged(from: &mut Stored<'_>) -> Result<Option<(Time, Time, f64)>, Corrupt> {
+    let judged: Option<((Time, Time), f64)> = State::load(from)?;
+    Ok(judged.map(|((last, arrival), value)| (last, arrival, value)))
+}
+
 /// An alert that begins or ends.
 struct Decided<'a> {
-    watch: &'a Watch,
+    guard: &'a dyn Guard,
     judgement: Judgement,
     transition: Transition,
     time: Time,
@@ -260,13 +317,12 @@ impl Decided<'_> {
     fn message(
         &self,
         origin: Origin<'_>,
-        detector: &str,
-        severity: &str,
+        config: &DetectorConfig,
         now: Now,
         encoder: &mut Messages,
     ) -> Message {
         let mut reason = String::new();
-        let written = self.watch.reason(self.value, &mut reason);
+        let written = self.guard.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let (state, raised) = match self.transition {
             Transition::Cleared { raised } => (AlertState::Cleared, raised),
@@ -277,11 +333,11 @@ impl Decided<'_> {
             stream: &origin.stream.name,
             series: origin.series,
             labels: origin.labels,
-            detector,
+            detector: &config.name,
             state,
             raised_ms: raised.0,
             time_ms: self.time.0,
-            severity,
+            severity: &config.severity,
             value: self.value,
             expected: self.judgement.expected,
             score: self.judgement.score(),

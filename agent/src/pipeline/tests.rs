@@ -309,3 +309,36 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         assert!(changed.totals().balances() && changed.totals().received == before.totals().received);
     }
 }
+
+#[test]
+fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
+    let streams = "[streams.a]\n[[streams.a.detectors]]\ntype = \"missing\"\nafter = \"10s\"\n";
+    let alerts = |pipeline: &mut Pipeline, now: i64| {
+        pipeline.on_tick(at(now));
+        let messages = drained(pipeline);
+        messages
+            .into_iter()
+            .filter(|message| message.text("kind") == "alert")
+            .map(|m| m.text("state").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut first = pipeline(streams, 10);
+    let series = first.introduce(0, "t", &[]).unwrap();
+    // The device's clock is a day behind.
+    let day = 86_400_000;
+    for second in 0..3 {
+        first.on_reading(series, Stamp::Event(START + second * 1_000), 1.0, at(START + day + second * 1_000));
+    }
+    assert!(alerts(&mut first, START + day + 11_000).is_empty());
+    let mut state = Vec::new();
+    first.save(&mut state);
+    assert_eq!(alerts(&mut first, START + day + 12_100), ["raised"]);
+    assert!(alerts(&mut first, START + day + 100_000).is_empty(), "raised once");
+    first.on_reading(series, Stamp::Event(START + 200_000), 1.0, at(START + day + 200_000));
+    assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
+    let mut second = pipeline(streams, 10);
+    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.resume(at(START + 2 * day));
+    assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
+    assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
+}

@@ -1,15 +1,17 @@
 //! A detector and the life of its alert, as a config asks for them.
 
 use super::phrase::{Duration, Figure};
-use super::{Alarm, AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Transition};
+use super::{
+    Alarm, AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, TakeDetector, Transition,
+};
 use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 use core::fmt;
 
-/// A detector watching one series.
+/// A detector watching one series: of any kind, as a config builds it, or of one kind, as small as that is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch {
-    detector: AnyDetector,
+pub struct Watch<D = AnyDetector> {
+    detector: D,
     alarm: Alarm,
     /// What the alert was raised for, to be named when it ends.
     raised: Option<Judgement>,
@@ -25,15 +27,66 @@ impl Watch {
         Ok(Self { detector, alarm: Alarm::build(parameters)?, raised: None })
     }
 
+    /// Gives the watch, with the type of its own kind of detector, to `taker`.
+    pub fn unwrapped<T: TakeWatch>(&self, taker: T) -> T::Output {
+        self.detector.with(Unwrapping { watch: self, taker })
+    }
+}
+
+/// Takes a [`Watch`] of whatever kind.
+pub trait TakeWatch {
+    /// What it makes of it.
+    type Output;
+
+    /// Takes it.
+    fn take<D: Detector + Copy + 'static>(self, watch: Watch<D>) -> Self::Output;
+}
+
+struct Unwrapping<'w, T> {
+    watch: &'w Watch,
+    taker: T,
+}
+
+impl<T: TakeWatch> TakeDetector for Unwrapping<'_, T> {
+    type Output = T::Output;
+
+    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> T::Output {
+        let Watch { alarm, raised, .. } = *self.watch;
+        self.taker.take(Watch { detector: *detector, alarm, raised })
+    }
+}
+
+impl<D: Detector + Copy> Watch<D> {
     /// Judges a reading and says what it did to the alert.
     #[inline]
     pub fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition) {
         let judgement = self.detector.push(time, value);
+        (judgement, self.on_judgement(time, judgement))
+    }
+
+    /// The agent's time at which it wants to speak although no reading came; for most never.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.detector.due()
+    }
+
+    /// Judges the silence until `now`; to be called when it is due.
+    pub fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)> {
+        let judgement = self.detector.on_tick(now)?;
+        Some((judgement, self.on_judgement(now, judgement)))
+    }
+
+    /// The agent itself was away until `now`: the silence before was its own.
+    pub fn resume(&mut self, now: Time) {
+        self.detector.resume(now);
+    }
+
+    fn on_judgement(&mut self, time: Time, judgement: Judgement) -> Transition {
         let transition = self.alarm.on_judgement(time, &judgement);
         if matches!(transition, Transition::Raised { .. }) {
             self.raised = Some(judgement);
         }
-        (judgement, transition)
+        transition
     }
 
     /// Whether the alert is raised.

@@ -1,0 +1,81 @@
+//! A detector with its alert behind a pointer: each as large as its own kind, where the kernel's is as large as the
+//! largest.
+
+use headwater_kernel::detect::{Detector, Judgement, TakeWatch, Transition, Watch};
+use headwater_kernel::state::{Corrupt, Sink, Stored};
+use headwater_kernel::time::Time;
+use std::fmt;
+
+/// What a channel asks of a [`Watch`], of whatever kind; each method is that of the same name there.
+pub(crate) trait Guard {
+    fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition);
+    fn due(&self) -> Option<Time>;
+    fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)>;
+    fn resume(&mut self, now: Time);
+    fn is_raised(&self) -> bool;
+    fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
+    fn save(&self, to: &mut dyn Sink);
+    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt>;
+}
+
+impl<D: Detector + Copy> Guard for Watch<D> {
+    fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition) {
+        Watch::on_reading(self, time, value)
+    }
+
+    fn due(&self) -> Option<Time> {
+        Watch::due(self)
+    }
+
+    fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)> {
+        Watch::on_tick(self, now)
+    }
+
+    fn resume(&mut self, now: Time) {
+        Watch::resume(self, now);
+    }
+
+    fn is_raised(&self) -> bool {
+        Watch::is_raised(self)
+    }
+
+    fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        Watch::reason(self, value, to)
+    }
+
+    fn save(&self, to: &mut dyn Sink) {
+        Watch::save(self, to);
+    }
+
+    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        Watch::restore(self, from)
+    }
+}
+
+/// A guard as a config's prototype says.
+pub(crate) fn guard(prototype: &Watch) -> Box<dyn Guard> {
+    struct Boxed;
+    impl TakeWatch for Boxed {
+        type Output = Box<dyn Guard>;
+
+        fn take<D: Detector + Copy + 'static>(self, watch: Watch<D>) -> Box<dyn Guard> {
+            Box::new(watch)
+        }
+    }
+    prototype.unwrapped(Boxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_kernel::detect::{KINDS, Parameters};
+
+    #[test]
+    fn a_small_detector_is_small() {
+        let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
+        let mut parameters = Parameters::new();
+        parameters.set("above", 1.0).unwrap();
+        let threshold = guard(&Watch::new(kind, &parameters).unwrap());
+        assert!(size_of_val(&*threshold) < 200 && size_of::<Watch>() > 2_000);
+    }
+}
