@@ -75,7 +75,7 @@ pub fn free_port() -> u16 {
     free.expect("a free port on loopback")
 }
 
-/// A number of `/proc/PID/status`, such as `VmRSS` [KiB].
+/// A number of `/proc/PID/status`, such as `VmRSS`, in KiB.
 #[must_use]
 pub fn status_kib(pid: u32, key: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -20,11 +20,14 @@ const ROUND_S: f64 = 120.0;
 /// How often each sensor speaks [ms].
 const EVERY_MS: u32 = 500;
 
+/// Fields and their values.
+type Values = Vec<(&'static str, f64)>;
+
 /// One simulated device.
 struct Sensor {
     topic: &'static str,
     /// What it measures at a time since the start [s], given a source of noise; nothing when it is silent.
-    read: fn(f64, &mut Noise) -> Option<Vec<(&'static str, f64)>>,
+    read: fn(f64, &mut Noise) -> Option<Values>,
 }
 
 const SENSORS: &[Sensor] = &[
@@ -35,24 +38,24 @@ const SENSORS: &[Sensor] = &[
 ];
 
 /// A day's warmth, and once a round two seconds of the sun on the sensor.
-fn first_bed(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
+fn first_bed(at: f64, noise: &mut Noise) -> Option<Values> {
     let spike = if within(at, 20.0, 22.0) { 16.0 } else { 0.0 };
     Some(climate(at, spike, noise))
 }
 
 /// The same some minutes of its day later; its battery is changed once a round.
-fn second_bed(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
+fn second_bed(at: f64, noise: &mut Noise) -> Option<Values> {
     (!within(at, 80.0, 100.0)).then(|| climate(at - 2.0, 0.0, noise))
 }
 
-fn climate(at: f64, extra: f64, noise: &mut Noise) -> Vec<(&'static str, f64)> {
+fn climate(at: f64, extra: f64, noise: &mut Noise) -> Values {
     let day = -(TAU * at / DAY_S).cos(); // coldest at the start of a day
     let temp = 21.0 + 5.0 * day + extra + noise.about(0.15);
     vec![("temp", temp), ("hum", 62.0 - 14.0 * day + noise.about(0.8))]
 }
 
 /// Its compressor saws; once a round the door stands open and it warms, slowly, for half a minute.
-fn freezer(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
+fn freezer(at: f64, noise: &mut Noise) -> Option<Values> {
     let saw = (at / 8.0).fract() - 0.5;
     let open = (at % ROUND_S - 35.0).clamp(0.0, 30.0);
     let drift = if within(at, 35.0, 75.0) { 0.3 * open } else { 0.0 };
@@ -60,7 +63,7 @@ fn freezer(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
 }
 
 /// Steady, but for what the bearing says.
-fn pump(at: f64, noise: &mut Noise) -> Option<Vec<(&'static str, f64)>> {
+fn pump(at: f64, noise: &mut Noise) -> Option<Values> {
     let load = 1.0 + 0.1 * (TAU * at / DAY_S).sin();
     Some(vec![
         ("pressure", 2.8 * load + noise.about(0.02)),

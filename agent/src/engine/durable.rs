@@ -9,7 +9,7 @@ use crate::checkpoint::{self, Found};
 use crate::pipeline::Pipeline;
 use crate::pipeline::state::{load_counts, save_counts};
 use headwater_forwarder::{Account, Mark};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, State, Stored};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -169,7 +169,7 @@ impl Snapshot {
 
 fn save_account(to: &mut Vec<u8>, account: &Account) {
     for count in [account.made, account.delivered, account.waiting, account.thinned, account.lost] {
-        (&mut |bytes: &[u8]| to.extend_from_slice(bytes)).put(&count.to_le_bytes());
+        count.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
     }
 }
 

@@ -281,11 +281,11 @@ impl Channel {
 
     /// Passes over the state of a channel that is no more.
     pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        (bool::load(from)?, Time::load(from)?, u32::load(from)?);
+        let _ = (bool::load(from)?, Time::load(from)?, u32::load(from)?);
         load_judged(from)?;
         load_bytes(from)?;
         for _ in 0..load_length(from)? {
-            (load_text(from)?, load_bytes(from)?);
+            let _ = (load_text(from)?, load_bytes(from)?);
         }
         Ok(())
     }
