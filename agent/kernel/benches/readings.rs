@@ -3,6 +3,7 @@
 
 use headwater_kernel::aggregate::{Moments, SKETCH_BINS, Sketch};
 use headwater_kernel::series::{Near, Pane, Slot, Slots, Spec, Windows};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use std::collections::VecDeque;
@@ -142,6 +143,34 @@ fn compare<P: Pane + Default>(name: &str, count: usize, spec: &Spec, per_window:
     println!("{name:<52} {ns:8.1} {:10.1} {bare:10.1} {:8.2}", 1e3 / ns, ns / bare);
 }
 
+impl State for Plain {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        State::load(from).map(Self)
+    }
+}
+
+/// What a checkpoint of many series takes, into memory and back.
+fn checkpoint(count: usize, spec: &Spec) {
+    let stream = Stream::new(count);
+    let mut all: Vec<(Windows<Plain, Gateway<Plain>>, i64)> =
+        (0..count).map(|_| (Windows::new(), 0)).collect();
+    windowed(&stream, &mut all, spec);
+    let mut bytes = Vec::new();
+    let start = Instant::now();
+    all.iter().for_each(|(windows, _)| windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more)));
+    let saved = start.elapsed();
+    let mut from = Stored::new(&bytes);
+    let start = Instant::now();
+    let loaded =
+        (0..count).filter(|_| Windows::<Plain, Gateway<Plain>>::load(spec, &mut from).is_ok()).count();
+    let each = bytes.len() / count;
+    println!("{loaded} series saved in {saved:?}, {each} bytes each, and loaded in {:?}", start.elapsed());
+}
+
 fn main() {
     let shape = Shape::tumbling(60_000).unwrap_or_else(|wrong| panic!("{wrong}"));
     let tumbling =
@@ -171,4 +200,5 @@ fn main() {
         size_of::<Slot<Plain>>(),
         size_of::<Slot<WithSketch>>()
     );
+    checkpoint(10_000, &tumbling);
 }
