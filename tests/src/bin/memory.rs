@@ -33,7 +33,7 @@ fn measure(series: usize) -> (f64, f64) {
              topics = [\"bench/{{place}}/climate\"]\ntime = \"ts\"\ntime_format = \"unix_ms\"\nfields = [\"temp\"]\n\
              [streams.main]\nwindow = {{ type = \"tumbling\", size = \"1m\" }}\nidle = \"1h\"\n\
              aggregates = [\"count\", \"min\", \"max\", \"mean\", \"stddev\", \"p95\"]\n\
-             [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
+             [limits]\nseries = 10001\n[outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
             broker.port, uplink.port
         ),
     );
