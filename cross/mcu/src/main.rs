@@ -6,7 +6,7 @@
 
 use core::hint::black_box;
 use headwater_kernel::aggregate::{Ends, Moments, Sketch};
-use headwater_kernel::detect::{Alarm, Bound, Detector, Threshold, ThresholdConfig};
+use headwater_kernel::detect::{Bound, Detector, Threshold, ThresholdConfig};
 use headwater_kernel::series::{Pane, Slot, Spec, Windows};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
@@ -61,11 +61,10 @@ fn run(shape: Shape) -> Option<()> {
     let mut series = Series::load(&spec, &mut Stored::new(&stored)).unwrap_or_default();
     let hot = Bound { level: 35.0, clear: 33.0 };
     let mut threshold = Threshold::new(ThresholdConfig { above: Some(hot), below: None }).ok()?;
-    let mut alarm = Alarm::new(30_000).ok()?;
     loop {
         let (now, value) = (Time(black_box(0)), black_box(21.5));
         black_box(series.on_reading(&spec, now, value, now, Summary::default));
-        black_box(alarm.on_judgement(now, &threshold.push(now, value)));
+        black_box(threshold.push(now, value));
         while let Some(closed) = series.poll(&spec, now) {
             let Summary { moments, ends, sketch } = closed.pane;
             black_box((moments.mean(), moments.stddev(), ends.delta(), sketch.quantile(0.95)));
