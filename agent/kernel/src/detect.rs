@@ -32,7 +32,7 @@ mod zscore;
 pub use crate::OutOfRange;
 use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
-pub use alarm::{Alarm, Transition};
+pub use alarm::{Alarm, AlarmConfig, Transition};
 pub use auto::Auto;
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};

@@ -1,13 +1,14 @@
 //! The life of an alert: raised once when its condition has held for long enough, cleared once.
 //!
 //! ```text
-//!          anomalous            held `for`              clears
+//!          anomalous            held `for`              clears, for `clear_for`
 //!  quiet ------------> pending ------------> raised ------------> quiet
 //!    ^------------------- normal
 //! ```
-//! Values that cannot be judged change nothing. Time is the readings' own; one that goes back does not count.
+//! After it ended it rests for `cooldown`, and it is raised `per_hour` times an hour at most: a condition that lasts
+//! until then is raised late, one that does not is counted. Values that cannot be judged change nothing. Time is the readings' own; one that goes back does not count.
 
-use super::{Judgement, OutOfRange, Parameter, ParameterKind, Parameters, Presence, Verdict};
+use super::{Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
 
@@ -31,35 +32,78 @@ pub enum Transition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Quiet,
-    Pending { since: Time },
-    Raised { at: Time },
+    /// `held`: it would have been raised, were it not for the limits.
+    Pending {
+        since: Time,
+        held: bool,
+    },
+    /// `good`: since when values would end it.
+    Raised {
+        at: Time,
+        good: Option<Time>,
+    },
 }
 
-/// An alert's state and how long its condition must hold.
+/// How an alert lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlarmConfig {
+    /// Its condition must hold this long before it is raised, in milliseconds.
+    pub for_ms: i64,
+    /// Values must be good for this long before it ends, in milliseconds.
+    pub clear_for_ms: i64,
+    /// After it ended none is raised for this long, in milliseconds.
+    pub cooldown_ms: i64,
+    /// It is raised at most so often in one hour of the readings' time; 0: as often as it likes.
+    pub per_hour: u32,
+}
+
+/// An alert's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alarm {
-    for_ms: i64,
+    config: AlarmConfig,
     phase: Phase,
+    /// When the last one ended.
+    ended: Time,
+    /// The hour since the epoch that `raised` counts in.
+    hour: i64,
+    raised: u32,
+    suppressed: u32,
 }
+
+const HOUR_MS: i64 = 3_600_000;
+/// Raising an alert more often than every five minutes is flapping.
+const PER_HOUR: f64 = 12.0;
 
 impl Alarm {
     /// What every detector takes besides its own parameters.
-    pub const PARAMETERS: &'static [Parameter] = &[Parameter {
-        name: "for",
-        kind: ParameterKind::Duration,
-        presence: Presence::Default(0.0),
-        doc: "the condition must hold this long before the alert is raised",
-    }];
+    pub const PARAMETERS: &'static [Parameter] = &[
+        Parameter::duration("for", "the condition must hold this long before the alert is raised").or(0.0),
+        Parameter::duration("clear_for", "values must be good for this long before the alert ends").or(0.0),
+        Parameter::duration("cooldown", "after an alert ended, none is raised for this long").or(0.0),
+        Parameter::integer("per_hour", "the alert is raised at most so often in an hour; 0: always")
+            .or(PER_HOUR),
+    ];
 
-    /// Quiet, and to be raised when a condition has held for `for_ms` milliseconds.
+    /// Quiet.
     ///
     /// # Errors
-    /// [`OutOfRange`] when `for_ms` is negative.
-    pub const fn new(for_ms: i64) -> Result<Self, OutOfRange> {
-        if for_ms < 0 {
-            return Err(OutOfRange::new("for", "must not be negative"));
+    /// [`OutOfRange`] names the duration that is negative.
+    pub const fn new(config: AlarmConfig) -> Result<Self, OutOfRange> {
+        match config {
+            AlarmConfig { for_ms: ..0, .. } => Err(OutOfRange::new("for", "must not be negative")),
+            AlarmConfig { clear_for_ms: ..0, .. } => {
+                Err(OutOfRange::new("clear_for", "must not be negative"))
+            }
+            AlarmConfig { cooldown_ms: ..0, .. } => Err(OutOfRange::new("cooldown", "must not be negative")),
+            config => Ok(Self {
+                config,
+                phase: Phase::Quiet,
+                ended: Time::MIN,
+                hour: i64::MIN,
+                raised: 0,
+                suppressed: 0,
+            }),
         }
-        Ok(Self { for_ms, phase: Phase::Quiet })
     }
 
     /// From [`Alarm::PARAMETERS`].
@@ -67,13 +111,20 @@ impl Alarm {
     /// # Errors
     /// As [`Alarm::new`].
     pub fn build(parameters: &Parameters) -> Result<Self, OutOfRange> {
-        Self::new(parameters.complete(Self::PARAMETERS)?.get("for").unwrap_or(0.0) as i64)
+        let parameters = parameters.complete(Self::PARAMETERS)?;
+        let ms = |name: &str| parameters.get(name).unwrap_or(0.0) as i64;
+        Self::new(AlarmConfig {
+            for_ms: ms("for"),
+            clear_for_ms: ms("clear_for"),
+            cooldown_ms: ms("cooldown"),
+            per_hour: parameters.get("per_hour").unwrap_or(PER_HOUR) as u32,
+        })
     }
 
     /// How long the condition must hold, in milliseconds.
     #[must_use]
     pub const fn for_ms(&self) -> i64 {
-        self.for_ms
+        self.config.for_ms
     }
 
     /// Whether the alert is raised.
@@ -82,32 +133,41 @@ impl Alarm {
         matches!(self.phase, Phase::Raised { .. })
     }
 
+    /// How often it was not raised, because it was just over or had been raised too often.
+    #[must_use]
+    pub const fn suppressed(&self) -> u32 {
+        self.suppressed
+    }
+
     /// Takes the judgement of a reading of `time`.
     #[inline]
     pub fn on_judgement(&mut self, time: Time, judgement: &Judgement) -> Transition {
         match (self.phase, judgement.verdict) {
-            (Phase::Raised { at }, Verdict::Normal(_)) if judgement.clears => {
-                self.phase = Phase::Quiet;
-                Transition::Cleared { raised: at }
-            }
+            (Phase::Quiet, Verdict::Anomalous(_)) => self.hold(time, time, false),
+            (Phase::Pending { since, held }, Verdict::Anomalous(_)) => self.hold(since, time, held),
             (Phase::Pending { .. }, Verdict::Normal(_)) => {
                 self.phase = Phase::Quiet;
                 Transition::None
             }
-            (Phase::Quiet, Verdict::Anomalous(_)) => self.hold(time, time),
-            (Phase::Pending { since }, Verdict::Anomalous(_)) => self.hold(since, time),
+            (Phase::Raised { at, good }, Verdict::Normal(_)) if judgement.clears => self.end(at, good, time),
+            (Phase::Raised { at, .. }, Verdict::Normal(_) | Verdict::Anomalous(_)) => {
+                self.phase = Phase::Raised { at, good: None };
+                Transition::None
+            }
             _ => Transition::None,
         }
     }
 
-    /// Writes where the alert stands; how long its condition must hold is the config's.
+    /// Writes where the alert stands; how it lives is the config's.
     pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        let (tag, time): (u8, Time) = match self.phase {
-            Phase::Quiet => (0, Time::MIN),
-            Phase::Pending { since } => (1, since),
-            Phase::Raised { at } => (2, at),
+        let (tag, time, good): (u8, Time, Option<Time>) = match self.phase {
+            Phase::Quiet => (0, Time::MIN, None),
+            Phase::Pending { since, held: false } => (1, since, None),
+            Phase::Raised { at, good } => (2, at, good),
+            Phase::Pending { since, held: true } => (3, since, None),
         };
-        (tag, time).save(to);
+        ((tag, time), good).save(to);
+        ((self.ended, self.hour), (self.raised, self.suppressed)).save(to);
     }
 
     /// Goes on from what [`Alarm::save`] wrote.
@@ -115,28 +175,55 @@ impl Alarm {
     /// # Errors
     /// [`Corrupt`]: not written by it.
     pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        self.phase = match State::load(from)? {
-            (0_u8, _) => Phase::Quiet,
-            (1, since) => Phase::Pending { since },
-            (2, at) => Phase::Raised { at },
+        let phase = match State::load(from)? {
+            ((0_u8, _), None) => Phase::Quiet,
+            ((1, since), None) => Phase::Pending { since, held: false },
+            ((2, at), good) => Phase::Raised { at, good },
+            ((3, since), None) => Phase::Pending { since, held: true },
             _ => return Err(Corrupt),
         };
+        let ((ended, hour), (raised, suppressed)) = State::load(from)?;
+        *self = Self { config: self.config, phase, ended, hour, raised, suppressed };
         Ok(())
     }
 
-    fn hold(&mut self, since: Time, time: Time) -> Transition {
-        if time.since(since) < self.for_ms {
-            self.phase = Phase::Pending { since };
+    /// The condition holds since `since`.
+    fn hold(&mut self, since: Time, time: Time, held: bool) -> Transition {
+        self.phase = Phase::Pending { since, held };
+        if time.since(since) < self.config.for_ms {
             return Transition::None;
         }
-        self.phase = Phase::Raised { at: time };
+        let hour = time.0.div_euclid(HOUR_MS);
+        if hour != self.hour {
+            (self.hour, self.raised) = (hour, 0);
+        }
+        let too_often = self.config.per_hour > 0 && self.raised >= self.config.per_hour;
+        let too_soon = (0..self.config.cooldown_ms).contains(&time.since(self.ended));
+        if too_often || too_soon {
+            self.suppressed = self.suppressed.saturating_add(u32::from(!held));
+            self.phase = Phase::Pending { since, held: true };
+            return Transition::None;
+        }
+        self.raised = self.raised.saturating_add(1);
+        self.phase = Phase::Raised { at: time, good: None };
         Transition::Raised { since }
+    }
+
+    /// Values have been good since `good`, or since now.
+    fn end(&mut self, at: Time, good: Option<Time>, time: Time) -> Transition {
+        let good = good.unwrap_or(time);
+        if time.since(good) < self.config.clear_for_ms {
+            self.phase = Phase::Raised { at, good: Some(good) };
+            return Transition::None;
+        }
+        (self.phase, self.ended) = (Phase::Quiet, time);
+        Transition::Cleared { raised: at }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Alarm, Judgement, Transition, Verdict};
+    use super::{Alarm, AlarmConfig, Judgement, Transition, Verdict};
     use crate::time::Time;
 
     const BAD: Judgement = Judgement { verdict: Verdict::Anomalous(1.0), expected: None, clears: false };
@@ -144,9 +231,13 @@ mod tests {
     const BETWEEN: Judgement = Judgement { clears: false, ..GOOD };
     const UNKNOWN: Judgement = Judgement { verdict: Verdict::Invalid, expected: None, clears: false };
 
+    fn lasting(for_ms: i64) -> AlarmConfig {
+        AlarmConfig { for_ms, ..AlarmConfig::default() }
+    }
+
     #[test]
     fn raised_once_and_cleared_once() {
-        let mut alarm = Alarm::new(30).unwrap();
+        let mut alarm = Alarm::new(lasting(30)).unwrap();
         let mut at = |time, judgement| alarm.on_judgement(Time(time), &judgement);
         let since = |time| Transition::Raised { since: Time(time) };
         assert_eq!(at(0, BAD), Transition::None);
@@ -160,16 +251,49 @@ mod tests {
         assert_eq!(at(220, BAD), Transition::None);
         assert_eq!(at(230, GOOD), Transition::Cleared { raised: Time(70) });
         assert_eq!(at(240, GOOD), Transition::None);
-        assert_eq!(Alarm::new(0).unwrap().on_judgement(Time(5), &BAD), since(5));
-        assert_eq!(Alarm::new(-1).unwrap_err().parameter, "for");
+        assert_eq!(Alarm::new(lasting(0)).unwrap().on_judgement(Time(5), &BAD), since(5));
+        assert_eq!(Alarm::new(lasting(-1)).unwrap_err().parameter, "for");
     }
 
     #[test]
     fn a_step_back_in_time_does_not_raise() {
-        let mut alarm = Alarm::new(30).unwrap();
+        let mut alarm = Alarm::new(lasting(30)).unwrap();
         for time in [100, 50, i64::MIN, 129] {
             assert_eq!(alarm.on_judgement(Time(time), &BAD), Transition::None);
         }
         assert_eq!(alarm.on_judgement(Time(130), &BAD), Transition::Raised { since: Time(100) });
+    }
+
+    #[test]
+    fn it_ends_when_values_have_been_good_for_long_enough() {
+        let mut alarm = Alarm::new(AlarmConfig { clear_for_ms: 30, ..AlarmConfig::default() }).unwrap();
+        let mut at = |time, judgement| alarm.on_judgement(Time(time), &judgement);
+        assert_eq!(at(0, BAD), Transition::Raised { since: Time(0) });
+        assert_eq!(at(10, GOOD), Transition::None);
+        assert_eq!(at(35, BETWEEN), Transition::None);
+        assert_eq!(at(40, GOOD), Transition::None);
+        assert_eq!(at(69, UNKNOWN), Transition::None);
+        assert_eq!(at(70, GOOD), Transition::Cleared { raised: Time(0) });
+    }
+
+    #[test]
+    fn flapping_is_limited_and_counted() {
+        let config = AlarmConfig { cooldown_ms: 100, per_hour: 3, ..AlarmConfig::default() };
+        let mut alarm = Alarm::new(config).unwrap();
+        let mut raised = heapless::Vec::<i64, 8>::new();
+        for time in 0..400 {
+            let judgement = if time % 20 < 10 { BAD } else { GOOD };
+            if let Transition::Raised { .. } = alarm.on_judgement(Time(time), &judgement) {
+                raised.push(time).unwrap();
+            }
+        }
+        // Over at 10: the next that may be raised is the one at 120, and so on. The fourth is one too many.
+        assert_eq!(raised, [0, 120, 240]);
+        assert_eq!(alarm.suppressed(), 17);
+        // It goes on into the next hour, and is raised then.
+        assert_eq!(alarm.on_judgement(Time(3_599_999), &BAD), Transition::None);
+        let next_hour = alarm.on_judgement(Time(3_600_000), &BAD);
+        assert_eq!(next_hour, Transition::Raised { since: Time(3_599_999) });
+        assert_eq!(alarm.suppressed(), 18);
     }
 }

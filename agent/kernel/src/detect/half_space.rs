@@ -138,12 +138,12 @@ impl Tree {
     fn leaf(&self, point: &[f64; SERIES_MAX], series: usize) -> Option<usize> {
         let mut low = [0.0; SERIES_MAX];
         let mut high = [0.0; SERIES_MAX];
-        for (axis, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
+        for (axis, (low, high)) in low.iter_mut().zip(&mut high).enumerate().take(series) {
             // Around a random middle, just wide enough to hold the data.
             let middle = even(mixed(self.seed ^ (axis as u32 + 1)));
             let half = middle.max(1.0 - middle);
             (*low, *high) = (middle - half, middle + half);
-            if axis < series && point.get(axis).is_some_and(|at| !(*low..=*high).contains(at)) {
+            if point.get(axis).is_some_and(|at| !(*low..=*high).contains(at)) {
                 return None;
             }
         }

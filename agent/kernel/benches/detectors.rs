@@ -1,0 +1,90 @@
+//! Nanoseconds a reading and bytes a series of every detector, beside a bare EWMA z-score over the same readings in
+//! the same run, so that the ratio holds on any machine. `cargo bench -p headwater-kernel --bench detectors`.
+
+use headwater_kernel::detect::{
+    AnyDetector, Detector, DetectorKind, KINDS, Parameters, Presence, TakeDetector,
+};
+use headwater_kernel::time::Time;
+use std::hint::black_box;
+use std::time::Instant;
+
+const READINGS: usize = 200_000;
+const ROUNDS: usize = 7;
+
+/// A daily cycle with noise, every five minutes, now and then a spike.
+fn readings() -> Vec<(Time, f64)> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut noise = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    let value = |at: usize, noise: f64| {
+        let day = (at as f64 * core::f64::consts::TAU / 288.0).sin();
+        20.0 + 5.0 * day + noise + if at.is_multiple_of(5_003) { 30.0 } else { 0.0 }
+    };
+    (0..READINGS).map(|at| (Time(at as i64 * 300_000), value(at, noise()))).collect()
+}
+
+/// One with its defaults, and limits where there are none.
+fn built(kind: &DetectorKind) -> AnyDetector {
+    let mut parameters = Parameters::new();
+    let required = kind.parameters.iter().filter(|parameter| parameter.presence == Presence::Required);
+    let names = required.map(|parameter| parameter.name).chain(match kind.name {
+        "threshold" => Some("above"),
+        "rate" => Some("rise"),
+        "range" => Some("max"),
+        _ => None,
+    });
+    for name in names {
+        parameters.set(name, 1e6).unwrap_or_else(|wrong| panic!("{wrong}"));
+    }
+    let complete = parameters.complete(kind.parameters);
+    complete.and_then(|complete| (kind.build)(&complete)).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+/// Runs a detector of its own type; answers its bytes and the nanoseconds of the quickest round.
+struct Run<'r>(&'r [(Time, f64)]);
+
+impl TakeDetector for Run<'_> {
+    type Output = (usize, f64);
+
+    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> (usize, f64) {
+        let quickest = (0..ROUNDS).map(|_| {
+            let mut detector = *detector;
+            let start = Instant::now();
+            for (time, value) in self.0 {
+                black_box(detector.push(*time, *value));
+            }
+            start.elapsed().as_nanos() as f64 / READINGS as f64
+        });
+        (size_of::<D>(), quickest.fold(f64::INFINITY, f64::min))
+    }
+}
+
+fn bare(readings: &[(Time, f64)]) -> f64 {
+    let quickest = (0..ROUNDS).map(|_| {
+        let (mut mean, mut variance) = (0.0, 1.0);
+        let start = Instant::now();
+        for (_, value) in readings {
+            let distance: f64 = value - mean;
+            black_box(distance.abs() > 4.0 * f64::sqrt(variance));
+            mean += 0.01 * distance;
+            variance = 0.99 * (variance + 0.01 * distance * distance);
+        }
+        start.elapsed().as_nanos() as f64 / READINGS as f64
+    });
+    quickest.fold(f64::INFINITY, f64::min)
+}
+
+fn main() {
+    let readings = readings();
+    let bare = bare(&readings);
+    println!("{:<14} {:>8} {:>8} {:>8}", "", "bytes", "ns", "ratio");
+    println!("{:<14} {:>8} {bare:8.1} {:8.2}", "bare z-score", 16, 1.0);
+    for kind in KINDS {
+        let (bytes, ns) = built(kind).with(Run(&readings));
+        println!("{:<14} {bytes:>8} {ns:8.1} {:8.2}", kind.name, ns / bare);
+    }
+}
