@@ -95,6 +95,14 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
+    /// Brings what was found at the start within its bounds.
+    pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
+        self.settle(names, progress, true);
+        // Memory is empty.
+        let progress = Progress { in_memory_from: u64::MAX, ..progress.clone() };
+        self.make_room(&Batches::default(), &progress);
+    }
+
     /// Writes messages, in order, and makes them safe from a crash, or with `sync` from a power cut too.
     ///
     /// # Errors
@@ -122,6 +130,9 @@ impl Archive {
         let Some(generation) = self.filling.filter(|_| self.dirty) else { return Ok(()) };
         let result = self.store.sync(generation);
         self.dirty = false;
+        if let Some(shelf) = self.shelves.get_mut(&generation).filter(|_| result.is_ok()) {
+            shelf.all_synced();
+        }
         result.inspect_err(|error| self.on_write_error(generation, error)).map_err(|error| error.to_string())
     }
 
@@ -208,18 +219,22 @@ impl Archive {
         result
     }
 
-    /// The generation is not written to any more. What was synced before stays good.
+    /// The generation is not written to any more. What was synced before stays good; the rest will come again.
     fn on_write_error(&mut self, generation: Generation, error: &StoreError) {
         tracing::warn!(generation, %error, "the buffer could not be written");
         (self.filling, self.dirty) = (None, false);
         self.store.close(generation);
+        let disk_bytes = self.store.bytes(generation);
+        if let Some(shelf) = self.shelves.get_mut(&generation) {
+            shelf.disk_bytes = disk_bytes;
+            Lane::ALL.into_iter().for_each(|lane| shelf.cut(lane, &(*shelf.synced_end.of(lane)..u64::MAX)));
+        }
         match error {
             StoreError::Damaged(why) => self.give_up(generation, why),
             StoreError::Failed(_) if self.shelves.get(&generation).is_none_or(Shelf::is_bare) => {
                 self.delete(generation);
             }
-            // Its index would tell of what was not written.
-            StoreError::Failed(_) => {}
+            StoreError::Failed(_) => self.seal(generation, &[]),
         }
     }
 
@@ -237,7 +252,10 @@ impl Archive {
         shelf.disk_bytes = disk_bytes;
         shelf.content_bytes += bytes;
         for lane in Lane::ALL {
-            batches.of(lane).iter().for_each(|record| shelf.note(record));
+            shelf.note(lane, batches.of(lane));
+        }
+        if sync {
+            shelf.all_synced();
         }
         Ok(())
     }
@@ -262,7 +280,7 @@ impl Archive {
     fn has_room(&self, generation: Generation) -> bool {
         let max = self.generation_bytes_max();
         let shelf = self.shelves.get(&generation);
-        shelf.is_some_and(|shelf| shelf.content_bytes < max && shelf.disk_bytes < 2 * max)
+        shelf.is_some_and(|shelf| !shelf.damaged && shelf.content_bytes < max && shelf.disk_bytes < 2 * max)
     }
 
     /// Whether it should end so that `max_age` can be kept: generations go as a whole.

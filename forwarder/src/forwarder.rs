@@ -101,9 +101,10 @@ impl Forwarder {
         let Start { config, outlets, clock, .. } = start;
         let (mut archive, found) = Archive::open(store, config.clone(), thin);
         let Places { names, bits, progress } = places(&outlets, &found, archive.is_empty());
-        if found.positions.is_some() || !archive.is_empty() {
+        if found.positions.is_some() && archive.is_empty() {
             archive.write_positions(&names, &progress);
         }
+        archive.fit(&names, &progress);
         let notices = archive.take_notices();
         let (disk_bytes, disk_first) = (archive.bytes(), config.when == crate::When::Always);
         let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);

@@ -21,12 +21,15 @@ mod driver;
 mod forwarder;
 mod keeper;
 mod link;
-mod output;
 mod positions;
 mod ranges;
 mod record;
 mod spool;
 mod store;
+
+mod output {
+    pub(crate) mod mqtt;
+}
 
 #[cfg(test)]
 mod simulation;

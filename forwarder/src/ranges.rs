@@ -35,6 +35,31 @@ impl Ranges {
         self.0.splice(from..to, std::iter::once(start..end));
     }
 
+    /// Takes an interval out.
+    pub(crate) fn remove_range(&mut self, range: Range<u64>) {
+        let from = self.0.partition_point(|known| known.end <= range.start);
+        let to = self.0.partition_point(|known| known.start < range.end);
+        let touched = self.0.get(from..to).unwrap_or_default();
+        let (Some(first), Some(last)) = (touched.first(), touched.last()) else { return };
+        let rests = [first.start..range.start.max(first.start), range.end.min(last.end)..last.end];
+        self.0.splice(from..to, rests.into_iter().filter(|rest| !rest.is_empty()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The smallest number.
+    pub(crate) fn start(&self) -> Option<u64> {
+        self.0.first().map(|first| first.start)
+    }
+
+    /// The first number of the set that is not below `from`.
+    pub(crate) fn next_in(&self, from: u64) -> Option<u64> {
+        let at = self.0.partition_point(|known| known.end <= from);
+        self.0.get(at).map(|known| known.start.max(from))
+    }
+
     pub(crate) fn contains(&self, number: u64) -> bool {
         self.around(number).is_some()
     }
@@ -105,16 +130,23 @@ mod tests {
                 let start = rng.u64(0..60);
                 other.insert_range(start..start + 3);
                 other_set.extend(start..start + 3);
+                let out = rng.u64(0..60);
+                if rng.u8(..3) == 0 {
+                    ranges.remove_range(out..out + 4);
+                    set.retain(|n| !(out..out + 4).contains(n));
+                }
             }
             assert!(ranges.0.windows(2).all(|pair| pair[0].end < pair[1].start), "{ranges:?}");
             let both: Vec<u64> = ranges.intersection(&other).iter().flat_map(Clone::clone).collect();
             assert_eq!(both, set.intersection(&other_set).copied().collect::<Vec<_>>());
             for n in 0..70 {
                 assert_eq!(ranges.contains(n), set.contains(&n));
+                assert_eq!(ranges.next_in(n), set.range(n..).next().copied());
                 assert_eq!(ranges.next_gap(n), (n..).find(|n| !set.contains(n)).unwrap());
                 let span = n..n + 9;
                 assert_eq!(ranges.count_in(&span), set.range(span).count() as u64);
             }
+            assert_eq!(ranges.start(), set.first().copied());
             assert_eq!(ranges.end(), set.last().map_or(0, |last| last + 1));
         }
     }

@@ -160,9 +160,7 @@ impl Spool {
     /// These are on disk now and, if `safe`, survive a power cut: then memory may forget them when it must.
     pub(crate) fn written(&mut self, batches: &PerLane<Vec<Record>>, safe: bool) {
         for lane in Lane::ALL {
-            if let Some(last) = batches.of(lane).last() {
-                self.queues.of_mut(lane).written_through(last.seq);
-            }
+            self.queues.of_mut(lane).written(batches.of(lane));
         }
         if safe {
             self.synced(true);
@@ -204,7 +202,7 @@ impl Spool {
         let mut gone = Vec::new();
         for run in runs {
             let queue = self.queues.of_mut(run.lane);
-            queue.unwritten_from(run.seqs.start);
+            queue.write_again(&run.seqs);
             let mut from = run.seqs.start;
             for seq in queue.seqs_in(&run.seqs) {
                 gone.push(Run { seqs: from..seq, ..*run });

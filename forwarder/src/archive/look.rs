@@ -1,6 +1,6 @@
 //! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
 
-use super::shelf::{self, Index, Shelf, note_name};
+use super::shelf::{self, Index, Shelf, cut_runs, note_name};
 use super::{Archive, FAILURES_MAX, Found, Notice, POSITIONS};
 use crate::config::BufferConfig;
 use crate::positions::{self, Run};
@@ -71,6 +71,7 @@ impl Archive {
         unsealed.retain(|generation| !replaced.contains(generation));
         replaced.into_iter().for_each(|generation| self.delete(generation));
         unsealed.iter().for_each(|generation| self.look_into(*generation));
+        self.clip_overlaps(&unsealed);
         let runs = self.shelves.values().flat_map(|shelf| shelf.runs.iter().cloned()).collect();
         self.shelves.values_mut().filter(|shelf| shelf.sealed).for_each(|shelf| shelf.runs = Vec::new());
         for generation in unsealed {
@@ -82,6 +83,24 @@ impl Archive {
             }
         }
         runs
+    }
+
+    /// What was written and not confirmed was written again, to a later generation: there it counts.
+    fn clip_overlaps(&mut self, unsealed: &[Generation]) {
+        for generation in unsealed {
+            for lane in Lane::ALL {
+                let start = |shelf: &Shelf| shelf.spans.of(lane).start();
+                let Some(first) = self.shelves.get(generation).and_then(start) else { continue };
+                let later = self.shelves.range(generation + 1..).filter_map(|(_, shelf)| start(shelf));
+                let next = later.filter(|start| *start >= first).min();
+                if let Some((next, shelf)) = next.zip(self.shelves.get_mut(generation)) {
+                    shelf.cut(lane, &(next..u64::MAX));
+                }
+            }
+            if self.shelves.get(generation).is_some_and(Shelf::is_bare) {
+                self.delete(*generation);
+            }
+        }
     }
 
     /// Reads a generation through. One that cannot be read is left for the next start; for a while it is tried again,
@@ -103,12 +122,13 @@ impl Archive {
         self.shelves.insert(generation, Shelf::default());
         let result = Lane::ALL.into_iter().try_for_each(|lane| {
             self.walk(generation, lane, |record, bytes| {
-                shelf.note(&record);
+                shelf.note_found(&record);
                 shelf.content_bytes += bytes as u64;
             })
         });
         // A killed program's last messages may lie in the system's memory only.
         let result = result.and_then(|()| self.store.sync(generation));
+        shelf.all_synced();
         let is_bare = shelf.is_bare();
         shelf.damaged = self.shelves.get(&generation).is_some_and(|shelf| shelf.damaged);
         self.shelves.insert(generation, shelf);
@@ -151,13 +171,12 @@ impl Archive {
     pub(super) fn read_batch(&mut self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
         loop {
             let candidates = self.shelves.iter().filter_map(|(generation, shelf)| {
-                let span = shelf.spans.of(lane).as_ref().filter(|span| span.end > from)?;
-                Some((span.start.max(from), *generation))
+                Some((shelf.spans.of(lane).next_in(from)?, *generation))
             });
             let Some((start, generation)) = candidates.min() else { return Ok(Vec::new()) };
             match self.read_in(generation, lane, start) {
                 Ok(records) if !records.is_empty() => return Ok(records),
-                // The rest of the generation holds nothing, whatever was thought of it.
+                // There is nothing, whatever was thought.
                 Ok(_) => self.cut_span(generation, lane, start),
                 Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
                 Err(StoreError::Failed(why)) => self.on_read_error(generation, &why)?,
@@ -171,7 +190,12 @@ impl Archive {
             match record::decode(found.bytes) {
                 Ok(mut records) => {
                     let all = records.len();
-                    records.retain(|record| record.seq >= from);
+                    // Nothing beyond the interval: others may have what comes next.
+                    let end = self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).next_gap(from));
+                    if found.first >= end {
+                        break;
+                    }
+                    records.retain(|record| (from..end).contains(&record.seq));
                     if !records.is_empty() {
                         self.shelves.entry(generation).or_default().failures = 0;
                         return Ok(if records.len() < all / 2 { compact(records) } else { records });
@@ -187,10 +211,12 @@ impl Archive {
         Ok(Vec::new())
     }
 
+    /// Nothing lies in the generation's interval from `start` on.
     fn cut_span(&mut self, generation: Generation, lane: Lane, start: u64) {
-        let Some(shelf) = self.shelves.get_mut(&generation) else { return };
-        let span = shelf.spans.of_mut(lane);
-        *span = span.take().filter(|span| span.start < start).map(|span| span.start..start);
+        if let Some(shelf) = self.shelves.get_mut(&generation) {
+            let span = shelf.spans.of_mut(lane);
+            span.remove_range(start..span.next_gap(start));
+        }
     }
 
     /// A whole generation cannot be read: it goes out of the way, and what it held is reported.
@@ -213,18 +239,22 @@ impl Archive {
 
     /// A batch cannot be read: what it held is known from the index, as far as there is one.
     fn on_bad_batch(&mut self, generation: Generation, lane: Lane, first: u64, next: Option<u64>) {
-        let end = next.unwrap_or(u64::MAX);
+        let seqs = first..next.unwrap_or(u64::MAX);
         let mut runs = self.runs_of(generation);
-        runs.retain_mut(|run| {
-            run.seqs = run.seqs.start.max(first)..run.seqs.end.min(end);
-            run.lane == lane && run.seqs.start < run.seqs.end
-        });
+        let mut rest = runs.clone();
+        cut_runs(&mut rest, lane, &seqs);
+        cut_runs(&mut runs, lane, &(0..seqs.start));
+        cut_runs(&mut runs, lane, &(seqs.end..u64::MAX));
+        runs.retain(|run| run.lane == lane);
         if runs.is_empty() {
             // At least one.
             runs.push(Run { lane, seqs: first..first + 1, owed: u64::MAX });
         }
         if let Some(shelf) = self.shelves.get_mut(&generation) {
             shelf.damaged = true;
+            shelf.spans.of_mut(lane).remove_range(seqs);
+            shelf.runs = rest;
+            self.seal(generation, &[]);
         }
         let what = format!("a batch of generation {generation} does not match its checksum");
         self.notices.push(Notice::Damaged { runs, count_max: u64::MAX, what });

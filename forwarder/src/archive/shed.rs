@@ -42,8 +42,8 @@ impl Archive {
     /// The generation with the oldest data, or else with the oldest alerts; and whether its alerts are to be kept.
     fn victim(&mut self) -> Option<(Generation, bool)> {
         let oldest = |shelves: &BTreeMap<Generation, Shelf>, lane: Lane| {
-            let spans = shelves.iter().filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).as_ref()?, *generation)));
-            spans.min_by_key(|(span, _)| span.start).map(|(_, generation)| generation)
+            let spans = shelves.iter().filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation)));
+            spans.min().map(|(_, generation)| generation)
         };
         let data = oldest(&self.shelves, Lane::Data).map(|generation| (generation, true));
         let victim = data.or_else(|| Some((oldest(&self.shelves, Lane::Alert)?, false)));
@@ -89,7 +89,11 @@ impl Archive {
         progress: &Progress,
     ) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
+        let spans = self.shelves.get(&generation).map(|shelf| shelf.spans.of(lane).clone()).unwrap_or_default();
         self.walk(generation, lane, |mut record, _| {
+            if !spans.contains(record.seq) {
+                return;
+            }
             record.owed = progress.wanting(lane, record.seq, record.owed);
             if record.owed != 0 {
                 records.push(record);

@@ -10,6 +10,7 @@
 //! made 1700000000000-1700000060000
 //! content 4194304                 bytes
 //! replaces 4 5                    generations that this one stands for: delete them
+//! span data 17-4711               where to look for which numbers
 //! run data 17-4711 1              lane, numbers, owed
 //! end 6f2a11c0
 //! ```
@@ -25,7 +26,8 @@ use std::ops::Range;
 /// A generation as the archive sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shelf {
-    pub(super) spans: PerLane<Option<Range<u64>>>,
+    /// Numbers that are to be looked for here. Between them there may be more gaps.
+    pub(super) spans: PerLane<Ranges>,
     pub(super) counts: PerLane<u64>,
     /// When its messages were made, first and last [ms since the Unix epoch].
     pub(super) made_ms: Option<Range<i64>>,
@@ -37,39 +39,85 @@ pub(super) struct Shelf {
     pub(super) failures: u32,
     /// Some of it could not be read.
     pub(super) damaged: bool,
+    /// What lies below is safe from a power cut.
+    pub(super) synced_end: PerLane<u64>,
     /// Its messages, while it is not sealed.
     pub(super) runs: Vec<Run>,
     pub(super) sealed: bool,
 }
 
 impl Shelf {
-    pub(super) fn note(&mut self, record: &Record) {
-        let (lane, seq, made) = (record.message.lane, record.seq, record.message.made_ms);
-        let span = self.spans.of_mut(lane).get_or_insert(seq..seq);
-        *span = span.start.min(seq)..span.end.max(seq + 1);
-        *self.counts.of_mut(lane) += 1;
+    /// Messages of a lane were added, in order.
+    pub(super) fn note(&mut self, lane: Lane, records: &[Record]) {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
+        let span = self.spans.of_mut(lane);
+        // What is missing between two additions is nowhere else; what comes a second time stands for itself.
+        let start = if span.is_empty() || first.seq < span.end() { first.seq } else { span.end() };
+        span.insert_range(start..last.seq + 1);
+        records.iter().for_each(|record| self.note_one(record));
+    }
+
+    /// A message was found. Other generations may hold its neighbours.
+    pub(super) fn note_found(&mut self, record: &Record) {
+        self.spans.of_mut(record.message.lane).insert(record.seq);
+        self.note_one(record);
+    }
+
+    fn note_one(&mut self, record: &Record) {
+        let made = record.message.made_ms;
+        *self.counts.of_mut(record.message.lane) += 1;
         let span = self.made_ms.get_or_insert(made..made);
         *span = span.start.min(made)..span.end.max(made);
-        extend_runs(&mut self.runs, lane, record);
+        extend_runs(&mut self.runs, record.message.lane, record);
+    }
+
+    /// All that is in it is safe.
+    pub(super) fn all_synced(&mut self) {
+        self.synced_end = PerLane { alert: self.spans.alert.end(), data: self.spans.data.end() };
+    }
+
+    /// These do not count any more; not for a sealed one, whose runs are not at hand.
+    pub(super) fn cut(&mut self, lane: Lane, seqs: &Range<u64>) {
+        cut_runs(&mut self.runs, lane, seqs);
+        self.spans.of_mut(lane).remove_range(seqs.clone());
+        let of_lane = self.runs.iter().filter(|run| run.lane == lane);
+        *self.counts.of_mut(lane) = of_lane.map(|run| run.seqs.end - run.seqs.start).sum();
+        if self.runs.is_empty() {
+            self.made_ms = None;
+        }
     }
 
     /// At most these messages, as if all outputs wanted them: for want of anything better.
     pub(super) fn spanning_runs(&self) -> Vec<Run> {
-        let run = |lane| Some(Run { lane, seqs: self.spans.of(lane).clone()?, owed: u64::MAX });
-        Lane::ALL.into_iter().filter_map(run).collect()
+        let of_lane = |lane| {
+            self.spans.of(lane).iter().map(move |seqs| Run { lane, seqs: seqs.clone(), owed: u64::MAX })
+        };
+        Lane::ALL.into_iter().flat_map(of_lane).collect()
     }
 
     /// Whether nobody wants anything of it any more.
     pub(super) fn is_done(&self, done: &PerLane<Option<Ranges>>) -> bool {
-        Lane::ALL.into_iter().all(|lane| match (self.spans.of(lane), done.of(lane)) {
-            (Some(span), Some(done)) => done.next_gap(span.start) >= span.end,
-            _ => true,
+        Lane::ALL.into_iter().all(|lane| match done.of(lane) {
+            Some(done) => self.spans.of(lane).iter().all(|span| done.next_gap(span.start) >= span.end),
+            None => true,
         })
     }
 
     pub(super) fn is_bare(&self) -> bool {
         self.made_ms.is_none()
     }
+}
+
+/// Takes numbers out of the runs.
+pub(super) fn cut_runs(runs: &mut Vec<Run>, lane: Lane, seqs: &Range<u64>) {
+    let cut = |run: Run| {
+        if run.lane != lane {
+            return [Some(run), None];
+        }
+        let rests = [run.seqs.start..run.seqs.end.min(seqs.start), run.seqs.start.max(seqs.end)..run.seqs.end];
+        rests.map(|seqs| (seqs.start < seqs.end).then_some(Run { seqs, ..run }))
+    };
+    *runs = std::mem::take(runs).into_iter().flat_map(cut).flatten().collect();
 }
 
 /// Adds a message to the runs; those of one lane come in order.
@@ -115,9 +163,13 @@ pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec
         let numbers: Vec<String> = replaces.iter().map(Generation::to_string).collect();
         let _ = writeln!(text, "replaces {}", numbers.join(" "));
     }
+    for lane in Lane::ALL {
+        for span in shelf.spans.of(lane).iter() {
+            let _ = writeln!(text, "span {} {} {}", word(lane), span.start, span.end);
+        }
+    }
     for Run { lane, seqs, owed } in runs {
-        let lane = if *lane == Lane::Alert { "alert" } else { "data" };
-        let _ = writeln!(text, "run {lane} {} {} {owed:x}", seqs.start, seqs.end);
+        let _ = writeln!(text, "run {} {} {} {owed:x}", word(*lane), seqs.start, seqs.end);
     }
     sealed_text(text)
 }
@@ -143,31 +195,35 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
             ["replaces", ref numbers @ ..] => {
                 replaces = numbers.iter().map(|number| number.parse()).collect::<Result<_, _>>().ok()?;
             }
-            ["run", lane, start, end, owed] => shelf.add_run(read_run(lane, start, end, owed)?),
+            ["span", lane, start, end] => {
+                shelf.spans.of_mut(lane_of(lane)?).insert_range(start.parse().ok()?..end.parse().ok()?);
+            }
+            ["run", lane, start, end, owed] => {
+                let run = read_run(lane_of(lane)?, start, end, owed)?;
+                *shelf.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
+                shelf.runs.push(run);
+            }
             _ => return None,
         }
     }
     Some(Index::Sealed { shelf, replaces })
 }
 
-impl Shelf {
-    fn add_run(&mut self, run: Run) {
-        let span = self.spans.of_mut(run.lane).get_or_insert(run.seqs.clone());
-        *span = span.start.min(run.seqs.start)..span.end.max(run.seqs.end);
-        *self.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
-        self.runs.push(run);
-    }
-}
-
-fn read_run(lane: &str, start: &str, end: &str, owed: &str) -> Option<Run> {
-    let lane = match lane {
-        "alert" => Lane::Alert,
-        "data" => Lane::Data,
-        _ => return None,
-    };
+fn read_run(lane: Lane, start: &str, end: &str, owed: &str) -> Option<Run> {
     let seqs: Range<u64> = start.parse().ok()?..end.parse().ok()?;
     let owed = u64::from_str_radix(owed, 16).ok()?;
     (seqs.start < seqs.end).then_some(Run { lane, seqs, owed })
+}
+
+fn word(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Alert => "alert",
+        Lane::Data => "data",
+    }
+}
+
+fn lane_of(text: &str) -> Option<Lane> {
+    Lane::ALL.into_iter().find(|lane| word(*lane) == text)
 }
 
 fn sealed_text(text: String) -> Vec<u8> {
@@ -183,11 +239,15 @@ mod tests {
     #[test]
     fn the_note_reads_back_and_damage_is_seen() {
         let mut shelf = Shelf { level: 2, content_bytes: 99, ..Shelf::default() };
-        for (lane, seq, owed) in [(Lane::Data, 7, 1), (Lane::Data, 8, 1), (Lane::Alert, 3, 2), (Lane::Data, 10, 1)] {
+        let record = |lane, seq, owed| {
             let message = Message { lane, made_ms: -5 + seq as i64, route: "r".into(), body: "b".into() };
-            shelf.note(&Record { seq, owed, message });
-        }
+            Record { seq, owed, message }
+        };
+        shelf.note(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)]);
+        shelf.note(Lane::Alert, &[record(Lane::Alert, 3, 2)]);
+        shelf.note(Lane::Data, &[record(Lane::Data, 10, 1)]);
         assert_eq!(shelf.runs.len(), 3);
+        assert_eq!(shelf.spans.data.iter().cloned().collect::<Vec<_>>(), [7..11]);
         let note = write(&shelf, &shelf.runs, &[4, 5]);
         shelf.sealed = true;
         assert_eq!(read(&note), Some(Index::Sealed { shelf: shelf.clone(), replaces: vec![4, 5] }));
@@ -200,5 +260,7 @@ mod tests {
         }
         assert!(!shelf.is_done(&PerLane { alert: Some(Ranges::default()), data: None }));
         assert_eq!(shelf.spanning_runs().len(), 2);
+        shelf.cut(Lane::Data, &(8..10));
+        assert_eq!((shelf.counts.data, shelf.runs.len(), shelf.spans.data.contains(9)), (2, 3, false));
     }
 }

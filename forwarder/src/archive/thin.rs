@@ -53,9 +53,9 @@ impl Archive {
             .shelves
             .iter()
             .filter(|(generation, shelf)| closed(generation) && shelf.sealed)
-            .filter_map(|(generation, shelf)| Some((shelf.spans.data.as_ref()?, *generation)))
-            .filter(|(span, _)| span.start >= self.handed.data && span.end <= below)
-            .map(|(span, generation)| (span.start, generation))
+            .filter_map(|(generation, shelf)| Some((shelf.spans.data.start()?, shelf.spans.data.end(), *generation)))
+            .filter(|(start, end, _)| *start >= self.handed.data && *end <= below)
+            .map(|(start, _, generation)| (start, generation))
             .collect();
         candidates.sort_unstable();
         let level = |generation: &Generation| self.shelves.get(generation).map_or(LEVEL_MAX, |shelf| shelf.level);

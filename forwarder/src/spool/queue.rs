@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(super) struct Entry {
     pub(super) message: Message,
     pub(super) owed: u64,
+    /// It was on disk and is not any more.
+    again: bool,
 }
 
 /// Slots for the numbers from `base` on; an empty slot is a message that is done with.
@@ -22,6 +24,8 @@ pub(crate) struct Queue {
     written: u64,
     /// What lies below survives a power cut, as far as it is written.
     safe: u64,
+    /// Messages that are to be written again.
+    again: usize,
     /// What lies at or above was never on disk, or is not any more.
     pub(super) on_disk_end: u64,
 }
@@ -52,7 +56,7 @@ impl Queue {
 
     pub(super) fn push(&mut self, message: Message, owed: u64) {
         self.bytes += message.cost_bytes();
-        self.slots.push_back(Some(Entry { message, owed }));
+        self.slots.push_back(Some(Entry { message, owed, again: false }));
     }
 
     /// The message, if it is in memory.
@@ -61,10 +65,16 @@ impl Queue {
         self.slots.get(position)?.as_ref()
     }
 
+    fn at_mut(&mut self, seq: u64) -> Option<&mut Entry> {
+        let position = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        self.slots.get_mut(position)?.as_mut()
+    }
+
     /// Takes a message out that is done with.
     pub(super) fn remove(&mut self, seq: u64) -> Option<Entry> {
         let position = usize::try_from(seq.checked_sub(self.base)?).ok()?;
         let entry = self.slots.get_mut(position)?.take()?;
+        self.again -= usize::from(entry.again);
         self.bytes -= entry.message.cost_bytes();
         self.trim();
         Some(entry)
@@ -79,6 +89,9 @@ impl Queue {
 
     /// The first message that is only in memory. What is done with on the way there counts as written.
     pub(super) fn first_unwritten(&mut self) -> Option<u64> {
+        if self.again > 0 {
+            return (self.base..self.next()).find(|seq| self.at(*seq).is_some_and(|entry| entry.again));
+        }
         self.written = self.written.max(self.base);
         while self.written < self.next() && self.at(self.written).is_none() {
             self.written += 1;
@@ -86,10 +99,15 @@ impl Queue {
         (self.written < self.next()).then_some(self.written)
     }
 
-    /// Nothing from here on is on disk.
-    pub(super) fn unwritten_from(&mut self, seq: u64) {
-        self.written = self.written.min(seq).max(self.base);
-        self.safe = self.safe.min(self.written);
+    /// What is in memory of these is not on disk any more.
+    pub(super) fn write_again(&mut self, range: &Range<u64>) {
+        let seqs: Vec<u64> = self.seqs_in(range).filter(|seq| *seq < self.written).collect();
+        for seq in seqs {
+            if let Some(entry) = self.at_mut(seq).filter(|entry| !entry.again) {
+                entry.again = true;
+                self.again += 1;
+            }
+        }
     }
 
     /// What was written so far survives a power cut.
@@ -99,14 +117,18 @@ impl Queue {
 
     /// What was not safe yet must be written again.
     pub(super) fn unsafe_again(&mut self) {
-        self.unwritten_from(self.safe);
+        self.written = self.written.min(self.safe).max(self.base);
+        self.safe = self.safe.min(self.written);
     }
 
+    /// Messages for the disk, in order: those for which it is the second time by themselves, before the others.
     pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<Record> {
+        let again = self.again > 0;
+        let from = if again { self.base } else { self.written.max(self.base) };
         let mut bytes = 0;
-        (self.written.max(self.base)..self.next())
+        (from..self.next())
             .filter_map(|seq| {
-                let entry = self.at(seq)?;
+                let entry = self.at(seq).filter(|entry| entry.again == again)?;
                 Some(Record { seq, owed: entry.owed, message: entry.message.clone() })
             })
             .take_while(|record| {
@@ -117,14 +139,23 @@ impl Queue {
             .collect()
     }
 
-    pub(super) fn written_through(&mut self, seq: u64) {
-        self.written = self.written.max(seq + 1);
-        self.on_disk_end = self.on_disk_end.max(seq + 1);
+    /// These are on disk now.
+    pub(super) fn written(&mut self, records: &[Record]) {
+        for record in records {
+            if let Some(entry) = self.at_mut(record.seq).filter(|entry| entry.again) {
+                entry.again = false;
+                self.again -= 1;
+            }
+        }
+        let end = records.last().map_or(0, |last| last.seq + 1);
+        self.written = self.written.max(end);
+        self.on_disk_end = self.on_disk_end.max(end);
     }
 
     /// Lets the oldest message go if it is safe on disk; whether it did.
     pub(super) fn evict_oldest(&mut self) -> bool {
-        let on_disk = self.base < self.written.min(self.safe) && !self.slots.is_empty();
+        let again = self.at(self.base).is_some_and(|entry| entry.again);
+        let on_disk = self.base < self.written.min(self.safe) && !self.slots.is_empty() && !again;
         if on_disk {
             self.pop();
             self.trim();

@@ -1,3 +1,0 @@
-//! One folder for each kind of output.
-
-pub(crate) mod mqtt;
