@@ -182,6 +182,10 @@ impl Pipeline {
             counts.filtered += 1;
             return;
         };
+        if channel.refuses(stream, time, value) {
+            counts.refused += 1;
+            return;
+        }
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {

@@ -65,6 +65,8 @@ pub struct DetectorConfig {
     pub fingerprint: String,
     /// What it takes for each series [bytes].
     pub bytes: usize,
+    /// Whether values that it calls invalid are no readings at all: physical limits.
+    pub refuses: bool,
 }
 
 impl StreamConfig {
@@ -151,6 +153,9 @@ impl std::fmt::Display for WindowConfig {
 
 /// Late readings of a closed window gather this long before its revision is made [ms].
 const GATHER_MS: i64 = 1_000;
+
+/// The kind of detector whose invalid values are refused instead of told.
+const REFUSING: &str = "range";
 
 const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 
@@ -332,7 +337,8 @@ fn read_detectors(stream: &mut Table<'_>) -> Vec<DetectorConfig> {
         let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
         let fingerprint = format!("{name} {} {parameters:?}", kind.name);
         let bytes = detector_bytes(&watch);
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes });
+        let refuses = kind.name == REFUSING;
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes, refuses });
     }
     detectors
 }

@@ -7,7 +7,7 @@ use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
 use crate::encode::{Alert, AlertState, Messages, Reading, Summary};
 use crate::plan::Pane;
 use headwater_forwarder::Message;
-use headwater_kernel::detect::{Judgement, Transition};
+use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -71,6 +71,16 @@ impl Channel {
             armed: Time::MAX,
             forwarded: (Time::MIN, 0),
         }
+    }
+
+    /// Whether a detector says that the value is physically impossible.
+    #[inline]
+    pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
+        let limits = self.guards.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.refuses);
+        limits.fold(false, |refused, (guard, _)| {
+            let (judgement, _) = guard.on_reading(time, value);
+            refused || judgement.verdict == Verdict::Invalid
+        })
     }
 
     /// Puts a reading where it belongs.
@@ -159,7 +169,9 @@ impl Channel {
             return;
         }
         self.judged = Some((time, now.time, value));
-        for (guard, config) in self.guards.iter_mut().zip(&origin.stream.detectors) {
+        let judges =
+            self.guards.iter_mut().zip(&origin.stream.detectors).filter(|(_, config)| !config.refuses);
+        for (guard, config) in judges {
             let (judgement, transition) = guard.on_reading(time, value);
             if transition != Transition::None {
                 let decided = Decided { guard: &**guard, judgement, transition, time, value };

@@ -342,3 +342,19 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
     assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
 }
+
+#[test]
+fn what_is_physically_impossible_is_refused_and_seen_by_nobody() {
+    let streams = "[streams.a]\nwindow = { type = \"none\" }\n[[streams.a.detectors]]\ntype = \"range\"\nmax = 85.0\n\
+                   [[streams.a.detectors]]\ntype = \"threshold\"\nabove = 50.0\n";
+    let mut pipeline = pipeline(streams, 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for (offset, value) in [(0, 20.0), (1, 2_000.0), (2, 60.0)] {
+        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START));
+    }
+    let said: Vec<_> =
+        drained(&mut pipeline).iter().map(|m| (m.text("kind").to_owned(), m.number("value"))).collect();
+    let expect = |kind: &str, value| (kind.to_owned(), Some(value));
+    assert_eq!(said, [expect("reading", 20.0), expect("reading", 60.0), expect("alert", 60.0)]);
+    assert_eq!((pipeline.totals().refused, pipeline.totals().summarised), (1, 2));
+}
