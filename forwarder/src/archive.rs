@@ -248,11 +248,13 @@ impl Archive {
         }
         if sync { self.store.sync(generation)? } else { self.store.flush(generation)? }
         let disk_bytes = self.store.bytes(generation);
+        let is_new = Some(generation) == self.filling;
         let shelf = self.shelves.entry(generation).or_default();
         shelf.disk_bytes = disk_bytes;
         shelf.content_bytes += bytes;
         for lane in Lane::ALL {
-            shelf.note(lane, batches.of(lane));
+            let records = batches.of(lane);
+            if is_new { shelf.note_new(lane, records) } else { records.iter().for_each(|record| shelf.note_old(record)) }
         }
         if sync {
             shelf.all_synced();

@@ -122,7 +122,7 @@ impl Archive {
         self.shelves.insert(generation, Shelf::default());
         let result = Lane::ALL.into_iter().try_for_each(|lane| {
             self.walk(generation, lane, |record, bytes| {
-                shelf.note_found(&record);
+                shelf.note_old(&record);
                 shelf.content_bytes += bytes as u64;
             })
         });

@@ -47,18 +47,18 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// Messages of a lane were added, in order.
-    pub(super) fn note(&mut self, lane: Lane, records: &[Record]) {
+    /// New messages of a lane were added, in order: what is missing between them is in no other generation.
+    pub(super) fn note_new(&mut self, lane: Lane, records: &[Record]) {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
         let span = self.spans.of_mut(lane);
-        // What is missing between two additions is nowhere else; what comes a second time stands for itself.
+        // What comes a second time stands for itself.
         let start = if span.is_empty() || first.seq < span.end() { first.seq } else { span.end() };
         span.insert_range(start..last.seq + 1);
         records.iter().for_each(|record| self.note_one(record));
     }
 
-    /// A message was found. Other generations may hold its neighbours.
-    pub(super) fn note_found(&mut self, record: &Record) {
+    /// A message is there. Other generations may hold its neighbours.
+    pub(super) fn note_old(&mut self, record: &Record) {
         self.spans.of_mut(record.message.lane).insert(record.seq);
         self.note_one(record);
     }
@@ -243,9 +243,9 @@ mod tests {
             let message = Message { lane, made_ms: -5 + seq as i64, route: "r".into(), body: "b".into() };
             Record { seq, owed, message }
         };
-        shelf.note(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)]);
-        shelf.note(Lane::Alert, &[record(Lane::Alert, 3, 2)]);
-        shelf.note(Lane::Data, &[record(Lane::Data, 10, 1)]);
+        shelf.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)]);
+        shelf.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)]);
+        shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)]);
         assert_eq!(shelf.runs.len(), 3);
         assert_eq!(shelf.spans.data.iter().cloned().collect::<Vec<_>>(), [7..11]);
         let note = write(&shelf, &shelf.runs, &[4, 5]);
