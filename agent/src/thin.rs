@@ -69,6 +69,7 @@ impl Thinner {
             start_ms,
             end_ms: start_ms + length_ms,
             rev: 0,
+            number: None,
             plan,
             pane: &pane,
         };
@@ -217,8 +218,18 @@ mod tests {
         let (agent, stream, series) = ("a", "s", "t");
         let plan = plan();
         let end_ms = start_ms + length_ms;
-        let summary =
-            Summary { agent, stream, series, labels: &labels, start_ms, end_ms, rev, plan: &plan, pane };
+        let summary = Summary {
+            agent,
+            stream,
+            series,
+            labels: &labels,
+            start_ms,
+            end_ms,
+            rev,
+            number: None,
+            plan: &plan,
+            pane,
+        };
         Messages::default().message(&summary, end_ms)
     }
 

@@ -34,6 +34,8 @@ pub struct Summary<'a> {
     pub end_ms: i64,
     /// Counts up with every correction.
     pub rev: u32,
+    /// Of a count window: how many there were before, since two may have the same interval.
+    pub number: Option<u64>,
     /// Which numbers it carries.
     pub plan: &'a Plan,
     /// What they are taken from.
@@ -178,11 +180,14 @@ impl Serialize for Summary<'_> {
         let mut map = serializer.serialize_map(Some(10 + self.plan.numbers(self.pane).count()))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "summary")?;
-        let length = self.end_ms - self.start_ms;
-        map.serialize_entry(
-            "id",
-            &format_args!("{}/{}@{}+{length}", self.stream, self.series, self.start_ms),
-        )?;
+        let (stream, series, start, length) =
+            (self.stream, self.series, self.start_ms, self.end_ms - self.start_ms);
+        match self.number {
+            None => map.serialize_entry("id", &format_args!("{stream}/{series}@{start}+{length}"))?,
+            Some(number) => {
+                map.serialize_entry("id", &format_args!("{stream}/{series}@{start}+{length}#{number}"))?
+            }
+        }
         map.serialize_entry("rev", &self.rev)?;
         map.serialize_entry("agent", self.agent)?;
         map.serialize_entry("stream", self.stream)?;

@@ -11,6 +11,7 @@ use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
+use headwater_kernel::window::Shape;
 
 /// Where a channel's messages come from.
 #[derive(Clone, Copy)]
@@ -123,6 +124,7 @@ impl Channel {
                 start_ms: closed.window.start.0,
                 end_ms: closed.window.end.0,
                 rev: closed.rev,
+                number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
                 plan: &origin.stream.plan,
                 pane: &closed.pane,
             };

@@ -358,3 +358,29 @@ fn what_is_physically_impossible_is_refused_and_seen_by_nobody() {
     assert_eq!(said, [expect("reading", 20.0), expect("reading", 60.0), expect("alert", 60.0)]);
     assert_eq!((pipeline.totals().refused, pipeline.totals().summarised), (1, 2));
 }
+
+#[test]
+fn every_window_type_says_its_own_id() {
+    let streams = "[streams.count]\nwindow = { type = \"count\", size = 2 }\n\
+        [streams.session]\nwindow = { type = \"session\", gap = \"5s\" }\nlateness = \"0s\"\n\
+        [streams.sliding]\nwindow = { type = \"sliding\", size = \"20s\", every = \"10s\" }\nlateness = \"0s\"\n";
+    let mut pipeline = pipeline(streams, 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    for (second, value) in [(0, 1.0), (0, 2.0), (0, 3.0), (0, 4.0), (3, 5.0), (20, 6.0)] {
+        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + 30_000));
+    }
+    let said: Vec<(String, f64)> = drained(&mut pipeline)
+        .iter()
+        .map(|m| (m.text("id").to_owned(), m.number("count").unwrap()))
+        .collect();
+    let expected = [
+        ("count/t@1700000040000+1#0", 2.0),
+        ("count/t@1700000040000+1#1", 2.0),
+        ("session/t@1700000040000+8000", 5.0),
+        ("sliding/t@1700000030000+20000", 5.0),
+        ("sliding/t@1700000040000+20000", 5.0),
+    ];
+    for (id, count) in expected {
+        assert!(said.contains(&(id.to_owned(), count)), "{id} {count} is not in {said:?}");
+    }
+}
