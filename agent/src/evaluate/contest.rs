@@ -2,8 +2,8 @@
 
 use super::{Error, Labelled};
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, HalfSpace, HalfSpaceConfig, Judgement, KINDS, Parameter,
-    ParameterKind, Parameters, Presence, Verdict,
+    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
+    Presence, Verdict,
 };
 use headwater_kernel::time::Time;
 use headwater_settings::{nearest, parse_duration};
@@ -84,8 +84,8 @@ impl Contender {
         let rows = recording.times.len();
         let mut judged =
             Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };
-        if self.kind.name == "half-space" && recording.columns.len() > 1 {
-            self.judge_rows(recording, &mut judged)?;
+        if let Some(trees) = self.of_rows()?.filter(|_| recording.columns.len() > 1) {
+            judge_rows(trees, recording, &mut judged);
             return Ok(judged);
         }
         for column in &recording.columns {
@@ -99,16 +99,21 @@ impl Contender {
         Ok(judged)
     }
 
-    fn judge_rows(&self, recording: &Labelled, judged: &mut Judged) -> Result<(), Error> {
-        let above = complete(self.kind, &self.parameters).get("above").unwrap_or(f64::NAN);
-        let trees = HalfSpace::new(HalfSpaceConfig { above });
-        let mut trees = trees.map_err(|error| Error::Unfit(format!("`{}`: {error}", self.name)))?;
-        for row in 0..recording.times.len() {
-            let values: Vec<f64> =
-                recording.columns.iter().filter_map(|column| column.get(row)).copied().collect();
-            judged.take(row, values.first().copied().unwrap_or(f64::NAN), &trees.push_row(&values));
-        }
-        Ok(())
+    /// What judges rows of several series: `half-space`, and with its defaults `auto`.
+    fn of_rows(&self) -> Result<Option<HalfSpace>, Error> {
+        let trees = match self.kind.name {
+            "auto" => Self::parse("half-space")?.detector()?,
+            _ => self.detector()?,
+        };
+        Ok(if let AnyDetector::HalfSpace(trees) = trees { Some(trees) } else { None })
+    }
+}
+
+fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) {
+    for row in 0..recording.times.len() {
+        let values: Vec<f64> =
+            recording.columns.iter().filter_map(|column| column.get(row)).copied().collect();
+        judged.take(row, values.first().copied().unwrap_or(f64::NAN), &trees.push_row(&values));
     }
 }
 

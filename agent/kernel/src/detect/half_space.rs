@@ -2,15 +2,16 @@
 //!
 //! Source: S. C. Tan, K. M. Ting, T. F. Liu, "Fast Anomaly Detection for Streaming Data", IJCAI 2011. Every
 //! tree halves a random box around the data again and again; how many of the last readings fell into the same
-//! small box as this one says how usual it is. Deviations: boxes are drawn when the first window has shown the
-//! range of the data, from a fixed seed, half as wide as the paper's, because depth is dear; a point outside
-//! the box of a tree has no mass there.
+//! small box as this one says how usual it is. Deviations: values are taken
+//! as standard deviations from what the series has been of late, so that drift does not leave the boxes; boxes are
+//! half as wide as the paper's, because depth is dear, and a point outside has no mass; a node names no split point,
+//! because halving makes it known; the score is averaged over a few readings, because what is wrong lasts.
 //!
 //! As a [`Detector`] of one series it looks at the last [`SHINGLE`] readings at once; [`HalfSpace::push_row`]
 //! takes one value per series. State: 7.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
 
 use super::learned::{learned, learned_struct};
-use super::moments::tame;
+use super::moments::{Moments, ratio, tame};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
 use crate::time::Time;
 use core::fmt;
@@ -27,12 +28,18 @@ const DEPTH: u32 = 7;
 const LEAVES: usize = 1 << DEPTH;
 /// Readings after which the mass is renewed.
 const WINDOW: u16 = 250;
+/// What is usual reaches back this many readings: further than the masses, so that a shift is seen before it is usual.
+const LEVEL_READINGS: u32 = 1_000;
+/// Boxes hold this many standard deviations of a series to either side, at least.
+const DEVIATIONS: f64 = 1.8;
 
 /// Parameters of [`HalfSpace`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HalfSpaceConfig {
-    /// Alarm above this many decimal digits; positive. Usual: 1.5 to 2.
+    /// Alarm above this many decimal digits; positive. Usual: 1 to 2.
     pub above: f64,
+    /// Scores are averaged over about this many readings; at least 1.
+    pub span: f64,
 }
 
 /// Trees over up to [`SERIES_MAX`] series.
@@ -40,8 +47,10 @@ pub struct HalfSpaceConfig {
 pub struct HalfSpace {
     config: HalfSpaceConfig,
     trees: [Tree; TREES],
-    /// Least and largest of each series in the first window [channel unit].
-    ranges: [(f64, f64); SERIES_MAX],
+    /// What is usual of late for each series [channel unit].
+    levels: [Moments; SERIES_MAX],
+    /// Mean score of late.
+    rarity: f64,
     shingle: [f64; SHINGLE],
     /// Readings in this window.
     count: u16,
@@ -60,24 +69,39 @@ struct Tree {
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "half-space",
     doc: "the combination of values is rare",
-    parameters: &[Parameter::number("above", "digits of rarity beyond which it is anomalous").or(1.8)],
+    parameters: &[
+        Parameter::number("above", "digits of rarity beyond which it is anomalous").or(1.3),
+        Parameter::number("span", "readings that the rarity is averaged over").or(10.0),
+    ],
     build: |parameters: &Parameters| {
-        let above = parameters.get("above").unwrap_or(1.8);
-        HalfSpace::new(HalfSpaceConfig { above }).map(AnyDetector::HalfSpace)
+        let above = parameters.get("above").unwrap_or(1.3);
+        let span = parameters.get("span").unwrap_or(10.0);
+        HalfSpace::new(HalfSpaceConfig { above, span }).map(AnyDetector::HalfSpace)
     },
 };
 
 impl HalfSpace {
     /// # Errors
-    /// [`OutOfRange`] when the limit is not positive.
+    /// [`OutOfRange`] names the parameter that is too small.
     pub fn new(config: HalfSpaceConfig) -> Result<Self, OutOfRange> {
         if !(config.above.is_finite() && config.above > 0.0) {
             return Err(OutOfRange::new("above", "must be a positive number"));
         }
+        if !(config.span.is_finite() && config.span >= 1.0) {
+            return Err(OutOfRange::new("span", "must be at least 1"));
+        }
         let mut trees = [Tree { last: [0; LEAVES], this: [0; LEAVES], seed: 0 }; TREES];
         trees.iter_mut().zip(1..).for_each(|(tree, seed)| tree.seed = mixed(seed));
-        let ranges = [(f64::MAX, f64::MIN); SERIES_MAX];
-        Ok(Self { config, trees, ranges, shingle: [0.0; SHINGLE], count: 0, windows: 0, expected_mass: 0.0 })
+        Ok(Self {
+            config,
+            trees,
+            levels: [Moments::default(); SERIES_MAX],
+            rarity: 0.0,
+            shingle: [0.0; SHINGLE],
+            count: 0,
+            windows: 0,
+            expected_mass: 0.0,
+        })
     }
 
     /// Judges values of the same time, one per series; more than [`SERIES_MAX`] are not looked at.
@@ -86,17 +110,14 @@ impl HalfSpace {
             return Judgement::INVALID;
         }
         let mut point = [0.5; SERIES_MAX];
-        for ((place, value), range) in point.iter_mut().zip(row).zip(&mut self.ranges) {
+        for ((place, value), level) in point.iter_mut().zip(row).zip(&mut self.levels) {
             let value = tame(*value);
-            if self.windows == 0 {
-                *range = (range.0.min(value), range.1.max(value));
-            }
-            let width = range.1 - range.0;
-            *place = if width > 0.0 {
-                (value - range.0) / width
-            } else {
-                0.5 + (value - range.0).clamp(-2.0, 2.0)
-            };
+            let (mean, deviation) = (level.mean, level.deviation());
+            // The box of a tree holds about as many deviations to either side as are usual.
+            *place = 0.5 + 0.5 * ratio(value - mean, DEVIATIONS * deviation);
+            let known = self.windows > 0 && deviation > 0.0;
+            let widest = if known { DEVIATIONS * deviation } else { f64::MAX };
+            level.learn(mean + (value - mean).clamp(-widest, widest), LEVEL_READINGS);
         }
         self.judge(&point, row.len().min(SERIES_MAX))
     }
@@ -106,7 +127,7 @@ impl HalfSpace {
         for tree in &mut self.trees {
             let Some(leaf) = tree.leaf(point, series) else { continue };
             mass += f64::from(tree.last.get(leaf).copied().unwrap_or(0));
-            // The first window only shows the range.
+            // The first window only shows what is usual.
             if let Some(count) = tree.this.get_mut(leaf).filter(|_| self.windows > 0) {
                 *count = count.saturating_add(1);
             }
@@ -114,11 +135,12 @@ impl HalfSpace {
         let judged = self.windows > 1;
         // One more than nothing, so that a place where nobody was has a logarithm.
         let score = libm::log10((self.expected_mass + 1.0) / (mass + 1.0)).max(0.0);
+        self.rarity += (score - self.rarity) / self.config.span;
         self.count = self.count.saturating_add(1);
         if self.count >= WINDOW {
             self.renew();
         }
-        if judged { Judgement::scored(score, self.config.above, None) } else { Judgement::LEARNING }
+        if judged { Judgement::scored(self.rarity, self.config.above, None) } else { Judgement::LEARNING }
     }
 
     /// Makes this window the last one. What a usual reading meets is the mean of the squares of the masses.
@@ -194,7 +216,7 @@ impl Detector for HalfSpace {
         self.push_row(&row)
     }
 
-    learned!(trees, ranges, shingle, count, windows, expected_mass);
+    learned!(trees, levels, rarity, shingle, count, windows, expected_mass);
 
     fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("part of a rare combination of values")
@@ -208,7 +230,7 @@ mod tests {
     use crate::detect::{Detector, Verdict::*};
     use crate::time::Time;
 
-    const CONFIG: HalfSpaceConfig = HalfSpaceConfig { above: 1.0 };
+    const CONFIG: HalfSpaceConfig = HalfSpaceConfig { above: 1.0, span: 1.0 };
 
     /// Flow follows pressure. Each value alone is usual; together they are not.
     #[test]
@@ -244,6 +266,6 @@ mod tests {
         (0..2_000).for_each(|_| assert!(!matches!(constant.push(Time(0), 5.0).verdict, Anomalous(_))));
         assert!(matches!(constant.push(Time(0), 6.0).verdict, Anomalous(_)));
         assert!(size_of::<HalfSpace>() <= 8 * 1_024);
-        assert_eq!(HalfSpace::new(HalfSpaceConfig { above: 0.0 }).unwrap_err().parameter, "above");
+        assert_eq!(HalfSpace::new(HalfSpaceConfig { above: 0.0, ..CONFIG }).unwrap_err().parameter, "above");
     }
 }
