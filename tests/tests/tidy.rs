@@ -209,8 +209,8 @@ impl File {
         } else {
             (stem, folder)
         };
-        let beside = above.with_extension("rs");
-        let parents = [above.join("lib.rs"), above.join("main.rs"), above.join("mod.rs"), beside];
+        let mut parents = vec![above.join("main.rs"), above.join("mod.rs"), above.with_extension("rs")];
+        parents.extend(above.ancestors().take(3).map(|folder| folder.join("lib.rs"))); // it may declare it inline
         let declares = |parent: &PathBuf| {
             let text = std::fs::read_to_string(parent).unwrap_or_default();
             text.lines().any(|line| line.trim_end().ends_with(&format!("mod {module};")))
