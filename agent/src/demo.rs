@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::encode::read;
 use crate::{logging, show, supervise};
 use clap::Args;
-use headwater_mqtt::{Backoff, Event, PACKET_BYTES_MAX, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Event, Qos, Session, Settings};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -83,15 +83,7 @@ async fn print_messages(port: u16, mut stopped: watch::Receiver<bool>) {
 
 async fn follow(port: u16) -> Result<(), String> {
     let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
-    let session = Session {
-        client_id: "headwater-demo-eyes".to_owned(),
-        clean: true,
-        expiry: Duration::ZERO,
-        manual_acks: false,
-        inflight: 10,
-        packet_bytes_max: PACKET_BYTES_MAX,
-        last_will: None,
-    };
+    let session = Session::passing("headwater-demo-eyes");
     let mut backoff = Backoff::new(1);
     loop {
         let (client, mut connection) =

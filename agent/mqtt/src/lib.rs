@@ -77,3 +77,19 @@ pub struct Session {
     /// The last will.
     pub last_will: Option<Will>,
 }
+
+impl Session {
+    /// One that the broker forgets with the connection: for those who look, or publish what may be lost.
+    #[must_use]
+    pub fn passing(client_id: impl Into<String>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            clean: true,
+            expiry: Duration::ZERO,
+            manual_acks: false,
+            inflight: 100,
+            packet_bytes_max: PACKET_BYTES_MAX,
+            last_will: None,
+        }
+    }
+}

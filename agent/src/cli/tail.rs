@@ -4,9 +4,8 @@ use super::{Failure, open, runtime};
 use crate::encode::{OutputRender, read};
 use crate::show;
 use clap::Args;
-use headwater_mqtt::{Backoff, Event, PACKET_BYTES_MAX, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Event, Qos, Session, Settings};
 use std::path::Path;
-use std::time::Duration;
 
 /// Options of `tail`.
 #[derive(Debug, Args)]
@@ -63,15 +62,7 @@ fn from_config(config_path: &Path, options: &TailOptions) -> Result<View, Failur
 }
 
 async fn follow(view: &View, options: &TailOptions) -> Result<(), Failure> {
-    let session = Session {
-        client_id: format!("headwater-tail-{}", std::process::id()),
-        clean: true,
-        expiry: Duration::ZERO,
-        manual_acks: false,
-        inflight: 10,
-        packet_bytes_max: PACKET_BYTES_MAX,
-        last_will: None,
-    };
+    let session = Session::passing(format!("headwater-tail-{}", std::process::id()));
     let mut backoff = Backoff::new(u64::from(std::process::id()));
     let mut left = options.count.unwrap_or(u64::MAX);
     loop {

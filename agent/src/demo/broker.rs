@@ -86,15 +86,7 @@ mod tests {
     use headwater_mqtt::{Event, Qos, Session, Settings};
 
     fn session(id: &str) -> Session {
-        Session {
-            client_id: id.to_owned(),
-            clean: true,
-            expiry: Duration::ZERO,
-            manual_acks: false,
-            inflight: 10,
-            packet_bytes_max: PAYLOAD_BYTES_MAX,
-            last_will: None,
-        }
+        Session::passing(id)
     }
 
     /// Retained and live messages reach a subscriber at QoS 1, on loopback.

@@ -5,7 +5,7 @@
 //! stands open, a sensor that falls silent.
 
 use crate::clock;
-use headwater_mqtt::{Backoff, Client, Connection, PACKET_BYTES_MAX, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Client, Connection, Qos, Session, Settings};
 use std::f64::consts::TAU;
 use std::fmt::Write;
 use std::time::Duration;
@@ -112,15 +112,7 @@ fn payloads(seed: u64, step: u32, now_ms: i64) -> impl Iterator<Item = (&'static
 /// The settings cannot be used, which is a mistake of this program.
 pub(super) async fn publish(port: u16, mut stop: watch::Receiver<bool>) -> Result<(), String> {
     let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
-    let session = Session {
-        client_id: "headwater-demo-sensors".to_owned(),
-        clean: true,
-        expiry: Duration::ZERO,
-        manual_acks: false,
-        inflight: 100,
-        packet_bytes_max: PACKET_BYTES_MAX,
-        last_will: None,
-    };
+    let session = Session::passing("headwater-demo-sensors");
     let mut backoff = Backoff::new(u64::from(port));
     let mut step = 0;
     while !*stop.borrow() {

@@ -205,12 +205,11 @@ impl Channel {
         }
     }
 
-    /// The agent itself was away until `now`: the silence before was its own.
+    /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
     pub(super) fn resume(&mut self, now: Time) {
         if let Some((last, arrival, _)) = &mut self.judged {
-            let time = last.plus(now.since(*arrival));
-            (*last, *arrival) = (time, now);
-            self.guards.iter_mut().for_each(|guard| guard.resume(time));
+            *arrival = now;
+            self.guards.iter_mut().for_each(|guard| guard.resume(*last));
         }
     }
 
