@@ -343,7 +343,9 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
     // What the device took while we were away is judged as it comes.
     let series = second.introduce(0, "t", &[]).unwrap();
-    second.on_reading(series, Stamp::Event(START + 3_000), 1.0, at(START + 2 * day + 11_000));
+    for offset in [3_000, 13_000] {
+        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 2 * day + 11_000));
+    }
     assert_eq!(alerts(&mut second, START + 2 * day + 11_000), ["cleared"]);
 }
 
