@@ -126,8 +126,12 @@ impl Archive {
                 shelf.content_bytes += bytes as u64;
             })
         });
-        // A killed program's last messages may lie in the system's memory only.
-        let result = result.and_then(|()| self.store.sync(generation));
+        // A killed program's last messages may lie in the system's memory only. If that cannot be mended, they can at
+        // least be read.
+        if let Err(error) = self.store.sync(generation) {
+            tracing::warn!(generation, %error, "what was found in the buffer could not be synced");
+            self.store.close(generation);
+        }
         shelf.all_synced();
         let is_bare = shelf.is_bare();
         shelf.damaged = self.shelves.get(&generation).is_some_and(|shelf| shelf.damaged);

@@ -81,7 +81,7 @@ impl Archive {
         thin: &dyn Thin,
         progress: &Progress,
     ) -> Result<bool, StoreError> {
-        let (mut before, mut alerts, mut level) = (Vec::new(), Vec::new(), 0);
+        let (mut before, mut alerts, mut level) = (Vec::<Record>::new(), Vec::new(), 0);
         for generation in slice {
             match self.wanted(*generation, Lane::Data, progress) {
                 Ok(records) => before.extend(records),
@@ -95,6 +95,8 @@ impl Archive {
             alerts.extend(self.wanted(*generation, Lane::Alert, progress)?);
             level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
         }
+        before.sort_by_key(|record| record.seq);
+        before.dedup_by_key(|record| record.seq);
         if before.is_empty() && alerts.is_empty() {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
