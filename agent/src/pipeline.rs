@@ -239,7 +239,7 @@ impl Pipeline {
         self.timers.next()
     }
 
-    /// The agent was away until now, after a restart: no silence before it counts against a series.
+    /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
     pub fn resume(&mut self, now: Now) {
         for (index, channel) in (0_u32..).zip(&mut self.channels) {
             channel.resume(now.time);

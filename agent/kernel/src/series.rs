@@ -207,6 +207,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         [closing, revision, expiry].into_iter().flatten().min()
     }
 
+    /// The agent itself was away until `now`: the silence before was its own, and closes nothing.
+    pub fn resume(&mut self, now: Time) {
+        self.watermark.arrival = now;
+    }
+
     /// How far the series has come.
     #[must_use]
     pub const fn watermark(&self) -> Watermark {

@@ -16,6 +16,8 @@ pub(crate) struct Outcome {
     corpus: String,
     recordings: usize,
     events: Events,
+    /// False events per 1,000 readings of the recordings in which nothing is wrong.
+    quiet: Option<f64>,
     /// At the detector's own limit, by profile.
     pub(super) own: [f64; PROFILES.len()],
     /// At the best threshold on its scores, by profile.
@@ -25,9 +27,13 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Adds up what a detector said about the recordings of a corpus.
     pub(crate) fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
-        let (mut events, mut tally) = (Events::default(), Tally::default());
+        let (mut events, mut quiet, mut tally) = (Events::default(), None, Tally::default());
         for (recording, judged) in recordings.iter().zip(judged) {
-            events += Events::of(recording, judged);
+            let here = Events::of(recording, judged);
+            events += here;
+            if recording.label.windows.is_empty() {
+                *quiet.get_or_insert(Events::default()) += here;
+            }
             tally += Tally::of(recording, judged);
         }
         Self {
@@ -35,6 +41,7 @@ impl Outcome {
             corpus: corpus.to_owned(),
             recordings: recordings.len(),
             events,
+            quiet: quiet.map(|events| events.wrong_per_1000()),
             own: PROFILES.map(|profile| tally.score(&profile)),
             best: nab::best(recordings, judged),
         }
@@ -61,6 +68,7 @@ impl Outcome {
             "recall": self.events.recall(),
             "f1": self.events.f1(),
             "false_per_1000": self.events.wrong_per_1000(),
+            "false_per_1000_quiet": self.quiet,
             "delay_share": delay.map(|(share, _)| share),
             "delay_ms": delay.map(|(_, ms)| ms),
             "nab": scores(&self.own),
@@ -75,7 +83,8 @@ pub(crate) fn as_json(outcomes: &[Outcome]) -> String {
     Value::Array(all).to_string()
 }
 
-/// A table per corpus, best standard score first.
+/// A table per corpus, best standard score first. `false/1000`: false events per 1,000 readings outside windows;
+/// `quiet`: the same in recordings without any window.
 pub(crate) fn as_table(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     let mut corpora: Vec<&str> = outcomes.iter().map(|outcome| outcome.corpus.as_str()).collect();
@@ -87,7 +96,7 @@ pub(crate) fn as_table(outcomes: &[Outcome]) -> String {
         let (recordings, windows) = (first.recordings, first.events.windows);
         let _ = writeln!(text, "{corpus}: {recordings} recordings, {windows} windows");
         let width = rows.iter().map(|row| row.detector.len()).max().unwrap_or(0).max("detector".len());
-        let head = "found  prec  recall    F1  false/1000     delay  NAB std  low FP  low FN  best";
+        let head = "found  prec  recall    F1  false/1000  quiet     delay  NAB std  low FP  low FN  best";
         let _ = writeln!(text, "  {:width$}  {head}", "detector");
         for row in rows {
             let _ = writeln!(text, "  {:width$}  {}", row.detector, cells(row));
@@ -99,9 +108,10 @@ pub(crate) fn as_table(outcomes: &[Outcome]) -> String {
 fn cells(row: &Outcome) -> String {
     let events = &row.events;
     let delay = events.delay().map_or_else(|| "-".to_owned(), |(_, ms)| wait(ms));
+    let quiet = row.quiet.map_or_else(|| "-".to_owned(), |quiet| format!("{quiet:.2}"));
     let [standard, low_fp, low_fn] = row.own;
     format!(
-        "{:5}  {:.2}    {:.2}  {:.2}  {:10.2}  {delay:>8}  {standard:7.1}  {low_fp:6.1}  {low_fn:6.1}  {:4.1}",
+        "{:5}  {:.2}    {:.2}  {:.2}  {:10.2}  {quiet:>5}  {delay:>8}  {standard:7.1}  {low_fp:6.1}  {low_fn:6.1}  {:4.1}",
         events.found,
         events.precision(),
         events.recall(),

@@ -207,6 +207,7 @@ impl Channel {
 
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
     pub(super) fn resume(&mut self, now: Time) {
+        self.windows.resume(now);
         if let Some((last, arrival, _)) = &mut self.judged {
             *arrival = now;
             self.guards.iter_mut().for_each(|guard| guard.resume(*last));

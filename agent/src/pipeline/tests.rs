@@ -347,6 +347,7 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
         second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 2 * day + 11_000));
     }
     assert_eq!(alerts(&mut second, START + 2 * day + 11_000), ["cleared"]);
+    assert_eq!((second.totals().late, second.totals().in_windows), (0, 5), "and is in time for its window");
 }
 
 #[test]
