@@ -10,7 +10,7 @@
 //!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
-use super::shelf::{self, extend_runs, note_name};
+use super::shelf::{self, Shelf, extend_runs, note_name};
 use super::{Archive, MIB, Notice};
 use crate::positions::{Progress, Run};
 use crate::record::Record;
@@ -46,30 +46,29 @@ impl Archive {
         false
     }
 
-    /// Closed generations next to each other, the oldest of the lowest level, below a number.
+    /// Generations next to each other that may be merged, below a number: the oldest of the lowest level.
     fn slice(&self, below: u64) -> Option<Vec<Generation>> {
-        let closed = |generation: &Generation| Some(*generation) != self.filling && Some(*generation) != self.keeping;
-        let mut candidates: Vec<(u64, Generation)> = self
+        let mut in_order: Vec<(u64, Generation, &Shelf)> = self
             .shelves
             .iter()
-            .filter(|(generation, shelf)| closed(generation) && shelf.sealed)
-            .filter_map(|(generation, shelf)| Some((shelf.spans.data.start()?, shelf.spans.data.end(), *generation)))
-            .filter(|(start, end, _)| *start >= self.handed.data && *end <= below)
-            .map(|(start, _, generation)| (start, generation))
+            .filter_map(|(generation, shelf)| Some((shelf.spans.data.start()?, *generation, shelf)))
             .collect();
-        candidates.sort_unstable();
-        let level = |generation: &Generation| self.shelves.get(generation).map_or(LEVEL_MAX, |shelf| shelf.level);
-        let lowest = candidates.iter().map(|(_, generation)| level(generation)).min().filter(|low| *low < LEVEL_MAX)?;
+        in_order.sort_unstable_by_key(|(start, generation, _)| (*start, *generation));
+        let may = |(start, _, shelf): &(u64, Generation, &Shelf)| {
+            shelf.sealed && shelf.level < LEVEL_MAX && *start >= self.handed.data && shelf.spans.data.end() <= below
+        };
+        let lowest = in_order.iter().filter(|entry| may(entry)).map(|(_, _, shelf)| shelf.level).min()?;
         let mut bytes = 0;
-        let slice: Vec<Generation> = candidates
+        let slice: Vec<Generation> = in_order
             .into_iter()
-            .map(|(_, generation)| generation)
-            .skip_while(|generation| level(generation) != lowest)
-            .take_while(|generation| {
-                let before = bytes;
-                bytes += self.shelves.get(generation).map_or(0, |shelf| shelf.content_bytes);
-                level(generation) == lowest && (before == 0 || bytes <= SLICE_BYTES)
+            .skip_while(|entry| !(may(entry) && entry.2.level == lowest))
+            // Merged messages go where the last of them were: nothing may lie between.
+            .take_while(|entry| {
+                let first = bytes == 0;
+                bytes += entry.2.content_bytes;
+                may(entry) && entry.2.level == lowest && (first || bytes <= SLICE_BYTES)
             })
+            .map(|(_, generation, _)| generation)
             .collect();
         (!slice.is_empty()).then_some(slice)
     }
