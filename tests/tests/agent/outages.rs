@@ -1,7 +1,9 @@
 //! Brokers that die in mid-stream, or are not there yet: nothing is missing, repeats are equal, and it is said.
 
 use crate::{Config, check_all, publish, wait_source, wait_window};
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording};
+use headwater_tests::process::{cpu_seconds, free_port};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording, wait_for};
+use std::time::{Duration, Instant};
 
 const SERIES: &str = "sensors/office/temp";
 
@@ -106,9 +108,69 @@ fn an_agent_that_boots_alone_still_collects() {
     wait_source(&source, 1);
     let readings = recording::own("travel_time.csv");
     publish(&mut Publisher::new(source.port), "office", "temp", &readings);
-    std::thread::sleep(std::time::Duration::from_secs(3)); // `idle` closes the last window
+    std::thread::sleep(Duration::from_secs(3)); // `idle` closes the last window
     agent.check_running();
     uplink.restart();
     let messages = check_all(&subscriber, SERIES, &readings);
     assert!(messages.of("summary").all(|summary| summary.is_backfill()), "live topics showed old as new");
+}
+
+/// A broker that takes connections and drops them at once is knocked at with growing pauses, and costs no CPU.
+#[test]
+fn a_broker_that_hangs_up_is_not_stormed() {
+    let source = Mosquitto::start();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let dir = TempDir::new();
+    let config = Config::new(source.port, listener.local_addr().unwrap().port());
+    let mut agent = Agent::start(&dir, &config.text());
+    listener.set_nonblocking(true).unwrap();
+    let mut knocks = 0;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        knocks += usize::from(listener.accept().is_ok());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!((2..=20).contains(&knocks), "{knocks} connections in five seconds");
+    let cpu = cpu_seconds(agent.pid()).unwrap();
+    assert!(cpu < 1.0, "{cpu} s of CPU for waiting");
+    agent.check_running();
+}
+
+/// A broker that takes the connection and never says a word: the agent goes on collecting, and still stops when told.
+#[test]
+fn a_silent_broker_holds_nothing_up() {
+    let source = Mosquitto::start();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dir = TempDir::new();
+    let agent = Agent::start(&dir, &Config::new(source.port, port).text());
+    let silent = listener.accept().unwrap();
+    wait_source(&source, 1);
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    let told = Instant::now();
+    assert_eq!(agent.terminate().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(15), "{:?} to stop", told.elapsed());
+    drop((silent, listener));
+
+    // What it had is not lost: an uplink that speaks gets all of it.
+    let uplink = Mosquitto::start();
+    let subscriber = Subscriber::new(uplink.port);
+    let _agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+    check_all(&subscriber, SERIES, &readings);
+}
+
+/// An uplink that comes back without a memory is told the status again.
+#[test]
+fn the_status_is_said_again_after_an_outage() {
+    let source = Mosquitto::start();
+    let mut uplink = Mosquitto::start();
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let _agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+    subscriber.wait_until("online", |messages| messages.last_state() == Some("online"));
+    uplink.kill9();
+    uplink.restart();
+    let late = || Subscriber::new(uplink.port).messages().last_state().map(str::to_owned);
+    wait_for("a retained status", || (late().as_deref() == Some("online")).then_some(()));
 }
