@@ -88,7 +88,7 @@ pub(crate) struct Archive {
     /// The generation that old alerts go to when their own gives way.
     keeping: Option<Generation>,
     next: Generation,
-    /// One past the last number that was read for somebody who may still be about to send it.
+    /// One past the last number that was read for somebody who may not have got it yet.
     handed: PerLane<u64>,
     aside_bytes: u64,
     notices: Vec<Notice>,
@@ -98,9 +98,7 @@ impl Archive {
     /// Brings what was found at the start within its bounds.
     pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
         self.settle(names, progress, true);
-        // Memory is empty.
-        let progress = Progress { in_memory_from: u64::MAX, ..progress.clone() };
-        self.make_room(&Batches::default(), &progress);
+        self.make_room(&Batches::default(), progress);
     }
 
     /// Writes messages, in order, and makes them safe from a crash, or with `sync` from a power cut too.
@@ -108,7 +106,7 @@ impl Archive {
     /// # Errors
     /// Nothing of it may be taken for written, nor what was appended before without `sync`; try again later.
     pub(crate) fn append(&mut self, batches: &Batches, sync: bool, progress: &Progress) -> Result<(), String> {
-        if !progress.catching_up {
+        if !progress.reading {
             self.handed = PerLane::default();
         }
         self.make_room(batches, progress);

@@ -14,17 +14,17 @@ pub(crate) struct Progress {
     pub(crate) acked: Vec<PerLane<Ranges>>,
     /// The bits of outputs that are configured. What others wanted they will not get any more.
     pub(crate) active: u64,
-    /// Whether an output is about to send what it read from disk.
-    pub(crate) catching_up: bool,
-    /// Data from this number on is in memory too.
-    pub(crate) in_memory_from: u64,
+    /// Whether something is being read for an output.
+    pub(crate) reading: bool,
+    /// Data that is in memory, or that an output has in its hands.
+    pub(crate) busy: Ranges,
 }
 
 impl Progress {
     /// Nothing acknowledged by any of so many outputs.
     pub(crate) fn new(outputs: usize) -> Self {
         let active = (0..outputs).fold(0, |active, output| active | bit(output));
-        Self { acked: vec![PerLane::default(); outputs], active, catching_up: false, in_memory_from: 0 }
+        Self { acked: vec![PerLane::default(); outputs], active, ..Self::default() }
     }
 
     /// What is done with, by every output of `owed` (a bit each); `None`: there is no such output.

@@ -245,9 +245,12 @@ impl Spool {
     /// Who has acknowledged what by now.
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.progress.clone();
-        let sends_late = |(output, outlet): (usize, &Outlet)| outlet.up && self.sends_late(output, outlet);
-        progress.in_memory_from = self.queues.data.first_in_memory();
-        progress.catching_up = self.outlets.iter().enumerate().any(sends_late);
+        progress.busy.insert_range(self.queues.data.first_in_memory()..u64::MAX);
+        for (outlet, acked) in self.outlets.iter().zip(&self.progress.acked).filter(|(outlet, _)| outlet.up) {
+            let cursor = &outlet.lanes.data;
+            progress.reading |= cursor.is_reading();
+            cursor.in_hands(&acked.data).into_iter().for_each(|seqs| progress.busy.insert_range(seqs));
+        }
         progress
     }
 

@@ -5,14 +5,15 @@
 //!
 //! Merged messages take the numbers of the last messages they were made of: the order stays, and no number is new. A
 //! fresh generation takes the place of the old ones; a note says so before they are deleted, so that after a crash
-//! there is either the one or the others. Generations that an output is reading, or that memory still
-//! holds, are left alone.
+//! there is either the one or the others. Generations of which memory, a driver or the line still holds
+//! something are left alone.
 //!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
 use super::shelf::{self, Shelf, extend_runs, note_name};
 use super::{Archive, MIB, Notice};
 use crate::positions::{Progress, Run};
+use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::store::{Generation, StoreError};
 use crate::{Lane, PerLane, Thin};
@@ -28,7 +29,7 @@ impl Archive {
     /// Merges what is oldest and finest; whether room was made by it.
     pub(super) fn thin(&mut self, progress: &Progress) -> bool {
         let Some(thin) = self.thin.clone() else { return false };
-        while let Some(slice) = self.slice(progress.in_memory_from) {
+        while let Some(slice) = self.slice(&progress.busy) {
             match self.thin_slice(&slice, thin.as_ref(), progress) {
                 Ok(true) => return true,
                 Ok(false) => {}
@@ -46,8 +47,9 @@ impl Archive {
         false
     }
 
-    /// Generations next to each other that may be merged, below a number: the oldest of the lowest level.
-    fn slice(&self, below: u64) -> Option<Vec<Generation>> {
+    /// Generations next to each other that may be merged, of which nobody has anything in his hands: the oldest of
+    /// the lowest level.
+    fn slice(&self, busy: &Ranges) -> Option<Vec<Generation>> {
         let mut in_order: Vec<(u64, Generation, &Shelf)> = self
             .shelves
             .iter()
@@ -55,7 +57,8 @@ impl Archive {
             .collect();
         in_order.sort_unstable_by_key(|(start, generation, _)| (*start, *generation));
         let may = |(start, _, shelf): &(u64, Generation, &Shelf)| {
-            shelf.sealed && shelf.level < LEVEL_MAX && *start >= self.handed.data && shelf.spans.data.end() <= below
+            let free = *start >= self.handed.data && busy.count_in(&(*start..shelf.spans.data.end())) == 0;
+            free && shelf.sealed && shelf.level < LEVEL_MAX
         };
         let lowest = in_order.iter().filter(|entry| may(entry)).map(|(_, _, shelf)| shelf.level).min()?;
         let mut bytes = 0;

@@ -2,9 +2,11 @@
 
 use super::Spool;
 use crate::positions::bit;
+use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::{Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// With fewer messages ahead, more are read while these are sent.
 const AHEAD_MIN: usize = 200;
@@ -44,6 +46,8 @@ pub(super) struct Cursor {
     /// What is pushed from here on is live.
     live_from: u64,
     live: u64,
+    /// What was sent live on this link.
+    sent_live: Ranges,
     late: u64,
     /// Read from disk, from `late` on.
     ahead: VecDeque<Record>,
@@ -60,6 +64,24 @@ impl Cursor {
 }
 
 impl Cursor {
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// What was sent and is not acknowledged, or is about to be sent.
+    pub(super) fn in_hands(&self, acked: &Ranges) -> Vec<Range<u64>> {
+        let late = acked.next_gap(0)..self.late.max(self.read_end);
+        let mut hands = vec![late];
+        for sent in self.sent_live.iter() {
+            let mut seq = acked.next_gap(sent.start);
+            while seq < sent.end {
+                hands.push(seq..seq + 1);
+                seq = acked.next_gap(seq + 1);
+            }
+        }
+        hands
+    }
+
     /// Where to read on, if it is time: below `end` there may be more on disk.
     fn read_from(&self, end: u64) -> Option<u64> {
         let from = self.read_end.max(self.late);
@@ -143,6 +165,7 @@ impl Spool {
                 return None;
             }
             cursor.live += 1;
+            cursor.sent_live.insert(seq);
             let Some(entry) = queue.at(seq) else { continue };
             let (owed, message) = (entry.owed, entry.message.clone());
             if let Some(parcel) = self.parcel(output, Tag { lane, seq, owed }, message, false) {
@@ -192,14 +215,6 @@ impl Spool {
         if let Some(outlet) = self.outlets.get_mut(output) {
             outlet.lanes.of_mut(lane).late = seq + 1;
         }
-    }
-
-    /// Whether the output is about to send, or has on its way, what waited.
-    pub(super) fn sends_late(&self, output: usize, outlet: &Outlet) -> bool {
-        Lane::ALL.into_iter().any(|lane| {
-            let acked = self.progress.acked.get(output).map_or(0, |acked| acked.of(lane).next_gap(0));
-            acked < outlet.lanes.of(lane).live_from
-        })
     }
 
     /// A parcel, unless the output does not want the message.
