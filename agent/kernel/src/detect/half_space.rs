@@ -5,14 +5,15 @@
 //! small box as this one says how usual it is. Deviations: values are taken
 //! as standard deviations from what the series has been of late, so that drift does not leave the boxes; boxes are
 //! half as wide as the paper's, because depth is dear, and a point outside has no mass; a node names no split point,
-//! because halving makes it known; the score is averaged over a few readings, because what is wrong lasts.
+//! because halving makes it known; the score is averaged over a few readings, because what is
+//! wrong lasts; an alarm is given once, and the next after a rest.
 //!
 //! As a [`Detector`] of one series it looks at the last [`SHINGLE`] readings at once; [`HalfSpace::push_row`]
 //! takes one value per series. State: 7.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
 
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, ratio, tame};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Time;
 use core::fmt;
 
@@ -28,6 +29,8 @@ const DEPTH: u32 = 7;
 const LEAVES: usize = 1 << DEPTH;
 /// Readings after which the mass is renewed.
 const WINDOW: u16 = 250;
+/// Readings after an alarm without another.
+const REST: u8 = 60;
 /// What is usual reaches back this many readings: further than the masses, so that a shift is seen before it is usual.
 const LEVEL_READINGS: u32 = 1_000;
 /// Boxes hold this many standard deviations of a series to either side, at least.
@@ -55,6 +58,8 @@ pub struct HalfSpace {
     /// Readings in this window.
     count: u16,
     windows: u8,
+    /// Readings until it may be anomalous again.
+    rest: u8,
     expected_mass: f64,
 }
 
@@ -100,6 +105,7 @@ impl HalfSpace {
             shingle: [0.0; SHINGLE],
             count: 0,
             windows: 0,
+            rest: 0,
             expected_mass: 0.0,
         })
     }
@@ -140,7 +146,22 @@ impl HalfSpace {
         if self.count >= WINDOW {
             self.renew();
         }
-        if judged { Judgement::scored(self.rarity, self.config.above, None) } else { Judgement::LEARNING }
+        if judged { self.verdict() } else { Judgement::LEARNING }
+    }
+
+    /// Anomalous once, then not for a while; it clears when it is not rare any more.
+    fn verdict(&mut self) -> Judgement {
+        let judgement = Judgement::scored(self.rarity, self.config.above, None);
+        let rested = self.rest == 0;
+        self.rest = self.rest.saturating_sub(1);
+        if !matches!(judgement.verdict, Verdict::Anomalous(_)) {
+            return judgement;
+        }
+        if !rested {
+            return Judgement { verdict: Verdict::Normal(self.config.above), ..judgement };
+        }
+        self.rest = REST;
+        judgement
     }
 
     /// Makes this window the last one. What a usual reading meets is the mean of the squares of the masses.
@@ -216,7 +237,7 @@ impl Detector for HalfSpace {
         self.push_row(&row)
     }
 
-    learned!(trees, levels, rarity, shingle, count, windows, expected_mass);
+    learned!(trees, levels, rarity, shingle, count, windows, rest, expected_mass);
 
     fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("part of a rare combination of values")
@@ -244,7 +265,7 @@ mod tests {
         let false_alarms = (0..5_000).filter(|_| matches!(row(&mut trees), Anomalous(_))).count();
         assert!(false_alarms < 50, "{false_alarms}");
         for odd in [[1.0, 19.0], [9.5, 1.0], [5.0, 1e308], [-1e308, 10.0]] {
-            let judgement = trees.push_row(&odd);
+            let judgement = trees.clone().push_row(&odd);
             assert!(matches!(judgement.verdict, Anomalous(_)), "{odd:?}: {judgement:?}");
         }
         for refused in [&[f64::NAN, 1.0][..], &[]] {
@@ -261,7 +282,7 @@ mod tests {
             assert!(at > 1_000 || !matches!(judgement.verdict, Anomalous(_)), "{at}");
         }
         let spike = [25.0, f64::NAN, 25.0].map(|value| trees.push(Time(0), value).verdict);
-        assert!(matches!(spike, [Anomalous(_), Invalid, Anomalous(_)]), "{spike:?}");
+        assert!(matches!(spike, [Anomalous(_), Invalid, Normal(1.0)]), "{spike:?}");
         let mut constant = HalfSpace::new(CONFIG).unwrap();
         (0..2_000).for_each(|_| assert!(!matches!(constant.push(Time(0), 5.0).verdict, Anomalous(_))));
         assert!(matches!(constant.push(Time(0), 6.0).verdict, Anomalous(_)));
