@@ -9,7 +9,7 @@
 //! wrong lasts; an alarm is given once, and the next after a rest.
 //!
 //! As a [`Detector`] of one series it looks at the last [`SHINGLE`] readings at once; [`HalfSpace::push_row`]
-//! takes one value per series. State: 7.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
+//! takes one value per series. State: 6.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
 
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, ratio, tame};
