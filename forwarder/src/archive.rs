@@ -105,7 +105,12 @@ impl Archive {
     ///
     /// # Errors
     /// Nothing of it may be taken for written, nor what was appended before without `sync`; try again later.
-    pub(crate) fn append(&mut self, batches: &Batches, sync: bool, progress: &Progress) -> Result<(), String> {
+    pub(crate) fn append(
+        &mut self,
+        batches: &Batches,
+        sync: bool,
+        progress: &Progress,
+    ) -> Result<(), String> {
         if !progress.reading {
             self.handed = PerLane::default();
         }
@@ -159,7 +164,10 @@ impl Archive {
     /// Deletes what nobody wants any more. Writes the positions if `note` or if all is gone.
     pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: bool) {
         let had = !self.shelves.is_empty();
-        let done = PerLane { alert: progress.done(Lane::Alert, u64::MAX), data: progress.done(Lane::Data, u64::MAX) };
+        let done = PerLane {
+            alert: progress.done(Lane::Alert, u64::MAX),
+            data: progress.done(Lane::Data, u64::MAX),
+        };
         let all = self.shelves.values().all(|shelf| shelf.is_done(&done));
         let drained = |(generation, shelf): (&Generation, &Shelf)| {
             let closed = Some(*generation) != self.filling || all;
@@ -244,7 +252,11 @@ impl Archive {
                 self.store.put(generation, lane, first, &batch)?;
             }
         }
-        if sync { self.store.sync(generation)? } else { self.store.flush(generation)? }
+        if sync {
+            self.store.sync(generation)?
+        } else {
+            self.store.flush(generation)?
+        }
         let disk_bytes = self.store.bytes(generation);
         let is_new = Some(generation) == self.filling;
         let shelf = self.shelves.entry(generation).or_default();
@@ -252,7 +264,11 @@ impl Archive {
         shelf.content_bytes += bytes;
         for lane in Lane::ALL {
             let records = batches.of(lane);
-            if is_new { shelf.note_new(lane, records) } else { records.iter().for_each(|record| shelf.note_old(record)) }
+            if is_new {
+                shelf.note_new(lane, records)
+            } else {
+                records.iter().for_each(|record| shelf.note_old(record))
+            }
         }
         if sync {
             shelf.all_synced();
@@ -285,9 +301,12 @@ impl Archive {
 
     /// Whether it should end so that `max_age` can be kept: generations go as a whole.
     fn is_old(&self, generation: Generation, batches: &Batches) -> bool {
-        let newest = Lane::ALL.into_iter().filter_map(|lane| Some(batches.of(lane).last()?.message.made_ms)).max();
+        let newest =
+            Lane::ALL.into_iter().filter_map(|lane| Some(batches.of(lane).last()?.message.made_ms)).max();
         let oldest = self.shelves.get(&generation).and_then(|shelf| Some(shelf.made_ms.as_ref()?.start));
-        let (Some(age_ms), Some(newest), Some(oldest)) = (self.config.max_age_ms, newest, oldest) else { return false };
+        let (Some(age_ms), Some(newest), Some(oldest)) = (self.config.max_age_ms, newest, oldest) else {
+            return false;
+        };
         newest.saturating_sub(oldest) > age_ms / 8
     }
 
@@ -336,7 +355,10 @@ impl Archive {
     fn delete(&mut self, generation: Generation) {
         self.store.delete_note(&note_name(generation));
         if self.shelves.get(&generation).is_some_and(|shelf| shelf.damaged) {
-            let _ = self.store.set_aside(generation).inspect_err(|error| tracing::warn!(generation, %error, "stays"));
+            let _ = self
+                .store
+                .set_aside(generation)
+                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
             self.aside_bytes = self.store.aside_bytes();
         } else if let Err(error) = self.store.delete(generation) {
             tracing::warn!(generation, %error, "a part of the buffer could not be deleted");

@@ -2,7 +2,8 @@
 //! is to be sent, and when it is done with, the spool knows.
 //!
 //! Limits: late data takes at most three quarters of the link's window, so that what is live never waits for a place;
-//! a link that acknowledges nothing for [`ACK_TIMEOUT`] is given up.
+//! a link that acknowledges nothing for [`Output::ack_timeout`] is given up: the other side is not there any more, or
+//! not in its right mind.
 
 mod pace;
 
@@ -17,9 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
-
-/// Messages are on their way and none is acknowledged: the other side is not there any more, or not in its right mind.
-const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Packets sent without a look at what came back.
 const BURST: usize = 256;
@@ -109,13 +107,14 @@ impl<'d> Session<'d> {
 
     async fn run(&mut self, mut hearing: Heard) -> Ended {
         let shared = self.driver.shared.clone();
+        let timeout = self.driver.output.ack_timeout();
         loop {
             let paced = self.send_what_there_is();
             let idle = self.link.room() == self.link.window();
             if self.closing_now(idle) {
                 self.link.close();
             }
-            let deadline = self.heard + ACK_TIMEOUT;
+            let deadline = self.heard + timeout;
             tokio::select! {
                 biased;
                 (events, heard) = &mut hearing => {
@@ -133,8 +132,8 @@ impl<'d> Session<'d> {
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(paced) => {}
                 () = sleep_until(deadline), if self.up && !idle => {
-                    let reason = "the broker has acknowledged nothing for 30s although messages are on their way";
-                    return Ended { reason: reason.to_owned(), wait: READ_AGAIN };
+                    let reason = format!("nothing was acknowledged for {} s, although messages are on their way", timeout.as_secs());
+                    return Ended { reason, wait: READ_AGAIN };
                 }
                 () = shared.gave_up() => return Ended { reason: "stopped".into(), wait: Duration::ZERO },
             }

@@ -12,9 +12,7 @@ const JOBS_MAX: usize = 64;
 /// What the keeper can do.
 enum Job {
     Append { batches: Batches, sync: bool, progress: Progress, reply: Reply<(Batches, Result<(), String>)> },
-    Sync {
-        reply: Reply<Result<(), String>>,
-    },
+    Sync { reply: Reply<Result<(), String>> },
     Read { lane: Lane, from: u64, reply: Reply<Result<Vec<Record>, String>> },
     Settle { names: Vec<String>, progress: Progress, note: bool, before_ms: Option<i64>, reply: Reply<()> },
     Close { reply: oneshot::Sender<()> },

@@ -23,6 +23,11 @@ pub trait Output {
     /// Why none can be opened, and when to try again.
     fn open(&mut self, will: Option<&Packet>) -> Result<Opened, Ended>;
 
+    /// A link on which messages are on their way and none is acknowledged for so long is given up.
+    fn ack_timeout(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     /// How fast it takes what waited in the buffer.
     fn rate(&self) -> Rate {
         Rate::default()

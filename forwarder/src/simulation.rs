@@ -168,7 +168,8 @@ impl History {
             self.world.broker(output, |broker| {
                 broker.reachable = if broker.reachable { cut != 0 } else { mend == 0 };
                 broker.mute = if broker.mute { mend != 1 } else { mute == 0 };
-                broker.refuses = if broker.refuses > 0 { u64::from(mend != 2) * 50 } else { u64::from(refuses == 0) * 50 };
+                broker.refuses =
+                    if broker.refuses > 0 { u64::from(mend != 2) * 50 } else { u64::from(refuses == 0) * 50 };
             });
         }
         let (breaks, mends) = self.world.rng(|rng| (rng.u8(..250) == 0, rng.u8(..30) == 0));
@@ -239,7 +240,8 @@ impl History {
     async fn recover(&mut self) {
         self.store.0.lock().unwrap().failing = None;
         for output in 0..self.outputs() {
-            self.world.broker(output, |broker| (broker.reachable, broker.mute, broker.refuses) = (true, false, 0));
+            self.world
+                .broker(output, |broker| (broker.reachable, broker.mute, broker.refuses) = (true, false, 0));
         }
         let forwarder = self.forwarder();
         let start = Instant::now();
@@ -249,7 +251,12 @@ impl History {
                 self.world.broker(output, |broker| broker.reachable = true);
             }
             self.check_bounds(&forwarder);
-            assert!(start.elapsed() < Duration::from_secs(3_600), "stuck: {:?} {:?}", forwarder.account(), forwarder.status());
+            assert!(
+                start.elapsed() < Duration::from_secs(3_600),
+                "stuck: {:?} {:?}",
+                forwarder.account(),
+                forwarder.status()
+            );
             if self.damage && forwarder.account().waiting == 0 {
                 break;
             }
@@ -292,7 +299,8 @@ impl History {
                 // Order within a lane, on a link, of live and of late messages.
                 if let Some(before) = last.insert((receipt.link, &receipt.topic), ids[0]) {
                     // Merged messages of different takers keep the order of time only.
-                    let merges = self.config.full == Full::Thin && self.pushed[&before].at <= self.pushed[&ids[0]].at;
+                    let merges =
+                        self.config.full == Full::Thin && self.pushed[&before].at <= self.pushed[&ids[0]].at;
                     assert!(before < ids[0] || merges, "{before} before {} on {}", ids[0], receipt.topic);
                 }
                 if receipt.topic.starts_with("live") {
@@ -305,7 +313,11 @@ impl History {
         }
         let missing: Vec<u64> = missing.difference(&self.forgiven).copied().collect();
         for id in missing.iter().take(1).chain(missing.iter().rev().take(1)) {
-            println!("missing {id}, {:?}, pushed at {:?}", self.pushed[id].lane, self.pushed[id].at - self.start);
+            println!(
+                "missing {id}, {:?}, pushed at {:?}",
+                self.pushed[id].lane,
+                self.pushed[id].at - self.start
+            );
         }
         let alerts = missing.iter().filter(|id| self.pushed[id].lane == Lane::Alert).count();
         // One that an output refused in one life may reach the other in the next, and then counts as delivered.
@@ -323,7 +335,8 @@ impl History {
 }
 
 fn run(seed: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut history = History::new(seed);
         for _ in 0..history.world.rng(|rng| rng.u8(1..5)) {
@@ -338,7 +351,8 @@ fn run(seed: u64) {
 #[test]
 fn whatever_breaks_nothing_is_lost_in_silence() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("HEADWATER_SEED").map_or(0..number("HEADWATER_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
+    let seeds =
+        number("HEADWATER_SEED").map_or(0..number("HEADWATER_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
     let mut failed = Vec::new();
     for seed in seeds {
         if std::panic::catch_unwind(|| run(seed)).is_err() {

@@ -165,7 +165,9 @@ impl Archive {
                     let share = bytes / records.len().max(1);
                     records.into_iter().for_each(|record| visit(record, share));
                 }
-                Err(_) => self.on_bad_batch(generation, lane, found.first, batch.as_ref().map(|next| next.first)),
+                Err(_) => {
+                    self.on_bad_batch(generation, lane, found.first, batch.as_ref().map(|next| next.first))
+                }
             }
         }
         Ok(())
@@ -174,9 +176,10 @@ impl Archive {
     /// The first batch with messages from `from` on, without those before.
     pub(super) fn read_batch(&mut self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
         loop {
-            let candidates = self.shelves.iter().filter_map(|(generation, shelf)| {
-                Some((shelf.spans.of(lane).next_in(from)?, *generation))
-            });
+            let candidates = self
+                .shelves
+                .iter()
+                .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).next_in(from)?, *generation)));
             let Some((start, generation)) = candidates.min() else { return Ok(Vec::new()) };
             match self.read_in(generation, lane, start) {
                 Ok(records) if !records.is_empty() => return Ok(records),
@@ -195,7 +198,8 @@ impl Archive {
                 Ok(mut records) => {
                     let all = records.len();
                     // Nothing beyond the interval: others may have what comes next.
-                    let end = self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).next_gap(from));
+                    let end =
+                        self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).next_gap(from));
                     if found.first >= end {
                         break;
                     }

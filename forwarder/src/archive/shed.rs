@@ -14,14 +14,19 @@ use std::collections::BTreeMap;
 impl Archive {
     /// Makes room for these.
     pub(super) fn make_room(&mut self, batches: &Batches, progress: &Progress) {
-        let cost = |records: &Vec<Record>| records.iter().map(|record| record.message.cost_bytes() as u64).sum::<u64>();
+        let cost = |records: &Vec<Record>| {
+            records.iter().map(|record| record.message.cost_bytes() as u64).sum::<u64>()
+        };
         // Twice: sled's overhead, and rounding.
         let bytes = 2 * (cost(&batches.alert) + cost(&batches.data));
         // What is set aside is never deleted, but must not starve the living.
         let max = self.config.max_size.saturating_sub(self.aside_bytes).max(self.config.max_size / 4);
         // Merging needs room for its result.
         let merge_above = max.saturating_sub(3 * self.generation_bytes_max()).max(max / 2);
-        while self.config.full == Full::Thin && self.living_bytes() + bytes > merge_above && self.thin(progress) {}
+        while self.config.full == Full::Thin
+            && self.living_bytes() + bytes > merge_above
+            && self.thin(progress)
+        {}
         while self.living_bytes() + bytes > max {
             let Some((generation, keep_alerts)) = self.victim() else { return };
             self.shed(generation, keep_alerts, false, progress);
@@ -32,7 +37,8 @@ impl Archive {
     pub(crate) fn shed_older(&mut self, before_ms: i64, progress: &Progress) {
         loop {
             let old = self.shelves.iter().find(|(generation, shelf)| {
-                Some(**generation) != self.filling && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
+                Some(**generation) != self.filling
+                    && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
             });
             let Some((&generation, _)) = old else { return };
             self.shed(generation, false, true, progress);
@@ -42,13 +48,17 @@ impl Archive {
     /// The generation with the oldest data, or else with the oldest alerts; and whether its alerts are to be kept.
     fn victim(&mut self) -> Option<(Generation, bool)> {
         let oldest = |shelves: &BTreeMap<Generation, Shelf>, lane: Lane| {
-            let spans = shelves.iter().filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation)));
+            let spans = shelves
+                .iter()
+                .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation)));
             spans.min().map(|(_, generation)| generation)
         };
         let data = oldest(&self.shelves, Lane::Data).map(|generation| (generation, true));
         let victim = data.or_else(|| Some((oldest(&self.shelves, Lane::Alert)?, false)));
         // Also the one that is filled: rather new data than old alerts.
-        if let Some(filling) = self.filling.filter(|filling| victim.is_some_and(|(victim, _)| victim == *filling)) {
+        if let Some(filling) =
+            self.filling.filter(|filling| victim.is_some_and(|(victim, _)| victim == *filling))
+        {
             self.seal(filling, &[]);
         }
         victim
@@ -60,7 +70,9 @@ impl Archive {
             runs.retain(|run| run.lane != Lane::Alert);
             match self.move_alerts(generation, progress) {
                 Ok(left_behind) => runs.extend(left_behind),
-                Err(StoreError::Damaged(why) | StoreError::Failed(why)) => return self.give_up(generation, &why),
+                Err(StoreError::Damaged(why) | StoreError::Failed(why)) => {
+                    return self.give_up(generation, &why);
+                }
             }
         }
         let made_ms = self.shelves.get(&generation).and_then(|shelf| shelf.made_ms.clone()).unwrap_or(0..0);
@@ -89,7 +101,8 @@ impl Archive {
         progress: &Progress,
     ) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
-        let spans = self.shelves.get(&generation).map(|shelf| shelf.spans.of(lane).clone()).unwrap_or_default();
+        let spans =
+            self.shelves.get(&generation).map(|shelf| shelf.spans.of(lane).clone()).unwrap_or_default();
         self.walk(generation, lane, |mut record, _| {
             if !spans.contains(record.seq) {
                 return;

@@ -133,7 +133,9 @@ impl Spool {
 
     /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
     pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<Record>) {
-        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else { return };
+        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else {
+            return;
+        };
         let Some((_, memory)) = cursor.reading.take_if(|(asked, _)| *asked == from) else { return };
         let found = records.first().map_or(memory, |record| record.seq.min(memory));
         cursor.read_end = records.last().map_or(memory, |record| record.seq + 1).max(cursor.read_end);

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+pub mod scripted;
+
 use headwater_forwarder::{
     BufferConfig, Forwarder, Lane, Message, Outlet, Packet, Render, Start, Surroundings, read_output,
 };

@@ -23,6 +23,11 @@ pub(crate) const KIND: OutputKind = OutputKind { name: "mqtt", read, sample: inc
 
 const INFLIGHT: i64 = 1_000;
 
+const ACK_TIMEOUT_MS: i64 = 30_000;
+
+/// What the broker says when it is to be tried again later, rather than never.
+const QUOTA: &str = "quota exceeded";
+
 /// Nothing is expected to come in; this is for what a broker may say of itself.
 const PACKET_BYTES_MAX: usize = 64 << 10;
 
@@ -33,6 +38,7 @@ struct Mqtt {
     settings: Settings,
     client_id: String,
     inflight: u16,
+    ack_timeout: Duration,
     rate: Rate,
     backoff: Rc<RefCell<Backoff>>,
 }
@@ -40,6 +46,7 @@ struct Mqtt {
 fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Output>> {
     let settings = Settings::read(table);
     let inflight = table.integer("inflight", 2..=60_000).given().unwrap_or(INFLIGHT);
+    let ack_timeout = table.duration("ack_timeout", 1_000..=3_600_000).given().unwrap_or(ACK_TIMEOUT_MS);
     let rate = Rate::read(table);
     let Surroundings { agent, output, .. } = surroundings;
     let client_id = format!("headwater-{agent}-{output}");
@@ -48,6 +55,7 @@ fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Ou
         settings: settings?,
         client_id,
         inflight: u16::try_from(inflight).unwrap_or(u16::MAX),
+        ack_timeout: Duration::from_millis(ack_timeout.unsigned_abs()),
         rate,
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
     }))
@@ -76,6 +84,10 @@ impl Output for Mqtt {
         let link = MqttLink { client, flight: flight.clone() };
         let events = MqttEvents { connection, flight, backoff: self.backoff.clone() };
         Ok((Box::new(link), Box::new(events)))
+    }
+
+    fn ack_timeout(&self) -> Duration {
+        self.ack_timeout
     }
 
     fn rate(&self) -> Rate {
@@ -228,6 +240,10 @@ impl MqttEvents {
                 let tag = flight.on_acked(pkid)?;
                 Some(match refused {
                     None => LinkEvent::Acked(tag),
+                    Some(why) if why == QUOTA => {
+                        let wait = self.backoff.borrow_mut().next();
+                        LinkEvent::Lost(Ended { reason: format!("the broker says: {why}"), wait })
+                    }
                     Some(why) => LinkEvent::Refused { tag, why },
                 })
             }
