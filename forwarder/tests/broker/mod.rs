@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+pub mod child;
 pub mod scripted;
 
 use headwater_forwarder::{
@@ -183,7 +184,7 @@ impl Heard {
                 while let Ok(event) = connection.poll().await {
                     match event {
                         Event::Connected { .. } => {
-                            client.try_subscribe(&["#".into()], Qos::AtMostOnce).unwrap()
+                            client.try_subscribe(&["#".into()], Qos::AtLeastOnce).unwrap()
                         }
                         Event::Subscribed { .. } => tell.notify_one(),
                         Event::Incoming(publish) => {
@@ -234,6 +235,16 @@ pub fn message(lane: Lane, n: usize) -> Message {
 
 /// A forwarder with one MQTT output; `lines` are added to its table.
 pub fn forwarder(port: u16, folder: &Path, config: BufferConfig, lines: &str) -> Forwarder {
+    forwarder_with(port, folder, config, lines, Plain)
+}
+
+pub fn forwarder_with(
+    port: u16,
+    folder: &Path,
+    config: BufferConfig,
+    lines: &str,
+    render: impl Render + 'static,
+) -> Forwarder {
     let text = format!("type = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n{lines}");
     let document = Document::parse(Path::new("test.toml"), &text, |_| None);
     let mut table = document.root();
@@ -246,7 +257,7 @@ pub fn forwarder(port: u16, folder: &Path, config: BufferConfig, lines: &str) ->
     let outlet = Outlet {
         name: "cloud".into(),
         output: output.unwrap(),
-        render: Arc::new(Plain),
+        render: Arc::new(render),
         will: Some(state("offline")),
         presence: Some(state("online")),
     };
