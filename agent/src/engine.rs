@@ -92,7 +92,7 @@ impl Engine {
         forwarder: Forwarder,
         sources: &[SourceConfig],
     ) -> Self {
-        pipeline.resume(now());
+        pipeline.resume(now(), earlier.has_crashed());
         let start = LastReport { at: now().time, readings: Counts::default(), messages: Account::default() };
         Self {
             agent: agent.to_owned(),

@@ -240,9 +240,10 @@ impl Pipeline {
     }
 
     /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
-    pub fn resume(&mut self, now: Now) {
+    /// After a crash, what the checkpoint holds as open may have been told of since: it gets the next revision.
+    pub fn resume(&mut self, now: Now, after_crash: bool) {
         for (index, channel) in (0_u32..).zip(&mut self.channels) {
-            channel.resume(now.time);
+            channel.resume(now.time, after_crash);
             let stream = self.streams.get(channel.stream as usize);
             if let Some(due) = stream.and_then(|stream| channel.arm(stream, now.time.plus(1))) {
                 self.timers.push(due, index);

@@ -99,6 +99,8 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
     let trouble = restored.1.trouble.clone();
     let engine = Rc::new(Engine::new(&agent.id, restored, forwarder, &sources));
+    // Before anything is told: a second crash must find the revisions that this run begins with.
+    write_checkpoint(&engine, false, &checkpoint).await;
     let (stop, stopped) = watch::channel(false);
     let mut running = start_sources(&engine, sources, &stopped);
     tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
@@ -130,10 +132,14 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     if !engine.forwarder().stop(STOP).await {
         tracing::error!("some messages could neither be sent nor written to disk, and are lost");
     }
-    if let Err(error) = engine.snapshot().write(&checkpoint).await {
-        tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
-    }
+    write_checkpoint(&engine, true, &checkpoint).await;
     Ok(())
+}
+
+async fn write_checkpoint(engine: &Engine, last: bool, path: &Path) {
+    if let Err(error) = engine.snapshot(last).write(path).await {
+        tracing::error!("cannot write the checkpoint {}: {error}", path.display());
+    }
 }
 
 fn prepare(state_dir: &Path) -> Result<(), Error> {

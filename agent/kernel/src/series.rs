@@ -212,6 +212,16 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.watermark.arrival = now;
     }
 
+    /// What is here was saved some time before a crash: windows may have been told of since, and are told again under
+    /// the next revision, so that no two different tellings have the same one. (Not sliding and count windows.)
+    pub fn after_crash(&mut self) {
+        for at in 0..self.slots.len() {
+            if let Some(slot) = self.slots.get_mut(at) {
+                slot.rev = slot.rev.saturating_add(1);
+            }
+        }
+    }
+
     /// How far the series has come.
     #[must_use]
     pub const fn watermark(&self) -> Watermark {

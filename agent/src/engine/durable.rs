@@ -31,6 +31,8 @@ pub(crate) struct Earlier {
     last_report: Option<LastReport>,
     /// The messages' account of all earlier runs; nothing waits in it.
     messages: Account,
+    /// Whether it ended without its last checkpoint.
+    crashed: bool,
     /// What a person should know of it; may be empty.
     pub(crate) trouble: String,
 }
@@ -84,12 +86,18 @@ impl Earlier {
         }
     }
 
+    /// Whether messages may have been sent that its state knows nothing of.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.crashed
+    }
+
     /// Where this run's first report begins.
     pub(super) fn take_last_report(&mut self) -> Option<LastReport> {
         self.last_report.take()
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let crashed = !bool::load(from)?;
         let last_report = LastReport {
             at: State::load(from)?,
             readings: load_counts(from)?,
@@ -99,18 +107,19 @@ impl Earlier {
         // What waited then is in the buffer now, and this run counts it as made.
         messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
         messages.waiting = 0;
-        Ok(Self { last_report: Some(last_report), messages, trouble: String::new() })
+        Ok(Self { last_report: Some(last_report), messages, crashed, trouble: String::new() })
     }
 }
 
 impl Engine {
-    /// The whole state, now.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// The whole state, now. `last`: nothing comes after it, and every message is safe.
+    pub(crate) fn snapshot(&self, last: bool) -> Snapshot {
         let mut body = Vec::new();
-        let last = self.last_report.borrow();
-        last.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
-        save_counts(&mut body, &last.readings);
-        save_account(&mut body, &last.messages);
+        last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
+        let report = self.last_report.borrow();
+        report.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
+        save_counts(&mut body, &report.readings);
+        save_account(&mut body, &report.messages);
         save_account(&mut body, &self.messages());
         self.pipeline.borrow().save(&mut body);
         Snapshot { body, mark: self.forwarder.mark() }
@@ -127,7 +136,7 @@ impl Engine {
             if unchanged == Some(state) {
                 continue;
             }
-            let snapshot = self.snapshot();
+            let snapshot = self.snapshot(false);
             if !self.is_safe(&snapshot.mark).await {
                 tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
                 continue;

@@ -206,8 +206,11 @@ impl Channel {
     }
 
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
-    pub(super) fn resume(&mut self, now: Time) {
+    pub(super) fn resume(&mut self, now: Time, after_crash: bool) {
         self.windows.resume(now);
+        if after_crash {
+            self.windows.after_crash();
+        }
         if let Some((last, arrival, _)) = &mut self.judged {
             *arrival = now;
             self.guards.iter_mut().for_each(|guard| guard.resume(*last));

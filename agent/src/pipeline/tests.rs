@@ -338,7 +338,7 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
     let mut second = pipeline(streams, 10);
     second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-    second.resume(at(START + 2 * day));
+    second.resume(at(START + 2 * day), false);
     assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
     assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
     // What the device took while we were away is judged as it comes.
@@ -390,4 +390,28 @@ fn every_window_type_says_its_own_id() {
     for (id, count) in expected {
         assert!(said.contains(&(id.to_owned(), count)), "{id} {count} is not in {said:?}");
     }
+}
+
+#[test]
+fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
+    let mut first = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
+    let series = first.introduce(0, "t", &[]).unwrap();
+    first.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    let mut state = Vec::new();
+    first.save(&mut state);
+    for offset in [1_000, 60_000] {
+        first.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
+    }
+    let told = drained(&mut first).remove(0);
+    assert_eq!((told.number("rev"), told.number("count")), (Some(0.0), Some(2.0)));
+    let mut second = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
+    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.resume(at(START + 61_000), true);
+    let series = second.introduce(0, "t", &[]).unwrap();
+    for offset in [2_000, 3_000, 61_000] {
+        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 62_000));
+    }
+    let again = drained(&mut second).remove(0);
+    assert_eq!(again.text("id"), told.text("id"));
+    assert_eq!((again.number("rev"), again.number("count")), (Some(1.0), Some(3.0)));
 }
