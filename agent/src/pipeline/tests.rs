@@ -1,5 +1,7 @@
 //! The pipeline as its callers see it: readings and ticks in, messages and the account out.
 
+mod restarts;
+
 use super::*;
 use crate::config;
 use crate::encode::{Wire, read};
@@ -270,86 +272,6 @@ fn window_none_forwards_readings_and_tells_equal_times_apart() {
     assert_eq!(pipeline.totals().summarised, 3);
 }
 
-/// A restart at any point of a stream leaves no trace in what comes after; a changed stream's windows are accounted for.
-#[test]
-fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
-    let streams = "[streams.a]\nwindow = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\", \"mean\", \"p95\", \"last\", \"rate\", \"slope\"]\n\
-        [[streams.a.detectors]]\ntype = \"threshold\"\nabove = 900.0\nfor = \"2s\"\n[streams.b]\nwindow = { type = \"session\", gap = \"3s\" }\n";
-    let reading = |step: i64| (START + step * 700 + (step * 37 % 11) * 400, ((step * 7_919) % 1_000) as f64);
-    let feed = |pipeline: &mut Pipeline, steps: std::ops::Range<i64>| {
-        let series = pipeline.introduce(0, "t", &[("k".to_owned(), "v".to_owned())]).unwrap();
-        let mut said = Vec::new();
-        for step in steps {
-            let (time, value) = reading(step);
-            pipeline.on_reading(series, Stamp::Event(time), value, at(START + step * 700));
-            pipeline.on_tick(at(START + step * 700));
-            said.extend(drained(pipeline));
-        }
-        said
-    };
-    let whole = feed(&mut pipeline(streams, 10), 0..200);
-    assert!(whole.iter().any(|message| message.text("kind") == "alert"));
-    for cut in [1, 13, 77, 150] {
-        let mut before = pipeline(streams, 10);
-        let mut said = feed(&mut before, 0..cut);
-        let mut state = Vec::new();
-        before.save(&mut state);
-        let mut after = pipeline(streams, 10);
-        assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
-        assert_eq!(after.totals(), before.totals());
-        said.extend(feed(&mut after, cut..200));
-        assert_eq!(said, whole, "cut at {cut}");
-        for end in 0..state.len() {
-            let cut_off = headwater_kernel::state::Stored::new(&state[..end]);
-            assert!(pipeline(streams, 10).restore(&mut cut_off.clone()).is_err());
-        }
-        let mut changed = pipeline("[streams.a]\nwindow = { type = \"tumbling\", size = \"20s\" }\n", 10);
-        let given_up = changed.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-        assert_eq!(given_up, before.totals().in_windows);
-        assert!(changed.totals().balances() && changed.totals().received == before.totals().received);
-    }
-}
-
-#[test]
-fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
-    let streams = "[streams.a]\n[[streams.a.detectors]]\ntype = \"missing\"\nafter = \"10s\"\n";
-    let alerts = |pipeline: &mut Pipeline, now: i64| {
-        pipeline.on_tick(at(now));
-        let messages = drained(pipeline);
-        messages
-            .into_iter()
-            .filter(|message| message.text("kind") == "alert")
-            .map(|m| m.text("state").to_owned())
-            .collect::<Vec<_>>()
-    };
-    let mut first = pipeline(streams, 10);
-    let series = first.introduce(0, "t", &[]).unwrap();
-    // The device's clock is a day behind.
-    let day = 86_400_000;
-    for second in 0..3 {
-        first.on_reading(series, Stamp::Event(START + second * 1_000), 1.0, at(START + day + second * 1_000));
-    }
-    assert!(alerts(&mut first, START + day + 11_000).is_empty());
-    let mut state = Vec::new();
-    first.save(&mut state);
-    assert_eq!(alerts(&mut first, START + day + 12_100), ["raised"]);
-    assert!(alerts(&mut first, START + day + 100_000).is_empty(), "raised once");
-    first.on_reading(series, Stamp::Event(START + 200_000), 1.0, at(START + day + 200_000));
-    assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
-    let mut second = pipeline(streams, 10);
-    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-    second.resume(at(START + 2 * day), false);
-    assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
-    assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
-    // What the device took while we were away is judged as it comes.
-    let series = second.introduce(0, "t", &[]).unwrap();
-    for offset in [3_000, 13_000] {
-        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 2 * day + 11_000));
-    }
-    assert_eq!(alerts(&mut second, START + 2 * day + 11_000), ["cleared"]);
-    assert_eq!((second.totals().late, second.totals().in_windows), (0, 5), "and is in time for its window");
-}
-
 #[test]
 fn what_is_physically_impossible_is_refused_and_seen_by_nobody() {
     let streams = "[streams.a]\nwindow = { type = \"none\" }\n[[streams.a.detectors]]\ntype = \"range\"\nmax = 85.0\n\
@@ -390,28 +312,4 @@ fn every_window_type_says_its_own_id() {
     for (id, count) in expected {
         assert!(said.contains(&(id.to_owned(), count)), "{id} {count} is not in {said:?}");
     }
-}
-
-#[test]
-fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
-    let mut first = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
-    let series = first.introduce(0, "t", &[]).unwrap();
-    first.on_reading(series, Stamp::Event(START), 1.0, at(START));
-    let mut state = Vec::new();
-    first.save(&mut state);
-    for offset in [1_000, 60_000] {
-        first.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
-    }
-    let told = drained(&mut first).remove(0);
-    assert_eq!((told.number("rev"), told.number("count")), (Some(0.0), Some(2.0)));
-    let mut second = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
-    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-    second.resume(at(START + 61_000), true);
-    let series = second.introduce(0, "t", &[]).unwrap();
-    for offset in [2_000, 3_000, 61_000] {
-        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 62_000));
-    }
-    let again = drained(&mut second).remove(0);
-    assert_eq!(again.text("id"), told.text("id"));
-    assert_eq!((again.number("rev"), again.number("count")), (Some(1.0), Some(3.0)));
 }

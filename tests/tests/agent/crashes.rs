@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const SERIES: &str = "sensors/office/temp";
 /// Longer than `checkpoint` and `sync` in the tests' config together.
-const DURABLE: Duration = Duration::from_millis(2_500);
+const DURABLE: Duration = Duration::from_secs(6);
 
 /// The uplink is down, the agent is killed, readings go on: what was durable and what the broker kept is all there.
 #[test]
