@@ -44,7 +44,8 @@ pub fn serve_if_child() {
             }
             writeln!(out, "p {n}").unwrap();
             marks.push_back((forwarder.mark(), n));
-            while let Some((_, n)) = marks.pop_front_if(|(mark, _)| forwarder.is_kept(mark)) {
+            while marks.front().is_some_and(|(mark, _)| forwarder.is_kept(mark)) {
+                let (_, n) = marks.pop_front().unwrap();
                 writeln!(out, "k {n}").unwrap();
             }
             tokio::time::sleep(Duration::from_secs(1) * BURST as u32 / PER_SECOND as u32).await;
