@@ -16,7 +16,9 @@ fn a_kill_in_mid_outage_leaves_the_buffer_intact() {
     let subscriber = Subscriber::new(uplink.port);
     uplink.save();
     let dir = TempDir::new();
-    let config = Config::new(source.port, uplink.port).text();
+    let mut config = Config::new(source.port, uplink.port);
+    config.streams = config.streams.replace("idle = \"2s\"", "idle = \"6s\""); // none closes before the kill
+    let config = config.text();
     let agent = Agent::start(&dir, &config);
     wait_source(&source, 1);
 
