@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Windows closed by a reading.
 const CLOSED: i64 = 2_000;
 
-/// How long windows are closed by the clock [s], at [`RATE`] readings a second.
+/// How long windows are closed by the clock, in s,, at [`RATE`] readings a second.
 const SECONDS: u64 = 20;
 const RATE: u64 = 500;
 
@@ -35,7 +35,7 @@ fn scene(source_keys: &str, size: &str) -> (Mosquitto, Subscriber, TempDir, Agen
     (broker, subscriber, dir, agent)
 }
 
-/// Latencies [ms] from the publish that makes a window's end due.
+/// Latencies, in ms, from the publish that makes a window's end due.
 fn by_reading() -> Vec<f64> {
     let (broker, subscriber, _dir, _agent) = scene("time = \"ts\"\ntime_format = \"unix_ms\"", "1s");
     let mut publisher = Publisher::new(broker.port);
@@ -53,7 +53,7 @@ fn by_reading() -> Vec<f64> {
     latencies
 }
 
-/// Latencies [ms] from the end of windows of a tenth of a second, by the clock.
+/// Latencies, in ms, from the end of windows of a tenth of a second, by the clock.
 fn by_clock() -> Vec<f64> {
     let (broker, subscriber, _dir, _agent) = scene("", "100ms");
     let mut publisher = Publisher::new(broker.port);

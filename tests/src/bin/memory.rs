@@ -20,7 +20,7 @@ fn main() {
     }
 }
 
-/// RSS and its peak [MB] after the windows, with as many still open.
+/// RSS and its peak, in MB, after the windows, with as many still open.
 fn measure(series: usize) -> (f64, f64) {
     let quiet = || Mosquitto::with(&Options { quiet: true, ..Options::default() });
     let (broker, uplink) = (quiet(), quiet());

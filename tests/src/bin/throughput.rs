@@ -15,7 +15,7 @@ const SERIES: usize = 100;
 /// Readings of one series in a window.
 const PER_WINDOW: usize = 100;
 
-/// Event time between two readings of a series [ms]; a window is as long as `PER_WINDOW` of them.
+/// Event time between two readings of a series, in ms,; a window is as long as `PER_WINDOW` of them.
 const STEP_MS: usize = 100;
 
 fn main() {
