@@ -18,7 +18,7 @@ pub(crate) const VERSION: u32 = 1;
 const MAGIC: [u8; 4] = *b"HWCP";
 const HEADER_BYTES: usize = 20;
 
-/// Bodies past this are no checkpoint of ours [bytes].
+/// Bodies past this are no checkpoint of ours (bytes).
 const BODY_BYTES_MAX: u64 = 1 << 30;
 
 /// What stood in the file's place.

@@ -37,9 +37,9 @@ pub struct AgentConfig {
     pub id: String,
     /// Where buffer and checkpoints live.
     pub state_dir: PathBuf,
-    /// How often open windows become durable [ms].
+    /// How often open windows become durable (ms).
     pub checkpoint_ms: i64,
-    /// How often a report is made [ms].
+    /// How often a report is made (ms).
     pub report_ms: i64,
     /// The log level, if the config says one.
     pub log: Option<tracing::Level>,

@@ -1,19 +1,19 @@
 //! What a config can cost at most, from the sizes of the types: for `check`.
 //!
-//! Series are counted at their limit, names at [`NAME_BYTES`], windows at the most that can be open at once. The program
-//! itself, its runtime and TLS take [`BASE_BYTES`], and an open buffer database [`STORE_BYTES`] more, both as measured.
+//! Series are counted at their limit, names at `NAME_BYTES`, windows at the most that can be open at once. The program
+//! itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES` more, both as measured.
 
 use crate::config::{Config, StreamConfig, WindowConfig};
 use crate::pipeline::{CHANNEL_BYTES, SERIES_BYTES};
 use headwater_kernel::window::Shape;
 
-/// The program with nothing to do, its connections up [bytes].
+/// The program with nothing to do, its connections up (bytes).
 const BASE_BYTES: u64 = 7 << 20;
 
-/// What sled takes as soon as one database is open, and while it is being replaced by the next [bytes].
+/// What sled takes as soon as one database is open, and while it is being replaced by the next (bytes).
 const STORE_BYTES: u64 = 32 << 20;
 
-/// A series' name and labels, each of the times that they are kept [bytes]; a longer one costs what it is longer.
+/// A series' name and labels, each of the times that they are kept (bytes); a longer one costs what it is longer.
 const NAME_BYTES: usize = 96;
 
 /// The times that a name is kept: by the source, and in the directory.
@@ -25,11 +25,11 @@ const OVERHEAD: f64 = 1.15;
 /// The most that a config can cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Memory while the uplink is up [bytes].
+    /// Memory while the uplink is up (bytes).
     pub memory: u64,
-    /// Memory while the buffer is in use [bytes].
+    /// Memory while the buffer is in use (bytes).
     pub memory_offline: u64,
-    /// Disk: the buffer, and the checkpoint twice while it is replaced [bytes].
+    /// Disk: the buffer, and the checkpoint twice while it is replaced (bytes).
     pub disk: u64,
     /// Summaries a second, if every series has readings in every window; `None`: as many as readings.
     pub messages_per_s: Option<f64>,
@@ -55,7 +55,7 @@ impl Estimate {
     }
 }
 
-/// One series in one stream, all its windows open [bytes].
+/// One series in one stream, all its windows open (bytes).
 fn channel_bytes(stream: &StreamConfig) -> usize {
     let windows = match &stream.window {
         WindowConfig::None => 0,

@@ -37,7 +37,7 @@ pub struct Now {
 pub struct SourceEntry {
     /// The name in the config.
     pub name: String,
-    /// Readings further ahead of the clock than this are refused [ms].
+    /// Readings further ahead of the clock than this are refused (ms).
     pub future_ms: i64,
 }
 
@@ -69,13 +69,13 @@ pub struct Pipeline {
     notice: Option<Notice>,
 }
 
-/// What one series in one stream takes, without its windows and detectors [bytes].
+/// What one series in one stream takes, without its windows and detectors (bytes).
 pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYTES;
 
-/// What a series takes, without its name and labels [bytes].
+/// What a series takes, without its name and labels (bytes).
 pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
 
-/// What a detector takes for each series [bytes].
+/// What a detector takes for each series (bytes).
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
     size_of_val(&*guard::guard(prototype)) + size_of::<Box<dyn guard::Guard>>()
 }

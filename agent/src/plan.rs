@@ -47,9 +47,9 @@ pub enum Aggregate {
     Integral,
     /// How many states a boolean series was in.
     States,
-    /// How long it was not 0 [ms].
+    /// How long it was not 0 (ms).
     TimeOn,
-    /// How long it was 0 [ms].
+    /// How long it was 0 (ms).
     TimeOff,
     /// A percentile, from 0 to 1.
     Percentile(f64),
@@ -136,7 +136,7 @@ impl Plan {
         self.sketch
     }
 
-    /// What a window takes in memory, at most [bytes].
+    /// What a window takes in memory, at most (bytes).
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
         let sketch = if self.sketch { GrowingSketch::BYTES_MAX } else { 0 };

@@ -29,7 +29,7 @@ impl PartialEq for GrowingSketch {
 }
 
 impl GrowingSketch {
-    /// What it takes when it has grown [bytes].
+    /// What it takes when it has grown (bytes).
     pub(crate) const BYTES_MAX: usize = size_of::<Sketch<SKETCH_BINS>>();
 
     #[inline]

@@ -12,7 +12,7 @@ use headwater_kernel::series::Pane as _;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use std::collections::BTreeMap;
 
-/// The lengths that windows are merged into, one after another [ms].
+/// The lengths that windows are merged into, one after another (ms).
 const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
 
 /// What a stored summary carries beside its map.
@@ -44,7 +44,7 @@ struct Group {
     messages: usize,
 }
 
-/// Stream, series and start of a coarser window, and its length [ms].
+/// Stream, series and start of a coarser window, and its length (ms).
 type Key<'m> = (&'m str, &'m str, i64, i64);
 
 impl Thinner {

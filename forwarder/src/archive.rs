@@ -24,7 +24,7 @@ use std::sync::Arc;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Content of the smallest generation [bytes]; in tests very small, so that there are many.
+/// Content of the smallest generation (bytes); in tests very small, so that there are many.
 const GENERATION_BYTES_MIN: u64 = if cfg!(test) { 2 * KIB } else { 256 * KIB };
 
 /// The note that tells who has acknowledged what.
@@ -195,7 +195,7 @@ impl Archive {
         std::mem::take(&mut self.notices)
     }
 
-    /// Everything on disk [bytes].
+    /// Everything on disk (bytes).
     pub(crate) fn bytes(&self) -> u64 {
         self.aside_bytes + self.living_bytes()
     }
@@ -209,7 +209,7 @@ impl Archive {
         self.shelves.values().map(|shelf| shelf.disk_bytes).sum()
     }
 
-    /// Content of a generation [bytes].
+    /// Content of a generation (bytes).
     fn generation_bytes_max(&self) -> u64 {
         let max = self.config.max_size;
         (max / 32).clamp(GENERATION_BYTES_MIN, (4 * MIB).max(max / 512))

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Messages written in one go [bytes], per lane; a sixteenth of a small buffer.
+/// Messages written in one go (bytes), per lane; a sixteenth of a small buffer.
 const WRITE_BYTES: usize = 1 << 20;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);

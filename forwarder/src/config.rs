@@ -36,7 +36,7 @@ pub enum Sync {
 }
 
 impl Sync {
-    /// How long a message may wait in memory only [ms].
+    /// How long a message may wait in memory only (ms).
     pub(crate) fn wait_ms(self) -> u64 {
         match self {
             Self::Always => 0,
@@ -73,9 +73,9 @@ impl Rate {
 pub struct BufferConfig {
     /// When messages are written to disk.
     pub when: When,
-    /// Bound on everything on disk [bytes].
+    /// Bound on everything on disk (bytes).
     pub max_size: u64,
-    /// Older messages are given up [ms]; `None`: none are.
+    /// Older messages are given up (ms); `None`: none are.
     pub max_age_ms: Option<i64>,
     /// What gives way at `max_size`.
     pub full: Full,
@@ -83,7 +83,7 @@ pub struct BufferConfig {
     pub sync: Sync,
     /// Bytes written to disk a day, past which [`crate::Status`] warns.
     pub daily_writes: u64,
-    /// Bound on messages in memory [bytes].
+    /// Bound on messages in memory (bytes).
     pub memory_bytes_max: usize,
 }
 

@@ -25,7 +25,7 @@ type Reply<T> = oneshot::Sender<Answer<T>>;
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
     pub(crate) notices: Vec<Notice>,
-    /// Everything on disk [bytes].
+    /// Everything on disk (bytes).
     pub(crate) disk_bytes: u64,
     /// Whether no message is on disk.
     pub(crate) is_empty: bool,

@@ -110,7 +110,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// What it takes to keep it [bytes], in memory or, without the store's own overhead, on disk.
+    /// What it takes to keep it (bytes), in memory or, without the store's own overhead, on disk.
     pub(crate) fn cost_bytes(&self) -> usize {
         const OVERHEAD: usize = 128;
         OVERHEAD + self.route.len() + self.body.len()

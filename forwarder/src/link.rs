@@ -109,7 +109,7 @@ pub struct Surroundings {
     pub agent: String,
     /// The output's own name in the config.
     pub output: String,
-    /// The largest packet that may come in [bytes].
+    /// The largest packet that may come in (bytes).
     pub packet_bytes_max: usize,
 }
 

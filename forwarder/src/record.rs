@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! batch   crc32 (of all that follows) u32 | version u8 | lane u8 | count u32 | records
-//! record  sequence number u64 | owed u64 | made [ms] i64 | route length u32 | body length u32 | route | body
+//! record  sequence number u64 | owed u64 | made (ms) i64 | route length u32 | body length u32 | route | body
 //! ```
 //!
 //! All numbers are little-endian. Nothing in a batch is trusted before its checksum holds.
@@ -10,7 +10,7 @@
 use crate::{Lane, Message};
 use bytes::{Buf, BufMut, Bytes};
 
-/// A batch is closed when it has grown to this [bytes]: large enough that the store's overhead per value is small,
+/// A batch is closed when it has grown to this (bytes): large enough that the store's overhead per value is small,
 /// small enough to be read into memory without a thought.
 pub(crate) const BATCH_BYTES: usize = 64 << 10;
 

@@ -254,7 +254,7 @@ impl Spool {
         progress
     }
 
-    /// Bodies and routes in memory [bytes].
+    /// Bodies and routes in memory (bytes).
     pub(crate) fn bytes(&self) -> usize {
         self.queues.alert.bytes() + self.queues.data.bytes()
     }

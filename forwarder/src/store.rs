@@ -60,10 +60,10 @@ pub(crate) trait Store: Send {
     /// Moves a generation out of the way, without deleting it; where to.
     fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
 
-    /// What the generation takes on disk [bytes].
+    /// What the generation takes on disk (bytes).
     fn bytes(&mut self, generation: Generation) -> u64;
 
-    /// What is set aside takes on disk [bytes].
+    /// What is set aside takes on disk (bytes).
     fn aside_bytes(&mut self) -> u64;
 
     /// Replaces a note, so that either the old or the new one is there after a power cut.

@@ -77,7 +77,7 @@ impl<R: BufRead> Reader<R> {
         self.line
     }
 
-    /// The size that a record may have [bytes].
+    /// The size that a record may have (bytes).
     pub(crate) fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
     }

@@ -24,7 +24,7 @@ use crate::{SeriesRef, Sink, Surroundings};
 use fields::{Batch, Plan, Slots};
 use std::collections::HashMap;
 
-/// The longest topic, and the longest name of a series [bytes]. Real ones are far below; this bounds memory.
+/// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
 pub const NAME_BYTES_MAX: usize = 1024;
 
 /// Decodes the payloads of one source.

@@ -88,7 +88,7 @@ pub struct Surroundings {
     pub agent: String,
     /// The source's own name in the config.
     pub source: String,
-    /// `[limits] payload` [bytes].
+    /// `[limits] payload` (bytes).
     pub payload_bytes_max: usize,
     /// `[limits] series`.
     pub series_max: usize,

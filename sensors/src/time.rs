@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// The furthest time that is taken for one [ms]: about the year 275,000, as ECMAScript has it. Windows can be
+/// The furthest time that is taken for one (ms): about the year 275,000, as ECMAScript has it. Windows can be
 /// computed around it without overflow.
 const TIME_MS_MAX: i64 = 8_640_000_000_000_000;
 

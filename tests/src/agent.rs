@@ -174,7 +174,7 @@ pub fn program() -> PathBuf {
 fn command() -> Command {
     let program = program();
     assert!(program.exists(), "no binary at {}: run `cargo build` first, or tests/run", program.display());
-    let mut command = Command::new(program);
+    let mut command = crate::process::command(program);
     command.env_remove("HEADWATER_LOG").env_remove("NOTIFY_SOCKET").env_remove("CREDENTIALS_DIRECTORY");
     command
 }

@@ -1,7 +1,7 @@
 //! A real mosquitto of the test's own.
 
 use crate::certs::Identity;
-use crate::process::{Process, free_port, tail};
+use crate::process::{Process, command, free_port, tail};
 use crate::{TempDir, wait_for};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -73,7 +73,7 @@ impl Mosquitto {
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "the broker runs already");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = Command::new(program());
+        let mut command = command(program());
         self.process =
             Some(Process::start(command.arg("-c").arg(self.dir.join("mosquitto.conf")).stderr(log)));
         let port = self.port;

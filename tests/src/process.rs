@@ -1,9 +1,23 @@
 //! Child processes: signals, bounded waits, and what `/proc` knows of them.
 
 use crate::wait_for;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicU16, Ordering};
+
+/// A command for a child that does not outlive the thread that starts it, not even if that is killed (where util-linux
+/// is there to see to it).
+#[must_use]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    const KEEPER: &str = "/usr/bin/setpriv";
+    if !Path::new(KEEPER).exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(KEEPER);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
 
 /// A child that is killed when dropped.
 pub struct Process(Child);

@@ -22,7 +22,7 @@ pub(crate) enum Inner {
 }
 
 impl Client {
-    /// The packet's size on the wire is at most this [bytes].
+    /// The packet's size on the wire is at most this (bytes).
     #[must_use]
     pub fn publish_bytes_max(topic: &str, payload: &[u8]) -> usize {
         PUBLISH_OVERHEAD_BYTES + topic.len() + payload.len()

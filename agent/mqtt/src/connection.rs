@@ -148,7 +148,7 @@ impl Connection {
         self.inflight
     }
 
-    /// The largest packet that the broker takes [bytes]; a larger one would end the connection.
+    /// The largest packet that the broker takes (bytes); a larger one would end the connection.
     #[must_use]
     pub fn packet_bytes_max(&self) -> usize {
         self.packet_bytes_out

@@ -46,9 +46,9 @@ pub enum ConnectError {
     /// again: connect with a clean one.
     #[error("the broker sent a packet of {bytes} bytes, above the limit of {max}")]
     TooLarge {
-        /// Its size [bytes].
+        /// Its size (bytes).
         bytes: usize,
-        /// The limit [bytes].
+        /// The limit (bytes).
         max: usize,
     },
 }

@@ -27,7 +27,7 @@ pub enum Event {
     },
     /// The broker answered a subscription.
     Subscribed {
-        /// Positions of the filters, as given to [`crate::Client::subscribe`], that it will not serve.
+        /// Positions of the filters, as given to [`crate::Client::try_subscribe`], that it will not serve.
         refused: Vec<usize>,
     },
     /// Our own farewell is on the wire: drop the connection.

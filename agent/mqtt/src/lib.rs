@@ -28,10 +28,10 @@ pub use tls::Tls;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// The largest packet that MQTT can carry [bytes], all headers included.
+/// The largest packet that MQTT can carry (bytes), all headers included.
 pub const PACKET_BYTES_MAX: usize = 268_435_455 + 5;
 
-/// The longest topic or filter that MQTT can carry [bytes].
+/// The longest topic or filter that MQTT can carry (bytes).
 pub const TOPIC_BYTES_MAX: usize = 65_535;
 
 /// How hard both sides try to deliver a message.
@@ -72,7 +72,7 @@ pub struct Session {
     pub manual_acks: bool,
     /// Publishes that may be un-acknowledged at a time, and requests that may wait in the queue. At least 1.
     pub inflight: u16,
-    /// The largest incoming packet [bytes]; a larger one ends the connection ([`ConnectError::TooLarge`]).
+    /// The largest incoming packet (bytes); a larger one ends the connection ([`ConnectError::TooLarge`]).
     pub packet_bytes_max: usize,
     /// The last will.
     pub last_will: Option<Will>,

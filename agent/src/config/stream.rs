@@ -63,7 +63,7 @@ pub struct DetectorConfig {
     pub watch: Watch,
     /// What its state depends on: kind, name and parameters.
     pub fingerprint: String,
-    /// What it takes for each series [bytes].
+    /// What it takes for each series (bytes).
     pub bytes: usize,
     /// Whether values that it calls invalid are no readings at all: physical limits.
     pub refuses: bool,
@@ -151,7 +151,7 @@ impl std::fmt::Display for WindowConfig {
     }
 }
 
-/// Late readings of a closed window gather this long before its revision is made [ms].
+/// Late readings of a closed window gather this long before its revision is made (ms).
 const GATHER_MS: i64 = 1_000;
 
 /// The kind of detector whose invalid values are refused instead of told.

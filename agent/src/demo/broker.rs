@@ -24,7 +24,7 @@ const SEGMENT_BYTES: usize = 1 << 20;
 /// Parts of a topic filter's log.
 const SEGMENTS: usize = 4;
 
-/// How often it is tried whether the broker listens, and the pause between [ms].
+/// How often it is tried whether the broker listens, and the pause between (ms).
 const KNOCKS: u32 = 200;
 const KNOCK_EVERY_MS: u64 = 25;
 

@@ -17,7 +17,7 @@ const DAY_S: f64 = 60.0;
 /// After this long the faults come again [s].
 const ROUND_S: f64 = 120.0;
 
-/// How often each sensor speaks [ms].
+/// How often each sensor speaks (ms).
 const EVERY_MS: u32 = 500;
 
 /// Fields and their values.

@@ -21,7 +21,7 @@ struct Series {
 }
 
 /// What a series takes without its name and labels: its own entry, its handle, the index by name, and the source's
-/// memory of its topic [bytes].
+/// memory of its topic (bytes).
 pub(super) const SERIES_BYTES: usize = size_of::<Series>()
     + 2 * size_of::<Entry>()
     + 2 * size_of::<(Rc<str>, u32)>()

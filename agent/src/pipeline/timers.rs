@@ -5,7 +5,7 @@ use headwater_kernel::time::Time;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What a channel on the timers takes [bytes].
+/// What a channel on the timers takes (bytes).
 pub(super) const ENTRY_BYTES: usize = size_of::<Reverse<(Time, u32)>>();
 
 /// Channels by the time they are due.

@@ -19,7 +19,7 @@ use crate::store::{Generation, StoreError};
 use crate::{Lane, PerLane, Thin};
 use std::collections::BTreeMap;
 
-/// Content of the generations that are merged in one go [bytes].
+/// Content of the generations that are merged in one go (bytes).
 const SLICE_BYTES: u64 = 8 * MIB;
 
 /// What cannot be made coarser is not tried again.

@@ -61,7 +61,7 @@ pub enum Event {
     DiskGood,
     /// More than `daily_writes` have been written today.
     WornOut {
-        /// So many [bytes].
+        /// So many (bytes).
         bytes: u64,
     },
 }

@@ -13,13 +13,13 @@ pub struct Status {
     pub outlets: Vec<OutletStatus>,
     /// Messages in memory or on disk.
     pub waiting: u64,
-    /// Messages in memory [bytes].
+    /// Messages in memory (bytes).
     pub memory_bytes: usize,
-    /// Everything on disk [bytes].
+    /// Everything on disk (bytes).
     pub disk_bytes: u64,
     /// Why the disk takes nothing; `None`: it does, as far as known.
     pub disk_error: Option<String>,
-    /// What the whole program has had written to the disk today, in UTC, since it was started [bytes].
+    /// What the whole program has had written to the disk today, in UTC, since it was started (bytes).
     pub written_today_bytes: u64,
 }
 

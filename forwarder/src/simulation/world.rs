@@ -25,7 +25,7 @@ pub(super) struct Broker {
     pub(super) reachable: bool,
     /// Takes everything and answers nothing.
     pub(super) mute: bool,
-    /// Answers after about this [ms].
+    /// Answers after about this (ms).
     pub(super) delay_ms: u64,
     /// Refuses one message in so many; 0: none.
     pub(super) refuses: u64,

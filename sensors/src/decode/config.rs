@@ -18,7 +18,7 @@ pub struct DecodeConfig {
     pub time: Option<String>,
     /// How it is written.
     pub time_format: TimeFormat,
-    /// How far ahead of the agent's clock a reading may be [ms].
+    /// How far ahead of the agent's clock a reading may be (ms).
     pub future_ms: i64,
     /// The paths of the wanted values; empty: every number.
     pub fields: Vec<String>,

@@ -13,9 +13,9 @@ pub enum Reason {
     Problem(Problem),
     /// Above `[limits] payload`.
     TooLarge {
-        /// Its size [bytes].
+        /// Its size (bytes).
         bytes: usize,
-        /// The limit [bytes].
+        /// The limit (bytes).
         max: usize,
     },
     /// The topic, or the name of the series.

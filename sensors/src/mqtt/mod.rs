@@ -27,10 +27,10 @@ use tokio::time::{sleep, timeout};
 /// The broker keeps the session this long (MQTT 5; with 3.1.1 it decides itself).
 const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 86_400);
 
-/// Packets up to this size are read, whatever `[limits] payload` says [bytes].
+/// Packets up to this size are read, whatever `[limits] payload` says (bytes).
 const PACKET_BYTES_MIN: usize = 16 << 20;
 
-/// A topic and the packet's own fields, beside the payload [bytes].
+/// A topic and the packet's own fields, beside the payload (bytes).
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// Other tasks of the thread get a turn after so many events.
@@ -89,7 +89,7 @@ struct Running<'a> {
     renewed: bool,
     /// Why the connection is down, as last told; `None` while it is up.
     told: Option<String>,
-    /// The size of the last packet that was too large, if no connection has settled since [bytes].
+    /// The size of the last packet that was too large, if no connection has settled since (bytes).
     too_large: Option<usize>,
 }
 

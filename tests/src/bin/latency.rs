@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Windows closed by a reading.
 const CLOSED: i64 = 2_000;
 
-/// How long windows are closed by the clock, in s,, at [`RATE`] readings a second.
+/// How long windows are closed by the clock, in seconds, at [`RATE`] readings a second.
 const SECONDS: u64 = 20;
 const RATE: u64 = 500;
 

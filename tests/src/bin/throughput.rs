@@ -3,10 +3,9 @@
 //!
 //! `throughput [MESSAGES] [ROUNDS]`; run by `tests/bench throughput`.
 
-use headwater_tests::process::{Process, cpu_seconds};
+use headwater_tests::process::{Process, command, cpu_seconds};
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, probe, wait_for};
 use rumqttc::{Client, Event, MqttOptions, NetworkOptions, Packet, QoS};
-use std::process::Command;
 use std::time::Instant;
 
 /// Series that the readings are spread over.
@@ -15,7 +14,7 @@ const SERIES: usize = 100;
 /// Readings of one series in a window.
 const PER_WINDOW: usize = 100;
 
-/// Event time between two readings of a series, in ms,; a window is as long as `PER_WINDOW` of them.
+/// Event time between two readings of a series, in ms; a window is as long as `PER_WINDOW` of them.
 const STEP_MS: usize = 100;
 
 fn main() {
@@ -95,7 +94,7 @@ fn run_bare(qos: u8, messages: usize) -> Figures {
     let broker = broker();
     let dir = TempDir::new();
     let out = dir.join("count");
-    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+    let mut command = command(std::env::current_exe().expect("the path of this program"));
     command
         .arg("count")
         .args([broker.port.to_string(), qos.to_string(), (messages + SERIES).to_string()])

@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 128;
 /// Where and why the text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Offset from 0 [bytes].
+    /// Offset from 0 (bytes).
     pub at: usize,
     /// What is wrong there.
     pub what: &'static str,
@@ -142,7 +142,7 @@ impl<'a> Scanner<'a> {
         if self.next_byte().is_some() { self.fault("expected nothing more") } else { Ok(()) }
     }
 
-    /// How much has been read [bytes].
+    /// How much has been read (bytes).
     pub(crate) fn offset(&self) -> usize {
         self.text.len() - self.rest.len()
     }
