@@ -142,11 +142,13 @@ async fn a_kept_session_is_present_and_delivers_what_waited() {
         other.publish("k/1".into(), Bytes::from_static(b"x"), Qos::AtLeastOnce, false).await.unwrap();
         while !matches!(next(&mut others).await, Event::Acked { .. }) {}
         // Not acknowledged by hand: it comes again. Acknowledged: it does not.
-        for (dup, ack) in [(false, false), (true, true)] {
+        for (again, ack) in [(false, false), (true, true)] {
             let (client, mut connection, present) = connected(&settings, &kept).await;
             assert!(present);
             let Event::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
-            assert_eq!((publish.topic(), publish.dup), ("k/1", dup));
+            assert_eq!(publish.topic(), "k/1");
+            // The first time, too, if the broker had not noticed yet that the connection before is gone.
+            assert!(publish.dup || !again);
             if ack {
                 client.ack(publish.ticket()).unwrap();
                 client.try_disconnect().unwrap();
