@@ -167,6 +167,8 @@ async fn tick_forever(engine: Rc<Engine>) {
 /// Reports at the start and at their interval, the watchdog and one look at streams that nothing has matched.
 async fn housekeeping(engine: &Engine, report_ms: i64) {
     let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
+    // After a stall one report is enough: two of one millisecond would have one id.
+    reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut alive = tokio::time::interval(ALIVE_EVERY);
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
     let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
