@@ -10,6 +10,7 @@ mod guard;
 mod series;
 pub(crate) mod state;
 mod timers;
+mod watching;
 
 use crate::account::Counts;
 use crate::config::{Limits, StreamConfig, WindowConfig};
@@ -182,7 +183,7 @@ impl Pipeline {
             counts.filtered += 1;
             return;
         };
-        if channel.refuses(stream, time, value) {
+        if channel.watching.refuses(stream, time, value) {
             counts.refused += 1;
             return;
         }
@@ -198,7 +199,7 @@ impl Pipeline {
             }
         }
         if matches!(fate, Fate::InWindow | Fate::Forward) {
-            channel.judge(origin, time, value, now, &mut self.encoder, &mut self.made);
+            channel.watching.judge(origin, time, value, now, &mut self.encoder, &mut self.made);
         }
         let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
         counts.in_windows -= settled;
@@ -307,7 +308,7 @@ impl Pipeline {
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
-        channel.judge_silence(origin, now, &mut self.encoder, &mut self.made);
+        channel.watching.judge_silence(origin, now, &mut self.encoder, &mut self.made);
         let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
         counts.in_windows -= settled;
         counts.summarised += settled;

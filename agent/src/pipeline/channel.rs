@@ -1,13 +1,12 @@
 //! One series in one stream: its windows, its detectors, and the messages they make.
 
 use super::Now;
-use super::guard::{Guard, guard};
-use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
-use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
-use crate::encode::{Alert, AlertState, Messages, Reading, Summary};
+use super::state::{load_bytes, put, save_bytes};
+use super::watching::Watching;
+use crate::config::{StreamConfig, WindowConfig};
+use crate::encode::{Messages, Reading, Summary};
 use crate::plan::Pane;
 use headwater_forwarder::Message;
-use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -49,9 +48,8 @@ pub(super) struct Channel {
     /// Index of the series.
     pub(super) series: u32,
     windows: Windows<Pane, Panes>,
-    guards: Box<[Box<dyn Guard>]>,
-    /// The last reading that was judged: its time, and the agent's when it came.
-    judged: Option<(Time, Time, f64)>,
+    /// Its detectors.
+    pub(super) watching: Watching,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
     /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
@@ -66,22 +64,11 @@ impl Channel {
             stream,
             series,
             windows: Windows::new(),
-            guards: config.detectors.iter().map(|detector| guard(&detector.watch)).collect(),
-            judged: None,
+            watching: Watching::new(config),
             by_arrival: false,
             armed: Time::MAX,
             forwarded: (Time::MIN, 0),
         }
-    }
-
-    /// Whether a detector says that the value is physically impossible.
-    #[inline]
-    pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
-        let limits = self.guards.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.refuses);
-        limits.fold(false, |refused, (guard, _)| {
-            let (judgement, _) = guard.on_reading(time, value);
-            refused || judgement.verdict == Verdict::Invalid
-        })
     }
 
     /// Puts a reading where it belongs.
@@ -156,80 +143,20 @@ impl Channel {
         encoder.message(&reading, now.time.0)
     }
 
-    /// Lets every detector judge a reading, and makes a message of each alert that begins or ends.
-    #[inline]
-    pub(super) fn judge(
-        &mut self,
-        origin: Origin<'_>,
-        time: Time,
-        value: f64,
-        now: Now,
-        encoder: &mut Messages,
-        made: &mut Vec<Message>,
-    ) {
-        if self.guards.is_empty() || self.judged.is_some_and(|(last, ..)| time < last) {
-            return;
-        }
-        self.judged = Some((time, now.time, value));
-        let judges =
-            self.guards.iter_mut().zip(&origin.stream.detectors).filter(|(_, config)| !config.refuses);
-        for (guard, config) in judges {
-            let (judgement, transition) = guard.on_reading(time, value);
-            if transition != Transition::None {
-                let decided = Decided { guard: &**guard, judgement, transition, time, value };
-                made.push(decided.message(origin, config, now, encoder));
-            }
-        }
-    }
-
-    /// Lets the detectors that wait for a reading judge the silence. Their time is the series' own, carried on by the
-    /// agent's.
-    pub(super) fn judge_silence(
-        &mut self,
-        origin: Origin<'_>,
-        now: Now,
-        encoder: &mut Messages,
-        made: &mut Vec<Message>,
-    ) {
-        let Some((last, arrival, value)) = self.judged else { return };
-        let time = last.plus(now.time.since(arrival));
-        for (guard, config) in self.guards.iter_mut().zip(&origin.stream.detectors) {
-            let is_due = !guard.is_raised() && guard.due().is_some_and(|due| due <= time);
-            let Some((judgement, transition)) = is_due.then(|| guard.on_tick(time)).flatten() else {
-                continue;
-            };
-            if transition != Transition::None {
-                let decided = Decided { guard: &**guard, judgement, transition, time, value };
-                made.push(decided.message(origin, config, now, encoder));
-            }
-        }
-    }
-
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
     pub(super) fn resume(&mut self, now: Time, after_crash: bool) {
         self.windows.resume(now);
         if after_crash {
             self.windows.after_crash();
         }
-        if let Some((last, arrival, _)) = &mut self.judged {
-            *arrival = now;
-            self.guards.iter_mut().for_each(|guard| guard.resume(*last));
-        }
-    }
-
-    /// The agent's time at which a detector wants to judge the silence.
-    fn silence_due(&self) -> Option<Time> {
-        let (last, arrival, _) = self.judged?;
-        let waiting = self.guards.iter().filter(|guard| !guard.is_raised());
-        let due = waiting.filter_map(|guard| guard.due()).min()?;
-        Some(arrival.plus(due.since(last)))
+        self.watching.resume(now);
     }
 
     /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
     #[inline]
     pub(super) fn arm(&mut self, stream: &StreamConfig, earliest: Time) -> Option<Time> {
         let closing = self.spec(stream).and_then(|spec| self.windows.due(spec));
-        let due = closing.into_iter().chain(self.silence_due()).min()?.max(earliest);
+        let due = closing.into_iter().chain(self.watching.silence_due()).min()?.max(earliest);
         if due >= self.armed {
             return None;
         }
@@ -257,19 +184,12 @@ impl Channel {
         self.by_arrival.save(&mut put(to));
         self.forwarded.0.save(&mut put(to));
         self.forwarded.1.save(&mut put(to));
-        self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
         let mut state = Vec::new();
         if let Some(spec) = self.spec(stream) {
             self.windows.save(spec, &mut put(&mut state));
         }
         save_bytes(to, &state);
-        save_length(to, self.guards.len());
-        for (guard, config) in self.guards.iter().zip(&stream.detectors) {
-            save_text(to, &config.fingerprint);
-            state.clear();
-            guard.save(&mut put(&mut state));
-            save_bytes(to, &state);
-        }
+        self.watching.save(stream, to);
     }
 
     /// Goes on from saved state: the windows if they are still cut the same way, the detectors that are still there.
@@ -281,30 +201,18 @@ impl Channel {
     ) -> Result<(), Corrupt> {
         self.by_arrival = bool::load(from)?;
         self.forwarded = (Time::load(from)?, u32::load(from)?);
-        self.judged = load_judged(from)?;
         let windows = load_bytes(from)?;
         if let Some(spec) = self.spec(stream).filter(|_| same_windows) {
             self.windows = Windows::load(spec, &mut Stored::new(windows))?;
         }
-        for _ in 0..load_length(from)? {
-            let (fingerprint, state) = (load_text(from)?, load_bytes(from)?);
-            let mut guards = self.guards.iter_mut().zip(&stream.detectors);
-            if let Some((guard, _)) = guards.find(|(_, config)| config.fingerprint == fingerprint) {
-                guard.restore(&mut Stored::new(state))?;
-            }
-        }
-        Ok(())
+        self.watching.restore(stream, from)
     }
 
     /// Passes over the state of a channel that is no more.
     pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
         let _ = (bool::load(from)?, Time::load(from)?, u32::load(from)?);
-        load_judged(from)?;
         load_bytes(from)?;
-        for _ in 0..load_length(from)? {
-            let _ = (load_text(from)?, load_bytes(from)?);
-        }
-        Ok(())
+        Watching::skip(from)
     }
 
     fn spec<'s>(&self, stream: &'s StreamConfig) -> Option<&'s Spec> {
@@ -312,55 +220,6 @@ impl Channel {
             WindowConfig::Cut(specs) => Some(specs.of(self.by_arrival)),
             WindowConfig::None => None,
         }
-    }
-}
-
-fn load_judged(from: &mut Stored<'_>) -> Result<Option<(Time, Time, f64)>, Corrupt> {
-    let judged: Option<((Time, Time), f64)> = State::load(from)?;
-    Ok(judged.map(|((last, arrival), value)| (last, arrival, value)))
-}
-
-/// An alert that begins or ends.
-struct Decided<'a> {
-    guard: &'a dyn Guard,
-    judgement: Judgement,
-    transition: Transition,
-    time: Time,
-    value: f64,
-}
-
-impl Decided<'_> {
-    #[cold]
-    fn message(
-        &self,
-        origin: Origin<'_>,
-        config: &DetectorConfig,
-        now: Now,
-        encoder: &mut Messages,
-    ) -> Message {
-        let mut reason = String::new();
-        let written = self.guard.reason(self.value, &mut reason);
-        debug_assert!(written.is_ok(), "a string takes everything");
-        let (state, raised) = match self.transition {
-            Transition::Cleared { raised } => (AlertState::Cleared, raised),
-            Transition::Raised { .. } | Transition::None => (AlertState::Raised, self.time),
-        };
-        let alert = Alert {
-            agent: origin.agent,
-            stream: &origin.stream.name,
-            series: origin.series,
-            labels: origin.labels,
-            detector: &config.name,
-            state,
-            raised_ms: raised.0,
-            time_ms: self.time.0,
-            severity: &config.severity,
-            value: self.value,
-            expected: self.judgement.expected,
-            score: self.judgement.score(),
-            reason: &reason,
-        };
-        encoder.message(&alert, now.time.0)
     }
 }
 

@@ -7,7 +7,7 @@
 //! kernel version u32
 //! sources u32, each: name, counts            streams u32, each: name, counts
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
-//!   by_arrival u8, forwarded i64 u32, windows (bytes), watches u32, each: fingerprint, state (bytes)
+//!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, watches u32, each: fingerprint, state (bytes)
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.
 
