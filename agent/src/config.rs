@@ -4,8 +4,11 @@
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
 mod stream;
+mod summary;
+mod window;
 
-pub use stream::{DetectorConfig, Specs, StreamConfig, WindowConfig};
+pub use stream::{DetectorConfig, StreamConfig};
+pub use window::{Specs, WindowConfig};
 
 use crate::encode::{Format, OutputRender, TopicTemplate};
 use crate::glob;

@@ -1,0 +1,152 @@
+//! `window`, `lateness`, `idle` and `retain` of a stream: how its series are cut.
+
+use super::stream::refuse_parameter;
+use super::{DAY, HOUR, SECOND};
+use crate::pipeline::OPEN_MAX;
+use headwater_kernel::OutOfRange;
+use headwater_kernel::series::Spec;
+use headwater_kernel::window::{SPAN_MAX_MS, Shape};
+use headwater_settings::{Or, Table, format_duration};
+
+/// How the series of a stream are cut.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WindowConfig {
+    /// Not at all: readings are forwarded themselves.
+    None,
+    /// Into windows.
+    Cut(Specs),
+}
+
+/// The windows' rules, for readings with a time of their own and for those stamped on arrival.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Specs {
+    by_event: Spec,
+    by_arrival: Spec,
+    /// As the config says; memory may allow less.
+    retain_ms: i64,
+}
+
+impl Specs {
+    fn new(by_event: Spec) -> Self {
+        Self { by_event, by_arrival: Spec { by_arrival: true, ..by_event }, retain_ms: by_event.retain_ms }
+    }
+
+    /// Keeps closed windows for revisions no longer than memory allows: `slots` of them a series.
+    pub fn limit_retention(&mut self, slots: usize) {
+        let wanted = Spec { retain_ms: self.retain_ms, ..self.by_event }.slots_retained();
+        let (slots, wanted) = (slots.min(wanted), wanted.max(1));
+        let retain_ms = i128::from(self.retain_ms) * slots as i128 / wanted as i128;
+        let retain_ms = i64::try_from(retain_ms).unwrap_or(self.retain_ms);
+        self.by_event.retain_ms = retain_ms;
+        self.by_arrival.retain_ms = retain_ms;
+    }
+
+    /// The rules for readings stamped on arrival, or for those with a time of their own.
+    #[must_use]
+    #[inline]
+    pub fn of(&self, by_arrival: bool) -> &Spec {
+        if by_arrival { &self.by_arrival } else { &self.by_event }
+    }
+}
+
+impl std::fmt::Display for WindowConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let WindowConfig::Cut(specs) = self else {
+            return f.write_str("no window: every reading is forwarded");
+        };
+        let spec = specs.by_event;
+        match spec.shape {
+            Shape::Tumbling(window) => write!(f, "tumbling {}", format_duration(window.size_ms()))?,
+            Shape::Sliding(window) => write!(
+                f,
+                "sliding {} every {}",
+                format_duration(window.size_ms()),
+                format_duration(window.every_ms())
+            )?,
+            Shape::Session(window) => {
+                write!(f, "session with a gap of {}", format_duration(window.gap_ms()))?
+            }
+            Shape::Count(_) => write!(f, "a count of readings")?,
+        }
+        write!(f, ", lateness {}, idle {}", format_duration(spec.lateness_ms), format_duration(spec.idle_ms))
+    }
+}
+
+/// Late readings of a closed window gather this long before its revision is made (ms).
+const GATHER_MS: i64 = 1_000;
+
+pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
+    let span = stream.place_of("window");
+    let shape = match stream.table("window") {
+        None => Some(Some(Shape::tumbling(60 * SECOND))),
+        Some(window) => read_shape(window),
+    };
+    let lateness_ms = stream.duration("lateness", 0..=7 * DAY).value_or(5 * SECOND);
+    let idle_ms = stream.duration("idle", 1..=7 * DAY).value_or(60 * SECOND);
+    let retain_ms = stream.duration("retain", 0..=7 * DAY).value_or(HOUR);
+    let Some(shape) = shape? else { return Some(WindowConfig::None) };
+    let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
+    let spec = Spec { shape, lateness_ms, idle_ms, retain_ms, gather_ms: GATHER_MS, by_arrival: false };
+    if spec.slots_needed() > OPEN_MAX {
+        let what = format!("`lateness` would keep {} windows of a series open", spec.slots_needed());
+        let fix = format!("at most {OPEN_MAX}: make it shorter, or the window longer");
+        stream.refuse(stream.place_of("lateness"), what, fix);
+        return None;
+    }
+    Some(WindowConfig::Cut(Specs::new(spec)))
+}
+
+/// The window's shape: outer `None`: there were mistakes; inner `None`: readings are forwarded as they are.
+fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>> {
+    #[derive(Clone)]
+    enum Kind {
+        Tumbling,
+        Sliding,
+        Session,
+        Count,
+        None,
+    }
+    let words = [
+        ("tumbling", Kind::Tumbling),
+        ("sliding", Kind::Sliding),
+        ("session", Kind::Session),
+        ("count", Kind::Count),
+        ("none", Kind::None),
+    ];
+    let kind = window.choice("type", &words);
+    if kind.is_none() {
+        window.missing("type", "add `type = \"tumbling\"`");
+    }
+    let shape = match kind.given()? {
+        Kind::None => Some(None),
+        Kind::Tumbling => duration_in(&mut window, "size", "1m").map(|size| Some(Shape::tumbling(size))),
+        Kind::Sliding => {
+            let (size, every) =
+                (duration_in(&mut window, "size", "5m"), duration_in(&mut window, "every", "1m"));
+            size.zip(every).map(|(size, every)| Some(Shape::sliding(size, every)))
+        }
+        Kind::Session => {
+            let (gap, max) =
+                (duration_in(&mut window, "gap", "30s"), window.duration("max", 1..=SPAN_MAX_MS));
+            gap.map(|gap| Some(Shape::session(gap, max.value_or(gap.max(HOUR)))))
+        }
+        Kind::Count => {
+            let size = window.integer("size", 1..=1 << 32);
+            if size.is_none() {
+                window.missing("size", "add `size = 100`");
+            }
+            size.given().map(|size| Some(Shape::count(size.unsigned_abs())))
+        }
+    };
+    window.finish();
+    shape
+}
+
+/// A duration that the window cannot be without.
+fn duration_in(window: &mut Table<'_>, key: &str, example: &str) -> Option<i64> {
+    let value = window.duration(key, 1..=SPAN_MAX_MS);
+    if value.is_none() {
+        window.missing(key, format!("add `{key} = \"{example}\"`"));
+    }
+    value.given()
+}
