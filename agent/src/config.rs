@@ -3,11 +3,13 @@
 //! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
+mod detector;
 mod stream;
 mod summary;
 mod window;
 
-pub use stream::{DetectorConfig, StreamConfig};
+pub use detector::{DetectorConfig, EvidenceConfig, On};
+pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
 use crate::encode::{Format, OutputRender, TopicTemplate};

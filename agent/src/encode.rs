@@ -5,11 +5,13 @@
 //! it when it is sent, key by key, so that both formats carry the same map. Nothing is ever null: a number that does
 //! not exist (the mean of nothing, an overflow) is left out.
 
+mod alert;
 mod message;
 mod render;
 mod wire;
 
-pub use message::{Alert, AlertState, Body, Messages, Reading, Report, Status, Summary, Value};
+pub use alert::{Alert, AlertState, Evidence};
+pub use message::{Body, Messages, Reading, Report, Status, Summary, Value};
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
 pub use wire::{Wire, WireError, cbor_to_json, read};
 

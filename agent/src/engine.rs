@@ -38,6 +38,7 @@ struct LastReport {
     at: Time,
     readings: Counts,
     messages: Account,
+    suppressed: i64,
 }
 
 /// One source's brake on repeated log lines.
@@ -93,7 +94,12 @@ impl Engine {
         sources: &[SourceConfig],
     ) -> Self {
         pipeline.resume(now(), earlier.has_crashed());
-        let start = LastReport { at: now().time, readings: Counts::default(), messages: Account::default() };
+        let start = LastReport {
+            at: now().time,
+            readings: Counts::default(),
+            messages: Account::default(),
+            suppressed: 0,
+        };
         Self {
             agent: agent.to_owned(),
             last_report: RefCell::new(earlier.take_last_report().unwrap_or(start)),
@@ -140,6 +146,7 @@ impl Engine {
         let mut pipeline = self.pipeline.borrow_mut();
         let mut last = self.last_report.borrow_mut();
         let (readings, messages) = (pipeline.totals(), self.messages());
+        let suppressed = pipeline.suppressed();
         let report = Report {
             agent: &self.agent,
             from_ms: last.at.0.min(now.time.0),
@@ -150,9 +157,10 @@ impl Engine {
             messages: Changes::between(&last.messages, &messages),
             readings_total: readings,
             messages_total: messages,
+            suppressed: (suppressed - last.suppressed, suppressed),
         };
         self.forwarder.push(pipeline.encode(&report, now));
-        *last = LastReport { at: now.time, readings, messages };
+        *last = LastReport { at: now.time, readings, messages, suppressed };
     }
 
     /// The messages' account, earlier runs included.

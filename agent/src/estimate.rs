@@ -4,7 +4,7 @@
 //! itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES` more, both as measured.
 
 use crate::config::{Config, StreamConfig, WindowConfig};
-use crate::pipeline::{CHANNEL_BYTES, SERIES_BYTES};
+use crate::pipeline::{CHANNEL_BYTES, SERIES_BYTES, evidence_bytes};
 use headwater_kernel::window::Shape;
 
 /// The program with nothing to do, its connections up (bytes).
@@ -63,7 +63,7 @@ fn channel_bytes(stream: &StreamConfig) -> usize {
         WindowConfig::Cut(specs) => specs.of(false).slots_needed().min(2) * stream.plan.pane_bytes(),
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
-    CHANNEL_BYTES + detectors + windows
+    CHANNEL_BYTES + detectors + evidence_bytes(stream) + windows
 }
 
 /// Summaries a second of one series; `None`: that depends on its readings.

@@ -7,6 +7,7 @@
 
 mod channel;
 mod guard;
+mod ring;
 mod series;
 pub(crate) mod state;
 mod timers;
@@ -16,6 +17,7 @@ use crate::account::Counts;
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
 pub(crate) use channel::OPEN_MAX;
+pub(crate) use watching::evidence_bytes;
 
 use channel::{Channel, Fate};
 use headwater_forwarder::Message;
@@ -23,6 +25,7 @@ use headwater_kernel::time::Time;
 use headwater_sensors::{SeriesRef, Stamp};
 use series::Directory;
 use timers::Timers;
+use watching::Outbox;
 
 /// The agent's time, and whether it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct Pipeline {
     encoder: Messages,
     made: Vec<Message>,
     notice: Option<Notice>,
+    /// Alerts that were not raised, to limit flapping.
+    suppressed: i64,
 }
 
 /// What one series in one stream takes, without its windows and detectors (bytes).
@@ -78,7 +83,7 @@ pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
 
 /// What a detector takes for each series (bytes).
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
-    size_of_val(&*guard::guard(prototype)) + size_of::<Box<dyn guard::Guard>>()
+    size_of_val(&*guard::guard(prototype)) + size_of::<watching::Post>()
 }
 
 /// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
@@ -102,6 +107,7 @@ impl Pipeline {
             encoder: Messages::default(),
             made: Vec::new(),
             notice: None,
+            suppressed: 0,
         }
     }
 
@@ -188,6 +194,8 @@ impl Pipeline {
             return;
         }
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
+        let Self { encoder, made, suppressed, .. } = self;
+        let mut out = Outbox { origin, now, encoder, made, suppressed };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {
             Fate::InWindow => counts.in_windows += 1,
@@ -195,13 +203,14 @@ impl Pipeline {
             Fate::Refused => counts.refused += 1,
             Fate::Forward => {
                 counts.summarised += 1;
-                self.made.push(channel.forward(origin, time, value, now, &mut self.encoder));
+                let message = channel.forward(origin, time, value, now, out.encoder);
+                out.made.push(message);
             }
         }
         if matches!(fate, Fate::InWindow | Fate::Forward) {
-            channel.watching.judge(origin, time, value, now, &mut self.encoder, &mut self.made);
+            channel.watching.judge(time, value, &mut out);
         }
-        let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
+        let settled = channel.close(&mut out);
         counts.in_windows -= settled;
         counts.summarised += settled;
         if let Some(due) = channel.arm(stream, Time::MIN) {
@@ -289,6 +298,12 @@ impl Pipeline {
         sources.chain(self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts))
     }
 
+    /// How many alerts were not raised, because they were just over or had been raised too often.
+    #[must_use]
+    pub fn suppressed(&self) -> i64 {
+        self.suppressed
+    }
+
     /// How many series are known.
     #[must_use]
     pub fn series_count(&self) -> usize {
@@ -308,8 +323,10 @@ impl Pipeline {
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let origin = channel::Origin { agent: &self.agent, stream, series, labels };
-        channel.watching.judge_silence(origin, now, &mut self.encoder, &mut self.made);
-        let settled = channel.close(origin, now, &mut self.encoder, &mut self.made);
+        let Self { encoder, made, suppressed, .. } = self;
+        let mut out = Outbox { origin, now, encoder, made, suppressed };
+        channel.watching.judge_silence(&mut out);
+        let settled = channel.close(&mut out);
         counts.in_windows -= settled;
         counts.summarised += settled;
         // Strictly later, so that a tick ends whatever the channel wants.

@@ -15,6 +15,7 @@ pub fn line(message: &Wire, late: bool) -> String {
         "summary" => summary(message),
         "alert" => alert(message),
         "reading" => reading(message),
+        "evidence" => evidence(message),
         "report" => report(message),
         "status" => status(message),
         _ => serde_json::to_string(message).unwrap_or_default(),
@@ -65,6 +66,15 @@ fn alert(message: &Wire) -> String {
 fn reading(message: &Wire) -> String {
     let value = message.number("value").map(short).unwrap_or_default();
     format!("{} {}  {value}", clock(integer(message, "time")), message.text("series"))
+}
+
+fn evidence(message: &Wire) -> String {
+    let readings = if let Some(Wire::List(readings)) = message.get("evidence") { readings.len() } else { 0 };
+    format!(
+        "         {}  {readings} readings that followed {}",
+        message.text("series"),
+        message.text("alert")
+    )
 }
 
 fn report(message: &Wire) -> String {

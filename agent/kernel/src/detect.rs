@@ -7,7 +7,6 @@
 mod alarm;
 mod auto;
 mod cusum;
-mod evidence;
 mod half_space;
 mod hampel;
 mod jump;
@@ -37,7 +36,6 @@ pub use alarm::{Alarm, AlarmConfig, Transition};
 pub use auto::Auto;
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
-pub use evidence::Evidence;
 pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};

@@ -120,6 +120,7 @@ impl<W: Write> Replay<W> {
             messages: Changes::between(&Account::default(), &messages),
             readings_total: readings,
             messages_total: messages,
+            suppressed: (self.pipeline.suppressed(), self.pipeline.suppressed()),
         };
         let message = self.pipeline.encode(&report, self.now());
         let line = cbor_to_json(&message.body).map_err(|error| Failure::Other(error.to_string()))?;

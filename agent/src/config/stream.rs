@@ -1,16 +1,14 @@
 //! `[streams.NAME]`.
 
+use super::detector::DetectorConfig;
 use super::window::WindowConfig;
-use super::{refuse_unknown, summary, window};
+use super::{detector, refuse_unknown, summary, window};
 use crate::glob;
-use crate::pipeline::detector_bytes;
 use crate::plan::Plan;
 use headwater_expression::{Expression, Input, Program, Want};
 use headwater_kernel::OutOfRange;
-use headwater_kernel::detect::{Alarm, DetectorKind, KINDS, ParameterKind, Parameters, Watch};
 use headwater_kernel::time::Time;
-use headwater_kernel::window::SPAN_MAX_MS;
-use headwater_settings::{At, Or, Table};
+use headwater_settings::{At, Table};
 use std::rc::Rc;
 
 /// A stream: which series, how they are cut, what is told of them.
@@ -32,23 +30,6 @@ pub struct StreamConfig {
     pub plan: Plan,
     /// What looks at its readings.
     pub detectors: Vec<DetectorConfig>,
-}
-
-/// A detector, ready to be copied for each series.
-#[derive(Clone)]
-pub struct DetectorConfig {
-    /// Its name on the wire: that of its kind, or the config's.
-    pub name: String,
-    /// As the config says.
-    pub severity: String,
-    /// The detector and its alarm, before the first reading.
-    pub watch: Watch,
-    /// What its state depends on: kind, name and parameters.
-    pub fingerprint: String,
-    /// What it takes for each series (bytes).
-    pub bytes: usize,
-    /// Whether values that it calls invalid are no readings at all: physical limits.
-    pub refuses: bool,
 }
 
 impl StreamConfig {
@@ -87,9 +68,6 @@ impl StreamConfig {
     }
 }
 
-/// The kind of detector whose invalid values are refused instead of told.
-const REFUSING: &str = "range";
-
 pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) -> Option<StreamConfig> {
     if name.value.is_empty() || name.value.contains('\0') {
         table.refuse(
@@ -110,7 +88,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let map = read_expression(&mut table, "map", Want::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table);
-    let detectors = read_detectors(&mut table);
+    let detectors = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();
     let name = name.value.clone();
     Some(StreamConfig { name, from, series, condition, map, window: window?, plan: plan?, detectors })
@@ -138,62 +116,4 @@ fn read_expression(stream: &mut Table<'_>, key: &str, want: Want) -> Option<Rc<P
 
 pub(super) fn refuse_parameter(table: &Table<'_>, span: std::ops::Range<usize>, error: &OutOfRange) {
     table.refuse(span, error.to_string(), format!("change `{}`", error.parameter));
-}
-
-fn read_detectors(stream: &mut Table<'_>) -> Vec<DetectorConfig> {
-    let mut detectors: Vec<DetectorConfig> = Vec::new();
-    for mut table in stream.tables("detectors") {
-        let words: Vec<(&str, &DetectorKind)> = KINDS.iter().map(|kind| (kind.name, kind)).collect();
-        let kind = table.choice("type", &words);
-        if kind.is_none() {
-            table.missing("type", "add `type = \"threshold\"`");
-        }
-        let name = table.string("name").given();
-        let severity = table.string("severity").value_or("warning".to_owned());
-        let Some(kind) = kind.given() else { continue };
-        let watch = read_watch(&mut table, kind);
-        table.finish();
-        let Some((parameters, watch)) = watch else { continue };
-        let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
-        let fingerprint = format!("{name} {} {parameters:?}", kind.name);
-        let bytes = detector_bytes(&watch);
-        let refuses = kind.name == REFUSING;
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes, refuses });
-    }
-    detectors
-}
-
-/// A name that no detector before has: alerts of one stream are told apart by it.
-fn unique(name: String, before: &[DetectorConfig]) -> String {
-    let is_free = |name: &str| before.iter().all(|detector| detector.name != name);
-    if is_free(&name) {
-        return name;
-    }
-    (2..).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
-}
-
-fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
-    let mut parameters = Parameters::new();
-    for parameter in kind.parameters.iter().chain(Alarm::PARAMETERS) {
-        let number = match parameter.kind {
-            ParameterKind::Number => table.number(parameter.name, f64::MIN..=f64::MAX).given(),
-            ParameterKind::Duration => {
-                table.duration(parameter.name, 0..=SPAN_MAX_MS).given().map(|ms| ms as f64)
-            }
-            ParameterKind::Integer => table.integer(parameter.name, 0..=1 << 31).given().map(|n| n as f64),
-            ParameterKind::Flag => table.boolean(parameter.name).given().map(f64::from),
-            ParameterKind::Choice(words) => {
-                let numbered: Vec<(&str, f64)> = words.iter().copied().zip((0..).map(f64::from)).collect();
-                table.choice(parameter.name, &numbered).given()
-            }
-        };
-        if let Some(number) = number {
-            let set = parameters.set(parameter.name, number);
-            set.map_err(|error| refuse_parameter(table, table.place_of(parameter.name), &error)).ok()?;
-        }
-    }
-    let watch = Watch::new(kind, &parameters);
-    let watch =
-        watch.map_err(|error| refuse_parameter(table, table.place_of(error.parameter), &error)).ok()?;
-    Some((parameters, watch))
 }

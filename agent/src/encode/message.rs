@@ -18,6 +18,15 @@ pub enum Value {
     Number(f64),
 }
 
+impl From<Value> for f64 {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Count(count) => count as f64,
+            Value::Number(number) => number,
+        }
+    }
+}
+
 /// What one window of one series says.
 pub struct Summary<'a> {
     /// The agent's id.
@@ -60,45 +69,6 @@ pub struct Reading<'a> {
     pub value: f64,
 }
 
-/// Whether something began or ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertState {
-    /// It began.
-    Raised,
-    /// It is over.
-    Cleared,
-}
-
-/// What a detector says.
-pub struct Alert<'a> {
-    /// The agent's id.
-    pub agent: &'a str,
-    /// The stream's name.
-    pub stream: &'a str,
-    /// The series' name.
-    pub series: &'a str,
-    /// The series' labels.
-    pub labels: &'a [(String, String)],
-    /// The detector's name.
-    pub detector: &'a str,
-    /// Whether it was raised or cleared.
-    pub state: AlertState,
-    /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
-    pub raised_ms: i64,
-    /// When this happened [ms since the Unix epoch].
-    pub time_ms: i64,
-    /// As the config says.
-    pub severity: &'a str,
-    /// The reading that decided [series unit].
-    pub value: f64,
-    /// What would have been normal [series unit].
-    pub expected: Option<f64>,
-    /// How far from normal, in the detector's own measure.
-    pub score: Option<f64>,
-    /// For a person.
-    pub reason: &'a str,
-}
-
 /// The agent's account of an interval: what came in and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report<'a> {
@@ -120,6 +90,8 @@ pub struct Report<'a> {
     pub readings_total: crate::account::Counts,
     /// All messages since the state began.
     pub messages_total: Account,
+    /// Alerts of the interval that were not raised, to limit flapping, and all since the state began.
+    pub suppressed: (i64, i64),
 }
 
 /// What the agent is, retained on its own topic.
@@ -167,7 +139,7 @@ impl Messages {
 }
 
 /// The labels as a map, in their own order.
-struct Labels<'a>(&'a [(String, String)]);
+pub(super) struct Labels<'a>(pub(super) &'a [(String, String)]);
 
 impl Serialize for Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -244,51 +216,11 @@ impl Body for Reading<'_> {
     }
 }
 
-impl Serialize for Alert<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let optional = usize::from(self.expected.is_some()) + usize::from(self.score.is_some());
-        let mut map = serializer.serialize_map(Some(14 + optional))?;
-        map.serialize_entry("v", &WIRE_VERSION)?;
-        map.serialize_entry("kind", "alert")?;
-        let id = format_args!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
-        map.serialize_entry("id", &id)?;
-        // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
-        map.serialize_entry("rev", &u32::from(self.state == AlertState::Cleared))?;
-        map.serialize_entry("state", if self.state == AlertState::Raised { "raised" } else { "cleared" })?;
-        map.serialize_entry("agent", self.agent)?;
-        map.serialize_entry("stream", self.stream)?;
-        map.serialize_entry("series", self.series)?;
-        map.serialize_entry("labels", &Labels(self.labels))?;
-        map.serialize_entry("detector", self.detector)?;
-        map.serialize_entry("severity", self.severity)?;
-        map.serialize_entry("time", &self.time_ms)?;
-        map.serialize_entry("value", &self.value)?;
-        if let Some(expected) = self.expected {
-            map.serialize_entry("expected", &expected)?;
-        }
-        if let Some(score) = self.score {
-            map.serialize_entry("score", &score)?;
-        }
-        map.serialize_entry("reason", self.reason)?;
-        map.end()
-    }
-}
-
-impl Body for Alert<'_> {
-    fn route(&self) -> Route<'_> {
-        Route::new("alert", self.stream, self.series)
-    }
-
-    fn lane(&self) -> Lane {
-        Lane::Alert
-    }
-}
-
 impl Serialize for Report<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let flows = self.readings.named();
         let detail = usize::from(!self.detail.is_empty());
-        let mut map = serializer.serialize_map(Some(9 + detail + flows.len()))?;
+        let mut map = serializer.serialize_map(Some(10 + detail + flows.len()))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "report")?;
         map.serialize_entry("id", &format_args!("report/{}@{}", self.cause, self.to_ms))?;
@@ -302,6 +234,7 @@ impl Serialize for Report<'_> {
         for (name, count) in flows {
             map.serialize_entry(name, &count)?;
         }
+        map.serialize_entry("suppressed", &self.suppressed.0)?;
         map.serialize_entry("messages", &NamedMap(&self.messages.named()))?;
         map.serialize_entry("total", &Totals(self))?;
         map.end()
@@ -323,10 +256,11 @@ struct Totals<'a>(&'a Report<'a>);
 impl Serialize for Totals<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let flows = self.0.readings_total.named();
-        let mut map = serializer.serialize_map(Some(1 + flows.len()))?;
+        let mut map = serializer.serialize_map(Some(2 + flows.len()))?;
         for (name, count) in flows {
             map.serialize_entry(name, &count)?;
         }
+        map.serialize_entry("suppressed", &self.0.suppressed.1)?;
         let messages = crate::account::Changes::between(&Account::default(), &self.0.messages_total);
         map.serialize_entry("messages", &NamedMap(&messages.named()))?;
         map.end()

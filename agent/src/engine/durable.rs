@@ -102,6 +102,7 @@ impl Earlier {
             at: State::load(from)?,
             readings: load_counts(from)?,
             messages: load_account(from)?,
+            suppressed: State::load(from)?,
         };
         let mut messages = load_account(from)?;
         // What waited then is in the buffer now, and this run counts it as made.
@@ -120,6 +121,7 @@ impl Engine {
         report.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_counts(&mut body, &report.readings);
         save_account(&mut body, &report.messages);
+        report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
         self.pipeline.borrow().save(&mut body);
         Snapshot { body, mark: self.forwarder.mark() }

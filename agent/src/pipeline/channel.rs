@@ -2,7 +2,7 @@
 
 use super::Now;
 use super::state::{load_bytes, put, save_bytes};
-use super::watching::Watching;
+use super::watching::{Outbox, Watching};
 use crate::config::{StreamConfig, WindowConfig};
 use crate::encode::{Messages, Reading, Summary};
 use crate::plan::Pane;
@@ -92,16 +92,18 @@ impl Channel {
 
     /// Makes a summary of every window that is to be closed; answers how many readings they settled.
     #[inline]
-    pub(super) fn close(
-        &mut self,
-        origin: Origin<'_>,
-        now: Now,
-        encoder: &mut Messages,
-        made: &mut Vec<Message>,
-    ) -> i64 {
+    pub(super) fn close(&mut self, out: &mut Outbox<'_>) -> i64 {
+        let origin = out.origin;
+        let plan = &origin.stream.plan;
         let Some(spec) = self.spec(origin.stream) else { return 0 };
         let mut settled = 0;
-        while let Some(closed) = self.windows.poll(spec, now.time) {
+        while let Some(closed) = self.windows.poll(spec, out.now.time) {
+            let value_of = |name: &str| {
+                plan.numbers(&closed.pane)
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| f64::from(value))
+            };
+            self.watching.judge_window((closed.window.end, closed.number), value_of, out);
             settled += i64::try_from(closed.settled).unwrap_or(i64::MAX);
             let summary = Summary {
                 agent: origin.agent,
@@ -112,10 +114,10 @@ impl Channel {
                 end_ms: closed.window.end.0,
                 rev: closed.rev,
                 number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
-                plan: &origin.stream.plan,
+                plan,
                 pane: &closed.pane,
             };
-            made.push(encoder.message(&summary, now.time.0));
+            out.made.push(out.encoder.message(&summary, out.now.time.0));
         }
         settled
     }

@@ -4,10 +4,11 @@
 //! the config, what did not change goes on, and the readings in windows that no longer exist count as `refused`.
 //!
 //! ```text
-//! kernel version u32
+//! kernel version u32                         suppressed i64
 //! sources u32, each: name, counts            streams u32, each: name, counts
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
-//!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, watches u32, each: fingerprint, state (bytes)
+//!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
+//!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.
 
@@ -23,6 +24,7 @@ impl Pipeline {
     /// Appends the whole state.
     pub(crate) fn save(&self, to: &mut Vec<u8>) {
         STATE_VERSION.save(&mut put(to));
+        self.suppressed.save(&mut put(to));
         save_accounts(to, self.sources.iter().map(|source| source.name.as_str()).zip(&self.source_counts));
         save_accounts(to, self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts));
         save_length(to, self.channels.len());
@@ -49,6 +51,7 @@ impl Pipeline {
         if u32::load(from)? != STATE_VERSION {
             return Err(Corrupt);
         }
+        self.suppressed = i64::load(from)?;
         let mut gone = Counts::default();
         for (name, counts) in load_accounts(from)? {
             let known = self.sources.iter().position(|source| source.name == name);

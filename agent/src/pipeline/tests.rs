@@ -1,5 +1,6 @@
 //! The pipeline as its callers see it: readings and ticks in, messages and the account out.
 
+mod alerts;
 mod restarts;
 
 use super::*;

@@ -1,86 +1,156 @@
 //! The detectors of one series in one stream, and the alerts they make.
+//!
+//! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
+//! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
 use super::Now;
 use super::channel::Origin;
 use super::guard::{Guard, guard};
+use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
-use crate::config::{DetectorConfig, StreamConfig};
-use crate::encode::{Alert, AlertState, Messages};
+use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
+use crate::encode::{Alert, AlertState, Evidence, Messages};
 use headwater_forwarder::Message;
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
+/// Whom messages are about, and where they go as they are made.
+pub(super) struct Outbox<'a> {
+    pub(super) origin: Origin<'a>,
+    pub(super) now: Now,
+    pub(super) encoder: &'a mut Messages,
+    pub(super) made: &'a mut Vec<Message>,
+    /// Alerts that were not raised, because they were just over or had been raised too often.
+    pub(super) suppressed: &'a mut i64,
+}
+
 /// What looks at one series for one stream.
 pub(super) struct Watching {
-    guards: Box<[Box<dyn Guard>]>,
+    posts: Box<[Post]>,
+    ring: Ring,
+    /// Whether a post waits for readings.
+    gathering: bool,
     /// The last reading that was judged: its time, and the agent's when it came.
     judged: Option<(Time, Time, f64)>,
+    /// End and number of the last window that was judged.
+    window: Option<(Time, u64)>,
+}
+
+/// A detector, and the readings that are still to follow its alert.
+pub(super) struct Post {
+    guard: Box<dyn Guard>,
+    /// When the alert was raised, and how many readings it waits for.
+    awaited: Option<(Time, u32)>,
+}
+
+/// What a series' detectors share (bytes).
+pub(crate) fn evidence_bytes(stream: &StreamConfig) -> usize {
+    kept(stream) * size_of::<(Time, f64)>()
+}
+
+fn kept(stream: &StreamConfig) -> usize {
+    stream.detectors.iter().map(|config| config.evidence.kept()).max().unwrap_or(0)
 }
 
 impl Watching {
     pub(super) fn new(config: &StreamConfig) -> Self {
+        let post = |detector: &DetectorConfig| Post { guard: guard(&detector.watch), awaited: None };
         Self {
-            guards: config.detectors.iter().map(|detector| guard(&detector.watch)).collect(),
+            posts: config.detectors.iter().map(post).collect(),
+            ring: Ring::new(kept(config)),
+            gathering: false,
             judged: None,
+            window: None,
         }
     }
 
     /// Whether a detector says that the value is physically impossible.
     #[inline]
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
-        let limits = self.guards.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.refuses);
-        limits.fold(false, |refused, (guard, _)| {
-            let (judgement, _) = guard.on_reading(time, value);
+        let limits =
+            self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::Limits);
+        limits.fold(false, |refused, (post, _)| {
+            let (judgement, _) = post.guard.on_reading(time, value);
             refused || judgement.verdict == Verdict::Invalid
         })
     }
 
-    /// Lets every detector judge a reading, and makes a message of each alert that begins or ends.
+    /// Lets every detector of readings judge one, and makes a message of each alert that begins or ends.
     #[inline]
-    pub(super) fn judge(
-        &mut self,
-        origin: Origin<'_>,
-        time: Time,
-        value: f64,
-        now: Now,
-        encoder: &mut Messages,
-        made: &mut Vec<Message>,
-    ) {
-        if self.guards.is_empty() || self.judged.is_some_and(|(last, ..)| time < last) {
+    pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
+        if self.posts.is_empty() || self.judged.is_some_and(|(last, ..)| time < last) {
             return;
         }
-        self.judged = Some((time, now.time, value));
-        let judges =
-            self.guards.iter_mut().zip(&origin.stream.detectors).filter(|(_, config)| !config.refuses);
-        for (guard, config) in judges {
-            let (judgement, transition) = guard.on_reading(time, value);
+        self.judged = Some((time, out.now.time, value));
+        self.ring.push(time, value);
+        if self.gathering {
+            self.gather(out);
+        }
+        let Self { posts, ring, gathering, .. } = self;
+        let judges = posts.iter_mut().zip(&out.origin.stream.detectors);
+        for (post, config) in judges.filter(|(_, config)| config.on == On::Reading) {
+            let (judgement, transition) = post.guard.on_reading(time, value);
             if transition != Transition::None {
-                let decided = Decided { guard: &**guard, judgement, transition, time, value };
-                made.push(decided.message(origin, config, now, encoder));
+                let decided = Decided { judgement, transition, time, value };
+                *gathering |= post.decide(&decided, ring, config, out);
+            }
+        }
+    }
+
+    /// Lets every detector of windows judge one that closes. Its time is the window's end. Revisions, and windows that
+    /// end no later than one that was judged, are not looked at: what was said of them has been said.
+    pub(super) fn judge_window(
+        &mut self,
+        (end, number): (Time, u64),
+        value_of: impl Fn(&str) -> Option<f64>,
+        out: &mut Outbox<'_>,
+    ) {
+        if self.posts.is_empty() || self.window.is_some_and(|last| (end, number) <= last) {
+            return;
+        }
+        self.window = Some((end, number));
+        let Self { posts, ring, gathering, .. } = self;
+        for (post, config) in posts.iter_mut().zip(&out.origin.stream.detectors) {
+            let On::Window(name) = &config.on else { continue };
+            let Some(value) = value_of(name) else { continue };
+            let (judgement, transition) = post.guard.on_reading(end, value);
+            if transition != Transition::None {
+                let decided = Decided { judgement, transition, time: end, value };
+                *gathering |= post.decide(&decided, ring, config, out);
             }
         }
     }
 
     /// Lets the detectors that wait for a reading judge the silence. Their time is the series' own, carried on by the
     /// agent's.
-    pub(super) fn judge_silence(
-        &mut self,
-        origin: Origin<'_>,
-        now: Now,
-        encoder: &mut Messages,
-        made: &mut Vec<Message>,
-    ) {
+    pub(super) fn judge_silence(&mut self, out: &mut Outbox<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
-        let time = last.plus(now.time.since(arrival));
-        for (guard, config) in self.guards.iter_mut().zip(&origin.stream.detectors) {
-            let is_due = !guard.is_raised() && guard.due().is_some_and(|due| due <= time);
-            let Some((judgement, transition)) = is_due.then(|| guard.on_tick(time)).flatten() else {
+        let time = last.plus(out.now.time.since(arrival));
+        let Self { posts, ring, gathering, .. } = self;
+        for (post, config) in posts.iter_mut().zip(&out.origin.stream.detectors) {
+            let is_due = !post.guard.is_raised() && post.guard.due().is_some_and(|due| due <= time);
+            let Some((judgement, transition)) = is_due.then(|| post.guard.on_tick(time)).flatten() else {
                 continue;
             };
             if transition != Transition::None {
-                let decided = Decided { guard: &**guard, judgement, transition, time, value };
-                made.push(decided.message(origin, config, now, encoder));
+                let decided = Decided { judgement, transition, time, value };
+                *gathering |= post.decide(&decided, ring, config, out);
+            }
+        }
+    }
+
+    /// Counts a reading for the posts that wait for one, and tells of those that have them all.
+    #[cold]
+    fn gather(&mut self, out: &mut Outbox<'_>) {
+        self.gathering = false;
+        for (post, config) in self.posts.iter_mut().zip(&out.origin.stream.detectors) {
+            let Some((_, left)) = &mut post.awaited else { continue };
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                post.tell(&self.ring, config, out);
+            } else {
+                self.gathering = true;
             }
         }
     }
@@ -89,27 +159,30 @@ impl Watching {
     pub(super) fn resume(&mut self, now: Time) {
         if let Some((last, arrival, _)) = &mut self.judged {
             *arrival = now;
-            self.guards.iter_mut().for_each(|guard| guard.resume(*last));
+            self.posts.iter_mut().for_each(|post| post.guard.resume(*last));
         }
     }
 
     /// The agent's time at which a detector wants to judge the silence.
     pub(super) fn silence_due(&self) -> Option<Time> {
         let (last, arrival, _) = self.judged?;
-        let waiting = self.guards.iter().filter(|guard| !guard.is_raised());
-        let due = waiting.filter_map(|guard| guard.due()).min()?;
+        let waiting = self.posts.iter().filter(|post| !post.guard.is_raised());
+        let due = waiting.filter_map(|post| post.guard.due()).min()?;
         Some(arrival.plus(due.since(last)))
     }
 
     /// Appends the state; see `pipeline/state.rs`.
     pub(super) fn save(&self, stream: &StreamConfig, to: &mut Vec<u8>) {
         self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
-        save_length(to, self.guards.len());
+        self.window.save(&mut put(to));
+        self.ring.save(to);
+        save_length(to, self.posts.len());
         let mut state = Vec::new();
-        for (guard, config) in self.guards.iter().zip(&stream.detectors) {
+        for (post, config) in self.posts.iter().zip(&stream.detectors) {
             save_text(to, &config.fingerprint);
             state.clear();
-            guard.save(&mut put(&mut state));
+            post.awaited.save(&mut put(&mut state));
+            post.guard.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
     }
@@ -117,11 +190,16 @@ impl Watching {
     /// Goes on from saved state: the detectors that are still there.
     pub(super) fn restore(&mut self, stream: &StreamConfig, from: &mut Stored<'_>) -> Result<(), Corrupt> {
         self.judged = load_judged(from)?;
+        self.window = State::load(from)?;
+        self.ring.restore(from)?;
         for _ in 0..load_length(from)? {
             let (fingerprint, state) = (load_text(from)?, load_bytes(from)?);
-            let mut guards = self.guards.iter_mut().zip(&stream.detectors);
-            if let Some((guard, _)) = guards.find(|(_, config)| config.fingerprint == fingerprint) {
-                guard.restore(&mut Stored::new(state))?;
+            let mut posts = self.posts.iter_mut().zip(&stream.detectors);
+            if let Some((post, _)) = posts.find(|(_, config)| config.fingerprint == fingerprint) {
+                let mut state = Stored::new(state);
+                post.awaited = State::load(&mut state)?;
+                post.guard.restore(&mut state)?;
+                self.gathering |= post.awaited.is_some();
             }
         }
         Ok(())
@@ -130,6 +208,8 @@ impl Watching {
     /// Passes over the state of a series that is no more.
     pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
         load_judged(from)?;
+        let _: Option<(Time, u64)> = State::load(from)?;
+        Ring::skip(from)?;
         for _ in 0..load_length(from)? {
             let _ = (load_text(from)?, load_bytes(from)?);
         }
@@ -142,36 +222,83 @@ fn load_judged(from: &mut Stored<'_>) -> Result<Option<(Time, Time, f64)>, Corru
     Ok(judged.map(|((last, arrival), value)| (last, arrival, value)))
 }
 
-/// An alert that begins or ends.
-struct Decided<'a> {
-    guard: &'a dyn Guard,
+/// A judgement that did something to an alert.
+struct Decided {
     judgement: Judgement,
     transition: Transition,
     time: Time,
     value: f64,
 }
 
-impl Decided<'_> {
+impl Post {
+    /// Makes the message of an alert that begins or ends; answers whether readings are awaited now.
     #[cold]
+    fn decide(
+        &mut self,
+        decided: &Decided,
+        ring: &Ring,
+        config: &DetectorConfig,
+        out: &mut Outbox<'_>,
+    ) -> bool {
+        let EvidenceConfig { before, after } = config.evidence;
+        let mut evidence = ring.last(before);
+        match decided.transition {
+            Transition::None => {}
+            Transition::Suppressed => *out.suppressed += 1,
+            Transition::Raised { .. } => {
+                self.tell(ring, config, out);
+                let alert = decided.message(self, (AlertState::Raised, decided.time), &evidence, config, out);
+                out.made.push(alert);
+                self.awaited =
+                    u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (decided.time, left));
+            }
+            Transition::Cleared { raised } => {
+                evidence.retain(|(time, _)| *time > raised.0);
+                let alert = decided.message(self, (AlertState::Cleared, raised), &evidence, config, out);
+                out.made.push(alert);
+            }
+        }
+        self.awaited.is_some()
+    }
+
+    /// Tells of the readings that have followed the alert, if it waits for any.
+    fn tell(&mut self, ring: &Ring, config: &DetectorConfig, out: &mut Outbox<'_>) {
+        let Some((raised, left)) = self.awaited.take() else { return };
+        let come = config.evidence.after.saturating_sub(left as usize);
+        let evidence = Evidence {
+            agent: out.origin.agent,
+            stream: &out.origin.stream.name,
+            series: out.origin.series,
+            labels: out.origin.labels,
+            detector: &config.name,
+            raised_ms: raised.0,
+            readings: &ring.last(come),
+        };
+        out.made.push(out.encoder.message(&evidence, out.now.time.0));
+    }
+}
+
+impl Decided {
     fn message(
         &self,
-        origin: Origin<'_>,
+        post: &Post,
+        (state, raised): (AlertState, Time),
+        evidence: &[(i64, f64)],
         config: &DetectorConfig,
-        now: Now,
-        encoder: &mut Messages,
+        out: &mut Outbox<'_>,
     ) -> Message {
-        let mut reason = String::new();
-        let written = self.guard.reason(self.value, &mut reason);
-        debug_assert!(written.is_ok(), "a string takes everything");
-        let (state, raised) = match self.transition {
-            Transition::Cleared { raised } => (AlertState::Cleared, raised),
-            Transition::Raised { .. } | Transition::None => (AlertState::Raised, self.time),
+        let on = match &config.on {
+            On::Window(name) => Some(name.as_str()),
+            On::Reading | On::Limits => None,
         };
+        let mut reason = on.map_or_else(String::new, |name| format!("{name} "));
+        let written = post.guard.reason(self.value, &mut reason);
+        debug_assert!(written.is_ok(), "a string takes everything");
         let alert = Alert {
-            agent: origin.agent,
-            stream: &origin.stream.name,
-            series: origin.series,
-            labels: origin.labels,
+            agent: out.origin.agent,
+            stream: &out.origin.stream.name,
+            series: out.origin.series,
+            labels: out.origin.labels,
             detector: &config.name,
             state,
             raised_ms: raised.0,
@@ -181,7 +308,9 @@ impl Decided<'_> {
             expected: self.judgement.expected,
             score: self.judgement.score(),
             reason: &reason,
+            on,
+            evidence,
         };
-        encoder.message(&alert, now.time.0)
+        out.encoder.message(&alert, out.now.time.0)
     }
 }

@@ -6,7 +6,8 @@
 //!    ^------------------- normal
 //! ```
 //! After it ended it rests for `cooldown`, and it is raised `per_hour` times an hour at most: a condition that lasts
-//! until then is raised late, one that does not is counted. Values that cannot be judged change nothing. Time is the readings' own; one that goes back does not count.
+//! until then is raised late, one that does not is suppressed, which is said once. Values that cannot be judged change
+//! nothing. Time is the readings' own; one that goes back does not count.
 
 use super::{Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::state::{Corrupt, Sink, State, Stored};
@@ -22,6 +23,8 @@ pub enum Transition {
         /// The time of the first reading of the condition.
         since: Time,
     },
+    /// Its condition holds, and it is not raised: it is just over, or was raised too often. Said once.
+    Suppressed,
     /// It is over now; it was raised at `raised`.
     Cleared {
         /// The time of the reading that raised it.
@@ -67,7 +70,6 @@ pub struct Alarm {
     /// The hour since the epoch that `raised` counts in.
     hour: i64,
     raised: u32,
-    suppressed: u32,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -95,14 +97,7 @@ impl Alarm {
                 Err(OutOfRange::new("clear_for", "must not be negative"))
             }
             AlarmConfig { cooldown_ms: ..0, .. } => Err(OutOfRange::new("cooldown", "must not be negative")),
-            config => Ok(Self {
-                config,
-                phase: Phase::Quiet,
-                ended: Time::MIN,
-                hour: i64::MIN,
-                raised: 0,
-                suppressed: 0,
-            }),
+            config => Ok(Self { config, phase: Phase::Quiet, ended: Time::MIN, hour: i64::MIN, raised: 0 }),
         }
     }
 
@@ -133,12 +128,6 @@ impl Alarm {
         matches!(self.phase, Phase::Raised { .. })
     }
 
-    /// How often it was not raised, because it was just over or had been raised too often.
-    #[must_use]
-    pub const fn suppressed(&self) -> u32 {
-        self.suppressed
-    }
-
     /// Takes the judgement of a reading of `time`.
     #[inline]
     pub fn on_judgement(&mut self, time: Time, judgement: &Judgement) -> Transition {
@@ -167,7 +156,7 @@ impl Alarm {
             Phase::Pending { since, held: true } => (3, since, None),
         };
         ((tag, time), good).save(to);
-        ((self.ended, self.hour), (self.raised, self.suppressed)).save(to);
+        ((self.ended, self.hour), self.raised).save(to);
     }
 
     /// Goes on from what [`Alarm::save`] wrote.
@@ -182,8 +171,8 @@ impl Alarm {
             ((3, since), None) => Phase::Pending { since, held: true },
             _ => return Err(Corrupt),
         };
-        let ((ended, hour), (raised, suppressed)) = State::load(from)?;
-        *self = Self { config: self.config, phase, ended, hour, raised, suppressed };
+        let ((ended, hour), raised) = State::load(from)?;
+        *self = Self { config: self.config, phase, ended, hour, raised };
         Ok(())
     }
 
@@ -200,9 +189,8 @@ impl Alarm {
         let too_often = self.config.per_hour > 0 && self.raised >= self.config.per_hour;
         let too_soon = (0..self.config.cooldown_ms).contains(&time.since(self.ended));
         if too_often || too_soon {
-            self.suppressed = self.suppressed.saturating_add(u32::from(!held));
             self.phase = Phase::Pending { since, held: true };
-            return Transition::None;
+            return if held { Transition::None } else { Transition::Suppressed };
         }
         self.raised = self.raised.saturating_add(1);
         self.phase = Phase::Raised { at: time, good: None };
@@ -281,19 +269,22 @@ mod tests {
         let config = AlarmConfig { cooldown_ms: 100, per_hour: 3, ..AlarmConfig::default() };
         let mut alarm = Alarm::new(config).unwrap();
         let mut raised = heapless::Vec::<i64, 8>::new();
+        let mut suppressed = 0;
         for time in 0..400 {
             let judgement = if time % 20 < 10 { BAD } else { GOOD };
-            if let Transition::Raised { .. } = alarm.on_judgement(Time(time), &judgement) {
-                raised.push(time).unwrap();
+            match alarm.on_judgement(Time(time), &judgement) {
+                Transition::Raised { .. } => raised.push(time).unwrap(),
+                Transition::Suppressed => suppressed += 1,
+                Transition::Cleared { .. } | Transition::None => {}
             }
         }
         // Over at 10: the next that may be raised is the one at 120, and so on. The fourth is one too many.
         assert_eq!(raised, [0, 120, 240]);
-        assert_eq!(alarm.suppressed(), 17);
+        assert_eq!(suppressed, 17);
         // It goes on into the next hour, and is raised then.
+        assert_eq!(alarm.on_judgement(Time(3_599_999), &BAD), Transition::Suppressed);
         assert_eq!(alarm.on_judgement(Time(3_599_999), &BAD), Transition::None);
         let next_hour = alarm.on_judgement(Time(3_600_000), &BAD);
         assert_eq!(next_hour, Transition::Raised { since: Time(3_599_999) });
-        assert_eq!(alarm.suppressed(), 18);
     }
 }

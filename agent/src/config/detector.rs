@@ -1,0 +1,181 @@
+//! `[[streams.NAME.detectors]]`.
+
+use super::stream::refuse_parameter;
+use super::window::WindowConfig;
+use crate::pipeline::detector_bytes;
+use crate::plan::{Aggregate, Plan};
+use headwater_kernel::detect::{Alarm, DetectorKind, KINDS, ParameterKind, Parameters, Watch};
+use headwater_kernel::window::SPAN_MAX_MS;
+use headwater_settings::{At, Or, Table, nearest};
+
+/// A detector, ready to be copied for each series.
+#[derive(Clone)]
+pub struct DetectorConfig {
+    /// Its name on the wire: that of its kind, or the config's.
+    pub name: String,
+    /// As the config says.
+    pub severity: String,
+    /// The detector and its alarm, before the first reading.
+    pub watch: Watch,
+    /// What its state depends on: kind, name, parameters and what it looks at.
+    pub fingerprint: String,
+    /// What it takes for each series (bytes).
+    pub bytes: usize,
+    /// What it looks at.
+    pub on: On,
+    /// The readings that go with its alerts.
+    pub evidence: EvidenceConfig,
+}
+
+/// What a detector looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum On {
+    /// Every reading.
+    Reading,
+    /// Every reading, before anything else does: what it calls invalid is no reading at all.
+    Limits,
+    /// This number of every window that closes.
+    Window(String),
+}
+
+/// How many raw readings go with an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvidenceConfig {
+    /// Up to the reading that decided, and with it.
+    pub before: usize,
+    /// After the alert was raised.
+    pub after: usize,
+}
+
+impl EvidenceConfig {
+    const DEFAULT: Self = Self { before: 20, after: 10 };
+    /// Of either; a message must stay below what brokers take.
+    const MAX: i64 = 1_000;
+
+    /// Readings that must be kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.before.max(self.after)
+    }
+}
+
+/// The kind of detector whose invalid values are refused instead of told.
+const REFUSING: &str = "range";
+
+/// The kind that judges the silence between readings; windows close later than that.
+const SILENCE: &str = "missing";
+
+pub(super) fn read(
+    stream: &mut Table<'_>,
+    window: Option<&WindowConfig>,
+    plan: Option<&Plan>,
+) -> Vec<DetectorConfig> {
+    let mut detectors: Vec<DetectorConfig> = Vec::new();
+    for mut table in stream.tables("detectors") {
+        let words: Vec<(&str, &DetectorKind)> = KINDS.iter().map(|kind| (kind.name, kind)).collect();
+        let kind = table.choice("type", &words);
+        if kind.is_none() {
+            table.missing("type", "add `type = \"threshold\"`");
+        }
+        let name = table.string("name").given();
+        let severity = table.string("severity").value_or("warning".to_owned());
+        let evidence = read_evidence(&mut table);
+        let on = table.string("on");
+        let Some(kind) = kind.given() else { continue };
+        let on = read_on(&table, kind, on, window, plan);
+        let watch = read_watch(&mut table, kind);
+        table.finish();
+        let (Some((parameters, watch)), Some(on)) = (watch, on) else { continue };
+        let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
+        let fingerprint = format!("{name} {} {on:?} {parameters:?}", kind.name);
+        let bytes = detector_bytes(&watch);
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes, on, evidence });
+    }
+    detectors
+}
+
+/// What the detector is to look at; `None`: the stream cannot give it.
+fn read_on(
+    table: &Table<'_>,
+    kind: &DetectorKind,
+    on: Option<At<String>>,
+    window: Option<&WindowConfig>,
+    plan: Option<&Plan>,
+) -> Option<On> {
+    let usual = if kind.name == REFUSING { On::Limits } else { On::Reading };
+    let Some(on) = on.filter(|on| on.value != "reading") else { return Some(usual) };
+    if [REFUSING, SILENCE].contains(&kind.name) {
+        let what = format!("`{}` looks at readings, not at `{}`", kind.name, on.value);
+        table.refuse(on.span, what, "leave `on` out");
+        return None;
+    }
+    if window == Some(&WindowConfig::None) {
+        let what = format!("`on` cannot be `{}`: the stream has no windows", on.value);
+        table.refuse(on.span, what, "give the stream a window, or leave `on` out");
+        return None;
+    }
+    // Without a plan there is a mistake in `aggregates`, and one is enough.
+    let names: Vec<&str> = plan?.names().collect();
+    if names.contains(&on.value.as_str()) {
+        return Some(On::Window(on.value));
+    }
+    let fix = match nearest(&on.value, names.iter().copied().chain(["reading"])) {
+        _ if Aggregate::parse(&on.value).is_ok() => {
+            format!("add \"{}\" to the stream's `aggregates`", on.value)
+        }
+        Some(likely) => format!("did you mean `{likely}`?"),
+        None => format!("the stream gives: reading, {}", names.join(", ")),
+    };
+    table.refuse(on.span, format!("the stream's windows have no `{}`", on.value), fix);
+    None
+}
+
+fn read_evidence(table: &mut Table<'_>) -> EvidenceConfig {
+    let mut evidence = EvidenceConfig::DEFAULT;
+    if let Some(mut table) = table.table("evidence") {
+        let mut readings = |key: &str, default: usize| {
+            table.integer(key, 0..=EvidenceConfig::MAX).given().map_or(default, |n| n.unsigned_abs() as usize)
+        };
+        evidence = EvidenceConfig {
+            before: readings("before", evidence.before),
+            after: readings("after", evidence.after),
+        };
+        table.finish();
+    }
+    evidence
+}
+
+/// A name that no detector before has: alerts of one stream are told apart by it.
+fn unique(name: String, before: &[DetectorConfig]) -> String {
+    let is_free = |name: &str| before.iter().all(|detector| detector.name != name);
+    if is_free(&name) {
+        return name;
+    }
+    (2..).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
+}
+
+fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
+    let mut parameters = Parameters::new();
+    for parameter in kind.parameters.iter().chain(Alarm::PARAMETERS) {
+        let number = match parameter.kind {
+            ParameterKind::Number => table.number(parameter.name, f64::MIN..=f64::MAX).given(),
+            ParameterKind::Duration => {
+                table.duration(parameter.name, 0..=SPAN_MAX_MS).given().map(|ms| ms as f64)
+            }
+            ParameterKind::Integer => table.integer(parameter.name, 0..=1 << 31).given().map(|n| n as f64),
+            ParameterKind::Flag => table.boolean(parameter.name).given().map(f64::from),
+            ParameterKind::Choice(words) => {
+                let numbered: Vec<(&str, f64)> = words.iter().copied().zip((0..).map(f64::from)).collect();
+                table.choice(parameter.name, &numbered).given()
+            }
+        };
+        if let Some(number) = number {
+            let set = parameters.set(parameter.name, number);
+            set.map_err(|error| refuse_parameter(table, table.place_of(parameter.name), &error)).ok()?;
+        }
+    }
+    let watch = Watch::new(kind, &parameters);
+    let watch =
+        watch.map_err(|error| refuse_parameter(table, table.place_of(error.parameter), &error)).ok()?;
+    Some((parameters, watch))
+}

@@ -1,0 +1,145 @@
+//! What detectors say: an alert's two messages, and the readings that followed it.
+
+use super::message::{Body, Labels};
+use super::{Route, WIRE_VERSION};
+use headwater_forwarder::Lane;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// Whether something began or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertState {
+    /// It began.
+    Raised,
+    /// It is over.
+    Cleared,
+}
+
+/// What a detector says.
+pub struct Alert<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The series' name.
+    pub series: &'a str,
+    /// The series' labels.
+    pub labels: &'a [(String, String)],
+    /// The detector's name.
+    pub detector: &'a str,
+    /// Whether it was raised or cleared.
+    pub state: AlertState,
+    /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
+    pub raised_ms: i64,
+    /// When this happened [ms since the Unix epoch].
+    pub time_ms: i64,
+    /// As the config says.
+    pub severity: &'a str,
+    /// The reading that decided [series unit].
+    pub value: f64,
+    /// What would have been normal [series unit].
+    pub expected: Option<f64>,
+    /// How far from normal, in the detector's own measure.
+    pub score: Option<f64>,
+    /// For a person.
+    pub reason: &'a str,
+    /// The number of a window that the value is; `None`: it is a reading.
+    pub on: Option<&'a str>,
+    /// Times (ms since the Unix epoch) and values (series unit) of the last readings before it, oldest first.
+    pub evidence: &'a [(i64, f64)],
+}
+
+/// The readings that followed an alert's raising: what windows would have made a summary of.
+pub struct Evidence<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The series' name.
+    pub series: &'a str,
+    /// The series' labels.
+    pub labels: &'a [(String, String)],
+    /// The detector's name.
+    pub detector: &'a str,
+    /// When its alert was raised (ms since the Unix epoch).
+    pub raised_ms: i64,
+    /// Times (ms since the Unix epoch) and values (series unit), oldest first.
+    pub readings: &'a [(i64, f64)],
+}
+
+impl Serialize for Alert<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let optional =
+            [self.on.is_some(), self.expected.is_some(), self.score.is_some(), !self.evidence.is_empty()];
+        let optional = optional.iter().filter(|given| **given).count();
+        let mut map = serializer.serialize_map(Some(14 + optional))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "alert")?;
+        let id = format_args!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
+        map.serialize_entry("id", &id)?;
+        // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
+        map.serialize_entry("rev", &u32::from(self.state == AlertState::Cleared))?;
+        map.serialize_entry("state", if self.state == AlertState::Raised { "raised" } else { "cleared" })?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("stream", self.stream)?;
+        map.serialize_entry("series", self.series)?;
+        map.serialize_entry("labels", &Labels(self.labels))?;
+        map.serialize_entry("detector", self.detector)?;
+        map.serialize_entry("severity", self.severity)?;
+        map.serialize_entry("time", &self.time_ms)?;
+        if let Some(on) = self.on {
+            map.serialize_entry("on", on)?;
+        }
+        map.serialize_entry("value", &self.value)?;
+        if let Some(expected) = self.expected {
+            map.serialize_entry("expected", &expected)?;
+        }
+        if let Some(score) = self.score {
+            map.serialize_entry("score", &score)?;
+        }
+        map.serialize_entry("reason", self.reason)?;
+        if !self.evidence.is_empty() {
+            map.serialize_entry("evidence", self.evidence)?;
+        }
+        map.end()
+    }
+}
+
+impl Body for Alert<'_> {
+    fn route(&self) -> Route<'_> {
+        Route::new("alert", self.stream, self.series)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Alert
+    }
+}
+
+impl Serialize for Evidence<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(11))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "evidence")?;
+        let alert = format!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
+        map.serialize_entry("id", &format_args!("{alert}/evidence"))?;
+        map.serialize_entry("rev", &0)?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("stream", self.stream)?;
+        map.serialize_entry("series", self.series)?;
+        map.serialize_entry("labels", &Labels(self.labels))?;
+        map.serialize_entry("detector", self.detector)?;
+        map.serialize_entry("alert", &alert)?;
+        map.serialize_entry("evidence", self.readings)?;
+        map.end()
+    }
+}
+
+impl Body for Evidence<'_> {
+    fn route(&self) -> Route<'_> {
+        Route::new("evidence", self.stream, self.series)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Alert
+    }
+}

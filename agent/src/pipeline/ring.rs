@@ -1,0 +1,85 @@
+//! The last readings of a series, for the alerts that they lead to: raw, where otherwise only summaries leave.
+
+use super::state::{load_length, put, save_length};
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::Time;
+
+/// A fixed number of readings; the oldest gives way.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ring {
+    slots: Box<[(Time, f64)]>,
+    next: u32,
+    held: u32,
+}
+
+impl Ring {
+    pub(super) fn new(readings: usize) -> Self {
+        Self { slots: vec![(Time(0), 0.0); readings].into(), next: 0, held: 0 }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, time: Time, value: f64) {
+        let Some(slot) = self.slots.get_mut(self.next as usize) else { return };
+        *slot = (time, value);
+        let length = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.next = if self.next + 1 < length { self.next + 1 } else { 0 };
+        self.held = (self.held + 1).min(length);
+    }
+
+    /// The last `count` readings, as far as they are held, oldest first.
+    pub(super) fn last(&self, count: usize) -> Vec<(i64, f64)> {
+        let held = self.held as usize;
+        let oldest = if held < self.slots.len() { 0 } else { self.next as usize };
+        let all = self.slots.iter().cycle().skip(oldest).take(held);
+        all.skip(held.saturating_sub(count)).map(|(time, value)| (time.0, *value)).collect()
+    }
+
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        let held = self.last(self.slots.len());
+        save_length(to, held.len());
+        for reading in held {
+            reading.save(&mut put(to));
+        }
+    }
+
+    /// Goes on from what was saved, be it of another length.
+    pub(super) fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        (self.next, self.held) = (0, 0);
+        for _ in 0..load_length(from)? {
+            let (time, value) = State::load(from)?;
+            self.push(time, value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        Self::new(0).restore(from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(ring: &Ring, count: usize) -> Vec<i64> {
+        ring.last(count).into_iter().map(|(time, _)| time).collect()
+    }
+
+    #[test]
+    fn the_last_readings_are_held_in_order_and_over_a_restart() {
+        let mut ring = Ring::new(4);
+        ring.push(Time(1), 0.5);
+        assert_eq!((times(&ring, 9), times(&ring, 0)), (vec![1], vec![]));
+        (2..=10).for_each(|time| ring.push(Time(time), 0.5));
+        assert_eq!((times(&ring, 9), times(&ring, 2)), (vec![7, 8, 9, 10], vec![9, 10]));
+        let mut state = Vec::new();
+        ring.save(&mut state);
+        for (length, held) in [(4, vec![7, 8, 9, 10]), (2, vec![9, 10]), (0, vec![]), (9, vec![7, 8, 9, 10])]
+        {
+            let mut other = Ring::new(length);
+            other.restore(&mut Stored::new(&state)).unwrap();
+            assert_eq!(times(&other, 9), held);
+        }
+        assert!(Ring::new(4).restore(&mut Stored::new(&state[..30])).is_err());
+    }
+}
