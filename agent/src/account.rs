@@ -16,7 +16,7 @@ pub struct Counts {
     pub summarised: i64,
     /// Came after their window was closed for good.
     pub late: i64,
-    /// Turned away by a stream's `where`.
+    /// Turned away by a stream's `where`, or dropped by its filter.
     pub filtered: i64,
     /// Could not be decoded.
     pub invalid: i64,
@@ -28,7 +28,7 @@ pub struct Counts {
     pub repeated: i64,
     /// No stream wanted them.
     pub unselected: i64,
-    /// Are in windows that are still open.
+    /// Are in windows that are still open, or in a filter that has not decided.
     pub in_windows: i64,
 }
 

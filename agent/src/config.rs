@@ -4,11 +4,13 @@
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
 mod detector;
+mod filter;
 mod stream;
 mod summary;
 mod window;
 
 pub use detector::{DetectorConfig, EvidenceConfig, On};
+pub use filter::{FilterConfig, Rule};
 pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
@@ -323,3 +325,6 @@ pub fn render_mistakes(document: &Document) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

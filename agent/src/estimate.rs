@@ -4,7 +4,7 @@
 //! itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES` more, both as measured.
 
 use crate::config::{Config, StreamConfig, WindowConfig};
-use crate::pipeline::{CHANNEL_BYTES, SERIES_BYTES, evidence_bytes};
+use crate::pipeline::{CHANNEL_BYTES, FILTER_BYTES, SERIES_BYTES, evidence_bytes};
 use headwater_kernel::window::Shape;
 
 /// The program with nothing to do, its connections up (bytes).
@@ -58,7 +58,8 @@ impl Estimate {
 /// One series in one stream, all its windows open (bytes).
 fn channel_bytes(stream: &StreamConfig) -> usize {
     let windows = match &stream.window {
-        WindowConfig::None => 0,
+        WindowConfig::None(None) => 0,
+        WindowConfig::None(Some(_)) => FILTER_BYTES,
         // A window's slot is mostly the only one; the most that lateness allows are open at once only in disorder.
         WindowConfig::Cut(specs) => specs.of(false).slots_needed().min(2) * stream.plan.pane_bytes(),
     };

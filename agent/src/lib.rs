@@ -20,6 +20,7 @@ mod logging;
 mod notify;
 pub mod pipeline;
 pub mod plan;
+pub mod points;
 pub mod show;
 mod sketch;
 pub mod supervise;

@@ -6,6 +6,7 @@
 //! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
 
 mod channel;
+mod filter;
 mod guard;
 mod ring;
 mod series;
@@ -80,6 +81,9 @@ pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYT
 
 /// What a series takes, without its name and labels (bytes).
 pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
+
+/// What a filter takes for each series, at most (bytes).
+pub(crate) const FILTER_BYTES: usize = filter::BYTES_MAX;
 
 /// What a detector takes for each series (bytes).
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
@@ -203,16 +207,13 @@ impl Pipeline {
             Fate::Refused => counts.refused += 1,
             Fate::Forward => {
                 counts.summarised += 1;
-                let message = channel.forward(origin, time, value, now, out.encoder);
-                out.made.push(message);
+                channel.forward(time, value, &mut out);
             }
         }
         if matches!(fate, Fate::InWindow | Fate::Forward) {
             channel.watching.judge(time, value, &mut out);
         }
-        let settled = channel.close(&mut out);
-        counts.in_windows -= settled;
-        counts.summarised += settled;
+        channel.close(&mut out).count(counts);
         if let Some(due) = channel.arm(stream, Time::MIN) {
             self.timers.push(due, index);
         }
@@ -326,9 +327,7 @@ impl Pipeline {
         let Self { encoder, made, suppressed, .. } = self;
         let mut out = Outbox { origin, now, encoder, made, suppressed };
         channel.watching.judge_silence(&mut out);
-        let settled = channel.close(&mut out);
-        counts.in_windows -= settled;
-        counts.summarised += settled;
+        channel.close(&mut out).count(counts);
         // Strictly later, so that a tick ends whatever the channel wants.
         if let Some(due) = channel.arm(stream, now.time.plus(1)) {
             self.timers.push(due, index);

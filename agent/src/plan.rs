@@ -1,14 +1,20 @@
 //! What a stream's summaries carry, and which accumulators that takes.
 //!
 //! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
-//! 32 bytes more, and percentiles from a sketch of 300 bytes to a kilobyte that exists only where one is wanted.
+//! 32 bytes more, and percentiles from a sketch of 300 bytes to a kilobyte that exists only where one is wanted; what else
+//! may be asked for stands behind one pointer, see [`paths`].
+
+mod paths;
 
 use crate::encode::Value;
+use crate::points::Downsample;
 use crate::sketch::GrowingSketch;
-use headwater_kernel::aggregate::{Ends, Integral, Moments, Ordered, Rate, Slope, States};
+use headwater_kernel::aggregate::{Ends, Moments, Stamped};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
+use paths::Paths;
+use std::borrow::Cow;
 
 /// One number of a summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,44 +96,34 @@ impl Aggregate {
 
     fn parse_percentile(name: &str) -> Result<Self, String> {
         let digits = name.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        match digits.map(str::parse::<f64>) {
-            Some(Ok(percent)) if (0.0..=100.0).contains(&percent) => Ok(Self::Percentile(percent / 100.0)),
-            Some(_) => Err(format!("the percentile `{name}` is not within 0 and 100")),
-            None => Err(format!("unknown aggregate `{name}`")),
+        let plain = digits.filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || c == '.'));
+        match (digits, plain.map(str::parse::<f64>)) {
+            (_, Some(Ok(percent))) if (0.0..=100.0).contains(&percent) => {
+                Ok(Self::Percentile(percent / 100.0))
+            }
+            (Some(_), _) => Err(format!("`{name}` is no percentile from 0 to 100")),
+            (None, _) => Err(format!("unknown aggregate `{name}`")),
         }
     }
 }
 
-/// The numbers of one stream's summaries, by name, in the order of the config.
+/// What one stream's summaries carry: numbers by name, in the order of the config, and points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     aggregates: Vec<(String, Aggregate)>,
     sketch: bool,
-    /// What follows the readings in order, empty; only what the aggregates ask for.
+    downsample: Option<Downsample>,
+    /// Empty; only what is asked for.
     paths: Option<Paths>,
 }
 
 impl Plan {
     /// A plan for these aggregates.
     #[must_use]
-    pub fn new(aggregates: Vec<(String, Aggregate)>) -> Self {
-        let asks = |test: fn(&Aggregate) -> bool| aggregates.iter().any(|(_, aggregate)| test(aggregate));
-        let sketch = asks(|aggregate| matches!(aggregate, Aggregate::Percentile(_)));
-        let paths = Paths {
-            rate: asks(|aggregate| matches!(aggregate, Aggregate::Increase | Aggregate::Rate))
-                .then(Ordered::default),
-            integral: asks(|aggregate| {
-                matches!(aggregate, Aggregate::Integral | Aggregate::TimeWeightedMean)
-            })
-            .then(Ordered::default),
-            states: asks(|aggregate| {
-                matches!(aggregate, Aggregate::States | Aggregate::TimeOn | Aggregate::TimeOff)
-            })
-            .then(Ordered::default),
-            slope: asks(|aggregate| matches!(aggregate, Aggregate::Slope)).then(Slope::default),
-        };
-        let paths = (paths != Paths::default()).then_some(paths);
-        Self { aggregates, sketch, paths }
+    pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
+        let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
+        let paths = Paths::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
+        Self { aggregates, sketch, downsample, paths }
     }
 
     /// Whether windows need a sketch.
@@ -140,8 +136,7 @@ impl Plan {
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
         let sketch = if self.sketch { GrowingSketch::BYTES_MAX } else { 0 };
-        let paths = if self.paths.is_some() { size_of::<Paths>() } else { 0 };
-        size_of::<Slot<Pane>>() + sketch + paths
+        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
     }
 
     /// An empty window.
@@ -160,6 +155,38 @@ impl Plan {
         self.aggregates.iter().filter_map(|(name, aggregate)| Some((name.as_str(), pane.value(aggregate)?)))
     }
 
+    /// The points of a closed window, in order of time; `None`: they are not asked for.
+    #[must_use]
+    pub fn points(&self, pane: &Pane) -> Option<Vec<Stamped>> {
+        Some(pane.paths.as_ref()?.points(self.downsample?, &pane.ends))
+    }
+
+    /// What a told window keeps to be merged into a coarser one: of its readings, the points.
+    #[must_use]
+    pub fn told<'p>(&self, pane: &'p Pane) -> Cow<'p, Pane> {
+        let mut told = Cow::Borrowed(pane);
+        if let Some(points) = self.points(pane)
+            && let Some(paths) = &mut told.to_mut().paths
+        {
+            paths.keep(points);
+        }
+        told
+    }
+
+    /// What a window's state depends on.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let numbers: Vec<&str> = self.names().collect();
+        let downsample = self.downsample.map(|downsample| format!(" {downsample}"));
+        numbers.join(" ") + &downsample.unwrap_or_default()
+    }
+
+    /// How the points of a window are chosen, if they are.
+    #[must_use]
+    pub fn downsample(&self) -> Option<Downsample> {
+        self.downsample
+    }
+
     /// The names of the numbers, in the order of the config.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.aggregates.iter().map(|(name, _)| name.as_str())
@@ -173,51 +200,6 @@ pub struct Pane {
     ends: Ends,
     sketch: Option<GrowingSketch>,
     paths: Option<Box<Paths>>,
-}
-
-/// Readings that come late within a window are put in order if not more than this many came before them.
-const DISORDER: usize = 16;
-
-/// The accumulators that care which reading came before which, and the slope.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Paths {
-    rate: Option<Ordered<Rate, DISORDER>>,
-    integral: Option<Ordered<Integral, DISORDER>>,
-    states: Option<Ordered<States, DISORDER>>,
-    slope: Option<Slope>,
-}
-
-impl Paths {
-    fn value(&self, aggregate: &Aggregate) -> Option<Value> {
-        let states = || self.states.as_ref().map(Ordered::path);
-        let count = |ms: i64| Value::Count(ms.unsigned_abs());
-        let number = match aggregate {
-            Aggregate::States => return states().map(|states| Value::Count(states.distinct().into())),
-            Aggregate::TimeOn => return states().map(|states| count(states.on_ms())),
-            Aggregate::TimeOff => return states().map(|states| count(states.off_ms())),
-            Aggregate::Increase => self.rate.as_ref()?.path().increase(),
-            Aggregate::Rate => self.rate.as_ref()?.path().per_second(),
-            Aggregate::Integral => self.integral.as_ref()?.path().area(),
-            Aggregate::TimeWeightedMean => self.integral.as_ref()?.path().mean(),
-            Aggregate::Slope => self.slope.as_ref()?.per_second(),
-            _ => None,
-        };
-        number.filter(|number| number.is_finite()).map(Value::Number)
-    }
-
-    fn push(&mut self, time: Time, value: f64) {
-        self.rate.iter_mut().for_each(|path| path.push(time, value));
-        self.integral.iter_mut().for_each(|path| path.push(time, value));
-        self.states.iter_mut().for_each(|path| path.push(time, value));
-        self.slope.iter_mut().for_each(|slope| slope.push(time, value));
-    }
-
-    fn merge(&mut self, later: &Self) {
-        self.rate.iter_mut().zip(&later.rate).for_each(|(path, later)| path.merge(later));
-        self.integral.iter_mut().zip(&later.integral).for_each(|(path, later)| path.merge(later));
-        self.states.iter_mut().zip(&later.states).for_each(|(path, later)| path.merge(later));
-        self.slope.iter_mut().zip(&later.slope).for_each(|(slope, later)| slope.merge(later));
-    }
 }
 
 impl Pane {
@@ -280,7 +262,7 @@ impl State for Pane {
         self.moments.save(to);
         self.ends.save(to);
         self.sketch.save(to);
-        self.paths.as_deref().cloned().save(to);
+        paths::save(self.paths.as_deref(), to);
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
@@ -288,25 +270,7 @@ impl State for Pane {
             moments: State::load(from)?,
             ends: State::load(from)?,
             sketch: State::load(from)?,
-            paths: Option::load(from)?.map(Box::new),
-        })
-    }
-}
-
-impl State for Paths {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.rate.save(to);
-        self.integral.save(to);
-        self.states.save(to);
-        self.slope.save(to);
-    }
-
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        Ok(Self {
-            rate: State::load(from)?,
-            integral: State::load(from)?,
-            states: State::load(from)?,
-            slope: State::load(from)?,
+            paths: paths::load(from)?,
         })
     }
 }

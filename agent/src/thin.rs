@@ -1,7 +1,8 @@
 //! How old summaries become coarser ones when the buffer is full: 1 m to 5 m to 1 h to 1 d.
 //!
 //! A stored summary carries, beside its map, the accumulators that it was made of, so that a merged one says exactly what
-//! a window over all its readings would have said (percentiles within the sketch's bound). Alerts, readings and reports
+//! a window over all its readings would have said (percentiles within the sketch's bound; points are chosen among those of
+//! the finer windows). Alerts, readings and reports
 //! are left as they are. A coarser window is made only of what lies whole in the messages at hand: one that goes on
 //! behind their end waits for the next time, so that no two different summaries ever have the same id.
 
@@ -9,7 +10,7 @@ use crate::encode::{Messages, Route, Summary, Wire, read};
 use crate::plan::{Pane, Plan};
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
 use std::collections::BTreeMap;
 
 /// The lengths that windows are merged into, one after another (ms).
@@ -164,6 +165,10 @@ impl State for Parts {
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        // Stored by another version, it stays as it is.
+        if u32::load(from)? != STATE_VERSION {
+            return Err(Corrupt);
+        }
         Ok(Self {
             start_ms: State::load(from)?,
             end_ms: State::load(from)?,
@@ -181,6 +186,7 @@ pub(crate) fn save_parts(
     pane: &Pane,
     to: &mut (impl headwater_kernel::state::Sink + ?Sized),
 ) {
+    STATE_VERSION.save(to);
     start_ms.save(to);
     end_ms.save(to);
     rev.save(to);
@@ -196,7 +202,10 @@ mod tests {
 
     fn plan() -> Plan {
         let names = ["count", "sum", "min", "max", "mean", "stddev", "first", "last", "p95", "rate", "slope"];
-        Plan::new(names.iter().map(|name| ((*name).to_owned(), Aggregate::parse(name).unwrap())).collect())
+        Plan::new(
+            names.iter().map(|name| ((*name).to_owned(), Aggregate::parse(name).unwrap())).collect(),
+            None,
+        )
     }
 
     fn value(step: i64) -> f64 {

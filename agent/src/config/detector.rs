@@ -109,7 +109,7 @@ fn read_on(
         table.refuse(on.span, what, "leave `on` out");
         return None;
     }
-    if window == Some(&WindowConfig::None) {
+    if matches!(window, Some(WindowConfig::None(_))) {
         let what = format!("`on` cannot be `{}`: the stream has no windows", on.value);
         table.refuse(on.span, what, "give the stream a window, or leave `on` out");
         return None;

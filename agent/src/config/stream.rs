@@ -62,9 +62,12 @@ impl StreamConfig {
     /// What open windows depend on: under another fingerprint they cannot go on.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let WindowConfig::Cut(specs) = &self.window else { return "none".to_owned() };
-        let numbers: Vec<&str> = self.plan.names().collect();
-        format!("{:?} {}", specs.of(false).shape, numbers.join(" "))
+        match &self.window {
+            WindowConfig::Cut(specs) => format!("{:?} {}", specs.of(false).shape, self.plan.fingerprint()),
+            WindowConfig::None(filter) => {
+                filter.as_ref().map_or_else(|| "none".to_owned(), |filter| filter.described.clone())
+            }
+        }
     }
 }
 
@@ -87,7 +90,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let condition = read_expression(&mut table, "where", Want::Condition);
     let map = read_expression(&mut table, "map", Want::Number);
     let window = window::read(&mut table);
-    let plan = summary::read(&mut table);
+    let plan = summary::read(&mut table, window.as_ref());
     let detectors = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();
     let name = name.value.clone();

@@ -1,17 +1,53 @@
-//! `aggregates` of a stream: what its summaries carry.
+//! `aggregates` and `downsample` of a stream: what its summaries carry.
 
+use super::window::WindowConfig;
 use crate::plan::{AGGREGATES, Aggregate, Plan};
+use crate::points::{Choice, Downsample};
 use headwater_settings::{Table, nearest};
 
 const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 
-pub(super) fn read(stream: &mut Table<'_>) -> Option<Plan> {
+/// What only windows can give.
+const OF_WINDOWS: [&str; 2] = ["aggregates", "downsample"];
+
+pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<Plan> {
+    let aggregates = read_aggregates(stream);
+    let downsample = stream.table("downsample").map(read_downsample);
+    if matches!(window, Some(WindowConfig::None(_))) {
+        for key in OF_WINDOWS.into_iter().filter(|key| stream.has(key)) {
+            let what = format!("`{key}` is of windows, but this stream has none");
+            let fix = "leave it out, or set a window, e.g. `window = { type = \"tumbling\", size = \"1m\" }`";
+            stream.refuse(stream.place_of(key), what, fix);
+        }
+    }
+    Some(Plan::new(aggregates?, downsample.unwrap_or(Some(None))?))
+}
+
+fn read_downsample(mut table: Table<'_>) -> Option<Option<Downsample>> {
+    let choice = table.choice("type", &[("lttb", Choice::Lttb), ("minmax", Choice::MinMax)]);
+    if choice.is_none() {
+        table.missing("type", "add `type = \"lttb\"`");
+    }
+    let points = table.integer("points", 2..=i64::from(Downsample::POINTS_MAX));
+    if points.is_none() {
+        table.missing("points", "add `points = 20`");
+    }
+    table.finish();
+    let points = u16::try_from(points?.value).ok()?;
+    Some(Some(Downsample { choice: choice?.value, points }))
+}
+
+fn read_aggregates(stream: &mut Table<'_>) -> Option<Vec<(String, Aggregate)>> {
     let Some(names) = stream.strings("aggregates") else {
         let defaults = AGGREGATES_DEFAULT
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), Aggregate::parse(name).ok()?)));
-        return Some(Plan::new(defaults.collect()));
+        return Some(defaults.collect());
     };
+    if names.value.is_empty() {
+        stream.refuse(names.span, "`aggregates` is empty", "name at least one, e.g. \"mean\"");
+        return None;
+    }
     let mut aggregates: Vec<(String, Aggregate)> = Vec::new();
     for name in names.value {
         if aggregates.iter().any(|(known, _)| *known == name.value) {
@@ -20,22 +56,20 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<Plan> {
         }
         match Aggregate::parse(&name.value) {
             Ok(aggregate) => aggregates.push((name.value, aggregate)),
-            Err(what) => {
-                let likely = nearest(&name.value, AGGREGATES.iter().map(|(name, _)| *name));
-                let fix = likely.map_or_else(
-                    || {
-                        let names: Vec<&str> = AGGREGATES.iter().map(|(name, _)| *name).collect();
-                        format!("known: {}, and any percentile pNN", names.join(", "))
-                    },
-                    |word| format!("did you mean `{word}`?"),
-                );
-                stream.refuse(name.span, what, fix);
-            }
+            Err(what) => stream.refuse(name.span, what, way_out(&name.value)),
         }
     }
-    if aggregates.is_empty() {
-        stream.refuse(names.span, "`aggregates` is empty", "name at least one, e.g. \"mean\"");
-        return None;
+    Some(aggregates)
+}
+
+/// What would be right instead of a name that is none.
+fn way_out(name: &str) -> String {
+    let names = || AGGREGATES.iter().map(|(name, _)| *name);
+    if name.strip_prefix('p').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-')) {
+        return "a percentile is p0 to p100, e.g. \"p95\" or \"p99.9\"".to_owned();
     }
-    Some(Plan::new(aggregates))
+    nearest(name, names()).map_or_else(
+        || format!("known: {}, and any percentile pNN", names().collect::<Vec<_>>().join(", ")),
+        |word| format!("did you mean `{word}`?"),
+    )
 }

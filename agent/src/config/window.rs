@@ -1,5 +1,6 @@
-//! `window`, `lateness`, `idle` and `retain` of a stream: how its series are cut.
+//! `window`, `filter`, `lateness`, `idle` and `retain` of a stream: how its series are cut, or which readings go on.
 
+use super::filter::{self, FilterConfig};
 use super::stream::refuse_parameter;
 use super::{DAY, HOUR, SECOND};
 use crate::pipeline::OPEN_MAX;
@@ -11,8 +12,8 @@ use headwater_settings::{Or, Table, format_duration};
 /// How the series of a stream are cut.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WindowConfig {
-    /// Not at all: readings are forwarded themselves.
-    None,
+    /// Not at all: readings are forwarded themselves, all of them or those that a filter lets pass.
+    None(Option<FilterConfig>),
     /// Into windows.
     Cut(Specs),
 }
@@ -24,6 +25,14 @@ pub struct Specs {
     by_arrival: Spec,
     /// As the config says; memory may allow less.
     retain_ms: i64,
+}
+
+impl WindowConfig {
+    /// The filter, if there is one.
+    #[must_use]
+    pub fn filter(&self) -> Option<&FilterConfig> {
+        if let Self::None(filter) = self { filter.as_ref() } else { None }
+    }
 }
 
 impl Specs {
@@ -51,8 +60,12 @@ impl Specs {
 
 impl std::fmt::Display for WindowConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let WindowConfig::Cut(specs) = self else {
-            return f.write_str("no window: every reading is forwarded");
+        let specs = match self {
+            WindowConfig::Cut(specs) => specs,
+            WindowConfig::None(None) => return f.write_str("no window: every reading is forwarded"),
+            WindowConfig::None(Some(filter)) => {
+                return write!(f, "no window: readings are forwarded as {filter} lets them pass");
+            }
         };
         let spec = specs.by_event;
         match spec.shape {
@@ -84,16 +97,44 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let lateness_ms = stream.duration("lateness", 0..=7 * DAY).value_or(5 * SECOND);
     let idle_ms = stream.duration("idle", 1..=7 * DAY).value_or(60 * SECOND);
     let retain_ms = stream.duration("retain", 0..=7 * DAY).value_or(HOUR);
-    let Some(shape) = shape? else { return Some(WindowConfig::None) };
+    let filter =
+        stream.table("filter").map(|table| (table.span(), filter::read(table, lateness_ms, idle_ms)));
+    let Some(shape) = shape? else {
+        let waits = filter.is_some();
+        warn_of_no_effect(stream, if waits { &["retain"] } else { &["lateness", "idle", "retain"] });
+        return match filter {
+            Some((_, filter)) => filter.map(|filter| WindowConfig::None(Some(filter))),
+            None => Some(WindowConfig::None(None)),
+        };
+    };
+    if let Some((span, _)) = filter {
+        let fix = "set `window = { type = \"none\" }`, or thin windows with `downsample`";
+        stream.refuse(span, "`filter` lets readings pass one by one, but this stream has windows", fix);
+    }
+    if matches!(shape, Ok(Shape::Count(_))) {
+        warn_of_no_effect(stream, &["lateness", "idle", "retain"]);
+    }
     let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
     let spec = Spec { shape, lateness_ms, idle_ms, retain_ms, gather_ms: GATHER_MS, by_arrival: false };
+    let panes = Spec { lateness_ms: 0, ..spec }.slots_needed();
     if spec.slots_needed() > OPEN_MAX {
-        let what = format!("`lateness` would keep {} windows of a series open", spec.slots_needed());
-        let fix = format!("at most {OPEN_MAX}: make it shorter, or the window longer");
-        stream.refuse(stream.place_of("lateness"), what, fix);
+        let (key, fix) = match panes > OPEN_MAX {
+            true => ("window", "make `every` longer"),
+            false => ("lateness", "make it shorter, or the window longer"),
+        };
+        let what = format!("`{key}` would keep {} windows of a series open", spec.slots_needed());
+        stream.refuse(stream.place_of(key), what, format!("at most {OPEN_MAX}: {fix}"));
         return None;
     }
     Some(WindowConfig::Cut(Specs::new(spec)))
+}
+
+/// Says so where a key stands that does nothing under this window.
+fn warn_of_no_effect(stream: &Table<'_>, keys: &[&str]) {
+    for key in keys.iter().filter(|key| stream.has(key)) {
+        let what = format!("`{key}` has no effect under this window");
+        stream.warn(stream.place_of(key), what, "leave it out");
+    }
 }
 
 /// The window's shape: outer `None`: there were mistakes; inner `None`: readings are forwarded as they are.

@@ -149,7 +149,10 @@ impl Serialize for Labels<'_> {
 
 impl Serialize for Summary<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(10 + self.plan.numbers(self.pane).count()))?;
+        let points =
+            self.plan.points(self.pane).map(|points| points.into_iter().map(|(time, value)| (time.0, value)));
+        let entries = 10 + self.plan.numbers(self.pane).count() + usize::from(points.is_some());
+        let mut map = serializer.serialize_map(Some(entries))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "summary")?;
         let (stream, series, start, length) =
@@ -170,6 +173,9 @@ impl Serialize for Summary<'_> {
         for (name, value) in self.plan.numbers(self.pane) {
             map.serialize_entry(name, &value)?;
         }
+        if let Some(points) = points {
+            map.serialize_entry("points", &points.collect::<Vec<_>>())?;
+        }
         map.end()
     }
 }
@@ -181,7 +187,7 @@ impl Body for Summary<'_> {
 
     fn save_parts(&self, to: &mut Vec<u8>) {
         let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
-        thin::save_parts(self.start_ms, self.end_ms, self.rev, self.pane, &mut put);
+        thin::save_parts(self.start_ms, self.end_ms, self.rev, &self.plan.told(self.pane), &mut put);
     }
 
     fn lane(&self) -> Lane {

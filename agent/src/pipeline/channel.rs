@@ -1,12 +1,12 @@
 //! One series in one stream: its windows, its detectors, and the messages they make.
 
-use super::Now;
+use super::filter::Filter;
 use super::state::{load_bytes, put, save_bytes};
 use super::watching::{Outbox, Watching};
+use crate::account::Counts;
 use crate::config::{StreamConfig, WindowConfig};
-use crate::encode::{Messages, Reading, Summary};
+use crate::encode::{Reading, Summary};
 use crate::plan::Pane;
-use headwater_forwarder::Message;
 use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -24,14 +24,32 @@ pub(super) struct Origin<'a> {
 /// What became of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is in a window: an open one, or a closed one that will say so again.
+    /// It is in a window, an open one or a closed one that will say so again, or in a filter.
     InWindow,
-    /// Its window was closed.
+    /// Its window was closed, or a filter has decided further on.
     Late,
     /// It is to be a message of its own.
     Forward,
     /// No window can hold it.
     Refused,
+}
+
+/// How many readings are out of windows and filters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// In a summary, or forwarded.
+    pub(super) summarised: i64,
+    /// Dropped by a filter.
+    pub(super) filtered: i64,
+}
+
+impl Settled {
+    /// Moves them from what is in windows to what became of them.
+    pub(super) fn count(self, counts: &mut Counts) {
+        counts.in_windows -= self.summarised + self.filtered;
+        counts.summarised += self.summarised;
+        counts.filtered += self.filtered;
+    }
 }
 
 /// Open windows that one series may have at most; the config is refused before it needs more.
@@ -48,6 +66,8 @@ pub(super) struct Channel {
     /// Index of the series.
     pub(super) series: u32,
     windows: Windows<Pane, Panes>,
+    /// What decides about its readings, where there are no windows.
+    filter: Option<Box<Filter>>,
     /// Its detectors.
     pub(super) watching: Watching,
     /// Whether its readings are stamped on arrival.
@@ -64,6 +84,7 @@ impl Channel {
             stream,
             series,
             windows: Windows::new(),
+            filter: config.window.filter().map(|filter| Box::new(Filter::new(filter))),
             watching: Watching::new(config),
             by_arrival: false,
             armed: Time::MAX,
@@ -81,8 +102,15 @@ impl Channel {
         by_arrival: bool,
         now: Time,
     ) -> Fate {
-        let WindowConfig::Cut(spec) = &stream.window else { return Fate::Forward };
         self.by_arrival = by_arrival;
+        let WindowConfig::Cut(spec) = &stream.window else {
+            let taken = self.filter.as_mut().map(|filter| filter.take(time, value, by_arrival, now));
+            return match taken {
+                None => Fate::Forward,
+                Some(true) => Fate::InWindow,
+                Some(false) => Fate::Late,
+            };
+        };
         match self.windows.on_reading(spec.of(by_arrival), time, value, now, || stream.plan.pane()) {
             Placed::InWindow | Placed::Revised => Fate::InWindow,
             Placed::Late => Fate::Late,
@@ -90,12 +118,13 @@ impl Channel {
         }
     }
 
-    /// Makes a summary of every window that is to be closed; answers how many readings they settled.
+    /// Makes a summary of every window that is to be closed, or a message of every reading that a filter lets pass;
+    /// answers what became of how many readings.
     #[inline]
-    pub(super) fn close(&mut self, out: &mut Outbox<'_>) -> i64 {
+    pub(super) fn close(&mut self, out: &mut Outbox<'_>) -> Settled {
         let origin = out.origin;
         let plan = &origin.stream.plan;
-        let Some(spec) = self.spec(origin.stream) else { return 0 };
+        let Some(spec) = self.spec(origin.stream) else { return self.pass(out) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now.time) {
             let value_of = |name: &str| {
@@ -119,30 +148,35 @@ impl Channel {
             };
             out.made.push(out.encoder.message(&summary, out.now.time.0));
         }
-        settled
+        Settled { summarised: settled, filtered: 0 }
+    }
+
+    /// Makes a message of every reading that the filter lets pass by now.
+    fn pass(&mut self, out: &mut Outbox<'_>) -> Settled {
+        let (Some(mut filter), Some(config)) = (self.filter.take(), out.origin.stream.window.filter()) else {
+            return Settled::default();
+        };
+        let decided = filter.poll(config, self.by_arrival, out.now.time, |(time, value)| {
+            self.forward(time, value, out);
+        });
+        self.filter = Some(filter);
+        Settled { summarised: decided.forwarded, filtered: decided.dropped }
     }
 
     /// Makes a message of a reading that is forwarded as it is. Readings of one time differ by their revision.
-    pub(super) fn forward(
-        &mut self,
-        origin: Origin<'_>,
-        time: Time,
-        value: f64,
-        now: Now,
-        encoder: &mut Messages,
-    ) -> Message {
+    pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
         let (last, repeats) = self.forwarded;
         self.forwarded = (time, if last == time { repeats.saturating_add(1) } else { 0 });
         let reading = Reading {
-            agent: origin.agent,
-            stream: &origin.stream.name,
-            series: origin.series,
-            labels: origin.labels,
+            agent: out.origin.agent,
+            stream: &out.origin.stream.name,
+            series: out.origin.series,
+            labels: out.origin.labels,
             time_ms: time.0,
             rev: self.forwarded.1,
             value,
         };
-        encoder.message(&reading, now.time.0)
+        out.made.push(out.encoder.message(&reading, out.now.time.0));
     }
 
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
@@ -151,13 +185,21 @@ impl Channel {
         if after_crash {
             self.windows.after_crash();
         }
+        self.filter.iter_mut().for_each(|filter| filter.resume(now));
         self.watching.resume(now);
     }
 
     /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
     #[inline]
     pub(super) fn arm(&mut self, stream: &StreamConfig, earliest: Time) -> Option<Time> {
-        let closing = self.spec(stream).and_then(|spec| self.windows.due(spec));
+        let closing = match self.spec(stream) {
+            Some(spec) => self.windows.due(spec),
+            None => self
+                .filter
+                .as_ref()
+                .zip(stream.window.filter())
+                .and_then(|(filter, config)| filter.due(config)),
+        };
         let due = closing.into_iter().chain(self.watching.silence_due()).min()?.max(earliest);
         if due >= self.armed {
             return None;
@@ -176,9 +218,12 @@ impl Channel {
         is_current
     }
 
-    /// How many readings wait in windows to be told of.
+    /// How many readings wait in windows to be told of, or in a filter to be decided.
     pub(super) fn readings(&self, stream: &StreamConfig) -> i64 {
-        self.spec(stream).map_or(0, |spec| i64::try_from(self.windows.readings(spec)).unwrap_or(i64::MAX))
+        match self.spec(stream) {
+            Some(spec) => i64::try_from(self.windows.readings(spec)).unwrap_or(i64::MAX),
+            None => self.filter.as_ref().map_or(0, |filter| filter.undecided()),
+        }
     }
 
     /// Appends the state; see `pipeline/state.rs`.
@@ -189,6 +234,8 @@ impl Channel {
         let mut state = Vec::new();
         if let Some(spec) = self.spec(stream) {
             self.windows.save(spec, &mut put(&mut state));
+        } else if let Some(filter) = &self.filter {
+            filter.save(&mut put(&mut state));
         }
         save_bytes(to, &state);
         self.watching.save(stream, to);
@@ -204,8 +251,11 @@ impl Channel {
         self.by_arrival = bool::load(from)?;
         self.forwarded = (Time::load(from)?, u32::load(from)?);
         let windows = load_bytes(from)?;
+        let mut windows = Stored::new(windows);
         if let Some(spec) = self.spec(stream).filter(|_| same_windows) {
-            self.windows = Windows::load(spec, &mut Stored::new(windows))?;
+            self.windows = Windows::load(spec, &mut windows)?;
+        } else if let Some(filter) = stream.window.filter().filter(|_| same_windows) {
+            self.filter = Some(Box::new(Filter::load(filter, &mut windows)?));
         }
         self.watching.restore(stream, from)
     }
@@ -220,7 +270,7 @@ impl Channel {
     fn spec<'s>(&self, stream: &'s StreamConfig) -> Option<&'s Spec> {
         match &stream.window {
             WindowConfig::Cut(specs) => Some(specs.of(self.by_arrival)),
-            WindowConfig::None => None,
+            WindowConfig::None(_) => None,
         }
     }
 }

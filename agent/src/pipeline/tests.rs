@@ -2,6 +2,7 @@
 
 mod alerts;
 mod restarts;
+mod thinning;
 
 use super::*;
 use crate::config;

@@ -2,8 +2,9 @@
 //!
 //! Source: E. H. Bristol, "Swinging door trending", ISA 1990. Deviation: a corner is the last reading before
 //! the door closed, moved nowhere, so that what is kept was really measured. The doors hang from the last
-//! corner, `deviation` above and below it, and close when no straight line from it to the newest reading
-//! passes within `deviation` of all readings between.
+//! corner, `error` above and below it, and close when no straight line from it to the newest reading
+//! passes within `error` of all readings between. Where two readings are of one time, no line passes both:
+//! both are corners.
 
 use crate::OutOfRange;
 use crate::aggregate::Stamped;
@@ -13,7 +14,7 @@ use crate::time::Time;
 /// Keeps readings such that the straight lines between them pass within a bound of all others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SwingingDoor {
-    deviation: f64,
+    error: f64,
     max_ms: i64,
     corner: Option<Stamped>,
     held: Option<Stamped>,
@@ -27,42 +28,51 @@ impl SwingingDoor {
     /// any.
     ///
     /// # Errors
-    /// [`OutOfRange`] when the deviation is not finite and positive, or the time is negative.
-    pub fn new(deviation: f64, max_ms: i64) -> Result<Self, OutOfRange> {
-        if !(deviation.is_finite() && deviation > 0.0) {
-            return Err(OutOfRange::new("deviation", "must be above 0, and finite"));
+    /// [`OutOfRange`] when the bound is not finite and positive, or the time is negative.
+    pub fn new(error: f64, max_ms: i64) -> Result<Self, OutOfRange> {
+        if !(error.is_finite() && error > 0.0) {
+            return Err(OutOfRange::new("error", "must be above 0, and finite"));
         }
         if max_ms < 0 {
             return Err(OutOfRange::new("max", "must not be negative"));
         }
         let (lowest, highest) = (f64::NEG_INFINITY, f64::INFINITY);
-        Ok(Self { deviation, max_ms, corner: None, held: None, lowest, highest })
+        Ok(Self { error, max_ms, corner: None, held: None, lowest, highest })
     }
 
-    /// Takes a reading; gives the one that is kept now, if any: the first, a corner, or one that does not go
-    /// forward in time and so cannot be on the line.
-    pub fn on_reading(&mut self, time: Time, value: f64) -> Option<Stamped> {
+    /// Takes a reading, and gives what is kept now: the first, corners, and readings that do not go forward in
+    /// time, with which a new line begins.
+    pub fn on_reading(&mut self, time: Time, value: f64, mut keep: impl FnMut(Stamped)) {
         let here = (time, value);
-        let Some(corner) = self.corner else {
-            self.corner = Some(here);
-            return Some(here);
+        let Some(corner) = self.corner.filter(|corner| time > self.held.unwrap_or(*corner).0) else {
+            if let Some(held) = self.held.take() {
+                keep(held);
+            }
+            self.start(here);
+            return keep(here);
         };
-        if time <= self.held.unwrap_or(corner).0 {
-            return Some(here);
-        }
         let late = self.max_ms > 0 && time.since(corner.0) > self.max_ms;
         if self.passes(corner, here) && !late {
-            self.hold(corner, here);
-            return None;
+            return self.hold(corner, here);
         }
         // The door closes at the reading before, or at this one when there is none.
-        let Some(held) = self.held.take() else {
-            self.start(here);
-            return Some(here);
-        };
-        self.start(held);
-        self.hold(held, here);
-        Some(held)
+        match self.held.take() {
+            Some(held) => {
+                self.start(held);
+                self.hold(held, here);
+                keep(held);
+            }
+            None => {
+                self.start(here);
+                keep(here);
+            }
+        }
+    }
+
+    /// Whether a reading is held back: the next one decides whether it is kept.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        self.held.is_some()
     }
 
     /// The reading that is held back, at the end of a series or before a restart without its state; it becomes
@@ -87,8 +97,8 @@ impl SwingingDoor {
     fn hold(&mut self, corner: Stamped, here: Stamped) {
         let length = here.0.since(corner.0) as f64;
         let rise = here.1 - corner.1;
-        self.lowest = self.lowest.max((rise - self.deviation) / length);
-        self.highest = self.highest.min((rise + self.deviation) / length);
+        self.lowest = self.lowest.max((rise - self.error) / length);
+        self.highest = self.highest.min((rise + self.error) / length);
         self.held = Some(here);
     }
 
@@ -122,8 +132,10 @@ mod tests {
     use std::vec::Vec;
 
     fn kept(door: &mut SwingingDoor, readings: &[(i64, f64)]) -> Vec<Stamped> {
-        let mut kept: Vec<_> =
-            readings.iter().filter_map(|(time, value)| door.on_reading(Time(*time), *value)).collect();
+        let mut kept = Vec::new();
+        for (time, value) in readings {
+            door.on_reading(Time(*time), *value, |reading| kept.push(reading));
+        }
         kept.extend(door.flush());
         kept
     }
@@ -139,31 +151,34 @@ mod tests {
             kept(&mut door, &step),
             [(Time(101_000), 9.9), (Time(102_000), 50.0), (Time(103_000), 50.0)]
         );
-        assert_eq!(door.on_reading(Time(1), 7.0), Some((Time(1), 7.0)));
+        let back = [(104_000, 50.0), (1, 7.0), (1, 8.0)];
+        assert_eq!(kept(&mut door, &back), [(Time(104_000), 50.0), (Time(1), 7.0), (Time(1), 8.0)]);
         let mut often = SwingingDoor::new(0.5, 10_000).unwrap();
         assert_eq!(kept(&mut often, &ramp).len(), 11);
-        assert_eq!(SwingingDoor::new(0.0, 0).unwrap_err().parameter, "deviation");
+        assert_eq!(SwingingDoor::new(0.0, 0).unwrap_err().parameter, "error");
         assert_eq!(SwingingDoor::new(1.0, -1).unwrap_err().parameter, "max");
     }
 
     proptest! {
         #[test]
         fn every_reading_is_within_the_bound_of_the_line(
-            steps in prop::collection::vec((1..5_000_i64, -3.0..3.0_f64), 1..120), deviation in 0.1..4.0_f64,
+            steps in prop::collection::vec((0..5_000_i64, -3.0..3.0_f64), 1..120), error in 0.1..4.0_f64,
             max_ms in prop_oneof![Just(0_i64), 5_000..20_000_i64],
         ) {
             let readings: Vec<(i64, f64)> = steps.iter().scan((0, 0.0), |at, step| {
                 *at = (at.0 + step.0, at.1 + step.1);
                 Some(*at)
             }).collect();
-            let corners = kept(&mut SwingingDoor::new(deviation, max_ms).unwrap(), &readings);
+            let corners = kept(&mut SwingingDoor::new(error, max_ms).unwrap(), &readings);
             prop_assert_eq!(corners.last().unwrap().0.0, readings.last().unwrap().0);
             for (time, value) in &readings {
-                let after = corners.partition_point(|corner| corner.0.0 < *time);
-                let (to, from) = (corners[after], corners[after.saturating_sub(1)]);
-                let share = (time - from.0.0) as f64 / (to.0.since(from.0)).max(1) as f64;
-                let line = if from == to { to.1 } else { from.1 + share * (to.1 - from.1) };
-                prop_assert!((line - value).abs() <= deviation * 1.000_000_001, "{line} {value} {deviation}");
+                let near = |from: &Stamped, to: &Stamped| {
+                    let share = (time - from.0.0) as f64 / (to.0.since(from.0)).max(1) as f64;
+                    let line = from.1 + share * (to.1 - from.1);
+                    from.0.0 <= *time && *time <= to.0.0 && (line - value).abs() <= error * 1.000_000_001
+                };
+                let is_near = corners.iter().any(|corner| near(corner, corner)) || corners.windows(2).any(|line| near(&line[0], &line[1]));
+                prop_assert!(is_near, "{time} {value} {corners:?}");
             }
         }
     }

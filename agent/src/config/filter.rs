@@ -1,0 +1,104 @@
+//! `filter` of a stream without windows: which readings go on.
+
+use super::stream::refuse_parameter;
+use headwater_kernel::thin::{Band, Deadband, SwingingDoor};
+use headwater_kernel::window::SPAN_MAX_MS;
+use headwater_settings::{At, Or, Table, format_duration};
+use std::fmt;
+
+/// A filter before the first reading, and how long it waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterConfig {
+    /// What lets readings pass.
+    pub rule: Rule,
+    /// Readings wait this long to be put in order, in event time of their series or without another one (ms).
+    pub lateness_ms: i64,
+    /// Without a reading for this long, in the agent's time, one that is held back goes on (ms).
+    pub idle_ms: i64,
+    /// As the config says it; what its state depends on.
+    pub described: String,
+}
+
+/// The kinds of filters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// What differs enough from what has passed.
+    Deadband(Deadband),
+    /// The corners of a line that stays near all readings.
+    SwingingDoor(SwingingDoor),
+}
+
+impl fmt::Display for FilterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.described)
+    }
+}
+
+/// Reads `[streams.NAME.filter]`.
+pub(super) fn read(mut table: Table<'_>, lateness_ms: i64, idle_ms: i64) -> Option<FilterConfig> {
+    #[derive(Clone)]
+    enum Kind {
+        Deadband,
+        SwingingDoor,
+    }
+    let kind = table.choice("type", &[("deadband", Kind::Deadband), ("swinging-door", Kind::SwingingDoor)]);
+    if kind.is_none() {
+        table.missing("type", "add `type = \"deadband\"`");
+    }
+    let read = match kind.map(|kind| kind.value) {
+        Some(Kind::Deadband) => read_deadband(&mut table),
+        Some(Kind::SwingingDoor) => read_door(&mut table),
+        None => return None,
+    };
+    table.finish();
+    let (rule, described) = read?;
+    Some(FilterConfig { rule, lateness_ms, idle_ms, described })
+}
+
+fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String)> {
+    let size = |at: At<f64>| at.value;
+    let (absolute, percent) = (table.number("absolute", 0.0..=f64::MAX), table.number("percent", 0.0..=1e6));
+    let heartbeat_ms = table.duration("heartbeat", 1..=SPAN_MAX_MS).value_or(0);
+    let (band, described) = match (absolute.map(size), percent.map(size)) {
+        (Some(_), Some(_)) => {
+            table.refuse(
+                table.place_of("percent"),
+                "`absolute` and `percent` exclude each other",
+                "leave one out",
+            );
+            return None;
+        }
+        (Some(size), None) => (Band::Absolute(size), format!("a deadband of {size}")),
+        (None, Some(size)) => (Band::Percent(size), format!("a deadband of {size} %")),
+        (None, None) => {
+            if !table.has("absolute") && !table.has("percent") {
+                table.missing("absolute", "add `absolute = 0.5` (in the series' unit), or `percent = 1`");
+            }
+            return None;
+        }
+    };
+    let beat = if heartbeat_ms > 0 {
+        format!(" and every {}", format_duration(heartbeat_ms))
+    } else {
+        String::new()
+    };
+    let deadband = Deadband::new(band, heartbeat_ms);
+    let refused = |error: headwater_kernel::OutOfRange| refuse_parameter(table, table.span(), &error);
+    Some((Rule::Deadband(deadband.map_err(refused).ok()?), described + &beat))
+}
+
+fn read_door(table: &mut Table<'_>) -> Option<(Rule, String)> {
+    let error = table.number("error", 0.0..=f64::MAX);
+    let max_ms = table.duration("max", 1..=SPAN_MAX_MS).value_or(0);
+    if error.is_none() {
+        table
+            .missing("error", "add `error = 0.5`: how far readings may lie from the line [the series' unit]");
+    }
+    let error = error?.value;
+    let most = if max_ms > 0 { format!(" and every {}", format_duration(max_ms)) } else { String::new() };
+    let refused = |wrong: headwater_kernel::OutOfRange| {
+        refuse_parameter(table, table.place_of(wrong.parameter), &wrong)
+    };
+    let door = SwingingDoor::new(error, max_ms).map_err(refused).ok()?;
+    Some((Rule::SwingingDoor(door), format!("a swinging door of {error}{most}")))
+}

@@ -1,0 +1,154 @@
+//! The filter of one series in a stream without windows: which readings are forwarded.
+//!
+//! Readings wait for `lateness` to be put in order (not those stamped on arrival, which are), since both kinds of
+//! filters promise something about the order of event time; those of one time keep their order of arrival. What comes
+//! behind what has been decided already is late. So a deadband and a swinging door keep their bound whatever the
+//! disorder. A reading that a swinging door holds back is forwarded when its series falls silent.
+//!
+//! A reading is in here (`in_windows`) until it is decided: forwarded (`summarised`) or dropped (`filtered`).
+
+use crate::config::{FilterConfig, Rule};
+use headwater_kernel::aggregate::Stamped;
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::time::Time;
+use headwater_kernel::watermark::Watermark;
+
+/// Readings that wait at most; past it the earliest is decided without waiting.
+const WAITING_MAX: usize = 255;
+
+/// What a filter takes, everything waiting (bytes).
+pub(super) const BYTES_MAX: usize = size_of::<Filter>() + (WAITING_MAX + 1) * size_of::<Stamped>();
+
+/// A filter and what it has seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Filter {
+    rule: Rule,
+    /// By time; those of one time in order of arrival.
+    waiting: Vec<Stamped>,
+    watermark: Watermark,
+    /// The time of the last reading that the rule has taken.
+    decided_to: Time,
+}
+
+impl Filter {
+    pub(super) fn new(config: &FilterConfig) -> Self {
+        Self { rule: config.rule, waiting: Vec::new(), watermark: Watermark::new(), decided_to: Time::MIN }
+    }
+
+    /// Takes a reading. `false`: it is too late.
+    pub(super) fn take(&mut self, time: Time, value: f64, by_arrival: bool, now: Time) -> bool {
+        if time < self.decided_to && !by_arrival {
+            return false;
+        }
+        self.watermark.advance(time, now);
+        let at = if by_arrival {
+            self.waiting.len()
+        } else {
+            self.waiting.partition_point(|(other, _)| *other <= time)
+        };
+        self.waiting.insert(at, (time, value));
+        true
+    }
+
+    /// Decides what can be decided by now, and gives what goes on, in order.
+    pub(super) fn poll(
+        &mut self,
+        config: &FilterConfig,
+        by_arrival: bool,
+        now: Time,
+        mut forward: impl FnMut(Stamped),
+    ) -> Decided {
+        let (before, mut forwarded) = (self.undecided(), 0);
+        let mut keep = |reading: Stamped| {
+            forwarded += 1;
+            forward(reading);
+        };
+        let silent = |ms: i64| now >= self.watermark.silent_from(ms);
+        let ripe = if by_arrival || silent(config.lateness_ms) {
+            self.waiting.len()
+        } else {
+            let come = self.watermark.event.minus(config.lateness_ms);
+            let ripe = self.waiting.partition_point(|(time, _)| *time <= come);
+            ripe.max(self.waiting.len().saturating_sub(WAITING_MAX))
+        };
+        let is_silent = silent(config.idle_ms);
+        for (time, value) in self.waiting.drain(..ripe) {
+            self.decided_to = time;
+            match &mut self.rule {
+                Rule::Deadband(deadband) => {
+                    if deadband.on_reading(time, value) {
+                        keep((time, value));
+                    }
+                }
+                Rule::SwingingDoor(door) => door.on_reading(time, value, &mut keep),
+            }
+        }
+        if let Rule::SwingingDoor(door) = &mut self.rule
+            && self.waiting.is_empty()
+            && is_silent
+        {
+            door.flush().into_iter().for_each(keep);
+        }
+        let decided = before.saturating_sub(self.undecided());
+        Decided { forwarded, dropped: decided - forwarded }
+    }
+
+    /// The agent's time at which [`Filter::poll`] decides something without another reading.
+    pub(super) fn due(&self, config: &FilterConfig) -> Option<Time> {
+        if !self.waiting.is_empty() {
+            return Some(self.watermark.silent_from(config.lateness_ms));
+        }
+        (self.undecided() > 0).then(|| self.watermark.silent_from(config.idle_ms))
+    }
+
+    /// The agent itself was away until `now`.
+    pub(super) fn resume(&mut self, now: Time) {
+        self.watermark.arrival = now;
+    }
+
+    /// How many readings are not decided.
+    pub(super) fn undecided(&self) -> i64 {
+        let held = matches!(&self.rule, Rule::SwingingDoor(door) if door.holds());
+        self.waiting.len() as i64 + i64::from(held)
+    }
+
+    /// Writes what it has seen; the rule is the config's.
+    pub(super) fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        (self.watermark.event, self.watermark.arrival).save(to);
+        self.decided_to.save(to);
+        (self.waiting.len() as u32).save(to);
+        self.waiting.iter().for_each(|reading| reading.save(to));
+        match &self.rule {
+            Rule::Deadband(deadband) => deadband.save(to),
+            Rule::SwingingDoor(door) => door.save(to),
+        }
+    }
+
+    /// Goes on from what [`Filter::save`] wrote under the same config.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it.
+    pub(super) fn load(config: &FilterConfig, from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let mut filter = Self::new(config);
+        let (event, arrival) = State::load(from)?;
+        filter.watermark = Watermark { event, arrival };
+        filter.decided_to = State::load(from)?;
+        let waiting = u32::load(from)?;
+        if waiting as usize > WAITING_MAX {
+            return Err(Corrupt);
+        }
+        filter.waiting = (0..waiting).map(|_| State::load(from)).collect::<Result<_, _>>()?;
+        match &mut filter.rule {
+            Rule::Deadband(deadband) => deadband.restore(from)?,
+            Rule::SwingingDoor(door) => door.restore(from)?,
+        }
+        Ok(filter)
+    }
+}
+
+/// What became of readings in a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) forwarded: i64,
+    pub(super) dropped: i64,
+}

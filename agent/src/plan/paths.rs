@@ -1,0 +1,134 @@
+//! What few streams ask for: what follows the readings in order of event time, the slope, and the points.
+
+use super::Aggregate;
+use crate::encode::Value;
+use crate::points::{Downsample, Points};
+use headwater_kernel::aggregate::{Ends, Integral, Ordered, Rate, Slope, Stamped, States};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::time::Time;
+
+/// Readings that come late within a window are put in order if not more than this many came before them.
+const DISORDER: usize = 16;
+
+/// Each behind a pointer of its own: a stream pays for what it asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Paths {
+    rate: Option<Box<Ordered<Rate, DISORDER>>>,
+    integral: Option<Box<Ordered<Integral, DISORDER>>>,
+    states: Option<Box<Ordered<States, DISORDER>>>,
+    slope: Option<Box<Slope>>,
+    points: Option<Box<Points>>,
+}
+
+impl Paths {
+    /// What these need, empty; `None`: nothing of what is here.
+    pub(super) fn new<'a>(
+        aggregates: impl Iterator<Item = &'a Aggregate>,
+        downsample: Option<Downsample>,
+    ) -> Option<Self> {
+        let mut paths =
+            Self { points: downsample.map(|asked| Box::new(Points::new(asked))), ..Self::default() };
+        for aggregate in aggregates {
+            match aggregate {
+                Aggregate::Increase | Aggregate::Rate => paths.rate = Some(Box::default()),
+                Aggregate::Integral | Aggregate::TimeWeightedMean => paths.integral = Some(Box::default()),
+                Aggregate::States | Aggregate::TimeOn | Aggregate::TimeOff => {
+                    paths.states = Some(Box::default())
+                }
+                Aggregate::Slope => paths.slope = Some(Box::default()),
+                _ => {}
+            }
+        }
+        (paths != Self::default()).then_some(paths)
+    }
+
+    /// What it takes, full (bytes).
+    pub(super) fn bytes(&self, downsample: Option<Downsample>) -> usize {
+        let parts = [
+            self.rate.as_deref().map(size_of_val),
+            self.integral.as_deref().map(size_of_val),
+            self.states.as_deref().map(size_of_val),
+            self.slope.as_deref().map(size_of_val),
+            downsample.map(|asked| size_of::<Points>() + (asked.room() + 1) * size_of::<Stamped>()),
+        ];
+        size_of::<Self>() + parts.into_iter().flatten().sum::<usize>()
+    }
+
+    pub(super) fn value(&self, aggregate: &Aggregate) -> Option<Value> {
+        let states = || self.states.as_ref().map(|states| states.path());
+        let count = |ms: i64| Value::Count(ms.unsigned_abs());
+        let number = match aggregate {
+            Aggregate::States => return states().map(|states| Value::Count(states.distinct().into())),
+            Aggregate::TimeOn => return states().map(|states| count(states.on_ms())),
+            Aggregate::TimeOff => return states().map(|states| count(states.off_ms())),
+            Aggregate::Increase => self.rate.as_ref()?.path().increase(),
+            Aggregate::Rate => self.rate.as_ref()?.path().per_second(),
+            Aggregate::Integral => self.integral.as_ref()?.path().area(),
+            Aggregate::TimeWeightedMean => self.integral.as_ref()?.path().mean(),
+            Aggregate::Slope => self.slope.as_ref()?.per_second(),
+            _ => None,
+        };
+        number.filter(|number| number.is_finite()).map(Value::Number)
+    }
+
+    /// See [`Points::choose`].
+    pub(super) fn points(&self, downsample: Downsample, ends: &Ends) -> Vec<Stamped> {
+        self.points.as_ref().map(|points| points.choose(downsample, ends)).unwrap_or_default()
+    }
+
+    /// See [`Points::keep`].
+    pub(super) fn keep(&mut self, chosen: Vec<Stamped>) {
+        if let Some(points) = &mut self.points {
+            points.keep(chosen);
+        }
+    }
+
+    pub(super) fn push(&mut self, time: Time, value: f64) {
+        self.rate.iter_mut().for_each(|path| path.push(time, value));
+        self.integral.iter_mut().for_each(|path| path.push(time, value));
+        self.states.iter_mut().for_each(|path| path.push(time, value));
+        self.slope.iter_mut().for_each(|slope| slope.push(time, value));
+        self.points.iter_mut().for_each(|points| points.push(time, value));
+    }
+
+    pub(super) fn merge(&mut self, later: &Self) {
+        self.rate.iter_mut().zip(&later.rate).for_each(|(path, later)| path.merge(later));
+        self.integral.iter_mut().zip(&later.integral).for_each(|(path, later)| path.merge(later));
+        self.states.iter_mut().zip(&later.states).for_each(|(path, later)| path.merge(later));
+        self.slope.iter_mut().zip(&later.slope).for_each(|(slope, later)| slope.merge(later));
+        self.points.iter_mut().zip(&later.points).for_each(|(points, later)| points.merge(later));
+    }
+}
+
+impl State for Paths {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        save(self.rate.as_deref(), to);
+        save(self.integral.as_deref(), to);
+        save(self.states.as_deref(), to);
+        save(self.slope.as_deref(), to);
+        save(self.points.as_deref(), to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            rate: load(from)?,
+            integral: load(from)?,
+            states: load(from)?,
+            slope: load(from)?,
+            points: load(from)?,
+        })
+    }
+}
+
+/// As an [`Option`] is saved.
+pub(super) fn save<T: State>(state: Option<&T>, to: &mut (impl Sink + ?Sized)) {
+    state.is_some().save(to);
+    if let Some(state) = state {
+        state.save(to);
+    }
+}
+
+/// As an [`Option`] is loaded.
+pub(super) fn load<T: State>(from: &mut Stored<'_>) -> Result<Option<Box<T>>, Corrupt> {
+    Ok(Option::load(from)?.map(Box::new))
+}
