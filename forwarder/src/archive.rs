@@ -9,13 +9,16 @@
 mod look;
 mod shed;
 mod shelf;
+mod stopped;
 mod thin;
+
+pub use stopped::{BufferError, BufferStats, StoppedBuffer};
 
 use crate::config::BufferConfig;
 use crate::positions::{self, Progress, Run};
 use crate::record::{self, Record};
 use crate::store::{Generation, Store, StoreError};
-use crate::{Lane, PerLane, Thin};
+use crate::{Lane, PerLane, Thin, Why};
 use shelf::{Shelf, note_name};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,6 +32,9 @@ const GENERATION_BYTES_MIN: u64 = if cfg!(test) { 2 * KIB } else { 256 * KIB };
 
 /// The note that tells who has acknowledged what.
 const POSITIONS: &str = "positions";
+
+/// The note that tells what was removed by hand, until the next start reports it.
+const CLEARED: &str = "cleared";
 
 /// A generation that fails to be read this often in a row is set aside as if it were damaged.
 const FAILURES_MAX: u32 = 5;
@@ -45,8 +51,8 @@ pub(crate) enum Notice {
         runs: Vec<Run>,
         /// When they were made [ms since the Unix epoch], first and last.
         made_ms: Range<i64>,
-        /// Whether they were too old, rather than too many.
-        aged: bool,
+        /// Why.
+        why: Why,
     },
     /// Messages were merged into others, which have taken the numbers of some of them.
     Thinned {
@@ -187,6 +193,14 @@ impl Archive {
     pub(crate) fn write_positions(&mut self, names: &[String], progress: &Progress) {
         if let Err(error) = self.store.write_note(POSITIONS, &positions::write(names, progress)) {
             tracing::warn!(%error, "the buffer's positions were not written; messages may be sent again");
+        }
+    }
+
+    /// Nothing comes after it: what is in the generation that is filled is written down, so that the next start need
+    /// not read it, and knows what is missing if it is damaged meanwhile.
+    pub(crate) fn close(mut self) {
+        if let Some(filling) = self.filling.filter(|_| !self.dirty) {
+            self.seal(filling, &[]);
         }
     }
 

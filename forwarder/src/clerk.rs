@@ -209,9 +209,8 @@ pub(crate) async fn settle_once(shared: &Shared, note: bool) {
 pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
     for notice in notices {
         match notice {
-            Notice::Shed { runs, made_ms, aged } => {
+            Notice::Shed { runs, made_ms, why } => {
                 let lost = shared.spool.borrow_mut().shed(&runs);
-                let why = if aged { Why::Age } else { Why::Full };
                 for lane in Lane::ALL {
                     let dropped = Dropped { lane, count: *lost.of(lane), made_ms: made_ms.clone() };
                     tell_dropped(shared, dropped, why);

@@ -100,7 +100,7 @@ impl Forwarder {
     ) -> std::io::Result<Self> {
         let Start { config, outlets, clock, .. } = start;
         let (mut archive, found) = Archive::open(store, config.clone(), thin);
-        let Places { names, bits, progress } = places(&outlets, &found, archive.is_empty());
+        let Places { names, bits, progress } = places(&outlets, &found, found.runs.is_empty());
         if found.positions.is_some() && archive.is_empty() {
             archive.write_positions(&names, &progress);
         }

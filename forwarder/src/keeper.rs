@@ -47,7 +47,7 @@ impl Keeper {
         std::thread::Builder::new().name("buffer".into()).spawn(move || {
             while let Some(job) = waiting.blocking_recv() {
                 if let Job::Close { reply } = job {
-                    drop(archive);
+                    archive.close();
                     let _ = reply.send(());
                     return;
                 }
@@ -64,6 +64,7 @@ impl Keeper {
         tokio::task::spawn_local(async move {
             while let Some(job) = waiting.recv().await {
                 if let Job::Close { reply } = job {
+                    archive.close();
                     let _ = reply.send(());
                     return;
                 }

@@ -36,6 +36,7 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
+pub use archive::{BufferError, BufferStats, StoppedBuffer};
 pub use config::{BufferConfig, Full, Rate, Sync, When};
 pub use forwarder::{Event, Forwarder, Mark, Outlet, OutletStatus, Start, Status, Why};
 pub use link::{

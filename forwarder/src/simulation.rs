@@ -186,7 +186,7 @@ impl History {
             _ => {}
         }
         if self.damage && self.world.rng(|rng| rng.u8(..200)) == 0 {
-            self.world.rng(|rng| disk.flip(rng));
+            self.world.rng(|rng| disk.damage(rng));
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) enum StoreError {
 /// A batch has the number of its first message as its key, within its lane. What was put is safe from a crash of the
 /// program after [`Store::flush`], and from a power cut after [`Store::sync`].
 pub(crate) trait Store: Send {
-    /// The generations that are there.
+    /// The generations that are there, or should be.
     fn generations(&mut self) -> Result<Vec<Generation>, StoreError>;
 
     /// Makes a new, empty generation.
@@ -63,8 +63,13 @@ pub(crate) trait Store: Send {
     /// What the generation takes on disk (bytes).
     fn bytes(&mut self, generation: Generation) -> u64;
 
-    /// What is set aside takes on disk (bytes).
-    fn aside_bytes(&mut self) -> u64;
+    /// What is set aside: where, and what it takes on disk (bytes).
+    fn aside(&mut self) -> Vec<(String, u64)>;
+
+    /// What all that is set aside takes on disk (bytes).
+    fn aside_bytes(&mut self) -> u64 {
+        self.aside().iter().map(|(_, bytes)| bytes).sum()
+    }
 
     /// Replaces a note, so that either the old or the new one is there after a power cut.
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;

@@ -1,14 +1,15 @@
 //! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
 
 use super::shelf::{self, Index, Shelf, cut_runs, note_name};
-use super::{Archive, FAILURES_MAX, Found, Notice, POSITIONS};
+use super::{Archive, CLEARED, FAILURES_MAX, Found, Notice, POSITIONS};
 use crate::config::BufferConfig;
 use crate::positions::{self, Run};
 use crate::record::{self, Record};
 use crate::store::{Generation, Store, StoreError};
-use crate::{Lane, PerLane, Thin};
+use crate::{Lane, PerLane, Thin, Why};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,10 +38,11 @@ impl Archive {
             notices: Vec::new(),
         };
         let mut runs = archive.look_around();
+        archive.look_for_cleared();
         for notice in &archive.notices {
             // What cannot be read was made too: it is counted, and then counted as lost.
-            if let Notice::Damaged { runs: damaged, .. } = notice {
-                runs.extend(damaged.iter().cloned());
+            if let Notice::Damaged { runs: gone, .. } | Notice::Shed { runs: gone, .. } = notice {
+                runs.extend(gone.iter().cloned());
             }
         }
         archive.aside_bytes = archive.store.aside_bytes();
@@ -73,6 +75,9 @@ impl Archive {
         unsealed.iter().for_each(|generation| self.look_into(*generation));
         self.clip_overlaps(&unsealed);
         let runs = self.shelves.values().flat_map(|shelf| shelf.runs.iter().cloned()).collect();
+        if let Some(last) = last.filter(|last| !unsealed.contains(last)) {
+            self.reopen(last);
+        }
         self.shelves.values_mut().filter(|shelf| shelf.sealed).for_each(|shelf| shelf.runs = Vec::new());
         for generation in unsealed {
             // The one that was filled last is filled on, if it has room.
@@ -83,6 +88,31 @@ impl Archive {
             }
         }
         runs
+    }
+
+    /// The generation that was filled when the program was stopped is filled on. Its index holds no longer: that must
+    /// be safe before anything is added.
+    fn reopen(&mut self, last: Generation) {
+        let is_open = self.shelves.get(&last).is_some_and(|shelf| shelf.level == 0) && self.has_room(last);
+        if is_open && self.store.write_note(&note_name(last), &[]).is_ok() {
+            self.filling = Some(last);
+            if let Some(shelf) = self.shelves.get_mut(&last) {
+                shelf.sealed = false;
+                shelf.all_synced();
+            }
+        }
+    }
+
+    /// What somebody removed while the program was stopped is told once.
+    fn look_for_cleared(&mut self) {
+        let note = self.store.read_note(CLEARED);
+        if let Some(Index::Sealed { shelf, .. }) = note.as_deref().and_then(shelf::read) {
+            let made_ms = shelf.made_ms.unwrap_or(0..0);
+            self.notices.push(Notice::Shed { runs: shelf.runs, made_ms, why: Why::Cleared });
+        }
+        if note.is_some() {
+            self.store.delete_note(CLEARED);
+        }
     }
 
     /// What was written and not confirmed was written again, to a later generation: there it counts.
@@ -182,9 +212,15 @@ impl Archive {
                 .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).next_in(from)?, *generation)));
             let Some((start, generation)) = candidates.min() else { return Ok(Vec::new()) };
             match self.read_in(generation, lane, start) {
-                Ok(records) if !records.is_empty() => return Ok(records),
-                // There is nothing, whatever was thought.
-                Ok(_) => self.cut_span(generation, lane, start),
+                Ok(records) => {
+                    let found = records.first().map(|record| record.seq);
+                    let span = self.shelves.get(&generation).map(|shelf| shelf.spans.of(lane));
+                    let end = found.or(span.map(|span| span.next_gap(start))).unwrap_or(start);
+                    self.on_missing(generation, lane, &(start..end));
+                    if !records.is_empty() {
+                        return Ok(records);
+                    }
+                }
                 Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
                 Err(StoreError::Failed(why)) => self.on_read_error(generation, &why)?,
             }
@@ -219,12 +255,21 @@ impl Archive {
         Ok(Vec::new())
     }
 
-    /// Nothing lies in the generation's interval from `start` on.
-    fn cut_span(&mut self, generation: Generation, lane: Lane, start: u64) {
-        if let Some(shelf) = self.shelves.get_mut(&generation) {
-            let span = shelf.spans.of_mut(lane);
-            span.remove_range(start..span.next_gap(start));
+    /// Nothing lies between these numbers. If something should, sled has lost it: it opens a database that is cut off
+    /// as if it had always ended there.
+    pub(super) fn on_missing(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) {
+        if seqs.is_empty() {
+            return;
         }
+        let (gone, rest) = self.split_runs(generation, lane, seqs);
+        if gone.is_empty() {
+            if let Some(shelf) = self.shelves.get_mut(&generation) {
+                shelf.spans.of_mut(lane).remove_range(seqs.clone());
+            }
+            return;
+        }
+        let what = format!("messages of generation {generation} are not there any more");
+        self.on_lost(generation, lane, seqs, gone, rest, what);
     }
 
     /// A whole generation cannot be read: it goes out of the way, and what it held is reported.
@@ -248,24 +293,43 @@ impl Archive {
     /// A batch cannot be read: what it held is known from the index, as far as there is one.
     fn on_bad_batch(&mut self, generation: Generation, lane: Lane, first: u64, next: Option<u64>) {
         let seqs = first..next.unwrap_or(u64::MAX);
-        let mut runs = self.runs_of(generation);
-        let mut rest = runs.clone();
-        cut_runs(&mut rest, lane, &seqs);
-        cut_runs(&mut runs, lane, &(0..seqs.start));
-        cut_runs(&mut runs, lane, &(seqs.end..u64::MAX));
-        runs.retain(|run| run.lane == lane);
-        if runs.is_empty() {
+        let (mut gone, rest) = self.split_runs(generation, lane, &seqs);
+        if gone.is_empty() {
             // At least one.
-            runs.push(Run { lane, seqs: first..first + 1, owed: u64::MAX });
+            gone.push(Run { lane, seqs: first..first + 1, owed: u64::MAX });
         }
+        let what = format!("a batch of generation {generation} does not match its checksum");
+        self.on_lost(generation, lane, &seqs, gone, rest, what);
+    }
+
+    /// The generation's messages of the lane with these numbers, as far as known; and all its others.
+    fn split_runs(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) -> (Vec<Run>, Vec<Run>) {
+        let mut within = self.runs_of(generation);
+        let mut rest = within.clone();
+        cut_runs(&mut rest, lane, seqs);
+        cut_runs(&mut within, lane, &(0..seqs.start));
+        cut_runs(&mut within, lane, &(seqs.end..u64::MAX));
+        within.retain(|run| run.lane == lane);
+        (within, rest)
+    }
+
+    /// Messages of a generation are lost; the rest of it is used, and set aside in the end.
+    fn on_lost(
+        &mut self,
+        generation: Generation,
+        lane: Lane,
+        seqs: &Range<u64>,
+        gone: Vec<Run>,
+        rest: Vec<Run>,
+        what: String,
+    ) {
         if let Some(shelf) = self.shelves.get_mut(&generation) {
             shelf.damaged = true;
-            shelf.spans.of_mut(lane).remove_range(seqs);
+            shelf.spans.of_mut(lane).remove_range(seqs.clone());
             shelf.runs = rest;
             self.seal(generation, &[]);
         }
-        let what = format!("a batch of generation {generation} does not match its checksum");
-        self.notices.push(Notice::Damaged { runs, count_max: u64::MAX, what });
+        self.notices.push(Notice::Damaged { runs: gone, count_max: u64::MAX, what });
     }
 
     /// # Errors
@@ -294,7 +358,7 @@ fn compact(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 /// A crash between copying and deleting leaves messages twice; they count once.
-fn without_overlaps(mut runs: Vec<Run>) -> Vec<Run> {
+pub(super) fn without_overlaps(mut runs: Vec<Run>) -> Vec<Run> {
     runs.sort_by_key(|run| (run.lane, run.seqs.start));
     let mut end = PerLane { alert: 0, data: 0 };
     for run in &mut runs {

@@ -6,9 +6,10 @@ use super::shelf::{Shelf, extend_runs};
 use super::{Archive, Batches, Notice};
 use crate::config::Full;
 use crate::positions::{Progress, Run};
+use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::store::{Generation, StoreError};
-use crate::{Lane, PerLane};
+use crate::{Lane, PerLane, Why};
 use std::collections::BTreeMap;
 
 impl Archive {
@@ -29,7 +30,7 @@ impl Archive {
         {}
         while self.living_bytes() + bytes > max {
             let Some((generation, keep_alerts)) = self.victim() else { return };
-            self.shed(generation, keep_alerts, false, progress);
+            self.shed(generation, keep_alerts, Why::Full, progress);
         }
     }
 
@@ -41,7 +42,7 @@ impl Archive {
                     && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
             });
             let Some((&generation, _)) = old else { return };
-            self.shed(generation, false, true, progress);
+            self.shed(generation, false, Why::Age, progress);
         }
     }
 
@@ -64,7 +65,7 @@ impl Archive {
         victim
     }
 
-    fn shed(&mut self, generation: Generation, keep_alerts: bool, aged: bool, progress: &Progress) {
+    fn shed(&mut self, generation: Generation, keep_alerts: bool, why: Why, progress: &Progress) {
         let mut runs = self.runs_of(generation);
         if keep_alerts && runs.iter().any(|run| run.lane == Lane::Alert) {
             runs.retain(|run| run.lane != Lane::Alert);
@@ -77,7 +78,7 @@ impl Archive {
         }
         let made_ms = self.shelves.get(&generation).and_then(|shelf| shelf.made_ms.clone()).unwrap_or(0..0);
         self.delete(generation);
-        self.notices.push(Notice::Shed { runs, made_ms, aged });
+        self.notices.push(Notice::Shed { runs, made_ms, why });
     }
 
     /// Copies the alerts that somebody wants; those for which there is no room are the answer.
@@ -93,17 +94,18 @@ impl Archive {
         Ok(left_behind)
     }
 
-    /// A generation's messages that somebody still wants.
+    /// A generation's messages that somebody still wants. Those that should be there and are not are reported.
     pub(super) fn wanted(
         &mut self,
         generation: Generation,
         lane: Lane,
         progress: &Progress,
     ) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
+        let (mut records, mut found) = (Vec::new(), Ranges::default());
         let spans =
             self.shelves.get(&generation).map(|shelf| shelf.spans.of(lane).clone()).unwrap_or_default();
         self.walk(generation, lane, |mut record, _| {
+            found.insert(record.seq);
             if !spans.contains(record.seq) {
                 return;
             }
@@ -112,6 +114,12 @@ impl Archive {
                 records.push(record);
             }
         })?;
+        for run in self.runs_of(generation).into_iter().filter(|run| run.lane == lane) {
+            let mut missing = Ranges::default();
+            missing.insert_range(run.seqs);
+            found.iter().for_each(|seqs| missing.remove_range(seqs.clone()));
+            missing.iter().for_each(|seqs| self.on_missing(generation, lane, seqs));
+        }
         Ok(records)
     }
 

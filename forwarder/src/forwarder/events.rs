@@ -75,6 +75,8 @@ pub enum Why {
     Age,
     /// Memory was full, and the disk could not take them in time.
     Memory,
+    /// Somebody removed them while the program was stopped.
+    Cleared,
 }
 
 /// Events on their way to the agent. Losses of one kind that follow each other become one.

@@ -54,14 +54,20 @@ impl Disk {
         self.generations.values().flat_map(|shelf| shelf.all().into_values().cloned().collect::<Vec<_>>())
     }
 
-    /// Flips a bit of some batch.
-    pub(crate) fn flip(&mut self, rng: &mut fastrand::Rng) {
-        let batches = self.generations.values_mut().flat_map(|shelf| shelf.synced.values_mut());
-        let mut batches: Vec<&mut Vec<u8>> = batches.collect();
-        if !batches.is_empty() {
-            let at = rng.usize(..batches.len());
-            let byte = rng.usize(..batches[at].len());
-            batches[at][byte] ^= 1 << rng.u8(..8);
+    /// Flips a bit of some batch, or loses it, as sled does with the end of a file that was cut off.
+    pub(crate) fn damage(&mut self, rng: &mut fastrand::Rng) {
+        let filled = self.generations.iter_mut().filter(|(_, shelf)| !shelf.synced.is_empty());
+        let mut filled: Vec<(&Generation, &mut Shelf)> = filled.collect();
+        let count = filled.len();
+        let Some((generation, shelf)) = (count > 0).then(|| &mut filled[rng.usize(..count)]) else { return };
+        let at = rng.usize(..shelf.synced.len());
+        let (key, batch) = shelf.synced.iter_mut().nth(at).unwrap();
+        let (key, byte, bit) = (*key, rng.usize(..batch.len()), rng.u8(..8));
+        // Without its index nobody can know what a generation should hold.
+        if rng.bool() && self.notes.contains_key(&format!("{generation}.index")) {
+            shelf.synced.remove(&key);
+        } else {
+            batch[byte] ^= 1 << bit;
         }
     }
 
@@ -162,9 +168,10 @@ impl Store for MemoryStore {
         disk.generations.get(&generation).map_or(0, bytes)
     }
 
-    fn aside_bytes(&mut self) -> u64 {
-        self.disk().aside.values().flat_map(|shelf| shelf.all().into_values().map(Vec::len)).sum::<usize>()
-            as u64
+    fn aside(&mut self) -> Vec<(String, u64)> {
+        let bytes = |shelf: &Shelf| shelf.all().into_values().map(|bytes| bytes.len() as u64).sum();
+        let disk = self.disk();
+        disk.aside.iter().map(|(generation, shelf)| (generation.to_string(), bytes(shelf))).collect()
     }
 
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -169,9 +169,10 @@ impl Store for SledStore {
             Err(error) => return Err(of_io(&self.folder, &error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut found: Vec<Generation> = names.filter_map(|name| name.parse().ok()).collect();
-        found.sort_unstable();
-        Ok(found)
+        // One whose folder somebody has deleted is known by its index.
+        let number = |name: String| name.strip_suffix(".index").unwrap_or(&name).parse().ok();
+        let found: BTreeSet<Generation> = names.filter_map(number).collect();
+        Ok(found.into_iter().collect())
     }
 
     fn create(&mut self, generation: Generation) -> Result<(), StoreError> {
@@ -249,11 +250,15 @@ impl Store for SledStore {
         size_of(&self.path(generation))
     }
 
-    fn aside_bytes(&mut self) -> u64 {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return 0 };
-        let aside =
+    fn aside(&mut self) -> Vec<(String, u64)> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let is_aside =
             |path: &PathBuf| path.extension().is_some_and(|end| end.to_string_lossy().starts_with("damaged"));
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(aside).map(|path| size_of(&path)).sum()
+        let aside = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_aside);
+        let mut aside: Vec<(String, u64)> =
+            aside.map(|path| (path.display().to_string(), size_of(&path))).collect();
+        aside.sort_unstable();
+        aside
     }
 
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {

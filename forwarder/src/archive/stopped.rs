@@ -1,0 +1,228 @@
+//! The buffer of a program that does not run: what is in it, and how to be rid of it.
+//!
+//! Looking changes nothing: what cannot be read is told, and left for the next start to set aside and report. What is
+//! removed is written down first, so that the next start counts and reports it as lost.
+
+use super::look::without_overlaps;
+use super::shelf::{self, Index, Shelf, extend_runs, note_name};
+use super::{CLEARED, POSITIONS};
+use crate::positions::{self, Progress, Run, bit};
+use crate::ranges::Ranges;
+use crate::record;
+use crate::store::sled::SledStore;
+use crate::store::{Generation, Store, StoreError};
+use crate::{Lane, Message};
+use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
+
+/// The buffer of a forwarder that is not started. Nothing else may use its folder meanwhile.
+pub struct StoppedBuffer {
+    store: Box<dyn Store>,
+    generations: Vec<(Generation, Option<Shelf>)>,
+    names: Vec<String>,
+    /// `None`: unknown, and all is to be sent again.
+    progress: Option<Progress>,
+}
+
+/// What a stopped buffer holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BufferStats {
+    /// Messages that wait in [`Lane::Alert`].
+    pub alerts: u64,
+    /// Messages that wait in [`Lane::Data`].
+    pub others: u64,
+    /// When they were made, first and last [ms since the Unix epoch]; those that are sent and not yet deleted included.
+    pub made_ms: Option<Range<i64>>,
+    /// Everything on disk (bytes).
+    pub disk_bytes: u64,
+    /// Databases that it consists of.
+    pub generations: usize,
+    /// Of these, such as hold merged messages.
+    pub thinned: usize,
+    /// For each output how many messages it is still to be sent.
+    pub outputs: Vec<(String, u64)>,
+    /// What was damaged and set aside: where, and its size (bytes).
+    pub aside: Vec<(String, u64)>,
+    /// What cannot be read.
+    pub trouble: Vec<String>,
+}
+
+/// The buffer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BufferError {
+    /// The folder or a file in it.
+    #[error("{0}")]
+    Disk(String),
+}
+
+impl From<StoreError> for BufferError {
+    fn from(error: StoreError) -> Self {
+        Self::Disk(error.to_string())
+    }
+}
+
+impl StoppedBuffer {
+    /// The buffer in a folder, which need not exist.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn open(folder: PathBuf) -> Result<Self, BufferError> {
+        Self::on(Box::new(SledStore::new(folder)))
+    }
+
+    fn on(mut store: Box<dyn Store>) -> Result<Self, BufferError> {
+        let (mut found, mut replaced) = (Vec::new(), Vec::new());
+        for generation in store.generations()? {
+            match store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
+                Some(Index::Building) => replaced.push(generation),
+                Some(Index::Sealed { shelf, replaces }) => {
+                    replaced.extend(replaces);
+                    found.push((generation, Some(shelf)));
+                }
+                None => found.push((generation, None)),
+            }
+        }
+        found.retain(|(generation, _)| !replaced.contains(generation));
+        // Merged messages have younger generations than their neighbours; what has no index is the youngest.
+        let age = |shelf: &Shelf| shelf.spans.data.start().or(shelf.spans.alert.start()).unwrap_or(0);
+        found.sort_by_key(|(generation, shelf)| (shelf.as_ref().map_or(u64::MAX, age), *generation));
+        let positions = store.read_note(POSITIONS).and_then(|note| positions::read(&note));
+        let (names, progress) = positions.map_or_else(Default::default, |(names, it)| (names, Some(it)));
+        Ok(Self { store, generations: found, names, progress })
+    }
+
+    /// What is in it.
+    pub fn stats(&mut self) -> BufferStats {
+        let mut stats = BufferStats { aside: self.store.aside(), ..BufferStats::default() };
+        let (runs, made_ms) = self.runs(&mut stats.trouble);
+        stats.made_ms = made_ms;
+        stats.generations = self.generations.len();
+        let is_thinned = |shelf: &Option<Shelf>| shelf.as_ref().is_some_and(|shelf| shelf.level > 0);
+        stats.thinned = self.generations.iter().filter(|(_, shelf)| is_thinned(shelf)).count();
+        let living = self.generations.iter().map(|(generation, _)| self.store.bytes(*generation));
+        stats.disk_bytes = living.sum::<u64>() + self.store.aside_bytes();
+        for run in &runs {
+            let count = if run.lane == Lane::Alert { &mut stats.alerts } else { &mut stats.others };
+            *count += self.owed_in(run, u64::MAX);
+        }
+        let owed_to = |output| runs.iter().map(|run| self.owed_in(run, bit(output))).sum();
+        stats.outputs = self.names.iter().enumerate().map(|(at, name)| (name.clone(), owed_to(at))).collect();
+        stats
+    }
+
+    /// Shows all that waits, alerts first, each lane from the oldest on, until `visit` breaks off. The answer is what
+    /// could not be read.
+    pub fn export(&mut self, mut visit: impl FnMut(&Message) -> ControlFlow<()>) -> Vec<String> {
+        let mut trouble = Vec::new();
+        for lane in Lane::ALL {
+            let mut seen = Ranges::default();
+            for at in 0..self.generations.len() {
+                let flow = self.walk(at, lane, &mut trouble, |progress, record| {
+                    let run = Run { lane, seqs: record.seq..record.seq + 1, owed: record.owed };
+                    if owed_in(progress, &run) > 0 && seen.insert(record.seq) {
+                        return visit(&record.message);
+                    }
+                    ControlFlow::Continue(())
+                });
+                if flow.is_break() {
+                    return trouble;
+                }
+            }
+        }
+        trouble
+    }
+
+    /// Removes all but what is set aside. The answer is what was there.
+    ///
+    /// # Errors
+    /// Some of it is still there; what is removed will be reported nevertheless.
+    pub fn clear(mut self) -> Result<BufferStats, BufferError> {
+        let stats = self.stats();
+        let (mut runs, made_ms) = self.runs(&mut Vec::new());
+        let mut removed = Shelf { made_ms, ..Shelf::default() };
+        let before = self.store.read_note(CLEARED);
+        if let Some(Index::Sealed { shelf, .. }) = before.as_deref().and_then(shelf::read) {
+            runs.extend(shelf.runs);
+            removed.made_ms = match (removed.made_ms, shelf.made_ms) {
+                (Some(a), Some(b)) => Some(a.start.min(b.start)..a.end.max(b.end)),
+                (a, b) => a.or(b),
+            };
+        }
+        if !runs.is_empty() {
+            self.store.write_note(CLEARED, &shelf::write(&removed, &without_overlaps(runs), &[]))?;
+        }
+        for (generation, _) in std::mem::take(&mut self.generations) {
+            self.store.delete_note(&note_name(generation));
+            self.store.delete(generation)?;
+        }
+        Ok(stats)
+    }
+
+    /// All messages that are there, wanted or not, and when they were made.
+    fn runs(&mut self, trouble: &mut Vec<String>) -> (Vec<Run>, Option<Range<i64>>) {
+        let (mut runs, mut made_ms) = (Vec::new(), None);
+        let mut add = |made: Range<i64>| {
+            let known = made_ms.get_or_insert(made.clone());
+            *known = known.start.min(made.start)..known.end.max(made.end);
+        };
+        for at in 0..self.generations.len() {
+            if let Some((_, Some(shelf))) = self.generations.get(at) {
+                runs.extend(shelf.runs.iter().cloned());
+                shelf.made_ms.clone().into_iter().for_each(&mut add);
+                continue;
+            }
+            for lane in Lane::ALL {
+                let _ = self.walk(at, lane, trouble, |_, record| {
+                    extend_runs(&mut runs, lane, &record);
+                    add(record.message.made_ms..record.message.made_ms);
+                    ControlFlow::Continue(())
+                });
+            }
+        }
+        (without_overlaps(runs), made_ms)
+    }
+
+    /// A generation's messages; what cannot be read is told.
+    fn walk(
+        &mut self,
+        at: usize,
+        lane: Lane,
+        trouble: &mut Vec<String>,
+        mut visit: impl FnMut(Option<&Progress>, record::Record) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Some(&(generation, _)) = self.generations.get(at) else { return ControlFlow::Continue(()) };
+        let mut tell = |why: &dyn std::fmt::Display| {
+            let what = format!("generation {generation} cannot be read: {why}");
+            if trouble.last() != Some(&what) {
+                trouble.push(what);
+            }
+        };
+        let mut next = self.store.at(generation, lane, 0);
+        loop {
+            let batch = match next {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => {
+                    tell(&error);
+                    return ControlFlow::Continue(());
+                }
+            };
+            next = self.store.after(generation, lane, batch.first);
+            match record::decode(batch.bytes) {
+                Ok(records) => {
+                    records.into_iter().try_for_each(|record| visit(self.progress.as_ref(), record))?;
+                }
+                Err(error) => tell(&error),
+            }
+        }
+    }
+
+    fn owed_in(&self, run: &Run, outputs: u64) -> u64 {
+        owed_in(self.progress.as_ref(), &Run { owed: run.owed & outputs, ..run.clone() })
+    }
+}
+
+/// How many of the run's messages somebody still wants: all, if nothing is known.
+fn owed_in(progress: Option<&Progress>, run: &Run) -> u64 {
+    progress.map_or(run.seqs.end - run.seqs.start, |progress| progress.owed_in(run))
+}
