@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod buffer;
 mod check;
 mod evaluate;
 mod replay;
@@ -38,6 +39,8 @@ enum Command {
     Evaluate(evaluate::EvaluateOptions),
     /// Prints what an agent sends, for people
     Tail(tail::TailOptions),
+    /// Looks into a stopped agent's buffer, prints what waits there, or removes it
+    Buffer(buffer::BufferOptions),
 }
 
 /// Why the program ends with something else than 0.
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Tail(options) => tail::run(&cli.config, &options),
+        Command::Buffer(options) => buffer::run(&cli.config, &options),
     }
 }
 

@@ -16,6 +16,7 @@ mod engine;
 pub mod estimate;
 mod evaluate;
 pub mod glob;
+mod lock;
 mod logging;
 mod notify;
 pub mod pipeline;

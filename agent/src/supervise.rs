@@ -5,6 +5,7 @@ mod events;
 use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, StreamConfig};
 use crate::encode::{OutputRender, Status, status_packet};
 use crate::engine::{self, Engine, EngineSink};
+use crate::lock::DirLock;
 use crate::pipeline::{Pipeline, SourceEntry};
 use crate::thin::Thinner;
 use crate::{clock, notify};
@@ -27,6 +28,10 @@ const MATCH_WITHIN: Duration = Duration::from_secs(60);
 /// The report of the start waits this long for an output: made before, it would reach the upstream as backfill.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
+/// So often, at such intervals, it is looked whether another program lets go of the state directory.
+const LOCK_LOOKS: u32 = 50;
+const LOCK_AGAIN: Duration = Duration::from_millis(100);
+
 /// How often systemd's watchdog is fed.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,6 +47,12 @@ pub enum Error {
         path: String,
         /// What the system said.
         error: std::io::Error,
+    },
+    /// Another program is at work in it.
+    #[error("another headwater holds the state directory {path}: end it, or set another [agent] state_dir")]
+    Held {
+        /// The directory.
+        path: String,
     },
     /// The checkpoint can neither be read nor set aside.
     #[error("cannot read the checkpoint {path}: {error}; make it readable for this user, or move it away")]
@@ -81,7 +92,7 @@ pub fn pipeline(
 
 async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let Config { agent, sources, streams, outputs, buffer, limits } = config;
-    prepare(&agent.state_dir)?;
+    let _lock = prepare(&agent.state_dir).await?;
     let board = StatusBoard::new(&agent, &outputs);
     let journal = Journal::new(outputs.iter().map(|output| output.name.clone()).collect());
     let daily_writes = buffer.daily_writes;
@@ -142,9 +153,18 @@ async fn write_checkpoint(engine: &Engine, last: bool, path: &Path) {
     }
 }
 
-fn prepare(state_dir: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(state_dir)
-        .map_err(|error| Error::StateDir { path: state_dir.display().to_string(), error })
+/// Makes the state directory and takes it; whoever has it now may be about to end.
+async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
+    let path = || state_dir.display().to_string();
+    let failed = |error| Error::StateDir { path: path(), error };
+    std::fs::create_dir_all(state_dir).map_err(failed)?;
+    for _ in 0..LOCK_LOOKS {
+        if let Some(lock) = DirLock::take(state_dir).map_err(failed)? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(LOCK_AGAIN).await;
+    }
+    Err(Error::Held { path: path() })
 }
 
 fn start_sources(

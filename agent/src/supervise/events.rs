@@ -44,6 +44,7 @@ impl Journal {
                     Why::Full => "the buffer is at its bound (`max_size`)",
                     Why::Age => "they were older than `max_age`",
                     Why::Memory => "memory was full, and the disk could not take them in time",
+                    Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
                 let detail = format!("{count} {what} lost, made from {from_ms} to {to_ms}: {why}");
                 tracing::error!(count, "{detail}");

@@ -1,0 +1,187 @@
+//! `headwater buffer`: a stopped agent's buffer, for people: what is in it, the messages themselves, or none any more.
+
+use super::{Failure, load};
+use crate::config::Config;
+use crate::encode::cbor_to_json;
+use crate::lock::DirLock;
+use clap::{Args, Subcommand};
+use headwater_forwarder::{BufferStats, StoppedBuffer};
+use headwater_settings::format_size;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Options of `buffer`.
+#[derive(Debug, Args)]
+pub(super) struct BufferOptions {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Says what waits, for which outputs, how large it is, and what is damaged
+    Stats {
+        /// Print it as one JSON map
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the messages that wait as JSON lines, alerts first, then oldest first; they stay in the buffer
+    Export,
+    /// Removes all that waits; the next start reports it as lost. What is set aside as damaged stays
+    Clear,
+}
+
+pub(super) fn run(config_path: &Path, options: &BufferOptions) -> Result<(), Failure> {
+    let config = load(config_path)?;
+    let Some(_lock) = hold(&config)? else {
+        return nothing(&options.action);
+    };
+    let folder = config.agent.state_dir.join("buffer");
+    let mut buffer = StoppedBuffer::open(folder).map_err(|error| Failure::Other(error.to_string()))?;
+    match options.action {
+        Action::Stats { json } => {
+            let stats = buffer.stats();
+            print!("{}", if json { as_json(&stats) } else { describe(&config, &stats) });
+            Ok(())
+        }
+        Action::Export => export(&mut buffer),
+        Action::Clear => clear(buffer),
+    }
+}
+
+/// Keeps a daemon from starting meanwhile; `None`: there is no state directory.
+fn hold(config: &Config) -> Result<Option<DirLock>, Failure> {
+    let dir = &config.agent.state_dir;
+    match DirLock::take(dir) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(Failure::Other(format!(
+            "a running headwater holds {}; stop it first (e.g. `systemctl stop headwater`)",
+            dir.display()
+        ))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Failure::Other(format!("cannot use the state directory {}: {error}", dir.display())))
+        }
+    }
+}
+
+fn nothing(action: &Action) -> Result<(), Failure> {
+    match action {
+        Action::Stats { json: true } => print!("{}", as_json(&BufferStats::default())),
+        Action::Export => {}
+        _ => println!("the agent has never run here: there is no buffer"),
+    }
+    Ok(())
+}
+
+fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let (mut result, mut foreign) = (Ok(()), 0_u64);
+    let trouble = buffer.export(|message| {
+        let Ok(line) = cbor_to_json(&message.body) else {
+            foreign += 1;
+            return ControlFlow::Continue(());
+        };
+        result = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match result.and_then(|()| out.flush()) {
+        // `| head` has enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+        result => result?,
+    }
+    for what in &trouble {
+        eprintln!("{what}");
+    }
+    if foreign > 0 {
+        eprintln!("{foreign} messages are not of this program's making and were left out");
+    }
+    if trouble.is_empty() && foreign == 0 {
+        return Ok(());
+    }
+    Err(Failure::Other("what is printed is not all that the buffer held".to_owned()))
+}
+
+fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {
+    let removed = buffer.clear().map_err(|error| Failure::Other(error.to_string()))?;
+    let (count, made) = (removed.alerts + removed.others, span(&removed));
+    match (count, removed.generations) {
+        (0, 0) => println!("nothing waits: there is nothing to remove"),
+        _ => println!(
+            "removed {count} messages ({} alerts){made}; the next start reports them as lost",
+            removed.alerts
+        ),
+    }
+    for what in &removed.trouble {
+        println!("removed unread, and not counted: {what}");
+    }
+    describe_aside(&removed).iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+fn describe(config: &Config, stats: &BufferStats) -> String {
+    let mut lines = vec![
+        format!("buffer   {}", config.agent.state_dir.join("buffer").display()),
+        format!(
+            "disk     {} of {} (max_size), in {} databases, {} of them thinned",
+            format_size(stats.disk_bytes >> 10 << 10),
+            format_size(config.buffer.max_size),
+            stats.generations,
+            stats.thinned
+        ),
+        format!("waiting  {} messages ({} alerts){}", stats.alerts + stats.others, stats.alerts, span(stats)),
+    ];
+    for (name, count) in &stats.outputs {
+        lines.push(format!("output   {name}: {count} to send"));
+    }
+    lines.extend(stats.trouble.iter().map(|what| format!("damaged  {what}")));
+    lines.extend(describe_aside(stats));
+    lines.join("\n") + "\n"
+}
+
+fn describe_aside(stats: &BufferStats) -> Vec<String> {
+    let line = |(path, bytes): &(String, u64)| format!("aside    {path}, {}", format_size(bytes >> 10 << 10));
+    let mut lines: Vec<String> = stats.aside.iter().map(line).collect();
+    if !lines.is_empty() {
+        lines.push(
+            "         damaged, kept for you to look at, counted in max_size: delete it when you are done"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+/// `, made from … to …`, or nothing.
+fn span(stats: &BufferStats) -> String {
+    let time =
+        |ms| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string());
+    match &stats.made_ms {
+        Some(made) if stats.alerts + stats.others > 0 => {
+            format!(", made from {} to {}", time(made.start), time(made.end))
+        }
+        _ => String::new(),
+    }
+}
+
+fn as_json(stats: &BufferStats) -> String {
+    let outputs: serde_json::Map<String, serde_json::Value> =
+        stats.outputs.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
+    let aside: Vec<serde_json::Value> =
+        stats.aside.iter().map(|(path, bytes)| serde_json::json!({ "path": path, "bytes": bytes })).collect();
+    let mut map = serde_json::json!({
+        "alerts": stats.alerts,
+        "others": stats.others,
+        "disk": stats.disk_bytes,
+        "databases": stats.generations,
+        "thinned": stats.thinned,
+        "outputs": outputs,
+        "aside": aside,
+        "damaged": stats.trouble,
+    });
+    if let (Some(made), Some(map)) = (&stats.made_ms, map.as_object_mut()) {
+        map.insert("from".to_owned(), made.start.into());
+        map.insert("to".to_owned(), made.end.into());
+    }
+    format!("{map}\n")
+}

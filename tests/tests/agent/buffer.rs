@@ -1,0 +1,107 @@
+//! `headwater buffer`: what a stopped agent's buffer holds, printed, and removed with an account of it.
+
+use crate::{Config, publish, wait_source};
+use headwater_tests::agent::run;
+use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording};
+use serde_json::Value;
+use std::process::Output;
+use std::time::Duration;
+
+fn buffer(dir: &TempDir, arguments: &[&str]) -> Output {
+    run(dir, &[&["buffer", "--config", "headwater.toml"], arguments].concat())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An agent that has collected summaries with the uplink down, and was stopped.
+fn fill(dir: &TempDir, source: &Mosquitto, config: &str) -> Agent {
+    let agent = Agent::start(dir, config);
+    wait_source(source, 1);
+    publish(&mut Publisher::new(source.port), "office", "temp", &recording::own("travel_time.csv"));
+    std::thread::sleep(Duration::from_secs(4)); // `idle` closes the last window
+    agent
+}
+
+/// Stats and export say what then arrives; neither changes it; a running agent is left alone.
+#[test]
+fn a_stopped_agents_buffer_can_be_looked_at() {
+    let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    uplink.kill9();
+    let agent = fill(&dir, &source, &config);
+    for action in ["stats", "export", "clear"] {
+        let output = buffer(&dir, &[action]);
+        assert_eq!(output.status.code(), Some(1), "{action} beside a running agent");
+        assert!(text(&output.stderr).contains("stop it first"), "{}", text(&output.stderr));
+    }
+    agent.terminate();
+
+    let stats = buffer(&dir, &["stats", "--json"]);
+    let stats: Value = serde_json::from_slice(&stats.stdout).expect("one map");
+    let export = || text(&buffer(&dir, &["export"]).stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+    let lines = export();
+    assert_eq!(lines.len() as u64, stats["others"].as_u64().unwrap());
+    assert_eq!(stats["outputs"]["cloud"], stats["others"]);
+    let shown = text(&buffer(&dir, &["stats"]).stdout);
+    assert!(shown.contains(&format!("waiting  {} messages", lines.len())), "{shown}");
+    assert!(export() == lines, "an export changes nothing");
+
+    uplink.restart();
+    let subscriber = Subscriber::new(uplink.port);
+    let _agent = Agent::start(&dir, &config);
+    let messages = subscriber.wait_until("all that was exported", |messages| {
+        messages.iter().filter(|message| message.is_backfill()).count() >= lines.len()
+    });
+    let arrived: Vec<String> = messages
+        .iter()
+        .filter(|message| message.is_backfill())
+        .map(|message| text(&message.payload))
+        .collect();
+    let missing = lines.iter().find(|line| !arrived.contains(line));
+    assert_eq!(missing, None, "what is exported is what is sent");
+}
+
+/// What is cleared never arrives, and the next start says so in a report whose account holds.
+#[test]
+fn what_is_cleared_is_reported_as_lost() {
+    let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    uplink.kill9();
+    fill(&dir, &source, &config).terminate();
+    let stats: Value = serde_json::from_slice(&buffer(&dir, &["stats", "--json"]).stdout).expect("a map");
+    let count = stats["others"].as_i64().unwrap();
+    let cleared = text(&buffer(&dir, &["clear"]).stdout);
+    assert!(cleared.contains(&format!("removed {count} messages (0 alerts), made from 20")), "{cleared}");
+    assert!(text(&buffer(&dir, &["clear"]).stdout).contains("nothing waits"));
+
+    uplink.restart();
+    let subscriber = Subscriber::new(uplink.port);
+    let _agent = Agent::start(&dir, &config);
+    let messages = subscriber.wait_until("a report of the loss", |messages| messages.has_cause("shed"));
+    assert_eq!(messages.of("summary").count(), 0, "what is removed is gone");
+    let lost = |messages: &headwater_tests::Messages| {
+        messages.reports().iter().filter_map(|report| report.map["messages"]["lost"].as_i64()).sum::<i64>()
+    };
+    assert_eq!(lost(&messages), count);
+    let report = messages.of("report").find(|report| report.text("cause") == "shed").unwrap();
+    assert!(report.text("detail").contains("headwater buffer clear"), "{}", report.map);
+    messages.check_accounts();
+}
+
+/// Two agents on one state directory would take each other's files for their own.
+#[test]
+fn a_second_agent_is_turned_away() {
+    let (source, uplink) = (Mosquitto::start(), Mosquitto::start());
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    let mut first = Agent::start(&dir, &config);
+    wait_source(&source, 1);
+    let second = run(&dir, &["run", "--config", "headwater.toml"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("another headwater holds"), "{}", text(&second.stderr));
+    first.check_running();
+}
