@@ -2,9 +2,12 @@
 
 mod buffer;
 mod check;
+mod completions;
 mod evaluate;
+mod man;
 mod replay;
 mod run;
+mod self_test;
 mod tail;
 
 use crate::config::{self, Config};
@@ -37,10 +40,16 @@ enum Command {
     Replay(replay::ReplayOptions),
     /// Runs detectors over labelled recordings: what they find, miss and make up
     Evaluate(evaluate::EvaluateOptions),
+    /// Says what works on this machine: config, disk, clock, devices, brokers
+    SelfTest,
     /// Prints what an agent sends, for people
     Tail(tail::TailOptions),
     /// Looks into a stopped agent's buffer, prints what waits there, or removes it
     Buffer(buffer::BufferOptions),
+    /// Prints completions for a shell, for packagers
+    Completions(completions::CompletionsOptions),
+    /// Prints the manual page, for packagers
+    Man,
 }
 
 /// Why the program ends with something else than 0.
@@ -83,8 +92,11 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(options) => crate::demo::run(&options),
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
+        Command::SelfTest => self_test::run(&cli.config),
         Command::Tail(options) => tail::run(&cli.config, &options),
         Command::Buffer(options) => buffer::run(&cli.config, &options),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man => man::run(),
     }
 }
 

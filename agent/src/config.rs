@@ -204,7 +204,7 @@ fn read_agent(table: Option<Table<'_>>, state_directory: Option<String>) -> Opti
 }
 
 /// The machine's name as one topic level.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let level: String = name.trim().chars().map(|c| if "/+#\0".contains(c) { '_' } else { c }).collect();
     if level.is_empty() { "headwater".to_owned() } else { level }

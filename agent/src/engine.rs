@@ -13,6 +13,7 @@ use crate::pipeline::{Notice, Now, Pipeline};
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
 use headwater_sensors::{Link, SeriesRef, Sink, Stamp};
+use headwater_settings::format_size;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub(crate) struct Engine {
     earlier: Earlier,
     last_report: RefCell<LastReport>,
     start_reported: Cell<bool>,
+    /// How often the ticker has looked at the windows.
+    turns: Cell<u64>,
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
     quiet: RefCell<Vec<Quiet>>,
@@ -105,6 +108,7 @@ impl Engine {
             last_report: RefCell::new(earlier.take_last_report().unwrap_or(start)),
             earlier,
             start_reported: Cell::new(false),
+            turns: Cell::new(0),
             pipeline: RefCell::new(pipeline),
             forwarder,
             wake: Notify::new(),
@@ -124,6 +128,7 @@ impl Engine {
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
             };
+            self.turns.set(self.turns.get().wrapping_add(1));
             let wait = due.map_or(LOOK_MS, |due| due.0.saturating_sub(now.time.0).clamp(0, LOOK_MS));
             let sleep = std::time::Duration::from_millis(wait.unsigned_abs());
             tokio::select! {
@@ -178,10 +183,25 @@ impl Engine {
         }
     }
 
-    /// One line for `systemctl status`.
+    /// How often windows have been looked at: at least once a second while all is well.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.get()
+    }
+
+    /// One line for `systemctl status`: series, buffer, uplink.
     pub(crate) fn summary(&self) -> String {
-        let messages = self.forwarder.account();
-        format!("{} series, {} messages wait", self.pipeline.borrow().series_count(), messages.waiting)
+        let status = self.forwarder.status();
+        let outputs = status.outlets.iter().map(|outlet| {
+            let state = if outlet.up { "up" } else { outlet.last_error.as_deref().unwrap_or("connecting") };
+            format!("; {}: {state}", outlet.name)
+        });
+        format!(
+            "{} series; {} messages wait, {} on disk{}",
+            self.pipeline.borrow().series_count(),
+            status.waiting,
+            format_size(status.disk_bytes),
+            outputs.collect::<String>(),
+        )
     }
 
     pub(crate) fn forwarder(&self) -> &Forwarder {

@@ -1,24 +1,70 @@
-//! What systemd is told: ready, alive, stopping. Outside systemd this does nothing.
+//! What systemd is told: ready, alive, reloading, stopping. Outside systemd this does nothing.
 
 use sd_notify::NotifyState;
+use std::time::Duration;
 
-/// The agent is up: sources and outputs are being connected, readings can come.
-pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+/// How often a watchdog is fed and the status told, unless the watchdog wants it more often.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// The agent is up: state restored, pipelines running, sources and outputs being connected. After [`reloading`]: again.
+pub(crate) fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The agent goes on with another config: what comes is no stop.
+pub(crate) fn reloading() {
+    tell(&[NotifyState::Reloading, NotifyState::Status("reading the config again")]);
 }
 
 /// The agent is going down.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: checkpoint and last messages")]);
 }
 
-/// The engine has made progress; `status` is what `systemctl status` shows.
-pub(crate) fn alive(status: &str) {
-    tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+/// Feeds the watchdog for as long as the engine gets on.
+pub(crate) struct Pulse {
+    /// The engine's count of turns when it was fed last.
+    turns: Option<u64>,
+}
+
+impl Pulse {
+    /// One that has not been fed yet.
+    pub(crate) fn new() -> Self {
+        Self { turns: None }
+    }
+
+    /// How often to call [`Pulse::beat`]: three times within what the watchdog waits.
+    pub(crate) fn every() -> Duration {
+        sd_notify::watchdog_enabled().map_or(ALIVE_EVERY, |limit| ALIVE_EVERY.min(limit / 3))
+    }
+
+    /// Feeds the watchdog if the engine has made a turn since; an engine that is stuck starves it, and systemd starts
+    /// the agent again. `status` is what `systemctl status` shows. Whether it was fed.
+    pub(crate) fn beat(&mut self, turns: u64, status: &str) -> bool {
+        let moved = self.turns.replace(turns) != Some(turns);
+        if moved {
+            tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+        }
+        moved
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!("cannot tell systemd: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_stands_still_is_not_called_alive() {
+        let mut pulse = Pulse::new();
+        assert!(pulse.beat(0, ""), "the first look knows nothing yet");
+        assert!(!pulse.beat(0, ""));
+        assert!(pulse.beat(3, ""));
+        assert!(!pulse.beat(3, ""));
     }
 }

@@ -2,13 +2,14 @@
 
 mod events;
 
+use crate::clock;
 use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, StreamConfig};
 use crate::encode::{OutputRender, Status, status_packet};
 use crate::engine::{self, Engine, EngineSink};
 use crate::lock::DirLock;
+use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
 use crate::thin::Thinner;
-use crate::{clock, notify};
 use events::Journal;
 use headwater_forwarder::{Forwarder, Outlet, Packet, Start};
 use std::future::Future;
@@ -31,9 +32,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// So often, at such intervals, it is looked whether another program lets go of the state directory.
 const LOCK_LOOKS: u32 = 50;
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
-
-/// How often systemd's watchdog is fed.
-const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// The agent could not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +117,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         tracing::error!("{trouble}");
         engine.report("damaged", &trouble);
     }
-    notify::ready();
+    notify::ready(&engine.summary());
 
     let mut tasks = JoinSet::new();
     tasks.spawn_local(tick_forever(engine.clone()));
@@ -134,7 +132,6 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     }
 
     tracing::info!("stopping");
-    notify::stopping();
     let _ = stop.send(true);
     let _ = tokio::time::timeout(STOP, async { while running.join_next().await.is_some() {} }).await;
     tasks.shutdown().await;
@@ -189,7 +186,7 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
     // After a stall one report is enough: two of one millisecond would have one id.
     reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut alive = tokio::time::interval(ALIVE_EVERY);
+    let (mut alive, mut pulse) = (tokio::time::interval(Pulse::every()), Pulse::new());
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
     let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
     let (mut looked, mut said) = (false, false);
@@ -197,7 +194,11 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     loop {
         tokio::select! {
             _ = reports.tick() => engine.report("interval", ""),
-            _ = alive.tick() => notify::alive(&engine.summary()),
+            _ = alive.tick() => {
+                if !pulse.beat(engine.turns(), &engine.summary()) {
+                    tracing::error!("the engine stands still: no window was looked at since the last time");
+                }
+            }
             () = &mut restart, if !said => {
                 said = true;
                 engine.report_start();

@@ -2,7 +2,7 @@
 
 use super::{Failure, load, runtime};
 use crate::config::Config;
-use crate::{logging, supervise};
+use crate::{logging, notify, supervise};
 use std::cell::RefCell;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -42,16 +42,19 @@ impl Signals {
     async fn next(&mut self, config_path: &Path) -> Option<Config> {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return None,
-                _ = self.interrupt.recv() => return None,
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
                 _ = self.hangup.recv() => match load(config_path) {
                     Ok(config) => {
                         tracing::info!("the config has been read again");
+                        notify::reloading();
                         return Some(config);
                     }
                     Err(failure) => tracing::error!("the config stays as it was:\n{failure}"),
                 },
             }
         }
+        notify::stopping();
+        None
     }
 }

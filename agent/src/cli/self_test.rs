@@ -1,0 +1,122 @@
+//! `headwater self-test`: what works on this machine, in one screen, and the way out where something does not.
+//!
+//! Looks at what the config asks for: the state directory and its disk, the clock, devices, and every broker. It
+//! publishes one message to each output and nothing to the topics of a source. A running agent is not disturbed: the
+//! test has client ids of its own.
+
+mod broker;
+mod device;
+mod disk;
+
+use super::{Failure, open, runtime};
+use crate::config::{Config, render_mistakes};
+use crate::engine;
+use headwater_settings::{Document, Or};
+use std::path::Path;
+
+/// What one look has found.
+enum Finding {
+    /// It works.
+    Good(String),
+    /// It works, and somebody may want to know.
+    Note(String),
+    /// It does not work, and what to do.
+    Bad(String),
+}
+
+/// What is shown, line by line, and how much of it was bad.
+#[derive(Default)]
+struct Screen {
+    bad: usize,
+}
+
+impl Screen {
+    fn show(&mut self, what: &str, finding: Finding) {
+        let (word, text) = match finding {
+            Finding::Good(text) => ("ok", text),
+            Finding::Note(text) => ("note", text),
+            Finding::Bad(text) => {
+                self.bad += 1;
+                ("FAIL", text)
+            }
+        };
+        println!("{word:<4}  {what:<14}  {text}");
+    }
+}
+
+pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    println!(
+        "headwater {} on {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        crate::config::host_name(),
+        std::env::consts::ARCH
+    );
+    let mut screen = Screen::default();
+    let (config, document) = open(path)?;
+    let mistakes = render_mistakes(&document);
+    let Some(config) = config else {
+        screen.show("config", Finding::Bad(format!("{} has mistakes", path.display())));
+        return Err(Failure::Usage(mistakes.trim_end().to_owned()));
+    };
+    screen.show("config", describe(path, &config, &mistakes));
+    let state_dir = &config.agent.state_dir;
+    screen.show("state", disk::state(state_dir));
+    screen.show("disk", disk::measure(state_dir, config.buffer.max_size));
+    screen.show("clock", clock());
+    screen.show("devices", device::look());
+    runtime()?.block_on(brokers(&mut screen, &config, &document));
+    match screen.bad {
+        0 => Ok(()),
+        1 => Err(Failure::Other("1 thing does not work".into())),
+        bad => Err(Failure::Other(format!("{bad} things do not work"))),
+    }
+}
+
+fn describe(path: &Path, config: &Config, mistakes: &str) -> Finding {
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let text = format!(
+        "{}: {}, {}, {}",
+        path.display(),
+        plural(config.sources.len(), "source"),
+        plural(config.streams.len(), "stream"),
+        plural(config.outputs.len(), "output")
+    );
+    if mistakes.is_empty() {
+        Finding::Good(text)
+    } else {
+        Finding::Note(format!("{text}; `headwater check` has warnings"))
+    }
+}
+
+fn clock() -> Finding {
+    let now = engine::now();
+    let time =
+        jiff::Timestamp::from_millisecond(now.time.0).map_or_else(|_| "?".into(), |time| time.to_string());
+    if now.synced {
+        Finding::Good(time)
+    } else {
+        Finding::Note(format!(
+            "{time} cannot be believed; windows are stamped anew once it is right: `timedatectl` says what sets it"
+        ))
+    }
+}
+
+/// Every source and output that is an MQTT broker.
+async fn brokers(screen: &mut Screen, config: &Config, document: &Document) {
+    for (name, mut table) in document.root().named_tables("sources") {
+        if let Some(settings) = broker::settings(&mut table) {
+            let topics = table.strings("topics").given().unwrap_or_default();
+            let topics = topics.into_iter().map(|topic| topic.value).collect::<Vec<_>>();
+            let finding = broker::listen(&settings, &topics).await;
+            screen.show(&format!("source {}", name.value), finding);
+        }
+    }
+    for (name, mut table) in document.root().named_tables("outputs") {
+        let render =
+            config.outputs.iter().find(|output| output.name == name.value).map(|output| &output.render);
+        if let (Some(settings), Some(render)) = (broker::settings(&mut table), render) {
+            let topic = render.topic.filter(&render.agent).replace('#', "self-test");
+            screen.show(&format!("output {}", name.value), broker::round_trip(&settings, &topic).await);
+        }
+    }
+}
