@@ -5,12 +5,14 @@
 
 mod detector;
 mod filter;
+mod group;
 mod stream;
 mod summary;
 mod window;
 
 pub use detector::{DetectorConfig, EvidenceConfig, On};
 pub use filter::{FilterConfig, Rule};
+pub use group::GroupConfig;
 pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 

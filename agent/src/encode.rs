@@ -10,7 +10,7 @@ mod message;
 mod render;
 mod wire;
 
-pub use alert::{Alert, AlertState, Evidence};
+pub use alert::{Alert, AlertState, Evidence, Readings};
 pub use message::{Body, Messages, Reading, Report, Status, Summary, Value};
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
 pub use wire::{Wire, WireError, cbor_to_json, read};

@@ -64,7 +64,8 @@ fn channel_bytes(stream: &StreamConfig) -> usize {
         WindowConfig::Cut(specs) => specs.of(false).slots_needed().min(2) * stream.plan.pane_bytes(),
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
-    CHANNEL_BYTES + detectors + evidence_bytes(stream) + windows
+    let groups: usize = stream.groups.iter().map(|group| group.bytes).sum();
+    CHANNEL_BYTES + detectors + groups + evidence_bytes(stream) + windows
 }
 
 /// Summaries a second of one series; `None`: that depends on its readings.

@@ -3,7 +3,7 @@
 //! Labels are a JSON file of the format `anomaly-labels-1`: per recording its columns, the rows at the start that
 //! are never scored, and the windows `[first_row, last_row]` in which something is wrong. A row of several columns
 //! is judged by one detector per column and scores what the worst of them says; `half-space` sees the row as one,
-//! and so does `auto`, which is `half-space` there.
+//! and so does `auto`, which is `half-space` there, as in the running agent's groups.
 //!
 //! | module | does |
 //! |---|---|

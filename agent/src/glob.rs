@@ -34,6 +34,23 @@ pub fn matches(glob: &str, name: &str) -> bool {
     glob.iter().skip(g).all(|byte| *byte == b'*')
 }
 
+/// The texts that the `*` of a pattern stand for, the first as short as can be, and so on; `None`: the name does not fit.
+/// Everything but `*` is itself, `?` too.
+#[must_use]
+pub fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
+    let mut parts = pattern.split('*');
+    let mut rest = name.strip_prefix(parts.next()?)?;
+    let Some(last) = parts.next_back() else { return rest.is_empty().then(Vec::new) };
+    let mut texts = Vec::new();
+    for part in parts {
+        let (text, after) = rest.split_once(part)?;
+        texts.push(text);
+        rest = after;
+    }
+    texts.push(rest.strip_suffix(last)?);
+    Some(texts)
+}
+
 /// Bytes of the UTF-8 character that starts at `at`.
 fn character_length(name: &[u8], at: usize) -> usize {
     1 + name.iter().skip(at + 1).take_while(|byte| **byte & 0xC0 == 0x80).count()

@@ -7,6 +7,7 @@
 
 mod channel;
 mod filter;
+mod groups;
 mod guard;
 mod ring;
 mod series;
@@ -18,9 +19,11 @@ use crate::account::Counts;
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
 pub(crate) use channel::OPEN_MAX;
+pub(crate) use groups::group_bytes;
 pub(crate) use watching::evidence_bytes;
 
 use channel::{Channel, Fate};
+use groups::Groups;
 use headwater_forwarder::Message;
 use headwater_kernel::time::Time;
 use headwater_sensors::{SeriesRef, Stamp};
@@ -66,6 +69,7 @@ pub struct Pipeline {
     stream_counts: Vec<Counts>,
     directory: Directory,
     channels: Vec<Channel>,
+    groups: Groups,
     timers: Timers,
     /// Bytes that closed windows may take, all series together.
     retained_bytes: usize,
@@ -106,6 +110,7 @@ impl Pipeline {
             streams,
             directory: Directory::new(limits.series),
             channels: Vec::new(),
+            groups: Groups::default(),
             timers: Timers::default(),
             retained_bytes: limits.retained_bytes,
             encoder: Messages::default(),
@@ -134,6 +139,7 @@ impl Pipeline {
         });
         if self.channels.len() != channels_before {
             self.share_retention();
+            (channels_before..self.channels.len()).for_each(|index| self.join_groups(index));
         }
         handle
     }
@@ -210,12 +216,16 @@ impl Pipeline {
                 channel.forward(time, value, &mut out);
             }
         }
-        if matches!(fate, Fate::InWindow | Fate::Forward) {
+        let is_placed = matches!(fate, Fate::InWindow | Fate::Forward);
+        if is_placed {
             channel.watching.judge(time, value, &mut out);
         }
         channel.close(&mut out).count(counts);
         if let Some(due) = channel.arm(stream, Time::MIN) {
             self.timers.push(due, index);
+        }
+        if is_placed && !channel.memberships.is_empty() {
+            self.judge_groups(index, time, value, now);
         }
     }
 

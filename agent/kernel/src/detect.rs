@@ -26,6 +26,7 @@ mod suite;
 #[cfg(test)]
 mod testing;
 mod threshold;
+mod together;
 mod watch;
 mod zscore;
 
@@ -48,6 +49,7 @@ pub use rate::{Rate, RateConfig};
 pub use seasonal::{Seasonal, SeasonalConfig};
 pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
+pub use together::{Row, Rows, Together};
 pub use watch::{TakeWatch, Watch};
 pub use zscore::{ZScore, ZScoreConfig};
 

@@ -62,7 +62,9 @@ fn place_of(table: &mut Table<'_>) -> String {
 
 fn describe_stream(stream: &StreamConfig) -> String {
     let names: Vec<&str> = stream.plan.names().collect();
-    let detectors: Vec<&str> = stream.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    let groups = stream.groups.iter().map(|group| group.name.as_str());
+    let detectors = stream.detectors.iter().map(|detector| detector.name.as_str()).chain(groups);
+    let detectors: Vec<&str> = detectors.collect();
     let detectors =
         if detectors.is_empty() { String::new() } else { format!("; detectors {}", detectors.join(", ")) };
     format!("{}: {}{detectors}", stream.window, names.join(" "))

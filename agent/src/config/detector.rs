@@ -1,10 +1,14 @@
 //! `[[streams.NAME.detectors]]`.
 
+use super::group::GroupConfig;
 use super::stream::refuse_parameter;
 use super::window::WindowConfig;
-use crate::pipeline::detector_bytes;
+use crate::pipeline::{detector_bytes, group_bytes};
 use crate::plan::{Aggregate, Plan};
-use headwater_kernel::detect::{Alarm, DetectorKind, KINDS, ParameterKind, Parameters, Watch};
+use headwater_kernel::OutOfRange;
+use headwater_kernel::detect::{
+    Alarm, DetectorKind, KINDS, Parameter, ParameterKind, Parameters, Together, Watch,
+};
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
 
@@ -65,12 +69,14 @@ const REFUSING: &str = "range";
 /// The kind that judges the silence between readings; windows close later than that.
 const SILENCE: &str = "missing";
 
+/// The detectors of a stream: those of single series, and those of several.
 pub(super) fn read(
     stream: &mut Table<'_>,
     window: Option<&WindowConfig>,
     plan: Option<&Plan>,
-) -> Vec<DetectorConfig> {
+) -> (Vec<DetectorConfig>, Vec<GroupConfig>) {
     let mut detectors: Vec<DetectorConfig> = Vec::new();
+    let mut groups: Vec<GroupConfig> = Vec::new();
     for mut table in stream.tables("detectors") {
         let words: Vec<(&str, &DetectorKind)> = KINDS.iter().map(|kind| (kind.name, kind)).collect();
         let kind = table.choice("type", &words);
@@ -83,15 +89,26 @@ pub(super) fn read(
         let on = table.string("on");
         let Some(kind) = kind.given() else { continue };
         let on = read_on(&table, kind, on, window, plan);
+        let named = detectors.iter().map(|known| &known.name).chain(groups.iter().map(|known| &known.name));
+        let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &named.collect::<Vec<_>>());
+        if let Some(patterns) = table.strings("over") {
+            let together = read_together(&mut table, kind, &patterns);
+            table.finish();
+            let (Some((parameters, together)), Some(On::Reading)) = (together, on) else { continue };
+            let patterns: Vec<String> = patterns.value.into_iter().map(|pattern| pattern.value).collect();
+            let fingerprint = format!("{name} {} {patterns:?} {parameters:?}", kind.name);
+            let bytes = group_bytes(patterns.len());
+            groups.push(GroupConfig { name, severity, patterns, together, fingerprint, bytes, evidence });
+            continue;
+        }
         let watch = read_watch(&mut table, kind);
         table.finish();
         let (Some((parameters, watch)), Some(on)) = (watch, on) else { continue };
-        let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &detectors);
         let fingerprint = format!("{name} {} {on:?} {parameters:?}", kind.name);
         let bytes = detector_bytes(&watch);
         detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes, on, evidence });
     }
-    detectors
+    (detectors, groups)
 }
 
 /// What the detector is to look at; `None`: the stream cannot give it.
@@ -146,17 +163,68 @@ fn read_evidence(table: &mut Table<'_>) -> EvidenceConfig {
 }
 
 /// A name that no detector before has: alerts of one stream are told apart by it.
-fn unique(name: String, before: &[DetectorConfig]) -> String {
-    let is_free = |name: &str| before.iter().all(|detector| detector.name != name);
+fn unique(name: String, before: &[&String]) -> String {
+    let is_free = |name: &str| before.iter().all(|known| *known != name);
     if is_free(&name) {
         return name;
     }
     (2..).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
 }
 
+/// A detector of several series, with its parameters.
+fn read_together(
+    table: &mut Table<'_>,
+    kind: &DetectorKind,
+    patterns: &At<Vec<At<String>>>,
+) -> Option<(Parameters, Together)> {
+    const KINDS: [&str; 2] = ["half-space", "auto"];
+    if !KINDS.contains(&kind.name) {
+        let what = format!("`{}` looks at one series at a time", kind.name);
+        table.refuse(patterns.span.clone(), what, "`over` is for half-space and auto");
+        return None;
+    }
+    if table.has("on") {
+        table.refuse(table.place_of("on"), "`over` looks at readings", "leave `on` out");
+    }
+    let stars = |pattern: &At<String>| pattern.value.matches('*').count();
+    let first = patterns.value.first().map_or(0, stars);
+    if let Some(odd) = patterns.value.iter().find(|pattern| stars(pattern) != first) {
+        let what = format!("`{}` has another number of `*` than the others", odd.value);
+        table.refuse(
+            odd.span.clone(),
+            what,
+            "series belong together where `*` is the same text in all patterns",
+        );
+        return None;
+    }
+    for (at, pattern) in patterns.value.iter().enumerate() {
+        if patterns.value.iter().take(at).any(|before| before.value == pattern.value) {
+            let fix = "name each series of a group once";
+            table.refuse(pattern.span.clone(), format!("`{}` stands here twice", pattern.value), fix);
+            return None;
+        }
+    }
+    let own = kind.parameters.iter().chain(Together::PARAMETERS).chain(Alarm::PARAMETERS);
+    let parameters = read_parameters(table, own)?;
+    let together = Together::build(&parameters, patterns.value.len());
+    let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
+    Some((parameters, together.map_err(refuse).ok()?))
+}
+
 fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
+    let parameters = read_parameters(table, kind.parameters.iter().chain(Alarm::PARAMETERS))?;
+    let watch = Watch::new(kind, &parameters);
+    let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
+    Some((parameters, watch.map_err(refuse).ok()?))
+}
+
+/// The parameters that are given, out of those that there are.
+fn read_parameters<'p>(
+    table: &mut Table<'_>,
+    known: impl Iterator<Item = &'p Parameter>,
+) -> Option<Parameters> {
     let mut parameters = Parameters::new();
-    for parameter in kind.parameters.iter().chain(Alarm::PARAMETERS) {
+    for parameter in known {
         let number = match parameter.kind {
             ParameterKind::Number => table.number(parameter.name, f64::MIN..=f64::MAX).given(),
             ParameterKind::Duration => {
@@ -174,8 +242,5 @@ fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters,
             set.map_err(|error| refuse_parameter(table, table.place_of(parameter.name), &error)).ok()?;
         }
     }
-    let watch = Watch::new(kind, &parameters);
-    let watch =
-        watch.map_err(|error| refuse_parameter(table, table.place_of(error.parameter), &error)).ok()?;
-    Some((parameters, watch))
+    Some(parameters)
 }

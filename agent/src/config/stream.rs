@@ -1,6 +1,7 @@
 //! `[streams.NAME]`.
 
 use super::detector::DetectorConfig;
+use super::group::GroupConfig;
 use super::window::WindowConfig;
 use super::{detector, refuse_unknown, summary, window};
 use crate::glob;
@@ -28,8 +29,10 @@ pub struct StreamConfig {
     pub window: WindowConfig,
     /// What its summaries carry.
     pub plan: Plan,
-    /// What looks at its readings.
+    /// What looks at each of its series.
     pub detectors: Vec<DetectorConfig>,
+    /// What looks at several of them together.
+    pub groups: Vec<GroupConfig>,
 }
 
 impl StreamConfig {
@@ -91,10 +94,10 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let map = read_expression(&mut table, "map", Want::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref());
-    let detectors = detector::read(&mut table, window.as_ref(), plan.as_ref());
+    let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();
     let name = name.value.clone();
-    Some(StreamConfig { name, from, series, condition, map, window: window?, plan: plan?, detectors })
+    Some(StreamConfig { name, from, series, condition, map, window: window?, plan: plan?, detectors, groups })
 }
 
 /// A CEL expression; a mistake in it is shown where it stands.

@@ -45,8 +45,37 @@ pub struct Alert<'a> {
     pub reason: &'a str,
     /// The number of a window that the value is; `None`: it is a reading.
     pub on: Option<&'a str>,
-    /// Times (ms since the Unix epoch) and values (series unit) of the last readings before it, oldest first.
-    pub evidence: &'a [(i64, f64)],
+    /// Of several series: each with the value that was judged; else empty.
+    pub values: &'a [(&'a str, f64)],
+    /// The last readings before it.
+    pub evidence: Readings<'a>,
+}
+
+/// Readings as times (ms since the Unix epoch) and values (series unit), oldest first.
+#[derive(Clone, Copy, Debug)]
+pub enum Readings<'a> {
+    /// Of one series.
+    Of(&'a [(i64, f64)]),
+    /// Of several, by name.
+    OfEach(&'a [(&'a str, Vec<(i64, f64)>)]),
+}
+
+impl Readings<'_> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Readings::Of(readings) => readings.is_empty(),
+            Readings::OfEach(series) => series.is_empty(),
+        }
+    }
+}
+
+impl Serialize for Readings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Readings::Of(readings) => serializer.collect_seq(*readings),
+            Readings::OfEach(series) => serializer.collect_map(series.iter().map(|(name, of)| (name, of))),
+        }
+    }
 }
 
 /// The readings that followed an alert's raising: what windows would have made a summary of.
@@ -63,14 +92,19 @@ pub struct Evidence<'a> {
     pub detector: &'a str,
     /// When its alert was raised (ms since the Unix epoch).
     pub raised_ms: i64,
-    /// Times (ms since the Unix epoch) and values (series unit), oldest first.
-    pub readings: &'a [(i64, f64)],
+    /// The readings.
+    pub readings: Readings<'a>,
 }
 
 impl Serialize for Alert<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let optional =
-            [self.on.is_some(), self.expected.is_some(), self.score.is_some(), !self.evidence.is_empty()];
+        let optional = [
+            self.on.is_some(),
+            self.expected.is_some(),
+            self.score.is_some(),
+            !self.evidence.is_empty(),
+            !self.values.is_empty(),
+        ];
         let optional = optional.iter().filter(|given| **given).count();
         let mut map = serializer.serialize_map(Some(14 + optional))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
@@ -91,6 +125,9 @@ impl Serialize for Alert<'_> {
             map.serialize_entry("on", on)?;
         }
         map.serialize_entry("value", &self.value)?;
+        if !self.values.is_empty() {
+            map.serialize_entry("values", &Named(self.values))?;
+        }
         if let Some(expected) = self.expected {
             map.serialize_entry("expected", &expected)?;
         }
@@ -99,9 +136,18 @@ impl Serialize for Alert<'_> {
         }
         map.serialize_entry("reason", self.reason)?;
         if !self.evidence.is_empty() {
-            map.serialize_entry("evidence", self.evidence)?;
+            map.serialize_entry("evidence", &self.evidence)?;
         }
         map.end()
+    }
+}
+
+/// Numbers by name.
+struct Named<'a>(&'a [(&'a str, f64)]);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -129,7 +175,7 @@ impl Serialize for Evidence<'_> {
         map.serialize_entry("labels", &Labels(self.labels))?;
         map.serialize_entry("detector", self.detector)?;
         map.serialize_entry("alert", &alert)?;
-        map.serialize_entry("evidence", self.readings)?;
+        map.serialize_entry("evidence", &self.readings)?;
         map.end()
     }
 }

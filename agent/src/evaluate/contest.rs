@@ -3,7 +3,7 @@
 use super::{Error, Labelled};
 use headwater_kernel::detect::{
     AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
-    Presence, Verdict,
+    Presence, Rows, SERIES_MAX, Verdict,
 };
 use headwater_kernel::time::Time;
 use headwater_settings::{nearest, parse_duration};
@@ -85,7 +85,7 @@ impl Contender {
         let mut judged =
             Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };
         if let Some(trees) = self.of_rows()?.filter(|_| recording.columns.len() > 1) {
-            judge_rows(trees, recording, &mut judged);
+            judge_rows(trees, recording, &mut judged)?;
             return Ok(judged);
         }
         for column in &recording.columns {
@@ -109,12 +109,20 @@ impl Contender {
     }
 }
 
-fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) {
-    for row in 0..recording.times.len() {
-        let values: Vec<f64> =
-            recording.columns.iter().filter_map(|column| column.get(row)).copied().collect();
-        judged.take(row, values.first().copied().unwrap_or(f64::NAN), &trees.push_row(&values));
+/// As the agent does it: reading by reading, put together by time; further columns than fit are not looked at.
+fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -> Result<(), Error> {
+    let rows = Rows::new(recording.columns.len().min(SERIES_MAX), 0);
+    let mut rows = rows.map_err(|error| Error::Unfit(format!("`{}`: {error}", recording.name)))?;
+    for (at, time) in recording.times.iter().enumerate() {
+        for (member, column) in recording.columns.iter().enumerate() {
+            let value = column.get(at).copied().unwrap_or(f64::NAN);
+            if let Some(row) = rows.on_reading(member, Time(*time), value) {
+                let first = row.values().first().copied().unwrap_or(f64::NAN);
+                judged.take(at, first, &trees.push_row(row.values()));
+            }
+        }
     }
+    Ok(())
 }
 
 impl Judged {

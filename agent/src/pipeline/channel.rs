@@ -1,6 +1,7 @@
 //! One series in one stream: its windows, its detectors, and the messages they make.
 
 use super::filter::Filter;
+use super::groups::Membership;
 use super::state::{load_bytes, put, save_bytes};
 use super::watching::{Outbox, Watching};
 use crate::account::Counts;
@@ -70,6 +71,8 @@ pub(super) struct Channel {
     filter: Option<Box<Filter>>,
     /// Its detectors.
     pub(super) watching: Watching,
+    /// Its places in groups of series that are watched together.
+    pub(super) memberships: Box<[Membership]>,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
     /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
@@ -86,6 +89,7 @@ impl Channel {
             windows: Windows::new(),
             filter: config.window.filter().map(|filter| Box::new(Filter::new(filter))),
             watching: Watching::new(config),
+            memberships: Box::default(),
             by_arrival: false,
             armed: Time::MAX,
             forwarded: (Time::MIN, 0),

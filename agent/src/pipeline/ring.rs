@@ -17,6 +17,11 @@ impl Ring {
         Self { slots: vec![(Time(0), 0.0); readings].into(), next: 0, held: 0 }
     }
 
+    /// Whether it holds nothing, ever.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     #[inline]
     pub(super) fn push(&mut self, time: Time, value: f64) {
         let Some(slot) = self.slots.get_mut(self.next as usize) else { return };

@@ -9,6 +9,7 @@
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
 //!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
+//! groups u32, each: stream name, fingerprint, group name, awaited option and state (bytes)
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.
 
@@ -41,6 +42,7 @@ impl Pipeline {
             }
             channel.save(stream, to);
         }
+        self.groups.save(&self.streams, to);
     }
 
     /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new.
@@ -68,6 +70,7 @@ impl Pipeline {
         for _ in 0..load_length(from)? {
             self.restore_channel(from)?;
         }
+        self.groups.restore(&self.streams, from)?;
         self.share_retention();
         Ok(self.settle_restored())
     }
@@ -89,6 +92,7 @@ impl Pipeline {
             self.timers.push(due, u32::try_from(self.channels.len()).map_err(|_| Corrupt)?);
         }
         self.channels.push(channel);
+        self.join_groups(self.channels.len() - 1);
         Ok(())
     }
 

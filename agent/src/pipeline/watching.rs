@@ -9,7 +9,7 @@ use super::guard::{Guard, guard};
 use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
-use crate::encode::{Alert, AlertState, Evidence, Messages};
+use crate::encode::{Alert, AlertState, Evidence, Messages, Readings};
 use headwater_forwarder::Message;
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
@@ -50,7 +50,9 @@ pub(crate) fn evidence_bytes(stream: &StreamConfig) -> usize {
 }
 
 fn kept(stream: &StreamConfig) -> usize {
-    stream.detectors.iter().map(|config| config.evidence.kept()).max().unwrap_or(0)
+    let single = stream.detectors.iter().map(|config| config.evidence);
+    let several = stream.groups.iter().map(|config| config.evidence);
+    single.chain(several).map(|evidence| evidence.kept()).max().unwrap_or(0)
 }
 
 impl Watching {
@@ -79,7 +81,7 @@ impl Watching {
     /// Lets every detector of readings judge one, and makes a message of each alert that begins or ends.
     #[inline]
     pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
-        if self.posts.is_empty() || self.judged.is_some_and(|(last, ..)| time < last) {
+        if self.is_idle() || self.judged.is_some_and(|(last, ..)| time < last) {
             return;
         }
         self.judged = Some((time, out.now.time, value));
@@ -96,6 +98,11 @@ impl Watching {
                 *gathering |= post.decide(&decided, ring, config, out);
             }
         }
+    }
+
+    /// Whether nobody looks at the series or keeps its readings.
+    fn is_idle(&self) -> bool {
+        self.posts.is_empty() && self.ring.is_empty()
     }
 
     /// Lets every detector of windows judge one that closes. Its time is the window's end. Revisions, and windows that
@@ -153,6 +160,11 @@ impl Watching {
                 self.gathering = true;
             }
         }
+    }
+
+    /// The last readings that were judged, oldest first.
+    pub(super) fn last_readings(&self, count: usize) -> Vec<(i64, f64)> {
+        self.ring.last(count)
     }
 
     /// The agent itself was away until `now`: the series' time stood still.
@@ -272,7 +284,7 @@ impl Post {
             labels: out.origin.labels,
             detector: &config.name,
             raised_ms: raised.0,
-            readings: &ring.last(come),
+            readings: Readings::Of(&ring.last(come)),
         };
         out.made.push(out.encoder.message(&evidence, out.now.time.0));
     }
@@ -309,7 +321,8 @@ impl Decided {
             score: self.judgement.score(),
             reason: &reason,
             on,
-            evidence,
+            values: &[],
+            evidence: Readings::Of(evidence),
         };
         out.encoder.message(&alert, out.now.time.0)
     }

@@ -79,11 +79,18 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::number("span", "readings that the rarity is averaged over").or(10.0),
     ],
     build: |parameters: &Parameters| {
-        let above = parameters.get("above").unwrap_or(1.3);
-        let span = parameters.get("span").unwrap_or(10.0);
-        HalfSpace::new(HalfSpaceConfig { above, span }).map(AnyDetector::HalfSpace)
+        HalfSpaceConfig::build(parameters).and_then(HalfSpace::new).map(AnyDetector::HalfSpace)
     },
 };
+
+impl HalfSpaceConfig {
+    /// From the parameters of its kind, with its defaults.
+    pub(super) fn build(parameters: &Parameters) -> Result<Self, OutOfRange> {
+        let parameters = parameters.complete(KIND.parameters)?;
+        let number = |name| parameters.get(name).unwrap_or(0.0);
+        Ok(Self { above: number("above"), span: number("span") })
+    }
+}
 
 impl HalfSpace {
     /// # Errors
@@ -126,6 +133,15 @@ impl HalfSpace {
             level.learn(mean + (value - mean).clamp(-widest, widest), LEVEL_READINGS);
         }
         self.judge(&point, row.len().min(SERIES_MAX))
+    }
+
+    /// The place of the value that is furthest from what its series has been of late.
+    #[must_use]
+    pub fn furthest(&self, row: &[f64]) -> usize {
+        let far =
+            |(value, level): (&f64, &Moments)| ratio((tame(*value) - level.mean).abs(), level.deviation());
+        let far = row.iter().zip(&self.levels).map(far).enumerate();
+        far.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
     }
 
     fn judge(&mut self, point: &[f64; SERIES_MAX], series: usize) -> Judgement {

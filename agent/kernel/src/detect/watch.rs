@@ -2,7 +2,8 @@
 
 use super::phrase::{Duration, Figure};
 use super::{
-    Alarm, AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, TakeDetector, Transition,
+    Alarm, AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, OutOfRange, Parameters, TakeDetector,
+    Transition,
 };
 use crate::state::{Corrupt, Sink, State, Stored};
 use crate::time::Time;
@@ -53,6 +54,27 @@ impl<T: TakeWatch> TakeDetector for Unwrapping<'_, T> {
     fn take<D: Detector + Copy + 'static>(self, detector: &D) -> T::Output {
         let Watch { alarm, raised, .. } = *self.watch;
         self.taker.take(Watch { detector: *detector, alarm, raised })
+    }
+}
+
+impl Watch<HalfSpace> {
+    /// Judges values of one time, one per series, and says what they did to the alert.
+    pub fn on_row(&mut self, time: Time, row: &[f64]) -> (Judgement, Transition) {
+        let judgement = self.detector.push_row(row);
+        (judgement, self.on_judgement(time, judgement))
+    }
+
+    /// The place of the value that is furthest from what its series has been of late.
+    #[must_use]
+    pub fn furthest(&self, row: &[f64]) -> usize {
+        self.detector.furthest(row)
+    }
+}
+
+impl<D> Watch<D> {
+    /// A detector and its alarm.
+    pub(super) const fn of(detector: D, alarm: Alarm) -> Self {
+        Self { detector, alarm, raised: None }
     }
 }
 

@@ -1,0 +1,232 @@
+//! Several series of a stream, watched as one: their readings put together by time, the trees, and the alert's life.
+//!
+//! A row is complete when every series has a reading since the last row and none of them is older than `within` before
+//! the newest. It is judged with the reading that completes it. A reading no later than the last row belongs to the past:
+//! series that come in one payload stay together even when one of them was left out once.
+//!
+//! State: that of [`HalfSpace`] and 16 bytes a series. Cost: that of the trees, once a row.
+
+use super::{
+    Alarm, HalfSpace, HalfSpaceConfig, Judgement, OutOfRange, Parameter, Parameters, SERIES_MAX, Transition,
+    Watch,
+};
+use crate::state::{Corrupt, Sink, State, Stored};
+use crate::time::Time;
+use core::fmt;
+
+/// Readings of several series, put together by time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rows {
+    latest: [(Time, f64); SERIES_MAX],
+    series: usize,
+    within_ms: i64,
+    /// The time of the last row.
+    last: Time,
+}
+
+/// The values of one time, one per series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// Of the newest of them.
+    pub time: Time,
+    values: [f64; SERIES_MAX],
+    series: usize,
+}
+
+impl Row {
+    /// One value per series [channel units].
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        self.values.get(..self.series).unwrap_or(&self.values)
+    }
+}
+
+impl Rows {
+    /// Rows of so many series, no value older than the newest by more than `within_ms` milliseconds.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names what is.
+    pub const fn new(series: usize, within_ms: i64) -> Result<Self, OutOfRange> {
+        if series < 2 || series > SERIES_MAX {
+            return Err(OutOfRange::new("over", "must be of 2 to 8 series"));
+        }
+        if within_ms < 0 {
+            return Err(OutOfRange::new("within", "must not be negative"));
+        }
+        Ok(Self { latest: [(Time::MIN, 0.0); SERIES_MAX], series, within_ms, last: Time::MIN })
+    }
+
+    /// Takes a reading of the series numbered `member`; the row that it completes is the answer.
+    pub fn on_reading(&mut self, member: usize, time: Time, value: f64) -> Option<Row> {
+        let latest = self.latest.get_mut(..self.series)?;
+        let own = latest.get_mut(member).filter(|own| time >= own.0 && time > self.last)?;
+        if !value.is_finite() {
+            return None;
+        }
+        *own = (time, value);
+        let newest = latest.iter().map(|(time, _)| *time).max()?;
+        let oldest = latest.iter().map(|(time, _)| *time).min()?;
+        if oldest <= self.last || newest.since(oldest) > self.within_ms {
+            return None;
+        }
+        self.last = newest;
+        Some(Row { time: newest, values: self.latest.map(|(_, value)| value), series: self.series })
+    }
+
+    fn save(&self, to: &mut dyn Sink) {
+        self.last.save(to);
+        self.latest.iter().take(self.series).for_each(|reading| reading.save(to));
+    }
+
+    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        self.last = State::load(from)?;
+        for reading in self.latest.iter_mut().take(self.series) {
+            let (time, value): (Time, f64) = State::load(from)?;
+            *reading = if value.is_finite() { (time, value) } else { return Err(Corrupt) };
+        }
+        Ok(())
+    }
+}
+
+/// Half-space trees over several series, with their alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Together {
+    rows: Rows,
+    watch: Watch<HalfSpace>,
+}
+
+impl Together {
+    /// What it takes besides the parameters of `half-space` and of the alert's life.
+    pub const PARAMETERS: &'static [Parameter] =
+        &[Parameter::duration("within", "values further apart are not of one time").or(60_000.0)];
+
+    /// Over so many series, from [`Together::PARAMETERS`], those of `half-space` and [`Alarm::PARAMETERS`].
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the parameter that is wrong.
+    pub fn build(parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
+        let own = parameters.complete(Self::PARAMETERS)?;
+        let trees = HalfSpace::new(HalfSpaceConfig::build(parameters)?)?;
+        let watch = Watch::of(trees, Alarm::build(parameters)?);
+        Ok(Self { rows: Rows::new(series, own.get("within").unwrap_or(0.0) as i64)?, watch })
+    }
+
+    /// Takes a reading of the series numbered `member`; where it completes a row, that is judged.
+    pub fn on_reading(
+        &mut self,
+        member: usize,
+        time: Time,
+        value: f64,
+    ) -> Option<(Row, Judgement, Transition)> {
+        let row = self.rows.on_reading(member, time, value)?;
+        let (judgement, transition) = self.watch.on_row(row.time, row.values());
+        Some((row, judgement, transition))
+    }
+
+    /// The series whose value is furthest from what it has been of late.
+    #[must_use]
+    pub fn furthest(&self, row: &Row) -> usize {
+        self.watch.furthest(row.values())
+    }
+
+    /// Says why the alert was last raised or cleared, as [`Watch::reason`].
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        self.watch.reason(value, to)
+    }
+
+    /// Writes what has been learned and where the alert stands, without the config.
+    pub fn save(&self, to: &mut dyn Sink) {
+        self.rows.save(to);
+        self.watch.save(to);
+    }
+
+    /// Goes on from what [`Together::save`] wrote under the same parameters.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it; it is as it was.
+    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let mut restored = *self;
+        restored.rows.restore(from)?;
+        restored.watch.restore(from)?;
+        *self = restored;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parameters, Row, Rows, Together};
+    use crate::detect::Transition;
+    use crate::detect::testing::Noise;
+    use crate::state::Stored;
+    use crate::time::Time;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    fn rows(readings: &[(usize, i64)], within_ms: i64) -> Vec<(i64, Vec<f64>)> {
+        let mut rows = Rows::new(3, within_ms).unwrap();
+        let told = readings.iter().filter_map(|(member, at)| rows.on_reading(*member, Time(*at), *at as f64));
+        told.map(|row: Row| (row.time.0, row.values().to_vec())).collect()
+    }
+
+    #[test]
+    fn what_comes_together_is_judged_together() {
+        let same = [(0, 10), (1, 10), (2, 10), (0, 20), (1, 20), (2, 20)];
+        assert_eq!(rows(&same, 0), [(10, [10.0; 3].to_vec()), (20, [20.0; 3].to_vec())]);
+        // Each at its own moment, and in any order.
+        let own = [(0, 10), (2, 12), (1, 11), (1, 21), (0, 20), (2, 22)];
+        assert_eq!(rows(&own, 5), [(12, [10.0, 11.0, 12.0].to_vec()), (22, [20.0, 21.0, 22.0].to_vec())]);
+        // The quick one is taken where the slow ones are.
+        let quick = [(0, 1), (0, 2), (0, 3), (1, 4), (2, 5), (0, 6), (0, 7), (1, 14), (0, 15), (2, 15)];
+        assert_eq!(rows(&quick, 5), [(5, [3.0, 4.0, 5.0].to_vec()), (15, [15.0, 14.0, 15.0].to_vec())]);
+        assert!(rows(&[(0, 1), (1, 2), (2, 100), (0, 200), (1, 300)], 5).is_empty(), "too far apart");
+    }
+
+    /// A field that is left out once does not put the others out of step.
+    #[test]
+    fn a_gap_heals() {
+        let gap = [(0, 10), (2, 10), (0, 20), (1, 20), (2, 20), (0, 30), (1, 30), (2, 30)];
+        assert_eq!(rows(&gap, 60), [(20, [20.0, 20.0, 10.0].to_vec()), (30, [30.0; 3].to_vec())]);
+        assert_eq!(rows(&gap, 0), [(20, [20.0; 3].to_vec()), (30, [30.0; 3].to_vec())]);
+        let back = [(0, 10), (1, 10), (2, 10), (0, 5), (1, 5), (2, 5), (3, 11), (0, 11), (1, 11), (2, 11)];
+        assert_eq!(rows(&back, 0).len(), 2);
+    }
+
+    /// Flow follows pressure until it does not; a restart at any point changes nothing.
+    #[test]
+    fn a_rare_combination_raises_one_alert_over_a_restart() {
+        let mut parameters = Parameters::new();
+        parameters.set("span", 1.0).unwrap();
+        let built = || Together::build(&parameters, 2).unwrap();
+        let (mut together, mut noise) = (built(), Noise::new(3));
+        let mut raised = Vec::new();
+        for at in 0..3_000 {
+            let pressure = 10.0 * noise.even();
+            let flow = if at == 2_900 { 19.0 - 2.0 * pressure } else { 2.0 * pressure };
+            let pressure = if at == 2_900 { 0.5 } else { pressure };
+            assert!(together.on_reading(0, Time(at), pressure).is_none());
+            let (row, _, transition) = together.on_reading(1, Time(at), flow + 0.1 * noise.normal()).unwrap();
+            if let Transition::Raised { .. } = transition {
+                raised.push(at);
+                assert!(together.furthest(&row) < 2);
+            }
+            if at % 700 == 0 {
+                let mut state = Vec::new();
+                together.save(&mut |bytes: &[u8]| state.extend_from_slice(bytes));
+                let mut restored = built();
+                restored.restore(&mut Stored::new(&state)).unwrap();
+                assert_eq!(restored, together);
+                let cut = &state[..state.len() - 1];
+                assert!(built().restore(&mut Stored::new(cut)).is_err());
+                together = restored;
+            }
+        }
+        assert!(raised.contains(&2_900) && raised.len() < 6, "{raised:?}");
+        assert_eq!(Together::build(&parameters, 1).unwrap_err().parameter, "over");
+        assert!(size_of::<Together>() <= 8 * 1_024);
+    }
+}

@@ -1,0 +1,301 @@
+//! Series that detectors watch together: which belong to each other, and the alerts about them.
+//!
+//! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
+//! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
+
+use super::channel::{Channel, Origin};
+use super::series::Directory;
+use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
+use super::watching::Outbox;
+use super::{Now, Pipeline};
+use crate::config::{GroupConfig, StreamConfig};
+use crate::encode::{Alert, AlertState, Evidence, Readings};
+use headwater_kernel::detect::{Judgement, Row, Together, Transition};
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::Time;
+use std::collections::HashMap;
+
+/// A series' place in a group: the group's index, and which of its series it is.
+pub(super) type Membership = (u32, u32);
+
+/// All groups of all streams.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: Vec<Group>,
+    /// By stream, detector and name.
+    by_name: HashMap<(u32, u32, String), u32>,
+}
+
+/// Series that are watched together.
+struct Group {
+    name: String,
+    /// Those that all its series have.
+    labels: Vec<(String, String)>,
+    /// Index of the detector among the stream's.
+    detector: u32,
+    /// The channels in their places.
+    members: Vec<Option<u32>>,
+    together: Option<Box<Together>>,
+    /// When the alert was raised, and how many rows are to follow it.
+    awaited: Option<(Time, u32)>,
+}
+
+/// What a group takes for each of its series, without its name (bytes).
+pub(crate) fn group_bytes(series: usize) -> usize {
+    let group = size_of::<Group>() + size_of::<Together>() + 2 * size_of::<(u32, u32, String)>();
+    group / series.max(1) + size_of::<Membership>() + size_of::<Option<u32>>()
+}
+
+impl Pipeline {
+    /// Gives a new channel its places in groups.
+    pub(super) fn join_groups(&mut self, index: usize) {
+        let Some(channel) = self.channels.get_mut(index) else { return };
+        let Some(stream) =
+            self.streams.get(channel.stream as usize).filter(|stream| !stream.groups.is_empty())
+        else {
+            return;
+        };
+        let Ok(index) = u32::try_from(index) else { return };
+        let series = self.directory.describe(channel.series);
+        channel.memberships = self.groups.join(index, channel.stream, stream, series);
+    }
+
+    /// Lets the groups of a channel judge its reading.
+    pub(super) fn judge_groups(&mut self, index: u32, time: Time, value: f64, now: Now) {
+        let Self { groups, channels, directory, encoder, made, suppressed, agent, streams, .. } = self;
+        let Some(channel) = channels.get(index as usize) else { return };
+        let Some(stream) = streams.get(channel.stream as usize) else { return };
+        let (series, labels) = directory.describe(channel.series);
+        let origin = Origin { agent, stream, series, labels };
+        let mut out = Outbox { origin, now, encoder, made, suppressed };
+        let neighbours = Neighbours { channels, directory };
+        for membership in &channel.memberships {
+            groups.on_reading(*membership, (time, value), &neighbours, &mut out);
+        }
+    }
+}
+
+impl Groups {
+    /// Gives a series its places: one for each detector with a pattern that fits its name and a place that is free.
+    fn join(
+        &mut self,
+        channel: u32,
+        stream: u32,
+        config: &StreamConfig,
+        (series, labels): (&str, &[(String, String)]),
+    ) -> Box<[Membership]> {
+        let mut memberships = Vec::new();
+        for (detector, group) in (0_u32..).zip(&config.groups) {
+            let Some((place, name)) = group.place_of(series) else { continue };
+            let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+            let index = *self.by_name.entry((stream, detector, name.clone())).or_insert(next);
+            if index == next {
+                let members = vec![None; group.patterns.len()];
+                let labels = labels.to_vec();
+                self.groups.push(Group { name, labels, detector, members, together: None, awaited: None });
+            }
+            let Some(known) = self.groups.get_mut(index as usize) else { continue };
+            if known.join(place, channel, labels, group) {
+                memberships.push((index, place as u32));
+            }
+        }
+        memberships.into()
+    }
+
+    /// Takes a reading of a series in its groups. Its channel is at hand no more: alerts are about others, too.
+    fn on_reading(
+        &mut self,
+        (index, place): Membership,
+        (time, value): (Time, f64),
+        neighbours: &Neighbours<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        let Some(group) = self.groups.get_mut(index as usize) else { return };
+        let Some(together) = &mut group.together else { return };
+        let Some((row, judgement, transition)) = together.on_reading(place as usize, time, value) else {
+            return;
+        };
+        let Some(config) = out.origin.stream.groups.get(group.detector as usize) else { return };
+        if let Some((_, left)) = &mut group.awaited {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                group.tell(config, neighbours, out);
+            }
+        }
+        if transition != Transition::None {
+            group.decide(&Decided { row, judgement, transition }, config, neighbours, out);
+        }
+    }
+
+    /// Appends the state; see `pipeline/state.rs`.
+    pub(super) fn save(&self, streams: &[StreamConfig], to: &mut Vec<u8>) {
+        let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
+            let stream = streams.get(*stream as usize)?;
+            let config = stream.groups.get(*detector as usize)?;
+            let group = self.groups.get(*index as usize)?;
+            Some((*index, stream, config, name, group.together.as_ref()?, group.awaited))
+        });
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable_by_key(|(index, ..)| *index);
+        save_length(to, known.len());
+        let mut state = Vec::new();
+        for (_, stream, config, name, together, awaited) in known {
+            save_text(to, &stream.name);
+            save_text(to, &config.fingerprint);
+            save_text(to, name);
+            state.clear();
+            awaited.save(&mut put(&mut state));
+            together.save(&mut put(&mut state));
+            save_bytes(to, &state);
+        }
+    }
+
+    /// Goes on from saved state: the groups that are still there, their series restored.
+    pub(super) fn restore(&mut self, streams: &[StreamConfig], from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        for _ in 0..load_length(from)? {
+            let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
+            let mut state = Stored::new(load_bytes(from)?);
+            let known = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
+            let Some((stream, config)) = known else { continue };
+            let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
+            let Some((detector, _)) = detector else { continue };
+            let index = self.by_name.get(&(stream, detector, name.to_owned())).copied();
+            let group = index.and_then(|index| self.groups.get_mut(index as usize));
+            let Some(group) = group else { continue };
+            let Some(together) = &mut group.together else { continue };
+            group.awaited = State::load(&mut state)?;
+            together.restore(&mut state)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the names and the last readings of a group's series are.
+struct Neighbours<'a> {
+    channels: &'a [Channel],
+    directory: &'a Directory,
+}
+
+impl<'a> Neighbours<'a> {
+    fn name(&self, member: Option<u32>) -> &'a str {
+        let channel = member.and_then(|index| self.channels.get(index as usize));
+        channel.map_or("", |channel| self.directory.describe(channel.series).0)
+    }
+
+    /// The last readings of every series, those after `since` only.
+    fn readings(&self, group: &Group, count: usize, since: Time) -> Vec<(&'a str, Vec<(i64, f64)>)> {
+        let of = |member: &Option<u32>| {
+            let channel = self.channels.get((*member)? as usize)?;
+            let mut readings = channel.watching.last_readings(count);
+            readings.retain(|(time, _)| *time > since.0);
+            Some((self.name(*member), readings))
+        };
+        group.members.iter().filter_map(of).filter(|(_, readings)| !readings.is_empty()).collect()
+    }
+}
+
+/// A judgement of a row that did something to an alert.
+struct Decided {
+    row: Row,
+    judgement: Judgement,
+    transition: Transition,
+}
+
+impl Group {
+    /// Whether the series has the place now; the last one to come completes the group.
+    fn join(
+        &mut self,
+        place: usize,
+        channel: u32,
+        labels: &[(String, String)],
+        config: &GroupConfig,
+    ) -> bool {
+        let Some(member) = self.members.get_mut(place).filter(|member| member.is_none()) else {
+            return false;
+        };
+        *member = Some(channel);
+        self.labels.retain(|label| labels.contains(label));
+        if self.members.iter().all(Option::is_some) {
+            self.together = Some(Box::new(config.together));
+        }
+        true
+    }
+
+    #[cold]
+    fn decide(
+        &mut self,
+        decided: &Decided,
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        let time = decided.row.time;
+        match decided.transition {
+            Transition::None => {}
+            Transition::Suppressed => *out.suppressed += 1,
+            Transition::Raised { .. } => {
+                self.tell(config, neighbours, out);
+                self.alert(decided, (AlertState::Raised, time, Time::MIN), config, neighbours, out);
+                let after = u32::try_from(config.evidence.after).ok().filter(|after| *after > 0);
+                self.awaited = after.map(|after| (time, after));
+            }
+            Transition::Cleared { raised } => {
+                self.alert(decided, (AlertState::Cleared, raised, raised), config, neighbours, out);
+            }
+        }
+    }
+
+    /// Makes an alert's message, with the readings since `since`.
+    fn alert(
+        &self,
+        Decided { row, judgement, .. }: &Decided,
+        (state, raised, since): (AlertState, Time, Time),
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut Outbox<'_>,
+    ) {
+        let Some(together) = &self.together else { return };
+        let furthest = together.furthest(row);
+        let value = row.values().get(furthest).copied().unwrap_or(0.0);
+        let mut reason = format!("{}: ", neighbours.name(self.members.get(furthest).copied().flatten()));
+        let written = together.reason(value, &mut reason);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        let names = self.members.iter().map(|member| neighbours.name(*member));
+        let values: Vec<(&str, f64)> = names.zip(row.values().iter().copied()).collect();
+        let Origin { agent, stream, .. } = out.origin;
+        let alert = Alert {
+            agent,
+            stream: &stream.name,
+            series: &self.name,
+            labels: &self.labels,
+            detector: &config.name,
+            state,
+            raised_ms: raised.0,
+            time_ms: row.time.0,
+            severity: &config.severity,
+            value,
+            expected: judgement.expected,
+            score: judgement.score(),
+            reason: &reason,
+            on: None,
+            values: &values,
+            evidence: Readings::OfEach(&neighbours.readings(self, config.evidence.before, since)),
+        };
+        out.made.push(out.encoder.message(&alert, out.now.time.0));
+    }
+
+    /// Tells of the readings that have followed the alert, if it waits for any.
+    fn tell(&mut self, config: &GroupConfig, neighbours: &Neighbours<'_>, out: &mut Outbox<'_>) {
+        let Some((raised, _)) = self.awaited.take() else { return };
+        let evidence = Evidence {
+            agent: out.origin.agent,
+            stream: &out.origin.stream.name,
+            series: &self.name,
+            labels: &self.labels,
+            detector: &config.name,
+            raised_ms: raised.0,
+            readings: Readings::OfEach(&neighbours.readings(self, config.evidence.after, raised)),
+        };
+        out.made.push(out.encoder.message(&evidence, out.now.time.0));
+    }
+}
