@@ -6,6 +6,7 @@
 mod detector;
 mod filter;
 mod group;
+mod pair;
 mod stream;
 mod summary;
 mod window;
@@ -13,6 +14,7 @@ mod window;
 pub use detector::{DetectorConfig, EvidenceConfig, On};
 pub use filter::{FilterConfig, Rule};
 pub use group::GroupConfig;
+pub use pair::{PairConfig, Pattern};
 pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
@@ -84,7 +86,8 @@ pub struct Limits {
 }
 
 const SECOND: i64 = 1_000;
-const HOUR: i64 = 3_600 * SECOND;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Largest count of series that a config may allow: a handle is 32 bits, and memory ends long before.

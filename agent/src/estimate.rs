@@ -4,7 +4,7 @@
 //! itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES` more, both as measured.
 
 use crate::config::{Config, StreamConfig, WindowConfig};
-use crate::pipeline::{CHANNEL_BYTES, FILTER_BYTES, SERIES_BYTES, evidence_bytes};
+use crate::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
 use headwater_kernel::window::Shape;
 
 /// The program with nothing to do, its connections up (bytes).
@@ -42,7 +42,8 @@ impl Estimate {
         let series = config.limits.series;
         let channels: usize = config.streams.iter().map(channel_bytes).sum();
         let per_series = SERIES_BYTES + NAME_COPIES * NAME_BYTES + channels;
-        let state = (per_series * series) as f64 * OVERHEAD;
+        let pairs: usize = config.streams.iter().map(|stream| pair_bytes(stream, series)).sum();
+        let state = (per_series * series + pairs) as f64 * OVERHEAD;
         let windows = state as u64 + config.limits.retained_bytes as u64;
         let memory = BASE_BYTES + windows + config.limits.payload_bytes as u64 * 2;
         let rates = config.streams.iter().map(summaries_per_s);
@@ -66,6 +67,14 @@ fn channel_bytes(stream: &StreamConfig) -> usize {
     let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
     let groups: usize = stream.groups.iter().map(|group| group.bytes).sum();
     CHANNEL_BYTES + detectors + groups + evidence_bytes(stream) + windows
+}
+
+/// All pairs of a stream, all their windows open (bytes).
+fn pair_bytes(stream: &StreamConfig, series: usize) -> usize {
+    let WindowConfig::Cut(specs) = &stream.window else { return 0 };
+    let (own, pane) = PAIR_BYTES;
+    let each = own + specs.of(false).slots_needed().min(2) * pane;
+    stream.pairs.iter().map(|pair| pair.pairs_max(series) * each).sum()
 }
 
 /// Summaries a second of one series; `None`: that depends on its readings.

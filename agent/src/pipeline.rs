@@ -9,6 +9,8 @@ mod channel;
 mod filter;
 mod groups;
 mod guard;
+mod pairs;
+mod panes;
 mod ring;
 mod series;
 pub(crate) mod state;
@@ -18,8 +20,8 @@ mod watching;
 use crate::account::Counts;
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
-pub(crate) use channel::OPEN_MAX;
 pub(crate) use groups::group_bytes;
+pub(crate) use panes::OPEN_MAX;
 pub(crate) use watching::evidence_bytes;
 
 use channel::{Channel, Fate};
@@ -27,6 +29,7 @@ use groups::Groups;
 use headwater_forwarder::Message;
 use headwater_kernel::time::Time;
 use headwater_sensors::{SeriesRef, Stamp};
+use pairs::{Pairs, Told};
 use series::Directory;
 use timers::Timers;
 use watching::Outbox;
@@ -70,6 +73,7 @@ pub struct Pipeline {
     directory: Directory,
     channels: Vec<Channel>,
     groups: Groups,
+    pairs: Pairs,
     timers: Timers,
     /// Bytes that closed windows may take, all series together.
     retained_bytes: usize,
@@ -88,6 +92,9 @@ pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
 
 /// What a filter takes for each series, at most (bytes).
 pub(crate) const FILTER_BYTES: usize = filter::BYTES_MAX;
+
+/// What two series take together, and what one of their windows takes, at most (bytes).
+pub(crate) const PAIR_BYTES: (usize, usize) = (pairs::BYTES_MAX, pairs::PANE_BYTES);
 
 /// What a detector takes for each series (bytes).
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
@@ -111,6 +118,7 @@ impl Pipeline {
             directory: Directory::new(limits.series),
             channels: Vec::new(),
             groups: Groups::default(),
+            pairs: Pairs::default(),
             timers: Timers::default(),
             retained_bytes: limits.retained_bytes,
             encoder: Messages::default(),
@@ -138,15 +146,25 @@ impl Pipeline {
                 .collect()
         });
         if self.channels.len() != channels_before {
+            self.introduce_pairs(channels_before);
             self.share_retention();
             (channels_before..self.channels.len()).for_each(|index| self.join_groups(index));
         }
         handle
     }
 
+    /// Lets the channels from this one on find their partners.
+    fn introduce_pairs(&mut self, from: usize) {
+        for (index, channel) in (0_u32..).zip(&self.channels).skip(from) {
+            if let Some(stream) = self.streams.get(channel.stream as usize) {
+                self.pairs.introduce(index, (channel.stream, channel.series), stream, &self.directory);
+            }
+        }
+    }
+
     /// Closed windows are kept for late readings as long as all series together have room for them.
     fn share_retention(&mut self) {
-        let share = self.retained_bytes / self.channels.len().max(1);
+        let share = self.retained_bytes / (self.channels.len() + self.pairs.len()).max(1);
         for stream in &mut self.streams {
             if let WindowConfig::Cut(specs) = &mut stream.window {
                 specs.limit_retention(share / stream.plan.pane_bytes());
@@ -224,9 +242,20 @@ impl Pipeline {
         if let Some(due) = channel.arm(stream, Time::MIN) {
             self.timers.push(due, index);
         }
-        if is_placed && !channel.memberships.is_empty() {
+        let has_groups = is_placed && !channel.memberships.is_empty();
+        if fate == Fate::InWindow && !stream.pairs.is_empty() {
+            let (pairs, mut told) = self.pairs_told(now);
+            pairs.on_reading(index, (time, value), stamp == Stamp::Arrival, &mut told);
+        }
+        if has_groups {
             self.judge_groups(index, time, value, now);
         }
+    }
+
+    /// The pairs, and what they are told with.
+    fn pairs_told(&mut self, now: Now) -> (&mut Pairs, Told<'_>) {
+        let Self { agent, streams, directory, pairs, encoder, made, .. } = self;
+        (pairs, Told { agent, streams, directory, now, encoder, made })
     }
 
     /// Takes note of a payload that could not be decoded.
@@ -252,17 +281,20 @@ impl Pipeline {
                 self.look_at(index, now);
             }
         }
+        let (pairs, mut told) = self.pairs_told(now);
+        pairs.on_tick(&mut told);
     }
 
     /// When [`Pipeline::on_tick`] has something to do next, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
     /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
     /// After a crash, what the checkpoint holds as open may have been told of since: it gets the next revision.
     pub fn resume(&mut self, now: Now, after_crash: bool) {
+        self.pairs.resume(&self.streams, now.time, after_crash);
         for (index, channel) in (0_u32..).zip(&mut self.channels) {
             channel.resume(now.time, after_crash);
             let stream = self.streams.get(channel.stream as usize);

@@ -233,6 +233,8 @@ impl Pane {
 }
 
 impl PaneOf for Pane {
+    type Value = f64;
+
     #[inline]
     fn push(&mut self, time: Time, value: f64) {
         self.moments.push(value);

@@ -20,6 +20,8 @@ struct Plain(Moments);
 struct WithSketch(Moments, Sketch<SKETCH_BINS>);
 
 impl Pane for Plain {
+    type Value = f64;
+
     #[inline]
     fn push(&mut self, _: Time, value: f64) {
         self.0.push(value);
@@ -31,6 +33,8 @@ impl Pane for Plain {
 }
 
 impl Pane for WithSketch {
+    type Value = f64;
+
     #[inline]
     fn push(&mut self, _: Time, value: f64) {
         self.0.push(value);

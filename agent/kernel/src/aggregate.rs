@@ -10,7 +10,7 @@
 //! | [`Ends`] | first, last, delta | 40 |
 //! | [`Sketch`] | any percentile | 1160 |
 //! | [`Slope`] | least squares | 56 |
-//! | [`Comoments`], [`Pairs`] | covariance and correlation of two series | 48, 192 |
+//! | [`Comoments`] | covariance and correlation of two series | 48 |
 //! | [`Ordered`] of [`Rate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 72, and 16 a place |
 
 mod comoments;
@@ -23,7 +23,7 @@ mod sketch;
 mod slope;
 mod states;
 
-pub use comoments::{Comoments, Pairs, Side};
+pub use comoments::Comoments;
 pub use ends::{Ends, Stamped};
 pub use integral::Integral;
 pub use moments::Moments;
@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(size_of::<Ends>(), 40);
         assert_eq!(size_of::<Sketch<SKETCH_BINS>>(), 1160);
         assert_eq!(size_of::<Slope>(), 56);
-        assert_eq!((size_of::<Comoments>(), size_of::<Pairs>()), (48, 192));
+        assert_eq!(size_of::<Comoments>(), 48);
         let places = 8 * 16;
         assert_eq!(size_of::<Ordered<Rate, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<Integral, 8>>() - places, 64);

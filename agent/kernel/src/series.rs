@@ -33,8 +33,11 @@ pub use spec::Spec;
 
 /// What accumulates the readings of one window or pane.
 pub trait Pane: Clone {
+    /// What a reading is: mostly `f64`; `(f64, f64)` where two series are looked at together.
+    type Value: Copy;
+
     /// Takes one reading; times may come in any order.
-    fn push(&mut self, time: Time, value: f64);
+    fn push(&mut self, time: Time, value: Self::Value);
     /// Takes all that `later` has taken, as if it had come after what is here.
     fn merge(&mut self, later: &Self);
 }
@@ -100,9 +103,9 @@ pub struct Windows<P, S> {
 }
 
 /// A reading on its way to its window.
-struct Arrival {
+struct Arrival<V> {
     time: Time,
-    value: f64,
+    value: V,
     now: Time,
 }
 
@@ -141,7 +144,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         &mut self,
         spec: &Spec,
         time: Time,
-        value: f64,
+        value: P::Value,
         now: Time,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
@@ -156,7 +159,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     #[inline(never)]
-    fn place(&mut self, spec: &Spec, reading: &Arrival, new_pane: impl FnOnce() -> P) -> Placed {
+    fn place(&mut self, spec: &Spec, reading: &Arrival<P::Value>, new_pane: impl FnOnce() -> P) -> Placed {
         self.closed_to = self.closed_by_event(spec);
         self.nothing_before = Time::MIN;
         match &spec.shape {

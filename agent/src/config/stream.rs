@@ -2,8 +2,9 @@
 
 use super::detector::DetectorConfig;
 use super::group::GroupConfig;
+use super::pair::PairConfig;
 use super::window::WindowConfig;
-use super::{detector, refuse_unknown, summary, window};
+use super::{detector, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::Plan;
 use headwater_expression::{Expression, Input, Program, Want};
@@ -29,6 +30,8 @@ pub struct StreamConfig {
     pub window: WindowConfig,
     /// What its summaries carry.
     pub plan: Plan,
+    /// Which two of its series are looked at together.
+    pub pairs: Vec<PairConfig>,
     /// What looks at each of its series.
     pub detectors: Vec<DetectorConfig>,
     /// What looks at several of them together.
@@ -94,10 +97,11 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let map = read_expression(&mut table, "map", Want::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref());
+    let pairs = pair::read(&mut table, window.as_ref());
     let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();
-    let name = name.value.clone();
-    Some(StreamConfig { name, from, series, condition, map, window: window?, plan: plan?, detectors, groups })
+    let (name, window, plan) = (name.value.clone(), window?, plan?);
+    Some(StreamConfig { name, from, series, condition, map, window, plan, pairs, detectors, groups })
 }
 
 /// A CEL expression; a mistake in it is shown where it stands.

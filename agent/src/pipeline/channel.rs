@@ -2,13 +2,14 @@
 
 use super::filter::Filter;
 use super::groups::Membership;
+use super::panes::Panes;
 use super::state::{load_bytes, put, save_bytes};
 use super::watching::{Outbox, Watching};
 use crate::account::Counts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::encode::{Reading, Summary};
 use crate::plan::Pane;
-use headwater_kernel::series::{Placed, Slot, Slots, Spec, Windows};
+use headwater_kernel::series::{Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
@@ -53,20 +54,13 @@ impl Settled {
     }
 }
 
-/// Open windows that one series may have at most; the config is refused before it needs more.
-pub(crate) const OPEN_MAX: usize = 1_024;
-
-/// The open windows of a series: on the heap, because there is mostly one, and `OPEN_MAX` at most.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Panes(Vec<Slot<Pane>>);
-
 /// One series in one stream.
 pub(super) struct Channel {
     /// Index of the stream.
     pub(super) stream: u32,
     /// Index of the series.
     pub(super) series: u32,
-    windows: Windows<Pane, Panes>,
+    windows: Windows<Pane, Panes<Pane>>,
     /// What decides about its readings, where there are no windows.
     filter: Option<Box<Filter>>,
     /// Its detectors.
@@ -276,36 +270,5 @@ impl Channel {
             WindowConfig::Cut(specs) => Some(specs.of(self.by_arrival)),
             WindowConfig::None(_) => None,
         }
-    }
-}
-
-impl Slots<Slot<Pane>> for Panes {
-    #[inline]
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[inline]
-    fn get(&self, at: usize) -> Option<&Slot<Pane>> {
-        self.0.get(at)
-    }
-
-    #[inline]
-    fn get_mut(&mut self, at: usize) -> Option<&mut Slot<Pane>> {
-        self.0.get_mut(at)
-    }
-
-    fn insert(&mut self, at: usize, slot: Slot<Pane>) -> Result<(), Slot<Pane>> {
-        if self.0.len() >= OPEN_MAX {
-            return Err(slot);
-        }
-        // Grow by one: nearly every series has one or two windows open, and there are thousands of series.
-        self.0.reserve_exact(1);
-        self.0.insert(at.min(self.0.len()), slot);
-        Ok(())
-    }
-
-    fn remove(&mut self, at: usize) -> Option<Slot<Pane>> {
-        (at < self.0.len()).then(|| self.0.remove(at))
     }
 }

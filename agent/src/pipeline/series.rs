@@ -89,6 +89,11 @@ impl Directory {
         self.entries.get(handle.0 as usize)
     }
 
+    /// A series by its name.
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
     /// Name and labels of a series.
     pub(super) fn describe(&self, id: u32) -> (&str, &[(String, String)]) {
         self.series.get(id as usize).map_or(("", &[]), |series| (&*series.name, &*series.labels))

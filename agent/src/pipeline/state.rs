@@ -10,6 +10,7 @@
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
 //!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
 //! groups u32, each: stream name, fingerprint, group name, awaited option and state (bytes)
+//! pairs u32, each: stream name, fingerprint, two series names, state (bytes)
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.
 
@@ -43,6 +44,7 @@ impl Pipeline {
             channel.save(stream, to);
         }
         self.groups.save(&self.streams, to);
+        self.pairs.save(&self.streams, &self.directory, to);
     }
 
     /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new.
@@ -71,6 +73,8 @@ impl Pipeline {
             self.restore_channel(from)?;
         }
         self.groups.restore(&self.streams, from)?;
+        self.introduce_pairs(0);
+        self.pairs.restore(&self.streams, &self.directory, from)?;
         self.share_retention();
         Ok(self.settle_restored())
     }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod groups;
+mod pairs;
 mod restarts;
 mod thinning;
 

@@ -20,6 +20,8 @@ struct Summary {
 }
 
 impl Pane for Summary {
+    type Value = f64;
+
     fn push(&mut self, time: Time, value: f64) {
         self.moments.push(value);
         self.ends.push(time, value);

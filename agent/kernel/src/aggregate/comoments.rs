@@ -1,11 +1,9 @@
-//! Covariance and correlation of two series, and how their readings find each other.
+//! Covariance and correlation of two series.
 //!
 //! Source: updating and merging as [`super::Moments`], for products: P. Pébay, SAND2008-6212, 2008.
 
-use super::Stamped;
 use super::moments::finite;
 use crate::state::{Corrupt, Sink, State, Stored, load_count};
-use crate::time::Time;
 
 /// The second moments of pairs of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,7 +60,9 @@ impl Comoments {
     /// Pearson's correlation, -1 to 1. `None` where one of the two does not vary.
     #[must_use]
     pub fn correlation(&self) -> Option<f64> {
-        let spread = libm::sqrt(self.m2[0]) * libm::sqrt(self.m2[1]);
+        let [x, y] = self.m2;
+        // One root rounds less than two; two do not overflow.
+        let spread = if (x * y).is_normal() { libm::sqrt(x * y) } else { libm::sqrt(x) * libm::sqrt(y) };
         finite(self.product / spread).map(|correlation| correlation.clamp(-1.0, 1.0))
     }
 
@@ -88,99 +88,9 @@ impl State for Comoments {
     }
 }
 
-/// Which of two series a reading is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The first.
-    X,
-    /// The second.
-    Y,
-}
-
-/// How many readings wait for their counterpart.
-const WAITING: usize = 8;
-
-/// The second moments of two series whose readings are paired by event time.
-///
-/// A reading is paired with the earliest waiting one of the other series that is at most `tolerance_ms` away.
-/// Of those that find none, the latest eight wait.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pairs {
-    moments: Comoments,
-    /// All of one side.
-    waiting: heapless::Vec<Stamped, WAITING>,
-    waiting_is_y: bool,
-}
-
-impl Pairs {
-    /// Takes a reading of one of the series.
-    pub fn push(&mut self, side: Side, time: Time, value: f64, tolerance_ms: i64) {
-        let is_y = side == Side::Y;
-        if is_y == self.waiting_is_y || self.waiting.is_empty() {
-            return self.wait(is_y, time, value);
-        }
-        let near =
-            |(other, _): &Stamped| time.since(*other).checked_abs().is_some_and(|ms| ms <= tolerance_ms);
-        match self.waiting.iter().position(near) {
-            Some(at) => {
-                let (_, other) = self.waiting.remove(at);
-                let (x, y) = if is_y { (other, value) } else { (value, other) };
-                self.moments.push(x, y);
-            }
-            // A newer one of this side outlives older ones of the other, which will find none any more.
-            None if self.waiting.iter().all(|(other, _)| *other < time) => {
-                self.waiting.clear();
-                self.wait(is_y, time, value);
-            }
-            None => {}
-        }
-    }
-
-    fn wait(&mut self, is_y: bool, time: Time, value: f64) {
-        self.waiting_is_y = is_y;
-        if self.waiting.is_full() {
-            self.waiting.remove(0);
-        }
-        // There is room: one has just gone.
-        let _ = self.waiting.push((time, value));
-    }
-
-    /// Takes all that `later` has taken; readings that wait here are given up.
-    pub fn merge(&mut self, later: &Self) {
-        self.moments.merge(&later.moments);
-        self.waiting.clone_from(&later.waiting);
-        self.waiting_is_y = later.waiting_is_y;
-    }
-
-    /// The pairs found.
-    #[must_use]
-    pub const fn moments(&self) -> &Comoments {
-        &self.moments
-    }
-}
-
-impl State for Pairs {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.moments.save(to);
-        self.waiting_is_y.save(to);
-        (self.waiting.len() as u8).save(to);
-        self.waiting.iter().for_each(|reading| reading.save(to));
-    }
-
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        let (moments, waiting_is_y) = (State::load(from)?, State::load(from)?);
-        let mut waiting = heapless::Vec::new();
-        for _ in 0..u8::load(from)? {
-            waiting.push(State::load(from)?).map_err(|_| Corrupt)?;
-        }
-        Ok(Self { moments, waiting, waiting_is_y })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Comoments, Pairs, Side};
-    use crate::time::Time;
+    use super::Comoments;
     use proptest::prelude::*;
 
     fn of(pairs: &[(f64, f64)]) -> Comoments {
@@ -202,28 +112,6 @@ mod tests {
         );
         let huge = of(&[(1e308, 1e308), (-1e308, -1e308)]);
         assert_eq!((huge.covariance(), huge.correlation(), huge.slope()), (None, None, None));
-    }
-
-    #[test]
-    fn readings_find_their_counterpart() {
-        let mut pairs = Pairs::default();
-        for (side, time, value) in [
-            (Side::X, 0, 1.0),
-            (Side::Y, 0, 10.0), // with 1
-            (Side::Y, 100, 20.0),
-            (Side::Y, 200, 30.0),
-            (Side::X, 195, 3.0), // with 30
-            (Side::X, 100, 2.0), // with 20
-            (Side::X, 300, 4.0), // alone
-            (Side::Y, 900, 90.0),
-            (Side::X, 905, 9.0), // with 90
-        ] {
-            pairs.push(side, Time(time), value, 5);
-        }
-        assert_eq!(*pairs.moments(), of(&[(1.0, 10.0), (3.0, 30.0), (2.0, 20.0), (9.0, 90.0)]));
-        let before = *pairs.moments();
-        pairs.merge(&Pairs::default());
-        assert_eq!(*pairs.moments(), before);
     }
 
     proptest! {

@@ -20,7 +20,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         &mut self,
         spec: &Spec,
         shape: &Sliding,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let Some(pane) = shape.pane_of(reading.time) else { return Placed::NoRoom };
@@ -80,7 +80,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Puts a reading into a pane that no closed window holds.
-    fn place_open(&mut self, pane: Window, reading: &Arrival, new_pane: impl FnOnce() -> P) -> Placed {
+    fn place_open(
+        &mut self,
+        pane: Window,
+        reading: &Arrival<P::Value>,
+        new_pane: impl FnOnce() -> P,
+    ) -> Placed {
         let at = self.position(self.first_open(), self.slots.len(), pane.start);
         let from = self.first_open();
         match self.before(at).filter(|slot| at > from && slot.window.start == pane.start) {
@@ -94,7 +99,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Puts a late reading into a pane that some windows still to be closed hold.
-    fn place_fixed(&mut self, pane: Window, reading: &Arrival, cursor: Time, empty: P) -> Placed {
+    fn place_fixed(&mut self, pane: Window, reading: &Arrival<P::Value>, cursor: Time, empty: P) -> Placed {
         let (first, open) = (self.first_pane(), self.first_open());
         let after = self.position(first, open, pane.start);
         let there = after > first && self.before(after).is_some_and(|slot| slot.window.start == pane.start);
@@ -121,7 +126,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Pushes into every aggregate that the fixed pane of this number is part of.
-    fn push_fixed(&mut self, number: usize, reading: &Arrival) {
+    fn push_fixed(&mut self, number: usize, reading: &Arrival<P::Value>) {
         let first = self.first_pane();
         let flipped = number < usize::from(self.flipped);
         for at in if flipped { first..=first + number } else { first + number..=first + number } {
@@ -146,7 +151,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         spec: &Spec,
         shape: &Sliding,
         ends: Window,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         empty: &P,
     ) -> Option<usize> {
         if spec.retain_ms <= 0 {

@@ -9,7 +9,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         &mut self,
         spec: &Spec,
         shape: &Tumbling,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let Some(window) = shape.window_of(reading.time) else { return Placed::NoRoom };
@@ -30,7 +30,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub(super) fn place_count(
         &mut self,
         shape: &Count,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let Some(end) = reading.time.0.checked_add(1).map(Time) else { return Placed::NoRoom };
@@ -53,7 +53,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         base: usize,
         at: usize,
         window: Window,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let mut slot = Slot::new(window, new_pane());

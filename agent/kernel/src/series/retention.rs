@@ -6,7 +6,7 @@ use crate::window::Window;
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Puts a late reading into the retained window at `at`.
-    pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival) -> Placed {
+    pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
         let Some(slot) = self.slots.get_mut(at) else { return Placed::Late };
         slot.take(reading.time, reading.value);
         slot.owed += 1;
@@ -28,7 +28,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         spec: &Spec,
         at: usize,
         window: Window,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         if window.start < self.forgotten_to {

@@ -12,7 +12,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         &mut self,
         spec: &Spec,
         shape: &Session,
-        reading: &Arrival,
+        reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let time = reading.time;
@@ -41,7 +41,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Puts a reading into the window at `at`, open or closed.
-    fn join(&mut self, spec: &Spec, at: usize, reading: &Arrival) -> Placed {
+    fn join(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
         if at < usize::from(self.retained) {
             return self.revise(spec, at, reading);
         }

@@ -25,7 +25,7 @@ impl<P: Pane> Slot<P> {
     }
 
     #[inline]
-    pub(super) fn take(&mut self, time: Time, value: f64) {
+    pub(super) fn take(&mut self, time: Time, value: P::Value) {
         self.readings += 1;
         self.pane.push(time, value);
     }

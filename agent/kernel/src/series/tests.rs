@@ -12,6 +12,8 @@ extern crate std;
 use std::vec::Vec;
 
 impl Pane for Moments {
+    type Value = f64;
+
     fn push(&mut self, _: Time, value: f64) {
         Self::push(self, value);
     }

@@ -15,6 +15,8 @@ use std::vec::Vec;
 pub(super) struct Kept(pub(super) Vec<(i64, u32)>);
 
 impl Pane for Kept {
+    type Value = f64;
+
     fn push(&mut self, time: Time, value: f64) {
         self.0.push((time.0, value as u32));
     }
@@ -278,6 +280,8 @@ static MERGES: AtomicU64 = AtomicU64::new(0);
 struct Merged;
 
 impl Pane for Merged {
+    type Value = f64;
+
     fn push(&mut self, _: Time, _: f64) {}
 
     fn merge(&mut self, _: &Self) {

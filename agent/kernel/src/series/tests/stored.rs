@@ -27,6 +27,8 @@ impl State for Kept {
 struct All(Moments, Ends, Sketch<32>);
 
 impl Pane for All {
+    type Value = f64;
+
     fn push(&mut self, time: Time, value: f64) {
         self.0.push(value);
         self.1.push(time, value);

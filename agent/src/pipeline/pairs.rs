@@ -1,0 +1,350 @@
+//! Two series of a stream that are looked at together: how their readings find each other, and what their windows say.
+//!
+//! A reading is paired with the waiting reading of the other series that is nearest in time, if that is within
+//! `tolerance`; each is in one pair at most. A pair falls into the window of its first series' reading. Its windows
+//! are cut as the stream's are, by an event time of their own: a pair has come as far as both of its series have.
+//! Two series are a pair from when both have been seen. The account knows nothing of pairs: their readings are counted
+//! by the windows of their own series.
+
+use super::Now;
+use super::panes::Panes;
+use super::series::Directory;
+use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
+use super::timers::Timers;
+use crate::config::{PairConfig, StreamConfig, WindowConfig};
+use crate::encode::{Messages, PairSummary};
+use headwater_forwarder::Message;
+use headwater_kernel::aggregate::{Comoments, Stamped};
+use headwater_kernel::series::{Pane, Slot, Spec, Windows};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::time::Time;
+use headwater_kernel::window::Shape;
+use std::collections::HashMap;
+
+/// Readings of one series that wait for their counterparts at most; past it the earliest stays alone.
+const WAITING_MAX: usize = 256;
+
+/// What two series take together, everything waiting, without their windows (bytes).
+pub(super) const BYTES_MAX: usize = size_of::<Pair>()
+    + 2 * (WAITING_MAX * size_of::<Stamped>() + size_of::<Link>())
+    + super::timers::ENTRY_BYTES;
+
+/// What one of their windows takes (bytes).
+pub(super) const PANE_BYTES: usize = size_of::<Slot<Together>>();
+
+/// All pairs of all streams.
+#[derive(Default)]
+pub(super) struct Pairs {
+    pairs: Vec<Pair>,
+    /// The pairs of a channel, by its index.
+    links: Vec<Vec<Link>>,
+    /// Channels of streams with pairs, by stream and series.
+    channels: HashMap<(u32, u32), u32>,
+    timers: Timers,
+}
+
+/// What pairs are told with.
+pub(super) struct Told<'a> {
+    pub(super) agent: &'a str,
+    pub(super) streams: &'a [StreamConfig],
+    pub(super) directory: &'a Directory,
+    pub(super) now: Now,
+    pub(super) encoder: &'a mut Messages,
+    pub(super) made: &'a mut Vec<Message>,
+}
+
+/// A channel's part in a pair.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    pair: u32,
+    is_b: bool,
+}
+
+/// Two series of one stream.
+struct Pair {
+    stream: u32,
+    /// Which of the stream's pairs it is one of.
+    config: u32,
+    series: [u32; 2],
+    /// By time; those of one time in order of arrival.
+    waiting: [Vec<Stamped>; 2],
+    windows: Windows<Together, Panes<Together>>,
+    by_arrival: bool,
+    /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
+    armed: Time,
+}
+
+/// The accumulator of one window of two series.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Together(Comoments);
+
+impl Pairs {
+    /// A channel is new: finds its partners among those that are there.
+    pub(super) fn introduce(
+        &mut self,
+        channel: u32,
+        at: (u32, u32),
+        stream: &StreamConfig,
+        directory: &Directory,
+    ) {
+        if stream.pairs.is_empty() {
+            return;
+        }
+        let (index, series) = at;
+        self.channels.insert(at, channel);
+        let (name, _) = directory.describe(series);
+        for (config, pair) in (0_u32..).zip(&stream.pairs) {
+            for (own, other, is_b) in [(&pair.a, &pair.b, false), (&pair.b, &pair.a, true)] {
+                let partner = own.star(name).and_then(|star| directory.find(&other.with(star)));
+                let known = partner.and_then(|id| Some((id, *self.channels.get(&(index, id))?)));
+                if let Some((partner, other)) = known.filter(|(partner, _)| *partner != series) {
+                    let (series, channels) = ([series, partner], [channel, other]);
+                    let turned = |[own, other]: [u32; 2]| if is_b { [other, own] } else { [own, other] };
+                    self.add(index, config, turned(series), turned(channels));
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, stream: u32, config: u32, series: [u32; 2], channels: [u32; 2]) {
+        let same = |pair: &Pair| pair.stream == stream && pair.series == series;
+        let links = self.links.get(channels[0] as usize);
+        if links.is_some_and(|links| {
+            links.iter().any(|link| self.pairs.get(link.pair as usize).is_some_and(same))
+        }) {
+            return;
+        }
+        let Ok(pair) = u32::try_from(self.pairs.len()) else { return };
+        self.pairs.push(Pair {
+            stream,
+            config,
+            series,
+            waiting: [Vec::new(), Vec::new()],
+            windows: Windows::new(),
+            by_arrival: false,
+            armed: Time::MAX,
+        });
+        for (channel, is_b) in channels.into_iter().zip([false, true]) {
+            let channel = channel as usize;
+            if self.links.len() <= channel {
+                self.links.resize_with(channel + 1, Vec::new);
+            }
+            if let Some(links) = self.links.get_mut(channel) {
+                links.push(Link { pair, is_b });
+            }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Takes a reading that is in a window of its own series.
+    pub(super) fn on_reading(
+        &mut self,
+        channel: u32,
+        (time, value): Stamped,
+        by_arrival: bool,
+        told: &mut Told<'_>,
+    ) {
+        let Self { pairs, links, timers, .. } = self;
+        for link in links.get(channel as usize).into_iter().flatten() {
+            let Some(pair) = pairs.get_mut(link.pair as usize) else { continue };
+            let Some((specs, config)) = pair.rules(told.streams) else { continue };
+            pair.by_arrival = by_arrival;
+            if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
+                let spec = specs.of(by_arrival);
+                pair.windows.on_reading(spec, time, values, told.now.time, Together::default);
+                pair.close(spec, told);
+            }
+            if let Some(due) = pair.arm(told.streams, Time::MIN) {
+                timers.push(due, link.pair);
+            }
+        }
+    }
+
+    /// Closes what is due without another reading.
+    pub(super) fn on_tick(&mut self, told: &mut Told<'_>) {
+        let now = told.now.time;
+        while let Some((due, index)) = self.timers.pop_due(now) {
+            let Some(pair) = self.pairs.get_mut(index as usize).filter(|pair| pair.armed == due) else {
+                continue;
+            };
+            pair.armed = Time::MAX;
+            if let Some((specs, _)) = pair.rules(told.streams) {
+                pair.close(specs.of(pair.by_arrival), told);
+            }
+            // Strictly later, so that a tick ends.
+            if let Some(due) = pair.arm(told.streams, now.plus(1)) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+
+    /// When [`Pairs::on_tick`] has something to do.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// See [`super::Pipeline::resume`].
+    pub(super) fn resume(&mut self, streams: &[StreamConfig], now: Time, after_crash: bool) {
+        for (index, pair) in (0_u32..).zip(&mut self.pairs) {
+            pair.windows.resume(now);
+            if after_crash {
+                pair.windows.after_crash();
+            }
+            if let Some(due) = pair.arm(streams, now.plus(1)) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+
+    /// Appends the state of all pairs.
+    pub(super) fn save(&self, streams: &[StreamConfig], directory: &Directory, to: &mut Vec<u8>) {
+        let known = || self.pairs.iter().filter_map(|pair| Some((pair, pair.rules(streams)?)));
+        save_length(to, known().count());
+        let mut state = Vec::new();
+        for (pair, (specs, config)) in known() {
+            save_text(to, streams.get(pair.stream as usize).map_or("", |stream| &stream.name));
+            save_text(to, &fingerprint(specs.of(false), config));
+            pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
+            state.clear();
+            pair.by_arrival.save(&mut put(&mut state));
+            for waiting in &pair.waiting {
+                save_length(&mut state, waiting.len());
+                waiting.iter().for_each(|reading| reading.save(&mut put(&mut state)));
+            }
+            pair.windows.save(specs.of(pair.by_arrival), &mut put(&mut state));
+            save_bytes(to, &state);
+        }
+    }
+
+    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced. Pairs that are no more are passed over.
+    pub(super) fn restore(
+        &mut self,
+        streams: &[StreamConfig],
+        directory: &Directory,
+        from: &mut Stored<'_>,
+    ) -> Result<(), Corrupt> {
+        let places = (0_u32..).zip(&self.pairs).map(|(at, pair)| ((pair.stream, pair.series), at));
+        let places: HashMap<(u32, [u32; 2]), u32> = places.collect();
+        for _ in 0..load_length(from)? {
+            let (stream, print) = (load_text(from)?, load_text(from)?);
+            let names = [load_text(from)?, load_text(from)?];
+            let state = load_bytes(from)?;
+            let stream = streams.iter().position(|known| known.name == stream);
+            let found = stream.and_then(|stream| {
+                let [a, b] = names.map(|name| directory.find(name));
+                places.get(&(u32::try_from(stream).ok()?, [a?, b?])).copied()
+            });
+            let Some(index) = found else { continue };
+            let Some(pair) = self.pairs.get_mut(index as usize) else { continue };
+            let Some((specs, config)) = pair.rules(streams) else { continue };
+            if fingerprint(specs.of(false), config) != print {
+                continue;
+            }
+            let mut state = Stored::new(state);
+            pair.by_arrival = bool::load(&mut state)?;
+            for waiting in &mut pair.waiting {
+                let length = load_length(&mut state)?;
+                if length > WAITING_MAX {
+                    return Err(Corrupt);
+                }
+                *waiting = (0..length).map(|_| State::load(&mut state)).collect::<Result<_, _>>()?;
+            }
+            pair.windows = Windows::load(specs.of(pair.by_arrival), &mut state)?;
+            if let Some(due) = pair.arm(streams, Time::MIN) {
+                self.timers.push(due, index);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the state of a pair depends on.
+fn fingerprint(spec: &Spec, config: &PairConfig) -> String {
+    format!("{:?} {config:?}", spec.shape)
+}
+
+impl Pair {
+    fn rules<'s>(&self, streams: &'s [StreamConfig]) -> Option<(&'s crate::config::Specs, &'s PairConfig)> {
+        let stream = streams.get(self.stream as usize)?;
+        let WindowConfig::Cut(specs) = &stream.window else { return None };
+        Some((specs, stream.pairs.get(self.config as usize)?))
+    }
+
+    /// The pair that a reading makes, if its counterpart waits; else it waits itself.
+    fn find(&mut self, is_b: bool, time: Time, value: f64, tolerance_ms: i64) -> Option<(Time, (f64, f64))> {
+        let [a, b] = &mut self.waiting;
+        let (own, others) = if is_b { (b, a) } else { (a, b) };
+        let apart = |(other, _): &Stamped| time.since(*other).saturating_abs();
+        let after = others.partition_point(|(other, _)| *other < time);
+        let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
+        let near = near.filter_map(|at| Some((apart(others.get(at)?), at))).min();
+        if let Some((_, at)) = near.filter(|(ms, _)| *ms <= tolerance_ms) {
+            let (other_time, other) = others.remove(at);
+            return Some(if is_b { (other_time, (other, value)) } else { (time, (value, other)) });
+        }
+        if own.len() == WAITING_MAX {
+            own.remove(0);
+        }
+        own.insert(own.partition_point(|(other, _)| *other <= time), (time, value));
+        None
+    }
+
+    /// Makes a summary of every window that is to be closed.
+    fn close(&mut self, spec: &Spec, told: &mut Told<'_>) {
+        while let Some(closed) = self.windows.poll(spec, told.now.time) {
+            let Some(stream) = told.streams.get(self.stream as usize) else { return };
+            let [(a, labels), (b, others)] = self.series.map(|series| told.directory.describe(series));
+            let common: Vec<_> = labels.iter().filter(|label| others.contains(label)).cloned().collect();
+            let summary = PairSummary {
+                agent: told.agent,
+                stream: &stream.name,
+                series: &format!("{a}~{b}"),
+                names: [a, b],
+                labels: &common,
+                start_ms: closed.window.start.0,
+                end_ms: closed.window.end.0,
+                rev: closed.rev,
+                number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
+                pairs: &closed.pane.0,
+            };
+            told.made.push(told.encoder.message(&summary, told.now.time.0));
+        }
+    }
+
+    /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
+    fn arm(&mut self, streams: &[StreamConfig], earliest: Time) -> Option<Time> {
+        let (specs, _) = self.rules(streams)?;
+        let due = self.windows.due(specs.of(self.by_arrival))?.max(earliest);
+        if due >= self.armed {
+            return None;
+        }
+        self.armed = due;
+        Some(due)
+    }
+}
+
+impl Pane for Together {
+    type Value = (f64, f64);
+
+    fn push(&mut self, _: Time, (a, b): (f64, f64)) {
+        self.0.push(a, b);
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.0.merge(&later.0);
+    }
+}
+
+impl State for Together {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        State::load(from).map(Self)
+    }
+}
