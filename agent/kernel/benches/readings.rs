@@ -104,7 +104,7 @@ impl Stream {
 }
 
 /// The arithmetic alone: an accumulator a series, started anew as often as the windows are.
-fn bare<P: Pane + Default>(stream: &Stream, panes: &mut [(P, u32)], per_window: u32) {
+fn bare<P: Pane<Value = f64> + Default>(stream: &Stream, panes: &mut [(P, u32)], per_window: u32) {
     for (series, value) in stream.series.iter().zip(&stream.values) {
         let Some((pane, readings)) = panes.get_mut(*series as usize) else { return };
         if *readings == per_window {
@@ -116,7 +116,11 @@ fn bare<P: Pane + Default>(stream: &Stream, panes: &mut [(P, u32)], per_window: 
     black_box(&panes);
 }
 
-fn windowed<P: Pane + Default>(stream: &Stream, all: &mut [(Windows<P, Gateway<P>>, i64)], spec: &Spec) {
+fn windowed<P: Pane<Value = f64> + Default>(
+    stream: &Stream,
+    all: &mut [(Windows<P, Gateway<P>>, i64)],
+    spec: &Spec,
+) {
     for (series, value) in stream.series.iter().zip(&stream.values) {
         let Some((windows, time)) = all.get_mut(*series as usize) else { return };
         *time += 100;
@@ -129,7 +133,7 @@ fn windowed<P: Pane + Default>(stream: &Stream, all: &mut [(Windows<P, Gateway<P
 }
 
 /// The quickest of a few rounds of each, taken in turns.
-fn compare<P: Pane + Default>(name: &str, count: usize, spec: &Spec, per_window: u32) {
+fn compare<P: Pane<Value = f64> + Default>(name: &str, count: usize, spec: &Spec, per_window: u32) {
     let stream = Stream::new(count);
     let mut panes: Vec<(P, u32)> = (0..count).map(|_| (P::default(), 0)).collect();
     let mut all: Vec<(Windows<P, Gateway<P>>, i64)> = (0..count).map(|_| (Windows::new(), 0)).collect();
