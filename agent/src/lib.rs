@@ -21,6 +21,7 @@ mod logging;
 mod notify;
 pub mod pipeline;
 pub mod plan;
+mod plot;
 pub mod points;
 pub mod show;
 mod sketch;

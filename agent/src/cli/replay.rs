@@ -3,8 +3,9 @@
 use super::{Failure, load};
 use crate::account::Changes;
 use crate::config::Config;
-use crate::encode::{Report, cbor_to_json};
+use crate::encode::{Report, cbor_to_json, read};
 use crate::pipeline::{Now, Pipeline};
+use crate::plot::Plot;
 use clap::Args;
 use headwater_forwarder::Account;
 use headwater_kernel::time::Time;
@@ -23,6 +24,9 @@ pub(super) struct ReplayOptions {
     /// Read them as if they came from this source (default: the first)
     #[arg(long)]
     source: Option<String>,
+    /// Draws the series, their windows and alerts into this file, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 /// Ticks after the last reading until every window is closed; each tick closes one or finds it due later.
@@ -41,9 +45,10 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
         payload_bytes_max: limits.payload_bytes,
         series_max: limits.series,
     };
+    let plot = options.plot.as_ref().map(|_| Plot::new(&title(&options.files), &config.streams));
     let pipeline = crate::supervise::pipeline(&agent, &config.sources, config.streams, limits);
     let out = BufWriter::new(std::io::stdout().lock());
-    let mut replay = Replay { pipeline, source, now: None, made: 0, out, failure: None, from: None };
+    let mut replay = Replay { pipeline, source, now: None, made: 0, out, failure: None, from: None, plot };
     for path in &options.files {
         let mut recording = Recording::open(path, &decode, &surroundings)
             .map_err(|error| Failure::Other(error.to_string()))?;
@@ -51,7 +56,18 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
             replay.check()?;
         }
     }
-    replay.finish(&agent)
+    let plot = replay.finish(&agent)?;
+    match plot.zip(options.plot.as_ref()) {
+        None => Ok(()),
+        Some((plot, path)) => std::fs::write(path, plot.svg())
+            .map_err(|error| Failure::Other(format!("cannot write {}: {error}", path.display()))),
+    }
+}
+
+/// What the picture is of: the files' names.
+fn title(files: &[PathBuf]) -> String {
+    let names = files.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn choose(config: &Config, name: Option<&str>) -> Result<usize, Failure> {
@@ -75,6 +91,7 @@ struct Replay<W: Write> {
     made: u64,
     out: W,
     failure: Option<Failure>,
+    plot: Option<Plot>,
 }
 
 impl<W: Write> Replay<W> {
@@ -86,6 +103,9 @@ impl<W: Write> Replay<W> {
     fn print(&mut self) {
         for message in self.pipeline.drain() {
             self.made += 1;
+            if let (Some(plot), Ok(message)) = (&mut self.plot, read(&message.body)) {
+                plot.message(&message);
+            }
             let line = cbor_to_json(&message.body).map_err(std::io::Error::other);
             let written =
                 line.and_then(|line| self.out.write_all(&line)).and_then(|()| self.out.write_all(b"\n"));
@@ -99,8 +119,9 @@ impl<W: Write> Replay<W> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Lets virtual time run until every window is closed, and closes with a report.
-    fn finish(mut self, agent: &str) -> Result<(), Failure> {
+    /// Lets virtual time run until every window is closed, and closes with a report. The answer is the picture, if one
+    /// was wanted.
+    fn finish(mut self, agent: &str) -> Result<Option<Plot>, Failure> {
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };
             self.now = self.now.max(Some(due));
@@ -126,19 +147,27 @@ impl<W: Write> Replay<W> {
         let line = cbor_to_json(&message.body).map_err(|error| Failure::Other(error.to_string()))?;
         self.out.write_all(&line)?;
         self.out.write_all(b"\n")?;
-        Ok(self.out.flush()?)
+        self.out.flush()?;
+        Ok(self.plot)
     }
 }
 
 impl<W: Write> Sink for Replay<W> {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        self.pipeline.introduce(self.source, name, labels)
+        let handle = self.pipeline.introduce(self.source, name, labels)?;
+        if let Some(plot) = &mut self.plot {
+            plot.introduce(self.source, handle, name, labels);
+        }
+        Some(handle)
     }
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         if let Stamp::Event(ms) = stamp {
             self.now = self.now.max(Some(Time(ms)));
             self.from.get_or_insert(Time(ms));
+            if let Some(plot) = &mut self.plot {
+                plot.reading(series, Time(ms), value);
+            }
         } else if self.failure.is_none() {
             let fix =
                 "set `time` (and `time_format`) in the source's table to the field or column that holds it";

@@ -96,3 +96,18 @@ fn replay_touches_no_state_and_says_what_it_cannot_read() {
     assert_eq!(output.status.code(), Some(2));
     assert!(!headwater_tests::agent::state_dir(&dir).exists(), "replay keeps nothing");
 }
+
+#[test]
+fn a_picture_is_drawn_beside_the_messages_and_is_the_same_every_time() {
+    let (dir, readings) = scene();
+    dir.write("office.csv", csv(&readings));
+    let (plain, _) = replay(&dir, &["office.csv"]);
+    let drawn = |name: &str| {
+        let (bytes, _) = replay(&dir, &["office.csv", "--plot", name]);
+        assert_eq!(bytes, plain, "the messages are what they are without it");
+        std::fs::read_to_string(dir.join(name)).unwrap()
+    };
+    let first = drawn("first.svg");
+    assert_eq!(first, drawn("second.svg"));
+    assert!(first.starts_with("<svg ") && first.contains("office/temp") && first.contains("class=\"mean\""));
+}

@@ -1,0 +1,245 @@
+//! `replay --plot`: a picture of readings, windows and alerts, as SVG, for people who would rather look.
+//!
+//! A panel for each series of each stream, all over one time axis: the readings that the stream takes, the windows' min
+//! to max as a band and their mean as a line, and alerts from their raising to their clearing. The same input gives the
+//! same bytes. Memory is bounded: what is too much to be seen is made coarser, extremes stay ([`minmax`]), and series
+//! past [`PANELS_MAX`] are only counted.
+
+mod axis;
+mod draw;
+
+use crate::config::StreamConfig;
+use crate::encode::Wire;
+use headwater_kernel::aggregate::Stamped;
+use headwater_kernel::thin::minmax;
+use headwater_kernel::time::Time;
+use headwater_sensors::SeriesRef;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Panels that are drawn; a picture of more is seen by nobody.
+const PANELS_MAX: usize = 40;
+/// Readings and windows of a panel that are kept, before they are made coarser.
+const KEPT_MAX: usize = 40_000;
+/// Alerts of a panel that are drawn; further ones are counted.
+const ALERTS_MAX: usize = 500;
+
+/// What is to be drawn.
+pub(crate) struct Plot {
+    title: String,
+    streams: Vec<StreamConfig>,
+    /// What is known of each series, and its panels.
+    series: HashMap<SeriesRef, Series>,
+    /// By stream (its place in the config) and series.
+    panels: BTreeMap<(usize, String), Panel>,
+    /// Series of streams that have no panel.
+    left_out: BTreeSet<(usize, String)>,
+}
+
+struct Series {
+    name: String,
+    labels: Vec<(String, String)>,
+    /// The streams that take it.
+    streams: Vec<usize>,
+}
+
+/// One series of one stream.
+#[derive(Default)]
+struct Panel {
+    readings: Vec<Stamped>,
+    windows: Vec<Window>,
+    alerts: Vec<Alert>,
+    alerts_left_out: usize,
+}
+
+/// What a summary says that can be drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    start_ms: i64,
+    end_ms: i64,
+    range: Option<(f64, f64)>,
+    mean: Option<f64>,
+}
+
+struct Alert {
+    id: String,
+    detector: String,
+    severity: String,
+    reason: String,
+    raised_ms: i64,
+    cleared_ms: Option<i64>,
+    value: f64,
+    /// Whether the value is one of the readings, which it can be marked at.
+    on_reading: bool,
+}
+
+impl Plot {
+    /// An empty picture of what these streams say.
+    pub(crate) fn new(title: &str, streams: &[StreamConfig]) -> Self {
+        Self {
+            title: title.to_owned(),
+            streams: streams.to_vec(),
+            series: HashMap::new(),
+            panels: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// A series of a source.
+    pub(crate) fn introduce(
+        &mut self,
+        source: usize,
+        handle: SeriesRef,
+        name: &str,
+        labels: &[(String, String)],
+    ) {
+        let takes = self.streams.iter().enumerate().filter(|(_, stream)| stream.takes(source, name));
+        let streams: Vec<usize> = takes.map(|(index, _)| index).collect();
+        self.series.entry(handle).or_insert_with(|| Series {
+            name: name.to_owned(),
+            labels: labels.to_vec(),
+            streams,
+        });
+    }
+
+    /// A reading of it, as each stream takes it.
+    pub(crate) fn reading(&mut self, handle: SeriesRef, time: Time, value: f64) {
+        let Self { series, streams, panels, left_out, .. } = self;
+        let Some(series) = series.get(&handle) else { return };
+        for index in &series.streams {
+            let stream = streams.get(*index);
+            let value = stream.and_then(|stream| stream.selected(&series.name, &series.labels, time, value));
+            let panel = value.and_then(|_| panel(panels, left_out, *index, &series.name));
+            if let (Some(panel), Some(value)) = (panel, value) {
+                panel.reading(time, value);
+            }
+        }
+    }
+
+    /// A message that was made.
+    pub(crate) fn message(&mut self, message: &Wire) {
+        let stream = self.streams.iter().position(|stream| stream.name == message.text("stream"));
+        let Some(stream) = stream else { return };
+        let Self { panels, left_out, .. } = self;
+        match message.text("kind") {
+            "summary" => {
+                if let Some(panel) = panel(panels, left_out, stream, message.text("series")) {
+                    panel.window(message);
+                }
+            }
+            "alert" => match message.get("values") {
+                Some(Wire::Map(values)) => {
+                    for (name, value) in values {
+                        if let Some(panel) = panel(panels, left_out, stream, name) {
+                            panel.alert(
+                                message,
+                                if let Wire::Float(value) = value { Some(*value) } else { None },
+                            );
+                        }
+                    }
+                }
+                _ => {
+                    if let Some(panel) = panel(panels, left_out, stream, message.text("series")) {
+                        panel.alert(message, message.number("value"));
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// The picture.
+    pub(crate) fn svg(mut self) -> String {
+        self.panels.values_mut().for_each(Panel::settle);
+        draw::svg(&self)
+    }
+}
+
+/// The panel of a series in a stream, if there is room for it.
+fn panel<'p>(
+    panels: &'p mut BTreeMap<(usize, String), Panel>,
+    left_out: &mut BTreeSet<(usize, String)>,
+    stream: usize,
+    series: &str,
+) -> Option<&'p mut Panel> {
+    let key = (stream, series.to_owned());
+    if panels.len() >= PANELS_MAX && !panels.contains_key(&key) {
+        left_out.insert(key);
+        return None;
+    }
+    Some(panels.entry(key).or_default())
+}
+
+impl Panel {
+    fn reading(&mut self, time: Time, value: f64) {
+        if self.readings.len() >= KEPT_MAX {
+            self.settle();
+            let mut coarser = Vec::with_capacity(KEPT_MAX);
+            minmax(&self.readings, KEPT_MAX / 2, |reading| coarser.push(reading));
+            self.readings = coarser;
+        }
+        self.readings.push((time, value));
+    }
+
+    fn window(&mut self, message: &Wire) {
+        let at = |key: &str| message.number(key).map(|ms| ms as i64);
+        let (Some(start_ms), Some(end_ms)) = (at("start"), at("end")) else { return };
+        let range = message.number("min").zip(message.number("max"));
+        let window = Window { start_ms, end_ms, range, mean: message.number("mean") };
+        // A revision takes the place of what it revises.
+        let same = |other: &&mut Window| (other.start_ms, other.end_ms) == (start_ms, end_ms);
+        if let Some(revised) = self.windows.iter_mut().rev().take(100).find(same) {
+            *revised = window;
+            return;
+        }
+        if self.windows.len() >= KEPT_MAX {
+            self.settle();
+            self.windows = self
+                .windows
+                .chunks(2)
+                .map(|pair| pair.iter().fold(None, Window::with))
+                .collect::<Option<_>>()
+                .unwrap_or_default();
+        }
+        self.windows.push(window);
+    }
+
+    fn alert(&mut self, message: &Wire, value: Option<f64>) {
+        let time_ms = message.number("time").unwrap_or_default() as i64;
+        if message.text("state") == "cleared" {
+            let raised = self.alerts.iter_mut().rev().find(|alert| alert.id == message.text("id"));
+            raised.into_iter().for_each(|alert| alert.cleared_ms = Some(time_ms));
+        } else if self.alerts.len() >= ALERTS_MAX {
+            self.alerts_left_out += 1;
+        } else {
+            self.alerts.push(Alert {
+                id: message.text("id").to_owned(),
+                detector: message.text("detector").to_owned(),
+                severity: message.text("severity").to_owned(),
+                reason: message.text("reason").to_owned(),
+                raised_ms: time_ms,
+                cleared_ms: None,
+                value: value.unwrap_or_default(),
+                on_reading: message.get("on").is_none() && value.is_some(),
+            });
+        }
+    }
+
+    /// Puts everything in order of time.
+    fn settle(&mut self) {
+        self.readings.sort_by_key(|(time, _)| *time);
+        self.windows.sort_by_key(|window| (window.start_ms, window.end_ms));
+    }
+}
+
+impl Window {
+    /// Both as one; the mean is that of the means.
+    fn with(before: Option<Self>, next: &Self) -> Option<Self> {
+        let Some(before) = before else { return Some(*next) };
+        let range = before.range.zip(next.range).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)));
+        let mean = before.mean.zip(next.mean).map(|(a, b)| f64::midpoint(a, b));
+        Some(Self { start_ms: before.start_ms, end_ms: next.end_ms.max(before.end_ms), range, mean })
+    }
+}
+
+#[cfg(test)]
+mod tests;

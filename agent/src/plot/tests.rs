@@ -1,0 +1,95 @@
+//! What a picture holds; how it looks is for people to judge.
+
+use super::*;
+use crate::config;
+use std::path::Path;
+
+const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\
+                      [streams.a]\nmap = \"value * 2\"\nwhere = \"value < 50\"\n[streams.b]\nseries = [\"y\"]\n";
+
+fn plot() -> Plot {
+    let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
+    let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
+    Plot::new("a <title> & more", &config.streams)
+}
+
+fn wire(json: serde_json::Value) -> Wire {
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn a_panel_shows_what_its_stream_takes() {
+    let mut plot = plot();
+    plot.introduce(0, SeriesRef(0), "x", &[]);
+    for (time, value) in [(0, 1.0), (1_000, 99.0), (2_000, 3.0)] {
+        plot.reading(SeriesRef(0), Time(time), value);
+    }
+    plot.message(&wire(
+        serde_json::json!({"kind": "summary", "stream": "a", "series": "x", "start": 0, "end": 60_000,
+        "min": 2.0, "max": 6.0, "mean": 4.0}),
+    ));
+    let alert = |state: &str, time: i64| {
+        wire(
+            serde_json::json!({"kind": "alert", "stream": "a", "series": "x", "id": "1", "state": state, "time": time,
+            "detector": "threshold", "severity": "critical", "value": 6.0, "reason": "6 is above 5"}),
+        )
+    };
+    plot.message(&alert("raised", 2_000));
+    plot.message(&alert("cleared", 30_000));
+    plot.message(&wire(serde_json::json!({"kind": "summary", "stream": "unknown", "series": "x"})));
+    let panel = &plot.panels[&(0, "x".to_owned())];
+    assert_eq!(panel.readings, [(Time(0), 2.0), (Time(2_000), 6.0)]);
+    assert_eq!(panel.alerts[0].cleared_ms, Some(30_000));
+    let svg = plot.svg();
+    for part in ["a &lt;title&gt; &amp; more", "1 alert", "class=\"band\"", "class=\"mean\"", "6 is above 5"]
+    {
+        assert!(svg.contains(part), "{part} is not in {svg}");
+    }
+}
+
+#[test]
+fn nothing_grows_without_bound() {
+    let mut plot = plot();
+    for series in 0..60 {
+        plot.introduce(0, SeriesRef(series), &format!("s{series:02}"), &[]);
+        plot.reading(SeriesRef(series), Time(0), 1.0);
+    }
+    assert_eq!((plot.panels.len(), plot.left_out.len()), (PANELS_MAX, 20));
+    let peak = 70_001;
+    for at in 0..200_000 {
+        let value = if at == peak { 40.0 } else { f64::from(at % 10) };
+        plot.reading(SeriesRef(0), Time(i64::from(at)), value);
+    }
+    for at in 0..100_000_i64 {
+        let (start, end) = (at * 60_000, at * 60_000 + 60_000);
+        plot.message(&wire(
+            serde_json::json!({"kind": "summary", "stream": "a", "series": "s00", "start": start,
+            "end": end, "min": 1.0, "max": 2.0, "mean": 1.5}),
+        ));
+    }
+    let panel = &plot.panels[&(0, "s00".to_owned())];
+    assert!(panel.readings.len() <= KEPT_MAX && panel.windows.len() <= KEPT_MAX);
+    assert!(panel.readings.contains(&(Time(i64::from(peak)), 80.0)), "no peak is lost");
+    let svg = plot.svg();
+    assert!(svg.contains("20 series more") && svg.len() < 2_000_000, "{}", svg.len());
+}
+
+/// Whatever the numbers and times: a picture, and no number in it that is none.
+#[test]
+fn anything_can_be_drawn() {
+    let pictures = [
+        vec![],
+        vec![(0, 5.0)],
+        vec![(i64::MIN, f64::MIN), (0, 0.0), (i64::MAX, f64::MAX)],
+        vec![(5, 1e-300), (4, 1e-300), (5, 2e-300)],
+    ];
+    for readings in pictures {
+        let mut plot = plot();
+        plot.introduce(0, SeriesRef(0), "y", &[]);
+        for (time, value) in readings {
+            plot.reading(SeriesRef(0), Time(time), value);
+        }
+        let svg = plot.svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+}
