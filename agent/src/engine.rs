@@ -2,6 +2,8 @@
 //! reports about both. Everything here runs on one thread.
 
 mod durable;
+mod memories;
+mod pace;
 
 pub(crate) use durable::{Earlier, FILE, restore};
 
@@ -12,8 +14,9 @@ use crate::encode::Report;
 use crate::pipeline::{Notice, Now, Pipeline};
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
-use headwater_sensors::{Link, SeriesRef, Sink, Stamp};
+use headwater_sensors::{Checkpoints, Link, Remember, SeriesRef, Sink, Stamp};
 use headwater_settings::format_size;
+use memories::Memories;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -33,6 +36,8 @@ pub(crate) struct Engine {
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
     quiet: RefCell<Vec<Quiet>>,
+    checkpoints: Checkpoints,
+    memories: RefCell<Memories>,
 }
 
 /// Where the next report starts.
@@ -106,6 +111,8 @@ impl Engine {
         Self {
             agent: agent.to_owned(),
             last_report: RefCell::new(earlier.take_last_report().unwrap_or(start)),
+            memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
+            checkpoints: Checkpoints::default(),
             earlier,
             start_reported: Cell::new(false),
             turns: Cell::new(0),
@@ -214,6 +221,9 @@ impl Engine {
             for message in pipeline.drain() {
                 self.forwarder.push(message);
             }
+            if pipeline.wants_checkpoint() {
+                self.checkpoints.ask();
+            }
         }
     }
 
@@ -276,6 +286,15 @@ impl Sink for EngineSink {
         if let Some(held) = brake.invalid.pass(clock::now()) {
             tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
         }
+    }
+
+    fn repeated(&mut self) {
+        self.engine.pipeline.borrow_mut().on_repeated(self.source);
+    }
+
+    fn checkpoints(&mut self, memory: Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)> {
+        let left = self.engine.memories.borrow_mut().register(self.source, memory);
+        Some((self.engine.checkpoints.clone(), left))
     }
 
     fn link(&mut self, link: Link<'_>) {

@@ -5,12 +5,14 @@
 //! [`SeriesRef`], then for each stream that selected the series (resolved once, when the series was introduced) one
 //! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
 
+mod accounts;
 mod channel;
 mod filter;
 mod groups;
 mod guard;
 mod pairs;
 mod panes;
+mod revisions;
 mod ring;
 mod series;
 pub(crate) mod state;
@@ -30,6 +32,7 @@ use headwater_forwarder::Message;
 use headwater_kernel::time::Time;
 use headwater_sensors::{SeriesRef, Stamp};
 use pairs::{Pairs, Told};
+use revisions::Revisions;
 use series::Directory;
 use timers::Timers;
 use watching::Outbox;
@@ -50,7 +53,13 @@ pub struct SourceEntry {
     pub name: String,
     /// Readings further ahead of the clock than this are refused (ms).
     pub future_ms: i64,
+    /// Whether it hands over again, in the same order, what a crash has made the agent forget.
+    pub is_durable: bool,
 }
+
+/// The highest revision that a durable checkpoint allows to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling(u32);
 
 /// Something that a person should be told, at most now and then.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +84,7 @@ pub struct Pipeline {
     groups: Groups,
     pairs: Pairs,
     timers: Timers,
+    revisions: Revisions,
     /// Bytes that closed windows may take, all series together.
     retained_bytes: usize,
     encoder: Messages,
@@ -120,6 +130,7 @@ impl Pipeline {
             groups: Groups::default(),
             pairs: Pairs::default(),
             timers: Timers::default(),
+            revisions: Revisions::new(),
             retained_bytes: limits.retained_bytes,
             encoder: Messages::default(),
             made: Vec::new(),
@@ -202,7 +213,9 @@ impl Pipeline {
             Stamp::Arrival => now.time,
             Stamp::Event(ms) => Time(ms),
         };
-        let future_ms = self.sources.get(source).map_or(0, |entry| entry.future_ms);
+        let entry = self.sources.get(source);
+        let future_ms = entry.map_or(0, |entry| entry.future_ms);
+        channel.is_durable = entry.is_some_and(|entry| entry.is_durable);
         if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {
             if time < ANCIENT {
                 counts.late += 1;
@@ -221,9 +234,10 @@ impl Pipeline {
             counts.refused += 1;
             return;
         }
-        let origin = channel::Origin { agent: &self.agent, stream, series, labels };
-        let Self { encoder, made, suppressed, .. } = self;
-        let mut out = Outbox { origin, now, encoder, made, suppressed };
+        let floor = self.revisions.floor;
+        let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
+        let Self { encoder, made, suppressed, revisions, .. } = self;
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {
             Fate::InWindow => counts.in_windows += 1,
@@ -254,28 +268,15 @@ impl Pipeline {
 
     /// The pairs, and what they are told with.
     fn pairs_told(&mut self, now: Now) -> (&mut Pairs, Told<'_>) {
-        let Self { agent, streams, directory, pairs, encoder, made, .. } = self;
-        (pairs, Told { agent, streams, directory, now, encoder, made })
-    }
-
-    /// Takes note of a payload that could not be decoded.
-    pub fn on_invalid(&mut self, source: usize) {
-        if let Some(counts) = self.source_counts.get_mut(source) {
-            counts.received += 1;
-            counts.invalid += 1;
-        }
-    }
-
-    /// Takes note of readings of series past the limit.
-    pub fn on_refused(&mut self, source: usize, count: u32) {
-        if let Some(counts) = self.source_counts.get_mut(source) {
-            counts.received += i64::from(count);
-            counts.refused += i64::from(count);
-        }
+        let Self { agent, streams, directory, pairs, encoder, made, revisions, .. } = self;
+        (pairs, Told { agent, streams, directory, now, encoder, made, revisions })
     }
 
     /// Closes what is due without another reading.
     pub fn on_tick(&mut self, now: Now) {
+        if self.revisions.is_open() && now.synced {
+            self.settle_revisions(now);
+        }
         while let Some((due, index)) = self.timers.pop_due(now.time) {
             if self.channels.get_mut(index as usize).is_some_and(|channel| channel.disarm(due)) {
                 self.look_at(index, now);
@@ -289,19 +290,6 @@ impl Pipeline {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.timers.next().into_iter().chain(self.pairs.next()).min()
-    }
-
-    /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
-    /// After a crash, what the checkpoint holds as open may have been told of since: it gets the next revision.
-    pub fn resume(&mut self, now: Now, after_crash: bool) {
-        self.pairs.resume(&self.streams, now.time, after_crash);
-        for (index, channel) in (0_u32..).zip(&mut self.channels) {
-            channel.resume(now.time, after_crash);
-            let stream = self.streams.get(channel.stream as usize);
-            if let Some(due) = stream.and_then(|stream| channel.arm(stream, now.time.plus(1))) {
-                self.timers.push(due, index);
-            }
-        }
     }
 
     /// Hands out the messages made since the last call, in the order they were made.
@@ -326,27 +314,6 @@ impl Pipeline {
         self.notice.take()
     }
 
-    /// The readings' account since the pipeline was made. Its identity holds whenever nobody is inside a call.
-    #[must_use]
-    pub fn totals(&self) -> Counts {
-        let all = self.source_counts.iter().chain(&self.stream_counts);
-        let totals = all.fold(self.retired, |sum, counts| sum.plus(counts));
-        debug_assert!(totals.balances(), "a reading is unaccounted for: {totals:?}");
-        totals
-    }
-
-    /// The accounts of each source (what never reached a stream) and each stream, with their names.
-    pub fn accounts(&self) -> impl Iterator<Item = (&str, &Counts)> {
-        let sources = self.sources.iter().map(|entry| entry.name.as_str()).zip(&self.source_counts);
-        sources.chain(self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts))
-    }
-
-    /// How many alerts were not raised, because they were just over or had been raised too often.
-    #[must_use]
-    pub fn suppressed(&self) -> i64 {
-        self.suppressed
-    }
-
     /// How many series are known.
     #[must_use]
     pub fn series_count(&self) -> usize {
@@ -365,9 +332,10 @@ impl Pipeline {
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
-        let origin = channel::Origin { agent: &self.agent, stream, series, labels };
-        let Self { encoder, made, suppressed, .. } = self;
-        let mut out = Outbox { origin, now, encoder, made, suppressed };
+        let floor = self.revisions.floor;
+        let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
+        let Self { encoder, made, suppressed, revisions, .. } = self;
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);
         // Strictly later, so that a tick ends whatever the channel wants.

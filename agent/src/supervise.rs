@@ -84,6 +84,7 @@ pub fn pipeline(
     let entry = |source: &SourceConfig| SourceEntry {
         name: source.name.clone(),
         future_ms: source.source.decode().future_ms,
+        is_durable: source.source.is_durable(),
     };
     Pipeline::new(agent, sources.iter().map(entry).collect(), streams, limits)
 }
@@ -145,7 +146,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
 }
 
 async fn write_checkpoint(engine: &Engine, last: bool, path: &Path) {
-    if let Err(error) = engine.snapshot(last).write(path).await {
+    if let Err(error) = engine.write(engine.snapshot(last), path).await {
         tracing::error!("cannot write the checkpoint {}: {error}", path.display());
     }
 }

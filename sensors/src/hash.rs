@@ -26,6 +26,16 @@ impl BuildHasher for Seed {
     }
 }
 
+/// A hash of texts, one after another, that is the same in every process: for what is stored.
+pub(crate) fn stable(texts: &[&[u8]]) -> u32 {
+    let mut hasher = Folding(FACTOR);
+    texts.iter().for_each(|text| hasher.write(text));
+    let hash = hasher.finish();
+    #[expect(clippy::cast_possible_truncation, reason = "half of it will do")]
+    let half = (hash ^ hash >> 32) as u32;
+    half
+}
+
 pub(crate) struct Folding(u64);
 
 impl Folding {

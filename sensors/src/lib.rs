@@ -5,6 +5,7 @@
 //! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
 //! [`SOURCES`].
 
+mod checkpoints;
 mod csv;
 mod decode;
 mod format;
@@ -14,6 +15,7 @@ pub mod recording;
 mod time;
 mod topic;
 
+pub use checkpoints::{Checkpoints, Remember};
 pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, Reason, SeriesTemplate, Want};
 pub use format::{FORMATS, Fault, Format, Problem, Scalar};
 pub use time::TimeFormat;
@@ -22,6 +24,7 @@ pub use topic::{BadTopic, Template};
 use headwater_settings::{Or, Table};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use tokio::sync::watch;
 
 /// A series, as its sink numbers it.
@@ -65,8 +68,18 @@ pub trait Sink {
     /// A payload (or one wanted field of it) that cannot be decoded: counts one. `origin` is the topic or file.
     fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display);
 
+    /// A payload that was handed over before: counts one.
+    fn repeated(&mut self) {}
+
     /// The connection came up or went down; called on changes only.
     fn link(&mut self, link: Link<'_>);
+
+    /// The sink's checkpoints, and what an earlier run's `memory` has left in them: for a source that acknowledges only
+    /// what no crash can lose. `None`: there are none.
+    fn checkpoints(&mut self, memory: Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)> {
+        let _ = memory;
+        None
+    }
 }
 
 /// Turns true when the source shall stop; a closed channel means the same.
@@ -76,6 +89,11 @@ pub type Stop = watch::Receiver<bool>;
 pub trait Source {
     /// How its payloads become readings; `replay` reads recordings with it.
     fn decode(&self) -> &DecodeConfig;
+
+    /// Whether it hands over again, in the same order, what a crash has made the sink forget.
+    fn is_durable(&self) -> bool {
+        false
+    }
 
     /// Runs until `stop`, however often the connection is lost.
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Pin<Box<dyn Future<Output = ()>>>;

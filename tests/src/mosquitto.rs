@@ -18,6 +18,8 @@ pub struct Options {
     pub guard: Option<Guard>,
     /// Log nothing per message, for measurements.
     pub quiet: bool,
+    /// Messages that a client may have unacknowledged; 0: no limit (mosquitto's own default is 20).
+    pub inflight: u16,
 }
 
 /// What the second listener asks for.
@@ -144,8 +146,8 @@ impl Mosquitto {
             "user root\nlog_dest stderr\nlog_type {kinds}\nlog_timestamp false\nset_tcp_nodelay true\n\
              per_listener_settings true\npersistence {}\npersistence_location {dir}/\nautosave_interval 0\n\
              queue_qos0_messages true\n\
-             listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
-            options.persistent, self.port
+             listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages {}\nmax_queued_messages 0\n",
+            options.persistent, self.port, options.inflight
         );
         if let Some(guard) = &options.guard {
             let _ = writeln!(text, "listener {} 127.0.0.1", self.guarded_port);

@@ -181,8 +181,15 @@ fn checkpoint(count: usize, spec: &Spec) {
 
 fn main() {
     let shape = Shape::tumbling(60_000).unwrap_or_else(|wrong| panic!("{wrong}"));
-    let tumbling =
-        Spec { shape, lateness_ms: 5_000, idle_ms: 60_000, retain_ms: 0, gather_ms: 0, by_arrival: false };
+    let tumbling = Spec {
+        shape,
+        lateness_ms: 5_000,
+        idle_ms: 60_000,
+        retain_ms: 0,
+        gather_ms: 0,
+        rev_max: u32::MAX,
+        by_arrival: false,
+    };
     let sliding = |size_ms, every_ms| {
         let shape = Shape::sliding(size_ms, every_ms).unwrap_or_else(|wrong| panic!("{wrong}"));
         Spec { shape, ..tumbling }

@@ -215,14 +215,18 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.watermark.arrival = now;
     }
 
-    /// What is here was saved some time before a crash: windows may have been told of since, and are told again under
-    /// the next revision, so that no two different tellings have the same one. (Not sliding and count windows.)
-    pub fn after_crash(&mut self) {
-        for at in 0..self.slots.len() {
-            if let Some(slot) = self.slots.get_mut(at) {
-                slot.rev = slot.rev.saturating_add(1);
-            }
-        }
+    /// The highest number that the next revision of any window here has.
+    #[must_use]
+    pub fn next_rev(&self) -> u32 {
+        (0..self.slots.len()).filter_map(|at| self.slots.get(at)).map(|slot| slot.rev).max().unwrap_or(0)
+    }
+
+    /// No window with a reading that is here ends later.
+    #[must_use]
+    pub fn reach(&self, spec: &Spec) -> Time {
+        let more_ms = if let Shape::Sliding(shape) = &spec.shape { shape.size_ms() } else { 0 };
+        let ends = (0..self.slots.len()).filter_map(|at| self.slots.get(at)).map(|slot| slot.window.end);
+        ends.max().unwrap_or(Time::MIN).plus(more_ms)
     }
 
     /// How far the series has come.

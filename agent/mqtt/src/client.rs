@@ -84,6 +84,20 @@ impl Client {
         }
     }
 
+    /// Queues the end of a subscription.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no room; [`Error::Unfit`] for a filter that MQTT does not allow.
+    pub fn try_unsubscribe(&self, filter: &str) -> Result<(), Error> {
+        if filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter) {
+            return Err(Error::Unfit(format!("`{filter}` is not a topic filter")));
+        }
+        match &self.0 {
+            Inner::V4(client) => client.try_unsubscribe(filter).map_err(|_| Error::Busy),
+            Inner::V5(client) => client.try_unsubscribe(filter).map_err(|_| Error::Busy),
+        }
+    }
+
     /// Acknowledges a message, where [`crate::Session::manual_acks`] is set; of QoS 0 there is nothing to do. After a
     /// reconnect old tickets must be dropped: the broker sends the messages again.
     ///

@@ -65,6 +65,20 @@ pub struct Ticket {
     pub(crate) qos: Qos,
 }
 
+impl Ticket {
+    /// Of a QoS 1 message with this packet id.
+    #[must_use]
+    pub fn at_least_once(packet_id: u16) -> Self {
+        Self { pkid: packet_id, qos: Qos::AtLeastOnce }
+    }
+
+    /// The message's packet id: no two messages that the broker waits for have the same. 0 for QoS 0.
+    #[must_use]
+    pub fn packet_id(self) -> u16 {
+        self.pkid
+    }
+}
+
 impl Publish {
     /// Where it was published; empty if that was no UTF-8, which MQTT forbids.
     #[must_use]

@@ -50,6 +50,12 @@ impl Specs {
         self.by_arrival.retain_ms = retain_ms;
     }
 
+    /// The highest revision that a window may be told of under.
+    pub fn limit_revisions(&mut self, rev_max: u32) {
+        self.by_event.rev_max = rev_max;
+        self.by_arrival.rev_max = rev_max;
+    }
+
     /// The rules for readings stamped on arrival, or for those with a time of their own.
     #[must_use]
     #[inline]
@@ -115,7 +121,15 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         warn_of_no_effect(stream, &["lateness", "idle", "retain"]);
     }
     let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
-    let spec = Spec { shape, lateness_ms, idle_ms, retain_ms, gather_ms: GATHER_MS, by_arrival: false };
+    let spec = Spec {
+        shape,
+        lateness_ms,
+        idle_ms,
+        retain_ms,
+        gather_ms: GATHER_MS,
+        rev_max: u32::MAX,
+        by_arrival: false,
+    };
     let panes = Spec { lateness_ms: 0, ..spec }.slots_needed();
     if spec.slots_needed() > OPEN_MAX {
         let (key, fix) = match panes > OPEN_MAX {

@@ -29,6 +29,8 @@ pub struct Alert<'a> {
     pub detector: &'a str,
     /// Whether it was raised or cleared.
     pub state: AlertState,
+    /// Where its revisions start: 0, or more after a crash.
+    pub floor: u32,
     /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
     pub raised_ms: i64,
     /// When this happened [ms since the Unix epoch].
@@ -90,6 +92,8 @@ pub struct Evidence<'a> {
     pub labels: &'a [(String, String)],
     /// The detector's name.
     pub detector: &'a str,
+    /// Where revisions start: 0, or more after a crash.
+    pub floor: u32,
     /// When its alert was raised (ms since the Unix epoch).
     pub raised_ms: i64,
     /// The readings.
@@ -112,7 +116,8 @@ impl Serialize for Alert<'_> {
         let id = format_args!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
         map.serialize_entry("id", &id)?;
         // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
-        map.serialize_entry("rev", &u32::from(self.state == AlertState::Cleared))?;
+        let rev = self.floor.saturating_add(u32::from(self.state == AlertState::Cleared));
+        map.serialize_entry("rev", &rev)?;
         map.serialize_entry("state", if self.state == AlertState::Raised { "raised" } else { "cleared" })?;
         map.serialize_entry("agent", self.agent)?;
         map.serialize_entry("stream", self.stream)?;
@@ -168,7 +173,7 @@ impl Serialize for Evidence<'_> {
         map.serialize_entry("kind", "evidence")?;
         let alert = format!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
         map.serialize_entry("id", &format_args!("{alert}/evidence"))?;
-        map.serialize_entry("rev", &0)?;
+        map.serialize_entry("rev", &self.floor)?;
         map.serialize_entry("agent", self.agent)?;
         map.serialize_entry("stream", self.stream)?;
         map.serialize_entry("series", self.series)?;

@@ -1,18 +1,22 @@
 //! The engine's state on disk: what is in it, when it is written, and how it is read back.
 //!
 //! A checkpoint is written only once the messages made before it are acknowledged or in the buffer: a window that it
-//! holds as closed must not have its summary in memory only. It is written whole; where that would be more than
-//! `daily_writes` a day, it is written more rarely.
+//! holds as closed must not have its summary in memory only. It is written whole, at every interval, and earlier where
+//! something waits for it: a source that acknowledges only what is durable, or a window that has been told of as often
+//! as the last checkpoint allows. `pace.rs` keeps that within `daily_writes`.
 
+use super::memories::{load_memories, save_memories};
+use super::pace::Pace;
 use super::{Engine, LastReport};
 use crate::checkpoint::{self, Found};
-use crate::pipeline::Pipeline;
 use crate::pipeline::state::{load_counts, save_counts};
+use crate::pipeline::{Ceiling, Pipeline};
 use headwater_forwarder::{Account, Mark};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::sleep_until;
 
 /// The file in the state directory.
 pub(crate) const FILE: &str = "windows.checkpoint";
@@ -21,9 +25,7 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 const SAFE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether they are.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-const DAY_MS: u64 = 86_400_000;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What an earlier run has left.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub(crate) struct Earlier {
     last_report: Option<LastReport>,
     /// The messages' account of all earlier runs; nothing waits in it.
     messages: Account,
+    /// What its sources wanted to be remembered, by name.
+    memories: Vec<(String, Vec<u8>)>,
     /// Whether it ended without its last checkpoint.
     crashed: bool,
     /// What a person should know of it; may be empty.
@@ -40,6 +44,9 @@ pub(crate) struct Earlier {
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
     body: Vec<u8>,
+    ceiling: Ceiling,
+    /// Its number.
+    checkpoint: u64,
     mark: Mark,
 }
 
@@ -54,6 +61,7 @@ pub(crate) fn restore(path: &Path, fresh: impl Fn() -> Pipeline) -> io::Result<(
         Found::Broken { aside, why } => {
             let trouble =
                 format!("the checkpoint could not be used, {why}; it is kept as {}", aside.display());
+            pipeline.forget_past();
             return Ok((pipeline, Earlier { trouble, ..Earlier::default() }));
         }
         Found::Body(body) => body,
@@ -69,7 +77,9 @@ pub(crate) fn restore(path: &Path, fresh: impl Fn() -> Pipeline) -> io::Result<(
         Err(Corrupt) => {
             let found = checkpoint::set_aside(path, "its content is of another version")?;
             let trouble = format!("the checkpoint could not be used: {found:?}");
-            Ok((fresh(), Earlier { trouble, ..Earlier::default() }))
+            pipeline = fresh();
+            pipeline.forget_past();
+            Ok((pipeline, Earlier { trouble, ..Earlier::default() }))
         }
     }
 }
@@ -96,6 +106,11 @@ impl Earlier {
         self.last_report.take()
     }
 
+    /// What the sources of the last run wanted to be remembered.
+    pub(super) fn take_memories(&mut self) -> Vec<(String, Vec<u8>)> {
+        std::mem::take(&mut self.memories)
+    }
+
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
         let crashed = !bool::load(from)?;
         let last_report = LastReport {
@@ -108,7 +123,8 @@ impl Earlier {
         // What waited then is in the buffer now, and this run counts it as made.
         messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
         messages.waiting = 0;
-        Ok(Self { last_report: Some(last_report), messages, crashed, trouble: String::new() })
+        let memories = load_memories(from)?;
+        Ok(Self { last_report: Some(last_report), messages, memories, crashed, trouble: String::new() })
     }
 }
 
@@ -123,18 +139,27 @@ impl Engine {
         save_account(&mut body, &report.messages);
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
-        self.pipeline.borrow().save(&mut body);
-        Snapshot { body, mark: self.forwarder.mark() }
+        save_memories(&mut body, &self.memories.borrow());
+        let ceiling = self.pipeline.borrow().save(super::now(), &mut body);
+        Snapshot { body, ceiling, checkpoint: self.checkpoints.end(), mark: self.forwarder.mark() }
     }
 
-    /// Writes a checkpoint at every interval for as long as it runs; never returns.
+    /// Writes a checkpoint at every interval, and when asked to, for as long as it runs; never returns.
     pub(crate) async fn checkpoint_forever(&self, path: &Path, every_ms: i64, daily_writes: u64) {
-        let every = Duration::from_millis(every_ms.unsigned_abs());
-        let mut wait = every;
+        let mut pace = Pace::new(Duration::from_millis(every_ms.unsigned_abs()), daily_writes);
         let mut unchanged = None;
         loop {
-            tokio::time::sleep(wait).await;
-            let state = (self.pipeline.borrow().totals(), self.last_report.borrow().at);
+            let asked = async {
+                self.checkpoints.asked().await;
+                sleep_until(pace.soonest()).await;
+            };
+            tokio::select! {
+                () = sleep_until(pace.due()) => {}
+                () = asked => {}
+            }
+            pace.on_attempt();
+            let totals = self.pipeline.borrow().totals();
+            let state = (totals, self.last_report.borrow().at, self.checkpoints.handed_over());
             if unchanged == Some(state) {
                 continue;
             }
@@ -143,15 +168,26 @@ impl Engine {
                 tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
                 continue;
             }
-            match snapshot.write(path).await {
+            match self.write(snapshot, path).await {
                 Ok(bytes) => {
                     unchanged = Some(state);
-                    wait =
-                        every.max(Duration::from_millis(bytes.saturating_mul(DAY_MS) / daily_writes.max(1)));
+                    pace.on_written(bytes);
                 }
                 Err(error) => tracing::error!("cannot write the checkpoint {}: {error}", path.display()),
             }
         }
+    }
+
+    /// Writes a snapshot, and lets those know who wait for it; answers the bytes written.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) async fn write(&self, snapshot: Snapshot, path: &Path) -> io::Result<u64> {
+        let (ceiling, checkpoint) = (snapshot.ceiling, snapshot.checkpoint);
+        let bytes = snapshot.write(path).await?;
+        self.pipeline.borrow_mut().on_durable(ceiling);
+        self.checkpoints.on_durable(checkpoint);
+        Ok(bytes)
     }
 
     async fn is_safe(&self, mark: &Mark) -> bool {
@@ -171,7 +207,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) async fn write(self, path: &Path) -> io::Result<u64> {
+    async fn write(self, path: &Path) -> io::Result<u64> {
         let path = path.to_owned();
         let written = tokio::task::spawn_blocking(move || checkpoint::write(&path, &self.body)).await;
         written.unwrap_or_else(|error| Err(io::Error::other(error)))

@@ -3,6 +3,7 @@
 use super::filter::Filter;
 use super::groups::Membership;
 use super::panes::Panes;
+use super::revisions::Floor;
 use super::state::{load_bytes, put, save_bytes};
 use super::watching::{Outbox, Watching};
 use crate::account::Counts;
@@ -21,6 +22,8 @@ pub(super) struct Origin<'a> {
     pub(super) stream: &'a StreamConfig,
     pub(super) series: &'a str,
     pub(super) labels: &'a [(String, String)],
+    /// Where revisions start.
+    pub(super) floor: Floor,
 }
 
 /// What became of a reading.
@@ -69,6 +72,8 @@ pub(super) struct Channel {
     pub(super) memberships: Box<[Membership]>,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
+    /// Whether its source hands over again, in the same order, what a crash has made the agent forget.
+    pub(super) is_durable: bool,
     /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
     armed: Time,
     /// The time of the last reading forwarded as it is, and how many came with that same time before it.
@@ -85,6 +90,7 @@ impl Channel {
             watching: Watching::new(config),
             memberships: Box::default(),
             by_arrival: false,
+            is_durable: false,
             armed: Time::MAX,
             forwarded: (Time::MIN, 0),
         }
@@ -125,6 +131,7 @@ impl Channel {
         let Some(spec) = self.spec(origin.stream) else { return self.pass(out) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now.time) {
+            out.revisions.told(closed.rev);
             let value_of = |name: &str| {
                 plan.numbers(&closed.pane)
                     .find(|(known, _)| *known == name)
@@ -139,7 +146,7 @@ impl Channel {
                 labels: origin.labels,
                 start_ms: closed.window.start.0,
                 end_ms: closed.window.end.0,
-                rev: closed.rev,
+                rev: closed.rev.saturating_add(origin.floor.of(closed.window.start)),
                 number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
                 plan,
                 pane: &closed.pane,
@@ -165,24 +172,23 @@ impl Channel {
     pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
         let (last, repeats) = self.forwarded;
         self.forwarded = (time, if last == time { repeats.saturating_add(1) } else { 0 });
+        // What a durable source makes us tell again is the same again, and needs no other revision.
+        let floor = if self.is_durable { 0 } else { out.origin.floor.of(time) };
         let reading = Reading {
             agent: out.origin.agent,
             stream: &out.origin.stream.name,
             series: out.origin.series,
             labels: out.origin.labels,
             time_ms: time.0,
-            rev: self.forwarded.1,
+            rev: self.forwarded.1.saturating_add(floor),
             value,
         };
         out.made.push(out.encoder.message(&reading, out.now.time.0));
     }
 
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
-    pub(super) fn resume(&mut self, now: Time, after_crash: bool) {
+    pub(super) fn resume(&mut self, now: Time) {
         self.windows.resume(now);
-        if after_crash {
-            self.windows.after_crash();
-        }
         self.filter.iter_mut().for_each(|filter| filter.resume(now));
         self.watching.resume(now);
     }
@@ -222,6 +228,16 @@ impl Channel {
             Some(spec) => i64::try_from(self.windows.readings(spec)).unwrap_or(i64::MAX),
             None => self.filter.as_ref().map_or(0, |filter| filter.undecided()),
         }
+    }
+
+    /// The highest number that the next revision of any window has.
+    pub(super) fn next_rev(&self) -> u32 {
+        self.windows.next_rev()
+    }
+
+    /// No window with a reading that is here ends later.
+    pub(super) fn reach(&self, stream: &StreamConfig) -> Time {
+        self.spec(stream).map_or(Time::MIN, |spec| self.windows.reach(spec))
     }
 
     /// Appends the state; see `pipeline/state.rs`.

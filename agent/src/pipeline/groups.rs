@@ -62,12 +62,14 @@ impl Pipeline {
 
     /// Lets the groups of a channel judge its reading.
     pub(super) fn judge_groups(&mut self, index: u32, time: Time, value: f64, now: Now) {
-        let Self { groups, channels, directory, encoder, made, suppressed, agent, streams, .. } = self;
+        let Self {
+            groups, channels, directory, encoder, made, suppressed, revisions, agent, streams, ..
+        } = self;
         let Some(channel) = channels.get(index as usize) else { return };
         let Some(stream) = streams.get(channel.stream as usize) else { return };
         let (series, labels) = directory.describe(channel.series);
-        let origin = Origin { agent, stream, series, labels };
-        let mut out = Outbox { origin, now, encoder, made, suppressed };
+        let origin = Origin { agent, stream, series, labels, floor: revisions.floor };
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
         let neighbours = Neighbours { channels, directory };
         for membership in &channel.memberships {
             groups.on_reading(*membership, (time, value), &neighbours, &mut out);
@@ -270,6 +272,7 @@ impl Group {
             labels: &self.labels,
             detector: &config.name,
             state,
+            floor: out.origin.floor.of(raised),
             raised_ms: raised.0,
             time_ms: row.time.0,
             severity: &config.severity,
@@ -293,6 +296,7 @@ impl Group {
             series: &self.name,
             labels: &self.labels,
             detector: &config.name,
+            floor: out.origin.floor.of(raised),
             raised_ms: raised.0,
             readings: Readings::OfEach(&neighbours.readings(self, config.evidence.after, raised)),
         };

@@ -8,6 +8,7 @@
 
 use super::Now;
 use super::panes::Panes;
+use super::revisions::Revisions;
 use super::series::Directory;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::timers::Timers;
@@ -51,6 +52,7 @@ pub(super) struct Told<'a> {
     pub(super) now: Now,
     pub(super) encoder: &'a mut Messages,
     pub(super) made: &'a mut Vec<Message>,
+    pub(super) revisions: &'a mut Revisions,
 }
 
 /// A channel's part in a pair.
@@ -188,16 +190,25 @@ impl Pairs {
     }
 
     /// See [`super::Pipeline::resume`].
-    pub(super) fn resume(&mut self, streams: &[StreamConfig], now: Time, after_crash: bool) {
+    pub(super) fn resume(&mut self, streams: &[StreamConfig], now: Time) {
         for (index, pair) in (0_u32..).zip(&mut self.pairs) {
             pair.windows.resume(now);
-            if after_crash {
-                pair.windows.after_crash();
-            }
             if let Some(due) = pair.arm(streams, now.plus(1)) {
                 self.timers.push(due, index);
             }
         }
+    }
+
+    /// The highest number that the next revision of any window has.
+    pub(super) fn next_rev(&self) -> u32 {
+        self.pairs.iter().map(|pair| pair.windows.next_rev()).max().unwrap_or(0)
+    }
+
+    /// No window of what is here ends later.
+    pub(super) fn reach(&self, streams: &[StreamConfig]) -> Time {
+        let reach =
+            |pair: &Pair| pair.rules(streams).map(|(specs, _)| pair.windows.reach(specs.of(pair.by_arrival)));
+        self.pairs.iter().filter_map(reach).max().unwrap_or(Time::MIN)
     }
 
     /// Appends the state of all pairs.
@@ -221,15 +232,18 @@ impl Pairs {
     }
 
     /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced. Pairs that are no more are passed over.
+    /// Whether all there are and were go on.
     pub(super) fn restore(
         &mut self,
         streams: &[StreamConfig],
         directory: &Directory,
         from: &mut Stored<'_>,
-    ) -> Result<(), Corrupt> {
+    ) -> Result<bool, Corrupt> {
+        let mut restored = 0;
         let places = (0_u32..).zip(&self.pairs).map(|(at, pair)| ((pair.stream, pair.series), at));
         let places: HashMap<(u32, [u32; 2]), u32> = places.collect();
-        for _ in 0..load_length(from)? {
+        let saved = load_length(from)?;
+        for _ in 0..saved {
             let (stream, print) = (load_text(from)?, load_text(from)?);
             let names = [load_text(from)?, load_text(from)?];
             let state = load_bytes(from)?;
@@ -254,11 +268,12 @@ impl Pairs {
                 *waiting = (0..length).map(|_| State::load(&mut state)).collect::<Result<_, _>>()?;
             }
             pair.windows = Windows::load(specs.of(pair.by_arrival), &mut state)?;
+            restored += 1;
             if let Some(due) = pair.arm(streams, Time::MIN) {
                 self.timers.push(due, index);
             }
         }
-        Ok(())
+        Ok(restored == saved && restored == self.pairs.len())
     }
 }
 
@@ -297,6 +312,7 @@ impl Pair {
     fn close(&mut self, spec: &Spec, told: &mut Told<'_>) {
         while let Some(closed) = self.windows.poll(spec, told.now.time) {
             let Some(stream) = told.streams.get(self.stream as usize) else { return };
+            told.revisions.told(closed.rev);
             let [(a, labels), (b, others)] = self.series.map(|series| told.directory.describe(series));
             let common: Vec<_> = labels.iter().filter(|label| others.contains(label)).cloned().collect();
             let summary = PairSummary {
@@ -307,7 +323,7 @@ impl Pair {
                 labels: &common,
                 start_ms: closed.window.start.0,
                 end_ms: closed.window.end.0,
-                rev: closed.rev,
+                rev: closed.rev.saturating_add(told.revisions.floor.of(closed.window.start)),
                 number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
                 pairs: &closed.pane.0,
             };

@@ -4,7 +4,7 @@
 //! the config, what did not change goes on, and the readings in windows that no longer exist count as `refused`.
 //!
 //! ```text
-//! kernel version u32                         suppressed i64
+//! kernel version u32  floor u32 i64 u8  ceiling u32  clock synced u8  future i64  suppressed i64
 //! sources u32, each: name, counts            streams u32, each: name, counts
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
@@ -14,18 +14,24 @@
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.
 
-use super::Pipeline;
 use super::channel::Channel;
+use super::revisions::Revisions;
+use super::{Ceiling, Now, Pipeline};
 use crate::account::Counts;
+use crate::config::WindowConfig;
 use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
+use headwater_kernel::time::Time;
 
 /// How many readings of windows were given up, because the config has changed.
 pub(crate) type GivenUp = i64;
 
 impl Pipeline {
-    /// Appends the whole state.
-    pub(crate) fn save(&self, to: &mut Vec<u8>) {
+    /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`].
+    pub(crate) fn save(&self, now: Now, to: &mut Vec<u8>) -> Ceiling {
         STATE_VERSION.save(&mut put(to));
+        let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
+        let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
+        self.revisions.save(ceiling, now, self.future_ms(), to);
         self.suppressed.save(&mut put(to));
         save_accounts(to, self.sources.iter().map(|source| source.name.as_str()).zip(&self.source_counts));
         save_accounts(to, self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts));
@@ -45,6 +51,61 @@ impl Pipeline {
         }
         self.groups.save(&self.streams, to);
         self.pairs.save(&self.streams, &self.directory, to);
+        Ceiling(ceiling)
+    }
+
+    /// A checkpoint of [`Pipeline::save`] is durable.
+    pub(crate) fn on_durable(&mut self, Ceiling(ceiling): Ceiling) {
+        self.revisions.raise(ceiling);
+        for stream in &mut self.streams {
+            if let WindowConfig::Cut(specs) = &mut stream.window {
+                specs.limit_revisions(ceiling);
+            }
+        }
+    }
+
+    /// Whether a checkpoint should come soon: revisions may have to wait for it.
+    pub(crate) fn wants_checkpoint(&self) -> bool {
+        self.revisions.is_exhausted()
+    }
+
+    /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
+    /// After a crash, what may have been told of since the checkpoint is told of under higher revisions.
+    pub(crate) fn resume(&mut self, now: Now, after_crash: bool) {
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.revisions.start(now, after_crash, reach, future_ms);
+        self.pairs.resume(&self.streams, now.time);
+        for (index, channel) in (0_u32..).zip(&mut self.channels) {
+            channel.resume(now.time);
+            let stream = self.streams.get(channel.stream as usize);
+            if let Some(due) = stream.and_then(|stream| channel.arm(stream, now.time.plus(1))) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+
+    /// The state of the run before this one is lost, and with it what that run has told.
+    pub(crate) fn forget_past(&mut self) {
+        self.revisions.lose();
+    }
+
+    #[cold]
+    pub(super) fn settle_revisions(&mut self, now: Now) {
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.revisions.settle(now, reach, future_ms);
+    }
+
+    /// No window of what is here ends later.
+    fn reach(&self) -> Time {
+        let reach =
+            |channel: &Channel| self.streams.get(channel.stream as usize).map(|stream| channel.reach(stream));
+        let channels = self.channels.iter().filter_map(reach).max();
+        channels.unwrap_or(Time::MIN).max(self.pairs.reach(&self.streams))
+    }
+
+    /// No source takes readings from further ahead (ms).
+    fn future_ms(&self) -> i64 {
+        self.sources.iter().map(|source| source.future_ms).max().unwrap_or(0)
     }
 
     /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new.
@@ -55,6 +116,7 @@ impl Pipeline {
         if u32::load(from)? != STATE_VERSION {
             return Err(Corrupt);
         }
+        self.revisions = Revisions::load(from)?;
         self.suppressed = i64::load(from)?;
         let mut gone = Counts::default();
         for (name, counts) in load_accounts(from)? {
@@ -63,23 +125,33 @@ impl Pipeline {
             *place.unwrap_or(&mut gone) = counts;
             self.retired = self.retired.plus(&std::mem::take(&mut gone));
         }
-        for (name, counts) in load_accounts(from)? {
+        let streams = load_accounts(from)?;
+        if self.streams.iter().any(|stream| streams.iter().all(|(name, _)| *name != stream.name)) {
+            // It may have been here before, and gone for a while.
+            self.revisions.forget();
+        }
+        for (name, counts) in streams {
             let known = self.streams.iter().position(|stream| stream.name == name);
             let place = known.and_then(|index| self.stream_counts.get_mut(index));
             *place.unwrap_or(&mut gone) = counts;
             self.retired = self.retired.plus(&std::mem::take(&mut gone));
         }
         for _ in 0..load_length(from)? {
-            self.restore_channel(from)?;
+            if !self.restore_channel(from)? {
+                self.revisions.forget();
+            }
         }
         self.groups.restore(&self.streams, from)?;
         self.introduce_pairs(0);
-        self.pairs.restore(&self.streams, &self.directory, from)?;
+        if !self.pairs.restore(&self.streams, &self.directory, from)? {
+            self.revisions.forget();
+        }
         self.share_retention();
         Ok(self.settle_restored())
     }
 
-    fn restore_channel(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    /// Whether its windows go on.
+    fn restore_channel(&mut self, from: &mut Stored<'_>) -> Result<bool, Corrupt> {
         let (stream, fingerprint, series) = (load_text(from)?, load_text(from)?, load_text(from)?);
         let mut labels = Vec::new();
         for _ in 0..load_length(from)? {
@@ -87,17 +159,20 @@ impl Pipeline {
         }
         let index = self.streams.iter().position(|known| known.name == stream);
         let Some((index, config)) = index.and_then(|index| Some((index, self.streams.get(index)?))) else {
-            return Channel::skip(from);
+            return Channel::skip(from).map(|()| false);
         };
-        let Some(id) = self.directory.restore(series, &labels) else { return Channel::skip(from) };
+        let Some(id) = self.directory.restore(series, &labels) else {
+            return Channel::skip(from).map(|()| false);
+        };
         let mut channel = Channel::new(u32::try_from(index).map_err(|_| Corrupt)?, id, config);
-        channel.restore(config, config.fingerprint() == fingerprint, from)?;
-        if let Some(due) = channel.arm(config, headwater_kernel::time::Time::MIN) {
+        let is_same = config.fingerprint() == fingerprint;
+        channel.restore(config, is_same, from)?;
+        if let Some(due) = channel.arm(config, Time::MIN) {
             self.timers.push(due, u32::try_from(self.channels.len()).map_err(|_| Corrupt)?);
         }
         self.channels.push(channel);
         self.join_groups(self.channels.len() - 1);
-        Ok(())
+        Ok(is_same)
     }
 
     /// Makes `in_windows` what is really in windows; the rest is given up.
@@ -122,12 +197,12 @@ pub(super) fn put(to: &mut Vec<u8>) -> impl FnMut(&[u8]) + '_ {
 }
 
 /// Appends a length.
-pub(super) fn save_length(to: &mut Vec<u8>, length: usize) {
+pub(crate) fn save_length(to: &mut Vec<u8>, length: usize) {
     u32::try_from(length).unwrap_or(u32::MAX).save(&mut put(to));
 }
 
 /// Appends bytes with their length in front.
-pub(super) fn save_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn save_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
     save_length(to, bytes.len());
     to.extend_from_slice(bytes);
 }
@@ -138,12 +213,12 @@ pub(crate) fn save_text(to: &mut Vec<u8>, text: &str) {
 }
 
 /// Reads a length.
-pub(super) fn load_length(from: &mut Stored<'_>) -> Result<usize, Corrupt> {
+pub(crate) fn load_length(from: &mut Stored<'_>) -> Result<usize, Corrupt> {
     Ok(u32::load(from)? as usize)
 }
 
 /// Reads bytes with their length in front.
-pub(super) fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt> {
+pub(crate) fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt> {
     let length = load_length(from)?;
     let (bytes, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
     *from = Stored::new(rest);
@@ -151,7 +226,7 @@ pub(super) fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt>
 }
 
 /// Reads a text with its length in front.
-pub(super) fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
+pub(crate) fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
     std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
 }
 

@@ -16,7 +16,7 @@ const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\n
 fn pipeline(streams: &str, series_max: usize) -> Pipeline {
     let (config, document) = config::parse(Path::new("test.toml"), &format!("{SOURCE}{streams}"), |_| None);
     let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
-    let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000 }];
+    let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
     Pipeline::new("a1", sources, config.streams, Limits { series: series_max, ..config.limits })
 }
 

@@ -6,6 +6,7 @@
 use super::Now;
 use super::channel::Origin;
 use super::guard::{Guard, guard};
+use super::revisions::Revisions;
 use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
@@ -23,6 +24,7 @@ pub(super) struct Outbox<'a> {
     pub(super) made: &'a mut Vec<Message>,
     /// Alerts that were not raised, because they were just over or had been raised too often.
     pub(super) suppressed: &'a mut i64,
+    pub(super) revisions: &'a mut Revisions,
 }
 
 /// What looks at one series for one stream.
@@ -283,6 +285,7 @@ impl Post {
             series: out.origin.series,
             labels: out.origin.labels,
             detector: &config.name,
+            floor: out.origin.floor.of(raised),
             raised_ms: raised.0,
             readings: Readings::Of(&ring.last(come)),
         };
@@ -313,6 +316,7 @@ impl Decided {
             labels: out.origin.labels,
             detector: &config.name,
             state,
+            floor: out.origin.floor.of(raised),
             raised_ms: raised.0,
             time_ms: self.time.0,
             severity: &config.severity,

@@ -13,13 +13,24 @@ fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn So
     let topics = read_topics(table);
     let qos = read_qos(table);
     // On receipt, by the connection itself: what a crash then loses, no later checkpoint brings back.
-    table.choice("ack", &[("received", ())]);
+    let durable = table.choice("ack", &[("received", false), ("durable", true)]).given().unwrap_or(false);
+    let is_unfit = durable && qos == Some(Qos::AtMostOnce);
+    if is_unfit {
+        let fix = "write qos = 1: only then does the broker keep a message until it is acknowledged";
+        table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
+    }
     let decode = DecodeConfig::read(table, topics.clone());
+    if durable && decode.as_ref().is_some_and(|decode| decode.time.is_none()) {
+        let what = "with `ack = \"durable\"`, what comes again after a crash counts at its second arrival";
+        let fix = "set `time` to the field with the event time, so that it finds the window that it was in";
+        table.warn(table.place_of("ack"), what, fix);
+    }
     Some(Box::new(Mqtt {
         settings: settings?,
         client_id: format!("headwater-{}-{}", surroundings.agent, surroundings.source),
         filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
-        qos: qos?,
+        qos: qos.filter(|_| !is_unfit)?,
+        durable,
         decode: decode?,
         surroundings: surroundings.clone(),
     }))

@@ -14,11 +14,17 @@
 //! end each connection anew.
 
 mod config;
+mod receipts;
+mod stall;
 
 pub(crate) use config::KIND;
 
 use crate::{DecodeConfig, Decoder, Link, Sink, Source, Stop, Surroundings};
-use headwater_mqtt::{Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, connect};
+use headwater_mqtt::{
+    Backoff, Client, ConnectError, Connection, Event, Publish, Qos, Session, Settings, connect,
+};
+use receipts::{Arrival, Receipts};
+use stall::Stall;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -39,6 +45,9 @@ const EVENTS_PER_TURN: u32 = 256;
 /// From the first message that nobody asked for to the end of the session.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Acknowledgements that may wait to be sent; further ones wait where they are.
+const ACKS_QUEUED: u16 = 1_000;
+
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -48,6 +57,8 @@ struct Mqtt {
     client_id: String,
     filters: Vec<String>,
     qos: Qos,
+    /// Whether messages are acknowledged only when a durable checkpoint holds them.
+    durable: bool,
     decode: DecodeConfig,
     surroundings: Surroundings,
 }
@@ -55,6 +66,10 @@ struct Mqtt {
 impl Source for Mqtt {
     fn decode(&self) -> &DecodeConfig {
         &self.decode
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable
     }
 
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Pin<Box<dyn Future<Output = ()>>> {
@@ -83,6 +98,8 @@ struct Running<'a> {
     source: &'a Mqtt,
     sink: Box<dyn Sink>,
     decoder: Decoder,
+    /// Of a durable source.
+    receipts: Option<Receipts>,
     /// Whether these topics have been subscribed to since the start.
     subscribed: bool,
     /// Whether the session has been given up for subscriptions that nobody asked for; once must do.
@@ -94,14 +111,19 @@ struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(source: &'a Mqtt, sink: Box<dyn Sink>) -> Self {
+    fn new(source: &'a Mqtt, mut sink: Box<dyn Sink>) -> Self {
         let decoder = Decoder::new(&source.decode, &source.surroundings);
+        let receipts = if source.durable { Receipts::new(|memory| sink.checkpoints(memory)) } else { None };
+        let known = receipts.as_ref().map(Receipts::filters).unwrap_or_default();
         Self {
             source,
             sink,
             decoder,
-            subscribed: false,
-            renewed: false,
+            // Whoever subscribes again gets the retained messages again.
+            subscribed: known == source.filters,
+            // What an earlier configuration asked for and this one does not is known, and given up by name.
+            renewed: !known.is_empty(),
+            receipts,
             told: Some(String::new()),
             too_large: None,
         }
@@ -156,9 +178,9 @@ impl<'a> Running<'a> {
             client_id: source.client_id.clone(),
             clean,
             expiry: SESSION_EXPIRY,
-            manual_acks: false,
-            // Only the subscription goes out.
-            inflight: 10,
+            manual_acks: self.receipts.is_some(),
+            // Only subscriptions and acknowledgements go out.
+            inflight: if self.receipts.is_some() { ACKS_QUEUED } else { 10 },
             packet_bytes_max: (source.surroundings.payload_bytes_max + HEADER_BYTES_MAX)
                 .max(PACKET_BYTES_MIN),
             last_will: None,
@@ -176,7 +198,11 @@ impl<'a> Running<'a> {
         let mut events = 0_u32;
         let mut grace = pin!(sleep(GRACE));
         let mut is_outdated = false;
+        let mut stall = Stall::new();
         loop {
+            if let Some(receipts) = &self.receipts {
+                receipts.acknowledge(client);
+            }
             let event = match connection.poll_buffered() {
                 Some(event) => event,
                 None => tokio::select! {
@@ -189,14 +215,23 @@ impl<'a> Running<'a> {
                         self.renewed = true;
                         return Ended::Outdated;
                     }
+                    () = durable(&mut self.receipts) => continue,
+                    () = stall.come() => {
+                        self.receipts.iter().for_each(Receipts::ask);
+                        continue;
+                    }
                     polled = connection.poll() => match polled {
                         Ok(event) => event,
                         Err(error) => return Ended::Failed(error),
                     },
                 },
             };
+            let is_message = matches!(event, Event::Incoming(_));
             if let Err(ended) = self.on_event(client, event) {
                 return ended;
+            }
+            if let Some(receipts) = self.receipts.as_ref().filter(|_| is_message) {
+                stall.on_message(receipts.unacked());
             }
             if self.decoder.was_unasked() && !self.renewed && !is_outdated {
                 is_outdated = true;
@@ -211,15 +246,8 @@ impl<'a> Running<'a> {
 
     fn on_event(&mut self, client: &Client, event: Event) -> Result<(), Ended> {
         match event {
-            Event::Incoming(publish) => {
-                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
-            }
-            Event::Connected { session_present } if session_present && self.subscribed => self.tell_up(),
-            Event::Connected { .. } => {
-                // A fresh queue has room, and the filters have been checked.
-                let asked = client.try_subscribe(&self.source.filters, self.source.qos);
-                asked.map_err(|error| Ended::Failed(ConnectError::Lost(error.to_string())))?;
-            }
+            Event::Incoming(publish) => self.on_message(&publish),
+            Event::Connected { session_present } => return self.on_connected(client, session_present),
             Event::Subscribed { refused } if refused.len() >= self.source.filters.len() => {
                 return Err(Ended::Unserved);
             }
@@ -233,6 +261,7 @@ impl<'a> Running<'a> {
                     );
                 }
                 self.subscribed = true;
+                self.receipts.iter().for_each(|receipts| receipts.on_subscribed(&self.source.filters));
                 self.tell_up();
             }
             Event::Sent { .. } | Event::Acked { .. } | Event::Disconnected | Event::Other => {}
@@ -240,7 +269,37 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// What has been read is acknowledged, so it must be used.
+    fn on_connected(&mut self, client: &Client, session_present: bool) -> Result<(), Ended> {
+        let lost = |error: headwater_mqtt::Error| Ended::Failed(ConnectError::Lost(error.to_string()));
+        let filters = &self.source.filters;
+        if let Some(receipts) = &self.receipts {
+            receipts.on_connected(session_present);
+            for old in receipts.filters().iter().filter(|old| !filters.contains(old)) {
+                client.try_unsubscribe(old).map_err(lost)?;
+            }
+        }
+        if session_present && self.subscribed {
+            self.tell_up();
+            return Ok(());
+        }
+        // A fresh queue has room, and the filters have been checked.
+        client.try_subscribe(filters, self.source.qos).map_err(lost)
+    }
+
+    fn on_message(&mut self, publish: &Publish) {
+        let Some(receipts) = &self.receipts else {
+            return self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+        };
+        match receipts.on_publish(publish) {
+            Arrival::Repeated => self.sink.repeated(),
+            Arrival::New(hash) => {
+                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+                receipts.on_used(publish, hash);
+            }
+        }
+    }
+
+    /// What has been read is acknowledged, so it must be used; of a durable source it is not, and comes again.
     async fn say_goodbye(&mut self, client: &Client, connection: &mut Connection) {
         if !connection.was_connected() || client.try_disconnect().is_err() {
             return;
@@ -248,9 +307,7 @@ impl<'a> Running<'a> {
         let last_words = async {
             loop {
                 match connection.poll().await {
-                    Ok(Event::Incoming(publish)) => {
-                        self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
-                    }
+                    Ok(Event::Incoming(publish)) if self.receipts.is_none() => self.on_message(&publish),
                     Ok(Event::Disconnected) | Err(_) => return,
                     Ok(_) => {}
                 }
@@ -259,8 +316,10 @@ impl<'a> Running<'a> {
         // Past this time the broker finds out by itself.
         let _ = timeout(FAREWELL, last_words).await;
         while let Some(event) = connection.poll_buffered() {
-            if let Event::Incoming(publish) = event {
-                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+            if let Event::Incoming(publish) = event
+                && self.receipts.is_none()
+            {
+                self.on_message(&publish);
             }
         }
     }
@@ -288,6 +347,7 @@ impl<'a> Running<'a> {
     /// Makes the broker forget the session and what waits in it.
     async fn forget_session(&mut self) {
         self.subscribed = false;
+        self.receipts.iter().for_each(|receipts| receipts.on_connected(false));
         let Some((client, mut connection)) = self.connect(true) else { return };
         if let Ok(Event::Connected { .. }) = connection.poll().await {
             self.say_goodbye(&client, &mut connection).await;
@@ -309,5 +369,13 @@ impl<'a> Running<'a> {
             self.sink.link(Link::Down { reason: &reason });
             self.told = Some(reason);
         }
+    }
+}
+
+/// Returns when more of a durable source is durable.
+async fn durable(receipts: &mut Option<Receipts>) {
+    match receipts {
+        Some(receipts) => receipts.on_durable().await,
+        None => std::future::pending().await,
     }
 }

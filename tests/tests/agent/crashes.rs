@@ -155,3 +155,36 @@ fn damage(dir: &std::path::Path) -> usize {
     }
     count
 }
+
+/// Killed between the closing of a window and the next checkpoint, again and again, with more of the window to come:
+/// whatever the next life makes of the window, it never says something else under the same `(id, rev)`.
+#[test]
+fn a_kill_after_a_window_closed_never_gives_one_revision_two_contents() {
+    const ROUNDS: i64 = 8;
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.streams = config.streams.replace("idle = \"2s\"", "idle = \"300ms\"");
+    let config = config.text();
+    let mut agent = Agent::start(&dir, &config);
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    for round in 0..ROUNDS {
+        let start =
+            1_436_400_000_000_i64.div_euclid(crate::WINDOW_MS) * crate::WINDOW_MS + round * crate::WINDOW_MS;
+        let readings = (0..6).map(|step| (start + step * 1_000, step as f64 + 1.0)).collect::<Vec<_>>();
+        publish(&mut publisher, "office", "temp", &readings[..5]);
+        // Past a checkpoint with the window open, past its closing, before the next checkpoint: now and then.
+        wait_window(&subscriber, SERIES, start);
+        std::thread::sleep(Duration::from_millis(130 * round.unsigned_abs()));
+        agent.kill9();
+        publish(&mut publisher, "office", "temp", &readings[5..]);
+        agent = Agent::start(&dir, &config);
+        subscriber.wait_until("the window again", |messages| {
+            let own = messages.of("summary").filter(|summary| summary.integer("start") == start);
+            own.map(|summary| summary.integer("count")).sum::<i64>() > 5
+        });
+    }
+    subscriber.messages().check_repeats();
+}

@@ -5,6 +5,7 @@ mod check;
 mod clients;
 mod crashes;
 mod demo;
+mod durable;
 mod main_path;
 mod malformed;
 mod outages;

@@ -80,7 +80,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.closed_to = self.closed_to.max(slot.window.end);
         if spec.retain_ms > 0 {
             let closed = Closed::of(slot.clone());
-            (slot.rev, slot.owed) = (slot.rev.saturating_add(1), 0);
+            (slot.rev, slot.owed) = (1, 0);
             self.retained += 1;
             return Some(closed);
         }
@@ -127,9 +127,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 }
 
 impl<P> Closed<P> {
-    /// Of a window that closes, for the first time unless it came through a crash.
+    /// Of a window that closes for the first time.
     fn of(slot: Slot<P>) -> Self {
-        let Slot { window, readings, rev, pane, .. } = slot;
-        Self { window, rev, readings, settled: readings, number: 0, pane }
+        let Slot { window, readings, pane, .. } = slot;
+        Self { window, rev: 0, readings, settled: readings, number: 0, pane }
     }
 }

@@ -4,6 +4,9 @@ use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::time::Time;
 use crate::window::Window;
 
+/// A revision above the limit is looked at again after so long, at least (ms).
+const WAIT_MS: i64 = 1_000;
+
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Puts a late reading into the retained window at `at`.
     pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
@@ -94,10 +97,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if now < self.revise_at {
             return None;
         }
-        let mut retained = base..base + usize::from(self.retained);
-        let dirty = retained.find(|at| self.slots.get(*at).is_some_and(|slot| slot.dirty));
+        let retained =
+            || (base..base + usize::from(self.retained)).filter_map(|at| Some((at, self.slots.get(at)?)));
+        let dirty = retained().find(|(_, slot)| slot.dirty && slot.rev <= spec.rev_max).map(|(at, _)| at);
         if dirty.is_none() {
-            self.revise_at = Time::MAX;
+            let waits = retained().any(|(_, slot)| slot.dirty);
+            self.revise_at = if waits { now.plus(spec.gather_ms.max(WAIT_MS)) } else { Time::MAX };
         }
         self.tell(dirty?)
     }

@@ -16,6 +16,9 @@ pub struct Spec {
     pub retain_ms: i64,
     /// Late readings gather this long, in milliseconds of the agent's time, before the revision is given.
     pub gather_ms: i64,
+    /// The last revision that a window may be told under; those after it wait, until there is a higher limit or the
+    /// window is given up, which tells one more. A bound on what a crash can make the caller forget.
+    pub rev_max: u32,
     /// Readings are stamped with the agent's own time: windows close by the clock, nothing is waited for.
     pub by_arrival: bool,
 }

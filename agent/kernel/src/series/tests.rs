@@ -33,6 +33,7 @@ fn minutes() -> Spec {
         idle_ms: 60_000,
         retain_ms: 0,
         gather_ms: 0,
+        rev_max: u32::MAX,
         by_arrival: false,
     }
 }

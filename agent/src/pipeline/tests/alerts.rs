@@ -106,7 +106,7 @@ fn a_restart_between_an_alert_and_its_evidence_loses_nothing() {
         let mut first = pipeline(SPIKE, 10);
         let mut said = feed(&mut first, (0..cut).map(|second| (second, value(second))));
         let mut state = Vec::new();
-        first.save(&mut state);
+        first.save(at(START), &mut state);
         let mut second = pipeline(SPIKE, 10);
         second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
         said.extend(feed(&mut second, (cut..20).map(|second| (second, value(second)))));
@@ -125,7 +125,7 @@ fn flapping_is_limited_and_counted_over_a_restart() {
     let raised = of_kind(&said, "alert").iter().filter(|m| m.text("state") == "raised").count();
     assert_eq!((raised, first.suppressed()), (2, 8));
     let mut state = Vec::new();
-    first.save(&mut state);
+    first.save(at(START), &mut state);
     let mut second = pipeline(streams, 10);
     second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
     feed(&mut second, (20..24).map(flap));

@@ -68,7 +68,7 @@ fn a_restart_goes_on_with_what_the_group_has_learned() {
         let mut first = pipeline(STREAMS, 10);
         let mut said = feed(&mut first, 0..cut);
         let mut state = Vec::new();
-        first.save(&mut state);
+        first.save(at(START), &mut state);
         let mut second = pipeline(STREAMS, 10);
         second.restore(&mut Stored::new(&state)).unwrap();
         said.extend(feed(&mut second, cut..1_600));

@@ -156,7 +156,7 @@ fn note(pipeline: &mut Pipeline, told: &mut BTreeMap<i64, (f64, f64)>) {
 
 fn restarted(pipeline: &Pipeline, streams: &str) -> Pipeline {
     let mut state = Vec::new();
-    pipeline.save(&mut state);
+    pipeline.save(at(START), &mut state);
     let mut next = super::pipeline(streams, 10);
     assert_eq!(next.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
     for end in (0..state.len()).step_by(97) {

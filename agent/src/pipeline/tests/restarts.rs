@@ -25,7 +25,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         let mut before = pipeline(streams, 10);
         let mut said = feed(&mut before, 0..cut);
         let mut state = Vec::new();
-        before.save(&mut state);
+        before.save(at(START), &mut state);
         let mut after = pipeline(streams, 10);
         assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
         assert_eq!(after.totals(), before.totals());
@@ -63,7 +63,7 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     }
     assert!(alerts(&mut first, START + day + 11_000).is_empty());
     let mut state = Vec::new();
-    first.save(&mut state);
+    first.save(at(START), &mut state);
     assert_eq!(alerts(&mut first, START + day + 12_100), ["raised"]);
     assert!(alerts(&mut first, START + day + 100_000).is_empty(), "raised once");
     first.on_reading(series, Stamp::Event(START + 200_000), 1.0, at(START + day + 200_000));
@@ -88,7 +88,7 @@ fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     let series = first.introduce(0, "t", &[]).unwrap();
     first.on_reading(series, Stamp::Event(START), 1.0, at(START));
     let mut state = Vec::new();
-    first.save(&mut state);
+    first.save(at(START), &mut state);
     for offset in [1_000, 60_000] {
         first.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
     }
@@ -103,5 +103,6 @@ fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     }
     let again = drained(&mut second).remove(0);
     assert_eq!(again.text("id"), told.text("id"));
-    assert_eq!((again.number("rev"), again.number("count")), (Some(1.0), Some(3.0)));
+    assert!(again.number("rev") > told.number("rev"));
+    assert_eq!(again.number("count"), Some(3.0));
 }

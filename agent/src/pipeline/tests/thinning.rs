@@ -55,7 +55,7 @@ fn forwarded(streams: &str, arrivals: &[(i64, f64)]) -> (Readings, Readings) {
 
 fn restart(pipeline: &mut Pipeline, streams: &str) {
     let mut state = Vec::new();
-    pipeline.save(&mut state);
+    pipeline.save(at(START), &mut state);
     let made: Vec<_> = pipeline.drain().collect();
     *pipeline = super::pipeline(streams, 10);
     assert_eq!(pipeline.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
@@ -162,7 +162,7 @@ fn what_a_changed_filter_held_back_is_accounted_for() {
     }
     assert_eq!((before.totals().summarised, before.totals().filtered, before.totals().in_windows), (1, 1, 1));
     let mut state = Vec::new();
-    before.save(&mut state);
+    before.save(at(START), &mut state);
     let mut after = pipeline(&door(2.0), 10);
     assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(1));
     assert!(after.totals().balances() && after.totals().refused == 1);

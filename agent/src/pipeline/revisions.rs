@@ -1,0 +1,175 @@
+//! Which revisions may be told, so that no `(id, rev)` ever has two contents, not even after a crash.
+//!
+//! A crash makes the agent forget what it has told since the last checkpoint. So a checkpoint holds a *ceiling*: until
+//! one with a higher ceiling is durable, no window is told of under a higher revision (it waits, and a checkpoint is
+//! asked for). After a crash, all that may have been told of is told of above that ceiling: from the *floor* on. What
+//! begins after all times that a reading could have had before the crash starts at 0 as ever. The same floor holds for
+//! the clearing and raising of alerts, and for readings forwarded as they are.
+//!
+//! That costs a few numbers in a checkpoint and nothing between two of them.
+
+use super::Now;
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::Time;
+
+/// So many times may one window be told of between two checkpoints.
+const TELLINGS: u32 = 8;
+
+/// The floor of an agent whose state is lost counts the minutes since 2020-01-01T00:00:00Z (ms): more than any run has
+/// told, and more than the floor of an earlier loss.
+const MINUTES_FROM_MS: i64 = 1_577_836_800_000;
+
+/// Two thousand years of them; the kernel counts on from there.
+const MINUTES_MAX: u32 = 1 << 30;
+
+/// The revision that what begins before some time starts at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Floor {
+    rev: u32,
+    before: Time,
+    /// The clock could not be trusted at the start: until it can, nothing is known to begin later.
+    is_open: bool,
+}
+
+impl Floor {
+    const NONE: Self = Self { rev: 0, before: Time::MIN, is_open: false };
+
+    /// What to add to the revision of something that begins at `start`.
+    #[inline]
+    pub(super) fn of(self, start: Time) -> u32 {
+        if self.is_open || start < self.before { self.rev } else { 0 }
+    }
+}
+
+/// Floor and ceiling.
+#[derive(Debug)]
+pub(super) struct Revisions {
+    pub(super) floor: Floor,
+    /// The ceiling without the floor, if there is one: checkpoints are not everywhere.
+    rev_max: Option<u32>,
+    /// The highest revision told since it was raised, without the floor.
+    told: u32,
+    /// What came before this run, until it starts.
+    past: Past,
+}
+
+/// What came before a run.
+#[derive(Clone, Copy, Debug)]
+enum Past {
+    /// Nothing that matters.
+    None,
+    /// A run whose state is lost.
+    Lost,
+    /// One with a checkpoint.
+    Known {
+        rev_max: u32,
+        /// Whether the clock was synchronised, so that no reading was taken from further ahead than `future_ms`.
+        synced: bool,
+        future_ms: i64,
+        /// Whether some of its state was given up, and with it what was told of: as in a crash.
+        forgotten: bool,
+    },
+}
+
+impl Revisions {
+    /// Of an agent that has told nothing.
+    pub(super) fn new() -> Self {
+        Self { floor: Floor::NONE, rev_max: None, told: 0, past: Past::None }
+    }
+
+    /// Takes note of a telling, by its revision without the floor.
+    #[inline]
+    pub(super) fn told(&mut self, rev: u32) {
+        self.told = self.told.max(rev);
+    }
+
+    /// Whether a window may have to wait for a checkpoint.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.rev_max.is_some_and(|max| self.told >= max)
+    }
+
+    /// The ceiling for a checkpoint of a state whose windows' next revisions are `next` at most.
+    pub(super) fn ceiling(next: u32) -> u32 {
+        next.saturating_add(TELLINGS - 1)
+    }
+
+    /// A checkpoint with this ceiling is durable.
+    pub(super) fn raise(&mut self, ceiling: u32) {
+        self.rev_max = Some(ceiling);
+        self.told = 0;
+    }
+
+    /// What the restored state had told of is in part forgotten.
+    pub(super) fn forget(&mut self) {
+        if let Past::Known { forgotten, .. } = &mut self.past {
+            *forgotten = true;
+        }
+    }
+
+    /// The state of an earlier run is lost.
+    pub(super) fn lose(&mut self) {
+        self.past = Past::Lost;
+    }
+
+    /// Begins a run. `reach`: no restored window ends later; `future_ms`: the most that a reading may be ahead.
+    pub(super) fn start(&mut self, now: Now, after_crash: bool, reach: Time, future_ms: i64) {
+        let (floor, was_synced, past_future_ms) = match std::mem::replace(&mut self.past, Past::None) {
+            Past::Lost => (minutes(now), true, 0),
+            // A window that is given up is told of once more, above the ceiling.
+            Past::Known { rev_max, synced, future_ms, forgotten } if after_crash || forgotten => {
+                (self.floor.rev.saturating_add(rev_max).saturating_add(2), synced, future_ms)
+            }
+            Past::None | Past::Known { .. } => return,
+        };
+        self.floor.rev = floor;
+        if !was_synced {
+            self.floor.before = Time::MAX;
+        } else if now.synced {
+            self.settle(now, reach, future_ms.max(past_future_ms));
+        } else {
+            self.floor.is_open = true;
+            self.floor.before = self.floor.before.max(reach);
+        }
+    }
+
+    /// Whether [`Revisions::settle`] is due.
+    pub(super) fn is_open(&self) -> bool {
+        self.floor.is_open
+    }
+
+    /// The clock can be trusted: what was told of before the crash ended at `now` and `future_ms` at the latest.
+    pub(super) fn settle(&mut self, now: Now, reach: Time, future_ms: i64) {
+        self.floor.before = self.floor.before.max(reach).max(now.time.plus(future_ms).plus(1));
+        self.floor.is_open = false;
+    }
+
+    /// Appends the state, with a ceiling.
+    pub(super) fn save(&self, ceiling: u32, now: Now, future_ms: i64, to: &mut Vec<u8>) {
+        let to = &mut super::state::put(to);
+        let Floor { rev, before, is_open } = self.floor;
+        rev.save(to);
+        before.save(to);
+        is_open.save(to);
+        ceiling.save(to);
+        now.synced.save(to);
+        future_ms.save(to);
+    }
+
+    /// Goes on from what [`Revisions::save`] wrote.
+    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let floor =
+            Floor { rev: State::load(from)?, before: State::load(from)?, is_open: State::load(from)? };
+        let past = Past::Known {
+            rev_max: State::load(from)?,
+            synced: State::load(from)?,
+            future_ms: State::load(from)?,
+            forgotten: false,
+        };
+        Ok(Self { floor, past, ..Self::new() })
+    }
+}
+
+fn minutes(now: Now) -> u32 {
+    let since = now.time.since(Time(MINUTES_FROM_MS)).max(0) / 60_000;
+    u32::try_from(since).map_or(MINUTES_MAX, |minutes| minutes.clamp(1, MINUTES_MAX))
+}

@@ -1,0 +1,349 @@
+//! What has been handed over and what the broker knows of it: `ack = "durable"`.
+//!
+//! A message is acknowledged when a durable checkpoint holds its readings. Until the broker has seen that, it may send
+//! the message again: on the next connection, marked as a repeat, under the same packet id and in the same order (MQTT
+//! 3.1.1 and 5, 4.4 and 4.6). It is recognised by that mark, the id and a hash of topic and payload, also after a crash:
+//! the list of what may come again is part of every checkpoint. A message without the mark is new, whatever it looks
+//! like: the broker has given its packet id away again, and after it nothing old comes any more.
+//!
+//! What cannot be told apart: a broker that gives an id away again within one checkpoint's time, to a message of equal
+//! topic and payload, and then sees the agent crash. mosquitto gives ids in turn, so that 65,535 messages lie between.
+//!
+//! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint); of those acknowledged, as many as were
+//! ever unacknowledged at once, because the broker never had more on their way.
+
+use crate::checkpoints::{Checkpoints, Remember};
+use crate::hash::stable;
+use headwater_mqtt::{Client, Publish, Qos, Ticket};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use tokio::sync::watch;
+
+/// No more packet ids exist.
+const LIST_MAX: usize = 65_535;
+
+/// So many acknowledged messages are remembered at least.
+const ACKED_MIN: usize = 64;
+
+/// One message, as far as it is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Receipt {
+    pkid: u16,
+    hash: u32,
+}
+
+/// A message whose readings are in a checkpoint, durable or not yet.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    receipt: Receipt,
+    checkpoint: u64,
+}
+
+/// What may come again, oldest first: acknowledged, then unacknowledged, then expected.
+#[derive(Debug, Default)]
+struct Lists {
+    /// Acknowledged on this connection; the broker may not have seen it.
+    acked: VecDeque<Receipt>,
+    /// Handed over, or repeated, on this connection, and not acknowledged.
+    unacked: VecDeque<(Held, Ticket)>,
+    /// Handed over on earlier connections.
+    expected: VecDeque<Held>,
+    /// The most that were ever unacknowledged at once.
+    most: usize,
+    /// The filters that the session has, as far as known.
+    filters: Vec<String>,
+}
+
+/// What a durable source knows of its messages.
+pub(super) struct Receipts {
+    lists: Rc<RefCell<Lists>>,
+    checkpoints: Checkpoints,
+    durable: watch::Receiver<u64>,
+}
+
+/// What is to be done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// To be used; [`Receipts::on_used`] takes the hash.
+    New(u32),
+    /// It has been used.
+    Repeated,
+}
+
+impl Receipts {
+    /// `register` gives the checkpoints and what an earlier run has left; `None` where there are none.
+    pub(super) fn new(
+        register: impl FnOnce(Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)>,
+    ) -> Option<Self> {
+        let lists = Rc::new(RefCell::new(Lists::default()));
+        let (checkpoints, left) = register(Rc::new(Memory(lists.clone())))?;
+        if let Some(loaded) = Lists::load(&left) {
+            *lists.borrow_mut() = loaded;
+        }
+        let durable = checkpoints.durable();
+        Some(Self { lists, checkpoints, durable })
+    }
+
+    /// The broker took the connection; without its session, nothing comes again.
+    pub(super) fn on_connected(&self, session_present: bool) {
+        let mut lists = self.lists.borrow_mut();
+        if session_present { lists.expect() } else { lists.forget() }
+    }
+
+    /// What a message is.
+    pub(super) fn on_publish(&self, publish: &Publish) -> Arrival {
+        let hash = stable(&[publish.topic().as_bytes(), &publish.payload]);
+        if publish.qos == Qos::AtMostOnce {
+            return Arrival::New(hash);
+        }
+        self.lists.borrow_mut().arrival(publish.dup, publish.ticket(), hash)
+    }
+
+    /// Its readings have been handed over.
+    pub(super) fn on_used(&self, publish: &Publish, hash: u32) {
+        if publish.qos == Qos::AtMostOnce {
+            return;
+        }
+        let ticket = publish.ticket();
+        let receipt = Receipt { pkid: ticket.packet_id(), hash };
+        let held = Held { receipt, checkpoint: self.checkpoints.hand_over() };
+        self.lists.borrow_mut().hold(held, ticket);
+    }
+
+    /// Acknowledges what is durable, as far as the connection's queue has room; the rest at the next call.
+    pub(super) fn acknowledge(&self, client: &Client) {
+        let durable = *self.durable.borrow();
+        self.lists.borrow_mut().release(durable, |ticket| client.ack(ticket).is_ok());
+    }
+
+    /// Returns when more has become durable.
+    pub(super) async fn on_durable(&mut self) {
+        if self.durable.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// How many messages are unacknowledged, and the most there ever were on a connection to this broker.
+    pub(super) fn unacked(&self) -> (usize, usize) {
+        let lists = self.lists.borrow();
+        (lists.unacked.len(), lists.most)
+    }
+
+    /// Asks for a checkpoint.
+    pub(super) fn ask(&self) {
+        self.checkpoints.ask();
+    }
+
+    /// The filters that the session has, as far as known.
+    pub(super) fn filters(&self) -> Vec<String> {
+        self.lists.borrow().filters.clone()
+    }
+
+    /// The session has these filters now.
+    pub(super) fn on_subscribed(&self, filters: &[String]) {
+        self.lists.borrow_mut().filters = filters.to_vec();
+    }
+}
+
+impl Lists {
+    fn expect(&mut self) {
+        let acked = self.acked.drain(..).map(|receipt| Held { receipt, checkpoint: 0 });
+        let known: VecDeque<Held> = acked.chain(self.unacked.drain(..).map(|(held, _)| held)).collect();
+        let later = std::mem::replace(&mut self.expected, known);
+        self.expected.extend(later);
+        let surplus = self.expected.len().saturating_sub(LIST_MAX);
+        self.expected.drain(..surplus);
+        self.most = 0;
+    }
+
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn arrival(&mut self, is_repeat: bool, ticket: Ticket, hash: u32) -> Arrival {
+        let receipt = Receipt { pkid: ticket.packet_id(), hash };
+        if !is_repeat {
+            // What is repeated comes before what is new.
+            self.expected.clear();
+            return Arrival::New(hash);
+        }
+        let position = self.expected.iter().position(|held| held.receipt == receipt);
+        if let Some(held) = position.and_then(|at| self.expected.remove(at)) {
+            self.hold(held, ticket);
+            return Arrival::Repeated;
+        }
+        let is_known = self.unacked.iter().any(|(held, _)| held.receipt == receipt);
+        if is_known { Arrival::Repeated } else { Arrival::New(hash) }
+    }
+
+    fn hold(&mut self, held: Held, ticket: Ticket) {
+        self.unacked.push_back((held, ticket));
+        self.most = self.most.max(self.unacked.len());
+    }
+
+    fn release(&mut self, durable: u64, mut acknowledge: impl FnMut(Ticket) -> bool) {
+        while let Some((held, ticket)) = self.unacked.front().copied() {
+            if held.checkpoint > durable || !acknowledge(ticket) {
+                return;
+            }
+            self.unacked.pop_front();
+            self.acked.push_back(held.receipt);
+            if self.acked.len() > self.most.max(ACKED_MIN) {
+                self.acked.pop_front();
+            }
+        }
+    }
+
+    /// ```text
+    /// filters u32, each: length u32, text    receipts u32, each: packet id u16, hash u32
+    /// ```
+    fn save(&self, to: &mut Vec<u8>) {
+        let put_length = |to: &mut Vec<u8>, length: usize| {
+            to.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        };
+        put_length(to, self.filters.len());
+        for filter in &self.filters {
+            put_length(to, filter.len());
+            to.extend(filter.as_bytes());
+        }
+        put_length(to, self.acked.len() + self.unacked.len() + self.expected.len());
+        let unacked = self.unacked.iter().map(|(held, _)| &held.receipt);
+        let expected = self.expected.iter().map(|held| &held.receipt);
+        for receipt in self.acked.iter().chain(unacked).chain(expected) {
+            to.extend(receipt.pkid.to_le_bytes());
+            to.extend(receipt.hash.to_le_bytes());
+        }
+    }
+
+    /// `None`: not written by [`Lists::save`].
+    fn load(mut from: &[u8]) -> Option<Self> {
+        fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+            let (bytes, rest) = from.split_at_checked(length)?;
+            *from = rest;
+            Some(bytes)
+        }
+        fn number(from: &mut &[u8]) -> Option<u32> {
+            take(from, 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)
+        }
+        let mut lists = Self::default();
+        for _ in 0..number(&mut from)? {
+            let length = number(&mut from)?;
+            let text = take(&mut from, usize::try_from(length).ok()?)?;
+            lists.filters.push(std::str::from_utf8(text).ok()?.to_owned());
+        }
+        for _ in 0..number(&mut from)? {
+            let pkid = take(&mut from, 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes)?;
+            let receipt = Receipt { pkid, hash: number(&mut from)? };
+            lists.expected.push_back(Held { receipt, checkpoint: 0 });
+        }
+        from.is_empty().then_some(lists)
+    }
+}
+
+/// The lists, for the checkpoints.
+struct Memory(Rc<RefCell<Lists>>);
+
+impl Remember for Memory {
+    fn save(&self, to: &mut Vec<u8>) {
+        self.0.borrow().save(to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: bool = false;
+    const REPEAT: bool = true;
+
+    /// A message comes in, is used if it is new, and is part of checkpoint `checkpoint`.
+    fn come(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, checkpoint: u64) -> bool {
+        let ticket = Ticket::at_least_once(pkid);
+        let arrival = lists.arrival(is_repeat, ticket, hash);
+        if arrival == Arrival::New(hash) {
+            lists.hold(Held { receipt: Receipt { pkid, hash }, checkpoint }, ticket);
+        }
+        arrival == Arrival::Repeated
+    }
+
+    fn acknowledged(lists: &mut Lists, durable: u64) -> Vec<u16> {
+        let mut ids = Vec::new();
+        lists.release(durable, |ticket| {
+            ids.push(ticket.packet_id());
+            true
+        });
+        ids
+    }
+
+    fn reborn(lists: &Lists) -> Lists {
+        let mut bytes = Vec::new();
+        lists.save(&mut bytes);
+        assert!((0..bytes.len()).all(|cut| Lists::load(&bytes[..cut]).is_none()));
+        let mut lists = Lists::load(&bytes).unwrap();
+        lists.expect();
+        lists
+    }
+
+    #[test]
+    fn only_what_is_durable_is_acknowledged_in_order_and_as_room_allows() {
+        let mut lists = Lists::default();
+        for (pkid, checkpoint) in [(1, 1), (2, 1), (3, 2)] {
+            assert!(!come(&mut lists, NEW, pkid, 7, checkpoint));
+        }
+        assert_eq!(acknowledged(&mut lists, 0), [0; 0]);
+        let mut room = 1;
+        lists.release(1, |_| std::mem::replace(&mut room, 0) == 1);
+        assert_eq!(acknowledged(&mut lists, 1), [2]);
+        assert_eq!(acknowledged(&mut lists, 2), [3]);
+    }
+
+    #[test]
+    fn after_a_reconnect_and_after_a_crash_the_same_messages_are_recognised() {
+        let mut lists = Lists { filters: vec!["a/#".to_owned()], ..Lists::default() };
+        for pkid in 1..=4 {
+            come(&mut lists, NEW, pkid, u32::from(pkid), u64::from(pkid));
+        }
+        assert_eq!(acknowledged(&mut lists, 2), [1, 2]);
+        let mut crashed = reborn(&lists);
+        assert_eq!(crashed.filters, lists.filters);
+        lists.expect();
+        for lists in [&mut lists, &mut crashed] {
+            // The broker has seen the first acknowledgement and not the second.
+            assert!(come(lists, REPEAT, 2, 2, 9));
+            assert!(come(lists, REPEAT, 3, 3, 9));
+            assert!(!come(lists, REPEAT, 4, 44, 9), "another payload is another message");
+            assert!(!come(lists, REPEAT, 5, 5, 9), "it was on its way when the connection broke");
+        }
+        assert_eq!(acknowledged(&mut lists, 2), [2], "the third is in a checkpoint that is not durable yet");
+        assert_eq!(acknowledged(&mut crashed, 0), [2, 3], "what was read back is durable");
+    }
+
+    #[test]
+    fn a_packet_id_given_away_again_is_a_new_message() {
+        let mut lists = Lists::default();
+        come(&mut lists, NEW, 1, 7, 1);
+        acknowledged(&mut lists, 1);
+        assert!(!come(&mut lists, NEW, 1, 7, 2));
+        lists.expect();
+        assert!(!come(&mut lists, NEW, 1, 7, 3));
+        assert!(come(&mut lists, REPEAT, 1, 7, 3), "the same, while it is unacknowledged");
+        lists.forget();
+        assert!(!come(&mut lists, REPEAT, 1, 7, 4), "of another session");
+    }
+
+    #[test]
+    fn the_lists_are_bounded() {
+        let mut lists = Lists::default();
+        for n in 0..200_000_u32 {
+            come(&mut lists, NEW, (n % 65_535 + 1) as u16, n, u64::from(n));
+            if n % 50 == 0 {
+                acknowledged(&mut lists, u64::from(n));
+            }
+            if n % 30_000 == 0 {
+                lists.expect();
+            }
+        }
+        assert!(lists.acked.len() <= ACKED_MIN && lists.expected.len() <= LIST_MAX, "{lists:?}");
+    }
+}

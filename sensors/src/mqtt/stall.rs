@@ -1,0 +1,67 @@
+//! When a broker has stopped sending because of us.
+//!
+//! A broker sends only so many messages that are not acknowledged (mosquitto: `max_inflight_messages`, 20; MQTT does not
+//! say how many). Once that many are held back for the next checkpoint, nothing more comes: a short silence while as
+//! many are unacknowledged as ever before. Then a checkpoint is asked for; more often would only wear the disk.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// The usual limit: a broker that sends nothing for a moment with so many unacknowledged has come to it.
+const USUAL: (usize, Duration) = (20, Duration::from_millis(20));
+
+/// The lowest limit that is usual, of brokers that take one lower than most: a moment proves nothing.
+const LOWEST: (usize, Duration) = (10, Duration::from_secs(1));
+
+/// Looks for the silence.
+pub(super) struct Stall {
+    silence: Pin<Box<Sleep>>,
+    is_armed: bool,
+}
+
+impl Stall {
+    pub(super) fn new() -> Self {
+        Self { silence: Box::pin(sleep(Duration::ZERO)), is_armed: false }
+    }
+
+    /// A message has come; so many are unacknowledged now, and were at most.
+    pub(super) fn on_message(&mut self, (unacked, most): (usize, usize)) {
+        let reached = [USUAL, LOWEST].into_iter().find(|(limit, _)| unacked >= most.max(*limit));
+        self.is_armed = reached.is_some();
+        if let Some((_, silence)) = reached {
+            self.silence.as_mut().reset(Instant::now() + silence);
+        }
+    }
+
+    /// Returns once when nothing has come for a while.
+    pub(super) async fn come(&mut self) {
+        if !self.is_armed {
+            return pending().await;
+        }
+        self.silence.as_mut().await;
+        self.is_armed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_silence_at_the_limit_is_a_stall() {
+        let mut stall = Stall::new();
+        let mut comes = async |unacked, most| {
+            stall.on_message((unacked, most));
+            let start = Instant::now();
+            timeout(Duration::from_secs(60), stall.come()).await.is_ok().then(|| start.elapsed().as_millis())
+        };
+        assert_eq!(comes(9, 9).await, None);
+        assert_eq!(comes(10, 10).await, Some(1_000));
+        assert_eq!(comes(20, 20).await, Some(20));
+        assert_eq!(comes(20, 100).await, None, "it has sent more at once before");
+        assert_eq!(comes(100, 100).await, Some(20));
+    }
+}

@@ -1,0 +1,163 @@
+//! `ack = "durable"`: whatever happens to the agent, every reading counts once.
+
+use crate::Config;
+use headwater_tests::client::connect;
+use headwater_tests::wire::Connect;
+use headwater_tests::{Agent, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const PLACES: [&str; 3] = ["office", "cellar", "roof"];
+const WINDOW: i64 = 10_000;
+/// One reading of each place in so much event time (ms).
+const STEP: i64 = 100;
+
+/// Publishes one reading of every place after another until told to stop; says how many of each.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<i64>,
+}
+
+impl Load {
+    fn start(port: u16, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut publisher = Publisher::new(port);
+            let mut step = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                for place in PLACES {
+                    let payload = format!(r#"{{"ts":{},"temp":{}}}"#, start() + step * STEP, step % 1_000);
+                    publisher.publish(&format!("sensors/{place}"), payload).expect("a publish");
+                }
+                publisher.flush().expect("the broker's acknowledgements");
+                step += 1;
+                std::thread::sleep(pause);
+            }
+            step
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> i64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the publisher")
+    }
+}
+
+fn start() -> i64 {
+    1_700_000_000_000
+}
+
+fn config(source: u16, uplink: u16) -> String {
+    let mut config = Config::new(source, uplink);
+    config.source_keys =
+        "topics = [\"sensors/{place}\"]\nack = \"durable\"\nfields = [\"temp\"]\ntime = \"ts\"";
+    config.streams = "[streams.main]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\n\
+                      idle = \"300ms\"\naggregates = [\"count\", \"sum\"]"
+        .to_owned();
+    config.text()
+}
+
+/// What every window must hold: count and sum.
+fn expected(steps: i64) -> BTreeMap<i64, (i64, f64)> {
+    let mut windows: BTreeMap<i64, (i64, f64)> = BTreeMap::new();
+    for step in 0..steps {
+        let window = windows.entry((start() + step * STEP).div_euclid(WINDOW) * WINDOW).or_default();
+        window.0 += 1;
+        window.1 += (step % 1_000) as f64;
+    }
+    windows
+}
+
+/// Waits for every window of every place, and checks that each holds what was published, and the accounts with it.
+fn check(subscriber: &Subscriber, steps: i64) -> Messages {
+    let counted = |messages: &Messages, place: &str| {
+        let windows = messages.summaries("main", &format!("sensors/{place}/temp"));
+        windows.values().map(|summary| summary.integer("count")).sum::<i64>()
+    };
+    let all = |messages: &Messages| PLACES.iter().all(|place| counted(messages, place) >= steps);
+    let (messages, _) = subscriber.wait_at_most(2 * headwater_tests::PATIENCE, all);
+    messages.check_repeats();
+    for place in PLACES {
+        let windows = messages.summaries("main", &format!("sensors/{place}/temp"));
+        let got: BTreeMap<i64, (i64, f64)> = windows
+            .iter()
+            .map(|(start, summary)| (*start, (summary.integer("count"), summary.number("sum"))))
+            .collect();
+        for (start, window) in expected(steps) {
+            assert_eq!(got.get(&start), Some(&window), "{place}: the window at {start}, count and sum");
+        }
+        assert_eq!(got.len(), expected(steps).len(), "{place}: windows that nobody published");
+    }
+    let published = steps * PLACES.len() as i64;
+    let settled = |messages: &Messages| {
+        messages.of("report").last().is_some_and(|report| {
+            let total = |key: &str| report.map["total"][key].as_i64().unwrap_or(-1);
+            total("summarised") == published && total("received") - total("repeated") == published
+        })
+    };
+    let messages = subscriber.wait_until("an account that knows every reading once", settled);
+    messages.check_accounts();
+    messages
+}
+
+/// Killed at random moments under load, the next one at once: nothing is lost, nothing counts twice.
+/// `HEADWATER_KILLS` and `HEADWATER_SEED` make it longer and other.
+#[test]
+fn kills_lose_nothing_and_count_nothing_twice() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (kills, mut chance) =
+        (number("HEADWATER_KILLS").unwrap_or(20), number("HEADWATER_SEED").unwrap_or(7));
+    let source = Mosquitto::with(&Options { inflight: 100, quiet: true, ..Options::default() });
+    let uplink = Mosquitto::with(&Options { quiet: true, ..Options::default() });
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let config = config(source.port, uplink.port);
+    let mut agent = Agent::start(&dir, &config);
+    agent.wait_log(&["source connected"]);
+    let load = Load::start(source.port, Duration::from_millis(8));
+    for _ in 0..kills {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis(200 + (chance >> 33) % 1_000));
+        agent.kill9();
+        agent = Agent::start(&dir, &config);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let steps = load.end();
+    let messages = check(&subscriber, steps);
+    let repeated = messages.of("report").last().map(|report| report.map["total"]["repeated"].clone());
+    println!("{kills} kills, {} readings, {repeated:?} of them repeated", 3 * steps);
+    agent.check_running();
+}
+
+/// Thrown off its session, and stopped and started again, with messages unacknowledged: what comes again is recognised.
+#[test]
+fn what_comes_again_is_recognised() {
+    let source = Mosquitto::with(&Options { inflight: 20, quiet: true, ..Options::default() });
+    let uplink = Mosquitto::with(&Options { quiet: true, ..Options::default() });
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let config = config(source.port, uplink.port);
+    let mut agent = Agent::start(&dir, &config);
+    agent.wait_log(&["source connected"]);
+    let load = Load::start(source.port, Duration::from_millis(40));
+    for round in 0..6 {
+        std::thread::sleep(Duration::from_millis(900));
+        if round % 2 == 0 {
+            // Another client of the same id: the broker throws the agent out, and it comes back.
+            drop(connect(source.port, &Connect { id: "headwater-edge-1-field", clean: false, login: None }));
+            std::thread::sleep(Duration::from_secs(1));
+        } else {
+            assert_eq!(agent.terminate().code(), Some(0));
+            agent = Agent::start(&dir, &config);
+        }
+    }
+    let steps = load.end();
+    let messages = check(&subscriber, steps);
+    let repeated = messages.of("report").last().and_then(|report| report.map["total"]["repeated"].as_i64());
+    assert!(repeated > Some(0), "nothing came again: {repeated:?}");
+    agent.check_running();
+}
