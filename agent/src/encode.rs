@@ -9,6 +9,7 @@ mod alert;
 mod message;
 mod pair;
 mod render;
+mod sketch;
 mod wire;
 
 pub use alert::{Alert, AlertState, Evidence, Readings};

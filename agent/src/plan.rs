@@ -1,14 +1,14 @@
 //! What a stream's summaries carry, and which accumulators that takes.
 //!
 //! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
-//! 32 bytes more, and percentiles from a sketch of 300 bytes to a kilobyte that exists only where one is wanted; what else
+//! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
 //! may be asked for stands behind one pointer, see [`paths`].
 
 mod paths;
 
 use crate::encode::Value;
 use crate::points::Downsample;
-use crate::sketch::GrowingSketch;
+use crate::sketch::{self, GrowingSketch};
 use headwater_kernel::aggregate::{Ends, Moments, Stamped};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
@@ -111,7 +111,9 @@ impl Aggregate {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     aggregates: Vec<(String, Aggregate)>,
+    /// Whether windows have a sketch, and whether it is told.
     sketch: bool,
+    tells_sketch: bool,
     downsample: Option<Downsample>,
     /// Empty; only what is asked for.
     paths: Option<Paths>,
@@ -122,8 +124,15 @@ impl Plan {
     #[must_use]
     pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
         let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
+        let tells_sketch = false;
         let paths = Paths::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
-        Self { aggregates, sketch, downsample, paths }
+        Self { aggregates, sketch, tells_sketch, downsample, paths }
+    }
+
+    /// Whether summaries carry the sketch itself.
+    #[must_use]
+    pub fn with_sketch(self, tells_sketch: bool) -> Self {
+        Self { sketch: self.sketch || tells_sketch, tells_sketch, ..self }
     }
 
     /// Whether windows need a sketch.
@@ -135,7 +144,7 @@ impl Plan {
     /// What a window takes in memory, at most (bytes).
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
-        let sketch = if self.sketch { GrowingSketch::BYTES_MAX } else { 0 };
+        let sketch = if self.sketch { sketch::BYTES_MAX } else { 0 };
         size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
     }
 
@@ -153,6 +162,12 @@ impl Plan {
     /// The numbers of a closed window by name, in the order of the config; those that do not exist are left out.
     pub fn numbers<'p>(&'p self, pane: &'p Pane) -> impl Iterator<Item = (&'p str, Value)> {
         self.aggregates.iter().filter_map(|(name, aggregate)| Some((name.as_str(), pane.value(aggregate)?)))
+    }
+
+    /// The sketch of a closed window; `None`: it is not asked for.
+    #[must_use]
+    pub(crate) fn sketch<'p>(&self, pane: &'p Pane) -> Option<&'p GrowingSketch> {
+        pane.sketch.as_ref().filter(|_| self.tells_sketch)
     }
 
     /// The points of a closed window, in order of time; `None`: they are not asked for.
@@ -178,7 +193,8 @@ impl Plan {
     pub fn fingerprint(&self) -> String {
         let numbers: Vec<&str> = self.names().collect();
         let downsample = self.downsample.map(|downsample| format!(" {downsample}"));
-        numbers.join(" ") + &downsample.unwrap_or_default()
+        let sketch = if self.sketch { " with a sketch" } else { "" };
+        numbers.join(" ") + sketch + &downsample.unwrap_or_default()
     }
 
     /// How the points of a window are chosen, if they are.

@@ -29,7 +29,7 @@ pub use integral::Integral;
 pub use moments::Moments;
 pub use ordered::{Ordered, Path};
 pub use rate::Rate;
-pub use sketch::{Bin, SKETCH_BINS, Sketch};
+pub use sketch::{Bin, Fixed, Room, SKETCH_BINS, Sketch, SketchIn};
 pub use slope::Slope;
 pub use states::States;
 

@@ -1,18 +1,19 @@
-//! `aggregates` and `downsample` of a stream: what its summaries carry.
+//! `aggregates`, `downsample` and `sketch` of a stream: what its summaries carry.
 
 use super::window::WindowConfig;
 use crate::plan::{AGGREGATES, Aggregate, Plan};
 use crate::points::{Choice, Downsample};
-use headwater_settings::{Table, nearest};
+use headwater_settings::{Or, Table, nearest};
 
 const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 
 /// What only windows can give.
-const OF_WINDOWS: [&str; 2] = ["aggregates", "downsample"];
+const OF_WINDOWS: [&str; 3] = ["aggregates", "downsample", "sketch"];
 
 pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<Plan> {
     let aggregates = read_aggregates(stream);
     let downsample = stream.table("downsample").map(read_downsample);
+    let sketch = stream.boolean("sketch").value_or(false);
     if matches!(window, Some(WindowConfig::None(_))) {
         for key in OF_WINDOWS.into_iter().filter(|key| stream.has(key)) {
             let what = format!("`{key}` is of windows, but this stream has none");
@@ -20,7 +21,7 @@ pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Opt
             stream.refuse(stream.place_of(key), what, fix);
         }
     }
-    Some(Plan::new(aggregates?, downsample.unwrap_or(Some(None))?))
+    Some(Plan::new(aggregates?, downsample.unwrap_or(Some(None))?).with_sketch(sketch))
 }
 
 fn read_downsample(mut table: Table<'_>) -> Option<Option<Downsample>> {

@@ -52,6 +52,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("downsample = { type = \"lttb\", points = 1 }", "7:40", &["`points`", "from 2 to 1000"]),
     ("downsample = { type = \"ltb\", points = 9 }", "7:23", &["did you mean `lttb`?"]),
     ("downsample = { points = 9 }", "7:14", &["`type` is missing", "lttb"]),
+    ("window = { type = \"none\" }\nsketch = true", "8:10", &["`sketch`", "set a window"]),
     ("filter = { type = \"deadband\", absolute = 1 }", "7:10", &["`filter`", "window = { type = \"none\" }"]),
     (
         "window = { type = \"none\" }\nfilter = { type = \"deadband\" }",

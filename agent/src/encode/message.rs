@@ -1,5 +1,6 @@
 //! The kinds of messages and their maps, as INTERFACE.md §4 lists them.
 
+use super::sketch::WireSketch;
 use super::{Route, WIRE_VERSION};
 use crate::plan::{Pane, Plan};
 use crate::thin;
@@ -151,7 +152,9 @@ impl Serialize for Summary<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let points =
             self.plan.points(self.pane).map(|points| points.into_iter().map(|(time, value)| (time.0, value)));
-        let entries = 10 + self.plan.numbers(self.pane).count() + usize::from(points.is_some());
+        let sketch = self.plan.sketch(self.pane);
+        let optional = usize::from(points.is_some()) + usize::from(sketch.is_some());
+        let entries = 10 + self.plan.numbers(self.pane).count() + optional;
         let mut map = serializer.serialize_map(Some(entries))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "summary")?;
@@ -175,6 +178,9 @@ impl Serialize for Summary<'_> {
         }
         if let Some(points) = points {
             map.serialize_entry("points", &points.collect::<Vec<_>>())?;
+        }
+        if let Some(sketch) = sketch {
+            map.serialize_entry("sketch", &WireSketch(sketch))?;
         }
         map.end()
     }

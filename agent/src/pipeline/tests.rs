@@ -4,6 +4,7 @@ mod alerts;
 mod groups;
 mod pairs;
 mod restarts;
+mod sketches;
 mod thinning;
 
 use super::*;

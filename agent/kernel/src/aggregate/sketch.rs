@@ -6,12 +6,12 @@
 //! Mapping: bin `i` at level `L` holds the magnitudes in `(g^(i-1), g^i]` with `g = (101/99)^(2^L)`. At
 //! level 0 a bin's middle `2 g^i / (g + 1)` is within 1 % of all its values. When a value finds no free
 //! bin, neighbours merge pairwise (`i` becomes `ceil(i / 2)`) everywhere, the level rises by one, and the
-//! relative error goes from `a` to `2a / (1 + a^2)`: 1 %, 2 %, 4 %, … [`Sketch::relative_error`] states it.
+//! relative error goes from `a` to `2a / (1 + a^2)`: 1 %, 2 %, 4 %, … [`SketchIn::relative_error`] states it.
 //! The level depends on the values only, not on their order or their split, hence exact merging.
 //! Magnitudes below `g^-16384` (about 4e-143) count as zero.
 //!
-//! Shapes: from `BINS` bins, when some hold more than 65,535 values, to twice as many, when none holds more
-//! than 255; `6 * BINS` bytes. 192 bins span a factor of 46 in magnitude at 1 % when every bin between is in
+//! Shapes: in a [`Room`] of `6 * BINS` bytes from `BINS` bins, when some hold more than 65,535 values, to twice
+//! as many, when none holds more than 255. 192 bins span a factor of 46 in magnitude at 1 % when every bin between is in
 //! use, 384 one of 2,100; few values, or values on one side of a small range, span anything.
 //! Cost: one logarithm and, unless the bin was the last one hit, a binary search.
 
@@ -19,9 +19,10 @@ mod bins;
 
 use crate::state::{Corrupt, Sink, State, Stored};
 use bins::Bins;
+pub use bins::{Fixed, Room};
 use core::cmp::Ordering;
 
-/// Bins of a [`Sketch`] as the agent uses it: 1,152 bytes.
+/// Bins of a [`Sketch`] for many uses: 1,152 bytes.
 pub const SKETCH_BINS: usize = 192;
 
 const LN_GAMMA: f64 = 0.020_000_666_706_669_524; // ln(1.01 / 0.99)
@@ -40,30 +41,33 @@ pub struct Bin {
     pub count: u32,
 }
 
-/// A mergeable sketch of the distribution of the values pushed, in at least `BINS` bins (4 or more).
+/// A sketch in at least `BINS` bins (4 or more), in place.
+pub type Sketch<const BINS: usize> = SketchIn<Fixed<BINS>>;
+
+/// A mergeable sketch of the distribution of the values pushed.
 #[derive(Clone, Copy, Debug)]
-pub struct Sketch<const BINS: usize> {
-    bins: Bins<BINS>,
+pub struct SketchIn<R> {
+    bins: Bins<R>,
     hint: u16,
     level: u8,
 }
 
-impl<const BINS: usize> Default for Sketch<BINS> {
+impl<R: Room> Default for SketchIn<R> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const BINS: usize> PartialEq for Sketch<BINS> {
+impl<R: Room> PartialEq for SketchIn<R> {
     fn eq(&self, other: &Self) -> bool {
         self.level == other.level && self.bins().eq(other.bins())
     }
 }
 
-impl<const BINS: usize> Sketch<BINS> {
+impl<R: Room> SketchIn<R> {
     /// Of no values.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self { bins: Bins::new(), hint: 0, level: 0 }
     }
 
@@ -116,7 +120,7 @@ impl<const BINS: usize> Sketch<BINS> {
         self.bins().map(|bin| u64::from(bin.count)).sum()
     }
 
-    /// How many bins are in use, at most twice `BINS`; when another finds no room, neighbours merge.
+    /// How many bins are in use; when another finds no room, neighbours merge.
     #[must_use]
     pub fn bins_used(&self) -> usize {
         self.bins.len()
@@ -124,7 +128,7 @@ impl<const BINS: usize> Sketch<BINS> {
 
     /// How often neighbours have merged.
     #[must_use]
-    pub const fn level(&self) -> u8 {
+    pub fn level(&self) -> u8 {
         self.level
     }
 
@@ -139,8 +143,20 @@ impl<const BINS: usize> Sketch<BINS> {
         (0..self.bins.len()).map(|at| Bin { key: self.bins.key(at), count: self.bins.count(at) })
     }
 
+    /// The `i` of a bin's magnitudes, `(g^(i-1), g^i]` with [`SketchIn::gamma`] as `g`, up to level 14; not that of zero.
+    #[must_use]
+    pub fn index(&self, bin: Bin) -> i32 {
+        i32::from(bin.key).abs() - (OFFSET >> self.level)
+    }
+
+    /// The ratio between a bin's ends, at present.
+    #[must_use]
+    pub fn gamma(&self) -> f64 {
+        (0..self.level).fold(101.0 / 99.0, |gamma, _| gamma * gamma)
+    }
+
     /// The value of rank `floor(q * (n - 1))`, counted from 0 among the `n` values in ascending order, to
-    /// within [`Sketch::relative_error`]. `None`: no values, or `q` outside 0 to 1.
+    /// within [`SketchIn::relative_error`]. `None`: no values, or `q` outside 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let count = self.count();
@@ -158,7 +174,7 @@ impl<const BINS: usize> Sketch<BINS> {
         self.bins().last().map(|bin| self.middle(bin.key))
     }
 
-    /// As [`Sketch::quantile`], never outside the known smallest and largest value.
+    /// As [`SketchIn::quantile`], never outside the known smallest and largest value.
     #[must_use]
     pub fn quantile_within(&self, q: f64, min: f64, max: f64) -> Option<f64> {
         self.quantile(q).map(|value| value.min(max).max(min))
@@ -203,7 +219,7 @@ impl<const BINS: usize> Sketch<BINS> {
 
     /// Merges neighbours pairwise, until they fit: sums take more room than what was added.
     fn collapse(&mut self) {
-        let old = *self;
+        let old = self.clone();
         let mut fits = false;
         while !fits {
             *self = Self { level: self.level + 1, ..Self::new() };
@@ -213,7 +229,7 @@ impl<const BINS: usize> Sketch<BINS> {
     }
 }
 
-impl<const BINS: usize> State for Sketch<BINS> {
+impl<R: Room> State for SketchIn<R> {
     fn save(&self, to: &mut (impl Sink + ?Sized)) {
         self.level.save(to);
         (self.bins.len() as u16).save(to);

@@ -1,43 +1,87 @@
-//! Sorted bins in a fixed number of bytes: more of them while their counts are small.
+//! Sorted bins in a number of bytes: more of them while their counts are small.
 //!
 //! Keys of 2 bytes from the front, counts of 1, 2 or 4 bytes, all of one width, from the back.
 
-/// Sorted keys and their counts, in six bytes for each of `BINS`.
+/// Where the bins of a sketch are kept: so many bytes, all 0 at first.
+pub trait Room: Clone {
+    /// The room at first.
+    fn new() -> Self;
+
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// The bytes, to write.
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// Makes more room at the end. `false`: there is no more. How much there is at last must be the same for all rooms
+    /// of a type, and from 24 to 65,535 bytes.
+    fn grow(&mut self) -> bool {
+        false
+    }
+}
+
+/// Room for `BINS` bins (4 or more) at their widest.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bins<const BINS: usize> {
-    bytes: [[u8; 6]; BINS],
+pub struct Fixed<const BINS: usize>([[u8; 6]; BINS]);
+
+impl<const BINS: usize> Room for Fixed<BINS> {
+    fn new() -> Self {
+        // So that even at the widest, zero and the coarsest bin of either sign fit.
+        const { assert!(BINS >= 4 && BINS <= u16::MAX as usize / 6) };
+        Self([[0; 6]; BINS])
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.as_flattened_mut()
+    }
+}
+
+/// Sorted keys and their counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bins<R> {
+    room: R,
     len: u16,
     width: u8,
 }
 
-impl<const BINS: usize> Bins<BINS> {
-    pub(super) const fn new() -> Self {
-        // So that even at the widest, zero and the coarsest bin of either sign fit.
-        const { assert!(BINS >= 4 && BINS <= u16::MAX as usize / 4) };
-        Self { bytes: [[0; 6]; BINS], len: 0, width: 1 }
+impl<R: Room> Bins<R> {
+    pub(super) fn new() -> Self {
+        Self { room: R::new(), len: 0, width: 1 }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)
     }
 
     /// Where a key is, or where it belongs.
     pub(super) fn find(&self, key: i16) -> Result<usize, usize> {
-        let (keys, _) = self.bytes.as_flattened().as_chunks();
+        let (keys, _) = self.room.bytes().as_chunks();
         let used = keys.get(..self.len()).unwrap_or_default();
         used.binary_search_by_key(&key, |bytes| i16::from_le_bytes(*bytes))
     }
 
     #[inline]
     pub(super) fn key(&self, at: usize) -> i16 {
-        let (keys, _) = self.bytes.as_flattened().as_chunks();
+        let (keys, _) = self.room.bytes().as_chunks();
         keys.get(at).map_or(0, |bytes| i16::from_le_bytes(*bytes))
     }
 
     #[inline]
     pub(super) fn count(&self, at: usize) -> u32 {
-        let bytes = self.bytes.as_flattened();
-        match self.width {
+        self.count_of(self.width, at)
+    }
+
+    #[inline]
+    fn count_of(&self, width: u8, at: usize) -> u32 {
+        let bytes = self.room.bytes();
+        match width {
             1 => u32::from(u8::from_le_bytes(number(bytes, at))),
             2 => u32::from(u16::from_le_bytes(number(bytes, at))),
             _ => u32::from_le_bytes(number(bytes, at)),
@@ -57,11 +101,11 @@ impl<const BINS: usize> Bins<BINS> {
 
     /// Puts a new bin before the one at `at`. `false`: there is no room.
     pub(super) fn insert(&mut self, at: usize, key: i16, count: u32) -> bool {
-        if count > self.largest() && !self.widen(count) || self.len() >= Self::room(self.width) {
+        if count > self.largest() && !self.widen(count) || !self.has_room(self.len() + 1, self.width) {
             return false;
         }
         let (len, width) = (self.len(), usize::from(self.width));
-        let bytes = self.bytes.as_flattened_mut();
+        let bytes = self.room.bytes_mut();
         let (counts, after) = (bytes.len() - len * width, bytes.len() - at * width);
         bytes.copy_within(2 * at..2 * len, 2 * at + 2);
         bytes.copy_within(counts..after, counts - width);
@@ -75,7 +119,7 @@ impl<const BINS: usize> Bins<BINS> {
 
     #[inline]
     fn set(&mut self, at: usize, count: u32) {
-        let bytes = self.bytes.as_flattened_mut();
+        let bytes = self.room.bytes_mut();
         match self.width {
             1 => put(bytes, at, (count as u8).to_le_bytes()),
             2 => put(bytes, at, (count as u16).to_le_bytes()),
@@ -83,8 +127,18 @@ impl<const BINS: usize> Bins<BINS> {
         }
     }
 
-    fn room(width: u8) -> usize {
-        6 * BINS / (2 + usize::from(width))
+    /// Whether there is room for so many bins, once all of it is there.
+    fn has_room(&mut self, len: usize, width: u8) -> bool {
+        let needed = len * (2 + usize::from(width));
+        while self.room.bytes().len() < needed {
+            let (before, counts) = (self.room.bytes().len(), self.len() * usize::from(self.width));
+            if !self.room.grow() {
+                return false;
+            }
+            let bytes = self.room.bytes_mut();
+            bytes.copy_within(before - counts..before, bytes.len() - counts);
+        }
+        true
     }
 
     /// The largest count that the width holds.
@@ -97,12 +151,15 @@ impl<const BINS: usize> Bins<BINS> {
     #[inline(never)]
     fn widen(&mut self, count: u32) -> bool {
         let width = if count <= u32::from(u16::MAX) { 2 } else { 4 };
-        if self.len() > Self::room(width) {
+        if !self.has_room(self.len(), width) {
             return false;
         }
-        let old = *self;
-        self.width = width;
-        (0..old.len()).for_each(|at| self.set(at, old.count(at)));
+        let narrow = core::mem::replace(&mut self.width, width);
+        // From the last on: its wider place lies beyond all that are still to be moved.
+        for at in (0..self.len()).rev() {
+            let count = self.count_of(narrow, at);
+            self.set(at, count);
+        }
         true
     }
 }
