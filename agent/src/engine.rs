@@ -94,6 +94,9 @@ pub(crate) fn now() -> Now {
     Now { time, synced: clock::is_plausible(time) }
 }
 
+/// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
+const REPORTS_AHEAD_MS: i64 = 1_000;
+
 impl Engine {
     pub(crate) fn new(
         agent: &str,
@@ -154,9 +157,13 @@ impl Engine {
 
     /// Makes a report of everything since the last one and sends it.
     pub(crate) fn report(&self, cause: &str, detail: &str) {
-        let now = now();
+        let mut now = now();
         let mut pipeline = self.pipeline.borrow_mut();
         let mut last = self.last_report.borrow_mut();
+        // Its end is a part of its id: no two may end in the same millisecond, also when many losses come at once.
+        if (0..REPORTS_AHEAD_MS).contains(&last.at.since(now.time)) {
+            now.time = Time(last.at.0 + 1);
+        }
         let (readings, messages) = (pipeline.totals(), self.messages());
         let suppressed = pipeline.suppressed();
         let report = Report {

@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::prelude::*;
 
 /// Starts logging at the level of `HEADWATER_LOG`, else of the config, else `info`. `HEADWATER_LOG` may also name
-/// modules (`info,headwater_forwarder=debug`). Our libraries (MQTT, sled, TLS) are held to warnings.
+/// modules (`info,headwater_forwarder=debug`). Our libraries (MQTT, TLS) are held to warnings.
 pub(crate) fn start(config: Option<Level>) {
     let wanted = std::env::var("HEADWATER_LOG").ok();
     let default = config.unwrap_or(Level::INFO);
@@ -17,11 +17,13 @@ pub(crate) fn start(config: Option<Level>) {
         Some(Ok(targets)) => targets,
         _ => Targets::new().with_default(LevelFilter::from_level(default)),
     };
-    let libraries = ["rumqttc", "sled", "rustls", "pagecache"];
+    let libraries = ["rumqttc", "rustls"];
     let quiet = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
     let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
-    // The demo's broker calls every farewell an error.
-    let targets = targets.with_target("rumqttd", LevelFilter::OFF);
+    // The demo's broker calls every farewell an error; what sled says of a bad disk, the buffer says once.
+    let targets = ["rumqttd", "sled"]
+        .into_iter()
+        .fold(targets, |targets, library| targets.with_target(library, LevelFilter::OFF));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // Under systemd the journal adds the time; by hand the time since the start is what one looks for.
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();

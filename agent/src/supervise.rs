@@ -1,6 +1,7 @@
 //! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
 
 mod events;
+mod losses;
 
 use crate::clock;
 use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, StreamConfig};
@@ -93,7 +94,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let Config { agent, sources, streams, outputs, buffer, limits } = config;
     let _lock = prepare(&agent.state_dir).await?;
     let board = StatusBoard::new(&agent, &outputs);
-    let journal = Journal::new(outputs.iter().map(|output| output.name.clone()).collect());
+    let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
     let daily_writes = buffer.daily_writes;
     let start = Start {
         config: buffer,
@@ -122,7 +123,10 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
 
     let mut tasks = JoinSet::new();
     tasks.spawn_local(tick_forever(engine.clone()));
-    tasks.spawn_local(journal.keep(engine.clone()));
+    tasks.spawn_local({
+        let (engine, journal) = (engine.clone(), journal.clone());
+        async move { journal.keep(&engine).await }
+    });
     tasks.spawn_local({
         let (engine, path) = (engine.clone(), checkpoint.clone());
         async move { engine.checkpoint_forever(&path, agent.checkpoint_ms, daily_writes).await }
@@ -136,6 +140,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let _ = stop.send(true);
     let _ = tokio::time::timeout(STOP, async { while running.join_next().await.is_some() {} }).await;
     tasks.shutdown().await;
+    journal.finish(&engine);
     engine.report("stop", "");
     board.show(engine.forwarder(), "offline");
     if !engine.forwarder().stop(STOP).await {

@@ -14,7 +14,7 @@ use crate::spool::Dropped;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Messages written in one go (bytes), per lane; a sixteenth of a small buffer.
 const WRITE_BYTES: usize = 1 << 20;
@@ -36,15 +36,18 @@ pub(crate) const GRACE_MS: u64 = 750;
 
 /// Writes what waits too long; ends with the forwarder.
 pub(crate) async fn write(shared: Rc<Shared>) {
-    let mut retry = RETRY_FIRST;
+    let (mut retry, mut failed) = (RETRY_FIRST, None::<Instant>);
     loop {
         wait_for_work(&shared).await;
         if shared.is_closing() {
             return;
         }
-        if write_all(&shared).await {
-            retry = RETRY_FIRST;
-        } else {
+        if !write_all(&shared).await {
+            // A disk that takes a little now and then is tried ever more rarely too.
+            if failed.is_none_or(|failed| failed.elapsed() > 2 * RETRY_LAST) {
+                retry = RETRY_FIRST;
+            }
+            failed = Some(Instant::now());
             tokio::select! {
                 () = sleep(retry) => {}
                 () = shared.closing() => return,

@@ -352,7 +352,7 @@ fn run(seed: u64) {
 fn whatever_breaks_nothing_is_lost_in_silence() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds =
-        number("HEADWATER_SEED").map_or(0..number("HEADWATER_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
+        number("HEADWATER_SEED").map_or(0..number("HEADWATER_SEEDS").unwrap_or(150), |seed| seed..seed + 1);
     let mut failed = Vec::new();
     for seed in seeds {
         if std::panic::catch_unwind(|| run(seed)).is_err() {

@@ -58,7 +58,7 @@ fn a_killed_process_has_lost_nothing_that_was_safe() {
         let (heard, gate) = (Heard::listen(broker.port).await, Gate::to(broker.port).await);
         let mut rng = fastrand::Rng::new();
         let mut lives: Vec<(usize, Said)> = Vec::new();
-        for _ in 0..times("HEADWATER_KILLS", 20) {
+        for _ in 0..times("HEADWATER_KILLS", 6) {
             let first = lives.last().map_or(0, |(_, said)| said.pushed);
             let name = "a_killed_process_has_lost_nothing_that_was_safe";
             let mut victim = Victim::start(name, gate.port, &folder.0, first);
@@ -132,7 +132,7 @@ fn a_power_cut_has_cost_a_second_at_most() {
         let (heard, gate) = (Heard::listen(broker.port).await, Gate::to(broker.port).await);
         let mut rng = fastrand::Rng::new();
         let (mut first, mut lost, mut pushed) = (0, 0, 0);
-        let cuts = times("HEADWATER_CUTS", 10);
+        let cuts = times("HEADWATER_CUTS", 4);
         for cut in 0..cuts {
             let name = "a_power_cut_has_cost_a_second_at_most";
             let mut victim = Victim::start(name, gate.port, &disk.mount, first);
