@@ -38,6 +38,12 @@ impl Agent {
         self.check_running();
     }
 
+    /// SIGSTOP: it is there and does nothing any more.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
     /// SIGTERM, and how it ended.
     ///
     /// # Panics

@@ -106,6 +106,12 @@ impl Subscriber {
         *lock(&self.shared.messages) = Messages::default();
     }
 
+    /// Takes all out that has come in so far.
+    #[must_use]
+    pub fn take_all(&self) -> Messages {
+        std::mem::take(&mut *lock(&self.shared.messages))
+    }
+
     /// Takes the newest message out, and forgets all before it.
     #[must_use]
     pub fn take_one(&self) -> Option<Message> {

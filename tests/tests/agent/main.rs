@@ -5,6 +5,7 @@ mod check;
 mod clients;
 mod crashes;
 mod demo;
+mod disk;
 mod durable;
 mod main_path;
 mod malformed;
@@ -12,6 +13,7 @@ mod outages;
 mod protocol;
 mod replay;
 mod secured;
+mod soak;
 mod times;
 
 use headwater_tests::recording::Readings;

@@ -1,0 +1,142 @@
+//! What came in, in little memory: a soak of a thousand lives takes millions of messages in.
+
+use super::load::{KNOCK, PLACES};
+use crate::Messages;
+use crate::messages::Message;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+/// The length of the windows that count readings (ms).
+pub(super) const WINDOW_MS: i64 = 1_000;
+
+/// What the subscriber has got so far, and what may be missing.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// By number.
+    got: Vec<bool>,
+    /// The bytes of each `(id, rev, state)`, as hashes.
+    contents: HashMap<u64, u64>,
+    /// What the last revision of a window says: (revision, count).
+    windows: HashMap<(String, i64), (i64, i64)>,
+    /// Numbers that a life may have cost: the readings' own messages, and their place in windows.
+    forgiven: [Vec<Range<usize>>; 2],
+    /// Messages that came again.
+    pub(super) repeats: usize,
+    /// Messages that had waited in the buffer.
+    pub(super) backfill: usize,
+    /// Reports by their cause.
+    causes: HashMap<String, usize>,
+    /// Messages that the reports call lost.
+    pub(super) lost: i64,
+    /// What the last report says: when it was made [ms since the Unix epoch], and how many messages waited.
+    pub(super) waiting: (i64, i64),
+}
+
+impl Ledger {
+    /// Takes in what came, and checks what must hold of each message by itself.
+    ///
+    /// # Panics
+    /// When two contents have one `(id, rev)`, or an account does not hold.
+    #[track_caller]
+    pub(super) fn take(&mut self, messages: &Messages) {
+        messages.check_accounts();
+        for message in messages.iter() {
+            self.backfill += usize::from(message.is_backfill());
+            if message.text("id").is_empty() || self.is_new(message) {
+                self.on_new(message);
+            } else {
+                self.repeats += 1;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn is_new(&mut self, message: &Message) -> bool {
+        let key = hash((message.text("id"), message.text("state"), message.map["rev"].as_i64()));
+        let content = hash(&message.payload);
+        match self.contents.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(content);
+                true
+            }
+            Entry::Occupied(known) => {
+                assert_eq!(*known.get(), content, "two contents under one (id, rev): {}", message.map);
+                false
+            }
+        }
+    }
+
+    fn on_new(&mut self, message: &Message) {
+        if message.text("series") == KNOCK {
+            return;
+        }
+        match message.text("kind") {
+            "reading" => {
+                let n = message.number("value") as usize;
+                if self.got.len() <= n {
+                    self.got.resize(n + 1, false);
+                }
+                self.got[n] = true;
+            }
+            "summary" => {
+                let key = (message.text("series").to_owned(), message.integer("start"));
+                let last = self.windows.entry(key).or_default();
+                *last = (*last).max((message.integer("rev"), message.integer("count")));
+            }
+            "report" => {
+                *self.causes.entry(message.text("cause").to_owned()).or_default() += 1;
+                let total = message.map["total"]["messages"]["waiting"].as_i64().unwrap_or(i64::MAX);
+                self.waiting = self.waiting.max((message.integer("to"), total));
+                self.lost += message.map["messages"]["lost"].as_i64().unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+
+    /// These may be missing: as messages of their own, and in windows.
+    pub(super) fn forgive(&mut self, messages: Range<usize>, in_windows: Range<usize>) {
+        self.forgiven[0].push(messages);
+        self.forgiven[1].push(in_windows);
+    }
+
+    /// How many of the first `count` may be missing.
+    pub(super) fn forgiven(&self, count: usize) -> usize {
+        (0..count).filter(|n| self.is_forgiven(0, *n)).count()
+    }
+
+    fn is_forgiven(&self, what: usize, n: usize) -> bool {
+        self.forgiven[what].iter().any(|range| range.contains(&n))
+    }
+
+    /// Those of the first `count` that are missing and should not be.
+    pub(super) fn missing(&self, count: usize) -> Vec<usize> {
+        let got = |n: usize| self.got.get(n).copied().unwrap_or(false);
+        (0..count).filter(|n| !got(*n) && !self.is_forgiven(0, *n)).collect()
+    }
+
+    /// How many of the first `count` did not come.
+    pub(super) fn lost_readings(&self, count: usize) -> usize {
+        count - self.got.iter().take(count).filter(|got| **got).count()
+    }
+
+    /// Windows of the first `count` readings that say of fewer readings than are safe: what is wrong with them.
+    pub(super) fn wrong_windows(&self, start_ms: i64, count: usize) -> Vec<String> {
+        let mut safe: HashMap<(String, i64), i64> = HashMap::new();
+        for n in (0..count).filter(|n| !self.is_forgiven(1, *n)) {
+            let time = start_ms + i64::try_from(n).unwrap_or(i64::MAX);
+            let start = time - time.rem_euclid(WINDOW_MS);
+            *safe.entry((format!("sensors/{}/n", n % PLACES), start)).or_default() += 1;
+        }
+        let said = |key| self.windows.get(key).map_or(0, |(_, count)| *count);
+        let short = safe.iter().filter(|(key, count)| said(key) < **count);
+        short.map(|(key, count)| format!("{key:?}: {} of {count}", said(key))).collect()
+    }
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

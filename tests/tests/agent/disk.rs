@@ -1,0 +1,227 @@
+//! A disk that is full, read-only or damaged under a running agent: it goes on, blocks nobody, does not spin, and accounts
+//! for every message.
+
+use headwater_tests::agent::state_dir;
+use headwater_tests::mount::{Disk, Tmpfs};
+use headwater_tests::process::cpu_seconds;
+use headwater_tests::{
+    Agent, Gate, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir, now_ms, wait_for,
+};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// An agent that forwards readings one by one over a line that is cut, and what it has been given.
+struct Field {
+    source: Mosquitto,
+    subscriber: Subscriber,
+    gate: Gate,
+    publisher: Publisher,
+    published: usize,
+    _uplink: Mosquitto,
+}
+
+impl Field {
+    fn new() -> Self {
+        let source = Mosquitto::start();
+        let uplink = Mosquitto::with(&Options { quiet: true, ..Options::default() });
+        Self {
+            subscriber: Subscriber::new(uplink.port),
+            gate: Gate::to(uplink.port),
+            publisher: Publisher::new(source.port),
+            published: 0,
+            source,
+            _uplink: uplink,
+        }
+    }
+
+    fn agent(&self, dir: &TempDir, buffer: &str) -> Agent {
+        let (source, gate) = (self.source.port, self.gate.port);
+        let config = format!(
+            "[agent]\nid = \"edge\"\ncheckpoint = \"1s\"\nreport = \"1s\"\n\
+             [sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{source}\"\nqos = 1\ntopics = [\"sensors/{{place}}\"]\n\
+             fields = [\"n\"]\ntime = \"ts\"\ntime_format = \"unix_ms\"\n\
+             [streams.raw]\nwindow = {{ type = \"none\" }}\n\
+             [buffer]\nsync = \"200ms\"\n{buffer}\n\
+             [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{gate}\"\n"
+        );
+        let agent = Agent::start(dir, &config);
+        wait_for("the agent to subscribe", || (self.source.logged("\tsensors/") > 0).then_some(()));
+        agent
+    }
+
+    /// So many more readings; returns when the broker has them.
+    fn publish(&mut self, count: usize) {
+        for n in self.published..self.published + count {
+            let payload = format!(r#"{{"ts":{},"n":{n}}}"#, 1_700_000_000_000 + n);
+            self.publisher.publish("sensors/a", payload).expect("a publish");
+        }
+        self.publisher.flush().expect("the broker's acknowledgements");
+        self.published += count;
+    }
+
+    /// Mends the line and waits until nothing waits any more: every reading has arrived or is reported as lost.
+    #[track_caller]
+    fn settle(&self) -> (BTreeSet<usize>, Messages) {
+        self.gate.open();
+        let mended = now_ms();
+        // A line that was down for long is tried every half a minute.
+        let (messages, settled) = self.subscriber.wait_at_most(Duration::from_secs(100), |messages| {
+            let last = messages
+                .reports()
+                .into_iter()
+                .filter(|report| report.integer("to") > mended)
+                .max_by_key(|it| it.integer("to"));
+            last.is_some_and(|report| report.map["total"]["messages"]["waiting"] == 0)
+                && numbers(messages).len() as i64 + lost(messages) >= self.published as i64
+        });
+        assert!(settled, "waited in vain for all readings or reports of their loss:\n{}", messages.digest());
+        messages.check_accounts();
+        messages.check_repeats();
+        let (missing, lost) = (self.published as i64 - numbers(&messages).len() as i64, lost(&messages));
+        // Reports themselves may be among what was lost.
+        assert!(
+            (missing..=missing + 30).contains(&lost),
+            "{missing} readings are missing, {lost} messages called lost"
+        );
+        (numbers(&messages), messages)
+    }
+}
+
+fn numbers(messages: &Messages) -> BTreeSet<usize> {
+    messages.of("reading").map(|message| message.number("value") as usize).collect()
+}
+
+/// Messages that reports call lost.
+fn lost(messages: &Messages) -> i64 {
+    messages.reports().iter().filter_map(|report| report.map["messages"]["lost"].as_i64()).sum()
+}
+
+/// Checks that an agent with nothing to do does next to nothing.
+#[track_caller]
+fn check_calm(agent: &Agent) {
+    let (before, spell) = (cpu_seconds(agent.pid()).unwrap(), Duration::from_secs(4));
+    std::thread::sleep(spell);
+    let cpu = cpu_seconds(agent.pid()).unwrap() - before;
+    assert!(cpu < spell.as_secs_f64() / 4.0, "{cpu} s of CPU in {spell:?} of waiting: it spins");
+}
+
+/// The tmpfs is dropped before the directory that it is mounted in.
+fn state_on_tmpfs(size: &str) -> Option<(TempDir, Tmpfs)> {
+    let dir = TempDir::new();
+    let disk = Tmpfs::mount(state_dir(&dir), size)?;
+    Some((dir, disk))
+}
+
+#[test]
+fn a_disk_that_is_full_and_has_room_again() {
+    let Some((dir, disk)) = state_on_tmpfs("14m") else { return };
+    let mut field = Field::new();
+    let mut agent = field.agent(&dir, "memory = \"512KiB\"");
+    let filler = state_dir(&dir).join("filler");
+    std::fs::write(&filler, vec![0; 8 << 20]).expect("room for a file");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !agent.log().contains("the disk takes nothing") {
+        assert!(Instant::now() < deadline, "it never fills up");
+        field.publish(500);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    check_calm(&agent);
+    // Memory is bounded: what it has no room for is lost, and the sensors' broker is served all the same.
+    field.publish(5_000);
+    agent.wait_log(&["memory was full"]);
+    agent.check_running();
+    std::fs::remove_file(&filler).expect("a file");
+    let deadline = Instant::now() + Duration::from_secs(90); // it is tried ever more rarely, up to a minute
+    while !agent.log().contains("the disk takes messages again") {
+        assert!(Instant::now() < deadline, "the disk is not used again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (_, messages) = field.settle();
+    assert!(lost(&messages) > 0 && messages.has_cause("shed") && messages.has_cause("disk"));
+    // Each loss is a record in the stream: how many, from when to when, and why.
+    let reports = messages.reports();
+    let told = reports.iter().filter(|report| report.text("cause") == "shed").map(|report| {
+        let detail = report.text("detail");
+        assert!(detail.contains(" messages lost, made from 1"), "{detail}");
+        detail.split(' ').next().and_then(|count| count.parse::<i64>().ok()).expect("a count")
+    });
+    assert_eq!(told.sum::<i64>(), lost(&messages));
+    agent.check_running();
+    assert!(agent.terminate().success());
+    drop((disk, dir));
+}
+
+/// What is only in memory still goes out; what was on disk already is read from there.
+#[test]
+fn a_disk_that_turns_read_only() {
+    let dir = TempDir::new();
+    let Some(disk) = Disk::make(state_dir(&dir)) else { return };
+    let mut field = Field::new();
+    let mut agent = field.agent(&dir, "");
+    field.publish(1_000);
+    wait_for("the buffer to be used", || (!databases(&dir).is_empty()).then_some(()));
+    std::thread::sleep(Duration::from_secs(2));
+    disk.fail();
+    field.publish(1_000);
+    agent.wait_log(&["the disk takes nothing"]);
+    check_calm(&agent);
+    let (got, messages) = field.settle();
+    assert_eq!((got.len(), lost(&messages)), (2_000, 0));
+    assert!(messages.has_cause("disk"));
+    agent.check_running();
+    assert!(agent.terminate().success());
+    // The next one starts on it as it is, and with the line up it needs no disk.
+    let mut agent = field.agent(&dir, "");
+    field.publish(1_000);
+    let (got, _) = field.settle();
+    assert_eq!(got.len(), 3_000);
+    check_calm(&agent);
+    agent.check_running();
+    drop((agent, disk, dir));
+}
+
+/// Files of the buffer are flipped, cut, zeroed and deleted under a running agent that will need them.
+#[test]
+fn a_buffer_that_is_damaged_while_the_agent_runs() {
+    let (dir, mut field) = (TempDir::new(), Field::new());
+    let mut agent = field.agent(&dir, "max_size = \"32MiB\"");
+    while databases(&dir).len() < 8 {
+        assert!(field.published < 200_000, "it fills no databases");
+        field.publish(1_000);
+        std::thread::sleep(Duration::from_millis(100)); // for the disk to follow
+    }
+    let databases = databases(&dir);
+    let flip = |path: &Path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.iter_mut().skip(10_000).step_by(5_000).for_each(|byte| *byte ^= 0x20);
+        std::fs::write(path, bytes).unwrap();
+    };
+    flip(&databases[1]);
+    let cut = std::fs::OpenOptions::new().write(true).open(&databases[2]).unwrap();
+    cut.set_len(300_000).unwrap();
+    std::fs::write(&databases[3], vec![0; 600_000]).unwrap();
+    std::fs::remove_dir_all(databases[4].parent().unwrap()).unwrap();
+    let (got, messages) = field.settle();
+    let missing = field.published - got.len();
+    println!("{missing} of {} lost", field.published);
+    assert!(missing > 0 && missing < field.published * 3 / 4, "{missing} of {}", field.published);
+    let damaged = messages.reports().iter().filter(|report| report.text("cause") == "damaged").count();
+    assert!(damaged >= 4, "{damaged} reports of damage");
+    let aside = std::fs::read_dir(state_dir(&dir).join("buffer")).unwrap().flatten();
+    let aside = aside.filter(|entry| entry.file_name().to_string_lossy().contains(".damaged-")).count();
+    assert_eq!(aside, 3, "what is damaged is set aside; what is deleted cannot be");
+    check_calm(&agent);
+    agent.check_running();
+    assert!(agent.terminate().success());
+}
+
+/// The files of the buffer's databases, the oldest first.
+fn databases(dir: &TempDir) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(state_dir(dir).join("buffer")).into_iter().flatten().flatten();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+    let mut found: Vec<(u64, PathBuf)> =
+        entries.filter_map(|entry| Some((number(&entry.path())?, entry.path().join("db")))).collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, path)| path).collect()
+}
