@@ -222,6 +222,7 @@ impl Pipeline {
             } else {
                 counts.future += 1;
             }
+            channel.watching.hear(now.time);
             self.note_unusable(source, time);
             return;
         }
@@ -251,6 +252,8 @@ impl Pipeline {
         let is_placed = matches!(fate, Fate::InWindow | Fate::Forward);
         if is_placed {
             channel.watching.judge(time, value, &mut out);
+        } else {
+            channel.watching.hear(now.time);
         }
         channel.close(&mut out).count(counts);
         if let Some(due) = channel.arm(stream, Time::MIN) {

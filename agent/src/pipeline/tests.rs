@@ -2,6 +2,7 @@
 
 mod alerts;
 mod groups;
+mod hardship;
 mod pairs;
 mod restarts;
 mod sketches;

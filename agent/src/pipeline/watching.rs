@@ -83,7 +83,11 @@ impl Watching {
     /// Lets every detector of readings judge one, and makes a message of each alert that begins or ends.
     #[inline]
     pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
-        if self.is_idle() || self.judged.is_some_and(|(last, ..)| time < last) {
+        if self.is_idle() {
+            return;
+        }
+        if self.judged.is_some_and(|(last, ..)| time < last) {
+            self.hear(out.now.time);
             return;
         }
         self.judged = Some((time, out.now.time, value));
@@ -99,6 +103,14 @@ impl Watching {
                 let decided = Decided { judgement, transition, time, value };
                 *gathering |= post.decide(&decided, ring, config, out);
             }
+        }
+    }
+
+    /// Takes note of a reading that is not judged, because its time is too late, too early or in the future: the
+    /// series is not silent.
+    pub(super) fn hear(&mut self, now: Time) {
+        if let Some((_, arrival, _)) = &mut self.judged {
+            *arrival = now;
         }
     }
 
