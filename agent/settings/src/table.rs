@@ -237,6 +237,11 @@ impl<'d> Table<'d> {
         match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let text = text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
+                if text.is_empty() {
+                    let fix = format!("write it into {}", self.document.folder().join(&file.value).display());
+                    self.refuse(file.span, format!("the secret {} is missing or empty", path.display()), fix);
+                    return None;
+                }
                 Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
             }
             Err(error) => {
