@@ -170,10 +170,7 @@ impl Archive {
     /// Deletes what nobody wants any more. Writes the positions if `note` or if all is gone.
     pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: bool) {
         let had = !self.shelves.is_empty();
-        let done = PerLane {
-            alert: progress.done(Lane::Alert, u64::MAX),
-            data: progress.done(Lane::Data, u64::MAX),
-        };
+        let done = PerLane::from_fn(|lane| progress.done(lane, u64::MAX));
         let all = self.shelves.values().all(|shelf| shelf.is_done(&done));
         let drained = |(generation, shelf): (&Generation, &Shelf)| {
             let closed = Some(*generation) != self.filling || all;

@@ -129,7 +129,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
             let spool = shared.spool.borrow();
             (spool.unwritten(bytes_max), spool.progress())
         };
-        if batches.alert.is_empty() && batches.data.is_empty() {
+        if Lane::ALL.into_iter().all(|lane| batches.of(lane).is_empty()) {
             return true;
         }
         // With `when = "always"` all is written at once, and synced at intervals.
@@ -222,8 +222,8 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
             Notice::Thinned { runs } => shared.spool.borrow_mut().thinned(&runs),
             Notice::Damaged { runs, count_max, what } => {
                 let lost = shared.spool.borrow_mut().damaged(&runs, count_max);
-                tracing::error!(%what, lost = lost.alert + lost.data, "a part of the buffer is damaged");
-                shared.tell(Event::Damaged { count: lost.alert + lost.data, what });
+                tracing::error!(%what, lost = lost.sum(), "a part of the buffer is damaged");
+                shared.tell(Event::Damaged { count: lost.sum(), what });
                 shared.clerk.notify_one();
             }
         }

@@ -186,7 +186,7 @@ impl<'d> Session<'d> {
             self.driver.shared.done(self.driver.bit, &tag, Outcome::Unwanted);
             return true;
         };
-        if late && tag.lane == Lane::Data {
+        if late && !tag.lane.is_alert() {
             self.pace.sent(now, packet.payload.len());
         }
         if idle {

@@ -143,6 +143,13 @@ impl Forwarder {
         self.shared.wake_all();
     }
 
+    /// Lets go what waits in held lanes, or holds it from now on, as at the start. What waited is sent as late; what
+    /// is on its way already is not called back.
+    pub fn release(&self, released: bool) {
+        self.shared.spool.borrow_mut().release(released);
+        self.shared.wake_all();
+    }
+
     /// A place in the sequence: behind everything pushed so far.
     #[must_use]
     pub fn mark(&self) -> Mark {

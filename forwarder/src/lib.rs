@@ -64,14 +64,50 @@ pub fn read_output(table: &mut Table<'_>, surroundings: &Surroundings) -> Option
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Alerts: sent first, lost last.
-    Alert,
+    Alert = 0,
     /// Everything else.
-    Data,
+    Data = 1,
+    /// Alerts that wait until [`Forwarder::release`] lets them go.
+    HeldAlert = 2,
+    /// Everything else that waits for it. Not merged when the buffer is full, and never too old.
+    HeldData = 3,
 }
 
 impl Lane {
     /// All of them, the first one first.
-    pub const ALL: [Self; 2] = [Self::Alert, Self::Data];
+    pub const ALL: [Self; 4] = [Self::Alert, Self::HeldAlert, Self::Data, Self::HeldData];
+
+    /// Whether what waits in it is lost last.
+    #[must_use]
+    pub const fn is_alert(self) -> bool {
+        matches!(self, Self::Alert | Self::HeldAlert)
+    }
+
+    /// Whether what waits in it waits to be let go.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::HeldAlert | Self::HeldData)
+    }
+
+    /// Its name in the notes on disk.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Data => "data",
+            Self::HeldAlert => "held-alert",
+            Self::HeldData => "held-data",
+        }
+    }
+
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.word() == word)
+    }
+
+    /// The lane for what is like this, but to be let go.
+    #[must_use]
+    pub const fn held(self) -> Self {
+        if self.is_alert() { Self::HeldAlert } else { Self::HeldData }
+    }
 }
 
 /// One of something for each lane.
@@ -79,13 +115,26 @@ impl Lane {
 pub(crate) struct PerLane<T> {
     pub(crate) alert: T,
     pub(crate) data: T,
+    pub(crate) held_alert: T,
+    pub(crate) held_data: T,
 }
 
 impl<T> PerLane<T> {
+    pub(crate) fn from_fn(mut of: impl FnMut(Lane) -> T) -> Self {
+        Self {
+            alert: of(Lane::Alert),
+            data: of(Lane::Data),
+            held_alert: of(Lane::HeldAlert),
+            held_data: of(Lane::HeldData),
+        }
+    }
+
     pub(crate) fn of(&self, lane: Lane) -> &T {
         match lane {
             Lane::Alert => &self.alert,
             Lane::Data => &self.data,
+            Lane::HeldAlert => &self.held_alert,
+            Lane::HeldData => &self.held_data,
         }
     }
 
@@ -93,7 +142,15 @@ impl<T> PerLane<T> {
         match lane {
             Lane::Alert => &mut self.alert,
             Lane::Data => &mut self.data,
+            Lane::HeldAlert => &mut self.held_alert,
+            Lane::HeldData => &mut self.held_data,
         }
+    }
+}
+
+impl PerLane<u64> {
+    pub(crate) fn sum(&self) -> u64 {
+        Lane::ALL.into_iter().map(|lane| self.of(lane)).sum()
     }
 }
 

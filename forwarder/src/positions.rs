@@ -86,6 +86,8 @@ pub(crate) fn bit(output: usize) -> u64 {
 /// output cloud
 /// alert 0-17
 /// data 0-4711 4800-4810
+/// held-alert
+/// held-data
 /// end 6f2a11c0
 /// ```
 ///
@@ -95,8 +97,8 @@ pub(crate) fn write(names: &[String], progress: &Progress) -> Vec<u8> {
     let mut text = String::from("headwater positions 1\n");
     for (name, acked) in names.iter().zip(&progress.acked) {
         text.push_str(&format!("output {name}\n"));
-        for (word, lane) in [("alert", Lane::Alert), ("data", Lane::Data)] {
-            text.push_str(word);
+        for lane in Lane::ALL {
+            text.push_str(lane.word());
             for range in acked.of(lane).iter().take(INTERVALS_MAX) {
                 text.push_str(&format!(" {}-{}", range.start, range.end));
             }
@@ -126,9 +128,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Vec<String>, Progress)> {
                 names.push(rest.to_owned());
                 progress.acked.push(PerLane::default());
             }
-            "alert" => progress.acked.last_mut()?.alert = read_ranges(rest)?,
-            "data" => progress.acked.last_mut()?.data = read_ranges(rest)?,
-            _ => return None,
+            word => *progress.acked.last_mut()?.of_mut(Lane::of_word(word)?) = read_ranges(rest)?,
         }
     }
     progress.active = Progress::new(names.len()).active;

@@ -62,11 +62,8 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Record>, BadBatch> {
     if crc32fast::hash(&bytes) != crc || bytes.get_u8() != VERSION {
         return Err(BadBatch);
     }
-    let lane = match bytes.get_u8() {
-        0 => Lane::Alert,
-        1 => Lane::Data,
-        _ => return Err(BadBatch),
-    };
+    let lane = bytes.get_u8();
+    let lane = Lane::ALL.into_iter().find(|known| *known as u8 == lane).ok_or(BadBatch)?;
     let count = bytes.get_u32_le() as usize;
     let mut records = Vec::with_capacity(count.min(bytes.len() / RECORD_BYTES));
     for _ in 0..count {

@@ -133,6 +133,9 @@ impl History {
                 self.push(&forwarder);
             }
             self.trouble();
+            if !self.damage && self.world.rng(|rng| rng.u8(..50)) == 0 {
+                forwarder.release(self.world.rng(|rng| rng.bool()));
+            }
             self.check_bounds(&forwarder);
             while let Some(event) = forwarder.try_event() {
                 println!("{:?}: {event:?}", self.start.elapsed());
@@ -150,8 +153,11 @@ impl History {
     fn push(&mut self, forwarder: &Forwarder) {
         let id = self.pushed.len() as u64;
         let all = (1_u64 << self.outputs()) - 1;
+        let damage = self.damage;
         let (lane, takers, length) = self.world.rng(|rng| {
             let lane = if rng.u8(..10) == 0 { Lane::Alert } else { Lane::Data };
+            // Of a batch that was damaged before it had an index only one is counted, and held ones come in large batches.
+            let lane = if !damage && rng.u8(..5) == 0 { lane.held() } else { lane };
             (lane, if rng.u8(..4) == 0 { rng.u64(..=all) } else { all }, rng.usize(20..400))
         });
         self.pushed.insert(id, Pushed { at: Instant::now(), lane, takers });
@@ -244,6 +250,7 @@ impl History {
                 .broker(output, |broker| (broker.reachable, broker.mute, broker.refuses) = (true, false, 0));
         }
         let forwarder = self.forwarder();
+        forwarder.release(true);
         let start = Instant::now();
         while forwarder.account().waiting > 0 || forwarder.status().disk_bytes > 0 {
             sleep(Duration::from_secs(1)).await;
@@ -319,7 +326,7 @@ impl History {
                 self.pushed[id].at - self.start
             );
         }
-        let alerts = missing.iter().filter(|id| self.pushed[id].lane == Lane::Alert).count();
+        let alerts = missing.iter().filter(|id| self.pushed[id].lane.is_alert()).count();
         // One that an output refused in one life may reach the other in the next, and then counts as delivered.
         let refused: u64 = self.world.0.borrow().brokers.iter().map(|broker| broker.refused).sum();
         let stands_for = if self.config.full == Full::Thin { MERGED_MAX as u64 } else { 1 };

@@ -58,6 +58,8 @@ pub(crate) struct Spool {
     bytes_max: usize,
     /// Send only what is on disk.
     disk_first: bool,
+    /// What is held may go.
+    released: bool,
 }
 
 impl Spool {
@@ -76,7 +78,16 @@ impl Spool {
         }
         account.waiting = account.made;
         let outlets = progress.acked.iter().map(|_| Outlet::default()).collect();
-        Self { queues, outlets, progress, refused: BTreeSet::new(), account, bytes_max, disk_first }
+        Self {
+            queues,
+            outlets,
+            progress,
+            refused: BTreeSet::new(),
+            account,
+            bytes_max,
+            disk_first,
+            released: false,
+        }
     }
 
     /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
@@ -99,6 +110,17 @@ impl Spool {
             let next = self.queues.of(lane).next();
             let acked = self.progress.acked.get(output).map_or(0, |acked| acked.of(lane).next_gap(0));
             outlet.lanes.of_mut(lane).restart(acked, next);
+        }
+    }
+
+    /// Lets go what is held, or holds what is pushed from now on and what was not sent. What waited is late.
+    pub(crate) fn release(&mut self, released: bool) {
+        if std::mem::replace(&mut self.released, released) || !released {
+            return;
+        }
+        for lane in Lane::ALL.into_iter().filter(|lane| lane.is_held()) {
+            let next = self.queues.of(lane).next();
+            self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(lane).live_is_late(next));
         }
     }
 
@@ -137,13 +159,15 @@ impl Spool {
 
     /// The numbers that the next messages will get, to ask [`Spool::has_unwritten_before`] later.
     pub(crate) fn mark(&self) -> PerLane<u64> {
-        PerLane { alert: self.queues.alert.next(), data: self.queues.data.next() }
+        PerLane::from_fn(|lane| self.queues.of(lane).next())
     }
 
     /// Whether a message from before the mark waits for the disk.
     pub(crate) fn has_unwritten_before(&mut self, mark: &PerLane<u64>) -> bool {
-        let before = |queue: &mut Queue, mark: u64| queue.first_unwritten().is_some_and(|seq| seq < mark);
-        before(&mut self.queues.alert, mark.alert) || before(&mut self.queues.data, mark.data)
+        Lane::ALL.into_iter().any(|lane| {
+            let first = self.queues.of_mut(lane).first_unwritten();
+            first.is_some_and(|seq| seq < *mark.of(lane))
+        })
     }
 
     /// Whether memory is so full that the disk should be used at once.
@@ -153,8 +177,7 @@ impl Spool {
 
     /// Messages for the disk, oldest first, about `bytes_max` of them.
     pub(crate) fn unwritten(&self, bytes_max: usize) -> PerLane<Vec<Record>> {
-        let alert = self.queues.alert.unwritten(bytes_max);
-        PerLane { alert, data: self.queues.data.unwritten(bytes_max) }
+        PerLane::from_fn(|lane| self.queues.of(lane).unwritten(bytes_max))
     }
 
     /// These are on disk now and, if `safe`, survive a power cut: then memory may forget them when it must.
@@ -224,7 +247,7 @@ impl Spool {
     }
 
     fn forget(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
-        let mut lost = PerLane { alert: 0, data: 0 };
+        let mut lost = PerLane::default();
         let mut room = count_max.min(self.account.waiting);
         for run in runs {
             let count = self.progress.owed_in(run).min(room);
@@ -232,7 +255,7 @@ impl Spool {
             *lost.of_mut(run.lane) += count;
             self.progress.forget(run.lane, &run.seqs);
         }
-        let count = lost.alert + lost.data;
+        let count = lost.sum();
         self.account.waiting -= count;
         self.account.lost += count;
         lost
@@ -256,7 +279,7 @@ impl Spool {
 
     /// Bodies and routes in memory (bytes).
     pub(crate) fn bytes(&self) -> usize {
-        self.queues.alert.bytes() + self.queues.data.bytes()
+        Lane::ALL.into_iter().map(|lane| self.queues.of(lane).bytes()).sum()
     }
 
     /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
@@ -266,7 +289,7 @@ impl Spool {
             return dropped;
         }
         self.evict();
-        for lane in [Lane::Data, Lane::Alert] {
+        for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
             let mut went: Option<Dropped> = None;
             while self.bytes() > self.bytes_max {
                 let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
@@ -286,8 +309,46 @@ impl Spool {
 
     /// Forgets what is on disk, down to a quarter of the bound.
     fn evict(&mut self) {
-        for lane in [Lane::Data, Lane::Alert] {
+        for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
             while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).evict_oldest() {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tag;
+
+    #[test]
+    fn what_is_held_is_sent_when_it_is_let_go_and_then_as_late() {
+        let mut spool = Spool::new(Progress::new(1), &[], 10_000, false);
+        let push = |spool: &mut Spool, lane: Lane| {
+            let message = Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
+            spool.push(message, 1);
+        };
+        let next = |spool: &mut Spool| match spool.next(0, true) {
+            Next::Send(parcel) => Some((parcel.tag, parcel.late)),
+            _ => None,
+        };
+        spool.up(0);
+        for lane in [Lane::HeldData, Lane::Data, Lane::HeldAlert] {
+            push(&mut spool, lane);
+        }
+        let tag = |lane, seq| Tag { lane, seq, owed: 1 };
+        assert_eq!(next(&mut spool), Some((tag(Lane::Data, 0), false)));
+        assert_eq!(next(&mut spool), None);
+        spool.release(true);
+        push(&mut spool, Lane::HeldData);
+        let sent: Vec<_> = std::iter::from_fn(|| next(&mut spool)).collect();
+        let late = [(tag(Lane::HeldAlert, 0), true), (tag(Lane::HeldData, 1), false)];
+        assert_eq!(sent, [late[0], late[1], (tag(Lane::HeldData, 0), true)]);
+        spool.release(false);
+        push(&mut spool, Lane::HeldData);
+        assert_eq!(next(&mut spool), None, "held again");
+        let tags =
+            [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
+        tags.iter().for_each(|tag| spool.done(0, tag, Outcome::Acked));
+        assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
     }
 }

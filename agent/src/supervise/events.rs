@@ -97,7 +97,7 @@ impl State {
         let (cause, detail) = match kind {
             Kind::Shed(lane, why) => {
                 let what = match lane {
-                    Lane::Alert => "alerts",
+                    Lane::Alert | Lane::HeldAlert => "alerts",
                     _ => "messages",
                 };
                 let why = match why {

@@ -65,7 +65,7 @@ impl Archive {
                 Some(Index::Sealed { shelf, replaces }) => {
                     replaced.extend(replaces);
                     let disk_bytes = self.store.bytes(generation);
-                    self.shelves.insert(generation, Shelf { disk_bytes, ..shelf });
+                    self.shelves.insert(generation, Shelf { disk_bytes, ..*shelf });
                 }
                 None => unsealed.push(generation),
             }
@@ -286,7 +286,7 @@ impl Archive {
         self.store.delete_note(&note_name(generation));
         self.forget(generation);
         self.aside_bytes = self.store.aside_bytes();
-        let count_max = shelf.counts.alert + shelf.counts.data;
+        let count_max = shelf.counts.sum();
         self.notices.push(Notice::Damaged { runs, count_max, what });
     }
 
@@ -360,7 +360,7 @@ fn compact(mut records: Vec<Record>) -> Vec<Record> {
 /// A crash between copying and deleting leaves messages twice; they count once.
 pub(super) fn without_overlaps(mut runs: Vec<Run>) -> Vec<Run> {
     runs.sort_by_key(|run| (run.lane, run.seqs.start));
-    let mut end = PerLane { alert: 0, data: 0 };
+    let mut end = PerLane::<u64>::default();
     for run in &mut runs {
         let end = end.of_mut(run.lane);
         run.seqs.start = run.seqs.start.max(*end);

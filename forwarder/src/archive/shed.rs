@@ -9,7 +9,7 @@ use crate::positions::{Progress, Run};
 use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::store::{Generation, StoreError};
-use crate::{Lane, PerLane, Why};
+use crate::{Lane, Why};
 use std::collections::BTreeMap;
 
 impl Archive {
@@ -19,7 +19,7 @@ impl Archive {
             records.iter().map(|record| record.message.cost_bytes() as u64).sum::<u64>()
         };
         // Twice: sled's overhead, and rounding.
-        let bytes = 2 * (cost(&batches.alert) + cost(&batches.data));
+        let bytes = 2 * Lane::ALL.into_iter().map(|lane| cost(batches.of(lane))).sum::<u64>();
         // What is set aside is never deleted, but must not starve the living.
         let max = self.config.max_size.saturating_sub(self.aside_bytes).max(self.config.max_size / 4);
         // Merging needs room for its result.
@@ -54,8 +54,10 @@ impl Archive {
                 .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation)));
             spans.min().map(|(_, generation)| generation)
         };
-        let data = oldest(&self.shelves, Lane::Data).map(|generation| (generation, true));
-        let victim = data.or_else(|| Some((oldest(&self.shelves, Lane::Alert)?, false)));
+        let order = [Lane::Data, Lane::HeldData, Lane::Alert, Lane::HeldAlert];
+        let victim = order
+            .into_iter()
+            .find_map(|lane| oldest(&self.shelves, lane).map(|generation| (generation, !lane.is_alert())));
         // Also the one that is filled: rather new data than old alerts.
         if let Some(filling) =
             self.filling.filter(|filling| victim.is_some_and(|(victim, _)| victim == *filling))
@@ -67,8 +69,8 @@ impl Archive {
 
     fn shed(&mut self, generation: Generation, keep_alerts: bool, why: Why, progress: &Progress) {
         let mut runs = self.runs_of(generation);
-        if keep_alerts && runs.iter().any(|run| run.lane == Lane::Alert) {
-            runs.retain(|run| run.lane != Lane::Alert);
+        if keep_alerts && runs.iter().any(|run| run.lane.is_alert()) {
+            runs.retain(|run| !run.lane.is_alert());
             match self.move_alerts(generation, progress) {
                 Ok(left_behind) => runs.extend(left_behind),
                 Err(StoreError::Damaged(why) | StoreError::Failed(why)) => {
@@ -83,12 +85,14 @@ impl Archive {
 
     /// Copies the alerts that somebody wants; those for which there is no room are the answer.
     fn move_alerts(&mut self, generation: Generation, progress: &Progress) -> Result<Vec<Run>, StoreError> {
-        let alerts = self.wanted(generation, Lane::Alert, progress)?;
-        let mut left_behind = Vec::new();
-        if !alerts.is_empty() {
-            let alerts = PerLane { alert: alerts, data: Vec::new() };
-            if self.keep(&alerts).is_err() {
-                alerts.alert.iter().for_each(|record| extend_runs(&mut left_behind, Lane::Alert, record));
+        let (mut alerts, mut left_behind) = (Batches::default(), Vec::new());
+        let lanes = || Lane::ALL.into_iter().filter(|lane| lane.is_alert());
+        for lane in lanes() {
+            *alerts.of_mut(lane) = self.wanted(generation, lane, progress)?;
+        }
+        if lanes().any(|lane| !alerts.of(lane).is_empty()) && self.keep(&alerts).is_err() {
+            for lane in lanes() {
+                alerts.of(lane).iter().for_each(|record| extend_runs(&mut left_behind, lane, record));
             }
         }
         Ok(left_behind)

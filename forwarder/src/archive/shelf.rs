@@ -29,7 +29,7 @@ pub(super) struct Shelf {
     /// Numbers that are to be looked for here. Between them there may be more gaps.
     pub(super) spans: PerLane<Ranges>,
     pub(super) counts: PerLane<u64>,
-    /// When its messages were made, first and last [ms since the Unix epoch].
+    /// When its messages were made, first and last, but for those that are held [ms since the Unix epoch].
     pub(super) made_ms: Option<Range<i64>>,
     pub(super) content_bytes: u64,
     pub(super) disk_bytes: u64,
@@ -66,14 +66,17 @@ impl Shelf {
     fn note_one(&mut self, record: &Record) {
         let made = record.message.made_ms;
         *self.counts.of_mut(record.message.lane) += 1;
-        let span = self.made_ms.get_or_insert(made..made);
-        *span = span.start.min(made)..span.end.max(made);
+        // What is held was made by a clock of its own.
+        if !record.message.lane.is_held() {
+            let span = self.made_ms.get_or_insert(made..made);
+            *span = span.start.min(made)..span.end.max(made);
+        }
         extend_runs(&mut self.runs, record.message.lane, record);
     }
 
     /// All that is in it is safe.
     pub(super) fn all_synced(&mut self) {
-        self.synced_end = PerLane { alert: self.spans.alert.end(), data: self.spans.data.end() };
+        self.synced_end = PerLane::from_fn(|lane| self.spans.of(lane).end());
     }
 
     /// These do not count any more; not for a sealed one, whose runs are not at hand.
@@ -104,7 +107,7 @@ impl Shelf {
     }
 
     pub(super) fn is_bare(&self) -> bool {
-        self.made_ms.is_none()
+        self.counts.sum() == 0
     }
 }
 
@@ -139,7 +142,7 @@ pub(super) enum Index {
     /// It is complete.
     Sealed {
         /// What is in it, but for its size on disk.
-        shelf: Shelf,
+        shelf: Box<Shelf>,
         /// Those that it stands for.
         replaces: Vec<Generation>,
     },
@@ -166,11 +169,11 @@ pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec
     }
     for lane in Lane::ALL {
         for span in shelf.spans.of(lane).iter() {
-            let _ = writeln!(text, "span {} {} {}", word(lane), span.start, span.end);
+            let _ = writeln!(text, "span {} {} {}", lane.word(), span.start, span.end);
         }
     }
     for Run { lane, seqs, owed } in runs {
-        let _ = writeln!(text, "run {} {} {} {owed:x}", word(*lane), seqs.start, seqs.end);
+        let _ = writeln!(text, "run {} {} {} {owed:x}", lane.word(), seqs.start, seqs.end);
     }
     sealed_text(text)
 }
@@ -197,34 +200,23 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
                 replaces = numbers.iter().map(|number| number.parse()).collect::<Result<_, _>>().ok()?;
             }
             ["span", lane, start, end] => {
-                shelf.spans.of_mut(lane_of(lane)?).insert_range(start.parse().ok()?..end.parse().ok()?);
+                shelf.spans.of_mut(Lane::of_word(lane)?).insert_range(start.parse().ok()?..end.parse().ok()?);
             }
             ["run", lane, start, end, owed] => {
-                let run = read_run(lane_of(lane)?, start, end, owed)?;
+                let run = read_run(Lane::of_word(lane)?, start, end, owed)?;
                 *shelf.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
                 shelf.runs.push(run);
             }
             _ => return None,
         }
     }
-    Some(Index::Sealed { shelf, replaces })
+    Some(Index::Sealed { shelf: Box::new(shelf), replaces })
 }
 
 fn read_run(lane: Lane, start: &str, end: &str, owed: &str) -> Option<Run> {
     let seqs: Range<u64> = start.parse().ok()?..end.parse().ok()?;
     let owed = u64::from_str_radix(owed, 16).ok()?;
     (seqs.start < seqs.end).then_some(Run { lane, seqs, owed })
-}
-
-fn word(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Alert => "alert",
-        Lane::Data => "data",
-    }
-}
-
-fn lane_of(text: &str) -> Option<Lane> {
-    Lane::ALL.into_iter().find(|lane| word(*lane) == text)
 }
 
 fn sealed_text(text: String) -> Vec<u8> {
@@ -251,7 +243,7 @@ mod tests {
         assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
         let note = write(&shelf, &shelf.runs, &[4, 5]);
         shelf.sealed = true;
-        assert_eq!(read(&note), Some(Index::Sealed { shelf: shelf.clone(), replaces: vec![4, 5] }));
+        assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));
         assert_eq!(read(&write_building()), Some(Index::Building));
         for at in 0..note.len() - 1 {
             let mut bad = note.clone();
@@ -259,7 +251,7 @@ mod tests {
             assert_eq!(read(&bad), None, "byte {at}");
             assert_eq!(read(&note[..at]), None, "cut at {at}");
         }
-        assert!(!shelf.is_done(&PerLane { alert: Some(Ranges::default()), data: None }));
+        assert!(!shelf.is_done(&PerLane { alert: Some(Ranges::default()), ..PerLane::default() }));
         assert_eq!(shelf.spanning_runs().len(), 2);
         shelf.cut(Lane::Data, &(8..10));
         assert_eq!((shelf.counts.data, shelf.runs.len(), shelf.spans.data.contains(9)), (2, 3, false));

@@ -77,7 +77,7 @@ impl StoppedBuffer {
                 Some(Index::Building) => replaced.push(generation),
                 Some(Index::Sealed { shelf, replaces }) => {
                     replaced.extend(replaces);
-                    found.push((generation, Some(shelf)));
+                    found.push((generation, Some(*shelf)));
                 }
                 None => found.push((generation, None)),
             }
@@ -102,7 +102,7 @@ impl StoppedBuffer {
         let living = self.generations.iter().map(|(generation, _)| self.store.bytes(*generation));
         stats.disk_bytes = living.sum::<u64>() + self.store.aside_bytes();
         for run in &runs {
-            let count = if run.lane == Lane::Alert { &mut stats.alerts } else { &mut stats.others };
+            let count = if run.lane.is_alert() { &mut stats.alerts } else { &mut stats.others };
             *count += self.owed_in(run, u64::MAX);
         }
         let owed_to = |output| runs.iter().map(|run| self.owed_in(run, bit(output))).sum();

@@ -11,12 +11,12 @@
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
 use super::shelf::{self, Shelf, extend_runs, note_name};
-use super::{Archive, MIB, Notice};
+use super::{Archive, Batches, MIB, Notice};
 use crate::positions::{Progress, Run};
 use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::store::{Generation, StoreError};
-use crate::{Lane, PerLane, Thin};
+use crate::{Lane, Thin};
 use std::collections::BTreeMap;
 
 /// Content of the generations that are merged in one go (bytes).
@@ -83,7 +83,7 @@ impl Archive {
         thin: &dyn Thin,
         progress: &Progress,
     ) -> Result<bool, StoreError> {
-        let (mut before, mut alerts, mut level) = (Vec::<Record>::new(), Vec::new(), 0);
+        let (mut before, mut merged, mut level) = (Vec::<Record>::new(), Batches::default(), 0);
         for generation in slice {
             match self.wanted(*generation, Lane::Data, progress) {
                 Ok(records) => before.extend(records),
@@ -94,17 +94,19 @@ impl Archive {
                 }
                 Err(error) => return Err(error),
             }
-            alerts.extend(self.wanted(*generation, Lane::Alert, progress)?);
+            for lane in Lane::ALL.into_iter().filter(|lane| *lane != Lane::Data) {
+                merged.of_mut(lane).extend(self.wanted(*generation, lane, progress)?);
+            }
             level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
         }
         before.sort_by_key(|record| record.seq);
         before.dedup_by_key(|record| record.seq);
-        if before.is_empty() && alerts.is_empty() {
+        if before.is_empty() && Lane::ALL.into_iter().all(|lane| merged.of(lane).is_empty()) {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
         }
         let Some((data, gone)) = merge(before, thin) else { return Ok(false) };
-        let merged = PerLane { alert: alerts, data };
+        merged.data = data;
         let generation = self.next;
         self.store.write_note(&note_name(generation), &shelf::write_building())?;
         let generation = self.create()?;

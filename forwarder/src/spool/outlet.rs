@@ -61,6 +61,11 @@ impl Cursor {
     pub(super) fn restart(&mut self, late: u64, next: u64) {
         *self = Self { live_from: next, live: next, late, ..Self::default() };
     }
+
+    /// What was pushed before `next` and not sent yet is late.
+    pub(super) fn live_is_late(&mut self, next: u64) {
+        (self.live_from, self.live) = (next, next);
+    }
 }
 
 impl Cursor {
@@ -116,16 +121,18 @@ impl Spool {
         if !self.outlets.get(output).is_some_and(|outlet| outlet.up) {
             return Next::Nothing;
         }
-        for lane in Lane::ALL {
-            if let Some(parcel) = self.next_live(output, lane) {
+        let released = self.released;
+        for alerts in [true, false] {
+            let lanes = Lane::ALL.into_iter().filter(|lane| lane.is_alert() == alerts);
+            let lanes = lanes.filter(|lane| released || !lane.is_held());
+            if let Some(parcel) = lanes.clone().find_map(|lane| self.next_live(output, lane)) {
                 return Next::Send(parcel);
             }
-            if lane == Lane::Data && !late_data {
-                continue;
-            }
-            match self.next_late(output, lane) {
-                Next::Nothing => {}
-                next => return next,
+            for lane in lanes.filter(|_| alerts || late_data) {
+                match self.next_late(output, lane) {
+                    Next::Nothing => {}
+                    next => return next,
+                }
             }
         }
         Next::Nothing
@@ -157,8 +164,7 @@ impl Spool {
             let cursor = self.outlets.get_mut(output)?.lanes.of_mut(lane);
             if cursor.live < queue.first_in_memory() && cursor.live < queue.on_disk_end {
                 // Too slow: what memory had no room for is on disk, and what waits there is late.
-                cursor.live_from = queue.next();
-                cursor.live = queue.next();
+                cursor.live_is_late(queue.next());
                 return None;
             }
             cursor.live = cursor.live.max(queue.first_in_memory());
