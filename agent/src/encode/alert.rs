@@ -29,7 +29,7 @@ pub struct Alert<'a> {
     pub detector: &'a str,
     /// Whether it was raised or cleared.
     pub state: AlertState,
-    /// Where its revisions start: 0, or more after a crash.
+    /// Where its revisions start: 0, or more after a crash, or for one that is not the first of its time.
     pub floor: u32,
     /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
     pub raised_ms: i64,
@@ -92,8 +92,8 @@ pub struct Evidence<'a> {
     pub labels: &'a [(String, String)],
     /// The detector's name.
     pub detector: &'a str,
-    /// Where revisions start: 0, or more after a crash.
-    pub floor: u32,
+    /// 0, or more after a crash, or for an alert that is not the first of its time.
+    pub rev: u32,
     /// When its alert was raised (ms since the Unix epoch).
     pub raised_ms: i64,
     /// The readings.
@@ -173,7 +173,7 @@ impl Serialize for Evidence<'_> {
         map.serialize_entry("kind", "evidence")?;
         let alert = format!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
         map.serialize_entry("id", &format_args!("{alert}/evidence"))?;
-        map.serialize_entry("rev", &self.floor)?;
+        map.serialize_entry("rev", &self.rev)?;
         map.serialize_entry("agent", self.agent)?;
         map.serialize_entry("stream", self.stream)?;
         map.serialize_entry("series", self.series)?;

@@ -3,7 +3,7 @@
 use super::filter::Filter;
 use super::groups::Membership;
 use super::panes::Panes;
-use super::revisions::Floor;
+use super::revisions::{Floor, by_value};
 use super::state::{load_bytes, put, save_bytes};
 use super::watching::{Outbox, Watching};
 use crate::account::Counts;
@@ -76,7 +76,7 @@ pub(super) struct Channel {
     pub(super) is_durable: bool,
     /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
     armed: Time,
-    /// The time of the last reading forwarded as it is, and how many came with that same time before it.
+    /// The newest time of a reading forwarded as it is, and how many came with that same time before it.
     forwarded: (Time, u32),
 }
 
@@ -170,17 +170,23 @@ impl Channel {
 
     /// Makes a message of a reading that is forwarded as it is. Readings of one time differ by their revision.
     pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
-        let (last, repeats) = self.forwarded;
-        self.forwarded = (time, if last == time { repeats.saturating_add(1) } else { 0 });
-        // What a durable source makes us tell again is the same again, and needs no other revision.
-        let floor = if self.is_durable { 0 } else { out.origin.floor.of(time) };
+        let (newest, repeats) = self.forwarded;
+        // Of its time there may have been others that nobody remembers, from before a crash or before newer ones. What a
+        // durable source makes us tell again after a crash is the same again.
+        let is_shadowed = !self.is_durable && out.origin.floor.of(time) > 0;
+        let rev = if time < newest || is_shadowed {
+            by_value(value)
+        } else {
+            self.forwarded = (time, if newest == time { repeats.saturating_add(1) } else { 0 });
+            self.forwarded.1
+        };
         let reading = Reading {
             agent: out.origin.agent,
             stream: &out.origin.stream.name,
             series: out.origin.series,
             labels: out.origin.labels,
             time_ms: time.0,
-            rev: self.forwarded.1.saturating_add(floor),
+            rev,
             value,
         };
         out.made.push(out.encoder.message(&reading, out.now.time.0));

@@ -4,6 +4,7 @@
 //! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
 
 use super::channel::{Channel, Origin};
+use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::watching::Outbox;
@@ -38,6 +39,7 @@ struct Group {
     together: Option<Box<Together>>,
     /// When the alert was raised, and how many rows are to follow it.
     awaited: Option<(Time, u32)>,
+    raisings: Raisings,
 }
 
 /// What a group takes for each of its series, without its name (bytes).
@@ -94,7 +96,15 @@ impl Groups {
             if index == next {
                 let members = vec![None; group.patterns.len()];
                 let labels = labels.to_vec();
-                self.groups.push(Group { name, labels, detector, members, together: None, awaited: None });
+                self.groups.push(Group {
+                    name,
+                    labels,
+                    detector,
+                    members,
+                    together: None,
+                    awaited: None,
+                    raisings: Raisings::default(),
+                });
             }
             let Some(known) = self.groups.get_mut(index as usize) else { continue };
             if known.join(place, channel, labels, group) {
@@ -135,18 +145,19 @@ impl Groups {
             let stream = streams.get(*stream as usize)?;
             let config = stream.groups.get(*detector as usize)?;
             let group = self.groups.get(*index as usize)?;
-            Some((*index, stream, config, name, group.together.as_ref()?, group.awaited))
+            Some((*index, stream, config, name, group, group.together.as_ref()?))
         });
         let mut known: Vec<_> = known.collect();
         known.sort_unstable_by_key(|(index, ..)| *index);
         save_length(to, known.len());
         let mut state = Vec::new();
-        for (_, stream, config, name, together, awaited) in known {
+        for (_, stream, config, name, group, together) in known {
             save_text(to, &stream.name);
             save_text(to, &config.fingerprint);
             save_text(to, name);
             state.clear();
-            awaited.save(&mut put(&mut state));
+            group.awaited.save(&mut put(&mut state));
+            group.raisings.save(&mut put(&mut state));
             together.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
@@ -166,6 +177,7 @@ impl Groups {
             let Some(group) = group else { continue };
             let Some(together) = &mut group.together else { continue };
             group.awaited = State::load(&mut state)?;
+            group.raisings = State::load(&mut state)?;
             together.restore(&mut state)?;
         }
         Ok(())
@@ -237,6 +249,7 @@ impl Group {
             Transition::Suppressed => *out.suppressed += 1,
             Transition::Raised { .. } => {
                 self.tell(config, neighbours, out);
+                self.raisings.on_raised(time, decided.row.values().iter().sum());
                 self.alert(decided, (AlertState::Raised, time, Time::MIN), config, neighbours, out);
                 let after = u32::try_from(config.evidence.after).ok().filter(|after| *after > 0);
                 self.awaited = after.map(|after| (time, after));
@@ -272,7 +285,7 @@ impl Group {
             labels: &self.labels,
             detector: &config.name,
             state,
-            floor: out.origin.floor.of(raised),
+            floor: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
             raised_ms: raised.0,
             time_ms: row.time.0,
             severity: &config.severity,
@@ -296,7 +309,7 @@ impl Group {
             series: &self.name,
             labels: &self.labels,
             detector: &config.name,
-            floor: out.origin.floor.of(raised),
+            rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
             raised_ms: raised.0,
             readings: Readings::OfEach(&neighbours.readings(self, config.evidence.after, raised)),
         };

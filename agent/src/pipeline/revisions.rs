@@ -9,7 +9,7 @@
 //! That costs a few numbers in a checkpoint and nothing between two of them.
 
 use super::Now;
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 
 /// So many times may one window be told of between two checkpoints.
@@ -166,6 +166,42 @@ impl Revisions {
             forgotten: false,
         };
         Ok(Self { floor, past, ..Self::new() })
+    }
+}
+
+/// What tells one of several of the same time from the others where nobody can remember them all: its value, far above
+/// what is counted. An even number.
+pub(super) fn by_value(value: f64) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 / golden ratio: Fibonacci hashing
+    const BITS: u32 = 29;
+    let hash = (value.to_bits().wrapping_mul(FACTOR) >> (u64::BITS - BITS)) as u32;
+    1 << (BITS + 1) | hash << 1
+}
+
+/// Tells apart the alerts that a detector raises at one and the same time: when it last did, and the revision for that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Raisings(Option<(Time, u32)>);
+
+impl Raisings {
+    /// An alert is raised, because of a value.
+    pub(super) fn on_raised(&mut self, time: Time, value: f64) {
+        let is_first = self.0.is_none_or(|(last, _)| last != time);
+        self.0 = Some((time, if is_first { 0 } else { by_value(value) }));
+    }
+
+    /// The revision of the alert raised at `time`, the last one, without the floor; its clearing has the next.
+    pub(super) fn of(self, time: Time) -> u32 {
+        self.0.filter(|(last, _)| *last == time).map_or(0, |(_, rev)| rev)
+    }
+}
+
+impl State for Raisings {
+    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        State::load(from).map(Self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline as its callers see it: readings and ticks in, messages and the account out.
 
 mod alerts;
+mod crashes;
 mod groups;
 mod hardship;
 mod pairs;

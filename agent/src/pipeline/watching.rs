@@ -6,7 +6,7 @@
 use super::Now;
 use super::channel::Origin;
 use super::guard::{Guard, guard};
-use super::revisions::Revisions;
+use super::revisions::{Raisings, Revisions};
 use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
@@ -44,6 +44,7 @@ pub(super) struct Post {
     guard: Box<dyn Guard>,
     /// When the alert was raised, and how many readings it waits for.
     awaited: Option<(Time, u32)>,
+    raisings: Raisings,
 }
 
 /// What a series' detectors share (bytes).
@@ -59,7 +60,11 @@ fn kept(stream: &StreamConfig) -> usize {
 
 impl Watching {
     pub(super) fn new(config: &StreamConfig) -> Self {
-        let post = |detector: &DetectorConfig| Post { guard: guard(&detector.watch), awaited: None };
+        let post = |detector: &DetectorConfig| Post {
+            guard: guard(&detector.watch),
+            awaited: None,
+            raisings: Raisings::default(),
+        };
         Self {
             posts: config.detectors.iter().map(post).collect(),
             ring: Ring::new(kept(config)),
@@ -208,6 +213,7 @@ impl Watching {
             save_text(to, &config.fingerprint);
             state.clear();
             post.awaited.save(&mut put(&mut state));
+            post.raisings.save(&mut put(&mut state));
             post.guard.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
@@ -224,6 +230,7 @@ impl Watching {
             if let Some((post, _)) = posts.find(|(_, config)| config.fingerprint == fingerprint) {
                 let mut state = Stored::new(state);
                 post.awaited = State::load(&mut state)?;
+                post.raisings = State::load(&mut state)?;
                 post.guard.restore(&mut state)?;
                 self.gathering |= post.awaited.is_some();
             }
@@ -273,6 +280,7 @@ impl Post {
             Transition::Suppressed => *out.suppressed += 1,
             Transition::Raised { .. } => {
                 self.tell(ring, config, out);
+                self.raisings.on_raised(decided.time, decided.value);
                 let alert = decided.message(self, (AlertState::Raised, decided.time), &evidence, config, out);
                 out.made.push(alert);
                 self.awaited =
@@ -297,7 +305,7 @@ impl Post {
             series: out.origin.series,
             labels: out.origin.labels,
             detector: &config.name,
-            floor: out.origin.floor.of(raised),
+            rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
             raised_ms: raised.0,
             readings: Readings::Of(&ring.last(come)),
         };
@@ -328,7 +336,7 @@ impl Decided {
             labels: out.origin.labels,
             detector: &config.name,
             state,
-            floor: out.origin.floor.of(raised),
+            floor: out.origin.floor.of(raised).saturating_add(post.raisings.of(raised)),
             raised_ms: raised.0,
             time_ms: self.time.0,
             severity: &config.severity,
