@@ -1,18 +1,19 @@
 //! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
 
+mod board;
 mod events;
 mod losses;
 
 use crate::clock;
-use crate::config::{AgentConfig, Config, Limits, OutputConfig, SourceConfig, StreamConfig};
-use crate::encode::{OutputRender, Status, status_packet};
+use crate::config::{Config, Limits, SourceConfig, StreamConfig};
 use crate::engine::{self, Engine, EngineSink};
 use crate::lock::DirLock;
 use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
 use crate::thin::Thinner;
+use board::StatusBoard;
 use events::Journal;
-use headwater_forwarder::{Forwarder, Outlet, Packet, Start};
+use headwater_forwarder::{Forwarder, Start};
 use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
@@ -93,7 +94,7 @@ pub fn pipeline(
 async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let Config { agent, sources, streams, outputs, buffer, limits } = config;
     let _lock = prepare(&agent.state_dir).await?;
-    let board = StatusBoard::new(&agent, &outputs);
+    let board = Rc::new(StatusBoard::new(&agent, &outputs));
     let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
     let daily_writes = buffer.daily_writes;
     let start = Start {
@@ -102,8 +103,8 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         outlets: outputs.into_iter().map(|output| board.outlet(output)).collect(),
         clock: Arc::new(|| clock::now().0),
     };
-    let plans = streams.iter().map(|stream| (stream.name.clone(), stream.plan.clone()));
-    let thinner = Arc::new(Thinner::new(&agent.id, plans));
+    let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
+    let thinner = Arc::new(Thinner::new(&agent.id, thinned));
     let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
     let checkpoint = agent.state_dir.join(engine::FILE);
     let restored = engine::restore(&checkpoint, || pipeline(&agent.id, &sources, streams.clone(), limits))
@@ -126,6 +127,10 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     tasks.spawn_local({
         let (engine, journal) = (engine.clone(), journal.clone());
         async move { journal.keep(&engine).await }
+    });
+    tasks.spawn_local({
+        let (engine, board) = (engine.clone(), board.clone());
+        async move { board.keep(engine.forwarder()).await }
     });
     tasks.spawn_local({
         let (engine, path) = (engine.clone(), checkpoint.clone());
@@ -212,40 +217,6 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
             () = &mut first_look, if !looked => {
                 looked = true;
                 engine.warn_of_idle_streams();
-            }
-        }
-    }
-}
-
-/// The retained status of each output, and the last will that contradicts it.
-struct StatusBoard {
-    agent: String,
-    started_ms: i64,
-    renders: Vec<OutputRender>,
-}
-
-impl StatusBoard {
-    fn new(agent: &AgentConfig, outputs: &[OutputConfig]) -> Self {
-        let renders = outputs.iter().map(|output| output.render.clone()).collect();
-        Self { agent: agent.id.clone(), started_ms: clock::now().0, renders }
-    }
-
-    fn packet(&self, render: &OutputRender, state: &str) -> Option<Packet> {
-        let clock = if engine::now().synced { "synced" } else { "unsynced" };
-        let status = Status { agent: &self.agent, state, started_ms: self.started_ms, clock, trouble: &[] };
-        status_packet(render, &status)
-    }
-
-    fn outlet(&self, output: OutputConfig) -> Outlet {
-        let OutputConfig { name, output, render } = output;
-        let (will, presence) = (self.packet(&render, "offline"), self.packet(&render, "online"));
-        Outlet { name, output, render: Arc::new(render), will, presence }
-    }
-
-    fn show(&self, forwarder: &Forwarder, state: &str) {
-        for (index, render) in self.renders.iter().enumerate() {
-            if let Some(packet) = self.packet(render, state) {
-                forwarder.presence(index, packet);
             }
         }
     }

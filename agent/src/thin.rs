@@ -3,15 +3,16 @@
 //! A stored summary carries, beside its map, the accumulators that it was made of, so that a merged one says exactly what
 //! a window over all its readings would have said (percentiles within the sketch's bound; points are chosen among those of
 //! the finer windows). Alerts, readings and reports
-//! are left as they are. A coarser window is made only of what lies whole in the messages at hand: one that goes on
-//! behind their end waits for the next time, so that no two different summaries ever have the same id.
+//! are left as they are. A coarser window is made only of what lies whole in the messages at hand, of windows of any length
+//! that fit in it: one that begins before them or goes on behind them waits until more of them are looked at together, so
+//! that none is made of a part of its readings, and no two different summaries ever have the same id.
 
 use crate::encode::{Messages, Route, Summary, Wire, read};
 use crate::plan::{Pane, Plan};
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
 use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The lengths that windows are merged into, one after another (ms).
 const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
@@ -33,32 +34,44 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Thinner {
     agent: String,
-    plans: BTreeMap<String, Plan>,
+    streams: BTreeMap<String, Thinned>,
 }
 
-/// A coarser window being put together.
-struct Group {
-    /// Windows by start and end, so that a revision takes the place of what it revises.
-    windows: BTreeMap<(i64, i64), (u32, Pane)>,
-    /// Where its last message stands among those at hand.
-    last: usize,
-    messages: usize,
+/// What merging must know of a stream.
+#[derive(Clone, Debug)]
+pub struct Thinned {
+    /// Which aggregates its summaries carry.
+    pub plan: Plan,
+    /// Whether its windows overlap: then those that begin at a multiple of their length say it all.
+    pub overlap: bool,
 }
 
-/// Stream, series and start of a coarser window, and its length (ms).
-type Key<'m> = (&'m str, &'m str, i64, i64);
+/// A stored summary among the messages at hand.
+struct Piece {
+    at: usize,
+    parts: Parts,
+}
+
+/// A coarser window that lies whole in the messages at hand.
+struct Group<'m> {
+    start_ms: i64,
+    length_ms: i64,
+    /// Each window once, in its last revision, in order.
+    windows: BTreeMap<(i64, i64), &'m Parts>,
+    /// Where its messages stand, in order.
+    places: Vec<usize>,
+}
 
 impl Thinner {
-    /// Of an agent and the plans of its streams.
+    /// Of an agent and its streams.
     #[must_use]
-    pub fn new(agent: &str, plans: impl IntoIterator<Item = (String, Plan)>) -> Self {
-        Self { agent: agent.to_owned(), plans: plans.into_iter().collect() }
+    pub fn new(agent: &str, streams: impl IntoIterator<Item = (String, Thinned)>) -> Self {
+        Self { agent: agent.to_owned(), streams: streams.into_iter().collect() }
     }
 
-    fn merged(&self, key: &Key<'_>, group: &Group, newest: &Message) -> Option<Message> {
-        let (stream, series, start_ms, length_ms) = *key;
-        let plan = self.plans.get(stream)?;
-        let mut panes = group.windows.values().map(|(_, pane)| pane);
+    fn merged(&self, (stream, series): (&str, &str), group: &Group<'_>, newest: &Message) -> Option<Message> {
+        let plan = &self.streams.get(stream)?.plan;
+        let mut panes = group.windows.values().map(|parts| &parts.pane);
         let mut pane = panes.next()?.clone();
         panes.for_each(|later| pane.merge(later));
         let labels = labels_of(&newest.body);
@@ -67,8 +80,8 @@ impl Thinner {
             stream,
             series,
             labels: &labels,
-            start_ms,
-            end_ms: start_ms + length_ms,
+            start_ms: group.start_ms,
+            end_ms: group.start_ms + group.length_ms,
             rev: 0,
             number: None,
             plan,
@@ -80,74 +93,112 @@ impl Thinner {
 
 impl Thin for Thinner {
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
-        let (mut groups, places) = group(older, |stream| self.plans.contains_key(stream));
-        groups.retain(|_, group| group.messages > 1);
         let mut results: BTreeMap<usize, Message> = BTreeMap::new();
-        groups.retain(|key, group| {
-            let merged = older.get(group.last).and_then(|newest| self.merged(key, group, newest));
-            merged.is_some_and(|message| results.insert(group.last, message).is_none())
-        });
-        if groups.is_empty() {
+        let mut gone = BTreeSet::new();
+        for (key, pieces) in pieces(older, |stream| self.streams.contains_key(stream)) {
+            let overlap = self.streams.get(key.0).is_some_and(|stream| stream.overlap);
+            for group in groups(&pieces, overlap) {
+                let newest = group.places.last().and_then(|at| Some((*at, older.get(*at)?)));
+                let Some((last, newest)) = newest else { continue };
+                if let Some(message) = self.merged(key, &group, newest) {
+                    results.insert(last, message);
+                    gone.extend(group.places);
+                }
+            }
+        }
+        if results.is_empty() {
             return None;
         }
-        let is_merged = |at: &usize| places.get(at).is_some_and(|key| groups.contains_key(key));
         let kept = older.iter().enumerate().filter_map(|(at, message)| match results.remove(&at) {
             Some(merged) => Some(merged),
-            None if is_merged(&at) => None,
+            None if gone.contains(&at) => None,
             None => Some(message.clone()),
         });
         Some(kept.collect())
     }
 }
 
-/// The coarser windows that lie whole in these messages, and which message belongs to which.
-fn group<'m>(
-    older: &'m [Message],
-    knows: impl Fn(&str) -> bool,
-) -> (BTreeMap<Key<'m>, Group>, BTreeMap<usize, Key<'m>>) {
-    let mut groups: BTreeMap<Key<'m>, Group> = BTreeMap::new();
-    let mut places = BTreeMap::new();
-    let mut reached: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+/// The summaries among the messages, by stream and series, in order.
+fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<(&str, &str), Vec<Piece>> {
+    let mut pieces: BTreeMap<_, Vec<Piece>> = BTreeMap::new();
     for (at, message) in older.iter().enumerate() {
-        let Some((route, parts)) =
-            Route::from_bytes(&message.route).and_then(|route| Some((route, parts_of(route)?)))
-        else {
-            continue;
-        };
-        if !knows(route.stream) {
-            continue;
+        let summary = Route::from_bytes(&message.route).and_then(|route| Some((route, parts_of(route)?)));
+        if let Some((route, parts)) = summary.filter(|(route, _)| knows(route.stream)) {
+            pieces.entry((route.stream, route.series)).or_default().push(Piece { at, parts });
         }
-        let newest = reached.entry((route.stream, route.series)).or_insert(i64::MIN);
-        *newest = (*newest).max(parts.end_ms);
-        let Some((start_ms, length_ms)) = coarser(&parts) else { continue };
-        let key = (route.stream, route.series, start_ms, length_ms);
-        let group = groups.entry(key).or_insert(Group { windows: BTreeMap::new(), last: at, messages: 0 });
-        (group.last, group.messages) = (at, group.messages + 1);
-        let known = group
-            .windows
-            .entry((parts.start_ms, parts.end_ms))
-            .or_insert_with(|| (parts.rev, parts.pane.clone()));
-        if parts.rev > known.0 {
-            *known = (parts.rev, parts.pane);
-        }
-        places.insert(at, key);
     }
-    groups.retain(|(stream, series, start_ms, length_ms), _| {
-        reached.get(&(*stream, *series)).is_some_and(|end| *end >= start_ms + length_ms)
-    });
-    (groups, places)
+    pieces
+}
+
+/// The coarser windows of a series that can be made: of a length above that of most of its windows.
+fn groups(pieces: &[Piece], overlap: bool) -> Vec<Group<'_>> {
+    let mut lengths: Vec<i64> = pieces.iter().filter_map(|piece| piece.parts.length_ms()).collect();
+    lengths.sort_unstable();
+    let usual = lengths.get(lengths.len() / 2);
+    let length_ms = usual.and_then(|usual| LADDER_MS.into_iter().find(|length| length > usual));
+    let (Some(first), Some(length_ms)) = (pieces.first(), length_ms) else { return Vec::new() };
+    let reached = pieces.iter().map(|piece| piece.parts.end_ms).max().unwrap_or(i64::MIN);
+    let mut groups: BTreeMap<i64, Group<'_>> = BTreeMap::new();
+    for Piece { at, parts } in pieces {
+        let Some(start_ms) = parts.start_within(length_ms) else { continue };
+        // What begins before the first of these messages has parts elsewhere, or had: they may be on their way, or sent.
+        // What goes on behind the last one has parts that are still to come.
+        if start_ms < first.parts.start_ms || start_ms + length_ms > reached {
+            continue;
+        }
+        let group = groups.entry(start_ms).or_insert_with(|| Group {
+            start_ms,
+            length_ms,
+            windows: BTreeMap::new(),
+            places: Vec::new(),
+        });
+        group.places.push(*at);
+        let known = group.windows.entry((parts.start_ms, parts.end_ms)).or_insert(parts);
+        if parts.rev > known.rev {
+            *known = parts;
+        }
+    }
+    // A revision whose original is elsewhere: that may have been merged already.
+    let original = |window: &(i64, i64)| {
+        let own = |piece: &&Piece| (piece.parts.start_ms, piece.parts.end_ms) == *window;
+        pieces.iter().filter(own).any(|piece| piece.parts.rev == 0)
+    };
+    let whole =
+        |group: &Group<'_>| group.windows.iter().all(|(window, parts)| parts.rev == 0 || original(window));
+    groups.into_values().filter_map(|group| group.disjoint(overlap)).filter(whole).collect()
+}
+
+impl Group<'_> {
+    /// With each reading in one window; `None`: that cannot be had, or is no gain.
+    fn disjoint(mut self, overlap: bool) -> Option<Self> {
+        if overlap {
+            self.windows.retain(|(start, end), _| {
+                let length = end.saturating_sub(*start);
+                length > 0 && start.rem_euclid(length) == 0 && self.length_ms % length == 0
+            });
+        }
+        let ends = self.windows.keys().map(|(_, end)| *end);
+        let starts = self.windows.keys().skip(1).map(|(start, _)| *start);
+        let disjoint = ends.zip(starts).all(|(end, next)| end <= next);
+        (disjoint && !self.windows.is_empty() && self.places.len() > 1).then_some(self)
+    }
+}
+
+impl Parts {
+    fn length_ms(&self) -> Option<i64> {
+        self.end_ms.checked_sub(self.start_ms)
+    }
+
+    /// Where the window of a length begins that this one lies in whole, and is shorter than.
+    fn start_within(&self, length_ms: i64) -> Option<i64> {
+        let start_ms = self.start_ms.checked_sub(self.start_ms.rem_euclid(length_ms))?;
+        let fits = self.end_ms <= start_ms.checked_add(length_ms)?;
+        (fits && self.length_ms()? < length_ms).then_some(start_ms)
+    }
 }
 
 fn parts_of(route: Route<'_>) -> Option<Parts> {
     Parts::load(&mut Stored::new(route.parts)).ok()
-}
-
-/// Start and length of the next coarser window that a window lies in.
-fn coarser(parts: &Parts) -> Option<(i64, i64)> {
-    let own = parts.end_ms.checked_sub(parts.start_ms)?;
-    let length_ms = LADDER_MS.into_iter().find(|length| *length > own)?;
-    let start_ms = parts.start_ms.checked_sub(parts.start_ms.rem_euclid(length_ms))?;
-    (parts.end_ms <= start_ms.checked_add(length_ms)?).then_some((start_ms, length_ms))
 }
 
 fn labels_of(body: &[u8]) -> Vec<(String, String)> {
@@ -243,7 +294,11 @@ mod tests {
     }
 
     fn thinner() -> Thinner {
-        Thinner::new("a", [("s".to_owned(), plan())])
+        thinner_of(false)
+    }
+
+    fn thinner_of(overlap: bool) -> Thinner {
+        Thinner::new("a", [("s".to_owned(), Thinned { plan: plan(), overlap })])
     }
 
     #[test]
@@ -254,16 +309,65 @@ mod tests {
             .collect();
         let fives = thinner().merge(&minutes).unwrap();
         assert_eq!(fives.len(), 13, "65 minutes are 13 times five");
-        let hours = thinner().merge(&fives).unwrap();
         let (start, length) = (START + 15 * minute, 5 * minute);
         check(&fives[3], &message(start, length, 0, &pane(start, length)));
-        // The hour's start lies before the first of these, its end within.
-        let hour = hours
-            .iter()
-            .find(|message| read(&message.body).unwrap().text("id").ends_with("+3600000"))
-            .unwrap();
-        let count = read(&hour.body).unwrap().number("count").unwrap();
-        assert!(count > 300.0 && hours.len() < fives.len());
+        assert_eq!(thinner().merge(&fives), None, "the hour begins before the first of these");
+    }
+
+    /// Wherever the messages are cut into what is looked at together: every summary that comes of it says what one window
+    /// over its readings says, each moment is in one of them, and none is made of a part of its readings.
+    #[test]
+    fn cuts_between_the_messages_do_not_show() {
+        let (minute, hour) = (60_000, 3_600_000);
+        let start = START - START.rem_euclid(hour) + 13 * minute;
+        let minutes: Vec<Message> = (0..260)
+            .map(|n| message(start + n * minute, minute, 0, &pane(start + n * minute, minute)))
+            .collect();
+        for cut in 1..minutes.len() {
+            let (one, two) = minutes.split_at(cut);
+            let thin = |messages: &[Message]| thinner().merge(messages).unwrap_or(messages.to_vec());
+            let mut both = thin(one);
+            both.extend(thin(two));
+            let hours = thin(&both);
+            let mut covered = start;
+            for summary in &hours {
+                let map = read(&summary.body).unwrap();
+                let (from, to) = (map.number("start").unwrap() as i64, map.number("end").unwrap() as i64);
+                assert_eq!(from, covered, "cut at {cut}");
+                check(summary, &message(from, to - from, 0, &pane(from, to - from)));
+                covered = to;
+            }
+            assert_eq!(covered, start + 260 * minute);
+            assert!(hours.len() < 50, "{} of 260 are left", hours.len());
+        }
+    }
+
+    #[test]
+    fn overlapping_windows_are_not_counted_twice() {
+        let (minute, hour) = (60_000, 3_600_000);
+        let start = START - START.rem_euclid(hour);
+        let sliding: Vec<Message> = (0..130)
+            .map(|n| message(start + n * minute, 5 * minute, 0, &pane(start + n * minute, 5 * minute)))
+            .collect();
+        assert_eq!(thinner().merge(&sliding), None, "only who knows that they overlap may merge them");
+        let merged = thinner_of(true).merge(&sliding).unwrap();
+        let hours = merged.iter().filter(|m| read(&m.body).unwrap().text("id").ends_with("+3600000"));
+        let hours: Vec<&Message> = hours.collect();
+        assert_eq!(hours.len(), 2);
+        check(hours[1], &message(start + hour, hour, 0, &pane(start + hour, hour)));
+    }
+
+    /// What was merged already is not made again of a late revision.
+    #[test]
+    fn a_revision_without_its_original_stays_as_it_is() {
+        let minute = 60_000;
+        let minutes = |rev| {
+            let all = (0..7)
+                .map(move |n| message(START + n * minute, minute, rev, &pane(START + n * minute, minute)));
+            all.collect::<Vec<Message>>()
+        };
+        assert!(thinner().merge(&minutes(0)).is_some());
+        assert_eq!(thinner().merge(&minutes(1)), None);
     }
 
     fn check(merged: &Message, whole: &Message) {

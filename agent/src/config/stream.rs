@@ -7,9 +7,11 @@ use super::window::WindowConfig;
 use super::{detector, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::Plan;
+use crate::thin::Thinned;
 use headwater_expression::{Expression, Input, Program, Want};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::time::Time;
+use headwater_kernel::window::Shape;
 use headwater_settings::{At, Table};
 use std::rc::Rc;
 
@@ -44,6 +46,16 @@ impl StreamConfig {
     pub fn takes(&self, source: usize, series: &str) -> bool {
         self.from.as_ref().is_none_or(|from| from.contains(&source))
             && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
+    }
+
+    /// What merging its summaries takes.
+    #[must_use]
+    pub fn thinned(&self) -> Thinned {
+        let overlap = match &self.window {
+            WindowConfig::None(_) => false,
+            WindowConfig::Cut(specs) => matches!(specs.of(false).shape, Shape::Sliding(_)),
+        };
+        Thinned { plan: self.plan.clone(), overlap }
     }
 }
 

@@ -14,6 +14,7 @@ mod protocol;
 mod replay;
 mod secured;
 mod soak;
+mod thinning;
 mod times;
 
 use headwater_tests::recording::Readings;

@@ -1,0 +1,161 @@
+//! A long time offline with a small disk: the curve is still there, coarser the older it is, and exact.
+
+use crate::ALL;
+use headwater_tests::{
+    Agent, Gate, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir, oracle, wait_for,
+};
+use std::time::Duration;
+
+const SERIES: &str = "sensors/office/temp";
+const MINUTE_MS: i64 = 60_000;
+const START_MS: i64 = 1_699_920_000_000; // a midnight
+
+/// An agent whose line is cut, with little room on disk.
+struct Offline {
+    source: Mosquitto,
+    subscriber: Subscriber,
+    gate: Gate,
+    _uplink: Mosquitto,
+}
+
+impl Offline {
+    fn new() -> Self {
+        let uplink = Mosquitto::with(&Options { quiet: true, ..Options::default() });
+        let (subscriber, gate) = (Subscriber::new(uplink.port), Gate::to(uplink.port));
+        Self { source: Mosquitto::start(), subscriber, gate, _uplink: uplink }
+    }
+
+    fn agent(&self, dir: &TempDir, buffer: &str) -> Agent {
+        let (source, gate) = (self.source.port, self.gate.port);
+        let config = format!(
+            "[agent]\nid = \"edge\"\ncheckpoint = \"5s\"\nreport = \"5s\"\n\
+             [sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{source}\"\nqos = 1\ntopics = [\"sensors/{{place}}\"]\n\
+             fields = [\"temp\"]\ntime = \"ts\"\ntime_format = \"unix_ms\"\n\
+             [streams.main]\nwindow = {{ type = \"tumbling\", size = \"1m\" }}\nlateness = \"0s\"\nidle = \"1h\"\n{ALL}\n\
+             [[streams.main.detectors]]\ntype = \"threshold\"\nabove = 60.0\n\
+             [buffer]\nmax_size = \"4MiB\"\ndaily_writes = \"100GiB\"\n{buffer}\n\
+             [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{gate}\"\n"
+        );
+        let agent = Agent::start(dir, &config);
+        wait_for("the agent to subscribe", || (self.source.logged("\tsensors/") > 0).then_some(()));
+        agent
+    }
+
+    /// Six readings a minute for so many minutes, as fast as the disk follows.
+    fn publish(&self, minutes: i64) -> Vec<(i64, f64)> {
+        let (mut publisher, mut rng) = (Publisher::new(self.source.port), fastrand::Rng::with_seed(7));
+        let mut readings = Vec::new();
+        for minute in 0..minutes {
+            for step in 0..6 {
+                let time = START_MS + minute * MINUTE_MS + step * 10_000;
+                // Days and hours, noise, an alert a day, and every sign.
+                let day = (time % 86_400_000) as f64 / 86_400_000.0 * std::f64::consts::TAU;
+                let spike = if minute % 1_440 == 700 { 90.0 } else { 0.0 };
+                let value = (15.0 * day.sin() + rng.f64() * 3.0 + spike) * 100.0;
+                readings.push((time, value.round() / 100.0));
+                let payload = format!(r#"{{"ts":{time},"temp":{}}}"#, value.round() / 100.0);
+                publisher.publish("sensors/office", payload).expect("a publish");
+            }
+            if minute % 200 == 0 {
+                publisher.flush().expect("the broker's acknowledgements");
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        }
+        // One more, far away, closes the last window.
+        let payload = format!(r#"{{"ts":{},"temp":1.0}}"#, START_MS + (minutes + 1_440) * MINUTE_MS);
+        publisher.publish("sensors/office", payload).expect("a publish");
+        publisher.flush().expect("the broker's acknowledgements");
+        readings
+    }
+
+    /// Mends the line, and waits until nothing waits any more and the newest window has arrived.
+    #[track_caller]
+    fn settle(&self, minutes: i64) -> Messages {
+        self.gate.open();
+        let (messages, settled) = self.subscriber.wait_at_most(Duration::from_secs(100), |messages| {
+            let newest = messages.reports().into_iter().max_by_key(|report| report.integer("to"));
+            let last = START_MS + minutes * MINUTE_MS;
+            newest.is_some_and(|report| report.map["total"]["messages"]["waiting"] == 0)
+                && messages.of("summary").any(|summary| summary.integer("end") >= last)
+        });
+        assert!(settled, "waited in vain for the end of the backlog: {}", messages.digest());
+        messages.check_accounts();
+        messages.check_repeats();
+        messages
+    }
+}
+
+fn total(messages: &Messages, key: &str) -> i64 {
+    messages.reports().iter().filter_map(|report| report.map["messages"][key].as_i64()).sum()
+}
+
+/// Ten days of minutes in a buffer that holds about one of them.
+#[test]
+fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
+    const MINUTES: i64 = 14_400;
+    let (dir, offline) = (TempDir::new(), Offline::new());
+    let mut agent = offline.agent(&dir, "");
+    let readings = offline.publish(MINUTES);
+    let messages = offline.settle(MINUTES);
+    assert_eq!(total(&messages, "lost"), 0);
+    assert!(total(&messages, "thinned") > MINUTES / 2, "{} thinned", total(&messages, "thinned"));
+
+    let (mut covered, mut lengths) = (START_MS, Vec::new());
+    for (start, summary) in messages.summaries("main", SERIES) {
+        let end = summary.integer("end");
+        assert_eq!(start, covered, "each moment is in one window, none in two: {}", summary.map);
+        let inside = |time: i64| (start..end).contains(&time);
+        let values: Vec<f64> =
+            readings.iter().filter(|(time, _)| inside(*time)).map(|(_, value)| *value).collect();
+        oracle::check_summary(summary, &values);
+        (covered, lengths) = (end, [lengths, vec![end - start]].concat());
+    }
+    assert_eq!(covered, START_MS + MINUTES * MINUTE_MS, "the whole time is covered");
+    assert!(lengths.is_sorted_by(|older, newer| older >= newer), "older is coarser: {lengths:?}");
+    println!(
+        "{} windows of {MINUTES} minutes, the oldest of {} minutes",
+        lengths.len(),
+        lengths[0] / MINUTE_MS
+    );
+    assert!(lengths[0] >= 5 * MINUTE_MS && lengths.last() == Some(&MINUTE_MS), "{lengths:?}");
+    assert_eq!(messages.count_ids("alert"), 10, "alerts are not thinned");
+    agent.check_running();
+}
+
+/// Without thinning the oldest go, and records in the stream say how many, from when to when, and why.
+#[test]
+fn what_is_dropped_is_told() {
+    const MINUTES: i64 = 14_400;
+    let (dir, offline) = (TempDir::new(), Offline::new());
+    let mut agent = offline.agent(&dir, "full = \"drop-oldest\"");
+    let readings = offline.publish(MINUTES);
+    let messages = offline.settle(MINUTES);
+    let lost = total(&messages, "lost");
+    let summaries = messages.summaries("main", SERIES);
+    let missing = MINUTES - summaries.len() as i64;
+    assert!(missing > MINUTES / 4, "{missing} of {MINUTES} are missing");
+    // Reports may be among them; nothing else may.
+    let known = messages.of("report").count() as i64;
+    assert!((missing..missing + 100).contains(&lost), "{missing} missing, {lost} lost, {known} reports");
+    let first = summaries.keys().next().copied().expect("a summary");
+    assert!(
+        summaries.keys().zip((first..).step_by(MINUTE_MS as usize)).all(|(a, b)| *a == b),
+        "the oldest go"
+    );
+    let reports = messages.reports();
+    let told = reports.iter().filter(|report| report.text("cause") == "shed").map(|report| {
+        let detail = report.text("detail");
+        assert!(detail.contains(" messages lost, made from 1") && detail.contains("max_size"), "{detail}");
+        detail.split(' ').next().and_then(|count| count.parse::<i64>().ok()).expect("a count")
+    });
+    let told: i64 = told.sum();
+    assert!((missing - 10..=lost).contains(&told), "{told} told of {lost}, {missing} missing");
+    assert_eq!(messages.count_ids("alert"), 10, "alerts are shed last");
+    let values: Vec<f64> = readings
+        .iter()
+        .filter(|(time, _)| *time >= first && *time < first + MINUTE_MS)
+        .map(|(_, value)| *value)
+        .collect();
+    oracle::check_summary(summaries[&first], &values);
+    agent.check_running();
+}
