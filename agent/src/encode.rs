@@ -13,7 +13,7 @@ mod sketch;
 mod wire;
 
 pub use alert::{Alert, AlertState, Evidence, Readings};
-pub use message::{Body, Messages, Reading, Report, Status, Summary, Value};
+pub use message::{Body, DiskStatus, Messages, Reading, Report, Status, Summary, Value};
 pub use pair::PairSummary;
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
 pub use wire::{Wire, WireError, cbor_to_json, read};

@@ -109,13 +109,22 @@ fn report(message: &Wire) -> String {
 }
 
 fn status(message: &Wire) -> String {
-    format!(
+    let mut line = format!(
         "status {} is {}, version {}, clock {}",
         message.text("agent"),
         message.text("state"),
         message.text("version"),
         message.text("clock")
-    )
+    );
+    if let Some(Wire::List(trouble)) = message.get("trouble") {
+        for what in trouble {
+            let _ = match what {
+                Wire::Text(what) => write!(line, "; {what}"),
+                _ => Ok(()),
+            };
+        }
+    }
+    line
 }
 
 fn integer(message: &Wire, key: &str) -> i64 {

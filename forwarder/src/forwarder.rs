@@ -3,6 +3,7 @@
 mod events;
 mod shared;
 mod status;
+mod writes;
 
 pub use events::{Event, Why};
 pub use status::{OutletStatus, Status};
@@ -98,7 +99,7 @@ impl Forwarder {
         store: Box<dyn Store>,
         keeper: impl FnOnce(Archive) -> std::io::Result<Keeper>,
     ) -> std::io::Result<Self> {
-        let Start { config, outlets, clock, .. } = start;
+        let Start { config, folder, outlets, clock } = start;
         let (mut archive, found) = Archive::open(store, config.clone(), thin);
         let Places { names, bits, progress } = places(&outlets, &found, found.runs.is_empty());
         if found.positions.is_some() && archive.is_empty() {
@@ -109,7 +110,8 @@ impl Forwarder {
         let (disk_bytes, disk_first) = (archive.bytes(), config.when == crate::When::Always);
         let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);
         let states = outlets.iter().map(|outlet| OutletState::new(outlet, clock())).collect();
-        let shared = Rc::new(Shared::new(config, spool, keeper(archive)?, names, states, clock, disk_bytes));
+        let shared =
+            Rc::new(Shared::new((config, folder), spool, keeper(archive)?, names, states, clock, disk_bytes));
         clerk::on_notices(&shared, notices);
         let renders = bits.iter().copied().zip(outlets.iter().map(|outlet| outlet.render.clone())).collect();
         let mut tasks = Tasks::default();

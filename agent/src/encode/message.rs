@@ -107,6 +107,21 @@ pub struct Status<'a> {
     pub clock: &'a str,
     /// What is not as it should be, for a person; may be empty.
     pub trouble: &'a [String],
+    /// What the disk has to bear, once that is known.
+    pub disk: Option<DiskStatus>,
+}
+
+/// What the disk has to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// What the buffer takes (bytes).
+    pub used_bytes: u64,
+    /// What the agent has had written today, in UTC, since it was started (bytes).
+    pub written_today_bytes: u64,
+    /// What it may in a day (bytes).
+    pub daily_writes: u64,
+    /// What everybody has had written to the device since then (bytes), if it counts.
+    pub device_written_today_bytes: Option<u64>,
 }
 
 /// A message with its map and its place; [`Messages::message`] makes a forwarder's message of it.
@@ -292,7 +307,7 @@ impl Body for Report<'_> {
 impl Serialize for Status<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let trouble = usize::from(!self.trouble.is_empty());
-        let mut map = serializer.serialize_map(Some(7 + trouble))?;
+        let mut map = serializer.serialize_map(Some(7 + trouble + usize::from(self.disk.is_some())))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "status")?;
         map.serialize_entry("agent", self.agent)?;
@@ -302,6 +317,23 @@ impl Serialize for Status<'_> {
         map.serialize_entry("clock", self.clock)?;
         if trouble == 1 {
             map.serialize_entry("trouble", self.trouble)?;
+        }
+        if let Some(disk) = &self.disk {
+            map.serialize_entry("disk", disk)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for DiskStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let device = self.device_written_today_bytes;
+        let mut map = serializer.serialize_map(Some(3 + usize::from(device.is_some())))?;
+        map.serialize_entry("used", &self.used_bytes)?;
+        map.serialize_entry("written_today", &self.written_today_bytes)?;
+        map.serialize_entry("daily_writes", &self.daily_writes)?;
+        if let Some(device) = device {
+            map.serialize_entry("device_written_today", &device)?;
         }
         map.end()
     }

@@ -1,12 +1,14 @@
 //! What the forwarder's tasks share, on one thread.
 
 use super::events::{Event, Events, Why};
-use super::status::{OutletState, Status, Writes, written_bytes};
+use super::status::{OutletState, Status};
+use super::writes::{Writes, device_bytes, own_bytes};
 use crate::keeper::{Answer, Keeper};
 use crate::record::Record;
 use crate::spool::{Outcome, Spool};
 use crate::{BufferConfig, Lane, Message, Tag, clerk};
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -24,6 +26,8 @@ enum Phase {
 
 pub(crate) struct Shared {
     pub(crate) config: BufferConfig,
+    /// Where the buffer lies.
+    folder: PathBuf,
     pub(crate) spool: RefCell<Spool>,
     pub(crate) keeper: Keeper,
     /// Names of outputs by their bits.
@@ -52,7 +56,7 @@ struct Disk {
 
 impl Shared {
     pub(crate) fn new(
-        config: BufferConfig,
+        (config, folder): (BufferConfig, PathBuf),
         spool: Spool,
         keeper: Keeper,
         names: Vec<String>,
@@ -62,6 +66,7 @@ impl Shared {
     ) -> Self {
         Self {
             config,
+            folder,
             spool: RefCell::new(spool),
             keeper,
             names,
@@ -174,8 +179,8 @@ impl Shared {
 
     /// Looks at what was written today, and tells when it is too much.
     pub(crate) fn count_writes(&self) {
-        let (total, now) = (written_bytes(), self.now_ms());
-        let news = self.disk.borrow_mut().writes.update(now, total, self.config.daily_writes);
+        let (own, device, now) = (own_bytes(), device_bytes(&self.folder), self.now_ms());
+        let news = self.disk.borrow_mut().writes.update(now, own, device, self.config.daily_writes);
         if news {
             let bytes = self.disk.borrow().writes.today;
             tracing::warn!(
@@ -197,6 +202,8 @@ impl Shared {
             disk_bytes: disk.bytes,
             disk_error: disk.error.clone(),
             written_today_bytes: disk.writes.today,
+            device_written_today_bytes: disk.writes.device_today,
+            daily_writes: self.config.daily_writes,
         }
     }
 

@@ -169,6 +169,14 @@ fn a_disk_that_turns_read_only() {
     let (got, messages) = field.settle();
     assert_eq!((got.len(), lost(&messages)), (2_000, 0));
     assert!(messages.has_cause("disk"));
+    field.subscriber.wait_until("a status that says so", |messages| {
+        messages.of("status").last().is_some_and(|status| {
+            let disk = &status.map["disk"];
+            let counted =
+                disk["written_today"].as_u64() > Some(0) && disk["daily_writes"].as_u64() == Some(500 << 20);
+            counted && status.map["trouble"].to_string().contains("memory only")
+        })
+    });
     agent.check_running();
     assert!(agent.terminate().success());
     // The next one starts on it as it is, and with the line up it needs no disk.

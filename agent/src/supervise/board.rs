@@ -1,0 +1,119 @@
+//! The retained status of each output, and the last will that contradicts it.
+//!
+//! It is published at every connection, again as soon as something in it is news, and every [`NUMBERS_EVERY`] for the
+//! numbers in it.
+
+use crate::clock;
+use crate::config::{AgentConfig, OutputConfig};
+use crate::encode::{DiskStatus, OutputRender, Status, status_packet};
+use crate::engine;
+use headwater_forwarder::{Forwarder, Outlet, Packet};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often it is looked for news.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often numbers that change all the time are published.
+const NUMBERS_EVERY: Duration = Duration::from_secs(600);
+
+pub(super) struct StatusBoard {
+    agent: String,
+    started_ms: i64,
+    renders: Vec<OutputRender>,
+    shown: RefCell<Shown>,
+}
+
+/// What changes in a status.
+#[derive(Clone, Debug, PartialEq)]
+struct Sight {
+    clock: &'static str,
+    trouble: Vec<String>,
+    disk: Option<DiskStatus>,
+}
+
+struct Shown {
+    sight: Sight,
+    at: Instant,
+}
+
+impl StatusBoard {
+    pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig]) -> Self {
+        let renders = outputs.iter().map(|output| output.render.clone()).collect();
+        let sight = Sight { clock: clock_word(), trouble: Vec::new(), disk: None };
+        let shown = RefCell::new(Shown { sight, at: Instant::now() });
+        Self { agent: agent.id.clone(), started_ms: clock::now().0, renders, shown }
+    }
+
+    /// The outlet that the forwarder is started with.
+    pub(super) fn outlet(&self, output: OutputConfig) -> Outlet {
+        let OutputConfig { name, output, render } = output;
+        let (will, presence) = (self.packet(&render, "offline"), self.packet(&render, "online"));
+        Outlet { name, output, render: Arc::new(render), will, presence }
+    }
+
+    /// Publishes what is news for as long as the agent runs; never returns.
+    pub(super) async fn keep(&self, forwarder: &Forwarder) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let sight = look(forwarder);
+            let news = {
+                let shown = self.shown.borrow();
+                let said = (&shown.sight.clock, &shown.sight.trouble) != (&sight.clock, &sight.trouble);
+                said || (shown.sight != sight
+                    && (shown.sight.disk.is_none() || shown.at.elapsed() >= NUMBERS_EVERY))
+            };
+            if news {
+                *self.shown.borrow_mut() = Shown { sight, at: Instant::now() };
+                self.show(forwarder, "online");
+            }
+        }
+    }
+
+    pub(super) fn show(&self, forwarder: &Forwarder, state: &str) {
+        for (index, render) in self.renders.iter().enumerate() {
+            if let Some(packet) = self.packet(render, state) {
+                forwarder.presence(index, packet);
+            }
+        }
+    }
+
+    fn packet(&self, render: &OutputRender, state: &str) -> Option<Packet> {
+        let sight = &self.shown.borrow().sight;
+        let status = Status {
+            agent: &self.agent,
+            state,
+            started_ms: self.started_ms,
+            clock: sight.clock,
+            trouble: &sight.trouble,
+            disk: sight.disk,
+        };
+        status_packet(render, &status)
+    }
+}
+
+fn clock_word() -> &'static str {
+    if engine::now().synced { "synced" } else { "unsynced" }
+}
+
+fn look(forwarder: &Forwarder) -> Sight {
+    let status = forwarder.status();
+    let mut trouble = Vec::new();
+    if let Some(reason) = &status.disk_error {
+        trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
+    }
+    if status.written_today_bytes > status.daily_writes {
+        trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
+    }
+    let down = status.outlets.iter().filter(|outlet| !outlet.up);
+    trouble.extend(down.map(|outlet| format!("output {} is down", outlet.name)));
+    let disk = DiskStatus {
+        used_bytes: status.disk_bytes,
+        written_today_bytes: status.written_today_bytes,
+        daily_writes: status.daily_writes,
+        device_written_today_bytes: status.device_written_today_bytes,
+    };
+    Sight { clock: clock_word(), trouble, disk: Some(disk) }
+}
