@@ -1,8 +1,11 @@
 //! The readings' account: what came in, and what became of each.
 //!
-//! Two identities hold at every moment, per source, per stream and in total:
-//! `received = summarised + late + filtered + invalid + future + refused + repeated + unselected + in_windows` and
-//! `made = delivered + waiting + thinned + lost`. A report carries the flows of its interval (and the change of the
+//! Two identities hold at every moment, in total and for each stream (which has no `invalid`, `repeated` and
+//! `unselected`): `received = summarised + late + filtered + invalid + future + refused + repeated + unselected +
+//! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
+//! counts once, however many streams take it: `received = selected + unselected + invalid + refused + repeated`. They
+//! hang together: what is received in total is what the streams have received, and what the sources have received and no
+//! stream has. A report carries the flows of its interval (and the change of the
 //! two levels, `in_windows` and `waiting`, which may be negative), and the totals since the state began.
 
 use headwater_forwarder::Account;
@@ -82,6 +85,114 @@ impl Counts {
             unselected: join(self.unselected, other.unselected),
             in_windows: join(self.in_windows, other.in_windows),
         }
+    }
+}
+
+/// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Came in.
+    pub received: i64,
+    /// At least one stream took them; what became of them there, the streams say.
+    pub selected: i64,
+    /// No stream wanted them.
+    pub unselected: i64,
+    /// Payloads that could not be decoded.
+    pub invalid: i64,
+    /// Belonged to series past the limit.
+    pub refused: i64,
+    /// Payloads that had been counted already: repeated deliveries.
+    pub repeated: i64,
+}
+
+impl Intake {
+    /// The counts with their names on the wire.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, i64); 6] {
+        [
+            ("received", self.received),
+            ("selected", self.selected),
+            ("unselected", self.unselected),
+            ("invalid", self.invalid),
+            ("refused", self.refused),
+            ("repeated", self.repeated),
+        ]
+    }
+
+    /// Whether everything is accounted for.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        let [received, rest @ ..] = self.named();
+        received.1 == rest.iter().map(|(_, count)| count).sum::<i64>()
+    }
+
+    /// What happened between `earlier` and now.
+    #[must_use]
+    pub fn since(&self, earlier: &Intake) -> Intake {
+        Intake {
+            received: self.received - earlier.received,
+            selected: self.selected - earlier.selected,
+            unselected: self.unselected - earlier.unselected,
+            invalid: self.invalid - earlier.invalid,
+            refused: self.refused - earlier.refused,
+            repeated: self.repeated - earlier.repeated,
+        }
+    }
+
+    /// What of it the streams know nothing of.
+    #[must_use]
+    pub fn beside_streams(&self) -> Counts {
+        Counts {
+            received: self.received - self.selected,
+            unselected: self.unselected,
+            invalid: self.invalid,
+            refused: self.refused,
+            repeated: self.repeated,
+            ..Counts::default()
+        }
+    }
+}
+
+/// The readings' account in total and in its parts, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Everything, also of sources and streams that are no more.
+    pub total: Counts,
+    /// Each source.
+    pub sources: Vec<(String, Intake)>,
+    /// Each stream.
+    pub streams: Vec<(String, Counts)>,
+}
+
+impl Ledger {
+    /// What happened between `earlier` and now, of those that are there now.
+    #[must_use]
+    pub fn since(&self, earlier: &Ledger) -> Ledger {
+        fn change<T: Copy + Default>(
+            now: &[(String, T)],
+            then: &[(String, T)],
+            since: impl Fn(&T, &T) -> T,
+        ) -> Vec<(String, T)> {
+            let before =
+                |name: &String| then.iter().find(|(known, _)| known == name).map(|(_, counts)| *counts);
+            let changed = |(name, counts): &(String, T)| {
+                (name.clone(), since(counts, &before(name).unwrap_or_default()))
+            };
+            now.iter().map(changed).collect()
+        }
+        Ledger {
+            total: self.total.since(&earlier.total),
+            sources: change(&self.sources, &earlier.sources, Intake::since),
+            streams: change(&self.streams, &earlier.streams, Counts::since),
+        }
+    }
+
+    /// Whether it and all its parts balance.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.total.balances()
+            && self.sources.iter().all(|(_, intake)| intake.balances())
+            && self.streams.iter().all(|(_, counts)| counts.balances())
     }
 }
 

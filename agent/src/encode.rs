@@ -9,13 +9,15 @@ mod alert;
 mod message;
 mod pair;
 mod render;
+mod report;
 mod sketch;
 mod wire;
 
 pub use alert::{Alert, AlertState, Evidence, Readings};
-pub use message::{Body, DiskStatus, Messages, Reading, Report, Status, Summary, Value};
+pub use message::{Body, DiskStatus, Messages, Reading, Status, Summary, Value};
 pub use pair::PairSummary;
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
+pub use report::Report;
 pub use wire::{Wire, WireError, cbor_to_json, read};
 
 /// The version of the wire format, `"v"` in every message.

@@ -7,7 +7,7 @@ mod pace;
 
 pub(crate) use durable::{Earlier, FILE, restore};
 
-use crate::account::{Changes, Counts};
+use crate::account::{Changes, Ledger};
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::encode::Report;
@@ -44,7 +44,7 @@ pub(crate) struct Engine {
 #[derive(Clone, Debug)]
 struct LastReport {
     at: Time,
-    readings: Counts,
+    readings: Ledger,
     messages: Account,
     suppressed: i64,
 }
@@ -107,7 +107,7 @@ impl Engine {
         pipeline.resume(now(), earlier.has_crashed());
         let start = LastReport {
             at: now().time,
-            readings: Counts::default(),
+            readings: Ledger::default(),
             messages: Account::default(),
             suppressed: 0,
         };
@@ -164,7 +164,7 @@ impl Engine {
         if (0..REPORTS_AHEAD_MS).contains(&last.at.since(now.time)) {
             now.time = Time(last.at.0 + 1);
         }
-        let (readings, messages) = (pipeline.totals(), self.messages());
+        let (readings, messages) = (pipeline.ledger(), self.messages());
         let suppressed = pipeline.suppressed();
         let report = Report {
             agent: &self.agent,
@@ -172,9 +172,9 @@ impl Engine {
             to_ms: now.time.0,
             cause,
             detail,
-            readings: readings.since(&last.readings),
+            readings: &readings.since(&last.readings),
             messages: Changes::between(&last.messages, &messages),
-            readings_total: readings,
+            readings_total: readings.total,
             messages_total: messages,
             suppressed: (suppressed - last.suppressed, suppressed),
         };

@@ -19,7 +19,7 @@ pub(crate) mod state;
 mod timers;
 mod watching;
 
-use crate::account::Counts;
+use crate::account::{Counts, Intake};
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
 pub(crate) use groups::group_bytes;
@@ -74,7 +74,7 @@ pub struct Notice {
 pub struct Pipeline {
     agent: String,
     sources: Vec<SourceEntry>,
-    source_counts: Vec<Counts>,
+    intakes: Vec<Intake>,
     /// What sources and streams counted that the config no longer has.
     retired: Counts,
     streams: Vec<StreamConfig>,
@@ -120,7 +120,7 @@ impl Pipeline {
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
             agent: agent.to_owned(),
-            source_counts: vec![Counts::default(); sources.len()],
+            intakes: vec![Intake::default(); sources.len()],
             sources,
             retired: Counts::default(),
             stream_counts: vec![Counts::default(); streams.len()],
@@ -188,12 +188,13 @@ impl Pipeline {
     pub fn on_reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64, now: Now) {
         let Some(entry) = self.directory.entry(series) else { return };
         let source = entry.source;
-        if entry.channels.is_empty() {
-            if let Some(counts) = self.source_counts.get_mut(source) {
-                counts.received += 1;
-                counts.unselected += 1;
+        if let Some(intake) = self.intakes.get_mut(source) {
+            intake.received += 1;
+            if entry.channels.is_empty() {
+                intake.unselected += 1;
+                return;
             }
-            return;
+            intake.selected += 1;
         }
         for at in 0..entry.channels.len() {
             let index = self.directory.entry(series).and_then(|entry| entry.channels.get(at)).copied();

@@ -187,6 +187,7 @@ impl Messages {
         for report in self.of("report") {
             let used = USES.iter().map(|key| report.integer(key)).sum::<i64>();
             assert_eq!(report.integer("received"), used, "readings in {}", report.map);
+            check_parts(report);
             let messages = &report.map["messages"];
             let count = |key: &str| {
                 messages[key].as_i64().unwrap_or_else(|| panic!("no messages.{key} in {}", report.map))
@@ -214,4 +215,26 @@ impl Messages {
         }
         text
     }
+}
+
+/// Checks the accounts of a report's sources and streams: what is not there is 0.
+#[track_caller]
+fn check_parts(report: &Message) {
+    let parts =
+        |kind: &str| report.map[kind].as_object().unwrap_or_else(|| panic!("no {kind} in {}", report.map));
+    let mut received = 0;
+    let of = |part: &Value, key: &str| part[key].as_i64().unwrap_or(0);
+    for (name, part) in parts("sources") {
+        let used = ["selected", "unselected", "invalid", "refused", "repeated"];
+        let used = used.iter().map(|key| of(part, key)).sum::<i64>();
+        assert_eq!(of(part, "received"), used, "source {name} in {}", report.map);
+        received += of(part, "received") - of(part, "selected");
+    }
+    for (name, part) in parts("streams") {
+        let used = ["summarised", "late", "filtered", "future", "refused", "in_windows"];
+        let used = used.iter().map(|key| of(part, key)).sum::<i64>();
+        assert_eq!(of(part, "received"), used, "stream {name} in {}", report.map);
+        received += of(part, "received");
+    }
+    assert_eq!(report.integer("received"), received, "the whole and its parts in {}", report.map);
 }

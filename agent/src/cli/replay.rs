@@ -130,16 +130,16 @@ impl<W: Write> Replay<W> {
             self.check()?;
         }
         let messages = Account { made: self.made, delivered: self.made, ..Account::default() };
-        let readings = self.pipeline.totals();
+        let readings = self.pipeline.ledger();
         let report = Report {
             agent,
             from_ms: self.from.unwrap_or(Time(0)).0,
             to_ms: self.now().time.0,
             cause: "end",
             detail: "",
-            readings,
+            readings: &readings,
             messages: Changes::between(&Account::default(), &messages),
-            readings_total: readings,
+            readings_total: readings.total,
             messages_total: messages,
             suppressed: (self.pipeline.suppressed(), self.pipeline.suppressed()),
         };

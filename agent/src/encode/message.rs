@@ -5,7 +5,7 @@ use super::{Route, WIRE_VERSION};
 use crate::plan::{Pane, Plan};
 use crate::thin;
 use bytes::Bytes;
-use headwater_forwarder::{Account, Lane, Message};
+use headwater_forwarder::{Lane, Message};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -68,31 +68,6 @@ pub struct Reading<'a> {
     pub rev: u32,
     /// The reading [series unit].
     pub value: f64,
-}
-
-/// The agent's account of an interval: what came in and what became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report<'a> {
-    /// The agent's id.
-    pub agent: &'a str,
-    /// Start of the interval [ms since the Unix epoch].
-    pub from_ms: i64,
-    /// End of the interval [ms since the Unix epoch].
-    pub to_ms: i64,
-    /// Why it was made: `interval`, `restart`, `outage`, `shed`, …
-    pub cause: &'a str,
-    /// A sentence for a person; may be empty.
-    pub detail: &'a str,
-    /// The readings of the interval: flows, and the change of what is in windows.
-    pub readings: crate::account::Counts,
-    /// The messages of the interval: flows, and the change of what waits.
-    pub messages: crate::account::Changes,
-    /// All readings since the state began.
-    pub readings_total: crate::account::Counts,
-    /// All messages since the state began.
-    pub messages_total: Account,
-    /// Alerts of the interval that were not raised, to limit flapping, and all since the state began.
-    pub suppressed: (i64, i64),
 }
 
 /// What the agent is, retained on its own topic.
@@ -236,67 +211,6 @@ impl Serialize for Reading<'_> {
 impl Body for Reading<'_> {
     fn route(&self) -> Route<'_> {
         Route::new("reading", self.stream, self.series)
-    }
-
-    fn lane(&self) -> Lane {
-        Lane::Data
-    }
-}
-
-impl Serialize for Report<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flows = self.readings.named();
-        let detail = usize::from(!self.detail.is_empty());
-        let mut map = serializer.serialize_map(Some(10 + detail + flows.len()))?;
-        map.serialize_entry("v", &WIRE_VERSION)?;
-        map.serialize_entry("kind", "report")?;
-        map.serialize_entry("id", &format_args!("report/{}@{}", self.cause, self.to_ms))?;
-        map.serialize_entry("agent", self.agent)?;
-        map.serialize_entry("from", &self.from_ms)?;
-        map.serialize_entry("to", &self.to_ms)?;
-        map.serialize_entry("cause", self.cause)?;
-        if detail == 1 {
-            map.serialize_entry("detail", self.detail)?;
-        }
-        for (name, count) in flows {
-            map.serialize_entry(name, &count)?;
-        }
-        map.serialize_entry("suppressed", &self.suppressed.0)?;
-        map.serialize_entry("messages", &NamedMap(&self.messages.named()))?;
-        map.serialize_entry("total", &Totals(self))?;
-        map.end()
-    }
-}
-
-/// A map of named integers.
-struct NamedMap<'a>(&'a [(&'static str, i64)]);
-
-impl Serialize for NamedMap<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, count)| (name, count)))
-    }
-}
-
-/// The totals of a report: the same names, since the state began.
-struct Totals<'a>(&'a Report<'a>);
-
-impl Serialize for Totals<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flows = self.0.readings_total.named();
-        let mut map = serializer.serialize_map(Some(2 + flows.len()))?;
-        for (name, count) in flows {
-            map.serialize_entry(name, &count)?;
-        }
-        map.serialize_entry("suppressed", &self.0.suppressed.1)?;
-        let messages = crate::account::Changes::between(&Account::default(), &self.0.messages_total);
-        map.serialize_entry("messages", &NamedMap(&messages.named()))?;
-        map.end()
-    }
-}
-
-impl Body for Report<'_> {
-    fn route(&self) -> Route<'_> {
-        Route::new("report", "", "")
     }
 
     fn lane(&self) -> Lane {

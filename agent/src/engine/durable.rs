@@ -9,7 +9,7 @@ use super::memories::{load_memories, save_memories};
 use super::pace::Pace;
 use super::{Engine, LastReport};
 use crate::checkpoint::{self, Found};
-use crate::pipeline::state::{load_counts, save_counts};
+use crate::pipeline::state::{load_ledger, save_ledger};
 use crate::pipeline::{Ceiling, Pipeline};
 use headwater_forwarder::{Account, Mark};
 use headwater_kernel::state::{Corrupt, State, Stored};
@@ -115,7 +115,7 @@ impl Earlier {
         let crashed = !bool::load(from)?;
         let last_report = LastReport {
             at: State::load(from)?,
-            readings: load_counts(from)?,
+            readings: load_ledger(from)?,
             messages: load_account(from)?,
             suppressed: State::load(from)?,
         };
@@ -135,7 +135,7 @@ impl Engine {
         last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         let report = self.last_report.borrow();
         report.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
-        save_counts(&mut body, &report.readings);
+        save_ledger(&mut body, &report.readings);
         save_account(&mut body, &report.messages);
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! kernel version u32  floor u32 i64 u8  ceiling u32  clock synced u8  future i64  suppressed i64
-//! sources u32, each: name, counts            streams u32, each: name, counts
+//! ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
 //!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
@@ -17,7 +17,7 @@
 use super::channel::Channel;
 use super::revisions::Revisions;
 use super::{Ceiling, Now, Pipeline};
-use crate::account::Counts;
+use crate::account::{Counts, Intake, Ledger};
 use crate::config::WindowConfig;
 use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
 use headwater_kernel::time::Time;
@@ -33,8 +33,8 @@ impl Pipeline {
         let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
         self.revisions.save(ceiling, now, self.future_ms(), to);
         self.suppressed.save(&mut put(to));
-        save_accounts(to, self.sources.iter().map(|source| source.name.as_str()).zip(&self.source_counts));
-        save_accounts(to, self.streams.iter().map(|stream| stream.name.as_str()).zip(&self.stream_counts));
+        save_ledger(to, &self.ledger());
+        save_counts(to, &self.retired);
         save_length(to, self.channels.len());
         for channel in &self.channels {
             let Some(stream) = self.streams.get(channel.stream as usize) else { continue };
@@ -118,24 +118,9 @@ impl Pipeline {
         }
         self.revisions = Revisions::load(from)?;
         self.suppressed = i64::load(from)?;
-        let mut gone = Counts::default();
-        for (name, counts) in load_accounts(from)? {
-            let known = self.sources.iter().position(|source| source.name == name);
-            let place = known.and_then(|index| self.source_counts.get_mut(index));
-            *place.unwrap_or(&mut gone) = counts;
-            self.retired = self.retired.plus(&std::mem::take(&mut gone));
-        }
-        let streams = load_accounts(from)?;
-        if self.streams.iter().any(|stream| streams.iter().all(|(name, _)| *name != stream.name)) {
-            // It may have been here before, and gone for a while.
-            self.revisions.forget();
-        }
-        for (name, counts) in streams {
-            let known = self.streams.iter().position(|stream| stream.name == name);
-            let place = known.and_then(|index| self.stream_counts.get_mut(index));
-            *place.unwrap_or(&mut gone) = counts;
-            self.retired = self.retired.plus(&std::mem::take(&mut gone));
-        }
+        let ledger = load_ledger(from)?;
+        self.retired = load_counts(from)?;
+        self.restore_accounts(ledger);
         for _ in 0..load_length(from)? {
             if !self.restore_channel(from)? {
                 self.revisions.forget();
@@ -148,6 +133,28 @@ impl Pipeline {
         }
         self.share_retention();
         Ok(self.settle_restored())
+    }
+
+    /// What is no more in the config retires with its counts.
+    fn restore_accounts(&mut self, ledger: Ledger) {
+        if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| *name != stream.name)) {
+            // It may have been here before, and gone for a while.
+            self.revisions.forget();
+        }
+        for (name, intake) in ledger.sources {
+            let known = self.sources.iter().position(|source| source.name == name);
+            match known.and_then(|index| self.intakes.get_mut(index)) {
+                Some(place) => *place = intake,
+                None => self.retired = self.retired.plus(&intake.beside_streams()),
+            }
+        }
+        for (name, counts) in ledger.streams {
+            let known = self.streams.iter().position(|stream| stream.name == name);
+            match known.and_then(|index| self.stream_counts.get_mut(index)) {
+                Some(place) => *place = counts,
+                None => self.retired = self.retired.plus(&counts),
+            }
+        }
     }
 
     /// Whether its windows go on.
@@ -230,20 +237,46 @@ pub(crate) fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
     std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
 }
 
-fn save_accounts<'a>(to: &mut Vec<u8>, accounts: impl ExactSizeIterator<Item = (&'a str, &'a Counts)>) {
-    save_length(to, accounts.len());
-    for (name, counts) in accounts {
+/// Appends the readings' account with its parts.
+pub(crate) fn save_ledger(to: &mut Vec<u8>, ledger: &Ledger) {
+    save_counts(to, &ledger.total);
+    save_length(to, ledger.sources.len());
+    for (name, intake) in &ledger.sources {
+        save_text(to, name);
+        intake.named().iter().for_each(|(_, count)| count.save(&mut put(to)));
+    }
+    save_length(to, ledger.streams.len());
+    for (name, counts) in &ledger.streams {
         save_text(to, name);
         save_counts(to, counts);
     }
 }
 
-fn load_accounts(from: &mut Stored<'_>) -> Result<Vec<(String, Counts)>, Corrupt> {
-    let mut accounts = Vec::new();
+/// Reads the readings' account with its parts.
+///
+/// # Errors
+/// [`Corrupt`]: cut off, or not an account.
+pub(crate) fn load_ledger(from: &mut Stored<'_>) -> Result<Ledger, Corrupt> {
+    let mut ledger = Ledger { total: load_counts(from)?, ..Ledger::default() };
     for _ in 0..load_length(from)? {
-        accounts.push((load_text(from)?.to_owned(), load_counts(from)?));
+        ledger.sources.push((load_text(from)?.to_owned(), load_intake(from)?));
     }
-    Ok(accounts)
+    for _ in 0..load_length(from)? {
+        ledger.streams.push((load_text(from)?.to_owned(), load_counts(from)?));
+    }
+    if ledger.balances() { Ok(ledger) } else { Err(Corrupt) }
+}
+
+fn load_intake(from: &mut Stored<'_>) -> Result<Intake, Corrupt> {
+    let mut next = || i64::load(from);
+    Ok(Intake {
+        received: next()?,
+        selected: next()?,
+        unselected: next()?,
+        invalid: next()?,
+        refused: next()?,
+        repeated: next()?,
+    })
 }
 
 /// Appends the readings' account.

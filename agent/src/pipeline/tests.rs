@@ -217,7 +217,12 @@ fn globs_limits_and_sources_are_counted() {
     let totals = pipeline.totals();
     assert_eq!(totals.received, 6, "once for each stream, once if none takes it");
     assert_eq!((totals.in_windows, totals.unselected, totals.refused, totals.invalid), (2, 1, 2, 1));
-    assert!(totals.balances());
+    let ledger = pipeline.ledger();
+    assert!(ledger.balances());
+    let [(_, source)] = &ledger.sources[..] else { panic!("{ledger:?}") };
+    assert_eq!((source.received, source.selected, source.unselected), (5, 1, 1), "each reading once");
+    let streams: Vec<i64> = ledger.streams.iter().map(|(_, counts)| counts.received).collect();
+    assert_eq!(streams, [1, 1]);
     assert_eq!(pipeline.idle_streams().count(), 0);
 }
 

@@ -165,7 +165,19 @@ impl World {
         if self.pipeline.wants_checkpoint() && self.taken.is_none() {
             self.taken = Some(self.save());
         }
-        assert!(self.pipeline.totals().balances());
+        self.check_accounts();
+    }
+
+    /// Every reading that this life knows of is in the accounts once, in whole and in parts.
+    fn check_accounts(&self) {
+        let ledger = self.pipeline.ledger();
+        assert!(ledger.balances(), "{ledger:?}");
+        let [(_, source)] = &ledger.sources[..] else { panic!("{ledger:?}") };
+        assert_eq!((source.received, source.selected), (self.survived.len() as i64, source.received));
+        for (name, counts) in &ledger.streams {
+            assert_eq!(counts.received, source.selected, "{name}");
+        }
+        assert_eq!(ledger.total.received, source.selected * ledger.streams.len() as i64);
     }
 
     fn send(&mut self, time: i64) {
