@@ -2,7 +2,7 @@
 //!
 //! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
 //! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
-//! may be asked for stands behind one pointer, see [`paths`].
+//! may be asked for stands behind one pointer, see `paths`.
 
 mod paths;
 
