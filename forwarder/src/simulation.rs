@@ -13,6 +13,7 @@ use crate::store::memory::MemoryStore;
 use crate::{BufferConfig, Forwarder, Lane, Message, Outlet, Start, Thin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
@@ -64,6 +65,8 @@ struct History {
     disk_bad_from: Option<Instant>,
     disk_good_at: Instant,
     damage: bool,
+    /// By how much the wall clock is off (ms).
+    clock_step: Arc<AtomicI64>,
 }
 
 impl History {
@@ -95,6 +98,7 @@ impl History {
             disk_bad_from: None,
             disk_good_at: start,
             damage,
+            clock_step: Arc::default(),
         }
     }
 
@@ -110,12 +114,14 @@ impl History {
             will: None,
             presence: None,
         });
-        let start = self.start;
+        let (start, step) = (self.start, self.clock_step.clone());
         let start = Start {
             config: self.config.clone(),
             folder: "/nowhere".into(),
             outlets: outlets.collect(),
-            clock: Arc::new(move || 1_000_000 + start.elapsed().as_millis() as i64),
+            clock: Arc::new(move || {
+                1_000_000 + start.elapsed().as_millis() as i64 + step.load(Ordering::Relaxed)
+            }),
         };
         let store = Box::new(self.store.clone());
         let local = |archive| Ok(Keeper::start_local(archive));
@@ -161,7 +167,8 @@ impl History {
             (lane, if rng.u8(..4) == 0 { rng.u64(..=all) } else { all }, rng.usize(20..400))
         });
         self.pushed.insert(id, Pushed { at: Instant::now(), lane, takers });
-        let made_ms = 1_000_000 + self.start.elapsed().as_millis() as i64;
+        let off_ms = self.clock_step.load(Ordering::Relaxed);
+        let made_ms = 1_000_000 + self.start.elapsed().as_millis() as i64 + off_ms;
         let body = format!("{id:<length$}").into();
         forwarder.push(Message { lane, made_ms, route: takers.to_string().into(), body });
     }
@@ -190,6 +197,10 @@ impl History {
                 self.disk_good_at = Instant::now();
             }
             _ => {}
+        }
+        if self.world.rng(|rng| rng.u8(..250)) == 0 {
+            let step_ms = self.world.rng(|rng| rng.i64(-100_000_000..100_000_000));
+            self.clock_step.store(step_ms, Ordering::Relaxed);
         }
         if self.damage && self.world.rng(|rng| rng.u8(..200)) == 0 {
             self.world.rng(|rng| disk.damage(rng));

@@ -132,26 +132,46 @@ impl Archive {
 /// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
 /// not be a fifth less of them.
 fn merge(before: Vec<Record>, thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
-    let mut groups: BTreeMap<u64, Vec<crate::Message>> = BTreeMap::new();
+    let mut groups: BTreeMap<u64, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
     for record in &before {
-        groups.entry(record.owed).or_default().push(record.message.clone());
+        let (seqs, messages) = groups.entry(record.owed).or_default();
+        seqs.push(record.seq);
+        messages.push(record.message.clone());
     }
     let mut after = Vec::new();
-    for (owed, messages) in groups {
+    for (owed, (seqs, messages)) in groups {
         let merged = thin.merge(&messages).filter(|merged| merged.len() < messages.len());
-        after.extend(merged.unwrap_or(messages).into_iter().map(|message| (owed, message)));
+        let places = places(&seqs, &messages, merged.as_ref().unwrap_or(&messages));
+        let placed = places.into_iter().zip(merged.unwrap_or(messages));
+        after.extend(placed.map(|(place, message)| (place, owed, message)));
     }
     if after.len() * 5 > before.len() * 4 {
         return None;
     }
-    after.sort_by_key(|(_, message)| message.made_ms);
+    // Not by their times: clocks step.
+    after.sort_by_key(|(place, ..)| *place);
     let gone_count = before.len() - after.len();
     let mut gone = Vec::new();
     before.iter().take(gone_count).for_each(|record| extend_runs(&mut gone, Lane::Data, record));
     let seqs = before.iter().skip(gone_count).map(|record| record.seq);
-    let renumbered = seqs.zip(after).map(|(seq, (owed, mut message))| {
+    let renumbered = seqs.zip(after).map(|(seq, (_, owed, mut message))| {
         message.lane = Lane::Data;
         Record { seq, owed, message }
     });
     Some((renumbered.collect(), gone))
+}
+
+/// Where merged messages belong among those that they were made of: each has the time of one of them, and they are in
+/// order.
+fn places(seqs: &[u64], messages: &[crate::Message], merged: &[crate::Message]) -> Vec<u64> {
+    let mut rest = seqs.iter().zip(messages);
+    let mut place = 0;
+    let find = |merged: &crate::Message| {
+        let mut ahead = rest.clone();
+        if let Some((seq, _)) = ahead.find(|(_, message)| message.made_ms == merged.made_ms) {
+            (place, rest) = (*seq, ahead);
+        }
+        place
+    };
+    merged.iter().map(find).collect()
 }
