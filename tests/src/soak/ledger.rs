@@ -21,7 +21,7 @@ pub(super) struct Ledger {
     /// What the last revision of a window says: (revision, count).
     windows: HashMap<(String, i64), (i64, i64)>,
     /// Numbers that a life may have cost: the readings' own messages, and their place in windows.
-    forgiven: [Vec<Range<usize>>; 2],
+    forgiven: [Vec<bool>; 2],
     /// Messages that came again.
     pub(super) repeats: usize,
     /// Messages that had waited in the buffer.
@@ -97,8 +97,10 @@ impl Ledger {
 
     /// These may be missing: as messages of their own, and in windows.
     pub(super) fn forgive(&mut self, messages: Range<usize>, in_windows: Range<usize>) {
-        self.forgiven[0].push(messages);
-        self.forgiven[1].push(in_windows);
+        for (forgiven, numbers) in self.forgiven.iter_mut().zip([messages, in_windows]) {
+            forgiven.resize(forgiven.len().max(numbers.end), false);
+            forgiven[numbers].fill(true);
+        }
     }
 
     /// How many of the first `count` may be missing.
@@ -107,7 +109,7 @@ impl Ledger {
     }
 
     fn is_forgiven(&self, what: usize, n: usize) -> bool {
-        self.forgiven[what].iter().any(|range| range.contains(&n))
+        self.forgiven[what].get(n).copied().unwrap_or(false)
     }
 
     /// Those of the first `count` that are missing and should not be.
