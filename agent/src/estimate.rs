@@ -1,10 +1,14 @@
 //! What a config can cost at most, from the sizes of the types: for `check`.
 //!
-//! Series are counted at their limit, names at `NAME_BYTES`, windows at the most that can be open at once. The program
-//! itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES` more, both as measured.
+//! Series are counted at their limit and all of them in every stream, names at `NAME_BYTES`, windows at the most that
+//! lateness lets be open at once, sketches and points full, retention and messages in memory full, and what a checkpoint
+//! holds once more as its bytes. The program itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES`
+//! more, both as measured. `tests/` fills an agent and compares.
 
-use crate::config::{Config, StreamConfig, WindowConfig};
+use crate::config::{Config, Specs, StreamConfig, WindowConfig};
 use crate::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
+use crate::plan::Plan;
+use crate::sketch;
 use headwater_kernel::window::Shape;
 
 /// The program with nothing to do, its connections up (bytes).
@@ -22,11 +26,16 @@ const NAME_COPIES: usize = 2;
 /// What an allocator adds to each of many small blocks, about.
 const OVERHEAD: f64 = 1.15;
 
+/// A sketch's room for values within a ratio of 13, say temperatures in K or loads from 7 to 90 % (bytes).
+const SKETCH_USUAL: usize = 384;
+
 /// The most that a config can cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// Memory while the uplink is up (bytes).
     pub memory: u64,
+    /// The same for readings that come in order, with small sketches (bytes).
+    pub memory_usual: u64,
     /// Memory while the buffer is in use (bytes).
     pub memory_offline: u64,
     /// Disk: the buffer, and the checkpoint twice while it is replaced (bytes).
@@ -35,45 +44,90 @@ pub struct Estimate {
     pub messages_per_s: Option<f64>,
 }
 
+/// How much is assumed of what depends on the readings.
+#[derive(Clone, Copy, PartialEq)]
+enum Case {
+    Worst,
+    Usual,
+}
+
 impl Estimate {
     /// Of a config whose every stream takes every series.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let series = config.limits.series;
-        let channels: usize = config.streams.iter().map(channel_bytes).sum();
-        let per_series = SERIES_BYTES + NAME_COPIES * NAME_BYTES + channels;
-        let pairs: usize = config.streams.iter().map(|stream| pair_bytes(stream, series)).sum();
-        let state = (per_series * series + pairs) as f64 * OVERHEAD;
-        let windows = state as u64 + config.limits.retained_bytes as u64;
-        let memory = BASE_BYTES + windows + config.limits.payload_bytes as u64 * 2;
+        let sum = |bytes: &dyn Fn(&StreamConfig) -> usize| config.streams.iter().map(bytes).sum::<usize>();
+        // What a checkpoint holds: it is put together in memory before it is written.
+        let kept = |case: Case| {
+            let channels = sum(&|stream| NAME_COPIES * NAME_BYTES + kept_bytes(stream, case)) * series;
+            let pairs = sum(&|stream| pair_bytes(stream, series, case));
+            (channels + pairs) as u64 + retained_bytes(config)
+        };
+        let memory = |case: Case| {
+            let series_bytes = SERIES_BYTES + NAME_COPIES * NAME_BYTES;
+            let own = (series_bytes + sum(&|stream| CHANNEL_BYTES + evidence_bytes(stream))) * series;
+            let windows = sum(&|stream| kept_bytes(stream, case) * series + pair_bytes(stream, series, case));
+            let state = ((own + windows) as f64 * OVERHEAD) as u64 + retained_bytes(config);
+            let messages = config.buffer.memory_bytes_max as u64;
+            BASE_BYTES + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
+        };
         let rates = config.streams.iter().map(summaries_per_s);
         Self {
-            memory,
-            memory_offline: memory + config.buffer.memory_bytes_max as u64 + STORE_BYTES,
-            disk: config.buffer.max_size + 2 * windows,
+            memory: memory(Case::Worst),
+            memory_usual: memory(Case::Usual),
+            memory_offline: memory(Case::Worst) + STORE_BYTES,
+            disk: config.buffer.max_size + 2 * kept(Case::Worst),
             messages_per_s: rates.sum::<Option<f64>>().map(|rate| rate * series as f64),
         }
     }
 }
 
-/// One series in one stream, all its windows open (bytes).
-fn channel_bytes(stream: &StreamConfig) -> usize {
+/// Closed windows that are kept for late readings, where any are (bytes).
+fn retained_bytes(config: &Config) -> u64 {
+    let keeps = |stream: &StreamConfig| matches!(&stream.window, WindowConfig::Cut(specs) if specs.of(false).slots_retained() > 0);
+    if config.streams.iter().any(keeps) { config.limits.retained_bytes as u64 } else { 0 }
+}
+
+/// What a checkpoint holds of one series in one stream, all its windows open (bytes).
+fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
     let windows = match &stream.window {
         WindowConfig::None(None) => 0,
         WindowConfig::None(Some(_)) => FILTER_BYTES,
-        // A window's slot is mostly the only one; the most that lateness allows are open at once only in disorder.
-        WindowConfig::Cut(specs) => specs.of(false).slots_needed().min(2) * stream.plan.pane_bytes(),
+        WindowConfig::Cut(specs) => {
+            let sketch_bytes = match (case, specs.of(false).shape) {
+                (Case::Usual, _) => SKETCH_USUAL,
+                (Case::Worst, Shape::Count(window)) => sketch::bytes_max(window.size()),
+                (Case::Worst, _) => sketch::BYTES_MAX,
+            };
+            let (full, slots) = open(specs, case);
+            full * stream.plan.pane_bytes_of(sketch_bytes) + (slots - full) * Plan::SLOT_BYTES
+        }
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
     let groups: usize = stream.groups.iter().map(|group| group.bytes).sum();
-    CHANNEL_BYTES + detectors + groups + evidence_bytes(stream) + windows
+    detectors + groups + windows
+}
+
+/// How many windows hold readings, and how many have a place: the last one is closed as soon as its reading is in.
+fn open(specs: &Specs, case: Case) -> (usize, usize) {
+    let spec = specs.of(false);
+    let slots = spec.slots_needed();
+    if spec.lateness_ms == 0 && matches!(spec.shape, Shape::Tumbling(_) | Shape::Session(_)) {
+        return (1, 2);
+    }
+    let slots = match (case, spec.shape) {
+        (_, Shape::Count(_)) => return (1, 1),
+        (Case::Worst, _) | (_, Shape::Sliding(_)) => slots,
+        (Case::Usual, Shape::Tumbling(_) | Shape::Session(_)) => slots.min(3),
+    };
+    (slots.saturating_sub(1).max(1), slots)
 }
 
 /// All pairs of a stream, all their windows open (bytes).
-fn pair_bytes(stream: &StreamConfig, series: usize) -> usize {
+fn pair_bytes(stream: &StreamConfig, series: usize, case: Case) -> usize {
     let WindowConfig::Cut(specs) = &stream.window else { return 0 };
     let (own, pane) = PAIR_BYTES;
-    let each = own + specs.of(false).slots_needed().min(2) * pane;
+    let each = own + open(specs, case).1 * pane;
     stream.pairs.iter().map(|pair| pair.pairs_max(series) * each).sum()
 }
 

@@ -178,7 +178,7 @@ impl Pipeline {
         let share = self.retained_bytes / (self.channels.len() + self.pairs.len()).max(1);
         for stream in &mut self.streams {
             if let WindowConfig::Cut(specs) = &mut stream.window {
-                specs.limit_retention(share / stream.plan.pane_bytes());
+                specs.limit_retention(share, stream.plan.pane_bytes_min());
             }
         }
     }

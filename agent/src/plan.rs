@@ -135,6 +135,9 @@ impl Plan {
         Self { sketch: self.sketch || tells_sketch, tells_sketch, ..self }
     }
 
+    /// What a window takes by itself (bytes).
+    pub const SLOT_BYTES: usize = size_of::<Slot<Pane>>();
+
     /// Whether windows need a sketch.
     #[must_use]
     pub fn has_sketch(&self) -> bool {
@@ -144,7 +147,20 @@ impl Plan {
     /// What a window takes in memory, at most (bytes).
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
-        let sketch = if self.sketch { sketch::BYTES_MAX } else { 0 };
+        self.pane_bytes_of(sketch::BYTES_MAX)
+    }
+
+    /// What a window takes in memory, at least (bytes).
+    #[must_use]
+    pub fn pane_bytes_min(&self) -> usize {
+        let sketch = if self.sketch { sketch::BYTES_MIN } else { 0 };
+        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, Paths::heap_bytes)
+    }
+
+    /// What a window takes in memory with every sketch of `sketch_bytes` and all points there (bytes).
+    #[must_use]
+    pub fn pane_bytes_of(&self, sketch_bytes: usize) -> usize {
+        let sketch = if self.sketch { sketch_bytes } else { 0 };
         size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
     }
 
@@ -219,6 +235,12 @@ pub struct Pane {
 }
 
 impl Pane {
+    /// What it takes on the heap at present (bytes).
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);
+        sketch + self.paths.as_deref().map_or(0, Paths::heap_bytes)
+    }
+
     fn value(&self, aggregate: &Aggregate) -> Option<Value> {
         let number = match aggregate {
             Aggregate::Count => return Some(Value::Count(self.moments.count())),

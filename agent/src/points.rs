@@ -78,6 +78,11 @@ impl Points {
         Self { room, level: 0, readings: Vec::new() }
     }
 
+    /// What the readings take at present (bytes).
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.readings.capacity() * size_of::<Stamped>()
+    }
+
     /// Takes one reading.
     pub(crate) fn push(&mut self, time: Time, value: f64) {
         let at = match self.readings.last() {
@@ -147,8 +152,9 @@ impl Points {
     }
 
     fn thin(&mut self) {
-        let spans = self.readings.chunk_by(|a, b| self.span(a.0) == self.span(b.0));
-        self.readings = spans.flat_map(extremes).collect();
+        let mut kept = Vec::with_capacity(self.readings.len());
+        kept.extend(self.readings.chunk_by(|a, b| self.span(a.0) == self.span(b.0)).flat_map(extremes));
+        self.readings = kept;
     }
 
     /// Thins the span of the reading at `at`: all others are thin.

@@ -15,7 +15,7 @@ pub(crate) type GrowingSketch = SketchIn<Heap>;
 pub(crate) const BYTES_MAX: usize = 8_192;
 
 /// The first piece: 32 bins while no count is above 255, enough for values within a ratio of 1.9 (bytes).
-const BYTES_MIN: usize = 96;
+pub(crate) const BYTES_MIN: usize = 96;
 
 /// Bytes on the heap; none at first.
 #[derive(Clone, Debug)]
@@ -46,6 +46,15 @@ impl Room for Heap {
         self.0 = grown.into_boxed_slice();
         true
     }
+}
+
+/// What a sketch takes on the heap for so many values, at most (bytes).
+pub(crate) fn bytes_max(values: u64) -> usize {
+    // A key of 2 bytes and a count of 1 for each that has a bin of its own.
+    let needed = usize::try_from(values).unwrap_or(usize::MAX).saturating_mul(3).min(BYTES_MAX);
+    std::iter::successors(Some(BYTES_MIN), |bytes| Some(2 * bytes))
+        .find(|bytes| *bytes >= needed)
+        .unwrap_or(BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -47,8 +47,10 @@ fn describe_cost(cost: &Estimate) -> String {
         |rate| format!("{} messages a minute", (rate * 60.0).ceil()),
     );
     format!(
-        "at most, with all series in every stream: memory {} ({} while the buffer is in use), disk {}, {rate}\n",
+        "at most, with all series in every stream: memory {} ({} where readings come in order and their values lie close, \
+         {} while the buffer is in use), disk {}, {rate}\n",
         format_size(cost.memory >> 20 << 20),
+        format_size(cost.memory_usual >> 20 << 20),
         format_size(cost.memory_offline >> 20 << 20),
         format_size(cost.disk >> 20 << 20),
     )

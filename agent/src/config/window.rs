@@ -25,6 +25,8 @@ pub struct Specs {
     by_arrival: Spec,
     /// As the config says; memory may allow less.
     retain_ms: i64,
+    /// What a series' closed windows may take (bytes).
+    retained_bytes: usize,
 }
 
 impl WindowConfig {
@@ -37,17 +39,27 @@ impl WindowConfig {
 
 impl Specs {
     fn new(by_event: Spec) -> Self {
-        Self { by_event, by_arrival: Spec { by_arrival: true, ..by_event }, retain_ms: by_event.retain_ms }
+        let by_arrival = Spec { by_arrival: true, ..by_event };
+        Self { by_event, by_arrival, retain_ms: by_event.retain_ms, retained_bytes: usize::MAX }
     }
 
-    /// Keeps closed windows for revisions no longer than memory allows: `slots` of them a series.
-    pub fn limit_retention(&mut self, slots: usize) {
+    /// Keeps closed windows for revisions no longer than memory allows: in so many bytes a series, where one takes at
+    /// least `slot_bytes`.
+    pub fn limit_retention(&mut self, bytes: usize, slot_bytes: usize) {
+        self.retained_bytes = bytes;
+        let slots = bytes / slot_bytes.max(1);
         let wanted = Spec { retain_ms: self.retain_ms, ..self.by_event }.slots_retained();
         let (slots, wanted) = (slots.min(wanted), wanted.max(1));
         let retain_ms = i128::from(self.retain_ms) * slots as i128 / wanted as i128;
         let retain_ms = i64::try_from(retain_ms).unwrap_or(self.retain_ms);
         self.by_event.retain_ms = retain_ms;
         self.by_arrival.retain_ms = retain_ms;
+    }
+
+    /// What a series' closed windows may take (bytes).
+    #[must_use]
+    pub fn retained_bytes(&self) -> usize {
+        self.retained_bytes
     }
 
     /// The highest revision that a window may be told of under.

@@ -153,6 +153,12 @@ impl Channel {
             };
             out.made.push(out.encoder.message(&summary, out.now.time.0));
         }
+        if settled > 0
+            && plan.pane_bytes_min() < plan.pane_bytes()
+            && let WindowConfig::Cut(specs) = &origin.stream.window
+        {
+            self.windows.retain_at_most(spec, specs.retained_bytes(), Pane::heap_bytes);
+        }
         Settled { summarised: settled, filtered: 0 }
     }
 

@@ -44,12 +44,19 @@ impl Paths {
 
     /// What it takes, full (bytes).
     pub(super) fn bytes(&self, downsample: Option<Downsample>) -> usize {
+        let points = downsample.map_or(0, |asked| (asked.room() + 1) * size_of::<Stamped>());
+        let there = self.points.as_ref().map_or(0, |points| points.heap_bytes());
+        self.heap_bytes() - there + points
+    }
+
+    /// What it takes at present (bytes).
+    pub(super) fn heap_bytes(&self) -> usize {
         let parts = [
             self.rate.as_deref().map(size_of_val),
             self.integral.as_deref().map(size_of_val),
             self.states.as_deref().map(size_of_val),
             self.slope.as_deref().map(size_of_val),
-            downsample.map(|asked| size_of::<Points>() + (asked.room() + 1) * size_of::<Stamped>()),
+            self.points.as_deref().map(|points| size_of_val(points) + points.heap_bytes()),
         ];
         size_of::<Self>() + parts.into_iter().flatten().sum::<usize>()
     }

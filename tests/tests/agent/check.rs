@@ -5,7 +5,7 @@ use headwater_tests::TempDir;
 use headwater_tests::agent::run;
 
 /// Runs `check` on a config; exit code, stdout and stderr.
-fn check(config: &str) -> (Option<i32>, String, String) {
+pub(crate) fn check(config: &str) -> (Option<i32>, String, String) {
     let dir = TempDir::new();
     dir.write("headwater.toml", config);
     let output = run(&dir, &["check", "--config", "headwater.toml"]);

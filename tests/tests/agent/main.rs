@@ -7,6 +7,7 @@ mod crashes;
 mod demo;
 mod disk;
 mod durable;
+mod limits;
 mod main_path;
 mod malformed;
 mod outages;

@@ -18,7 +18,7 @@
 mod bins;
 
 use crate::state::{Corrupt, Sink, State, Stored};
-use bins::Bins;
+use bins::{Bins, load_count};
 pub use bins::{Fixed, Room};
 use core::cmp::Ordering;
 
@@ -118,6 +118,12 @@ impl<R: Room> SketchIn<R> {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.bins().map(|bin| u64::from(bin.count)).sum()
+    }
+
+    /// What its room takes, beyond the sketch itself where that is on the heap (bytes).
+    #[must_use]
+    pub fn room_bytes(&self) -> usize {
+        self.bins.room_bytes()
     }
 
     /// How many bins are in use; when another finds no room, neighbours merge.
@@ -232,19 +238,16 @@ impl<R: Room> SketchIn<R> {
 impl<R: Room> State for SketchIn<R> {
     fn save(&self, to: &mut (impl Sink + ?Sized)) {
         self.level.save(to);
-        (self.bins.len() as u16).save(to);
-        for bin in self.bins() {
-            bin.key.save(to);
-            bin.count.save(to);
-        }
+        self.bins.save(to);
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        let (level, len) = (u8::load(from)?, u16::load(from)?);
+        let (level, width, len) = (u8::load(from)?, u8::load(from)?, u16::load(from)?);
         let mut cut_off = false;
-        let bins = core::iter::repeat_with(|| Ok(Bin { key: State::load(from)?, count: State::load(from)? }))
-            .take(usize::from(len))
-            .map_while(|bin: Result<Bin, Corrupt>| bin.map_err(|_| cut_off = true).ok());
+        let bins =
+            core::iter::repeat_with(|| Ok(Bin { key: State::load(from)?, count: load_count(width, from)? }))
+                .take(usize::from(len))
+                .map_while(|bin: Result<Bin, Corrupt>| bin.map_err(|_| cut_off = true).ok());
         let sketch = Self::from_bins(level, bins).ok_or(Corrupt)?;
         if cut_off { Err(Corrupt) } else { Ok(sketch) }
     }

@@ -81,6 +81,26 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Some(at)
     }
 
+    /// Keeps of the closed windows the newest ones whose sizes add up to `bytes`, and those that have something to
+    /// tell.
+    pub fn retain_at_most(&mut self, spec: &Spec, bytes: usize, size: impl Fn(&P) -> usize) {
+        let base = Self::base(spec);
+        let mut left = bytes;
+        for at in (base..base + usize::from(self.retained)).rev() {
+            let Some(slot) = self.slots.get(at) else { continue };
+            let taken = size_of::<Slot<P>>() + size(&slot.pane);
+            match left.checked_sub(taken) {
+                Some(less) => left = less,
+                None => {
+                    left = 0;
+                    if !slot.dirty {
+                        self.forget(at);
+                    }
+                }
+            }
+        }
+    }
+
     /// The next revision that is due, once windows beyond retention are gone.
     pub(super) fn poll_retained(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
         let (base, aged_to) = (Self::base(spec), self.aged_to(spec, now));

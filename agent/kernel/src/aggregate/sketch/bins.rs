@@ -2,6 +2,8 @@
 //!
 //! Keys of 2 bytes from the front, counts of 1, 2 or 4 bytes, all of one width, from the back.
 
+use crate::state::{Corrupt, Sink, State, Stored};
+
 /// Where the bins of a sketch are kept: so many bytes, all 0 at first.
 pub trait Room: Clone {
     /// The room at first.
@@ -58,6 +60,10 @@ impl<R: Room> Bins<R> {
     #[inline]
     pub(super) fn len(&self) -> usize {
         usize::from(self.len)
+    }
+
+    pub(super) fn room_bytes(&self) -> usize {
+        self.room.bytes().len()
     }
 
     /// Where a key is, or where it belongs.
@@ -161,6 +167,29 @@ impl<R: Room> Bins<R> {
             self.set(at, count);
         }
         true
+    }
+}
+
+impl<R: Room> Bins<R> {
+    /// Writes width and number, then each key with its count, in so many bytes.
+    pub(super) fn save(&self, to: &mut (impl Sink + ?Sized)) {
+        self.width.save(to);
+        self.len.save(to);
+        for at in 0..self.len() {
+            self.key(at).save(to);
+            let count = self.count(at).to_le_bytes();
+            to.put(count.get(..usize::from(self.width)).unwrap_or(&count));
+        }
+    }
+}
+
+/// A count in so many bytes.
+pub(super) fn load_count(width: u8, from: &mut Stored<'_>) -> Result<u32, Corrupt> {
+    match width {
+        1 => u8::load(from).map(u32::from),
+        2 => u16::load(from).map(u32::from),
+        4 => u32::load(from),
+        _ => Err(Corrupt),
     }
 }
 
