@@ -48,7 +48,7 @@ const VIEWS: [(Of, f64); 10] = [
     (Of::Unrest, 10.0),
 ];
 /// A step is the distance from the mean of about this many readings.
-const STEP_READINGS: f64 = 5.0;
+const STEP_READINGS: f64 = 10.0;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
 /// A recent alarm doubles the evidence that the next one needs.
