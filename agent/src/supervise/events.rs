@@ -66,17 +66,16 @@ impl State {
             Event::Down { output, reason } => self.on_down(output, &reason),
             Event::Shed { lane, count, from_ms, to_ms, why } => {
                 let kind = Kind::Shed(lane, why);
-                let loss = Loss { kind, count, made_ms: (from_ms, to_ms), what: String::new() };
+                let loss = Loss { kind, count, times: 1, made_ms: (from_ms, to_ms), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
             Event::Refused { output, count, what, .. } => {
-                let loss = Loss { kind: Kind::Refused(output), count, made_ms: (0, 0), what };
+                let loss = Loss { kind: Kind::Refused(output), count, times: 1, made_ms: (0, 0), what };
                 self.losses.add(loss, Instant::now());
             }
             Event::Damaged { count, what } => {
-                let detail = format!("at least {count} messages lost: {what}");
-                tracing::error!(count, "the buffer is damaged: {detail}");
-                engine.report("damaged", &detail);
+                let loss = Loss { kind: Kind::Damaged, count, times: 1, made_ms: (0, 0), what };
+                self.losses.add(loss, Instant::now());
             }
             Event::DiskBad { reason } => {
                 tracing::error!("the disk takes nothing, messages are kept in memory only: {reason}");
@@ -93,7 +92,7 @@ impl State {
     }
 
     fn report_loss(&self, engine: &Engine, loss: &Loss) {
-        let Loss { kind, count, made_ms: (from_ms, to_ms), what } = loss;
+        let Loss { kind, count, times, made_ms: (from_ms, to_ms), what } = loss;
         let (cause, detail) = match kind {
             Kind::Shed(lane, why) => {
                 let what = match lane {
@@ -112,6 +111,11 @@ impl State {
                 let name = self.outputs.get(*output).map_or("", |outage| outage.name.as_str());
                 ("refused", format!("{count} messages refused by output {name}: {what}"))
             }
+            Kind::Damaged if *times > 1 => (
+                "damaged",
+                format!("at least {count} messages lost in {times} places, the last of them: {what}"),
+            ),
+            Kind::Damaged => ("damaged", format!("at least {count} messages lost: {what}")),
         };
         tracing::error!(count, "{detail}");
         engine.report(cause, &detail);

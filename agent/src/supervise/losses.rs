@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Shed(Lane, Why),
     /// An output, by its place, will not have them.
     Refused(usize),
+    /// Parts of the buffer cannot be read.
+    Damaged,
 }
 
 /// Losses of one kind.
@@ -26,6 +28,8 @@ pub(super) struct Loss {
     pub(super) kind: Kind,
     /// Messages.
     pub(super) count: u64,
+    /// So often.
+    pub(super) times: u64,
     /// When the first and the last of them were made [ms since the Unix epoch].
     pub(super) made_ms: (i64, i64),
     /// What was said about the last of them.
@@ -55,6 +59,7 @@ impl Losses {
         match &mut entry.pending {
             Some(pending) => {
                 pending.count += loss.count;
+                pending.times += loss.times;
                 pending.made_ms.0 = pending.made_ms.0.min(loss.made_ms.0);
                 pending.made_ms.1 = pending.made_ms.1.max(loss.made_ms.1);
                 pending.what = loss.what;
@@ -100,6 +105,7 @@ mod tests {
         let loss = |at: u64| Loss {
             kind: Kind::Shed(Lane::Data, Why::Memory),
             count: 1,
+            times: 1,
             made_ms: (at as i64, at as i64),
             what: String::new(),
         };
