@@ -22,7 +22,7 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(600);
 pub(super) struct StatusBoard {
     agent: String,
     started_ms: i64,
-    renders: Vec<OutputRender>,
+    outputs: Vec<(String, OutputRender)>,
     shown: RefCell<Shown>,
 }
 
@@ -31,7 +31,16 @@ pub(super) struct StatusBoard {
 struct Sight {
     clock: &'static str,
     trouble: Vec<String>,
+    /// Outputs that are down, by their names.
+    down: Vec<String>,
     disk: Option<DiskStatus>,
+}
+
+impl Sight {
+    /// Whether there is more to say than other numbers.
+    fn is_news_after(&self, earlier: &Self) -> bool {
+        (self.clock, &self.trouble, &self.down) != (earlier.clock, &earlier.trouble, &earlier.down)
+    }
 }
 
 struct Shown {
@@ -41,16 +50,17 @@ struct Shown {
 
 impl StatusBoard {
     pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig]) -> Self {
-        let renders = outputs.iter().map(|output| output.render.clone()).collect();
-        let sight = Sight { clock: clock_word(), trouble: Vec::new(), disk: None };
+        let outputs = outputs.iter().map(|output| (output.name.clone(), output.render.clone())).collect();
+        let sight = Sight { clock: clock_word(), trouble: Vec::new(), down: Vec::new(), disk: None };
         let shown = RefCell::new(Shown { sight, at: Instant::now() });
-        Self { agent: agent.id.clone(), started_ms: clock::now().0, renders, shown }
+        Self { agent: agent.id.clone(), started_ms: clock::now().0, outputs, shown }
     }
 
     /// The outlet that the forwarder is started with.
     pub(super) fn outlet(&self, output: OutputConfig) -> Outlet {
         let OutputConfig { name, output, render } = output;
-        let (will, presence) = (self.packet(&render, "offline"), self.packet(&render, "online"));
+        let (will, presence) =
+            (self.packet((&name, &render), "offline"), self.packet((&name, &render), "online"));
         Outlet { name, output, render: Arc::new(render), will, presence }
     }
 
@@ -61,9 +71,9 @@ impl StatusBoard {
             let sight = look(forwarder);
             let news = {
                 let shown = self.shown.borrow();
-                let said = (&shown.sight.clock, &shown.sight.trouble) != (&sight.clock, &sight.trouble);
-                said || (shown.sight != sight
-                    && (shown.sight.disk.is_none() || shown.at.elapsed() >= NUMBERS_EVERY))
+                sight.is_news_after(&shown.sight)
+                    || (shown.sight != sight
+                        && (shown.sight.disk.is_none() || shown.at.elapsed() >= NUMBERS_EVERY))
             };
             if news {
                 *self.shown.borrow_mut() = Shown { sight, at: Instant::now() };
@@ -73,21 +83,25 @@ impl StatusBoard {
     }
 
     pub(super) fn show(&self, forwarder: &Forwarder, state: &str) {
-        for (index, render) in self.renders.iter().enumerate() {
-            if let Some(packet) = self.packet(render, state) {
+        for (index, (name, render)) in self.outputs.iter().enumerate() {
+            if let Some(packet) = self.packet((name, render), state) {
                 forwarder.presence(index, packet);
             }
         }
     }
 
-    fn packet(&self, render: &OutputRender, state: &str) -> Option<Packet> {
+    /// What the output of a name publishes; that it is down itself, nobody can read there.
+    fn packet(&self, (name, render): (&str, &OutputRender), state: &str) -> Option<Packet> {
         let sight = &self.shown.borrow().sight;
+        let others = sight.down.iter().filter(|down| *down != name);
+        let mut trouble = sight.trouble.clone();
+        trouble.extend(others.map(|down| format!("output {down} is down")));
         let status = Status {
             agent: &self.agent,
             state,
             started_ms: self.started_ms,
             clock: sight.clock,
-            trouble: &sight.trouble,
+            trouble: &trouble,
             disk: sight.disk,
         };
         status_packet(render, &status)
@@ -107,13 +121,12 @@ fn look(forwarder: &Forwarder) -> Sight {
     if status.written_today_bytes > status.daily_writes {
         trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
     }
-    let down = status.outlets.iter().filter(|outlet| !outlet.up);
-    trouble.extend(down.map(|outlet| format!("output {} is down", outlet.name)));
+    let down = status.outlets.iter().filter(|outlet| !outlet.up).map(|outlet| outlet.name.clone()).collect();
     let disk = DiskStatus {
         used_bytes: status.disk_bytes,
         written_today_bytes: status.written_today_bytes,
         daily_writes: status.daily_writes,
         device_written_today_bytes: status.device_written_today_bytes,
     };
-    Sight { clock: clock_word(), trouble, disk: Some(disk) }
+    Sight { clock: clock_word(), trouble, down, disk: Some(disk) }
 }

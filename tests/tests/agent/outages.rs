@@ -174,3 +174,38 @@ fn the_status_is_said_again_after_an_outage() {
     let late = || Subscriber::new(uplink.port).messages().last_state().map(str::to_owned);
     wait_for("a retained status", || (late().as_deref() == Some("online")).then_some(()));
 }
+
+/// Two outputs, one of them down: the other gets everything as ever, and hears of it; what is kept for the first is not
+/// sent to the other again.
+#[test]
+fn an_output_that_is_down_holds_up_no_other() {
+    let (source, uplink) = (Mosquitto::start(), Mosquitto::start());
+    let mut lab = Mosquitto::with(&Options { persistent: true, ..Options::default() });
+    let (subscriber, lab_subscriber) = (Subscriber::new(uplink.port), Subscriber::new(lab.port));
+    lab.save();
+    lab.kill9();
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    let lab_table = format!("[outputs.lab]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n", lab.port);
+    let config = format!("{config}{lab_table}");
+    let agent = Agent::start(&dir, &config);
+    wait_source(&source, 1);
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    check_all(&subscriber, SERIES, &readings);
+    let trouble = |messages: &headwater_tests::Messages| {
+        messages.of("status").last().map(|status| status.map["trouble"].to_string())
+    };
+    subscriber.wait_until("a status that names it", |messages| {
+        trouble(messages)
+            .is_some_and(|trouble| trouble.contains("output lab is down") && !trouble.contains("cloud"))
+    });
+    assert!(agent.terminate().success());
+    let _agent = Agent::start(&dir, &config);
+    lab.restart();
+    check_all(&lab_subscriber, SERIES, &readings);
+    subscriber
+        .wait_until("a status without trouble", |messages| trouble(messages).as_deref() == Some("null"));
+    let messages = subscriber.messages();
+    assert_eq!(messages.of("summary").count(), messages.count_ids("summary"), "one copy each");
+}
