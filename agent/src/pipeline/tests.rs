@@ -2,6 +2,7 @@
 
 mod alerts;
 mod crashes;
+mod everything;
 mod groups;
 mod hardship;
 mod pairs;

@@ -111,3 +111,45 @@ fn a_picture_is_drawn_beside_the_messages_and_is_the_same_every_time() {
     assert_eq!(first, drawn("second.svg"));
     assert!(first.starts_with("<svg ") && first.contains("office/temp") && first.contains("class=\"mean\""));
 }
+
+/// Every window type, filters and the detectors that learn, over months of real readings: twice the same, to the byte.
+#[test]
+fn a_real_recording_twice_is_the_same_through_every_window_and_detector() {
+    let windows = [
+        ("hours", "{ type = \"tumbling\", size = \"1h\" }\ndownsample = { type = \"lttb\", points = 8 }"),
+        ("days", "{ type = \"sliding\", size = \"1d\", every = \"1h\" }\nlateness = \"2h\""),
+        ("bursts", "{ type = \"session\", gap = \"2h\", max = \"7d\" }"),
+        ("tens", "{ type = \"count\", size = 10 }"),
+        ("band", "{ type = \"none\" }\nfilter = { type = \"deadband\", percent = 2 }"),
+        ("door", "{ type = \"none\" }\nfilter = { type = \"swinging-door\", error = 1.0, max = \"1d\" }"),
+    ];
+    let mut config = Config::new(1883, 1883);
+    config.streams = String::new();
+    for (name, window) in windows {
+        let _ = writeln!(config.streams, "[streams.{name}]\nwindow = {window}");
+        for kind in ["auto", "zscore", "hampel", "cusum", "seasonal", "quantile", "half-space", "missing"] {
+            let _ = writeln!(config.streams, "[[streams.{name}.detectors]]\ntype = \"{kind}\"");
+        }
+    }
+    let dir = TempDir::new();
+    dir.write("headwater.toml", config.text());
+    let mut recordings = vec![
+        ("office", recording::own("ambient_temperature.csv")),
+        ("road", recording::own("travel_time.csv")),
+    ];
+    let machine = recording::shared("nab/realKnownCause/machine_temperature_system_failure.csv");
+    recordings.extend(machine.map(|path| ("machine", recording::first_column(&path))));
+    for (name, mut readings) in recordings {
+        readings.truncate(2_500); // of the finest of them, a good week
+        let file = format!("{name}.csv");
+        dir.write(&file, csv(&readings));
+        let (first, messages) = replay(&dir, &[&file]);
+        let (second, _) = replay(&dir, &[&file]);
+        assert!(first == second, "{name}: two replays differ");
+        let week = 7 * 86_400_000;
+        assert!(readings.last().unwrap().0 - readings[0].0 > week && messages.len() > 1_000);
+        assert!(messages.of("alert").next().is_some(), "{name}: no detector said anything");
+        messages.check_repeats();
+        messages.check_accounts();
+    }
+}
