@@ -16,7 +16,7 @@ use headwater_kernel::state::{Corrupt, State, Stored};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 /// The file in the state directory.
 pub(crate) const FILE: &str = "windows.checkpoint";
@@ -47,6 +47,8 @@ pub(crate) struct Snapshot {
     ceiling: Ceiling,
     /// Its number.
     checkpoint: u64,
+    /// How long it took to take.
+    took: Duration,
     mark: Mark,
 }
 
@@ -131,7 +133,7 @@ impl Earlier {
 impl Engine {
     /// The whole state, now. `last`: nothing comes after it, and every message is safe.
     pub(crate) fn snapshot(&self, last: bool) -> Snapshot {
-        let mut body = Vec::new();
+        let (start, mut body) = (Instant::now(), Vec::new());
         last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         let report = self.last_report.borrow();
         report.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
@@ -141,7 +143,8 @@ impl Engine {
         save_account(&mut body, &self.messages());
         save_memories(&mut body, &self.memories.borrow());
         let ceiling = self.pipeline.borrow().save(super::now(), &mut body);
-        Snapshot { body, ceiling, checkpoint: self.checkpoints.end(), mark: self.forwarder.mark() }
+        let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
+        Snapshot { body, ceiling, checkpoint, took: start.elapsed(), mark }
     }
 
     /// Writes a checkpoint at every interval, and when asked to, for as long as it runs; never returns.
@@ -183,8 +186,11 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot, path: &Path) -> io::Result<u64> {
-        let (ceiling, checkpoint) = (snapshot.ceiling, snapshot.checkpoint);
+        let Snapshot { ceiling, checkpoint, took, .. } = snapshot;
+        let start = Instant::now();
         let bytes = snapshot.write(path).await?;
+        let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
+        tracing::debug!(bytes, taken_us, written_us, "checkpoint written");
         self.pipeline.borrow_mut().on_durable(ceiling);
         self.checkpoints.on_durable(checkpoint);
         Ok(bytes)
