@@ -15,12 +15,12 @@ use headwater_kernel::time::Time;
 /// So many times may one window be told of between two checkpoints.
 const TELLINGS: u32 = 8;
 
-/// The floor of an agent whose state is lost counts the minutes since 2020-01-01T00:00:00Z (ms): more than any run has
+/// The floor of an agent whose state is lost counts the seconds since 2020-01-01T00:00:00Z (ms): more than any run has
 /// told, and more than the floor of an earlier loss.
-const MINUTES_FROM_MS: i64 = 1_577_836_800_000;
+const SECONDS_FROM_MS: i64 = 1_577_836_800_000;
 
-/// Two thousand years of them; the kernel counts on from there.
-const MINUTES_MAX: u32 = 1 << 30;
+/// As many as until 2054; the revisions go on from there.
+const SECONDS_MAX: u32 = 1 << 30;
 
 /// The revision that what begins before some time starts at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Revisions {
     /// Begins a run. `reach`: no restored window ends later; `future_ms`: the most that a reading may be ahead.
     pub(super) fn start(&mut self, now: Now, after_crash: bool, reach: Time, future_ms: i64) {
         let (floor, was_synced, past_future_ms) = match std::mem::replace(&mut self.past, Past::None) {
-            Past::Lost => (minutes(now), true, 0),
+            Past::Lost => (seconds(now), true, 0),
             // A window that is given up is told of once more, above the ceiling.
             Past::Known { rev_max, synced, future_ms, forgotten } if after_crash || forgotten => {
                 (self.floor.rev.saturating_add(rev_max).saturating_add(2), synced, future_ms)
@@ -205,7 +205,7 @@ impl State for Raisings {
     }
 }
 
-fn minutes(now: Now) -> u32 {
-    let since = now.time.since(Time(MINUTES_FROM_MS)).max(0) / 60_000;
-    u32::try_from(since).map_or(MINUTES_MAX, |minutes| minutes.clamp(1, MINUTES_MAX))
+fn seconds(now: Now) -> u32 {
+    let since = now.time.since(Time(SECONDS_FROM_MS)).max(0) / 1_000;
+    u32::try_from(since).map_or(SECONDS_MAX, |seconds| seconds.clamp(1, SECONDS_MAX))
 }

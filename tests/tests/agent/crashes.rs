@@ -188,3 +188,48 @@ fn a_kill_after_a_window_closed_never_gives_one_revision_two_contents() {
     }
     subscriber.messages().check_repeats();
 }
+
+/// A checkpoint of another version, or a broken one: set aside, said, not fatal, and what is told of a window after it is
+/// told above what was told before.
+#[test]
+fn a_checkpoint_that_cannot_be_used_is_set_aside_and_said() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let config = Config::new(broker.port, broker.port).text();
+    let state = headwater_tests::agent::state_dir(&dir);
+    let start = 1_436_400_000_000_i64.div_euclid(crate::WINDOW_MS) * crate::WINDOW_MS;
+    let mut publisher = Publisher::new(broker.port);
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 3] = [
+        ("version", |bytes| bytes[4] = 1),
+        ("checksum", |bytes| *bytes.last_mut().unwrap() ^= 0x40),
+        ("cut off", |bytes| bytes.truncate(11)),
+    ];
+    let mut seen = 0;
+    for (round, (word, damage)) in damages.into_iter().enumerate() {
+        let agent = Agent::start(&dir, &config);
+        if round == 0 {
+            wait_source(&broker, 1);
+        }
+        publish(&mut publisher, "office", "temp", &[(start + 1_000, 1.0), (start + 2_000, round as f64)]);
+        let told = subscriber.wait_until("the window", |messages| messages.of("summary").count() > seen);
+        seen = told.of("summary").count();
+        assert_eq!(agent.terminate().code(), Some(0));
+        let path = state.join("windows.checkpoint");
+        let mut bytes = std::fs::read(&path).expect("a checkpoint");
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).expect("a damaged checkpoint");
+        let agent = Agent::start(&dir, &config);
+        let messages = subscriber.wait_until("a report of the damage", |messages| {
+            messages
+                .reports()
+                .iter()
+                .any(|report| report.text("cause") == "damaged" && report.text("detail").contains(word))
+        });
+        messages.check_accounts();
+        assert!(state.join(format!("windows.damaged-{}", round + 1)).exists(), "it is kept");
+        assert_eq!(agent.terminate().code(), Some(0));
+    }
+    subscriber.messages().check_repeats();
+}
