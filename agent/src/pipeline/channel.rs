@@ -300,3 +300,19 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::sketch;
+
+    /// One open window, and what closes it; names, labels and detectors come on top.
+    #[test]
+    fn an_idle_series_is_small() {
+        let windows = size_of::<Windows<Pane, Panes<Pane>>>() + Plan::SLOT_BYTES;
+        assert!(windows < 300, "{windows} bytes with moments");
+        assert!(windows + sketch::BYTES_MIN < 1_500);
+        assert!(size_of::<Channel>() + Plan::SLOT_BYTES < 500);
+    }
+}

@@ -245,6 +245,31 @@ proptest! {
         }
     }
 
+    /// However little closed windows may take: every reading is accounted for, and only what has something to tell is
+    /// kept past it.
+    #[test]
+    fn retention_keeps_to_its_bytes(shape in shapes(), times in times(), bytes in 0..2_000_usize, lateness in 0..60_i64) {
+        let spec = spec(shape, lateness, i64::MAX);
+        let mut windows = Windows::<Kept, heapless::Vec<Slot<Kept>, 200>>::new();
+        let size = |pane: &Kept| pane.0.len() * 12;
+        let (mut placed, mut settled) = (0, 0);
+        for (number, time) in times.iter().enumerate() {
+            let now = Time(number as i64);
+            if !matches!(windows.on_reading(&spec, Time(*time), 0.0, now, Kept::default), Placed::Late | Placed::NoRoom) {
+                placed += 1;
+            }
+            while let Some(closed) = windows.poll(&spec, now) {
+                settled += closed.settled;
+            }
+            windows.retain_at_most(&spec, bytes, size);
+            prop_assert_eq!(placed, settled + windows.readings(&spec));
+            let base = Windows::<Kept, heapless::Vec<Slot<Kept>, 200>>::base(&spec);
+            let retained = windows.slots.iter().skip(base).take(usize::from(windows.retained));
+            let quiet = retained.filter(|slot| !slot.dirty);
+            prop_assert!(quiet.map(|slot| size_of::<Slot<Kept>>() + size(&slot.pane)).sum::<usize>() <= bytes);
+        }
+    }
+
     /// Asking again when `due` says so finds all that asking at every moment finds.
     #[test]
     fn due_is_never_late(shape in shapes(), times in times(), by_arrival: bool, retain in 0..300_i64) {
