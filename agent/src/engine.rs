@@ -305,6 +305,7 @@ impl Sink for EngineSink {
     }
 
     fn link(&mut self, link: Link<'_>) {
+        self.engine.pipeline.borrow_mut().on_link(self.source, matches!(link, Link::Up), now());
         match link {
             Link::Up => tracing::info!(source = self.name, "source connected"),
             Link::Down { reason } => tracing::warn!(source = self.name, "source disconnected: {reason}"),

@@ -10,6 +10,7 @@ mod channel;
 mod filter;
 mod groups;
 mod guard;
+mod links;
 mod pairs;
 mod panes;
 mod revisions;
@@ -75,6 +76,8 @@ pub struct Pipeline {
     agent: String,
     sources: Vec<SourceEntry>,
     intakes: Vec<Intake>,
+    /// Which sources have lost their connection.
+    down: Vec<bool>,
     /// What sources and streams counted that the config no longer has.
     retired: Counts,
     streams: Vec<StreamConfig>,
@@ -121,6 +124,7 @@ impl Pipeline {
         Self {
             agent: agent.to_owned(),
             intakes: vec![Intake::default(); sources.len()],
+            down: vec![false; sources.len()],
             sources,
             retired: Counts::default(),
             stream_counts: vec![Counts::default(); streams.len()],
@@ -332,6 +336,7 @@ impl Pipeline {
 
     /// Closes what is due in a channel that has come off the timers, and puts it back on them.
     fn look_at(&mut self, index: u32, now: Now) {
+        let is_cut_off = self.is_cut_off(index);
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
@@ -340,6 +345,9 @@ impl Pipeline {
         let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
         let Self { encoder, made, suppressed, revisions, .. } = self;
         let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
+        if is_cut_off {
+            channel.watching.hear(now.time);
+        }
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);
         // Strictly later, so that a tick ends whatever the channel wants.

@@ -94,6 +94,12 @@ impl Directory {
         self.by_name.get(name).copied()
     }
 
+    /// The sources that have a series; `None`: none has named it yet.
+    pub(super) fn sources(&self, id: u32) -> Option<impl Iterator<Item = usize>> {
+        let handles = &self.series.get(id as usize)?.handles;
+        (!handles.is_empty()).then(|| handles.iter().map(|(source, _)| *source))
+    }
+
     /// Name and labels of a series.
     pub(super) fn describe(&self, id: u32) -> (&str, &[(String, String)]) {
         self.series.get(id as usize).map_or(("", &[]), |series| (&*series.name, &*series.labels))

@@ -111,8 +111,8 @@ impl Watching {
         }
     }
 
-    /// Takes note of a reading that is not judged, because its time is too late, too early or in the future: the
-    /// series is not silent.
+    /// The series is not silent as of now: a reading came that is not judged, because its time is too late, too early or
+    /// in the future, or none could come.
     pub(super) fn hear(&mut self, now: Time) {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;

@@ -106,3 +106,21 @@ fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     assert!(again.number("rev") > told.number("rev"));
     assert_eq!(again.number("count"), Some(3.0));
 }
+
+/// The connection to the broker is ours; what cannot come is not missing.
+#[test]
+fn no_series_is_missing_while_its_source_is_cut_off() {
+    let mut pipeline =
+        pipeline("[streams.a]\n[[streams.a.detectors]]\ntype = \"missing\"\nafter = \"10s\"\n", 10);
+    let raised = |pipeline: &mut Pipeline, second: i64| {
+        pipeline.on_tick(at(START + second * 1_000));
+        drained(pipeline).iter().filter(|message| message.text("state") == "raised").count()
+    };
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_link(0, false, at(START + 5_000));
+    assert_eq!((6..600).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 0);
+    pipeline.on_link(0, true, at(START + 600_000));
+    assert_eq!((600..609).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 0);
+    assert_eq!((609..700).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 1, "silent since");
+}

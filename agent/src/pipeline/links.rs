@@ -1,0 +1,36 @@
+//! Sources that are cut off: no silence of theirs counts against a series, because nothing can come.
+
+use super::{Now, Pipeline};
+
+impl Pipeline {
+    /// A source has lost its connection, or has one again.
+    pub fn on_link(&mut self, source: usize, is_up: bool, now: Now) {
+        let Some(down) = self.down.get_mut(source) else { return };
+        if std::mem::replace(down, !is_up) && is_up {
+            // The silence starts here.
+            for channel in &mut self.channels {
+                if self
+                    .directory
+                    .sources(channel.series)
+                    .is_none_or(|mut sources| sources.any(|of| of == source))
+                {
+                    channel.watching.hear(now.time);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing can come for a channel: every source of its series is down; every source at all, where it is not
+    /// known yet which has it.
+    pub(super) fn is_cut_off(&self, index: u32) -> bool {
+        if !self.down.contains(&true) {
+            return false;
+        }
+        let Some(channel) = self.channels.get(index as usize) else { return false };
+        let is_down = |source: usize| self.down.get(source).copied().unwrap_or(false);
+        match self.directory.sources(channel.series) {
+            Some(mut sources) => sources.all(is_down),
+            None => self.down.iter().all(|down| *down),
+        }
+    }
+}
