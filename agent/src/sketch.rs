@@ -3,7 +3,7 @@
 //! Thousands of series mostly have a few bins in use in a window; those that need more get them, before a value would
 //! make bins merge. So the error is 1 % as long as the values of a window fall into no more than 2,048 bins of 2 % each
 //! (1,365 where one bin holds more than 65,535 of them, 2,730 where none holds more than 255), positive and negative
-//! ones counted apart: a million normal values about zero need some 1,300. Past it the error doubles, see
+//! ones counted apart: a million normal values about zero need some 1,100. Past it the error doubles, see
 //! [`headwater_kernel::aggregate::SketchIn`].
 
 use headwater_kernel::aggregate::{Room, SketchIn};
@@ -81,14 +81,15 @@ mod tests {
     #[test]
     fn growing_changes_no_answer() {
         let mut random = uniform(12_345);
-        let mut values = std::iter::repeat_with(|| (random() * 1.6e7 - 3e6).powi(3));
+        let mut values =
+            std::iter::repeat_with(|| (random() * 200.0 - 100.0).exp() * (random() - 0.3).signum());
         for count in [1, 16, 40, 60, 1_000, 30_000] {
             let (mut growing, mut whole) = (GrowingSketch::new(), Whole::new());
             for value in values.by_ref().take(count) {
                 growing.push(value);
                 whole.push(value);
             }
-            assert_eq!(growing.level(), whole.level());
+            assert_eq!((growing.level(), whole.level()), if count < 30_000 { (0, 0) } else { (3, 3) });
             assert!(growing.bins().eq(whole.bins()));
             let mut bytes = Vec::new();
             growing.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
@@ -154,10 +155,10 @@ mod tests {
 
         #[test]
         fn merging_equals_pushing_all_exactly(
-            exponents in prop::collection::vec((-300..300_i32, any::<bool>()), 0..4_000), cut in 0..4_000_usize,
+            exponents in prop::collection::vec((-1_500..1_500_i32, any::<bool>()), 0..9_000), cut in 0..9_000_usize,
         ) {
             let value = |(exponent, negative): &(i32, bool)| {
-                let magnitude = 1.07_f64.powi(*exponent * 8);
+                let magnitude = 1.021_f64.powi(*exponent);
                 if *negative { -magnitude } else { magnitude }
             };
             let of = |part: &[(i32, bool)]| {
@@ -169,8 +170,11 @@ mod tests {
             let (mut ab, mut ba) = (of(a), of(b));
             ab.merge(&of(b));
             ba.merge(&of(a));
-            prop_assert_eq!(&ab, &of(&exponents));
+            let whole = of(&exponents);
+            prop_assert_eq!(&ab, &whole);
             prop_assert_eq!(&ba, &ab);
+            // Some 5,500 bins at most: they run out, and the error doubles once or twice.
+            prop_assert!(whole.level() <= 2 && (whole.bins_used() < 2_000 || exponents.len() >= 2_000));
         }
     }
 }
