@@ -69,7 +69,12 @@ fn reading(message: &Wire) -> String {
 }
 
 fn evidence(message: &Wire) -> String {
-    let readings = if let Some(Wire::List(readings)) = message.get("evidence") { readings.len() } else { 0 };
+    let length = |readings: &Wire| if let Wire::List(readings) = readings { readings.len() } else { 0 };
+    let readings: usize = match message.get("evidence") {
+        Some(Wire::Map(series)) => series.iter().map(|(_, readings)| length(readings)).sum(),
+        Some(readings) => length(readings),
+        None => 0,
+    };
     format!(
         "         {}  {readings} readings that followed {}",
         message.text("series"),
@@ -153,6 +158,20 @@ fn clock(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_says_how_much_of_it_there_is() {
+        let said = |evidence: serde_json::Value| {
+            let message = serde_json::json!({"kind": "evidence", "series": "x", "alert": "a/x/auto@1", "evidence": evidence});
+            line(&serde_json::from_value(message).unwrap(), false)
+        };
+        assert!(
+            said(serde_json::json!([[1, 2.0], [2, 2.5]])).ends_with("x  2 readings that followed a/x/auto@1")
+        );
+        assert!(
+            said(serde_json::json!({"y": [[1, 2.0]], "z": [[1, 2.0], [2, 2.0]]})).contains(" 3 readings ")
+        );
+    }
 
     #[test]
     fn a_summary_reads_at_a_glance() {
