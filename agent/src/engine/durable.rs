@@ -142,7 +142,7 @@ impl Engine {
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
         save_memories(&mut body, &self.memories.borrow());
-        let ceiling = self.pipeline.borrow().save(super::now(), &mut body);
+        let ceiling = self.pipeline.borrow_mut().checkpoint(super::now(), &mut body);
         let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
         Snapshot { body, ceiling, checkpoint, took: start.elapsed(), mark }
     }

@@ -93,6 +93,13 @@ impl Revisions {
         next.saturating_add(TELLINGS - 1)
     }
 
+    /// A checkpoint with this ceiling may become durable at any time; answers the one that holds now.
+    pub(super) fn lower(&mut self, ceiling: u32) -> u32 {
+        let lower = self.rev_max.map_or(ceiling, |max| max.min(ceiling));
+        self.rev_max = Some(lower);
+        lower
+    }
+
     /// A checkpoint with this ceiling is durable.
     pub(super) fn raise(&mut self, ceiling: u32) {
         self.rev_max = Some(ceiling);

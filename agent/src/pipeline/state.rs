@@ -26,7 +26,16 @@ use headwater_kernel::time::Time;
 pub(crate) type GivenUp = i64;
 
 impl Pipeline {
-    /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`].
+    /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`]. What is told until then keeps
+    /// to this ceiling and to that of the checkpoint before: either may be what a crash leaves.
+    pub(crate) fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> Ceiling {
+        let Ceiling(ceiling) = self.save(now, to);
+        let lower = self.revisions.lower(ceiling);
+        self.limit_revisions(lower);
+        Ceiling(ceiling)
+    }
+
+    /// Appends the whole state as of `now`.
     pub(crate) fn save(&self, now: Now, to: &mut Vec<u8>) -> Ceiling {
         STATE_VERSION.save(&mut put(to));
         let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
@@ -57,6 +66,10 @@ impl Pipeline {
     /// A checkpoint of [`Pipeline::save`] is durable.
     pub(crate) fn on_durable(&mut self, Ceiling(ceiling): Ceiling) {
         self.revisions.raise(ceiling);
+        self.limit_revisions(ceiling);
+    }
+
+    fn limit_revisions(&mut self, ceiling: u32) {
         for stream in &mut self.streams {
             if let WindowConfig::Cut(specs) = &mut stream.window {
                 specs.limit_revisions(ceiling);

@@ -252,6 +252,9 @@ impl<'a> Running<'a> {
                 return Err(Ended::Unserved);
             }
             Event::Subscribed { refused } => {
+                // After the next start, what is refused now is asked for again.
+                let known = if refused.is_empty() { self.source.filters.as_slice() } else { &[] };
+                self.receipts.iter().for_each(|receipts| receipts.on_subscribed(known));
                 for filter in refused.into_iter().filter_map(|position| self.source.filters.get(position)) {
                     let source = self.source.surroundings.source.as_str();
                     tracing::warn!(
@@ -261,7 +264,6 @@ impl<'a> Running<'a> {
                     );
                 }
                 self.subscribed = true;
-                self.receipts.iter().for_each(|receipts| receipts.on_subscribed(&self.source.filters));
                 self.tell_up();
             }
             Event::Sent { .. } | Event::Acked { .. } | Event::Disconnected | Event::Other => {}

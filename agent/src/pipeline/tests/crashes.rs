@@ -79,9 +79,9 @@ fn fresh(durable: bool) -> Pipeline {
 
 impl World {
     fn new(durable: bool) -> Self {
-        let pipeline = fresh(durable);
+        let mut pipeline = fresh(durable);
         let mut state = Vec::new();
-        let ceiling = pipeline.save(at(START), &mut state);
+        let ceiling = pipeline.checkpoint(at(START), &mut state);
         let on_disk = Saved { state, ceiling, read: 0, survived: 0 };
         let mut world = Self {
             durable,
@@ -104,9 +104,9 @@ impl World {
         Now { synced: self.synced, ..at(self.now) }
     }
 
-    fn save(&self) -> Saved {
+    fn save(&mut self) -> Saved {
         let mut state = Vec::new();
-        let ceiling = self.pipeline.save(self.at(), &mut state);
+        let ceiling = self.pipeline.checkpoint(self.at(), &mut state);
         Saved { state, ceiling, read: self.read, survived: self.survived.len() }
     }
 
@@ -300,6 +300,36 @@ fn revisions_wait_for_a_checkpoint_rather_than_pass_the_ceiling() {
     }
     world.finish();
     world.check();
+}
+
+/// A ceiling may be lower than the one before it. What is told while its checkpoint is being written keeps to both.
+#[test]
+fn a_checkpoint_on_its_way_to_the_disk_counts_already() {
+    let mut world = World::new(false);
+    let late = |world: &mut World, start: i64, times: usize| {
+        for _ in 0..times {
+            world.send(start);
+            world.pass(2_000);
+        }
+    };
+    late(&mut world, START, 1);
+    world.pass(20_000);
+    for _ in 0..5 {
+        late(&mut world, START, 6);
+        world.run(&Op::Save);
+        world.run(&Op::Written);
+    }
+    // The window with so many revisions is forgotten; those after it have few.
+    let later = START + 3 * 3_600_000;
+    world.pass(3 * 3_600_000);
+    late(&mut world, later, 1);
+    world.pass(20_000);
+    world.run(&Op::Save);
+    late(&mut world, later, 20);
+    world.run(&Op::Written);
+    world.run(&Op::Crash(true));
+    late(&mut world, later, 20);
+    world.finish();
 }
 
 /// A window far ahead, of before the clock was synchronised, is in the checkpoint: the next life knows of it.
