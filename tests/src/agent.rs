@@ -20,11 +20,21 @@ impl Agent {
     /// When it cannot be started.
     #[must_use]
     pub fn start(dir: &TempDir, config: &str) -> Self {
+        Self::start_with(dir, config, &[])
+    }
+
+    /// The same, with more in its environment.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_with(dir: &TempDir, config: &str, environment: &[(&str, &str)]) -> Self {
         let path = dir.write("headwater.toml", config);
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut command = command();
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
+        command.envs(environment.iter().copied());
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
         Self { process, log }
     }

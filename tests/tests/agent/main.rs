@@ -14,6 +14,7 @@ mod outages;
 mod protocol;
 mod replay;
 mod secured;
+mod service;
 mod soak;
 mod thinning;
 mod times;
