@@ -58,7 +58,7 @@ fn self_test_says_what_works_and_the_way_out_where_something_does_not() {
     let dir = TempDir::new();
     let mut config = Config::new(broker.port, broker.port);
     std::fs::create_dir_all(state_dir(&dir)).unwrap();
-    dir.write("headwater.toml", &config.text());
+    dir.write("headwater.toml", config.text());
     let arguments = ["self-test", "--config", "headwater.toml"];
     let well = run(&dir, &arguments);
     let text = String::from_utf8_lossy(&well.stdout);
@@ -72,7 +72,7 @@ fn self_test_says_what_works_and_the_way_out_where_something_does_not() {
     // A port that nobody listens on.
     drop(broker);
     config.output_keys = "username = \"x\"".into();
-    dir.write("headwater.toml", &config.text());
+    dir.write("headwater.toml", config.text());
     let ill = run(&dir, &arguments);
     let text = String::from_utf8_lossy(&ill.stdout);
     assert_eq!(ill.status.code(), Some(1), "{text}");
