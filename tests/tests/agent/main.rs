@@ -1,5 +1,6 @@
 //! The contract with users and subscribers, held against the real binary and real brokers.
 
+mod benchmark;
 mod buffer;
 mod check;
 mod clients;
