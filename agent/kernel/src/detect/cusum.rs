@@ -19,7 +19,8 @@ use core::fmt;
 pub struct CusumConfig {
     /// Alarm when a sum is above this many standard deviations; positive. Usual: 5 to 10.
     pub above: f64,
-    /// Shifts up to twice this many standard deviations are none; not negative. Usual: 0.5.
+    /// Shifts up to twice this many standard deviations are none; not negative. Usual: 0.5 to 1, more
+    /// where readings depend on those before them.
     pub slack: f64,
     /// Readings that the reference is learned from; at least 10.
     pub readings: u32,
@@ -44,15 +45,15 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     doc: "the mean has shifted a little, for good",
     parameters: &[
         Parameter::number("above", "sum of deviations beyond which a shift is anomalous").or(10.0),
-        Parameter::number("slack", "half of the smallest shift that matters, in deviations").or(0.5),
-        Parameter::integer("readings", "readings that the reference is learned from").or(100.0),
+        Parameter::number("slack", "half of the smallest shift that matters, in deviations").or(1.0),
+        Parameter::integer("readings", "readings that the reference is learned from").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
     build: |parameters: &Parameters| {
         let config = CusumConfig {
             above: parameters.get("above").unwrap_or(10.0),
-            slack: parameters.get("slack").unwrap_or(0.5),
-            readings: parameters.get("readings").unwrap_or(100.0) as u32,
+            slack: parameters.get("slack").unwrap_or(1.0),
+            readings: parameters.get("readings").unwrap_or(200.0) as u32,
             noise: parameters.get("noise").unwrap_or(0.0),
         };
         Cusum::new(config).map(AnyDetector::Cusum)

@@ -17,9 +17,10 @@ use core::fmt;
 /// Parameters of [`PageHinkley`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PageHinkleyConfig {
-    /// Alarm above this many standard deviations; positive. Usual: 20 to 50.
+    /// Alarm above this many standard deviations; positive. Usual: 10 to 50.
     pub above: f64,
-    /// Drifts up to this many standard deviations are none; not negative. Usual: 0.1 to 0.5.
+    /// Drifts up to this many standard deviations are none; not negative. Usual: 0.1 to 0.5, more
+    /// where readings depend on those before them.
     pub slack: f64,
     /// Readings before the first judgement; at least 10.
     pub readings: u32,
@@ -44,16 +45,16 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     name: "page-hinkley",
     doc: "the mean drifts away",
     parameters: &[
-        Parameter::number("above", "sum of deviations beyond which a drift is anomalous").or(30.0),
-        Parameter::number("slack", "drifts up to this many deviations are none").or(0.3),
-        Parameter::integer("readings", "readings before the first judgement").or(100.0),
+        Parameter::number("above", "sum of deviations beyond which a drift is anomalous").or(15.0),
+        Parameter::number("slack", "drifts up to this many deviations are none").or(1.0),
+        Parameter::integer("readings", "readings before the first judgement").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
     build: |parameters: &Parameters| {
         let config = PageHinkleyConfig {
-            above: parameters.get("above").unwrap_or(30.0),
-            slack: parameters.get("slack").unwrap_or(0.3),
-            readings: parameters.get("readings").unwrap_or(100.0) as u32,
+            above: parameters.get("above").unwrap_or(15.0),
+            slack: parameters.get("slack").unwrap_or(1.0),
+            readings: parameters.get("readings").unwrap_or(200.0) as u32,
             noise: parameters.get("noise").unwrap_or(0.0),
         };
         PageHinkley::new(config).map(AnyDetector::PageHinkley)

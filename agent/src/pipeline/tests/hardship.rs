@@ -107,7 +107,7 @@ fn a_step_to_another_unit_is_told_and_learned() {
         ("jump", 1, 0),
         ("zscore", 1, 0),
         ("hampel", 1, 0),
-        ("cusum", 2, 0),
+        ("cusum", 1, 0),
         ("page-hinkley", 1, 0),
         // Every time of the day is news once.
         ("seasonal", 8, 0),
