@@ -51,6 +51,13 @@ enum Case {
     Usual,
 }
 
+impl Case {
+    /// Of what is taken usually, and at most.
+    fn of(self, [usual, worst]: [usize; 2]) -> usize {
+        if self == Self::Worst { worst } else { usual }
+    }
+}
+
 impl Estimate {
     /// Of a config whose every stream takes every series.
     #[must_use]
@@ -92,7 +99,7 @@ fn retained_bytes(config: &Config) -> u64 {
 fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
     let windows = match &stream.window {
         WindowConfig::None(None) => 0,
-        WindowConfig::None(Some(_)) => FILTER_BYTES,
+        WindowConfig::None(Some(_)) => case.of(FILTER_BYTES),
         WindowConfig::Cut(specs) => {
             let sketch_bytes = match (case, specs.of(false).shape) {
                 (Case::Usual, _) => SKETCH_USUAL,
@@ -127,7 +134,7 @@ fn open(specs: &Specs, case: Case) -> (usize, usize) {
 fn pair_bytes(stream: &StreamConfig, series: usize, case: Case) -> usize {
     let WindowConfig::Cut(specs) = &stream.window else { return 0 };
     let (own, pane) = PAIR_BYTES;
-    let each = own + open(specs, case).1 * pane;
+    let each = case.of(own) + open(specs, case).1 * pane;
     stream.pairs.iter().map(|pair| pair.pairs_max(series) * each).sum()
 }
 

@@ -103,11 +103,11 @@ pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYT
 /// What a series takes, without its name and labels (bytes).
 pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
 
-/// What a filter takes for each series, at most (bytes).
-pub(crate) const FILTER_BYTES: usize = filter::BYTES_MAX;
+/// What a filter takes for each series: with few readings waiting, and at most (bytes).
+pub(crate) const FILTER_BYTES: [usize; 2] = filter::BYTES;
 
-/// What two series take together, and what one of their windows takes, at most (bytes).
-pub(crate) const PAIR_BYTES: (usize, usize) = (pairs::BYTES_MAX, pairs::PANE_BYTES);
+/// What two series take together, with few readings waiting and at most, and what one of their windows takes (bytes).
+pub(crate) const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
 
 /// What a detector takes for each series (bytes).
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {

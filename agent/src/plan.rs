@@ -15,6 +15,7 @@ use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 use paths::Paths;
 use std::borrow::Cow;
+use std::fmt;
 
 /// One number of a summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,15 +214,20 @@ impl Plan {
         numbers.join(" ") + sketch + &downsample.unwrap_or_default()
     }
 
-    /// How the points of a window are chosen, if they are.
-    #[must_use]
-    pub fn downsample(&self) -> Option<Downsample> {
-        self.downsample
-    }
-
     /// The names of the numbers, in the order of the config.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.aggregates.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.names().collect();
+        f.write_str(&names.join(" "))?;
+        if self.tells_sketch {
+            f.write_str(", the sketch")?;
+        }
+        self.downsample.map_or(Ok(()), |downsample| write!(f, ", {downsample}"))
     }
 }
 

@@ -275,6 +275,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(80))]
+
         #[test]
         fn neither_order_nor_split_nor_a_restart_leaves_a_trace((sorted, shuffled) in readings(), cut in 0..400_usize) {
             let (points, ends) = of(&shuffled);

@@ -1,7 +1,7 @@
 //! `headwater check`: all that is wrong with the config, or what it will run.
 
 use super::{Failure, open};
-use crate::config::{Config, StreamConfig, render_mistakes};
+use crate::config::{Config, StreamConfig, WindowConfig, render_mistakes};
 use crate::estimate::Estimate;
 use headwater_settings::{Document, Or, Table, format_size};
 use std::path::Path;
@@ -63,11 +63,16 @@ fn place_of(table: &mut Table<'_>) -> String {
 }
 
 fn describe_stream(stream: &StreamConfig) -> String {
-    let names: Vec<&str> = stream.plan.names().collect();
+    let summaries = match stream.window {
+        WindowConfig::Cut(_) => format!(": {}", stream.plan),
+        WindowConfig::None(_) => String::new(),
+    };
+    let pairs: String =
+        stream.pairs.iter().map(|pair| format!("; {} with {}", pair.a.with("*"), pair.b.with("*"))).collect();
     let groups = stream.groups.iter().map(|group| group.name.as_str());
     let detectors = stream.detectors.iter().map(|detector| detector.name.as_str()).chain(groups);
     let detectors: Vec<&str> = detectors.collect();
     let detectors =
         if detectors.is_empty() { String::new() } else { format!("; detectors {}", detectors.join(", ")) };
-    format!("{}: {}{detectors}", stream.window, names.join(" "))
+    format!("{}{summaries}{pairs}{detectors}", stream.window)
 }

@@ -16,8 +16,11 @@ use headwater_kernel::watermark::Watermark;
 /// Readings that wait at most; past it the earliest is decided without waiting.
 const WAITING_MAX: usize = 255;
 
-/// What a filter takes, everything waiting (bytes).
-pub(super) const BYTES_MAX: usize = size_of::<Filter>() + (WAITING_MAX + 1) * size_of::<Stamped>();
+/// What a filter takes with few readings waiting, and with as many as can (bytes).
+pub(super) const BYTES: [usize; 2] = [
+    size_of::<Filter>() + 8 * size_of::<Stamped>(),
+    size_of::<Filter>() + (WAITING_MAX + 1) * size_of::<Stamped>(),
+];
 
 /// A filter and what it has seen.
 #[derive(Clone, Debug, PartialEq)]

@@ -25,10 +25,11 @@ use std::collections::HashMap;
 /// Readings of one series that wait for their counterparts at most; past it the earliest stays alone.
 const WAITING_MAX: usize = 256;
 
-/// What two series take together, everything waiting, without their windows (bytes).
-pub(super) const BYTES_MAX: usize = size_of::<Pair>()
-    + 2 * (WAITING_MAX * size_of::<Stamped>() + size_of::<Link>())
-    + super::timers::ENTRY_BYTES;
+/// What two series take together with few readings waiting, and with as many as can, without their windows (bytes).
+pub(super) const BYTES: [usize; 2] =
+    [BYTES_OWN + 2 * 8 * size_of::<Stamped>(), BYTES_OWN + 2 * WAITING_MAX * size_of::<Stamped>()];
+
+const BYTES_OWN: usize = size_of::<Pair>() + 2 * size_of::<Link>() + super::timers::ENTRY_BYTES;
 
 /// What one of their windows takes (bytes).
 pub(super) const PANE_BYTES: usize = size_of::<Slot<Together>>();

@@ -79,7 +79,7 @@ fn pairs_that_do_not_vary_have_no_correlation_and_each_series_may_be_in_many() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Each series in an order of its own, some readings only in one, restarts between: what is told last of each window
     /// is what a look at everything says.

@@ -63,7 +63,7 @@ fn restart(pipeline: &mut Pipeline, streams: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn a_swinging_door_keeps_every_reading_within_its_error(arrivals in arrivals(), error in 0.2..4.0_f64, lateness in 0..6_i64) {
