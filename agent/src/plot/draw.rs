@@ -4,6 +4,7 @@ use super::axis::{Scale, full, padded, short, time_ticks, value_ticks};
 use super::{Alert, Panel, Plot, Window};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::thin::minmax;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// All lengths are in pixels of the picture's own.
@@ -82,7 +83,10 @@ fn time_span(plot: &Plot) -> (i64, i64) {
 
 fn head(out: &mut String, plot: &Plot, (from, to): (i64, i64)) {
     let _ = writeln!(out, "<text class=\"title\" x=\"{LEFT}\" y=\"32\">{}</text>", escaped(&plot.title));
-    let alerts: usize = plot.panels.values().map(|panel| panel.alerts.len() + panel.alerts_left_out).sum();
+    // One about several series stands in the panel of each.
+    let told = plot.panels.values().flat_map(|panel| panel.alerts.iter().map(|alert| alert.id.as_str()));
+    let left_out: usize = plot.panels.values().map(|panel| panel.alerts_left_out).sum();
+    let alerts = told.collect::<BTreeSet<_>>().len() + left_out;
     let alerts = match alerts {
         0 => "no alerts".to_owned(),
         1 => "1 alert".to_owned(),

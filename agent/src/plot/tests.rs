@@ -48,6 +48,17 @@ fn a_panel_shows_what_its_stream_takes() {
 }
 
 #[test]
+fn an_alert_about_several_series_stands_in_the_panel_of_each_and_counts_once() {
+    let mut plot = plot();
+    plot.message(&wire(
+        serde_json::json!({"kind": "alert", "stream": "a", "series": "g", "id": "1", "state": "raised",
+        "time": 5, "value": 2.0, "values": {"g/x": 1.0, "g/y": 2.0}}),
+    ));
+    assert_eq!(plot.panels.keys().map(|(_, series)| series.as_str()).collect::<Vec<_>>(), ["g/x", "g/y"]);
+    assert!(plot.svg().contains("1 alert<"));
+}
+
+#[test]
 fn nothing_grows_without_bound() {
     let mut plot = plot();
     for series in 0..60 {
