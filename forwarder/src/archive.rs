@@ -248,10 +248,10 @@ impl Archive {
         }
         match error {
             StoreError::Damaged(why) => self.give_up(generation, why),
-            StoreError::Failed(_) if self.shelves.get(&generation).is_none_or(Shelf::is_bare) => {
+            _ if self.shelves.get(&generation).is_none_or(Shelf::is_bare) => {
                 self.delete(generation);
             }
-            StoreError::Failed(_) => self.seal(generation, &[]),
+            StoreError::Failed(_) | StoreError::Blocked(_) => self.seal(generation, &[]),
         }
     }
 

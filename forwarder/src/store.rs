@@ -16,9 +16,13 @@ pub(crate) type Generation = u64;
 /// Why the store could not do it; the variant says what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Go on in memory and try again later: no space, no permission, an I/O error.
+    /// Go on in memory and try again later; what cannot be read in the end is as good as damaged: an I/O error.
     #[error("{0}")]
     Failed(String),
+    /// Go on in memory and try again, for as long as it takes: no space, a read-only disk, no permission. Sled writes a
+    /// little before it reads.
+    #[error("{0}")]
+    Blocked(String),
     /// Set the generation aside: what it holds cannot be read.
     #[error("{0}")]
     Damaged(String),

@@ -103,6 +103,30 @@ fn a_full_disk_is_told_and_used_again_when_there_is_room() {
     });
 }
 
+/// Sled writes a little before it reads: what lies on a disk without a byte to spare is not lost, and goes out.
+#[test]
+fn what_lies_on_a_full_disk_is_sent() {
+    run(async {
+        let folder = Folder::new();
+        let Some(disk) = Tmpfs::mount(folder.0.join("disk"), "48m") else {
+            println!("left out: this user cannot mount a tmpfs here");
+            return;
+        };
+        let mut broker = Broker::stopped("");
+        fill(broker.port, &disk.0).await;
+        let mut filler = std::fs::File::create(disk.0.join("filler")).unwrap();
+        while std::io::Write::write(&mut filler, &[0; 4_096]).is_ok_and(|count| count > 0) {}
+        assert!(broker.try_start());
+        let heard = Heard::listen(broker.port).await;
+        let forwarder = forwarder(broker.port, &disk.0, small(), "");
+        wait_for("all to be delivered", || forwarder.account().waiting == 0).await;
+        wait_for("all to be heard", || numbers(&heard).len() == FILLED).await;
+        assert_eq!((forwarder.account().delivered as usize, forwarder.account().lost), (FILLED, 0));
+        assert!(events(&forwarder).iter().all(|event| !matches!(event, Event::Damaged { .. })));
+        assert!(forwarder.stop(Duration::from_secs(4)).await);
+    });
+}
+
 #[test]
 fn a_read_only_disk_costs_memory_only() {
     run(async {

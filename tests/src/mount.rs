@@ -51,7 +51,7 @@ impl Disk {
     /// When the files cannot be made.
     #[must_use]
     pub fn make(mount: PathBuf) -> Option<Self> {
-        const BYTES: u64 = 96 << 20;
+        const BYTES: u64 = 1 << 30; // sparse
         let disk = Self { image: mount.with_extension("img"), copy: mount.with_extension("copy"), mount };
         std::fs::create_dir_all(&disk.mount).expect("a directory");
         std::fs::File::create(&disk.image).and_then(|file| file.set_len(BYTES)).expect("a file");

@@ -170,7 +170,7 @@ impl Archive {
             Ok(()) if is_bare => self.delete(generation),
             Ok(()) => {}
             Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
-            Err(StoreError::Failed(why)) => {
+            Err(StoreError::Failed(why) | StoreError::Blocked(why)) => {
                 self.store.close(generation);
                 return Err(why);
             }
@@ -223,6 +223,10 @@ impl Archive {
                 }
                 Err(StoreError::Damaged(why)) => self.give_up(generation, &why),
                 Err(StoreError::Failed(why)) => self.on_read_error(generation, &why)?,
+                Err(StoreError::Blocked(why)) => {
+                    self.store.close(generation);
+                    return Err(why);
+                }
             }
         }
     }

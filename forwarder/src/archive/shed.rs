@@ -30,7 +30,9 @@ impl Archive {
         {}
         while self.living_bytes() + bytes > max {
             let Some((generation, keep_alerts)) = self.victim() else { return };
-            self.shed(generation, keep_alerts, Why::Full, progress);
+            if !self.shed(generation, keep_alerts, Why::Full, progress) {
+                return;
+            }
         }
     }
 
@@ -42,7 +44,8 @@ impl Archive {
                     && shelf.made_ms.as_ref().is_some_and(|made| made.end < before_ms)
             });
             let Some((&generation, _)) = old else { return };
-            self.shed(generation, false, Why::Age, progress);
+            let gone = self.shed(generation, false, Why::Age, progress);
+            debug_assert!(gone, "nothing is read for it");
         }
     }
 
@@ -67,20 +70,27 @@ impl Archive {
         victim
     }
 
-    fn shed(&mut self, generation: Generation, keep_alerts: bool, why: Why, progress: &Progress) {
+    /// Whether it is gone. It stays when its alerts cannot be moved now.
+    fn shed(&mut self, generation: Generation, keep_alerts: bool, why: Why, progress: &Progress) -> bool {
         let mut runs = self.runs_of(generation);
         if keep_alerts && runs.iter().any(|run| run.lane.is_alert()) {
             runs.retain(|run| !run.lane.is_alert());
             match self.move_alerts(generation, progress) {
                 Ok(left_behind) => runs.extend(left_behind),
                 Err(StoreError::Damaged(why) | StoreError::Failed(why)) => {
-                    return self.give_up(generation, &why);
+                    self.give_up(generation, &why);
+                    return true;
+                }
+                Err(StoreError::Blocked(why)) => {
+                    tracing::warn!(generation, %why, "no room could be made in the buffer");
+                    return false;
                 }
             }
         }
         let made_ms = self.shelves.get(&generation).and_then(|shelf| shelf.made_ms.clone()).unwrap_or(0..0);
         self.delete(generation);
         self.notices.push(Notice::Shed { runs, made_ms, why });
+        true
     }
 
     /// Copies the alerts that somebody wants; those for which there is no room are the answer.

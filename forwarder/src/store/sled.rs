@@ -17,10 +17,12 @@
 //! buffer/7/{db,conf,blobs/}   a generation
 //! buffer/7.damaged-1/         set aside, for a person to look at
 //! buffer/positions            a note
+//! buffer/reserve              let go of when the disk is full, so that what is there can be read
 //! ```
 
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
+use fs2::FileExt as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -34,6 +36,11 @@ const CACHE_BYTES: u64 = 1 << 20;
 
 /// Databases open at a time: the one that is filled and the one that is drained.
 const OPEN_MAX: usize = 2;
+
+/// What is kept free on a full disk while there are generations, so that sled can open them: it writes before it reads,
+/// and with 1 MiB it got on by fits and starts. Allocated, not written: that costs no flash.
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES: u64 = 2 << 20;
 
 /// Values in a tree. With the tenth change sled would write all of them again.
 const TREE_PARTS: usize = 8;
@@ -140,12 +147,33 @@ impl SledStore {
                 while self.open.len() >= OPEN_MAX {
                     quietly("close", || drop(self.open.remove(0)))?;
                 }
-                (generation, Shelf::open(&path)?)
+                let shelf = match Shelf::open(&path) {
+                    // What sled writes before it reads has room in the reserve; what is read then makes more.
+                    Err(StoreError::Blocked(_)) if self.give_reserve() => Shelf::open(&path)?,
+                    result => result?,
+                };
+                (generation, shelf)
             }
         };
         self.open.push(shelf);
         let last = self.open.last_mut().map(|(_, shelf)| shelf);
         last.ok_or_else(|| StoreError::Failed("no database is open".into()))
+    }
+
+    /// Lets go of the reserve; whether there was one.
+    fn give_reserve(&self) -> bool {
+        fs::remove_file(self.folder.join(RESERVE)).is_ok()
+    }
+
+    /// Takes a little of the disk while there is some. A failure costs nothing now.
+    fn take_reserve(&self) {
+        let path = self.folder.join(RESERVE);
+        if path.metadata().is_ok_and(|data| data.len() == RESERVE_BYTES) {
+            return;
+        }
+        if File::create(&path).and_then(|file| file.allocate(RESERVE_BYTES)).is_err() {
+            let _ = fs::remove_file(&path);
+        }
     }
 
     fn batch(
@@ -183,6 +211,7 @@ impl Store for SledStore {
         for folder in [Some(path.as_path()), path.parent(), self.folder.parent()].into_iter().flatten() {
             File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| of_io(folder, &error))?;
         }
+        self.take_reserve();
         Ok(())
     }
 
@@ -232,9 +261,15 @@ impl Store for SledStore {
         self.close(generation);
         let path = self.path(generation);
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(of_io(&path, &error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(&path, &error)),
+            _ => {}
         }
+        if self.generations()?.is_empty() {
+            self.give_reserve();
+        } else {
+            self.take_reserve();
+        }
+        Ok(())
     }
 
     fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
@@ -341,13 +376,21 @@ fn of_sled(error: &sled::Error) -> StoreError {
         sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             StoreError::Damaged(format!("the database's file is cut off: {error}"))
         }
+        sled::Error::Io(error) if is_for_now(error) => StoreError::Blocked(error.to_string()),
         sled::Error::Io(error) => StoreError::Failed(error.to_string()),
         other => StoreError::Damaged(other.to_string()),
     }
 }
 
 fn of_io(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Failed(format!("{}: {error}", path.display()))
+    let what = format!("{}: {error}", path.display());
+    if is_for_now(error) { StoreError::Blocked(what) } else { StoreError::Failed(what) }
+}
+
+/// Whether the files are as good as ever, and only the disk takes nothing.
+fn is_for_now(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
 }
 
 fn size_of(folder: &Path) -> u64 {

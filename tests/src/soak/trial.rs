@@ -106,7 +106,7 @@ impl Trial {
     pub(super) fn weather(&mut self, ms: std::ops::Range<u64>) {
         let mut left = self.rng.u64(ms);
         while left > 0 {
-            if self.rng.bool() {
+            if self.rng.u8(..4) > 0 {
                 self.gate.open()
             } else {
                 self.gate.close()
