@@ -20,9 +20,10 @@
 //! buffer/reserve              let go of when the disk is full, so that what is there can be read
 //! ```
 
+mod reserve;
+
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
-use fs2::FileExt as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -36,11 +37,6 @@ const CACHE_BYTES: u64 = 1 << 20;
 
 /// Databases open at a time: the one that is filled and the one that is drained.
 const OPEN_MAX: usize = 2;
-
-/// What is kept free on a full disk while there are generations, so that sled can open them: it writes before it reads,
-/// and with 1 MiB it got on by fits and starts. Allocated, not written: that costs no flash.
-const RESERVE: &str = "reserve";
-const RESERVE_BYTES: u64 = 2 << 20;
 
 /// Values in a tree. With the tenth change sled would write all of them again.
 const TREE_PARTS: usize = 8;
@@ -149,7 +145,7 @@ impl SledStore {
                 }
                 let shelf = match Shelf::open(&path) {
                     // What sled writes before it reads has room in the reserve; what is read then makes more.
-                    Err(StoreError::Blocked(_)) if self.give_reserve() => Shelf::open(&path)?,
+                    Err(StoreError::Blocked(_)) if reserve::give(&self.folder) => Shelf::open(&path)?,
                     result => result?,
                 };
                 (generation, shelf)
@@ -158,22 +154,6 @@ impl SledStore {
         self.open.push(shelf);
         let last = self.open.last_mut().map(|(_, shelf)| shelf);
         last.ok_or_else(|| StoreError::Failed("no database is open".into()))
-    }
-
-    /// Lets go of the reserve; whether there was one.
-    fn give_reserve(&self) -> bool {
-        fs::remove_file(self.folder.join(RESERVE)).is_ok()
-    }
-
-    /// Takes a little of the disk while there is some. A failure costs nothing now.
-    fn take_reserve(&self) {
-        let path = self.folder.join(RESERVE);
-        if path.metadata().is_ok_and(|data| data.len() == RESERVE_BYTES) {
-            return;
-        }
-        if File::create(&path).and_then(|file| file.allocate(RESERVE_BYTES)).is_err() {
-            let _ = fs::remove_file(&path);
-        }
     }
 
     fn batch(
@@ -211,7 +191,7 @@ impl Store for SledStore {
         for folder in [Some(path.as_path()), path.parent(), self.folder.parent()].into_iter().flatten() {
             File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| of_io(folder, &error))?;
         }
-        self.take_reserve();
+        reserve::take(&self.folder);
         Ok(())
     }
 
@@ -265,9 +245,9 @@ impl Store for SledStore {
             _ => {}
         }
         if self.generations()?.is_empty() {
-            self.give_reserve();
+            reserve::give(&self.folder);
         } else {
-            self.take_reserve();
+            reserve::take(&self.folder);
         }
         Ok(())
     }
