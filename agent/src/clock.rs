@@ -1,10 +1,57 @@
 //! The only reader of the system clocks; everything else is told the time.
+//!
+//! What is known of the wall clock, and from where ([`Trust::Auto`]; the first that applies):
+//!
+//! | what is seen | the wall clock is |
+//! |---|---|
+//! | a time before this program was built | wrong, whoever says otherwise |
+//! | `/run/systemd/timesync/synchronized`, or `timedatectl` says that the kernel's clock is synchronised (STA_UNSYNC clear, maxerror in bounds; every NTP daemon sees to that) | right |
+//! | a real-time clock has set it (`/sys/class/rtc/*/hctosys`) | right, unless it is behind the last time in the state |
+//! | a time daemon is at work (systemd-timesyncd, chrony, ntpd, OpenNTPD) | not known yet |
+//! | nothing: a container, a virtual machine, another system | right, unless it is behind the last time in the state |
+//!
+//! `timedatectl` is asked because no safe, kept crate reads `adjtimex` on 32-bit ARM; where it is not there or may not be
+//! started, the rest of the table decides. Nothing is asked any more once the time is known.
 
+mod boots;
+mod patience;
+mod timeline;
+
+pub(crate) use boots::{Boots, Correction};
+pub(crate) use patience::Patience;
+pub(crate) use timeline::{Change, Sample, Timeline, Word};
+
+use crate::pipeline::Now;
 use headwater_kernel::time::Time;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// No build of this program is older than this: 2025-01-01T00:00:00Z. A clock that says less was never set.
-const FLOOR: Time = Time(1_735_689_600_000);
+/// What makes the wall clock believable, `[clock] trust`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// What the system says; where it says nothing, any time that can be.
+    #[default]
+    Auto,
+    /// Only that it is synchronised: for containers on boards without a real-time clock.
+    Synced,
+    /// Any time that can be: for clocks that are set by other means.
+    Always,
+}
+
+/// `[clock]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockConfig {
+    /// What was made before the time is known is held for so long while an output is connected (ms); `None`: for ever.
+    pub wait_ms: Option<i64>,
+    /// What makes the wall clock believable.
+    pub trust: Trust,
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        Self { wait_ms: Some(600_000), trust: Trust::Auto }
+    }
+}
 
 /// Now, by the system's wall clock.
 #[must_use]
@@ -13,8 +60,101 @@ pub fn now() -> Time {
     Time(since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Whether a time by the wall clock can be trusted: boards without a real-time clock boot in the past.
+/// Time since boot, suspension included where the system counts it: not on macOS (ms).
 #[must_use]
-pub fn is_plausible(now: Time) -> bool {
-    now >= FLOOR
+#[inline]
+pub(crate) fn up_ms() -> i64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(CLOCK);
+    #[allow(clippy::useless_conversion)] // 32 bits elsewhere
+    let (seconds, nanoseconds) = (i64::from(time.tv_sec), i64::from(time.tv_nsec));
+    seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000)
+}
+
+/// This boot's id; where the system gives none, what is the same for as long as the machine is up.
+#[must_use]
+pub(crate) fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id: String = id.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(36).collect();
+    let coarse = || format!("boot-{}", now().0.saturating_sub(up_ms()) / 10_000);
+    if id.is_empty() { coarse() } else { id }
+}
+
+/// Both clocks at one moment; `kernel` is what the kernel was last heard to say.
+#[must_use]
+pub(crate) fn sample(trust: Trust, kernel: Option<bool>) -> Sample {
+    /// Between two readings the program may have slept.
+    const TRIES: usize = 3;
+    let mut best: Option<(i64, Sample)> = None;
+    for _ in 0..TRIES {
+        let before_ms = up_ms();
+        let wall = now();
+        let after_ms = up_ms();
+        let took_ms = after_ms - before_ms;
+        let sample = Sample { wall, up_ms: before_ms + took_ms / 2, word: Word::Silent };
+        if best.is_none_or(|(best_ms, _)| took_ms < best_ms) {
+            best = Some((took_ms, sample));
+        }
+        if took_ms <= 1 {
+            break;
+        }
+    }
+    let sample =
+        best.map_or(Sample { wall: now(), up_ms: up_ms(), word: Word::Silent }, |(_, sample)| sample);
+    Sample { word: word(trust, kernel), ..sample }
+}
+
+/// The wall clock, and whether it can be believed, as an agent that begins now would see it.
+#[must_use]
+pub(crate) fn believed(trust: Trust) -> Now {
+    let sample = sample(trust, ask_kernel());
+    Now { time: sample.wall, synced: Timeline::new(sample, Time::MIN, None, None).is_synced() }
+}
+
+/// What the system says of its wall clock.
+fn word(trust: Trust, kernel: Option<bool>) -> Word {
+    let stamp = || Path::new("/run/systemd/timesync/synchronized").exists();
+    match trust {
+        Trust::Always => Word::Silent,
+        _ if kernel == Some(true) || stamp() => Word::Right,
+        Trust::Synced => Word::Wrong,
+        Trust::Auto if has_set_by_hardware() || !has_time_daemon() => Word::Silent,
+        Trust::Auto => Word::Wrong,
+    }
+}
+
+fn has_set_by_hardware() -> bool {
+    let Ok(clocks) = std::fs::read_dir("/sys/class/rtc") else { return false };
+    let hctosys = clocks.flatten().map(|clock| std::fs::read_to_string(clock.path().join("hctosys")));
+    hctosys.flatten().any(|text| text.trim() == "1")
+}
+
+fn has_time_daemon() -> bool {
+    const TRACES: [&str; 6] = [
+        "/run/systemd/timesync",
+        "/run/chrony",
+        "/run/chronyd",
+        "/run/ntpd.pid",
+        "/run/ntpd",
+        "/run/openntpd.sock",
+    ];
+    TRACES.iter().any(|path| Path::new(path).exists())
+}
+
+/// Asks whether the kernel's clock is synchronised; `None`: nobody can say. Blocks for as long as the answer takes.
+#[must_use]
+pub(crate) fn ask_kernel() -> Option<bool> {
+    let asked = std::process::Command::new("timedatectl")
+        .args(["show", "--property=NTPSynchronized", "--value"])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .output();
+    match asked.ok()?.stdout.trim_ascii() {
+        b"yes" => Some(true),
+        b"no" => Some(false),
+        _ => None,
+    }
 }

@@ -3,6 +3,7 @@
 //! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
+mod clock;
 mod detector;
 mod filter;
 mod group;
@@ -18,6 +19,7 @@ pub use pair::{PairConfig, Pattern};
 pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
+use crate::clock::ClockConfig;
 use crate::encode::{Format, OutputRender, TopicTemplate};
 use crate::glob;
 use headwater_forwarder::{BufferConfig, Output};
@@ -39,6 +41,8 @@ pub struct Config {
     pub buffer: BufferConfig,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[clock]`.
+    pub clock: ClockConfig,
 }
 
 /// `[agent]`.
@@ -130,6 +134,7 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
     warn_of_idle_globs(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id, limits);
     let buffer = BufferConfig::read(root.table("buffer"));
+    let clock = clock::read(root.table("clock"));
     if let Some(mut http) = root.table("http") {
         http.string("listen");
         http.warn(http.span(), "the dashboard is not part of this version", "the table has no effect yet");
@@ -156,6 +161,7 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
         outputs,
         buffer,
         limits,
+        clock,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod alert;
 mod message;
+mod moved;
 mod pair;
 mod render;
 mod report;
@@ -14,7 +15,8 @@ mod sketch;
 mod wire;
 
 pub use alert::{Alert, AlertState, Evidence, Readings};
-pub use message::{Body, DiskStatus, Messages, Reading, Status, Summary, Value};
+pub use message::{Body, ClockSet, DiskStatus, Messages, Reading, Status, Summary, Value};
+pub(crate) use moved::{boot_of, mark_turn, mark_unsynced, move_times};
 pub use pair::PairSummary;
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
 pub use report::Report;

@@ -1,14 +1,16 @@
 //! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
 //! reports about both. Everything here runs on one thread.
 
+mod clockwork;
 mod durable;
 mod memories;
 mod pace;
+mod timekeeper;
 
 pub(crate) use durable::{Earlier, FILE, restore};
+pub(crate) use timekeeper::{Placing, Timekeeper};
 
 use crate::account::{Changes, Ledger};
-use crate::clock;
 use crate::config::SourceConfig;
 use crate::encode::Report;
 use crate::pipeline::{Notice, Now, Pipeline};
@@ -26,7 +28,10 @@ use tokio::sync::Notify;
 pub(crate) struct Engine {
     agent: String,
     pipeline: RefCell<Pipeline>,
+    clock: Rc<Timekeeper>,
     forwarder: Forwarder,
+    /// Whether what is held may go.
+    released: Cell<bool>,
     /// What earlier runs have left.
     earlier: Earlier,
     last_report: RefCell<LastReport>,
@@ -88,12 +93,6 @@ impl Brake {
     }
 }
 
-/// The agent's time. The future guard holds only while the clock can be believed.
-pub(crate) fn now() -> Now {
-    let time = clock::now();
-    Now { time, synced: clock::is_plausible(time) }
-}
-
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
 const REPORTS_AHEAD_MS: i64 = 1_000;
 
@@ -101,19 +100,31 @@ impl Engine {
     pub(crate) fn new(
         agent: &str,
         (mut pipeline, mut earlier): (Pipeline, Earlier),
+        clock: Rc<Timekeeper>,
         forwarder: Forwarder,
         sources: &[SourceConfig],
     ) -> Self {
-        pipeline.resume(now(), earlier.has_crashed());
+        let now = clock.now();
+        let passage = clock.passage(&earlier.past, now);
+        if let Some(passage) = passage {
+            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot());
+        }
+        pipeline.stamp_with(clock.unsynced_boot());
+        pipeline.resume(now, earlier.has_crashed());
         let start = LastReport {
-            at: now().time,
+            at: now.time,
             readings: Ledger::default(),
             messages: Account::default(),
             suppressed: 0,
         };
-        Self {
+        let mut last_report = earlier.take_last_report().unwrap_or(start);
+        last_report.at = last_report.at.plus(passage.map_or(0, |passage| passage.ms));
+        forwarder.release(now.synced);
+        let engine = Self {
             agent: agent.to_owned(),
-            last_report: RefCell::new(earlier.take_last_report().unwrap_or(start)),
+            last_report: RefCell::new(last_report),
+            clock,
+            released: Cell::new(now.synced),
             memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
             checkpoints: Checkpoints::default(),
             earlier,
@@ -123,15 +134,24 @@ impl Engine {
             forwarder,
             wake: Notify::new(),
             quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
-        }
+        };
+        engine.forward(&mut engine.pipeline.borrow_mut());
+        engine
+    }
+
+    /// The agent's time. The future guard holds only while it can be believed.
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// Closes windows as their time comes; never returns.
     pub(crate) async fn tick_forever(&self) {
-        // Wall time may step while we sleep: never sleep past a second without looking at it again.
+        // The wall clock may be set while we sleep: never sleep past a second without looking at it again.
         const LOOK_MS: i64 = 1_000;
         loop {
-            let now = now();
+            self.look_at_clock();
+            let now = self.now();
             let due = {
                 let mut pipeline = self.pipeline.borrow_mut();
                 pipeline.on_tick(now);
@@ -157,7 +177,7 @@ impl Engine {
 
     /// Makes a report of everything since the last one and sends it.
     pub(crate) fn report(&self, cause: &str, detail: &str) {
-        let mut now = now();
+        let mut now = self.now();
         let mut pipeline = self.pipeline.borrow_mut();
         let mut last = self.last_report.borrow_mut();
         // Its end is a part of its id: no two may end in the same millisecond, also when many losses come at once.
@@ -225,7 +245,12 @@ impl Engine {
     #[inline]
     fn forward(&self, pipeline: &mut Pipeline) {
         if pipeline.has_messages() {
-            for message in pipeline.drain() {
+            let synced = self.clock.is_synced();
+            for mut message in pipeline.drain() {
+                if !synced && !message.lane.is_held() {
+                    // So that it does not count as old when the time is known.
+                    message.made_ms = message.made_ms.max(self.clock.made_at_least().0);
+                }
                 self.forwarder.push(message);
             }
             if pipeline.wants_checkpoint() {
@@ -264,7 +289,7 @@ impl Sink for EngineSink {
 
     #[inline]
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
-        let now = now();
+        let now = self.engine.now();
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
         pipeline.on_reading(series, stamp, value, now);
@@ -283,14 +308,14 @@ impl Sink for EngineSink {
             source: self.source,
             text: "the limit on series is reached: readings of further series are refused; raise [limits] series".to_owned(),
         };
-        self.engine.log_notice(&notice, clock::now());
+        self.engine.log_notice(&notice, self.engine.now().time);
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
         let mut quiet = self.engine.quiet.borrow_mut();
         let Some(brake) = quiet.get_mut(self.source) else { return };
-        if let Some(held) = brake.invalid.pass(clock::now()) {
+        if let Some(held) = brake.invalid.pass(self.engine.now().time) {
             tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
         }
     }
@@ -305,7 +330,7 @@ impl Sink for EngineSink {
     }
 
     fn link(&mut self, link: Link<'_>) {
-        self.engine.pipeline.borrow_mut().on_link(self.source, matches!(link, Link::Up), now());
+        self.engine.pipeline.borrow_mut().on_link(self.source, matches!(link, Link::Up), self.engine.now());
         match link {
             Link::Up => tracing::info!(source = self.name, "source connected"),
             Link::Down { reason } => tracing::warn!(source = self.name, "source disconnected: {reason}"),

@@ -6,6 +6,7 @@
 //! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
 
 mod accounts;
+mod anew;
 mod channel;
 mod filter;
 mod groups;
@@ -23,6 +24,7 @@ mod watching;
 use crate::account::{Counts, Intake};
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
+pub(crate) use anew::Timestamps;
 pub(crate) use groups::group_bytes;
 pub(crate) use panes::OPEN_MAX;
 pub(crate) use watching::evidence_bytes;
@@ -95,6 +97,7 @@ pub struct Pipeline {
     notice: Option<Notice>,
     /// Alerts that were not raised, to limit flapping.
     suppressed: i64,
+    timestamps: Timestamps,
 }
 
 /// What one series in one stream takes, without its windows and detectors (bytes).
@@ -140,6 +143,7 @@ impl Pipeline {
             made: Vec::new(),
             notice: None,
             suppressed: 0,
+            timestamps: Timestamps::default(),
         }
     }
 
@@ -243,6 +247,7 @@ impl Pipeline {
         let floor = self.revisions.floor;
         let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
         let Self { encoder, made, suppressed, revisions, .. } = self;
+        let made_before = made.len();
         let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {
@@ -272,12 +277,15 @@ impl Pipeline {
         if has_groups {
             self.judge_groups(index, time, value, now);
         }
+        if !self.timestamps.are_plain() {
+            self.dress(index, made_before);
+        }
     }
 
     /// The pairs, and what they are told with.
     fn pairs_told(&mut self, now: Now) -> (&mut Pairs, Told<'_>) {
-        let Self { agent, streams, directory, pairs, encoder, made, revisions, .. } = self;
-        (pairs, Told { agent, streams, directory, now, encoder, made, revisions })
+        let Self { agent, streams, directory, pairs, encoder, made, revisions, timestamps, .. } = self;
+        (pairs, Told { agent, streams, directory, now, encoder, made, revisions, timestamps })
     }
 
     /// Closes what is due without another reading.
@@ -314,7 +322,9 @@ impl Pipeline {
 
     /// Makes a message of a body of the agent's own, such as a report.
     pub fn encode<B: Body>(&mut self, body: &B, now: Now) -> Message {
-        self.encoder.message(body, now.time.0)
+        let mut message = self.encoder.message(body, now.time.0);
+        self.timestamps.dress(&mut message);
+        message
     }
 
     /// What a person should know, if anything new.
@@ -344,6 +354,7 @@ impl Pipeline {
         let floor = self.revisions.floor;
         let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
         let Self { encoder, made, suppressed, revisions, .. } = self;
+        let made_before = made.len();
         let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
         if is_cut_off {
             channel.watching.hear(now.time);
@@ -353,6 +364,9 @@ impl Pipeline {
         // Strictly later, so that a tick ends whatever the channel wants.
         if let Some(due) = channel.arm(stream, now.time.plus(1)) {
             self.timers.push(due, index);
+        }
+        if !self.timestamps.are_plain() {
+            self.dress(index, made_before);
         }
     }
 

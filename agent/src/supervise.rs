@@ -5,8 +5,9 @@ mod events;
 mod losses;
 
 use crate::clock;
+use crate::clock::Boots;
 use crate::config::{Config, Limits, SourceConfig, StreamConfig};
-use crate::engine::{self, Engine, EngineSink};
+use crate::engine::{self, Engine, EngineSink, Timekeeper};
 use crate::lock::DirLock;
 use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
@@ -92,25 +93,30 @@ pub fn pipeline(
 }
 
 async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let Config { agent, sources, streams, outputs, buffer, limits } = config;
+    let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
     let _lock = prepare(&agent.state_dir).await?;
-    let board = Rc::new(StatusBoard::new(&agent, &outputs));
+    let checkpoint = agent.state_dir.join(engine::FILE);
+    let boots = Arc::new(Boots::default());
+    let fresh = || pipeline(&agent.id, &sources, streams.clone(), limits);
+    let restored = engine::restore(&checkpoint, &boots, fresh)
+        .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
+    let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
+    let board = Rc::new(StatusBoard::new(&agent, &outputs, clock.clone()));
     let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
     let daily_writes = buffer.daily_writes;
     let start = Start {
         config: buffer,
         folder: agent.state_dir.join("buffer"),
-        outlets: outputs.into_iter().map(|output| board.outlet(output)).collect(),
+        outlets: outputs.into_iter().map(|output| board.outlet(output, &boots)).collect(),
         clock: Arc::new(|| clock::now().0),
     };
     let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
     let thinner = Arc::new(Thinner::new(&agent.id, thinned));
     let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
-    let checkpoint = agent.state_dir.join(engine::FILE);
-    let restored = engine::restore(&checkpoint, || pipeline(&agent.id, &sources, streams.clone(), limits))
-        .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
     let trouble = restored.1.trouble.clone();
-    let engine = Rc::new(Engine::new(&agent.id, restored, forwarder, &sources));
+    let engine = Rc::new(Engine::new(&agent.id, restored, clock.clone(), forwarder, &sources));
+    // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
+    let _ = engine.kept().await;
     // Before anything is told: a second crash must find the revisions that this run begins with.
     write_checkpoint(&engine, false, &checkpoint).await;
     let (stop, stopped) = watch::channel(false);
@@ -124,6 +130,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
 
     let mut tasks = JoinSet::new();
     tasks.spawn_local(tick_forever(engine.clone()));
+    tasks.spawn_local(async move { clock.ask_forever().await });
     tasks.spawn_local({
         let (engine, journal) = (engine.clone(), journal.clone());
         async move { journal.keep(&engine).await }

@@ -229,6 +229,27 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         ends.max().unwrap_or(Time::MIN).plus(more_ms)
     }
 
+    /// The agent's timeline has moved by `ms`; the series has a time of its own, which has not.
+    pub fn shift_clock(&mut self, ms: i64) {
+        self.watermark.arrival = self.watermark.arrival.plus(ms);
+        if self.revise_at < Time::MAX {
+            self.revise_at = self.revise_at.plus(ms);
+        }
+    }
+
+    /// Ends what there is, for a series stamped with a timeline that begins anew: every open window closes, a count
+    /// window too. To be called until `None`; then the series is as one that has not been seen.
+    pub fn end(&mut self, spec: &Spec) -> Option<Closed<P>> {
+        let told = self.poll(&Spec { by_arrival: true, ..*spec }, Time::MAX).or_else(|| {
+            let is_count = matches!(spec.shape, Shape::Count(_)) && !self.slots.is_empty();
+            if is_count { self.close_first(spec) } else { None }
+        });
+        if told.is_none() {
+            *self = Self { counted: self.counted, ..Self::new() };
+        }
+        told
+    }
+
     /// How far the series has come.
     #[must_use]
     pub const fn watermark(&self) -> Watermark {

@@ -9,8 +9,8 @@ mod device;
 mod disk;
 
 use super::{Failure, open, runtime};
+use crate::clock;
 use crate::config::{Config, render_mistakes};
-use crate::engine;
 use headwater_settings::{Document, Or};
 use std::path::Path;
 
@@ -62,7 +62,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let state_dir = &config.agent.state_dir;
     screen.show("state", disk::state(state_dir));
     screen.show("disk", disk::measure(state_dir, config.buffer.max_size));
-    screen.show("clock", clock());
+    screen.show("clock", clock(config.clock.trust));
     screen.show("devices", device::look());
     runtime()?.block_on(brokers(&mut screen, &config, &document));
     match screen.bad {
@@ -88,8 +88,8 @@ fn describe(path: &Path, config: &Config, mistakes: &str) -> Finding {
     }
 }
 
-fn clock() -> Finding {
-    let now = engine::now();
+fn clock(trust: clock::Trust) -> Finding {
+    let now = clock::believed(trust);
     let time =
         jiff::Timestamp::from_millisecond(now.time.0).map_or_else(|_| "?".into(), |time| time.to_string());
     if now.synced {

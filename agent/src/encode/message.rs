@@ -80,6 +80,8 @@ pub struct Status<'a> {
     pub started_ms: i64,
     /// `synced` or `unsynced`.
     pub clock: &'a str,
+    /// The boot whose time is not known.
+    pub boot: Option<&'a str>,
     /// What is not as it should be, for a person; may be empty.
     pub trouble: &'a [String],
     /// What the disk has to bear, once that is known.
@@ -97,6 +99,20 @@ pub struct DiskStatus {
     pub daily_writes: u64,
     /// What everybody has had written to the device since then (bytes), if it counts.
     pub device_written_today_bytes: Option<u64>,
+}
+
+/// The times of a boot's messages are known now: those that went out before are to be corrected.
+pub struct ClockSet<'a> {
+    /// The agent's id.
+    pub agent: &'a str,
+    /// When it became known (ms since the Unix epoch).
+    pub time_ms: i64,
+    /// The boot's id, as it stands in its messages.
+    pub boot: &'a str,
+    /// To be added to every time of its messages (ms).
+    pub offset_ms: i64,
+    /// Whether the boot ended before that: then it is the latest that it can have been.
+    pub estimated: bool,
 }
 
 /// A message with its map and its place; [`Messages::message`] makes a forwarder's message of it.
@@ -218,10 +234,39 @@ impl Body for Reading<'_> {
     }
 }
 
+impl Serialize for ClockSet<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(8 + usize::from(self.estimated)))?;
+        map.serialize_entry("v", &WIRE_VERSION)?;
+        map.serialize_entry("kind", "clock")?;
+        map.serialize_entry("id", &format_args!("clock/{}@{}", self.boot, self.time_ms))?;
+        map.serialize_entry("rev", &0)?;
+        map.serialize_entry("agent", self.agent)?;
+        map.serialize_entry("time", &self.time_ms)?;
+        map.serialize_entry("boot", self.boot)?;
+        map.serialize_entry("offset", &self.offset_ms)?;
+        if self.estimated {
+            map.serialize_entry("clock", "estimated")?;
+        }
+        map.end()
+    }
+}
+
+impl Body for ClockSet<'_> {
+    fn route(&self) -> Route<'_> {
+        Route::new("clock", "", "")
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Data
+    }
+}
+
 impl Serialize for Status<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let trouble = usize::from(!self.trouble.is_empty());
-        let mut map = serializer.serialize_map(Some(7 + trouble + usize::from(self.disk.is_some())))?;
+        let optional = trouble + usize::from(self.disk.is_some()) + usize::from(self.boot.is_some());
+        let mut map = serializer.serialize_map(Some(7 + optional))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "status")?;
         map.serialize_entry("agent", self.agent)?;
@@ -229,6 +274,9 @@ impl Serialize for Status<'_> {
         map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
         map.serialize_entry("started", &self.started_ms)?;
         map.serialize_entry("clock", self.clock)?;
+        if let Some(boot) = self.boot {
+            map.serialize_entry("boot", boot)?;
+        }
         if trouble == 1 {
             map.serialize_entry("trouble", self.trouble)?;
         }

@@ -7,8 +7,10 @@
 
 use super::memories::{load_memories, save_memories};
 use super::pace::Pace;
+use super::timekeeper::Past;
 use super::{Engine, LastReport};
 use crate::checkpoint::{self, Found};
+use crate::clock::Boots;
 use crate::pipeline::state::{load_ledger, save_ledger};
 use crate::pipeline::{Ceiling, Pipeline};
 use headwater_forwarder::{Account, Mark};
@@ -37,6 +39,8 @@ pub(crate) struct Earlier {
     memories: Vec<(String, Vec<u8>)>,
     /// Whether it ended without its last checkpoint.
     crashed: bool,
+    /// How the clock stood.
+    pub(crate) past: Past,
     /// What a person should know of it; may be empty.
     pub(crate) trouble: String,
 }
@@ -56,7 +60,11 @@ pub(crate) struct Snapshot {
 ///
 /// # Errors
 /// The file is there and can neither be read nor set aside.
-pub(crate) fn restore(path: &Path, fresh: impl Fn() -> Pipeline) -> io::Result<(Pipeline, Earlier)> {
+pub(crate) fn restore(
+    path: &Path,
+    boots: &Boots,
+    fresh: impl Fn() -> Pipeline,
+) -> io::Result<(Pipeline, Earlier)> {
     let mut pipeline = fresh();
     let body = match checkpoint::read(path)? {
         Found::Nothing => return Ok((pipeline, Earlier::default())),
@@ -69,7 +77,7 @@ pub(crate) fn restore(path: &Path, fresh: impl Fn() -> Pipeline) -> io::Result<(
         Found::Body(body) => body,
     };
     let mut from = Stored::new(&body);
-    match Earlier::load(&mut from).and_then(|earlier| Ok((earlier, pipeline.restore(&mut from)?))) {
+    match Earlier::load(&mut from, boots).and_then(|earlier| Ok((earlier, pipeline.restore(&mut from)?))) {
         Ok((earlier, 0)) => Ok((pipeline, earlier)),
         Ok((earlier, given_up)) => {
             let trouble =
@@ -113,7 +121,7 @@ impl Earlier {
         std::mem::take(&mut self.memories)
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut Stored<'_>, boots: &Boots) -> Result<Self, Corrupt> {
         let crashed = !bool::load(from)?;
         let last_report = LastReport {
             at: State::load(from)?,
@@ -126,7 +134,9 @@ impl Earlier {
         messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
         messages.waiting = 0;
         let memories = load_memories(from)?;
-        Ok(Self { last_report: Some(last_report), messages, memories, crashed, trouble: String::new() })
+        let past = Past::load(from, boots)?;
+        let trouble = String::new();
+        Ok(Self { last_report: Some(last_report), messages, memories, crashed, past, trouble })
     }
 }
 
@@ -142,7 +152,8 @@ impl Engine {
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
         save_memories(&mut body, &self.memories.borrow());
-        let ceiling = self.pipeline.borrow_mut().checkpoint(super::now(), &mut body);
+        self.clock.save(&mut body);
+        let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
         Snapshot { body, ceiling, checkpoint, took: start.elapsed(), mark }
     }
@@ -196,7 +207,7 @@ impl Engine {
         Ok(bytes)
     }
 
-    async fn is_safe(&self, mark: &Mark) -> bool {
+    pub(super) async fn is_safe(&self, mark: &Mark) -> bool {
         let looks = SAFE_WITHIN.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..looks {
             if self.forwarder.is_kept(mark) {

@@ -10,7 +10,7 @@ use crate::account::Counts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::encode::{Reading, Summary};
 use crate::plan::Pane;
-use headwater_kernel::series::{Placed, Spec, Windows};
+use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
@@ -126,48 +126,75 @@ impl Channel {
     /// answers what became of how many readings.
     #[inline]
     pub(super) fn close(&mut self, out: &mut Outbox<'_>) -> Settled {
-        let origin = out.origin;
-        let plan = &origin.stream.plan;
-        let Some(spec) = self.spec(origin.stream) else { return self.pass(out) };
+        let Some(spec) = self.spec(out.origin.stream) else { return self.pass(out, out.now.time) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now.time) {
-            out.revisions.told(closed.rev);
-            let value_of = |name: &str| {
-                plan.numbers(&closed.pane)
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| f64::from(value))
-            };
-            self.watching.judge_window((closed.window.end, closed.number), value_of, out);
-            settled += i64::try_from(closed.settled).unwrap_or(i64::MAX);
-            let summary = Summary {
-                agent: origin.agent,
-                stream: &origin.stream.name,
-                series: origin.series,
-                labels: origin.labels,
-                start_ms: closed.window.start.0,
-                end_ms: closed.window.end.0,
-                rev: closed.rev.saturating_add(origin.floor.of(closed.window.start)),
-                number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
-                plan,
-                pane: &closed.pane,
-            };
-            out.made.push(out.encoder.message(&summary, out.now.time.0));
+            settled += self.tell(&closed, spec, out);
         }
+        let (stream, plan) = (out.origin.stream, &out.origin.stream.plan);
         if settled > 0
             && plan.pane_bytes_min() < plan.pane_bytes()
-            && let WindowConfig::Cut(specs) = &origin.stream.window
+            && let WindowConfig::Cut(specs) = &stream.window
         {
             self.windows.retain_at_most(spec, specs.retained_bytes(), Pane::heap_bytes);
         }
         Settled { summarised: settled, filtered: 0 }
     }
 
-    /// Makes a message of every reading that the filter lets pass by now.
-    fn pass(&mut self, out: &mut Outbox<'_>) -> Settled {
+    /// The agent's timeline has moved by `ms`. What is stamped with it ends here, and begins anew.
+    pub(super) fn begin_anew(&mut self, ms: i64, out: &mut Outbox<'_>) -> Settled {
+        self.armed = Time::MAX;
+        let own = self.by_arrival;
+        let mut settled = Settled::default();
+        if !own {
+            self.windows.shift_clock(ms);
+            self.filter.iter_mut().for_each(|filter| filter.shift_clock(ms));
+        } else if let Some(spec) = self.spec(out.origin.stream) {
+            while let Some(mut closed) = self.windows.end(spec) {
+                // What follows may begin in the same window: two of one interval would have one id.
+                let cut = out.now.time.max(closed.window.start.plus(1));
+                closed.window.end = closed.window.end.min(cut);
+                settled.summarised += self.tell(&closed, spec, out);
+            }
+        } else {
+            settled = self.pass(out, Time::MAX);
+            self.filter = out.origin.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
+        }
+        self.watching.shift(ms, own);
+        settled
+    }
+
+    /// Makes a summary of a window that has closed; answers how many readings it settled.
+    fn tell(&mut self, closed: &Closed<Pane>, spec: &Spec, out: &mut Outbox<'_>) -> i64 {
+        let origin = out.origin;
+        let plan = &origin.stream.plan;
+        out.revisions.told(closed.rev);
+        let value_of = |name: &str| {
+            plan.numbers(&closed.pane).find(|(known, _)| *known == name).map(|(_, value)| f64::from(value))
+        };
+        self.watching.judge_window((closed.window.end, closed.number), value_of, out);
+        let summary = Summary {
+            agent: origin.agent,
+            stream: &origin.stream.name,
+            series: origin.series,
+            labels: origin.labels,
+            start_ms: closed.window.start.0,
+            end_ms: closed.window.end.0,
+            rev: closed.rev.saturating_add(origin.floor.of(closed.window.start)),
+            number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
+            plan,
+            pane: &closed.pane,
+        };
+        out.made.push(out.encoder.message(&summary, out.now.time.0));
+        i64::try_from(closed.settled).unwrap_or(i64::MAX)
+    }
+
+    /// Makes a message of every reading that the filter lets pass by `now`.
+    fn pass(&mut self, out: &mut Outbox<'_>, now: Time) -> Settled {
         let (Some(mut filter), Some(config)) = (self.filter.take(), out.origin.stream.window.filter()) else {
             return Settled::default();
         };
-        let decided = filter.poll(config, self.by_arrival, out.now.time, |(time, value)| {
+        let decided = filter.poll(config, self.by_arrival, now, |(time, value)| {
             self.forward(time, value, out);
         });
         self.filter = Some(filter);
@@ -196,6 +223,11 @@ impl Channel {
             value,
         };
         out.made.push(out.encoder.message(&reading, out.now.time.0));
+    }
+
+    /// Whether its readings are stamped on arrival.
+    pub(super) fn is_by_arrival(&self) -> bool {
+        self.by_arrival
     }
 
     /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.

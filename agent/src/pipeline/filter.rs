@@ -104,6 +104,11 @@ impl Filter {
         (self.undecided() > 0).then(|| self.watermark.silent_from(config.idle_ms))
     }
 
+    /// The agent's timeline has moved by `ms`.
+    pub(super) fn shift_clock(&mut self, ms: i64) {
+        self.watermark.arrival = self.watermark.arrival.plus(ms);
+    }
+
     /// The agent itself was away until `now`.
     pub(super) fn resume(&mut self, now: Time) {
         self.watermark.arrival = now;

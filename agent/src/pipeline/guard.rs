@@ -12,6 +12,7 @@ pub(crate) trait Guard {
     fn due(&self) -> Option<Time>;
     fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)>;
     fn resume(&mut self, now: Time);
+    fn shift(&mut self, ms: i64, now: Time);
     fn is_raised(&self) -> bool;
     fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
     fn save(&self, to: &mut dyn Sink);
@@ -33,6 +34,10 @@ impl<D: Detector + Copy> Guard for Watch<D> {
 
     fn resume(&mut self, now: Time) {
         Watch::resume(self, now);
+    }
+
+    fn shift(&mut self, ms: i64, now: Time) {
+        Watch::shift(self, ms, now);
     }
 
     fn is_raised(&self) -> bool {

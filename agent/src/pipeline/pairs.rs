@@ -6,17 +6,17 @@
 //! Two series are a pair from when both have been seen. The account knows nothing of pairs: their readings are counted
 //! by the windows of their own series.
 
-use super::Now;
 use super::panes::Panes;
 use super::revisions::Revisions;
 use super::series::Directory;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::timers::Timers;
+use super::{Now, Timestamps};
 use crate::config::{PairConfig, StreamConfig, WindowConfig};
 use crate::encode::{Messages, PairSummary};
 use headwater_forwarder::Message;
 use headwater_kernel::aggregate::{Comoments, Stamped};
-use headwater_kernel::series::{Pane, Slot, Spec, Windows};
+use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
@@ -54,6 +54,7 @@ pub(super) struct Told<'a> {
     pub(super) encoder: &'a mut Messages,
     pub(super) made: &'a mut Vec<Message>,
     pub(super) revisions: &'a mut Revisions,
+    pub(super) timestamps: &'a Timestamps,
 }
 
 /// A channel's part in a pair.
@@ -190,6 +191,18 @@ impl Pairs {
         self.timers.next()
     }
 
+    /// See [`super::Pipeline::begin_anew`].
+    pub(super) fn begin_anew(&mut self, ms: i64, told: &mut Told<'_>) {
+        self.timers = Timers::default();
+        for (index, pair) in (0_u32..).zip(&mut self.pairs) {
+            let Some((specs, _)) = pair.rules(told.streams) else { continue };
+            pair.begin_anew(&specs.of(pair.by_arrival).clone(), ms, told);
+            if let Some(due) = pair.arm(told.streams, told.now.time.plus(ms)) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+
     /// See [`super::Pipeline::resume`].
     pub(super) fn resume(&mut self, streams: &[StreamConfig], now: Time) {
         for (index, pair) in (0_u32..).zip(&mut self.pairs) {
@@ -312,24 +325,46 @@ impl Pair {
     /// Makes a summary of every window that is to be closed.
     fn close(&mut self, spec: &Spec, told: &mut Told<'_>) {
         while let Some(closed) = self.windows.poll(spec, told.now.time) {
-            let Some(stream) = told.streams.get(self.stream as usize) else { return };
-            told.revisions.told(closed.rev);
-            let [(a, labels), (b, others)] = self.series.map(|series| told.directory.describe(series));
-            let common: Vec<_> = labels.iter().filter(|label| others.contains(label)).cloned().collect();
-            let summary = PairSummary {
-                agent: told.agent,
-                stream: &stream.name,
-                series: &format!("{a}~{b}"),
-                names: [a, b],
-                labels: &common,
-                start_ms: closed.window.start.0,
-                end_ms: closed.window.end.0,
-                rev: closed.rev.saturating_add(told.revisions.floor.of(closed.window.start)),
-                number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
-                pairs: &closed.pane.0,
-            };
-            told.made.push(told.encoder.message(&summary, told.now.time.0));
+            self.tell(&closed, spec, told);
         }
+    }
+
+    /// As for a channel: see [`super::channel::Channel::begin_anew`].
+    fn begin_anew(&mut self, spec: &Spec, ms: i64, told: &mut Told<'_>) {
+        self.armed = Time::MAX;
+        if !self.by_arrival {
+            return self.windows.shift_clock(ms);
+        }
+        while let Some(mut closed) = self.windows.end(spec) {
+            let cut = told.now.time.max(closed.window.start.plus(1));
+            closed.window.end = closed.window.end.min(cut);
+            self.tell(&closed, spec, told);
+        }
+        self.waiting = [Vec::new(), Vec::new()];
+    }
+
+    fn tell(&self, closed: &Closed<Together>, spec: &Spec, told: &mut Told<'_>) {
+        let Some(stream) = told.streams.get(self.stream as usize) else { return };
+        told.revisions.told(closed.rev);
+        let [(a, labels), (b, others)] = self.series.map(|series| told.directory.describe(series));
+        let common: Vec<_> = labels.iter().filter(|label| others.contains(label)).cloned().collect();
+        let summary = PairSummary {
+            agent: told.agent,
+            stream: &stream.name,
+            series: &format!("{a}~{b}"),
+            names: [a, b],
+            labels: &common,
+            start_ms: closed.window.start.0,
+            end_ms: closed.window.end.0,
+            rev: closed.rev.saturating_add(told.revisions.floor.of(closed.window.start)),
+            number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
+            pairs: &closed.pane.0,
+        };
+        let mut message = told.encoder.message(&summary, told.now.time.0);
+        if self.by_arrival {
+            told.timestamps.dress(&mut message);
+        }
+        told.made.push(message);
     }
 
     /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.

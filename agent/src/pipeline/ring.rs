@@ -31,6 +31,11 @@ impl Ring {
         self.held = (self.held + 1).min(length);
     }
 
+    /// Their timeline has moved by `ms`.
+    pub(super) fn shift(&mut self, ms: i64) {
+        self.slots.iter_mut().for_each(|(time, _)| *time = time.plus(ms));
+    }
+
     /// The last `count` readings, as far as they are held, oldest first.
     pub(super) fn last(&self, count: usize) -> Vec<(i64, f64)> {
         let held = self.held as usize;

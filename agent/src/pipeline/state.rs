@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! kernel version u32  floor u32 i64 u8  ceiling u32  clock synced u8  future i64  suppressed i64
+//! boot (text)  turn u32  until i64
 //! ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
 //! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
@@ -42,6 +43,7 @@ impl Pipeline {
         let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
         self.revisions.save(ceiling, now, self.future_ms(), to);
         self.suppressed.save(&mut put(to));
+        self.save_timestamps(to);
         save_ledger(to, &self.ledger());
         save_counts(to, &self.retired);
         save_length(to, self.channels.len());
@@ -131,6 +133,7 @@ impl Pipeline {
         }
         self.revisions = Revisions::load(from)?;
         self.suppressed = i64::load(from)?;
+        self.load_timestamps(from)?;
         let ledger = load_ledger(from)?;
         self.retired = load_counts(from)?;
         self.restore_accounts(ledger);

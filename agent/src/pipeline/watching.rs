@@ -194,6 +194,23 @@ impl Watching {
         }
     }
 
+    /// The agent's timeline has moved by `ms`, and with it, if `own`, that of the readings: no silence, and nothing that
+    /// lasts, is longer for it.
+    pub(super) fn shift(&mut self, ms: i64, own: bool) {
+        let Some((last, arrival, _)) = &mut self.judged else { return };
+        *arrival = arrival.plus(ms);
+        if !own {
+            return;
+        }
+        *last = last.plus(ms);
+        for post in &mut self.posts {
+            post.guard.shift(ms, *last);
+            post.awaited = post.awaited.map(|(raised, left)| (raised.plus(ms), left));
+        }
+        self.ring.shift(ms);
+        self.window = self.window.map(|(end, number)| (end.plus(ms), number));
+    }
+
     /// The agent's time at which a detector wants to judge the silence.
     pub(super) fn silence_due(&self) -> Option<Time> {
         let (last, arrival, _) = self.judged?;

@@ -3,12 +3,13 @@
 //! It is published at every connection, again as soon as something in it is news, and every [`NUMBERS_EVERY`] for the
 //! numbers in it.
 
-use crate::clock;
+use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::encode::{DiskStatus, OutputRender, Status, status_packet};
-use crate::engine;
+use crate::engine::{Placing, Timekeeper};
 use headwater_forwarder::{Forwarder, Outlet, Packet};
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,7 +22,8 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) struct StatusBoard {
     agent: String,
-    started_ms: i64,
+    clock: Rc<Timekeeper>,
+    started_up_ms: i64,
     outputs: Vec<(String, OutputRender)>,
     shown: RefCell<Shown>,
 }
@@ -29,7 +31,8 @@ pub(super) struct StatusBoard {
 /// What changes in a status.
 #[derive(Clone, Debug, PartialEq)]
 struct Sight {
-    clock: &'static str,
+    /// The boot whose time is not known.
+    boot: Option<String>,
     trouble: Vec<String>,
     /// Outputs that are down, by their names.
     down: Vec<String>,
@@ -39,7 +42,7 @@ struct Sight {
 impl Sight {
     /// Whether there is more to say than other numbers.
     fn is_news_after(&self, earlier: &Self) -> bool {
-        (self.clock, &self.trouble, &self.down) != (earlier.clock, &earlier.trouble, &earlier.down)
+        (&self.boot, &self.trouble, &self.down) != (&earlier.boot, &earlier.trouble, &earlier.down)
     }
 }
 
@@ -49,26 +52,27 @@ struct Shown {
 }
 
 impl StatusBoard {
-    pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig]) -> Self {
+    pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<Timekeeper>) -> Self {
         let outputs = outputs.iter().map(|output| (output.name.clone(), output.render.clone())).collect();
-        let sight = Sight { clock: clock_word(), trouble: Vec::new(), down: Vec::new(), disk: None };
+        let sight = Sight { boot: clock.unsynced_boot(), trouble: Vec::new(), down: Vec::new(), disk: None };
         let shown = RefCell::new(Shown { sight, at: Instant::now() });
-        Self { agent: agent.id.clone(), started_ms: clock::now().0, outputs, shown }
+        Self { agent: agent.id.clone(), clock, started_up_ms: clock::up_ms(), outputs, shown }
     }
 
     /// The outlet that the forwarder is started with.
-    pub(super) fn outlet(&self, output: OutputConfig) -> Outlet {
+    pub(super) fn outlet(&self, output: OutputConfig, boots: &Arc<Boots>) -> Outlet {
         let OutputConfig { name, output, render } = output;
         let (will, presence) =
             (self.packet((&name, &render), "offline"), self.packet((&name, &render), "online"));
-        Outlet { name, output, render: Arc::new(render), will, presence }
+        let render = Arc::new(Placing::new(boots.clone(), render));
+        Outlet { name, output, render, will, presence }
     }
 
     /// Publishes what is news for as long as the agent runs; never returns.
     pub(super) async fn keep(&self, forwarder: &Forwarder) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let sight = look(forwarder);
+            let sight = self.look(forwarder);
             let news = {
                 let shown = self.shown.borrow();
                 sight.is_news_after(&shown.sight)
@@ -99,34 +103,32 @@ impl StatusBoard {
         let status = Status {
             agent: &self.agent,
             state,
-            started_ms: self.started_ms,
-            clock: sight.clock,
+            started_ms: self.clock.at(self.started_up_ms).0,
+            clock: if sight.boot.is_none() { "synced" } else { "unsynced" },
+            boot: sight.boot.as_deref(),
             trouble: &trouble,
             disk: sight.disk,
         };
         status_packet(render, &status)
     }
-}
 
-fn clock_word() -> &'static str {
-    if engine::now().synced { "synced" } else { "unsynced" }
-}
-
-fn look(forwarder: &Forwarder) -> Sight {
-    let status = forwarder.status();
-    let mut trouble = Vec::new();
-    if let Some(reason) = &status.disk_error {
-        trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
+    fn look(&self, forwarder: &Forwarder) -> Sight {
+        let status = forwarder.status();
+        let mut trouble = Vec::new();
+        if let Some(reason) = &status.disk_error {
+            trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
+        }
+        if status.written_today_bytes > status.daily_writes {
+            trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
+        }
+        let down =
+            status.outlets.iter().filter(|outlet| !outlet.up).map(|outlet| outlet.name.clone()).collect();
+        let disk = DiskStatus {
+            used_bytes: status.disk_bytes,
+            written_today_bytes: status.written_today_bytes,
+            daily_writes: status.daily_writes,
+            device_written_today_bytes: status.device_written_today_bytes,
+        };
+        Sight { boot: self.clock.unsynced_boot(), trouble, down, disk: Some(disk) }
     }
-    if status.written_today_bytes > status.daily_writes {
-        trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
-    }
-    let down = status.outlets.iter().filter(|outlet| !outlet.up).map(|outlet| outlet.name.clone()).collect();
-    let disk = DiskStatus {
-        used_bytes: status.disk_bytes,
-        written_today_bytes: status.written_today_bytes,
-        daily_writes: status.daily_writes,
-        device_written_today_bytes: status.device_written_today_bytes,
-    };
-    Sight { clock: clock_word(), trouble, down, disk: Some(disk) }
 }

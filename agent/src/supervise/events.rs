@@ -4,7 +4,6 @@ use super::losses::{Kind, Loss, Losses};
 use crate::clock;
 use crate::engine::Engine;
 use headwater_forwarder::{Event, Lane, Why};
-use headwater_kernel::time::Time;
 use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 
@@ -21,7 +20,8 @@ struct State {
 /// An output, and since when it has been down.
 struct Outage {
     name: String,
-    since: Option<Time>,
+    /// (ms since boot)
+    since: Option<i64>,
 }
 
 impl Journal {
@@ -126,7 +126,7 @@ impl State {
         tracing::info!(output = outage.name, "output connected");
         engine.report_start();
         if let Some(since) = outage.since.take() {
-            let seconds = clock::now().since(since).max(0) / 1_000;
+            let seconds = (clock::up_ms() - since).max(0) / 1_000;
             engine.report("outage", &format!("output {} was down for {seconds} s", outage.name));
         }
     }
@@ -134,6 +134,6 @@ impl State {
     fn on_down(&mut self, output: usize, reason: &str) {
         let Some(outage) = self.outputs.get_mut(output) else { return };
         tracing::warn!(output = outage.name, "output disconnected: {reason}");
-        outage.since.get_or_insert_with(clock::now);
+        outage.since.get_or_insert_with(clock::up_ms);
     }
 }

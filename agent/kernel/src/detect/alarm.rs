@@ -147,6 +147,17 @@ impl Alarm {
         }
     }
 
+    /// The readings' timeline has moved by `ms`.
+    pub fn shift(&mut self, ms: i64) {
+        let moved = |time: Time| if time == Time::MIN { time } else { time.plus(ms) };
+        self.ended = moved(self.ended);
+        self.phase = match self.phase {
+            Phase::Quiet => Phase::Quiet,
+            Phase::Pending { since, held } => Phase::Pending { since: moved(since), held },
+            Phase::Raised { at, good } => Phase::Raised { at: moved(at), good: good.map(moved) },
+        };
+    }
+
     /// Writes where the alert stands; how it lives is the config's.
     pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
         let (tag, time, good): (u8, Time, Option<Time>) = match self.phase {

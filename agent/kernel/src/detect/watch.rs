@@ -103,6 +103,12 @@ impl<D: Detector + Copy> Watch<D> {
         self.detector.resume(now);
     }
 
+    /// The readings' timeline has moved by `ms`, to `now`: neither the condition nor the silence lasts longer for it.
+    pub fn shift(&mut self, ms: i64, now: Time) {
+        self.alarm.shift(ms);
+        self.detector.resume(now);
+    }
+
     fn on_judgement(&mut self, time: Time, judgement: Judgement) -> Transition {
         let transition = self.alarm.on_judgement(time, &judgement);
         if matches!(transition, Transition::Raised { .. }) {

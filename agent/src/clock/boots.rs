@@ -1,0 +1,207 @@
+//! What is known of each boot's clock: the offset from its time since boot to the true time, once it is known.
+//!
+//! Messages of a boot whose time was not known carry its id. When the time becomes known, what they say is moved by the
+//! difference of two offsets: the true one, and the one that they were made with. Where a boot ended without ever knowing
+//! its time, the next one that did gives an estimate: it ended, at the latest, when that one began.
+//!
+//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
+
+use headwater_kernel::state::{Corrupt, State, Stored};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Boots that are remembered.
+const BOOTS_MAX: usize = 64;
+
+/// Bytes of a boot's id that are believed.
+const ID_BYTES_MAX: usize = 64;
+
+/// One boot of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Boot {
+    id: String,
+    /// The offset of the timeline while the true one was not known (ms).
+    base_ms: i64,
+    /// How long it has run, as far as known (ms).
+    up_ms: i64,
+    /// The true offset (ms), and whether it is an estimate.
+    offset: Option<(i64, bool)>,
+    /// Messages went out before it was known.
+    told: bool,
+}
+
+/// How far the times of a boot's messages are off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Correction {
+    /// The boot's id.
+    pub(crate) boot: String,
+    /// To be added to every time of its messages (ms).
+    pub(crate) offset_ms: i64,
+    /// Whether the boot ended before the time was known.
+    pub(crate) estimated: bool,
+}
+
+/// All boots, the current one last. Shared with those who put messages right.
+#[derive(Debug, Default)]
+pub(crate) struct Boots(Mutex<Vec<Boot>>);
+
+impl Boots {
+    fn boots(&self) -> MutexGuard<'_, Vec<Boot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The offset that the boot's timeline used before it knew better, and the true one, if an earlier run has known
+    /// them (ms).
+    pub(crate) fn known(&self, id: &str) -> (Option<i64>, Option<i64>) {
+        let boots = self.boots();
+        let boot = boots.iter().find(|boot| boot.id == id);
+        (boot.map(|boot| boot.base_ms), boot.and_then(|boot| boot.offset).map(|(offset_ms, _)| offset_ms))
+    }
+
+    /// The current boot, on a timeline of this offset (ms).
+    pub(crate) fn begin(&self, id: &str, base_ms: i64) {
+        let mut boots = self.boots();
+        let known = boots.iter().position(|boot| boot.id == id).map(|at| boots.remove(at));
+        let fresh = || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, told: false };
+        boots.push(known.unwrap_or_else(fresh));
+        let excess = boots.len().saturating_sub(BOOTS_MAX);
+        boots.drain(..excess);
+    }
+
+    /// The current boot has run for so long (ms).
+    pub(crate) fn seen(&self, up_ms: i64) {
+        if let Some(boot) = self.boots().last_mut() {
+            boot.up_ms = boot.up_ms.max(up_ms);
+        }
+    }
+
+    /// The offset of the current boot is known (ms). So are then, about, those of boots before it that never knew. What
+    /// is to be corrected is the answer, the oldest first.
+    pub(crate) fn set(&self, offset_ms: i64) -> Vec<Correction> {
+        let mut boots = self.boots();
+        let mut corrections = Vec::new();
+        let (mut next_ms, mut estimated) = (offset_ms, false);
+        for boot in boots.iter_mut().rev() {
+            // The current one may be set again; the time of an earlier one is what it was.
+            if boot.offset.is_none() || !estimated {
+                let own_ms = if estimated { next_ms.saturating_sub(boot.up_ms) } else { next_ms };
+                boot.offset = Some((own_ms, estimated));
+                if std::mem::take(&mut boot.told) {
+                    let offset_ms = own_ms.saturating_sub(boot.base_ms);
+                    corrections.push(Correction { boot: boot.id.clone(), offset_ms, estimated });
+                }
+            }
+            (next_ms, estimated) = (boot.offset.map_or(next_ms, |(offset_ms, _)| offset_ms), true);
+        }
+        corrections.reverse();
+        corrections
+    }
+
+    /// Messages go out now, although their times are not known.
+    pub(crate) fn tell(&self) {
+        self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.told = true);
+    }
+
+    /// How far the times of a boot's messages are off, if that is known.
+    pub(crate) fn correction(&self, id: &str) -> Option<Correction> {
+        let boots = self.boots();
+        let boot = boots.iter().find(|boot| boot.id == id)?;
+        let (offset_ms, estimated) = boot.offset?;
+        let offset_ms = offset_ms.saturating_sub(boot.base_ms);
+        Some(Correction { boot: id.to_owned(), offset_ms, estimated })
+    }
+
+    /// Appends all.
+    pub(crate) fn save(&self, to: &mut Vec<u8>) {
+        let boots = self.boots();
+        let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
+        u32::try_from(boots.len()).unwrap_or(u32::MAX).save(&mut put);
+        for boot in boots.iter() {
+            u32::try_from(boot.id.len()).unwrap_or(u32::MAX).save(&mut put);
+            put(boot.id.as_bytes());
+            boot.base_ms.save(&mut put);
+            boot.up_ms.save(&mut put);
+            boot.offset.save(&mut put);
+            boot.told.save(&mut put);
+        }
+    }
+
+    /// Reads what [`Boots::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it.
+    pub(crate) fn load(&self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let count = u32::load(from)? as usize;
+        if count > BOOTS_MAX {
+            return Err(Corrupt);
+        }
+        let mut boots = Vec::with_capacity(count);
+        for _ in 0..count {
+            let length = u32::load(from)? as usize;
+            let (id, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+            *from = Stored::new(rest);
+            let id = std::str::from_utf8(id).map_err(|_| Corrupt)?;
+            let id = Some(id).filter(|id| id.len() <= ID_BYTES_MAX).ok_or(Corrupt)?.to_owned();
+            boots.push(Boot {
+                id,
+                base_ms: State::load(from)?,
+                up_ms: State::load(from)?,
+                offset: State::load(from)?,
+                told: State::load(from)?,
+            });
+        }
+        *self.boots() = boots;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn correction(boot: &str, offset_ms: i64, estimated: bool) -> Correction {
+        Correction { boot: boot.to_owned(), offset_ms, estimated }
+    }
+
+    /// Three boots that never knew the time, one of them on a clock that began in 1970, and one that learns it.
+    #[test]
+    fn boots_are_placed_one_before_the_other() {
+        let boots = Boots::default();
+        for (id, base_ms, up_ms) in [("a", 0, 5_000), ("b", 7, 60_000), ("c", -3, 1_000)] {
+            boots.begin(id, base_ms);
+            boots.seen(up_ms);
+        }
+        boots.tell();
+        boots.begin("d", 100);
+        assert_eq!(boots.correction("d"), None);
+        let mut bytes = Vec::new();
+        boots.save(&mut bytes);
+        let boots = Boots::default();
+        boots.load(&mut Stored::new(&bytes)).unwrap();
+        let expected = [
+            correction("a", 1_000_000 - 1_000 - 60_000 - 5_000, true),
+            correction("b", 1_000_000 - 1_000 - 60_000 - 7, true),
+            correction("c", 1_000_000 - 1_000 + 3, true),
+        ];
+        assert_eq!(boots.set(1_000_000), expected);
+        assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
+        assert_eq!(boots.correction("b"), Some(expected[1].clone()));
+        // The clock is set once more: that is this boot's own affair, and nothing was told meanwhile.
+        assert_eq!(boots.set(2_000_000), []);
+        assert_eq!(boots.correction("b"), Some(expected[1].clone()));
+        assert_eq!(boots.known("d"), (Some(100), Some(2_000_000)));
+        assert_eq!(boots.correction("unknown"), None);
+    }
+
+    #[test]
+    fn their_number_is_bounded_and_rubbish_is_refused() {
+        let boots = Boots::default();
+        (0..200).for_each(|n| boots.begin(&n.to_string(), n));
+        assert_eq!(boots.boots().len(), BOOTS_MAX);
+        assert_eq!(boots.known("100").0, None);
+        let mut bytes = Vec::new();
+        boots.save(&mut bytes);
+        for cut in 0..bytes.len() {
+            assert_eq!(Boots::default().load(&mut Stored::new(&bytes[..cut])), Err(Corrupt), "{cut}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The agent's clock: the timeline with the clocks it is read from, what earlier boots and runs have left of theirs, and
+//! who is told when the time becomes known.
+
+use crate::clock::{self, Boots, Change, ClockConfig, Correction, Patience, Sample, Timeline, Word};
+use crate::encode::{boot_of, move_times};
+use crate::pipeline::Now;
+use headwater_forwarder::{Message, Packet, Render};
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::Time;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// The clocks are looked at no more often than this (ms).
+const LOOK_EVERY_MS: i64 = 500;
+
+/// Steps back by less than this, over a restart, are no reason to begin anew (ms).
+const BACK_MS: i64 = 60_000;
+
+/// How the clock stood when the checkpoint was written that a run goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Past {
+    boot: String,
+    synced: bool,
+    time: Time,
+}
+
+/// What a restart means for what is stamped with the agent's timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// The last moment on the timeline before.
+    pub(super) before: Now,
+    /// From there to now (ms).
+    pub(super) ms: i64,
+}
+
+/// The clock of a running agent.
+pub(crate) struct Timekeeper {
+    config: ClockConfig,
+    boot: String,
+    timeline: RefCell<Timeline>,
+    boots: Arc<Boots>,
+    patience: RefCell<Patience>,
+    looked_ms: Cell<i64>,
+    /// What the kernel was last heard to say, and whether somebody is asking it.
+    kernel: Cell<Option<bool>>,
+    /// The last time known before the start: what is made before the time is known is no older.
+    last: Time,
+}
+
+impl Timekeeper {
+    /// Begins. `boots`: as read from the checkpoint.
+    pub(crate) fn start(config: ClockConfig, boots: Arc<Boots>, past: &Past) -> Self {
+        let boot = clock::boot_id();
+        Self::start_at(clock::sample(config.trust, None), boot, config, boots, past)
+    }
+
+    pub(super) fn start_at(
+        sample: Sample,
+        boot: String,
+        config: ClockConfig,
+        boots: Arc<Boots>,
+        past: &Past,
+    ) -> Self {
+        let last = if past.synced { past.time } else { Time::MIN };
+        let (base_ms, own_ms) = boots.known(&boot);
+        let timeline = Timeline::new(sample, last, own_ms, base_ms);
+        boots.begin(&boot, timeline.offset_ms());
+        if timeline.is_synced() {
+            boots.set(timeline.offset_ms());
+        }
+        Self {
+            config,
+            boot,
+            timeline: timeline.into(),
+            boots,
+            patience: Patience::new(config.wait_ms).into(),
+            looked_ms: Cell::new(sample.up_ms),
+            kernel: Cell::new(None),
+            last,
+        }
+    }
+
+    /// Now, on the agent's timeline.
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
+        self.now_at(clock::up_ms())
+    }
+
+    #[inline]
+    fn now_at(&self, up_ms: i64) -> Now {
+        let timeline = self.timeline.borrow();
+        Now { time: timeline.at(up_ms), synced: timeline.is_synced() }
+    }
+
+    /// What the agent's timeline says of a moment (ms since boot).
+    pub(crate) fn at(&self, up_ms: i64) -> Time {
+        self.now_at(up_ms).time
+    }
+
+    /// Whether the time is known.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.timeline.borrow().is_synced()
+    }
+
+    /// The boot whose time is not known.
+    pub(crate) fn unsynced_boot(&self) -> Option<String> {
+        (!self.is_synced()).then(|| self.boot.clone())
+    }
+
+    /// When a message that is not held was made, if the time is not known.
+    pub(super) fn made_at_least(&self) -> Time {
+        self.last
+    }
+
+    /// What lies between the checkpoint and now.
+    pub(super) fn passage(&self, past: &Past, now: Now) -> Option<Passage> {
+        let before = Now { time: past.time, synced: past.synced };
+        let ms = now.time.since(past.time);
+        let same_boot = past.boot == self.boot;
+        let is_other = match (past.synced, now.synced) {
+            (true, true) => ms < -BACK_MS,
+            (false, false) => !same_boot,
+            (true, false) => true,
+            (false, true) => {
+                let known = self.boots.correction(&past.boot).filter(|_| same_boot);
+                return Some(Passage { before, ms: known.map_or(ms, |known| known.offset_ms) });
+            }
+        };
+        (is_other && !past.boot.is_empty()).then_some(Passage { before, ms })
+    }
+
+    /// Looks at the clocks, if it is time.
+    pub(super) fn look(&self) -> Option<Change> {
+        let up_ms = clock::up_ms();
+        if up_ms - self.looked_ms.get() < LOOK_EVERY_MS {
+            return None;
+        }
+        self.looked_ms.set(up_ms);
+        if self.is_synced() {
+            // Once the time is known, only steps are looked for.
+            let known = Sample { word: Word::Right, ..clock::sample(clock::Trust::Always, None) };
+            return self.look_at(known);
+        }
+        self.look_at(clock::sample(self.config.trust, self.kernel.get()))
+    }
+
+    pub(super) fn look_at(&self, sample: Sample) -> Option<Change> {
+        self.boots.seen(sample.up_ms);
+        self.timeline.borrow_mut().look(sample)
+    }
+
+    /// The time is known now, or known better. The answer is what is to be corrected.
+    pub(super) fn settle(&self) -> Vec<Correction> {
+        self.boots.set(self.timeline.borrow().offset_ms())
+    }
+
+    /// Whether what is held is to be let go, although the time is not known.
+    pub(super) fn is_over(&self, connected: bool) -> bool {
+        let is_over = self.patience.borrow_mut().is_over(clock::up_ms(), connected);
+        if is_over {
+            self.boots.tell();
+        }
+        is_over
+    }
+
+    /// Asks the kernel, now and then, for as long as it matters; never returns.
+    pub(crate) async fn ask_forever(&self) {
+        const EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+        while !self.is_synced() && self.config.trust != clock::Trust::Always {
+            let Ok(Some(synced)) = tokio::task::spawn_blocking(clock::ask_kernel).await else { break };
+            self.kernel.set(Some(synced));
+            tokio::time::sleep(EVERY).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Appends how it stands.
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        let now = self.now();
+        self.boots.seen(clock::up_ms());
+        let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
+        u32::try_from(self.boot.len()).unwrap_or(u32::MAX).save(&mut put);
+        put(self.boot.as_bytes());
+        now.synced.save(&mut put);
+        now.time.save(&mut put);
+        self.boots.save(to);
+    }
+}
+
+impl Past {
+    /// Reads what [`Timekeeper::save`] wrote; the boots go to `boots`.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it.
+    pub(super) fn load(from: &mut Stored<'_>, boots: &Boots) -> Result<Self, Corrupt> {
+        let length = u32::load(from)? as usize;
+        let (boot, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+        *from = Stored::new(rest);
+        let boot = std::str::from_utf8(boot).map_err(|_| Corrupt)?.to_owned();
+        let past = Self { boot, synced: State::load(from)?, time: State::load(from)? };
+        boots.load(from)?;
+        Ok(past)
+    }
+}
+
+/// Puts the times of held messages right as they are sent, where they are known by then.
+pub(crate) struct Placing<R> {
+    boots: Arc<Boots>,
+    render: R,
+}
+
+impl<R> Placing<R> {
+    pub(crate) fn new(boots: Arc<Boots>, render: R) -> Self {
+        Self { boots, render }
+    }
+}
+
+impl<R: Render> Render for Placing<R> {
+    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
+        if !message.lane.is_held() {
+            return self.render.render(message, late);
+        }
+        let mut placed = message.clone();
+        if let Some(known) = boot_of(message).and_then(|boot| self.boots.correction(&boot)) {
+            move_times(&mut placed, known.offset_ms, known.estimated);
+        }
+        self.render.render(&placed, late)
+    }
+
+    fn takes(&self, message: &Message) -> bool {
+        self.render.takes(message)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! Clocks that are wrong, in virtual time: one reading a second, stamped on arrival, in windows of ten seconds.
+
+use super::*;
+use crate::config;
+use crate::encode::{Wire, read};
+use crate::pipeline::{Pipeline, SourceEntry};
+use headwater_forwarder::{Lane, Message};
+use headwater_sensors::{SeriesRef, Stamp};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// 2027-01-15T08:00:00Z; all of this happens after the build.
+const TRUE: i64 = 1_800_000_000_000;
+
+const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://h\"\ntopics = [\"#\"]\n[streams.w]\n\
+    window = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\"]\n\
+    [[streams.w.detectors]]\ntype = \"missing\"\nafter = \"5s\"\n";
+
+/// A machine with its clocks, and an agent on it.
+struct World {
+    /// The true time, the wall clock's error, and when the machine booted.
+    truth: i64,
+    error: i64,
+    booted: i64,
+    word: Word,
+    boot: usize,
+    boots: Arc<Boots>,
+    agent: Option<(Timekeeper, Pipeline, SeriesRef)>,
+    /// What was made, in order.
+    made: Vec<Message>,
+    corrections: Vec<Correction>,
+    changes: Vec<Change>,
+    readings: i64,
+    tenths: i64,
+}
+
+impl World {
+    /// Booted ten seconds ago, with a wall clock that is wrong by `error` (ms).
+    fn new(error: i64, word: Word) -> Self {
+        let mut world = Self {
+            truth: TRUE,
+            error,
+            booted: TRUE - 10_000,
+            word,
+            boot: 0,
+            boots: Arc::default(),
+            agent: None,
+            made: Vec::new(),
+            corrections: Vec::new(),
+            changes: Vec::new(),
+            readings: 0,
+            tenths: 0,
+        };
+        world.start(&Past::default(), None);
+        world
+    }
+
+    fn up_ms(&self) -> i64 {
+        self.truth - self.booted
+    }
+
+    fn sample(&self) -> Sample {
+        Sample { wall: Time(self.truth + self.error), up_ms: self.up_ms(), word: self.word }
+    }
+
+    /// The agent starts, from what an earlier run has saved.
+    fn start(&mut self, past: &Past, state: Option<Vec<u8>>) {
+        let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
+        let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
+        let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
+        let mut pipeline = Pipeline::new("a", sources, config.streams, config.limits);
+        if let Some(state) = state {
+            pipeline.restore(&mut Stored::new(&state)).unwrap();
+        }
+        let boot = format!("boot-{}", self.boot);
+        let clock = Timekeeper::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
+        let now = clock.now_at(self.up_ms());
+        if let Some(passage) = clock.passage(past, now) {
+            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot());
+        }
+        pipeline.stamp_with(clock.unsynced_boot());
+        pipeline.resume(now, false);
+        let series = pipeline.introduce(0, "t", &[]).unwrap();
+        self.agent = Some((clock, pipeline, series));
+    }
+
+    /// The machine is off for a while; `wall` is what its clock says when it is on again.
+    fn reboot(&mut self, off_ms: i64, wall: i64) {
+        let (clock, mut pipeline, _) = self.agent.take().unwrap();
+        self.made.extend(pipeline.drain());
+        let now = clock.now_at(self.up_ms());
+        clock.boots.seen(self.up_ms());
+        let past = Past { boot: clock.boot.clone(), synced: now.synced, time: now.time };
+        let mut state = Vec::new();
+        pipeline.save(now, &mut state);
+        self.truth += off_ms;
+        self.booted = self.truth;
+        self.truth += 5_000;
+        self.error = wall + 5_000 - self.truth;
+        self.boot += 1;
+        self.start(&past, Some(state));
+    }
+
+    /// Time passes, with a reading every second.
+    fn run(&mut self, ms: i64) {
+        for _ in 0..ms / 100 {
+            self.truth += 100;
+            self.tenths += 1;
+            let (up_ms, sample) = (self.up_ms(), self.sample());
+            let (clock, pipeline, series) = self.agent.as_mut().unwrap();
+            if self.tenths % 5 == 0 {
+                let before = clock.now_at(up_ms);
+                let change = clock.look_at(sample);
+                if let Some(Change::Set { by_ms } | Change::Moved { by_ms }) = change {
+                    pipeline.begin_anew(before, by_ms, None);
+                    self.corrections.extend(clock.settle());
+                }
+                self.changes.extend(change);
+            }
+            let now = clock.now_at(up_ms);
+            pipeline.on_tick(now);
+            if self.tenths % 10 == 0 {
+                pipeline.on_reading(*series, Stamp::Arrival, 1.0, now);
+                self.readings += 1;
+            }
+            self.made.extend(pipeline.drain());
+        }
+    }
+
+    /// What outputs get when all that is held goes now.
+    fn sent(&self) -> Vec<Wire> {
+        struct AsIs;
+        impl Render for AsIs {
+            fn render(&self, message: &Message, _: bool) -> Option<Packet> {
+                Some(Packet { topic: String::new(), payload: message.body.clone(), retain: false })
+            }
+        }
+        let placing = Placing::new(self.boots.clone(), AsIs);
+        let packets = self.made.iter().filter_map(|message| placing.render(message, false));
+        packets.map(|packet| read(&packet.payload).unwrap()).collect()
+    }
+
+    /// The summaries: start and end relative to the first moment, how many readings, and what the clock was.
+    fn table(&self) -> Vec<(i64, i64, i64, String)> {
+        let number = |message: &Wire, key| message.number(key).unwrap() as i64;
+        let row = |message: &Wire| {
+            let (start, end) = (number(message, "start") - TRUE, number(message, "end") - TRUE);
+            (start, end, number(message, "count"), message.text("clock").to_owned())
+        };
+        self.sent().iter().filter(|message| message.text("kind") == "summary").map(row).collect()
+    }
+
+    /// Whatever the clocks did: every reading is in exactly one summary or in an open window, no two messages have one
+    /// id, and nobody says that readings are missing.
+    fn check(&self) {
+        let (_, pipeline, _) = self.agent.as_ref().unwrap();
+        let counted: i64 = self.table().iter().map(|(_, _, count, _)| count).sum();
+        assert_eq!(counted + pipeline.totals().in_windows, self.readings, "{:?}", pipeline.totals());
+        assert_eq!(pipeline.totals().late, 0);
+        let sent = self.sent();
+        let mut ids = BTreeSet::new();
+        for message in &sent {
+            assert_ne!(message.text("kind"), "alert", "{message:?}");
+            let id = (message.text("id").to_owned(), message.number("rev").map(|rev| rev as i64));
+            assert!(ids.insert(id.clone()), "{id:?} twice: {:?}", self.table());
+        }
+    }
+}
+
+const HOUR: i64 = 3_600_000;
+
+/// The table of cases, to the millisecond; `cargo test -p headwater cases_of -- --nocapture` prints it.
+#[test]
+fn cases_of_wrong_clocks_and_what_comes_out() {
+    let case = |name: &str, world: &World, expected: &[(i64, i64, i64, &str)]| {
+        println!("{name}");
+        for (start, end, count, clock) in world.table() {
+            println!("    {start:>10} ..{end:>10} ms  {count:>2} readings  {clock}");
+        }
+        world.check();
+        let table = world.table();
+        let rows: Vec<_> =
+            table.iter().map(|(start, end, count, clock)| (*start, *end, *count, clock.as_str())).collect();
+        assert_eq!(rows, expected, "{name}");
+    };
+
+    let mut world = World::new(0, Word::Right);
+    world.run(30_000);
+    case(
+        "synchronised from the start",
+        &world,
+        &[(0, 10_000, 9, ""), (10_000, 20_000, 10, ""), (20_000, 30_000, 10, "")],
+    );
+    assert!(world.made.iter().all(|message| message.lane == Lane::Data));
+
+    // Windows are aligned on the timeline since boot, and moved as they are when the time is known.
+    for (year, wall) in [(1970, 7_000), (2021, 1_609_459_207_000)] {
+        let mut world = World::new(wall - TRUE, Word::Silent);
+        world.run(25_000);
+        assert!(world.made.iter().all(|message| message.lane == Lane::HeldData));
+        assert!(world.table().iter().all(|(.., clock)| clock == "unsynced"));
+        world.error = 0;
+        world.run(15_000);
+        assert_eq!(world.changes, [Change::Set { by_ms: TRUE - wall }]);
+        case(
+            &format!("booted in {year}, synchronised after 25.5 s"),
+            &world,
+            &[
+                (-7_000, 3_000, 2, ""),
+                (3_000, 13_000, 10, ""),
+                (13_000, 23_000, 10, ""),
+                (23_000, 25_500, 3, ""),
+                (20_000, 30_000, 4, ""),
+                (30_000, 40_000, 10, ""),
+            ],
+        );
+    }
+
+    let mut world = World::new(7_000 - TRUE, Word::Silent);
+    world.run(20_000);
+    world.boots.tell();
+    case(
+        "booted in 1970, never synchronised",
+        &world,
+        &[(-TRUE, 10_000 - TRUE, 2, "unsynced"), (10_000 - TRUE, 20_000 - TRUE, 10, "unsynced")],
+    );
+    world.error = 0;
+    world.run(500);
+    let correction = Correction { boot: "boot-0".to_owned(), offset_ms: TRUE - 7_000, estimated: false };
+    assert_eq!(world.corrections, [correction]);
+
+    // Three boots, 60 s off between them; the last one learns the time after 10.5 s. What it made is exact; the others
+    // ended, at the latest, when the next one began.
+    let mut world = World::new(7_000 - TRUE, Word::Silent);
+    world.run(20_000);
+    world.reboot(60_000, 3_000);
+    world.run(15_000);
+    world.reboot(60_000, 0);
+    world.run(5_000);
+    world.error = 0;
+    world.run(5_000);
+    case(
+        "two boots that never knew the time, and a third",
+        &world,
+        &[
+            (113_000, 123_000, 2, "estimated"),
+            (123_000, 133_000, 10, "estimated"),
+            (133_000, 140_000, 8, "estimated"),
+            (137_000, 147_000, 1, "estimated"),
+            (147_000, 157_000, 10, "estimated"),
+            (157_000, 160_000, 4, "estimated"),
+            (160_000, 170_000, 4, ""),
+            (170_000, 170_500, 1, ""),
+        ],
+    );
+    assert!(world.corrections.is_empty(), "nothing went out before");
+
+    // Set by two seconds while it runs: windows do not see it, not even that they last a little longer.
+    for step in [2_000, -2_000] {
+        let mut world = World::new(0, Word::Right);
+        world.run(25_000);
+        world.error = step;
+        world.run(15_500);
+        assert_eq!(world.changes, [Change::Followed { by_ms: step }]);
+        let (third, fourth) = if step > 0 { (10, 9) } else { (11, 10) };
+        let rows = [(0, 9), (10_000, 10), (20_000, third), (30_000, fourth)];
+        let rows = rows.map(|(start, count)| (start, start + 10_000, count, ""));
+        let ended = if step > 0 { &rows[..] } else { &rows[..3] };
+        case(&format!("set by {step} ms while it runs"), &world, ended);
+    }
+
+    // Set by an hour: what is open ends, the rest is on the new timeline.
+    for step in [HOUR, -HOUR] {
+        let mut world = World::new(0, Word::Right);
+        world.run(25_000);
+        world.error = step;
+        world.run(16_000);
+        assert_eq!(world.changes, [Change::Moved { by_ms: step }]);
+        case(
+            &format!("set by {step} ms while it runs"),
+            &world,
+            &[
+                (0, 10_000, 9, ""),
+                (10_000, 20_000, 10, ""),
+                (20_000, 25_500, 6, ""),
+                (step + 20_000, step + 30_000, 4, ""),
+                (step + 30_000, step + 40_000, 10, ""),
+            ],
+        );
+    }
+
+    // Suspended for an hour: time has passed, and nothing was set.
+    let mut world = World::new(0, Word::Right);
+    world.run(25_000);
+    world.truth += HOUR;
+    world.run(16_000);
+    assert_eq!(world.changes, []);
+    let after = HOUR + 20_000;
+    println!("suspended for an hour: {:?}", world.table());
+    let row = |start: i64, count| (start, start + 10_000, count, String::new());
+    let told = [row(0, 9), row(10_000, 10), row(20_000, 6), row(after, 4), row(after + 10_000, 10)];
+    assert_eq!(world.table(), told);
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Run(i64),
+    /// Somebody sets the wall clock: so far from the truth.
+    Set(i64),
+    Says(Word),
+    Reboot(i64, i64),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let wrong = prop_oneof![
+        3 => -40_000..40_000_i64,
+        3 => -3 * HOUR..3 * HOUR,
+        1 => -TRUE..-TRUE + HOUR,
+        2 => Just(0_i64),
+    ];
+    let word = prop_oneof![Just(Word::Right), Just(Word::Wrong), Just(Word::Silent)];
+    prop_oneof![
+        4 => (1..400_i64).prop_map(|tenths| Deed::Run(tenths * 100)),
+        3 => wrong.prop_map(Deed::Set),
+        1 => word.prop_map(Deed::Says),
+        1 => (0..HOUR, 0..HOUR).prop_map(|(off_ms, wall)| Deed::Reboot(off_ms, wall)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_time: 20_000, ..ProptestConfig::default() })]
+    /// Steps forward and back at every phase of a window, words of the system that come and go, boots: see
+    /// [`World::check`].
+    #[test]
+    fn whatever_clocks_do_every_reading_is_told_once(
+        error in prop_oneof![Just(0_i64), -TRUE..-TRUE + HOUR, -HOUR..HOUR],
+        deeds in prop::collection::vec(deed(), 1..14),
+    ) {
+        let mut world = World::new(error, Word::Silent);
+        world.run(3_000);
+        for deed in deeds {
+            match deed {
+                Deed::Run(ms) => world.run(ms),
+                Deed::Set(error) => world.error = error,
+                Deed::Says(word) => world.word = word,
+                Deed::Reboot(off_ms, wall) => world.reboot(off_ms, wall),
+            }
+        }
+        world.run(1_000);
+        world.check();
+    }
+}
