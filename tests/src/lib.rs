@@ -23,7 +23,7 @@ pub mod wire;
 pub use agent::Agent;
 pub use dir::TempDir;
 pub use gate::Gate;
-pub use messages::Messages;
+pub use messages::{Message, Messages};
 pub use mosquitto::{Mosquitto, Options};
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;

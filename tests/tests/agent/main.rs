@@ -4,6 +4,7 @@ mod benchmark;
 mod buffer;
 mod check;
 mod clients;
+mod clocks;
 mod crashes;
 mod demo;
 mod disk;

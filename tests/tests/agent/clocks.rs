@@ -1,0 +1,160 @@
+//! The real binary on a wall clock that is wrong, and set right while it runs: libfaketime fakes the wall clock alone, so
+//! that the time since boot is the machine's.
+
+use crate::{Config, wait_source};
+use headwater_tests::{Agent, Message, Messages, Mosquitto, Publisher, Subscriber, TempDir, now_ms};
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// The machine's wall clock, as the agent sees it.
+struct FakeClock(PathBuf);
+
+impl FakeClock {
+    fn new(dir: &TempDir, says: &str) -> Self {
+        let clock = Self(dir.join("faketime"));
+        clock.set(says);
+        clock
+    }
+
+    /// As libfaketime reads it: `@2021-01-01 00:00:00` for a clock that goes on from there, `+0` for the true one.
+    fn set(&self, says: &str) {
+        std::fs::write(&self.0, format!("{says}\n")).expect("the file of the fake clock");
+    }
+
+    fn environment<'a>(&'a self, library: &'a str) -> [(&'a str, &'a str); 5] {
+        [
+            ("LD_PRELOAD", library),
+            ("FAKETIME_TIMESTAMP_FILE", self.0.to_str().expect("a path in UTF-8")),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("TZ", "UTC"),
+        ]
+    }
+}
+
+fn library() -> Option<String> {
+    let architectures = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    let found = architectures.map(|path| path.join("faketime/libfaketime.so.1")).find(|path| path.exists());
+    if found.is_none() {
+        println!("skipped: there is no libfaketime (Debian: faketime)");
+    }
+    Some(found?.display().to_string())
+}
+
+fn config(broker: &Mosquitto, clock: &'static str) -> String {
+    let mut config = Config::new(broker.port, broker.port);
+    config.source_keys = "topics = [\"sensors/{place}\"]\nqos = 1\nfields = [\"temp\"]";
+    config.streams = "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\n\
+                      [[streams.main.detectors]]\ntype = \"missing\"\nafter = \"20s\""
+        .to_owned();
+    config.more = clock;
+    config.text()
+}
+
+fn publish(publisher: &mut Publisher, readings: usize) {
+    for _ in 0..readings {
+        publisher.publish("sensors/bed1", r#"{"temp":1.0}"#).expect("a publish");
+        publisher.flush().expect("an acknowledgement");
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn counted(messages: &Messages) -> i64 {
+    let mut ids = std::collections::BTreeMap::new();
+    for summary in messages.of("summary") {
+        ids.insert((summary.text("id").to_owned(), summary.integer("rev")), summary.integer("count"));
+    }
+    ids.values().sum()
+}
+
+fn has_clock(message: &&Message, word: &str) -> bool {
+    message.text("clock") == word
+}
+
+/// Booted in 1970 and in 2021: nothing leaves until the time is known, and then everything has the true time.
+#[test]
+fn what_was_made_before_the_time_is_known_leaves_with_the_true_time() {
+    let Some(library) = library() else { return };
+    for says in ["@1970-01-01 00:01:00", "@2021-01-01 00:00:00"] {
+        let (broker, dir) = (Mosquitto::start(), TempDir::new());
+        let subscriber = Subscriber::new(broker.port);
+        let clock = FakeClock::new(&dir, says);
+        let config = config(&broker, "[clock]\nwait = \"forever\"\ntrust = \"always\"");
+        let began = now_ms();
+        let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+        wait_source(&broker, 1);
+        let mut publisher = Publisher::new(broker.port);
+        publish(&mut publisher, 30);
+        let held = subscriber.messages();
+        assert_eq!(held.of("summary").count(), 0, "held: {}", held.digest());
+        clock.set("+0");
+        publish(&mut publisher, 30);
+        let ended = now_ms();
+        let messages = subscriber.wait_until("all readings", |messages| counted(messages) == 60);
+        messages.check_repeats();
+        for summary in messages.of("summary") {
+            let (start, end) = (summary.integer("start"), summary.integer("end"));
+            assert!(start > began - 2_000 && end < ended + 2_000 && start < end, "{start} to {end}");
+            assert!(!has_clock(&summary, "unsynced") && !has_clock(&summary, "estimated"));
+        }
+        assert_eq!(messages.of("alert").count(), 0);
+        assert!(messages.has_cause("clock"), "{}", messages.digest());
+        subscriber.wait_until("the status", |messages| {
+            messages.of("status").last().is_some_and(|status| has_clock(&status, "synced"))
+        });
+    }
+}
+
+/// Past `clock.wait` messages go out as they are, marked; when the time is known, a correction puts them right.
+#[test]
+fn what_cannot_wait_goes_out_marked_and_is_corrected() {
+    let Some(library) = library() else { return };
+    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let subscriber = Subscriber::new(broker.port);
+    let clock = FakeClock::new(&dir, "@2021-01-01 00:00:00");
+    let config = config(&broker, "[clock]\nwait = \"1s\"\ntrust = \"always\"");
+    let began = now_ms();
+    let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    publish(&mut publisher, 30);
+    let unsynced =
+        |messages: &Messages| messages.of("summary").filter(|summary| has_clock(summary, "unsynced")).count();
+    subscriber.wait_until("marked summaries", |messages| unsynced(messages) >= 2);
+    clock.set("+0");
+    let ended = now_ms();
+    let messages = subscriber.wait_until("the correction", |messages| messages.of("clock").count() == 1);
+    let correction = messages.of("clock").next().expect("a correction");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot's id");
+    assert_eq!(correction.text("boot"), boot.trim());
+    for summary in messages.of("summary").filter(|summary| has_clock(summary, "unsynced")) {
+        assert_eq!(summary.text("boot"), boot.trim());
+        let start = summary.integer("start") + correction.integer("offset");
+        assert!(start > began - 2_000 && start < ended + 2_000, "{start}");
+        assert!(summary.integer("start") < 1_700_000_000_000);
+    }
+}
+
+/// Set by half an hour, forward and back, while it runs: every reading is told once, and no silence is made up.
+#[test]
+fn a_clock_that_is_set_while_it_runs_costs_nothing() {
+    let Some(library) = library() else { return };
+    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let subscriber = Subscriber::new(broker.port);
+    let clock = FakeClock::new(&dir, "+0");
+    let config = config(&broker, "[clock]\ntrust = \"always\"");
+    let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    for says in ["+0", "+30m", "-30m", "-29m"] {
+        clock.set(says);
+        publish(&mut publisher, 25);
+    }
+    sleep(Duration::from_millis(1_500));
+    let messages = subscriber.wait_until("all readings", |messages| counted(messages) >= 100);
+    assert_eq!(counted(&messages), 100);
+    messages.check_repeats();
+    assert_eq!(messages.of("alert").count(), 0);
+    assert!(messages.has_cause("clock"));
+}
