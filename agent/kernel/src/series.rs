@@ -238,14 +238,18 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Ends what there is, for a series stamped with a timeline that begins anew: every open window closes, a count
-    /// window too. To be called until `None`; then the series is as one that has not been seen.
-    pub fn end(&mut self, spec: &Spec) -> Option<Closed<P>> {
-        let told = self.poll(&Spec { by_arrival: true, ..*spec }, Time::MAX).or_else(|| {
+    /// window too, and ends at `now` at the latest: what follows may begin in the same one, and is another. To be called
+    /// until `None`; then the series is as one that has not been seen.
+    pub fn end(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+        let mut told = self.poll(&Spec { by_arrival: true, ..*spec }, Time::MAX).or_else(|| {
             let is_count = matches!(spec.shape, Shape::Count(_)) && !self.slots.is_empty();
             if is_count { self.close_first(spec) } else { None }
         });
         if told.is_none() {
             *self = Self { counted: self.counted, ..Self::new() };
+        }
+        if let Some(Closed { window, .. }) = &mut told {
+            window.end = window.end.min(now.max(window.start.plus(1)));
         }
         told
     }

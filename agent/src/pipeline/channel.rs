@@ -150,10 +150,7 @@ impl Channel {
             self.windows.shift_clock(ms);
             self.filter.iter_mut().for_each(|filter| filter.shift_clock(ms));
         } else if let Some(spec) = self.spec(out.origin.stream) {
-            while let Some(mut closed) = self.windows.end(spec) {
-                // What follows may begin in the same window: two of one interval would have one id.
-                let cut = out.now.time.max(closed.window.start.plus(1));
-                closed.window.end = closed.window.end.min(cut);
+            while let Some(closed) = self.windows.end(spec, out.now.time) {
                 settled.summarised += self.tell(&closed, spec, out);
             }
         } else {

@@ -335,9 +335,7 @@ impl Pair {
         if !self.by_arrival {
             return self.windows.shift_clock(ms);
         }
-        while let Some(mut closed) = self.windows.end(spec) {
-            let cut = told.now.time.max(closed.window.start.plus(1));
-            closed.window.end = closed.window.end.min(cut);
+        while let Some(closed) = self.windows.end(spec, told.now.time) {
             self.tell(&closed, spec, told);
         }
         self.waiting = [Vec::new(), Vec::new()];
