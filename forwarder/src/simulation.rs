@@ -220,23 +220,29 @@ impl History {
         self.lost += forwarder.account().lost;
         if !written {
             assert!(self.store.0.lock().unwrap().failing.is_some());
-            self.forgive(Duration::ZERO);
+            // What was pushed just before the disk failed was not yet written.
+            self.forgive(self.patience());
         }
     }
 
     fn crash(&mut self, forwarder: &Forwarder, power: bool) {
         self.store.0.lock().unwrap().crash(power);
         self.lost += forwarder.account().lost;
+        let window = if self.config.when == When::Always && (!power || self.config.sync == Sync::Always) {
+            Duration::ZERO
+        } else {
+            self.patience()
+        };
+        self.forgive(window);
+    }
+
+    /// How long a message may wait in memory only.
+    fn patience(&self) -> Duration {
         let sync_ms = match self.config.sync {
             Sync::Always => 0,
             Sync::Every(ms) => ms,
         };
-        let window = if self.config.when == When::Always && (!power || self.config.sync == Sync::Always) {
-            Duration::ZERO
-        } else {
-            Duration::from_millis(sync_ms.max(crate::clerk::GRACE_MS * 5 / 4))
-        };
-        self.forgive(window);
+        Duration::from_millis(sync_ms.max(crate::clerk::GRACE_MS * 5 / 4))
     }
 
     /// What was pushed in the last `window`, or since the disk failed, may be gone.

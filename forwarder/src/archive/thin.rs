@@ -3,8 +3,7 @@
 //! How messages merge, the agent knows ([`crate::Thin`]); here is which: the oldest closed generations of those that
 //! were thinned least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
 //!
-//! Merged messages take the numbers of the last messages they were made of: the order stays, and no number is new. A
-//! fresh generation takes the place of the old ones; a note says so before they are deleted, so that after a crash
+//! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh generation takes the place of the old ones; a note says so before they are deleted, so that after a crash
 //! there is either the one or the others. Generations of which memory, a driver or the line still holds
 //! something are left alone.
 //!
@@ -105,7 +104,7 @@ impl Archive {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
         }
-        let Some((data, gone)) = merge(before, thin) else { return Ok(false) };
+        let Some((data, gone)) = merge(&before, thin) else { return Ok(false) };
         merged.data = data;
         let generation = self.next;
         self.store.write_note(&note_name(generation), &shelf::write_building())?;
@@ -131,13 +130,14 @@ impl Archive {
 
 /// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
 /// not be a fifth less of them.
-fn merge(before: Vec<Record>, thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
+fn merge(before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
     let mut groups: BTreeMap<u64, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
-    for record in &before {
+    for record in before {
         let (seqs, messages) = groups.entry(record.owed).or_default();
         seqs.push(record.seq);
         messages.push(record.message.clone());
     }
+    let all = groups.keys().fold(0, |all, owed| all | owed);
     let mut after = Vec::new();
     for (owed, (seqs, messages)) in groups {
         let merged = thin.merge(&messages).filter(|merged| merged.len() < messages.len());
@@ -150,15 +150,27 @@ fn merge(before: Vec<Record>, thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)
     }
     // Not by their times: clocks step.
     after.sort_by_key(|(place, ..)| *place);
-    let gone_count = before.len() - after.len();
+    let numbers = numbers(before, all, after.iter().map(|(place, ..)| *place).collect())?;
     let mut gone = Vec::new();
-    before.iter().take(gone_count).for_each(|record| extend_runs(&mut gone, Lane::Data, record));
-    let seqs = before.iter().skip(gone_count).map(|record| record.seq);
-    let renumbered = seqs.zip(after).map(|(seq, (_, owed, mut message))| {
+    let is_gone = |record: &&Record| numbers.binary_search(&record.seq).is_err();
+    before.iter().filter(is_gone).for_each(|record| extend_runs(&mut gone, Lane::Data, record));
+    let renumbered = numbers.iter().zip(after).map(|(seq, (_, owed, mut message))| {
         message.lane = Lane::Data;
-        Record { seq, owed, message }
+        Record { seq: *seq, owed, message }
     });
     Some((renumbered.collect(), gone))
+}
+
+/// The numbers that merged messages take: one that an output has already must not be that of a message which it has not.
+/// The last of those that nobody has, so that they follow each other; where these are too few, their own places. `None`:
+/// two have one place.
+fn numbers(before: &[Record], all: u64, places: Vec<u64>) -> Option<Vec<u64>> {
+    let free: Vec<u64> = before.iter().filter(|record| record.owed == all).map(|record| record.seq).collect();
+    let numbers = match free.len().checked_sub(places.len()) {
+        Some(rest) => free.into_iter().skip(rest).collect(),
+        None => places,
+    };
+    numbers.is_sorted_by(|earlier, later| earlier < later).then_some(numbers)
 }
 
 /// Where merged messages belong among those that they were made of: each has the time of one of them, and they are in
