@@ -1,13 +1,13 @@
 //! The pipeline as bytes, for the checkpoint, and back.
 //!
-//! Every channel carries a fingerprint of what its stream asked of it (window, aggregates, detectors): after a change of
+//! Every stream carries a fingerprint of what it asks of its series (window, aggregates, detectors): after a change of
 //! the config, what did not change goes on, and the readings in windows that no longer exist count as `refused`.
 //!
 //! ```text
 //! kernel version u32  floor u32 i64 u8  ceiling u32  clock synced u8  future i64  suppressed i64
 //! boot (text)  turn u32  until i64
 //! ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
-//! channels u32, each: stream name, window fingerprint, series name, labels u32 (key, value)*,
+//! fingerprints: one a stream    channels u32, each: index of the stream u32, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
 //!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
 //! groups u32, each: stream name, fingerprint, group name, awaited option and state (bytes)
@@ -46,12 +46,13 @@ impl Pipeline {
         self.save_timestamps(to);
         save_ledger(to, &self.ledger());
         save_counts(to, &self.retired);
+        // In the order of the ledger's streams.
+        self.streams.iter().for_each(|stream| save_text(to, &stream.fingerprint()));
         save_length(to, self.channels.len());
         for channel in &self.channels {
             let Some(stream) = self.streams.get(channel.stream as usize) else { continue };
             let (name, labels) = self.directory.describe(channel.series);
-            save_text(to, &stream.name);
-            save_text(to, &stream.fingerprint());
+            channel.stream.save(&mut put(to));
             save_text(to, name);
             save_length(to, labels.len());
             for (key, value) in labels {
@@ -136,9 +137,11 @@ impl Pipeline {
         self.load_timestamps(from)?;
         let ledger = load_ledger(from)?;
         self.retired = load_counts(from)?;
+        let saved = ledger.streams.iter().map(|(name, _)| self.saved_stream(name, from));
+        let saved = saved.collect::<Result<Vec<_>, _>>()?;
         self.restore_accounts(ledger);
         for _ in 0..load_length(from)? {
-            if !self.restore_channel(from)? {
+            if !self.restore_channel(&saved, from)? {
                 self.revisions.forget();
             }
         }
@@ -173,22 +176,31 @@ impl Pipeline {
         }
     }
 
+    /// What has become of a stream whose fingerprint comes next.
+    fn saved_stream(&self, name: &str, from: &mut Stored<'_>) -> Result<SavedStream, Corrupt> {
+        let fingerprint = load_text(from)?;
+        let known = (0_u32..).zip(&self.streams).find(|(_, stream)| stream.name == name);
+        let is_same = known.is_some_and(|(_, stream)| stream.fingerprint() == fingerprint);
+        Ok(SavedStream { index: known.map(|(index, _)| index), is_same })
+    }
+
     /// Whether its windows go on.
-    fn restore_channel(&mut self, from: &mut Stored<'_>) -> Result<bool, Corrupt> {
-        let (stream, fingerprint, series) = (load_text(from)?, load_text(from)?, load_text(from)?);
+    fn restore_channel(&mut self, saved: &[SavedStream], from: &mut Stored<'_>) -> Result<bool, Corrupt> {
+        let saved = saved.get(load_length(from)?).ok_or(Corrupt)?;
+        let series = load_text(from)?;
         let mut labels = Vec::new();
         for _ in 0..load_length(from)? {
             labels.push((load_text(from)?.to_owned(), load_text(from)?.to_owned()));
         }
-        let index = self.streams.iter().position(|known| known.name == stream);
-        let Some((index, config)) = index.and_then(|index| Some((index, self.streams.get(index)?))) else {
+        let known = saved.index.and_then(|index| Some((index, self.streams.get(index as usize)?)));
+        let Some((index, config)) = known else {
             return Channel::skip(from).map(|()| false);
         };
         let Some(id) = self.directory.restore(series, &labels) else {
             return Channel::skip(from).map(|()| false);
         };
-        let mut channel = Channel::new(u32::try_from(index).map_err(|_| Corrupt)?, id, config);
-        let is_same = config.fingerprint() == fingerprint;
+        let mut channel = Channel::new(index, id, config);
+        let is_same = saved.is_same;
         channel.restore(config, is_same, from)?;
         if let Some(due) = channel.arm(config, Time::MIN) {
             self.timers.push(due, u32::try_from(self.channels.len()).map_err(|_| Corrupt)?);
@@ -212,6 +224,14 @@ impl Pipeline {
         }
         given_up
     }
+}
+
+/// A stream as it was saved.
+struct SavedStream {
+    /// Where it is now, if it still is.
+    index: Option<u32>,
+    /// Whether its windows are cut the same way.
+    is_same: bool,
 }
 
 /// Appends whatever the kernel puts.
