@@ -3,6 +3,7 @@
 //! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
+mod align;
 mod clock;
 mod detector;
 mod filter;

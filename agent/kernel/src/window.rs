@@ -1,12 +1,14 @@
 //! What a window is, and the shapes it comes in.
 //!
 //! Windows are half-open intervals of event time. Tumbling and sliding ones are aligned to the Unix epoch,
-//! so that agents agree on them without talking; floor division keeps that true before 1970.
+//! so that agents agree on them without talking; floor division keeps that true before 1970. Tumbling windows of
+//! days may be aligned to local time instead.
 
 mod count;
 mod session;
 mod sliding;
 mod tumbling;
+mod zone;
 
 use crate::OutOfRange;
 use crate::time::Time;
@@ -14,6 +16,7 @@ pub use count::Count;
 pub use session::Session;
 pub use sliding::Sliding;
 pub use tumbling::Tumbling;
+pub use zone::{Offset, Zone};
 
 /// The longest window, gap or step: 10 years in milliseconds.
 pub const SPAN_MAX_MS: i64 = 3_652 * 86_400_000;
@@ -72,6 +75,14 @@ impl Shape {
     /// [`OutOfRange`] when the size is not between 1 ms and [`SPAN_MAX_MS`].
     pub fn tumbling(size_ms: i64) -> Result<Self, OutOfRange> {
         Tumbling::new(size_ms).map(Self::Tumbling)
+    }
+
+    /// Windows of `size_ms` milliseconds of local time, one after another.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the size is not of whole days, or past [`SPAN_MAX_MS`].
+    pub fn local(size_ms: i64, zone: Zone) -> Result<Self, OutOfRange> {
+        Tumbling::local(size_ms, zone).map(Self::Tumbling)
     }
 
     /// Windows of `size_ms` milliseconds, one every `every_ms`.

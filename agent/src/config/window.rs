@@ -1,5 +1,6 @@
 //! `window`, `filter`, `lateness`, `idle` and `retain` of a stream: how its series are cut, or which readings go on.
 
+use super::align;
 use super::filter::{self, FilterConfig};
 use super::stream::refuse_parameter;
 use super::{DAY, HOUR, SECOND};
@@ -87,7 +88,12 @@ impl std::fmt::Display for WindowConfig {
         };
         let spec = specs.by_event;
         match spec.shape {
-            Shape::Tumbling(window) => write!(f, "tumbling {}", format_duration(window.size_ms()))?,
+            Shape::Tumbling(window) => {
+                write!(f, "tumbling {}", format_duration(window.size_ms()))?;
+                if let Some(zone) = window.zone() {
+                    write!(f, " in {}", zone.name())?;
+                }
+            }
             Shape::Sliding(window) => write!(
                 f,
                 "sliding {} every {}",
@@ -108,6 +114,7 @@ const GATHER_MS: i64 = 1_000;
 
 pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let span = stream.place_of("window");
+    let align = stream.string("align");
     let shape = match stream.table("window") {
         None => Some(Some(Shape::tumbling(60 * SECOND))),
         Some(window) => read_shape(window),
@@ -118,6 +125,13 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let filter =
         stream.table("filter").map(|table| (table.span(), filter::read(table, lateness_ms, idle_ms)));
     let Some(shape) = shape? else {
+        if let Some(align) = align {
+            stream.refuse(
+                align.span,
+                "`align` is for windows of days, and there is no window",
+                "leave it out",
+            );
+        }
         let waits = filter.is_some();
         warn_of_no_effect(stream, if waits { &["retain"] } else { &["lateness", "idle", "retain"] });
         return match filter {
@@ -133,6 +147,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         warn_of_no_effect(stream, &["lateness", "idle", "retain"]);
     }
     let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
+    let shape = align::apply(stream, align, shape)?;
     let spec = Spec {
         shape,
         lateness_ms,

@@ -1,23 +1,42 @@
 //! Tumbling windows: one after another, without gaps.
 
-use super::{Window, span};
+use super::{Window, Zone, span};
 use crate::OutOfRange;
 use crate::time::Time;
 
-/// Windows of one size, aligned to the epoch.
+/// Windows of one size, aligned to the epoch or to local days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tumbling {
     size_ms: i64,
+    zone: Option<Zone>,
 }
 
 impl Tumbling {
     /// # Errors
     /// [`OutOfRange`] when the size is not between 1 ms and [`super::SPAN_MAX_MS`].
     pub fn new(size_ms: i64) -> Result<Self, OutOfRange> {
-        Ok(Self { size_ms: span("size", size_ms)? })
+        Ok(Self { size_ms: span("size", size_ms)?, zone: None })
     }
 
-    /// The length of a window in milliseconds.
+    /// Of local days in a zone: of 23 or 25 hours where clocks change.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the size is not of whole days, or past [`super::SPAN_MAX_MS`].
+    pub fn local(size_ms: i64, zone: Zone) -> Result<Self, OutOfRange> {
+        const DAY_MS: i64 = 86_400_000;
+        if size_ms % DAY_MS != 0 {
+            return Err(OutOfRange::new("align", "is for windows of whole days (size = \"1d\")"));
+        }
+        Ok(Self { zone: Some(zone), ..Self::new(size_ms)? })
+    }
+
+    /// The zone whose days they are.
+    #[must_use]
+    pub const fn zone(&self) -> Option<&Zone> {
+        self.zone.as_ref()
+    }
+
+    /// The length of a window in milliseconds; of local time, where they are aligned to it.
     #[must_use]
     pub const fn size_ms(&self) -> i64 {
         self.size_ms
@@ -26,7 +45,10 @@ impl Tumbling {
     /// The window that holds `time`; `None` where it would leave the range of [`Time`].
     #[must_use]
     pub fn window_of(&self, time: Time) -> Option<Window> {
-        Window::aligned(time, self.size_ms)
+        match &self.zone {
+            None => Window::aligned(time, self.size_ms),
+            Some(zone) => zone.window_of(time, self.size_ms),
+        }
     }
 }
 

@@ -1,0 +1,152 @@
+//! Local time, for windows of whole days: where a day begins in a zone whose offset from UTC changes.
+//!
+//! A day begins at the first moment at which the zone's clocks show its date or a later one: where midnight is skipped,
+//! when the hour is over; where it comes twice, the first time. So days follow one another without gap or overlap, and
+//! the days on which clocks change have 23, 25 or whatever hours.
+//!
+//! The changes come from the caller, as a table: whoever has an IANA time zone database knows them. Cost: a binary search
+//! when a window opens.
+
+use super::Window;
+use crate::OutOfRange;
+use crate::time::Time;
+use core::fmt;
+
+/// The furthest that local time may be from UTC, either way (ms).
+const OFFSET_MAX_MS: i64 = 26 * 3_600_000;
+
+/// From a moment on, local time is so far ahead of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// The moment.
+    pub from: Time,
+    /// Local time less UTC (ms).
+    pub ms: i64,
+}
+
+/// A time zone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Zone {
+    name: &'static str,
+    offsets: &'static [Offset],
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Zone {
+    /// Of a name and its offsets, in order; before the second one the first one holds.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when there is none, they are not in order, or one is further than 26 hours from UTC.
+    pub fn new(name: &'static str, offsets: &'static [Offset]) -> Result<Self, OutOfRange> {
+        let in_order = offsets.windows(2).all(|pair| match pair {
+            [before, after] => before.from < after.from,
+            _ => true,
+        });
+        let near = offsets.iter().all(|offset| (-OFFSET_MAX_MS..=OFFSET_MAX_MS).contains(&offset.ms));
+        if offsets.is_empty() || !in_order || !near {
+            return Err(OutOfRange::new("align", "must be a zone with changes in order"));
+        }
+        Ok(Self { name, offsets })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The window of `size_ms` of local time, counted from 1970-01-01T00:00 there, that holds `time`; `None` where it
+    /// would leave the range of [`Time`].
+    pub(super) fn window_of(&self, time: Time, size_ms: i64) -> Option<Window> {
+        let local = time.0.checked_add(self.at(time).map_or(0, |offset| offset.ms))?;
+        let mut start = Window::aligned(Time(local), size_ms)?.start;
+        start.0.checked_sub(size_ms)?.checked_sub(OFFSET_MAX_MS)?;
+        start.0.checked_add(size_ms)?.checked_add(size_ms)?.checked_add(OFFSET_MAX_MS)?;
+        // An hour that comes twice at the end of a day belongs to the day that had begun.
+        if self.first(start.plus(size_ms)) <= time {
+            start = start.plus(size_ms);
+        }
+        Some(Window { start: self.first(start), end: self.first(start.plus(size_ms)) })
+    }
+
+    /// The offset that holds at a moment.
+    fn at(&self, time: Time) -> Option<&Offset> {
+        self.offsets.get(self.place_of(time))
+    }
+
+    fn place_of(&self, time: Time) -> usize {
+        self.offsets.partition_point(|offset| offset.from <= time).saturating_sub(1)
+    }
+
+    /// The first moment at which local clocks show `local` or later.
+    fn first(&self, local: Time) -> Time {
+        let from = self.place_of(local.minus(OFFSET_MAX_MS));
+        let mut offsets = self.offsets.get(from..).unwrap_or_default().iter().peekable();
+        let mut begins = Time::MIN;
+        while let Some(offset) = offsets.next() {
+            let moment = local.minus(offset.ms).max(begins);
+            match offsets.peek() {
+                Some(next) if moment >= next.from => begins = next.from,
+                _ => return moment,
+            }
+        }
+        local
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Offset, Zone};
+    use crate::time::Time;
+    use proptest::prelude::*;
+
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+
+    /// Clocks that go forward over midnight, and back over midnight: the worst that there is.
+    static OFFSETS: [Offset; 4] = [
+        Offset { from: Time::MIN, ms: HOUR },
+        Offset { from: Time(100 * DAY - HOUR), ms: 2 * HOUR },
+        Offset { from: Time(200 * DAY - 2 * HOUR + HOUR / 2), ms: HOUR },
+        Offset { from: Time(300 * DAY + 5), ms: -11 * HOUR },
+    ];
+
+    #[test]
+    fn days_have_as_many_hours_as_clocks_say() {
+        let zone = Zone::new("Test", &OFFSETS).unwrap();
+        let hours = |day: i64| {
+            let window = zone.window_of(Time(day * DAY + 12 * HOUR), DAY).unwrap();
+            (window.start.0, window.length_ms() / HOUR)
+        };
+        assert_eq!(hours(50), (50 * DAY - HOUR, 24));
+        // Midnight is skipped: the day begins when the hour is over, at 1 o'clock.
+        assert_eq!((hours(99).1, hours(100)), (24, (100 * DAY - HOUR, 23)));
+        // At half past midnight clocks go back: the day had begun.
+        assert_eq!((hours(199), hours(200)), ((199 * DAY - 2 * HOUR, 24), (200 * DAY - 2 * HOUR, 25)));
+        assert!(Zone::new("None", &[]).is_err());
+        assert_eq!(format!("{zone:?}"), "Test");
+    }
+
+    extern crate std;
+    use std::format;
+
+    proptest! {
+        #[test]
+        fn windows_hold_their_times_and_follow_one_another(time in -DAY..400 * DAY, days in 1..40_i64) {
+            let zone = Zone::new("Test", &OFFSETS).unwrap();
+            let window = zone.window_of(Time(time), days * DAY).unwrap();
+            prop_assert!(window.contains(Time(time)), "{:?} {}", window, time);
+            let next = zone.window_of(window.end, days * DAY).unwrap();
+            let before = zone.window_of(window.start.minus(1), days * DAY).unwrap();
+            prop_assert_eq!((next.start, before.end), (window.end, window.start));
+            for extreme in [Time::MIN, Time::MAX] {
+                prop_assert_eq!(zone.window_of(extreme, days * DAY), None);
+            }
+        }
+    }
+}
