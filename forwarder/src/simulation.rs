@@ -271,6 +271,9 @@ impl History {
         let start = Instant::now();
         while forwarder.account().waiting > 0 || forwarder.status().disk_bytes > 0 {
             sleep(Duration::from_secs(1)).await;
+            while let Some(event) = forwarder.try_event() {
+                println!("{:?}: {event:?}", self.start.elapsed());
+            }
             for output in 0..self.outputs() {
                 self.world.broker(output, |broker| broker.reachable = true);
             }

@@ -3,9 +3,10 @@
 //! How messages merge, the agent knows ([`crate::Thin`]); here is which: the oldest closed generations of those that
 //! were thinned least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
 //!
-//! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh generation takes the place of the old ones; a note says so before they are deleted, so that after a crash
-//! there is either the one or the others. Generations of which memory, a driver or the line still holds
-//! something are left alone.
+//! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh
+//! generation takes the place of the old ones; a note says so before they are deleted, so that after a crash there is
+//! either the one or the others. Generations of which memory, a driver or the line still holds something are left
+//! alone.
 //!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
@@ -98,8 +99,9 @@ impl Archive {
             }
             level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
         }
-        before.sort_by_key(|record| record.seq);
-        before.dedup_by_key(|record| record.seq);
+        // The slice is in the order of its data; that of other lanes may be another.
+        in_order(&mut before);
+        Lane::ALL.into_iter().for_each(|lane| in_order(merged.of_mut(lane)));
         if before.is_empty() && Lane::ALL.into_iter().all(|lane| merged.of(lane).is_empty()) {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
@@ -126,6 +128,12 @@ impl Archive {
         self.notices.push(Notice::Thinned { runs: gone });
         Ok(true)
     }
+}
+
+/// Sorts by number; of two copies one stays.
+fn in_order(records: &mut Vec<Record>) {
+    records.sort_by_key(|record| record.seq);
+    records.dedup_by_key(|record| record.seq);
 }
 
 /// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
