@@ -7,6 +7,9 @@ use headwater_forwarder::{Account, Lane};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+/// The causes of reports that tell of lost messages.
+const LOSSES: [&str; 3] = ["shed", "refused", "damaged"];
+
 /// The agent's account of an interval: what came in and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report<'a> {
@@ -113,6 +116,7 @@ impl Body for Report<'_> {
     }
 
     fn lane(&self) -> Lane {
-        Lane::Data
+        // What tells of a loss must not be lost with the next one: it gives way last, as alerts do.
+        if LOSSES.contains(&self.cause) { Lane::Alert } else { Lane::Data }
     }
 }

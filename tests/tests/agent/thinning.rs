@@ -8,6 +8,8 @@ use std::time::Duration;
 
 const SERIES: &str = "sensors/office/temp";
 const MINUTE_MS: i64 = 60_000;
+/// Messages that an output sends ahead of their acknowledgements, at most.
+const IN_FLIGHT: i64 = 1_000;
 const START_MS: i64 = 1_699_920_000_000; // a midnight
 
 /// An agent whose line is cut, with little room on disk.
@@ -111,7 +113,7 @@ fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
         (covered, lengths) = (end, [lengths, vec![end - start]].concat());
     }
     assert_eq!(covered, START_MS + MINUTES * MINUTE_MS, "the whole time is covered");
-    assert!(lengths.is_sorted_by(|older, newer| older >= newer), "older is coarser: {lengths:?}");
+    check_coarseness(&lengths);
     println!(
         "{} windows of {MINUTES} minutes, the oldest of {} minutes",
         lengths.len(),
@@ -122,6 +124,16 @@ fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
     agent.check_running();
 }
 
+/// Older is coarser. Only the parts of a window that lie in two runs of merging may stay finer for a while.
+fn check_coarseness(lengths: &[i64]) {
+    let (mut coarsest, mut finer) = (0, 0);
+    for length in lengths.iter().rev() {
+        finer = if *length < coarsest { finer + length } else { 0 };
+        coarsest = coarsest.max(*length);
+        assert!(finer <= coarsest, "older is coarser: {lengths:?}");
+    }
+}
+
 /// Without thinning the oldest go, and records in the stream say how many, from when to when, and why.
 #[test]
 fn what_is_dropped_is_told() {
@@ -129,14 +141,20 @@ fn what_is_dropped_is_told() {
     let (dir, offline) = (TempDir::new(), Offline::new());
     let mut agent = offline.agent(&dir, "full = \"drop-oldest\"");
     let readings = offline.publish(MINUTES);
-    let messages = offline.settle(MINUTES);
-    let lost = total(&messages, "lost");
+    offline.settle(MINUTES);
+    agent.check_running();
+    // What is pending is told at the end.
+    assert!(agent.terminate().success());
+    let messages = offline.subscriber.wait_until("the last report", |messages| {
+        messages.reports().iter().any(|report| report.text("cause") == "stop")
+    });
+    let newest = messages.reports().into_iter().max_by_key(|report| report.integer("to"));
+    let lost = newest.and_then(|report| report.map["total"]["messages"]["lost"].as_i64()).expect("a total");
     let summaries = messages.summaries("main", SERIES);
     let missing = MINUTES - summaries.len() as i64;
     assert!(missing > MINUTES / 4, "{missing} of {MINUTES} are missing");
-    // Reports may be among them; nothing else may.
-    let known = messages.of("report").count() as i64;
-    assert!((missing..missing + 100).contains(&lost), "{missing} missing, {lost} lost, {known} reports");
+    // Reports may be among them, and what was on its way when it gave way, but arrived.
+    assert!((missing..missing + 100 + IN_FLIGHT).contains(&lost), "{missing} missing, {lost} lost");
     let first = summaries.keys().next().copied().expect("a summary");
     assert!(
         summaries.keys().zip((first..).step_by(MINUTE_MS as usize)).all(|(a, b)| *a == b),
@@ -157,5 +175,4 @@ fn what_is_dropped_is_told() {
         .map(|(_, value)| *value)
         .collect();
     oracle::check_summary(summaries[&first], &values);
-    agent.check_running();
 }
