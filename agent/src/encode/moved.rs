@@ -6,23 +6,41 @@ use super::wire::{Wire, read};
 use bytes::Bytes;
 use headwater_forwarder::Message;
 
-/// Says that the times of a message are those of a boot whose time is not known, and has it held.
+/// So much of a boot's id tells boots apart.
+const BOOT_CHARS: usize = 8;
+
+/// Says that the times of a message are those of a boot whose time is not known, and has it held. Clocks that are wrong
+/// begin with the same time at every boot: the boot is a part of the id.
 pub(crate) fn mark_unsynced(message: &mut Message, boot: &str) {
     message.lane = message.lane.held();
-    edit(message, |entries| say_clock(entries, "unsynced", boot));
+    edit(message, |entries| {
+        mark_ids(entries, &mark_of(boot), |_, _| true);
+        say_clock(entries, "unsynced", boot);
+    });
 }
 
 /// Makes the id of a message another one than that of a message from before the clock was set back, `turn` times in all,
 /// if there may be one: if its own time is before `until_ms`.
 pub(crate) fn mark_turn(message: &mut Message, turn: u32, until_ms: i64) {
     edit(message, |entries| {
-        for (_, value) in entries.iter_mut().filter(|(key, _)| is_id(key)) {
-            let Wire::Text(id) = value else { continue };
-            if time_of(id).is_some_and(|(_, time, after)| time < until_ms && !after.contains('~')) {
-                id.push_str(&format!("~{turn}"));
-            }
-        }
+        mark_ids(entries, &format!("~{turn}"), |time, after| time < until_ms && !after.contains('~'));
     });
+}
+
+/// What the ids of a boot's messages carry until its time is known.
+fn mark_of(boot: &str) -> String {
+    format!("~{}", boot.chars().take(BOOT_CHARS).collect::<String>())
+}
+
+/// Puts a mark into the ids that `wants` it, told their time and what stands after it: at the end, but before a `/`.
+fn mark_ids(entries: &mut [(String, Wire)], mark: &str, wants: impl Fn(i64, &str) -> bool) {
+    for (_, value) in entries.iter_mut().filter(|(key, _)| is_id(key)) {
+        let Wire::Text(id) = value else { continue };
+        if let Some((_, _, after)) = time_of(id).filter(|(_, time, after)| wants(*time, after)) {
+            let at = id.len() - after.find('/').map_or(0, |slash| after.len() - slash);
+            id.insert_str(at, mark);
+        }
+    }
 }
 
 /// The boot whose times a message carries, if they are not known.
@@ -34,6 +52,8 @@ pub(crate) fn boot_of(message: &Message) -> Option<String> {
 /// Adds `by_ms` to every time in a message; `estimated`: it is not known better.
 pub(crate) fn move_times(message: &mut Message, by_ms: i64, estimated: bool) {
     edit(message, |entries| {
+        let boot = take(entries, "boot").unwrap_or_default();
+        let mark = mark_of(&boot);
         for (key, value) in entries.iter_mut() {
             match (key.as_str(), value) {
                 ("start" | "end" | "time" | "from" | "to", Wire::Integer(time)) => {
@@ -42,13 +62,13 @@ pub(crate) fn move_times(message: &mut Message, by_ms: i64, estimated: bool) {
                 ("points" | "evidence", list) => move_readings(list, by_ms),
                 (key, Wire::Text(id)) if is_id(key) => {
                     if let Some((before, time, after)) = time_of(id) {
+                        let after = after.replacen(&mark, "", 1);
                         *id = format!("{before}{}{after}", time.saturating_add(by_ms));
                     }
                 }
                 _ => {}
             }
         }
-        let boot = take(entries, "boot").unwrap_or_default();
         take(entries, "clock");
         if estimated {
             say_clock(entries, "estimated", &boot);
@@ -129,6 +149,7 @@ mod tests {
         let mut moved = message(summary);
         mark_unsynced(&mut moved, "boot-1");
         assert_eq!((moved.lane, boot_of(&moved).as_deref()), (Lane::HeldData, Some("boot-1")));
+        assert!(json(&moved).starts_with(r#"{"id":"s/a@b/t@60000+60000~boot-1","rev":0"#));
         assert!(json(&moved).ends_with(r#","clock":"unsynced","boot":"boot-1"}"#));
         let mut exact = moved.clone();
         move_times(&mut exact, 1_700_000_000_123, false);
@@ -154,6 +175,9 @@ mod tests {
         let mut late = message(r#"{"id":"s/t@1000+60000","start":1000}"#);
         mark_turn(&mut late, 2, 1_000);
         assert_eq!(json(&late), r#"{"id":"s/t@1000+60000","start":1000}"#);
+        let mut evidence = message(r#"{"id":"s/t/d@-5/evidence","alert":"s/t/d@-5"}"#);
+        mark_turn(&mut evidence, 2, 0);
+        assert_eq!(json(&evidence), r#"{"id":"s/t/d@-5~2/evidence","alert":"s/t/d@-5~2"}"#);
     }
 
     #[test]

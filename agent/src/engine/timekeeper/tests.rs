@@ -328,6 +328,17 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// A clock without a battery says the same at every boot.
+#[test]
+fn boots_at_the_same_time_have_ids_of_their_own() {
+    let mut world = World::new(0, Word::Silent);
+    for wall in [7_000, 7_000, 2_000] {
+        world.reboot(1_000, wall);
+        world.run(25_000);
+    }
+    world.check();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_time: 20_000, ..ProptestConfig::default() })]
     /// Steps forward and back at every phase of a window, words of the system that come and go, boots: see
