@@ -210,22 +210,29 @@ fn a_buffer_that_is_damaged_while_the_agent_runs() {
     cut.set_len(300_000).unwrap();
     std::fs::write(&databases[3], vec![0; 600_000]).unwrap();
     std::fs::remove_dir_all(databases[4].parent().unwrap()).unwrap();
-    let (got, messages) = field.settle();
+    let (got, _) = field.settle();
     let missing = field.published - got.len();
     println!("{missing} of {} lost", field.published);
     assert!(missing > 0 && missing < field.published * 3 / 4, "{missing} of {}", field.published);
-    let reports = messages.reports();
-    let told = reports.iter().filter(|report| report.text("cause") == "damaged").map(|report| {
-        let count = report.text("detail").strip_prefix("at least ").and_then(|rest| rest.split(' ').next());
-        count.and_then(|count| count.parse::<i64>().ok()).expect("a count")
-    });
-    assert_eq!(told.sum::<i64>(), lost(&messages));
+    // One loss follows another, and they are told ever more rarely.
+    field.subscriber.wait_until("reports of all that is lost", |messages| told(messages) == lost(messages));
     let aside = std::fs::read_dir(state_dir(&dir).join("buffer")).unwrap().flatten();
     let aside = aside.filter(|entry| entry.file_name().to_string_lossy().contains(".damaged-")).count();
     assert_eq!(aside, 3, "what is damaged is set aside; what is deleted cannot be");
     check_calm(&agent);
     agent.check_running();
     assert!(agent.terminate().success());
+}
+
+/// Messages that reports of damage tell of.
+fn told(messages: &Messages) -> i64 {
+    let counts =
+        messages.reports().into_iter().filter(|report| report.text("cause") == "damaged").map(|report| {
+            let count =
+                report.text("detail").strip_prefix("at least ").and_then(|rest| rest.split(' ').next());
+            count.and_then(|count| count.parse::<i64>().ok()).expect("a count")
+        });
+    counts.sum()
 }
 
 /// The files of the buffer's databases, the oldest first.
