@@ -4,11 +4,12 @@ use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
 use crate::nearest::nearest;
 use crate::node::{Entry, Node, Value};
-use crate::secret::Secret;
 use crate::units::{parse_duration, parse_size};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+mod secret;
 
 /// One table being read. Each question marks its key as known; wrong answers are reported and read as left out.
 pub struct Table<'d> {
@@ -218,50 +219,6 @@ impl<'d> Table<'d> {
         Some(At { value: self.document.folder().join(&text.value), span: text.span })
     }
 
-    /// A secret: a string (best `"${NAME}"`) or `{ file = "…" }`. A relative file is looked for in
-    /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
-    pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
-        let node = self.ask(key)?;
-        let Value::Table(entries) = &node.value else {
-            let text = self.text_of(node, &format!("`{key}`"))?;
-            return Some(At { value: Secret::new(text.value), span: text.span });
-        };
-        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
-        let file = table.string("file");
-        if file.is_none() {
-            table.missing("file", "write it as { file = \"name-of-the-file\" }");
-        }
-        table.finish();
-        let file = file?;
-        let path = self.secret_path(Path::new(&file.value));
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let text = text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
-                if text.is_empty() {
-                    let fix = format!("write it into {}", self.document.folder().join(&file.value).display());
-                    self.refuse(file.span, format!("the secret {} is missing or empty", path.display()), fix);
-                    return None;
-                }
-                Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
-            }
-            Err(error) => {
-                let fix = "check the path and that this user may read it (relative paths: $CREDENTIALS_DIRECTORY, \
-                           then the config's folder)";
-                self.refuse(file.span, format!("cannot read the secret {}: {error}", path.display()), fix);
-                None
-            }
-        }
-    }
-
-    fn secret_path(&self, file: &Path) -> PathBuf {
-        let credentials =
-            self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
-        match credentials {
-            Some(path) if file.is_relative() && path.exists() => path,
-            _ => self.document.folder().join(file),
-        }
-    }
-
     /// A sub-table.
     pub fn table(&mut self, key: &str) -> Option<Table<'d>> {
         let node = self.ask(key)?;
@@ -403,6 +360,7 @@ impl<'d> Table<'d> {
 mod tests {
     use super::*;
     use crate::Or;
+    use std::path::Path;
 
     fn document(text: &str) -> Document {
         Document::parse(Path::new("test.toml"), text, |name| (name == "ZONE").then(|| "bed1".to_owned()))

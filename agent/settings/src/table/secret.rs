@@ -1,0 +1,53 @@
+//! Secrets: written in the file, or in one that only the service may read.
+
+use super::Table;
+use crate::at::At;
+use crate::node::Value;
+use crate::secret::Secret;
+use std::path::{Path, PathBuf};
+
+impl Table<'_> {
+    /// A secret: a string (best `"${NAME}"`) or `{ file = "…" }`. A relative file is looked for in
+    /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
+    pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
+        let node = self.ask(key)?;
+        let Value::Table(entries) = &node.value else {
+            let text = self.text_of(node, &format!("`{key}`"))?;
+            return Some(At { value: Secret::new(text.value), span: text.span });
+        };
+        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
+        let file = table.string("file");
+        if file.is_none() {
+            table.missing("file", "write it as { file = \"name-of-the-file\" }");
+        }
+        table.finish();
+        let file = file?;
+        let path = self.secret_path(Path::new(&file.value));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
+                if text.is_empty() {
+                    let fix = format!("write it into {}", self.document.folder().join(&file.value).display());
+                    self.refuse(file.span, format!("the secret {} is missing or empty", path.display()), fix);
+                    return None;
+                }
+                Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
+            }
+            Err(error) => {
+                let fix = "check the path and that this user may read it (relative paths: $CREDENTIALS_DIRECTORY, \
+                           then the config's folder)";
+                self.refuse(file.span, format!("cannot read the secret {}: {error}", path.display()), fix);
+                None
+            }
+        }
+    }
+
+    fn secret_path(&self, file: &Path) -> PathBuf {
+        let credentials =
+            self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
+        match credentials {
+            Some(path) if file.is_relative() && path.exists() => path,
+            _ => self.document.folder().join(file),
+        }
+    }
+}
