@@ -101,6 +101,19 @@ fn every_file_is_part_of_the_program_and_says_what_it_is() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// A check that is named and not there holds nothing.
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let names: Vec<String> = product().chain(sources()).map(|file| format!("/{}", file.name)).collect();
+    let named = text.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs") && word.contains('/'));
+    let is_there = |word: &&str| {
+        root().join(word).exists() || names.iter().any(|name| name.ends_with(&format!("/{word}")))
+    };
+    let gone: Vec<&str> = named.filter(|word| !is_there(word)).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md names what is not there: {gone:?}");
+}
+
 #[test]
 fn the_kernel_stays_free_of_the_standard_library() {
     let kernel = product().filter(|file| file.name.starts_with("agent/kernel/src/")).collect::<Vec<_>>();
