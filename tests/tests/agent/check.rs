@@ -22,6 +22,31 @@ fn a_good_config_passes_and_what_will_run_is_said() {
     }
 }
 
+/// Each line of the sample that is switched off is one that can be switched on: a key that is known, where it stands.
+#[test]
+fn the_sample_knows_its_own_options() {
+    let sample = include_str!("../../../systemd/headwater.toml");
+    let is_option = |line: &str| line.starts_with("# ") && (line.contains(" = ") || line.starts_with("# ["));
+    let on: Vec<&str> = sample.lines().map(|line| if is_option(line) { &line[2..] } else { line }).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut table = 0;
+    let mut all = String::new();
+    for line in on {
+        if line.starts_with('[') {
+            table += 1;
+        }
+        // A key that is shown twice, such as `window`, stays as it was first.
+        let key = line.split_once(" = ").map(|(key, _)| (table, key.trim()));
+        if key.is_none_or(|key| seen.insert(key)) {
+            all.push_str(line);
+        }
+        all.push('\n');
+    }
+    let (_, _, stderr) = check(&all);
+    assert!(!stderr.contains("unknown"), "{stderr}");
+    assert!(!stderr.contains("not TOML") && stderr.contains("filter"), "it is read as a whole: {stderr}");
+}
+
 #[test]
 fn three_tables_are_enough() {
     let config = "[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"\ntopics = [\"sensors/#\"]\n\
