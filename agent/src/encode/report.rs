@@ -120,3 +120,33 @@ impl Body for Report<'_> {
         if LOSSES.contains(&self.cause) { Lane::Alert } else { Lane::Data }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next loss would take the report of the one before with it.
+    #[test]
+    fn what_tells_of_a_loss_gives_way_last() {
+        let lane = |cause| {
+            let readings = &Ledger::default();
+            let (messages, readings_total, messages_total) = Default::default();
+            let (agent, detail, from_ms, to_ms, suppressed) = ("a", "", 0, 1, (0, 0));
+            Report {
+                agent,
+                from_ms,
+                to_ms,
+                cause,
+                detail,
+                readings,
+                messages,
+                readings_total,
+                messages_total,
+                suppressed,
+            }
+            .lane()
+        };
+        assert_eq!(["shed", "refused", "damaged"].map(lane), [Lane::Alert; 3]);
+        assert_eq!(["interval", "restart", "stop"].map(lane), [Lane::Data; 3]);
+    }
+}
