@@ -42,6 +42,9 @@ pub(crate) struct Engine {
     wake: Notify,
     quiet: RefCell<Vec<Quiet>>,
     checkpoints: Checkpoints,
+    /// Where the next checkpoint is put together. Kept: given back and asked for again each time, it would leave
+    /// holes in the heap as large as itself.
+    spare: RefCell<Vec<u8>>,
     memories: RefCell<Memories>,
 }
 
@@ -127,6 +130,7 @@ impl Engine {
             released: Cell::new(now.synced),
             memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
             checkpoints: Checkpoints::default(),
+            spare: RefCell::default(),
             earlier,
             start_reported: Cell::new(false),
             turns: Cell::new(0),

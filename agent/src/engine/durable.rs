@@ -143,7 +143,8 @@ impl Earlier {
 impl Engine {
     /// The whole state, now. `last`: nothing comes after it, and every message is safe.
     pub(crate) fn snapshot(&self, last: bool) -> Snapshot {
-        let (start, mut body) = (Instant::now(), Vec::new());
+        let (start, mut body) = (Instant::now(), self.spare.take());
+        body.clear();
         last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         let report = self.last_report.borrow();
         report.at.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
@@ -179,6 +180,7 @@ impl Engine {
             }
             let snapshot = self.snapshot(false);
             if !self.is_safe(&snapshot.mark).await {
+                self.spare.replace(snapshot.body);
                 tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
                 continue;
             }
@@ -199,7 +201,9 @@ impl Engine {
     pub(crate) async fn write(&self, snapshot: Snapshot, path: &Path) -> io::Result<u64> {
         let Snapshot { ceiling, checkpoint, took, .. } = snapshot;
         let start = Instant::now();
-        let bytes = snapshot.write(path).await?;
+        let (body, result) = snapshot.write(path).await;
+        self.spare.replace(body);
+        let bytes = result?;
         let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
         tracing::debug!(bytes, taken_us, written_us, "checkpoint written");
         self.pipeline.borrow_mut().on_durable(ceiling);
@@ -220,14 +224,14 @@ impl Engine {
 }
 
 impl Snapshot {
-    /// Writes it, on a thread where it may take its time; answers the bytes written.
-    ///
-    /// # Errors
-    /// What the system says.
-    async fn write(self, path: &Path) -> io::Result<u64> {
-        let path = path.to_owned();
-        let written = tokio::task::spawn_blocking(move || checkpoint::write(&path, &self.body)).await;
-        written.unwrap_or_else(|error| Err(io::Error::other(error)))
+    /// Writes it, on a thread where it may take its time; answers the body, for the next one, and the bytes written.
+    async fn write(self, path: &Path) -> (Vec<u8>, io::Result<u64>) {
+        let (path, body) = (path.to_owned(), self.body);
+        let written = tokio::task::spawn_blocking(move || {
+            let result = checkpoint::write(&path, &body);
+            (body, result)
+        });
+        written.await.unwrap_or_else(|error| (Vec::new(), Err(io::Error::other(error))))
     }
 }
 
