@@ -10,135 +10,111 @@
 
 use headwater_forwarder::Account;
 
-/// Readings by what became of them. Signed, because a report's interval carries changes of `in_windows`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Came in: once for each stream that selects the reading, once if none does.
-    pub received: i64,
-    /// Went into a window that was sent, or were forwarded.
-    pub summarised: i64,
-    /// Came after their window was closed for good.
-    pub late: i64,
-    /// Turned away by a stream's `where`, or dropped by its filter.
-    pub filtered: i64,
-    /// Could not be decoded.
-    pub invalid: i64,
-    /// Were further ahead of the agent's clock than `future`.
-    pub future: i64,
-    /// Belonged to series past the limit.
-    pub refused: i64,
-    /// Had been counted already: a repeated delivery.
-    pub repeated: i64,
-    /// No stream wanted them.
-    pub unselected: i64,
-    /// Are in windows that are still open, or in a filter that has not decided.
-    pub in_windows: i64,
-}
+/// A struct of counts, the first of which is the sum of the others; signed, because levels may fall.
+macro_rules! account {
+    ($(#[$doc:meta])* $name:ident of $len:literal { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$count_doc])* pub $count: i64),+ }
 
-impl Counts {
-    /// The counts with their names on the wire.
-    #[must_use]
-    pub fn named(&self) -> [(&'static str, i64); 10] {
-        [
-            ("received", self.received),
-            ("summarised", self.summarised),
-            ("late", self.late),
-            ("filtered", self.filtered),
-            ("invalid", self.invalid),
-            ("future", self.future),
-            ("refused", self.refused),
-            ("repeated", self.repeated),
-            ("unselected", self.unselected),
-            ("in_windows", self.in_windows),
-        ]
-    }
+        impl $name {
+            /// The counts with their names on the wire.
+            #[must_use]
+            pub fn named(&self) -> [(&'static str, i64); $len] {
+                [$((stringify!($count), self.$count)),+]
+            }
 
-    /// Whether every reading is accounted for.
-    #[must_use]
-    pub fn balances(&self) -> bool {
-        let [received, rest @ ..] = self.named();
-        received.1 == rest.iter().map(|(_, count)| count).sum::<i64>()
-    }
+            /// The account of which `next` says the counts, in the order of their names.
+            ///
+            /// # Errors
+            /// That of `next`.
+            pub fn from_counts<E>(mut next: impl FnMut() -> Result<i64, E>) -> Result<Self, E> {
+                Ok(Self { $($count: next()?),+ })
+            }
 
-    /// What happened between `earlier` and now.
-    #[must_use]
-    pub fn since(&self, earlier: &Counts) -> Counts {
-        self.combined(earlier, i64::wrapping_sub)
-    }
+            /// Whether everything is accounted for.
+            #[must_use]
+            pub fn balances(&self) -> bool {
+                let [whole, parts @ ..] = self.named();
+                whole.1 == parts.iter().fold(0_i64, |sum, (_, count)| sum.wrapping_add(*count))
+            }
 
-    /// Both together.
-    #[must_use]
-    pub fn plus(&self, other: &Counts) -> Counts {
-        self.combined(other, i64::wrapping_add)
-    }
+            /// What happened between `earlier` and now.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($count: self.$count.wrapping_sub(earlier.$count)),+ }
+            }
 
-    fn combined(&self, other: &Counts, join: impl Fn(i64, i64) -> i64) -> Counts {
-        Counts {
-            received: join(self.received, other.received),
-            summarised: join(self.summarised, other.summarised),
-            late: join(self.late, other.late),
-            filtered: join(self.filtered, other.filtered),
-            invalid: join(self.invalid, other.invalid),
-            future: join(self.future, other.future),
-            refused: join(self.refused, other.refused),
-            repeated: join(self.repeated, other.repeated),
-            unselected: join(self.unselected, other.unselected),
-            in_windows: join(self.in_windows, other.in_windows),
+            /// Both together.
+            #[must_use]
+            pub fn plus(&self, other: &Self) -> Self {
+                Self { $($count: self.$count.wrapping_add(other.$count)),+ }
+            }
         }
+    };
+}
+
+account! {
+    /// Readings by what became of them.
+    Counts of 10 {
+        /// Came in: once for each stream that selects the reading, once if none does.
+        received,
+        /// Went into a window that was sent, or were forwarded.
+        summarised,
+        /// Came after their window was closed for good.
+        late,
+        /// Turned away by a stream's `where`, or dropped by its filter.
+        filtered,
+        /// Could not be decoded.
+        invalid,
+        /// Were further ahead of the agent's clock than `future`.
+        future,
+        /// Belonged to series past the limit.
+        refused,
+        /// Had been counted already: a repeated delivery.
+        repeated,
+        /// No stream wanted them.
+        unselected,
+        /// Are in windows that are still open, or in a filter that has not decided.
+        in_windows,
     }
 }
 
-/// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Intake {
-    /// Came in.
-    pub received: i64,
-    /// At least one stream took them; what became of them there, the streams say.
-    pub selected: i64,
-    /// No stream wanted them.
-    pub unselected: i64,
-    /// Payloads that could not be decoded.
-    pub invalid: i64,
-    /// Belonged to series past the limit.
-    pub refused: i64,
-    /// Payloads that had been counted already: repeated deliveries.
-    pub repeated: i64,
+account! {
+    /// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
+    Intake of 6 {
+        /// Came in.
+        received,
+        /// At least one stream took them; what became of them there, the streams say.
+        selected,
+        /// No stream wanted them.
+        unselected,
+        /// Payloads that could not be decoded.
+        invalid,
+        /// Belonged to series past the limit.
+        refused,
+        /// Payloads that had been counted already: repeated deliveries.
+        repeated,
+    }
+}
+
+account! {
+    /// How the messages' account changed over an interval.
+    Changes of 5 {
+        /// Messages made.
+        made,
+        /// Messages acknowledged by every output that takes them.
+        delivered,
+        /// Change of the messages that wait.
+        waiting,
+        /// Messages merged into coarser ones.
+        thinned,
+        /// Messages given up.
+        lost,
+    }
 }
 
 impl Intake {
-    /// The counts with their names on the wire.
-    #[must_use]
-    pub fn named(&self) -> [(&'static str, i64); 6] {
-        [
-            ("received", self.received),
-            ("selected", self.selected),
-            ("unselected", self.unselected),
-            ("invalid", self.invalid),
-            ("refused", self.refused),
-            ("repeated", self.repeated),
-        ]
-    }
-
-    /// Whether everything is accounted for.
-    #[must_use]
-    pub fn balances(&self) -> bool {
-        let [received, rest @ ..] = self.named();
-        received.1 == rest.iter().map(|(_, count)| count).sum::<i64>()
-    }
-
-    /// What happened between `earlier` and now.
-    #[must_use]
-    pub fn since(&self, earlier: &Intake) -> Intake {
-        Intake {
-            received: self.received - earlier.received,
-            selected: self.selected - earlier.selected,
-            unselected: self.unselected - earlier.unselected,
-            invalid: self.invalid - earlier.invalid,
-            refused: self.refused - earlier.refused,
-            repeated: self.repeated - earlier.repeated,
-        }
-    }
-
     /// What of it the streams know nothing of.
     #[must_use]
     pub fn beside_streams(&self) -> Counts {
@@ -149,6 +125,24 @@ impl Intake {
             refused: self.refused,
             repeated: self.repeated,
             ..Counts::default()
+        }
+    }
+}
+
+impl Changes {
+    /// What happened between two accounts.
+    #[must_use]
+    pub fn between(earlier: &Account, later: &Account) -> Changes {
+        Self::of(later).since(&Self::of(earlier))
+    }
+
+    fn of(account: &Account) -> Changes {
+        Changes {
+            made: account.made.cast_signed(),
+            delivered: account.delivered.cast_signed(),
+            waiting: account.waiting.cast_signed(),
+            thinned: account.thinned.cast_signed(),
+            lost: account.lost.cast_signed(),
         }
     }
 }
@@ -193,53 +187,5 @@ impl Ledger {
         self.total.balances()
             && self.sources.iter().all(|(_, intake)| intake.balances())
             && self.streams.iter().all(|(_, counts)| counts.balances())
-    }
-}
-
-/// How the messages' account changed over an interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Messages made.
-    pub made: i64,
-    /// Messages acknowledged by every output that takes them.
-    pub delivered: i64,
-    /// Change of the messages that wait.
-    pub waiting: i64,
-    /// Messages merged into coarser ones.
-    pub thinned: i64,
-    /// Messages given up.
-    pub lost: i64,
-}
-
-impl Changes {
-    /// What happened between two accounts.
-    #[must_use]
-    pub fn between(earlier: &Account, later: &Account) -> Changes {
-        let change = |then: u64, now: u64| now.wrapping_sub(then).cast_signed();
-        Changes {
-            made: change(earlier.made, later.made),
-            delivered: change(earlier.delivered, later.delivered),
-            waiting: change(earlier.waiting, later.waiting),
-            thinned: change(earlier.thinned, later.thinned),
-            lost: change(earlier.lost, later.lost),
-        }
-    }
-
-    /// The changes with their names on the wire.
-    #[must_use]
-    pub fn named(&self) -> [(&'static str, i64); 5] {
-        [
-            ("made", self.made),
-            ("delivered", self.delivered),
-            ("waiting", self.waiting),
-            ("thinned", self.thinned),
-            ("lost", self.lost),
-        ]
-    }
-
-    /// Whether every message is accounted for.
-    #[must_use]
-    pub fn balances(&self) -> bool {
-        self.made == self.delivered + self.waiting + self.thinned + self.lost
     }
 }

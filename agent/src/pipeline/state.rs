@@ -295,24 +295,12 @@ pub(crate) fn save_ledger(to: &mut Vec<u8>, ledger: &Ledger) {
 pub(crate) fn load_ledger(from: &mut Stored<'_>) -> Result<Ledger, Corrupt> {
     let mut ledger = Ledger { total: load_counts(from)?, ..Ledger::default() };
     for _ in 0..load_length(from)? {
-        ledger.sources.push((load_text(from)?.to_owned(), load_intake(from)?));
+        ledger.sources.push((load_text(from)?.to_owned(), Intake::from_counts(|| State::load(from))?));
     }
     for _ in 0..load_length(from)? {
         ledger.streams.push((load_text(from)?.to_owned(), load_counts(from)?));
     }
     if ledger.balances() { Ok(ledger) } else { Err(Corrupt) }
-}
-
-fn load_intake(from: &mut Stored<'_>) -> Result<Intake, Corrupt> {
-    let mut next = || i64::load(from);
-    Ok(Intake {
-        received: next()?,
-        selected: next()?,
-        unselected: next()?,
-        invalid: next()?,
-        refused: next()?,
-        repeated: next()?,
-    })
 }
 
 /// Appends the readings' account.
@@ -327,18 +315,6 @@ pub(crate) fn save_counts(to: &mut Vec<u8>, counts: &Counts) {
 /// # Errors
 /// [`Corrupt`]: cut off, or not an account.
 pub(crate) fn load_counts(from: &mut Stored<'_>) -> Result<Counts, Corrupt> {
-    let mut next = || i64::load(from);
-    let counts = Counts {
-        received: next()?,
-        summarised: next()?,
-        late: next()?,
-        filtered: next()?,
-        invalid: next()?,
-        future: next()?,
-        refused: next()?,
-        repeated: next()?,
-        unselected: next()?,
-        in_windows: next()?,
-    };
+    let counts = Counts::from_counts(|| State::load(from))?;
     if counts.balances() { Ok(counts) } else { Err(Corrupt) }
 }
