@@ -160,7 +160,7 @@ fn offline(messages: usize) {
     println!("  {} bytes left on disk, RSS {:.1} MB", size_of(&buffer), rss_mb(&agent));
     let payload = body_bytes(&mut field);
     println!("  {per_message:.0} bytes written for a body of {payload}: {:.2}", per_message / payload as f64);
-    let bare = bare_publisher(field.uplink.port, field.published, payload);
+    let bare = bare_publisher(field.gate.port, field.published, payload);
     println!("  bare rumqttc publisher: {bare:.0}/s; ratio {:.2} (aim: at least 0.6)", drained / bare);
 }
 
@@ -172,7 +172,7 @@ fn body_bytes(field: &mut Field) -> usize {
     messages[0].payload.len()
 }
 
-/// Messages a second of a publisher that has nothing else to do.
+/// Messages a second of a publisher that has nothing else to do, by the same way.
 fn bare_publisher(port: u16, messages: usize, payload: usize) -> f64 {
     let mut options = MqttOptions::new("bare", "127.0.0.1", port);
     options.set_inflight(1_000);
