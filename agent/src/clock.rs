@@ -6,9 +6,12 @@
 //! |---|---|
 //! | a time before this program was built | wrong, whoever says otherwise |
 //! | `/run/systemd/timesync/synchronized`, or `timedatectl` says that the kernel's clock is synchronised (STA_UNSYNC clear, maxerror in bounds; every NTP daemon sees to that) | right |
-//! | a real-time clock has set it (`/sys/class/rtc/*/hctosys`) | right, unless it is behind the last time in the state |
+//! | a real-time clock has set it (`/sys/class/rtc/*/hctosys`) and still says about the same | right, unless it is behind the last time in the state |
 //! | a time daemon is at work (systemd-timesyncd, chrony, ntpd, OpenNTPD) | not known yet |
 //! | nothing: a container, a virtual machine, another system | right, unless it is behind the last time in the state |
+//!
+//! A real-time clock without a battery (that of a Pi 5) begins in 1970, and systemd sets the wall clock to when it was built,
+//! or to the last time it knows: then both differ, and nobody knows the time.
 //!
 //! `timedatectl` is asked because no safe, kept crate reads `adjtimex` on 32-bit ARM; where it is not there or may not be
 //! started, the rest of the table decides. Nothing is asked any more once the time is known.
@@ -17,7 +20,7 @@ mod boots;
 mod patience;
 mod timeline;
 
-pub(crate) use boots::{Boots, Correction};
+pub(crate) use boots::{Boots, Correction, mark_of};
 pub(crate) use patience::Patience;
 pub(crate) use timeline::{Change, Sample, Timeline, Word};
 
@@ -121,15 +124,24 @@ fn word(trust: Trust, kernel: Option<bool>) -> Word {
         Trust::Always => Word::Silent,
         _ if kernel == Some(true) || stamp() => Word::Right,
         Trust::Synced => Word::Wrong,
-        Trust::Auto if has_set_by_hardware() || !has_time_daemon() => Word::Silent,
+        Trust::Auto if !has_time_daemon() || is_of_hardware(Path::new("/sys/class/rtc"), now()) => {
+            Word::Silent
+        }
         Trust::Auto => Word::Wrong,
     }
 }
 
-fn has_set_by_hardware() -> bool {
-    let Ok(clocks) = std::fs::read_dir("/sys/class/rtc") else { return false };
-    let hctosys = clocks.flatten().map(|clock| std::fs::read_to_string(clock.path().join("hctosys")));
-    hctosys.flatten().any(|text| text.trim() == "1")
+/// Whether a real-time clock below `folder` has set the wall clock, and nobody has set that since.
+fn is_of_hardware(folder: &Path, wall: Time) -> bool {
+    /// A real-time clock says whole seconds, and drifts.
+    const APART_MS: u64 = 60_000;
+    let Ok(clocks) = std::fs::read_dir(folder) else { return false };
+    let says = |clock: &Path, file: &str| std::fs::read_to_string(clock.join(file)).unwrap_or_default();
+    clocks.flatten().map(|clock| clock.path()).any(|clock| {
+        let seconds = says(&clock, "since_epoch").trim().parse::<i64>().unwrap_or(i64::MIN);
+        let apart_ms = Time(seconds.saturating_mul(1_000)).since(wall).unsigned_abs();
+        says(&clock, "hctosys").trim() == "1" && apart_ms <= APART_MS
+    })
 }
 
 fn has_time_daemon() -> bool {
@@ -156,5 +168,32 @@ pub(crate) fn ask_kernel() -> Option<bool> {
         b"yes" => Some(true),
         b"no" => Some(false),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_time_clock_is_believed_if_it_says_what_the_wall_clock_says() {
+        let folder = std::env::temp_dir().join(format!("headwater-rtc-{}", std::process::id()));
+        let wall = Time(1_800_000_000_900);
+        for (hctosys, since_epoch, is_believed) in [
+            ("1\n", "1800000000\n", true),
+            ("1\n", "1800000040\n", true),
+            ("0\n", "1800000000\n", false),
+            ("1\n", "5\n", false),
+            ("1\n", "1799996400\n", false),
+            ("1\n", "", false),
+        ] {
+            let clock = folder.join("rtc0");
+            std::fs::create_dir_all(&clock).unwrap();
+            std::fs::write(clock.join("hctosys"), hctosys).unwrap();
+            std::fs::write(clock.join("since_epoch"), since_epoch).unwrap();
+            assert_eq!(is_of_hardware(&folder, wall), is_believed, "{since_epoch}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(!is_of_hardware(&folder, wall));
     }
 }

@@ -16,7 +16,7 @@ mod wire;
 
 pub use alert::{Alert, AlertState, Evidence, Readings};
 pub use message::{Body, ClockSet, DiskStatus, Messages, Reading, Status, Summary, Value};
-pub(crate) use moved::{boot_of, mark_turn, mark_unsynced, move_times};
+pub(crate) use moved::{boot_of, mark_of_turn, mark_turn, mark_unsynced, move_times};
 pub use pair::PairSummary;
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
 pub use report::Report;

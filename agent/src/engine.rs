@@ -14,6 +14,7 @@ use crate::account::{Changes, Ledger};
 use crate::config::SourceConfig;
 use crate::encode::Report;
 use crate::pipeline::{Notice, Now, Pipeline};
+use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
 use headwater_sensors::{Checkpoints, Link, Remember, SeriesRef, Sink, Stamp};
@@ -30,7 +31,8 @@ pub(crate) struct Engine {
     pipeline: RefCell<Pipeline>,
     clock: Rc<Timekeeper>,
     forwarder: Forwarder,
-    /// Whether what is held may go.
+    permit: Cell<Permit>,
+    /// Whether what is held goes.
     released: Cell<bool>,
     /// What earlier runs have left.
     earlier: Earlier,
@@ -122,12 +124,13 @@ impl Engine {
         };
         let mut last_report = earlier.take_last_report().unwrap_or(start);
         last_report.at = last_report.at.plus(passage.map_or(0, |passage| passage.ms));
-        forwarder.release(now.synced);
         let engine = Self {
             agent: agent.to_owned(),
             last_report: RefCell::new(last_report),
             clock,
-            released: Cell::new(now.synced),
+            // The first checkpoint lets it go.
+            permit: Cell::new(Permit { number: 0, may_go: now.synced }),
+            released: Cell::new(false),
             memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
             checkpoints: Checkpoints::default(),
             spare: RefCell::default(),
@@ -140,6 +143,7 @@ impl Engine {
             quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
         };
         engine.forward(&mut engine.pipeline.borrow_mut());
+        engine.clock.take_corrections().iter().for_each(|correction| engine.correct(correction));
         engine
     }
 

@@ -246,9 +246,10 @@ impl Pipeline {
         }
         let floor = self.revisions.floor;
         let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
-        let Self { encoder, made, suppressed, revisions, .. } = self;
+        let Self { encoder, made, suppressed, revisions, timestamps, .. } = self;
+        let timestamps = (stamp == Stamp::Arrival).then_some(&*timestamps);
         let made_before = made.len();
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
         let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
         match fate {
             Fate::InWindow => counts.in_windows += 1,
@@ -353,9 +354,10 @@ impl Pipeline {
         let (series, labels) = self.directory.describe(channel.series);
         let floor = self.revisions.floor;
         let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
-        let Self { encoder, made, suppressed, revisions, .. } = self;
+        let Self { encoder, made, suppressed, revisions, timestamps, .. } = self;
+        let timestamps = channel.is_by_arrival().then_some(&*timestamps);
         let made_before = made.len();
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
         if is_cut_off {
             channel.watching.hear(now.time);
         }

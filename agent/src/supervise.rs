@@ -118,7 +118,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
     let _ = engine.kept().await;
     // Before anything is told: a second crash must find the revisions that this run begins with.
-    write_checkpoint(&engine, false, &checkpoint).await;
+    write_checkpoint(&engine, Some(agent.checkpoint_ms), &checkpoint).await;
     let (stop, stopped) = watch::channel(false);
     let mut running = start_sources(&engine, sources, &stopped);
     tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
@@ -158,12 +158,12 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     if !engine.forwarder().stop(STOP).await {
         tracing::error!("some messages could neither be sent nor written to disk, and are lost");
     }
-    write_checkpoint(&engine, true, &checkpoint).await;
+    write_checkpoint(&engine, None, &checkpoint).await;
     Ok(())
 }
 
-async fn write_checkpoint(engine: &Engine, last: bool, path: &Path) {
-    if let Err(error) = engine.write(engine.snapshot(last), path).await {
+async fn write_checkpoint(engine: &Engine, next_ms: Option<i64>, path: &Path) {
+    if let Err(error) = engine.write(engine.snapshot(next_ms), path).await {
         tracing::error!("cannot write the checkpoint {}: {error}", path.display());
     }
 }

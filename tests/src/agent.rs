@@ -29,12 +29,24 @@ impl Agent {
     /// When it cannot be started.
     #[must_use]
     pub fn start_with(dir: &TempDir, config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_by(dir, config, |program| {
+            let mut command = crate::process::command(program);
+            command.envs(environment.iter().copied());
+            command
+        })
+    }
+
+    /// The same, by a command of the caller's that runs the program it is given.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_by(dir: &TempDir, config: &str, command: impl FnOnce(PathBuf) -> Command) -> Self {
         let path = dir.write("headwater.toml", config);
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
-        let mut command = command();
+        let mut command = clean(command(existing_program()));
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
-        command.envs(environment.iter().copied());
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
         Self { process, log }
     }
@@ -52,6 +64,12 @@ impl Agent {
     #[track_caller]
     pub fn freeze(&self) {
         self.process.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on.
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.process.signal("CONT");
     }
 
     /// SIGTERM, and how it ended.
@@ -188,9 +206,16 @@ pub fn program() -> PathBuf {
 }
 
 fn command() -> Command {
+    clean(crate::process::command(existing_program()))
+}
+
+fn existing_program() -> PathBuf {
     let program = program();
     assert!(program.exists(), "no binary at {}: run `cargo build` first, or tests/run", program.display());
-    let mut command = crate::process::command(program);
+    program
+}
+
+fn clean(mut command: Command) -> Command {
     command.env_remove("HEADWATER_LOG").env_remove("NOTIFY_SOCKET").env_remove("CREDENTIALS_DIRECTORY");
     command
 }

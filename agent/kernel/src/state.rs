@@ -12,7 +12,7 @@ use core::fmt;
 const COUNT_MAX: u64 = 1 << 48;
 
 /// The version of all encodings in this crate; whoever stores state stores it too, and drops what differs.
-pub const STATE_VERSION: u32 = 6;
+pub const STATE_VERSION: u32 = 7;
 
 /// Takes bytes in order.
 pub trait Sink {

@@ -2,7 +2,12 @@
 //!
 //! Messages of a boot whose time was not known carry its id. When the time becomes known, what they say is moved by the
 //! difference of two offsets: the true one, and the one that they were made with. Where a boot ended without ever knowing
-//! its time, the next one that did gives an estimate: it ended, at the latest, when that one began.
+//! its time, the next one that did gives an estimate: it ended, at the latest, when that one began. A boot that lost its
+//! power may have run until the checkpoint after the last one, and counts as if it had: its messages are never placed
+//! after those of the next boot.
+//!
+//! What a boot's offset was when its time became known stays, however often the clock is set after that: the same message
+//! always gets the same times.
 //!
 //! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
 
@@ -15,6 +20,14 @@ const BOOTS_MAX: usize = 64;
 /// Bytes of a boot's id that are believed.
 const ID_BYTES_MAX: usize = 64;
 
+/// So much of a boot's id tells boots apart.
+const MARK_CHARS: usize = 8;
+
+/// What the ids of a boot's messages carry until its time is known.
+pub(crate) fn mark_of(boot: &str) -> String {
+    format!("~{}", boot.chars().take(MARK_CHARS).collect::<String>())
+}
+
 /// One boot of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Boot {
@@ -23,8 +36,10 @@ struct Boot {
     base_ms: i64,
     /// How long it has run, as far as known (ms).
     up_ms: i64,
-    /// The true offset (ms), and whether it is an estimate.
+    /// The true offset as it became known (ms), and whether it is an estimate.
     offset: Option<(i64, bool)>,
+    /// The offset of the timeline since then (ms).
+    own_ms: Option<i64>,
     /// Messages went out before it was known.
     told: bool,
 }
@@ -54,14 +69,14 @@ impl Boots {
     pub(crate) fn known(&self, id: &str) -> (Option<i64>, Option<i64>) {
         let boots = self.boots();
         let boot = boots.iter().find(|boot| boot.id == id);
-        (boot.map(|boot| boot.base_ms), boot.and_then(|boot| boot.offset).map(|(offset_ms, _)| offset_ms))
+        (boot.map(|boot| boot.base_ms), boot.and_then(|boot| boot.own_ms))
     }
 
     /// The current boot, on a timeline of this offset (ms).
     pub(crate) fn begin(&self, id: &str, base_ms: i64) {
         let mut boots = self.boots();
         let known = boots.iter().position(|boot| boot.id == id).map(|at| boots.remove(at));
-        let fresh = || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, told: false };
+        let fresh = || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, own_ms: None, told: false };
         boots.push(known.unwrap_or_else(fresh));
         let excess = boots.len().saturating_sub(BOOTS_MAX);
         boots.drain(..excess);
@@ -81,24 +96,49 @@ impl Boots {
         let mut corrections = Vec::new();
         let (mut next_ms, mut estimated) = (offset_ms, false);
         for boot in boots.iter_mut().rev() {
-            // The current one may be set again; the time of an earlier one is what it was.
-            if boot.offset.is_none() || !estimated {
-                let own_ms = if estimated { next_ms.saturating_sub(boot.up_ms) } else { next_ms };
-                boot.offset = Some((own_ms, estimated));
+            if !estimated {
+                boot.own_ms = Some(offset_ms);
+            }
+            let true_ms = match boot.offset {
+                Some((known_ms, _)) => known_ms,
+                None if estimated => next_ms.saturating_sub(boot.up_ms),
+                None => next_ms,
+            };
+            if boot.offset.is_none() {
+                boot.offset = Some((true_ms, estimated));
                 if std::mem::take(&mut boot.told) {
-                    let offset_ms = own_ms.saturating_sub(boot.base_ms);
+                    let offset_ms = true_ms.saturating_sub(boot.base_ms);
                     corrections.push(Correction { boot: boot.id.clone(), offset_ms, estimated });
                 }
             }
-            (next_ms, estimated) = (boot.offset.map_or(next_ms, |(offset_ms, _)| offset_ms), true);
+            (next_ms, estimated) = (true_ms, true);
         }
         corrections.reverse();
         corrections
     }
 
+    /// From times of an earlier boot to those of the current one, as long as neither is known (ms): what was at the end of
+    /// one was at the beginning of the next. So both are the same when they are.
+    pub(crate) fn bridge_ms(&self, id: &str) -> Option<i64> {
+        let boots = self.boots();
+        let at = boots.iter().position(|boot| boot.id == id)?;
+        let (current, earlier) = boots.split_last()?;
+        let earlier = earlier.get(at..)?;
+        let base_ms = earlier.first().map_or(current.base_ms, |boot| boot.base_ms);
+        let up_ms = earlier.iter().fold(0_i64, |sum, boot| sum.saturating_add(boot.up_ms));
+        Some(current.base_ms.saturating_sub(base_ms).saturating_sub(up_ms))
+    }
+
     /// Messages go out now, although their times are not known.
     pub(crate) fn tell(&self) {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.told = true);
+    }
+
+    /// How far the times of messages are off that carry a boot's mark (ms), if that is known.
+    pub(crate) fn offset_of(&self, mark: &str) -> Option<i64> {
+        let boots = self.boots();
+        let boot = boots.iter().find(|boot| mark_of(&boot.id) == mark)?;
+        boot.offset.map(|(offset_ms, _)| offset_ms.saturating_sub(boot.base_ms))
     }
 
     /// How far the times of a boot's messages are off, if that is known.
@@ -110,17 +150,20 @@ impl Boots {
         Some(Correction { boot: id.to_owned(), offset_ms, estimated })
     }
 
-    /// Appends all.
-    pub(crate) fn save(&self, to: &mut Vec<u8>) {
+    /// Appends all; the current one may run on for `ahead_ms` before it is saved again.
+    pub(crate) fn save(&self, ahead_ms: i64, to: &mut Vec<u8>) {
         let boots = self.boots();
+        let current = boots.len().saturating_sub(1);
         let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
         u32::try_from(boots.len()).unwrap_or(u32::MAX).save(&mut put);
-        for boot in boots.iter() {
+        for (at, boot) in boots.iter().enumerate() {
             u32::try_from(boot.id.len()).unwrap_or(u32::MAX).save(&mut put);
             put(boot.id.as_bytes());
             boot.base_ms.save(&mut put);
-            boot.up_ms.save(&mut put);
+            let ahead_ms = if at == current { ahead_ms } else { 0 };
+            boot.up_ms.saturating_add(ahead_ms).save(&mut put);
             boot.offset.save(&mut put);
+            boot.own_ms.save(&mut put);
             boot.told.save(&mut put);
         }
     }
@@ -146,6 +189,7 @@ impl Boots {
                 base_ms: State::load(from)?,
                 up_ms: State::load(from)?,
                 offset: State::load(from)?,
+                own_ms: State::load(from)?,
                 told: State::load(from)?,
             });
         }
@@ -173,8 +217,10 @@ mod tests {
         boots.tell();
         boots.begin("d", 100);
         assert_eq!(boots.correction("d"), None);
+        let bridges = ["a", "b", "c", "d", "e"].map(|id| boots.bridge_ms(id));
+        assert_eq!(bridges, [Some(100 - 66_000), Some(93 - 61_000), Some(103 - 1_000), Some(0), None]);
         let mut bytes = Vec::new();
-        boots.save(&mut bytes);
+        boots.save(0, &mut bytes);
         let boots = Boots::default();
         boots.load(&mut Stored::new(&bytes)).unwrap();
         let expected = [
@@ -185,11 +231,27 @@ mod tests {
         assert_eq!(boots.set(1_000_000), expected);
         assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
         assert_eq!(boots.correction("b"), Some(expected[1].clone()));
-        // The clock is set once more: that is this boot's own affair, and nothing was told meanwhile.
+        // The clock is set once more: that changes nothing of what was made before it was known.
         assert_eq!(boots.set(2_000_000), []);
         assert_eq!(boots.correction("b"), Some(expected[1].clone()));
+        assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
         assert_eq!(boots.known("d"), (Some(100), Some(2_000_000)));
+        assert_eq!((boots.offset_of("~a"), boots.offset_of("~1")), (Some(expected[0].offset_ms), None));
         assert_eq!(boots.correction("unknown"), None);
+    }
+
+    /// A boot whose power is cut has run on after its last checkpoint, and is not placed into the next one for that.
+    #[test]
+    fn what_may_have_come_after_a_checkpoint_is_before_the_next_boot() {
+        let boots = Boots::default();
+        boots.begin("a", 0);
+        boots.seen(60_000);
+        let mut bytes = Vec::new();
+        boots.save(10_000, &mut bytes);
+        boots.load(&mut Stored::new(&bytes)).unwrap();
+        boots.begin("b", 0);
+        assert_eq!(boots.set(1_000_000), []);
+        assert_eq!(boots.correction("a"), Some(correction("a", 1_000_000 - 70_000, true)));
     }
 
     #[test]
@@ -199,7 +261,7 @@ mod tests {
         assert_eq!(boots.boots().len(), BOOTS_MAX);
         assert_eq!(boots.known("100").0, None);
         let mut bytes = Vec::new();
-        boots.save(&mut bytes);
+        boots.save(0, &mut bytes);
         for cut in 0..bytes.len() {
             assert_eq!(Boots::default().load(&mut Stored::new(&bytes[..cut])), Err(Corrupt), "{cut}");
         }

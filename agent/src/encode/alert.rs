@@ -33,6 +33,8 @@ pub struct Alert<'a> {
     pub floor: u32,
     /// When it was raised; a clearing keeps the id of its raising [ms since the Unix epoch].
     pub raised_ms: i64,
+    /// What the id carries behind that, where clocks were wrong; may be empty.
+    pub mark: &'a str,
     /// When this happened [ms since the Unix epoch].
     pub time_ms: i64,
     /// As the config says.
@@ -96,6 +98,8 @@ pub struct Evidence<'a> {
     pub rev: u32,
     /// When its alert was raised (ms since the Unix epoch).
     pub raised_ms: i64,
+    /// What its alert's id carries behind that.
+    pub mark: &'a str,
     /// The readings.
     pub readings: Readings<'a>,
 }
@@ -113,8 +117,8 @@ impl Serialize for Alert<'_> {
         let mut map = serializer.serialize_map(Some(14 + optional))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "alert")?;
-        let id = format_args!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
-        map.serialize_entry("id", &id)?;
+        let Self { stream, series, detector, raised_ms, mark, .. } = self;
+        map.serialize_entry("id", &format_args!("{stream}/{series}/{detector}@{raised_ms}{mark}"))?;
         // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
         let rev = self.floor.saturating_add(u32::from(self.state == AlertState::Cleared));
         map.serialize_entry("rev", &rev)?;
@@ -171,7 +175,8 @@ impl Serialize for Evidence<'_> {
         let mut map = serializer.serialize_map(Some(11))?;
         map.serialize_entry("v", &WIRE_VERSION)?;
         map.serialize_entry("kind", "evidence")?;
-        let alert = format!("{}/{}/{}@{}", self.stream, self.series, self.detector, self.raised_ms);
+        let Self { stream, series, detector, raised_ms, mark, .. } = self;
+        let alert = format!("{stream}/{series}/{detector}@{raised_ms}{mark}");
         map.serialize_entry("id", &format_args!("{alert}/evidence"))?;
         map.serialize_entry("rev", &self.rev)?;
         map.serialize_entry("agent", self.agent)?;

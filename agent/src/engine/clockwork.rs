@@ -5,6 +5,13 @@ use crate::clock::{Change, Correction};
 use crate::encode::ClockSet;
 use crate::pipeline::Now;
 
+/// Whether what is held may go, and how often that has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Permit {
+    pub(super) number: u32,
+    pub(super) may_go: bool,
+}
+
 impl Engine {
     /// Looks at the clocks, and lets everything follow that must.
     pub(super) fn look_at_clock(&self) {
@@ -24,7 +31,29 @@ impl Engine {
         }
         if !self.clock.is_synced() {
             let connected = self.forwarder.status().outlets.iter().any(|outlet| outlet.up);
-            self.release(self.clock.is_over(connected));
+            self.let_go(self.clock.is_over(connected));
+        }
+    }
+
+    /// What is held may go, or not: once a checkpoint has been tried that says so. After a crash the same messages leave
+    /// with the same times, and what went out without them is remembered.
+    pub(super) fn let_go(&self, may_go: bool) {
+        let Permit { number, may_go: before } = self.permit.get();
+        if before != may_go {
+            self.permit.set(Permit { number: number.wrapping_add(1), may_go });
+            if may_go { self.checkpoints.ask() } else { self.release(false) }
+        }
+    }
+
+    /// Whether what is held waits for a checkpoint.
+    pub(super) fn is_letting_go(&self) -> bool {
+        self.permit.get().may_go && !self.released.get()
+    }
+
+    /// A checkpoint was written, or could not be, that says so.
+    pub(super) fn on_checkpoint(&self, permit: Permit) {
+        if permit.may_go && permit == self.permit.get() {
+            self.release(true);
         }
     }
 
@@ -44,8 +73,12 @@ impl Engine {
             let mut last = self.last_report.borrow_mut();
             last.at = last.at.plus(by_ms);
         }
+        if !before.synced {
+            // The times of what is held have changed: none of it goes before that is durable.
+            self.let_go(false);
+            self.let_go(true);
+        }
         self.clock.settle().iter().for_each(|correction| self.correct(correction));
-        self.release(true);
         let text = if before.synced {
             format!("the clock was set by {by_ms} ms")
         } else {
@@ -55,7 +88,7 @@ impl Engine {
     }
 
     /// Tells that messages that went out have other times.
-    fn correct(&self, correction: &Correction) {
+    pub(super) fn correct(&self, correction: &Correction) {
         let now = self.now();
         let body = ClockSet {
             agent: &self.agent,

@@ -5,6 +5,7 @@
 //! something waits for it: a source that acknowledges only what is durable, or a window that has been told of as often
 //! as the last checkpoint allows. `pace.rs` keeps that within `daily_writes`.
 
+use super::clockwork::Permit;
 use super::memories::{load_memories, save_memories};
 use super::pace::Pace;
 use super::timekeeper::Past;
@@ -53,6 +54,7 @@ pub(crate) struct Snapshot {
     checkpoint: u64,
     /// How long it took to take.
     took: Duration,
+    permit: Permit,
     mark: Mark,
 }
 
@@ -141,9 +143,11 @@ impl Earlier {
 }
 
 impl Engine {
-    /// The whole state, now. `last`: nothing comes after it, and every message is safe.
-    pub(crate) fn snapshot(&self, last: bool) -> Snapshot {
+    /// The whole state, now; the next one follows within `next_ms`. `None`: nothing comes after it, and every message is
+    /// safe.
+    pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
         let (start, mut body) = (Instant::now(), self.spare.take());
+        let last = next_ms.is_none();
         body.clear();
         last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         let report = self.last_report.borrow();
@@ -153,10 +157,11 @@ impl Engine {
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
         save_memories(&mut body, &self.memories.borrow());
-        self.clock.save(&mut body);
+        self.clock.save(next_ms.unwrap_or(0), &mut body);
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
-        Snapshot { body, ceiling, checkpoint, took: start.elapsed(), mark }
+        let (took, permit) = (start.elapsed(), self.permit.get());
+        Snapshot { body, ceiling, checkpoint, took, permit, mark }
     }
 
     /// Writes a checkpoint at every interval, and when asked to, for as long as it runs; never returns.
@@ -175,13 +180,14 @@ impl Engine {
             pace.on_attempt();
             let totals = self.pipeline.borrow().totals();
             let state = (totals, self.last_report.borrow().at, self.checkpoints.handed_over());
-            if unchanged == Some(state) {
+            if unchanged == Some(state) && !self.is_letting_go() {
                 continue;
             }
-            let snapshot = self.snapshot(false);
+            let snapshot = self.snapshot(Some(every_ms));
             if !self.is_safe(&snapshot.mark).await {
                 self.spare.replace(snapshot.body);
                 tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
+                self.on_checkpoint(snapshot.permit);
                 continue;
             }
             match self.write(snapshot, path).await {
@@ -199,11 +205,12 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot, path: &Path) -> io::Result<u64> {
-        let Snapshot { ceiling, checkpoint, took, .. } = snapshot;
+        let Snapshot { ceiling, checkpoint, took, permit, .. } = snapshot;
         let start = Instant::now();
-        let (body, result) = snapshot.write(path).await;
+        let (body, written) = snapshot.write(path).await;
         self.spare.replace(body);
-        let bytes = result?;
+        self.on_checkpoint(permit);
+        let bytes = written?;
         let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
         tracing::debug!(bytes, taken_us, written_us, "checkpoint written");
         self.pipeline.borrow_mut().on_durable(ceiling);

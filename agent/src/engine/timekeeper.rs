@@ -45,6 +45,8 @@ pub(crate) struct Timekeeper {
     kernel: Cell<Option<bool>>,
     /// The last time known before the start: what is made before the time is known is no older.
     last: Time,
+    /// What is to be corrected, because the time was known at the start.
+    corrections: RefCell<Vec<Correction>>,
 }
 
 impl Timekeeper {
@@ -65,9 +67,7 @@ impl Timekeeper {
         let (base_ms, own_ms) = boots.known(&boot);
         let timeline = Timeline::new(sample, last, own_ms, base_ms);
         boots.begin(&boot, timeline.offset_ms());
-        if timeline.is_synced() {
-            boots.set(timeline.offset_ms());
-        }
+        let known = timeline.is_synced().then(|| boots.set(timeline.offset_ms()));
         Self {
             config,
             boot,
@@ -77,6 +77,7 @@ impl Timekeeper {
             looked_ms: Cell::new(sample.up_ms),
             kernel: Cell::new(None),
             last,
+            corrections: known.unwrap_or_default().into(),
         }
     }
 
@@ -116,17 +117,21 @@ impl Timekeeper {
     pub(super) fn passage(&self, past: &Past, now: Now) -> Option<Passage> {
         let before = Now { time: past.time, synced: past.synced };
         let ms = now.time.since(past.time);
-        let same_boot = past.boot == self.boot;
-        let is_other = match (past.synced, now.synced) {
-            (true, true) => ms < -BACK_MS,
-            (false, false) => !same_boot,
-            (true, false) => true,
-            (false, true) => {
-                let known = self.boots.correction(&past.boot).filter(|_| same_boot);
-                return Some(Passage { before, ms: known.map_or(ms, |known| known.offset_ms) });
+        let ms = match (past.synced, now.synced) {
+            _ if past.boot.is_empty() => None,
+            (true, true) => (ms < -BACK_MS).then_some(ms),
+            (true, false) => Some(ms),
+            (false, false) => {
+                (past.boot != self.boot).then(|| self.boots.bridge_ms(&past.boot).unwrap_or(ms))
             }
+            (false, true) => Some(self.boots.correction(&past.boot).map_or(ms, |known| known.offset_ms)),
         };
-        (is_other && !past.boot.is_empty()).then_some(Passage { before, ms })
+        ms.map(|ms| Passage { before, ms })
+    }
+
+    /// What is to be corrected since the start; once.
+    pub(super) fn take_corrections(&self) -> Vec<Correction> {
+        self.corrections.take()
     }
 
     /// Looks at the clocks, if it is time.
@@ -174,8 +179,8 @@ impl Timekeeper {
         std::future::pending().await
     }
 
-    /// Appends how it stands.
-    pub(super) fn save(&self, to: &mut Vec<u8>) {
+    /// Appends how it stands; it may go on for `ahead_ms` before that is done again.
+    pub(super) fn save(&self, ahead_ms: i64, to: &mut Vec<u8>) {
         let now = self.now();
         self.boots.seen(clock::up_ms());
         let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
@@ -183,7 +188,7 @@ impl Timekeeper {
         put(self.boot.as_bytes());
         now.synced.save(&mut put);
         now.time.save(&mut put);
-        self.boots.save(to);
+        self.boots.save(ahead_ms, to);
     }
 }
 
@@ -222,7 +227,7 @@ impl<R: Render> Render for Placing<R> {
         }
         let mut placed = message.clone();
         if let Some(known) = boot_of(message).and_then(|boot| self.boots.correction(&boot)) {
-            move_times(&mut placed, known.offset_ms, known.estimated);
+            move_times(&mut placed, &known, |mark| self.boots.offset_of(mark));
         }
         self.render.render(&placed, late)
     }

@@ -6,7 +6,8 @@ use super::state::{load_text, put, save_text};
 use super::timers::Timers;
 use super::watching::Outbox;
 use super::{Now, Pipeline};
-use crate::encode::{mark_turn, mark_unsynced};
+use crate::clock::mark_of;
+use crate::encode::{mark_of_turn, mark_turn, mark_unsynced};
 use headwater_forwarder::Message;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -29,6 +30,15 @@ impl Timestamps {
         self.boot.is_none() && self.turn == 0
     }
 
+    /// What the id of something carries that is raised at a time of theirs.
+    pub(super) fn mark_of(&self, time: Time) -> String {
+        match &self.boot {
+            Some(boot) => mark_of(boot),
+            None if self.turn > 0 && time < self.until => mark_of_turn(self.turn),
+            None => String::new(),
+        }
+    }
+
     /// Says it in a message.
     pub(super) fn dress(&self, message: &mut Message) {
         match &self.boot {
@@ -46,8 +56,10 @@ impl Pipeline {
     pub(crate) fn begin_anew(&mut self, before: Now, ms: i64, boot: Option<String>) {
         self.timers = Timers::default();
         for index in 0..self.channels.len() {
-            self.end_channel(index, before, ms);
+            self.end_channel(index, before, (ms, boot.is_none()));
         }
+        let Self { groups, channels, timestamps, .. } = self;
+        groups.begin_anew(channels, ms, timestamps, boot.is_none());
         let (pairs, mut told) = self.pairs_told(before);
         pairs.begin_anew(ms, &mut told);
         let now = before.time.plus(ms);
@@ -72,17 +84,18 @@ impl Pipeline {
         self.timestamps.boot = boot;
     }
 
-    fn end_channel(&mut self, index: usize, before: Now, ms: i64) {
+    fn end_channel(&mut self, index: usize, before: Now, (ms, known): (i64, bool)) {
         let Some(channel) = self.channels.get_mut(index) else { return };
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let floor = self.revisions.floor;
         let origin = Origin { agent: &self.agent, stream, series, labels, floor };
-        let Self { encoder, made, suppressed, revisions, .. } = self;
+        let Self { encoder, made, suppressed, revisions, timestamps, .. } = self;
+        let timestamps = channel.is_by_arrival().then_some(&*timestamps);
         let made_before = made.len();
-        let mut out = Outbox { origin, now: before, encoder, made, suppressed, revisions };
-        channel.begin_anew(ms, &mut out).count(counts);
+        let mut out = Outbox { origin, now: before, encoder, made, suppressed, revisions, timestamps };
+        channel.begin_anew((ms, known), &mut out).count(counts);
         if !self.timestamps.are_plain() {
             self.dress(u32::try_from(index).unwrap_or(u32::MAX), made_before);
         }

@@ -141,8 +141,8 @@ impl Channel {
         Settled { summarised: settled, filtered: 0 }
     }
 
-    /// The agent's timeline has moved by `ms`. What is stamped with it ends here, and begins anew.
-    pub(super) fn begin_anew(&mut self, ms: i64, out: &mut Outbox<'_>) -> Settled {
+    /// The agent's timeline has moved by `ms`, and is `known` or not. What is stamped with it ends here, and begins anew.
+    pub(super) fn begin_anew(&mut self, (ms, known): (i64, bool), out: &mut Outbox<'_>) -> Settled {
         self.armed = Time::MAX;
         let own = self.by_arrival;
         let mut settled = Settled::default();
@@ -157,7 +157,7 @@ impl Channel {
             settled = self.pass(out, Time::MAX);
             self.filter = out.origin.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
         }
-        self.watching.shift(ms, own);
+        self.watching.shift((ms, known), out.timestamps);
         settled
     }
 

@@ -8,7 +8,7 @@ use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::watching::Outbox;
-use super::{Now, Pipeline};
+use super::{Now, Pipeline, Timestamps};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Readings};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
@@ -65,13 +65,24 @@ impl Pipeline {
     /// Lets the groups of a channel judge its reading.
     pub(super) fn judge_groups(&mut self, index: u32, time: Time, value: f64, now: Now) {
         let Self {
-            groups, channels, directory, encoder, made, suppressed, revisions, agent, streams, ..
+            groups,
+            channels,
+            directory,
+            encoder,
+            made,
+            suppressed,
+            revisions,
+            agent,
+            streams,
+            timestamps,
+            ..
         } = self;
         let Some(channel) = channels.get(index as usize) else { return };
         let Some(stream) = streams.get(channel.stream as usize) else { return };
         let (series, labels) = directory.describe(channel.series);
         let origin = Origin { agent, stream, series, labels, floor: revisions.floor };
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions };
+        let timestamps = channel.is_by_arrival().then_some(&*timestamps);
+        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
         let neighbours = Neighbours { channels, directory };
         for membership in &channel.memberships {
             groups.on_reading(*membership, (time, value), &neighbours, &mut out);
@@ -139,6 +150,19 @@ impl Groups {
         }
     }
 
+    /// The agent's timeline has moved by `ms`, and is `known` or not; with it those of groups whose series are all stamped
+    /// with it.
+    pub(super) fn begin_anew(&mut self, channels: &[Channel], ms: i64, before: &Timestamps, known: bool) {
+        let is_own = |member: &Option<u32>| {
+            member.and_then(|index| channels.get(index as usize)).is_some_and(Channel::is_by_arrival)
+        };
+        for group in self.groups.iter_mut().filter(|group| group.members.iter().all(is_own)) {
+            group.together.iter_mut().for_each(|together| together.shift(ms));
+            group.awaited = group.awaited.map(|(raised, left)| (raised.plus(ms), left));
+            group.raisings.shift(ms, before, known);
+        }
+    }
+
     /// Appends the state; see `pipeline/state.rs`.
     pub(super) fn save(&self, streams: &[StreamConfig], to: &mut Vec<u8>) {
         let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
@@ -157,7 +181,7 @@ impl Groups {
             save_text(to, name);
             state.clear();
             group.awaited.save(&mut put(&mut state));
-            group.raisings.save(&mut put(&mut state));
+            group.raisings.save(&mut state);
             together.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
@@ -177,7 +201,7 @@ impl Groups {
             let Some(group) = group else { continue };
             let Some(together) = &mut group.together else { continue };
             group.awaited = State::load(&mut state)?;
-            group.raisings = State::load(&mut state)?;
+            group.raisings = Raisings::load(&mut state)?;
             together.restore(&mut state)?;
         }
         Ok(())
@@ -278,6 +302,7 @@ impl Group {
         let names = self.members.iter().map(|member| neighbours.name(*member));
         let values: Vec<(&str, f64)> = names.zip(row.values().iter().copied()).collect();
         let Origin { agent, stream, .. } = out.origin;
+        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
         let alert = Alert {
             agent,
             stream: &stream.name,
@@ -286,7 +311,8 @@ impl Group {
             detector: &config.name,
             state,
             floor: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms: raised.0,
+            raised_ms,
+            mark: &mark,
             time_ms: row.time.0,
             severity: &config.severity,
             value,
@@ -303,6 +329,7 @@ impl Group {
     /// Tells of the readings that have followed the alert, if it waits for any.
     fn tell(&mut self, config: &GroupConfig, neighbours: &Neighbours<'_>, out: &mut Outbox<'_>) {
         let Some((raised, _)) = self.awaited.take() else { return };
+        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
         let evidence = Evidence {
             agent: out.origin.agent,
             stream: &out.origin.stream.name,
@@ -310,7 +337,8 @@ impl Group {
             labels: &self.labels,
             detector: &config.name,
             rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms: raised.0,
+            raised_ms,
+            mark: &mark,
             readings: Readings::OfEach(&neighbours.readings(self, config.evidence.after, raised)),
         };
         out.made.push(out.encoder.message(&evidence, out.now.time.0));

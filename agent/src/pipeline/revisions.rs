@@ -8,8 +8,9 @@
 //!
 //! That costs a few numbers in a checkpoint and nothing between two of them.
 
-use super::Now;
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use super::state::{load_text, put, save_text};
+use super::{Now, Timestamps};
+use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
 /// So many times may one window be told of between two checkpoints.
@@ -185,30 +186,72 @@ pub(super) fn by_value(value: f64) -> u32 {
     1 << (BITS + 1) | hash << 1
 }
 
-/// Tells apart the alerts that a detector raises at one and the same time: when it last did, and the revision for that.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Raisings(Option<(Time, u32)>);
+/// The alert that a detector last raised: what tells it apart from others raised at one and the same time, and what its
+/// id says, whatever the clocks have done since.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Raisings {
+    /// When, on the timeline of now, and the revision for that.
+    last: Option<(Time, u32)>,
+    name: Option<Name>,
+}
+
+/// When an alert was raised, on the timeline of then, and the mark of its id.
+#[derive(Clone, Debug)]
+struct Name {
+    time: Time,
+    mark: Box<str>,
+    /// Whether the time was known.
+    known: bool,
+}
 
 impl Raisings {
     /// An alert is raised, because of a value.
     pub(super) fn on_raised(&mut self, time: Time, value: f64) {
-        let is_first = self.0.is_none_or(|(last, _)| last != time);
-        self.0 = Some((time, if is_first { 0 } else { by_value(value) }));
+        let is_first = self.last.is_none_or(|(last, _)| last != time);
+        *self = Self { last: Some((time, if is_first { 0 } else { by_value(value) })), name: None };
     }
 
     /// The revision of the alert raised at `time`, the last one, without the floor; its clearing has the next.
-    pub(super) fn of(self, time: Time) -> u32 {
-        self.0.filter(|(last, _)| *last == time).map_or(0, |(_, rev)| rev)
-    }
-}
-
-impl State for Raisings {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.0.save(to);
+    pub(super) fn of(&self, time: Time) -> u32 {
+        self.last.filter(|(last, _)| *last == time).map_or(0, |(_, rev)| rev)
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        State::load(from).map(Self)
+    /// When its id says that the alert of `time` was raised (ms), and the mark there.
+    pub(super) fn name(&self, time: Time, timestamps: Option<&Timestamps>) -> (i64, String) {
+        match &self.name {
+            Some(name) if self.last.is_some_and(|(last, _)| last == time) => {
+                (name.time.0, name.mark.to_string())
+            }
+            _ => (time.0, timestamps.map_or_else(String::new, |timestamps| timestamps.mark_of(time))),
+        }
+    }
+
+    /// The readings' timeline has moved by `ms`; times `before` were worth that. `known`: now it is the true one, so that
+    /// what was raised before that was known has its true time too.
+    pub(super) fn shift(&mut self, ms: i64, before: &Timestamps, known: bool) {
+        let Some((time, _)) = &mut self.last else { return };
+        let name = self.name.take().unwrap_or_else(|| Name {
+            time: *time,
+            mark: before.mark_of(*time).into(),
+            known: before.boot.is_none(),
+        });
+        *time = time.plus(ms);
+        let is_found = known && !name.known;
+        self.name = Some(if is_found { Name { time: *time, mark: "".into(), known } } else { name });
+    }
+
+    /// Appends the state.
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        self.last.save(&mut put(to));
+        self.name.as_ref().map(|name| (name.time, name.known)).save(&mut put(to));
+        save_text(to, self.name.as_ref().map_or("", |name| &name.mark));
+    }
+
+    /// Reads what [`Raisings::save`] wrote.
+    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let (last, name): (_, Option<(Time, bool)>) = (State::load(from)?, State::load(from)?);
+        let mark = load_text(from)?;
+        Ok(Self { last, name: name.map(|(time, known)| Name { time, mark: mark.into(), known }) })
     }
 }
 

@@ -9,8 +9,8 @@
 //! ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
 //! fingerprints: one a stream    channels u32, each: index of the stream u32, series name, labels u32 (key, value)*,
 //!   by_arrival u8, forwarded i64 u32, windows (bytes), judged option, window option,
-//!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option and state (bytes)
-//! groups u32, each: stream name, fingerprint, group name, awaited option and state (bytes)
+//!   evidence u32 (time, value)*, watches u32, each: fingerprint, awaited option, last raising and state (bytes)
+//! groups u32, each: stream name, fingerprint, group name, awaited option, last raising and state (bytes)
 //! pairs u32, each: stream name, fingerprint, two series names, state (bytes)
 //! ```
 //! Texts and bytes have their length in front (u32). Numbers are little-endian.

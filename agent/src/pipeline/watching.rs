@@ -3,12 +3,12 @@
 //! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
 //! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
-use super::Now;
 use super::channel::Origin;
 use super::guard::{Guard, guard};
 use super::revisions::{Raisings, Revisions};
 use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
+use super::{Now, Timestamps};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Messages, Readings};
 use headwater_forwarder::Message;
@@ -25,6 +25,8 @@ pub(super) struct Outbox<'a> {
     /// Alerts that were not raised, because they were just over or had been raised too often.
     pub(super) suppressed: &'a mut i64,
     pub(super) revisions: &'a mut Revisions,
+    /// What the times of readings are worth that are stamped with the agent's own.
+    pub(super) timestamps: Option<&'a Timestamps>,
 }
 
 /// What looks at one series for one stream.
@@ -194,18 +196,17 @@ impl Watching {
         }
     }
 
-    /// The agent's timeline has moved by `ms`, and with it, if `own`, that of the readings: no silence, and nothing that
-    /// lasts, is longer for it.
-    pub(super) fn shift(&mut self, ms: i64, own: bool) {
+    /// The agent's timeline has moved by `ms`, and is `known` or not; with it that of the readings, if they are stamped with
+    /// it (`before`): no silence, and nothing that lasts, is longer for it.
+    pub(super) fn shift(&mut self, (ms, known): (i64, bool), before: Option<&Timestamps>) {
         let Some((last, arrival, _)) = &mut self.judged else { return };
         *arrival = arrival.plus(ms);
-        if !own {
-            return;
-        }
+        let Some(before) = before else { return };
         *last = last.plus(ms);
         for post in &mut self.posts {
             post.guard.shift(ms, *last);
             post.awaited = post.awaited.map(|(raised, left)| (raised.plus(ms), left));
+            post.raisings.shift(ms, before, known);
         }
         self.ring.shift(ms);
         self.window = self.window.map(|(end, number)| (end.plus(ms), number));
@@ -230,7 +231,7 @@ impl Watching {
             save_text(to, &config.fingerprint);
             state.clear();
             post.awaited.save(&mut put(&mut state));
-            post.raisings.save(&mut put(&mut state));
+            post.raisings.save(&mut state);
             post.guard.save(&mut put(&mut state));
             save_bytes(to, &state);
         }
@@ -247,7 +248,7 @@ impl Watching {
             if let Some((post, _)) = posts.find(|(_, config)| config.fingerprint == fingerprint) {
                 let mut state = Stored::new(state);
                 post.awaited = State::load(&mut state)?;
-                post.raisings = State::load(&mut state)?;
+                post.raisings = Raisings::load(&mut state)?;
                 post.guard.restore(&mut state)?;
                 self.gathering |= post.awaited.is_some();
             }
@@ -316,6 +317,7 @@ impl Post {
     fn tell(&mut self, ring: &Ring, config: &DetectorConfig, out: &mut Outbox<'_>) {
         let Some((raised, left)) = self.awaited.take() else { return };
         let come = config.evidence.after.saturating_sub(left as usize);
+        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
         let evidence = Evidence {
             agent: out.origin.agent,
             stream: &out.origin.stream.name,
@@ -323,7 +325,8 @@ impl Post {
             labels: out.origin.labels,
             detector: &config.name,
             rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms: raised.0,
+            raised_ms,
+            mark: &mark,
             readings: Readings::Of(&ring.last(come)),
         };
         out.made.push(out.encoder.message(&evidence, out.now.time.0));
@@ -346,6 +349,7 @@ impl Decided {
         let mut reason = on.map_or_else(String::new, |name| format!("{name} "));
         let written = post.guard.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
+        let (raised_ms, mark) = post.raisings.name(raised, out.timestamps);
         let alert = Alert {
             agent: out.origin.agent,
             stream: &out.origin.stream.name,
@@ -354,7 +358,8 @@ impl Decided {
             detector: &config.name,
             state,
             floor: out.origin.floor.of(raised).saturating_add(post.raisings.of(raised)),
-            raised_ms: raised.0,
+            raised_ms,
+            mark: &mark,
             time_ms: self.time.0,
             severity: &config.severity,
             value: self.value,

@@ -2,45 +2,11 @@
 //! that the time since boot is the machine's.
 
 use crate::{Config, wait_source};
-use headwater_tests::{Agent, Message, Messages, Mosquitto, Publisher, Subscriber, TempDir, now_ms};
-use std::path::PathBuf;
+use headwater_tests::{
+    Agent, FakeClock, Message, Messages, Mosquitto, Publisher, Subscriber, TempDir, now_ms,
+};
 use std::thread::sleep;
 use std::time::Duration;
-
-/// The machine's wall clock, as the agent sees it.
-struct FakeClock(PathBuf);
-
-impl FakeClock {
-    fn new(dir: &TempDir, says: &str) -> Self {
-        let clock = Self(dir.join("faketime"));
-        clock.set(says);
-        clock
-    }
-
-    /// As libfaketime reads it: `@2021-01-01 00:00:00` for a clock that goes on from there, `+0` for the true one.
-    fn set(&self, says: &str) {
-        std::fs::write(&self.0, format!("{says}\n")).expect("the file of the fake clock");
-    }
-
-    fn environment<'a>(&'a self, library: &'a str) -> [(&'a str, &'a str); 5] {
-        [
-            ("LD_PRELOAD", library),
-            ("FAKETIME_TIMESTAMP_FILE", self.0.to_str().expect("a path in UTF-8")),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("TZ", "UTC"),
-        ]
-    }
-}
-
-fn library() -> Option<String> {
-    let architectures = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    let found = architectures.map(|path| path.join("faketime/libfaketime.so.1")).find(|path| path.exists());
-    if found.is_none() {
-        println!("skipped: there is no libfaketime (Debian: faketime)");
-    }
-    Some(found?.display().to_string())
-}
 
 fn config(broker: &Mosquitto, clock: &'static str) -> String {
     let mut config = Config::new(broker.port, broker.port);
@@ -75,20 +41,21 @@ fn has_clock(message: &&Message, word: &str) -> bool {
 /// Booted in 1970 and in 2021: nothing leaves until the time is known, and then everything has the true time.
 #[test]
 fn what_was_made_before_the_time_is_known_leaves_with_the_true_time() {
-    let Some(library) = library() else { return };
-    for says in ["@1970-01-01 00:01:00", "@2021-01-01 00:00:00"] {
-        let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    for says in [60_000, 1_609_459_200_000] {
+        let dir = TempDir::new();
+        let Some(clock) = FakeClock::new(&dir) else { return };
+        clock.says(says);
+        let broker = Mosquitto::start();
         let subscriber = Subscriber::new(broker.port);
-        let clock = FakeClock::new(&dir, says);
         let config = config(&broker, "[clock]\nwait = \"forever\"\ntrust = \"always\"");
         let began = now_ms();
-        let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+        let _agent = Agent::start_with(&dir, &config, &clock.environment());
         wait_source(&broker, 1);
         let mut publisher = Publisher::new(broker.port);
         publish(&mut publisher, 30);
         let held = subscriber.messages();
         assert_eq!(held.of("summary").count(), 0, "held: {}", held.digest());
-        clock.set("+0");
+        clock.is_off_by(0);
         publish(&mut publisher, 30);
         let ended = now_ms();
         let messages = subscriber.wait_until("all readings", |messages| counted(messages) == 60);
@@ -109,20 +76,21 @@ fn what_was_made_before_the_time_is_known_leaves_with_the_true_time() {
 /// Past `clock.wait` messages go out as they are, marked; when the time is known, a correction puts them right.
 #[test]
 fn what_cannot_wait_goes_out_marked_and_is_corrected() {
-    let Some(library) = library() else { return };
-    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let dir = TempDir::new();
+    let Some(clock) = FakeClock::new(&dir) else { return };
+    clock.says(1_609_459_200_000);
+    let broker = Mosquitto::start();
     let subscriber = Subscriber::new(broker.port);
-    let clock = FakeClock::new(&dir, "@2021-01-01 00:00:00");
     let config = config(&broker, "[clock]\nwait = \"1s\"\ntrust = \"always\"");
     let began = now_ms();
-    let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+    let _agent = Agent::start_with(&dir, &config, &clock.environment());
     wait_source(&broker, 1);
     let mut publisher = Publisher::new(broker.port);
     publish(&mut publisher, 30);
     let unsynced =
         |messages: &Messages| messages.of("summary").filter(|summary| has_clock(summary, "unsynced")).count();
     subscriber.wait_until("marked summaries", |messages| unsynced(messages) >= 2);
-    clock.set("+0");
+    clock.is_off_by(0);
     let ended = now_ms();
     let messages = subscriber.wait_until("the correction", |messages| messages.of("clock").count() == 1);
     let correction = messages.of("clock").next().expect("a correction");
@@ -139,16 +107,16 @@ fn what_cannot_wait_goes_out_marked_and_is_corrected() {
 /// Set by half an hour, forward and back, while it runs: every reading is told once, and no silence is made up.
 #[test]
 fn a_clock_that_is_set_while_it_runs_costs_nothing() {
-    let Some(library) = library() else { return };
-    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let dir = TempDir::new();
+    let Some(clock) = FakeClock::new(&dir) else { return };
+    let broker = Mosquitto::start();
     let subscriber = Subscriber::new(broker.port);
-    let clock = FakeClock::new(&dir, "+0");
     let config = config(&broker, "[clock]\ntrust = \"always\"");
-    let _agent = Agent::start_with(&dir, &config, &clock.environment(&library));
+    let _agent = Agent::start_with(&dir, &config, &clock.environment());
     wait_source(&broker, 1);
     let mut publisher = Publisher::new(broker.port);
-    for says in ["+0", "+30m", "-30m", "-29m"] {
-        clock.set(says);
+    for minutes in [0, 30, -30, -29] {
+        clock.is_off_by(minutes * 60);
         publish(&mut publisher, 25);
     }
     sleep(Duration::from_millis(1_500));

@@ -1,6 +1,7 @@
 //! The contract with users and subscribers, held against the real binary and real brokers.
 
 mod benchmark;
+mod boots;
 mod buffer;
 mod check;
 mod clients;

@@ -73,6 +73,11 @@ impl Rows {
         Some(Row { time: newest, values: self.latest.map(|(_, value)| value), series: self.series })
     }
 
+    fn shift(&mut self, ms: i64) {
+        let times = self.latest.iter_mut().map(|(time, _)| time).chain([&mut self.last]);
+        times.filter(|time| **time != Time::MIN).for_each(|time| *time = time.plus(ms));
+    }
+
     fn save(&self, to: &mut dyn Sink) {
         self.last.save(to);
         self.latest.iter().take(self.series).for_each(|reading| reading.save(to));
@@ -135,6 +140,12 @@ impl Together {
     /// Those of the writer.
     pub fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
         self.watch.reason(value, to)
+    }
+
+    /// The readings' timeline has moved by `ms`: rows go on, and no condition lasts longer for it.
+    pub fn shift(&mut self, ms: i64) {
+        self.rows.shift(ms);
+        self.watch.shift(ms, self.rows.last);
     }
 
     /// Writes what has been learned and where the alert stands, without the config.

@@ -15,7 +15,8 @@ const TRUE: i64 = 1_800_000_000_000;
 
 const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://h\"\ntopics = [\"#\"]\n[streams.w]\n\
     window = { type = \"tumbling\", size = \"10s\" }\naggregates = [\"count\"]\n\
-    [[streams.w.detectors]]\ntype = \"missing\"\nafter = \"5s\"\n";
+    [[streams.w.detectors]]\ntype = \"missing\"\nafter = \"5s\"\n\
+    [[streams.w.detectors]]\ntype = \"threshold\"\nabove = 5.0\nper_hour = 0\n";
 
 /// A machine with its clocks, and an agent on it.
 struct World {
@@ -33,6 +34,8 @@ struct World {
     changes: Vec<Change>,
     readings: i64,
     tenths: i64,
+    /// Of every reading; above 5 the alarm is raised.
+    value: f64,
 }
 
 impl World {
@@ -51,6 +54,7 @@ impl World {
             changes: Vec::new(),
             readings: 0,
             tenths: 0,
+            value: 1.0,
         };
         world.start(&Past::default(), None);
         world
@@ -121,7 +125,7 @@ impl World {
             let now = clock.now_at(up_ms);
             pipeline.on_tick(now);
             if self.tenths % 10 == 0 {
-                pipeline.on_reading(*series, Stamp::Arrival, 1.0, now);
+                pipeline.on_reading(*series, Stamp::Arrival, self.value, now);
                 self.readings += 1;
             }
             self.made.extend(pipeline.drain());
@@ -151,8 +155,15 @@ impl World {
         self.sent().iter().filter(|message| message.text("kind") == "summary").map(row).collect()
     }
 
+    /// The alerts: their ids, and whether they were raised or cleared.
+    fn alerts(&self) -> Vec<(String, String)> {
+        let sent = self.sent();
+        let alerts = sent.iter().filter(|message| message.text("kind") == "alert");
+        alerts.map(|alert| (alert.text("id").to_owned(), alert.text("state").to_owned())).collect()
+    }
+
     /// Whatever the clocks did: every reading is in exactly one summary or in an open window, no two messages have one
-    /// id, and nobody says that readings are missing.
+    /// id, nobody says that readings are missing, and what was raised is cleared under its own id.
     fn check(&self) {
         let (_, pipeline, _) = self.agent.as_ref().unwrap();
         let counted: i64 = self.table().iter().map(|(_, _, count, _)| count).sum();
@@ -161,10 +172,20 @@ impl World {
         let sent = self.sent();
         let mut ids = BTreeSet::new();
         for message in &sent {
-            assert_ne!(message.text("kind"), "alert", "{message:?}");
+            assert_ne!(message.text("detector"), "missing", "{message:?}");
             let id = (message.text("id").to_owned(), message.number("rev").map(|rev| rev as i64));
             assert!(ids.insert(id.clone()), "{id:?} twice: {:?}", self.table());
         }
+        let alerts = self.alerts();
+        for pair in alerts.chunks(2) {
+            assert_eq!(pair[0].1, "raised");
+            if let Some(cleared) = pair.get(1) {
+                assert_eq!(*cleared, (pair[0].0.clone(), "cleared".to_owned()));
+            }
+        }
+        let raised: BTreeSet<_> = alerts.iter().map(|(id, _)| id.as_str()).collect();
+        let evidence = sent.iter().filter(|message| message.text("kind") == "evidence");
+        evidence.for_each(|evidence| assert!(raised.contains(evidence.text("alert")), "{evidence:?}"));
     }
 }
 
@@ -310,6 +331,8 @@ enum Deed {
     Set(i64),
     Says(Word),
     Reboot(i64, i64),
+    /// Readings are alarming from now on, or not any more.
+    Alarm(bool),
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -325,7 +348,71 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => wrong.prop_map(Deed::Set),
         1 => word.prop_map(Deed::Says),
         1 => (0..HOUR, 0..HOUR).prop_map(|(off_ms, wall)| Deed::Reboot(off_ms, wall)),
+        2 => any::<bool>().prop_map(Deed::Alarm),
     ]
+}
+
+/// Raised in one boot or on one timeline, cleared in another: one id, whether both have their times by then or not.
+#[test]
+fn an_alert_keeps_its_id_whatever_the_clocks_do() {
+    let alert = |time: i64, mark: &str| {
+        let id = format!("w/t/threshold@{time}{mark}");
+        [(id.clone(), "raised".to_owned()), (id, "cleared".to_owned())]
+    };
+    let raised = |error, word| {
+        let mut world = World::new(error, word);
+        world.run(3_000);
+        world.value = 9.0;
+        world.run(2_000);
+        world.value = 1.0;
+        world
+    };
+    let (wrong, at) = (7_000 - TRUE, TRUE + 4_000);
+    // The boot that it was raised in ends without the time, and so does the next one.
+    let mut world = raised(wrong, Word::Silent);
+    world.reboot(60_000, 3_000);
+    world.run(2_000);
+    assert_eq!(world.alerts(), alert(11_000, "~boot-0"));
+    world.reboot(60_000, 3_000);
+    world.run(2_000);
+    world.error = 0;
+    world.run(1_000);
+    assert_eq!(world.alerts(), alert(at + 120_000, ""), "as late as it can have been");
+    world.check();
+    // The next boot learns the time before it is cleared.
+    let mut world = raised(wrong, Word::Silent);
+    world.value = 9.0;
+    world.reboot(60_000, 3_000);
+    world.run(1_000);
+    world.error = 0;
+    world.run(1_000);
+    world.value = 1.0;
+    world.run(2_000);
+    assert_eq!(world.alerts(), alert(at + 60_000, ""));
+    world.check();
+    // Its time was known, that of the clearing is not, and then it is.
+    let mut world = raised(0, Word::Right);
+    world.word = Word::Silent;
+    world.reboot(60_000, 3_000);
+    world.run(2_000);
+    assert_eq!(world.alerts(), alert(at, ""));
+    world.error = 0;
+    world.run(1_000);
+    assert_eq!(world.alerts(), alert(at, ""));
+    world.check();
+    // The clock is set while it is raised, back and on, and other times have been twice by then.
+    for step in [HOUR, -HOUR] {
+        let mut world = raised(0, Word::Right);
+        world.value = 9.0;
+        for error in [step, 0] {
+            world.error = error;
+            world.run(3_000);
+        }
+        world.value = 1.0;
+        world.run(2_000);
+        assert_eq!(world.alerts(), alert(at, ""));
+        world.check();
+    }
 }
 
 /// A clock without a battery says the same at every boot.
@@ -356,6 +443,7 @@ proptest! {
                 Deed::Set(error) => world.error = error,
                 Deed::Says(word) => world.word = word,
                 Deed::Reboot(off_ms, wall) => world.reboot(off_ms, wall),
+                Deed::Alarm(is_bad) => world.value = if is_bad { 9.0 } else { 1.0 },
             }
         }
         world.run(1_000);

@@ -1,0 +1,146 @@
+//! A machine of a test's own, as far as clocks go: it is switched on and off, its wall clock says what a test wants, and
+//! its time since boot begins with each boot. The agent on it is the real one.
+//!
+//! By a time namespace (`unshare --time`), another `/proc/sys/kernel/random/boot_id` in a mount namespace, and libfaketime
+//! for the wall clock alone.
+
+use crate::process::command;
+use crate::{Agent, TempDir, now_ms};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The wall clock as programs on a machine see it.
+pub struct FakeClock {
+    file: PathBuf,
+    library: String,
+}
+
+impl FakeClock {
+    /// One that is right; `None`, and the reason printed, where there is no libfaketime.
+    #[must_use]
+    pub fn new(dir: &TempDir) -> Option<Self> {
+        let architectures = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+        let found =
+            architectures.map(|path| path.join("faketime/libfaketime.so.1")).find(|path| path.exists());
+        let Some(library) = found else {
+            println!("skipped: there is no libfaketime (Debian: faketime)");
+            return None;
+        };
+        let clock = Self { file: dir.join("faketime"), library: library.display().to_string() };
+        clock.is_off_by(0);
+        Some(clock)
+    }
+
+    /// It says about this now (ms since the Unix epoch), and goes on from there: whole seconds off are exact.
+    pub fn says(&self, ms: i64) {
+        self.is_off_by((ms - now_ms()) / 1_000);
+    }
+
+    /// It says the true time and so much (s).
+    ///
+    /// # Panics
+    /// When the file that libfaketime reads cannot be written.
+    pub fn is_off_by(&self, seconds: i64) {
+        let next = self.file.with_extension("next");
+        std::fs::write(&next, format!("{seconds:+}\n"))
+            .and_then(|()| std::fs::rename(&next, &self.file))
+            .expect("a fake clock");
+    }
+
+    /// What a program has to find in its environment.
+    ///
+    /// # Panics
+    /// When the path is not UTF-8.
+    #[must_use]
+    pub fn environment(&self) -> [(&str, &str); 5] {
+        [
+            ("LD_PRELOAD", self.library.as_str()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().expect("a path in UTF-8")),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("TZ", "UTC"),
+        ]
+    }
+}
+
+/// A machine; its disk is a directory.
+pub struct Machine {
+    /// Its disk.
+    pub dir: TempDir,
+    /// Its wall clock.
+    pub clock: FakeClock,
+    boots: u32,
+    /// From the host's time since boot to its own (s).
+    offset_s: i64,
+}
+
+impl Machine {
+    /// One that is off; `None`, and the reason printed, where this user cannot have one.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let dir = TempDir::new();
+        let clock = FakeClock::new(&dir)?;
+        let machine = Self { dir, clock, boots: 0, offset_s: 0 };
+        machine.write_boot_id();
+        let tried = machine.wrapped("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !tried.is_ok_and(|status| status.success()) {
+            println!("skipped: this user cannot unshare time and mounts on this machine");
+            return None;
+        }
+        Some(machine)
+    }
+
+    /// Switched on: a new boot, whose wall clock says this (ms since the Unix epoch), or the true time. No agent may run.
+    pub fn boot(&mut self, wall_ms: Option<i64>) {
+        self.boots += 1;
+        self.write_boot_id();
+        self.offset_s = -up_s();
+        wall_ms.map_or_else(|| self.clock.is_off_by(0), |ms| self.clock.says(ms));
+    }
+
+    /// The id of its boot.
+    #[must_use]
+    pub fn boot_id(&self) -> String {
+        format!("{:08x}-0000-4000-8000-{:012x}", 0xb007_0000_u32 + self.boots, self.boots)
+    }
+
+    /// Starts the agent on it.
+    #[must_use]
+    pub fn start(&self, config: &str) -> Agent {
+        Agent::start_by(&self.dir, config, |program| {
+            let mut command = self.wrapped(program);
+            command.envs(self.clock.environment());
+            command
+        })
+    }
+
+    fn write_boot_id(&self) {
+        self.dir.write("boot_id", self.boot_id() + "\n");
+    }
+
+    /// The program takes the place of what prepares the machine for it, and has the same process.
+    fn wrapped(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
+        let offset = self.offset_s.to_string();
+        let mut command = command("unshare");
+        command.args([
+            "--mount",
+            "--time",
+            "--boottime",
+            &offset,
+            "--monotonic",
+            &offset,
+            "sh",
+            "-c",
+            PREPARE,
+        ]);
+        command.arg(self.dir.join("boot_id")).arg(program);
+        command
+    }
+}
+
+/// The host's time since boot (s).
+fn up_s() -> i64 {
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+}
