@@ -6,6 +6,7 @@
 
 use crate::process::command;
 use crate::{Agent, TempDir, now_ms};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -123,6 +124,8 @@ impl Machine {
         const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
         let offset = self.offset_s.to_string();
         let mut command = command("unshare");
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+        command.args((!is_root).then_some("--map-root-user"));
         command.args([
             "--mount",
             "--time",
