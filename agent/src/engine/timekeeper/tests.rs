@@ -1,12 +1,13 @@
 //! Clocks that are wrong, in virtual time: one reading a second, stamped on arrival, in windows of ten seconds.
 
+mod deeds;
+
 use super::*;
 use crate::config;
 use crate::encode::{Wire, read};
 use crate::pipeline::{Pipeline, SourceEntry};
 use headwater_forwarder::{Lane, Message};
 use headwater_sensors::{SeriesRef, Stamp};
-use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -324,34 +325,6 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
     assert_eq!(world.table(), told);
 }
 
-#[derive(Clone, Debug)]
-enum Deed {
-    Run(i64),
-    /// Somebody sets the wall clock: so far from the truth.
-    Set(i64),
-    Says(Word),
-    Reboot(i64, i64),
-    /// Readings are alarming from now on, or not any more.
-    Alarm(bool),
-}
-
-fn deed() -> impl Strategy<Value = Deed> {
-    let wrong = prop_oneof![
-        3 => -40_000..40_000_i64,
-        3 => -3 * HOUR..3 * HOUR,
-        1 => -TRUE..-TRUE + HOUR,
-        2 => Just(0_i64),
-    ];
-    let word = prop_oneof![Just(Word::Right), Just(Word::Wrong), Just(Word::Silent)];
-    prop_oneof![
-        4 => (1..400_i64).prop_map(|tenths| Deed::Run(tenths * 100)),
-        3 => wrong.prop_map(Deed::Set),
-        1 => word.prop_map(Deed::Says),
-        1 => (0..HOUR, 0..HOUR).prop_map(|(off_ms, wall)| Deed::Reboot(off_ms, wall)),
-        2 => any::<bool>().prop_map(Deed::Alarm),
-    ]
-}
-
 /// Raised in one boot or on one timeline, cleared in another: one id, whether both have their times by then or not.
 #[test]
 fn an_alert_keeps_its_id_whatever_the_clocks_do() {
@@ -424,29 +397,4 @@ fn boots_at_the_same_time_have_ids_of_their_own() {
         world.run(25_000);
     }
     world.check();
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_time: 20_000, ..ProptestConfig::default() })]
-    /// Steps forward and back at every phase of a window, words of the system that come and go, boots: see
-    /// [`World::check`].
-    #[test]
-    fn whatever_clocks_do_every_reading_is_told_once(
-        error in prop_oneof![Just(0_i64), -TRUE..-TRUE + HOUR, -HOUR..HOUR],
-        deeds in prop::collection::vec(deed(), 1..14),
-    ) {
-        let mut world = World::new(error, Word::Silent);
-        world.run(3_000);
-        for deed in deeds {
-            match deed {
-                Deed::Run(ms) => world.run(ms),
-                Deed::Set(error) => world.error = error,
-                Deed::Says(word) => world.word = word,
-                Deed::Reboot(off_ms, wall) => world.reboot(off_ms, wall),
-                Deed::Alarm(is_bad) => world.value = if is_bad { 9.0 } else { 1.0 },
-            }
-        }
-        world.run(1_000);
-        world.check();
-    }
 }
