@@ -5,6 +5,7 @@ mod clockwork;
 mod durable;
 mod memories;
 mod pace;
+mod pressure;
 mod timekeeper;
 
 pub(crate) use durable::{Earlier, FILE, restore};
@@ -13,6 +14,7 @@ pub(crate) use timekeeper::{Placing, Timekeeper};
 use crate::account::{Changes, Ledger};
 use crate::config::SourceConfig;
 use crate::encode::Report;
+use crate::memory::Memory;
 use crate::pipeline::{Notice, Now, Pipeline};
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
@@ -48,6 +50,7 @@ pub(crate) struct Engine {
     /// holes in the heap as large as itself.
     spare: RefCell<Vec<u8>>,
     memories: RefCell<Memories>,
+    memory: Memory,
 }
 
 /// Where the next report starts.
@@ -140,6 +143,7 @@ impl Engine {
             pipeline: RefCell::new(pipeline),
             forwarder,
             wake: Notify::new(),
+            memory: Memory::own(),
             quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
         };
         engine.forward(&mut engine.pipeline.borrow_mut());
@@ -292,7 +296,9 @@ impl EngineSink {
 
 impl Sink for EngineSink {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        self.engine.pipeline.borrow_mut().introduce(self.source, name, labels)
+        let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
+        self.engine.on_introduced();
+        series
     }
 
     #[inline]
@@ -312,10 +318,7 @@ impl Sink for EngineSink {
 
     fn refused(&mut self, count: u32) {
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
-        let notice = Notice {
-            source: self.source,
-            text: "the limit on series is reached: readings of further series are refused; raise [limits] series".to_owned(),
-        };
+        let notice = Notice { source: self.source, text: self.engine.why_refused() };
         self.engine.log_notice(&notice, self.engine.now().time);
     }
 

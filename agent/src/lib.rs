@@ -18,6 +18,7 @@ mod evaluate;
 pub mod glob;
 mod lock;
 mod logging;
+mod memory;
 mod notify;
 pub mod pipeline;
 pub mod plan;

@@ -14,6 +14,7 @@ mod guard;
 mod links;
 mod pairs;
 mod panes;
+mod pressure;
 mod revisions;
 mod ring;
 mod series;
@@ -27,6 +28,7 @@ use crate::encode::{Body, Messages};
 pub(crate) use anew::Timestamps;
 pub(crate) use groups::group_bytes;
 pub(crate) use panes::OPEN_MAX;
+pub use pressure::Pressure;
 pub(crate) use watching::evidence_bytes;
 
 use channel::{Channel, Fate};
@@ -90,7 +92,8 @@ pub struct Pipeline {
     pairs: Pairs,
     timers: Timers,
     revisions: Revisions,
-    /// Bytes that closed windows may take, all series together.
+    /// Bytes that closed windows may take, all series together: as the config says, and now.
+    retained_bytes_max: usize,
     retained_bytes: usize,
     encoder: Messages,
     made: Vec<Message>,
@@ -138,6 +141,7 @@ impl Pipeline {
             pairs: Pairs::default(),
             timers: Timers::default(),
             revisions: Revisions::new(),
+            retained_bytes_max: limits.retained_bytes,
             retained_bytes: limits.retained_bytes,
             encoder: Messages::default(),
             made: Vec::new(),

@@ -132,12 +132,16 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     tasks.spawn_local(tick_forever(engine.clone()));
     tasks.spawn_local(async move { clock.ask_forever().await });
     tasks.spawn_local({
+        let engine = engine.clone();
+        async move { engine.watch_memory().await }
+    });
+    tasks.spawn_local({
         let (engine, journal) = (engine.clone(), journal.clone());
         async move { journal.keep(&engine).await }
     });
     tasks.spawn_local({
         let (engine, board) = (engine.clone(), board.clone());
-        async move { board.keep(engine.forwarder()).await }
+        async move { board.keep(engine.forwarder(), engine.memory()).await }
     });
     tasks.spawn_local({
         let (engine, path) = (engine.clone(), checkpoint.clone());

@@ -2,7 +2,10 @@
 
 use super::{Failure, load, runtime};
 use crate::config::Config;
+use crate::estimate::Estimate;
+use crate::memory::Memory;
 use crate::{logging, notify, supervise};
+use headwater_settings::format_size;
 use std::cell::RefCell;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,12 +26,26 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
     };
     let mut current = Some(config);
     while let Some(config) = current.take() {
+        warn_of_memory(&config);
         let next = RefCell::new(None);
         let shutdown = async { *next.borrow_mut() = signals.next(config_path).await };
         supervise::run(config, shutdown).await.map_err(|error| Failure::Other(error.to_string()))?;
         current = next.into_inner();
     }
     Ok(())
+}
+
+/// Says so when the service may take less than the config usually will with as many series as it allows.
+fn warn_of_memory(config: &Config) {
+    let usual = Estimate::of(config).memory_usual;
+    if let Some(cap) = Memory::own().cap().filter(|cap| *cap < usual) {
+        tracing::warn!(
+            "with all its series this config takes about {}, and the service may take {}: lower [limits] series, or \
+             raise MemoryHigh and MemoryMax (systemctl edit headwater)",
+            format_size(usual >> 20 << 20),
+            format_size(cap >> 20 << 20),
+        );
+    }
 }
 
 struct Signals {

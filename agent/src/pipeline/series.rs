@@ -31,6 +31,8 @@ pub(super) const SERIES_BYTES: usize = size_of::<Series>()
 /// All series. Their number is bounded; further ones are refused, never grown into.
 pub(super) struct Directory {
     series_max: usize,
+    /// Whether none is taken on that is not known.
+    is_shut: bool,
     by_name: HashMap<Rc<str>, u32>,
     series: Vec<Series>,
     entries: Vec<Entry>,
@@ -38,7 +40,7 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn new(series_max: usize) -> Self {
-        Self { series_max, by_name: HashMap::new(), series: Vec::new(), entries: Vec::new() }
+        Self { series_max, is_shut: false, by_name: HashMap::new(), series: Vec::new(), entries: Vec::new() }
     }
 
     /// The handle of a source's series; a new one gets the channels that `resolve` finds for it (told whether the
@@ -53,7 +55,7 @@ impl Directory {
         let known = self.by_name.get(name).copied();
         let id = match known {
             Some(id) => id,
-            None if self.series.len() >= self.series_max => return None,
+            None if self.is_shut || self.series.len() >= self.series_max => return None,
             None => self.insert(name, labels)?,
         };
         let series = self.series.get_mut(id as usize)?;
@@ -65,6 +67,11 @@ impl Directory {
         let channels = resolve(id, known.is_none());
         self.entries.push(Entry { source, channels });
         Some(handle)
+    }
+
+    /// Whether series that are not known yet are refused from now on.
+    pub(super) fn shut(&mut self, is_shut: bool) {
+        self.is_shut = is_shut;
     }
 
     fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {

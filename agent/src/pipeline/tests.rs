@@ -326,3 +326,26 @@ fn every_window_type_says_its_own_id() {
         assert!(said.contains(&(id.to_owned(), count)), "{id} {count} is not in {said:?}");
     }
 }
+
+#[test]
+fn short_memory_costs_revisions_first_and_then_unknown_series() {
+    let mut pipeline = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
+    let known = pipeline.introduce(0, "known", &[]).unwrap();
+    let late_after_another = |pipeline: &mut Pipeline, start: i64| {
+        for offset in [0, 60_000, 1_000] {
+            pipeline.on_reading(known, Stamp::Event(start + offset), 1.0, at(start + 60_000));
+            pipeline.on_tick(at(start + 60_000));
+        }
+        pipeline.totals().late
+    };
+    assert_eq!(late_after_another(&mut pipeline, START), 0, "a late reading makes a revision");
+    pipeline.on_pressure(Pressure::Some);
+    assert_eq!(late_after_another(&mut pipeline, START + 600_000), 1);
+    assert!(pipeline.introduce(0, "new", &[]).is_some());
+    pipeline.on_pressure(Pressure::Full);
+    assert!(pipeline.introduce(0, "newer", &[]).is_none(), "refused");
+    assert_eq!(pipeline.introduce(0, "known", &[]), Some(known));
+    pipeline.on_pressure(Pressure::None);
+    assert!(pipeline.introduce(0, "newer", &[]).is_some());
+    assert_eq!(late_after_another(&mut pipeline, START + 1_200_000), 1);
+}

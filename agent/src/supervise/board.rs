@@ -7,6 +7,7 @@ use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::encode::{DiskStatus, OutputRender, Status, status_packet};
 use crate::engine::{Placing, Timekeeper};
+use crate::memory::Memory;
 use headwater_forwarder::{Forwarder, Outlet, Packet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -69,10 +70,10 @@ impl StatusBoard {
     }
 
     /// Publishes what is news for as long as the agent runs; never returns.
-    pub(super) async fn keep(&self, forwarder: &Forwarder) {
+    pub(super) async fn keep(&self, forwarder: &Forwarder, memory: &Memory) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let sight = self.look(forwarder);
+            let sight = self.look(forwarder, memory);
             let news = {
                 let shown = self.shown.borrow();
                 sight.is_news_after(&shown.sight)
@@ -112,9 +113,9 @@ impl StatusBoard {
         status_packet(render, &status)
     }
 
-    fn look(&self, forwarder: &Forwarder) -> Sight {
+    fn look(&self, forwarder: &Forwarder, memory: &Memory) -> Sight {
         let status = forwarder.status();
-        let mut trouble = Vec::new();
+        let mut trouble = Vec::from_iter(memory.trouble());
         if let Some(reason) = &status.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
         }

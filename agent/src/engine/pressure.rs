@@ -1,0 +1,45 @@
+//! Memory that the service manager caps: how near the engine is to its cap, and what it lets give way.
+
+use super::Engine;
+use crate::memory::Memory;
+use std::time::Duration;
+
+/// How often it is looked.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Looks as long as the agent runs; never returns.
+    pub(crate) async fn watch_memory(&self) {
+        loop {
+            self.look_at_memory();
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// A source has named a series: many in one payload would come in between two looks.
+    pub(super) fn on_introduced(&self) {
+        if self.memory.is_due() {
+            self.look_at_memory();
+        }
+    }
+
+    /// Why a series is refused, and the way out.
+    pub(super) fn why_refused(&self) -> String {
+        self.memory.trouble().unwrap_or_else(|| {
+            "the limit on series is reached: readings of further series are refused; raise [limits] series".to_owned()
+        })
+    }
+
+    fn look_at_memory(&self) {
+        let Some(pressure) = self.memory.look() else { return };
+        self.pipeline.borrow_mut().on_pressure(pressure);
+        match self.memory.trouble() {
+            Some(trouble) => tracing::warn!("{trouble}"),
+            None => tracing::info!("memory is no longer short"),
+        }
+    }
+}
