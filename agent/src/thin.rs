@@ -5,9 +5,10 @@
 //! the finer windows). Alerts, readings and reports
 //! are left as they are. A coarser window is made only of what lies whole in the messages at hand, of windows of any length
 //! that fit in it: one that begins before them or goes on behind them waits until more of them are looked at together, so
-//! that none is made of a part of its readings, and no two different summaries ever have the same id.
+//! that none is made of a part of its readings, and no two different summaries ever have the same id. Summaries of a boot
+//! whose time is not known are merged with others of that boot, by its own times, and say so as before.
 
-use crate::encode::{Messages, Route, Summary, Wire, read};
+use crate::encode::{Messages, Route, Summary, Wire, boot_of, mark_unsynced, read};
 use crate::plan::{Pane, Plan};
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
@@ -46,6 +47,9 @@ pub struct Thinned {
     pub overlap: bool,
 }
 
+/// What merged summaries have in common: stream, series, and the boot whose time is not known.
+type Key<'m> = (&'m str, &'m str, Option<String>);
+
 /// A stored summary among the messages at hand.
 struct Piece {
     at: usize,
@@ -69,7 +73,8 @@ impl Thinner {
         Self { agent: agent.to_owned(), streams: streams.into_iter().collect() }
     }
 
-    fn merged(&self, (stream, series): (&str, &str), group: &Group<'_>, newest: &Message) -> Option<Message> {
+    fn merged(&self, key: &Key<'_>, group: &Group<'_>, newest: &Message) -> Option<Message> {
+        let (stream, series, boot) = (key.0, key.1, key.2.as_deref());
         let plan = &self.streams.get(stream)?.plan;
         let mut panes = group.windows.values().map(|parts| &parts.pane);
         let mut pane = panes.next()?.clone();
@@ -87,7 +92,9 @@ impl Thinner {
             plan,
             pane: &pane,
         };
-        Some(Messages::default().message(&summary, newest.made_ms))
+        let mut message = Messages::default().message(&summary, newest.made_ms);
+        boot.iter().for_each(|boot| mark_unsynced(&mut message, boot));
+        Some(message)
     }
 }
 
@@ -100,7 +107,7 @@ impl Thin for Thinner {
             for group in groups(&pieces, overlap) {
                 let newest = group.places.last().and_then(|at| Some((*at, older.get(*at)?)));
                 let Some((last, newest)) = newest else { continue };
-                if let Some(message) = self.merged(key, &group, newest) {
+                if let Some(message) = self.merged(&key, &group, newest) {
                     results.insert(last, message);
                     gone.extend(group.places);
                 }
@@ -118,13 +125,14 @@ impl Thin for Thinner {
     }
 }
 
-/// The summaries among the messages, by stream and series, in order.
-fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<(&str, &str), Vec<Piece>> {
-    let mut pieces: BTreeMap<_, Vec<Piece>> = BTreeMap::new();
+/// The summaries among the messages, by stream, series and boot, in order.
+fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<Key<'_>, Vec<Piece>> {
+    let mut pieces: BTreeMap<Key<'_>, Vec<Piece>> = BTreeMap::new();
     for (at, message) in older.iter().enumerate() {
         let summary = Route::from_bytes(&message.route).and_then(|route| Some((route, parts_of(route)?)));
         if let Some((route, parts)) = summary.filter(|(route, _)| knows(route.stream)) {
-            pieces.entry((route.stream, route.series)).or_default().push(Piece { at, parts });
+            let boot = message.lane.is_held().then(|| boot_of(message)).flatten();
+            pieces.entry((route.stream, route.series, boot)).or_default().push(Piece { at, parts });
         }
     }
     pieces
@@ -312,6 +320,45 @@ mod tests {
         let (start, length) = (START + 15 * minute, 5 * minute);
         check(&fives[3], &message(start, length, 0, &pane(start, length)));
         assert_eq!(thinner().merge(&fives), None, "the hour begins before the first of these");
+    }
+
+    /// Boots that begin at the same wrong time overlap; what they say is not of one time for that.
+    #[test]
+    fn boots_without_the_time_are_merged_each_by_itself() {
+        let minute = 60_000;
+        let of_boot = |boot: &'static str, minutes: i64| {
+            let summaries =
+                (0..minutes).map(move |n| message(n * minute, minute, 0, &pane(n * minute, minute)));
+            summaries.map(move |mut summary| {
+                mark_unsynced(&mut summary, boot);
+                summary
+            })
+        };
+        let held: Vec<Message> = of_boot("boot-one", 12).chain(of_boot("boot-two", 7)).collect();
+        let merged = thinner().merge(&held).unwrap();
+        let expected = |boot: &str, n: i64, minutes: i64| {
+            let (start, length) = (n * minute, minutes * minute);
+            let mut summary = message(start, length, 0, &pane(start, length));
+            mark_unsynced(&mut summary, boot);
+            summary
+        };
+        let told = [
+            ("boot-one", 0, 5),
+            ("boot-one", 5, 5),
+            ("boot-one", 10, 1),
+            ("boot-one", 11, 1),
+            ("boot-two", 0, 5),
+            ("boot-two", 5, 1),
+            ("boot-two", 6, 1),
+        ];
+        assert_eq!(merged.len(), told.len());
+        for (merged, (boot, n, minutes)) in merged.iter().zip(told) {
+            check(merged, &expected(boot, n, minutes));
+            assert_eq!(
+                (merged.lane, boot_of(merged).as_deref()),
+                (headwater_forwarder::Lane::HeldData, Some(boot))
+            );
+        }
     }
 
     /// Wherever the messages are cut into what is looked at together: every summary that comes of it says what one window

@@ -69,13 +69,16 @@ pub enum Lane {
     Data = 1,
     /// Alerts that wait until [`Forwarder::release`] lets them go.
     HeldAlert = 2,
-    /// Everything else that waits for it. Not merged when the buffer is full, and never too old.
+    /// Everything else that waits for it. Never too old.
     HeldData = 3,
 }
 
 impl Lane {
     /// All of them, the first one first.
     pub const ALL: [Self; 4] = [Self::Alert, Self::HeldAlert, Self::Data, Self::HeldData];
+
+    /// Those whose messages are merged when the buffer is full.
+    pub(crate) const MERGED: [Self; 2] = [Self::Data, Self::HeldData];
 
     /// Whether what waits in it is lost last.
     #[must_use]

@@ -16,8 +16,8 @@ pub(crate) struct Progress {
     pub(crate) active: u64,
     /// Whether something is being read for an output.
     pub(crate) reading: bool,
-    /// Data that is in memory, or that an output has in its hands.
-    pub(crate) busy: Ranges,
+    /// What is in memory, or in the hands of an output, of [`Lane::MERGED`].
+    pub(crate) busy: PerLane<Ranges>,
 }
 
 impl Progress {

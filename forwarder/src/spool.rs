@@ -268,11 +268,14 @@ impl Spool {
     /// Who has acknowledged what by now.
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.progress.clone();
-        progress.busy.insert_range(self.queues.data.first_in_memory()..u64::MAX);
-        for (outlet, acked) in self.outlets.iter().zip(&self.progress.acked).filter(|(outlet, _)| outlet.up) {
-            let cursor = &outlet.lanes.data;
-            progress.reading |= cursor.is_reading();
-            cursor.in_hands(&acked.data).into_iter().for_each(|seqs| progress.busy.insert_range(seqs));
+        for lane in Lane::MERGED {
+            let busy = progress.busy.of_mut(lane);
+            busy.insert_range(self.queues.of(lane).first_in_memory()..u64::MAX);
+            let outlets = self.outlets.iter().zip(&self.progress.acked).filter(|(outlet, _)| outlet.up);
+            for (cursor, acked) in outlets.map(|(outlet, acked)| (outlet.lanes.of(lane), acked.of(lane))) {
+                progress.reading |= cursor.is_reading();
+                cursor.in_hands(acked).into_iter().for_each(|seqs| busy.insert_range(seqs));
+            }
         }
         progress
     }

@@ -3,6 +3,8 @@
 //! How messages merge, the agent knows ([`crate::Thin`]); here is which: the oldest closed generations of those that
 //! were thinned least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
 //!
+//! What is held is merged by itself, when nothing else can be.
+//!
 //! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh
 //! generation takes the place of the old ones; a note says so before they are deleted, so that after a crash there is
 //! either the one or the others. Generations of which memory, a driver or the line still holds something are left
@@ -28,9 +30,13 @@ const LEVEL_MAX: u32 = u32::MAX;
 impl Archive {
     /// Merges what is oldest and finest; whether room was made by it.
     pub(super) fn thin(&mut self, progress: &Progress) -> bool {
+        Lane::MERGED.into_iter().any(|lane| self.thin_lane(lane, progress))
+    }
+
+    fn thin_lane(&mut self, lane: Lane, progress: &Progress) -> bool {
         let Some(thin) = self.thin.clone() else { return false };
-        while let Some(slice) = self.slice(&progress.busy) {
-            match self.thin_slice(&slice, thin.as_ref(), progress) {
+        while let Some(slice) = self.slice(lane, progress.busy.of(lane)) {
+            match self.thin_slice((lane, &slice), thin.as_ref(), progress) {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(error) => {
@@ -49,15 +55,16 @@ impl Archive {
 
     /// Generations next to each other that may be merged, of which nobody has anything in his hands: the oldest of
     /// the lowest level.
-    fn slice(&self, busy: &Ranges) -> Option<Vec<Generation>> {
+    fn slice(&self, lane: Lane, busy: &Ranges) -> Option<Vec<Generation>> {
         let mut in_order: Vec<(u64, Generation, &Shelf)> = self
             .shelves
             .iter()
-            .filter_map(|(generation, shelf)| Some((shelf.spans.data.start()?, *generation, shelf)))
+            .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation, shelf)))
             .collect();
         in_order.sort_unstable_by_key(|(start, generation, _)| (*start, *generation));
         let may = |(start, _, shelf): &(u64, Generation, &Shelf)| {
-            let free = *start >= self.handed.data && busy.count_in(&(*start..shelf.spans.data.end())) == 0;
+            let end = shelf.spans.of(lane).end();
+            let free = *start >= *self.handed.of(lane) && busy.count_in(&(*start..end)) == 0;
             free && shelf.sealed && shelf.level < LEVEL_MAX
         };
         let lowest = in_order.iter().filter(|entry| may(entry)).map(|(_, _, shelf)| shelf.level).min()?;
@@ -79,13 +86,13 @@ impl Archive {
     /// Whether it was worth it.
     fn thin_slice(
         &mut self,
-        slice: &[Generation],
+        (lane, slice): (Lane, &[Generation]),
         thin: &dyn Thin,
         progress: &Progress,
     ) -> Result<bool, StoreError> {
         let (mut before, mut merged, mut level) = (Vec::<Record>::new(), Batches::default(), 0);
         for generation in slice {
-            match self.wanted(*generation, Lane::Data, progress) {
+            match self.wanted(*generation, lane, progress) {
                 Ok(records) => before.extend(records),
                 Err(StoreError::Damaged(why)) => {
                     self.give_up(*generation, &why);
@@ -94,20 +101,20 @@ impl Archive {
                 }
                 Err(error) => return Err(error),
             }
-            for lane in Lane::ALL.into_iter().filter(|lane| *lane != Lane::Data) {
-                merged.of_mut(lane).extend(self.wanted(*generation, lane, progress)?);
+            for other in Lane::ALL.into_iter().filter(|other| *other != lane) {
+                merged.of_mut(other).extend(self.wanted(*generation, other, progress)?);
             }
             level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
         }
-        // The slice is in the order of its data; that of other lanes may be another.
+        // The slice is in the order of this lane; that of others may be another.
         in_order(&mut before);
         Lane::ALL.into_iter().for_each(|lane| in_order(merged.of_mut(lane)));
         if before.is_empty() && Lane::ALL.into_iter().all(|lane| merged.of(lane).is_empty()) {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
         }
-        let Some((data, gone)) = merge(&before, thin) else { return Ok(false) };
-        merged.data = data;
+        let Some((coarser, gone)) = merge(lane, &before, thin) else { return Ok(false) };
+        *merged.of_mut(lane) = coarser;
         let generation = self.next;
         self.store.write_note(&note_name(generation), &shelf::write_building())?;
         let generation = self.create()?;
@@ -138,7 +145,7 @@ fn in_order(records: &mut Vec<Record>) {
 
 /// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
 /// not be a fifth less of them.
-fn merge(before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
+fn merge(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
     let mut groups: BTreeMap<u64, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
     for record in before {
         let (seqs, messages) = groups.entry(record.owed).or_default();
@@ -161,9 +168,9 @@ fn merge(before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> 
     let numbers = numbers(before, all, after.iter().map(|(place, ..)| *place).collect())?;
     let mut gone = Vec::new();
     let is_gone = |record: &&Record| numbers.binary_search(&record.seq).is_err();
-    before.iter().filter(is_gone).for_each(|record| extend_runs(&mut gone, Lane::Data, record));
+    before.iter().filter(is_gone).for_each(|record| extend_runs(&mut gone, lane, record));
     let renumbered = numbers.iter().zip(after).map(|(seq, (_, owed, mut message))| {
-        message.lane = Lane::Data;
+        message.lane = lane;
         Record { seq: *seq, owed, message }
     });
     Some((renumbered.collect(), gone))
@@ -194,4 +201,56 @@ fn places(seqs: &[u64], messages: &[crate::Message], merged: &[crate::Message]) 
         place
     };
     merged.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::config::BufferConfig;
+    use crate::store::memory::MemoryStore;
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    /// Makes one message of two.
+    struct Pairs;
+
+    impl Thin for Pairs {
+        fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
+            Some(older.chunks(2).filter_map(|pair| pair.last().cloned()).collect())
+        }
+    }
+
+    fn record(lane: Lane, seq: u64) -> Record {
+        let body = Bytes::from(vec![b'x'; 200]);
+        Record { seq, owed: 1, message: Message { lane, made_ms: seq as i64, route: Bytes::new(), body } }
+    }
+
+    /// What is held becomes coarser as the rest does, and every message is there or said to be gone; what lies between in
+    /// the other lane stays.
+    #[test]
+    fn both_lanes_of_data_become_coarser_before_they_give_way() {
+        const COUNT: u64 = 600;
+        for (lane, other) in [(Lane::Data, Lane::HeldAlert), (Lane::HeldData, Lane::Alert)] {
+            let config = BufferConfig { max_size: 96 << 10, ..BufferConfig::default() };
+            let store = Box::new(MemoryStore::default());
+            let (mut archive, _) = Archive::open(store, config, Some(Arc::new(Pairs)));
+            let progress = Progress::new(1);
+            for first in (0..COUNT).step_by(10) {
+                let mut batches = Batches::default();
+                *batches.of_mut(lane) = (first..first + 10).map(|seq| record(lane, seq)).collect();
+                *batches.of_mut(other) = vec![record(other, first / 10)];
+                archive.append(&batches, true, &progress).unwrap();
+            }
+            let mut gone = 0;
+            for notice in archive.take_notices() {
+                let Notice::Thinned { runs } = notice else { panic!("{notice:?}") };
+                assert!(runs.iter().all(|run| run.lane == lane));
+                gone += runs.iter().map(|run| run.seqs.end - run.seqs.start).sum::<u64>();
+            }
+            let left = |lane| archive.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
+            assert!(gone > 100, "{gone} of {COUNT}");
+            assert_eq!((left(lane) + gone, left(other)), (COUNT, COUNT / 10));
+        }
+    }
 }
