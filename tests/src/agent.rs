@@ -29,11 +29,7 @@ impl Agent {
     /// When it cannot be started.
     #[must_use]
     pub fn start_with(dir: &TempDir, config: &str, environment: &[(&str, &str)]) -> Self {
-        Self::start_by(dir, config, |program| {
-            let mut command = crate::process::command(program);
-            command.envs(environment.iter().copied());
-            command
-        })
+        Self::start_by(dir, config, environment, crate::process::command)
     }
 
     /// The same, by a command of the caller's that runs the program it is given.
@@ -41,11 +37,17 @@ impl Agent {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start_by(dir: &TempDir, config: &str, command: impl FnOnce(PathBuf) -> Command) -> Self {
+    pub fn start_by(
+        dir: &TempDir,
+        config: &str,
+        environment: &[(&str, &str)],
+        command: impl FnOnce(PathBuf) -> Command,
+    ) -> Self {
         let path = dir.write("headwater.toml", config);
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut command = clean(command(existing_program()));
+        command.envs(environment.iter().copied());
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
         Self { process, log }

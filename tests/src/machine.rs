@@ -108,11 +108,7 @@ impl Machine {
     /// Starts the agent on it.
     #[must_use]
     pub fn start(&self, config: &str) -> Agent {
-        Agent::start_by(&self.dir, config, |program| {
-            let mut command = self.wrapped(program);
-            command.envs(self.clock.environment());
-            command
-        })
+        Agent::start_by(&self.dir, config, &self.clock.environment(), |program| self.wrapped(program))
     }
 
     fn write_boot_id(&self) {
