@@ -11,6 +11,7 @@ use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
+    stay_small();
     let config = load(config_path)?;
     logging::start(config.agent.log);
     runtime()?.block_on(run_until_stopped(config_path, config))
@@ -33,6 +34,14 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
         current = next.into_inner();
     }
     Ok(())
+}
+
+/// Where the kernel gives everybody huge pages (Debian's does), each thread's stack and each corner of the heap takes
+/// 2 MiB: 28 MB in place of 10. An older kernel that does not know the call costs memory, no more.
+fn stay_small() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        eprintln!("cannot do without huge pages: {error}");
+    }
 }
 
 /// Says so when the service may take less than the config usually will with as many series as it allows.
