@@ -9,8 +9,8 @@
 use crate::Lane;
 use crate::archive::Notice;
 use crate::config::{Sync, When};
-use crate::forwarder::{Event, Shared, Why};
-use crate::spool::Dropped;
+use crate::forwarder::{Event, Shared};
+use crate::spool::{Cause, GivenUp};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -213,15 +213,16 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
     for notice in notices {
         match notice {
             Notice::Shed { runs, made_ms, why } => {
-                let lost = shared.spool.borrow_mut().shed(&runs);
-                for lane in Lane::ALL {
-                    let dropped = Dropped { lane, count: *lost.of(lane), made_ms: made_ms.clone() };
-                    tell_dropped(shared, dropped, why);
+                let cause = Rc::new(Cause::Shed { made_ms, why });
+                let lost = shared.spool.borrow_mut().shed(&runs, &cause);
+                for lane in Lane::ALL.into_iter().filter(|lane| *lost.of(*lane) > 0) {
+                    tell(shared, GivenUp { lane, count: *lost.of(lane), cause: cause.clone() });
                 }
             }
             Notice::Thinned { runs } => shared.spool.borrow_mut().thinned(&runs),
             Notice::Damaged { runs, count_max, what } => {
-                let lost = shared.spool.borrow_mut().damaged(&runs, count_max);
+                let cause = Rc::new(Cause::Damaged(what.clone()));
+                let lost = shared.spool.borrow_mut().damaged(&runs, count_max, &cause);
                 tracing::error!(%what, lost = lost.sum(), "a part of the buffer is damaged");
                 shared.tell(Event::Damaged { count: lost.sum(), what });
                 shared.clerk.notify_one();
@@ -230,9 +231,13 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
     }
 }
 
-pub(crate) fn tell_dropped(shared: &Shared, dropped: Dropped, why: Why) {
-    let Dropped { lane, count, made_ms } = dropped;
-    if count > 0 {
-        shared.tell(Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why });
-    }
+/// Tells of messages that are lost.
+pub(crate) fn tell(shared: &Shared, lost: GivenUp) {
+    let GivenUp { lane, count, cause } = lost;
+    shared.tell(match &*cause {
+        Cause::Shed { made_ms, why } => {
+            Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
+        }
+        Cause::Damaged(what) => Event::Damaged { count, what: what.clone() },
+    });
 }

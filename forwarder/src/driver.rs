@@ -47,7 +47,7 @@ impl Driver {
                     let mut session = Session::new(&self, &mut pace, link);
                     let ended = session.run(events.next(Vec::new())).await;
                     drop(session);
-                    self.shared.spool.borrow_mut().down(self.bit);
+                    self.shared.down(self.bit);
                     ended
                 }
                 Err(ended) => ended,

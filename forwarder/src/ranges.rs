@@ -76,9 +76,26 @@ impl Ranges {
 
     /// How many numbers of `range` are in the set.
     pub(crate) fn count_in(&self, range: &Range<u64>) -> u64 {
+        self.within(range).map(|known| known.end - known.start).sum()
+    }
+
+    /// The set's share of `range`, in order.
+    pub(crate) fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let from = self.0.partition_point(|known| known.end <= range.start);
-        let overlaps = self.0.iter().skip(from).take_while(|known| known.start < range.end);
-        overlaps.map(|known| known.end.min(range.end) - known.start.max(range.start)).sum()
+        let (start, end) = (range.start, range.end);
+        let overlaps = self.0.iter().skip(from).take_while(move |known| known.start < end);
+        overlaps.map(move |known| known.start.max(start)..known.end.min(end))
+    }
+
+    /// What of `range` is not in the set, in order.
+    pub(crate) fn gaps_in(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let mut from = range.start;
+        let last = std::iter::once(range.end..range.end);
+        self.within(range).chain(last).filter_map(move |known| {
+            let gap = from..known.start;
+            from = known.end;
+            (!gap.is_empty()).then_some(gap)
+        })
     }
 
     /// What is in both sets.
@@ -144,7 +161,9 @@ mod tests {
                 assert_eq!(ranges.next_in(n), set.range(n..).next().copied());
                 assert_eq!(ranges.next_gap(n), (n..).find(|n| !set.contains(n)).unwrap());
                 let span = n..n + 9;
-                assert_eq!(ranges.count_in(&span), set.range(span).count() as u64);
+                assert_eq!(ranges.count_in(&span), set.range(span.clone()).count() as u64);
+                let gaps: Vec<u64> = ranges.gaps_in(&span).flatten().collect();
+                assert_eq!(gaps, span.filter(|n| !set.contains(n)).collect::<Vec<_>>());
             }
             assert_eq!(ranges.start(), set.first().copied());
             assert_eq!(ranges.end(), set.last().map_or(0, |last| last + 1));

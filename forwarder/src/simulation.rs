@@ -10,7 +10,7 @@ mod world;
 use crate::config::{Full, Sync, When};
 use crate::keeper::Keeper;
 use crate::store::memory::MemoryStore;
-use crate::{BufferConfig, Forwarder, Lane, Message, Outlet, Start, Thin};
+use crate::{BufferConfig, Event, Forwarder, Lane, Message, Outlet, Start, Thin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -61,6 +61,10 @@ struct History {
     /// What a crash may have cost.
     forgiven: BTreeSet<u64>,
     lost: u64,
+    /// Lost in this life, as the events tell it.
+    told: u64,
+    /// Pushed in this life for nobody.
+    for_nobody: u64,
     /// Since when the disk fails, or until when it may not have been tried again.
     disk_bad_from: Option<Instant>,
     disk_good_at: Instant,
@@ -95,6 +99,8 @@ impl History {
             pushed: BTreeMap::new(),
             forgiven: BTreeSet::new(),
             lost: 0,
+            told: 0,
+            for_nobody: 0,
             disk_bad_from: None,
             disk_good_at: start,
             damage,
@@ -106,7 +112,9 @@ impl History {
         self.world.0.borrow().brokers.len()
     }
 
-    fn forwarder(&self) -> Forwarder {
+    fn forwarder(&mut self) -> Forwarder {
+        (self.told, self.for_nobody) = (0, 0);
+        (0..self.outputs()).for_each(|output| self.world.broker(output, |broker| broker.heard.clear()));
         let outlets = (0..self.outputs()).map(|index| Outlet {
             name: format!("output {index}"),
             output: self.world.output(index, self.window),
@@ -139,14 +147,12 @@ impl History {
                 self.push(&forwarder);
             }
             self.trouble();
-            if !self.damage && self.world.rng(|rng| rng.u8(..50)) == 0 {
+            if self.world.rng(|rng| rng.u8(..50)) == 0 {
                 forwarder.release(self.world.rng(|rng| rng.bool()));
             }
             self.check_bounds(&forwarder);
-            while let Some(event) = forwarder.try_event() {
-                println!("{:?}: {event:?}", self.start.elapsed());
-            }
         }
+        self.check_delivered(&forwarder);
         let end = self.world.rng(|rng| rng.u8(..3));
         println!("{:?}: life ends {end}, {:?}", self.start.elapsed(), forwarder.account());
         match end {
@@ -159,13 +165,12 @@ impl History {
     fn push(&mut self, forwarder: &Forwarder) {
         let id = self.pushed.len() as u64;
         let all = (1_u64 << self.outputs()) - 1;
-        let damage = self.damage;
         let (lane, takers, length) = self.world.rng(|rng| {
             let lane = if rng.u8(..10) == 0 { Lane::Alert } else { Lane::Data };
-            // Of a batch that was damaged before it had an index only one is counted, and held ones come in large batches.
-            let lane = if !damage && rng.u8(..5) == 0 { lane.held() } else { lane };
+            let lane = if rng.u8(..5) == 0 { lane.held() } else { lane };
             (lane, if rng.u8(..4) == 0 { rng.u64(..=all) } else { all }, rng.usize(20..400))
         });
+        self.for_nobody += u64::from(takers == 0);
         self.pushed.insert(id, Pushed { at: Instant::now(), lane, takers });
         let off_ms = self.clock_step.load(Ordering::Relaxed);
         let made_ms = 1_000_000 + self.start.elapsed().as_millis() as i64 + off_ms;
@@ -207,16 +212,47 @@ impl History {
         }
     }
 
-    fn check_bounds(&self, forwarder: &Forwarder) {
+    fn check_bounds(&mut self, forwarder: &Forwarder) {
+        while let Some(event) = forwarder.try_event() {
+            println!("{:?}: {event:?}", self.start.elapsed());
+            if let Event::Shed { count, .. } | Event::Damaged { count, .. } | Event::Refused { count, .. } =
+                event
+            {
+                self.told += count;
+            }
+        }
         let (status, account) = (forwarder.status(), forwarder.account());
+        assert!(account.lost <= self.told, "lost in silence: {account:?}, told {}", self.told);
         assert!(status.memory_bytes <= self.config.memory_bytes_max, "{status:?}");
         assert!(status.disk_bytes <= self.config.max_size, "{status:?}");
         let sum = account.delivered + account.waiting + account.thinned + account.lost;
         assert_eq!(account.made, sum, "{account:?}");
     }
 
+    /// What was delivered is not called lost.
+    fn check_delivered(&mut self, forwarder: &Forwarder) {
+        self.check_bounds(forwarder);
+        let (arrived, account) = (self.arrived() + self.for_nobody, forwarder.account());
+        assert!(arrived <= account.delivered, "delivered and lost: {arrived} have arrived, {account:?}");
+    }
+
+    /// Messages that all who take them have acknowledged in this life.
+    fn arrived(&self) -> u64 {
+        let world = self.world.0.borrow();
+        let by_all = |payload: &&String| {
+            let takers = self.pushed[&ids_of(payload)[0]].takers;
+            let wanting = world.brokers.iter().enumerate().filter(|(output, _)| takers & 1 << output != 0);
+            wanting
+                .map(|(_, broker)| broker)
+                .all(|broker| broker.heard.contains(*payload) && !broker.unwelcome.contains(*payload))
+        };
+        let heard: BTreeSet<&String> = world.brokers.iter().flat_map(|broker| &broker.heard).collect();
+        heard.iter().filter(|payload| by_all(payload)).count() as u64
+    }
+
     async fn stop(&mut self, forwarder: Forwarder) {
         let written = forwarder.stop(Duration::from_secs(5)).await;
+        self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         if !written {
             assert!(self.store.0.lock().unwrap().failing.is_some());
@@ -271,9 +307,6 @@ impl History {
         let start = Instant::now();
         while forwarder.account().waiting > 0 || forwarder.status().disk_bytes > 0 {
             sleep(Duration::from_secs(1)).await;
-            while let Some(event) = forwarder.try_event() {
-                println!("{:?}: {event:?}", self.start.elapsed());
-            }
             for output in 0..self.outputs() {
                 self.world.broker(output, |broker| broker.reachable = true);
             }
@@ -288,6 +321,7 @@ impl History {
                 break;
             }
         }
+        self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         assert!(forwarder.stop(Duration::from_secs(5)).await);
     }

@@ -13,18 +13,20 @@
 //! Limits: bodies and routes in memory at most `memory_bytes_max`, and a quarter of it once they are on disk; past it
 //! the oldest go, alerts last, and are counted. Per output one batch read from disk, and its [`Ranges`].
 
+mod losses;
 mod outlet;
 mod queue;
 
+pub(crate) use losses::{Cause, GivenUp};
 pub(crate) use outlet::{Next, Parcel};
 
 use crate::positions::{Progress, Run, bit};
 use crate::record::Record;
 use crate::{Account, Lane, Message, PerLane};
+use losses::Orphan;
 use outlet::Outlet;
 use queue::Queue;
-use std::collections::BTreeSet;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages that one output refused and another still wants; past it a refused one may count as delivered.
 const REFUSED_MAX: usize = 1_000;
@@ -40,20 +42,14 @@ pub(crate) enum Outcome {
     Unwanted,
 }
 
-/// Messages that went, for the report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dropped {
-    pub(crate) lane: Lane,
-    pub(crate) count: u64,
-    pub(crate) made_ms: Range<i64>,
-}
-
 pub(crate) struct Spool {
     queues: PerLane<Queue>,
     outlets: Vec<Outlet>,
     /// By bit; outputs that are no longer configured included.
     progress: Progress,
     refused: BTreeSet<(Lane, u64)>,
+    /// Messages that are only in outputs' hands.
+    orphans: BTreeMap<(Lane, u64), Orphan>,
     account: Account,
     bytes_max: usize,
     /// Send only what is on disk.
@@ -83,6 +79,7 @@ impl Spool {
             outlets,
             progress,
             refused: BTreeSet::new(),
+            orphans: BTreeMap::new(),
             account,
             bytes_max,
             disk_first,
@@ -91,7 +88,7 @@ impl Spool {
     }
 
     /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
-    pub(crate) fn push(&mut self, message: Message, owed: u64) -> Vec<Dropped> {
+    pub(crate) fn push(&mut self, message: Message, owed: u64) -> Vec<GivenUp> {
         self.account.made += 1;
         if owed == 0 {
             self.account.delivered += 1;
@@ -124,32 +121,24 @@ impl Spool {
         }
     }
 
-    /// The output is gone: whatever it has not acknowledged is to be sent again.
-    pub(crate) fn down(&mut self, output: usize) {
-        if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.up = false;
-        }
-    }
-
-    /// The output's answer to a parcel.
-    pub(crate) fn done(&mut self, output: usize, parcel: &crate::Tag, outcome: Outcome) {
+    /// The output's answer to a parcel. What is lost by it after all is the answer.
+    pub(crate) fn done(&mut self, output: usize, parcel: &crate::Tag, outcome: Outcome) -> Option<GivenUp> {
         let (lane, seq) = (parcel.lane, parcel.seq);
-        let newly = self.progress.acked.get_mut(output).is_some_and(|acked| acked.of_mut(lane).insert(seq));
-        if !newly {
-            return;
-        }
-        if outcome == Outcome::Refused && self.refused.len() < REFUSED_MAX {
-            self.refused.insert((lane, seq));
+        let acked = self.progress.acked.get_mut(output)?.of_mut(lane);
+        if !acked.insert(seq) {
+            return None;
         }
         let wanted = parcel.owed & self.progress.active;
         let mut others =
             self.progress.acked.iter().enumerate().filter(|(other, _)| wanted & bit(*other) != 0);
         if others.all(|(_, acked)| acked.of(lane).contains(seq)) {
             self.queues.of_mut(lane).remove(seq);
-            let refused = self.refused.remove(&(lane, seq));
-            self.account.waiting = self.account.waiting.saturating_sub(1);
-            if refused { self.account.lost += 1 } else { self.account.delivered += 1 }
+            return self.settle(parcel, outcome);
         }
+        if outcome == Outcome::Refused && self.refused.len() < REFUSED_MAX {
+            self.refused.insert((lane, seq));
+        }
+        None
     }
 
     /// Whether a message waits for the disk.
@@ -209,58 +198,6 @@ impl Spool {
         }
     }
 
-    /// Messages are given up, wherever they are. The answer is how many somebody still wanted.
-    pub(crate) fn shed(&mut self, runs: &[Run]) -> PerLane<u64> {
-        for run in runs {
-            let queue = self.queues.of_mut(run.lane);
-            let in_memory: Vec<u64> = queue.seqs_in(&run.seqs).collect();
-            in_memory.into_iter().for_each(|seq| drop(queue.remove(seq)));
-        }
-        self.forget(runs, u64::MAX)
-    }
-
-    /// Messages cannot be read from disk: what is in memory still will be written again. The answer is how many
-    /// somebody still wanted, at most `count_max`.
-    pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
-        let mut gone = Vec::new();
-        for run in runs {
-            let queue = self.queues.of_mut(run.lane);
-            queue.write_again(&run.seqs);
-            let mut from = run.seqs.start;
-            for seq in queue.seqs_in(&run.seqs) {
-                gone.push(Run { seqs: from..seq, ..*run });
-                from = seq + 1;
-            }
-            gone.push(Run { seqs: from..run.seqs.end, ..*run });
-        }
-        self.forget(&gone, count_max)
-    }
-
-    /// Messages were merged into others, which have taken numbers beside these.
-    pub(crate) fn thinned(&mut self, runs: &[Run]) {
-        for run in runs {
-            let count = self.progress.owed_in(run).min(self.account.waiting);
-            self.account.waiting -= count;
-            self.account.thinned += count;
-            self.progress.forget(run.lane, &run.seqs);
-        }
-    }
-
-    fn forget(&mut self, runs: &[Run], count_max: u64) -> PerLane<u64> {
-        let mut lost = PerLane::default();
-        let mut room = count_max.min(self.account.waiting);
-        for run in runs {
-            let count = self.progress.owed_in(run).min(room);
-            room -= count;
-            *lost.of_mut(run.lane) += count;
-            self.progress.forget(run.lane, &run.seqs);
-        }
-        let count = lost.sum();
-        self.account.waiting -= count;
-        self.account.lost += count;
-        lost
-    }
-
     pub(crate) fn account(&self) -> Account {
         self.account
     }
@@ -274,7 +211,7 @@ impl Spool {
             let outlets = self.outlets.iter().zip(&self.progress.acked).filter(|(outlet, _)| outlet.up);
             for (cursor, acked) in outlets.map(|(outlet, acked)| (outlet.lanes.of(lane), acked.of(lane))) {
                 progress.reading |= cursor.is_reading();
-                cursor.in_hands(acked).into_iter().for_each(|seqs| busy.insert_range(seqs));
+                cursor.busy(acked).iter().for_each(|seqs| busy.insert_range(seqs.clone()));
             }
         }
         progress
@@ -283,31 +220,6 @@ impl Spool {
     /// Bodies and routes in memory (bytes).
     pub(crate) fn bytes(&self) -> usize {
         Lane::ALL.into_iter().map(|lane| self.queues.of(lane).bytes()).sum()
-    }
-
-    /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
-    fn shrink(&mut self) -> Vec<Dropped> {
-        let mut dropped = Vec::new();
-        if self.bytes() <= self.bytes_max {
-            return dropped;
-        }
-        self.evict();
-        for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
-            let mut went: Option<Dropped> = None;
-            while self.bytes() > self.bytes_max {
-                let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
-                self.progress.forget(lane, &(seq..seq + 1));
-                self.refused.remove(&(lane, seq));
-                let went = went.get_or_insert(Dropped { lane, count: 0, made_ms: made..made });
-                went.count += 1;
-                went.made_ms = went.made_ms.start.min(made)..went.made_ms.end.max(made);
-            }
-            dropped.extend(went);
-        }
-        let count: u64 = dropped.iter().map(|dropped| dropped.count).sum();
-        self.account.waiting = self.account.waiting.saturating_sub(count);
-        self.account.lost += count;
-        dropped
     }
 
     /// Forgets what is on disk, down to a quarter of the bound.
@@ -351,7 +263,7 @@ mod tests {
         assert_eq!(next(&mut spool), None, "held again");
         let tags =
             [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
-        tags.iter().for_each(|tag| spool.done(0, tag, Outcome::Acked));
+        tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, Outcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
     }
 }

@@ -122,6 +122,10 @@ fn merge(earlier: &mut Event, event: &Event) -> bool {
             what.clone_from(what2);
             true
         }
+        (Event::Damaged { count, what }, Event::Damaged { count: count2, what: what2 }) if what == what2 => {
+            *count += count2;
+            true
+        }
         _ => false,
     }
 }

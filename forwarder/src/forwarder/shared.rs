@@ -1,6 +1,6 @@
 //! What the forwarder's tasks share, on one thread.
 
-use super::events::{Event, Events, Why};
+use super::events::{Event, Events};
 use super::status::{OutletState, Status};
 use super::writes::{Writes, device_bytes, own_bytes};
 use crate::keeper::{Answer, Keeper};
@@ -88,21 +88,28 @@ impl Shared {
     }
 
     pub(crate) fn push(&self, message: Message, owed: u64) {
-        let (dropped, call_clerk) = {
+        let (lost, call_clerk) = {
             let mut spool = self.spool.borrow_mut();
             let had = spool.has_unwritten();
-            let dropped = spool.push(message, owed);
-            (dropped, !had || spool.is_tight())
+            let lost = spool.push(message, owed);
+            (lost, !had || spool.is_tight())
         };
         if call_clerk {
             self.clerk.notify_one();
         }
         self.wake_all();
-        dropped.into_iter().for_each(|dropped| clerk::tell_dropped(self, dropped, Why::Memory));
+        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
     pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
-        self.spool.borrow_mut().done(bit, tag, outcome);
+        let lost = self.spool.borrow_mut().done(bit, tag, outcome);
+        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
+    }
+
+    /// The output has no link any more.
+    pub(crate) fn down(&self, bit: usize) {
+        let lost = self.spool.borrow_mut().down(bit);
+        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {

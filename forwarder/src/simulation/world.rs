@@ -3,7 +3,7 @@
 use crate::link::Heard;
 use crate::{Ended, Link, LinkEvent, LinkEvents, Message, Opened, Output, Packet, Render, SendError, Tag};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +30,10 @@ pub(super) struct Broker {
     /// Refuses one message in so many; 0: none.
     pub(super) refuses: u64,
     pub(super) received: Vec<Receipt>,
+    /// Payloads whose acknowledgement the other side has heard in this life.
+    pub(super) heard: BTreeSet<String>,
+    /// Payloads that were refused. Of two copies of one on the line, the other may be taken.
+    pub(super) unwelcome: BTreeSet<String>,
     pub(super) refused: u64,
     pub(super) opened: usize,
 }
@@ -45,8 +49,14 @@ pub(super) struct Inner {
 impl World {
     pub(super) fn new(seed: u64, brokers: usize) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
+        // Slow ones still have messages in their hands when these give way.
+        let slowness = if seed % 5 == 3 { 40 } else { 1 };
         let brokers = (0..brokers)
-            .map(|_| Broker { reachable: rng.bool(), delay_ms: rng.u64(0..30), ..Broker::default() })
+            .map(|_| Broker {
+                reachable: rng.bool(),
+                delay_ms: rng.u64(0..30) * slowness,
+                ..Broker::default()
+            })
             .collect();
         Self(Rc::new(RefCell::new(Inner { rng, brokers })))
     }
@@ -91,6 +101,8 @@ struct FakeEvents {
     up_at: Option<Instant>,
     pipe: Rc<RefCell<Pipe>>,
     came: Rc<Notify>,
+    /// Payloads that the events to come acknowledge.
+    acked: Vec<String>,
 }
 
 impl Output for FakeOutput {
@@ -102,7 +114,8 @@ impl Output for FakeOutput {
         let (pipe, came) = (Rc::<RefCell<Pipe>>::default(), Rc::new(Notify::new()));
         let sender = FakeLink { pipe: pipe.clone(), came: came.clone(), window: self.window };
         let (world, broker) = (self.world.clone(), self.broker);
-        Ok((Box::new(sender), Box::new(FakeEvents { world, broker, link, up_at: None, pipe, came })))
+        let acked = Vec::new();
+        Ok((Box::new(sender), Box::new(FakeEvents { world, broker, link, up_at: None, pipe, came, acked })))
     }
 }
 
@@ -136,6 +149,8 @@ impl LinkEvents for FakeEvents {
             while events.is_empty() {
                 self.step(&mut events).await;
             }
+            let acked = std::mem::take(&mut self.acked);
+            self.world.broker(self.broker, |broker| broker.heard.extend(acked));
             (self as Box<dyn LinkEvents>, events)
         })
     }
@@ -177,19 +192,21 @@ impl FakeEvents {
         let link = self.link;
         self.world.broker(self.broker, |broker| {
             let Some(tag) = tag.filter(|_| broker.reachable) else { return };
+            let payload = String::from_utf8(packet.payload.to_vec()).unwrap();
             if broker.refuses > 0 && roll.is_multiple_of(broker.refuses) && !broker.mute {
                 broker.refused += 1;
+                broker.unwelcome.insert(payload);
                 self.pipe.borrow_mut().on_the_way -= 1;
                 return events.push(LinkEvent::Refused { tag, why: "will not have it".into() });
             }
-            let payload = String::from_utf8(packet.payload.to_vec()).unwrap();
-            broker.received.push(Receipt { link, up_at, topic: packet.topic, payload });
+            broker.received.push(Receipt { link, up_at, topic: packet.topic, payload: payload.clone() });
             // Now and then the answer is lost with the link.
             if roll % 500 == 1 {
                 broker.reachable = false;
             }
             if !broker.mute && broker.reachable {
                 self.pipe.borrow_mut().on_the_way -= 1;
+                self.acked.push(payload);
                 events.push(LinkEvent::Acked(tag));
             }
         });

@@ -6,7 +6,6 @@ use crate::ranges::Ranges;
 use crate::record::Record;
 use crate::{Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
-use std::ops::Range;
 
 /// With fewer messages ahead, more are read while these are sent.
 const AHEAD_MIN: usize = 200;
@@ -73,18 +72,33 @@ impl Cursor {
         self.reading.is_some()
     }
 
-    /// What was sent and is not acknowledged, or is about to be sent.
-    pub(super) fn in_hands(&self, acked: &Ranges) -> Vec<Range<u64>> {
-        let late = acked.next_gap(0)..self.late.max(self.read_end);
-        let mut hands = vec![late];
-        for sent in self.sent_live.iter() {
-            let mut seq = acked.next_gap(sent.start);
-            while seq < sent.end {
-                hands.push(seq..seq + 1);
-                seq = acked.next_gap(seq + 1);
-            }
+    /// What was sent and is not acknowledged, or is about to be sent; `own` is the output's bit.
+    pub(super) fn in_hands(&self, acked: &Ranges, own: u64) -> Ranges {
+        let mut hands = Ranges::default();
+        let late = 0..self.late;
+        for sent in std::iter::once(&late).chain(self.sent_live.iter()) {
+            acked.gaps_in(sent).for_each(|seqs| hands.insert_range(seqs));
+        }
+        let ahead = self.ahead.iter().filter(|record| record.owed & own != 0);
+        for record in ahead.filter(|record| !acked.contains(record.seq)) {
+            hands.insert(record.seq);
         }
         hands
+    }
+
+    /// Whether a message, if it is not acknowledged, is among [`Cursor::in_hands`].
+    pub(super) fn has_taken(&self, seq: u64, own: u64) -> bool {
+        let ahead = || self.ahead.binary_search_by_key(&seq, |record| record.seq).ok();
+        seq < self.late
+            || self.sent_live.contains(seq)
+            || ahead().and_then(|at| self.ahead.get(at)).is_some_and(|record| record.owed & own != 0)
+    }
+
+    /// [`Cursor::in_hands`], and all between what is read.
+    pub(super) fn busy(&self, acked: &Ranges) -> Ranges {
+        let mut busy = self.in_hands(acked, u64::MAX);
+        busy.insert_range(acked.next_gap(0)..self.late.max(self.read_end));
+        busy
     }
 
     /// Where to read on, if it is time: below `end` there may be more on disk.
@@ -173,9 +187,11 @@ impl Spool {
                 return None;
             }
             cursor.live += 1;
-            cursor.sent_live.insert(seq);
             let Some(entry) = queue.at(seq) else { continue };
             let (owed, message) = (entry.owed, entry.message.clone());
+            if owed & bit(output) != 0 {
+                cursor.sent_live.insert(seq);
+            }
             if let Some(parcel) = self.parcel(output, Tag { lane, seq, owed }, message, false) {
                 return Some(parcel);
             }
@@ -207,10 +223,17 @@ impl Spool {
                 Found::NothingBelow(if seq < cursor.read_end { cursor.read_end.min(memory) } else { memory })
             };
             match found {
-                Found::NothingBelow(end) => self.skip(output, lane, seq, end),
+                Found::NothingBelow(end) => {
+                    self.skip(output, lane, seq, end);
+                    self.late_is_at(output, lane, end);
+                }
                 Found::Message(found, owed, message) => {
                     self.skip(output, lane, seq, found);
-                    self.late_is_past(output, lane, found);
+                    self.late_is_at(output, lane, found + 1);
+                    // Meanwhile it may have been given up.
+                    if self.is_acked(output, lane, found) {
+                        continue;
+                    }
                     if let Some(parcel) = self.parcel(output, Tag { lane, seq: found, owed }, message, true) {
                         return Next::Send(parcel);
                     }
@@ -219,10 +242,14 @@ impl Spool {
         }
     }
 
-    fn late_is_past(&mut self, output: usize, lane: Lane, seq: u64) {
+    fn late_is_at(&mut self, output: usize, lane: Lane, seq: u64) {
         if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.lanes.of_mut(lane).late = seq + 1;
+            outlet.lanes.of_mut(lane).late = seq;
         }
+    }
+
+    fn is_acked(&self, output: usize, lane: Lane, seq: u64) -> bool {
+        self.progress.acked.get(output).is_some_and(|acked| acked.of(lane).contains(seq))
     }
 
     /// A parcel, unless the output does not want the message.
@@ -235,10 +262,15 @@ impl Spool {
         Some(Parcel { tag, late, message })
     }
 
-    /// There is nothing for the output between these numbers.
-    fn skip(&mut self, output: usize, lane: Lane, from: u64, to: u64) {
-        if let Some(acked) = self.progress.acked.get_mut(output) {
-            acked.of_mut(lane).insert_range(from..to);
+    /// There is nothing for the output between these numbers, but for what it has in its hands already.
+    fn skip(&mut self, output: usize, lane: Lane, mut from: u64, to: u64) {
+        let Some(acked) = self.progress.acked.get_mut(output) else { return };
+        let orphans =
+            if from < to { self.orphans.range((lane, from)..(lane, to)) } else { Default::default() };
+        for ((_, orphan), _) in orphans {
+            acked.of_mut(lane).insert_range(from..*orphan);
+            from = orphan + 1;
         }
+        acked.of_mut(lane).insert_range(from..to);
     }
 }

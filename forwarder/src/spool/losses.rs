@@ -1,0 +1,348 @@
+//! What gives way, and what becomes of it.
+//!
+//! A message whose copy in the buffer is gone may still be in an output's hands: read ahead, or sent and not acknowledged.
+//! Such an orphan goes on waiting until the last output that has it in its hands has acknowledged it, and is then
+//! delivered; or until that output's link is gone, and is then lost. So none is both delivered and told as lost.
+//!
+//! Limits: as many orphans as outputs have in their hands, some 100 bytes each.
+
+use super::{Outcome, Spool};
+use crate::positions::{Run, bit};
+use crate::ranges::Ranges;
+use crate::{Lane, PerLane, Tag, Why};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Why messages were given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// There was no room for them, or somebody wanted it so.
+    Shed {
+        /// When they were made [ms since the Unix epoch], first and last.
+        made_ms: Range<i64>,
+        /// Why.
+        why: Why,
+    },
+    /// They cannot be read; what is wrong.
+    Damaged(String),
+}
+
+/// Messages that are lost, for the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    pub(crate) lane: Lane,
+    pub(crate) count: u64,
+    pub(crate) cause: Rc<Cause>,
+}
+
+/// A message that is nowhere but in outputs' hands. Outputs that have not acknowledged it have it in theirs.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    /// The outputs that cannot get it any more (a bit each).
+    missed: u64,
+    cause: Rc<Cause>,
+}
+
+impl Spool {
+    /// Messages are given up, wherever they are. The answer is how many are lost by that now.
+    pub(crate) fn shed(&mut self, runs: &[Run], cause: &Rc<Cause>) -> PerLane<u64> {
+        for run in runs {
+            let queue = self.queues.of_mut(run.lane);
+            let in_memory: Vec<u64> = queue.seqs_in(&run.seqs).collect();
+            in_memory.into_iter().for_each(|seq| drop(queue.remove(seq)));
+        }
+        self.forget(runs, u64::MAX, cause)
+    }
+
+    /// Messages cannot be read from disk: what is in memory still will be written again. The answer is how many are lost
+    /// by that now, at most `count_max`.
+    pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64, cause: &Rc<Cause>) -> PerLane<u64> {
+        let mut gone = Vec::new();
+        for run in runs {
+            let queue = self.queues.of_mut(run.lane);
+            queue.write_again(&run.seqs);
+            let mut in_memory = Ranges::default();
+            queue.seqs_in(&run.seqs).for_each(|seq| in_memory.insert_range(seq..seq + 1));
+            gone.extend(in_memory.gaps_in(&run.seqs).map(|seqs| Run { seqs, ..*run }));
+        }
+        self.forget(&gone, count_max, cause)
+    }
+
+    /// Messages were merged into others, which have taken numbers beside these.
+    pub(crate) fn thinned(&mut self, runs: &[Run]) {
+        for run in runs {
+            let count = self.progress.owed_in(run).min(self.account.waiting);
+            self.account.waiting -= count;
+            self.account.thinned += count;
+            self.progress.forget(run.lane, &run.seqs);
+        }
+    }
+
+    /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
+    pub(super) fn shrink(&mut self) -> Vec<GivenUp> {
+        let mut lost = Vec::new();
+        if self.bytes() <= self.bytes_max {
+            return lost;
+        }
+        self.evict();
+        for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
+            while self.bytes() > self.bytes_max {
+                let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
+                let cause = Rc::new(Cause::Shed { made_ms: made..made, why: Why::Memory });
+                if self.is_in_hands(lane, seq) {
+                    self.orphan(lane, seq, &cause);
+                    continue;
+                }
+                self.progress.forget(lane, &(seq..seq + 1));
+                self.refused.remove(&(lane, seq));
+                self.account.waiting = self.account.waiting.saturating_sub(1);
+                self.account.lost += 1;
+                add(&mut lost, GivenUp { lane, count: 1, cause });
+            }
+        }
+        lost
+    }
+
+    fn forget(&mut self, runs: &[Run], count_max: u64, cause: &Rc<Cause>) -> PerLane<u64> {
+        let mut lost = PerLane::default();
+        let mut room = count_max.min(self.account.waiting);
+        let hands = PerLane::from_fn(|lane| self.in_hands(lane));
+        for run in runs {
+            let hands = hands.of(run.lane);
+            let held: Vec<u64> = hands.within(&run.seqs).flatten().collect();
+            held.into_iter().for_each(|seq| self.orphan(run.lane, seq, cause));
+            for seqs in hands.gaps_in(&run.seqs) {
+                let count = self.progress.owed_in(&Run { seqs: seqs.clone(), ..*run }).min(room);
+                room -= count;
+                *lost.of_mut(run.lane) += count;
+                self.progress.forget(run.lane, &seqs);
+            }
+        }
+        let count = lost.sum();
+        self.account.waiting -= count;
+        self.account.lost += count;
+        lost
+    }
+
+    /// What outputs have in their hands.
+    fn in_hands(&self, lane: Lane) -> Ranges {
+        let mut hands = Ranges::default();
+        for (output, (outlet, acked)) in self.outlets.iter().zip(&self.progress.acked).enumerate() {
+            if outlet.up {
+                let of_one = outlet.lanes.of(lane).in_hands(acked.of(lane), bit(output));
+                of_one.iter().for_each(|seqs| hands.insert_range(seqs.clone()));
+            }
+        }
+        hands
+    }
+
+    fn is_in_hands(&self, lane: Lane, seq: u64) -> bool {
+        (0..self.outlets.len()).any(|output| self.holds(output, lane, seq))
+    }
+
+    /// Whether the output has the message in its hands.
+    fn holds(&self, output: usize, lane: Lane, seq: u64) -> bool {
+        let both = self.outlets.get(output).zip(self.progress.acked.get(output));
+        both.is_some_and(|(outlet, acked)| {
+            outlet.up && !acked.of(lane).contains(seq) && outlet.lanes.of(lane).has_taken(seq, bit(output))
+        })
+    }
+
+    /// The message is nowhere else any more.
+    fn orphan(&mut self, lane: Lane, seq: u64, cause: &Rc<Cause>) {
+        let mut missed = 0;
+        for output in 0..self.outlets.len() {
+            let holds = self.holds(output, lane, seq);
+            let acked = self.progress.acked.get_mut(output).filter(|_| !holds);
+            if acked.is_some_and(|acked| acked.of_mut(lane).insert(seq)) {
+                missed |= bit(output);
+            }
+        }
+        self.orphans.entry((lane, seq)).or_insert_with(|| Orphan { missed, cause: cause.clone() });
+    }
+
+    /// Books a message that all have answered who could; it is lost if somebody wanted it and could not get it.
+    pub(super) fn settle(&mut self, tag: &Tag, outcome: Outcome) -> Option<GivenUp> {
+        let (lane, seq) = (tag.lane, tag.seq);
+        let refused = self.refused.remove(&(lane, seq)) || outcome == Outcome::Refused;
+        let orphan = self.orphans.remove(&(lane, seq));
+        let missed = orphan.filter(|orphan| orphan.missed & tag.owed & self.progress.active != 0);
+        self.account.waiting = self.account.waiting.saturating_sub(1);
+        if refused || missed.is_some() {
+            self.account.lost += 1;
+        } else {
+            self.account.delivered += 1;
+        }
+        missed.map(|orphan| GivenUp { lane, count: 1, cause: orphan.cause })
+    }
+
+    /// The output is gone: whatever it has not acknowledged is to be sent again, and what cannot be is lost, unless
+    /// another output has it in its hands.
+    pub(crate) fn down(&mut self, output: usize) -> Vec<GivenUp> {
+        if let Some(outlet) = self.outlets.get_mut(output) {
+            outlet.up = false;
+        }
+        let Some(acked) = self.progress.acked.get_mut(output) else { return Vec::new() };
+        let dropped = |((lane, seq), orphan): (&(Lane, u64), &mut Orphan)| {
+            acked.of_mut(*lane).insert(*seq).then(|| {
+                orphan.missed |= bit(output);
+                (*lane, *seq)
+            })
+        };
+        let dropped: Vec<(Lane, u64)> = self.orphans.iter_mut().filter_map(dropped).collect();
+        let mut lost = Vec::new();
+        for (lane, seq) in dropped {
+            if self.progress.acked.iter().all(|acked| acked.of(lane).contains(seq))
+                && let Some(Orphan { cause, .. }) = self.orphans.remove(&(lane, seq))
+            {
+                self.refused.remove(&(lane, seq));
+                self.account.waiting = self.account.waiting.saturating_sub(1);
+                self.account.lost += 1;
+                add(&mut lost, GivenUp { lane, count: 1, cause });
+            }
+        }
+        lost
+    }
+}
+
+/// Adds a loss to the list, or to one of its kind in it.
+fn add(list: &mut Vec<GivenUp>, lost: GivenUp) {
+    let same =
+        list.iter_mut().rev().find(|known| known.lane == lost.lane && is_like(&known.cause, &lost.cause));
+    match same {
+        Some(known) => {
+            known.count += lost.count;
+            if let (Cause::Shed { made_ms, .. }, Cause::Shed { made_ms: more, .. }) =
+                (Rc::make_mut(&mut known.cause), &*lost.cause)
+            {
+                *made_ms = made_ms.start.min(more.start)..made_ms.end.max(more.end);
+            }
+        }
+        None => list.push(lost),
+    }
+}
+
+fn is_like(one: &Cause, other: &Cause) -> bool {
+    match (one, other) {
+        (Cause::Shed { why, .. }, Cause::Shed { why: other, .. }) => why == other,
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::positions::Progress;
+    use crate::record::Record;
+    use crate::spool::Next;
+    use crate::{Account, Message};
+
+    fn message() -> Message {
+        Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() }
+    }
+
+    /// A spool with ten messages on disk, 0 to 9, for so many outputs, all of them up; and that run.
+    fn ten_on_disk(outputs: usize) -> (Spool, Run) {
+        let progress = Progress::new(outputs);
+        let run = Run { lane: Lane::Data, seqs: 0..10, owed: progress.active };
+        let mut spool = Spool::new(progress, std::slice::from_ref(&run), 10_000, false);
+        (0..outputs).for_each(|output| spool.up(output));
+        (spool, run)
+    }
+
+    /// Reads as many for an output, and sends them.
+    fn send(spool: &mut Spool, output: usize, count: u64, owed: u64) -> Vec<Tag> {
+        assert_eq!(spool.next(output, true), Next::Read(Lane::Data, 0));
+        let records = (0..count).map(|seq| Record { seq, owed, message: message() }).collect();
+        spool.fill(output, Lane::Data, 0, records);
+        let mut tags = Vec::new();
+        while tags.len() < count as usize {
+            match spool.next(output, true) {
+                Next::Send(parcel) => tags.push(parcel.tag),
+                Next::Read(..) => {}
+                Next::Nothing => break,
+            }
+        }
+        tags
+    }
+
+    fn full() -> Rc<Cause> {
+        Rc::new(Cause::Shed { made_ms: 0..9, why: Why::Full })
+    }
+
+    fn account(spool: &Spool) -> (u64, u64, u64) {
+        let Account { made, delivered, waiting, thinned, lost } = spool.account();
+        assert_eq!(made, delivered + waiting + thinned + lost);
+        (delivered, waiting, lost)
+    }
+
+    #[test]
+    fn what_is_in_hands_is_delivered_or_lost_not_both() {
+        for damaged in [false, true] {
+            let (mut spool, run) = ten_on_disk(1);
+            let tags = send(&mut spool, 0, 6, 1);
+            assert_eq!(spool.done(0, &tags[1], Outcome::Acked), None);
+            let cause = if damaged { Rc::new(Cause::Damaged("bad".into())) } else { full() };
+            let runs = std::slice::from_ref(&run);
+            let lost = if damaged { spool.damaged(runs, 10, &cause) } else { spool.shed(runs, &cause) };
+            assert_eq!((lost.data, account(&spool)), (4, (1, 5, 4)), "what was not sent is lost at once");
+            assert_eq!(spool.next(0, true), Next::Nothing, "and not sent any more");
+            assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None);
+            assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None, "twice");
+            assert_eq!(account(&spool), (2, 4, 4));
+            assert_eq!(spool.down(0), [GivenUp { lane: Lane::Data, count: 4, cause }]);
+            assert_eq!(account(&spool), (2, 0, 8));
+            assert_eq!(spool.done(0, &tags[2], Outcome::Acked), None, "too late");
+            assert_eq!(account(&spool), (2, 0, 8));
+        }
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_sent_although_it_is_on_disk_no_more() {
+        let (mut spool, run) = ten_on_disk(1);
+        assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));
+        let records = (0..8).map(|seq| Record { seq, owed: 1, message: message() }).collect();
+        spool.fill(0, Lane::Data, 0, records);
+        assert_eq!(spool.shed(&[run], &full()).data, 2);
+        for seq in 0..8 {
+            let mut next = spool.next(0, true);
+            if let Next::Read(lane, from) = next {
+                spool.fill(0, lane, from, Vec::new());
+                next = spool.next(0, true);
+            }
+            let Next::Send(parcel) = next else { panic!("{next:?}") };
+            assert_eq!((parcel.tag.seq, spool.done(0, &parcel.tag, Outcome::Acked)), (seq, None));
+        }
+        assert_eq!(account(&spool), (8, 0, 2));
+    }
+
+    /// A message that one output has and another can never get is lost, once.
+    #[test]
+    fn with_two_outputs_the_last_answer_decides() {
+        let (mut spool, run) = ten_on_disk(2);
+        let first = send(&mut spool, 0, 3, 0b11);
+        let second = send(&mut spool, 1, 2, 0b11);
+        assert_eq!(spool.shed(&[run], &full()).data, 7);
+        for tag in &first {
+            let lost = spool.done(0, tag, Outcome::Acked);
+            assert_eq!(lost.map(|lost| lost.count), (tag.seq == 2).then_some(1), "the second never had it");
+        }
+        assert_eq!(account(&spool), (0, 2, 8));
+        assert_eq!(spool.done(1, &second[0], Outcome::Acked), None);
+        assert_eq!(spool.down(0), []);
+        assert_eq!(spool.down(1), [GivenUp { lane: Lane::Data, count: 1, cause: full() }]);
+        assert_eq!(account(&spool), (1, 0, 9));
+    }
+
+    #[test]
+    fn what_memory_has_no_room_for_may_still_arrive() {
+        let mut spool = Spool::new(Progress::new(1), &[], 400, false);
+        spool.up(0);
+        assert_eq!(spool.push(message(), 1), []);
+        let Next::Send(parcel) = spool.next(0, true) else { panic!("nothing to send") };
+        let lost: u64 = (0..6).flat_map(|_| spool.push(message(), 1)).map(|lost| lost.count).sum();
+        assert!(lost > 0 && spool.account().waiting == 7 - lost);
+        assert_eq!(spool.done(0, &parcel.tag, Outcome::Acked), None);
+        assert_eq!((spool.account().delivered, spool.account().lost), (1, lost));
+    }
+}
