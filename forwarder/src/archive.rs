@@ -6,6 +6,7 @@
 //! `max_size`. A generation is deleted when nobody wants anything of it any more. Memory: some 200 bytes per
 //! generation, and the runs of the one that is filled.
 
+mod damage;
 mod look;
 mod shed;
 mod shelf;
@@ -258,9 +259,9 @@ impl Archive {
     fn fill(&mut self, generation: Generation, batches: &Batches, sync: bool) -> Result<(), StoreError> {
         let mut bytes = 0;
         for lane in Lane::ALL {
-            for (first, batch) in record::encode(lane, batches.of(lane)) {
+            for (seqs, batch) in record::encode(lane, batches.of(lane)) {
                 bytes += batch.len() as u64;
-                self.store.put(generation, lane, first, &batch)?;
+                self.store.put(generation, lane, &seqs, &batch)?;
             }
         }
         if sync {

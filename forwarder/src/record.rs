@@ -9,6 +9,7 @@
 
 use crate::{Lane, Message};
 use bytes::{Buf, BufMut, Bytes};
+use std::ops::Range;
 
 /// A batch is closed when it has grown to this (bytes): large enough that the store's overhead per value is small,
 /// small enough to be read into memory without a thought.
@@ -34,20 +35,22 @@ pub(crate) struct Record {
 #[error("a batch of messages does not match its checksum or its own lengths")]
 pub(crate) struct BadBatch;
 
-/// Cuts records, all of one lane and in order, into batches: the first sequence number and the bytes of each.
-pub(crate) fn encode(lane: Lane, records: &[Record]) -> Vec<(u64, Vec<u8>)> {
-    let mut batches = Vec::new();
-    let mut open: Option<(u64, u32, Vec<u8>)> = None;
-    for record in records {
-        let (_, count, bytes) = open.get_or_insert_with(|| (record.seq, 0, vec![0; HEADER_BYTES]));
-        put(bytes, record);
-        *count += 1;
-        if bytes.len() >= BATCH_BYTES {
-            batches.extend(open.take().map(|batch| close(lane, batch)));
+/// Cuts records, all of one lane and in order, into batches: the sequence numbers and the bytes of each.
+pub(crate) fn encode(lane: Lane, records: &[Record]) -> impl Iterator<Item = (Range<u64>, Vec<u8>)> {
+    let mut rest = records.iter().peekable();
+    std::iter::from_fn(move || {
+        let first = rest.peek()?.seq;
+        let (mut end, mut count, mut bytes) = (first, 0, Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 16));
+        bytes.resize(HEADER_BYTES, 0);
+        while bytes.len() < BATCH_BYTES
+            && let Some(record) = rest.next()
+        {
+            put(&mut bytes, record);
+            (end, count) = (record.seq + 1, count + 1);
         }
-    }
-    batches.extend(open.map(|batch| close(lane, batch)));
-    batches
+        close(lane, count, &mut bytes);
+        Some((first..end, bytes))
+    })
 }
 
 /// The records of a batch.
@@ -85,7 +88,7 @@ fn put(bytes: &mut Vec<u8>, record: &Record) {
     bytes.put_slice(body);
 }
 
-fn close(lane: Lane, (first, count, mut bytes): (u64, u32, Vec<u8>)) -> (u64, Vec<u8>) {
+fn close(lane: Lane, count: u32, bytes: &mut [u8]) {
     if let Some(mut head) = bytes.get_mut(4..HEADER_BYTES) {
         head.put_u8(VERSION);
         head.put_u8(lane as u8);
@@ -95,7 +98,6 @@ fn close(lane: Lane, (first, count, mut bytes): (u64, u32, Vec<u8>)) -> (u64, Ve
     if let Some(mut head) = bytes.get_mut(..4) {
         head.put_u32_le(crc);
     }
-    (first, bytes)
 }
 
 fn take(bytes: &mut Bytes, lane: Lane) -> Result<Record, BadBatch> {
@@ -129,22 +131,22 @@ mod tests {
     fn batches_carry_everything_and_are_of_bounded_size() {
         let records: Vec<Record> =
             (5..2_000).filter(|n| n % 7 != 0).map(|n| record(n, n as usize % 300)).collect();
-        let batches = encode(Lane::Data, &records);
+        let batches: Vec<_> = encode(Lane::Data, &records).collect();
         assert!(batches.len() > 3 && batches.iter().all(|(_, bytes)| bytes.len() < BATCH_BYTES + 1_000));
         let mut back = Vec::new();
-        for (first, bytes) in batches {
+        for (seqs, bytes) in batches {
             let decoded = decode(bytes.into()).unwrap();
-            assert_eq!(decoded[0].seq, first);
+            assert_eq!((decoded[0].seq, decoded[decoded.len() - 1].seq + 1), (seqs.start, seqs.end));
             back.extend(decoded);
         }
         assert_eq!(back, records);
-        assert_eq!(encode(Lane::Alert, &[]), []);
+        assert_eq!(encode(Lane::Alert, &[]).count(), 0);
     }
 
     /// Every flipped byte and every cut is found, and nothing panics, checksum mended or not.
     #[test]
     fn damage_is_an_error() {
-        let (_, good) = encode(Lane::Data, &[record(1, 20), record(2, 0)]).remove(0);
+        let (_, good) = encode(Lane::Data, &[record(1, 20), record(2, 0)]).next().unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x41;

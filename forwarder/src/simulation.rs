@@ -5,12 +5,13 @@
 //! may cost. `HEADWATER_SEEDS=100000 cargo test -p headwater-forwarder --release simulation` looks at as many;
 //! `HEADWATER_SEED=17` at one.
 
+mod checks;
 mod world;
 
 use crate::config::{Full, Sync, When};
 use crate::keeper::Keeper;
 use crate::store::memory::MemoryStore;
-use crate::{BufferConfig, Event, Forwarder, Lane, Message, Outlet, Start, Thin};
+use crate::{BufferConfig, Forwarder, Lane, Message, Outlet, Start, Thin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -212,44 +213,6 @@ impl History {
         }
     }
 
-    fn check_bounds(&mut self, forwarder: &Forwarder) {
-        while let Some(event) = forwarder.try_event() {
-            println!("{:?}: {event:?}", self.start.elapsed());
-            if let Event::Shed { count, .. } | Event::Damaged { count, .. } | Event::Refused { count, .. } =
-                event
-            {
-                self.told += count;
-            }
-        }
-        let (status, account) = (forwarder.status(), forwarder.account());
-        assert!(account.lost <= self.told, "lost in silence: {account:?}, told {}", self.told);
-        assert!(status.memory_bytes <= self.config.memory_bytes_max, "{status:?}");
-        assert!(status.disk_bytes <= self.config.max_size, "{status:?}");
-        let sum = account.delivered + account.waiting + account.thinned + account.lost;
-        assert_eq!(account.made, sum, "{account:?}");
-    }
-
-    /// What was delivered is not called lost.
-    fn check_delivered(&mut self, forwarder: &Forwarder) {
-        self.check_bounds(forwarder);
-        let (arrived, account) = (self.arrived() + self.for_nobody, forwarder.account());
-        assert!(arrived <= account.delivered, "delivered and lost: {arrived} have arrived, {account:?}");
-    }
-
-    /// Messages that all who take them have acknowledged in this life.
-    fn arrived(&self) -> u64 {
-        let world = self.world.0.borrow();
-        let by_all = |payload: &&String| {
-            let takers = self.pushed[&ids_of(payload)[0]].takers;
-            let wanting = world.brokers.iter().enumerate().filter(|(output, _)| takers & 1 << output != 0);
-            wanting
-                .map(|(_, broker)| broker)
-                .all(|broker| broker.heard.contains(*payload) && !broker.unwelcome.contains(*payload))
-        };
-        let heard: BTreeSet<&String> = world.brokers.iter().flat_map(|broker| &broker.heard).collect();
-        heard.iter().filter(|payload| by_all(payload)).count() as u64
-    }
-
     async fn stop(&mut self, forwarder: Forwarder) {
         let written = forwarder.stop(Duration::from_secs(5)).await;
         self.check_delivered(&forwarder);
@@ -324,74 +287,6 @@ impl History {
         self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         assert!(forwarder.stop(Duration::from_secs(5)).await);
-    }
-
-    /// What was pushed and is neither with all its takers nor lost nor forgiven lies on disk.
-    fn check_disk(&self) {
-        if self.lost > 0 || self.damage {
-            return;
-        }
-        let mut safe = BTreeSet::new();
-        for batch in self.store.0.lock().unwrap().batches() {
-            for record in crate::record::decode(batch.into()).unwrap_or_default() {
-                safe.extend(ids_of(std::str::from_utf8(&record.message.body).unwrap()));
-            }
-        }
-        let missing: BTreeSet<u64> = (0..self.outputs()).flat_map(|output| self.missing(output)).collect();
-        let gone = missing.iter().find(|id| !safe.contains(id) && !self.forgiven.contains(id));
-        assert_eq!(gone, None, "not on disk after a life");
-    }
-
-    /// What an output takes and has not got.
-    fn missing(&self, output: usize) -> BTreeSet<u64> {
-        let got: BTreeSet<u64> = self.world.broker(output, |broker| {
-            broker.received.iter().flat_map(|receipt| ids_of(&receipt.payload)).collect()
-        });
-        let wanted = self.pushed.iter().filter(|(_, pushed)| pushed.takers & 1 << output != 0);
-        wanted.map(|(id, _)| *id).filter(|id| !got.contains(id)).collect()
-    }
-
-    fn judge(&self) {
-        let missing: BTreeSet<u64> = (0..self.outputs()).flat_map(|output| self.missing(output)).collect();
-        for (output, broker) in self.world.0.borrow().brokers.iter().enumerate() {
-            let mut last: BTreeMap<(usize, &str), u64> = BTreeMap::new();
-            for receipt in &broker.received {
-                let ids = ids_of(&receipt.payload);
-                // Order within a lane, on a link, of live and of late messages.
-                if let Some(before) = last.insert((receipt.link, &receipt.topic), ids[0]) {
-                    // Merged messages of different takers keep the order of time only.
-                    let merges =
-                        self.config.full == Full::Thin && self.pushed[&before].at <= self.pushed[&ids[0]].at;
-                    assert!(before < ids[0] || merges, "{before} before {} on {}", ids[0], receipt.topic);
-                }
-                if receipt.topic.starts_with("live") {
-                    assert!(self.pushed[&ids[0]].at >= receipt.up_at, "{} is old", ids[0]);
-                }
-                assert!(ids.iter().all(|id| self.pushed[id].takers & 1 << output != 0), "not for {output}");
-            }
-            let seconds = self.start.elapsed().as_secs() as usize;
-            assert!(broker.opened <= 10 + 2 * seconds, "it spins: {} links in {seconds} s", broker.opened);
-        }
-        let missing: Vec<u64> = missing.difference(&self.forgiven).copied().collect();
-        for id in missing.iter().take(1).chain(missing.iter().rev().take(1)) {
-            println!(
-                "missing {id}, {:?}, pushed at {:?}",
-                self.pushed[id].lane,
-                self.pushed[id].at - self.start
-            );
-        }
-        let alerts = missing.iter().filter(|id| self.pushed[id].lane.is_alert()).count();
-        // One that an output refused in one life may reach the other in the next, and then counts as delivered.
-        let refused: u64 = self.world.0.borrow().brokers.iter().map(|broker| broker.refused).sum();
-        let stands_for = if self.config.full == Full::Thin { MERGED_MAX as u64 } else { 1 };
-        assert!(
-            missing.len() as u64 <= self.lost * stands_for + refused,
-            "{} of {} are missing ({alerts} alerts), {} counted as lost: {:?}",
-            missing.len(),
-            self.pushed.len(),
-            self.lost,
-            missing.iter().take(20).collect::<Vec<_>>()
-        );
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod sled;
 
 use crate::Lane;
 use bytes::Bytes;
+use std::ops::Range;
 
 /// The number of a generation; a larger one was made later.
 pub(crate) type Generation = u64;
@@ -30,7 +31,8 @@ pub(crate) enum StoreError {
 
 /// Generations of batches, and a few small notes beside them.
 ///
-/// A batch has the number of its first message as its key, within its lane. What was put is safe from a crash of the
+/// A batch has the number of its first message as its key, within its lane; how far it goes is known even if it cannot be
+/// read. What was put is safe from a crash of the
 /// program after [`Store::flush`], and from a power cut after [`Store::sync`].
 pub(crate) trait Store: Send {
     /// The generations that are there, or should be.
@@ -39,9 +41,14 @@ pub(crate) trait Store: Send {
     /// Makes a new, empty generation.
     fn create(&mut self, generation: Generation) -> Result<(), StoreError>;
 
-    /// Adds a batch; the key is new.
-    fn put(&mut self, generation: Generation, lane: Lane, first: u64, bytes: &[u8])
-    -> Result<(), StoreError>;
+    /// Adds a batch of messages with these numbers; the key is new.
+    fn put(
+        &mut self,
+        generation: Generation,
+        lane: Lane,
+        seqs: &Range<u64>,
+        bytes: &[u8],
+    ) -> Result<(), StoreError>;
 
     /// Hands what was put to the operating system.
     fn flush(&mut self, generation: Generation) -> Result<(), StoreError>;
@@ -88,8 +95,8 @@ pub(crate) trait Store: Send {
 /// A batch as it lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// Its key.
-    pub(crate) first: u64,
+    /// Its messages' numbers; the first one is its key.
+    pub(crate) seqs: Range<u64>,
     /// Its bytes.
     pub(crate) bytes: Bytes,
 }
@@ -102,7 +109,7 @@ pub(crate) mod suite {
     use crate::Lane::{Alert, Data};
 
     fn first(batch: Result<Option<Batch>, StoreError>) -> Option<u64> {
-        batch.unwrap().map(|batch| batch.first)
+        batch.unwrap().map(|batch| batch.seqs.start)
     }
 
     /// `open` opens the same store again, as after a restart.
@@ -112,12 +119,12 @@ pub(crate) mod suite {
         store.create(3).unwrap();
         store.create(10).unwrap();
         for n in [300, 100, 200] {
-            store.put(3, Data, n, format!("data {n}").as_bytes()).unwrap();
+            store.put(3, Data, &(n..n + 9), format!("data {n}").as_bytes()).unwrap();
         }
-        store.put(3, Alert, 7, b"alert 7").unwrap();
-        store.put(10, Data, 400, &[0xff; 400_000]).unwrap();
+        store.put(3, Alert, &(7..8), b"alert 7").unwrap();
+        store.put(10, Data, &(400..500), &[0xff; 400_000]).unwrap();
         for n in 500..600 {
-            store.put(10, Data, n, &[1; 100]).unwrap();
+            store.put(10, Data, &(n..n + 1), &[1; 100]).unwrap();
         }
         store.sync(3).unwrap();
         store.flush(10).unwrap();
@@ -125,6 +132,7 @@ pub(crate) mod suite {
             assert_eq!(first(store.at(3, Data, 50)), Some(100));
             assert_eq!(first(store.at(3, Data, 100)), Some(100));
             assert_eq!(first(store.at(3, Data, 299)), Some(200));
+            assert_eq!(store.at(3, Data, 299).unwrap().unwrap().seqs, 200..209);
             assert_eq!(first(store.at(3, Data, u64::MAX)), Some(300));
             assert_eq!(first(store.after(3, Data, 100)), Some(200));
             assert_eq!(first(store.after(3, Data, 300)), None);
@@ -139,7 +147,7 @@ pub(crate) mod suite {
             assert_eq!(store.generations(), Ok(vec![3, 10]));
         }
         store.close(3);
-        store.put(3, Data, 500, b"after a close").unwrap();
+        store.put(3, Data, &(500..501), b"after a close").unwrap();
         assert_eq!(first(store.at(3, Data, 600)), Some(500));
         store.close(3);
         store.delete(3).unwrap();

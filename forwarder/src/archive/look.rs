@@ -1,15 +1,15 @@
 //! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
 
-use super::shelf::{self, Index, Shelf, cut_runs, note_name};
-use super::{Archive, CLEARED, FAILURES_MAX, Found, Notice, POSITIONS};
+use super::shelf::{self, Index, Shelf, note_name};
+use super::{Archive, CLEARED, Found, Notice, POSITIONS};
 use crate::config::BufferConfig;
 use crate::positions::{self, Run};
+use crate::ranges::Ranges;
 use crate::record::{self, Record};
 use crate::store::{Generation, Store, StoreError};
 use crate::{Lane, PerLane, Thin, Why};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ impl Archive {
             notices: Vec::new(),
         };
         let mut runs = archive.look_around();
+        archive.spare_copies(&runs);
         archive.look_for_cleared();
         for notice in &archive.notices {
             // What cannot be read was made too: it is counted, and then counted as lost.
@@ -100,6 +101,20 @@ impl Archive {
                 shelf.sealed = false;
                 shelf.all_synced();
             }
+        }
+    }
+
+    /// What lies elsewhere too is not lost.
+    fn spare_copies(&mut self, there: &[Run]) {
+        let mut safe = PerLane::<Ranges>::default();
+        there.iter().for_each(|run| safe.of_mut(run.lane).insert_range(run.seqs.clone()));
+        for notice in &mut self.notices {
+            let Notice::Damaged { runs, .. } = notice else { continue };
+            let rest = |run: &Run| {
+                let gaps = safe.of(run.lane).gaps_in(&run.seqs).map(|seqs| Run { seqs, ..*run });
+                gaps.collect::<Vec<_>>()
+            };
+            *runs = runs.iter().flat_map(rest).collect();
         }
     }
 
@@ -189,15 +204,18 @@ impl Archive {
         let mut batch = self.store.at(generation, lane, 0)?;
         while let Some(found) = batch {
             let bytes = found.bytes.len();
-            batch = self.store.after(generation, lane, found.first)?;
+            batch = self.store.after(generation, lane, found.seqs.start)?;
             match record::decode(found.bytes) {
                 Ok(records) => {
                     let share = bytes / records.len().max(1);
                     records.into_iter().for_each(|record| visit(record, share));
                 }
-                Err(_) => {
-                    self.on_bad_batch(generation, lane, found.first, batch.as_ref().map(|next| next.first))
-                }
+                Err(_) => self.on_bad_batch(
+                    generation,
+                    lane,
+                    &found.seqs,
+                    batch.as_ref().map(|next| next.seqs.start),
+                ),
             }
         }
         Ok(())
@@ -240,7 +258,7 @@ impl Archive {
                     // Nothing beyond the interval: others may have what comes next.
                     let end =
                         self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).next_gap(from));
-                    if found.first >= end {
+                    if found.seqs.start >= end {
                         break;
                     }
                     records.retain(|record| (from..end).contains(&record.seq));
@@ -250,105 +268,13 @@ impl Archive {
                     }
                 }
                 Err(_) => {
-                    let next = self.store.after(generation, lane, found.first)?.map(|next| next.first);
-                    self.on_bad_batch(generation, lane, found.first, next);
+                    let next = self.store.after(generation, lane, found.seqs.start)?;
+                    self.on_bad_batch(generation, lane, &found.seqs, next.map(|next| next.seqs.start));
                 }
             }
-            batch = self.store.after(generation, lane, found.first)?;
+            batch = self.store.after(generation, lane, found.seqs.start)?;
         }
         Ok(Vec::new())
-    }
-
-    /// Nothing lies between these numbers. If something should, sled has lost it: it opens a database that is cut off
-    /// as if it had always ended there.
-    pub(super) fn on_missing(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) {
-        if seqs.is_empty() {
-            return;
-        }
-        let (gone, rest) = self.split_runs(generation, lane, seqs);
-        if gone.is_empty() {
-            if let Some(shelf) = self.shelves.get_mut(&generation) {
-                shelf.spans.of_mut(lane).remove_range(seqs.clone());
-            }
-            return;
-        }
-        let what = format!("messages of generation {generation} are not there any more");
-        self.on_lost(generation, lane, seqs, gone, rest, what);
-    }
-
-    /// A whole generation cannot be read: it goes out of the way, and what it held is reported.
-    pub(super) fn give_up(&mut self, generation: Generation, why: &str) {
-        let mut runs = self.runs_of(generation);
-        let shelf = self.shelves.get(&generation).cloned().unwrap_or_default();
-        if runs.is_empty() {
-            runs = shelf.spanning_runs();
-        }
-        let what = match self.store.set_aside(generation) {
-            Ok(path) => format!("{why}; it is kept as {path}"),
-            Err(error) => format!("{why}; it could not be set aside: {error}"),
-        };
-        self.store.delete_note(&note_name(generation));
-        self.forget(generation);
-        self.aside_bytes = self.store.aside_bytes();
-        let count_max = shelf.counts.sum();
-        self.notices.push(Notice::Damaged { runs, count_max, what });
-    }
-
-    /// A batch cannot be read: what it held is known from the index, as far as there is one.
-    fn on_bad_batch(&mut self, generation: Generation, lane: Lane, first: u64, next: Option<u64>) {
-        let seqs = first..next.unwrap_or(u64::MAX);
-        let (mut gone, rest) = self.split_runs(generation, lane, &seqs);
-        if gone.is_empty() {
-            // At least one.
-            gone.push(Run { lane, seqs: first..first + 1, owed: u64::MAX });
-        }
-        let what = format!("a batch of generation {generation} does not match its checksum");
-        self.on_lost(generation, lane, &seqs, gone, rest, what);
-    }
-
-    /// The generation's messages of the lane with these numbers, as far as known; and all its others.
-    fn split_runs(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) -> (Vec<Run>, Vec<Run>) {
-        let mut within = self.runs_of(generation);
-        let mut rest = within.clone();
-        cut_runs(&mut rest, lane, seqs);
-        cut_runs(&mut within, lane, &(0..seqs.start));
-        cut_runs(&mut within, lane, &(seqs.end..u64::MAX));
-        within.retain(|run| run.lane == lane);
-        (within, rest)
-    }
-
-    /// Messages of a generation are lost; the rest of it is used, and set aside in the end.
-    fn on_lost(
-        &mut self,
-        generation: Generation,
-        lane: Lane,
-        seqs: &Range<u64>,
-        gone: Vec<Run>,
-        rest: Vec<Run>,
-        what: String,
-    ) {
-        if let Some(shelf) = self.shelves.get_mut(&generation) {
-            shelf.damaged = true;
-            shelf.spans.of_mut(lane).remove_range(seqs.clone());
-            shelf.runs = rest;
-            self.seal(generation, &[]);
-        }
-        self.notices.push(Notice::Damaged { runs: gone, count_max: u64::MAX, what });
-    }
-
-    /// # Errors
-    /// Worth another attempt.
-    fn on_read_error(&mut self, generation: Generation, why: &str) -> Result<(), String> {
-        self.store.close(generation);
-        let failures = self.shelves.get_mut(&generation).map_or(FAILURES_MAX, |shelf| {
-            shelf.failures += 1;
-            shelf.failures
-        });
-        if failures < FAILURES_MAX {
-            return Err(why.to_owned());
-        }
-        self.give_up(generation, why);
-        Ok(())
     }
 }
 

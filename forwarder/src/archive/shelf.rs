@@ -10,6 +10,7 @@
 //! made 1700000000000-1700000060000
 //! content 4194304                 bytes
 //! replaces 4 5                    generations that this one stands for: delete them
+//! damaged                         some of it cannot be read: never delete it
 //! span data 17-4711               where to look for which numbers
 //! run data 17-4711 1              lane, numbers, owed
 //! end 6f2a11c0
@@ -163,6 +164,9 @@ pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec
     if let Some(made) = &shelf.made_ms {
         let _ = writeln!(text, "made {} {}", made.start, made.end);
     }
+    if shelf.damaged {
+        text.push_str("damaged\n");
+    }
     if !replaces.is_empty() {
         let numbers: Vec<String> = replaces.iter().map(Generation::to_string).collect();
         let _ = writeln!(text, "replaces {}", numbers.join(" "));
@@ -192,6 +196,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match *words.as_slice() {
+            ["damaged"] => shelf.damaged = true,
             ["building"] => return Some(Index::Building),
             ["level", level] => shelf.level = level.parse().ok()?,
             ["content", bytes] => shelf.content_bytes = bytes.parse().ok()?,
@@ -241,6 +246,7 @@ mod tests {
         shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)]);
         assert_eq!(shelf.runs.len(), 3);
         assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
+        shelf.damaged = true;
         let note = write(&shelf, &shelf.runs, &[4, 5]);
         shelf.sealed = true;
         assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));

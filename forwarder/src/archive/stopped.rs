@@ -70,7 +70,7 @@ impl StoppedBuffer {
         Self::on(Box::new(SledStore::new(folder)))
     }
 
-    fn on(mut store: Box<dyn Store>) -> Result<Self, BufferError> {
+    pub(super) fn on(mut store: Box<dyn Store>) -> Result<Self, BufferError> {
         let (mut found, mut replaced) = (Vec::new(), Vec::new());
         for generation in store.generations()? {
             match store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
@@ -132,7 +132,7 @@ impl StoppedBuffer {
         trouble
     }
 
-    /// Removes all but what is set aside. The answer is what was there.
+    /// Removes all but what is damaged, which is set aside. The answer is what was there.
     ///
     /// # Errors
     /// Some of it is still there; what is removed will be reported nevertheless.
@@ -151,9 +151,13 @@ impl StoppedBuffer {
         if !runs.is_empty() {
             self.store.write_note(CLEARED, &shelf::write(&removed, &without_overlaps(runs), &[]))?;
         }
-        for (generation, _) in std::mem::take(&mut self.generations) {
+        for (generation, shelf) in std::mem::take(&mut self.generations) {
             self.store.delete_note(&note_name(generation));
-            self.store.delete(generation)?;
+            if shelf.is_some_and(|shelf| shelf.damaged) {
+                self.store.set_aside(generation)?;
+            } else {
+                self.store.delete(generation)?;
+            }
         }
         Ok(stats)
     }
@@ -207,7 +211,7 @@ impl StoppedBuffer {
                     return ControlFlow::Continue(());
                 }
             };
-            next = self.store.after(generation, lane, batch.first);
+            next = self.store.after(generation, lane, batch.seqs.start);
             match record::decode(batch.bytes) {
                 Ok(records) => {
                     records.into_iter().try_for_each(|record| visit(self.progress.as_ref(), record))?;

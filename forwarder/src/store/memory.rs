@@ -3,9 +3,13 @@
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 type Key = (Lane, u64);
+
+/// The batches: where each ends, and its bytes.
+type Batches = BTreeMap<Key, (u64, Vec<u8>)>;
 
 /// What would be on disk; clones share it.
 #[derive(Clone, Default)]
@@ -27,14 +31,18 @@ pub(crate) struct Disk {
 
 #[derive(Default)]
 struct Shelf {
-    synced: BTreeMap<Key, Vec<u8>>,
-    flushed: BTreeMap<Key, Vec<u8>>,
-    put: BTreeMap<Key, Vec<u8>>,
+    synced: Batches,
+    flushed: Batches,
+    put: Batches,
 }
 
 impl Shelf {
-    fn all(&self) -> BTreeMap<Key, &Vec<u8>> {
-        self.synced.iter().chain(&self.flushed).chain(&self.put).map(|(key, bytes)| (*key, bytes)).collect()
+    fn all(&self) -> BTreeMap<Key, &(u64, Vec<u8>)> {
+        self.synced.iter().chain(&self.flushed).chain(&self.put).map(|(key, batch)| (*key, batch)).collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.all().values().map(|(_, bytes)| bytes.len() as u64).sum()
     }
 }
 
@@ -51,7 +59,9 @@ impl Disk {
 
     /// All batches that are not set aside.
     pub(crate) fn batches(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.generations.values().flat_map(|shelf| shelf.all().into_values().cloned().collect::<Vec<_>>())
+        let of_one =
+            |shelf: &Shelf| shelf.all().into_values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
+        self.generations.values().flat_map(of_one)
     }
 
     /// Flips a bit of some batch, or loses it, as sled does with the end of a file that was cut off.
@@ -61,7 +71,7 @@ impl Disk {
         let count = filled.len();
         let Some((generation, shelf)) = (count > 0).then(|| &mut filled[rng.usize(..count)]) else { return };
         let at = rng.usize(..shelf.synced.len());
-        let (key, batch) = shelf.synced.iter_mut().nth(at).unwrap();
+        let (key, (_, batch)) = shelf.synced.iter_mut().nth(at).unwrap();
         let (key, byte, bit) = (*key, rng.usize(..batch.len()), rng.u8(..8));
         // Without its index nobody can know what a generation should hold.
         if rng.bool() && self.notes.contains_key(&format!("{generation}.index")) {
@@ -106,13 +116,13 @@ impl Store for MemoryStore {
         &mut self,
         generation: Generation,
         lane: Lane,
-        first: u64,
+        seqs: &Range<u64>,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let mut disk = self.disk();
         disk.may_write()?;
         disk.written += bytes.len() as u64;
-        disk.shelf(generation)?.put.insert((lane, first), bytes.to_vec());
+        disk.shelf(generation)?.put.insert((lane, seqs.start), (seqs.end, bytes.to_vec()));
         Ok(())
     }
 
@@ -137,14 +147,14 @@ impl Store for MemoryStore {
         let all = disk.shelf(generation)?.all();
         let before = all.range((lane, 0)..=(lane, first)).next_back();
         let found = before.or_else(|| all.range((lane, first)..=(lane, u64::MAX)).next());
-        Ok(found.map(|((_, first), bytes)| Batch { first: *first, bytes: (*bytes).clone().into() }))
+        Ok(found.map(to_batch))
     }
 
     fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
         let mut disk = self.disk();
         let all = disk.shelf(generation)?.all();
         let found = all.range((lane, first.saturating_add(1))..=(lane, u64::MAX)).next();
-        Ok(found.map(|((_, first), bytes)| Batch { first: *first, bytes: (*bytes).clone().into() }))
+        Ok(found.map(to_batch))
     }
 
     fn close(&mut self, _generation: Generation) {}
@@ -164,14 +174,12 @@ impl Store for MemoryStore {
 
     fn bytes(&mut self, generation: Generation) -> u64 {
         let disk = self.disk();
-        let bytes = |shelf: &Shelf| shelf.all().values().map(|bytes| bytes.len() as u64).sum();
-        disk.generations.get(&generation).map_or(0, bytes)
+        disk.generations.get(&generation).map_or(0, Shelf::bytes)
     }
 
     fn aside(&mut self) -> Vec<(String, u64)> {
-        let bytes = |shelf: &Shelf| shelf.all().into_values().map(|bytes| bytes.len() as u64).sum();
         let disk = self.disk();
-        disk.aside.iter().map(|(generation, shelf)| (generation.to_string(), bytes(shelf))).collect()
+        disk.aside.iter().map(|(generation, shelf)| (generation.to_string(), shelf.bytes())).collect()
     }
 
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
@@ -188,6 +196,10 @@ impl Store for MemoryStore {
     fn delete_note(&mut self, name: &str) {
         self.disk().notes.remove(name);
     }
+}
+
+fn to_batch(((_, first), (end, bytes)): (&Key, &&(u64, Vec<u8>))) -> Batch {
+    Batch { seqs: *first..*end, bytes: bytes.clone().into() }
 }
 
 #[test]

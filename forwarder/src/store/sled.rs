@@ -24,10 +24,12 @@ mod reserve;
 
 use crate::Lane;
 use crate::store::{Batch, Generation, Store, StoreError};
+use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -54,11 +56,18 @@ pub(crate) struct SledStore {
 struct Shelf {
     db: sled::Db,
     file: File,
-    /// Where each batch lies: the trees of its parts, in order.
-    places: BTreeMap<(Lane, u64), Vec<u32>>,
+    /// Where each batch lies.
+    places: BTreeMap<(Lane, u64), Place>,
     /// The tree that is filled, and the values in it.
     tree: u32,
     tree_parts: usize,
+}
+
+/// Where a batch lies: its numbers end there, and its parts are in these trees, in order.
+#[derive(Default)]
+struct Place {
+    end: u64,
+    trees: Vec<u32>,
 }
 
 impl Shelf {
@@ -85,40 +94,42 @@ impl Shelf {
             for key in self.db.open_tree(tree.to_be_bytes())?.iter().keys() {
                 self.tree_parts += 1;
                 // A key that was never written is no batch of ours.
-                if let Some((lane, first, part)) = parse_key(&key?) {
-                    let parts = self.places.entry((lane, first)).or_default();
-                    parts.truncate(part);
-                    parts.push(tree);
+                if let Some((lane, seqs, part)) = parse_key(&key?) {
+                    let place = self.places.entry((lane, seqs.start)).or_default();
+                    place.end = seqs.end;
+                    place.trees.truncate(part);
+                    place.trees.push(tree);
                 }
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, lane: Lane, first: u64, bytes: &[u8]) -> sled::Result<()> {
+    fn put(&mut self, lane: Lane, seqs: &Range<u64>, bytes: &[u8]) -> sled::Result<()> {
         let mut trees = Vec::new();
         for (part, bytes) in bytes.chunks(PART_BYTES).enumerate() {
             if self.tree_parts >= TREE_PARTS {
                 (self.tree, self.tree_parts) = (self.tree + 1, 0);
             }
-            self.db.open_tree(self.tree.to_be_bytes())?.insert(key(lane, first, part), bytes)?;
+            self.db.open_tree(self.tree.to_be_bytes())?.insert(key(lane, seqs, part), bytes)?;
             self.tree_parts += 1;
             trees.push(self.tree);
         }
-        self.places.insert((lane, first), trees);
+        self.places.insert((lane, seqs.start), Place { end: seqs.end, trees });
         Ok(())
     }
 
-    /// `None`: a part of it is missing.
-    fn get(&self, lane: Lane, first: u64) -> sled::Result<Option<Vec<u8>>> {
-        let mut bytes = Vec::new();
-        for (part, tree) in self.places.get(&(lane, first)).into_iter().flatten().enumerate() {
-            match self.db.open_tree(tree.to_be_bytes())?.get(key(lane, first, part))? {
+    /// Without one of its parts it is empty: no checksum holds for that.
+    fn get(&self, lane: Lane, first: u64) -> sled::Result<Option<Batch>> {
+        let Some(place) = self.places.get(&(lane, first)) else { return Ok(None) };
+        let (seqs, mut bytes) = (first..place.end, Vec::new());
+        for (part, tree) in place.trees.iter().enumerate() {
+            match self.db.open_tree(tree.to_be_bytes())?.get(key(lane, &seqs, part))? {
                 Some(part) => bytes.extend_from_slice(&part),
-                None => return Ok(None),
+                None => return Ok(Some(Batch { seqs, bytes: Bytes::new() })),
             }
         }
-        Ok(Some(bytes))
+        Ok(Some(Batch { seqs, bytes: bytes.into() }))
     }
 }
 
@@ -163,9 +174,7 @@ impl SledStore {
     ) -> Result<Option<Batch>, StoreError> {
         let Some((lane, first)) = place else { return Ok(None) };
         let shelf = self.shelf(generation)?;
-        let bytes = quietly("read", || shelf.get(lane, first))?.map_err(|error| of_sled(&error))?;
-        // Without one of its parts, the checksum of what is left will not hold.
-        Ok(Some(Batch { first, bytes: bytes.unwrap_or_default().into() }))
+        quietly("read", || shelf.get(lane, first))?.map_err(|error| of_sled(&error))
     }
 }
 
@@ -199,11 +208,11 @@ impl Store for SledStore {
         &mut self,
         generation: Generation,
         lane: Lane,
-        first: u64,
+        seqs: &Range<u64>,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let shelf = self.shelf(generation)?;
-        quietly("write", || shelf.put(lane, first, bytes))?.map_err(|error| of_sled(&error))
+        quietly("write", || shelf.put(lane, seqs, bytes))?.map_err(|error| of_sled(&error))
     }
 
     fn flush(&mut self, generation: Generation) -> Result<(), StoreError> {
@@ -304,23 +313,26 @@ impl Drop for SledStore {
     }
 }
 
-/// Lane, first number of the batch, number of the part.
-fn key(lane: Lane, first: u64, part: usize) -> [u8; 11] {
-    let mut key = [lane as u8; 11];
+/// Lane, the batch's numbers, number of the part.
+fn key(lane: Lane, seqs: &Range<u64>, part: usize) -> [u8; 19] {
+    let mut key = [lane as u8; 19];
     if let Some(mut rest) = key.get_mut(1..) {
         // Writing into a slice that is long enough cannot fail.
-        let _ = rest.write(&first.to_be_bytes());
+        let _ = rest.write(&seqs.start.to_be_bytes());
+        let _ = rest.write(&seqs.end.to_be_bytes());
         let _ = rest.write(&u16::try_from(part).unwrap_or(u16::MAX).to_be_bytes());
     }
     key
 }
 
-fn parse_key(key: &[u8]) -> Option<(Lane, u64, usize)> {
+fn parse_key(key: &[u8]) -> Option<(Lane, Range<u64>, usize)> {
     let (lane, rest) = key.split_first()?;
-    let (first, part) = rest.split_at_checked(8)?;
+    let (first, rest) = rest.split_at_checked(8)?;
+    let (end, part) = rest.split_at_checked(8)?;
     let lane = Lane::ALL.into_iter().find(|known| *known as u8 == *lane)?;
+    let number = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
     let part = usize::from(u16::from_be_bytes(part.try_into().ok()?));
-    Some((lane, u64::from_be_bytes(first.try_into().ok()?), part))
+    Some((lane, number(first)?..number(end)?, part))
 }
 
 thread_local! {
@@ -403,7 +415,7 @@ mod tests {
         let mut store = SledStore::new(path.clone());
         store.create(1).unwrap();
         for n in 0..200 {
-            store.put(1, Lane::Data, n, &[n as u8; 1_000]).unwrap();
+            store.put(1, Lane::Data, &(n..n + 1), &[n as u8; 1_000]).unwrap();
         }
         store.sync(1).unwrap();
         drop(store);
