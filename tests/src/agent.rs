@@ -207,6 +207,14 @@ pub fn program() -> PathBuf {
     std::env::var_os("HEADWATER_BIN").map_or_else(|| build_dir().join("headwater"), PathBuf::from)
 }
 
+/// What the unit that packages ship puts into the agent's environment.
+#[must_use]
+pub fn service_environment() -> Vec<(&'static str, &'static str)> {
+    let unit = include_str!("../../systemd/headwater.service");
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    lines.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('=')).collect()
+}
+
 fn command() -> Command {
     clean(crate::process::command(existing_program()))
 }

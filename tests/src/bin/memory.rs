@@ -1,6 +1,7 @@
 //! Resident memory with 10, 1,000 and 10,000 series in tumbling windows with a p95, the uplink up; and the binary's
-//! size. Run by `tests/bench memory`.
+//! size; with the environment of the service. Run by `tests/bench memory`.
 
+use headwater_tests::agent::service_environment;
 use headwater_tests::process::status_kib;
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, probe};
 use std::time::Duration;
@@ -26,7 +27,7 @@ fn measure(series: usize) -> (f64, f64) {
     let (broker, uplink) = (quiet(), quiet());
     let subscriber = Subscriber::to(uplink.port, "headwater/+/summary/#");
     let dir = TempDir::new();
-    let agent = Agent::start(
+    let agent = Agent::start_with(
         &dir,
         &format!(
             "[agent]\nid = \"bench\"\n[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\nqos = 1\n\
@@ -36,6 +37,7 @@ fn measure(series: usize) -> (f64, f64) {
              [limits]\nseries = 10001\n[outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
             broker.port, uplink.port
         ),
+        &service_environment(),
     );
     probe::until_heard(broker.port, "bench/probe/climate", &subscriber);
     let mut publisher = Publisher::new(broker.port);
