@@ -11,9 +11,9 @@ use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
-    stay_small();
     let config = load(config_path)?;
     logging::start(config.agent.log);
+    stay_small();
     runtime()?.block_on(run_until_stopped(config_path, config))
 }
 
@@ -37,10 +37,10 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
 }
 
 /// Where the kernel gives everybody huge pages (Debian's does), each thread's stack and each corner of the heap takes
-/// 2 MiB: 28 MB in place of 10. An older kernel that does not know the call costs memory, no more.
+/// 2 MiB: 28 MB in place of 10. A kernel that does not know the call costs memory, no more.
 fn stay_small() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        eprintln!("cannot do without huge pages: {error}");
+        tracing::debug!("huge pages stay as they are: {error}");
     }
 }
 
