@@ -14,7 +14,7 @@ const IN_1970: Option<i64> = Some(5_000);
 const IN_2021: Option<i64> = Some(1_622_548_800_000);
 
 /// What a busy machine takes at most from a reading's publishing to its stamp (ms).
-const DELAY_MAX_MS: i64 = 2_500;
+const DELAY_MAX_MS: i64 = 10_000;
 
 /// A machine whose uplink is down, a broker, what publishes to it, and a subscriber.
 struct Field {
@@ -131,7 +131,7 @@ impl Field {
 
     fn check_exact(&self, what: &str, messages: &Messages, boot: usize, clock: &str) {
         let (min, max, said) = self.tell(what, messages, boot);
-        assert!(min >= -DELAY_MAX_MS / 10 && max <= DELAY_MAX_MS, "{what}: {min}..{max}");
+        assert!(min >= -500 && max <= DELAY_MAX_MS, "{what}: {min}..{max}");
         assert_eq!(said, clock, "{what}");
     }
 }
