@@ -227,6 +227,31 @@ fn boots_without_the_time_and_without_an_uplink_are_placed_when_it_is_known() {
     println!("alerts over these boots: {told:?}");
 }
 
+/// Online all the time: booted in 1970, synchronised, then set half an hour ahead by mistake, and right again. The agent
+/// follows its clock; nothing is told twice, and the alert that was raised in between is cleared.
+#[test]
+fn a_clock_that_is_set_again_and_again_makes_no_reading_two() {
+    let Some(mut field) = Field::new("[clock]\nwait = \"forever\"\ntrust = \"always\"") else { return };
+    field.gate.open();
+    let _agent = field.boot(IN_1970);
+    field.publish(20, 0.0);
+    for (off_s, level) in [(0, 0.0), (1_800, 1.0), (0, 0.0)] {
+        field.machine.clock.is_off_by(off_s);
+        sleep(Duration::from_secs(3));
+        field.published.push(0);
+        field.publish(10, level);
+    }
+    let messages = field.wait_all();
+    field.check_exact("1970, online, synchronised after 2 s", &messages, 0, "");
+    field.check_exact("the same boot after that", &messages, 1, "");
+    let (min, max, _) = field.tell("set half an hour ahead", &messages, 2);
+    assert!(min >= 1_799_500 && max <= 1_800_000 + DELAY_MAX_MS, "{min}..{max}");
+    field.check_exact("and back", &messages, 3, "");
+    let messages = field.subscriber.wait_until("both alerts", |all| alerts(all).len() == 2);
+    let told = alerts(&messages);
+    assert!(told[0].0 == told[1].0 && (told[0].1, told[1].1) == ("raised", "cleared"), "{told:?}");
+}
+
 /// Nothing goes before the uplink is there, then `clock.wait` passes, and it goes as it is; the next boot knows the time
 /// from its start, and the correction follows.
 #[test]
