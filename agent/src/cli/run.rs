@@ -37,7 +37,7 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
 }
 
 /// Where the kernel gives everybody huge pages (Debian's does), each thread's stack and each corner of the heap takes
-/// 2 MiB: 28 MB in place of 10. A kernel that does not know the call costs memory, no more.
+/// 2 MiB: 28 MB in place of 8. A kernel that does not know the call costs memory, no more.
 fn stay_small() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!("huge pages stay as they are: {error}");
