@@ -113,6 +113,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
     let thinner = Arc::new(Thinner::new(&agent.id, thinned));
     let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
+    forwarder.had_written(restored.1.written);
     let trouble = restored.1.trouble.clone();
     let engine = Rc::new(Engine::new(&agent.id, restored, clock.clone(), forwarder, &sources));
     // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.

@@ -7,6 +7,7 @@ mod writes;
 
 pub use events::{Event, Why};
 pub use status::{OutletStatus, Status};
+pub use writes::Written;
 
 pub(crate) use shared::Shared;
 pub(crate) use status::OutletState;
@@ -174,6 +175,17 @@ impl Forwarder {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// What was written to storage today.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        self.shared.written(None)
+    }
+
+    /// What an earlier run had written; if that was today, it counts.
+    pub fn had_written(&self, earlier: Written) {
+        self.shared.written(Some(earlier));
     }
 
     /// The next thing that happened; waits for it.

@@ -38,7 +38,7 @@ mod testing;
 
 pub use archive::{BufferError, BufferStats, StoppedBuffer};
 pub use config::{BufferConfig, Full, Rate, Sync, When};
-pub use forwarder::{Event, Forwarder, Mark, Outlet, OutletStatus, Start, Status, Why};
+pub use forwarder::{Event, Forwarder, Mark, Outlet, OutletStatus, Start, Status, Why, Written};
 pub use link::{
     Ended, Heard, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, SendError, Surroundings, Tag,
 };

@@ -93,11 +93,11 @@ pub struct Status<'a> {
 pub struct DiskStatus {
     /// What the buffer takes (bytes).
     pub used_bytes: u64,
-    /// What the agent has had written today, in UTC, since it was started (bytes).
+    /// What the agent has had written today, in UTC (bytes).
     pub written_today_bytes: u64,
     /// What it may in a day (bytes).
     pub daily_writes: u64,
-    /// What everybody has had written to the device since then (bytes), if it counts.
+    /// What everybody has had written to the device today, while it ran (bytes), if it counts.
     pub device_written_today_bytes: Option<u64>,
 }
 

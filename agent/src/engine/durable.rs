@@ -14,7 +14,7 @@ use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::pipeline::state::{load_ledger, save_ledger};
 use crate::pipeline::{Ceiling, Pipeline};
-use headwater_forwarder::{Account, Mark};
+use headwater_forwarder::{Account, Mark, Written};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use std::io;
 use std::path::Path;
@@ -36,6 +36,8 @@ pub(crate) struct Earlier {
     last_report: Option<LastReport>,
     /// The messages' account of all earlier runs; nothing waits in it.
     messages: Account,
+    /// What was written to storage in its day.
+    pub(crate) written: Written,
     /// What its sources wanted to be remembered, by name.
     memories: Vec<(String, Vec<u8>)>,
     /// Whether it ended without its last checkpoint.
@@ -135,10 +137,12 @@ impl Earlier {
         // What waited then is in the buffer now, and this run counts it as made.
         messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
         messages.waiting = 0;
+        let (day, (own_bytes, device_bytes)) = State::load(from)?;
+        let written = Written { day, own_bytes, device_bytes };
         let memories = load_memories(from)?;
         let past = Past::load(from, boots)?;
         let trouble = String::new();
-        Ok(Self { last_report: Some(last_report), messages, memories, crashed, past, trouble })
+        Ok(Self { last_report: Some(last_report), messages, written, memories, crashed, past, trouble })
     }
 }
 
@@ -156,6 +160,8 @@ impl Engine {
         save_account(&mut body, &report.messages);
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_account(&mut body, &self.messages());
+        let Written { day, own_bytes, device_bytes } = self.forwarder.written();
+        (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_memories(&mut body, &self.memories.borrow());
         self.clock.save(next_ms.unwrap_or(0), &mut body);
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);

@@ -2,7 +2,7 @@
 
 use super::events::{Event, Events};
 use super::status::{OutletState, Status};
-use super::writes::{Writes, device_bytes, own_bytes};
+use super::writes::{Writes, Written, device_bytes, own_bytes};
 use crate::keeper::{Answer, Keeper};
 use crate::record::Record;
 use crate::spool::{Outcome, Spool};
@@ -182,6 +182,15 @@ impl Shared {
             }
             _ => {}
         }
+    }
+
+    /// What was written today; `earlier` is what an earlier run had counted.
+    pub(crate) fn written(&self, earlier: Option<Written>) -> Written {
+        if let Some(earlier) = earlier {
+            self.disk.borrow_mut().writes.go_on(earlier);
+        }
+        self.count_writes();
+        self.disk.borrow().writes.written()
     }
 
     /// Looks at what was written today, and tells when it is too much.

@@ -16,9 +16,9 @@ pub struct Status {
     pub disk_bytes: u64,
     /// Why the disk takes nothing; `None`: it does, as far as known.
     pub disk_error: Option<String>,
-    /// What the whole program has had written to storage today, in UTC, since it was started (bytes).
+    /// What the whole program has had written to storage today, in UTC (bytes).
     pub written_today_bytes: u64,
-    /// What everybody has had written to the device that the buffer lies on, since then (bytes); `None`: it counts
+    /// What everybody has had written to the device that the buffer lies on, while it ran (bytes); `None`: it counts
     /// nothing.
     pub device_written_today_bytes: Option<u64>,
     /// What may be written in a day before it is a trouble (bytes).

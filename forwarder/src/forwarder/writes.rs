@@ -10,9 +10,22 @@ const DAY_MS: i64 = 24 * 3_600 * 1_000;
 /// The unit of a device's counters (bytes), whatever its sectors are.
 const SECTOR_BYTES: u64 = 512;
 
-/// Both counters since the day began, or since the first look if that was later.
+/// What was written in a day, to be kept over restarts; see [`crate::Forwarder::written`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Days since the Unix epoch, in UTC.
+    pub day: i64,
+    /// By this program (bytes).
+    pub own_bytes: u64,
+    /// To the device that the buffer lies on, by everybody, as far as it counts (bytes).
+    pub device_bytes: u64,
+}
+
+/// Both counters since the day began, or since the first look if that was later; and what was counted earlier that day.
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
+    /// By an earlier run. Its day may come only when the clock is set.
+    earlier: Written,
     day: Option<i64>,
     own_before: u64,
     device_before: Option<u64>,
@@ -24,16 +37,32 @@ pub(crate) struct Writes {
 }
 
 impl Writes {
+    /// What an earlier run has counted.
+    pub(crate) fn go_on(&mut self, earlier: Written) {
+        // The next look begins the day anew, with all that this run has written.
+        *self = Self { earlier, ..Self::default() };
+    }
+
+    /// The count so far.
+    pub(crate) fn written(&self) -> Written {
+        let device_bytes = self.device_today.unwrap_or(0);
+        Written { day: self.day.unwrap_or(0), own_bytes: self.today, device_bytes }
+    }
+
     /// Takes both counts so far; true once a day, when the program's passes `budget`.
     pub(crate) fn update(&mut self, now_ms: i64, own: u64, device: Option<u64>, budget: u64) -> bool {
         let day = Some(now_ms.div_euclid(DAY_MS));
         if day != self.day {
             // All that the program has written so far was today, if this is its first day.
             let own_before = if self.day.is_none() { 0 } else { own };
-            *self = Self { day, own_before, device_before: device, ..Self::default() };
+            *self = Self { earlier: self.earlier, day, own_before, device_before: device, ..Self::default() };
         }
-        self.today = own.saturating_sub(self.own_before);
-        self.device_today = device.zip(self.device_before).map(|(now, before)| now.saturating_sub(before));
+        let is_of_today = Some(self.earlier.day) == day;
+        let Written { own_bytes, device_bytes, .. } =
+            if is_of_today { self.earlier } else { Written::default() };
+        self.today = own_bytes + own.saturating_sub(self.own_before);
+        let device = device.zip(self.device_before).map(|(now, before)| now.saturating_sub(before));
+        self.device_today = device.map(|today| device_bytes + today);
         let news = self.today > budget && !self.told;
         self.told |= news;
         news
@@ -78,6 +107,27 @@ mod tests {
         assert_eq!((writes.today, writes.device_today), (0, Some(0)));
         assert!(writes.update(day + DAY_MS, 400, None, 100));
         assert_eq!((writes.today, writes.device_today), (140, None));
+    }
+
+    #[test]
+    fn a_restart_goes_on_counting_the_day_that_it_was() {
+        let noon = 20_000 * DAY_MS + DAY_MS / 2;
+        let mut before = Writes::default();
+        before.update(noon, 60, Some(5_000), 100);
+        before.update(noon, 80, Some(5_300), 100);
+        let left = before.written();
+        assert_eq!(left, Written { day: 20_000, own_bytes: 80, device_bytes: 300 });
+        let mut after = Writes::default();
+        after.go_on(left);
+        // A clock that is not set yet.
+        after.update(0, 5, Some(10), 100);
+        assert_eq!((after.today, after.device_today), (5, Some(0)));
+        assert!(!after.update(noon, 10, Some(20), 100));
+        assert_eq!((after.today, after.device_today), (80, Some(300)));
+        assert!(after.update(noon + 1, 40, Some(60), 100), "past the budget together");
+        assert_eq!((after.today, after.device_today), (110, Some(340)));
+        after.update(noon + DAY_MS, 50, Some(70), 100);
+        assert_eq!((after.today, after.device_today), (0, Some(0)));
     }
 
     #[test]

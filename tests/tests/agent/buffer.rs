@@ -37,6 +37,7 @@ fn a_stopped_agents_buffer_can_be_looked_at() {
         assert_eq!(output.status.code(), Some(1), "{action} beside a running agent");
         assert!(text(&output.stderr).contains("stop it first"), "{}", text(&output.stderr));
     }
+    let wrote = written(&agent);
     agent.terminate();
 
     let stats = buffer(&dir, &["stats", "--json"]);
@@ -62,6 +63,17 @@ fn a_stopped_agents_buffer_can_be_looked_at() {
         .collect();
     let missing = lines.iter().find(|line| !arrived.contains(line));
     assert_eq!(missing, None, "what is exported is what is sent");
+    // The day's writes go on over the restart.
+    subscriber.wait_until("a status with the first run's writes in it", |messages| {
+        messages.of("status").any(|status| status.map["disk"]["written_today"].as_u64() >= Some(wrote))
+    });
+}
+
+/// Bytes that an agent has had written.
+fn written(agent: &Agent) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/io", agent.pid())).expect("a running agent");
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a count");
+    line.parse().expect("a number")
 }
 
 /// What is cleared never arrives, and the next start says so in a report whose account holds.
