@@ -2,10 +2,10 @@
 //!
 //! The cap is the lowest `memory.high` or `memory.max` of the program's control group (Linux, version 2) and of those
 //! above it; where there is none, nothing is looked at. What counts is what the kernel cannot take back: `RssAnon`.
-//! Past three quarters closed windows are not kept for late readings any more, past seven eighths series that are not
-//! known yet are refused; a sixteenth below that each is over. Messages need no part in it: past `[buffer] memory`
-//! they are on disk. What known series take can still grow: then the kernel ends the program, and it goes on from its
-//! checkpoint, which was below seven eighths, with room to spare.
+//! Past five eighths closed windows are not kept for late readings any more, past three quarters series that are not
+//! known yet are refused; a sixteenth below that each is over. The last quarter is for what comes of the series that
+//! are known: messages up to `[buffer] memory` (past it they are on disk) and the checkpoint. If that is not enough the
+//! kernel ends the program, and it goes on from its checkpoint, with room to spare.
 
 use crate::pipeline::Pressure;
 use headwater_settings::format_size;
@@ -64,9 +64,7 @@ impl Memory {
             Pressure::Full => "series that are not known yet are refused",
         };
         let cap = format_size(self.cap? >> 20 << 20);
-        Some(format!(
-            "memory is short ({cap} is all that the service may take, MemoryHigh or MemoryMax): {what}"
-        ))
+        Some(format!("memory is short ({cap} is all that the service may take, MemoryMax): {what}"))
     }
 }
 
@@ -75,7 +73,7 @@ fn pressure(taken: u64, cap: u64, before: Pressure) -> Pressure {
     let past = |sixteenths: u64, pressure: Pressure| {
         taken.saturating_mul(16) >= cap.saturating_mul(sixteenths - u64::from(before >= pressure))
     };
-    match (past(14, Pressure::Full), past(12, Pressure::Some)) {
+    match (past(12, Pressure::Full), past(10, Pressure::Some)) {
         (true, _) => Pressure::Full,
         (false, true) => Pressure::Some,
         (false, false) => Pressure::None,
@@ -126,7 +124,7 @@ mod tests {
             fs::write(&status, format!("VmRSS:\t1 kB\nRssAnon:\t{:8} kB\n", mib << 10)).unwrap();
             memory.look()
         };
-        let seen = [5, 12, 13, 14, 13, 12, 11, 10].map(at);
+        let seen = [5, 10, 11, 12, 11, 10, 9, 8].map(at);
         let (some, full) = (Some(Pressure::Some), Some(Pressure::Full));
         assert_eq!(seen, [None, some, None, full, None, some, None, Some(Pressure::None)]);
         assert_eq!(at(20), full);

@@ -50,7 +50,7 @@ fn warn_of_memory(config: &Config) {
     if let Some(cap) = Memory::own().cap().filter(|cap| *cap < usual) {
         tracing::warn!(
             "with all its series this config takes about {}, and the service may take {}: lower [limits] series, or \
-             raise MemoryHigh and MemoryMax (systemctl edit headwater)",
+             raise MemoryMax (systemctl edit headwater)",
             format_size(usual >> 20 << 20),
             format_size(cap >> 20 << 20),
         );
