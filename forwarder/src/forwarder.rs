@@ -188,6 +188,12 @@ impl Forwarder {
         self.shared.written(Some(earlier));
     }
 
+    /// How many messages are only in outputs' hands.
+    #[cfg(test)]
+    pub(crate) fn orphans(&self) -> u64 {
+        self.shared.spool.borrow().orphans()
+    }
+
     /// The next thing that happened; waits for it.
     pub async fn event(&self) -> Event {
         self.shared.event().await

@@ -226,7 +226,8 @@ impl History {
 
     fn crash(&mut self, forwarder: &Forwarder, power: bool) {
         self.store.0.lock().unwrap().crash(power);
-        self.lost += forwarder.account().lost;
+        // What had given way and was on its way may have arrived or not.
+        self.lost += forwarder.account().lost + forwarder.orphans();
         let window = if self.config.when == When::Always && (!power || self.config.sync == Sync::Always) {
             Duration::ZERO
         } else {

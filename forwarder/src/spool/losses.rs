@@ -4,6 +4,8 @@
 //! Such an orphan goes on waiting until the last output that has it in its hands has acknowledged it, and is then
 //! delivered; or until that output's link is gone, and is then lost. So none is both delivered and told as lost.
 //!
+//! A crash leaves nothing of an orphan, as of all that is in memory only: what was on its way then may have arrived or not.
+//!
 //! Limits: as many orphans as outputs have in their hands, some 100 bytes each.
 
 use super::{Outcome, Spool};
@@ -122,6 +124,12 @@ impl Spool {
         self.account.waiting -= count;
         self.account.lost += count;
         lost
+    }
+
+    /// How many messages are only in outputs' hands.
+    #[cfg(test)]
+    pub(crate) fn orphans(&self) -> u64 {
+        self.orphans.len() as u64
     }
 
     /// What outputs have in their hands.
