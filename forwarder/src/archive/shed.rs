@@ -20,20 +20,26 @@ impl Archive {
         };
         // Twice: sled's overhead, and rounding.
         let bytes = 2 * Lane::ALL.into_iter().map(|lane| cost(batches.of(lane))).sum::<u64>();
-        // What is set aside is never deleted, but must not starve the living.
-        let max = self.config.max_size.saturating_sub(self.aside_bytes).max(self.config.max_size / 4);
         // Merging needs room for its result.
+        let max = self.living_bytes_max();
         let merge_above = max.saturating_sub(3 * self.generation_bytes_max()).max(max / 2);
         while self.config.full == Full::Thin
             && self.living_bytes() + bytes > merge_above
             && self.thin(progress)
         {}
-        while self.living_bytes() + bytes > max {
+        // Each time anew: one that is damaged goes aside.
+        while self.living_bytes() + bytes > self.living_bytes_max() {
             let Some((generation, keep_alerts)) = self.victim() else { return };
             if !self.shed(generation, keep_alerts, Why::Full, progress) {
                 return;
             }
         }
+    }
+
+    /// What is set aside is never deleted, but must not starve the living.
+    fn living_bytes_max(&self) -> u64 {
+        let max = self.config.max_size;
+        max.saturating_sub(self.aside_bytes).max(max / 4)
     }
 
     /// Gives up what was made before `before_ms`.
