@@ -45,10 +45,6 @@ impl Ranges {
         self.0.splice(from..to, rests.into_iter().filter(|rest| !rest.is_empty()));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The smallest number.
     pub(crate) fn start(&self) -> Option<u64> {
         self.0.first().map(|first| first.start)

@@ -42,19 +42,22 @@ pub(super) struct Shelf {
     pub(super) damaged: bool,
     /// What lies below is safe from a power cut.
     pub(super) synced_end: PerLane<u64>,
+    /// One past the last message that was added as new since it was opened.
+    pub(super) new_end: PerLane<Option<u64>>,
     /// Its messages, while it is not sealed.
     pub(super) runs: Vec<Run>,
     pub(super) sealed: bool,
 }
 
 impl Shelf {
-    /// New messages of a lane were added, in order: what is missing between them is in no other generation.
+    /// New messages of a lane were added, in order: what is missing between them is in no other generation. What was
+    /// there before them may be old alerts, and what follows those lies anywhere.
     pub(super) fn note_new(&mut self, lane: Lane, records: &[Record]) {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
-        let span = self.spans.of_mut(lane);
+        let before = self.new_end.of_mut(lane).replace(last.seq + 1);
         // What comes a second time stands for itself.
-        let start = if span.is_empty() || first.seq < span.end() { first.seq } else { span.end() };
-        span.insert_range(start..last.seq + 1);
+        let start = before.filter(|end| *end <= first.seq).unwrap_or(first.seq);
+        self.spans.of_mut(lane).insert_range(start..last.seq + 1);
         records.iter().for_each(|record| self.note_one(record));
     }
 
@@ -248,7 +251,7 @@ mod tests {
         assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
         shelf.damaged = true;
         let note = write(&shelf, &shelf.runs, &[4, 5]);
-        shelf.sealed = true;
+        (shelf.sealed, shelf.new_end) = (true, PerLane::default());
         assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));
         assert_eq!(read(&write_building()), Some(Index::Building));
         for at in 0..note.len() - 1 {

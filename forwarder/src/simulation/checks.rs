@@ -107,7 +107,7 @@ impl History {
         let refused: u64 = self.world.0.borrow().brokers.iter().map(|broker| broker.refused).sum();
         let stands_for = if self.config.full == Full::Thin { MERGED_MAX as u64 } else { 1 };
         assert!(
-            missing.len() as u64 <= self.lost * stands_for + refused,
+            missing.len() as u64 <= (self.lost + refused) * stands_for,
             "{} of {} are missing ({alerts} alerts), {} counted as lost: {:?}",
             missing.len(),
             self.pushed.len(),
