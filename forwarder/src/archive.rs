@@ -95,6 +95,8 @@ pub(crate) struct Archive {
     /// The generation that old alerts go to when their own gives way.
     keeping: Option<Generation>,
     next: Generation,
+    /// One past the last number that this program has written as new.
+    new_end: PerLane<u64>,
     /// One past the last number that was read for somebody who may not have got it yet.
     handed: PerLane<u64>,
     aside_bytes: u64,
@@ -277,7 +279,9 @@ impl Archive {
         for lane in Lane::ALL {
             let records = batches.of(lane);
             if is_new {
-                shelf.note_new(lane, records)
+                let end = self.new_end.of_mut(lane);
+                shelf.note_new(lane, records, *end);
+                *end = records.last().map_or(*end, |last| (*end).max(last.seq + 1));
             } else {
                 records.iter().for_each(|record| shelf.note_old(record))
             }
@@ -291,7 +295,8 @@ impl Archive {
     /// The generation to write to, a new one if need be.
     fn filling(&mut self, batches: &Batches) -> Result<Generation, StoreError> {
         if let Some(generation) = self.filling {
-            if self.has_room(generation) && !self.is_old(generation, batches) {
+            let fits = self.has_room(generation) && self.goes_on(generation, batches);
+            if fits && !self.is_old(generation, batches) {
                 return Ok(generation);
             }
             if self.dirty {
@@ -309,6 +314,13 @@ impl Archive {
         let max = self.generation_bytes_max();
         let shelf = self.shelves.get(&generation);
         shelf.is_some_and(|shelf| !shelf.damaged && shelf.content_bytes < max && shelf.disk_bytes < 2 * max)
+    }
+
+    /// Whether all of it comes after what is there: batches of one generation must not overlap, so that one that holds a
+    /// number can be found.
+    fn goes_on(&self, generation: Generation, batches: &Batches) -> bool {
+        let end = |lane| self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).end());
+        Lane::ALL.into_iter().all(|lane| batches.of(lane).first().is_none_or(|first| end(lane) <= first.seq))
     }
 
     /// Whether it should end so that `max_age` can be kept: generations go as a whole.

@@ -33,6 +33,7 @@ impl Archive {
             dirty: false,
             keeping: None,
             next: 1,
+            new_end: PerLane::default(),
             handed: PerLane::default(),
             aside_bytes: 0,
             notices: Vec::new(),

@@ -145,7 +145,8 @@ impl Archive {
 
     /// Copies alerts into the generation that is kept for them.
     fn keep(&mut self, alerts: &Batches) -> Result<(), StoreError> {
-        let generation = match self.keeping.filter(|generation| self.has_room(*generation)) {
+        let fits = |generation: &Generation| self.has_room(*generation) && self.goes_on(*generation, alerts);
+        let generation = match self.keeping.filter(fits) {
             Some(generation) => generation,
             None => {
                 if let Some(full) = self.keeping.take() {

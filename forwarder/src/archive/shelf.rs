@@ -42,22 +42,22 @@ pub(super) struct Shelf {
     pub(super) damaged: bool,
     /// What lies below is safe from a power cut.
     pub(super) synced_end: PerLane<u64>,
-    /// One past the last message that was added as new since it was opened.
-    pub(super) new_end: PerLane<Option<u64>>,
     /// Its messages, while it is not sealed.
     pub(super) runs: Vec<Run>,
     pub(super) sealed: bool,
 }
 
 impl Shelf {
-    /// New messages of a lane were added, in order: what is missing between them is in no other generation. What was
-    /// there before them may be old alerts, and what follows those lies anywhere.
-    pub(super) fn note_new(&mut self, lane: Lane, records: &[Record]) {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
-        let before = self.new_end.of_mut(lane).replace(last.seq + 1);
-        // What comes a second time stands for itself.
-        let start = before.filter(|end| *end <= first.seq).unwrap_or(first.seq);
-        self.spans.of_mut(lane).insert_range(start..last.seq + 1);
+    /// Messages of a lane were added, in order. What is missing between those that are new, from `known_end` on, is in no
+    /// other generation; what comes a second time, or was there before, stands for itself.
+    pub(super) fn note_new(&mut self, lane: Lane, records: &[Record], known_end: u64) {
+        let (again, new) = records.split_at(records.partition_point(|record| record.seq < known_end));
+        let span = self.spans.of_mut(lane);
+        let follows = known_end > 0 && span.end() == known_end;
+        again.iter().for_each(|record| span.insert_range(record.seq..record.seq + 1));
+        if let (Some(first), Some(last)) = (new.first(), new.last()) {
+            span.insert_range(if follows { known_end } else { first.seq }..last.seq + 1);
+        }
         records.iter().for_each(|record| self.note_one(record));
     }
 
@@ -244,14 +244,14 @@ mod tests {
             let message = Message { lane, made_ms: -5 + seq as i64, route: "r".into(), body: "b".into() };
             Record { seq, owed, message }
         };
-        shelf.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)]);
-        shelf.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)]);
-        shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)]);
+        shelf.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)], 0);
+        shelf.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)], 0);
+        shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)], 9);
         assert_eq!(shelf.runs.len(), 3);
         assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
         shelf.damaged = true;
         let note = write(&shelf, &shelf.runs, &[4, 5]);
-        (shelf.sealed, shelf.new_end) = (true, PerLane::default());
+        shelf.sealed = true;
         assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));
         assert_eq!(read(&write_building()), Some(Index::Building));
         for at in 0..note.len() - 1 {
