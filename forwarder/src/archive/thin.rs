@@ -30,7 +30,21 @@ const LEVEL_MAX: u32 = u32::MAX;
 impl Archive {
     /// Merges what is oldest and finest; whether room was made by it.
     pub(super) fn thin(&mut self, progress: &Progress) -> bool {
-        Lane::MERGED.into_iter().any(|lane| self.thin_lane(lane, progress))
+        self.all_indexed() && Lane::MERGED.into_iter().any(|lane| self.thin_lane(lane, progress))
+    }
+
+    /// Writes the indexes that could not be written in their time; whether none is missing. Without its index the next
+    /// start finds in a generation what was cut off, because it lay elsewhere too: and there it is merged by then.
+    fn all_indexed(&mut self) -> bool {
+        let open = [self.filling, self.keeping];
+        let has_none = |(generation, shelf): (&Generation, &Shelf)| {
+            (!shelf.sealed && !open.contains(&Some(*generation))).then_some(*generation)
+        };
+        let missing: Vec<Generation> = self.shelves.iter().filter_map(has_none).collect();
+        missing.into_iter().all(|generation| {
+            self.seal(generation, &[]);
+            self.shelves.get(&generation).is_none_or(|shelf| shelf.sealed)
+        })
     }
 
     fn thin_lane(&mut self, lane: Lane, progress: &Progress) -> bool {
@@ -72,7 +86,6 @@ impl Archive {
         let slice: Vec<Generation> = in_order
             .into_iter()
             .skip_while(|entry| !(may(entry) && entry.2.level == lowest))
-            // Merged messages go where the last of them were: nothing may lie between.
             .take_while(|entry| {
                 let first = bytes == 0;
                 bytes += entry.2.content_bytes;
@@ -113,7 +126,8 @@ impl Archive {
             slice.iter().for_each(|generation| self.delete(*generation));
             return Ok(true);
         }
-        let Some((coarser, gone)) = merge(lane, &before, thin) else { return Ok(false) };
+        let elsewhere = self.elsewhere(lane, slice);
+        let Some((coarser, gone)) = merge(lane, &before, &elsewhere, thin) else { return Ok(false) };
         *merged.of_mut(lane) = coarser;
         let generation = self.next;
         self.store.write_note(&note_name(generation), &shelf::write_building())?;
@@ -135,6 +149,16 @@ impl Archive {
         self.notices.push(Notice::Thinned { runs: gone });
         Ok(true)
     }
+
+    /// The lane's numbers in all other generations.
+    fn elsewhere(&self, lane: Lane, slice: &[Generation]) -> Ranges {
+        let mut elsewhere = Ranges::default();
+        let others = self.shelves.iter().filter(|(generation, _)| !slice.contains(generation));
+        others
+            .flat_map(|(_, shelf)| shelf.spans.of(lane).iter())
+            .for_each(|seqs| elsewhere.insert_range(seqs.clone()));
+        elsewhere
+    }
 }
 
 /// Sorts by number; of two copies one stays.
@@ -143,9 +167,28 @@ fn in_order(records: &mut Vec<Record>) {
     records.dedup_by_key(|record| record.seq);
 }
 
-/// Merges messages that the same outputs want; the coarser ones, and the numbers that are no more. `None`: there would
-/// not be a fifth less of them.
-fn merge(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
+/// Merges messages; the coarser ones, and the numbers that are no more. What is between two of them elsewhere keeps them
+/// apart: merged messages go where the last of them were. `None`: there would not be a fifth less of them.
+fn merge(
+    lane: Lane,
+    before: &[Record],
+    elsewhere: &Ranges,
+    thin: &dyn Thin,
+) -> Option<(Vec<Record>, Vec<Run>)> {
+    let together = |earlier: &Record, later: &Record| {
+        elsewhere.next_in(earlier.seq).is_none_or(|between| between > later.seq)
+    };
+    let (mut after, mut gone) = (Vec::new(), Vec::new());
+    for part in before.chunk_by(together) {
+        let (coarser, runs) = merge_part(lane, part, thin).unwrap_or_else(|| (part.to_vec(), Vec::new()));
+        after.extend(coarser);
+        gone.extend(runs);
+    }
+    (after.len() * 5 <= before.len() * 4).then_some((after, gone))
+}
+
+/// Merges messages that the same outputs want. `None`: they cannot be put in order.
+fn merge_part(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
     let mut groups: BTreeMap<u64, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
     for record in before {
         let (seqs, messages) = groups.entry(record.owed).or_default();
@@ -159,9 +202,6 @@ fn merge(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>,
         let places = places(&seqs, &messages, merged.as_ref().unwrap_or(&messages));
         let placed = places.into_iter().zip(merged.unwrap_or(messages));
         after.extend(placed.map(|(place, message)| (place, owed, message)));
-    }
-    if after.len() * 5 > before.len() * 4 {
-        return None;
     }
     // Not by their times: clocks step.
     after.sort_by_key(|(place, ..)| *place);
