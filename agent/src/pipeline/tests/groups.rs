@@ -8,6 +8,11 @@ const STREAMS: &str = "[streams.pumps]\nwindow = { type = \"none\" }\n[[streams.
 
 /// Flow follows pressure; from 1,500 on for thirty readings it does not, at pump 1. Each value alone is usual.
 fn feed(pipeline: &mut Pipeline, steps: std::ops::Range<i64>) -> Vec<Wire> {
+    feed_by(pipeline, steps, None)
+}
+
+/// The same; `off_ms`: the readings have no time of their own, and the clock of the agent is off by so much.
+fn feed_by(pipeline: &mut Pipeline, steps: std::ops::Range<i64>, off_ms: Option<i64>) -> Vec<Wire> {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let mut said = Vec::new();
     for step in steps {
@@ -18,10 +23,11 @@ fn feed(pipeline: &mut Pipeline, steps: std::ops::Range<i64>) -> Vec<Wire> {
             let flow = pipeline.introduce(0, &format!("{pump}/flow"), &of_kind("f")).unwrap();
             let level = ((step * 7_919) % 1_000) as f64 / 100.0;
             let is_odd = pump == "hall/1" && (1_500..1_530).contains(&step);
-            let time = START + step * 1_000;
+            let time = START + step * 1_000 + off_ms.unwrap_or(0);
+            let stamp = if off_ms.is_some() { Stamp::Arrival } else { Stamp::Event(time) };
             let (level, through) = if is_odd { (9.0, 1.5) } else { (level, 2.0 * level) };
-            pipeline.on_reading(pressure, Stamp::Event(time), level, at(time));
-            pipeline.on_reading(flow, Stamp::Event(time), through, at(time));
+            pipeline.on_reading(pressure, stamp, level, at(time));
+            pipeline.on_reading(flow, stamp, through, at(time));
         }
         said.extend(drained(pipeline).into_iter().filter(|message| message.text("kind") != "reading"));
     }
@@ -75,6 +81,28 @@ fn a_restart_goes_on_with_what_the_group_has_learned() {
         assert_eq!(said, whole, "cut at {cut}");
         let mut changed = pipeline(&STREAMS.replace("*/flow", "*/speed"), 10);
         changed.restore(&mut Stored::new(&state)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_stamped_on_arrival_moves_with_the_agents_clock() {
+    let told = |said: &[Wire]| -> Vec<_> {
+        let of = |m: &Wire, key| m.text(key).to_owned();
+        said.iter().map(|m| ["id", "alert", "state", "reason"].map(|key| of(m, key))).collect()
+    };
+    let expected = told(&feed_by(&mut pipeline(STREAMS, 10), 0..1_600, Some(0)));
+    assert_eq!(expected.len(), 3, "raised, what followed, cleared: {expected:?}");
+    // Set while the alert is raised and what follows it is awaited.
+    for ms in [-3_600_000, 3_600_000] {
+        let mut pipeline = pipeline(STREAMS, 10);
+        let first = (0..1_600).find_map(|step| {
+            let said = feed_by(&mut pipeline, step..step + 1, Some(0));
+            (!said.is_empty()).then_some((step + 1, said))
+        });
+        let (step, mut said) = first.unwrap();
+        pipeline.begin_anew(at(START + step * 1_000), ms, None);
+        said.extend(feed_by(&mut pipeline, step..1_600, Some(ms)));
+        assert_eq!(told(&said), expected, "moved by {ms} ms");
     }
 }
 
