@@ -195,6 +195,30 @@ fn a_disk_that_turns_read_only() {
     drop((agent, disk, dir));
 }
 
+/// `daily_writes` is for a day, not for a run.
+#[test]
+fn what_was_written_today_is_still_known_after_a_restart() {
+    let dir = TempDir::new();
+    let Some(disk) = Disk::make(state_dir(&dir)) else { return };
+    let mut field = Field::new();
+    let agent = field.agent(&dir, "");
+    field.publish(5_000);
+    wait_for("the buffer to be used", || (!databases(&dir).is_empty()).then_some(()));
+    std::thread::sleep(Duration::from_secs(2)); // a checkpoint that tells of it
+    assert!(agent.terminate().success());
+    let agent = field.agent(&dir, "");
+    field.settle();
+    let restarted = field.subscriber.messages().of("status").last().map(|status| status.integer("started"));
+    field.subscriber.wait_until("a status with the writes of both runs", |messages| {
+        messages.of("status").last().is_some_and(|status| {
+            restarted == Some(status.integer("started"))
+                && status.map["disk"]["written_today"].as_u64() > Some(1_000_000)
+        })
+    });
+    assert!(agent.terminate().success());
+    drop(disk);
+}
+
 /// Files of the buffer are flipped, cut, zeroed and deleted under a running agent that will need them.
 #[test]
 fn a_buffer_that_is_damaged_while_the_agent_runs() {
