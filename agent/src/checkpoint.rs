@@ -8,6 +8,7 @@
 //! "HWCP"  version u32 LE  length u64 LE  crc32 u32 LE  body
 //! ```
 
+use headwater_settings::format_size;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ pub(crate) const VERSION: u32 = 4;
 const MAGIC: [u8; 4] = *b"HWCP";
 const HEADER_BYTES: usize = 20;
 
-/// Bodies past this are no checkpoint of ours (bytes).
-const BODY_BYTES_MAX: u64 = 1 << 30;
+/// Files past this are no checkpoint of ours (bytes).
+const BYTES_MAX: u64 = 1 << 30;
 
 /// What stood in the file's place.
 #[derive(Debug, PartialEq)]
@@ -64,19 +65,28 @@ pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
     Ok((HEADER_BYTES + body.len()) as u64)
 }
 
-/// Reads the body back.
+/// Reads the body back, if the file has no more than `bytes_max`.
 ///
 /// # Errors
 /// The file is there and cannot be read or set aside.
-pub(crate) fn read(path: &Path) -> io::Result<Found> {
+pub(crate) fn read(path: &Path, bytes_max: Option<u64>) -> io::Result<Found> {
+    let bytes_max = bytes_max.unwrap_or(BYTES_MAX);
     let mut bytes = Vec::new();
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
-        Ok(file) => file.take(BODY_BYTES_MAX + HEADER_BYTES as u64).read_to_end(&mut bytes)?,
+        Ok(file) if file.metadata()?.len() > bytes_max => {
+            let why = format!("it is too large, memory has room for {}", format_size(bytes_max));
+            return set_aside(path, &why);
+        }
+        Ok(file) => file.take(bytes_max).read_to_end(&mut bytes)?,
     };
-    match body_of(&bytes) {
-        Ok(body) => Ok(Found::Body(body.to_vec())),
+    match check(&bytes) {
+        Ok(()) => {
+            // In place: there may not be room for it twice.
+            bytes.drain(..HEADER_BYTES);
+            Ok(Found::Body(bytes))
+        }
         Err(why) => set_aside(path, &why),
     }
 }
@@ -93,7 +103,7 @@ pub(crate) fn set_aside(path: &Path, why: &str) -> io::Result<Found> {
     Ok(Found::Broken { aside, why: why.to_owned() })
 }
 
-fn body_of(bytes: &[u8]) -> Result<&[u8], String> {
+fn check(bytes: &[u8]) -> Result<(), String> {
     let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or("it is cut off")?;
     let number = |from: usize| {
         let four = header.get(from..from + 4).and_then(|part| <[u8; 4]>::try_from(part).ok());
@@ -112,7 +122,7 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], String> {
     if number(16) != crc32fast::hash(body) {
         return Err("its checksum is wrong".to_owned());
     }
-    Ok(body)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -140,10 +150,10 @@ mod tests {
     fn a_body_comes_back_and_replaces_the_one_before() {
         let folder = Folder::new("whole");
         let path = folder.0.join("state");
-        assert_eq!(read(&path).unwrap(), Found::Nothing);
+        assert_eq!(read(&path, None).unwrap(), Found::Nothing);
         assert_eq!(write(&path, b"one").unwrap(), 23);
         write(&path, b"two").unwrap();
-        assert_eq!(read(&path).unwrap(), Found::Body(b"two".to_vec()));
+        assert_eq!(read(&path, None).unwrap(), Found::Body(b"two".to_vec()));
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside it");
     }
 
@@ -162,10 +172,22 @@ mod tests {
         damaged.push([whole.as_slice(), b"more"].concat());
         for (count, bytes) in damaged.iter().enumerate() {
             fs::write(&path, bytes).unwrap();
-            let found = read(&path).unwrap();
+            let found = read(&path, None).unwrap();
             let Found::Broken { aside, .. } = found else { panic!("{count}: {found:?}") };
             assert_eq!(fs::read(aside).unwrap(), *bytes);
-            assert_eq!(read(&path).unwrap(), Found::Nothing);
+            assert_eq!(read(&path, None).unwrap(), Found::Nothing);
         }
+    }
+
+    #[test]
+    fn what_memory_has_no_room_for_is_set_aside_unread() {
+        let folder = Folder::new("large");
+        let path = folder.0.join("state");
+        let bytes = write(&path, &[7; 4_000]).unwrap();
+        assert_eq!(read(&path, Some(bytes)).unwrap(), Found::Body(vec![7; 4_000]));
+        let found = read(&path, Some(bytes - 1)).unwrap();
+        let Found::Broken { aside, why } = found else { panic!("{found:?}") };
+        assert!(why.contains("too large"), "{why}");
+        assert_eq!(fs::metadata(aside).unwrap().len(), bytes);
     }
 }

@@ -108,6 +108,7 @@ impl Engine {
     pub(crate) fn new(
         agent: &str,
         (mut pipeline, mut earlier): (Pipeline, Earlier),
+        memory: Memory,
         clock: Rc<Timekeeper>,
         forwarder: Forwarder,
         sources: &[SourceConfig],
@@ -143,7 +144,7 @@ impl Engine {
             pipeline: RefCell::new(pipeline),
             forwarder,
             wake: Notify::new(),
-            memory: Memory::own(),
+            memory,
             quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
         };
         engine.forward(&mut engine.pipeline.borrow_mut());

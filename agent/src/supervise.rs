@@ -9,6 +9,7 @@ use crate::clock::Boots;
 use crate::config::{Config, Limits, SourceConfig, StreamConfig};
 use crate::engine::{self, Engine, EngineSink, Timekeeper};
 use crate::lock::DirLock;
+use crate::memory::Memory;
 use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
 use crate::thin::Thinner;
@@ -98,7 +99,8 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let checkpoint = agent.state_dir.join(engine::FILE);
     let boots = Arc::new(Boots::default());
     let fresh = || pipeline(&agent.id, &sources, streams.clone(), limits);
-    let restored = engine::restore(&checkpoint, &boots, fresh)
+    let memory = Memory::own();
+    let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
         .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
     let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
     let board = Rc::new(StatusBoard::new(&agent, &outputs, clock.clone()));
@@ -115,7 +117,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
     forwarder.had_written(restored.1.written);
     let trouble = restored.1.trouble.clone();
-    let engine = Rc::new(Engine::new(&agent.id, restored, clock.clone(), forwarder, &sources));
+    let engine = Rc::new(Engine::new(&agent.id, restored, memory, clock.clone(), forwarder, &sources));
     // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
     let _ = engine.kept().await;
     // Before anything is told: a second crash must find the revisions that this run begins with.

@@ -12,6 +12,7 @@ use super::timekeeper::Past;
 use super::{Engine, LastReport};
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
+use crate::memory::Memory;
 use crate::pipeline::state::{load_ledger, save_ledger};
 use crate::pipeline::{Ceiling, Pipeline};
 use headwater_forwarder::{Account, Mark, Written};
@@ -60,17 +61,19 @@ pub(crate) struct Snapshot {
     mark: Mark,
 }
 
-/// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. What cannot be used is set aside.
+/// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. What cannot be used is set aside;
+/// of what is more than `memory` has room for, the first series are used.
 ///
 /// # Errors
 /// The file is there and can neither be read nor set aside.
 pub(crate) fn restore(
     path: &Path,
     boots: &Boots,
+    memory: &Memory,
     fresh: impl Fn() -> Pipeline,
 ) -> io::Result<(Pipeline, Earlier)> {
     let mut pipeline = fresh();
-    let body = match checkpoint::read(path)? {
+    let body = match checkpoint::read(path, memory.cap().map(|cap| cap / 4 * 3))? {
         Found::Nothing => return Ok((pipeline, Earlier::default())),
         Found::Broken { aside, why } => {
             let trouble =
@@ -81,11 +84,14 @@ pub(crate) fn restore(
         Found::Body(body) => body,
     };
     let mut from = Stored::new(&body);
-    match Earlier::load(&mut from, boots).and_then(|earlier| Ok((earlier, pipeline.restore(&mut from)?))) {
+    let look = || memory.is_due().then(|| memory.look()).flatten();
+    match Earlier::load(&mut from, boots)
+        .and_then(|earlier| Ok((earlier, pipeline.restore_within(&mut from, look)?)))
+    {
         Ok((earlier, 0)) => Ok((pipeline, earlier)),
         Ok((earlier, given_up)) => {
-            let trouble =
-                format!("{given_up} readings in open windows given up: the config has changed their streams");
+            let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());
+            let trouble = format!("{given_up} readings in open windows given up: {why}");
             Ok((pipeline, Earlier { trouble, ..earlier }))
         }
         Err(Corrupt) => {

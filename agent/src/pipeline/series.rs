@@ -82,11 +82,11 @@ impl Directory {
         Some(id)
     }
 
-    /// A series as it was known before, without any source yet. `None`: the limit is reached.
+    /// A series as it was known before, without any source yet. `None`: the limit is reached, or memory is short.
     pub(super) fn restore(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
         match self.by_name.get(name) {
             Some(id) => Some(*id),
-            None if self.series.len() >= self.series_max => None,
+            None if self.is_shut || self.series.len() >= self.series_max => None,
             None => self.insert(name, labels),
         }
     }

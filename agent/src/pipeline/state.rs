@@ -17,7 +17,7 @@
 
 use super::channel::Channel;
 use super::revisions::Revisions;
-use super::{Ceiling, Now, Pipeline};
+use super::{Ceiling, Now, Pipeline, Pressure};
 use crate::account::{Counts, Intake, Ledger};
 use crate::config::WindowConfig;
 use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
@@ -124,11 +124,16 @@ impl Pipeline {
         self.sources.iter().map(|source| source.future_ms).max().unwrap_or(0)
     }
 
-    /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new.
+    /// Goes on from what [`Pipeline::save`] wrote; the pipeline must be new. `look` is asked for every series whether
+    /// memory has got short or is no longer.
     ///
     /// # Errors
     /// [`Corrupt`]: the bytes are not whole, or of another version. The pipeline is then to be thrown away.
-    pub(crate) fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+    pub(crate) fn restore_within(
+        &mut self,
+        from: &mut Stored<'_>,
+        look: impl Fn() -> Option<Pressure>,
+    ) -> Result<GivenUp, Corrupt> {
         if u32::load(from)? != STATE_VERSION {
             return Err(Corrupt);
         }
@@ -141,6 +146,9 @@ impl Pipeline {
         let saved = saved.collect::<Result<Vec<_>, _>>()?;
         self.restore_accounts(ledger);
         for _ in 0..load_length(from)? {
+            if let Some(pressure) = look() {
+                self.on_pressure(pressure);
+            }
             if !self.restore_channel(&saved, from)? {
                 self.revisions.forget();
             }
@@ -152,6 +160,12 @@ impl Pipeline {
         }
         self.share_retention();
         Ok(self.settle_restored())
+    }
+
+    /// [`Pipeline::restore_within`] as much memory as it takes.
+    #[cfg(test)]
+    pub(crate) fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+        self.restore_within(from, || None)
     }
 
     /// What is no more in the config retires with its counts.

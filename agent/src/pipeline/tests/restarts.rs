@@ -124,3 +124,32 @@ fn no_series_is_missing_while_its_source_is_cut_off() {
     assert_eq!((600..609).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 0);
     assert_eq!((609..700).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 1, "silent since");
 }
+
+/// A service whose memory was capped lower goes on with the series that it has room for, and says what it has given up.
+#[test]
+fn of_a_state_that_memory_has_no_room_for_a_part_goes_on() {
+    const SERIES: usize = 10;
+    const KEPT: usize = 4;
+    let feed = |pipeline: &mut Pipeline, second: i64| {
+        let name = |n: usize| format!("s{n}");
+        let known = (0..SERIES).filter_map(|n| pipeline.introduce(0, &name(n), &[])).collect::<Vec<_>>();
+        let time = START + second * 1_000;
+        known.iter().for_each(|series| pipeline.on_reading(*series, Stamp::Event(time), 1.0, at(time)));
+        known.len()
+    };
+    let mut first = pipeline("[streams.a]\n", 100);
+    assert_eq!(feed(&mut first, 0), SERIES);
+    let mut state = Vec::new();
+    first.save(at(START), &mut state);
+    let mut second = pipeline("[streams.a]\n", 100);
+    let looks = std::cell::Cell::new(0);
+    let look = || (looks.replace(looks.get() + 1) == KEPT).then_some(Pressure::Full);
+    let given_up = second.restore_within(&mut headwater_kernel::state::Stored::new(&state), look).unwrap();
+    assert_eq!((given_up, looks.get()), ((SERIES - KEPT) as i64, SERIES));
+    let totals = second.totals();
+    assert!(totals.balances());
+    assert_eq!((totals.in_windows, totals.refused), (KEPT as i64, given_up));
+    assert_eq!(feed(&mut second, 1), KEPT, "others are refused");
+    second.on_pressure(Pressure::None);
+    assert_eq!(feed(&mut second, 2), SERIES, "until there is room");
+}
