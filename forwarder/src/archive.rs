@@ -352,7 +352,7 @@ impl Archive {
     fn seal(&mut self, generation: Generation, replaces: &[Generation]) {
         self.store.close(generation);
         self.filling = self.filling.filter(|filling| *filling != generation);
-        let Some(shelf) = self.shelves.get_mut(&generation) else { return };
+        let Some(shelf) = self.shelves.get_mut(&generation).filter(|shelf| !shelf.sealed) else { return };
         let runs = std::mem::take(&mut shelf.runs);
         match self.store.write_note(&note_name(generation), &shelf::write(shelf, &runs, replaces)) {
             Ok(()) => shelf.sealed = true,

@@ -95,7 +95,7 @@ impl Archive {
         if let Some(shelf) = self.shelves.get_mut(&generation) {
             shelf.damaged = true;
             shelf.spans.of_mut(lane).remove_range(seqs.clone());
-            shelf.runs = rest;
+            (shelf.runs, shelf.sealed) = (rest, false);
             if !is_unknown {
                 self.seal(generation, &[]);
             }

@@ -10,6 +10,7 @@ use crate::store::{Generation, Store, StoreError};
 use crate::{Lane, PerLane, Thin, Why};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,12 +136,11 @@ impl Archive {
     fn clip_overlaps(&mut self, unsealed: &[Generation]) {
         for generation in unsealed {
             for lane in Lane::ALL {
-                let start = |shelf: &Shelf| shelf.spans.of(lane).start();
-                let Some(first) = self.shelves.get(generation).and_then(start) else { continue };
-                let later = self.shelves.range(generation + 1..).filter_map(|(_, shelf)| start(shelf));
-                let next = later.filter(|start| *start >= first).min();
-                if let Some((next, shelf)) = next.zip(self.shelves.get_mut(generation)) {
-                    shelf.cut(lane, &(next..u64::MAX));
+                let later =
+                    self.shelves.range(generation + 1..).flat_map(|(_, shelf)| shelf.spans.of(lane).iter());
+                let later: Vec<Range<u64>> = later.cloned().collect();
+                if let Some(shelf) = self.shelves.get_mut(generation) {
+                    later.iter().for_each(|seqs| shelf.cut(lane, seqs));
                 }
             }
             if self.shelves.get(generation).is_some_and(Shelf::is_bare) {
