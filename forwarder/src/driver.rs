@@ -239,6 +239,7 @@ impl<'d> Session<'d> {
                 shared.tell(Event::Up { output: self.driver.index });
             }
             LinkEvent::Acked(tag) => shared.done(bit, &tag, Outcome::Acked),
+            LinkEvent::Answered => {}
             LinkEvent::Refused { tag, why } => self.refuse(&tag, &why, ""),
             LinkEvent::Lost(ended) => return Some(ended),
         }

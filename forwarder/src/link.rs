@@ -54,8 +54,8 @@ pub trait Link {
     /// The largest room there is: all of it when nothing is on its way.
     fn window(&self) -> usize;
 
-    /// Sends a packet; a [`LinkEvent`] with its tag will say what became of it. Packets without a tag are no messages:
-    /// they take no room, and nobody waits for them.
+    /// Sends a packet; a [`LinkEvent`] with its tag will say what became of it. Packets without a tag are no messages, but
+    /// they are on their way too, and take room, until [`LinkEvent::Answered`].
     ///
     /// # Errors
     /// It was not sent.
@@ -91,6 +91,8 @@ pub enum LinkEvent {
     Up,
     /// The other side has the packet.
     Acked(Tag),
+    /// It has one without a tag, or will not have it.
+    Answered,
     /// The other side will not have this packet, however often it is sent.
     Refused {
         /// Which.

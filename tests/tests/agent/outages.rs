@@ -167,12 +167,18 @@ fn the_status_is_said_again_after_an_outage() {
     let mut uplink = Mosquitto::start();
     let subscriber = Subscriber::new(uplink.port);
     let dir = TempDir::new();
-    let _agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
+    let mut config = Config::new(source.port, uplink.port);
+    (config.agent, config.output_keys) = ("", "ack_timeout = \"2s\"".to_owned());
+    let agent = Agent::start(&dir, &config.text());
     subscriber.wait_until("online", |messages| messages.last_state() == Some("online"));
     uplink.kill9();
+    agent.wait_log(&["output disconnected"]);
     uplink.restart();
     let late = || Subscriber::new(uplink.port).messages().last_state().map(str::to_owned);
     wait_for("a retained status", || (late().as_deref() == Some("online")).then_some(()));
+    // Nothing else is to be said: the link stays up, although it carries status messages only.
+    std::thread::sleep(Duration::from_secs(7));
+    assert!(!agent.log().contains("nothing was acknowledged"), "{}", agent.log());
 }
 
 /// Two outputs, one of them down: the other gets everything as ever, and hears of it; what is kept for the first is not

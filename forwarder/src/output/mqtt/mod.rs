@@ -143,8 +143,9 @@ impl Flight {
         }
     }
 
-    fn on_acked(&mut self, pkid: u16) -> Option<Tag> {
-        let tag = self.sent.get_mut(usize::from(pkid)).and_then(Option::take).and_then(|sent| sent.0);
+    /// What was sent with the id: a message, something else, or nothing.
+    fn on_acked(&mut self, pkid: u16) -> Option<Option<Tag>> {
+        let tag = self.sent.get_mut(usize::from(pkid)).and_then(Option::take).map(|sent| sent.0);
         let in_use =
             |sent: &[Option<Sent>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);
         while self.order.front().is_some_and(|pkid| !in_use(&self.sent, *pkid)) {
@@ -237,7 +238,7 @@ impl MqttEvents {
                 None
             }
             Event::Acked { pkid, refused } => {
-                let tag = flight.on_acked(pkid)?;
+                let Some(tag) = flight.on_acked(pkid)? else { return Some(LinkEvent::Answered) };
                 Some(match refused {
                     None => LinkEvent::Acked(tag),
                     Some(why) if why == QUOTA => {
