@@ -266,4 +266,23 @@ mod tests {
         tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, Outcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
     }
+
+    #[test]
+    fn alerts_that_are_being_read_go_before_late_data_and_hold_up_nothing_live() {
+        let message = |lane| Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
+        let found = [Lane::Alert, Lane::Data].map(|lane| Run { lane, seqs: 0..2, owed: 1 });
+        let mut spool = Spool::new(Progress::new(1), &found, 10_000, false);
+        spool.up(0);
+        assert_eq!(spool.next(0, true), Next::Read(Lane::Alert, 0));
+        assert_eq!(spool.next(0, true), Next::Nothing, "it waits for the alerts");
+        spool.push(message(Lane::Data), 1);
+        assert!(matches!(spool.next(0, true), Next::Send(parcel) if !parcel.late));
+        let records = (0..2).map(|seq| Record { seq, owed: 1, message: message(Lane::Alert) });
+        spool.fill(0, Lane::Alert, 0, records.collect());
+        for seq in 0..2 {
+            let tag = Tag { lane: Lane::Alert, seq, owed: 1 };
+            assert!(matches!(spool.next(0, true), Next::Send(parcel) if parcel.tag == tag));
+        }
+        assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));
+    }
 }

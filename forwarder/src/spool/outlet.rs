@@ -131,7 +131,7 @@ impl Found {
 
 impl Spool {
     /// What the output shall be sent now: alerts before data, live before late; late data only if `late_data`.
-    pub(crate) fn next(&mut self, output: usize, late_data: bool) -> Next {
+    pub(crate) fn next(&mut self, output: usize, mut late_data: bool) -> Next {
         if !self.outlets.get(output).is_some_and(|outlet| outlet.up) {
             return Next::Nothing;
         }
@@ -142,14 +142,20 @@ impl Spool {
             if let Some(parcel) = lanes.clone().find_map(|lane| self.next_live(output, lane)) {
                 return Next::Send(parcel);
             }
-            for lane in lanes.filter(|_| alerts || late_data) {
+            for lane in lanes.clone().filter(|_| alerts || late_data) {
                 match self.next_late(output, lane) {
                     Next::Nothing => {}
                     next => return next,
                 }
             }
+            // Alerts that are just being read come before late data, but nothing live waits for the disk.
+            late_data &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
         }
         Next::Nothing
+    }
+
+    fn is_reading(&self, output: usize, lane: Lane) -> bool {
+        self.outlets.get(output).is_some_and(|outlet| outlet.lanes.of(lane).is_reading())
     }
 
     /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
