@@ -63,6 +63,9 @@ impl Spool {
         for run in runs {
             let queue = self.queues.of_mut(run.lane);
             queue.write_again(&run.seqs);
+            if let Some(hole) = queue.first_again(&run.seqs) {
+                self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(run.lane).stop_before(hole));
+            }
             let mut in_memory = Ranges::default();
             queue.seqs_in(&run.seqs).for_each(|seq| in_memory.insert_range(seq..seq + 1));
             gone.extend(in_memory.gaps_in(&run.seqs).map(|seqs| Run { seqs, ..*run }));

@@ -107,6 +107,15 @@ impl Cursor {
         (self.reading.is_none() && self.ahead.len() < AHEAD_MIN && from < end).then_some(from)
     }
 
+    /// What was read is good up to here: this message was missing on disk, and will be there again.
+    pub(super) fn stop_before(&mut self, seq: u64) {
+        let is_hole = (self.late..self.read_end).contains(&seq);
+        if is_hole && self.ahead.binary_search_by_key(&seq, |record| record.seq).is_err() {
+            self.ahead.truncate(self.ahead.partition_point(|record| record.seq < seq));
+            self.read_end = seq;
+        }
+    }
+
     /// Goes on to a number; what was read before it is of no use any more.
     fn go_to(&mut self, seq: u64) {
         self.late = seq;
@@ -167,6 +176,9 @@ impl Spool {
         let found = records.first().map_or(memory, |record| record.seq.min(memory));
         cursor.read_end = records.last().map_or(memory, |record| record.seq + 1).max(cursor.read_end);
         cursor.ahead.extend(records);
+        if let Some(hole) = self.queues.of(lane).first_again(&(from..cursor.read_end)) {
+            cursor.stop_before(hole);
+        }
         // What is not there any more needs no sending.
         self.skip(output, lane, from, found);
     }

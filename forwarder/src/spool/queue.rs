@@ -110,6 +110,14 @@ impl Queue {
         }
     }
 
+    /// The first of these that is to be written again.
+    pub(super) fn first_again(&self, range: &Range<u64>) -> Option<u64> {
+        if self.again == 0 {
+            return None;
+        }
+        self.seqs_in(range).find(|seq| self.at(*seq).is_some_and(|entry| entry.again))
+    }
+
     /// What was written so far survives a power cut.
     pub(super) fn all_safe(&mut self) {
         self.safe = self.written;
