@@ -116,7 +116,7 @@ impl Engine {
         let now = clock.now();
         let passage = clock.passage(&earlier.past, now);
         if let Some(passage) = passage {
-            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot());
+            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot(), &clock.told());
         }
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.resume(now, earlier.has_crashed());

@@ -25,6 +25,7 @@ mod watching;
 use crate::account::{Counts, Intake};
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::encode::{Body, Messages};
+use anew::Known;
 pub(crate) use anew::Timestamps;
 pub(crate) use groups::group_bytes;
 pub(crate) use panes::OPEN_MAX;

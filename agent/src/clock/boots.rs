@@ -106,7 +106,7 @@ impl Boots {
             };
             if boot.offset.is_none() {
                 boot.offset = Some((true_ms, estimated));
-                if std::mem::take(&mut boot.told) {
+                if boot.told {
                     let offset_ms = true_ms.saturating_sub(boot.base_ms);
                     corrections.push(Correction { boot: boot.id.clone(), offset_ms, estimated });
                 }
@@ -134,11 +134,23 @@ impl Boots {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.told = true);
     }
 
-    /// How far the times of messages are off that carry a boot's mark (ms), if that is known.
+    /// What the ids of messages carry that keep their times: some of their boot went out before these were known.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.boots().iter().filter(|boot| boot.told).map(|boot| mark_of(&boot.id)).collect()
+    }
+
+    /// How far the times of messages are off that carry a boot's mark (ms), if that is known and they are to be moved.
     pub(crate) fn offset_of(&self, mark: &str) -> Option<i64> {
         let boots = self.boots();
-        let boot = boots.iter().find(|boot| mark_of(&boot.id) == mark)?;
+        let boot = boots.iter().find(|boot| !boot.told && mark_of(&boot.id) == mark)?;
         boot.offset.map(|(offset_ms, _)| offset_ms.saturating_sub(boot.base_ms))
+    }
+
+    /// [`Boots::correction`], if the boot's messages are to be moved by it: the same message always has the same times and
+    /// the same id, so that those of a boot of which some went out before keep theirs.
+    pub(crate) fn placement(&self, id: &str) -> Option<Correction> {
+        let is_told = self.boots().iter().any(|boot| boot.told && boot.id == id);
+        self.correction(id).filter(|_| !is_told)
     }
 
     /// How far the times of a boot's messages are off, if that is known.
@@ -236,7 +248,10 @@ mod tests {
         assert_eq!(boots.correction("b"), Some(expected[1].clone()));
         assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
         assert_eq!(boots.known("d"), (Some(100), Some(2_000_000)));
-        assert_eq!((boots.offset_of("~a"), boots.offset_of("~1")), (Some(expected[0].offset_ms), None));
+        assert_eq!((boots.offset_of("~d"), boots.offset_of("~1")), (Some(1_000_000 - 100), None));
+        assert_eq!(boots.placement("d"), boots.correction("d"));
+        // Of these, messages went out before.
+        assert_eq!((boots.told().len(), boots.offset_of("~a"), boots.placement("b")), (3, None, None));
         assert_eq!(boots.correction("unknown"), None);
     }
 

@@ -66,7 +66,7 @@ impl Engine {
     fn on_moved(&self, before: Now, by_ms: i64) {
         {
             let mut pipeline = self.pipeline.borrow_mut();
-            pipeline.begin_anew(before, by_ms, None);
+            pipeline.begin_anew(before, by_ms, None, &self.clock.told());
             self.forward(&mut pipeline);
         }
         {

@@ -108,6 +108,11 @@ impl Timekeeper {
         (!self.is_synced()).then(|| self.boot.clone())
     }
 
+    /// See [`Boots::told`].
+    pub(super) fn told(&self) -> Vec<String> {
+        self.boots.told()
+    }
+
     /// When a message that is not held was made, if the time is not known.
     pub(super) fn made_at_least(&self) -> Time {
         self.last
@@ -226,7 +231,7 @@ impl<R: Render> Render for Placing<R> {
             return self.render.render(message, late);
         }
         let mut placed = message.clone();
-        if let Some(known) = boot_of(message).and_then(|boot| self.boots.correction(&boot)) {
+        if let Some(known) = boot_of(message).and_then(|boot| self.boots.placement(&boot)) {
             move_times(&mut placed, &known, |mark| self.boots.offset_of(mark));
         }
         self.render.render(&placed, late)

@@ -23,6 +23,9 @@ pub(crate) struct Timestamps {
     until: Time,
 }
 
+/// Whether the true time is known now, and the marks of ids that stay all the same: messages with them went out before.
+pub(super) type Known<'a> = Option<&'a [String]>;
+
 impl Timestamps {
     /// Whether there is nothing to say of them.
     #[inline]
@@ -52,14 +55,16 @@ impl Timestamps {
 
 impl Pipeline {
     /// The agent's timeline has moved by `ms` since `before`; from now on its times are those of `boot`, if it is not
-    /// known what they are worth. Windows of readings that are stamped with it end here, as on the timeline before.
-    pub(crate) fn begin_anew(&mut self, before: Now, ms: i64, boot: Option<String>) {
+    /// known what they are worth. Windows of readings that are stamped with it end here, as on the timeline before. `told`:
+    /// marks of ids that stay, although the time is known.
+    pub(crate) fn begin_anew(&mut self, before: Now, ms: i64, boot: Option<String>, told: &[String]) {
         self.timers = Timers::default();
+        let known = boot.is_none().then_some(told);
         for index in 0..self.channels.len() {
-            self.end_channel(index, before, (ms, boot.is_none()));
+            self.end_channel(index, before, (ms, known));
         }
         let Self { groups, channels, timestamps, .. } = self;
-        groups.begin_anew(channels, ms, timestamps, boot.is_none());
+        groups.begin_anew(channels, ms, timestamps, known);
         let (pairs, mut told) = self.pairs_told(before);
         pairs.begin_anew(ms, &mut told);
         let now = before.time.plus(ms);
@@ -84,7 +89,7 @@ impl Pipeline {
         self.timestamps.boot = boot;
     }
 
-    fn end_channel(&mut self, index: usize, before: Now, (ms, known): (i64, bool)) {
+    fn end_channel(&mut self, index: usize, before: Now, (ms, known): (i64, Known<'_>)) {
         let Some(channel) = self.channels.get_mut(index) else { return };
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };

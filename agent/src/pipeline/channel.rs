@@ -142,7 +142,11 @@ impl Channel {
     }
 
     /// The agent's timeline has moved by `ms`, and is `known` or not. What is stamped with it ends here, and begins anew.
-    pub(super) fn begin_anew(&mut self, (ms, known): (i64, bool), out: &mut Outbox<'_>) -> Settled {
+    pub(super) fn begin_anew(
+        &mut self,
+        (ms, known): (i64, super::Known<'_>),
+        out: &mut Outbox<'_>,
+    ) -> Settled {
         self.armed = Time::MAX;
         let own = self.by_arrival;
         let mut settled = Settled::default();

@@ -8,7 +8,7 @@ use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::watching::Outbox;
-use super::{Now, Pipeline, Timestamps};
+use super::{Known, Now, Pipeline, Timestamps};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Readings};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
@@ -152,7 +152,13 @@ impl Groups {
 
     /// The agent's timeline has moved by `ms`, and is `known` or not; with it those of groups whose series are all stamped
     /// with it.
-    pub(super) fn begin_anew(&mut self, channels: &[Channel], ms: i64, before: &Timestamps, known: bool) {
+    pub(super) fn begin_anew(
+        &mut self,
+        channels: &[Channel],
+        ms: i64,
+        before: &Timestamps,
+        known: Known<'_>,
+    ) {
         let is_own = |member: &Option<u32>| {
             member.and_then(|index| channels.get(index as usize)).is_some_and(Channel::is_by_arrival)
         };

@@ -9,7 +9,7 @@
 //! That costs a few numbers in a checkpoint and nothing between two of them.
 
 use super::state::{load_text, put, save_text};
-use super::{Now, Timestamps};
+use super::{Known, Now, Timestamps};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
@@ -228,7 +228,7 @@ impl Raisings {
 
     /// The readings' timeline has moved by `ms`; times `before` were worth that. `known`: now it is the true one, so that
     /// what was raised before that was known has its true time too.
-    pub(super) fn shift(&mut self, ms: i64, before: &Timestamps, known: bool) {
+    pub(super) fn shift(&mut self, ms: i64, before: &Timestamps, known: Known<'_>) {
         let Some((time, _)) = &mut self.last else { return };
         let name = self.name.take().unwrap_or_else(|| Name {
             time: *time,
@@ -236,8 +236,9 @@ impl Raisings {
             known: before.boot.is_none(),
         });
         *time = time.plus(ms);
-        let is_found = known && !name.known;
-        self.name = Some(if is_found { Name { time: *time, mark: "".into(), known } } else { name });
+        let is_told = |told: &[String]| told.iter().any(|mark| **mark == *name.mark);
+        let is_found = !name.known && known.is_some_and(|told| !is_told(told));
+        self.name = Some(if is_found { Name { time: *time, mark: "".into(), known: true } } else { name });
     }
 
     /// Appends the state.

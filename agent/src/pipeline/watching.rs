@@ -8,7 +8,7 @@ use super::guard::{Guard, guard};
 use super::revisions::{Raisings, Revisions};
 use super::ring::Ring;
 use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
-use super::{Now, Timestamps};
+use super::{Known, Now, Timestamps};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Messages, Readings};
 use headwater_forwarder::Message;
@@ -198,7 +198,7 @@ impl Watching {
 
     /// The agent's timeline has moved by `ms`, and is `known` or not; with it that of the readings, if they are stamped with
     /// it (`before`): no silence, and nothing that lasts, is longer for it.
-    pub(super) fn shift(&mut self, (ms, known): (i64, bool), before: Option<&Timestamps>) {
+    pub(super) fn shift(&mut self, (ms, known): (i64, Known<'_>), before: Option<&Timestamps>) {
         let Some((last, arrival, _)) = &mut self.judged else { return };
         *arrival = arrival.plus(ms);
         let Some(before) = before else { return };

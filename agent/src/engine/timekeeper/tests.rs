@@ -1,5 +1,6 @@
 //! Clocks that are wrong, in virtual time: one reading a second, stamped on arrival, in windows of ten seconds.
 
+mod alerts;
 mod deeds;
 
 use super::*;
@@ -82,7 +83,7 @@ impl World {
         let clock = Timekeeper::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
         let now = clock.now_at(self.up_ms());
         if let Some(passage) = clock.passage(past, now) {
-            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot());
+            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot(), &clock.told());
         }
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.resume(now, false);
@@ -118,7 +119,7 @@ impl World {
                 let before = clock.now_at(up_ms);
                 let change = clock.look_at(sample);
                 if let Some(Change::Set { by_ms } | Change::Moved { by_ms }) = change {
-                    pipeline.begin_anew(before, by_ms, None);
+                    pipeline.begin_anew(before, by_ms, None, &clock.told());
                     self.corrections.extend(clock.settle());
                 }
                 self.changes.extend(change);
@@ -323,69 +324,6 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
     let row = |start: i64, count| (start, start + 10_000, count, String::new());
     let told = [row(0, 9), row(10_000, 10), row(20_000, 6), row(after, 4), row(after + 10_000, 10)];
     assert_eq!(world.table(), told);
-}
-
-/// Raised in one boot or on one timeline, cleared in another: one id, whether both have their times by then or not.
-#[test]
-fn an_alert_keeps_its_id_whatever_the_clocks_do() {
-    let alert = |time: i64, mark: &str| {
-        let id = format!("w/t/threshold@{time}{mark}");
-        [(id.clone(), "raised".to_owned()), (id, "cleared".to_owned())]
-    };
-    let raised = |error, word| {
-        let mut world = World::new(error, word);
-        world.run(3_000);
-        world.value = 9.0;
-        world.run(2_000);
-        world.value = 1.0;
-        world
-    };
-    let (wrong, at) = (7_000 - TRUE, TRUE + 4_000);
-    // The boot that it was raised in ends without the time, and so does the next one.
-    let mut world = raised(wrong, Word::Silent);
-    world.reboot(60_000, 3_000);
-    world.run(2_000);
-    assert_eq!(world.alerts(), alert(11_000, "~boot-0"));
-    world.reboot(60_000, 3_000);
-    world.run(2_000);
-    world.error = 0;
-    world.run(1_000);
-    assert_eq!(world.alerts(), alert(at + 120_000, ""), "as late as it can have been");
-    world.check();
-    // The next boot learns the time before it is cleared.
-    let mut world = raised(wrong, Word::Silent);
-    world.value = 9.0;
-    world.reboot(60_000, 3_000);
-    world.run(1_000);
-    world.error = 0;
-    world.run(1_000);
-    world.value = 1.0;
-    world.run(2_000);
-    assert_eq!(world.alerts(), alert(at + 60_000, ""));
-    world.check();
-    // Its time was known, that of the clearing is not, and then it is.
-    let mut world = raised(0, Word::Right);
-    world.word = Word::Silent;
-    world.reboot(60_000, 3_000);
-    world.run(2_000);
-    assert_eq!(world.alerts(), alert(at, ""));
-    world.error = 0;
-    world.run(1_000);
-    assert_eq!(world.alerts(), alert(at, ""));
-    world.check();
-    // The clock is set while it is raised, back and on, and other times have been twice by then.
-    for step in [HOUR, -HOUR] {
-        let mut world = raised(0, Word::Right);
-        world.value = 9.0;
-        for error in [step, 0] {
-            world.error = error;
-            world.run(3_000);
-        }
-        world.value = 1.0;
-        world.run(2_000);
-        assert_eq!(world.alerts(), alert(at, ""));
-        world.check();
-    }
 }
 
 /// A clock without a battery says the same at every boot.

@@ -100,7 +100,7 @@ fn what_is_stamped_on_arrival_moves_with_the_agents_clock() {
             (!said.is_empty()).then_some((step + 1, said))
         });
         let (step, mut said) = first.unwrap();
-        pipeline.begin_anew(at(START + step * 1_000), ms, None);
+        pipeline.begin_anew(at(START + step * 1_000), ms, None, &[]);
         said.extend(feed_by(&mut pipeline, step..1_600, Some(ms)));
         assert_eq!(told(&said), expected, "moved by {ms} ms");
     }
