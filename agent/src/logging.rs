@@ -11,12 +11,9 @@ use tracing_subscriber::prelude::*;
 pub(crate) fn start(config: Option<Level>) {
     let wanted = std::env::var("HEADWATER_LOG").ok();
     let default = config.unwrap_or(Level::INFO);
-    let parsed = wanted.as_deref().map(Targets::from_str);
-    let misread = matches!(parsed, Some(Err(_)));
-    let targets = match parsed {
-        Some(Ok(targets)) => targets,
-        _ => Targets::new().with_default(LevelFilter::from_level(default)),
-    };
+    let parsed = wanted.as_deref().and_then(targets_of);
+    let misread = wanted.is_some() && parsed.is_none();
+    let targets = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::from_level(default)));
     let libraries = ["rumqttc", "rustls"];
     let quiet = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
     let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
@@ -36,7 +33,32 @@ pub(crate) fn start(config: Option<Level>) {
     };
     if installed.is_ok() && misread {
         tracing::warn!(
-            "HEADWATER_LOG is not understood and was ignored; write a level, or level,module=level"
+            "HEADWATER_LOG is not understood and was ignored; write error, warn, info, debug or trace, or level,module=level"
         );
+    }
+}
+
+/// A word alone is a level, and not a module that nobody has written: a mistyped one would silence all others.
+fn targets_of(wanted: &str) -> Option<Targets> {
+    let is_sound = |part: &str| part.contains('=') || LevelFilter::from_str(part.trim()).is_ok();
+    Targets::from_str(wanted).ok().filter(|_| wanted.split(',').all(is_sound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_not_understood() {
+        for (wanted, level) in [
+            ("warn", Some(LevelFilter::WARN)),
+            ("info,headwater_forwarder=debug", Some(LevelFilter::INFO)),
+            ("inof", None),
+            ("info,headwater_forwarder", None),
+            ("warning", None),
+        ] {
+            let found = targets_of(wanted).and_then(|targets| targets.default_level());
+            assert_eq!(found, level, "{wanted}");
+        }
     }
 }

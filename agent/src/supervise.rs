@@ -125,9 +125,9 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let (stop, stopped) = watch::channel(false);
     let mut running = start_sources(&engine, sources, &stopped);
     tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
-    if !trouble.is_empty() {
+    if let Some((cause, trouble)) = trouble {
         tracing::error!("{trouble}");
-        engine.report("damaged", &trouble);
+        engine.report(cause, &trouble);
     }
     notify::ready(&engine.summary());
 

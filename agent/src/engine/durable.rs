@@ -45,8 +45,8 @@ pub(crate) struct Earlier {
     crashed: bool,
     /// How the clock stood.
     pub(crate) past: Past,
-    /// What a person should know of it; may be empty.
-    pub(crate) trouble: String,
+    /// What a person should know of it: a report's cause, and what is wrong.
+    pub(crate) trouble: Option<(&'static str, String)>,
 }
 
 /// State taken at one moment, and the messages that must be safe before it is written.
@@ -79,7 +79,7 @@ pub(crate) fn restore(
             let trouble =
                 format!("the checkpoint could not be used, {why}; it is kept as {}", aside.display());
             pipeline.forget_past();
-            return Ok((pipeline, Earlier { trouble, ..Earlier::default() }));
+            return Ok((pipeline, Earlier { trouble: Some(("damaged", trouble)), ..Earlier::default() }));
         }
         Found::Body(body) => body,
     };
@@ -92,14 +92,14 @@ pub(crate) fn restore(
         Ok((earlier, given_up)) => {
             let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());
             let trouble = format!("{given_up} readings in open windows given up: {why}");
-            Ok((pipeline, Earlier { trouble, ..earlier }))
+            Ok((pipeline, Earlier { trouble: Some(("refused", trouble)), ..earlier }))
         }
         Err(Corrupt) => {
             let found = checkpoint::set_aside(path, "its content is of another version")?;
             let trouble = format!("the checkpoint could not be used: {found:?}");
             pipeline = fresh();
             pipeline.forget_past();
-            Ok((pipeline, Earlier { trouble, ..Earlier::default() }))
+            Ok((pipeline, Earlier { trouble: Some(("damaged", trouble)), ..Earlier::default() }))
         }
     }
 }
@@ -147,8 +147,8 @@ impl Earlier {
         let written = Written { day, own_bytes, device_bytes };
         let memories = load_memories(from)?;
         let past = Past::load(from, boots)?;
-        let trouble = String::new();
-        Ok(Self { last_report: Some(last_report), messages, written, memories, crashed, past, trouble })
+        let last_report = Some(last_report);
+        Ok(Self { last_report, messages, written, memories, crashed, past, trouble: None })
     }
 }
 
