@@ -180,8 +180,10 @@ impl Archive {
             (closed && shelf.is_done(&done)).then_some(*generation)
         };
         let drained: Vec<Generation> = self.shelves.iter().filter_map(drained).collect();
-        for generation in drained {
-            self.delete(generation);
+        drained.into_iter().for_each(|generation| self.delete(generation));
+        if self.bytes() > self.config.max_size {
+            // Something was copied aside.
+            self.make_room(&Batches::default(), progress);
         }
         let empty = self.shelves.is_empty();
         if (had && empty) || (note && !empty) {
@@ -244,9 +246,8 @@ impl Archive {
         tracing::warn!(generation, %error, "the buffer could not be written");
         (self.filling, self.dirty) = (None, false);
         self.store.close(generation);
-        let disk_bytes = self.store.bytes(generation);
         if let Some(shelf) = self.shelves.get_mut(&generation) {
-            shelf.disk_bytes = disk_bytes;
+            (shelf.disk_bytes, shelf.torn) = (self.store.bytes(generation), true);
             Lane::ALL.into_iter().for_each(|lane| shelf.cut(lane, &(*shelf.synced_end.of(lane)..u64::MAX)));
         }
         match error {
@@ -260,6 +261,7 @@ impl Archive {
 
     fn fill(&mut self, generation: Generation, batches: &Batches, sync: bool) -> Result<(), StoreError> {
         let mut bytes = 0;
+        self.shelves.entry(generation).or_default().torn = true;
         for lane in Lane::ALL {
             for (seqs, batch) in record::encode(lane, batches.of(lane)) {
                 bytes += batch.len() as u64;
@@ -271,10 +273,9 @@ impl Archive {
         } else {
             self.store.flush(generation)?
         }
-        let disk_bytes = self.store.bytes(generation);
         let is_new = Some(generation) == self.filling;
         let shelf = self.shelves.entry(generation).or_default();
-        shelf.disk_bytes = disk_bytes;
+        (shelf.disk_bytes, shelf.torn) = (self.store.bytes(generation), false);
         shelf.content_bytes += bytes;
         for lane in Lane::ALL {
             let records = batches.of(lane);
@@ -354,6 +355,7 @@ impl Archive {
         self.store.close(generation);
         self.filling = self.filling.filter(|filling| *filling != generation);
         let Some(shelf) = self.shelves.get_mut(&generation).filter(|shelf| !shelf.sealed) else { return };
+        shelf.note_digest(generation, self.store.as_mut());
         let runs = std::mem::take(&mut shelf.runs);
         match self.store.write_note(&note_name(generation), &shelf::write(shelf, &runs, replaces)) {
             Ok(()) => shelf.sealed = true,
@@ -374,21 +376,6 @@ impl Archive {
             Some(shelf::Index::Sealed { shelf, .. }) => shelf.runs,
             _ => shelf.spanning_runs(),
         }
-    }
-
-    /// Deletes a generation, or sets it aside if some of it could not be read.
-    fn delete(&mut self, generation: Generation) {
-        self.store.delete_note(&note_name(generation));
-        if self.shelves.get(&generation).is_some_and(|shelf| shelf.damaged) {
-            let _ = self
-                .store
-                .set_aside(generation)
-                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
-            self.aside_bytes = self.store.aside_bytes();
-        } else if let Err(error) = self.store.delete(generation) {
-            tracing::warn!(generation, %error, "a part of the buffer could not be deleted");
-        }
-        self.forget(generation);
     }
 
     fn forget(&mut self, generation: Generation) {

@@ -71,6 +71,16 @@ pub(crate) trait Store: Send {
     /// Moves a generation out of the way, without deleting it; where to.
     fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
 
+    /// Copies a closed generation to where [`Store::set_aside`] would move it, all of it or nothing; where to.
+    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
+
+    /// What a closed generation is, for [`Store::check`]; `None`: it cannot be told.
+    fn digest(&mut self, generation: Generation) -> Option<Digest>;
+
+    /// Compares a closed generation with what it was, without opening it: to open one that is damaged may destroy more
+    /// of it. [`StoreError::Damaged`] says where it is and that it is another.
+    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError>;
+
     /// What the generation takes on disk (bytes).
     fn bytes(&mut self, generation: Generation) -> u64;
 
@@ -90,6 +100,15 @@ pub(crate) trait Store: Send {
 
     /// Deletes a note. One that stays does no harm.
     fn delete_note(&mut self, name: &str);
+}
+
+/// What a generation was when it was sealed. What is only read later may add to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// Its size (bytes).
+    pub(crate) bytes: u64,
+    /// The CRC-32 of these.
+    pub(crate) crc: u32,
 }
 
 /// A batch as it lies there.
@@ -150,14 +169,38 @@ pub(crate) mod suite {
         store.put(3, Data, &(500..501), b"after a close").unwrap();
         assert_eq!(first(store.at(3, Data, 600)), Some(500));
         store.close(3);
+        digests(&mut store, &mut open);
         store.delete(3).unwrap();
         assert_eq!(store.generations(), Ok(vec![10]));
         assert!(store.at(3, Data, 0).is_err(), "what is gone is an error");
-        assert_eq!(store.aside_bytes(), 0);
+        let copies = store.aside_bytes();
         assert!(store.set_aside(10).unwrap().contains("10.damaged"));
         assert_eq!(store.generations(), Ok(vec![]));
-        assert!(store.aside_bytes() > 0);
+        assert!(store.aside_bytes() > copies);
         notes(&mut store, open);
+    }
+
+    /// Generation 3 is closed: it stays what it is while it is read, and can be copied.
+    fn digests<S: Store>(store: &mut S, open: &mut impl FnMut() -> S) {
+        let digest = store.digest(3).unwrap();
+        for _ in 0..3 {
+            assert_eq!(store.check(3, &digest), Ok(()));
+            assert_eq!(first(store.at(3, Data, 0)), Some(100));
+            store.close(3);
+        }
+        assert_eq!(open().check(3, &digest), Ok(()));
+        let others = [Digest { crc: !digest.crc, ..digest }, Digest { bytes: u64::MAX, ..digest }];
+        for other in others {
+            assert!(matches!(store.check(3, &other), Err(StoreError::Damaged(_))));
+        }
+        assert_eq!(store.digest(4), None, "there is none");
+        assert!(store.copy_aside(4).is_err());
+        assert_eq!(store.aside(), []);
+        assert!(store.copy_aside(3).unwrap().contains("3.damaged"));
+        assert!(store.aside_bytes() > 0);
+        assert_eq!(first(store.at(3, Data, 0)), Some(100), "a copy changes nothing");
+        assert_eq!(store.generations(), Ok(vec![3, 10]));
+        store.close(3);
     }
 
     fn notes<S: Store>(store: &mut S, mut open: impl FnMut() -> S) {

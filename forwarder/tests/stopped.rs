@@ -81,6 +81,8 @@ fn what_waits_is_counted_and_shown_and_nothing_is_changed_by_it() {
             assert!(stats.disk_bytes > 100_000, "{stats:?}");
             let outputs = if killed { vec![] } else { expected().outputs };
             assert_eq!(stats, BufferStats { disk_bytes: stats.disk_bytes, outputs, ..expected() });
+            let named = open(&folder).for_outputs(["cloud".to_owned()].into_iter()).stats();
+            assert_eq!(named.outputs, expected().outputs, "known from the config at least");
             let alerts = (0..COUNT).filter(|n| n % 10 == 0);
             let all: Vec<String> =
                 alerts.chain((0..COUNT).filter(|n| n % 10 != 0)).map(|n| n.to_string()).collect();
@@ -152,4 +154,61 @@ fn damage_is_told_and_left_for_the_next_start() {
     // What is set aside stays.
     open(&folder).clear().unwrap();
     assert_eq!(open(&folder).stats().aside, stats.aside);
+}
+
+/// A sealed database that is not what it was: counted without being opened, copied before it is read, and told with
+/// numbers; the next start loses no more of it.
+#[test]
+fn what_is_read_of_a_damaged_buffer_is_copied_first_and_what_is_missing_is_counted() {
+    let (folder, broker) = (Folder::new(), Broker::stopped(""));
+    fill(&broker, &folder, false);
+    let db = folder.0.join("buffer/1/db");
+    let mut bytes = std::fs::read(&db).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at..at + 64].fill(0xa5);
+    std::fs::write(&db, &bytes).unwrap();
+
+    let stats = open(&folder).stats();
+    assert_eq!((stats.alerts + stats.others, stats.aside.len()), (COUNT as u64, 0), "{stats:?}");
+    let [what] = &stats.trouble[..] else { panic!("{stats:?}") };
+    assert!(what.contains("buffer/1/db is not as it was written"), "{what}");
+    assert!(std::fs::read(&db).unwrap() == bytes, "stats opens nothing");
+
+    for round in 0..2 {
+        let mut shown = 0;
+        let trouble = open(&folder).export(|_| {
+            shown += 1;
+            ControlFlow::Continue(())
+        });
+        let counted = format!("generation 1: {} messages could not be read; it is kept", COUNT - shown);
+        assert!(
+            shown < COUNT && trouble.iter().any(|what| what.starts_with(&counted)),
+            "{round}: {trouble:?}"
+        );
+        assert!(std::fs::read(folder.0.join("buffer/1.damaged-1/db")).unwrap() == bytes);
+    }
+    let stats = open(&folder).stats();
+    assert_eq!((stats.trouble.len(), stats.aside.len()), (1, 1), "{stats:?}");
+    run(async {
+        let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+        assert_eq!(forwarder.account().made, COUNT as u64);
+        assert!(forwarder.stop(Duration::from_secs(4)).await);
+    });
+    let removed = open(&folder).clear().unwrap();
+    assert_eq!(removed.aside, stats.aside, "one copy is enough");
+}
+
+#[test]
+fn a_database_that_is_gone_is_told() {
+    let (folder, broker) = (Folder::new(), Broker::stopped(""));
+    fill(&broker, &folder, false);
+    std::fs::remove_file(folder.0.join("buffer/1/db")).unwrap();
+    let stats = open(&folder).stats();
+    assert!(matches!(&stats.trouble[..], [what] if what.contains("buffer/1/db is gone")), "{stats:?}");
+    std::fs::remove_dir_all(folder.0.join("buffer/1")).unwrap();
+    let stats = open(&folder).stats();
+    assert!(matches!(&stats.trouble[..], [what] if what.contains("buffer/1 is gone")), "{stats:?}");
+    let trouble = open(&folder).export(|_| panic!("there is nothing"));
+    assert!(trouble.last().unwrap().contains("3000 messages could not be read"), "{trouble:?}");
+    assert_eq!(open(&folder).clear().unwrap().others, 2_700);
 }

@@ -26,9 +26,10 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Prints the messages that wait as JSON lines, alerts first, then oldest first; they stay in the buffer
+    /// Prints the messages that wait as JSON lines, alerts first, then oldest first; they stay in the buffer. What cannot
+    /// be read is told on stderr, after a copy of it is made, and the exit code is 1
     Export,
-    /// Removes all that waits; the next start reports it as lost. What is set aside as damaged stays
+    /// Removes all that waits; the next start reports it as lost. What is damaged is set aside
     Clear,
 }
 
@@ -38,7 +39,8 @@ pub(super) fn run(config_path: &Path, options: &BufferOptions) -> Result<(), Fai
         return nothing(&options.action);
     };
     let folder = config.agent.state_dir.join("buffer");
-    let mut buffer = StoppedBuffer::open(folder).map_err(|error| Failure::Other(error.to_string()))?;
+    let buffer = StoppedBuffer::open(folder).map_err(|error| Failure::Other(error.to_string()))?;
+    let mut buffer = buffer.for_outputs(config.outputs.iter().map(|output| output.name.clone()));
     match options.action {
         Action::Stats { json } => {
             let stats = buffer.stats();
@@ -100,7 +102,7 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
     if trouble.is_empty() && foreign == 0 {
         return Ok(());
     }
-    Err(Failure::Other("what is printed is not all that the buffer held".to_owned()))
+    Err(Failure::Other("what is printed may not be all that the buffer held".to_owned()))
 }
 
 fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {
@@ -114,7 +116,7 @@ fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {
         ),
     }
     for what in &removed.trouble {
-        println!("removed unread, and not counted: {what}");
+        println!("damaged  {what}");
     }
     describe_aside(&removed).iter().for_each(|line| println!("{line}"));
     Ok(())

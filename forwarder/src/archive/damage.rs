@@ -1,13 +1,80 @@
 //! What cannot be read: it is reported as exactly as it is known, and goes out of the way. It is never deleted.
+//!
+//! The store may destroy more of what is damaged by opening it. So what was sealed is compared with its digest before it
+//! is opened for the first time after that, and is copied out of the way if it is another; what can be read is then read
+//! in the original, which is deleted in the end. Where there is no room for a copy, the original is set aside in the end.
 
-use super::shelf::{cut_runs, note_name};
+use super::shelf::{self, Index, Shelf, cut_runs, note_name};
 use super::{Archive, FAILURES_MAX, Notice};
 use crate::Lane;
 use crate::positions::Run;
-use crate::store::Generation;
+use crate::store::{Generation, Store, StoreError};
 use std::ops::Range;
+use std::path::Path;
+
+/// Copies what is damaged, before it is opened, and writes that down, so that it is done once. The answer is the copy's
+/// name. It may be done again where that could not be written.
+pub(super) fn keep_copy(store: &mut dyn Store, generation: Generation) -> Result<String, StoreError> {
+    let path = store.copy_aside(generation)?;
+    let name = Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into());
+    let note = store.read_note(&note_name(generation));
+    if let Some(Index::Sealed { mut shelf, replaces }) = note.as_deref().and_then(shelf::read) {
+        (shelf.damaged, shelf.copy, shelf.digest) = (true, Some(name.clone()), None);
+        if let Err(error) =
+            store.write_note(&note_name(generation), &shelf::write(&shelf, &shelf.runs, &replaces))
+        {
+            tracing::warn!(generation, %error, "a part of the buffer may be copied again at the next start");
+        }
+    }
+    Ok(name)
+}
 
 impl Archive {
+    /// To be called before anything is read in a generation: it is what it was when it was sealed, or a copy is kept.
+    pub(super) fn before_opening(&mut self, generation: Generation) {
+        let Some(shelf) = self.shelves.get_mut(&generation) else { return };
+        let Some(digest) = &shelf.digest else { return };
+        match self.store.check(generation, digest) {
+            Ok(()) => shelf.digest = None,
+            Err(StoreError::Damaged(why)) => {
+                (shelf.digest, shelf.damaged) = (None, true);
+                match keep_copy(self.store.as_mut(), generation) {
+                    Ok(copy) => {
+                        tracing::warn!(generation, %why, %copy, "a part of the buffer is damaged; it is kept as a copy");
+                        shelf.copy = Some(copy);
+                    }
+                    Err(error) => {
+                        tracing::warn!(generation, %why, %error, "a part of the buffer is damaged, and cannot be copied");
+                    }
+                }
+                self.aside_bytes = self.store.aside_bytes();
+            }
+            // It cannot be read now, by the store neither.
+            Err(StoreError::Failed(_) | StoreError::Blocked(_)) => {}
+        }
+    }
+
+    /// Deletes a generation, or sets it aside if some of it could not be read.
+    pub(super) fn delete(&mut self, generation: Generation) {
+        self.store.delete_note(&note_name(generation));
+        if self.shelves.get(&generation).is_some_and(Shelf::is_evidence) {
+            let _ = self
+                .store
+                .set_aside(generation)
+                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
+            self.aside_bytes = self.store.aside_bytes();
+        } else if let Err(error) = self.store.delete(generation) {
+            tracing::warn!(generation, %error, "a part of the buffer could not be deleted");
+        }
+        self.forget(generation);
+    }
+
+    /// Where to look for what a generation held.
+    fn kept(&self, generation: Generation) -> String {
+        let copy = self.shelves.get(&generation).and_then(|shelf| shelf.copy.as_ref());
+        copy.map_or_else(String::new, |copy| format!("; it is kept as {copy}"))
+    }
+
     /// Nothing lies between these numbers. If something should, sled has lost it: it opens a database that is cut off
     /// as if it had always ended there.
     pub(super) fn on_missing(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) {
@@ -21,7 +88,8 @@ impl Archive {
             }
             return;
         }
-        let what = format!("messages of generation {generation} are not there any more");
+        let what =
+            format!("messages of generation {generation} are not there any more{}", self.kept(generation));
         self.on_lost(generation, lane, seqs, gone, rest, what);
     }
 
@@ -32,9 +100,17 @@ impl Archive {
         if runs.is_empty() {
             runs = shelf.spanning_runs();
         }
-        let what = match self.store.set_aside(generation) {
-            Ok(path) => format!("{why}; it is kept as {path}"),
-            Err(error) => format!("{why}; it could not be set aside: {error}"),
+        let what = if shelf.copy.is_some() {
+            let _ = self
+                .store
+                .delete(generation)
+                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
+            format!("{why}{}", self.kept(generation))
+        } else {
+            match self.store.set_aside(generation) {
+                Ok(path) => format!("{why}; it is kept as {path}"),
+                Err(error) => format!("{why}; it could not be set aside: {error}"),
+            }
         };
         self.store.delete_note(&note_name(generation));
         self.forget(generation);
@@ -61,7 +137,10 @@ impl Archive {
             }
             gone.push(Run { lane, seqs: numbers.clone(), owed: u64::MAX });
         }
-        let what = format!("a batch of generation {generation} does not match its checksum");
+        let what = format!(
+            "a batch of generation {generation} does not match its checksum{}",
+            self.kept(generation)
+        );
         self.on_lost(generation, lane, &seqs, gone, rest, what);
     }
 
@@ -81,7 +160,7 @@ impl Archive {
         self.shelves.get(&generation).is_some_and(|shelf| !shelf.sealed && shelf.is_bare())
     }
 
-    /// Messages of a generation are lost; the rest of it is used, and set aside in the end.
+    /// Messages of a generation are lost; the rest of it is used, and set aside in the end if there is no copy.
     fn on_lost(
         &mut self,
         generation: Generation,
@@ -125,8 +204,9 @@ mod tests {
     use crate::archive::{Batches, StoppedBuffer};
     use crate::positions::Progress;
     use crate::record::Record;
-    use crate::store::Store as _;
     use crate::store::memory::MemoryStore;
+    use crate::store::sled::SledStore;
+    use crate::testing::Folder;
     use crate::{BufferConfig, Message};
 
     fn open(store: &MemoryStore) -> Archive {
@@ -191,5 +271,189 @@ mod tests {
         drop(archive);
         StoppedBuffer::on(Box::new(store.clone())).unwrap().clear().unwrap();
         assert!(store.clone().aside_bytes() > 0);
+    }
+
+    const COUNT: u64 = 400;
+
+    fn open_in(folder: &Folder) -> Archive {
+        Archive::open(Box::new(SledStore::new(folder.path().into())), BufferConfig::default(), None).0
+    }
+
+    /// A sealed generation of sled's, and what its file holds.
+    fn sealed() -> (Folder, Vec<u8>) {
+        let folder = Folder::new();
+        let mut archive = open_in(&folder);
+        for first in (0..COUNT).step_by(10) {
+            let record = |seq| {
+                let body = vec![seq as u8; 1_000].into();
+                let message = Message { lane: Lane::Data, made_ms: seq as i64, route: "r".into(), body };
+                Record { seq, owed: 1, message }
+            };
+            let batches = Batches { data: (first..first + 10).map(record).collect(), ..Batches::default() };
+            archive.append(&batches, true, &Progress::new(1)).unwrap();
+        }
+        archive.close();
+        let bytes = std::fs::read(folder.path().join("1/db")).unwrap();
+        (folder, bytes)
+    }
+
+    /// How many messages can be read; then nobody wants any, and all is deleted.
+    fn drain(archive: &mut Archive) -> u64 {
+        let (mut from, mut count) = (0, 0);
+        loop {
+            let records = archive.read(Lane::Data, from).unwrap();
+            let Some(last) = records.last() else { break };
+            (from, count) = (last.seq + 1, count + records.len() as u64);
+        }
+        let mut progress = Progress::new(1);
+        progress.forget(Lane::Data, &(0..COUNT));
+        archive.settle(&["cloud".into()], &progress, true);
+        assert!(archive.is_empty());
+        count
+    }
+
+    fn aside(folder: &Folder) -> Vec<String> {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name.contains("damaged") || name.contains("copying"));
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_damaged_is_kept_as_it_was_found_whatever_sled_makes_of_it() {
+        for (round, flips) in [1, 64, 3_000, 1].into_iter().enumerate() {
+            let (folder, mut bytes) = sealed();
+            let at = bytes.len() / 3;
+            bytes[at..at + flips].iter_mut().for_each(|byte| *byte ^= 0xa5);
+            let db = folder.path().join("1/db");
+            std::fs::write(&db, &bytes).unwrap();
+            if round == 3 {
+                // What an attempt that was killed has left.
+                std::fs::create_dir_all(folder.path().join("1.copying/blobs")).unwrap();
+            }
+            let mut archive = open_in(&folder);
+            assert_eq!(aside(&folder), ["1.damaged-1"]);
+            assert!(archive.filling.is_none(), "nothing is added to it");
+            let _ = archive.read(Lane::Data, 0).unwrap();
+            assert!(
+                std::fs::read(&db).is_ok_and(|now| now[..] != bytes[..]) || !db.exists(),
+                "sled changes it"
+            );
+            drop(archive);
+            // Neither a restart nor its end make another.
+            let mut archive = open_in(&folder);
+            let read = drain(&mut archive);
+            assert!(lost(&mut archive) + read <= COUNT && read < COUNT, "{read}");
+            assert_eq!(
+                (aside(&folder), folder.path().join("1").exists()),
+                (vec!["1.damaged-1".into()], false)
+            );
+            assert!(std::fs::read(folder.path().join("1.damaged-1/db")).unwrap() == bytes, "{flips}");
+            assert!(archive.bytes() >= bytes.len() as u64, "it counts");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_told_with_the_place_of_its_copy() {
+        let (folder, mut bytes) = sealed();
+        let at = bytes.len() / 3;
+        bytes[at..at + 64].fill(0xa5);
+        std::fs::write(folder.path().join("1/db"), &bytes).unwrap();
+        let mut archive = open_in(&folder);
+        let read = drain(&mut archive);
+        let notices = archive.take_notices();
+        let count = |run: &Run| run.seqs.end - run.seqs.start;
+        let told = notices.iter().map(|notice| match notice {
+            Notice::Damaged { runs, what, .. } => {
+                assert!(what.ends_with("; it is kept as 1.damaged-1"), "{what}");
+                runs.iter().map(count).sum::<u64>()
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!((told.sum::<u64>() + read, read < COUNT), (COUNT, true));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_deleted_is_known_before_it_is_opened() {
+        let (folder, bytes) = sealed();
+        std::fs::write(folder.path().join("1/db"), &bytes[..bytes.len() / 2]).unwrap();
+        assert!(drain(&mut open_in(&folder)) < COUNT);
+        assert!(std::fs::read(folder.path().join("1.damaged-1/db")).unwrap() == bytes[..bytes.len() / 2]);
+
+        let (folder, _) = sealed();
+        std::fs::remove_file(folder.path().join("1/db")).unwrap();
+        let mut archive = open_in(&folder);
+        assert_eq!((drain(&mut archive), lost(&mut archive)), (0, COUNT));
+        assert!(folder.path().join("1.damaged-1/conf").exists());
+    }
+
+    #[test]
+    fn what_is_whole_is_never_copied() {
+        let (folder, bytes) = sealed();
+        for round in 0..4 {
+            let mut archive = open_in(&folder);
+            assert_eq!(archive.filling, Some(1), "{round}");
+            assert!(!archive.read(Lane::Data, round * 50).unwrap().is_empty());
+            archive.close();
+        }
+        let now = std::fs::read(folder.path().join("1/db")).unwrap();
+        assert!(now[..bytes.len()] == bytes, "reading only adds to it");
+        let mut archive = open_in(&folder);
+        assert_eq!((drain(&mut archive), lost(&mut archive)), (COUNT, 0));
+        assert_eq!(aside(&folder), Vec::<String>::new());
+    }
+
+    /// As the disk is when the program is killed with the database open.
+    fn killed(folder: &Folder) -> Folder {
+        let copy = Folder::new();
+        std::fs::create_dir_all(copy.path().join("1/blobs")).unwrap();
+        for name in ["1/db", "1/conf", "1.index"] {
+            let _ = std::fs::copy(folder.path().join(name), copy.path().join(name));
+        }
+        copy
+    }
+
+    #[test]
+    fn a_kill_is_no_damage() {
+        let (folder, _) = sealed();
+        let read = |folder: &Folder, config: BufferConfig| {
+            let mut archive = Archive::open(Box::new(SledStore::new(folder.path().into())), config, None).0;
+            let records = archive.read(Lane::Data, 0).unwrap();
+            assert!(!records.is_empty());
+            archive
+        };
+        // Too small to be filled on: it is only read.
+        let small = || BufferConfig { max_size: 1 << 10, ..BufferConfig::default() };
+        let mut folder = folder;
+        for _ in 0..3 {
+            let archive = read(&folder, small());
+            assert!(archive.filling.is_none());
+            let next = killed(&folder);
+            drop(archive);
+            folder = next;
+        }
+        // Filled on, killed, found without an index, sealed, and read again.
+        let archive = read(&folder, BufferConfig::default());
+        let next = killed(&folder);
+        drop(archive);
+        read(&next, BufferConfig::default()).close();
+        let mut archive = read(&next, small());
+        assert_eq!((drain(&mut archive), lost(&mut archive)), (COUNT, 0));
+        assert_eq!((aside(&folder), aside(&next)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn without_room_for_a_copy_it_is_set_aside_in_the_end() {
+        let (folder, mut bytes) = sealed();
+        let at = bytes.len() / 3;
+        bytes[at..at + 64].fill(0xa5);
+        std::fs::write(folder.path().join("1/db"), &bytes).unwrap();
+        // No folder can be made there.
+        std::fs::write(folder.path().join("1.copying"), "").unwrap();
+        let mut archive = open_in(&folder);
+        assert!(archive.filling.is_none());
+        assert!(drain(&mut archive) < COUNT);
+        assert_eq!(aside(&folder), ["1.copying", "1.damaged-1"]);
     }
 }

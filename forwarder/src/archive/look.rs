@@ -96,7 +96,9 @@ impl Archive {
     /// The generation that was filled when the program was stopped is filled on. Its index holds no longer: that must
     /// be safe before anything is added.
     fn reopen(&mut self, last: Generation) {
-        let is_open = self.shelves.get(&last).is_some_and(|shelf| shelf.level == 0) && self.has_room(last);
+        let may = |shelf: &Shelf| shelf.level == 0 && shelf.digest.is_none();
+        self.before_opening(last);
+        let is_open = self.shelves.get(&last).is_some_and(may) && self.has_room(last);
         if is_open && self.store.write_note(&note_name(last), &[]).is_ok() {
             self.filling = Some(last);
             if let Some(shelf) = self.shelves.get_mut(&last) {
@@ -202,6 +204,7 @@ impl Archive {
         lane: Lane,
         mut visit: impl FnMut(Record, usize),
     ) -> Result<(), StoreError> {
+        self.before_opening(generation);
         let mut batch = self.store.at(generation, lane, 0)?;
         while let Some(found) = batch {
             let bytes = found.bytes.len();
@@ -251,6 +254,7 @@ impl Archive {
     }
 
     fn read_in(&mut self, generation: Generation, lane: Lane, from: u64) -> Result<Vec<Record>, StoreError> {
+        self.before_opening(generation);
         let mut batch = self.store.at(generation, lane, from)?;
         while let Some(found) = batch {
             match record::decode(found.bytes) {

@@ -4,6 +4,9 @@
 //! opens one database, not all of them. The note is a text that ends with its CRC-32; a generation without a note that
 //! holds is read through.
 //!
+//! The note also says what the store's file is, so that damage is seen before sled opens the file and destroys more of
+//! it. A generation without a note, after a crash, cannot be known again: it is opened as it is.
+//!
 //! ```text
 //! headwater index 1
 //! level 1                         so often thinned
@@ -11,6 +14,8 @@
 //! content 4194304                 bytes
 //! replaces 4 5                    generations that this one stands for: delete them
 //! damaged                         some of it cannot be read: never delete it
+//! copy 7.damaged-1                it was copied there as it was found, and may be deleted after all
+//! file 4718592 51c8f0aa           its size when it was sealed (bytes), and their CRC-32
 //! span data 17-4711               where to look for which numbers
 //! run data 17-4711 1              lane, numbers, owed
 //! end 6f2a11c0
@@ -19,7 +24,7 @@
 use crate::positions::Run;
 use crate::ranges::Ranges;
 use crate::record::Record;
-use crate::store::Generation;
+use crate::store::{Digest, Generation, Store};
 use crate::{Lane, PerLane};
 use std::fmt::Write;
 use std::ops::Range;
@@ -40,6 +45,12 @@ pub(super) struct Shelf {
     pub(super) failures: u32,
     /// Some of it could not be read.
     pub(super) damaged: bool,
+    /// Where it was copied as it was found, beside it.
+    pub(super) copy: Option<String>,
+    /// What it was when it was sealed, until it is opened after that.
+    pub(super) digest: Option<Digest>,
+    /// A write failed: when it is opened again, sled cuts off what is torn.
+    pub(super) torn: bool,
     /// What lies below is safe from a power cut.
     pub(super) synced_end: PerLane<u64>,
     /// Its messages, while it is not sealed.
@@ -110,6 +121,17 @@ impl Shelf {
         })
     }
 
+    /// Whether it must not be deleted: what cannot be read lies nowhere else.
+    pub(super) fn is_evidence(&self) -> bool {
+        self.damaged && self.copy.is_none()
+    }
+
+    /// Notes what the closed generation is, where it will stay like that and is not copied anyway.
+    pub(super) fn note_digest(&mut self, generation: Generation, store: &mut dyn Store) {
+        let is_settled = !self.torn && self.copy.is_none();
+        self.digest = is_settled.then(|| store.digest(generation)).flatten();
+    }
+
     pub(super) fn is_bare(&self) -> bool {
         self.counts.sum() == 0
     }
@@ -170,6 +192,12 @@ pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec
     if shelf.damaged {
         text.push_str("damaged\n");
     }
+    if let Some(name) = &shelf.copy {
+        let _ = writeln!(text, "copy {name}");
+    }
+    if let Some(Digest { bytes, crc }) = &shelf.digest {
+        let _ = writeln!(text, "file {bytes} {crc:08x}");
+    }
     if !replaces.is_empty() {
         let numbers: Vec<String> = replaces.iter().map(Generation::to_string).collect();
         let _ = writeln!(text, "replaces {}", numbers.join(" "));
@@ -200,6 +228,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
         let words: Vec<&str> = line.split(' ').collect();
         match *words.as_slice() {
             ["damaged"] => shelf.damaged = true,
+            ["copy", name] => shelf.copy = Some(name.into()),
+            ["file", bytes, crc] => {
+                let (bytes, crc) = (bytes.parse().ok()?, u32::from_str_radix(crc, 16).ok()?);
+                shelf.digest = Some(Digest { bytes, crc });
+            }
             ["building"] => return Some(Index::Building),
             ["level", level] => shelf.level = level.parse().ok()?,
             ["content", bytes] => shelf.content_bytes = bytes.parse().ok()?,
@@ -249,7 +282,8 @@ mod tests {
         shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)], 9);
         assert_eq!(shelf.runs.len(), 3);
         assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
-        shelf.damaged = true;
+        (shelf.damaged, shelf.copy) = (true, Some("7.damaged-1".into()));
+        shelf.digest = Some(Digest { bytes: 4_718_592, crc: 0xaa });
         let note = write(&shelf, &shelf.runs, &[4, 5]);
         shelf.sealed = true;
         assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));

@@ -1,8 +1,10 @@
 //! The buffer of a program that does not run: what is in it, and how to be rid of it.
 //!
-//! Looking changes nothing: what cannot be read is told, and left for the next start to set aside and report. What is
-//! removed is written down first, so that the next start counts and reports it as lost.
+//! Looking loses nothing: what is not as it was sealed is told, and copied before it is read; the next start reports what
+//! cannot be read. What is removed is written down first, so that the next start counts and reports it as lost. A
+//! generation that a crash has left without an index cannot be known again: it is opened as it is, as by the next start.
 
+use super::damage::keep_copy;
 use super::look::without_overlaps;
 use super::shelf::{self, Index, Shelf, extend_runs, note_name};
 use super::{CLEARED, POSITIONS};
@@ -12,6 +14,7 @@ use crate::record;
 use crate::store::sled::SledStore;
 use crate::store::{Generation, Store, StoreError};
 use crate::{Lane, Message};
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 
@@ -22,6 +25,8 @@ pub struct StoppedBuffer {
     names: Vec<String>,
     /// `None`: unknown, and all is to be sent again.
     progress: Option<Progress>,
+    /// To be set aside rather than deleted.
+    bad: BTreeSet<Generation>,
 }
 
 /// What a stopped buffer holds.
@@ -88,12 +93,24 @@ impl StoppedBuffer {
         found.sort_by_key(|(generation, shelf)| (shelf.as_ref().map_or(u64::MAX, age), *generation));
         let positions = store.read_note(POSITIONS).and_then(|note| positions::read(&note));
         let (names, progress) = positions.map_or_else(Default::default, |(names, it)| (names, Some(it)));
-        Ok(Self { store, generations: found, names, progress })
+        Ok(Self { store, generations: found, names, progress, bad: BTreeSet::new() })
+    }
+
+    /// Names the outputs in the order of the config, for a buffer that does not say who has acknowledged what, as after
+    /// a crash in the first outage: the next start sends them all that is meant for them.
+    #[must_use]
+    pub fn for_outputs(mut self, names: impl Iterator<Item = String>) -> Self {
+        if self.progress.is_none() {
+            self.names = names.collect();
+            self.progress = Some(Progress::new(self.names.len()));
+        }
+        self
     }
 
     /// What is in it.
     pub fn stats(&mut self) -> BufferStats {
         let mut stats = BufferStats { aside: self.store.aside(), ..BufferStats::default() };
+        stats.trouble = self.damage();
         let (runs, made_ms) = self.runs(&mut stats.trouble);
         stats.made_ms = made_ms;
         stats.generations = self.generations.len();
@@ -110,13 +127,58 @@ impl StoppedBuffer {
         stats
     }
 
+    /// What is known to be damaged, without opening anything.
+    fn damage(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        for at in 0..self.generations.len() {
+            let changed = self.changed(at);
+            let Some((generation, Some(shelf))) = self.generations.get(at) else { continue };
+            match changed {
+                Some(error) => told.push(format!("generation {generation}: {error}")),
+                None if shelf.damaged => {
+                    told.push(format!("generation {generation} is damaged{}", kept(shelf)))
+                }
+                None => {}
+            }
+        }
+        told
+    }
+
+    /// Why a generation is not what it was when it was sealed, if it is not.
+    fn changed(&mut self, at: usize) -> Option<StoreError> {
+        let (generation, shelf) = self.generations.get(at)?;
+        let known = shelf.as_ref()?.digest.as_ref()?;
+        self.store.check(*generation, known).err()
+    }
+
+    /// Keeps a copy of what is damaged before it is read; whether it may be.
+    fn keep_copy_of(&mut self, at: usize, trouble: &mut Vec<String>) -> bool {
+        let Some(StoreError::Damaged(why)) = self.changed(at) else { return true };
+        let Some((generation, Some(shelf))) = self.generations.get_mut(at) else { return true };
+        match keep_copy(self.store.as_mut(), *generation) {
+            Ok(copy) => {
+                (shelf.damaged, shelf.copy, shelf.digest) = (true, Some(copy), None);
+                trouble.push(format!("generation {generation}: {why}{}", kept(shelf)));
+                true
+            }
+            Err(error) => {
+                trouble
+                    .push(format!("generation {generation}: {why}; not read, for want of a copy: {error}"));
+                false
+            }
+        }
+    }
+
     /// Shows all that waits, alerts first, each lane from the oldest on, until `visit` breaks off. The answer is what
-    /// could not be read.
+    /// could not be read, as exactly as the indexes tell it.
     pub fn export(&mut self, mut visit: impl FnMut(&Message) -> ControlFlow<()>) -> Vec<String> {
         let mut trouble = Vec::new();
+        let may_read: Vec<bool> =
+            (0..self.generations.len()).map(|at| self.keep_copy_of(at, &mut trouble)).collect();
+        let mut missing = vec![0; self.generations.len()];
         for lane in Lane::ALL {
             let mut seen = Ranges::default();
-            for at in 0..self.generations.len() {
+            for at in may_read.iter().enumerate().filter_map(|(at, may)| may.then_some(at)) {
                 let flow = self.walk(at, lane, &mut trouble, |progress, record| {
                     let run = Run { lane, seqs: record.seq..record.seq + 1, owed: record.owed };
                     if owed_in(progress, &run) > 0 && seen.insert(record.seq) {
@@ -128,7 +190,19 @@ impl StoppedBuffer {
                     return trouble;
                 }
             }
+            for (count, (_, shelf)) in missing.iter_mut().zip(&self.generations) {
+                let runs = shelf.iter().flat_map(|shelf| &shelf.runs).filter(|run| run.lane == lane);
+                let gaps = runs.flat_map(|run| seen.gaps_in(&run.seqs).map(|seqs| Run { seqs, ..*run }));
+                *count += gaps.map(|gap| self.owed_in(&gap, u64::MAX)).sum::<u64>();
+            }
         }
+        let missing = missing.into_iter().zip(&self.generations).filter(|(count, _)| *count > 0);
+        trouble.extend(missing.map(|(count, (generation, shelf))| {
+            let copy = shelf.as_ref().and_then(|shelf| shelf.copy.as_ref());
+            let copy =
+                copy.map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"));
+            format!("generation {generation}: {count} messages could not be read{copy}")
+        }));
         trouble
     }
 
@@ -137,7 +211,15 @@ impl StoppedBuffer {
     /// # Errors
     /// Some of it is still there; what is removed will be reported nevertheless.
     pub fn clear(mut self) -> Result<BufferStats, BufferError> {
-        let stats = self.stats();
+        let mut stats = self.stats();
+        for at in 0..self.generations.len() {
+            let changed = self.changed(at).is_some();
+            if let Some((generation, shelf)) = self.generations.get(at)
+                && (changed || shelf.as_ref().is_some_and(Shelf::is_evidence))
+            {
+                self.bad.insert(*generation);
+            }
+        }
         let (mut runs, made_ms) = self.runs(&mut Vec::new());
         let mut removed = Shelf { made_ms, ..Shelf::default() };
         let before = self.store.read_note(CLEARED);
@@ -151,14 +233,16 @@ impl StoppedBuffer {
         if !runs.is_empty() {
             self.store.write_note(CLEARED, &shelf::write(&removed, &without_overlaps(runs), &[]))?;
         }
-        for (generation, shelf) in std::mem::take(&mut self.generations) {
+        for (generation, _) in std::mem::take(&mut self.generations) {
             self.store.delete_note(&note_name(generation));
-            if shelf.is_some_and(|shelf| shelf.damaged) {
+            // Of one whose folder somebody has deleted there is nothing to set aside.
+            if self.bad.contains(&generation) && self.store.bytes(generation) > 0 {
                 self.store.set_aside(generation)?;
             } else {
                 self.store.delete(generation)?;
             }
         }
+        stats.aside = self.store.aside();
         Ok(stats)
     }
 
@@ -195,7 +279,9 @@ impl StoppedBuffer {
         mut visit: impl FnMut(Option<&Progress>, record::Record) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let Some(&(generation, _)) = self.generations.get(at) else { return ControlFlow::Continue(()) };
+        let bad = &mut self.bad;
         let mut tell = |why: &dyn std::fmt::Display| {
+            bad.insert(generation);
             let what = format!("generation {generation} cannot be read: {why}");
             if trouble.last() != Some(&what) {
                 trouble.push(what);
@@ -229,4 +315,9 @@ impl StoppedBuffer {
 /// How many of the run's messages somebody still wants: all, if nothing is known.
 fn owed_in(progress: Option<&Progress>, run: &Run) -> u64 {
     progress.map_or(run.seqs.end - run.seqs.start, |progress| progress.owed_in(run))
+}
+
+/// Where to look for what it held.
+fn kept(shelf: &Shelf) -> String {
+    shelf.copy.as_ref().map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"))
 }

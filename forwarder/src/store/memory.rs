@@ -1,7 +1,7 @@
 //! A store in memory: the model for the one on disk, with what tests need to break it.
 
 use crate::Lane;
-use crate::store::{Batch, Generation, Store, StoreError};
+use crate::store::{Batch, Digest, Generation, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ pub(crate) struct Disk {
     pub(crate) written: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Shelf {
     synced: Batches,
     flushed: Batches,
@@ -43,6 +43,17 @@ impl Shelf {
 
     fn bytes(&self) -> u64 {
         self.all().values().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    fn digest(&self) -> Digest {
+        let mut crc = crc32fast::Hasher::new();
+        for ((lane, start), (end, bytes)) in self.all() {
+            crc.update(&[lane as u8]);
+            crc.update(&start.to_be_bytes());
+            crc.update(&end.to_be_bytes());
+            crc.update(bytes);
+        }
+        Digest { bytes: self.bytes(), crc: crc.finalize() }
     }
 }
 
@@ -170,6 +181,25 @@ impl Store for MemoryStore {
         let shelf = disk.generations.remove(&generation).unwrap_or_default();
         disk.aside.insert(generation, shelf);
         Ok(format!("{generation}.damaged-1"))
+    }
+
+    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
+        let mut disk = self.disk();
+        disk.may_write()?;
+        let shelf = disk.shelf(generation)?.clone();
+        disk.aside.insert(generation, shelf);
+        Ok(format!("{generation}.damaged-1"))
+    }
+
+    fn digest(&mut self, generation: Generation) -> Option<Digest> {
+        self.disk().generations.get(&generation).map(Shelf::digest)
+    }
+
+    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError> {
+        if self.digest(generation).is_some_and(|found| found == *known) {
+            return Ok(());
+        }
+        Err(StoreError::Damaged(format!("generation {generation} is not as it was written")))
     }
 
     fn bytes(&mut self, generation: Generation) -> u64 {

@@ -8,6 +8,9 @@
 //!   many small trees, [`TREE_PARTS`] values in each, and large ones are cut in parts: what is written stays what it
 //!   was, 1.1 to 1.2 bytes a byte in place of 3 to 8.
 //! - Opening or reading a damaged database may panic: both are caught and become [`StoreError::Damaged`].
+//! - Opening one changes it: the log is cut at the first bad spot, and what lies behind is zeroed. So what was sealed is
+//!   compared with its digest before, and copied if it is another ([`aside`]). What a crash has left has no digest: a
+//!   torn end is nothing unusual there.
 //! - Space is never given back: generations are deleted whole, and nothing is ever removed from one.
 //! - A write error is sticky until the database is opened again: the caller closes a generation after one.
 //! - The cache's default is 1 GiB, and an open database of 4 MiB costs about 5 MB: two are open at a time, none before
@@ -15,15 +18,16 @@
 //!
 //! ```text
 //! buffer/7/{db,conf,blobs/}   a generation
-//! buffer/7.damaged-1/         set aside, for a person to look at
+//! buffer/7.damaged-1/         set aside, for a person to look at; or its copy, as it was before sled opened it
 //! buffer/positions            a note
 //! buffer/reserve              let go of when the disk is full, so that what is there can be read
 //! ```
 
+mod aside;
 mod reserve;
 
 use crate::Lane;
-use crate::store::{Batch, Generation, Store, StoreError};
+use crate::store::{Batch, Digest, Generation, Store, StoreError};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +82,7 @@ impl Shelf {
             .mode(sled::Mode::HighThroughput)
             .flush_every_ms(None);
         let db = quietly("open", || config.open())?.map_err(|error| of_sled(&error))?;
-        let file = path.join("db");
+        let file = aside::db(path);
         let file = File::open(&file).map_err(|error| of_io(&file, &error))?;
         let mut shelf = Self { db, file, places: BTreeMap::new(), tree: 0, tree_parts: 0 };
         quietly("read", || shelf.find_places())?.map_err(|error| of_sled(&error))?;
@@ -249,6 +253,7 @@ impl Store for SledStore {
     fn delete(&mut self, generation: Generation) -> Result<(), StoreError> {
         self.close(generation);
         let path = self.path(generation);
+        aside::discard_copy(&path);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(&path, &error)),
             _ => {}
@@ -264,25 +269,31 @@ impl Store for SledStore {
     fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
         self.close(generation);
         let path = self.path(generation);
-        let free = (1..).map(|n| path.with_extension(format!("damaged-{n}"))).find(|target| !target.exists());
-        let target = free.unwrap_or_else(|| path.with_extension("damaged"));
-        fs::rename(&path, &target).map_err(|error| of_io(&path, &error))?;
+        let target = aside::set_aside(&path).map_err(|error| of_io(&path, &error))?;
         Ok(target.display().to_string())
     }
 
+    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
+        self.close(generation);
+        let path = self.path(generation);
+        let target = aside::copy_aside(&path).map_err(|error| of_io(&path, &error))?;
+        Ok(target.display().to_string())
+    }
+
+    fn digest(&mut self, generation: Generation) -> Option<Digest> {
+        aside::digest(&self.path(generation)).ok()
+    }
+
+    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError> {
+        aside::check(&self.path(generation), known)
+    }
+
     fn bytes(&mut self, generation: Generation) -> u64 {
-        size_of(&self.path(generation))
+        aside::size_of(&self.path(generation))
     }
 
     fn aside(&mut self) -> Vec<(String, u64)> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let is_aside =
-            |path: &PathBuf| path.extension().is_some_and(|end| end.to_string_lossy().starts_with("damaged"));
-        let aside = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_aside);
-        let mut aside: Vec<(String, u64)> =
-            aside.map(|path| (path.display().to_string(), size_of(&path))).collect();
-        aside.sort_unstable();
-        aside
+        aside::list(&self.folder)
     }
 
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
@@ -383,17 +394,6 @@ fn of_io(path: &Path, error: &io::Error) -> StoreError {
 fn is_for_now(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
-}
-
-fn size_of(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let meta = entry.metadata().ok()?;
-            Some(if meta.is_dir() { size_of(&entry.path()) } else { meta.len() })
-        })
-        .sum()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `headwater buffer`: what a stopped agent's buffer holds, printed, and removed with an account of it.
 
 use crate::{Config, publish, wait_source};
-use headwater_tests::agent::run;
+use headwater_tests::agent::{run, state_dir};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording};
 use serde_json::Value;
 use std::process::Output;
@@ -67,6 +67,52 @@ fn a_stopped_agents_buffer_can_be_looked_at() {
     subscriber.wait_until("a status with the first run's writes in it", |messages| {
         messages.of("status").any(|status| status.map["disk"]["written_today"].as_u64() >= Some(wrote))
     });
+}
+
+/// A database that changed on the disk is kept as it was found before anything reads it; `stats` tells of it and opens
+/// nothing; `export` prints what it can, counts the rest and ends with 1.
+#[test]
+fn what_is_damaged_is_told_and_kept() {
+    let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
+    let dir = TempDir::new();
+    let config = Config::new(source.port, uplink.port).text();
+    uplink.kill9();
+    fill(&dir, &source, &config).terminate();
+    let stats =
+        || -> Value { serde_json::from_slice(&buffer(&dir, &["stats", "--json"]).stdout).expect("one map") };
+    let waiting = stats()["others"].as_u64().unwrap();
+    let db = state_dir(&dir).join("buffer/1/db");
+    let mut bytes = std::fs::read(&db).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at..at + 64].fill(0xa5);
+    std::fs::write(&db, &bytes).unwrap();
+
+    let shown = text(&buffer(&dir, &["stats"]).stdout);
+    assert!(shown.contains("damaged  generation 1: ") && shown.contains("buffer/1/db is not as"), "{shown}");
+    assert!(shown.contains(&format!("waiting  {waiting} messages")), "{shown}");
+    assert!(std::fs::read(&db).unwrap() == bytes, "stats opens nothing");
+
+    let export = buffer(&dir, &["export"]);
+    let printed = text(&export.stdout).lines().count() as u64;
+    assert!(printed < waiting, "{printed} of {waiting}");
+    assert_eq!(export.status.code(), Some(1));
+    let said = text(&export.stderr);
+    let missing = format!("generation 1: {} messages could not be read; it is kept", waiting - printed);
+    assert!(said.contains(&missing) && said.contains("1.damaged-1"), "{said}");
+
+    uplink.restart();
+    let subscriber = Subscriber::new(uplink.port);
+    let agent = Agent::start(&dir, &config);
+    let messages = subscriber.wait_until("a report of the damage", |messages| messages.has_cause("damaged"));
+    let report = messages.of("report").find(|report| report.text("cause") == "damaged").unwrap();
+    assert!(report.text("detail").contains("1.damaged-1"), "{}", report.map);
+    messages.check_accounts();
+    assert!(agent.terminate().success());
+    assert_eq!(stats()["aside"].as_array().map(Vec::len), Some(1), "one copy is enough");
+    assert!(
+        std::fs::read(state_dir(&dir).join("buffer/1.damaged-1/db")).unwrap() == bytes,
+        "as it was found"
+    );
 }
 
 /// Bytes that an agent has had written.
