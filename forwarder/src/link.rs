@@ -44,6 +44,8 @@ pub struct Ended {
     pub reason: String,
     /// How long to wait before another is opened.
     pub wait: Duration,
+    /// The other side had taken the connection and closed it: something that was sent may be why.
+    pub by_peer: bool,
 }
 
 /// The half of a link that sends.

@@ -62,8 +62,13 @@ struct History {
     /// What a crash may have cost.
     forgiven: BTreeSet<u64>,
     lost: u64,
-    /// Lost in this life, as the events tell it.
+    /// Lost in this life, as the events tell it, and of these refused.
     told: u64,
+    told_refused: u64,
+    /// Refusals before this life.
+    refused_before: u64,
+    /// Messages that were refused by cutting links, at most.
+    cut_for: u64,
     /// Pushed in this life for nobody.
     for_nobody: u64,
     /// Since when the disk fails, or until when it may not have been tried again.
@@ -78,6 +83,9 @@ impl History {
     fn new(seed: u64) -> Self {
         let outputs = 1 + seed as usize % 2;
         let world = World::new(seed, outputs);
+        if seed % 7 == 6 {
+            (0..outputs).for_each(|output| world.broker(output, |broker| broker.poison = 40));
+        }
         let config = world.rng(|rng| BufferConfig {
             when: if rng.u8(..3) == 0 { When::Always } else { When::Offline },
             max_size: [40_000, 400_000, 4 << 20][rng.usize(..3)],
@@ -101,6 +109,9 @@ impl History {
             forgiven: BTreeSet::new(),
             lost: 0,
             told: 0,
+            told_refused: 0,
+            refused_before: 0,
+            cut_for: 0,
             for_nobody: 0,
             disk_bad_from: None,
             disk_good_at: start,
@@ -113,9 +124,27 @@ impl History {
         self.world.0.borrow().brokers.len()
     }
 
+    /// Refusals in words.
+    fn refused(&self) -> u64 {
+        self.world.0.borrow().brokers.iter().map(|broker| broker.refused).sum()
+    }
+
+    /// Messages for which links were cut often enough in this life that they may have been refused.
+    fn cut_for_now(&self) -> u64 {
+        let often = |broker: &world::Broker| broker.cut_for.values().filter(|times| **times >= 3).count();
+        self.world.0.borrow().brokers.iter().map(often).sum::<usize>() as u64
+    }
+
     fn forwarder(&mut self) -> Forwarder {
-        (self.told, self.for_nobody) = (0, 0);
-        (0..self.outputs()).for_each(|output| self.world.broker(output, |broker| broker.heard.clear()));
+        self.cut_for += self.cut_for_now();
+        (self.told, self.told_refused, self.for_nobody) = (0, 0, 0);
+        self.refused_before = self.refused();
+        for output in 0..self.outputs() {
+            self.world.broker(output, |broker| {
+                broker.heard.clear();
+                broker.cut_for.clear();
+            });
+        }
         let outlets = (0..self.outputs()).map(|index| Outlet {
             name: format!("output {index}"),
             output: self.world.output(index, self.window),
@@ -264,8 +293,9 @@ impl History {
     async fn recover(&mut self) {
         self.store.0.lock().unwrap().failing = None;
         for output in 0..self.outputs() {
-            self.world
-                .broker(output, |broker| (broker.reachable, broker.mute, broker.refuses) = (true, false, 0));
+            self.world.broker(output, |broker| {
+                (broker.reachable, broker.mute, broker.refuses, broker.poison) = (true, false, 0, 0)
+            });
         }
         let forwarder = self.forwarder();
         forwarder.release(true);

@@ -10,6 +10,9 @@ const FLOOR_MS: u64 = 500;
 const FIRST_MS: u64 = 1_000;
 const LAST_MS: u64 = 60_000;
 
+/// After a connection on which something was acknowledged.
+const USEFUL_MS: u64 = 2_000;
+
 /// As many connections lost before they settled, one after another, are taken for a fight over the client id.
 const EARLY_MAX: u32 = 3;
 
@@ -54,11 +57,24 @@ impl Backoff {
         self.next()
     }
 
+    /// The wait after `connection` ended with messages on their way: that is no sign of a second client of the same id.
+    /// A broker that took some of them (`useful`) is tried again sooner.
+    pub fn after_sending(&mut self, connection: &Connection, useful: bool) -> Duration {
+        if connection.has_settled() {
+            self.reset();
+        }
+        self.lost_early = 0;
+        if useful {
+            self.ceiling_ms = self.ceiling_ms.min(USEFUL_MS);
+        }
+        self.next()
+    }
+
     /// The error for people, with a word on a second client of the same id if connections keep being cut right after
     /// they are made. Call it after [`Backoff::after`].
     #[must_use]
     pub fn explain(&self, error: &ConnectError, client_id: &str) -> String {
-        if self.lost_early < EARLY_MAX || !matches!(error, ConnectError::Lost(_)) {
+        if self.lost_early < EARLY_MAX || !matches!(error, ConnectError::Lost(_) | ConnectError::Closed(_)) {
             return error.to_string();
         }
         format!(

@@ -42,6 +42,9 @@ pub enum ConnectError {
     /// The connection ended.
     #[error("{0}")]
     Lost(String),
+    /// The broker ended a connection that it had taken, without a word or with one that may be about what was sent.
+    #[error("{0}")]
+    Closed(String),
     /// The broker sent a packet above [`crate::Session::packet_bytes_max`], and with a kept session will send it
     /// again: connect with a clean one.
     #[error("the broker sent a packet of {bytes} bytes, above the limit of {max}")]
@@ -88,6 +91,10 @@ impl Teller<'_> {
                 pkt_size,
                 ..
             })) => self.too_large(*pkt_size),
+            // `rumqttc` gives up over an acknowledgement with a reason that MQTT 5 has for other packets only (mosquitto).
+            ErrorV5::MqttState(StateV5::Deserialization(PacketErrorV5::InvalidConnectReturnCode(code))) => {
+                self.strange_answer(*code)
+            }
             ErrorV5::MqttState(StateV5::ConnectionAborted) => self.closed(),
             ErrorV5::MqttState(StateV5::AwaitPingResp) => self.silent(),
             ErrorV5::MqttState(StateV5::ServerDisconnect { reason_code, reason_string }) => {
@@ -151,7 +158,7 @@ impl Teller<'_> {
     fn closed(&self) -> ConnectError {
         let broker = self.broker();
         if self.connected {
-            return ConnectError::Lost(format!("{broker} closed the connection"));
+            return ConnectError::Closed(format!("{broker} closed the connection"));
         }
         let hint = match &self.settings.tls {
             Some(_) => "is it a TLS port, and does it ask for a certificate of ours (`cert`, `key`)?",
@@ -276,8 +283,38 @@ impl Teller<'_> {
             ));
         }
         let reason = text.map_or_else(|| spaced(&format!("{code:?}")), str::to_owned);
-        ConnectError::Lost(format!("{} ended the connection: {reason}", self.broker()))
+        let text = format!("{} ended the connection: {reason}", self.broker());
+        if may_be_about_a_message(code) { ConnectError::Closed(text) } else { ConnectError::Lost(text) }
     }
+
+    fn strange_answer(&self, code: u8) -> ConnectError {
+        let words = DisconnectReasonCode::try_from(code)
+            .map_or_else(|_| "unknown".to_owned(), |code| spaced(&format!("{code:?}")));
+        ConnectError::Closed(format!("{} answered with reason {code} ({words})", self.broker()))
+    }
+}
+
+/// Whether a server may end a connection so because of what it was sent (MQTT 5, 3.14.2.1).
+fn may_be_about_a_message(code: DisconnectReasonCode) -> bool {
+    use DisconnectReasonCode::{
+        ImplementationSpecificError, MalformedPacket, NormalDisconnection, NotAuthorized, PacketTooLarge,
+        PayloadFormatInvalid, ProtocolError, QoSNotSupported, RetainNotSupported, TopicNameInvalid,
+        UnspecifiedError,
+    };
+    matches!(
+        code,
+        NormalDisconnection
+            | UnspecifiedError
+            | MalformedPacket
+            | ProtocolError
+            | ImplementationSpecificError
+            | NotAuthorized
+            | TopicNameInvalid
+            | PacketTooLarge
+            | PayloadFormatInvalid
+            | RetainNotSupported
+            | QoSNotSupported
+    )
 }
 
 /// `QuotaExceeded` as `quota exceeded`.

@@ -113,7 +113,10 @@ async fn a_killed_broker_is_told_and_found_again() {
         let (_, mut connection, _) = connected(&settings, &session("a")).await;
         broker.kill();
         let lost = failure(&mut connection).await;
-        assert!(matches!(&lost, ConnectError::Lost(why) if why.contains("closed the connection")), "{lost}");
+        assert!(
+            matches!(&lost, ConnectError::Closed(why) if why.contains("closed the connection")),
+            "{lost}"
+        );
         assert!(connection.was_connected() && !connection.has_settled());
         let (_, mut connection) = connect(&settings, &session("a")).unwrap();
         let down = failure(&mut connection).await;
@@ -295,7 +298,7 @@ async fn what_came_before_the_end_is_delivered_before_the_error() {
         let Event::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
         assert_eq!((publish.topic(), publish.payload.as_ref()), ("t", [n].as_slice()));
     }
-    assert!(matches!(failure(&mut connection).await, ConnectError::Lost(_)));
+    assert!(matches!(failure(&mut connection).await, ConnectError::Closed(_)));
 }
 
 /// A broker that takes one connection, sends `answer` to its first packet, and closes.

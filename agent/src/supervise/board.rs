@@ -122,6 +122,13 @@ impl StatusBoard {
         if status.written_today_bytes > status.daily_writes {
             trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
         }
+        let careful = status.outlets.iter().filter(|outlet| outlet.careful);
+        trouble.extend(careful.map(|outlet| {
+            format!(
+                "output {}: its broker closes the connection while messages are on their way, which go one at a time",
+                outlet.name
+            )
+        }));
         let down =
             status.outlets.iter().filter(|outlet| !outlet.up).map(|outlet| outlet.name.clone()).collect();
         let disk = DiskStatus {

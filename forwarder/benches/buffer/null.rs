@@ -30,7 +30,7 @@ impl Output for Null {
     fn open(&mut self, _will: Option<&Packet>) -> Result<Opened, Ended> {
         let wait = Duration::from_millis(10);
         if !self.up.get() {
-            return Err(Ended { reason: "down".into(), wait });
+            return Err(Ended { reason: "down".into(), wait, by_peer: false });
         }
         self.acked.borrow_mut().push(LinkEvent::Up);
         self.came.notify_one();
@@ -69,7 +69,7 @@ impl LinkEvents for Null {
             events.append(&mut self.acked.borrow_mut());
             if !self.up.get() {
                 let wait = Duration::from_millis(10);
-                events.push(LinkEvent::Lost(Ended { reason: "down".into(), wait }));
+                events.push(LinkEvent::Lost(Ended { reason: "down".into(), wait, by_peer: false }));
             }
             (self as Box<dyn LinkEvents>, events)
         })

@@ -34,6 +34,8 @@ pub struct OutletStatus {
     pub up: bool,
     /// Since when [ms since the Unix epoch].
     pub since_ms: i64,
+    /// Messages go one at a time: the other side has closed the link again and again while some were on their way.
+    pub careful: bool,
     /// Why it was lost last.
     pub last_error: Option<String>,
 }
@@ -49,8 +51,8 @@ pub(crate) struct OutletState {
 
 impl OutletState {
     pub(crate) fn new(outlet: &Outlet, now_ms: i64) -> Self {
-        let status =
-            OutletStatus { name: outlet.name.clone(), up: false, since_ms: now_ms, last_error: None };
+        let name = outlet.name.clone();
+        let status = OutletStatus { name, up: false, since_ms: now_ms, careful: false, last_error: None };
         let presence_version = u64::from(outlet.presence.is_some());
         Self { status, will: outlet.will.clone(), presence: outlet.presence.clone(), presence_version }
     }
@@ -65,6 +67,10 @@ impl OutletState {
 
     pub(crate) fn up(&mut self, now_ms: i64) {
         (self.status.up, self.status.since_ms) = (true, now_ms);
+    }
+
+    pub(crate) fn careful(&mut self, careful: bool) {
+        self.status.careful = careful;
     }
 
     /// Whether that is news.

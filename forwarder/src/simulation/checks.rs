@@ -10,12 +10,17 @@ impl History {
     pub(super) fn check_bounds(&mut self, forwarder: &Forwarder) {
         while let Some(event) = forwarder.try_event() {
             println!("{:?}: {event:?}", self.start.elapsed());
+            if let Event::Refused { count, .. } = event {
+                self.told_refused += count;
+            }
             if let Event::Shed { count, .. } | Event::Damaged { count, .. } | Event::Refused { count, .. } =
                 event
             {
                 self.told += count;
             }
         }
+        let refused = self.refused() - self.refused_before + self.cut_for_now();
+        assert!(self.told_refused <= refused, "{} refused, that nobody refused", self.told_refused - refused);
         let (status, account) = (forwarder.status(), forwarder.account());
         assert!(account.lost <= self.told, "lost in silence: {account:?}, told {}", self.told);
         assert!(status.memory_bytes <= self.config.memory_bytes_max, "{status:?}");
@@ -85,8 +90,10 @@ impl History {
             let mut last: BTreeMap<(usize, &str), u64> = BTreeMap::new();
             for receipt in &broker.received {
                 let ids = ids_of(&receipt.payload);
+                let in_order = !broker.put_off.contains(&receipt.payload);
                 // Order within a lane, on a link, of live and of late messages.
-                if let Some(before) = last.insert((receipt.link, &receipt.topic), ids[0]) {
+                let place = (receipt.link, receipt.topic.as_str());
+                if let Some(before) = in_order.then(|| last.insert(place, ids[0])).flatten() {
                     // Merged messages of different takers keep the order of time only.
                     let merges =
                         self.config.full == Full::Thin && self.pushed[&before].at <= self.pushed[&ids[0]].at;
@@ -110,7 +117,7 @@ impl History {
         }
         let alerts = missing.iter().filter(|id| self.pushed[id].lane.is_alert()).count();
         // One that an output refused in one life may reach the other in the next, and then counts as delivered.
-        let refused: u64 = self.world.0.borrow().brokers.iter().map(|broker| broker.refused).sum();
+        let refused = self.refused() + self.cut_for + self.cut_for_now();
         let stands_for = if self.config.full == Full::Thin { MERGED_MAX as u64 } else { 1 };
         assert!(
             missing.len() as u64 <= (self.lost + refused) * stands_for,

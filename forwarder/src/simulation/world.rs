@@ -3,7 +3,7 @@
 use crate::link::Heard;
 use crate::{Ended, Link, LinkEvent, LinkEvents, Message, Opened, Output, Packet, Render, SendError, Tag};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -35,6 +35,12 @@ pub(super) struct Broker {
     /// Payloads that were refused. Of two copies of one on the line, the other may be taken.
     pub(super) unwelcome: BTreeSet<String>,
     pub(super) refused: u64,
+    /// Cuts the link for one message in so many; 0: for none.
+    pub(super) poison: u32,
+    /// The messages for which it did in this life, and how often.
+    pub(super) cut_for: BTreeMap<String, u32>,
+    /// Payloads that were alone on their way when a link was cut: they may come after later ones.
+    pub(super) put_off: BTreeSet<String>,
     pub(super) opened: usize,
 }
 
@@ -86,6 +92,8 @@ struct Pipe {
     closing: bool,
     on_the_way: usize,
     sent: VecDeque<(Option<Tag>, Packet)>,
+    /// Payloads that are not answered.
+    open: Vec<String>,
 }
 
 struct FakeLink {
@@ -131,7 +139,10 @@ impl Link for FakeLink {
 
     fn send(&mut self, tag: Option<Tag>, packet: Packet) -> Result<(), SendError> {
         let mut pipe = self.pipe.borrow_mut();
-        pipe.on_the_way += usize::from(tag.is_some());
+        if tag.is_some() {
+            pipe.on_the_way += 1;
+            pipe.open.push(text_of(&packet));
+        }
         pipe.sent.push_back((tag, packet));
         self.came.notify_one();
         Ok(())
@@ -156,10 +167,30 @@ impl LinkEvents for FakeEvents {
     }
 }
 
+impl Pipe {
+    fn answered(&mut self, packet: &Packet) {
+        self.on_the_way -= 1;
+        let payload = text_of(packet);
+        self.open.retain(|open| *open != payload);
+    }
+}
+
+fn text_of(packet: &Packet) -> String {
+    String::from_utf8(packet.payload.to_vec()).unwrap()
+}
+
 impl FakeEvents {
+    /// A message that is alone on its way may be put off.
+    fn note_put_off(&self) {
+        if let [alone] = self.pipe.borrow().open.as_slice() {
+            self.world.broker(self.broker, |broker| broker.put_off.insert(alone.clone()));
+        }
+    }
+
     async fn step(&mut self, events: &mut Vec<LinkEvent>) {
         let wait = Duration::from_millis(self.world.rng(|rng| rng.u64(500..2_000)));
-        let lost = |reason: &str| LinkEvent::Lost(Ended { reason: reason.into(), wait });
+        let lost =
+            |reason: &str| LinkEvent::Lost(Ended { reason: reason.into(), wait, by_peer: reason == "cut" });
         let Some(up_at) = self.up_at else {
             sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(1..200)))).await;
             if !self.world.broker(self.broker, |broker| broker.reachable) {
@@ -170,6 +201,7 @@ impl FakeEvents {
             return events.push(LinkEvent::Up);
         };
         if !self.world.broker(self.broker, |broker| broker.reachable) {
+            self.note_put_off();
             return events.push(lost("cut"));
         }
         let next = self.pipe.borrow_mut().sent.pop_front();
@@ -185,6 +217,9 @@ impl FakeEvents {
             sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(0..=delay_ms)))).await;
         }
         self.receive(up_at, tag, packet, events);
+        if matches!(events.last(), Some(LinkEvent::Lost(_))) {
+            self.note_put_off();
+        }
     }
 
     fn receive(&mut self, up_at: Instant, tag: Option<Tag>, packet: Packet, events: &mut Vec<LinkEvent>) {
@@ -192,20 +227,29 @@ impl FakeEvents {
         let link = self.link;
         self.world.broker(self.broker, |broker| {
             let Some(tag) = tag.filter(|_| broker.reachable) else { return };
-            let payload = String::from_utf8(packet.payload.to_vec()).unwrap();
+            let payload = text_of(&packet);
+            if broker.poison > 0
+                && !broker.mute
+                && crc32fast::hash(payload.as_bytes()).is_multiple_of(broker.poison)
+            {
+                *broker.cut_for.entry(payload).or_default() += 1;
+                let ended = Ended { reason: "cut".into(), wait: Duration::from_secs(1), by_peer: true };
+                return events.push(LinkEvent::Lost(ended));
+            }
             if broker.refuses > 0 && roll.is_multiple_of(broker.refuses) && !broker.mute {
                 broker.refused += 1;
                 broker.unwelcome.insert(payload);
-                self.pipe.borrow_mut().on_the_way -= 1;
+                self.pipe.borrow_mut().answered(&packet);
                 return events.push(LinkEvent::Refused { tag, why: "will not have it".into() });
             }
-            broker.received.push(Receipt { link, up_at, topic: packet.topic, payload: payload.clone() });
+            let topic = packet.topic.clone();
+            broker.received.push(Receipt { link, up_at, topic, payload: payload.clone() });
             // Now and then the answer is lost with the link.
             if roll % 500 == 1 {
                 broker.reachable = false;
             }
             if !broker.mute && broker.reachable {
-                self.pipe.borrow_mut().on_the_way -= 1;
+                self.pipe.borrow_mut().answered(&packet);
                 self.acked.push(payload);
                 events.push(LinkEvent::Acked(tag));
             }

@@ -12,7 +12,7 @@ use crate::{
     Ended, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, Packet, Rate, SendError, Surroundings,
     Tag,
 };
-use headwater_mqtt::{Backoff, Client, Connection, Event, Qos, Session, Settings, Will};
+use headwater_mqtt::{Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, Will};
 use headwater_settings::{Or, Table};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -78,8 +78,11 @@ impl Output for Mqtt {
             }),
         };
         let connected = headwater_mqtt::connect(&self.settings, &session);
-        let (client, connection) = connected
-            .map_err(|error| Ended { reason: error.to_string(), wait: self.backoff.borrow_mut().next() })?;
+        let (client, connection) = connected.map_err(|error| Ended {
+            reason: error.to_string(),
+            wait: self.backoff.borrow_mut().next(),
+            by_peer: false,
+        })?;
         let flight = Rc::new(RefCell::new(Flight::new(connection.inflight())));
         let link = MqttLink { client, flight: flight.clone() };
         let events = MqttEvents { connection, flight, backoff: self.backoff.clone() };
@@ -101,6 +104,8 @@ struct Flight {
     closing: bool,
     window: usize,
     packet_bytes_max: usize,
+    /// A message was answered.
+    useful: bool,
     /// Requested, without an id yet.
     requested: VecDeque<Option<Tag>>,
     /// Sent and not acknowledged, by packet id.
@@ -118,6 +123,7 @@ impl Flight {
             closing: false,
             window: 1,
             packet_bytes_max: 0,
+            useful: false,
             requested: VecDeque::new(),
             sent: (0..=inflight).map(|_| None).collect(),
             order: VecDeque::new(),
@@ -129,6 +135,10 @@ impl Flight {
             return 0;
         }
         self.window.saturating_sub(self.requested.len() + self.order.len())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.requested.is_empty() && self.order.is_empty()
     }
 
     fn on_sent(&mut self, pkid: u16) {
@@ -207,10 +217,7 @@ impl LinkEvents for MqttEvents {
                 match self.connection.poll().await {
                     Ok(event) => events.extend(self.on_event(event)),
                     Err(error) => {
-                        let mut backoff = self.backoff.borrow_mut();
-                        let wait = backoff.after(&self.connection);
-                        let reason = backoff.explain(&error, self.connection.client_id());
-                        events.push(LinkEvent::Lost(Ended { reason, wait }));
+                        events.push(LinkEvent::Lost(self.ended(&error)));
                     }
                 }
                 while let Some(event) = self.connection.poll_buffered() {
@@ -223,6 +230,17 @@ impl LinkEvents for MqttEvents {
 }
 
 impl MqttEvents {
+    fn ended(&self, error: &ConnectError) -> Ended {
+        let (flight, mut backoff) = (self.flight.borrow(), self.backoff.borrow_mut());
+        let by_peer = matches!(error, ConnectError::Closed(_));
+        if !flight.is_idle() {
+            let wait = backoff.after_sending(&self.connection, flight.useful);
+            return Ended { reason: error.to_string(), wait, by_peer };
+        }
+        let wait = backoff.after(&self.connection);
+        Ended { reason: backoff.explain(error, self.connection.client_id()), wait, by_peer }
+    }
+
     fn on_event(&mut self, event: Event) -> Option<LinkEvent> {
         let mut flight = self.flight.borrow_mut();
         match event {
@@ -239,18 +257,23 @@ impl MqttEvents {
             }
             Event::Acked { pkid, refused } => {
                 let Some(tag) = flight.on_acked(pkid)? else { return Some(LinkEvent::Answered) };
+                flight.useful = true;
                 Some(match refused {
                     None => LinkEvent::Acked(tag),
                     Some(why) if why == QUOTA => {
                         let wait = self.backoff.borrow_mut().next();
-                        LinkEvent::Lost(Ended { reason: format!("the broker says: {why}"), wait })
+                        LinkEvent::Lost(Ended {
+                            reason: format!("the broker says: {why}"),
+                            wait,
+                            by_peer: false,
+                        })
                     }
                     Some(why) => LinkEvent::Refused { tag, why },
                 })
             }
             Event::Disconnected => {
                 let wait = self.backoff.borrow_mut().next();
-                Some(LinkEvent::Lost(Ended { reason: "said farewell".into(), wait }))
+                Some(LinkEvent::Lost(Ended { reason: "said farewell".into(), wait, by_peer: false }))
             }
             _ => None,
         }
