@@ -20,6 +20,10 @@ pub struct Options {
     pub quiet: bool,
     /// Messages that a client may have unacknowledged; 0: no limit (mosquitto's own default is 20).
     pub inflight: u16,
+    /// More lines of its config; `{dir}` is a folder of its own.
+    pub more: &'static str,
+    /// What anybody may write to and read (`{dir}/acl`), where `more` asks for it.
+    pub acl: &'static str,
 }
 
 /// What the second listener asks for.
@@ -64,6 +68,7 @@ impl Mosquitto {
         let broker =
             Self { process: None, dir: TempDir::new(), port: free_port(), guarded_port: free_port() };
         broker.dir.write("mosquitto.conf", broker.config(options));
+        broker.dir.write("acl", options.acl);
         broker
     }
 
@@ -149,6 +154,7 @@ impl Mosquitto {
              listener {} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages {}\nmax_queued_messages 0\n",
             options.persistent, self.port, options.inflight
         );
+        text += &options.more.replace("{dir}", &dir.to_string());
         if let Some(guard) = &options.guard {
             let _ = writeln!(text, "listener {} 127.0.0.1", self.guarded_port);
             text += &self.guard_config(guard);

@@ -127,7 +127,11 @@ impl State {
         engine.report_start();
         if let Some(since) = outage.since.take() {
             let seconds = (clock::up_ms() - since).max(0) / 1_000;
-            engine.report("outage", &format!("output {} was down for {seconds} s", outage.name));
+            // Of many short ones in succession the status tells: each report would be one more message for the broker.
+            let outlets = engine.forwarder().status().outlets;
+            if seconds >= 60 || !outlets.get(output).is_some_and(|outlet| outlet.careful) {
+                engine.report("outage", &format!("output {} was down for {seconds} s", outage.name));
+            }
         }
     }
 

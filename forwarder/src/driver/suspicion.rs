@@ -44,6 +44,8 @@ pub(super) struct Suspicion {
     /// Acknowledgements on this link, and the last one.
     answers: u32,
     answered: Option<Instant>,
+    /// Others wait for a trial now.
+    trying: bool,
     alone: Option<Alone>,
     suspects: Vec<Suspect>,
     strikes: u32,
@@ -86,6 +88,7 @@ impl Suspicion {
             closed: 0,
             answers: 0,
             answered: None,
+            trying: false,
             alone: None,
             suspects: Vec::new(),
             strikes: STRIKES,
@@ -116,14 +119,17 @@ impl Suspicion {
 
     /// Whether a suspect is to be tried. With `others` to be sent it can wait for a while.
     pub(super) fn trial(&mut self, now: Instant, others: bool) -> Trial {
-        let waits = others && self.answers < CALM && self.suspects.len() < SUSPECTS_MAX;
+        let waits = others && !self.trying && self.answers < CALM && self.suspects.len() < SUSPECTS_MAX;
         let put_off = self.suspects.iter_mut().filter(|suspect| suspect.put_off.is_some() && !waits);
         let Some((suspect, answered)) = put_off.max_by_key(|suspect| suspect.strikes).zip(self.answered)
         else {
             return Trial::No;
         };
         match now.saturating_duration_since(answered) {
-            held if held < HELD => Trial::After(HELD - held),
+            held if held < HELD => {
+                self.trying = true;
+                Trial::After(HELD - held)
+            }
             held if held < PROOF => suspect.put_off.take().map_or(Trial::No, Trial::Now),
             _ => Trial::No,
         }
@@ -137,7 +143,7 @@ impl Suspicion {
             self.alone = Some(Alone { tag: *tag, topic: topic.to_owned(), bytes, is_proof });
         }
         // One acknowledgement proves one trial.
-        self.answered = None;
+        (self.answered, self.trying) = (None, false);
     }
 
     /// A message has been answered: acknowledged, or refused in words. Whether messages need no longer go one at a time.
@@ -164,7 +170,7 @@ impl Suspicion {
     /// The link is no more; `busy`: something was on its way. A message that is to blame is the answer.
     pub(super) fn ended(&mut self, ended: &Ended, busy: bool) -> Option<Alone> {
         let alone = self.alone.take();
-        (self.answers, self.answered) = (0, None);
+        (self.answers, self.answered, self.trying) = (0, None, false);
         self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
         if !ended.by_peer || !busy {
             return None;

@@ -15,6 +15,7 @@ mod main_path;
 mod malformed;
 mod outages;
 mod protocol;
+mod refusals;
 mod replay;
 mod secured;
 mod service;

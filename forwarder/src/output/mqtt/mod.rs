@@ -12,7 +12,9 @@ use crate::{
     Ended, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, Packet, Rate, SendError, Surroundings,
     Tag,
 };
-use headwater_mqtt::{Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, Will};
+use headwater_mqtt::{
+    Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, Version, Will,
+};
 use headwater_settings::{Or, Table};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -84,7 +86,8 @@ impl Output for Mqtt {
             by_peer: false,
         })?;
         let flight = Rc::new(RefCell::new(Flight::new(connection.inflight())));
-        let link = MqttLink { client, flight: flight.clone() };
+        let in_words = self.settings.version == Version::V5;
+        let link = MqttLink { client, in_words, flight: flight.clone() };
         let events = MqttEvents { connection, flight, backoff: self.backoff.clone() };
         Ok((Box::new(link), Box::new(events)))
     }
@@ -104,17 +107,22 @@ struct Flight {
     closing: bool,
     window: usize,
     packet_bytes_max: usize,
-    /// A message was answered.
+    /// Something was answered.
     useful: bool,
     /// Requested, without an id yet.
-    requested: VecDeque<Option<Tag>>,
+    requested: VecDeque<Option<Sent>>,
     /// Sent and not acknowledged, by packet id.
-    sent: Vec<Option<Sent>>,
+    sent: Vec<Option<Option<Sent>>>,
     /// Ids in the order of sending; those in front of the oldest one in use are gone.
     order: VecDeque<u16>,
 }
 
-struct Sent(Option<Tag>);
+/// A message on its way.
+struct Sent {
+    tag: Tag,
+    /// Where the broker can refuse it in words; else empty.
+    topic: String,
+}
 
 impl Flight {
     fn new(inflight: u16) -> Self {
@@ -142,31 +150,32 @@ impl Flight {
     }
 
     fn on_sent(&mut self, pkid: u16) {
-        let tag = self.requested.pop_front().flatten();
+        let sent = self.requested.pop_front().flatten();
         let at = usize::from(pkid);
         if at >= self.sent.len() {
             self.sent.resize_with(at + 1, || None);
         }
         if let Some(slot) = self.sent.get_mut(at) {
-            *slot = Some(Sent(tag));
+            *slot = Some(sent);
             self.order.push_back(pkid);
         }
     }
 
     /// What was sent with the id: a message, something else, or nothing.
-    fn on_acked(&mut self, pkid: u16) -> Option<Option<Tag>> {
-        let tag = self.sent.get_mut(usize::from(pkid)).and_then(Option::take).map(|sent| sent.0);
-        let in_use =
-            |sent: &[Option<Sent>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);
+    fn on_acked(&mut self, pkid: u16) -> Option<Option<Sent>> {
+        let answered = self.sent.get_mut(usize::from(pkid)).and_then(Option::take);
+        let in_use = |sent: &[Option<_>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);
         while self.order.front().is_some_and(|pkid| !in_use(&self.sent, *pkid)) {
             self.order.pop_front();
         }
-        tag
+        answered
     }
 }
 
 struct MqttLink {
     client: Client,
+    /// The broker can refuse a message in words.
+    in_words: bool,
     flight: Rc<RefCell<Flight>>,
 }
 
@@ -187,9 +196,11 @@ impl Link for MqttLink {
             let max = flight.packet_bytes_max;
             return Err(SendError::Unfit(format!("{bytes} bytes are more than the broker takes ({max})")));
         }
+        let sent =
+            tag.map(|tag| Sent { tag, topic: if self.in_words { topic.clone() } else { String::new() } });
         match self.client.try_publish(topic, payload, Qos::AtLeastOnce, retain) {
             Ok(()) => {
-                flight.requested.push_back(tag);
+                flight.requested.push_back(sent);
                 Ok(())
             }
             Err(headwater_mqtt::Error::Unfit(why)) => Err(SendError::Unfit(why)),
@@ -256,8 +267,9 @@ impl MqttEvents {
                 None
             }
             Event::Acked { pkid, refused } => {
-                let Some(tag) = flight.on_acked(pkid)? else { return Some(LinkEvent::Answered) };
+                let answered = flight.on_acked(pkid)?;
                 flight.useful = true;
+                let Some(Sent { tag, topic }) = answered else { return Some(LinkEvent::Answered) };
                 Some(match refused {
                     None => LinkEvent::Acked(tag),
                     Some(why) if why == QUOTA => {
@@ -268,7 +280,7 @@ impl MqttEvents {
                             by_peer: false,
                         })
                     }
-                    Some(why) => LinkEvent::Refused { tag, why },
+                    Some(why) => LinkEvent::Refused { tag, why: format!("{topic}: {why}") },
                 })
             }
             Event::Disconnected => {
