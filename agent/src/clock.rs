@@ -26,6 +26,7 @@ pub(crate) use timeline::{Change, Sample, Timeline, Word};
 
 use crate::pipeline::Now;
 use headwater_kernel::time::Time;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -61,6 +62,13 @@ impl Default for ClockConfig {
 pub fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Time(since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// A time for people, by RFC 3339.
+pub(crate) fn utc(time: Time) -> impl Display {
+    // Outside the years that it writes, the number must do.
+    let known = jiff::Timestamp::from_millisecond(time.0).ok();
+    known.map_or_else(|| format!("{} ms", time.0), |known| known.to_string())
 }
 
 /// Time since boot, suspension included where the system counts it: not on macOS (ms).

@@ -219,7 +219,15 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
                     tell(shared, GivenUp { lane, count: *lost.of(lane), cause: cause.clone() });
                 }
             }
-            Notice::Thinned { runs } => shared.spool.borrow_mut().thinned(&runs),
+            Notice::Thinned { runs } => {
+                let so_far = || shared.spool.borrow().account().thinned;
+                let before = so_far();
+                shared.spool.borrow_mut().thinned(&runs);
+                let count = so_far() - before;
+                if count > 0 {
+                    shared.tell(Event::Thinned { count });
+                }
+            }
             Notice::Damaged { runs, count_max, what } => {
                 let cause = Rc::new(Cause::Damaged(what.clone()));
                 let lost = shared.spool.borrow_mut().damaged(&runs, count_max, &cause);

@@ -72,7 +72,7 @@ impl Value {
             Value::Text(_) => "a string",
             Value::Integer(_) => "an integer",
             Value::Float(_) => "a number",
-            Value::Boolean(_) => "true or false",
+            Value::Boolean(_) => "a boolean",
             Value::Datetime => "a date",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",

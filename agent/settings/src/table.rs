@@ -290,7 +290,7 @@ impl<'d> Table<'d> {
     }
 
     fn wrong_kind<T>(&self, node: &Node, key: &str, wanted: &str, got: &Value) -> Option<T> {
-        let what = format!("`{key}` is {}, not {}", got.kind(), crate::units::first_words(wanted));
+        let what = format!("`{key}` is {} here, not {}", got.kind(), crate::units::first_words(wanted));
         self.refuse(node.span.clone(), what, format!("write {wanted}"));
         None
     }
@@ -333,7 +333,7 @@ impl<'d> Table<'d> {
     fn text_of(&self, node: &Node, name: &str) -> Option<At<String>> {
         let Value::Text(text) = &node.value else {
             let fix = "write it in quotes".to_owned();
-            self.refuse(node.span.clone(), format!("{name} is {}, not a string", node.value.kind()), fix);
+            self.refuse(node.span.clone(), format!("{name} is {} here, not a string", node.value.kind()), fix);
             return None;
         };
         let mut value = String::new();

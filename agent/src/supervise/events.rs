@@ -4,6 +4,7 @@ use super::losses::{Kind, Loss, Losses};
 use crate::clock;
 use crate::engine::Engine;
 use headwater_forwarder::{Event, Lane, Why};
+use headwater_kernel::time::Time;
 use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 
@@ -69,6 +70,10 @@ impl State {
                 let loss = Loss { kind, count, times: 1, made_ms: (from_ms, to_ms), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
+            Event::Thinned { count } => {
+                let loss = Loss { kind: Kind::Thinned, count, times: 1, made_ms: (0, 0), what: String::new() };
+                self.losses.add(loss, Instant::now());
+            }
             Event::Refused { output, count, what, .. } => {
                 let loss = Loss { kind: Kind::Refused(output), count, times: 1, made_ms: (0, 0), what };
                 self.losses.add(loss, Instant::now());
@@ -105,7 +110,12 @@ impl State {
                     Why::Memory => "memory was full, and the disk could not take them in time",
                     Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
-                ("shed", format!("{count} {what} lost, made from {from_ms} to {to_ms}: {why}"))
+                let (from, to) = (Time(*from_ms), Time(*to_ms));
+                ("shed", format!("{count} {what} lost, made from {} to {}: {why}", clock::utc(from), clock::utc(to)))
+            }
+            Kind::Thinned => {
+                let why = "the buffer is at its bound (`max_size`)";
+                ("shed", format!("{count} messages were merged into coarser ones, none is lost: {why}"))
             }
             Kind::Refused(output) => {
                 let name = self.outputs.get(*output).map_or("", |outage| outage.name.as_str());
@@ -117,7 +127,10 @@ impl State {
             ),
             Kind::Damaged => ("damaged", format!("at least {count} messages lost: {what}")),
         };
-        tracing::error!(count, "{detail}");
+        match kind {
+            Kind::Thinned => tracing::warn!(count, "{detail}"),
+            _ => tracing::error!(count, "{detail}"),
+        }
         engine.report(cause, &detail);
     }
 

@@ -16,6 +16,8 @@ const WAIT_LAST: Duration = Duration::from_secs(600);
 pub(super) enum Kind {
     /// Messages gave way.
     Shed(Lane, Why),
+    /// Messages were merged into coarser ones: no loss, but as endless.
+    Thinned,
     /// An output, by its place, will not have them.
     Refused(usize),
     /// Parts of the buffer cannot be read.

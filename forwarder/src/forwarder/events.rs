@@ -34,6 +34,11 @@ pub enum Event {
         /// Why.
         why: Why,
     },
+    /// Messages were merged into coarser ones: detail is lost, no message.
+    Thinned {
+        /// So many are no more.
+        count: u64,
+    },
     /// A part of the buffer cannot be read; it is set aside.
     Damaged {
         /// Messages lost by it, at least.
@@ -90,7 +95,13 @@ impl Events {
         }
         if self.0.len() >= WAITING_MAX {
             let tells_of_loss = |event: &Event| {
-                matches!(event, Event::Shed { .. } | Event::Damaged { .. } | Event::Refused { .. })
+                matches!(
+                    event,
+                    Event::Shed { .. }
+                        | Event::Thinned { .. }
+                        | Event::Damaged { .. }
+                        | Event::Refused { .. }
+                )
             };
             let least = self.0.iter().position(|event| !tells_of_loss(event)).unwrap_or(0);
             self.0.remove(least);
@@ -122,6 +133,10 @@ fn merge(earlier: &mut Event, event: &Event) -> bool {
             what.clone_from(what2);
             true
         }
+        (Event::Thinned { count }, Event::Thinned { count: count2 }) => {
+            *count += count2;
+            true
+        }
         (Event::Damaged { count, what }, Event::Damaged { count: count2, what: what2 }) if what == what2 => {
             *count += count2;
             true
@@ -144,6 +159,7 @@ mod tests {
             events.push(Event::Down { output: n, reason: String::new() });
             events.push(shed(Lane::Data, 1, 50));
             events.push(shed(Lane::Alert, 1, 0));
+            events.push(Event::Thinned { count: 2 });
         }
         assert_eq!(
             events.pop(),
@@ -151,5 +167,6 @@ mod tests {
         );
         assert!(events.0.len() < WAITING_MAX);
         assert!(events.0.contains(&shed(Lane::Alert, 1_000, 0)));
+        assert!(events.0.contains(&Event::Thinned { count: 2_000 }));
     }
 }
