@@ -1,9 +1,11 @@
 //! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
 //! reports about both. Everything here runs on one thread.
 
+mod checkpointing;
 mod clockwork;
 mod durable;
 mod memories;
+mod outages;
 mod pace;
 mod pressure;
 mod timekeeper;
@@ -16,12 +18,14 @@ use crate::config::SourceConfig;
 use crate::encode::Report;
 use crate::memory::Memory;
 use crate::pipeline::{Notice, Now, Pipeline};
+use checkpointing::Checkpointing;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
 use headwater_sensors::{Checkpoints, Link, Remember, SeriesRef, Sink, Stamp};
 use headwater_settings::format_size;
 use memories::Memories;
+use outages::Outages;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -39,7 +43,11 @@ pub(crate) struct Engine {
     /// What earlier runs have left.
     earlier: Earlier,
     last_report: RefCell<LastReport>,
-    start_reported: Cell<bool>,
+    /// Starts that no report has told of yet, as far as is durably known; 0: none.
+    untold_starts: Cell<u32>,
+    outages: RefCell<Outages>,
+    /// What became of the checkpoints.
+    checkpointing: RefCell<Checkpointing>,
     /// How often the ticker has looked at the windows.
     turns: Cell<u64>,
     /// Rung when something may be due earlier than the ticker thinks.
@@ -128,6 +136,10 @@ impl Engine {
         };
         let mut last_report = earlier.take_last_report().unwrap_or(start);
         last_report.at = last_report.at.plus(passage.map_or(0, |passage| passage.ms));
+        let mut outages = earlier.take_outages();
+        outages.shift(passage.map_or(0, |passage| passage.ms));
+        outages
+            .keep_only(&forwarder.status().outlets.into_iter().map(|outlet| outlet.name).collect::<Vec<_>>());
         let engine = Self {
             agent: agent.to_owned(),
             last_report: RefCell::new(last_report),
@@ -138,8 +150,10 @@ impl Engine {
             memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
             checkpoints: Checkpoints::default(),
             spare: RefCell::default(),
+            untold_starts: Cell::new(earlier.untold_starts().saturating_add(1)),
+            outages: outages.into(),
+            checkpointing: RefCell::default(),
             earlier,
-            start_reported: Cell::new(false),
             turns: Cell::new(0),
             pipeline: RefCell::new(pipeline),
             forwarder,
@@ -183,9 +197,13 @@ impl Engine {
 
     /// Makes the report of the start, once.
     pub(crate) fn report_start(&self) {
-        if !self.start_reported.replace(true) {
-            self.report("restart", "");
-        }
+        let detail = match self.untold_starts.replace(0) {
+            0 => return,
+            1 => String::new(),
+            starts => format!("{starts} starts since the last one that is known to be told"),
+        };
+        self.report("restart", &detail);
+        self.checkpoints.ask();
     }
 
     /// Makes a report of everything since the last one and sends it.

@@ -121,7 +121,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
     let _ = engine.kept().await;
     // Before anything is told: a second crash must find the revisions that this run begins with.
-    write_checkpoint(&engine, Some(agent.checkpoint_ms), &checkpoint).await;
+    engine.write_or_tell(engine.snapshot(Some(agent.checkpoint_ms)), &checkpoint).await;
     let (stop, stopped) = watch::channel(false);
     let mut running = start_sources(&engine, sources, &stopped);
     tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
@@ -144,7 +144,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     });
     tasks.spawn_local({
         let (engine, board) = (engine.clone(), board.clone());
-        async move { board.keep(engine.forwarder(), engine.memory()).await }
+        async move { board.keep(&engine).await }
     });
     tasks.spawn_local({
         let (engine, path) = (engine.clone(), checkpoint.clone());
@@ -159,20 +159,18 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
     let _ = stop.send(true);
     let _ = tokio::time::timeout(STOP, async { while running.join_next().await.is_some() {} }).await;
     tasks.shutdown().await;
+    // Stopped at once, it has not been told yet.
+    engine.report_start();
     journal.finish(&engine);
     engine.report("stop", "");
     board.show(engine.forwarder(), "offline");
     if !engine.forwarder().stop(STOP).await {
         tracing::error!("some messages could neither be sent nor written to disk, and are lost");
     }
-    write_checkpoint(&engine, None, &checkpoint).await;
-    Ok(())
-}
-
-async fn write_checkpoint(engine: &Engine, next_ms: Option<i64>, path: &Path) {
-    if let Err(error) = engine.write(engine.snapshot(next_ms), path).await {
-        tracing::error!("cannot write the checkpoint {}: {error}", path.display());
+    if let Err(error) = engine.write(engine.snapshot(None), &checkpoint).await {
+        tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
     }
+    Ok(())
 }
 
 /// Makes the state directory and takes it; whoever has it now may be about to end.

@@ -114,6 +114,8 @@ struct Session<'d> {
     suspicion: &'d mut Suspicion,
     link: Box<dyn Link>,
     up: bool,
+    /// Whether anything was acknowledged.
+    answered: bool,
     /// Which status was sent last.
     presence: u64,
     closing: bool,
@@ -137,6 +139,7 @@ impl<'d> Session<'d> {
             suspicion,
             link,
             up: false,
+            answered: false,
             presence: 0,
             closing: false,
             heard: Instant::now(),
@@ -299,6 +302,10 @@ impl<'d> Session<'d> {
 
     fn on_event(&mut self, event: LinkEvent) -> Option<Ended> {
         let (shared, bit) = (&self.driver.shared, self.driver.bit);
+        let answers = !matches!(event, LinkEvent::Up | LinkEvent::Lost(_));
+        if answers && !std::mem::replace(&mut self.answered, true) {
+            shared.tell(Event::Answered { output: self.driver.index });
+        }
         match event {
             LinkEvent::Up => {
                 self.up = true;

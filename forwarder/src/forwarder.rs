@@ -183,6 +183,11 @@ impl Forwarder {
         self.shared.written(None)
     }
 
+    /// The disk is known to take something: what was said to the contrary is over.
+    pub fn disk_is_good(&self) {
+        self.shared.disk_state(None);
+    }
+
     /// What an earlier run had written; if that was today, it counts.
     pub fn had_written(&self, earlier: Written) {
         self.shared.written(Some(earlier));

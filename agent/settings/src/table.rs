@@ -333,7 +333,11 @@ impl<'d> Table<'d> {
     fn text_of(&self, node: &Node, name: &str) -> Option<At<String>> {
         let Value::Text(text) = &node.value else {
             let fix = "write it in quotes".to_owned();
-            self.refuse(node.span.clone(), format!("{name} is {} here, not a string", node.value.kind()), fix);
+            self.refuse(
+                node.span.clone(),
+                format!("{name} is {} here, not a string", node.value.kind()),
+                fix,
+            );
             return None;
         };
         let mut value = String::new();

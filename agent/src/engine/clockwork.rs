@@ -72,6 +72,7 @@ impl Engine {
         {
             let mut last = self.last_report.borrow_mut();
             last.at = last.at.plus(by_ms);
+            self.outages.borrow_mut().shift(by_ms);
         }
         if !before.synced {
             // The times of what is held have changed: none of it goes before that is durable.

@@ -7,6 +7,7 @@
 
 use super::clockwork::Permit;
 use super::memories::{load_memories, save_memories};
+use super::outages::Outages;
 use super::pace::Pace;
 use super::timekeeper::Past;
 use super::{Engine, LastReport};
@@ -35,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
     last_report: Option<LastReport>,
+    untold_starts: u32,
+    outages: Outages,
     /// The messages' account of all earlier runs; nothing waits in it.
     messages: Account,
     /// What was written to storage in its day.
@@ -126,6 +129,16 @@ impl Earlier {
         self.last_report.take()
     }
 
+    /// Starts before this one that may not have been told.
+    pub(super) fn untold_starts(&self) -> u32 {
+        self.untold_starts
+    }
+
+    /// Outputs that were down at the end.
+    pub(super) fn take_outages(&mut self) -> Outages {
+        std::mem::take(&mut self.outages)
+    }
+
     /// What the sources of the last run wanted to be remembered.
     pub(super) fn take_memories(&mut self) -> Vec<(String, Vec<u8>)> {
         std::mem::take(&mut self.memories)
@@ -139,6 +152,7 @@ impl Earlier {
             messages: load_account(from)?,
             suppressed: State::load(from)?,
         };
+        let (untold_starts, outages) = (State::load(from)?, Outages::load(from)?);
         let mut messages = load_account(from)?;
         // What waited then is in the buffer now, and this run counts it as made.
         messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
@@ -147,8 +161,8 @@ impl Earlier {
         let written = Written { day, own_bytes, device_bytes };
         let memories = load_memories(from)?;
         let past = Past::load(from, boots)?;
-        let last_report = Some(last_report);
-        Ok(Self { last_report, messages, written, memories, crashed, past, trouble: None })
+        let (last_report, trouble) = (Some(last_report), None);
+        Ok(Self { last_report, untold_starts, outages, messages, written, memories, crashed, past, trouble })
     }
 }
 
@@ -165,6 +179,8 @@ impl Engine {
         save_ledger(&mut body, &report.readings);
         save_account(&mut body, &report.messages);
         report.suppressed.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
+        self.untold_starts.get().save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
+        self.outages.borrow().save(&mut body);
         save_account(&mut body, &self.messages());
         let Written { day, own_bytes, device_bytes } = self.forwarder.written();
         (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
@@ -191,8 +207,9 @@ impl Engine {
             }
             pace.on_attempt();
             let totals = self.pipeline.borrow().totals();
-            let state = (totals, self.last_report.borrow().at, self.checkpoints.handed_over());
-            if unchanged == Some(state) && !self.is_letting_go() {
+            let outages = self.outages.borrow().clone();
+            let state = (totals, self.last_report.borrow().at, self.checkpoints.handed_over(), outages);
+            if unchanged.as_ref() == Some(&state) && !self.is_letting_go() {
                 continue;
             }
             let snapshot = self.snapshot(Some(every_ms));
@@ -202,12 +219,9 @@ impl Engine {
                 self.on_checkpoint(snapshot.permit);
                 continue;
             }
-            match self.write(snapshot, path).await {
-                Ok(bytes) => {
-                    unchanged = Some(state);
-                    pace.on_written(bytes);
-                }
-                Err(error) => tracing::error!("cannot write the checkpoint {}: {error}", path.display()),
+            if let Some(bytes) = self.write_or_tell(snapshot, path).await {
+                unchanged = Some(state);
+                pace.on_written(bytes);
             }
         }
     }

@@ -6,8 +6,7 @@
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::encode::{DiskStatus, OutputRender, Status, status_packet};
-use crate::engine::{Placing, Timekeeper};
-use crate::memory::Memory;
+use crate::engine::{Engine, Placing, Timekeeper};
 use headwater_forwarder::{Forwarder, Outlet, Packet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -70,10 +69,10 @@ impl StatusBoard {
     }
 
     /// Publishes what is news for as long as the agent runs; never returns.
-    pub(super) async fn keep(&self, forwarder: &Forwarder, memory: &Memory) {
+    pub(super) async fn keep(&self, engine: &Engine) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let sight = self.look(forwarder, memory);
+            let sight = self.look(engine);
             let news = {
                 let shown = self.shown.borrow();
                 sight.is_news_after(&shown.sight)
@@ -82,7 +81,7 @@ impl StatusBoard {
             };
             if news {
                 *self.shown.borrow_mut() = Shown { sight, at: Instant::now() };
-                self.show(forwarder, "online");
+                self.show(engine.forwarder(), "online");
             }
         }
     }
@@ -113,9 +112,10 @@ impl StatusBoard {
         status_packet(render, &status)
     }
 
-    fn look(&self, forwarder: &Forwarder, memory: &Memory) -> Sight {
-        let status = forwarder.status();
-        let mut trouble = Vec::from_iter(memory.trouble());
+    fn look(&self, engine: &Engine) -> Sight {
+        let status = engine.forwarder().status();
+        let mut trouble = Vec::from_iter(engine.memory().trouble());
+        trouble.extend(engine.checkpoint_trouble());
         if let Some(reason) = &status.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
         }

@@ -1,34 +1,27 @@
 //! What the forwarder tells becomes a log line, and a report where something was lost or is over.
 
 use super::losses::{Kind, Loss, Losses};
-use crate::clock;
+use crate::clock::utc;
 use crate::engine::Engine;
 use headwater_forwarder::{Event, Lane, Why};
 use headwater_kernel::time::Time;
 use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 
-/// Keeps the account of outages, so that each is reported once, when it is over, and of losses until they are told.
+/// Keeps the account of losses until they are told.
 pub(super) struct Journal {
     state: RefCell<State>,
 }
 
 struct State {
-    outputs: Vec<Outage>,
+    /// Their names.
+    outputs: Vec<String>,
     losses: Losses,
 }
 
-/// An output, and since when it has been down.
-struct Outage {
-    name: String,
-    /// (ms since boot)
-    since: Option<i64>,
-}
-
 impl Journal {
-    /// Of these outputs, none of which has been up yet: the first connection ends no outage.
+    /// Of these outputs.
     pub(super) fn new(outputs: Vec<String>) -> Self {
-        let outputs = outputs.into_iter().map(|name| Outage { name, since: None }).collect();
         Self { state: RefCell::new(State { outputs, losses: Losses::default() }) }
     }
 
@@ -63,15 +56,24 @@ impl Journal {
 impl State {
     fn on_event(&mut self, engine: &Engine, event: Event) {
         match event {
-            Event::Up { output } => self.on_up(engine, output),
-            Event::Down { output, reason } => self.on_down(output, &reason),
+            Event::Up { output } => {
+                tracing::info!(output = self.name(output), "output connected");
+                engine.report_start();
+            }
+            // A connection alone says little: a broker may take it and acknowledge nothing.
+            Event::Answered { output } => engine.on_output_answers(self.name(output)),
+            Event::Down { output, reason } => {
+                tracing::warn!(output = self.name(output), "output disconnected: {reason}");
+                engine.on_output_down(self.name(output));
+            }
             Event::Shed { lane, count, from_ms, to_ms, why } => {
                 let kind = Kind::Shed(lane, why);
                 let loss = Loss { kind, count, times: 1, made_ms: (from_ms, to_ms), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
             Event::Thinned { count } => {
-                let loss = Loss { kind: Kind::Thinned, count, times: 1, made_ms: (0, 0), what: String::new() };
+                let loss =
+                    Loss { kind: Kind::Thinned, count, times: 1, made_ms: (0, 0), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
             Event::Refused { output, count, what, .. } => {
@@ -111,15 +113,14 @@ impl State {
                     Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
                 let (from, to) = (Time(*from_ms), Time(*to_ms));
-                ("shed", format!("{count} {what} lost, made from {} to {}: {why}", clock::utc(from), clock::utc(to)))
+                ("shed", format!("{count} {what} lost, made from {} to {}: {why}", utc(from), utc(to)))
             }
             Kind::Thinned => {
                 let why = "the buffer is at its bound (`max_size`)";
                 ("shed", format!("{count} messages were merged into coarser ones, none is lost: {why}"))
             }
             Kind::Refused(output) => {
-                let name = self.outputs.get(*output).map_or("", |outage| outage.name.as_str());
-                ("refused", format!("{count} messages refused by output {name}: {what}"))
+                ("refused", format!("{count} messages refused by output {}: {what}", self.name(*output)))
             }
             Kind::Damaged if *times > 1 => (
                 "damaged",
@@ -134,23 +135,7 @@ impl State {
         engine.report(cause, &detail);
     }
 
-    fn on_up(&mut self, engine: &Engine, output: usize) {
-        let Some(outage) = self.outputs.get_mut(output) else { return };
-        tracing::info!(output = outage.name, "output connected");
-        engine.report_start();
-        if let Some(since) = outage.since.take() {
-            let seconds = (clock::up_ms() - since).max(0) / 1_000;
-            // Of many short ones in succession the status tells: each report would be one more message for the broker.
-            let outlets = engine.forwarder().status().outlets;
-            if seconds >= 60 || !outlets.get(output).is_some_and(|outlet| outlet.careful) {
-                engine.report("outage", &format!("output {} was down for {seconds} s", outage.name));
-            }
-        }
-    }
-
-    fn on_down(&mut self, output: usize, reason: &str) {
-        let Some(outage) = self.outputs.get_mut(output) else { return };
-        tracing::warn!(output = outage.name, "output disconnected: {reason}");
-        outage.since.get_or_insert_with(clock::up_ms);
+    fn name(&self, output: usize) -> &str {
+        self.outputs.get(output).map_or("", String::as_str)
     }
 }

@@ -14,6 +14,11 @@ pub enum Event {
         /// Which.
         output: usize,
     },
+    /// It has acknowledged something, for the first time since it came up.
+    Answered {
+        /// Which.
+        output: usize,
+    },
     /// It cannot any more, or for another reason than before.
     Down {
         /// Which.

@@ -8,6 +8,7 @@ use headwater_tests::{
     Agent, Gate, Message, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir, now_ms, wait_for,
 };
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -92,15 +93,17 @@ fn numbers(messages: &Messages) -> BTreeSet<usize> {
     messages.of("reading").map(|message| message.number("value") as usize).collect()
 }
 
-/// Messages that reports call lost.
+/// Messages that reports call lost; a report that was lost itself is in the totals of the next.
 fn lost(messages: &Messages) -> i64 {
-    messages.reports().iter().filter_map(|report| report.map["messages"]["lost"].as_i64()).sum()
+    let totals = messages.reports().into_iter();
+    totals.filter_map(|report| report.map["total"]["messages"]["lost"].as_i64()).max().unwrap_or(0)
 }
 
 /// Messages that reports of this cause tell of, in words.
 fn told(messages: &Messages, cause: &str) -> i64 {
     // What was merged into coarser messages is not lost.
-    let thinned = |report: &&Message| report.text("cause") == "shed" && report.text("detail").contains("merged");
+    let thinned =
+        |report: &&Message| report.text("cause") == "shed" && report.text("detail").contains("merged");
     let reports = messages.reports().into_iter().filter(|report| report.text("cause") == cause);
     let reports = reports.filter(|report| !thinned(report));
     let counts = reports.map(|report| {
@@ -196,6 +199,47 @@ fn a_disk_that_turns_read_only() {
     check_calm(&agent);
     agent.check_running();
     drop((agent, disk, dir));
+}
+
+/// Fills a file system to the last byte.
+fn fill(path: &Path) {
+    let mut filler = std::fs::File::create(path).expect("a file");
+    while filler.write_all(&[0; 4 << 10]).is_ok() {}
+    while filler.write_all(&[0]).is_ok() {}
+}
+
+/// With the line up nothing needs the disk but checkpoints: what is wrong with it is said, and that it is over.
+#[test]
+fn a_full_disk_with_the_line_up_is_said_until_it_has_room() {
+    let Some((dir, disk)) = state_on_tmpfs("14m") else { return };
+    let mut field = Field::new();
+    let agent = field.agent(&dir, "");
+    let filler = state_dir(&dir).join("filler");
+    fill(&filler);
+    field.publish(100);
+    agent.wait_log(&["the disk takes nothing"]);
+    field.gate.open();
+    let trouble = |messages: &Messages| {
+        messages.of("status").last().map(|status| status.map["trouble"].to_string()).unwrap_or_default()
+    };
+    let said = |messages: &Messages, what: &str| {
+        let mut reports = messages.reports().into_iter().filter(|report| report.text("cause") == "disk");
+        reports.any(|report| report.text("detail").starts_with(what))
+    };
+    field.subscriber.wait_until("a status that says so", |messages| {
+        let trouble = trouble(messages);
+        trouble.contains("checkpoints cannot be written: No space") && trouble.contains("memory only")
+    });
+    field.subscriber.wait_until("a report", |messages| said(messages, "checkpoints cannot be written"));
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(agent.log().matches("cannot write the checkpoint").count(), 1, "not one line for each");
+    std::fs::remove_file(&filler).expect("a file");
+    field.subscriber.wait_until("a status without trouble", |messages| trouble(messages) == "null");
+    field.subscriber.wait_until("reports of that", |messages| {
+        said(messages, "checkpoints can be written again") && said(messages, "the disk takes messages again")
+    });
+    assert!(agent.terminate().success());
+    drop((disk, dir));
 }
 
 /// `daily_writes` is for a day, not for a run.

@@ -17,6 +17,7 @@ mod outages;
 mod protocol;
 mod refusals;
 mod replay;
+mod reports;
 mod secured;
 mod service;
 mod soak;

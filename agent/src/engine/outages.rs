@@ -1,0 +1,112 @@
+//! Since when outputs have been down, over restarts: kept in the checkpoint, so that the first answer after an outage
+//! tells of all of it, whoever has stopped or crashed meanwhile.
+//!
+//! Times are on the agent's timeline and move with it. A machine that was off and has no real-time clock does not know
+//! for how long: that time is missing from the outage.
+
+use super::Engine;
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::Time;
+
+/// Outages are told, however many there are, from this length on (s).
+const TOLD_SECONDS: i64 = 60;
+
+/// By the name of the output; nothing of those that are up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Outages(Vec<(String, Time)>);
+
+impl Outages {
+    /// Outputs that are not there any more are down no more.
+    pub(super) fn keep_only(&mut self, names: &[String]) {
+        self.0.retain(|(name, _)| names.contains(name));
+    }
+
+    /// The timeline has moved.
+    pub(super) fn shift(&mut self, by_ms: i64) {
+        self.0.iter_mut().for_each(|(_, since)| *since = since.plus(by_ms));
+    }
+
+    /// Whether that is news.
+    fn begin(&mut self, name: &str, now: Time) -> bool {
+        let news = self.0.iter().all(|(known, _)| known != name);
+        if news {
+            self.0.push((name.to_owned(), now));
+        }
+        news
+    }
+
+    /// Since when it has been down, if it has.
+    fn end(&mut self, name: &str) -> Option<Time> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX).save(&mut put);
+        for (name, since) in &self.0 {
+            u32::try_from(name.len()).unwrap_or(u32::MAX).save(&mut put);
+            put(name.as_bytes());
+            since.save(&mut put);
+        }
+    }
+
+    /// # Errors
+    /// [`Corrupt`]: not written by [`Outages::save`].
+    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let mut outages = Vec::new();
+        for _ in 0..u32::load(from)? {
+            let length = u32::load(from)? as usize;
+            let (name, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+            *from = Stored::new(rest);
+            let name = std::str::from_utf8(name).map_err(|_| Corrupt)?.to_owned();
+            outages.push((name, Time::load(from)?));
+        }
+        Ok(Self(outages))
+    }
+}
+
+impl Engine {
+    /// An output is down, perhaps not for the first time since it answered last.
+    pub(crate) fn on_output_down(&self, name: &str) {
+        if self.outages.borrow_mut().begin(name, self.now().time) {
+            self.checkpoints.ask();
+        }
+    }
+
+    /// An output has acknowledged something on a new connection; an outage is over, and told.
+    pub(crate) fn on_output_answers(&self, name: &str) {
+        let Some(since) = self.outages.borrow_mut().end(name) else { return };
+        let seconds = self.now().time.since(since).max(0) / 1_000;
+        let outlets = self.forwarder.status().outlets;
+        let is_careful = outlets.iter().any(|outlet| outlet.name == name && outlet.careful);
+        // Of many short ones in succession the status tells: each report would be one more message for the broker.
+        if !is_careful || seconds >= TOLD_SECONDS {
+            self.report("outage", &format!("output {name} was down for {seconds} s"));
+        }
+        self.checkpoints.ask();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_lasts_until_an_answer_and_over_a_checkpoint() {
+        let mut outages = Outages::default();
+        assert!(outages.begin("cloud", Time(1_000)) && outages.begin("lab", Time(2_000)));
+        assert!(!outages.begin("cloud", Time(5_000)), "it has been down");
+        outages.shift(10);
+        let mut bytes = Vec::new();
+        outages.save(&mut bytes);
+        let mut loaded = Outages::load(&mut Stored::new(&bytes)).unwrap();
+        assert_eq!(loaded, outages);
+        assert!((0..bytes.len()).all(|cut| Outages::load(&mut Stored::new(&bytes[..cut])).is_err()));
+        loaded.keep_only(&["cloud".to_owned()]);
+        assert_eq!(
+            (loaded.end("cloud"), loaded.end("cloud"), loaded.end("lab")),
+            (Some(Time(1_010)), None, None)
+        );
+    }
+}
