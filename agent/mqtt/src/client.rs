@@ -6,8 +6,9 @@ use crate::{PACKET_BYTES_MAX, Qos, TOPIC_BYTES_MAX};
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
 
-/// Fixed header, lengths, packet id and (MQTT 5) an empty property list: what a publish has beside topic and payload.
-const PUBLISH_OVERHEAD_BYTES: usize = 5 + 2 + 2 + 1;
+/// The topic's length, packet id and (MQTT 5) an empty property list: what a publish has after its fixed header, beside
+/// topic and payload.
+const PUBLISH_OVERHEAD_BYTES: usize = 2 + 2 + 1;
 
 /// Puts requests into the connection's queue; nothing happens until the connection is polled.
 ///
@@ -22,10 +23,16 @@ pub(crate) enum Inner {
 }
 
 impl Client {
-    /// The packet's size on the wire is at most this (bytes).
+    /// The packet's size on the wire (bytes), with MQTT 3.1.1 a byte less.
     #[must_use]
     pub fn publish_bytes_max(topic: &str, payload: &[u8]) -> usize {
-        PUBLISH_OVERHEAD_BYTES + topic.len() + payload.len()
+        let remaining = PUBLISH_OVERHEAD_BYTES + topic.len() + payload.len();
+        // Seven bits of the length in each byte (MQTT 5, 2.1.4).
+        let length_bytes = 1
+            + usize::from(remaining >= 1 << 7)
+            + usize::from(remaining >= 1 << 14)
+            + usize::from(remaining >= 1 << 21);
+        1 + length_bytes + remaining
     }
 
     /// Queues a message, or says that there is no room now.
@@ -155,4 +162,19 @@ fn fit(topic: &str, payload: &Bytes) -> Result<(), Error> {
         return Err(Error::Unfit(format!("a message of {bytes} bytes is above what MQTT carries")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_that_of_the_packet() {
+        for bytes in [0, 100, 119, 120, 121, 16_375, 16_376, 16_377, 70_000, 2_097_143, 2_097_144] {
+            let payload = vec![b'x'; bytes];
+            let mut packet = packets_v5::Publish::new("t/u", Qos::AtLeastOnce.into(), payload.clone(), None);
+            packet.pkid = 1;
+            assert_eq!(Client::publish_bytes_max("t/u", &payload), packet.size(), "{bytes}");
+        }
+    }
 }

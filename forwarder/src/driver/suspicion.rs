@@ -44,6 +44,8 @@ pub(super) struct Suspicion {
     /// Acknowledgements on this link, and the last one.
     answers: u32,
     answered: Option<Instant>,
+    /// A broker that has refused a message in words may close the connection for it still: others wait.
+    quiet_until: Option<Instant>,
     /// Others wait for a trial now.
     trying: bool,
     alone: Option<Alone>,
@@ -88,6 +90,7 @@ impl Suspicion {
             closed: 0,
             answers: 0,
             answered: None,
+            quiet_until: None,
             trying: false,
             alone: None,
             suspects: Vec::new(),
@@ -119,6 +122,9 @@ impl Suspicion {
 
     /// Whether a suspect is to be tried. With `others` to be sent it can wait for a while.
     pub(super) fn trial(&mut self, now: Instant, others: bool) -> Trial {
+        if let Some(until) = self.quiet_until.filter(|until| *until > now) {
+            return Trial::After(until - now);
+        }
         let waits = others && !self.trying && self.answers < CALM && self.suspects.len() < SUSPECTS_MAX;
         let put_off = self.suspects.iter_mut().filter(|suspect| suspect.put_off.is_some() && !waits);
         let Some((suspect, answered)) = put_off.max_by_key(|suspect| suspect.strikes).zip(self.answered)
@@ -151,6 +157,7 @@ impl Suspicion {
         self.alone = None;
         self.answers = self.answers.saturating_add(1);
         self.answered = Some(now);
+        self.quiet_until = (self.careful && !acked).then(|| now + HELD);
         if let Some(at) = self.suspects.iter().position(|suspect| is_same(&suspect.tag, tag)) {
             self.suspects.remove(at);
             if acked {
@@ -170,7 +177,7 @@ impl Suspicion {
     /// The link is no more; `busy`: something was on its way. A message that is to blame is the answer.
     pub(super) fn ended(&mut self, ended: &Ended, busy: bool) -> Option<Alone> {
         let alone = self.alone.take();
-        (self.answers, self.answered, self.trying) = (0, None, false);
+        (self.answers, self.answered, self.trying, self.quiet_until) = (0, None, false, None);
         self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
         if !ended.by_peer || !busy {
             return None;

@@ -109,6 +109,8 @@ struct Flight {
     packet_bytes_max: usize,
     /// Something was answered.
     useful: bool,
+    /// A message was refused in words: what the broker does then is about that one.
+    refused: bool,
     /// Requested, without an id yet.
     requested: VecDeque<Option<Sent>>,
     /// Sent and not acknowledged, by packet id.
@@ -132,6 +134,7 @@ impl Flight {
             window: 1,
             packet_bytes_max: 0,
             useful: false,
+            refused: false,
             requested: VecDeque::new(),
             sent: (0..=inflight).map(|_| None).collect(),
             order: VecDeque::new(),
@@ -244,7 +247,7 @@ impl MqttEvents {
     fn ended(&self, error: &ConnectError) -> Ended {
         let (flight, mut backoff) = (self.flight.borrow(), self.backoff.borrow_mut());
         let by_peer = matches!(error, ConnectError::Closed(_));
-        if !flight.is_idle() {
+        if !flight.is_idle() || flight.refused {
             let wait = backoff.after_sending(&self.connection, flight.useful);
             return Ended { reason: error.to_string(), wait, by_peer };
         }
@@ -269,6 +272,7 @@ impl MqttEvents {
             Event::Acked { pkid, refused } => {
                 let answered = flight.on_acked(pkid)?;
                 flight.useful = true;
+                flight.refused |= refused.is_some();
                 let Some(Sent { tag, topic }) = answered else { return Some(LinkEvent::Answered) };
                 Some(match refused {
                     None => LinkEvent::Acked(tag),
