@@ -85,7 +85,8 @@ impl Disk {
         let (key, (_, batch)) = shelf.synced.iter_mut().nth(at).unwrap();
         let (key, byte, bit) = (*key, rng.usize(..batch.len()), rng.u8(..8));
         // Without its index nobody can know what a generation should hold.
-        if rng.bool() && self.notes.contains_key(&format!("{generation}.index")) {
+        let index = self.notes.get(&format!("{generation}.index"));
+        if rng.bool() && index.is_some_and(|note| !note.is_empty()) {
             shelf.synced.remove(&key);
         } else {
             batch[byte] ^= 1 << bit;
