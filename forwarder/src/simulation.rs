@@ -75,6 +75,9 @@ struct History {
     disk_bad_from: Option<Instant>,
     disk_good_at: Instant,
     damage: bool,
+    /// What is set aside, and since when it is so much.
+    aside: u64,
+    aside_grew_at: Instant,
     /// By how much the wall clock is off (ms).
     clock_step: Arc<AtomicI64>,
 }
@@ -116,6 +119,8 @@ impl History {
             disk_bad_from: None,
             disk_good_at: start,
             damage,
+            aside: 0,
+            aside_grew_at: start,
             clock_step: Arc::default(),
         }
     }

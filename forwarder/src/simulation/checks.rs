@@ -5,6 +5,8 @@ use crate::config::Full;
 use crate::store::Store as _;
 use crate::{Event, Forwarder};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
 
 impl History {
     pub(super) fn check_bounds(&mut self, forwarder: &Forwarder) {
@@ -26,9 +28,13 @@ impl History {
         assert!(status.memory_bytes <= self.config.memory_bytes_max, "{status:?}");
         // What is set aside is never deleted, and leaves a quarter to what lives.
         let aside = self.store.clone().aside_bytes();
+        if aside > self.aside {
+            self.aside_grew_at = Instant::now();
+        }
+        self.aside = aside;
         let max = self.config.max_size.max(aside + self.config.max_size / 4);
-        // A copy of what is damaged may go past it until the next look, a second later.
-        let max = max + if self.damage { self.config.max_size / 8 } else { 0 };
+        // Copies of what is damaged may go past it until the next look, two seconds later.
+        let max = max + if self.aside_grew_at.elapsed() < Duration::from_secs(3) { aside } else { 0 };
         assert!(status.disk_bytes <= max, "{aside} are set aside: {status:?}");
         let sum = account.delivered + account.waiting + account.thinned + account.lost;
         assert_eq!(account.made, sum, "{account:?}");
