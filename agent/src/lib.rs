@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod plan;
 mod plot;
 pub mod points;
+pub mod sections;
 pub mod show;
 mod sketch;
 pub mod supervise;
