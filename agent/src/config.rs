@@ -226,13 +226,13 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
     root.named_tables("sources")
         .into_iter()
         .map(|(name, mut table)| {
-            let surroundings = headwater_sensors::Surroundings {
+            let context = headwater_sensors::SourceContext {
                 agent: agent.to_owned(),
                 source: name.value.clone(),
                 payload_bytes_max: limits.payload_bytes,
                 series_max: limits.series,
             };
-            let source = headwater_sensors::read_source(&mut table, &surroundings);
+            let source = headwater_sensors::read_source(&mut table, &context);
             table.finish();
             (name.value, source)
         })

@@ -4,10 +4,10 @@
 mod checkpointing;
 mod clockwork;
 mod durable;
-mod memories;
 mod outages;
 mod pace;
 mod pressure;
+mod source_states;
 mod timekeeper;
 
 pub(crate) use durable::{Earlier, FILE, restore};
@@ -22,10 +22,10 @@ use checkpointing::Checkpointing;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
-use headwater_sensors::{Checkpoints, Link, Remember, SeriesRef, Sink, Stamp};
+use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use headwater_settings::format_size;
-use memories::Memories;
 use outages::Outages;
+use source_states::SourceStates;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -57,7 +57,7 @@ pub(crate) struct Engine {
     /// Where the next checkpoint is put together. Kept: given back and asked for again each time, it would leave
     /// holes in the heap as large as itself.
     spare: RefCell<Vec<u8>>,
-    memories: RefCell<Memories>,
+    source_states: RefCell<SourceStates>,
     memory: Memory,
 }
 
@@ -147,7 +147,7 @@ impl Engine {
             // The first checkpoint lets it go.
             permit: Cell::new(Permit { number: 0, may_go: now.synced }),
             released: Cell::new(false),
-            memories: RefCell::new(Memories::new(sources, earlier.take_memories())),
+            source_states: RefCell::new(SourceStates::new(sources, earlier.take_source_states())),
             checkpoints: Checkpoints::default(),
             spare: RefCell::default(),
             untold_starts: Cell::new(earlier.untold_starts().saturating_add(1)),
@@ -203,7 +203,7 @@ impl Engine {
             starts => format!("{starts} starts since the last one that is known to be told"),
         };
         self.report("restart", &detail);
-        self.checkpoints.ask();
+        self.checkpoints.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
@@ -285,7 +285,7 @@ impl Engine {
                 self.forwarder.push(message);
             }
             if pipeline.wants_checkpoint() {
-                self.checkpoints.ask();
+                self.checkpoints.request();
             }
         }
     }
@@ -354,16 +354,28 @@ impl Sink for EngineSink {
         self.engine.pipeline.borrow_mut().on_repeated(self.source);
     }
 
-    fn checkpoints(&mut self, memory: Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)> {
-        let left = self.engine.memories.borrow_mut().register(self.source, memory);
+    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
+        let left = self.engine.source_states.borrow_mut().register(self.source, state);
         Some((self.engine.checkpoints.clone(), left))
     }
 
-    fn link(&mut self, link: Link<'_>) {
-        self.engine.pipeline.borrow_mut().on_link(self.source, matches!(link, Link::Up), self.engine.now());
-        match link {
-            Link::Up => tracing::info!(source = self.name, "source connected"),
-            Link::Down { reason } => tracing::warn!(source = self.name, "source disconnected: {reason}"),
+    fn state_dropped(&mut self, why: &str) {
+        let trouble = format!("the state of source {} could not be used: {why}", self.name);
+        tracing::error!("{trouble}");
+        self.engine.report("upgrade", &trouble);
+    }
+
+    fn connection(&mut self, state: ConnectionState<'_>) {
+        self.engine.pipeline.borrow_mut().on_link(
+            self.source,
+            matches!(state, ConnectionState::Up),
+            self.engine.now(),
+        );
+        match state {
+            ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
+            ConnectionState::Down { reason } => {
+                tracing::warn!(source = self.name, "source disconnected: {reason}")
+            }
         }
     }
 }

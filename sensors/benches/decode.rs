@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails loudly")]
 
-use headwater_sensors::{DecodeConfig, Decoder, Link, SeriesRef, Sink, Stamp, Surroundings, Template};
+use headwater_sensors::{
+    ConnectionState, DecodeConfig, Decoder, SeriesRef, Sink, SourceContext, Stamp, Template,
+};
 use headwater_settings::Document;
 use std::hint::black_box;
 use std::path::Path;
@@ -33,14 +35,14 @@ fn report(what: &str, config: &str, topics: usize, payload: &[u8]) {
         return;
     }
     let config = config_of(config);
-    let surroundings = Surroundings {
+    let context = SourceContext {
         agent: "bench".into(),
         source: "bench".into(),
         payload_bytes_max: 1 << 18,
         series_max: 100_000,
     };
     let names: Vec<String> = (0..topics).map(|n| format!("plant/line{}/device{n}/climate", n % 7)).collect();
-    let mut decoder = Decoder::new(&config, &surroundings);
+    let mut decoder = Decoder::new(&config, &context);
     let mut sink = Sum::default();
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {
@@ -85,5 +87,5 @@ impl Sink for Sum {
         panic!("{origin}: {why}");
     }
 
-    fn link(&mut self, _link: Link<'_>) {}
+    fn connection(&mut self, _: ConnectionState<'_>) {}
 }

@@ -1,8 +1,11 @@
-//! What a source that acknowledges late and the checkpoints of its sink know of each other.
+//! The sink's checkpoints, as a source sees them that acknowledges a message only when no crash can lose it.
 //!
-//! Checkpoints are numbered. What a source hands over belongs to the one that is being filled; once that one is durable,
-//! or a later one, no crash can lose it, and the source may say so to where it has it from. Both sides run on one
-//! thread, so that a checkpoint holds either all of a payload or nothing.
+//! Checkpoints are numbered. A reading belongs to the checkpoint that is current when the source hands it over. Once that
+//! checkpoint or a later one is durable, no crash can lose the reading, and the source may acknowledge it. Sink and
+//! sources run on one thread, so that a checkpoint holds either all of a payload or nothing of it.
+//!
+//! A source can keep a state of its own in every checkpoint: bytes after a version (u16). A version that this program
+//! does not know costs that source its state, and nothing else.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,25 +17,48 @@ pub struct Checkpoints(Rc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    filling: Cell<u64>,
+    current: Cell<u64>,
     handed_over: Cell<u64>,
     durable: watch::Sender<u64>,
-    wanted: Notify,
+    requested: Notify,
 }
 
-/// What a source wants to find again after a crash, exactly as old as the readings that are found again.
-pub trait Remember {
-    /// Appends it, for the checkpoint being filled.
+/// A source's own part of every checkpoint: after a crash it is exactly as old as the readings.
+pub trait PersistState {
+    /// The version of the bytes that [`PersistState::save`] appends.
+    fn version(&self) -> u16;
+
+    /// Appends the state, for the current checkpoint.
     fn save(&self, to: &mut Vec<u8>);
+}
+
+/// The bytes of `state` behind their version, as a checkpoint holds them.
+#[must_use]
+pub fn saved_state(state: &dyn PersistState) -> Vec<u8> {
+    let mut bytes = state.version().to_le_bytes().to_vec();
+    state.save(&mut bytes);
+    bytes
+}
+
+/// The bytes behind the version that [`saved_state`] wrote; empty if nothing was left.
+///
+/// # Errors
+/// Another version wrote them; the text says which.
+pub(crate) fn left_by(saved: &[u8], version: u16) -> Result<&[u8], String> {
+    let Some((found, bytes)) = saved.split_first_chunk() else { return Ok(&[]) };
+    match u16::from_le_bytes(*found) {
+        found if found == version => Ok(bytes),
+        found => Err(format!("it is of version {found}, and this program knows version {version}")),
+    }
 }
 
 impl Default for Checkpoints {
     fn default() -> Self {
         let shared = Shared {
-            filling: Cell::new(1),
+            current: Cell::new(1),
             handed_over: Cell::new(0),
             durable: watch::Sender::new(0),
-            wanted: Notify::new(),
+            requested: Notify::new(),
         };
         Self(Rc::new(shared))
     }
@@ -43,35 +69,35 @@ impl Checkpoints {
     #[must_use]
     pub fn hand_over(&self) -> u64 {
         self.0.handed_over.set(self.0.handed_over.get() + 1);
-        self.0.filling.get()
+        self.0.current.get()
     }
 
-    /// The newest checkpoint that is durable, and those before it; 0 before the first one.
+    /// The newest durable checkpoint; 0 before the first one.
     #[must_use]
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.0.durable.subscribe()
     }
 
-    /// Asks for a checkpoint as soon as may be.
-    pub fn ask(&self) {
-        self.0.wanted.notify_one();
+    /// Requests a checkpoint as soon as possible.
+    pub fn request(&self) {
+        self.0.requested.notify_one();
     }
 
-    /// Returns when somebody asks for a checkpoint, or has asked since the last time.
-    pub async fn asked(&self) {
-        self.0.wanted.notified().await;
+    /// Returns when a source requests a checkpoint, or has requested one since the last call.
+    pub async fn requested(&self) {
+        self.0.requested.notified().await;
     }
 
-    /// How much has been handed over since the start, all sources together.
+    /// The payloads handed over since the start, all sources together.
     #[must_use]
     pub fn handed_over(&self) -> u64 {
         self.0.handed_over.get()
     }
 
-    /// Ends the checkpoint being filled, begins the next, and answers the number of the one that is full.
+    /// Ends the current checkpoint, begins the next, and answers the number of the one that ended.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.0.filling.replace(self.0.filling.get() + 1)
+        self.0.current.replace(self.0.current.get() + 1)
     }
 
     /// This checkpoint is durable.

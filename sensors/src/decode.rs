@@ -16,11 +16,11 @@ mod series;
 pub use config::DecodeConfig;
 pub use fields::{Fields, Want};
 
-pub use reason::Reason;
+pub use reason::RejectReason;
 pub use series::SeriesTemplate;
 
 use crate::hash::Seed;
-use crate::{SeriesRef, Sink, Surroundings};
+use crate::{SeriesRef, Sink, SourceContext};
 use fields::{Batch, Plan, Slots};
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub struct Decoder {
     batch: Batch,
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
-    unasked: bool,
+    unmatched_topic: bool,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -49,33 +49,33 @@ impl std::fmt::Debug for Decoder {
 impl Decoder {
     /// A decoder that knows no topic yet.
     #[must_use]
-    pub fn new(config: &DecodeConfig, surroundings: &Surroundings) -> Self {
+    pub fn new(config: &DecodeConfig, context: &SourceContext) -> Self {
         Self {
-            plan: Plan::new(config, surroundings.series_max),
+            plan: Plan::new(config, context.series_max),
             config: config.clone(),
-            payload_bytes_max: surroundings.payload_bytes_max,
-            topics_max: surroundings.series_max,
+            payload_bytes_max: context.payload_bytes_max,
+            topics_max: context.series_max,
             topics: HashMap::default(),
             batch: Batch::default(),
             strict: true,
-            unasked: false,
+            unmatched_topic: false,
         }
     }
 
     /// The same for recordings, whose topics may be the names of files.
-    pub(crate) fn lenient(config: &DecodeConfig, surroundings: &Surroundings) -> Self {
-        Self { strict: false, ..Self::new(config, surroundings) }
+    pub(crate) fn lenient(config: &DecodeConfig, context: &SourceContext) -> Self {
+        Self { strict: false, ..Self::new(config, context) }
     }
 
     /// Whether there was a topic that no template matches.
-    pub(crate) fn was_unasked(&self) -> bool {
-        self.unasked
+    pub(crate) fn had_unmatched_topic(&self) -> bool {
+        self.unmatched_topic
     }
 
     /// Decodes one payload into `sink`.
     pub fn on_payload(&mut self, topic: &str, payload: &[u8], sink: &mut dyn Sink) {
         if payload.len() > self.payload_bytes_max {
-            let reason = Reason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
+            let reason = RejectReason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
             return sink.invalid(topic, &reason);
         }
         self.on_recorded(topic, payload, topic, sink);
@@ -84,7 +84,7 @@ impl Decoder {
     /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
     pub(crate) fn on_recorded(&mut self, topic: &str, payload: &[u8], origin: &str, sink: &mut dyn Sink) {
         let decode = self.config.format.decode;
-        self.on_record(topic, origin, sink, |fields| decode(payload, fields).map_err(Reason::Problem));
+        self.on_record(topic, origin, sink, |fields| decode(payload, fields).map_err(RejectReason::Problem));
     }
 
     /// Reads with `read` what belongs to `topic`; `origin` is named where it cannot be used.
@@ -93,7 +93,7 @@ impl Decoder {
         topic: &str,
         origin: &str,
         sink: &mut dyn Sink,
-        read: impl FnOnce(&mut Fields<'_>) -> Result<(), Reason>,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<(), RejectReason>,
     ) {
         if let Some(slots) = self.topics.get_mut(topic) {
             let outcome = read(&mut Fields::new(&self.plan, slots, &mut self.batch));
@@ -102,11 +102,11 @@ impl Decoder {
         }
         let labels = self.config.labels_of(topic);
         if self.strict && labels.is_none() {
-            self.unasked = true;
-            return sink.invalid(origin, &Reason::Unasked);
+            self.unmatched_topic = true;
+            return sink.invalid(origin, &RejectReason::UnmatchedTopic);
         }
         if topic.len() > NAME_BYTES_MAX {
-            return sink.invalid(origin, &Reason::LongName);
+            return sink.invalid(origin, &RejectReason::LongName);
         }
         let mut slots = self.plan.slots();
         let outcome = read(&mut Fields::new(&self.plan, &mut slots, &mut self.batch));
@@ -129,14 +129,14 @@ impl Names<'_> {
     /// The sink's number for the series of a field.
     ///
     /// # Errors
-    /// [`Reason::LongName`]; a series past the sink's limit is `Ok(None)`.
-    fn introduce(&mut self, field: &str, sink: &mut dyn Sink) -> Result<Option<SeriesRef>, Reason> {
+    /// [`RejectReason::LongName`]; a series past the sink's limit is `Ok(None)`.
+    fn introduce(&mut self, field: &str, sink: &mut dyn Sink) -> Result<Option<SeriesRef>, RejectReason> {
         let labels = self.labels.get_or_insert_with(|| {
             self.config.labels_of(self.topic).unwrap_or_else(|| self.config.labels.clone())
         });
         let name = self.config.series.render(self.topic, field, labels);
         if name.len() > NAME_BYTES_MAX {
-            return Err(Reason::LongName);
+            return Err(RejectReason::LongName);
         }
         Ok(sink.series(&name, labels))
     }
@@ -145,7 +145,7 @@ impl Names<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Link, Stamp};
+    use crate::{ConnectionState, Stamp};
     use headwater_settings::Document;
     use std::path::Path;
 
@@ -162,7 +162,7 @@ pub(crate) mod tests {
     }
 
     impl Seen {
-        /// With room for as many series as [`surroundings`] allow.
+        /// With room for as many series as [`context`] allow.
         pub(crate) fn roomy() -> Self {
             Self { series_max: SERIES_MAX, ..Self::default() }
         }
@@ -194,13 +194,13 @@ pub(crate) mod tests {
             self.invalid.push(why.to_string());
         }
 
-        fn link(&mut self, _link: Link<'_>) {}
+        fn connection(&mut self, _: ConnectionState<'_>) {}
     }
 
     pub(crate) const SERIES_MAX: usize = 8;
 
-    pub(crate) fn surroundings() -> Surroundings {
-        Surroundings {
+    pub(crate) fn context() -> SourceContext {
+        SourceContext {
             agent: "agent".into(),
             source: "source".into(),
             payload_bytes_max: 200_000,
@@ -218,7 +218,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn decoder(text: &str) -> Decoder {
-        Decoder::new(&config(text, &["#"]), &surroundings())
+        Decoder::new(&config(text, &["#"]), &context())
     }
 
     pub(crate) fn feed(decoder: &mut Decoder, topic: &str, payload: &[u8]) -> Seen {
@@ -234,7 +234,7 @@ pub(crate) mod tests {
     #[test]
     fn a_series_is_introduced_once_with_its_labels() {
         let config = config("labels = { site = \"north\" }\nseries = \"{zone}.{field}\"", &["g/{zone}/+"]);
-        let mut decoder = Decoder::new(&config, &surroundings());
+        let mut decoder = Decoder::new(&config, &context());
         let mut seen = Seen::roomy();
         for payload in ["{\"a\":1}", "{\"b\":2,\"a\":3}", "{\"a\":4}"] {
             decoder.on_payload("g/bed1/x", payload.as_bytes(), &mut seen);
@@ -328,7 +328,7 @@ pub(crate) mod tests {
     #[test]
     fn many_fields_are_found_by_hash_and_keep_their_values() {
         let config = config("", &["#"]);
-        let mut decoder = Decoder::new(&config, &Surroundings { series_max: 1000, ..surroundings() });
+        let mut decoder = Decoder::new(&config, &SourceContext { series_max: 1000, ..context() });
         let mut seen = Seen { series_max: 1000, ..Seen::default() };
         let payload = |order: &mut dyn Iterator<Item = usize>| {
             let fields: Vec<String> = order.map(|n| format!("\"f{n}\":{n}")).collect();

@@ -9,7 +9,7 @@ pub(crate) mod json;
 pub(crate) mod number;
 
 use crate::decode::Fields;
-pub use json::Fault;
+pub use json::JsonError;
 use std::fmt;
 
 /// A payload format: what `format = "…"` names.
@@ -48,7 +48,7 @@ pub enum Problem {
     Unnamed,
     /// Not JSON.
     #[error(transparent)]
-    NotJson(#[from] Fault),
+    NotJson(#[from] JsonError),
 }
 
 /// A value of a payload.

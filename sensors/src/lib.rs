@@ -15,11 +15,11 @@ pub mod recording;
 mod time;
 mod topic;
 
-pub use checkpoints::{Checkpoints, Remember};
-pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, Reason, SeriesTemplate, Want};
-pub use format::{FORMATS, Fault, Format, Problem, Scalar};
+pub use checkpoints::{Checkpoints, PersistState, saved_state};
+pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, RejectReason, SeriesTemplate, Want};
+pub use format::{FORMATS, Format, JsonError, Problem, Scalar};
 pub use time::TimeFormat;
-pub use topic::{BadTopic, Template};
+pub use topic::{Template, TopicError};
 
 use headwater_settings::{Or, Table};
 use std::future::Future;
@@ -40,12 +40,12 @@ pub enum Stamp {
     Arrival,
 }
 
-/// What a source tells about its connection.
+/// The state of a source's connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Link<'a> {
-    /// Readings can come in.
+pub enum ConnectionState<'a> {
+    /// The source is connected.
     Up,
-    /// They cannot, and the source will try again.
+    /// The source is not connected, and tries again.
     Down {
         /// What went wrong and, where known, the way out.
         reason: &'a str,
@@ -72,13 +72,18 @@ pub trait Sink {
     fn repeated(&mut self) {}
 
     /// The connection came up or went down; called on changes only.
-    fn link(&mut self, link: Link<'_>);
+    fn connection(&mut self, state: ConnectionState<'_>);
 
-    /// The sink's checkpoints, and what an earlier run's `memory` has left in them: for a source that acknowledges only
-    /// what no crash can lose. `None`: there are none.
-    fn checkpoints(&mut self, memory: Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)> {
-        let _ = memory;
+    /// Registers the source's `state` for every checkpoint; the answer is the sink's checkpoints and the bytes that the
+    /// state of an earlier run has left. `None`: the sink has no checkpoints.
+    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
+        let _ = state;
         None
+    }
+
+    /// The state that an earlier run has left cannot be read: the source begins without it.
+    fn state_dropped(&mut self, why: &str) {
+        let _ = why;
     }
 }
 
@@ -101,7 +106,7 @@ pub trait Source {
 
 /// What every source is told about the agent that runs it.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct SourceContext {
     /// The agent's id, for client ids.
     pub agent: String,
     /// The source's own name in the config.
@@ -117,7 +122,7 @@ pub struct SourceKind {
     /// The word in the config.
     pub name: &'static str,
     /// Reads the source's table; mistakes go to the table, and `None` means there were some.
-    pub read: fn(&mut Table<'_>, &Surroundings) -> Option<Box<dyn Source>>,
+    pub read: fn(&mut Table<'_>, &SourceContext) -> Option<Box<dyn Source>>,
     /// A commented sample of its table.
     pub sample: &'static str,
 }
@@ -127,14 +132,14 @@ pub const SOURCES: &[SourceKind] = &[mqtt::KIND];
 
 /// Reads a source's table by its `type`; the caller finishes the table. `None`: there were mistakes, which the table
 /// knows.
-pub fn read_source(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Source>> {
+pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<Box<dyn Source>> {
     let kinds: Vec<(&str, &SourceKind)> = SOURCES.iter().map(|kind| (kind.name, kind)).collect();
     let kind = table.choice("type", &kinds).given();
     if kind.is_none() {
         let names: Vec<String> = kinds.iter().map(|(name, _)| format!("`type = \"{name}\"`")).collect();
         table.missing("type", format!("add {}", names.join(" or ")));
         // As the likeliest kind, so that its other keys are not taken for unknown ones.
-        (SOURCES.first()?.read)(table, surroundings);
+        (SOURCES.first()?.read)(table, context);
     }
-    (kind?.read)(table, surroundings)
+    (kind?.read)(table, context)
 }

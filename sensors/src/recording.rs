@@ -9,11 +9,11 @@
 //! skipped.
 
 use crate::csv::{Found, Reader, Record};
-use crate::decode::{DecodeConfig, Decoder, Fields, Reason, Want};
+use crate::decode::{DecodeConfig, Decoder, Fields, RejectReason, Want};
 use crate::format::Scalar;
 use crate::format::json::{Scanner, Token};
 use crate::format::number::value_of;
-use crate::{Sink, Surroundings};
+use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;
 use std::fs::File;
@@ -78,12 +78,12 @@ impl Recording {
     ///
     /// # Errors
     /// When it cannot be opened, or cannot fit the source.
-    pub fn open(path: &Path, config: &DecodeConfig, surroundings: &Surroundings) -> Result<Self, Error> {
+    pub fn open(path: &Path, config: &DecodeConfig, context: &SourceContext) -> Result<Self, Error> {
         let shown = path.display().to_string();
         let unfit = |why: String| Error::Unfit { path: shown.clone(), why };
         let unreadable = |cause: io::Error| Error::Unreadable { path: shown.clone(), cause };
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let bytes_max = surroundings.payload_bytes_max;
+        let bytes_max = context.payload_bytes_max;
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
@@ -93,11 +93,11 @@ impl Recording {
                     return Err(unfit("no header; the first line names the columns".into()));
                 }
                 let (config, paths) = columns(&record, config).map_err(unfit)?;
-                (Rows::Table(Table { reader, record, paths }), Decoder::lenient(&config, surroundings))
+                (Rows::Table(Table { reader, record, paths }), Decoder::lenient(&config, context))
             }
             Some("jsonl" | "ndjson") => {
                 let rows = Rows::Lines { input: open()?, line: Vec::new(), number: 0, bytes_max };
-                (rows, Decoder::lenient(config, surroundings))
+                (rows, Decoder::lenient(config, context))
             }
             _ => return Err(unfit("a recording ends in .csv or .jsonl".into())),
         };
@@ -150,10 +150,10 @@ impl Table {
         Ok(true)
     }
 
-    fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), Reason> {
+    fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), RejectReason> {
         let (found, expected) = (self.record.len(), self.paths.len());
         if found != expected {
-            return Err(Reason::Cells { found, expected });
+            return Err(RejectReason::Cells { found, expected });
         }
         for (index, path) in self.paths.iter().enumerate() {
             let Some(path) = path else { continue };
@@ -283,7 +283,7 @@ fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::tests::{Seen, config, surroundings};
+    use crate::decode::tests::{Seen, config, context};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A file of its own, gone afterwards.
@@ -309,7 +309,7 @@ mod tests {
 
     fn replayed(name: &str, content: &str, text: &str) -> Result<Seen, String> {
         let file = Temporary::new(name, content);
-        let mut recording = Recording::open(&file.0, &config(text, &["g/{zone}"]), &surroundings())
+        let mut recording = Recording::open(&file.0, &config(text, &["g/{zone}"]), &context())
             .map_err(|error| error.to_string())?;
         let mut seen = Seen::roomy();
         while recording.step(&mut seen).unwrap() {}
@@ -374,7 +374,7 @@ mod tests {
             let error = replayed(name, content, text).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
-        let gone = Recording::open(Path::new("/nowhere/x.csv"), &config("", &[]), &surroundings());
+        let gone = Recording::open(Path::new("/nowhere/x.csv"), &config("", &[]), &context());
         assert!(gone.unwrap_err().to_string().starts_with("cannot read /nowhere/x.csv: "));
     }
 

@@ -25,7 +25,7 @@ enum Level {
 
 /// What is wrong with a template, and the way out.
 #[derive(Debug, PartialEq, Eq)]
-pub struct BadTopic {
+pub struct TopicError {
     /// What is wrong. Lower case, no full stop.
     pub what: String,
     /// What would be right.
@@ -37,8 +37,8 @@ impl Template {
     ///
     /// # Errors
     /// The first thing that MQTT or this program does not allow.
-    pub fn parse(text: &str) -> Result<Self, BadTopic> {
-        let refuse = |why: &str, fix| Err(BadTopic { what: format!("`{}` {why}", shortened(text)), fix });
+    pub fn parse(text: &str) -> Result<Self, TopicError> {
+        let refuse = |why: &str, fix| Err(TopicError { what: format!("`{}` {why}", shortened(text)), fix });
         let (share, pattern) = split_share(text)?;
         if pattern.is_empty() {
             return refuse("is empty", "write a topic filter such as \"sensors/+/temp\" or \"#\"");
@@ -115,8 +115,8 @@ impl Template {
 }
 
 impl Level {
-    fn parse(text: &str, level: &str) -> Result<Self, BadTopic> {
-        let refuse = |why: String, fix| Err(BadTopic { what: format!("`{}` {why}", shortened(text)), fix });
+    fn parse(text: &str, level: &str) -> Result<Self, TopicError> {
+        let refuse = |why: String, fix| Err(TopicError { what: format!("`{}` {why}", shortened(text)), fix });
         match level {
             "+" => return Ok(Self::Any),
             "#" => return Ok(Self::Rest),
@@ -158,13 +158,13 @@ impl Level {
 }
 
 /// `$share/group/` (or nothing) and the filter proper.
-fn split_share(text: &str) -> Result<(&str, &str), BadTopic> {
+fn split_share(text: &str) -> Result<(&str, &str), TopicError> {
     let Some(shared) = text.strip_prefix(SHARE) else { return Ok(("", text)) };
     match shared.split_once('/') {
         Some((group, pattern)) if !group.is_empty() && !group.contains(['+', '#', '{', '}']) => {
             Ok(text.split_at(text.len() - pattern.len()))
         }
-        _ => Err(BadTopic {
+        _ => Err(TopicError {
             what: format!("`{}` is not a shared subscription", shortened(text)),
             fix: "write $share/GROUP/FILTER, the group without wildcards",
         }),

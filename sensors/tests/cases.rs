@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 
 use headwater_sensors::recording::Recording;
-use headwater_sensors::{Link, SOURCES, SeriesRef, Sink, Stamp, Surroundings, read_source};
+use headwater_sensors::{ConnectionState, SOURCES, SeriesRef, Sink, SourceContext, Stamp, read_source};
 use headwater_settings::Document;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ fn source_folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(kind)
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings { agent: "agent".into(), source: "field".into(), payload_bytes_max: 1000, series_max: 10 }
+fn context() -> SourceContext {
+    SourceContext { agent: "agent".into(), source: "field".into(), payload_bytes_max: 1000, series_max: 10 }
 }
 
 /// The one source of a config, and its mistakes as they are shown.
@@ -56,7 +56,7 @@ fn read(text: &str, path: &Path) -> (Option<Box<dyn headwater_sensors::Source>>,
     let document = Document::parse(path, text, |_| None);
     let mut root = document.root();
     let (_, mut table) = root.named_tables("sources").remove(0);
-    let source = read_source(&mut table, &surroundings());
+    let source = read_source(&mut table, &context());
     table.finish();
     let mistakes = document.mistakes().iter().map(|mistake| document.render(mistake)).collect();
     (source, mistakes)
@@ -69,7 +69,7 @@ fn check(case: &Path) -> Option<String> {
         Some(source) => {
             let mut lines = Lines { out: mistakes, ..Lines::default() };
             let mut recording =
-                Recording::open(&case.join("input.jsonl"), source.decode(), &surroundings()).unwrap();
+                Recording::open(&case.join("input.jsonl"), source.decode(), &context()).unwrap();
             while recording.step(&mut lines).unwrap() {}
             ("expected.jsonl", lines.out)
         }
@@ -99,7 +99,7 @@ impl Lines {
 
 impl Sink for Lines {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        if self.series.len() == surroundings().series_max {
+        if self.series.len() == context().series_max {
             return None;
         }
         let labels: serde_json::Map<_, _> =
@@ -127,5 +127,5 @@ impl Sink for Lines {
         self.push(&serde_json::json!({ "invalid": why.to_string(), "line": line.parse::<u64>().unwrap() }));
     }
 
-    fn link(&mut self, _link: Link<'_>) {}
+    fn connection(&mut self, _: ConnectionState<'_>) {}
 }

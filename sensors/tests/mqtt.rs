@@ -8,7 +8,7 @@ mod broker;
 use broker::Broker;
 use bytes::Bytes;
 use headwater_mqtt::{Client, Event, PACKET_BYTES_MAX, Qos, Session, Settings, connect};
-use headwater_sensors::{Link, SeriesRef, Sink, Stamp, Surroundings, read_source};
+use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp, read_source};
 use headwater_settings::Document;
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -52,8 +52,9 @@ impl Sink for Log {
         self.0.borrow_mut().invalid.push(why.to_string());
     }
 
-    fn link(&mut self, link: Link<'_>) {
-        let reason = if let Link::Down { reason } = link { Some(reason.to_owned()) } else { None };
+    fn connection(&mut self, state: ConnectionState<'_>) {
+        let reason =
+            if let ConnectionState::Down { reason } = state { Some(reason.to_owned()) } else { None };
         self.0.borrow_mut().links.push(reason);
     }
 }
@@ -109,13 +110,13 @@ impl Source {
         let document = Document::parse(Path::new("test.toml"), &text, |_| None);
         let mut root = document.root();
         let mut table = root.table("s").unwrap();
-        let surroundings = Surroundings {
+        let context = SourceContext {
             agent: "agent".into(),
             source: "field".into(),
             payload_bytes_max: 256 << 10,
             series_max: 100,
         };
-        let source = read_source(&mut table, &surroundings);
+        let source = read_source(&mut table, &context);
         table.finish();
         let source = source.unwrap_or_else(|| panic!("{:#?}", document.mistakes()));
         let (stop, stopped) = watch::channel(false);

@@ -10,7 +10,7 @@ use clap::Args;
 use headwater_forwarder::Account;
 use headwater_kernel::time::Time;
 use headwater_sensors::recording::Recording;
-use headwater_sensors::{Link, SeriesRef, Sink, Stamp, Surroundings};
+use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp};
 use std::fmt::Display;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
     let Some(decode) = decode else { return Err(Failure::Usage("the config has no source".to_owned())) };
     let agent = config.agent.id.clone();
     let limits = config.limits;
-    let surroundings = Surroundings {
+    let context = SourceContext {
         agent: agent.clone(),
         source: config.sources.get(source).map(|source| source.name.clone()).unwrap_or_default(),
         payload_bytes_max: limits.payload_bytes,
@@ -50,8 +50,8 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
     let out = BufWriter::new(std::io::stdout().lock());
     let mut replay = Replay { pipeline, source, now: None, made: 0, out, failure: None, from: None, plot };
     for path in &options.files {
-        let mut recording = Recording::open(path, &decode, &surroundings)
-            .map_err(|error| Failure::Other(error.to_string()))?;
+        let mut recording =
+            Recording::open(path, &decode, &context).map_err(|error| Failure::Other(error.to_string()))?;
         while recording.step(&mut replay).map_err(|error| Failure::Other(error.to_string()))? {
             replay.check()?;
         }
@@ -190,5 +190,5 @@ impl<W: Write> Sink for Replay<W> {
         eprintln!("warning: {origin}: {why}");
     }
 
-    fn link(&mut self, _: Link<'_>) {}
+    fn connection(&mut self, _: ConnectionState<'_>) {}
 }

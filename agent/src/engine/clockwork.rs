@@ -41,7 +41,7 @@ impl Engine {
         let Permit { number, may_go: before } = self.permit.get();
         if before != may_go {
             self.permit.set(Permit { number: number.wrapping_add(1), may_go });
-            if may_go { self.checkpoints.ask() } else { self.release(false) }
+            if may_go { self.checkpoints.request() } else { self.release(false) }
         }
     }
 

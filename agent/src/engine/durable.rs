@@ -6,9 +6,9 @@
 //! as the last checkpoint allows. `pace.rs` keeps that within `daily_writes`.
 
 use super::clockwork::Permit;
-use super::memories::{load_memories, save_memories};
 use super::outages::Outages;
 use super::pace::Pace;
+use super::source_states::{load_source_states, save_source_states};
 use super::timekeeper::Past;
 use super::{Engine, LastReport};
 use crate::checkpoint::{self, Found};
@@ -43,7 +43,7 @@ pub(crate) struct Earlier {
     /// What was written to storage in its day.
     pub(crate) written: Written,
     /// What its sources wanted to be remembered, by name.
-    memories: Vec<(String, Vec<u8>)>,
+    source_states: Vec<(String, Vec<u8>)>,
     /// Whether it ended without its last checkpoint.
     crashed: bool,
     /// How the clock stood.
@@ -140,8 +140,8 @@ impl Earlier {
     }
 
     /// What the sources of the last run wanted to be remembered.
-    pub(super) fn take_memories(&mut self) -> Vec<(String, Vec<u8>)> {
-        std::mem::take(&mut self.memories)
+    pub(super) fn take_source_states(&mut self) -> Vec<(String, Vec<u8>)> {
+        std::mem::take(&mut self.source_states)
     }
 
     fn load(from: &mut Stored<'_>, boots: &Boots) -> Result<Self, Corrupt> {
@@ -159,10 +159,20 @@ impl Earlier {
         messages.waiting = 0;
         let (day, (own_bytes, device_bytes)) = State::load(from)?;
         let written = Written { day, own_bytes, device_bytes };
-        let memories = load_memories(from)?;
+        let source_states = load_source_states(from)?;
         let past = Past::load(from, boots)?;
         let (last_report, trouble) = (Some(last_report), None);
-        Ok(Self { last_report, untold_starts, outages, messages, written, memories, crashed, past, trouble })
+        Ok(Self {
+            last_report,
+            untold_starts,
+            outages,
+            messages,
+            written,
+            source_states,
+            crashed,
+            past,
+            trouble,
+        })
     }
 }
 
@@ -184,7 +194,7 @@ impl Engine {
         save_account(&mut body, &self.messages());
         let Written { day, own_bytes, device_bytes } = self.forwarder.written();
         (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
-        save_memories(&mut body, &self.memories.borrow());
+        save_source_states(&mut body, &self.source_states.borrow());
         self.clock.save(next_ms.unwrap_or(0), &mut body);
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
@@ -198,7 +208,7 @@ impl Engine {
         let mut unchanged = None;
         loop {
             let asked = async {
-                self.checkpoints.asked().await;
+                self.checkpoints.requested().await;
                 sleep_until(pace.soonest()).await;
             };
             tokio::select! {

@@ -70,7 +70,7 @@ impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
         if self.outages.borrow_mut().begin(name, self.now().time) {
-            self.checkpoints.ask();
+            self.checkpoints.request();
         }
     }
 
@@ -84,7 +84,7 @@ impl Engine {
         if !is_careful || seconds >= TOLD_SECONDS {
             self.report("outage", &format!("output {name} was down for {seconds} s"));
         }
-        self.checkpoints.ask();
+        self.checkpoints.request();
     }
 }
 

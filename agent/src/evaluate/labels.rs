@@ -2,7 +2,7 @@
 
 use super::Error;
 use headwater_sensors::recording::Recording;
-use headwater_sensors::{DecodeConfig, Link, SeriesRef, Sink, Stamp, Surroundings};
+use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
 use headwater_settings::Document;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -72,13 +72,13 @@ fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, Error> 
     let document = Document::parse(Path::new(""), "", |_| None);
     let config = DecodeConfig::read(&mut document.root(), Some(Vec::new()));
     let config = config.ok_or_else(|| unfit(&"the default format cannot be built"))?;
-    let surroundings = Surroundings {
+    let context = SourceContext {
         agent: String::new(),
         source: String::new(),
         payload_bytes_max: 1 << 20,
         series_max: COLUMNS_MAX,
     };
-    let mut recording = Recording::open(&path, &config, &surroundings).map_err(|error| unfit(&error))?;
+    let mut recording = Recording::open(&path, &config, &context).map_err(|error| unfit(&error))?;
     let mut rows = Rows::default();
     while recording.step(&mut rows).map_err(|error| unfit(&error))? {
         rows.finish_row();
@@ -132,5 +132,5 @@ impl Sink for Rows {
 
     fn invalid(&mut self, _: &str, _: &dyn Display) {}
 
-    fn link(&mut self, _: Link<'_>) {}
+    fn connection(&mut self, _: ConnectionState<'_>) {}
 }

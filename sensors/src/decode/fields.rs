@@ -1,6 +1,6 @@
 //! Collects the values of one payload, and hands them over once the payload has proved sound.
 
-use super::{DecodeConfig, Names, Reason};
+use super::{DecodeConfig, Names, RejectReason};
 use crate::format::Scalar;
 use crate::hash::Seed;
 use crate::time::TimeFormat;
@@ -53,7 +53,7 @@ impl Plan {
         slots
     }
 
-    fn nothing(&self) -> Reason {
+    fn nothing(&self) -> RejectReason {
         const SHOWN_MAX: usize = 5;
         let wanted = self.wanted.as_deref().unwrap_or_default();
         let mut shown =
@@ -61,7 +61,7 @@ impl Plan {
         if wanted.len() > SHOWN_MAX {
             shown.push_str(", …");
         }
-        Reason::Nothing { wanted: shown }
+        RejectReason::Nothing { wanted: shown }
     }
 }
 
@@ -113,7 +113,7 @@ impl Slots {
     }
 
     /// Forgets new fields that got no series.
-    fn forget_strangers(&mut self) {
+    fn drop_unregistered(&mut self) {
         while self.list.len() > self.fixed && self.list.last().is_some_and(|slot| slot.series.is_none()) {
             if let Some(slot) = self.list.pop() {
                 self.index.remove(&slot.path);
@@ -139,7 +139,7 @@ pub enum Want {
 #[derive(Default)]
 pub(super) struct Batch {
     values: Vec<Value>,
-    failures: Vec<Reason>,
+    failures: Vec<RejectReason>,
     refused: u32,
 }
 
@@ -217,11 +217,11 @@ impl<'a> Fields<'a> {
             (_, Scalar::Integer(integer)) => integer as f64,
             (_, Scalar::Number(number)) => number,
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
-            (_, Scalar::Text(_)) => return self.fail(path, Reason::Text),
-            (_, Scalar::Compound) => return self.fail(path, Reason::Compound),
+            (_, Scalar::Text(_)) => return self.fail(path, RejectReason::Text),
+            (_, Scalar::Compound) => return self.fail(path, RejectReason::Compound),
         };
         if !number.is_finite() {
-            self.batch.failures.push(Reason::NotFinite(Arc::from(path)));
+            self.batch.failures.push(RejectReason::NotFinite(Arc::from(path)));
             return;
         }
         let slot = match want {
@@ -247,9 +247,13 @@ impl<'a> Fields<'a> {
                 let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
                 values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
             }
-            (Some(field), Time::Missing) => self.give_up(Reason::NoTime(field.clone())),
+            (Some(field), Time::Missing) => self.give_up(RejectReason::NoTime(field.clone())),
             (Some(field), Time::Bad(value)) => {
-                self.give_up(Reason::BadTime { field: field.clone(), value, format: self.plan.time_format });
+                self.give_up(RejectReason::BadTime {
+                    field: field.clone(),
+                    value,
+                    format: self.plan.time_format,
+                });
             }
         }
         let nothing = self.batch.values.len() == self.values_before
@@ -277,14 +281,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A wanted field of a wrong kind; where every number is wanted, anything else is just not one.
-    fn fail(&mut self, path: &str, reason: impl Fn(Arc<str>) -> Reason) {
+    fn fail(&mut self, path: &str, reason: impl Fn(Arc<str>) -> RejectReason) {
         if self.plan.wanted.is_some() {
             self.batch.failures.push(reason(Arc::from(path)));
         }
     }
 
     /// Drops the present record for one reason.
-    fn give_up(&mut self, reason: Reason) {
+    fn give_up(&mut self, reason: RejectReason) {
         self.batch.values.truncate(self.values_before);
         self.batch.failures.truncate(self.failures_before);
         self.batch.failures.push(reason);
@@ -312,14 +316,14 @@ impl Batch {
     /// Hands everything over, or, if the format found the payload broken, only the reason.
     pub(super) fn commit(
         &mut self,
-        outcome: Result<(), Reason>,
+        outcome: Result<(), RejectReason>,
         slots: &mut Slots,
         mut names: Names<'_>,
         origin: &str,
         sink: &mut dyn Sink,
     ) {
         if let Err(reason) = outcome {
-            slots.forget_strangers();
+            slots.drop_unregistered();
             return sink.invalid(origin, &reason);
         }
         for reason in &self.failures {
@@ -342,7 +346,7 @@ impl Batch {
                 None => refused = refused.saturating_add(1),
             }
         }
-        slots.forget_strangers();
+        slots.drop_unregistered();
         if refused > 0 {
             sink.refused(refused);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Why something was counted as invalid.
 #[derive(Debug)]
-pub enum Reason {
+pub enum RejectReason {
     /// The format cannot read it.
     Problem(Problem),
     /// Above `[limits] payload`.
@@ -21,7 +21,7 @@ pub enum Reason {
     /// The topic, or the name of the series.
     LongName,
     /// No template matches the topic.
-    Unasked,
+    UnmatchedTopic,
     /// There was no time, but the source has `time`.
     NoTime(Arc<str>),
     /// There was one that cannot be read.
@@ -53,7 +53,7 @@ pub enum Reason {
     },
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem(problem) => problem.fmt(f),
@@ -67,7 +67,7 @@ impl fmt::Display for Reason {
                     super::NAME_BYTES_MAX
                 )
             }
-            Self::Unasked => {
+            Self::UnmatchedTopic => {
                 f.write_str("the topic matches none of `topics`: the broker serves what an earlier configuration asked for")
             }
             Self::NoTime(field) => write!(f, "no field `{field}`, which `time` names"),

@@ -8,7 +8,7 @@ mod scan;
 
 use super::{Format, Problem, Scalar};
 use crate::decode::{Fields, Want};
-pub use scan::Fault;
+pub use scan::JsonError;
 pub(crate) use scan::{Scanner, Token};
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ struct Walk<'a, 'w, 'f> {
 
 impl<'a> Walk<'a, '_, '_> {
     /// Reads what is in the object or list that `token` starts and `path` names.
-    fn inside(&mut self, token: Token<'a>) -> Result<(), Fault> {
+    fn inside(&mut self, token: Token<'a>) -> Result<(), JsonError> {
         match token {
             Token::Object if self.path.is_empty() => self.outermost(),
             Token::Object => self.object(),
@@ -48,7 +48,7 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     /// As [`Walk::object`], but names are paths already and need no copy.
-    fn outermost(&mut self) -> Result<(), Fault> {
+    fn outermost(&mut self) -> Result<(), JsonError> {
         let mut first = true;
         while let Some(name) = self.scanner.name(first)? {
             first = false;
@@ -70,7 +70,7 @@ impl<'a> Walk<'a, '_, '_> {
         Ok(())
     }
 
-    fn object(&mut self) -> Result<(), Fault> {
+    fn object(&mut self) -> Result<(), JsonError> {
         let length = self.path.len();
         let mut first = true;
         while let Some(name) = self.scanner.name(first)? {
@@ -83,7 +83,7 @@ impl<'a> Walk<'a, '_, '_> {
         Ok(())
     }
 
-    fn array(&mut self) -> Result<(), Fault> {
+    fn array(&mut self) -> Result<(), JsonError> {
         let length = self.path.len();
         let mut index = 0_usize;
         while self.scanner.item(index == 0)? {
@@ -98,7 +98,7 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     /// Reads the value that `path` names.
-    fn nested(&mut self) -> Result<(), Fault> {
+    fn nested(&mut self) -> Result<(), JsonError> {
         let want = self.fields.want(&self.path);
         match self.scanner.value()? {
             Token::Scalar(value) => self.fields.put(want, &self.path, value),
@@ -108,7 +108,7 @@ impl<'a> Walk<'a, '_, '_> {
         Ok(())
     }
 
-    fn compound(&mut self, want: Want, token: Token<'a>) -> Result<(), Fault> {
+    fn compound(&mut self, want: Want, token: Token<'a>) -> Result<(), JsonError> {
         if self.fields.wants_inside(&self.path) {
             return self.inside(token);
         }

@@ -2,13 +2,13 @@
 
 use super::Mqtt;
 use crate::topic::Template;
-use crate::{DecodeConfig, Source, SourceKind, Surroundings};
+use crate::{DecodeConfig, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
 use headwater_settings::{Or, Table};
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "mqtt", read, sample: include_str!("sample.toml") };
 
-fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Source>> {
+fn read(table: &mut Table<'_>, context: &SourceContext) -> Option<Box<dyn Source>> {
     let settings = Settings::read(table);
     let topics = read_topics(table);
     let qos = read_qos(table);
@@ -27,12 +27,12 @@ fn read(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn So
     }
     Some(Box::new(Mqtt {
         settings: settings?,
-        client_id: format!("headwater-{}-{}", surroundings.agent, surroundings.source),
+        client_id: format!("headwater-{}-{}", context.agent, context.source),
         filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
         qos: qos.filter(|_| !is_unfit)?,
         durable,
         decode: decode?,
-        surroundings: surroundings.clone(),
+        context: context.clone(),
     }))
 }
 

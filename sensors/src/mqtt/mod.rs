@@ -2,8 +2,8 @@
 //!
 //! Each source has a client id of its own and a session that the broker keeps, so that with QoS 1 what is published
 //! while the agent is away arrives when it is back. It subscribes when the broker has no session, and once after each
-//! start, because `topics` may have changed; a new subscription makes the broker send its retained messages. What an
-//! earlier configuration asked for and this one does not is unknown here: when its messages come, the session is given
+//! start, because `topics` may have changed; a new subscription makes the broker send its retained messages. The
+//! subscriptions of an earlier configuration stay in the session: when a message of theirs comes, the session is given
 //! up, once and not before its backlog has had time to arrive, and begun afresh.
 //!
 //! Limits: `[limits] payload`, above which a payload is counted and dropped. The broker's packets may be larger (16
@@ -13,17 +13,17 @@
 //! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats then
 //! end each connection anew.
 
+mod ack_window;
 mod config;
-mod receipts;
 mod stall;
 
 pub(crate) use config::KIND;
 
-use crate::{DecodeConfig, Decoder, Link, Sink, Source, Stop, Surroundings};
+use crate::{ConnectionState, DecodeConfig, Decoder, Sink, Source, SourceContext, Stop};
+use ack_window::{AckWindow, Delivery};
 use headwater_mqtt::{
     Backoff, Client, ConnectError, Connection, Event, Publish, Qos, Session, Settings, connect,
 };
-use receipts::{Arrival, Receipts};
 use stall::Stall;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -42,7 +42,7 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Other tasks of the thread get a turn after so many events.
 const EVENTS_PER_TURN: u32 = 256;
 
-/// From the first message that nobody asked for to the end of the session.
+/// From the first message of an unmatched topic to the end of the session.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Acknowledgements that may wait to be sent; further ones wait where they are.
@@ -60,7 +60,7 @@ struct Mqtt {
     /// Whether messages are acknowledged only when a durable checkpoint holds them.
     durable: bool,
     decode: DecodeConfig,
-    surroundings: Surroundings,
+    context: SourceContext,
 }
 
 impl Source for Mqtt {
@@ -90,7 +90,7 @@ enum Ended {
     Failed(ConnectError),
     /// The broker refuses every filter.
     Unserved,
-    /// The session holds subscriptions that nobody asked for.
+    /// The session holds subscriptions of an earlier configuration.
     Outdated,
 }
 
@@ -98,11 +98,11 @@ struct Running<'a> {
     source: &'a Mqtt,
     sink: Box<dyn Sink>,
     decoder: Decoder,
-    /// Of a durable source.
-    receipts: Option<Receipts>,
+    /// The acknowledgement window of a durable source.
+    ack_window: Option<AckWindow>,
     /// Whether these topics have been subscribed to since the start.
     subscribed: bool,
-    /// Whether the session has been given up for subscriptions that nobody asked for; once must do.
+    /// Whether the session has been given up for subscriptions of an earlier configuration: this happens once.
     renewed: bool,
     /// Why the connection is down, as last told; `None` while it is up.
     told: Option<String>,
@@ -112,18 +112,18 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn new(source: &'a Mqtt, mut sink: Box<dyn Sink>) -> Self {
-        let decoder = Decoder::new(&source.decode, &source.surroundings);
-        let receipts = if source.durable { Receipts::new(|memory| sink.checkpoints(memory)) } else { None };
-        let known = receipts.as_ref().map(Receipts::filters).unwrap_or_default();
+        let decoder = Decoder::new(&source.decode, &source.context);
+        let ack_window = if source.durable { AckWindow::new(sink.as_mut()) } else { None };
+        let known = ack_window.as_ref().map(AckWindow::filters).unwrap_or_default();
         Self {
             source,
             sink,
             decoder,
-            // Whoever subscribes again gets the retained messages again.
+            // A new subscription would make the broker send its retained messages again.
             subscribed: known == source.filters,
-            // What an earlier configuration asked for and this one does not is known, and given up by name.
+            // The filters of the session are known: those of an earlier configuration are unsubscribed by name.
             renewed: !known.is_empty(),
-            receipts,
+            ack_window,
             told: Some(String::new()),
             too_large: None,
         }
@@ -178,11 +178,10 @@ impl<'a> Running<'a> {
             client_id: source.client_id.clone(),
             clean,
             expiry: SESSION_EXPIRY,
-            manual_acks: self.receipts.is_some(),
+            manual_acks: self.ack_window.is_some(),
             // Only subscriptions and acknowledgements go out.
-            inflight: if self.receipts.is_some() { ACKS_QUEUED } else { 10 },
-            packet_bytes_max: (source.surroundings.payload_bytes_max + HEADER_BYTES_MAX)
-                .max(PACKET_BYTES_MIN),
+            inflight: if self.ack_window.is_some() { ACKS_QUEUED } else { 10 },
+            packet_bytes_max: (source.context.payload_bytes_max + HEADER_BYTES_MAX).max(PACKET_BYTES_MIN),
             last_will: None,
         };
         connect(&source.settings, &session).map_err(|error| self.tell_down(error.to_string())).ok()
@@ -200,8 +199,8 @@ impl<'a> Running<'a> {
         let mut is_outdated = false;
         let mut stall = Stall::new();
         loop {
-            if let Some(receipts) = &self.receipts {
-                receipts.acknowledge(client);
+            if let Some(ack_window) = &self.ack_window {
+                ack_window.acknowledge(client);
             }
             let event = match connection.poll_buffered() {
                 Some(event) => event,
@@ -215,9 +214,9 @@ impl<'a> Running<'a> {
                         self.renewed = true;
                         return Ended::Outdated;
                     }
-                    () = durable(&mut self.receipts) => continue,
-                    () = stall.come() => {
-                        self.receipts.iter().for_each(Receipts::ask);
+                    () = durable(&mut self.ack_window) => continue,
+                    () = stall.stalled() => {
+                        self.ack_window.iter().for_each(AckWindow::request);
                         continue;
                     }
                     polled = connection.poll() => match polled {
@@ -230,10 +229,10 @@ impl<'a> Running<'a> {
             if let Err(ended) = self.on_event(client, event) {
                 return ended;
             }
-            if let Some(receipts) = self.receipts.as_ref().filter(|_| is_message) {
-                stall.on_message(receipts.unacked());
+            if let Some(ack_window) = self.ack_window.as_ref().filter(|_| is_message) {
+                stall.on_message(ack_window.unacked());
             }
-            if self.decoder.was_unasked() && !self.renewed && !is_outdated {
+            if self.decoder.had_unmatched_topic() && !self.renewed && !is_outdated {
                 is_outdated = true;
                 grace.set(sleep(GRACE));
             }
@@ -252,11 +251,11 @@ impl<'a> Running<'a> {
                 return Err(Ended::Unserved);
             }
             Event::Subscribed { refused } => {
-                // After the next start, what is refused now is asked for again.
+                // A refused filter is subscribed to again after the next start.
                 let known = if refused.is_empty() { self.source.filters.as_slice() } else { &[] };
-                self.receipts.iter().for_each(|receipts| receipts.on_subscribed(known));
+                self.ack_window.iter().for_each(|ack_window| ack_window.on_subscribed(known));
                 for filter in refused.into_iter().filter_map(|position| self.source.filters.get(position)) {
-                    let source = self.source.surroundings.source.as_str();
+                    let source = self.source.context.source.as_str();
                     tracing::warn!(
                         source,
                         filter,
@@ -274,9 +273,9 @@ impl<'a> Running<'a> {
     fn on_connected(&mut self, client: &Client, session_present: bool) -> Result<(), Ended> {
         let lost = |error: headwater_mqtt::Error| Ended::Failed(ConnectError::Lost(error.to_string()));
         let filters = &self.source.filters;
-        if let Some(receipts) = &self.receipts {
-            receipts.on_connected(session_present);
-            for old in receipts.filters().iter().filter(|old| !filters.contains(old)) {
+        if let Some(ack_window) = &self.ack_window {
+            ack_window.on_connected(session_present);
+            for old in ack_window.filters().iter().filter(|old| !filters.contains(old)) {
                 client.try_unsubscribe(old).map_err(lost)?;
             }
         }
@@ -289,19 +288,20 @@ impl<'a> Running<'a> {
     }
 
     fn on_message(&mut self, publish: &Publish) {
-        let Some(receipts) = &self.receipts else {
+        let Some(ack_window) = &self.ack_window else {
             return self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
         };
-        match receipts.on_publish(publish) {
-            Arrival::Repeated => self.sink.repeated(),
-            Arrival::New(hash) => {
+        match ack_window.on_publish(publish) {
+            Delivery::Repeated => self.sink.repeated(),
+            Delivery::New(hash) => {
                 self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
-                receipts.on_used(publish, hash);
+                ack_window.on_used(publish, hash);
             }
         }
     }
 
-    /// What has been read is acknowledged, so it must be used; of a durable source it is not, and comes again.
+    /// Disconnects. Messages that arrive meanwhile are acknowledged, so they must be used; a durable source does not
+    /// acknowledge them, and the broker sends them again.
     async fn say_goodbye(&mut self, client: &Client, connection: &mut Connection) {
         if !connection.was_connected() || client.try_disconnect().is_err() {
             return;
@@ -309,7 +309,7 @@ impl<'a> Running<'a> {
         let last_words = async {
             loop {
                 match connection.poll().await {
-                    Ok(Event::Incoming(publish)) if self.receipts.is_none() => self.on_message(&publish),
+                    Ok(Event::Incoming(publish)) if self.ack_window.is_none() => self.on_message(&publish),
                     Ok(Event::Disconnected) | Err(_) => return,
                     Ok(_) => {}
                 }
@@ -319,7 +319,7 @@ impl<'a> Running<'a> {
         let _ = timeout(FAREWELL, last_words).await;
         while let Some(event) = connection.poll_buffered() {
             if let Event::Incoming(publish) = event
-                && self.receipts.is_none()
+                && self.ack_window.is_none()
             {
                 self.on_message(&publish);
             }
@@ -349,7 +349,7 @@ impl<'a> Running<'a> {
     /// Makes the broker forget the session and what waits in it.
     async fn forget_session(&mut self) {
         self.subscribed = false;
-        self.receipts.iter().for_each(|receipts| receipts.on_connected(false));
+        self.ack_window.iter().for_each(|ack_window| ack_window.on_connected(false));
         let Some((client, mut connection)) = self.connect(true) else { return };
         if let Ok(Event::Connected { .. }) = connection.poll().await {
             self.say_goodbye(&client, &mut connection).await;
@@ -357,27 +357,27 @@ impl<'a> Running<'a> {
     }
 
     fn name(&self) -> &str {
-        &self.source.surroundings.source
+        &self.source.context.source
     }
 
     fn tell_up(&mut self) {
         if self.told.take().is_some() {
-            self.sink.link(Link::Up);
+            self.sink.connection(ConnectionState::Up);
         }
     }
 
     fn tell_down(&mut self, reason: String) {
         if self.told.as_ref() != Some(&reason) {
-            self.sink.link(Link::Down { reason: &reason });
+            self.sink.connection(ConnectionState::Down { reason: &reason });
             self.told = Some(reason);
         }
     }
 }
 
-/// Returns when more of a durable source is durable.
-async fn durable(receipts: &mut Option<Receipts>) {
-    match receipts {
-        Some(receipts) => receipts.on_durable().await,
+/// Returns when a newer checkpoint of a durable source is durable.
+async fn durable(ack_window: &mut Option<AckWindow>) {
+    match ack_window {
+        Some(ack_window) => ack_window.on_durable().await,
         None => std::future::pending().await,
     }
 }

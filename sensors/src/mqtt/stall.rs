@@ -1,8 +1,8 @@
-//! When a broker has stopped sending because of us.
+//! Detects a broker that has stopped sending because too much is unacknowledged.
 //!
 //! A broker sends only so many messages that are not acknowledged (mosquitto: `max_inflight_messages`, 20; MQTT does not
-//! say how many). Once that many are held back for the next checkpoint, nothing more comes: a short silence while as
-//! many are unacknowledged as ever before. Then a checkpoint is asked for; more often would only wear the disk.
+//! say how many). Once that many wait for the next checkpoint, nothing more comes: a short silence while as
+//! many are unacknowledged as ever before. Then a checkpoint is requested; more often would only wear the disk.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ const USUAL: (usize, Duration) = (20, Duration::from_millis(20));
 /// The lowest limit that is usual, of brokers that take one lower than most: a moment proves nothing.
 const LOWEST: (usize, Duration) = (10, Duration::from_secs(1));
 
-/// Looks for the silence.
+/// Detects the silence.
 pub(super) struct Stall {
     silence: Pin<Box<Sleep>>,
     is_armed: bool,
@@ -26,7 +26,7 @@ impl Stall {
         Self { silence: Box::pin(sleep(Duration::ZERO)), is_armed: false }
     }
 
-    /// A message has come; so many are unacknowledged now, and were at most.
+    /// A message has come; `unacked` messages are unacknowledged now, and at most `most` were.
     pub(super) fn on_message(&mut self, (unacked, most): (usize, usize)) {
         let reached = [USUAL, LOWEST].into_iter().find(|(limit, _)| unacked >= most.max(*limit));
         self.is_armed = reached.is_some();
@@ -36,7 +36,7 @@ impl Stall {
     }
 
     /// Returns once when nothing has come for a while.
-    pub(super) async fn come(&mut self) {
+    pub(super) async fn stalled(&mut self) {
         if !self.is_armed {
             return pending().await;
         }
@@ -56,7 +56,10 @@ mod tests {
         let mut comes = async |unacked, most| {
             stall.on_message((unacked, most));
             let start = Instant::now();
-            timeout(Duration::from_secs(60), stall.come()).await.is_ok().then(|| start.elapsed().as_millis())
+            timeout(Duration::from_secs(60), stall.stalled())
+                .await
+                .is_ok()
+                .then(|| start.elapsed().as_millis())
         };
         assert_eq!(comes(9, 9).await, None);
         assert_eq!(comes(10, 10).await, Some(1_000));

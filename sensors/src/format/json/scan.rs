@@ -14,20 +14,20 @@ const DEPTH_MAX: usize = 128;
 
 /// Where and why the text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct JsonError {
     /// Offset from 0 (bytes).
     pub at: usize,
     /// What is wrong there.
     pub what: &'static str,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not JSON at byte {}: {}", self.at + 1, self.what)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for JsonError {}
 
 /// The start of a value, or all of it if it is a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,15 +55,15 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(payload: &'a [u8]) -> Result<Self, Fault> {
+    pub(crate) fn new(payload: &'a [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(payload)
-            .map_err(|error| Fault { at: error.valid_up_to(), what: "bytes that are not UTF-8" })?;
+            .map_err(|error| JsonError { at: error.valid_up_to(), what: "bytes that are not UTF-8" })?;
         Ok(Self { text, rest: payload, depth: 0 })
     }
 
     /// The next value, where one must be.
     #[inline(always)]
-    pub(crate) fn value(&mut self) -> Result<Token<'a>, Fault> {
+    pub(crate) fn value(&mut self) -> Result<Token<'a>, JsonError> {
         match self.next_byte() {
             Some(b'-' | b'0'..=b'9') => self.number().map(Token::Scalar),
             Some(b'"') => self.string().map(Token::Text),
@@ -79,7 +79,7 @@ impl<'a> Scanner<'a> {
 
     /// The next name of an object; `None` at its end. `first` says whether it would be the first one.
     #[inline(always)]
-    pub(crate) fn name(&mut self, first: bool) -> Result<Option<Text<'a>>, Fault> {
+    pub(crate) fn name(&mut self, first: bool) -> Result<Option<Text<'a>>, JsonError> {
         match (self.next_byte(), first) {
             (Some(b'}'), _) => {
                 self.leave();
@@ -101,7 +101,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether an array has one more value, which is next.
-    pub(crate) fn item(&mut self, first: bool) -> Result<bool, Fault> {
+    pub(crate) fn item(&mut self, first: bool) -> Result<bool, JsonError> {
         match (self.next_byte(), first) {
             (Some(b']'), _) => {
                 self.leave();
@@ -115,7 +115,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads past the value that `token` starts.
-    pub(crate) fn skip(&mut self, token: Token<'a>) -> Result<(), Fault> {
+    pub(crate) fn skip(&mut self, token: Token<'a>) -> Result<(), JsonError> {
         let mut first = true;
         match token {
             Token::Scalar(_) | Token::Text(_) => {}
@@ -138,7 +138,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nothing but blanks may follow.
-    pub(crate) fn end(&mut self) -> Result<(), Fault> {
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         if self.next_byte().is_some() { self.fault("expected nothing more") } else { Ok(()) }
     }
 
@@ -148,8 +148,8 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
-        Err(Fault { at: self.offset(), what })
+    fn fault<T>(&self, what: &'static str) -> Result<T, JsonError> {
+        Err(JsonError { at: self.offset(), what })
     }
 
     #[inline]
@@ -166,7 +166,7 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
-    fn enter(&mut self, token: Token<'a>) -> Result<Token<'a>, Fault> {
+    fn enter(&mut self, token: Token<'a>) -> Result<Token<'a>, JsonError> {
         if self.depth == DEPTH_MAX {
             return self.fault("nested too deeply");
         }
@@ -181,7 +181,7 @@ impl<'a> Scanner<'a> {
         self.advance(1);
     }
 
-    fn word(&mut self, word: &[u8], meaning: Scalar<'a>) -> Result<Token<'a>, Fault> {
+    fn word(&mut self, word: &[u8], meaning: Scalar<'a>) -> Result<Token<'a>, JsonError> {
         match self.rest.strip_prefix(word) {
             Some(rest) => self.rest = rest,
             None => return self.fault("expected a value"),
@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
 
     /// From the opening quote to past the closing one.
     #[inline(always)]
-    fn string(&mut self) -> Result<Text<'a>, Fault> {
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.advance(1);
         let start = self.offset();
         let mut escaped = false;
@@ -217,7 +217,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), JsonError> {
         self.advance(1);
         match self.rest {
             [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => self.advance(1),
@@ -233,7 +233,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn number(&mut self) -> Result<Scalar<'a>, Fault> {
+    fn number(&mut self) -> Result<Scalar<'a>, JsonError> {
         let start = self.rest;
         let negative = self.rest.first() == Some(&b'-');
         self.advance(usize::from(negative));
@@ -267,7 +267,7 @@ impl<'a> Scanner<'a> {
 
     /// A number that is beyond simple arithmetic; `start` is where it begins.
     #[cold]
-    fn long_number(&self, start: &'a [u8]) -> Result<Scalar<'a>, Fault> {
+    fn long_number(&self, start: &'a [u8]) -> Result<Scalar<'a>, JsonError> {
         let end = self.offset();
         let at = self.text.len() - start.len();
         let written = self.text.get(at..end).unwrap_or_default();
@@ -278,11 +278,11 @@ impl<'a> Scanner<'a> {
         if value.is_finite() {
             Ok(Scalar::Number(value))
         } else {
-            Err(Fault { at, what: "a number out of range" })
+            Err(JsonError { at, what: "a number out of range" })
         }
     }
 
-    fn exponent(&mut self) -> Result<i32, Fault> {
+    fn exponent(&mut self) -> Result<i32, JsonError> {
         let negative = self.rest.first() == Some(&b'-');
         if let [b'+' | b'-', rest @ ..] = self.rest {
             self.rest = rest;
@@ -359,7 +359,7 @@ mod tests {
     use serde_json::Value;
 
     /// The whole text as a tree.
-    fn tree(payload: &[u8]) -> Result<Value, Fault> {
+    fn tree(payload: &[u8]) -> Result<Value, JsonError> {
         let mut scanner = Scanner::new(payload)?;
         let token = scanner.value()?;
         let value = grow(&mut scanner, token)?;
@@ -367,7 +367,7 @@ mod tests {
         Ok(value)
     }
 
-    fn grow(scanner: &mut Scanner<'_>, token: Token<'_>) -> Result<Value, Fault> {
+    fn grow(scanner: &mut Scanner<'_>, token: Token<'_>) -> Result<Value, JsonError> {
         Ok(match token {
             Token::Scalar(Scalar::Integer(integer)) => Value::from(integer),
             Token::Scalar(Scalar::Number(number)) => Value::from(number),
@@ -491,9 +491,9 @@ mod tests {
             ("1e400", 0, "a number out of range"),
             ("tru", 0, "expected a value"),
         ] {
-            assert_eq!(tree(text.as_bytes()), Err(Fault { at, what }), "{text}");
+            assert_eq!(tree(text.as_bytes()), Err(JsonError { at, what }), "{text}");
         }
-        assert_eq!(tree(b"\"\xff\""), Err(Fault { at: 1, what: "bytes that are not UTF-8" }));
+        assert_eq!(tree(b"\"\xff\""), Err(JsonError { at: 1, what: "bytes that are not UTF-8" }));
         assert_eq!(tree("[".repeat(100_000).as_bytes()).unwrap_err().what, "nested too deeply");
     }
 

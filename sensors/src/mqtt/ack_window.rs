@@ -1,4 +1,4 @@
-//! What has been handed over and what the broker knows of it: `ack = "durable"`.
+//! The messages that are handed over and not yet safely acknowledged: `ack = "durable"`.
 //!
 //! A message is acknowledged when a durable checkpoint holds its readings. Until the broker has seen that, it may send
 //! the message again: on the next connection, marked as a repeat, under the same packet id and in the same order (MQTT
@@ -12,7 +12,8 @@
 //! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint); of those acknowledged, as many as were
 //! ever unacknowledged at once, because the broker never had more on their way.
 
-use crate::checkpoints::{Checkpoints, Remember};
+use crate::Sink;
+use crate::checkpoints::{Checkpoints, PersistState, left_by};
 use crate::hash::stable;
 use headwater_mqtt::{Client, Publish, Qos, Ticket};
 use std::cell::RefCell;
@@ -20,27 +21,30 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use tokio::sync::watch;
 
+/// Of the bytes that [`Lists::save`] writes.
+const VERSION: u16 = 1;
+
 /// No more packet ids exist.
 const LIST_MAX: usize = 65_535;
 
 /// So many acknowledged messages are remembered at least.
 const ACKED_MIN: usize = 64;
 
-/// One message, as far as it is remembered.
+/// Identifies one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Receipt {
     pkid: u16,
     hash: u32,
 }
 
-/// A message whose readings are in a checkpoint, durable or not yet.
+/// A message whose readings belong to `checkpoint`.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     receipt: Receipt,
     checkpoint: u64,
 }
 
-/// What may come again, oldest first: acknowledged, then unacknowledged, then expected.
+/// The messages that the broker may send again, oldest first: acknowledged, then unacknowledged, then expected.
 #[derive(Debug, Default)]
 struct Lists {
     /// Acknowledged on this connection; the broker may not have seen it.
@@ -55,31 +59,30 @@ struct Lists {
     filters: Vec<String>,
 }
 
-/// What a durable source knows of its messages.
-pub(super) struct Receipts {
+/// The acknowledgement window of a durable source.
+pub(super) struct AckWindow {
     lists: Rc<RefCell<Lists>>,
     checkpoints: Checkpoints,
     durable: watch::Receiver<u64>,
 }
 
-/// What is to be done with a message.
+/// Whether a message is delivered for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// To be used; [`Receipts::on_used`] takes the hash.
+pub(super) enum Delivery {
+    /// Its readings are to be used; [`AckWindow::on_used`] takes the hash.
     New(u32),
-    /// It has been used.
+    /// Its readings have been used.
     Repeated,
 }
 
-impl Receipts {
-    /// `register` gives the checkpoints and what an earlier run has left; `None` where there are none.
-    pub(super) fn new(
-        register: impl FnOnce(Rc<dyn Remember>) -> Option<(Checkpoints, Vec<u8>)>,
-    ) -> Option<Self> {
+impl AckWindow {
+    /// Goes on with the state that an earlier run has left in the sink's checkpoints; `None` where there are none.
+    pub(super) fn new(sink: &mut dyn Sink) -> Option<Self> {
         let lists = Rc::new(RefCell::new(Lists::default()));
-        let (checkpoints, left) = register(Rc::new(Memory(lists.clone())))?;
-        if let Some(loaded) = Lists::load(&left) {
-            *lists.borrow_mut() = loaded;
+        let (checkpoints, saved) = sink.checkpoints(Rc::new(SavedLists(lists.clone())))?;
+        match Lists::restore(&saved) {
+            Ok(restored) => *lists.borrow_mut() = restored,
+            Err(why) => sink.state_dropped(&format!("{why}; messages that the broker repeats count twice")),
         }
         let durable = checkpoints.durable();
         Some(Self { lists, checkpoints, durable })
@@ -91,13 +94,13 @@ impl Receipts {
         if session_present { lists.expect() } else { lists.forget() }
     }
 
-    /// What a message is.
-    pub(super) fn on_publish(&self, publish: &Publish) -> Arrival {
+    /// Whether a message is new or repeated.
+    pub(super) fn on_publish(&self, publish: &Publish) -> Delivery {
         let hash = stable(&[publish.topic().as_bytes(), &publish.payload]);
         if publish.qos == Qos::AtMostOnce {
-            return Arrival::New(hash);
+            return Delivery::New(hash);
         }
-        self.lists.borrow_mut().arrival(publish.dup, publish.ticket(), hash)
+        self.lists.borrow_mut().delivery(publish.dup, publish.ticket(), hash)
     }
 
     /// Its readings have been handed over.
@@ -111,13 +114,13 @@ impl Receipts {
         self.lists.borrow_mut().hold(held, ticket);
     }
 
-    /// Acknowledges what is durable, as far as the connection's queue has room; the rest at the next call.
+    /// Acknowledges the durable messages, as far as the connection's queue has room; the rest at the next call.
     pub(super) fn acknowledge(&self, client: &Client) {
         let durable = *self.durable.borrow();
         self.lists.borrow_mut().release(durable, |ticket| client.ack(ticket).is_ok());
     }
 
-    /// Returns when more has become durable.
+    /// Returns when a newer checkpoint is durable.
     pub(super) async fn on_durable(&mut self) {
         if self.durable.changed().await.is_err() {
             std::future::pending().await
@@ -130,9 +133,9 @@ impl Receipts {
         (lists.unacked.len(), lists.most)
     }
 
-    /// Asks for a checkpoint.
-    pub(super) fn ask(&self) {
-        self.checkpoints.ask();
+    /// Requests a checkpoint.
+    pub(super) fn request(&self) {
+        self.checkpoints.request();
     }
 
     /// The filters that the session has, as far as known.
@@ -161,20 +164,20 @@ impl Lists {
         *self = Self::default();
     }
 
-    fn arrival(&mut self, is_repeat: bool, ticket: Ticket, hash: u32) -> Arrival {
+    fn delivery(&mut self, is_repeat: bool, ticket: Ticket, hash: u32) -> Delivery {
         let receipt = Receipt { pkid: ticket.packet_id(), hash };
         if !is_repeat {
-            // What is repeated comes before what is new.
+            // The broker sends all repeats before the first new message.
             self.expected.clear();
-            return Arrival::New(hash);
+            return Delivery::New(hash);
         }
         let position = self.expected.iter().position(|held| held.receipt == receipt);
         if let Some(held) = position.and_then(|at| self.expected.remove(at)) {
             self.hold(held, ticket);
-            return Arrival::Repeated;
+            return Delivery::Repeated;
         }
         let is_known = self.unacked.iter().any(|(held, _)| held.receipt == receipt);
-        if is_known { Arrival::Repeated } else { Arrival::New(hash) }
+        if is_known { Delivery::Repeated } else { Delivery::New(hash) }
     }
 
     fn hold(&mut self, held: Held, ticket: Ticket) {
@@ -196,7 +199,7 @@ impl Lists {
     }
 
     /// ```text
-    /// filters u32, each: length u32, text    receipts u32, each: packet id u16, hash u32
+    /// filters u32, each: length u32, text    ack_window u32, each: packet id u16, hash u32
     /// ```
     fn save(&self, to: &mut Vec<u8>) {
         let put_length = |to: &mut Vec<u8>, length: usize| {
@@ -213,6 +216,17 @@ impl Lists {
         for receipt in self.acked.iter().chain(unacked).chain(expected) {
             to.extend(receipt.pkid.to_le_bytes());
             to.extend(receipt.hash.to_le_bytes());
+        }
+    }
+
+    /// The lists that an earlier run has saved; empty if there was none.
+    ///
+    /// # Errors
+    /// Another version, or bytes that are damaged.
+    fn restore(saved: &[u8]) -> Result<Self, String> {
+        match left_by(saved, VERSION)? {
+            [] => Ok(Self::default()),
+            bytes => Self::load(bytes).ok_or_else(|| "it is damaged".to_owned()),
         }
     }
 
@@ -241,10 +255,14 @@ impl Lists {
     }
 }
 
-/// The lists, for the checkpoints.
-struct Memory(Rc<RefCell<Lists>>);
+/// The lists, as every checkpoint holds them.
+struct SavedLists(Rc<RefCell<Lists>>);
 
-impl Remember for Memory {
+impl PersistState for SavedLists {
+    fn version(&self) -> u16 {
+        VERSION
+    }
+
     fn save(&self, to: &mut Vec<u8>) {
         self.0.borrow().save(to);
     }
@@ -260,11 +278,11 @@ mod tests {
     /// A message comes in, is used if it is new, and is part of checkpoint `checkpoint`.
     fn come(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, checkpoint: u64) -> bool {
         let ticket = Ticket::at_least_once(pkid);
-        let arrival = lists.arrival(is_repeat, ticket, hash);
-        if arrival == Arrival::New(hash) {
+        let arrival = lists.delivery(is_repeat, ticket, hash);
+        if arrival == Delivery::New(hash) {
             lists.hold(Held { receipt: Receipt { pkid, hash }, checkpoint }, ticket);
         }
-        arrival == Arrival::Repeated
+        arrival == Delivery::Repeated
     }
 
     fn acknowledged(lists: &mut Lists, durable: u64) -> Vec<u16> {
@@ -330,6 +348,18 @@ mod tests {
         assert!(come(&mut lists, REPEAT, 1, 7, 3), "the same, while it is unacknowledged");
         lists.forget();
         assert!(!come(&mut lists, REPEAT, 1, 7, 4), "of another session");
+    }
+
+    #[test]
+    fn lists_of_another_version_are_dropped_and_said() {
+        let lists = Lists { filters: vec!["a/#".to_owned()], ..Lists::default() };
+        let saved = crate::saved_state(&SavedLists(Rc::new(RefCell::new(lists))));
+        assert_eq!(Lists::restore(&saved).unwrap().filters, ["a/#"]);
+        assert!(Lists::restore(&[]).is_ok_and(|lists| lists.filters.is_empty()), "nothing was left");
+        let mut newer = saved.clone();
+        newer[0] += 1;
+        assert!(Lists::restore(&newer).unwrap_err().contains("it is of version 2"));
+        assert!(Lists::restore(&saved[..saved.len() - 1]).unwrap_err().contains("damaged"));
     }
 
     #[test]
