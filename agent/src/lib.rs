@@ -5,6 +5,7 @@
 //! wiring and the wire format. ARCHITECTURE.md has the map.
 
 pub mod account;
+mod blocking;
 mod checkpoint;
 pub mod cli;
 pub mod clock;

@@ -2,14 +2,18 @@
 
 use clap::Parser;
 use headwater::cli::{self, Cli};
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    let cli = Cli::parse();
+    match catch_unwind(|| cli::run(cli)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
             eprintln!("{failure}");
             failure.exit_code()
         }
+        // Its words are on stderr already.
+        Err(_) => ExitCode::FAILURE,
     }
 }

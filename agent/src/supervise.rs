@@ -3,6 +3,7 @@
 mod board;
 mod events;
 mod losses;
+mod supervisor;
 
 use crate::clock;
 use crate::clock::Boots;
@@ -17,15 +18,22 @@ use board::StatusBoard;
 use events::Journal;
 use headwater_forwarder::{Forwarder, Start};
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+pub use supervisor::TaskEnded;
+use supervisor::{Supervisor, catch_panic};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 /// How long the outputs may take to hand over their last messages when the agent stops.
 const STOP: Duration = Duration::from_secs(5);
+
+/// How long an agent that has lost a part may take to save what can be saved.
+const GIVE_UP: Duration = Duration::from_secs(15);
 
 /// How long a stream may go without a series before the log says so.
 const MATCH_WITHIN: Duration = Duration::from_secs(60);
@@ -37,7 +45,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const LOCK_LOOKS: u32 = 50;
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The agent could not start.
+/// The agent could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The state directory cannot be used.
@@ -67,12 +75,15 @@ pub enum Error {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// A part of the agent has ended by itself.
+    #[error("the agent has ended: {0}")]
+    Task(TaskEnded),
 }
 
 /// Runs an agent until `shutdown`. No network connection is a condition for starting.
 ///
 /// # Errors
-/// [`Error`] if the agent could not start.
+/// [`Error`] if the agent could not start, or one of its tasks has ended by itself.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     LocalSet::new().run_until(run_here(config, shutdown)).await
 }
@@ -94,83 +105,152 @@ pub fn pipeline(
 }
 
 async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
-    let _lock = prepare(&agent.state_dir).await?;
-    let checkpoint = agent.state_dir.join(engine::FILE);
-    let boots = Arc::new(Boots::default());
-    let fresh = || pipeline(&agent.id, &sources, streams.clone(), limits);
-    let memory = Memory::own();
-    let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
-        .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
-    let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
-    let board = Rc::new(StatusBoard::new(&agent, &outputs, clock.clone()));
-    let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
-    let daily_writes = buffer.daily_writes;
-    let start = Start {
-        config: buffer,
-        folder: agent.state_dir.join("buffer"),
-        outlets: outputs.into_iter().map(|output| board.outlet(output, &boots)).collect(),
-        clock: Arc::new(|| clock::now().0),
+    let mut shutdown = pin!(shutdown);
+    let lock = tokio::select! {
+        lock = prepare(&config.agent.state_dir) => lock?,
+        () = &mut shutdown => return Ok(()),
     };
-    let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
-    let thinner = Arc::new(Thinner::new(&agent.id, thinned));
-    let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
-    forwarder.had_written(restored.1.written);
-    let trouble = restored.1.trouble.clone();
-    let engine = Rc::new(Engine::new(&agent.id, restored, memory, clock.clone(), forwarder, &sources));
-    // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
-    let _ = engine.kept().await;
-    // Before anything is told: a second crash must find the revisions that this run begins with.
-    engine.write_or_tell(engine.snapshot(Some(agent.checkpoint_ms)), &checkpoint).await;
-    let (stop, stopped) = watch::channel(false);
-    let mut running = start_sources(&engine, sources, &stopped);
-    tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
-    if let Some((cause, trouble)) = trouble {
-        tracing::error!("{trouble}");
-        engine.report(cause, &trouble);
-    }
-    notify::ready(&engine.summary());
-
-    let mut tasks = JoinSet::new();
-    tasks.spawn_local(tick_forever(engine.clone()));
-    tasks.spawn_local(async move { clock.ask_forever().await });
-    tasks.spawn_local({
-        let engine = engine.clone();
-        async move { engine.watch_memory().await }
-    });
-    tasks.spawn_local({
-        let (engine, journal) = (engine.clone(), journal.clone());
-        async move { journal.keep(&engine).await }
-    });
-    tasks.spawn_local({
-        let (engine, board) = (engine.clone(), board.clone());
-        async move { board.keep(&engine).await }
-    });
-    tasks.spawn_local({
-        let (engine, path) = (engine.clone(), checkpoint.clone());
-        async move { engine.checkpoint_forever(&path, agent.checkpoint_ms, daily_writes).await }
-    });
-    tokio::select! {
-        () = shutdown => {}
-        () = housekeeping(&engine, agent.report_ms) => {}
-    }
-
-    tracing::info!("stopping");
-    let _ = stop.send(true);
-    let _ = tokio::time::timeout(STOP, async { while running.join_next().await.is_some() {} }).await;
-    tasks.shutdown().await;
-    // Stopped at once, it has not been told yet.
-    engine.report_start();
-    journal.finish(&engine);
-    engine.report("stop", "");
-    board.show(engine.forwarder(), "offline");
-    if !engine.forwarder().stop(STOP).await {
-        tracing::error!("some messages could neither be sent nor written to disk, and are lost");
-    }
-    if let Err(error) = engine.write(engine.snapshot(None), &checkpoint).await {
-        tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
+    let mut running = Running::start(config, lock).await?;
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = running.ended() => Some(ended),
+    };
+    match ended {
+        None => running.stop().await,
+        Some(ended) => {
+            tracing::error!("{ended}; the agent ends, so that the service manager starts it again");
+            running.give_up().await;
+            return Err(Error::Task(ended));
+        }
     }
     Ok(())
+}
+
+/// An agent at work.
+struct Running {
+    engine: Rc<Engine>,
+    journal: Rc<Journal>,
+    board: Rc<StatusBoard>,
+    checkpoint: PathBuf,
+    tasks: Supervisor,
+    sources: Supervisor,
+    /// Turns true when the sources shall stop.
+    stop: watch::Sender<bool>,
+    checkpoint_ms: i64,
+    _lock: DirLock,
+}
+
+impl Running {
+    async fn start(config: Config, lock: DirLock) -> Result<Self, Error> {
+        let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
+        let checkpoint = agent.state_dir.join(engine::FILE);
+        let boots = Arc::new(Boots::default());
+        let fresh = || pipeline(&agent.id, &sources, streams.clone(), limits);
+        let memory = Memory::own();
+        let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
+            .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
+        let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
+        let board = Rc::new(StatusBoard::new(&agent, &outputs, clock.clone()));
+        let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
+        let daily_writes = buffer.daily_writes;
+        let start = Start {
+            config: buffer,
+            folder: agent.state_dir.join("buffer"),
+            outlets: outputs.into_iter().map(|output| board.outlet(output, &boots)).collect(),
+            clock: Arc::new(|| clock::now().0),
+        };
+        let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
+        let thinner = Arc::new(Thinner::new(&agent.id, thinned));
+        let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
+        forwarder.had_written(restored.1.written);
+        let trouble = restored.1.trouble.clone();
+        let engine = Rc::new(Engine::new(&agent.id, restored, memory, clock.clone(), forwarder, &sources));
+        // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
+        let _ = engine.kept().await;
+        // Before anything is told: a second crash must find the revisions that this run begins with.
+        engine.write_or_tell(engine.snapshot(Some(agent.checkpoint_ms)), &checkpoint).await;
+        let (stop, stopped) = watch::channel(false);
+        let sources = start_sources(&engine, sources, &stopped);
+        tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
+        if let Some((cause, trouble)) = trouble {
+            tracing::error!("{trouble}");
+            engine.report(cause, &trouble);
+        }
+        notify::ready(&engine.summary());
+        let tasks = Supervisor::default();
+        let checkpoint_ms = agent.checkpoint_ms;
+        let mut running =
+            Self { engine, journal, board, checkpoint, tasks, sources, stop, checkpoint_ms, _lock: lock };
+        running.start_tasks(clock, agent.report_ms, daily_writes);
+        Ok(running)
+    }
+
+    fn start_tasks(&mut self, clock: Rc<Timekeeper>, report_ms: i64, daily_writes: u64) {
+        let Self { engine, journal, board, checkpoint, checkpoint_ms, tasks, .. } = self;
+        let every_ms = *checkpoint_ms;
+        let engine = || engine.clone();
+        let (ticking, watching, reporting, keeping) = (engine(), engine(), engine(), engine());
+        tasks.spawn("ticker", async move { ticking.tick_forever().await });
+        tasks.spawn("clock", async move { clock.ask_forever().await });
+        tasks.spawn("memory", async move { watching.watch_memory().await });
+        tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
+        let (engine, journal) = (engine(), journal.clone());
+        tasks.spawn("losses", async move { journal.keep(&engine).await });
+        let (engine, board) = (self.engine.clone(), board.clone());
+        tasks.spawn("status", async move { board.keep(&engine).await });
+        let path = checkpoint.clone();
+        let checkpoints = async move { keeping.checkpoint_forever(&path, every_ms, daily_writes).await };
+        tasks.spawn("checkpoints", checkpoints);
+    }
+
+    /// Waits for a part of the agent to end that should not.
+    async fn ended(&mut self) -> TaskEnded {
+        tokio::select! {
+            ended = self.tasks.ended() => ended,
+            ended = self.sources.ended() => ended,
+        }
+    }
+
+    async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.stop_tasks().await;
+        let Self { engine, journal, board, checkpoint, .. } = self;
+        // Stopped at once, it has not been told yet.
+        engine.report_start();
+        journal.finish(&engine);
+        engine.report("stop", "");
+        board.show(engine.forwarder(), "offline");
+        if !engine.forwarder().stop(STOP).await {
+            tracing::error!("some messages could neither be sent nor written to disk, and are lost");
+        }
+        if let Err(error) = engine.write(engine.snapshot(None), &checkpoint).await {
+            tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
+        }
+    }
+
+    /// Saves what can be saved of an agent that has lost a part. To those who find its state it has crashed.
+    async fn give_up(mut self) {
+        let saved = async {
+            self.stop_tasks().await;
+            let snapshot = self.engine.snapshot(Some(self.checkpoint_ms));
+            self.engine.kept().await && self.engine.write(snapshot, &self.checkpoint).await.is_ok()
+        };
+        // A part that has panicked may have left what makes this one panic too.
+        match timeout(GIVE_UP, catch_panic(saved)).await {
+            Ok(Ok(true)) => tracing::info!("a checkpoint has been written"),
+            Ok(Err(panic)) => tracing::error!("no checkpoint: {panic}"),
+            Ok(Ok(false)) | Err(_) => tracing::error!("no checkpoint: the disk does not take it in time"),
+        }
+    }
+
+    /// Sources stop and use what they have; then the other tasks end.
+    async fn stop_tasks(&mut self) {
+        let _ = self.stop.send(true);
+        let panicked = timeout(STOP, self.sources.finish()).await.unwrap_or_default();
+        panicked.iter().for_each(|ended| tracing::error!("{ended}"));
+        self.sources.abort().await;
+        self.tasks.abort().await;
+    }
 }
 
 /// Makes the state directory and takes it; whoever has it now may be about to end.
@@ -191,17 +271,13 @@ fn start_sources(
     engine: &Rc<Engine>,
     sources: Vec<SourceConfig>,
     stopped: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut running = JoinSet::new();
+) -> Supervisor {
+    let mut running = Supervisor::default();
     for (index, source) in sources.into_iter().enumerate() {
         let sink = EngineSink::new(engine.clone(), index, &source.name);
-        running.spawn_local(source.source.run(Box::new(sink), stopped.clone()));
+        running.spawn(format!("source {}", source.name), source.source.run(Box::new(sink), stopped.clone()));
     }
     running
-}
-
-async fn tick_forever(engine: Rc<Engine>) {
-    engine.tick_forever().await;
 }
 
 /// Reports at the start and at their interval, the watchdog and one look at streams that nothing has matched.

@@ -85,6 +85,17 @@ impl Agent {
         wait_for("the agent to end", || self.process.ended())
     }
 
+    /// Waits until it ends by itself: how, and all that was logged.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    #[must_use]
+    pub fn wait_end(mut self) -> (ExitStatus, String) {
+        let status = wait_for("the agent to end by itself", || self.process.ended());
+        (status, self.log())
+    }
+
     /// Checks that it still runs.
     ///
     /// # Panics
@@ -114,6 +125,16 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// Waits until so many lines of its log, and of its predecessors', contain all of the words.
+    #[track_caller]
+    pub fn wait_logs(&self, words: &[&str], count: usize) {
+        wait_for(&format!("{count} times {words:?} in the log:\n{}", self.log()), || {
+            (lines_with(&self.log(), words).count() >= count).then_some(())
+        });
+    }
+}
+
 impl Drop for Agent {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -125,8 +146,12 @@ impl Drop for Agent {
 /// The first line with all of the words, whatever their case.
 #[must_use]
 pub fn find_line(text: &str, words: &[&str]) -> Option<String> {
+    lines_with(text, words).next().map(str::to_owned)
+}
+
+fn lines_with<'t>(text: &'t str, words: &[&str]) -> impl Iterator<Item = &'t str> {
     let has = |line: &str| words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()));
-    text.lines().find(|line| has(line)).map(str::to_owned)
+    text.lines().filter(move |line| has(line))
 }
 
 /// Where an agent of this directory keeps its state.

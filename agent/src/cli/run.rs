@@ -14,7 +14,11 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
     let config = load(config_path)?;
     logging::start(config.agent.log);
     stay_small();
-    runtime()?.block_on(run_until_stopped(config_path, config))
+    let runtime = runtime()?;
+    let result = runtime.block_on(run_until_stopped(config_path, config));
+    // A disk that does not answer holds up its own thread only.
+    runtime.shutdown_background();
+    result
 }
 
 /// SIGTERM and SIGINT stop the agent. SIGHUP reads the config again: a good one is gone on with from the checkpoint and

@@ -11,6 +11,7 @@ use super::pace::Pace;
 use super::source_states::{load_source_states, save_source_states};
 use super::timekeeper::Past;
 use super::{Engine, LastReport};
+use crate::blocking;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::memory::Memory;
@@ -270,11 +271,11 @@ impl Snapshot {
     /// Writes it, on a thread where it may take its time; answers the body, for the next one, and the bytes written.
     async fn write(self, path: &Path) -> (Vec<u8>, io::Result<u64>) {
         let (path, body) = (path.to_owned(), self.body);
-        let written = tokio::task::spawn_blocking(move || {
+        let written = move || {
             let result = checkpoint::write(&path, &body);
             (body, result)
-        });
-        written.await.unwrap_or_else(|error| (Vec::new(), Err(io::Error::other(error))))
+        };
+        blocking::run(written).await
     }
 }
 

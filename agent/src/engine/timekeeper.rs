@@ -1,6 +1,7 @@
 //! The agent's clock: the timeline with the clocks it is read from, what earlier boots and runs have left of theirs, and
 //! who is told when the time becomes known.
 
+use crate::blocking;
 use crate::clock::{self, Boots, Change, ClockConfig, Correction, Patience, Sample, Timeline, Word};
 use crate::encode::{boot_of, move_times};
 use crate::pipeline::Now;
@@ -177,7 +178,7 @@ impl Timekeeper {
     pub(crate) async fn ask_forever(&self) {
         const EVERY: std::time::Duration = std::time::Duration::from_secs(5);
         while !self.is_synced() && self.config.trust != clock::Trust::Always {
-            let Ok(Some(synced)) = tokio::task::spawn_blocking(clock::ask_kernel).await else { break };
+            let Some(synced) = blocking::run(clock::ask_kernel).await else { break };
             self.kernel.set(Some(synced));
             tokio::time::sleep(EVERY).await;
         }

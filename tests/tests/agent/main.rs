@@ -10,6 +10,7 @@ mod crashes;
 mod demo;
 mod disk;
 mod durable;
+mod endings;
 mod limits;
 mod main_path;
 mod malformed;

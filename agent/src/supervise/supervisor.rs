@@ -1,0 +1,166 @@
+//! The tasks of a running agent. Each has a name, and each is joined: one that ends by itself is noticed, by a panic too.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// Tasks of one thread that run until they are told to end.
+#[derive(Default)]
+pub(super) struct Supervisor {
+    tasks: JoinSet<()>,
+    names: Vec<(Id, String)>,
+}
+
+/// A task that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEnded {
+    task: String,
+    /// What the panic said; `None`: there was none.
+    panic: Option<String>,
+}
+
+impl fmt::Display for TaskEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.panic {
+            Some(panic) => write!(f, "the task `{}` panicked: {panic}", self.task),
+            None => write!(f, "the task `{}` ended although nobody had asked it to", self.task),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Starts a task. Must be called on a `LocalSet`.
+    pub(super) fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + 'static) {
+        let name = name.into();
+        #[cfg(debug_assertions)]
+        let task = injected(name.clone(), task);
+        let handle = self.tasks.spawn_local(task);
+        self.names.push((handle.id(), name));
+    }
+
+    /// Waits for a task to end. Waits for ever where there is none.
+    pub(super) async fn ended(&mut self) -> TaskEnded {
+        match self.tasks.join_next_with_id().await {
+            Some(joined) => self.name(joined),
+            None => pending().await,
+        }
+    }
+
+    /// Waits until all have ended, as they were asked to; the answer is those that panicked.
+    pub(super) async fn finish(&mut self) -> Vec<TaskEnded> {
+        let mut panicked = Vec::new();
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            panicked.extend(Some(self.name(joined)).filter(|ended| ended.panic.is_some()));
+        }
+        panicked
+    }
+
+    /// Ends all, wherever they are.
+    pub(super) async fn abort(&mut self) {
+        self.tasks.shutdown().await;
+        self.names.clear();
+    }
+
+    fn name(&mut self, joined: Result<(Id, ()), JoinError>) -> TaskEnded {
+        let (id, panic) = match joined {
+            Ok((id, ())) => (id, None),
+            Err(error) => (error.id(), error.try_into_panic().ok()),
+        };
+        let place = self.names.iter().position(|(known, _)| *known == id);
+        debug_assert!(place.is_some(), "every task has a name");
+        let task = place.map(|place| self.names.swap_remove(place).1).unwrap_or_default();
+        TaskEnded { task, panic: panic.map(|panic| panic_text(&*panic)) }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
+}
+
+/// The future's output, or what its panic said.
+pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+    })
+    .await
+}
+
+/// The task, with a panic on the way where a test wants one: `HEADWATER_TEST_PANIC` names the task.
+#[cfg(debug_assertions)]
+async fn injected(name: String, task: impl Future<Output = ()>) {
+    /// The others get to work before.
+    const AFTER: std::time::Duration = std::time::Duration::from_millis(300);
+    if std::env::var("HEADWATER_TEST_PANIC").is_ok_and(|wanted| wanted == name) {
+        let mut task = pin!(task);
+        let _ = tokio::time::timeout(AFTER, &mut task).await;
+        panic!("a test wants `{name}` to panic");
+    }
+    task.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::task::LocalSet;
+    use tokio::time::sleep;
+
+    async fn run(test: impl Future<Output = ()>) {
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_is_named_with_its_words() {
+        run(async {
+            let mut supervisor = Supervisor::default();
+            supervisor.spawn("ticker", pending());
+            supervisor.spawn("source barn", async {
+                sleep(Duration::from_secs(1)).await;
+                panic!("already {}", "borrowed");
+            });
+            let ended = supervisor.ended().await;
+            assert_eq!(ended.to_string(), "the task `source barn` panicked: already borrowed");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_returns_is_no_better_and_no_task_ends_twice() {
+        run(async {
+            let mut supervisor = Supervisor::default();
+            supervisor.spawn("checkpointer", async {});
+            supervisor.spawn("clock", async { panic!("no clock") });
+            let ended = [supervisor.ended().await, supervisor.ended().await].map(|ended| ended.to_string());
+            assert!(
+                ended.contains(&"the task `checkpointer` ended although nobody had asked it to".to_owned())
+            );
+            assert!(ended.contains(&"the task `clock` panicked: no clock".to_owned()));
+            let third = tokio::time::timeout(Duration::from_secs(60), supervisor.ended()).await;
+            assert!(third.is_err(), "there is none left");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_panics_on_the_way_out_is_not_silent() {
+        run(async {
+            let mut supervisor = Supervisor::default();
+            supervisor.spawn("a", async {});
+            supervisor.spawn("b", async { panic!("on the way out") });
+            let panicked = supervisor.finish().await;
+            assert_eq!(
+                panicked,
+                [TaskEnded { task: "b".to_owned(), panic: Some("on the way out".to_owned()) }]
+            );
+        })
+        .await;
+    }
+}
