@@ -24,7 +24,7 @@ use crate::clock::ClockConfig;
 use crate::encode::{Format, OutputRender, TopicTemplate};
 use crate::glob;
 use headwater_forwarder::{BufferConfig, Output};
-use headwater_sensors::Source;
+use headwater_sensors::{Names, ReadSource, Source};
 use headwater_settings::{At, Document, Or, Severity, Table};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +67,8 @@ pub struct SourceConfig {
     pub name: String,
     /// The source.
     pub source: Box<dyn Source>,
+    /// How far ahead of the agent's clock a reading may be (ms).
+    pub future_ms: i64,
 }
 
 /// An output with its name and how messages look on it.
@@ -142,7 +144,10 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
         http.finish();
     }
     if !document.is_syntax_broken() {
-        root.missing("sources", "add a source, e.g. [sources.field] with type = \"mqtt\", url and topics");
+        root.missing(
+            "sources",
+            format!("add [sources.NAME]; its `type` is {}", headwater_sensors::source_kinds()),
+        );
         root.missing(
             "streams",
             "add a stream, e.g. [streams.all] with window = { type = \"tumbling\", size = \"1m\" }",
@@ -156,7 +161,10 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
         agent: agent?,
         sources: sources
             .into_iter()
-            .filter_map(|(name, source)| Some(SourceConfig { name, source: source? }))
+            .filter_map(|(name, source)| {
+                let ReadSource { source, future_ms } = source?;
+                Some(SourceConfig { name, source, future_ms })
+            })
             .collect(),
         streams,
         outputs,
@@ -222,7 +230,7 @@ pub(crate) fn host_name() -> String {
     if level.is_empty() { "headwater".to_owned() } else { level }
 }
 
-fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<Box<dyn Source>>)> {
+fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<ReadSource>)> {
     root.named_tables("sources")
         .into_iter()
         .map(|(name, mut table)| {
@@ -239,22 +247,23 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
         .collect()
 }
 
-/// Warns of globs that no series of the sources could ever fit.
+/// Warns of globs that no series of the sources can fit; silent where a source does not know its names yet.
 fn warn_of_idle_globs(
     root: &mut Table<'_>,
-    sources: &[(String, Option<Box<dyn Source>>)],
+    sources: &[(String, Option<ReadSource>)],
     streams: &[StreamConfig],
 ) {
-    let names: Option<Vec<Vec<String>>> = sources
-        .iter()
-        .map(|(_, source)| source.as_ref().map(|source| source.decode().series_globs()))
-        .collect();
-    let Some(names) = names else { return };
+    let names = |(_, source): &(String, Option<ReadSource>)| match source.as_ref()?.source.names() {
+        Names::Patterns(patterns) => Some(patterns),
+        Names::Unknown => None,
+    };
+    let names: Vec<Option<Vec<String>>> = sources.iter().map(names).collect();
     for (name, mut table) in root.named_tables("streams") {
         let Some(stream) = streams.iter().find(|stream| stream.name == name.value) else { continue };
         let taken = |source: &usize| stream.from.as_ref().is_none_or(|from| from.contains(source));
-        let names: Vec<&String> =
-            (0..).zip(&names).filter(|(source, _)| taken(source)).flat_map(|(_, names)| names).collect();
+        let taken = (0..).zip(&names).filter(|(source, _)| taken(source)).map(|(_, names)| names.as_ref());
+        let Some(names) = taken.collect::<Option<Vec<_>>>() else { continue };
+        let names: Vec<&String> = names.into_iter().flatten().collect();
         for glob in table.strings("series").given().unwrap_or_default() {
             if !names.is_empty() && !names.iter().any(|name| glob::may_meet(&glob.value, name)) {
                 let fix = format!(

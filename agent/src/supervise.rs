@@ -98,7 +98,7 @@ pub fn pipeline(
 ) -> Pipeline {
     let entry = |source: &SourceConfig| SourceEntry {
         name: source.name.clone(),
-        future_ms: source.source.decode().future_ms,
+        future_ms: source.future_ms,
         is_durable: source.source.is_durable(),
     };
     Pipeline::new(agent, sources.iter().map(entry).collect(), streams, limits)

@@ -60,7 +60,7 @@ fn report(what: &str, config: &str, topics: usize, payload: &[u8]) {
 fn config_of(text: &str) -> DecodeConfig {
     let document = Document::parse(Path::new("bench.toml"), text, |_| None);
     let topics = vec![Template::parse("plant/{line}/{device}/climate").unwrap()];
-    DecodeConfig::read(&mut document.root(), Some(topics)).expect("a sound config")
+    DecodeConfig::read(&mut document.root(), &Vec::new(), Some(topics)).expect("a sound config")
 }
 
 #[derive(Default)]

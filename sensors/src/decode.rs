@@ -212,7 +212,8 @@ pub(crate) mod tests {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
         let topics = topics.iter().map(|topic| crate::topic::Template::parse(topic).unwrap()).collect();
-        let config = DecodeConfig::read(&mut root, Some(topics));
+        let labels = root.pairs("labels").map(|at| at.value).unwrap_or_default();
+        let config = DecodeConfig::read(&mut root, &labels, Some(topics));
         root.finish();
         config.unwrap_or_else(|| panic!("{:#?}", document.mistakes()))
     }

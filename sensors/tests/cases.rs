@@ -56,7 +56,7 @@ fn read(text: &str, path: &Path) -> (Option<Box<dyn headwater_sensors::Source>>,
     let document = Document::parse(path, text, |_| None);
     let mut root = document.root();
     let (_, mut table) = root.named_tables("sources").remove(0);
-    let source = read_source(&mut table, &context());
+    let source = read_source(&mut table, &context()).map(|read| read.source);
     table.finish();
     let mistakes = document.mistakes().iter().map(|mistake| document.render(mistake)).collect();
     (source, mistakes)
@@ -69,7 +69,7 @@ fn check(case: &Path) -> Option<String> {
         Some(source) => {
             let mut lines = Lines { out: mistakes, ..Lines::default() };
             let mut recording =
-                Recording::open(&case.join("input.jsonl"), source.decode(), &context()).unwrap();
+                Recording::open(&case.join("input.jsonl"), source.payloads().unwrap(), &context()).unwrap();
             while recording.step(&mut lines).unwrap() {}
             ("expected.jsonl", lines.out)
         }

@@ -118,7 +118,7 @@ impl Source {
         };
         let source = read_source(&mut table, &context);
         table.finish();
-        let source = source.unwrap_or_else(|| panic!("{:#?}", document.mistakes()));
+        let source = source.unwrap_or_else(|| panic!("{:#?}", document.mistakes())).source;
         let (stop, stopped) = watch::channel(false);
         let log = Log::default();
         let task = spawn_local(source.run(Box::new(log.clone()), stopped));

@@ -16,6 +16,7 @@ mod event;
 mod settings;
 mod tls;
 mod url;
+mod visit;
 
 pub use backoff::Backoff;
 pub use client::Client;
@@ -24,6 +25,7 @@ pub use error::{ConnectError, Error};
 pub use event::{Event, Publish, Ticket};
 pub use settings::{Settings, Version};
 pub use tls::Tls;
+pub use visit::Visit;
 
 use bytes::Bytes;
 use std::time::Duration;

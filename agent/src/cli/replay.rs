@@ -2,7 +2,7 @@
 
 use super::{Failure, load};
 use crate::account::Changes;
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::encode::{Report, cbor_to_json, read};
 use crate::pipeline::{Now, Pipeline};
 use crate::plot::Plot;
@@ -21,7 +21,7 @@ pub(super) struct ReplayOptions {
     /// Recordings: .csv with a header, or .jsonl with a payload a line
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Read them as if they came from this source (default: the first)
+    /// Read them as if they came from this source (default: the first with payloads)
     #[arg(long)]
     source: Option<String>,
     /// Draws the series, their windows and alerts into this file, as SVG
@@ -35,13 +35,17 @@ const CLOSING_TICKS_MAX: usize = 100_000_000;
 pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Failure> {
     let config = load(config_path)?;
     let source = choose(&config, options.source.as_deref())?;
-    let decode = config.sources.get(source).map(|source| source.source.decode().clone());
-    let Some(decode) = decode else { return Err(Failure::Usage("the config has no source".to_owned())) };
+    let chosen = config.sources.get(source);
+    let chosen = chosen.ok_or_else(|| Failure::Usage("the config has no source".to_owned()))?;
+    let Some(decode) = chosen.source.payloads().cloned() else {
+        let fix = "choose a source with payloads, by --source";
+        return Err(Failure::Usage(format!("error: source `{}` reads no recordings; {fix}", chosen.name)));
+    };
     let agent = config.agent.id.clone();
     let limits = config.limits;
     let context = SourceContext {
         agent: agent.clone(),
-        source: config.sources.get(source).map(|source| source.name.clone()).unwrap_or_default(),
+        source: chosen.name.clone(),
         payload_bytes_max: limits.payload_bytes,
         series_max: limits.series,
     };
@@ -71,7 +75,10 @@ fn title(files: &[PathBuf]) -> String {
 }
 
 fn choose(config: &Config, name: Option<&str>) -> Result<usize, Failure> {
-    let Some(name) = name else { return Ok(0) };
+    let Some(name) = name else {
+        let has_payloads = |source: &SourceConfig| source.source.payloads().is_some();
+        return Ok(config.sources.iter().position(has_payloads).unwrap_or(0));
+    };
     let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
     names.iter().position(|known| *known == name).ok_or_else(|| {
         let fix = headwater_settings::nearest(name, names.iter().copied()).map_or_else(

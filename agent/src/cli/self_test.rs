@@ -1,6 +1,6 @@
 //! `headwater self-test`: what works on this machine, in one screen, and the way out where something does not.
 //!
-//! Looks at what the config asks for: the state directory and its disk, the clock, devices, and every broker. It
+//! Looks at what the config asks for: the state directory and its disk, the clock, devices, every source and every output. It
 //! publishes one message to each output and nothing to the topics of a source. A running agent is not disturbed: the
 //! test has client ids of its own.
 
@@ -11,7 +11,7 @@ mod disk;
 use super::{Failure, open, runtime};
 use crate::clock;
 use crate::config::{Config, render_mistakes};
-use headwater_settings::{Document, Or};
+use headwater_settings::Document;
 use std::path::Path;
 
 /// What one look has found.
@@ -64,7 +64,10 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     screen.show("disk", disk::measure(state_dir, config.buffer.max_size));
     screen.show("clock", clock(config.clock.trust));
     screen.show("devices", device::look());
-    runtime()?.block_on(brokers(&mut screen, &config, &document));
+    runtime()?.block_on(async {
+        sources(&mut screen, &config).await;
+        outputs(&mut screen, &config, &document).await;
+    });
     match screen.bad {
         0 => Ok(()),
         1 => Err(Failure::Other("1 thing does not work".into())),
@@ -101,16 +104,21 @@ fn clock(trust: clock::Trust) -> Finding {
     }
 }
 
-/// Every source and output that is an MQTT broker.
-async fn brokers(screen: &mut Screen, config: &Config, document: &Document) {
-    for (name, mut table) in document.root().named_tables("sources") {
-        if let Some(settings) = broker::settings(&mut table) {
-            let topics = table.strings("topics").given().unwrap_or_default();
-            let topics = topics.into_iter().map(|topic| topic.value).collect::<Vec<_>>();
-            let finding = broker::listen(&settings, &topics).await;
-            screen.show(&format!("source {}", name.value), finding);
-        }
+/// Every source.
+async fn sources(screen: &mut Screen, config: &Config) {
+    for source in &config.sources {
+        let finding = match source.source.probe().await {
+            Some(headwater_sensors::Finding::Works(text)) => Finding::Good(text),
+            Some(headwater_sensors::Finding::Note(text)) => Finding::Note(text),
+            Some(headwater_sensors::Finding::Fails(text)) => Finding::Bad(text),
+            None => continue,
+        };
+        screen.show(&format!("source {}", source.name), finding);
     }
+}
+
+/// Every output that is an MQTT broker.
+async fn outputs(screen: &mut Screen, config: &Config, document: &Document) {
     for (name, mut table) in document.root().named_tables("outputs") {
         let render =
             config.outputs.iter().find(|output| output.name == name.value).map(|output| &output.render);

@@ -70,7 +70,7 @@ fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, Error> 
     let path = data.join(&name);
     let unfit = |why: &dyn Display| Error::Unfit(format!("{}: {why}", path.display()));
     let document = Document::parse(Path::new(""), "", |_| None);
-    let config = DecodeConfig::read(&mut document.root(), Some(Vec::new()));
+    let config = DecodeConfig::read(&mut document.root(), &Vec::new(), Some(Vec::new()));
     let config = config.ok_or_else(|| unfit(&"the default format cannot be built"))?;
     let context = SourceContext {
         agent: String::new(),

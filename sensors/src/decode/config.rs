@@ -1,13 +1,11 @@
 //! What people write about payloads.
 
 use super::SeriesTemplate;
+use crate::Names;
 use crate::format::{FORMATS, Format};
 use crate::time::{TimeFormat, WORDS};
-use crate::topic::{Template, is_name};
-use headwater_settings::{At, Or, Severity, Table};
-
-const FUTURE_MS: i64 = 5 * 60_000;
-const FUTURE_MS_MAX: i64 = 366 * 86_400_000;
+use crate::topic::Template;
+use headwater_settings::{At, Or, Pairs, Severity, Table};
 
 /// How payloads become readings; checked.
 #[derive(Clone, Debug)]
@@ -18,8 +16,6 @@ pub struct DecodeConfig {
     pub time: Option<String>,
     /// How it is written.
     pub time_format: TimeFormat,
-    /// How far ahead of the agent's clock a reading may be (ms).
-    pub future_ms: i64,
     /// The paths of the wanted values; empty: every number.
     pub fields: Vec<String>,
     /// The names of the series.
@@ -31,9 +27,10 @@ pub struct DecodeConfig {
 }
 
 impl DecodeConfig {
-    /// Reads `format`, `time`, `time_format`, `fields`, `series`, `labels` and `future`. `None`: there were mistakes,
-    /// which the table knows. `topics` are `None` if they have mistakes themselves: then no label is missed.
-    pub fn read(table: &mut Table<'_>, topics: Option<Vec<Template>>) -> Option<Self> {
+    /// Reads `format`, `time`, `time_format`, `fields` and `series`; `labels` are those of every series. `None`: there
+    /// were mistakes, which the table knows. `topics` are `None` if they have mistakes themselves: then no label is
+    /// missed.
+    pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<Template>>) -> Option<Self> {
         let errors = |table: &Table<'_>| {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
         };
@@ -44,8 +41,7 @@ impl DecodeConfig {
         let time = table.string("time");
         let time_format = table.choice("time_format", WORDS);
         let fields = table.strings("fields");
-        let future_ms = table.duration("future", 1_000..=FUTURE_MS_MAX).given().unwrap_or(FUTURE_MS);
-        let labels = read_labels(table, topics.as_deref().unwrap_or_default());
+        let labels = fixed_labels(table, labels, topics.as_deref().unwrap_or_default());
         if time_format.is_some() && !table.has("time") {
             table.refuse(
                 table.place_of("time_format"),
@@ -77,7 +73,6 @@ impl DecodeConfig {
             format,
             time: time.given(),
             time_format: time_format.given().unwrap_or(TimeFormat::Guess),
-            future_ms,
             fields,
             series,
             labels,
@@ -86,12 +81,15 @@ impl DecodeConfig {
         (errors(table) == errors_before).then_some(config)
     }
 
-    /// Globs that every series' name fits: `*` stands for what only a payload can tell.
+    /// The names that series can have: `*` stands for what only a payload can tell.
     #[must_use]
-    pub fn series_globs(&self) -> Vec<String> {
+    pub fn names(&self) -> Names {
+        if self.topics.is_empty() {
+            return Names::Unknown;
+        }
         let any = ["*".to_owned()];
         let fields = if self.format.named && !self.fields.is_empty() { self.fields.as_slice() } else { &any };
-        let mut globs = Vec::new();
+        let mut patterns = Vec::new();
         for template in &self.topics {
             let topic: Vec<&str> = template
                 .filter()
@@ -100,9 +98,9 @@ impl DecodeConfig {
                 .collect();
             let captured = template.labels().map(|label| (label.to_owned(), "*".to_owned()));
             let labels: Vec<(String, String)> = captured.chain(self.labels.iter().cloned()).collect();
-            globs.extend(fields.iter().map(|field| self.series.render(&topic.join("/"), field, &labels)));
+            patterns.extend(fields.iter().map(|field| self.series.render(&topic.join("/"), field, &labels)));
         }
-        globs
+        Names::Patterns(patterns)
     }
 
     /// The labels of a topic's series; `None` if no template matches it.
@@ -116,25 +114,22 @@ impl DecodeConfig {
     }
 }
 
-fn read_labels(table: &mut Table<'_>, topics: &[Template]) -> Vec<(String, String)> {
-    let mut labels = Vec::new();
-    for (name, value) in table.pairs("labels").given().unwrap_or_default() {
+/// The labels of every series, unless a topic has a label of the same name.
+fn fixed_labels(table: &Table<'_>, labels: &Pairs, topics: &[Template]) -> Vec<(String, String)> {
+    let mut fixed = Vec::new();
+    for (name, value) in labels {
         if topics.iter().flat_map(Template::labels).any(|captured| captured == name) {
             let what = format!("the label `{name}` comes from the topic already");
             table.refuse(
-                value.span,
+                value.span.clone(),
                 what,
                 format!("leave it out here, or write + for {{{name}}} in `topics`"),
             );
-        } else if !is_name(&name) || name == "topic" || name == "field" {
-            let fix =
-                "label names have letters, digits and _, start with a letter, and are not `topic` or `field`";
-            table.refuse(value.span, format!("a label cannot be called `{name}`"), fix);
         } else {
-            labels.push((name, value.value));
+            fixed.push((name.clone(), value.value.clone()));
         }
     }
-    labels
+    fixed
 }
 
 fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: Option<&At<String>>) {
@@ -197,7 +192,7 @@ mod tests {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
         let topics = topics.iter().map(|topic| Template::parse(topic).unwrap()).collect();
-        let config = DecodeConfig::read(&mut root, Some(topics));
+        let config = DecodeConfig::read(&mut root, &Vec::new(), Some(topics));
         root.finish();
         let mistakes: Vec<String> =
             document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect();
@@ -209,7 +204,7 @@ mod tests {
     fn nothing_need_be_written() {
         assert_eq!(mistakes("", &["a/#"]), [""; 0]);
         let full = "format = \"json\"\ntime = \"ts\"\ntime_format = \"unix_ms\"\nfields = [\"temp\", \"hum\"]\n\
-                    series = \"{topic}/{field}\"\nlabels = { site = \"north\" }\nfuture = \"1h\"\n";
+                    series = \"{topic}/{field}\"\n";
         assert_eq!(mistakes(full, &["greenhouse/{zone}/climate"]), [""; 0]);
     }
 
@@ -229,10 +224,6 @@ mod tests {
             ("fields = [\"a\", \"b\"]\nseries = \"{x}\"", "the same name; add {field}"),
             ("series = \"{xx}/{field}\"", "did you mean `{x}`?"),
             ("series = \"{y}/{field}\"", "neither a label"),
-            ("labels = { x = \"1\" }", "comes from the topic already"),
-            ("labels = { \"a b\" = \"1\" }", "a label cannot be called `a b`"),
-            ("labels = { topic = \"1\" }", "cannot be called `topic`"),
-            ("future = \"0s\"", "out of range"),
         ] {
             let told_really = mistakes(text, &["t/{x}/{y}", "u/{x}"]);
             assert!(told_really.len() == 1 && told_really[0].contains(told), "{text}: {told_really:?}");

@@ -4,11 +4,11 @@ use super::Mqtt;
 use crate::topic::Template;
 use crate::{DecodeConfig, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
-use headwater_settings::{Or, Table};
+use headwater_settings::{Or, Pairs, Table};
 
 pub(crate) const KIND: SourceKind = SourceKind { name: "mqtt", read, sample: include_str!("sample.toml") };
 
-fn read(table: &mut Table<'_>, context: &SourceContext) -> Option<Box<dyn Source>> {
+fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let settings = Settings::read(table);
     let topics = read_topics(table);
     let qos = read_qos(table);
@@ -19,7 +19,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext) -> Option<Box<dyn Source
         let fix = "write qos = 1: only then does the broker keep a message until it is acknowledged";
         table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
     }
-    let decode = DecodeConfig::read(table, topics.clone());
+    let decode = DecodeConfig::read(table, labels, topics.clone());
     if durable && decode.as_ref().is_some_and(|decode| decode.time.is_none()) {
         let what = "with `ack = \"durable\"`, what comes again after a crash counts at its second arrival";
         let fix = "set `time` to the field with the event time, so that it finds the window that it was in";

@@ -15,11 +15,12 @@
 
 mod ack_window;
 mod config;
+mod probe;
 mod stall;
 
 pub(crate) use config::KIND;
 
-use crate::{ConnectionState, DecodeConfig, Decoder, Sink, Source, SourceContext, Stop};
+use crate::{ConnectionState, DecodeConfig, Decoder, Probing, Running, Sink, Source, SourceContext, Stop};
 use ack_window::{AckWindow, Delivery};
 use headwater_mqtt::{
     Backoff, Client, ConnectError, Connection, Event, Publish, Qos, Session, Settings, connect,
@@ -64,22 +65,26 @@ struct Mqtt {
 }
 
 impl Source for Mqtt {
-    fn decode(&self) -> &DecodeConfig {
-        &self.decode
+    fn payloads(&self) -> Option<&DecodeConfig> {
+        Some(&self.decode)
     }
 
     fn is_durable(&self) -> bool {
         self.durable
     }
 
-    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(async { Some(probe::listen(&self.settings, &self.filters).await) })
+    }
+
+    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {
         Box::pin(async move {
             let mut stop = stop;
             let stopped = async move {
                 // An error says that nobody is left who could say stop: the same.
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            Running::new(&self, sink).serve(stopped).await;
+            Subscription::new(&self, sink).serve(stopped).await;
         })
     }
 }
@@ -94,7 +99,7 @@ enum Ended {
     Outdated,
 }
 
-struct Running<'a> {
+struct Subscription<'a> {
     source: &'a Mqtt,
     sink: Box<dyn Sink>,
     decoder: Decoder,
@@ -110,7 +115,7 @@ struct Running<'a> {
     too_large: Option<usize>,
 }
 
-impl<'a> Running<'a> {
+impl<'a> Subscription<'a> {
     fn new(source: &'a Mqtt, mut sink: Box<dyn Sink>) -> Self {
         let decoder = Decoder::new(&source.decode, &source.context);
         let ack_window = if source.durable { AckWindow::new(sink.as_mut()) } else { None };

@@ -1,0 +1,98 @@
+//! One short visit to a broker, to try whether it can be used: for `headwater self-test`.
+
+use crate::{Client, ConnectError, Connection, Event, Qos, Session, Settings, connect};
+use bytes::Bytes;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a whole visit may take.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// A connection under a client id of its own, so that a running agent keeps its session.
+#[derive(Debug)]
+pub struct Visit {
+    client: Client,
+    connection: Connection,
+    /// The topic of a message that came while something else was waited for.
+    heard: Option<String>,
+}
+
+impl Visit {
+    /// Runs a visit.
+    ///
+    /// # Errors
+    /// Why the broker cannot be used, for people.
+    pub async fn within_time<T>(
+        settings: &Settings,
+        visit: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, String> {
+        let address = settings.address();
+        match timeout(WITHIN, visit).await {
+            Ok(visited) => visited.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("{address}: no answer within {} s; is it a broker?", WITHIN.as_secs())),
+        }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        let settings = Settings { client_id: None, ..settings.clone() };
+        let session = Session::passing(format!("headwater-self-test-{}", std::process::id()));
+        let connected = connect(&settings, &session);
+        let (client, connection) = connected.map_err(|error| ConnectError::Refused(error.to_string()))?;
+        let mut visit = Self { client, connection, heard: None };
+        while !matches!(visit.connection.poll().await?, Event::Connected { .. }) {}
+        Ok(visit)
+    }
+
+    /// The positions of the filters that the broker refuses to serve.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn subscribe(&mut self, filters: &[String]) -> Result<Vec<usize>, ConnectError> {
+        let sent = self.client.try_subscribe(filters, Qos::AtLeastOnce);
+        sent.map_err(|error| ConnectError::Refused(error.to_string()))?;
+        loop {
+            match self.connection.poll().await? {
+                Event::Subscribed { refused } => return Ok(refused),
+                event => self.keep(&event),
+            }
+        }
+    }
+
+    /// Publishes one message; the answer is why the broker refuses it, or `None`.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn publish(&mut self, topic: &str, payload: Bytes) -> Result<Option<String>, ConnectError> {
+        let sent = self.client.try_publish(topic.to_owned(), payload, Qos::AtLeastOnce, false);
+        sent.map_err(|error| ConnectError::Refused(error.to_string()))?;
+        loop {
+            match self.connection.poll().await? {
+                Event::Acked { refused, .. } => return Ok(refused),
+                event => self.keep(&event),
+            }
+        }
+    }
+
+    /// The topic of the next message.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn message(&mut self) -> Result<String, ConnectError> {
+        while self.heard.is_none() {
+            let event = self.connection.poll().await?;
+            self.keep(&event);
+        }
+        Ok(self.heard.take().unwrap_or_default())
+    }
+
+    fn keep(&mut self, event: &Event) {
+        if let Event::Incoming(publish) = event {
+            self.heard.get_or_insert_with(|| publish.topic().to_owned());
+        }
+    }
+}

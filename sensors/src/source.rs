@@ -1,0 +1,177 @@
+//! What a source is: a folder that reads a config table, says what it will bring, and runs.
+//!
+//! The keys `type`, `labels` and `future` belong to every source and are read here; everything else is read by the
+//! source's own folder.
+
+use crate::decode::DecodeConfig;
+use crate::topic::is_name;
+use crate::{SOURCES, Sink};
+use headwater_settings::{Or, Pairs, Table};
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use tokio::sync::watch;
+
+/// How far ahead of the agent's clock a reading may be, if nothing is configured (ms).
+const FUTURE_MS: i64 = 5 * 60_000;
+const FUTURE_MS_MAX: i64 = 366 * 86_400_000;
+
+/// Names that `series` uses for something else.
+const RESERVED: [&str; 2] = ["topic", "field"];
+
+/// Turns true when the source shall stop; a closed channel means the same.
+pub type Stop = watch::Receiver<bool>;
+
+/// A running source.
+pub type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A probe under way: what it has found, or `None` where there is nothing to try.
+pub type Probing<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
+
+/// A source, configured and not yet running.
+pub trait Source {
+    /// How payloads become readings; `replay` reads recordings with it. `None`: the source has no payloads.
+    fn payloads(&self) -> Option<&DecodeConfig> {
+        None
+    }
+
+    /// What is known of the names of its series before the first reading.
+    fn names(&self) -> Names {
+        self.payloads().map_or(Names::Unknown, DecodeConfig::names)
+    }
+
+    /// Whether it hands over again, in the same order, what a crash has made the sink forget.
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// Tries the source once, for `headwater self-test`, without disturbing a running agent.
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(async { None })
+    }
+
+    /// Runs until `stop`, however often the connection is lost. A source that ends earlier has come to the end of its
+    /// input.
+    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
+}
+
+/// What is known of the names of a source's series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Every name fits one of these; `*` stands for any text.
+    Patterns(Vec<String>),
+    /// Only its readings will tell.
+    Unknown,
+}
+
+/// What a probe has found, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The source works.
+    Works(String),
+    /// The source works, and a person may want to know something about it.
+    Note(String),
+    /// The source does not work; the text says what to do.
+    Fails(String),
+}
+
+/// What every source is told about the agent that runs it.
+#[derive(Clone, Debug)]
+pub struct SourceContext {
+    /// The agent's id, for client ids.
+    pub agent: String,
+    /// The source's own name in the config.
+    pub source: String,
+    /// `[limits] payload` (bytes).
+    pub payload_bytes_max: usize,
+    /// `[limits] series`.
+    pub series_max: usize,
+}
+
+/// A kind of source: what `type = "…"` names.
+pub struct SourceKind {
+    /// The word in the config.
+    pub name: &'static str,
+    /// Reads the source's own keys; the labels belong to every series of the source. Mistakes go to the table, and `None`
+    /// means that there were some.
+    pub read: fn(&mut Table<'_>, &SourceContext, &Pairs) -> Option<Box<dyn Source>>,
+    /// A commented sample of its table.
+    pub sample: &'static str,
+}
+
+/// A source with the keys that every source has.
+pub struct ReadSource {
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// How far ahead of the agent's clock a reading may be (ms).
+    pub future_ms: i64,
+}
+
+/// Reads a source's table by its `type`; the caller finishes the table. `None`: there were mistakes, which the table
+/// knows.
+pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<ReadSource> {
+    let kinds: Vec<(&str, &SourceKind)> = SOURCES.iter().map(|kind| (kind.name, kind)).collect();
+    let kind = table.choice("type", &kinds).given();
+    let future_ms = table.duration("future", 1_000..=FUTURE_MS_MAX).value_or(FUTURE_MS);
+    let mut labels = table.pairs("labels").value_or(Vec::new());
+    labels.retain(|(name, value)| is_label(table, name, value.span.clone()));
+    if kind.is_none() {
+        table.missing("type", format!("add `type`, which is {}", source_kinds()));
+    }
+    // Where the kind is unknown, the likeliest reads the table, so that its other keys are not taken for unknown ones.
+    let source = (kind.or(SOURCES.first())?.read)(table, context, &labels)?;
+    kind.map(|_| ReadSource { source, future_ms })
+}
+
+/// The words of all kinds, for people.
+#[must_use]
+pub fn source_kinds() -> String {
+    SOURCES.iter().map(|kind| format!("`{}`", kind.name)).collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether a label may have this name; reports it otherwise.
+fn is_label(table: &Table<'_>, name: &str, place: Range<usize>) -> bool {
+    let is_fine = is_name(name) && !RESERVED.contains(&name);
+    if !is_fine {
+        let fix =
+            "label names have letters, digits and _, start with a letter, and are not `topic` or `field`";
+        table.refuse(place, format!("a label cannot be called `{name}`"), fix);
+    }
+    is_fine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_settings::Document;
+    use std::path::Path;
+
+    fn mistakes(keys: &str) -> Vec<String> {
+        let text = format!("{}{keys}", SOURCES[0].sample);
+        let document = Document::parse(Path::new("test.toml"), &text, |_| None);
+        let (_, mut table) = document.root().named_tables("sources").remove(0);
+        let context = SourceContext {
+            agent: "agent".into(),
+            source: "source".into(),
+            payload_bytes_max: 1_000,
+            series_max: 10,
+        };
+        read_source(&mut table, &context);
+        table.finish();
+        document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect()
+    }
+
+    #[test]
+    fn the_keys_of_every_source_are_checked() {
+        assert_eq!(mistakes("labels = { site = \"north\" }\nfuture = \"1h\""), [""; 0]);
+        for (keys, expected) in [
+            ("labels = { zone = \"1\" }", "comes from the topic already"),
+            ("labels = { \"a b\" = \"1\" }", "a label cannot be called `a b`"),
+            ("labels = { topic = \"1\" }", "cannot be called `topic`"),
+            ("future = \"0s\"", "out of range"),
+        ] {
+            let mistakes = mistakes(keys);
+            assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{keys}: {mistakes:?}");
+        }
+    }
+}
