@@ -1,15 +1,19 @@
 //! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
 //! reports about both. Everything here runs on one thread.
 
+mod checkpoint_writer;
 mod checkpointing;
 mod clockwork;
 mod durable;
+mod log_throttle;
 mod outages;
-mod pace;
+mod outgoing;
 mod pressure;
 mod source_states;
 mod timekeeper;
+mod write_budget;
 
+pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::{Earlier, FILE, restore};
 pub(crate) use timekeeper::{Placing, Timekeeper};
 
@@ -18,13 +22,15 @@ use crate::config::SourceConfig;
 use crate::encode::Report;
 use crate::memory::Memory;
 use crate::pipeline::{Notice, Now, Pipeline};
-use checkpointing::Checkpointing;
+use checkpointing::Checkpointer;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use headwater_settings::format_size;
+use log_throttle::LogThrottle;
 use outages::Outages;
+use outgoing::Outgoing;
 use source_states::SourceStates;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -36,7 +42,7 @@ pub(crate) struct Engine {
     agent: String,
     pipeline: RefCell<Pipeline>,
     clock: Rc<Timekeeper>,
-    forwarder: Forwarder,
+    outgoing: Outgoing,
     permit: Cell<Permit>,
     /// Whether what is held goes.
     released: Cell<bool>,
@@ -46,17 +52,12 @@ pub(crate) struct Engine {
     /// Starts that no report has told of yet, as far as is durably known; 0: none.
     untold_starts: Cell<u32>,
     outages: RefCell<Outages>,
-    /// What became of the checkpoints.
-    checkpointing: RefCell<Checkpointing>,
+    checkpointer: Checkpointer,
     /// How often the ticker has looked at the windows.
     turns: Cell<u64>,
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
-    quiet: RefCell<Vec<Quiet>>,
-    checkpoints: Checkpoints,
-    /// Where the next checkpoint is put together. Kept: given back and asked for again each time, it would leave
-    /// holes in the heap as large as itself.
-    spare: RefCell<Vec<u8>>,
+    source_logs: RefCell<Vec<SourceLog>>,
     source_states: RefCell<SourceStates>,
     memory: Memory,
 }
@@ -70,42 +71,16 @@ struct LastReport {
     suppressed: i64,
 }
 
-/// One source's brake on repeated log lines.
-struct Quiet {
+/// Of one source's log lines a few.
+struct SourceLog {
     source: String,
-    invalid: Brake,
-    notice: Brake,
+    invalid: LogThrottle,
+    notice: LogThrottle,
 }
 
-impl Quiet {
+impl SourceLog {
     fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), invalid: Brake::default(), notice: Brake::default() }
-    }
-}
-
-/// Lets one line through in [`LINE_EVERY_MS`] and counts the others.
-#[derive(Default)]
-struct Brake {
-    last: Option<Time>,
-    held: u64,
-}
-
-/// A malformed payload costs at most one log line a minute, however many come.
-const LINE_EVERY_MS: i64 = 60_000;
-
-impl Brake {
-    /// How many lines were held back since the last one; `None`: hold this one back too.
-    fn pass(&mut self, now: Time) -> Option<u64> {
-        match self.last {
-            Some(last) if (0..LINE_EVERY_MS).contains(&(now.0 - last.0)) => {
-                self.held += 1;
-                None
-            }
-            _ => {
-                self.last = Some(now);
-                Some(std::mem::take(&mut self.held))
-            }
-        }
+        Self { source: source.to_owned(), invalid: LogThrottle::default(), notice: LogThrottle::default() }
     }
 }
 
@@ -118,7 +93,7 @@ impl Engine {
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: Memory,
         clock: Rc<Timekeeper>,
-        forwarder: Forwarder,
+        (forwarder, writer): (Forwarder, CheckpointWriter),
         sources: &[SourceConfig],
     ) -> Self {
         let now = clock.now();
@@ -148,18 +123,16 @@ impl Engine {
             permit: Cell::new(Permit { number: 0, may_go: now.synced }),
             released: Cell::new(false),
             source_states: RefCell::new(SourceStates::new(sources, earlier.take_source_states())),
-            checkpoints: Checkpoints::default(),
-            spare: RefCell::default(),
             untold_starts: Cell::new(earlier.untold_starts().saturating_add(1)),
             outages: outages.into(),
-            checkpointing: RefCell::default(),
+            checkpointer: Checkpointer::new(writer),
             earlier,
             turns: Cell::new(0),
             pipeline: RefCell::new(pipeline),
-            forwarder,
+            outgoing: Outgoing::new(forwarder),
             wake: Notify::new(),
             memory,
-            quiet: RefCell::new(sources.iter().map(|source| Quiet::new(&source.name)).collect()),
+            source_logs: RefCell::new(sources.iter().map(|source| SourceLog::new(&source.name)).collect()),
         };
         engine.forward(&mut engine.pipeline.borrow_mut());
         engine.clock.take_corrections().iter().for_each(|correction| engine.correct(correction));
@@ -203,7 +176,7 @@ impl Engine {
             starts => format!("{starts} starts since the last one that is known to be told"),
         };
         self.report("restart", &detail);
-        self.checkpoints.request();
+        self.checkpointer.requests.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
@@ -229,13 +202,13 @@ impl Engine {
             messages_total: messages,
             suppressed: (suppressed - last.suppressed, suppressed),
         };
-        self.forwarder.push(pipeline.encode(&report, now));
+        self.outgoing.push(pipeline.encode(&report, now));
         *last = LastReport { at: now.time, readings, messages, suppressed };
     }
 
     /// The messages' account, earlier runs included.
     fn messages(&self) -> Account {
-        self.earlier.plus(&self.forwarder.account())
+        self.earlier.plus(&self.forwarder().account())
     }
 
     /// Warns of streams that nothing has matched so far.
@@ -255,7 +228,7 @@ impl Engine {
 
     /// One line for `systemctl status`: series, buffer, uplink.
     pub(crate) fn summary(&self) -> String {
-        let status = self.forwarder.status();
+        let status = self.forwarder().status();
         let outputs = status.outlets.iter().map(|outlet| {
             let state = if outlet.up { "up" } else { outlet.last_error.as_deref().unwrap_or("connecting") };
             format!("; {}: {state}", outlet.name)
@@ -269,8 +242,18 @@ impl Engine {
         )
     }
 
+    /// What is held goes, whatever became of the first checkpoint.
+    pub(crate) fn send_held(&self) {
+        self.outgoing.open();
+    }
+
+    /// Waits until what is made is sent: the first checkpoint of this run is written.
+    pub(crate) async fn sending(&self) {
+        self.outgoing.opened().await;
+    }
+
     pub(crate) fn forwarder(&self) -> &Forwarder {
-        &self.forwarder
+        self.outgoing.forwarder()
     }
 
     #[inline]
@@ -282,20 +265,20 @@ impl Engine {
                     // So that it does not count as old when the time is known.
                     message.made_ms = message.made_ms.max(self.clock.made_at_least().0);
                 }
-                self.forwarder.push(message);
+                self.outgoing.push(message);
             }
             if pipeline.wants_checkpoint() {
-                self.checkpoints.request();
+                self.checkpointer.requests.request();
             }
         }
     }
 
     #[cold]
     fn log_notice(&self, notice: &Notice, now: Time) {
-        let mut quiet = self.quiet.borrow_mut();
-        let Some(brake) = quiet.get_mut(notice.source) else { return };
-        if let Some(held) = brake.notice.pass(now) {
-            tracing::warn!(source = brake.source, held_back = held, "{}", notice.text);
+        let mut source_logs = self.source_logs.borrow_mut();
+        let Some(log) = source_logs.get_mut(notice.source) else { return };
+        if let Some(held) = log.notice.pass(now) {
+            tracing::warn!(source = log.source, held_back = held, "{}", notice.text);
         }
     }
 }
@@ -343,9 +326,9 @@ impl Sink for EngineSink {
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
-        let mut quiet = self.engine.quiet.borrow_mut();
-        let Some(brake) = quiet.get_mut(self.source) else { return };
-        if let Some(held) = brake.invalid.pass(self.engine.now().time) {
+        let mut source_logs = self.engine.source_logs.borrow_mut();
+        let Some(log) = source_logs.get_mut(self.source) else { return };
+        if let Some(held) = log.invalid.pass(self.engine.now().time) {
             tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
         }
     }
@@ -356,7 +339,7 @@ impl Sink for EngineSink {
 
     fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
         let left = self.engine.source_states.borrow_mut().register(self.source, state);
-        Some((self.engine.checkpoints.clone(), left))
+        Some((self.engine.checkpointer.requests.clone(), left))
     }
 
     fn state_dropped(&mut self, why: &str) {
@@ -377,20 +360,5 @@ impl Sink for EngineSink {
                 tracing::warn!(source = self.name, "source disconnected: {reason}")
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_brake_lets_one_line_a_minute_through_and_survives_a_clock_step() {
-        let mut brake = Brake::default();
-        assert_eq!(brake.pass(Time(1_000)), Some(0));
-        assert_eq!(brake.pass(Time(2_000)), None);
-        assert_eq!(brake.pass(Time(60_999)), None);
-        assert_eq!(brake.pass(Time(61_000)), Some(2));
-        assert_eq!(brake.pass(Time(500)), Some(0), "the clock was set back");
     }
 }

@@ -8,7 +8,7 @@ mod supervisor;
 use crate::clock;
 use crate::clock::Boots;
 use crate::config::{Config, Limits, SourceConfig, StreamConfig};
-use crate::engine::{self, Engine, EngineSink, Timekeeper};
+use crate::engine::{self, CheckpointWriter, Engine, EngineSink, Timekeeper};
 use crate::lock::DirLock;
 use crate::memory::Memory;
 use crate::notify::{self, Pulse};
@@ -18,7 +18,7 @@ use board::StatusBoard;
 use events::Journal;
 use headwater_forwarder::{Forwarder, Start};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,10 +27,20 @@ pub use supervisor::TaskEnded;
 use supervisor::{Supervisor, catch_panic};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long the outputs may take to hand over their last messages when the agent stops.
-const STOP: Duration = Duration::from_secs(5);
+/// How long a stop may take in all: less than the unit's `TimeoutStopSec`, with room for a disk that is slow to close.
+const STOP: Duration = Duration::from_secs(26);
+
+/// Of that, sources have so long to stop and to use what they have,
+const SOURCES: Duration = Duration::from_secs(2);
+
+/// the first checkpoint, if it is not written yet, so long,
+const FIRST_CHECKPOINT: Duration = Duration::from_secs(4);
+
+/// and outputs so long to hand over their last messages and to say farewell, for half of which they send.
+const FAREWELL: Duration = Duration::from_secs(12);
+const SEND: Duration = Duration::from_secs(5);
 
 /// How long an agent that has lost a part may take to save what can be saved.
 const GIVE_UP: Duration = Duration::from_secs(15);
@@ -110,7 +120,7 @@ async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<
         lock = prepare(&config.agent.state_dir) => lock?,
         () = &mut shutdown => return Ok(()),
     };
-    let mut running = Running::start(config, lock).await?;
+    let mut running = Running::start(config, lock)?;
     let ended = tokio::select! {
         () = shutdown => None,
         ended = running.ended() => Some(ended),
@@ -131,17 +141,15 @@ struct Running {
     engine: Rc<Engine>,
     journal: Rc<Journal>,
     board: Rc<StatusBoard>,
-    checkpoint: PathBuf,
     tasks: Supervisor,
     sources: Supervisor,
     /// Turns true when the sources shall stop.
     stop: watch::Sender<bool>,
     checkpoint_ms: i64,
-    _lock: DirLock,
 }
 
 impl Running {
-    async fn start(config: Config, lock: DirLock) -> Result<Self, Error> {
+    fn start(config: Config, lock: DirLock) -> Result<Self, Error> {
         let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
         let checkpoint = agent.state_dir.join(engine::FILE);
         let boots = Arc::new(Boots::default());
@@ -164,11 +172,11 @@ impl Running {
         let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();
-        let engine = Rc::new(Engine::new(&agent.id, restored, memory, clock.clone(), forwarder, &sources));
-        // What ended with the timeline that it was stamped with must be safe before the state says that it has ended.
-        let _ = engine.kept().await;
-        // Before anything is told: a second crash must find the revisions that this run begins with.
-        engine.write_or_tell(engine.snapshot(Some(agent.checkpoint_ms)), &checkpoint).await;
+        let writer = CheckpointWriter::new(checkpoint, lock);
+        let engine = Engine::new(&agent.id, restored, memory, clock.clone(), (forwarder, writer), &sources);
+        let engine = Rc::new(engine);
+        // Before anything comes in: a second crash must find the revisions that this run begins with.
+        let first = engine.first_snapshot(agent.checkpoint_ms);
         let (stop, stopped) = watch::channel(false);
         let sources = start_sources(&engine, sources, &stopped);
         tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
@@ -179,28 +187,25 @@ impl Running {
         notify::ready(&engine.summary());
         let tasks = Supervisor::default();
         let checkpoint_ms = agent.checkpoint_ms;
-        let mut running =
-            Self { engine, journal, board, checkpoint, tasks, sources, stop, checkpoint_ms, _lock: lock };
-        running.start_tasks(clock, agent.report_ms, daily_writes);
+        let mut running = Self { engine, journal, board, tasks, sources, stop, checkpoint_ms };
+        running.start_tasks(clock, agent.report_ms);
+        let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
+        let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
+        tasks.spawn("checkpoints", checkpoints);
         Ok(running)
     }
 
-    fn start_tasks(&mut self, clock: Rc<Timekeeper>, report_ms: i64, daily_writes: u64) {
-        let Self { engine, journal, board, checkpoint, checkpoint_ms, tasks, .. } = self;
-        let every_ms = *checkpoint_ms;
-        let engine = || engine.clone();
-        let (ticking, watching, reporting, keeping) = (engine(), engine(), engine(), engine());
+    fn start_tasks(&mut self, clock: Rc<Timekeeper>, report_ms: i64) {
+        let Self { engine, journal, board, tasks, .. } = self;
+        let (ticking, watching, reporting) = (engine.clone(), engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
-        let (engine, journal) = (engine(), journal.clone());
-        tasks.spawn("losses", async move { journal.keep(&engine).await });
-        let (engine, board) = (self.engine.clone(), board.clone());
-        tasks.spawn("status", async move { board.keep(&engine).await });
-        let path = checkpoint.clone();
-        let checkpoints = async move { keeping.checkpoint_forever(&path, every_ms, daily_writes).await };
-        tasks.spawn("checkpoints", checkpoints);
+        let (telling, journal) = (engine.clone(), journal.clone());
+        tasks.spawn("losses", async move { journal.keep(&telling).await });
+        let (showing, board) = (engine.clone(), board.clone());
+        tasks.spawn("status", async move { board.keep(&showing).await });
     }
 
     /// Waits for a part of the agent to end that should not.
@@ -211,29 +216,40 @@ impl Running {
         }
     }
 
+    /// Stops in data order, within [`STOP`]: whatever the disk and the uplink do.
     async fn stop(mut self) {
+        let end = Instant::now() + STOP;
         tracing::info!("stopping");
-        self.stop_tasks().await;
-        let Self { engine, journal, board, checkpoint, .. } = self;
+        self.stop_sources(SOURCES).await;
+        // What is held for the first checkpoint is not lost on the way out.
+        if timeout(FIRST_CHECKPOINT, self.engine.sending()).await.is_err() {
+            tracing::warn!("stopped before the first checkpoint of this run was written");
+        }
+        self.tasks.abort().await;
+        let Self { engine, journal, board, .. } = self;
+        engine.send_held();
         // Stopped at once, it has not been told yet.
         engine.report_start();
         journal.finish(&engine);
         engine.report("stop", "");
         board.show(engine.forwarder(), "offline");
-        if !engine.forwarder().stop(STOP).await {
+        if !timeout(FAREWELL, engine.forwarder().stop(SEND)).await.unwrap_or(false) {
             tracing::error!("some messages could neither be sent nor written to disk, and are lost");
         }
-        if let Err(error) = engine.write(engine.snapshot(None), &checkpoint).await {
-            tracing::error!("cannot write the checkpoint {}: {error}", checkpoint.display());
+        match timeout_at(end, engine.write(engine.snapshot(None))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!("cannot write the last checkpoint: {error}"),
+            Err(_) => tracing::error!("the disk does not take the last checkpoint in time"),
         }
     }
 
     /// Saves what can be saved of an agent that has lost a part. To those who find its state it has crashed.
     async fn give_up(mut self) {
         let saved = async {
-            self.stop_tasks().await;
+            self.stop_sources(SOURCES).await;
+            self.tasks.abort().await;
             let snapshot = self.engine.snapshot(Some(self.checkpoint_ms));
-            self.engine.kept().await && self.engine.write(snapshot, &self.checkpoint).await.is_ok()
+            self.engine.kept().await && self.engine.write(snapshot).await.is_ok()
         };
         // A part that has panicked may have left what makes this one panic too.
         match timeout(GIVE_UP, catch_panic(saved)).await {
@@ -243,13 +259,12 @@ impl Running {
         }
     }
 
-    /// Sources stop and use what they have; then the other tasks end.
-    async fn stop_tasks(&mut self) {
+    /// Sources stop and use what they have.
+    async fn stop_sources(&mut self, within: Duration) {
         let _ = self.stop.send(true);
-        let panicked = timeout(STOP, self.sources.finish()).await.unwrap_or_default();
+        let panicked = timeout(within, self.sources.finish()).await.unwrap_or_default();
         panicked.iter().for_each(|ended| tracing::error!("{ended}"));
         self.sources.abort().await;
-        self.tasks.abort().await;
     }
 }
 

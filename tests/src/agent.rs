@@ -85,6 +85,18 @@ impl Agent {
         wait_for("the agent to end", || self.process.ended())
     }
 
+    /// SIGTERM: how it ended, and all that was logged.
+    ///
+    /// # Panics
+    /// When it has ended already or does not end.
+    #[track_caller]
+    #[must_use]
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.check_running();
+        self.process.signal("TERM");
+        self.wait_end()
+    }
+
     /// Waits until it ends by itself: how, and all that was logged.
     ///
     /// # Panics

@@ -1,20 +1,48 @@
-//! A disk that takes no checkpoints: it is in the status, a report says when that begins and when it is over, and the log
-//! is not filled with it.
+//! When checkpoints are written, and what becomes of them.
+//!
+//! One is written only once the messages made before it are acknowledged or in the buffer. It is written at every
+//! interval, and earlier where something waits for it: a source that acknowledges only what is durable, or a window that
+//! has been told of as often as the last checkpoint allows. A disk that takes none is in the status, a report says when
+//! that begins and when it is over, and the log is not filled with it.
 
+use super::Engine;
+use super::checkpoint_writer::CheckpointWriter;
 use super::durable::Snapshot;
-use super::{Brake, Engine};
+use super::log_throttle::LogThrottle;
+use super::write_budget::WriteBudget;
+use headwater_forwarder::Mark;
 use headwater_kernel::time::Time;
+use headwater_sensors::Checkpoints;
+use std::cell::RefCell;
 use std::io;
-use std::path::Path;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How long the messages before a checkpoint may take to be safe, before it is given up for the next one.
+const SAFE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether they are.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Where checkpoints go, and what became of them.
+pub(super) struct Checkpointer {
+    writer: CheckpointWriter,
+    /// Their numbers, and who asks for one.
+    pub(super) requests: Checkpoints,
+    trouble: RefCell<Trouble>,
+    /// Where the next one is put together. Kept: given back and asked for again each time, it would leave holes in the
+    /// heap as large as itself.
+    buffer: RefCell<Vec<u8>>,
+}
 
 /// Whether checkpoints can be written, and what was said of it.
 #[derive(Default)]
-pub(super) struct Checkpointing {
+struct Trouble {
     /// Why not.
     error: Option<String>,
     /// Whether a report has said so.
     reported: bool,
-    brake: Brake,
+    throttle: LogThrottle,
 }
 
 /// What is to be said.
@@ -23,7 +51,31 @@ struct Told {
     report: bool,
 }
 
-impl Checkpointing {
+impl Checkpointer {
+    pub(super) fn new(writer: CheckpointWriter) -> Self {
+        Self {
+            writer,
+            requests: Checkpoints::default(),
+            trouble: RefCell::default(),
+            buffer: RefCell::default(),
+        }
+    }
+
+    /// Where a checkpoint is put together; empty.
+    pub(super) fn take_buffer(&self) -> Vec<u8> {
+        let mut buffer = self.buffer.take();
+        buffer.clear();
+        buffer
+    }
+
+    /// What is wrong with the checkpoints.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.borrow();
+        trouble.error.as_ref().map(|error| format!("checkpoints cannot be written: {error}"))
+    }
+}
+
+impl Trouble {
     /// Whether a report is due: that it was otherwise has been told.
     fn on_written(&mut self) -> bool {
         self.error = None;
@@ -33,7 +85,7 @@ impl Checkpointing {
     /// A disk that takes a little now and then is told of no more often than a log line may be.
     fn on_failed(&mut self, error: &io::Error, now: Time) -> Told {
         self.error = Some(error.to_string());
-        let log = self.brake.pass(now).is_some();
+        let log = self.throttle.pass(now).is_some();
         let report = log && !self.reported;
         self.reported |= log;
         Told { log, report }
@@ -41,23 +93,75 @@ impl Checkpointing {
 }
 
 impl Engine {
+    /// Messages are held until [`Engine::checkpoint_forever`] has written its first checkpoint, which is the answer.
+    pub(crate) fn first_snapshot(&self, next_ms: i64) -> Snapshot {
+        let first = self.snapshot(Some(next_ms));
+        self.outgoing.close();
+        first
+    }
+
+    /// Writes the first checkpoint, then one at every interval and when asked to, for as long as it runs; never returns.
+    pub(crate) async fn checkpoint_forever(&self, first: Snapshot, every_ms: i64, daily_writes: u64) {
+        let mut budget = WriteBudget::new(Duration::from_millis(every_ms.unsigned_abs()), daily_writes);
+        if let Some(bytes) = self.write_when_safe(first).await {
+            budget.on_written(bytes);
+        }
+        self.outgoing.open();
+        let mut unchanged = None;
+        loop {
+            let requested = async {
+                self.checkpointer.requests.requested().await;
+                sleep_until(budget.soonest()).await;
+            };
+            tokio::select! {
+                () = sleep_until(budget.due()) => {}
+                () = requested => {}
+            }
+            budget.on_attempt();
+            let totals = self.pipeline.borrow().totals();
+            let outages = self.outages.borrow().clone();
+            let handed_over = self.checkpointer.requests.handed_over();
+            let state = (totals, self.last_report.borrow().at, handed_over, outages);
+            if unchanged.as_ref() == Some(&state) && !self.is_letting_go() {
+                continue;
+            }
+            if let Some(bytes) = self.write_when_safe(self.snapshot(Some(every_ms))).await {
+                unchanged = Some(state);
+                budget.on_written(bytes);
+            }
+        }
+    }
+
+    /// Writes a snapshot once the messages before it are safe; the bytes written.
+    async fn write_when_safe(&self, snapshot: Snapshot) -> Option<u64> {
+        if self.is_safe(&snapshot.mark).await {
+            return self.write_or_tell(snapshot).await;
+        }
+        self.checkpointer.buffer.replace(snapshot.body);
+        tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
+        self.on_checkpoint(snapshot.permit);
+        None
+    }
+
     /// As [`Engine::write`]; a disk that does not take it is told of: a report when that begins and when it is over, and
     /// a log line now and then.
-    pub(crate) async fn write_or_tell(&self, snapshot: Snapshot, path: &Path) -> Option<u64> {
-        match self.write(snapshot, path).await {
+    async fn write_or_tell(&self, snapshot: Snapshot) -> Option<u64> {
+        match self.write(snapshot).await {
             Ok(bytes) => {
-                if self.checkpointing.borrow_mut().on_written() {
+                if self.checkpointer.trouble.borrow_mut().on_written() {
                     tracing::info!("checkpoints can be written again");
                     self.report("disk", "checkpoints can be written again");
                 }
                 // Every message before it is safe, and the disk took something.
-                self.forwarder.disk_is_good();
+                self.forwarder().disk_is_good();
                 Some(bytes)
             }
             Err(error) => {
-                let Told { log, report } = self.checkpointing.borrow_mut().on_failed(&error, self.now().time);
+                let Told { log, report } =
+                    self.checkpointer.trouble.borrow_mut().on_failed(&error, self.now().time);
                 if log {
-                    tracing::error!("cannot write the checkpoint {}: {error}", path.display());
+                    let path = self.checkpointer.writer.path().display();
+                    tracing::error!("cannot write the checkpoint {path}: {error}");
                 }
                 if report {
                     self.report("disk", &format!("checkpoints cannot be written: {error}"));
@@ -67,10 +171,44 @@ impl Engine {
         }
     }
 
+    /// Writes a snapshot, and lets those know who wait for it; answers the bytes written.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<u64> {
+        let Snapshot { body, ceiling, checkpoint, took, permit, .. } = snapshot;
+        let start = Instant::now();
+        tracing::debug!(bytes = body.len(), "writing a checkpoint");
+        let (body, written) = self.checkpointer.writer.write(body).await;
+        self.checkpointer.buffer.replace(body);
+        self.on_checkpoint(permit);
+        let bytes = written?;
+        let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
+        tracing::debug!(bytes, taken_us, written_us, "checkpoint written");
+        self.pipeline.borrow_mut().on_durable(ceiling);
+        self.checkpointer.requests.on_durable(checkpoint);
+        Ok(bytes)
+    }
+
     /// What is wrong with the checkpoints.
     pub(crate) fn checkpoint_trouble(&self) -> Option<String> {
-        let checkpointing = self.checkpointing.borrow();
-        checkpointing.error.as_ref().map(|error| format!("checkpoints cannot be written: {error}"))
+        self.checkpointer.trouble()
+    }
+
+    /// Waits, for a while, until everything made so far is safe.
+    pub(crate) async fn kept(&self) -> bool {
+        self.is_safe(&self.forwarder().mark()).await
+    }
+
+    async fn is_safe(&self, mark: &Mark) -> bool {
+        let looks = SAFE_WITHIN.as_millis() / LOOK_EVERY.as_millis();
+        for _ in 0..looks {
+            if self.forwarder().is_kept(mark) {
+                return true;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        false
     }
 }
 
@@ -80,19 +218,19 @@ mod tests {
 
     #[test]
     fn a_disk_that_takes_none_is_told_once_and_logged_now_and_then() {
-        let mut checkpointing = Checkpointing::default();
+        let mut trouble = Trouble::default();
         let error = || io::Error::from(io::ErrorKind::StorageFull);
-        let told = (0..180).map(|second| checkpointing.on_failed(&error(), Time(second * 1_000)));
+        let told = (0..180).map(|second| trouble.on_failed(&error(), Time(second * 1_000)));
         let (logs, reports) = told.fold((0, 0), |(logs, reports), Told { log, report }| {
             (logs + i32::from(log), reports + i32::from(report))
         });
         assert_eq!((logs, reports), (3, 1));
-        assert!(checkpointing.error.is_some());
-        assert!(checkpointing.on_written() && checkpointing.error.is_none());
+        assert!(trouble.error.is_some());
+        assert!(trouble.on_written() && trouble.error.is_none());
         // Now and then it takes one: that is said once a minute.
         let said = (180..240).filter(|second| {
-            let report = checkpointing.on_failed(&error(), Time(second * 1_000)).report;
-            report || checkpointing.on_written()
+            let report = trouble.on_failed(&error(), Time(second * 1_000)).report;
+            report || trouble.on_written()
         });
         assert_eq!(said.count(), 2, "that it was over, and that it began again");
     }

@@ -30,7 +30,7 @@ impl Engine {
             None => {}
         }
         if !self.clock.is_synced() {
-            let connected = self.forwarder.status().outlets.iter().any(|outlet| outlet.up);
+            let connected = self.forwarder().status().outlets.iter().any(|outlet| outlet.up);
             self.let_go(self.clock.is_over(connected));
         }
     }
@@ -41,7 +41,7 @@ impl Engine {
         let Permit { number, may_go: before } = self.permit.get();
         if before != may_go {
             self.permit.set(Permit { number: number.wrapping_add(1), may_go });
-            if may_go { self.checkpoints.request() } else { self.release(false) }
+            if may_go { self.checkpointer.requests.request() } else { self.release(false) }
         }
     }
 
@@ -55,11 +55,6 @@ impl Engine {
         if permit.may_go && permit == self.permit.get() {
             self.release(true);
         }
-    }
-
-    /// Waits, for a while, until everything made so far is safe.
-    pub(crate) async fn kept(&self) -> bool {
-        self.is_safe(&self.forwarder.mark()).await
     }
 
     /// The agent's timeline has moved, and with it what is stamped with it.
@@ -99,12 +94,12 @@ impl Engine {
             estimated: correction.estimated,
         };
         let message = self.pipeline.borrow_mut().encode(&body, now);
-        self.forwarder.push(message);
+        self.outgoing.push(message);
     }
 
     fn release(&self, released: bool) {
         if self.released.replace(released) != released {
-            self.forwarder.release(released);
+            self.forwarder().release(released);
             if released && !self.clock.is_synced() {
                 tracing::warn!("the time is not known: messages go out with times since this boot");
             }

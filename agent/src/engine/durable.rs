@@ -3,15 +3,13 @@
 //! A checkpoint is written only once the messages made before it are acknowledged or in the buffer: a window that it
 //! holds as closed must not have its summary in memory only. It is written whole, at every interval, and earlier where
 //! something waits for it: a source that acknowledges only what is durable, or a window that has been told of as often
-//! as the last checkpoint allows. `pace.rs` keeps that within `daily_writes`.
+//! as the last checkpoint allows. `write_budget.rs` keeps that within `daily_writes`.
 
 use super::clockwork::Permit;
 use super::outages::Outages;
-use super::pace::Pace;
 use super::source_states::{load_source_states, save_source_states};
 use super::timekeeper::Past;
 use super::{Engine, LastReport};
-use crate::blocking;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::memory::Memory;
@@ -22,16 +20,10 @@ use headwater_kernel::state::{Corrupt, State, Stored};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// The file in the state directory.
 pub(crate) const FILE: &str = "windows.checkpoint";
-
-/// How long the messages before a checkpoint may take to be safe, before it is given up for the next one.
-const SAFE_WITHIN: Duration = Duration::from_secs(30);
-
-/// How often it is looked whether they are.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What an earlier run has left.
 #[derive(Debug, Default)]
@@ -55,14 +47,14 @@ pub(crate) struct Earlier {
 
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
-    body: Vec<u8>,
-    ceiling: Ceiling,
+    pub(super) body: Vec<u8>,
+    pub(super) ceiling: Ceiling,
     /// Its number.
-    checkpoint: u64,
+    pub(super) checkpoint: u64,
     /// How long it took to take.
-    took: Duration,
-    permit: Permit,
-    mark: Mark,
+    pub(super) took: Duration,
+    pub(super) permit: Permit,
+    pub(super) mark: Mark,
 }
 
 /// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. What cannot be used is set aside;
@@ -181,7 +173,7 @@ impl Engine {
     /// The whole state, now; the next one follows within `next_ms`. `None`: nothing comes after it, and every message is
     /// safe.
     pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
-        let (start, mut body) = (Instant::now(), self.spare.take());
+        let (start, mut body) = (Instant::now(), self.checkpointer.take_buffer());
         let last = next_ms.is_none();
         body.clear();
         last.save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
@@ -193,89 +185,14 @@ impl Engine {
         self.untold_starts.get().save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         self.outages.borrow().save(&mut body);
         save_account(&mut body, &self.messages());
-        let Written { day, own_bytes, device_bytes } = self.forwarder.written();
+        let Written { day, own_bytes, device_bytes } = self.forwarder().written();
         (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| body.extend_from_slice(bytes));
         save_source_states(&mut body, &self.source_states.borrow());
         self.clock.save(next_ms.unwrap_or(0), &mut body);
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
-        let (checkpoint, mark) = (self.checkpoints.end(), self.forwarder.mark());
+        let (checkpoint, mark) = (self.checkpointer.requests.end(), self.forwarder().mark());
         let (took, permit) = (start.elapsed(), self.permit.get());
         Snapshot { body, ceiling, checkpoint, took, permit, mark }
-    }
-
-    /// Writes a checkpoint at every interval, and when asked to, for as long as it runs; never returns.
-    pub(crate) async fn checkpoint_forever(&self, path: &Path, every_ms: i64, daily_writes: u64) {
-        let mut pace = Pace::new(Duration::from_millis(every_ms.unsigned_abs()), daily_writes);
-        let mut unchanged = None;
-        loop {
-            let asked = async {
-                self.checkpoints.requested().await;
-                sleep_until(pace.soonest()).await;
-            };
-            tokio::select! {
-                () = sleep_until(pace.due()) => {}
-                () = asked => {}
-            }
-            pace.on_attempt();
-            let totals = self.pipeline.borrow().totals();
-            let outages = self.outages.borrow().clone();
-            let state = (totals, self.last_report.borrow().at, self.checkpoints.handed_over(), outages);
-            if unchanged.as_ref() == Some(&state) && !self.is_letting_go() {
-                continue;
-            }
-            let snapshot = self.snapshot(Some(every_ms));
-            if !self.is_safe(&snapshot.mark).await {
-                self.spare.replace(snapshot.body);
-                tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
-                self.on_checkpoint(snapshot.permit);
-                continue;
-            }
-            if let Some(bytes) = self.write_or_tell(snapshot, path).await {
-                unchanged = Some(state);
-                pace.on_written(bytes);
-            }
-        }
-    }
-
-    /// Writes a snapshot, and lets those know who wait for it; answers the bytes written.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(crate) async fn write(&self, snapshot: Snapshot, path: &Path) -> io::Result<u64> {
-        let Snapshot { ceiling, checkpoint, took, permit, .. } = snapshot;
-        let start = Instant::now();
-        let (body, written) = snapshot.write(path).await;
-        self.spare.replace(body);
-        self.on_checkpoint(permit);
-        let bytes = written?;
-        let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
-        tracing::debug!(bytes, taken_us, written_us, "checkpoint written");
-        self.pipeline.borrow_mut().on_durable(ceiling);
-        self.checkpoints.on_durable(checkpoint);
-        Ok(bytes)
-    }
-
-    pub(super) async fn is_safe(&self, mark: &Mark) -> bool {
-        let looks = SAFE_WITHIN.as_millis() / LOOK_EVERY.as_millis();
-        for _ in 0..looks {
-            if self.forwarder.is_kept(mark) {
-                return true;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        false
-    }
-}
-
-impl Snapshot {
-    /// Writes it, on a thread where it may take its time; answers the body, for the next one, and the bytes written.
-    async fn write(self, path: &Path) -> (Vec<u8>, io::Result<u64>) {
-        let (path, body) = (path.to_owned(), self.body);
-        let written = move || {
-            let result = checkpoint::write(&path, &body);
-            (body, result)
-        };
-        blocking::run(written).await
     }
 }
 

@@ -70,7 +70,7 @@ impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
         if self.outages.borrow_mut().begin(name, self.now().time) {
-            self.checkpoints.request();
+            self.checkpointer.requests.request();
         }
     }
 
@@ -78,13 +78,13 @@ impl Engine {
     pub(crate) fn on_output_answers(&self, name: &str) {
         let Some(since) = self.outages.borrow_mut().end(name) else { return };
         let seconds = self.now().time.since(since).max(0) / 1_000;
-        let outlets = self.forwarder.status().outlets;
+        let outlets = self.forwarder().status().outlets;
         let is_careful = outlets.iter().any(|outlet| outlet.name == name && outlet.careful);
         // Of many short ones in succession the status tells: each report would be one more message for the broker.
         if !is_careful || seconds >= TOLD_SECONDS {
             self.report("outage", &format!("output {name} was down for {seconds} s"));
         }
-        self.checkpoints.request();
+        self.checkpointer.requests.request();
     }
 }
 

@@ -1,9 +1,36 @@
 //! How an agent ends: when a part of it ends by itself, and when it is stopped.
 
-use crate::Config;
+use crate::{Config, publish, wait_source};
 use headwater_tests::agent::{find_line, state_dir};
 use headwater_tests::process::free_port;
-use headwater_tests::{Agent, TempDir};
+use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What the unit that packages ship gives an agent to stop in.
+const STOP: Duration = Duration::from_secs(30);
+
+/// A disk that does not answer when checkpoints are written: in place of the file there is a pipe that nobody reads.
+struct HungDisk(PathBuf);
+
+impl HungDisk {
+    /// Of an agent that is not started yet, or runs.
+    fn new(dir: &TempDir) -> Self {
+        std::fs::create_dir_all(state_dir(dir)).expect("a state directory");
+        let pipe = state_dir(dir).join("windows.new");
+        assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()), "{pipe:?}");
+        Self(pipe)
+    }
+
+    /// It answers: what is being written fails, what comes after that does not.
+    fn answer(&self) {
+        let reader = File::open(&self.0).expect("the pipe");
+        std::fs::remove_file(&self.0).expect("the pipe");
+        drop(reader);
+    }
+}
 
 /// A part that panics ends the whole with 1, after a checkpoint, and in words: the service manager starts it again.
 #[test]
@@ -36,4 +63,76 @@ fn no_part_of_an_agent_dies_in_silence() {
 
 fn config_of(dir: &TempDir) -> String {
     std::fs::read_to_string(dir.join("headwater.toml")).expect("the config")
+}
+
+/// A start does not wait for the disk: sources are read at once. But nothing is told that a crash could make the next
+/// run tell otherwise.
+#[test]
+fn a_disk_that_hangs_at_the_start_holds_up_no_source() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let disk = HungDisk::new(&dir);
+    let mut config = Config::new(broker.port, broker.port);
+    config.streams = "[streams.raw]\nwindow = { type = \"none\" }".into();
+    let mut agent = Agent::start(&dir, &config.text());
+    wait_source(&broker, 1);
+    publish(&mut Publisher::new(broker.port), "roof", "temp", &[(1_700_000_000_000, 1.0)]);
+    wait_for("the agent's status", || subscriber.messages().last_state().map(drop));
+    let early = subscriber.after(Duration::from_secs(1));
+    assert!(early.of("reading").count() == 0, "told before a checkpoint: {}", early.digest());
+    disk.answer();
+    subscriber.wait_until("the reading", |messages| messages.of("reading").count() == 1);
+    agent.check_running();
+    agent.wait_logs(&["cannot write the checkpoint"], 1);
+    assert!(agent.terminate().success());
+    assert!(state_dir(&dir).join("windows.checkpoint").exists(), "the last one is written");
+    subscriber.messages().check_accounts();
+}
+
+/// Whatever the disk does, the agent stops before the service manager kills it, and says what is missing.
+#[test]
+fn a_stop_on_a_disk_that_hangs_takes_less_than_the_unit_allows() {
+    let broker = Mosquitto::start();
+    let dir = TempDir::new();
+    let agent = Agent::start(&dir, &Config::new(broker.port, broker.port).text());
+    wait_source(&broker, 1);
+    wait_for("a checkpoint", || state_dir(&dir).join("windows.checkpoint").exists().then_some(()));
+    let _disk = HungDisk::new(&dir);
+    let start = Instant::now();
+    let (status, log) = agent.stop();
+    assert!(status.success(), "{log}");
+    assert!(start.elapsed() < STOP - Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(
+        find_line(&log, &["error", "the disk does not take the last checkpoint in time"]).is_some(),
+        "{log}"
+    );
+}
+
+/// A disk that comes back in time costs nothing: the checkpoint on its way is waited for, and the last one is written.
+#[test]
+fn a_stop_on_a_slow_disk_is_clean() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let config = Config::new(broker.port, broker.port).text();
+    let agent = Agent::start_with(&dir, &config, &[("HEADWATER_LOG", "debug")]);
+    wait_source(&broker, 1);
+    agent.wait_log(&["checkpoint written"]);
+    let disk = HungDisk::new(&dir);
+    let begun = agent.log().matches("writing a checkpoint").count();
+    publish(&mut Publisher::new(broker.port), "roof", "temp", &[(1_700_000_000_000, 1.0)]);
+    agent.wait_logs(&["writing a checkpoint"], begun + 1);
+    let stopped = std::thread::spawn(move || agent.stop());
+    subscriber.wait_until("the report of the stop", |messages| messages.has_cause("stop"));
+    disk.answer();
+    let (status, log) = stopped.join().expect("a stop");
+    assert!(status.success(), "{log}");
+    assert!(find_line(&log, &["last checkpoint"]).is_none(), "it is written: {log}");
+    let next = Agent::start(&dir, &config);
+    subscriber.wait_until("the report of the start", |messages| {
+        messages.of("report").filter(|report| report.text("cause") == "restart").count() == 2
+    });
+    assert!(next.terminate().success());
+    subscriber.messages().check_accounts();
 }

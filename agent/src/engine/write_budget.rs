@@ -17,14 +17,14 @@ const CREDIT: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// When the next checkpoint may be written, and when it has to be.
-pub(super) struct Pace {
+pub(super) struct WriteBudget {
     every: Duration,
     daily_writes: u64,
     last: Instant,
     paid: Instant,
 }
 
-impl Pace {
+impl WriteBudget {
     /// One checkpoint `every` so often, `daily_writes` bytes a day.
     pub(super) fn new(every: Duration, daily_writes: u64) -> Self {
         let now = Instant::now();
@@ -67,23 +67,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_through_and_a_lasting_load_keeps_to_the_budget() {
-        let mut pace = Pace::new(Duration::from_secs(10), 86_400_000); // 1,000 bytes a second
+        let mut budget = WriteBudget::new(Duration::from_secs(10), 86_400_000); // 1,000 bytes a second
         let start = Instant::now();
-        assert_eq!((pace.due() - start, pace.soonest() - start), (Duration::from_secs(10), SPACING));
+        assert_eq!((budget.due() - start, budget.soonest() - start), (Duration::from_secs(10), SPACING));
         let mut written = 0;
         while start.elapsed() < DAY {
-            sleep_until(pace.soonest()).await;
-            pace.on_attempt();
-            pace.on_written(10_000);
+            sleep_until(budget.soonest()).await;
+            budget.on_attempt();
+            budget.on_written(10_000);
             written += 10_000;
             if written == 1_000_000 {
                 assert!(start.elapsed() < Duration::from_secs(30), "100 in a row");
             }
         }
-        let budget = 86_400_000 + 3_600_000;
-        assert!((budget - 100_000..budget + 100_000).contains(&written), "{written}");
+        let most = 86_400_000 + 3_600_000;
+        assert!((most - 100_000..most + 100_000).contains(&written), "{written}");
         advance(CREDIT).await;
-        pace.on_attempt();
-        assert_eq!(pace.soonest() - Instant::now(), SPACING, "a quiet hour gives credit again");
+        budget.on_attempt();
+        assert_eq!(budget.soonest() - Instant::now(), SPACING, "a quiet hour gives credit again");
     }
 }

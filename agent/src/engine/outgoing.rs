@@ -1,0 +1,133 @@
+//! The way out of the engine: messages go to the forwarder, once a checkpoint of this run is durable.
+//!
+//! A run that has not written one must not have told anything: were it to crash, the next run would begin where this one
+//! began, and tell other things under the same ids and revisions. So what is made meanwhile is held here. That takes as
+//! long as one checkpoint takes to be written, and no source waits for it.
+
+use headwater_forwarder::{Forwarder, Message};
+use std::cell::RefCell;
+use tokio::sync::watch;
+
+/// What is held takes no more (bytes): past it the messages go, because the disk does not answer at all.
+const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// What a message takes beside its content (bytes).
+const MESSAGE_BYTES: usize = 128;
+
+/// The forwarder, and what is held for it.
+pub(super) struct Outgoing {
+    forwarder: Forwarder,
+    held: RefCell<Held>,
+    /// Whether messages pass.
+    open: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Held {
+    messages: Vec<Message>,
+    bytes: usize,
+}
+
+impl Outgoing {
+    /// Messages pass.
+    pub(super) fn new(forwarder: Forwarder) -> Self {
+        Self { forwarder, held: RefCell::default(), open: watch::Sender::new(true) }
+    }
+
+    pub(super) fn forwarder(&self) -> &Forwarder {
+        &self.forwarder
+    }
+
+    #[inline]
+    pub(super) fn push(&self, message: Message) {
+        if *self.open.borrow() {
+            self.forwarder.push(message);
+        } else {
+            self.hold(message);
+        }
+    }
+
+    /// From now on messages are held.
+    pub(super) fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// What is held goes, and all that follows passes.
+    pub(super) fn open(&self) {
+        let Held { messages, .. } = self.held.take();
+        messages.into_iter().for_each(|message| self.forwarder.push(message));
+        self.open.send_replace(true);
+    }
+
+    /// Waits until messages pass.
+    pub(super) async fn opened(&self) {
+        // The sender is here: an error cannot be.
+        let _ = self.open.subscribe().wait_for(|open| *open).await;
+    }
+
+    #[cold]
+    fn hold(&self, message: Message) {
+        let is_full = {
+            let mut held = self.held.borrow_mut();
+            held.bytes += MESSAGE_BYTES + message.route.len() + message.body.len();
+            held.messages.push(message);
+            held.bytes > HELD_BYTES_MAX
+        };
+        if is_full {
+            tracing::warn!("the first checkpoint takes too long: messages go before it is written");
+            self.open();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_forwarder::{BufferConfig, Lane, Start};
+    use std::sync::Arc;
+
+    fn outgoing() -> Outgoing {
+        let folder = std::env::temp_dir().join(format!("headwater-outgoing-{}", std::process::id()));
+        let start =
+            Start { config: BufferConfig::default(), folder, outlets: Vec::new(), clock: Arc::new(|| 0) };
+        Outgoing::new(Forwarder::start(start).unwrap())
+    }
+
+    fn message(bytes: usize) -> Message {
+        Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: vec![0; bytes].into() }
+    }
+
+    async fn on_local_set(test: impl FnOnce(Outgoing)) {
+        tokio::task::LocalSet::new().run_until(async { test(outgoing()) }).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_made_before_the_first_checkpoint_waits_for_it() {
+        on_local_set(|outgoing| {
+            let made = || outgoing.forwarder().account().made;
+            outgoing.push(message(9));
+            assert_eq!(made(), 1);
+            outgoing.close();
+            (0..10).for_each(|_| outgoing.push(message(9)));
+            assert_eq!(made(), 1);
+            outgoing.open();
+            assert_eq!(made(), 11);
+            outgoing.push(message(9));
+            assert_eq!(made(), 12);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_bounded() {
+        on_local_set(|outgoing| {
+            outgoing.close();
+            let size = HELD_BYTES_MAX / 10;
+            (0..9).for_each(|_| outgoing.push(message(size)));
+            assert_eq!(outgoing.forwarder().account().made, 0);
+            (0..3).for_each(|_| outgoing.push(message(size)));
+            assert_eq!(outgoing.forwarder().account().made, 12, "all go, in order");
+        })
+        .await;
+    }
+}
