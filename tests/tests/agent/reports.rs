@@ -114,8 +114,9 @@ fn a_start_that_ends_at_once_is_told_too() {
     let agent = Agent::start(&dir, &config);
     agent.wait_log(&["running"]);
     assert!(agent.terminate().success());
-    let agent = Agent::start(&dir, &config);
-    wait_for_running(&agent, 2);
+    // As soon as it has written that it has started.
+    let agent = Agent::start_with(&dir, &config, &[("HEADWATER_LOG", "debug")]);
+    agent.wait_log(&["checkpoint written"]);
     agent.kill9();
     gate.open();
     let _agent = Agent::start(&dir, &config);
