@@ -1,7 +1,6 @@
 //! `headwater demo`: an embedded broker, simulated sensors with faults in them, the agent, and what it makes of them,
 //! printed as it happens. Everything listens on loopback and keeps its state in a folder that goes with it.
 
-mod broker;
 mod simulated;
 
 use crate::cli::{Failure, runtime};
@@ -9,7 +8,7 @@ use crate::config::{self, Config};
 use crate::encode::read;
 use crate::{logging, show, supervise};
 use clap::Args;
-use headwater_mqtt::{Backoff, Event, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Broker, Event, Qos, Session, Settings};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,7 +28,8 @@ pub struct DemoOptions {
 pub fn run(options: &DemoOptions) -> Result<(), Failure> {
     logging::start(Some(tracing::Level::WARN));
     let folder = Folder::new()?;
-    let port = broker::start().map_err(|error| Failure::Other(error.to_string()))?;
+    let broker = Broker::start()?;
+    let port = broker.port();
     let config = config_for(port, &folder.0)?;
     println!("A broker runs on 127.0.0.1:{port}; a greenhouse, a freezer and a pump publish to it.");
     println!("What the agent sends (Ctrl-C ends the demo and leaves nothing behind):");

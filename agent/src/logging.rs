@@ -17,10 +17,8 @@ pub(crate) fn start(config: Option<Level>) {
     let libraries = ["rumqttc", "rustls"];
     let quiet = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
     let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
-    // The demo's broker calls every farewell an error; what sled says of a bad disk, the buffer says once.
-    let targets = ["rumqttd", "sled"]
-        .into_iter()
-        .fold(targets, |targets, library| targets.with_target(library, LevelFilter::OFF));
+    // The buffer says once what sled says of a bad disk again and again.
+    let targets = targets.with_target("sled", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // Under systemd the journal adds the time; by hand the time since the start is what one looks for.
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();

@@ -9,6 +9,8 @@
 //! un-acknowledged publishes, as many requests queued, topics of [`TOPIC_BYTES_MAX`].
 
 mod backoff;
+#[cfg(feature = "broker")]
+mod broker;
 mod client;
 mod connection;
 mod error;
@@ -19,6 +21,8 @@ mod url;
 mod visit;
 
 pub use backoff::Backoff;
+#[cfg(feature = "broker")]
+pub use broker::Broker;
 pub use client::Client;
 pub use connection::{Connection, connect};
 pub use error::{ConnectError, Error};
