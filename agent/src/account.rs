@@ -14,7 +14,7 @@ use headwater_forwarder::Account;
 macro_rules! account {
     ($(#[$doc:meta])* $name:ident of $len:literal { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
         pub struct $name { $($(#[$count_doc])* pub $count: i64),+ }
 
         impl $name {
@@ -136,7 +136,9 @@ impl Changes {
         Self::of(later).since(&Self::of(earlier))
     }
 
-    fn of(account: &Account) -> Changes {
+    /// The account itself: the change since there was nothing.
+    #[must_use]
+    pub fn of(account: &Account) -> Changes {
         Changes {
             made: account.made.cast_signed(),
             delivered: account.delivered.cast_signed(),

@@ -9,7 +9,10 @@ mod log_throttle;
 mod outages;
 mod outgoing;
 mod pressure;
+mod sink;
+mod source_monitor;
 mod source_states;
+mod status;
 mod timekeeper;
 mod write_budget;
 
@@ -18,6 +21,7 @@ pub(crate) use durable::{Earlier, FILE, restore};
 pub(crate) use timekeeper::{Placing, Timekeeper};
 
 use crate::account::{Changes, Ledger};
+use crate::clock;
 use crate::config::SourceConfig;
 use crate::encode::Report;
 use crate::memory::Memory;
@@ -26,14 +30,12 @@ use checkpointing::Checkpointer;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Time;
-use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
-use headwater_settings::format_size;
-use log_throttle::LogThrottle;
 use outages::Outages;
 use outgoing::Outgoing;
+pub(crate) use sink::EngineSink;
+use source_monitor::SourceMonitor;
 use source_states::SourceStates;
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -57,7 +59,11 @@ pub(crate) struct Engine {
     turns: Cell<u64>,
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
-    source_logs: RefCell<Vec<SourceLog>>,
+    status_changed: Notify,
+    /// By the order of the config.
+    sources: RefCell<Vec<SourceMonitor>>,
+    /// When this run began (ms since boot).
+    started_up_ms: i64,
     source_states: RefCell<SourceStates>,
     memory: Memory,
 }
@@ -71,21 +77,11 @@ struct LastReport {
     suppressed: i64,
 }
 
-/// Of one source's log lines a few.
-struct SourceLog {
-    source: String,
-    invalid: LogThrottle,
-    notice: LogThrottle,
-}
-
-impl SourceLog {
-    fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), invalid: LogThrottle::default(), notice: LogThrottle::default() }
-    }
-}
-
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
 const REPORTS_AHEAD_MS: i64 = 1_000;
+
+/// The cause of the reports that come at every interval.
+pub(crate) const INTERVAL: &str = "interval";
 
 impl Engine {
     pub(crate) fn new(
@@ -96,7 +92,7 @@ impl Engine {
         (forwarder, writer): (Forwarder, CheckpointWriter),
         sources: &[SourceConfig],
     ) -> Self {
-        let now = clock.now();
+        let (now, started_up_ms) = (clock.now(), clock::up_ms());
         let passage = clock.passage(&earlier.past, now);
         if let Some(passage) = passage {
             pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot(), &clock.told());
@@ -132,7 +128,11 @@ impl Engine {
             outgoing: Outgoing::new(forwarder),
             wake: Notify::new(),
             memory,
-            source_logs: RefCell::new(sources.iter().map(|source| SourceLog::new(&source.name)).collect()),
+            sources: RefCell::new(
+                sources.iter().map(|source| SourceMonitor::new(&source.name, started_up_ms)).collect(),
+            ),
+            started_up_ms,
+            status_changed: Notify::new(),
         };
         engine.forward(&mut engine.pipeline.borrow_mut());
         engine.clock.take_corrections().iter().for_each(|correction| engine.correct(correction));
@@ -204,6 +204,9 @@ impl Engine {
         };
         self.outgoing.push(pipeline.encode(&report, now));
         *last = LastReport { at: now.time, readings, messages, suppressed };
+        if cause != INTERVAL {
+            self.on_status_changed();
+        }
     }
 
     /// The messages' account, earlier runs included.
@@ -224,22 +227,6 @@ impl Engine {
     /// How often windows have been looked at: at least once a second while all is well.
     pub(crate) fn turns(&self) -> u64 {
         self.turns.get()
-    }
-
-    /// One line for `systemctl status`: series, buffer, uplink.
-    pub(crate) fn summary(&self) -> String {
-        let status = self.forwarder().status();
-        let outputs = status.outlets.iter().map(|outlet| {
-            let state = if outlet.up { "up" } else { outlet.last_error.as_deref().unwrap_or("connecting") };
-            format!("; {}: {state}", outlet.name)
-        });
-        format!(
-            "{} series; {} messages wait, {} on disk{}",
-            self.pipeline.borrow().series_count(),
-            status.waiting,
-            format_size(status.disk_bytes),
-            outputs.collect::<String>(),
-        )
     }
 
     /// What is held goes, whatever became of the first checkpoint.
@@ -275,90 +262,10 @@ impl Engine {
 
     #[cold]
     fn log_notice(&self, notice: &Notice, now: Time) {
-        let mut source_logs = self.source_logs.borrow_mut();
-        let Some(log) = source_logs.get_mut(notice.source) else { return };
-        if let Some(held) = log.notice.pass(now) {
-            tracing::warn!(source = log.source, held_back = held, "{}", notice.text);
-        }
-    }
-}
-
-/// One source's way into the engine.
-pub(crate) struct EngineSink {
-    engine: Rc<Engine>,
-    source: usize,
-    name: String,
-}
-
-impl EngineSink {
-    pub(crate) fn new(engine: Rc<Engine>, source: usize, name: &str) -> Self {
-        Self { engine, source, name: name.to_owned() }
-    }
-}
-
-impl Sink for EngineSink {
-    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
-        self.engine.on_introduced();
-        series
-    }
-
-    #[inline]
-    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
-        let now = self.engine.now();
-        let mut pipeline = self.engine.pipeline.borrow_mut();
-        let due = pipeline.poll_timeout();
-        pipeline.on_reading(series, stamp, value, now);
-        if pipeline.poll_timeout() != due {
-            self.engine.wake.notify_one();
-        }
-        self.engine.forward(&mut pipeline);
-        if let Some(notice) = pipeline.take_notice() {
-            self.engine.log_notice(&notice, now.time);
-        }
-    }
-
-    fn refused(&mut self, count: u32) {
-        self.engine.pipeline.borrow_mut().on_refused(self.source, count);
-        let notice = Notice { source: self.source, text: self.engine.why_refused() };
-        self.engine.log_notice(&notice, self.engine.now().time);
-    }
-
-    fn invalid(&mut self, origin: &str, why: &dyn Display) {
-        self.engine.pipeline.borrow_mut().on_invalid(self.source);
-        let mut source_logs = self.engine.source_logs.borrow_mut();
-        let Some(log) = source_logs.get_mut(self.source) else { return };
-        if let Some(held) = log.invalid.pass(self.engine.now().time) {
-            tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
-        }
-    }
-
-    fn repeated(&mut self) {
-        self.engine.pipeline.borrow_mut().on_repeated(self.source);
-    }
-
-    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
-        let left = self.engine.source_states.borrow_mut().register(self.source, state);
-        Some((self.engine.checkpointer.requests.clone(), left))
-    }
-
-    fn state_dropped(&mut self, why: &str) {
-        let trouble = format!("the state of source {} could not be used: {why}", self.name);
-        tracing::error!("{trouble}");
-        self.engine.report("upgrade", &trouble);
-    }
-
-    fn connection(&mut self, state: ConnectionState<'_>) {
-        self.engine.pipeline.borrow_mut().on_link(
-            self.source,
-            matches!(state, ConnectionState::Up),
-            self.engine.now(),
-        );
-        match state {
-            ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
-            ConnectionState::Down { reason } => {
-                tracing::warn!(source = self.name, "source disconnected: {reason}")
-            }
+        let mut sources = self.sources.borrow_mut();
+        let Some(monitor) = sources.get_mut(notice.source) else { return };
+        if let Some(held) = monitor.notice.pass(now) {
+            tracing::warn!(source = monitor.name(), held_back = held, "{}", notice.text);
         }
     }
 }

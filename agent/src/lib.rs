@@ -28,5 +28,6 @@ pub mod points;
 pub mod sections;
 pub mod show;
 mod sketch;
+pub mod status;
 pub mod supervise;
 pub mod thin;

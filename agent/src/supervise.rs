@@ -184,7 +184,7 @@ impl Running {
             tracing::error!("{trouble}");
             engine.report(cause, &trouble);
         }
-        notify::ready(&engine.summary());
+        notify::ready(&engine.status().line());
         let tasks = Supervisor::default();
         let checkpoint_ms = agent.checkpoint_ms;
         let mut running = Self { engine, journal, board, tasks, sources, stop, checkpoint_ms };
@@ -307,9 +307,9 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     reports.tick().await;
     loop {
         tokio::select! {
-            _ = reports.tick() => engine.report("interval", ""),
+            _ = reports.tick() => engine.report(engine::INTERVAL, ""),
             _ = alive.tick() => {
-                if !pulse.beat(engine.turns(), &engine.summary()) {
+                if !pulse.beat(engine.turns(), &engine.status().line()) {
                     tracing::error!("the engine stands still: no window was looked at since the last time");
                 }
             }

@@ -190,11 +190,6 @@ impl Engine {
         Ok(bytes)
     }
 
-    /// What is wrong with the checkpoints.
-    pub(crate) fn checkpoint_trouble(&self) -> Option<String> {
-        self.checkpointer.trouble()
-    }
-
     /// Waits, for a while, until everything made so far is safe.
     pub(crate) async fn kept(&self) -> bool {
         self.is_safe(&self.forwarder().mark()).await

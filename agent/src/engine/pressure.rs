@@ -1,7 +1,6 @@
 //! Memory that the service manager caps: how near the engine is to its cap, and what it lets give way.
 
 use super::Engine;
-use crate::memory::Memory;
 use std::time::Duration;
 
 /// How often it is looked.
@@ -14,10 +13,6 @@ impl Engine {
             self.look_at_memory();
             tokio::time::sleep(LOOK_EVERY).await;
         }
-    }
-
-    pub(crate) fn memory(&self) -> &Memory {
-        &self.memory
     }
 
     /// A source has named a series: many in one payload would come in between two looks.
@@ -37,6 +32,7 @@ impl Engine {
     fn look_at_memory(&self) {
         let Some(pressure) = self.memory.look() else { return };
         self.pipeline.borrow_mut().on_pressure(pressure);
+        self.on_status_changed();
         match self.memory.trouble() {
             Some(trouble) => tracing::warn!("{trouble}"),
             None => tracing::info!("memory is no longer short"),

@@ -14,8 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often it is looked for news.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// News is gathered for so long: an output that comes and goes shall not fill the others with it.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// How often it is looked for news that nobody has told.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How often numbers that change all the time are published.
 const NUMBERS_EVERY: Duration = Duration::from_secs(600);
@@ -71,7 +74,10 @@ impl StatusBoard {
     /// Publishes what is news for as long as the agent runs; never returns.
     pub(super) async fn keep(&self, engine: &Engine) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = engine.status_changed() => tokio::time::sleep(GATHER).await,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
             let sight = self.look(engine);
             let news = {
                 let shown = self.shown.borrow();
@@ -113,30 +119,14 @@ impl StatusBoard {
     }
 
     fn look(&self, engine: &Engine) -> Sight {
-        let status = engine.forwarder().status();
-        let mut trouble = Vec::from_iter(engine.memory().trouble());
-        trouble.extend(engine.checkpoint_trouble());
-        if let Some(reason) = &status.disk_error {
-            trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
-        }
-        if status.written_today_bytes > status.daily_writes {
-            trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
-        }
-        let careful = status.outlets.iter().filter(|outlet| outlet.careful);
-        trouble.extend(careful.map(|outlet| {
-            format!(
-                "output {}: its broker closes the connection while messages are on their way, which go one at a time",
-                outlet.name
-            )
-        }));
-        let down =
-            status.outlets.iter().filter(|outlet| !outlet.up).map(|outlet| outlet.name.clone()).collect();
+        let status = engine.status();
         let disk = DiskStatus {
-            used_bytes: status.disk_bytes,
-            written_today_bytes: status.written_today_bytes,
-            daily_writes: status.daily_writes,
-            device_written_today_bytes: status.device_written_today_bytes,
+            used_bytes: status.buffer.disk_bytes,
+            written_today_bytes: status.writes.today_bytes,
+            daily_writes: status.writes.daily_bytes,
+            device_written_today_bytes: status.writes.device_today_bytes,
         };
-        Sight { boot: self.clock.unsynced_boot(), trouble, down, disk: Some(disk) }
+        let down = status.down().map(str::to_owned).collect();
+        Sight { boot: status.clock.boot, trouble: status.trouble, down, disk: Some(disk) }
     }
 }

@@ -55,6 +55,7 @@ impl Journal {
 
 impl State {
     fn on_event(&mut self, engine: &Engine, event: Event) {
+        engine.on_status_changed();
         match event {
             Event::Up { output } => {
                 tracing::info!(output = self.name(output), "output connected");

@@ -1,0 +1,91 @@
+//! One source's way into the engine.
+
+use super::Engine;
+use crate::clock;
+use crate::pipeline::Notice;
+use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
+use std::fmt::Display;
+use std::rc::Rc;
+
+/// Takes what a source reads.
+pub(crate) struct EngineSink {
+    engine: Rc<Engine>,
+    source: usize,
+    name: String,
+}
+
+impl EngineSink {
+    pub(crate) fn new(engine: Rc<Engine>, source: usize, name: &str) -> Self {
+        Self { engine, source, name: name.to_owned() }
+    }
+}
+
+impl Sink for EngineSink {
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
+        self.engine.on_introduced();
+        series
+    }
+
+    #[inline]
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        let now = self.engine.now();
+        let mut pipeline = self.engine.pipeline.borrow_mut();
+        let due = pipeline.poll_timeout();
+        pipeline.on_reading(series, stamp, value, now);
+        if pipeline.poll_timeout() != due {
+            self.engine.wake.notify_one();
+        }
+        self.engine.forward(&mut pipeline);
+        if let Some(notice) = pipeline.take_notice() {
+            self.engine.log_notice(&notice, now.time);
+        }
+    }
+
+    fn refused(&mut self, count: u32) {
+        self.engine.pipeline.borrow_mut().on_refused(self.source, count);
+        let notice = Notice { source: self.source, text: self.engine.why_refused() };
+        self.engine.log_notice(&notice, self.engine.now().time);
+    }
+
+    fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        self.engine.pipeline.borrow_mut().on_invalid(self.source);
+        let mut sources = self.engine.sources.borrow_mut();
+        let Some(monitor) = sources.get_mut(self.source) else { return };
+        if let Some(held) = monitor.invalid.pass(self.engine.now().time) {
+            tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
+        }
+    }
+
+    fn repeated(&mut self) {
+        self.engine.pipeline.borrow_mut().on_repeated(self.source);
+    }
+
+    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
+        let left = self.engine.source_states.borrow_mut().register(self.source, state);
+        Some((self.engine.checkpointer.requests.clone(), left))
+    }
+
+    fn state_dropped(&mut self, why: &str) {
+        let trouble = format!("the state of source {} could not be used: {why}", self.name);
+        tracing::error!("{trouble}");
+        self.engine.report("upgrade", &trouble);
+    }
+
+    fn connection(&mut self, state: ConnectionState<'_>) {
+        self.engine.pipeline.borrow_mut().on_link(
+            self.source,
+            matches!(state, ConnectionState::Up),
+            self.engine.now(),
+        );
+        if let Some(monitor) = self.engine.sources.borrow_mut().get_mut(self.source) {
+            monitor.on_connection(state, clock::up_ms());
+        }
+        match state {
+            ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
+            ConnectionState::Down { reason } => {
+                tracing::warn!(source = self.name, "source disconnected: {reason}")
+            }
+        }
+    }
+}

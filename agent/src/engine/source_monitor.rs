@@ -1,0 +1,81 @@
+//! What is known of a source while it runs: its connection, and which of its log lines are written.
+
+use super::log_throttle::LogThrottle;
+use crate::account::Intake;
+use crate::status::SourceStatus;
+use headwater_kernel::time::Time;
+use headwater_sensors::ConnectionState;
+
+/// One source.
+pub(super) struct SourceMonitor {
+    name: String,
+    up: Option<bool>,
+    /// Since when, by the clock that never steps (ms since boot).
+    since_up_ms: i64,
+    last_error: Option<String>,
+    /// Lines about payloads that cannot be used.
+    pub(super) invalid: LogThrottle,
+    /// Lines about readings that cannot be used, and refused series.
+    pub(super) notice: LogThrottle,
+}
+
+impl SourceMonitor {
+    /// Of a source that begins to connect.
+    pub(super) fn new(name: &str, up_ms: i64) -> Self {
+        Self {
+            name: name.to_owned(),
+            up: None,
+            since_up_ms: up_ms,
+            last_error: None,
+            invalid: LogThrottle::default(),
+            notice: LogThrottle::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The connection has come up or gone down.
+    pub(super) fn on_connection(&mut self, state: ConnectionState<'_>, up_ms: i64) {
+        let up = matches!(state, ConnectionState::Up);
+        if self.up != Some(up) {
+            (self.up, self.since_up_ms) = (Some(up), up_ms);
+        }
+        if let ConnectionState::Down { reason } = state {
+            self.last_error = Some(reason.to_owned());
+        }
+    }
+
+    /// `time_of` tells the time of a moment (ms since boot).
+    pub(super) fn status(&self, readings: Intake, time_of: impl Fn(i64) -> Time) -> SourceStatus {
+        SourceStatus {
+            name: self.name.clone(),
+            up: self.up,
+            since_ms: time_of(self.since_up_ms).0,
+            last_error: self.last_error.clone(),
+            readings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_since_when_and_why() {
+        let status = |monitor: &SourceMonitor| {
+            let status = monitor.status(Intake::default(), |up_ms| Time(1_000 + up_ms));
+            (status.up, status.since_ms, status.last_error)
+        };
+        let mut monitor = SourceMonitor::new("field", 1);
+        assert_eq!(status(&monitor), (None, 1_001, None));
+        for (now, reason) in [(2, "refused"), (3, "reset")] {
+            monitor.on_connection(ConnectionState::Down { reason }, now);
+        }
+        assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset".to_owned())));
+        monitor.on_connection(ConnectionState::Up, 9);
+        assert_eq!(status(&monitor), (Some(true), 1_009, Some("reset".to_owned())));
+    }
+}

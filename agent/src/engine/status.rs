@@ -1,0 +1,91 @@
+//! The engine's status: made here, and nowhere else.
+
+use super::Engine;
+use super::source_monitor::SourceMonitor;
+use crate::account::{Changes, Intake};
+use crate::status::{
+    AgentStatus, BufferStatus, ClockStatus, OutputStatus, SourceStatus, StreamStatus, WriteStatus,
+};
+use headwater_forwarder::{OutletStatus, Status};
+
+impl Engine {
+    /// Something in the status is news; to be called by whoever makes it so.
+    pub(crate) fn on_status_changed(&self) {
+        self.status_changed.notify_one();
+    }
+
+    /// Returns when the status may have changed by more than numbers, or has since the last time.
+    pub(crate) async fn status_changed(&self) {
+        self.status_changed.notified().await;
+    }
+
+    /// How the agent stands now.
+    pub(crate) fn status(&self) -> AgentStatus {
+        let forwarder = self.forwarder().status();
+        let (ledger, series) = {
+            let pipeline = self.pipeline.borrow();
+            (pipeline.ledger(), pipeline.series_count())
+        };
+        let stream = |(name, readings)| StreamStatus { name, readings };
+        let boot = self.clock.unsynced_boot();
+        AgentStatus {
+            agent: self.agent.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            started_ms: self.clock.at(self.started_up_ms).0,
+            clock: ClockStatus { synced: boot.is_none(), boot },
+            series,
+            sources: self.source_statuses(&ledger.sources),
+            streams: ledger.streams.into_iter().map(stream).collect(),
+            buffer: BufferStatus {
+                waiting: forwarder.waiting,
+                memory_bytes: forwarder.memory_bytes,
+                disk_bytes: forwarder.disk_bytes,
+                disk_error: forwarder.disk_error.clone(),
+            },
+            writes: WriteStatus {
+                today_bytes: forwarder.written_today_bytes,
+                daily_bytes: forwarder.daily_writes,
+                device_today_bytes: forwarder.device_written_today_bytes,
+            },
+            readings: ledger.total,
+            messages: Changes::of(&self.messages()),
+            trouble: self.trouble(&forwarder),
+            outputs: forwarder.outlets.into_iter().map(output).collect(),
+        }
+    }
+
+    fn source_statuses(&self, readings: &[(String, Intake)]) -> Vec<SourceStatus> {
+        let sources = self.sources.borrow();
+        let status = |source: &SourceMonitor| {
+            let known = readings.iter().find(|(name, _)| name == source.name());
+            let readings = known.map(|(_, readings)| *readings).unwrap_or_default();
+            source.status(readings, |up_ms| self.clock.at(up_ms))
+        };
+        sources.iter().map(status).collect()
+    }
+
+    /// What is not as it should be, for a person.
+    fn trouble(&self, forwarder: &Status) -> Vec<String> {
+        let mut trouble = Vec::from_iter(self.memory.trouble());
+        trouble.extend(self.checkpointer.trouble());
+        if let Some(reason) = &forwarder.disk_error {
+            trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
+        }
+        if forwarder.written_today_bytes > forwarder.daily_writes {
+            trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
+        }
+        let careful = forwarder.outlets.iter().filter(|outlet| outlet.careful);
+        trouble.extend(careful.map(|outlet| {
+            format!(
+                "output {}: its broker closes the connection while messages are on their way, which go one at a time",
+                outlet.name
+            )
+        }));
+        trouble
+    }
+}
+
+fn output(outlet: OutletStatus) -> OutputStatus {
+    let OutletStatus { name, up, since_ms, careful, last_error } = outlet;
+    OutputStatus { name, up, since_ms, last_error, one_at_a_time: careful }
+}

@@ -1,0 +1,198 @@
+//! How an agent stands: plain data, made in one place by [`crate::engine`], and looked at by all who tell of it: the
+//! service manager's line, the status that outputs publish, commands.
+
+use crate::account::{Changes, Counts, Intake};
+use headwater_settings::format_size;
+use serde::Serialize;
+
+/// How an agent stands at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentStatus {
+    /// The agent's id.
+    pub agent: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// When this run began [ms since the Unix epoch].
+    pub started_ms: i64,
+    /// Its clock.
+    pub clock: ClockStatus,
+    /// How many series are known.
+    pub series: usize,
+    /// By the order of the config.
+    pub sources: Vec<SourceStatus>,
+    /// By the order of the config.
+    pub streams: Vec<StreamStatus>,
+    /// By the order of the config.
+    pub outputs: Vec<OutputStatus>,
+    /// What waits for outputs.
+    pub buffer: BufferStatus,
+    /// What the disk has to bear.
+    pub writes: WriteStatus,
+    /// What became of the readings since the state began.
+    pub readings: Counts,
+    /// What became of the messages since the state began.
+    pub messages: Changes,
+    /// What is not as it should be, for a person. Outputs that are down are not among it.
+    pub trouble: Vec<String>,
+}
+
+/// The agent's clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClockStatus {
+    /// Whether the time is known.
+    pub synced: bool,
+    /// The boot whose time is not known.
+    pub boot: Option<String>,
+}
+
+/// A source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceStatus {
+    /// The name in the config.
+    pub name: String,
+    /// Whether it is connected; `None`: it has not said so yet.
+    pub up: Option<bool>,
+    /// Since when [ms since the Unix epoch].
+    pub since_ms: i64,
+    /// Why the connection was lost last.
+    pub last_error: Option<String>,
+    /// What came in.
+    pub readings: Intake,
+}
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamStatus {
+    /// The name in the config.
+    pub name: String,
+    /// What became of its readings.
+    pub readings: Counts,
+}
+
+/// An output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputStatus {
+    /// The name in the config.
+    pub name: String,
+    /// Whether it can take messages.
+    pub up: bool,
+    /// Since when [ms since the Unix epoch].
+    pub since_ms: i64,
+    /// Why the connection was lost last.
+    pub last_error: Option<String>,
+    /// Whether messages go one at a time.
+    pub one_at_a_time: bool,
+}
+
+/// What waits for outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BufferStatus {
+    /// Messages in memory or on disk.
+    pub waiting: u64,
+    /// Messages in memory (bytes).
+    pub memory_bytes: usize,
+    /// Everything on disk (bytes).
+    pub disk_bytes: u64,
+    /// Why the disk takes nothing; `None`: it does, as far as known.
+    pub disk_error: Option<String>,
+}
+
+/// What was written to storage today, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WriteStatus {
+    /// By this program (bytes).
+    pub today_bytes: u64,
+    /// What it may in a day (bytes).
+    pub daily_bytes: u64,
+    /// By everybody to the device, while this program ran (bytes); `None`: the device counts nothing.
+    pub device_today_bytes: Option<u64>,
+}
+
+impl AgentStatus {
+    /// One line for `systemctl status`: series, buffer, outputs.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let outputs = self.outputs.iter().map(|output| {
+            let state = if output.up { "up" } else { output.last_error.as_deref().unwrap_or("connecting") };
+            format!("; {}: {state}", output.name)
+        });
+        format!(
+            "{} series; {} messages wait, {} on disk{}",
+            self.series,
+            self.buffer.waiting,
+            format_size(self.buffer.disk_bytes),
+            outputs.collect::<String>(),
+        )
+    }
+
+    /// Outputs that are down, by their names.
+    pub fn down(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().filter(|output| !output.up).map(|output| output.name.as_str())
+    }
+
+    /// Whether a person may want to know what has changed since `earlier`: more than numbers that change all the time.
+    #[must_use]
+    pub fn is_news_after(&self, earlier: &Self) -> bool {
+        (&self.clock, &self.trouble) != (&earlier.clock, &earlier.trouble) || !self.down().eq(earlier.down())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> AgentStatus {
+        let output = |name: &str, up, last_error: Option<&str>| OutputStatus {
+            name: name.to_owned(),
+            up,
+            since_ms: 1,
+            last_error: last_error.map(str::to_owned),
+            one_at_a_time: false,
+        };
+        AgentStatus {
+            agent: "edge-1".to_owned(),
+            version: "0.1.0",
+            started_ms: 5,
+            clock: ClockStatus { synced: true, boot: None },
+            series: 3,
+            sources: Vec::new(),
+            streams: Vec::new(),
+            outputs: vec![
+                output("cloud", true, Some("reset")),
+                output("lab", false, Some("refused")),
+                output("new", false, None),
+            ],
+            buffer: BufferStatus { waiting: 7, memory_bytes: 9, disk_bytes: 2 << 20, disk_error: None },
+            writes: WriteStatus { today_bytes: 1, daily_bytes: 2, device_today_bytes: None },
+            readings: Counts::default(),
+            messages: Changes::default(),
+            trouble: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_line_says_what_waits_and_why() {
+        let expected = "3 series; 7 messages wait, 2 MiB on disk; cloud: up; lab: refused; new: connecting";
+        assert_eq!(status().line(), expected);
+    }
+
+    #[test]
+    fn news_is_what_a_person_may_act_upon() {
+        let (mut numbers, mut trouble, mut down) = (status(), status(), status());
+        numbers.series += 1;
+        numbers.buffer.waiting += 1;
+        numbers.writes.today_bytes += 1;
+        assert!(!numbers.is_news_after(&status()));
+        trouble.trouble.push("memory is short".to_owned());
+        assert!(trouble.is_news_after(&status()));
+        down.outputs[0].up = false;
+        assert!(down.is_news_after(&status()) && status().is_news_after(&down));
+    }
+
+    #[test]
+    fn it_is_plain_data() {
+        let json = serde_json::to_value(status()).unwrap();
+        assert_eq!(json["outputs"][1]["last_error"], "refused");
+        assert_eq!(json["messages"]["made"], 0);
+    }
+}
