@@ -1,15 +1,34 @@
-//! Tables as text (RFC 4180), read record by record.
+//! Tables as text (RFC 4180), read record by record: for the payload format and for recordings.
 //!
-//! Deviations: `;` or tab separates cells if the header has one and no comma; a record may not exceed a given size,
-//! and reading goes on with the line after it, so that a quote left open costs one record and not the file. Written
-//! out, because four states over bytes are all there is to it, and replays spend their time elsewhere.
+//! Deviations: `;` or tab separates cells if the first line has one and no comma; lines before it that start with `#`
+//! are skipped; a record may not exceed a given size, and reading goes on with the line after it, so that a quote left
+//! open costs one record and not the file. Written out, because four states over bytes are all there is to it, and
+//! replays spend their time elsewhere.
 
+use crate::decode::{Fields, Want};
+use crate::format::number::value_of;
+use crate::format::{DecodeError, Scalar};
 use std::io::{self, BufRead};
 
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+pub(crate) const COMMA: u8 = b',';
+
+/// What may separate cells, where nobody says it.
+const DELIMITERS: [u8; 3] = [COMMA, b';', b'\t'];
+
+/// Numbers with a comma are read up to this length (bytes).
+const NUMBER_BYTES_MAX: usize = 64;
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// `21.5`
+    Point,
+    /// `21,5`
+    Comma,
+}
 
 /// One record; its memory is reused.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -46,6 +65,10 @@ impl Record {
         self.ends.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The text of a cell without blanks around it; empty past the last one.
     pub(crate) fn cell(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
@@ -60,16 +83,37 @@ impl Record {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Looks at the first line, to know what separates cells; it is read as the first record.
-    pub(crate) fn new(mut input: R, record_bytes_max: usize) -> io::Result<Self> {
+    /// Skips comments, and looks at the first line, unless `delimiter` says what separates cells; it is read as the first
+    /// record.
+    pub(crate) fn new(
+        mut input: R,
+        delimiter: Option<u8>,
+        numbers: Numbers,
+        record_bytes_max: usize,
+    ) -> io::Result<Self> {
         const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
         if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
         }
+        let mut next_line = 1;
+        while input.fill_buf()?.first() == Some(&b'#') {
+            input.skip_until(b'\n')?;
+            next_line += 1;
+        }
         let start = input.fill_buf()?;
-        let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let delimiter = DELIMITERS.into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',');
-        Ok(Self { input, delimiter, record_bytes_max, line: 0, next_line: 1 })
+        let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_there = |sign: &u8| first.contains(sign) && !(numbers == Numbers::Comma && *sign == COMMA);
+        let delimiter = delimiter.or_else(|| DELIMITERS.into_iter().find(is_there)).unwrap_or(COMMA);
+        Ok(Self { next_line, ..Self::of_rows(input, delimiter, record_bytes_max) })
+    }
+
+    /// Reads what comes after the first line.
+    pub(crate) fn of_rows(input: R, delimiter: u8, record_bytes_max: usize) -> Self {
+        Self { input, delimiter, record_bytes_max, line: 0, next_line: 1 }
+    }
+
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// The line on which the last record began, from 1.
@@ -147,6 +191,55 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+/// Puts the cells of a row into `fields`; a column without a path is not wanted.
+///
+/// # Errors
+/// More or fewer cells than columns.
+pub(crate) fn put_row(
+    row: &Record,
+    paths: &[Option<String>],
+    numbers: Numbers,
+    fields: &mut Fields<'_>,
+) -> Result<(), DecodeError> {
+    let (found, expected) = (row.len(), paths.len());
+    if found != expected {
+        return Err(DecodeError::new(format!("the row has {found} cells, and the header {expected}")));
+    }
+    for (index, path) in paths.iter().enumerate() {
+        let Some(path) = path else { continue };
+        let cell = row.cell(index);
+        let want = fields.want(path);
+        let text = String::from_utf8_lossy(cell);
+        let value = match (want, numbers.value_of(cell)) {
+            _ if cell.is_empty() => Scalar::Null,
+            (Want::Time, _) | (_, None) => Scalar::Text(&text),
+            (_, Some(number)) => Scalar::Number(number),
+        };
+        fields.put(want, path, value);
+    }
+    Ok(())
+}
+
+impl Numbers {
+    fn value_of(self, cell: &[u8]) -> Option<f64> {
+        if self == Self::Point || !cell.contains(&COMMA) {
+            return value_of(cell);
+        }
+        let mut with_point = [0; NUMBER_BYTES_MAX];
+        let with_point = with_point.get_mut(..cell.len())?;
+        for (to, from) in with_point.iter_mut().zip(cell) {
+            *to = if *from == COMMA { b'.' } else { *from };
+        }
+        value_of(with_point)
+    }
+}
+
+impl From<io::Error> for DecodeError {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +247,7 @@ mod tests {
 
     /// Line and cells of each record.
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut reader = Reader::new(text, 100).unwrap();
+        let mut reader = Reader::new(text, None, Numbers::Point, 100).unwrap();
         let mut record = Record::default();
         let mut all = Vec::new();
         loop {

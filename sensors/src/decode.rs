@@ -8,10 +8,13 @@
 //! of a topic remembered as `[limits] series` allows series. Past these a payload (or field) is refused and counted,
 //! or, for topics, read without being remembered.
 
+mod batch;
 mod config;
 mod fields;
+mod identity;
 mod reason;
 mod series;
+mod slots;
 
 pub use config::DecodeConfig;
 pub use fields::{Fields, Want};
@@ -19,9 +22,12 @@ pub use fields::{Fields, Want};
 pub use reason::RejectReason;
 pub use series::SeriesTemplate;
 
+use crate::format::{DecodeError, Format};
 use crate::hash::Seed;
 use crate::{SeriesRef, Sink, SourceContext};
-use fields::{Batch, Plan, Slots};
+use batch::Batch;
+use fields::Plan;
+use slots::Topic;
 use std::collections::HashMap;
 
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
@@ -30,10 +36,13 @@ pub const NAME_BYTES_MAX: usize = 1024;
 /// Decodes the payloads of one source.
 pub struct Decoder {
     config: DecodeConfig,
+    format: Box<dyn Format>,
     plan: Plan,
     payload_bytes_max: usize,
     topics_max: usize,
-    topics: HashMap<Box<str>, Slots, Seed>,
+    topics: HashMap<Box<str>, Topic, Seed>,
+    /// Records with an identity that may still be remembered, all topics together.
+    records_left: usize,
     batch: Batch,
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
@@ -53,6 +62,8 @@ impl Decoder {
         Self {
             plan: Plan::new(config, context.series_max),
             config: config.clone(),
+            format: config.format.clone(),
+            records_left: context.series_max,
             payload_bytes_max: context.payload_bytes_max,
             topics_max: context.series_max,
             topics: HashMap::default(),
@@ -81,10 +92,14 @@ impl Decoder {
         self.on_recorded(topic, payload, topic, sink);
     }
 
+    /// Decodes one line of a longer text into `sink`, as [`Format::decode_line`] reads it.
+    pub fn on_line(&mut self, topic: &str, line: &[u8], origin: &str, sink: &mut dyn Sink) {
+        self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
+    }
+
     /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
     pub(crate) fn on_recorded(&mut self, topic: &str, payload: &[u8], origin: &str, sink: &mut dyn Sink) {
-        let decode = self.config.format.decode;
-        self.on_record(topic, origin, sink, |fields| decode(payload, fields).map_err(RejectReason::Problem));
+        self.on_record(topic, origin, sink, |format, fields| format.decode(payload, fields));
     }
 
     /// Reads with `read` what belongs to `topic`; `origin` is named where it cannot be used.
@@ -93,14 +108,21 @@ impl Decoder {
         topic: &str,
         origin: &str,
         sink: &mut dyn Sink,
-        read: impl FnOnce(&mut Fields<'_>) -> Result<(), RejectReason>,
+        read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
-        if let Some(slots) = self.topics.get_mut(topic) {
-            let outcome = read(&mut Fields::new(&self.plan, slots, &mut self.batch));
-            let names = Names { config: &self.config, topic, labels: None };
-            return self.batch.commit(outcome, slots, names, origin, sink);
+        let Self { config, format, plan, topics, batch, records_left, .. } = self;
+        let read = |known: &mut Topic, batch: &mut Batch| {
+            read(format.as_mut(), &mut Fields::new(plan, topic, known, batch)).map_err(RejectReason::Decode)
+        };
+        if let Some(known) = topics.get_mut(topic) {
+            let records_before = known.records_len();
+            let outcome = read(known, batch);
+            let names = NamesOfTopic { config, topic, labels: None, origin };
+            batch.commit(outcome, known, names, records_before + *records_left, sink);
+            *records_left -= known.records_len() - records_before;
+            return;
         }
-        let labels = self.config.labels_of(topic);
+        let labels = config.labels_of(topic);
         if self.strict && labels.is_none() {
             self.unmatched_topic = true;
             return sink.invalid(origin, &RejectReason::UnmatchedTopic);
@@ -108,38 +130,63 @@ impl Decoder {
         if topic.len() > NAME_BYTES_MAX {
             return sink.invalid(origin, &RejectReason::LongName);
         }
-        let mut slots = self.plan.slots();
-        let outcome = read(&mut Fields::new(&self.plan, &mut slots, &mut self.batch));
-        let names = Names { config: &self.config, topic, labels };
-        self.batch.commit(outcome, &mut slots, names, origin, sink);
-        if slots.has_series() && self.topics.len() < self.topics_max {
-            self.topics.insert(topic.into(), slots);
+        let mut known = Topic::new(plan);
+        let outcome = read(&mut known, batch);
+        let names = NamesOfTopic { config, topic, labels, origin };
+        batch.commit(outcome, &mut known, names, *records_left, sink);
+        if known.has_series() && topics.len() < self.topics_max {
+            *records_left -= known.records_len();
+            topics.insert(topic.into(), known);
         }
     }
 }
 
 /// Names the series of one topic; needed only for fields that are new.
-struct Names<'a> {
+struct NamesOfTopic<'a> {
     config: &'a DecodeConfig,
     topic: &'a str,
     labels: Option<Vec<(String, String)>>,
+    /// Where the payload came from, for people.
+    origin: &'a str,
 }
 
-impl Names<'_> {
-    /// The sink's number for the series of a field.
+impl NamesOfTopic<'_> {
+    /// The sink's number for the series of a field, perhaps of a record with an identity.
     ///
     /// # Errors
     /// [`RejectReason::LongName`]; a series past the sink's limit is `Ok(None)`.
-    fn introduce(&mut self, field: &str, sink: &mut dyn Sink) -> Result<Option<SeriesRef>, RejectReason> {
+    fn introduce(
+        &mut self,
+        field: &str,
+        record: Option<&str>,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<SeriesRef>, RejectReason> {
         let labels = self.labels.get_or_insert_with(|| {
             self.config.labels_of(self.topic).unwrap_or_else(|| self.config.labels.clone())
         });
-        let name = self.config.series.render(self.topic, field, labels);
-        if name.len() > NAME_BYTES_MAX {
-            return Err(RejectReason::LongName);
+        let Some(record) = record else {
+            return register(&self.config.series.render(self.topic, field, None, labels), labels, sink);
+        };
+        let mut labels = labels.clone();
+        let shared = labels.len();
+        for (key, value) in identity::labels(record) {
+            if !labels.iter().any(|(known, _)| known == key) {
+                labels.push((key.to_owned(), value.to_owned()));
+            }
         }
-        Ok(sink.series(&name, labels))
+        // The order in which a record names its labels means nothing.
+        labels.get_mut(shared..).unwrap_or_default().sort();
+        let name = self.config.series.render(self.topic, field, identity::name(record), &labels);
+        register(&name, &labels, sink)
     }
+}
+
+fn register(
+    name: &str,
+    labels: &[(String, String)],
+    sink: &mut dyn Sink,
+) -> Result<Option<SeriesRef>, RejectReason> {
+    if name.len() > NAME_BYTES_MAX { Err(RejectReason::LongName) } else { Ok(sink.series(name, labels)) }
 }
 
 #[cfg(test)]
@@ -158,6 +205,8 @@ pub(crate) mod tests {
         pub(crate) refused: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
         pub(crate) origins: Vec<String>,
+        /// Calls of [`Sink::series`].
+        pub(crate) introduced: u32,
         series_max: usize,
     }
 
@@ -170,6 +219,7 @@ pub(crate) mod tests {
 
     impl Sink for Seen {
         fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+            self.introduced += 1;
             let known = self.series.iter().position(|(known, _)| known == name);
             let number = known.or_else(|| {
                 (self.series.len() < self.series_max).then(|| {
@@ -289,7 +339,7 @@ pub(crate) mod tests {
         let wide: Vec<String> = (0..100).map(|n| format!("\"f{n}\":{n}")).collect();
         decoder.on_payload("t0", format!("{{{}}}", wide.join(",")).as_bytes(), &mut seen);
         assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (8, 8, 132));
-        assert_eq!(decoder.topics["t0"].list_len(), 2);
+        assert_eq!(decoder.topics["t0"].slots.list.len(), 2);
     }
 
     #[test]
@@ -309,7 +359,7 @@ pub(crate) mod tests {
         assert_eq!((seen.series.len(), decoder.topics.len()), (0, 0));
         feed(&mut decoder, "t", b"{\"a\":1}");
         feed(&mut decoder, "t", b"{\"b\":1,\"c\":2");
-        assert_eq!(decoder.topics["t"].list_len(), 1);
+        assert_eq!(decoder.topics["t"].slots.list.len(), 1);
     }
 
     #[test]

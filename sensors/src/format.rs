@@ -1,55 +1,125 @@
-//! Payload formats: bytes to numbers with names.
+//! Payload formats: bytes to records of numbers with names.
 //!
-//! A format puts every value it finds into [`Fields`], with its path (`a/b`, `list/0`; empty where a payload is one
-//! value), and calls [`Fields::end`] after each record, so that values with times of their own can share a payload.
-//! To add one, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
+//! A format puts every value of a record into [`Fields`], with its path (`a/b`, `list/0`; empty where a payload is one
+//! value), and calls [`Fields::end`] after the record. A record may also bring a name, labels and a time of its own. To
+//! add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
 
+mod csv;
 mod decimal;
 pub(crate) mod json;
 pub(crate) mod number;
 
 use crate::decode::Fields;
-pub use json::JsonError;
+use headwater_settings::Table;
+use std::borrow::Cow;
 use std::fmt;
 
-/// A payload format: what `format = "…"` names.
-pub struct Format {
-    /// The word in the config.
-    pub name: &'static str,
+/// A payload format, configured. Each decoder has one of its own, so that a format may remember what earlier payloads
+/// of the source have said.
+pub trait Format: fmt::Debug {
     /// Whether its values have names; else a payload is one value, and `fields` and `time` mean nothing.
-    pub named: bool,
-    /// Reads one payload. On an error nothing of the payload is used.
-    pub decode: fn(&[u8], &mut Fields<'_>) -> Result<(), Problem>,
+    fn is_named(&self) -> bool {
+        true
+    }
+
+    /// Whether records bring names or labels: then `series` may hold `{name}` and labels that only a record can fill.
+    fn brings_labels(&self) -> bool {
+        false
+    }
+
+    /// The names of series where `series` is not configured.
+    fn series(&self) -> &'static str {
+        if self.is_named() { "{topic}/{field}" } else { "{topic}" }
+    }
+
+    /// Reads one payload.
+    ///
+    /// # Errors
+    /// The payload is broken, and nothing of it is used. [`Fields::reject`] costs a single record.
+    fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError>;
+
+    /// Reads one line of a longer text, such as a file, of which earlier lines may have said what the line means.
+    ///
+    /// # Errors
+    /// As [`Format::decode`].
+    fn decode_line(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        self.decode(line, fields)
+    }
+
+    /// A copy, for another decoder.
+    fn boxed(&self) -> Box<dyn Format>;
 }
 
-/// All of them; the first is the default.
-pub const FORMATS: &[Format] = &[json::FORMAT, number::FORMAT];
-
-impl fmt::Debug for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+impl Clone for Box<dyn Format> {
+    fn clone(&self) -> Self {
+        self.boxed()
     }
 }
 
-/// Why a payload cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// Not one value, where one was expected; holds the start of it.
-    #[error("`{0}` is not a number; expected one such as 21.5, or true, false, on or off")]
-    NotNumber(String),
-    /// A number that no window can hold.
-    #[error("`{0}` is not a finite number")]
-    NotFinite(String),
-    /// Nothing at all.
-    #[error("the payload is empty")]
-    Empty,
-    /// JSON, but no place for named values.
-    #[error("JSON, but neither an object nor an array; for bare values write format = \"number\"")]
-    Unnamed,
-    /// Not JSON.
-    #[error(transparent)]
-    NotJson(#[from] JsonError),
+/// A kind of format: what `format = "…"` names.
+pub struct FormatKind {
+    /// The word in the config.
+    pub name: &'static str,
+    /// Reads the format's own keys from the source's table; mistakes go to the table, and `None` means that there were
+    /// some.
+    pub read: fn(&mut Table<'_>) -> Option<Box<dyn Format>>,
+    /// A commented sample of its keys.
+    pub sample: &'static str,
 }
+
+/// All formats; the first is the default.
+pub const FORMATS: &[FormatKind] = &[
+    json::KIND,   //
+    number::KIND, //
+    csv::KIND,    //
+];
+
+/// Why a payload or a record cannot be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// What is wrong and, where known, the way out. Lower case, no full stop.
+    pub what: Cow<'static, str>,
+    /// Where.
+    pub at: Option<Position>,
+}
+
+/// A place in a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// A byte, from 1.
+    Byte(usize),
+    /// A line, from 1.
+    Line(u64),
+}
+
+impl DecodeError {
+    /// The payload holds nothing.
+    pub(crate) const EMPTY: Self = Self { what: Cow::Borrowed("the payload is empty"), at: None };
+
+    /// An error without a place.
+    #[must_use]
+    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self { what: what.into(), at: None }
+    }
+
+    /// The same error with its place.
+    #[must_use]
+    pub fn at(self, position: Position) -> Self {
+        Self { at: Some(position), ..self }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            None => f.write_str(&self.what),
+            Some(Position::Byte(byte)) => write!(f, "{} (byte {byte})", self.what),
+            Some(Position::Line(line)) => write!(f, "{} (line {line})", self.what),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
 
 /// A value of a payload.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -19,7 +19,7 @@ mod topic;
 
 pub use checkpoints::{Checkpoints, PersistState, saved_state};
 pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, RejectReason, SeriesTemplate, Want};
-pub use format::{FORMATS, Format, JsonError, Problem, Scalar};
+pub use format::{DecodeError, FORMATS, Format, FormatKind, Position, Scalar};
 pub use time::TimeFormat;
 pub use topic::{Template, TopicError};
 

@@ -8,11 +8,10 @@
 //! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
 //! skipped.
 
-use crate::csv::{Found, Reader, Record};
-use crate::decode::{DecodeConfig, Decoder, Fields, RejectReason, Want};
-use crate::format::Scalar;
+use crate::csv::{Found, Numbers, Reader, Record, put_row};
+use crate::decode::{DecodeConfig, Decoder, Fields};
+use crate::format::DecodeError;
 use crate::format::json::{Scanner, Token};
-use crate::format::number::value_of;
 use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;
@@ -87,7 +86,7 @@ impl Recording {
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
-                let mut reader = Reader::new(open()?, bytes_max).map_err(unreadable)?;
+                let mut reader = Reader::new(open()?, None, Numbers::Point, bytes_max).map_err(unreadable)?;
                 let mut record = Record::default();
                 if reader.read(&mut record).map_err(unreadable)? != Found::Record {
                     return Err(unfit("no header; the first line names the columns".into()));
@@ -145,28 +144,13 @@ impl Table {
         match found {
             Found::End => return Ok(false),
             Found::TooLarge => sink.invalid(&origin, &too_large(self.reader.record_bytes_max())),
-            Found::Record => decoder.on_record(topic, &origin, sink, |fields| self.read_row(fields)),
+            Found::Record => decoder.on_record(topic, &origin, sink, |_, fields| self.read_row(fields)),
         }
         Ok(true)
     }
 
-    fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), RejectReason> {
-        let (found, expected) = (self.record.len(), self.paths.len());
-        if found != expected {
-            return Err(RejectReason::Cells { found, expected });
-        }
-        for (index, path) in self.paths.iter().enumerate() {
-            let Some(path) = path else { continue };
-            let cell = self.record.cell(index);
-            let want = fields.want(path);
-            let text = String::from_utf8_lossy(cell);
-            let value = match (want, value_of(cell)) {
-                _ if cell.is_empty() => Scalar::Null,
-                (Want::Time, _) | (_, None) => Scalar::Text(&text),
-                (_, Some(number)) => Scalar::Number(number),
-            };
-            fields.put(want, path, value);
-        }
+    fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        put_row(&self.record, &self.paths, Numbers::Point, fields)?;
         fields.end();
         Ok(())
     }
@@ -195,7 +179,7 @@ fn columns(header: &Record, config: &DecodeConfig) -> Result<(DecodeConfig, Vec<
     });
     let is_value = |name: &&Cow<'_, str>| Some(name.as_ref()) != time.as_deref();
     let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone().into_owned())).collect();
-    if !config.format.named {
+    if !config.format.is_named() {
         let mut values = names.iter().filter(is_value);
         let value = match (names.iter().find(|name| *name == "value"), values.next(), values.next()) {
             (Some(value), ..) | (None, Some(value), None) => value,

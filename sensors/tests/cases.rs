@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 
 use headwater_sensors::recording::Recording;
-use headwater_sensors::{ConnectionState, SOURCES, SeriesRef, Sink, SourceContext, Stamp, read_source};
+use headwater_sensors::{
+    ConnectionState, DecodeConfig, FORMATS, SOURCES, SeriesRef, Sink, SourceContext, Stamp, read_source,
+};
 use headwater_settings::Document;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,25 @@ fn every_sample_is_a_sound_config_and_stands_in_the_readme() {
         let readme = std::fs::read_to_string(source_folder(kind.name).join("README.md")).unwrap();
         let block = format!("```toml\n{}```", kind.sample);
         assert!(readme.contains(&block), "copy {}'s sample.toml into its README.md", kind.name);
+    }
+}
+
+#[test]
+fn every_format_is_read_as_its_page_shows_it() {
+    let page = source_folder("format").join("README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for kind in FORMATS {
+        let block = format!("## `{}`\n\n```toml\n{}```", kind.name, kind.sample);
+        assert!(page.contains(&block), "show {}'s sample in format/README.md:\n{block}", kind.name);
+        let bare = |line: &str| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n";
+        let uncommented: String = kind.sample.lines().map(bare).collect();
+        for text in [kind.sample, uncommented.as_str()] {
+            let document = Document::parse(Path::new("sample.toml"), text, |_| None);
+            let mut root = document.root();
+            assert!(DecodeConfig::read(&mut root, &Vec::new(), Some(Vec::new())).is_some(), "{text}");
+            root.finish();
+            assert!(document.mistakes().is_empty(), "{text}: {:?}", document.mistakes());
+        }
     }
 }
 

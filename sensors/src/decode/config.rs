@@ -2,7 +2,7 @@
 
 use super::SeriesTemplate;
 use crate::Names;
-use crate::format::{FORMATS, Format};
+use crate::format::{FORMATS, Format, FormatKind};
 use crate::time::{TimeFormat, WORDS};
 use crate::topic::Template;
 use headwater_settings::{At, Or, Pairs, Severity, Table};
@@ -11,7 +11,7 @@ use headwater_settings::{At, Or, Pairs, Severity, Table};
 #[derive(Clone, Debug)]
 pub struct DecodeConfig {
     /// The payloads' format.
-    pub format: &'static Format,
+    pub format: Box<dyn Format>,
     /// The path of the event time; `None`: the time of arrival.
     pub time: Option<String>,
     /// How it is written.
@@ -35,9 +35,9 @@ impl DecodeConfig {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
         };
         let errors_before = errors(table);
-        let formats: Vec<(&str, &'static Format)> =
-            FORMATS.iter().map(|format| (format.name, format)).collect();
-        let format = table.choice("format", &formats).given().or(FORMATS.first())?;
+        let formats: Vec<(&str, &FormatKind)> = FORMATS.iter().map(|kind| (kind.name, kind)).collect();
+        let kind = table.choice("format", &formats).given().or(FORMATS.first())?;
+        let format = (kind.read)(table);
         let time = table.string("time");
         let time_format = table.choice("time_format", WORDS);
         let fields = table.strings("fields");
@@ -49,25 +49,27 @@ impl DecodeConfig {
                 "name the field with the time: `time = \"ts\"`",
             );
         }
-        if format.named {
+        let is_named = format.as_ref().is_none_or(|format| format.is_named());
+        if is_named {
             check_fields(table, fields.as_ref(), time.as_ref());
         } else {
             for key in ["fields", "time"].into_iter().filter(|key| table.has(key)) {
                 let what = format!(
                     "`{key}` has no meaning with format = \"{}\": its payloads are one value",
-                    format.name
+                    kind.name
                 );
                 table.refuse(table.place_of(key), what, "leave it out, or choose format = \"json\"");
             }
         }
         let fields: Vec<String> =
             fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
-        let several = format.named && fields.len() != 1;
+        let several = is_named && fields.len() != 1;
         let series = table.string("series");
-        let topics = topics?;
+        let (topics, format) = (topics?, format?);
+        let known = Known { topics: &topics, labels: &labels, is_open: format.brings_labels() };
         let series = match series {
-            Some(text) => read_series(table, &text, several, &topics, &labels)?,
-            None => SeriesTemplate::default_of(format.named),
+            Some(text) => read_series(table, &text, several, &known)?,
+            None => known.parse(format.series()).ok()?,
         };
         let config = Self {
             format,
@@ -88,7 +90,8 @@ impl DecodeConfig {
             return Names::Unknown;
         }
         let any = ["*".to_owned()];
-        let fields = if self.format.named && !self.fields.is_empty() { self.fields.as_slice() } else { &any };
+        let fields =
+            if self.format.is_named() && !self.fields.is_empty() { self.fields.as_slice() } else { &any };
         let mut patterns = Vec::new();
         for template in &self.topics {
             let topic: Vec<&str> = template
@@ -98,7 +101,7 @@ impl DecodeConfig {
                 .collect();
             let captured = template.labels().map(|label| (label.to_owned(), "*".to_owned()));
             let labels: Vec<(String, String)> = captured.chain(self.labels.iter().cloned()).collect();
-            patterns.extend(fields.iter().map(|field| self.series.render(&topic.join("/"), field, &labels)));
+            patterns.extend(fields.iter().map(|field| self.series.pattern(&topic.join("/"), field, &labels)));
         }
         Names::Patterns(patterns)
     }
@@ -157,18 +160,31 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: O
     }
 }
 
+/// What `series` may hold in braces.
+struct Known<'a> {
+    topics: &'a [Template],
+    labels: &'a [(String, String)],
+    /// Whether records bring more.
+    is_open: bool,
+}
+
+impl Known<'_> {
+    fn parse(&self, text: &str) -> Result<SeriesTemplate, (String, String)> {
+        let everywhere =
+            |name: &&str| self.topics.iter().all(|template| template.labels().any(|label| label == *name));
+        let captured = self.topics.first().into_iter().flat_map(Template::labels).filter(everywhere);
+        let known: Vec<&str> = captured.chain(self.labels.iter().map(|(name, _)| name.as_str())).collect();
+        SeriesTemplate::parse(text, &known, self.is_open)
+    }
+}
+
 fn read_series(
     table: &Table<'_>,
     text: &At<String>,
     several: bool,
-    topics: &[Template],
-    labels: &[(String, String)],
+    known: &Known<'_>,
 ) -> Option<SeriesTemplate> {
-    let everywhere =
-        |name: &&str| topics.iter().all(|template| template.labels().any(|label| label == *name));
-    let captured = topics.first().into_iter().flat_map(Template::labels).filter(everywhere);
-    let known: Vec<&str> = captured.chain(labels.iter().map(|(name, _)| name.as_str())).collect();
-    match SeriesTemplate::parse(&text.value, &known) {
+    match known.parse(&text.value) {
         Ok(series) if several && !series.has_field() => {
             let fix = "add {field}, as in \"{topic}/{field}\", or name one field in `fields`";
             table.refuse(text.span.clone(), "`series` gives all fields of a payload the same name", fix);

@@ -1,15 +1,12 @@
-//! Collects the values of one payload, and hands them over once the payload has proved sound.
+//! Collects the values of one payload from its format, record by record.
 
-use super::{DecodeConfig, Names, RejectReason};
-use crate::format::Scalar;
-use crate::hash::Seed;
+use super::batch::{Batch, Span, Value};
+use super::slots::Topic;
+use super::{DecodeConfig, NAME_BYTES_MAX, RejectReason, identity};
+use crate::Stamp;
+use crate::format::{DecodeError, Scalar};
 use crate::time::TimeFormat;
-use crate::{SeriesRef, Sink, Stamp};
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// More fields than this in a topic are looked up by hash, not one by one.
-const SCAN_MAX: usize = 24;
 
 /// What is wanted of every payload of a source.
 pub(super) struct Plan {
@@ -26,7 +23,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(config: &DecodeConfig, fields_max: usize) -> Self {
         let shared = |name: &String| Arc::<str>::from(name.as_str());
-        let named = config.format.named;
+        let named = config.format.is_named();
         let wanted = match (named, config.fields.is_empty()) {
             (false, _) => Some(vec![Arc::from("")]),
             (true, true) => None,
@@ -43,14 +40,9 @@ impl Plan {
         }
     }
 
-    /// The fields of a topic that has not been seen yet.
-    pub(super) fn slots(&self) -> Slots {
-        let mut slots = Slots::default();
-        for path in self.wanted.iter().flatten() {
-            slots.push(path.clone());
-        }
-        slots.fixed = slots.list.len();
-        slots
+    /// The paths that are wanted; none if every number is.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.wanted.iter().flatten()
     }
 
     fn nothing(&self) -> RejectReason {
@@ -62,63 +54,6 @@ impl Plan {
             shown.push_str(", …");
         }
         RejectReason::Nothing { wanted: shown }
-    }
-}
-
-/// The fields of one topic, and the sink's numbers for their series.
-#[derive(Default)]
-pub(super) struct Slots {
-    list: Vec<Slot>,
-    /// Of all in `list`, once they are many.
-    index: HashMap<Arc<str>, usize, Seed>,
-    /// The first of them are there from the beginning, and stay.
-    fixed: usize,
-}
-
-struct Slot {
-    path: Arc<str>,
-    series: Option<SeriesRef>,
-    /// Where its last value is in [`Batch::values`]; may be of an older payload, so that must be checked.
-    at: usize,
-}
-
-impl Slots {
-    pub(super) fn has_series(&self) -> bool {
-        self.list.iter().any(|slot| slot.series.is_some())
-    }
-
-    #[cfg(test)]
-    pub(super) fn list_len(&self) -> usize {
-        self.list.len()
-    }
-
-    fn push(&mut self, path: Arc<str>) -> usize {
-        let number = self.list.len();
-        if number == SCAN_MAX {
-            self.index =
-                self.list.iter().enumerate().map(|(number, slot)| (slot.path.clone(), number)).collect();
-        }
-        if number >= SCAN_MAX {
-            self.index.insert(path.clone(), number);
-        }
-        self.list.push(Slot { path, series: None, at: usize::MAX });
-        number
-    }
-
-    fn find(&self, path: &str) -> Option<usize> {
-        if self.list.len() > SCAN_MAX {
-            return self.index.get(path).copied();
-        }
-        self.list.iter().position(|slot| *slot.path == *path)
-    }
-
-    /// Forgets new fields that got no series.
-    fn drop_unregistered(&mut self) {
-        while self.list.len() > self.fixed && self.list.last().is_some_and(|slot| slot.series.is_none()) {
-            if let Some(slot) = self.list.pop() {
-                self.index.remove(&slot.path);
-            }
-        }
     }
 }
 
@@ -135,28 +70,17 @@ pub enum Want {
     New,
 }
 
-/// The values of one payload; buffers are reused.
-#[derive(Default)]
-pub(super) struct Batch {
-    values: Vec<Value>,
-    failures: Vec<RejectReason>,
-    refused: u32,
-}
-
-struct Value {
-    slot: usize,
-    stamp: Stamp,
-    value: f64,
-}
-
 /// Takes the values of one payload from a format.
 pub struct Fields<'a> {
     plan: &'a Plan,
-    slots: &'a mut Slots,
+    topic: &'a str,
+    known: &'a mut Topic,
     batch: &'a mut Batch,
     /// The slot that comes next if this payload is like the last.
     next: usize,
     time: Time,
+    /// The time that the record brings although `time` is not configured (ms).
+    own_time: Option<i64>,
     /// Where the present record starts in the batch.
     values_before: usize,
     failures_before: usize,
@@ -169,23 +93,37 @@ enum Time {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(plan: &'a Plan, slots: &'a mut Slots, batch: &'a mut Batch) -> Self {
-        batch.values.clear();
-        batch.failures.clear();
-        batch.refused = 0;
-        Self { plan, slots, batch, next: 0, time: Time::Missing, values_before: 0, failures_before: 0 }
+    pub(super) fn new(plan: &'a Plan, topic: &'a str, known: &'a mut Topic, batch: &'a mut Batch) -> Self {
+        batch.clear();
+        Self {
+            plan,
+            topic,
+            known,
+            batch,
+            next: 0,
+            time: Time::Missing,
+            own_time: None,
+            values_before: 0,
+            failures_before: 0,
+        }
+    }
+
+    /// The topic that the payload came under.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.topic
     }
 
     /// What a path is wanted for; ask once for each, in the order of the payload.
     pub fn want(&mut self, path: &str) -> Want {
-        if self.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
+        if self.known.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
             self.next += 1;
             return Want::Slot(self.next - 1);
         }
         if self.plan.time.as_deref() == Some(path) {
             return Want::Time;
         }
-        match self.slots.find(path) {
+        match self.known.slots.find(path) {
             Some(number) => {
                 self.next = number + 1;
                 Want::Slot(number)
@@ -226,41 +164,85 @@ impl<'a> Fields<'a> {
         }
         let slot = match want {
             Want::Slot(slot) => slot,
-            _ if self.slots.list.len() >= self.plan.fields_max => {
+            _ if self.known.slots.list.len() >= self.plan.fields_max => {
                 self.batch.refused = self.batch.refused.saturating_add(1);
                 return;
             }
             _ => {
-                self.next = self.slots.list.len() + 1;
-                self.slots.push(Arc::from(path))
+                self.next = self.known.slots.list.len() + 1;
+                self.known.slots.push(Arc::from(path))
             }
         };
         self.push(slot, number);
     }
 
-    /// Ends a record: its values get its time.
+    /// The present record's own name, which `series` may hold as `{name}`.
+    pub fn name(&mut self, name: &str) {
+        identity::push_name(&mut self.batch.identity, name);
+    }
+
+    /// A label of the present record. Labels from the topic and the config come before one of the same key.
+    pub fn label(&mut self, key: &str, value: &str) {
+        identity::push_label(&mut self.batch.identity, key, value);
+    }
+
+    /// The present record's time [ms since the Unix epoch]; a configured `time` comes before it.
+    pub fn time(&mut self, ms: i64) {
+        self.own_time = Some(ms);
+    }
+
+    /// Gives the present record up; the others of the payload are used.
+    pub fn reject(&mut self, why: DecodeError) {
+        self.give_up(RejectReason::Decode(why));
+        self.begin();
+    }
+
+    /// Ends a record: its values get its time, and its series its name and labels.
     pub fn end(&mut self) {
-        let time = std::mem::replace(&mut self.time, Time::Missing);
-        match (&self.plan.time, time) {
-            (None, _) => {}
-            (Some(_), Time::At(ms)) => {
-                let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
-                values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
-            }
-            (Some(field), Time::Missing) => self.give_up(RejectReason::NoTime(field.clone())),
-            (Some(field), Time::Bad(value)) => {
-                self.give_up(RejectReason::BadTime {
-                    field: field.clone(),
-                    value,
-                    format: self.plan.time_format,
-                });
-            }
-        }
+        self.stamp();
         let nothing = self.batch.values.len() == self.values_before
             && self.batch.failures.len() == self.failures_before;
         if nothing && self.batch.refused == 0 {
             self.batch.failures.push(self.plan.nothing());
         }
+        if !self.batch.identity.is_empty() {
+            self.identify();
+        }
+        self.begin();
+    }
+
+    fn stamp(&mut self) {
+        let ms = match (&self.plan.time, std::mem::replace(&mut self.time, Time::Missing), self.own_time) {
+            (Some(_), Time::At(ms), _) | (_, Time::Missing, Some(ms)) => ms,
+            (None, ..) => return,
+            (Some(field), Time::Missing, None) => return self.give_up(RejectReason::NoTime(field.clone())),
+            (Some(field), Time::Bad(value), _) => {
+                let (field, format) = (field.clone(), self.plan.time_format);
+                return self.give_up(RejectReason::BadTime { field, value, format });
+            }
+        };
+        let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
+        values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
+    }
+
+    /// Gives the record's values to the series of its name and labels.
+    fn identify(&mut self) {
+        if self.batch.identity.len() > NAME_BYTES_MAX {
+            return self.give_up(RejectReason::LongName);
+        }
+        let (from, to) = (self.values_before, self.batch.values.len());
+        if from < to {
+            let records = self.known.records.get_or_insert_default();
+            let record = records.number(&self.batch.identity);
+            self.batch.spans.push(Span { from, to, record });
+        }
+    }
+
+    /// Begins the next record.
+    fn begin(&mut self) {
+        self.batch.identity.clear();
+        self.time = Time::Missing;
+        self.own_time = None;
         self.next = 0;
         self.values_before = self.batch.values.len();
         self.failures_before = self.batch.failures.len();
@@ -268,7 +250,7 @@ impl<'a> Fields<'a> {
 
     fn push(&mut self, number: usize, value: f64) {
         let at = self.batch.values.len();
-        let Some(slot) = self.slots.list.get_mut(number) else { return };
+        let Some(slot) = self.known.slots.list.get_mut(number) else { return };
         if slot.at >= self.values_before
             && let Some(earlier) = self.batch.values.get_mut(slot.at)
             && earlier.slot == number
@@ -308,47 +290,6 @@ impl Time {
             Scalar::Text(text) => format.of_text(text).map_or_else(|| Self::Bad(text.to_owned()), Self::At),
             Scalar::Boolean(answer) => Self::Bad(answer.to_string()),
             Scalar::Compound => Self::Bad("an object or a list".to_owned()),
-        }
-    }
-}
-
-impl Batch {
-    /// Hands everything over, or, if the format found the payload broken, only the reason.
-    pub(super) fn commit(
-        &mut self,
-        outcome: Result<(), RejectReason>,
-        slots: &mut Slots,
-        mut names: Names<'_>,
-        origin: &str,
-        sink: &mut dyn Sink,
-    ) {
-        if let Err(reason) = outcome {
-            slots.drop_unregistered();
-            return sink.invalid(origin, &reason);
-        }
-        for reason in &self.failures {
-            sink.invalid(origin, reason);
-        }
-        let mut refused = self.refused;
-        for Value { slot, stamp, value } in &self.values {
-            let Some(slot) = slots.list.get_mut(*slot) else { continue };
-            if slot.series.is_none() {
-                match names.introduce(&slot.path, sink) {
-                    Ok(series) => slot.series = series,
-                    Err(reason) => {
-                        sink.invalid(origin, &reason);
-                        continue;
-                    }
-                }
-            }
-            match slot.series {
-                Some(series) => sink.reading(series, *stamp, *value),
-                None => refused = refused.saturating_add(1),
-            }
-        }
-        slots.drop_unregistered();
-        if refused > 0 {
-            sink.refused(refused);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a payload, or a field of it, is not used; in words, with the way out.
 
-use crate::format::Problem;
+use crate::format::DecodeError;
 use crate::time::TimeFormat;
 use crate::topic::shortened;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum RejectReason {
     /// The format cannot read it.
-    Problem(Problem),
+    Decode(DecodeError),
     /// Above `[limits] payload`.
     TooLarge {
         /// Its size (bytes).
@@ -18,7 +18,7 @@ pub enum RejectReason {
         /// The limit (bytes).
         max: usize,
     },
-    /// The topic, or the name of the series.
+    /// The topic, the name of the series, or name and labels of the record.
     LongName,
     /// No template matches the topic.
     UnmatchedTopic,
@@ -44,26 +44,19 @@ pub enum RejectReason {
     Compound(Arc<str>),
     /// A field is infinite or not a number.
     NotFinite(Arc<str>),
-    /// A row of a table has more or fewer cells than its header.
-    Cells {
-        /// In the row.
-        found: usize,
-        /// In the header.
-        expected: usize,
-    },
 }
 
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problem(problem) => problem.fmt(f),
+            Self::Decode(error) => error.fmt(f),
             Self::TooLarge { bytes, max } => {
                 write!(f, "the payload has {bytes} bytes, more than `payload` in [limits] allows ({max})")
             }
             Self::LongName => {
                 write!(
                     f,
-                    "topic or series name longer than {} bytes; shorten `series`",
+                    "topic, series name or labels longer than {} bytes; shorten `series`",
                     super::NAME_BYTES_MAX
                 )
             }
@@ -81,9 +74,6 @@ impl fmt::Display for RejectReason {
                 write!(f, "`{field}` is an object or a list; name what is in it, as {field}/NAME")
             }
             Self::NotFinite(field) => write!(f, "`{field}` is infinite or not a number"),
-            Self::Cells { found, expected } => {
-                write!(f, "the row has {found} cells, and the header {expected}")
-            }
         }
     }
 }

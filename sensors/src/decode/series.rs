@@ -1,7 +1,10 @@
 //! Names of series: `{topic}/{field}`, with labels as `{label}`.
 
-use crate::topic::shortened;
+use crate::topic::{is_name, shortened};
 use headwater_settings::nearest;
+
+/// The place of the record's own name.
+const RECORD_NAME: &str = "name";
 
 /// A checked template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +19,12 @@ enum Part {
 }
 
 impl SeriesTemplate {
-    /// `{topic}/{field}`, or `{topic}` where values have no names.
-    pub(crate) fn default_of(named: bool) -> Self {
-        if named {
-            Self(vec![Part::Topic, Part::Text("/".into()), Part::Field])
-        } else {
-            Self(vec![Part::Topic])
-        }
-    }
-
+    /// Reads a template; `labels` are those that every series has. With `is_open`, records bring a name and labels that
+    /// only they know.
+    ///
     /// # Errors
     /// What is wrong, and the way out.
-    pub(crate) fn parse(text: &str, labels: &[&str]) -> Result<Self, (String, String)> {
+    pub(crate) fn parse(text: &str, labels: &[&str], is_open: bool) -> Result<Self, (String, String)> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
@@ -40,7 +37,9 @@ impl SeriesTemplate {
             parts.push(match name {
                 "topic" => Part::Topic,
                 "field" => Part::Field,
-                label if labels.contains(&label) => Part::Label(label.to_owned()),
+                label if labels.contains(&label) || is_open && is_name(label) => {
+                    Part::Label(label.to_owned())
+                }
                 other => {
                     let likely = nearest(other, labels.iter().copied().chain(["topic", "field"]));
                     let fix =
@@ -67,18 +66,40 @@ impl SeriesTemplate {
         self.0.contains(&Part::Field)
     }
 
-    /// The name of the series of one field.
-    pub(crate) fn render(&self, topic: &str, field: &str, labels: &[(String, String)]) -> String {
+    /// The name of the series of one field, of a record that may have a name of its own.
+    pub(crate) fn render(
+        &self,
+        topic: &str,
+        field: &str,
+        record: Option<&str>,
+        labels: &[(String, String)],
+    ) -> String {
+        // The topic of a recording need not match, and a record need not have the label.
+        self.fill(topic, field, labels, |label| record.filter(|_| label == RECORD_NAME).unwrap_or_default())
+    }
+
+    /// The names that series of these fields can have: `*` stands for what only a record can tell.
+    pub(crate) fn pattern(&self, topic: &str, field: &str, labels: &[(String, String)]) -> String {
+        self.fill(topic, field, labels, |_| "*")
+    }
+
+    fn fill<'a>(
+        &'a self,
+        topic: &'a str,
+        field: &'a str,
+        labels: &'a [(String, String)],
+        other: impl Fn(&str) -> &'a str,
+    ) -> String {
         let mut name = String::with_capacity(topic.len() + field.len() + 1);
         for part in &self.0 {
             name.push_str(match part {
                 Part::Text(text) => text,
                 Part::Topic => topic,
                 Part::Field => field,
-                // A topic from a recording need not match, and then has no labels.
-                Part::Label(label) => {
-                    labels.iter().find(|(name, _)| name == label).map_or("", |(_, value)| value.as_str())
-                }
+                Part::Label(label) => match labels.iter().find(|(name, _)| name == label) {
+                    Some((_, value)) => value,
+                    None => other(label),
+                },
             });
         }
         name
@@ -98,18 +119,18 @@ mod tests {
     fn templates_render() {
         let labels = [("zone".to_owned(), "bed1".to_owned())];
         let render = |template: &str| {
-            SeriesTemplate::parse(template, &["zone"]).unwrap().render("a/b", "temp", &labels)
+            SeriesTemplate::parse(template, &["zone"], false).unwrap().render("a/b", "temp", None, &labels)
         };
         assert_eq!(render("{topic}/{field}"), "a/b/temp");
         assert_eq!(render("x-{zone}.{field}{field}"), "x-bed1.temptemp");
         assert_eq!(render("all"), "all");
-        assert_eq!(SeriesTemplate::default_of(true).render("a", "b", &[]), "a/b");
-        assert_eq!(SeriesTemplate::default_of(false).render("a", "", &[]), "a");
+        let open = SeriesTemplate::parse("{name}.{zone}.{room}.{field}", &["zone"], true).unwrap();
+        assert_eq!(open.render("a/b", "temp", Some("air"), &labels), "air.bed1..temp");
     }
 
     #[test]
     fn mistakes_name_the_way_out() {
-        let error = |template: &str| SeriesTemplate::parse(template, &["zone"]).unwrap_err();
+        let error = |template: &str| SeriesTemplate::parse(template, &["zone"], false).unwrap_err();
         assert!(error("{zoen}").1.contains("did you mean `{zone}`?"));
         assert!(error("{what}/x").1.contains("known here: {topic}, {field}, {zone}"));
         assert!(error("a{topic").0.contains("without a }"));

@@ -6,24 +6,47 @@
 
 mod scan;
 
-use super::{Format, Problem, Scalar};
+use super::{DecodeError, Format, FormatKind, Position, Scalar};
 use crate::decode::{Fields, Want};
-pub use scan::JsonError;
+use scan::JsonError;
 pub(crate) use scan::{Scanner, Token};
 use std::fmt::Write;
 
-pub(super) const FORMAT: Format = Format { name: "json", named: true, decode };
+pub(super) const KIND: FormatKind =
+    FormatKind { name: "json", read: |_| Some(Box::new(Json)), sample: "format = \"json\"\n" };
 
-fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), Problem> {
+/// JSON that is one bare value.
+const UNNAMED: &str = "JSON, but neither an object nor an array; for bare values write format = \"number\"";
+
+#[derive(Clone, Debug)]
+struct Json;
+
+impl Format for Json {
+    fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        decode(payload, fields)
+    }
+
+    fn boxed(&self) -> Box<dyn Format> {
+        Box::new(self.clone())
+    }
+}
+
+impl From<JsonError> for DecodeError {
+    fn from(JsonError { at, what }: JsonError) -> Self {
+        Self::new(format!("not JSON: {what}")).at(Position::Byte(at + 1))
+    }
+}
+
+fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     if payload.trim_ascii().is_empty() {
-        return Err(Problem::Empty);
+        return Err(DecodeError::EMPTY);
     }
     let mut walk = Walk { scanner: Scanner::new(payload)?, fields, path: String::new() };
     let whole = walk.scanner.value()?;
     walk.inside(whole)?;
     walk.scanner.end()?;
     if !matches!(whole, Token::Object | Token::Array) {
-        return Err(Problem::Unnamed);
+        return Err(DecodeError::new(UNNAMED));
     }
     fields.end();
     Ok(())
@@ -171,16 +194,16 @@ mod tests {
     fn what_cannot_be_read_is_invalid_once_and_leaves_nothing() {
         for (payload, why) in [
             (&b""[..], "the payload is empty"),
-            (b"{\"a\": 1, \"b\": 2x}", "not JSON at byte 16: expected `,` or `}`"),
-            (b"{\"a\": 1", "not JSON at byte 8: expected `,` or `}`"),
-            (b"{\"a\": 1}\n}", "not JSON at byte 10: expected nothing more"),
-            (b"{\"a\": 1e999}", "not JSON at byte 7: a number out of range"),
-            (b"{\"a\": NaN}", "not JSON at byte 7"),
+            (b"{\"a\": 1, \"b\": 2x}", "not JSON: expected `,` or `}` (byte 16)"),
+            (b"{\"a\": 1", "not JSON: expected `,` or `}` (byte 8)"),
+            (b"{\"a\": 1}\n}", "not JSON: expected nothing more (byte 10)"),
+            (b"{\"a\": 1e999}", "not JSON: a number out of range (byte 7)"),
+            (b"{\"a\": NaN}", "(byte 7)"),
             (b"21.5", "format = \"number\""),
             (b"\"21.5\"", "format = \"number\""),
             (b"{\"s\": \"x\"}", "no number in the payload"),
             (b"[]", "no number in the payload"),
-            (b"\xff\xfe", "not JSON at byte 1"),
+            (b"\xff\xfe", "bytes that are not UTF-8 (byte 1)"),
             (b"{\"\xff\": 1}", "not JSON"),
         ] {
             let seen = decoded(EVERY, "t", payload);

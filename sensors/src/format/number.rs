@@ -1,30 +1,53 @@
 //! A payload that is one value: `21.5`, `-3e2`, `true`, `OFF`.
 
 use super::decimal::Decimal;
-use super::{Format, Problem, Scalar};
+use super::{DecodeError, Format, FormatKind, Scalar};
 use crate::decode::Fields;
 use crate::topic::shortened;
 
-pub(super) const FORMAT: Format = Format { name: "number", named: false, decode };
+pub(super) const KIND: FormatKind =
+    FormatKind { name: "number", read: |_| Some(Box::new(Number)), sample: "format = \"number\"\n" };
+
+#[derive(Clone, Debug)]
+struct Number;
+
+impl Format for Number {
+    fn is_named(&self) -> bool {
+        false
+    }
+
+    fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        decode(payload, fields)
+    }
+
+    fn boxed(&self) -> Box<dyn Format> {
+        Box::new(self.clone())
+    }
+}
 
 /// The path of the one value.
 const PATH: &str = "";
 
-fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), Problem> {
+fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let trimmed = payload.trim_ascii();
     if trimmed.is_empty() {
-        return Err(Problem::Empty);
+        return Err(DecodeError::EMPTY);
     }
     let Some(value) = value_of(trimmed) else {
-        return Err(Problem::NotNumber(shortened(&String::from_utf8_lossy(trimmed))));
+        let expected = "expected one such as 21.5, or true, false, on or off";
+        return Err(DecodeError::new(format!("`{}` is not a number; {expected}", shown(trimmed))));
     };
     if !value.is_finite() {
-        return Err(Problem::NotFinite(shortened(&String::from_utf8_lossy(trimmed))));
+        return Err(DecodeError::new(format!("`{}` is not a finite number", shown(trimmed))));
     }
     let want = fields.want(PATH);
     fields.put(want, PATH, Scalar::Number(value));
     fields.end();
     Ok(())
+}
+
+fn shown(text: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(text))
 }
 
 /// A number, or 0 or 1 for a word; may be infinite or NaN.

@@ -1,13 +1,13 @@
 //! Tokens of JSON (RFC 8259), strictly, in one pass over bytes.
 //!
-//! Written out because it is the hot path of the whole agent: 43 bytes with three numbers take a third of what
-//! `serde_json`'s streaming visitor takes, and numbers come out correctly rounded. `serde_json` is the oracle in the
+//! Written out because it is the hot path of the whole agent: it gives numbers of any field without a target type, places
+//! of errors, and correctly rounded numbers, at about what `serde_json` takes to read three known fields into a struct
+//! (`cargo bench -p headwater-sensors` compares; there the decoder's time includes its lookups). `serde_json` is the oracle in the
 //! tests. Deviations: none in what is accepted, but that an unpaired surrogate reads as U+FFFD.
 
 use crate::format::Scalar;
 use crate::format::decimal::Decimal;
 use std::borrow::Cow;
-use std::fmt;
 
 /// More levels than this are refused.
 const DEPTH_MAX: usize = 128;
@@ -20,14 +20,6 @@ pub struct JsonError {
     /// What is wrong there.
     pub what: &'static str,
 }
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not JSON at byte {}: {}", self.at + 1, self.what)
-    }
-}
-
-impl std::error::Error for JsonError {}
 
 /// The start of a value, or all of it if it is a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,240 @@
+//! CSV (RFC 4180) as a payload: a header, or configured `columns`, then one record a row.
+//!
+//! The columns are the fields. A row with more or fewer cells than columns costs that row. Read line by line, as from a
+//! file, the first line is the header, and a later line that is equal to it is one too. Deviations are those of the
+//! reader, `sensors/src/csv.rs`. Cost: the header is compared with the last one, so that a known one allocates nothing.
+
+use super::{DecodeError, Format, FormatKind, Position};
+use crate::csv::{COMMA, Found, Numbers, Reader, Record, put_row};
+use crate::decode::Fields;
+use headwater_settings::{Or, Table};
+
+pub(super) const KIND: FormatKind = FormatKind { name: "csv", read, sample: SAMPLE };
+
+const SAMPLE: &str = "\
+format = \"csv\"
+# delimiter = \",\"            # or \";\", \"tab\", any one sign; left out: what the first line has of these
+# decimal = \".\"              # or \",\"
+# columns = [\"time\", \"temp\"] # left out: the first line names them
+# header = true              # whether the first line is a header; with `columns`: false
+";
+
+#[derive(Clone, Debug)]
+struct Csv {
+    /// `None`: the first line tells.
+    delimiter: Option<u8>,
+    numbers: Numbers,
+    has_header: bool,
+    columns: Columns,
+    row: Record,
+}
+
+/// What the cells of a row are.
+#[derive(Clone, Debug, Default)]
+struct Columns {
+    /// The header that told; empty if the config did, or nothing yet.
+    header: Record,
+    /// What separates cells under this header.
+    delimiter: u8,
+    /// The path of each column; `None`: a column without a name.
+    paths: Vec<Option<String>>,
+}
+
+fn read(table: &mut Table<'_>) -> Option<Box<dyn Format>> {
+    let delimiter = read_delimiter(table)?;
+    let decimals = [(".", Numbers::Point), (",", Numbers::Comma)];
+    let numbers = table.choice("decimal", &decimals).value_or(Numbers::Point);
+    if matches!((numbers, delimiter), (Numbers::Comma, Some(COMMA))) {
+        let fix = "separate the cells by \";\" or \"tab\"";
+        table.refuse(table.place_of("decimal"), "`decimal` and `delimiter` are the same", fix);
+        return None;
+    }
+    let columns = table.strings("columns");
+    let has_header = table.boolean("header").value_or(columns.is_none());
+    if columns.as_ref().is_none_or(|columns| columns.value.is_empty()) && (columns.is_some() || !has_header) {
+        let fix = "name one for each cell of a row: columns = [\"time\", \"temp\"]";
+        table.refuse(table.place_of("columns"), "no columns", fix);
+        return None;
+    }
+    let paths = columns.given().unwrap_or_default().into_iter().map(|name| Some(name.value)).collect();
+    let columns = Columns { paths, ..Columns::default() };
+    Some(Box::new(Csv { delimiter, numbers, has_header, columns, row: Record::default() }))
+}
+
+/// `None`: there is a mistake; `Some(None)`: not configured.
+fn read_delimiter(table: &mut Table<'_>) -> Option<Option<u8>> {
+    let Some(text) = table.string("delimiter") else { return Some(None) };
+    match text.value.as_bytes() {
+        b"tab" => Some(Some(b'\t')),
+        [sign] if (sign.is_ascii_punctuation() || b" \t".contains(sign)) && !b"\"'.-+".contains(sign) => {
+            Some(Some(*sign))
+        }
+        _ => {
+            let what = format!("`delimiter` cannot be `{}`", text.value);
+            table.refuse(text.span, what, "write one sign such as \",\" or \";\", or \"tab\"");
+            None
+        }
+    }
+}
+
+impl Format for Csv {
+    fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        if payload.trim_ascii().is_empty() {
+            return Err(DecodeError::EMPTY);
+        }
+        let mut reader = Reader::new(payload, self.delimiter, self.numbers, record_bytes_max(payload))?;
+        if self.has_header && reader.read(&mut self.row)? == Found::Record {
+            self.on_header(reader.delimiter());
+        }
+        while reader.read(&mut self.row)? == Found::Record {
+            self.put(Some(Position::Line(reader.line())), fields);
+        }
+        Ok(())
+    }
+
+    fn decode_line(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        let bytes_max = record_bytes_max(line);
+        let is_first = self.columns.delimiter == 0;
+        let mut reader = if is_first {
+            Reader::new(line, self.delimiter, self.numbers, bytes_max)?
+        } else {
+            Reader::of_rows(line, self.columns.delimiter, bytes_max)
+        };
+        if reader.read(&mut self.row)? != Found::Record {
+            return Ok(());
+        }
+        if self.has_header && (is_first || self.row == self.columns.header) {
+            self.on_header(reader.delimiter());
+        } else {
+            self.columns.delimiter = reader.delimiter();
+            self.put(None, fields);
+        }
+        Ok(())
+    }
+
+    fn boxed(&self) -> Box<dyn Format> {
+        Box::new(self.clone())
+    }
+}
+
+impl Csv {
+    /// The row is a header.
+    fn on_header(&mut self, delimiter: u8) {
+        self.columns.delimiter = delimiter;
+        if self.row == self.columns.header {
+            return;
+        }
+        // Configured columns stay; their header is only skipped.
+        if self.columns.header.is_empty() && !self.columns.paths.is_empty() {
+            return;
+        }
+        self.columns.header.clone_from(&self.row);
+        let name = |cell: &[u8]| (!cell.is_empty()).then(|| String::from_utf8_lossy(cell).into_owned());
+        self.columns.paths = (0..self.row.len()).map(|at| name(self.row.cell(at))).collect();
+    }
+
+    fn put(&self, at: Option<Position>, fields: &mut Fields<'_>) {
+        match put_row(&self.row, &self.columns.paths, self.numbers, fields) {
+            Ok(()) => fields.end(),
+            Err(error) => fields.reject(DecodeError { at, ..error }),
+        }
+    }
+}
+
+/// No record can be larger than the payload that it comes from, each cell counted.
+fn record_bytes_max(payload: &[u8]) -> usize {
+    payload.len() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::tests::{Seen, config, context, decoded, decoder, feed};
+    use proptest::prelude::*;
+
+    fn values(seen: &Seen) -> Vec<(&str, Option<i64>, f64)> {
+        seen.readings.iter().map(|(series, time, value)| (series.as_str(), *time, *value)).collect()
+    }
+
+    #[test]
+    fn every_row_is_a_record_with_its_own_time() {
+        let config = "format = \"csv\"\ntime = \"ts\"";
+        let text = b"# a logger\n# site;north\nts,temp,note,hum,\n1000,21.5,fine,40,9\n2000,\"22\",,,9\nx,1,,,\n3,4\n";
+        let seen = decoded(config, "t", text);
+        let expected =
+            [("t/temp", Some(1_000), 21.5), ("t/hum", Some(1_000), 40.0), ("t/temp", Some(2_000), 22.0)];
+        assert_eq!(values(&seen), expected);
+        assert_eq!(seen.invalid.len(), 2, "{seen:?}");
+        assert!(seen.invalid[0].contains("`ts` is `x`, not a time"));
+        assert_eq!(seen.invalid[1], "the row has 2 cells, and the header 5 (line 7)");
+    }
+
+    #[test]
+    fn columns_delimiter_and_decimal_are_what_people_say() {
+        let german = "format = \"csv\"\ndecimal = \",\"\ncolumns = [\"a\", \"b\"]";
+        assert_eq!(
+            values(&decoded(german, "t", b"1,5;2\n3;4,25\n")),
+            [("t/a", None, 1.5), ("t/b", None, 2.0), ("t/a", None, 3.0), ("t/b", None, 4.25)]
+        );
+        let renamed = "format = \"csv\"\nheader = true\ncolumns = [\"a\", \"b\"]\nfields = [\"b\"]";
+        assert_eq!(values(&decoded(renamed, "t", b"x,y\n1,2\n")), [("t/b", None, 2.0)]);
+        let piped = "format = \"csv\"\ndelimiter = \"|\"";
+        assert_eq!(values(&decoded(piped, "t", b"a,1|b\n1|2")), [("t/a,1", None, 1.0), ("t/b", None, 2.0)]);
+        assert_eq!(
+            values(&decoded("format = \"csv\"", "t", b"\xef\xbb\xbfa\tb\n1\ton")),
+            [("t/a", None, 1.0), ("t/b", None, 1.0)]
+        );
+    }
+
+    #[test]
+    fn line_by_line_the_first_is_the_header() {
+        let mut decoder = decoder("format = \"csv\"");
+        let mut seen = Seen::roomy();
+        for line in ["# a logger", "", "a;b", "1;2", "a;b", "#3;4", "5"] {
+            decoder.on_line("t", line.as_bytes(), "file:1", &mut seen);
+        }
+        assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/b", None, 2.0), ("t/b", None, 4.0)]);
+        assert_eq!(seen.invalid, ["the row has 1 cells, and the header 2"]);
+    }
+
+    #[test]
+    fn another_header_is_another_table_and_a_known_one_is_kept() {
+        let mut decoder = decoder("format = \"csv\"");
+        let mut seen = Seen::roomy();
+        for payload in ["a,b\n1,2", "b\n3", "a,b\n4,5", "a,b\n"] {
+            decoder.on_payload("t", payload.as_bytes(), &mut seen);
+        }
+        let expected = [("t/a", 1.0), ("t/b", 2.0), ("t/b", 3.0), ("t/a", 4.0), ("t/b", 5.0)];
+        assert_eq!(values(&seen), expected.map(|(series, value)| (series, None, value)));
+        assert_eq!(seen.invalid, [""; 0]);
+        assert_eq!(feed(&mut decoder, "t", b" \n").invalid, ["the payload is empty"]);
+    }
+
+    #[test]
+    fn mistakes_name_the_way_out() {
+        let mistakes = |text: &str| {
+            let document =
+                headwater_settings::Document::parse(std::path::Path::new("test.toml"), text, |_| None);
+            assert!(super::read(&mut document.root()).is_none(), "{text}");
+            document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect::<String>()
+        };
+        assert!(mistakes("delimiter = \"ab\"").contains("write one sign"));
+        assert!(mistakes("delimiter = \",\"\ndecimal = \",\"").contains("separate the cells by"));
+        assert!(mistakes("columns = []").contains("name one for each cell"));
+        assert!(mistakes("header = false").contains("name one for each cell"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_do_no_harm(payload in prop::collection::vec(any::<u8>(), 0..80), lines: bool) {
+            let config = config("format = \"csv\"\ndecimal = \",\"\ntime = \"ts\"", &["#"]);
+            let mut decoder = crate::Decoder::new(&config, &context());
+            let mut seen = Seen::roomy();
+            if lines {
+                payload.split(|byte| *byte == b'\n').for_each(|line| decoder.on_line("t", line, "t", &mut seen));
+            } else {
+                decoder.on_payload("t", &payload, &mut seen);
+            }
+            prop_assert!(seen.readings.iter().all(|(_, _, value)| value.is_finite()));
+        }
+    }
+}
