@@ -10,9 +10,10 @@
 
 use headwater_forwarder::Account;
 
-/// A struct of counts, the first of which is the sum of the others; signed, because levels may fall.
+/// A struct of counts, the first of which is the sum of the others; signed, because levels may fall. What another program
+/// counted under a name that is not here counts as `$rest`.
 macro_rules! account {
-    ($(#[$doc:meta])* $name:ident of $len:literal { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident of $len:literal, others as $rest:ident { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
         pub struct $name { $($(#[$count_doc])* pub $count: i64),+ }
@@ -24,19 +25,34 @@ macro_rules! account {
                 [$((stringify!($count), self.$count)),+]
             }
 
-            /// The account of which `next` says the counts, in the order of their names.
-            ///
-            /// # Errors
-            /// That of `next`.
-            pub fn from_counts<E>(mut next: impl FnMut() -> Result<i64, E>) -> Result<Self, E> {
-                Ok(Self { $($count: next()?),+ })
+            /// The account of these counts by name. Those that have no name here are kept as one of those that have, as
+            /// far as they are part of the sum.
+            #[must_use]
+            pub fn from_named<'n>(counts: impl IntoIterator<Item = (&'n str, i64)>) -> Self {
+                let mut account = Self::default();
+                let mut has_others = false;
+                for (name, count) in counts {
+                    match name {
+                        $(stringify!($count) => account.$count = count,)+
+                        _ => has_others = true,
+                    }
+                }
+                if has_others {
+                    account.$rest = account.$rest.wrapping_add(account.missing());
+                }
+                account
+            }
+
+            /// What the sum has more than its parts.
+            fn missing(&self) -> i64 {
+                let [whole, parts @ ..] = self.named();
+                parts.iter().fold(whole.1, |left, (_, count)| left.wrapping_sub(*count))
             }
 
             /// Whether everything is accounted for.
             #[must_use]
             pub fn balances(&self) -> bool {
-                let [whole, parts @ ..] = self.named();
-                whole.1 == parts.iter().fold(0_i64, |sum, (_, count)| sum.wrapping_add(*count))
+                self.missing() == 0
             }
 
             /// What happened between `earlier` and now.
@@ -56,7 +72,7 @@ macro_rules! account {
 
 account! {
     /// Readings by what became of them.
-    Counts of 10 {
+    Counts of 10, others as refused {
         /// Came in: once for each stream that selects the reading, once if none does.
         received,
         /// Went into a window that was sent, or were forwarded.
@@ -82,7 +98,7 @@ account! {
 
 account! {
     /// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
-    Intake of 6 {
+    Intake of 6, others as refused {
         /// Came in.
         received,
         /// At least one stream took them; what became of them there, the streams say.
@@ -100,7 +116,7 @@ account! {
 
 account! {
     /// How the messages' account changed over an interval.
-    Changes of 5 {
+    Changes of 5, others as lost {
         /// Messages made.
         made,
         /// Messages acknowledged by every output that takes them.
@@ -189,5 +205,22 @@ impl Ledger {
         self.total.balances()
             && self.sources.iter().all(|(_, intake)| intake.balances())
             && self.streams.iter().all(|(_, counts)| counts.balances())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_program_counted_still_adds_up() {
+        let counts = Counts { received: 9, summarised: 4, late: 2, in_windows: 3, ..Counts::default() };
+        assert_eq!(Counts::from_named(counts.named()), counts);
+        // Two counts of a later program: one is a part of the sum, one stands beside it.
+        let later = [("received", 9), ("summarised", 4), ("paired", 2), ("in_windows", 3), ("empty", 77)];
+        let read = Counts::from_named(later);
+        assert_eq!(read, Counts { late: 0, refused: 2, ..counts });
+        assert!(read.balances());
+        assert!(!Counts::from_named([("received", 9), ("late", 2)]).balances(), "that is damage");
     }
 }

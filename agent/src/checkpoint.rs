@@ -1,23 +1,28 @@
 //! The file that open windows, watermarks, detectors and counters survive in.
 //!
 //! Written whole, beside the old one, synced, and renamed over it, so that a power cut leaves the old or the new one
-//! and never half of either. A version and a checksum stand in front; a file that is broken or of another version is
-//! set aside, never deleted, and the agent starts without it.
+//! and never half of either. A checksum stands in front; a file that is broken is set aside, never deleted, and the agent
+//! starts without it. The body consists of sections (`sections/body.rs`), each with a version of its own: of one that
+//! another program wrote, whatever can be read is used, and the file as it was is kept beside the next one.
 //!
 //! ```text
 //! "HWCP"  version u32 LE  length u64 LE  crc32 u32 LE  body
 //! ```
+//! The version is that of this frame; a later one keeps these fields.
 
 use headwater_settings::format_size;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The version of the body.
-pub(crate) const VERSION: u32 = 5;
+/// The version of the frame; those before it were of no released program, and had no sections.
+pub(crate) const VERSION: u32 = 6;
 
 const MAGIC: [u8; 4] = *b"HWCP";
 const HEADER_BYTES: usize = 20;
+
+/// Checkpoints that are kept because not all of them could be read.
+const KEPT_MAX: u32 = 8;
 
 /// Files past this are no checkpoint of ours (bytes).
 const BYTES_MAX: u64 = 1 << 30;
@@ -95,12 +100,25 @@ pub(crate) fn read(path: &Path, bytes_max: Option<u64>) -> io::Result<Found> {
 ///
 /// # Errors
 /// It cannot be moved.
-pub(crate) fn set_aside(path: &Path, why: &str) -> io::Result<Found> {
+fn set_aside(path: &Path, why: &str) -> io::Result<Found> {
     let free =
         (1..1_000_u32).map(|n| path.with_extension(format!("damaged-{n}"))).find(|aside| !aside.exists());
     let aside = free.unwrap_or_else(|| path.with_extension("damaged-1000"));
     fs::rename(path, &aside)?;
     Ok(Found::Broken { aside, why: why.to_owned() })
+}
+
+/// Keeps the file under another name beside its place, which the next checkpoint takes. `None`: there are as many as there
+/// may be.
+///
+/// # Errors
+/// It can be neither linked nor copied.
+pub(crate) fn keep(path: &Path) -> io::Result<Option<PathBuf>> {
+    let free =
+        (1..=KEPT_MAX).map(|n| path.with_extension(format!("upgrade-{n}"))).find(|kept| !kept.exists());
+    let Some(kept) = free else { return Ok(None) };
+    fs::hard_link(path, &kept).or_else(|_| fs::copy(path, &kept).map(|_| ()))?;
+    Ok(Some(kept))
 }
 
 fn check(bytes: &[u8]) -> Result<(), String> {
@@ -112,8 +130,8 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     if !header.starts_with(&MAGIC) {
         return Err("it is no checkpoint".to_owned());
     }
-    if number(4) != VERSION {
-        return Err(format!("it has version {}, this program reads {VERSION}", number(4)));
+    if number(4) < VERSION {
+        return Err(format!("it has version {}, this program reads {VERSION} and later ones", number(4)));
     }
     let length = u64::from(number(8)) | u64::from(number(12)) << 32;
     if length != body.len() as u64 {
@@ -164,7 +182,8 @@ mod tests {
         write(&path, b"some state").unwrap();
         let whole = fs::read(&path).unwrap();
         let mut damaged: Vec<Vec<u8>> = (0..whole.len()).map(|cut| whole[..cut].to_vec()).collect();
-        for at in 0..whole.len() {
+        // The version may be a later one.
+        for at in (0..4).chain(8..whole.len()) {
             let mut flipped = whole.clone();
             flipped[at] ^= 0x10;
             damaged.push(flipped);
@@ -177,6 +196,26 @@ mod tests {
             assert_eq!(fs::read(aside).unwrap(), *bytes);
             assert_eq!(read(&path, None).unwrap(), Found::Nothing);
         }
+    }
+
+    #[test]
+    fn one_of_a_later_frame_is_read_and_one_is_kept_before_it_is_replaced() {
+        let folder = Folder::new("later");
+        let path = folder.0.join("windows.checkpoint");
+        write(&path, b"one").unwrap();
+        let mut later = fs::read(&path).unwrap();
+        later[4] = 7;
+        fs::write(&path, &later).unwrap();
+        assert_eq!(read(&path, None).unwrap(), Found::Body(b"one".to_vec()));
+        let kept = keep(&path).unwrap().unwrap();
+        assert_eq!(kept, folder.0.join("windows.upgrade-1"));
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(kept).unwrap(), later, "as it was");
+        let others = std::iter::from_fn(|| keep(&path).unwrap()).count();
+        assert_eq!(others, 7, "bounded");
+        later[4] = 5;
+        fs::write(&path, &later).unwrap();
+        assert!(matches!(read(&path, None).unwrap(), Found::Broken { .. }));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod checkpoint_writer;
 mod checkpointing;
 mod clockwork;
 mod durable;
+mod earlier;
 mod log_throttle;
 mod outages;
 mod outgoing;
@@ -17,7 +18,8 @@ mod timekeeper;
 mod write_budget;
 
 pub(crate) use checkpoint_writer::CheckpointWriter;
-pub(crate) use durable::{Earlier, FILE, restore};
+pub(crate) use durable::FILE;
+pub(crate) use earlier::{Earlier, restore};
 pub(crate) use timekeeper::{Placing, Timekeeper};
 
 use crate::account::{Changes, Ledger};
@@ -101,9 +103,9 @@ impl Engine {
         pipeline.resume(now, earlier.has_crashed());
         let start = LastReport {
             at: now.time,
-            readings: Ledger::default(),
-            messages: Account::default(),
-            suppressed: 0,
+            readings: pipeline.ledger(),
+            messages: earlier.plus(&Account::default()),
+            suppressed: pipeline.suppressed(),
         };
         let mut last_report = earlier.take_last_report().unwrap_or(start);
         last_report.at = last_report.at.plus(passage.map_or(0, |passage| passage.ms));

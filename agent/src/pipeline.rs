@@ -15,6 +15,7 @@ mod links;
 mod pairs;
 mod panes;
 mod pressure;
+mod restore;
 mod revisions;
 mod ring;
 mod series;

@@ -5,17 +5,18 @@
 //! may be asked for stands behind one pointer, see `paths`.
 
 mod paths;
+mod stored;
 
 use crate::encode::Value;
 use crate::points::Downsample;
 use crate::sketch::{self, GrowingSketch};
 use headwater_kernel::aggregate::{Ends, Moments, Stamped};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 use paths::Paths;
 use std::borrow::Cow;
 use std::fmt;
+pub(crate) use stored::PaneLayout;
 
 /// One number of a summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,7 +191,7 @@ impl Plan {
     /// The points of a closed window, in order of time; `None`: they are not asked for.
     #[must_use]
     pub fn points(&self, pane: &Pane) -> Option<Vec<Stamped>> {
-        Some(pane.paths.as_ref()?.points(self.downsample?, &pane.ends))
+        pane.paths.as_ref()?.points(self.downsample?, &pane.ends)
     }
 
     /// What a told window keeps to be merged into a coarser one: of its readings, the points.
@@ -249,7 +250,9 @@ impl Pane {
 
     fn value(&self, aggregate: &Aggregate) -> Option<Value> {
         let number = match aggregate {
-            Aggregate::Count => return Some(Value::Count(self.moments.count())),
+            Aggregate::Count => {
+                return Some(Value::Count(self.moments.count())).filter(|_| !self.moments.is_lost());
+            }
             Aggregate::Sum => self.moments.sum(),
             Aggregate::Min => self.moments.min(),
             Aggregate::Max => self.moments.max(),
@@ -272,7 +275,11 @@ impl Pane {
 
     /// The sketch's answer, never outside what was really seen.
     fn percentile(&self, q: f64) -> Option<f64> {
-        self.sketch.as_ref()?.quantile_within(q, self.moments.min()?, self.moments.max()?)
+        let sketch = self.sketch.as_ref()?;
+        if self.moments.is_lost() {
+            return sketch.quantile(q);
+        }
+        sketch.quantile_within(q, self.moments.min()?, self.moments.max()?)
     }
 }
 
@@ -294,29 +301,14 @@ impl PaneOf for Pane {
     fn merge(&mut self, other: &Self) {
         self.moments.merge(&other.moments);
         self.ends.merge(&other.ends);
-        if let (Some(sketch), Some(others)) = (&mut self.sketch, &other.sketch) {
-            sketch.merge(others);
+        match (&mut self.sketch, &other.sketch) {
+            (Some(sketch), Some(others)) => sketch.merge(others),
+            // Of a window restored without it: what is not known of one is not known of both together.
+            _ => self.sketch = None,
         }
-        if let (Some(paths), Some(later)) = (&mut self.paths, &other.paths) {
-            paths.merge(later);
+        match (&mut self.paths, &other.paths) {
+            (Some(paths), Some(later)) => paths.merge(later),
+            _ => self.paths = None,
         }
-    }
-}
-
-impl State for Pane {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.moments.save(to);
-        self.ends.save(to);
-        self.sketch.save(to);
-        paths::save(self.paths.as_deref(), to);
-    }
-
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        Ok(Self {
-            moments: State::load(from)?,
-            ends: State::load(from)?,
-            sketch: State::load(from)?,
-            paths: paths::load(from)?,
-        })
     }
 }

@@ -10,7 +10,7 @@
 //! UDDSketch, in time. Cost: a binary search a reading; 16 bytes for each that is kept.
 
 use headwater_kernel::aggregate::{Ends, Stamped};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, Sink, State, Stored, Tagged};
 use headwater_kernel::thin;
 use headwater_kernel::time::Time;
 use std::fmt;
@@ -186,6 +186,11 @@ fn extremes_of(span: &[Stamped]) -> [Option<Stamped>; 2] {
         std::cmp::Ordering::Equal => [Some(*low.1), None],
         std::cmp::Ordering::Greater => [Some(*high.1), Some(*low.1)],
     }
+}
+
+impl Tagged for Points {
+    const TAG: u16 = 8;
+    const VERSION: u16 = 1;
 }
 
 impl State for Points {

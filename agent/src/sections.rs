@@ -7,6 +7,9 @@
 //! The tag says what a section holds and never changes its meaning; the version is that of the bytes in it. A reader
 //! takes the tags that it knows, in the versions that it knows, and passes over the others.
 
+pub(crate) mod body;
+pub(crate) mod unread;
+
 use headwater_kernel::state::Stored;
 use std::fmt;
 

@@ -12,7 +12,7 @@ use crate::encode::{Messages, Route, Summary, Wire, boot_of, mark_unsynced, read
 use crate::plan::{Pane, Plan};
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
-use headwater_kernel::state::{Corrupt, STATE_VERSION, State, Stored};
+use headwater_kernel::state::{Corrupt, State, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The lengths that windows are merged into, one after another (ms).
@@ -218,37 +218,31 @@ fn labels_of(body: &[u8]) -> Vec<(String, String)> {
     labels.into_iter().map(|(key, value)| (key, text(value))).collect()
 }
 
-impl State for Parts {
-    fn save(&self, to: &mut (impl headwater_kernel::state::Sink + ?Sized)) {
-        save_parts(self.start_ms, self.end_ms, self.rev, &self.pane, to);
-    }
-
+impl Parts {
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
         // Stored by another version, it stays as it is.
-        if u32::load(from)? != STATE_VERSION {
+        if u16::load(from)? != PARTS_VERSION {
             return Err(Corrupt);
         }
         Ok(Self {
             start_ms: State::load(from)?,
             end_ms: State::load(from)?,
             rev: State::load(from)?,
-            pane: State::load(from)?,
+            pane: Pane::load(from)?,
         })
     }
 }
 
-/// As [`Parts::save`], without a copy of the pane.
-pub(crate) fn save_parts(
-    start_ms: i64,
-    end_ms: i64,
-    rev: u32,
-    pane: &Pane,
-    to: &mut (impl headwater_kernel::state::Sink + ?Sized),
-) {
-    STATE_VERSION.save(to);
-    start_ms.save(to);
-    end_ms.save(to);
-    rev.save(to);
+/// The version of [`Parts`], as bytes; its accumulators have versions of their own.
+const PARTS_VERSION: u16 = 1;
+
+/// Appends the [`Parts`] of a summary.
+pub(crate) fn save_parts(start_ms: i64, end_ms: i64, rev: u32, pane: &Pane, to: &mut Vec<u8>) {
+    let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
+    PARTS_VERSION.save(&mut put);
+    start_ms.save(&mut put);
+    end_ms.save(&mut put);
+    rev.save(&mut put);
     pane.save(to);
 }
 

@@ -178,13 +178,15 @@ fn checkpoint(count: usize, spec: &Spec) {
     windowed(&stream, &mut all, spec, 0);
     let mut bytes = Vec::new();
     let start = Instant::now();
-    all.iter()
-        .for_each(|Series(windows)| windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more)));
+    all.iter().for_each(|Series(windows)| {
+        windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more), |pane, to| pane.save(to))
+    });
     let saved = start.elapsed();
     let mut from = Stored::new(&bytes);
     let start = Instant::now();
-    let loaded =
-        (0..count).filter(|_| Windows::<Plain, Gateway<Plain>>::load(spec, &mut from).is_ok()).count();
+    let loaded = (0..count)
+        .filter(|_| Windows::<Plain, Gateway<Plain>>::load(spec, &mut from, Plain::load).is_ok())
+        .count();
     let each = bytes.len() / count;
     println!("{loaded} series saved in {saved:?}, {each} bytes each, and loaded in {:?}", start.elapsed());
 }

@@ -37,6 +37,55 @@ pub use states::States;
 mod tests {
     use super::*;
 
+    /// What is stored of one stands under its tag, in a known number of bytes or in one that is said in front.
+    #[test]
+    fn tags_are_unique_and_what_is_lost_stays_lost() {
+        extern crate std;
+        use crate::state::{State, Stored, Tagged};
+        use crate::time::Time;
+        fn of<T: Tagged + Default>() -> (u16, u16, usize) {
+            let mut bytes = 0;
+            T::default().save(&mut |more: &[u8]| bytes += more.len());
+            (T::TAG, T::BYTES, bytes)
+        }
+        let all = [
+            of::<Moments>(),
+            of::<Ends>(),
+            of::<Sketch<SKETCH_BINS>>(),
+            of::<Ordered<Rate, 8>>(),
+            of::<Ordered<Integral, 8>>(),
+            of::<Ordered<States, 8>>(),
+            of::<Slope>(),
+            of::<Comoments>(),
+        ];
+        assert_eq!(
+            all.map(|(tag, ..)| tag),
+            [1, 2, 3, 4, 5, 6, 7, 9],
+            "8 is the readings that a chart needs"
+        );
+        assert!(all.iter().all(|(_, said, bytes)| *said == 0 || usize::from(*said) == *bytes), "{all:?}");
+        let (mut moments, mut ends) = (Moments::new(), Ends::new());
+        moments.push(1.0);
+        ends.push(Time(1), 1.0);
+        let (mut lost, mut none) = (Moments::lost(), Ends::lost());
+        moments.merge(&lost);
+        ends.merge(&none);
+        lost.push(2.0);
+        lost.merge(&Moments::new());
+        none.push(Time(2), 2.0);
+        none.merge(&Ends::new());
+        for moments in [moments, lost] {
+            let mut bytes = std::vec::Vec::new();
+            moments.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
+            let moments = Moments::load(&mut Stored::new(&bytes)).unwrap();
+            let answers = [moments.sum(), moments.min(), moments.max(), moments.mean(), moments.variance()];
+            assert!(moments.is_lost() && answers == [None; 5], "{moments:?}");
+        }
+        for ends in [ends, none] {
+            assert_eq!((ends.first(), ends.last(), ends.delta()), (None, None, None));
+        }
+    }
+
     #[test]
     fn sizes_are_as_the_table_says() {
         assert_eq!(size_of::<Moments>(), 48);

@@ -171,6 +171,8 @@ impl State for Judgement {
 pub struct DetectorKind {
     /// `type = "…"` in the config.
     pub name: &'static str,
+    /// The version of what [`Detector::save`] writes; to be raised whenever that changes.
+    pub version: u16,
     /// What it finds, in one line.
     pub doc: &'static str,
     /// Its own parameters; those of the alert's life are [`Alarm::PARAMETERS`].

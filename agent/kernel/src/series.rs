@@ -30,6 +30,7 @@ use crate::window::{Shape, Window};
 use core::marker::PhantomData;
 pub use slots::{Near, Slot, Slots};
 pub use spec::Spec;
+pub use stored::windows_version;
 
 /// What accumulates the readings of one window or pane.
 pub trait Pane: Clone {

@@ -1,8 +1,10 @@
 //! State as bytes, so that a restart goes on where the last checkpoint stood.
 //!
-//! Little-endian numbers one after another, without padding. The caller keeps checksum, version of the whole
-//! and identity (which series, which config); what is here is refused, never trusted, when it cannot be: any
-//! bytes give a value that works or [`Corrupt`].
+//! Little-endian numbers one after another, without padding. The caller keeps checksum, identity (which series,
+//! which config) and the version of each part, which stands beside what writes it: [`Tagged`] for accumulators,
+//! [`windows_version`](crate::series::windows_version) for windows, `version` of a
+//! [`DetectorKind`](crate::detect::DetectorKind) for detectors. What is here is refused, never trusted, when it
+//! cannot be: any bytes give a value that works or [`Corrupt`].
 
 use crate::time::Time;
 use crate::window::Window;
@@ -10,9 +12,6 @@ use core::fmt;
 
 /// Counts beyond this are damage; below it they add up without overflow.
 const COUNT_MAX: u64 = 1 << 48;
-
-/// The version of all encodings in this crate; whoever stores state stores it too, and drops what differs.
-pub const STATE_VERSION: u32 = 7;
 
 /// Takes bytes in order.
 pub trait Sink {
@@ -77,6 +76,16 @@ pub trait State: Sized {
     /// # Errors
     /// [`Corrupt`]: the bytes end early or cannot have been written by it.
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt>;
+}
+
+/// State with a tag and a version of its own, so that a program that does not know it can pass over it.
+pub trait Tagged: State {
+    /// What it is; a tag is never given to anything else.
+    const TAG: u16;
+    /// The version of what [`State::save`] writes; to be raised whenever that changes.
+    const VERSION: u16;
+    /// How many bytes that is; 0: it depends.
+    const BYTES: u16 = 0;
 }
 
 macro_rules! numbers {

@@ -69,6 +69,17 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// What stands for the shape in stored state; a tag is never given to another shape.
+    #[must_use]
+    pub const fn tag(&self) -> u8 {
+        match self {
+            Self::Tumbling(_) => 0,
+            Self::Sliding(_) => 1,
+            Self::Session(_) => 2,
+            Self::Count(_) => 3,
+        }
+    }
+
     /// Windows of `size_ms` milliseconds, one after another.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct DetectorConfig {
     pub watch: Watch,
     /// What its state depends on: kind, name, parameters and what it looks at.
     pub fingerprint: String,
+    /// The version of what it has learned, as bytes.
+    pub version: u16,
     /// What it takes for each series (bytes).
     pub bytes: usize,
     /// What it looks at.
@@ -106,7 +108,8 @@ pub(super) fn read(
         let (Some((parameters, watch)), Some(on)) = (watch, on) else { continue };
         let fingerprint = format!("{name} {} {on:?} {parameters:?}", kind.name);
         let bytes = detector_bytes(&watch);
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint, bytes, on, evidence });
+        let version = kind.version;
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint, version, bytes, on, evidence });
     }
     (detectors, groups)
 }

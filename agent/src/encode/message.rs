@@ -198,8 +198,7 @@ impl Body for Summary<'_> {
     }
 
     fn save_parts(&self, to: &mut Vec<u8>) {
-        let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
-        thin::save_parts(self.start_ms, self.end_ms, self.rev, &self.plan.told(self.pane), &mut put);
+        thin::save_parts(self.start_ms, self.end_ms, self.rev, &self.plan.told(self.pane), to);
     }
 
     fn lane(&self) -> Lane {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 /// The causes of reports that tell of lost messages.
-const LOSSES: [&str; 3] = ["shed", "refused", "damaged"];
+const LOSSES: [&str; 4] = ["shed", "refused", "damaged", "upgrade"];
 
 /// The agent's account of an interval: what came in and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ mod tests {
             }
             .lane()
         };
-        assert_eq!(["shed", "refused", "damaged"].map(lane), [Lane::Alert; 3]);
+        assert_eq!(["shed", "refused", "damaged", "upgrade"].map(lane), [Lane::Alert; 4]);
         assert_eq!(["interval", "restart", "stop"].map(lane), [Lane::Data; 3]);
     }
 }

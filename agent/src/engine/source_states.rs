@@ -1,11 +1,8 @@
 //! The sources' own state, part of every checkpoint: bytes that only the source understands, after a version of its own.
-//!
-//! ```text
-//! sources u32, each: name, length u32, bytes
-//! ```
 
 use crate::config::SourceConfig;
-use crate::pipeline::state::{load_bytes, load_length, load_text, save_bytes, save_length, save_text};
+use crate::pipeline::state::{load_bytes, load_text, save_bytes, save_text};
+use crate::sections::body;
 use headwater_kernel::state::{Corrupt, Stored};
 use headwater_sensors::{PersistState, saved_state};
 use std::rc::Rc;
@@ -47,23 +44,20 @@ impl SourceStates {
     }
 }
 
-/// Appends the states of all sources.
+/// Appends a section with the state of each source: its name, and bytes after a version of its own.
 pub(super) fn save_source_states(to: &mut Vec<u8>, states: &SourceStates) {
-    save_length(to, states.0.len());
     for SourceState { source, holder } in &states.0 {
-        save_text(to, source);
-        match holder {
-            Holder::Agent(bytes) => save_bytes(to, bytes),
-            Holder::Source(state) => save_bytes(to, &saved_state(state.as_ref())),
-        }
+        body::SOURCE.put(to, |to| {
+            save_text(to, source);
+            match holder {
+                Holder::Agent(bytes) => save_bytes(to, bytes),
+                Holder::Source(state) => save_bytes(to, &saved_state(state.as_ref())),
+            }
+        });
     }
 }
 
-/// Reads what [`save_source_states`] wrote.
-pub(super) fn load_source_states(from: &mut Stored<'_>) -> Result<Vec<(String, Vec<u8>)>, Corrupt> {
-    let mut states = Vec::new();
-    for _ in 0..load_length(from)? {
-        states.push((load_text(from)?.to_owned(), load_bytes(from)?.to_vec()));
-    }
-    Ok(states)
+/// Reads one of the sections that [`save_source_states`] wrote: name and bytes.
+pub(super) fn load_source_state(from: &mut Stored<'_>) -> Result<(String, Vec<u8>), Corrupt> {
+    Ok((load_text(from)?.to_owned(), load_bytes(from)?.to_vec()))
 }

@@ -3,13 +3,15 @@
 use super::filter::Filter;
 use super::groups::Membership;
 use super::panes::Panes;
+use super::restore::SavedStream;
 use super::revisions::{Floor, by_value};
-use super::state::{load_bytes, put, save_bytes};
+use super::state::{Bytes, load_bytes, put, save_measured};
 use super::watching::{Outbox, Watching};
 use crate::account::Counts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::encode::{Reading, Summary};
-use crate::plan::Pane;
+use crate::plan::{Pane, PaneLayout};
+use crate::sections::unread::{Unread, Why};
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -24,6 +26,31 @@ pub(super) struct Origin<'a> {
     pub(super) labels: &'a [(String, String)],
     /// Where revisions start.
     pub(super) floor: Floor,
+}
+
+/// A channel as a checkpoint has it.
+pub(super) struct StoredChannel<'a> {
+    by_arrival: bool,
+    forwarded: (Time, u32),
+    windows: &'a [u8],
+    /// What its detectors share.
+    pub(super) judged: &'a [u8],
+    /// The state of each.
+    pub(super) detectors: Vec<&'a [u8]>,
+}
+
+impl<'a> StoredChannel<'a> {
+    /// All that is there, with so many detectors.
+    pub(super) fn load(detectors: usize, from: &mut Stored<'a>) -> Result<Self, Corrupt> {
+        let stored = Self {
+            by_arrival: bool::load(from)?,
+            forwarded: (Time::load(from)?, u32::load(from)?),
+            windows: load_bytes(from)?,
+            judged: load_bytes(from)?,
+            detectors: (0..detectors).map(|_| load_bytes(from)).collect::<Result<_, _>>()?,
+        };
+        if from.rest().is_empty() { Ok(stored) } else { Err(Corrupt) }
+    }
 }
 
 /// What became of a reading.
@@ -285,45 +312,61 @@ impl Channel {
         self.spec(stream).map_or(Time::MIN, |spec| self.windows.reach(spec))
     }
 
+    /// Whether its readings are in windows now.
+    pub(super) fn has_windows(&self) -> bool {
+        self.windows.is_open()
+    }
+
     /// Appends the state; see `pipeline/state.rs`.
-    pub(super) fn save(&self, stream: &StreamConfig, to: &mut Vec<u8>) {
+    pub(super) fn save(&self, stream: &StreamConfig, layout: &PaneLayout, to: &mut Vec<u8>) {
         self.by_arrival.save(&mut put(to));
         self.forwarded.0.save(&mut put(to));
         self.forwarded.1.save(&mut put(to));
-        let mut state = Vec::new();
-        if let Some(spec) = self.spec(stream) {
-            self.windows.save(spec, &mut put(&mut state));
-        } else if let Some(filter) = &self.filter {
-            filter.save(&mut put(&mut state));
-        }
-        save_bytes(to, &state);
-        self.watching.save(stream, to);
+        save_measured(to, |to| {
+            if let Some(spec) = self.spec(stream) {
+                let save_pane = |pane: &Pane, to: &mut Bytes<'_>| layout.save_pane(pane, to.0);
+                self.windows.save(spec, &mut Bytes(to), save_pane);
+            } else if let Some(filter) = &self.filter {
+                filter.save(&mut put(to));
+            }
+        });
+        self.watching.save(to);
     }
 
-    /// Goes on from saved state: the windows if they are still cut the same way, the detectors that are still there.
-    pub(super) fn restore(
+    /// Goes on with the saved windows, if they are still cut the same way and can be read. Whether they go on.
+    pub(super) fn restore_windows(
         &mut self,
         stream: &StreamConfig,
-        same_windows: bool,
-        from: &mut Stored<'_>,
-    ) -> Result<(), Corrupt> {
-        self.by_arrival = bool::load(from)?;
-        self.forwarded = (Time::load(from)?, u32::load(from)?);
-        let windows = load_bytes(from)?;
-        let mut windows = Stored::new(windows);
-        if let Some(spec) = self.spec(stream).filter(|_| same_windows) {
-            self.windows = Windows::load(spec, &mut windows)?;
-        } else if let Some(filter) = stream.window.filter().filter(|_| same_windows) {
-            self.filter = Some(Box::new(Filter::load(filter, &mut windows)?));
+        saved: &SavedStream,
+        stored: &StoredChannel<'_>,
+        unread: &mut Unread,
+    ) -> bool {
+        self.by_arrival = stored.by_arrival;
+        self.forwarded = stored.forwarded;
+        let Some(usable) = saved.windows else { return false };
+        let read = usable.and_then(|()| {
+            let mut from = Stored::new(stored.windows);
+            let loaded = self.load_windows(stream, &saved.layout, &mut from);
+            loaded.ok().filter(|()| from.rest().is_empty()).ok_or(Why::Damaged)
+        });
+        if let Err(why) = read {
+            unread.of_series("windows", &stream.name, "start anew", why);
         }
-        self.watching.restore(stream, from)
+        read.is_ok()
     }
 
-    /// Passes over the state of a channel that is no more.
-    pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        let _ = (bool::load(from)?, Time::load(from)?, u32::load(from)?);
-        load_bytes(from)?;
-        Watching::skip(from)
+    fn load_windows(
+        &mut self,
+        stream: &StreamConfig,
+        layout: &PaneLayout,
+        from: &mut Stored<'_>,
+    ) -> Result<(), Corrupt> {
+        if let Some(spec) = self.spec(stream) {
+            self.windows = Windows::load(spec, from, |from| layout.load_pane(from))?;
+        } else if let Some(filter) = stream.window.filter() {
+            self.filter = Some(Box::new(Filter::load(filter, from)?));
+        }
+        Ok(())
     }
 
     fn spec<'s>(&self, stream: &'s StreamConfig) -> Option<&'s Spec> {

@@ -34,6 +34,17 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// The version of what [`Filter::save`] writes, whatever the rule; to be raised whenever that changes.
+    pub(super) const VERSION: u16 = 1;
+
+    /// What stands for the rule in stored state, beside the tags of windows.
+    pub(super) fn tag(config: &FilterConfig) -> u8 {
+        match config.rule {
+            Rule::Deadband(_) => 16,
+            Rule::SwingingDoor(_) => 17,
+        }
+    }
+
     pub(super) fn new(config: &FilterConfig) -> Self {
         Self { rule: config.rule, waiting: Vec::new(), watermark: Watermark::new(), decided_to: Time::MIN }
     }

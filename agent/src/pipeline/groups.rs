@@ -4,13 +4,16 @@
 //! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
 
 use super::channel::{Channel, Origin};
+use super::restore::{GoesOn, Versions, note_detector};
 use super::revisions::Raisings;
 use super::series::Directory;
-use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
+use super::state::{load_bytes, load_text, put, save_measured, save_text};
 use super::watching::Outbox;
 use super::{Known, Now, Pipeline, Timestamps};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Readings};
+use crate::sections::body::{self, StoredBody};
+use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
@@ -179,37 +182,53 @@ impl Groups {
         });
         let mut known: Vec<_> = known.collect();
         known.sort_unstable_by_key(|(index, ..)| *index);
-        save_length(to, known.len());
-        let mut state = Vec::new();
         for (_, stream, config, name, group, together) in known {
-            save_text(to, &stream.name);
-            save_text(to, &config.fingerprint);
-            save_text(to, name);
-            state.clear();
-            group.awaited.save(&mut put(&mut state));
-            group.raisings.save(&mut state);
-            together.save(&mut put(&mut state));
-            save_bytes(to, &state);
+            body::GROUP.put(to, |to| {
+                save_text(to, &stream.name);
+                save_text(to, &config.fingerprint);
+                save_text(to, name);
+                Together::ROWS_VERSION.save(&mut put(to));
+                Versions::of(Together::DETECTOR_VERSION).save(to);
+                save_measured(to, |to| {
+                    group.awaited.save(&mut put(to));
+                    group.raisings.save(to);
+                    together.save(&mut put(to));
+                });
+            });
         }
     }
 
     /// Goes on from saved state: the groups that are still there, their series restored.
-    pub(super) fn restore(&mut self, streams: &[StreamConfig], from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        for _ in 0..load_length(from)? {
-            let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
-            let mut state = Stored::new(load_bytes(from)?);
-            let known = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
-            let Some((stream, config)) = known else { continue };
-            let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
-            let Some((detector, _)) = detector else { continue };
-            let index = self.by_name.get(&(stream, detector, name.to_owned())).copied();
-            let group = index.and_then(|index| self.groups.get_mut(index as usize));
-            let Some(group) = group else { continue };
-            let Some(together) = &mut group.together else { continue };
-            group.awaited = State::load(&mut state)?;
-            group.raisings = Raisings::load(&mut state)?;
-            together.restore(&mut state)?;
+    pub(super) fn restore(&mut self, streams: &[StreamConfig], stored: StoredBody<'_>, unread: &mut Unread) {
+        for section in stored.all(body::GROUP) {
+            let read = body::GROUP.read(section, |from| self.restore_group(streams, from, unread));
+            read.unwrap_or_else(|why| unread.part("a group", "starts anew", why));
         }
+    }
+
+    fn restore_group(
+        &mut self,
+        streams: &[StreamConfig],
+        from: &mut Stored<'_>,
+        unread: &mut Unread,
+    ) -> Result<(), Corrupt> {
+        let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
+        let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
+        let state = load_bytes(from)?;
+        let known = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
+        let Some((at, config)) = known else { return Ok(()) };
+        let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
+        let Some((detector, group)) = detector else { return Ok(()) };
+        let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
+        let place = index.and_then(|index| self.groups.get_mut(index as usize));
+        let Some(place) = place else { return Ok(()) };
+        let goes_on = match (rows, Together::ROWS_VERSION) {
+            (stored, read) if stored != read => GoesOn::Nothing(Why::Version { stored, read }),
+            _ => versions.go_on(Together::DETECTOR_VERSION),
+        };
+        let read = place.restore(goes_on, state);
+        let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
+        note_detector(goes_on, &group.name, stream, unread);
         Ok(())
     }
 }
@@ -246,6 +265,22 @@ struct Decided {
 }
 
 impl Group {
+    /// Goes on from saved state, as far as it does; else it is as good as new.
+    fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
+        let Some(together) = &mut self.together else { return Ok(()) };
+        let mut from = Stored::new(state);
+        if let GoesOn::Nothing(_) = goes_on {
+            return Ok(());
+        }
+        let (awaited, raisings) = (State::load(&mut from)?, Raisings::load(&mut from)?);
+        match goes_on {
+            GoesOn::Alert(_) => together.restore_alert(&mut from)?,
+            _ => together.restore(&mut from)?,
+        }
+        (self.awaited, self.raisings) = (awaited, raisings);
+        Ok(())
+    }
+
     /// Whether the series has the place now; the last one to come completes the group.
     fn join(
         &mut self,

@@ -17,6 +17,7 @@ pub(crate) trait Guard {
     fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
     fn save(&self, to: &mut dyn Sink);
     fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt>;
+    fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt>;
 }
 
 impl<D: Detector + Copy> Guard for Watch<D> {
@@ -54,6 +55,10 @@ impl<D: Detector + Copy> Guard for Watch<D> {
 
     fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
         Watch::restore(self, from)
+    }
+
+    fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        Watch::restore_alert(self, from)
     }
 }
 

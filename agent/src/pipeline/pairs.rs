@@ -6,18 +6,18 @@
 //! Two series are a pair from when both have been seen. The account knows nothing of pairs: their readings are counted
 //! by the windows of their own series.
 
+mod stored;
+
 use super::panes::Panes;
 use super::revisions::Revisions;
 use super::series::Directory;
-use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
 use super::timers::Timers;
 use super::{Now, Timestamps};
-use crate::config::{PairConfig, StreamConfig, WindowConfig};
+use crate::config::{PairConfig, Specs, StreamConfig, WindowConfig};
 use crate::encode::{Messages, PairSummary};
 use headwater_forwarder::Message;
 use headwater_kernel::aggregate::{Comoments, Stamped};
 use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use std::collections::HashMap;
@@ -224,80 +224,10 @@ impl Pairs {
             |pair: &Pair| pair.rules(streams).map(|(specs, _)| pair.windows.reach(specs.of(pair.by_arrival)));
         self.pairs.iter().filter_map(reach).max().unwrap_or(Time::MIN)
     }
-
-    /// Appends the state of all pairs.
-    pub(super) fn save(&self, streams: &[StreamConfig], directory: &Directory, to: &mut Vec<u8>) {
-        let known = || self.pairs.iter().filter_map(|pair| Some((pair, pair.rules(streams)?)));
-        save_length(to, known().count());
-        let mut state = Vec::new();
-        for (pair, (specs, config)) in known() {
-            save_text(to, streams.get(pair.stream as usize).map_or("", |stream| &stream.name));
-            save_text(to, &fingerprint(specs.of(false), config));
-            pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
-            state.clear();
-            pair.by_arrival.save(&mut put(&mut state));
-            for waiting in &pair.waiting {
-                save_length(&mut state, waiting.len());
-                waiting.iter().for_each(|reading| reading.save(&mut put(&mut state)));
-            }
-            pair.windows.save(specs.of(pair.by_arrival), &mut put(&mut state));
-            save_bytes(to, &state);
-        }
-    }
-
-    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced. Pairs that are no more are passed over.
-    /// Whether all there are and were go on.
-    pub(super) fn restore(
-        &mut self,
-        streams: &[StreamConfig],
-        directory: &Directory,
-        from: &mut Stored<'_>,
-    ) -> Result<bool, Corrupt> {
-        let mut restored = 0;
-        let places = (0_u32..).zip(&self.pairs).map(|(at, pair)| ((pair.stream, pair.series), at));
-        let places: HashMap<(u32, [u32; 2]), u32> = places.collect();
-        let saved = load_length(from)?;
-        for _ in 0..saved {
-            let (stream, print) = (load_text(from)?, load_text(from)?);
-            let names = [load_text(from)?, load_text(from)?];
-            let state = load_bytes(from)?;
-            let stream = streams.iter().position(|known| known.name == stream);
-            let found = stream.and_then(|stream| {
-                let [a, b] = names.map(|name| directory.find(name));
-                places.get(&(u32::try_from(stream).ok()?, [a?, b?])).copied()
-            });
-            let Some(index) = found else { continue };
-            let Some(pair) = self.pairs.get_mut(index as usize) else { continue };
-            let Some((specs, config)) = pair.rules(streams) else { continue };
-            if fingerprint(specs.of(false), config) != print {
-                continue;
-            }
-            let mut state = Stored::new(state);
-            pair.by_arrival = bool::load(&mut state)?;
-            for waiting in &mut pair.waiting {
-                let length = load_length(&mut state)?;
-                if length > WAITING_MAX {
-                    return Err(Corrupt);
-                }
-                *waiting = (0..length).map(|_| State::load(&mut state)).collect::<Result<_, _>>()?;
-            }
-            pair.windows = Windows::load(specs.of(pair.by_arrival), &mut state)?;
-            restored += 1;
-            if let Some(due) = pair.arm(streams, Time::MIN) {
-                self.timers.push(due, index);
-            }
-        }
-        Ok(restored == saved && restored == self.pairs.len())
-    }
-}
-
-/// What the state of a pair depends on.
-fn fingerprint(spec: &Spec, config: &PairConfig) -> String {
-    format!("{:?} {config:?}", spec.shape)
 }
 
 impl Pair {
-    fn rules<'s>(&self, streams: &'s [StreamConfig]) -> Option<(&'s crate::config::Specs, &'s PairConfig)> {
+    fn rules<'s>(&self, streams: &'s [StreamConfig]) -> Option<(&'s Specs, &'s PairConfig)> {
         let stream = streams.get(self.stream as usize)?;
         let WindowConfig::Cut(specs) = &stream.window else { return None };
         Some((specs, stream.pairs.get(self.config as usize)?))
@@ -386,15 +316,5 @@ impl Pane for Together {
 
     fn merge(&mut self, later: &Self) {
         self.0.merge(&later.0);
-    }
-}
-
-impl State for Together {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.0.save(to);
-    }
-
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        State::load(from).map(Self)
     }
 }

@@ -61,10 +61,6 @@ impl Ring {
         }
         Ok(())
     }
-
-    pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        Self::new(0).restore(from)
-    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,17 @@ mod groups;
 mod hardship;
 mod pairs;
 mod restarts;
+mod sizes;
 mod sketches;
 mod thinning;
+mod upgrades;
 
 use super::*;
 use crate::config;
 use crate::encode::{Wire, read};
+use crate::sections::body::StoredBody;
+use crate::sections::sections;
+use crate::sections::unread::Unread;
 use std::path::Path;
 
 const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n";
@@ -33,6 +38,18 @@ const START: i64 = 1_700_000_040_000;
 
 fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
     pipeline.drain().map(|message| read(&message.body).unwrap()).collect()
+}
+
+/// Goes on from a part of a body: nothing breaks, the accounts balance, and a section that is cut off is noted. (Where a
+/// body ends the file says.)
+fn check_cut(streams: &str, part: &[u8]) {
+    let (stored, mut unread) = (StoredBody::new(part), Unread::default());
+    stored.look_through(&mut unread);
+    let mut pipeline = pipeline(streams, 10);
+    pipeline.restore_within(stored, || None, &mut unread);
+    assert!(pipeline.totals().balances());
+    let is_cut = sections(part).any(|section| section.is_err());
+    assert!(!is_cut || !unread.is_empty(), "cut at {}", part.len());
 }
 
 #[test]

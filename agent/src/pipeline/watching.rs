@@ -3,14 +3,16 @@
 //! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
 //! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
-use super::channel::Origin;
+use super::channel::{Origin, StoredChannel};
 use super::guard::{Guard, guard};
+use super::restore::{GoesOn, SavedStream, note_detector};
 use super::revisions::{Raisings, Revisions};
 use super::ring::Ring;
-use super::state::{load_bytes, load_length, load_text, put, save_bytes, save_length, save_text};
+use super::state::{put, save_measured};
 use super::{Known, Now, Timestamps};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::encode::{Alert, AlertState, Evidence, Messages, Readings};
+use crate::sections::unread::{Unread, Why};
 use headwater_forwarder::Message;
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
@@ -40,6 +42,9 @@ pub(super) struct Watching {
     /// End and number of the last window that was judged.
     window: Option<(Time, u64)>,
 }
+
+/// The version of what the pipeline keeps of a detector's alert, as bytes; to be raised whenever that changes.
+pub(super) const SLOT_VERSION: u16 = 1;
 
 /// A detector, and the readings that are still to follow its alert.
 pub(super) struct Post {
@@ -220,51 +225,51 @@ impl Watching {
         Some(arrival.plus(due.since(last)))
     }
 
-    /// Appends the state; see `pipeline/state.rs`.
-    pub(super) fn save(&self, stream: &StreamConfig, to: &mut Vec<u8>) {
-        self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
-        self.window.save(&mut put(to));
-        self.ring.save(to);
-        save_length(to, self.posts.len());
-        let mut state = Vec::new();
-        for (post, config) in self.posts.iter().zip(&stream.detectors) {
-            save_text(to, &config.fingerprint);
-            state.clear();
-            post.awaited.save(&mut put(&mut state));
-            post.raisings.save(&mut state);
-            post.guard.save(&mut put(&mut state));
-            save_bytes(to, &state);
+    /// Appends what the detectors share, then each; see `pipeline/state.rs`.
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        save_measured(to, |to| {
+            self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
+            self.window.save(&mut put(to));
+            self.ring.save(to);
+        });
+        for post in &self.posts {
+            save_measured(to, |to| {
+                post.awaited.save(&mut put(to));
+                post.raisings.save(to);
+                post.guard.save(&mut put(to));
+            });
         }
     }
 
-    /// Goes on from saved state: the detectors that are still there.
-    pub(super) fn restore(&mut self, stream: &StreamConfig, from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        self.judged = load_judged(from)?;
-        self.window = State::load(from)?;
-        self.ring.restore(from)?;
-        for _ in 0..load_length(from)? {
-            let (fingerprint, state) = (load_text(from)?, load_bytes(from)?);
-            let mut posts = self.posts.iter_mut().zip(&stream.detectors);
-            if let Some((post, _)) = posts.find(|(_, config)| config.fingerprint == fingerprint) {
-                let mut state = Stored::new(state);
-                post.awaited = State::load(&mut state)?;
-                post.raisings = Raisings::load(&mut state)?;
-                post.guard.restore(&mut state)?;
-                self.gathering |= post.awaited.is_some();
-            }
+    /// Goes on from saved state: the detectors that are still there and can be read.
+    pub(super) fn restore(
+        &mut self,
+        stream: &StreamConfig,
+        saved: &SavedStream,
+        stored: &StoredChannel<'_>,
+        unread: &mut Unread,
+    ) {
+        if self.restore_shared(stored.judged).is_err() {
+            (self.judged, self.window, self.ring) = (None, None, Ring::new(kept(stream)));
+            unread.of_series("the last readings", &stream.name, "are forgotten", Why::Damaged);
         }
-        Ok(())
+        for (goes_on, state) in saved.detectors.iter().zip(&stored.detectors) {
+            let Some((at, goes_on)) = *goes_on else { continue };
+            let known = self.posts.get_mut(at).zip(stream.detectors.get(at));
+            let Some((post, config)) = known else { continue };
+            let read = post.restore(goes_on, state);
+            let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
+            note_detector(goes_on, &config.name, &stream.name, unread);
+            self.gathering |= post.awaited.is_some();
+        }
     }
 
-    /// Passes over the state of a series that is no more.
-    pub(super) fn skip(from: &mut Stored<'_>) -> Result<(), Corrupt> {
-        load_judged(from)?;
-        let _: Option<(Time, u64)> = State::load(from)?;
-        Ring::skip(from)?;
-        for _ in 0..load_length(from)? {
-            let _ = (load_text(from)?, load_bytes(from)?);
-        }
-        Ok(())
+    fn restore_shared(&mut self, judged: &[u8]) -> Result<(), Corrupt> {
+        let mut from = Stored::new(judged);
+        self.judged = load_judged(&mut from)?;
+        self.window = State::load(&mut from)?;
+        self.ring.restore(&mut from)?;
+        if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 }
 
@@ -282,6 +287,21 @@ struct Decided {
 }
 
 impl Post {
+    /// Goes on from saved state, as far as it does; else it is as good as new.
+    fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
+        let mut from = Stored::new(state);
+        if let GoesOn::Nothing(_) = goes_on {
+            return Ok(());
+        }
+        let (awaited, raisings) = (State::load(&mut from)?, Raisings::load(&mut from)?);
+        match goes_on {
+            GoesOn::Alert(_) => self.guard.restore_alert(&mut from)?,
+            _ => self.guard.restore(&mut from)?,
+        }
+        (self.awaited, self.raisings) = (awaited, raisings);
+        Ok(())
+    }
+
     /// Makes the message of an alert that begins or ends; answers whether readings are awaited now.
     #[cold]
     fn decide(

@@ -3,21 +3,23 @@
 use super::Aggregate;
 use crate::encode::Value;
 use crate::points::{Downsample, Points};
-use headwater_kernel::aggregate::{Ends, Integral, Ordered, Rate, Slope, Stamped, States};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::aggregate::{self, Ends, Integral, Rate, Slope, Stamped, States};
 use headwater_kernel::time::Time;
 
 /// Readings that come late within a window are put in order if not more than this many came before them.
 const DISORDER: usize = 16;
 
+/// A path over readings that may come in some disorder.
+pub(super) type Ordered<A> = aggregate::Ordered<A, DISORDER>;
+
 /// Each behind a pointer of its own: a stream pays for what it asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Paths {
-    rate: Option<Box<Ordered<Rate, DISORDER>>>,
-    integral: Option<Box<Ordered<Integral, DISORDER>>>,
-    states: Option<Box<Ordered<States, DISORDER>>>,
-    slope: Option<Box<Slope>>,
-    points: Option<Box<Points>>,
+    pub(super) rate: Option<Box<Ordered<Rate>>>,
+    pub(super) integral: Option<Box<Ordered<Integral>>>,
+    pub(super) states: Option<Box<Ordered<States>>>,
+    pub(super) slope: Option<Box<Slope>>,
+    pub(super) points: Option<Box<Points>>,
 }
 
 impl Paths {
@@ -79,8 +81,8 @@ impl Paths {
     }
 
     /// See [`Points::choose`].
-    pub(super) fn points(&self, downsample: Downsample, ends: &Ends) -> Vec<Stamped> {
-        self.points.as_ref().map(|points| points.choose(downsample, ends)).unwrap_or_default()
+    pub(super) fn points(&self, downsample: Downsample, ends: &Ends) -> Option<Vec<Stamped>> {
+        Some(self.points.as_ref()?.choose(downsample, ends))
     }
 
     /// See [`Points::keep`].
@@ -98,44 +100,19 @@ impl Paths {
         self.points.iter_mut().for_each(|points| points.push(time, value));
     }
 
+    /// Takes all that `later` has taken. What one of the two lacks is not known of both together.
     pub(super) fn merge(&mut self, later: &Self) {
-        self.rate.iter_mut().zip(&later.rate).for_each(|(path, later)| path.merge(later));
-        self.integral.iter_mut().zip(&later.integral).for_each(|(path, later)| path.merge(later));
-        self.states.iter_mut().zip(&later.states).for_each(|(path, later)| path.merge(later));
-        self.slope.iter_mut().zip(&later.slope).for_each(|(slope, later)| slope.merge(later));
-        self.points.iter_mut().zip(&later.points).for_each(|(points, later)| points.merge(later));
+        merge(&mut self.rate, &later.rate, |path, later| path.merge(later));
+        merge(&mut self.integral, &later.integral, |path, later| path.merge(later));
+        merge(&mut self.states, &later.states, |path, later| path.merge(later));
+        merge(&mut self.slope, &later.slope, |slope, later| slope.merge(later));
+        merge(&mut self.points, &later.points, |points, later| points.merge(later));
     }
 }
 
-impl State for Paths {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        save(self.rate.as_deref(), to);
-        save(self.integral.as_deref(), to);
-        save(self.states.as_deref(), to);
-        save(self.slope.as_deref(), to);
-        save(self.points.as_deref(), to);
+fn merge<T>(own: &mut Option<Box<T>>, later: &Option<Box<T>>, merge: impl FnOnce(&mut T, &T)) {
+    match (own.as_deref_mut(), later) {
+        (Some(own), Some(later)) => merge(own, later),
+        _ => *own = None,
     }
-
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        Ok(Self {
-            rate: load(from)?,
-            integral: load(from)?,
-            states: load(from)?,
-            slope: load(from)?,
-            points: load(from)?,
-        })
-    }
-}
-
-/// As an [`Option`] is saved.
-pub(super) fn save<T: State>(state: Option<&T>, to: &mut (impl Sink + ?Sized)) {
-    state.is_some().save(to);
-    if let Some(state) = state {
-        state.save(to);
-    }
-}
-
-/// As an [`Option`] is loaded.
-pub(super) fn load<T: State>(from: &mut Stored<'_>) -> Result<Option<Box<T>>, Corrupt> {
-    Ok(Option::load(from)?.map(Box::new))
 }

@@ -3,7 +3,7 @@
 //! Source: updating and merging as [`super::Moments`], for products: P. Pébay, SAND2008-6212, 2008.
 
 use super::moments::finite;
-use crate::state::{Corrupt, Sink, State, Stored, load_count};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged, load_count};
 
 /// The second moments of pairs of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -70,6 +70,12 @@ impl Comoments {
     pub(super) fn slope(&self) -> Option<f64> {
         if self.m2[0] > 0.0 { finite(self.product / self.m2[0]) } else { None }
     }
+}
+
+impl Tagged for Comoments {
+    const TAG: u16 = 9;
+    const VERSION: u16 = 1;
+    const BYTES: u16 = 48;
 }
 
 impl State for Comoments {

@@ -1,6 +1,6 @@
 //! The first and the last reading of a window, by event time.
 
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// A value and when it was.
@@ -15,6 +15,12 @@ impl Ends {
     #[must_use]
     pub const fn new() -> Self {
         Self(None)
+    }
+
+    /// Of readings that nobody knows any more: it answers nothing, whatever is pushed or merged.
+    #[must_use]
+    pub const fn lost() -> Self {
+        Self(Some(((Time::MIN, f64::NAN), (Time::MAX, f64::NAN))))
     }
 
     /// Takes one reading; readings may come in any order of time.
@@ -52,13 +58,13 @@ impl Ends {
     /// The earliest reading.
     #[must_use]
     pub fn first(&self) -> Option<Stamped> {
-        self.0.map(|(first, _)| first)
+        self.0.map(|(first, _)| first).filter(|(_, value)| !value.is_nan())
     }
 
     /// The latest reading.
     #[must_use]
     pub fn last(&self) -> Option<Stamped> {
-        self.0.map(|(_, last)| last)
+        self.0.map(|(_, last)| last).filter(|(_, value)| !value.is_nan())
     }
 
     /// The latest value minus the earliest.
@@ -68,13 +74,22 @@ impl Ends {
     }
 }
 
+impl Tagged for Ends {
+    const TAG: u16 = 2;
+    const VERSION: u16 = 1;
+    const BYTES: u16 = 33;
+}
+
 impl State for Ends {
     fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.0.save(to);
+        self.0.is_some().save(to);
+        // Always of one size.
+        self.0.unwrap_or_default().save(to);
     }
 
     fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        State::load(from).map(Self)
+        let (is_there, ends) = State::load(from)?;
+        Ok(Self(Some(ends).filter(|_| is_there)))
     }
 }
 

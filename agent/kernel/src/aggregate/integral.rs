@@ -6,7 +6,7 @@
 use super::moments::finite;
 use super::slope::seconds;
 use super::{Path, Stamped};
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// The integral over time, e.g. of a power in W: an energy in Ws.
@@ -62,6 +62,11 @@ impl Integral {
         let seconds = self.seconds();
         if seconds > 0.0 { finite(self.area / seconds) } else { finite(last.1) }
     }
+}
+
+impl Tagged for Integral {
+    const TAG: u16 = 5;
+    const VERSION: u16 = 1;
 }
 
 impl State for Integral {

@@ -4,7 +4,7 @@
 //! R. J. LeVeque, COMPSTAT 1982. Addition: a plain sum runs beside the mean, so that sums of whole numbers
 //! are exact. Cost: one division a reading, 56 bytes.
 
-use crate::state::{Corrupt, Sink, State, Stored, load_count};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged, load_count};
 
 /// Count, sum, extremes, mean and variance of the values pushed.
 ///
@@ -33,6 +33,18 @@ impl Moments {
         Self { count: 0, sum: 0.0, mean: 0.0, m2: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
+    /// Of values that nobody knows any more: it answers nothing, whatever is pushed or merged.
+    #[must_use]
+    pub const fn lost() -> Self {
+        Self { count: 1, sum: f64::NAN, mean: f64::NAN, m2: f64::NAN, min: f64::NAN, max: f64::NAN }
+    }
+
+    /// Whether it is [`Moments::lost`].
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.min.is_nan()
+    }
+
     /// Takes one value [channel unit].
     #[inline]
     pub fn push(&mut self, value: f64) {
@@ -50,7 +62,7 @@ impl Moments {
         if other.count == 0 {
             return;
         }
-        if self.count == 0 {
+        if self.count == 0 || other.is_lost() {
             *self = *other;
             return;
         }
@@ -61,8 +73,8 @@ impl Moments {
         self.mean += delta * share;
         self.count += other.count;
         self.sum += other.sum;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
+        self.min = if other.min < self.min { other.min } else { self.min };
+        self.max = if other.max > self.max { other.max } else { self.max };
     }
 
     /// How many values.
@@ -118,6 +130,12 @@ impl Moments {
     pub fn stddev(&self) -> Option<f64> {
         self.variance().map(libm::sqrt)
     }
+}
+
+impl Tagged for Moments {
+    const TAG: u16 = 1;
+    const VERSION: u16 = 1;
+    const BYTES: u16 = 48;
 }
 
 impl State for Moments {

@@ -5,7 +5,7 @@
 //! `N` readings deep leaves no trace; a reading that comes later than that is left out and counted.
 
 use super::Stamped;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// What follows readings in order of event time.
@@ -108,6 +108,12 @@ impl<A: Path, const N: usize> Ordered<A, N> {
     pub const fn missed(&self) -> u32 {
         self.missed
     }
+}
+
+/// Stored as what it follows: a change of its own bytes is a new version of all these.
+impl<A: Path + Tagged, const N: usize> Tagged for Ordered<A, N> {
+    const TAG: u16 = A::TAG;
+    const VERSION: u16 = A::VERSION;
 }
 
 impl<A: Path + State, const N: usize> State for Ordered<A, N> {

@@ -3,7 +3,7 @@
 use super::moments::finite;
 use super::slope::seconds;
 use super::{Path, Stamped};
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// How much a counter rose from the first reading to the last one, and how fast.
@@ -54,6 +54,11 @@ impl Rate {
         let (first, last) = self.ends?;
         finite(self.increase / seconds(last.0.since(first.0)))
     }
+}
+
+impl Tagged for Rate {
+    const TAG: u16 = 4;
+    const VERSION: u16 = 1;
 }
 
 impl State for Rate {

@@ -17,7 +17,7 @@
 
 mod bins;
 
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use bins::{Bins, load_count};
 pub use bins::{Fixed, Room};
 use core::cmp::Ordering;
@@ -233,6 +233,11 @@ impl<R: Room> SketchIn<R> {
             fits = old.bins().all(|bin| self.try_add(coarser(i32::from(bin.key), times), bin.count));
         }
     }
+}
+
+impl<R: Room> Tagged for SketchIn<R> {
+    const TAG: u16 = 3;
+    const VERSION: u16 = 1;
 }
 
 impl<R: Room> State for SketchIn<R> {

@@ -3,7 +3,7 @@
 //! Times are taken from the first reading on, so that milliseconds keep their weight in an `f64`.
 
 use super::Comoments;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// How fast the value rises, by least squares; the order of the readings does not matter.
@@ -40,6 +40,11 @@ impl Slope {
     pub fn per_second(&self) -> Option<f64> {
         self.pairs.slope()
     }
+}
+
+impl Tagged for Slope {
+    const TAG: u16 = 7;
+    const VERSION: u16 = 1;
 }
 
 impl State for Slope {

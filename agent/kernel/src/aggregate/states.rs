@@ -3,7 +3,7 @@
 //! A state lasts until the next reading; nothing is added after the last one.
 
 use super::Path;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, Sink, State, Stored, Tagged};
 use crate::time::Time;
 
 /// How long a series was on (not 0) and off (0), and how often it changed.
@@ -70,6 +70,11 @@ impl States {
     pub const fn changes(&self) -> u64 {
         self.changes
     }
+}
+
+impl Tagged for States {
+    const TAG: u16 = 6;
+    const VERSION: u16 = 1;
 }
 
 impl State for States {

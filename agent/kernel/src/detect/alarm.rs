@@ -77,6 +77,9 @@ const HOUR_MS: i64 = 3_600_000;
 const PER_HOUR: f64 = 12.0;
 
 impl Alarm {
+    /// The version of where an alert stands, as bytes: of [`Alarm::save`], and of what the alert was raised for.
+    pub const VERSION: u16 = 1;
+
     /// What every detector takes besides its own parameters.
     pub const PARAMETERS: &'static [Parameter] = &[
         Parameter::duration("for", "the condition must hold this long before the alert is raised").or(0.0),

@@ -105,6 +105,7 @@ struct View {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "auto",
+    version: 1,
     doc: "the value is unusual for the series at this time; nothing to set, it learns as it goes",
     parameters: &[],
     build: |_: &Parameters| -> Result<AnyDetector, OutOfRange> { Ok(AnyDetector::Auto(Auto::new())) },

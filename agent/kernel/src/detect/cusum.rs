@@ -42,6 +42,7 @@ const STEP_MAX: f64 = 4.0;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "cusum",
+    version: 1,
     doc: "the mean has shifted a little, for good",
     parameters: &[
         Parameter::number("above", "sum of deviations beyond which a shift is anomalous").or(10.0),

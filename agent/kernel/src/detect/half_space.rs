@@ -73,6 +73,7 @@ struct Tree {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "half-space",
+    version: 1,
     doc: "the combination of values is rare",
     parameters: &[
         Parameter::number("above", "digits of rarity beyond which it is anomalous").or(1.3),

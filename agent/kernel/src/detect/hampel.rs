@@ -43,6 +43,7 @@ pub struct Hampel {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "hampel",
+    version: 1,
     doc: "the value is far from the median of its recent past",
     parameters: &[
         Parameter::number("above", "robust standard deviations beyond which a value is anomalous").or(6.0),

@@ -24,6 +24,7 @@ pub struct Jump {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "jump",
+    version: 1,
     doc: "the value differs too much from the one before",
     parameters: &[Parameter::number("above", "larger differences are anomalous")],
     build: |parameters: &Parameters| {

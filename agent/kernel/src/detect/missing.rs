@@ -36,6 +36,7 @@ const WAITS_ALLOWED: i64 = 5;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "missing",
+    version: 1,
     doc: "no reading comes any more",
     parameters: &[Parameter::duration(
         "after",

@@ -43,6 +43,7 @@ const STEP_MAX: f64 = 4.0;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "page-hinkley",
+    version: 1,
     doc: "the mean drifts away",
     parameters: &[
         Parameter::number("above", "sum of deviations beyond which a drift is anomalous").or(15.0),

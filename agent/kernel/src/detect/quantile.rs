@@ -63,6 +63,7 @@ const DIGITS_MAX: f64 = 12.0;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "quantile",
+    version: 1,
     doc: "the value is rarer than a chosen risk",
     parameters: &[
         Parameter::number("risk", "values rarer than this are anomalous").or(1e-4),

@@ -27,6 +27,7 @@ pub struct Range {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "range",
+    version: 1,
     doc: "the value is physically impossible: it is refused and counted",
     parameters: &[
         Parameter::number("min", "smaller values are refused").optional(),

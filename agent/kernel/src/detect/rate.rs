@@ -30,6 +30,7 @@ pub struct Rate {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "rate",
+    version: 1,
     doc: "the value rises or falls too fast",
     parameters: &[
         Parameter::number("rise", "rising by more than this per `per` is anomalous").optional(),

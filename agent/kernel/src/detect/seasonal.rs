@@ -61,6 +61,7 @@ const DEVIATION_PER_ERROR: f64 = 1.253_314_137_315_500_3;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "seasonal",
+    version: 1,
     doc: "the value is unlike what this time of the season has been",
     parameters: &[
         Parameter::number("above", "standard deviations beyond which a value is anomalous").or(6.0),

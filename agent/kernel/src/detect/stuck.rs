@@ -33,6 +33,7 @@ const READINGS_MIN: i64 = 4;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "stuck",
+    version: 1,
     doc: "the value does not change any more",
     parameters: &[
         Parameter::duration("after", "no change for this long is anomalous"),

@@ -33,6 +33,7 @@ pub struct Threshold {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "threshold",
+    version: 1,
     doc: "the value is above or below a limit",
     parameters: &[
         Parameter::number("above", "values above this are anomalous").optional(),

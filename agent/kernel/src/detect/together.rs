@@ -148,6 +148,25 @@ impl Together {
         self.watch.shift(ms, self.rows.last);
     }
 
+    /// The version of the rows that wait, as bytes.
+    pub const ROWS_VERSION: u16 = 1;
+
+    /// The version of what its detector has learned, as bytes.
+    pub const DETECTOR_VERSION: u16 = super::half_space::KIND.version;
+
+    /// As [`Together::restore`], but what has been learned is of another version: the alert goes on, and the detector
+    /// begins anew.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it; it is as it was.
+    pub fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let mut restored = *self;
+        restored.rows.restore(from)?;
+        restored.watch.restore_alert(from)?;
+        *self = restored;
+        Ok(())
+    }
+
     /// Writes what has been learned and where the alert stands, without the config.
     pub fn save(&self, to: &mut dyn Sink) {
         self.rows.save(to);

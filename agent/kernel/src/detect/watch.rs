@@ -136,10 +136,27 @@ impl<D: Detector + Copy> Watch<D> {
     /// [`Corrupt`]: not written by it; the watch is as it was.
     pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
         let mut restored = *self;
-        restored.alarm.restore(from)?;
-        restored.raised = State::load(from)?;
+        restored.load_alert(from)?;
         restored.detector.restore(from)?;
         *self = restored;
+        Ok(())
+    }
+
+    /// As [`Watch::restore`], but what has been learned is of another version: the alert goes on, and the detector
+    /// begins anew.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: not written by it; the watch is as it was.
+    pub fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        let mut restored = *self;
+        restored.load_alert(from)?;
+        *self = restored;
+        Ok(())
+    }
+
+    fn load_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+        self.alarm.restore(from)?;
+        self.raised = State::load(from)?;
         Ok(())
     }
 
@@ -223,6 +240,9 @@ mod tests {
             assert_eq!(restored, watch);
             assert_eq!(restored.restore(&mut Stored::new(&bytes[..bytes.len() - 1])), Err(Corrupt));
             assert_eq!(restored, watch);
+            let mut anew = fresh;
+            anew.restore_alert(&mut Stored::new(&bytes)).unwrap();
+            assert_eq!((anew.alarm, anew.raised, anew.detector), (watch.alarm, watch.raised, fresh.detector));
             bytes[0] = 9;
             assert_eq!(restored.restore(&mut Stored::new(&bytes)), Err(Corrupt));
         }

@@ -39,6 +39,7 @@ const READINGS_NEW: u32 = 50;
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "zscore",
+    version: 1,
     doc: "the value is many standard deviations from its recent mean",
     parameters: &[
         Parameter::number("above", "standard deviations beyond which a value is anomalous").or(4.0),

@@ -1,4 +1,4 @@
-//! The windows of one series as bytes.
+//! The windows of one series as bytes. How an accumulator is stored is the caller's.
 //!
 //! ```text
 //! shape u8  watermark i64 i64  closed_to i64  forgotten_to i64  revise_at i64  counted u64
@@ -11,10 +11,24 @@ use crate::state::{Corrupt, Sink, State, Stored, load_count};
 use crate::watermark::Watermark;
 use crate::window::Shape;
 
-impl<P: Pane + State, S: Slots<Slot<P>>> Windows<P, S> {
-    /// Writes all there is to know.
-    pub fn save(&self, spec: &Spec, to: &mut (impl Sink + ?Sized)) {
-        tag(&spec.shape).save(to);
+/// The version of what [`Windows::save`] writes for windows of a shape; to be raised whenever that changes.
+#[must_use]
+pub const fn windows_version(shape: &Shape) -> u16 {
+    match shape {
+        Shape::Tumbling(_) | Shape::Sliding(_) | Shape::Session(_) | Shape::Count(_) => 1,
+    }
+}
+
+impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
+    /// Whether there are any, open ones or closed ones that are kept.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.slots.len() > 0
+    }
+
+    /// Writes all there is to know; `save_pane` writes an accumulator.
+    pub fn save<T: Sink + ?Sized>(&self, spec: &Spec, to: &mut T, mut save_pane: impl FnMut(&P, &mut T)) {
+        spec.shape.tag().save(to);
         let Watermark { event, arrival } = self.watermark;
         [event, arrival, self.closed_to, self.forgotten_to, self.revise_at]
             .iter()
@@ -22,16 +36,24 @@ impl<P: Pane + State, S: Slots<Slot<P>>> Windows<P, S> {
         self.counted.save(to);
         let slots = self.slots.len().min(usize::from(NOWHERE));
         [self.retained, self.fixed, self.flipped, slots as u16].iter().for_each(|number| number.save(to));
-        (0..slots).filter_map(|at| self.slots.get(at)).for_each(|slot| slot.save(to));
+        (0..slots).filter_map(|at| self.slots.get(at)).for_each(|slot| {
+            slot.save(to);
+            save_pane(&slot.pane, to);
+        });
     }
 
     /// Reads what [`Windows::save`] wrote, under a spec of the same shape; its sizes may have changed only if
-    /// the caller wants windows cut the old way to close beside those cut the new way.
+    /// the caller wants windows cut the old way to close beside those cut the new way. `load_pane` reads an
+    /// accumulator.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it, or for another shape, or more windows than this storage holds.
-    pub fn load(spec: &Spec, from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        if u8::load(from)? != tag(&spec.shape) {
+    pub fn load(
+        spec: &Spec,
+        from: &mut Stored<'_>,
+        mut load_pane: impl FnMut(&mut Stored<'_>) -> Result<P, Corrupt>,
+    ) -> Result<Self, Corrupt> {
+        if u8::load(from)? != spec.shape.tag() {
             return Err(Corrupt);
         }
         let mut windows = Self {
@@ -53,23 +75,26 @@ impl<P: Pane + State, S: Slots<Slot<P>>> Windows<P, S> {
             return Err(Corrupt);
         }
         for at in 0..slots {
-            let slot = Slot::load(from)?;
+            let slot = Slot::load(from, &mut load_pane)?;
             windows.insert_in_room(at, slot).map_err(|_| Corrupt)?;
         }
         Ok(windows)
     }
 }
 
-impl<P: State> State for Slot<P> {
+impl<P> Slot<P> {
+    /// Writes all but the accumulator.
     fn save(&self, to: &mut (impl Sink + ?Sized)) {
         self.window.save(to);
         (self.readings, self.owed).save(to);
         self.rev.save(to);
         self.dirty.save(to);
-        self.pane.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(
+        from: &mut Stored<'_>,
+        load_pane: &mut impl FnMut(&mut Stored<'_>) -> Result<P, Corrupt>,
+    ) -> Result<Self, Corrupt> {
         Ok(Self {
             window: State::load(from)?,
             readings: load_count(from)?,
@@ -77,16 +102,7 @@ impl<P: State> State for Slot<P> {
             rev: State::load(from)
                 .and_then(|rev: u32| if rev < u32::MAX / 2 { Ok(rev) } else { Err(Corrupt) })?,
             dirty: State::load(from)?,
-            pane: State::load(from)?,
+            pane: load_pane(from)?,
         })
-    }
-}
-
-fn tag(shape: &Shape) -> u8 {
-    match shape {
-        Shape::Tumbling(_) => 0,
-        Shape::Sliding(_) => 1,
-        Shape::Session(_) => 2,
-        Shape::Count(_) => 3,
     }
 }

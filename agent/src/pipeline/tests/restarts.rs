@@ -32,8 +32,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         said.extend(feed(&mut after, cut..200));
         assert_eq!(said, whole, "cut at {cut}");
         for end in 0..state.len() {
-            let cut_off = headwater_kernel::state::Stored::new(&state[..end]);
-            assert!(pipeline(streams, 10).restore(&mut cut_off.clone()).is_err());
+            check_cut(streams, &state[..end]);
         }
         let mut changed = pipeline("[streams.a]\nwindow = { type = \"tumbling\", size = \"20s\" }\n", 10);
         let given_up = changed.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
@@ -144,7 +143,7 @@ fn of_a_state_that_memory_has_no_room_for_a_part_goes_on() {
     let mut second = pipeline("[streams.a]\n", 100);
     let looks = std::cell::Cell::new(0);
     let look = || (looks.replace(looks.get() + 1) == KEPT).then_some(Pressure::Full);
-    let given_up = second.restore_within(&mut headwater_kernel::state::Stored::new(&state), look).unwrap();
+    let given_up = second.restore_within(StoredBody::new(&state), look, &mut Unread::default()).unwrap();
     assert_eq!((given_up, looks.get()), ((SERIES - KEPT) as i64, SERIES));
     let totals = second.totals();
     assert!(totals.balances());

@@ -58,7 +58,7 @@ type Series<P> = Windows<P, heapless::Vec<Slot<P>, 40>>;
 
 fn bytes<P: Pane + State>(windows: &Series<P>, spec: &super::Spec) -> Vec<u8> {
     let mut bytes = Vec::new();
-    windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more));
+    windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more), |pane, to| pane.save(to));
     bytes
 }
 
@@ -94,12 +94,12 @@ proptest! {
         }
         let stored = bytes(&series, &spec);
         let mut from = Stored::new(&stored);
-        let mut loaded = Series::<All>::load(&spec, &mut from).unwrap();
+        let mut loaded = Series::<All>::load(&spec, &mut from, All::load).unwrap();
         prop_assert!(from.rest().is_empty());
         prop_assert_eq!(bytes(&loaded, &spec), stored.clone());
         prop_assert_eq!(go_on(&mut loaded, &spec, &times, stop), go_on(&mut series, &spec, &times, stop));
         let cut = &stored[..cut.index(stored.len())];
-        prop_assert_eq!(Series::<All>::load(&spec, &mut Stored::new(cut)).err(), Some(Corrupt));
+        prop_assert_eq!(Series::<All>::load(&spec, &mut Stored::new(cut), All::load).err(), Some(Corrupt));
     }
 
     #[test]
@@ -117,7 +117,7 @@ proptest! {
         let near = stored.len().min(1_000);
         flips.iter().for_each(|(at, bits)| stored[at.index(near)] ^= bits);
         for bytes in [stored, noise] {
-            let Ok(mut series) = Series::<Kept>::load(&spec, &mut Stored::new(&bytes)) else { continue };
+            let Ok(mut series) = Series::<Kept>::load(&spec, &mut Stored::new(&bytes), Kept::load) else { continue };
             for (number, time) in after.iter().enumerate() {
                 series.on_reading(&spec, Time(*time), 1.0, Time(number as i64), Kept::default);
                 core::iter::from_fn(|| series.poll(&spec, Time(number as i64))).take(1_000).for_each(drop);

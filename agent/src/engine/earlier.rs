@@ -1,0 +1,219 @@
+//! What an earlier run has left: the engine's own sections of a checkpoint, and how a run begins with them.
+
+use super::outages::Outages;
+use super::source_states::{load_source_state, save_source_states};
+use super::timekeeper::Past;
+use super::{Engine, LastReport};
+use crate::account::Changes;
+use crate::checkpoint::{self, Found};
+use crate::clock::Boots;
+use crate::memory::Memory;
+use crate::pipeline::Pipeline;
+use crate::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
+use crate::sections::body::{self, StoredBody};
+use crate::sections::unread::Unread;
+use headwater_forwarder::{Account, Written};
+use headwater_kernel::state::{Corrupt, State, Stored};
+use std::io;
+use std::path::Path;
+
+/// What an earlier run has left.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    last_report: Option<LastReport>,
+    untold_starts: u32,
+    outages: Outages,
+    /// The messages' account of all earlier runs; nothing waits in it.
+    messages: Account,
+    /// What was written to storage in its day.
+    pub(crate) written: Written,
+    /// What its sources wanted to be remembered, by name.
+    source_states: Vec<(String, Vec<u8>)>,
+    /// Whether it ended without its last checkpoint.
+    crashed: bool,
+    /// How the clock stood.
+    pub(crate) past: Past,
+    /// What a person should know of it: a report's cause, and what is wrong.
+    pub(crate) trouble: Option<(&'static str, String)>,
+}
+
+/// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. A file that cannot be used is set
+/// aside. What of it cannot be read is lost alone, and the file is kept as it is. Of what is more than `memory` has room
+/// for, the first series are used.
+///
+/// # Errors
+/// The file is there and can neither be read nor set aside.
+pub(crate) fn restore(
+    path: &Path,
+    boots: &Boots,
+    memory: &Memory,
+    fresh: impl Fn() -> Pipeline,
+) -> io::Result<(Pipeline, Earlier)> {
+    let mut pipeline = fresh();
+    let bytes = match checkpoint::read(path, memory.cap().map(|cap| cap / 4 * 3))? {
+        Found::Nothing => return Ok((pipeline, Earlier::default())),
+        Found::Broken { aside, why } => {
+            let trouble =
+                format!("the checkpoint could not be used, {why}; it is kept as {}", aside.display());
+            pipeline.forget_past();
+            return Ok((pipeline, Earlier { trouble: Some(("damaged", trouble)), ..Earlier::default() }));
+        }
+        Found::Body(bytes) => bytes,
+    };
+    let (stored, mut unread) = (StoredBody::new(&bytes), Unread::default());
+    stored.look_through(&mut unread);
+    let mut earlier = Earlier::load(stored, boots, &mut unread);
+    let look = || memory.is_due().then(|| memory.look()).flatten();
+    let given_up = pipeline.restore_within(stored, look, &mut unread);
+    if given_up.is_none() {
+        // The next report begins with the account that there is.
+        earlier.last_report = None;
+    }
+    earlier.trouble = trouble(path, &unread, given_up.unwrap_or(0), memory);
+    Ok((pipeline, earlier))
+}
+
+/// What a report is to say of a state that could not be used whole.
+fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &Memory) -> Option<(&'static str, String)> {
+    let readings = |why: &str| format!("{given_up} readings in open windows given up{why}");
+    if unread.is_empty() {
+        let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());
+        return (given_up != 0).then(|| ("refused", readings(&format!(": {why}"))));
+    }
+    let mut said = unread.to_string();
+    if given_up != 0 {
+        said = format!("{said}; {}", readings(""));
+    }
+    let kept = match checkpoint::keep(path) {
+        Ok(Some(copy)) => format!("the checkpoint is kept as {}", copy.display()),
+        Ok(None) => "the checkpoint is not kept, there are enough of them".to_owned(),
+        Err(error) => format!("the checkpoint could not be kept: {error}"),
+    };
+    Some(("upgrade", format!("{said}; {kept}")))
+}
+
+impl Earlier {
+    /// The account of all runs, given that of this one.
+    pub(super) fn plus(&self, current: &Account) -> Account {
+        Account {
+            made: self.messages.made + current.made,
+            delivered: self.messages.delivered + current.delivered,
+            waiting: current.waiting,
+            thinned: self.messages.thinned + current.thinned,
+            lost: self.messages.lost + current.lost,
+        }
+    }
+
+    /// Whether messages may have been sent that its state knows nothing of.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.crashed
+    }
+
+    /// Where this run's first report begins.
+    pub(super) fn take_last_report(&mut self) -> Option<LastReport> {
+        self.last_report.take()
+    }
+
+    /// Starts before this one that may not have been told.
+    pub(super) fn untold_starts(&self) -> u32 {
+        self.untold_starts
+    }
+
+    /// Outputs that were down at the end.
+    pub(super) fn take_outages(&mut self) -> Outages {
+        std::mem::take(&mut self.outages)
+    }
+
+    /// What the sources of the last run wanted to be remembered.
+    pub(super) fn take_source_states(&mut self) -> Vec<(String, Vec<u8>)> {
+        std::mem::take(&mut self.source_states)
+    }
+
+    fn load(stored: StoredBody<'_>, boots: &Boots, unread: &mut Unread) -> Self {
+        let crashed = !stored.one(body::RUN, unread, bool::load).unwrap_or(false);
+        let last_report = stored.one(body::REPORT, unread, LastReport::load);
+        let untold_starts = stored.one(body::STARTS, unread, u32::load).unwrap_or(0);
+        let outages = stored.one(body::OUTAGES, unread, Outages::load).unwrap_or_default();
+        let messages = stored.one(body::MESSAGES, unread, |from| {
+            let mut messages = load_account(from)?;
+            // What waited then is in the buffer now, and this run counts it as made.
+            messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
+            messages.waiting = 0;
+            Ok(messages)
+        });
+        let written = stored.one(body::WRITTEN, unread, |from| {
+            let (day, (own_bytes, device_bytes)) = State::load(from)?;
+            Ok(Written { day, own_bytes, device_bytes })
+        });
+        let mut source_states = Vec::new();
+        for section in stored.all(body::SOURCE) {
+            match body::SOURCE.read(section, load_source_state) {
+                Ok(state) => source_states.push(state),
+                Err(why) => unread.part(body::SOURCE.name, body::SOURCE.otherwise, why),
+            }
+        }
+        let past = stored.one(body::CLOCK, unread, |from| Past::load(from, boots)).unwrap_or_default();
+        Self {
+            last_report: last_report.filter(|_| messages.is_some()),
+            untold_starts,
+            outages,
+            messages: messages.unwrap_or_default(),
+            written: written.unwrap_or_default(),
+            source_states,
+            crashed,
+            past,
+            trouble: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Appends the engine's own sections; the next checkpoint follows within `next_ms`.
+    pub(super) fn save_own(&self, is_last: bool, next_ms: i64, to: &mut Vec<u8>) {
+        body::RUN.put(to, |to| to.push(u8::from(is_last)));
+        body::REPORT.put(to, |to| self.last_report.borrow().save(to));
+        body::STARTS.put(to, |to| to.extend_from_slice(&self.untold_starts.get().to_le_bytes()));
+        body::OUTAGES.put(to, |to| self.outages.borrow().save(to));
+        body::MESSAGES.put(to, |to| save_account(to, &self.messages()));
+        body::WRITTEN.put(to, |to| {
+            let Written { day, own_bytes, device_bytes } = self.forwarder().written();
+            (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
+        });
+        save_source_states(to, &self.source_states.borrow());
+        body::CLOCK.put(to, |to| self.clock.save(next_ms, to));
+    }
+}
+
+impl LastReport {
+    fn save(&self, to: &mut Vec<u8>) {
+        self.at.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
+        save_ledger(to, &self.readings);
+        save_account(to, &self.messages);
+        self.suppressed.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
+    }
+
+    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            at: State::load(from)?,
+            readings: load_ledger(from)?,
+            messages: load_account(from)?,
+            suppressed: State::load(from)?,
+        })
+    }
+}
+
+fn save_account(to: &mut Vec<u8>, account: &Account) {
+    save_named(to, &Changes::between(&Account::default(), account).named());
+}
+
+fn load_account(from: &mut Stored<'_>) -> Result<Account, Corrupt> {
+    let counts = Changes::from_named(load_named(from)?);
+    let count = |count: i64| u64::try_from(count).map_err(|_| Corrupt);
+    Ok(Account {
+        made: count(counts.made)?,
+        delivered: count(counts.delivered)?,
+        waiting: count(counts.waiting)?,
+        thinned: count(counts.thinned)?,
+        lost: count(counts.lost)?,
+    })
+}

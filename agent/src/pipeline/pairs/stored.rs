@@ -1,0 +1,132 @@
+//! Pairs as sections of a checkpoint's body; see `pipeline/state.rs`.
+
+use super::super::series::Directory;
+use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
+use super::{Pair, Pairs, Together, WAITING_MAX};
+use crate::config::{PairConfig, Specs, StreamConfig};
+use crate::sections::body::{self, StoredBody};
+use crate::sections::unread::{Unread, Why};
+use headwater_kernel::aggregate::Comoments;
+use headwater_kernel::series::{Spec, Windows, windows_version};
+use headwater_kernel::state::{Corrupt, State, Stored, Tagged};
+use headwater_kernel::time::Time;
+use std::collections::HashMap;
+
+impl Pairs {
+    /// Appends the state of all pairs.
+    pub(in crate::pipeline) fn save(
+        &self,
+        streams: &[StreamConfig],
+        directory: &Directory,
+        to: &mut Vec<u8>,
+    ) {
+        for pair in &self.pairs {
+            let Some((specs, config)) = pair.rules(streams) else { continue };
+            body::PAIR.put(to, |to| {
+                save_text(to, streams.get(pair.stream as usize).map_or("", |stream| &stream.name));
+                save_text(to, &fingerprint(specs.of(false), config));
+                pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
+                windows_version(&specs.of(false).shape).save(&mut put(to));
+                Comoments::VERSION.save(&mut put(to));
+                save_measured(to, |to| pair.save(specs.of(pair.by_arrival), to));
+            });
+        }
+    }
+
+    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced. Pairs that are no more are passed over.
+    /// Whether all there are and were go on.
+    pub(in crate::pipeline) fn restore(
+        &mut self,
+        streams: &[StreamConfig],
+        directory: &Directory,
+        stored: StoredBody<'_>,
+        unread: &mut Unread,
+    ) -> bool {
+        let places = (0_u32..).zip(&self.pairs).map(|(at, pair)| ((pair.stream, pair.series), at));
+        let places: HashMap<(u32, [u32; 2]), u32> = places.collect();
+        let (mut saved, mut restored) = (0, 0);
+        for section in stored.all(body::PAIR) {
+            saved += 1;
+            let find = |stream: &str, [a, b]: [Option<u32>; 2]| {
+                let stream = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
+                places.get(&(stream?.0, [a?, b?])).copied()
+            };
+            let read = body::PAIR.read(section, |from| {
+                let (stream, print) = (load_text(from)?, load_text(from)?);
+                let series = [directory.find(load_text(from)?), directory.find(load_text(from)?)];
+                let versions = (u16::load(from)?, u16::load(from)?);
+                Ok((find(stream, series), print, versions, load_bytes(from)?))
+            });
+            let goes_on = read.and_then(|(index, print, versions, state)| {
+                let Some(index) = index else { return Ok(false) };
+                self.restore_pair(index, streams, (print, versions, state))
+            });
+            match goes_on {
+                Ok(goes_on) => restored += usize::from(goes_on),
+                Err(why) => unread.part("a pair", "starts anew", why),
+            }
+        }
+        restored == saved && restored == self.pairs.len()
+    }
+
+    /// Whether it goes on.
+    fn restore_pair(
+        &mut self,
+        index: u32,
+        streams: &[StreamConfig],
+        (print, (windows, accumulator), state): (&str, (u16, u16), &[u8]),
+    ) -> Result<bool, Why> {
+        let Some(pair) = self.pairs.get_mut(index as usize) else { return Ok(false) };
+        let Some((specs, config)) = pair.rules(streams) else { return Ok(false) };
+        let spec = specs.of(false);
+        if fingerprint(spec, config) != print {
+            return Ok(false);
+        }
+        for (stored, read) in [(windows, windows_version(&spec.shape)), (accumulator, Comoments::VERSION)] {
+            if stored != read {
+                return Err(Why::Version { stored, read });
+            }
+        }
+        pair.restore(specs, state).map_err(|Corrupt| Why::Damaged)?;
+        if let Some(due) = pair.arm(streams, Time::MIN) {
+            self.timers.push(due, index);
+        }
+        Ok(true)
+    }
+}
+
+/// What the state of a pair depends on.
+fn fingerprint(spec: &Spec, config: &PairConfig) -> String {
+    format!("{:?} {config:?}", spec.shape)
+}
+
+impl Pair {
+    fn save(&self, spec: &Spec, to: &mut Vec<u8>) {
+        self.by_arrival.save(&mut put(to));
+        for waiting in &self.waiting {
+            save_length(to, waiting.len());
+            waiting.iter().for_each(|reading| reading.save(&mut put(to)));
+        }
+        self.windows.save(spec, &mut put(to), |together, to| together.0.save(to));
+    }
+
+    fn restore(&mut self, specs: &Specs, state: &[u8]) -> Result<(), Corrupt> {
+        let mut from = Stored::new(state);
+        let by_arrival = bool::load(&mut from)?;
+        let mut waiting = [Vec::new(), Vec::new()];
+        for waiting in &mut waiting {
+            let length = load_length(&mut from)?;
+            if length > WAITING_MAX {
+                return Err(Corrupt);
+            }
+            *waiting = (0..length).map(|_| State::load(&mut from)).collect::<Result<_, _>>()?;
+        }
+        let load = |from: &mut Stored<'_>| State::load(from).map(Together);
+        let windows = Windows::load(specs.of(by_arrival), &mut from, load)?;
+        if !from.rest().is_empty() {
+            return Err(Corrupt);
+        }
+        (self.by_arrival, self.waiting, self.windows) = (by_arrival, waiting, windows);
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! What a checkpoint takes: bytes for each series, and the time to take it and to go on from it.
+
+use super::*;
+use headwater_kernel::state::Stored;
+
+const SERIES: usize = 1_000;
+
+/// A pipeline of many series with a percentile and a detector each, an hour into their windows.
+fn filled() -> Pipeline {
+    let mut pipeline = pipeline(STREAMS, SERIES);
+    let mut random = fastrand::Rng::with_seed(1);
+    for n in 0..SERIES {
+        let labels = [("room".to_owned(), format!("r{}", n % 40))];
+        let series = pipeline.introduce(0, &format!("bench/{}/f{}", n / 10, n % 10), &labels).unwrap();
+        for step in 0..60 {
+            let value = 15.0 + 10.0 * random.f64();
+            pipeline.on_reading(series, Stamp::Event(START + step * 1_000), value, at(START + step * 1_000));
+        }
+    }
+    pipeline
+}
+
+const STREAMS: &str = "[streams.a]\nwindow = { type = \"tumbling\", size = \"1h\" }\n\
+    aggregates = [\"count\", \"min\", \"max\", \"mean\", \"p95\"]\n\
+    [[streams.a.detectors]]\ntype = \"zscore\"\nfor = \"2s\"\n";
+
+#[test]
+fn a_checkpoint_stays_small() {
+    let full = filled();
+    let mut state = Vec::new();
+    full.save(at(START), &mut state);
+    let per_series = state.len() / SERIES;
+    assert!(per_series <= 1_000, "{per_series} bytes a series");
+}
+
+/// Run by hand: `cargo test --release -p headwater --lib sizes -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn what_taking_and_going_on_costs() {
+    let full = filled();
+    let mut state = Vec::new();
+    for round in 0..6 {
+        let start = std::time::Instant::now();
+        for _ in 0..20 {
+            state.clear();
+            full.save(at(START), &mut state);
+        }
+        let saved = start.elapsed() / 20;
+        let start = std::time::Instant::now();
+        for _ in 0..20 {
+            let mut next = pipeline(STREAMS, SERIES);
+            assert_eq!(next.restore(&mut Stored::new(&state)), Ok(0));
+        }
+        let restored = start.elapsed() / 20;
+        println!("round {round}: {} bytes, saved in {saved:?}, restored in {restored:?}", state.len());
+    }
+}
