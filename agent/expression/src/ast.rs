@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A part of an expression.
 #[derive(Debug)]
 pub(crate) struct Ast {
-    pub(crate) kind: Kind,
+    pub(crate) kind: AstKind,
     pub(crate) span: Range<usize>,
     /// 1 for a leaf; bounds the recursion of everything that walks the tree.
     pub(crate) height: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Ast {
 
 /// What a part is.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum AstKind {
     Bool(bool),
     Int(i64),
     Double(f64),
@@ -75,17 +75,19 @@ pub(crate) enum Compare {
 
 impl Ast {
     /// A part that is one higher than the highest of its own parts.
-    pub(crate) fn new(kind: Kind, span: Range<usize>) -> Self {
+    pub(crate) fn new(kind: AstKind, span: Range<usize>) -> Self {
         let highest = |parts: &[Self]| parts.iter().map(|part| part.height).max().unwrap_or(0);
         let below = match &kind {
-            Kind::Bool(_) | Kind::Int(_) | Kind::Double(_) | Kind::Text(_) | Kind::Name(_) => 0,
-            Kind::List(parts) | Kind::Logic { terms: parts, .. } => highest(parts),
-            Kind::Select(part, _) | Kind::Not(part) | Kind::Negative(part) => part.height,
-            Kind::Index(a, b) | Kind::Binary(_, a, b) => a.height.max(b.height),
-            Kind::Call(receiver, _, parts) => {
+            AstKind::Bool(_) | AstKind::Int(_) | AstKind::Double(_) | AstKind::Text(_) | AstKind::Name(_) => {
+                0
+            }
+            AstKind::List(parts) | AstKind::Logic { terms: parts, .. } => highest(parts),
+            AstKind::Select(part, _) | AstKind::Not(part) | AstKind::Negative(part) => part.height,
+            AstKind::Index(a, b) | AstKind::Binary(_, a, b) => a.height.max(b.height),
+            AstKind::Call(receiver, _, parts) => {
                 highest(parts).max(receiver.as_ref().map_or(0, |receiver| receiver.height))
             }
-            Kind::If(parts) => highest(parts.as_slice()),
+            AstKind::If(parts) => highest(parts.as_slice()),
         };
         Self { kind, span, height: below + 1 }
     }

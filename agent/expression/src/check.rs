@@ -9,9 +9,9 @@ mod call;
 mod relation;
 mod unknown;
 
-use crate::ast::{Ast, Binary, Kind};
+use crate::ast::{Ast, AstKind, Binary};
 use crate::error::CompileError;
-use crate::node::{Bool, Double, Int, Shape, Text, Time};
+use crate::node::{Bool, Double, Function, Int, TextNode, TimeNode};
 use crate::{Outcome, Want};
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ enum Typed {
     Bool(Bool),
     Int(Int),
     Double(Double),
-    Text(Text),
-    Time(Time),
+    Text(TextNode),
+    Time(TimeNode),
 }
 
 /// A name for the `math` functions, no value.
@@ -59,37 +59,37 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn part(&mut self, ast: &Ast) -> Result<Typed, CompileError> {
         Ok(match &ast.kind {
-            Kind::Bool(value) => Typed::Bool(Bool::Const(*value)),
-            Kind::Int(value) => Typed::Int(Int::Const(*value)),
-            Kind::Double(value) => Typed::Double(Double::Const(*value)),
-            Kind::Text(text) => Typed::Text(constant(text)),
-            Kind::Name(name) => self.name(name, &ast.span)?,
-            Kind::Select(operand, _) | Kind::Index(operand, _) if !is_name(operand, "labels") => {
+            AstKind::Bool(value) => Typed::Bool(Bool::Const(*value)),
+            AstKind::Int(value) => Typed::Int(Int::Const(*value)),
+            AstKind::Double(value) => Typed::Double(Double::Const(*value)),
+            AstKind::Text(text) => Typed::Text(constant(text)),
+            AstKind::Name(name) => self.name(name, &ast.span)?,
+            AstKind::Select(operand, _) | AstKind::Index(operand, _) if !is_name(operand, "labels") => {
                 return Err(self.no_fields(operand));
             }
-            Kind::Select(_, name) => Typed::Text(Text::Label(Box::new(constant(&name.text)))),
-            Kind::Index(_, key) => {
-                Typed::Text(Text::Label(Box::new(self.text_part(key, "the name of a label")?)))
+            AstKind::Select(_, name) => Typed::Text(TextNode::Label(Box::new(constant(&name.text)))),
+            AstKind::Index(_, key) => {
+                Typed::Text(TextNode::Label(Box::new(self.text_part(key, "the name of a label")?)))
             }
-            Kind::Call(receiver, name, arguments) => {
+            AstKind::Call(receiver, name, arguments) => {
                 self.call(receiver.as_deref(), name, arguments, &ast.span)?
             }
-            Kind::Not(part) => Typed::Bool(Bool::Not(Box::new(self.bool_part(part, "`!`")?))),
-            Kind::Negative(part) => self.negative(part)?,
-            Kind::Logic { decisive, terms } => {
+            AstKind::Not(part) => Typed::Bool(Bool::Not(Box::new(self.bool_part(part, "`!`")?))),
+            AstKind::Negative(part) => self.negative(part)?,
+            AstKind::Logic { decisive, terms } => {
                 let sign = if *decisive { "`||`" } else { "`&&`" };
                 let terms = terms.iter().map(|term| self.bool_part(term, sign)).collect::<Result<_, _>>()?;
                 Typed::Bool(Bool::Logic { decisive: *decisive, terms })
             }
-            Kind::If(parts) => self.choice(parts)?,
-            Kind::Binary(Binary::Arithmetic(operator), a, b) => {
+            AstKind::If(parts) => self.choice(parts)?,
+            AstKind::Binary(Binary::Arithmetic(operator), a, b) => {
                 self.arithmetic(*operator, a, b, &ast.span)?
             }
-            Kind::Binary(Binary::Compare(relation), a, b) => {
+            AstKind::Binary(Binary::Compare(relation), a, b) => {
                 Typed::Bool(self.relation(*relation, a, b, &ast.span)?)
             }
-            Kind::Binary(Binary::In, part, list) => Typed::Bool(self.membership(part, list)?),
-            Kind::List(_) => {
+            AstKind::Binary(Binary::In, part, list) => Typed::Bool(self.membership(part, list)?),
+            AstKind::List(_) => {
                 let fix = "it stands after `in`, as in labels.zone in [\"a\", \"b\"]";
                 return Err(CompileError::new(&ast.span, "a list cannot stand here", fix));
             }
@@ -100,8 +100,8 @@ impl Checker<'_> {
         self.reads_reading |= matches!(name, "value" | "time");
         match name {
             "value" => Ok(Typed::Double(Double::Value)),
-            "series" => Ok(Typed::Text(Text::Series)),
-            "time" => Ok(Typed::Time(Time::Reading)),
+            "series" => Ok(Typed::Text(TextNode::Series)),
+            "time" => Ok(Typed::Time(TimeNode::Reading)),
             "labels" => {
                 let fix = "name one, as in labels.zone, or ask \"zone\" in labels";
                 Err(CompileError::new(span, "`labels` is all of them at once", fix))
@@ -133,7 +133,7 @@ impl Checker<'_> {
         match self.part(part)? {
             Typed::Int(of) => Ok(Typed::Int(arithmetic::negative(of))),
             Typed::Double(Double::Const(value)) => Ok(Typed::Double(Double::Const(-value))),
-            Typed::Double(of) => Ok(Typed::Double(Double::Shaped(Shape::Negative, Box::new(of)))),
+            Typed::Double(of) => Ok(Typed::Double(Double::Shaped(Function::Negative, Box::new(of)))),
             other => {
                 let what = format!("`-` takes a number, but this is {}", other.name());
                 Err(CompileError::new(&part.span, what, other.into_number()))
@@ -146,8 +146,8 @@ impl Checker<'_> {
         Ok(match (self.part(yes)?, self.part(no)?) {
             (Typed::Bool(a), Typed::Bool(b)) => Typed::Bool(Bool::If(Box::new((test, a, b)))),
             (Typed::Int(a), Typed::Int(b)) => Typed::Int(Int::If(Box::new((test, a, b)))),
-            (Typed::Text(a), Typed::Text(b)) => Typed::Text(Text::If(Box::new((test, a, b)))),
-            (Typed::Time(a), Typed::Time(b)) => Typed::Time(Time::If(Box::new((test, a, b)))),
+            (Typed::Text(a), Typed::Text(b)) => Typed::Text(TextNode::If(Box::new((test, a, b)))),
+            (Typed::Time(a), Typed::Time(b)) => Typed::Time(TimeNode::If(Box::new((test, a, b)))),
             (a @ (Typed::Double(_) | Typed::Int(_)), b @ (Typed::Double(_) | Typed::Int(_))) => {
                 let (a, b) = (self.adapted(a, yes)?, self.adapted(b, no)?);
                 Typed::Double(Double::If(Box::new((test, a, b))))
@@ -169,7 +169,7 @@ impl Checker<'_> {
         }
     }
 
-    fn text_part(&mut self, part: &Ast, taker: &str) -> Result<Text, CompileError> {
+    fn text_part(&mut self, part: &Ast, taker: &str) -> Result<TextNode, CompileError> {
         match self.part(part)? {
             Typed::Text(of) => Ok(of),
             other => {
@@ -207,11 +207,11 @@ impl Checker<'_> {
 }
 
 fn is_name(part: &Ast, name: &str) -> bool {
-    matches!(&part.kind, Kind::Name(found) if found == name)
+    matches!(&part.kind, AstKind::Name(found) if found == name)
 }
 
-fn constant(text: &str) -> Text {
-    Text::Const(text.into())
+fn constant(text: &str) -> TextNode {
+    TextNode::Const(text.into())
 }
 
 impl Double {

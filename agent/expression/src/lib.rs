@@ -75,7 +75,7 @@ mod token;
 
 pub use error::{CompileError, EvalError};
 
-use node::{Bool, Double, Node};
+use node::{Bool, Double, Evaluate};
 
 /// Longest expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;

@@ -10,17 +10,17 @@ mod text;
 mod time;
 
 pub(crate) use boolean::{Bool, Class, TextTest};
-pub(crate) use double::{Double, Shape};
+pub(crate) use double::{Double, Function};
 pub(crate) use int::{Int, Part};
-pub(crate) use text::Text;
-pub(crate) use time::Time;
+pub(crate) use text::TextNode;
+pub(crate) use time::TimeNode;
 
 use crate::ast::Compare;
 use crate::{EvalError, Input};
 use std::cmp::Ordering;
 
 /// A part of a program whose value has one static type.
-pub(crate) trait Node: Sized {
+pub(crate) trait Evaluate: Sized {
     /// The value; a string borrows from the program or from the input.
     type Value<'a>: Copy + PartialOrd
     where
@@ -32,14 +32,14 @@ pub(crate) trait Node: Sized {
 }
 
 /// `test ? yes : no`; the branch that is not taken is not evaluated.
-pub(crate) type Choice<T> = Box<(Bool, T, T)>;
+pub(crate) type Conditional<T> = Box<(Bool, T, T)>;
 
-fn choose<'a, T: Node>(choice: &'a Choice<T>, on: &Input<'a>) -> Result<T::Value<'a>, EvalError> {
+fn choose<'a, T: Evaluate>(choice: &'a Conditional<T>, on: &Input<'a>) -> Result<T::Value<'a>, EvalError> {
     let (test, yes, no) = &**choice;
     if test.eval(on)? { yes.eval(on) } else { no.eval(on) }
 }
 
-fn compare<'a, T: Node>(
+fn compare<'a, T: Evaluate>(
     relation: Compare,
     (left, right): &'a (T, T),
     on: &Input<'a>,
@@ -49,7 +49,7 @@ fn compare<'a, T: Node>(
 }
 
 /// The greatest (or least) of one or more values.
-fn extreme<'a, T: Node>(
+fn extreme<'a, T: Evaluate>(
     greatest: bool,
     (first, others): &'a (T, Box<[T]>),
     on: &Input<'a>,

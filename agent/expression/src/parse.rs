@@ -5,9 +5,9 @@
 //! tree can overflow the stack; a chain of `&&` or `||` is one part and may be as long as the text.
 
 use crate::DEPTH_MAX;
-use crate::ast::{Arithmetic, Ast, Binary, Compare, Kind, Name};
+use crate::ast::{Arithmetic, Ast, AstKind, Binary, Compare, Name};
 use crate::error::CompileError;
-use crate::token::{Kind as Word, Token};
+use crate::token::{Token, Word};
 use std::ops::Range;
 
 /// Words that CEL keeps for itself.
@@ -106,7 +106,7 @@ impl Parser {
         if self.eat(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
     }
 
-    fn node(&self, kind: Kind, start: usize) -> Result<Ast, CompileError> {
+    fn node(&self, kind: AstKind, start: usize) -> Result<Ast, CompileError> {
         let ast = Ast::new(kind, start..self.end);
         if ast.height > DEPTH_MAX { Err(too_deep(&ast.span)) } else { Ok(ast) }
     }
@@ -122,7 +122,7 @@ impl Parser {
             let yes = self.infix(OR)?;
             self.expect(":")?;
             let no = self.expression()?;
-            ast = self.node(Kind::If(Box::new([ast, yes, no])), start)?;
+            ast = self.node(AstKind::If(Box::new([ast, yes, no])), start)?;
         }
         self.depth -= 1;
         Ok(ast)
@@ -138,15 +138,15 @@ impl Parser {
             self.next();
             let right = self.infix(strength + 1)?;
             let kind = match (infix, left.kind) {
-                (Infix::Logic(this), Kind::Logic { decisive, mut terms }) if this == decisive => {
+                (Infix::Logic(this), AstKind::Logic { decisive, mut terms }) if this == decisive => {
                     terms.push(right);
-                    Kind::Logic { decisive, terms }
+                    AstKind::Logic { decisive, terms }
                 }
                 (Infix::Logic(decisive), kind) => {
-                    Kind::Logic { decisive, terms: vec![Ast { kind, ..left }, right] }
+                    AstKind::Logic { decisive, terms: vec![Ast { kind, ..left }, right] }
                 }
                 (Infix::Binary(binary), kind) => {
-                    Kind::Binary(binary, Box::new(Ast { kind, ..left }), Box::new(right))
+                    AstKind::Binary(binary, Box::new(Ast { kind, ..left }), Box::new(right))
                 }
             };
             left = self.node(kind, start)?;
@@ -168,7 +168,7 @@ impl Parser {
         let mut ast = self.member(number_start.is_some(), inner)?;
         while let Some(start) = starts.pop() {
             let part = Box::new(ast);
-            ast = self.node(if sign == "!" { Kind::Not(part) } else { Kind::Negative(part) }, start)?;
+            ast = self.node(if sign == "!" { AstKind::Not(part) } else { AstKind::Negative(part) }, start)?;
         }
         Ok(ast)
     }
@@ -179,13 +179,13 @@ impl Parser {
             let kind = if self.eat(".") {
                 let name = self.field()?;
                 match self.eat("(") {
-                    true => Kind::Call(Some(Box::new(ast)), name, self.list(")")?),
-                    false => Kind::Select(Box::new(ast), name),
+                    true => AstKind::Call(Some(Box::new(ast)), name, self.list(")")?),
+                    false => AstKind::Select(Box::new(ast), name),
                 }
             } else if self.eat("[") {
                 let key = self.expression()?;
                 self.expect("]")?;
-                Kind::Index(Box::new(ast), Box::new(key))
+                AstKind::Index(Box::new(ast), Box::new(key))
             } else {
                 return Ok(ast);
             };
@@ -214,11 +214,11 @@ impl Parser {
         }
         let span = self.span();
         let kind = match self.next() {
-            Word::Int(magnitude) => Kind::Int(signed(magnitude, negative, &(start..self.end))?),
-            Word::Double(value) => Kind::Double(if negative { -value } else { value }),
-            Word::Text(text) => Kind::Text(text),
+            Word::Int(magnitude) => AstKind::Int(signed(magnitude, negative, &(start..self.end))?),
+            Word::Double(value) => AstKind::Double(if negative { -value } else { value }),
+            Word::Text(text) => AstKind::Text(text),
             Word::Name(name) => self.name(name, span)?,
-            Word::Sign("[") => Kind::List(self.list("]")?),
+            Word::Sign("[") => AstKind::List(self.list("]")?),
             _ => {
                 let inner = self.expression()?;
                 self.expect(")")?;
@@ -229,19 +229,19 @@ impl Parser {
         self.node(kind, start)
     }
 
-    fn name(&mut self, name: String, span: Range<usize>) -> Result<Kind, CompileError> {
+    fn name(&mut self, name: String, span: Range<usize>) -> Result<AstKind, CompileError> {
         match name.as_str() {
-            "true" => return Ok(Kind::Bool(true)),
-            "false" => return Ok(Kind::Bool(false)),
+            "true" => return Ok(AstKind::Bool(true)),
+            "false" => return Ok(AstKind::Bool(false)),
             _ => {}
         }
         if let Some(error) = strange_word(&name, &span) {
             return Err(error);
         }
         if self.eat("(") {
-            return Ok(Kind::Call(None, Name { text: name, span }, self.list(")")?));
+            return Ok(AstKind::Call(None, Name { text: name, span }, self.list(")")?));
         }
-        Ok(Kind::Name(name))
+        Ok(AstKind::Name(name))
     }
 
     /// Expressions between commas up to `end`, which is taken.

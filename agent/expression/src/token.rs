@@ -10,13 +10,13 @@ use std::ops::Range;
 /// A word or sign of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
-    pub(crate) kind: Kind,
+    pub(crate) kind: Word,
     pub(crate) span: Range<usize>,
 }
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum Word {
     /// The magnitude of a whole number; its sign is the parser's.
     Int(u64),
     Double(f64),
@@ -62,7 +62,7 @@ const STRANGE: [(&str, &str); 15] = [
     ("’", "write a plain \" or '"),
 ];
 
-/// The tokens of a text, the last of them [`Kind::End`].
+/// The tokens of a text, the last of them [`Word::End`].
 ///
 /// # Errors
 /// The first character that starts no token, or the first literal that is not sound.
@@ -71,7 +71,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, CompileError> {
     let mut tokens = Vec::new();
     loop {
         let token = lexer.token()?;
-        let done = token.kind == Kind::End;
+        let done = token.kind == Word::End;
         tokens.push(token);
         if done {
             return Ok(tokens);
@@ -120,7 +120,7 @@ impl<'a> Lexer<'a> {
         self.skip_blanks();
         let start = self.at;
         let kind = match self.peek() {
-            None => Kind::End,
+            None => Word::End,
             Some('"' | '\'') => self.string(start, false)?,
             Some(c) if c.is_ascii_digit() => self.number(start)?,
             Some('.') if self.rest().chars().nth(1).is_some_and(|c| c.is_ascii_digit()) => {
@@ -142,7 +142,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn name_or_string(&mut self, start: usize) -> Result<Kind, CompileError> {
+    fn name_or_string(&mut self, start: usize) -> Result<Word, CompileError> {
         let name = self.take_while(is_name);
         let quoted = matches!(self.peek(), Some('"' | '\''));
         match name {
@@ -151,11 +151,11 @@ impl<'a> Lexer<'a> {
                 let fix = "leave the b away: series and labels are strings";
                 Err(CompileError::new(&(start..self.at), "bytes are not supported", fix))
             }
-            _ => Ok(Kind::Name(name.to_owned())),
+            _ => Ok(Word::Name(name.to_owned())),
         }
     }
 
-    fn sign(&mut self, start: usize) -> Result<Kind, CompileError> {
+    fn sign(&mut self, start: usize) -> Result<Word, CompileError> {
         let strange = |table: &[(&'static str, &'static str)], rest: &str| {
             table.iter().find(|(sign, _)| rest.starts_with(sign)).copied()
         };
@@ -163,7 +163,7 @@ impl<'a> Lexer<'a> {
         if long.is_none()
             && let Some(sign) = SIGNS.into_iter().find(|sign| self.eat(sign))
         {
-            return Ok(Kind::Sign(sign));
+            return Ok(Word::Sign(sign));
         }
         let (sign, fix) = match long.or_else(|| strange(&STRANGE, self.rest())) {
             Some((sign, fix)) => (sign.to_owned(), fix),

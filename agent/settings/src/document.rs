@@ -1,6 +1,6 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
-use crate::node::Entry;
+use crate::node::TomlEntry;
 use crate::table::Table;
 use std::cell::RefCell;
 use std::fmt;
@@ -37,7 +37,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Document {
     path: PathBuf,
     text: String,
-    root: Vec<Entry>,
+    root: Vec<TomlEntry>,
     env: Environment,
     mistakes: RefCell<Vec<Mistake>>,
     syntax_broken: bool,
@@ -67,7 +67,7 @@ impl Document {
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
-            root: Entry::of_table(root.get_ref()),
+            root: TomlEntry::of_table(root.get_ref()),
             env: Box::new(env),
             syntax_broken: !mistakes.is_empty(),
             mistakes: RefCell::new(mistakes),

@@ -3,7 +3,7 @@
 use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
 use crate::nearest::nearest;
-use crate::node::{Entry, Node, Value};
+use crate::node::{TomlEntry, TomlNode, TomlValue};
 use crate::units::{parse_duration, parse_size};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
@@ -14,7 +14,7 @@ mod secret;
 /// One table being read. Each question marks its key as known; wrong answers are reported and read as left out.
 pub struct Table<'d> {
     document: &'d Document,
-    entries: &'d [Entry],
+    entries: &'d [TomlEntry],
     span: Range<usize>,
     path: String,
     asked: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Table<'d> {
 impl<'d> Table<'d> {
     pub(crate) fn new(
         document: &'d Document,
-        entries: &'d [Entry],
+        entries: &'d [TomlEntry],
         span: Range<usize>,
         path: String,
     ) -> Self {
@@ -105,7 +105,7 @@ impl<'d> Table<'d> {
     pub fn boolean(&mut self, key: &str) -> Option<At<bool>> {
         let node = self.ask(key)?;
         match &node.value {
-            Value::Boolean(value) => Some(At { value: *value, span: node.span.clone() }),
+            TomlValue::Boolean(value) => Some(At { value: *value, span: node.span.clone() }),
             other => self.wrong_kind(node, key, "true or false, without quotes", other),
         }
     }
@@ -115,8 +115,8 @@ impl<'d> Table<'d> {
         let node = self.ask(key)?;
         let wanted = format!("an integer from {} to {}", range.start(), range.end());
         let value = match &node.value {
-            Value::Integer(value) => *value,
-            Value::Text(text) if text.contains("${") => {
+            TomlValue::Integer(value) => *value,
+            TomlValue::Text(text) if text.contains("${") => {
                 let expanded = self.text_of(node, &format!("`{key}`"))?.value;
                 self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
             }
@@ -134,9 +134,9 @@ impl<'d> Table<'d> {
             format!("a number from {} to {}", range.start(), range.end())
         };
         let value = match &node.value {
-            Value::Integer(value) => *value as f64,
-            Value::Float(value) => *value,
-            Value::Text(text) if text.contains("${") => {
+            TomlValue::Integer(value) => *value as f64,
+            TomlValue::Float(value) => *value,
+            TomlValue::Text(text) if text.contains("${") => {
                 let expanded = self.text_of(node, &format!("`{key}`"))?.value;
                 self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
             }
@@ -150,7 +150,7 @@ impl<'d> Table<'d> {
         use crate::units::format_duration;
         let wanted = "a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"7d\"";
         let node = self.ask(key)?;
-        let Value::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
+        let TomlValue::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
         let text = self.text_of(node, &format!("`{key}`"))?.value;
         let value = self.parsed(node, key, &text, wanted, parse_duration)?;
         let limits = format!(
@@ -170,7 +170,7 @@ impl<'d> Table<'d> {
         use crate::units::format_size;
         let wanted = "a size such as \"64KiB\" or \"256MiB\"";
         let node = self.ask(key)?;
-        let Value::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
+        let TomlValue::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
         let text = self.text_of(node, &format!("`{key}`"))?.value;
         let value = self.parsed(node, key, &text, wanted, parse_size)?;
         if !range.contains(&value) {
@@ -185,7 +185,7 @@ impl<'d> Table<'d> {
     /// A list of strings.
     pub fn strings(&mut self, key: &str) -> Option<At<Vec<At<String>>>> {
         let node = self.ask(key)?;
-        let Value::List(items) = &node.value else {
+        let TomlValue::List(items) = &node.value else {
             return self.wrong_kind(node, key, "a list of strings, in brackets", &node.value);
         };
         let texts =
@@ -196,7 +196,7 @@ impl<'d> Table<'d> {
     /// A table of strings, e.g. `{ site = "north" }`, in the order of the file.
     pub fn pairs(&mut self, key: &str) -> Option<At<Pairs>> {
         let node = self.ask(key)?;
-        let Value::Table(entries) = &node.value else {
+        let TomlValue::Table(entries) = &node.value else {
             return self.wrong_kind(
                 node,
                 key,
@@ -228,7 +228,7 @@ impl<'d> Table<'d> {
     /// The sub-tables of `key`, each with its name and the place of the name: `[key.name]`.
     pub fn named_tables(&mut self, key: &str) -> Vec<(At<String>, Table<'d>)> {
         let Some(node) = self.ask(key) else { return Vec::new() };
-        let Value::Table(entries) = &node.value else {
+        let TomlValue::Table(entries) = &node.value else {
             self.wrong_kind::<()>(node, key, &format!("tables with a name, [{key}.NAME]"), &node.value);
             return Vec::new();
         };
@@ -246,7 +246,7 @@ impl<'d> Table<'d> {
     /// A list of tables: `[[key]]`.
     pub fn tables(&mut self, key: &str) -> Vec<Table<'d>> {
         let Some(node) = self.ask(key) else { return Vec::new() };
-        let Value::List(items) = &node.value else {
+        let TomlValue::List(items) = &node.value else {
             self.wrong_kind::<()>(
                 node,
                 key,
@@ -271,7 +271,7 @@ impl<'d> Table<'d> {
         }
     }
 
-    fn ask(&mut self, key: &str) -> Option<&'d Node> {
+    fn ask(&mut self, key: &str) -> Option<&'d TomlNode> {
         if !self.asked.iter().any(|asked| asked == key) {
             self.asked.push(key.to_owned());
         }
@@ -282,14 +282,14 @@ impl<'d> Table<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn table_of(&self, node: &'d Node, path: String) -> Option<Table<'d>> {
+    fn table_of(&self, node: &'d TomlNode, path: String) -> Option<Table<'d>> {
         match &node.value {
-            Value::Table(entries) => Some(Table::new(self.document, entries, node.span.clone(), path)),
+            TomlValue::Table(entries) => Some(Table::new(self.document, entries, node.span.clone(), path)),
             other => self.wrong_kind(node, &path, "a table", other),
         }
     }
 
-    fn wrong_kind<T>(&self, node: &Node, key: &str, wanted: &str, got: &Value) -> Option<T> {
+    fn wrong_kind<T>(&self, node: &TomlNode, key: &str, wanted: &str, got: &TomlValue) -> Option<T> {
         let what = format!("`{key}` is {} here, not {}", got.kind(), crate::units::first_words(wanted));
         self.refuse(node.span.clone(), what, format!("write {wanted}"));
         None
@@ -297,7 +297,7 @@ impl<'d> Table<'d> {
 
     fn parsed<T>(
         &self,
-        node: &Node,
+        node: &TomlNode,
         key: &str,
         text: &str,
         wanted: &str,
@@ -312,7 +312,7 @@ impl<'d> Table<'d> {
 
     fn within<T: PartialOrd + Display>(
         &self,
-        node: &Node,
+        node: &TomlNode,
         key: &str,
         value: T,
         range: &RangeInclusive<T>,
@@ -330,8 +330,8 @@ impl<'d> Table<'d> {
     }
 
     /// The node's text with each `${NAME}` replaced by the environment's answer.
-    fn text_of(&self, node: &Node, name: &str) -> Option<At<String>> {
-        let Value::Text(text) = &node.value else {
+    fn text_of(&self, node: &TomlNode, name: &str) -> Option<At<String>> {
+        let TomlValue::Text(text) = &node.value else {
             let fix = "write it in quotes".to_owned();
             self.refuse(
                 node.span.clone(),

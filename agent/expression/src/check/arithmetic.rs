@@ -1,7 +1,7 @@
 //! `+ - * / %`
 
 use super::{Checker, Typed};
-use crate::ast::{Arithmetic, Ast, Binary, Kind};
+use crate::ast::{Arithmetic, Ast, AstKind, Binary};
 use crate::error::CompileError;
 use crate::node::{Double, Int};
 use std::ops::Range;
@@ -72,11 +72,11 @@ pub(super) fn negative(of: Int) -> Int {
 /// Whether a whole number is the result of a division, so that a fraction may be lost.
 pub(super) fn divides(part: &Ast) -> bool {
     match &part.kind {
-        Kind::Binary(Binary::Arithmetic(operator), a, b) => {
+        AstKind::Binary(Binary::Arithmetic(operator), a, b) => {
             *operator == Arithmetic::Divide || divides(a) || divides(b)
         }
-        Kind::Negative(part) => divides(part),
-        Kind::If(parts) => parts.iter().skip(1).any(divides),
+        AstKind::Negative(part) => divides(part),
+        AstKind::If(parts) => parts.iter().skip(1).any(divides),
         _ => false,
     }
 }

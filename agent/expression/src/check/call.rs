@@ -1,10 +1,10 @@
 //! Functions.
 
 use super::{Checker, MATH, Typed, constant, is_name, unknown};
-use crate::ast::{Ast, Kind, Name};
+use crate::ast::{Ast, AstKind, Name};
 use crate::calendar::{Moment, offset};
 use crate::error::CompileError;
-use crate::node::{Bool, Class, Double, Int, Part, Shape, Text, TextTest, Time};
+use crate::node::{Bool, Class, Double, Function, Int, Part, TextNode, TextTest, TimeNode};
 use std::ops::Range;
 
 /// Functions without a receiver.
@@ -25,12 +25,12 @@ const OF_TIME: [(&str, Part); 10] = [
     ("getMilliseconds", Part::Milliseconds),
 ];
 /// Functions of one double.
-const SHAPES: [(&str, Shape); 5] = [
-    ("ceil", Shape::Ceil),
-    ("floor", Shape::Floor),
-    ("round", Shape::Round),
-    ("trunc", Shape::Trunc),
-    ("sqrt", Shape::Sqrt),
+const SHAPES: [(&str, Function); 5] = [
+    ("ceil", Function::Ceil),
+    ("floor", Function::Floor),
+    ("round", Function::Round),
+    ("trunc", Function::Trunc),
+    ("sqrt", Function::Sqrt),
 ];
 /// Questions about one double.
 const CLASSES: [(&str, Class); 3] =
@@ -100,7 +100,7 @@ impl Checker<'_> {
         })
     }
 
-    fn text_method(&mut self, text: Text, call: &Call<'_>) -> Result<Typed, CompileError> {
+    fn text_method(&mut self, text: TextNode, call: &Call<'_>) -> Result<Typed, CompileError> {
         let test = match call.name.text.as_str() {
             "size" => return call.none().map(|()| Typed::Int(Int::Length(text))),
             "startsWith" => TextTest::StartsWith,
@@ -112,7 +112,7 @@ impl Checker<'_> {
         Ok(Typed::Bool(Bool::Text(test, Box::new((text, part)))))
     }
 
-    fn time_method(&mut self, time: Time, call: &Call<'_>) -> Result<Typed, CompileError> {
+    fn time_method(&mut self, time: TimeNode, call: &Call<'_>) -> Result<Typed, CompileError> {
         let found = OF_TIME.iter().find(|(name, _)| *name == call.name.text);
         let Some((_, part)) = found else {
             return Err(unknown::method(call.name, "a timestamp", OF_TIME.map(|(name, _)| name)));
@@ -130,8 +130,8 @@ impl Checker<'_> {
             return self.double(call.one()?).map(|of| Typed::Bool(Bool::Class(*class, of)));
         }
         match name {
-            "abs" => self.signless(call.one()?, Int::Abs, Shape::Abs),
-            "sign" => self.signless(call.one()?, Int::Sign, Shape::Sign),
+            "abs" => self.signless(call.one()?, Int::Abs, Function::Abs),
+            "sign" => self.signless(call.one()?, Int::Sign, Function::Sign),
             "greatest" | "least" => self.extreme(name == "greatest", call),
             _ => Err(unknown::math(call.name)),
         }
@@ -146,7 +146,7 @@ impl Checker<'_> {
         &mut self,
         part: &Ast,
         of_int: fn(Box<Int>) -> Int,
-        of: Shape,
+        of: Function,
     ) -> Result<Typed, CompileError> {
         match self.part(part)? {
             Typed::Int(int) => Ok(Typed::Int(of_int(Box::new(int)))),
@@ -180,7 +180,7 @@ fn first_and_others<T>(mut parts: impl Iterator<Item = T>) -> Option<Box<(T, Box
 
 fn has(part: &Ast) -> Result<Typed, CompileError> {
     match &part.kind {
-        Kind::Select(operand, name) if is_name(operand, "labels") => {
+        AstKind::Select(operand, name) if is_name(operand, "labels") => {
             Ok(Typed::Bool(Bool::HasLabel(constant(&name.text))))
         }
         _ => {
@@ -190,10 +190,10 @@ fn has(part: &Ast) -> Result<Typed, CompileError> {
     }
 }
 
-fn timestamp(typed: Typed, part: &Ast) -> Result<Time, CompileError> {
+fn timestamp(typed: Typed, part: &Ast) -> Result<TimeNode, CompileError> {
     let moment = match typed {
         Typed::Time(time) => return Ok(time),
-        Typed::Text(Text::Const(text)) => Moment::parse(&text),
+        Typed::Text(TextNode::Const(text)) => Moment::parse(&text),
         Typed::Int(Int::Const(seconds)) => Moment::of_seconds(seconds),
         other => {
             let what = format!("timestamp() takes a literal, but this is {}", other.name());
@@ -204,7 +204,7 @@ fn timestamp(typed: Typed, part: &Ast) -> Result<Time, CompileError> {
             ));
         }
     };
-    moment.map(Time::Const).ok_or_else(|| {
+    moment.map(TimeNode::Const).ok_or_else(|| {
         let fix = "write it as RFC 3339, as in 2024-01-31T06:00:00Z or 2024-01-31T07:00:00.5+01:00";
         CompileError::new(&part.span, "not a time of the years 0001 to 9999", fix)
     })
@@ -212,7 +212,7 @@ fn timestamp(typed: Typed, part: &Ast) -> Result<Time, CompileError> {
 
 /// Seconds ahead of UTC.
 fn zone(part: &Ast) -> Result<i64, CompileError> {
-    let seconds = if let Kind::Text(text) = &part.kind { offset(text) } else { None };
+    let seconds = if let AstKind::Text(text) = &part.kind { offset(text) } else { None };
     seconds.ok_or_else(|| {
         let fix = "write \"UTC\" or a fixed offset, as in \"+01:00\"; names of zones are not supported";
         CompileError::new(&part.span, "not an offset from UTC", fix)

@@ -1,9 +1,9 @@
 //! Comparisons and `in`.
 
 use super::{Checker, Typed, is_name};
-use crate::ast::{Ast, Binary, Compare, Kind};
+use crate::ast::{Ast, AstKind, Binary, Compare};
 use crate::error::CompileError;
-use crate::node::{Bool, Double, Int, Text};
+use crate::node::{Bool, Double, Int, TextNode};
 use std::ops::Range;
 
 impl Checker<'_> {
@@ -38,7 +38,7 @@ impl Checker<'_> {
         if is_name(list, "labels") {
             return Ok(Bool::HasLabel(self.text_part(part, "the name of a label")?));
         }
-        let Kind::List(entries) = &list.kind else {
+        let AstKind::List(entries) = &list.kind else {
             let found = self.part(list)?;
             let what = format!("`in` takes a list or labels, but this is {}", found.name());
             let fix = match found {
@@ -72,7 +72,7 @@ impl Checker<'_> {
         match typed {
             Typed::Int(Int::Const(value)) if fits => Ok(Constant::Int(value)),
             Typed::Double(Double::Const(value)) if fits => Ok(Constant::Double(value)),
-            Typed::Text(Text::Const(text)) if fits => Ok(Constant::Text(text)),
+            Typed::Text(TextNode::Const(text)) if fits => Ok(Constant::Text(text)),
             _ if fits => {
                 let fix = "write comparisons with == and ||";
                 Err(CompileError::new(&entry.span, "a list holds literals only", fix))
@@ -132,7 +132,7 @@ fn mixed(relation: Compare, int: Int, double: Double) -> Bool {
 }
 
 fn is_relation(part: &Ast) -> bool {
-    matches!(part.kind, Kind::Binary(Binary::Compare(_), ..))
+    matches!(part.kind, AstKind::Binary(Binary::Compare(_), ..))
 }
 
 /// How to make two types comparable.

@@ -1,6 +1,6 @@
 //! Conditions.
 
-use super::{Choice, Double, Int, Node, Text, Time, choose, compare};
+use super::{Conditional, Double, Evaluate, Int, TextNode, TimeNode, choose, compare};
 use crate::ast::Compare;
 use crate::{EvalError, Input};
 use std::cmp::Ordering;
@@ -15,19 +15,19 @@ pub(crate) enum Bool {
         decisive: bool,
         terms: Box<[Bool]>,
     },
-    If(Choice<Bool>),
+    If(Conditional<Bool>),
     Bools(Compare, Box<(Bool, Bool)>),
     Ints(Compare, Box<(Int, Int)>),
     Doubles(Compare, Box<(Double, Double)>),
     /// A whole number against a double, exactly: neither is rounded to the other's type.
     Mixed(Compare, Box<(Int, Double)>),
-    Texts(Compare, Box<(Text, Text)>),
-    Times(Compare, Box<(Time, Time)>),
+    Texts(Compare, Box<(TextNode, TextNode)>),
+    Times(Compare, Box<(TimeNode, TimeNode)>),
     IntIn(Int, Box<[i64]>),
     DoubleIn(Double, Box<[f64]>),
-    TextIn(Text, Box<[Box<str>]>),
-    HasLabel(Text),
-    Text(TextTest, Box<(Text, Text)>),
+    TextIn(TextNode, Box<[Box<str>]>),
+    HasLabel(TextNode),
+    Text(TextTest, Box<(TextNode, TextNode)>),
     Class(Class, Double),
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Class {
     Finite,
 }
 
-impl Node for Bool {
+impl Evaluate for Bool {
     type Value<'a> = bool;
 
     // The commonest condition comes first and costs no call.

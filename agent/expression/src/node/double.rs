@@ -1,6 +1,6 @@
 //! Doubles: IEEE 754 throughout, so that nothing fails here but what is read from text.
 
-use super::{Choice, Int, Node, Text, choose, extreme};
+use super::{Conditional, Evaluate, Int, TextNode, choose, extreme};
 use crate::ast::Arithmetic;
 use crate::{EvalError, Input};
 
@@ -10,16 +10,16 @@ pub(crate) enum Double {
     Const(f64),
     Value,
     FromInt(Box<Int>),
-    FromText(Text),
+    FromText(TextNode),
     Arithmetic(Arithmetic, Box<(Double, Double)>),
-    If(Choice<Double>),
-    Shaped(Shape, Box<Double>),
+    If(Conditional<Double>),
+    Shaped(Function, Box<Double>),
     Extreme { greatest: bool, of: Box<(Double, Box<[Double]>)> },
 }
 
 /// A function of one double.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
+pub(crate) enum Function {
     Negative,
     Abs,
     Sign,
@@ -31,7 +31,7 @@ pub(crate) enum Shape {
     Sqrt,
 }
 
-impl Node for Double {
+impl Evaluate for Double {
     type Value<'a> = f64;
 
     // Leaves are most of a tree: they cost no call.
@@ -73,7 +73,7 @@ impl Arithmetic {
     }
 }
 
-impl Shape {
+impl Function {
     pub(crate) fn of(self, value: f64) -> f64 {
         match self {
             Self::Negative => -value,

@@ -1,6 +1,6 @@
 //! Whole numbers of 64 bits: what leaves their range is an error, never wrapped.
 
-use super::{Choice, Double, Node, Text, Time, choose, extreme};
+use super::{Conditional, Double, Evaluate, TextNode, TimeNode, choose, extreme};
 use crate::ast::Arithmetic;
 use crate::calendar::{self, Civil};
 use crate::{EvalError, Input};
@@ -10,25 +10,25 @@ use crate::{EvalError, Input};
 pub(crate) enum Int {
     Const(i64),
     FromDouble(Box<Double>),
-    FromText(Text),
+    FromText(TextNode),
     Arithmetic(Arithmetic, Box<(Int, Int)>),
-    If(Choice<Int>),
+    If(Conditional<Int>),
     Abs(Box<Int>),
     Sign(Box<Int>),
     Extreme {
         greatest: bool,
         of: Box<(Int, Box<[Int]>)>,
     },
-    Length(Text),
+    Length(TextNode),
     LabelCount,
     /// A part of a time, on a clock that is `offset` ahead of UTC [s].
     Part {
         part: Part,
-        of: Time,
+        of: TimeNode,
         offset: i64,
     },
     /// Seconds since the Unix epoch.
-    Seconds(Time),
+    Seconds(TimeNode),
 }
 
 /// `time.getHours()` and its like.
@@ -51,7 +51,7 @@ pub(crate) enum Part {
     Milliseconds,
 }
 
-impl Node for Int {
+impl Evaluate for Int {
     type Value<'a> = i64;
 
     fn eval<'a>(&'a self, on: &Input<'a>) -> Result<i64, EvalError> {

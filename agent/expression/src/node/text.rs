@@ -1,19 +1,19 @@
 //! Strings: borrowed from the program or from the input, never made.
 
-use super::{Choice, Node, choose};
+use super::{Conditional, Evaluate, choose};
 use crate::{EvalError, Input};
 
 /// A string.
 #[derive(Debug)]
-pub(crate) enum Text {
+pub(crate) enum TextNode {
     Const(Box<str>),
     Series,
     /// The value of the label with this name.
-    Label(Box<Text>),
-    If(Choice<Text>),
+    Label(Box<TextNode>),
+    If(Conditional<TextNode>),
 }
 
-impl Node for Text {
+impl Evaluate for TextNode {
     type Value<'a> = &'a str;
 
     fn eval<'a>(&'a self, on: &Input<'a>) -> Result<&'a str, EvalError> {

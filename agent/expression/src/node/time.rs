@@ -1,18 +1,18 @@
 //! Points in time.
 
-use super::{Choice, Node, choose};
+use super::{Conditional, Evaluate, choose};
 use crate::calendar::Moment;
 use crate::{EvalError, Input};
 
 /// A point in time.
 #[derive(Debug)]
-pub(crate) enum Time {
+pub(crate) enum TimeNode {
     Const(Moment),
     Reading,
-    If(Choice<Time>),
+    If(Conditional<TimeNode>),
 }
 
-impl Node for Time {
+impl Evaluate for TimeNode {
     type Value<'a> = Moment;
 
     fn eval<'a>(&'a self, on: &Input<'a>) -> Result<Moment, EvalError> {

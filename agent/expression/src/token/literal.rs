@@ -1,11 +1,11 @@
 //! Numbers and strings as CEL writes them.
 
-use super::{Kind, Lexer, is_name};
+use super::{Lexer, Word, is_name};
 use crate::error::CompileError;
 
 impl Lexer<'_> {
     /// `12`, `0x1F`, `1.5`, `.5`, `2e-3`.
-    pub(super) fn number(&mut self, start: usize) -> Result<Kind, CompileError> {
+    pub(super) fn number(&mut self, start: usize) -> Result<Word, CompileError> {
         let hex = self.eat("0x");
         let whole = self.take_while(|c| if hex { c.is_ascii_hexdigit() } else { c.is_ascii_digit() });
         let fraction = !hex && self.fraction(start)?;
@@ -17,7 +17,7 @@ impl Lexer<'_> {
             return self.double(start);
         }
         let value = u64::from_str_radix(whole, if hex { 16 } else { 10 });
-        value.map(Kind::Int).map_err(|_| {
+        value.map(Word::Int).map_err(|_| {
             let fix = "write it with a point, as in 1e19, to make it a double";
             CompileError::new(&(start..self.at), "a whole number past 64 bits", fix)
         })
@@ -49,10 +49,10 @@ impl Lexer<'_> {
         false
     }
 
-    fn double(&self, start: usize) -> Result<Kind, CompileError> {
+    fn double(&self, start: usize) -> Result<Word, CompileError> {
         let written = self.text.get(start..self.at).unwrap_or("");
         match written.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Kind::Double(value)),
+            Ok(value) if value.is_finite() => Ok(Word::Double(value)),
             _ => {
                 let fix = format!("the largest double is {:e}", f64::MAX);
                 Err(CompileError::new(&(start..self.at), "a number past the range of a double", fix))
@@ -72,7 +72,7 @@ impl Lexer<'_> {
     }
 
     /// A string whose quotes come next; its `r` has been taken.
-    pub(super) fn string(&mut self, start: usize, raw: bool) -> Result<Kind, CompileError> {
+    pub(super) fn string(&mut self, start: usize, raw: bool) -> Result<Word, CompileError> {
         let quote = if self.rest().starts_with('"') { "\"" } else { "'" };
         let triple = quote.repeat(3);
         let is_triple = self.eat(&triple);
@@ -96,7 +96,7 @@ impl Lexer<'_> {
                 }
             }
         }
-        Ok(Kind::Text(content))
+        Ok(Word::Text(content))
     }
 
     /// What follows a backslash at `from`.

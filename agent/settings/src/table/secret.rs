@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::at::At;
-use crate::node::Value;
+use crate::node::TomlValue;
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ impl Table<'_> {
     /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
     pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
         let node = self.ask(key)?;
-        let Value::Table(entries) = &node.value else {
+        let TomlValue::Table(entries) = &node.value else {
             let text = self.text_of(node, &format!("`{key}`"))?;
             return Some(At { value: Secret::new(text.value), span: text.span });
         };
