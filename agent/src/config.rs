@@ -7,6 +7,7 @@ mod align;
 mod clock;
 mod detector;
 mod filter;
+pub(crate) mod fingerprint;
 mod group;
 mod pair;
 mod stream;

@@ -7,6 +7,7 @@
 mod paths;
 mod stored;
 
+use crate::config::fingerprint::Fingerprint;
 use crate::encode::Value;
 use crate::points::Downsample;
 use crate::sketch::{self, GrowingSketch};
@@ -206,13 +207,17 @@ impl Plan {
         told
     }
 
-    /// What a window's state depends on.
+    /// What a window's state depends on, if it is cut like this.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
-        let numbers: Vec<&str> = self.names().collect();
-        let downsample = self.downsample.map(|downsample| format!(" {downsample}"));
-        let sketch = if self.sketch { " with a sketch" } else { "" };
-        numbers.join(" ") + sketch + &downsample.unwrap_or_default()
+    pub(crate) fn fingerprint(&self, shape: Fingerprint) -> String {
+        let mut numbers: Vec<&str> = self.names().collect();
+        numbers.sort_unstable();
+        let print = shape.with("aggregates", numbers.join(","));
+        let print = if self.sketch { print.and("sketch") } else { print };
+        match self.downsample {
+            Some(Downsample { points, .. }) => print.with("points", points).finish(),
+            None => print.finish(),
+        }
     }
 
     /// The names of the numbers, in the order of the config.

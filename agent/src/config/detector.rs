@@ -1,5 +1,6 @@
 //! `[[streams.NAME.detectors]]`.
 
+use super::fingerprint::Fingerprint;
 use super::group::GroupConfig;
 use super::stream::refuse_parameter;
 use super::window::WindowConfig;
@@ -11,6 +12,7 @@ use headwater_kernel::detect::{
 };
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
+use std::fmt;
 
 /// A detector, ready to be copied for each series.
 #[derive(Clone)]
@@ -42,6 +44,16 @@ pub enum On {
     Limits,
     /// This number of every window that closes.
     Window(String),
+}
+
+/// As the config says it.
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reading | Self::Limits => f.write_str("reading"),
+            Self::Window(name) => f.write_str(name),
+        }
+    }
 }
 
 /// How many raw readings go with an alert.
@@ -98,7 +110,9 @@ pub(super) fn read(
             table.finish();
             let (Some((parameters, together)), Some(On::Reading)) = (together, on) else { continue };
             let patterns: Vec<String> = patterns.value.into_iter().map(|pattern| pattern.value).collect();
-            let fingerprint = format!("{name} {} {patterns:?} {parameters:?}", kind.name);
+            let print = Fingerprint::of(kind.name).with_parameters(group_parameters(kind), &parameters);
+            let print = patterns.iter().fold(print, |print, pattern| print.with_text("over", pattern));
+            let fingerprint = print.with_text("name", &name).finish();
             let bytes = group_bytes(patterns.len());
             groups.push(GroupConfig { name, severity, patterns, together, fingerprint, bytes, evidence });
             continue;
@@ -106,7 +120,8 @@ pub(super) fn read(
         let watch = read_watch(&mut table, kind);
         table.finish();
         let (Some((parameters, watch)), Some(on)) = (watch, on) else { continue };
-        let fingerprint = format!("{name} {} {on:?} {parameters:?}", kind.name);
+        let print = Fingerprint::of(kind.name).with_parameters(own_parameters(kind), &parameters);
+        let fingerprint = print.with("on", &on).with_text("name", &name).finish();
         let bytes = detector_bytes(&watch);
         let version = kind.version;
         detectors.push(DetectorConfig { name, severity, watch, fingerprint, version, bytes, on, evidence });
@@ -207,18 +222,27 @@ fn read_together(
             return None;
         }
     }
-    let own = kind.parameters.iter().chain(Together::PARAMETERS).chain(Alarm::PARAMETERS);
-    let parameters = read_parameters(table, own)?;
+    let parameters = read_parameters(table, group_parameters(kind))?;
     let together = Together::build(&parameters, patterns.value.len());
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
     Some((parameters, together.map_err(refuse).ok()?))
 }
 
 fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
-    let parameters = read_parameters(table, kind.parameters.iter().chain(Alarm::PARAMETERS))?;
+    let parameters = read_parameters(table, own_parameters(kind))?;
     let watch = Watch::new(kind, &parameters);
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
     Some((parameters, watch.map_err(refuse).ok()?))
+}
+
+/// What a detector of one series takes.
+fn own_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
+    kind.parameters.iter().chain(Alarm::PARAMETERS)
+}
+
+/// What a detector of several series takes.
+fn group_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
+    kind.parameters.iter().chain(Together::PARAMETERS).chain(Alarm::PARAMETERS)
 }
 
 /// The parameters that are given, out of those that there are.

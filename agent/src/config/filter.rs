@@ -1,5 +1,6 @@
 //! `filter` of a stream without windows: which readings go on.
 
+use super::fingerprint::Fingerprint;
 use super::stream::refuse_parameter;
 use headwater_kernel::thin::{Band, Deadband, SwingingDoor};
 use headwater_kernel::window::SPAN_MAX_MS;
@@ -15,8 +16,10 @@ pub struct FilterConfig {
     pub lateness_ms: i64,
     /// Without a reading for this long, in the agent's time, one that is held back goes on (ms).
     pub idle_ms: i64,
-    /// As the config says it; what its state depends on.
+    /// As the config says it.
     pub described: String,
+    /// What its state depends on.
+    pub fingerprint: String,
 }
 
 /// The kinds of filters.
@@ -51,15 +54,16 @@ pub(super) fn read(mut table: Table<'_>, lateness_ms: i64, idle_ms: i64) -> Opti
         None => return None,
     };
     table.finish();
-    let (rule, described) = read?;
-    Some(FilterConfig { rule, lateness_ms, idle_ms, described })
+    let (rule, described, fingerprint) = read?;
+    Some(FilterConfig { rule, lateness_ms, idle_ms, described, fingerprint: fingerprint.finish() })
 }
 
-fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String)> {
+fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String, Fingerprint)> {
     let size = |at: At<f64>| at.value;
     let (absolute, percent) = (table.number("absolute", 0.0..=f64::MAX), table.number("percent", 0.0..=1e6));
     let heartbeat_ms = table.duration("heartbeat", 1..=SPAN_MAX_MS).value_or(0);
-    let (band, described) = match (absolute.map(size), percent.map(size)) {
+    let print = Fingerprint::of("deadband");
+    let (band, described, print) = match (absolute.map(size), percent.map(size)) {
         (Some(_), Some(_)) => {
             table.refuse(
                 table.place_of("percent"),
@@ -68,8 +72,12 @@ fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String)> {
             );
             return None;
         }
-        (Some(size), None) => (Band::Absolute(size), format!("a deadband of {size}")),
-        (None, Some(size)) => (Band::Percent(size), format!("a deadband of {size} %")),
+        (Some(size), None) => {
+            (Band::Absolute(size), format!("a deadband of {size}"), print.with("absolute", size))
+        }
+        (None, Some(size)) => {
+            (Band::Percent(size), format!("a deadband of {size} %"), print.with("percent", size))
+        }
         (None, None) => {
             if !table.has("absolute") && !table.has("percent") {
                 table.missing("absolute", "add `absolute = 0.5` (in the series' unit), or `percent = 1`");
@@ -77,17 +85,16 @@ fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String)> {
             return None;
         }
     };
-    let beat = if heartbeat_ms > 0 {
-        format!(" and every {}", format_duration(heartbeat_ms))
-    } else {
-        String::new()
+    let (beat, print) = match heartbeat_ms {
+        0 => (String::new(), print),
+        ms => (format!(" and every {}", format_duration(ms)), print.with("heartbeat", ms)),
     };
     let deadband = Deadband::new(band, heartbeat_ms);
     let refused = |error: headwater_kernel::OutOfRange| refuse_parameter(table, table.span(), &error);
-    Some((Rule::Deadband(deadband.map_err(refused).ok()?), described + &beat))
+    Some((Rule::Deadband(deadband.map_err(refused).ok()?), described + &beat, print))
 }
 
-fn read_door(table: &mut Table<'_>) -> Option<(Rule, String)> {
+fn read_door(table: &mut Table<'_>) -> Option<(Rule, String, Fingerprint)> {
     let error = table.number("error", 0.0..=f64::MAX);
     let max_ms = table.duration("max", 1..=SPAN_MAX_MS).value_or(0);
     if error.is_none() {
@@ -95,10 +102,14 @@ fn read_door(table: &mut Table<'_>) -> Option<(Rule, String)> {
             .missing("error", "add `error = 0.5`: how far readings may lie from the line [the series' unit]");
     }
     let error = error?.value;
-    let most = if max_ms > 0 { format!(" and every {}", format_duration(max_ms)) } else { String::new() };
+    let print = Fingerprint::of("swinging-door").with("error", error);
+    let (most, print) = match max_ms {
+        0 => (String::new(), print),
+        ms => (format!(" and every {}", format_duration(ms)), print.with("max", ms)),
+    };
     let refused = |wrong: headwater_kernel::OutOfRange| {
         refuse_parameter(table, table.place_of(wrong.parameter), &wrong)
     };
     let door = SwingingDoor::new(error, max_ms).map_err(refused).ok()?;
-    Some((Rule::SwingingDoor(door), format!("a swinging door of {error}{most}")))
+    Some((Rule::SwingingDoor(door), format!("a swinging door of {error}{most}"), print))
 }

@@ -1,7 +1,7 @@
 //! `pairs` of a stream: two series that are looked at together.
 
-use super::MINUTE;
-use super::window::WindowConfig;
+use super::window::{Specs, WindowConfig};
+use super::{MINUTE, fingerprint};
 use crate::glob;
 use headwater_settings::{At, Or, Table};
 
@@ -17,6 +17,13 @@ pub struct PairConfig {
 }
 
 impl PairConfig {
+    /// What the state of a pair depends on, in the windows of its stream.
+    pub(crate) fn fingerprint(&self, specs: &Specs) -> String {
+        let print = fingerprint::of_shape(&specs.of(false).shape);
+        let print = print.with_text("a", &self.a.with("*")).with_text("b", &self.b.with("*"));
+        print.with("tolerance", self.tolerance_ms).finish()
+    }
+
     /// How many pairs it can make of so many series.
     #[must_use]
     pub fn pairs_max(&self, series: usize) -> usize {

@@ -4,7 +4,7 @@ use super::detector::DetectorConfig;
 use super::group::GroupConfig;
 use super::pair::PairConfig;
 use super::window::WindowConfig;
-use super::{detector, pair, refuse_unknown, summary, window};
+use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::Plan;
 use crate::thin::Thinned;
@@ -81,10 +81,9 @@ impl StreamConfig {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         match &self.window {
-            WindowConfig::Cut(specs) => format!("{:?} {}", specs.of(false).shape, self.plan.fingerprint()),
-            WindowConfig::None(filter) => {
-                filter.as_ref().map_or_else(|| "none".to_owned(), |filter| filter.described.clone())
-            }
+            WindowConfig::Cut(specs) => self.plan.fingerprint(fingerprint::of_shape(&specs.of(false).shape)),
+            WindowConfig::None(Some(filter)) => filter.fingerprint.clone(),
+            WindowConfig::None(None) => "none".to_owned(),
         }
     }
 }

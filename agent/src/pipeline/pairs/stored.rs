@@ -3,7 +3,7 @@
 use super::super::series::Directory;
 use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
 use super::{Pair, Pairs, Together, WAITING_MAX};
-use crate::config::{PairConfig, Specs, StreamConfig};
+use crate::config::{Specs, StreamConfig};
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::aggregate::Comoments;
@@ -24,7 +24,7 @@ impl Pairs {
             let Some((specs, config)) = pair.rules(streams) else { continue };
             body::PAIR.put(to, |to| {
                 save_text(to, streams.get(pair.stream as usize).map_or("", |stream| &stream.name));
-                save_text(to, &fingerprint(specs.of(false), config));
+                save_text(to, &config.fingerprint(specs));
                 pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
                 windows_version(&specs.of(false).shape).save(&mut put(to));
                 Comoments::VERSION.save(&mut put(to));
@@ -79,7 +79,7 @@ impl Pairs {
         let Some(pair) = self.pairs.get_mut(index as usize) else { return Ok(false) };
         let Some((specs, config)) = pair.rules(streams) else { return Ok(false) };
         let spec = specs.of(false);
-        if fingerprint(spec, config) != print {
+        if config.fingerprint(specs) != print {
             return Ok(false);
         }
         for (stored, read) in [(windows, windows_version(&spec.shape)), (accumulator, Comoments::VERSION)] {
@@ -93,11 +93,6 @@ impl Pairs {
         }
         Ok(true)
     }
-}
-
-/// What the state of a pair depends on.
-fn fingerprint(spec: &Spec, config: &PairConfig) -> String {
-    format!("{:?} {config:?}", spec.shape)
 }
 
 impl Pair {

@@ -165,7 +165,7 @@ fn a_detector_of_another_version_starts_anew_alone_under_the_alert_it_had_raised
     }
 }
 
-const STREAM_A_THRESHOLD: &str = "threshold threshold Reading Parameters { given: [(\"above\", 50.0)] }";
+const STREAM_A_THRESHOLD: &str = "threshold above=50 on=reading name=\"threshold\"";
 
 /// Whichever section is gone, of a later version, or full of noise: it costs itself, is said, and all accounts balance.
 #[test]
