@@ -3,6 +3,7 @@
 mod alerts;
 mod crashes;
 mod everything;
+mod golden;
 mod groups;
 mod hardship;
 mod pairs;

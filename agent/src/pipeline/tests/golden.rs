@@ -1,0 +1,157 @@
+//! What goes over the wire, to the byte: one message of every kind, in JSON and in CBOR, of clocks that are right, unknown,
+//! and set back.
+
+use super::*;
+use std::fmt::Write as _;
+
+const EXPECTED: &str = include_str!("golden.txt");
+
+const STREAMS: &str = "[streams.all]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\nsketch = true\n\
+    aggregates = [\"count\", \"mean\", \"p50\", \"rate\", \"states\", \"stddev\"]\n\
+    downsample = { type = \"minmax\", points = 4 }\n\
+    pairs = [{ a = \"*/temp\", b = \"*/hum\", tolerance = \"1s\" }]\n\
+    [[streams.all.detectors]]\ntype = \"threshold\"\nabove = 30.0\nseverity = \"critical\"\n\
+    evidence = { before = 2, after = 2 }\nper_hour = 0\n\
+    [[streams.all.detectors]]\ntype = \"threshold\"\nname = \"windows\"\non = \"mean\"\nabove = 20.5\nper_hour = 0\n\
+    [streams.pieces]\nseries = [\"*/temp\"]\nwindow = { type = \"count\", size = 3 }\naggregates = [\"count\", \"max\"]\n\
+    [streams.raw]\nseries = [\"*/hum\"]\nwindow = { type = \"none\" }\n\
+    [streams.pumps]\nseries = [\"hall/*\"]\nwindow = { type = \"none\" }\n[[streams.pumps.detectors]]\ntype = \"auto\"\n\
+    over = [\"*/pressure\", \"*/flow\"]\nevidence = { before = 2, after = 2 }\n";
+
+/// Readings of two series, one a second for twelve seconds.
+fn feed(pipeline: &mut Pipeline, start: i64, own: bool, synced: bool) {
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let of = |kind: &str| [label("zone", "bed \"1\""), label("kind", kind)];
+    let temp = pipeline.introduce(0, "bed1/temp", &of("t")).unwrap();
+    let hum = pipeline.introduce(0, "bed1/hum", &of("h")).unwrap();
+    for second in 0..12 {
+        let now = Now { time: Time(start + second * 1_000), synced };
+        let stamp = if own { Stamp::Arrival } else { Stamp::Event(now.time.0) };
+        let value = if (4..6).contains(&second) { 35.25 } else { 20.1 - second as f64 * 1.5 };
+        pipeline.on_reading(temp, stamp, value, now);
+        pipeline.on_reading(hum, stamp, 55.0 + second as f64, now);
+    }
+}
+
+/// What is usual alone and odd together.
+fn feed_group(pipeline: &mut Pipeline) {
+    let pressure = pipeline.introduce(0, "hall/pressure", &[]).unwrap();
+    let flow = pipeline.introduce(0, "hall/flow", &[]).unwrap();
+    for step in 0..1_540 {
+        let time = START + step * 1_000;
+        let level = ((step * 7_919) % 1_000) as f64 / 100.0;
+        let (level, through) = if (1_500..1_530).contains(&step) { (9.0, 1.5) } else { (level, 2.0 * level) };
+        pipeline.on_reading(pressure, Stamp::Event(time), level, at(time));
+        pipeline.on_reading(flow, Stamp::Event(time), through, at(time));
+    }
+}
+
+fn written(case: &str, json: &[u8], cbor: &[u8], to: &mut String) {
+    let hex = cbor.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let _ = writeln!(to, "{case}\n{}\n{hex}", std::str::from_utf8(json).unwrap());
+}
+
+fn told(case: &str, pipeline: &mut Pipeline, to: &mut String) {
+    for message in pipeline.drain() {
+        let json = crate::encode::cbor_to_json(&message.body).unwrap();
+        let text = String::from_utf8(json.clone()).unwrap();
+        // The readings of the group are many, and all alike.
+        if text.contains("\"kind\":\"reading\"") && text.contains("hall/") || text.contains("all/hall/") {
+            continue;
+        }
+        written(&format!("{case} {:?} {}", message.lane, message.made_ms), &json, &message.body, to);
+    }
+}
+
+#[test]
+fn every_kind_is_on_the_wire_as_it_has_been() {
+    let mut out = String::new();
+    let mut pipeline = pipeline(STREAMS, 10);
+    feed(&mut pipeline, START, false, true);
+    told("true", &mut pipeline, &mut out);
+    feed_group(&mut pipeline);
+    told("group", &mut pipeline, &mut out);
+    let mut pipeline = super::pipeline(STREAMS, 10);
+    pipeline.stamp_with(Some("1f0c22b3-0000-4000-8000-000000000000".to_owned()));
+    feed(&mut pipeline, 86_400_000, true, false);
+    told("unsynced", &mut pipeline, &mut out);
+    pipeline.begin_anew(Now { time: Time(86_415_000), synced: false }, START - 86_415_000, None, &[]);
+    told("unsynced", &mut pipeline, &mut out);
+    feed(&mut pipeline, START, true, true);
+    told("then true", &mut pipeline, &mut out);
+    pipeline.begin_anew(at(START + 15_000), -15_000, None, &[]);
+    feed(&mut pipeline, START, true, true);
+    told("set back", &mut pipeline, &mut out);
+    own(&pipeline_of_own(), &mut out);
+    if std::env::var_os("HEADWATER_GOLDEN").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pipeline/tests/golden.txt");
+        std::fs::write(path, &out).unwrap();
+        return;
+    }
+    let lines = out.lines().zip(EXPECTED.lines());
+    lines.enumerate().for_each(|(at, (now, then))| assert_eq!(now, then, "line {}", at + 1));
+    assert_eq!(out.lines().count(), EXPECTED.lines().count());
+}
+
+fn pipeline_of_own() -> std::cell::RefCell<Pipeline> {
+    let mut pipeline = pipeline("[streams.all]\n", 10);
+    feed(&mut pipeline, START, false, true);
+    pipeline.into()
+}
+
+/// What the agent says of itself.
+fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
+    use crate::account::Changes;
+    use crate::encode::{ClockSet, DiskStatus, Report, Status, cbor_to_json};
+    use headwater_forwarder::Account;
+    let messages = Account { made: 9, delivered: 4, waiting: 3, thinned: 1, lost: 1 };
+    let mut pipeline = pipeline.borrow_mut();
+    let readings = pipeline.ledger();
+    for (cause, detail, boot) in
+        [("interval", "", None), ("shed", "3 \"messages\" lost", Some("1f0c22b3-0000".to_owned()))]
+    {
+        let report = Report {
+            agent: "a1",
+            from_ms: START,
+            to_ms: START + 60_000,
+            cause,
+            detail,
+            readings: &readings,
+            messages: Changes::between(&Account::default(), &messages),
+            readings_total: readings.total,
+            messages_total: messages,
+            suppressed: (2, 5),
+        };
+        pipeline.stamp_with(boot);
+        let message = pipeline.encode(&report, at(START + 60_001));
+        let case = format!("report {:?} {}", message.lane, message.made_ms);
+        written(&case, &cbor_to_json(&message.body).unwrap(), &message.body, to);
+    }
+    pipeline.stamp_with(None);
+    for estimated in [false, true] {
+        let set = ClockSet { agent: "a1", time_ms: START, boot: "1f0c22b3-0000", offset_ms: -5, estimated };
+        let message = pipeline.encode(&set, at(START));
+        let case = format!("clock {:?} {}", message.lane, message.made_ms);
+        written(&case, &cbor_to_json(&message.body).unwrap(), &message.body, to);
+    }
+    let disk = DiskStatus {
+        used_bytes: 1,
+        written_today_bytes: 2,
+        daily_writes: 3,
+        device_written_today_bytes: Some(4),
+    };
+    let trouble = ["one".to_owned(), "two".to_owned()];
+    for (boot, trouble, disk) in [
+        (None, &[][..], None),
+        (Some("1f0c22b3-0000"), &trouble[..], Some(disk)),
+        (None, &[][..], Some(DiskStatus { device_written_today_bytes: None, ..disk })),
+    ] {
+        let clock = if boot.is_some() { "unsynced" } else { "synced" };
+        let status = Status { agent: "a1", state: "online", started_ms: START, clock, boot, trouble, disk };
+        let cbor = serde_cbor::to_vec(&status).unwrap();
+        written("status", &cbor_to_json(&cbor).unwrap(), &cbor, to);
+    }
+}
