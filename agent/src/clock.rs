@@ -20,7 +20,7 @@ mod boots;
 mod patience;
 mod timeline;
 
-pub(crate) use boots::{Boots, Correction, mark_of};
+pub(crate) use boots::{Boots, Correction};
 pub(crate) use patience::Patience;
 pub(crate) use timeline::{Change, Sample, Timeline, Word};
 

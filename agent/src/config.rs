@@ -260,7 +260,7 @@ fn warn_of_idle_globs(
     };
     let names: Vec<Option<Vec<String>>> = sources.iter().map(names).collect();
     for (name, mut table) in root.named_tables("streams") {
-        let Some(stream) = streams.iter().find(|stream| stream.name == name.value) else { continue };
+        let Some(stream) = streams.iter().find(|stream| *stream.name == *name.value) else { continue };
         let taken = |source: &usize| stream.from.as_ref().is_none_or(|from| from.contains(source));
         let taken = (0..).zip(&names).filter(|(source, _)| taken(source)).map(|(_, names)| names.as_ref());
         let Some(names) = taken.collect::<Option<Vec<_>>>() else { continue };

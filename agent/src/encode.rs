@@ -5,21 +5,21 @@
 //! it when it is sent, key by key, so that both formats carry the same map. Nothing is ever null: a number that does
 //! not exist (the mean of nothing, an overflow) is left out.
 
-mod alert;
+mod fields;
+mod id;
+mod kinds;
 mod message;
 mod moved;
-mod pair;
+mod place;
 mod render;
 mod report;
 mod sketch;
 mod wire;
 
-pub use alert::{Alert, AlertState, Evidence, Readings};
-pub use message::{Body, ClockSet, DiskStatus, Messages, Reading, Status, Summary, Value};
-pub(crate) use moved::{boot_of, mark_of_turn, mark_turn, mark_unsynced, move_times};
-pub use pair::PairSummary;
+pub use message::{Messages, id, to_json};
+pub(crate) use moved::{boot_of, move_times};
+pub use place::{Placement, Placer, Unplaced};
 pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
-pub use report::Report;
 pub use wire::{Wire, WireError, cbor_to_json, read};
 
 /// The version of the wire format, `"v"` in every message.

@@ -25,7 +25,8 @@ pub(crate) use timekeeper::{Placing, Timekeeper};
 use crate::account::{Changes, Ledger};
 use crate::clock;
 use crate::config::SourceConfig;
-use crate::encode::Report;
+use crate::encode::Messages;
+use crate::event::{Cause, Event, Report};
 use crate::memory::Memory;
 use crate::pipeline::{Notice, Now, Pipeline};
 use checkpointing::Checkpointer;
@@ -43,8 +44,9 @@ use tokio::sync::Notify;
 
 /// What the tasks of one agent share.
 pub(crate) struct Engine {
-    agent: String,
     pipeline: RefCell<Pipeline>,
+    /// Makes messages of events, at the edge.
+    messages: RefCell<Messages>,
     clock: Rc<Timekeeper>,
     outgoing: Outgoing,
     permit: Cell<Permit>,
@@ -82,12 +84,8 @@ struct LastReport {
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
 const REPORTS_AHEAD_MS: i64 = 1_000;
 
-/// The cause of the reports that come at every interval.
-pub(crate) const INTERVAL: &str = "interval";
-
 impl Engine {
     pub(crate) fn new(
-        agent: &str,
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: Memory,
         clock: Rc<Timekeeper>,
@@ -114,7 +112,7 @@ impl Engine {
         outages
             .keep_only(&forwarder.status().outlets.into_iter().map(|outlet| outlet.name).collect::<Vec<_>>());
         let engine = Self {
-            agent: agent.to_owned(),
+            messages: RefCell::default(),
             last_report: RefCell::new(last_report),
             clock,
             // The first checkpoint lets it go.
@@ -177,14 +175,14 @@ impl Engine {
             1 => String::new(),
             starts => format!("{starts} starts since the last one that is known to be told"),
         };
-        self.report("restart", &detail);
+        self.report(Cause::Restart, &detail);
         self.checkpointer.requests.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
-    pub(crate) fn report(&self, cause: &str, detail: &str) {
+    pub(crate) fn report(&self, cause: Cause, detail: &str) {
         let mut now = self.now();
-        let mut pipeline = self.pipeline.borrow_mut();
+        let pipeline = self.pipeline.borrow();
         let mut last = self.last_report.borrow_mut();
         // Its end is a part of its id: no two may end in the same millisecond, also when many losses come at once.
         if (0..REPORTS_AHEAD_MS).contains(&last.at.since(now.time)) {
@@ -193,20 +191,21 @@ impl Engine {
         let (readings, messages) = (pipeline.ledger(), self.messages());
         let suppressed = pipeline.suppressed();
         let report = Report {
-            agent: &self.agent,
+            agent: pipeline.agent().clone(),
             from_ms: last.at.0.min(now.time.0),
-            to_ms: now.time.0,
+            to: pipeline.own_time(now.time),
             cause,
-            detail,
-            readings: &readings.since(&last.readings),
+            detail: detail.to_owned(),
+            readings: readings.since(&last.readings),
             messages: Changes::between(&last.messages, &messages),
             readings_total: readings.total,
-            messages_total: messages,
-            suppressed: (suppressed - last.suppressed, suppressed),
+            messages_total: Changes::of(&messages),
+            suppressed: suppressed - last.suppressed,
+            suppressed_total: suppressed,
         };
-        self.outgoing.push(pipeline.encode(&report, now));
+        self.push(&Event::Report(Box::new(report)), now.time);
         *last = LastReport { at: now.time, readings, messages, suppressed };
-        if cause != INTERVAL {
+        if cause != Cause::Interval {
             self.on_status_changed();
         }
     }
@@ -220,7 +219,7 @@ impl Engine {
     pub(crate) fn warn_of_idle_streams(&self) {
         for stream in self.pipeline.borrow().idle_streams() {
             tracing::warn!(
-                stream = stream.name,
+                stream = &*stream.name,
                 "no series has matched this stream so far; look at its `series` and `from`"
             );
         }
@@ -245,16 +244,20 @@ impl Engine {
         self.outgoing.forwarder()
     }
 
+    /// Sends an event that was made at some time.
+    fn push(&self, event: &Event, at: Time) {
+        self.outgoing.push(self.messages.borrow_mut().message(event, at.0));
+    }
+
     #[inline]
     fn forward(&self, pipeline: &mut Pipeline) {
-        if pipeline.has_messages() {
+        if pipeline.has_events() {
             let synced = self.clock.is_synced();
-            for mut message in pipeline.drain() {
-                if !synced && !message.lane.is_held() {
-                    // So that it does not count as old when the time is known.
-                    message.made_ms = message.made_ms.max(self.clock.made_at_least().0);
-                }
-                self.outgoing.push(message);
+            for (at, event) in pipeline.drain() {
+                let is_held = event.clock().is_unsynced();
+                // So that it does not count as old when the time is known.
+                let at = if synced || is_held { at } else { at.max(self.clock.made_at_least()) };
+                self.push(&event, at);
             }
             if pipeline.wants_checkpoint() {
                 self.checkpointer.requests.request();

@@ -1,17 +1,19 @@
-//! From readings to messages: which streams take a series, its windows and detectors, and the account of it all.
+//! From readings to events: which streams take a series, its windows and detectors, and the account of it all.
 //!
 //! No I/O and no clock: the same pipeline runs live, in `replay` and in the tests. Time comes in with every call as
-//! [`Now`]; messages are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
+//! [`Now`]; events are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
 //! [`SeriesRef`], then for each stream that selected the series (resolved once, when the series was introduced) one
-//! window and the stream's detectors; nothing is allocated until a window opens or a message is made.
+//! window and the stream's detectors; nothing is allocated until a window opens or an event is made.
 
 mod accounts;
 mod anew;
 mod channel;
+mod emitter;
 mod filter;
 mod groups;
 mod guard;
 mod links;
+mod own_clock;
 mod pairs;
 mod panes;
 mod pressure;
@@ -25,24 +27,22 @@ mod watching;
 
 use crate::account::{Counts, Intake};
 use crate::config::{Limits, StreamConfig, WindowConfig};
-use crate::encode::{Body, Messages};
+use crate::event::{Event, Timestamp};
 use anew::Known;
-pub(crate) use anew::Timestamps;
 pub(crate) use groups::group_bytes;
 pub(crate) use panes::OPEN_MAX;
 pub use pressure::Pressure;
 pub(crate) use watching::evidence_bytes;
 
 use channel::{Channel, Fate};
+use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
-use headwater_forwarder::Message;
 use headwater_kernel::time::Time;
 use headwater_sensors::{SeriesRef, Stamp};
-use pairs::{Pairs, Told};
-use revisions::Revisions;
+use pairs::{PairEmitter, Pairs};
 use series::Directory;
+use std::sync::Arc;
 use timers::Timers;
-use watching::Outbox;
 
 /// The agent's time, and whether it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,6 @@ pub struct Notice {
 
 /// The engine: all series with their windows and detectors.
 pub struct Pipeline {
-    agent: String,
     sources: Vec<SourceEntry>,
     intakes: Vec<Intake>,
     /// Which sources have lost their connection.
@@ -93,16 +92,11 @@ pub struct Pipeline {
     groups: Groups,
     pairs: Pairs,
     timers: Timers,
-    revisions: Revisions,
     /// Bytes that closed windows may take, all series together: as the config says, and now.
     retained_bytes_max: usize,
     retained_bytes: usize,
-    encoder: Messages,
-    made: Vec<Message>,
+    emitter: Emitter,
     notice: Option<Notice>,
-    /// Alerts that were not raised, to limit flapping.
-    suppressed: i64,
-    timestamps: Timestamps,
 }
 
 /// What one series in one stream takes, without its windows and detectors (bytes).
@@ -130,7 +124,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
-            agent: agent.to_owned(),
+            emitter: Emitter::new(agent),
             intakes: vec![Intake::default(); sources.len()],
             down: vec![false; sources.len()],
             sources,
@@ -142,14 +136,9 @@ impl Pipeline {
             groups: Groups::default(),
             pairs: Pairs::default(),
             timers: Timers::default(),
-            revisions: Revisions::new(),
             retained_bytes_max: limits.retained_bytes,
             retained_bytes: limits.retained_bytes,
-            encoder: Messages::default(),
-            made: Vec::new(),
             notice: None,
-            suppressed: 0,
-            timestamps: Timestamps::default(),
         }
     }
 
@@ -250,13 +239,10 @@ impl Pipeline {
             counts.refused += 1;
             return;
         }
-        let floor = self.revisions.floor;
-        let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
-        let Self { encoder, made, suppressed, revisions, timestamps, .. } = self;
-        let timestamps = (stamp == Stamp::Arrival).then_some(&*timestamps);
-        let made_before = made.len();
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
-        let fate = channel.place(stream, time, value, stamp == Stamp::Arrival, now.time);
+        let is_own = stamp == Stamp::Arrival;
+        let (emitter, series) = (&mut self.emitter, (series, labels));
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
+        let fate = channel.place(stream, time, value, is_own, now.time);
         match fate {
             Fate::InWindow => counts.in_windows += 1,
             Fate::Late => counts.late += 1,
@@ -278,26 +264,23 @@ impl Pipeline {
         }
         let has_groups = is_placed && !channel.memberships.is_empty();
         if fate == Fate::InWindow && !stream.pairs.is_empty() {
-            let (pairs, mut told) = self.pairs_told(now);
-            pairs.on_reading(index, (time, value), stamp == Stamp::Arrival, &mut told);
+            let (pairs, mut out) = self.pairs_with_emitter(now);
+            pairs.on_reading(index, (time, value), is_own, &mut out);
         }
         if has_groups {
             self.judge_groups(index, time, value, now);
         }
-        if !self.timestamps.are_plain() {
-            self.dress(index, made_before);
-        }
     }
 
-    /// The pairs, and what they are told with.
-    fn pairs_told(&mut self, now: Now) -> (&mut Pairs, Told<'_>) {
-        let Self { agent, streams, directory, pairs, encoder, made, revisions, timestamps, .. } = self;
-        (pairs, Told { agent, streams, directory, now, encoder, made, revisions, timestamps })
+    /// The pairs, and what they emit with.
+    fn pairs_with_emitter(&mut self, now: Now) -> (&mut Pairs, PairEmitter<'_>) {
+        let Self { streams, directory, pairs, emitter, .. } = self;
+        (pairs, PairEmitter { streams, directory, now, emitter })
     }
 
     /// Closes what is due without another reading.
     pub fn on_tick(&mut self, now: Now) {
-        if self.revisions.is_open() && now.synced {
+        if self.emitter.revisions.is_open() && now.synced {
             self.settle_revisions(now);
         }
         while let Some((due, index)) = self.timers.pop_due(now.time) {
@@ -305,8 +288,8 @@ impl Pipeline {
                 self.look_at(index, now);
             }
         }
-        let (pairs, mut told) = self.pairs_told(now);
-        pairs.on_tick(&mut told);
+        let (pairs, mut out) = self.pairs_with_emitter(now);
+        pairs.on_tick(&mut out);
     }
 
     /// When [`Pipeline::on_tick`] has something to do next, if ever.
@@ -315,23 +298,33 @@ impl Pipeline {
         self.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
-    /// Hands out the messages made since the last call, in the order they were made.
-    pub fn drain(&mut self) -> impl Iterator<Item = Message> + '_ {
-        self.made.drain(..)
+    /// Hands out the events made since the last call, in the order they were made, and when each was.
+    pub fn drain(&mut self) -> impl Iterator<Item = (Time, Event)> + '_ {
+        self.emitter.events.drain(..)
     }
 
     /// Whether [`Pipeline::drain`] has anything.
     #[inline]
     #[must_use]
-    pub fn has_messages(&self) -> bool {
-        !self.made.is_empty()
+    pub fn has_events(&self) -> bool {
+        !self.emitter.events.is_empty()
     }
 
-    /// Makes a message of a body of the agent's own, such as a report.
-    pub fn encode<B: Body>(&mut self, body: &B, now: Now) -> Message {
-        let mut message = self.encoder.message(body, now.time.0);
-        self.timestamps.dress(&mut message);
-        message
+    /// Whether summaries are to carry what they can be merged into coarser ones with.
+    pub fn keep_panes(&mut self, keeps_panes: bool) {
+        self.emitter.keeps_panes = keeps_panes;
+    }
+
+    /// The agent's id, as it stands in events.
+    #[must_use]
+    pub fn agent(&self) -> &Arc<str> {
+        &self.emitter.agent
+    }
+
+    /// A time of the agent's own clock, for what it says of itself.
+    #[must_use]
+    pub fn own_time(&self, time: Time) -> Timestamp {
+        self.emitter.own_clock.at(time)
     }
 
     /// What a person should know, if anything new.
@@ -358,12 +351,9 @@ impl Pipeline {
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         let (series, labels) = self.directory.describe(channel.series);
-        let floor = self.revisions.floor;
-        let origin = channel::Origin { agent: &self.agent, stream, series, labels, floor };
-        let Self { encoder, made, suppressed, revisions, timestamps, .. } = self;
-        let timestamps = channel.is_by_arrival().then_some(&*timestamps);
-        let made_before = made.len();
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
+        let is_own = channel.is_by_arrival();
+        let (emitter, series) = (&mut self.emitter, (series, labels));
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         if is_cut_off {
             channel.watching.hear(now.time);
         }
@@ -372,9 +362,6 @@ impl Pipeline {
         // Strictly later, so that a tick ends whatever the channel wants.
         if let Some(due) = channel.arm(stream, now.time.plus(1)) {
             self.timers.push(due, index);
-        }
-        if !self.timestamps.are_plain() {
-            self.dress(index, made_before);
         }
     }
 

@@ -8,16 +8,36 @@ mod paths;
 mod stored;
 
 use crate::config::fingerprint::Fingerprint;
-use crate::encode::Value;
 use crate::points::Downsample;
 use crate::sketch::{self, GrowingSketch};
 use headwater_kernel::aggregate::{Ends, Moments, Stamped};
 use headwater_kernel::series::{Pane as PaneOf, Slot};
 use headwater_kernel::time::Time;
 use paths::Paths;
-use std::borrow::Cow;
+use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
+
 pub(crate) use stored::PaneLayout;
+
+/// A number of a summary: counts stay integers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A measured number; always finite.
+    Number(f64),
+}
+
+impl From<Value> for f64 {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Count(count) => count as f64,
+            Value::Number(number) => number,
+        }
+    }
+}
 
 /// One number of a summary.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +133,7 @@ impl Aggregate {
 /// What one stream's summaries carry: numbers by name, in the order of the config, and points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    aggregates: Vec<(String, Aggregate)>,
+    aggregates: Vec<(Arc<str>, Aggregate)>,
     /// Whether windows have a sketch, and whether it is told.
     sketch: bool,
     tells_sketch: bool,
@@ -129,6 +149,7 @@ impl Plan {
         let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
         let tells_sketch = false;
         let paths = Paths::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
+        let aggregates = aggregates.into_iter().map(|(name, aggregate)| (name.into(), aggregate)).collect();
         Self { aggregates, sketch, tells_sketch, downsample, paths }
     }
 
@@ -179,13 +200,13 @@ impl Plan {
     }
 
     /// The numbers of a closed window by name, in the order of the config; those that do not exist are left out.
-    pub fn numbers<'p>(&'p self, pane: &'p Pane) -> impl Iterator<Item = (&'p str, Value)> {
-        self.aggregates.iter().filter_map(|(name, aggregate)| Some((name.as_str(), pane.value(aggregate)?)))
+    pub fn numbers<'p>(&'p self, pane: &'p Pane) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
+        self.aggregates.iter().filter_map(|(name, aggregate)| Some((name, pane.value(aggregate)?)))
     }
 
     /// The sketch of a closed window; `None`: it is not asked for.
     #[must_use]
-    pub(crate) fn sketch<'p>(&self, pane: &'p Pane) -> Option<&'p GrowingSketch> {
+    pub fn sketch<'p>(&self, pane: &'p Pane) -> Option<&'p GrowingSketch> {
         pane.sketch.as_ref().filter(|_| self.tells_sketch)
     }
 
@@ -195,16 +216,15 @@ impl Plan {
         pane.paths.as_ref()?.points(self.downsample?, &pane.ends)
     }
 
-    /// What a told window keeps to be merged into a coarser one: of its readings, the points.
+    /// What a window keeps to be merged into a coarser one, once it has closed: of its readings, the points.
     #[must_use]
-    pub fn told<'p>(&self, pane: &'p Pane) -> Cow<'p, Pane> {
-        let mut told = Cow::Borrowed(pane);
-        if let Some(points) = self.points(pane)
-            && let Some(paths) = &mut told.to_mut().paths
+    pub fn mergeable(&self, mut pane: Pane) -> Pane {
+        if let Some(points) = self.points(&pane)
+            && let Some(paths) = &mut pane.paths
         {
             paths.keep(points);
         }
-        told
+        pane
     }
 
     /// What a window's state depends on, if it is cut like this.
@@ -222,7 +242,7 @@ impl Plan {
 
     /// The names of the numbers, in the order of the config.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.aggregates.iter().map(|(name, _)| name.as_str())
+        self.aggregates.iter().map(|(name, _)| &**name)
     }
 }
 

@@ -9,7 +9,8 @@ mod axis;
 mod draw;
 
 use crate::config::StreamConfig;
-use crate::encode::Wire;
+use crate::encode::id;
+use crate::event::{self, AlertState, Event};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::thin::minmax;
 use headwater_kernel::time::Time;
@@ -115,34 +116,25 @@ impl Plot {
         }
     }
 
-    /// A message that was made.
-    pub(crate) fn message(&mut self, message: &Wire) {
-        let stream = self.streams.iter().position(|stream| stream.name == message.text("stream"));
-        let Some(stream) = stream else { return };
+    /// An event that was made.
+    pub(crate) fn event(&mut self, event: &Event) {
+        let Some(about) = event.about() else { return };
+        let Some(stream) = self.streams.iter().position(|stream| stream.name == about.stream) else { return };
+        let id = id(event);
         let Self { panels, left_out, .. } = self;
-        match message.text("kind") {
-            "summary" => {
-                if let Some(panel) = panel(panels, left_out, stream, message.text("series")) {
-                    panel.window(message);
+        let mut of = |series: &str, put: &dyn Fn(&mut Panel)| {
+            panel(panels, left_out, stream, series).into_iter().for_each(put);
+        };
+        match event {
+            Event::Summary(summary) => of(&about.series, &|panel| panel.window(summary)),
+            Event::Alert(alert) if alert.values.is_empty() => {
+                of(&about.series, &|panel| panel.alert(&id, alert, alert.value));
+            }
+            Event::Alert(alert) => {
+                for (series, value) in &alert.values {
+                    of(series, &|panel| panel.alert(&id, alert, *value));
                 }
             }
-            "alert" => match message.get("values") {
-                Some(Wire::Map(values)) => {
-                    for (name, value) in values {
-                        if let Some(panel) = panel(panels, left_out, stream, name) {
-                            panel.alert(
-                                message,
-                                if let Wire::Float(value) = value { Some(*value) } else { None },
-                            );
-                        }
-                    }
-                }
-                _ => {
-                    if let Some(panel) = panel(panels, left_out, stream, message.text("series")) {
-                        panel.alert(message, message.number("value"));
-                    }
-                }
-            },
             _ => {}
         }
     }
@@ -180,11 +172,10 @@ impl Panel {
         self.readings.push((time, value));
     }
 
-    fn window(&mut self, message: &Wire) {
-        let at = |key: &str| message.number(key).map(|ms| ms as i64);
-        let (Some(start_ms), Some(end_ms)) = (at("start"), at("end")) else { return };
-        let range = message.number("min").zip(message.number("max"));
-        let window = Window { start_ms, end_ms, range, mean: message.number("mean") };
+    fn window(&mut self, summary: &event::Summary) {
+        let (start_ms, end_ms) = (summary.start.ms, summary.end_ms);
+        let range = summary.number_of("min").zip(summary.number_of("max"));
+        let window = Window { start_ms, end_ms, range, mean: summary.number_of("mean") };
         // A revision takes the place of what it revises.
         let same = |other: &&mut Window| (other.start_ms, other.end_ms) == (start_ms, end_ms);
         if let Some(revised) = self.windows.iter_mut().rev().take(100).find(same) {
@@ -203,23 +194,22 @@ impl Panel {
         self.windows.push(window);
     }
 
-    fn alert(&mut self, message: &Wire, value: Option<f64>) {
-        let time_ms = message.number("time").unwrap_or_default() as i64;
-        if message.text("state") == "cleared" {
-            let raised = self.alerts.iter_mut().rev().find(|alert| alert.id == message.text("id"));
-            raised.into_iter().for_each(|alert| alert.cleared_ms = Some(time_ms));
+    fn alert(&mut self, id: &str, alert: &event::Alert, value: f64) {
+        if alert.state == AlertState::Cleared {
+            let known = self.alerts.iter_mut().rev().find(|known| known.id == id);
+            known.into_iter().for_each(|known| known.cleared_ms = Some(alert.time.ms));
         } else if self.alerts.len() >= ALERTS_MAX {
             self.alerts_left_out += 1;
         } else {
             self.alerts.push(Alert {
-                id: message.text("id").to_owned(),
-                detector: message.text("detector").to_owned(),
-                severity: message.text("severity").to_owned(),
-                reason: message.text("reason").to_owned(),
-                raised_ms: time_ms,
+                id: id.to_owned(),
+                detector: alert.detector.clone(),
+                severity: alert.severity.clone(),
+                reason: alert.reason.clone(),
+                raised_ms: alert.time.ms,
                 cleared_ms: None,
-                value: value.unwrap_or_default(),
-                on_reading: message.get("on").is_none() && value.is_some(),
+                value,
+                on_reading: alert.on.is_none(),
             });
         }
     }

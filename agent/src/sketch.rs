@@ -9,7 +9,7 @@
 use headwater_kernel::aggregate::{Room, SketchIn};
 
 /// A sketch that grows up to [`BYTES_MAX`].
-pub(crate) type GrowingSketch = SketchIn<Heap>;
+pub type GrowingSketch = SketchIn<Heap>;
 
 /// What a sketch takes on the heap when it has grown (bytes).
 pub(crate) const BYTES_MAX: usize = 8_192;
@@ -19,7 +19,7 @@ pub(crate) const BYTES_MIN: usize = 96;
 
 /// Bytes on the heap; none at first.
 #[derive(Clone, Debug)]
-pub(crate) struct Heap(Box<[u8]>);
+pub struct Heap(Box<[u8]>);
 
 impl Room for Heap {
     fn new() -> Self {

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::clock::Boots;
 use crate::config::{Config, Limits, SourceConfig, StreamConfig};
 use crate::engine::{self, CheckpointWriter, Engine, EngineSink, Timekeeper};
+use crate::event::Cause;
 use crate::lock::DirLock;
 use crate::memory::Memory;
 use crate::notify::{self, Pulse};
@@ -16,7 +17,7 @@ use crate::pipeline::{Pipeline, SourceEntry};
 use crate::thin::Thinner;
 use board::StatusBoard;
 use events::Journal;
-use headwater_forwarder::{Forwarder, Start};
+use headwater_forwarder::{Forwarder, Full, Start};
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
@@ -153,7 +154,12 @@ impl Running {
         let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
         let checkpoint = agent.state_dir.join(engine::FILE);
         let boots = Arc::new(Boots::default());
-        let fresh = || pipeline(&agent.id, &sources, streams.clone(), limits);
+        let keeps_panes = buffer.full == Full::Thin;
+        let fresh = || {
+            let mut fresh = pipeline(&agent.id, &sources, streams.clone(), limits);
+            fresh.keep_panes(keeps_panes);
+            fresh
+        };
         let memory = Memory::own();
         let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
@@ -167,13 +173,13 @@ impl Running {
             outlets: outputs.into_iter().map(|output| board.outlet(output, &boots)).collect(),
             clock: Arc::new(|| clock::now().0),
         };
-        let thinned = streams.iter().map(|stream| (stream.name.clone(), stream.thinned()));
+        let thinned = streams.iter().map(|stream| (stream.name.to_string(), stream.thinned()));
         let thinner = Arc::new(Thinner::new(&agent.id, thinned));
         let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();
         let writer = CheckpointWriter::new(checkpoint, lock);
-        let engine = Engine::new(&agent.id, restored, memory, clock.clone(), (forwarder, writer), &sources);
+        let engine = Engine::new(restored, memory, clock.clone(), (forwarder, writer), &sources);
         let engine = Rc::new(engine);
         // Before anything comes in: a second crash must find the revisions that this run begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
@@ -231,7 +237,7 @@ impl Running {
         // Stopped at once, it has not been told yet.
         engine.report_start();
         journal.finish(&engine);
-        engine.report("stop", "");
+        engine.report(Cause::Stop, "");
         board.show(engine.forwarder(), "offline");
         if !timeout(FAREWELL, engine.forwarder().stop(SEND)).await.unwrap_or(false) {
             tracing::error!("some messages could neither be sent nor written to disk, and are lost");
@@ -307,7 +313,7 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     reports.tick().await;
     loop {
         tokio::select! {
-            _ = reports.tick() => engine.report(engine::INTERVAL, ""),
+            _ = reports.tick() => engine.report(Cause::Interval, ""),
             _ = alive.tick() => {
                 if !pulse.beat(engine.turns(), &engine.status().line()) {
                     tracing::error!("the engine stands still: no window was looked at since the last time");

@@ -8,7 +8,8 @@
 //! that none is made of a part of its readings, and no two different summaries ever have the same id. Summaries of a boot
 //! whose time is not known are merged with others of that boot, by its own times, and say so as before.
 
-use crate::encode::{Messages, Route, Summary, Wire, boot_of, mark_unsynced, read};
+use crate::encode::{Messages, Route, Wire, boot_of, read};
+use crate::event::{BootId, ClockMark, Event, Subject, Summary, Timestamp};
 use crate::plan::{Pane, Plan};
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
@@ -79,22 +80,20 @@ impl Thinner {
         let mut panes = group.windows.values().map(|parts| &parts.pane);
         let mut pane = panes.next()?.clone();
         panes.for_each(|later| pane.merge(later));
-        let labels = labels_of(&newest.body);
-        let summary = Summary {
-            agent: &self.agent,
-            stream,
-            series,
-            labels: &labels,
-            start_ms: group.start_ms,
-            end_ms: group.start_ms + group.length_ms,
-            rev: 0,
-            number: None,
-            plan,
-            pane: &pane,
+        let about = Subject {
+            agent: self.agent.as_str().into(),
+            stream: stream.into(),
+            series: series.into(),
+            labels: labels_of(&newest.body).into(),
         };
-        let mut message = Messages::default().message(&summary, newest.made_ms);
-        boot.iter().for_each(|boot| mark_unsynced(&mut message, boot));
-        Some(message)
+        let clock = boot.map_or(ClockMark::True, |boot| ClockMark::Boot(BootId::from(boot)));
+        let start = Timestamp { ms: group.start_ms, clock };
+        let end_ms = group.start_ms + group.length_ms;
+        let summary = Summary {
+            pane: Some(Box::new(plan.mergeable(pane.clone()))),
+            ..Summary::new(about, (start, end_ms), plan, &pane)
+        };
+        Some(Messages::default().message(&Event::Summary(Box::new(summary)), newest.made_ms))
     }
 }
 
@@ -276,23 +275,23 @@ mod tests {
     }
 
     fn message(start_ms: i64, length_ms: i64, rev: u32, pane: &Pane) -> Message {
-        let labels = [("zone".to_owned(), "bed1".to_owned())];
-        let (agent, stream, series) = ("a", "s", "t");
-        let plan = plan();
-        let end_ms = start_ms + length_ms;
-        let summary = Summary {
-            agent,
-            stream,
-            series,
-            labels: &labels,
-            start_ms,
-            end_ms,
-            rev,
-            number: None,
-            plan: &plan,
-            pane,
+        message_of(ClockMark::True, (start_ms, length_ms), rev, pane)
+    }
+
+    fn message_of(clock: ClockMark, (start_ms, length_ms): (i64, i64), rev: u32, pane: &Pane) -> Message {
+        let about = Subject {
+            agent: "a".into(),
+            stream: "s".into(),
+            series: "t".into(),
+            labels: [("zone".to_owned(), "bed1".to_owned())].into(),
         };
-        Messages::default().message(&summary, end_ms)
+        let (plan, start, end_ms) = (plan(), Timestamp { ms: start_ms, clock }, start_ms + length_ms);
+        let summary = Summary {
+            rev,
+            pane: Some(Box::new(plan.mergeable(pane.clone()))),
+            ..Summary::new(about, (start, end_ms), &plan, pane)
+        };
+        Messages::default().message(&Event::Summary(Box::new(summary)), end_ms)
     }
 
     fn thinner() -> Thinner {
@@ -320,22 +319,16 @@ mod tests {
     #[test]
     fn boots_without_the_time_are_merged_each_by_itself() {
         let minute = 60_000;
+        let boot_message = |boot: &str, start: i64, length: i64| {
+            let clock = ClockMark::Boot(BootId::from(boot));
+            message_of(clock, (start, length), 0, &pane(start, length))
+        };
         let of_boot = |boot: &'static str, minutes: i64| {
-            let summaries =
-                (0..minutes).map(move |n| message(n * minute, minute, 0, &pane(n * minute, minute)));
-            summaries.map(move |mut summary| {
-                mark_unsynced(&mut summary, boot);
-                summary
-            })
+            (0..minutes).map(move |n| boot_message(boot, n * minute, minute))
         };
         let held: Vec<Message> = of_boot("boot-one", 12).chain(of_boot("boot-two", 7)).collect();
         let merged = thinner().merge(&held).unwrap();
-        let expected = |boot: &str, n: i64, minutes: i64| {
-            let (start, length) = (n * minute, minutes * minute);
-            let mut summary = message(start, length, 0, &pane(start, length));
-            mark_unsynced(&mut summary, boot);
-            summary
-        };
+        let expected = |boot: &str, n: i64, minutes: i64| boot_message(boot, n * minute, minutes * minute);
         let told = [
             ("boot-one", 0, 5),
             ("boot-one", 5, 5),

@@ -3,11 +3,11 @@
 use super::{Failure, load};
 use crate::account::Changes;
 use crate::config::{Config, SourceConfig};
-use crate::encode::{Report, cbor_to_json, read};
+use crate::encode::to_json;
+use crate::event::{Cause, Event, Report};
 use crate::pipeline::{Now, Pipeline};
 use crate::plot::Plot;
 use clap::Args;
-use headwater_forwarder::Account;
 use headwater_kernel::time::Time;
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp};
@@ -60,7 +60,7 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
             replay.check()?;
         }
     }
-    let plot = replay.finish(&agent)?;
+    let plot = replay.finish()?;
     match plot.zip(options.plot.as_ref()) {
         None => Ok(()),
         Some((plot, path)) => std::fs::write(path, plot.svg())
@@ -95,7 +95,7 @@ struct Replay<W: Write> {
     source: usize,
     now: Option<Time>,
     from: Option<Time>,
-    made: u64,
+    made: i64,
     out: W,
     failure: Option<Failure>,
     plot: Option<Plot>,
@@ -108,15 +108,10 @@ impl<W: Write> Replay<W> {
     }
 
     fn print(&mut self) {
-        for message in self.pipeline.drain() {
+        for (_, event) in self.pipeline.drain() {
             self.made += 1;
-            if let (Some(plot), Ok(message)) = (&mut self.plot, read(&message.body)) {
-                plot.message(&message);
-            }
-            let line = cbor_to_json(&message.body).map_err(std::io::Error::other);
-            let written =
-                line.and_then(|line| self.out.write_all(&line)).and_then(|()| self.out.write_all(b"\n"));
-            if let Err(error) = written {
+            self.plot.iter_mut().for_each(|plot| plot.event(&event));
+            if let Err(error) = print(&event, &mut self.out) {
                 self.failure.get_or_insert(Failure::Other(format!("cannot write the messages: {error}")));
             }
         }
@@ -128,7 +123,7 @@ impl<W: Write> Replay<W> {
 
     /// Lets virtual time run until every window is closed, and closes with a report. The answer is the picture, if one
     /// was wanted.
-    fn finish(mut self, agent: &str) -> Result<Option<Plot>, Failure> {
+    fn finish(mut self) -> Result<Option<Plot>, Failure> {
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };
             self.now = self.now.max(Some(due));
@@ -136,27 +131,31 @@ impl<W: Write> Replay<W> {
             self.print();
             self.check()?;
         }
-        let messages = Account { made: self.made, delivered: self.made, ..Account::default() };
+        let messages = Changes { made: self.made, delivered: self.made, ..Changes::default() };
         let readings = self.pipeline.ledger();
         let report = Report {
-            agent,
+            agent: self.pipeline.agent().clone(),
             from_ms: self.from.unwrap_or(Time(0)).0,
-            to_ms: self.now().time.0,
-            cause: "end",
-            detail: "",
-            readings: &readings,
-            messages: Changes::between(&Account::default(), &messages),
+            to: self.pipeline.own_time(self.now().time),
+            cause: Cause::End,
+            detail: String::new(),
             readings_total: readings.total,
+            readings,
+            messages,
             messages_total: messages,
-            suppressed: (self.pipeline.suppressed(), self.pipeline.suppressed()),
+            suppressed: self.pipeline.suppressed(),
+            suppressed_total: self.pipeline.suppressed(),
         };
-        let message = self.pipeline.encode(&report, self.now());
-        let line = cbor_to_json(&message.body).map_err(|error| Failure::Other(error.to_string()))?;
-        self.out.write_all(&line)?;
-        self.out.write_all(b"\n")?;
+        print(&Event::Report(Box::new(report)), &mut self.out)?;
         self.out.flush()?;
         Ok(self.plot)
     }
+}
+
+/// Writes an event as a line of JSON.
+fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
+    to.write_all(&to_json(event)?)?;
+    to.write_all(b"\n")
 }
 
 impl<W: Write> Sink for Replay<W> {
@@ -183,7 +182,7 @@ impl<W: Write> Sink for Replay<W> {
         }
         self.pipeline.on_tick(self.now());
         self.pipeline.on_reading(series, stamp, value, self.now());
-        if self.pipeline.has_messages() {
+        if self.pipeline.has_events() {
             self.print();
         }
     }

@@ -11,6 +11,8 @@
 //!
 //! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
 
+use crate::encode::{Placement, Placer};
+use crate::event::BootId;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +26,7 @@ const ID_BYTES_MAX: usize = 64;
 const MARK_CHARS: usize = 8;
 
 /// What the ids of a boot's messages carry until its time is known.
-pub(crate) fn mark_of(boot: &str) -> String {
+fn mark_of(boot: &str) -> String {
     format!("~{}", boot.chars().take(MARK_CHARS).collect::<String>())
 }
 
@@ -134,9 +136,9 @@ impl Boots {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.told = true);
     }
 
-    /// What the ids of messages carry that keep their times: some of their boot went out before these were known.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.boots().iter().filter(|boot| boot.told).map(|boot| mark_of(&boot.id)).collect()
+    /// Whose events keep their times: some of them went out before these were known.
+    pub(crate) fn told(&self) -> Vec<BootId> {
+        self.boots().iter().filter(|boot| boot.told).map(|boot| BootId::from(boot.id.as_str())).collect()
     }
 
     /// How far the times of messages are off that carry a boot's mark (ms), if that is known and they are to be moved.
@@ -207,6 +209,13 @@ impl Boots {
         }
         *self.boots() = boots;
         Ok(())
+    }
+}
+
+impl Placer for Boots {
+    fn place(&self, boot: &BootId) -> Option<Placement> {
+        let Correction { offset_ms, estimated, .. } = self.placement(boot)?;
+        Some(Placement { offset_ms, estimated })
     }
 }
 

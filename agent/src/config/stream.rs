@@ -14,12 +14,13 @@ use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use headwater_settings::{At, Table};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A stream: which series, how they are cut, what is told of them.
 #[derive(Clone)]
 pub struct StreamConfig {
     /// The name in the config.
-    pub name: String,
+    pub name: Arc<str>,
     /// Indices of the sources it takes; `None`: all.
     pub from: Option<Vec<usize>>,
     /// Globs of the series it takes; `None`: all.
@@ -111,7 +112,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let pairs = pair::read(&mut table, window.as_ref());
     let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();
-    let (name, window, plan) = (name.value.clone(), window?, plan?);
+    let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
     Some(StreamConfig { name, from, series, condition, map, window, plan, pairs, detectors, groups })
 }
 

@@ -1,7 +1,9 @@
 //! Where a message goes on an output, and in which format.
 
-use super::message::Status;
+use super::fields::Encoded;
+use super::place::{Placer, Unplaced};
 use super::wire::cbor_to_json;
+use crate::event::Event;
 use bytes::Bytes;
 use headwater_forwarder::{Message, Packet, Render};
 
@@ -12,6 +14,18 @@ pub enum Format {
     Json,
     /// RFC 8949.
     Cbor,
+}
+
+impl Format {
+    /// An event in this format, with its times as `placer` knows them; `None`: a number that the format has no word for.
+    #[must_use]
+    pub fn encode(self, event: &Event, placer: &dyn Placer) -> Option<Vec<u8>> {
+        let encoded = Encoded { event, placer };
+        match self {
+            Format::Json => serde_json::to_vec(&encoded).ok(),
+            Format::Cbor => serde_cbor::to_vec(&encoded).ok(),
+        }
+    }
 }
 
 /// The place of a message; kept beside its body so that a topic needs no decoding.
@@ -217,9 +231,9 @@ pub fn status_topic(render: &OutputRender) -> String {
 
 /// A status as an output wants it: retained. `None` only if it cannot be encoded, which plain values always can.
 #[must_use]
-pub fn status_packet(render: &OutputRender, status: &Status<'_>) -> Option<Packet> {
-    let body = Bytes::from(serde_cbor::to_vec(status).ok()?);
-    Some(Packet { topic: status_topic(render), payload: encode(render.format, &body)?, retain: true })
+pub fn status_packet(render: &OutputRender, status: &Event) -> Option<Packet> {
+    let payload = render.format.encode(status, &Unplaced)?.into();
+    Some(Packet { topic: status_topic(render), payload, retain: true })
 }
 
 #[cfg(test)]

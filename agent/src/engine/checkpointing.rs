@@ -10,6 +10,7 @@ use super::checkpoint_writer::CheckpointWriter;
 use super::durable::Snapshot;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
+use crate::event::Cause;
 use headwater_forwarder::Mark;
 use headwater_kernel::time::Time;
 use headwater_sensors::Checkpoints;
@@ -150,7 +151,7 @@ impl Engine {
             Ok(bytes) => {
                 if self.checkpointer.trouble.borrow_mut().on_written() {
                     tracing::info!("checkpoints can be written again");
-                    self.report("disk", "checkpoints can be written again");
+                    self.report(Cause::Disk, "checkpoints can be written again");
                 }
                 // Every message before it is safe, and the disk took something.
                 self.forwarder().disk_is_good();
@@ -164,7 +165,7 @@ impl Engine {
                     tracing::error!("cannot write the checkpoint {path}: {error}");
                 }
                 if report {
-                    self.report("disk", &format!("checkpoints cannot be written: {error}"));
+                    self.report(Cause::Disk, &format!("checkpoints cannot be written: {error}"));
                 }
                 None
             }

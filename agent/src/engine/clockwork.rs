@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::clock::{Change, Correction};
-use crate::encode::ClockSet;
+use crate::event::{BootId, Cause, ClockSet, Event};
 use crate::pipeline::Now;
 
 /// Whether what is held may go, and how often that has changed.
@@ -86,15 +86,17 @@ impl Engine {
     /// Tells that messages that went out have other times.
     pub(super) fn correct(&self, correction: &Correction) {
         let now = self.now();
-        let body = ClockSet {
-            agent: &self.agent,
-            time_ms: now.time.0,
-            boot: &correction.boot,
-            offset_ms: correction.offset_ms,
-            estimated: correction.estimated,
+        let set = {
+            let pipeline = self.pipeline.borrow();
+            ClockSet {
+                agent: pipeline.agent().clone(),
+                time: pipeline.own_time(now.time),
+                boot: BootId::from(correction.boot.as_str()),
+                offset_ms: correction.offset_ms,
+                estimated: correction.estimated,
+            }
         };
-        let message = self.pipeline.borrow_mut().encode(&body, now);
-        self.outgoing.push(message);
+        self.push(&Event::Clock(set), now.time);
     }
 
     fn release(&self, released: bool) {
@@ -108,6 +110,6 @@ impl Engine {
 
     fn report_clock(&self, text: &str) {
         tracing::warn!("{text}");
-        self.report("clock", text);
+        self.report(Cause::Clock, text);
     }
 }

@@ -7,6 +7,7 @@ use super::{Engine, LastReport};
 use crate::account::Changes;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
+use crate::event::Cause;
 use crate::memory::Memory;
 use crate::pipeline::Pipeline;
 use crate::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
@@ -34,7 +35,7 @@ pub(crate) struct Earlier {
     /// How the clock stood.
     pub(crate) past: Past,
     /// What a person should know of it: a report's cause, and what is wrong.
-    pub(crate) trouble: Option<(&'static str, String)>,
+    pub(crate) trouble: Option<(Cause, String)>,
 }
 
 /// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. A file that cannot be used is set
@@ -56,7 +57,10 @@ pub(crate) fn restore(
             let trouble =
                 format!("the checkpoint could not be used, {why}; it is kept as {}", aside.display());
             pipeline.forget_past();
-            return Ok((pipeline, Earlier { trouble: Some(("damaged", trouble)), ..Earlier::default() }));
+            return Ok((
+                pipeline,
+                Earlier { trouble: Some((Cause::Damaged, trouble)), ..Earlier::default() },
+            ));
         }
         Found::Body(bytes) => bytes,
     };
@@ -74,11 +78,11 @@ pub(crate) fn restore(
 }
 
 /// What a report is to say of a state that could not be used whole.
-fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &Memory) -> Option<(&'static str, String)> {
+fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &Memory) -> Option<(Cause, String)> {
     let readings = |why: &str| format!("{given_up} readings in open windows given up{why}");
     if unread.is_empty() {
         let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());
-        return (given_up != 0).then(|| ("refused", readings(&format!(": {why}"))));
+        return (given_up != 0).then(|| (Cause::Refused, readings(&format!(": {why}"))));
     }
     let mut said = unread.to_string();
     if given_up != 0 {
@@ -89,7 +93,7 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &Memory) -> Opti
         Ok(None) => "the checkpoint is not kept, there are enough of them".to_owned(),
         Err(error) => format!("the checkpoint could not be kept: {error}"),
     };
-    Some(("upgrade", format!("{said}; {kept}")))
+    Some((Cause::Upgrade, format!("{said}; {kept}")))
 }
 
 impl Earlier {

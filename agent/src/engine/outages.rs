@@ -5,6 +5,7 @@
 //! for how long: that time is missing from the outage.
 
 use super::Engine;
+use crate::event::Cause;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
@@ -82,7 +83,7 @@ impl Engine {
         let is_careful = outlets.iter().any(|outlet| outlet.name == name && outlet.careful);
         // Of many short ones in succession the status tells: each report would be one more message for the broker.
         if !is_careful || seconds >= TOLD_SECONDS {
-            self.report("outage", &format!("output {name} was down for {seconds} s"));
+            self.report(Cause::Outage, &format!("output {name} was down for {seconds} s"));
         }
         self.checkpointer.requests.request();
     }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::clock;
+use crate::event::Cause;
 use crate::pipeline::Notice;
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use std::fmt::Display;
@@ -69,7 +70,7 @@ impl Sink for EngineSink {
     fn state_dropped(&mut self, why: &str) {
         let trouble = format!("the state of source {} could not be used: {why}", self.name);
         tracing::error!("{trouble}");
-        self.engine.report("upgrade", &trouble);
+        self.engine.report(Cause::Upgrade, &trouble);
     }
 
     fn connection(&mut self, state: ConnectionState<'_>) {

@@ -22,17 +22,17 @@ impl Engine {
     /// How the agent stands now.
     pub(crate) fn status(&self) -> AgentStatus {
         let forwarder = self.forwarder().status();
-        let (ledger, series) = {
+        let (agent, ledger, series) = {
             let pipeline = self.pipeline.borrow();
-            (pipeline.ledger(), pipeline.series_count())
+            (pipeline.agent().to_string(), pipeline.ledger(), pipeline.series_count())
         };
         let stream = |(name, readings)| StreamStatus { name, readings };
         let boot = self.clock.unsynced_boot();
         AgentStatus {
-            agent: self.agent.clone(),
+            agent,
             version: env!("CARGO_PKG_VERSION"),
             started_ms: self.clock.at(self.started_up_ms).0,
-            clock: ClockStatus { synced: boot.is_none(), boot },
+            clock: ClockStatus { synced: boot.is_none(), boot: boot.as_deref().map(str::to_owned) },
             series,
             sources: self.source_statuses(&ledger.sources),
             streams: ledger.streams.into_iter().map(stream).collect(),

@@ -4,6 +4,7 @@
 use crate::blocking;
 use crate::clock::{self, Boots, Change, ClockConfig, Correction, Patience, Sample, Timeline, Word};
 use crate::encode::{boot_of, move_times};
+use crate::event::BootId;
 use crate::pipeline::Now;
 use headwater_forwarder::{Message, Packet, Render};
 use headwater_kernel::state::{Corrupt, State, Stored};
@@ -105,12 +106,12 @@ impl Timekeeper {
     }
 
     /// The boot whose time is not known.
-    pub(crate) fn unsynced_boot(&self) -> Option<String> {
-        (!self.is_synced()).then(|| self.boot.clone())
+    pub(crate) fn unsynced_boot(&self) -> Option<BootId> {
+        (!self.is_synced()).then(|| BootId::from(self.boot.as_str()))
     }
 
     /// See [`Boots::told`].
-    pub(super) fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<BootId> {
         self.boots.told()
     }
 

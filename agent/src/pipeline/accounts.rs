@@ -46,13 +46,13 @@ impl Pipeline {
     pub fn ledger(&self) -> Ledger {
         let sources = self.sources.iter().map(|source| source.name.clone()).zip(self.intakes.iter().copied());
         let streams =
-            self.streams.iter().map(|stream| stream.name.clone()).zip(self.stream_counts.iter().copied());
+            self.streams.iter().map(|stream| stream.name.to_string()).zip(self.stream_counts.iter().copied());
         Ledger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
     }
 
     /// How many alerts were not raised, because they were just over or had been raised too often.
     #[must_use]
     pub fn suppressed(&self) -> i64 {
-        self.suppressed
+        self.emitter.suppressed
     }
 }

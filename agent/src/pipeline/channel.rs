@@ -1,32 +1,22 @@
-//! One series in one stream: its windows, its detectors, and the messages they make.
+//! One series in one stream: its windows, its detectors, and the events they make.
 
+use super::emitter::SeriesEmitter;
 use super::filter::Filter;
 use super::groups::Membership;
 use super::panes::Panes;
 use super::restore::SavedStream;
-use super::revisions::{Floor, by_value};
+use super::revisions::by_value;
 use super::state::{Bytes, load_bytes, put, save_measured};
-use super::watching::{Outbox, Watching};
+use super::watching::Watching;
 use crate::account::Counts;
 use crate::config::{StreamConfig, WindowConfig};
-use crate::encode::{Reading, Summary};
+use crate::event::{Event, Reading, Summary};
 use crate::plan::{Pane, PaneLayout};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
-
-/// Where a channel's messages come from.
-#[derive(Clone, Copy)]
-pub(super) struct Origin<'a> {
-    pub(super) agent: &'a str,
-    pub(super) stream: &'a StreamConfig,
-    pub(super) series: &'a str,
-    pub(super) labels: &'a [(String, String)],
-    /// Where revisions start.
-    pub(super) floor: Floor,
-}
 
 /// A channel as a checkpoint has it.
 pub(super) struct StoredChannel<'a> {
@@ -149,16 +139,16 @@ impl Channel {
         }
     }
 
-    /// Makes a summary of every window that is to be closed, or a message of every reading that a filter lets pass;
+    /// Makes a summary of every window that is to be closed, or an event of every reading that a filter lets pass;
     /// answers what became of how many readings.
     #[inline]
-    pub(super) fn close(&mut self, out: &mut Outbox<'_>) -> Settled {
-        let Some(spec) = self.spec(out.origin.stream) else { return self.pass(out, out.now.time) };
+    pub(super) fn close(&mut self, out: &mut SeriesEmitter<'_>) -> Settled {
+        let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.time) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now.time) {
-            settled += self.tell(&closed, spec, out);
+            settled += self.tell(closed, spec, out);
         }
-        let (stream, plan) = (out.origin.stream, &out.origin.stream.plan);
+        let (stream, plan) = (out.stream, &out.stream.plan);
         if settled > 0
             && plan.pane_bytes_min() < plan.pane_bytes()
             && let WindowConfig::Cut(specs) = &stream.window
@@ -172,7 +162,7 @@ impl Channel {
     pub(super) fn begin_anew(
         &mut self,
         (ms, known): (i64, super::Known<'_>),
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) -> Settled {
         self.armed = Time::MAX;
         let own = self.by_arrival;
@@ -180,46 +170,38 @@ impl Channel {
         if !own {
             self.windows.shift_clock(ms);
             self.filter.iter_mut().for_each(|filter| filter.shift_clock(ms));
-        } else if let Some(spec) = self.spec(out.origin.stream) {
+        } else if let Some(spec) = self.spec(out.stream) {
             while let Some(closed) = self.windows.end(spec, out.now.time) {
-                settled.summarised += self.tell(&closed, spec, out);
+                settled.summarised += self.tell(closed, spec, out);
             }
         } else {
             settled = self.pass(out, Time::MAX);
-            self.filter = out.origin.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
+            self.filter = out.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
         }
-        self.watching.shift((ms, known), out.timestamps);
+        self.watching.shift((ms, known), own.then_some(&out.emitter.own_clock));
         settled
     }
 
     /// Makes a summary of a window that has closed; answers how many readings it settled.
-    fn tell(&mut self, closed: &Closed<Pane>, spec: &Spec, out: &mut Outbox<'_>) -> i64 {
-        let origin = out.origin;
-        let plan = &origin.stream.plan;
-        out.revisions.told(closed.rev);
-        let value_of = |name: &str| {
-            plan.numbers(&closed.pane).find(|(known, _)| *known == name).map(|(_, value)| f64::from(value))
+    fn tell(&mut self, closed: Closed<Pane>, spec: &Spec, out: &mut SeriesEmitter<'_>) -> i64 {
+        let plan = &out.stream.plan;
+        let Closed { window, rev, settled, number, pane, .. } = closed;
+        out.emitter.revisions.told(rev);
+        let interval = (out.at(window.start), window.end.0);
+        let mut summary = Summary {
+            rev: rev.saturating_add(out.floor(window.start)),
+            number: matches!(spec.shape, Shape::Count(_)).then_some(number),
+            ..Summary::new(out.about(), interval, plan, &pane)
         };
-        self.watching.judge_window((closed.window.end, closed.number), value_of, out);
-        let summary = Summary {
-            agent: origin.agent,
-            stream: &origin.stream.name,
-            series: origin.series,
-            labels: origin.labels,
-            start_ms: closed.window.start.0,
-            end_ms: closed.window.end.0,
-            rev: closed.rev.saturating_add(origin.floor.of(closed.window.start)),
-            number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
-            plan,
-            pane: &closed.pane,
-        };
-        out.made.push(out.encoder.message(&summary, out.now.time.0));
-        i64::try_from(closed.settled).unwrap_or(i64::MAX)
+        summary.pane = out.emitter.keeps_panes.then(|| Box::new(plan.mergeable(pane)));
+        self.watching.judge_window((window.end, number), |name| summary.number_of(name), out);
+        out.push(Event::Summary(Box::new(summary)));
+        i64::try_from(settled).unwrap_or(i64::MAX)
     }
 
-    /// Makes a message of every reading that the filter lets pass by `now`.
-    fn pass(&mut self, out: &mut Outbox<'_>, now: Time) -> Settled {
-        let (Some(mut filter), Some(config)) = (self.filter.take(), out.origin.stream.window.filter()) else {
+    /// Makes an event of every reading that the filter lets pass by `now`.
+    fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: Time) -> Settled {
+        let (Some(mut filter), Some(config)) = (self.filter.take(), out.stream.window.filter()) else {
             return Settled::default();
         };
         let decided = filter.poll(config, self.by_arrival, now, |(time, value)| {
@@ -229,28 +211,20 @@ impl Channel {
         Settled { summarised: decided.forwarded, filtered: decided.dropped }
     }
 
-    /// Makes a message of a reading that is forwarded as it is. Readings of one time differ by their revision.
-    pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
+    /// Makes an event of a reading that is forwarded as it is. Readings of one time differ by their revision.
+    pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut SeriesEmitter<'_>) {
         let (newest, repeats) = self.forwarded;
         // Of its time there may have been others that nobody remembers, from before a crash or before newer ones. What a
         // durable source makes us tell again after a crash is the same again.
-        let is_shadowed = !self.is_durable && out.origin.floor.of(time) > 0;
+        let is_shadowed = !self.is_durable && out.floor(time) > 0;
         let rev = if time < newest || is_shadowed {
             by_value(value)
         } else {
             self.forwarded = (time, if newest == time { repeats.saturating_add(1) } else { 0 });
             self.forwarded.1
         };
-        let reading = Reading {
-            agent: out.origin.agent,
-            stream: &out.origin.stream.name,
-            series: out.origin.series,
-            labels: out.origin.labels,
-            time_ms: time.0,
-            rev,
-            value,
-        };
-        out.made.push(out.encoder.message(&reading, out.now.time.0));
+        let (about, time) = (out.about(), out.at(time));
+        out.push(Event::Reading(Reading { about, time, rev, value }));
     }
 
     /// Whether its readings are stamped on arrival.

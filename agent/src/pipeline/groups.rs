@@ -3,21 +3,23 @@
 //! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
 //! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
 
-use super::channel::{Channel, Origin};
+use super::channel::Channel;
+use super::emitter::SeriesEmitter;
+use super::own_clock::OwnClock;
 use super::restore::{GoesOn, Versions, note_detector};
 use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_text, put, save_measured, save_text};
-use super::watching::Outbox;
-use super::{Known, Now, Pipeline, Timestamps};
+use super::{Known, Now, Pipeline};
 use crate::config::{GroupConfig, StreamConfig};
-use crate::encode::{Alert, AlertState, Evidence, Readings};
+use crate::event::{Alert, AlertState, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A series' place in a group: the group's index, and which of its series it is.
 pub(super) type Membership = (u32, u32);
@@ -32,9 +34,9 @@ pub(super) struct Groups {
 
 /// Series that are watched together.
 struct Group {
-    name: String,
+    name: Arc<str>,
     /// Those that all its series have.
-    labels: Vec<(String, String)>,
+    labels: Labels,
     /// Index of the detector among the stream's.
     detector: u32,
     /// The channels in their places.
@@ -67,25 +69,11 @@ impl Pipeline {
 
     /// Lets the groups of a channel judge its reading.
     pub(super) fn judge_groups(&mut self, index: u32, time: Time, value: f64, now: Now) {
-        let Self {
-            groups,
-            channels,
-            directory,
-            encoder,
-            made,
-            suppressed,
-            revisions,
-            agent,
-            streams,
-            timestamps,
-            ..
-        } = self;
+        let Self { groups, channels, directory, emitter, streams, .. } = self;
         let Some(channel) = channels.get(index as usize) else { return };
         let Some(stream) = streams.get(channel.stream as usize) else { return };
-        let (series, labels) = directory.describe(channel.series);
-        let origin = Origin { agent, stream, series, labels, floor: revisions.floor };
-        let timestamps = channel.is_by_arrival().then_some(&*timestamps);
-        let mut out = Outbox { origin, now, encoder, made, suppressed, revisions, timestamps };
+        let (series, is_own) = (directory.describe(channel.series), channel.is_by_arrival());
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         let neighbours = Neighbours { channels, directory };
         for membership in &channel.memberships {
             groups.on_reading(*membership, (time, value), &neighbours, &mut out);
@@ -100,7 +88,7 @@ impl Groups {
         channel: u32,
         stream: u32,
         config: &StreamConfig,
-        (series, labels): (&str, &[(String, String)]),
+        (series, labels): (&Arc<str>, &Labels),
     ) -> Box<[Membership]> {
         let mut memberships = Vec::new();
         for (detector, group) in (0_u32..).zip(&config.groups) {
@@ -109,10 +97,9 @@ impl Groups {
             let index = *self.by_name.entry((stream, detector, name.clone())).or_insert(next);
             if index == next {
                 let members = vec![None; group.patterns.len()];
-                let labels = labels.to_vec();
                 self.groups.push(Group {
-                    name,
-                    labels,
+                    name: name.into(),
+                    labels: labels.clone(),
                     detector,
                     members,
                     together: None,
@@ -134,14 +121,14 @@ impl Groups {
         (index, place): Membership,
         (time, value): (Time, f64),
         neighbours: &Neighbours<'_>,
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) {
         let Some(group) = self.groups.get_mut(index as usize) else { return };
         let Some(together) = &mut group.together else { return };
         let Some((row, judgement, transition)) = together.on_reading(place as usize, time, value) else {
             return;
         };
-        let Some(config) = out.origin.stream.groups.get(group.detector as usize) else { return };
+        let Some(config) = out.stream.groups.get(group.detector as usize) else { return };
         if let Some((_, left)) = &mut group.awaited {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -155,13 +142,7 @@ impl Groups {
 
     /// The agent's timeline has moved by `ms`, and is `known` or not; with it those of groups whose series are all stamped
     /// with it.
-    pub(super) fn begin_anew(
-        &mut self,
-        channels: &[Channel],
-        ms: i64,
-        before: &Timestamps,
-        known: Known<'_>,
-    ) {
+    pub(super) fn begin_anew(&mut self, channels: &[Channel], ms: i64, before: &OwnClock, known: Known<'_>) {
         let is_own = |member: &Option<u32>| {
             member.and_then(|index| channels.get(index as usize)).is_some_and(Channel::is_by_arrival)
         };
@@ -215,7 +196,7 @@ impl Groups {
         let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
         let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
         let state = load_bytes(from)?;
-        let known = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
+        let known = (0_u32..).zip(streams).find(|(_, known)| *known.name == *stream);
         let Some((at, config)) = known else { return Ok(()) };
         let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
         let Some((detector, group)) = detector else { return Ok(()) };
@@ -239,21 +220,22 @@ struct Neighbours<'a> {
     directory: &'a Directory,
 }
 
-impl<'a> Neighbours<'a> {
-    fn name(&self, member: Option<u32>) -> &'a str {
+impl Neighbours<'_> {
+    fn name(&self, member: Option<u32>) -> Arc<str> {
         let channel = member.and_then(|index| self.channels.get(index as usize));
-        channel.map_or("", |channel| self.directory.describe(channel.series).0)
+        channel.map_or_else(|| "".into(), |channel| self.directory.describe(channel.series).0.clone())
     }
 
     /// The last readings of every series, those after `since` only.
-    fn readings(&self, group: &Group, count: usize, since: Time) -> Vec<(&'a str, Vec<(i64, f64)>)> {
+    fn readings(&self, group: &Group, count: usize, since: Time) -> Readings {
         let of = |member: &Option<u32>| {
             let channel = self.channels.get((*member)? as usize)?;
             let mut readings = channel.watching.last_readings(count);
             readings.retain(|(time, _)| *time > since.0);
             Some((self.name(*member), readings))
         };
-        group.members.iter().filter_map(of).filter(|(_, readings)| !readings.is_empty()).collect()
+        let each = group.members.iter().filter_map(of).filter(|(_, readings)| !readings.is_empty());
+        Readings::OfEach(each.collect())
     }
 }
 
@@ -293,7 +275,9 @@ impl Group {
             return false;
         };
         *member = Some(channel);
-        self.labels.retain(|label| labels.contains(label));
+        if self.labels.iter().any(|label| !labels.contains(label)) {
+            self.labels = self.labels.iter().filter(|label| labels.contains(label)).cloned().collect();
+        }
         if self.members.iter().all(Option::is_some) {
             self.together = Some(Box::new(config.together));
         }
@@ -306,12 +290,12 @@ impl Group {
         decided: &Decided,
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) {
         let time = decided.row.time;
         match decided.transition {
             Transition::None => {}
-            Transition::Suppressed => *out.suppressed += 1,
+            Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
                 self.tell(config, neighbours, out);
                 self.raisings.on_raised(time, decided.row.values().iter().sum());
@@ -325,14 +309,14 @@ impl Group {
         }
     }
 
-    /// Makes an alert's message, with the readings since `since`.
+    /// Makes an alert's event, with the readings since `since`.
     fn alert(
         &self,
         Decided { row, judgement, .. }: &Decided,
         (state, raised, since): (AlertState, Time, Time),
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) {
         let Some(together) = &self.together else { return };
         let furthest = together.furthest(row);
@@ -341,47 +325,43 @@ impl Group {
         let written = together.reason(value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let names = self.members.iter().map(|member| neighbours.name(*member));
-        let values: Vec<(&str, f64)> = names.zip(row.values().iter().copied()).collect();
-        let Origin { agent, stream, .. } = out.origin;
-        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
+        let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
+        let rev = out.floor(raised).saturating_add(self.raisings.of(raised));
         let alert = Alert {
-            agent,
-            stream: &stream.name,
-            series: &self.name,
-            labels: &self.labels,
-            detector: &config.name,
+            about: self.about(out),
+            detector: config.name.clone(),
             state,
-            floor: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms,
-            mark: &mark,
-            time_ms: row.time.0,
-            severity: &config.severity,
+            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
+            raised: self.raisings.name(raised, out.at(raised)),
+            time: out.at(row.time),
+            severity: config.severity.clone(),
+            on: None,
             value,
+            values,
             expected: judgement.expected,
             score: judgement.score(),
-            reason: &reason,
-            on: None,
-            values: &values,
-            evidence: Readings::OfEach(&neighbours.readings(self, config.evidence.before, since)),
+            reason,
+            evidence: neighbours.readings(self, config.evidence.before, since),
         };
-        out.made.push(out.encoder.message(&alert, out.now.time.0));
+        out.push(Event::Alert(Box::new(alert)));
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(&mut self, config: &GroupConfig, neighbours: &Neighbours<'_>, out: &mut Outbox<'_>) {
+    fn tell(&mut self, config: &GroupConfig, neighbours: &Neighbours<'_>, out: &mut SeriesEmitter<'_>) {
         let Some((raised, _)) = self.awaited.take() else { return };
-        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
         let evidence = Evidence {
-            agent: out.origin.agent,
-            stream: &out.origin.stream.name,
-            series: &self.name,
-            labels: &self.labels,
-            detector: &config.name,
-            rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms,
-            mark: &mark,
-            readings: Readings::OfEach(&neighbours.readings(self, config.evidence.after, raised)),
+            about: self.about(out),
+            detector: config.name.clone(),
+            rev: out.floor(raised).saturating_add(self.raisings.of(raised)),
+            raised: self.raisings.name(raised, out.at(raised)),
+            clock: out.at(out.now.time).clock,
+            readings: neighbours.readings(self, config.evidence.after, raised),
         };
-        out.made.push(out.encoder.message(&evidence, out.now.time.0));
+        out.push(Event::Evidence(Box::new(evidence)));
+    }
+
+    /// What its events are about.
+    fn about(&self, out: &SeriesEmitter<'_>) -> Subject {
+        out.emitter.about(out.stream, self.name.clone(), self.labels.clone())
     }
 }

@@ -8,19 +8,20 @@
 
 mod stored;
 
+use super::Now;
+use super::emitter::Emitter;
 use super::panes::Panes;
-use super::revisions::Revisions;
 use super::series::Directory;
 use super::timers::Timers;
-use super::{Now, Timestamps};
 use crate::config::{PairConfig, Specs, StreamConfig, WindowConfig};
-use crate::encode::{Messages, PairSummary};
-use headwater_forwarder::Message;
+use crate::event::{Event, Summary};
+use crate::plan::Value;
 use headwater_kernel::aggregate::{Comoments, Stamped};
 use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Readings of one series that wait for their counterparts at most; past it the earliest stays alone.
 const WAITING_MAX: usize = 256;
@@ -45,16 +46,12 @@ pub(super) struct Pairs {
     timers: Timers,
 }
 
-/// What pairs are told with.
-pub(super) struct Told<'a> {
-    pub(super) agent: &'a str,
+/// The emitter for pairs.
+pub(super) struct PairEmitter<'a> {
     pub(super) streams: &'a [StreamConfig],
     pub(super) directory: &'a Directory,
     pub(super) now: Now,
-    pub(super) encoder: &'a mut Messages,
-    pub(super) made: &'a mut Vec<Message>,
-    pub(super) revisions: &'a mut Revisions,
-    pub(super) timestamps: &'a Timestamps,
+    pub(super) emitter: &'a mut Emitter,
 }
 
 /// A channel's part in a pair.
@@ -150,37 +147,37 @@ impl Pairs {
         channel: u32,
         (time, value): Stamped,
         by_arrival: bool,
-        told: &mut Told<'_>,
+        out: &mut PairEmitter<'_>,
     ) {
         let Self { pairs, links, timers, .. } = self;
         for link in links.get(channel as usize).into_iter().flatten() {
             let Some(pair) = pairs.get_mut(link.pair as usize) else { continue };
-            let Some((specs, config)) = pair.rules(told.streams) else { continue };
+            let Some((specs, config)) = pair.rules(out.streams) else { continue };
             pair.by_arrival = by_arrival;
             if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
                 let spec = specs.of(by_arrival);
-                pair.windows.on_reading(spec, time, values, told.now.time, Together::default);
-                pair.close(spec, told);
+                pair.windows.on_reading(spec, time, values, out.now.time, Together::default);
+                pair.close(spec, out);
             }
-            if let Some(due) = pair.arm(told.streams, Time::MIN) {
+            if let Some(due) = pair.arm(out.streams, Time::MIN) {
                 timers.push(due, link.pair);
             }
         }
     }
 
     /// Closes what is due without another reading.
-    pub(super) fn on_tick(&mut self, told: &mut Told<'_>) {
-        let now = told.now.time;
+    pub(super) fn on_tick(&mut self, out: &mut PairEmitter<'_>) {
+        let now = out.now.time;
         while let Some((due, index)) = self.timers.pop_due(now) {
             let Some(pair) = self.pairs.get_mut(index as usize).filter(|pair| pair.armed == due) else {
                 continue;
             };
             pair.armed = Time::MAX;
-            if let Some((specs, _)) = pair.rules(told.streams) {
-                pair.close(specs.of(pair.by_arrival), told);
+            if let Some((specs, _)) = pair.rules(out.streams) {
+                pair.close(specs.of(pair.by_arrival), out);
             }
             // Strictly later, so that a tick ends.
-            if let Some(due) = pair.arm(told.streams, now.plus(1)) {
+            if let Some(due) = pair.arm(out.streams, now.plus(1)) {
                 self.timers.push(due, index);
             }
         }
@@ -192,12 +189,12 @@ impl Pairs {
     }
 
     /// See [`super::Pipeline::begin_anew`].
-    pub(super) fn begin_anew(&mut self, ms: i64, told: &mut Told<'_>) {
+    pub(super) fn begin_anew(&mut self, ms: i64, out: &mut PairEmitter<'_>) {
         self.timers = Timers::default();
         for (index, pair) in (0_u32..).zip(&mut self.pairs) {
-            let Some((specs, _)) = pair.rules(told.streams) else { continue };
-            pair.begin_anew(&specs.of(pair.by_arrival).clone(), ms, told);
-            if let Some(due) = pair.arm(told.streams, told.now.time.plus(ms)) {
+            let Some((specs, _)) = pair.rules(out.streams) else { continue };
+            pair.begin_anew(&specs.of(pair.by_arrival).clone(), ms, out);
+            if let Some(due) = pair.arm(out.streams, out.now.time.plus(ms)) {
                 self.timers.push(due, index);
             }
         }
@@ -253,46 +250,47 @@ impl Pair {
     }
 
     /// Makes a summary of every window that is to be closed.
-    fn close(&mut self, spec: &Spec, told: &mut Told<'_>) {
-        while let Some(closed) = self.windows.poll(spec, told.now.time) {
-            self.tell(&closed, spec, told);
+    fn close(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
+        while let Some(closed) = self.windows.poll(spec, out.now.time) {
+            self.tell(&closed, spec, out);
         }
     }
 
     /// As for a channel: see [`super::channel::Channel::begin_anew`].
-    fn begin_anew(&mut self, spec: &Spec, ms: i64, told: &mut Told<'_>) {
+    fn begin_anew(&mut self, spec: &Spec, ms: i64, out: &mut PairEmitter<'_>) {
         self.armed = Time::MAX;
         if !self.by_arrival {
             return self.windows.shift_clock(ms);
         }
-        while let Some(closed) = self.windows.end(spec, told.now.time) {
-            self.tell(&closed, spec, told);
+        while let Some(closed) = self.windows.end(spec, out.now.time) {
+            self.tell(&closed, spec, out);
         }
         self.waiting = [Vec::new(), Vec::new()];
     }
 
-    fn tell(&self, closed: &Closed<Together>, spec: &Spec, told: &mut Told<'_>) {
-        let Some(stream) = told.streams.get(self.stream as usize) else { return };
-        told.revisions.told(closed.rev);
-        let [(a, labels), (b, others)] = self.series.map(|series| told.directory.describe(series));
-        let common: Vec<_> = labels.iter().filter(|label| others.contains(label)).cloned().collect();
-        let summary = PairSummary {
-            agent: told.agent,
-            stream: &stream.name,
-            series: &format!("{a}~{b}"),
-            names: [a, b],
-            labels: &common,
-            start_ms: closed.window.start.0,
-            end_ms: closed.window.end.0,
-            rev: closed.rev.saturating_add(told.revisions.floor.of(closed.window.start)),
-            number: matches!(spec.shape, Shape::Count(_)).then_some(closed.number),
-            pairs: &closed.pane.0,
+    fn tell(&self, closed: &Closed<Together>, spec: &Spec, out: &mut PairEmitter<'_>) {
+        let Some(stream) = out.streams.get(self.stream as usize) else { return };
+        let Closed { window, rev, number, .. } = *closed;
+        out.emitter.revisions.told(rev);
+        let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
+        let common = labels.iter().filter(|label| others.contains(label)).cloned().collect();
+        let Together(pairs) = &closed.pane;
+        let measured = [("covariance", pairs.covariance()), ("correlation", pairs.correlation())];
+        let measured = measured.into_iter().filter_map(|(name, number)| Some((name, Value::Number(number?))));
+        let count = std::iter::once(("count", Value::Count(pairs.count())));
+        let summary = Summary {
+            about: out.emitter.about(stream, format!("{a}~{b}").into(), common),
+            pair: Some([a.clone(), b.clone()]),
+            start: out.emitter.at(window.start, self.by_arrival),
+            end_ms: window.end.0,
+            rev: rev.saturating_add(out.emitter.revisions.floor.of(window.start)),
+            number: matches!(spec.shape, Shape::Count(_)).then_some(number),
+            numbers: count.chain(measured).map(|(name, value)| (Arc::from(name), value)).collect(),
+            points: None,
+            sketch: None,
+            pane: None,
         };
-        let mut message = told.encoder.message(&summary, told.now.time.0);
-        if self.by_arrival {
-            told.timestamps.dress(&mut message);
-        }
-        told.made.push(message);
+        out.emitter.events.push((out.now.time, Event::Summary(Box::new(summary))));
     }
 
     /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.

@@ -6,6 +6,7 @@
 
 use super::channel::{Channel, StoredChannel};
 use super::filter::Filter;
+use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use super::state::{load_counts, load_ledger, load_length, load_text, put, save_length, save_text};
 use super::watching::SLOT_VERSION;
@@ -191,11 +192,11 @@ impl Pipeline {
         unread: &mut Unread,
     ) -> Option<GivenUp> {
         match stored.one(body::REVISIONS, unread, Revisions::load) {
-            Some(revisions) => self.revisions = revisions,
-            None => self.revisions.lose(),
+            Some(revisions) => self.emitter.revisions = revisions,
+            None => self.emitter.revisions.lose(),
         }
-        self.suppressed = stored.one(body::SUPPRESSED, unread, i64::load).unwrap_or(0);
-        stored.one(body::TIMESTAMPS, unread, |from| self.load_timestamps(from));
+        self.emitter.suppressed = stored.one(body::SUPPRESSED, unread, i64::load).unwrap_or(0);
+        self.emitter.own_clock = stored.one(body::TIMESTAMPS, unread, OwnClock::load).unwrap_or_default();
         let accounts =
             stored.one(body::ACCOUNTS, unread, |from| Ok((load_ledger(from)?, load_counts(from)?)));
         let is_known = accounts.is_some();
@@ -212,13 +213,13 @@ impl Pipeline {
             let restored = body::CHANNEL.read(section, |from| self.restore_channel(&saved, from, unread));
             let goes_on = restored.map_err(|why| unread.part("a series", "starts anew", why));
             if goes_on != Ok(true) {
-                self.revisions.forget();
+                self.emitter.revisions.forget();
             }
         }
         self.groups.restore(&self.streams, stored, unread);
         self.introduce_pairs(0);
         if !self.pairs.restore(&self.streams, &self.directory, stored, unread) {
-            self.revisions.forget();
+            self.emitter.revisions.forget();
         }
         self.share_retention();
         let given_up = self.settle_restored(is_known);
@@ -236,9 +237,9 @@ impl Pipeline {
 
     /// What is no more in the config retires with its counts.
     fn restore_accounts(&mut self, ledger: Ledger) {
-        if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| *name != stream.name)) {
+        if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| **name != *stream.name)) {
             // It may have been here before, and gone for a while.
-            self.revisions.forget();
+            self.emitter.revisions.forget();
         }
         for (name, intake) in ledger.sources {
             let known = self.sources.iter().position(|source| source.name == name);
@@ -248,7 +249,7 @@ impl Pipeline {
             }
         }
         for (name, counts) in ledger.streams {
-            let known = self.streams.iter().position(|stream| stream.name == name);
+            let known = self.streams.iter().position(|stream| *stream.name == *name);
             match known.and_then(|index| self.stream_counts.get_mut(index)) {
                 Some(place) => *place = counts,
                 None => self.retired = self.retired.plus(&counts),
@@ -269,7 +270,7 @@ impl Pipeline {
                 detectors: Vec::new(),
             };
         };
-        let known = (0_u32..).zip(&self.streams).find(|(_, stream)| stream.name == name);
+        let known = (0_u32..).zip(&self.streams).find(|(_, stream)| *stream.name == *name);
         match known {
             Some(known) => stored.meet(known),
             None => stored.pass_over(),

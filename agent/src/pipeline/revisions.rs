@@ -8,8 +8,10 @@
 //!
 //! That costs a few numbers in a checkpoint and nothing between two of them.
 
-use super::state::{load_text, put, save_text};
-use super::{Known, Now, Timestamps};
+use super::own_clock::{OwnClock, load_timestamp, save_timestamp};
+use super::state::put;
+use super::{Known, Now};
+use crate::event::{ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
 
@@ -192,16 +194,8 @@ pub(super) fn by_value(value: f64) -> u32 {
 pub(super) struct Raisings {
     /// When, on the timeline of now, and the revision for that.
     last: Option<(Time, u32)>,
-    name: Option<Name>,
-}
-
-/// When an alert was raised, on the timeline of then, and the mark of its id.
-#[derive(Clone, Debug)]
-struct Name {
-    time: Time,
-    mark: Box<str>,
-    /// Whether the time was known.
-    known: bool,
+    /// When, as its id says it; `None`: as the clock of now says it.
+    name: Option<Timestamp>,
 }
 
 impl Raisings {
@@ -216,43 +210,37 @@ impl Raisings {
         self.last.filter(|(last, _)| *last == time).map_or(0, |(_, rev)| rev)
     }
 
-    /// When its id says that the alert of `time` was raised (ms), and the mark there.
-    pub(super) fn name(&self, time: Time, timestamps: Option<&Timestamps>) -> (i64, String) {
-        match &self.name {
-            Some(name) if self.last.is_some_and(|(last, _)| last == time) => {
-                (name.time.0, name.mark.to_string())
-            }
-            _ => (time.0, timestamps.map_or_else(String::new, |timestamps| timestamps.mark_of(time))),
-        }
+    /// When its id says that the alert of `time` was raised, which the clock of now calls `now`.
+    pub(super) fn name(&self, time: Time, now: Timestamp) -> Timestamp {
+        let is_last = self.last.is_some_and(|(last, _)| last == time);
+        self.name.clone().filter(|_| is_last).unwrap_or(now)
     }
 
     /// The readings' timeline has moved by `ms`; times `before` were worth that. `known`: now it is the true one, so that
     /// what was raised before that was known has its true time too.
-    pub(super) fn shift(&mut self, ms: i64, before: &Timestamps, known: Known<'_>) {
+    pub(super) fn shift(&mut self, ms: i64, before: &OwnClock, known: Known<'_>) {
         let Some((time, _)) = &mut self.last else { return };
-        let name = self.name.take().unwrap_or_else(|| Name {
-            time: *time,
-            mark: before.mark_of(*time).into(),
-            known: before.boot.is_none(),
-        });
+        let name = self.name.take().unwrap_or_else(|| before.at(*time));
         *time = time.plus(ms);
-        let is_told = |told: &[String]| told.iter().any(|mark| **mark == *name.mark);
-        let is_found = !name.known && known.is_some_and(|told| !is_told(told));
-        self.name = Some(if is_found { Name { time: *time, mark: "".into(), known: true } } else { name });
+        let is_found = match (&name.clock, known) {
+            (ClockMark::Boot(boot), Some(told)) => !told.contains(boot),
+            _ => false,
+        };
+        self.name = Some(if is_found { Timestamp { ms: time.0, clock: ClockMark::True } } else { name });
     }
 
     /// Appends the state.
     pub(super) fn save(&self, to: &mut Vec<u8>) {
         self.last.save(&mut put(to));
-        self.name.as_ref().map(|name| (name.time, name.known)).save(&mut put(to));
-        save_text(to, self.name.as_ref().map_or("", |name| &name.mark));
+        self.name.is_some().save(&mut put(to));
+        self.name.iter().for_each(|name| save_timestamp(to, name));
     }
 
     /// Reads what [`Raisings::save`] wrote.
     pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        let (last, name): (_, Option<(Time, bool)>) = (State::load(from)?, State::load(from)?);
-        let mark = load_text(from)?;
-        Ok(Self { last, name: name.map(|(time, known)| Name { time, mark: mark.into(), known }) })
+        let last = State::load(from)?;
+        let name = bool::load(from)?.then(|| load_timestamp(from)).transpose()?;
+        Ok(Self { last, name })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The series by name, and what each handle stands for.
 
+use crate::event::Labels;
 use headwater_sensors::SeriesRef;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a [`SeriesRef`] stands for: one series of one source.
 pub(super) struct Entry {
@@ -14,8 +15,8 @@ pub(super) struct Entry {
 
 /// A series, whichever sources it comes from.
 struct Series {
-    name: Rc<str>,
-    labels: Box<[(String, String)]>,
+    name: Arc<str>,
+    labels: Labels,
     /// Its handle by source.
     handles: Vec<(usize, SeriesRef)>,
 }
@@ -24,7 +25,7 @@ struct Series {
 /// memory of its topic (bytes).
 pub(super) const SERIES_BYTES: usize = size_of::<Series>()
     + 2 * size_of::<Entry>()
-    + 2 * size_of::<(Rc<str>, u32)>()
+    + 2 * size_of::<(Arc<str>, u32)>()
     + size_of::<(usize, SeriesRef)>()
     + 128;
 
@@ -33,14 +34,23 @@ pub(super) struct Directory {
     series_max: usize,
     /// Whether none is taken on that is not known.
     is_shut: bool,
-    by_name: HashMap<Rc<str>, u32>,
+    by_name: HashMap<Arc<str>, u32>,
     series: Vec<Series>,
     entries: Vec<Entry>,
+    /// Stands for what is not there.
+    nameless: (Arc<str>, Labels),
 }
 
 impl Directory {
     pub(super) fn new(series_max: usize) -> Self {
-        Self { series_max, is_shut: false, by_name: HashMap::new(), series: Vec::new(), entries: Vec::new() }
+        Self {
+            series_max,
+            is_shut: false,
+            by_name: HashMap::new(),
+            series: Vec::new(),
+            entries: Vec::new(),
+            nameless: ("".into(), Arc::new([])),
+        }
     }
 
     /// The handle of a source's series; a new one gets the channels that `resolve` finds for it (told whether the
@@ -76,7 +86,7 @@ impl Directory {
 
     fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
         let id = u32::try_from(self.series.len()).ok()?;
-        let name: Rc<str> = name.into();
+        let name: Arc<str> = name.into();
         self.by_name.insert(name.clone(), id);
         self.series.push(Series { name, labels: labels.into(), handles: Vec::new() });
         Some(id)
@@ -108,8 +118,10 @@ impl Directory {
     }
 
     /// Name and labels of a series.
-    pub(super) fn describe(&self, id: u32) -> (&str, &[(String, String)]) {
-        self.series.get(id as usize).map_or(("", &[]), |series| (&*series.name, &*series.labels))
+    pub(super) fn describe(&self, id: u32) -> (&Arc<str>, &Labels) {
+        let series = self.series.get(id as usize);
+        debug_assert!(series.is_some(), "series {id} has never been introduced");
+        series.map_or((&self.nameless.0, &self.nameless.1), |series| (&series.name, &series.labels))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -31,7 +31,7 @@ impl Pipeline {
     /// to this ceiling and to that of the checkpoint before: either may be what a crash leaves.
     pub(crate) fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> Ceiling {
         let Ceiling(ceiling) = self.save(now, to);
-        let lower = self.revisions.lower(ceiling);
+        let lower = self.emitter.revisions.lower(ceiling);
         self.limit_revisions(lower);
         Ceiling(ceiling)
     }
@@ -40,9 +40,9 @@ impl Pipeline {
     pub(crate) fn save(&self, now: Now, to: &mut Vec<u8>) -> Ceiling {
         let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
         let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
-        body::REVISIONS.put(to, |to| self.revisions.save(ceiling, now, self.future_ms(), to));
-        body::SUPPRESSED.put(to, |to| self.suppressed.save(&mut put(to)));
-        body::TIMESTAMPS.put(to, |to| self.save_timestamps(to));
+        body::REVISIONS.put(to, |to| self.emitter.revisions.save(ceiling, now, self.future_ms(), to));
+        body::SUPPRESSED.put(to, |to| self.emitter.suppressed.save(&mut put(to)));
+        body::TIMESTAMPS.put(to, |to| self.emitter.own_clock.save(to));
         body::ACCOUNTS.put(to, |to| {
             save_ledger(to, &self.ledger());
             save_named(to, &self.retired.named());
@@ -62,7 +62,7 @@ impl Pipeline {
                 let (name, labels) = self.directory.describe(channel.series);
                 save_text(to, name);
                 save_length(to, labels.len());
-                for (key, value) in labels {
+                for (key, value) in labels.iter() {
                     save_text(to, key);
                     save_text(to, value);
                 }
@@ -76,7 +76,7 @@ impl Pipeline {
 
     /// A checkpoint of [`Pipeline::save`] is durable.
     pub(crate) fn on_durable(&mut self, Ceiling(ceiling): Ceiling) {
-        self.revisions.raise(ceiling);
+        self.emitter.revisions.raise(ceiling);
         self.limit_revisions(ceiling);
     }
 
@@ -90,14 +90,14 @@ impl Pipeline {
 
     /// Whether a checkpoint should come soon: revisions may have to wait for it.
     pub(crate) fn wants_checkpoint(&self) -> bool {
-        self.revisions.is_exhausted()
+        self.emitter.revisions.is_exhausted()
     }
 
     /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
     /// After a crash, what may have been told of since the checkpoint is told of under higher revisions.
     pub(crate) fn resume(&mut self, now: Now, after_crash: bool) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
-        self.revisions.start(now, after_crash, reach, future_ms);
+        self.emitter.revisions.start(now, after_crash, reach, future_ms);
         self.pairs.resume(&self.streams, now.time);
         for (index, channel) in (0_u32..).zip(&mut self.channels) {
             channel.resume(now.time);
@@ -110,13 +110,13 @@ impl Pipeline {
 
     /// The state of the run before this one is lost, and with it what that run has told.
     pub(crate) fn forget_past(&mut self) {
-        self.revisions.lose();
+        self.emitter.revisions.lose();
     }
 
     #[cold]
     pub(super) fn settle_revisions(&mut self, now: Now) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
-        self.revisions.settle(now, reach, future_ms);
+        self.emitter.revisions.settle(now, reach, future_ms);
     }
 
     /// No window of what is here ends later.

@@ -15,7 +15,7 @@ mod upgrades;
 
 use super::*;
 use crate::config;
-use crate::encode::{Wire, read};
+use crate::encode::{Format, Unplaced, Wire, read};
 use crate::sections::body::StoredBody;
 use crate::sections::sections;
 use crate::sections::unread::Unread;
@@ -38,7 +38,8 @@ fn at(ms: i64) -> Now {
 const START: i64 = 1_700_000_040_000;
 
 fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
-    pipeline.drain().map(|message| read(&message.body).unwrap()).collect()
+    let cbor = |event: &Event| Format::Cbor.encode(event, &Unplaced).unwrap();
+    pipeline.drain().map(|(_, event)| read(&cbor(&event)).unwrap()).collect()
 }
 
 /// Goes on from a part of a body: nothing breaks, the accounts balance, and a section that is cut off is noted. (Where a
@@ -90,7 +91,7 @@ fn arrival_stamped_windows_close_on_the_second_and_silence_closes_the_others() {
     pipeline.on_reading(timed, Stamp::Event(START), 1.0, at(START + 10));
     assert_eq!(pipeline.poll_timeout(), Some(Time(START + 60_000)));
     pipeline.on_tick(at(START + 59_999));
-    assert!(!pipeline.has_messages());
+    assert!(!pipeline.has_events());
     pipeline.on_tick(at(START + 60_000));
     assert_eq!(drained(&mut pipeline)[0].text("series"), "arriving");
     pipeline.on_tick(at(pipeline.poll_timeout().unwrap().0));

@@ -3,33 +3,21 @@
 //! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
 //! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
-use super::channel::{Origin, StoredChannel};
+use super::Known;
+use super::channel::StoredChannel;
+use super::emitter::SeriesEmitter;
 use super::guard::{Guard, guard};
+use super::own_clock::OwnClock;
 use super::restore::{GoesOn, SavedStream, note_detector};
-use super::revisions::{Raisings, Revisions};
+use super::revisions::Raisings;
 use super::ring::Ring;
 use super::state::{put, save_measured};
-use super::{Known, Now, Timestamps};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
-use crate::encode::{Alert, AlertState, Evidence, Messages, Readings};
+use crate::event::{Alert, AlertState, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, Why};
-use headwater_forwarder::Message;
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
-
-/// Whom messages are about, and where they go as they are made.
-pub(super) struct Outbox<'a> {
-    pub(super) origin: Origin<'a>,
-    pub(super) now: Now,
-    pub(super) encoder: &'a mut Messages,
-    pub(super) made: &'a mut Vec<Message>,
-    /// Alerts that were not raised, because they were just over or had been raised too often.
-    pub(super) suppressed: &'a mut i64,
-    pub(super) revisions: &'a mut Revisions,
-    /// What the times of readings are worth that are stamped with the agent's own.
-    pub(super) timestamps: Option<&'a Timestamps>,
-}
 
 /// What looks at one series for one stream.
 pub(super) struct Watching {
@@ -92,9 +80,9 @@ impl Watching {
         })
     }
 
-    /// Lets every detector of readings judge one, and makes a message of each alert that begins or ends.
+    /// Lets every detector of readings judge one, and makes an event of each alert that begins or ends.
     #[inline]
-    pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut Outbox<'_>) {
+    pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut SeriesEmitter<'_>) {
         if self.is_idle() {
             return;
         }
@@ -108,7 +96,7 @@ impl Watching {
             self.gather(out);
         }
         let Self { posts, ring, gathering, .. } = self;
-        let judges = posts.iter_mut().zip(&out.origin.stream.detectors);
+        let judges = posts.iter_mut().zip(&out.stream.detectors);
         for (post, config) in judges.filter(|(_, config)| config.on == On::Reading) {
             let (judgement, transition) = post.guard.on_reading(time, value);
             if transition != Transition::None {
@@ -137,14 +125,14 @@ impl Watching {
         &mut self,
         (end, number): (Time, u64),
         value_of: impl Fn(&str) -> Option<f64>,
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) {
         if self.posts.is_empty() || self.window.is_some_and(|last| (end, number) <= last) {
             return;
         }
         self.window = Some((end, number));
         let Self { posts, ring, gathering, .. } = self;
-        for (post, config) in posts.iter_mut().zip(&out.origin.stream.detectors) {
+        for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
             let On::Window(name) = &config.on else { continue };
             let Some(value) = value_of(name) else { continue };
             let (judgement, transition) = post.guard.on_reading(end, value);
@@ -157,11 +145,11 @@ impl Watching {
 
     /// Lets the detectors that wait for a reading judge the silence. Their time is the series' own, carried on by the
     /// agent's.
-    pub(super) fn judge_silence(&mut self, out: &mut Outbox<'_>) {
+    pub(super) fn judge_silence(&mut self, out: &mut SeriesEmitter<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
         let time = last.plus(out.now.time.since(arrival));
         let Self { posts, ring, gathering, .. } = self;
-        for (post, config) in posts.iter_mut().zip(&out.origin.stream.detectors) {
+        for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
             let is_due = !post.guard.is_raised() && post.guard.due().is_some_and(|due| due <= time);
             let Some((judgement, transition)) = is_due.then(|| post.guard.on_tick(time)).flatten() else {
                 continue;
@@ -175,9 +163,9 @@ impl Watching {
 
     /// Counts a reading for the posts that wait for one, and tells of those that have them all.
     #[cold]
-    fn gather(&mut self, out: &mut Outbox<'_>) {
+    fn gather(&mut self, out: &mut SeriesEmitter<'_>) {
         self.gathering = false;
-        for (post, config) in self.posts.iter_mut().zip(&out.origin.stream.detectors) {
+        for (post, config) in self.posts.iter_mut().zip(&out.stream.detectors) {
             let Some((_, left)) = &mut post.awaited else { continue };
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -203,7 +191,7 @@ impl Watching {
 
     /// The agent's timeline has moved by `ms`, and is `known` or not; with it that of the readings, if they are stamped with
     /// it (`before`): no silence, and nothing that lasts, is longer for it.
-    pub(super) fn shift(&mut self, (ms, known): (i64, Known<'_>), before: Option<&Timestamps>) {
+    pub(super) fn shift(&mut self, (ms, known): (i64, Known<'_>), before: Option<&OwnClock>) {
         let Some((last, arrival, _)) = &mut self.judged else { return };
         *arrival = arrival.plus(ms);
         let Some(before) = before else { return };
@@ -302,94 +290,84 @@ impl Post {
         Ok(())
     }
 
-    /// Makes the message of an alert that begins or ends; answers whether readings are awaited now.
+    /// Makes the event of an alert that begins or ends; answers whether readings are awaited now.
     #[cold]
     fn decide(
         &mut self,
         decided: &Decided,
         ring: &Ring,
         config: &DetectorConfig,
-        out: &mut Outbox<'_>,
+        out: &mut SeriesEmitter<'_>,
     ) -> bool {
         let EvidenceConfig { before, after } = config.evidence;
         let mut evidence = ring.last(before);
         match decided.transition {
             Transition::None => {}
-            Transition::Suppressed => *out.suppressed += 1,
+            Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
                 self.tell(ring, config, out);
                 self.raisings.on_raised(decided.time, decided.value);
-                let alert = decided.message(self, (AlertState::Raised, decided.time), &evidence, config, out);
-                out.made.push(alert);
+                decided.emit(self, (AlertState::Raised, decided.time), evidence, config, out);
                 self.awaited =
                     u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (decided.time, left));
             }
             Transition::Cleared { raised } => {
                 evidence.retain(|(time, _)| *time > raised.0);
-                let alert = decided.message(self, (AlertState::Cleared, raised), &evidence, config, out);
-                out.made.push(alert);
+                decided.emit(self, (AlertState::Cleared, raised), evidence, config, out);
             }
         }
         self.awaited.is_some()
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(&mut self, ring: &Ring, config: &DetectorConfig, out: &mut Outbox<'_>) {
+    fn tell(&mut self, ring: &Ring, config: &DetectorConfig, out: &mut SeriesEmitter<'_>) {
         let Some((raised, left)) = self.awaited.take() else { return };
         let come = config.evidence.after.saturating_sub(left as usize);
-        let (raised_ms, mark) = self.raisings.name(raised, out.timestamps);
         let evidence = Evidence {
-            agent: out.origin.agent,
-            stream: &out.origin.stream.name,
-            series: out.origin.series,
-            labels: out.origin.labels,
-            detector: &config.name,
-            rev: out.origin.floor.of(raised).saturating_add(self.raisings.of(raised)),
-            raised_ms,
-            mark: &mark,
-            readings: Readings::Of(&ring.last(come)),
+            about: out.about(),
+            detector: config.name.clone(),
+            rev: out.floor(raised).saturating_add(self.raisings.of(raised)),
+            raised: self.raisings.name(raised, out.at(raised)),
+            clock: out.at(out.now.time).clock,
+            readings: Readings::Of(ring.last(come)),
         };
-        out.made.push(out.encoder.message(&evidence, out.now.time.0));
+        out.push(Event::Evidence(Box::new(evidence)));
     }
 }
 
 impl Decided {
-    fn message(
+    fn emit(
         &self,
         post: &Post,
         (state, raised): (AlertState, Time),
-        evidence: &[(i64, f64)],
+        evidence: Vec<(i64, f64)>,
         config: &DetectorConfig,
-        out: &mut Outbox<'_>,
-    ) -> Message {
+        out: &mut SeriesEmitter<'_>,
+    ) {
         let on = match &config.on {
-            On::Window(name) => Some(name.as_str()),
+            On::Window(name) => Some(name.clone()),
             On::Reading | On::Limits => None,
         };
-        let mut reason = on.map_or_else(String::new, |name| format!("{name} "));
+        let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
         let written = post.guard.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
-        let (raised_ms, mark) = post.raisings.name(raised, out.timestamps);
+        let rev = out.floor(raised).saturating_add(post.raisings.of(raised));
         let alert = Alert {
-            agent: out.origin.agent,
-            stream: &out.origin.stream.name,
-            series: out.origin.series,
-            labels: out.origin.labels,
-            detector: &config.name,
+            about: out.about(),
+            detector: config.name.clone(),
             state,
-            floor: out.origin.floor.of(raised).saturating_add(post.raisings.of(raised)),
-            raised_ms,
-            mark: &mark,
-            time_ms: self.time.0,
-            severity: &config.severity,
+            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
+            raised: post.raisings.name(raised, out.at(raised)),
+            time: out.at(self.time),
+            severity: config.severity.clone(),
+            on,
             value: self.value,
+            values: Vec::new(),
             expected: self.judgement.expected,
             score: self.judgement.score(),
-            reason: &reason,
-            on,
-            values: &[],
+            reason,
             evidence: Readings::Of(evidence),
         };
-        out.encoder.message(&alert, out.now.time.0)
+        out.push(Event::Alert(Box::new(alert)));
     }
 }

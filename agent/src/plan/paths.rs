@@ -1,7 +1,6 @@
 //! What few streams ask for: what follows the readings in order of event time, the slope, and the points.
 
-use super::Aggregate;
-use crate::encode::Value;
+use super::{Aggregate, Value};
 use crate::points::{Downsample, Points};
 use headwater_kernel::aggregate::{self, Ends, Integral, Rate, Slope, Stamped, States};
 use headwater_kernel::time::Time;

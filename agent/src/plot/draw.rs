@@ -52,7 +52,7 @@ pub(super) fn svg(plot: &Plot) -> String {
     let time = Scale::new((0.0, (span.1 - span.0) as f64), (LEFT, WIDTH - RIGHT));
     let canvas = Canvas { from: span.0, to: span.1, time, bottom: HEAD + PANEL * plot.panels.len() as f64 };
     for (at, ((stream, series), panel)) in plot.panels.iter().enumerate() {
-        let stream = plot.streams.get(*stream).map_or("", |stream| stream.name.as_str());
+        let stream = plot.streams.get(*stream).map_or("", |stream| &*stream.name);
         canvas.panel(&mut out, HEAD + PANEL * at as f64, (stream, series), panel);
     }
     canvas.time_axis(&mut out);

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config;
+use crate::event::{Subject, Timestamp};
+use crate::plan::{Plan, Value};
 use std::path::Path;
 
 const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\
@@ -13,8 +15,38 @@ fn plot() -> Plot {
     Plot::new("a <title> & more", &config.streams)
 }
 
-fn wire(json: serde_json::Value) -> Wire {
-    serde_json::from_value(json).unwrap()
+fn about(stream: &str, series: &str) -> Subject {
+    Subject { agent: "a".into(), stream: stream.into(), series: series.into(), labels: [].into() }
+}
+
+fn summary(stream: &str, series: &str, (start, end_ms): (i64, i64), numbers: &[(&str, f64)]) -> Event {
+    let numbers = numbers.iter().map(|(name, value)| ((*name).into(), Value::Number(*value))).collect();
+    let start = Timestamp { ms: start, ..Timestamp::default() };
+    let plan = Plan::new(Vec::new(), None);
+    Event::Summary(Box::new(event::Summary {
+        numbers,
+        ..event::Summary::new(about(stream, series), (start, end_ms), &plan, &plan.pane())
+    }))
+}
+
+fn alert(series: &str, state: AlertState, (raised, time): (i64, i64), values: &[(&str, f64)]) -> Event {
+    let at = |ms| Timestamp { ms, ..Timestamp::default() };
+    Event::Alert(Box::new(event::Alert {
+        about: about("a", series),
+        detector: "threshold".to_owned(),
+        state,
+        rev: 0,
+        raised: at(raised),
+        time: at(time),
+        severity: "critical".to_owned(),
+        on: None,
+        value: 6.0,
+        values: values.iter().map(|(name, value)| ((*name).into(), *value)).collect(),
+        expected: None,
+        score: None,
+        reason: "6 is above 5".to_owned(),
+        evidence: event::Readings::Of(Vec::new()),
+    }))
 }
 
 #[test]
@@ -24,19 +56,10 @@ fn a_panel_shows_what_its_stream_takes() {
     for (time, value) in [(0, 1.0), (1_000, 99.0), (2_000, 3.0)] {
         plot.reading(SeriesRef(0), Time(time), value);
     }
-    plot.message(&wire(
-        serde_json::json!({"kind": "summary", "stream": "a", "series": "x", "start": 0, "end": 60_000,
-        "min": 2.0, "max": 6.0, "mean": 4.0}),
-    ));
-    let alert = |state: &str, time: i64| {
-        wire(
-            serde_json::json!({"kind": "alert", "stream": "a", "series": "x", "id": "1", "state": state, "time": time,
-            "detector": "threshold", "severity": "critical", "value": 6.0, "reason": "6 is above 5"}),
-        )
-    };
-    plot.message(&alert("raised", 2_000));
-    plot.message(&alert("cleared", 30_000));
-    plot.message(&wire(serde_json::json!({"kind": "summary", "stream": "unknown", "series": "x"})));
+    plot.event(&summary("a", "x", (0, 60_000), &[("min", 2.0), ("max", 6.0), ("mean", 4.0)]));
+    plot.event(&alert("x", AlertState::Raised, (2_000, 2_000), &[]));
+    plot.event(&alert("x", AlertState::Cleared, (2_000, 30_000), &[]));
+    plot.event(&summary("unknown", "x", (0, 60_000), &[]));
     let panel = &plot.panels[&(0, "x".to_owned())];
     assert_eq!(panel.readings, [(Time(0), 2.0), (Time(2_000), 6.0)]);
     assert_eq!(panel.alerts[0].cleared_ms, Some(30_000));
@@ -50,10 +73,7 @@ fn a_panel_shows_what_its_stream_takes() {
 #[test]
 fn an_alert_about_several_series_stands_in_the_panel_of_each_and_counts_once() {
     let mut plot = plot();
-    plot.message(&wire(
-        serde_json::json!({"kind": "alert", "stream": "a", "series": "g", "id": "1", "state": "raised",
-        "time": 5, "value": 2.0, "values": {"g/x": 1.0, "g/y": 2.0}}),
-    ));
+    plot.event(&alert("g", AlertState::Raised, (5, 5), &[("g/x", 1.0), ("g/y", 2.0)]));
     assert_eq!(plot.panels.keys().map(|(_, series)| series.as_str()).collect::<Vec<_>>(), ["g/x", "g/y"]);
     assert!(plot.svg().contains("1 alert<"));
 }
@@ -73,10 +93,7 @@ fn nothing_grows_without_bound() {
     }
     for at in 0..100_000_i64 {
         let (start, end) = (at * 60_000, at * 60_000 + 60_000);
-        plot.message(&wire(
-            serde_json::json!({"kind": "summary", "stream": "a", "series": "s00", "start": start,
-            "end": end, "min": 1.0, "max": 2.0, "mean": 1.5}),
-        ));
+        plot.event(&summary("a", "s00", (start, end), &[("min", 1.0), ("max", 2.0), ("mean", 1.5)]));
     }
     let panel = &plot.panels[&(0, "s00".to_owned())];
     assert!(panel.readings.len() <= KEPT_MAX && panel.windows.len() <= KEPT_MAX);

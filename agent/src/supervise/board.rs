@@ -5,8 +5,9 @@
 
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
-use crate::encode::{DiskStatus, OutputRender, Status, status_packet};
+use crate::encode::{OutputRender, status_packet};
 use crate::engine::{Engine, Placing, Timekeeper};
+use crate::event::{BootId, DiskStatus, Event, Status};
 use headwater_forwarder::{Forwarder, Outlet, Packet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 const NUMBERS_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) struct StatusBoard {
-    agent: String,
+    agent: Arc<str>,
     clock: Rc<Timekeeper>,
     started_up_ms: i64,
     outputs: Vec<(String, OutputRender)>,
@@ -57,9 +58,14 @@ struct Shown {
 impl StatusBoard {
     pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<Timekeeper>) -> Self {
         let outputs = outputs.iter().map(|output| (output.name.clone(), output.render.clone())).collect();
-        let sight = Sight { boot: clock.unsynced_boot(), trouble: Vec::new(), down: Vec::new(), disk: None };
+        let sight = Sight {
+            boot: clock.unsynced_boot().as_deref().map(str::to_owned),
+            trouble: Vec::new(),
+            down: Vec::new(),
+            disk: None,
+        };
         let shown = RefCell::new(Shown { sight, at: Instant::now() });
-        Self { agent: agent.id.clone(), clock, started_up_ms: clock::up_ms(), outputs, shown }
+        Self { agent: agent.id.as_str().into(), clock, started_up_ms: clock::up_ms(), outputs, shown }
     }
 
     /// The outlet that the forwarder is started with.
@@ -107,15 +113,14 @@ impl StatusBoard {
         let mut trouble = sight.trouble.clone();
         trouble.extend(others.map(|down| format!("output {down} is down")));
         let status = Status {
-            agent: &self.agent,
-            state,
+            agent: self.agent.clone(),
+            online: state == "online",
             started_ms: self.clock.at(self.started_up_ms).0,
-            clock: if sight.boot.is_none() { "synced" } else { "unsynced" },
-            boot: sight.boot.as_deref(),
-            trouble: &trouble,
+            boot: sight.boot.as_deref().map(BootId::from),
+            trouble,
             disk: sight.disk,
         };
-        status_packet(render, &status)
+        status_packet(render, &Event::Status(Box::new(status)))
     }
 
     fn look(&self, engine: &Engine) -> Sight {

@@ -3,6 +3,7 @@
 use super::losses::{Kind, Loss, Losses};
 use crate::clock::utc;
 use crate::engine::Engine;
+use crate::event::Cause;
 use headwater_forwarder::{Event, Lane, Why};
 use headwater_kernel::time::Time;
 use std::cell::RefCell;
@@ -87,11 +88,11 @@ impl State {
             }
             Event::DiskBad { reason } => {
                 tracing::error!("the disk takes nothing, messages are kept in memory only: {reason}");
-                engine.report("disk", &format!("messages are kept in memory only: {reason}"));
+                engine.report(Cause::Disk, &format!("messages are kept in memory only: {reason}"));
             }
             Event::DiskGood => {
                 tracing::info!("the disk takes messages again");
-                engine.report("disk", "the disk takes messages again");
+                engine.report(Cause::Disk, "the disk takes messages again");
             }
             Event::WornOut { bytes } => {
                 tracing::warn!(bytes, "more was written to disk today than `daily_writes` allows");
@@ -114,20 +115,20 @@ impl State {
                     Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
                 let (from, to) = (Time(*from_ms), Time(*to_ms));
-                ("shed", format!("{count} {what} lost, made from {} to {}: {why}", utc(from), utc(to)))
+                (Cause::Shed, format!("{count} {what} lost, made from {} to {}: {why}", utc(from), utc(to)))
             }
             Kind::Thinned => {
                 let why = "the buffer is at its bound (`max_size`)";
-                ("shed", format!("{count} messages were merged into coarser ones, none is lost: {why}"))
+                (Cause::Shed, format!("{count} messages were merged into coarser ones, none is lost: {why}"))
             }
             Kind::Refused(output) => {
-                ("refused", format!("{count} messages refused by output {}: {what}", self.name(*output)))
+                (Cause::Refused, format!("{count} messages refused by output {}: {what}", self.name(*output)))
             }
             Kind::Damaged if *times > 1 => (
-                "damaged",
+                Cause::Damaged,
                 format!("at least {count} messages lost in {times} places, the last of them: {what}"),
             ),
-            Kind::Damaged => ("damaged", format!("at least {count} messages lost: {what}")),
+            Kind::Damaged => (Cause::Damaged, format!("at least {count} messages lost: {what}")),
         };
         match kind {
             Kind::Thinned => tracing::warn!(count, "{detail}"),

@@ -5,9 +5,9 @@ mod deeds;
 
 use super::*;
 use crate::config;
-use crate::encode::{Wire, read};
+use crate::encode::{Format, Wire, read};
+use crate::event::Event;
 use crate::pipeline::{Pipeline, SourceEntry};
-use headwater_forwarder::{Lane, Message};
 use headwater_sensors::{SeriesRef, Stamp};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,7 +31,7 @@ struct World {
     boots: Arc<Boots>,
     agent: Option<(Timekeeper, Pipeline, SeriesRef)>,
     /// What was made, in order.
-    made: Vec<Message>,
+    made: Vec<Event>,
     corrections: Vec<Correction>,
     changes: Vec<Change>,
     readings: i64,
@@ -94,7 +94,7 @@ impl World {
     /// The machine is off for a while; `wall` is what its clock says when it is on again.
     fn reboot(&mut self, off_ms: i64, wall: i64) {
         let (clock, mut pipeline, _) = self.agent.take().unwrap();
-        self.made.extend(pipeline.drain());
+        self.made.extend(pipeline.drain().map(|(_, event)| event));
         let now = clock.now_at(self.up_ms());
         clock.boots.seen(self.up_ms());
         let past = Past { boot: clock.boot.clone(), synced: now.synced, time: now.time };
@@ -130,21 +130,14 @@ impl World {
                 pipeline.on_reading(*series, Stamp::Arrival, self.value, now);
                 self.readings += 1;
             }
-            self.made.extend(pipeline.drain());
+            self.made.extend(pipeline.drain().map(|(_, event)| event));
         }
     }
 
     /// What outputs get when all that is held goes now.
     fn sent(&self) -> Vec<Wire> {
-        struct AsIs;
-        impl Render for AsIs {
-            fn render(&self, message: &Message, _: bool) -> Option<Packet> {
-                Some(Packet { topic: String::new(), payload: message.body.clone(), retain: false })
-            }
-        }
-        let placing = Placing::new(self.boots.clone(), AsIs);
-        let packets = self.made.iter().filter_map(|message| placing.render(message, false));
-        packets.map(|packet| read(&packet.payload).unwrap()).collect()
+        let json = |event: &Event| Format::Json.encode(event, &*self.boots).unwrap();
+        self.made.iter().map(|event| read(&json(event)).unwrap()).collect()
     }
 
     /// The summaries: start and end relative to the first moment, how many readings, and what the clock was.
@@ -215,13 +208,13 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
         &world,
         &[(0, 10_000, 9, ""), (10_000, 20_000, 10, ""), (20_000, 30_000, 10, "")],
     );
-    assert!(world.made.iter().all(|message| message.lane == Lane::Data));
+    assert!(world.made.iter().all(|event| !event.clock().is_unsynced()));
 
     // Windows are aligned on the timeline since boot, and moved as they are when the time is known.
     for (year, wall) in [(1970, 7_000), (2021, 1_609_459_207_000)] {
         let mut world = World::new(wall - TRUE, Word::Silent);
         world.run(25_000);
-        assert!(world.made.iter().all(|message| message.lane == Lane::HeldData));
+        assert!(world.made.iter().all(|event| event.clock().is_unsynced()));
         assert!(world.table().iter().all(|(.., clock)| clock == "unsynced"));
         world.error = 0;
         world.run(15_000);

@@ -48,7 +48,7 @@ impl Pairs {
         for section in stored.all(body::PAIR) {
             saved += 1;
             let find = |stream: &str, [a, b]: [Option<u32>; 2]| {
-                let stream = (0_u32..).zip(streams).find(|(_, known)| known.name == stream);
+                let stream = (0_u32..).zip(streams).find(|(_, known)| *known.name == *stream);
                 places.get(&(stream?.0, [a?, b?])).copied()
             };
             let read = body::PAIR.read(section, |from| {

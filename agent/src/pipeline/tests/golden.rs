@@ -2,6 +2,9 @@
 //! and set back.
 
 use super::*;
+use crate::account::Changes;
+use crate::encode::Messages;
+use crate::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
 use std::fmt::Write as _;
 
 const EXPECTED: &str = include_str!("golden.txt");
@@ -46,23 +49,27 @@ fn feed_group(pipeline: &mut Pipeline) {
     }
 }
 
-fn written(case: &str, json: &[u8], cbor: &[u8], to: &mut String) {
+fn written(case: &str, event: &Event, to: &mut String) {
+    let of = |format: Format| format.encode(event, &Unplaced).unwrap();
+    let (json, cbor) = (of(Format::Json), of(Format::Cbor));
     let hex = cbor.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    let _ = writeln!(to, "{case}\n{}\n{hex}", std::str::from_utf8(json).unwrap());
+    let _ = writeln!(to, "{case}\n{}\n{hex}", std::str::from_utf8(&json).unwrap());
 }
 
 fn told(case: &str, pipeline: &mut Pipeline, to: &mut String) {
-    for message in pipeline.drain() {
-        let json = crate::encode::cbor_to_json(&message.body).unwrap();
-        let text = String::from_utf8(json.clone()).unwrap();
+    for (at, event) in pipeline.drain() {
         // The readings of the group are many, and all alike.
-        if text.contains("\"kind\":\"reading\"") && text.contains("hall/") || text.contains("all/hall/") {
+        let about = event.about().unwrap();
+        if event.kind() == "reading" && about.series.starts_with("hall/")
+            || &*about.stream == "all" && about.series.starts_with("hall/")
+        {
             continue;
         }
-        written(&format!("{case} {:?} {}", message.lane, message.made_ms), &json, &message.body, to);
+        let message = Messages::default().message(&event, at.0);
+        written(&format!("{case} {:?} {}", message.lane, message.made_ms), &event, to);
     }
 }
 
@@ -75,7 +82,7 @@ fn every_kind_is_on_the_wire_as_it_has_been() {
     feed_group(&mut pipeline);
     told("group", &mut pipeline, &mut out);
     let mut pipeline = super::pipeline(STREAMS, 10);
-    pipeline.stamp_with(Some("1f0c22b3-0000-4000-8000-000000000000".to_owned()));
+    pipeline.stamp_with(Some(BootId::from("1f0c22b3-0000-4000-8000-000000000000")));
     feed(&mut pipeline, 86_400_000, true, false);
     told("unsynced", &mut pipeline, &mut out);
     pipeline.begin_anew(Now { time: Time(86_415_000), synced: false }, START - 86_415_000, None, &[]);
@@ -104,38 +111,39 @@ fn pipeline_of_own() -> std::cell::RefCell<Pipeline> {
 
 /// What the agent says of itself.
 fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
-    use crate::account::Changes;
-    use crate::encode::{ClockSet, DiskStatus, Report, Status, cbor_to_json};
-    use headwater_forwarder::Account;
-    let messages = Account { made: 9, delivered: 4, waiting: 3, thinned: 1, lost: 1 };
+    let messages = Changes { made: 9, delivered: 4, waiting: 3, thinned: 1, lost: 1 };
     let mut pipeline = pipeline.borrow_mut();
     let readings = pipeline.ledger();
-    for (cause, detail, boot) in
-        [("interval", "", None), ("shed", "3 \"messages\" lost", Some("1f0c22b3-0000".to_owned()))]
-    {
+    let mut written_at = |kind: &str, event: Event, at: i64| {
+        let message = Messages::default().message(&event, at);
+        written(&format!("{kind} {:?} {}", message.lane, message.made_ms), &event, to);
+    };
+    let agent = pipeline.agent().clone();
+    for (cause, detail, boot) in [
+        (Cause::Interval, "", None),
+        (Cause::Shed, "3 \"messages\" lost", Some(BootId::from("1f0c22b3-0000"))),
+    ] {
+        pipeline.stamp_with(boot);
         let report = Report {
-            agent: "a1",
+            agent: agent.clone(),
             from_ms: START,
-            to_ms: START + 60_000,
+            to: pipeline.own_time(Time(START + 60_000)),
             cause,
-            detail,
-            readings: &readings,
-            messages: Changes::between(&Account::default(), &messages),
+            detail: detail.to_owned(),
+            readings: readings.clone(),
+            messages,
             readings_total: readings.total,
             messages_total: messages,
-            suppressed: (2, 5),
+            suppressed: 2,
+            suppressed_total: 5,
         };
-        pipeline.stamp_with(boot);
-        let message = pipeline.encode(&report, at(START + 60_001));
-        let case = format!("report {:?} {}", message.lane, message.made_ms);
-        written(&case, &cbor_to_json(&message.body).unwrap(), &message.body, to);
+        written_at("report", Event::Report(Box::new(report)), START + 60_001);
     }
     pipeline.stamp_with(None);
     for estimated in [false, true] {
-        let set = ClockSet { agent: "a1", time_ms: START, boot: "1f0c22b3-0000", offset_ms: -5, estimated };
-        let message = pipeline.encode(&set, at(START));
-        let case = format!("clock {:?} {}", message.lane, message.made_ms);
-        written(&case, &cbor_to_json(&message.body).unwrap(), &message.body, to);
+        let (time, boot) = (pipeline.own_time(Time(START)), BootId::from("1f0c22b3-0000"));
+        let set = ClockSet { agent: agent.clone(), time, boot, offset_ms: -5, estimated };
+        written_at("clock", Event::Clock(set), START);
     }
     let disk = DiskStatus {
         used_bytes: 1,
@@ -143,15 +151,13 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
         daily_writes: 3,
         device_written_today_bytes: Some(4),
     };
-    let trouble = ["one".to_owned(), "two".to_owned()];
     for (boot, trouble, disk) in [
         (None, &[][..], None),
-        (Some("1f0c22b3-0000"), &trouble[..], Some(disk)),
+        (Some(BootId::from("1f0c22b3-0000")), &["one", "two"][..], Some(disk)),
         (None, &[][..], Some(DiskStatus { device_written_today_bytes: None, ..disk })),
     ] {
-        let clock = if boot.is_some() { "unsynced" } else { "synced" };
-        let status = Status { agent: "a1", state: "online", started_ms: START, clock, boot, trouble, disk };
-        let cbor = serde_cbor::to_vec(&status).unwrap();
-        written("status", &cbor_to_json(&cbor).unwrap(), &cbor, to);
+        let trouble = trouble.iter().map(|text| (*text).to_owned()).collect();
+        let status = Status { agent: agent.clone(), online: true, started_ms: START, boot, trouble, disk };
+        written("status", &Event::Status(Box::new(status)), to);
     }
 }

@@ -68,9 +68,9 @@ fn told(values: &[f64], as_json: bool) -> Decoded {
         pipeline.on_reading(series, Stamp::Event(START), *value, at(START));
     }
     pipeline.on_tick(at(START + 86_400_000));
-    let message = pipeline.drain().next().unwrap();
-    let payload =
-        if as_json { crate::encode::cbor_to_json(&message.body).unwrap() } else { message.body.to_vec() };
+    let (_, event) = pipeline.drain().next().unwrap();
+    let encode = if as_json { Format::Json } else { Format::Cbor };
+    let payload = encode.encode(&event, &Unplaced).unwrap();
     Decoded::of(read(&payload).unwrap().get("sketch").unwrap())
 }
 

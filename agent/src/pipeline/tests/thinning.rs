@@ -59,7 +59,7 @@ fn restart(pipeline: &mut Pipeline, streams: &str) {
     let made: Vec<_> = pipeline.drain().collect();
     *pipeline = super::pipeline(streams, 10);
     assert_eq!(pipeline.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
-    pipeline.made = made;
+    pipeline.emitter.events = made;
 }
 
 proptest! {
