@@ -47,6 +47,8 @@ impl Agent {
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut command = clean(command(existing_program()));
+        // So that tests can wait for checkpoints.
+        command.env("HEADWATER_LOG", "info,headwater::engine=debug");
         command.envs(environment.iter().copied());
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
         let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
@@ -138,6 +140,38 @@ impl Agent {
 }
 
 impl Agent {
+    /// Waits until a checkpoint is durable that knows of so many readings, and the messages made until then are safe.
+    #[track_caller]
+    pub fn wait_durable(&self, readings: usize) {
+        self.wait_checkpoint_that("knows of all readings", |line| field(line, "received") >= Some(readings));
+    }
+
+    /// The same, and all its windows are closed.
+    #[track_caller]
+    pub fn wait_settled(&self, readings: usize) {
+        self.wait_checkpoint_that("knows of all readings, and of no window", |line| {
+            field(line, "received") >= Some(readings) && field(line, "in_windows") == Some(0)
+        });
+    }
+
+    /// Waits until a checkpoint is durable that was begun after this call. Something must change in between, such as
+    /// the time of the last report.
+    #[track_caller]
+    pub fn wait_checkpoint(&self) {
+        let begun = self.log().matches("writing a checkpoint").count();
+        let written = || self.log().matches("writing a checkpoint").count() > begun;
+        wait_for("a checkpoint to begin", || written().then_some(()));
+        let after = |log: &str| log.match_indices("writing a checkpoint").nth(begun).map(|(place, _)| place);
+        let is_done = |log: &str| after(log).is_some_and(|place| log[place..].contains("checkpoint written"));
+        wait_for("a checkpoint to be written", || is_done(&self.log()).then_some(()));
+    }
+
+    #[track_caller]
+    fn wait_checkpoint_that(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+        let found = |log: &str| lines_with(log, &["checkpoint written"]).any(&is_it);
+        wait_for(&format!("a checkpoint that {what}"), || found(&self.log()).then_some(()));
+    }
+
     /// Waits until so many lines of its log, and of its predecessors', contain all of the words.
     #[track_caller]
     pub fn wait_logs(&self, words: &[&str], count: usize) {
@@ -159,6 +193,12 @@ impl Drop for Agent {
 #[must_use]
 pub fn find_line(text: &str, words: &[&str]) -> Option<String> {
     lines_with(text, words).next().map(str::to_owned)
+}
+
+/// The number behind `name=` in a line of the log.
+fn field(line: &str, name: &str) -> Option<usize> {
+    let mut words = line.split_whitespace().filter_map(|word| word.split_once('='));
+    words.find(|(known, _)| *known == name)?.1.parse().ok()
 }
 
 fn lines_with<'t>(text: &'t str, words: &[&str]) -> impl Iterator<Item = &'t str> {

@@ -7,6 +7,7 @@
 
 use super::Engine;
 use super::clockwork::Permit;
+use crate::account::Counts;
 use crate::pipeline::Ceiling;
 use headwater_forwarder::Mark;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(super) took: Duration,
     pub(super) permit: Permit,
     pub(super) mark: Mark,
+    /// The readings that it knows of.
+    pub(super) readings: Counts,
 }
 
 impl Engine {
@@ -38,6 +41,7 @@ impl Engine {
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpointer.requests.end(), self.forwarder().mark());
         let (took, permit) = (start.elapsed(), self.permit.get());
-        Snapshot { body, ceiling, checkpoint, took, permit, mark }
+        let readings = self.pipeline.borrow().totals();
+        Snapshot { body, ceiling, checkpoint, took, permit, mark, readings }
     }
 }

@@ -84,9 +84,10 @@ impl Field {
         *self.published.last_mut().expect("a boot") += readings;
     }
 
-    /// So that a kill costs nothing: the config's checkpoint and sync are a second.
-    fn settle() {
-        sleep(Duration::from_millis(3_500));
+    /// So that a kill costs nothing. What was published just now may not be in the first of them.
+    fn settle(agent: &Agent) {
+        agent.wait_checkpoint();
+        agent.wait_checkpoint();
     }
 
     fn total(&self) -> usize {
@@ -179,14 +180,14 @@ fn boots_without_the_time_and_without_an_uplink_are_placed_when_it_is_known() {
     let agent = field.boot(IN_1970);
     field.publish(15, 0.0);
     field.publish(5, 1.0);
-    Field::settle();
+    Field::settle(&agent);
     agent.kill9();
     let agent = field.boot(IN_1970);
     field.publish(20, 0.0);
     assert!(agent.terminate().success());
     let agent = field.boot(IN_2021);
     field.publish(10, 1.0);
-    Field::settle();
+    Field::settle(&agent);
     agent.kill9();
     let agent = field.start();
     field.publish(10, 1.0);
@@ -294,7 +295,7 @@ fn a_crash_while_what_was_held_leaves_makes_no_reading_two() {
         agent = field.start();
         field.publish(5, 0.0);
     }
-    Field::settle();
+    Field::settle(&agent);
     let messages = field.subscriber.wait_until("what was held", |all| readings(all).len() >= 40);
     messages.check_repeats();
     field.published = vec![40];

@@ -5,7 +5,6 @@ use headwater_tests::agent::{run, state_dir};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording};
 use serde_json::Value;
 use std::process::Output;
-use std::time::Duration;
 
 fn buffer(dir: &TempDir, arguments: &[&str]) -> Output {
     run(dir, &[&["buffer", "--config", "headwater.toml"], arguments].concat())
@@ -19,8 +18,9 @@ fn text(bytes: &[u8]) -> String {
 fn fill(dir: &TempDir, source: &Mosquitto, config: &str) -> Agent {
     let agent = Agent::start(dir, config);
     wait_source(source, 1);
-    publish(&mut Publisher::new(source.port), "office", "temp", &recording::own("travel_time.csv"));
-    std::thread::sleep(Duration::from_secs(4)); // `idle` closes the last window
+    let readings = recording::own("travel_time.csv");
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    agent.wait_settled(readings.len()); // `idle` closes the last window
     agent
 }
 

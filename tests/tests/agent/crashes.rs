@@ -5,8 +5,6 @@ use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir,
 use std::time::Duration;
 
 const SERIES: &str = "sensors/office/temp";
-/// Longer than `checkpoint` and `sync` in the tests' config together.
-const DURABLE: Duration = Duration::from_secs(6);
 
 /// The uplink is down, the agent is killed, readings go on: what was durable and what the broker kept is all there.
 #[test]
@@ -23,18 +21,19 @@ fn a_kill_in_mid_outage_leaves_the_buffer_intact() {
     wait_source(&source, 1);
 
     let readings = recording::own("ambient_temperature.csv");
-    let mut parts = readings.chunks(readings.len() / 4 + 1);
+    let part = readings.len() / 4 + 1;
+    let mut parts = readings.chunks(part);
     let mut next =
         |place: &str| publish(&mut Publisher::new(source.port), place, "temp", parts.next().unwrap());
     next("office");
     uplink.kill9();
     next("office");
-    std::thread::sleep(DURABLE);
+    agent.wait_durable(2 * part);
     agent.kill9();
     next("office"); // the source's broker keeps these for the agent's session
     let mut agent = Agent::start(&dir, &config);
     next("office");
-    std::thread::sleep(DURABLE);
+    agent.wait_durable(readings.len());
     agent.check_running();
     uplink.restart();
 
@@ -59,7 +58,7 @@ fn a_killed_agent_goes_on_from_its_checkpoint() {
     readings.truncate(1_001);
     let (before, after) = readings.split_at(500);
     publish(&mut Publisher::new(broker.port), "office", "temp", before);
-    std::thread::sleep(DURABLE);
+    agent.wait_durable(before.len());
     agent.kill9();
     publish(&mut Publisher::new(broker.port), "office", "temp", after);
     let _agent = Agent::start(&dir, &config.text());
@@ -119,7 +118,7 @@ fn a_damaged_state_does_not_keep_the_agent_from_starting() {
     uplink.kill9();
     let readings = recording::own("travel_time.csv");
     publish(&mut Publisher::new(source.port), "office", "temp", &readings);
-    std::thread::sleep(DURABLE);
+    agent.wait_settled(readings.len());
     agent.kill9();
     let damaged = damage(&headwater_tests::agent::state_dir(&dir));
     assert!(damaged > 0, "the agent keeps files in its state directory");

@@ -173,7 +173,7 @@ fn a_disk_that_turns_read_only() {
     let mut agent = field.agent(&dir, "");
     field.publish(1_000);
     wait_for("the buffer to be used", || (!databases(&dir).is_empty()).then_some(()));
-    std::thread::sleep(Duration::from_secs(2));
+    agent.wait_durable(field.published);
     disk.fail();
     field.publish(1_000);
     agent.wait_log(&["the disk takes nothing"]);
@@ -231,7 +231,8 @@ fn a_full_disk_with_the_line_up_is_said_until_it_has_room() {
         trouble.contains("checkpoints cannot be written: No space") && trouble.contains("memory only")
     });
     field.subscriber.wait_until("a report", |messages| said(messages, "checkpoints cannot be written"));
-    std::thread::sleep(Duration::from_secs(4));
+    let begun = agent.log().matches("writing a checkpoint").count();
+    agent.wait_logs(&["writing a checkpoint"], begun + 3);
     assert_eq!(agent.log().matches("cannot write the checkpoint").count(), 1, "not one line for each");
     std::fs::remove_file(&filler).expect("a file");
     field.subscriber.wait_until("a status without trouble", |messages| trouble(messages) == "null");
@@ -251,7 +252,7 @@ fn what_was_written_today_is_still_known_after_a_restart() {
     let agent = field.agent(&dir, "");
     field.publish(5_000);
     wait_for("the buffer to be used", || (!databases(&dir).is_empty()).then_some(()));
-    std::thread::sleep(Duration::from_secs(2)); // a checkpoint that tells of it
+    agent.wait_durable(field.published);
     assert!(agent.terminate().success());
     let agent = field.agent(&dir, "");
     field.settle();

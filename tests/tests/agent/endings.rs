@@ -26,9 +26,10 @@ impl HungDisk {
 
     /// It answers: what is being written fails, what comes after that does not.
     fn answer(&self) {
-        let reader = File::open(&self.0).expect("the pipe");
-        std::fs::remove_file(&self.0).expect("the pipe");
-        drop(reader);
+        let away = self.0.with_extension("pipe");
+        std::fs::rename(&self.0, &away).expect("the pipe");
+        drop(File::open(&away).expect("the pipe"));
+        std::fs::remove_file(&away).expect("the pipe");
     }
 }
 
@@ -116,7 +117,7 @@ fn a_stop_on_a_slow_disk_is_clean() {
     let subscriber = Subscriber::new(broker.port);
     let dir = TempDir::new();
     let config = Config::new(broker.port, broker.port).text();
-    let agent = Agent::start_with(&dir, &config, &[("HEADWATER_LOG", "debug")]);
+    let agent = Agent::start(&dir, &config);
     wait_source(&broker, 1);
     agent.wait_log(&["checkpoint written"]);
     let disk = HungDisk::new(&dir);

@@ -108,7 +108,7 @@ fn an_agent_that_boots_alone_still_collects() {
     wait_source(&source, 1);
     let readings = recording::own("travel_time.csv");
     publish(&mut Publisher::new(source.port), "office", "temp", &readings);
-    std::thread::sleep(Duration::from_secs(3)); // `idle` closes the last window
+    agent.wait_settled(readings.len()); // `idle` closes the last window
     agent.check_running();
     uplink.restart();
     let messages = check_all(&subscriber, SERIES, &readings);

@@ -45,13 +45,12 @@ fn an_outage_over_restarts_is_told_once_and_whole() {
     gate.close();
     agent.wait_log(&["output disconnected"]);
     let down = Instant::now();
-    std::thread::sleep(Duration::from_secs(4)); // a checkpoint that knows of it
+    agent.wait_checkpoint(); // which knows of it
     agent.kill9();
     let agent = Agent::start(&dir, &config);
     wait_for_running(&agent, 2);
-    std::thread::sleep(Duration::from_secs(1));
     assert!(agent.terminate().success());
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2)); // an outage of some length
     gate.open();
     let least = down.elapsed().as_secs();
     let agent = Agent::start(&dir, &config);
@@ -113,10 +112,12 @@ fn a_start_that_ends_at_once_is_told_too() {
     let config = Config::new(source.port, gate.port).text();
     let agent = Agent::start(&dir, &config);
     agent.wait_log(&["running"]);
-    assert!(agent.terminate().success());
+    let (status, log) = agent.stop();
+    assert!(status.success(), "{log}");
     // As soon as it has written that it has started.
-    let agent = Agent::start_with(&dir, &config, &[("HEADWATER_LOG", "debug")]);
-    agent.wait_log(&["checkpoint written"]);
+    let written = log.matches("checkpoint written").count();
+    let agent = Agent::start(&dir, &config);
+    agent.wait_logs(&["checkpoint written"], 1 + written);
     agent.kill9();
     gate.open();
     let _agent = Agent::start(&dir, &config);
