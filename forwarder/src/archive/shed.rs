@@ -161,3 +161,38 @@ impl Archive {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sled::SledStore;
+    use crate::testing::Folder;
+    use crate::{BufferConfig, Message};
+
+    /// Its generations are of 256 KiB, as those of the smallest buffer that can be had; a database that is opened again to
+    /// keep an alert takes twice that.
+    #[test]
+    fn few_alerts_take_the_place_of_little_data() {
+        const COUNT: u64 = 120;
+        let folder = Folder::new();
+        let config = BufferConfig { max_size: 8 << 20, full: Full::DropOldest, ..BufferConfig::default() };
+        let store = Box::new(SledStore::new(folder.path().into()));
+        let (mut archive, _) = Archive::open(store, config, None);
+        let record = |lane, seq: u64, bytes| {
+            let message =
+                Message { lane, made_ms: seq as i64, route: "r".into(), body: vec![7; bytes].into() };
+            Record { seq, owed: 1, message }
+        };
+        for n in 0..COUNT {
+            let mut batches = Batches::default();
+            batches.data = (n * 10..n * 10 + 10).map(|seq| record(Lane::Data, seq, 10_000)).collect();
+            batches.alert = vec![record(Lane::Alert, n, 100)];
+            archive.append(&batches, true, &Progress::new(1)).unwrap();
+        }
+        let sum = |lane| archive.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
+        assert_eq!(sum(Lane::Alert), COUNT);
+        let data = sum(Lane::Data);
+        assert!((400..10 * COUNT).contains(&data), "{data} messages of 10 kB are left in 8 MiB");
+        assert_eq!(archive.shelves.values().filter(|shelf| shelf.counts.data == 0).count(), 1);
+    }
+}
