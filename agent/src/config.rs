@@ -22,9 +22,9 @@ pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
 use crate::clock::ClockConfig;
-use crate::encode::{Format, OutputRender, TopicTemplate};
+use crate::encode::{ENCODERS, OutputEncoder};
 use crate::glob;
-use headwater_forwarder::{BufferConfig, Output};
+use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_sensors::{Names, ReadSource, Source};
 use headwater_settings::{At, Document, Or, Severity, Table};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ pub struct OutputConfig {
     /// The output.
     pub output: Box<dyn Output>,
     /// Format, topic and streams.
-    pub render: OutputRender,
+    pub encoder: OutputEncoder,
 }
 
 /// `[limits]`.
@@ -136,7 +136,7 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
         .filter_map(|(name, table)| stream::read(&name, table, &source_names))
         .collect();
     warn_of_idle_globs(&mut root, &sources, &streams);
-    let outputs = read_outputs(&mut root, &id, limits);
+    let outputs = read_outputs(&mut root, &id);
     let buffer = BufferConfig::read(root.table("buffer"));
     let clock = clock::read(root.table("clock"));
     if let Some(mut http) = root.table("http") {
@@ -277,20 +277,20 @@ fn warn_of_idle_globs(
     }
 }
 
-fn read_outputs(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<OutputConfig> {
+fn read_outputs(root: &mut Table<'_>, agent: &str) -> Vec<OutputConfig> {
     let streams = stream_names(root);
     root.named_tables("outputs")
         .into_iter()
         .filter_map(|(name, mut table)| {
-            let surroundings = headwater_forwarder::Surroundings {
-                agent: agent.to_owned(),
-                output: name.value.clone(),
-                packet_bytes_max: limits.payload_bytes,
-            };
-            let output = headwater_forwarder::read_output(&mut table, &surroundings);
-            let render = read_render(&mut table, agent, &streams);
-            table.finish();
-            Some(OutputConfig { name: name.value, output: output?, render: render? })
+            let context = OutputContext { agent: agent.to_owned(), output: name.value.clone() };
+            let kind = headwater_forwarder::read_output_kind(&mut table);
+            let output = kind.and_then(|kind| (kind.read)(&mut table, &context));
+            let encoder = read_encoder(&mut table, agent, kind.map_or(&[], |kind| kind.formats), &streams);
+            // Without a kind nobody knows its keys.
+            if kind.is_some() {
+                table.finish();
+            }
+            Some(OutputConfig { name: name.value, output: output?, encoder: encoder? })
         })
         .collect()
 }
@@ -299,26 +299,24 @@ fn stream_names(root: &mut Table<'_>) -> Vec<String> {
     root.named_tables("streams").into_iter().map(|(name, _)| name.value).collect()
 }
 
-fn read_render(table: &mut Table<'_>, agent: &str, known: &[String]) -> Option<OutputRender> {
-    let format =
-        table.choice("format", &[("json", Format::Json), ("cbor", Format::Cbor)]).value_or(Format::Json);
+/// `format`, one of those that the kind can carry, and `streams`.
+fn read_encoder(
+    table: &mut Table<'_>,
+    agent: &str,
+    formats: &[&str],
+    known: &[String],
+) -> Option<OutputEncoder> {
+    let known_by = |name: &&str| ENCODERS.iter().find(|(word, _)| word == name);
+    let words: Vec<_> = formats.iter().filter_map(known_by).copied().collect();
+    debug_assert_eq!(words.len(), formats.len(), "a kind of output names a format that there is not");
+    let given = table.choice("format", &words);
     let streams = table.strings("streams");
-    let topic = table.string("topic");
     for stream in streams.iter().flat_map(|list| &list.value) {
         refuse_unknown(table, stream, "stream", known);
     }
-    let place = table.place_of("topic");
-    let template = topic.map_or_else(|| TopicTemplate::DEFAULT.to_owned(), |at| at.value);
-    match TopicTemplate::parse(&template) {
-        Ok(topic) => {
-            let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
-            Some(OutputRender { agent: agent.to_owned(), format, topic, streams })
-        }
-        Err(fix) => {
-            table.refuse(place, format!("`topic` cannot be `{template}`"), fix);
-            None
-        }
-    }
+    let format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
+    let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
+    Some(OutputEncoder { agent: agent.to_owned(), format, streams })
 }
 
 /// Reports a name that is not in the list, with the nearest that is.

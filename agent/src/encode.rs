@@ -19,7 +19,7 @@ mod wire;
 pub use message::{Messages, id, to_json};
 pub(crate) use moved::{boot_of, move_times};
 pub use place::{Placement, Placer, Unplaced};
-pub use render::{Format, OutputRender, Route, TopicTemplate, status_packet, status_topic};
+pub use render::{ENCODERS, Format, OutputEncoder, Route};
 pub use wire::{Wire, WireError, cbor_to_json, read};
 
 /// The version of the wire format, `"v"` in every message.

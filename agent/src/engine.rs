@@ -110,7 +110,7 @@ impl Engine {
         let mut outages = earlier.take_outages();
         outages.shift(passage.map_or(0, |passage| passage.ms));
         outages
-            .keep_only(&forwarder.status().outlets.into_iter().map(|outlet| outlet.name).collect::<Vec<_>>());
+            .keep_only(&forwarder.status().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>());
         let engine = Self {
             messages: RefCell::default(),
             last_report: RefCell::new(last_report),

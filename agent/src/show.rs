@@ -1,6 +1,6 @@
 //! A message as one readable line, for `tail` and `demo`.
 
-use crate::encode::{TopicTemplate, Wire};
+use crate::encode::Wire;
 use headwater_settings::format_duration;
 use std::fmt::Write;
 
@@ -26,10 +26,10 @@ pub fn line(message: &Wire, late: bool) -> String {
     line
 }
 
-/// Whether a topic is one of those for what waited in a buffer; see [`TopicTemplate::topic`].
+/// Whether a topic is one of those for what waited in a buffer.
 #[must_use]
 pub fn is_late(topic: &str) -> bool {
-    topic.split('/').any(|level| level == TopicTemplate::BACKFILL)
+    topic.split('/').any(|level| level == "backfill")
 }
 
 fn summary(message: &Wire) -> String {

@@ -80,8 +80,8 @@ pub struct OutputStatus {
     pub since_ms: i64,
     /// Why the connection was lost last.
     pub last_error: Option<String>,
-    /// Whether messages go one at a time.
-    pub one_at_a_time: bool,
+    /// Why messages go one at a time, if they do.
+    pub one_at_a_time: Option<&'static str>,
 }
 
 /// What waits for outputs.
@@ -147,7 +147,7 @@ mod tests {
             up,
             since_ms: 1,
             last_error: last_error.map(str::to_owned),
-            one_at_a_time: false,
+            one_at_a_time: None,
         };
         AgentStatus {
             agent: "edge-1".to_owned(),

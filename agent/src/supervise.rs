@@ -170,7 +170,7 @@ impl Running {
         let start = Start {
             config: buffer,
             folder: agent.state_dir.join("buffer"),
-            outlets: outputs.into_iter().map(|output| board.outlet(output, &boots)).collect(),
+            outputs: outputs.into_iter().map(|output| board.slot(output, &boots)).collect(),
             clock: Arc::new(|| clock::now().0),
         };
         let thinned = streams.iter().map(|stream| (stream.name.to_string(), stream.thinned()));

@@ -1,27 +1,26 @@
 //! Moves messages from the spool to one output: connects, sends, hears, waits, connects again. Dumb on purpose: what
 //! is to be sent, and when it is done with, the spool knows.
 //!
-//! Limits: late data takes at most three quarters of the link's window, so that what is live never waits for a place;
-//! a link that acknowledges nothing for [`Output::ack_timeout`] is given up: the other side is not there any more, or
-//! not in its right mind.
+//! Limits: backfill takes at most three quarters of the connection's window, so that what is live never waits for a place;
+//! a connection that acknowledges nothing for [`Output::ack_timeout`] is given up: the other side is gone, or stuck.
 
 mod pace;
-mod suspicion;
 
-use crate::forwarder::{Event, OutletState, Shared};
-use crate::link::{Ended, Heard, Link, LinkEvent, Output, SendError};
-use crate::spool::{Next, Outcome, Parcel};
-use crate::{Lane, Render, Tag};
-use pace::Pace;
+use crate::connection::{
+    ConnectionEvent, Delivery, Disconnected, NextEvents, Output, OutputConnection, SendError,
+};
+use crate::forwarder::{Event, OutputState, Shared};
+use crate::spool::{Next, Outcome};
+use crate::{Encoder, Lane, Tag};
+use pace::RateLimiter;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use suspicion::{Alone, Suspicion, Trial};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Packets sent without a look at what came back.
+/// Messages sent without a look at what came back.
 const BURST: usize = 256;
 
 /// The disk could not be read: ask again after this.
@@ -35,22 +34,21 @@ pub(crate) struct Driver {
     /// Its bit in an `owed`.
     pub(crate) bit: usize,
     pub(crate) output: Box<dyn Output>,
-    pub(crate) render: Arc<dyn Render>,
+    pub(crate) encoder: Arc<dyn Encoder>,
 }
 
 impl Driver {
     /// Runs until the forwarder stops.
     pub(crate) async fn run(mut self) {
-        let (mut pace, mut suspicion) = (Pace::new(self.output.rate()), Suspicion::new());
+        let mut limiter = RateLimiter::new(self.output.rate());
         while !self.shared.is_stopping() {
-            let will = self.state(|state| state.will.clone()).flatten();
-            let ended = match self.output.open(will.as_ref()) {
-                Ok((link, events)) => {
-                    let mut session = Session::new(&self, (&mut pace, &mut suspicion), link);
+            let gone = self.state(|state| state.gone.clone()).flatten();
+            let ended = match self.output.open(&self.encoder, gone.as_ref()) {
+                Ok((connection, events)) => {
+                    let mut session = DriverSession::new(&self, &mut limiter, connection);
                     let ended = session.run(events.next(Vec::new())).await;
-                    let busy = !session.is_idle();
                     drop(session);
-                    let ended = self.look_for_the_cause(&mut suspicion, ended, busy);
+                    self.note_order();
                     self.shared.down(self.bit);
                     ended
                 }
@@ -64,36 +62,18 @@ impl Driver {
         }
     }
 
-    fn state<T>(&self, look: impl FnOnce(&mut OutletState) -> T) -> Option<T> {
+    fn state<T>(&self, look: impl FnOnce(&mut OutputState) -> T) -> Option<T> {
         self.shared.state(self.index, look)
     }
 
-    /// Refuses the message that the link was closed for, if there is proof; says so if it may be one.
-    fn look_for_the_cause(&self, suspicion: &mut Suspicion, ended: Ended, busy: bool) -> Ended {
-        if self.shared.is_stopping() {
-            return ended;
-        }
-        if let Some(Alone { tag, topic, bytes, .. }) = suspicion.ended(&ended, busy) {
-            let why = format!(
-                "{bytes} bytes, the link was closed each time that they were sent, and carried others: {}",
-                ended.reason
-            );
-            self.refuse(&tag, &why, &topic);
-        }
-        let careful = suspicion.is_careful();
-        self.state(|state| state.careful(careful));
-        if !(careful && ended.by_peer && busy) {
-            return ended;
-        }
-        let (reason, times) = (ended.reason, suspicion.closed());
-        let reason =
-            format!("{reason}, {times} times while messages were on their way: these go one at a time now");
-        Ended { reason, ..ended }
+    /// Notes whether messages go one at a time.
+    fn note_order(&self) {
+        let why = self.output.one_at_a_time();
+        self.state(|state| state.one_at_a_time(why));
     }
 
-    fn refuse(&self, tag: &Tag, why: &str, topic: &str) {
+    fn refuse(&self, tag: &Tag, what: String) {
         self.shared.done(self.bit, tag, Outcome::Refused);
-        let what = if topic.is_empty() { why.to_owned() } else { format!("{topic}: {why}") };
         self.shared.tell(Event::Refused { output: self.index, lane: tag.lane, count: 1, what });
     }
 
@@ -107,16 +87,15 @@ impl Driver {
     }
 }
 
-/// One link's life.
-struct Session<'d> {
+/// One connection's life.
+struct DriverSession<'d> {
     driver: &'d Driver,
-    pace: &'d mut Pace,
-    suspicion: &'d mut Suspicion,
-    link: Box<dyn Link>,
+    limiter: &'d mut RateLimiter,
+    connection: Box<dyn OutputConnection>,
     up: bool,
     /// Whether anything was acknowledged.
     answered: bool,
-    /// Which status was sent last.
+    /// Which presence was announced last.
     presence: u64,
     closing: bool,
     /// When the other side was heard of last while something was on its way.
@@ -127,17 +106,12 @@ struct Session<'d> {
 
 type Reading = Pin<Box<dyn Future<Output = ()>>>;
 
-impl<'d> Session<'d> {
-    fn new(
-        driver: &'d Driver,
-        (pace, suspicion): (&'d mut Pace, &'d mut Suspicion),
-        link: Box<dyn Link>,
-    ) -> Self {
+impl<'d> DriverSession<'d> {
+    fn new(driver: &'d Driver, limiter: &'d mut RateLimiter, connection: Box<dyn OutputConnection>) -> Self {
         Self {
             driver,
-            pace,
-            suspicion,
-            link,
+            limiter,
+            connection,
             up: false,
             answered: false,
             presence: 0,
@@ -147,24 +121,25 @@ impl<'d> Session<'d> {
         }
     }
 
-    async fn run(&mut self, mut hearing: Heard) -> Ended {
+    async fn run(&mut self, mut next_events: NextEvents) -> Disconnected {
         let shared = self.driver.shared.clone();
         let timeout = self.driver.output.ack_timeout();
         loop {
-            let paced = self.send_what_there_is();
-            let idle = self.is_idle();
+            let wait = self.send_what_there_is();
+            let idle = self.connection.is_idle();
             if self.closing_now(idle) {
-                self.link.close();
+                self.connection.close();
             }
             let deadline = self.heard + timeout;
             tokio::select! {
                 biased;
-                (events, heard) = &mut hearing => {
+                (events, heard) = &mut next_events => {
                     if let Some(ended) = heard.into_iter().find_map(|event| self.on_event(event)) {
                         return ended;
                     }
+                    self.driver.note_order();
                     self.heard = Instant::now();
-                    hearing = events.next(Vec::new());
+                    next_events = events.next(Vec::new());
                 }
                 () = shared.woken(self.driver.index) => {
                     if idle {
@@ -172,113 +147,79 @@ impl<'d> Session<'d> {
                     }
                 }
                 () = finish(&mut self.reading) => self.reading = None,
-                () = sleep_for(paced) => {}
-                () = sleep_until(deadline), if self.up && !idle => {
-                    let reason = format!("nothing was acknowledged for {} s, although messages are on their way", timeout.as_secs());
-                    return Ended { reason, wait: READ_AGAIN, by_peer: false };
+                () = sleep_for(wait) => {}
+                () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
+                () = shared.gave_up() => {
+                    return Disconnected { reason: "stopped".into(), wait: Duration::ZERO };
                 }
-                () = shared.gave_up() => return Ended { reason: "stopped".into(), wait: Duration::ZERO, by_peer: false },
             }
         }
     }
 
-    /// Whether nothing is on its way.
-    fn is_idle(&self) -> bool {
-        self.link.room() == self.link.window()
-    }
-
-    /// Sends until there is nothing to send or no room; how long to wait before late data may go on.
+    /// Sends until there is nothing to send or no room; how long to wait before there may be more.
     fn send_what_there_is(&mut self) -> Option<Duration> {
         if !self.up || self.closing {
             return None;
         }
-        if self.suspicion.is_careful() && !self.is_idle() {
-            return None;
-        }
         self.send_presence();
         for _ in 0..BURST {
-            let (room, window) = (self.link.room(), self.link.window());
-            if room == 0 || (self.suspicion.is_careful() && room < window) {
-                return None;
+            let room = self.connection.room();
+            if room == 0 {
+                return self.connection.flush(true);
             }
             let now = Instant::now();
-            let late_data = room > window / 4 && self.pace.is_due(now) && !self.driver.shared.is_stopping();
-            let parcel = match self.next(now, late_data) {
-                Ok(Next::Send(parcel)) => parcel,
-                Ok(Next::Read(lane, from)) => {
-                    self.read(lane, from);
-                    continue;
+            let is_stopping = self.driver.shared.is_stopping();
+            let backfill = room > self.connection.window() / 4 && self.limiter.is_due(now) && !is_stopping;
+            let next = self.driver.shared.spool.borrow_mut().next(self.driver.bit, backfill);
+            match next {
+                Next::Send(delivery) => {
+                    if !self.send(delivery, now) {
+                        return self.connection.flush(true);
+                    }
                 }
-                Ok(Next::Nothing) => return self.pace.wait(now),
-                Err(wait) => return Some(wait),
-            };
-            if !self.send(parcel, now) {
-                return None;
+                Next::Read(lane, from) => self.read(lane, from),
+                Next::Nothing => {
+                    let waits = [self.limiter.wait(now), self.connection.flush(false)];
+                    return waits.into_iter().flatten().min();
+                }
             }
         }
         // More is to be sent: come back as soon as what came in has been heard.
         Some(Duration::ZERO)
     }
 
-    /// What the output gets next: what the spool has for it, and those that are put off in their time; or how long it
-    /// gets nothing.
-    fn next(&mut self, now: Instant, late_data: bool) -> Result<Next, Duration> {
-        let shared = &self.driver.shared;
-        let mut others = true;
-        loop {
-            match self.suspicion.trial(now, others) {
-                _ if shared.is_stopping() => {}
-                Trial::No => {}
-                Trial::After(wait) => return Err(wait),
-                Trial::Now(parcel) => return Ok(Next::Send(parcel)),
-            }
-            let next = match shared.spool.borrow_mut().next(self.driver.bit, late_data) {
-                Next::Send(parcel) => self.suspicion.put_off(parcel).map(Next::Send),
-                next => Some(next),
-            };
-            match next {
-                None => {}
-                Some(Next::Nothing) if others => others = false,
-                Some(next) => return Ok(next),
-            }
-        }
-    }
-
     fn send_presence(&mut self) {
-        let status =
-            self.driver.state(|state| Some((state.presence.clone()?, state.presence_version))).flatten();
-        if let Some((packet, version)) = status.filter(|(_, version)| *version != self.presence)
-            && self.link.send(None, packet) != Err(SendError::Busy)
+        let presence =
+            self.driver.state(|state| Some((state.online.clone()?, state.presence_version))).flatten();
+        if let Some((message, version)) = presence.filter(|(_, version)| *version != self.presence)
+            && self.connection.announce(&message) != Err(SendError::Busy)
         {
             self.presence = version;
         }
     }
 
-    /// Whether the link can take more.
-    fn send(&mut self, parcel: Parcel, now: Instant) -> bool {
-        let Parcel { tag, late, message } = parcel;
-        let idle = self.is_idle();
-        let Some(packet) = self.driver.render.render(&message, late) else {
+    /// Whether the connection can take more.
+    fn send(&mut self, delivery: Delivery, now: Instant) -> bool {
+        let Delivery { tag, backfill, ref message } = delivery;
+        if !self.driver.encoder.takes(message) {
             self.driver.shared.done(self.driver.bit, &tag, Outcome::Unwanted);
             return true;
-        };
-        if late && !tag.lane.is_alert() {
-            self.pace.sent(now, packet.payload.len());
         }
-        if idle {
+        if self.connection.is_idle() {
             self.heard = now;
         }
-        let (topic, bytes) = (packet.topic.clone(), packet.payload.len());
-        match self.link.send(Some(tag), packet) {
-            Ok(()) => {
-                self.suspicion.sent(now, &tag, &topic, bytes);
+        match self.connection.send(delivery) {
+            Ok(bytes) => {
+                if backfill && !tag.lane.is_alert() {
+                    self.limiter.sent(now, bytes);
+                }
                 true
             }
-            Err(SendError::Unfit(why)) => {
-                self.driver.refuse(&tag, &why, &topic);
+            Err(SendError::Unfit(what)) => {
+                self.driver.refuse(&tag, what);
                 true
             }
-            // The room was wrong: the message stays the spool's, and goes with the next link.
+            // The room was wrong: the message stays the spool's, and goes with the next connection.
             Err(SendError::Busy) => false,
         }
     }
@@ -300,38 +241,26 @@ impl<'d> Session<'d> {
         }));
     }
 
-    fn on_event(&mut self, event: LinkEvent) -> Option<Ended> {
+    fn on_event(&mut self, event: ConnectionEvent) -> Option<Disconnected> {
         let (shared, bit) = (&self.driver.shared, self.driver.bit);
-        let answers = !matches!(event, LinkEvent::Up | LinkEvent::Lost(_));
+        let answers = !matches!(event, ConnectionEvent::Up | ConnectionEvent::Lost(_));
         if answers && !std::mem::replace(&mut self.answered, true) {
             shared.tell(Event::Answered { output: self.driver.index });
         }
         match event {
-            LinkEvent::Up => {
+            ConnectionEvent::Up => {
                 self.up = true;
                 shared.spool.borrow_mut().up(bit);
                 let now = shared.now_ms();
                 self.driver.state(|state| state.up(now));
                 shared.tell(Event::Up { output: self.driver.index });
             }
-            LinkEvent::Acked(tag) => {
-                shared.done(bit, &tag, Outcome::Acked);
-                self.on_answer(&tag, true);
-            }
-            LinkEvent::Answered => {}
-            LinkEvent::Refused { tag, why } => {
-                self.driver.refuse(&tag, &why, "");
-                self.on_answer(&tag, false);
-            }
-            LinkEvent::Lost(ended) => return Some(ended),
+            ConnectionEvent::Acked(tag) => shared.done(bit, &tag, Outcome::Acked),
+            ConnectionEvent::Answered => {}
+            ConnectionEvent::Refused { tag, why } => self.driver.refuse(&tag, why),
+            ConnectionEvent::Lost(ended) => return Some(ended),
         }
         None
-    }
-
-    fn on_answer(&mut self, tag: &Tag, acked: bool) {
-        if self.suspicion.answered(Instant::now(), tag, acked) {
-            self.driver.state(|state| state.careful(false));
-        }
     }
 
     /// Whether it is time for the farewell: the forwarder stops, and nothing that could be sent is left.
@@ -344,6 +273,12 @@ impl<'d> Session<'d> {
         }
         now
     }
+}
+
+fn not_acknowledged(timeout: Duration) -> Disconnected {
+    let seconds = timeout.as_secs();
+    let reason = format!("nothing was acknowledged for {seconds} s, although messages are on their way");
+    Disconnected { reason, wait: READ_AGAIN }
 }
 
 async fn finish(reading: &mut Option<Reading>) {

@@ -6,11 +6,11 @@ mod status;
 mod writes;
 
 pub use events::{Event, Why};
-pub use status::{OutletStatus, Status};
+pub use status::{ConnectionStatus, Status};
 pub use writes::Written;
 
 pub(crate) use shared::Shared;
-pub(crate) use status::OutletState;
+pub(crate) use status::OutputState;
 
 use crate::archive::{Archive, Found};
 use crate::driver::Driver;
@@ -20,7 +20,7 @@ use crate::ranges::Ranges;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::sled::SledStore;
-use crate::{Account, BufferConfig, Lane, Output, Packet, PerLane, Render, Thin, clerk};
+use crate::{Account, BufferConfig, Encoder, Lane, Message, Output, PerLane, Thin, clerk};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,20 +29,27 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// As many bits as an `owed` has.
-const OUTLETS_MAX: usize = 64;
+const OUTPUTS_MAX: usize = 64;
+
+/// What an output says of the agent that runs it, where its protocol knows such a thing.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Said at every connection: see [`Forwarder::presence`].
+    pub online: Message,
+    /// What the other side says when the connection is lost without a farewell.
+    pub gone: Message,
+}
 
 /// An output with all that belongs to it.
-pub struct Outlet {
+pub struct OutputSlot {
     /// Its name in the config: under it the buffer remembers what it has acknowledged.
     pub name: String,
     /// Where messages go.
     pub output: Box<dyn Output>,
     /// How they look there.
-    pub render: Arc<dyn Render>,
-    /// What the other side publishes when the connection is lost without a farewell.
-    pub will: Option<Packet>,
-    /// What is published at every connection: see [`Forwarder::presence`].
-    pub presence: Option<Packet>,
+    pub encoder: Arc<dyn Encoder>,
+    /// What it says of the agent.
+    pub presence: Option<Presence>,
 }
 
 /// What a forwarder is started with.
@@ -52,7 +59,7 @@ pub struct Start {
     /// The folder of the buffer; made when it is first needed.
     pub folder: PathBuf,
     /// Where messages go, in the order of the config; at most 64.
-    pub outlets: Vec<Outlet>,
+    pub outputs: Vec<OutputSlot>,
     /// The time [ms since the Unix epoch]; may step.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -65,7 +72,8 @@ pub struct Mark(crate::PerLane<u64>);
 #[derive(Clone)]
 pub struct Forwarder {
     shared: Rc<Shared>,
-    renders: Rc<[(usize, Arc<dyn Render>)]>,
+    /// By the order of the config, each with its bit.
+    encoders: Rc<[(usize, Arc<dyn Encoder>)]>,
     tasks: Rc<std::cell::RefCell<Tasks>>,
 }
 
@@ -100,9 +108,9 @@ impl Forwarder {
         store: Box<dyn Store>,
         keeper: impl FnOnce(Archive) -> std::io::Result<Keeper>,
     ) -> std::io::Result<Self> {
-        let Start { config, folder, outlets, clock } = start;
+        let Start { config, folder, outputs, clock } = start;
         let (mut archive, found) = Archive::open(store, config.clone(), thin);
-        let Places { names, bits, progress } = places(&outlets, &found, found.runs.is_empty());
+        let Places { names, bits, progress } = places(&outputs, &found, found.runs.is_empty());
         if found.positions.is_some() && archive.is_empty() {
             archive.write_positions(&names, &progress);
         }
@@ -110,43 +118,42 @@ impl Forwarder {
         let notices = archive.take_notices();
         let (disk_bytes, disk_first) = (archive.bytes(), config.when == crate::When::Always);
         let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);
-        let states = outlets.iter().map(|outlet| OutletState::new(outlet, clock())).collect();
+        let states = outputs.iter().map(|slot| OutputState::new(slot, clock())).collect();
         let shared =
             Rc::new(Shared::new((config, folder), spool, keeper(archive)?, names, states, clock, disk_bytes));
         clerk::on_notices(&shared, notices);
-        let renders = bits.iter().copied().zip(outlets.iter().map(|outlet| outlet.render.clone())).collect();
+        let encoders = bits.iter().copied().zip(outputs.iter().map(|slot| slot.encoder.clone())).collect();
         let mut tasks = Tasks::default();
-        for ((index, outlet), bit) in outlets.into_iter().enumerate().zip(bits) {
-            let Outlet { output, render, .. } = outlet;
-            let driver = Driver { shared: shared.clone(), index, bit, output, render };
+        for ((index, slot), bit) in outputs.into_iter().enumerate().zip(bits) {
+            let OutputSlot { output, encoder, .. } = slot;
+            let driver = Driver { shared: shared.clone(), index, bit, output, encoder };
             tasks.drivers.push(tokio::task::spawn_local(driver.run()));
         }
         tasks.clerks.push(tokio::task::spawn_local(clerk::write(shared.clone())));
         tasks.clerks.push(tokio::task::spawn_local(clerk::settle(shared.clone())));
         tasks.clerks.push(tokio::task::spawn_local(clerk::sync(shared.clone())));
-        Ok(Self { shared, renders, tasks: Rc::new(tasks.into()) })
+        Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
     }
 
     /// Takes a message in. Never blocks and never fails: what memory has no room for is counted as lost, and told.
     pub fn push(&self, message: crate::Message) {
-        let wants = |(bit_of, render): &(usize, Arc<dyn Render>)| {
-            if render.takes(&message) { bit(*bit_of) } else { 0 }
+        let wants = |(bit_of, encoder): &(usize, Arc<dyn Encoder>)| {
+            if encoder.takes(&message) { bit(*bit_of) } else { 0 }
         };
-        let owed = self.renders.iter().map(wants).fold(0, |owed, bit| owed | bit);
+        let owed = self.encoders.iter().map(wants).fold(0, |owed, bit| owed | bit);
         self.shared.push(message, owed);
     }
 
-    /// Sets what is published, retained or not as the packet says, at every connection of the output (its place among
-    /// the outlets) and now.
-    pub fn presence(&self, output: usize, packet: Packet) {
+    /// Sets what is said at every connection of the output (its place in the config), and now.
+    pub fn presence(&self, output: usize, online: Message) {
         self.shared.state(output, |state| {
-            state.presence = Some(packet);
+            state.online = Some(online);
             state.presence_version += 1;
         });
         self.shared.wake_all();
     }
 
-    /// Lets go what waits in held lanes, or holds it from now on, as at the start. What waited is sent as late; what
+    /// Lets go what waits in held lanes, or holds it from now on, as at the start. What waited is sent as backfill; what
     /// is on its way already is not called back.
     pub fn release(&self, released: bool) {
         self.shared.spool.borrow_mut().release(released);
@@ -210,7 +217,7 @@ impl Forwarder {
         self.shared.try_event()
     }
 
-    /// Sends what can be sent within half the time, writes the rest to disk, publishes the presence that was set last
+    /// Sends what can be sent within half the time, writes the rest to disk, says the presence that was set last
     /// and says farewell. Push nothing afterwards. Whether everything that is not acknowledged is on disk.
     pub async fn stop(&self, within: Duration) -> bool {
         let (start, shared) = (Instant::now(), &self.shared);
@@ -253,7 +260,7 @@ struct Places {
 }
 
 /// Outputs known from before keep their bits; one that is new wants nothing of what is there.
-fn places(outlets: &[Outlet], found: &Found, is_empty: bool) -> Places {
+fn places(outputs: &[OutputSlot], found: &Found, is_empty: bool) -> Places {
     // Without the note, all that lies there is sent to all, again if need be.
     let (mut names, mut progress) = found.positions.clone().unwrap_or_default();
     let mut acked = PerLane::<Ranges>::default();
@@ -264,14 +271,14 @@ fn places(outlets: &[Outlet], found: &Found, is_empty: bool) -> Places {
             acked.of_mut(lane).insert_range(0..on_disk.unwrap_or(0).max(progress.end(lane)));
         }
     }
-    if is_empty || names.len() + outlets.len() > OUTLETS_MAX {
+    if is_empty || names.len() + outputs.len() > OUTPUTS_MAX {
         // Nothing refers to the bits any more.
         (names, progress) = Default::default();
     }
     progress.active = 0;
     let mut bits = Vec::new();
-    for outlet in outlets.iter().take(OUTLETS_MAX) {
-        let name = outlet.name.escape_default().to_string();
+    for slot in outputs.iter().take(OUTPUTS_MAX) {
+        let name = slot.name.escape_default().to_string();
         let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
             names.push(name);
             progress.acked.push(acked.clone());

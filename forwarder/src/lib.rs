@@ -1,11 +1,11 @@
 //! Store and forward: keeps opaque messages until every output has acknowledged them.
 //!
-//! Knows no reading, series or unit. The agent says how a message looks on an output ([`Render`]) and what time it
+//! Knows no reading, series or unit. The agent says how a message looks on an output ([`Encoder`]) and what time it
 //! is; the forwarder says what became of each message ([`Account`]). To add an output, write one folder in
 //! `forwarder/src/output/` and add two lines here: its `mod`, and its entry in [`OUTPUTS`].
 //!
 //! ```text
-//! push -> spool (memory, numbers, who has acknowledged what)   -> driver, one per output -> link
+//! push -> spool (memory, numbers, who has acknowledged what)   -> driver, one per output -> output
 //!           |  what waits too long: clerk -> keeper (a thread)       ^
 //!           |                                 archive -> store       |
 //!           +------------------- what waited comes back -------------+
@@ -17,15 +17,17 @@
 mod archive;
 mod clerk;
 mod config;
+mod connection;
 mod driver;
+mod encoder;
 mod forwarder;
 mod keeper;
-mod link;
 mod positions;
 mod ranges;
 mod record;
 mod spool;
 mod store;
+mod template;
 
 mod output {
     pub(crate) mod mqtt;
@@ -38,9 +40,13 @@ mod testing;
 
 pub use archive::{BufferError, BufferStats, StoppedBuffer};
 pub use config::{BufferConfig, Full, Rate, Sync, When};
-pub use forwarder::{Event, Forwarder, Mark, Outlet, OutletStatus, Start, Status, Why, Written};
-pub use link::{
-    Ended, Heard, Link, LinkEvent, LinkEvents, Opened, Output, OutputKind, SendError, Surroundings, Tag,
+pub use connection::{
+    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputConnection,
+    OutputContext, OutputKind, ProbeResult, Probing, SendError, Tag, Tail, TailAddress, Tailed, Tailing,
+};
+pub use encoder::{Address, EncodeError, Encoder, Framing};
+pub use forwarder::{
+    ConnectionStatus, Event, Forwarder, Mark, OutputSlot, Presence, Start, Status, Why, Written,
 };
 
 use bytes::Bytes;
@@ -49,15 +55,16 @@ use headwater_settings::Table;
 /// The kinds of outputs, as `type = "…"` names them.
 pub const OUTPUTS: &[OutputKind] = &[output::mqtt::KIND];
 
-/// Reads an output's table: `type`, then the keys of that kind, and `rate`. Mistakes go to the table, and `None`
-/// means that there were some. The caller asks for the keys of its own and finishes the table.
-pub fn read_output(table: &mut Table<'_>, surroundings: &Surroundings) -> Option<Box<dyn Output>> {
+/// Reads `type` of an output's table. Mistakes go to the table, and `None` means that there were some. The caller lets
+/// [`OutputKind::read`] read the keys of the kind, asks for the keys of its own and finishes the table.
+pub fn read_output_kind(table: &mut Table<'_>) -> Option<&'static OutputKind> {
     let kinds: Vec<(&str, &OutputKind)> = OUTPUTS.iter().map(|kind| (kind.name, kind)).collect();
     let kind = table.choice("type", &kinds);
     if kind.is_none() {
-        table.missing("type", "add `type = \"mqtt\"`");
+        let known: Vec<String> = OUTPUTS.iter().map(|kind| format!("`type = \"{}\"`", kind.name)).collect();
+        table.missing("type", format!("add {}", known.join(" or ")));
     }
-    (kind?.value.read)(table, surroundings)
+    kind.map(|kind| kind.value)
 }
 
 /// Which queue a message waits in. Order is kept within a lane; the first lane goes first.
@@ -164,7 +171,7 @@ pub struct Message {
     pub lane: Lane,
     /// When it was made [ms since the Unix epoch].
     pub made_ms: i64,
-    /// What the renderer needs to find its place, e.g. its topic.
+    /// What the encoder needs to find its place.
     pub route: Bytes,
     /// The content.
     pub body: Bytes,
@@ -175,29 +182,6 @@ impl Message {
     pub(crate) fn cost_bytes(&self) -> usize {
         const OVERHEAD: usize = 128;
         OVERHEAD + self.route.len() + self.body.len()
-    }
-}
-
-/// A message as one output wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Topic, subject or path.
-    pub topic: String,
-    /// Payload, encoded.
-    pub payload: Bytes,
-    /// Whether the broker shall keep it for later subscribers.
-    pub retain: bool,
-}
-
-/// How messages look on one output; the agent implements it.
-pub trait Render: Send + std::marker::Sync {
-    /// The message for this output; `None` if this output does not take it. `late` says that it waited in the
-    /// buffer. The same message renders the same every time.
-    fn render(&self, message: &Message, late: bool) -> Option<Packet>;
-
-    /// Whether this output takes the message: asked once, when the message is pushed.
-    fn takes(&self, message: &Message) -> bool {
-        self.render(message, false).is_some()
     }
 }
 

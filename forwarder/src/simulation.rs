@@ -11,7 +11,7 @@ mod world;
 use crate::config::{Full, Sync, When};
 use crate::keeper::Keeper;
 use crate::store::memory::MemoryStore;
-use crate::{BufferConfig, Forwarder, Lane, Message, Outlet, Start, Thin};
+use crate::{BufferConfig, Forwarder, Lane, Message, OutputSlot, Start, Thin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -150,18 +150,17 @@ impl History {
                 broker.cut_for.clear();
             });
         }
-        let outlets = (0..self.outputs()).map(|index| Outlet {
+        let outputs = (0..self.outputs()).map(|index| OutputSlot {
             name: format!("output {index}"),
             output: self.world.output(index, self.window),
-            render: Arc::new(Mask(index)),
-            will: None,
+            encoder: Arc::new(Mask(index)),
             presence: None,
         });
         let (start, step) = (self.start, self.clock_step.clone());
         let start = Start {
             config: self.config.clone(),
             folder: "/nowhere".into(),
-            outlets: outlets.collect(),
+            outputs: outputs.collect(),
             clock: Arc::new(move || {
                 1_000_000 + start.elapsed().as_millis() as i64 + step.load(Ordering::Relaxed)
             }),

@@ -1,12 +1,12 @@
 //! Which messages there are and what is still to be done with each. Does no I/O and knows no clock.
 //!
 //! Every message has a number within its lane. The spool keeps, for each output, the set of numbers that it has
-//! acknowledged ([`Ranges`]), and two places in the sequence: `live`, where it sends what is new, and `late`, where it
+//! acknowledged ([`Ranges`]), and two places in the sequence: `live`, where it sends what is new, and `backfill`, where it
 //! catches up on what was pushed before it was connected. A message leaves memory when all who want it have it, or
 //! when it is on disk and memory is needed; what is not in memory any more is asked for with [`Next::Read`].
 //!
 //! ```text
-//! acknowledged ... late -> ... | live_from ... live -> ... | next
+//! acknowledged ... backfill -> ... | live_from ... live -> ... | next
 //!              (memory or disk)     (memory)
 //! ```
 //!
@@ -18,13 +18,13 @@ mod outlet;
 mod queue;
 
 pub(crate) use losses::{Cause, GivenUp};
-pub(crate) use outlet::{Next, Parcel};
+pub(crate) use outlet::Next;
 
 use crate::positions::{Progress, Run, bit};
 use crate::record::Record;
 use crate::{Account, Lane, Message, PerLane};
 use losses::Orphan;
-use outlet::Outlet;
+use outlet::Cursors;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
 
 pub(crate) struct Spool {
     queues: PerLane<Queue>,
-    outlets: Vec<Outlet>,
+    outlets: Vec<Cursors>,
     /// By bit; outputs that are no longer configured included.
     progress: Progress,
     refused: BTreeSet<(Lane, u64)>,
@@ -73,7 +73,7 @@ impl Spool {
             queue.start_at(queue.on_disk_end.max(progress.end(lane)));
         }
         account.waiting = account.made;
-        let outlets = progress.acked.iter().map(|_| Outlet::default()).collect();
+        let outlets = progress.acked.iter().map(|_| Cursors::default()).collect();
         Self {
             queues,
             outlets,
@@ -110,30 +110,30 @@ impl Spool {
         }
     }
 
-    /// Lets go what is held, or holds what is pushed from now on and what was not sent. What waited is late.
+    /// Lets go what is held, or holds what is pushed from now on and what was not sent. What waited is backfill.
     pub(crate) fn release(&mut self, released: bool) {
         if std::mem::replace(&mut self.released, released) || !released {
             return;
         }
         for lane in Lane::ALL.into_iter().filter(|lane| lane.is_held()) {
             let next = self.queues.of(lane).next();
-            self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(lane).live_is_late(next));
+            self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(lane).rest_is_backfill(next));
         }
     }
 
-    /// The output's answer to a parcel. What is lost by it after all is the answer.
-    pub(crate) fn done(&mut self, output: usize, parcel: &crate::Tag, outcome: Outcome) -> Option<GivenUp> {
-        let (lane, seq) = (parcel.lane, parcel.seq);
+    /// The output's answer to a delivery. What is lost by it after all is the answer.
+    pub(crate) fn done(&mut self, output: usize, delivery: &crate::Tag, outcome: Outcome) -> Option<GivenUp> {
+        let (lane, seq) = (delivery.lane, delivery.seq);
         let acked = self.progress.acked.get_mut(output)?.of_mut(lane);
         if !acked.insert(seq) {
             return None;
         }
-        let wanted = parcel.owed & self.progress.active;
+        let wanted = delivery.owed & self.progress.active;
         let mut others =
             self.progress.acked.iter().enumerate().filter(|(other, _)| wanted & bit(*other) != 0);
         if others.all(|(_, acked)| acked.of(lane).contains(seq)) {
             self.queues.of_mut(lane).remove(seq);
-            return self.settle(parcel, outcome);
+            return self.settle(delivery, outcome);
         }
         if outcome == Outcome::Refused && self.refused.len() < REFUSED_MAX {
             self.refused.insert((lane, seq));
@@ -236,14 +236,14 @@ mod tests {
     use crate::Tag;
 
     #[test]
-    fn what_is_held_is_sent_when_it_is_let_go_and_then_as_late() {
+    fn what_is_held_is_sent_when_it_is_let_go_and_then_as_backfill() {
         let mut spool = Spool::new(Progress::new(1), &[], 10_000, false);
         let push = |spool: &mut Spool, lane: Lane| {
             let message = Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
             spool.push(message, 1);
         };
         let next = |spool: &mut Spool| match spool.next(0, true) {
-            Next::Send(parcel) => Some((parcel.tag, parcel.late)),
+            Next::Send(delivery) => Some((delivery.tag, delivery.backfill)),
             _ => None,
         };
         spool.up(0);
@@ -256,8 +256,8 @@ mod tests {
         spool.release(true);
         push(&mut spool, Lane::HeldData);
         let sent: Vec<_> = std::iter::from_fn(|| next(&mut spool)).collect();
-        let late = [(tag(Lane::HeldAlert, 0), true), (tag(Lane::HeldData, 1), false)];
-        assert_eq!(sent, [late[0], late[1], (tag(Lane::HeldData, 0), true)]);
+        let backfill = [(tag(Lane::HeldAlert, 0), true), (tag(Lane::HeldData, 1), false)];
+        assert_eq!(sent, [backfill[0], backfill[1], (tag(Lane::HeldData, 0), true)]);
         spool.release(false);
         push(&mut spool, Lane::HeldData);
         assert_eq!(next(&mut spool), None, "held again");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_that_are_being_read_go_before_late_data_and_hold_up_nothing_live() {
+    fn alerts_that_are_being_read_go_before_allow_backfill_and_hold_up_nothing_live() {
         let message = |lane| Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
         let found = [Lane::Alert, Lane::Data].map(|lane| Run { lane, seqs: 0..2, owed: 1 });
         let mut spool = Spool::new(Progress::new(1), &found, 10_000, false);
@@ -276,12 +276,12 @@ mod tests {
         assert_eq!(spool.next(0, true), Next::Read(Lane::Alert, 0));
         assert_eq!(spool.next(0, true), Next::Nothing, "it waits for the alerts");
         spool.push(message(Lane::Data), 1);
-        assert!(matches!(spool.next(0, true), Next::Send(parcel) if !parcel.late));
+        assert!(matches!(spool.next(0, true), Next::Send(delivery) if !delivery.backfill));
         let records = (0..2).map(|seq| Record { seq, owed: 1, message: message(Lane::Alert) });
         spool.fill(0, Lane::Alert, 0, records.collect());
         for seq in 0..2 {
             let tag = Tag { lane: Lane::Alert, seq, owed: 1 };
-            assert!(matches!(spool.next(0, true), Next::Send(parcel) if parcel.tag == tag));
+            assert!(matches!(spool.next(0, true), Next::Send(delivery) if delivery.tag == tag));
         }
         assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));
     }

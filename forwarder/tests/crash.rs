@@ -21,7 +21,7 @@ fn times(name: &str, default: u32) -> u32 {
 }
 
 fn numbers(heard: &Heard) -> BTreeSet<usize> {
-    heard.under("l").into_iter().map(|body| body.trim_end().parse().unwrap()).collect()
+    heard.messages().into_iter().map(|body| body.trim_end().parse().unwrap()).collect()
 }
 
 /// Opens and closes the way to the broker, a few times within `ms`.

@@ -21,7 +21,7 @@ fn push(forwarder: &Forwarder, n: usize) {
 }
 
 fn numbers(heard: &Heard) -> BTreeSet<usize> {
-    heard.under("l").into_iter().map(|body| body.trim_end().parse().unwrap()).collect()
+    heard.messages().into_iter().map(|body| body.trim_end().parse().unwrap()).collect()
 }
 
 fn events(forwarder: &Forwarder) -> Vec<Event> {
@@ -216,7 +216,7 @@ async fn survive(name: &str, damage: Damage) {
     let heard = Heard::listen(broker.port).await;
     let forwarder = forwarder(broker.port, &folder.0, small(), "");
     wait_for(name, || forwarder.account().waiting == 0).await;
-    wait_for(name, || heard.under("l").len() as u64 == forwarder.account().delivered).await;
+    wait_for(name, || heard.messages().len() as u64 == forwarder.account().delivered).await;
     let (got, account) = (numbers(&heard), forwarder.account());
     let lost = FILLED - got.len();
     println!("{name}: {lost} of {FILLED} lost, {account:?}");

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 /// A forwarder against a script, and `count` messages.
 async fn push(script: &Scripted, folder: &Folder, lines: &str, count: usize) -> Forwarder {
     let forwarder = forwarder(script.port, &folder.0, BufferConfig::default(), lines);
-    wait_for("the connection", || forwarder.status().outlets[0].up).await;
+    wait_for("the connection", || forwarder.status().outputs[0].up).await;
     (0..count).for_each(|n| forwarder.push(message(Lane::Data, n)));
     forwarder
 }
@@ -63,9 +63,9 @@ fn a_broker_that_never_acknowledges_is_left_and_what_it_took_is_kept() {
         wait_for("the disk to be used", || forwarder.status().disk_bytes > 0).await;
         all_arrive(&script, &forwarder, 50).await;
         assert_eq!(*script.connections.borrow(), 3);
-        let error = forwarder.status().outlets[0].last_error.clone().unwrap();
+        let error = forwarder.status().outputs[0].last_error.clone().unwrap();
         assert!(error.contains("nothing was acknowledged for 2 s"), "{error}");
-        assert!(script.got.borrow().iter().any(|got| got.topic.starts_with("late/")));
+        assert!(script.got.borrow().iter().any(|got| got.topic.starts_with("backfill/")));
     });
 }
 

@@ -95,7 +95,7 @@ fn what_waits_is_counted_and_shown_and_nothing_is_changed_by_it() {
             let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
             assert_eq!(forwarder.account().waiting, COUNT as u64);
             wait_for("all to arrive", || forwarder.account().waiting == 0).await;
-            wait_for("all to be heard", || heard.under("late").len() == COUNT).await;
+            wait_for("all to be heard", || heard.under("backfill").len() == COUNT).await;
             assert!(forwarder.stop(Duration::from_secs(4)).await);
         });
         assert_eq!(open(&folder).stats().generations, 0);

@@ -29,7 +29,7 @@ fn describe(path: &Path, config: &Config, document: &Document) -> String {
         text.push_str(&format!("stream {}: {}\n", stream.name, describe_stream(stream)));
     }
     for (output, place) in config.outputs.iter().zip(places("outputs")) {
-        let format = format!("{:?}", output.render.format).to_lowercase();
+        let format = output.encoder.format.name();
         text.push_str(&format!("output {}: {place}, as {format}\n", output.name));
     }
     text.push_str(&format!(

@@ -4,14 +4,13 @@
 //! publishes one message to each output and nothing to the topics of a source. A running agent is not disturbed: the
 //! test has client ids of its own.
 
-mod broker;
 mod device;
 mod disk;
 
 use super::{Failure, open, runtime};
 use crate::clock;
 use crate::config::{Config, render_mistakes};
-use headwater_settings::Document;
+use headwater_forwarder::ProbeResult;
 use std::path::Path;
 
 /// What one look has found.
@@ -66,7 +65,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     screen.show("devices", device::look());
     runtime()?.block_on(async {
         sources(&mut screen, &config).await;
-        outputs(&mut screen, &config, &document).await;
+        outputs(&mut screen, &config).await;
     });
     match screen.bad {
         0 => Ok(()),
@@ -117,14 +116,15 @@ async fn sources(screen: &mut Screen, config: &Config) {
     }
 }
 
-/// Every output that is an MQTT broker.
-async fn outputs(screen: &mut Screen, config: &Config, document: &Document) {
-    for (name, mut table) in document.root().named_tables("outputs") {
-        let render =
-            config.outputs.iter().find(|output| output.name == name.value).map(|output| &output.render);
-        if let (Some(settings), Some(render)) = (broker::settings(&mut table), render) {
-            let topic = render.topic.filter(&render.agent).replace('#', "self-test");
-            screen.show(&format!("output {}", name.value), broker::round_trip(&settings, &topic).await);
-        }
+/// Every output that can be tried.
+async fn outputs(screen: &mut Screen, config: &Config) {
+    for output in &config.outputs {
+        let finding = match output.output.probe(&output.encoder).await {
+            Some(ProbeResult::Good(text)) => Finding::Good(text),
+            Some(ProbeResult::Note(text)) => Finding::Note(text),
+            Some(ProbeResult::Bad(text)) => Finding::Bad(text),
+            None => continue,
+        };
+        screen.show(&format!("output {}", output.name), finding);
     }
 }

@@ -1,10 +1,10 @@
 //! `headwater tail`: what an agent sends, for people.
 
 use super::{Failure, open, runtime};
-use crate::encode::{OutputRender, read};
+use crate::encode::read;
 use crate::show;
 use clap::Args;
-use headwater_mqtt::{Backoff, Event, Qos, Session, Settings};
+use headwater_forwarder::{OUTPUTS, Tail, Tailed};
 use std::path::Path;
 
 /// Options of `tail`.
@@ -27,25 +27,28 @@ pub(super) struct TailOptions {
     count: Option<u64>,
 }
 
-/// Where to look, and for what.
-struct View {
-    settings: Settings,
-    filter: String,
-}
-
 pub(super) fn run(config_path: &Path, options: &TailOptions) -> Result<(), Failure> {
-    let view = match &options.url {
-        Some(url) => View {
-            settings: Settings::parse_url(url).map_err(Failure::Usage)?,
-            filter: format!("headwater/{}/#", options.agent.as_deref().unwrap_or("+")),
-        },
+    let tail = match &options.url {
+        Some(url) => at_address(url, options.agent.as_deref())?,
         None => from_config(config_path, options)?,
     };
-    runtime()?.block_on(follow(&view, options))
+    runtime()?.block_on(follow(tail, options))
 }
 
-/// The connection of an output's table; the rest of the config need not be right for this.
-fn from_config(config_path: &Path, options: &TailOptions) -> Result<View, Failure> {
+/// What is sent to an address, whichever kind of output has such addresses.
+fn at_address(url: &str, agent: Option<&str>) -> Result<Box<dyn Tail>, Failure> {
+    let mut wrong = String::new();
+    for kind in OUTPUTS {
+        match kind.tail.map(|tail| tail(url, agent)) {
+            Some(Ok(tail)) => return Ok(tail),
+            Some(Err(error)) => wrong = error,
+            None => {}
+        }
+    }
+    Err(Failure::Usage(wrong))
+}
+
+fn from_config(config_path: &Path, options: &TailOptions) -> Result<Box<dyn Tail>, Failure> {
     let (config, document) = open(config_path)?;
     let wrong = || Failure::Usage(crate::config::render_mistakes(&document).trim_end().to_owned());
     let config = config.ok_or_else(wrong)?;
@@ -54,58 +57,32 @@ fn from_config(config_path: &Path, options: &TailOptions) -> Result<View, Failur
     let missing =
         || Failure::Usage("error: the config has no such output; name a broker with --url".to_owned());
     let output = output.ok_or_else(missing)?;
-    let mut tables = document.root().named_tables("outputs");
-    let table = tables.iter_mut().find(|(name, _)| name.value == output.name);
-    let settings = table.and_then(|(_, table)| Settings::read(table)).ok_or_else(wrong)?;
-    let OutputRender { agent, topic, .. } = &output.render;
-    Ok(View { settings, filter: topic.filter(options.agent.as_ref().unwrap_or(agent)) })
+    let tail = output.output.tail(&output.encoder, options.agent.as_deref());
+    tail.map_err(|why| Failure::Usage(format!("error: output {}: {why}", output.name)))
 }
 
-async fn follow(view: &View, options: &TailOptions) -> Result<(), Failure> {
-    let session = Session::passing(format!("headwater-tail-{}", std::process::id()));
-    let mut backoff = Backoff::new(u64::from(std::process::id()));
+async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Failure> {
     let mut left = options.count.unwrap_or(u64::MAX);
-    loop {
-        let (client, mut connection) = headwater_mqtt::connect(&view.settings, &session)
-            .map_err(|error| Failure::Other(error.to_string()))?;
-        let lost = loop {
-            match connection.poll().await {
-                Ok(Event::Connected { .. }) => {
-                    eprintln!("listening to {}", view.filter);
-                    client
-                        .try_subscribe(std::slice::from_ref(&view.filter), Qos::AtLeastOnce)
-                        .map_err(|e| Failure::Other(e.to_string()))?;
-                }
-                Ok(Event::Incoming(publish)) => {
-                    print(publish.topic(), &publish.payload, options.json);
-                    left -= 1;
-                    if left == 0 {
-                        return Ok(());
-                    }
-                }
-                Ok(Event::Subscribed { refused }) if !refused.is_empty() => {
-                    return Err(Failure::Other(format!(
-                        "the broker refuses the subscription to {}",
-                        view.filter
-                    )));
-                }
-                Ok(_) => {}
-                Err(error) => break error,
+    while left > 0 {
+        match tail.next().await.map_err(Failure::Other)? {
+            Tailed::Note(note) => eprintln!("{note}"),
+            Tailed::Message { place, payload, backfill } => {
+                print(&place, &payload, backfill, options.json);
+                left -= 1;
             }
-        };
-        eprintln!("no connection: {lost}; trying again");
-        tokio::time::sleep(backoff.after(&connection)).await;
+        }
     }
+    Ok(())
 }
 
-fn print(topic: &str, payload: &[u8], as_json: bool) {
+fn print(place: &str, payload: &[u8], backfill: bool, as_json: bool) {
     let Ok(message) = read(payload) else {
-        println!("{topic}: {} bytes that are no message", payload.len());
+        println!("{place}: {} bytes that are no message", payload.len());
         return;
     };
     if as_json {
         println!("{}", serde_json::to_string(&message).unwrap_or_default());
     } else {
-        println!("{}", show::line(&message, show::is_late(topic)));
+        println!("{}", show::line(&message, backfill));
     }
 }

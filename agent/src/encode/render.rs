@@ -1,30 +1,53 @@
-//! Where a message goes on an output, and in which format.
+//! Encoders: how a message looks on an output, chosen by `format = "…"`.
+//!
+//! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
+//! `OutputKind::formats`.
 
 use super::fields::Encoded;
-use super::place::{Placer, Unplaced};
+use super::place::Placer;
 use super::wire::cbor_to_json;
 use crate::event::Event;
-use bytes::Bytes;
-use headwater_forwarder::{Message, Packet, Render};
+use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 
 /// How an output's payloads are encoded: the same map either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// RFC 8259.
     Json,
-    /// RFC 8949.
+    /// RFC 8949; messages that follow one another are a sequence after RFC 8742.
     Cbor,
 }
 
+/// The formats, as `format = "…"` names them.
+pub const ENCODERS: &[(&str, Format)] = &[("json", Format::Json), ("cbor", Format::Cbor)];
+
 impl Format {
+    /// Its word in the config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ENCODERS.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+    }
+
     /// An event in this format, with its times as `placer` knows them; `None`: a number that the format has no word for.
     #[must_use]
     pub fn encode(self, event: &Event, placer: &dyn Placer) -> Option<Vec<u8>> {
         let encoded = Encoded { event, placer };
         match self {
-            Format::Json => serde_json::to_vec(&encoded).ok(),
-            Format::Cbor => serde_cbor::to_vec(&encoded).ok(),
+            Self::Json => serde_json::to_vec(&encoded).ok(),
+            Self::Cbor => serde_cbor::to_vec(&encoded).ok(),
         }
+    }
+
+    /// Appends a stored message.
+    fn write(self, message: &Message, framing: Framing, to: &mut Vec<u8>) -> Result<(), String> {
+        match self {
+            Self::Json => {
+                to.extend_from_slice(&cbor_to_json(&message.body).map_err(|error| error.to_string())?);
+                to.extend((framing == Framing::Lines).then_some(b'\n'));
+            }
+            Self::Cbor => to.extend_from_slice(&message.body),
+        }
+        Ok(())
     }
 }
 
@@ -75,204 +98,83 @@ impl<'a> Route<'a> {
     }
 }
 
-/// An output's `topic`: text with `{agent}`, `{kind}`, `{stream}` and `{series}`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TopicTemplate(Vec<Part>);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Text(String),
-    Agent,
-    Kind,
-    Stream,
-    Series,
-}
-
-impl TopicTemplate {
-    /// The default, as INTERFACE.md §4 lists it.
-    pub const DEFAULT: &'static str = "headwater/{agent}/{kind}/{stream}/{series}";
-
-    /// The level before the kind of what waited in the buffer.
-    pub const BACKFILL: &'static str = "backfill";
-
-    /// Reads a template.
-    ///
-    /// # Errors
-    /// What is wrong with it and what would be right.
-    pub fn parse(template: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut rest = template;
-        while let Some((text, after)) = rest.split_once('{') {
-            let (name, tail) = after
-                .split_once('}')
-                .ok_or("`{` is never closed; write {agent}, {kind}, {stream} or {series}")?;
-            if !text.is_empty() {
-                parts.push(Part::Text(text.to_owned()));
-            }
-            parts.push(match name {
-                "agent" => Part::Agent,
-                "kind" => Part::Kind,
-                "stream" => Part::Stream,
-                "series" => Part::Series,
-                _ => {
-                    return Err(format!(
-                        "{{{name}}} is unknown; write {{agent}}, {{kind}}, {{stream}} or {{series}}"
-                    ));
-                }
-            });
-            rest = tail;
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        if template.contains(['+', '#', '\0']) {
-            return Err("a topic to publish to cannot hold `+`, `#` or NUL".to_owned());
-        }
-        if !parts.contains(&Part::Kind) {
-            return Err(
-                "{kind} is missing: without it alerts, summaries and what waited in the buffer would mix"
-                    .to_owned(),
-            );
-        }
-        Ok(Self(parts))
-    }
-
-    /// The topic of a route. What waited in the buffer has `backfill/` before its kind; parts that a route does not
-    /// have leave no empty level at the end.
-    #[must_use]
-    pub fn topic(&self, agent: &str, route: Route<'_>, late: bool) -> String {
-        let mut topic = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => topic.push_str(text),
-                Part::Agent => push_level(&mut topic, agent),
-                Part::Kind => {
-                    if late {
-                        topic.push_str(Self::BACKFILL);
-                        topic.push('/');
-                    }
-                    push_level(&mut topic, route.kind);
-                }
-                Part::Stream => push_level(&mut topic, route.stream),
-                Part::Series => push_level(&mut topic, route.series),
-            }
-        }
-        topic.truncate(topic.trim_end_matches('/').len());
-        topic
-    }
-
-    /// A filter for everything that an output publishes with this template, for `tail`.
-    #[must_use]
-    pub fn filter(&self, agent: &str) -> String {
-        let mut filter = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => filter.push_str(text),
-                Part::Agent => push_level(&mut filter, agent),
-                _ => break,
-            }
-        }
-        // A wildcard must fill its level: what stands before it in the same level cannot be asked for.
-        filter.truncate(filter.rfind('/').map_or(0, |at| at + 1));
-        filter.push('#');
-        filter
-    }
-}
-
-/// Appends a name; the characters that a topic cannot hold become `_`, `/` stays.
-fn push_level(topic: &mut String, name: &str) {
-    topic.extend(name.chars().map(|c| if matches!(c, '+' | '#' | '\0') { '_' } else { c }));
-}
-
 /// One output's view of the messages.
-#[derive(Clone, Debug)]
-pub struct OutputRender {
+#[derive(Clone)]
+pub struct OutputEncoder {
     /// The agent's id.
     pub agent: String,
-    /// JSON or CBOR.
+    /// How payloads are written.
     pub format: Format,
-    /// Where messages go.
-    pub topic: TopicTemplate,
     /// Streams that this output takes; `None`: all. Reports go to every output.
     pub streams: Option<Vec<String>>,
 }
 
-impl OutputRender {
+impl OutputEncoder {
     fn wants(&self, route: Route<'_>) -> bool {
         let names = self.streams.as_ref();
         route.stream.is_empty() || names.is_none_or(|names| names.iter().any(|name| name == route.stream))
     }
 }
 
-impl Render for OutputRender {
-    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
-        let route = Route::from_bytes(&message.route).filter(|route| self.wants(*route))?;
-        let payload = encode(self.format, &message.body)?;
-        Some(Packet { topic: self.topic.topic(&self.agent, route, late), payload, retain: false })
+impl Encoder for OutputEncoder {
+    fn agent(&self) -> &str {
+        &self.agent
     }
 
     fn takes(&self, message: &Message) -> bool {
         Route::from_bytes(&message.route).is_some_and(|route| self.wants(route))
     }
-}
 
-fn encode(format: Format, body: &Bytes) -> Option<Bytes> {
-    match format {
-        Format::Cbor => Some(body.clone()),
-        Format::Json => cbor_to_json(body).ok().map(Bytes::from),
+    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+        let Route { kind, stream, series, .. } = Route::from_bytes(&message.route)?;
+        let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
+        Some(Address { agent, kind, stream, series, time_ms: message.made_ms })
     }
-}
 
-/// Where an output's status goes.
-#[must_use]
-pub fn status_topic(render: &OutputRender) -> String {
-    render.topic.topic(&render.agent, Route::new("status", "", ""), false)
-}
-
-/// A status as an output wants it: retained. `None` only if it cannot be encoded, which plain values always can.
-#[must_use]
-pub fn status_packet(render: &OutputRender, status: &Event) -> Option<Packet> {
-    let payload = render.format.encode(status, &Unplaced)?.into();
-    Some(Packet { topic: status_topic(render), payload, retain: true })
+    fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let format = self.format.name();
+        batch.iter().try_for_each(|message| {
+            self.format.write(message, framing, to).map_err(|why| EncodeError { format, why })
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_forwarder::Lane;
 
-    #[test]
-    fn topics_are_those_of_the_contract() {
-        let template = TopicTemplate::parse(TopicTemplate::DEFAULT).unwrap();
-        let mut stored = Vec::new();
-        Route { parts: b"\0x", ..Route::new("summary", "climate", "greenhouse/b+d#1/temp") }
-            .save(&mut stored);
-        let summary = Route::from_bytes(&stored).unwrap();
-        assert_eq!(summary.parts, b"\0x");
-        assert_eq!(
-            template.topic("g7", summary, false),
-            "headwater/g7/summary/climate/greenhouse/b_d_1/temp"
-        );
-        assert_eq!(
-            template.topic("g7", summary, true),
-            "headwater/g7/backfill/summary/climate/greenhouse/b_d_1/temp"
-        );
-        let report = Route::new("report", "", "");
-        assert_eq!(template.topic("g7", report, false), "headwater/g7/report");
-        assert_eq!(template.topic("g7", report, true), "headwater/g7/backfill/report");
-        assert_eq!(template.filter("g7"), "headwater/g7/#");
-        assert_eq!(TopicTemplate::parse("x-{kind}").unwrap().filter("g7"), "#");
+    fn encoder(format: Format, streams: Option<Vec<String>>) -> OutputEncoder {
+        OutputEncoder { agent: "g7".into(), format, streams }
+    }
+
+    fn message(stream: &str) -> Message {
+        let mut route = Vec::new();
+        Route { parts: b"\0x", ..Route::new("summary", stream, "b+d#1") }.save(&mut route);
+        assert_eq!(Route::from_bytes(&route).unwrap().parts, b"\0x");
+        // {"v": 1}
+        let body = vec![0xa1, 0x61, b'v', 1];
+        Message { lane: Lane::Data, made_ms: 7, route: route.into(), body: body.into() }
     }
 
     #[test]
-    fn bad_templates_say_what_would_be_right() {
-        for (bad, word) in [
-            ("a/{king}/b", "unknown"),
-            ("a/{kind", "closed"),
-            ("a/b", "{kind} is missing"),
-            ("a/+/{kind}", "cannot hold"),
-        ] {
-            let error = TopicTemplate::parse(bad).unwrap_err();
-            assert!(error.contains(word), "{bad}: {error}");
-        }
+    fn formats_are_chosen_by_name_and_streams_by_config() {
+        let message = message("climate");
+        let text = |format, framing| {
+            let mut bytes = Vec::new();
+            encoder(format, None).encode(&[&message, &message], framing, &mut bytes).map(|()| bytes)
+        };
+        assert_eq!(text(Format::Json, Framing::Lines).unwrap(), b"{\"v\":1}\n{\"v\":1}\n");
+        assert_eq!(
+            text(Format::Cbor, Framing::Lines).unwrap(),
+            [&message.body[..], &message.body[..]].concat()
+        );
+        let some = encoder(Format::Json, Some(vec!["climate".into()]));
+        assert!(some.takes(&message) && !some.takes(&super::tests::message("other")));
+        let address = some.address(&message).unwrap();
+        assert_eq!((&*address.kind, &*address.series, address.time_ms), ("summary", "b+d#1", 7));
+        let broken = Message { body: vec![0xff].into(), ..message };
+        let error = some.encode(&[&broken], Framing::Single, &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().starts_with("cannot be written as json: "));
     }
 }

@@ -30,7 +30,7 @@ impl Engine {
             None => {}
         }
         if !self.clock.is_synced() {
-            let connected = self.forwarder().status().outlets.iter().any(|outlet| outlet.up);
+            let connected = self.forwarder().status().outputs.iter().any(|output| output.up);
             self.let_go(self.clock.is_over(connected));
         }
     }

@@ -79,8 +79,8 @@ impl Engine {
     pub(crate) fn on_output_answers(&self, name: &str) {
         let Some(since) = self.outages.borrow_mut().end(name) else { return };
         let seconds = self.now().time.since(since).max(0) / 1_000;
-        let outlets = self.forwarder().status().outlets;
-        let is_careful = outlets.iter().any(|outlet| outlet.name == name && outlet.careful);
+        let outputs = self.forwarder().status().outputs;
+        let is_careful = outputs.iter().any(|output| output.name == name && output.one_at_a_time.is_some());
         // Of many short ones in succession the status tells: each report would be one more message for the broker.
         if !is_careful || seconds >= TOLD_SECONDS {
             self.report(Cause::Outage, &format!("output {name} was down for {seconds} s"));

@@ -89,7 +89,7 @@ mod tests {
     fn outgoing() -> Outgoing {
         let folder = std::env::temp_dir().join(format!("headwater-outgoing-{}", std::process::id()));
         let start =
-            Start { config: BufferConfig::default(), folder, outlets: Vec::new(), clock: Arc::new(|| 0) };
+            Start { config: BufferConfig::default(), folder, outputs: Vec::new(), clock: Arc::new(|| 0) };
         Outgoing::new(Forwarder::start(start).unwrap())
     }
 

@@ -6,7 +6,7 @@ use crate::account::{Changes, Intake};
 use crate::status::{
     AgentStatus, BufferStatus, ClockStatus, OutputStatus, SourceStatus, StreamStatus, WriteStatus,
 };
-use headwater_forwarder::{OutletStatus, Status};
+use headwater_forwarder::{ConnectionStatus, Status};
 
 impl Engine {
     /// Something in the status is news; to be called by whoever makes it so.
@@ -50,7 +50,7 @@ impl Engine {
             readings: ledger.total,
             messages: Changes::of(&self.messages()),
             trouble: self.trouble(&forwarder),
-            outputs: forwarder.outlets.into_iter().map(output).collect(),
+            outputs: forwarder.outputs.into_iter().map(output).collect(),
         }
     }
 
@@ -74,18 +74,13 @@ impl Engine {
         if forwarder.written_today_bytes > forwarder.daily_writes {
             trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
         }
-        let careful = forwarder.outlets.iter().filter(|outlet| outlet.careful);
-        trouble.extend(careful.map(|outlet| {
-            format!(
-                "output {}: its broker closes the connection while messages are on their way, which go one at a time",
-                outlet.name
-            )
-        }));
+        let slow = forwarder.outputs.iter().filter_map(|output| output.one_at_a_time.zip(Some(&output.name)));
+        trouble.extend(slow.map(|(why, name)| format!("output {name}: {why}")));
         trouble
     }
 }
 
-fn output(outlet: OutletStatus) -> OutputStatus {
-    let OutletStatus { name, up, since_ms, careful, last_error } = outlet;
-    OutputStatus { name, up, since_ms, last_error, one_at_a_time: careful }
+fn output(connection: ConnectionStatus) -> OutputStatus {
+    let ConnectionStatus { name, up, since_ms, one_at_a_time, last_error } = connection;
+    OutputStatus { name, up, since_ms, last_error, one_at_a_time }
 }

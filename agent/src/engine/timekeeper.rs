@@ -6,9 +6,10 @@ use crate::clock::{self, Boots, Change, ClockConfig, Correction, Patience, Sampl
 use crate::encode::{boot_of, move_times};
 use crate::event::BootId;
 use crate::pipeline::Now;
-use headwater_forwarder::{Message, Packet, Render};
+use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::Time;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -216,31 +217,48 @@ impl Past {
 }
 
 /// Puts the times of held messages right as they are sent, where they are known by then.
-pub(crate) struct Placing<R> {
+pub(crate) struct Placing<E> {
     boots: Arc<Boots>,
-    render: R,
+    encoder: E,
 }
 
-impl<R> Placing<R> {
-    pub(crate) fn new(boots: Arc<Boots>, render: R) -> Self {
-        Self { boots, render }
+impl<E> Placing<E> {
+    pub(crate) fn new(boots: Arc<Boots>, encoder: E) -> Self {
+        Self { boots, encoder }
     }
-}
 
-impl<R: Render> Render for Placing<R> {
-    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
+    /// The message with the times that are known now.
+    fn place<'m>(&self, message: &'m Message) -> Cow<'m, Message> {
         if !message.lane.is_held() {
-            return self.render.render(message, late);
+            return Cow::Borrowed(message);
         }
         let mut placed = message.clone();
         if let Some(known) = boot_of(message).and_then(|boot| self.boots.placement(&boot)) {
             move_times(&mut placed, &known, |mark| self.boots.offset_of(mark));
         }
-        self.render.render(&placed, late)
+        Cow::Owned(placed)
+    }
+}
+
+impl<E: Encoder> Encoder for Placing<E> {
+    fn agent(&self) -> &str {
+        self.encoder.agent()
     }
 
     fn takes(&self, message: &Message) -> bool {
-        self.render.takes(message)
+        self.encoder.takes(message)
+    }
+
+    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+        let address = self.encoder.address(message)?;
+        // Only the time moves: its place in the stream is the same on every clock.
+        let known = if message.lane.is_held() { boot_of(message) } else { None };
+        let offset_ms = known.and_then(|boot| self.boots.placement(&boot)).map_or(0, |known| known.offset_ms);
+        Some(Address { time_ms: address.time_ms.saturating_add(offset_ms), ..address })
+    }
+
+    fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        batch.iter().try_for_each(|message| self.encoder.encode(&[&*self.place(message)], framing, to))
     }
 }
 

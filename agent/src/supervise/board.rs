@@ -1,14 +1,14 @@
-//! The retained status of each output, and the last will that contradicts it.
+//! What each output says of the agent: its status, and that it is gone.
 //!
-//! It is published at every connection, again as soon as something in it is news, and every [`NUMBERS_EVERY`] for the
+//! It is said at every connection, again as soon as something in it is news, and every [`NUMBERS_EVERY`] for the
 //! numbers in it.
 
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
-use crate::encode::{OutputRender, status_packet};
+use crate::encode::Messages;
 use crate::engine::{Engine, Placing, Timekeeper};
 use crate::event::{BootId, DiskStatus, Event, Status};
-use headwater_forwarder::{Forwarder, Outlet, Packet};
+use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) struct StatusBoard {
     agent: Arc<str>,
     clock: Rc<Timekeeper>,
     started_up_ms: i64,
-    outputs: Vec<(String, OutputRender)>,
+    outputs: Vec<String>,
     shown: RefCell<Shown>,
 }
 
@@ -57,7 +57,7 @@ struct Shown {
 
 impl StatusBoard {
     pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<Timekeeper>) -> Self {
-        let outputs = outputs.iter().map(|output| (output.name.clone(), output.render.clone())).collect();
+        let outputs = outputs.iter().map(|output| output.name.clone()).collect();
         let sight = Sight {
             boot: clock.unsynced_boot().as_deref().map(str::to_owned),
             trouble: Vec::new(),
@@ -68,13 +68,12 @@ impl StatusBoard {
         Self { agent: agent.id.as_str().into(), clock, started_up_ms: clock::up_ms(), outputs, shown }
     }
 
-    /// The outlet that the forwarder is started with.
-    pub(super) fn outlet(&self, output: OutputConfig, boots: &Arc<Boots>) -> Outlet {
-        let OutputConfig { name, output, render } = output;
-        let (will, presence) =
-            (self.packet((&name, &render), "offline"), self.packet((&name, &render), "online"));
-        let render = Arc::new(Placing::new(boots.clone(), render));
-        Outlet { name, output, render, will, presence }
+    /// What the forwarder is started with.
+    pub(super) fn slot(&self, output: OutputConfig, boots: &Arc<Boots>) -> OutputSlot {
+        let OutputConfig { name, output, encoder } = output;
+        let (online, gone) = (self.message(&name, "online"), self.message(&name, "offline"));
+        let encoder = Arc::new(Placing::new(boots.clone(), encoder));
+        OutputSlot { name, output, encoder, presence: Some(Presence { online, gone }) }
     }
 
     /// Publishes what is news for as long as the agent runs; never returns.
@@ -99,28 +98,27 @@ impl StatusBoard {
     }
 
     pub(super) fn show(&self, forwarder: &Forwarder, state: &str) {
-        for (index, (name, render)) in self.outputs.iter().enumerate() {
-            if let Some(packet) = self.packet((name, render), state) {
-                forwarder.presence(index, packet);
-            }
+        for (index, name) in self.outputs.iter().enumerate() {
+            forwarder.presence(index, self.message(name, state));
         }
     }
 
-    /// What the output of a name publishes; that it is down itself, nobody can read there.
-    fn packet(&self, (name, render): (&str, &OutputRender), state: &str) -> Option<Packet> {
+    /// What the output of a name says; that it is down itself, nobody can read there.
+    fn message(&self, name: &str, state: &str) -> Message {
         let sight = &self.shown.borrow().sight;
         let others = sight.down.iter().filter(|down| *down != name);
         let mut trouble = sight.trouble.clone();
         trouble.extend(others.map(|down| format!("output {down} is down")));
+        let started_ms = self.clock.at(self.started_up_ms).0;
         let status = Status {
             agent: self.agent.clone(),
             online: state == "online",
-            started_ms: self.clock.at(self.started_up_ms).0,
+            started_ms,
             boot: sight.boot.as_deref().map(BootId::from),
             trouble,
             disk: sight.disk,
         };
-        status_packet(render, &Event::Status(Box::new(status)))
+        Messages::default().message(&Event::Status(Box::new(status)), started_ms)
     }
 
     fn look(&self, engine: &Engine) -> Sight {

@@ -17,7 +17,7 @@ mod null;
 mod rivals;
 
 use broker::{Broker, Folder, Gate, run, wait_for};
-use headwater_forwarder::{BufferConfig, Forwarder, Lane, Message, Outlet, Start};
+use headwater_forwarder::{BufferConfig, Forwarder, Lane, Message, OutputSlot, Start};
 use null::Null;
 use std::path::Path;
 use std::process::Command;
@@ -224,15 +224,14 @@ fn drain() {
 
 fn start(folder: &Path, max_size: u64, link: Null) -> Forwarder {
     let config = BufferConfig { max_size, ..BufferConfig::default() };
-    let outlet = Outlet {
+    let slot = OutputSlot {
         name: "cloud".into(),
         output: Box::new(link),
-        render: Arc::new(broker::Plain),
-        will: None,
+        encoder: Arc::new(broker::Plain),
         presence: None,
     };
     let folder = folder.join("buffer");
-    Forwarder::start(Start { config, folder, outlets: vec![outlet], clock: Arc::new(|| 1_000) }).unwrap()
+    Forwarder::start(Start { config, folder, outputs: vec![slot], clock: Arc::new(|| 1_000) }).unwrap()
 }
 
 async fn push_all(forwarder: &Forwarder, count: usize) {

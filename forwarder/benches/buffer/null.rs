@@ -1,17 +1,19 @@
 //! An output that acknowledges at once, or cannot be reached.
 
 use headwater_forwarder::{
-    Ended, Heard, Link, LinkEvent, LinkEvents, Opened, Output, Packet, SendError, Tag,
+    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, Encoder, Message, NextEvents, Opened, Output,
+    OutputConnection, SendError,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
 #[derive(Clone, Default)]
 pub struct Null {
     up: Rc<Cell<bool>>,
-    acked: Rc<RefCell<Vec<LinkEvent>>>,
+    acked: Rc<RefCell<Vec<ConnectionEvent>>>,
     came: Rc<Notify>,
 }
 
@@ -27,12 +29,12 @@ impl Null {
 }
 
 impl Output for Null {
-    fn open(&mut self, _will: Option<&Packet>) -> Result<Opened, Ended> {
+    fn open(&mut self, _: &Arc<dyn Encoder>, _: Option<&Message>) -> Result<Opened, Disconnected> {
         let wait = Duration::from_millis(10);
         if !self.up.get() {
-            return Err(Ended { reason: "down".into(), wait, by_peer: false });
+            return Err(Disconnected { reason: "down".into(), wait });
         }
-        self.acked.borrow_mut().push(LinkEvent::Up);
+        self.acked.borrow_mut().push(ConnectionEvent::Up);
         self.came.notify_one();
         Ok((Box::new(self.clone()), Box::new(self.clone())))
     }
@@ -40,7 +42,7 @@ impl Output for Null {
 
 const WINDOW: usize = 1_000;
 
-impl Link for Null {
+impl OutputConnection for Null {
     fn room(&self) -> usize {
         if self.up.get() { WINDOW - self.acked.borrow().len().min(WINDOW) } else { 0 }
     }
@@ -49,10 +51,14 @@ impl Link for Null {
         WINDOW
     }
 
-    fn send(&mut self, tag: Option<Tag>, _packet: Packet) -> Result<(), SendError> {
-        self.acked.borrow_mut().extend(tag.map(LinkEvent::Acked));
+    fn is_idle(&self) -> bool {
+        self.acked.borrow().is_empty()
+    }
+
+    fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
+        self.acked.borrow_mut().push(ConnectionEvent::Acked(delivery.tag));
         self.came.notify_one();
-        Ok(())
+        Ok(delivery.message.body.len())
     }
 
     fn close(&mut self) {
@@ -60,8 +66,8 @@ impl Link for Null {
     }
 }
 
-impl LinkEvents for Null {
-    fn next(self: Box<Self>, mut events: Vec<LinkEvent>) -> Heard {
+impl ConnectionEvents for Null {
+    fn next(self: Box<Self>, mut events: Vec<ConnectionEvent>) -> NextEvents {
         Box::pin(async move {
             while self.up.get() && self.acked.borrow().is_empty() {
                 self.came.notified().await;
@@ -69,9 +75,9 @@ impl LinkEvents for Null {
             events.append(&mut self.acked.borrow_mut());
             if !self.up.get() {
                 let wait = Duration::from_millis(10);
-                events.push(LinkEvent::Lost(Ended { reason: "down".into(), wait, by_peer: false }));
+                events.push(ConnectionEvent::Lost(Disconnected { reason: "down".into(), wait }));
             }
-            (self as Box<dyn LinkEvents>, events)
+            (self as Box<dyn ConnectionEvents>, events)
         })
     }
 }

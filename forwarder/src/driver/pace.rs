@@ -4,12 +4,12 @@ use crate::Rate;
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     messages: Option<Bucket>,
     bytes: Option<Bucket>,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) fn new(rate: Rate) -> Self {
         let bucket = |per_s: u32| Bucket { per_s: f64::from(per_s), level: 0.0, at: None };
         Self { messages: rate.messages.map(bucket), bytes: rate.bytes.map(bucket) }
@@ -75,7 +75,7 @@ mod tests {
             (Rate { messages: Some(100), bytes: Some(2_000) }, 100, 220),
             (Rate { messages: None, bytes: Some(1_000) }, 5_000, 3),
         ] {
-            let mut pace = Pace::new(rate);
+            let mut pace = RateLimiter::new(rate);
             let (start, mut sent) = (Instant::now(), 0);
             while Instant::now() < start + Duration::from_secs(10) {
                 match pace.wait(Instant::now()) {
@@ -88,6 +88,6 @@ mod tests {
             }
             assert!((expected - expected / 50..=expected + 1).contains(&sent), "{sent} of {expected}");
         }
-        assert!(Pace::new(Rate::default()).is_due(Instant::now()));
+        assert!(RateLimiter::new(Rate::default()).is_due(Instant::now()));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 /// Events that wait for the agent; past it the oldest that tells of no loss goes.
 const WAITING_MAX: usize = 256;
 
-/// Something the agent should report. Outputs are named by their place among the outlets.
+/// Something the agent should report. Outputs are named by their place in the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An output can take messages.

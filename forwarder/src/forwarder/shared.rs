@@ -1,7 +1,7 @@
 //! What the forwarder's tasks share, on one thread.
 
 use super::events::{Event, Events};
-use super::status::{OutletState, Status};
+use super::status::{OutputState, Status};
 use super::writes::{Writes, Written, device_bytes, own_bytes};
 use crate::keeper::{Answer, Keeper};
 use crate::record::Record;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) clerk: Notify,
     /// Something was written and not synced.
     pub(crate) dirty: Cell<bool>,
-    states: RefCell<Vec<OutletState>>,
+    states: RefCell<Vec<OutputState>>,
     wake: Vec<Notify>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     events: RefCell<Events>,
@@ -60,7 +60,7 @@ impl Shared {
         spool: Spool,
         keeper: Keeper,
         names: Vec<String>,
-        states: Vec<OutletState>,
+        states: Vec<OutputState>,
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
         disk_bytes: u64,
     ) -> Self {
@@ -106,7 +106,7 @@ impl Shared {
         lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
-    /// The output has no link any more.
+    /// The output has no connection any more.
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
         lost.into_iter().for_each(|lost| clerk::tell(self, lost));
@@ -121,12 +121,12 @@ impl Shared {
         answer.value
     }
 
-    pub(crate) fn state<T>(&self, output: usize, look: impl FnOnce(&mut OutletState) -> T) -> Option<T> {
+    pub(crate) fn state<T>(&self, output: usize, look: impl FnOnce(&mut OutputState) -> T) -> Option<T> {
         self.states.borrow_mut().get_mut(output).map(look)
     }
 
     pub(crate) fn all_up(&self) -> bool {
-        self.states.borrow().iter().all(OutletState::is_up)
+        self.states.borrow().iter().all(OutputState::is_up)
     }
 
     /// Something may be there to be sent.
@@ -212,7 +212,7 @@ impl Shared {
         self.count_writes();
         let (spool, disk) = (self.spool.borrow(), self.disk.borrow());
         Status {
-            outlets: self.states.borrow().iter().map(OutletState::status).collect(),
+            outputs: self.states.borrow().iter().map(OutputState::status).collect(),
             waiting: spool.account().waiting,
             memory_bytes: spool.bytes(),
             disk_bytes: disk.bytes,

@@ -1,13 +1,13 @@
 //! How things stand, for people.
 
-use super::Outlet;
-use crate::Packet;
+use super::{OutputSlot, Presence};
+use crate::Message;
 
 /// How the forwarder stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// By the order of the outlets.
-    pub outlets: Vec<OutletStatus>,
+    /// By the order of the config.
+    pub outputs: Vec<ConnectionStatus>,
     /// Messages in memory or on disk.
     pub waiting: u64,
     /// Messages in memory (bytes).
@@ -27,41 +27,46 @@ pub struct Status {
 
 /// How an output stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutletStatus {
+pub struct ConnectionStatus {
     /// Its name.
     pub name: String,
     /// Whether it can take messages.
     pub up: bool,
     /// Since when [ms since the Unix epoch].
     pub since_ms: i64,
-    /// Messages go one at a time: the other side has closed the link again and again while some were on their way.
-    pub careful: bool,
+    /// Why messages go one at a time, if they do.
+    pub one_at_a_time: Option<&'static str>,
     /// Why it was lost last.
     pub last_error: Option<String>,
 }
 
 /// What is known of an output while it runs.
-pub(crate) struct OutletState {
-    status: OutletStatus,
-    pub(crate) will: Option<Packet>,
-    pub(crate) presence: Option<Packet>,
+pub(crate) struct OutputState {
+    status: ConnectionStatus,
+    pub(crate) gone: Option<Message>,
+    pub(crate) online: Option<Message>,
     /// Grows with every change; 0: there is none.
     pub(crate) presence_version: u64,
 }
 
-impl OutletState {
-    pub(crate) fn new(outlet: &Outlet, now_ms: i64) -> Self {
-        let name = outlet.name.clone();
-        let status = OutletStatus { name, up: false, since_ms: now_ms, careful: false, last_error: None };
-        let presence_version = u64::from(outlet.presence.is_some());
-        Self { status, will: outlet.will.clone(), presence: outlet.presence.clone(), presence_version }
+impl OutputState {
+    pub(crate) fn new(slot: &OutputSlot, now_ms: i64) -> Self {
+        let status = ConnectionStatus {
+            name: slot.name.clone(),
+            up: false,
+            since_ms: now_ms,
+            one_at_a_time: None,
+            last_error: None,
+        };
+        let (online, gone) = slot.presence.clone().map(|Presence { online, gone }| (online, gone)).unzip();
+        Self { status, gone, presence_version: u64::from(online.is_some()), online }
     }
 
     pub(crate) fn is_up(&self) -> bool {
         self.status.up
     }
 
-    pub(crate) fn status(&self) -> OutletStatus {
+    pub(crate) fn status(&self) -> ConnectionStatus {
         self.status.clone()
     }
 
@@ -69,8 +74,8 @@ impl OutletState {
         (self.status.up, self.status.since_ms) = (true, now_ms);
     }
 
-    pub(crate) fn careful(&mut self, careful: bool) {
-        self.status.careful = careful;
+    pub(crate) fn one_at_a_time(&mut self, why: Option<&'static str>) {
+        self.status.one_at_a_time = why;
     }
 
     /// Whether that is news.

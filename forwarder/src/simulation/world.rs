@@ -1,10 +1,14 @@
 //! The other side of the links: brokers that come and go, and what they have received.
 
-use crate::link::Heard;
-use crate::{Ended, Link, LinkEvent, LinkEvents, Message, Opened, Output, Packet, Render, SendError, Tag};
+use crate::output::mqtt::{PoisonGuard, Retry, Verdict};
+use crate::{
+    Address, ConnectionEvent, ConnectionEvents, Delivery, Disconnected, EncodeError, Encoder, Framing,
+    Message, NextEvents, Opened, Output, OutputConnection, SendError,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -76,7 +80,8 @@ impl World {
     }
 
     pub(super) fn output(&self, broker: usize, window: usize) -> Box<dyn Output> {
-        Box::new(FakeOutput { world: self.clone(), broker, window })
+        let guard = Rc::new(RefCell::new(PoisonGuard::new()));
+        Box::new(FakeOutput { world: self.clone(), broker, window, guard })
     }
 }
 
@@ -84,6 +89,7 @@ struct FakeOutput {
     world: World,
     broker: usize,
     window: usize,
+    guard: Rc<RefCell<PoisonGuard>>,
 }
 
 #[derive(Default)]
@@ -91,13 +97,14 @@ struct Pipe {
     up: bool,
     closing: bool,
     on_the_way: usize,
-    sent: VecDeque<(Option<Tag>, Packet)>,
+    sent: VecDeque<Delivery>,
     /// Payloads that are not answered.
     open: Vec<String>,
 }
 
-struct FakeLink {
+struct FakeConnection {
     pipe: Rc<RefCell<Pipe>>,
+    guard: Rc<RefCell<PoisonGuard>>,
     came: Rc<Notify>,
     window: usize,
 }
@@ -108,44 +115,68 @@ struct FakeEvents {
     link: usize,
     up_at: Option<Instant>,
     pipe: Rc<RefCell<Pipe>>,
+    guard: Rc<RefCell<PoisonGuard>>,
     came: Rc<Notify>,
     /// Payloads that the events to come acknowledge.
     acked: Vec<String>,
 }
 
 impl Output for FakeOutput {
-    fn open(&mut self, _will: Option<&Packet>) -> Result<Opened, Ended> {
+    fn open(&mut self, _: &Arc<dyn Encoder>, _: Option<&Message>) -> Result<Opened, Disconnected> {
         let link = self.world.broker(self.broker, |broker| {
             broker.opened += 1;
             broker.opened
         });
         let (pipe, came) = (Rc::<RefCell<Pipe>>::default(), Rc::new(Notify::new()));
-        let sender = FakeLink { pipe: pipe.clone(), came: came.clone(), window: self.window };
-        let (world, broker) = (self.world.clone(), self.broker);
+        let guard = self.guard.clone();
+        guard.borrow_mut().opened();
+        let (world, broker, window) = (self.world.clone(), self.broker, self.window);
+        let sender = FakeConnection { pipe: pipe.clone(), guard: guard.clone(), came: came.clone(), window };
         let acked = Vec::new();
-        Ok((Box::new(sender), Box::new(FakeEvents { world, broker, link, up_at: None, pipe, came, acked })))
+        let events = FakeEvents { world, broker, link, up_at: None, pipe, guard, came, acked };
+        Ok((Box::new(sender), Box::new(events)))
     }
 }
 
-impl Link for FakeLink {
+impl OutputConnection for FakeConnection {
     fn room(&self) -> usize {
-        let pipe = self.pipe.borrow();
-        if pipe.up && !pipe.closing { self.window - pipe.on_the_way } else { 0 }
+        let (pipe, guard) = (self.pipe.borrow(), self.guard.borrow());
+        match self.window - pipe.on_the_way {
+            _ if !pipe.up || pipe.closing => 0,
+            room if !guard.is_on() => room,
+            _ if pipe.on_the_way == 0 && !guard.is_due(Instant::now()) => 1,
+            _ => 0,
+        }
     }
 
     fn window(&self) -> usize {
-        self.window
+        if self.guard.borrow().is_on() { 1 } else { self.window }
     }
 
-    fn send(&mut self, tag: Option<Tag>, packet: Packet) -> Result<(), SendError> {
-        let mut pipe = self.pipe.borrow_mut();
-        if tag.is_some() {
-            pipe.on_the_way += 1;
-            pipe.open.push(text_of(&packet));
+    fn is_idle(&self) -> bool {
+        self.pipe.borrow().on_the_way == 0
+    }
+
+    fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
+        let bytes = delivery.message.body.len();
+        let delivery = self.guard.borrow_mut().put_off(delivery);
+        delivery.into_iter().for_each(|delivery| self.put(delivery));
+        Ok(bytes)
+    }
+
+    fn flush(&mut self, more: bool) -> Option<Duration> {
+        if !self.guard.borrow().is_on() || !self.is_idle() {
+            return None;
         }
-        pipe.sent.push_back((tag, packet));
-        self.came.notify_one();
-        Ok(())
+        let retry = self.guard.borrow_mut().retry(Instant::now(), more);
+        match retry {
+            Retry::No => None,
+            Retry::After(wait) => Some(wait),
+            Retry::Now(delivery) => {
+                self.put(delivery);
+                None
+            }
+        }
     }
 
     fn close(&mut self) {
@@ -154,29 +185,41 @@ impl Link for FakeLink {
     }
 }
 
-impl LinkEvents for FakeEvents {
-    fn next(mut self: Box<Self>, mut events: Vec<LinkEvent>) -> Heard {
+impl FakeConnection {
+    fn put(&self, delivery: Delivery) {
+        let mut pipe = self.pipe.borrow_mut();
+        let bytes = delivery.message.body.len();
+        self.guard.borrow_mut().sent(Instant::now(), &delivery.tag, "topic", bytes);
+        pipe.on_the_way += 1;
+        pipe.open.push(text_of(&delivery));
+        pipe.sent.push_back(delivery);
+        self.came.notify_one();
+    }
+}
+
+impl ConnectionEvents for FakeEvents {
+    fn next(mut self: Box<Self>, mut events: Vec<ConnectionEvent>) -> NextEvents {
         Box::pin(async move {
             while events.is_empty() {
                 self.step(&mut events).await;
             }
             let acked = std::mem::take(&mut self.acked);
             self.world.broker(self.broker, |broker| broker.heard.extend(acked));
-            (self as Box<dyn LinkEvents>, events)
+            (self as Box<dyn ConnectionEvents>, events)
         })
     }
 }
 
 impl Pipe {
-    fn answered(&mut self, packet: &Packet) {
+    fn answered(&mut self, delivery: &Delivery) {
         self.on_the_way -= 1;
-        let payload = text_of(packet);
+        let payload = text_of(delivery);
         self.open.retain(|open| *open != payload);
     }
 }
 
-fn text_of(packet: &Packet) -> String {
-    String::from_utf8(packet.payload.to_vec()).unwrap()
+fn text_of(delivery: &Delivery) -> String {
+    String::from_utf8(delivery.message.body.to_vec()).unwrap()
 }
 
 impl FakeEvents {
@@ -187,27 +230,35 @@ impl FakeEvents {
         }
     }
 
-    async fn step(&mut self, events: &mut Vec<LinkEvent>) {
+    fn lose(&self, reason: &str, wait: Duration, events: &mut Vec<ConnectionEvent>) {
+        let (mut reason, pipe) = (reason.to_owned(), self.pipe.borrow());
+        if reason == "cut" && pipe.on_the_way > 0 && !pipe.closing {
+            let Verdict { refused, remark } = self.guard.borrow_mut().closed(&reason);
+            events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
+            reason.push_str(&remark);
+        }
+        events.push(ConnectionEvent::Lost(Disconnected { reason, wait }));
+    }
+
+    async fn step(&mut self, events: &mut Vec<ConnectionEvent>) {
         let wait = Duration::from_millis(self.world.rng(|rng| rng.u64(500..2_000)));
-        let lost =
-            |reason: &str| LinkEvent::Lost(Ended { reason: reason.into(), wait, by_peer: reason == "cut" });
         let Some(up_at) = self.up_at else {
             sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(1..200)))).await;
             if !self.world.broker(self.broker, |broker| broker.reachable) {
-                return events.push(lost("unreachable"));
+                return self.lose("unreachable", wait, events);
             }
             self.up_at = Some(Instant::now());
             self.pipe.borrow_mut().up = true;
-            return events.push(LinkEvent::Up);
+            return events.push(ConnectionEvent::Up);
         };
         if !self.world.broker(self.broker, |broker| broker.reachable) {
             self.note_put_off();
-            return events.push(lost("cut"));
+            return self.lose("cut", wait, events);
         }
         let next = self.pipe.borrow_mut().sent.pop_front();
-        let Some((tag, packet)) = next else {
+        let Some(delivery) = next else {
             if self.pipe.borrow().closing {
-                return events.push(lost("farewell"));
+                return self.lose("farewell", wait, events);
             }
             let _ = tokio::time::timeout(Duration::from_millis(50), self.came.notified()).await;
             return;
@@ -216,54 +267,73 @@ impl FakeEvents {
         if self.world.rng(|rng| rng.u8(..4)) == 0 {
             sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(0..=delay_ms)))).await;
         }
-        self.receive(up_at, tag, packet, events);
-        if matches!(events.last(), Some(LinkEvent::Lost(_))) {
+        if self.receive(up_at, &delivery, events) {
             self.note_put_off();
+            self.lose("cut", Duration::from_secs(1), events);
         }
     }
 
-    fn receive(&mut self, up_at: Instant, tag: Option<Tag>, packet: Packet, events: &mut Vec<LinkEvent>) {
+    /// Whether the connection is cut for the message.
+    fn receive(&mut self, up_at: Instant, delivery: &Delivery, events: &mut Vec<ConnectionEvent>) -> bool {
         let roll = self.world.rng(|rng| rng.u64(..));
-        let link = self.link;
+        let (link, tag) = (self.link, delivery.tag);
         self.world.broker(self.broker, |broker| {
-            let Some(tag) = tag.filter(|_| broker.reachable) else { return };
-            let payload = text_of(&packet);
+            if !broker.reachable {
+                return false;
+            }
+            let payload = text_of(delivery);
             if broker.poison > 0
                 && !broker.mute
                 && crc32fast::hash(payload.as_bytes()).is_multiple_of(broker.poison)
             {
                 *broker.cut_for.entry(payload).or_default() += 1;
-                let ended = Ended { reason: "cut".into(), wait: Duration::from_secs(1), by_peer: true };
-                return events.push(LinkEvent::Lost(ended));
+                return true;
             }
+            let mut guard = self.guard.borrow_mut();
             if broker.refuses > 0 && roll.is_multiple_of(broker.refuses) && !broker.mute {
                 broker.refused += 1;
                 broker.unwelcome.insert(payload);
-                self.pipe.borrow_mut().answered(&packet);
-                return events.push(LinkEvent::Refused { tag, why: "will not have it".into() });
+                self.pipe.borrow_mut().answered(delivery);
+                guard.answered(Instant::now(), &tag, false);
+                events.push(ConnectionEvent::Refused { tag, why: "will not have it".into() });
+                return false;
             }
-            let topic = packet.topic.clone();
+            let topic =
+                format!("{}/{:?}", if delivery.backfill { "late" } else { "live" }, delivery.message.lane);
             broker.received.push(Receipt { link, up_at, topic, payload: payload.clone() });
             // Now and then the answer is lost with the link.
             if roll % 500 == 1 {
                 broker.reachable = false;
             }
             if !broker.mute && broker.reachable {
-                self.pipe.borrow_mut().answered(&packet);
+                self.pipe.borrow_mut().answered(delivery);
+                guard.answered(Instant::now(), &tag, true);
                 self.acked.push(payload);
-                events.push(LinkEvent::Acked(tag));
+                events.push(ConnectionEvent::Acked(tag));
             }
-        });
+            false
+        })
     }
 }
 
 /// Routes say who takes a message: a bit for each output.
 pub(super) struct Mask(pub(super) usize);
 
-impl Render for Mask {
-    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
+impl Encoder for Mask {
+    fn agent(&self) -> &str {
+        "agent"
+    }
+
+    fn takes(&self, message: &Message) -> bool {
         let takers: u64 = std::str::from_utf8(&message.route).unwrap().parse().unwrap();
-        let topic = format!("{}/{:?}", if late { "late" } else { "live" }, message.lane);
-        (takers & 1 << self.0 != 0).then(|| Packet { topic, payload: message.body.clone(), retain: false })
+        takers & 1 << self.0 != 0
+    }
+
+    fn address<'m>(&'m self, _: &'m Message) -> Option<Address<'m>> {
+        None
+    }
+
+    fn encode(&self, _: &[&Message], _: Framing, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+        Ok(())
     }
 }

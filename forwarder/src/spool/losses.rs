@@ -303,7 +303,7 @@ mod tests {
             assert_eq!(account(&spool), (2, 4, 4));
             assert_eq!(spool.down(0), [GivenUp { lane: Lane::Data, count: 4, cause }]);
             assert_eq!(account(&spool), (2, 0, 8));
-            assert_eq!(spool.done(0, &tags[2], Outcome::Acked), None, "too late");
+            assert_eq!(spool.done(0, &tags[2], Outcome::Acked), None, "too backfill");
             assert_eq!(account(&spool), (2, 0, 8));
         }
     }

@@ -4,7 +4,7 @@ use super::Spool;
 use crate::positions::bit;
 use crate::ranges::Ranges;
 use crate::record::Record;
-use crate::{Lane, Message, PerLane, Tag};
+use crate::{Delivery, Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
 
 /// With fewer messages ahead, more are read while these are sent.
@@ -14,27 +14,16 @@ const AHEAD_MIN: usize = 200;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Send this.
-    Send(Parcel),
+    Send(Delivery),
     /// Read the lane from this number on, and hand what is found to [`Spool::fill`]. Meanwhile there may be more.
     Read(Lane, u64),
     /// Nothing, until something is pushed or read.
     Nothing,
 }
 
-/// A message on its way.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
-    /// For the answer.
-    pub(crate) tag: Tag,
-    /// Whether it waited in the buffer.
-    pub(crate) late: bool,
-    /// The message.
-    pub(crate) message: Message,
-}
-
 /// One output's place in the sequences.
 #[derive(Debug, Default)]
-pub(super) struct Outlet {
+pub(super) struct Cursors {
     pub(super) up: bool,
     pub(super) lanes: PerLane<Cursor>,
 }
@@ -47,8 +36,8 @@ pub(super) struct Cursor {
     live: u64,
     /// What was sent live on this link.
     sent_live: Ranges,
-    late: u64,
-    /// Read from disk, from `late` on.
+    backfill: u64,
+    /// Read from disk, from `backfill` on.
     ahead: VecDeque<Record>,
     /// Below this, what is not in `ahead` is not on disk.
     read_end: u64,
@@ -57,12 +46,12 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn restart(&mut self, late: u64, next: u64) {
-        *self = Self { live_from: next, live: next, late, ..Self::default() };
+    pub(super) fn restart(&mut self, backfill: u64, next: u64) {
+        *self = Self { live_from: next, live: next, backfill, ..Self::default() };
     }
 
-    /// What was pushed before `next` and not sent yet is late.
-    pub(super) fn live_is_late(&mut self, next: u64) {
+    /// What was pushed before `next` and not sent yet is backfill.
+    pub(super) fn rest_is_backfill(&mut self, next: u64) {
         (self.live_from, self.live) = (next, next);
     }
 }
@@ -75,8 +64,8 @@ impl Cursor {
     /// What was sent and is not acknowledged, or is about to be sent; `own` is the output's bit.
     pub(super) fn in_hands(&self, acked: &Ranges, own: u64) -> Ranges {
         let mut hands = Ranges::default();
-        let late = 0..self.late;
-        for sent in std::iter::once(&late).chain(self.sent_live.iter()) {
+        let backfill = 0..self.backfill;
+        for sent in std::iter::once(&backfill).chain(self.sent_live.iter()) {
             acked.gaps_in(sent).for_each(|seqs| hands.insert_range(seqs));
         }
         let ahead = self.ahead.iter().filter(|record| record.owed & own != 0);
@@ -89,7 +78,7 @@ impl Cursor {
     /// Whether a message, if it is not acknowledged, is among [`Cursor::in_hands`].
     pub(super) fn has_taken(&self, seq: u64, own: u64) -> bool {
         let ahead = || self.ahead.binary_search_by_key(&seq, |record| record.seq).ok();
-        seq < self.late
+        seq < self.backfill
             || self.sent_live.contains(seq)
             || ahead().and_then(|at| self.ahead.get(at)).is_some_and(|record| record.owed & own != 0)
     }
@@ -97,19 +86,19 @@ impl Cursor {
     /// [`Cursor::in_hands`], and all between what is read.
     pub(super) fn busy(&self, acked: &Ranges) -> Ranges {
         let mut busy = self.in_hands(acked, u64::MAX);
-        busy.insert_range(acked.next_gap(0)..self.late.max(self.read_end));
+        busy.insert_range(acked.next_gap(0)..self.backfill.max(self.read_end));
         busy
     }
 
     /// Where to read on, if it is time: below `end` there may be more on disk.
     fn read_from(&self, end: u64) -> Option<u64> {
-        let from = self.read_end.max(self.late);
+        let from = self.read_end.max(self.backfill);
         (self.reading.is_none() && self.ahead.len() < AHEAD_MIN && from < end).then_some(from)
     }
 
     /// What was read is good up to here: this message was missing on disk, and will be there again.
     pub(super) fn stop_before(&mut self, seq: u64) {
-        let is_hole = (self.late..self.read_end).contains(&seq);
+        let is_hole = (self.backfill..self.read_end).contains(&seq);
         if is_hole && self.ahead.binary_search_by_key(&seq, |record| record.seq).is_err() {
             self.ahead.truncate(self.ahead.partition_point(|record| record.seq < seq));
             self.read_end = seq;
@@ -118,7 +107,7 @@ impl Cursor {
 
     /// Goes on to a number; what was read before it is of no use any more.
     fn go_to(&mut self, seq: u64) {
-        self.late = seq;
+        self.backfill = seq;
         while self.ahead.front().is_some_and(|record| record.seq < seq) {
             self.ahead.pop_front();
         }
@@ -139,8 +128,8 @@ impl Found {
 }
 
 impl Spool {
-    /// What the output shall be sent now: alerts before data, live before late; late data only if `late_data`.
-    pub(crate) fn next(&mut self, output: usize, mut late_data: bool) -> Next {
+    /// What the output shall be sent now: alerts before data, live before backfill; backfill only if `allow_backfill`.
+    pub(crate) fn next(&mut self, output: usize, mut allow_backfill: bool) -> Next {
         if !self.outlets.get(output).is_some_and(|outlet| outlet.up) {
             return Next::Nothing;
         }
@@ -148,17 +137,17 @@ impl Spool {
         for alerts in [true, false] {
             let lanes = Lane::ALL.into_iter().filter(|lane| lane.is_alert() == alerts);
             let lanes = lanes.filter(|lane| released || !lane.is_held());
-            if let Some(parcel) = lanes.clone().find_map(|lane| self.next_live(output, lane)) {
-                return Next::Send(parcel);
+            if let Some(delivery) = lanes.clone().find_map(|lane| self.next_live(output, lane)) {
+                return Next::Send(delivery);
             }
-            for lane in lanes.clone().filter(|_| alerts || late_data) {
-                match self.next_late(output, lane) {
+            for lane in lanes.clone().filter(|_| alerts || allow_backfill) {
+                match self.next_backfill(output, lane) {
                     Next::Nothing => {}
                     next => return next,
                 }
             }
-            // Alerts that are just being read come before late data, but nothing live waits for the disk.
-            late_data &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
+            // Alerts that are just being read come before backfill, but nothing live waits for the disk.
+            allow_backfill &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
         }
         Next::Nothing
     }
@@ -190,13 +179,13 @@ impl Spool {
         }
     }
 
-    fn next_live(&mut self, output: usize, lane: Lane) -> Option<Parcel> {
+    fn next_live(&mut self, output: usize, lane: Lane) -> Option<Delivery> {
         loop {
             let queue = self.queues.of(lane);
             let cursor = self.outlets.get_mut(output)?.lanes.of_mut(lane);
             if cursor.live < queue.first_in_memory() && cursor.live < queue.on_disk_end {
-                // Too slow: what memory had no room for is on disk, and what waits there is late.
-                cursor.live_is_late(queue.next());
+                // Too slow: what memory had no room for is on disk, and what waits there is backfill.
+                cursor.rest_is_backfill(queue.next());
                 return None;
             }
             cursor.live = cursor.live.max(queue.first_in_memory());
@@ -210,19 +199,19 @@ impl Spool {
             if owed & bit(output) != 0 {
                 cursor.sent_live.insert(seq);
             }
-            if let Some(parcel) = self.parcel(output, Tag { lane, seq, owed }, message, false) {
-                return Some(parcel);
+            if let Some(delivery) = self.delivery(output, Tag { lane, seq, owed }, message, false) {
+                return Some(delivery);
             }
         }
     }
 
-    fn next_late(&mut self, output: usize, lane: Lane) -> Next {
+    fn next_backfill(&mut self, output: usize, lane: Lane) -> Next {
         loop {
             let Some(acked) = self.progress.acked.get(output) else { return Next::Nothing };
             let Some(outlet) = self.outlets.get_mut(output) else { return Next::Nothing };
             let (cursor, queue) = (outlet.lanes.of_mut(lane), self.queues.of(lane));
-            cursor.go_to(acked.of(lane).next_gap(cursor.late));
-            let (seq, memory) = (cursor.late, queue.first_in_memory());
+            cursor.go_to(acked.of(lane).next_gap(cursor.backfill));
+            let (seq, memory) = (cursor.backfill, queue.first_in_memory());
             if seq >= cursor.live_from {
                 return Next::Nothing;
             }
@@ -243,26 +232,28 @@ impl Spool {
             match found {
                 Found::NothingBelow(end) => {
                     self.skip(output, lane, seq, end);
-                    self.late_is_at(output, lane, end);
+                    self.backfill_is_at(output, lane, end);
                 }
                 Found::Message(found, owed, message) => {
                     self.skip(output, lane, seq, found);
-                    self.late_is_at(output, lane, found + 1);
+                    self.backfill_is_at(output, lane, found + 1);
                     // Meanwhile it may have been given up.
                     if self.is_acked(output, lane, found) {
                         continue;
                     }
-                    if let Some(parcel) = self.parcel(output, Tag { lane, seq: found, owed }, message, true) {
-                        return Next::Send(parcel);
+                    if let Some(delivery) =
+                        self.delivery(output, Tag { lane, seq: found, owed }, message, true)
+                    {
+                        return Next::Send(delivery);
                     }
                 }
             }
         }
     }
 
-    fn late_is_at(&mut self, output: usize, lane: Lane, seq: u64) {
+    fn backfill_is_at(&mut self, output: usize, lane: Lane, seq: u64) {
         if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.lanes.of_mut(lane).late = seq;
+            outlet.lanes.of_mut(lane).backfill = seq;
         }
     }
 
@@ -270,14 +261,14 @@ impl Spool {
         self.progress.acked.get(output).is_some_and(|acked| acked.of(lane).contains(seq))
     }
 
-    /// A parcel, unless the output does not want the message.
-    fn parcel(&mut self, output: usize, tag: Tag, message: Message, late: bool) -> Option<Parcel> {
+    /// A delivery, unless the output does not want the message.
+    fn delivery(&mut self, output: usize, tag: Tag, message: Message, backfill: bool) -> Option<Delivery> {
         if tag.owed & bit(output) == 0 {
             // Not this output's: no reason to come back to it.
             self.skip(output, tag.lane, tag.seq, tag.seq + 1);
             return None;
         }
-        Some(Parcel { tag, late, message })
+        Some(Delivery { tag, backfill, message })
     }
 
     /// There is nothing for the output between these numbers, but for what it has in its hands already.

@@ -7,7 +7,8 @@ pub mod child;
 pub mod scripted;
 
 use headwater_forwarder::{
-    BufferConfig, Forwarder, Lane, Message, Outlet, Packet, Render, Start, Surroundings, read_output,
+    Address, BufferConfig, EncodeError, Encoder, Forwarder, Framing, Lane, Message, OutputContext,
+    OutputSlot, Presence, Start, read_output_kind,
 };
 use headwater_mqtt::{Event, Qos, Session, Settings};
 use headwater_settings::Document;
@@ -213,19 +214,41 @@ impl Heard {
         wanted.map(|(_, payload)| String::from_utf8(payload.clone()).unwrap()).collect()
     }
 
+    /// Payloads of messages, live or not.
+    pub fn messages(&self) -> Vec<String> {
+        let heard = self.all.borrow();
+        let wanted = heard.keys().filter(|(topic, _)| topic.ends_with("/x"));
+        wanted.map(|(_, payload)| String::from_utf8(payload.clone()).unwrap()).collect()
+    }
+
     pub fn len(&self) -> usize {
         self.all.borrow().len()
     }
 }
 
-/// `live/ROUTE` or `late/ROUTE`; routes that begin with `not` are not taken.
+/// The route is the kind, which the topic ends with; routes that begin with `not` are not taken.
 pub struct Plain;
 
-impl Render for Plain {
-    fn render(&self, message: &Message, late: bool) -> Option<Packet> {
-        let route = std::str::from_utf8(&message.route).unwrap();
-        let topic = format!("{}/{route}", if late { "late" } else { "live" });
-        (!route.starts_with("not")).then(|| Packet { topic, payload: message.body.clone(), retain: false })
+impl Encoder for Plain {
+    fn agent(&self) -> &str {
+        "agent"
+    }
+
+    fn takes(&self, message: &Message) -> bool {
+        !message.route.starts_with(b"not")
+    }
+
+    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+        let kind = std::str::from_utf8(&message.route).unwrap().into();
+        Some(Address { kind, time_ms: message.made_ms, ..Address::default() })
+    }
+
+    fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        for message in batch {
+            to.extend_from_slice(&message.body);
+            to.extend((framing == Framing::Lines).then_some(b'\n'));
+        }
+        Ok(())
     }
 }
 
@@ -243,26 +266,29 @@ pub fn forwarder_with(
     folder: &Path,
     config: BufferConfig,
     lines: &str,
-    render: impl Render + 'static,
+    encoder: impl Encoder + 'static,
 ) -> Forwarder {
-    let text = format!("type = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n{lines}");
+    let text = format!("type = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\ntopic = \"{{kind}}\"\n{lines}");
     let document = Document::parse(Path::new("test.toml"), &text, |_| None);
     let mut table = document.root();
-    let surroundings =
-        Surroundings { agent: "agent".into(), output: "cloud".into(), packet_bytes_max: 256 << 10 };
-    let output = read_output(&mut table, &surroundings);
+    let context = OutputContext { agent: "agent".into(), output: "cloud".into() };
+    let output = read_output_kind(&mut table).and_then(|kind| (kind.read)(&mut table, &context));
     table.finish();
     assert!(document.mistakes().is_empty(), "{:?}", document.mistakes());
-    let state = |word: &str| Packet { topic: "status".into(), payload: word.to_owned().into(), retain: true };
-    let outlet = Outlet {
+    let state = |word: &str| Message {
+        lane: Lane::Data,
+        made_ms: 0,
+        route: "status".into(),
+        body: word.to_owned().into(),
+    };
+    let slot = OutputSlot {
         name: "cloud".into(),
         output: output.unwrap(),
-        render: Arc::new(render),
-        will: Some(state("offline")),
-        presence: Some(state("online")),
+        encoder: Arc::new(encoder),
+        presence: Some(Presence { online: state("online"), gone: state("offline") }),
     };
     let folder = folder.join("buffer");
-    Forwarder::start(Start { config, folder, outlets: vec![outlet], clock: Arc::new(|| 1_000) }).unwrap()
+    Forwarder::start(Start { config, folder, outputs: vec![slot], clock: Arc::new(|| 1_000) }).unwrap()
 }
 
 /// Waits until `done` holds.

@@ -1,0 +1,340 @@
+//! Which message makes the broker close the connection: MQTT 3.1.1 has no word for refusing one, and a broker that closes
+//! for a message would close every connection on which it is sent. A bad line is closed too, whatever is on it.
+//!
+//! After [`CLOSED_MAX`] connections that were closed with messages on their way, messages go one at a time. A message that
+//! is alone on its way when the connection is closed becomes a suspect: it is put off, and others go before it. Where
+//! others have been acknowledged, and the connection has held for [`HELD_MIN`] after one of them, the suspect is tried
+//! again, alone. Closed again, [`FAILURES_MAX`] times in all, it is refused. Acknowledged, the line was to blame, and more
+//! failures are asked for from then on. So a message is never refused where nothing else gets through.
+//! [`GOOD_ANSWERS`] acknowledgements in a row on a connection end it all.
+//!
+//! Limits: [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time; with more than that in
+//! succession, and nothing else to send, nothing is refused, and the output stands.
+
+use crate::{Delivery, Tag};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Connections closed with messages on their way, before these go one at a time; 1 once a message has been refused so.
+const CLOSED_MAX: u32 = 3;
+
+/// Acknowledgements on a connection after which it is a good one.
+const GOOD_ANSWERS: u32 = 20;
+
+/// Connections that a message must have ended, each right after another message was acknowledged.
+const FAILURES_MAX: u32 = 3;
+
+/// For each suspect that was acknowledged after all, so many more, up to [`FAILURES_LIMIT`].
+const FAILURES_MORE: u32 = 2;
+const FAILURES_LIMIT: u32 = 9;
+
+/// An acknowledgement proves that the connection is good when it has held for so long (a broker may acknowledge a message
+/// and close the connection for it all the same), and until then.
+const HELD_MIN: Duration = Duration::from_secs(1);
+const HELD_MAX: Duration = Duration::from_secs(6);
+
+const SUSPECTS_MAX: usize = 32;
+const SUSPECT_BYTES_MAX: usize = 1 << 20;
+
+/// Finds the message that makes a broker close the connection; lives as long as the output.
+pub(crate) struct PoisonGuard {
+    one_at_a_time: bool,
+    /// Connections closed with messages on their way, one after another.
+    closed: u32,
+    /// Acknowledgements on this connection, and the last one.
+    answers: u32,
+    answered: Option<Instant>,
+    /// A broker that has refused a message in words may close the connection for it still: others wait.
+    quiet_until: Option<Instant>,
+    /// Others wait for a retry now.
+    retrying: bool,
+    solo: Option<Solo>,
+    suspects: Vec<Suspect>,
+    failures_max: u32,
+    has_refused: bool,
+}
+
+/// What is to be done about those that are put off.
+pub(crate) enum Retry {
+    /// Nothing now.
+    No,
+    /// Send nothing for so long.
+    After(Duration),
+    /// Send this one.
+    Now(Delivery),
+}
+
+/// What the end of a connection says about messages.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// The message that is to blame, and a word about why.
+    pub(crate) refused: Option<(Tag, String)>,
+    /// A remark for the reason of the end.
+    pub(crate) remark: String,
+}
+
+/// A message that is on its way with no other.
+#[derive(Debug, PartialEq, Eq)]
+struct Solo {
+    tag: Tag,
+    topic: String,
+    /// Of its payload.
+    bytes: usize,
+    /// Another one was acknowledged right before.
+    is_proof: bool,
+}
+
+struct Suspect {
+    tag: Tag,
+    bytes: usize,
+    failures: u32,
+    /// On this connection.
+    put_off: Option<Delivery>,
+}
+
+impl PoisonGuard {
+    pub(crate) fn new() -> Self {
+        Self {
+            one_at_a_time: false,
+            closed: 0,
+            answers: 0,
+            answered: None,
+            quiet_until: None,
+            retrying: false,
+            solo: None,
+            suspects: Vec::new(),
+            failures_max: FAILURES_MAX,
+            has_refused: false,
+        }
+    }
+
+    /// Whether messages are to go one at a time.
+    pub(crate) fn is_on(&self) -> bool {
+        self.one_at_a_time
+    }
+
+    /// A connection is opened: nothing is on its way on it.
+    pub(crate) fn opened(&mut self) {
+        (self.answers, self.answered, self.retrying, self.quiet_until) = (0, None, false, None);
+        self.solo = None;
+        self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
+    }
+
+    /// Keeps a suspect for later; others are given back.
+    pub(crate) fn put_off(&mut self, delivery: Delivery) -> Option<Delivery> {
+        match self.suspects.iter_mut().find(|suspect| is_same(&suspect.tag, &delivery.tag)) {
+            Some(suspect) => {
+                suspect.put_off = Some(delivery);
+                None
+            }
+            None => Some(delivery),
+        }
+    }
+
+    /// Whether [`PoisonGuard::retry`] wants something, although there may be others to send.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let held = self.answered.map(|answered| now.saturating_duration_since(answered));
+        self.quiet_until.is_some_and(|until| until > now)
+            || (held.is_some_and(|held| held < HELD_MAX)
+                && !self.can_wait()
+                && self.suspects.iter().any(|suspect| suspect.put_off.is_some()))
+    }
+
+    /// With others to be sent, a retry can wait for a while.
+    fn can_wait(&self) -> bool {
+        !self.retrying && self.answers < GOOD_ANSWERS && self.suspects.len() < SUSPECTS_MAX
+    }
+
+    /// Whether a suspect is to be tried; `others`: there may be others to send.
+    pub(crate) fn retry(&mut self, now: Instant, others: bool) -> Retry {
+        if let Some(until) = self.quiet_until.filter(|until| *until > now) {
+            return Retry::After(until - now);
+        }
+        let waits = others && self.can_wait();
+        let put_off = self.suspects.iter_mut().filter(|suspect| suspect.put_off.is_some() && !waits);
+        let Some((suspect, answered)) = put_off.max_by_key(|suspect| suspect.failures).zip(self.answered)
+        else {
+            return Retry::No;
+        };
+        match now.saturating_duration_since(answered) {
+            held if held < HELD_MIN => {
+                self.retrying = true;
+                Retry::After(HELD_MIN - held)
+            }
+            held if held < HELD_MAX => suspect.put_off.take().map_or(Retry::No, Retry::Now),
+            _ => Retry::No,
+        }
+    }
+
+    /// A message is on its way.
+    pub(crate) fn sent(&mut self, now: Instant, tag: &Tag, topic: &str, bytes: usize) {
+        if self.one_at_a_time {
+            let held = self.answered.map(|answered| now.saturating_duration_since(answered));
+            let is_proof = held.is_some_and(|held| (HELD_MIN..HELD_MAX).contains(&held));
+            self.solo = Some(Solo { tag: *tag, topic: topic.to_owned(), bytes, is_proof });
+        }
+        // One acknowledgement proves one retry.
+        (self.answered, self.retrying) = (None, false);
+    }
+
+    /// A message has been answered: acknowledged, or refused in words.
+    pub(crate) fn answered(&mut self, now: Instant, tag: &Tag, acked: bool) {
+        self.solo = None;
+        self.answers = self.answers.saturating_add(1);
+        self.answered = Some(now);
+        self.quiet_until = (self.one_at_a_time && !acked).then(|| now + HELD_MIN);
+        if let Some(at) = self.suspects.iter().position(|suspect| is_same(&suspect.tag, tag)) {
+            self.suspects.remove(at);
+            if acked {
+                self.failures_max = (self.failures_max + FAILURES_MORE).min(FAILURES_LIMIT);
+                self.suspects.iter_mut().for_each(|suspect| suspect.failures = 0);
+            }
+        }
+        if self.answers < GOOD_ANSWERS || self.suspects.iter().any(|suspect| suspect.put_off.is_some()) {
+            return;
+        }
+        // Suspects that have not come by are gone, or will come as others do.
+        self.suspects.clear();
+        (self.closed, self.one_at_a_time) = (0, false);
+    }
+
+    /// The other side has closed the connection with messages on their way, for this reason.
+    pub(crate) fn closed(&mut self, reason: &str) -> Verdict {
+        let solo = self.solo.take();
+        self.closed = self.closed.saturating_add(1);
+        self.one_at_a_time |= self.closed >= if self.has_refused { 1 } else { CLOSED_MAX };
+        let refused = solo.filter(|solo| self.fail(solo) >= self.failures_max).map(|solo| {
+            self.suspects.retain(|suspect| !is_same(&suspect.tag, &solo.tag));
+            self.has_refused = true;
+            let Solo { tag, topic, bytes, .. } = solo;
+            let why = "the link was closed each time that they were sent, and carried others";
+            (tag, format!("{topic}: {bytes} bytes, {why}: {reason}"))
+        });
+        let remark = if self.one_at_a_time {
+            let times = self.closed;
+            format!(", {times} times while messages were on their way: these go one at a time now")
+        } else {
+            String::new()
+        };
+        Verdict { refused, remark }
+    }
+
+    /// How often the message was the one, by now.
+    fn fail(&mut self, solo: &Solo) -> u32 {
+        let known = self.suspects.iter().position(|suspect| is_same(&suspect.tag, &solo.tag));
+        if known.is_none() {
+            self.make_room(solo.bytes);
+            self.suspects.push(Suspect { tag: solo.tag, bytes: solo.bytes, failures: 0, put_off: None });
+        }
+        let at = known.unwrap_or(self.suspects.len().saturating_sub(1));
+        let Some(suspect) = self.suspects.get_mut(at) else { return 0 };
+        suspect.failures += u32::from(solo.is_proof);
+        suspect.failures
+    }
+
+    /// Those least under suspicion go.
+    fn make_room(&mut self, bytes: usize) {
+        let sum = |suspects: &[Suspect]| suspects.iter().map(|suspect| suspect.bytes).sum::<usize>();
+        while self.suspects.len() >= SUSPECTS_MAX || sum(&self.suspects) + bytes > SUSPECT_BYTES_MAX {
+            let failures = |at: &usize| self.suspects.get(*at).map_or(0, |suspect| suspect.failures);
+            let Some(least) = (0..self.suspects.len()).min_by_key(failures) else { return };
+            self.suspects.remove(least);
+        }
+    }
+}
+
+fn is_same(a: &Tag, b: &Tag) -> bool {
+    (a.lane, a.seq) == (b.lane, b.seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Lane, Message};
+
+    /// A link that takes messages one by one in order, put-off ones as they come, until one closes it.
+    struct Bench {
+        guard: PoisonGuard,
+        now: Instant,
+        waiting: Vec<u64>,
+        refused: Vec<u64>,
+    }
+
+    impl Bench {
+        fn new(count: u64) -> Self {
+            let (guard, now) = (PoisonGuard::new(), Instant::now());
+            Self { guard, now, waiting: (0..count).collect(), refused: Vec::new() }
+        }
+
+        /// One link's life: `closes` says which message ends it, being the `n`th on it.
+        fn link(&mut self, closes: impl Fn(u64, usize) -> bool) {
+            self.guard.opened();
+            let mut queue = self.waiting.clone().into_iter();
+            for n in 0.. {
+                let Some(delivery) = self.next(&mut queue) else { return };
+                let seq = delivery.tag.seq;
+                self.guard.sent(self.now, &delivery.tag, "t", 1);
+                if closes(seq, n) {
+                    let guilty = self.guard.closed("x").refused.map(|(tag, _)| tag.seq);
+                    self.waiting.retain(|seq| Some(*seq) != guilty);
+                    return self.refused.extend(guilty);
+                }
+                self.guard.answered(self.now, &delivery.tag, true);
+                self.waiting.retain(|other| *other != seq);
+            }
+        }
+
+        fn next(&mut self, queue: &mut impl ExactSizeIterator<Item = u64>) -> Option<Delivery> {
+            loop {
+                let others = queue.len() > 0;
+                match self.guard.retry(self.now, others) {
+                    Retry::Now(delivery) => return Some(delivery),
+                    Retry::After(wait) => self.now += wait,
+                    Retry::No if others => {
+                        if let Some(delivery) = self.guard.put_off(delivery(queue.next()?)) {
+                            return Some(delivery);
+                        }
+                    }
+                    Retry::No => return None,
+                }
+            }
+        }
+    }
+
+    fn delivery(seq: u64) -> Delivery {
+        let message = Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() };
+        Delivery { tag: Tag { lane: Lane::Data, seq, owed: 1 }, backfill: true, message }
+    }
+
+    #[tokio::test]
+    async fn those_that_close_the_link_are_refused_and_no_others() {
+        let mut bench = Bench::new(200);
+        let poison = |seq| seq % 9 == 0;
+        let mut links = 0;
+        while bench.waiting.iter().any(|seq| *seq < 200) {
+            bench.link(|seq, _| seq < 200 && poison(seq));
+            links += 1;
+            bench.waiting.push(1_000 + links);
+            assert!(links < 200, "{:?}", bench.waiting);
+        }
+        bench.refused.sort_unstable();
+        assert_eq!(bench.refused, (0..200).filter(|seq| poison(*seq)).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_closed_whatever_is_sent_costs_nothing() {
+        let mut bench = Bench::new(200);
+        (0..1_000).for_each(|_| bench.link(|_, _| true));
+        assert_eq!((bench.refused.len(), bench.waiting.len()), (0, 200));
+        assert!(bench.guard.suspects.len() <= SUSPECTS_MAX && bench.guard.is_on());
+        // Nor one that carries a few at a time.
+        for round in 0..1_000 {
+            bench.link(|_, n| n == round % 4 + 1);
+            bench.waiting.push(1_000 + round as u64);
+        }
+        assert_eq!(bench.refused, [0; 0]);
+        bench.waiting.extend(5_000..5_050);
+        bench.link(|_, _| false);
+        assert!(bench.waiting.is_empty() && !bench.guard.is_on());
+    }
+}

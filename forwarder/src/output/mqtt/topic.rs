@@ -1,0 +1,120 @@
+//! `topic`: where on the broker a message goes.
+
+use crate::Address;
+use crate::template::{Name, Part, Template};
+
+/// A `topic`: text with `{agent}`, `{kind}`, `{stream}` and `{series}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TopicTemplate(Template<Name>);
+
+impl TopicTemplate {
+    pub(super) const DEFAULT: &'static str = "headwater/{agent}/{kind}/{stream}/{series}";
+
+    /// The level before the kind of what waited in the buffer.
+    const BACKFILL: &'static str = "backfill";
+
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it and what would be right.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let template = Template::parse(text, &Name::ALL)?;
+        if text.contains(['+', '#', '\0']) {
+            return Err("a topic to publish to cannot hold `+`, `#` or NUL".to_owned());
+        }
+        if !template.has(Name::Kind) {
+            let why = "without it alerts, summaries and what waited in the buffer would mix";
+            return Err(format!("{{kind}} is missing: {why}"));
+        }
+        Ok(Self(template))
+    }
+
+    /// The topic of a message. What waited in the buffer has `backfill/` before its kind; parts that a message does not
+    /// have leave no empty level at the end.
+    pub(super) fn topic(&self, address: &Address<'_>, backfill: bool) -> String {
+        let mut topic = String::with_capacity(64);
+        for part in self.0.parts() {
+            match part {
+                Part::Text(text) => topic.push_str(text),
+                Part::Place(name) => {
+                    if backfill && *name == Name::Kind {
+                        topic.push_str(Self::BACKFILL);
+                        topic.push('/');
+                    }
+                    push_level(&mut topic, name.of(address));
+                }
+            }
+        }
+        topic.truncate(topic.trim_end_matches('/').len());
+        topic
+    }
+
+    /// A filter for everything that an output publishes with this template; `None`: of all agents.
+    pub(super) fn filter(&self, agent: Option<&str>) -> String {
+        let mut filter = String::new();
+        for part in self.0.parts() {
+            match (part, agent) {
+                (Part::Text(text), _) => filter.push_str(text),
+                (Part::Place(Name::Agent), Some(agent)) => push_level(&mut filter, agent),
+                (Part::Place(Name::Agent), None) if filter.ends_with('/') => filter.push('+'),
+                _ => break,
+            }
+        }
+        // A wildcard must fill its level: what stands before it in the same level cannot be asked for.
+        filter.truncate(filter.rfind('/').map_or(0, |at| at + 1));
+        filter.push('#');
+        filter
+    }
+
+    /// Whether a topic is one of those for what waited in a buffer.
+    pub(super) fn is_backfill(topic: &str) -> bool {
+        topic.split('/').any(|level| level == Self::BACKFILL)
+    }
+}
+
+/// Appends a name; the characters that a topic cannot hold become `_`, `/` stays.
+fn push_level(topic: &mut String, name: &str) {
+    topic.extend(name.chars().map(|c| if matches!(c, '+' | '#' | '\0') { '_' } else { c }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(kind: &'static str, stream: &'static str, series: &'static str) -> Address<'static> {
+        let [agent, kind, stream, series] = ["g7", kind, stream, series].map(Into::into);
+        Address { agent, kind, stream, series, time_ms: 0 }
+    }
+
+    #[test]
+    fn topics_are_those_of_the_contract() {
+        let template = TopicTemplate::parse(TopicTemplate::DEFAULT).unwrap();
+        let summary = address("summary", "climate", "greenhouse/b+d#1/temp");
+        let expected = "headwater/g7/summary/climate/greenhouse/b_d_1/temp";
+        assert_eq!(template.topic(&summary, false), expected);
+        let expected = "headwater/g7/backfill/summary/climate/greenhouse/b_d_1/temp";
+        assert_eq!(template.topic(&summary, true), expected);
+        assert!(TopicTemplate::is_backfill(expected));
+        let report = address("report", "", "");
+        assert_eq!(template.topic(&report, false), "headwater/g7/report");
+        assert_eq!(template.topic(&report, true), "headwater/g7/backfill/report");
+        assert_eq!(template.filter(Some("g7")), "headwater/g7/#");
+        assert_eq!(template.filter(None), "headwater/+/#");
+        for odd in ["x-{kind}", "x-{agent}/{kind}"] {
+            assert_eq!(TopicTemplate::parse(odd).unwrap().filter(None), "#");
+        }
+    }
+
+    #[test]
+    fn bad_templates_say_what_would_be_right() {
+        for (bad, word) in [
+            ("a/{king}/b", "unknown"),
+            ("a/{kind", "closed"),
+            ("a/b", "{kind} is missing"),
+            ("a/+/{kind}", "cannot hold"),
+        ] {
+            let error = TopicTemplate::parse(bad).unwrap_err();
+            assert!(error.contains(word), "{bad}: {error}");
+        }
+    }
+}
