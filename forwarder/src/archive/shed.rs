@@ -184,9 +184,11 @@ mod tests {
             Record { seq, owed: 1, message }
         };
         for n in 0..COUNT {
-            let mut batches = Batches::default();
-            batches.data = (n * 10..n * 10 + 10).map(|seq| record(Lane::Data, seq, 10_000)).collect();
-            batches.alert = vec![record(Lane::Alert, n, 100)];
+            let batches = Batches::from_fn(|lane| match lane {
+                Lane::Data => (n * 10..n * 10 + 10).map(|seq| record(lane, seq, 10_000)).collect(),
+                Lane::Alert => vec![record(lane, n, 100)],
+                _ => Vec::new(),
+            });
             archive.append(&batches, true, &Progress::new(1)).unwrap();
         }
         let sum = |lane| archive.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
