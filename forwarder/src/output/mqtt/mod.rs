@@ -7,22 +7,25 @@
 //! Limits: `inflight` messages un-acknowledged, less one, counted from the oldest: the library gives ids in turn, and
 //! one that is still in use would stall it.
 
+mod events;
+mod flight;
 mod poison;
 mod probe;
 mod tail;
 mod topic;
 
 use crate::{
-    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, Encoder, Framing, Message, NextEvents, Opened,
-    Output, OutputConnection, OutputContext, OutputKind, Probing, Rate, SendError, Tag, Tail,
+    Delivery, Disconnected, Encoder, Framing, Message, Opened, Output, OutputConnection, OutputContext,
+    OutputKind, Probing, Rate, SendError, Tag, Tail,
 };
-use headwater_mqtt::{
-    Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, Version, Will,
-};
+use events::MqttEvents;
+use flight::{Flight, Sent};
+use headwater_mqtt::{Backoff, Client, Qos, Session, Settings, Version, Will};
 use headwater_settings::{Or, Table};
-pub(crate) use poison::{PoisonGuard, Retry, Verdict};
+#[cfg(test)]
+pub(crate) use poison::Verdict;
+pub(crate) use poison::{PoisonGuard, Retry};
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +43,6 @@ pub(crate) const KIND: OutputKind = OutputKind {
 const INFLIGHT: i64 = 1_000;
 
 const ACK_TIMEOUT_MS: i64 = 30_000;
-
-/// What the broker says when it is to be tried again later, rather than never.
-const QUOTA: &str = "quota exceeded";
 
 /// Nothing is expected to come in; this is for what a broker may say of itself.
 const PACKET_BYTES_MAX: usize = 64 << 10;
@@ -171,80 +171,6 @@ impl Publisher {
     }
 }
 
-/// What is on its way.
-struct Flight {
-    up: bool,
-    closing: bool,
-    window: usize,
-    packet_bytes_max: usize,
-    /// Something was answered.
-    useful: bool,
-    /// A message was refused in words: what the broker does then is about that one.
-    refused: bool,
-    /// Requested, without an id yet.
-    requested: VecDeque<Option<Sent>>,
-    /// Sent and not acknowledged, by packet id.
-    sent: Vec<Option<Option<Sent>>>,
-    /// Ids in the order of sending; those in front of the oldest one in use are gone.
-    order: VecDeque<u16>,
-}
-
-/// A message on its way.
-struct Sent {
-    tag: Tag,
-    /// Where it may be refused; else empty.
-    topic: String,
-}
-
-impl Flight {
-    fn new(inflight: u16) -> Self {
-        Self {
-            up: false,
-            closing: false,
-            window: 1,
-            packet_bytes_max: 0,
-            useful: false,
-            refused: false,
-            requested: VecDeque::new(),
-            sent: (0..=inflight).map(|_| None).collect(),
-            order: VecDeque::new(),
-        }
-    }
-
-    fn room(&self) -> usize {
-        if !self.up || self.closing {
-            return 0;
-        }
-        self.window.saturating_sub(self.requested.len() + self.order.len())
-    }
-
-    fn is_idle(&self) -> bool {
-        self.requested.is_empty() && self.order.is_empty()
-    }
-
-    fn on_sent(&mut self, pkid: u16) {
-        let sent = self.requested.pop_front().flatten();
-        let at = usize::from(pkid);
-        if at >= self.sent.len() {
-            self.sent.resize_with(at + 1, || None);
-        }
-        if let Some(slot) = self.sent.get_mut(at) {
-            *slot = Some(sent);
-            self.order.push_back(pkid);
-        }
-    }
-
-    /// What was sent with the id: a message, something else, or nothing.
-    fn on_acked(&mut self, pkid: u16) -> Option<Option<Sent>> {
-        let answered = self.sent.get_mut(usize::from(pkid)).and_then(Option::take);
-        let in_use = |sent: &[Option<_>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);
-        while self.order.front().is_some_and(|pkid| !in_use(&self.sent, *pkid)) {
-            self.order.pop_front();
-        }
-        answered
-    }
-}
-
 struct MqttConnection {
     client: Client,
     publisher: Publisher,
@@ -347,96 +273,6 @@ impl MqttConnection {
             }
             Err(headwater_mqtt::Error::Unfit(why)) => Err(SendError::Unfit(why)),
             Err(_) => Err(SendError::Busy),
-        }
-    }
-}
-
-struct MqttEvents {
-    connection: Connection,
-    flight: Rc<RefCell<Flight>>,
-    guard: Rc<RefCell<PoisonGuard>>,
-    backoff: Rc<RefCell<Backoff>>,
-}
-
-impl ConnectionEvents for MqttEvents {
-    fn next(mut self: Box<Self>, mut events: Vec<ConnectionEvent>) -> NextEvents {
-        Box::pin(async move {
-            while events.is_empty() {
-                match self.connection.poll().await {
-                    Ok(event) => events.extend(self.on_event(event)),
-                    Err(error) => self.on_end(&error, &mut events),
-                }
-                while let Some(event) = self.connection.poll_buffered() {
-                    events.extend(self.on_event(event));
-                }
-            }
-            (self as Box<dyn ConnectionEvents>, events)
-        })
-    }
-}
-
-impl MqttEvents {
-    /// The connection is gone. Closed by the broker with messages on their way, one of these may be why.
-    fn on_end(&self, error: &ConnectError, events: &mut Vec<ConnectionEvent>) {
-        let mut ended = self.ended(error);
-        let flight = self.flight.borrow();
-        if matches!(error, ConnectError::Closed(_)) && !flight.is_idle() && !flight.closing {
-            let Verdict { refused, remark } = self.guard.borrow_mut().closed(&ended.reason);
-            events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
-            ended.reason.push_str(&remark);
-        }
-        events.push(ConnectionEvent::Lost(ended));
-    }
-
-    fn ended(&self, error: &ConnectError) -> Disconnected {
-        let (flight, mut backoff) = (self.flight.borrow(), self.backoff.borrow_mut());
-        if !flight.is_idle() || flight.refused {
-            let wait = backoff.after_sending(&self.connection, flight.useful);
-            return Disconnected { reason: error.to_string(), wait };
-        }
-        let wait = backoff.after(&self.connection);
-        Disconnected { reason: backoff.explain(error, self.connection.client_id()), wait }
-    }
-
-    fn on_event(&mut self, event: Event) -> Option<ConnectionEvent> {
-        let mut flight = self.flight.borrow_mut();
-        match event {
-            Event::Connected { .. } => {
-                flight.up = true;
-                let inflight = usize::from(self.connection.inflight());
-                flight.window = inflight.saturating_sub(1).max(1);
-                flight.packet_bytes_max = self.connection.packet_bytes_max();
-                Some(ConnectionEvent::Up)
-            }
-            Event::Sent { pkid } => {
-                flight.on_sent(pkid);
-                None
-            }
-            Event::Acked { pkid, refused } => {
-                let answered = flight.on_acked(pkid)?;
-                flight.useful = true;
-                flight.refused |= refused.is_some();
-                drop(flight);
-                Some(self.on_answer(answered, refused))
-            }
-            Event::Disconnected => {
-                let wait = self.backoff.borrow_mut().next();
-                Some(ConnectionEvent::Lost(Disconnected { reason: "said farewell".into(), wait }))
-            }
-            _ => None,
-        }
-    }
-
-    fn on_answer(&self, answered: Option<Sent>, refused: Option<String>) -> ConnectionEvent {
-        let Some(Sent { tag, topic }) = answered else { return ConnectionEvent::Answered };
-        if refused.as_deref() == Some(QUOTA) {
-            let wait = self.backoff.borrow_mut().next();
-            return ConnectionEvent::Lost(Disconnected { reason: format!("the broker says: {QUOTA}"), wait });
-        }
-        self.guard.borrow_mut().answered(Instant::now(), &tag, refused.is_none());
-        match refused {
-            None => ConnectionEvent::Acked(tag),
-            Some(why) => ConnectionEvent::Refused { tag, why: format!("{topic}: {why}") },
         }
     }
 }

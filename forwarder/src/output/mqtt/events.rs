@@ -1,0 +1,103 @@
+//! What happens on a connection to a broker.
+
+use super::flight::{Flight, Sent};
+use super::poison::{PoisonGuard, Verdict};
+use crate::{ConnectionEvent, ConnectionEvents, Disconnected, NextEvents};
+use headwater_mqtt::{Backoff, ConnectError, Connection, Event};
+use std::cell::RefCell;
+use std::rc::Rc;
+use tokio::time::Instant;
+
+/// What the broker says when it is to be tried again later, rather than never.
+const QUOTA: &str = "quota exceeded";
+
+/// The half of a connection that listens.
+pub(super) struct MqttEvents {
+    pub(super) connection: Connection,
+    pub(super) flight: Rc<RefCell<Flight>>,
+    pub(super) guard: Rc<RefCell<PoisonGuard>>,
+    pub(super) backoff: Rc<RefCell<Backoff>>,
+}
+
+impl ConnectionEvents for MqttEvents {
+    fn next(mut self: Box<Self>, mut events: Vec<ConnectionEvent>) -> NextEvents {
+        Box::pin(async move {
+            while events.is_empty() {
+                match self.connection.poll().await {
+                    Ok(event) => events.extend(self.on_event(event)),
+                    Err(error) => self.on_end(&error, &mut events),
+                }
+                while let Some(event) = self.connection.poll_buffered() {
+                    events.extend(self.on_event(event));
+                }
+            }
+            (self as Box<dyn ConnectionEvents>, events)
+        })
+    }
+}
+
+impl MqttEvents {
+    /// The connection is gone. Closed by the broker with messages on their way, one of these may be why.
+    fn on_end(&self, error: &ConnectError, events: &mut Vec<ConnectionEvent>) {
+        let mut ended = self.ended(error);
+        let flight = self.flight.borrow();
+        if matches!(error, ConnectError::Closed(_)) && !flight.is_idle() && !flight.closing {
+            let Verdict { refused, remark } = self.guard.borrow_mut().closed(&ended.reason);
+            events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
+            ended.reason.push_str(&remark);
+        }
+        events.push(ConnectionEvent::Lost(ended));
+    }
+
+    fn ended(&self, error: &ConnectError) -> Disconnected {
+        let (flight, mut backoff) = (self.flight.borrow(), self.backoff.borrow_mut());
+        if !flight.is_idle() || flight.refused {
+            let wait = backoff.after_sending(&self.connection, flight.useful);
+            return Disconnected { reason: error.to_string(), wait };
+        }
+        let wait = backoff.after(&self.connection);
+        Disconnected { reason: backoff.explain(error, self.connection.client_id()), wait }
+    }
+
+    fn on_event(&mut self, event: Event) -> Option<ConnectionEvent> {
+        let mut flight = self.flight.borrow_mut();
+        match event {
+            Event::Connected { .. } => {
+                flight.up = true;
+                let inflight = usize::from(self.connection.inflight());
+                flight.window = inflight.saturating_sub(1).max(1);
+                flight.packet_bytes_max = self.connection.packet_bytes_max();
+                Some(ConnectionEvent::Up)
+            }
+            Event::Sent { pkid } => {
+                flight.on_sent(pkid);
+                None
+            }
+            Event::Acked { pkid, refused } => {
+                let answered = flight.on_acked(pkid)?;
+                flight.useful = true;
+                flight.refused |= refused.is_some();
+                drop(flight);
+                Some(self.on_answer(answered, refused))
+            }
+            Event::Disconnected => {
+                let wait = self.backoff.borrow_mut().next();
+                Some(ConnectionEvent::Lost(Disconnected { reason: "said farewell".into(), wait }))
+            }
+            _ => None,
+        }
+    }
+
+    fn on_answer(&self, answered: Option<Sent>, refused: Option<String>) -> ConnectionEvent {
+        let Some(Sent { tag, topic }) = answered else { return ConnectionEvent::Answered };
+        if refused.as_deref() == Some(QUOTA) {
+            let wait = self.backoff.borrow_mut().next();
+            return ConnectionEvent::Lost(Disconnected { reason: format!("the broker says: {QUOTA}"), wait });
+        }
+        self.guard.borrow_mut().answered(Instant::now(), &tag, refused.is_none());
+        match refused {
+            None => ConnectionEvent::Acked(tag),
+            Some(why) => ConnectionEvent::Refused { tag, why: format!("{topic}: {why}") },
+        }
+    }
+}
