@@ -25,10 +25,10 @@ pub(crate) use timekeeper::{Placing, Timekeeper};
 use crate::account::{Changes, Ledger};
 use crate::clock;
 use crate::config::SourceConfig;
-use crate::encode::Messages;
 use crate::event::{Cause, Event, Report};
 use crate::memory::Memory;
 use crate::pipeline::{Notice, Now, Pipeline};
+use crate::tap::Taps;
 use checkpointing::Checkpointer;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
@@ -45,8 +45,6 @@ use tokio::sync::Notify;
 /// What the tasks of one agent share.
 pub(crate) struct Engine {
     pipeline: RefCell<Pipeline>,
-    /// Makes messages of events, at the edge.
-    messages: RefCell<Messages>,
     clock: Rc<Timekeeper>,
     outgoing: Outgoing,
     permit: Cell<Permit>,
@@ -89,7 +87,7 @@ impl Engine {
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: Memory,
         clock: Rc<Timekeeper>,
-        (forwarder, writer): (Forwarder, CheckpointWriter),
+        (forwarder, taps, writer): (Forwarder, Taps, CheckpointWriter),
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
@@ -112,7 +110,6 @@ impl Engine {
         outages
             .keep_only(&forwarder.status().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>());
         let engine = Self {
-            messages: RefCell::default(),
             last_report: RefCell::new(last_report),
             clock,
             // The first checkpoint lets it go.
@@ -125,7 +122,7 @@ impl Engine {
             earlier,
             turns: Cell::new(0),
             pipeline: RefCell::new(pipeline),
-            outgoing: Outgoing::new(forwarder),
+            outgoing: Outgoing::new(forwarder, taps),
             wake: Notify::new(),
             memory,
             sources: RefCell::new(
@@ -203,7 +200,7 @@ impl Engine {
             suppressed: suppressed - last.suppressed,
             suppressed_total: suppressed,
         };
-        self.push(&Event::Report(Box::new(report)), now.time);
+        self.outgoing.send(Event::Report(Box::new(report)), now.time);
         *last = LastReport { at: now.time, readings, messages, suppressed };
         if cause != Cause::Interval {
             self.on_status_changed();
@@ -244,11 +241,6 @@ impl Engine {
         self.outgoing.forwarder()
     }
 
-    /// Sends an event that was made at some time.
-    fn push(&self, event: &Event, at: Time) {
-        self.outgoing.push(self.messages.borrow_mut().message(event, at.0));
-    }
-
     #[inline]
     fn forward(&self, pipeline: &mut Pipeline) {
         if pipeline.has_events() {
@@ -257,7 +249,7 @@ impl Engine {
                 let is_held = event.clock().is_unsynced();
                 // So that it does not count as old when the time is known.
                 let at = if synced || is_held { at } else { at.max(self.clock.made_at_least()) };
-                self.push(&event, at);
+                self.outgoing.send(event, at);
             }
             if pipeline.wants_checkpoint() {
                 self.checkpointer.requests.request();

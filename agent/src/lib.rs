@@ -31,4 +31,5 @@ pub mod show;
 pub mod sketch;
 pub mod status;
 pub mod supervise;
+pub mod tap;
 pub mod thin;

@@ -14,6 +14,7 @@ use crate::lock::DirLock;
 use crate::memory::Memory;
 use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
+use crate::tap::Taps;
 use crate::thin::Thinner;
 use board::StatusBoard;
 use events::Journal;
@@ -96,7 +97,15 @@ pub enum Error {
 /// # Errors
 /// [`Error`] if the agent could not start, or one of its tasks has ended by itself.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    LocalSet::new().run_until(run_here(config, shutdown)).await
+    run_tapped(config, Taps::default(), shutdown).await
+}
+
+/// The same, with observers of what it says.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_tapped(config: Config, taps: Taps, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    LocalSet::new().run_until(run_here(config, taps, shutdown)).await
 }
 
 /// The pipeline that a config asks for.
@@ -115,13 +124,13 @@ pub fn pipeline(
     Pipeline::new(agent, sources.iter().map(entry).collect(), streams, limits)
 }
 
-async fn run_here(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+async fn run_here(config: Config, taps: Taps, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let mut shutdown = pin!(shutdown);
     let lock = tokio::select! {
         lock = prepare(&config.agent.state_dir) => lock?,
         () = &mut shutdown => return Ok(()),
     };
-    let mut running = Running::start(config, lock)?;
+    let mut running = Running::start(config, taps, lock)?;
     let ended = tokio::select! {
         () = shutdown => None,
         ended = running.ended() => Some(ended),
@@ -150,7 +159,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(config: Config, lock: DirLock) -> Result<Self, Error> {
+    fn start(config: Config, taps: Taps, lock: DirLock) -> Result<Self, Error> {
         let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
         let checkpoint = agent.state_dir.join(engine::FILE);
         let boots = Arc::new(Boots::default());
@@ -179,7 +188,7 @@ impl Running {
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();
         let writer = CheckpointWriter::new(checkpoint, lock);
-        let engine = Engine::new(restored, memory, clock.clone(), (forwarder, writer), &sources);
+        let engine = Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer), &sources);
         let engine = Rc::new(engine);
         // Before anything comes in: a second crash must find the revisions that this run begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
@@ -330,3 +339,6 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ impl Engine {
                 estimated: correction.estimated,
             }
         };
-        self.push(&Event::Clock(set), now.time);
+        self.outgoing.send(Event::Clock(set), now.time);
     }
 
     fn release(&self, released: bool) {

@@ -1,10 +1,15 @@
-//! The way out of the engine: messages go to the forwarder, once a checkpoint of this run is durable.
+//! The way out of the engine: events become messages and go to the forwarder, once a checkpoint of this run is durable;
+//! observers see them at once.
 //!
 //! A run that has not written one must not have told anything: were it to crash, the next run would begin where this one
 //! began, and tell other things under the same ids and revisions. So what is made meanwhile is held here. That takes as
 //! long as one checkpoint takes to be written, and no source waits for it.
 
+use crate::encode::Messages;
+use crate::event::Event;
+use crate::tap::Taps;
 use headwater_forwarder::{Forwarder, Message};
+use headwater_kernel::time::Time;
 use std::cell::RefCell;
 use tokio::sync::watch;
 
@@ -14,8 +19,10 @@ const HELD_BYTES_MAX: usize = 4 << 20;
 /// What a message takes beside its content (bytes).
 const MESSAGE_BYTES: usize = 128;
 
-/// The forwarder, and what is held for it.
+/// The forwarder, what is held for it, and who observes.
 pub(super) struct Outgoing {
+    encoder: RefCell<Messages>,
+    taps: Taps,
     forwarder: Forwarder,
     held: RefCell<Held>,
     /// Whether messages pass.
@@ -30,16 +37,25 @@ struct Held {
 
 impl Outgoing {
     /// Messages pass.
-    pub(super) fn new(forwarder: Forwarder) -> Self {
-        Self { forwarder, held: RefCell::default(), open: watch::Sender::new(true) }
+    pub(super) fn new(forwarder: Forwarder, taps: Taps) -> Self {
+        let (encoder, held) = (RefCell::default(), RefCell::default());
+        Self { encoder, taps, forwarder, held, open: watch::Sender::new(true) }
     }
 
     pub(super) fn forwarder(&self) -> &Forwarder {
         &self.forwarder
     }
 
+    /// Sends an event that was made at some time.
     #[inline]
-    pub(super) fn push(&self, message: Message) {
+    pub(super) fn send(&self, event: Event, at: Time) {
+        let message = self.encoder.borrow_mut().message(&event, at.0);
+        self.push(message);
+        self.taps.show(event);
+    }
+
+    #[inline]
+    fn push(&self, message: Message) {
         if *self.open.borrow() {
             self.forwarder.push(message);
         } else {
@@ -90,7 +106,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("headwater-outgoing-{}", std::process::id()));
         let start =
             Start { config: BufferConfig::default(), folder, outputs: Vec::new(), clock: Arc::new(|| 0) };
-        Outgoing::new(Forwarder::start(start).unwrap())
+        Outgoing::new(Forwarder::start(start).unwrap(), Taps::default())
     }
 
     fn message(bytes: usize) -> Message {

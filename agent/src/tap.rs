@@ -1,0 +1,158 @@
+//! Observers of what an agent says, at the one place where events leave the engine: a dashboard, a plot, a test.
+//!
+//! An observer sees every event from the moment that it begins, in order, before and whether or not an output takes it. It
+//! holds nobody up: of what it does not take in time, [`WAITING_MAX`] events wait, the oldest make room, and it is told
+//! how many it has missed. Where nobody observes, an event costs one look at an empty list.
+
+use crate::event::Event;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use tokio::sync::Notify;
+
+/// Events that wait for one observer; past it the oldest goes.
+pub const WAITING_MAX: usize = 1_024;
+
+/// Where observers begin. A handle: clones are the same.
+#[derive(Clone, Default)]
+pub struct Taps(Rc<RefCell<Vec<Weak<Queue>>>>);
+
+/// One observer; it ends when this is dropped.
+pub struct Tap(Rc<Queue>);
+
+/// What an observer gets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tapped {
+    /// The next event.
+    Event(Rc<Event>),
+    /// So many events were not taken in time, and are gone.
+    Missed(u64),
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: RefCell<Waiting>,
+    came: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Rc<Event>>,
+    missed: u64,
+}
+
+impl Taps {
+    /// Begins to observe.
+    #[must_use]
+    pub fn tap(&self) -> Tap {
+        let queue = Rc::new(Queue::default());
+        self.0.borrow_mut().push(Rc::downgrade(&queue));
+        Tap(queue)
+    }
+
+    /// Shows an event to all who observe.
+    #[inline]
+    pub(crate) fn show(&self, event: Event) {
+        if !self.0.borrow().is_empty() {
+            self.show_all(&Rc::new(event));
+        }
+    }
+
+    #[cold]
+    fn show_all(&self, event: &Rc<Event>) {
+        self.0.borrow_mut().retain(|tap| {
+            let queue = tap.upgrade();
+            if let Some(queue) = &queue {
+                queue.waiting.borrow_mut().push(event.clone());
+                queue.came.notify_one();
+            }
+            queue.is_some()
+        });
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, event: Rc<Event>) {
+        if self.events.len() >= WAITING_MAX {
+            self.events.pop_front();
+            self.missed += 1;
+        }
+        self.events.push_back(event);
+    }
+}
+
+impl Tap {
+    /// The next event; waits for it.
+    pub async fn next(&self) -> Tapped {
+        loop {
+            if let Some(tapped) = self.try_next() {
+                return tapped;
+            }
+            self.0.came.notified().await;
+        }
+    }
+
+    /// The next event, if there is one.
+    #[must_use]
+    pub fn try_next(&self) -> Option<Tapped> {
+        let mut waiting = self.0.waiting.borrow_mut();
+        match std::mem::take(&mut waiting.missed) {
+            0 => waiting.events.pop_front().map(Tapped::Event),
+            missed => Some(Tapped::Missed(missed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{BootId, ClockSet, Timestamp};
+
+    fn event(offset_ms: i64) -> Event {
+        let (time, boot) = (Timestamp::default(), BootId::from("b"));
+        Event::Clock(ClockSet { agent: "edge".into(), time, boot, offset_ms, estimated: false })
+    }
+
+    fn offset(tapped: Option<Tapped>) -> i64 {
+        match tapped {
+            Some(Tapped::Event(event)) => match &*event {
+                Event::Clock(set) => set.offset_ms,
+                event => panic!("{event:?}"),
+            },
+            tapped => panic!("{tapped:?}"),
+        }
+    }
+
+    #[test]
+    fn observers_see_what_comes_from_their_beginning_on() {
+        let taps = Taps::default();
+        taps.show(event(0));
+        let first = taps.tap();
+        taps.show(event(1));
+        let second = taps.tap();
+        taps.show(event(2));
+        assert_eq!([first.try_next(), first.try_next()].map(offset), [1, 2]);
+        assert_eq!((offset(second.try_next()), second.try_next()), (2, None));
+        drop(first);
+        taps.show(event(3));
+        assert_eq!((taps.0.borrow().len(), offset(second.try_next())), (1, 3));
+    }
+
+    #[test]
+    fn a_slow_observer_holds_nobody_up_and_is_told_what_it_missed() {
+        let taps = Taps::default();
+        let tap = taps.tap();
+        (0..WAITING_MAX as i64 + 5).for_each(|number| taps.show(event(number)));
+        assert_eq!(tap.try_next(), Some(Tapped::Missed(5)));
+        assert_eq!(offset(tap.try_next()), 5);
+        assert_eq!(std::iter::from_fn(|| tap.try_next()).count(), WAITING_MAX - 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let taps = Taps::default();
+        let tap = taps.tap();
+        let (tapped, ()) = tokio::join!(tap.next(), async { taps.show(event(9)) });
+        assert_eq!(offset(Some(tapped)), 9);
+    }
+}
