@@ -1,7 +1,5 @@
-//! `headwater demo`: an embedded broker, simulated sensors with faults in them, the agent, and what it makes of them,
-//! printed as it happens. Everything listens on loopback and keeps its state in a folder that goes with it.
-
-mod simulated;
+//! `headwater demo`: simulated sensors with faults in them, the agent, a broker to which it sends its messages, and these
+//! messages printed as they come. Everything listens on loopback and keeps its state in a folder that goes with it.
 
 use crate::cli::{Failure, runtime};
 use crate::config::{self, Config};
@@ -31,8 +29,8 @@ pub fn run(options: &DemoOptions) -> Result<(), Failure> {
     let broker = Broker::start()?;
     let port = broker.port();
     let config = config_for(port, &folder.0)?;
-    println!("A broker runs on 127.0.0.1:{port}; a greenhouse, a freezer and a pump publish to it.");
-    println!("What the agent sends (Ctrl-C ends the demo and leaves nothing behind):");
+    println!("The agent reads a simulated greenhouse, freezer and pump, with faults in them.");
+    println!("It sends to a broker on 127.0.0.1:{port} (Ctrl-C ends the demo and leaves nothing behind):");
     println!("  mosquitto_sub -p {port} -t 'headwater/#' -v");
     println!("  headwater tail --url mqtt://127.0.0.1:{port}\n");
     runtime()?.block_on(play(config, port, options.seconds))
@@ -41,7 +39,6 @@ pub fn run(options: &DemoOptions) -> Result<(), Failure> {
 async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let printing = print_messages(port, stopped.clone());
-    let publishing = simulated::publish(port, stopped.clone());
     let agent = async {
         let mut stopped = stopped.clone();
         supervise::run(config, async move { drop(stopped.wait_for(|stop| *stop).await) }).await
@@ -55,8 +52,7 @@ async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Fai
         println!();
         let _ = stop.send(true);
     };
-    let (ran, (), published, ()) = tokio::join!(agent, printing, publishing, ending);
-    published.map_err(Failure::Other)?;
+    let (ran, (), ()) = tokio::join!(agent, printing, ending);
     ran.map_err(|error| Failure::Other(error.to_string()))
 }
 

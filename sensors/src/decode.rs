@@ -29,9 +29,26 @@ use batch::Batch;
 use fields::Plan;
 use slots::Topic;
 use std::collections::HashMap;
+use std::fmt;
 
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
 pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Where a payload came from, for people: a topic, or a line of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) line: Option<u64>,
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            None => f.write_str(self.name),
+            Some(line) => write!(f, "{}:{line}", self.name),
+        }
+    }
+}
 
 /// Decodes the payloads of one source.
 pub struct Decoder {
@@ -49,8 +66,8 @@ pub struct Decoder {
     unmatched_topic: bool,
 }
 
-impl std::fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder").field("topics", &self.topics.len()).finish_non_exhaustive()
     }
 }
@@ -89,16 +106,22 @@ impl Decoder {
             let reason = RejectReason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
             return sink.invalid(topic, &reason);
         }
-        self.on_recorded(topic, payload, topic, sink);
+        self.on_recorded(topic, payload, Origin { name: topic, line: None }, sink);
     }
 
     /// Decodes one line of a longer text into `sink`, as [`Format::decode_line`] reads it.
-    pub fn on_line(&mut self, topic: &str, line: &[u8], origin: &str, sink: &mut dyn Sink) {
+    pub(crate) fn on_line(&mut self, topic: &str, line: &[u8], origin: Origin<'_>, sink: &mut dyn Sink) {
         self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
     }
 
     /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
-    pub(crate) fn on_recorded(&mut self, topic: &str, payload: &[u8], origin: &str, sink: &mut dyn Sink) {
+    pub(crate) fn on_recorded(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        origin: Origin<'_>,
+        sink: &mut dyn Sink,
+    ) {
         self.on_record(topic, origin, sink, |format, fields| format.decode(payload, fields));
     }
 
@@ -106,7 +129,7 @@ impl Decoder {
     pub(crate) fn on_record(
         &mut self,
         topic: &str,
-        origin: &str,
+        origin: Origin<'_>,
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
@@ -125,10 +148,10 @@ impl Decoder {
         let labels = config.labels_of(topic);
         if self.strict && labels.is_none() {
             self.unmatched_topic = true;
-            return sink.invalid(origin, &RejectReason::UnmatchedTopic);
+            return sink.invalid(&origin.to_string(), &RejectReason::UnmatchedTopic);
         }
         if topic.len() > NAME_BYTES_MAX {
-            return sink.invalid(origin, &RejectReason::LongName);
+            return sink.invalid(&origin.to_string(), &RejectReason::LongName);
         }
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
@@ -146,8 +169,7 @@ struct NamesOfTopic<'a> {
     config: &'a DecodeConfig,
     topic: &'a str,
     labels: Option<Vec<(String, String)>>,
-    /// Where the payload came from, for people.
-    origin: &'a str,
+    origin: Origin<'a>,
 }
 
 impl NamesOfTopic<'_> {

@@ -10,10 +10,13 @@ mod csv;
 mod decode;
 mod format;
 mod hash;
+mod line;
 mod mqtt;
 pub mod recording;
+mod simulate;
 mod sink;
 mod source;
+mod stdin;
 mod time;
 mod topic;
 
@@ -31,5 +34,7 @@ pub use source::{
 
 /// All kinds of sources; the first is the one that most people want.
 pub const SOURCES: &[SourceKind] = &[
-    mqtt::KIND, //
+    mqtt::KIND,     //
+    simulate::KIND, //
+    stdin::KIND,    //
 ];

@@ -9,14 +9,15 @@
 //! skipped.
 
 use crate::csv::{Found, Numbers, Reader, Record, put_row};
-use crate::decode::{DecodeConfig, Decoder, Fields};
+use crate::decode::{DecodeConfig, Decoder, Fields, Origin};
 use crate::format::DecodeError;
 use crate::format::json::{Scanner, Token};
+use crate::line::{read_line, too_large};
 use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::path::Path;
 
 /// Columns that are taken for the time, in this order.
@@ -112,14 +113,14 @@ impl Recording {
             Rows::Table(table) => table.step(&self.path, &self.topic, &mut self.decoder, sink),
             Rows::Lines { input, line, number, bytes_max } => {
                 *number += 1;
-                let origin = format!("{}:{number}", self.path);
+                let origin = Origin { name: &self.path, line: Some(*number) };
                 match read_line(input, line, *bytes_max) {
                     Ok(Found::Record) => {
-                        on_line(line, &self.topic, &origin, &mut self.decoder, sink);
+                        on_line(line, &self.topic, origin, &mut self.decoder, sink);
                         Ok(true)
                     }
                     Ok(Found::TooLarge) => {
-                        sink.invalid(&origin, &too_large(*bytes_max));
+                        sink.invalid(&origin.to_string(), &too_large(*bytes_max));
                         Ok(true)
                     }
                     Ok(Found::End) => Ok(false),
@@ -140,11 +141,11 @@ impl Table {
         sink: &mut dyn Sink,
     ) -> io::Result<bool> {
         let found = self.reader.read(&mut self.record)?;
-        let origin = format!("{path}:{}", self.reader.line());
+        let origin = Origin { name: path, line: Some(self.reader.line()) };
         match found {
             Found::End => return Ok(false),
-            Found::TooLarge => sink.invalid(&origin, &too_large(self.reader.record_bytes_max())),
-            Found::Record => decoder.on_record(topic, &origin, sink, |_, fields| self.read_row(fields)),
+            Found::TooLarge => sink.invalid(&origin.to_string(), &too_large(self.reader.record_bytes_max())),
+            Found::Record => decoder.on_record(topic, origin, sink, |_, fields| self.read_row(fields)),
         }
         Ok(true)
     }
@@ -154,10 +155,6 @@ impl Table {
         fields.end();
         Ok(())
     }
-}
-
-fn too_large(max: usize) -> String {
-    format!("longer than `payload` in [limits] allows ({max} bytes)")
 }
 
 /// The configuration with the time's column in it, and the path of each column.
@@ -198,35 +195,7 @@ fn columns(header: &Record, config: &DecodeConfig) -> Result<(DecodeConfig, Vec<
     Ok((DecodeConfig { time, ..config.clone() }, paths))
 }
 
-/// Reads up to the next line's end, which is not kept; blank lines are skipped by the caller.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max: usize) -> io::Result<Found> {
-    line.clear();
-    loop {
-        let available = input.fill_buf()?;
-        if available.is_empty() {
-            return Ok(if line.is_empty() { Found::End } else { Found::Record });
-        }
-        let end = available.iter().position(|byte| *byte == b'\n');
-        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-        let fits = line.len() + part.len() <= bytes_max;
-        if fits {
-            line.extend_from_slice(part);
-        }
-        let used = part.len() + usize::from(end.is_some());
-        input.consume(used);
-        match (fits, end) {
-            (true, None) => {}
-            (true, Some(_)) => return Ok(Found::Record),
-            (false, Some(_)) => return Ok(Found::TooLarge),
-            (false, None) => {
-                input.skip_until(b'\n')?;
-                return Ok(Found::TooLarge);
-            }
-        }
-    }
-}
-
-fn on_line(line: &[u8], stem: &str, origin: &str, decoder: &mut Decoder, sink: &mut dyn Sink) {
+fn on_line(line: &[u8], stem: &str, origin: Origin<'_>, decoder: &mut Decoder, sink: &mut dyn Sink) {
     if line.trim_ascii().is_empty() {
         return;
     }

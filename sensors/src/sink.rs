@@ -26,6 +26,8 @@ pub enum ConnectionState<'a> {
         /// What went wrong and, where known, the way out.
         reason: &'a str,
     },
+    /// The input has ended: no reading comes any more.
+    Ended,
 }
 
 /// Takes what a source reads. The agent implements it.

@@ -28,6 +28,12 @@ pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 /// A probe under way: what it has found, or `None` where there is nothing to try.
 pub type Probing<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
 
+/// Returns when the source shall stop.
+pub(crate) async fn stopped(mut stop: Stop) {
+    // An error says that nobody is left who could say stop: the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// A source, configured and not yet running.
 pub trait Source {
     /// How payloads become readings; `replay` reads recordings with it. `None`: the source has no payloads.
@@ -50,8 +56,7 @@ pub trait Source {
         Box::pin(async { None })
     }
 
-    /// Runs until `stop`, however often the connection is lost. A source that ends earlier has come to the end of its
-    /// input.
+    /// Runs until `stop`, however often the connection is lost, and also when its input has ended.
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
 }
 

@@ -63,6 +63,12 @@ impl Template {
         Ok(Self { filter, levels })
     }
 
+    /// Matches one topic only, whatever signs it holds.
+    pub(crate) fn literal(topic: &str) -> Self {
+        let levels = topic.split('/').map(|level| Level::Text(level.to_owned())).collect();
+        Self { filter: topic.to_owned(), levels }
+    }
+
     /// The filter to subscribe to.
     #[must_use]
     pub fn filter(&self) -> &str {

@@ -87,6 +87,7 @@ impl Sink for EngineSink {
             ConnectionState::Down { reason } => {
                 tracing::warn!(source = self.name, "source disconnected: {reason}")
             }
+            ConnectionState::Ended => tracing::info!(source = self.name, "the source's input has ended"),
         }
     }
 }

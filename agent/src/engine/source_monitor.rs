@@ -42,8 +42,10 @@ impl SourceMonitor {
         if self.up != Some(up) {
             (self.up, self.since_up_ms) = (Some(up), up_ms);
         }
-        if let ConnectionState::Down { reason } = state {
-            self.last_error = Some(reason.to_owned());
+        match state {
+            ConnectionState::Up => {}
+            ConnectionState::Down { reason } => self.last_error = Some(reason.to_owned()),
+            ConnectionState::Ended => self.last_error = Some("end of input".to_owned()),
         }
     }
 

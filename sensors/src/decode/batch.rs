@@ -53,10 +53,10 @@ impl Batch {
     ) {
         if let Err(reason) = outcome {
             topic.drop_unregistered(records_max);
-            return sink.invalid(names.origin, &reason);
+            return sink.invalid(&names.origin.to_string(), &reason);
         }
         for reason in &self.failures {
-            sink.invalid(names.origin, reason);
+            sink.invalid(&names.origin.to_string(), reason);
         }
         let mut refused = self.refused;
         let mut spans = self.spans.iter().peekable();
@@ -74,7 +74,7 @@ impl Batch {
             match series {
                 Ok(Some(series)) => sink.reading(series, *stamp, *value),
                 Ok(None) => refused = refused.saturating_add(1),
-                Err(reason) => sink.invalid(names.origin, &reason),
+                Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
             }
         }
         topic.drop_unregistered(records_max);

@@ -148,6 +148,7 @@ fn record_bytes_max(payload: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use crate::decode::Origin;
     use crate::decode::tests::{Seen, config, context, decoded, decoder, feed};
     use proptest::prelude::*;
 
@@ -190,7 +191,7 @@ mod tests {
         let mut decoder = decoder("format = \"csv\"");
         let mut seen = Seen::roomy();
         for line in ["# a logger", "", "a;b", "1;2", "a;b", "#3;4", "5"] {
-            decoder.on_line("t", line.as_bytes(), "file:1", &mut seen);
+            decoder.on_line("t", line.as_bytes(), Origin { name: "t", line: Some(1) }, &mut seen);
         }
         assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/b", None, 2.0), ("t/b", None, 4.0)]);
         assert_eq!(seen.invalid, ["the row has 1 cells, and the header 2"]);
@@ -230,7 +231,8 @@ mod tests {
             let mut decoder = crate::Decoder::new(&config, &context());
             let mut seen = Seen::roomy();
             if lines {
-                payload.split(|byte| *byte == b'\n').for_each(|line| decoder.on_line("t", line, "t", &mut seen));
+                let origin = Origin { name: "t", line: None };
+                payload.split(|byte| *byte == b'\n').for_each(|line| decoder.on_line("t", line, origin, &mut seen));
             } else {
                 decoder.on_payload("t", &payload, &mut seen);
             }

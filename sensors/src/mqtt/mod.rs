@@ -20,6 +20,7 @@ mod stall;
 
 pub(crate) use config::KIND;
 
+use crate::source::stopped;
 use crate::{ConnectionState, DecodeConfig, Decoder, Probing, Running, Sink, Source, SourceContext, Stop};
 use ack_window::{AckWindow, Delivery};
 use headwater_mqtt::{
@@ -79,12 +80,7 @@ impl Source for Mqtt {
 
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {
         Box::pin(async move {
-            let mut stop = stop;
-            let stopped = async move {
-                // An error says that nobody is left who could say stop: the same.
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            Subscription::new(&self, sink).serve(stopped).await;
+            Subscription::new(&self, sink).serve(stopped(stop)).await;
         })
     }
 }

@@ -1,0 +1,37 @@
+//! Lines of bounded length.
+
+use crate::csv::Found;
+use std::io::{self, BufRead};
+
+/// Reads up to the next line's end, which is not kept; blank lines are left to the caller.
+pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max: usize) -> io::Result<Found> {
+    line.clear();
+    loop {
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Ok(if line.is_empty() { Found::End } else { Found::Record });
+        }
+        let end = available.iter().position(|byte| *byte == b'\n');
+        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+        let fits = line.len() + part.len() <= bytes_max;
+        if fits {
+            line.extend_from_slice(part);
+        }
+        let used = part.len() + usize::from(end.is_some());
+        input.consume(used);
+        match (fits, end) {
+            (true, None) => {}
+            (true, Some(_)) => return Ok(Found::Record),
+            (false, Some(_)) => return Ok(Found::TooLarge),
+            (false, None) => {
+                input.skip_until(b'\n')?;
+                return Ok(Found::TooLarge);
+            }
+        }
+    }
+}
+
+/// Why a line is skipped.
+pub(crate) fn too_large(max: usize) -> String {
+    format!("longer than `payload` in [limits] allows ({max} bytes)")
+}

@@ -1,0 +1,83 @@
+//! `type = "stdin"`: payloads from the standard input, one a line.
+//!
+//! A thread reads, because nothing else can wait for every kind of standard input; it hands over batches of lines and
+//! waits while [`BATCHES_MAX`] of them are not decoded yet, so that whoever writes is slowed down and nothing is lost.
+//! The thread belongs to the process: it goes on over a reload, and ends with the input or the process.
+//!
+//! Limits: lines of `[limits] payload`; [`BATCHES_MAX`] batches of about [`BATCH_BYTES`].
+
+mod reader;
+
+use crate::decode::Origin;
+use crate::line::too_large;
+use crate::source::stopped;
+use crate::topic::Template;
+use crate::{ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceKind, Stop};
+use headwater_settings::{Pairs, Table};
+use reader::{Batch, Input};
+use std::pin::pin;
+
+pub(crate) const KIND: SourceKind = SourceKind { name: "stdin", read, sample: include_str!("sample.toml") };
+
+struct Stdin {
+    decode: DecodeConfig,
+    context: SourceContext,
+}
+
+fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
+    let topic = Template::literal(&context.source);
+    let decode = DecodeConfig::read(table, labels, Some(vec![topic]))?;
+    Some(Box::new(Stdin { decode, context: context.clone() }))
+}
+
+impl Source for Stdin {
+    fn payloads(&self) -> Option<&DecodeConfig> {
+        Some(&self.decode)
+    }
+
+    fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {
+        Box::pin(async move {
+            let mut sink = sink;
+            let mut stop = pin!(stopped(stop));
+            match Input::take(self.context.payload_bytes_max) {
+                Err(why) => sink.connection(ConnectionState::Down { reason: &why }),
+                Ok(input) => tokio::select! {
+                    () = &mut stop => return,
+                    () = self.serve(input, sink.as_mut()) => {}
+                },
+            }
+            stop.await;
+        })
+    }
+}
+
+impl Stdin {
+    /// Decodes until the input has ended.
+    async fn serve(&self, mut input: Input, sink: &mut dyn Sink) {
+        let mut decoder = Decoder::new(&self.decode, &self.context);
+        sink.connection(ConnectionState::Up);
+        loop {
+            match input.next().await {
+                Batch::Lines(lines) => {
+                    for (line, number) in lines.iter() {
+                        self.on_line(line, number, &mut decoder, sink);
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Batch::Ended => return sink.connection(ConnectionState::Ended),
+                Batch::Failed(why) => {
+                    return sink.connection(ConnectionState::Down { reason: &why });
+                }
+            }
+        }
+    }
+
+    fn on_line(&self, line: Option<&[u8]>, number: u64, decoder: &mut Decoder, sink: &mut dyn Sink) {
+        let origin = Origin { name: &self.context.source, line: Some(number) };
+        match line {
+            None => sink.invalid(&origin.to_string(), &too_large(self.context.payload_bytes_max)),
+            Some(line) if line.trim_ascii().is_empty() => {}
+            Some(line) => decoder.on_line(&self.context.source, line, origin, sink),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The thread that reads the standard input, and its other end.
+
+use crate::csv::Found;
+use crate::line::read_line;
+use std::io::{self, BufReader, Read};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Batches that may wait to be decoded.
+pub(super) const BATCHES_MAX: usize = 4;
+
+/// A batch is handed over once it is so large, or nothing more can be read at once (bytes).
+pub(super) const BATCH_BYTES: usize = 64 << 10;
+
+/// What the process knows of its standard input.
+static STANDARD: Mutex<State> = Mutex::new(State::Unread);
+
+enum State {
+    /// No source has read it yet.
+    Unread,
+    /// A source has read it and stopped, for a reload.
+    Left(Receiver<Batch>),
+    /// A source reads it.
+    Taken,
+}
+
+/// What the thread hands over.
+pub(super) enum Batch {
+    Lines(Lines),
+    /// The input has ended.
+    Ended,
+    /// The input cannot be read any more; says why.
+    Failed(String),
+}
+
+/// Lines, one after another.
+#[derive(Default)]
+pub(super) struct Lines {
+    bytes: Vec<u8>,
+    /// Where each ends in `bytes`, and its number, from 1; `None`: too large, and skipped.
+    ends: Vec<(Option<usize>, u64)>,
+}
+
+/// The end of the standard input at which batches come out; given back when it is dropped.
+pub(super) struct Input(Option<Receiver<Batch>>);
+
+impl Input {
+    /// Takes the standard input; the first time, a thread begins to read it.
+    ///
+    /// # Errors
+    /// Another source has it, or there is no thread.
+    pub(super) fn take(line_bytes_max: usize) -> Result<Self, String> {
+        let mut state = STANDARD.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches = match std::mem::replace(&mut *state, State::Taken) {
+            State::Left(batches) => batches,
+            State::Taken => {
+                return Err("another source reads the standard input; remove one of the two".to_owned());
+            }
+            State::Unread => start(io::stdin(), line_bytes_max).map_err(|error| {
+                *state = State::Unread;
+                format!("no thread can be started to read the standard input: {error}")
+            })?,
+        };
+        Ok(Self(Some(batches)))
+    }
+
+    pub(super) async fn next(&mut self) -> Batch {
+        let next = match &mut self.0 {
+            Some(batches) => batches.recv().await,
+            None => None,
+        };
+        next.unwrap_or_else(|| Batch::Failed("the thread that reads the standard input has ended".to_owned()))
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        if let Some(batches) = self.0.take() {
+            *STANDARD.lock().unwrap_or_else(PoisonError::into_inner) = State::Left(batches);
+        }
+    }
+}
+
+impl Lines {
+    /// Each line with its number; `None`: too large, and skipped.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Option<&[u8]>, u64)> {
+        let mut start = 0;
+        self.ends.iter().map(move |(end, number)| {
+            let line = end.and_then(|end| self.bytes.get(std::mem::replace(&mut start, end)..end));
+            (line, *number)
+        })
+    }
+
+    fn push(&mut self, line: &[u8], number: u64) {
+        self.bytes.extend_from_slice(line);
+        self.ends.push((Some(self.bytes.len()), number));
+    }
+}
+
+fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result<Receiver<Batch>> {
+    let (to, batches) = channel(BATCHES_MAX);
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            let last = read_all(input, line_bytes_max, &to).map_or_else(
+                |error| Batch::Failed(format!("the standard input cannot be read: {error}")),
+                |()| Batch::Ended,
+            );
+            // Nobody is left to be told when the process ends.
+            let _ = to.blocking_send(last);
+        })
+        .map(|_| batches)
+}
+
+fn read_all(input: impl Read, line_bytes_max: usize, to: &Sender<Batch>) -> io::Result<()> {
+    let mut input = BufReader::with_capacity(BATCH_BYTES, input);
+    let (mut line, mut lines) = (Vec::new(), Lines::default());
+    for number in 1.. {
+        let found = read_line(&mut input, &mut line, line_bytes_max);
+        match found {
+            Ok(Found::Record) => lines.push(&line, number),
+            Ok(Found::TooLarge) => lines.ends.push((None, number)),
+            Ok(Found::End) | Err(_) => {}
+        }
+        let is_over = !matches!(found, Ok(Found::Record | Found::TooLarge));
+        if is_over || input.buffer().is_empty() || lines.bytes.len() >= BATCH_BYTES {
+            let is_gone = to.blocking_send(Batch::Lines(std::mem::take(&mut lines))).is_err();
+            if is_over || is_gone {
+                return found.map(|_| ());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str, line_bytes_max: usize) -> (Vec<(Option<String>, u64)>, bool) {
+        let mut batches = start(io::Cursor::new(text.to_owned().into_bytes()), line_bytes_max).unwrap();
+        let mut lines = Vec::new();
+        while let Some(batch) = batches.blocking_recv() {
+            match batch {
+                Batch::Lines(batch) => lines.extend(batch.iter().map(|(line, number)| {
+                    (line.map(|line| String::from_utf8_lossy(line).into_owned()), number)
+                })),
+                Batch::Ended => return (lines, batches.blocking_recv().is_none()),
+                Batch::Failed(why) => panic!("{why}"),
+            }
+        }
+        (lines, false)
+    }
+
+    #[test]
+    fn every_line_comes_with_its_number_and_a_long_one_is_skipped() {
+        let line = |text: &str| Some(text.to_owned());
+        let (lines, ended) = all("a\n\nlonger\nb\nc", 5);
+        assert_eq!(lines, [(line("a"), 1), (line(""), 2), (None, 3), (line("b"), 4), (line("c"), 5)]);
+        assert!(ended);
+        assert_eq!(all("", 5), (vec![], true));
+    }
+
+    #[test]
+    fn a_reader_that_is_not_heard_waits_and_nothing_is_lost() {
+        let text = "0123456789\n".repeat(100_000);
+        let (lines, ended) = all(&text, 100);
+        assert!(ended && lines.len() == 100_000);
+        assert!(lines.iter().all(|(line, _)| line.as_deref() == Some("0123456789")));
+    }
+}
