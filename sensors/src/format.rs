@@ -5,9 +5,9 @@
 //! add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
 
 mod csv;
-mod decimal;
+pub(crate) mod decimal;
 pub(crate) mod json;
-pub(crate) mod number;
+mod number;
 
 use crate::decode::Fields;
 use headwater_settings::Table;

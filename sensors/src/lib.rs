@@ -6,13 +6,13 @@
 //! [`SOURCES`]. To add a payload format, see `sensors/src/format.rs`.
 
 mod checkpoints;
-mod csv;
 mod decode;
 mod format;
 mod hash;
 mod line;
 mod mqtt;
 pub mod recording;
+mod rows;
 mod simulate;
 mod sink;
 mod source;

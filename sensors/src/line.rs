@@ -1,7 +1,15 @@
 //! Lines of bounded length.
 
-use crate::csv::Found;
 use std::io::{self, BufRead};
+
+/// What a reader of lines or records has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Record,
+    /// Larger than allowed, and skipped.
+    TooLarge,
+    End,
+}
 
 /// Reads up to the next line's end, which is not kept; blank lines are left to the caller.
 pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max: usize) -> io::Result<Found> {

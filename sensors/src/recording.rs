@@ -8,11 +8,11 @@
 //! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
 //! skipped.
 
-use crate::csv::{Found, Numbers, Reader, Record, put_row};
 use crate::decode::{DecodeConfig, Decoder, Fields, Origin};
 use crate::format::DecodeError;
 use crate::format::json::{Scanner, Token};
-use crate::line::{read_line, too_large};
+use crate::line::{Found, read_line, too_large};
+use crate::rows::{Numbers, Reader, Record, put_row};
 use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;

@@ -43,6 +43,25 @@ impl Agent {
         environment: &[(&str, &str)],
         command: impl FnOnce(PathBuf) -> Command,
     ) -> Self {
+        Self::start_fully(dir, config, environment, command, Stdio::null())
+    }
+
+    /// The same as [`Agent::start`], with a standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_reading(dir: &TempDir, config: &str, input: Stdio) -> Self {
+        Self::start_fully(dir, config, &[], crate::process::command, input)
+    }
+
+    fn start_fully(
+        dir: &TempDir,
+        config: &str,
+        environment: &[(&str, &str)],
+        command: impl FnOnce(PathBuf) -> Command,
+        input: Stdio,
+    ) -> Self {
         let path = dir.write("headwater.toml", config);
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
@@ -51,7 +70,7 @@ impl Agent {
         command.env("HEADWATER_LOG", "info,headwater::engine=debug");
         command.envs(environment.iter().copied());
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
-        let process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out));
+        let process = Process::start(command.stdin(input).stdout(Stdio::null()).stderr(out));
         Self { process, log }
     }
 

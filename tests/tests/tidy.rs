@@ -123,6 +123,77 @@ fn the_kernel_stays_free_of_the_standard_library() {
     assert!(found.is_empty(), "the kernel runs on a microcontroller:\n{}", found.join("\n"));
 }
 
+/// CONTRIBUTING promises a source in one folder and two lines: whoever needs a third place mends the seam.
+#[test]
+fn a_source_is_one_folder_and_two_lines() {
+    let folder = "sensors/src";
+    let names: Vec<String> = names_in(folder).into_iter().filter(|name| holds_source(folder, name)).collect();
+    assert!(names.len() >= 3, "the sources are not where this test looks: {names:?}");
+    for name in names {
+        for file in ["mod.rs", "README.md", "sample.toml", "cases"] {
+            let path = format!("{folder}/{name}/{file}");
+            assert!(root().join(&path).exists(), "{path} is missing");
+        }
+        // The crate of one connection, and an output of the same name.
+        let own =
+            [format!("{folder}/{name}/"), format!("agent/{name}/"), "agent/src/cli/self_test/".to_owned()];
+        let files = product().filter(|file| !file.name.starts_with("forwarder/"));
+        check_mentions(files, "sensors/src/lib.rs", &name, &own);
+    }
+}
+
+#[test]
+fn a_payload_format_is_one_file_and_two_lines() {
+    let list = "sensors/src/format.rs";
+    let text = std::fs::read_to_string(root().join(list)).expect(list);
+    let names: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().split_once("::KIND")).map(|(n, _)| n).collect();
+    assert!(names.len() >= 3, "the formats are not where this test looks: {names:?}");
+    for name in names {
+        assert!(root().join(format!("sensors/src/format/{name}.rs")).exists(), "no file for {name}");
+        // A recording may be an envelope in JSON, or a table; JSON of one value is told of the format for such.
+        let own = [
+            format!("sensors/src/format/{name}"),
+            "sensors/src/recording.rs".to_owned(),
+            "sensors/src/format/json.rs".to_owned(),
+        ];
+        let files = product().filter(|file| file.name.starts_with("sensors/"));
+        check_mentions(files, list, name, &own);
+    }
+}
+
+/// Checks that a list names `name` in exactly two lines, its `mod` and its entry, and that no other of the files does
+/// but those in `own`.
+fn check_mentions(files: impl Iterator<Item = File>, list: &str, name: &str, own: &[String]) {
+    let words = [format!("mod {name};"), format!("{name}::"), format!("\"{name}\""), format!("\"{name}\\\"")];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let is_word = |place: &String| {
+        let before =
+            |at: usize| place[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        words.iter().any(|word| place.match_indices(word).any(|(at, _)| before(at)))
+    };
+    let places: Vec<String> = files.flat_map(|file| file.lines_with(&words)).filter(is_word).collect();
+    let (listed, others): (Vec<&String>, Vec<&String>) =
+        places.iter().partition(|place| place.starts_with(list));
+    assert_eq!(listed.len(), 2, "{list} names {name} in {listed:#?}");
+    let foreign: Vec<_> =
+        others.into_iter().filter(|place| !own.iter().any(|own| place.starts_with(own))).collect();
+    assert!(foreign.is_empty(), "{name} is named outside its own place: {foreign:#?}");
+}
+
+fn names_in(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder").flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Whether a file of the folder makes a `SourceKind`.
+fn holds_source(folder: &str, name: &str) -> bool {
+    product()
+        .filter(|file| file.name.starts_with(&format!("{folder}/{name}/")))
+        .any(|file| !file.lines_with(&["SourceKind {"]).is_empty())
+}
+
 #[test]
 fn the_crates_form_a_star() {
     let output = Command::new(env!("CARGO"))

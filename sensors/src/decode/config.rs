@@ -58,7 +58,7 @@ impl DecodeConfig {
                     "`{key}` has no meaning with format = \"{}\": its payloads are one value",
                     kind.name
                 );
-                table.refuse(table.place_of(key), what, "leave it out, or choose format = \"json\"");
+                table.refuse(table.place_of(key), what, "leave it out, or choose another `format`");
             }
         }
         let fields: Vec<String> =

@@ -2,11 +2,12 @@
 //!
 //! The columns are the fields. A row with more or fewer cells than columns costs that row. Read line by line, as from a
 //! file, the first line is the header, and a later line that is equal to it is one too. Deviations are those of the
-//! reader, `sensors/src/csv.rs`. Cost: the header is compared with the last one, so that a known one allocates nothing.
+//! reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known one allocates nothing.
 
 use super::{DecodeError, Format, FormatKind, Position};
-use crate::csv::{COMMA, Found, Numbers, Reader, Record, put_row};
 use crate::decode::Fields;
+use crate::line::Found;
+use crate::rows::{COMMA, Numbers, Reader, Record, put_row};
 use headwater_settings::{Or, Table};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "csv", read, sample: SAMPLE };

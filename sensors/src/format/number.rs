@@ -1,6 +1,6 @@
 //! A payload that is one value: `21.5`, `-3e2`, `true`, `OFF`.
 
-use super::decimal::Decimal;
+use super::decimal::value_of;
 use super::{DecodeError, Format, FormatKind, Scalar};
 use crate::decode::Fields;
 use crate::topic::shortened;
@@ -48,21 +48,6 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
 
 fn shown(text: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(text))
-}
-
-/// A number, or 0 or 1 for a word; may be infinite or NaN.
-pub(crate) fn value_of(text: &[u8]) -> Option<f64> {
-    if let Some(number) = Decimal::plain(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok()) {
-        return Some(number);
-    }
-    let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
-    if is("true") || is("on") {
-        Some(1.0)
-    } else if is("false") || is("off") {
-        Some(0.0)
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The thread that reads the standard input, and its other end.
 
-use crate::csv::Found;
-use crate::line::read_line;
+use crate::line::{Found, read_line};
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};

@@ -22,6 +22,7 @@ mod reports;
 mod secured;
 mod service;
 mod soak;
+mod sources;
 mod thinning;
 mod times;
 

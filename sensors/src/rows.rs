@@ -6,8 +6,9 @@
 //! replays spend their time elsewhere.
 
 use crate::decode::{Fields, Want};
-use crate::format::number::value_of;
+use crate::format::decimal::value_of;
 use crate::format::{DecodeError, Scalar};
+use crate::line::Found;
 use std::io::{self, BufRead};
 
 pub(crate) const COMMA: u8 = b',';
@@ -32,15 +33,6 @@ pub(crate) enum Numbers {
 pub(crate) struct Record {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-}
-
-/// What [`Reader::read`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Record,
-    /// Larger than allowed, and skipped.
-    TooLarge,
-    End,
 }
 
 pub(crate) struct Reader<R> {
