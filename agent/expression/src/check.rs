@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod call;
+mod functions;
 mod relation;
 mod unknown;
 

@@ -1,7 +1,6 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
 use crate::node::TomlEntry;
-use crate::table::Table;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
@@ -37,7 +36,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Document {
     path: PathBuf,
     text: String,
-    root: Vec<TomlEntry>,
+    pub(crate) root: Vec<TomlEntry>,
     env: Environment,
     mistakes: RefCell<Vec<Mistake>>,
     syntax_broken: bool,
@@ -74,11 +73,6 @@ impl Document {
         }
     }
 
-    /// The whole file as a table.
-    pub fn root(&self) -> Table<'_> {
-        Table::new(self, &self.root, 0..0, String::new())
-    }
-
     /// Whether the text was not even TOML, so that missing keys need not mean anything.
     #[must_use]
     pub fn is_syntax_broken(&self) -> bool {
@@ -100,7 +94,7 @@ impl Document {
         all
     }
 
-    /// Adds a mistake; the other ways are [`Table::refuse`] and [`Table::warn`].
+    /// Adds a mistake; the other ways are [`refuse`](crate::Table::refuse) and [`warn`](crate::Table::warn).
     pub fn add(
         &self,
         severity: Severity,

@@ -20,6 +20,13 @@ pub struct Table<'d> {
     asked: Vec<String>,
 }
 
+impl Document {
+    /// The whole file as a table.
+    pub fn root(&self) -> Table<'_> {
+        Table::new(self, &self.root, 0..0, String::new())
+    }
+}
+
 impl<'d> Table<'d> {
     pub(crate) fn new(
         document: &'d Document,

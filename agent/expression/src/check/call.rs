@@ -1,45 +1,12 @@
 //! Functions.
 
+use super::functions::{CLASSES, OF_TEXT, OF_TIME, PLAIN, SHAPES};
 use super::{Checker, MATH, Typed, constant, is_name, unknown};
 use crate::ast::{Ast, AstKind, Name};
 use crate::calendar::{Moment, offset};
 use crate::error::CompileError;
-use crate::node::{Bool, Class, Double, Function, Int, Part, TextNode, TextTest, TimeNode};
+use crate::node::{Bool, Double, Function, Int, TextNode, TextTest, TimeNode};
 use std::ops::Range;
-
-/// Functions without a receiver.
-pub(super) const PLAIN: [&str; 5] = ["size", "int", "double", "timestamp", "has"];
-/// Functions of strings.
-pub(super) const OF_TEXT: [&str; 4] = ["startsWith", "endsWith", "contains", "size"];
-/// Functions of times, each with what it takes out of them.
-const OF_TIME: [(&str, Part); 10] = [
-    ("getFullYear", Part::FullYear),
-    ("getMonth", Part::Month),
-    ("getDate", Part::Date),
-    ("getDayOfMonth", Part::DayOfMonth),
-    ("getDayOfWeek", Part::DayOfWeek),
-    ("getDayOfYear", Part::DayOfYear),
-    ("getHours", Part::Hours),
-    ("getMinutes", Part::Minutes),
-    ("getSeconds", Part::Seconds),
-    ("getMilliseconds", Part::Milliseconds),
-];
-/// Functions of one double.
-const SHAPES: [(&str, Function); 5] = [
-    ("ceil", Function::Ceil),
-    ("floor", Function::Floor),
-    ("round", Function::Round),
-    ("trunc", Function::Trunc),
-    ("sqrt", Function::Sqrt),
-];
-/// Questions about one double.
-const CLASSES: [(&str, Class); 3] =
-    [("isNaN", Class::NotANumber), ("isInf", Class::Infinite), ("isFinite", Class::Finite)];
-/// Functions of `math`.
-pub(super) const OF_MATH: [&str; 12] = [
-    "abs", "sign", "greatest", "least", "ceil", "floor", "round", "trunc", "sqrt", "isNaN", "isInf",
-    "isFinite",
-];
 
 /// A call, in parts.
 struct Call<'a> {

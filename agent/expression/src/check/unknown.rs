@@ -1,6 +1,6 @@
 //! Names that mean nothing here, and what was probably meant.
 
-use super::call::{OF_MATH, PLAIN};
+use super::functions::{OF_MATH, PLAIN};
 use crate::ast::Name;
 use crate::error::CompileError;
 use headwater_settings::nearest;

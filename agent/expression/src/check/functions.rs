@@ -1,0 +1,37 @@
+//! The names of functions, and what each one is.
+
+use crate::node::{Class, Function, Part};
+
+/// Functions without a receiver.
+pub(super) const PLAIN: [&str; 5] = ["size", "int", "double", "timestamp", "has"];
+/// Functions of strings.
+pub(super) const OF_TEXT: [&str; 4] = ["startsWith", "endsWith", "contains", "size"];
+/// Functions of times, each with what it takes out of them.
+pub(super) const OF_TIME: [(&str, Part); 10] = [
+    ("getFullYear", Part::FullYear),
+    ("getMonth", Part::Month),
+    ("getDate", Part::Date),
+    ("getDayOfMonth", Part::DayOfMonth),
+    ("getDayOfWeek", Part::DayOfWeek),
+    ("getDayOfYear", Part::DayOfYear),
+    ("getHours", Part::Hours),
+    ("getMinutes", Part::Minutes),
+    ("getSeconds", Part::Seconds),
+    ("getMilliseconds", Part::Milliseconds),
+];
+/// Functions of one double.
+pub(super) const SHAPES: [(&str, Function); 5] = [
+    ("ceil", Function::Ceil),
+    ("floor", Function::Floor),
+    ("round", Function::Round),
+    ("trunc", Function::Trunc),
+    ("sqrt", Function::Sqrt),
+];
+/// Questions about one double.
+pub(super) const CLASSES: [(&str, Class); 3] =
+    [("isNaN", Class::NotANumber), ("isInf", Class::Infinite), ("isFinite", Class::Finite)];
+/// Functions of `math`.
+pub(super) const OF_MATH: [&str; 12] = [
+    "abs", "sign", "greatest", "least", "ceil", "floor", "round", "trunc", "sqrt", "isNaN", "isInf",
+    "isFinite",
+];
