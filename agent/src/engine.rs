@@ -26,7 +26,7 @@ use crate::account::{Changes, Ledger};
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::event::{Cause, Event, Report};
-use crate::memory::Memory;
+use crate::memory::MemoryCap;
 use crate::pipeline::{Notice, Now, Pipeline};
 use crate::tap::Taps;
 use checkpointing::Checkpointer;
@@ -58,7 +58,7 @@ pub(crate) struct Engine {
     outages: RefCell<Outages>,
     checkpointer: Checkpointer,
     /// How often the ticker has looked at the windows.
-    turns: Cell<u64>,
+    ticks: Cell<u64>,
     /// Rung when something may be due earlier than the ticker thinks.
     wake: Notify,
     status_changed: Notify,
@@ -67,7 +67,7 @@ pub(crate) struct Engine {
     /// When this run began (ms since boot).
     started_up_ms: i64,
     source_states: RefCell<SourceStates>,
-    memory: Memory,
+    memory: MemoryCap,
 }
 
 /// Where the next report starts.
@@ -85,7 +85,7 @@ const REPORTS_AHEAD_MS: i64 = 1_000;
 impl Engine {
     pub(crate) fn new(
         (mut pipeline, mut earlier): (Pipeline, Earlier),
-        memory: Memory,
+        memory: MemoryCap,
         clock: Rc<Timekeeper>,
         (forwarder, taps, writer): (Forwarder, Taps, CheckpointWriter),
         sources: &[SourceConfig],
@@ -120,7 +120,7 @@ impl Engine {
             outages: outages.into(),
             checkpointer: Checkpointer::new(writer),
             earlier,
-            turns: Cell::new(0),
+            ticks: Cell::new(0),
             pipeline: RefCell::new(pipeline),
             outgoing: Outgoing::new(forwarder, taps),
             wake: Notify::new(),
@@ -142,7 +142,7 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Closes windows as their time comes; never returns.
+    /// Closes windows as their time comes; never reticks.
     pub(crate) async fn tick_forever(&self) {
         // The wall clock may be set while we sleep: never sleep past a second without looking at it again.
         const LOOK_MS: i64 = 1_000;
@@ -155,7 +155,7 @@ impl Engine {
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
             };
-            self.turns.set(self.turns.get().wrapping_add(1));
+            self.ticks.set(self.ticks.get().wrapping_add(1));
             let wait = due.map_or(LOOK_MS, |due| due.0.saturating_sub(now.time.0).clamp(0, LOOK_MS));
             let sleep = std::time::Duration::from_millis(wait.unsigned_abs());
             tokio::select! {
@@ -223,8 +223,8 @@ impl Engine {
     }
 
     /// How often windows have been looked at: at least once a second while all is well.
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns.get()
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks.get()
     }
 
     /// What is held goes, whatever became of the first checkpoint.

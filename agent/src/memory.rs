@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const SERIES_UNSEEN: u32 = 64;
 
 /// The cap, and where the program is below it.
-pub(crate) struct Memory {
+pub(crate) struct MemoryCap {
     /// Bytes; `None`: no cap.
     cap: Option<u64>,
     /// What `/proc/self/status` is.
@@ -26,7 +26,7 @@ pub(crate) struct Memory {
     unseen: Cell<u32>,
 }
 
-impl Memory {
+impl MemoryCap {
     /// This program's.
     pub(crate) fn own() -> Self {
         let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_gives_way_is_told_once_and_ends_a_sixteenth_below() {
         let status = std::env::temp_dir().join(format!("headwater-status-{}", std::process::id()));
-        let memory = Memory::new(Some(16 << 20), status.clone());
+        let memory = MemoryCap::new(Some(16 << 20), status.clone());
         let at = |mib: u64| {
             fs::write(&status, format!("VmRSS:\t1 kB\nRssAnon:\t{:8} kB\n", mib << 10)).unwrap();
             memory.look()
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(at(20), full);
         assert!(memory.trouble().unwrap().contains("16 MiB"));
         fs::remove_file(&status).unwrap();
-        assert_eq!(Memory::new(None, status).look(), None, "no cap");
+        assert_eq!(MemoryCap::new(None, status).look(), None, "no cap");
         assert_eq!((0..SERIES_UNSEEN).filter(|_| memory.is_due()).count(), 1);
     }
 

@@ -23,14 +23,14 @@ pub(crate) fn stopping() {
 
 /// Feeds the watchdog for as long as the engine gets on.
 pub(crate) struct Pulse {
-    /// The engine's count of turns when it was fed last.
-    turns: Option<u64>,
+    /// The engine's count of ticks when it was fed last.
+    ticks: Option<u64>,
 }
 
 impl Pulse {
     /// One that has not been fed yet.
     pub(crate) fn new() -> Self {
-        Self { turns: None }
+        Self { ticks: None }
     }
 
     /// How often to call [`Pulse::beat`]: three times within what the watchdog waits.
@@ -38,10 +38,10 @@ impl Pulse {
         sd_notify::watchdog_enabled().map_or(ALIVE_EVERY, |limit| ALIVE_EVERY.min(limit / 3))
     }
 
-    /// Feeds the watchdog if the engine has made a turn since; an engine that is stuck starves it, and systemd starts
+    /// Feeds the watchdog if the engine has ticked since; an engine that is stuck starves it, and systemd starts
     /// the agent again. `status` is what `systemctl status` shows. Whether it was fed.
-    pub(crate) fn beat(&mut self, turns: u64, status: &str) -> bool {
-        let moved = self.turns.replace(turns) != Some(turns);
+    pub(crate) fn beat(&mut self, ticks: u64, status: &str) -> bool {
+        let moved = self.ticks.replace(ticks) != Some(ticks);
         if moved {
             tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
         }

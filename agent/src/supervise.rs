@@ -1,8 +1,8 @@
 //! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
 
-mod board;
-mod events;
+mod loss_reporter;
 mod losses;
+mod status_publisher;
 mod supervisor;
 
 use crate::clock;
@@ -11,14 +11,14 @@ use crate::config::{Config, Limits, SourceConfig, StreamConfig};
 use crate::engine::{self, CheckpointWriter, Engine, EngineSink, Timekeeper};
 use crate::event::Cause;
 use crate::lock::DirLock;
-use crate::memory::Memory;
+use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
 use crate::pipeline::{Pipeline, SourceEntry};
 use crate::tap::Taps;
 use crate::thin::Thinner;
-use board::StatusBoard;
-use events::Journal;
 use headwater_forwarder::{Forwarder, Full, Start};
+use loss_reporter::LossReporter;
+use status_publisher::StatusPublisher;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
@@ -149,8 +149,8 @@ async fn run_here(config: Config, taps: Taps, shutdown: impl Future<Output = ()>
 /// An agent at work.
 struct Running {
     engine: Rc<Engine>,
-    journal: Rc<Journal>,
-    board: Rc<StatusBoard>,
+    losses: Rc<LossReporter>,
+    status: Rc<StatusPublisher>,
     tasks: Supervisor,
     sources: Supervisor,
     /// Turns true when the sources shall stop.
@@ -169,17 +169,17 @@ impl Running {
             fresh.keep_panes(keeps_panes);
             fresh
         };
-        let memory = Memory::own();
+        let memory = MemoryCap::own();
         let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
         let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
-        let board = Rc::new(StatusBoard::new(&agent, &outputs, clock.clone()));
-        let journal = Rc::new(Journal::new(outputs.iter().map(|output| output.name.clone()).collect()));
+        let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
+        let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
         let daily_writes = buffer.daily_writes;
         let start = Start {
             config: buffer,
             folder: agent.state_dir.join("buffer"),
-            outputs: outputs.into_iter().map(|output| board.slot(output, &boots)).collect(),
+            outputs: outputs.into_iter().map(|output| status.slot(output, &boots)).collect(),
             clock: Arc::new(|| clock::now().0),
         };
         let thinned = streams.iter().map(|stream| (stream.name.to_string(), stream.thinned()));
@@ -202,7 +202,7 @@ impl Running {
         notify::ready(&engine.status().line());
         let tasks = Supervisor::default();
         let checkpoint_ms = agent.checkpoint_ms;
-        let mut running = Self { engine, journal, board, tasks, sources, stop, checkpoint_ms };
+        let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms };
         running.start_tasks(clock, agent.report_ms);
         let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
@@ -211,16 +211,16 @@ impl Running {
     }
 
     fn start_tasks(&mut self, clock: Rc<Timekeeper>, report_ms: i64) {
-        let Self { engine, journal, board, tasks, .. } = self;
+        let Self { engine, losses, status, tasks, .. } = self;
         let (ticking, watching, reporting) = (engine.clone(), engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
-        let (telling, journal) = (engine.clone(), journal.clone());
-        tasks.spawn("losses", async move { journal.keep(&telling).await });
-        let (showing, board) = (engine.clone(), board.clone());
-        tasks.spawn("status", async move { board.keep(&showing).await });
+        let (telling, losses) = (engine.clone(), losses.clone());
+        tasks.spawn("losses", async move { losses.keep(&telling).await });
+        let (showing, status) = (engine.clone(), status.clone());
+        tasks.spawn("status", async move { status.keep(&showing).await });
     }
 
     /// Waits for a part of the agent to end that should not.
@@ -241,13 +241,13 @@ impl Running {
             tracing::warn!("stopped before the first checkpoint of this run was written");
         }
         self.tasks.abort().await;
-        let Self { engine, journal, board, .. } = self;
+        let Self { engine, losses, status, .. } = self;
         engine.send_held();
         // Stopped at once, it has not been told yet.
         engine.report_start();
-        journal.finish(&engine);
+        losses.finish(&engine);
         engine.report(Cause::Stop, "");
-        board.show(engine.forwarder(), "offline");
+        status.publish(engine.forwarder(), false);
         if !timeout(FAREWELL, engine.forwarder().stop(SEND)).await.unwrap_or(false) {
             tracing::error!("some messages could neither be sent nor written to disk, and are lost");
         }
@@ -324,7 +324,7 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
         tokio::select! {
             _ = reports.tick() => engine.report(Cause::Interval, ""),
             _ = alive.tick() => {
-                if !pulse.beat(engine.turns(), &engine.status().line()) {
+                if !pulse.beat(engine.ticks(), &engine.status().line()) {
                     tracing::error!("the engine stands still: no window was looked at since the last time");
                 }
             }

@@ -3,7 +3,7 @@
 use super::{Failure, load, runtime};
 use crate::config::Config;
 use crate::estimate::Estimate;
-use crate::memory::Memory;
+use crate::memory::MemoryCap;
 use crate::{logging, notify, supervise};
 use headwater_settings::format_size;
 use std::cell::RefCell;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
     let config = load(config_path)?;
     logging::start(config.agent.log);
-    stay_small();
+    disable_huge_pages();
     let runtime = runtime()?;
     let result = runtime.block_on(run_until_stopped(config_path, config));
     // A disk that does not answer holds up its own thread only.
@@ -42,7 +42,7 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
 
 /// Where the kernel gives everybody huge pages (Debian's does), each thread's stack and each corner of the heap takes
 /// 2 MiB: 28 MB in place of 8. A kernel that does not know the call costs memory, no more.
-fn stay_small() {
+fn disable_huge_pages() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!("huge pages stay as they are: {error}");
     }
@@ -51,7 +51,7 @@ fn stay_small() {
 /// Says so when the service may take less than the config usually will with as many series as it allows.
 fn warn_of_memory(config: &Config) {
     let usual = Estimate::of(config).memory_usual;
-    if let Some(cap) = Memory::own().cap().filter(|cap| *cap < usual) {
+    if let Some(cap) = MemoryCap::own().cap().filter(|cap| *cap < usual) {
         tracing::warn!(
             "with all its series this config takes about {}, and the service may take {}: lower [limits] series, or \
              raise MemoryMax (systemctl edit headwater)",

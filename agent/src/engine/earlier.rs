@@ -8,7 +8,7 @@ use crate::account::Changes;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::event::Cause;
-use crate::memory::Memory;
+use crate::memory::MemoryCap;
 use crate::pipeline::Pipeline;
 use crate::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
 use crate::sections::body::{self, StoredBody};
@@ -47,7 +47,7 @@ pub(crate) struct Earlier {
 pub(crate) fn restore(
     path: &Path,
     boots: &Boots,
-    memory: &Memory,
+    memory: &MemoryCap,
     fresh: impl Fn() -> Pipeline,
 ) -> io::Result<(Pipeline, Earlier)> {
     let mut pipeline = fresh();
@@ -78,7 +78,7 @@ pub(crate) fn restore(
 }
 
 /// What a report is to say of a state that could not be used whole.
-fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &Memory) -> Option<(Cause, String)> {
+fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> Option<(Cause, String)> {
     let readings = |why: &str| format!("{given_up} readings in open windows given up{why}");
     if unread.is_empty() {
         let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 
 /// Keeps the account of losses until they are told.
-pub(super) struct Journal {
+pub(super) struct LossReporter {
     state: RefCell<State>,
 }
 
@@ -20,7 +20,7 @@ struct State {
     losses: Losses,
 }
 
-impl Journal {
+impl LossReporter {
     /// Of these outputs.
     pub(super) fn new(outputs: Vec<String>) -> Self {
         Self { state: RefCell::new(State { outputs, losses: Losses::default() }) }
