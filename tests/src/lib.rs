@@ -17,7 +17,9 @@ pub mod probe;
 pub mod process;
 pub mod publisher;
 pub mod recording;
+pub mod session;
 pub mod soak;
+pub mod state;
 pub mod subscriber;
 pub mod wire;
 
@@ -28,6 +30,7 @@ pub use machine::{FakeClock, Machine};
 pub use messages::{Message, Messages};
 pub use mosquitto::{Mosquitto, Options};
 pub use publisher::Publisher;
+pub use session::Session;
 pub use subscriber::Subscriber;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -89,11 +89,20 @@ pub fn disconnect() -> Vec<u8> {
 /// # Errors
 /// The stream's own, and `InvalidData` for what is not MQTT.
 pub fn read(stream: &mut impl Read) -> io::Result<Packet> {
+    let (head, body) = read_frame(stream)?;
+    parse(head, &body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an MQTT packet"))
+}
+
+/// Reads one packet as bytes: the first, and those behind the length.
+///
+/// # Errors
+/// The stream's own.
+pub fn read_frame(stream: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
     let mut head = [0];
     stream.read_exact(&mut head)?;
     let mut body = vec![0; read_length(stream)?];
     stream.read_exact(&mut body)?;
-    parse(head[0], &body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an MQTT packet"))
+    Ok((head[0], body))
 }
 
 fn parse(head: u8, body: &[u8]) -> Option<Packet> {
@@ -127,7 +136,9 @@ fn read_length(stream: &mut impl Read) -> io::Result<usize> {
     Err(io::Error::new(io::ErrorKind::InvalidData, "a length of more than four bytes"))
 }
 
-fn frame(head: u8, body: &[u8]) -> Vec<u8> {
+/// A packet of a first byte and what stands behind its length.
+#[must_use]
+pub fn frame(head: u8, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 5);
     out.push(head);
     let mut rest = body.len();

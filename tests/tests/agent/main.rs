@@ -25,6 +25,7 @@ mod soak;
 mod sources;
 mod thinning;
 mod times;
+mod upgrades;
 
 use headwater_tests::recording::Readings;
 use headwater_tests::{Mosquitto, Publisher, Subscriber};

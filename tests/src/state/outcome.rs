@@ -1,0 +1,146 @@
+//! What an agent has said, without what differs from run to run.
+
+use crate::Messages;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Every message with an identity, by kind, id, state and revision; and the account at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome(BTreeMap<String, Map<String, Value>>);
+
+/// What is told alike by every run that goes on with the same state.
+const KINDS: [&str; 4] = ["summary", "reading", "alert", "evidence"];
+
+/// The counts of readings that do not depend on when the reports were made.
+const COUNTS: [&str; 7] = ["received", "summarised", "late", "filtered", "invalid", "refused", "repeated"];
+
+/// Keys that say when a run was, where readings are stamped on arrival.
+const OF_ARRIVAL: [&str; 3] = ["id", "start", "end"];
+
+/// Keys that say nothing that the others do not.
+const PLAIN: [&str; 3] = ["v", "agent", "kind"];
+
+impl Outcome {
+    /// Of all that a subscriber got.
+    ///
+    /// # Panics
+    /// When a report or a repeat does not hold what it must.
+    #[must_use]
+    #[track_caller]
+    pub fn of(messages: &Messages) -> Self {
+        let mut all = BTreeMap::from([account(messages)]);
+        for message in messages.iter().filter(|message| KINDS.contains(&message.text("kind"))) {
+            let mut map = message.map.as_object().cloned().unwrap_or_default();
+            let is_arrival = message.text("series").starts_with("arrivals/");
+            map.retain(|key, _| !PLAIN.contains(&key.as_str()));
+            map.retain(|key, _| !is_arrival || !OF_ARRIVAL.contains(&key.as_str()));
+            let id = if is_arrival { message.text("series") } else { message.text("id") };
+            let rev = message.map.get("rev").cloned().unwrap_or_default();
+            all.insert(format!("{} {id} {} {rev}", message.text("kind"), message.text("state")), map);
+        }
+        Self(all)
+    }
+
+    /// Of what the windows of some series hold together, where they were merged: some of those before `merged_before_ms`
+    /// must have been.
+    ///
+    /// # Panics
+    /// When none was, or windows overlap, or a report does not hold what it must.
+    #[must_use]
+    #[track_caller]
+    pub fn of_sums(messages: &Messages, series: [&str; 2], merged_before_ms: i64) -> Self {
+        let mut all = BTreeMap::from([account(messages)]);
+        for series in series {
+            let summaries = messages.summaries("minutes", series);
+            let number =
+                |key: &str| summaries.values().map(|summary| summary.number(key)).collect::<Vec<_>>();
+            let ends = summaries.values().map(|summary| summary.integer("end"));
+            assert!(
+                ends.zip(summaries.keys().skip(1)).all(|(end, next)| end <= *next),
+                "{series}: windows overlap"
+            );
+            let is_merged =
+                |summary: &&&crate::Message| summary.integer("end") - summary.integer("start") > 60_000;
+            let merged =
+                summaries.range(..merged_before_ms).filter(|(_, summary)| is_merged(summary)).count();
+            assert!(merged > 0, "{series}: nothing of what was buffered before is merged");
+            let sums = [("count", number("count").iter().sum::<f64>()), ("sum", number("sum").iter().sum())];
+            let ends = [
+                ("min", number("min").into_iter().fold(f64::MAX, f64::min)),
+                ("max", number("max").into_iter().fold(f64::MIN, f64::max)),
+            ];
+            let held = sums.into_iter().chain(ends).map(|(key, number)| (key.to_owned(), number.into()));
+            all.insert(format!("windows {series}"), held.collect());
+        }
+        Self(all)
+    }
+
+    /// How many messages it has of a kind.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.0.keys().filter(|key| key.starts_with(kind)).count()
+    }
+
+    /// A line for each message, and one for the account.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        self.0.iter().fold(String::new(), |mut text, (key, map)| {
+            let _ = writeln!(text, "{}", Value::from(vec![key.as_str().into(), Value::Object(map.clone())]));
+            text
+        })
+    }
+
+    /// Reads what [`Outcome::lines`] wrote.
+    ///
+    /// # Panics
+    /// When it was not that.
+    #[must_use]
+    pub fn read(lines: &str) -> Self {
+        let line = |line: &str| {
+            serde_json::from_str::<(String, Map<String, Value>)>(line).expect("a line of an outcome")
+        };
+        Self(lines.lines().map(line).collect())
+    }
+
+    /// Checks that all of it is in `later` too, and no other message. A later version may say more of each.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn check_later(&self, later: &Self) {
+        let mut wrong = String::new();
+        for key in later.0.keys().filter(|key| !self.0.contains_key(*key)) {
+            let _ = writeln!(wrong, "not said before: {key}");
+        }
+        for (key, map) in &self.0 {
+            let Some(now) = later.0.get(key) else {
+                let _ = writeln!(wrong, "not said any more: {key}");
+                continue;
+            };
+            for (name, value) in map.iter().filter(|(name, value)| !is_same(value, now.get(*name))) {
+                let _ = writeln!(wrong, "{key}: {name} was {value} and is {:?}", now.get(name));
+            }
+        }
+        let shown: String = wrong.lines().take(20).map(|line| format!("{line}\n")).collect();
+        assert!(wrong.is_empty(), "{} differences:\n{shown}", wrong.lines().count());
+    }
+}
+
+/// The account at the end.
+#[track_caller]
+fn account(messages: &Messages) -> (String, Map<String, Value>) {
+    messages.check_repeats();
+    messages.check_accounts();
+    let stop = messages.of("report").filter(|report| report.text("cause") == "stop").last();
+    let total = stop.map(|report| &report.map["total"]).expect("the report of the stop");
+    ("account".to_owned(), COUNTS.iter().map(|key| ((*key).to_owned(), total[*key].clone())).collect())
+}
+
+/// Equal but for the rounding of sums.
+fn is_same(then: &Value, now: Option<&Value>) -> bool {
+    match (then.as_f64(), now.and_then(Value::as_f64)) {
+        (Some(then), Some(now)) => (then - now).abs() <= 1e-9 * then.abs().max(1e-9),
+        _ => now == Some(then),
+    }
+}
