@@ -17,15 +17,14 @@
 //! started, the rest of the table decides. Nothing is asked any more once the time is known.
 
 mod boots;
-mod patience;
+mod sync_timeout;
 mod timeline;
 
 pub(crate) use boots::{Boots, Correction};
-pub(crate) use patience::Patience;
-pub(crate) use timeline::{Change, Sample, Timeline, Word};
+pub(crate) use sync_timeout::SyncTimeout;
+pub(crate) use timeline::{Change, Sample, SyncState, Timeline};
 
-use crate::pipeline::Now;
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, Time};
 use std::fmt::Display;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -105,7 +104,7 @@ pub(crate) fn sample(trust: Trust, kernel: Option<bool>) -> Sample {
         let wall = now();
         let after_ms = up_ms();
         let took_ms = after_ms - before_ms;
-        let sample = Sample { wall, up_ms: before_ms + took_ms / 2, word: Word::Silent };
+        let sample = Sample { wall, up_ms: before_ms + took_ms / 2, sync: SyncState::Unknown };
         if best.is_none_or(|(best_ms, _)| took_ms < best_ms) {
             best = Some((took_ms, sample));
         }
@@ -114,28 +113,29 @@ pub(crate) fn sample(trust: Trust, kernel: Option<bool>) -> Sample {
         }
     }
     let sample =
-        best.map_or(Sample { wall: now(), up_ms: up_ms(), word: Word::Silent }, |(_, sample)| sample);
-    Sample { word: word(trust, kernel), ..sample }
+        best.map_or(Sample { wall: now(), up_ms: up_ms(), sync: SyncState::Unknown }, |(_, sample)| sample);
+    Sample { sync: sync(trust, kernel), ..sample }
 }
 
 /// The wall clock, and whether it can be believed, as an agent that begins now would see it.
 #[must_use]
 pub(crate) fn believed(trust: Trust) -> Now {
     let sample = sample(trust, ask_kernel());
-    Now { time: sample.wall, synced: Timeline::new(sample, Time::MIN, None, None).is_synced() }
+    let synced = Timeline::new(sample, Time::MIN, None, None).is_synced();
+    Now { synced, ..Now::uncorrected(sample.wall) }
 }
 
 /// What the system says of its wall clock.
-fn word(trust: Trust, kernel: Option<bool>) -> Word {
+fn sync(trust: Trust, kernel: Option<bool>) -> SyncState {
     let stamp = || Path::new("/run/systemd/timesync/synchronized").exists();
     match trust {
-        Trust::Always => Word::Silent,
-        _ if kernel == Some(true) || stamp() => Word::Right,
-        Trust::Synced => Word::Wrong,
+        Trust::Always => SyncState::Unknown,
+        _ if kernel == Some(true) || stamp() => SyncState::Synced,
+        Trust::Synced => SyncState::Unsynced,
         Trust::Auto if !has_time_daemon() || is_of_hardware(Path::new("/sys/class/rtc"), now()) => {
-            Word::Silent
+            SyncState::Unknown
         }
-        Trust::Auto => Word::Wrong,
+        Trust::Auto => SyncState::Unsynced,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
 //! reports about both. Everything here runs on one thread.
 
+mod agent_clock;
 mod checkpoint_writer;
 mod checkpointing;
 mod clockwork;
@@ -14,25 +15,24 @@ mod sink;
 mod source_monitor;
 mod source_states;
 mod status;
-mod timekeeper;
 mod write_budget;
 
+pub(crate) use agent_clock::{AgentClock, Placing};
 pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::FILE;
 pub(crate) use earlier::{Earlier, restore};
-pub(crate) use timekeeper::{Placing, Timekeeper};
 
 use crate::account::{Changes, Ledger};
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::event::{Cause, Event, Report};
 use crate::memory::MemoryCap;
-use crate::pipeline::{Notice, Now, Pipeline};
+use crate::pipeline::{Notice, Pipeline};
 use crate::tap::Taps;
 use checkpointing::Checkpointer;
 use clockwork::Permit;
 use headwater_forwarder::{Account, Forwarder};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, SteadyTime, Time};
 use outages::Outages;
 use outgoing::Outgoing;
 pub(crate) use sink::EngineSink;
@@ -45,7 +45,7 @@ use tokio::sync::Notify;
 /// What the tasks of one agent share.
 pub(crate) struct Engine {
     pipeline: RefCell<Pipeline>,
-    clock: Rc<Timekeeper>,
+    clock: Rc<AgentClock>,
     outgoing: Outgoing,
     permit: Cell<Permit>,
     /// Whether what is held goes.
@@ -73,7 +73,7 @@ pub(crate) struct Engine {
 /// Where the next report starts.
 #[derive(Clone, Debug)]
 struct LastReport {
-    at: Time,
+    at: SteadyTime,
     readings: Ledger,
     messages: Account,
     suppressed: i64,
@@ -86,29 +86,27 @@ impl Engine {
     pub(crate) fn new(
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: MemoryCap,
-        clock: Rc<Timekeeper>,
+        clock: Rc<AgentClock>,
         (forwarder, taps, writer): (Forwarder, Taps, CheckpointWriter),
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
-        let passage = clock.passage(&earlier.past, now);
-        if let Some(passage) = passage {
-            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot(), &clock.told());
+        if let Some(gap) = clock.restart_gap() {
+            pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
         }
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.resume(now, earlier.has_crashed());
         let start = LastReport {
-            at: now.time,
+            at: clock.moment().steady,
             readings: pipeline.ledger(),
             messages: earlier.plus(&Account::default()),
             suppressed: pipeline.suppressed(),
         };
-        let mut last_report = earlier.take_last_report().unwrap_or(start);
-        last_report.at = last_report.at.plus(passage.map_or(0, |passage| passage.ms));
+        let last_report = earlier.take_last_report().unwrap_or(start);
         let mut outages = earlier.take_outages();
-        outages.shift(passage.map_or(0, |passage| passage.ms));
         outages
             .keep_only(&forwarder.status().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>());
+        let placer = clock.boots();
         let engine = Self {
             last_report: RefCell::new(last_report),
             clock,
@@ -122,7 +120,7 @@ impl Engine {
             earlier,
             ticks: Cell::new(0),
             pipeline: RefCell::new(pipeline),
-            outgoing: Outgoing::new(forwarder, taps),
+            outgoing: Outgoing::new(forwarder, taps, placer),
             wake: Notify::new(),
             memory,
             sources: RefCell::new(
@@ -156,7 +154,7 @@ impl Engine {
                 pipeline.poll_timeout()
             };
             self.ticks.set(self.ticks.get().wrapping_add(1));
-            let wait = due.map_or(LOOK_MS, |due| due.0.saturating_sub(now.time.0).clamp(0, LOOK_MS));
+            let wait = due.map_or(LOOK_MS, |due| due.since(now.alive).clamp(0, LOOK_MS));
             let sleep = std::time::Duration::from_millis(wait.unsigned_abs());
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
@@ -182,14 +180,16 @@ impl Engine {
         let pipeline = self.pipeline.borrow();
         let mut last = self.last_report.borrow_mut();
         // Its end is a part of its id: no two may end in the same millisecond, also when many losses come at once.
-        if (0..REPORTS_AHEAD_MS).contains(&last.at.since(now.time)) {
-            now.time = Time(last.at.0 + 1);
+        let moment = self.clock.moment();
+        let from = moment.time_of(last.at);
+        if (0..REPORTS_AHEAD_MS).contains(&from.since(now.time)) {
+            now.time = from.plus(1);
         }
         let (readings, messages) = (pipeline.ledger(), self.messages());
         let suppressed = pipeline.suppressed();
         let report = Report {
             agent: pipeline.agent().clone(),
-            from_ms: last.at.0.min(now.time.0),
+            from_ms: from.min(now.time).0,
             to: pipeline.own_time(now.time),
             cause,
             detail: detail.to_owned(),
@@ -201,7 +201,8 @@ impl Engine {
             suppressed_total: suppressed,
         };
         self.outgoing.send(Event::Report(Box::new(report)), now.time);
-        *last = LastReport { at: now.time, readings, messages, suppressed };
+        let at = moment.steady.plus(now.time.since(moment.time));
+        *last = LastReport { at, readings, messages, suppressed };
         if cause != Cause::Interval {
             self.on_status_changed();
         }

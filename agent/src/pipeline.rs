@@ -6,8 +6,8 @@
 //! window and the stream's detectors; nothing is allocated until a window opens or an event is made.
 
 mod accounts;
-mod anew;
 mod channel;
+mod clock_step;
 mod emitter;
 mod filter;
 mod groups;
@@ -28,7 +28,6 @@ mod watching;
 use crate::account::{Counts, Intake};
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::event::{Event, Timestamp};
-use anew::Known;
 pub(crate) use groups::group_bytes;
 pub(crate) use panes::OPEN_MAX;
 pub use pressure::Pressure;
@@ -37,21 +36,12 @@ pub(crate) use watching::evidence_bytes;
 use channel::{Channel, Fate};
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_sensors::{SeriesRef, Stamp};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
 use std::sync::Arc;
 use timers::Timers;
-
-/// The agent's time, and whether it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// The time.
-    pub time: Time,
-    /// Only a synchronised clock can call a reading's own time wrong.
-    pub synced: bool,
-}
 
 /// A source, as far as the pipeline knows it.
 #[derive(Clone, Debug)]
@@ -226,7 +216,7 @@ impl Pipeline {
             } else {
                 counts.future += 1;
             }
-            channel.watching.hear(now.time);
+            channel.watching.hear(now.alive);
             self.note_unusable(source, time);
             return;
         }
@@ -242,7 +232,7 @@ impl Pipeline {
         let is_own = stamp == Stamp::Arrival;
         let (emitter, series) = (&mut self.emitter, (series, labels));
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
-        let fate = channel.place(stream, time, value, is_own, now.time);
+        let fate = channel.place(stream, time, value, is_own, now);
         match fate {
             Fate::InWindow => counts.in_windows += 1,
             Fate::Late => counts.late += 1,
@@ -256,10 +246,10 @@ impl Pipeline {
         if is_placed {
             channel.watching.judge(time, value, &mut out);
         } else {
-            channel.watching.hear(now.time);
+            channel.watching.hear(now.alive);
         }
         channel.close(&mut out).count(counts);
-        if let Some(due) = channel.arm(stream, Time::MIN) {
+        if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
             self.timers.push(due, index);
         }
         let has_groups = is_placed && !channel.memberships.is_empty();
@@ -283,7 +273,7 @@ impl Pipeline {
         if self.emitter.revisions.is_open() && now.synced {
             self.settle_revisions(now);
         }
-        while let Some((due, index)) = self.timers.pop_due(now.time) {
+        while let Some((due, index)) = self.timers.pop_due(now.alive) {
             if self.channels.get_mut(index as usize).is_some_and(|channel| channel.disarm(due)) {
                 self.look_at(index, now);
             }
@@ -292,9 +282,21 @@ impl Pipeline {
         pairs.on_tick(&mut out);
     }
 
+    /// Puts all on the timers, as of `now`.
+    fn rearm(&mut self, now: Now) {
+        self.timers = Timers::default();
+        for (index, channel) in (0_u32..).zip(&mut self.channels) {
+            let stream = self.streams.get(channel.stream as usize);
+            if let Some(due) = stream.and_then(|stream| channel.rearm(stream, now)) {
+                self.timers.push(due, index);
+            }
+        }
+        self.pairs.rearm(&self.streams, now);
+    }
+
     /// When [`Pipeline::on_tick`] has something to do next, if ever.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Time> {
+    pub fn poll_timeout(&self) -> Option<AgentTime> {
         self.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
@@ -355,12 +357,12 @@ impl Pipeline {
         let (emitter, series) = (&mut self.emitter, (series, labels));
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         if is_cut_off {
-            channel.watching.hear(now.time);
+            channel.watching.hear(now.alive);
         }
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);
         // Strictly later, so that a tick ends whatever the channel wants.
-        if let Some(due) = channel.arm(stream, now.time.plus(1)) {
+        if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
             self.timers.push(due, index);
         }
     }

@@ -8,7 +8,7 @@ mod supervisor;
 use crate::clock;
 use crate::clock::Boots;
 use crate::config::{Config, Limits, SourceConfig, StreamConfig};
-use crate::engine::{self, CheckpointWriter, Engine, EngineSink, Timekeeper};
+use crate::engine::{self, AgentClock, CheckpointWriter, Engine, EngineSink};
 use crate::event::Cause;
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
@@ -172,7 +172,7 @@ impl Running {
         let memory = MemoryCap::own();
         let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
-        let clock = Rc::new(Timekeeper::start(clock, boots.clone(), &restored.1.past));
+        let clock = Rc::new(AgentClock::start(clock, boots.clone(), &restored.1.past));
         let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
         let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
         let daily_writes = buffer.daily_writes;
@@ -210,7 +210,7 @@ impl Running {
         Ok(running)
     }
 
-    fn start_tasks(&mut self, clock: Rc<Timekeeper>, report_ms: i64) {
+    fn start_tasks(&mut self, clock: Rc<AgentClock>, report_ms: i64) {
         let Self { engine, losses, status, tasks, .. } = self;
         let (ticking, watching, reporting) = (engine.clone(), engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });

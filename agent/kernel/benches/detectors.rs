@@ -54,7 +54,7 @@ impl TakeDetector for Run<'_> {
     fn take<D: Detector + Copy + 'static>(self, detector: &D) -> (usize, f64) {
         let mut detector = *detector;
         let ns = median_ns(self.0, |time, value| {
-            black_box(detector.push(time, value));
+            black_box(detector.push(time.into(), value));
         });
         (size_of::<D>(), ns)
     }

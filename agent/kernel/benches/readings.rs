@@ -4,7 +4,7 @@
 use headwater_kernel::aggregate::{Moments, SKETCH_BINS, Sketch};
 use headwater_kernel::series::{Near, Pane, Slot, Slots, Spec, Windows};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -134,8 +134,9 @@ fn bare<P: Pane<Value = f64> + Default>(stream: &Stream, panes: &mut [(P, u32)],
 fn windowed<P: Pane<Value = f64> + Default>(stream: &Stream, all: &mut [Series<P>], spec: &Spec, start: i64) {
     for ((series, time), value) in stream.series.iter().zip(&stream.times).zip(&stream.values) {
         let Some(Series(windows)) = all.get_mut(*series as usize) else { return };
-        let now = Time(start + *time);
-        black_box(windows.on_reading(spec, now, *value, now, P::default));
+        let time = Time(start + *time);
+        let now = Now::uncorrected(time);
+        black_box(windows.on_reading(spec, time, *value, now, P::default));
         while let Some(closed) = windows.poll(spec, now) {
             black_box(closed);
         }
@@ -185,7 +186,9 @@ fn checkpoint(count: usize, spec: &Spec) {
     let mut from = Stored::new(&bytes);
     let start = Instant::now();
     let loaded = (0..count)
-        .filter(|_| Windows::<Plain, Gateway<Plain>>::load(spec, &mut from, Plain::load).is_ok())
+        .filter(|_| {
+            Windows::<Plain, Gateway<Plain>>::load(spec, AgentTime(0), &mut from, Plain::load).is_ok()
+        })
         .count();
     let each = bytes.len() / count;
     println!("{loaded} series saved in {saved:?}, {each} bytes each, and loaded in {:?}", start.elapsed());

@@ -32,7 +32,7 @@ mod zscore;
 
 pub use crate::OutOfRange;
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::{Moment, SteadyTime};
 pub use alarm::{Alarm, AlarmConfig, Transition};
 pub use auto::Auto;
 use core::fmt;
@@ -58,21 +58,18 @@ pub use zscore::{ZScore, ZScoreConfig};
 /// Owns no clock, no series name and no I/O, so that the same readings give the same verdicts on a gateway,
 /// on a microcontroller and in a test.
 pub trait Detector {
-    /// Judges `value` [channel unit] of event time `time` against the past, then learns from it.
-    fn push(&mut self, time: Time, value: f64) -> Judgement;
+    /// Judges `value` [channel unit], taken `at` a moment, against the past, then learns from it.
+    fn push(&mut self, at: Moment, value: f64) -> Judgement;
 
     /// When it wants to speak although no reading came; for most never.
-    fn due(&self) -> Option<Time> {
+    fn due(&self) -> Option<SteadyTime> {
         None
     }
 
     /// Judges the silence until `now`; to be called when it is due. Only a judgement is an answer.
-    fn on_tick(&mut self, _now: Time) -> Option<Judgement> {
+    fn on_tick(&mut self, _now: Moment) -> Option<Judgement> {
         None
     }
-
-    /// The agent itself was away until `now`: the silence before was its own.
-    fn resume(&mut self, _now: Time) {}
 
     /// Says what an anomalous judgement found, to be read after `36.2 is`: `above 35`.
     ///
@@ -227,20 +224,16 @@ macro_rules! any_detector {
 
         impl Detector for AnyDetector {
             #[inline]
-            fn push(&mut self, time: Time, value: f64) -> Judgement {
-                match self { $(Self::$name(detector) => detector.push(time, value),)* }
+            fn push(&mut self, at: Moment, value: f64) -> Judgement {
+                match self { $(Self::$name(detector) => detector.push(at, value),)* }
             }
 
-            fn due(&self) -> Option<Time> {
+            fn due(&self) -> Option<SteadyTime> {
                 match self { $(Self::$name(detector) => detector.due(),)* }
             }
 
-            fn on_tick(&mut self, now: Time) -> Option<Judgement> {
+            fn on_tick(&mut self, now: Moment) -> Option<Judgement> {
                 match self { $(Self::$name(detector) => detector.on_tick(now),)* }
-            }
-
-            fn resume(&mut self, now: Time) {
-                match self { $(Self::$name(detector) => detector.resume(now),)* }
             }
 
             fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {

@@ -11,7 +11,8 @@
 //! gather in it for `gather` and come out as its revision, with the merged numbers. A late reading for a
 //! window that had none opens and closes it.
 //!
-//! The caller polls until `None` after every reading and whenever [`Windows::due`] says so.
+//! The caller polls until `None` after every reading and whenever [`Windows::due`] says so, and asks that anew when the
+//! wall clock is set.
 //! Cost: while readings stay in one window a comparison and the accumulator; else a binary search.
 //! Slots: retained windows first, then open ones (of sliding ones: the running aggregate, retained windows,
 //! panes), each by start.
@@ -24,7 +25,7 @@ mod slots;
 mod spec;
 mod stored;
 
-use crate::time::Time;
+use crate::time::{AgentTime, Now, Time};
 use crate::watermark::Watermark;
 use crate::window::{Shape, Window};
 use core::marker::PhantomData;
@@ -83,8 +84,8 @@ pub struct Windows<P, S> {
     watermark: Watermark,
     /// There is nothing to close or to drop until event time has come this far.
     nothing_before: Time,
-    /// When revisions that have gathered come out; [`Time::MAX`] without any.
-    revise_at: Time,
+    /// When revisions that have gathered come out; [`AgentTime::MAX`] without any.
+    revise_at: AgentTime,
     /// The slot that the next reading most likely belongs to.
     current: u16,
     /// How many slots are closed windows.
@@ -107,7 +108,7 @@ pub struct Windows<P, S> {
 struct Arrival<V> {
     time: Time,
     value: V,
-    now: Time,
+    now: AgentTime,
 }
 
 /// No slot. Storage that holds more slots than this counts as full.
@@ -126,7 +127,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Self {
             watermark: Watermark::new(),
             nothing_before: Time::MIN,
-            revise_at: Time::MAX,
+            revise_at: AgentTime::MAX,
             current: NOWHERE,
             retained: 0,
             fixed: 0,
@@ -139,24 +140,24 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Takes a reading of event time `time` that arrived at the agent's time `now`.
+    /// Takes a reading of event time `time` that arrived `now`.
     #[inline]
     pub fn on_reading(
         &mut self,
         spec: &Spec,
         time: Time,
         value: P::Value,
-        now: Time,
+        now: Now,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
-        self.watermark.advance(time, now);
+        self.watermark.advance(time, now.alive);
         if let Some(slot) = self.slots.get_mut(usize::from(self.current))
             && slot.window.contains(time)
         {
             slot.take(time, value);
             return Placed::InWindow;
         }
-        self.place(spec, &Arrival { time, value, now }, new_pane)
+        self.place(spec, &Arrival { time, value, now: now.alive }, new_pane)
     }
 
     #[inline(never)]
@@ -171,19 +172,19 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// What is to be closed, or revised, by the agent's time `now`: closings in order of start, then revisions.
+    /// What is to be closed, or revised, by `now`: closings in order of start, then revisions.
     #[inline]
-    pub fn poll(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
-        let come = if spec.by_arrival { now } else { self.watermark.event.minus(spec.lateness_ms) };
-        let silent = if spec.by_arrival { Time::MAX } else { self.watermark.silent_from(spec.idle_ms) };
-        if come < self.nothing_before && now < silent.min(self.revise_at) {
+    pub fn poll(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
+        let come = if spec.by_arrival { now.time } else { self.watermark.event.minus(spec.lateness_ms) };
+        let silent = if spec.by_arrival { AgentTime::MAX } else { self.watermark.silent_from(spec.idle_ms) };
+        if come < self.nothing_before && now.alive < silent.min(self.revise_at) {
             return None;
         }
         self.poll_all(spec, now)
     }
 
     #[inline(never)]
-    fn poll_all(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+    fn poll_all(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
         self.nothing_before = Time::MIN;
         let frontier = self.frontier(spec, now);
         let next = self.next_end(spec);
@@ -202,18 +203,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         told
     }
 
-    /// The agent's time at which [`Windows::poll`] may have something without another reading; never late.
+    /// The agent's time at which [`Windows::poll`] may have something without another reading; never late as long as
+    /// the wall clock is not set.
     #[must_use]
-    pub fn due(&self, spec: &Spec) -> Option<Time> {
-        let closing = self.next_end(spec).map(|end| self.reached(spec, end));
-        let revision = Some(self.revise_at).filter(|time| *time < Time::MAX);
-        let expiry = self.expiry(spec).map(|time| self.aged(spec, time));
+    pub fn due(&self, spec: &Spec, now: Now) -> Option<AgentTime> {
+        let closing = self.next_end(spec).map(|end| self.reached(spec, end, now));
+        let revision = Some(self.revise_at).filter(|time| *time < AgentTime::MAX);
+        let expiry = self.expiry(spec).map(|time| self.aged(spec, time, now));
         [closing, revision, expiry].into_iter().flatten().min()
-    }
-
-    /// The agent itself was away until `now`: the silence before was its own, and closes nothing.
-    pub fn resume(&mut self, now: Time) {
-        self.watermark.arrival = now;
     }
 
     /// The highest number that the next revision of any window here has.
@@ -230,19 +227,10 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         ends.max().unwrap_or(Time::MIN).plus(more_ms)
     }
 
-    /// The agent's timeline has moved by `ms`; the series has a time of its own, which has not.
-    pub fn shift_clock(&mut self, ms: i64) {
-        self.watermark.arrival = self.watermark.arrival.plus(ms);
-        if self.revise_at < Time::MAX {
-            self.revise_at = self.revise_at.plus(ms);
-        }
-    }
-
-    /// Ends what there is, for a series stamped with a timeline that begins anew: every open window closes, a count
-    /// window too, and ends at `now` at the latest: what follows may begin in the same one, and is another. To be called
-    /// until `None`; then the series is as one that has not been seen.
+    /// Ends what there is: every open window closes, a count window too, and ends at `now` at the latest: what follows may
+    /// begin in the same one, and is another. To be called until `None`; then the series is as one that has not been seen.
     pub fn end(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
-        let mut told = self.poll(&Spec { by_arrival: true, ..*spec }, Time::MAX).or_else(|| {
+        let mut told = self.poll(&Spec { by_arrival: true, ..*spec }, Now::END).or_else(|| {
             let is_count = matches!(spec.shape, Shape::Count(_)) && !self.slots.is_empty();
             if is_count { self.close_first(spec) } else { None }
         });
@@ -289,8 +277,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Windows that end here or before are to be closed.
-    fn frontier(&self, spec: &Spec, now: Time) -> Time {
-        let by_clock = if spec.by_arrival { Some(now) } else { self.watermark.carried_on(spec.idle_ms, now) };
+    fn frontier(&self, spec: &Spec, now: Now) -> Time {
+        let by_clock =
+            if spec.by_arrival { Some(now.time) } else { self.watermark.carried_on(spec.idle_ms, now) };
         let by_event = self.closed_by_event(spec);
         by_clock.map_or(by_event, |time| time.max(by_event))
     }
@@ -302,31 +291,35 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// The agent's time at which the frontier reaches `end` without another reading.
-    fn reached(&self, spec: &Spec, end: Time) -> Time {
+    fn reached(&self, spec: &Spec, end: Time, now: Now) -> AgentTime {
         if end <= self.closed_by_event(spec) {
             return self.watermark.arrival;
         }
+        let by_clock = now.alive_at(end);
         if spec.by_arrival {
-            return end;
+            return by_clock;
         }
         let by_device = self.watermark.arrival.plus(end.since(self.watermark.event));
-        self.watermark.silent_from(spec.idle_ms).max(end.min(by_device))
+        self.watermark.silent_from(spec.idle_ms).max(by_clock.min(by_device))
     }
 
     /// The series' own time, carried on by the agent's: what retained windows age by. A backlog from long ago is
     /// as fresh, to itself, as what comes now.
-    fn aged_to(&self, spec: &Spec, now: Time) -> Time {
+    fn aged_to(&self, spec: &Spec, now: Now) -> Time {
         let Watermark { event, arrival } = self.watermark;
-        let own =
-            if spec.by_arrival { now } else { event.minus(spec.lateness_ms).plus(now.since(arrival).max(0)) };
+        let own = if spec.by_arrival {
+            now.time
+        } else {
+            event.minus(spec.lateness_ms).plus(now.alive.since(arrival).max(0))
+        };
         own.max(self.closed_by_event(spec))
     }
 
     /// The agent's time at which [`Windows::poll`] finds the series' own time at `end` without another reading.
-    fn aged(&self, spec: &Spec, end: Time) -> Time {
+    fn aged(&self, spec: &Spec, end: Time, now: Now) -> AgentTime {
         let Watermark { event, arrival } = self.watermark;
         let own = arrival.plus(end.plus(spec.lateness_ms).since(event));
-        if spec.by_arrival { end } else { self.watermark.silent_from(spec.idle_ms).max(own) }
+        if spec.by_arrival { now.alive_at(end) } else { self.watermark.silent_from(spec.idle_ms).max(own) }
     }
 
     /// Where the next window to be closed ends; of a full one that closes at any time, [`Time::MIN`].

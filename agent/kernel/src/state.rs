@@ -6,7 +6,7 @@
 //! [`DetectorKind`](crate::detect::DetectorKind) for detectors. What is here is refused, never trusted, when it
 //! cannot be: any bytes give a value that works or [`Corrupt`].
 
-use crate::time::Time;
+use crate::time::{AgentTime, SteadyTime, Time};
 use crate::window::Window;
 use core::fmt;
 
@@ -144,15 +144,21 @@ impl<A: State, B: State> State for (A, B) {
     }
 }
 
-impl State for Time {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        self.0.save(to);
-    }
+macro_rules! times {
+    ($($time:ty),*) => {$(
+        impl State for $time {
+            fn save(&self, to: &mut (impl Sink + ?Sized)) {
+                self.0.save(to);
+            }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        i64::load(from).map(Self)
-    }
+            fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+                i64::load(from).map(Self)
+            }
+        }
+    )*};
 }
+
+times!(Time, AgentTime, SteadyTime);
 
 impl State for Window {
     fn save(&self, to: &mut (impl Sink + ?Sized)) {

@@ -1,42 +1,131 @@
-//! Time as the kernel sees it: milliseconds since the Unix epoch, always an argument.
+//! The kernel's times, in milliseconds: always an argument, never read from a clock.
 //!
-//! Arithmetic saturates: a device may send any `i64`, and the worst that may happen is a refused reading.
+//! | type | says | when the agent's clock is set |
+//! |---|---|---|
+//! | [`Time`] | when, in UTC: event times and the wall clock | steps |
+//! | [`AgentTime`] | how long something has been waited for | goes on |
+//! | [`SteadyTime`] | how long something of a series has lasted | goes on |
+//!
+//! So nothing that waits or lasts needs to hear of a clock that is set: it holds a time of a kind that does not step, and
+//! the compiler keeps the kinds apart. Arithmetic saturates: a device may send any `i64`, and the worst that may happen
+//! is a refused reading.
 
-/// A moment in milliseconds since the Unix epoch; negative before 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(pub i64);
+macro_rules! times {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
 
-impl Time {
-    /// Before everything.
-    pub const MIN: Self = Self(i64::MIN);
+        impl $name {
+            /// Before everything.
+            pub const MIN: Self = Self(i64::MIN);
+            /// After everything.
+            pub const MAX: Self = Self(i64::MAX);
+
+            /// This moment plus `ms` milliseconds, at most `MAX` and at least `MIN`.
+            #[must_use]
+            #[inline]
+            pub const fn plus(self, ms: i64) -> Self {
+                Self(self.0.saturating_add(ms))
+            }
+
+            /// This moment minus `ms` milliseconds, at most `MAX` and at least `MIN`.
+            #[must_use]
+            #[inline]
+            pub const fn minus(self, ms: i64) -> Self {
+                Self(self.0.saturating_sub(ms))
+            }
+
+            /// Milliseconds from `earlier` to this moment; negative when `earlier` is later.
+            #[must_use]
+            #[inline]
+            pub const fn since(self, earlier: Self) -> i64 {
+                self.0.saturating_sub(earlier.0)
+            }
+        }
+    )*};
+}
+
+times! {
+    /// A moment in milliseconds since the Unix epoch; negative before 1970.
+    Time
+    /// How long the agent has been at work on its state, over restarts, in milliseconds. It never steps and never goes
+    /// back, and stands still while the agent is away: that absence is nobody's silence.
+    AgentTime
+    /// A series' time for durations, in milliseconds: its event time without the corrections of the agent's clock, which
+    /// are in the times of readings that are stamped on arrival. It equals the event time where that is the series' own.
+    SteadyTime
+}
+
+/// The agent's times at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock, as it is believed.
+    pub time: Time,
+    /// The agent's own time. Between two corrections of the clock it is as far from `time` as ever.
+    pub alive: AgentTime,
+    /// Whether the wall clock is known to be right. Only then can a reading's own time be called wrong.
+    pub synced: bool,
+}
+
+impl Now {
     /// After everything.
-    pub const MAX: Self = Self(i64::MAX);
+    pub(crate) const END: Self = Self::uncorrected(Time::MAX);
 
-    /// This moment plus `ms` milliseconds, at most [`Time::MAX`] and at least [`Time::MIN`].
+    /// On a clock that is right and that nobody sets, as in virtual time.
     #[must_use]
-    #[inline]
-    pub const fn plus(self, ms: i64) -> Self {
-        Self(self.0.saturating_add(ms))
+    pub const fn uncorrected(time: Time) -> Self {
+        Self { time, alive: AgentTime(time.0), synced: true }
     }
 
-    /// This moment minus `ms` milliseconds, at most [`Time::MAX`] and at least [`Time::MIN`].
+    /// The agent's time when the wall clock says `time`, unless it is corrected before.
     #[must_use]
     #[inline]
-    pub const fn minus(self, ms: i64) -> Self {
-        Self(self.0.saturating_sub(ms))
+    pub const fn alive_at(&self, time: Time) -> AgentTime {
+        self.alive.plus(time.since(self.time))
+    }
+}
+
+/// When a reading of a series was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// For calendars and for people.
+    pub time: Time,
+    /// For durations.
+    pub steady: SteadyTime,
+}
+
+impl Moment {
+    /// Of a series whose times are stamped with a clock that has been corrected by `ms`.
+    #[must_use]
+    #[inline]
+    pub const fn of(time: Time, corrected_ms: i64) -> Self {
+        Self { time, steady: SteadyTime(time.0).minus(corrected_ms) }
     }
 
-    /// Milliseconds from `earlier` to this moment; negative when `earlier` is later.
+    /// The same, by the steady time.
     #[must_use]
-    #[inline]
-    pub const fn since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+    pub const fn of_steady(steady: SteadyTime, corrected_ms: i64) -> Self {
+        Self { time: Time(steady.0).plus(corrected_ms), steady }
+    }
+
+    /// The time of another moment of the same series, on the clock of this one.
+    #[must_use]
+    pub const fn time_of(&self, steady: SteadyTime) -> Time {
+        self.time.plus(steady.since(self.steady))
+    }
+}
+
+impl From<Time> for Moment {
+    /// Of a series with times of its own, which nothing corrects.
+    fn from(time: Time) -> Self {
+        Self { time, steady: SteadyTime(time.0) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Time;
+    use super::{AgentTime, Moment, Now, SteadyTime, Time};
 
     #[test]
     fn arithmetic_stops_at_the_ends() {
@@ -44,5 +133,10 @@ mod tests {
         assert_eq!(Time::MIN.minus(1), Time::MIN);
         assert_eq!(Time::MAX.since(Time::MIN), i64::MAX);
         assert_eq!(Time(5).since(Time(8)), -3);
+        let now = Now { time: Time(1_000), alive: AgentTime(10), synced: false };
+        assert_eq!((now.alive_at(Time(1_005)), now.alive_at(Time(900))), (AgentTime(15), AgentTime(-90)));
+        let moment = Moment::of(Time(1_000), 100);
+        assert_eq!((moment.steady, moment.time_of(SteadyTime(5))), (SteadyTime(900), Time(105)));
+        assert_eq!(Moment::of_steady(SteadyTime(900), 100), moment);
     }
 }

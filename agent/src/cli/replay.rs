@@ -5,10 +5,10 @@ use crate::account::Changes;
 use crate::config::{Config, SourceConfig};
 use crate::encode::to_json;
 use crate::event::{Cause, Event, Report};
-use crate::pipeline::{Now, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::plot::Plot;
 use clap::Args;
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, Time};
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp};
 use std::fmt::Display;
@@ -104,7 +104,7 @@ struct Replay<W: Write> {
 impl<W: Write> Replay<W> {
     /// A recording's clock is nobody's: it proves no reading wrong.
     fn now(&self) -> Now {
-        Now { time: self.now.unwrap_or(Time(0)), synced: false }
+        Now { synced: false, ..Now::uncorrected(self.now.unwrap_or(Time(0))) }
     }
 
     fn print(&mut self) {
@@ -126,7 +126,7 @@ impl<W: Write> Replay<W> {
     fn finish(mut self) -> Result<Option<Plot>, Failure> {
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };
-            self.now = self.now.max(Some(due));
+            self.now = self.now.max(Some(Time(due.0)));
             self.pipeline.on_tick(self.now());
             self.print();
             self.check()?;

@@ -43,7 +43,7 @@ struct Boot {
     /// The offset of the timeline since then (ms).
     own_ms: Option<i64>,
     /// Messages went out before it was known.
-    told: bool,
+    announced: bool,
 }
 
 /// How far the times of a boot's messages are off.
@@ -78,7 +78,8 @@ impl Boots {
     pub(crate) fn begin(&self, id: &str, base_ms: i64) {
         let mut boots = self.boots();
         let known = boots.iter().position(|boot| boot.id == id).map(|at| boots.remove(at));
-        let fresh = || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, own_ms: None, told: false };
+        let fresh =
+            || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, own_ms: None, announced: false };
         boots.push(known.unwrap_or_else(fresh));
         let excess = boots.len().saturating_sub(BOOTS_MAX);
         boots.drain(..excess);
@@ -108,7 +109,7 @@ impl Boots {
             };
             if boot.offset.is_none() {
                 boot.offset = Some((true_ms, estimated));
-                if boot.told {
+                if boot.announced {
                     let offset_ms = true_ms.saturating_sub(boot.base_ms);
                     corrections.push(Correction { boot: boot.id.clone(), offset_ms, estimated });
                 }
@@ -132,27 +133,22 @@ impl Boots {
     }
 
     /// Messages go out now, although their times are not known.
-    pub(crate) fn tell(&self) {
-        self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.told = true);
-    }
-
-    /// Whose events keep their times: some of them went out before these were known.
-    pub(crate) fn told(&self) -> Vec<BootId> {
-        self.boots().iter().filter(|boot| boot.told).map(|boot| BootId::from(boot.id.as_str())).collect()
+    pub(crate) fn announce(&self) {
+        self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.announced = true);
     }
 
     /// How far the times of messages are off that carry a boot's mark (ms), if that is known and they are to be moved.
     pub(crate) fn offset_of(&self, mark: &str) -> Option<i64> {
         let boots = self.boots();
-        let boot = boots.iter().find(|boot| !boot.told && mark_of(&boot.id) == mark)?;
+        let boot = boots.iter().find(|boot| !boot.announced && mark_of(&boot.id) == mark)?;
         boot.offset.map(|(offset_ms, _)| offset_ms.saturating_sub(boot.base_ms))
     }
 
     /// [`Boots::correction`], if the boot's messages are to be moved by it: the same message always has the same times and
     /// the same id, so that those of a boot of which some went out before keep theirs.
     pub(crate) fn placement(&self, id: &str) -> Option<Correction> {
-        let is_told = self.boots().iter().any(|boot| boot.told && boot.id == id);
-        self.correction(id).filter(|_| !is_told)
+        let is_announced = self.boots().iter().any(|boot| boot.announced && boot.id == id);
+        self.correction(id).filter(|_| !is_announced)
     }
 
     /// How far the times of a boot's messages are off, if that is known.
@@ -178,7 +174,7 @@ impl Boots {
             boot.up_ms.saturating_add(ahead_ms).save(&mut put);
             boot.offset.save(&mut put);
             boot.own_ms.save(&mut put);
-            boot.told.save(&mut put);
+            boot.announced.save(&mut put);
         }
     }
 
@@ -204,7 +200,7 @@ impl Boots {
                 up_ms: State::load(from)?,
                 offset: State::load(from)?,
                 own_ms: State::load(from)?,
-                told: State::load(from)?,
+                announced: State::load(from)?,
             });
         }
         *self.boots() = boots;
@@ -235,7 +231,7 @@ mod tests {
             boots.begin(id, base_ms);
             boots.seen(up_ms);
         }
-        boots.tell();
+        boots.announce();
         boots.begin("d", 100);
         assert_eq!(boots.correction("d"), None);
         let bridges = ["a", "b", "c", "d", "e"].map(|id| boots.bridge_ms(id));
@@ -260,7 +256,7 @@ mod tests {
         assert_eq!((boots.offset_of("~d"), boots.offset_of("~1")), (Some(1_000_000 - 100), None));
         assert_eq!(boots.placement("d"), boots.correction("d"));
         // Of these, messages went out before.
-        assert_eq!((boots.told().len(), boots.offset_of("~a"), boots.placement("b")), (3, None, None));
+        assert_eq!((boots.offset_of("~a"), boots.placement("b")), (None, None));
         assert_eq!(boots.correction("unknown"), None);
     }
 

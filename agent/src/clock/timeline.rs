@@ -37,13 +37,13 @@ const BEHIND_MS: i64 = 60_000;
 
 /// What the system says of its wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum SyncState {
     /// It is synchronised, or set by hardware.
-    Right,
+    Synced,
     /// It waits for being synchronised.
-    Wrong,
+    Unsynced,
     /// Nothing: then any time that can be is right.
-    Silent,
+    Unknown,
 }
 
 /// The clocks at one moment.
@@ -54,7 +54,7 @@ pub(crate) struct Sample {
     /// Time since boot, suspension included (ms).
     pub(crate) up_ms: i64,
     /// What the system says of it.
-    pub(crate) word: Word,
+    pub(crate) sync: SyncState,
 }
 
 /// What a look at the clocks found.
@@ -175,10 +175,10 @@ impl Timeline {
     fn trusts(&self, sample: &Sample) -> bool {
         let is_early = !self.was_set && sample.wall < self.last.minus(BEHIND_MS);
         sample.wall >= BUILT
-            && match sample.word {
-                Word::Right => true,
-                Word::Wrong => false,
-                Word::Silent => !is_early,
+            && match sample.sync {
+                SyncState::Synced => true,
+                SyncState::Unsynced => false,
+                SyncState::Unknown => !is_early,
             }
     }
 
@@ -213,49 +213,54 @@ mod tests {
 
     const NOON: i64 = 1_800_000_000_000;
 
-    fn sample(wall: i64, up_ms: i64, word: Word) -> Sample {
-        Sample { wall: Time(wall), up_ms, word }
+    fn sample(wall: i64, up_ms: i64, sync: SyncState) -> Sample {
+        Sample { wall: Time(wall), up_ms, sync }
     }
 
     fn synced() -> Timeline {
-        Timeline::new(sample(NOON, 1_000, Word::Right), Time::MIN, None, None)
+        Timeline::new(sample(NOON, 1_000, SyncState::Synced), Time::MIN, None, None)
     }
 
     #[test]
     fn what_is_trusted() {
         let is_synced =
-            |wall, word, last| Timeline::new(sample(wall, 0, word), Time(last), None, None).is_synced();
-        assert!(is_synced(NOON, Word::Right, 0) && is_synced(NOON, Word::Silent, 0));
-        assert!(!is_synced(NOON, Word::Wrong, 0), "a time daemon is at work");
+            |wall, sync, last| Timeline::new(sample(wall, 0, sync), Time(last), None, None).is_synced();
+        assert!(is_synced(NOON, SyncState::Synced, 0) && is_synced(NOON, SyncState::Unknown, 0));
+        assert!(!is_synced(NOON, SyncState::Unsynced, 0), "a time daemon is at work");
         assert!(
-            !is_synced(0, Word::Right, 0) && !is_synced(BUILT.0 - 1, Word::Silent, 0),
+            !is_synced(0, SyncState::Synced, 0) && !is_synced(BUILT.0 - 1, SyncState::Unknown, 0),
             "before the build"
         );
-        assert!(!is_synced(NOON, Word::Silent, NOON + BEHIND_MS + 1), "before the last time seen");
-        assert!(is_synced(NOON, Word::Right, NOON + 1_000_000), "NTP knows better");
+        assert!(!is_synced(NOON, SyncState::Unknown, NOON + BEHIND_MS + 1), "before the last time seen");
+        assert!(is_synced(NOON, SyncState::Synced, NOON + 1_000_000), "NTP knows better");
         assert_eq!(later(Time(5), "7"), Time(7_000));
         assert_eq!((later(Time(5), ""), later(Time(5), "7x")), (Time(5), Time(5)));
     }
 
     #[test]
     fn the_first_synchronisation_moves_it_once() {
-        let mut timeline = Timeline::new(sample(0, 20_000, Word::Silent), Time::MIN, None, None);
+        let mut timeline = Timeline::new(sample(0, 20_000, SyncState::Unknown), Time::MIN, None, None);
         assert_eq!((timeline.at(21_000), timeline.is_synced()), (Time(1_000), false));
-        assert_eq!(timeline.look(sample(2_000, 22_000, Word::Silent)), None);
+        assert_eq!(timeline.look(sample(2_000, 22_000, SyncState::Unknown)), None);
         // Set to another time that cannot be: nothing moves.
-        assert_eq!(timeline.look(sample(1_609_459_200_000, 23_000, Word::Silent)), None);
+        assert_eq!(timeline.look(sample(1_609_459_200_000, 23_000, SyncState::Unknown)), None);
         assert_eq!(timeline.at(23_000), Time(3_000));
         let by_ms = NOON - 4_000;
-        assert_eq!(timeline.look(sample(NOON, 24_000, Word::Silent)), Some(Change::Set { by_ms }));
+        assert_eq!(timeline.look(sample(NOON, 24_000, SyncState::Unknown)), Some(Change::Set { by_ms }));
         assert_eq!((timeline.at(25_000), timeline.is_synced()), (Time(NOON + 1_000), true));
-        assert_eq!(timeline.look(sample(NOON + 1_000, 25_000, Word::Wrong)), None, "once known, known");
+        assert_eq!(
+            timeline.look(sample(NOON + 1_000, 25_000, SyncState::Unsynced)),
+            None,
+            "once known, known"
+        );
     }
 
     #[test]
     fn a_restart_in_the_same_boot_goes_on() {
-        let timeline = Timeline::new(sample(5_000, 9_000, Word::Wrong), Time(NOON), Some(NOON), Some(0));
+        let timeline =
+            Timeline::new(sample(5_000, 9_000, SyncState::Unsynced), Time(NOON), Some(NOON), Some(0));
         assert_eq!((timeline.at(9_000), timeline.is_synced()), (Time(NOON + 9_000), true));
-        let timeline = Timeline::new(sample(5_000, 9_000, Word::Wrong), Time::MIN, None, Some(77));
+        let timeline = Timeline::new(sample(5_000, 9_000, SyncState::Unsynced), Time::MIN, None, Some(77));
         assert_eq!((timeline.at(9_000), timeline.is_synced()), (Time(9_077), false));
     }
 
@@ -263,8 +268,8 @@ mod tests {
     fn suspension_is_no_step_and_noise_is_nothing() {
         let mut timeline = synced();
         let day = 86_400_000;
-        assert_eq!(timeline.look(sample(NOON + day, 1_000 + day, Word::Right)), None);
-        assert_eq!(timeline.look(sample(NOON + day + 1_010, 2_000 + day, Word::Right)), None);
+        assert_eq!(timeline.look(sample(NOON + day, 1_000 + day, SyncState::Synced)), None);
+        assert_eq!(timeline.look(sample(NOON + day + 1_010, 2_000 + day, SyncState::Synced)), None);
         assert_eq!(timeline.at(1_000 + day), Time(NOON + day));
     }
 
@@ -273,17 +278,17 @@ mod tests {
         let mut timeline = synced();
         let hour = 3_600_000;
         assert_eq!(
-            timeline.look(sample(NOON + hour, 1_000, Word::Right)),
+            timeline.look(sample(NOON + hour, 1_000, SyncState::Synced)),
             Some(Change::Moved { by_ms: hour })
         );
         assert_eq!(
-            timeline.look(sample(1, 2_000, Word::Right)).map(|c| matches!(c, Change::Doubted { .. })),
+            timeline.look(sample(1, 2_000, SyncState::Synced)).map(|c| matches!(c, Change::Doubted { .. })),
             Some(true)
         );
-        assert_eq!(timeline.look(sample(1_001, 3_000, Word::Right)), None, "told once");
+        assert_eq!(timeline.look(sample(1_001, 3_000, SyncState::Synced)), None, "told once");
         assert_eq!(timeline.at(3_000), Time(NOON + hour + 2_000));
         // A leap second: the wall clock goes back by one.
-        let leap = sample(NOON + hour + 2_000, 4_000, Word::Right);
+        let leap = sample(NOON + hour + 2_000, 4_000, SyncState::Synced);
         assert_eq!(timeline.look(leap), Some(Change::Followed { by_ms: -1_000 }));
         assert_eq!(timeline.at(4_000), Time(NOON + hour + 3_000));
         assert_eq!(timeline.at(9_000), Time(NOON + hour + 7_500));
@@ -304,7 +309,7 @@ mod tests {
                 let now = timeline.at(up);
                 prop_assert!((now.since(before) - passed).abs() <= passed / SLEW_PARTS + 1);
                 let distance = wall - now.0;
-                timeline.look(sample(wall, up, Word::Right));
+                timeline.look(sample(wall, up, SyncState::Synced));
                 let after = timeline.at(up);
                 prop_assert!(after == now || distance.abs() > SLEW_MAX_MS);
                 before = after;

@@ -3,7 +3,7 @@
 use super::Route;
 use super::fields::Encoded;
 use super::id::Id;
-use super::place::Unplaced;
+use super::place::{Placer, Unplaced};
 use crate::event::Event;
 use crate::thin;
 use bytes::Bytes;
@@ -18,8 +18,13 @@ pub struct Messages {
 impl Messages {
     /// Encodes an event into what the forwarder keeps, made at `made_ms`.
     pub fn message(&mut self, event: &Event, made_ms: i64) -> Message {
+        self.placed(event, made_ms, &Unplaced)
+    }
+
+    /// The same, with what is known of clocks: an alert may have been raised before its clock was.
+    pub(crate) fn placed(&mut self, event: &Event, made_ms: i64, placer: &dyn Placer) -> Message {
         self.scratch.clear();
-        let written = serde_cbor::to_writer(&mut self.scratch, &Encoded { event, placer: &Unplaced });
+        let written = serde_cbor::to_writer(&mut self.scratch, &Encoded { event, placer });
         debug_assert!(written.is_ok(), "a map of plain values into memory cannot fail");
         let body = Bytes::copy_from_slice(&self.scratch);
         self.scratch.clear();

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::clock::{Change, Correction};
 use crate::event::{BootId, Cause, ClockSet, Event};
-use crate::pipeline::Now;
+use headwater_kernel::time::Now;
 
 /// Whether what is held may go, and how often that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +61,8 @@ impl Engine {
     fn on_moved(&self, before: Now, by_ms: i64) {
         {
             let mut pipeline = self.pipeline.borrow_mut();
-            pipeline.begin_anew(before, by_ms, None, &self.clock.told());
+            pipeline.on_clock_step(before, by_ms, None);
             self.forward(&mut pipeline);
-        }
-        {
-            let mut last = self.last_report.borrow_mut();
-            last.at = last.at.plus(by_ms);
-            self.outages.borrow_mut().shift(by_ms);
         }
         if !before.synced {
             // The times of what is held have changed: none of it goes before that is durable.

@@ -1,8 +1,8 @@
 //! What an earlier run has left: the engine's own sections of a checkpoint, and how a run begins with them.
 
+use super::agent_clock::Past;
 use super::outages::Outages;
 use super::source_states::{load_source_state, save_source_states};
-use super::timekeeper::Past;
 use super::{Engine, LastReport};
 use crate::account::Changes;
 use crate::checkpoint::{self, Found};
@@ -68,7 +68,7 @@ pub(crate) fn restore(
     stored.look_through(&mut unread);
     let mut earlier = Earlier::load(stored, boots, &mut unread);
     let look = || memory.is_due().then(|| memory.look()).flatten();
-    let given_up = pipeline.restore_within(stored, look, &mut unread);
+    let given_up = pipeline.restore_within(earlier.past.alive, stored, look, &mut unread);
     if given_up.is_none() {
         // The next report begins with the account that there is.
         earlier.last_report = None;

@@ -1,20 +1,20 @@
 //! Since when outputs have been down, over restarts: kept in the checkpoint, so that the first answer after an outage
 //! tells of all of it, whoever has stopped or crashed meanwhile.
 //!
-//! Times are on the agent's timeline and move with it. A machine that was off and has no real-time clock does not know
-//! for how long: that time is missing from the outage.
+//! Times are steady: no correction of the clock makes an outage longer. A machine that was off and has no real-time clock
+//! does not know for how long: that time is missing from the outage.
 
 use super::Engine;
 use crate::event::Cause;
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::SteadyTime;
 
 /// Outages are told, however many there are, from this length on (s).
 const TOLD_SECONDS: i64 = 60;
 
 /// By the name of the output; nothing of those that are up.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Outages(Vec<(String, Time)>);
+pub(super) struct Outages(Vec<(String, SteadyTime)>);
 
 impl Outages {
     /// Outputs that are not there any more are down no more.
@@ -22,13 +22,8 @@ impl Outages {
         self.0.retain(|(name, _)| names.contains(name));
     }
 
-    /// The timeline has moved.
-    pub(super) fn shift(&mut self, by_ms: i64) {
-        self.0.iter_mut().for_each(|(_, since)| *since = since.plus(by_ms));
-    }
-
     /// Whether that is news.
-    fn begin(&mut self, name: &str, now: Time) -> bool {
+    fn begin(&mut self, name: &str, now: SteadyTime) -> bool {
         let news = self.0.iter().all(|(known, _)| known != name);
         if news {
             self.0.push((name.to_owned(), now));
@@ -37,7 +32,7 @@ impl Outages {
     }
 
     /// Since when it has been down, if it has.
-    fn end(&mut self, name: &str) -> Option<Time> {
+    fn end(&mut self, name: &str) -> Option<SteadyTime> {
         let place = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(place).1)
     }
@@ -61,7 +56,7 @@ impl Outages {
             let (name, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
             *from = Stored::new(rest);
             let name = std::str::from_utf8(name).map_err(|_| Corrupt)?.to_owned();
-            outages.push((name, Time::load(from)?));
+            outages.push((name, SteadyTime::load(from)?));
         }
         Ok(Self(outages))
     }
@@ -70,7 +65,7 @@ impl Outages {
 impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
-        if self.outages.borrow_mut().begin(name, self.now().time) {
+        if self.outages.borrow_mut().begin(name, self.clock.moment().steady) {
             self.checkpointer.requests.request();
         }
     }
@@ -78,7 +73,7 @@ impl Engine {
     /// An output has acknowledged something on a new connection; an outage is over, and told.
     pub(crate) fn on_output_answers(&self, name: &str) {
         let Some(since) = self.outages.borrow_mut().end(name) else { return };
-        let seconds = self.now().time.since(since).max(0) / 1_000;
+        let seconds = self.clock.moment().steady.since(since).max(0) / 1_000;
         let outputs = self.forwarder().status().outputs;
         let is_careful = outputs.iter().any(|output| output.name == name && output.one_at_a_time.is_some());
         // Of many short ones in succession the status tells: each report would be one more message for the broker.
@@ -96,9 +91,8 @@ mod tests {
     #[test]
     fn an_outage_lasts_until_an_answer_and_over_a_checkpoint() {
         let mut outages = Outages::default();
-        assert!(outages.begin("cloud", Time(1_000)) && outages.begin("lab", Time(2_000)));
-        assert!(!outages.begin("cloud", Time(5_000)), "it has been down");
-        outages.shift(10);
+        assert!(outages.begin("cloud", SteadyTime(1_000)) && outages.begin("lab", SteadyTime(2_000)));
+        assert!(!outages.begin("cloud", SteadyTime(5_000)), "it has been down");
         let mut bytes = Vec::new();
         outages.save(&mut bytes);
         let mut loaded = Outages::load(&mut Stored::new(&bytes)).unwrap();
@@ -107,7 +101,7 @@ mod tests {
         loaded.keep_only(&["cloud".to_owned()]);
         assert_eq!(
             (loaded.end("cloud"), loaded.end("cloud"), loaded.end("lab")),
-            (Some(Time(1_010)), None, None)
+            (Some(SteadyTime(1_000)), None, None)
         );
     }
 }

@@ -5,7 +5,7 @@ use headwater_kernel::detect::{
     AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
     Presence, Rows, SERIES_MAX, Verdict,
 };
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_settings::{nearest, parse_duration};
 
 /// A detector to be evaluated.
@@ -91,8 +91,11 @@ impl Contender {
         for column in &recording.columns {
             let mut detector = self.detector()?;
             for (row, (time, value)) in recording.times.iter().zip(column).enumerate() {
-                let silent = detector.due().filter(|due| due.0 < *time).and_then(|due| detector.on_tick(due));
-                let judgement = detector.push(Time(*time), *value);
+                let silent = detector
+                    .due()
+                    .filter(|due| due.0 < *time)
+                    .and_then(|due| detector.on_tick(Moment::of_steady(due, 0)));
+                let judgement = detector.push(Time(*time).into(), *value);
                 judged.take(row, *value, silent.as_ref().unwrap_or(&judgement));
             }
         }
@@ -116,7 +119,7 @@ fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -
     for (at, time) in recording.times.iter().enumerate() {
         for (member, column) in recording.columns.iter().enumerate() {
             let value = column.get(at).copied().unwrap_or(f64::NAN);
-            if let Some(row) = rows.on_reading(member, Time(*time), value) {
+            if let Some(row) = rows.on_reading(member, SteadyTime(*time), value) {
                 let first = row.values().first().copied().unwrap_or(f64::NAN);
                 judged.take(at, first, &trees.push_row(row.values()));
             }

@@ -15,7 +15,7 @@ use crate::plan::{Pane, PaneLayout};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
 /// A channel as a checkpoint has it.
@@ -91,8 +91,8 @@ pub(super) struct Channel {
     by_arrival: bool,
     /// Whether its source hands over again, in the same order, what a crash has made the agent forget.
     pub(super) is_durable: bool,
-    /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
-    armed: Time,
+    /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
+    armed: AgentTime,
     /// The newest time of a reading forwarded as it is, and how many came with that same time before it.
     forwarded: (Time, u32),
 }
@@ -108,7 +108,7 @@ impl Channel {
             memberships: Box::default(),
             by_arrival: false,
             is_durable: false,
-            armed: Time::MAX,
+            armed: AgentTime::MAX,
             forwarded: (Time::MIN, 0),
         }
     }
@@ -121,11 +121,11 @@ impl Channel {
         time: Time,
         value: f64,
         by_arrival: bool,
-        now: Time,
+        now: Now,
     ) -> Fate {
         self.by_arrival = by_arrival;
         let WindowConfig::Cut(spec) = &stream.window else {
-            let taken = self.filter.as_mut().map(|filter| filter.take(time, value, by_arrival, now));
+            let taken = self.filter.as_mut().map(|filter| filter.take(time, value, by_arrival, now.alive));
             return match taken {
                 None => Fate::Forward,
                 Some(true) => Fate::InWindow,
@@ -143,9 +143,9 @@ impl Channel {
     /// answers what became of how many readings.
     #[inline]
     pub(super) fn close(&mut self, out: &mut SeriesEmitter<'_>) -> Settled {
-        let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.time) };
+        let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.alive) };
         let mut settled = 0;
-        while let Some(closed) = self.windows.poll(spec, out.now.time) {
+        while let Some(closed) = self.windows.poll(spec, out.now) {
             settled += self.tell(closed, spec, out);
         }
         let (stream, plan) = (out.stream, &out.stream.plan);
@@ -158,27 +158,18 @@ impl Channel {
         Settled { summarised: settled, filtered: 0 }
     }
 
-    /// The agent's timeline has moved by `ms`, and is `known` or not. What is stamped with it ends here, and begins anew.
-    pub(super) fn begin_anew(
-        &mut self,
-        (ms, known): (i64, super::Known<'_>),
-        out: &mut SeriesEmitter<'_>,
-    ) -> Settled {
-        self.armed = Time::MAX;
-        let own = self.by_arrival;
-        let mut settled = Settled::default();
-        if !own {
-            self.windows.shift_clock(ms);
-            self.filter.iter_mut().for_each(|filter| filter.shift_clock(ms));
-        } else if let Some(spec) = self.spec(out.stream) {
-            while let Some(closed) = self.windows.end(spec, out.now.time) {
-                settled.summarised += self.tell(closed, spec, out);
-            }
-        } else {
-            settled = self.pass(out, Time::MAX);
+    /// Ends every window that is open, and decides every reading in the filter. What comes next is as the first of its
+    /// series, but for what detectors have learned.
+    pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>) -> Settled {
+        let Some(spec) = self.spec(out.stream) else {
+            let settled = self.pass(out, AgentTime::MAX);
             self.filter = out.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
+            return settled;
+        };
+        let mut settled = Settled::default();
+        while let Some(closed) = self.windows.end(spec, out.now.time) {
+            settled.summarised += self.tell(closed, spec, out);
         }
-        self.watching.shift((ms, known), own.then_some(&out.emitter.own_clock));
         settled
     }
 
@@ -200,7 +191,7 @@ impl Channel {
     }
 
     /// Makes an event of every reading that the filter lets pass by `now`.
-    fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: Time) -> Settled {
+    fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: AgentTime) -> Settled {
         let (Some(mut filter), Some(config)) = (self.filter.take(), out.stream.window.filter()) else {
             return Settled::default();
         };
@@ -232,18 +223,11 @@ impl Channel {
         self.by_arrival
     }
 
-    /// The agent itself was away until `now`: the silence before was its own, and the series' time stood still.
-    pub(super) fn resume(&mut self, now: Time) {
-        self.windows.resume(now);
-        self.filter.iter_mut().for_each(|filter| filter.resume(now));
-        self.watching.resume(now);
-    }
-
     /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
     #[inline]
-    pub(super) fn arm(&mut self, stream: &StreamConfig, earliest: Time) -> Option<Time> {
+    pub(super) fn arm(&mut self, stream: &StreamConfig, now: Now, earliest: AgentTime) -> Option<AgentTime> {
         let closing = match self.spec(stream) {
-            Some(spec) => self.windows.due(spec),
+            Some(spec) => self.windows.due(spec, now),
             None => self
                 .filter
                 .as_ref()
@@ -258,12 +242,18 @@ impl Channel {
         Some(due)
     }
 
+    /// When the channel, which stands on no timers, wants to be looked at.
+    pub(super) fn rearm(&mut self, stream: &StreamConfig, now: Now) -> Option<AgentTime> {
+        self.armed = AgentTime::MAX;
+        self.arm(stream, now, now.alive)
+    }
+
     /// The channel has come off the timers, where it stood for `due`. Whether it still wants to be looked at: it
     /// may have been put there again, for an earlier time, and that look is over.
-    pub(super) fn disarm(&mut self, due: Time) -> bool {
+    pub(super) fn disarm(&mut self, due: AgentTime) -> bool {
         let is_current = due == self.armed;
         if is_current {
-            self.armed = Time::MAX;
+            self.armed = AgentTime::MAX;
         }
         is_current
     }
@@ -307,10 +297,12 @@ impl Channel {
         self.watching.save(to);
     }
 
-    /// Goes on with the saved windows, if they are still cut the same way and can be read. Whether they go on.
+    /// Goes on with the saved windows, if they are still cut the same way and can be read; silence counts from `since` on.
+    /// Whether they go on.
     pub(super) fn restore_windows(
         &mut self,
         stream: &StreamConfig,
+        since: AgentTime,
         saved: &SavedStream,
         stored: &StoredChannel<'_>,
         unread: &mut Unread,
@@ -320,7 +312,7 @@ impl Channel {
         let Some(usable) = saved.windows else { return false };
         let read = usable.and_then(|()| {
             let mut from = Stored::new(stored.windows);
-            let loaded = self.load_windows(stream, &saved.layout, &mut from);
+            let loaded = self.load_windows(stream, since, &saved.layout, &mut from);
             loaded.ok().filter(|()| from.rest().is_empty()).ok_or(Why::Damaged)
         });
         if let Err(why) = read {
@@ -332,13 +324,14 @@ impl Channel {
     fn load_windows(
         &mut self,
         stream: &StreamConfig,
+        since: AgentTime,
         layout: &PaneLayout,
         from: &mut Stored<'_>,
     ) -> Result<(), Corrupt> {
         if let Some(spec) = self.spec(stream) {
-            self.windows = Windows::load(spec, from, |from| layout.load_pane(from))?;
+            self.windows = Windows::load(spec, since, from, |from| layout.load_pane(from))?;
         } else if let Some(filter) = stream.window.filter() {
-            self.filter = Some(Box::new(Filter::load(filter, from)?));
+            self.filter = Some(Box::new(Filter::load(filter, since, from)?));
         }
         Ok(())
     }

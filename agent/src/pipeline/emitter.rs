@@ -1,11 +1,10 @@
 //! Where events are made, and what all of them need: the agent's id, its clock, and which revisions may be told.
 
-use super::Now;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use crate::config::StreamConfig;
 use crate::event::{Event, Labels, Subject, Timestamp};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, Time};
 use std::sync::Arc;
 
 /// Gathers events until they are drained.

@@ -10,7 +10,7 @@
 use crate::config::{FilterConfig, Rule};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Time};
 use headwater_kernel::watermark::Watermark;
 
 /// Readings that wait at most; past it the earliest is decided without waiting.
@@ -50,7 +50,7 @@ impl Filter {
     }
 
     /// Takes a reading. `false`: it is too late.
-    pub(super) fn take(&mut self, time: Time, value: f64, by_arrival: bool, now: Time) -> bool {
+    pub(super) fn take(&mut self, time: Time, value: f64, by_arrival: bool, now: AgentTime) -> bool {
         if time < self.decided_to && !by_arrival {
             return false;
         }
@@ -69,7 +69,7 @@ impl Filter {
         &mut self,
         config: &FilterConfig,
         by_arrival: bool,
-        now: Time,
+        now: AgentTime,
         mut forward: impl FnMut(Stamped),
     ) -> Decided {
         let (before, mut forwarded) = (self.undecided(), 0);
@@ -108,21 +108,11 @@ impl Filter {
     }
 
     /// The agent's time at which [`Filter::poll`] decides something without another reading.
-    pub(super) fn due(&self, config: &FilterConfig) -> Option<Time> {
+    pub(super) fn due(&self, config: &FilterConfig) -> Option<AgentTime> {
         if !self.waiting.is_empty() {
             return Some(self.watermark.silent_from(config.lateness_ms));
         }
         (self.undecided() > 0).then(|| self.watermark.silent_from(config.idle_ms))
-    }
-
-    /// The agent's timeline has moved by `ms`.
-    pub(super) fn shift_clock(&mut self, ms: i64) {
-        self.watermark.arrival = self.watermark.arrival.plus(ms);
-    }
-
-    /// The agent itself was away until `now`.
-    pub(super) fn resume(&mut self, now: Time) {
-        self.watermark.arrival = now;
     }
 
     /// How many readings are not decided.
@@ -143,14 +133,17 @@ impl Filter {
         }
     }
 
-    /// Goes on from what [`Filter::save`] wrote under the same config.
+    /// Goes on from what [`Filter::save`] wrote under the same config; silence counts from `since` on.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub(super) fn load(config: &FilterConfig, from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    pub(super) fn load(
+        config: &FilterConfig,
+        since: AgentTime,
+        from: &mut Stored<'_>,
+    ) -> Result<Self, Corrupt> {
         let mut filter = Self::new(config);
-        let (event, arrival) = State::load(from)?;
-        filter.watermark = Watermark { event, arrival };
+        filter.watermark = Watermark { event: State::load(from)?, arrival: since.max(State::load(from)?) };
         filter.decided_to = State::load(from)?;
         let waiting = u32::load(from)?;
         if waiting as usize > WAITING_MAX {

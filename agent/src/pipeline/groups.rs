@@ -3,21 +3,20 @@
 //! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
 //! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
 
+use super::Pipeline;
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
-use super::own_clock::OwnClock;
 use super::restore::{GoesOn, Versions, note_detector};
 use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_text, put, save_measured, save_text};
-use super::{Known, Now, Pipeline};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,8 +42,10 @@ struct Group {
     members: Vec<Option<u32>>,
     together: Option<Box<Together>>,
     /// When the alert was raised, and how many rows are to follow it.
-    awaited: Option<(Time, u32)>,
+    awaited: Option<(SteadyTime, u32)>,
     raisings: Raisings,
+    /// By so much was the clock corrected that all its series' readings are stamped with (ms).
+    corrected_ms: i64,
 }
 
 /// What a group takes for each of its series, without its name (bytes).
@@ -105,6 +106,7 @@ impl Groups {
                     together: None,
                     awaited: None,
                     raisings: Raisings::default(),
+                    corrected_ms: 0,
                 });
             }
             let Some(known) = self.groups.get_mut(index as usize) else { continue };
@@ -125,31 +127,30 @@ impl Groups {
     ) {
         let Some(group) = self.groups.get_mut(index as usize) else { return };
         let Some(together) = &mut group.together else { return };
-        let Some((row, judgement, transition)) = together.on_reading(place as usize, time, value) else {
+        let at = Moment::of(time, group.corrected_ms);
+        let Some((row, judgement, transition)) = together.on_reading(place as usize, at.steady, value) else {
             return;
         };
         let Some(config) = out.stream.groups.get(group.detector as usize) else { return };
         if let Some((_, left)) = &mut group.awaited {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                group.tell(config, neighbours, out);
+                group.tell(at, config, neighbours, out);
             }
         }
         if transition != Transition::None {
-            group.decide(&Decided { row, judgement, transition }, config, neighbours, out);
+            let at = Moment::of_steady(row.time, group.corrected_ms);
+            group.decide(&Decided { at, row, judgement, transition }, config, neighbours, out);
         }
     }
 
-    /// The agent's timeline has moved by `ms`, and is `known` or not; with it those of groups whose series are all stamped
-    /// with it.
-    pub(super) fn begin_anew(&mut self, channels: &[Channel], ms: i64, before: &OwnClock, known: Known<'_>) {
+    /// The agent's clock was corrected by `ms`, and with it the times of groups whose series are all stamped with it.
+    pub(super) fn correct(&mut self, channels: &[Channel], ms: i64) {
         let is_own = |member: &Option<u32>| {
             member.and_then(|index| channels.get(index as usize)).is_some_and(Channel::is_by_arrival)
         };
         for group in self.groups.iter_mut().filter(|group| group.members.iter().all(is_own)) {
-            group.together.iter_mut().for_each(|together| together.shift(ms));
-            group.awaited = group.awaited.map(|(raised, left)| (raised.plus(ms), left));
-            group.raisings.shift(ms, before, known);
+            group.corrected_ms = group.corrected_ms.saturating_add(ms);
         }
     }
 
@@ -172,6 +173,7 @@ impl Groups {
                 Versions::of(Together::DETECTOR_VERSION).save(to);
                 save_measured(to, |to| {
                     group.awaited.save(&mut put(to));
+                    group.corrected_ms.save(&mut put(to));
                     group.raisings.save(to);
                     together.save(&mut put(to));
                 });
@@ -241,6 +243,7 @@ impl Neighbours<'_> {
 
 /// A judgement of a row that did something to an alert.
 struct Decided {
+    at: Moment,
     row: Row,
     judgement: Judgement,
     transition: Transition,
@@ -254,12 +257,13 @@ impl Group {
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
-        let (awaited, raisings) = (State::load(&mut from)?, Raisings::load(&mut from)?);
+        let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
+        let raisings = Raisings::load(&mut from)?;
         match goes_on {
             GoesOn::Alert(_) => together.restore_alert(&mut from)?,
             _ => together.restore(&mut from)?,
         }
-        (self.awaited, self.raisings) = (awaited, raisings);
+        (self.awaited, self.corrected_ms, self.raisings) = (awaited, corrected_ms, raisings);
         Ok(())
     }
 
@@ -292,19 +296,20 @@ impl Group {
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let time = decided.row.time;
+        let at = decided.at;
         match decided.transition {
             Transition::None => {}
             Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
-                self.tell(config, neighbours, out);
-                self.raisings.on_raised(time, decided.row.values().iter().sum());
-                self.alert(decided, (AlertState::Raised, time, Time::MIN), config, neighbours, out);
+                self.tell(at, config, neighbours, out);
+                self.raisings.on_raised(at.steady, out.at(at.time), decided.row.values().iter().sum());
+                self.alert(decided, (AlertState::Raised, at.steady, Time::MIN), config, neighbours, out);
                 let after = u32::try_from(config.evidence.after).ok().filter(|after| *after > 0);
-                self.awaited = after.map(|after| (time, after));
+                self.awaited = after.map(|after| (at.steady, after));
             }
             Transition::Cleared { raised } => {
-                self.alert(decided, (AlertState::Cleared, raised, raised), config, neighbours, out);
+                let since = at.time_of(raised);
+                self.alert(decided, (AlertState::Cleared, raised, since), config, neighbours, out);
             }
         }
     }
@@ -312,8 +317,8 @@ impl Group {
     /// Makes an alert's event, with the readings since `since`.
     fn alert(
         &self,
-        Decided { row, judgement, .. }: &Decided,
-        (state, raised, since): (AlertState, Time, Time),
+        Decided { at, row, judgement, .. }: &Decided,
+        (state, raised, since): (AlertState, SteadyTime, Time),
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
@@ -326,14 +331,15 @@ impl Group {
         debug_assert!(written.is_ok(), "a string takes everything");
         let names = self.members.iter().map(|member| neighbours.name(*member));
         let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
-        let rev = out.floor(raised).saturating_add(self.raisings.of(raised));
+        let time = at.time_of(raised);
+        let rev = out.floor(time).saturating_add(self.raisings.of(raised));
         let alert = Alert {
             about: self.about(out),
             detector: config.name.clone(),
             state,
             rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: self.raisings.name(raised, out.at(raised)),
-            time: out.at(row.time),
+            raised: self.raisings.name(raised, out.at(time)),
+            time: out.at(at.time),
             severity: config.severity.clone(),
             on: None,
             value,
@@ -347,15 +353,22 @@ impl Group {
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(&mut self, config: &GroupConfig, neighbours: &Neighbours<'_>, out: &mut SeriesEmitter<'_>) {
+    fn tell(
+        &mut self,
+        at: Moment,
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut SeriesEmitter<'_>,
+    ) {
         let Some((raised, _)) = self.awaited.take() else { return };
+        let time = at.time_of(raised);
         let evidence = Evidence {
             about: self.about(out),
             detector: config.name.clone(),
-            rev: out.floor(raised).saturating_add(self.raisings.of(raised)),
-            raised: self.raisings.name(raised, out.at(raised)),
+            rev: out.floor(time).saturating_add(self.raisings.of(raised)),
+            raised: self.raisings.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
-            readings: neighbours.readings(self, config.evidence.after, raised),
+            readings: neighbours.readings(self, config.evidence.after, time),
         };
         out.push(Event::Evidence(Box::new(evidence)));
     }

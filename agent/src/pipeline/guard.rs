@@ -3,16 +3,14 @@
 
 use headwater_kernel::detect::{Detector, Judgement, TakeWatch, Transition, Watch};
 use headwater_kernel::state::{Corrupt, Sink, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Moment, SteadyTime};
 use std::fmt;
 
 /// What a channel asks of a [`Watch`], of whatever kind; each method is that of the same name there.
 pub(crate) trait Guard {
-    fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition);
-    fn due(&self) -> Option<Time>;
-    fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)>;
-    fn resume(&mut self, now: Time);
-    fn shift(&mut self, ms: i64, now: Time);
+    fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition);
+    fn due(&self) -> Option<SteadyTime>;
+    fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)>;
     fn is_raised(&self) -> bool;
     fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
     fn save(&self, to: &mut dyn Sink);
@@ -21,24 +19,16 @@ pub(crate) trait Guard {
 }
 
 impl<D: Detector + Copy> Guard for Watch<D> {
-    fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition) {
-        Watch::on_reading(self, time, value)
+    fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
+        Watch::on_reading(self, at, value)
     }
 
-    fn due(&self) -> Option<Time> {
+    fn due(&self) -> Option<SteadyTime> {
         Watch::due(self)
     }
 
-    fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)> {
+    fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
         Watch::on_tick(self, now)
-    }
-
-    fn resume(&mut self, now: Time) {
-        Watch::resume(self, now);
-    }
-
-    fn shift(&mut self, ms: i64, now: Time) {
-        Watch::shift(self, ms, now);
     }
 
     fn is_raised(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Sources that are cut off: no silence of theirs counts against a series, because nothing can come.
 
-use super::{Now, Pipeline};
+use super::Pipeline;
+use headwater_kernel::time::Now;
 
 impl Pipeline {
     /// A source has lost its connection, or has one again.
@@ -14,7 +15,7 @@ impl Pipeline {
                     .sources(channel.series)
                     .is_none_or(|mut sources| sources.any(|of| of == source))
                 {
-                    channel.watching.hear(now.time);
+                    channel.watching.hear(now.alive);
                 }
             }
         }

@@ -8,7 +8,6 @@
 
 mod stored;
 
-use super::Now;
 use super::emitter::Emitter;
 use super::panes::Panes;
 use super::series::Directory;
@@ -18,7 +17,7 @@ use crate::event::{Event, Summary};
 use crate::plan::Value;
 use headwater_kernel::aggregate::{Comoments, Stamped};
 use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,8 +70,8 @@ struct Pair {
     waiting: [Vec<Stamped>; 2],
     windows: Windows<Together, Panes<Together>>,
     by_arrival: bool,
-    /// The earliest time that it stands on the timers for; [`Time::MAX`]: not at all.
-    armed: Time,
+    /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
+    armed: AgentTime,
 }
 
 /// The accumulator of one window of two series.
@@ -123,7 +122,7 @@ impl Pairs {
             waiting: [Vec::new(), Vec::new()],
             windows: Windows::new(),
             by_arrival: false,
-            armed: Time::MAX,
+            armed: AgentTime::MAX,
         });
         for (channel, is_b) in channels.into_iter().zip([false, true]) {
             let channel = channel as usize;
@@ -156,10 +155,10 @@ impl Pairs {
             pair.by_arrival = by_arrival;
             if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
                 let spec = specs.of(by_arrival);
-                pair.windows.on_reading(spec, time, values, out.now.time, Together::default);
+                pair.windows.on_reading(spec, time, values, out.now, Together::default);
                 pair.close(spec, out);
             }
-            if let Some(due) = pair.arm(out.streams, Time::MIN) {
+            if let Some(due) = pair.arm(out.streams, out.now, AgentTime::MIN) {
                 timers.push(due, link.pair);
             }
         }
@@ -167,44 +166,42 @@ impl Pairs {
 
     /// Closes what is due without another reading.
     pub(super) fn on_tick(&mut self, out: &mut PairEmitter<'_>) {
-        let now = out.now.time;
-        while let Some((due, index)) = self.timers.pop_due(now) {
+        let now = out.now;
+        while let Some((due, index)) = self.timers.pop_due(now.alive) {
             let Some(pair) = self.pairs.get_mut(index as usize).filter(|pair| pair.armed == due) else {
                 continue;
             };
-            pair.armed = Time::MAX;
+            pair.armed = AgentTime::MAX;
             if let Some((specs, _)) = pair.rules(out.streams) {
                 pair.close(specs.of(pair.by_arrival), out);
             }
             // Strictly later, so that a tick ends.
-            if let Some(due) = pair.arm(out.streams, now.plus(1)) {
+            if let Some(due) = pair.arm(out.streams, now, now.alive.plus(1)) {
                 self.timers.push(due, index);
             }
         }
     }
 
     /// When [`Pairs::on_tick`] has something to do.
-    pub(super) fn next(&self) -> Option<Time> {
+    pub(super) fn next(&self) -> Option<AgentTime> {
         self.timers.next()
     }
 
-    /// See [`super::Pipeline::begin_anew`].
-    pub(super) fn begin_anew(&mut self, ms: i64, out: &mut PairEmitter<'_>) {
-        self.timers = Timers::default();
-        for (index, pair) in (0_u32..).zip(&mut self.pairs) {
-            let Some((specs, _)) = pair.rules(out.streams) else { continue };
-            pair.begin_anew(&specs.of(pair.by_arrival).clone(), ms, out);
-            if let Some(due) = pair.arm(out.streams, out.now.time.plus(ms)) {
-                self.timers.push(due, index);
+    /// Ends all that are stamped on arrival, see [`super::channel::Channel::end`].
+    pub(super) fn end_stamped(&mut self, out: &mut PairEmitter<'_>) {
+        for pair in self.pairs.iter_mut().filter(|pair| pair.by_arrival) {
+            if let Some((specs, _)) = pair.rules(out.streams) {
+                pair.end(specs.of(true), out);
             }
         }
     }
 
-    /// See [`super::Pipeline::resume`].
-    pub(super) fn resume(&mut self, streams: &[StreamConfig], now: Time) {
+    /// Puts all on the timers, as of `now`.
+    pub(super) fn rearm(&mut self, streams: &[StreamConfig], now: Now) {
+        self.timers = Timers::default();
         for (index, pair) in (0_u32..).zip(&mut self.pairs) {
-            pair.windows.resume(now);
-            if let Some(due) = pair.arm(streams, now.plus(1)) {
+            pair.armed = AgentTime::MAX;
+            if let Some(due) = pair.arm(streams, now, now.alive) {
                 self.timers.push(due, index);
             }
         }
@@ -251,17 +248,12 @@ impl Pair {
 
     /// Makes a summary of every window that is to be closed.
     fn close(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
-        while let Some(closed) = self.windows.poll(spec, out.now.time) {
+        while let Some(closed) = self.windows.poll(spec, out.now) {
             self.tell(&closed, spec, out);
         }
     }
 
-    /// As for a channel: see [`super::channel::Channel::begin_anew`].
-    fn begin_anew(&mut self, spec: &Spec, ms: i64, out: &mut PairEmitter<'_>) {
-        self.armed = Time::MAX;
-        if !self.by_arrival {
-            return self.windows.shift_clock(ms);
-        }
+    fn end(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
         while let Some(closed) = self.windows.end(spec, out.now.time) {
             self.tell(&closed, spec, out);
         }
@@ -294,9 +286,9 @@ impl Pair {
     }
 
     /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
-    fn arm(&mut self, streams: &[StreamConfig], earliest: Time) -> Option<Time> {
+    fn arm(&mut self, streams: &[StreamConfig], now: Now, earliest: AgentTime) -> Option<AgentTime> {
         let (specs, _) = self.rules(streams)?;
-        let due = self.windows.due(specs.of(self.by_arrival))?.max(earliest);
+        let due = self.windows.due(specs.of(self.by_arrival), now)?.max(earliest);
         if due >= self.armed {
             return None;
         }

@@ -19,7 +19,7 @@ use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::Alarm;
 use headwater_kernel::series::windows_version;
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::AgentTime;
 
 /// How many readings of windows were given up, because the config has changed or they could not be read.
 pub(crate) type GivenUp = i64;
@@ -183,10 +183,12 @@ impl StoredStream {
 }
 
 impl Pipeline {
-    /// Goes on from what [`Pipeline::save`] wrote, as far as it can be read; the pipeline must be new. `look` is asked for
-    /// every series whether memory has got short or is no longer. The answer is `None` where even the accounts are lost.
+    /// Goes on from what [`Pipeline::save`] wrote, as far as it can be read; the pipeline must be new, and
+    /// [`Pipeline::resume`] is to follow. Silence counts from `since` on: what came while the agent was away is not known.
+    /// `look` is asked for every series whether memory has got short or is no longer. The answer is `None` where even the accounts are lost.
     pub(crate) fn restore_within(
         &mut self,
+        since: AgentTime,
         stored: StoredBody<'_>,
         look: impl Fn() -> Option<Pressure>,
         unread: &mut Unread,
@@ -210,7 +212,8 @@ impl Pipeline {
             if let Some(pressure) = look() {
                 self.on_pressure(pressure);
             }
-            let restored = body::CHANNEL.read(section, |from| self.restore_channel(&saved, from, unread));
+            let restored =
+                body::CHANNEL.read(section, |from| self.restore_channel(&saved, since, from, unread));
             let goes_on = restored.map_err(|why| unread.part("a series", "starts anew", why));
             if goes_on != Ok(true) {
                 self.emitter.revisions.forget();
@@ -218,7 +221,7 @@ impl Pipeline {
         }
         self.groups.restore(&self.streams, stored, unread);
         self.introduce_pairs(0);
-        if !self.pairs.restore(&self.streams, &self.directory, stored, unread) {
+        if !self.pairs.restore(&self.streams, &self.directory, since, stored, unread) {
             self.emitter.revisions.forget();
         }
         self.share_retention();
@@ -226,12 +229,22 @@ impl Pipeline {
         is_known.then_some(given_up)
     }
 
-    /// [`Pipeline::restore_within`] as much memory as it takes, all of it or not at all.
+    /// [`Pipeline::restore_within`] as much memory as it takes, all of it or not at all, as if the agent had not been away.
     #[cfg(test)]
     pub(crate) fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+        self.restore_since(AgentTime::MIN, from)
+    }
+
+    /// The same, after the agent had been away until `since`.
+    #[cfg(test)]
+    pub(crate) fn restore_since(
+        &mut self,
+        since: AgentTime,
+        from: &mut Stored<'_>,
+    ) -> Result<GivenUp, Corrupt> {
         let (stored, mut unread) = (StoredBody::new(from.rest()), Unread::default());
         stored.look_through(&mut unread);
-        let given_up = self.restore_within(stored, || None, &mut unread);
+        let given_up = self.restore_within(since, stored, || None, &mut unread);
         given_up.filter(|_| unread.is_empty()).ok_or(Corrupt)
     }
 
@@ -281,6 +294,7 @@ impl Pipeline {
     fn restore_channel(
         &mut self,
         saved: &[SavedStream],
+        since: AgentTime,
         from: &mut Stored<'_>,
         unread: &mut Unread,
     ) -> Result<bool, Corrupt> {
@@ -295,16 +309,13 @@ impl Pipeline {
         let Some((index, config)) = known else { return Ok(false) };
         let Some(id) = self.directory.restore(series, &labels) else { return Ok(false) };
         let mut channel = Channel::new(index, id, config);
-        let goes_on = channel.restore_windows(config, saved, &stored, unread);
+        let goes_on = channel.restore_windows(config, since, saved, &stored, unread);
         if goes_on && channel.has_windows() {
             for (what, why) in &saved.missing {
                 unread.of_series(what, &config.name, "are left out", *why);
             }
         }
-        channel.watching.restore(config, saved, &stored, unread);
-        if let Some(due) = channel.arm(config, Time::MIN) {
-            self.timers.push(due, u32::try_from(self.channels.len()).map_err(|_| Corrupt)?);
-        }
+        channel.watching.restore(config, since, saved, &stored, unread);
         self.channels.push(channel);
         self.join_groups(self.channels.len() - 1);
         Ok(goes_on)

@@ -8,12 +8,11 @@
 //!
 //! That costs a few numbers in a checkpoint and nothing between two of them.
 
-use super::own_clock::{OwnClock, load_timestamp, save_timestamp};
+use super::own_clock::{load_timestamp, save_timestamp};
 use super::state::put;
-use super::{Known, Now};
-use crate::event::{ClockMark, Timestamp};
+use crate::event::Timestamp;
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, SteadyTime, Time};
 
 /// So many times may one window be told of between two checkpoints.
 const TELLINGS: u32 = 8;
@@ -191,56 +190,54 @@ pub(super) fn by_value(value: f64) -> u32 {
 /// The alert that a detector last raised: what tells it apart from others raised at one and the same time, and what its
 /// id says, whatever the clocks have done since.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Raisings {
-    /// When, on the timeline of now, and the revision for that.
-    last: Option<(Time, u32)>,
-    /// When, as its id says it; `None`: as the clock of now says it.
-    name: Option<Timestamp>,
+pub(super) struct Raisings(Option<Raising>);
+
+#[derive(Clone, Debug)]
+struct Raising {
+    at: SteadyTime,
+    /// Its revision, without the floor.
+    rev: u32,
+    /// When, as its id says it.
+    stamp: Timestamp,
 }
 
 impl Raisings {
     /// An alert is raised, because of a value.
-    pub(super) fn on_raised(&mut self, time: Time, value: f64) {
-        let is_first = self.last.is_none_or(|(last, _)| last != time);
-        *self = Self { last: Some((time, if is_first { 0 } else { by_value(value) })), name: None };
+    pub(super) fn on_raised(&mut self, at: SteadyTime, stamp: Timestamp, value: f64) {
+        let rev = if self.last(at).is_none() { 0 } else { by_value(value) };
+        self.0 = Some(Raising { at, rev, stamp });
     }
 
-    /// The revision of the alert raised at `time`, the last one, without the floor; its clearing has the next.
-    pub(super) fn of(&self, time: Time) -> u32 {
-        self.last.filter(|(last, _)| *last == time).map_or(0, |(_, rev)| rev)
+    /// The revision of the alert raised at `raised`, the last one, without the floor; its clearing has the next.
+    pub(super) fn of(&self, raised: SteadyTime) -> u32 {
+        self.last(raised).map_or(0, |last| last.rev)
     }
 
-    /// When its id says that the alert of `time` was raised, which the clock of now calls `now`.
-    pub(super) fn name(&self, time: Time, now: Timestamp) -> Timestamp {
-        let is_last = self.last.is_some_and(|(last, _)| last == time);
-        self.name.clone().filter(|_| is_last).unwrap_or(now)
+    /// When its id says that the alert of `raised` was raised, which the clock of now calls `now`.
+    pub(super) fn name(&self, raised: SteadyTime, now: Timestamp) -> Timestamp {
+        self.last(raised).map_or(now, |last| last.stamp.clone())
     }
 
-    /// The readings' timeline has moved by `ms`; times `before` were worth that. `known`: now it is the true one, so that
-    /// what was raised before that was known has its true time too.
-    pub(super) fn shift(&mut self, ms: i64, before: &OwnClock, known: Known<'_>) {
-        let Some((time, _)) = &mut self.last else { return };
-        let name = self.name.take().unwrap_or_else(|| before.at(*time));
-        *time = time.plus(ms);
-        let is_found = match (&name.clock, known) {
-            (ClockMark::Boot(boot), Some(told)) => !told.contains(boot),
-            _ => false,
-        };
-        self.name = Some(if is_found { Timestamp { ms: time.0, clock: ClockMark::True } } else { name });
+    fn last(&self, raised: SteadyTime) -> Option<&Raising> {
+        self.0.as_ref().filter(|last| last.at == raised)
     }
 
     /// Appends the state.
     pub(super) fn save(&self, to: &mut Vec<u8>) {
-        self.last.save(&mut put(to));
-        self.name.is_some().save(&mut put(to));
-        self.name.iter().for_each(|name| save_timestamp(to, name));
+        self.0.is_some().save(&mut put(to));
+        if let Some(Raising { at, rev, stamp }) = &self.0 {
+            (*at, *rev).save(&mut put(to));
+            save_timestamp(to, stamp);
+        }
     }
 
     /// Reads what [`Raisings::save`] wrote.
     pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        let last = State::load(from)?;
-        let name = bool::load(from)?.then(|| load_timestamp(from)).transpose()?;
-        Ok(Self { last, name })
+        if !bool::load(from)? {
+            return Ok(Self(None));
+        }
+        let (at, rev) = State::load(from)?;
+        Ok(Self(Some(Raising { at, rev, stamp: load_timestamp(from)? })))
     }
 }
 

@@ -2,19 +2,19 @@
 
 use super::state::{load_length, put, save_length};
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Moment, SteadyTime};
 
 /// A fixed number of readings; the oldest gives way.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ring {
-    slots: Box<[(Time, f64)]>,
+    slots: Box<[(SteadyTime, f64)]>,
     next: u32,
     held: u32,
 }
 
 impl Ring {
     pub(super) fn new(readings: usize) -> Self {
-        Self { slots: vec![(Time(0), 0.0); readings].into(), next: 0, held: 0 }
+        Self { slots: vec![(SteadyTime(0), 0.0); readings].into(), next: 0, held: 0 }
     }
 
     /// Whether it holds nothing, ever.
@@ -23,7 +23,7 @@ impl Ring {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, time: Time, value: f64) {
+    pub(super) fn push(&mut self, time: SteadyTime, value: f64) {
         let Some(slot) = self.slots.get_mut(self.next as usize) else { return };
         *slot = (time, value);
         let length = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
@@ -31,25 +31,21 @@ impl Ring {
         self.held = (self.held + 1).min(length);
     }
 
-    /// Their timeline has moved by `ms`.
-    pub(super) fn shift(&mut self, ms: i64) {
-        self.slots.iter_mut().for_each(|(time, _)| *time = time.plus(ms));
+    /// The last `count` readings, as far as they are held, oldest first; times (ms) as on the clock of `now`.
+    pub(super) fn last(&self, count: usize, now: Moment) -> Vec<(i64, f64)> {
+        self.held(count).map(|(steady, value)| (now.time_of(*steady).0, *value)).collect()
     }
 
-    /// The last `count` readings, as far as they are held, oldest first.
-    pub(super) fn last(&self, count: usize) -> Vec<(i64, f64)> {
+    fn held(&self, count: usize) -> impl Iterator<Item = &(SteadyTime, f64)> {
         let held = self.held as usize;
         let oldest = if held < self.slots.len() { 0 } else { self.next as usize };
         let all = self.slots.iter().cycle().skip(oldest).take(held);
-        all.skip(held.saturating_sub(count)).map(|(time, value)| (time.0, *value)).collect()
+        all.skip(held.saturating_sub(count))
     }
 
     pub(super) fn save(&self, to: &mut Vec<u8>) {
-        let held = self.last(self.slots.len());
-        save_length(to, held.len());
-        for reading in held {
-            reading.save(&mut put(to));
-        }
+        save_length(to, self.held as usize);
+        self.held(self.slots.len()).for_each(|reading| reading.save(&mut put(to)));
     }
 
     /// Goes on from what was saved, be it of another length.
@@ -66,17 +62,18 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_kernel::time::Time;
 
     fn times(ring: &Ring, count: usize) -> Vec<i64> {
-        ring.last(count).into_iter().map(|(time, _)| time).collect()
+        ring.last(count, Time(0).into()).into_iter().map(|(time, _)| time).collect()
     }
 
     #[test]
     fn the_last_readings_are_held_in_order_and_over_a_restart() {
         let mut ring = Ring::new(4);
-        ring.push(Time(1), 0.5);
+        ring.push(SteadyTime(1), 0.5);
         assert_eq!((times(&ring, 9), times(&ring, 0)), (vec![1], vec![]));
-        (2..=10).for_each(|time| ring.push(Time(time), 0.5));
+        (2..=10).for_each(|time| ring.push(SteadyTime(time), 0.5));
         assert_eq!((times(&ring, 9), times(&ring, 2)), (vec![7, 8, 9, 10], vec![9, 10]));
         let mut state = Vec::new();
         ring.save(&mut state);

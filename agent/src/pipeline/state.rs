@@ -10,7 +10,7 @@
 //! STREAM     name, fingerprint, how windows are stored: tag u8, version u16, layout (see `plan/stored.rs`)
 //!   detectors u16, each: fingerprint, versions of slot, alert and detector u16
 //! CHANNEL    number of the stream u32, series name, labels u32 (key, value)*, by_arrival u8, forwarded i64 u32
-//!   windows (bytes), judged (bytes): last option, window option, evidence u32 (time, value)*, of each detector (bytes)
+//!   windows (bytes), judged (bytes): last option, corrected i64, window option, evidence u32 (time, value)*, of each detector (bytes)
 //! GROUP      stream name, fingerprint, group name, versions of slot, rows, alert and detector u16, state (bytes)
 //! PAIR       stream name, fingerprint, two series names, versions of windows and accumulator u16, state (bytes)
 //! ```
@@ -19,12 +19,12 @@
 use super::channel::Channel;
 use super::restore::StoredStream;
 use super::revisions::Revisions;
-use super::{Ceiling, Now, Pipeline};
+use super::{Ceiling, Pipeline};
 use crate::account::{Counts, Intake, Ledger};
 use crate::config::WindowConfig;
 use crate::sections::body;
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{Now, Time};
 
 impl Pipeline {
     /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`]. What is told until then keeps
@@ -93,19 +93,12 @@ impl Pipeline {
         self.emitter.revisions.is_exhausted()
     }
 
-    /// The agent was away until now, after a restart: no silence before it closes a window or counts against a series.
-    /// After a crash, what may have been told of since the checkpoint is told of under higher revisions.
+    /// Begins a run, with or without state of an earlier one. After a crash, what may have been told of since the checkpoint
+    /// is told of under higher revisions.
     pub(crate) fn resume(&mut self, now: Now, after_crash: bool) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
         self.emitter.revisions.start(now, after_crash, reach, future_ms);
-        self.pairs.resume(&self.streams, now.time);
-        for (index, channel) in (0_u32..).zip(&mut self.channels) {
-            channel.resume(now.time);
-            let stream = self.streams.get(channel.stream as usize);
-            if let Some(due) = stream.and_then(|stream| channel.arm(stream, now.time.plus(1))) {
-                self.timers.push(due, index);
-            }
-        }
+        self.rearm(now);
     }
 
     /// The state of the run before this one is lost, and with it what that run has told.

@@ -31,7 +31,7 @@ fn pipeline(streams: &str, series_max: usize) -> Pipeline {
 }
 
 fn at(ms: i64) -> Now {
-    Now { time: Time(ms), synced: true }
+    Now::uncorrected(Time(ms))
 }
 
 /// 2023-11-14T22:14:00Z, the start of a minute.
@@ -48,7 +48,7 @@ fn check_cut(streams: &str, part: &[u8]) {
     let (stored, mut unread) = (StoredBody::new(part), Unread::default());
     stored.look_through(&mut unread);
     let mut pipeline = pipeline(streams, 10);
-    pipeline.restore_within(stored, || None, &mut unread);
+    pipeline.restore_within(AgentTime::MIN, stored, || None, &mut unread);
     assert!(pipeline.totals().balances());
     let is_cut = sections(part).any(|section| section.is_err());
     assert!(!is_cut || !unread.is_empty(), "cut at {}", part.len());
@@ -89,7 +89,7 @@ fn arrival_stamped_windows_close_on_the_second_and_silence_closes_the_others() {
     let timed = pipeline.introduce(0, "timed", &[]).unwrap();
     pipeline.on_reading(arriving, Stamp::Arrival, 1.0, at(START + 10));
     pipeline.on_reading(timed, Stamp::Event(START), 1.0, at(START + 10));
-    assert_eq!(pipeline.poll_timeout(), Some(Time(START + 60_000)));
+    assert_eq!(pipeline.poll_timeout(), Some(AgentTime(START + 60_000)));
     pipeline.on_tick(at(START + 59_999));
     assert!(!pipeline.has_events());
     pipeline.on_tick(at(START + 60_000));
@@ -217,7 +217,7 @@ fn times_in_a_wrong_unit_are_refused_with_a_hint() {
     pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
     let totals = pipeline.totals();
     assert_eq!((totals.received, totals.late, totals.future, totals.in_windows), (3, 1, 1, 1));
-    let unsynced = Now { time: Time(0), synced: false };
+    let unsynced = Now { synced: false, ..at(0) };
     pipeline.on_reading(series, Stamp::Event(START + 1), 1.0, unsynced);
     assert_eq!(pipeline.totals().in_windows, 2, "a clock that is wrong proves no reading wrong");
 }

@@ -3,11 +3,9 @@
 //! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
 //! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
-use super::Known;
 use super::channel::StoredChannel;
 use super::emitter::SeriesEmitter;
 use super::guard::{Guard, guard};
-use super::own_clock::OwnClock;
 use super::restore::{GoesOn, SavedStream, note_detector};
 use super::revisions::Raisings;
 use super::ring::Ring;
@@ -17,7 +15,7 @@ use crate::event::{Alert, AlertState, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
 
 /// What looks at one series for one stream.
 pub(super) struct Watching {
@@ -26,9 +24,11 @@ pub(super) struct Watching {
     /// Whether a post waits for readings.
     gathering: bool,
     /// The last reading that was judged: its time, and the agent's when it came.
-    judged: Option<(Time, Time, f64)>,
+    judged: Option<(SteadyTime, AgentTime, f64)>,
     /// End and number of the last window that was judged.
-    window: Option<(Time, u64)>,
+    window: Option<(SteadyTime, u64)>,
+    /// By so much was the clock corrected that the readings are stamped with (ms).
+    corrected_ms: i64,
 }
 
 /// The version of what the pipeline keeps of a detector's alert, as bytes; to be raised whenever that changes.
@@ -38,7 +38,7 @@ pub(super) const SLOT_VERSION: u16 = 1;
 pub(super) struct Post {
     guard: Box<dyn Guard>,
     /// When the alert was raised, and how many readings it waits for.
-    awaited: Option<(Time, u32)>,
+    awaited: Option<(SteadyTime, u32)>,
     raisings: Raisings,
 }
 
@@ -66,16 +66,18 @@ impl Watching {
             gathering: false,
             judged: None,
             window: None,
+            corrected_ms: 0,
         }
     }
 
     /// Whether a detector says that the value is physically impossible.
     #[inline]
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
+        let at = Moment::of(time, self.corrected_ms);
         let limits =
             self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::Limits);
         limits.fold(false, |refused, (post, _)| {
-            let (judgement, _) = post.guard.on_reading(time, value);
+            let (judgement, _) = post.guard.on_reading(at, value);
             refused || judgement.verdict == Verdict::Invalid
         })
     }
@@ -86,21 +88,22 @@ impl Watching {
         if self.is_idle() {
             return;
         }
-        if self.judged.is_some_and(|(last, ..)| time < last) {
-            self.hear(out.now.time);
+        let at = Moment::of(time, self.corrected_ms);
+        if self.judged.is_some_and(|(last, ..)| at.steady < last) {
+            self.hear(out.now.alive);
             return;
         }
-        self.judged = Some((time, out.now.time, value));
-        self.ring.push(time, value);
+        self.judged = Some((at.steady, out.now.alive, value));
+        self.ring.push(at.steady, value);
         if self.gathering {
-            self.gather(out);
+            self.gather(at, out);
         }
         let Self { posts, ring, gathering, .. } = self;
         let judges = posts.iter_mut().zip(&out.stream.detectors);
         for (post, config) in judges.filter(|(_, config)| config.on == On::Reading) {
-            let (judgement, transition) = post.guard.on_reading(time, value);
+            let (judgement, transition) = post.guard.on_reading(at, value);
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, time, value };
+                let decided = Decided { judgement, transition, at, value };
                 *gathering |= post.decide(&decided, ring, config, out);
             }
         }
@@ -108,7 +111,7 @@ impl Watching {
 
     /// The series is not silent as of now: a reading came that is not judged, because its time is too late, too early or
     /// in the future, or none could come.
-    pub(super) fn hear(&mut self, now: Time) {
+    pub(super) fn hear(&mut self, now: AgentTime) {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;
         }
@@ -127,17 +130,18 @@ impl Watching {
         value_of: impl Fn(&str) -> Option<f64>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        if self.posts.is_empty() || self.window.is_some_and(|last| (end, number) <= last) {
+        let at = Moment::of(end, self.corrected_ms);
+        if self.posts.is_empty() || self.window.is_some_and(|last| (at.steady, number) <= last) {
             return;
         }
-        self.window = Some((end, number));
+        self.window = Some((at.steady, number));
         let Self { posts, ring, gathering, .. } = self;
         for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
             let On::Window(name) = &config.on else { continue };
             let Some(value) = value_of(name) else { continue };
-            let (judgement, transition) = post.guard.on_reading(end, value);
+            let (judgement, transition) = post.guard.on_reading(at, value);
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, time: end, value };
+                let decided = Decided { judgement, transition, at, value };
                 *gathering |= post.decide(&decided, ring, config, out);
             }
         }
@@ -147,15 +151,15 @@ impl Watching {
     /// agent's.
     pub(super) fn judge_silence(&mut self, out: &mut SeriesEmitter<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
-        let time = last.plus(out.now.time.since(arrival));
+        let at = Moment::of_steady(last.plus(out.now.alive.since(arrival)), self.corrected_ms);
         let Self { posts, ring, gathering, .. } = self;
         for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
-            let is_due = !post.guard.is_raised() && post.guard.due().is_some_and(|due| due <= time);
-            let Some((judgement, transition)) = is_due.then(|| post.guard.on_tick(time)).flatten() else {
+            let is_due = !post.guard.is_raised() && post.guard.due().is_some_and(|due| due <= at.steady);
+            let Some((judgement, transition)) = is_due.then(|| post.guard.on_tick(at)).flatten() else {
                 continue;
             };
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, time, value };
+                let decided = Decided { judgement, transition, at, value };
                 *gathering |= post.decide(&decided, ring, config, out);
             }
         }
@@ -163,13 +167,13 @@ impl Watching {
 
     /// Counts a reading for the posts that wait for one, and tells of those that have them all.
     #[cold]
-    fn gather(&mut self, out: &mut SeriesEmitter<'_>) {
+    fn gather(&mut self, at: Moment, out: &mut SeriesEmitter<'_>) {
         self.gathering = false;
         for (post, config) in self.posts.iter_mut().zip(&out.stream.detectors) {
             let Some((_, left)) = &mut post.awaited else { continue };
             *left = left.saturating_sub(1);
             if *left == 0 {
-                post.tell(&self.ring, config, out);
+                post.tell(&self.ring, at, config, out);
             } else {
                 self.gathering = true;
             }
@@ -178,35 +182,16 @@ impl Watching {
 
     /// The last readings that were judged, oldest first.
     pub(super) fn last_readings(&self, count: usize) -> Vec<(i64, f64)> {
-        self.ring.last(count)
+        self.ring.last(count, Moment::of_steady(SteadyTime(0), self.corrected_ms))
     }
 
-    /// The agent itself was away until `now`: the series' time stood still.
-    pub(super) fn resume(&mut self, now: Time) {
-        if let Some((last, arrival, _)) = &mut self.judged {
-            *arrival = now;
-            self.posts.iter_mut().for_each(|post| post.guard.resume(*last));
-        }
-    }
-
-    /// The agent's timeline has moved by `ms`, and is `known` or not; with it that of the readings, if they are stamped with
-    /// it (`before`): no silence, and nothing that lasts, is longer for it.
-    pub(super) fn shift(&mut self, (ms, known): (i64, Known<'_>), before: Option<&OwnClock>) {
-        let Some((last, arrival, _)) = &mut self.judged else { return };
-        *arrival = arrival.plus(ms);
-        let Some(before) = before else { return };
-        *last = last.plus(ms);
-        for post in &mut self.posts {
-            post.guard.shift(ms, *last);
-            post.awaited = post.awaited.map(|(raised, left)| (raised.plus(ms), left));
-            post.raisings.shift(ms, before, known);
-        }
-        self.ring.shift(ms);
-        self.window = self.window.map(|(end, number)| (end.plus(ms), number));
+    /// The clock that the readings are stamped with was corrected by `ms`.
+    pub(super) fn correct(&mut self, ms: i64) {
+        self.corrected_ms = self.corrected_ms.saturating_add(ms);
     }
 
     /// The agent's time at which a detector wants to judge the silence.
-    pub(super) fn silence_due(&self) -> Option<Time> {
+    pub(super) fn silence_due(&self) -> Option<AgentTime> {
         let (last, arrival, _) = self.judged?;
         let waiting = self.posts.iter().filter(|post| !post.guard.is_raised());
         let due = waiting.filter_map(|post| post.guard.due()).min()?;
@@ -217,6 +202,7 @@ impl Watching {
     pub(super) fn save(&self, to: &mut Vec<u8>) {
         save_measured(to, |to| {
             self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
+            self.corrected_ms.save(&mut put(to));
             self.window.save(&mut put(to));
             self.ring.save(to);
         });
@@ -229,15 +215,16 @@ impl Watching {
         }
     }
 
-    /// Goes on from saved state: the detectors that are still there and can be read.
+    /// Goes on from saved state: the detectors that are still there and can be read. Silence counts from `since` on.
     pub(super) fn restore(
         &mut self,
         stream: &StreamConfig,
+        since: AgentTime,
         saved: &SavedStream,
         stored: &StoredChannel<'_>,
         unread: &mut Unread,
     ) {
-        if self.restore_shared(stored.judged).is_err() {
+        if self.restore_shared(since, stored.judged).is_err() {
             (self.judged, self.window, self.ring) = (None, None, Ring::new(kept(stream)));
             unread.of_series("the last readings", &stream.name, "are forgotten", Why::Damaged);
         }
@@ -252,25 +239,22 @@ impl Watching {
         }
     }
 
-    fn restore_shared(&mut self, judged: &[u8]) -> Result<(), Corrupt> {
+    fn restore_shared(&mut self, since: AgentTime, judged: &[u8]) -> Result<(), Corrupt> {
         let mut from = Stored::new(judged);
-        self.judged = load_judged(&mut from)?;
+        let judged: Option<((SteadyTime, AgentTime), f64)> = State::load(&mut from)?;
+        self.judged = judged.map(|((last, arrival), value)| (last, arrival.max(since), value));
+        self.corrected_ms = State::load(&mut from)?;
         self.window = State::load(&mut from)?;
         self.ring.restore(&mut from)?;
         if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 }
 
-fn load_judged(from: &mut Stored<'_>) -> Result<Option<(Time, Time, f64)>, Corrupt> {
-    let judged: Option<((Time, Time), f64)> = State::load(from)?;
-    Ok(judged.map(|((last, arrival), value)| (last, arrival, value)))
-}
-
 /// A judgement that did something to an alert.
 struct Decided {
     judgement: Judgement,
     transition: Transition,
-    time: Time,
+    at: Moment,
     value: f64,
 }
 
@@ -300,19 +284,20 @@ impl Post {
         out: &mut SeriesEmitter<'_>,
     ) -> bool {
         let EvidenceConfig { before, after } = config.evidence;
-        let mut evidence = ring.last(before);
+        let at = decided.at;
+        let mut evidence = ring.last(before, at);
         match decided.transition {
             Transition::None => {}
             Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
-                self.tell(ring, config, out);
-                self.raisings.on_raised(decided.time, decided.value);
-                decided.emit(self, (AlertState::Raised, decided.time), evidence, config, out);
+                self.tell(ring, at, config, out);
+                self.raisings.on_raised(at.steady, out.at(at.time), decided.value);
+                decided.emit(self, (AlertState::Raised, at.steady), evidence, config, out);
                 self.awaited =
-                    u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (decided.time, left));
+                    u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (at.steady, left));
             }
             Transition::Cleared { raised } => {
-                evidence.retain(|(time, _)| *time > raised.0);
+                evidence.retain(|(time, _)| *time > at.time_of(raised).0);
                 decided.emit(self, (AlertState::Cleared, raised), evidence, config, out);
             }
         }
@@ -320,16 +305,17 @@ impl Post {
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(&mut self, ring: &Ring, config: &DetectorConfig, out: &mut SeriesEmitter<'_>) {
+    fn tell(&mut self, ring: &Ring, at: Moment, config: &DetectorConfig, out: &mut SeriesEmitter<'_>) {
         let Some((raised, left)) = self.awaited.take() else { return };
         let come = config.evidence.after.saturating_sub(left as usize);
+        let time = at.time_of(raised);
         let evidence = Evidence {
             about: out.about(),
             detector: config.name.clone(),
-            rev: out.floor(raised).saturating_add(self.raisings.of(raised)),
-            raised: self.raisings.name(raised, out.at(raised)),
+            rev: out.floor(time).saturating_add(self.raisings.of(raised)),
+            raised: self.raisings.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
-            readings: Readings::Of(ring.last(come)),
+            readings: Readings::Of(ring.last(come, at)),
         };
         out.push(Event::Evidence(Box::new(evidence)));
     }
@@ -339,7 +325,7 @@ impl Decided {
     fn emit(
         &self,
         post: &Post,
-        (state, raised): (AlertState, Time),
+        (state, raised): (AlertState, SteadyTime),
         evidence: Vec<(i64, f64)>,
         config: &DetectorConfig,
         out: &mut SeriesEmitter<'_>,
@@ -351,14 +337,15 @@ impl Decided {
         let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
         let written = post.guard.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
-        let rev = out.floor(raised).saturating_add(post.raisings.of(raised));
+        let time = self.at.time_of(raised);
+        let rev = out.floor(time).saturating_add(post.raisings.of(raised));
         let alert = Alert {
             about: out.about(),
             detector: config.name.clone(),
             state,
             rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: post.raisings.name(raised, out.at(raised)),
-            time: out.at(self.time),
+            raised: post.raisings.name(raised, out.at(time)),
+            time: out.at(self.at.time),
             severity: config.severity.clone(),
             on,
             value: self.value,

@@ -6,7 +6,7 @@
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::encode::Messages;
-use crate::engine::{Engine, Placing, Timekeeper};
+use crate::engine::{AgentClock, Engine, Placing};
 use crate::event::{BootId, DiskStatus, Event, Status};
 use crate::status::AgentStatus;
 use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
@@ -28,7 +28,7 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(600);
 /// Says how the agent stands, on every output.
 pub(super) struct StatusPublisher {
     agent: Arc<str>,
-    clock: Rc<Timekeeper>,
+    clock: Rc<AgentClock>,
     started_up_ms: i64,
     /// Their names.
     outputs: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct StatusPublisher {
 }
 
 impl StatusPublisher {
-    pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<Timekeeper>) -> Self {
+    pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<AgentClock>) -> Self {
         let outputs = outputs.iter().map(|output| output.name.clone()).collect();
         let (agent, started_up_ms) = (agent.id.as_str().into(), clock::up_ms());
         Self { agent, clock, started_up_ms, outputs, said: RefCell::default() }

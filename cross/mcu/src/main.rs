@@ -9,7 +9,7 @@ use headwater_kernel::aggregate::{Ends, Moments, Sketch};
 use headwater_kernel::detect::{Bound, Detector, Threshold, ThresholdConfig};
 use headwater_kernel::series::{Pane, Slot, Spec, Windows};
 use headwater_kernel::state::{Corrupt, Sink, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
 #[derive(Clone, Copy, Default)]
@@ -61,18 +61,19 @@ fn run(shape: Shape) -> Option<()> {
         by_arrival: false,
     };
     let stored = black_box([0_u8; 64]);
-    let mut series = Series::load(&spec, &mut Stored::new(&stored)).unwrap_or_default();
+    let mut series = Series::load(&spec, AgentTime(0), &mut Stored::new(&stored)).unwrap_or_default();
     let hot = Bound { level: 35.0, clear: 33.0 };
     let mut threshold = Threshold::new(ThresholdConfig { above: Some(hot), below: None }).ok()?;
     loop {
-        let (now, value) = (Time(black_box(0)), black_box(21.5));
-        black_box(series.on_reading(&spec, now, value, now, Summary::default));
-        black_box(threshold.push(now, value));
+        let (time, value) = (Time(black_box(0)), black_box(21.5));
+        let now = Now { time, alive: AgentTime(black_box(0)), synced: true };
+        black_box(series.on_reading(&spec, time, value, now, Summary::default));
+        black_box(threshold.push(time.into(), value));
         while let Some(closed) = series.poll(&spec, now) {
             let Summary { moments, ends, sketch } = closed.pane;
             black_box((moments.mean(), moments.stddev(), ends.delta(), sketch.quantile(0.95)));
         }
-        black_box(series.due(&spec));
+        black_box(series.due(&spec, now));
         series.save(&spec, &mut |bytes: &[u8]| {
             black_box(bytes);
         });

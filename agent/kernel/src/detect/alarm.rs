@@ -11,7 +11,7 @@
 
 use super::{Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::SteadyTime;
 
 /// What a reading did to the alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub enum Transition {
     /// It is raised now; its condition has held since `since`.
     Raised {
         /// The time of the first reading of the condition.
-        since: Time,
+        since: SteadyTime,
     },
     /// Its condition holds, and it is not raised: it is just over, or was raised too often. Said once.
     Suppressed,
     /// It is over now; it was raised at `raised`.
     Cleared {
         /// The time of the reading that raised it.
-        raised: Time,
+        raised: SteadyTime,
     },
 }
 
@@ -37,13 +37,13 @@ enum Phase {
     Quiet,
     /// `held`: it would have been raised, were it not for the limits.
     Pending {
-        since: Time,
+        since: SteadyTime,
         held: bool,
     },
     /// `good`: since when values would end it.
     Raised {
-        at: Time,
-        good: Option<Time>,
+        at: SteadyTime,
+        good: Option<SteadyTime>,
     },
 }
 
@@ -66,8 +66,8 @@ pub struct Alarm {
     config: AlarmConfig,
     phase: Phase,
     /// When the last one ended.
-    ended: Time,
-    /// The hour since the epoch that `raised` counts in.
+    ended: SteadyTime,
+    /// The hour that `raised` counts in.
     hour: i64,
     raised: u32,
 }
@@ -100,7 +100,9 @@ impl Alarm {
                 Err(OutOfRange::new("clear_for", "must not be negative"))
             }
             AlarmConfig { cooldown_ms: ..0, .. } => Err(OutOfRange::new("cooldown", "must not be negative")),
-            config => Ok(Self { config, phase: Phase::Quiet, ended: Time::MIN, hour: i64::MIN, raised: 0 }),
+            config => {
+                Ok(Self { config, phase: Phase::Quiet, ended: SteadyTime::MIN, hour: i64::MIN, raised: 0 })
+            }
         }
     }
 
@@ -133,7 +135,7 @@ impl Alarm {
 
     /// Takes the judgement of a reading of `time`.
     #[inline]
-    pub fn on_judgement(&mut self, time: Time, judgement: &Judgement) -> Transition {
+    pub fn on_judgement(&mut self, time: SteadyTime, judgement: &Judgement) -> Transition {
         match (self.phase, judgement.verdict) {
             (Phase::Quiet, Verdict::Anomalous(_)) => self.hold(time, time, false),
             (Phase::Pending { since, held }, Verdict::Anomalous(_)) => self.hold(since, time, held),
@@ -150,21 +152,10 @@ impl Alarm {
         }
     }
 
-    /// The readings' timeline has moved by `ms`.
-    pub fn shift(&mut self, ms: i64) {
-        let moved = |time: Time| if time == Time::MIN { time } else { time.plus(ms) };
-        self.ended = moved(self.ended);
-        self.phase = match self.phase {
-            Phase::Quiet => Phase::Quiet,
-            Phase::Pending { since, held } => Phase::Pending { since: moved(since), held },
-            Phase::Raised { at, good } => Phase::Raised { at: moved(at), good: good.map(moved) },
-        };
-    }
-
     /// Writes where the alert stands; how it lives is the config's.
     pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
-        let (tag, time, good): (u8, Time, Option<Time>) = match self.phase {
-            Phase::Quiet => (0, Time::MIN, None),
+        let (tag, time, good): (u8, SteadyTime, Option<SteadyTime>) = match self.phase {
+            Phase::Quiet => (0, SteadyTime::MIN, None),
             Phase::Pending { since, held: false } => (1, since, None),
             Phase::Raised { at, good } => (2, at, good),
             Phase::Pending { since, held: true } => (3, since, None),
@@ -191,7 +182,7 @@ impl Alarm {
     }
 
     /// The condition holds since `since`.
-    fn hold(&mut self, since: Time, time: Time, held: bool) -> Transition {
+    fn hold(&mut self, since: SteadyTime, time: SteadyTime, held: bool) -> Transition {
         self.phase = Phase::Pending { since, held };
         if time.since(since) < self.config.for_ms {
             return Transition::None;
@@ -212,7 +203,7 @@ impl Alarm {
     }
 
     /// Values have been good since `good`, or since now.
-    fn end(&mut self, at: Time, good: Option<Time>, time: Time) -> Transition {
+    fn end(&mut self, at: SteadyTime, good: Option<SteadyTime>, time: SteadyTime) -> Transition {
         let good = good.unwrap_or(time);
         if time.since(good) < self.config.clear_for_ms {
             self.phase = Phase::Raised { at, good: Some(good) };
@@ -226,7 +217,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::{Alarm, AlarmConfig, Judgement, Transition, Verdict};
-    use crate::time::Time;
+    use crate::time::SteadyTime;
 
     const BAD: Judgement = Judgement { verdict: Verdict::Anomalous(1.0), expected: None, clears: false };
     const GOOD: Judgement = Judgement { verdict: Verdict::Normal(0.0), expected: None, clears: true };
@@ -240,8 +231,8 @@ mod tests {
     #[test]
     fn raised_once_and_cleared_once() {
         let mut alarm = Alarm::new(lasting(30)).unwrap();
-        let mut at = |time, judgement| alarm.on_judgement(Time(time), &judgement);
-        let since = |time| Transition::Raised { since: Time(time) };
+        let mut at = |time, judgement| alarm.on_judgement(SteadyTime(time), &judgement);
+        let since = |time| Transition::Raised { since: SteadyTime(time) };
         assert_eq!(at(0, BAD), Transition::None);
         assert_eq!(at(20, BETWEEN), Transition::None);
         assert_eq!(at(40, BAD), Transition::None);
@@ -251,9 +242,9 @@ mod tests {
         assert_eq!(at(200, BAD), Transition::None);
         assert_eq!(at(210, BETWEEN), Transition::None);
         assert_eq!(at(220, BAD), Transition::None);
-        assert_eq!(at(230, GOOD), Transition::Cleared { raised: Time(70) });
+        assert_eq!(at(230, GOOD), Transition::Cleared { raised: SteadyTime(70) });
         assert_eq!(at(240, GOOD), Transition::None);
-        assert_eq!(Alarm::new(lasting(0)).unwrap().on_judgement(Time(5), &BAD), since(5));
+        assert_eq!(Alarm::new(lasting(0)).unwrap().on_judgement(SteadyTime(5), &BAD), since(5));
         assert_eq!(Alarm::new(lasting(-1)).unwrap_err().parameter, "for");
     }
 
@@ -261,21 +252,21 @@ mod tests {
     fn a_step_back_in_time_does_not_raise() {
         let mut alarm = Alarm::new(lasting(30)).unwrap();
         for time in [100, 50, i64::MIN, 129] {
-            assert_eq!(alarm.on_judgement(Time(time), &BAD), Transition::None);
+            assert_eq!(alarm.on_judgement(SteadyTime(time), &BAD), Transition::None);
         }
-        assert_eq!(alarm.on_judgement(Time(130), &BAD), Transition::Raised { since: Time(100) });
+        assert_eq!(alarm.on_judgement(SteadyTime(130), &BAD), Transition::Raised { since: SteadyTime(100) });
     }
 
     #[test]
     fn it_ends_when_values_have_been_good_for_long_enough() {
         let mut alarm = Alarm::new(AlarmConfig { clear_for_ms: 30, ..AlarmConfig::default() }).unwrap();
-        let mut at = |time, judgement| alarm.on_judgement(Time(time), &judgement);
-        assert_eq!(at(0, BAD), Transition::Raised { since: Time(0) });
+        let mut at = |time, judgement| alarm.on_judgement(SteadyTime(time), &judgement);
+        assert_eq!(at(0, BAD), Transition::Raised { since: SteadyTime(0) });
         assert_eq!(at(10, GOOD), Transition::None);
         assert_eq!(at(35, BETWEEN), Transition::None);
         assert_eq!(at(40, GOOD), Transition::None);
         assert_eq!(at(69, UNKNOWN), Transition::None);
-        assert_eq!(at(70, GOOD), Transition::Cleared { raised: Time(0) });
+        assert_eq!(at(70, GOOD), Transition::Cleared { raised: SteadyTime(0) });
     }
 
     #[test]
@@ -286,7 +277,7 @@ mod tests {
         let mut suppressed = 0;
         for time in 0..400 {
             let judgement = if time % 20 < 10 { BAD } else { GOOD };
-            match alarm.on_judgement(Time(time), &judgement) {
+            match alarm.on_judgement(SteadyTime(time), &judgement) {
                 Transition::Raised { .. } => raised.push(time).unwrap(),
                 Transition::Suppressed => suppressed += 1,
                 Transition::Cleared { .. } | Transition::None => {}
@@ -296,9 +287,9 @@ mod tests {
         assert_eq!(raised, [0, 120, 240]);
         assert_eq!(suppressed, 17);
         // It goes on into the next hour, and is raised then.
-        assert_eq!(alarm.on_judgement(Time(3_599_999), &BAD), Transition::Suppressed);
-        assert_eq!(alarm.on_judgement(Time(3_599_999), &BAD), Transition::None);
-        let next_hour = alarm.on_judgement(Time(3_600_000), &BAD);
-        assert_eq!(next_hour, Transition::Raised { since: Time(3_599_999) });
+        assert_eq!(alarm.on_judgement(SteadyTime(3_599_999), &BAD), Transition::Suppressed);
+        assert_eq!(alarm.on_judgement(SteadyTime(3_599_999), &BAD), Transition::None);
+        let next_hour = alarm.on_judgement(SteadyTime(3_600_000), &BAD);
+        assert_eq!(next_hour, Transition::Raised { since: SteadyTime(3_599_999) });
     }
 }

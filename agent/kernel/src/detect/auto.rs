@@ -23,7 +23,7 @@ mod surprise;
 use super::learned::{learned, learned_struct};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::{Moment, Time};
 use core::fmt;
 use profile::Profile;
 use surprise::Surprise;
@@ -218,7 +218,7 @@ impl View {
 }
 
 impl Detector for Auto {
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -238,14 +238,14 @@ impl Detector for Auto {
         if self.misfits >= REST {
             *self = Self { rest: self.rest, weariness: self.weariness, ..Self::starting(value) };
         }
-        let usual = self.profile.expected(time, self.level);
+        let usual = self.profile.expected(at.time, self.level);
         if !wild {
             self.learn_scale(distance);
         }
         let surprise = self.surprise(value, usual);
         let verdict = self.verdict(surprise);
         if !wild && !first_change {
-            self.learn(time, value);
+            self.learn(at.time, value);
         }
         Judgement { verdict, expected: Some(usual[1]), clears: surprise < LIMIT }
     }

@@ -11,7 +11,7 @@ use super::learned::learned;
 use super::moments::{Moments, ratio, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Parameters of [`Cusum`].
@@ -83,7 +83,7 @@ impl Cusum {
 
 impl Detector for Cusum {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn one_deviation_that_lasts_is_found_and_a_spike_is_not() {
         let (mut cusum, mut noise) = (Cusum::new(CONFIG).unwrap(), Noise::new(1));
-        let mut at = |shift: f64| cusum.push(Time(0), 20.0 + shift + noise.normal()).verdict;
+        let mut at = |shift: f64| cusum.push(Time(0).into(), 20.0 + shift + noise.normal()).verdict;
         assert!((0..500).all(|_| at(0.0) == Learning));
         let alarms = (0..2_000).filter(|_| matches!(at(0.0), Anomalous(_))).count();
         assert_eq!(alarms, 0);
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn a_constant_series_needs_three_changed_readings() {
         let mut cusum = Cusum::new(CusumConfig { readings: 10, ..CONFIG }).unwrap();
-        (0..50).for_each(|_| assert!(!matches!(cusum.push(Time(0), 5.0).verdict, Anomalous(_))));
-        let verdicts = [f64::NAN, 6.0, 6.0, 6.0].map(|value| cusum.push(Time(0), value).verdict);
+        (0..50).for_each(|_| assert!(!matches!(cusum.push(Time(0).into(), 5.0).verdict, Anomalous(_))));
+        let verdicts = [f64::NAN, 6.0, 6.0, 6.0].map(|value| cusum.push(Time(0).into(), value).verdict);
         assert_eq!(verdicts, [Invalid, Normal(3.5), Normal(7.0), Anomalous(10.5)]);
         assert_eq!(Cusum::new(CusumConfig { slack: -1.0, ..CONFIG }).unwrap_err().parameter, "slack");
     }

@@ -14,7 +14,7 @@
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, ratio, tame};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 learned_struct!(Tree { last, this, seed });
@@ -239,7 +239,7 @@ fn even(number: u32) -> f64 {
 }
 
 impl Detector for HalfSpace {
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -295,14 +295,15 @@ mod tests {
     fn one_series_is_looked_at_four_readings_at_a_time() {
         let (mut trees, mut noise) = (HalfSpace::new(CONFIG).unwrap(), Noise::new(2));
         for at in 0..3_000 {
-            let judgement = trees.push(Time(0), libm::sin(f64::from(at) / 5.0) * 10.0 + 0.1 * noise.normal());
+            let judgement =
+                trees.push(Time(0).into(), libm::sin(f64::from(at) / 5.0) * 10.0 + 0.1 * noise.normal());
             assert!(at > 1_000 || !matches!(judgement.verdict, Anomalous(_)), "{at}");
         }
-        let spike = [25.0, f64::NAN, 25.0].map(|value| trees.push(Time(0), value).verdict);
+        let spike = [25.0, f64::NAN, 25.0].map(|value| trees.push(Time(0).into(), value).verdict);
         assert!(matches!(spike, [Anomalous(_), Invalid, Normal(1.0)]), "{spike:?}");
         let mut constant = HalfSpace::new(CONFIG).unwrap();
-        (0..2_000).for_each(|_| assert!(!matches!(constant.push(Time(0), 5.0).verdict, Anomalous(_))));
-        assert!(matches!(constant.push(Time(0), 6.0).verdict, Anomalous(_)));
+        (0..2_000).for_each(|_| assert!(!matches!(constant.push(Time(0).into(), 5.0).verdict, Anomalous(_))));
+        assert!(matches!(constant.push(Time(0).into(), 6.0).verdict, Anomalous(_)));
         assert!(size_of::<HalfSpace>() <= 8 * 1_024);
         assert_eq!(HalfSpace::new(HalfSpaceConfig { above: 0.0, ..CONFIG }).unwrap_err().parameter, "above");
     }

@@ -11,7 +11,7 @@ use super::learned::learned;
 use super::moments::{ratio, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Longest window, in readings.
@@ -131,7 +131,7 @@ fn median_distance(window: &[f64], median: f64) -> f64 {
 }
 
 impl Detector for Hampel {
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -172,7 +172,7 @@ mod tests {
     fn spike_is_flagged_until_it_proves_to_be_a_shift() {
         let judge = |values: [f64; 9]| {
             let mut hampel = Hampel::new(CONFIG).unwrap();
-            values.map(|value| hampel.push(Time(0), value).verdict)
+            values.map(|value| hampel.push(Time(0).into(), value).verdict)
         };
         let shift = judge([1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 9.0, 9.0, 9.0]);
         assert_eq!(shift[..5], [Learning; 5]);
@@ -202,7 +202,7 @@ mod tests {
             values[values.len() / 2]
         };
         for (at, value) in values.iter().enumerate() {
-            let judgement = hampel.push(Time(0), *value);
+            let judgement = hampel.push(Time(0).into(), *value);
             let Some(window) = at.checked_sub(31).map(|from| values[from..at].to_vec()) else { continue };
             let center = median(window.clone());
             let mad = median(window.iter().map(|value| (value - center).abs()).collect());

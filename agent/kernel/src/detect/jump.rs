@@ -5,7 +5,7 @@
 use super::learned::learned;
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Parameters of [`Jump`].
@@ -45,7 +45,7 @@ impl Jump {
 
 impl Detector for Jump {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -75,11 +75,11 @@ mod tests {
     fn differences_either_way() {
         let mut jump = Jump::new(JumpConfig { above: 5.0 }).unwrap();
         let verdicts =
-            [20.0, 25.0, f64::NAN, 19.0, 1e308, -1e308].map(|value| jump.push(Time(0), value).verdict);
+            [20.0, 25.0, f64::NAN, 19.0, 1e308, -1e308].map(|value| jump.push(Time(0).into(), value).verdict);
         assert_eq!(verdicts[..4], [Learning, Normal(0.0), Invalid, Anomalous(1.0)]);
         assert!(verdicts[4..].iter().all(|verdict| matches!(verdict, Anomalous(score) if score.is_finite())));
         assert_eq!(Jump::new(JumpConfig { above: 0.0 }).unwrap_err().parameter, "above");
-        let judgement = Jump { last: Some(20.0), ..jump }.push(Time(0), 30.0);
+        let judgement = Jump { last: Some(20.0), ..jump }.push(Time(0).into(), 30.0);
         let mut said = String::new();
         jump.phrase(&judgement, &mut said).unwrap();
         assert_eq!(said, "more than 5 away from 20 just before");

@@ -3,7 +3,7 @@
 //! Numbers come back finite or not at all, so that damage cannot make a detector deaf.
 
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::SteadyTime;
 
 /// What a detector keeps between readings.
 pub(super) trait Learned: Sized {
@@ -59,7 +59,7 @@ macro_rules! as_state {
     )*};
 }
 
-as_state!(u8, u16, u32, u64, i16, i64, Time);
+as_state!(u8, u16, u32, u64, i16, i64, SteadyTime);
 
 impl Learned for f64 {
     fn put(&self, to: &mut dyn Sink) {

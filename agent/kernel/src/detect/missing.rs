@@ -5,12 +5,12 @@
 //! reading's time and that wait. Score: the silence, as a multiple of what is allowed.
 //!
 //! It is the one detector that speaks without a reading: [`Detector::due`] says when, [`Detector::on_tick`]
-//! answers. After an outage of the agent itself [`Detector::resume`] starts the wait anew.
+//! answers. Its time is steady, and stands still while the agent is away.
 
 use super::learned::learned;
 use super::phrase::Duration;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
-use crate::time::Time;
+use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// Parameters of [`Missing`].
@@ -24,7 +24,7 @@ pub struct MissingConfig {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Missing {
     config: MissingConfig,
-    last: Option<Time>,
+    last: Option<SteadyTime>,
     /// The longest wait of late, in milliseconds.
     wait_ms: i64,
     waits: u8,
@@ -66,8 +66,9 @@ impl Missing {
 }
 
 impl Detector for Missing {
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
         // Even a reading that is not a number says that the sensor is there.
+        let time = at.steady;
         let waited = self.last.map(|last| time.since(last));
         self.last = Some(
             self.last
@@ -80,20 +81,16 @@ impl Detector for Missing {
         if value.is_finite() { Judgement::scored(0.0, 1.0, None) } else { Judgement::INVALID }
     }
 
-    fn due(&self) -> Option<Time> {
+    fn due(&self) -> Option<SteadyTime> {
         Some(self.last?.plus(self.allowed_ms()?))
     }
 
-    fn on_tick(&mut self, now: Time) -> Option<Judgement> {
-        if now < self.due()? {
+    fn on_tick(&mut self, now: Moment) -> Option<Judgement> {
+        if now.steady < self.due()? {
             return None;
         }
-        let silence = now.since(self.last?) as f64 / self.allowed_ms()?.max(1) as f64;
+        let silence = now.steady.since(self.last?) as f64 / self.allowed_ms()?.max(1) as f64;
         Some(Judgement::scored(silence, 1.0 - f64::EPSILON, None))
-    }
-
-    fn resume(&mut self, now: Time) {
-        self.last = self.last.map(|_| now);
     }
 
     learned!(last, wait_ms, waits);
@@ -107,19 +104,17 @@ impl Detector for Missing {
 mod tests {
     use super::{Missing, MissingConfig};
     use crate::detect::{Detector, Verdict::*};
-    use crate::time::Time;
+    use crate::time::{SteadyTime, Time};
 
     #[test]
     fn silence_is_noticed_when_due_and_ends_with_a_reading() {
         let mut missing = Missing::new(MissingConfig { after_ms: Some(30_000) }).unwrap();
-        assert_eq!((missing.due(), missing.on_tick(Time::MAX)), (None, None));
-        missing.push(Time(1_000), 20.0);
-        assert_eq!((missing.due(), missing.on_tick(Time(30_999))), (Some(Time(31_000)), None));
-        assert_eq!(missing.on_tick(Time(31_000)).unwrap().verdict, Anomalous(1.0));
-        assert_eq!(missing.push(Time(61_000), f64::NAN).verdict, Invalid);
-        assert_eq!(missing.push(Time(61_000), 20.0).verdict, Normal(0.0));
-        missing.resume(Time(500_000));
-        assert_eq!(missing.on_tick(Time(520_000)), None, "our own outage");
+        assert_eq!((missing.due(), missing.on_tick(Time::MAX.into())), (None, None));
+        missing.push(Time(1_000).into(), 20.0);
+        assert_eq!((missing.due(), missing.on_tick(Time(30_999).into())), (Some(SteadyTime(31_000)), None));
+        assert_eq!(missing.on_tick(Time(31_000).into()).unwrap().verdict, Anomalous(1.0));
+        assert_eq!(missing.push(Time(61_000).into(), f64::NAN).verdict, Invalid);
+        assert_eq!(missing.push(Time(61_000).into(), 20.0).verdict, Normal(0.0));
         assert_eq!(Missing::new(MissingConfig { after_ms: Some(0) }).unwrap_err().parameter, "after");
     }
 
@@ -127,21 +122,21 @@ mod tests {
     fn the_cadence_is_learned() {
         let mut missing = Missing::new(MissingConfig::default()).unwrap();
         for reading in 0..10 {
-            missing.push(Time(reading * 10_000), 0.0);
+            missing.push(Time(reading * 10_000).into(), 0.0);
             assert_eq!(missing.due(), None);
         }
-        missing.push(Time(100_000), 0.0);
-        assert_eq!(missing.due(), Some(Time(150_000)));
+        missing.push(Time(100_000).into(), 0.0);
+        assert_eq!(missing.due(), Some(SteadyTime(150_000)));
         // A clock that steps back starts the wait anew; one reading out of order does not.
-        missing.push(Time(99_000), 0.0);
-        assert_eq!(missing.due().map(|due| due > Time(149_000)), Some(true));
-        missing.push(Time(-1_000_000), 0.0);
-        assert!(missing.due().unwrap() < Time(-900_000));
+        missing.push(Time(99_000).into(), 0.0);
+        assert_eq!(missing.due().map(|due| due > SteadyTime(149_000)), Some(true));
+        missing.push(Time(-1_000_000).into(), 0.0);
+        assert!(missing.due().unwrap() < SteadyTime(-900_000));
         // Two readings a day: an outage of a week is noticed after two and a half days, then forgotten.
         let mut slow = Missing::new(MissingConfig::default()).unwrap();
-        (0..20).for_each(|reading| _ = slow.push(Time(reading * 43_200_000), 0.0));
-        assert_eq!(slow.due(), Some(Time(24 * 43_200_000)));
-        slow.push(Time::MAX, 0.0);
-        assert_eq!(slow.due(), Some(Time::MAX));
+        (0..20).for_each(|reading| _ = slow.push(Time(reading * 43_200_000).into(), 0.0));
+        assert_eq!(slow.due(), Some(SteadyTime(24 * 43_200_000)));
+        slow.push(Time::MAX.into(), 0.0);
+        assert_eq!(slow.due(), Some(SteadyTime::MAX));
     }
 }

@@ -11,7 +11,7 @@ use super::learned::learned;
 use super::moments::{Moments, ratio, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Parameters of [`PageHinkley`].
@@ -86,7 +86,7 @@ impl PageHinkley {
 
 impl Detector for PageHinkley {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_slow_drift_is_found_and_noise_is_not() {
         let (mut test, mut noise) = (PageHinkley::new(CONFIG).unwrap(), Noise::new(1));
-        let mut at = |drift: f64| test.push(Time(0), 20.0 + drift + noise.normal()).verdict;
+        let mut at = |drift: f64| test.push(Time(0).into(), 20.0 + drift + noise.normal()).verdict;
         let quiet = (0..5_000).filter(|_| matches!(at(0.0), Anomalous(_))).count();
         assert_eq!(quiet, 0);
         assert!(matches!((at(1e308), at(-1e308)), (Normal(_), Normal(_))));
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn a_constant_series_is_quiet() {
         let mut test = PageHinkley::new(CONFIG).unwrap();
-        (0..500).for_each(|_| assert!(!matches!(test.push(Time(0), 5.0).verdict, Anomalous(_))));
-        assert_eq!(test.push(Time(0), f64::NAN).verdict, Invalid);
+        (0..500).for_each(|_| assert!(!matches!(test.push(Time(0).into(), 5.0).verdict, Anomalous(_))));
+        assert_eq!(test.push(Time(0).into(), f64::NAN).verdict, Invalid);
         let config = PageHinkleyConfig { above: f64::INFINITY, ..CONFIG };
         assert_eq!(PageHinkley::new(config).unwrap_err().parameter, "above");
     }

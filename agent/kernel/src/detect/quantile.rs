@@ -12,7 +12,7 @@ use super::learned::{learned, learned_struct};
 use super::moments::{Moments, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 learned_struct!(Tail { start, excesses, peaks });
@@ -161,7 +161,7 @@ impl Tail {
 }
 
 impl Detector for Quantile {
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -231,26 +231,26 @@ mod tests {
     fn false_alarms_are_as_rare_as_the_risk() {
         let (mut quantile, mut noise) = (Quantile::new(CONFIG).unwrap(), Noise::new(2));
         let alarms = (0..50_000)
-            .filter(|_| matches!(quantile.push(Time(0), 20.0 + noise.normal()).verdict, Anomalous(_)));
+            .filter(|_| matches!(quantile.push(Time(0).into(), 20.0 + noise.normal()).verdict, Anomalous(_)));
         assert!((0..20).contains(&alarms.count()));
         for wild in [30.0, 1e308, -1e308] {
-            assert!(matches!(quantile.push(Time(0), wild).verdict, Anomalous(_)));
+            assert!(matches!(quantile.push(Time(0).into(), wild).verdict, Anomalous(_)));
         }
-        assert!(matches!(quantile.push(Time(0), 20.0).verdict, Normal(_)));
+        assert!(matches!(quantile.push(Time(0).into(), 20.0).verdict, Normal(_)));
         // Another unit: alarms for a while, then it is learned.
-        (0..400).for_each(|_| _ = quantile.push(Time(0), 68.0 + 1.8 * noise.normal()));
-        assert!(matches!(quantile.push(Time(0), 68.0).verdict, Normal(_)));
+        (0..400).for_each(|_| _ = quantile.push(Time(0).into(), 68.0 + 1.8 * noise.normal()));
+        assert!(matches!(quantile.push(Time(0).into(), 68.0).verdict, Normal(_)));
     }
 
     #[test]
     fn a_constant_series_says_when_it_changes() {
         let mut quantile = Quantile::new(CONFIG).unwrap();
-        (0..500).for_each(|_| assert!(!matches!(quantile.push(Time(0), 5.0).verdict, Anomalous(_))));
-        let verdicts = [f64::NAN, 5.1, 5.0].map(|value| quantile.push(Time(0), value).verdict);
+        (0..500).for_each(|_| assert!(!matches!(quantile.push(Time(0).into(), 5.0).verdict, Anomalous(_))));
+        let verdicts = [f64::NAN, 5.1, 5.0].map(|value| quantile.push(Time(0).into(), value).verdict);
         assert_eq!(verdicts, [Invalid, Anomalous(12.0), Normal(0.0)]);
         let mut noisy = Quantile::new(QuantileConfig { noise: 0.5, ..CONFIG }).unwrap();
-        (0..500).for_each(|_| _ = noisy.push(Time(0), 5.0));
-        assert_eq!(noisy.push(Time(0), 5.1).verdict, Normal(0.0));
+        (0..500).for_each(|_| _ = noisy.push(Time(0).into(), 5.0));
+        assert_eq!(noisy.push(Time(0).into(), 5.1).verdict, Normal(0.0));
         assert_eq!(Quantile::new(QuantileConfig { risk: 0.5, ..CONFIG }).unwrap_err().parameter, "risk");
     }
 }

@@ -6,7 +6,7 @@
 
 use super::learned::learned;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Parameters of [`Range`]; at least one, finite [channel unit].
@@ -66,7 +66,7 @@ impl Range {
 
 impl Detector for Range {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         let within = |value: f64| {
             self.config.min.is_none_or(|min| value >= min) && self.config.max.is_none_or(|max| value <= max)
         };
@@ -94,7 +94,7 @@ mod tests {
     fn the_impossible_is_refused_and_counted() {
         let mut range = Range::new(RangeConfig { min: Some(-40.0), max: Some(85.0) }).unwrap();
         let values = [-40.0, 85.0, -127.0, 85.1, f64::NAN, 1e308, 20.0];
-        let verdicts = values.map(|value| range.push(Time(0), value).verdict);
+        let verdicts = values.map(|value| range.push(Time(0).into(), value).verdict);
         assert_eq!(verdicts[..2], [Normal(0.0); 2]);
         assert_eq!(verdicts[2..6], [Invalid; 4]);
         assert_eq!((verdicts[6], range.refused()), (Normal(0.0), 4));

@@ -2,12 +2,12 @@
 //!
 //! The slope between a reading and the one before it, per `per`. State: the last reading. Score: how far the
 //! slope is beyond its limit [channel unit per `per`]. A reading that is not later than the last one is not
-//! judged and becomes the last one, so that a clock step costs one judgement.
+//! judged and becomes the last one, so that a step of the device's clock costs one judgement.
 
 use super::learned::learned;
 use super::phrase::{Duration, Figure};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// Parameters of [`Rate`]; at least one limit, both positive.
@@ -25,7 +25,7 @@ pub struct RateConfig {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     config: RateConfig,
-    last: Option<(Time, f64)>,
+    last: Option<(SteadyTime, f64)>,
 }
 
 pub(super) const KIND: DetectorKind = DetectorKind {
@@ -68,12 +68,12 @@ impl Rate {
 }
 
 impl Detector for Rate {
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let Some((before, from)) = self.last.replace((time, value)) else { return Judgement::LEARNING };
-        let passed = time.since(before);
+        let Some((before, from)) = self.last.replace((at.steady, value)) else { return Judgement::LEARNING };
+        let passed = at.steady.since(before);
         if passed <= 0 {
             return Judgement::LEARNING;
         }
@@ -110,7 +110,7 @@ mod tests {
     fn slopes_are_judged_per_time() {
         let config = RateConfig { rise: Some(6.0), fall: Some(60.0), per_ms: 60_000 };
         let mut rate = Rate::new(config).unwrap();
-        let mut at = |second: i64, value| rate.push(Time(second * 1_000), value).verdict;
+        let mut at = |second: i64, value| rate.push(Time(second * 1_000).into(), value).verdict;
         assert_eq!(at(0, 20.0), Learning);
         assert_eq!(at(10, 21.0), Normal(0.0));
         assert_eq!(at(20, 23.0), Anomalous(6.0));
@@ -129,8 +129,8 @@ mod tests {
     fn says_how_fast() {
         let config = RateConfig { rise: Some(6.0), fall: None, per_ms: 60_000 };
         let mut rate = Rate::new(config).unwrap();
-        rate.push(Time(0), 20.0);
-        let judgement = rate.push(Time(10_000), 22.0);
+        rate.push(Time(0).into(), 20.0);
+        let judgement = rate.push(Time(10_000).into(), 22.0);
         let mut said = String::new();
         rate.phrase(&judgement, &mut said).unwrap();
         assert_eq!(said, "rising by 12 per 1m, faster than 6");

@@ -12,7 +12,7 @@ use super::learned::{learned, learned_struct};
 use super::moments::{ratio, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
-use crate::time::Time;
+use crate::time::{Moment, Time};
 use core::fmt;
 
 learned_struct!(Model<const N: usize> { period_ms, level, error, offsets });
@@ -150,12 +150,12 @@ impl<const N: usize> Model<N> {
 }
 
 impl Detector for Seasonal {
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
         let value = tame(value);
-        let (expected, error) = self.best(time);
+        let (expected, error) = self.best(at.time);
         let spread = (DEVIATION_PER_ERROR * error).max(self.config.noise);
         let score = ratio(value - expected, spread).abs();
         let judgement = if self.readings < READINGS_LEARNING {
@@ -164,9 +164,9 @@ impl Detector for Seasonal {
             Judgement::scored(score, self.config.above, Some(expected))
         };
         let widest = self.config.above;
-        self.plain.learn(time, value, self.readings, widest);
-        self.first.learn(time, value, self.readings, widest);
-        self.second.learn(time, value, self.readings, widest);
+        self.plain.learn(at.time, value, self.readings, widest);
+        self.first.learn(at.time, value, self.readings, widest);
+        self.second.learn(at.time, value, self.readings, widest);
         self.readings = self.readings.saturating_add(1).min(ERROR_READINGS);
         judgement
     }
@@ -191,7 +191,7 @@ mod tests {
 
     fn push(seasonal: &mut Seasonal, noise: &mut Noise, reading: i64, more: f64) -> Verdict {
         let usual = 20.0 * libm::sin(reading as f64 * core::f64::consts::TAU / 144.0);
-        seasonal.push(Time(reading * 600_000), usual + noise.normal() + more).verdict
+        seasonal.push(Time(reading * 600_000).into(), usual + noise.normal() + more).verdict
     }
 
     #[test]
@@ -219,12 +219,13 @@ mod tests {
     #[test]
     fn constant_series_and_odd_times() {
         let mut seasonal = Seasonal::new(CONFIG).unwrap();
-        (0..200)
-            .for_each(|reading| assert!(!matches!(seasonal.push(Time(reading), 5.0).verdict, Anomalous(_))));
-        assert!(matches!(seasonal.push(Time(200), 6.0).verdict, Anomalous(_)));
+        (0..200).for_each(|reading| {
+            assert!(!matches!(seasonal.push(Time(reading).into(), 5.0).verdict, Anomalous(_)))
+        });
+        assert!(matches!(seasonal.push(Time(200).into(), 6.0).verdict, Anomalous(_)));
         for time in [Time::MIN, Time::MAX] {
-            assert_eq!(seasonal.push(time, f64::NAN).verdict, Invalid);
-            seasonal.push(time, 5.0);
+            assert_eq!(seasonal.push(time.into(), f64::NAN).verdict, Invalid);
+            seasonal.push(time.into(), 5.0);
         }
         let refused = |config| Seasonal::new(config).unwrap_err().parameter;
         assert_eq!(refused(SeasonalConfig { period_ms: Some(0), ..CONFIG }), "period");

@@ -7,7 +7,7 @@
 use super::learned::learned;
 use super::phrase::Duration;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter};
-use crate::time::Time;
+use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// Parameters of [`Stuck`].
@@ -24,7 +24,7 @@ pub struct StuckConfig {
 pub struct Stuck {
     config: StuckConfig,
     anchor: Option<f64>,
-    last: Time,
+    last: SteadyTime,
     held_ms: i64,
 }
 
@@ -56,17 +56,17 @@ impl Stuck {
         if !(config.noise.is_finite() && config.noise >= 0.0) {
             return Err(OutOfRange::new("noise", "must not be negative"));
         }
-        Ok(Self { config, anchor: None, last: Time::MIN, held_ms: 0 })
+        Ok(Self { config, anchor: None, last: SteadyTime::MIN, held_ms: 0 })
     }
 }
 
 impl Detector for Stuck {
-    fn push(&mut self, time: Time, value: f64) -> Judgement {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let passed = time.since(self.last).clamp(0, self.config.after_ms / READINGS_MIN);
-        self.last = time;
+        let passed = at.steady.since(self.last).clamp(0, self.config.after_ms / READINGS_MIN);
+        self.last = at.steady;
         let moved = self.anchor.is_none_or(|anchor| (value - anchor).abs() > self.config.noise);
         if moved {
             self.anchor = Some(value);
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn no_change_for_a_minute() {
         let mut stuck = Stuck::new(CONFIG).unwrap();
-        let mut at = |second: i64, value| stuck.push(Time(second * 1_000), value);
+        let mut at = |second: i64, value| stuck.push(Time(second * 1_000).into(), value);
         for second in 0..6 {
             assert!(matches!(at(second * 10, 20.0 + 0.02 * (second % 2) as f64).verdict, Normal(_)));
         }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn silence_and_clock_steps_are_not_stuck() {
         let mut stuck = Stuck::new(CONFIG).unwrap();
-        let mut at = |hour: i64| stuck.push(Time(hour * 3_600_000), 5.0).verdict;
+        let mut at = |hour: i64| stuck.push(Time(hour * 3_600_000).into(), 5.0).verdict;
         assert_eq!((at(0), at(12), at(24), at(36)), (Normal(0.0), Normal(0.25), Normal(0.5), Normal(0.75)));
         assert_eq!((at(-900), at(12)), (Normal(0.75), Anomalous(1.0)));
         assert_eq!(Stuck::new(StuckConfig { after_ms: 0, ..CONFIG }).unwrap_err().parameter, "after");

@@ -4,7 +4,7 @@
 
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// A limit and where an alert about it ends; both finite [channel unit].
@@ -88,7 +88,7 @@ impl Threshold {
 
 impl Detector for Threshold {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -130,7 +130,7 @@ mod tests {
             below: Some(Bound { level: -5.0, clear: -5.0 }),
         };
         let mut threshold = Threshold::new(between).unwrap();
-        let mut judge = |value| threshold.push(Time(0), value);
+        let mut judge = |value| threshold.push(Time(0).into(), value);
         assert_eq!(judge(36.5).verdict, Anomalous(1.5));
         assert_eq!(judge(-7.0).verdict, Anomalous(2.0));
         assert_eq!((judge(-7.0).expected, judge(36.5).expected), (Some(-5.0), Some(35.0)));

@@ -11,24 +11,24 @@ use super::{
     Watch,
 };
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::SteadyTime;
 use core::fmt;
 
 /// Readings of several series, put together by time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rows {
-    latest: [(Time, f64); SERIES_MAX],
+    latest: [(SteadyTime, f64); SERIES_MAX],
     series: usize,
     within_ms: i64,
     /// The time of the last row.
-    last: Time,
+    last: SteadyTime,
 }
 
 /// The values of one time, one per series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// Of the newest of them.
-    pub time: Time,
+    pub time: SteadyTime,
     values: [f64; SERIES_MAX],
     series: usize,
 }
@@ -53,11 +53,11 @@ impl Rows {
         if within_ms < 0 {
             return Err(OutOfRange::new("within", "must not be negative"));
         }
-        Ok(Self { latest: [(Time::MIN, 0.0); SERIES_MAX], series, within_ms, last: Time::MIN })
+        Ok(Self { latest: [(SteadyTime::MIN, 0.0); SERIES_MAX], series, within_ms, last: SteadyTime::MIN })
     }
 
     /// Takes a reading of the series numbered `member`; the row that it completes is the answer.
-    pub fn on_reading(&mut self, member: usize, time: Time, value: f64) -> Option<Row> {
+    pub fn on_reading(&mut self, member: usize, time: SteadyTime, value: f64) -> Option<Row> {
         let latest = self.latest.get_mut(..self.series)?;
         let own = latest.get_mut(member).filter(|own| time >= own.0 && time > self.last)?;
         if !value.is_finite() {
@@ -73,11 +73,6 @@ impl Rows {
         Some(Row { time: newest, values: self.latest.map(|(_, value)| value), series: self.series })
     }
 
-    fn shift(&mut self, ms: i64) {
-        let times = self.latest.iter_mut().map(|(time, _)| time).chain([&mut self.last]);
-        times.filter(|time| **time != Time::MIN).for_each(|time| *time = time.plus(ms));
-    }
-
     fn save(&self, to: &mut dyn Sink) {
         self.last.save(to);
         self.latest.iter().take(self.series).for_each(|reading| reading.save(to));
@@ -86,7 +81,7 @@ impl Rows {
     fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
         self.last = State::load(from)?;
         for reading in self.latest.iter_mut().take(self.series) {
-            let (time, value): (Time, f64) = State::load(from)?;
+            let (time, value): (SteadyTime, f64) = State::load(from)?;
             *reading = if value.is_finite() { (time, value) } else { return Err(Corrupt) };
         }
         Ok(())
@@ -120,7 +115,7 @@ impl Together {
     pub fn on_reading(
         &mut self,
         member: usize,
-        time: Time,
+        time: SteadyTime,
         value: f64,
     ) -> Option<(Row, Judgement, Transition)> {
         let row = self.rows.on_reading(member, time, value)?;
@@ -140,12 +135,6 @@ impl Together {
     /// Those of the writer.
     pub fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
         self.watch.reason(value, to)
-    }
-
-    /// The readings' timeline has moved by `ms`: rows go on, and no condition lasts longer for it.
-    pub fn shift(&mut self, ms: i64) {
-        self.rows.shift(ms);
-        self.watch.shift(ms, self.rows.last);
     }
 
     /// The version of the rows that wait, as bytes.
@@ -192,14 +181,15 @@ mod tests {
     use crate::detect::Transition;
     use crate::detect::testing::Noise;
     use crate::state::Stored;
-    use crate::time::Time;
+    use crate::time::SteadyTime;
 
     extern crate std;
     use std::vec::Vec;
 
     fn rows(readings: &[(usize, i64)], within_ms: i64) -> Vec<(i64, Vec<f64>)> {
         let mut rows = Rows::new(3, within_ms).unwrap();
-        let told = readings.iter().filter_map(|(member, at)| rows.on_reading(*member, Time(*at), *at as f64));
+        let told =
+            readings.iter().filter_map(|(member, at)| rows.on_reading(*member, SteadyTime(*at), *at as f64));
         told.map(|row: Row| (row.time.0, row.values().to_vec())).collect()
     }
 
@@ -238,8 +228,9 @@ mod tests {
             let pressure = 10.0 * noise.even();
             let flow = if at == 2_900 { 19.0 - 2.0 * pressure } else { 2.0 * pressure };
             let pressure = if at == 2_900 { 0.5 } else { pressure };
-            assert!(together.on_reading(0, Time(at), pressure).is_none());
-            let (row, _, transition) = together.on_reading(1, Time(at), flow + 0.1 * noise.normal()).unwrap();
+            assert!(together.on_reading(0, SteadyTime(at), pressure).is_none());
+            let (row, _, transition) =
+                together.on_reading(1, SteadyTime(at), flow + 0.1 * noise.normal()).unwrap();
             if let Transition::Raised { .. } = transition {
                 raised.push(at);
                 assert!(together.furthest(&row) < 2);

@@ -6,7 +6,7 @@ use super::{
     Transition,
 };
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// A detector watching one series: of any kind, as a config builds it, or of one kind, as small as that is.
@@ -59,9 +59,9 @@ impl<T: TakeWatch> TakeDetector for Unwrapping<'_, T> {
 
 impl Watch<HalfSpace> {
     /// Judges values of one time, one per series, and says what they did to the alert.
-    pub fn on_row(&mut self, time: Time, row: &[f64]) -> (Judgement, Transition) {
+    pub fn on_row(&mut self, at: SteadyTime, row: &[f64]) -> (Judgement, Transition) {
         let judgement = self.detector.push_row(row);
-        (judgement, self.on_judgement(time, judgement))
+        (judgement, self.on_judgement(at, judgement))
     }
 
     /// The place of the value that is furthest from what its series has been of late.
@@ -81,36 +81,25 @@ impl<D> Watch<D> {
 impl<D: Detector + Copy> Watch<D> {
     /// Judges a reading and says what it did to the alert.
     #[inline]
-    pub fn on_reading(&mut self, time: Time, value: f64) -> (Judgement, Transition) {
-        let judgement = self.detector.push(time, value);
-        (judgement, self.on_judgement(time, judgement))
+    pub fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
+        let judgement = self.detector.push(at, value);
+        (judgement, self.on_judgement(at.steady, judgement))
     }
 
-    /// The agent's time at which it wants to speak although no reading came; for most never.
+    /// When it wants to speak although no reading came; for most never.
     #[must_use]
-    pub fn due(&self) -> Option<Time> {
+    pub fn due(&self) -> Option<SteadyTime> {
         self.detector.due()
     }
 
     /// Judges the silence until `now`; to be called when it is due.
-    pub fn on_tick(&mut self, now: Time) -> Option<(Judgement, Transition)> {
+    pub fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
         let judgement = self.detector.on_tick(now)?;
-        Some((judgement, self.on_judgement(now, judgement)))
+        Some((judgement, self.on_judgement(now.steady, judgement)))
     }
 
-    /// The agent itself was away until `now`: the silence before was its own.
-    pub fn resume(&mut self, now: Time) {
-        self.detector.resume(now);
-    }
-
-    /// The readings' timeline has moved by `ms`, to `now`: neither the condition nor the silence lasts longer for it.
-    pub fn shift(&mut self, ms: i64, now: Time) {
-        self.alarm.shift(ms);
-        self.detector.resume(now);
-    }
-
-    fn on_judgement(&mut self, time: Time, judgement: Judgement) -> Transition {
-        let transition = self.alarm.on_judgement(time, &judgement);
+    fn on_judgement(&mut self, at: SteadyTime, judgement: Judgement) -> Transition {
+        let transition = self.alarm.on_judgement(at, &judgement);
         if matches!(transition, Transition::Raised { .. }) {
             self.raised = Some(judgement);
         }
@@ -187,7 +176,7 @@ mod tests {
     use super::{Parameters, Transition, Watch};
     use crate::detect::KINDS;
     use crate::state::{Corrupt, Stored};
-    use crate::time::Time;
+    use crate::time::{SteadyTime, Time};
 
     extern crate std;
     use std::string::String;
@@ -205,10 +194,10 @@ mod tests {
         let mut said = String::new();
         for second in 0..=30 {
             let time = Time(1_700_000_041_000 + second * 1_000);
-            let (judgement, transition) = watch.on_reading(time, 36.2);
+            let (judgement, transition) = watch.on_reading(time.into(), 36.2);
             if transition != Transition::None {
                 assert_eq!(time, Time(1_700_000_071_000));
-                assert_eq!(transition, Transition::Raised { since: Time(1_700_000_041_000) });
+                assert_eq!(transition, Transition::Raised { since: SteadyTime(1_700_000_041_000) });
                 assert_eq!(judgement.expected, Some(35.0));
                 assert!((judgement.score().unwrap() - 1.2).abs() < 1e-12);
                 watch.reason(36.2, &mut said).unwrap();
@@ -216,9 +205,9 @@ mod tests {
         }
         assert_eq!(said, "36.2 has been above 35 for 30s");
         said.clear();
-        assert_eq!(watch.on_reading(Time(1_700_000_080_000), 34.0).1, Transition::None);
-        let cleared = watch.on_reading(Time(1_700_000_081_000), 32.9).1;
-        assert_eq!(cleared, Transition::Cleared { raised: Time(1_700_000_071_000) });
+        assert_eq!(watch.on_reading(Time(1_700_000_080_000).into(), 34.0).1, Transition::None);
+        let cleared = watch.on_reading(Time(1_700_000_081_000).into(), 32.9).1;
+        assert_eq!(cleared, Transition::Cleared { raised: SteadyTime(1_700_000_071_000) });
         watch.reason(32.9, &mut said).unwrap();
         assert_eq!(said, "32.9 is no longer above 35");
     }
@@ -232,7 +221,7 @@ mod tests {
         let fresh = Watch::new(kind, &parameters).unwrap();
         let mut watch = fresh;
         for time in [0, 10, 20, 30] {
-            watch.on_reading(Time(time), 36.0);
+            watch.on_reading(Time(time).into(), 36.0);
             let mut bytes = Vec::new();
             watch.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
             let mut restored = fresh;

@@ -9,7 +9,7 @@ use super::learned::learned;
 use super::moments::{Moments, ratio, tame};
 use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::time::Time;
+use crate::time::Moment;
 use core::fmt;
 
 /// Parameters of [`ZScore`].
@@ -75,7 +75,7 @@ impl ZScore {
 
 impl Detector for ZScore {
     #[inline]
-    fn push(&mut self, _: Time, value: f64) -> Judgement {
+    fn push(&mut self, _: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
@@ -123,30 +123,30 @@ mod tests {
         let (mut zscore, mut noise) = (ZScore::new(CONFIG).unwrap(), Noise::new(1));
         let mut false_alarms = 0;
         for _ in 0..5_000 {
-            let judgement = zscore.push(Time(0), 20.0 + noise.normal());
+            let judgement = zscore.push(Time(0).into(), 20.0 + noise.normal());
             false_alarms += usize::from(matches!(judgement.verdict, Anomalous(_)));
         }
         assert!(false_alarms <= 5, "{false_alarms}");
         for spike in [26.0, 1e308, -1e308, 26.0] {
-            assert!(matches!(zscore.push(Time(0), spike).verdict, Anomalous(score) if score > 4.0));
+            assert!(matches!(zscore.push(Time(0).into(), spike).verdict, Anomalous(score) if score > 4.0));
         }
-        assert!(matches!(zscore.push(Time(0), 20.0).verdict, Normal(_)));
+        assert!(matches!(zscore.push(Time(0).into(), 20.0).verdict, Normal(_)));
     }
 
     #[test]
     fn another_unit_is_learned_and_a_constant_series_says_when_it_changes() {
         let (mut zscore, mut noise) = (ZScore::new(CONFIG).unwrap(), Noise::new(2));
-        (0..500).for_each(|_| _ = zscore.push(Time(0), 20.0 + noise.normal()));
+        (0..500).for_each(|_| _ = zscore.push(Time(0).into(), 20.0 + noise.normal()));
         let fahrenheit = |noise: &mut Noise| 68.0 + 1.8 * noise.normal();
-        assert!(matches!(zscore.push(Time(0), fahrenheit(&mut noise)).verdict, Anomalous(_)));
-        (0..200).for_each(|_| _ = zscore.push(Time(0), fahrenheit(&mut noise)));
-        assert!(matches!(zscore.push(Time(0), 68.0).verdict, Normal(_)));
+        assert!(matches!(zscore.push(Time(0).into(), fahrenheit(&mut noise)).verdict, Anomalous(_)));
+        (0..200).for_each(|_| _ = zscore.push(Time(0).into(), fahrenheit(&mut noise)));
+        assert!(matches!(zscore.push(Time(0).into(), 68.0).verdict, Normal(_)));
         let mut constant = ZScore::new(CONFIG).unwrap();
-        (0..100).for_each(|_| assert!(!matches!(constant.push(Time(0), 5.0).verdict, Anomalous(_))));
-        assert_eq!(constant.push(Time(0), 5.1).verdict, Anomalous(1e6));
-        assert_eq!(constant.push(Time(0), 5.0).verdict, Normal(0.0));
-        (0..100).for_each(|_| _ = constant.push(Time(0), 6.0));
-        assert_eq!(constant.push(Time(0), 6.0).verdict, Normal(0.0));
+        (0..100).for_each(|_| assert!(!matches!(constant.push(Time(0).into(), 5.0).verdict, Anomalous(_))));
+        assert_eq!(constant.push(Time(0).into(), 5.1).verdict, Anomalous(1e6));
+        assert_eq!(constant.push(Time(0).into(), 5.0).verdict, Normal(0.0));
+        (0..100).for_each(|_| _ = constant.push(Time(0).into(), 6.0));
+        assert_eq!(constant.push(Time(0).into(), 6.0).verdict, Normal(0.0));
         assert_eq!(ZScore::new(ZScoreConfig { readings: 9, ..CONFIG }).unwrap_err().parameter, "readings");
     }
 }

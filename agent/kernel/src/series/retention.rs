@@ -1,7 +1,7 @@
 //! Closed windows that are kept: late readings gather in them and come out as revisions.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
-use crate::time::Time;
+use crate::time::{AgentTime, Now};
 use crate::window::Window;
 
 /// A revision above the limit is looked at again after so long, at least (ms).
@@ -18,7 +18,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Notes that the window at `at` has a revision to tell.
-    pub(super) fn gather(&mut self, spec: &Spec, at: usize, now: Time) {
+    pub(super) fn gather(&mut self, spec: &Spec, at: usize, now: AgentTime) {
         if let Some(slot) = self.slots.get_mut(at) {
             slot.dirty = true;
             self.revise_at = self.revise_at.min(now.plus(spec.gather_ms));
@@ -102,7 +102,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// The next revision that is due, once windows beyond retention are gone.
-    pub(super) fn poll_retained(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
+    pub(super) fn poll_retained(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
         let (base, aged_to) = (Self::base(spec), self.aged_to(spec, now));
         while self.retained > 0 {
             let oldest = self.slots.get(base)?;
@@ -114,7 +114,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             }
             self.forget(base);
         }
-        if now < self.revise_at {
+        if now.alive < self.revise_at {
             return None;
         }
         let retained =
@@ -122,7 +122,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let dirty = retained().find(|(_, slot)| slot.dirty && slot.rev <= spec.rev_max).map(|(at, _)| at);
         if dirty.is_none() {
             let waits = retained().any(|(_, slot)| slot.dirty);
-            self.revise_at = if waits { now.plus(spec.gather_ms.max(WAIT_MS)) } else { Time::MAX };
+            self.revise_at = if waits { now.alive.plus(spec.gather_ms.max(WAIT_MS)) } else { AgentTime::MAX };
         }
         self.tell(dirty?)
     }
@@ -134,7 +134,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             self.forgotten_to = self.forgotten_to.max(slot.window.end);
         }
         if self.retained == 0 {
-            self.revise_at = Time::MAX;
+            self.revise_at = AgentTime::MAX;
         }
     }
 

@@ -8,6 +8,7 @@
 
 use super::{NOWHERE, Pane, Slot, Slots, Spec, Windows};
 use crate::state::{Corrupt, Sink, State, Stored, load_count};
+use crate::time::AgentTime;
 use crate::watermark::Watermark;
 use crate::window::Shape;
 
@@ -29,10 +30,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Writes all there is to know; `save_pane` writes an accumulator.
     pub fn save<T: Sink + ?Sized>(&self, spec: &Spec, to: &mut T, mut save_pane: impl FnMut(&P, &mut T)) {
         spec.shape.tag().save(to);
-        let Watermark { event, arrival } = self.watermark;
-        [event, arrival, self.closed_to, self.forgotten_to, self.revise_at]
-            .iter()
-            .for_each(|time| time.save(to));
+        (self.watermark.event, self.watermark.arrival).save(to);
+        (self.closed_to, self.forgotten_to).save(to);
+        self.revise_at.save(to);
         self.counted.save(to);
         let slots = self.slots.len().min(usize::from(NOWHERE));
         [self.retained, self.fixed, self.flipped, slots as u16].iter().for_each(|number| number.save(to));
@@ -44,12 +44,13 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// Reads what [`Windows::save`] wrote, under a spec of the same shape; its sizes may have changed only if
     /// the caller wants windows cut the old way to close beside those cut the new way. `load_pane` reads an
-    /// accumulator.
+    /// accumulator. Silence counts from `since` at the earliest: whoever was away until then does not know what came.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it, or for another shape, or more windows than this storage holds.
     pub fn load(
         spec: &Spec,
+        since: AgentTime,
         from: &mut Stored<'_>,
         mut load_pane: impl FnMut(&mut Stored<'_>) -> Result<P, Corrupt>,
     ) -> Result<Self, Corrupt> {
@@ -57,7 +58,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             return Err(Corrupt);
         }
         let mut windows = Self {
-            watermark: Watermark { event: State::load(from)?, arrival: State::load(from)? },
+            watermark: Watermark { event: State::load(from)?, arrival: since.max(State::load(from)?) },
             closed_to: State::load(from)?,
             forgotten_to: State::load(from)?,
             revise_at: State::load(from)?,

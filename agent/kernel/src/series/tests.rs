@@ -5,7 +5,7 @@ mod stored;
 
 use super::{Closed, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::aggregate::Moments;
-use crate::time::Time;
+use crate::time::{AgentTime, Now, Time};
 use crate::window::Shape;
 
 extern crate std;
@@ -38,7 +38,12 @@ fn minutes() -> Spec {
     }
 }
 
-fn drain<P: Pane, S: Slots<Slot<P>>>(windows: &mut Windows<P, S>, spec: &Spec, now: Time) -> Vec<Closed<P>> {
+/// A moment of a clock that nobody sets (ms).
+fn at(ms: i64) -> Now {
+    Now::uncorrected(Time(ms))
+}
+
+fn drain<P: Pane, S: Slots<Slot<P>>>(windows: &mut Windows<P, S>, spec: &Spec, now: Now) -> Vec<Closed<P>> {
     core::iter::from_fn(|| windows.poll(spec, now)).collect()
 }
 
@@ -52,8 +57,8 @@ fn event_time_closes_after_lateness_and_places_disorder() {
     let spec = minutes();
     let mut windows = Few::new();
     let mut read = |time: i64| {
-        let placed = windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new);
-        (placed, starts(&drain(&mut windows, &spec, Time(0))))
+        let placed = windows.on_reading(&spec, Time(time), 1.0, at(0), Moments::new);
+        (placed, starts(&drain(&mut windows, &spec, at(0))))
     };
     assert_eq!(read(1_000), (Placed::InWindow, Vec::new()));
     assert_eq!(read(61_000), (Placed::InWindow, Vec::new()));
@@ -69,17 +74,16 @@ fn event_time_closes_after_lateness_and_places_disorder() {
 fn silence_closes_a_window_only_when_its_end_must_have_come() {
     let spec = minutes();
     let mut windows = Few::new();
-    windows.on_reading(&spec, Time(100_000), 1.0, Time(101_000), Moments::new);
-    let due = windows.due(&spec).unwrap();
-    assert_eq!(due, Time(161_000));
-    assert_eq!(windows.poll(&spec, Time(160_999)), None);
-    assert_eq!(starts(&drain(&mut windows, &spec, Time(161_000))), [(60_000, 1)]);
-    assert_eq!(windows.due(&spec), None);
+    windows.on_reading(&spec, Time(100_000), 1.0, at(101_000), Moments::new);
+    assert_eq!(windows.due(&spec, at(101_000)), Some(AgentTime(161_000)));
+    assert_eq!(windows.poll(&spec, at(160_999)), None);
+    assert_eq!(starts(&drain(&mut windows, &spec, at(161_000))), [(60_000, 1)]);
+    assert_eq!(windows.due(&spec, at(161_000)), None);
     let hours = Spec { shape: Shape::tumbling(3_600_000).unwrap(), ..minutes() };
-    windows.on_reading(&hours, Time(200_000), 1.0, Time(200_000), Moments::new);
-    assert_eq!(windows.poll(&hours, Time(300_000)), None);
-    assert_eq!(windows.due(&hours), Some(Time(3_600_000)));
-    assert!(windows.poll(&hours, Time(3_600_000)).is_some());
+    windows.on_reading(&hours, Time(200_000), 1.0, at(200_000), Moments::new);
+    assert_eq!(windows.poll(&hours, at(300_000)), None);
+    assert_eq!(windows.due(&hours, at(300_000)), Some(AgentTime(3_600_000)));
+    assert!(windows.poll(&hours, at(3_600_000)).is_some());
 }
 
 #[test]
@@ -87,23 +91,42 @@ fn a_device_with_a_wrong_clock_still_closes() {
     let spec = minutes();
     let ahead = 1_000_000_000;
     let mut windows = Few::new();
-    windows.on_reading(&spec, Time(ahead), 1.0, Time(0), Moments::new);
+    windows.on_reading(&spec, Time(ahead), 1.0, at(0), Moments::new);
     let end = (ahead / 60_000 + 1) * 60_000;
-    let due = windows.due(&spec).unwrap();
-    assert_eq!(due, Time(60_000.max(end - ahead)));
-    assert_eq!(windows.poll(&spec, due.minus(1)), None);
-    assert!(windows.poll(&spec, due).is_some());
+    let due = 60_000.max(end - ahead);
+    assert_eq!(windows.due(&spec, at(0)), Some(AgentTime(due)));
+    assert_eq!(windows.poll(&spec, at(due - 1)), None);
+    assert!(windows.poll(&spec, at(due)).is_some());
 }
 
 #[test]
 fn by_arrival_the_clock_closes() {
     let spec = Spec { by_arrival: true, ..minutes() };
     let mut windows = Few::new();
-    windows.on_reading(&spec, Time(10), 1.0, Time(10), Moments::new);
-    assert_eq!(windows.due(&spec), Some(Time(60_000)));
-    assert_eq!(windows.poll(&spec, Time(59_999)), None);
-    assert!(windows.poll(&spec, Time(60_000)).is_some());
-    assert_eq!(windows.on_reading(&spec, Time(59_999), 1.0, Time(60_000), Moments::new), Placed::Late);
+    windows.on_reading(&spec, Time(10), 1.0, at(10), Moments::new);
+    assert_eq!(windows.due(&spec, at(10)), Some(AgentTime(60_000)));
+    assert_eq!(windows.poll(&spec, at(59_999)), None);
+    assert!(windows.poll(&spec, at(60_000)).is_some());
+    assert_eq!(windows.on_reading(&spec, Time(59_999), 1.0, at(60_000), Moments::new), Placed::Late);
+}
+
+/// The wall clock is set: what waits goes on, and what is asked when says the new time.
+#[test]
+fn a_step_of_the_clock_is_no_silence() {
+    let spec = minutes();
+    let mut windows = Few::new();
+    windows.on_reading(&spec, Time(100_000), 1.0, at(101_000), Moments::new);
+    for step in [-3_600_000, 3_600_000] {
+        let now = |alive| Now { time: Time(alive + step), alive: AgentTime(alive), synced: true };
+        assert_eq!(windows.poll(&spec, now(160_999)), None);
+        assert_eq!(windows.due(&spec, now(110_000)), Some(AgentTime(161_000)));
+    }
+    let hours = Spec { shape: Shape::tumbling(3_600_000).unwrap(), ..spec };
+    let mut windows = Few::new();
+    windows.on_reading(&hours, Time(100_000), 1.0, at(100_000), Moments::new);
+    let now = Now { time: Time(3_000_000), ..at(110_000) };
+    assert_eq!(windows.due(&hours, now), Some(AgentTime(710_000)));
+    assert_eq!(windows.due(&Spec { by_arrival: true, ..hours }, now), Some(AgentTime(710_000)));
 }
 
 #[test]
@@ -111,13 +134,13 @@ fn the_ends_of_time_and_of_room_refuse_and_never_panic() {
     let wide = Spec { lateness_ms: i64::MAX, ..minutes() };
     let mut windows = Few::new();
     for time in [i64::MIN, i64::MAX] {
-        assert_eq!(windows.on_reading(&wide, Time(time), 1.0, Time(time), Moments::new), Placed::NoRoom);
+        assert_eq!(windows.on_reading(&wide, Time(time), 1.0, at(time), Moments::new), Placed::NoRoom);
     }
     for minute in 0..4 {
-        let placed = windows.on_reading(&wide, Time(minute * 60_000), 1.0, Time(0), Moments::new);
+        let placed = windows.on_reading(&wide, Time(minute * 60_000), 1.0, at(0), Moments::new);
         assert_eq!(placed, Placed::InWindow);
     }
-    assert_eq!(windows.on_reading(&wide, Time(240_000), 1.0, Time(0), Moments::new), Placed::NoRoom);
+    assert_eq!(windows.on_reading(&wide, Time(240_000), 1.0, at(0), Moments::new), Placed::NoRoom);
     assert_eq!(windows.readings(&wide), 4);
 }
 
@@ -126,8 +149,8 @@ fn a_late_reading_revises_its_window_once_others_have_gathered() {
     let spec = Spec { retain_ms: 120_000, gather_ms: 1_000, ..minutes() };
     let mut windows = Few::new();
     let mut read = |time: i64, value: f64, now: i64| {
-        let placed = windows.on_reading(&spec, Time(time), value, Time(now), Moments::new);
-        let told = drain(&mut windows, &spec, Time(now));
+        let placed = windows.on_reading(&spec, Time(time), value, at(now), Moments::new);
+        let told = drain(&mut windows, &spec, at(now));
         let told: Vec<_> =
             told.iter().map(|c| (c.window.start.0, c.rev, c.readings, c.settled, c.pane.sum())).collect();
         (placed, told)
@@ -155,16 +178,16 @@ fn the_oldest_retained_windows_make_room() {
     let spec = Spec { retain_ms: 3_600_000, lateness_ms: 0, ..minutes() };
     let mut windows = Few::new();
     for minute in 0..10 {
-        let placed = windows.on_reading(&spec, Time(minute * 60_000), 1.0, Time(0), Moments::new);
+        let placed = windows.on_reading(&spec, Time(minute * 60_000), 1.0, at(0), Moments::new);
         assert_eq!(placed, Placed::InWindow);
-        drain(&mut windows, &spec, Time(0));
+        drain(&mut windows, &spec, at(0));
     }
     let placed = |windows: &mut Few, minute: i64| {
-        windows.on_reading(&spec, Time(minute * 60_000), 1.0, Time(0), Moments::new)
+        windows.on_reading(&spec, Time(minute * 60_000), 1.0, at(0), Moments::new)
     };
     assert_eq!(placed(&mut windows, 5), Placed::Late);
     assert_eq!(placed(&mut windows, 6), Placed::Revised);
-    assert_eq!(starts(&drain(&mut windows, &spec, Time(0))), [(360_000, 2)]);
+    assert_eq!(starts(&drain(&mut windows, &spec, at(0))), [(360_000, 2)]);
 }
 
 #[test]
@@ -173,8 +196,8 @@ fn sliding_windows_overlap_and_settle_each_reading_once() {
     let mut windows = Windows::<Moments, heapless::Vec<Slot<Moments>, 8>>::new();
     let mut told = Vec::new();
     for (time, value) in [(1, 1.0), (11, 2.0), (12, 4.0), (25, 8.0), (3, 16.0), (31, 32.0), (61, 64.0)] {
-        assert_eq!(windows.on_reading(&spec, Time(time), value, Time(0), Moments::new), Placed::InWindow);
-        told.extend(drain(&mut windows, &spec, Time(0)));
+        assert_eq!(windows.on_reading(&spec, Time(time), value, at(0), Moments::new), Placed::InWindow);
+        told.extend(drain(&mut windows, &spec, at(0)));
     }
     let told: Vec<_> = told
         .iter()
@@ -197,13 +220,13 @@ fn a_reading_between_two_sessions_makes_them_one() {
     let spec = Spec { shape: Shape::session(10, 100).unwrap(), lateness_ms: 30, ..minutes() };
     let mut windows = Few::new();
     for time in [0, 5, 20, 14, 130, 135] {
-        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new), Placed::InWindow);
+        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, at(0), Moments::new), Placed::InWindow);
     }
-    let told = drain(&mut windows, &spec, Time(0));
+    let told = drain(&mut windows, &spec, at(0));
     assert_eq!((starts(&told), told[0].window.end), (std::vec![(0, 4)], Time(30)));
     // At most 100 long: the next reading opens another.
     for time in (140..250).step_by(5) {
-        windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new);
+        windows.on_reading(&spec, Time(time), 1.0, at(0), Moments::new);
     }
     assert_eq!(
         windows.open(&spec).map(|(w, n, _)| (w.start.0, w.end.0, n)).collect::<Vec<_>>(),
@@ -217,11 +240,11 @@ fn count_windows_close_when_full_and_silence_does_not_close_them() {
     let mut windows = Few::new();
     let mut told = Vec::new();
     for time in [9, 7, 8, 8, 1_000_000, -5, 3] {
-        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, Time(0), Moments::new), Placed::InWindow);
-        told.extend(drain(&mut windows, &spec, Time(0)));
+        assert_eq!(windows.on_reading(&spec, Time(time), 1.0, at(0), Moments::new), Placed::InWindow);
+        told.extend(drain(&mut windows, &spec, at(0)));
     }
     assert_eq!(starts(&told), [(7, 3), (-5, 3)]);
     assert_eq!((told[0].window.end, told[1].window.end), (Time(10), Time(1_000_001)));
-    assert_eq!((windows.due(&spec), windows.poll(&spec, Time(i64::MAX))), (None, None));
+    assert_eq!((windows.due(&spec, at(0)), windows.poll(&spec, at(i64::MAX))), (None, None));
     assert_eq!(windows.readings(&spec), 1);
 }

@@ -9,7 +9,7 @@ use crate::sections::unread::{Unread, Why};
 use headwater_kernel::aggregate::Comoments;
 use headwater_kernel::series::{Spec, Windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, Stored, Tagged};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::AgentTime;
 use std::collections::HashMap;
 
 impl Pairs {
@@ -33,12 +33,13 @@ impl Pairs {
         }
     }
 
-    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced. Pairs that are no more are passed over.
-    /// Whether all there are and were go on.
+    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced; silence counts from `since` on. Pairs
+    /// that are no more are passed over. Whether all there are and were go on.
     pub(in crate::pipeline) fn restore(
         &mut self,
         streams: &[StreamConfig],
         directory: &Directory,
+        since: AgentTime,
         stored: StoredBody<'_>,
         unread: &mut Unread,
     ) -> bool {
@@ -59,7 +60,7 @@ impl Pairs {
             });
             let goes_on = read.and_then(|(index, print, versions, state)| {
                 let Some(index) = index else { return Ok(false) };
-                self.restore_pair(index, streams, (print, versions, state))
+                self.restore_pair(index, streams, since, (print, versions, state))
             });
             match goes_on {
                 Ok(goes_on) => restored += usize::from(goes_on),
@@ -74,6 +75,7 @@ impl Pairs {
         &mut self,
         index: u32,
         streams: &[StreamConfig],
+        since: AgentTime,
         (print, (windows, accumulator), state): (&str, (u16, u16), &[u8]),
     ) -> Result<bool, Why> {
         let Some(pair) = self.pairs.get_mut(index as usize) else { return Ok(false) };
@@ -87,10 +89,7 @@ impl Pairs {
                 return Err(Why::Version { stored, read });
             }
         }
-        pair.restore(specs, state).map_err(|Corrupt| Why::Damaged)?;
-        if let Some(due) = pair.arm(streams, Time::MIN) {
-            self.timers.push(due, index);
-        }
+        pair.restore(specs, since, state).map_err(|Corrupt| Why::Damaged)?;
         Ok(true)
     }
 }
@@ -105,7 +104,7 @@ impl Pair {
         self.windows.save(spec, &mut put(to), |together, to| together.0.save(to));
     }
 
-    fn restore(&mut self, specs: &Specs, state: &[u8]) -> Result<(), Corrupt> {
+    fn restore(&mut self, specs: &Specs, since: AgentTime, state: &[u8]) -> Result<(), Corrupt> {
         let mut from = Stored::new(state);
         let by_arrival = bool::load(&mut from)?;
         let mut waiting = [Vec::new(), Vec::new()];
@@ -117,7 +116,7 @@ impl Pair {
             *waiting = (0..length).map(|_| State::load(&mut from)).collect::<Result<_, _>>()?;
         }
         let load = |from: &mut Stored<'_>| State::load(from).map(Together);
-        let windows = Windows::load(specs.of(by_arrival), &mut from, load)?;
+        let windows = Windows::load(specs.of(by_arrival), since, &mut from, load)?;
         if !from.rest().is_empty() {
             return Err(Corrupt);
         }

@@ -120,7 +120,8 @@ impl World {
         self.life += 1;
         self.taken = None;
         self.pipeline = fresh(self.durable);
-        assert_eq!(self.pipeline.restore(&mut Stored::new(&self.on_disk.state)), Ok(0));
+        let mut state = Stored::new(&self.on_disk.state);
+        assert_eq!(self.pipeline.restore_since(self.at().alive, &mut state), Ok(0));
         self.pipeline.resume(self.at(), crashed);
         if self.durable {
             self.read = self.on_disk.read;

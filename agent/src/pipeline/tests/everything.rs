@@ -82,6 +82,7 @@ fn said(text: &str, steps: &[Step], cuts: &[usize]) -> (Vec<Wire>, crate::accoun
             let mut again = Vec::new();
             pipeline.save(at(now), &mut again);
             assert!(again == state, "the same state, as bytes");
+            pipeline.resume(at(now), false);
         }
         let end = now + after;
         while let Some(due) = pipeline.poll_timeout().filter(|due| due.0 <= end) {

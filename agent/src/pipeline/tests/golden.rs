@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::account::Changes;
-use crate::encode::Messages;
+use crate::encode::{Messages, Placement, Placer};
 use crate::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ fn feed(pipeline: &mut Pipeline, start: i64, own: bool, synced: bool) {
     let temp = pipeline.introduce(0, "bed1/temp", &of("t")).unwrap();
     let hum = pipeline.introduce(0, "bed1/hum", &of("h")).unwrap();
     for second in 0..12 {
-        let now = Now { time: Time(start + second * 1_000), synced };
+        let now = Now { synced, ..at(start + second * 1_000) };
         let stamp = if own { Stamp::Arrival } else { Stamp::Event(now.time.0) };
         let value = if (4..6).contains(&second) { 35.25 } else { 20.1 - second as f64 * 1.5 };
         pipeline.on_reading(temp, stamp, value, now);
@@ -49,8 +49,8 @@ fn feed_group(pipeline: &mut Pipeline) {
     }
 }
 
-fn written(case: &str, event: &Event, to: &mut String) {
-    let of = |format: Format| format.encode(event, &Unplaced).unwrap();
+fn written(case: &str, event: &Event, placer: &dyn Placer, to: &mut String) {
+    let of = |format: Format| format.encode(event, placer).unwrap();
     let (json, cbor) = (of(Format::Json), of(Format::Cbor));
     let hex = cbor.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -59,7 +59,16 @@ fn written(case: &str, event: &Event, to: &mut String) {
     let _ = writeln!(to, "{case}\n{}\n{hex}", std::str::from_utf8(&json).unwrap());
 }
 
-fn told(case: &str, pipeline: &mut Pipeline, to: &mut String) {
+/// The boot whose time becomes known, by so much (ms).
+struct Found(i64);
+
+impl Placer for Found {
+    fn place(&self, _: &BootId) -> Option<Placement> {
+        Some(Placement { offset_ms: self.0, estimated: false })
+    }
+}
+
+fn told(case: &str, pipeline: &mut Pipeline, placer: &dyn Placer, to: &mut String) {
     for (at, event) in pipeline.drain() {
         // The readings of the group are many, and all alike.
         let about = event.about().unwrap();
@@ -69,7 +78,7 @@ fn told(case: &str, pipeline: &mut Pipeline, to: &mut String) {
             continue;
         }
         let message = Messages::default().message(&event, at.0);
-        written(&format!("{case} {:?} {}", message.lane, message.made_ms), &event, to);
+        written(&format!("{case} {:?} {}", message.lane, message.made_ms), &event, placer, to);
     }
 }
 
@@ -78,20 +87,20 @@ fn every_kind_is_on_the_wire_as_it_has_been() {
     let mut out = String::new();
     let mut pipeline = pipeline(STREAMS, 10);
     feed(&mut pipeline, START, false, true);
-    told("true", &mut pipeline, &mut out);
+    told("true", &mut pipeline, &Unplaced, &mut out);
     feed_group(&mut pipeline);
-    told("group", &mut pipeline, &mut out);
+    told("group", &mut pipeline, &Unplaced, &mut out);
     let mut pipeline = super::pipeline(STREAMS, 10);
     pipeline.stamp_with(Some(BootId::from("1f0c22b3-0000-4000-8000-000000000000")));
     feed(&mut pipeline, 86_400_000, true, false);
-    told("unsynced", &mut pipeline, &mut out);
-    pipeline.begin_anew(Now { time: Time(86_415_000), synced: false }, START - 86_415_000, None, &[]);
-    told("unsynced", &mut pipeline, &mut out);
+    told("unsynced", &mut pipeline, &Unplaced, &mut out);
+    pipeline.on_clock_step(Now { synced: false, ..at(86_415_000) }, START - 86_415_000, None);
+    told("unsynced", &mut pipeline, &Unplaced, &mut out);
     feed(&mut pipeline, START, true, true);
-    told("then true", &mut pipeline, &mut out);
-    pipeline.begin_anew(at(START + 15_000), -15_000, None, &[]);
+    told("then true", &mut pipeline, &Found(START - 86_415_000), &mut out);
+    pipeline.on_clock_step(at(START + 15_000), -15_000, None);
     feed(&mut pipeline, START, true, true);
-    told("set back", &mut pipeline, &mut out);
+    told("set back", &mut pipeline, &Found(START - 86_415_000), &mut out);
     own(&pipeline_of_own(), &mut out);
     if std::env::var_os("HEADWATER_GOLDEN").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pipeline/tests/golden.txt");
@@ -116,7 +125,7 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
     let readings = pipeline.ledger();
     let mut written_at = |kind: &str, event: Event, at: i64| {
         let message = Messages::default().message(&event, at);
-        written(&format!("{kind} {:?} {}", message.lane, message.made_ms), &event, to);
+        written(&format!("{kind} {:?} {}", message.lane, message.made_ms), &event, &Unplaced, to);
     };
     let agent = pipeline.agent().clone();
     for (cause, detail, boot) in [
@@ -158,6 +167,6 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
     ] {
         let trouble = trouble.iter().map(|text| (*text).to_owned()).collect();
         let status = Status { agent: agent.clone(), online: true, started_ms: START, boot, trouble, disk };
-        written("status", &Event::Status(Box::new(status)), to);
+        written("status", &Event::Status(Box::new(status)), &Unplaced, to);
     }
 }

@@ -77,6 +77,7 @@ fn a_restart_goes_on_with_what_the_group_has_learned() {
         first.save(at(START), &mut state);
         let mut second = pipeline(STREAMS, 10);
         second.restore(&mut Stored::new(&state)).unwrap();
+        second.resume(at(START + cut * 1_000), false);
         said.extend(feed(&mut second, cut..1_600));
         assert_eq!(said, whole, "cut at {cut}");
         let mut changed = pipeline(&STREAMS.replace("*/flow", "*/speed"), 10);
@@ -100,7 +101,7 @@ fn what_is_stamped_on_arrival_moves_with_the_agents_clock() {
             (!said.is_empty()).then_some((step + 1, said))
         });
         let (step, mut said) = first.unwrap();
-        pipeline.begin_anew(at(START + step * 1_000), ms, None, &[]);
+        pipeline.on_clock_step(at(START + step * 1_000), ms, None);
         said.extend(feed_by(&mut pipeline, step..1_600, Some(ms)));
         assert_eq!(told(&said), expected, "moved by {ms} ms");
     }

@@ -142,8 +142,10 @@ fn our_own_outage_is_nobodys_fault() {
         let mut state = Vec::new();
         first.save(at(START), &mut state);
         let mut second = watched(kind, parameters);
-        second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-        second.resume(at(START + MIDDLE * MINUTE + 5 * DAY - 1_000), true);
+        let back = at(START + MIDDLE * MINUTE + 5 * DAY - 1_000);
+        let mut state = headwater_kernel::state::Stored::new(&state);
+        second.restore_since(back.alive, &mut state).unwrap();
+        second.resume(back, true);
         assert_eq!(alerts(&mut second, after.iter().copied()), (0, 0), "{kind}");
     }
 }

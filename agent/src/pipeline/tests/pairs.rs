@@ -124,7 +124,7 @@ proptest! {
         prop_assert!(["a", "b"].iter().all(|name| pipeline.introduce(0, name, &[]).is_some()));
         for (number, (name, time, value)) in arrivals.iter().enumerate() {
             let series = pipeline.introduce(0, name, &[]).unwrap();
-            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { time: Time(START), synced: false });
+            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(START) });
             note(&mut pipeline, &mut told);
             if number % 30 == 29 {
                 pipeline = restarted(&pipeline, &streams);
@@ -162,5 +162,6 @@ fn restarted(pipeline: &Pipeline, streams: &str) -> Pipeline {
     for end in (0..state.len()).step_by(97) {
         check_cut(streams, &state[..end]);
     }
+    next.resume(at(START), false);
     next
 }

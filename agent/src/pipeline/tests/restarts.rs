@@ -29,6 +29,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         let mut after = pipeline(streams, 10);
         assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
         assert_eq!(after.totals(), before.totals());
+        after.resume(at(START + cut * 700), false);
         said.extend(feed(&mut after, cut..200));
         assert_eq!(said, whole, "cut at {cut}");
         for end in 0..state.len() {
@@ -68,8 +69,9 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     first.on_reading(series, Stamp::Event(START + 200_000), 1.0, at(START + day + 200_000));
     assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
     let mut second = pipeline(streams, 10);
-    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
-    second.resume(at(START + 2 * day), false);
+    let back = at(START + 2 * day);
+    second.restore_since(back.alive, &mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.resume(back, false);
     assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
     assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
     // What the device took while we were away is judged as it comes.
@@ -143,7 +145,8 @@ fn of_a_state_that_memory_has_no_room_for_a_part_goes_on() {
     let mut second = pipeline("[streams.a]\n", 100);
     let looks = std::cell::Cell::new(0);
     let look = || (looks.replace(looks.get() + 1) == KEPT).then_some(Pressure::Full);
-    let given_up = second.restore_within(StoredBody::new(&state), look, &mut Unread::default()).unwrap();
+    let given_up =
+        second.restore_within(AgentTime::MIN, StoredBody::new(&state), look, &mut Unread::default()).unwrap();
     assert_eq!((given_up, looks.get()), ((SERIES - KEPT) as i64, SERIES));
     let totals = second.totals();
     assert!(totals.balances());

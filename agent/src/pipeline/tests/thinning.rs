@@ -32,12 +32,12 @@ fn forwarded(streams: &str, arrivals: &[(i64, f64)]) -> (Readings, Readings) {
         pipeline.on_tick(at(now));
         let late = pipeline.totals().late;
         // A clock that is not set: no time is in the future.
-        pipeline.on_reading(series, Stamp::Event(*time), *value, Now { time: Time(now), synced: false });
+        pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(now) });
         if pipeline.totals().late == late {
             taken.push((*time, *value));
         }
         if number % 40 == 39 {
-            restart(&mut pipeline, streams);
+            restart(&mut pipeline, streams, now);
             assert_eq!(pipeline.introduce(0, "t", &[]), Some(series));
         }
         said.extend(drained(&mut pipeline));
@@ -53,12 +53,13 @@ fn forwarded(streams: &str, arrivals: &[(i64, f64)]) -> (Readings, Readings) {
     (said.iter().map(reading).collect(), taken)
 }
 
-fn restart(pipeline: &mut Pipeline, streams: &str) {
+fn restart(pipeline: &mut Pipeline, streams: &str, now: i64) {
     let mut state = Vec::new();
     pipeline.save(at(START), &mut state);
     let made: Vec<_> = pipeline.drain().collect();
     *pipeline = super::pipeline(streams, 10);
     assert_eq!(pipeline.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
+    pipeline.resume(at(now), false);
     pipeline.emitter.events = made;
 }
 
@@ -108,9 +109,9 @@ proptest! {
         let series = pipeline.introduce(0, "t", &[]).unwrap();
         let mut last = std::collections::BTreeMap::new();
         for (number, (time, value)) in arrivals.iter().enumerate() {
-            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { time: Time(START), synced: false });
+            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(START) });
             if number % 40 == 39 {
-                restart(&mut pipeline, streams);
+                restart(&mut pipeline, streams, START);
                 prop_assert_eq!(pipeline.introduce(0, "t", &[]), Some(series));
             }
         }

@@ -52,7 +52,7 @@ fn gone_on(state: &[u8]) -> (Pipeline, Option<i64>, String) {
     let (stored, mut unread) = (StoredBody::new(state), Unread::default());
     stored.look_through(&mut unread);
     let mut pipeline = pipeline(STREAMS, 10);
-    let given_up = pipeline.restore_within(stored, || None, &mut unread);
+    let given_up = pipeline.restore_within(AgentTime::MIN, stored, || None, &mut unread);
     assert!(pipeline.totals().balances() && pipeline.ledger().balances());
     (pipeline, given_up, unread.to_string())
 }
@@ -251,7 +251,7 @@ proptest! {
         let (stored, mut unread) = (StoredBody::new(&state), Unread::default());
         stored.look_through(&mut unread);
         let mut next = pipeline(STREAMS, 10);
-        next.restore_within(stored, || None, &mut unread);
+        next.restore_within(AgentTime::MIN, stored, || None, &mut unread);
         next.resume(at(START + 31_000), true);
         feed(&mut next, 31..100);
     }

@@ -3,7 +3,7 @@
 use super::{Auto, LEARNING};
 use crate::detect::testing::Noise;
 use crate::detect::{Detector, Judgement, Verdict};
-use crate::time::Time;
+use crate::time::{Moment, Time};
 
 extern crate std;
 use std::{string::String, vec::Vec};
@@ -15,8 +15,8 @@ fn days(auto: &mut Auto, noise: &mut Noise, from: i64, readings: i64) -> Vec<Jud
     (from..from + readings).map(|at| auto.push(time(at), usual(at) + noise.normal())).collect()
 }
 
-fn time(at: i64) -> Time {
-    Time(at * 5 * MINUTE)
+fn time(at: i64) -> Moment {
+    Time(at * 5 * MINUTE).into()
 }
 
 fn usual(at: i64) -> f64 {
@@ -126,10 +126,10 @@ fn gaps_and_clock_steps_are_no_anomalies() {
     let (mut auto, mut noise) = learned();
     let gap = 288 * 9;
     assert_eq!(alarms(&days(&mut auto, &mut noise, 4_032 + gap, 288)), 0);
-    let back: Vec<_> = (0..20).map(|at| auto.push(Time(at), usual(0) + noise.normal())).collect();
+    let back: Vec<_> = (0..20).map(|at| auto.push(Time(at).into(), usual(0) + noise.normal())).collect();
     assert_eq!(alarms(&back), 0);
     for time in [Time::MIN, Time::MAX, Time(0)] {
-        auto.push(time, 0.0);
+        auto.push(time.into(), 0.0);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The windows of one series against naive references that keep every reading.
 
 use super::super::{Closed, Pane, Placed, Slot, Spec, Windows};
-use crate::time::Time;
+use super::at;
+use crate::time::{AgentTime, Now, Time};
 use crate::window::{Shape, Window};
 use proptest::prelude::*;
 
@@ -39,7 +40,7 @@ fn run<S: super::Slots<Slot<Kept>>>(spec: &Spec, times: &[i64]) -> (Told, Vec<us
     let mut windows = Windows::<Kept, S>::new();
     let (mut told, mut refused) = (Told::new(), Vec::new());
     let (mut placed, mut settled) = (0, 0);
-    let mut poll = |windows: &mut Windows<Kept, S>, now: Time, placed: u64| {
+    let mut poll = |windows: &mut Windows<Kept, S>, now: Now, placed: u64| {
         while let Some(closed) = windows.poll(spec, now) {
             settled += closed.settled;
             note(&mut told, closed);
@@ -47,16 +48,16 @@ fn run<S: super::Slots<Slot<Kept>>>(spec: &Spec, times: &[i64]) -> (Told, Vec<us
         assert_eq!(placed, settled + windows.readings(spec));
     };
     for (number, time) in times.iter().enumerate() {
-        let now = Time(number as i64);
+        let now = at(number as i64);
         match windows.on_reading(spec, Time(*time), number as f64, now, Kept::default) {
             Placed::InWindow | Placed::Revised => placed += 1,
             Placed::Late | Placed::NoRoom => refused.push(number),
         }
-        assert!(windows.due(spec).is_none_or(|due| due >= Time(0)));
+        assert!(windows.due(spec, now).is_none_or(|due| due >= AgentTime(0)));
         poll(&mut windows, now, placed);
-        assert!(windows.due(spec).is_none_or(|due| due >= now));
+        assert!(windows.due(spec, now).is_none_or(|due| due >= now.alive));
     }
-    poll(&mut windows, Time(i64::MAX), placed);
+    poll(&mut windows, at(i64::MAX), placed);
     (told, refused)
 }
 
@@ -214,8 +215,8 @@ proptest! {
         let spec = spec(Shape::count(size).unwrap(), 0, 0);
         let mut next = 0;
         for (number, time) in times.iter().enumerate() {
-            windows.on_reading(&spec, Time(*time), number as f64, Time(0), Kept::default);
-            while let Some(closed) = windows.poll(&spec, Time(0)) {
+            windows.on_reading(&spec, Time(*time), number as f64, at(0), Kept::default);
+            while let Some(closed) = windows.poll(&spec, at(0)) {
                 let numbers: Vec<u32> = closed.pane.0.iter().map(|(_, number)| *number).collect();
                 prop_assert_eq!(numbers, (next..next + size as u32).collect::<Vec<_>>());
                 next += size as u32;
@@ -239,9 +240,9 @@ proptest! {
         let spec = spec(shape, lateness, retain);
         let mut windows = Roomy::new();
         for (number, time) in times.iter().enumerate() {
-            windows.on_reading(&spec, Time(*time), 0.0, Time(number as i64), Kept::default);
+            windows.on_reading(&spec, Time(*time), 0.0, at(number as i64), Kept::default);
             prop_assert!(windows.slots.len() <= spec.slots_needed() + spec.slots_retained(), "{} {:?}", windows.slots.len(), spec);
-            while windows.poll(&spec, Time(number as i64)).is_some() {}
+            while windows.poll(&spec, at(number as i64)).is_some() {}
         }
     }
 
@@ -254,7 +255,7 @@ proptest! {
         let size = |pane: &Kept| pane.0.len() * 12;
         let (mut placed, mut settled) = (0, 0);
         for (number, time) in times.iter().enumerate() {
-            let now = Time(number as i64);
+            let now = at(number as i64);
             if !matches!(windows.on_reading(&spec, Time(*time), 0.0, now, Kept::default), Placed::Late | Placed::NoRoom) {
                 placed += 1;
             }
@@ -278,15 +279,15 @@ proptest! {
         let mut now = 0;
         for time in &times {
             let time = if by_arrival { now } else { *time };
-            windows.on_reading(&spec, Time(time), 0.0, Time(now), Kept::default);
-            while windows.poll(&spec, Time(now)).is_some() {}
+            windows.on_reading(&spec, Time(time), 0.0, at(now), Kept::default);
+            while windows.poll(&spec, at(now)).is_some() {}
             for _ in 0..5 {
+                let due = windows.due(&spec, at(now));
                 now += 7;
-                let due = windows.due(&spec);
-                if windows.poll(&spec, Time(now)).is_some() {
-                    prop_assert!(due.is_some_and(|due| due <= Time(now)), "{due:?} {now}");
+                if windows.poll(&spec, at(now)).is_some() {
+                    prop_assert!(due.is_some_and(|due| due <= AgentTime(now)), "{due:?} {now}");
                 }
-                while windows.poll(&spec, Time(now)).is_some() {}
+                while windows.poll(&spec, at(now)).is_some() {}
             }
         }
     }
@@ -321,8 +322,8 @@ fn closing_a_sliding_window_costs_the_same_for_any_number_of_panes() {
         let mut windows = Windows::<Merged, heapless::Vec<Slot<Merged>, 1_004>>::new();
         let (before, mut closed) = (MERGES.load(Ordering::Relaxed), 0);
         for number in 0..4 * panes {
-            windows.on_reading(&spec, Time(number * 10), 0.0, Time(0), || Merged);
-            closed += core::iter::from_fn(|| windows.poll(&spec, Time(0))).count() as u64;
+            windows.on_reading(&spec, Time(number * 10), 0.0, at(0), || Merged);
+            closed += core::iter::from_fn(|| windows.poll(&spec, at(0))).count() as u64;
         }
         assert_eq!(closed, 4 * panes as u64 - 1);
         assert!(MERGES.load(Ordering::Relaxed) - before <= 3 * closed);

@@ -1,10 +1,11 @@
 //! The windows of one series as bytes: a restart leaves no trace, and no bytes do harm.
 
 use super::super::{Closed, Pane, Placed, Slot, Windows};
+use super::at;
 use super::reference::{Kept, shapes, spec, times, wild_times};
 use crate::aggregate::{Ends, Moments, Sketch};
 use crate::state::{Corrupt, Sink, State, Stored};
-use crate::time::Time;
+use crate::time::{AgentTime, Time};
 use proptest::prelude::*;
 
 extern crate std;
@@ -71,11 +72,11 @@ fn go_on(
 ) -> (Vec<Placed>, Vec<Closed<All>>) {
     let (mut placed, mut closed) = (Vec::new(), Vec::new());
     for (number, time) in times.iter().enumerate().skip(from) {
-        let now = Time(number as i64 * 4);
+        let now = at(number as i64 * 4);
         placed.push(series.on_reading(spec, Time(*time), (*time % 37) as f64 / 3.0, now, All::default));
         closed.extend(core::iter::from_fn(|| series.poll(spec, now)));
     }
-    closed.extend(core::iter::from_fn(|| series.poll(spec, Time(100_000))));
+    closed.extend(core::iter::from_fn(|| series.poll(spec, at(100_000))));
     (placed, closed)
 }
 
@@ -88,18 +89,18 @@ proptest! {
         let (spec, stop) = (spec(shape, lateness, retain), stop.min(times.len()));
         let mut series = Series::<All>::new();
         for (number, time) in times.iter().enumerate().take(stop) {
-            let now = Time(number as i64 * 4);
+            let now = at(number as i64 * 4);
             series.on_reading(&spec, Time(*time), (*time % 37) as f64 / 3.0, now, All::default);
             while series.poll(&spec, now).is_some() {}
         }
         let stored = bytes(&series, &spec);
         let mut from = Stored::new(&stored);
-        let mut loaded = Series::<All>::load(&spec, &mut from, All::load).unwrap();
+        let mut loaded = Series::<All>::load(&spec, AgentTime::MIN, &mut from, All::load).unwrap();
         prop_assert!(from.rest().is_empty());
         prop_assert_eq!(bytes(&loaded, &spec), stored.clone());
         prop_assert_eq!(go_on(&mut loaded, &spec, &times, stop), go_on(&mut series, &spec, &times, stop));
         let cut = &stored[..cut.index(stored.len())];
-        prop_assert_eq!(Series::<All>::load(&spec, &mut Stored::new(cut), All::load).err(), Some(Corrupt));
+        prop_assert_eq!(Series::<All>::load(&spec, AgentTime::MIN, &mut Stored::new(cut), All::load).err(), Some(Corrupt));
     }
 
     #[test]
@@ -110,18 +111,18 @@ proptest! {
         let spec = spec(shape, 10, 100);
         let mut series = Series::<Kept>::new();
         for time in &times {
-            series.on_reading(&spec, Time(*time), 1.0, Time(0), Kept::default);
-            while series.poll(&spec, Time(0)).is_some() {}
+            series.on_reading(&spec, Time(*time), 1.0, at(0), Kept::default);
+            while series.poll(&spec, at(0)).is_some() {}
         }
         let mut stored = bytes(&series, &spec);
         let near = stored.len().min(1_000);
         flips.iter().for_each(|(at, bits)| stored[at.index(near)] ^= bits);
         for bytes in [stored, noise] {
-            let Ok(mut series) = Series::<Kept>::load(&spec, &mut Stored::new(&bytes), Kept::load) else { continue };
+            let Ok(mut series) = Series::<Kept>::load(&spec, AgentTime::MIN, &mut Stored::new(&bytes), Kept::load) else { continue };
             for (number, time) in after.iter().enumerate() {
-                series.on_reading(&spec, Time(*time), 1.0, Time(number as i64), Kept::default);
-                core::iter::from_fn(|| series.poll(&spec, Time(number as i64))).take(1_000).for_each(drop);
-                let _ = (series.due(&spec), series.readings(&spec));
+                series.on_reading(&spec, Time(*time), 1.0, at(number as i64), Kept::default);
+                core::iter::from_fn(|| series.poll(&spec, at(number as i64))).take(1_000).for_each(drop);
+                let _ = (series.due(&spec, at(0)), series.readings(&spec));
             }
         }
     }

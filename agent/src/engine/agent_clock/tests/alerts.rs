@@ -9,8 +9,8 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
         let id = format!("w/t/threshold@{time}{mark}");
         [(id.clone(), "raised".to_owned()), (id, "cleared".to_owned())]
     };
-    let raised = |error, word| {
-        let mut world = World::new(error, word);
+    let raised = |error, sync| {
+        let mut world = World::new(error, sync);
         world.run(3_000);
         world.value = 9.0;
         world.run(2_000);
@@ -19,7 +19,7 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
     };
     let (wrong, at) = (7_000 - TRUE, TRUE + 4_000);
     // The boot that it was raised in ends without the time, and so does the next one.
-    let mut world = raised(wrong, Word::Silent);
+    let mut world = raised(wrong, SyncState::Unknown);
     world.reboot(60_000, 3_000);
     world.run(2_000);
     assert_eq!(world.alerts(), alert(11_000, "~boot-0"));
@@ -30,7 +30,7 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
     assert_eq!(world.alerts(), alert(at + 120_000, ""), "as late as it can have been");
     world.check();
     // The next boot learns the time before it is cleared.
-    let mut world = raised(wrong, Word::Silent);
+    let mut world = raised(wrong, SyncState::Unknown);
     world.value = 9.0;
     world.reboot(60_000, 3_000);
     world.run(1_000);
@@ -41,8 +41,8 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
     assert_eq!(world.alerts(), alert(at + 60_000, ""));
     world.check();
     // Its time was known, that of the clearing is not, and then it is.
-    let mut world = raised(0, Word::Right);
-    world.word = Word::Silent;
+    let mut world = raised(0, SyncState::Synced);
+    world.sync = SyncState::Unknown;
     world.reboot(60_000, 3_000);
     world.run(2_000);
     assert_eq!(world.alerts(), alert(at, ""));
@@ -52,9 +52,9 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
     world.check();
     // It went out before the time was known: the id that it had there stays, in the same boot and in the next.
     for reboots in [false, true] {
-        let mut world = raised(wrong, Word::Silent);
+        let mut world = raised(wrong, SyncState::Unknown);
         world.value = 9.0;
-        world.boots.tell();
+        world.boots.announce();
         if reboots {
             world.reboot(60_000, 3_000);
             world.run(1_000);
@@ -68,7 +68,7 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
     }
     // The clock is set while it is raised, back and on, and other times have been twice by then.
     for step in [HOUR, -HOUR] {
-        let mut world = raised(0, Word::Right);
+        let mut world = raised(0, SyncState::Synced);
         world.value = 9.0;
         for error in [step, 0] {
             world.error = error;

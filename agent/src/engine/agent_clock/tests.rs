@@ -26,10 +26,10 @@ struct World {
     truth: i64,
     error: i64,
     booted: i64,
-    word: Word,
+    sync: SyncState,
     boot: usize,
     boots: Arc<Boots>,
-    agent: Option<(Timekeeper, Pipeline, SeriesRef)>,
+    agent: Option<(AgentClock, Pipeline, SeriesRef)>,
     /// What was made, in order.
     made: Vec<Event>,
     corrections: Vec<Correction>,
@@ -42,12 +42,12 @@ struct World {
 
 impl World {
     /// Booted ten seconds ago, with a wall clock that is wrong by `error` (ms).
-    fn new(error: i64, word: Word) -> Self {
+    fn new(error: i64, sync: SyncState) -> Self {
         let mut world = Self {
             truth: TRUE,
             error,
             booted: TRUE - 10_000,
-            word,
+            sync,
             boot: 0,
             boots: Arc::default(),
             agent: None,
@@ -67,7 +67,7 @@ impl World {
     }
 
     fn sample(&self) -> Sample {
-        Sample { wall: Time(self.truth + self.error), up_ms: self.up_ms(), word: self.word }
+        Sample { wall: Time(self.truth + self.error), up_ms: self.up_ms(), sync: self.sync }
     }
 
     /// The agent starts, from what an earlier run has saved.
@@ -77,13 +77,13 @@ impl World {
         let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
         let mut pipeline = Pipeline::new("a", sources, config.streams, config.limits);
         if let Some(state) = state {
-            pipeline.restore(&mut Stored::new(&state)).unwrap();
+            pipeline.restore_since(past.alive, &mut Stored::new(&state)).unwrap();
         }
         let boot = format!("boot-{}", self.boot);
-        let clock = Timekeeper::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
+        let clock = AgentClock::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
         let now = clock.now_at(self.up_ms());
-        if let Some(passage) = clock.passage(past, now) {
-            pipeline.begin_anew(passage.before, passage.ms, clock.unsynced_boot(), &clock.told());
+        if let Some(gap) = clock.restart_gap() {
+            pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
         }
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.resume(now, false);
@@ -97,7 +97,13 @@ impl World {
         self.made.extend(pipeline.drain().map(|(_, event)| event));
         let now = clock.now_at(self.up_ms());
         clock.boots.seen(self.up_ms());
-        let past = Past { boot: clock.boot.clone(), synced: now.synced, time: now.time };
+        let past = Past {
+            boot: clock.boot.clone(),
+            synced: now.synced,
+            time: now.time,
+            alive: now.alive,
+            corrected_ms: clock.corrected_ms.get(),
+        };
         let mut state = Vec::new();
         pipeline.save(now, &mut state);
         self.truth += off_ms;
@@ -119,7 +125,7 @@ impl World {
                 let before = clock.now_at(up_ms);
                 let change = clock.look_at(sample);
                 if let Some(Change::Set { by_ms } | Change::Moved { by_ms }) = change {
-                    pipeline.begin_anew(before, by_ms, None, &clock.told());
+                    pipeline.on_clock_step(before, by_ms, None);
                     self.corrections.extend(clock.settle());
                 }
                 self.changes.extend(change);
@@ -201,7 +207,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
         assert_eq!(rows, expected, "{name}");
     };
 
-    let mut world = World::new(0, Word::Right);
+    let mut world = World::new(0, SyncState::Synced);
     world.run(30_000);
     case(
         "synchronised from the start",
@@ -212,7 +218,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
 
     // Windows are aligned on the timeline since boot, and moved as they are when the time is known.
     for (year, wall) in [(1970, 7_000), (2021, 1_609_459_207_000)] {
-        let mut world = World::new(wall - TRUE, Word::Silent);
+        let mut world = World::new(wall - TRUE, SyncState::Unknown);
         world.run(25_000);
         assert!(world.made.iter().all(|event| event.clock().is_unsynced()));
         assert!(world.table().iter().all(|(.., clock)| clock == "unsynced"));
@@ -233,9 +239,9 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
         );
     }
 
-    let mut world = World::new(7_000 - TRUE, Word::Silent);
+    let mut world = World::new(7_000 - TRUE, SyncState::Unknown);
     world.run(20_000);
-    world.boots.tell();
+    world.boots.announce();
     case(
         "booted in 1970, never synchronised",
         &world,
@@ -248,7 +254,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
 
     // Three boots, 60 s off between them; the last one learns the time after 10.5 s. What it made is exact; the others
     // ended, at the latest, when the next one began.
-    let mut world = World::new(7_000 - TRUE, Word::Silent);
+    let mut world = World::new(7_000 - TRUE, SyncState::Unknown);
     world.run(20_000);
     world.reboot(60_000, 3_000);
     world.run(15_000);
@@ -274,7 +280,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
 
     // Set by two seconds while it runs: windows do not see it, not even that they last a little longer.
     for step in [2_000, -2_000] {
-        let mut world = World::new(0, Word::Right);
+        let mut world = World::new(0, SyncState::Synced);
         world.run(25_000);
         world.error = step;
         world.run(15_500);
@@ -288,7 +294,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
 
     // Set by an hour: what is open ends, the rest is on the new timeline.
     for step in [HOUR, -HOUR] {
-        let mut world = World::new(0, Word::Right);
+        let mut world = World::new(0, SyncState::Synced);
         world.run(25_000);
         world.error = step;
         world.run(16_000);
@@ -307,7 +313,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
     }
 
     // Suspended for an hour: time has passed, and nothing was set.
-    let mut world = World::new(0, Word::Right);
+    let mut world = World::new(0, SyncState::Synced);
     world.run(25_000);
     world.truth += HOUR;
     world.run(16_000);
@@ -322,7 +328,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
 /// A clock without a battery says the same at every boot.
 #[test]
 fn boots_at_the_same_time_have_ids_of_their_own() {
-    let mut world = World::new(0, Word::Silent);
+    let mut world = World::new(0, SyncState::Unknown);
     for wall in [7_000, 7_000, 2_000] {
         world.reboot(1_000, wall);
         world.run(25_000);

@@ -1,14 +1,15 @@
-//! The agent's clock: the timeline with the clocks it is read from, what earlier boots and runs have left of theirs, and
-//! who is told when the time becomes known.
+//! The agent's clock: the timeline with the clocks it is read from, and what earlier boots and runs have left of theirs.
+//!
+//! It adds up the corrections of the timeline, over boots too. What is left without them never steps: [`SteadyTime`] goes
+//! on while the agent is away, as far as that is known, and [`AgentTime`](headwater_kernel::time::AgentTime) does not.
 
 use crate::blocking;
-use crate::clock::{self, Boots, Change, ClockConfig, Correction, Patience, Sample, Timeline, Word};
+use crate::clock::{self, Boots, Change, ClockConfig, Correction, Sample, SyncState, SyncTimeout, Timeline};
 use crate::encode::{boot_of, move_times};
 use crate::event::BootId;
-use crate::pipeline::Now;
 use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Moment, Now, SteadyTime, Time};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -25,24 +26,44 @@ pub(crate) struct Past {
     boot: String,
     synced: bool,
     time: Time,
+    /// How long the agent had been at work.
+    pub(super) alive: AgentTime,
+    /// By so much had the timeline been corrected (ms).
+    corrected_ms: i64,
 }
 
-/// What a restart means for what is stamped with the agent's timeline.
+/// By how much the agent's timeline was corrected between two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Passage {
+pub(super) struct RestartGap {
     /// The last moment on the timeline before.
     pub(super) before: Now,
     /// From there to now (ms).
     pub(super) ms: i64,
 }
 
+impl RestartGap {
+    /// Between `past` and the start at `time`, which is known or not.
+    fn between(past: &Past, boot: &str, (time, synced): (Time, bool), boots: &Boots) -> Option<Self> {
+        let before = Now { time: past.time, alive: past.alive, synced: past.synced };
+        let ms = time.since(past.time);
+        let ms = match (past.synced, synced) {
+            _ if past.boot.is_empty() => None,
+            (true, true) => (ms < -BACK_MS).then_some(ms),
+            (true, false) => Some(ms),
+            (false, false) => (past.boot != boot).then(|| boots.bridge_ms(&past.boot).unwrap_or(ms)),
+            (false, true) => Some(boots.correction(&past.boot).map_or(ms, |known| known.offset_ms)),
+        };
+        ms.map(|ms| Self { before, ms })
+    }
+}
+
 /// The clock of a running agent.
-pub(crate) struct Timekeeper {
+pub(crate) struct AgentClock {
     config: ClockConfig,
     boot: String,
     timeline: RefCell<Timeline>,
     boots: Arc<Boots>,
-    patience: RefCell<Patience>,
+    timeout: RefCell<SyncTimeout>,
     looked_ms: Cell<i64>,
     /// What the kernel was last heard to say, and whether somebody is asking it.
     kernel: Cell<Option<bool>>,
@@ -50,9 +71,15 @@ pub(crate) struct Timekeeper {
     last: Time,
     /// What is to be corrected, because the time was known at the start.
     corrections: RefCell<Vec<Correction>>,
+    /// By so much has the timeline been corrected since the state began (ms).
+    corrected_ms: Cell<i64>,
+    /// For so long has the agent been away since then, as far as known, before it was first at work (ms).
+    away_ms: i64,
+    /// What lies between the checkpoint that it goes on from and its start.
+    gap: Option<RestartGap>,
 }
 
-impl Timekeeper {
+impl AgentClock {
     /// Begins. `boots`: as read from the checkpoint.
     pub(crate) fn start(config: ClockConfig, boots: Arc<Boots>, past: &Past) -> Self {
         let boot = clock::boot_id();
@@ -71,16 +98,23 @@ impl Timekeeper {
         let timeline = Timeline::new(sample, last, own_ms, base_ms);
         boots.begin(&boot, timeline.offset_ms());
         let known = timeline.is_synced().then(|| boots.set(timeline.offset_ms()));
+        let (time, synced) = (timeline.at(sample.up_ms), timeline.is_synced());
+        let gap = RestartGap::between(past, &boot, (time, synced), &boots);
+        let corrected_ms = past.corrected_ms.saturating_add(gap.map_or(0, |gap| gap.ms));
+        let steady = Moment::of(time, corrected_ms).steady;
         Self {
             config,
             boot,
             timeline: timeline.into(),
             boots,
-            patience: Patience::new(config.wait_ms).into(),
+            timeout: SyncTimeout::new(config.wait_ms).into(),
             looked_ms: Cell::new(sample.up_ms),
             kernel: Cell::new(None),
             last,
             corrections: known.unwrap_or_default().into(),
+            corrected_ms: corrected_ms.into(),
+            away_ms: steady.since(SteadyTime(past.alive.0)),
+            gap,
         }
     }
 
@@ -93,7 +127,14 @@ impl Timekeeper {
     #[inline]
     fn now_at(&self, up_ms: i64) -> Now {
         let timeline = self.timeline.borrow();
-        Now { time: timeline.at(up_ms), synced: timeline.is_synced() }
+        let time = timeline.at(up_ms);
+        let steady = Moment::of(time, self.corrected_ms.get()).steady;
+        Now { time, alive: AgentTime(steady.minus(self.away_ms).0), synced: timeline.is_synced() }
+    }
+
+    /// The time on the agent's timeline, and the same without the corrections of that.
+    pub(super) fn moment(&self) -> Moment {
+        Moment::of(self.now().time, self.corrected_ms.get())
     }
 
     /// What the agent's timeline says of a moment (ms since boot).
@@ -111,9 +152,9 @@ impl Timekeeper {
         (!self.is_synced()).then(|| BootId::from(self.boot.as_str()))
     }
 
-    /// See [`Boots::told`].
-    pub(super) fn told(&self) -> Vec<BootId> {
-        self.boots.told()
+    /// What is known of each boot's clock.
+    pub(super) fn boots(&self) -> Arc<Boots> {
+        self.boots.clone()
     }
 
     /// When a message that is not held was made, if the time is not known.
@@ -121,20 +162,9 @@ impl Timekeeper {
         self.last
     }
 
-    /// What lies between the checkpoint and now.
-    pub(super) fn passage(&self, past: &Past, now: Now) -> Option<Passage> {
-        let before = Now { time: past.time, synced: past.synced };
-        let ms = now.time.since(past.time);
-        let ms = match (past.synced, now.synced) {
-            _ if past.boot.is_empty() => None,
-            (true, true) => (ms < -BACK_MS).then_some(ms),
-            (true, false) => Some(ms),
-            (false, false) => {
-                (past.boot != self.boot).then(|| self.boots.bridge_ms(&past.boot).unwrap_or(ms))
-            }
-            (false, true) => Some(self.boots.correction(&past.boot).map_or(ms, |known| known.offset_ms)),
-        };
-        ms.map(|ms| Passage { before, ms })
+    /// What lies between the checkpoint and the start.
+    pub(super) fn restart_gap(&self) -> Option<RestartGap> {
+        self.gap
     }
 
     /// What is to be corrected since the start; once.
@@ -151,7 +181,7 @@ impl Timekeeper {
         self.looked_ms.set(up_ms);
         if self.is_synced() {
             // Once the time is known, only steps are looked for.
-            let known = Sample { word: Word::Right, ..clock::sample(clock::Trust::Always, None) };
+            let known = Sample { sync: SyncState::Synced, ..clock::sample(clock::Trust::Always, None) };
             return self.look_at(known);
         }
         self.look_at(clock::sample(self.config.trust, self.kernel.get()))
@@ -159,7 +189,11 @@ impl Timekeeper {
 
     pub(super) fn look_at(&self, sample: Sample) -> Option<Change> {
         self.boots.seen(sample.up_ms);
-        self.timeline.borrow_mut().look(sample)
+        let change = self.timeline.borrow_mut().look(sample);
+        if let Some(Change::Set { by_ms } | Change::Moved { by_ms }) = change {
+            self.corrected_ms.set(self.corrected_ms.get().saturating_add(by_ms));
+        }
+        change
     }
 
     /// The time is known now, or known better. The answer is what is to be corrected.
@@ -169,9 +203,9 @@ impl Timekeeper {
 
     /// Whether what is held is to be let go, although the time is not known.
     pub(super) fn is_over(&self, connected: bool) -> bool {
-        let is_over = self.patience.borrow_mut().is_over(clock::up_ms(), connected);
+        let is_over = self.timeout.borrow_mut().is_over(clock::up_ms(), connected);
         if is_over {
-            self.boots.tell();
+            self.boots.announce();
         }
         is_over
     }
@@ -196,12 +230,14 @@ impl Timekeeper {
         put(self.boot.as_bytes());
         now.synced.save(&mut put);
         now.time.save(&mut put);
+        now.alive.save(&mut put);
+        self.corrected_ms.get().save(&mut put);
         self.boots.save(ahead_ms, to);
     }
 }
 
 impl Past {
-    /// Reads what [`Timekeeper::save`] wrote; the boots go to `boots`.
+    /// Reads what [`AgentClock::save`] wrote; the boots go to `boots`.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
@@ -210,7 +246,13 @@ impl Past {
         let (boot, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
         *from = Stored::new(rest);
         let boot = std::str::from_utf8(boot).map_err(|_| Corrupt)?.to_owned();
-        let past = Self { boot, synced: State::load(from)?, time: State::load(from)? };
+        let past = Self {
+            boot,
+            synced: State::load(from)?,
+            time: State::load(from)?,
+            alive: State::load(from)?,
+            corrected_ms: State::load(from)?,
+        };
         boots.load(from)?;
         Ok(past)
     }

@@ -3,7 +3,7 @@
 /// Counts the time that they could have been sent in. `clock.wait` of it is enough; an outage that is longer than that
 /// starts the count again, because with the network comes the time.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct SyncTimeout {
     /// `clock.wait` (ms); `None`: for ever.
     wait_ms: Option<i64>,
     connected_ms: i64,
@@ -11,7 +11,7 @@ pub(crate) struct Patience {
     looked_ms: Option<i64>,
 }
 
-impl Patience {
+impl SyncTimeout {
     pub(crate) fn new(wait_ms: Option<i64>) -> Self {
         Self { wait_ms, connected_ms: 0, outage_ms: 0, looked_ms: None }
     }
@@ -35,19 +35,19 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use super::Patience;
+    use super::SyncTimeout;
 
     #[test]
     fn it_lasts_while_connected_and_begins_again_after_an_outage() {
-        let mut patience = Patience::new(Some(10_000));
-        assert!(!patience.is_over(5_000, false) && !patience.is_over(9_000, false));
-        assert!(!patience.is_over(14_000, true) && !patience.is_over(18_999, true));
-        assert!(patience.is_over(19_000, true));
-        assert!(!patience.is_over(25_000, false) && patience.is_over(26_000, true), "a short outage");
-        assert!(!patience.is_over(37_001, false) && !patience.is_over(38_000, true), "a long one");
-        assert!(patience.is_over(47_001, true));
-        let mut forever = Patience::new(None);
+        let mut timeout = SyncTimeout::new(Some(10_000));
+        assert!(!timeout.is_over(5_000, false) && !timeout.is_over(9_000, false));
+        assert!(!timeout.is_over(14_000, true) && !timeout.is_over(18_999, true));
+        assert!(timeout.is_over(19_000, true));
+        assert!(!timeout.is_over(25_000, false) && timeout.is_over(26_000, true), "a short outage");
+        assert!(!timeout.is_over(37_001, false) && !timeout.is_over(38_000, true), "a long one");
+        assert!(timeout.is_over(47_001, true));
+        let mut forever = SyncTimeout::new(None);
         assert!(!forever.is_over(0, true) && !forever.is_over(i64::MAX, true));
-        assert!(Patience::new(Some(0)).is_over(0, true));
+        assert!(SyncTimeout::new(Some(0)).is_over(0, true));
     }
 }
