@@ -15,6 +15,7 @@
 //! touches the disk happens on the keeper's thread.
 
 mod archive;
+mod batches;
 mod clerk;
 mod config;
 mod connection;
@@ -30,7 +31,9 @@ mod store;
 mod template;
 
 mod output {
+    pub(crate) mod file;
     pub(crate) mod mqtt;
+    pub(crate) mod stdout;
 }
 
 #[cfg(test)]
@@ -53,7 +56,7 @@ use bytes::Bytes;
 use headwater_settings::Table;
 
 /// The kinds of outputs, as `type = "…"` names them.
-pub const OUTPUTS: &[OutputKind] = &[output::mqtt::KIND];
+pub const OUTPUTS: &[OutputKind] = &[output::mqtt::KIND, output::file::KIND, output::stdout::KIND];
 
 /// Reads `type` of an output's table. Mistakes go to the table, and `None` means that there were some. The caller lets
 /// [`OutputKind::read`] read the keys of the kind, asks for the keys of its own and finishes the table.

@@ -1,0 +1,272 @@
+//! A connection for outputs that write: it gathers messages and has them written in batches, on a thread of its own,
+//! because a write may block for as long as it likes.
+//!
+//! A message is acknowledged when its batch is written. The writer outlives its connections: after an error the next
+//! connection goes on with it, once it has returned.
+//!
+//! Limits: [`WINDOW`] messages and [`BYTES_MAX`] of lines gathered; a batch is written as soon as half of that waits, or
+//! after the output's linger.
+
+use crate::{
+    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, Encoder, Framing, NextEvents, Opened,
+    OutputConnection, SendError, Tag,
+};
+use std::cell::RefCell;
+use std::mem::take;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
+use std::time::Duration;
+use tokio::sync::mpsc as async_mpsc;
+use tokio::time::Instant;
+
+/// Messages that may be on their way at a time.
+const WINDOW: usize = 2_000;
+
+/// Bytes that may be on their way at a time.
+const BYTES_MAX: usize = 1 << 20;
+
+/// A disk that is full is tried again after this, at first and at most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// A message as it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) tag: Tag,
+    /// Where to, as the output names places.
+    pub(crate) place: String,
+    /// One line, its end included.
+    pub(crate) line: Vec<u8>,
+}
+
+/// What takes batches.
+pub(crate) trait BatchWriter: Send {
+    /// Writes entries, in order for each place. `Ok`, and every tag in `written`, means that they are safe. After an error
+    /// nothing remains of those that are not in `written`.
+    ///
+    /// # Errors
+    /// Why not all of them could be written.
+    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String>;
+
+    /// How long until [`BatchWriter::tend`] is to be called.
+    fn due(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does what is due by time.
+    fn tend(&mut self) {}
+
+    /// Nothing more comes.
+    fn finish(&mut self) {}
+}
+
+/// A writer, for one connection after another.
+pub(crate) struct Batches {
+    writer: Arc<Mutex<dyn BatchWriter>>,
+    linger: Duration,
+    retry: Rc<RefCell<Duration>>,
+}
+
+impl Batches {
+    pub(crate) fn new(writer: impl BatchWriter + 'static, linger: Duration) -> Self {
+        Self { writer: Arc::new(Mutex::new(writer)), linger, retry: Rc::new(RefCell::new(RETRY_FIRST)) }
+    }
+
+    /// A connection whose messages lie at the place that `place` names.
+    ///
+    /// # Errors
+    /// The writer is still at work for an earlier connection, or the system gives no thread.
+    pub(crate) fn open(
+        &self,
+        encoder: &Arc<dyn Encoder>,
+        place: impl Fn(&dyn Encoder, &Delivery) -> Option<String> + 'static,
+    ) -> Result<Opened, Disconnected> {
+        if let Err(TryLockError::WouldBlock) = self.writer.try_lock() {
+            let reason = "an earlier write has not returned; is the disk alive?".into();
+            return Err(Disconnected { reason, wait: RETRY_LAST / 10 });
+        }
+        let (jobs, waiting) = mpsc::channel();
+        let (done, answers) = async_mpsc::unbounded_channel();
+        let writer = self.writer.clone();
+        let thread = std::thread::Builder::new().name("output".into());
+        let started = thread.spawn(move || {
+            // One that panicked left its files as a failed write does.
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            serve(&mut *writer, &waiting, &done);
+        });
+        started.map_err(|error| Disconnected { reason: error.to_string(), wait: RETRY_LAST })?;
+        let gathered = Rc::new(RefCell::new(Gathered::default()));
+        let (encoder, linger) = (encoder.clone(), self.linger);
+        let sender =
+            BatchConnection { gathered: gathered.clone(), jobs, linger, encoder, place: Box::new(place) };
+        let events = BatchEvents { gathered, answers, is_new: true, retry: self.retry.clone() };
+        Ok((Box::new(sender), Box::new(events)))
+    }
+}
+
+enum BatchJob {
+    Write(Vec<Entry>),
+    Finish,
+}
+
+/// What came of a job.
+struct BatchResult {
+    written: Vec<Tag>,
+    error: Option<String>,
+    is_last: bool,
+}
+
+fn serve(
+    writer: &mut dyn BatchWriter,
+    waiting: &mpsc::Receiver<BatchJob>,
+    done: &async_mpsc::UnboundedSender<BatchResult>,
+) {
+    loop {
+        let job = match writer.due() {
+            None => waiting.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(due) => waiting.recv_timeout(due),
+        };
+        let (mut written, mut error, mut is_last) = (Vec::new(), None, false);
+        match job {
+            Ok(BatchJob::Write(batch)) => error = writer.write(&batch, &mut written).err(),
+            Ok(BatchJob::Finish) => {
+                writer.finish();
+                is_last = true;
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                writer.tend();
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+        let ends = is_last || error.is_some();
+        if done.send(BatchResult { written, error, is_last }).is_err() || ends {
+            return;
+        }
+    }
+}
+
+/// What is gathered and what is being written.
+#[derive(Default)]
+struct Gathered {
+    up: bool,
+    closing: bool,
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// Since when the first of them waits.
+    since: Option<Instant>,
+    /// Messages that are not acknowledged, gathered or being written.
+    in_flight: usize,
+    writing: bool,
+}
+
+struct BatchConnection {
+    gathered: Rc<RefCell<Gathered>>,
+    jobs: mpsc::Sender<BatchJob>,
+    linger: Duration,
+    encoder: Arc<dyn Encoder>,
+    place: Box<dyn Fn(&dyn Encoder, &Delivery) -> Option<String>>,
+}
+
+impl OutputConnection for BatchConnection {
+    fn room(&self) -> usize {
+        let gathered = self.gathered.borrow();
+        let takes = gathered.up && !gathered.closing && gathered.bytes < BYTES_MAX;
+        if takes { WINDOW.saturating_sub(gathered.in_flight) } else { 0 }
+    }
+
+    fn window(&self) -> usize {
+        WINDOW
+    }
+
+    fn is_idle(&self) -> bool {
+        self.gathered.borrow().in_flight == 0
+    }
+
+    fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
+        let unfit = |why: &str| SendError::Unfit(why.to_owned());
+        let place = (self.place)(&*self.encoder, &delivery).ok_or_else(|| unfit("it has no place"))?;
+        let mut line = Vec::with_capacity(2 * delivery.message.body.len());
+        let encoded = self.encoder.encode(&[&delivery.message], Framing::Lines, &mut line);
+        encoded.map_err(|error| SendError::Unfit(error.to_string()))?;
+        let (mut gathered, bytes) = (self.gathered.borrow_mut(), line.len());
+        gathered.since.get_or_insert_with(Instant::now);
+        gathered.bytes += bytes;
+        gathered.in_flight += 1;
+        gathered.entries.push(Entry { tag: delivery.tag, place, line });
+        Ok(bytes)
+    }
+
+    fn flush(&mut self, more: bool) -> Option<Duration> {
+        let mut gathered = self.gathered.borrow_mut();
+        let waited = gathered.since.filter(|_| !gathered.writing)?.elapsed();
+        let is_full = more || gathered.entries.len() >= WINDOW / 2 || gathered.bytes >= BYTES_MAX / 2;
+        if !is_full && waited < self.linger {
+            return Some(self.linger - waited);
+        }
+        self.submit(&mut gathered);
+        None
+    }
+
+    fn close(&mut self) {
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.closing = true;
+        self.submit(&mut gathered);
+        // Where the thread is gone, the other half says so.
+        let _ = self.jobs.send(BatchJob::Finish);
+    }
+}
+
+impl BatchConnection {
+    fn submit(&self, gathered: &mut Gathered) {
+        let entries = take(&mut gathered.entries);
+        (gathered.bytes, gathered.since) = (0, None);
+        if !entries.is_empty() {
+            gathered.writing = true;
+            let _ = self.jobs.send(BatchJob::Write(entries));
+        }
+    }
+}
+
+struct BatchEvents {
+    gathered: Rc<RefCell<Gathered>>,
+    answers: async_mpsc::UnboundedReceiver<BatchResult>,
+    is_new: bool,
+    retry: Rc<RefCell<Duration>>,
+}
+
+impl ConnectionEvents for BatchEvents {
+    fn next(mut self: Box<Self>, mut events: Vec<ConnectionEvent>) -> NextEvents {
+        Box::pin(async move {
+            if take(&mut self.is_new) {
+                self.gathered.borrow_mut().up = true;
+                events.push(ConnectionEvent::Up);
+            } else {
+                let answer = self.answers.recv().await;
+                self.on_answer(answer, &mut events);
+            }
+            (self as Box<dyn ConnectionEvents>, events)
+        })
+    }
+}
+
+impl BatchEvents {
+    fn on_answer(&self, answer: Option<BatchResult>, events: &mut Vec<ConnectionEvent>) {
+        let ended = "the thread that writes has panicked; please report it".to_owned();
+        let BatchResult { written, error, is_last } =
+            answer.unwrap_or(BatchResult { written: Vec::new(), error: Some(ended), is_last: false });
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.in_flight = gathered.in_flight.saturating_sub(written.len());
+        gathered.writing = false;
+        let mut retry = self.retry.borrow_mut();
+        if !written.is_empty() {
+            *retry = RETRY_FIRST;
+        }
+        events.extend(written.into_iter().map(ConnectionEvent::Acked));
+        let reason = error.or_else(|| is_last.then(|| "said farewell".to_owned()));
+        if let Some(reason) = reason {
+            events.push(ConnectionEvent::Lost(Disconnected { reason, wait: *retry }));
+            *retry = (*retry * 2).min(RETRY_LAST);
+        }
+    }
+}

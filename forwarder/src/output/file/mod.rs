@@ -1,0 +1,91 @@
+//! Writes messages to files, a line each: for archives, for tools that read files, for a stick that somebody carries away.
+//!
+//! A file that grows is hidden (`.NAME`) and gets its name when it is complete: at its size, at its age, at a farewell, or
+//! when the agent starts again after a crash. A message is acknowledged when its line is synced. After a crash the lines
+//! that were synced are there, once; lines of which no acknowledgement was noted come again, the same as before.
+//!
+//! Limits: 16 files grow at a time; with more places the file that was written longest ago is completed.
+
+mod path;
+mod writer;
+
+use crate::batches::Batches;
+use crate::{
+    Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, ProbeResult, Probing, Rate,
+};
+use headwater_settings::{Or, Table};
+use path::PathTemplate;
+use std::sync::Arc;
+use std::time::Duration;
+use writer::FileWriter;
+
+pub(crate) const KIND: OutputKind =
+    OutputKind { name: "file", formats: &["json"], read, tail: None, sample: include_str!("sample.toml") };
+
+const MAX_SIZE: u64 = 16 << 20;
+const MAX_AGE_MS: i64 = 3_600_000;
+const SYNC_MS: i64 = 1_000;
+
+/// A disk may take long for a sync.
+const ACK_TIMEOUT: Duration = Duration::from_secs(120);
+
+struct FileOutput {
+    template: Arc<PathTemplate>,
+    batches: Batches,
+    rate: Rate,
+}
+
+fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
+    let template = read_path(table);
+    let max_size = table.size("max_size", 1 << 10..=1 << 40).given().unwrap_or(MAX_SIZE);
+    let max_age = table.duration("max_age", 1_000..=365 * 86_400_000).given().unwrap_or(MAX_AGE_MS);
+    let sync = table.duration("sync", 0..=3_600_000).given().unwrap_or(SYNC_MS);
+    let rate = Rate::read(table);
+    let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+    let template = Arc::new(template?);
+    let writer = FileWriter::new(template.clone(), max_size, ms(max_age));
+    Some(Box::new(FileOutput { template, batches: Batches::new(writer, ms(sync)), rate }))
+}
+
+fn read_path(table: &mut Table<'_>) -> Option<PathTemplate> {
+    let Some(given) = table.path_to("path") else {
+        table.missing("path", "add a path, e.g. path = \"out/{kind}/{date}/{agent}-{n}.jsonl\"");
+        return None;
+    };
+    let text = given.value.to_string_lossy().into_owned();
+    let template = PathTemplate::parse(&text);
+    template.map_err(|fix| table.refuse(given.span, format!("`path` cannot be `{text}`"), fix)).ok()
+}
+
+impl Output for FileOutput {
+    fn open(&mut self, encoder: &Arc<dyn Encoder>, _gone: Option<&Message>) -> Result<Opened, Disconnected> {
+        let template = self.template.clone();
+        self.batches.open(encoder, move |encoder, delivery| {
+            Some(template.place(&encoder.address(&delivery.message)?))
+        })
+    }
+
+    fn ack_timeout(&self) -> Duration {
+        ACK_TIMEOUT
+    }
+
+    fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> Probing<'a> {
+        Box::pin(async move {
+            let root = self.template.root();
+            Some(match writer::try_folder(&root) {
+                Ok(free) => {
+                    let free = headwater_settings::format_size(free);
+                    ProbeResult::Good(format!("{}: can be written, {free} free", root.display()))
+                }
+                Err(error) => ProbeResult::Bad(format!(
+                    "{}: {error}; make the folder writable for this user, or name another in `path`",
+                    root.display()
+                )),
+            })
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! The files that grow.
+
+use super::path::{NUMBER, PathTemplate};
+use crate::Tag;
+use crate::batches::{BatchWriter, Entry};
+use fs2::FileExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Files that grow at a time.
+const OPEN_MAX: usize = 16;
+
+/// Folders below the root that are looked into for files of an earlier run.
+const DEPTH_MAX: usize = 16;
+
+/// Bytes read at a time when the last whole line of a file is looked for.
+const BLOCK: u64 = 64 << 10;
+
+pub(super) struct FileWriter {
+    template: Arc<PathTemplate>,
+    max_size: u64,
+    max_age: Duration,
+    /// The one written longest ago first.
+    growing: Vec<Growing>,
+    /// Files of an earlier run are completed.
+    has_recovered: bool,
+}
+
+/// A file that grows.
+struct Growing {
+    /// With [`NUMBER`] in it.
+    place: String,
+    file: File,
+    hidden: PathBuf,
+    complete: PathBuf,
+    /// What is safe (bytes).
+    synced: u64,
+    since: Instant,
+}
+
+impl BatchWriter for FileWriter {
+    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
+        if !self.has_recovered {
+            complete_all(&self.template).map_err(|(path, error)| said("complete", &path, &error))?;
+            self.has_recovered = true;
+        }
+        self.tend();
+        let mut rest: Vec<&Entry> = batch.iter().collect();
+        while let Some(first) = rest.first() {
+            let (same, others): (Vec<_>, Vec<_>) = rest.iter().partition(|entry| entry.place == first.place);
+            self.append(&same)?;
+            written.extend(same.iter().map(|entry| entry.tag));
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Duration> {
+        let first = self.growing.iter().map(|growing| growing.since).min()?;
+        Some((first + self.max_age).saturating_duration_since(Instant::now()))
+    }
+
+    fn tend(&mut self) {
+        let now = Instant::now();
+        let max_age = self.max_age;
+        let old =
+            self.growing.extract_if(.., |growing| now.saturating_duration_since(growing.since) >= max_age);
+        old.for_each(Growing::complete);
+    }
+
+    fn finish(&mut self) {
+        self.growing.drain(..).for_each(Growing::complete);
+    }
+}
+
+impl FileWriter {
+    pub(super) fn new(template: Arc<PathTemplate>, max_size: u64, max_age: Duration) -> Self {
+        Self { template, max_size, max_age, growing: Vec::new(), has_recovered: false }
+    }
+
+    /// Appends the lines of one place and syncs them.
+    fn append(&mut self, entries: &[&Entry]) -> Result<(), String> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let known = self.growing.iter().position(|growing| growing.place == first.place);
+        let mut growing = match known {
+            Some(at) => self.growing.remove(at),
+            None => Growing::create(&first.place)
+                .map_err(|error| said("make", Path::new(&first.place.replace(NUMBER, "{n}")), &error))?,
+        };
+        let lines: Vec<u8> = entries.iter().flat_map(|entry| entry.line.iter().copied()).collect();
+        if let Err(error) = growing.append(&lines) {
+            let reason = said("write", &growing.hidden, &error);
+            // What is safe stays; where the rest cannot be cut off, a later start does it.
+            if growing.file.set_len(growing.synced).is_ok() {
+                self.growing.push(growing);
+            }
+            return Err(reason);
+        }
+        if growing.synced >= self.max_size {
+            growing.complete();
+            return Ok(());
+        }
+        self.growing.push(growing);
+        if self.growing.len() > OPEN_MAX {
+            self.growing.remove(0).complete();
+        }
+        Ok(())
+    }
+}
+
+impl Growing {
+    fn create(place: &str) -> io::Result<Self> {
+        let (before, after) = place.split_once(NUMBER).unwrap_or((place, ""));
+        let (folder, prefix) = before.rsplit_once('/').map_or(("", before), |(folder, name)| (folder, name));
+        let folder = match folder {
+            "" if before.starts_with('/') => Path::new("/"),
+            "" => Path::new("."),
+            folder => Path::new(folder),
+        };
+        make_folder(folder)?;
+        let number = next_number(folder, prefix, after)?;
+        let name = format!("{prefix}{number}{after}");
+        let (hidden, complete) = (folder.join(format!(".{name}")), folder.join(name));
+        let file = OpenOptions::new().append(true).create_new(true).open(&hidden)?;
+        // Another agent that starts with the same path leaves it alone.
+        file.try_lock_exclusive()?;
+        sync_folder(folder)?;
+        Ok(Self { place: place.to_owned(), file, hidden, complete, synced: 0, since: Instant::now() })
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.file.write_all(lines)?;
+        self.file.sync_data()?;
+        self.synced += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the file its name. One that cannot be renamed is completed at the next start.
+    fn complete(self) {
+        let done = match self.synced {
+            0 => fs::remove_file(&self.hidden),
+            _ => reveal(&self.hidden, &self.complete),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot rename {} now; the next start does it", self.hidden.display());
+        }
+    }
+}
+
+fn reveal(hidden: &Path, complete: &Path) -> io::Result<()> {
+    fs::rename(hidden, complete)?;
+    complete.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes a folder that survives a power cut.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    folder.ancestors().skip(1).filter(|parent| parent.is_dir()).take(2).try_for_each(sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+/// One more than the largest number in the folder, of files that grow too.
+fn next_number(folder: &Path, prefix: &str, after: &str) -> io::Result<u64> {
+    let mut next = 1;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        let plain = name.strip_prefix('.').unwrap_or(&name);
+        let number = plain.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(after));
+        if let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) {
+            next = next.max(number.saturating_add(1));
+        }
+    }
+    Ok(next)
+}
+
+/// Completes the files of an earlier run: a torn last line is cut off, and each gets its name. An error comes with its
+/// path.
+fn complete_all(template: &PathTemplate) -> Result<(), (PathBuf, io::Error)> {
+    let mut folders = vec![(template.root(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let failed = |error| (folder.clone(), error);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let (kind, name) = (entry.file_type().map_err(failed)?, entry.file_name());
+            let name = name.to_string_lossy();
+            if kind.is_dir() && depth < DEPTH_MAX && !name.starts_with('.') {
+                folders.push((entry.path(), depth + 1));
+            }
+            let complete = name.strip_prefix('.').map(|name| folder.join(name));
+            if let Some(complete) = complete.filter(|path| kind.is_file() && template.fits(path)) {
+                complete_one(&entry.path(), &complete).map_err(|error| (entry.path(), error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn complete_one(hidden: &Path, complete: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(hidden)?;
+    if file.try_lock_exclusive().is_err() {
+        return Ok(());
+    }
+    let whole = end_of_lines(&mut file)?;
+    if whole == 0 {
+        return fs::remove_file(hidden);
+    }
+    file.set_len(whole)?;
+    file.sync_all()?;
+    reveal(hidden, complete)
+}
+
+/// Where the last whole line ends (bytes).
+fn end_of_lines(file: &mut File) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        file.seek(SeekFrom::Start(start))?;
+        block.clear();
+        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+fn said(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {what} {}: {error}", path.display())
+}
+
+/// Tries whether files can be made below a folder; the space that is free there (bytes).
+pub(super) fn try_folder(root: &Path) -> io::Result<u64> {
+    fs::create_dir_all(root)?;
+    let path = root.join(format!(".headwater-self-test-{}", std::process::id()));
+    File::create(&path).and_then(|mut file| file.write_all(b"x"))?;
+    fs::remove_file(&path)?;
+    fs2::available_space(root)
+}
+
+#[cfg(test)]
+mod tests;

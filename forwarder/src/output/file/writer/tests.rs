@@ -1,0 +1,95 @@
+//! Files as a run, a crash and a full disk leave them.
+
+use super::*;
+use crate::Lane;
+use crate::testing::Folder;
+
+const PATH: &str = "out/{kind}/x-{n}.jsonl";
+
+fn writer(folder: &Folder, max_size: u64) -> FileWriter {
+    let template = PathTemplate::parse(&format!("{}/{PATH}", folder.path().display())).unwrap();
+    FileWriter::new(Arc::new(template), max_size, Duration::from_secs(3_600))
+}
+
+fn entry(folder: &Folder, kind: &str, seq: u64) -> Entry {
+    let place = format!("{}/out/{kind}/x-{NUMBER}.jsonl", folder.path().display());
+    Entry { tag: Tag { lane: Lane::Data, seq, owed: 1 }, place, line: format!("line {seq}\n").into_bytes() }
+}
+
+/// Names below `out/KIND`, and their lines.
+fn files(folder: &Folder, kind: &str) -> Vec<(String, String)> {
+    let Ok(entries) = fs::read_dir(folder.path().join("out").join(kind)) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut files: Vec<_> = paths.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+fn pair(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+#[test]
+fn files_get_their_names_when_they_are_complete() {
+    let folder = Folder::new();
+    let (mut writer, mut written) = (writer(&folder, 20), Vec::new());
+    let batch: Vec<Entry> = (0..4).map(|seq| entry(&folder, if seq == 3 { "b" } else { "a" }, seq)).collect();
+    writer.write(&batch[..2], &mut written).unwrap();
+    assert_eq!(files(&folder, "a"), [pair(".x-1.jsonl", "line 0\nline 1\n")]);
+    writer.write(&batch[2..], &mut written).unwrap();
+    assert_eq!(files(&folder, "a"), [pair("x-1.jsonl", "line 0\nline 1\nline 2\n")], "it has its size");
+    writer.write(&[entry(&folder, "a", 4)], &mut written).unwrap();
+    writer.finish();
+    assert_eq!(files(&folder, "a")[1], pair("x-2.jsonl", "line 4\n"));
+    assert_eq!(files(&folder, "b"), [pair("x-1.jsonl", "line 3\n")]);
+    assert_eq!(written.iter().map(|tag| tag.seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn files_get_their_names_at_their_age() {
+    let folder = Folder::new();
+    let mut writer = FileWriter { max_age: Duration::from_millis(1), ..writer(&folder, 1_000) };
+    writer.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    std::thread::sleep(writer.due().unwrap());
+    writer.tend();
+    assert_eq!((files(&folder, "a"), writer.due()), (vec![pair("x-1.jsonl", "line 0\n")], None));
+}
+
+#[test]
+fn what_a_crash_left_is_completed_without_its_torn_line() {
+    let folder = Folder::new();
+    let mut first = writer(&folder, 1_000);
+    first.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    first.growing[0].file.write_all(b"torn").unwrap();
+    let mut other = writer(&folder, 1_000);
+    other.write(&[entry(&folder, "a", 1)], &mut Vec::new()).unwrap();
+    assert_eq!(files(&folder, "a")[0], pair(".x-1.jsonl", "line 0\ntorn"), "another agent has it open");
+    drop((first, other));
+    fs::write(folder.path().join("out/a/.x-9.jsonl"), "only torn").unwrap();
+    fs::write(folder.path().join("out/a/.foreign"), "text").unwrap();
+    let mut second = writer(&folder, 1_000);
+    second.write(&[entry(&folder, "b", 2)], &mut Vec::new()).unwrap();
+    let expected = [pair(".foreign", "text"), pair("x-1.jsonl", "line 0\n"), pair("x-2.jsonl", "line 1\n")];
+    assert_eq!(files(&folder, "a"), expected);
+}
+
+#[test]
+fn what_cannot_be_written_is_not_acknowledged_and_leaves_nothing() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder, 1_000);
+    let mut written = Vec::new();
+    writer.write(&[entry(&folder, "a", 0)], &mut written).unwrap();
+    // A file that takes nothing: as on a disk that is full.
+    writer.growing[0].file = File::open(folder.path().join("out/a/.x-1.jsonl")).unwrap();
+    fs::write(folder.path().join("out/b"), "a file where a folder should be").unwrap();
+    let batch = [entry(&folder, "b", 1), entry(&folder, "c", 2)];
+    let error = writer.write(&batch, &mut written).unwrap_err();
+    assert!(error.starts_with("cannot make ") && error.contains("x-{n}.jsonl"), "{error}");
+    let error = writer.write(&[entry(&folder, "a", 3)], &mut written).unwrap_err();
+    assert!(error.starts_with("cannot write "), "{error}");
+    assert_eq!(written.iter().map(|tag| tag.seq).collect::<Vec<_>>(), [0]);
+    assert_eq!(files(&folder, "a"), [pair(".x-1.jsonl", "line 0\n")]);
+    writer.write(&[entry(&folder, "a", 3)], &mut written).unwrap();
+    assert_eq!(files(&folder, "a")[1], pair(".x-2.jsonl", "line 3\n"));
+}

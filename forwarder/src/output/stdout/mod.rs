@@ -1,0 +1,50 @@
+//! Writes messages to the standard output, a line each: for pipes, and for looking on.
+
+use crate::batches::{BatchWriter, Batches, Entry};
+use crate::{Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, Rate, Tag};
+use headwater_settings::Table;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) const KIND: OutputKind =
+    OutputKind { name: "stdout", formats: &["json"], read, tail: None, sample: include_str!("sample.toml") };
+
+/// A reader may stop for as long as it likes.
+const ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
+
+struct StdoutOutput {
+    batches: Batches,
+    rate: Rate,
+}
+
+fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
+    let rate = Rate::read(table);
+    Some(Box::new(StdoutOutput { batches: Batches::new(LineWriter, Duration::ZERO), rate }))
+}
+
+impl Output for StdoutOutput {
+    fn open(&mut self, encoder: &Arc<dyn Encoder>, _gone: Option<&Message>) -> Result<Opened, Disconnected> {
+        self.batches.open(encoder, |_, _| Some(String::new()))
+    }
+
+    fn ack_timeout(&self) -> Duration {
+        ACK_TIMEOUT
+    }
+
+    fn rate(&self) -> Rate {
+        self.rate
+    }
+}
+
+struct LineWriter;
+
+impl BatchWriter for LineWriter {
+    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
+        let mut out = std::io::stdout().lock();
+        let lines = batch.iter().try_for_each(|entry| out.write_all(&entry.line));
+        lines.and_then(|()| out.flush()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+        written.extend(batch.iter().map(|entry| entry.tag));
+        Ok(())
+    }
+}
