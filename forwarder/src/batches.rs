@@ -60,6 +60,9 @@ pub(crate) trait BatchWriter: Send {
     fn finish(&mut self) {}
 }
 
+/// Where a message's line goes; `None`: nowhere.
+type PlaceOf = dyn Fn(&dyn Encoder, &Delivery) -> Option<String>;
+
 /// A writer, for one connection after another.
 pub(crate) struct Batches {
     writer: Arc<Mutex<dyn BatchWriter>>,
@@ -165,7 +168,7 @@ struct BatchConnection {
     jobs: mpsc::Sender<BatchJob>,
     linger: Duration,
     encoder: Arc<dyn Encoder>,
-    place: Box<dyn Fn(&dyn Encoder, &Delivery) -> Option<String>>,
+    place: Box<PlaceOf>,
 }
 
 impl OutputConnection for BatchConnection {

@@ -223,3 +223,20 @@ pub struct OutputKind {
 
 /// The address, and an agent's id, or all of them.
 pub type TailAddress = fn(&str, Option<&str>) -> Result<Box<dyn Tail>, String>;
+
+#[cfg(test)]
+mod tests {
+    use crate::OUTPUTS;
+
+    /// The guide of a kind shows its sample, as it is.
+    #[test]
+    fn every_kind_has_a_guide_with_its_sample() {
+        for kind in OUTPUTS {
+            let path = format!("{}/src/output/{}/README.md", env!("CARGO_MANIFEST_DIR"), kind.name);
+            let guide = std::fs::read_to_string(&path).unwrap();
+            assert!(guide.contains(&format!("```toml\n{}```", kind.sample)), "{path} and its sample differ");
+            assert!(kind.sample.contains(&format!("type = \"{}\"", kind.name)));
+            assert!(!kind.formats.is_empty());
+        }
+    }
+}

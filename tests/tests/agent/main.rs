@@ -15,6 +15,7 @@ mod limits;
 mod main_path;
 mod malformed;
 mod outages;
+mod outputs;
 mod protocol;
 mod refusals;
 mod replay;

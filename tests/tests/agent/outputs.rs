@@ -1,0 +1,111 @@
+//! Outputs that are no broker.
+
+use crate::{Config, publish, wait_source};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, TempDir, wait_for};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FIRST: i64 = 1_700_000_000_000;
+
+/// Windows of a second, one reading in each; `output` is the table that takes the place of the broker.
+fn config(source: u16, output: &str) -> String {
+    let mut config = Config::new(source, 1);
+    config.source_keys =
+        "topics = [\"sensors/{place}\"]\nack = \"durable\"\nfields = [\"temp\"]\ntime = \"ts\"";
+    config.streams = "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\nlateness = \"0s\"\n\
+                      idle = \"300ms\"\naggregates = [\"count\"]"
+        .to_owned();
+    let broker = "[outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1\"";
+    let text = config.text();
+    assert!(text.contains(broker));
+    text.replace(broker, output)
+}
+
+/// All files below a folder with their texts, those that grow among them.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let text = |path: PathBuf| std::fs::read_to_string(&path).map(|text| (path, text)).into_iter().collect();
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { text(path) }).collect()
+}
+
+/// Without a last line that is torn, or still grows.
+fn whole_lines(text: &str) -> &str {
+    text.rfind('\n').map_or("", |end| &text[..=end])
+}
+
+/// How many readings the windows in the lines hold, each by its newest revision; repeats must be equal.
+fn counted(lines: &str) -> i64 {
+    let mut windows = BTreeMap::<String, (i64, i64)>::new();
+    let mut known = BTreeMap::<(String, i64), String>::new();
+    for line in whole_lines(lines).split_inclusive('\n') {
+        let map: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if map["kind"] != "summary" {
+            continue;
+        }
+        let (id, rev) = (map["id"].as_str().unwrap().to_owned(), map["rev"].as_i64().unwrap());
+        let first = known.entry((id.clone(), rev)).or_insert_with(|| line.to_owned());
+        assert_eq!(first, line, "one id and revision with two contents");
+        let window = windows.entry(id).or_default();
+        *window = (*window).max((rev, map["count"].as_i64().unwrap()));
+    }
+    windows.values().map(|(_, count)| count).sum()
+}
+
+/// Killed at random moments: every reading is in a file once, no line is torn, and nothing is left hidden.
+#[test]
+fn files_hold_everything_whatever_kills_the_agent() {
+    let source = Mosquitto::with(&Options { inflight: 100, quiet: true, ..Options::default() });
+    let dir = TempDir::new();
+    let out = dir.join("out");
+    let output = "[outputs.archive]\ntype = \"file\"\npath = \"out/kind={kind}/{date}/{agent}-{n}.jsonl\"\n\
+                  max_size = \"8KiB\"\nsync = \"100ms\"";
+    let config = config(source.port, output);
+    let mut publisher = Publisher::new(source.port);
+    let mut agent = Agent::start(&dir, &config);
+    agent.wait_log(&["source connected"]);
+    let (kills, each) = (6, 150);
+    for kill in 0..kills {
+        let readings = (0..each).map(|n| (FIRST + (kill * each + n) * 1_000, n as f64)).collect::<Vec<_>>();
+        for some in readings.chunks(10) {
+            publish(&mut publisher, "office", "temp", some);
+            std::thread::sleep(std::time::Duration::from_millis(20 + 7 * kill as u64));
+        }
+        agent.kill9();
+        agent = Agent::start(&dir, &config);
+    }
+    let all = || files(&out).into_iter().map(|(_, text)| whole_lines(&text).to_owned()).collect::<String>();
+    wait_for("all readings to be in files", || (counted(&all()) == kills * each).then_some(()));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let files = files(&out);
+    let hidden = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with('.');
+    assert!(files.iter().all(|(path, _)| !hidden(path)), "{files:#?}");
+    assert!(files.iter().all(|(_, text)| text.ends_with('\n')));
+    let summaries = files.iter().filter(|(path, _)| path.to_string_lossy().contains("out/kind=summary/20"));
+    let summaries = summaries.map(|(_, text)| text.as_str()).collect::<Vec<_>>();
+    assert!(summaries.len() > 3, "files are rotated at their size");
+    assert_eq!(counted(&summaries.concat()), kills * each);
+}
+
+#[test]
+fn stdout_gets_a_line_for_every_message() {
+    let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });
+    let dir = TempDir::new();
+    let lines = dir.join("lines.jsonl");
+    let config = config(source.port, "[outputs.pipe]\ntype = \"stdout\"");
+    let agent = Agent::start_by(&dir, &config, &[], |program| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" \"$@\" > {}", lines.display())]).arg(program);
+        command
+    });
+    wait_source(&source, 1);
+    let readings: Vec<_> = (0..500).map(|n| (FIRST + n * 1_000, n as f64)).collect();
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    let text = || std::fs::read_to_string(&lines).unwrap_or_default();
+    wait_for("all readings to be in lines", || (counted(&text()) == 500).then_some(()));
+    assert_eq!(agent.terminate().code(), Some(0));
+    let last: Value = serde_json::from_str(text().lines().last().unwrap()).unwrap();
+    assert_eq!((last["kind"].as_str(), last["cause"].as_str()), (Some("report"), Some("stop")));
+}
