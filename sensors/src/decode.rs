@@ -1,6 +1,6 @@
 //! Payloads to readings: one [`Decoder`] a source.
 //!
-//! What a payload costs is what its format costs, plus one lookup of its topic: names, labels and the sink's numbers
+//! A payload costs its format's time plus one lookup of its topic: names, labels and the sink's numbers
 //! of a topic's series are remembered, in the order in which its payloads have their fields. A payload counts as a
 //! whole: nothing of one that turns out to be broken at its end is used.
 //!

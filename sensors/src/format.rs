@@ -38,7 +38,7 @@ pub trait Format: fmt::Debug {
     /// The payload is broken, and nothing of it is used. [`Fields::reject`] costs a single record.
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError>;
 
-    /// Reads one line of a longer text, such as a file, of which earlier lines may have said what the line means.
+    /// Reads one line of a longer text, such as a file, whose earlier lines may explain it (a header).
     ///
     /// # Errors
     /// As [`Format::decode`].
@@ -77,7 +77,7 @@ pub const FORMATS: &[FormatKind] = &[
 /// Why a payload or a record cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    /// What is wrong and, where known, the way out. Lower case, no full stop.
+    /// The mistake and, where known, the way out. Lower case, no full stop.
     pub what: Cow<'static, str>,
     /// Where.
     pub at: Option<Position>,

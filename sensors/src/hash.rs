@@ -26,7 +26,7 @@ impl BuildHasher for Seed {
     }
 }
 
-/// A hash of texts, one after another, that is the same in every process: for what is stored.
+/// A hash of texts, one after another, that is the same in every process: for stored state.
 pub(crate) fn stable(texts: &[&[u8]]) -> u32 {
     let mut hasher = Folding(FACTOR);
     texts.iter().for_each(|text| hasher.write(text));

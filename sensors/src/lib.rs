@@ -5,6 +5,11 @@
 //! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
 //! [`SOURCES`]. To add a payload format, see `sensors/src/format.rs`.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
+)]
+
 mod checkpoints;
 mod decode;
 mod format;

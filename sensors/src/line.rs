@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-/// What a reader of lines or records has found.
+/// The result of reading a line or a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Record,

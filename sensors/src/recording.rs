@@ -23,7 +23,7 @@ use std::path::Path;
 /// Columns that are taken for the time, in this order.
 const TIME_COLUMNS: [&str; 4] = ["time", "timestamp", "datetime", "ts"];
 
-/// What else a line of `mosquitto_sub -F %j` holds.
+/// The other members of a line of `mosquitto_sub -F %j`.
 const ENVELOPE: [&str; 6] = ["tst", "qos", "retain", "mid", "payloadlen", "properties"];
 
 /// Why a recording cannot be read.

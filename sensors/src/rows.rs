@@ -13,7 +13,7 @@ use std::io::{self, BufRead};
 
 pub(crate) const COMMA: u8 = b',';
 
-/// What may separate cells, where nobody says it.
+/// The delimiters that are looked for in the first line.
 const DELIMITERS: [u8; 3] = [COMMA, b';', b'\t'];
 
 /// Numbers with a comma are read up to this length (bytes).

@@ -1,4 +1,4 @@
-//! What takes readings from sources. The agent implements it; tests and `replay` do too.
+//! The trait of those who take readings from sources: the agent, `replay` and tests.
 
 use crate::{Checkpoints, PersistState};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ pub enum ConnectionState<'a> {
     Up,
     /// The source is not connected, and tries again.
     Down {
-        /// What went wrong and, where known, the way out.
+        /// The mistake and, where known, the way out.
         reason: &'a str,
     },
     /// The input has ended: no reading comes any more.

@@ -1,4 +1,4 @@
-//! What a source is: a folder that reads a config table, says what it will bring, and runs.
+//! The trait of sources, and how a source's table is read.
 //!
 //! The keys `type`, `labels` and `future` belong to every source and are read here; everything else is read by the
 //! source's own folder.
@@ -30,7 +30,7 @@ pub type Probing<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
 
 /// Returns when the source shall stop.
 pub(crate) async fn stopped(mut stop: Stop) {
-    // An error says that nobody is left who could say stop: the same.
+    // An error means that the sender is gone: nobody can stop the source later.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -41,7 +41,7 @@ pub trait Source {
         None
     }
 
-    /// What is known of the names of its series before the first reading.
+    /// The names that its series can have, as far as they are known before the first reading.
     fn names(&self) -> Names {
         self.payloads().map_or(Names::Unknown, DecodeConfig::names)
     }
@@ -60,16 +60,16 @@ pub trait Source {
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
 }
 
-/// What is known of the names of a source's series.
+/// The names that a source's series can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {
     /// Every name fits one of these; `*` stands for any text.
     Patterns(Vec<String>),
-    /// Only its readings will tell.
+    /// Only the readings name the series.
     Unknown,
 }
 
-/// What a probe has found, for people.
+/// The result of a probe, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The source works.
@@ -80,7 +80,7 @@ pub enum Finding {
     Fails(String),
 }
 
-/// What every source is told about the agent that runs it.
+/// The agent that runs the source, as far as a source needs to know it.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
     /// The agent's id, for client ids.

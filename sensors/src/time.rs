@@ -13,7 +13,7 @@ const TIME_MS_MAX: i64 = 8_640_000_000_000_000;
 /// How event times are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
-    /// Not said: RFC 3339 if it is text with `-`, else milliseconds.
+    /// Not configured: RFC 3339 if it is text with `-`, else milliseconds.
     Guess,
     /// Seconds since the epoch, with fractions if need be.
     Unix,
@@ -68,7 +68,11 @@ impl TimeFormat {
             Self::UnixNs => count / 1e6,
             Self::Rfc3339 => return None,
         };
-        #[expect(clippy::cast_possible_truncation, reason = "within bounds that an f64 holds exactly")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "within bounds that an f64 holds exactly"
+        )]
         (ms.abs() <= TIME_MS_MAX as f64).then(|| ms.floor() as i64)
     }
 

@@ -23,12 +23,12 @@ enum Level {
     Rest,
 }
 
-/// What is wrong with a template, and the way out.
+/// A mistake in a template, and the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TopicError {
-    /// What is wrong. Lower case, no full stop.
+    /// The mistake. Lower case, no full stop.
     pub what: String,
-    /// What would be right.
+    /// The way out.
     pub fix: &'static str,
 }
 

@@ -67,11 +67,11 @@ impl Batch {
                 None => topic.slots.list.get(*slot).and_then(|slot| slot.series),
                 Some(record) => topic.records.as_ref().and_then(|records| records.series(record, *slot)),
             };
-            let series = match known {
-                Some(series) => Ok(Some(series)),
-                None => register(topic, record, *slot, &mut names, sink),
-            };
-            match series {
+            if let Some(series) = known {
+                sink.reading(series, *stamp, *value);
+                continue;
+            }
+            match register(topic, record, *slot, &mut names, sink) {
                 Ok(Some(series)) => sink.reading(series, *stamp, *value),
                 Ok(None) => refused = refused.saturating_add(1),
                 Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
@@ -84,13 +84,14 @@ impl Batch {
     }
 }
 
-/// The record with an identity to which a value belongs; values are asked for in their order.
+/// The record with an identity that holds the value at this place; call it with rising places.
 fn record_at(spans: &mut Peekable<Iter<'_, Span>>, at: usize) -> Option<usize> {
     while spans.next_if(|span| span.to <= at).is_some() {}
     spans.peek().filter(|span| span.from <= at).map(|span| span.record)
 }
 
 /// Introduces the series of a field, of a record with an identity or without, to the sink.
+#[cold]
 fn register(
     topic: &mut Topic,
     record: Option<usize>,

@@ -1,4 +1,4 @@
-//! What people write about payloads.
+//! The keys of a source's table that say how payloads become readings.
 
 use super::SeriesTemplate;
 use crate::Names;

@@ -8,7 +8,7 @@ use crate::format::{DecodeError, Scalar};
 use crate::time::TimeFormat;
 use std::sync::Arc;
 
-/// What is wanted of every payload of a source.
+/// The fields and the time that a source wants of every payload.
 pub(super) struct Plan {
     /// `None`: every number.
     wanted: Option<Vec<Arc<str>>>,
@@ -60,7 +60,7 @@ impl Plan {
 /// What [`Fields::want`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// Nobody asked for it.
+    /// It is not wanted.
     Skip,
     /// It is the event time.
     Time,
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
         self.topic
     }
 
-    /// What a path is wanted for; ask once for each, in the order of the payload.
+    /// How the value at a path is used; call it once for each value, in the order of the payload.
     pub fn want(&mut self, path: &str) -> Want {
         if self.known.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
             self.next += 1;
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The value at `path`, of which [`Fields::want`] said `want`.
+    /// Takes the value at `path`; `want` is the answer of [`Fields::want`].
     pub fn put(&mut self, want: Want, path: &str, value: Scalar<'_>) {
         let number = match (want, value) {
             (Want::Skip, _) | (_, Scalar::Null) => return,
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
                 self.time = Time::of(value, self.plan.time_format);
                 return;
             }
-            (_, Scalar::Integer(integer)) => integer as f64,
+            (_, Scalar::Integer(integer)) => nearest(integer),
             (_, Scalar::Number(number)) => number,
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
             (_, Scalar::Text(_)) => return self.fail(path, RejectReason::Text),
@@ -194,6 +194,7 @@ impl<'a> Fields<'a> {
     /// Gives the present record up; the others of the payload are used.
     pub fn reject(&mut self, why: DecodeError) {
         self.give_up(RejectReason::Decode(why));
+        self.time = Time::Missing;
         self.begin();
     }
 
@@ -211,6 +212,7 @@ impl<'a> Fields<'a> {
         self.begin();
     }
 
+    #[inline]
     fn stamp(&mut self) {
         let ms = match (&self.plan.time, std::mem::replace(&mut self.time, Time::Missing), self.own_time) {
             (Some(_), Time::At(ms), _) | (_, Time::Missing, Some(ms)) => ms,
@@ -239,9 +241,9 @@ impl<'a> Fields<'a> {
     }
 
     /// Begins the next record.
+    #[inline]
     fn begin(&mut self) {
         self.batch.identity.clear();
-        self.time = Time::Missing;
         self.own_time = None;
         self.next = 0;
         self.values_before = self.batch.values.len();
@@ -275,6 +277,12 @@ impl<'a> Fields<'a> {
         self.batch.failures.truncate(self.failures_before);
         self.batch.failures.push(reason);
     }
+}
+
+/// Above 2^53 the nearest number that there is, as the page of the formats says.
+#[expect(clippy::cast_precision_loss, reason = "documented")]
+fn nearest(integer: i64) -> f64 {
+    integer as f64
 }
 
 impl Time {

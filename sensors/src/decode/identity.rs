@@ -1,4 +1,4 @@
-//! What a record says of itself, a name and labels, as one text: the key under which its series are remembered.
+//! The identity of a record: its own name and labels as one text, the key under which its series are remembered.
 //!
 //! ```text
 //! NUL name     SOH key STX value     …

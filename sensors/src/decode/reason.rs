@@ -28,12 +28,12 @@ pub enum RejectReason {
     BadTime {
         /// Its field.
         field: Arc<str>,
-        /// What it held.
+        /// Its value.
         value: String,
-        /// What was expected.
+        /// The expected format.
         format: TimeFormat,
     },
-    /// None of the wanted fields, or no number at all.
+    /// The payload has none of the wanted fields, or no number at all.
     Nothing {
         /// Some of `fields`, for people; empty if every number is wanted.
         wanted: String,

@@ -23,7 +23,7 @@ impl SeriesTemplate {
     /// only they know.
     ///
     /// # Errors
-    /// What is wrong, and the way out.
+    /// The mistake, and the way out.
     pub(crate) fn parse(text: &str, labels: &[&str], is_open: bool) -> Result<Self, (String, String)> {
         let mut parts = Vec::new();
         let mut rest = text;

@@ -70,7 +70,7 @@ impl Topic {
         self.records.as_ref().map_or(0, |records| records.list.len())
     }
 
-    /// Forgets what is new and got no series, and records past `records_max`.
+    /// Drops fields and records that have no series, and records past `records_max`.
     pub(super) fn drop_unregistered(&mut self, records_max: usize) {
         self.slots.drop_unregistered();
         if let Some(records) = &mut self.records {

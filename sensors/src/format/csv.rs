@@ -22,7 +22,7 @@ format = \"csv\"
 
 #[derive(Clone, Debug)]
 struct Csv {
-    /// `None`: the first line tells.
+    /// `None`: found in the first line.
     delimiter: Option<u8>,
     numbers: Numbers,
     has_header: bool,
@@ -30,12 +30,12 @@ struct Csv {
     row: Record,
 }
 
-/// What the cells of a row are.
+/// The columns of the table.
 #[derive(Clone, Debug, Default)]
 struct Columns {
-    /// The header that told; empty if the config did, or nothing yet.
+    /// The header that named them; empty if the config did, or before the first header.
     header: Record,
-    /// What separates cells under this header.
+    /// The delimiter under this header; 0 before the first line.
     delimiter: u8,
     /// The path of each column; `None`: a column without a name.
     paths: Vec<Option<String>>,

@@ -55,6 +55,7 @@ impl Decimal {
             return None;
         }
         let power = *POWERS.get(usize::try_from(self.scale.unsigned_abs()).ok()?)?;
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
         let mantissa = self.mantissa as f64;
         let value = if self.scale < 0 { mantissa / power } else { mantissa * power };
         Some(if negative { -value } else { value })

@@ -60,7 +60,7 @@ struct Walk<'a, 'w, 'f> {
 }
 
 impl<'a> Walk<'a, '_, '_> {
-    /// Reads what is in the object or list that `token` starts and `path` names.
+    /// Reads the members of the object or list that `token` starts and `path` names.
     fn inside(&mut self, token: Token<'a>) -> Result<(), JsonError> {
         match token {
             Token::Object if self.path.is_empty() => self.outermost(),

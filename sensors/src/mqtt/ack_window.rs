@@ -6,8 +6,9 @@
 //! the list of what may come again is part of every checkpoint. A message without the mark is new, whatever it looks
 //! like: the broker has given its packet id away again, and after it nothing old comes any more.
 //!
-//! What cannot be told apart: a broker that gives an id away again within one checkpoint's time, to a message of equal
-//! topic and payload, and then sees the agent crash. mosquitto gives ids in turn, so that 65,535 messages lie between.
+//! Two messages cannot be told apart if the broker uses a packet id twice within one checkpoint's time, for messages of
+//! equal topic and payload, and then sees the agent crash. mosquitto gives ids in turn, so that 65,535 messages lie
+//! between.
 //!
 //! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint); of those acknowledged, as many as were
 //! ever unacknowledged at once, because the broker never had more on their way.

@@ -1,6 +1,6 @@
 //! `type = "mqtt"`: subscribes at a broker, 3.1.1 or 5.
 //!
-//! Each source has a client id of its own and a session that the broker keeps, so that with QoS 1 what is published
+//! Each source has a client id of its own and a session that the broker keeps, so that with QoS 1 messages published
 //! while the agent is away arrives when it is back. It subscribes when the broker has no session, and once after each
 //! start, because `topics` may have changed; a new subscription makes the broker send its retained messages. The
 //! subscriptions of an earlier configuration stay in the session: when a message of theirs comes, the session is given
@@ -11,7 +11,7 @@
 //! once, and if it comes again the session is given up, with what else waited in it.
 //!
 //! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats then
-//! end each connection anew.
+//! end each new connection.
 
 mod ack_window;
 mod config;
@@ -105,7 +105,7 @@ struct Subscription<'a> {
     subscribed: bool,
     /// Whether the session has been given up for subscriptions of an earlier configuration: this happens once.
     renewed: bool,
-    /// Why the connection is down, as last told; `None` while it is up.
+    /// The reason last given to the sink for the connection being down; `None` while it is up.
     told: Option<String>,
     /// The size of the last packet that was too large, if no connection has settled since (bytes).
     too_large: Option<usize>,

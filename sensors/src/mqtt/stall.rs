@@ -1,6 +1,6 @@
 //! Detects a broker that has stopped sending because too much is unacknowledged.
 //!
-//! A broker sends only so many messages that are not acknowledged (mosquitto: `max_inflight_messages`, 20; MQTT does not
+//! A broker limits the messages that are not acknowledged (mosquitto: `max_inflight_messages`, 20; MQTT does not
 //! say how many). Once that many wait for the next checkpoint, nothing more comes: a short silence while as
 //! many are unacknowledged as ever before. Then a checkpoint is requested; more often would only wear the disk.
 
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The usual limit: a broker that sends nothing for a moment with so many unacknowledged has come to it.
+/// The usual limit, and the silence that shows that a broker has reached it.
 const USUAL: (usize, Duration) = (20, Duration::from_millis(20));
 
 /// The lowest limit that is usual, of brokers that take one lower than most: a moment proves nothing.

@@ -44,7 +44,7 @@ pub(super) struct Step {
     pub(super) by: f64,
 }
 
-/// What goes wrong with a sensor, for a time.
+/// A fault of a sensor, which lasts for a time.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) kind: FaultKind,
@@ -76,7 +76,7 @@ impl Signal {
         // A stuck sensor gives the value of the moment at which it stuck.
         let stuck = active(FaultKind::Stuck).map(|since_ms| at_ms - since_ms);
         let at_ms = stuck.unwrap_or(at_ms) / interval_ms * interval_ms;
-        let at = ms_as_f64(at_ms);
+        let at = exact(at_ms);
         let waves = self.waves.iter().map(|wave| wave.value(at));
         let steps = self.steps.iter().map(|step| if at_ms >= step.at_ms { step.by } else { 0.0 });
         let faults = self.faults.iter().map(|fault| fault.shift(at_ms));
@@ -89,7 +89,7 @@ impl Signal {
 
 impl Wave {
     fn value(&self, at_ms: f64) -> f64 {
-        let turn = (at_ms / ms_as_f64(self.period_ms) + self.phase).rem_euclid(1.0);
+        let turn = (at_ms / exact(self.period_ms) + self.phase).rem_euclid(1.0);
         self.amplitude
             * match self.shape {
                 Shape::Sine => (TAU * turn).sin(),
@@ -109,11 +109,11 @@ impl Fault {
         (since_ms < self.for_ms).then_some(since_ms)
     }
 
-    /// What it adds.
+    /// The number that the fault adds to the value.
     fn shift(&self, at_ms: u64) -> f64 {
         match (self.kind, self.since(at_ms)) {
             (FaultKind::Spike(by), Some(_)) => by,
-            (FaultKind::Drift(by), Some(since_ms)) => by * ms_as_f64(since_ms) / ms_as_f64(self.for_ms),
+            (FaultKind::Drift(by), Some(since_ms)) => by * exact(since_ms) / exact(self.for_ms),
             _ => 0.0,
         }
     }
@@ -122,11 +122,11 @@ impl Fault {
 /// Near enough to a standard normal distribution: the sum of four uniform numbers, scaled. The same arguments give the
 /// same number on every machine.
 fn normal(seed: u64, signal: u64, step: u64) -> f64 {
-    const UNIFORM: f64 = 1.0 / (1_u64 << 53) as f64;
+    const UNIFORM: f64 = 1.0 / 9_007_199_254_740_992.0; // 2^53
     let mut state = seed ^ mixed(signal.wrapping_add(1)) ^ mixed(step).rotate_left(32);
     let mut uniform = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (mixed(state) >> 11) as f64 * UNIFORM - 0.5
+        exact(mixed(state) >> 11) * UNIFORM - 0.5
     };
     (uniform() + uniform() + uniform() + uniform()) * 3.0_f64.sqrt()
 }
@@ -138,10 +138,10 @@ fn mixed(word: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// Exact for 285,000 years.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ms")]
-fn ms_as_f64(ms: u64) -> f64 {
-    ms as f64
+/// For numbers up to 2^53; as milliseconds, 285,000 years.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+fn exact(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(super) const BATCHES_MAX: usize = 4;
 /// A batch is handed over once it is so large, or nothing more can be read at once (bytes).
 pub(super) const BATCH_BYTES: usize = 64 << 10;
 
-/// What the process knows of its standard input.
+/// The state of the process's standard input.
 static STANDARD: Mutex<State> = Mutex::new(State::Unread);
 
 enum State {
@@ -23,7 +23,7 @@ enum State {
     Taken,
 }
 
-/// What the thread hands over.
+/// What the reading thread sends: lines, or the reason why none follow.
 pub(super) enum Batch {
     Lines(Lines),
     /// The input has ended.
@@ -105,7 +105,7 @@ fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result
                 |error| Batch::Failed(format!("the standard input cannot be read: {error}")),
                 |()| Batch::Ended,
             );
-            // Nobody is left to be told when the process ends.
+            // The receiver is gone when the process ends.
             let _ = to.blocking_send(last);
         })
         .map(|_| batches)

@@ -2,8 +2,9 @@
 //!
 //! Written out because it is the hot path of the whole agent: it gives numbers of any field without a target type, places
 //! of errors, and correctly rounded numbers, at about what `serde_json` takes to read three known fields into a struct
-//! (`cargo bench -p headwater-sensors` compares; there the decoder's time includes its lookups). `serde_json` is the oracle in the
-//! tests. Deviations: none in what is accepted, but that an unpaired surrogate reads as U+FFFD.
+//! (`cargo bench -p headwater-sensors` compares; there the decoder's time includes its lookups). `serde_json` is the
+//! oracle in the tests. Deviations: all that RFC 8259 allows is accepted, and nothing else; an unpaired surrogate reads as
+//! U+FFFD.
 
 use crate::format::Scalar;
 use crate::format::decimal::Decimal;
@@ -17,7 +18,7 @@ const DEPTH_MAX: usize = 128;
 pub struct JsonError {
     /// Offset from 0 (bytes).
     pub at: usize,
-    /// What is wrong there.
+    /// The mistake. Lower case, no full stop.
     pub what: &'static str,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Text<'a> {
 
 pub(crate) struct Scanner<'a> {
     text: &'a str,
-    /// What has not been read yet: the end of `text`.
+    /// The unread end of `text`.
     rest: &'a [u8],
     depth: usize,
 }
