@@ -145,6 +145,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         }
         shared.spool.borrow_mut().written(&batches, sync);
         shared.dirty.set(!sync);
+        shared.on_settled();
         shared.wake_all();
     }
 }
@@ -172,6 +173,7 @@ pub(crate) async fn sync_once(shared: &Shared) {
     on_notices(shared, answer.notices);
     shared.disk_state(answer.value.as_ref().err());
     shared.spool.borrow_mut().synced(answer.value.is_ok());
+    shared.on_settled();
     shared.clerk.notify_one();
 }
 
@@ -210,6 +212,9 @@ pub(crate) async fn settle_once(shared: &Shared, note: bool) {
 
 /// Books what the archive did by itself, and tells it.
 pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
+    if !notices.is_empty() {
+        shared.on_settled();
+    }
     for notice in notices {
         match notice {
             Notice::Shed { runs, made_ms, why } => {

@@ -172,6 +172,13 @@ impl Forwarder {
         !self.shared.spool.borrow_mut().has_unwritten_before(&mark.0)
     }
 
+    /// Waits until everything before a mark is acknowledged or on disk.
+    pub async fn kept(&self, mark: &Mark) {
+        while !self.is_kept(mark) {
+            self.shared.settled().await;
+        }
+    }
+
     /// What became of the messages.
     #[must_use]
     pub fn account(&self) -> Account {

@@ -165,7 +165,8 @@ async fn fill(port: u16, folder: &Path) -> Vec<PathBuf> {
         push(&forwarder, n);
         if n.is_multiple_of(500) {
             let mark = forwarder.mark();
-            wait_for("all to be written", || forwarder.is_kept(&mark)).await;
+            let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&mark));
+            assert!(kept.await.is_ok(), "all are written");
         }
     }
     assert!(forwarder.stop(Duration::from_secs(4)).await);

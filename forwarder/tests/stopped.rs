@@ -46,7 +46,8 @@ async fn push(broker: &Broker, folder: &Folder, kill: bool) {
         forwarder.push(message(if n % 10 == 0 { Lane::Alert } else { Lane::Data }, n));
     }
     let mark = forwarder.mark();
-    wait_for("all to be written", || forwarder.is_kept(&mark)).await;
+    let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&mark));
+    assert!(kept.await.is_ok(), "all are written");
     if !kill {
         assert!(forwarder.stop(Duration::from_secs(4)).await);
     }

@@ -17,13 +17,10 @@ use headwater_sensors::Checkpoints;
 use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long the messages before a checkpoint may take to be safe, before it is given up for the next one.
 const SAFE_WITHIN: Duration = Duration::from_secs(30);
-
-/// How often it is looked whether they are.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Where checkpoints go, and what became of them.
 pub(super) struct Checkpointer {
@@ -198,14 +195,7 @@ impl Engine {
     }
 
     async fn is_safe(&self, mark: &Mark) -> bool {
-        let looks = SAFE_WITHIN.as_millis() / LOOK_EVERY.as_millis();
-        for _ in 0..looks {
-            if self.forwarder().is_kept(mark) {
-                return true;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        false
+        timeout(SAFE_WITHIN, self.forwarder().kept(mark)).await.is_ok()
     }
 }
 

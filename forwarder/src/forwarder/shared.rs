@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) names: Vec<String>,
     /// Wakes the clerk: something waits for the disk that did not before.
     pub(crate) clerk: Notify,
+    /// Rung when messages have become safe, or are no more.
+    settled: Notify,
     /// Something was written and not synced.
     pub(crate) dirty: Cell<bool>,
     states: RefCell<Vec<OutputState>>,
@@ -71,6 +73,7 @@ impl Shared {
             keeper,
             names,
             clerk: Notify::new(),
+            settled: Notify::new(),
             dirty: Cell::new(false),
             wake: states.iter().map(|_| Notify::new()).collect(),
             states: RefCell::new(states),
@@ -98,17 +101,22 @@ impl Shared {
             self.clerk.notify_one();
         }
         self.wake_all();
+        if !lost.is_empty() {
+            self.on_settled();
+        }
         lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
     pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
         let lost = self.spool.borrow_mut().done(bit, tag, outcome);
+        self.on_settled();
         lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
     /// The output has no connection any more.
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
+        self.on_settled();
         lost.into_iter().for_each(|lost| clerk::tell(self, lost));
     }
 
@@ -127,6 +135,16 @@ impl Shared {
 
     pub(crate) fn all_up(&self) -> bool {
         self.states.borrow().iter().all(OutputState::is_up)
+    }
+
+    /// Messages were written, or are no more.
+    pub(crate) fn on_settled(&self) {
+        self.settled.notify_waiters();
+    }
+
+    /// Returns when some messages have become safe. All on one thread: none can between a look and this wait.
+    pub(crate) async fn settled(&self) {
+        self.settled.notified().await;
     }
 
     /// Something may be there to be sent.
