@@ -1,6 +1,7 @@
 //! The pipeline as its callers see it: readings and ticks in, messages and the account out.
 
 mod alerts;
+mod clock_steps;
 mod crashes;
 mod everything;
 mod golden;

@@ -36,6 +36,8 @@ struct World {
     changes: Vec<Change>,
     readings: i64,
     tenths: i64,
+    /// The agent's time when the clocks were last looked at, and the time since boot then (ms).
+    alive: (AgentTime, i64),
     /// Of every reading; above 5 the alarm is raised.
     value: f64,
 }
@@ -56,6 +58,7 @@ impl World {
             changes: Vec::new(),
             readings: 0,
             tenths: 0,
+            alive: (AgentTime(0), 0),
             value: 1.0,
         };
         world.start(&Past::default(), None);
@@ -82,6 +85,8 @@ impl World {
         let boot = format!("boot-{}", self.boot);
         let clock = AgentClock::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
         let now = clock.now_at(self.up_ms());
+        assert_eq!(now.alive, past.alive, "it stands still while the agent is away");
+        self.alive = (now.alive, self.up_ms());
         if let Some(gap) = clock.restart_gap() {
             pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
         }
@@ -131,6 +136,10 @@ impl World {
                 self.changes.extend(change);
             }
             let now = clock.now_at(up_ms);
+            let (alive, passed_ms) = (self.alive.0, up_ms - self.alive.1);
+            let apart_ms = now.alive.since(alive) - passed_ms;
+            assert!(apart_ms.abs() <= passed_ms / 10 + 1, "the agent's time never steps: {apart_ms} ms");
+            self.alive = (now.alive, up_ms);
             pipeline.on_tick(now);
             if self.tenths % 10 == 0 {
                 pipeline.on_reading(*series, Stamp::Arrival, self.value, now);
