@@ -4,7 +4,7 @@
 mod agent_clock;
 mod checkpoint_writer;
 mod checkpointing;
-mod clockwork;
+mod clock_follower;
 mod durable;
 mod earlier;
 mod log_throttle;
@@ -30,7 +30,7 @@ use crate::memory::MemoryCap;
 use crate::pipeline::{Notice, Pipeline};
 use crate::tap::Taps;
 use checkpointing::Checkpointer;
-use clockwork::Permit;
+use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 use outages::Outages;
@@ -47,9 +47,7 @@ pub(crate) struct Engine {
     pipeline: RefCell<Pipeline>,
     clock: Rc<AgentClock>,
     outgoing: Outgoing,
-    permit: Cell<Permit>,
-    /// Whether what is held goes.
-    released: Cell<bool>,
+    follower: ClockFollower,
     /// What earlier runs have left.
     earlier: Earlier,
     last_report: RefCell<LastReport>,
@@ -110,9 +108,7 @@ impl Engine {
         let engine = Self {
             last_report: RefCell::new(last_report),
             clock,
-            // The first checkpoint lets it go.
-            permit: Cell::new(Permit { number: 0, may_go: now.synced }),
-            released: Cell::new(false),
+            follower: ClockFollower::new(now.synced),
             source_states: RefCell::new(SourceStates::new(sources, earlier.take_source_states())),
             untold_starts: Cell::new(earlier.untold_starts().saturating_add(1)),
             outages: outages.into(),

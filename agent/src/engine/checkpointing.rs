@@ -120,7 +120,7 @@ impl Engine {
             let outages = self.outages.borrow().clone();
             let handed_over = self.checkpointer.requests.handed_over();
             let state = (totals, self.last_report.borrow().at, handed_over, outages);
-            if unchanged.as_ref() == Some(&state) && !self.is_letting_go() {
+            if unchanged.as_ref() == Some(&state) && !self.follower.is_waiting() {
                 continue;
             }
             if let Some(bytes) = self.write_when_safe(self.snapshot(Some(every_ms))).await {

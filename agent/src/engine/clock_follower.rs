@@ -1,15 +1,72 @@
-//! What the engine does when the clocks say something new.
+//! What follows from the clock: windows that end, reports, corrections, and whether what is held may go.
+//!
+//! What is held was made before the time is known. It goes once a checkpoint has been tried that says so: after a crash
+//! the same messages leave with the same times, and what went out without them is remembered.
 
 use super::Engine;
 use crate::clock::{Change, Correction};
 use crate::event::{BootId, Cause, ClockSet, Event};
 use headwater_kernel::time::Now;
+use std::cell::Cell;
 
 /// Whether what is held may go, and how often that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Permit {
-    pub(super) number: u32,
-    pub(super) may_go: bool,
+    number: u32,
+    may_go: bool,
+}
+
+/// Decides whether what is held goes.
+#[derive(Debug)]
+pub(super) struct ClockFollower {
+    permit: Cell<Permit>,
+    /// Whether it goes.
+    released: Cell<bool>,
+}
+
+/// What is to be done because a permit was given or taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consequence {
+    /// Nothing: it was the same before.
+    None,
+    /// A checkpoint has to say so.
+    AskForCheckpoint,
+    /// Nothing goes any more.
+    Hold,
+}
+
+impl ClockFollower {
+    /// Of an agent whose time is known or not. The first checkpoint lets go what may.
+    pub(super) fn new(synced: bool) -> Self {
+        Self { permit: Cell::new(Permit { number: 0, may_go: synced }), released: Cell::new(false) }
+    }
+
+    /// What a checkpoint that is taken now says.
+    pub(super) fn permit(&self) -> Permit {
+        self.permit.get()
+    }
+
+    /// Whether what is held waits for a checkpoint.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.permit.get().may_go && !self.released.get()
+    }
+
+    fn set(&self, may_go: bool) -> Consequence {
+        let Permit { number, may_go: before } = self.permit.get();
+        if before == may_go {
+            return Consequence::None;
+        }
+        self.permit.set(Permit { number: number.wrapping_add(1), may_go });
+        if may_go {
+            return Consequence::AskForCheckpoint;
+        }
+        if self.released.replace(false) { Consequence::Hold } else { Consequence::None }
+    }
+
+    /// A checkpoint with this permit was written, or could not be. Whether what is held goes from now on.
+    fn on_checkpoint(&self, permit: Permit) -> bool {
+        permit.may_go && permit == self.permit.get() && !self.released.replace(true)
+    }
 }
 
 impl Engine {
@@ -17,7 +74,7 @@ impl Engine {
     pub(super) fn look_at_clock(&self) {
         let before = self.now();
         match self.clock.look() {
-            Some(Change::Set { by_ms } | Change::Moved { by_ms }) => self.on_moved(before, by_ms),
+            Some(Change::Set { by_ms } | Change::Moved { by_ms }) => self.on_step(before, by_ms),
             Some(Change::Followed { by_ms }) => {
                 self.report_clock(&format!("the clock was set by {by_ms} ms; the agent follows slowly"));
             }
@@ -35,30 +92,27 @@ impl Engine {
         }
     }
 
-    /// What is held may go, or not: once a checkpoint has been tried that says so. After a crash the same messages leave
-    /// with the same times, and what went out without them is remembered.
-    pub(super) fn let_go(&self, may_go: bool) {
-        let Permit { number, may_go: before } = self.permit.get();
-        if before != may_go {
-            self.permit.set(Permit { number: number.wrapping_add(1), may_go });
-            if may_go { self.checkpointer.requests.request() } else { self.release(false) }
+    fn let_go(&self, may_go: bool) {
+        match self.follower.set(may_go) {
+            Consequence::None => {}
+            Consequence::AskForCheckpoint => self.checkpointer.requests.request(),
+            Consequence::Hold => self.forwarder().release(false),
         }
     }
 
-    /// Whether what is held waits for a checkpoint.
-    pub(super) fn is_letting_go(&self) -> bool {
-        self.permit.get().may_go && !self.released.get()
-    }
-
-    /// A checkpoint was written, or could not be, that says so.
+    /// A checkpoint was written, or could not be, that says whether what is held may go.
     pub(super) fn on_checkpoint(&self, permit: Permit) {
-        if permit.may_go && permit == self.permit.get() {
-            self.release(true);
+        if !self.follower.on_checkpoint(permit) {
+            return;
+        }
+        self.forwarder().release(true);
+        if !self.clock.is_synced() {
+            tracing::warn!("the time is not known: messages go out with times since this boot");
         }
     }
 
-    /// The agent's timeline has moved, and with it what is stamped with it.
-    fn on_moved(&self, before: Now, by_ms: i64) {
+    /// The clock was set.
+    fn on_step(&self, before: Now, by_ms: i64) {
         {
             let mut pipeline = self.pipeline.borrow_mut();
             pipeline.on_clock_step(before, by_ms, None);
@@ -94,17 +148,32 @@ impl Engine {
         self.outgoing.send(Event::Clock(set), now.time);
     }
 
-    fn release(&self, released: bool) {
-        if self.released.replace(released) != released {
-            self.forwarder().release(released);
-            if released && !self.clock.is_synced() {
-                tracing::warn!("the time is not known: messages go out with times since this boot");
-            }
-        }
-    }
-
     fn report_clock(&self, text: &str) {
         tracing::warn!("{text}");
         self.report(Cause::Clock, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_goes_with_the_checkpoint_that_says_so() {
+        let follower = ClockFollower::new(false);
+        let before = follower.permit();
+        assert!(!follower.on_checkpoint(before), "the time is not known");
+        assert_eq!(follower.set(true), Consequence::AskForCheckpoint);
+        assert!(follower.is_waiting() && !follower.on_checkpoint(before), "one of before");
+        // The time changes while that checkpoint is written: it is the next one that counts.
+        let first = follower.permit();
+        assert_eq!(
+            (follower.set(false), follower.set(true)),
+            (Consequence::None, Consequence::AskForCheckpoint)
+        );
+        assert!(!follower.on_checkpoint(first) && follower.on_checkpoint(follower.permit()));
+        assert!(!follower.is_waiting() && !follower.on_checkpoint(follower.permit()), "it goes already");
+        assert_eq!((follower.set(true), follower.set(false)), (Consequence::None, Consequence::Hold));
+        assert!(ClockFollower::new(true).is_waiting());
     }
 }

@@ -6,7 +6,7 @@
 //! as the last checkpoint allows. `write_budget.rs` keeps that within `daily_writes`.
 
 use super::Engine;
-use super::clockwork::Permit;
+use super::clock_follower::Permit;
 use crate::account::Counts;
 use crate::pipeline::Ceiling;
 use headwater_forwarder::Mark;
@@ -40,7 +40,7 @@ impl Engine {
         self.save_own(last, next_ms.unwrap_or(0), &mut body);
         let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpointer.requests.end(), self.forwarder().mark());
-        let (took, permit) = (start.elapsed(), self.permit.get());
+        let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
         Snapshot { body, ceiling, checkpoint, took, permit, mark, readings }
     }
