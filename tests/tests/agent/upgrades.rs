@@ -27,6 +27,7 @@ fn the_state_of_this_version_is_gone_on_with() {
         let told = fs::read_to_string(folder.join("outcome.jsonl")).expect("what was said");
         let outcome = Outcome::read(&told);
         outcome.check_later(&go_on(&case, &folder, &case.config));
+        assert!(told.contains("\"repeated\":5"), "what the source remembers: {told}");
         assert!(
             case.name == "offline" || outcome.count("alert") > 20 && outcome.count("reading") > 100,
             "{told}"
@@ -158,7 +159,11 @@ fn a_checkpoint_of_a_newer_version_costs_what_this_one_does_not_know() {
         counts
     };
     let counts: Vec<Vec<i64>> = (0..SERIES).map(of).collect();
-    assert_eq!(counts.iter().filter(|counts| **counts == [2, 1, 2, 1]).count(), SERIES - 1, "{counts:?}");
+    assert_eq!(
+        counts.iter().filter(|counts| counts.starts_with(&[2, 1, 2])).count(),
+        SERIES - 1,
+        "{counts:?}"
+    );
 }
 
 #[test]
