@@ -40,6 +40,7 @@ use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_sensors::{SeriesRef, Stamp};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
+use std::collections::HashMap;
 use std::sync::Arc;
 use timers::Timers;
 
@@ -79,6 +80,8 @@ pub struct Pipeline {
     stream_counts: Vec<Counts>,
     directory: Directory,
     channels: Vec<Channel>,
+    /// The channels by stream and series.
+    places: Places,
     groups: Groups,
     pairs: Pairs,
     timers: Timers,
@@ -90,7 +93,8 @@ pub struct Pipeline {
 }
 
 /// What one series in one stream takes, without its windows and detectors (bytes).
-pub(crate) const CHANNEL_BYTES: usize = size_of::<Channel>() + timers::ENTRY_BYTES;
+pub(crate) const CHANNEL_BYTES: usize =
+    size_of::<Channel>() + timers::ENTRY_BYTES + 2 * size_of::<((u32, u32), u32)>();
 
 /// What a series takes, without its name and labels (bytes).
 pub(crate) const SERIES_BYTES: usize = series::SERIES_BYTES;
@@ -105,6 +109,9 @@ pub(crate) const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BY
 pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
     size_of_val(&*guard::guard(prototype)) + size_of::<watching::Post>()
 }
+
+/// Indices of channels by those of their stream and series.
+type Places = HashMap<(u32, u32), u32>;
 
 /// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);
@@ -123,6 +130,7 @@ impl Pipeline {
             streams,
             directory: Directory::new(limits.series),
             channels: Vec::new(),
+            places: Places::new(),
             groups: Groups::default(),
             pairs: Pairs::default(),
             timers: Timers::default(),
@@ -134,18 +142,16 @@ impl Pipeline {
 
     /// Introduces a series of a source and resolves which streams take it. `None`: the limit is reached.
     pub fn introduce(&mut self, source: usize, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        let Self { directory, channels, streams, .. } = self;
+        let Self { directory, channels, places, streams, .. } = self;
         let channels_before = channels.len();
-        let handle = directory.introduce(source, name, labels, |id, is_new| {
+        let handle = directory.introduce(source, name, labels, |id| {
             let takes = (0_u32..).zip(streams.iter()).filter(|(_, stream)| stream.takes(source, name));
             takes
                 .map(|(index, stream)| {
-                    let is_same = |c: &Channel| c.series == id && c.stream == index;
-                    let known = if is_new { None } else { channels.iter().position(is_same) };
-                    known.unwrap_or_else(|| {
+                    *places.entry((index, id)).or_insert_with(|| {
                         channels.push(Channel::new(index, id, stream));
-                        channels.len() - 1
-                    }) as u32
+                        (channels.len() - 1) as u32
+                    })
                 })
                 .collect()
         });
@@ -161,7 +167,8 @@ impl Pipeline {
     fn introduce_pairs(&mut self, from: usize) {
         for (index, channel) in (0_u32..).zip(&self.channels).skip(from) {
             if let Some(stream) = self.streams.get(channel.stream as usize) {
-                self.pairs.introduce(index, (channel.stream, channel.series), stream, &self.directory);
+                let at = (channel.stream, channel.series);
+                self.pairs.introduce(index, at, stream, &self.directory, &self.places);
             }
         }
     }

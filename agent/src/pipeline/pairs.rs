@@ -8,6 +8,7 @@
 
 mod stored;
 
+use super::Places;
 use super::emitter::Emitter;
 use super::panes::Panes;
 use super::series::Directory;
@@ -19,7 +20,6 @@ use headwater_kernel::aggregate::{Comoments, Stamped};
 use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Readings of one series that wait for their counterparts at most; past it the earliest stays alone.
@@ -40,8 +40,6 @@ pub(super) struct Pairs {
     pairs: Vec<Pair>,
     /// The pairs of a channel, by its index.
     links: Vec<Vec<Link>>,
-    /// Channels of streams with pairs, by stream and series.
-    channels: HashMap<(u32, u32), u32>,
     timers: Timers,
 }
 
@@ -86,18 +84,19 @@ impl Pairs {
         at: (u32, u32),
         stream: &StreamConfig,
         directory: &Directory,
+        places: &Places,
     ) {
         if stream.pairs.is_empty() {
             return;
         }
         let (index, series) = at;
-        self.channels.insert(at, channel);
         let (name, _) = directory.describe(series);
         for (config, pair) in (0_u32..).zip(&stream.pairs) {
             for (own, other, is_b) in [(&pair.a, &pair.b, false), (&pair.b, &pair.a, true)] {
                 let partner = own.star(name).and_then(|star| directory.find(&other.with(star)));
-                let known = partner.and_then(|id| Some((id, *self.channels.get(&(index, id))?)));
-                if let Some((partner, other)) = known.filter(|(partner, _)| *partner != series) {
+                let known = partner.and_then(|id| Some((id, *places.get(&(index, id))?)));
+                // Later ones find this one.
+                if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
                     let (series, channels) = ([series, partner], [channel, other]);
                     let turned = |[own, other]: [u32; 2]| if is_b { [other, own] } else { [own, other] };
                     self.add(index, config, turned(series), turned(channels));

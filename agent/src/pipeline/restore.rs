@@ -20,6 +20,7 @@ use headwater_kernel::detect::Alarm;
 use headwater_kernel::series::windows_version;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::AgentTime;
+use std::collections::hash_map::Entry;
 
 /// How many readings of windows were given up, because the config has changed or they could not be read.
 pub(crate) type GivenUp = i64;
@@ -308,6 +309,11 @@ impl Pipeline {
         let known = saved.index.and_then(|index| Some((index, self.streams.get(index as usize)?)));
         let Some((index, config)) = known else { return Ok(false) };
         let Some(id) = self.directory.restore(series, &labels) else { return Ok(false) };
+        let place = u32::try_from(self.channels.len()).map_err(|_| Corrupt)?;
+        match self.places.entry((index, id)) {
+            Entry::Vacant(own) => own.insert(place),
+            Entry::Occupied(_) => return Err(Corrupt),
+        };
         let mut channel = Channel::new(index, id, config);
         let goes_on = channel.restore_windows(config, since, saved, &stored, unread);
         if goes_on && channel.has_windows() {

@@ -53,14 +53,14 @@ impl Directory {
         }
     }
 
-    /// The handle of a source's series; a new one gets the channels that `resolve` finds for it (told whether the
-    /// series is new to every source). The first source that names a series gives it its labels.
+    /// The handle of a source's series; a new one gets the channels that `resolve` finds for it. The first source that
+    /// names a series gives it its labels.
     pub(super) fn introduce(
         &mut self,
         source: usize,
         name: &str,
         labels: &[(String, String)],
-        resolve: impl FnOnce(u32, bool) -> Box<[u32]>,
+        resolve: impl FnOnce(u32) -> Box<[u32]>,
     ) -> Option<SeriesRef> {
         let known = self.by_name.get(name).copied();
         let id = match known {
@@ -74,7 +74,7 @@ impl Directory {
         }
         let handle = SeriesRef(u32::try_from(self.entries.len()).ok()?);
         series.handles.push((source, handle));
-        let channels = resolve(id, known.is_none());
+        let channels = resolve(id);
         self.entries.push(Entry { source, channels });
         Some(handle)
     }

@@ -33,6 +33,27 @@ fn a_checkpoint_stays_small() {
     assert!(per_series <= 1_000, "{per_series} bytes a series");
 }
 
+/// After a restart every series finds its channel by a look into a table, however many there are.
+#[test]
+fn a_restart_costs_a_look_for_each_series() {
+    let cost = |series: usize| {
+        let name = |n: usize| format!("bench/{n}");
+        let mut before = pipeline("[streams.a]\n", series);
+        (0..series).for_each(|n| _ = before.introduce(0, &name(n), &[]));
+        let mut state = Vec::new();
+        before.save(at(START), &mut state);
+        let mut after = pipeline("[streams.a]\n", series);
+        after.restore(&mut Stored::new(&state)).unwrap();
+        let start = std::time::Instant::now();
+        (0..series).for_each(|n| _ = after.introduce(0, &name(n), &[]));
+        assert_eq!((after.series_count(), after.channels.len()), (series, series));
+        start.elapsed().as_secs_f64()
+    };
+    let (few, many) = (cost(2_000), cost(40_000));
+    // 20 times as many cost 20 times as much, not 400 times; the machine may be busy.
+    assert!(many < 120.0 * few, "{few} s of 2,000 series, {many} s of 40,000");
+}
+
 /// Run by hand: `cargo test --release -p headwater --lib sizes -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures"]
