@@ -61,7 +61,8 @@ fn run(shape: Shape) -> Option<()> {
         by_arrival: false,
     };
     let stored = black_box([0_u8; 64]);
-    let mut series = Series::load(&spec, AgentTime(0), &mut Stored::new(&stored)).unwrap_or_default();
+    let mut series =
+        Series::load(&spec, AgentTime(0), &mut Stored::new(&stored), Summary::load).unwrap_or_default();
     let hot = Bound { level: 35.0, clear: 33.0 };
     let mut threshold = Threshold::new(ThresholdConfig { above: Some(hot), below: None }).ok()?;
     loop {
@@ -74,9 +75,10 @@ fn run(shape: Shape) -> Option<()> {
             black_box((moments.mean(), moments.stddev(), ends.delta(), sketch.quantile(0.95)));
         }
         black_box(series.due(&spec, now));
-        series.save(&spec, &mut |bytes: &[u8]| {
+        let mut sink = |bytes: &[u8]| {
             black_box(bytes);
-        });
+        };
+        series.save(&spec, &mut sink, |summary, to| summary.save(to));
     }
 }
 
