@@ -22,12 +22,13 @@ pub use stream::StreamConfig;
 pub use window::{Specs, WindowConfig};
 
 use crate::clock::ClockConfig;
-use crate::encode::{ENCODERS, OutputEncoder};
+use crate::encode::{ENCODERS, OutputEncoder, Unplaced};
 use crate::glob;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_sensors::{Names, ReadSource, Source};
 use headwater_settings::{At, Document, Or, Severity, Table};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Everything that `run` needs.
 pub struct Config {
@@ -316,7 +317,7 @@ fn read_encoder(
     }
     let format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
     let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
-    Some(OutputEncoder { agent: agent.to_owned(), format, streams })
+    Some(OutputEncoder { agent: agent.to_owned(), format, streams, placer: Arc::new(Unplaced) })
 }
 
 /// Reports a name that is not in the list, with the nearest that is.

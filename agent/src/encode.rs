@@ -1,26 +1,26 @@
-//! The only place that knows the wire format: maps with times in Unix milliseconds, as CBOR in the buffer and as
-//! CBOR or JSON on an output.
+//! The only place that knows the wire format: maps with times in Unix milliseconds, as JSON or as CBOR.
 //!
-//! A message is encoded once, to CBOR, when it is made; that is the body the forwarder keeps. A JSON output transcodes
-//! it when it is sent, key by key, so that both formats carry the same map. Nothing is ever null: a number that does
-//! not exist (the mean of nothing, an overflow) is left out.
+//! An event is stored once, compactly, when it is made (`stored`): that is what the forwarder keeps. It becomes a map when
+//! it is sent, with the times as they are known by then. One description of each kind serves both formats (`kinds`).
+//! Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
 
 mod fields;
 mod id;
 mod kinds;
 mod message;
-mod moved;
+mod output;
 mod place;
-mod render;
 mod report;
 mod sketch;
+mod stored;
 mod wire;
 
 pub use message::{Messages, id, to_json};
-pub(crate) use moved::{boot_of, move_times};
+pub use output::{ENCODERS, Format, OutputEncoder};
 pub use place::{Placement, Placer, Unplaced};
-pub use render::{ENCODERS, Format, OutputEncoder, Route};
-pub use wire::{Wire, WireError, cbor_to_json, read};
+pub(crate) use stored::{Mergeable, mergeable};
+pub use stored::{Names, StoredError, names, put_event, read_event};
+pub use wire::{Wire, WireError, read};
 
 /// The version of the wire format, `"v"` in every message.
 pub const WIRE_VERSION: u8 = 1;

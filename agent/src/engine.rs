@@ -17,7 +17,7 @@ mod source_states;
 mod status;
 mod write_budget;
 
-pub(crate) use agent_clock::{AgentClock, Placing};
+pub(crate) use agent_clock::AgentClock;
 pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::FILE;
 pub(crate) use earlier::{Earlier, restore};
@@ -104,7 +104,6 @@ impl Engine {
         let mut outages = earlier.take_outages();
         outages
             .keep_only(&forwarder.status().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>());
-        let placer = clock.boots();
         let engine = Self {
             last_report: RefCell::new(last_report),
             clock,
@@ -116,7 +115,7 @@ impl Engine {
             earlier,
             ticks: Cell::new(0),
             pipeline: RefCell::new(pipeline),
-            outgoing: Outgoing::new(forwarder, taps, placer),
+            outgoing: Outgoing::new(forwarder, taps),
             wake: Notify::new(),
             memory,
             sources: RefCell::new(

@@ -19,7 +19,7 @@ pub type Labels = Arc<[(String, String)]>;
 pub type TimedValues = Vec<(i64, f64)>;
 
 /// A boot of the machine, by the id that the kernel gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BootId(Arc<str>);
 
 impl From<&str> for BootId {
@@ -43,7 +43,7 @@ impl fmt::Display for BootId {
 }
 
 /// Which clock a time was taken from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClockMark {
     /// One that is right.
     #[default]

@@ -267,6 +267,12 @@ pub struct Pane {
 }
 
 impl Pane {
+    /// The percentiles' sketch, if it has one.
+    #[must_use]
+    pub fn sketch(&self) -> Option<&GrowingSketch> {
+        self.sketch.as_ref()
+    }
+
     /// What it takes on the heap at present (bytes).
     pub(crate) fn heap_bytes(&self) -> usize {
         let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);

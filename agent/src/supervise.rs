@@ -183,7 +183,7 @@ impl Running {
             clock: Arc::new(|| clock::now().0),
         };
         let thinned = streams.iter().map(|stream| (stream.name.to_string(), stream.thinned()));
-        let thinner = Arc::new(Thinner::new(&agent.id, thinned));
+        let thinner = Arc::new(Thinner::new(thinned));
         let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();

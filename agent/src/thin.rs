@@ -1,41 +1,25 @@
 //! How old summaries become coarser ones when the buffer is full: 1 m to 5 m to 1 h to 1 d.
 //!
-//! A stored summary carries, beside its map, the accumulators that it was made of, so that a merged one says exactly what
-//! a window over all its readings would have said (percentiles within the sketch's bound; points are chosen among those of
-//! the finer windows). Alerts, readings and reports
-//! are left as they are. A coarser window is made only of what lies whole in the messages at hand, of windows of any length
-//! that fit in it: one that begins before them or goes on behind them waits until more of them are looked at together, so
-//! that none is made of a part of its readings, and no two different summaries ever have the same id. Summaries of a boot
-//! whose time is not known are merged with others of that boot, by its own times, and say so as before.
+//! A stored summary carries the accumulators that it was made of, so that a merged one says exactly what a window over all
+//! its readings would have said (percentiles within the sketch's bound; points are chosen among those of the finer
+//! windows). Alerts, readings and reports are left as they are. A coarser window is made only of what lies whole in the
+//! messages at hand, of windows of any length that fit in it: one that begins before them or goes on behind them waits
+//! until more of them are looked at together, so that none is made of a part of its readings, and no two different
+//! summaries ever have the same id. Summaries are merged with others of the same clock, by its own times.
 
-use crate::encode::{Messages, Route, Wire, boot_of, read};
-use crate::event::{BootId, ClockMark, Event, Subject, Summary, Timestamp};
-use crate::plan::{Pane, Plan};
+use crate::encode::{Mergeable, Messages, mergeable, read_event};
+use crate::event::{ClockMark, Event, Summary, Timestamp};
+use crate::plan::Plan;
 use headwater_forwarder::{Message, Thin};
 use headwater_kernel::series::Pane as _;
-use headwater_kernel::state::{Corrupt, State, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The lengths that windows are merged into, one after another (ms).
 const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
 
-/// What a stored summary carries beside its map.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parts {
-    /// Start of its window [ms since the Unix epoch].
-    pub start_ms: i64,
-    /// End of its window [ms since the Unix epoch].
-    pub end_ms: i64,
-    /// Its revision: a later one takes the place of an earlier one.
-    pub rev: u32,
-    /// What it was made of.
-    pub pane: Pane,
-}
-
 /// Merges the summaries of an agent.
 #[derive(Debug)]
 pub struct Thinner {
-    agent: String,
     streams: BTreeMap<String, Thinned>,
 }
 
@@ -48,13 +32,16 @@ pub struct Thinned {
     pub overlap: bool,
 }
 
-/// What merged summaries have in common: stream, series, and the boot whose time is not known.
-type Key<'m> = (&'m str, &'m str, Option<String>);
+/// What merged summaries have in common: stream, series and clock.
+type Key<'m> = (&'m str, &'m str, ClockMark);
+
+/// Start, end (ms), and of a count window its number, since two may have the same interval.
+type Interval = (i64, i64, Option<u64>);
 
 /// A stored summary among the messages at hand.
-struct Piece {
+struct Piece<'m> {
     at: usize,
-    parts: Parts,
+    window: Mergeable<'m>,
 }
 
 /// A coarser window that lies whole in the messages at hand.
@@ -62,37 +49,28 @@ struct Group<'m> {
     start_ms: i64,
     length_ms: i64,
     /// Each window once, in its last revision, in order.
-    windows: BTreeMap<(i64, i64), &'m Parts>,
+    windows: BTreeMap<Interval, &'m Mergeable<'m>>,
     /// Where its messages stand, in order.
     places: Vec<usize>,
 }
 
 impl Thinner {
-    /// Of an agent and its streams.
+    /// Of an agent with these streams.
     #[must_use]
-    pub fn new(agent: &str, streams: impl IntoIterator<Item = (String, Thinned)>) -> Self {
-        Self { agent: agent.to_owned(), streams: streams.into_iter().collect() }
+    pub fn new(streams: impl IntoIterator<Item = (String, Thinned)>) -> Self {
+        Self { streams: streams.into_iter().collect() }
     }
 
-    fn merged(&self, key: &Key<'_>, group: &Group<'_>, newest: &Message) -> Option<Message> {
-        let (stream, series, boot) = (key.0, key.1, key.2.as_deref());
-        let plan = &self.streams.get(stream)?.plan;
-        let mut panes = group.windows.values().map(|parts| &parts.pane);
+    fn merged(&self, (stream, _, clock): &Key<'_>, group: &Group<'_>, newest: &Message) -> Option<Message> {
+        let plan = &self.streams.get(*stream)?.plan;
+        let mut panes = group.windows.values().map(|window| &window.pane);
         let mut pane = panes.next()?.clone();
         panes.for_each(|later| pane.merge(later));
-        let about = Subject {
-            agent: self.agent.as_str().into(),
-            stream: stream.into(),
-            series: series.into(),
-            labels: labels_of(&newest.body).into(),
-        };
-        let clock = boot.map_or(ClockMark::True, |boot| ClockMark::Boot(BootId::from(boot)));
-        let start = Timestamp { ms: group.start_ms, clock };
+        let Event::Summary(finer) = read_event(&newest.body).ok()? else { return None };
+        let start = Timestamp { ms: group.start_ms, clock: clock.clone() };
         let end_ms = group.start_ms + group.length_ms;
-        let summary = Summary {
-            pane: Some(Box::new(plan.mergeable(pane.clone()))),
-            ..Summary::new(about, (start, end_ms), plan, &pane)
-        };
+        let mut summary = Summary::new(finer.about, (start, end_ms), plan, &pane);
+        summary.pane = Some(Box::new(plan.mergeable(pane)));
         Some(Messages::default().message(&Event::Summary(Box::new(summary)), newest.made_ms))
     }
 }
@@ -124,33 +102,32 @@ impl Thin for Thinner {
     }
 }
 
-/// The summaries among the messages, by stream, series and boot, in order.
-fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<Key<'_>, Vec<Piece>> {
-    let mut pieces: BTreeMap<Key<'_>, Vec<Piece>> = BTreeMap::new();
+/// The summaries among the messages, by what they have in common, in order.
+fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<Key<'_>, Vec<Piece<'_>>> {
+    let mut pieces: BTreeMap<Key<'_>, Vec<Piece<'_>>> = BTreeMap::new();
     for (at, message) in older.iter().enumerate() {
-        let summary = Route::from_bytes(&message.route).and_then(|route| Some((route, parts_of(route)?)));
-        if let Some((route, parts)) = summary.filter(|(route, _)| knows(route.stream)) {
-            let boot = message.lane.is_held().then(|| boot_of(message)).flatten();
-            pieces.entry((route.stream, route.series, boot)).or_default().push(Piece { at, parts });
+        if let Some(window) = mergeable(&message.body).filter(|window| knows(window.stream)) {
+            let key = (window.stream, window.series, window.start.clock.clone());
+            pieces.entry(key).or_default().push(Piece { at, window });
         }
     }
     pieces
 }
 
 /// The coarser windows of a series that can be made: of a length above that of most of its windows.
-fn groups(pieces: &[Piece], overlap: bool) -> Vec<Group<'_>> {
-    let mut lengths: Vec<i64> = pieces.iter().filter_map(|piece| piece.parts.length_ms()).collect();
+fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
+    let mut lengths: Vec<i64> = pieces.iter().filter_map(|piece| piece.window.length_ms()).collect();
     lengths.sort_unstable();
     let usual = lengths.get(lengths.len() / 2);
     let length_ms = usual.and_then(|usual| LADDER_MS.into_iter().find(|length| length > usual));
     let (Some(first), Some(length_ms)) = (pieces.first(), length_ms) else { return Vec::new() };
-    let reached = pieces.iter().map(|piece| piece.parts.end_ms).max().unwrap_or(i64::MIN);
+    let reached = pieces.iter().map(|piece| piece.window.end_ms).max().unwrap_or(i64::MIN);
     let mut groups: BTreeMap<i64, Group<'_>> = BTreeMap::new();
-    for Piece { at, parts } in pieces {
-        let Some(start_ms) = parts.start_within(length_ms) else { continue };
+    for Piece { at, window } in pieces {
+        let Some(start_ms) = window.start_within(length_ms) else { continue };
         // What begins before the first of these messages has parts elsewhere, or had: they may be on their way, or sent.
         // What goes on behind the last one has parts that are still to come.
-        if start_ms < first.parts.start_ms || start_ms + length_ms > reached {
+        if start_ms < first.window.start.ms || start_ms + length_ms > reached {
             continue;
         }
         let group = groups.entry(start_ms).or_insert_with(|| Group {
@@ -160,18 +137,19 @@ fn groups(pieces: &[Piece], overlap: bool) -> Vec<Group<'_>> {
             places: Vec::new(),
         });
         group.places.push(*at);
-        let known = group.windows.entry((parts.start_ms, parts.end_ms)).or_insert(parts);
-        if parts.rev > known.rev {
-            *known = parts;
+        let known = group.windows.entry(window.interval()).or_insert(window);
+        if window.rev > known.rev {
+            *known = window;
         }
     }
     // A revision whose original is elsewhere: that may have been merged already.
-    let original = |window: &(i64, i64)| {
-        let own = |piece: &&Piece| (piece.parts.start_ms, piece.parts.end_ms) == *window;
-        pieces.iter().filter(own).any(|piece| piece.parts.rev == 0)
+    let original = |interval: &Interval| {
+        let own = |piece: &&Piece<'_>| piece.window.interval() == *interval;
+        pieces.iter().filter(own).any(|piece| piece.window.rev == 0)
     };
-    let whole =
-        |group: &Group<'_>| group.windows.iter().all(|(window, parts)| parts.rev == 0 || original(window));
+    let whole = |group: &Group<'_>| {
+        group.windows.iter().all(|(interval, window)| window.rev == 0 || original(interval))
+    };
     groups.into_values().filter_map(|group| group.disjoint(overlap)).filter(whole).collect()
 }
 
@@ -179,76 +157,41 @@ impl Group<'_> {
     /// With each reading in one window; `None`: that cannot be had, or is no gain.
     fn disjoint(mut self, overlap: bool) -> Option<Self> {
         if overlap {
-            self.windows.retain(|(start, end), _| {
+            self.windows.retain(|(start, end, _), _| {
                 let length = end.saturating_sub(*start);
                 length > 0 && start.rem_euclid(length) == 0 && self.length_ms % length == 0
             });
         }
-        let ends = self.windows.keys().map(|(_, end)| *end);
-        let starts = self.windows.keys().skip(1).map(|(start, _)| *start);
+        let ends = self.windows.keys().map(|(_, end, _)| *end);
+        let starts = self.windows.keys().skip(1).map(|(start, ..)| *start);
         let disjoint = ends.zip(starts).all(|(end, next)| end <= next);
         (disjoint && !self.windows.is_empty() && self.places.len() > 1).then_some(self)
     }
 }
 
-impl Parts {
+impl Mergeable<'_> {
+    fn interval(&self) -> Interval {
+        (self.start.ms, self.end_ms, self.number)
+    }
+
     fn length_ms(&self) -> Option<i64> {
-        self.end_ms.checked_sub(self.start_ms)
+        self.end_ms.checked_sub(self.start.ms)
     }
 
     /// Where the window of a length begins that this one lies in whole, and is shorter than.
     fn start_within(&self, length_ms: i64) -> Option<i64> {
-        let start_ms = self.start_ms.checked_sub(self.start_ms.rem_euclid(length_ms))?;
+        let start_ms = self.start.ms.checked_sub(self.start.ms.rem_euclid(length_ms))?;
         let fits = self.end_ms <= start_ms.checked_add(length_ms)?;
         (fits && self.length_ms()? < length_ms).then_some(start_ms)
     }
 }
 
-fn parts_of(route: Route<'_>) -> Option<Parts> {
-    Parts::load(&mut Stored::new(route.parts)).ok()
-}
-
-fn labels_of(body: &[u8]) -> Vec<(String, String)> {
-    let Ok(Wire::Map(entries)) = read(body) else { return Vec::new() };
-    let Some((_, Wire::Map(labels))) = entries.into_iter().find(|(key, _)| key == "labels") else {
-        return Vec::new();
-    };
-    let text = |value: Wire| if let Wire::Text(text) = value { text } else { String::new() };
-    labels.into_iter().map(|(key, value)| (key, text(value))).collect()
-}
-
-impl Parts {
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        // Stored by another version, it stays as it is.
-        if u16::load(from)? != PARTS_VERSION {
-            return Err(Corrupt);
-        }
-        Ok(Self {
-            start_ms: State::load(from)?,
-            end_ms: State::load(from)?,
-            rev: State::load(from)?,
-            pane: Pane::load(from)?,
-        })
-    }
-}
-
-/// The version of [`Parts`], as bytes; its accumulators have versions of their own.
-const PARTS_VERSION: u16 = 1;
-
-/// Appends the [`Parts`] of a summary.
-pub(crate) fn save_parts(start_ms: i64, end_ms: i64, rev: u32, pane: &Pane, to: &mut Vec<u8>) {
-    let mut put = |bytes: &[u8]| to.extend_from_slice(bytes);
-    PARTS_VERSION.save(&mut put);
-    start_ms.save(&mut put);
-    end_ms.save(&mut put);
-    rev.save(&mut put);
-    pane.save(to);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Aggregate;
+    use crate::encode::{Format, Unplaced, Wire, read};
+    use crate::event::{BootId, Subject};
+    use crate::plan::{Aggregate, Pane};
 
     const START: i64 = 1_700_000_100_000; // A multiple of five minutes.
 
@@ -294,12 +237,17 @@ mod tests {
         Messages::default().message(&Event::Summary(Box::new(summary)), end_ms)
     }
 
+    /// The message as it goes out.
+    fn wire(message: &Message) -> Wire {
+        read(&Format::Cbor.encoded(&read_event(&message.body).unwrap(), &Unplaced)).unwrap()
+    }
+
     fn thinner() -> Thinner {
         thinner_of(false)
     }
 
     fn thinner_of(overlap: bool) -> Thinner {
-        Thinner::new("a", [("s".to_owned(), Thinned { plan: plan(), overlap })])
+        Thinner::new([("s".to_owned(), Thinned { plan: plan(), overlap })])
     }
 
     #[test]
@@ -341,10 +289,7 @@ mod tests {
         assert_eq!(merged.len(), told.len());
         for (merged, (boot, n, minutes)) in merged.iter().zip(told) {
             check(merged, &expected(boot, n, minutes));
-            assert_eq!(
-                (merged.lane, boot_of(merged).as_deref()),
-                (headwater_forwarder::Lane::HeldData, Some(boot))
-            );
+            assert_eq!((merged.lane, wire(merged).text("boot")), (headwater_forwarder::Lane::HeldData, boot));
         }
     }
 
@@ -365,7 +310,7 @@ mod tests {
             let hours = thin(&both);
             let mut covered = start;
             for summary in &hours {
-                let map = read(&summary.body).unwrap();
+                let map = wire(summary);
                 let (from, to) = (map.number("start").unwrap() as i64, map.number("end").unwrap() as i64);
                 assert_eq!(from, covered, "cut at {cut}");
                 check(summary, &message(from, to - from, 0, &pane(from, to - from)));
@@ -385,7 +330,7 @@ mod tests {
             .collect();
         assert_eq!(thinner().merge(&sliding), None, "only who knows that they overlap may merge them");
         let merged = thinner_of(true).merge(&sliding).unwrap();
-        let hours = merged.iter().filter(|m| read(&m.body).unwrap().text("id").ends_with("+3600000"));
+        let hours = merged.iter().filter(|m| wire(m).text("id").ends_with("+3600000"));
         let hours: Vec<&Message> = hours.collect();
         assert_eq!(hours.len(), 2);
         check(hours[1], &message(start + hour, hour, 0, &pane(start + hour, hour)));
@@ -405,7 +350,7 @@ mod tests {
     }
 
     fn check(merged: &Message, whole: &Message) {
-        let (merged, whole) = (read(&merged.body).unwrap(), read(&whole.body).unwrap());
+        let (merged, whole) = (wire(merged), wire(whole));
         for key in [
             "id", "agent", "stream", "series", "labels", "start", "end", "count", "min", "max", "first",
             "last", "p95",
@@ -427,7 +372,7 @@ mod tests {
         messages.push(message(START, minute, 1, &pane(START, minute)));
         let merged = thinner().merge(&messages).unwrap();
         check(
-            merged.iter().find(|m| read(&m.body).unwrap().text("id").ends_with("+300000")).unwrap(),
+            merged.iter().find(|m| wire(m).text("id").ends_with("+300000")).unwrap(),
             &message(START, 5 * minute, 0, &pane(START, 5 * minute)),
         );
         assert_eq!(merged.len(), 3, "five minutes, and two that wait for their others");
@@ -438,8 +383,8 @@ mod tests {
         let minute = 60_000;
         let lone = message(START, minute, 0, &pane(START, minute));
         assert_eq!(thinner().merge(std::slice::from_ref(&lone)), None);
-        for cut in 0..lone.route.len() {
-            let broken = Message { route: lone.route.slice(..cut), ..lone.clone() };
+        for cut in 0..lone.body.len() {
+            let broken = Message { body: lone.body.slice(..cut), ..lone.clone() };
             assert_eq!(thinner().merge(&[broken.clone(), broken]), None);
         }
         let day = message(START, 86_400_000, 0, &pane(START, minute));

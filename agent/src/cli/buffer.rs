@@ -2,7 +2,7 @@
 
 use super::{Failure, load};
 use crate::config::Config;
-use crate::encode::cbor_to_json;
+use crate::encode::{read_event, to_json};
 use crate::lock::DirLock;
 use clap::{Args, Subcommand};
 use headwater_forwarder::{BufferStats, StoppedBuffer};
@@ -81,7 +81,8 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let (mut result, mut foreign) = (Ok(()), 0_u64);
     let trouble = buffer.export(|message| {
-        let Ok(line) = cbor_to_json(&message.body) else {
+        let line = read_event(&message.body).ok().and_then(|event| to_json(&event).ok());
+        let Some(line) = line else {
             foreign += 1;
             return ControlFlow::Continue(());
         };

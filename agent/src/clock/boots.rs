@@ -22,14 +22,6 @@ const BOOTS_MAX: usize = 64;
 /// Bytes of a boot's id that are believed.
 const ID_BYTES_MAX: usize = 64;
 
-/// So much of a boot's id tells boots apart.
-const MARK_CHARS: usize = 8;
-
-/// What the ids of a boot's messages carry until its time is known.
-fn mark_of(boot: &str) -> String {
-    format!("~{}", boot.chars().take(MARK_CHARS).collect::<String>())
-}
-
 /// One boot of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Boot {
@@ -135,13 +127,6 @@ impl Boots {
     /// Messages go out now, although their times are not known.
     pub(crate) fn announce(&self) {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.announced = true);
-    }
-
-    /// How far the times of messages are off that carry a boot's mark (ms), if that is known and they are to be moved.
-    pub(crate) fn offset_of(&self, mark: &str) -> Option<i64> {
-        let boots = self.boots();
-        let boot = boots.iter().find(|boot| !boot.announced && mark_of(&boot.id) == mark)?;
-        boot.offset.map(|(offset_ms, _)| offset_ms.saturating_sub(boot.base_ms))
     }
 
     /// [`Boots::correction`], if the boot's messages are to be moved by it: the same message always has the same times and
@@ -253,10 +238,9 @@ mod tests {
         assert_eq!(boots.correction("b"), Some(expected[1].clone()));
         assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
         assert_eq!(boots.known("d"), (Some(100), Some(2_000_000)));
-        assert_eq!((boots.offset_of("~d"), boots.offset_of("~1")), (Some(1_000_000 - 100), None));
         assert_eq!(boots.placement("d"), boots.correction("d"));
         // Of these, messages went out before.
-        assert_eq!((boots.offset_of("~a"), boots.placement("b")), (None, None));
+        assert_eq!((boots.placement("a"), boots.placement("b")), (None, None));
         assert_eq!(boots.correction("unknown"), None);
     }
 

@@ -1,41 +1,26 @@
 //! An event as what the forwarder keeps.
 
-use super::Route;
 use super::fields::Encoded;
 use super::id::Id;
-use super::place::{Placer, Unplaced};
+use super::place::Unplaced;
+use super::stored::put_event;
 use crate::event::Event;
-use crate::thin;
 use bytes::Bytes;
 use headwater_forwarder::{Lane, Message};
 
-/// Encodes events; keeps its buffer between them.
+/// Stores events; keeps its buffer between them.
 #[derive(Debug, Default)]
 pub struct Messages {
     scratch: Vec<u8>,
 }
 
 impl Messages {
-    /// Encodes an event into what the forwarder keeps, made at `made_ms`.
+    /// An event as what the forwarder keeps, made at `made_ms`.
     pub fn message(&mut self, event: &Event, made_ms: i64) -> Message {
-        self.placed(event, made_ms, &Unplaced)
-    }
-
-    /// The same, with what is known of clocks: an alert may have been raised before its clock was.
-    pub(crate) fn placed(&mut self, event: &Event, made_ms: i64, placer: &dyn Placer) -> Message {
         self.scratch.clear();
-        let written = serde_cbor::to_writer(&mut self.scratch, &Encoded { event, placer });
-        debug_assert!(written.is_ok(), "a map of plain values into memory cannot fail");
+        put_event(&mut self.scratch, event);
         let body = Bytes::copy_from_slice(&self.scratch);
-        self.scratch.clear();
-        let names = event.about().map_or(("", ""), |about| (&*about.stream, &*about.series));
-        Route::new(event.kind(), names.0, names.1).save(&mut self.scratch);
-        if let Event::Summary(summary) = event
-            && let Some(pane) = &summary.pane
-        {
-            thin::save_parts(summary.start.ms, summary.end_ms, summary.rev, pane, &mut self.scratch);
-        }
-        Message { lane: lane(event), made_ms, route: Bytes::copy_from_slice(&self.scratch), body }
+        Message { lane: lane(event), made_ms, route: Bytes::new(), body }
     }
 }
 

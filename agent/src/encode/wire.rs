@@ -1,4 +1,4 @@
-//! A decoded message, in the order of its keys: what `tail` prints and a JSON output is made from.
+//! A decoded message, in the order of its keys: what `tail` prints.
 //!
 //! Every float is widened to 64 bits on the way: CBOR keeps the shortest form that is exact, and printing a 32-bit
 //! float by its own shortest digits would name another number.
@@ -70,15 +70,6 @@ pub fn read(payload: &[u8]) -> Result<Wire, WireError> {
     let binary = || serde_cbor::from_slice(payload).map_err(|error| WireError(error.to_string()));
     // A JSON map starts with a brace; as CBOR that byte would be a text of 27 bytes, which no message is.
     if payload.trim_ascii_start().first() == Some(&b'{') { text() } else { binary() }
-}
-
-/// The JSON text of a CBOR body.
-///
-/// # Errors
-/// [`WireError`] if the bytes are not CBOR, or hold what JSON has no word for.
-pub fn cbor_to_json(body: &[u8]) -> Result<Vec<u8>, WireError> {
-    let message: Wire = serde_cbor::from_slice(body).map_err(|error| WireError(error.to_string()))?;
-    serde_json::to_vec(&message).map_err(|error| WireError(error.to_string()))
 }
 
 impl Serialize for Wire {
@@ -171,7 +162,7 @@ mod tests {
             ("labels".into(), Wire::Map(vec![("zone".into(), Wire::Text("bed1".into()))])),
         ]);
         let cbor = serde_cbor::to_vec(&map).unwrap();
-        let json = String::from_utf8(cbor_to_json(&cbor).unwrap()).unwrap();
+        let json = serde_json::to_string(&read(&cbor).unwrap()).unwrap();
         assert_eq!(
             json,
             "{\"v\":1,\"start\":1700000040000,\"short\":0.10000000149011612,\"long\":0.1,\"whole\":21.0,\
@@ -185,7 +176,6 @@ mod tests {
     fn rubbish_is_an_error() {
         for bytes in [&b""[..], b"{", b"\xff\xff", b"\xa1", &[0x9f; 4096]] {
             assert!(read(bytes).is_err());
-            assert!(cbor_to_json(bytes).is_err());
         }
     }
 }

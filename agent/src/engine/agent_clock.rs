@@ -5,12 +5,9 @@
 
 use crate::blocking;
 use crate::clock::{self, Boots, Change, ClockConfig, Correction, Sample, SyncState, SyncTimeout, Timeline};
-use crate::encode::{boot_of, move_times};
 use crate::event::BootId;
-use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::{AgentTime, Moment, Now, SteadyTime, Time};
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -152,11 +149,6 @@ impl AgentClock {
         (!self.is_synced()).then(|| BootId::from(self.boot.as_str()))
     }
 
-    /// What is known of each boot's clock.
-    pub(super) fn boots(&self) -> Arc<Boots> {
-        self.boots.clone()
-    }
-
     /// When a message that is not held was made, if the time is not known.
     pub(super) fn made_at_least(&self) -> Time {
         self.last
@@ -255,52 +247,6 @@ impl Past {
         };
         boots.load(from)?;
         Ok(past)
-    }
-}
-
-/// Puts the times of held messages right as they are sent, where they are known by then.
-pub(crate) struct Placing<E> {
-    boots: Arc<Boots>,
-    encoder: E,
-}
-
-impl<E> Placing<E> {
-    pub(crate) fn new(boots: Arc<Boots>, encoder: E) -> Self {
-        Self { boots, encoder }
-    }
-
-    /// The message with the times that are known now.
-    fn place<'m>(&self, message: &'m Message) -> Cow<'m, Message> {
-        if !message.lane.is_held() {
-            return Cow::Borrowed(message);
-        }
-        let mut placed = message.clone();
-        if let Some(known) = boot_of(message).and_then(|boot| self.boots.placement(&boot)) {
-            move_times(&mut placed, &known, |mark| self.boots.offset_of(mark));
-        }
-        Cow::Owned(placed)
-    }
-}
-
-impl<E: Encoder> Encoder for Placing<E> {
-    fn agent(&self) -> &str {
-        self.encoder.agent()
-    }
-
-    fn takes(&self, message: &Message) -> bool {
-        self.encoder.takes(message)
-    }
-
-    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
-        let address = self.encoder.address(message)?;
-        // Only the time moves: its place in the stream is the same on every clock.
-        let known = if message.lane.is_held() { boot_of(message) } else { None };
-        let offset_ms = known.and_then(|boot| self.boots.placement(&boot)).map_or(0, |known| known.offset_ms);
-        Some(Address { time_ms: address.time_ms.saturating_add(offset_ms), ..address })
-    }
-
-    fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
-        batch.iter().try_for_each(|message| self.encoder.encode(&[&*self.place(message)], framing, to))
     }
 }
 

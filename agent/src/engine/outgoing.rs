@@ -5,13 +5,12 @@
 //! began, and tell other things under the same ids and revisions. So what is made meanwhile is held here. That takes as
 //! long as one checkpoint takes to be written, and no source waits for it.
 
-use crate::encode::{Messages, Placer};
+use crate::encode::Messages;
 use crate::event::Event;
 use crate::tap::Taps;
 use headwater_forwarder::{Forwarder, Message};
 use headwater_kernel::time::Time;
 use std::cell::RefCell;
-use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What is held takes no more (bytes): past it the messages go, because the disk does not answer at all.
@@ -23,8 +22,6 @@ const MESSAGE_BYTES: usize = 128;
 /// The forwarder, what is held for it, and who observes.
 pub(super) struct Outgoing {
     encoder: RefCell<Messages>,
-    /// What is known of the clocks that alerts were raised by.
-    placer: Arc<dyn Placer>,
     taps: Taps,
     forwarder: Forwarder,
     held: RefCell<Held>,
@@ -40,9 +37,9 @@ struct Held {
 
 impl Outgoing {
     /// Messages pass.
-    pub(super) fn new(forwarder: Forwarder, taps: Taps, placer: Arc<dyn Placer>) -> Self {
+    pub(super) fn new(forwarder: Forwarder, taps: Taps) -> Self {
         let (encoder, held) = (RefCell::default(), RefCell::default());
-        Self { encoder, placer, taps, forwarder, held, open: watch::Sender::new(true) }
+        Self { encoder, taps, forwarder, held, open: watch::Sender::new(true) }
     }
 
     pub(super) fn forwarder(&self) -> &Forwarder {
@@ -52,7 +49,7 @@ impl Outgoing {
     /// Sends an event that was made at some time.
     #[inline]
     pub(super) fn send(&self, event: Event, at: Time) {
-        let message = self.encoder.borrow_mut().placed(&event, at.0, &*self.placer);
+        let message = self.encoder.borrow_mut().message(&event, at.0);
         self.push(message);
         self.taps.show(event);
     }
@@ -109,7 +106,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("headwater-outgoing-{}", std::process::id()));
         let start =
             Start { config: BufferConfig::default(), folder, outputs: Vec::new(), clock: Arc::new(|| 0) };
-        Outgoing::new(Forwarder::start(start).unwrap(), Taps::default(), Arc::new(crate::encode::Unplaced))
+        Outgoing::new(Forwarder::start(start).unwrap(), Taps::default())
     }
 
     fn message(bytes: usize) -> Message {

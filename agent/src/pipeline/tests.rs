@@ -39,7 +39,7 @@ fn at(ms: i64) -> Now {
 const START: i64 = 1_700_000_040_000;
 
 fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
-    let cbor = |event: &Event| Format::Cbor.encode(event, &Unplaced).unwrap();
+    let cbor = |event: &Event| Format::Cbor.encoded(event, &Unplaced);
     pipeline.drain().map(|(_, event)| read(&cbor(&event)).unwrap()).collect()
 }
 

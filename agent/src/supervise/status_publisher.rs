@@ -5,8 +5,8 @@
 
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
-use crate::encode::Messages;
-use crate::engine::{AgentClock, Engine, Placing};
+use crate::encode::{Messages, OutputEncoder};
+use crate::engine::{AgentClock, Engine};
 use crate::event::{BootId, DiskStatus, Event, Status};
 use crate::status::AgentStatus;
 use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
@@ -47,7 +47,7 @@ impl StatusPublisher {
     pub(super) fn slot(&self, output: OutputConfig, boots: &Arc<Boots>) -> OutputSlot {
         let OutputConfig { name, output, encoder } = output;
         let (online, gone) = (self.message(&name, true), self.message(&name, false));
-        let encoder = Arc::new(Placing::new(boots.clone(), encoder));
+        let encoder = Arc::new(OutputEncoder { placer: boots.clone(), ..encoder });
         OutputSlot { name, output, encoder, presence: Some(Presence { online, gone }) }
     }
 

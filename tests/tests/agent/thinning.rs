@@ -29,10 +29,12 @@ impl Offline {
 
     fn agent(&self, dir: &TempDir, buffer: &str) -> Agent {
         let (source, gate) = (self.source.port, self.gate.port);
+        // So much is said of a series that the buffer holds a part of the messages only.
+        let note = "note ".repeat(60);
         let config = format!(
             "[agent]\nid = \"edge\"\ncheckpoint = \"5s\"\nreport = \"5s\"\n\
              [sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{source}\"\nqos = 1\ntopics = [\"sensors/{{place}}\"]\n\
-             fields = [\"temp\"]\ntime = \"ts\"\ntime_format = \"unix_ms\"\n\
+             fields = [\"temp\"]\ntime = \"ts\"\ntime_format = \"unix_ms\"\nlabels = {{ note = \"{note}\" }}\n\
              [streams.main]\nwindow = {{ type = \"tumbling\", size = \"1m\" }}\nlateness = \"0s\"\nidle = \"1h\"\n{ALL}\n\
              [[streams.main.detectors]]\ntype = \"threshold\"\nabove = 60.0\n\
              [buffer]\nmax_size = \"4MiB\"\ndaily_writes = \"100GiB\"\n{buffer}\n\

@@ -151,7 +151,7 @@ impl World {
 
     /// What outputs get when all that is held goes now.
     fn sent(&self) -> Vec<Wire> {
-        let json = |event: &Event| Format::Json.encode(event, &*self.boots).unwrap();
+        let json = |event: &Event| Format::Json.encoded(event, &*self.boots);
         self.made.iter().map(|event| read(&json(event)).unwrap()).collect()
     }
 

@@ -50,7 +50,7 @@ fn feed_group(pipeline: &mut Pipeline) {
 }
 
 fn written(case: &str, event: &Event, placer: &dyn Placer, to: &mut String) {
-    let of = |format: Format| format.encode(event, placer).unwrap();
+    let of = |format: Format| format.encoded(event, placer);
     let (json, cbor) = (of(Format::Json), of(Format::Cbor));
     let hex = cbor.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

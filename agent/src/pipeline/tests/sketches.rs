@@ -70,7 +70,7 @@ fn told(values: &[f64], as_json: bool) -> Decoded {
     pipeline.on_tick(at(START + 86_400_000));
     let (_, event) = pipeline.drain().next().unwrap();
     let encode = if as_json { Format::Json } else { Format::Cbor };
-    let payload = encode.encode(&event, &Unplaced).unwrap();
+    let payload = encode.encoded(&event, &Unplaced);
     Decoded::of(read(&payload).unwrap().get("sketch").unwrap())
 }
 

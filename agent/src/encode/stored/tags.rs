@@ -1,0 +1,68 @@
+//! The tags of stored fields. None is ever given to another field; a new one goes at the end.
+
+pub(super) const AGENT: u8 = 1;
+pub(super) const STREAM: u8 = 2;
+pub(super) const SERIES: u8 = 3;
+/// Key, value, key, value, ….
+pub(super) const LABELS: u8 = 4;
+/// Clock of the event's own times: how often it was set back, or 0 and a boot's id.
+pub(super) const CLOCK: u8 = 5;
+/// Start of a window or an interval, or the time of the event (ms).
+pub(super) const TIME: u8 = 6;
+/// Of a window or an interval (ms).
+pub(super) const LENGTH: u8 = 7;
+pub(super) const REV: u8 = 8;
+/// Of a count window: number and 1.
+pub(super) const NUMBER: u8 = 9;
+/// Name, 0 and a count, or name, 1 and a number, ….
+pub(super) const NUMBERS: u8 = 10;
+/// Two names.
+pub(super) const PAIR: u8 = 11;
+/// Time since the one before, value, ….
+pub(super) const POINTS: u8 = 12;
+/// Version u16, state; nothing: it is the one of the accumulators.
+pub(super) const SKETCH: u8 = 13;
+/// The accumulators of a window, see `plan/stored.rs`.
+pub(super) const PANE: u8 = 14;
+pub(super) const VALUE: u8 = 15;
+pub(super) const DETECTOR: u8 = 16;
+/// 1: cleared.
+pub(super) const CLEARED: u8 = 17;
+pub(super) const RAISED: u8 = 18;
+/// As CLOCK.
+pub(super) const RAISED_CLOCK: u8 = 19;
+pub(super) const SEVERITY: u8 = 20;
+pub(super) const ON: u8 = 21;
+/// Name, value, ….
+pub(super) const VALUES: u8 = 22;
+pub(super) const EXPECTED: u8 = 23;
+pub(super) const SCORE: u8 = 24;
+pub(super) const REASON: u8 = 25;
+/// As POINTS.
+pub(super) const EVIDENCE: u8 = 26;
+/// Name, how many, then as POINTS, ….
+pub(super) const EVIDENCE_OF_EACH: u8 = 27;
+/// The word on the wire.
+pub(super) const CAUSE: u8 = 28;
+pub(super) const DETAIL: u8 = 29;
+/// Name, count, …: of readings, in total.
+pub(super) const READINGS: u8 = 30;
+/// Name, how many, then as READINGS, ….
+pub(super) const SOURCES: u8 = 31;
+/// As SOURCES.
+pub(super) const STREAMS: u8 = 32;
+pub(super) const MESSAGES: u8 = 33;
+pub(super) const READINGS_TOTAL: u8 = 34;
+pub(super) const MESSAGES_TOTAL: u8 = 35;
+/// Of the interval, and since the state began.
+pub(super) const SUPPRESSED: u8 = 36;
+pub(super) const BOOT: u8 = 37;
+pub(super) const OFFSET: u8 = 38;
+/// 1: it is.
+pub(super) const ESTIMATED: u8 = 39;
+/// 1: it is.
+pub(super) const ONLINE: u8 = 40;
+/// Texts.
+pub(super) const TROUBLE: u8 = 41;
+/// Bytes: used, written today, allowed a day; then those of the device, if it counts.
+pub(super) const DISK: u8 = 42;
