@@ -8,8 +8,6 @@
 //! stream has. A report carries the flows of its interval (and the change of the
 //! two levels, `in_windows` and `waiting`, which may be negative), and the totals since the state began.
 
-use headwater_forwarder::Account;
-
 /// A struct of counts, the first of which is the sum of the others; signed, because levels may fall. What another program
 /// counted under a name that is not here counts as `$rest`.
 macro_rules! account {
@@ -141,26 +139,6 @@ impl Intake {
             refused: self.refused,
             repeated: self.repeated,
             ..Counts::default()
-        }
-    }
-}
-
-impl Changes {
-    /// What happened between two accounts.
-    #[must_use]
-    pub fn between(earlier: &Account, later: &Account) -> Changes {
-        Self::of(later).since(&Self::of(earlier))
-    }
-
-    /// The account itself: the change since there was nothing.
-    #[must_use]
-    pub fn of(account: &Account) -> Changes {
-        Changes {
-            made: account.made.cast_signed(),
-            delivered: account.delivered.cast_signed(),
-            waiting: account.waiting.cast_signed(),
-            thinned: account.thinned.cast_signed(),
-            lost: account.lost.cast_signed(),
         }
     }
 }

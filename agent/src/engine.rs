@@ -35,7 +35,7 @@ use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 use outages::Outages;
 use outgoing::Outgoing;
-pub(crate) use sink::EngineSink;
+pub(crate) use sink::{EngineSink, taken_at};
 use source_monitor::SourceMonitor;
 use source_states::SourceStates;
 use std::cell::{Cell, RefCell};
@@ -189,9 +189,9 @@ impl Engine {
             cause,
             detail: detail.to_owned(),
             readings: readings.since(&last.readings),
-            messages: Changes::between(&last.messages, &messages),
+            messages: counts_of(&messages).since(&counts_of(&last.messages)),
             readings_total: readings.total,
-            messages_total: Changes::of(&messages),
+            messages_total: counts_of(&messages),
             suppressed: suppressed - last.suppressed,
             suppressed_total: suppressed,
         };
@@ -260,5 +260,16 @@ impl Engine {
         if let Some(held) = monitor.notice.pass(now) {
             tracing::warn!(source = monitor.name(), held_back = held, "{}", notice.text);
         }
+    }
+}
+
+/// The messages' account, as reports and the status count it.
+fn counts_of(account: &Account) -> Changes {
+    Changes {
+        made: account.made.cast_signed(),
+        delivered: account.delivered.cast_signed(),
+        waiting: account.waiting.cast_signed(),
+        thinned: account.thinned.cast_signed(),
+        lost: account.lost.cast_signed(),
     }
 }

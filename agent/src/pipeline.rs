@@ -2,7 +2,7 @@
 //!
 //! No I/O and no clock: the same pipeline runs live, in `replay` and in the tests. Time comes in with every call as
 //! [`Now`]; events are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
-//! [`SeriesRef`], then for each stream that selected the series (resolved once, when the series was introduced) one
+//! [`SeriesHandle`], then for each stream that selected the series (resolved once, when the series was introduced) one
 //! window and the stream's detectors; nothing is allocated until a window opens or an event is made.
 
 mod accounts;
@@ -37,9 +37,9 @@ use channel::{Channel, Fate};
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
-use headwater_sensors::{SeriesRef, Stamp};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
+pub use series::{SeriesHandle, TakenAt};
 use std::collections::HashMap;
 use std::sync::Arc;
 use timers::Timers;
@@ -141,7 +141,12 @@ impl Pipeline {
     }
 
     /// Introduces a series of a source and resolves which streams take it. `None`: the limit is reached.
-    pub fn introduce(&mut self, source: usize, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+    pub fn introduce(
+        &mut self,
+        source: usize,
+        name: &str,
+        labels: &[(String, String)],
+    ) -> Option<SeriesHandle> {
         let Self { directory, channels, places, streams, .. } = self;
         let channels_before = channels.len();
         let handle = directory.introduce(source, name, labels, |id| {
@@ -185,7 +190,7 @@ impl Pipeline {
 
     /// Takes one reading. Its value is finite.
     #[inline]
-    pub fn on_reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64, now: Now) {
+    pub fn on_reading(&mut self, series: SeriesHandle, taken: TakenAt, value: f64, now: Now) {
         let Some(entry) = self.directory.entry(series) else { return };
         let source = entry.source;
         if let Some(intake) = self.intakes.get_mut(source) {
@@ -199,20 +204,20 @@ impl Pipeline {
         for at in 0..entry.channels.len() {
             let index = self.directory.entry(series).and_then(|entry| entry.channels.get(at)).copied();
             if let Some(index) = index {
-                self.on_channel(index, source, stamp, value, now);
+                self.on_channel(index, source, taken, value, now);
             }
         }
     }
 
     #[inline]
-    fn on_channel(&mut self, index: u32, source: usize, stamp: Stamp, value: f64, now: Now) {
+    fn on_channel(&mut self, index: u32, source: usize, taken: TakenAt, value: f64, now: Now) {
         let Some(channel) = self.channels.get_mut(index as usize) else { return };
         let Some(stream) = self.streams.get(channel.stream as usize) else { return };
         let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
         counts.received += 1;
-        let time = match stamp {
-            Stamp::Arrival => now.time,
-            Stamp::Event(ms) => Time(ms),
+        let time = match taken {
+            TakenAt::Arrival => now.time,
+            TakenAt::Event(ms) => Time(ms),
         };
         let entry = self.sources.get(source);
         let future_ms = entry.map_or(0, |entry| entry.future_ms);
@@ -236,7 +241,7 @@ impl Pipeline {
             counts.refused += 1;
             return;
         }
-        let is_own = stamp == Stamp::Arrival;
+        let is_own = taken == TakenAt::Arrival;
         let (emitter, series) = (&mut self.emitter, (series, labels));
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         let fate = channel.place(stream, time, value, is_own, now);

@@ -4,8 +4,9 @@ use super::{Failure, load};
 use crate::account::Changes;
 use crate::config::{Config, SourceConfig};
 use crate::encode::to_json;
+use crate::engine::taken_at;
 use crate::event::{Cause, Event, Report};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, SeriesHandle};
 use crate::plot::Plot;
 use clap::Args;
 use headwater_kernel::time::{Now, Time};
@@ -160,7 +161,8 @@ fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
 
 impl<W: Write> Sink for Replay<W> {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        let handle = self.pipeline.introduce(self.source, name, labels)?;
+        let SeriesHandle(number) = self.pipeline.introduce(self.source, name, labels)?;
+        let handle = SeriesRef(number);
         if let Some(plot) = &mut self.plot {
             plot.introduce(self.source, handle, name, labels);
         }
@@ -181,7 +183,7 @@ impl<W: Write> Sink for Replay<W> {
                 Some(Failure::Usage(format!("error: the recording's readings have no time; {fix}")));
         }
         self.pipeline.on_tick(self.now());
-        self.pipeline.on_reading(series, stamp, value, self.now());
+        self.pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, self.now());
         if self.pipeline.has_events() {
             self.print();
         }

@@ -207,7 +207,7 @@ impl LastReport {
 }
 
 fn save_account(to: &mut Vec<u8>, account: &Account) {
-    save_named(to, &Changes::between(&Account::default(), account).named());
+    save_named(to, &super::counts_of(account).named());
 }
 
 fn load_account(from: &mut Stored<'_>) -> Result<Account, Corrupt> {

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::clock;
 use crate::event::Cause;
-use crate::pipeline::Notice;
+use crate::pipeline::{Notice, SeriesHandle, TakenAt};
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -21,11 +21,20 @@ impl EngineSink {
     }
 }
 
+/// A source's word for when a reading was taken, as the pipeline has it.
+#[inline]
+pub(crate) fn taken_at(stamp: Stamp) -> TakenAt {
+    match stamp {
+        Stamp::Event(ms) => TakenAt::Event(ms),
+        Stamp::Arrival => TakenAt::Arrival,
+    }
+}
+
 impl Sink for EngineSink {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
         self.engine.on_introduced();
-        series
+        series.map(|SeriesHandle(number)| SeriesRef(number))
     }
 
     #[inline]
@@ -33,7 +42,7 @@ impl Sink for EngineSink {
         let now = self.engine.now();
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
-        pipeline.on_reading(series, stamp, value, now);
+        pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
         if pipeline.poll_timeout() != due {
             self.engine.wake.notify_one();
         }

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::source_monitor::SourceMonitor;
-use crate::account::{Changes, Intake};
+use crate::account::Intake;
 use crate::status::{
     AgentStatus, BufferStatus, ClockStatus, OutputStatus, SourceStatus, StreamStatus, WriteStatus,
 };
@@ -48,7 +48,7 @@ impl Engine {
                 device_today_bytes: forwarder.device_written_today_bytes,
             },
             readings: ledger.total,
-            messages: Changes::of(&self.messages()),
+            messages: super::counts_of(&self.messages()),
             trouble: self.trouble(&forwarder),
             outputs: forwarder.outputs.into_iter().map(output).collect(),
         }

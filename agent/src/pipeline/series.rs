@@ -1,11 +1,23 @@
 //! The series by name, and what each handle stands for.
 
 use crate::event::Labels;
-use headwater_sensors::SeriesRef;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a [`SeriesRef`] stands for: one series of one source.
+/// A series of a source, as the pipeline numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesHandle(pub u32);
+
+/// When a reading was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenAt {
+    /// At a time that it carries (ms since the Unix epoch).
+    Event(i64),
+    /// When it came in: it carries none.
+    Arrival,
+}
+
+/// What a [`SeriesHandle`] stands for: one series of one source.
 pub(super) struct Entry {
     /// Index of the source.
     pub(super) source: usize,
@@ -18,7 +30,7 @@ struct Series {
     name: Arc<str>,
     labels: Labels,
     /// Its handle by source.
-    handles: Vec<(usize, SeriesRef)>,
+    handles: Vec<(usize, SeriesHandle)>,
 }
 
 /// What a series takes without its name and labels: its own entry, its handle, the index by name, and the source's
@@ -26,7 +38,7 @@ struct Series {
 pub(super) const SERIES_BYTES: usize = size_of::<Series>()
     + 2 * size_of::<Entry>()
     + 2 * size_of::<(Arc<str>, u32)>()
-    + size_of::<(usize, SeriesRef)>()
+    + size_of::<(usize, SeriesHandle)>()
     + 128;
 
 /// All series. Their number is bounded; further ones are refused, never grown into.
@@ -61,7 +73,7 @@ impl Directory {
         name: &str,
         labels: &[(String, String)],
         resolve: impl FnOnce(u32) -> Box<[u32]>,
-    ) -> Option<SeriesRef> {
+    ) -> Option<SeriesHandle> {
         let known = self.by_name.get(name).copied();
         let id = match known {
             Some(id) => id,
@@ -72,7 +84,7 @@ impl Directory {
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
         }
-        let handle = SeriesRef(u32::try_from(self.entries.len()).ok()?);
+        let handle = SeriesHandle(u32::try_from(self.entries.len()).ok()?);
         series.handles.push((source, handle));
         let channels = resolve(id);
         self.entries.push(Entry { source, channels });
@@ -102,7 +114,7 @@ impl Directory {
     }
 
     #[inline]
-    pub(super) fn entry(&self, handle: SeriesRef) -> Option<&Entry> {
+    pub(super) fn entry(&self, handle: SeriesHandle) -> Option<&Entry> {
         self.entries.get(handle.0 as usize)
     }
 

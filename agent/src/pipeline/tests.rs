@@ -66,7 +66,7 @@ fn a_window_closes_by_event_time_and_says_what_the_contract_says() {
     for (offset, value) in
         [(0, 1.0), (59_999, 3.0), (30_000, 2.0), (64_999, 9.0), (65_000, 9.0), (1_000, 5.0)]
     {
-        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START + 100_000));
+        pipeline.on_reading(series, TakenAt::Event(START + offset), value, at(START + 100_000));
     }
     let messages = drained(&mut pipeline);
     assert_eq!(messages.len(), 1);
@@ -88,8 +88,8 @@ fn arrival_stamped_windows_close_on_the_second_and_silence_closes_the_others() {
     let mut pipeline = pipeline("[streams.all]\nretain = \"0s\"\n", 10);
     let arriving = pipeline.introduce(0, "arriving", &[]).unwrap();
     let timed = pipeline.introduce(0, "timed", &[]).unwrap();
-    pipeline.on_reading(arriving, Stamp::Arrival, 1.0, at(START + 10));
-    pipeline.on_reading(timed, Stamp::Event(START), 1.0, at(START + 10));
+    pipeline.on_reading(arriving, TakenAt::Arrival, 1.0, at(START + 10));
+    pipeline.on_reading(timed, TakenAt::Event(START), 1.0, at(START + 10));
     assert_eq!(pipeline.poll_timeout(), Some(AgentTime(START + 60_000)));
     pipeline.on_tick(at(START + 59_999));
     assert!(!pipeline.has_events());
@@ -108,7 +108,12 @@ fn every_aggregate_says_what_its_name_says() {
     let series = pipeline.introduce(0, "counter", &[]).unwrap();
     // A counter that is reset once, with two readings that change places.
     for (second, value) in [(0, 10.0), (20, 0.0), (10, 30.0), (40, 20.0), (70, 0.0)] {
-        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+        pipeline.on_reading(
+            series,
+            TakenAt::Event(START + second * 1_000),
+            value,
+            at(START + second * 1_000),
+        );
     }
     let summary = drained(&mut pipeline).remove(0);
     let mean = 15.0_f64;
@@ -149,7 +154,7 @@ fn a_late_reading_makes_the_same_summary_again_with_the_next_revision() {
     let mut pipeline = pipeline("[streams.all]\n", 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (offset, value) in [(0, 1.0), (65_000, 9.0), (1_000, 3.0), (2_000, 5.0)] {
-        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START + 100_000));
+        pipeline.on_reading(series, TakenAt::Event(START + offset), value, at(START + 100_000));
     }
     let first = drained(&mut pipeline);
     assert_eq!((first.len(), first[0].number("rev"), first[0].number("count")), (1, Some(0.0), Some(1.0)));
@@ -174,12 +179,12 @@ fn a_window_that_silence_closed_too_early_is_corrected() {
     let start = START - START.rem_euclid(6 * hour);
     let now = start + 1_000 * hour;
     for step in 0..5 {
-        pipeline.on_reading(series, Stamp::Event(start + step * hour), 1.0, at(now));
+        pipeline.on_reading(series, TakenAt::Event(start + step * hour), 1.0, at(now));
     }
     pipeline.on_tick(at(now + 2_000));
     assert_eq!(drained(&mut pipeline).len(), 1);
     for step in 5..20 {
-        pipeline.on_reading(series, Stamp::Event(start + step * hour), 1.0, at(now + 3_000));
+        pipeline.on_reading(series, TakenAt::Event(start + step * hour), 1.0, at(now + 3_000));
     }
     pipeline.on_tick(at(now + 10_000));
     let messages = drained(&mut pipeline);
@@ -202,7 +207,7 @@ fn closed_windows_are_kept_only_as_memory_allows() {
     let mut pipeline = pipeline("[streams.all]\n[limits]\nretained = \"0B\"\n", 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for offset in [0, 65_000, 1_000] {
-        pipeline.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
+        pipeline.on_reading(series, TakenAt::Event(START + offset), 1.0, at(START + offset));
     }
     assert_eq!(pipeline.totals().late, 1);
 }
@@ -211,15 +216,15 @@ fn closed_windows_are_kept_only_as_memory_allows() {
 fn times_in_a_wrong_unit_are_refused_with_a_hint() {
     let mut pipeline = pipeline("[streams.all]\n", 10);
     let series = pipeline.introduce(0, "x", &[]).unwrap();
-    pipeline.on_reading(series, Stamp::Event(START / 1_000), 1.0, at(START));
+    pipeline.on_reading(series, TakenAt::Event(START / 1_000), 1.0, at(START));
     assert!(pipeline.take_notice().unwrap().text.contains("before the year 2000"));
-    pipeline.on_reading(series, Stamp::Event(START * 1_000), 1.0, at(START));
+    pipeline.on_reading(series, TakenAt::Event(START * 1_000), 1.0, at(START));
     assert!(pipeline.take_notice().unwrap().text.contains("in the future"));
-    pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_reading(series, TakenAt::Event(START), 1.0, at(START));
     let totals = pipeline.totals();
     assert_eq!((totals.received, totals.late, totals.future, totals.in_windows), (3, 1, 1, 1));
     let unsynced = Now { synced: false, ..at(0) };
-    pipeline.on_reading(series, Stamp::Event(START + 1), 1.0, unsynced);
+    pipeline.on_reading(series, TakenAt::Event(START + 1), 1.0, unsynced);
     assert_eq!(pipeline.totals().in_windows, 2, "a clock that is wrong proves no reading wrong");
 }
 
@@ -231,8 +236,8 @@ fn globs_limits_and_sources_are_counted() {
     assert_eq!(pipeline.introduce(0, "x/temp", &[]), Some(both), "introducing twice is no second series");
     assert!(pipeline.introduce(0, "third", &[]).is_some());
     assert_eq!(pipeline.introduce(0, "fourth", &[]), None);
-    pipeline.on_reading(both, Stamp::Event(START), 1.0, at(START));
-    pipeline.on_reading(none, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_reading(both, TakenAt::Event(START), 1.0, at(START));
+    pipeline.on_reading(none, TakenAt::Event(START), 1.0, at(START));
     pipeline.on_refused(0, 2);
     pipeline.on_invalid(0);
     let totals = pipeline.totals();
@@ -255,7 +260,7 @@ fn where_and_map_are_cel_and_what_they_turn_away_is_filtered() {
     let bed1 = pipeline.introduce(0, "a", &[("zone".to_owned(), "bed1".to_owned())]).unwrap();
     let none = pipeline.introduce(0, "b", &[]).unwrap();
     for (series, value) in [(bed1, 20.0), (bed1, -50.0), (none, 20.0)] {
-        pipeline.on_reading(series, Stamp::Event(START), value, at(START));
+        pipeline.on_reading(series, TakenAt::Event(START), value, at(START));
     }
     let values: Vec<_> = drained(&mut pipeline).iter().map(|message| message.number("value")).collect();
     assert_eq!(values, [Some(68.0)]);
@@ -280,7 +285,12 @@ fn an_alert_is_raised_and_cleared_under_one_id_before_its_summary() {
     let mut pipeline = pipeline(detector, 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (second, value) in [(0, 36.0), (1, 36.5), (2, 36.25), (3, 34.0), (10, 20.0)] {
-        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+        pipeline.on_reading(
+            series,
+            TakenAt::Event(START + second * 1_000),
+            value,
+            at(START + second * 1_000),
+        );
     }
     let messages = drained(&mut pipeline);
     let kinds: Vec<&str> = messages.iter().map(|message| message.text("kind")).collect();
@@ -298,7 +308,7 @@ fn window_none_forwards_readings_and_tells_equal_times_apart() {
     let mut pipeline = pipeline("[streams.raw]\nwindow = { type = \"none\" }\n", 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (time, value) in [(START, 1.0), (START, 2.0), (START + 1, 3.0)] {
-        pipeline.on_reading(series, Stamp::Event(time), value, at(START));
+        pipeline.on_reading(series, TakenAt::Event(time), value, at(START));
     }
     let revs: Vec<_> = drained(&mut pipeline).iter().map(|m| (m.number("value"), m.number("rev"))).collect();
     assert_eq!(revs, [(Some(1.0), Some(0.0)), (Some(2.0), Some(1.0)), (Some(3.0), Some(0.0))]);
@@ -312,7 +322,7 @@ fn what_is_physically_impossible_is_refused_and_seen_by_nobody() {
     let mut pipeline = pipeline(streams, 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (offset, value) in [(0, 20.0), (1, 2_000.0), (2, 60.0)] {
-        pipeline.on_reading(series, Stamp::Event(START + offset), value, at(START));
+        pipeline.on_reading(series, TakenAt::Event(START + offset), value, at(START));
     }
     let said: Vec<_> =
         drained(&mut pipeline).iter().map(|m| (m.text("kind").to_owned(), m.number("value"))).collect();
@@ -329,7 +339,7 @@ fn every_window_type_says_its_own_id() {
     let mut pipeline = pipeline(streams, 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (second, value) in [(0, 1.0), (0, 2.0), (0, 3.0), (0, 4.0), (3, 5.0), (20, 6.0)] {
-        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + 30_000));
+        pipeline.on_reading(series, TakenAt::Event(START + second * 1_000), value, at(START + 30_000));
     }
     let said: Vec<(String, f64)> = drained(&mut pipeline)
         .iter()
@@ -353,7 +363,7 @@ fn short_memory_costs_revisions_first_and_then_unknown_series() {
     let known = pipeline.introduce(0, "known", &[]).unwrap();
     let late_after_another = |pipeline: &mut Pipeline, start: i64| {
         for offset in [0, 60_000, 1_000] {
-            pipeline.on_reading(known, Stamp::Event(start + offset), 1.0, at(start + 60_000));
+            pipeline.on_reading(known, TakenAt::Event(start + offset), 1.0, at(start + 60_000));
             pipeline.on_tick(at(start + 60_000));
         }
         pipeline.totals().late

@@ -7,8 +7,7 @@ use super::*;
 use crate::config;
 use crate::encode::{Format, Wire, read};
 use crate::event::Event;
-use crate::pipeline::{Pipeline, SourceEntry};
-use headwater_sensors::{SeriesRef, Stamp};
+use crate::pipeline::{Pipeline, SeriesHandle, SourceEntry, TakenAt};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -29,7 +28,7 @@ struct World {
     sync: SyncState,
     boot: usize,
     boots: Arc<Boots>,
-    agent: Option<(AgentClock, Pipeline, SeriesRef)>,
+    agent: Option<(AgentClock, Pipeline, SeriesHandle)>,
     /// What was made, in order.
     made: Vec<Event>,
     corrections: Vec<Correction>,
@@ -142,7 +141,7 @@ impl World {
             self.alive = (now.alive, up_ms);
             pipeline.on_tick(now);
             if self.tenths % 10 == 0 {
-                pipeline.on_reading(*series, Stamp::Arrival, self.value, now);
+                pipeline.on_reading(*series, TakenAt::Arrival, self.value, now);
                 self.readings += 1;
             }
             self.made.extend(pipeline.drain().map(|(_, event)| event));

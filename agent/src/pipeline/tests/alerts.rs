@@ -23,7 +23,12 @@ fn feed(pipeline: &mut Pipeline, readings: impl IntoIterator<Item = (i64, f64)>)
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     let mut said = Vec::new();
     for (second, value) in readings {
-        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+        pipeline.on_reading(
+            series,
+            TakenAt::Event(START + second * 1_000),
+            value,
+            at(START + second * 1_000),
+        );
         said.extend(drained(pipeline));
     }
     said

@@ -23,7 +23,7 @@ fn alerts(detector: &str, step: i64, value: impl Fn(i64) -> Option<f64>) -> Vec<
         let now = after(second, if second < 7 { 0 } else { step });
         pipeline.on_tick(now);
         if let Some(value) = value(second) {
-            pipeline.on_reading(series, Stamp::Arrival, value, now);
+            pipeline.on_reading(series, TakenAt::Arrival, value, now);
         }
         let alerts = drained(&mut pipeline).into_iter().filter(|message| message.text("kind") == "alert");
         said.extend(alerts.map(|alert| (second, alert.text("state").to_owned())));
@@ -67,7 +67,7 @@ fn what_waits_for_a_time_of_the_clock_is_looked_at_anew() {
     for (step, due) in [(0, end), (end - START, START + 60_000), (-HOUR, end)] {
         let mut pipeline = pipeline(streams, 10);
         let series = pipeline.introduce(0, "t", &[]).unwrap();
-        pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
+        pipeline.on_reading(series, TakenAt::Event(START), 1.0, at(START));
         pipeline.on_clock_step(at(START), step, None);
         assert_eq!(pipeline.poll_timeout(), Some(AgentTime(due)), "set by {step}");
         let now = |alive: i64| Now { time: Time(alive + step), ..at(alive) };

@@ -138,7 +138,7 @@ impl World {
             self.read += 1;
             self.survived.push((time, value));
             let series = self.pipeline.introduce(0, "x", &[]).unwrap();
-            self.pipeline.on_reading(series, Stamp::Event(time), value, self.at());
+            self.pipeline.on_reading(series, TakenAt::Event(time), value, self.at());
             self.hear();
         }
     }

@@ -91,7 +91,7 @@ fn said(text: &str, steps: &[Step], cuts: &[usize]) -> (Vec<Wire>, crate::accoun
         }
         now = end;
         let series = ["x/b", "x/a"].map(|name| pipeline.introduce(0, name, &[]).unwrap());
-        pipeline.on_reading(series[usize::from(*is_a)], Stamp::Event(now + apart), *value, at(now));
+        pipeline.on_reading(series[usize::from(*is_a)], TakenAt::Event(now + apart), *value, at(now));
         said.extend(drained(&mut pipeline));
     }
     for _ in 0..100 {

@@ -29,7 +29,7 @@ fn feed(pipeline: &mut Pipeline, start: i64, own: bool, synced: bool) {
     let hum = pipeline.introduce(0, "bed1/hum", &of("h")).unwrap();
     for second in 0..12 {
         let now = Now { synced, ..at(start + second * 1_000) };
-        let stamp = if own { Stamp::Arrival } else { Stamp::Event(now.time.0) };
+        let stamp = if own { TakenAt::Arrival } else { TakenAt::Event(now.time.0) };
         let value = if (4..6).contains(&second) { 35.25 } else { 20.1 - second as f64 * 1.5 };
         pipeline.on_reading(temp, stamp, value, now);
         pipeline.on_reading(hum, stamp, 55.0 + second as f64, now);
@@ -44,8 +44,8 @@ fn feed_group(pipeline: &mut Pipeline) {
         let time = START + step * 1_000;
         let level = ((step * 7_919) % 1_000) as f64 / 100.0;
         let (level, through) = if (1_500..1_530).contains(&step) { (9.0, 1.5) } else { (level, 2.0 * level) };
-        pipeline.on_reading(pressure, Stamp::Event(time), level, at(time));
-        pipeline.on_reading(flow, Stamp::Event(time), through, at(time));
+        pipeline.on_reading(pressure, TakenAt::Event(time), level, at(time));
+        pipeline.on_reading(flow, TakenAt::Event(time), through, at(time));
     }
 }
 

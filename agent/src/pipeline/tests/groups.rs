@@ -24,7 +24,7 @@ fn feed_by(pipeline: &mut Pipeline, steps: std::ops::Range<i64>, off_ms: Option<
             let level = ((step * 7_919) % 1_000) as f64 / 100.0;
             let is_odd = pump == "hall/1" && (1_500..1_530).contains(&step);
             let time = START + step * 1_000 + off_ms.unwrap_or(0);
-            let stamp = if off_ms.is_some() { Stamp::Arrival } else { Stamp::Event(time) };
+            let stamp = if off_ms.is_some() { TakenAt::Arrival } else { TakenAt::Event(time) };
             let (level, through) = if is_odd { (9.0, 1.5) } else { (level, 2.0 * level) };
             pipeline.on_reading(pressure, stamp, level, at(time));
             pipeline.on_reading(flow, stamp, through, at(time));

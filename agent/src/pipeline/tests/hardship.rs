@@ -52,7 +52,7 @@ fn alerts(pipeline: &mut Pipeline, readings: impl IntoIterator<Item = Reading>) 
     let (mut raised, mut cleared) = (0, 0);
     for (time, now, value) in readings {
         pipeline.on_tick(at(START + now));
-        pipeline.on_reading(series, Stamp::Event(START + time), value, at(START + now));
+        pipeline.on_reading(series, TakenAt::Event(START + time), value, at(START + now));
         for message in drained(pipeline) {
             raised += usize::from(message.text("state") == "raised");
             cleared += usize::from(message.text("state") == "cleared");

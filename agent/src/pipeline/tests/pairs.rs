@@ -31,7 +31,12 @@ fn the_same_star_makes_a_pair_and_late_readings_its_revision() {
         (temp, 60, 0.0),
         (hum, 60, 0.0), // the next minute
     ] {
-        pipeline.on_reading(series, Stamp::Event(START + second * 1_000), value, at(START + second * 1_000));
+        pipeline.on_reading(
+            series,
+            TakenAt::Event(START + second * 1_000),
+            value,
+            at(START + second * 1_000),
+        );
     }
     let told = of_pairs(drained(&mut pipeline));
     assert_eq!(told.len(), 1);
@@ -43,7 +48,7 @@ fn the_same_star_makes_a_pair_and_late_readings_its_revision() {
          \"covariance\":0.5,\"correlation\":1.0}"
     );
     // Late by event time: a revision of the minute before.
-    pipeline.on_reading(hum, Stamp::Event(START + 21_000), 4.0, at(START + 61_000));
+    pipeline.on_reading(hum, TakenAt::Event(START + 21_000), 4.0, at(START + 61_000));
     pipeline.on_tick(at(START + 62_000));
     let again = of_pairs(drained(&mut pipeline));
     assert_eq!((again.len(), again[0].text("id")), (1, told[0].text("id")));
@@ -60,7 +65,7 @@ fn pairs_that_do_not_vary_have_no_correlation_and_each_series_may_be_in_many() {
     let series = ["t", "h", "p"].map(|name| pipeline.introduce(0, name, &[]).unwrap());
     for second in 0..3 {
         for (series, value) in series.into_iter().zip([second as f64, -second as f64, 7.0]) {
-            pipeline.on_reading(series, Stamp::Arrival, value, at(START + second * 1_000));
+            pipeline.on_reading(series, TakenAt::Arrival, value, at(START + second * 1_000));
         }
     }
     let told = of_pairs(drained(&mut pipeline));
@@ -124,7 +129,7 @@ proptest! {
         prop_assert!(["a", "b"].iter().all(|name| pipeline.introduce(0, name, &[]).is_some()));
         for (number, (name, time, value)) in arrivals.iter().enumerate() {
             let series = pipeline.introduce(0, name, &[]).unwrap();
-            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(START) });
+            pipeline.on_reading(series, TakenAt::Event(*time), *value, Now { synced: false, ..at(START) });
             note(&mut pipeline, &mut told);
             if number % 30 == 29 {
                 pipeline = restarted(&pipeline, &streams);

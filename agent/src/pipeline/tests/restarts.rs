@@ -13,7 +13,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         let mut said = Vec::new();
         for step in steps {
             let (time, value) = reading(step);
-            pipeline.on_reading(series, Stamp::Event(time), value, at(START + step * 700));
+            pipeline.on_reading(series, TakenAt::Event(time), value, at(START + step * 700));
             pipeline.on_tick(at(START + step * 700));
             said.extend(drained(pipeline));
         }
@@ -59,14 +59,19 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     // The device's clock is a day behind.
     let day = 86_400_000;
     for second in 0..3 {
-        first.on_reading(series, Stamp::Event(START + second * 1_000), 1.0, at(START + day + second * 1_000));
+        first.on_reading(
+            series,
+            TakenAt::Event(START + second * 1_000),
+            1.0,
+            at(START + day + second * 1_000),
+        );
     }
     assert!(alerts(&mut first, START + day + 11_000).is_empty());
     let mut state = Vec::new();
     first.save(at(START), &mut state);
     assert_eq!(alerts(&mut first, START + day + 12_100), ["raised"]);
     assert!(alerts(&mut first, START + day + 100_000).is_empty(), "raised once");
-    first.on_reading(series, Stamp::Event(START + 200_000), 1.0, at(START + day + 200_000));
+    first.on_reading(series, TakenAt::Event(START + 200_000), 1.0, at(START + day + 200_000));
     assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
     let mut second = pipeline(streams, 10);
     let back = at(START + 2 * day);
@@ -77,7 +82,7 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     // What the device took while we were away is judged as it comes.
     let series = second.introduce(0, "t", &[]).unwrap();
     for offset in [3_000, 13_000] {
-        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 2 * day + 11_000));
+        second.on_reading(series, TakenAt::Event(START + offset), 1.0, at(START + 2 * day + 11_000));
     }
     assert_eq!(alerts(&mut second, START + 2 * day + 11_000), ["cleared"]);
     assert_eq!((second.totals().late, second.totals().in_windows), (0, 5), "and is in time for its window");
@@ -87,11 +92,11 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
 fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     let mut first = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
     let series = first.introduce(0, "t", &[]).unwrap();
-    first.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    first.on_reading(series, TakenAt::Event(START), 1.0, at(START));
     let mut state = Vec::new();
     first.save(at(START), &mut state);
     for offset in [1_000, 60_000] {
-        first.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + offset));
+        first.on_reading(series, TakenAt::Event(START + offset), 1.0, at(START + offset));
     }
     let told = drained(&mut first).remove(0);
     assert_eq!((told.number("rev"), told.number("count")), (Some(0.0), Some(2.0)));
@@ -100,7 +105,7 @@ fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     second.resume(at(START + 61_000), true);
     let series = second.introduce(0, "t", &[]).unwrap();
     for offset in [2_000, 3_000, 61_000] {
-        second.on_reading(series, Stamp::Event(START + offset), 1.0, at(START + 62_000));
+        second.on_reading(series, TakenAt::Event(START + offset), 1.0, at(START + 62_000));
     }
     let again = drained(&mut second).remove(0);
     assert_eq!(again.text("id"), told.text("id"));
@@ -118,7 +123,7 @@ fn no_series_is_missing_while_its_source_is_cut_off() {
         drained(pipeline).iter().filter(|message| message.text("state") == "raised").count()
     };
     let series = pipeline.introduce(0, "t", &[]).unwrap();
-    pipeline.on_reading(series, Stamp::Event(START), 1.0, at(START));
+    pipeline.on_reading(series, TakenAt::Event(START), 1.0, at(START));
     pipeline.on_link(0, false, at(START + 5_000));
     assert_eq!((6..600).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 0);
     pipeline.on_link(0, true, at(START + 600_000));
@@ -135,7 +140,7 @@ fn of_a_state_that_memory_has_no_room_for_a_part_goes_on() {
         let name = |n: usize| format!("s{n}");
         let known = (0..SERIES).filter_map(|n| pipeline.introduce(0, &name(n), &[])).collect::<Vec<_>>();
         let time = START + second * 1_000;
-        known.iter().for_each(|series| pipeline.on_reading(*series, Stamp::Event(time), 1.0, at(time)));
+        known.iter().for_each(|series| pipeline.on_reading(*series, TakenAt::Event(time), 1.0, at(time)));
         known.len()
     };
     let mut first = pipeline("[streams.a]\n", 100);

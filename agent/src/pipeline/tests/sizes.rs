@@ -14,7 +14,12 @@ fn filled() -> Pipeline {
         let series = pipeline.introduce(0, &format!("bench/{}/f{}", n / 10, n % 10), &labels).unwrap();
         for step in 0..60 {
             let value = 15.0 + 10.0 * random.f64();
-            pipeline.on_reading(series, Stamp::Event(START + step * 1_000), value, at(START + step * 1_000));
+            pipeline.on_reading(
+                series,
+                TakenAt::Event(START + step * 1_000),
+                value,
+                at(START + step * 1_000),
+            );
         }
     }
     pipeline

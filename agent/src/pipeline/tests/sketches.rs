@@ -65,7 +65,7 @@ fn told(values: &[f64], as_json: bool) -> Decoded {
     let mut pipeline = pipeline(STREAM, 1);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for value in values {
-        pipeline.on_reading(series, Stamp::Event(START), *value, at(START));
+        pipeline.on_reading(series, TakenAt::Event(START), *value, at(START));
     }
     pipeline.on_tick(at(START + 86_400_000));
     let (_, event) = pipeline.drain().next().unwrap();

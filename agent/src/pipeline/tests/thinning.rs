@@ -32,7 +32,7 @@ fn forwarded(streams: &str, arrivals: &[(i64, f64)]) -> (Readings, Readings) {
         pipeline.on_tick(at(now));
         let late = pipeline.totals().late;
         // A clock that is not set: no time is in the future.
-        pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(now) });
+        pipeline.on_reading(series, TakenAt::Event(*time), *value, Now { synced: false, ..at(now) });
         if pipeline.totals().late == late {
             taken.push((*time, *value));
         }
@@ -109,7 +109,7 @@ proptest! {
         let series = pipeline.introduce(0, "t", &[]).unwrap();
         let mut last = std::collections::BTreeMap::new();
         for (number, (time, value)) in arrivals.iter().enumerate() {
-            pipeline.on_reading(series, Stamp::Event(*time), *value, Now { synced: false, ..at(START) });
+            pipeline.on_reading(series, TakenAt::Event(*time), *value, Now { synced: false, ..at(START) });
             if number % 40 == 39 {
                 restart(&mut pipeline, streams, START);
                 prop_assert_eq!(pipeline.introduce(0, "t", &[]), Some(series));
@@ -138,7 +138,7 @@ fn a_filter_drops_what_says_nothing_new_and_detectors_see_it_all_the_same() {
     let mut pipeline = pipeline(streams, 10);
     let series = pipeline.introduce(0, "t", &[]).unwrap();
     for (second, value) in [(0, 20.0), (1, 21.0), (2, 29.0), (3, 31.0)] {
-        pipeline.on_reading(series, Stamp::Arrival, value, at(START + second * 1_000));
+        pipeline.on_reading(series, TakenAt::Arrival, value, at(START + second * 1_000));
     }
     let said: Vec<_> = drained(&mut pipeline)
         .iter()
@@ -159,7 +159,7 @@ fn what_a_changed_filter_held_back_is_accounted_for() {
     let mut before = pipeline(&door(1.0), 10);
     let series = before.introduce(0, "t", &[]).unwrap();
     for second in 0..3 {
-        before.on_reading(series, Stamp::Arrival, 1.0, at(START + second * 1_000));
+        before.on_reading(series, TakenAt::Arrival, 1.0, at(START + second * 1_000));
     }
     assert_eq!((before.totals().summarised, before.totals().filtered, before.totals().in_windows), (1, 1, 1));
     let mut state = Vec::new();

@@ -19,7 +19,7 @@ fn feed(pipeline: &mut Pipeline, seconds: std::ops::Range<i64>) -> Vec<Wire> {
     for second in seconds {
         let time = START + second * 1_000;
         let value = if second == 30 { 60.0 } else { 20.0 + (second % 7) as f64 };
-        series.iter().for_each(|series| pipeline.on_reading(*series, Stamp::Event(time), value, at(time)));
+        series.iter().for_each(|series| pipeline.on_reading(*series, TakenAt::Event(time), value, at(time)));
     }
     drained(pipeline)
 }
