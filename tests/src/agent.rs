@@ -43,16 +43,16 @@ impl Agent {
         environment: &[(&str, &str)],
         command: impl FnOnce(PathBuf) -> Command,
     ) -> Self {
-        Self::start_fully(dir, config, environment, command, Stdio::null())
+        Self::start_fully(dir, config, environment, command, (Stdio::null(), Stdio::null()))
     }
 
-    /// The same as [`Agent::start`], with a standard input.
+    /// The same as [`Agent::start`], with a standard input and a standard output.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn start_reading(dir: &TempDir, config: &str, input: Stdio) -> Self {
-        Self::start_fully(dir, config, &[], crate::process::command, input)
+    pub fn start_piped(dir: &TempDir, config: &str, input: Stdio, output: Stdio) -> Self {
+        Self::start_fully(dir, config, &[], crate::process::command, (input, output))
     }
 
     fn start_fully(
@@ -60,7 +60,7 @@ impl Agent {
         config: &str,
         environment: &[(&str, &str)],
         command: impl FnOnce(PathBuf) -> Command,
-        input: Stdio,
+        (input, output): (Stdio, Stdio),
     ) -> Self {
         let path = dir.write("headwater.toml", config);
         let log = dir.join("headwater.log");
@@ -70,7 +70,7 @@ impl Agent {
         command.env("HEADWATER_LOG", "info,headwater::engine=debug");
         command.envs(environment.iter().copied());
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
-        let process = Process::start(command.stdin(input).stdout(Stdio::null()).stderr(out));
+        let process = Process::start(command.stdin(input).stdout(output).stderr(out));
         Self { process, log }
     }
 

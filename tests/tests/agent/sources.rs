@@ -31,7 +31,7 @@ fn a_table_from_a_pipe_becomes_summaries_and_its_end_ends_nothing_else() {
         "type = \"stdin\"\nformat = \"csv\"\ntime = \"ts\"\nlabels = { site = \"north\" }",
     );
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    let mut agent = Agent::start_reading(&dir, &config, Stdio::from(reader));
+    let mut agent = Agent::start_piped(&dir, &config, Stdio::from(reader), Stdio::null());
     writer.write_all(table.as_bytes()).expect("the agent reads");
     writer.write_all(b"1;2\n\n").expect("the agent reads");
     drop(writer);
@@ -49,6 +49,40 @@ fn a_table_from_a_pipe_becomes_summaries_and_its_end_ends_nothing_else() {
     assert!(log.contains("the row has 2 cells, and the header 3"), "{log}");
 }
 
+/// `cat FILE | headwater run >OUT`, without any broker: the lines are the summaries, each of them JSON.
+#[test]
+fn from_a_pipe_to_a_file_no_broker_is_needed() {
+    let dir = TempDir::new();
+    let config = "[agent]\nid = \"edge-1\"\n[sources.pipe]\ntype = \"stdin\"\nformat = \"csv\"\ntime = \"ts\"\n\
+                  [streams.main]\nwindow = { type = \"tumbling\", size = \"1m\" }\nidle = \"1s\"\n\
+                  [outputs.lines]\ntype = \"stdout\"\n";
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let out = std::fs::File::create(dir.join("out.jsonl")).expect("a file");
+    let agent = Agent::start_piped(&dir, config, Stdio::from(reader), Stdio::from(out));
+    for minute in 0..10 {
+        let start = 1_700_000_040_000_i64 + minute * 60_000;
+        let rows = format!("{start},{minute}\n{},{}\n", start + 1, minute + 2);
+        let header = if minute == 0 { "ts,temp\n" } else { "" };
+        writer.write_all((header.to_owned() + &rows).as_bytes()).expect("the agent reads");
+    }
+    drop(writer);
+    let summaries = headwater_tests::wait_for("ten summaries", || {
+        let text = std::fs::read_to_string(dir.join("out.jsonl")).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let summaries: Vec<_> = lines.filter(|line| line["kind"] == "summary").collect();
+        (summaries.len() == 10).then_some(summaries)
+    });
+    for (minute, summary) in summaries.iter().enumerate() {
+        assert_eq!(summary["series"], "pipe/temp");
+        assert_eq!(
+            (&summary["count"], &summary["mean"]),
+            (&2.into(), &(minute as f64 + 1.0).into()),
+            "{summary}"
+        );
+    }
+    assert_eq!(agent.terminate().code(), Some(0));
+}
+
 /// A thread that waits for input which never comes does not hinder the agent from stopping.
 #[test]
 fn a_pipe_that_stays_open_and_silent_holds_up_nothing() {
@@ -56,7 +90,7 @@ fn a_pipe_that_stays_open_and_silent_holds_up_nothing() {
     let dir = TempDir::new();
     let config = with_source(&Config::new(broker.port, broker.port), "type = \"stdin\"");
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let agent = Agent::start_reading(&dir, &config, Stdio::from(reader));
+    let agent = Agent::start_piped(&dir, &config, Stdio::from(reader), Stdio::null());
     agent.wait_log(&["source connected"]);
     let start = Instant::now();
     assert_eq!(agent.terminate().code(), Some(0));
