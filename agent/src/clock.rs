@@ -17,10 +17,12 @@
 //! started, the rest of the table decides. Nothing is asked any more once the time is known.
 
 mod boots;
+mod steady;
 mod sync_timeout;
 mod timeline;
 
 pub(crate) use boots::{Boots, Correction};
+pub(crate) use steady::Steady;
 pub(crate) use sync_timeout::SyncTimeout;
 pub(crate) use timeline::{Change, Sample, SyncState, Timeline};
 

@@ -1,13 +1,12 @@
 //! The agent's clock: the timeline with the clocks it is read from, and what earlier boots and runs have left of theirs.
-//!
-//! It adds up the corrections of the timeline, over boots too. What is left without them never steps: [`SteadyTime`] goes
-//! on while the agent is away, as far as that is known, and [`AgentTime`](headwater_kernel::time::AgentTime) does not.
 
 use crate::blocking;
-use crate::clock::{self, Boots, Change, ClockConfig, Correction, Sample, SyncState, SyncTimeout, Timeline};
+use crate::clock::{
+    self, Boots, Change, ClockConfig, Correction, Sample, Steady, SyncState, SyncTimeout, Timeline,
+};
 use crate::event::BootId;
 use headwater_kernel::state::{Corrupt, State, Stored};
-use headwater_kernel::time::{AgentTime, Moment, Now, SteadyTime, Time};
+use headwater_kernel::time::{AgentTime, Moment, Now, Time};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -68,10 +67,7 @@ pub(crate) struct AgentClock {
     last: Time,
     /// What is to be corrected, because the time was known at the start.
     corrections: RefCell<Vec<Correction>>,
-    /// By so much has the timeline been corrected since the state began (ms).
-    corrected_ms: Cell<i64>,
-    /// For so long has the agent been away since then, as far as known, before it was first at work (ms).
-    away_ms: i64,
+    steady: Cell<Steady>,
     /// What lies between the checkpoint that it goes on from and its start.
     gap: Option<RestartGap>,
 }
@@ -98,7 +94,6 @@ impl AgentClock {
         let (time, synced) = (timeline.at(sample.up_ms), timeline.is_synced());
         let gap = RestartGap::between(past, &boot, (time, synced), &boots);
         let corrected_ms = past.corrected_ms.saturating_add(gap.map_or(0, |gap| gap.ms));
-        let steady = Moment::of(time, corrected_ms).steady;
         Self {
             config,
             boot,
@@ -109,8 +104,7 @@ impl AgentClock {
             kernel: Cell::new(None),
             last,
             corrections: known.unwrap_or_default().into(),
-            corrected_ms: corrected_ms.into(),
-            away_ms: steady.since(SteadyTime(past.alive.0)),
+            steady: Steady::begin(time, corrected_ms, past.alive).into(),
             gap,
         }
     }
@@ -124,14 +118,12 @@ impl AgentClock {
     #[inline]
     fn now_at(&self, up_ms: i64) -> Now {
         let timeline = self.timeline.borrow();
-        let time = timeline.at(up_ms);
-        let steady = Moment::of(time, self.corrected_ms.get()).steady;
-        Now { time, alive: AgentTime(steady.minus(self.away_ms).0), synced: timeline.is_synced() }
+        self.steady.get().now(timeline.at(up_ms), timeline.is_synced())
     }
 
     /// The time on the agent's timeline, and the same without the corrections of that.
     pub(super) fn moment(&self) -> Moment {
-        Moment::of(self.now().time, self.corrected_ms.get())
+        self.steady.get().moment(self.now().time)
     }
 
     /// What the agent's timeline says of a moment (ms since boot).
@@ -183,7 +175,7 @@ impl AgentClock {
         self.boots.seen(sample.up_ms);
         let change = self.timeline.borrow_mut().look(sample);
         if let Some(Change::Set { by_ms } | Change::Moved { by_ms }) = change {
-            self.corrected_ms.set(self.corrected_ms.get().saturating_add(by_ms));
+            self.steady.set(self.steady.get().corrected(by_ms));
         }
         change
     }
@@ -223,7 +215,7 @@ impl AgentClock {
         now.synced.save(&mut put);
         now.time.save(&mut put);
         now.alive.save(&mut put);
-        self.corrected_ms.get().save(&mut put);
+        self.steady.get().corrected_ms().save(&mut put);
         self.boots.save(ahead_ms, to);
     }
 }

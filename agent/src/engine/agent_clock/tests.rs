@@ -106,7 +106,7 @@ impl World {
             synced: now.synced,
             time: now.time,
             alive: now.alive,
-            corrected_ms: clock.corrected_ms.get(),
+            corrected_ms: clock.steady.get().corrected_ms(),
         };
         let mut state = Vec::new();
         pipeline.save(now, &mut state);
