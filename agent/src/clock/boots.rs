@@ -9,7 +9,8 @@
 //! What a boot's offset was when its time became known stays, however often the clock is set after that: the same message
 //! always gets the same times.
 //!
-//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
+//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised, and so does the end of an alert
+//! that was raised in one of them.
 
 use crate::encode::{Placement, Placer};
 use crate::event::BootId;
@@ -25,7 +26,7 @@ const ID_BYTES_MAX: usize = 64;
 /// One boot of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Boot {
-    id: String,
+    id: BootId,
     /// The offset of the timeline while the true one was not known (ms).
     base_ms: i64,
     /// How long it has run, as far as known (ms).
@@ -41,12 +42,20 @@ struct Boot {
 /// How far the times of a boot's messages are off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Correction {
-    /// The boot's id.
-    pub(crate) boot: String,
+    /// The boot.
+    pub(crate) boot: BootId,
     /// To be added to every time of its messages (ms).
     pub(crate) offset_ms: i64,
     /// Whether the boot ended before the time was known.
     pub(crate) estimated: bool,
+}
+
+impl Boot {
+    fn correction(&self) -> Option<Correction> {
+        let (offset_ms, estimated) = self.offset?;
+        let offset_ms = offset_ms.saturating_sub(self.base_ms);
+        Some(Correction { boot: self.id.clone(), offset_ms, estimated })
+    }
 }
 
 /// All boots, the current one last. Shared with those who put messages right.
@@ -60,18 +69,18 @@ impl Boots {
 
     /// The offset that the boot's timeline used before it knew better, and the true one, if an earlier run has known
     /// them (ms).
-    pub(crate) fn known(&self, id: &str) -> (Option<i64>, Option<i64>) {
+    pub(crate) fn known(&self, id: &BootId) -> (Option<i64>, Option<i64>) {
         let boots = self.boots();
-        let boot = boots.iter().find(|boot| boot.id == id);
+        let boot = boots.iter().find(|boot| boot.id == *id);
         (boot.map(|boot| boot.base_ms), boot.and_then(|boot| boot.own_ms))
     }
 
     /// The current boot, on a timeline of this offset (ms).
-    pub(crate) fn begin(&self, id: &str, base_ms: i64) {
+    pub(crate) fn begin(&self, id: &BootId, base_ms: i64) {
         let mut boots = self.boots();
-        let known = boots.iter().position(|boot| boot.id == id).map(|at| boots.remove(at));
+        let known = boots.iter().position(|boot| boot.id == *id).map(|at| boots.remove(at));
         let fresh =
-            || Boot { id: id.to_owned(), base_ms, up_ms: 0, offset: None, own_ms: None, announced: false };
+            || Boot { id: id.clone(), base_ms, up_ms: 0, offset: None, own_ms: None, announced: false };
         boots.push(known.unwrap_or_else(fresh));
         let excess = boots.len().saturating_sub(BOOTS_MAX);
         boots.drain(..excess);
@@ -114,9 +123,9 @@ impl Boots {
 
     /// From times of an earlier boot to those of the current one, as long as neither is known (ms): what was at the end of
     /// one was at the beginning of the next. So both are the same when they are.
-    pub(crate) fn bridge_ms(&self, id: &str) -> Option<i64> {
+    pub(crate) fn bridge_ms(&self, id: &BootId) -> Option<i64> {
         let boots = self.boots();
-        let at = boots.iter().position(|boot| boot.id == id)?;
+        let at = boots.iter().position(|boot| boot.id == *id)?;
         let (current, earlier) = boots.split_last()?;
         let earlier = earlier.get(at..)?;
         let base_ms = earlier.first().map_or(current.base_ms, |boot| boot.base_ms);
@@ -129,20 +138,9 @@ impl Boots {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.announced = true);
     }
 
-    /// [`Boots::correction`], if the boot's messages are to be moved by it: the same message always has the same times and
-    /// the same id, so that those of a boot of which some went out before keep theirs.
-    pub(crate) fn placement(&self, id: &str) -> Option<Correction> {
-        let is_announced = self.boots().iter().any(|boot| boot.announced && boot.id == id);
-        self.correction(id).filter(|_| !is_announced)
-    }
-
     /// How far the times of a boot's messages are off, if that is known.
-    pub(crate) fn correction(&self, id: &str) -> Option<Correction> {
-        let boots = self.boots();
-        let boot = boots.iter().find(|boot| boot.id == id)?;
-        let (offset_ms, estimated) = boot.offset?;
-        let offset_ms = offset_ms.saturating_sub(boot.base_ms);
-        Some(Correction { boot: id.to_owned(), offset_ms, estimated })
+    pub(crate) fn correction(&self, id: &BootId) -> Option<Correction> {
+        self.boots().iter().find(|boot| boot.id == *id).and_then(Boot::correction)
     }
 
     /// Appends all; the current one may run on for `ahead_ms` before it is saved again.
@@ -178,7 +176,7 @@ impl Boots {
             let (id, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
             *from = Stored::new(rest);
             let id = std::str::from_utf8(id).map_err(|_| Corrupt)?;
-            let id = Some(id).filter(|id| id.len() <= ID_BYTES_MAX).ok_or(Corrupt)?.to_owned();
+            let id = Some(id).filter(|id| id.len() <= ID_BYTES_MAX).ok_or(Corrupt)?.into();
             boots.push(Boot {
                 id,
                 base_ms: State::load(from)?,
@@ -194,8 +192,12 @@ impl Boots {
 }
 
 impl Placer for Boots {
+    /// The same message always has the same times and the same id: those of a boot of which some went out before keep
+    /// theirs.
     fn place(&self, boot: &BootId) -> Option<Placement> {
-        let Correction { offset_ms, estimated, .. } = self.placement(boot)?;
+        let boots = self.boots();
+        let boot = boots.iter().find(|known| known.id == *boot && !known.announced)?;
+        let Correction { offset_ms, estimated, .. } = boot.correction()?;
         Some(Placement { offset_ms, estimated })
     }
 }
@@ -205,7 +207,7 @@ mod tests {
     use super::*;
 
     fn correction(boot: &str, offset_ms: i64, estimated: bool) -> Correction {
-        Correction { boot: boot.to_owned(), offset_ms, estimated }
+        Correction { boot: boot.into(), offset_ms, estimated }
     }
 
     /// Three boots that never knew the time, one of them on a clock that began in 1970, and one that learns it.
@@ -213,13 +215,13 @@ mod tests {
     fn boots_are_placed_one_before_the_other() {
         let boots = Boots::default();
         for (id, base_ms, up_ms) in [("a", 0, 5_000), ("b", 7, 60_000), ("c", -3, 1_000)] {
-            boots.begin(id, base_ms);
+            boots.begin(&id.into(), base_ms);
             boots.seen(up_ms);
         }
         boots.announce();
-        boots.begin("d", 100);
-        assert_eq!(boots.correction("d"), None);
-        let bridges = ["a", "b", "c", "d", "e"].map(|id| boots.bridge_ms(id));
+        boots.begin(&"d".into(), 100);
+        assert_eq!(boots.correction(&"d".into()), None);
+        let bridges = ["a", "b", "c", "d", "e"].map(|id| boots.bridge_ms(&id.into()));
         assert_eq!(bridges, [Some(100 - 66_000), Some(93 - 61_000), Some(103 - 1_000), Some(0), None]);
         let mut bytes = Vec::new();
         boots.save(0, &mut bytes);
@@ -231,39 +233,40 @@ mod tests {
             correction("c", 1_000_000 - 1_000 + 3, true),
         ];
         assert_eq!(boots.set(1_000_000), expected);
-        assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
-        assert_eq!(boots.correction("b"), Some(expected[1].clone()));
+        assert_eq!(boots.correction(&"d".into()), Some(correction("d", 1_000_000 - 100, false)));
+        assert_eq!(boots.correction(&"b".into()), Some(expected[1].clone()));
         // The clock is set once more: that changes nothing of what was made before it was known.
         assert_eq!(boots.set(2_000_000), []);
-        assert_eq!(boots.correction("b"), Some(expected[1].clone()));
-        assert_eq!(boots.correction("d"), Some(correction("d", 1_000_000 - 100, false)));
-        assert_eq!(boots.known("d"), (Some(100), Some(2_000_000)));
-        assert_eq!(boots.placement("d"), boots.correction("d"));
+        assert_eq!(boots.correction(&"b".into()), Some(expected[1].clone()));
+        assert_eq!(boots.correction(&"d".into()), Some(correction("d", 1_000_000 - 100, false)));
+        assert_eq!(boots.known(&"d".into()), (Some(100), Some(2_000_000)));
+        let placement = |offset_ms, estimated| Some(Placement { offset_ms, estimated });
+        assert_eq!(boots.place(&"d".into()), placement(1_000_000 - 100, false));
         // Of these, messages went out before.
-        assert_eq!((boots.placement("a"), boots.placement("b")), (None, None));
-        assert_eq!(boots.correction("unknown"), None);
+        assert_eq!((boots.place(&"a".into()), boots.place(&"b".into())), (None, None));
+        assert_eq!(boots.correction(&"unknown".into()), None);
     }
 
     /// A boot whose power is cut has run on after its last checkpoint, and is not placed into the next one for that.
     #[test]
     fn what_may_have_come_after_a_checkpoint_is_before_the_next_boot() {
         let boots = Boots::default();
-        boots.begin("a", 0);
+        boots.begin(&"a".into(), 0);
         boots.seen(60_000);
         let mut bytes = Vec::new();
         boots.save(10_000, &mut bytes);
         boots.load(&mut Stored::new(&bytes)).unwrap();
-        boots.begin("b", 0);
+        boots.begin(&"b".into(), 0);
         assert_eq!(boots.set(1_000_000), []);
-        assert_eq!(boots.correction("a"), Some(correction("a", 1_000_000 - 70_000, true)));
+        assert_eq!(boots.correction(&"a".into()), Some(correction("a", 1_000_000 - 70_000, true)));
     }
 
     #[test]
     fn their_number_is_bounded_and_rubbish_is_refused() {
         let boots = Boots::default();
-        (0..200).for_each(|n| boots.begin(&n.to_string(), n));
+        (0..200).for_each(|n| boots.begin(&n.to_string().as_str().into(), n));
         assert_eq!(boots.boots().len(), BOOTS_MAX);
-        assert_eq!(boots.known("100").0, None);
+        assert_eq!(boots.known(&"100".into()).0, None);
         let mut bytes = Vec::new();
         boots.save(0, &mut bytes);
         for cut in 0..bytes.len() {

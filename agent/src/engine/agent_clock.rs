@@ -19,7 +19,7 @@ const BACK_MS: i64 = 60_000;
 /// How the clock stood when the checkpoint was written that a run goes on from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Past {
-    boot: String,
+    boot: Option<BootId>,
     synced: bool,
     time: Time,
     /// How long the agent had been at work.
@@ -39,15 +39,15 @@ pub(super) struct RestartGap {
 
 impl RestartGap {
     /// Between `past` and the start at `time`, which is known or not.
-    fn between(past: &Past, boot: &str, (time, synced): (Time, bool), boots: &Boots) -> Option<Self> {
+    fn between(past: &Past, boot: &BootId, (time, synced): (Time, bool), boots: &Boots) -> Option<Self> {
+        let past_boot = past.boot.as_ref()?;
         let before = Now { time: past.time, alive: past.alive, synced: past.synced };
         let ms = time.since(past.time);
         let ms = match (past.synced, synced) {
-            _ if past.boot.is_empty() => None,
             (true, true) => (ms < -BACK_MS).then_some(ms),
             (true, false) => Some(ms),
-            (false, false) => (past.boot != boot).then(|| boots.bridge_ms(&past.boot).unwrap_or(ms)),
-            (false, true) => Some(boots.correction(&past.boot).map_or(ms, |known| known.offset_ms)),
+            (false, false) => (past_boot != boot).then(|| boots.bridge_ms(past_boot).unwrap_or(ms)),
+            (false, true) => Some(boots.correction(past_boot).map_or(ms, |known| known.offset_ms)),
         };
         ms.map(|ms| Self { before, ms })
     }
@@ -56,7 +56,7 @@ impl RestartGap {
 /// The clock of a running agent.
 pub(crate) struct AgentClock {
     config: ClockConfig,
-    boot: String,
+    boot: BootId,
     timeline: RefCell<Timeline>,
     boots: Arc<Boots>,
     timeout: RefCell<SyncTimeout>,
@@ -75,13 +75,13 @@ pub(crate) struct AgentClock {
 impl AgentClock {
     /// Begins. `boots`: as read from the checkpoint.
     pub(crate) fn start(config: ClockConfig, boots: Arc<Boots>, past: &Past) -> Self {
-        let boot = clock::boot_id();
+        let boot = BootId::from(clock::boot_id().as_str());
         Self::start_at(clock::sample(config.trust, None), boot, config, boots, past)
     }
 
     pub(super) fn start_at(
         sample: Sample,
-        boot: String,
+        boot: BootId,
         config: ClockConfig,
         boots: Arc<Boots>,
         past: &Past,
@@ -138,7 +138,7 @@ impl AgentClock {
 
     /// The boot whose time is not known.
     pub(crate) fn unsynced_boot(&self) -> Option<BootId> {
-        (!self.is_synced()).then(|| BootId::from(self.boot.as_str()))
+        (!self.is_synced()).then(|| self.boot.clone())
     }
 
     /// When a message that is not held was made, if the time is not known.
@@ -229,7 +229,8 @@ impl Past {
         let length = u32::load(from)? as usize;
         let (boot, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
         *from = Stored::new(rest);
-        let boot = std::str::from_utf8(boot).map_err(|_| Corrupt)?.to_owned();
+        let boot = std::str::from_utf8(boot).map_err(|_| Corrupt)?;
+        let boot = (!boot.is_empty()).then(|| BootId::from(boot));
         let past = Self {
             boot,
             synced: State::load(from)?,

@@ -5,7 +5,7 @@
 
 use super::Engine;
 use crate::clock::{Change, Correction};
-use crate::event::{BootId, Cause, ClockSet, Event};
+use crate::event::{Cause, ClockSet, Event};
 use headwater_kernel::time::Now;
 use std::cell::Cell;
 
@@ -140,7 +140,7 @@ impl Engine {
             ClockSet {
                 agent: pipeline.agent().clone(),
                 time: pipeline.own_time(now.time),
-                boot: BootId::from(correction.boot.as_str()),
+                boot: correction.boot.clone(),
                 offset_ms: correction.offset_ms,
                 estimated: correction.estimated,
             }

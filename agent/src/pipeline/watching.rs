@@ -70,10 +70,16 @@ impl Watching {
         }
     }
 
+    /// When a reading of `time` was taken.
+    #[inline]
+    fn moment(&self, time: Time) -> Moment {
+        Moment::of(time, self.corrected_ms)
+    }
+
     /// Whether a detector says that the value is physically impossible.
     #[inline]
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
-        let at = Moment::of(time, self.corrected_ms);
+        let at = self.moment(time);
         let limits =
             self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::Limits);
         limits.fold(false, |refused, (post, _)| {
@@ -88,7 +94,7 @@ impl Watching {
         if self.is_idle() {
             return;
         }
-        let at = Moment::of(time, self.corrected_ms);
+        let at = self.moment(time);
         if self.judged.is_some_and(|(last, ..)| at.steady < last) {
             self.hear(out.now.alive);
             return;
@@ -130,7 +136,7 @@ impl Watching {
         value_of: impl Fn(&str) -> Option<f64>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let at = Moment::of(end, self.corrected_ms);
+        let at = self.moment(end);
         if self.posts.is_empty() || self.window.is_some_and(|last| (at.steady, number) <= last) {
             return;
         }

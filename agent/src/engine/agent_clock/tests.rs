@@ -81,7 +81,7 @@ impl World {
         if let Some(state) = state {
             pipeline.restore_since(past.alive, &mut Stored::new(&state)).unwrap();
         }
-        let boot = format!("boot-{}", self.boot);
+        let boot = BootId::from(format!("boot-{}", self.boot).as_str());
         let clock = AgentClock::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
         let now = clock.now_at(self.up_ms());
         assert_eq!(now.alive, past.alive, "it stands still while the agent is away");
@@ -102,7 +102,7 @@ impl World {
         let now = clock.now_at(self.up_ms());
         clock.boots.seen(self.up_ms());
         let past = Past {
-            boot: clock.boot.clone(),
+            boot: Some(clock.boot.clone()),
             synced: now.synced,
             time: now.time,
             alive: now.alive,
@@ -257,7 +257,7 @@ fn cases_of_wrong_clocks_and_what_comes_out() {
     );
     world.error = 0;
     world.run(500);
-    let correction = Correction { boot: "boot-0".to_owned(), offset_ms: TRUE - 7_000, estimated: false };
+    let correction = Correction { boot: "boot-0".into(), offset_ms: TRUE - 7_000, estimated: false };
     assert_eq!(world.corrections, [correction]);
 
     // Three boots, 60 s off between them; the last one learns the time after 10.5 s. What it made is exact; the others
