@@ -40,9 +40,8 @@ const SOURCES: Duration = Duration::from_secs(2);
 /// the first checkpoint, if it is not written yet, so long,
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(4);
 
-/// and outputs so long to hand over their last messages and to say farewell, for half of which they send.
+/// and the forwarder so long to write down what waits, and outputs to hand over their last messages and say farewell.
 const FAREWELL: Duration = Duration::from_secs(12);
-const SEND: Duration = Duration::from_secs(5);
 
 /// How long an agent that has lost a part may take to save what can be saved.
 const GIVE_UP: Duration = Duration::from_secs(15);
@@ -217,6 +216,8 @@ impl Running {
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
+        let failure = engine.forwarder().failed();
+        tasks.spawn("forwarder", async move { tracing::error!("{}", failure.await) });
         let (telling, losses) = (engine.clone(), losses.clone());
         tasks.spawn("losses", async move { losses.keep(&telling).await });
         let (showing, status) = (engine.clone(), status.clone());
@@ -248,7 +249,7 @@ impl Running {
         losses.finish(&engine);
         engine.report(Cause::Stop, "");
         status.publish(engine.forwarder(), false);
-        if !timeout(FAREWELL, engine.forwarder().stop(SEND)).await.unwrap_or(false) {
+        if !engine.forwarder().stop(Instant::now() + FAREWELL).await {
             tracing::error!("some messages could neither be sent nor written to disk, and are lost");
         }
         match timeout_at(end, engine.write(engine.snapshot(None))).await {

@@ -114,6 +114,9 @@ fn patience(shared: &Shared) -> Duration {
     let config = &shared.config;
     // Some of the time is for the writing itself.
     let wait_ms = config.sync.wait_ms() * 3 / 4;
+    if shared.is_in_a_hurry() {
+        return Duration::ZERO;
+    }
     Duration::from_millis(match config.when {
         When::Always => 0,
         When::Offline if shared.all_up() => wait_ms.max(GRACE_MS),
@@ -134,7 +137,10 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         }
         // With `when = "always"` all is written at once, and synced at intervals.
         let sync = shared.config.when == When::Offline || shared.config.sync == Sync::Always;
-        let Some(answer) = shared.keeper.append(batches, sync, progress).await else { return false };
+        let Some(answer) = shared.keeper.append(batches, sync, progress).await else {
+            shared.disk_state(Some(&"the thread that works on the disk has ended".to_owned()));
+            return false;
+        };
         shared.note_disk(&answer);
         on_notices(shared, answer.notices);
         let (batches, result) = answer.value;

@@ -149,6 +149,7 @@ impl<'d> DriverSession<'d> {
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(wait) => {}
                 () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
+                () = shared.closing(), if !self.up => return Disconnected { reason: "stopped".into(), wait: Duration::ZERO },
                 () = shared.gave_up() => {
                     return Disconnected { reason: "stopped".into(), wait: Duration::ZERO };
                 }

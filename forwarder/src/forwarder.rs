@@ -3,6 +3,7 @@
 mod events;
 mod shared;
 mod status;
+mod stop;
 mod writes;
 
 pub use events::{Event, Why};
@@ -21,12 +22,11 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::{Account, BufferConfig, Encoder, Lane, Message, Output, PerLane, Thin, clerk};
+use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
 
 /// As many bits as an `owed` has.
 const OUTPUTS_MAX: usize = 64;
@@ -127,11 +127,12 @@ impl Forwarder {
         for ((index, slot), bit) in outputs.into_iter().enumerate().zip(bits) {
             let OutputSlot { output, encoder, .. } = slot;
             let driver = Driver { shared: shared.clone(), index, bit, output, encoder };
-            tasks.drivers.push(tokio::task::spawn_local(driver.run()));
+            let name = format!("output {}", shared.state(index, |state| state.name()).unwrap_or_default());
+            tasks.drivers.push(spawn(&shared, name, driver.run()));
         }
-        tasks.clerks.push(tokio::task::spawn_local(clerk::write(shared.clone())));
-        tasks.clerks.push(tokio::task::spawn_local(clerk::settle(shared.clone())));
-        tasks.clerks.push(tokio::task::spawn_local(clerk::sync(shared.clone())));
+        tasks.clerks.push(spawn(&shared, "disk writer", clerk::write(shared.clone())));
+        tasks.clerks.push(spawn(&shared, "buffer cleaner", clerk::settle(shared.clone())));
+        tasks.clerks.push(spawn(&shared, "disk sync", clerk::sync(shared.clone())));
         Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
     }
 
@@ -223,37 +224,31 @@ impl Forwarder {
     pub fn try_event(&self) -> Option<Event> {
         self.shared.try_event()
     }
-
-    /// Sends what can be sent within half the time, writes the rest to disk, says the presence that was set last
-    /// and says farewell. Push nothing afterwards. Whether everything that is not acknowledged is on disk.
-    pub async fn stop(&self, within: Duration) -> bool {
-        let (start, shared) = (Instant::now(), &self.shared);
-        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
-        shared.stop();
-        let mut drivers = tasks.drivers;
-        let _ = timeout_at(start + within / 4, all_done(&mut drivers)).await;
-        // What is still on its way is written while the outputs say farewell.
-        shared.close();
-        for clerk in tasks.clerks {
-            let _ = clerk.await;
-        }
-        let _ = timeout(within / 4, all_done(&mut drivers)).await;
-        shared.give_up();
-        let _ = timeout(within / 4, all_done(&mut drivers)).await;
-        let written = timeout(within, clerk::write_all(shared)).await.unwrap_or(false);
-        let _ = timeout(within, clerk::sync_once(shared)).await;
-        if shared.disk_is_used() {
-            let _ = timeout(within, clerk::settle_once(shared, true)).await;
-        }
-        let _ = timeout(within, shared.keeper.close()).await;
-        written
-    }
 }
 
-async fn all_done(tasks: &mut Vec<JoinHandle<()>>) {
-    while let Some(task) = tasks.last_mut() {
-        let _ = task.await;
-        tasks.pop();
+/// Starts a task whose end is noticed, unless the forwarder stops.
+fn spawn(
+    shared: &Rc<Shared>,
+    name: impl Into<String>,
+    task: impl Future<Output = ()> + 'static,
+) -> JoinHandle<()> {
+    let watch = TaskWatch { shared: shared.clone(), name: name.into() };
+    tokio::task::spawn_local(async move {
+        let _watch = watch;
+        task.await;
+    })
+}
+
+/// Tells of a task's end when it is dropped: a panic drops it too.
+struct TaskWatch {
+    shared: Rc<Shared>,
+    name: String,
+}
+
+impl Drop for TaskWatch {
+    fn drop(&mut self) {
+        let how = if std::thread::panicking() { "panicked" } else { "ended" };
+        self.shared.task_ended(&format!("the task `{}` of the forwarder {how}", self.name));
     }
 }
 
@@ -296,3 +291,6 @@ fn places(outputs: &[OutputSlot], found: &Found, is_empty: bool) -> Places {
     }
     Places { names, bits, progress }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,9 @@ use crate::Lane;
 use crate::archive::{Archive, Batches, Notice};
 use crate::positions::Progress;
 use crate::record::Record;
-use tokio::sync::{mpsc, oneshot};
+use std::cell::Cell;
+use std::rc::Rc;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that may wait; there is at most one of each output, and the clerk's.
 const JOBS_MAX: usize = 64;
@@ -35,6 +37,9 @@ pub(crate) struct Answer<T> {
 #[derive(Clone)]
 pub(crate) struct Keeper {
     jobs: mpsc::Sender<Job>,
+    /// Closed with the thread, whatever ends it.
+    alive: watch::Receiver<()>,
+    closed: Rc<Cell<bool>>,
 }
 
 impl Keeper {
@@ -44,7 +49,9 @@ impl Keeper {
     /// The system has no thread left.
     pub(crate) fn start(mut archive: Archive) -> Result<Self, std::io::Error> {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
+        let (lives, alive) = watch::channel(());
         std::thread::Builder::new().name("buffer".into()).spawn(move || {
+            let _lives = lives;
             while let Some(job) = waiting.blocking_recv() {
                 if let Job::Close { reply } = job {
                     archive.close();
@@ -54,14 +61,16 @@ impl Keeper {
                 serve(&mut archive, job);
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, alive, closed: Rc::default() })
     }
 
     /// The same on the caller's thread, so that a test owns the order of things.
     #[cfg(test)]
     pub(crate) fn start_local(mut archive: Archive) -> Self {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
+        let (lives, alive) = watch::channel(());
         tokio::task::spawn_local(async move {
+            let _lives = lives;
             while let Some(job) = waiting.recv().await {
                 if let Job::Close { reply } = job {
                     archive.close();
@@ -72,7 +81,7 @@ impl Keeper {
                 tokio::task::yield_now().await;
             }
         });
-        Self { jobs }
+        Self { jobs, alive, closed: Rc::default() }
     }
 
     /// [`Archive::append`]. The batches come back; `None`: there is no keeper any more.
@@ -108,9 +117,19 @@ impl Keeper {
 
     /// Closes the store, after all that was asked before.
     pub(crate) async fn close(&self) {
+        self.closed.set(true);
         let (reply, closed) = oneshot::channel();
         if self.jobs.send(Job::Close { reply }).await.is_ok() {
             let _ = closed.await;
+        }
+    }
+
+    /// Waits for the end of the thread, if it is not one that was asked for.
+    pub(crate) async fn died(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+        if self.closed.get() {
+            std::future::pending().await
         }
     }
 

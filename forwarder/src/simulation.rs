@@ -247,7 +247,7 @@ impl History {
     }
 
     async fn stop(&mut self, forwarder: Forwarder) {
-        let written = forwarder.stop(Duration::from_secs(5)).await;
+        let written = forwarder.stop(Instant::now() + Duration::from_secs(5)).await;
         self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         if !written {
@@ -322,7 +322,7 @@ impl History {
         }
         self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
-        assert!(forwarder.stop(Duration::from_secs(5)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(5)).await);
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 fn times(name: &str, default: u32) -> u32 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -46,7 +46,7 @@ async fn drain(gate: &Gate, folder: &Path) -> headwater_forwarder::Account {
     wait_for("the backlog to drain", || forwarder.account().waiting == 0).await;
     sleep(Duration::from_millis(200)).await;
     let account = forwarder.account();
-    assert!(forwarder.stop(Duration::from_secs(4)).await);
+    assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     account
 }
 

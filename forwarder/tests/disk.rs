@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const BODY_BYTES: usize = 500;
 
@@ -99,7 +99,7 @@ fn a_full_disk_is_told_and_used_again_when_there_is_room() {
         assert_eq!(account.made, n as u64);
         assert_eq!(got.len() as u64 + account.lost, account.made, "{account:?}");
         assert!((0..n).step_by(20).all(|alert| got.contains(&alert)), "alerts are lost last");
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
 }
 
@@ -123,7 +123,7 @@ fn what_lies_on_a_full_disk_is_sent() {
         wait_for("all to be heard", || numbers(&heard).len() == FILLED).await;
         assert_eq!((forwarder.account().delivered as usize, forwarder.account().lost), (FILLED, 0));
         assert!(events(&forwarder).iter().all(|event| !matches!(event, Event::Damaged { .. })));
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
 }
 
@@ -146,7 +146,7 @@ fn a_read_only_disk_costs_memory_only() {
         sleep(Duration::from_millis(200)).await;
         assert_eq!(numbers(&heard).len(), 500);
         assert_eq!((forwarder.account().delivered, forwarder.account().lost), (500, 0));
-        assert!(forwarder.stop(Duration::from_secs(2)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(2)).await);
         disk.remount("rw");
     });
 }
@@ -169,7 +169,7 @@ async fn fill(port: u16, folder: &Path) -> Vec<PathBuf> {
             assert!(kept.await.is_ok(), "all are written");
         }
     }
-    assert!(forwarder.stop(Duration::from_secs(4)).await);
+    assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     let entries = std::fs::read_dir(folder.join("buffer")).unwrap().flatten().map(|entry| entry.path());
     let mut found: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
     found.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap());
@@ -232,7 +232,7 @@ async fn survive(name: &str, damage: Damage) {
     // And it goes on.
     push(&forwarder, FILLED);
     wait_for("one more", || forwarder.account().waiting == 0).await;
-    assert!(forwarder.stop(Duration::from_secs(4)).await);
+    assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     let entries = std::fs::read_dir(folder.0.join("buffer")).unwrap().flatten();
     let aside = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".damaged-"));
     assert!(lost == 0 || name == "gone" || aside.count() > 0, "{name}: set aside, never deleted");

@@ -8,7 +8,7 @@ use broker::{Broker, Folder, Gate, Heard, forwarder, message, run, wait_for};
 use headwater_forwarder::{BufferConfig, Lane, Message};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 fn numbers(heard: &Heard) -> BTreeSet<usize> {
     heard.messages().into_iter().map(|body| body.parse().unwrap()).collect()
@@ -48,7 +48,7 @@ fn the_broker_is_killed_in_mid_stream_and_nothing_is_missing() {
         assert!(!heard.under("backfill").is_empty(), "what waited comes on topics of its own");
         wait_for("the disk to be given back", || forwarder.status().disk_bytes == 0).await;
         assert_eq!(forwarder.account().waiting, 0);
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
 }
 
@@ -63,7 +63,7 @@ fn what_waits_survives_a_stop_and_comes_first_alerts_before_data() {
                 forwarder.push(message(Lane::Data, n));
                 forwarder.push(message(Lane::Alert, n));
             }
-            assert!(forwarder.stop(Duration::from_secs(1)).await);
+            assert!(forwarder.stop(Instant::now() + Duration::from_secs(1)).await);
         }
         assert!(broker.try_start());
         let heard = Heard::listen(broker.port).await;
@@ -74,7 +74,7 @@ fn what_waits_survives_a_stop_and_comes_first_alerts_before_data() {
         assert_eq!(heard.under("backfill/Alert").len(), 1_000);
         assert_eq!(heard.under("backfill/Data").len(), 1_000);
         assert_eq!((heard.under("Alert").len(), heard.under("Data").len()), (0, 0));
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
         assert_eq!(heard.under("status"), ["offline", "online"].map(String::from)[1..]);
     });
 }
@@ -95,7 +95,7 @@ fn with_the_uplink_up_nothing_is_written() {
         forwarder.push(Message { route: "not/taken".into(), ..message(Lane::Data, 0) });
         wait_for("all to be acknowledged", || forwarder.account().waiting == 0).await;
         assert!(!folder.0.join("buffer").exists());
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
         assert!(!folder.0.join("buffer").exists());
         assert_eq!(forwarder.account().delivered, 3_001);
         sleep(Duration::from_millis(100)).await;

@@ -8,6 +8,7 @@ use broker::{Broker, Folder, Heard, forwarder, message, run, wait_for};
 use headwater_forwarder::{BufferConfig, BufferStats, Event, Forwarder, Lane, StoppedBuffer, Why};
 use std::ops::ControlFlow;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const COUNT: usize = 3_000;
 
@@ -49,7 +50,7 @@ async fn push(broker: &Broker, folder: &Folder, kill: bool) {
     let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&mark));
     assert!(kept.await.is_ok(), "all are written");
     if !kill {
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     }
 }
 
@@ -97,7 +98,7 @@ fn what_waits_is_counted_and_shown_and_nothing_is_changed_by_it() {
             assert_eq!(forwarder.account().waiting, COUNT as u64);
             wait_for("all to arrive", || forwarder.account().waiting == 0).await;
             wait_for("all to be heard", || heard.under("backfill").len() == COUNT).await;
-            assert!(forwarder.stop(Duration::from_secs(4)).await);
+            assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
         });
         assert_eq!(open(&folder).stats().generations, 0);
     }
@@ -127,7 +128,7 @@ fn what_is_removed_by_hand_is_counted_and_told_once() {
             }
             // Numbers go on: nothing new is taken for what was removed.
             (0..10).for_each(|n| forwarder.push(message(Lane::Data, n)));
-            assert!(forwarder.stop(Duration::from_secs(4)).await);
+            assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
         });
         assert_eq!(open(&folder).clear().unwrap().others, 10);
         // Told at the next start; not what this test is about.
@@ -147,7 +148,7 @@ fn damage_is_told_and_left_for_the_next_start() {
     run(async {
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
         assert!(matches!(events(&forwarder)[..], [Event::Damaged { .. }]));
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
     let stats = open(&folder).stats();
     let [(path, bytes)] = &stats.aside[..] else { panic!("{stats:?}") };
@@ -193,7 +194,7 @@ fn what_is_read_of_a_damaged_buffer_is_copied_first_and_what_is_missing_is_count
     run(async {
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
         assert_eq!(forwarder.account().made, COUNT as u64);
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
     let removed = open(&folder).clear().unwrap();
     assert_eq!(removed.aside, stats.aside, "one copy is enough");

@@ -138,7 +138,7 @@ fn fill() {
             size_of(&folder.0) / MIB,
             rss_kib()
         );
-        assert!(forwarder.stop(Duration::from_secs(4)).await);
+        assert!(forwarder.stop(tokio::time::Instant::now() + Duration::from_secs(4)).await);
     });
     let status = Command::new(std::env::current_exe().unwrap()).arg("full").env("FOLDER", &folder.0).status();
     assert!(status.unwrap().success());
@@ -200,7 +200,7 @@ fn drain() {
             let gate = Gate::to(broker.port).await;
             let backlog = start(&folder.0, 2_048 * MIB, Null::down());
             push_all(&backlog, count).await;
-            assert!(backlog.stop(Duration::from_secs(10)).await);
+            assert!(backlog.stop(tokio::time::Instant::now() + Duration::from_secs(10)).await);
             drop(gate);
             let config = BufferConfig { max_size: 2_048 * MIB, ..BufferConfig::default() };
             let began = Instant::now();

@@ -46,6 +46,10 @@ pub(crate) struct Shared {
     disk: RefCell<Disk>,
     phase: Cell<Phase>,
     phase_came: Notify,
+    /// All that waits is to be written now.
+    hurry: Cell<bool>,
+    failure: RefCell<Option<String>>,
+    failure_came: Notify,
 }
 
 #[derive(Default)]
@@ -83,6 +87,9 @@ impl Shared {
             disk: RefCell::new(Disk { bytes: disk_bytes, is_used: disk_bytes > 0, ..Disk::default() }),
             phase: Cell::new(Phase::Running),
             phase_came: Notify::new(),
+            hurry: Cell::new(false),
+            failure: RefCell::default(),
+            failure_came: Notify::new(),
         }
     }
 
@@ -122,7 +129,8 @@ impl Shared {
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
         let Some(answer) = self.keeper.read(lane, from).await else {
-            return Err("the keeper is gone".into());
+            // Nobody answers ever again: see `failed`.
+            return std::future::pending().await;
         };
         self.note_disk(&answer);
         clerk::on_notices(self, answer.notices);
@@ -239,6 +247,40 @@ impl Shared {
             device_written_today_bytes: disk.writes.device_today,
             daily_writes: self.config.daily_writes,
         }
+    }
+
+    /// A task has ended; while the forwarder runs, none does.
+    pub(crate) fn task_ended(&self, what: &str) {
+        if self.phase.get() == Phase::Running || std::thread::panicking() {
+            self.failure.borrow_mut().get_or_insert_with(|| what.to_owned());
+            self.failure_came.notify_one();
+        }
+    }
+
+    /// What has ended that should not.
+    pub(crate) async fn failed(&self) -> String {
+        let task = async {
+            loop {
+                if let Some(failure) = self.failure.borrow().clone() {
+                    return failure;
+                }
+                self.failure_came.notified().await;
+            }
+        };
+        tokio::select! {
+            failure = task => failure,
+            () = self.keeper.died() => "the thread `buffer` that works on the disk panicked".to_owned(),
+        }
+    }
+
+    /// Whether all that waits is to be written now.
+    pub(crate) fn is_in_a_hurry(&self) -> bool {
+        self.hurry.get()
+    }
+
+    pub(crate) fn hurry(&self, hurry: bool) {
+        self.hurry.set(hurry);
+        self.clerk.notify_one();
     }
 
     pub(crate) fn stop(&self) {

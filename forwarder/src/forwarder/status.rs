@@ -62,6 +62,10 @@ impl OutputState {
         Self { status, gone, presence_version: u64::from(online.is_some()), online }
     }
 
+    pub(crate) fn name(&self) -> String {
+        self.status.name.clone()
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.status.up
     }

@@ -5,6 +5,7 @@ use crate::store::{Batch, Digest, Generation, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 type Key = (Lane, u64);
 
@@ -27,6 +28,10 @@ pub(crate) struct Disk {
     pub(crate) damaged: Vec<Generation>,
     /// Bytes that were put.
     pub(crate) written: u64,
+    /// Every sync takes so long.
+    pub(crate) sync_takes: Duration,
+    /// The next sync panics.
+    pub(crate) panics: bool,
 }
 
 #[derive(Clone, Default)]
@@ -148,6 +153,10 @@ impl Store for MemoryStore {
 
     fn sync(&mut self, generation: Generation) -> Result<(), StoreError> {
         self.flush(generation)?;
+        let takes = self.disk().sync_takes;
+        std::thread::sleep(takes);
+        let panics = self.disk().panics;
+        assert!(!panics, "a test wants the disk's thread to panic");
         let mut disk = self.disk();
         let shelf = disk.shelf(generation)?;
         shelf.synced.append(&mut shelf.flushed);

@@ -1,0 +1,85 @@
+//! The end: what waits goes to the disk first, then outputs send and say farewell. Nothing is awaited past the deadline.
+
+use super::Forwarder;
+use crate::clerk;
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Outputs that are connected may acknowledge what is live for so long, so that nothing needs the disk.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long outputs go on sending when all is on disk.
+const SENDING: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether all is on disk.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+impl Forwarder {
+    /// Writes down what no output has acknowledged yet. The forwarder goes on afterwards. Whether all that was pushed
+    /// before is acknowledged or on disk.
+    pub async fn write_down(&self, deadline: Instant) -> bool {
+        let mark = self.mark();
+        let kept = async {
+            while !self.is_kept(&mark) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        let mut kept = std::pin::pin!(kept);
+        if self.shared.all_up() && timeout_at(self.grace(deadline), &mut kept).await.is_ok() {
+            return true;
+        }
+        self.shared.hurry(true);
+        let is_kept = timeout_at(deadline, kept).await.is_ok();
+        self.shared.hurry(false);
+        is_kept && timeout_at(deadline, clerk::sync_once(&self.shared)).await.is_ok()
+    }
+
+    /// Writes down what no output has acknowledged, lets outputs send for a moment, says the presence that was set last and
+    /// farewell. Push nothing afterwards. Whether all that is not acknowledged is on disk.
+    pub async fn stop(&self, deadline: Instant) -> bool {
+        let (start, shared) = (Instant::now(), &self.shared);
+        let total = deadline.saturating_duration_since(start);
+        let by = |eighths: u32| start + total * eighths / 8;
+        let super::Tasks { mut drivers, mut clerks } = std::mem::take(&mut *self.tasks.borrow_mut());
+        shared.stop();
+        let _ = timeout_at(self.grace(deadline), all_done(&mut drivers)).await;
+        self.write_down(by(4)).await;
+        let _ = timeout_at(by(5).min(Instant::now() + SENDING), all_done(&mut drivers)).await;
+        shared.close();
+        let _ = timeout_at(by(6), all_done(&mut drivers)).await;
+        shared.give_up();
+        let _ = timeout_at(by(7), all_done(&mut drivers)).await;
+        // The disk has one writer: where it is stuck, nobody writes beside it.
+        let ended = timeout_at(by(7), all_done(&mut clerks)).await.is_ok();
+        let written = ended && timeout_at(deadline, clerk::write_all(shared)).await.unwrap_or(false);
+        let last = async {
+            clerk::sync_once(shared).await;
+            if shared.disk_is_used() {
+                clerk::settle_once(shared, true).await;
+            }
+            shared.keeper.close().await;
+        };
+        let _ = timeout_at(deadline, last).await;
+        written || !shared.spool.borrow_mut().has_unwritten()
+    }
+
+    /// Waits until a part of the forwarder has ended that should not: which, and how.
+    pub fn failed(&self) -> impl Future<Output = String> + 'static {
+        let shared = self.shared.clone();
+        async move { shared.failed().await }
+    }
+
+    fn grace(&self, deadline: Instant) -> Instant {
+        let now = Instant::now();
+        now + GRACE.min(deadline.saturating_duration_since(now) / 8)
+    }
+}
+
+async fn all_done(tasks: &mut Vec<JoinHandle<()>>) {
+    while let Some(task) = tasks.last_mut() {
+        let _ = task.await;
+        tasks.pop();
+    }
+}

@@ -1,0 +1,119 @@
+//! Parts that panic, and disks that take their time.
+
+use super::*;
+use crate::store::memory::MemoryStore;
+use crate::{Address, Disconnected, EncodeError, Framing, Opened, Sync as BufferSync, When};
+use std::time::Duration;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, timeout};
+
+/// Takes everything, and can encode nothing.
+struct Anything;
+
+impl Encoder for Anything {
+    fn agent(&self) -> &str {
+        "agent"
+    }
+
+    fn takes(&self, _: &Message) -> bool {
+        true
+    }
+
+    fn address<'m>(&'m self, _: &'m Message) -> Option<Address<'m>> {
+        None
+    }
+
+    fn encode(&self, _: &[&Message], _: Framing, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+        Ok(())
+    }
+}
+
+/// Cannot be reached, or panics when it is tried again.
+struct Down {
+    panics: bool,
+}
+
+impl Output for Down {
+    fn open(&mut self, _: &Arc<dyn Encoder>, _: Option<&Message>) -> Result<Opened, Disconnected> {
+        assert!(!self.panics, "a test wants the output to panic");
+        Err(Disconnected { reason: "down".into(), wait: Duration::from_secs(60) })
+    }
+}
+
+/// On a thread of the disk's own.
+fn start(store: &MemoryStore, panics: bool) -> Forwarder {
+    let slot = OutputSlot {
+        name: "cloud".into(),
+        output: Box::new(Down { panics }),
+        encoder: Arc::new(Anything),
+        presence: None,
+    };
+    let config =
+        BufferConfig { when: When::Offline, sync: BufferSync::Every(60_000), ..BufferConfig::default() };
+    let start = Start { config, folder: "/nowhere".into(), outputs: vec![slot], clock: Arc::new(|| 0) };
+    Forwarder::start_on(start, None, Box::new(store.clone()), Keeper::start).unwrap()
+}
+
+fn push(forwarder: &Forwarder) {
+    forwarder.push(Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() });
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+#[test]
+fn a_part_that_panics_is_named() {
+    run(async {
+        let forwarder = start(&MemoryStore::default(), true);
+        let failed = timeout(Duration::from_secs(10), forwarder.failed()).await;
+        assert_eq!(failed.unwrap(), "the task `output cloud` of the forwarder panicked");
+        let store = MemoryStore::default();
+        store.0.lock().unwrap().panics = true;
+        let forwarder = start(&store, false);
+        push(&forwarder);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        assert!(!forwarder.write_down(deadline).await);
+        let failed = timeout(Duration::from_secs(10), forwarder.failed()).await;
+        assert_eq!(failed.unwrap(), "the thread `buffer` that works on the disk panicked");
+        assert!(forwarder.status().disk_error.is_some());
+        assert!(!forwarder.stop(Instant::now() + Duration::from_secs(1)).await);
+    });
+}
+
+#[test]
+fn nothing_fails_at_a_stop_and_what_waits_is_written_before() {
+    run(async {
+        let store = MemoryStore::default();
+        let forwarder = start(&store, false);
+        push(&forwarder);
+        assert!(forwarder.write_down(Instant::now() + Duration::from_secs(10)).await);
+        assert_eq!(store.0.lock().unwrap().batches().count(), 1);
+        push(&forwarder);
+        let failed = forwarder.failed();
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(10)).await);
+        assert_eq!(store.0.lock().unwrap().batches().count(), 2);
+        assert!(timeout(Duration::from_millis(200), failed).await.is_err());
+    });
+}
+
+#[test]
+fn a_disk_that_takes_its_time_holds_up_no_stop() {
+    run(async {
+        let store = MemoryStore::default();
+        store.0.lock().unwrap().sync_takes = Duration::from_secs(5);
+        let forwarder = start(&store, false);
+        push(&forwarder);
+        let begun = Instant::now();
+        assert!(!forwarder.write_down(begun + Duration::from_millis(300)).await);
+        assert!(!forwarder.stop(begun + Duration::from_secs(1)).await);
+        assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+        // Given the time, it is told that all is safe.
+        let forwarder = start(&store, false);
+        push(&forwarder);
+        let begun = Instant::now();
+        assert!(forwarder.stop(begun + Duration::from_secs(16)).await);
+        assert!(begun.elapsed() < Duration::from_secs(16));
+    });
+}
