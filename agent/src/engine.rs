@@ -11,10 +11,13 @@ mod log_throttle;
 mod outages;
 mod outgoing;
 mod pressure;
+mod reporter;
 mod sink;
 mod source_monitor;
 mod source_states;
+mod sources;
 mod status;
+mod ticker;
 mod write_budget;
 
 pub(crate) use agent_clock::AgentClock;
@@ -22,24 +25,25 @@ pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::FILE;
 pub(crate) use earlier::{Earlier, restore};
 
-use crate::account::{Changes, Ledger};
+use crate::account::Changes;
 use crate::clock;
 use crate::config::SourceConfig;
-use crate::event::{Cause, Event, Report};
+use crate::event::{Cause, Event};
 use crate::memory::MemoryCap;
-use crate::pipeline::{Notice, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::tap::Taps;
 use checkpointing::Checkpointer;
 use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
-use headwater_kernel::time::{Now, SteadyTime, Time};
-use outages::Outages;
+use headwater_kernel::time::Now;
 use outgoing::Outgoing;
+use reporter::Reporter;
 pub(crate) use sink::{EngineSink, taken_at};
-use source_monitor::SourceMonitor;
-use source_states::SourceStates;
-use std::cell::{Cell, RefCell};
+use sources::Sources;
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
+use ticker::Ticker;
 use tokio::sync::Notify;
 
 /// What the tasks of one agent share.
@@ -48,37 +52,15 @@ pub(crate) struct Engine {
     clock: Rc<AgentClock>,
     outgoing: Outgoing,
     follower: ClockFollower,
-    /// What earlier runs have left.
-    earlier: Earlier,
-    last_report: RefCell<LastReport>,
-    /// Starts that no report has told of yet, as far as is durably known; 0: none.
-    untold_starts: Cell<u32>,
-    outages: RefCell<Outages>,
+    reporter: Reporter,
     checkpointer: Checkpointer,
-    /// How often the ticker has looked at the windows.
-    ticks: Cell<u64>,
-    /// Rung when something may be due earlier than the ticker thinks.
-    wake: Notify,
-    status_changed: Notify,
-    /// By the order of the config.
-    sources: RefCell<Vec<SourceMonitor>>,
+    ticker: Ticker,
+    sources: Sources,
+    memory: MemoryCap,
     /// When this run began (ms since boot).
     started_up_ms: i64,
-    source_states: RefCell<SourceStates>,
-    memory: MemoryCap,
+    status_changed: Notify,
 }
-
-/// Where the next report starts.
-#[derive(Clone, Debug)]
-struct LastReport {
-    at: SteadyTime,
-    readings: Ledger,
-    messages: Account,
-    suppressed: i64,
-}
-
-/// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
-const REPORTS_AHEAD_MS: i64 = 1_000;
 
 impl Engine {
     pub(crate) fn new(
@@ -94,33 +76,20 @@ impl Engine {
         }
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.resume(now, earlier.has_crashed());
-        let start = LastReport {
-            at: clock.moment().steady,
-            readings: pipeline.ledger(),
-            messages: earlier.plus(&Account::default()),
-            suppressed: pipeline.suppressed(),
-        };
-        let last_report = earlier.take_last_report().unwrap_or(start);
-        let mut outages = earlier.take_outages();
-        outages
-            .keep_only(&forwarder.status().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>());
+        let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
+        let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs);
+        let sources = Sources::new(sources, std::mem::take(&mut earlier.source_states), started_up_ms);
+        let outgoing = Outgoing::new(forwarder, taps);
         let engine = Self {
-            last_report: RefCell::new(last_report),
-            clock,
-            follower: ClockFollower::new(now.synced),
-            source_states: RefCell::new(SourceStates::new(sources, earlier.take_source_states())),
-            untold_starts: Cell::new(earlier.untold_starts().saturating_add(1)),
-            outages: outages.into(),
-            checkpointer: Checkpointer::new(writer),
-            earlier,
-            ticks: Cell::new(0),
             pipeline: RefCell::new(pipeline),
-            outgoing: Outgoing::new(forwarder, taps),
-            wake: Notify::new(),
+            clock,
+            outgoing,
+            follower: ClockFollower::new(now.synced),
+            reporter,
+            checkpointer: Checkpointer::new(writer),
+            ticker: Ticker::default(),
+            sources,
             memory,
-            sources: RefCell::new(
-                sources.iter().map(|source| SourceMonitor::new(&source.name, started_up_ms)).collect(),
-            ),
             started_up_ms,
             status_changed: Notify::new(),
         };
@@ -135,7 +104,7 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Closes windows as their time comes; never reticks.
+    /// Closes windows as their time comes; never returns.
     pub(crate) async fn tick_forever(&self) {
         // The wall clock may be set while we sleep: never sleep past a second without looking at it again.
         const LOOK_MS: i64 = 1_000;
@@ -148,56 +117,24 @@ impl Engine {
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
             };
-            self.ticks.set(self.ticks.get().wrapping_add(1));
             let wait = due.map_or(LOOK_MS, |due| due.since(now.alive).clamp(0, LOOK_MS));
-            let sleep = std::time::Duration::from_millis(wait.unsigned_abs());
-            tokio::select! {
-                () = tokio::time::sleep(sleep) => {}
-                () = self.wake.notified() => {}
-            }
+            self.ticker.tick(Duration::from_millis(wait.unsigned_abs())).await;
         }
     }
 
     /// Makes the report of the start, once.
     pub(crate) fn report_start(&self) {
-        let detail = match self.untold_starts.replace(0) {
-            0 => return,
-            1 => String::new(),
-            starts => format!("{starts} starts since the last one that is known to be told"),
-        };
+        let Some(detail) = self.reporter.take_start() else { return };
         self.report(Cause::Restart, &detail);
         self.checkpointer.requests.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
     pub(crate) fn report(&self, cause: Cause, detail: &str) {
-        let mut now = self.now();
-        let pipeline = self.pipeline.borrow();
-        let mut last = self.last_report.borrow_mut();
-        // Its end is a part of its id: no two may end in the same millisecond, also when many losses come at once.
         let moment = self.clock.moment();
-        let from = moment.time_of(last.at);
-        if (0..REPORTS_AHEAD_MS).contains(&from.since(now.time)) {
-            now.time = from.plus(1);
-        }
-        let (readings, messages) = (pipeline.ledger(), self.messages());
-        let suppressed = pipeline.suppressed();
-        let report = Report {
-            agent: pipeline.agent().clone(),
-            from_ms: from.min(now.time).0,
-            to: pipeline.own_time(now.time),
-            cause,
-            detail: detail.to_owned(),
-            readings: readings.since(&last.readings),
-            messages: counts_of(&messages).since(&counts_of(&last.messages)),
-            readings_total: readings.total,
-            messages_total: counts_of(&messages),
-            suppressed: suppressed - last.suppressed,
-            suppressed_total: suppressed,
-        };
-        self.outgoing.send(Event::Report(Box::new(report)), now.time);
-        let at = moment.steady.plus(now.time.since(moment.time));
-        *last = LastReport { at, readings, messages, suppressed };
+        let (report, end) =
+            self.reporter.report((cause, detail), &self.pipeline.borrow(), self.messages(), moment);
+        self.outgoing.send(Event::Report(Box::new(report)), end);
         if cause != Cause::Interval {
             self.on_status_changed();
         }
@@ -205,7 +142,7 @@ impl Engine {
 
     /// The messages' account, earlier runs included.
     fn messages(&self) -> Account {
-        self.earlier.plus(&self.forwarder().account())
+        self.reporter.messages(&self.forwarder().account())
     }
 
     /// Warns of streams that nothing has matched so far.
@@ -220,7 +157,7 @@ impl Engine {
 
     /// How often windows have been looked at: at least once a second while all is well.
     pub(crate) fn ticks(&self) -> u64 {
-        self.ticks.get()
+        self.ticker.ticks()
     }
 
     /// What is held goes, whatever became of the first checkpoint.
@@ -250,15 +187,6 @@ impl Engine {
             if pipeline.wants_checkpoint() {
                 self.checkpointer.requests.request();
             }
-        }
-    }
-
-    #[cold]
-    fn log_notice(&self, notice: &Notice, now: Time) {
-        let mut sources = self.sources.borrow_mut();
-        let Some(monitor) = sources.get_mut(notice.source) else { return };
-        if let Some(held) = monitor.notice.pass(now) {
-            tracing::warn!(source = monitor.name(), held_back = held, "{}", notice.text);
         }
     }
 }

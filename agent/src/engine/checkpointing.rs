@@ -117,9 +117,8 @@ impl Engine {
             }
             budget.on_attempt();
             let totals = self.pipeline.borrow().totals();
-            let outages = self.outages.borrow().clone();
             let handed_over = self.checkpointer.requests.handed_over();
-            let state = (totals, self.last_report.borrow().at, handed_over, outages);
+            let state = (totals, handed_over, self.reporter.progress());
             if unchanged.as_ref() == Some(&state) && !self.follower.is_waiting() {
                 continue;
             }

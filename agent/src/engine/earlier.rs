@@ -1,10 +1,10 @@
 //! What an earlier run has left: the engine's own sections of a checkpoint, and how a run begins with them.
 
+use super::Engine;
 use super::agent_clock::Past;
 use super::outages::Outages;
-use super::source_states::{load_source_state, save_source_states};
-use super::{Engine, LastReport};
-use crate::account::Changes;
+use super::source_states::load_source_state;
+use crate::account::{Changes, Ledger};
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::event::Cause;
@@ -15,21 +15,34 @@ use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::Unread;
 use headwater_forwarder::{Account, Written};
 use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::SteadyTime;
 use std::io;
 use std::path::Path;
+
+/// Where the next report starts.
+#[derive(Clone, Debug)]
+pub(super) struct LastReport {
+    pub(super) at: SteadyTime,
+    pub(super) readings: Ledger,
+    pub(super) messages: Account,
+    pub(super) suppressed: i64,
+}
 
 /// What an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
-    last_report: Option<LastReport>,
-    untold_starts: u32,
-    outages: Outages,
+    /// Where this run's first report begins.
+    pub(super) last_report: Option<LastReport>,
+    /// Starts before this one that may not have been told.
+    pub(super) untold_starts: u32,
+    /// Outputs that were down at the end.
+    pub(super) outages: Outages,
     /// The messages' account of all earlier runs; nothing waits in it.
-    messages: Account,
+    pub(super) messages: Account,
     /// What was written to storage in its day.
     pub(crate) written: Written,
     /// What its sources wanted to be remembered, by name.
-    source_states: Vec<(String, Vec<u8>)>,
+    pub(super) source_states: Vec<(String, Vec<u8>)>,
     /// Whether it ended without its last checkpoint.
     crashed: bool,
     /// How the clock stood.
@@ -97,40 +110,9 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> O
 }
 
 impl Earlier {
-    /// The account of all runs, given that of this one.
-    pub(super) fn plus(&self, current: &Account) -> Account {
-        Account {
-            made: self.messages.made + current.made,
-            delivered: self.messages.delivered + current.delivered,
-            waiting: current.waiting,
-            thinned: self.messages.thinned + current.thinned,
-            lost: self.messages.lost + current.lost,
-        }
-    }
-
     /// Whether messages may have been sent that its state knows nothing of.
     pub(crate) fn has_crashed(&self) -> bool {
         self.crashed
-    }
-
-    /// Where this run's first report begins.
-    pub(super) fn take_last_report(&mut self) -> Option<LastReport> {
-        self.last_report.take()
-    }
-
-    /// Starts before this one that may not have been told.
-    pub(super) fn untold_starts(&self) -> u32 {
-        self.untold_starts
-    }
-
-    /// Outputs that were down at the end.
-    pub(super) fn take_outages(&mut self) -> Outages {
-        std::mem::take(&mut self.outages)
-    }
-
-    /// What the sources of the last run wanted to be remembered.
-    pub(super) fn take_source_states(&mut self) -> Vec<(String, Vec<u8>)> {
-        std::mem::take(&mut self.source_states)
     }
 
     fn load(stored: StoredBody<'_>, boots: &Boots, unread: &mut Unread) -> Self {
@@ -175,21 +157,21 @@ impl Engine {
     /// Appends the engine's own sections; the next checkpoint follows within `next_ms`.
     pub(super) fn save_own(&self, is_last: bool, next_ms: i64, to: &mut Vec<u8>) {
         body::RUN.put(to, |to| to.push(u8::from(is_last)));
-        body::REPORT.put(to, |to| self.last_report.borrow().save(to));
-        body::STARTS.put(to, |to| to.extend_from_slice(&self.untold_starts.get().to_le_bytes()));
-        body::OUTAGES.put(to, |to| self.outages.borrow().save(to));
+        body::REPORT.put(to, |to| self.reporter.save_last(to));
+        body::STARTS.put(to, |to| self.reporter.save_starts(to));
+        body::OUTAGES.put(to, |to| self.reporter.save_outages(to));
         body::MESSAGES.put(to, |to| save_account(to, &self.messages()));
         body::WRITTEN.put(to, |to| {
             let Written { day, own_bytes, device_bytes } = self.forwarder().written();
             (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
         });
-        save_source_states(to, &self.source_states.borrow());
+        self.sources.save(to);
         body::CLOCK.put(to, |to| self.clock.save(next_ms, to));
     }
 }
 
 impl LastReport {
-    fn save(&self, to: &mut Vec<u8>) {
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
         self.at.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
         save_ledger(to, &self.readings);
         save_account(to, &self.messages);

@@ -23,7 +23,7 @@ impl Outages {
     }
 
     /// Whether that is news.
-    fn begin(&mut self, name: &str, now: SteadyTime) -> bool {
+    pub(super) fn begin(&mut self, name: &str, now: SteadyTime) -> bool {
         let news = self.0.iter().all(|(known, _)| known != name);
         if news {
             self.0.push((name.to_owned(), now));
@@ -32,7 +32,7 @@ impl Outages {
     }
 
     /// Since when it has been down, if it has.
-    fn end(&mut self, name: &str) -> Option<SteadyTime> {
+    pub(super) fn end(&mut self, name: &str) -> Option<SteadyTime> {
         let place = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(place).1)
     }
@@ -65,15 +65,14 @@ impl Outages {
 impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
-        if self.outages.borrow_mut().begin(name, self.clock.moment().steady) {
+        if self.reporter.on_output_down(name, self.clock.moment().steady) {
             self.checkpointer.requests.request();
         }
     }
 
     /// An output has acknowledged something on a new connection; an outage is over, and told.
     pub(crate) fn on_output_answers(&self, name: &str) {
-        let Some(since) = self.outages.borrow_mut().end(name) else { return };
-        let seconds = self.clock.moment().steady.since(since).max(0) / 1_000;
+        let Some(seconds) = self.reporter.on_output_answers(name, self.clock.moment().steady) else { return };
         let outputs = self.forwarder().status().outputs;
         let is_careful = outputs.iter().any(|output| output.name == name && output.one_at_a_time.is_some());
         // Of many short ones in succession the status tells: each report would be one more message for the broker.

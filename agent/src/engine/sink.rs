@@ -44,27 +44,23 @@ impl Sink for EngineSink {
         let due = pipeline.poll_timeout();
         pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
         if pipeline.poll_timeout() != due {
-            self.engine.wake.notify_one();
+            self.engine.ticker.ring();
         }
         self.engine.forward(&mut pipeline);
         if let Some(notice) = pipeline.take_notice() {
-            self.engine.log_notice(&notice, now.time);
+            self.engine.sources.log_notice(&notice, now.time);
         }
     }
 
     fn refused(&mut self, count: u32) {
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
         let notice = Notice { source: self.source, text: self.engine.why_refused() };
-        self.engine.log_notice(&notice, self.engine.now().time);
+        self.engine.sources.log_notice(&notice, self.engine.now().time);
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
-        let mut sources = self.engine.sources.borrow_mut();
-        let Some(monitor) = sources.get_mut(self.source) else { return };
-        if let Some(held) = monitor.invalid.pass(self.engine.now().time) {
-            tracing::warn!(source = self.name, origin, held_back = held, "payload cannot be used: {why}");
-        }
+        self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().time);
     }
 
     fn repeated(&mut self) {
@@ -72,7 +68,7 @@ impl Sink for EngineSink {
     }
 
     fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
-        let left = self.engine.source_states.borrow_mut().register(self.source, state);
+        let left = self.engine.sources.register(self.source, state);
         Some((self.engine.checkpointer.requests.clone(), left))
     }
 
@@ -88,9 +84,7 @@ impl Sink for EngineSink {
             matches!(state, ConnectionState::Up),
             self.engine.now(),
         );
-        if let Some(monitor) = self.engine.sources.borrow_mut().get_mut(self.source) {
-            monitor.on_connection(state, clock::up_ms());
-        }
+        self.engine.sources.on_connection(self.source, state, clock::up_ms());
         match state {
             ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
             ConnectionState::Down { reason } => {

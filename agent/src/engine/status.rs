@@ -1,11 +1,7 @@
 //! The engine's status: made here, and nowhere else.
 
 use super::Engine;
-use super::source_monitor::SourceMonitor;
-use crate::account::Intake;
-use crate::status::{
-    AgentStatus, BufferStatus, ClockStatus, OutputStatus, SourceStatus, StreamStatus, WriteStatus,
-};
+use crate::status::{AgentStatus, BufferStatus, ClockStatus, OutputStatus, StreamStatus, WriteStatus};
 use headwater_forwarder::{ConnectionStatus, Status};
 
 impl Engine {
@@ -34,7 +30,7 @@ impl Engine {
             started_ms: self.clock.at(self.started_up_ms).0,
             clock: ClockStatus { synced: boot.is_none(), boot: boot.as_deref().map(str::to_owned) },
             series,
-            sources: self.source_statuses(&ledger.sources),
+            sources: self.sources.statuses(&ledger.sources, |up_ms| self.clock.at(up_ms)),
             streams: ledger.streams.into_iter().map(stream).collect(),
             buffer: BufferStatus {
                 waiting: forwarder.waiting,
@@ -52,16 +48,6 @@ impl Engine {
             trouble: self.trouble(&forwarder),
             outputs: forwarder.outputs.into_iter().map(output).collect(),
         }
-    }
-
-    fn source_statuses(&self, readings: &[(String, Intake)]) -> Vec<SourceStatus> {
-        let sources = self.sources.borrow();
-        let status = |source: &SourceMonitor| {
-            let known = readings.iter().find(|(name, _)| name == source.name());
-            let readings = known.map(|(_, readings)| *readings).unwrap_or_default();
-            source.status(readings, |up_ms| self.clock.at(up_ms))
-        };
-        sources.iter().map(status).collect()
     }
 
     /// What is not as it should be, for a person.

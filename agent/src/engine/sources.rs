@@ -1,0 +1,82 @@
+//! The sources of an agent, as the engine knows them: how each stands, what it wants to find again after a crash, and
+//! which of its log lines are written.
+
+use super::source_monitor::SourceMonitor;
+use super::source_states::{SourceStates, save_source_states};
+use crate::account::Intake;
+use crate::config::SourceConfig;
+use crate::pipeline::Notice;
+use crate::status::SourceStatus;
+use headwater_kernel::time::Time;
+use headwater_sensors::{ConnectionState, PersistState};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::rc::Rc;
+
+/// By the order of the config.
+pub(super) struct Sources {
+    monitors: RefCell<Vec<SourceMonitor>>,
+    states: RefCell<SourceStates>,
+}
+
+impl Sources {
+    /// Of a config; `left` is what an earlier run has left of each, by name.
+    pub(super) fn new(sources: &[SourceConfig], left: Vec<(String, Vec<u8>)>, up_ms: i64) -> Self {
+        let monitors = sources.iter().map(|source| SourceMonitor::new(&source.name, up_ms)).collect();
+        Self { monitors: RefCell::new(monitors), states: RefCell::new(SourceStates::new(sources, left)) }
+    }
+
+    /// From now on the source itself knows its state; answers what an earlier run has left.
+    pub(super) fn register(&self, source: usize, state: Rc<dyn PersistState>) -> Vec<u8> {
+        self.states.borrow_mut().register(source, state)
+    }
+
+    /// A connection has come up or gone down.
+    pub(super) fn on_connection(&self, source: usize, state: ConnectionState<'_>, up_ms: i64) {
+        if let Some(monitor) = self.monitors.borrow_mut().get_mut(source) {
+            monitor.on_connection(state, up_ms);
+        }
+    }
+
+    /// Logs what a person should know of a source, now and then.
+    #[cold]
+    pub(super) fn log_notice(&self, notice: &Notice, now: Time) {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(notice.source) else { return };
+        if let Some(held) = monitor.notice.pass(now) {
+            tracing::warn!(source = monitor.name(), held_back = held, "{}", notice.text);
+        }
+    }
+
+    /// Logs a payload that cannot be used, now and then.
+    pub(super) fn log_invalid(&self, source: usize, (origin, why): (&str, &dyn Display), now: Time) {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(source) else { return };
+        if let Some(held) = monitor.invalid.pass(now) {
+            tracing::warn!(
+                source = monitor.name(),
+                origin,
+                held_back = held,
+                "payload cannot be used: {why}"
+            );
+        }
+    }
+
+    /// How they stand; `time_of` tells the time of a moment (ms since boot).
+    pub(super) fn statuses(
+        &self,
+        readings: &[(String, Intake)],
+        time_of: impl Fn(i64) -> Time,
+    ) -> Vec<SourceStatus> {
+        let status = |monitor: &SourceMonitor| {
+            let known = readings.iter().find(|(name, _)| name == monitor.name());
+            monitor.status(known.map(|(_, readings)| *readings).unwrap_or_default(), &time_of)
+        };
+        self.monitors.borrow().iter().map(status).collect()
+    }
+
+    /// Appends what they want to find again.
+    pub(super) fn save(&self, to: &mut Vec<u8>) {
+        save_source_states(to, &self.states.borrow());
+    }
+}
