@@ -12,6 +12,7 @@ mod emitter;
 mod filter;
 mod groups;
 mod guard;
+mod ids;
 mod links;
 mod own_clock;
 mod pairs;
@@ -37,10 +38,12 @@ use channel::{Channel, Fate};
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
+use ids::{ChannelId, IndexVec, SeriesId, StreamId};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use timers::Timers;
 
@@ -76,15 +79,15 @@ pub struct Pipeline {
     down: Vec<bool>,
     /// What sources and streams counted that the config no longer has.
     retired: Counts,
-    streams: Vec<StreamConfig>,
-    stream_counts: Vec<Counts>,
+    streams: Streams,
+    stream_counts: IndexVec<StreamId, Counts>,
     directory: Directory,
-    channels: Vec<Channel>,
+    channels: IndexVec<ChannelId, Channel>,
     /// The channels by stream and series.
     places: Places,
     groups: Groups,
     pairs: Pairs,
-    timers: Timers,
+    timers: Timers<ChannelId>,
     /// Bytes that closed windows may take, all series together: as the config says, and now.
     retained_bytes_max: usize,
     retained_bytes: usize,
@@ -111,7 +114,10 @@ pub(crate) fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usi
 }
 
 /// Indices of channels by those of their stream and series.
-type Places = HashMap<(u32, u32), u32>;
+type Places = HashMap<(StreamId, SeriesId), ChannelId>;
+
+/// The streams of the config.
+type Streams = IndexVec<StreamId, StreamConfig>;
 
 /// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);
@@ -126,10 +132,10 @@ impl Pipeline {
             down: vec![false; sources.len()],
             sources,
             retired: Counts::default(),
-            stream_counts: vec![Counts::default(); streams.len()],
-            streams,
+            stream_counts: vec![Counts::default(); streams.len()].into(),
+            streams: streams.into(),
             directory: Directory::new(limits.series),
-            channels: Vec::new(),
+            channels: IndexVec::default(),
             places: Places::new(),
             groups: Groups::default(),
             pairs: Pairs::default(),
@@ -150,28 +156,29 @@ impl Pipeline {
         let Self { directory, channels, places, streams, .. } = self;
         let channels_before = channels.len();
         let handle = directory.introduce(source, name, labels, |id| {
-            let takes = (0_u32..).zip(streams.iter()).filter(|(_, stream)| stream.takes(source, name));
-            takes
-                .map(|(index, stream)| {
-                    *places.entry((index, id)).or_insert_with(|| {
-                        channels.push(Channel::new(index, id, stream));
-                        (channels.len() - 1) as u32
-                    })
-                })
-                .collect()
+            let takes = streams.enumerate().filter(|(_, stream)| stream.takes(source, name));
+            let channel = |(index, stream): (StreamId, &StreamConfig)| match places.entry((index, id)) {
+                Entry::Occupied(known) => Some(*known.get()),
+                Entry::Vacant(new) => {
+                    channels.push(Channel::new(index, id, stream)).map(|own| *new.insert(own))
+                }
+            };
+            takes.filter_map(channel).collect()
         });
         if self.channels.len() != channels_before {
             self.introduce_pairs(channels_before);
             self.share_retention();
-            (channels_before..self.channels.len()).for_each(|index| self.join_groups(index));
+            let new: Vec<ChannelId> =
+                self.channels.enumerate().skip(channels_before).map(|(id, _)| id).collect();
+            new.into_iter().for_each(|index| self.join_groups(index));
         }
         handle
     }
 
     /// Lets the channels from this one on find their partners.
     fn introduce_pairs(&mut self, from: usize) {
-        for (index, channel) in (0_u32..).zip(&self.channels).skip(from) {
-            if let Some(stream) = self.streams.get(channel.stream as usize) {
+        for (index, channel) in self.channels.enumerate().skip(from) {
+            if let Some(stream) = self.streams.at(channel.stream) {
                 let at = (channel.stream, channel.series);
                 self.pairs.introduce(index, at, stream, &self.directory, &self.places);
             }
@@ -181,7 +188,7 @@ impl Pipeline {
     /// Closed windows are kept for late readings as long as all series together have room for them.
     fn share_retention(&mut self) {
         let share = self.retained_bytes / (self.channels.len() + self.pairs.len()).max(1);
-        for stream in &mut self.streams {
+        for stream in self.streams.iter_mut() {
             if let WindowConfig::Cut(specs) = &mut stream.window {
                 specs.limit_retention(share, stream.plan.pane_bytes_min());
             }
@@ -210,10 +217,10 @@ impl Pipeline {
     }
 
     #[inline]
-    fn on_channel(&mut self, index: u32, source: usize, taken: TakenAt, value: f64, now: Now) {
-        let Some(channel) = self.channels.get_mut(index as usize) else { return };
-        let Some(stream) = self.streams.get(channel.stream as usize) else { return };
-        let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
+    fn on_channel(&mut self, index: ChannelId, source: usize, taken: TakenAt, value: f64, now: Now) {
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
         counts.received += 1;
         let time = match taken {
             TakenAt::Arrival => now.time,
@@ -286,7 +293,7 @@ impl Pipeline {
             self.settle_revisions(now);
         }
         while let Some((due, index)) = self.timers.pop_due(now.alive) {
-            if self.channels.get_mut(index as usize).is_some_and(|channel| channel.disarm(due)) {
+            if self.channels.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
                 self.look_at(index, now);
             }
         }
@@ -297,8 +304,8 @@ impl Pipeline {
     /// Puts all on the timers, as of `now`.
     fn rearm(&mut self, now: Now) {
         self.timers = Timers::default();
-        for (index, channel) in (0_u32..).zip(&mut self.channels) {
-            let stream = self.streams.get(channel.stream as usize);
+        for (index, channel) in self.channels.enumerate_mut() {
+            let stream = self.streams.at(channel.stream);
             if let Some(due) = stream.and_then(|stream| channel.rearm(stream, now)) {
                 self.timers.push(due, index);
             }
@@ -355,15 +362,15 @@ impl Pipeline {
     /// Streams that no series has matched.
     pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
         let busy = |index| self.channels.iter().any(|channel: &Channel| channel.stream == index);
-        (0_u32..).zip(&self.streams).filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
+        self.streams.enumerate().filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
     }
 
     /// Closes what is due in a channel that has come off the timers, and puts it back on them.
-    fn look_at(&mut self, index: u32, now: Now) {
+    fn look_at(&mut self, index: ChannelId, now: Now) {
         let is_cut_off = self.is_cut_off(index);
-        let Some(channel) = self.channels.get_mut(index as usize) else { return };
-        let Some(stream) = self.streams.get(channel.stream as usize) else { return };
-        let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let is_own = channel.is_by_arrival();
         let (emitter, series) = (&mut self.emitter, (series, labels));

@@ -3,6 +3,7 @@
 use super::emitter::SeriesEmitter;
 use super::filter::Filter;
 use super::groups::Membership;
+use super::ids::{SeriesId, StreamId};
 use super::panes::Panes;
 use super::restore::SavedStream;
 use super::revisions::by_value;
@@ -76,10 +77,8 @@ impl Settled {
 
 /// One series in one stream.
 pub(super) struct Channel {
-    /// Index of the stream.
-    pub(super) stream: u32,
-    /// Index of the series.
-    pub(super) series: u32,
+    pub(super) stream: StreamId,
+    pub(super) series: SeriesId,
     windows: Windows<Pane, Panes<Pane>>,
     /// What decides about its readings, where there are no windows.
     filter: Option<Box<Filter>>,
@@ -98,7 +97,7 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(stream: u32, series: u32, config: &StreamConfig) -> Self {
+    pub(super) fn new(stream: StreamId, series: SeriesId, config: &StreamConfig) -> Self {
         Self {
             stream,
             series,

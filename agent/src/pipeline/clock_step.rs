@@ -6,6 +6,7 @@
 
 use super::Pipeline;
 use super::emitter::SeriesEmitter;
+use super::ids::ChannelId;
 use crate::event::BootId;
 use headwater_kernel::time::Now;
 
@@ -13,9 +14,8 @@ impl Pipeline {
     /// The clock was set by `ms` when it was `before`; from now on its times are those of `boot`, if it is not known what
     /// they are worth. Windows of readings that are stamped with it end here, as on the clock before.
     pub(crate) fn on_clock_step(&mut self, before: Now, ms: i64, boot: Option<BootId>) {
-        for index in 0..self.channels.len() {
-            self.end_channel(index, before, ms);
-        }
+        let all: Vec<ChannelId> = self.channels.enumerate().map(|(id, _)| id).collect();
+        all.into_iter().for_each(|index| self.end_channel(index, before, ms));
         self.groups.correct(&self.channels, ms);
         let (pairs, mut out) = self.pairs_with_emitter(before);
         pairs.end_stamped(&mut out);
@@ -29,11 +29,11 @@ impl Pipeline {
         self.emitter.own_clock.boot = boot;
     }
 
-    fn end_channel(&mut self, index: usize, before: Now, ms: i64) {
-        let channel = self.channels.get_mut(index).filter(|channel| channel.is_by_arrival());
+    fn end_channel(&mut self, index: ChannelId, before: Now, ms: i64) {
+        let channel = self.channels.at_mut(index).filter(|channel| channel.is_by_arrival());
         let Some(channel) = channel else { return };
-        let Some(stream) = self.streams.get(channel.stream as usize) else { return };
-        let Some(counts) = self.stream_counts.get_mut(channel.stream as usize) else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
         let series = self.directory.describe(channel.series);
         let emitter = &mut self.emitter;
         let mut out = SeriesEmitter { emitter, stream, series, now: before, is_own: true };

@@ -3,13 +3,14 @@
 //! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
 //! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
 
-use super::Pipeline;
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
+use super::ids::{ChannelId, GroupId, IndexVec, StreamId};
 use super::restore::{GoesOn, Versions, note_detector};
 use super::revisions::Raisings;
 use super::series::Directory;
 use super::state::{load_bytes, load_text, put, save_measured, save_text};
+use super::{Pipeline, Streams};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
@@ -18,17 +19,18 @@ use headwater_kernel::detect::{Judgement, Row, Together, Transition};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// A series' place in a group: the group's index, and which of its series it is.
-pub(super) type Membership = (u32, u32);
+pub(super) type Membership = (GroupId, u32);
 
 /// All groups of all streams.
 #[derive(Default)]
 pub(super) struct Groups {
-    groups: Vec<Group>,
+    groups: IndexVec<GroupId, Group>,
     /// By stream, detector and name.
-    by_name: HashMap<(u32, u32, String), u32>,
+    by_name: HashMap<(StreamId, u32, String), GroupId>,
 }
 
 /// Series that are watched together.
@@ -39,7 +41,7 @@ struct Group {
     /// Index of the detector among the stream's.
     detector: u32,
     /// The channels in their places.
-    members: Vec<Option<u32>>,
+    members: Vec<Option<ChannelId>>,
     together: Option<Box<Together>>,
     /// When the alert was raised, and how many rows are to follow it.
     awaited: Option<(SteadyTime, u32)>,
@@ -51,28 +53,25 @@ struct Group {
 /// What a group takes for each of its series, without its name (bytes).
 pub(crate) fn group_bytes(series: usize) -> usize {
     let group = size_of::<Group>() + size_of::<Together>() + 2 * size_of::<(u32, u32, String)>();
-    group / series.max(1) + size_of::<Membership>() + size_of::<Option<u32>>()
+    group / series.max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
 }
 
 impl Pipeline {
     /// Gives a new channel its places in groups.
-    pub(super) fn join_groups(&mut self, index: usize) {
-        let Some(channel) = self.channels.get_mut(index) else { return };
-        let Some(stream) =
-            self.streams.get(channel.stream as usize).filter(|stream| !stream.groups.is_empty())
-        else {
+    pub(super) fn join_groups(&mut self, index: ChannelId) {
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream).filter(|stream| !stream.groups.is_empty()) else {
             return;
         };
-        let Ok(index) = u32::try_from(index) else { return };
         let series = self.directory.describe(channel.series);
         channel.memberships = self.groups.join(index, channel.stream, stream, series);
     }
 
     /// Lets the groups of a channel judge its reading.
-    pub(super) fn judge_groups(&mut self, index: u32, time: Time, value: f64, now: Now) {
+    pub(super) fn judge_groups(&mut self, index: ChannelId, time: Time, value: f64, now: Now) {
         let Self { groups, channels, directory, emitter, streams, .. } = self;
-        let Some(channel) = channels.get(index as usize) else { return };
-        let Some(stream) = streams.get(channel.stream as usize) else { return };
+        let Some(channel) = channels.at(index) else { return };
+        let Some(stream) = streams.at(channel.stream) else { return };
         let (series, is_own) = (directory.describe(channel.series), channel.is_by_arrival());
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         let neighbours = Neighbours { channels, directory };
@@ -86,30 +85,23 @@ impl Groups {
     /// Gives a series its places: one for each detector with a pattern that fits its name and a place that is free.
     fn join(
         &mut self,
-        channel: u32,
-        stream: u32,
+        channel: ChannelId,
+        stream: StreamId,
         config: &StreamConfig,
         (series, labels): (&Arc<str>, &Labels),
     ) -> Box<[Membership]> {
         let mut memberships = Vec::new();
         for (detector, group) in (0_u32..).zip(&config.groups) {
             let Some((place, name)) = group.place_of(series) else { continue };
-            let next = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
-            let index = *self.by_name.entry((stream, detector, name.clone())).or_insert(next);
-            if index == next {
-                let members = vec![None; group.patterns.len()];
-                self.groups.push(Group {
-                    name: name.into(),
-                    labels: labels.clone(),
-                    detector,
-                    members,
-                    together: None,
-                    awaited: None,
-                    raisings: Raisings::default(),
-                    corrected_ms: 0,
-                });
-            }
-            let Some(known) = self.groups.get_mut(index as usize) else { continue };
+            let index = match self.by_name.entry((stream, detector, name.clone())) {
+                Entry::Occupied(known) => Some(*known.get()),
+                Entry::Vacant(new) => {
+                    let own = Group::new(name.into(), labels.clone(), detector, group.patterns.len());
+                    self.groups.push(own).map(|own| *new.insert(own))
+                }
+            };
+            let known = index.and_then(|index| Some((index, self.groups.at_mut(index)?)));
+            let Some((index, known)) = known else { continue };
             if known.join(place, channel, labels, group) {
                 memberships.push((index, place as u32));
             }
@@ -125,7 +117,7 @@ impl Groups {
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let Some(group) = self.groups.get_mut(index as usize) else { return };
+        let Some(group) = self.groups.at_mut(index) else { return };
         let Some(together) = &mut group.together else { return };
         let at = Moment::of(time, group.corrected_ms);
         let Some((row, judgement, transition)) = together.on_reading(place as usize, at.steady, value) else {
@@ -145,9 +137,9 @@ impl Groups {
     }
 
     /// The agent's clock was corrected by `ms`, and with it the times of groups whose series are all stamped with it.
-    pub(super) fn correct(&mut self, channels: &[Channel], ms: i64) {
-        let is_own = |member: &Option<u32>| {
-            member.and_then(|index| channels.get(index as usize)).is_some_and(Channel::is_by_arrival)
+    pub(super) fn correct(&mut self, channels: &IndexVec<ChannelId, Channel>, ms: i64) {
+        let is_own = |member: &Option<ChannelId>| {
+            member.and_then(|index| channels.at(index)).is_some_and(Channel::is_by_arrival)
         };
         for group in self.groups.iter_mut().filter(|group| group.members.iter().all(is_own)) {
             group.corrected_ms = group.corrected_ms.saturating_add(ms);
@@ -155,11 +147,11 @@ impl Groups {
     }
 
     /// Appends the state; see `pipeline/state.rs`.
-    pub(super) fn save(&self, streams: &[StreamConfig], to: &mut Vec<u8>) {
+    pub(super) fn save(&self, streams: &Streams, to: &mut Vec<u8>) {
         let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
-            let stream = streams.get(*stream as usize)?;
+            let stream = streams.at(*stream)?;
             let config = stream.groups.get(*detector as usize)?;
-            let group = self.groups.get(*index as usize)?;
+            let group = self.groups.at(*index)?;
             Some((*index, stream, config, name, group, group.together.as_ref()?))
         });
         let mut known: Vec<_> = known.collect();
@@ -182,7 +174,7 @@ impl Groups {
     }
 
     /// Goes on from saved state: the groups that are still there, their series restored.
-    pub(super) fn restore(&mut self, streams: &[StreamConfig], stored: StoredBody<'_>, unread: &mut Unread) {
+    pub(super) fn restore(&mut self, streams: &Streams, stored: StoredBody<'_>, unread: &mut Unread) {
         for section in stored.all(body::GROUP) {
             let read = body::GROUP.read(section, |from| self.restore_group(streams, from, unread));
             read.unwrap_or_else(|why| unread.part("a group", "starts anew", why));
@@ -191,19 +183,19 @@ impl Groups {
 
     fn restore_group(
         &mut self,
-        streams: &[StreamConfig],
+        streams: &Streams,
         from: &mut Stored<'_>,
         unread: &mut Unread,
     ) -> Result<(), Corrupt> {
         let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
         let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
         let state = load_bytes(from)?;
-        let known = (0_u32..).zip(streams).find(|(_, known)| *known.name == *stream);
+        let known = streams.enumerate().find(|(_, known)| *known.name == *stream);
         let Some((at, config)) = known else { return Ok(()) };
         let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
         let Some((detector, group)) = detector else { return Ok(()) };
         let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
-        let place = index.and_then(|index| self.groups.get_mut(index as usize));
+        let place = index.and_then(|index| self.groups.at_mut(index));
         let Some(place) = place else { return Ok(()) };
         let goes_on = match (rows, Together::ROWS_VERSION) {
             (stored, read) if stored != read => GoesOn::Nothing(Why::Version { stored, read }),
@@ -218,20 +210,20 @@ impl Groups {
 
 /// Where the names and the last readings of a group's series are.
 struct Neighbours<'a> {
-    channels: &'a [Channel],
+    channels: &'a IndexVec<ChannelId, Channel>,
     directory: &'a Directory,
 }
 
 impl Neighbours<'_> {
-    fn name(&self, member: Option<u32>) -> Arc<str> {
-        let channel = member.and_then(|index| self.channels.get(index as usize));
+    fn name(&self, member: Option<ChannelId>) -> Arc<str> {
+        let channel = member.and_then(|index| self.channels.at(index));
         channel.map_or_else(|| "".into(), |channel| self.directory.describe(channel.series).0.clone())
     }
 
     /// The last readings of every series, those after `since` only.
     fn readings(&self, group: &Group, count: usize, since: Time) -> Readings {
-        let of = |member: &Option<u32>| {
-            let channel = self.channels.get((*member)? as usize)?;
+        let of = |member: &Option<ChannelId>| {
+            let channel = self.channels.at((*member)?)?;
             let mut readings = channel.watching.last_readings(count);
             readings.retain(|(time, _)| *time > since.0);
             Some((self.name(*member), readings))
@@ -250,6 +242,19 @@ struct Decided {
 }
 
 impl Group {
+    fn new(name: Arc<str>, labels: Labels, detector: u32, places: usize) -> Self {
+        Self {
+            name,
+            labels,
+            detector,
+            members: vec![None; places],
+            together: None,
+            awaited: None,
+            raisings: Raisings::default(),
+            corrected_ms: 0,
+        }
+    }
+
     /// Goes on from saved state, as far as it does; else it is as good as new.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
         let Some(together) = &mut self.together else { return Ok(()) };
@@ -271,7 +276,7 @@ impl Group {
     fn join(
         &mut self,
         place: usize,
-        channel: u32,
+        channel: ChannelId,
         labels: &[(String, String)],
         config: &GroupConfig,
     ) -> bool {

@@ -1,6 +1,7 @@
 //! Sources that are cut off: no silence of theirs counts against a series, because nothing can come.
 
 use super::Pipeline;
+use super::ids::ChannelId;
 use headwater_kernel::time::Now;
 
 impl Pipeline {
@@ -9,7 +10,7 @@ impl Pipeline {
         let Some(down) = self.down.get_mut(source) else { return };
         if std::mem::replace(down, !is_up) && is_up {
             // The silence starts here.
-            for channel in &mut self.channels {
+            for channel in self.channels.iter_mut() {
                 if self
                     .directory
                     .sources(channel.series)
@@ -23,11 +24,11 @@ impl Pipeline {
 
     /// Whether nothing can come for a channel: every source of its series is down; every source at all, where it is not
     /// known yet which has it.
-    pub(super) fn is_cut_off(&self, index: u32) -> bool {
+    pub(super) fn is_cut_off(&self, index: ChannelId) -> bool {
         if !self.down.contains(&true) {
             return false;
         }
-        let Some(channel) = self.channels.get(index as usize) else { return false };
+        let Some(channel) = self.channels.at(index) else { return false };
         let is_down = |source: usize| self.down.get(source).copied().unwrap_or(false);
         match self.directory.sources(channel.series) {
             Some(mut sources) => sources.all(is_down),

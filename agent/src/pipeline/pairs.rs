@@ -8,11 +8,12 @@
 
 mod stored;
 
-use super::Places;
 use super::emitter::Emitter;
+use super::ids::{ChannelId, Id as _, IndexVec, PairId, SeriesId, StreamId};
 use super::panes::Panes;
 use super::series::Directory;
 use super::timers::Timers;
+use super::{Places, Streams};
 use crate::config::{PairConfig, Specs, StreamConfig, WindowConfig};
 use crate::event::{Event, Summary};
 use crate::plan::Value;
@@ -37,15 +38,15 @@ pub(super) const PANE_BYTES: usize = size_of::<Slot<Together>>();
 /// All pairs of all streams.
 #[derive(Default)]
 pub(super) struct Pairs {
-    pairs: Vec<Pair>,
+    pairs: IndexVec<PairId, Pair>,
     /// The pairs of a channel, by its index.
     links: Vec<Vec<Link>>,
-    timers: Timers,
+    timers: Timers<PairId>,
 }
 
 /// The emitter for pairs.
 pub(super) struct PairEmitter<'a> {
-    pub(super) streams: &'a [StreamConfig],
+    pub(super) streams: &'a Streams,
     pub(super) directory: &'a Directory,
     pub(super) now: Now,
     pub(super) emitter: &'a mut Emitter,
@@ -54,16 +55,16 @@ pub(super) struct PairEmitter<'a> {
 /// A channel's part in a pair.
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    pair: u32,
+    pair: PairId,
     is_b: bool,
 }
 
 /// Two series of one stream.
 struct Pair {
-    stream: u32,
+    stream: StreamId,
     /// Which of the stream's pairs it is one of.
     config: u32,
-    series: [u32; 2],
+    series: [SeriesId; 2],
     /// By time; those of one time in order of arrival.
     waiting: [Vec<Stamped>; 2],
     windows: Windows<Together, Panes<Together>>,
@@ -80,8 +81,8 @@ impl Pairs {
     /// A channel is new: finds its partners among those that are there.
     pub(super) fn introduce(
         &mut self,
-        channel: u32,
-        at: (u32, u32),
+        channel: ChannelId,
+        at: (StreamId, SeriesId),
         stream: &StreamConfig,
         directory: &Directory,
         places: &Places,
@@ -98,23 +99,19 @@ impl Pairs {
                 // Later ones find this one.
                 if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
                     let (series, channels) = ([series, partner], [channel, other]);
-                    let turned = |[own, other]: [u32; 2]| if is_b { [other, own] } else { [own, other] };
-                    self.add(index, config, turned(series), turned(channels));
+                    self.add((index, config), turned(series, is_b), turned(channels, is_b));
                 }
             }
         }
     }
 
-    fn add(&mut self, stream: u32, config: u32, series: [u32; 2], channels: [u32; 2]) {
+    fn add(&mut self, (stream, config): (StreamId, u32), series: [SeriesId; 2], channels: [ChannelId; 2]) {
         let same = |pair: &Pair| pair.stream == stream && pair.series == series;
-        let links = self.links.get(channels[0] as usize);
-        if links.is_some_and(|links| {
-            links.iter().any(|link| self.pairs.get(link.pair as usize).is_some_and(same))
-        }) {
+        let links = self.links.get(channels[0].index() as usize);
+        if links.is_some_and(|links| links.iter().any(|link| self.pairs.at(link.pair).is_some_and(same))) {
             return;
         }
-        let Ok(pair) = u32::try_from(self.pairs.len()) else { return };
-        self.pairs.push(Pair {
+        let pair = self.pairs.push(Pair {
             stream,
             config,
             series,
@@ -123,8 +120,9 @@ impl Pairs {
             by_arrival: false,
             armed: AgentTime::MAX,
         });
+        let Some(pair) = pair else { return };
         for (channel, is_b) in channels.into_iter().zip([false, true]) {
-            let channel = channel as usize;
+            let channel = channel.index() as usize;
             if self.links.len() <= channel {
                 self.links.resize_with(channel + 1, Vec::new);
             }
@@ -142,14 +140,14 @@ impl Pairs {
     /// Takes a reading that is in a window of its own series.
     pub(super) fn on_reading(
         &mut self,
-        channel: u32,
+        channel: ChannelId,
         (time, value): Stamped,
         by_arrival: bool,
         out: &mut PairEmitter<'_>,
     ) {
         let Self { pairs, links, timers, .. } = self;
-        for link in links.get(channel as usize).into_iter().flatten() {
-            let Some(pair) = pairs.get_mut(link.pair as usize) else { continue };
+        for link in links.get(channel.index() as usize).into_iter().flatten() {
+            let Some(pair) = pairs.at_mut(link.pair) else { continue };
             let Some((specs, config)) = pair.rules(out.streams) else { continue };
             pair.by_arrival = by_arrival;
             if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
@@ -167,7 +165,7 @@ impl Pairs {
     pub(super) fn on_tick(&mut self, out: &mut PairEmitter<'_>) {
         let now = out.now;
         while let Some((due, index)) = self.timers.pop_due(now.alive) {
-            let Some(pair) = self.pairs.get_mut(index as usize).filter(|pair| pair.armed == due) else {
+            let Some(pair) = self.pairs.at_mut(index).filter(|pair| pair.armed == due) else {
                 continue;
             };
             pair.armed = AgentTime::MAX;
@@ -196,9 +194,9 @@ impl Pairs {
     }
 
     /// Puts all on the timers, as of `now`.
-    pub(super) fn rearm(&mut self, streams: &[StreamConfig], now: Now) {
+    pub(super) fn rearm(&mut self, streams: &Streams, now: Now) {
         self.timers = Timers::default();
-        for (index, pair) in (0_u32..).zip(&mut self.pairs) {
+        for (index, pair) in self.pairs.enumerate_mut() {
             pair.armed = AgentTime::MAX;
             if let Some(due) = pair.arm(streams, now, now.alive) {
                 self.timers.push(due, index);
@@ -212,16 +210,21 @@ impl Pairs {
     }
 
     /// No window of what is here ends later.
-    pub(super) fn reach(&self, streams: &[StreamConfig]) -> Time {
+    pub(super) fn reach(&self, streams: &Streams) -> Time {
         let reach =
             |pair: &Pair| pair.rules(streams).map(|(specs, _)| pair.windows.reach(specs.of(pair.by_arrival)));
         self.pairs.iter().filter_map(reach).max().unwrap_or(Time::MIN)
     }
 }
 
+/// Two in the order of their pair.
+fn turned<T>([own, other]: [T; 2], is_b: bool) -> [T; 2] {
+    if is_b { [other, own] } else { [own, other] }
+}
+
 impl Pair {
-    fn rules<'s>(&self, streams: &'s [StreamConfig]) -> Option<(&'s Specs, &'s PairConfig)> {
-        let stream = streams.get(self.stream as usize)?;
+    fn rules<'s>(&self, streams: &'s Streams) -> Option<(&'s Specs, &'s PairConfig)> {
+        let stream = streams.at(self.stream)?;
         let WindowConfig::Cut(specs) = &stream.window else { return None };
         Some((specs, stream.pairs.get(self.config as usize)?))
     }
@@ -260,7 +263,7 @@ impl Pair {
     }
 
     fn tell(&self, closed: &Closed<Together>, spec: &Spec, out: &mut PairEmitter<'_>) {
-        let Some(stream) = out.streams.get(self.stream as usize) else { return };
+        let Some(stream) = out.streams.at(self.stream) else { return };
         let Closed { window, rev, number, .. } = *closed;
         out.emitter.revisions.told(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
@@ -285,7 +288,7 @@ impl Pair {
     }
 
     /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
-    fn arm(&mut self, streams: &[StreamConfig], now: Now, earliest: AgentTime) -> Option<AgentTime> {
+    fn arm(&mut self, streams: &Streams, now: Now, earliest: AgentTime) -> Option<AgentTime> {
         let (specs, _) = self.rules(streams)?;
         let due = self.windows.due(specs.of(self.by_arrival), now)?.max(earliest);
         if due >= self.armed {

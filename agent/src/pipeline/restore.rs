@@ -6,6 +6,7 @@
 
 use super::channel::{Channel, StoredChannel};
 use super::filter::Filter;
+use super::ids::StreamId;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use super::state::{load_counts, load_ledger, load_length, load_text, put, save_length, save_text};
@@ -56,7 +57,7 @@ pub(super) struct Versions {
 /// A stream as it was saved, and what of its series can go on.
 pub(super) struct SavedStream {
     /// Where the stream is now, if it still is.
-    index: Option<u32>,
+    index: Option<StreamId>,
     /// Whether windows or filters go on; else why not; outer `None`: the config has changed.
     pub(super) windows: Option<Result<(), Why>>,
     pub(super) layout: PaneLayout,
@@ -148,7 +149,7 @@ impl StoredStream {
     }
 
     /// What of it goes on in a stream of this config.
-    fn meet(self, (index, config): (u32, &StreamConfig)) -> SavedStream {
+    fn meet(self, (index, config): (StreamId, &StreamConfig)) -> SavedStream {
         let now = Self::of(config);
         let is_same = self.fingerprint == now.fingerprint && self.windows.0 == now.windows.0;
         let (stored, read) = (self.windows.1, now.windows.1);
@@ -263,8 +264,8 @@ impl Pipeline {
             }
         }
         for (name, counts) in ledger.streams {
-            let known = self.streams.iter().position(|stream| *stream.name == *name);
-            match known.and_then(|index| self.stream_counts.get_mut(index)) {
+            let known = self.streams.enumerate().find(|(_, stream)| *stream.name == *name);
+            match known.and_then(|(index, _)| self.stream_counts.at_mut(index)) {
                 Some(place) => *place = counts,
                 None => self.retired = self.retired.plus(&counts),
             }
@@ -284,7 +285,7 @@ impl Pipeline {
                 detectors: Vec::new(),
             };
         };
-        let known = (0_u32..).zip(&self.streams).find(|(_, stream)| *stream.name == *name);
+        let known = self.streams.enumerate().find(|(_, stream)| *stream.name == *name);
         match known {
             Some(known) => stored.meet(known),
             None => stored.pass_over(),
@@ -306,10 +307,10 @@ impl Pipeline {
             labels.push((load_text(from)?.to_owned(), load_text(from)?.to_owned()));
         }
         let stored = StoredChannel::load(saved.detectors.len(), from)?;
-        let known = saved.index.and_then(|index| Some((index, self.streams.get(index as usize)?)));
+        let known = saved.index.and_then(|index| Some((index, self.streams.at(index)?)));
         let Some((index, config)) = known else { return Ok(false) };
         let Some(id) = self.directory.restore(series, &labels) else { return Ok(false) };
-        let place = u32::try_from(self.channels.len()).map_err(|_| Corrupt)?;
+        let place = self.channels.next_id().ok_or(Corrupt)?;
         match self.places.entry((index, id)) {
             Entry::Vacant(own) => own.insert(place),
             Entry::Occupied(_) => return Err(Corrupt),
@@ -323,7 +324,7 @@ impl Pipeline {
         }
         channel.watching.restore(config, since, saved, &stored, unread);
         self.channels.push(channel);
-        self.join_groups(self.channels.len() - 1);
+        self.join_groups(place);
         Ok(goes_on)
     }
 
@@ -332,8 +333,8 @@ impl Pipeline {
     fn settle_restored(&mut self, is_known: bool) -> GivenUp {
         let mut given_up = std::mem::take(&mut self.retired.in_windows);
         self.retired.refused += given_up;
-        for (index, (counts, stream)) in self.stream_counts.iter_mut().zip(&self.streams).enumerate() {
-            let own = self.channels.iter().filter(|channel| channel.stream as usize == index);
+        for ((index, stream), counts) in self.streams.enumerate().zip(self.stream_counts.iter_mut()) {
+            let own = self.channels.iter().filter(|channel| channel.stream == index);
             let present: i64 = own.map(|channel| channel.readings(stream)).sum();
             if !is_known {
                 *counts = Counts { received: present, in_windows: present, ..Counts::default() };

@@ -1,5 +1,6 @@
 //! The series by name, and what each handle stands for.
 
+use super::ids::{ChannelId, IndexVec, SeriesId};
 use crate::event::Labels;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub(super) struct Entry {
     /// Index of the source.
     pub(super) source: usize,
     /// The channels that take its readings.
-    pub(super) channels: Box<[u32]>,
+    pub(super) channels: Box<[ChannelId]>,
 }
 
 /// A series, whichever sources it comes from.
@@ -46,8 +47,8 @@ pub(super) struct Directory {
     series_max: usize,
     /// Whether none is taken on that is not known.
     is_shut: bool,
-    by_name: HashMap<Arc<str>, u32>,
-    series: Vec<Series>,
+    by_name: HashMap<Arc<str>, SeriesId>,
+    series: IndexVec<SeriesId, Series>,
     entries: Vec<Entry>,
     /// Stands for what is not there.
     nameless: (Arc<str>, Labels),
@@ -59,7 +60,7 @@ impl Directory {
             series_max,
             is_shut: false,
             by_name: HashMap::new(),
-            series: Vec::new(),
+            series: IndexVec::default(),
             entries: Vec::new(),
             nameless: ("".into(), Arc::new([])),
         }
@@ -72,7 +73,7 @@ impl Directory {
         source: usize,
         name: &str,
         labels: &[(String, String)],
-        resolve: impl FnOnce(u32) -> Box<[u32]>,
+        resolve: impl FnOnce(SeriesId) -> Box<[ChannelId]>,
     ) -> Option<SeriesHandle> {
         let known = self.by_name.get(name).copied();
         let id = match known {
@@ -80,7 +81,7 @@ impl Directory {
             None if self.is_shut || self.series.len() >= self.series_max => return None,
             None => self.insert(name, labels)?,
         };
-        let series = self.series.get_mut(id as usize)?;
+        let series = self.series.at_mut(id)?;
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
         }
@@ -96,16 +97,16 @@ impl Directory {
         self.is_shut = is_shut;
     }
 
-    fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
-        let id = u32::try_from(self.series.len()).ok()?;
+    fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesId> {
         let name: Arc<str> = name.into();
-        self.by_name.insert(name.clone(), id);
-        self.series.push(Series { name, labels: labels.into(), handles: Vec::new() });
+        let own = Series { name: name.clone(), labels: labels.into(), handles: Vec::new() };
+        let id = self.series.push(own)?;
+        self.by_name.insert(name, id);
         Some(id)
     }
 
     /// A series as it was known before, without any source yet. `None`: the limit is reached, or memory is short.
-    pub(super) fn restore(&mut self, name: &str, labels: &[(String, String)]) -> Option<u32> {
+    pub(super) fn restore(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesId> {
         match self.by_name.get(name) {
             Some(id) => Some(*id),
             None if self.is_shut || self.series.len() >= self.series_max => None,
@@ -119,21 +120,21 @@ impl Directory {
     }
 
     /// A series by its name.
-    pub(super) fn find(&self, name: &str) -> Option<u32> {
+    pub(super) fn find(&self, name: &str) -> Option<SeriesId> {
         self.by_name.get(name).copied()
     }
 
     /// The sources that have a series; `None`: none has named it yet.
-    pub(super) fn sources(&self, id: u32) -> Option<impl Iterator<Item = usize>> {
-        let handles = &self.series.get(id as usize)?.handles;
+    pub(super) fn sources(&self, id: SeriesId) -> Option<impl Iterator<Item = usize>> {
+        let handles = &self.series.at(id)?.handles;
         (!handles.is_empty()).then(|| handles.iter().map(|(source, _)| *source))
     }
 
     /// Name and labels of a series.
-    pub(super) fn describe(&self, id: u32) -> (&Arc<str>, &Labels) {
-        let series = self.series.get(id as usize);
-        debug_assert!(series.is_some(), "series {id} has never been introduced");
-        series.map_or((&self.nameless.0, &self.nameless.1), |series| (&series.name, &series.labels))
+    pub(super) fn describe(&self, id: SeriesId) -> (&Arc<str>, &Labels) {
+        self.series
+            .at(id)
+            .map_or((&self.nameless.0, &self.nameless.1), |series| (&series.name, &series.labels))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -17,6 +17,7 @@
 //! Texts and bytes have their length in front (u32); counts have their names. Numbers are little-endian.
 
 use super::channel::Channel;
+use super::ids::{Id as _, IndexVec, StreamId};
 use super::restore::StoredStream;
 use super::revisions::Revisions;
 use super::{Ceiling, Pipeline};
@@ -48,17 +49,15 @@ impl Pipeline {
             save_named(to, &self.retired.named());
         });
         let stored: Vec<StoredStream> = self.streams.iter().map(StoredStream::of).collect();
-        for (stream, stored) in self.streams.iter().zip(&stored) {
+        let stored: IndexVec<StreamId, StoredStream> = stored.into();
+        for (stream, stored) in self.streams.iter().zip(stored.iter()) {
             body::STREAM.put(to, |to| stored.save(&stream.name, to));
         }
-        let of_stream = |channel: &Channel| {
-            let at = channel.stream as usize;
-            Some((self.streams.get(at)?, stored.get(at)?))
-        };
-        for channel in &self.channels {
-            let Some((stream, stored)) = of_stream(channel) else { continue };
+        for channel in self.channels.iter() {
+            let own = self.streams.at(channel.stream).zip(stored.at(channel.stream));
+            let Some((stream, stored)) = own else { continue };
             body::CHANNEL.put(to, |to| {
-                channel.stream.save(&mut put(to));
+                channel.stream.index().save(&mut put(to));
                 let (name, labels) = self.directory.describe(channel.series);
                 save_text(to, name);
                 save_length(to, labels.len());
@@ -81,7 +80,7 @@ impl Pipeline {
     }
 
     fn limit_revisions(&mut self, ceiling: u32) {
-        for stream in &mut self.streams {
+        for stream in self.streams.iter_mut() {
             if let WindowConfig::Cut(specs) = &mut stream.window {
                 specs.limit_revisions(ceiling);
             }
@@ -114,8 +113,7 @@ impl Pipeline {
 
     /// No window of what is here ends later.
     fn reach(&self) -> Time {
-        let reach =
-            |channel: &Channel| self.streams.get(channel.stream as usize).map(|stream| channel.reach(stream));
+        let reach = |channel: &Channel| self.streams.at(channel.stream).map(|stream| channel.reach(stream));
         let channels = self.channels.iter().filter_map(reach).max();
         channels.unwrap_or(Time::MIN).max(self.pairs.reach(&self.streams))
     }

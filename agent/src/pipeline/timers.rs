@@ -9,19 +9,25 @@ use std::collections::BinaryHeap;
 pub(super) const ENTRY_BYTES: usize = size_of::<Reverse<(AgentTime, u32)>>();
 
 /// Channels by the time they are due.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(AgentTime, u32)>>,
+#[derive(Debug)]
+pub(super) struct Timers<I> {
+    heap: BinaryHeap<Reverse<(AgentTime, I)>>,
 }
 
-impl Timers {
+impl<I: Ord> Default for Timers<I> {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new() }
+    }
+}
+
+impl<I: Ord> Timers<I> {
     /// The channel shall be looked at when it is `due`.
-    pub(super) fn push(&mut self, due: AgentTime, channel: u32) {
+    pub(super) fn push(&mut self, due: AgentTime, channel: I) {
         self.heap.push(Reverse((due, channel)));
     }
 
     /// A channel that is due by `now`, and the time that it stood here for.
-    pub(super) fn pop_due(&mut self, now: AgentTime) -> Option<(AgentTime, u32)> {
+    pub(super) fn pop_due(&mut self, now: AgentTime) -> Option<(AgentTime, I)> {
         let Reverse((due, _)) = self.heap.peek()?;
         if *due > now {
             return None;

@@ -1,9 +1,11 @@
 //! Pairs as sections of a checkpoint's body; see `pipeline/state.rs`.
 
+use super::super::Streams;
+use super::super::ids::{PairId, SeriesId, StreamId};
 use super::super::series::Directory;
 use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
 use super::{Pair, Pairs, Together, WAITING_MAX};
-use crate::config::{Specs, StreamConfig};
+use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::aggregate::Comoments;
@@ -14,16 +16,11 @@ use std::collections::HashMap;
 
 impl Pairs {
     /// Appends the state of all pairs.
-    pub(in crate::pipeline) fn save(
-        &self,
-        streams: &[StreamConfig],
-        directory: &Directory,
-        to: &mut Vec<u8>,
-    ) {
-        for pair in &self.pairs {
+    pub(in crate::pipeline) fn save(&self, streams: &Streams, directory: &Directory, to: &mut Vec<u8>) {
+        for pair in self.pairs.iter() {
             let Some((specs, config)) = pair.rules(streams) else { continue };
             body::PAIR.put(to, |to| {
-                save_text(to, streams.get(pair.stream as usize).map_or("", |stream| &stream.name));
+                save_text(to, streams.at(pair.stream).map_or("", |stream| &stream.name));
                 save_text(to, &config.fingerprint(specs));
                 pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
                 windows_version(&specs.of(false).shape).save(&mut put(to));
@@ -37,19 +34,19 @@ impl Pairs {
     /// that are no more are passed over. Whether all there are and were go on.
     pub(in crate::pipeline) fn restore(
         &mut self,
-        streams: &[StreamConfig],
+        streams: &Streams,
         directory: &Directory,
         since: AgentTime,
         stored: StoredBody<'_>,
         unread: &mut Unread,
     ) -> bool {
-        let places = (0_u32..).zip(&self.pairs).map(|(at, pair)| ((pair.stream, pair.series), at));
-        let places: HashMap<(u32, [u32; 2]), u32> = places.collect();
+        let places = self.pairs.enumerate().map(|(at, pair)| ((pair.stream, pair.series), at));
+        let places: HashMap<(StreamId, [SeriesId; 2]), PairId> = places.collect();
         let (mut saved, mut restored) = (0, 0);
         for section in stored.all(body::PAIR) {
             saved += 1;
-            let find = |stream: &str, [a, b]: [Option<u32>; 2]| {
-                let stream = (0_u32..).zip(streams).find(|(_, known)| *known.name == *stream);
+            let find = |stream: &str, [a, b]: [Option<SeriesId>; 2]| {
+                let stream = streams.enumerate().find(|(_, known)| *known.name == *stream);
                 places.get(&(stream?.0, [a?, b?])).copied()
             };
             let read = body::PAIR.read(section, |from| {
@@ -73,12 +70,12 @@ impl Pairs {
     /// Whether it goes on.
     fn restore_pair(
         &mut self,
-        index: u32,
-        streams: &[StreamConfig],
+        index: PairId,
+        streams: &Streams,
         since: AgentTime,
         (print, (windows, accumulator), state): (&str, (u16, u16), &[u8]),
     ) -> Result<bool, Why> {
-        let Some(pair) = self.pairs.get_mut(index as usize) else { return Ok(false) };
+        let Some(pair) = self.pairs.at_mut(index) else { return Ok(false) };
         let Some((specs, config)) = pair.rules(streams) else { return Ok(false) };
         let spec = specs.of(false);
         if config.fingerprint(specs) != print {
