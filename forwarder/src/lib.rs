@@ -167,15 +167,13 @@ impl PerLane<u64> {
     }
 }
 
-/// What is kept and sent. Both parts are opaque here.
+/// What is kept and sent. The content is opaque here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The queue it waits in.
     pub lane: Lane,
     /// When it was made [ms since the Unix epoch].
     pub made_ms: i64,
-    /// What the encoder needs to find its place.
-    pub route: Bytes,
     /// The content.
     pub body: Bytes,
 }
@@ -184,7 +182,7 @@ impl Message {
     /// What it takes to keep it (bytes), in memory or, without the store's own overhead, on disk.
     pub(crate) fn cost_bytes(&self) -> usize {
         const OVERHEAD: usize = 128;
-        OVERHEAD + self.route.len() + self.body.len()
+        OVERHEAD + self.body.len()
     }
 }
 

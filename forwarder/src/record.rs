@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! batch   crc32 (of all that follows) u32 | version u8 | lane u8 | count u32 | records
-//! record  sequence number u64 | owed u64 | made (ms) i64 | route length u32 | body length u32 | route | body
+//! record  sequence number u64 | owed u64 | made (ms) i64 | body length u32 | body
 //! ```
 //!
 //! All numbers are little-endian. Nothing in a batch is trusted before its checksum holds.
@@ -17,7 +17,7 @@ pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 4 + 1 + 1 + 4;
-const RECORD_BYTES: usize = 8 + 8 + 8 + 4 + 4;
+const RECORD_BYTES: usize = 8 + 8 + 8 + 4;
 
 /// A message with its place in its lane and who wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,15 +76,13 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Record>, BadBatch> {
 }
 
 fn put(bytes: &mut Vec<u8>, record: &Record) {
-    let Message { made_ms, route, body, .. } = &record.message;
-    bytes.reserve(RECORD_BYTES + route.len() + body.len());
+    let Message { made_ms, body, .. } = &record.message;
+    bytes.reserve(RECORD_BYTES + body.len());
     bytes.put_u64_le(record.seq);
     bytes.put_u64_le(record.owed);
     bytes.put_i64_le(*made_ms);
-    // Lengths are those of messages in memory, far below 4 GiB.
-    bytes.put_u32_le(u32::try_from(route.len()).unwrap_or(u32::MAX));
+    // The length is that of a message in memory, far below 4 GiB.
     bytes.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
-    bytes.put_slice(route);
     bytes.put_slice(body);
 }
 
@@ -105,12 +103,11 @@ fn take(bytes: &mut Bytes, lane: Lane) -> Result<Record, BadBatch> {
         return Err(BadBatch);
     }
     let (seq, owed, made_ms) = (bytes.get_u64_le(), bytes.get_u64_le(), bytes.get_i64_le());
-    let (route, body) = (bytes.get_u32_le() as usize, bytes.get_u32_le() as usize);
-    if route.checked_add(body).is_none_or(|both| both > bytes.len()) {
+    let length = bytes.get_u32_le() as usize;
+    if length > bytes.len() {
         return Err(BadBatch);
     }
-    let (route, body) = (bytes.split_to(route), bytes.split_to(body));
-    Ok(Record { seq, owed, message: Message { lane, made_ms, route, body } })
+    Ok(Record { seq, owed, message: Message { lane, made_ms, body: bytes.split_to(length) } })
 }
 
 #[cfg(test)]
@@ -118,12 +115,8 @@ mod tests {
     use super::*;
 
     fn record(seq: u64, body: usize) -> Record {
-        let message = Message {
-            lane: Lane::Data,
-            made_ms: -(seq as i64),
-            route: Bytes::from(format!("route/{seq}")),
-            body: vec![seq as u8; body].into(),
-        };
+        let message =
+            Message { lane: Lane::Data, made_ms: -(seq as i64), body: vec![seq as u8; body].into() };
         Record { seq, owed: seq * 3, message }
     }
 

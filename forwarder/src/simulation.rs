@@ -27,21 +27,30 @@ const MERGED_MAX: usize = 25;
 
 impl Thin for Fives {
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
-        let ids = |message: &Message| ids_of(std::str::from_utf8(&message.body).unwrap());
+        let ids = |message: &Message| ids_of(text(message));
         let merged = older.chunks(5).flat_map(|five| {
             let ids: Vec<String> = five.iter().flat_map(ids).map(|id| id.to_string()).collect();
             if ids.len() > MERGED_MAX {
                 return five.to_vec();
             }
-            vec![Message { body: ids.join(",").into(), ..five[0].clone() }]
+            let (takers, _) = split(text(&five[0]));
+            vec![Message { body: format!("{takers}:{}", ids.join(",")).into(), ..five[0].clone() }]
         });
         Some(merged.collect())
     }
 }
 
-/// A body is numbers, and spaces to make it longer.
+/// A body is who takes it, a bit for each output, then numbers, and spaces to make it longer.
+fn split(body: &str) -> (&str, &str) {
+    body.split_once(':').unwrap()
+}
+
+fn text(message: &Message) -> &str {
+    std::str::from_utf8(&message.body).unwrap()
+}
+
 fn ids_of(body: &str) -> Vec<u64> {
-    body.trim_end().split(',').map(|id| id.parse().unwrap()).collect()
+    split(body).1.trim_end().split(',').map(|id| id.parse().unwrap()).collect()
 }
 
 /// What was pushed.
@@ -208,8 +217,8 @@ impl History {
         self.pushed.insert(id, Pushed { at: Instant::now(), lane, takers });
         let off_ms = self.clock_step.load(Ordering::Relaxed);
         let made_ms = 1_000_000 + self.start.elapsed().as_millis() as i64 + off_ms;
-        let body = format!("{id:<length$}").into();
-        forwarder.push(Message { lane, made_ms, route: takers.to_string().into(), body });
+        let body = format!("{takers}:{id:<length$}").into();
+        forwarder.push(Message { lane, made_ms, body });
     }
 
     /// Something breaks, or is mended.

@@ -239,7 +239,7 @@ mod tests {
     fn what_is_held_is_sent_when_it_is_let_go_and_then_as_backfill() {
         let mut spool = Spool::new(Progress::new(1), &[], 10_000, false);
         let push = |spool: &mut Spool, lane: Lane| {
-            let message = Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
+            let message = Message { lane, made_ms: 0, body: "b".into() };
             spool.push(message, 1);
         };
         let next = |spool: &mut Spool| match spool.next(0, true) {
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn alerts_that_are_being_read_go_before_allow_backfill_and_hold_up_nothing_live() {
-        let message = |lane| Message { lane, made_ms: 0, route: "r".into(), body: "b".into() };
+        let message = |lane| Message { lane, made_ms: 0, body: "b".into() };
         let found = [Lane::Alert, Lane::Data].map(|lane| Run { lane, seqs: 0..2, owed: 1 });
         let mut spool = Spool::new(Progress::new(1), &found, 10_000, false);
         spool.up(0);

@@ -92,7 +92,7 @@ fn with_the_uplink_up_nothing_is_written() {
                 sleep(Duration::from_millis(5)).await;
             }
         }
-        forwarder.push(Message { route: "not/taken".into(), ..message(Lane::Data, 0) });
+        forwarder.push(Message { body: "not taken".into(), ..message(Lane::Data, 0) });
         wait_for("all to be acknowledged", || forwarder.account().waiting == 0).await;
         assert!(!folder.0.join("buffer").exists());
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);

@@ -20,7 +20,7 @@ impl Messages {
         self.scratch.clear();
         put_event(&mut self.scratch, event);
         let body = Bytes::copy_from_slice(&self.scratch);
-        Message { lane: lane(event), made_ms, route: Bytes::new(), body }
+        Message { lane: lane(event), made_ms, body }
     }
 }
 

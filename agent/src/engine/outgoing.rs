@@ -85,7 +85,7 @@ impl Outgoing {
     fn hold(&self, message: Message) {
         let is_full = {
             let mut held = self.held.borrow_mut();
-            held.bytes += MESSAGE_BYTES + message.route.len() + message.body.len();
+            held.bytes += MESSAGE_BYTES + message.body.len();
             held.messages.push(message);
             held.bytes > HELD_BYTES_MAX
         };
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn message(bytes: usize) -> Message {
-        Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: vec![0; bytes].into() }
+        Message { lane: Lane::Data, made_ms: 0, body: vec![0; bytes].into() }
     }
 
     async fn on_local_set(test: impl FnOnce(Outgoing)) {

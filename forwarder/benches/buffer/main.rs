@@ -246,7 +246,7 @@ async fn push_all(forwarder: &Forwarder, count: usize) {
 async fn push(forwarder: &Forwarder, count: usize) {
     for n in 0..count {
         let body = vec![n as u8; BODY_BYTES].into();
-        forwarder.push(Message { lane: Lane::Data, made_ms: 0, route: "x".into(), body });
+        forwarder.push(Message { lane: Lane::Data, made_ms: 0, body });
     }
     while forwarder.status().memory_bytes > 6 << 20 {
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -219,8 +219,7 @@ mod tests {
         let mut archive = open(&store);
         for batch in 0..10 {
             let record = |n| {
-                let message =
-                    Message { lane: Lane::Data, made_ms: n, route: "r".into(), body: "body".into() };
+                let message = Message { lane: Lane::Data, made_ms: n, body: "body".into() };
                 Record { seq: 7 * batch + n as u64, owed: 1, message }
             };
             let batches = Batches { data: (0..7).map(record).collect(), ..Batches::default() };
@@ -286,7 +285,7 @@ mod tests {
         for first in (0..COUNT).step_by(10) {
             let record = |seq| {
                 let body = vec![seq as u8; 1_000].into();
-                let message = Message { lane: Lane::Data, made_ms: seq as i64, route: "r".into(), body };
+                let message = Message { lane: Lane::Data, made_ms: seq as i64, body };
                 Record { seq, owed: 1, message }
             };
             let batches = Batches { data: (first..first + 10).map(record).collect(), ..Batches::default() };

@@ -286,7 +286,6 @@ impl Archive {
 /// Copies what is left of a batch, so that a few messages do not hold the whole of it in memory.
 fn compact(mut records: Vec<Record>) -> Vec<Record> {
     for record in &mut records {
-        record.message.route = Bytes::copy_from_slice(&record.message.route);
         record.message.body = Bytes::copy_from_slice(&record.message.body);
     }
     records

@@ -179,8 +179,7 @@ mod tests {
         let store = Box::new(SledStore::new(folder.path().into()));
         let (mut archive, _) = Archive::open(store, config, None);
         let record = |lane, seq: u64, bytes| {
-            let message =
-                Message { lane, made_ms: seq as i64, route: "r".into(), body: vec![7; bytes].into() };
+            let message = Message { lane, made_ms: seq as i64, body: vec![7; bytes].into() };
             Record { seq, owed: 1, message }
         };
         for n in 0..COUNT {

@@ -274,7 +274,7 @@ mod tests {
     fn the_note_reads_back_and_damage_is_seen() {
         let mut shelf = Shelf { level: 2, content_bytes: 99, ..Shelf::default() };
         let record = |lane, seq, owed| {
-            let message = Message { lane, made_ms: -5 + seq as i64, route: "r".into(), body: "b".into() };
+            let message = Message { lane, made_ms: -5 + seq as i64, body: "b".into() };
             Record { seq, owed, message }
         };
         shelf.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)], 0);

@@ -263,7 +263,7 @@ mod tests {
 
     fn record(lane: Lane, seq: u64) -> Record {
         let body = Bytes::from(vec![b'x'; 200]);
-        Record { seq, owed: 1, message: Message { lane, made_ms: seq as i64, route: Bytes::new(), body } }
+        Record { seq, owed: 1, message: Message { lane, made_ms: seq as i64, body } }
     }
 
     /// What is held becomes coarser as the rest does, and every message is there or said to be gone; what lies between in

@@ -55,7 +55,7 @@ fn start(store: &MemoryStore, panics: bool) -> Forwarder {
 }
 
 fn push(forwarder: &Forwarder) {
-    forwarder.push(Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() });
+    forwarder.push(Message { lane: Lane::Data, made_ms: 0, body: "b".into() });
 }
 
 fn run(test: impl Future<Output = ()>) {

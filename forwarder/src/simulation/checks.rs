@@ -1,6 +1,6 @@
 //! What must hold, at every moment and in the end.
 
-use super::{History, MERGED_MAX, ids_of};
+use super::{History, MERGED_MAX, ids_of, text};
 use crate::config::Full;
 use crate::store::Store as _;
 use crate::{Event, Forwarder};
@@ -69,7 +69,7 @@ impl History {
         let mut safe = BTreeSet::new();
         for batch in self.store.0.lock().unwrap().batches() {
             for record in crate::record::decode(batch.into()).unwrap_or_default() {
-                safe.extend(ids_of(std::str::from_utf8(&record.message.body).unwrap()));
+                safe.extend(ids_of(text(&record.message)));
             }
         }
         let missing: BTreeSet<u64> = (0..self.outputs()).flat_map(|output| self.missing(output)).collect();

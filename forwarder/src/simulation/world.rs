@@ -316,7 +316,7 @@ impl FakeEvents {
     }
 }
 
-/// Routes say who takes a message: a bit for each output.
+/// Bodies say who takes a message: a bit for each output.
 pub(super) struct Mask(pub(super) usize);
 
 impl Encoder for Mask {
@@ -325,7 +325,7 @@ impl Encoder for Mask {
     }
 
     fn takes(&self, message: &Message) -> bool {
-        let takers: u64 = std::str::from_utf8(&message.route).unwrap().parse().unwrap();
+        let takers: u64 = super::split(super::text(message)).0.parse().unwrap();
         takers & 1 << self.0 != 0
     }
 

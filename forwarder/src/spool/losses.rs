@@ -249,7 +249,7 @@ mod tests {
     use crate::{Account, Message};
 
     fn message() -> Message {
-        Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() }
+        Message { lane: Lane::Data, made_ms: 0, body: "b".into() }
     }
 
     /// A spool with ten messages on disk, 0 to 9, for so many outputs, all of them up; and that run.

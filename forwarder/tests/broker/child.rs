@@ -34,12 +34,7 @@ pub fn serve_if_child() {
             for _ in 0..BURST {
                 let lane = if n % 50 == 0 { Lane::Alert } else { Lane::Data };
                 let body = format!("{n:<BODY_BYTES$}").into();
-                forwarder.push(Message {
-                    lane,
-                    made_ms: n as i64,
-                    route: format!("{lane:?}/x").into(),
-                    body,
-                });
+                forwarder.push(Message { lane, made_ms: n as i64, body });
                 n += 1;
             }
             writeln!(out, "p {n}").unwrap();

@@ -226,7 +226,7 @@ impl Heard {
     }
 }
 
-/// The route is the kind, which the topic ends with; routes that begin with `not` are not taken.
+/// The lane is the kind, which the topic ends with; a presence is of kind `status`. What begins with `not` is not taken.
 pub struct Plain;
 
 impl Encoder for Plain {
@@ -235,11 +235,12 @@ impl Encoder for Plain {
     }
 
     fn takes(&self, message: &Message) -> bool {
-        !message.route.starts_with(b"not")
+        !message.body.starts_with(b"not")
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
-        let kind = std::str::from_utf8(&message.route).unwrap().into();
+        let is_presence = matches!(&message.body[..], b"online" | b"offline");
+        let kind = if is_presence { "status".into() } else { format!("{:?}/x", message.lane).into() };
         Some(Address { kind, time_ms: message.made_ms, ..Address::default() })
     }
 
@@ -253,7 +254,7 @@ impl Encoder for Plain {
 }
 
 pub fn message(lane: Lane, n: usize) -> Message {
-    Message { lane, made_ms: n as i64, route: format!("{lane:?}/x").into(), body: format!("{n}").into() }
+    Message { lane, made_ms: n as i64, body: format!("{n}").into() }
 }
 
 /// A forwarder with one MQTT output; `lines` are added to its table.
@@ -275,12 +276,7 @@ pub fn forwarder_with(
     let output = read_output_kind(&mut table).and_then(|kind| (kind.read)(&mut table, &context));
     table.finish();
     assert!(document.mistakes().is_empty(), "{:?}", document.mistakes());
-    let state = |word: &str| Message {
-        lane: Lane::Data,
-        made_ms: 0,
-        route: "status".into(),
-        body: word.to_owned().into(),
-    };
+    let state = |word: &str| Message { lane: Lane::Data, made_ms: 0, body: word.to_owned().into() };
     let slot = OutputSlot {
         name: "cloud".into(),
         output: output.unwrap(),

@@ -250,7 +250,7 @@ fn what_was_written_today_is_still_known_after_a_restart() {
     let Some(disk) = Disk::make(state_dir(&dir)) else { return };
     let mut field = Field::new();
     let agent = field.agent(&dir, "");
-    field.publish(5_000);
+    field.publish(15_000);
     wait_for("the buffer to be used", || (!databases(&dir).is_empty()).then_some(()));
     agent.wait_durable(field.published);
     assert!(agent.terminate().success());

@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn delivery(seq: u64) -> Delivery {
-        let message = Message { lane: Lane::Data, made_ms: 0, route: "r".into(), body: "b".into() };
+        let message = Message { lane: Lane::Data, made_ms: 0, body: "b".into() };
         Delivery { tag: Tag { lane: Lane::Data, seq, owed: 1 }, backfill: true, message }
     }
 
