@@ -114,6 +114,11 @@ impl Decoder {
         self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
     }
 
+    /// Goes on with a text of which an earlier decoder has read the beginning.
+    pub(crate) fn resume(&mut self, beginning: &[u8]) {
+        self.format.resume(beginning);
+    }
+
     /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
     pub(crate) fn on_recorded(
         &mut self,

@@ -46,6 +46,9 @@ pub trait Format: fmt::Debug {
         self.decode(line, fields)
     }
 
+    /// Learns from the beginning of a text whose later lines follow: an earlier decoder has used it.
+    fn resume(&mut self, _beginning: &[u8]) {}
+
     /// A copy, for another decoder.
     fn boxed(&self) -> Box<dyn Format>;
 }

@@ -113,6 +113,18 @@ impl Format for Csv {
         Ok(())
     }
 
+    fn resume(&mut self, beginning: &[u8]) {
+        let bytes_max = record_bytes_max(beginning);
+        let Ok(mut reader) = Reader::new(beginning, self.delimiter, self.numbers, bytes_max) else { return };
+        if !matches!(reader.read(&mut self.row), Ok(Found::Record)) {
+            return;
+        }
+        if self.has_header {
+            self.on_header(reader.delimiter());
+        }
+        self.columns.delimiter = reader.delimiter();
+    }
+
     fn boxed(&self) -> Box<dyn Format> {
         Box::new(self.clone())
     }
@@ -196,6 +208,18 @@ mod tests {
         }
         assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/b", None, 2.0), ("t/b", None, 4.0)]);
         assert_eq!(seen.invalid, ["the row has 1 cells, and the header 2"]);
+    }
+
+    #[test]
+    fn a_text_that_goes_on_keeps_its_header() {
+        for (keys, beginning) in [("", &b"# a logger\na;b\n1;2\n"[..]), ("columns = [\"a\", \"b\"]", b"1;2")]
+        {
+            let mut decoder = decoder(&format!("format = \"csv\"\n{keys}"));
+            decoder.resume(beginning);
+            let mut seen = Seen::roomy();
+            decoder.on_line("t", b"3;4", Origin { name: "t", line: None }, &mut seen);
+            assert_eq!(values(&seen), [("t/a", None, 3.0), ("t/b", None, 4.0)], "{keys}");
+        }
     }
 
     #[test]

@@ -55,10 +55,12 @@ impl Stdin {
     /// Decodes until the input has ended.
     async fn serve(&self, mut input: Input, sink: &mut dyn Sink) {
         let mut decoder = Decoder::new(&self.decode, &self.context);
+        decoder.resume(input.beginning());
         sink.connection(ConnectionState::Up);
         loop {
             match input.next().await {
                 Batch::Lines(lines) => {
+                    input.remember(&lines);
                     for (line, number) in lines.iter() {
                         self.on_line(line, number, &mut decoder, sink);
                     }

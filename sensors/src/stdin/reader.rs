@@ -11,6 +11,9 @@ pub(super) const BATCHES_MAX: usize = 4;
 /// A batch is handed over once it is so large, or nothing more can be read at once (bytes).
 pub(super) const BATCH_BYTES: usize = 64 << 10;
 
+/// So much of the beginning is kept, for a header in it (bytes).
+const BEGINNING_BYTES: usize = 8 << 10;
+
 /// The state of the process's standard input.
 static STANDARD: Mutex<State> = Mutex::new(State::Unread);
 
@@ -18,7 +21,7 @@ enum State {
     /// No source has read it yet.
     Unread,
     /// A source has read it and stopped, for a reload.
-    Left(Receiver<Batch>),
+    Left(Reading),
     /// A source reads it.
     Taken,
 }
@@ -40,8 +43,15 @@ pub(super) struct Lines {
     ends: Vec<(Option<usize>, u64)>,
 }
 
-/// The end of the standard input at which batches come out; given back when it is dropped.
-pub(super) struct Input(Option<Receiver<Batch>>);
+/// The reading thread's other end, and the beginning of what it has read.
+struct Reading {
+    batches: Receiver<Batch>,
+    beginning: Vec<u8>,
+    has_ended: bool,
+}
+
+/// The standard input, taken by one source; given back when it is dropped.
+pub(super) struct Input(Option<Reading>);
 
 impl Input {
     /// Takes the standard input; the first time, a thread begins to read it.
@@ -50,8 +60,8 @@ impl Input {
     /// Another source has it, or there is no thread.
     pub(super) fn take(line_bytes_max: usize) -> Result<Self, String> {
         let mut state = STANDARD.lock().unwrap_or_else(PoisonError::into_inner);
-        let batches = match std::mem::replace(&mut *state, State::Taken) {
-            State::Left(batches) => batches,
+        let reading = match std::mem::replace(&mut *state, State::Taken) {
+            State::Left(reading) => reading,
             State::Taken => {
                 return Err("another source reads the standard input; remove one of the two".to_owned());
             }
@@ -60,22 +70,42 @@ impl Input {
                 format!("no thread can be started to read the standard input: {error}")
             })?,
         };
-        Ok(Self(Some(batches)))
+        Ok(Self(Some(reading)))
     }
 
     pub(super) async fn next(&mut self) -> Batch {
-        let next = match &mut self.0 {
-            Some(batches) => batches.recv().await,
-            None => None,
-        };
-        next.unwrap_or_else(|| Batch::Failed("the thread that reads the standard input has ended".to_owned()))
+        let Some(reading) = &mut self.0 else { return Batch::Ended };
+        if reading.has_ended {
+            return Batch::Ended;
+        }
+        let lost = || Batch::Failed("the thread that reads the standard input has ended".to_owned());
+        let next = reading.batches.recv().await.unwrap_or_else(lost);
+        reading.has_ended = matches!(next, Batch::Ended);
+        next
+    }
+
+    /// The first lines that sources have taken; a reload gives the source a new decoder, which needs them.
+    pub(super) fn beginning(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |reading| reading.beginning.as_slice())
+    }
+
+    /// Keeps the first lines.
+    pub(super) fn remember(&mut self, lines: &Lines) {
+        let Some(Reading { beginning, .. }) = &mut self.0 else { return };
+        for line in lines.iter().filter_map(|(line, _)| line) {
+            if beginning.len() + line.len() >= BEGINNING_BYTES {
+                return;
+            }
+            beginning.extend_from_slice(line);
+            beginning.push(b'\n');
+        }
     }
 }
 
 impl Drop for Input {
     fn drop(&mut self) {
-        if let Some(batches) = self.0.take() {
-            *STANDARD.lock().unwrap_or_else(PoisonError::into_inner) = State::Left(batches);
+        if let Some(reading) = self.0.take() {
+            *STANDARD.lock().unwrap_or_else(PoisonError::into_inner) = State::Left(reading);
         }
     }
 }
@@ -96,7 +126,7 @@ impl Lines {
     }
 }
 
-fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result<Receiver<Batch>> {
+fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result<Reading> {
     let (to, batches) = channel(BATCHES_MAX);
     std::thread::Builder::new()
         .name("stdin".to_owned())
@@ -108,7 +138,7 @@ fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result
             // The receiver is gone when the process ends.
             let _ = to.blocking_send(last);
         })
-        .map(|_| batches)
+        .map(|_| Reading { batches, beginning: Vec::new(), has_ended: false })
 }
 
 fn read_all(input: impl Read, line_bytes_max: usize, to: &Sender<Batch>) -> io::Result<()> {
@@ -137,7 +167,8 @@ mod tests {
     use super::*;
 
     fn all(text: &str, line_bytes_max: usize) -> (Vec<(Option<String>, u64)>, bool) {
-        let mut batches = start(io::Cursor::new(text.to_owned().into_bytes()), line_bytes_max).unwrap();
+        let source = start(io::Cursor::new(text.to_owned().into_bytes()), line_bytes_max).unwrap();
+        let mut batches = source.batches;
         let mut lines = Vec::new();
         while let Some(batch) = batches.blocking_recv() {
             match batch {

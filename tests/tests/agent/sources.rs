@@ -4,7 +4,7 @@ use crate::{Config, check_all};
 use headwater_tests::{Agent, Mosquitto, PATIENCE, Subscriber, TempDir, recording};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// The config of other tests with this source instead of theirs.
@@ -49,7 +49,8 @@ fn a_table_from_a_pipe_becomes_summaries_and_its_end_ends_nothing_else() {
     assert!(log.contains("the row has 2 cells, and the header 3"), "{log}");
 }
 
-/// `cat FILE | headwater run >OUT`, without any broker: the lines are the summaries, each of them JSON.
+/// `cat FILE | headwater run >OUT`, without any broker: the lines are the summaries, each of them JSON. A reload in the
+/// middle of the table loses no row, and its header is still known.
 #[test]
 fn from_a_pipe_to_a_file_no_broker_is_needed() {
     let dir = TempDir::new();
@@ -59,11 +60,17 @@ fn from_a_pipe_to_a_file_no_broker_is_needed() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let out = std::fs::File::create(dir.join("out.jsonl")).expect("a file");
     let agent = Agent::start_piped(&dir, config, Stdio::from(reader), Stdio::from(out));
+    agent.wait_log(&["source connected"]);
     for minute in 0..10 {
         let start = 1_700_000_040_000_i64 + minute * 60_000;
         let rows = format!("{start},{minute}\n{},{}\n", start + 1, minute + 2);
         let header = if minute == 0 { "ts,temp\n" } else { "" };
         writer.write_all((header.to_owned() + &rows).as_bytes()).expect("the agent reads");
+        if minute == 4 {
+            let kill = Command::new("kill").args(["-HUP", &agent.pid().to_string()]).status();
+            assert!(kill.expect("kill").success());
+            agent.wait_logs(&["source connected"], 2);
+        }
     }
     drop(writer);
     let summaries = headwater_tests::wait_for("ten summaries", || {
