@@ -103,7 +103,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 /// Reads the config; warnings go to stderr, errors end the program with 2.
 fn load(path: &Path) -> Result<Config, Failure> {
     let (config, document) = open(path)?;
-    let shown = config::render_mistakes(&document);
+    let shown = document.render_all();
     match config {
         Some(config) => {
             eprint!("{shown}");

@@ -3,30 +3,15 @@
 //! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
 //! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
 
-mod align;
 mod clock;
-mod detector;
-mod filter;
-pub(crate) mod fingerprint;
-mod group;
-mod pair;
-mod stream;
-mod summary;
-mod window;
-
-pub use detector::{DetectorConfig, EvidenceConfig, On};
-pub use filter::{FilterConfig, Rule};
-pub use group::GroupConfig;
-pub use pair::{PairConfig, Pattern};
-pub use stream::StreamConfig;
-pub use window::{Specs, WindowConfig};
 
 use crate::clock::ClockConfig;
-use crate::encode::{ENCODERS, OutputEncoder, Unplaced};
-use crate::glob;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
+use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
+use headwater_pipeline::glob;
 use headwater_sensors::{Names, ReadSource, Source};
-use headwater_settings::{At, Document, Or, Severity, Table};
+use headwater_settings::{Document, Or, Table};
+use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,17 +68,6 @@ pub struct OutputConfig {
     pub encoder: OutputEncoder,
 }
 
-/// `[limits]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Series that are kept; further ones are refused and counted.
-    pub series: usize,
-    /// Bytes of one payload; larger ones are invalid.
-    pub payload_bytes: usize,
-    /// Bytes of closed windows that are kept for late readings, all series together.
-    pub retained_bytes: usize,
-}
-
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
@@ -131,11 +105,7 @@ fn read(document: &Document, state_directory: Option<String>) -> Option<Config> 
     let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
     let sources = read_sources(&mut root, &id, limits);
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
-    let streams: Vec<StreamConfig> = root
-        .named_tables("streams")
-        .into_iter()
-        .filter_map(|(name, table)| stream::read(&name, table, &source_names))
-        .collect();
+    let streams = read_streams(&mut root, &source_names);
     warn_of_idle_globs(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id);
     let buffer = BufferConfig::read(root.table("buffer"));
@@ -318,33 +288,6 @@ fn read_encoder(
     let format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
     let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
     Some(OutputEncoder { agent: agent.to_owned(), format, streams, placer: Arc::new(Unplaced) })
-}
-
-/// Reports a name that is not in the list, with the nearest that is.
-fn refuse_unknown(table: &Table<'_>, name: &At<String>, kind: &str, known: &[String]) {
-    if known.contains(&name.value) {
-        return;
-    }
-    let fix = match headwater_settings::nearest(&name.value, known.iter().map(String::as_str)) {
-        Some(likely) => format!("did you mean `{likely}`?"),
-        None if known.is_empty() => format!("there is no {kind} in this config"),
-        None => format!("known: {}", known.join(", ")),
-    };
-    table.refuse(name.span.clone(), format!("there is no {kind} `{}`", name.value), fix);
-}
-
-/// All mistakes of a document for people, errors and warnings, with a closing line that counts them.
-#[must_use]
-pub fn render_mistakes(document: &Document) -> String {
-    let mistakes = document.mistakes();
-    let mut shown: String = mistakes.iter().map(|mistake| document.render(mistake) + "\n").collect();
-    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
-    let warnings = mistakes.len() - errors;
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    if !mistakes.is_empty() {
-        shown.push_str(&format!("{}, {}\n", plural(errors, "error"), plural(warnings, "warning")));
-    }
-    shown
 }
 
 #[cfg(test)]

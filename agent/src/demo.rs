@@ -3,10 +3,10 @@
 
 use crate::cli::{Failure, runtime};
 use crate::config::{self, Config};
-use crate::encode::read;
 use crate::{logging, show, supervise};
 use clap::Args;
 use headwater_mqtt::{Backoff, Broker, Event, Qos, Session, Settings};
+use headwater_wire::read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ fn config_for(port: u16, state: &Path) -> Result<Config, Failure> {
         .replace("PORT", &port.to_string())
         .replace("STATE", &state.display().to_string());
     let (config, document) = config::parse(Path::new("demo.toml"), &text, |name| std::env::var(name).ok());
-    config.ok_or_else(|| Failure::Other(config::render_mistakes(&document)))
+    config.ok_or_else(|| Failure::Other(document.render_all()))
 }
 
 /// Subscribes like anybody else, and prints.

@@ -5,11 +5,12 @@
 //! holds once more as its bytes. The program itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES`
 //! more, both as measured. `tests/` fills an agent and compares.
 
-use crate::config::{Config, Specs, StreamConfig, WindowConfig};
-use crate::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
-use crate::plan::Plan;
-use crate::sketch;
+use crate::config::Config;
 use headwater_kernel::window::Shape;
+use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
+use headwater_pipeline::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
+use headwater_pipeline::plan::Plan;
+use headwater_pipeline::sketch;
 
 /// The program with nothing to do, its connections up (bytes).
 const BASE_BYTES: u64 = 7 << 20;

@@ -7,7 +7,7 @@
 //! are known: messages up to `[buffer] memory` (past it they are on disk) and the checkpoint. If that is not enough the
 //! kernel ends the program, and it goes on from its checkpoint, with room to spare.
 
-use crate::pipeline::Pressure;
+use headwater_pipeline::pipeline::Pressure;
 use headwater_settings::format_size;
 use std::cell::Cell;
 use std::fs;

@@ -8,13 +8,13 @@
 mod axis;
 mod draw;
 
-use crate::config::StreamConfig;
-use crate::encode::id;
-use crate::event::{self, AlertState, Event};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::thin::minmax;
 use headwater_kernel::time::Time;
+use headwater_pipeline::config::StreamConfig;
+use headwater_pipeline::event::{self, AlertState, Event};
 use headwater_sensors::SeriesRef;
+use headwater_wire::id;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Panels that are drawn; a picture of more is seen by nobody.

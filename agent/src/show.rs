@@ -1,7 +1,7 @@
 //! A message as one readable line, for `tail` and `demo`.
 
-use crate::encode::Wire;
 use headwater_settings::format_duration;
+use headwater_wire::Wire;
 use std::fmt::Write;
 
 /// Keys of a summary that are not its numbers.
@@ -177,7 +177,7 @@ mod tests {
     fn a_summary_reads_at_a_glance() {
         let summary = r#"{"v":1,"kind":"summary","id":"x","rev":1,"stream":"climate","series":"bed1/temp","labels":{},
             "start":1700000040000,"end":1700000100000,"count":60,"mean":21.70001,"p95":0.0,"max":1234567.0}"#;
-        let message = crate::encode::read(summary.as_bytes()).unwrap();
+        let message = headwater_wire::read(summary.as_bytes()).unwrap();
         assert_eq!(
             line(&message, true),
             "22:14:00 +1m   bed1/temp  count 60  mean 21.7  p95 0  max 1.235e6  (correction 1)  (waited in the buffer)"

@@ -1,7 +1,7 @@
-//! How an agent stands: plain data, made in one place by [`crate::engine`], and looked at by all who tell of it: the
+//! How an agent stands: plain data, made in one place by the engine, and looked at by all who tell of it: the
 //! service manager's line, the status that outputs publish, commands.
 
-use crate::account::{Changes, Counts, Intake};
+use headwater_pipeline::account::{Changes, Counts, Intake};
 use headwater_settings::format_size;
 use serde::Serialize;
 

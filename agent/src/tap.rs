@@ -4,7 +4,7 @@
 //! holds nobody up: of what it does not take in time, [`WAITING_MAX`] events wait, the oldest make room, and it is told
 //! how many it has missed. Where nobody observes, an event costs one look at an empty list.
 
-use crate::event::Event;
+use headwater_pipeline::event::Event;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -106,7 +106,7 @@ impl Tap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{BootId, ClockSet, Timestamp};
+    use headwater_pipeline::event::{BootId, ClockSet, Timestamp};
 
     fn event(offset_ms: i64) -> Event {
         let (time, boot) = (Timestamp::default(), BootId::from("b"));

@@ -15,25 +15,28 @@ const CLOCK: &str = "agent/src/clock.rs";
 const STORE: &str = "forwarder/src/store/sled.rs";
 
 /// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
-const STAR: [(&str, &[&str]); 8] = [
+const STAR: [(&str, &[&str]); 10] = [
     (
         "headwater",
         &[
-            "headwater-expression",
             "headwater-forwarder",
             "headwater-kernel",
             "headwater-mqtt",
+            "headwater-pipeline",
             "headwater-sensors",
             "headwater-settings",
+            "headwater-wire",
         ],
     ),
     ("headwater-expression", &["headwater-settings"]),
     ("headwater-forwarder", &["headwater-mqtt", "headwater-settings"]),
     ("headwater-kernel", &[]),
     ("headwater-mqtt", &["headwater-settings"]),
+    ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
     ("headwater-sensors", &["headwater-mqtt", "headwater-settings"]),
     ("headwater-settings", &[]),
     ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
+    ("headwater-wire", &["headwater-forwarder", "headwater-kernel", "headwater-pipeline"]),
 ];
 
 #[test]

@@ -105,6 +105,21 @@ impl Document {
         self.mistakes.borrow_mut().push(Mistake { severity, span, what: what.into(), fix: fix.into() });
     }
 
+    /// All mistakes for people, errors and warnings, with a closing line that counts them.
+    #[must_use]
+    pub fn render_all(&self) -> String {
+        let mistakes = self.mistakes();
+        let mut shown: String = mistakes.iter().map(|mistake| self.render(mistake) + "\n").collect();
+        let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+        let warnings = mistakes.len() - errors;
+        let plural =
+            |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        if !mistakes.is_empty() {
+            shown.push_str(&format!("{}, {}\n", plural(errors, "error"), plural(warnings, "warning")));
+        }
+        shown
+    }
+
     /// One mistake for people: `file:line:column`, the line itself, a caret, and the way out.
     #[must_use]
     pub fn render(&self, mistake: &Mistake) -> String {

@@ -2,11 +2,11 @@
 
 use super::{Failure, load};
 use crate::config::Config;
-use crate::encode::{read_event, to_json};
 use crate::lock::DirLock;
 use clap::{Args, Subcommand};
 use headwater_forwarder::{BufferStats, StoppedBuffer};
 use headwater_settings::format_size;
+use headwater_wire::{read_event, to_json};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -1,14 +1,15 @@
 //! `headwater check`: all that is wrong with the config, or what it will run.
 
 use super::{Failure, open};
-use crate::config::{Config, StreamConfig, WindowConfig, render_mistakes};
+use crate::config::Config;
 use crate::estimate::Estimate;
+use headwater_pipeline::config::{StreamConfig, WindowConfig};
 use headwater_settings::{Document, Or, Table, format_size};
 use std::path::Path;
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let (config, document) = open(path)?;
-    let shown = render_mistakes(&document);
+    let shown = document.render_all();
     let config = config.ok_or_else(|| Failure::Usage(shown.trim_end().to_owned()))?;
     eprint!("{shown}");
     print!("{}", describe(path, &config, &document));

@@ -1,17 +1,17 @@
 //! `headwater replay`: the engine over recorded data, in virtual time.
 
 use super::{Failure, load};
-use crate::account::Changes;
 use crate::config::{Config, SourceConfig};
-use crate::encode::to_json;
 use crate::engine::taken_at;
-use crate::event::{Cause, Event, Report};
-use crate::pipeline::{Pipeline, SeriesHandle};
 use crate::plot::Plot;
 use clap::Args;
 use headwater_kernel::time::{Now, Time};
+use headwater_pipeline::account::Changes;
+use headwater_pipeline::event::{Cause, Event, Report};
+use headwater_pipeline::pipeline::{Pipeline, SeriesHandle};
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp};
+use headwater_wire::to_json;
 use std::fmt::Display;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

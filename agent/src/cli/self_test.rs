@@ -9,7 +9,7 @@ mod disk;
 
 use super::{Failure, open, runtime};
 use crate::clock;
-use crate::config::{Config, render_mistakes};
+use crate::config::Config;
 use headwater_forwarder::ProbeResult;
 use std::path::Path;
 
@@ -52,7 +52,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     );
     let mut screen = Screen::default();
     let (config, document) = open(path)?;
-    let mistakes = render_mistakes(&document);
+    let mistakes = document.render_all();
     let Some(config) = config else {
         screen.show("config", Finding::Bad(format!("{} has mistakes", path.display())));
         return Err(Failure::Usage(mistakes.trim_end().to_owned()));

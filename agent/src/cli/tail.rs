@@ -1,10 +1,10 @@
 //! `headwater tail`: what an agent sends, for people.
 
 use super::{Failure, open, runtime};
-use crate::encode::read;
 use crate::show;
 use clap::Args;
 use headwater_forwarder::{OUTPUTS, Tail, Tailed};
+use headwater_wire::read;
 use std::path::Path;
 
 /// Options of `tail`.
@@ -50,7 +50,7 @@ fn at_address(url: &str, agent: Option<&str>) -> Result<Box<dyn Tail>, Failure> 
 
 fn from_config(config_path: &Path, options: &TailOptions) -> Result<Box<dyn Tail>, Failure> {
     let (config, document) = open(config_path)?;
-    let wrong = || Failure::Usage(crate::config::render_mistakes(&document).trim_end().to_owned());
+    let wrong = || Failure::Usage(document.render_all().trim_end().to_owned());
     let config = config.ok_or_else(wrong)?;
     let wanted = |name: &str| options.output.as_ref().is_none_or(|output| output == name);
     let output = config.outputs.iter().find(|output| wanted(&output.name));

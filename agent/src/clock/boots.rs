@@ -12,9 +12,9 @@
 //! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised, and so does the end of an alert
 //! that was raised in one of them.
 
-use crate::encode::{Placement, Placer};
-use crate::event::BootId;
 use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_pipeline::event::BootId;
+use headwater_wire::{Placement, Placer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Boots that are remembered.

@@ -40,7 +40,7 @@ mod tests {
             "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://h\"\ntopics = [\"#\"]\n[streams.a]\n{clock}"
         );
         let (config, document) = config::parse(Path::new("t.toml"), &text, |_| None);
-        config.map(|config| config.clock).ok_or_else(|| config::render_mistakes(&document))
+        config.map(|config| config.clock).ok_or_else(|| document.render_all())
     }
 
     #[test]

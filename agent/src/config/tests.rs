@@ -1,6 +1,6 @@
 //! What a stream's config refuses: the mistake, its place and the way out.
 
-use super::{parse, render_mistakes};
+use super::parse;
 use std::path::Path;
 
 const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\n";
@@ -8,7 +8,7 @@ const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\n
 /// All that is said of a stream with these lines, which begin at line 7.
 fn said(lines: &str) -> String {
     let (config, document) = parse(Path::new("t.toml"), &format!("{SOURCE}[streams.a]\n{lines}"), |_| None);
-    let shown = render_mistakes(&document);
+    let shown = document.render_all();
     assert_eq!(config.is_none(), shown.contains(": error"), "{shown}");
     shown
 }

@@ -4,9 +4,9 @@ use crate::blocking;
 use crate::clock::{
     self, Boots, Change, ClockConfig, Correction, Sample, Steady, SyncState, SyncTimeout, Timeline,
 };
-use crate::event::BootId;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::{AgentTime, Moment, Now, Time};
+use headwater_pipeline::event::BootId;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 
 use super::Engine;
 use crate::clock::{Change, Correction};
-use crate::event::{Cause, ClockSet, Event};
 use headwater_kernel::time::Now;
+use headwater_pipeline::event::{Cause, ClockSet, Event};
 use std::cell::Cell;
 
 /// Whether what is held may go, and how often that has changed.

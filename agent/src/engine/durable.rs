@@ -7,9 +7,9 @@
 
 use super::Engine;
 use super::clock_follower::Permit;
-use crate::account::Counts;
-use crate::pipeline::Ceiling;
 use headwater_forwarder::Mark;
+use headwater_pipeline::account::Counts;
+use headwater_pipeline::pipeline::Ceiling;
 use std::time::Duration;
 use tokio::time::Instant;
 

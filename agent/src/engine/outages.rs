@@ -5,9 +5,9 @@
 //! does not know for how long: that time is missing from the outage.
 
 use super::Engine;
-use crate::event::Cause;
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::SteadyTime;
+use headwater_pipeline::event::Cause;
 
 /// Outages are told, however many there are, from this length on (s).
 const TOLD_SECONDS: i64 = 60;

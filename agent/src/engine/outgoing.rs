@@ -5,11 +5,11 @@
 //! began, and tell other things under the same ids and revisions. So what is made meanwhile is held here. That takes as
 //! long as one checkpoint takes to be written, and no source waits for it.
 
-use crate::encode::Messages;
-use crate::event::Event;
 use crate::tap::Taps;
 use headwater_forwarder::{Forwarder, Message};
 use headwater_kernel::time::Time;
+use headwater_pipeline::event::Event;
+use headwater_wire::Messages;
 use std::cell::RefCell;
 use tokio::sync::watch;
 

@@ -3,10 +3,10 @@
 use super::counts_of;
 use super::earlier::{Earlier, LastReport};
 use super::outages::Outages;
-use crate::event::{Cause, Report};
-use crate::pipeline::Pipeline;
 use headwater_forwarder::Account;
 use headwater_kernel::time::{Moment, SteadyTime, Time};
+use headwater_pipeline::event::{Cause, Report};
+use headwater_pipeline::pipeline::Pipeline;
 use std::cell::{Cell, RefCell};
 
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.

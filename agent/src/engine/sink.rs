@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::clock;
-use crate::event::Cause;
-use crate::pipeline::{Notice, SeriesHandle, TakenAt};
+use headwater_pipeline::event::Cause;
+use headwater_pipeline::pipeline::{Notice, SeriesHandle, TakenAt};
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use std::fmt::Display;
 use std::rc::Rc;

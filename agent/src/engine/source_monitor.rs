@@ -1,9 +1,9 @@
 //! What is known of a source while it runs: its connection, and which of its log lines are written.
 
 use super::log_throttle::LogThrottle;
-use crate::account::Intake;
 use crate::status::SourceStatus;
 use headwater_kernel::time::Time;
+use headwater_pipeline::account::Intake;
 use headwater_sensors::ConnectionState;
 
 /// One source.

@@ -1,9 +1,9 @@
 //! The sources' own state, part of every checkpoint: bytes that only the source understands, after a version of its own.
 
 use crate::config::SourceConfig;
-use crate::pipeline::state::{load_bytes, load_text, save_bytes, save_text};
-use crate::sections::body;
 use headwater_kernel::state::{Corrupt, Stored};
+use headwater_pipeline::pipeline::state::{load_bytes, load_text, save_bytes, save_text};
+use headwater_pipeline::sections::body;
 use headwater_sensors::{PersistState, saved_state};
 use std::rc::Rc;
 

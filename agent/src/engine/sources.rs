@@ -3,11 +3,11 @@
 
 use super::source_monitor::SourceMonitor;
 use super::source_states::{SourceStates, save_source_states};
-use crate::account::Intake;
 use crate::config::SourceConfig;
-use crate::pipeline::Notice;
 use crate::status::SourceStatus;
 use headwater_kernel::time::Time;
+use headwater_pipeline::account::Intake;
+use headwater_pipeline::pipeline::Notice;
 use headwater_sensors::{ConnectionState, PersistState};
 use std::cell::RefCell;
 use std::fmt::Display;

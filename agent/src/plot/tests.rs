@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config;
-use crate::event::{Subject, Timestamp};
-use crate::plan::{Plan, Value};
+use headwater_pipeline::event::{Subject, Timestamp};
+use headwater_pipeline::plan::{Plan, Value};
 use std::path::Path;
 
 const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\
@@ -11,7 +11,7 @@ const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\n
 
 fn plot() -> Plot {
     let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
-    let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
+    let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
     Plot::new("a <title> & more", &config.streams)
 }
 

@@ -3,9 +3,9 @@
 use super::losses::{Kind, Loss, Losses};
 use crate::clock::utc;
 use crate::engine::Engine;
-use crate::event::Cause;
 use headwater_forwarder::{Event, Lane, Why};
 use headwater_kernel::time::Time;
+use headwater_pipeline::event::Cause;
 use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 

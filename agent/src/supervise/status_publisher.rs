@@ -5,11 +5,11 @@
 
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
-use crate::encode::{Messages, OutputEncoder};
 use crate::engine::{AgentClock, Engine};
-use crate::event::{BootId, DiskStatus, Event, Status};
 use crate::status::AgentStatus;
 use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
+use headwater_pipeline::event::{BootId, DiskStatus, Event, Status};
+use headwater_wire::{Messages, OutputEncoder};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config;
-use crate::event::{Cause, Event};
 use crate::tap::Tapped;
+use headwater_pipeline::event::{Cause, Event};
 
 /// A directory of its own, gone with the test.
 struct Folder(std::path::PathBuf);
@@ -22,7 +22,7 @@ impl Folder {
             self.0.display()
         );
         let (config, document) = config::parse(Path::new("test.toml"), &text, |_| None);
-        config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)))
+        config.unwrap_or_else(|| panic!("{}", document.render_all()))
     }
 }
 

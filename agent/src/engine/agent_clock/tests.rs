@@ -5,9 +5,11 @@ mod deeds;
 
 use super::*;
 use crate::config;
-use crate::encode::{Format, Wire, read};
-use crate::event::Event;
-use crate::pipeline::{Pipeline, SeriesHandle, SourceEntry, TakenAt};
+use headwater_pipeline::event::Event;
+use headwater_pipeline::pipeline::{Pipeline, SeriesHandle, SourceEntry, TakenAt};
+use headwater_pipeline::sections::body::StoredBody;
+use headwater_pipeline::sections::unread::Unread;
+use headwater_wire::{Format, Wire, read};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -75,11 +77,14 @@ impl World {
     /// The agent starts, from what an earlier run has saved.
     fn start(&mut self, past: &Past, state: Option<Vec<u8>>) {
         let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
-        let config = config.unwrap_or_else(|| panic!("{}", config::render_mistakes(&document)));
+        let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
         let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
         let mut pipeline = Pipeline::new("a", sources, config.streams, config.limits);
         if let Some(state) = state {
-            pipeline.restore_since(past.alive, &mut Stored::new(&state)).unwrap();
+            let (stored, mut unread) = (StoredBody::new(&state), Unread::default());
+            stored.look_through(&mut unread);
+            pipeline.restore_within(past.alive, stored, || None, &mut unread).unwrap();
+            assert!(unread.is_empty());
         }
         let boot = BootId::from(format!("boot-{}", self.boot).as_str());
         let clock = AgentClock::start_at(self.sample(), boot, config.clock, self.boots.clone(), past);
@@ -150,7 +155,11 @@ impl World {
 
     /// What outputs get when all that is held goes now.
     fn sent(&self) -> Vec<Wire> {
-        let json = |event: &Event| Format::Json.encoded(event, &*self.boots);
+        let json = |event: &Event| {
+            let mut bytes = Vec::new();
+            Format::Json.encode(event, &*self.boots, &mut bytes).unwrap();
+            bytes
+        };
         self.made.iter().map(|event| read(&json(event)).unwrap()).collect()
     }
 

@@ -1,0 +1,63 @@
+//! The config of streams as checked: whoever holds a [`StreamConfig`] holds no bad value.
+
+mod align;
+mod detector;
+mod filter;
+pub mod fingerprint;
+mod group;
+mod pair;
+mod stream;
+mod summary;
+mod window;
+
+pub use detector::{DetectorConfig, EvidenceConfig, On};
+pub use filter::{FilterConfig, Rule};
+pub use group::GroupConfig;
+pub use pair::{PairConfig, Pattern};
+pub use stream::{StreamConfig, Thinned};
+pub use window::{Specs, WindowConfig};
+
+use headwater_settings::{At, Table};
+
+/// `[limits]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Series that are kept; further ones are refused and counted.
+    pub series: usize,
+    /// Bytes of one payload; larger ones are invalid.
+    pub payload_bytes: usize,
+    /// Bytes of closed windows that are kept for late readings, all series together.
+    pub retained_bytes: usize,
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Reads `[streams.NAME]`, in the order of the file. `sources` are the names that `from` may hold.
+pub fn read_streams(root: &mut Table<'_>, sources: &[String]) -> Vec<StreamConfig> {
+    let tables = root.named_tables("streams").into_iter();
+    tables.filter_map(|(name, table)| stream::read(&name, table, sources)).collect()
+}
+
+/// Reports a name that is not in the list, with the nearest that is.
+pub fn refuse_unknown(table: &Table<'_>, name: &At<String>, kind: &str, known: &[String]) {
+    if known.contains(&name.value) {
+        return;
+    }
+    let fix = match headwater_settings::nearest(&name.value, known.iter().map(String::as_str)) {
+        Some(likely) => format!("did you mean `{likely}`?"),
+        None if known.is_empty() => format!("there is no {kind} in this config"),
+        None => format!("known: {}", known.join(", ")),
+    };
+    table.refuse(name.span.clone(), format!("there is no {kind} `{}`", name.value), fix);
+}
+
+/// The streams of a config's text, and all mistakes in them.
+#[cfg(test)]
+fn parsed(text: &str) -> (Vec<StreamConfig>, String) {
+    let document = headwater_settings::Document::parse(std::path::Path::new("t.toml"), text, |_| None);
+    let streams = read_streams(&mut document.root(), &[]);
+    (streams, document.render_all())
+}

@@ -1,0 +1,136 @@
+//! `align`: windows of days that begin when the day begins somewhere, by the IANA time zone database: the system's, or
+//! else the one inside this program.
+
+use headwater_kernel::time::Time;
+use headwater_kernel::window::{Offset, Shape, Zone};
+use headwater_settings::{At, Table, nearest};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The rules of zones are written out until 2100-01-01T00:00:00Z; after that the last offset stays (ms).
+const UNTIL_MS: i64 = 4_102_444_800_000;
+
+/// The shape, aligned to the zone; `None`: a mistake was reported.
+pub(super) fn apply(stream: &Table<'_>, align: Option<At<String>>, shape: Shape) -> Option<Shape> {
+    let Some(align) = align else { return Some(shape) };
+    let refuse = |what: String, fix: String| {
+        stream.refuse(align.span.clone(), what, fix);
+        None
+    };
+    let Some(zone) = zone(&align.value) else {
+        let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+        let likely = nearest(&align.value, names.iter().map(String::as_str));
+        let fix = likely.map_or_else(
+            || "write a zone as the IANA database names it, e.g. \"Europe/Berlin\"".to_owned(),
+            |name| format!("did you mean `{name}`?"),
+        );
+        return refuse(format!("there is no time zone `{}`", align.value), fix);
+    };
+    let Shape::Tumbling(window) = shape else {
+        return refuse(
+            "`align` is for tumbling windows".to_owned(),
+            "leave it out, or set `window = { type = \"tumbling\", size = \"1d\" }`".to_owned(),
+        );
+    };
+    match Shape::local(window.size_ms(), zone) {
+        Ok(shape) => Some(shape),
+        Err(_) => refuse(
+            "`align` is for windows of whole days: shorter ones are the same everywhere".to_owned(),
+            "leave it out, or set the window's `size` to \"1d\" or a multiple".to_owned(),
+        ),
+    }
+}
+
+/// A zone by its name. Its table is made once and stays: windows of all series refer to it.
+fn zone(name: &str) -> Option<Zone> {
+    static KNOWN: OnceLock<Mutex<BTreeMap<String, Zone>>> = OnceLock::new();
+    let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(zone) = known.get(name) {
+        return Some(*zone);
+    }
+    let offsets = offsets(&TimeZone::get(name).ok()?);
+    let zone = Zone::new(name.to_owned().leak(), offsets.leak()).ok()?;
+    known.insert(name.to_owned(), zone);
+    Some(zone)
+}
+
+fn offsets(zone: &TimeZone) -> Vec<Offset> {
+    let ms = |offset: jiff::tz::Offset| i64::from(offset.seconds()) * 1_000;
+    let epoch = Timestamp::UNIX_EPOCH;
+    let mut offsets = vec![Offset { from: Time::MIN, ms: ms(zone.to_offset(epoch)) }];
+    let changes = zone.following(epoch).take_while(|change| change.timestamp().as_millisecond() < UNTIL_MS);
+    for change in changes {
+        let offset = Offset { from: Time(change.timestamp().as_millisecond()), ms: ms(change.offset()) };
+        if offsets.last().is_none_or(|last| last.ms != offset.ms) {
+            offsets.push(offset);
+        }
+    }
+    offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every day of four years in zones that change their clocks at midnight, at 1, 2 or 3 o'clock, by half an hour, or
+    /// leave a day out: as jiff says.
+    #[test]
+    fn days_begin_where_the_database_says() {
+        for name in [
+            "Europe/Berlin",
+            "America/Sao_Paulo",
+            "Australia/Lord_Howe",
+            "Pacific/Apia",
+            "America/Havana",
+            "Asia/Kathmandu",
+        ] {
+            let Ok(Shape::Tumbling(days)) = Shape::local(86_400_000, zone(name).unwrap()) else { panic!() };
+            let zone = TimeZone::get(name).unwrap();
+            for noon in 0..1_500_i64 {
+                let time = Timestamp::from_second(1_262_347_200 + noon * 86_400).unwrap();
+                let window = days.window_of(Time(time.as_millisecond())).unwrap();
+                let here = time.to_zoned(zone.clone());
+                let midnight = |day: &jiff::Zoned| day.start_of_day().unwrap().timestamp().as_millisecond();
+                assert_eq!(window.start.0, midnight(&here), "{name} {here}");
+                let next = here.tomorrow().unwrap();
+                if name != "Pacific/Apia" {
+                    assert_eq!(window.end.0, midnight(&next), "{name} {here}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn days_on_which_clocks_change_have_23_and_25_hours() {
+        let Ok(Shape::Tumbling(days)) = Shape::local(86_400_000, zone("Europe/Berlin").unwrap()) else {
+            panic!()
+        };
+        let hours = |noon: &str| {
+            let time: Timestamp = noon.parse().unwrap();
+            days.window_of(Time(time.as_millisecond())).unwrap().length_ms() / 3_600_000
+        };
+        assert_eq!(hours("2026-03-28T12:00:00Z"), 24);
+        assert_eq!(hours("2026-03-29T12:00:00Z"), 23);
+        assert_eq!(hours("2026-10-25T12:00:00Z"), 25);
+        assert_eq!(hours("2099-10-25T12:00:00Z"), 25);
+    }
+
+    #[test]
+    fn mistakes_name_the_way_out() {
+        let shown = |stream: &str| {
+            let (_, mistakes) = crate::config::parsed(&format!("[streams.a]\n{stream}\n"));
+            (mistakes.is_empty(), mistakes)
+        };
+        let day = "window = { type = \"tumbling\", size = \"1d\" }\n";
+        assert!(shown(&format!("{day}align = \"Europe/Berlin\"")).0);
+        let (_, text) = shown(&format!("{day}align = \"Europe/Berln\""));
+        assert!(text.contains("did you mean `Europe/Berlin`") && text.contains("t.toml:3:9"), "{text}");
+        for window in ["{ type = \"tumbling\", size = \"1h\" }", "{ type = \"count\", size = 5 }"] {
+            let (good, text) = shown(&format!("window = {window}\nalign = \"Europe/Berlin\""));
+            assert!(!good && text.contains("`align` is for"), "{text}");
+        }
+        assert!(shown("window = { type = \"none\" }\nalign = \"Europe/Berlin\"").1.contains("`align`"));
+    }
+}

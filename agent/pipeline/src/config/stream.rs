@@ -1,0 +1,149 @@
+//! `[streams.NAME]`.
+
+use super::detector::DetectorConfig;
+use super::group::GroupConfig;
+use super::pair::PairConfig;
+use super::window::WindowConfig;
+use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
+use crate::glob;
+use crate::plan::Plan;
+use headwater_expression::{Expression, Input, Program, Want};
+use headwater_kernel::OutOfRange;
+use headwater_kernel::time::Time;
+use headwater_kernel::window::Shape;
+use headwater_settings::{At, Table};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A stream: which series, how they are cut, what is told of them.
+#[derive(Clone)]
+pub struct StreamConfig {
+    /// The name in the config.
+    pub name: Arc<str>,
+    /// Indices of the sources it takes; `None`: all.
+    pub from: Option<Vec<usize>>,
+    /// Globs of the series it takes; `None`: all.
+    pub series: Option<Vec<String>>,
+    /// `where`: readings that do not fulfil it are filtered.
+    pub condition: Option<Rc<Program>>,
+    /// `map`: what is taken instead of the reading's value.
+    pub map: Option<Rc<Program>>,
+    /// How its series are cut.
+    pub window: WindowConfig,
+    /// What its summaries carry.
+    pub plan: Plan,
+    /// Which two of its series are looked at together.
+    pub pairs: Vec<PairConfig>,
+    /// What looks at each of its series.
+    pub detectors: Vec<DetectorConfig>,
+    /// What looks at several of them together.
+    pub groups: Vec<GroupConfig>,
+}
+
+/// What merging must know of a stream.
+#[derive(Clone, Debug)]
+pub struct Thinned {
+    /// Which aggregates its summaries carry.
+    pub plan: Plan,
+    /// Whether its windows overlap: then those that begin at a multiple of their length say it all.
+    pub overlap: bool,
+}
+
+impl StreamConfig {
+    /// Whether the stream selects a series of a source.
+    #[must_use]
+    pub fn takes(&self, source: usize, series: &str) -> bool {
+        self.from.as_ref().is_none_or(|from| from.contains(&source))
+            && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
+    }
+
+    /// What merging its summaries takes.
+    #[must_use]
+    pub fn thinned(&self) -> Thinned {
+        let overlap = match &self.window {
+            WindowConfig::None(_) => false,
+            WindowConfig::Cut(specs) => matches!(specs.of(false).shape, Shape::Sliding(_)),
+        };
+        Thinned { plan: self.plan.clone(), overlap }
+    }
+}
+
+impl StreamConfig {
+    /// The value that the stream takes of a reading; `None`: `where` turns it away, or neither it nor `map` has an
+    /// answer (a label that is not there, a division by zero).
+    #[inline]
+    #[must_use]
+    pub fn selected(&self, series: &str, labels: &[(String, String)], time: Time, value: f64) -> Option<f64> {
+        if self.condition.is_none() && self.map.is_none() {
+            return Some(value);
+        }
+        let input = Input { value, time_ms: time.0, series, labels };
+        let passes = self.condition.as_ref().is_none_or(|condition| condition.filter(&input) == Ok(true));
+        match &self.map {
+            _ if !passes => None,
+            Some(map) => map.number(&input).ok(),
+            None => Some(value),
+        }
+    }
+
+    /// What open windows depend on: under another fingerprint they cannot go on.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        match &self.window {
+            WindowConfig::Cut(specs) => self.plan.fingerprint(fingerprint::of_shape(&specs.of(false).shape)),
+            WindowConfig::None(Some(filter)) => filter.fingerprint.clone(),
+            WindowConfig::None(None) => "none".to_owned(),
+        }
+    }
+}
+
+pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) -> Option<StreamConfig> {
+    if name.value.is_empty() || name.value.contains('\0') {
+        table.refuse(
+            name.span.clone(),
+            "a stream's name cannot be empty or hold NUL",
+            "write [streams.NAME]",
+        );
+    }
+    let from = table.strings("from").map(|list| {
+        list.value.iter().for_each(|source| refuse_unknown(&table, source, "source", sources));
+        list.value
+            .iter()
+            .filter_map(|source| sources.iter().position(|known| *known == source.value))
+            .collect()
+    });
+    let series = table.strings("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
+    let condition = read_expression(&mut table, "where", Want::Condition);
+    let map = read_expression(&mut table, "map", Want::Number);
+    let window = window::read(&mut table);
+    let plan = summary::read(&mut table, window.as_ref());
+    let pairs = pair::read(&mut table, window.as_ref());
+    let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
+    table.finish();
+    let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
+    Some(StreamConfig { name, from, series, condition, map, window, plan, pairs, detectors, groups })
+}
+
+/// A CEL expression; a mistake in it is shown where it stands.
+fn read_expression(stream: &mut Table<'_>, key: &str, want: Want) -> Option<Rc<Program>> {
+    let text = stream.string(key)?;
+    match Expression::compile(&text.value, want) {
+        Ok(program) => Some(Rc::new(program)),
+        Err(error) => {
+            // Behind the quote, if the text stands in the file as it is, without escapes or variables.
+            let is_plain = text.span.len() == text.value.len() + 2;
+            let start = text.span.start + 1;
+            let inside = start + error.span.start..start + error.span.end.max(error.span.start + 1);
+            stream.refuse(
+                if is_plain { inside } else { text.span },
+                format!("`{key}`: {}", error.what),
+                error.fix,
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn refuse_parameter(table: &Table<'_>, span: std::ops::Range<usize>, error: &OutOfRange) {
+    table.refuse(span, error.to_string(), format!("change `{}`", error.parameter));
+}

@@ -1,0 +1,400 @@
+//! From readings to events: which streams take a series, its windows and detectors, and the account of it all.
+//!
+//! No I/O and no clock: the same pipeline runs live, in `replay` and in the tests. Time comes in with every call as
+//! [`Now`]; events are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
+//! [`SeriesHandle`], then for each stream that selected the series (resolved once, when the series was introduced) one
+//! window and the stream's detectors; nothing is allocated until a window opens or an event is made.
+
+mod accounts;
+mod channel;
+mod clock_step;
+mod emitter;
+mod filter;
+mod groups;
+mod guard;
+mod ids;
+mod links;
+mod own_clock;
+mod pairs;
+mod panes;
+mod pressure;
+mod restore;
+mod revisions;
+mod ring;
+mod series;
+pub mod state;
+mod timers;
+mod watching;
+
+use crate::account::{Counts, Intake};
+use crate::config::{Limits, StreamConfig, WindowConfig};
+use crate::event::{Event, Timestamp};
+pub use groups::group_bytes;
+pub use panes::OPEN_MAX;
+pub use pressure::Pressure;
+pub use restore::GivenUp;
+pub use watching::evidence_bytes;
+
+use channel::{Channel, Fate};
+use emitter::{Emitter, SeriesEmitter};
+use groups::Groups;
+use headwater_kernel::time::{AgentTime, Now, Time};
+use ids::{ChannelId, IndexVec, SeriesId, StreamId};
+use pairs::{PairEmitter, Pairs};
+use series::Directory;
+pub use series::{SeriesHandle, TakenAt};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use timers::Timers;
+
+/// A source, as far as the pipeline knows it.
+#[derive(Clone, Debug)]
+pub struct SourceEntry {
+    /// The name in the config.
+    pub name: String,
+    /// Readings further ahead of the clock than this are refused (ms).
+    pub future_ms: i64,
+    /// Whether it hands over again, in the same order, what a crash has made the agent forget.
+    pub is_durable: bool,
+}
+
+/// The highest revision that a durable checkpoint allows to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling(u32);
+
+/// Something that a person should be told, at most now and then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Index of the source.
+    pub source: usize,
+    /// What was seen, with the way out.
+    pub text: String,
+}
+
+/// The engine: all series with their windows and detectors.
+pub struct Pipeline {
+    sources: Vec<SourceEntry>,
+    intakes: Vec<Intake>,
+    /// Which sources have lost their connection.
+    down: Vec<bool>,
+    /// What sources and streams counted that the config no longer has.
+    retired: Counts,
+    streams: Streams,
+    stream_counts: IndexVec<StreamId, Counts>,
+    directory: Directory,
+    channels: IndexVec<ChannelId, Channel>,
+    /// The channels by stream and series.
+    places: Places,
+    groups: Groups,
+    pairs: Pairs,
+    timers: Timers<ChannelId>,
+    /// Bytes that closed windows may take, all series together: as the config says, and now.
+    retained_bytes_max: usize,
+    retained_bytes: usize,
+    emitter: Emitter,
+    notice: Option<Notice>,
+}
+
+/// What one series in one stream takes, without its windows and detectors (bytes).
+pub const CHANNEL_BYTES: usize =
+    size_of::<Channel>() + timers::ENTRY_BYTES + 2 * size_of::<((u32, u32), u32)>();
+
+/// What a series takes, without its name and labels (bytes).
+pub const SERIES_BYTES: usize = series::SERIES_BYTES;
+
+/// What a filter takes for each series: with few readings waiting, and at most (bytes).
+pub const FILTER_BYTES: [usize; 2] = filter::BYTES;
+
+/// What two series take together, with few readings waiting and at most, and what one of their windows takes (bytes).
+pub const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
+
+/// What a detector takes for each series (bytes).
+pub fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
+    size_of_val(&*guard::guard(prototype)) + size_of::<watching::Post>()
+}
+
+/// Indices of channels by those of their stream and series.
+type Places = HashMap<(StreamId, SeriesId), ChannelId>;
+
+/// The streams of the config.
+type Streams = IndexVec<StreamId, StreamConfig>;
+
+/// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
+const ANCIENT: Time = Time(946_684_800_000);
+
+impl Pipeline {
+    /// A pipeline for an agent's sources and streams, within the limits.
+    #[must_use]
+    pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
+        Self {
+            emitter: Emitter::new(agent),
+            intakes: vec![Intake::default(); sources.len()],
+            down: vec![false; sources.len()],
+            sources,
+            retired: Counts::default(),
+            stream_counts: vec![Counts::default(); streams.len()].into(),
+            streams: streams.into(),
+            directory: Directory::new(limits.series),
+            channels: IndexVec::default(),
+            places: Places::new(),
+            groups: Groups::default(),
+            pairs: Pairs::default(),
+            timers: Timers::default(),
+            retained_bytes_max: limits.retained_bytes,
+            retained_bytes: limits.retained_bytes,
+            notice: None,
+        }
+    }
+
+    /// Introduces a series of a source and resolves which streams take it. `None`: the limit is reached.
+    pub fn introduce(
+        &mut self,
+        source: usize,
+        name: &str,
+        labels: &[(String, String)],
+    ) -> Option<SeriesHandle> {
+        let Self { directory, channels, places, streams, .. } = self;
+        let channels_before = channels.len();
+        let handle = directory.introduce(source, name, labels, |id| {
+            let takes = streams.enumerate().filter(|(_, stream)| stream.takes(source, name));
+            let channel = |(index, stream): (StreamId, &StreamConfig)| match places.entry((index, id)) {
+                Entry::Occupied(known) => Some(*known.get()),
+                Entry::Vacant(new) => {
+                    channels.push(Channel::new(index, id, stream)).map(|own| *new.insert(own))
+                }
+            };
+            takes.filter_map(channel).collect()
+        });
+        if self.channels.len() != channels_before {
+            self.introduce_pairs(channels_before);
+            self.share_retention();
+            let new: Vec<ChannelId> =
+                self.channels.enumerate().skip(channels_before).map(|(id, _)| id).collect();
+            new.into_iter().for_each(|index| self.join_groups(index));
+        }
+        handle
+    }
+
+    /// Lets the channels from this one on find their partners.
+    fn introduce_pairs(&mut self, from: usize) {
+        for (index, channel) in self.channels.enumerate().skip(from) {
+            if let Some(stream) = self.streams.at(channel.stream) {
+                let at = (channel.stream, channel.series);
+                self.pairs.introduce(index, at, stream, &self.directory, &self.places);
+            }
+        }
+    }
+
+    /// Closed windows are kept for late readings as long as all series together have room for them.
+    fn share_retention(&mut self) {
+        let share = self.retained_bytes / (self.channels.len() + self.pairs.len()).max(1);
+        for stream in self.streams.iter_mut() {
+            if let WindowConfig::Cut(specs) = &mut stream.window {
+                specs.limit_retention(share, stream.plan.pane_bytes_min());
+            }
+        }
+    }
+
+    /// Takes one reading. Its value is finite.
+    #[inline]
+    pub fn on_reading(&mut self, series: SeriesHandle, taken: TakenAt, value: f64, now: Now) {
+        let Some(entry) = self.directory.entry(series) else { return };
+        let source = entry.source;
+        if let Some(intake) = self.intakes.get_mut(source) {
+            intake.received += 1;
+            if entry.channels.is_empty() {
+                intake.unselected += 1;
+                return;
+            }
+            intake.selected += 1;
+        }
+        for at in 0..entry.channels.len() {
+            let index = self.directory.entry(series).and_then(|entry| entry.channels.get(at)).copied();
+            if let Some(index) = index {
+                self.on_channel(index, source, taken, value, now);
+            }
+        }
+    }
+
+    #[inline]
+    fn on_channel(&mut self, index: ChannelId, source: usize, taken: TakenAt, value: f64, now: Now) {
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        counts.received += 1;
+        let time = match taken {
+            TakenAt::Arrival => now.time,
+            TakenAt::Event(ms) => Time(ms),
+        };
+        let entry = self.sources.get(source);
+        let future_ms = entry.map_or(0, |entry| entry.future_ms);
+        channel.is_durable = entry.is_some_and(|entry| entry.is_durable);
+        if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {
+            if time < ANCIENT {
+                counts.late += 1;
+            } else {
+                counts.future += 1;
+            }
+            channel.watching.hear(now.alive);
+            self.note_unusable(source, time);
+            return;
+        }
+        let (series, labels) = self.directory.describe(channel.series);
+        let Some(value) = stream.selected(series, labels, time, value) else {
+            counts.filtered += 1;
+            return;
+        };
+        if channel.watching.refuses(stream, time, value) {
+            counts.refused += 1;
+            return;
+        }
+        let is_own = taken == TakenAt::Arrival;
+        let (emitter, series) = (&mut self.emitter, (series, labels));
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
+        let fate = channel.place(stream, time, value, is_own, now);
+        match fate {
+            Fate::InWindow => counts.in_windows += 1,
+            Fate::Late => counts.late += 1,
+            Fate::Refused => counts.refused += 1,
+            Fate::Forward => {
+                counts.summarised += 1;
+                channel.forward(time, value, &mut out);
+            }
+        }
+        let is_placed = matches!(fate, Fate::InWindow | Fate::Forward);
+        if is_placed {
+            channel.watching.judge(time, value, &mut out);
+        } else {
+            channel.watching.hear(now.alive);
+        }
+        channel.close(&mut out).count(counts);
+        if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
+            self.timers.push(due, index);
+        }
+        let has_groups = is_placed && !channel.memberships.is_empty();
+        if fate == Fate::InWindow && !stream.pairs.is_empty() {
+            let (pairs, mut out) = self.pairs_with_emitter(now);
+            pairs.on_reading(index, (time, value), is_own, &mut out);
+        }
+        if has_groups {
+            self.judge_groups(index, time, value, now);
+        }
+    }
+
+    /// The pairs, and what they emit with.
+    fn pairs_with_emitter(&mut self, now: Now) -> (&mut Pairs, PairEmitter<'_>) {
+        let Self { streams, directory, pairs, emitter, .. } = self;
+        (pairs, PairEmitter { streams, directory, now, emitter })
+    }
+
+    /// Closes what is due without another reading.
+    pub fn on_tick(&mut self, now: Now) {
+        if self.emitter.revisions.is_open() && now.synced {
+            self.settle_revisions(now);
+        }
+        while let Some((due, index)) = self.timers.pop_due(now.alive) {
+            if self.channels.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
+                self.look_at(index, now);
+            }
+        }
+        let (pairs, mut out) = self.pairs_with_emitter(now);
+        pairs.on_tick(&mut out);
+    }
+
+    /// Puts all on the timers, as of `now`.
+    fn rearm(&mut self, now: Now) {
+        self.timers = Timers::default();
+        for (index, channel) in self.channels.enumerate_mut() {
+            let stream = self.streams.at(channel.stream);
+            if let Some(due) = stream.and_then(|stream| channel.rearm(stream, now)) {
+                self.timers.push(due, index);
+            }
+        }
+        self.pairs.rearm(&self.streams, now);
+    }
+
+    /// When [`Pipeline::on_tick`] has something to do next, if ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<AgentTime> {
+        self.timers.next().into_iter().chain(self.pairs.next()).min()
+    }
+
+    /// Hands out the events made since the last call, in the order they were made, and when each was.
+    pub fn drain(&mut self) -> impl Iterator<Item = (Time, Event)> + '_ {
+        self.emitter.events.drain(..)
+    }
+
+    /// Whether [`Pipeline::drain`] has anything.
+    #[inline]
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.emitter.events.is_empty()
+    }
+
+    /// Whether summaries are to carry what they can be merged into coarser ones with.
+    pub fn keep_panes(&mut self, keeps_panes: bool) {
+        self.emitter.keeps_panes = keeps_panes;
+    }
+
+    /// The agent's id, as it stands in events.
+    #[must_use]
+    pub fn agent(&self) -> &Arc<str> {
+        &self.emitter.agent
+    }
+
+    /// A time of the agent's own clock, for what it says of itself.
+    #[must_use]
+    pub fn own_time(&self, time: Time) -> Timestamp {
+        self.emitter.own_clock.at(time)
+    }
+
+    /// What a person should know, if anything new.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notice.take()
+    }
+
+    /// How many series are known.
+    #[must_use]
+    pub fn series_count(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Streams that no series has matched.
+    pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
+        let busy = |index| self.channels.iter().any(|channel: &Channel| channel.stream == index);
+        self.streams.enumerate().filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
+    }
+
+    /// Closes what is due in a channel that has come off the timers, and puts it back on them.
+    fn look_at(&mut self, index: ChannelId, now: Now) {
+        let is_cut_off = self.is_cut_off(index);
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        let (series, labels) = self.directory.describe(channel.series);
+        let is_own = channel.is_by_arrival();
+        let (emitter, series) = (&mut self.emitter, (series, labels));
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
+        if is_cut_off {
+            channel.watching.hear(now.alive);
+        }
+        channel.watching.judge_silence(&mut out);
+        channel.close(&mut out).count(counts);
+        // Strictly later, so that a tick ends whatever the channel wants.
+        if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
+            self.timers.push(due, index);
+        }
+    }
+
+    #[cold]
+    fn note_unusable(&mut self, source: usize, time: Time) {
+        let text = if time < ANCIENT {
+            "lies before the year 2000: is `time_format` too coarse a unit (unix for unix_ms)?"
+        } else {
+            "lies in the future: is `time_format` too fine a unit (unix_ms for unix), or the device's clock wrong?"
+        };
+        self.notice =
+            Some(Notice { source, text: format!("a reading's time, {} ms since 1970, {text}", time.0) });
+    }
+}

@@ -1,0 +1,43 @@
+//! The clock was set: the only part of the pipeline that hears of it.
+//!
+//! What waits or lasts holds a time that does not step, and goes on. What holds times of the clock itself is ended and
+//! begins anew: the windows and filters of series that are stamped with it. All timers are set anew, since a window may
+//! end at a time of the clock.
+
+use super::Pipeline;
+use super::emitter::SeriesEmitter;
+use super::ids::ChannelId;
+use crate::event::BootId;
+use headwater_kernel::time::Now;
+
+impl Pipeline {
+    /// The clock was set by `ms` when it was `before`; from now on its times are those of `boot`, if it is not known what
+    /// they are worth. Windows of readings that are stamped with it end here, as on the clock before.
+    pub fn on_clock_step(&mut self, before: Now, ms: i64, boot: Option<BootId>) {
+        let all: Vec<ChannelId> = self.channels.enumerate().map(|(id, _)| id).collect();
+        all.into_iter().for_each(|index| self.end_channel(index, before, ms));
+        self.groups.correct(&self.channels, ms);
+        let (pairs, mut out) = self.pairs_with_emitter(before);
+        pairs.end_stamped(&mut out);
+        let now = Now { time: before.time.plus(ms), ..before };
+        self.emitter.own_clock.step(before.time, now.time, boot);
+        self.rearm(now);
+    }
+
+    /// What the agent's own times are worth from now on.
+    pub fn stamp_with(&mut self, boot: Option<BootId>) {
+        self.emitter.own_clock.boot = boot;
+    }
+
+    fn end_channel(&mut self, index: ChannelId, before: Now, ms: i64) {
+        let channel = self.channels.at_mut(index).filter(|channel| channel.is_by_arrival());
+        let Some(channel) = channel else { return };
+        let Some(stream) = self.streams.at(channel.stream) else { return };
+        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        let series = self.directory.describe(channel.series);
+        let emitter = &mut self.emitter;
+        let mut out = SeriesEmitter { emitter, stream, series, now: before, is_own: true };
+        channel.end(&mut out).count(counts);
+        channel.watching.correct(ms);
+    }
+}

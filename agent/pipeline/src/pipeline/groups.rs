@@ -1,0 +1,385 @@
+//! Series that detectors watch together: which belong to each other, and the alerts about them.
+//!
+//! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
+//! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
+
+use super::channel::Channel;
+use super::emitter::SeriesEmitter;
+use super::ids::{ChannelId, GroupId, IndexVec, StreamId};
+use super::restore::{GoesOn, Versions, note_detector};
+use super::revisions::Raisings;
+use super::series::Directory;
+use super::state::{load_bytes, load_text, put, save_measured, save_text};
+use super::{Pipeline, Streams};
+use crate::config::{GroupConfig, StreamConfig};
+use crate::event::{Alert, AlertState, Event, Evidence, Labels, Readings, Subject};
+use crate::sections::body::{self, StoredBody};
+use crate::sections::unread::{Unread, Why};
+use headwater_kernel::detect::{Judgement, Row, Together, Transition};
+use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+/// A series' place in a group: the group's index, and which of its series it is.
+pub(super) type Membership = (GroupId, u32);
+
+/// All groups of all streams.
+#[derive(Default)]
+pub(super) struct Groups {
+    groups: IndexVec<GroupId, Group>,
+    /// By stream, detector and name.
+    by_name: HashMap<(StreamId, u32, String), GroupId>,
+}
+
+/// Series that are watched together.
+struct Group {
+    name: Arc<str>,
+    /// Those that all its series have.
+    labels: Labels,
+    /// Index of the detector among the stream's.
+    detector: u32,
+    /// The channels in their places.
+    members: Vec<Option<ChannelId>>,
+    together: Option<Box<Together>>,
+    /// When the alert was raised, and how many rows are to follow it.
+    awaited: Option<(SteadyTime, u32)>,
+    raisings: Raisings,
+    /// By so much was the clock corrected that all its series' readings are stamped with (ms).
+    corrected_ms: i64,
+}
+
+/// What a group takes for each of its series, without its name (bytes).
+pub fn group_bytes(series: usize) -> usize {
+    let group = size_of::<Group>() + size_of::<Together>() + 2 * size_of::<(u32, u32, String)>();
+    group / series.max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
+}
+
+impl Pipeline {
+    /// Gives a new channel its places in groups.
+    pub(super) fn join_groups(&mut self, index: ChannelId) {
+        let Some(channel) = self.channels.at_mut(index) else { return };
+        let Some(stream) = self.streams.at(channel.stream).filter(|stream| !stream.groups.is_empty()) else {
+            return;
+        };
+        let series = self.directory.describe(channel.series);
+        channel.memberships = self.groups.join(index, channel.stream, stream, series);
+    }
+
+    /// Lets the groups of a channel judge its reading.
+    pub(super) fn judge_groups(&mut self, index: ChannelId, time: Time, value: f64, now: Now) {
+        let Self { groups, channels, directory, emitter, streams, .. } = self;
+        let Some(channel) = channels.at(index) else { return };
+        let Some(stream) = streams.at(channel.stream) else { return };
+        let (series, is_own) = (directory.describe(channel.series), channel.is_by_arrival());
+        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
+        let neighbours = Neighbours { channels, directory };
+        for membership in &channel.memberships {
+            groups.on_reading(*membership, (time, value), &neighbours, &mut out);
+        }
+    }
+}
+
+impl Groups {
+    /// Gives a series its places: one for each detector with a pattern that fits its name and a place that is free.
+    fn join(
+        &mut self,
+        channel: ChannelId,
+        stream: StreamId,
+        config: &StreamConfig,
+        (series, labels): (&Arc<str>, &Labels),
+    ) -> Box<[Membership]> {
+        let mut memberships = Vec::new();
+        for (detector, group) in (0_u32..).zip(&config.groups) {
+            let Some((place, name)) = group.place_of(series) else { continue };
+            let index = match self.by_name.entry((stream, detector, name.clone())) {
+                Entry::Occupied(known) => Some(*known.get()),
+                Entry::Vacant(new) => {
+                    let own = Group::new(name.into(), labels.clone(), detector, group.patterns.len());
+                    self.groups.push(own).map(|own| *new.insert(own))
+                }
+            };
+            let known = index.and_then(|index| Some((index, self.groups.at_mut(index)?)));
+            let Some((index, known)) = known else { continue };
+            if known.join(place, channel, labels, group) {
+                memberships.push((index, place as u32));
+            }
+        }
+        memberships.into()
+    }
+
+    /// Takes a reading of a series in its groups. Its channel is at hand no more: alerts are about others, too.
+    fn on_reading(
+        &mut self,
+        (index, place): Membership,
+        (time, value): (Time, f64),
+        neighbours: &Neighbours<'_>,
+        out: &mut SeriesEmitter<'_>,
+    ) {
+        let Some(group) = self.groups.at_mut(index) else { return };
+        let Some(together) = &mut group.together else { return };
+        let at = Moment::of(time, group.corrected_ms);
+        let Some((row, judgement, transition)) = together.on_reading(place as usize, at.steady, value) else {
+            return;
+        };
+        let Some(config) = out.stream.groups.get(group.detector as usize) else { return };
+        if let Some((_, left)) = &mut group.awaited {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                group.tell(at, config, neighbours, out);
+            }
+        }
+        if transition != Transition::None {
+            let at = Moment::of_steady(row.time, group.corrected_ms);
+            group.decide(&Decided { at, row, judgement, transition }, config, neighbours, out);
+        }
+    }
+
+    /// The agent's clock was corrected by `ms`, and with it the times of groups whose series are all stamped with it.
+    pub(super) fn correct(&mut self, channels: &IndexVec<ChannelId, Channel>, ms: i64) {
+        let is_own = |member: &Option<ChannelId>| {
+            member.and_then(|index| channels.at(index)).is_some_and(Channel::is_by_arrival)
+        };
+        for group in self.groups.iter_mut().filter(|group| group.members.iter().all(is_own)) {
+            group.corrected_ms = group.corrected_ms.saturating_add(ms);
+        }
+    }
+
+    /// Appends the state; see `pipeline/state.rs`.
+    pub(super) fn save(&self, streams: &Streams, to: &mut Vec<u8>) {
+        let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
+            let stream = streams.at(*stream)?;
+            let config = stream.groups.get(*detector as usize)?;
+            let group = self.groups.at(*index)?;
+            Some((*index, stream, config, name, group, group.together.as_ref()?))
+        });
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable_by_key(|(index, ..)| *index);
+        for (_, stream, config, name, group, together) in known {
+            body::GROUP.put(to, |to| {
+                save_text(to, &stream.name);
+                save_text(to, &config.fingerprint);
+                save_text(to, name);
+                Together::ROWS_VERSION.save(&mut put(to));
+                Versions::of(Together::DETECTOR_VERSION).save(to);
+                save_measured(to, |to| {
+                    group.awaited.save(&mut put(to));
+                    group.corrected_ms.save(&mut put(to));
+                    group.raisings.save(to);
+                    together.save(&mut put(to));
+                });
+            });
+        }
+    }
+
+    /// Goes on from saved state: the groups that are still there, their series restored.
+    pub(super) fn restore(&mut self, streams: &Streams, stored: StoredBody<'_>, unread: &mut Unread) {
+        for section in stored.all(body::GROUP) {
+            let read = body::GROUP.read(section, |from| self.restore_group(streams, from, unread));
+            read.unwrap_or_else(|why| unread.part("a group", "starts anew", why));
+        }
+    }
+
+    fn restore_group(
+        &mut self,
+        streams: &Streams,
+        from: &mut Stored<'_>,
+        unread: &mut Unread,
+    ) -> Result<(), Corrupt> {
+        let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
+        let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
+        let state = load_bytes(from)?;
+        let known = streams.enumerate().find(|(_, known)| *known.name == *stream);
+        let Some((at, config)) = known else { return Ok(()) };
+        let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
+        let Some((detector, group)) = detector else { return Ok(()) };
+        let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
+        let place = index.and_then(|index| self.groups.at_mut(index));
+        let Some(place) = place else { return Ok(()) };
+        let goes_on = match (rows, Together::ROWS_VERSION) {
+            (stored, read) if stored != read => GoesOn::Nothing(Why::Version { stored, read }),
+            _ => versions.go_on(Together::DETECTOR_VERSION),
+        };
+        let read = place.restore(goes_on, state);
+        let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
+        note_detector(goes_on, &group.name, stream, unread);
+        Ok(())
+    }
+}
+
+/// Where the names and the last readings of a group's series are.
+struct Neighbours<'a> {
+    channels: &'a IndexVec<ChannelId, Channel>,
+    directory: &'a Directory,
+}
+
+impl Neighbours<'_> {
+    fn name(&self, member: Option<ChannelId>) -> Arc<str> {
+        let channel = member.and_then(|index| self.channels.at(index));
+        channel.map_or_else(|| "".into(), |channel| self.directory.describe(channel.series).0.clone())
+    }
+
+    /// The last readings of every series, those after `since` only.
+    fn readings(&self, group: &Group, count: usize, since: Time) -> Readings {
+        let of = |member: &Option<ChannelId>| {
+            let channel = self.channels.at((*member)?)?;
+            let mut readings = channel.watching.last_readings(count);
+            readings.retain(|(time, _)| *time > since.0);
+            Some((self.name(*member), readings))
+        };
+        let each = group.members.iter().filter_map(of).filter(|(_, readings)| !readings.is_empty());
+        Readings::OfEach(each.collect())
+    }
+}
+
+/// A judgement of a row that did something to an alert.
+struct Decided {
+    at: Moment,
+    row: Row,
+    judgement: Judgement,
+    transition: Transition,
+}
+
+impl Group {
+    fn new(name: Arc<str>, labels: Labels, detector: u32, places: usize) -> Self {
+        Self {
+            name,
+            labels,
+            detector,
+            members: vec![None; places],
+            together: None,
+            awaited: None,
+            raisings: Raisings::default(),
+            corrected_ms: 0,
+        }
+    }
+
+    /// Goes on from saved state, as far as it does; else it is as good as new.
+    fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
+        let Some(together) = &mut self.together else { return Ok(()) };
+        let mut from = Stored::new(state);
+        if let GoesOn::Nothing(_) = goes_on {
+            return Ok(());
+        }
+        let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
+        let raisings = Raisings::load(&mut from)?;
+        match goes_on {
+            GoesOn::Alert(_) => together.restore_alert(&mut from)?,
+            _ => together.restore(&mut from)?,
+        }
+        (self.awaited, self.corrected_ms, self.raisings) = (awaited, corrected_ms, raisings);
+        Ok(())
+    }
+
+    /// Whether the series has the place now; the last one to come completes the group.
+    fn join(
+        &mut self,
+        place: usize,
+        channel: ChannelId,
+        labels: &[(String, String)],
+        config: &GroupConfig,
+    ) -> bool {
+        let Some(member) = self.members.get_mut(place).filter(|member| member.is_none()) else {
+            return false;
+        };
+        *member = Some(channel);
+        if self.labels.iter().any(|label| !labels.contains(label)) {
+            self.labels = self.labels.iter().filter(|label| labels.contains(label)).cloned().collect();
+        }
+        if self.members.iter().all(Option::is_some) {
+            self.together = Some(Box::new(config.together));
+        }
+        true
+    }
+
+    #[cold]
+    fn decide(
+        &mut self,
+        decided: &Decided,
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut SeriesEmitter<'_>,
+    ) {
+        let at = decided.at;
+        match decided.transition {
+            Transition::None => {}
+            Transition::Suppressed => out.emitter.suppressed += 1,
+            Transition::Raised { .. } => {
+                self.tell(at, config, neighbours, out);
+                self.raisings.on_raised(at.steady, out.at(at.time), decided.row.values().iter().sum());
+                self.alert(decided, (AlertState::Raised, at.steady, Time::MIN), config, neighbours, out);
+                let after = u32::try_from(config.evidence.after).ok().filter(|after| *after > 0);
+                self.awaited = after.map(|after| (at.steady, after));
+            }
+            Transition::Cleared { raised } => {
+                let since = at.time_of(raised);
+                self.alert(decided, (AlertState::Cleared, raised, since), config, neighbours, out);
+            }
+        }
+    }
+
+    /// Makes an alert's event, with the readings since `since`.
+    fn alert(
+        &self,
+        Decided { at, row, judgement, .. }: &Decided,
+        (state, raised, since): (AlertState, SteadyTime, Time),
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut SeriesEmitter<'_>,
+    ) {
+        let Some(together) = &self.together else { return };
+        let furthest = together.furthest(row);
+        let value = row.values().get(furthest).copied().unwrap_or(0.0);
+        let mut reason = format!("{}: ", neighbours.name(self.members.get(furthest).copied().flatten()));
+        let written = together.reason(value, &mut reason);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        let names = self.members.iter().map(|member| neighbours.name(*member));
+        let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
+        let time = at.time_of(raised);
+        let rev = out.floor(time).saturating_add(self.raisings.of(raised));
+        let alert = Alert {
+            about: self.about(out),
+            detector: config.name.clone(),
+            state,
+            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
+            raised: self.raisings.name(raised, out.at(time)),
+            time: out.at(at.time),
+            severity: config.severity.clone(),
+            on: None,
+            value,
+            values,
+            expected: judgement.expected,
+            score: judgement.score(),
+            reason,
+            evidence: neighbours.readings(self, config.evidence.before, since),
+        };
+        out.push(Event::Alert(Box::new(alert)));
+    }
+
+    /// Tells of the readings that have followed the alert, if it waits for any.
+    fn tell(
+        &mut self,
+        at: Moment,
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &mut SeriesEmitter<'_>,
+    ) {
+        let Some((raised, _)) = self.awaited.take() else { return };
+        let time = at.time_of(raised);
+        let evidence = Evidence {
+            about: self.about(out),
+            detector: config.name.clone(),
+            rev: out.floor(time).saturating_add(self.raisings.of(raised)),
+            raised: self.raisings.name(raised, out.at(time)),
+            clock: out.at(out.now.time).clock,
+            readings: neighbours.readings(self, config.evidence.after, time),
+        };
+        out.push(Event::Evidence(Box::new(evidence)));
+    }
+
+    /// What its events are about.
+    fn about(&self, out: &SeriesEmitter<'_>) -> Subject {
+        out.emitter.about(out.stream, self.name.clone(), self.labels.clone())
+    }
+}

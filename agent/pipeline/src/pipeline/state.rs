@@ -1,0 +1,249 @@
+//! The pipeline as sections of a checkpoint's body; `restore.rs` reads them.
+//!
+//! Every stream says what it asks of its series (window, aggregates, detectors) and how their state is stored: so after
+//! a change of the config, or of the program, what did not change goes on.
+//!
+//! ```text
+//! REVISIONS  floor u32 i64 u8  ceiling u32  clock synced u8  future i64        SUPPRESSED  i64
+//! TIMESTAMPS boot (text)  turn u32  until i64
+//! ACCOUNTS   ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
+//! STREAM     name, fingerprint, how windows are stored: tag u8, version u16, layout (see `plan/stored.rs`)
+//!   detectors u16, each: fingerprint, versions of slot, alert and detector u16
+//! CHANNEL    number of the stream u32, series name, labels u32 (key, value)*, by_arrival u8, forwarded i64 u32
+//!   windows (bytes), judged (bytes): last option, corrected i64, window option, evidence u32 (time, value)*, of each detector (bytes)
+//! GROUP      stream name, fingerprint, group name, versions of slot, rows, alert and detector u16, state (bytes)
+//! PAIR       stream name, fingerprint, two series names, versions of windows and accumulator u16, state (bytes)
+//! ```
+//! Texts and bytes have their length in front (u32); counts have their names. Numbers are little-endian.
+
+use super::channel::Channel;
+use super::ids::{Id as _, IndexVec, StreamId};
+use super::restore::StoredStream;
+use super::revisions::Revisions;
+use super::{Ceiling, Pipeline};
+use crate::account::{Counts, Intake, Ledger};
+use crate::config::WindowConfig;
+use crate::sections::body;
+use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::time::{Now, Time};
+
+impl Pipeline {
+    /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`]. What is told until then keeps
+    /// to this ceiling and to that of the checkpoint before: either may be what a crash leaves.
+    pub fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> Ceiling {
+        let Ceiling(ceiling) = self.save(now, to);
+        let lower = self.emitter.revisions.lower(ceiling);
+        self.limit_revisions(lower);
+        Ceiling(ceiling)
+    }
+
+    /// Appends the whole state as of `now`.
+    pub fn save(&self, now: Now, to: &mut Vec<u8>) -> Ceiling {
+        let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
+        let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
+        body::REVISIONS.put(to, |to| self.emitter.revisions.save(ceiling, now, self.future_ms(), to));
+        body::SUPPRESSED.put(to, |to| self.emitter.suppressed.save(&mut put(to)));
+        body::TIMESTAMPS.put(to, |to| self.emitter.own_clock.save(to));
+        body::ACCOUNTS.put(to, |to| {
+            save_ledger(to, &self.ledger());
+            save_named(to, &self.retired.named());
+        });
+        let stored: Vec<StoredStream> = self.streams.iter().map(StoredStream::of).collect();
+        let stored: IndexVec<StreamId, StoredStream> = stored.into();
+        for (stream, stored) in self.streams.iter().zip(stored.iter()) {
+            body::STREAM.put(to, |to| stored.save(&stream.name, to));
+        }
+        for channel in self.channels.iter() {
+            let own = self.streams.at(channel.stream).zip(stored.at(channel.stream));
+            let Some((stream, stored)) = own else { continue };
+            body::CHANNEL.put(to, |to| {
+                channel.stream.index().save(&mut put(to));
+                let (name, labels) = self.directory.describe(channel.series);
+                save_text(to, name);
+                save_length(to, labels.len());
+                for (key, value) in labels.iter() {
+                    save_text(to, key);
+                    save_text(to, value);
+                }
+                channel.save(stream, &stored.layout, to);
+            });
+        }
+        self.groups.save(&self.streams, to);
+        self.pairs.save(&self.streams, &self.directory, to);
+        Ceiling(ceiling)
+    }
+
+    /// A checkpoint of [`Pipeline::save`] is durable.
+    pub fn on_durable(&mut self, Ceiling(ceiling): Ceiling) {
+        self.emitter.revisions.raise(ceiling);
+        self.limit_revisions(ceiling);
+    }
+
+    fn limit_revisions(&mut self, ceiling: u32) {
+        for stream in self.streams.iter_mut() {
+            if let WindowConfig::Cut(specs) = &mut stream.window {
+                specs.limit_revisions(ceiling);
+            }
+        }
+    }
+
+    /// Whether a checkpoint should come soon: revisions may have to wait for it.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.emitter.revisions.is_exhausted()
+    }
+
+    /// Begins a run, with or without state of an earlier one. After a crash, what may have been told of since the checkpoint
+    /// is told of under higher revisions.
+    pub fn resume(&mut self, now: Now, after_crash: bool) {
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.emitter.revisions.start(now, after_crash, reach, future_ms);
+        self.rearm(now);
+    }
+
+    /// The state of the run before this one is lost, and with it what that run has told.
+    pub fn forget_past(&mut self) {
+        self.emitter.revisions.lose();
+    }
+
+    #[cold]
+    pub(super) fn settle_revisions(&mut self, now: Now) {
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.emitter.revisions.settle(now, reach, future_ms);
+    }
+
+    /// No window of what is here ends later.
+    fn reach(&self) -> Time {
+        let reach = |channel: &Channel| self.streams.at(channel.stream).map(|stream| channel.reach(stream));
+        let channels = self.channels.iter().filter_map(reach).max();
+        channels.unwrap_or(Time::MIN).max(self.pairs.reach(&self.streams))
+    }
+
+    /// No source takes readings from further ahead (ms).
+    fn future_ms(&self) -> i64 {
+        self.sources.iter().map(|source| source.future_ms).max().unwrap_or(0)
+    }
+}
+
+/// Appends whatever the kernel puts.
+pub(super) fn put(to: &mut Vec<u8>) -> impl FnMut(&[u8]) + '_ {
+    |bytes| to.extend_from_slice(bytes)
+}
+
+/// Takes what the kernel writes, at the end of a vector.
+pub(super) struct Bytes<'v>(pub(super) &'v mut Vec<u8>);
+
+impl Sink for Bytes<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// Appends bytes that `write` appends, with their length in front.
+pub(super) fn save_measured(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = to.len();
+    save_length(to, 0);
+    let from = to.len();
+    write(to);
+    let length = u32::try_from(to.len() - from).unwrap_or(u32::MAX);
+    if let Some(place) = to.get_mut(start..from) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Appends a length.
+pub fn save_length(to: &mut Vec<u8>, length: usize) {
+    u32::try_from(length).unwrap_or(u32::MAX).save(&mut put(to));
+}
+
+/// Appends bytes with their length in front.
+pub fn save_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    save_length(to, bytes.len());
+    to.extend_from_slice(bytes);
+}
+
+/// Appends a text with its length in front.
+pub fn save_text(to: &mut Vec<u8>, text: &str) {
+    save_bytes(to, text.as_bytes());
+}
+
+/// Reads a length.
+pub fn load_length(from: &mut Stored<'_>) -> Result<usize, Corrupt> {
+    Ok(u32::load(from)? as usize)
+}
+
+/// Reads bytes with their length in front.
+pub fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt> {
+    let length = load_length(from)?;
+    let (bytes, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+    *from = Stored::new(rest);
+    Ok(bytes)
+}
+
+/// Reads a text with its length in front.
+pub fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
+    std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
+}
+
+/// Counts beyond this are damage; below it they add up without overflow.
+const COUNT_MAX: u64 = 1 << 48;
+
+/// Appends counts with their names.
+pub fn save_named(to: &mut Vec<u8>, counts: &[(&str, i64)]) {
+    save_length(to, counts.len());
+    for (name, count) in counts {
+        save_text(to, name);
+        count.save(&mut put(to));
+    }
+}
+
+/// Reads what [`save_named`] wrote.
+///
+/// # Errors
+/// [`Corrupt`]: cut off, or not written by it.
+pub fn load_named<'a>(from: &mut Stored<'a>) -> Result<Vec<(&'a str, i64)>, Corrupt> {
+    let count = |from: &mut Stored<'_>| {
+        let count = i64::load(from)?;
+        if count.unsigned_abs() < COUNT_MAX { Ok(count) } else { Err(Corrupt) }
+    };
+    (0..load_length(from)?).map(|_| Ok((load_text(from)?, count(from)?))).collect()
+}
+
+/// Appends the readings' account with its parts.
+pub fn save_ledger(to: &mut Vec<u8>, ledger: &Ledger) {
+    save_named(to, &ledger.total.named());
+    save_length(to, ledger.sources.len());
+    for (name, intake) in &ledger.sources {
+        save_text(to, name);
+        save_named(to, &intake.named());
+    }
+    save_length(to, ledger.streams.len());
+    for (name, counts) in &ledger.streams {
+        save_text(to, name);
+        save_named(to, &counts.named());
+    }
+}
+
+/// Reads the readings' account with its parts.
+///
+/// # Errors
+/// [`Corrupt`]: cut off, or not an account.
+pub fn load_ledger(from: &mut Stored<'_>) -> Result<Ledger, Corrupt> {
+    let mut ledger = Ledger { total: load_counts(from)?, ..Ledger::default() };
+    for _ in 0..load_length(from)? {
+        ledger.sources.push((load_text(from)?.to_owned(), Intake::from_named(load_named(from)?)));
+    }
+    for _ in 0..load_length(from)? {
+        ledger.streams.push((load_text(from)?.to_owned(), load_counts(from)?));
+    }
+    if ledger.balances() { Ok(ledger) } else { Err(Corrupt) }
+}
+
+/// Reads the readings' account.
+///
+/// # Errors
+/// [`Corrupt`]: cut off, or not an account.
+pub(super) fn load_counts(from: &mut Stored<'_>) -> Result<Counts, Corrupt> {
+    let counts = Counts::from_named(load_named(from)?);
+    if counts.balances() { Ok(counts) } else { Err(Corrupt) }
+}

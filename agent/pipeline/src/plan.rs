@@ -1,0 +1,345 @@
+//! What a stream's summaries carry, and which accumulators that takes.
+//!
+//! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
+//! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
+//! may be asked for stands behind one pointer, see `paths`.
+
+mod paths;
+mod stored;
+
+use crate::config::fingerprint::Fingerprint;
+use crate::points::Downsample;
+use crate::sketch::{self, GrowingSketch};
+use headwater_kernel::aggregate::{Ends, Moments, Stamped};
+use headwater_kernel::series::{Pane as PaneOf, Slot};
+use headwater_kernel::time::Time;
+use paths::Paths;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+pub use stored::PaneLayout;
+
+/// A number of a summary: counts stay integers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A measured number; always finite.
+    Number(f64),
+}
+
+impl From<Value> for f64 {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Count(count) => count as f64,
+            Value::Number(number) => number,
+        }
+    }
+}
+
+/// One number of a summary.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aggregate {
+    /// How many readings.
+    Count,
+    /// Their sum.
+    Sum,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// Largest minus smallest.
+    Range,
+    /// The arithmetic mean.
+    Mean,
+    /// The population's standard deviation.
+    Stddev,
+    /// The population's variance.
+    Variance,
+    /// The earliest by event time.
+    First,
+    /// The latest by event time.
+    Last,
+    /// Latest minus earliest.
+    Delta,
+    /// How much a counter rose, its resets left out [series unit].
+    Increase,
+    /// The same a second [series unit per second].
+    Rate,
+    /// Slope of the least-squares line [series unit per second].
+    Slope,
+    /// Mean weighted by time: straight lines between readings.
+    TimeWeightedMean,
+    /// Area under those lines [series unit times seconds].
+    Integral,
+    /// How many states a boolean series was in.
+    States,
+    /// How long it was not 0 (ms).
+    TimeOn,
+    /// How long it was 0 (ms).
+    TimeOff,
+    /// A percentile, from 0 to 1.
+    Percentile(f64),
+}
+
+/// Every aggregate with a name of its own; besides these, any percentile `pNN`.
+pub const AGGREGATES: &[(&str, Aggregate)] = &[
+    ("count", Aggregate::Count),
+    ("sum", Aggregate::Sum),
+    ("min", Aggregate::Min),
+    ("max", Aggregate::Max),
+    ("range", Aggregate::Range),
+    ("mean", Aggregate::Mean),
+    ("stddev", Aggregate::Stddev),
+    ("variance", Aggregate::Variance),
+    ("first", Aggregate::First),
+    ("last", Aggregate::Last),
+    ("delta", Aggregate::Delta),
+    ("increase", Aggregate::Increase),
+    ("rate", Aggregate::Rate),
+    ("slope", Aggregate::Slope),
+    ("time_weighted_mean", Aggregate::TimeWeightedMean),
+    ("integral", Aggregate::Integral),
+    ("states", Aggregate::States),
+    ("time_on", Aggregate::TimeOn),
+    ("time_off", Aggregate::TimeOff),
+];
+
+impl Aggregate {
+    /// Reads a name such as `mean` or `p99.9`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let own = AGGREGATES.iter().find(|(known, _)| *known == name);
+        own.map_or_else(|| Self::parse_percentile(name), |(_, aggregate)| Ok(aggregate.clone()))
+    }
+
+    fn parse_percentile(name: &str) -> Result<Self, String> {
+        let digits = name.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let plain = digits.filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || c == '.'));
+        match (digits, plain.map(str::parse::<f64>)) {
+            (_, Some(Ok(percent))) if (0.0..=100.0).contains(&percent) => {
+                Ok(Self::Percentile(percent / 100.0))
+            }
+            (Some(_), _) => Err(format!("`{name}` is no percentile from 0 to 100")),
+            (None, _) => Err(format!("unknown aggregate `{name}`")),
+        }
+    }
+}
+
+/// What one stream's summaries carry: numbers by name, in the order of the config, and points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    aggregates: Vec<(Arc<str>, Aggregate)>,
+    /// Whether windows have a sketch, and whether it is told.
+    sketch: bool,
+    tells_sketch: bool,
+    downsample: Option<Downsample>,
+    /// Empty; only what is asked for.
+    paths: Option<Paths>,
+}
+
+impl Plan {
+    /// A plan for these aggregates.
+    #[must_use]
+    pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
+        let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
+        let tells_sketch = false;
+        let paths = Paths::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
+        let aggregates = aggregates.into_iter().map(|(name, aggregate)| (name.into(), aggregate)).collect();
+        Self { aggregates, sketch, tells_sketch, downsample, paths }
+    }
+
+    /// Whether summaries carry the sketch itself.
+    #[must_use]
+    pub fn with_sketch(self, tells_sketch: bool) -> Self {
+        Self { sketch: self.sketch || tells_sketch, tells_sketch, ..self }
+    }
+
+    /// What a window takes by itself (bytes).
+    pub const SLOT_BYTES: usize = size_of::<Slot<Pane>>();
+
+    /// Whether windows need a sketch.
+    #[must_use]
+    pub fn has_sketch(&self) -> bool {
+        self.sketch
+    }
+
+    /// What a window takes in memory, at most (bytes).
+    #[must_use]
+    pub fn pane_bytes(&self) -> usize {
+        self.pane_bytes_of(sketch::BYTES_MAX)
+    }
+
+    /// What a window takes in memory, at least (bytes).
+    #[must_use]
+    pub fn pane_bytes_min(&self) -> usize {
+        let sketch = if self.sketch { sketch::BYTES_MIN } else { 0 };
+        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, Paths::heap_bytes)
+    }
+
+    /// What a window takes in memory with every sketch of `sketch_bytes` and all points there (bytes).
+    #[must_use]
+    pub fn pane_bytes_of(&self, sketch_bytes: usize) -> usize {
+        let sketch = if self.sketch { sketch_bytes } else { 0 };
+        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
+    }
+
+    /// An empty window.
+    #[must_use]
+    pub fn pane(&self) -> Pane {
+        Pane {
+            moments: Moments::default(),
+            ends: Ends::default(),
+            sketch: self.sketch.then(GrowingSketch::default),
+            paths: self.paths.clone().map(Box::new),
+        }
+    }
+
+    /// The numbers of a closed window by name, in the order of the config; those that do not exist are left out.
+    pub fn numbers<'p>(&'p self, pane: &'p Pane) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
+        self.aggregates.iter().filter_map(|(name, aggregate)| Some((name, pane.value(aggregate)?)))
+    }
+
+    /// The sketch of a closed window; `None`: it is not asked for.
+    #[must_use]
+    pub fn sketch<'p>(&self, pane: &'p Pane) -> Option<&'p GrowingSketch> {
+        pane.sketch.as_ref().filter(|_| self.tells_sketch)
+    }
+
+    /// The points of a closed window, in order of time; `None`: they are not asked for.
+    #[must_use]
+    pub fn points(&self, pane: &Pane) -> Option<Vec<Stamped>> {
+        pane.paths.as_ref()?.points(self.downsample?, &pane.ends)
+    }
+
+    /// What a window keeps to be merged into a coarser one, once it has closed: of its readings, the points.
+    #[must_use]
+    pub fn mergeable(&self, mut pane: Pane) -> Pane {
+        if let Some(points) = self.points(&pane)
+            && let Some(paths) = &mut pane.paths
+        {
+            paths.keep(points);
+        }
+        pane
+    }
+
+    /// What a window's state depends on, if it is cut like this.
+    #[must_use]
+    pub fn fingerprint(&self, shape: Fingerprint) -> String {
+        let mut numbers: Vec<&str> = self.names().collect();
+        numbers.sort_unstable();
+        let print = shape.with("aggregates", numbers.join(","));
+        let print = if self.sketch { print.and("sketch") } else { print };
+        match self.downsample {
+            Some(Downsample { points, .. }) => print.with("points", points).finish(),
+            None => print.finish(),
+        }
+    }
+
+    /// The names of the numbers, in the order of the config.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.aggregates.iter().map(|(name, _)| &**name)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.names().collect();
+        f.write_str(&names.join(" "))?;
+        if self.tells_sketch {
+            f.write_str(", the sketch")?;
+        }
+        self.downsample.map_or(Ok(()), |downsample| write!(f, ", {downsample}"))
+    }
+}
+
+/// The accumulators of one window of one series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pane {
+    moments: Moments,
+    ends: Ends,
+    sketch: Option<GrowingSketch>,
+    paths: Option<Box<Paths>>,
+}
+
+impl Pane {
+    /// The percentiles' sketch, if it has one.
+    #[must_use]
+    pub fn sketch(&self) -> Option<&GrowingSketch> {
+        self.sketch.as_ref()
+    }
+
+    /// What it takes on the heap at present (bytes).
+    pub fn heap_bytes(&self) -> usize {
+        let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);
+        sketch + self.paths.as_deref().map_or(0, Paths::heap_bytes)
+    }
+
+    fn value(&self, aggregate: &Aggregate) -> Option<Value> {
+        let number = match aggregate {
+            Aggregate::Count => {
+                return Some(Value::Count(self.moments.count())).filter(|_| !self.moments.is_lost());
+            }
+            Aggregate::Sum => self.moments.sum(),
+            Aggregate::Min => self.moments.min(),
+            Aggregate::Max => self.moments.max(),
+            Aggregate::Range => self.moments.range(),
+            Aggregate::Mean => self.moments.mean(),
+            Aggregate::Stddev => self.moments.stddev(),
+            Aggregate::Variance => self.moments.variance(),
+            Aggregate::First => self.ends.first().map(|(_, value)| value),
+            Aggregate::Last => self.ends.last().map(|(_, value)| value),
+            Aggregate::Delta => self.delta(),
+            Aggregate::Percentile(q) => self.percentile(*q),
+            ordered => return self.paths.as_ref()?.value(ordered),
+        };
+        number.filter(|number| number.is_finite()).map(Value::Number)
+    }
+
+    fn delta(&self) -> Option<f64> {
+        Some(self.ends.last()?.1 - self.ends.first()?.1)
+    }
+
+    /// The sketch's answer, never outside what was really seen.
+    fn percentile(&self, q: f64) -> Option<f64> {
+        let sketch = self.sketch.as_ref()?;
+        if self.moments.is_lost() {
+            return sketch.quantile(q);
+        }
+        sketch.quantile_within(q, self.moments.min()?, self.moments.max()?)
+    }
+}
+
+impl PaneOf for Pane {
+    type Value = f64;
+
+    #[inline]
+    fn push(&mut self, time: Time, value: f64) {
+        self.moments.push(value);
+        self.ends.push(time, value);
+        if let Some(sketch) = &mut self.sketch {
+            sketch.push(value);
+        }
+        if let Some(paths) = &mut self.paths {
+            paths.push(time, value);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.moments.merge(&other.moments);
+        self.ends.merge(&other.ends);
+        match (&mut self.sketch, &other.sketch) {
+            (Some(sketch), Some(others)) => sketch.merge(others),
+            // Of a window restored without it: what is not known of one is not known of both together.
+            _ => self.sketch = None,
+        }
+        match (&mut self.paths, &other.paths) {
+            (Some(paths), Some(later)) => paths.merge(later),
+            _ => self.paths = None,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The accumulators of a window as bytes. All windows of a stream follow one layout, which stands before them: so each
+//! accumulator has a tag and a version of its own, and a window pays for neither.
+//!
+//! ```text
+//! layout: entries u8, each: tag u16, version u16, bytes u16
+//! window: of each entry, in order, so many bytes; of one that says 0: length u32, bytes (length 0: it is not there)
+//! ```
+//!
+//! An accumulator that the program does not know, or of another version, is passed over. What it would have said is
+//! left out of what its window says, and of everything that window is merged into.
+
+use super::Pane;
+use super::paths::Paths;
+use crate::points::Points;
+use headwater_kernel::aggregate::{Ends, Integral, Moments, Rate, Slope, States};
+use headwater_kernel::state::{Corrupt, State, Stored, Tagged};
+
+/// Which accumulators windows have, and how they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaneLayout(Vec<Entry>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    tag: u16,
+    version: u16,
+    /// 0: each window says its own.
+    bytes: u16,
+}
+
+/// An accumulator that windows were stored without, or in another version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingPart {
+    /// What a person calls it.
+    pub name: &'static str,
+    /// The version that is stored; `None`: there is none.
+    pub stored: Option<u16>,
+    /// The version that this program reads.
+    pub read: u16,
+}
+
+/// An accumulator as windows have it.
+trait Part: Tagged {
+    const NAME: &'static str;
+    fn get(pane: &Pane) -> Option<&Self>;
+    fn set(self, pane: &mut Pane);
+}
+
+/// Calls a macro with every accumulator there is.
+macro_rules! parts {
+    ($each:ident!($($args:tt)*)) => {
+        $each!(Moments, $($args)*);
+        $each!(Ends, $($args)*);
+        $each!(crate::sketch::GrowingSketch, $($args)*);
+        $each!(super::paths::Ordered<Rate>, $($args)*);
+        $each!(super::paths::Ordered<Integral>, $($args)*);
+        $each!(super::paths::Ordered<States>, $($args)*);
+        $each!(Slope, $($args)*);
+        $each!(Points, $($args)*);
+    };
+}
+
+impl Entry {
+    fn of<T: Tagged>() -> Self {
+        Self { tag: T::TAG, version: T::VERSION, bytes: T::BYTES }
+    }
+
+    fn is_of<T: Tagged>(self) -> bool {
+        self == Self::of::<T>()
+    }
+
+    /// Writes the accumulator of a window, or that it is not there.
+    fn save(self, pane: &Pane, to: &mut Vec<u8>) {
+        macro_rules! put {
+            ($part:ty,) => {
+                if self.is_of::<$part>() {
+                    return put(<$part>::get(pane), to);
+                }
+            };
+        }
+        parts!(put!());
+        debug_assert!(false, "what is written is of this program: {self:?}");
+    }
+
+    /// Puts the accumulator into a window, where this program knows it.
+    fn load(self, pane: &mut Pane, bytes: &[u8]) -> Result<(), Corrupt> {
+        macro_rules! take {
+            ($part:ty,) => {
+                if self.is_of::<$part>() {
+                    let mut from = Stored::new(bytes);
+                    <$part>::load(&mut from)?.set(pane);
+                    return if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) };
+                }
+            };
+        }
+        parts!(take!());
+        Ok(())
+    }
+
+    /// This accumulator's part of what comes next; `None`: it is not there.
+    fn take<'a>(self, from: &mut Stored<'a>) -> Result<Option<&'a [u8]>, Corrupt> {
+        let length = match self.bytes {
+            0 => u32::load(from)? as usize,
+            bytes => usize::from(bytes),
+        };
+        let (own, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
+        *from = Stored::new(rest);
+        Ok(Some(own).filter(|own| !own.is_empty()))
+    }
+}
+
+fn put<T: Tagged>(part: Option<&T>, to: &mut Vec<u8>) {
+    let start = to.len();
+    if T::BYTES == 0 {
+        to.extend_from_slice(&[0; 4]);
+    }
+    let from = to.len();
+    if let Some(part) = part {
+        part.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
+    }
+    let length = to.len() - from;
+    debug_assert!(T::BYTES == 0 || length == usize::from(T::BYTES), "tag {} takes {length} bytes", T::TAG);
+    if let Some(place) = to.get_mut(start..from).filter(|_| T::BYTES == 0) {
+        place.copy_from_slice(&u32::try_from(length).unwrap_or(0).to_le_bytes());
+    }
+}
+
+impl PaneLayout {
+    /// What this program writes of windows like this one.
+    pub fn of(pane: &Pane) -> Self {
+        let mut entries = Vec::new();
+        macro_rules! entry {
+            ($part:ty,) => {
+                if <$part>::get(pane).is_some() {
+                    entries.push(Entry::of::<$part>());
+                }
+            };
+        }
+        parts!(entry!());
+        Self(entries)
+    }
+
+    /// Appends the layout.
+    pub fn save(&self, to: &mut Vec<u8>) {
+        to.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
+        for Entry { tag, version, bytes } in self.0.iter().take(usize::from(u8::MAX)) {
+            [tag, version, bytes].iter().for_each(|number| to.extend_from_slice(&number.to_le_bytes()));
+        }
+    }
+
+    /// Reads what [`PaneLayout::save`] wrote.
+    pub fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        let entries = u8::load(from)?;
+        let entry =
+            |_| Ok(Entry { tag: State::load(from)?, version: State::load(from)?, bytes: State::load(from)? });
+        (0..entries).map(entry).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// What windows of this layout lack that windows of `wanted` have.
+    pub fn missing(&self, wanted: &Self) -> Vec<MissingPart> {
+        let lacking = wanted.0.iter().filter(|wanted| !self.0.contains(wanted));
+        let missing = |wanted: &Entry| MissingPart {
+            name: name_of(wanted.tag),
+            stored: self.0.iter().find(|own| own.tag == wanted.tag).map(|own| own.version),
+            read: wanted.version,
+        };
+        lacking.map(missing).collect()
+    }
+
+    /// Appends the accumulators of a window.
+    pub fn save_pane(&self, pane: &Pane, to: &mut Vec<u8>) {
+        self.0.iter().for_each(|entry| entry.save(pane, to));
+    }
+
+    /// Reads what [`PaneLayout::save_pane`] wrote, as far as this program knows it.
+    pub fn load_pane(&self, from: &mut Stored<'_>) -> Result<Pane, Corrupt> {
+        let mut pane = Pane { moments: Moments::lost(), ends: Ends::lost(), sketch: None, paths: None };
+        for entry in &self.0 {
+            if let Some(own) = entry.take(from)? {
+                entry.load(&mut pane, own)?;
+            }
+        }
+        Ok(pane)
+    }
+}
+
+fn name_of(tag: u16) -> &'static str {
+    macro_rules! name {
+        ($part:ty, $tag:ident) => {
+            if <$part>::TAG == $tag {
+                return <$part>::NAME;
+            }
+        };
+    }
+    parts!(name!(tag));
+    "an accumulator"
+}
+
+impl Pane {
+    /// Appends a window's accumulators with their layout, for a window that stands alone.
+    pub fn save(&self, to: &mut Vec<u8>) {
+        let layout = PaneLayout::of(self);
+        layout.save(to);
+        layout.save_pane(self, to);
+    }
+
+    /// Reads what [`Pane::save`] wrote, as far as this program knows it.
+    pub fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+        PaneLayout::load(from)?.load_pane(from)
+    }
+}
+
+impl Part for Moments {
+    const NAME: &'static str = "count, sum, extremes, mean and deviation";
+
+    fn get(pane: &Pane) -> Option<&Self> {
+        Some(&pane.moments)
+    }
+
+    fn set(self, pane: &mut Pane) {
+        pane.moments = self;
+    }
+}
+
+impl Part for Ends {
+    const NAME: &'static str = "first and last";
+
+    fn get(pane: &Pane) -> Option<&Self> {
+        Some(&pane.ends)
+    }
+
+    fn set(self, pane: &mut Pane) {
+        pane.ends = self;
+    }
+}
+
+impl Part for crate::sketch::GrowingSketch {
+    const NAME: &'static str = "percentiles";
+
+    fn get(pane: &Pane) -> Option<&Self> {
+        pane.sketch.as_ref()
+    }
+
+    fn set(self, pane: &mut Pane) {
+        pane.sketch = Some(self);
+    }
+}
+
+/// An accumulator behind a pointer of [`Paths`].
+macro_rules! path_part {
+    ($part:ty, $field:ident, $name:literal) => {
+        impl Part for $part {
+            const NAME: &'static str = $name;
+
+            fn get(pane: &Pane) -> Option<&Self> {
+                pane.paths.as_ref()?.$field.as_deref()
+            }
+
+            fn set(self, pane: &mut Pane) {
+                pane.paths.get_or_insert_with(|| Box::new(Paths::default())).$field = Some(Box::new(self));
+            }
+        }
+    };
+}
+
+path_part!(super::paths::Ordered<Rate>, rate, "increase and rate");
+path_part!(super::paths::Ordered<Integral>, integral, "integral and time-weighted mean");
+path_part!(super::paths::Ordered<States>, states, "states");
+path_part!(Slope, slope, "slope");
+path_part!(Points, points, "points");

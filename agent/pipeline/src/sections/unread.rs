@@ -1,0 +1,129 @@
+//! What of a stored state this program could not read, in words for a report.
+
+use std::fmt::{self, Write as _};
+
+/// Things that a report names; it counts the others.
+const NAMED_MAX: usize = 12;
+
+/// Why something could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is of a version that this program does not know.
+    Version {
+        /// The version that is stored.
+        stored: u16,
+        /// The version that this program reads.
+        read: u16,
+    },
+    /// This program does not know what it is.
+    Unknown,
+    /// It is not stored at all.
+    Absent,
+    /// It is cut off, or has been written by nobody.
+    Damaged,
+}
+
+/// What could not be read, each thing once, with the number of series that have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread(Vec<Item>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Item {
+    what: String,
+    /// The stream that it is in, if it is in one.
+    stream: Option<String>,
+    /// What follows.
+    then: &'static str,
+    why: Why,
+    series: u32,
+}
+
+impl Unread {
+    /// Whether everything could be read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Notes a part of the whole state, and what becomes of it.
+    pub fn part(&mut self, what: &str, then: &'static str, why: Why) {
+        self.note(what, None, then, why);
+    }
+
+    /// Notes a part of the state of one more series in a stream, and what becomes of it.
+    pub fn of_series(&mut self, what: &str, stream: &str, then: &'static str, why: Why) {
+        self.note(what, Some(stream), then, why);
+    }
+
+    fn note(&mut self, what: &str, stream: Option<&str>, then: &'static str, why: Why) {
+        let is_same = |item: &&mut Item| {
+            item.what == what && item.stream.as_deref() == stream && item.then == then && item.why == why
+        };
+        match self.0.iter_mut().find(is_same) {
+            Some(item) => item.series += 1,
+            None => {
+                let stream = stream.map(str::to_owned);
+                self.0.push(Item { what: what.to_owned(), stream, then, why, series: 1 });
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, item) in self.0.iter().take(NAMED_MAX).enumerate() {
+            if at > 0 {
+                f.write_str("; ")?;
+            }
+            item.fmt(f)?;
+        }
+        match self.0.len().saturating_sub(NAMED_MAX) {
+            0 => Ok(()),
+            others => write!(f, "; and {others} others"),
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, stream, then, why, series } = self;
+        f.write_str(what)?;
+        if let Some(stream) = stream {
+            write!(f, " of {series} series in stream `{stream}`")?;
+        } else if *series > 1 {
+            write!(f, " ({series} times)")?;
+        }
+        f.write_char(' ')?;
+        f.write_str(then)?;
+        match why {
+            Why::Version { stored, read } => {
+                write!(f, ": the state is of version {stored}, this program reads {read}")
+            }
+            Why::Unknown => f.write_str(": this program does not know it"),
+            Why::Absent => f.write_str(": there is no state"),
+            Why::Damaged => f.write_str(": the state cannot be read"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_said_once_in_words() {
+        let mut unread = Unread::default();
+        assert!(unread.is_empty());
+        for _ in 0..12 {
+            let why = Why::Version { stored: 3, read: 2 };
+            unread.of_series("detector `auto`", "all", "starts anew", why);
+        }
+        unread.part("the list of outages", "begins empty", Why::Damaged);
+        assert_eq!(
+            unread.to_string(),
+            "detector `auto` of 12 series in stream `all` starts anew: the state is of version 3, this program reads 2; \
+             the list of outages begins empty: the state cannot be read"
+        );
+        (0..20).for_each(|n| unread.part(&format!("part {n}"), "is passed over", Why::Absent));
+        assert!(unread.to_string().ends_with("; and 10 others"));
+    }
+}

@@ -1,0 +1,77 @@
+//! A message as its fields, in the order of the wire: one description for every format.
+//!
+//! A description is run twice: CBOR says in front of a map how many fields follow, so they are counted first.
+
+use super::kinds;
+use super::place::Placer;
+use headwater_pipeline::event::Event;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// Takes the fields of a message.
+pub(super) trait Fields {
+    /// Takes the next one.
+    fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized));
+
+    /// Takes the next one, if it is there.
+    fn put_some(&mut self, name: &str, value: Option<&(impl Serialize + ?Sized)>) {
+        if let Some(value) = value {
+            self.put(name, value);
+        }
+    }
+}
+
+/// An event as the map that goes over the wire.
+pub(super) struct Encoded<'a> {
+    pub(super) event: &'a Event,
+    pub(super) placer: &'a dyn Placer,
+}
+
+impl Serialize for Encoded<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Encoded<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        kinds::describe(self.event, self.placer, to);
+    }
+}
+
+/// A description of fields, for either of its two runs.
+pub(super) trait Describe {
+    /// Puts them, in order.
+    fn describe(&self, to: &mut impl Fields);
+}
+
+/// Writes what is described as a map.
+pub(super) fn serialize<S: Serializer>(serializer: S, what: &impl Describe) -> Result<S::Ok, S::Error> {
+    let mut count = Count(0);
+    what.describe(&mut count);
+    let mut entries = Entries { map: serializer.serialize_map(Some(count.0))?, failed: None };
+    what.describe(&mut entries);
+    entries.failed.map_or(Ok(()), Err)?;
+    entries.map.end()
+}
+
+struct Count(usize);
+
+impl Fields for Count {
+    fn put(&mut self, _: &str, _: &(impl Serialize + ?Sized)) {
+        self.0 += 1;
+    }
+}
+
+struct Entries<M: SerializeMap> {
+    map: M,
+    failed: Option<M::Error>,
+}
+
+impl<M: SerializeMap> Fields for Entries<M> {
+    fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        if self.failed.is_none() {
+            self.failed = self.map.serialize_entry(name, value).err();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Ids of messages: the same thing always has the same one, and no two things share one.
+
+use super::place::{Placed, Placer};
+use headwater_pipeline::event::{Event, Evidence, Subject, Timestamp};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
+
+/// What an id is made of; its text is made where it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Id<'a> {
+    /// What stands before the time.
+    scope: Scope<'a>,
+    /// The time and its clock.
+    time: (i64, Placed<'a>),
+    /// Of a window: its length (ms), and of a count window its number.
+    window: Option<(i64, Option<u64>)>,
+    /// What stands at the end.
+    suffix: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Scope<'a> {
+    Series { about: &'a Subject, detector: Option<&'a str> },
+    Agent { kind: &'static str, name: &'a str },
+}
+
+impl<'a> Id<'a> {
+    /// Of an event; `None`: a status has none.
+    pub(super) fn of(event: &'a Event, placer: &dyn Placer) -> Option<Self> {
+        let own = |kind, name, time| Some(Self::new(Scope::Agent { kind, name }, time, placer));
+        match event {
+            Event::Summary(summary) => {
+                let length_ms = summary.end_ms.saturating_sub(summary.start.ms);
+                let window = Some((length_ms, summary.number));
+                Some(Self { window, ..Self::new(Scope::series(&summary.about), &summary.start, placer) })
+            }
+            Event::Reading(reading) => Some(Self::new(Scope::series(&reading.about), &reading.time, placer)),
+            // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
+            Event::Alert(alert) => {
+                let scope = Scope::Series { about: &alert.about, detector: Some(&alert.detector) };
+                Some(Self::new(scope, &alert.raised, placer))
+            }
+            Event::Evidence(evidence) => {
+                Some(Self { suffix: "/evidence", ..Self::of_alert_before(evidence, placer) })
+            }
+            Event::Report(report) => own("report", report.cause.word(), &report.to),
+            Event::Clock(set) => own("clock", &set.boot, &set.time),
+            Event::Status(_) => None,
+        }
+    }
+
+    /// Of the alert that the readings have followed.
+    pub(super) fn of_alert_before(evidence: &'a Evidence, placer: &dyn Placer) -> Self {
+        let scope = Scope::Series { about: &evidence.about, detector: Some(&evidence.detector) };
+        Self::new(scope, &evidence.raised, placer)
+    }
+
+    fn new(scope: Scope<'a>, time: &'a Timestamp, placer: &dyn Placer) -> Self {
+        Self { scope, time: (time.ms, Placed::new(&time.clock, placer)), window: None, suffix: "" }
+    }
+}
+
+impl<'a> Scope<'a> {
+    fn series(about: &'a Subject) -> Self {
+        Self::Series { about, detector: None }
+    }
+}
+
+impl fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scope {
+            Scope::Series { about, detector: None } => write!(f, "{}/{}", about.stream, about.series)?,
+            Scope::Series { about, detector: Some(name) } => {
+                write!(f, "{}/{}/{name}", about.stream, about.series)?;
+            }
+            Scope::Agent { kind, name } => write!(f, "{kind}/{name}")?,
+        }
+        let (ms, clock) = self.time;
+        write!(f, "@{}", clock.at(ms))?;
+        if let Some((length_ms, number)) = self.window {
+            write!(f, "+{length_ms}")?;
+            number.map_or(Ok(()), |number| write!(f, "#{number}"))?;
+        }
+        write!(f, "{}{}", clock.mark, self.suffix)
+    }
+}
+
+impl Serialize for Id<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,176 @@
+//! Which fields each kind of message has.
+
+use super::WIRE_VERSION;
+use super::fields::{Describe, Fields, serialize};
+use super::id::Id;
+use super::place::{Placed, Placer};
+use super::report;
+use super::sketch::WireSketch;
+use headwater_pipeline::event::{
+    Alert, AlertState, ClockSet, DiskStatus, Event, Evidence, Labels, Reading, Readings, Status, Subject,
+    Summary,
+};
+use serde::Serialize;
+use serde::ser::Serializer;
+use std::sync::Arc;
+
+/// Puts all fields of an event.
+pub(super) fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
+    let clock = Placed::new(event.clock(), placer);
+    to.put("v", &WIRE_VERSION);
+    to.put("kind", event.kind());
+    to.put_some("id", Id::of(event, placer).as_ref());
+    match event {
+        Event::Summary(summary) => describe_summary(summary, clock, to),
+        Event::Reading(reading) => describe_reading(reading, clock, to),
+        Event::Alert(alert) => describe_alert(alert, clock, to),
+        Event::Evidence(evidence) => describe_evidence(evidence, (placer, clock), to),
+        Event::Report(report) => report::describe(report, clock, to),
+        Event::Clock(set) => describe_clock(set, clock, to),
+        Event::Status(status) => describe_status(status, to),
+    }
+    if let Some((word, boot)) = clock.said {
+        to.put("clock", word);
+        to.put("boot", &**boot);
+    }
+}
+
+fn describe_summary(summary: &Summary, clock: Placed<'_>, to: &mut impl Fields) {
+    to.put("rev", &summary.rev);
+    describe_names(&summary.about, to);
+    if let Some([a, b]) = &summary.pair {
+        to.put("a", &**a);
+        to.put("b", &**b);
+    }
+    to.put("labels", &LabelMap(&summary.about.labels));
+    to.put("start", &clock.at(summary.start.ms));
+    to.put("end", &clock.at(summary.end_ms));
+    summary.numbers.iter().for_each(|(name, value)| to.put(name, value));
+    to.put_some("points", summary.points.as_ref().map(|points| Series(clock, points)).as_ref());
+    to.put_some("sketch", summary.sketch.as_ref().map(WireSketch).as_ref());
+}
+
+fn describe_reading(reading: &Reading, clock: Placed<'_>, to: &mut impl Fields) {
+    to.put("rev", &reading.rev);
+    describe_names(&reading.about, to);
+    to.put("labels", &LabelMap(&reading.about.labels));
+    to.put("time", &clock.at(reading.time.ms));
+    to.put("value", &reading.value);
+}
+
+fn describe_alert(alert: &Alert, clock: Placed<'_>, to: &mut impl Fields) {
+    to.put("rev", &alert.rev);
+    to.put("state", if alert.state == AlertState::Raised { "raised" } else { "cleared" });
+    describe_names(&alert.about, to);
+    to.put("labels", &LabelMap(&alert.about.labels));
+    to.put("detector", alert.detector.as_str());
+    to.put("severity", alert.severity.as_str());
+    to.put("time", &clock.at(alert.time.ms));
+    to.put_some("on", alert.on.as_deref());
+    to.put("value", &alert.value);
+    if !alert.values.is_empty() {
+        to.put("values", &Named(&alert.values));
+    }
+    to.put_some("expected", alert.expected.as_ref());
+    to.put_some("score", alert.score.as_ref());
+    to.put("reason", alert.reason.as_str());
+    if !alert.evidence.is_empty() {
+        to.put("evidence", &ReadingLists(clock, &alert.evidence));
+    }
+}
+
+fn describe_evidence(evidence: &Evidence, (placer, clock): (&dyn Placer, Placed<'_>), to: &mut impl Fields) {
+    to.put("rev", &evidence.rev);
+    describe_names(&evidence.about, to);
+    to.put("labels", &LabelMap(&evidence.about.labels));
+    to.put("detector", evidence.detector.as_str());
+    to.put("alert", &Id::of_alert_before(evidence, placer));
+    to.put("evidence", &ReadingLists(clock, &evidence.readings));
+}
+
+fn describe_clock(set: &ClockSet, clock: Placed<'_>, to: &mut impl Fields) {
+    to.put("rev", &0);
+    to.put("agent", &*set.agent);
+    to.put("time", &clock.at(set.time.ms));
+    to.put("boot", &*set.boot);
+    to.put("offset", &set.offset_ms);
+    if set.estimated {
+        to.put("clock", "estimated");
+    }
+}
+
+fn describe_status(status: &Status, to: &mut impl Fields) {
+    to.put("agent", &*status.agent);
+    to.put("state", if status.online { "online" } else { "offline" });
+    to.put("version", env!("CARGO_PKG_VERSION"));
+    to.put("started", &status.started_ms);
+    to.put("clock", if status.boot.is_none() { "synced" } else { "unsynced" });
+    to.put_some("boot", status.boot.as_deref());
+    if !status.trouble.is_empty() {
+        to.put("trouble", &status.trouble);
+    }
+    to.put_some("disk", status.disk.as_ref().map(Disk).as_ref());
+}
+
+fn describe_names(about: &Subject, to: &mut impl Fields) {
+    to.put("agent", &*about.agent);
+    to.put("stream", &*about.stream);
+    to.put("series", &*about.series);
+}
+
+/// The labels as a map, in their own order.
+struct LabelMap<'a>(&'a Labels);
+
+impl Serialize for LabelMap<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// Numbers by name.
+struct Named<'a>(&'a [(Arc<str>, f64)]);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&**name, value)))
+    }
+}
+
+/// Readings of a clock as it goes out.
+struct Series<'a>(Placed<'a>, &'a [(i64, f64)]);
+
+impl Serialize for Series<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.1.iter().map(|(ms, value)| (self.0.at(*ms), *value)))
+    }
+}
+
+/// A list of readings, or one for each of several series by name.
+struct ReadingLists<'a>(Placed<'a>, &'a Readings);
+
+impl Serialize for ReadingLists<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.1 {
+            Readings::Of(readings) => Series(self.0, readings).serialize(serializer),
+            Readings::OfEach(series) => serializer
+                .collect_map(series.iter().map(|(name, readings)| (&**name, Series(self.0, readings)))),
+        }
+    }
+}
+
+struct Disk<'a>(&'a DiskStatus);
+
+impl Serialize for Disk<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Disk<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        to.put("used", &self.0.used_bytes);
+        to.put("written_today", &self.0.written_today_bytes);
+        to.put("daily_writes", &self.0.daily_writes);
+        to.put_some("device_written_today", self.0.device_written_today_bytes.as_ref());
+    }
+}

@@ -1,0 +1,27 @@
+//! The only place that knows the wire format: maps with times in Unix milliseconds, as JSON or as CBOR.
+//!
+//! An event is stored once, compactly, when it is made (`stored`): that is what the forwarder keeps. It becomes a map when
+//! it is sent, with the times as they are known by then. One description of each kind serves both formats (`kinds`).
+//! Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
+
+mod fields;
+mod id;
+mod kinds;
+mod message;
+mod output;
+mod place;
+mod report;
+pub mod rollup;
+mod sketch;
+mod stored;
+mod wire;
+
+pub use message::{Messages, id, to_json};
+pub use output::{ENCODERS, Format, OutputEncoder};
+pub use place::{Placement, Placer, Unplaced};
+pub use stored::{Mergeable, mergeable};
+pub use stored::{Names, StoredError, names, put_event, read_event};
+pub use wire::{Wire, WireError, read};
+
+/// The version of the wire format, `"v"` in every message.
+pub const WIRE_VERSION: u8 = 1;

@@ -1,0 +1,168 @@
+//! Encoders: how a message looks on an output, chosen by `format = "…"`.
+//!
+//! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
+//! `OutputKind::formats`.
+
+use super::fields::Encoded;
+use super::place::{Placed, Placer};
+use super::stored::{Names, names, read_event};
+use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
+use headwater_pipeline::event::Event;
+use std::sync::Arc;
+
+/// How an output's payloads are encoded: the same map either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 8259.
+    Json,
+    /// RFC 8949; messages that follow one another are a sequence after RFC 8742.
+    Cbor,
+}
+
+/// The formats, as `format = "…"` names them.
+pub const ENCODERS: &[(&str, Format)] = &[("json", Format::Json), ("cbor", Format::Cbor)];
+
+impl Format {
+    /// Its word in the config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ENCODERS.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+    }
+
+    /// Appends an event, with its times as `placer` knows them.
+    ///
+    /// # Errors
+    /// A number that the format has no word for.
+    pub fn encode(self, event: &Event, placer: &dyn Placer, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let encoded = Encoded { event, placer };
+        let why = match self {
+            Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
+            Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
+        };
+        why.map_err(|why| self.error(why))
+    }
+
+    fn error(self, why: String) -> EncodeError {
+        EncodeError { format: self.name(), why }
+    }
+}
+
+/// One output's view of the messages.
+#[derive(Clone)]
+pub struct OutputEncoder {
+    /// The agent's id.
+    pub agent: String,
+    /// How payloads are written.
+    pub format: Format,
+    /// Streams that this output takes; `None`: all. Reports go to every output.
+    pub streams: Option<Vec<String>>,
+    /// What is known of the clocks that messages were stamped with.
+    pub placer: Arc<dyn Placer>,
+}
+
+impl OutputEncoder {
+    fn wants(&self, stream: &str) -> bool {
+        let names = self.streams.as_ref();
+        stream.is_empty() || names.is_none_or(|names| names.iter().any(|name| name == stream))
+    }
+}
+
+impl Encoder for OutputEncoder {
+    fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    fn takes(&self, message: &Message) -> bool {
+        names(&message.body).is_ok_and(|names| self.wants(names.stream))
+    }
+
+    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+        let Names { kind, stream, series, clock } = names(&message.body).ok()?;
+        let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
+        let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
+        Some(Address { agent, kind, stream, series, time_ms })
+    }
+
+    fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        for message in batch {
+            let event = read_event(&message.body).map_err(|error| self.format.error(error.to_string()))?;
+            self.format.encode(&event, &*self.placer, to)?;
+            if (self.format, framing) == (Format::Json, Framing::Lines) {
+                to.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Messages, Placement, Unplaced};
+    use headwater_pipeline::event::{BootId, ClockMark, Reading, Subject, Timestamp};
+
+    fn encoder(format: Format, streams: Option<Vec<String>>) -> OutputEncoder {
+        OutputEncoder { agent: "g7".into(), format, streams, placer: Arc::new(Unplaced) }
+    }
+
+    fn message(stream: &str, clock: ClockMark) -> Message {
+        let about =
+            Subject { agent: "g7".into(), stream: stream.into(), series: "b+d#1".into(), labels: [].into() };
+        let reading = Reading { about, time: Timestamp { ms: 1_000, clock }, rev: 0, value: 0.5 };
+        Messages::default().message(&Event::Reading(reading), 7)
+    }
+
+    fn encoded(encoder: &OutputEncoder, message: &Message, framing: Framing) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encoder.encode(&[message, message], framing, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn formats_are_chosen_by_name_and_streams_by_config() {
+        let message = message("climate", ClockMark::True);
+        let json = encoded(&encoder(Format::Json, None), &message, Framing::Lines);
+        let lines: Vec<&str> = std::str::from_utf8(&json).unwrap().lines().collect();
+        assert!(
+            lines.len() == 2 && lines[0].starts_with("{\"v\":1,\"kind\":\"reading\"") && lines[0] == lines[1]
+        );
+        let cbor = encoded(&encoder(Format::Cbor, None), &message, Framing::Lines);
+        let (one, other) = cbor.split_at(cbor.len() / 2);
+        assert!(one == other && one.starts_with(&[0xaa, 0x61, b'v', 1]));
+        let some = encoder(Format::Json, Some(vec!["climate".into()]));
+        assert!(some.takes(&message) && !some.takes(&super::tests::message("other", ClockMark::True)));
+        let address = some.address(&message).unwrap();
+        assert_eq!((&*address.kind, &*address.series, address.time_ms), ("reading", "b+d#1", 7));
+        let broken = Message { body: vec![0xff, 1].into(), ..message };
+        let error = some.encode(&[&broken], Framing::Single, &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().starts_with("cannot be written as json: a stored event is of kind 255"));
+    }
+
+    /// Every time moves by what is known when it is sent, and what is not known is said.
+    #[test]
+    fn times_are_placed_as_they_are_sent() {
+        struct Known;
+        impl Placer for Known {
+            fn place(&self, boot: &BootId) -> Option<Placement> {
+                (**boot == *"known").then_some(Placement { offset_ms: 5_000, estimated: true })
+            }
+        }
+        let encoder = OutputEncoder { placer: Arc::new(Known), ..encoder(Format::Json, None) };
+        let of = |boot: &str| {
+            let message = message("s", ClockMark::Boot(BootId::from(boot)));
+            let text = String::from_utf8(encoded(&encoder, &message, Framing::Lines)).unwrap();
+            (text.lines().next().unwrap().to_owned(), encoder.address(&message).unwrap().time_ms)
+        };
+        let (text, time_ms) = of("known");
+        assert!(text.contains("\"id\":\"s/b+d#1@6000\"") && text.contains("\"time\":6000"), "{text}");
+        assert!(text.ends_with(",\"clock\":\"estimated\",\"boot\":\"known\"}"), "{text}");
+        assert_eq!(time_ms, 5_007);
+        let (text, time_ms) = of("unknown-boot");
+        assert!(
+            text.contains("\"id\":\"s/b+d#1@1000~unknown-\"") && text.contains("\"time\":1000"),
+            "{text}"
+        );
+        assert!(text.ends_with(",\"clock\":\"unsynced\",\"boot\":\"unknown-boot\"}"), "{text}");
+        assert_eq!(time_ms, 7);
+    }
+}

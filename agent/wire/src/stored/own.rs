@@ -1,0 +1,158 @@
+//! What the agent says of itself, as it is stored. Counts stand by their names: one that is new is passed over by an
+//! earlier version, and one that is missing is 0.
+
+use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_varint};
+use super::read::bad;
+use super::series::{put_time, signed, text, time};
+use super::{StoredError, put_count, put_name, tags};
+use headwater_pipeline::account::{Changes, Counts, Intake, Ledger};
+use headwater_pipeline::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
+
+pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
+    put_name(to, tags::AGENT, &report.agent);
+    put_time(to, &report.to);
+    put_field(to, tags::LENGTH, |to| put_signed(to, report.to.ms.wrapping_sub(report.from_ms)));
+    put_name(to, tags::CAUSE, report.cause.word());
+    put_name(to, tags::DETAIL, &report.detail);
+    let Ledger { total, sources, streams } = &report.readings;
+    put_named(to, tags::READINGS, &total.named());
+    put_parts(to, tags::SOURCES, sources, |counts| counts.named().to_vec());
+    put_parts(to, tags::STREAMS, streams, |counts| counts.named().to_vec());
+    put_named(to, tags::MESSAGES, &report.messages.named());
+    put_named(to, tags::READINGS_TOTAL, &report.readings_total.named());
+    put_named(to, tags::MESSAGES_TOTAL, &report.messages_total.named());
+    put_field(to, tags::SUPPRESSED, |to| {
+        put_signed(to, report.suppressed);
+        put_signed(to, report.suppressed_total);
+    });
+}
+
+pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredError> {
+    let to = time(fields)?;
+    let word = text(fields, tags::CAUSE)?;
+    let known = Cause::ALL.iter().copied().find(|cause| cause.word() == word);
+    let cause = known.ok_or_else(|| StoredError::Cause(word.to_owned()))?;
+    let mut suppressed = fields.of(tags::SUPPRESSED);
+    let mut next = || suppressed.signed().ok_or(bad(tags::SUPPRESSED));
+    let readings = Ledger {
+        total: Counts::from_named(named(fields, tags::READINGS)?),
+        sources: parts(fields, tags::SOURCES, Intake::from_named)?,
+        streams: parts(fields, tags::STREAMS, Counts::from_named)?,
+    };
+    Ok(Report {
+        agent: text(fields, tags::AGENT)?.into(),
+        from_ms: to.ms.wrapping_sub(signed(fields, tags::LENGTH)?),
+        to,
+        cause,
+        detail: text(fields, tags::DETAIL)?.to_owned(),
+        readings,
+        messages: Changes::from_named(named(fields, tags::MESSAGES)?),
+        readings_total: Counts::from_named(named(fields, tags::READINGS_TOTAL)?),
+        messages_total: Changes::from_named(named(fields, tags::MESSAGES_TOTAL)?),
+        suppressed: next()?,
+        suppressed_total: next()?,
+    })
+}
+
+pub(super) fn put_clock(to: &mut Vec<u8>, set: &ClockSet) {
+    put_name(to, tags::AGENT, &set.agent);
+    put_time(to, &set.time);
+    put_name(to, tags::BOOT, &set.boot);
+    put_field(to, tags::OFFSET, |to| put_signed(to, set.offset_ms));
+    put_count(to, tags::ESTIMATED, u64::from(set.estimated));
+}
+
+pub(super) fn read_clock(fields: &StoredFields<'_>) -> Result<ClockSet, StoredError> {
+    Ok(ClockSet {
+        agent: text(fields, tags::AGENT)?.into(),
+        time: time(fields)?,
+        boot: BootId::from(text(fields, tags::BOOT)?),
+        offset_ms: signed(fields, tags::OFFSET)?,
+        estimated: fields.of(tags::ESTIMATED).rest_varint() == Some(1),
+    })
+}
+
+pub(super) fn put_status(to: &mut Vec<u8>, status: &Status) {
+    put_name(to, tags::AGENT, &status.agent);
+    put_field(to, tags::TIME, |to| put_signed(to, status.started_ms));
+    put_count(to, tags::ONLINE, u64::from(status.online));
+    if let Some(boot) = &status.boot {
+        put_field(to, tags::BOOT, |to| to.extend_from_slice(boot.as_bytes()));
+    }
+    put_field(to, tags::TROUBLE, |to| status.trouble.iter().for_each(|text| put_text(to, text)));
+    if let Some(disk) = &status.disk {
+        put_field(to, tags::DISK, |to| {
+            let own = [disk.used_bytes, disk.written_today_bytes, disk.daily_writes];
+            own.into_iter().chain(disk.device_written_today_bytes).for_each(|bytes| put_varint(to, bytes));
+        });
+    }
+}
+
+pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<Status, StoredError> {
+    let boot = fields.get(tags::BOOT).map(|_| text(fields, tags::BOOT)).transpose()?;
+    let owned = |from: &mut Reader<'_>| from.text().map(str::to_owned);
+    Ok(Status {
+        agent: text(fields, tags::AGENT)?.into(),
+        online: fields.of(tags::ONLINE).rest_varint() == Some(1),
+        started_ms: signed(fields, tags::TIME)?,
+        boot: boot.map(BootId::from),
+        trouble: fields.of(tags::TROUBLE).list(owned).ok_or(bad(tags::TROUBLE))?,
+        disk: fields.get(tags::DISK).map(|disk| read_disk(disk).ok_or(bad(tags::DISK))).transpose()?,
+    })
+}
+
+fn read_disk(mut from: Reader<'_>) -> Option<DiskStatus> {
+    let (used_bytes, written_today_bytes, daily_writes) = (from.varint()?, from.varint()?, from.varint()?);
+    let device_written_today_bytes = from.varint();
+    Some(DiskStatus { used_bytes, written_today_bytes, daily_writes, device_written_today_bytes })
+}
+
+fn put_counts(to: &mut Vec<u8>, counts: &[(&'static str, i64)]) {
+    for (name, count) in counts.iter().filter(|(_, count)| *count != 0) {
+        put_text(to, name);
+        put_signed(to, *count);
+    }
+}
+
+fn put_named(to: &mut Vec<u8>, tag: u8, counts: &[(&'static str, i64)]) {
+    put_field(to, tag, |to| put_counts(to, counts));
+}
+
+fn put_parts<T>(
+    to: &mut Vec<u8>,
+    tag: u8,
+    parts: &[(String, T)],
+    named: impl Fn(&T) -> Vec<(&'static str, i64)>,
+) {
+    put_field(to, tag, |to| {
+        for (name, counts) in parts {
+            let counts = named(counts);
+            put_text(to, name);
+            put_varint(to, counts.iter().filter(|(_, count)| *count != 0).count() as u64);
+            put_counts(to, &counts);
+        }
+    });
+}
+
+/// Counts by name.
+type Named<'a> = Vec<(&'a str, i64)>;
+
+fn next_count<'a>(from: &mut Reader<'a>) -> Option<(&'a str, i64)> {
+    Some((from.text()?, from.signed()?))
+}
+
+fn named<'a>(fields: &StoredFields<'a>, tag: u8) -> Result<Named<'a>, StoredError> {
+    fields.of(tag).list(next_count).ok_or(bad(tag))
+}
+
+fn parts<'a, T>(
+    fields: &StoredFields<'a>,
+    tag: u8,
+    of: impl Fn(Named<'a>) -> T,
+) -> Result<Vec<(String, T)>, StoredError> {
+    let part = |from: &mut Reader<'a>| {
+        let (name, count) = (from.text()?.to_owned(), from.varint()?);
+        Some((name, of((0..count).map(|_| next_count(from)).collect::<Option<_>>()?)))
+    };
+    fields.of(tag).list(part).ok_or(bad(tag))
+}
