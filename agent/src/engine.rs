@@ -133,7 +133,7 @@ impl Engine {
     pub(crate) fn report(&self, cause: Cause, detail: &str) {
         let moment = self.clock.moment();
         let (report, end) =
-            self.reporter.report((cause, detail), &self.pipeline.borrow(), self.messages(), moment);
+            self.reporter.report((cause, detail), &self.pipeline.borrow(), self.message_account(), moment);
         self.outgoing.send(Event::Report(Box::new(report)), end);
         if cause != Cause::Interval {
             self.on_status_changed();
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// The messages' account, earlier runs included.
-    fn messages(&self) -> Account {
+    pub(crate) fn message_account(&self) -> Account {
         self.reporter.messages(&self.forwarder().account())
     }
 

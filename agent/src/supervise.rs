@@ -13,7 +13,7 @@ use crate::lock::DirLock;
 use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
 use crate::tap::Taps;
-use headwater_forwarder::{Forwarder, Full, Start};
+use headwater_forwarder::{Account, Forwarder, Full, Start};
 use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::Cause;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry};
@@ -32,17 +32,25 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a stop may take in all: less than the unit's `TimeoutStopSec`, with room for a disk that is slow to close.
+/// A stop takes no longer than this: less than the unit's `TimeoutStopSec`, whatever the disk and the uplink do.
 const STOP: Duration = Duration::from_secs(26);
 
-/// Of that, sources have so long to stop and to use what they have,
+/// Of that, sources have so long to stop and to use what they have, and
 const SOURCES: Duration = Duration::from_secs(2);
 
-/// the first checkpoint, if it is not written yet, so long,
+/// the first checkpoint, if it is not written yet, so long. A disk that takes 5 s for a sync has written down
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(4);
 
-/// and the forwarder so long to write down what waits, and outputs to hand over their last messages and say farewell.
-const FAREWELL: Duration = Duration::from_secs(12);
+/// all messages after so long, and
+const SAFE: Duration = Duration::from_secs(13);
+
+/// the last checkpoint, which takes two, after so long.
+const SAVED: Duration = Duration::from_secs(24);
+
+/// Outputs have so long to send what waits and to say farewell.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+const NOT_IN_TIME: &str = "the disk does not take it in time";
 
 /// How long an agent that has lost a part may take to save what can be saved.
 const GIVE_UP: Duration = Duration::from_secs(15);
@@ -217,8 +225,6 @@ impl Running {
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
-        let failure = engine.forwarder().failed();
-        tasks.spawn("forwarder", async move { tracing::error!("{}", failure.await) });
         let (telling, losses) = (engine.clone(), losses.clone());
         tasks.spawn("losses", async move { losses.keep(&telling).await });
         let (showing, status) = (engine.clone(), status.clone());
@@ -230,12 +236,13 @@ impl Running {
         tokio::select! {
             ended = self.tasks.ended() => ended,
             ended = self.sources.ended() => ended,
+            what = self.engine.forwarder().failed() => TaskEnded::Elsewhere(what),
         }
     }
 
     /// Stops in data order, within [`STOP`]: whatever the disk and the uplink do.
     async fn stop(mut self) {
-        let end = Instant::now() + STOP;
+        let start = Instant::now();
         tracing::info!("stopping");
         self.stop_sources(SOURCES).await;
         // What is held for the first checkpoint is not lost on the way out.
@@ -250,13 +257,17 @@ impl Running {
         losses.finish(&engine);
         engine.report(Cause::Stop, "");
         status.publish(engine.forwarder(), false);
-        if !engine.forwarder().stop(Instant::now() + FAREWELL).await {
+        // Whatever happens to the farewell, the next run goes on from here: nothing more is made.
+        let safe = engine.forwarder().write_down(start + SAFE).await;
+        let saved = if safe { write_last(&engine, start + SAVED).await } else { Err(NOT_IN_TIME.to_owned()) };
+        if !engine.forwarder().stop((Instant::now() + FAREWELL).min(start + STOP)).await {
             tracing::error!("some messages could neither be sent nor written to disk, and are lost");
         }
-        match timeout_at(end, engine.write(engine.snapshot(None))).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!("cannot write the last checkpoint: {error}"),
-            Err(_) => tracing::error!("the disk does not take the last checkpoint in time"),
+        // Messages that were acknowledged or lost since then are in no account yet.
+        let is_known = saved.as_ref().is_ok_and(|known| *known == engine.message_account());
+        let saved = if is_known { saved } else { write_last(&engine, start + STOP).await.or(saved) };
+        if let Err(why) = saved {
+            tracing::error!("cannot write the last checkpoint: {why}");
         }
     }
 
@@ -266,7 +277,8 @@ impl Running {
             self.stop_sources(SOURCES).await;
             self.tasks.abort().await;
             let snapshot = self.engine.snapshot(Some(self.checkpoint_ms));
-            self.engine.kept().await && self.engine.write(snapshot).await.is_ok()
+            let safe = self.engine.forwarder().write_down(Instant::now() + GIVE_UP / 2).await;
+            safe && self.engine.write(snapshot).await.is_ok()
         };
         // A part that has panicked may have left what makes this one panic too.
         match timeout(GIVE_UP, catch_panic(saved)).await {
@@ -282,6 +294,16 @@ impl Running {
         let panicked = timeout(within, self.sources.finish()).await.unwrap_or_default();
         panicked.iter().for_each(|ended| tracing::error!("{ended}"));
         self.sources.abort().await;
+    }
+}
+
+/// Writes a checkpoint that nothing comes after, by a deadline; answers the messages' account that it knows of.
+async fn write_last(engine: &Engine, deadline: Instant) -> Result<Account, String> {
+    let account = engine.message_account();
+    match timeout_at(deadline, engine.write(engine.snapshot(None))).await {
+        Ok(Ok(_)) => Ok(account),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(NOT_IN_TIME.to_owned()),
     }
 }
 

@@ -158,7 +158,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
 
 /// Makes safe from a power cut what was only written; ends with the forwarder.
 pub(crate) async fn sync(shared: Rc<Shared>) {
-    let Sync::Every(ms) = shared.config.sync else { return };
+    let Sync::Every(ms) = shared.config.sync else { return shared.closing().await };
     let every = Duration::from_millis(ms * 3 / 4);
     loop {
         tokio::select! {

@@ -188,11 +188,6 @@ impl Engine {
         Ok(bytes)
     }
 
-    /// Waits, for a while, until everything made so far is safe.
-    pub(crate) async fn kept(&self) -> bool {
-        self.is_safe(&self.forwarder().mark()).await
-    }
-
     async fn is_safe(&self, mark: &Mark) -> bool {
         timeout(SAFE_WITHIN, self.forwarder().kept(mark)).await.is_ok()
     }

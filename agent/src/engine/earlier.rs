@@ -160,7 +160,7 @@ impl Engine {
         body::REPORT.put(to, |to| self.reporter.save_last(to));
         body::STARTS.put(to, |to| self.reporter.save_starts(to));
         body::OUTAGES.put(to, |to| self.reporter.save_outages(to));
-        body::MESSAGES.put(to, |to| save_account(to, &self.messages()));
+        body::MESSAGES.put(to, |to| save_account(to, &self.message_account()));
         body::WRITTEN.put(to, |to| {
             let Written { day, own_bytes, device_bytes } = self.forwarder().written();
             (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));

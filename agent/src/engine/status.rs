@@ -44,7 +44,7 @@ impl Engine {
                 device_today_bytes: forwarder.device_written_today_bytes,
             },
             readings: ledger.total,
-            messages: super::counts_of(&self.messages()),
+            messages: super::counts_of(&self.message_account()),
             trouble: self.trouble(&forwarder),
             outputs: forwarder.outputs.into_iter().map(output).collect(),
         }

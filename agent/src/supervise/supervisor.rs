@@ -17,17 +17,29 @@ pub(super) struct Supervisor {
 
 /// A task that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskEnded {
-    task: String,
-    /// What the panic said; `None`: there was none.
-    panic: Option<String>,
+pub enum TaskEnded {
+    /// By a panic.
+    Panicked {
+        /// Its name.
+        task: String,
+        /// What the panic said.
+        panic: String,
+    },
+    /// By itself.
+    Returned {
+        /// Its name.
+        task: String,
+    },
+    /// One that others watch, in their words.
+    Elsewhere(String),
 }
 
 impl fmt::Display for TaskEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.panic {
-            Some(panic) => write!(f, "the task `{}` panicked: {panic}", self.task),
-            None => write!(f, "the task `{}` ended although nobody had asked it to", self.task),
+        match self {
+            Self::Panicked { task, panic } => write!(f, "the task `{task}` panicked: {panic}"),
+            Self::Returned { task } => write!(f, "the task `{task}` ended although nobody had asked it to"),
+            Self::Elsewhere(what) => f.write_str(what),
         }
     }
 }
@@ -54,7 +66,8 @@ impl Supervisor {
     pub(super) async fn finish(&mut self) -> Vec<TaskEnded> {
         let mut panicked = Vec::new();
         while let Some(joined) = self.tasks.join_next_with_id().await {
-            panicked.extend(Some(self.name(joined)).filter(|ended| ended.panic.is_some()));
+            let ended = self.name(joined);
+            panicked.extend(Some(ended).filter(|ended| matches!(ended, TaskEnded::Panicked { .. })));
         }
         panicked
     }
@@ -73,7 +86,10 @@ impl Supervisor {
         let place = self.names.iter().position(|(known, _)| *known == id);
         debug_assert!(place.is_some(), "every task has a name");
         let task = place.map(|place| self.names.swap_remove(place).1).unwrap_or_default();
-        TaskEnded { task, panic: panic.map(|panic| panic_text(&*panic)) }
+        match panic {
+            Some(panic) => TaskEnded::Panicked { task, panic: panic_text(&*panic) },
+            None => TaskEnded::Returned { task },
+        }
     }
 }
 
@@ -158,7 +174,7 @@ mod tests {
             let panicked = supervisor.finish().await;
             assert_eq!(
                 panicked,
-                [TaskEnded { task: "b".to_owned(), panic: Some("on the way out".to_owned()) }]
+                [TaskEnded::Panicked { task: "b".to_owned(), panic: "on the way out".to_owned() }]
             );
         })
         .await;

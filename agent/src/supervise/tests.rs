@@ -3,6 +3,7 @@
 use super::*;
 use crate::config;
 use crate::tap::Tapped;
+use headwater_forwarder::Sync;
 use headwater_pipeline::event::{Cause, Event};
 
 /// A directory of its own, gone with the test.
@@ -46,6 +47,15 @@ async fn observers_see_what_an_agent_says() {
         }
     }
     assert_eq!(causes, [Cause::Restart, Cause::Stop]);
+}
+
+/// No part of it ends before it is told to, also where a setting leaves it nothing to do.
+#[tokio::test]
+async fn an_agent_that_syncs_always_runs_until_it_is_stopped() {
+    let folder = Folder::new("always");
+    let mut config = folder.config();
+    config.buffer.sync = Sync::Always;
+    run(config, tokio::time::sleep(Duration::from_millis(50))).await.unwrap();
 }
 
 /// Whoever waits for the state directory can still be told to stop.

@@ -105,7 +105,8 @@ fn a_stop_on_a_disk_that_hangs_takes_less_than_the_unit_allows() {
     assert!(status.success(), "{log}");
     assert!(start.elapsed() < STOP - Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(
-        find_line(&log, &["error", "the disk does not take the last checkpoint in time"]).is_some(),
+        find_line(&log, &["error", "cannot write the last checkpoint: the disk does not take it in time"])
+            .is_some(),
         "{log}"
     );
 }
