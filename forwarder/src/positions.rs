@@ -91,8 +91,8 @@ pub(crate) fn bit(output: usize) -> u64 {
 /// end 6f2a11c0
 /// ```
 ///
-/// The last line is the CRC-32 of all before it. Intervals are half-open.
-/// Names hold no line breaks.
+/// The last line is the CRC-32 of all before it. Intervals are half-open. Names hold no line breaks. Lines with other words
+/// are those of later versions, and are skipped.
 pub(crate) fn write(names: &[String], progress: &Progress) -> Vec<u8> {
     let mut text = String::from("headwater positions 1\n");
     for (name, acked) in names.iter().zip(&progress.acked) {
@@ -128,7 +128,12 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Vec<String>, Progress)> {
                 names.push(rest.to_owned());
                 progress.acked.push(PerLane::default());
             }
-            word => *progress.acked.last_mut()?.of_mut(Lane::of_word(word)?) = read_ranges(rest)?,
+            // A line of a later version says nothing that this one needs.
+            word => {
+                if let Some(lane) = Lane::of_word(word) {
+                    *progress.acked.last_mut()?.of_mut(lane) = read_ranges(rest)?;
+                }
+            }
         }
     }
     progress.active = Progress::new(names.len()).active;

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! batch   crc32 (of all that follows) u32 | version u8 | lane u8 | count u32 | records
-//! record  sequence number u64 | owed u64 | made (ms) i64 | body length u32 | body
+//! record  length (of all that follows) u32 | sequence number u64 | owed u64 | made (ms) i64
+//!         | body length u32 | body | fields of later versions
 //! ```
 //!
-//! All numbers are little-endian. Nothing in a batch is trusted before its checksum holds.
+//! All numbers are little-endian. Nothing in a batch is trusted before its checksum holds. A version that only adds fields at
+//! the end of a record keeps the number [`VERSION`], and older programs skip them; one that changes the rest takes another
+//! number, and older programs set the batch aside.
 
 use crate::{Lane, Message};
 use bytes::{Buf, BufMut, Bytes};
@@ -17,6 +20,7 @@ pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 4 + 1 + 1 + 4;
+const LENGTH_BYTES: usize = 4;
 const RECORD_BYTES: usize = 8 + 8 + 8 + 4;
 
 /// A message with its place in its lane and who wants it.
@@ -32,8 +36,16 @@ pub(crate) struct Record {
 
 /// What is wrong with the bytes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a batch of messages does not match its checksum or its own lengths")]
-pub(crate) struct BadBatch;
+pub(crate) enum BadBatch {
+    /// Its bytes are not those that were written.
+    #[error("a batch of messages does not match its checksum or its own lengths")]
+    Damaged,
+    /// Another program has written it.
+    #[error(
+        "a batch of messages is of version {0}, which this program does not know; start the newer program again"
+    )]
+    Version(u8),
+}
 
 /// Cuts records, all of one lane and in order, into batches: the sequence numbers and the bytes of each.
 pub(crate) fn encode(lane: Lane, records: &[Record]) -> impl Iterator<Item = (Range<u64>, Vec<u8>)> {
@@ -59,29 +71,35 @@ pub(crate) fn encode(lane: Lane, records: &[Record]) -> impl Iterator<Item = (Ra
 /// [`BadBatch`]: nothing of it can be trusted.
 pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Record>, BadBatch> {
     if bytes.len() < HEADER_BYTES {
-        return Err(BadBatch);
+        return Err(BadBatch::Damaged);
     }
     let crc = bytes.get_u32_le();
-    if crc32fast::hash(&bytes) != crc || bytes.get_u8() != VERSION {
-        return Err(BadBatch);
+    if crc32fast::hash(&bytes) != crc {
+        return Err(BadBatch::Damaged);
+    }
+    let version = bytes.get_u8();
+    if version != VERSION {
+        return Err(BadBatch::Version(version));
     }
     let lane = bytes.get_u8();
-    let lane = Lane::ALL.into_iter().find(|known| *known as u8 == lane).ok_or(BadBatch)?;
+    let lane = Lane::ALL.into_iter().find(|known| *known as u8 == lane).ok_or(BadBatch::Damaged)?;
     let count = bytes.get_u32_le() as usize;
-    let mut records = Vec::with_capacity(count.min(bytes.len() / RECORD_BYTES));
+    let mut records = Vec::with_capacity(count.min(bytes.len() / (LENGTH_BYTES + RECORD_BYTES)));
     for _ in 0..count {
-        records.push(take(&mut bytes, lane)?);
+        records.push(take(&mut bytes, lane).ok_or(BadBatch::Damaged)?);
     }
     Ok(records)
 }
 
 fn put(bytes: &mut Vec<u8>, record: &Record) {
     let Message { made_ms, body, .. } = &record.message;
-    bytes.reserve(RECORD_BYTES + body.len());
+    let length = RECORD_BYTES + body.len();
+    bytes.reserve(LENGTH_BYTES + length);
+    // Lengths are those of messages in memory, far below 4 GiB.
+    bytes.put_u32_le(u32::try_from(length).unwrap_or(u32::MAX));
     bytes.put_u64_le(record.seq);
     bytes.put_u64_le(record.owed);
     bytes.put_i64_le(*made_ms);
-    // The length is that of a message in memory, far below 4 GiB.
     bytes.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
     bytes.put_slice(body);
 }
@@ -98,16 +116,19 @@ fn close(lane: Lane, count: u32, bytes: &mut [u8]) {
     }
 }
 
-fn take(bytes: &mut Bytes, lane: Lane) -> Result<Record, BadBatch> {
-    if bytes.len() < RECORD_BYTES {
-        return Err(BadBatch);
+/// The next record, without what a later version has added to it.
+fn take(bytes: &mut Bytes, lane: Lane) -> Option<Record> {
+    let length = bytes.try_get_u32_le().ok()? as usize;
+    if length < RECORD_BYTES || length > bytes.len() {
+        return None;
     }
+    let mut bytes = bytes.split_to(length);
     let (seq, owed, made_ms) = (bytes.get_u64_le(), bytes.get_u64_le(), bytes.get_i64_le());
-    let length = bytes.get_u32_le() as usize;
-    if length > bytes.len() {
-        return Err(BadBatch);
+    let body = bytes.get_u32_le() as usize;
+    if body > bytes.len() {
+        return None;
     }
-    Ok(Record { seq, owed, message: Message { lane, made_ms, body: bytes.split_to(length) } })
+    Some(Record { seq, owed, message: Message { lane, made_ms, body: bytes.split_to(body) } })
 }
 
 #[cfg(test)]
@@ -143,11 +164,26 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x41;
-            assert_eq!(decode(bad.clone().into()), Err(BadBatch), "byte {at}");
-            assert_eq!(decode(good[..at].to_vec().into()), Err(BadBatch));
+            assert_eq!(decode(bad.clone().into()), Err(BadBatch::Damaged), "byte {at}");
+            assert_eq!(decode(good[..at].to_vec().into()), Err(BadBatch::Damaged));
             let crc = crc32fast::hash(&bad[4..]);
             bad[..4].copy_from_slice(&crc.to_le_bytes());
             let _ = decode(bad.into());
         }
+    }
+    #[test]
+    fn fields_of_later_versions_are_skipped_and_other_versions_are_named() {
+        let records = [record(1, 20), record(2, 0)];
+        let (_, mut batch) = encode(Lane::Data, &records).next().unwrap();
+        let first = u32::from_le_bytes(batch[HEADER_BYTES..][..LENGTH_BYTES].try_into().unwrap());
+        batch[HEADER_BYTES..][..LENGTH_BYTES].copy_from_slice(&(first + 3).to_le_bytes());
+        let end = HEADER_BYTES + LENGTH_BYTES + first as usize;
+        batch.splice(end..end, *b"new");
+        close(Lane::Data, 2, &mut batch);
+        assert_eq!(decode(batch.clone().into()).unwrap(), records);
+        batch[4] = VERSION + 1;
+        let crc = crc32fast::hash(&batch[4..]);
+        batch[..4].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode(batch.into()), Err(BadBatch::Version(VERSION + 1)));
     }
 }

@@ -8,6 +8,7 @@ use super::shelf::{self, Index, Shelf, cut_runs, note_name};
 use super::{Archive, FAILURES_MAX, Notice};
 use crate::Lane;
 use crate::positions::Run;
+use crate::record::BadBatch;
 use crate::store::{Generation, Store, StoreError};
 use std::ops::Range;
 use std::path::Path;
@@ -127,6 +128,7 @@ impl Archive {
         lane: Lane,
         numbers: &Range<u64>,
         next: Option<u64>,
+        bad: BadBatch,
     ) {
         let seqs = numbers.start..next.unwrap_or(u64::MAX);
         let (mut gone, rest) = self.split_runs(generation, lane, &seqs);
@@ -137,10 +139,7 @@ impl Archive {
             }
             gone.push(Run { lane, seqs: numbers.clone(), owed: u64::MAX });
         }
-        let what = format!(
-            "a batch of generation {generation} does not match its checksum{}",
-            self.kept(generation)
-        );
+        let what = format!("{bad}, in generation {generation}{}", self.kept(generation));
         self.on_lost(generation, lane, &seqs, gone, rest, what);
     }
 

@@ -214,11 +214,12 @@ impl Archive {
                     let share = bytes / records.len().max(1);
                     records.into_iter().for_each(|record| visit(record, share));
                 }
-                Err(_) => self.on_bad_batch(
+                Err(bad) => self.on_bad_batch(
                     generation,
                     lane,
                     &found.seqs,
                     batch.as_ref().map(|next| next.seqs.start),
+                    bad,
                 ),
             }
         }
@@ -272,9 +273,9 @@ impl Archive {
                         return Ok(if records.len() < all / 2 { compact(records) } else { records });
                     }
                 }
-                Err(_) => {
+                Err(bad) => {
                     let next = self.store.after(generation, lane, found.seqs.start)?;
-                    self.on_bad_batch(generation, lane, &found.seqs, next.map(|next| next.seqs.start));
+                    self.on_bad_batch(generation, lane, &found.seqs, next.map(|next| next.seqs.start), bad);
                 }
             }
             batch = self.store.after(generation, lane, found.seqs.start)?;
