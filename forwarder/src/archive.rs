@@ -243,7 +243,7 @@ impl Archive {
 
     /// The generation is not written to any more. What was synced before stays good; the rest will come again.
     fn on_write_error(&mut self, generation: Generation, error: &StoreError) {
-        tracing::warn!(generation, %error, "the buffer could not be written");
+        tracing::debug!(generation, %error, "the buffer could not be written");
         (self.filling, self.dirty) = (None, false);
         self.store.close(generation);
         if let Some(shelf) = self.shelves.get_mut(&generation) {

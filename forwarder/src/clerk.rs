@@ -196,9 +196,7 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
         if shared.disk_is_used() {
             settle_once(&shared, note).await;
         }
-        if note {
-            shared.count_writes();
-        }
+        shared.count_writes();
     }
 }
 
@@ -242,7 +240,6 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
             Notice::Damaged { runs, count_max, what } => {
                 let cause = Rc::new(Cause::Damaged(what.clone()));
                 let lost = shared.spool.borrow_mut().damaged(&runs, count_max, &cause);
-                tracing::error!(%what, lost = lost.sum(), "a part of the buffer is damaged");
                 shared.tell(Event::Damaged { count: lost.sum(), what });
                 shared.clerk.notify_one();
             }

@@ -154,8 +154,8 @@ impl Forwarder {
         self.shared.wake_all();
     }
 
-    /// Lets go what waits in held lanes, or holds it from now on, as at the start. What waited is sent as backfill; what
-    /// is on its way already is not called back.
+    /// Opens the gate for what waits in gated lanes, or closes it, as it is at the start. What waited is sent as backfill;
+    /// what is on its way already is not called back.
     pub fn release(&self, released: bool) {
         self.shared.spool.borrow_mut().release(released);
         self.shared.wake_all();

@@ -77,15 +77,18 @@ pub enum Lane {
     Alert = 0,
     /// Everything else.
     Data = 1,
-    /// Alerts that wait until [`Forwarder::release`] lets them go.
+    /// Gated alerts: they wait until [`Forwarder::release`] opens the gate.
     HeldAlert = 2,
-    /// Everything else that waits for it. Never too old.
+    /// Everything else that is gated. Never too old.
     HeldData = 3,
 }
 
 impl Lane {
     /// All of them, the first one first.
     pub const ALL: [Self; 4] = [Self::Alert, Self::HeldAlert, Self::Data, Self::HeldData];
+
+    /// All of them, by their numbers.
+    const BY_NUMBER: [Self; 4] = [Self::Alert, Self::Data, Self::HeldAlert, Self::HeldData];
 
     /// Those whose messages are merged when the buffer is full.
     pub(crate) const MERGED: [Self; 2] = [Self::Data, Self::HeldData];
@@ -96,7 +99,7 @@ impl Lane {
         matches!(self, Self::Alert | Self::HeldAlert)
     }
 
-    /// Whether what waits in it waits to be let go.
+    /// Whether it is gated.
     #[must_use]
     pub const fn is_held(self) -> bool {
         matches!(self, Self::HeldAlert | Self::HeldData)
@@ -116,7 +119,7 @@ impl Lane {
         Self::ALL.into_iter().find(|lane| lane.word() == word)
     }
 
-    /// The lane for what is like this, but to be let go.
+    /// The gated lane for the same kind of messages.
     #[must_use]
     pub const fn held(self) -> Self {
         if self.is_alert() { Self::HeldAlert } else { Self::HeldData }
@@ -125,39 +128,20 @@ impl Lane {
 
 /// One of something for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PerLane<T> {
-    pub(crate) alert: T,
-    pub(crate) data: T,
-    pub(crate) held_alert: T,
-    pub(crate) held_data: T,
-}
+pub(crate) struct PerLane<T>([T; Lane::ALL.len()]);
 
+#[expect(clippy::indexing_slicing, reason = "there are as many as lanes")]
 impl<T> PerLane<T> {
     pub(crate) fn from_fn(mut of: impl FnMut(Lane) -> T) -> Self {
-        Self {
-            alert: of(Lane::Alert),
-            data: of(Lane::Data),
-            held_alert: of(Lane::HeldAlert),
-            held_data: of(Lane::HeldData),
-        }
+        Self(Lane::BY_NUMBER.map(&mut of))
     }
 
     pub(crate) fn of(&self, lane: Lane) -> &T {
-        match lane {
-            Lane::Alert => &self.alert,
-            Lane::Data => &self.data,
-            Lane::HeldAlert => &self.held_alert,
-            Lane::HeldData => &self.held_data,
-        }
+        &self.0[lane as usize]
     }
 
     pub(crate) fn of_mut(&mut self, lane: Lane) -> &mut T {
-        match lane {
-            Lane::Alert => &mut self.alert,
-            Lane::Data => &mut self.data,
-            Lane::HeldAlert => &mut self.held_alert,
-            Lane::HeldData => &mut self.held_data,
-        }
+        &mut self.0[lane as usize]
     }
 }
 

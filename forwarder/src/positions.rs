@@ -155,9 +155,9 @@ mod tests {
 
     fn example() -> (Vec<String>, Progress) {
         let mut progress = Progress::new(2);
-        progress.acked[0].data.insert_range(0..4_711);
-        progress.acked[0].data.insert_range(4_800..4_810);
-        progress.acked[1].alert.insert(3);
+        progress.acked[0].of_mut(Lane::Data).insert_range(0..4_711);
+        progress.acked[0].of_mut(Lane::Data).insert_range(4_800..4_810);
+        progress.acked[1].of_mut(Lane::Alert).insert(3);
         (vec!["cloud".into(), "lab 2".into()], progress)
     }
 

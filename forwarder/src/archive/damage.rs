@@ -212,6 +212,12 @@ mod tests {
         Archive::open(Box::new(store.clone()), BufferConfig::default(), None).0
     }
 
+    fn data(records: Vec<Record>) -> Batches {
+        let mut batches = Batches::default();
+        *batches.of_mut(Lane::Data) = records;
+        batches
+    }
+
     /// A store with one generation of ten batches, one of them damaged; indexed or not.
     fn damaged(seed: u64, indexed: bool) -> MemoryStore {
         let store = MemoryStore::default();
@@ -221,7 +227,7 @@ mod tests {
                 let message = Message { lane: Lane::Data, made_ms: n, body: "body".into() };
                 Record { seq: 7 * batch + n as u64, owed: 1, message }
             };
-            let batches = Batches { data: (0..7).map(record).collect(), ..Batches::default() };
+            let batches = data((0..7).map(record).collect());
             archive.append(&batches, true, &Progress::new(1)).unwrap();
         }
         if indexed {
@@ -287,7 +293,7 @@ mod tests {
                 let message = Message { lane: Lane::Data, made_ms: seq as i64, body };
                 Record { seq, owed: 1, message }
             };
-            let batches = Batches { data: (first..first + 10).map(record).collect(), ..Batches::default() };
+            let batches = data((first..first + 10).map(record).collect());
             archive.append(&batches, true, &Progress::new(1)).unwrap();
         }
         archive.close();

@@ -281,7 +281,10 @@ mod tests {
         shelf.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)], 0);
         shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)], 9);
         assert_eq!(shelf.runs.len(), 3);
-        assert_eq!((shelf.spans.data.start(), shelf.spans.data.next_gap(7)), (Some(7), 11));
+        assert_eq!(
+            (shelf.spans.of(Lane::Data).start(), shelf.spans.of(Lane::Data).next_gap(7)),
+            (Some(7), 11)
+        );
         (shelf.damaged, shelf.copy) = (true, Some("7.damaged-1".into()));
         shelf.digest = Some(Digest { bytes: 4_718_592, crc: 0xaa });
         let note = write(&shelf, &shelf.runs, &[4, 5]);
@@ -294,9 +297,12 @@ mod tests {
             assert_eq!(read(&bad), None, "byte {at}");
             assert_eq!(read(&note[..at]), None, "cut at {at}");
         }
-        assert!(!shelf.is_done(&PerLane { alert: Some(Ranges::default()), ..PerLane::default() }));
+        assert!(!shelf.is_done(&PerLane::from_fn(|lane| (lane == Lane::Alert).then(Ranges::default))));
         assert_eq!(shelf.spanning_runs().len(), 2);
         shelf.cut(Lane::Data, &(8..10));
-        assert_eq!((shelf.counts.data, shelf.runs.len(), shelf.spans.data.contains(9)), (2, 3, false));
+        assert_eq!(
+            (*shelf.counts.of(Lane::Data), shelf.runs.len(), shelf.spans.of(Lane::Data).contains(9)),
+            (2, 3, false)
+        );
     }
 }

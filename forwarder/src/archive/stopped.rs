@@ -89,7 +89,9 @@ impl StoppedBuffer {
         }
         found.retain(|(generation, _)| !replaced.contains(generation));
         // Merged messages have younger generations than their neighbours; what has no index is the youngest.
-        let age = |shelf: &Shelf| shelf.spans.data.start().or(shelf.spans.alert.start()).unwrap_or(0);
+        let age = |shelf: &Shelf| {
+            shelf.spans.of(Lane::Data).start().or(shelf.spans.of(Lane::Alert).start()).unwrap_or(0)
+        };
         found.sort_by_key(|(generation, shelf)| (shelf.as_ref().map_or(u64::MAX, age), *generation));
         let positions = store.read_note(POSITIONS).and_then(|note| positions::read(&note));
         let (names, progress) = positions.map_or_else(Default::default, |(names, it)| (names, Some(it)));

@@ -198,14 +198,8 @@ impl Shared {
     pub(crate) fn disk_state(&self, error: Option<&String>) {
         let before = std::mem::replace(&mut self.disk.borrow_mut().error, error.cloned());
         match (before, error) {
-            (None, Some(reason)) => {
-                tracing::error!(%reason, "the buffer cannot be written: messages are kept in memory only");
-                self.tell(Event::DiskBad { reason: reason.clone() });
-            }
-            (Some(_), None) => {
-                tracing::info!("the buffer can be written again");
-                self.tell(Event::DiskGood);
-            }
+            (None, Some(reason)) => self.tell(Event::DiskBad { reason: reason.clone() }),
+            (Some(_), None) => self.tell(Event::DiskGood),
             _ => {}
         }
     }
@@ -225,17 +219,11 @@ impl Shared {
         let news = self.disk.borrow_mut().writes.update(now, own, device, self.config.daily_writes);
         if news {
             let bytes = self.disk.borrow().writes.today;
-            tracing::warn!(
-                bytes,
-                budget = self.config.daily_writes,
-                "more was written today than daily_writes"
-            );
             self.tell(Event::WornOut { bytes });
         }
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.count_writes();
         let (spool, disk) = (self.spool.borrow(), self.disk.borrow());
         Status {
             outputs: self.states.borrow().iter().map(OutputState::status).collect(),

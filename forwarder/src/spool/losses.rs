@@ -296,7 +296,11 @@ mod tests {
             let cause = if damaged { Rc::new(Cause::Damaged("bad".into())) } else { full() };
             let runs = std::slice::from_ref(&run);
             let lost = if damaged { spool.damaged(runs, 10, &cause) } else { spool.shed(runs, &cause) };
-            assert_eq!((lost.data, account(&spool)), (4, (1, 5, 4)), "what was not sent is lost at once");
+            assert_eq!(
+                (*lost.of(Lane::Data), account(&spool)),
+                (4, (1, 5, 4)),
+                "what was not sent is lost at once"
+            );
             assert_eq!(spool.next(0, true), Next::Nothing, "and not sent any more");
             assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None);
             assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None, "twice");
@@ -314,7 +318,7 @@ mod tests {
         assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));
         let records = (0..8).map(|seq| Record { seq, owed: 1, message: message() }).collect();
         spool.fill(0, Lane::Data, 0, records);
-        assert_eq!(spool.shed(&[run], &full()).data, 2);
+        assert_eq!(*spool.shed(&[run], &full()).of(Lane::Data), 2);
         for seq in 0..8 {
             let mut next = spool.next(0, true);
             if let Next::Read(lane, from) = next {
@@ -333,7 +337,7 @@ mod tests {
         let (mut spool, run) = ten_on_disk(2);
         let first = send(&mut spool, 0, 3, 0b11);
         let second = send(&mut spool, 1, 2, 0b11);
-        assert_eq!(spool.shed(&[run], &full()).data, 7);
+        assert_eq!(*spool.shed(&[run], &full()).of(Lane::Data), 7);
         for tag in &first {
             let lost = spool.done(0, tag, Outcome::Acked);
             assert_eq!(lost.map(|lost| lost.count), (tag.seq == 2).then_some(1), "the second never had it");
