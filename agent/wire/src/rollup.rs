@@ -330,6 +330,39 @@ mod tests {
         check(hours[1], &message(start + hour, hour, 0, &pane(start + hour, hour)));
     }
 
+    /// Their ids differ, and so do the times that they mean.
+    #[test]
+    fn windows_of_before_and_after_a_clock_was_set_back_do_not_merge() {
+        let minute = 60_000;
+        let minutes = |turned: ClockMark| {
+            let of = |n: i64| {
+                let (start, clock) =
+                    (START + n * minute, if n < 2 { ClockMark::True } else { turned.clone() });
+                message_of(clock, (start, minute), 0, &pane(start, minute))
+            };
+            (0..6).map(of).collect::<Vec<Message>>()
+        };
+        assert!(thinner().merge(&minutes(ClockMark::True)).is_some());
+        assert_eq!(thinner().merge(&minutes(ClockMark::Turn(1))), None);
+    }
+
+    /// Neither is a revision of the other.
+    #[test]
+    fn two_count_windows_of_one_interval_both_stay() {
+        let minute = 60_000;
+        let numbered = |(n, number): (i64, u64)| {
+            let start = START + n * minute;
+            let whole = message(start, minute, 0, &pane(start, minute));
+            let Ok(Event::Summary(summary)) = read_event(&whole.body) else { panic!("no summary") };
+            let summary = Summary { number: Some(number), ..*summary };
+            Messages::default().message(&Event::Summary(Box::new(summary)), whole.made_ms)
+        };
+        let apart: Vec<Message> = [(0, 0), (1, 1), (2, 2), (5, 3)].map(numbered).into();
+        assert!(thinner().merge(&apart).is_some());
+        let together: Vec<Message> = [(0, 0), (0, 1), (2, 2), (5, 3)].map(numbered).into();
+        assert_eq!(thinner().merge(&together), None);
+    }
+
     /// What was merged already is not made again of a late revision.
     #[test]
     fn a_revision_without_its_original_stays_as_it_is() {
