@@ -38,7 +38,7 @@ use headwater_pipeline::event::{Cause, Event};
 use headwater_pipeline::pipeline::Pipeline;
 use outgoing::Outgoing;
 use reporter::Reporter;
-pub(crate) use sink::{EngineSink, taken_at};
+pub(crate) use sink::EngineSink;
 use sources::Sources;
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -15,12 +15,13 @@ const CLOCK: &str = "agent/src/clock.rs";
 const STORE: &str = "forwarder/src/store/sled.rs";
 
 /// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
-const STAR: [(&str, &[&str]); 10] = [
+const STAR: [(&str, &[&str]); 11] = [
     (
         "headwater",
         &[
             "headwater-forwarder",
             "headwater-kernel",
+            "headwater-lab",
             "headwater-mqtt",
             "headwater-pipeline",
             "headwater-sensors",
@@ -31,6 +32,16 @@ const STAR: [(&str, &[&str]); 10] = [
     ("headwater-expression", &["headwater-settings"]),
     ("headwater-forwarder", &["headwater-mqtt", "headwater-settings"]),
     ("headwater-kernel", &[]),
+    (
+        "headwater-lab",
+        &[
+            "headwater-kernel",
+            "headwater-pipeline",
+            "headwater-sensors",
+            "headwater-settings",
+            "headwater-wire",
+        ],
+    ),
     ("headwater-mqtt", &["headwater-settings"]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
     ("headwater-sensors", &["headwater-mqtt", "headwater-settings"]),

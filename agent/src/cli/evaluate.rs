@@ -1,10 +1,10 @@
 //! `headwater evaluate`: detectors against labelled recordings.
 
 use super::Failure;
-use crate::evaluate::{
+use clap::Args;
+use headwater_lab::evaluate::{
     Contender, Error, Judged, Labelled, Outcome, as_json, as_table, load, sweep, write_scores,
 };
-use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -23,7 +23,7 @@ impl EngineSink {
 
 /// A source's word for when a reading was taken, as the pipeline has it.
 #[inline]
-pub(crate) fn taken_at(stamp: Stamp) -> TakenAt {
+fn taken_at(stamp: Stamp) -> TakenAt {
     match stamp {
         Stamp::Event(ms) => TakenAt::Event(ms),
         Stamp::Arrival => TakenAt::Arrival,

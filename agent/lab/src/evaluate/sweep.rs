@@ -17,24 +17,24 @@ const COMBINATIONS_MAX: usize = 125;
 
 /// What a sweep found.
 #[derive(Clone, Debug)]
-pub(crate) struct Sweep {
+pub struct Sweep {
     /// The best combination over all recordings, as it is asked for.
-    pub(crate) best: String,
+    pub best: String,
     /// Its NAB standard score at the detector's own limit.
-    pub(crate) score: f64,
+    pub score: f64,
     /// The score of choosing on other recordings than those that are scored.
-    pub(crate) folded: f64,
+    pub folded: f64,
     /// The score of the parameters as they were.
-    pub(crate) before: f64,
+    pub before: f64,
     /// Combinations tried.
-    pub(crate) tried: usize,
+    pub tried: usize,
 }
 
 /// Tries the parameters that were not given.
 ///
 /// # Errors
 /// [`Error::Unfit`] when the contender cannot be built as it is.
-pub(crate) fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, Error> {
+pub fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, Error> {
     let tallies = |contender: &Contender| -> Result<Vec<Tally>, Error> {
         recordings.iter().map(|recording| Ok(Tally::of(recording, &contender.judge(recording)?))).collect()
     };

@@ -3,7 +3,7 @@
 //! A panel for each series of each stream, all over one time axis: the readings that the stream takes, the windows' min
 //! to max as a band and their mean as a line, and alerts from their raising to their clearing. The same input gives the
 //! same bytes. Memory is bounded: what is too much to be seen is made coarser, extremes stay ([`minmax`]), and series
-//! past [`PANELS_MAX`] are only counted.
+//! past `PANELS_MAX` are only counted.
 
 mod axis;
 mod draw;
@@ -25,7 +25,7 @@ const KEPT_MAX: usize = 40_000;
 const ALERTS_MAX: usize = 500;
 
 /// What is to be drawn.
-pub(crate) struct Plot {
+pub struct Plot {
     title: String,
     streams: Vec<StreamConfig>,
     /// What is known of each series, and its panels.
@@ -75,7 +75,7 @@ struct Alert {
 
 impl Plot {
     /// An empty picture of what these streams say.
-    pub(crate) fn new(title: &str, streams: &[StreamConfig]) -> Self {
+    pub fn new(title: &str, streams: &[StreamConfig]) -> Self {
         Self {
             title: title.to_owned(),
             streams: streams.to_vec(),
@@ -86,13 +86,7 @@ impl Plot {
     }
 
     /// A series of a source.
-    pub(crate) fn introduce(
-        &mut self,
-        source: usize,
-        handle: SeriesRef,
-        name: &str,
-        labels: &[(String, String)],
-    ) {
+    pub fn introduce(&mut self, source: usize, handle: SeriesRef, name: &str, labels: &[(String, String)]) {
         let takes = self.streams.iter().enumerate().filter(|(_, stream)| stream.takes(source, name));
         let streams: Vec<usize> = takes.map(|(index, _)| index).collect();
         self.series.entry(handle).or_insert_with(|| Series {
@@ -103,7 +97,7 @@ impl Plot {
     }
 
     /// A reading of it, as each stream takes it.
-    pub(crate) fn reading(&mut self, handle: SeriesRef, time: Time, value: f64) {
+    pub fn reading(&mut self, handle: SeriesRef, time: Time, value: f64) {
         let Self { series, streams, panels, left_out, .. } = self;
         let Some(series) = series.get(&handle) else { return };
         for index in &series.streams {
@@ -117,7 +111,7 @@ impl Plot {
     }
 
     /// An event that was made.
-    pub(crate) fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         let Some(about) = event.about() else { return };
         let Some(stream) = self.streams.iter().position(|stream| stream.name == about.stream) else { return };
         let id = id(event);
@@ -140,7 +134,7 @@ impl Plot {
     }
 
     /// The picture.
-    pub(crate) fn svg(mut self) -> String {
+    pub fn svg(mut self) -> String {
         self.panels.values_mut().for_each(Panel::settle);
         draw::svg(&self)
     }

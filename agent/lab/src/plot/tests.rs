@@ -1,18 +1,20 @@
 //! What a picture holds; how it looks is for people to judge.
 
 use super::*;
-use crate::config;
+use headwater_pipeline::config::read_streams;
 use headwater_pipeline::event::{Subject, Timestamp};
 use headwater_pipeline::plan::{Plan, Value};
+use headwater_settings::Document;
 use std::path::Path;
 
 const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\
                       [streams.a]\nmap = \"value * 2\"\nwhere = \"value < 50\"\n[streams.b]\nseries = [\"y\"]\n";
 
 fn plot() -> Plot {
-    let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
-    let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
-    Plot::new("a <title> & more", &config.streams)
+    let document = Document::parse(Path::new("t.toml"), CONFIG, |_| None);
+    let streams = read_streams(&mut document.root(), &[]);
+    assert_eq!(document.render_all(), "");
+    Plot::new("a <title> & more", &streams)
 }
 
 fn about(stream: &str, series: &str) -> Subject {

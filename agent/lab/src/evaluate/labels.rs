@@ -20,35 +20,35 @@ struct Labels {
 
 /// What is known about one recording.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Label {
+pub struct Label {
     /// The benchmark that it belongs to.
-    pub(crate) corpus: String,
+    pub corpus: String,
     /// Rows at the start that are never scored.
-    pub(crate) probation: usize,
+    pub probation: usize,
     /// First and last row of what is wrong, in order.
-    pub(crate) windows: Vec<(usize, usize)>,
+    pub windows: Vec<(usize, usize)>,
     /// Rows that there must be.
     rows: usize,
 }
 
 /// A recording with its label.
 #[derive(Clone, Debug)]
-pub(crate) struct Labelled {
+pub struct Labelled {
     /// Its path below the labels.
-    pub(crate) name: String,
+    pub name: String,
     /// Its label.
-    pub(crate) label: Label,
+    pub label: Label,
     /// The time of each row [ms since the epoch].
-    pub(crate) times: Vec<i64>,
+    pub times: Vec<i64>,
     /// The columns; NaN where a cell is no number.
-    pub(crate) columns: Vec<Vec<f64>>,
+    pub columns: Vec<Vec<f64>>,
 }
 
 /// Reads the labels, and the recordings of `corpus` (all, where none is named) below `data`.
 ///
 /// # Errors
 /// [`Error`] names the file.
-pub(crate) fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, Error> {
+pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, Error> {
     let path = labels.display().to_string();
     let text = std::fs::read_to_string(labels).map_err(|cause| Error::File { path: path.clone(), cause })?;
     let read: Labels =

@@ -10,27 +10,27 @@ use headwater_settings::{nearest, parse_duration};
 
 /// A detector to be evaluated.
 #[derive(Clone, Debug)]
-pub(crate) struct Contender {
+pub struct Contender {
     /// As it was asked for: `zscore:above=5`.
-    pub(crate) name: String,
+    pub name: String,
     pub(super) kind: &'static DetectorKind,
     pub(super) parameters: Parameters,
 }
 
 /// What a detector says about every row.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Judged {
+pub struct Judged {
     /// The highest score of any column; 0 while learning.
-    pub(crate) scores: Vec<f64>,
+    pub scores: Vec<f64>,
     /// The value of that column.
-    pub(crate) values: Vec<f64>,
+    pub values: Vec<f64>,
     /// Whether any column was anomalous, or a value impossible.
-    pub(crate) flags: Vec<bool>,
+    pub flags: Vec<bool>,
 }
 
 impl Contender {
     /// All detectors that need no parameter.
-    pub(crate) fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         let needs_none = |kind: &&DetectorKind| {
             let free = kind.parameters.iter().all(|parameter| parameter.presence != Presence::Required);
             free && (kind.build)(&complete(kind, &Parameters::new())).is_ok()
@@ -47,7 +47,7 @@ impl Contender {
     ///
     /// # Errors
     /// [`Error::Unfit`] names what is unknown or wrong, and what would be right.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, Error> {
         let (name, given) = text.split_once(':').unwrap_or((text, ""));
         let names = KINDS.iter().map(|kind| kind.name);
         let kind = KINDS.iter().find(|kind| kind.name == name);
@@ -80,7 +80,7 @@ impl Contender {
     ///
     /// # Errors
     /// [`Error::Unfit`] when the parameters do not fit together.
-    pub(crate) fn judge(&self, recording: &Labelled) -> Result<Judged, Error> {
+    pub fn judge(&self, recording: &Labelled) -> Result<Judged, Error> {
         let rows = recording.times.len();
         let mut judged =
             Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };

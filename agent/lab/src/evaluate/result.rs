@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The result of one detector on the recordings of one corpus.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     detector: String,
     corpus: String,
     recordings: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Adds up what a detector said about the recordings of a corpus.
-    pub(crate) fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
+    pub fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
         let (mut events, mut quiet, mut tally) = (Events::default(), None, Tally::default());
         for (recording, judged) in recordings.iter().zip(judged) {
             let here = Events::of(recording, judged);
@@ -78,14 +78,14 @@ impl Outcome {
 }
 
 /// One array of outcomes.
-pub(crate) fn as_json(outcomes: &[Outcome]) -> String {
+pub fn as_json(outcomes: &[Outcome]) -> String {
     let all: Vec<Value> = outcomes.iter().map(Outcome::json).collect();
     Value::Array(all).to_string()
 }
 
 /// A table per corpus, best standard score first. `false/1000`: false events per 1,000 readings outside windows;
 /// `quiet`: the same in recordings without any window.
-pub(crate) fn as_table(outcomes: &[Outcome]) -> String {
+pub fn as_table(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     let mut corpora: Vec<&str> = outcomes.iter().map(|outcome| outcome.corpus.as_str()).collect();
     corpora.dedup();
@@ -133,7 +133,7 @@ fn wait(ms: f64) -> String {
 ///
 /// # Errors
 /// [`Error::File`].
-pub(crate) fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> Result<(), Error> {
+pub fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> Result<(), Error> {
     let path = directory.join(&recording.name);
     let write = || -> std::io::Result<()> {
         if let Some(parent) = path.parent() {

@@ -21,14 +21,14 @@ mod nab;
 mod result;
 mod sweep;
 
-pub(crate) use contest::{Contender, Judged};
-pub(crate) use labels::{Labelled, load};
-pub(crate) use result::{Outcome, as_json, as_table, write_scores};
-pub(crate) use sweep::sweep;
+pub use contest::{Contender, Judged};
+pub use labels::{Labelled, load};
+pub use result::{Outcome, as_json, as_table, write_scores};
+pub use sweep::sweep;
 
 /// Why recordings cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// Labels, a recording or a parameter: what is wrong, and the way out.
     #[error("{0}")]
     Unfit(String),

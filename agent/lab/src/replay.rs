@@ -1,0 +1,177 @@
+//! Recordings through the engine, in virtual time.
+
+use crate::plot::Plot;
+use headwater_kernel::time::{Now, Time};
+use headwater_pipeline::Pipeline;
+use headwater_pipeline::account::Changes;
+use headwater_pipeline::event::{Cause, Event, Report};
+use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
+use headwater_sensors::recording::Recording;
+use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
+use headwater_wire::to_json;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Ticks after the last reading until every window is closed; each tick closes one or finds it due later.
+const CLOSING_TICKS_MAX: usize = 100_000_000;
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The config does not fit the recording.
+    #[error("{0}")]
+    Unfit(String),
+    /// A file cannot be read, or a message not be written.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What the replayed readings seem to come from.
+pub struct Origin {
+    /// The source's place among the pipeline's.
+    pub source: usize,
+    /// How its payloads become readings.
+    pub decode: DecodeConfig,
+    /// What it knows of the agent.
+    pub context: SourceContext,
+}
+
+/// Runs recordings through a pipeline and writes its messages as lines of JSON. The answer is the picture, if one was
+/// wanted.
+///
+/// # Errors
+/// A recording cannot be read, its readings have no time, or the messages cannot be written.
+pub fn replay(
+    files: &[PathBuf],
+    origin: &Origin,
+    pipeline: Pipeline,
+    plot: Option<Plot>,
+    out: impl Write,
+) -> Result<Option<Plot>, Error> {
+    let mut replay =
+        Replay { pipeline, source: origin.source, now: None, made: 0, out, failure: None, from: None, plot };
+    for path in files {
+        let other = |error: headwater_sensors::recording::Error| Error::Other(error.to_string());
+        let mut recording = Recording::open(path, &origin.decode, &origin.context).map_err(other)?;
+        while recording.step(&mut replay).map_err(other)? {
+            replay.check()?;
+        }
+    }
+    replay.finish()
+}
+
+/// The sink of a recording: virtual time is the latest event time seen, and never goes back.
+struct Replay<W: Write> {
+    pipeline: Pipeline,
+    source: usize,
+    now: Option<Time>,
+    from: Option<Time>,
+    made: i64,
+    out: W,
+    failure: Option<Error>,
+    plot: Option<Plot>,
+}
+
+impl<W: Write> Replay<W> {
+    /// A recording's clock is nobody's: it proves no reading wrong.
+    fn now(&self) -> Now {
+        Now { synced: false, ..Now::uncorrected(self.now.unwrap_or(Time(0))) }
+    }
+
+    fn print(&mut self) {
+        for (_, event) in self.pipeline.drain() {
+            self.made += 1;
+            self.plot.iter_mut().for_each(|plot| plot.event(&event));
+            if let Err(error) = print(&event, &mut self.out) {
+                self.failure.get_or_insert(unwritten(error));
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Lets virtual time run until every window is closed, and closes with a report. The answer is the picture, if one
+    /// was wanted.
+    fn finish(mut self) -> Result<Option<Plot>, Error> {
+        for _ in 0..CLOSING_TICKS_MAX {
+            let Some(due) = self.pipeline.poll_timeout() else { break };
+            self.now = self.now.max(Some(Time(due.0)));
+            self.pipeline.on_tick(self.now());
+            self.print();
+            self.check()?;
+        }
+        let messages = Changes { made: self.made, delivered: self.made, ..Changes::default() };
+        let readings = self.pipeline.ledger();
+        let report = Report {
+            agent: self.pipeline.agent().clone(),
+            from_ms: self.from.unwrap_or(Time(0)).0,
+            to: self.pipeline.own_time(self.now().time),
+            cause: Cause::End,
+            detail: String::new(),
+            readings_total: readings.total,
+            readings,
+            messages,
+            messages_total: messages,
+            suppressed: self.pipeline.suppressed(),
+            suppressed_total: self.pipeline.suppressed(),
+        };
+        let written = print(&Event::Report(Box::new(report)), &mut self.out).and_then(|()| self.out.flush());
+        written.map_err(unwritten)?;
+        Ok(self.plot)
+    }
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    Error::Other(format!("cannot write the messages: {error}"))
+}
+
+/// Writes an event as a line of JSON.
+fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
+    to.write_all(&to_json(event)?)?;
+    to.write_all(b"\n")
+}
+
+impl<W: Write> Sink for Replay<W> {
+    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        let SeriesHandle(number) = self.pipeline.introduce(self.source, name, labels)?;
+        let handle = SeriesRef(number);
+        if let Some(plot) = &mut self.plot {
+            plot.introduce(self.source, handle, name, labels);
+        }
+        Some(handle)
+    }
+
+    fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        let Stamp::Event(ms) = stamp else {
+            let fix =
+                "set `time` (and `time_format`) in the source's table to the field or column that holds it";
+            let text = format!("the recording's readings have no time; {fix}");
+            self.failure.get_or_insert(Error::Unfit(text));
+            return;
+        };
+        self.now = self.now.max(Some(Time(ms)));
+        self.from.get_or_insert(Time(ms));
+        if let Some(plot) = &mut self.plot {
+            plot.reading(series, Time(ms), value);
+        }
+        self.pipeline.on_tick(self.now());
+        self.pipeline.on_reading(SeriesHandle(series.0), TakenAt::Event(ms), value, self.now());
+        if self.pipeline.has_events() {
+            self.print();
+        }
+    }
+
+    fn refused(&mut self, count: u32) {
+        self.pipeline.on_refused(self.source, count);
+    }
+
+    fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        self.pipeline.on_invalid(self.source);
+        eprintln!("warning: {origin}: {why}");
+    }
+
+    fn connection(&mut self, _: ConnectionState<'_>) {}
+}
