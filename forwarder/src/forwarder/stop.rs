@@ -5,7 +5,7 @@ use crate::clerk;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// Outputs that are connected may acknowledge what is live for so long, so that nothing needs the disk.
 const GRACE: Duration = Duration::from_millis(500);
@@ -13,20 +13,12 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long outputs go on sending when all is on disk.
 const SENDING: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether all is on disk.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-
 impl Forwarder {
     /// Writes down what no output has acknowledged yet. The forwarder goes on afterwards. Whether all that was pushed
     /// before is acknowledged or on disk.
     pub async fn write_down(&self, deadline: Instant) -> bool {
         let mark = self.mark();
-        let kept = async {
-            while !self.is_kept(&mark) {
-                sleep(LOOK_EVERY).await;
-            }
-        };
-        let mut kept = std::pin::pin!(kept);
+        let mut kept = std::pin::pin!(self.kept(&mark));
         if self.shared.all_up() && timeout_at(self.grace(deadline), &mut kept).await.is_ok() {
             return true;
         }
