@@ -83,7 +83,7 @@ impl Driver {
         if news == Some(true) && !self.shared.is_stopping() {
             self.shared.tell(Event::Down { output: self.index, reason: reason.to_owned() });
         }
-        self.shared.clerk.notify_one();
+        self.shared.disk_writer.notify_one();
     }
 }
 

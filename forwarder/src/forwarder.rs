@@ -13,15 +13,15 @@ pub use writes::Written;
 pub(crate) use shared::Shared;
 pub(crate) use status::OutputState;
 
-use crate::archive::{Archive, Found};
+use crate::disk_thread::DiskThread;
 use crate::driver::Driver;
-use crate::keeper::Keeper;
 use crate::positions::{Progress, bit};
 use crate::ranges::Ranges;
+use crate::segment_log::{Found, SegmentLog};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::sled::SledStore;
-use crate::{Account, BufferConfig, Encoder, Lane, Message, Output, PerLane, Thin, clerk};
+use crate::{Account, BufferConfig, Encoder, Lane, Message, Output, PerLane, Thin, disk_writer};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -80,7 +80,7 @@ pub struct Forwarder {
 #[derive(Default)]
 struct Tasks {
     drivers: Vec<JoinHandle<()>>,
-    clerks: Vec<JoinHandle<()>>,
+    disk_writers: Vec<JoinHandle<()>>,
 }
 
 impl Forwarder {
@@ -90,7 +90,7 @@ impl Forwarder {
     /// The system gives no thread.
     pub fn start(start: Start) -> std::io::Result<Self> {
         let store = SledStore::new(start.folder.clone());
-        Self::start_on(start, None, Box::new(store), Keeper::start)
+        Self::start_on(start, None, Box::new(store), DiskThread::start)
     }
 
     /// As [`Forwarder::start`], with a way to merge old messages when the buffer is full (`full = "thin"`).
@@ -99,29 +99,36 @@ impl Forwarder {
     /// The system gives no thread.
     pub fn start_thinning(start: Start, thin: Arc<dyn Thin>) -> std::io::Result<Self> {
         let store = SledStore::new(start.folder.clone());
-        Self::start_on(start, Some(thin), Box::new(store), Keeper::start)
+        Self::start_on(start, Some(thin), Box::new(store), DiskThread::start)
     }
 
     pub(crate) fn start_on(
         start: Start,
         thin: Option<Arc<dyn Thin>>,
         store: Box<dyn Store>,
-        keeper: impl FnOnce(Archive) -> std::io::Result<Keeper>,
+        disk_thread: impl FnOnce(SegmentLog) -> std::io::Result<DiskThread>,
     ) -> std::io::Result<Self> {
         let Start { config, folder, outputs, clock } = start;
-        let (mut archive, found) = Archive::open(store, config.clone(), thin);
+        let (mut segment_log, found) = SegmentLog::open(store, config.clone(), thin);
         let Places { names, bits, progress } = places(&outputs, &found, found.runs.is_empty());
-        if found.positions.is_some() && archive.is_empty() {
-            archive.write_positions(&names, &progress);
+        if found.positions.is_some() && segment_log.is_empty() {
+            segment_log.write_positions(&names, &progress);
         }
-        archive.fit(&names, &progress);
-        let notices = archive.take_notices();
-        let (disk_bytes, disk_first) = (archive.bytes(), config.when == crate::When::Always);
+        segment_log.fit(&names, &progress);
+        let notices = segment_log.take_notices();
+        let (disk_bytes, disk_first) = (segment_log.bytes(), config.when == crate::When::Always);
         let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);
         let states = outputs.iter().map(|slot| OutputState::new(slot, clock())).collect();
-        let shared =
-            Rc::new(Shared::new((config, folder), spool, keeper(archive)?, names, states, clock, disk_bytes));
-        clerk::on_notices(&shared, notices);
+        let shared = Rc::new(Shared::new(
+            (config, folder),
+            spool,
+            disk_thread(segment_log)?,
+            names,
+            states,
+            clock,
+            disk_bytes,
+        ));
+        disk_writer::on_notices(&shared, notices);
         let encoders = bits.iter().copied().zip(outputs.iter().map(|slot| slot.encoder.clone())).collect();
         let mut tasks = Tasks::default();
         for ((index, slot), bit) in outputs.into_iter().enumerate().zip(bits) {
@@ -130,9 +137,9 @@ impl Forwarder {
             let name = format!("output {}", shared.state(index, |state| state.name()).unwrap_or_default());
             tasks.drivers.push(spawn(&shared, name, driver.run()));
         }
-        tasks.clerks.push(spawn(&shared, "disk writer", clerk::write(shared.clone())));
-        tasks.clerks.push(spawn(&shared, "buffer cleaner", clerk::settle(shared.clone())));
-        tasks.clerks.push(spawn(&shared, "disk sync", clerk::sync(shared.clone())));
+        tasks.disk_writers.push(spawn(&shared, "disk writer", disk_writer::write(shared.clone())));
+        tasks.disk_writers.push(spawn(&shared, "buffer cleaner", disk_writer::settle(shared.clone())));
+        tasks.disk_writers.push(spawn(&shared, "disk sync", disk_writer::sync(shared.clone())));
         Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
     }
 

@@ -6,26 +6,26 @@
 //!
 //! ```text
 //! push -> spool (memory, numbers, who has acknowledged what)   -> driver, one per output -> output
-//!           |  what waits too long: clerk -> keeper (a thread)       ^
-//!           |                                 archive -> store       |
-//!           +------------------- what waited comes back -------------+
+//!           |  what waits too long: disk_writer -> disk_thread        ^
+//!           |                                    segment_log -> store |
+//!           +------------------- what waited comes back --------------+
 //! ```
 //!
 //! [`Forwarder::start`] spawns local tasks: it belongs on a `LocalSet` of a current-thread runtime. Everything that
-//! touches the disk happens on the keeper's thread.
+//! touches the disk happens on the disk's thread.
 
-mod archive;
 mod batches;
-mod clerk;
 mod config;
 mod connection;
+mod disk_thread;
+mod disk_writer;
 mod driver;
 mod encoder;
 mod forwarder;
-mod keeper;
 mod positions;
 mod ranges;
 mod record;
+mod segment_log;
 mod spool;
 mod store;
 mod template;
@@ -41,7 +41,6 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
-pub use archive::{BufferError, BufferStats, StoppedBuffer};
 pub use config::{BufferConfig, Full, Rate, Sync, When};
 pub use connection::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputConnection,
@@ -51,6 +50,7 @@ pub use encoder::{Address, EncodeError, Encoder, Framing};
 pub use forwarder::{
     ConnectionStatus, Event, Forwarder, Mark, OutputSlot, Presence, Start, Status, Why, Written,
 };
+pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
 
 use bytes::Bytes;
 use headwater_settings::Table;

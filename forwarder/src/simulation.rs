@@ -9,7 +9,7 @@ mod checks;
 mod world;
 
 use crate::config::{Full, Sync, When};
-use crate::keeper::Keeper;
+use crate::disk_thread::DiskThread;
 use crate::store::memory::MemoryStore;
 use crate::{BufferConfig, Forwarder, Lane, Message, OutputSlot, Start, Thin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,7 @@ impl History {
             }),
         };
         let store = Box::new(self.store.clone());
-        let local = |archive| Ok(Keeper::start_local(archive));
+        let local = |segment_log| Ok(DiskThread::start_local(segment_log));
         Forwarder::start_on(start, Some(Arc::new(Fives)), store, local).unwrap()
     }
 
@@ -284,7 +284,7 @@ impl History {
             Sync::Always => 0,
             Sync::Every(ms) => ms,
         };
-        Duration::from_millis(sync_ms.max(crate::clerk::GRACE_MS * 5 / 4))
+        Duration::from_millis(sync_ms.max(crate::disk_writer::GRACE_MS * 5 / 4))
     }
 
     /// What was pushed in the last `window`, or since the disk failed, may be gone.

@@ -1,6 +1,6 @@
 //! Where batches lie: generations, numbered and each of bounded size, that are filled once and deleted whole.
 //!
-//! A store keeps bytes and decides nothing; [`crate::archive`] decides. It may block. [`memory`] is the model that the
+//! A store keeps bytes and decides nothing; [[`crate::segment_log`]] decides. It may block. [`memory`] is the model that the
 //! tests trust, [`sled`] the one on disk; both pass the suite below.
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn bodies(folder: &Folder) -> Vec<String> {
 
 fn fill(broker: &Broker, folder: &Folder, kill: bool) {
     run(push(broker, folder, kill));
-    // The keeper of one that is dropped ends a moment later.
+    // The disk thread of one that is dropped ends a moment later.
     let is_free = || open(folder).stats().trouble.is_empty();
     (0..500)
         .find(|_| {

@@ -3,10 +3,10 @@
 use super::events::{Event, Events};
 use super::status::{OutputState, Status};
 use super::writes::{Writes, Written, device_bytes, own_bytes};
-use crate::keeper::{Answer, Keeper};
+use crate::disk_thread::{Answer, DiskThread};
 use crate::record::Record;
 use crate::spool::{Outcome, Spool};
-use crate::{BufferConfig, Lane, Message, Tag, clerk};
+use crate::{BufferConfig, Lane, Message, Tag, disk_writer};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ pub(crate) struct Shared {
     /// Where the buffer lies.
     folder: PathBuf,
     pub(crate) spool: RefCell<Spool>,
-    pub(crate) keeper: Keeper,
+    pub(crate) disk_thread: DiskThread,
     /// Names of outputs by their bits.
     pub(crate) names: Vec<String>,
-    /// Wakes the clerk: something waits for the disk that did not before.
-    pub(crate) clerk: Notify,
+    /// Wakes the disk writer: something waits for the disk that did not before.
+    pub(crate) disk_writer: Notify,
     /// Rung when messages have become safe, or are no more.
     settled: Notify,
     /// Something was written and not synced.
@@ -64,7 +64,7 @@ impl Shared {
     pub(crate) fn new(
         (config, folder): (BufferConfig, PathBuf),
         spool: Spool,
-        keeper: Keeper,
+        disk_thread: DiskThread,
         names: Vec<String>,
         states: Vec<OutputState>,
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -74,9 +74,9 @@ impl Shared {
             config,
             folder,
             spool: RefCell::new(spool),
-            keeper,
+            disk_thread,
             names,
-            clerk: Notify::new(),
+            disk_writer: Notify::new(),
             settled: Notify::new(),
             dirty: Cell::new(false),
             wake: states.iter().map(|_| Notify::new()).collect(),
@@ -98,42 +98,42 @@ impl Shared {
     }
 
     pub(crate) fn push(&self, message: Message, owed: u64) {
-        let (lost, call_clerk) = {
+        let (lost, call_disk_writer) = {
             let mut spool = self.spool.borrow_mut();
             let had = spool.has_unwritten();
             let lost = spool.push(message, owed);
             (lost, !had || spool.is_tight())
         };
-        if call_clerk {
-            self.clerk.notify_one();
+        if call_disk_writer {
+            self.disk_writer.notify_one();
         }
         self.wake_all();
         if !lost.is_empty() {
             self.on_settled();
         }
-        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
+        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
     }
 
     pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
         let lost = self.spool.borrow_mut().done(bit, tag, outcome);
         self.on_settled();
-        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
+        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
     }
 
     /// The output has no connection any more.
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
         self.on_settled();
-        lost.into_iter().for_each(|lost| clerk::tell(self, lost));
+        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
     }
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
-        let Some(answer) = self.keeper.read(lane, from).await else {
+        let Some(answer) = self.disk_thread.read(lane, from).await else {
             // Nobody answers ever again: see `failed`.
             return std::future::pending().await;
         };
         self.note_disk(&answer);
-        clerk::on_notices(self, answer.notices);
+        disk_writer::on_notices(self, answer.notices);
         answer.value
     }
 
@@ -257,7 +257,7 @@ impl Shared {
         };
         tokio::select! {
             failure = task => failure,
-            () = self.keeper.died() => "the thread `buffer` that works on the disk panicked".to_owned(),
+            () = self.disk_thread.died() => "the thread `buffer` that works on the disk panicked".to_owned(),
         }
     }
 
@@ -268,7 +268,7 @@ impl Shared {
 
     pub(crate) fn hurry(&self, hurry: bool) {
         self.hurry.set(hurry);
-        self.clerk.notify_one();
+        self.disk_writer.notify_one();
     }
 
     pub(crate) fn stop(&self) {

@@ -1,7 +1,7 @@
 //! The end: what waits goes to the disk first, then outputs send and say farewell. Nothing is awaited past the deadline.
 
 use super::Forwarder;
-use crate::clerk;
+use crate::disk_writer;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ impl Forwarder {
         self.shared.hurry(true);
         let is_kept = timeout_at(deadline, kept).await.is_ok();
         self.shared.hurry(false);
-        is_kept && timeout_at(deadline, clerk::sync_once(&self.shared)).await.is_ok()
+        is_kept && timeout_at(deadline, disk_writer::sync_once(&self.shared)).await.is_ok()
     }
 
     /// Writes down what no output has acknowledged, lets outputs send for a moment, says the presence that was set last and
@@ -34,7 +34,7 @@ impl Forwarder {
         let (start, shared) = (Instant::now(), &self.shared);
         let total = deadline.saturating_duration_since(start);
         let by = |eighths: u32| start + total * eighths / 8;
-        let super::Tasks { mut drivers, mut clerks } = std::mem::take(&mut *self.tasks.borrow_mut());
+        let super::Tasks { mut drivers, mut disk_writers } = std::mem::take(&mut *self.tasks.borrow_mut());
         shared.stop();
         let _ = timeout_at(self.grace(deadline), all_done(&mut drivers)).await;
         self.write_down(by(4)).await;
@@ -44,14 +44,14 @@ impl Forwarder {
         shared.give_up();
         let _ = timeout_at(by(7), all_done(&mut drivers)).await;
         // The disk has one writer: where it is stuck, nobody writes beside it.
-        let ended = timeout_at(by(7), all_done(&mut clerks)).await.is_ok();
-        let written = ended && timeout_at(deadline, clerk::write_all(shared)).await.unwrap_or(false);
+        let ended = timeout_at(by(7), all_done(&mut disk_writers)).await.is_ok();
+        let written = ended && timeout_at(deadline, disk_writer::write_all(shared)).await.unwrap_or(false);
         let last = async {
-            clerk::sync_once(shared).await;
+            disk_writer::sync_once(shared).await;
             if shared.disk_is_used() {
-                clerk::settle_once(shared, true).await;
+                disk_writer::settle_once(shared, true).await;
             }
-            shared.keeper.close().await;
+            shared.disk_thread.close().await;
         };
         let _ = timeout_at(deadline, last).await;
         written || !shared.spool.borrow_mut().has_unwritten()

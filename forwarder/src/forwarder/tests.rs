@@ -51,7 +51,7 @@ fn start(store: &MemoryStore, panics: bool) -> Forwarder {
     let config =
         BufferConfig { when: When::Offline, sync: BufferSync::Every(60_000), ..BufferConfig::default() };
     let start = Start { config, folder: "/nowhere".into(), outputs: vec![slot], clock: Arc::new(|| 0) };
-    Forwarder::start_on(start, None, Box::new(store.clone()), Keeper::start).unwrap()
+    Forwarder::start_on(start, None, Box::new(store.clone()), DiskThread::start).unwrap()
 }
 
 fn push(forwarder: &Forwarder) {

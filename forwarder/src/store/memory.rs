@@ -19,8 +19,8 @@ pub(crate) struct MemoryStore(pub(crate) Arc<Mutex<Disk>>);
 /// The disk, and what is wrong with it.
 #[derive(Default)]
 pub(crate) struct Disk {
-    generations: BTreeMap<Generation, Shelf>,
-    aside: BTreeMap<Generation, Shelf>,
+    generations: BTreeMap<Generation, FakeSegment>,
+    aside: BTreeMap<Generation, FakeSegment>,
     notes: BTreeMap<String, Vec<u8>>,
     /// Every write fails with this.
     pub(crate) failing: Option<&'static str>,
@@ -35,13 +35,13 @@ pub(crate) struct Disk {
 }
 
 #[derive(Clone, Default)]
-struct Shelf {
+struct FakeSegment {
     synced: Batches,
     flushed: Batches,
     put: Batches,
 }
 
-impl Shelf {
+impl FakeSegment {
     fn all(&self) -> BTreeMap<Key, &(u64, Vec<u8>)> {
         self.synced.iter().chain(&self.flushed).chain(&self.put).map(|(key, batch)| (*key, batch)).collect()
     }
@@ -75,15 +75,16 @@ impl Disk {
 
     /// All batches that are not set aside.
     pub(crate) fn batches(&self) -> impl Iterator<Item = Vec<u8>> {
-        let of_one =
-            |shelf: &Shelf| shelf.all().into_values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
+        let of_one = |shelf: &FakeSegment| {
+            shelf.all().into_values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>()
+        };
         self.generations.values().flat_map(of_one)
     }
 
     /// Flips a bit of some batch, or loses it, as sled does with the end of a file that was cut off.
     pub(crate) fn damage(&mut self, rng: &mut fastrand::Rng) {
         let filled = self.generations.iter_mut().filter(|(_, shelf)| !shelf.synced.is_empty());
-        let mut filled: Vec<(&Generation, &mut Shelf)> = filled.collect();
+        let mut filled: Vec<(&Generation, &mut FakeSegment)> = filled.collect();
         let count = filled.len();
         let Some((generation, shelf)) = (count > 0).then(|| &mut filled[rng.usize(..count)]) else { return };
         let at = rng.usize(..shelf.synced.len());
@@ -98,7 +99,7 @@ impl Disk {
         }
     }
 
-    fn shelf(&mut self, generation: Generation) -> Result<&mut Shelf, StoreError> {
+    fn shelf(&mut self, generation: Generation) -> Result<&mut FakeSegment, StoreError> {
         if self.damaged.contains(&generation) {
             return Err(StoreError::Damaged("damaged, as the test wants it".into()));
         }
@@ -125,7 +126,7 @@ impl Store for MemoryStore {
     fn create(&mut self, generation: Generation) -> Result<(), StoreError> {
         let mut disk = self.disk();
         disk.may_write()?;
-        disk.generations.insert(generation, Shelf::default());
+        disk.generations.insert(generation, FakeSegment::default());
         Ok(())
     }
 
@@ -202,7 +203,7 @@ impl Store for MemoryStore {
     }
 
     fn digest(&mut self, generation: Generation) -> Option<Digest> {
-        self.disk().generations.get(&generation).map(Shelf::digest)
+        self.disk().generations.get(&generation).map(FakeSegment::digest)
     }
 
     fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError> {
@@ -214,7 +215,7 @@ impl Store for MemoryStore {
 
     fn bytes(&mut self, generation: Generation) -> u64 {
         let disk = self.disk();
-        disk.generations.get(&generation).map_or(0, Shelf::bytes)
+        disk.generations.get(&generation).map_or(0, FakeSegment::bytes)
     }
 
     fn aside(&mut self) -> Vec<(String, u64)> {

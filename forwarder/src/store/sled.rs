@@ -53,11 +53,11 @@ const PART_BYTES: usize = 100_000;
 pub(crate) struct SledStore {
     folder: PathBuf,
     /// The one used last comes last.
-    open: Vec<(Generation, Shelf)>,
+    open: Vec<(Generation, OpenSegment)>,
 }
 
 /// An open generation.
-struct Shelf {
+struct OpenSegment {
     db: sled::Db,
     file: File,
     /// Where each batch lies.
@@ -74,7 +74,7 @@ struct Place {
     trees: Vec<u32>,
 }
 
-impl Shelf {
+impl OpenSegment {
     fn open(path: &Path) -> Result<Self, StoreError> {
         let config = sled::Config::new()
             .path(path)
@@ -147,7 +147,7 @@ impl SledStore {
         self.folder.join(generation.to_string())
     }
 
-    fn shelf(&mut self, generation: Generation) -> Result<&mut Shelf, StoreError> {
+    fn shelf(&mut self, generation: Generation) -> Result<&mut OpenSegment, StoreError> {
         let shelf = match self.open.iter().position(|(open, _)| *open == generation) {
             Some(position) => self.open.remove(position),
             None => {
@@ -158,9 +158,9 @@ impl SledStore {
                 while self.open.len() >= OPEN_MAX {
                     quietly("close", || drop(self.open.remove(0)))?;
                 }
-                let shelf = match Shelf::open(&path) {
+                let shelf = match OpenSegment::open(&path) {
                     // What sled writes before it reads has room in the reserve; what is read then makes more.
-                    Err(StoreError::Blocked(_)) if reserve::give(&self.folder) => Shelf::open(&path)?,
+                    Err(StoreError::Blocked(_)) if reserve::give(&self.folder) => OpenSegment::open(&path)?,
                     result => result?,
                 };
                 (generation, shelf)

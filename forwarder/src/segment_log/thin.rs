@@ -12,8 +12,8 @@
 //!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
-use super::shelf::{self, Shelf, extend_runs, note_name};
-use super::{Archive, Batches, MIB, Notice};
+use super::segment_meta::{self, SegmentMeta, extend_runs, note_name};
+use super::{Batches, MIB, Notice, SegmentLog};
 use crate::positions::{Progress, Run};
 use crate::ranges::Ranges;
 use crate::record::Record;
@@ -27,7 +27,7 @@ const SLICE_BYTES: u64 = 8 * MIB;
 /// What cannot be made coarser is not tried again.
 const LEVEL_MAX: u32 = u32::MAX;
 
-impl Archive {
+impl SegmentLog {
     /// Merges what is oldest and finest; whether room was made by it.
     pub(super) fn thin(&mut self, progress: &Progress) -> bool {
         self.all_indexed() && Lane::MERGED.into_iter().any(|lane| self.thin_lane(lane, progress))
@@ -37,7 +37,7 @@ impl Archive {
     /// start finds in a generation what was cut off, because it lay elsewhere too: and there it is merged by then.
     fn all_indexed(&mut self) -> bool {
         let open = [self.filling, self.keeping];
-        let has_none = |(generation, shelf): (&Generation, &Shelf)| {
+        let has_none = |(generation, shelf): (&Generation, &SegmentMeta)| {
             (!shelf.sealed && !open.contains(&Some(*generation))).then_some(*generation)
         };
         let missing: Vec<Generation> = self.shelves.iter().filter_map(has_none).collect();
@@ -70,13 +70,13 @@ impl Archive {
     /// Generations next to each other that may be merged, of which nobody has anything in his hands: the oldest of
     /// the lowest level.
     fn slice(&self, lane: Lane, busy: &Ranges) -> Option<Vec<Generation>> {
-        let mut in_order: Vec<(u64, Generation, &Shelf)> = self
+        let mut in_order: Vec<(u64, Generation, &SegmentMeta)> = self
             .shelves
             .iter()
             .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation, shelf)))
             .collect();
         in_order.sort_unstable_by_key(|(start, generation, _)| (*start, *generation));
-        let may = |(start, _, shelf): &(u64, Generation, &Shelf)| {
+        let may = |(start, _, shelf): &(u64, Generation, &SegmentMeta)| {
             let end = shelf.spans.of(lane).end();
             let free = *start >= *self.handed.of(lane) && busy.count_in(&(*start..end)) == 0;
             free && shelf.sealed && shelf.level < LEVEL_MAX
@@ -130,7 +130,7 @@ impl Archive {
         let Some((coarser, gone)) = merge(lane, &before, &elsewhere, thin) else { return Ok(false) };
         *merged.of_mut(lane) = coarser;
         let generation = self.next;
-        self.store.write_note(&note_name(generation), &shelf::write_building())?;
+        self.store.write_note(&note_name(generation), &segment_meta::write_building())?;
         let generation = self.create()?;
         if let Err(error) = self.fill(generation, &merged, true) {
             self.store.close(generation);
@@ -274,21 +274,21 @@ mod tests {
         for (lane, other) in [(Lane::Data, Lane::HeldAlert), (Lane::HeldData, Lane::Alert)] {
             let config = BufferConfig { max_size: 96 << 10, ..BufferConfig::default() };
             let store = Box::new(MemoryStore::default());
-            let (mut archive, _) = Archive::open(store, config, Some(Arc::new(Pairs)));
+            let (mut segment_log, _) = SegmentLog::open(store, config, Some(Arc::new(Pairs)));
             let progress = Progress::new(1);
             for first in (0..COUNT).step_by(10) {
                 let mut batches = Batches::default();
                 *batches.of_mut(lane) = (first..first + 10).map(|seq| record(lane, seq)).collect();
                 *batches.of_mut(other) = vec![record(other, first / 10)];
-                archive.append(&batches, true, &progress).unwrap();
+                segment_log.append(&batches, true, &progress).unwrap();
             }
             let mut gone = 0;
-            for notice in archive.take_notices() {
+            for notice in segment_log.take_notices() {
                 let Notice::Thinned { runs } = notice else { panic!("{notice:?}") };
                 assert!(runs.iter().all(|run| run.lane == lane));
                 gone += runs.iter().map(|run| run.seqs.end - run.seqs.start).sum::<u64>();
             }
-            let left = |lane| archive.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
+            let left = |lane| segment_log.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
             assert!(gone > 100, "{gone} of {COUNT}");
             assert_eq!((left(lane) + gone, left(other)), (COUNT, COUNT / 10));
         }

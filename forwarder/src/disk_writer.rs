@@ -7,9 +7,9 @@
 //! second, then ever more rarely, up to a minute.
 
 use crate::Lane;
-use crate::archive::Notice;
 use crate::config::{Sync, When};
 use crate::forwarder::{Event, Shared};
+use crate::segment_log::Notice;
 use crate::spool::{Cause, GivenUp};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -77,7 +77,7 @@ async fn wait_for_work(shared: &Shared) {
         if !waits {
             marks.clear();
             tokio::select! {
-                () = shared.clerk.notified() => {}
+                () = shared.disk_writer.notified() => {}
                 () = shared.closing() => {}
             }
             continue;
@@ -100,7 +100,7 @@ async fn sleep_or_news(shared: &Shared, nap: Duration) {
         tokio::select! {
             () = &mut slept => return,
             () = shared.closing() => return,
-            () = shared.clerk.notified() => {
+            () = shared.disk_writer.notified() => {
                 if patience(shared).is_zero() || shared.spool.borrow_mut().is_tight() {
                     return;
                 }
@@ -137,7 +137,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         }
         // With `when = "always"` all is written at once, and synced at intervals.
         let sync = shared.config.when == When::Offline || shared.config.sync == Sync::Always;
-        let Some(answer) = shared.keeper.append(batches, sync, progress).await else {
+        let Some(answer) = shared.disk_thread.append(batches, sync, progress).await else {
             shared.disk_state(Some(&"the thread that works on the disk has ended".to_owned()));
             return false;
         };
@@ -174,13 +174,13 @@ pub(crate) async fn sync_once(shared: &Shared) {
     if !shared.dirty.take() {
         return;
     }
-    let Some(answer) = shared.keeper.sync().await else { return };
+    let Some(answer) = shared.disk_thread.sync().await else { return };
     shared.note_disk(&answer);
     on_notices(shared, answer.notices);
     shared.disk_state(answer.value.as_ref().err());
     shared.spool.borrow_mut().synced(answer.value.is_ok());
     shared.on_settled();
-    shared.clerk.notify_one();
+    shared.disk_writer.notify_one();
 }
 
 /// Has drained generations deleted and positions written; ends with the forwarder.
@@ -204,7 +204,8 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
 pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
-    let Some(answer) = shared.keeper.settle(shared.names.clone(), progress, note, before_ms).await else {
+    let Some(answer) = shared.disk_thread.settle(shared.names.clone(), progress, note, before_ms).await
+    else {
         return;
     };
     shared.note_disk(&answer);
@@ -214,7 +215,7 @@ pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     }
 }
 
-/// Books what the archive did by itself, and tells it.
+/// Books what the segment log did by itself, and tells it.
 pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
     if !notices.is_empty() {
         shared.on_settled();
@@ -241,7 +242,7 @@ pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
                 let cause = Rc::new(Cause::Damaged(what.clone()));
                 let lost = shared.spool.borrow_mut().damaged(&runs, count_max, &cause);
                 shared.tell(Event::Damaged { count: lost.sum(), what });
-                shared.clerk.notify_one();
+                shared.disk_writer.notify_one();
             }
         }
     }

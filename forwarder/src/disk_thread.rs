@@ -1,17 +1,17 @@
 //! The thread that touches the disk. It serves one job after another, so that a slow disk delays its own work only.
 
 use crate::Lane;
-use crate::archive::{Archive, Batches, Notice};
 use crate::positions::Progress;
 use crate::record::Record;
+use crate::segment_log::{Batches, Notice, SegmentLog};
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Jobs that may wait; there is at most one of each output, and the clerk's.
+/// Jobs that may wait; there is at most one of each output, and the disk writer's.
 const JOBS_MAX: usize = 64;
 
-/// What the keeper can do.
+/// What the disk thread can do.
 enum Job {
     Append { batches: Batches, sync: bool, progress: Progress, reply: Reply<(Batches, Result<(), String>)> },
     Sync { reply: Reply<Result<(), String>> },
@@ -33,32 +33,32 @@ pub(crate) struct Answer<T> {
     pub(crate) is_empty: bool,
 }
 
-/// The way to the keeper's thread. The thread ends when this is dropped and all jobs are done.
+/// The way to the disk's thread. The thread ends when this is dropped and all jobs are done.
 #[derive(Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct DiskThread {
     jobs: mpsc::Sender<Job>,
     /// Closed with the thread, whatever ends it.
     alive: watch::Receiver<()>,
     closed: Rc<Cell<bool>>,
 }
 
-impl Keeper {
+impl DiskThread {
     /// Starts the thread.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub(crate) fn start(mut archive: Archive) -> Result<Self, std::io::Error> {
+    pub(crate) fn start(mut segment_log: SegmentLog) -> Result<Self, std::io::Error> {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
         std::thread::Builder::new().name("buffer".into()).spawn(move || {
             let _lives = lives;
             while let Some(job) = waiting.blocking_recv() {
                 if let Job::Close { reply } = job {
-                    archive.close();
+                    segment_log.close();
                     let _ = reply.send(());
                     return;
                 }
-                serve(&mut archive, job);
+                serve(&mut segment_log, job);
             }
         })?;
         Ok(Self { jobs, alive, closed: Rc::default() })
@@ -66,25 +66,25 @@ impl Keeper {
 
     /// The same on the caller's thread, so that a test owns the order of things.
     #[cfg(test)]
-    pub(crate) fn start_local(mut archive: Archive) -> Self {
+    pub(crate) fn start_local(mut segment_log: SegmentLog) -> Self {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
         tokio::task::spawn_local(async move {
             let _lives = lives;
             while let Some(job) = waiting.recv().await {
                 if let Job::Close { reply } = job {
-                    archive.close();
+                    segment_log.close();
                     let _ = reply.send(());
                     return;
                 }
-                serve(&mut archive, job);
+                serve(&mut segment_log, job);
                 tokio::task::yield_now().await;
             }
         });
         Self { jobs, alive, closed: Rc::default() }
     }
 
-    /// [`Archive::append`]. The batches come back; `None`: there is no keeper any more.
+    /// [`SegmentLog::append`]. The batches come back; `None`: there is no disk thread any more.
     pub(crate) async fn append(
         &self,
         batches: Batches,
@@ -94,17 +94,17 @@ impl Keeper {
         self.ask(|reply| Job::Append { batches, sync, progress, reply }).await
     }
 
-    /// [`Archive::sync`].
+    /// [`SegmentLog::sync`].
     pub(crate) async fn sync(&self) -> Option<Answer<Result<(), String>>> {
         self.ask(|reply| Job::Sync { reply }).await
     }
 
-    /// [`Archive::read`].
+    /// [`SegmentLog::read`].
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Option<Answer<Result<Vec<Record>, String>>> {
         self.ask(|reply| Job::Read { lane, from, reply }).await
     }
 
-    /// [`Archive::shed_older`], then [`Archive::settle`].
+    /// [`SegmentLog::shed_older`], then [`SegmentLog::settle`].
     pub(crate) async fn settle(
         &self,
         names: Vec<String>,
@@ -140,35 +140,35 @@ impl Keeper {
     }
 }
 
-fn serve(archive: &mut Archive, job: Job) {
+fn serve(segment_log: &mut SegmentLog, job: Job) {
     match job {
         Job::Append { batches, sync, progress, reply } => {
-            let result = archive.append(&batches, sync, &progress);
-            answer(archive, reply, (batches, result));
+            let result = segment_log.append(&batches, sync, &progress);
+            answer(segment_log, reply, (batches, result));
         }
         Job::Sync { reply } => {
-            let result = archive.sync();
-            answer(archive, reply, result);
+            let result = segment_log.sync();
+            answer(segment_log, reply, result);
         }
         Job::Read { lane, from, reply } => {
-            let records = archive.read(lane, from);
-            answer(archive, reply, records);
+            let records = segment_log.read(lane, from);
+            answer(segment_log, reply, records);
         }
         Job::Settle { names, progress, note, before_ms, reply } => {
             if let Some(before_ms) = before_ms {
-                archive.shed_older(before_ms, &progress);
+                segment_log.shed_older(before_ms, &progress);
             }
-            archive.settle(&names, &progress, note);
-            answer(archive, reply, ());
+            segment_log.settle(&names, &progress, note);
+            answer(segment_log, reply, ());
         }
-        // Its place is where the archive is owned.
+        // Its place is where the segment log is owned.
         Job::Close { .. } => {}
     }
 }
 
-fn answer<T>(archive: &mut Archive, reply: Reply<T>, value: T) {
-    let (disk_bytes, is_empty) = (archive.bytes(), archive.is_empty());
-    let notices = archive.take_notices();
+fn answer<T>(segment_log: &mut SegmentLog, reply: Reply<T>, value: T) {
+    let (disk_bytes, is_empty) = (segment_log.bytes(), segment_log.is_empty());
+    let notices = segment_log.take_notices();
     // Who asked may be gone: then the program ends.
     let _ = reply.send(Answer { value, notices, disk_bytes, is_empty });
 }

@@ -1,5 +1,5 @@
 //! Decides what lies where in the store: which generation is filled, when the next one begins, which can be deleted,
-//! which must give way. Runs on the keeper's thread, and knows of the outputs only what [`Progress`] tells it.
+//! which must give way. Runs on the disk's thread, and knows of the outputs only what [`Progress`] tells it.
 //!
 //! Limits: a generation is closed at a thirty-second of `max_size`, 256 KiB to 4 MiB of content (more above 2 GiB, so
 //! that there are never more than some 500); its size on disk, sled's overhead included, is what counts against
@@ -8,8 +8,8 @@
 
 mod damage;
 mod look;
+mod segment_meta;
 mod shed;
-mod shelf;
 mod stopped;
 mod thin;
 
@@ -20,7 +20,7 @@ use crate::positions::{self, Progress, Run};
 use crate::record::{self, Record};
 use crate::store::{Generation, Store, StoreError};
 use crate::{Lane, PerLane, Thin, Why};
-use shelf::{Shelf, note_name};
+use segment_meta::{SegmentMeta, note_name};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const FAILURES_MAX: u32 = 5;
 /// Messages are read about so many bytes at a time.
 const READ_BYTES: usize = 128 << 10;
 
-/// What the archive did by itself.
+/// What the segment log did by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// Messages gave way.
@@ -83,11 +83,11 @@ pub(crate) struct Found {
 /// Messages to be written.
 pub(crate) type Batches = PerLane<Vec<Record>>;
 
-pub(crate) struct Archive {
+pub(crate) struct SegmentLog {
     store: Box<dyn Store>,
     config: BufferConfig,
     thin: Option<Arc<dyn Thin>>,
-    shelves: BTreeMap<Generation, Shelf>,
+    shelves: BTreeMap<Generation, SegmentMeta>,
     /// The generation that new messages go to.
     filling: Option<Generation>,
     /// Whether it holds what is not synced.
@@ -103,7 +103,7 @@ pub(crate) struct Archive {
     notices: Vec<Notice>,
 }
 
-impl Archive {
+impl SegmentLog {
     /// Brings what was found at the start within its bounds.
     pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
         self.settle(names, progress, true);
@@ -175,7 +175,7 @@ impl Archive {
         let had = !self.shelves.is_empty();
         let done = PerLane::from_fn(|lane| progress.done(lane, u64::MAX));
         let all = self.shelves.values().all(|shelf| shelf.is_done(&done));
-        let drained = |(generation, shelf): (&Generation, &Shelf)| {
+        let drained = |(generation, shelf): (&Generation, &SegmentMeta)| {
             let closed = Some(*generation) != self.filling || all;
             (closed && shelf.is_done(&done)).then_some(*generation)
         };
@@ -252,7 +252,7 @@ impl Archive {
         }
         match error {
             StoreError::Damaged(why) => self.give_up(generation, why),
-            _ if self.shelves.get(&generation).is_none_or(Shelf::is_bare) => {
+            _ if self.shelves.get(&generation).is_none_or(SegmentMeta::is_bare) => {
                 self.delete(generation);
             }
             StoreError::Failed(_) | StoreError::Blocked(_) => self.seal(generation, &[]),
@@ -340,7 +340,7 @@ impl Archive {
         let generation = self.next;
         // Also after a failure: what is left of it must not be written to.
         self.next += 1;
-        self.shelves.insert(generation, Shelf::default());
+        self.shelves.insert(generation, SegmentMeta::default());
         match self.store.create(generation) {
             Ok(()) => Ok(generation),
             Err(error) => {
@@ -357,7 +357,7 @@ impl Archive {
         let Some(shelf) = self.shelves.get_mut(&generation).filter(|shelf| !shelf.sealed) else { return };
         shelf.note_digest(generation, self.store.as_mut());
         let runs = std::mem::take(&mut shelf.runs);
-        match self.store.write_note(&note_name(generation), &shelf::write(shelf, &runs, replaces)) {
+        match self.store.write_note(&note_name(generation), &segment_meta::write(shelf, &runs, replaces)) {
             Ok(()) => shelf.sealed = true,
             Err(error) => {
                 shelf.runs = runs;
@@ -372,8 +372,8 @@ impl Archive {
         if !shelf.sealed {
             return shelf.runs.clone();
         }
-        match self.store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
-            Some(shelf::Index::Sealed { shelf, .. }) => shelf.runs,
+        match self.store.read_note(&note_name(generation)).as_deref().and_then(segment_meta::read) {
+            Some(segment_meta::Index::Sealed { shelf, .. }) => shelf.runs,
             _ => shelf.spanning_runs(),
         }
     }

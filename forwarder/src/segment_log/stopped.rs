@@ -6,7 +6,7 @@
 
 use super::damage::keep_copy;
 use super::look::without_overlaps;
-use super::shelf::{self, Index, Shelf, extend_runs, note_name};
+use super::segment_meta::{self, Index, SegmentMeta, extend_runs, note_name};
 use super::{CLEARED, POSITIONS};
 use crate::positions::{self, Progress, Run, bit};
 use crate::ranges::Ranges;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// The buffer of a forwarder that is not started. Nothing else may use its folder meanwhile.
 pub struct StoppedBuffer {
     store: Box<dyn Store>,
-    generations: Vec<(Generation, Option<Shelf>)>,
+    generations: Vec<(Generation, Option<SegmentMeta>)>,
     names: Vec<String>,
     /// `None`: unknown, and all is to be sent again.
     progress: Option<Progress>,
@@ -78,7 +78,7 @@ impl StoppedBuffer {
     pub(super) fn on(mut store: Box<dyn Store>) -> Result<Self, BufferError> {
         let (mut found, mut replaced) = (Vec::new(), Vec::new());
         for generation in store.generations()? {
-            match store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
+            match store.read_note(&note_name(generation)).as_deref().and_then(segment_meta::read) {
                 Some(Index::Building) => replaced.push(generation),
                 Some(Index::Sealed { shelf, replaces }) => {
                     replaced.extend(replaces);
@@ -89,7 +89,7 @@ impl StoppedBuffer {
         }
         found.retain(|(generation, _)| !replaced.contains(generation));
         // Merged messages have younger generations than their neighbours; what has no index is the youngest.
-        let age = |shelf: &Shelf| {
+        let age = |shelf: &SegmentMeta| {
             shelf.spans.of(Lane::Data).start().or(shelf.spans.of(Lane::Alert).start()).unwrap_or(0)
         };
         found.sort_by_key(|(generation, shelf)| (shelf.as_ref().map_or(u64::MAX, age), *generation));
@@ -116,7 +116,7 @@ impl StoppedBuffer {
         let (runs, made_ms) = self.runs(&mut stats.trouble);
         stats.made_ms = made_ms;
         stats.generations = self.generations.len();
-        let is_thinned = |shelf: &Option<Shelf>| shelf.as_ref().is_some_and(|shelf| shelf.level > 0);
+        let is_thinned = |shelf: &Option<SegmentMeta>| shelf.as_ref().is_some_and(|shelf| shelf.level > 0);
         stats.thinned = self.generations.iter().filter(|(_, shelf)| is_thinned(shelf)).count();
         let living = self.generations.iter().map(|(generation, _)| self.store.bytes(*generation));
         stats.disk_bytes = living.sum::<u64>() + self.store.aside_bytes();
@@ -217,15 +217,15 @@ impl StoppedBuffer {
         for at in 0..self.generations.len() {
             let changed = self.changed(at).is_some();
             if let Some((generation, shelf)) = self.generations.get(at)
-                && (changed || shelf.as_ref().is_some_and(Shelf::is_evidence))
+                && (changed || shelf.as_ref().is_some_and(SegmentMeta::is_evidence))
             {
                 self.bad.insert(*generation);
             }
         }
         let (mut runs, made_ms) = self.runs(&mut Vec::new());
-        let mut removed = Shelf { made_ms, ..Shelf::default() };
+        let mut removed = SegmentMeta { made_ms, ..SegmentMeta::default() };
         let before = self.store.read_note(CLEARED);
-        if let Some(Index::Sealed { shelf, .. }) = before.as_deref().and_then(shelf::read) {
+        if let Some(Index::Sealed { shelf, .. }) = before.as_deref().and_then(segment_meta::read) {
             runs.extend(shelf.runs);
             removed.made_ms = match (removed.made_ms, shelf.made_ms) {
                 (Some(a), Some(b)) => Some(a.start.min(b.start)..a.end.max(b.end)),
@@ -233,7 +233,7 @@ impl StoppedBuffer {
             };
         }
         if !runs.is_empty() {
-            self.store.write_note(CLEARED, &shelf::write(&removed, &without_overlaps(runs), &[]))?;
+            self.store.write_note(CLEARED, &segment_meta::write(&removed, &without_overlaps(runs), &[]))?;
         }
         for (generation, _) in std::mem::take(&mut self.generations) {
             self.store.delete_note(&note_name(generation));
@@ -320,6 +320,6 @@ fn owed_in(progress: Option<&Progress>, run: &Run) -> u64 {
 }
 
 /// Where to look for what it held.
-fn kept(shelf: &Shelf) -> String {
+fn kept(shelf: &SegmentMeta) -> String {
     shelf.copy.as_ref().map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"))
 }

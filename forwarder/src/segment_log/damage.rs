@@ -4,8 +4,8 @@
 //! is opened for the first time after that, and is copied out of the way if it is another; what can be read is then read
 //! in the original, which is deleted in the end. Where there is no room for a copy, the original is set aside in the end.
 
-use super::shelf::{self, Index, Shelf, cut_runs, note_name};
-use super::{Archive, FAILURES_MAX, Notice};
+use super::segment_meta::{self, Index, SegmentMeta, cut_runs, note_name};
+use super::{FAILURES_MAX, Notice, SegmentLog};
 use crate::Lane;
 use crate::positions::Run;
 use crate::record::BadBatch;
@@ -19,10 +19,10 @@ pub(super) fn keep_copy(store: &mut dyn Store, generation: Generation) -> Result
     let path = store.copy_aside(generation)?;
     let name = Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into());
     let note = store.read_note(&note_name(generation));
-    if let Some(Index::Sealed { mut shelf, replaces }) = note.as_deref().and_then(shelf::read) {
+    if let Some(Index::Sealed { mut shelf, replaces }) = note.as_deref().and_then(segment_meta::read) {
         (shelf.damaged, shelf.copy, shelf.digest) = (true, Some(name.clone()), None);
         if let Err(error) =
-            store.write_note(&note_name(generation), &shelf::write(&shelf, &shelf.runs, &replaces))
+            store.write_note(&note_name(generation), &segment_meta::write(&shelf, &shelf.runs, &replaces))
         {
             tracing::warn!(generation, %error, "a part of the buffer may be copied again at the next start");
         }
@@ -30,7 +30,7 @@ pub(super) fn keep_copy(store: &mut dyn Store, generation: Generation) -> Result
     Ok(name)
 }
 
-impl Archive {
+impl SegmentLog {
     /// To be called before anything is read in a generation: it is what it was when it was sealed, or a copy is kept.
     pub(super) fn before_opening(&mut self, generation: Generation) {
         let Some(shelf) = self.shelves.get_mut(&generation) else { return };
@@ -58,7 +58,7 @@ impl Archive {
     /// Deletes a generation, or sets it aside if some of it could not be read.
     pub(super) fn delete(&mut self, generation: Generation) {
         self.store.delete_note(&note_name(generation));
-        if self.shelves.get(&generation).is_some_and(Shelf::is_evidence) {
+        if self.shelves.get(&generation).is_some_and(SegmentMeta::is_evidence) {
             let _ = self
                 .store
                 .set_aside(generation)
@@ -200,16 +200,16 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{Batches, StoppedBuffer};
     use crate::positions::Progress;
     use crate::record::Record;
+    use crate::segment_log::{Batches, StoppedBuffer};
     use crate::store::memory::MemoryStore;
     use crate::store::sled::SledStore;
     use crate::testing::Folder;
     use crate::{BufferConfig, Message};
 
-    fn open(store: &MemoryStore) -> Archive {
-        Archive::open(Box::new(store.clone()), BufferConfig::default(), None).0
+    fn open(store: &MemoryStore) -> SegmentLog {
+        SegmentLog::open(Box::new(store.clone()), BufferConfig::default(), None).0
     }
 
     fn data(records: Vec<Record>) -> Batches {
@@ -221,72 +221,72 @@ mod tests {
     /// A store with one generation of ten batches, one of them damaged; indexed or not.
     fn damaged(seed: u64, indexed: bool) -> MemoryStore {
         let store = MemoryStore::default();
-        let mut archive = open(&store);
+        let mut segment_log = open(&store);
         for batch in 0..10 {
             let record = |n| {
                 let message = Message { lane: Lane::Data, made_ms: n, body: "body".into() };
                 Record { seq: 7 * batch + n as u64, owed: 1, message }
             };
             let batches = data((0..7).map(record).collect());
-            archive.append(&batches, true, &Progress::new(1)).unwrap();
+            segment_log.append(&batches, true, &Progress::new(1)).unwrap();
         }
         if indexed {
-            archive.close();
+            segment_log.close();
         }
         store.0.lock().unwrap().damage(&mut fastrand::Rng::with_seed(seed));
         store
     }
 
-    fn lost(archive: &mut Archive) -> u64 {
+    fn lost(segment_log: &mut SegmentLog) -> u64 {
         let lost = |notice| match notice {
             Notice::Damaged { runs, .. } => runs.iter().map(|run| run.seqs.end - run.seqs.start).sum(),
             _ => 0,
         };
-        archive.take_notices().into_iter().map(lost).sum()
+        segment_log.take_notices().into_iter().map(lost).sum()
     }
 
     #[test]
     fn what_is_damaged_is_counted_once_and_never_deleted_whatever_restarts() {
         for seed in 0..20 {
             let store = damaged(seed, seed % 2 == 0);
-            let mut archive = open(&store);
+            let mut segment_log = open(&store);
             let mut from = 0;
-            while let Some(last) = archive.read(Lane::Data, from).unwrap().last() {
+            while let Some(last) = segment_log.read(Lane::Data, from).unwrap().last() {
                 from = last.seq + 1;
             }
-            assert_eq!(lost(&mut archive), 7, "seed {seed}: a batch, whatever is known of it");
-            drop(archive);
-            let mut archive = open(&store);
-            assert_eq!(archive.read(Lane::Data, 0).unwrap().len() % 7, 0);
-            archive.walk(1, Lane::Data, |_, _| {}).unwrap();
-            assert_eq!(lost(&mut archive), 0, "seed {seed}: it is known");
+            assert_eq!(lost(&mut segment_log), 7, "seed {seed}: a batch, whatever is known of it");
+            drop(segment_log);
+            let mut segment_log = open(&store);
+            assert_eq!(segment_log.read(Lane::Data, 0).unwrap().len() % 7, 0);
+            segment_log.walk(1, Lane::Data, |_, _| {}).unwrap();
+            assert_eq!(lost(&mut segment_log), 0, "seed {seed}: it is known");
             let mut progress = Progress::new(1);
             progress.forget(Lane::Data, &(0..70));
-            archive.settle(&["cloud".into()], &progress, true);
-            assert!(archive.is_empty() && store.clone().aside_bytes() > 0, "seed {seed}");
+            segment_log.settle(&["cloud".into()], &progress, true);
+            assert!(segment_log.is_empty() && store.clone().aside_bytes() > 0, "seed {seed}");
         }
     }
 
     #[test]
     fn clearing_sets_aside_what_is_damaged() {
         let store = damaged(1, true);
-        let mut archive = open(&store);
-        (0..70).for_each(|seq| drop(archive.read(Lane::Data, seq)));
-        drop(archive);
+        let mut segment_log = open(&store);
+        (0..70).for_each(|seq| drop(segment_log.read(Lane::Data, seq)));
+        drop(segment_log);
         StoppedBuffer::on(Box::new(store.clone())).unwrap().clear().unwrap();
         assert!(store.clone().aside_bytes() > 0);
     }
 
     const COUNT: u64 = 400;
 
-    fn open_in(folder: &Folder) -> Archive {
-        Archive::open(Box::new(SledStore::new(folder.path().into())), BufferConfig::default(), None).0
+    fn open_in(folder: &Folder) -> SegmentLog {
+        SegmentLog::open(Box::new(SledStore::new(folder.path().into())), BufferConfig::default(), None).0
     }
 
     /// A sealed generation of sled's, and what its file holds.
     fn sealed() -> (Folder, Vec<u8>) {
         let folder = Folder::new();
-        let mut archive = open_in(&folder);
+        let mut segment_log = open_in(&folder);
         for first in (0..COUNT).step_by(10) {
             let record = |seq| {
                 let body = vec![seq as u8; 1_000].into();
@@ -294,25 +294,25 @@ mod tests {
                 Record { seq, owed: 1, message }
             };
             let batches = data((first..first + 10).map(record).collect());
-            archive.append(&batches, true, &Progress::new(1)).unwrap();
+            segment_log.append(&batches, true, &Progress::new(1)).unwrap();
         }
-        archive.close();
+        segment_log.close();
         let bytes = std::fs::read(folder.path().join("1/db")).unwrap();
         (folder, bytes)
     }
 
     /// How many messages can be read; then nobody wants any, and all is deleted.
-    fn drain(archive: &mut Archive) -> u64 {
+    fn drain(segment_log: &mut SegmentLog) -> u64 {
         let (mut from, mut count) = (0, 0);
         loop {
-            let records = archive.read(Lane::Data, from).unwrap();
+            let records = segment_log.read(Lane::Data, from).unwrap();
             let Some(last) = records.last() else { break };
             (from, count) = (last.seq + 1, count + records.len() as u64);
         }
         let mut progress = Progress::new(1);
         progress.forget(Lane::Data, &(0..COUNT));
-        archive.settle(&["cloud".into()], &progress, true);
-        assert!(archive.is_empty());
+        segment_log.settle(&["cloud".into()], &progress, true);
+        assert!(segment_log.is_empty());
         count
     }
 
@@ -336,25 +336,25 @@ mod tests {
                 // What an attempt that was killed has left.
                 std::fs::create_dir_all(folder.path().join("1.copying/blobs")).unwrap();
             }
-            let mut archive = open_in(&folder);
+            let mut segment_log = open_in(&folder);
             assert_eq!(aside(&folder), ["1.damaged-1"]);
-            assert!(archive.filling.is_none(), "nothing is added to it");
-            let _ = archive.read(Lane::Data, 0).unwrap();
+            assert!(segment_log.filling.is_none(), "nothing is added to it");
+            let _ = segment_log.read(Lane::Data, 0).unwrap();
             assert!(
                 std::fs::read(&db).is_ok_and(|now| now[..] != bytes[..]) || !db.exists(),
                 "sled changes it"
             );
-            drop(archive);
+            drop(segment_log);
             // Neither a restart nor its end make another.
-            let mut archive = open_in(&folder);
-            let read = drain(&mut archive);
-            assert!(lost(&mut archive) + read <= COUNT && read < COUNT, "{read}");
+            let mut segment_log = open_in(&folder);
+            let read = drain(&mut segment_log);
+            assert!(lost(&mut segment_log) + read <= COUNT && read < COUNT, "{read}");
             assert_eq!(
                 (aside(&folder), folder.path().join("1").exists()),
                 (vec!["1.damaged-1".into()], false)
             );
             assert!(std::fs::read(folder.path().join("1.damaged-1/db")).unwrap() == bytes, "{flips}");
-            assert!(archive.bytes() >= bytes.len() as u64, "it counts");
+            assert!(segment_log.bytes() >= bytes.len() as u64, "it counts");
         }
     }
 
@@ -364,9 +364,9 @@ mod tests {
         let at = bytes.len() / 3;
         bytes[at..at + 64].fill(0xa5);
         std::fs::write(folder.path().join("1/db"), &bytes).unwrap();
-        let mut archive = open_in(&folder);
-        let read = drain(&mut archive);
-        let notices = archive.take_notices();
+        let mut segment_log = open_in(&folder);
+        let read = drain(&mut segment_log);
+        let notices = segment_log.take_notices();
         let count = |run: &Run| run.seqs.end - run.seqs.start;
         let told = notices.iter().map(|notice| match notice {
             Notice::Damaged { runs, what, .. } => {
@@ -387,8 +387,8 @@ mod tests {
 
         let (folder, _) = sealed();
         std::fs::remove_file(folder.path().join("1/db")).unwrap();
-        let mut archive = open_in(&folder);
-        assert_eq!((drain(&mut archive), lost(&mut archive)), (0, COUNT));
+        let mut segment_log = open_in(&folder);
+        assert_eq!((drain(&mut segment_log), lost(&mut segment_log)), (0, COUNT));
         assert!(folder.path().join("1.damaged-1/conf").exists());
     }
 
@@ -396,15 +396,15 @@ mod tests {
     fn what_is_whole_is_never_copied() {
         let (folder, bytes) = sealed();
         for round in 0..4 {
-            let mut archive = open_in(&folder);
-            assert_eq!(archive.filling, Some(1), "{round}");
-            assert!(!archive.read(Lane::Data, round * 50).unwrap().is_empty());
-            archive.close();
+            let mut segment_log = open_in(&folder);
+            assert_eq!(segment_log.filling, Some(1), "{round}");
+            assert!(!segment_log.read(Lane::Data, round * 50).unwrap().is_empty());
+            segment_log.close();
         }
         let now = std::fs::read(folder.path().join("1/db")).unwrap();
         assert!(now[..bytes.len()] == bytes, "reading only adds to it");
-        let mut archive = open_in(&folder);
-        assert_eq!((drain(&mut archive), lost(&mut archive)), (COUNT, 0));
+        let mut segment_log = open_in(&folder);
+        assert_eq!((drain(&mut segment_log), lost(&mut segment_log)), (COUNT, 0));
         assert_eq!(aside(&folder), Vec::<String>::new());
     }
 
@@ -422,28 +422,29 @@ mod tests {
     fn a_kill_is_no_damage() {
         let (folder, _) = sealed();
         let read = |folder: &Folder, config: BufferConfig| {
-            let mut archive = Archive::open(Box::new(SledStore::new(folder.path().into())), config, None).0;
-            let records = archive.read(Lane::Data, 0).unwrap();
+            let mut segment_log =
+                SegmentLog::open(Box::new(SledStore::new(folder.path().into())), config, None).0;
+            let records = segment_log.read(Lane::Data, 0).unwrap();
             assert!(!records.is_empty());
-            archive
+            segment_log
         };
         // Too small to be filled on: it is only read.
         let small = || BufferConfig { max_size: 1 << 10, ..BufferConfig::default() };
         let mut folder = folder;
         for _ in 0..3 {
-            let archive = read(&folder, small());
-            assert!(archive.filling.is_none());
+            let segment_log = read(&folder, small());
+            assert!(segment_log.filling.is_none());
             let next = killed(&folder);
-            drop(archive);
+            drop(segment_log);
             folder = next;
         }
         // Filled on, killed, found without an index, sealed, and read again.
-        let archive = read(&folder, BufferConfig::default());
+        let segment_log = read(&folder, BufferConfig::default());
         let next = killed(&folder);
-        drop(archive);
+        drop(segment_log);
         read(&next, BufferConfig::default()).close();
-        let mut archive = read(&next, small());
-        assert_eq!((drain(&mut archive), lost(&mut archive)), (COUNT, 0));
+        let mut segment_log = read(&next, small());
+        assert_eq!((drain(&mut segment_log), lost(&mut segment_log)), (COUNT, 0));
         assert_eq!((aside(&folder), aside(&next)), (vec![], vec![]));
     }
 
@@ -455,9 +456,9 @@ mod tests {
         std::fs::write(folder.path().join("1/db"), &bytes).unwrap();
         // No folder can be made there.
         std::fs::write(folder.path().join("1.copying"), "").unwrap();
-        let mut archive = open_in(&folder);
-        assert!(archive.filling.is_none());
-        assert!(drain(&mut archive) < COUNT);
+        let mut segment_log = open_in(&folder);
+        assert!(segment_log.filling.is_none());
+        assert!(drain(&mut segment_log) < COUNT);
         assert_eq!(aside(&folder), ["1.copying", "1.damaged-1"]);
     }
 }

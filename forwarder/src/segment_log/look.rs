@@ -1,7 +1,7 @@
 //! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
 
-use super::shelf::{self, Index, Shelf, note_name};
-use super::{Archive, CLEARED, Found, Notice, POSITIONS};
+use super::segment_meta::{self, Index, SegmentMeta, note_name};
+use super::{CLEARED, Found, Notice, POSITIONS, SegmentLog};
 use crate::config::BufferConfig;
 use crate::positions::{self, Run};
 use crate::ranges::Ranges;
@@ -18,14 +18,14 @@ use std::time::Duration;
 const LOOKS_MAX: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-impl Archive {
+impl SegmentLog {
     /// Looks at what is there. Whatever is wrong with it is a notice, and the rest is used.
     pub(crate) fn open(
         store: Box<dyn Store>,
         config: BufferConfig,
         thin: Option<Arc<dyn Thin>>,
     ) -> (Self, Found) {
-        let mut archive = Self {
+        let mut segment_log = Self {
             store,
             config,
             thin,
@@ -39,18 +39,18 @@ impl Archive {
             aside_bytes: 0,
             notices: Vec::new(),
         };
-        let mut runs = archive.look_around();
-        archive.spare_copies(&runs);
-        archive.look_for_cleared();
-        for notice in &archive.notices {
+        let mut runs = segment_log.look_around();
+        segment_log.spare_copies(&runs);
+        segment_log.look_for_cleared();
+        for notice in &segment_log.notices {
             // What cannot be read was made too: it is counted, and then counted as lost.
             if let Notice::Damaged { runs: gone, .. } | Notice::Shed { runs: gone, .. } = notice {
                 runs.extend(gone.iter().cloned());
             }
         }
-        archive.aside_bytes = archive.store.aside_bytes();
-        let positions = archive.store.read_note(POSITIONS).and_then(|note| positions::read(&note));
-        (archive, Found { runs: without_overlaps(runs), positions })
+        segment_log.aside_bytes = segment_log.store.aside_bytes();
+        let positions = segment_log.store.read_note(POSITIONS).and_then(|note| positions::read(&note));
+        (segment_log, Found { runs: without_overlaps(runs), positions })
     }
 
     fn look_around(&mut self) -> Vec<Run> {
@@ -63,12 +63,12 @@ impl Archive {
         let mut unsealed = Vec::new();
         let mut replaced = Vec::new();
         for generation in generations {
-            match self.store.read_note(&note_name(generation)).as_deref().and_then(shelf::read) {
+            match self.store.read_note(&note_name(generation)).as_deref().and_then(segment_meta::read) {
                 Some(Index::Building) => replaced.push(generation),
                 Some(Index::Sealed { shelf, replaces }) => {
                     replaced.extend(replaces);
                     let disk_bytes = self.store.bytes(generation);
-                    self.shelves.insert(generation, Shelf { disk_bytes, ..*shelf });
+                    self.shelves.insert(generation, SegmentMeta { disk_bytes, ..*shelf });
                 }
                 None => unsealed.push(generation),
             }
@@ -96,7 +96,7 @@ impl Archive {
     /// The generation that was filled when the program was stopped is filled on. Its index holds no longer: that must
     /// be safe before anything is added.
     fn reopen(&mut self, last: Generation) {
-        let may = |shelf: &Shelf| shelf.level == 0 && shelf.digest.is_none();
+        let may = |shelf: &SegmentMeta| shelf.level == 0 && shelf.digest.is_none();
         self.before_opening(last);
         let is_open = self.shelves.get(&last).is_some_and(may) && self.has_room(last);
         if is_open && self.store.write_note(&note_name(last), &[]).is_ok() {
@@ -125,7 +125,7 @@ impl Archive {
     /// What somebody removed while the program was stopped is told once.
     fn look_for_cleared(&mut self) {
         let note = self.store.read_note(CLEARED);
-        if let Some(Index::Sealed { shelf, .. }) = note.as_deref().and_then(shelf::read) {
+        if let Some(Index::Sealed { shelf, .. }) = note.as_deref().and_then(segment_meta::read) {
             let made_ms = shelf.made_ms.unwrap_or(0..0);
             self.notices.push(Notice::Shed { runs: shelf.runs, made_ms, why: Why::Cleared });
         }
@@ -145,7 +145,7 @@ impl Archive {
                     later.iter().for_each(|seqs| shelf.cut(lane, seqs));
                 }
             }
-            if self.shelves.get(generation).is_some_and(Shelf::is_bare) {
+            if self.shelves.get(generation).is_some_and(SegmentMeta::is_bare) {
                 self.delete(*generation);
             }
         }
@@ -166,8 +166,8 @@ impl Archive {
     }
 
     fn try_look_into(&mut self, generation: Generation) -> Result<(), String> {
-        let mut shelf = Shelf { disk_bytes: self.store.bytes(generation), ..Shelf::default() };
-        self.shelves.insert(generation, Shelf::default());
+        let mut shelf = SegmentMeta { disk_bytes: self.store.bytes(generation), ..SegmentMeta::default() };
+        self.shelves.insert(generation, SegmentMeta::default());
         let result = Lane::ALL.into_iter().try_for_each(|lane| {
             self.walk(generation, lane, |record, bytes| {
                 shelf.note_old(&record);

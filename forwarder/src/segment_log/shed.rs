@@ -2,8 +2,8 @@
 //! Alerts that somebody still wants are copied into a generation of their own before theirs goes, and go themselves
 //! only when nothing else is left.
 
-use super::shelf::{Shelf, extend_runs};
-use super::{Archive, Batches, Notice};
+use super::segment_meta::{SegmentMeta, extend_runs};
+use super::{Batches, Notice, SegmentLog};
 use crate::config::Full;
 use crate::positions::{Progress, Run};
 use crate::ranges::Ranges;
@@ -12,7 +12,7 @@ use crate::store::{Generation, StoreError};
 use crate::{Lane, Why};
 use std::collections::BTreeMap;
 
-impl Archive {
+impl SegmentLog {
     /// Makes room for these.
     pub(super) fn make_room(&mut self, batches: &Batches, progress: &Progress) {
         let cost = |records: &Vec<Record>| {
@@ -57,7 +57,7 @@ impl Archive {
 
     /// The generation with the oldest data, or else with the oldest alerts; and whether its alerts are to be kept.
     fn victim(&mut self) -> Option<(Generation, bool)> {
-        let oldest = |shelves: &BTreeMap<Generation, Shelf>, lane: Lane| {
+        let oldest = |shelves: &BTreeMap<Generation, SegmentMeta>, lane: Lane| {
             let spans = shelves
                 .iter()
                 .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation)));
@@ -177,7 +177,7 @@ mod tests {
         let folder = Folder::new();
         let config = BufferConfig { max_size: 8 << 20, full: Full::DropOldest, ..BufferConfig::default() };
         let store = Box::new(SledStore::new(folder.path().into()));
-        let (mut archive, _) = Archive::open(store, config, None);
+        let (mut segment_log, _) = SegmentLog::open(store, config, None);
         let record = |lane, seq: u64, bytes| {
             let message = Message { lane, made_ms: seq as i64, body: vec![7; bytes].into() };
             Record { seq, owed: 1, message }
@@ -188,12 +188,12 @@ mod tests {
                 Lane::Alert => vec![record(lane, n, 100)],
                 _ => Vec::new(),
             });
-            archive.append(&batches, true, &Progress::new(1)).unwrap();
+            segment_log.append(&batches, true, &Progress::new(1)).unwrap();
         }
-        let sum = |lane| archive.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
+        let sum = |lane| segment_log.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
         assert_eq!(sum(Lane::Alert), COUNT);
         let data = sum(Lane::Data);
         assert!((400..10 * COUNT).contains(&data), "{data} messages of 10 kB are left in 8 MiB");
-        assert_eq!(archive.shelves.values().filter(|shelf| *shelf.counts.of(Lane::Data) == 0).count(), 1);
+        assert_eq!(segment_log.shelves.values().filter(|shelf| *shelf.counts.of(Lane::Data) == 0).count(), 1);
     }
 }

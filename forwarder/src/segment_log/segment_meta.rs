@@ -29,9 +29,9 @@ use crate::{Lane, PerLane};
 use std::fmt::Write;
 use std::ops::Range;
 
-/// A generation as the archive sees it.
+/// A generation as the segment log sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shelf {
+pub(super) struct SegmentMeta {
     /// Numbers that are to be looked for here. Between them there may be more gaps.
     pub(super) spans: PerLane<Ranges>,
     pub(super) counts: PerLane<u64>,
@@ -58,7 +58,7 @@ pub(super) struct Shelf {
     pub(super) sealed: bool,
 }
 
-impl Shelf {
+impl SegmentMeta {
     /// Messages of a lane were added, in order. What is missing between those that are new, from `known_end` on, is in no
     /// other generation; what comes a second time, or was there before, stands for itself.
     pub(super) fn note_new(&mut self, lane: Lane, records: &[Record], known_end: u64) {
@@ -168,7 +168,7 @@ pub(super) enum Index {
     /// It is complete.
     Sealed {
         /// What is in it, but for its size on disk.
-        shelf: Box<Shelf>,
+        shelf: Box<SegmentMeta>,
         /// Those that it stands for.
         replaces: Vec<Generation>,
     },
@@ -184,7 +184,7 @@ pub(super) fn write_building() -> Vec<u8> {
     sealed_text("headwater index 1\nbuilding\n".into())
 }
 
-pub(super) fn write(shelf: &Shelf, runs: &[Run], replaces: &[Generation]) -> Vec<u8> {
+pub(super) fn write(shelf: &SegmentMeta, runs: &[Run], replaces: &[Generation]) -> Vec<u8> {
     let mut text = format!("headwater index 1\nlevel {}\ncontent {}\n", shelf.level, shelf.content_bytes);
     if let Some(made) = &shelf.made_ms {
         let _ = writeln!(text, "made {} {}", made.start, made.end);
@@ -223,7 +223,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
     if lines.next()? != "headwater index 1" {
         return None;
     }
-    let (mut shelf, mut replaces) = (Shelf { sealed: true, ..Shelf::default() }, Vec::new());
+    let (mut shelf, mut replaces) = (SegmentMeta { sealed: true, ..SegmentMeta::default() }, Vec::new());
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match *words.as_slice() {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_note_reads_back_and_damage_is_seen() {
-        let mut shelf = Shelf { level: 2, content_bytes: 99, ..Shelf::default() };
+        let mut shelf = SegmentMeta { level: 2, content_bytes: 99, ..SegmentMeta::default() };
         let record = |lane, seq, owed| {
             let message = Message { lane, made_ms: -5 + seq as i64, body: "b".into() };
             Record { seq, owed, message }
