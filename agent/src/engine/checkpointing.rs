@@ -11,7 +11,7 @@ use super::durable::Snapshot;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
 use headwater_forwarder::Mark;
-use headwater_kernel::time::Time;
+use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::Cause;
 use headwater_sensors::Checkpoints;
 use std::cell::RefCell;
@@ -81,7 +81,7 @@ impl Trouble {
     }
 
     /// A disk that takes a little now and then is told of no more often than a log line may be.
-    fn on_failed(&mut self, error: &io::Error, now: Time) -> Told {
+    fn on_failed(&mut self, error: &io::Error, now: AgentTime) -> Told {
         self.error = Some(error.to_string());
         let log = self.throttle.pass(now).is_some();
         let report = log && !self.reported;
@@ -155,7 +155,7 @@ impl Engine {
             }
             Err(error) => {
                 let Told { log, report } =
-                    self.checkpointer.trouble.borrow_mut().on_failed(&error, self.now().time);
+                    self.checkpointer.trouble.borrow_mut().on_failed(&error, self.now().alive);
                 if log {
                     let path = self.checkpointer.writer.path().display();
                     tracing::error!("cannot write the checkpoint {path}: {error}");
@@ -201,7 +201,7 @@ mod tests {
     fn a_disk_that_takes_none_is_told_once_and_logged_now_and_then() {
         let mut trouble = Trouble::default();
         let error = || io::Error::from(io::ErrorKind::StorageFull);
-        let told = (0..180).map(|second| trouble.on_failed(&error(), Time(second * 1_000)));
+        let told = (0..180).map(|second| trouble.on_failed(&error(), AgentTime(second * 1_000)));
         let (logs, reports) = told.fold((0, 0), |(logs, reports), Told { log, report }| {
             (logs + i32::from(log), reports + i32::from(report))
         });
@@ -210,7 +210,7 @@ mod tests {
         assert!(trouble.on_written() && trouble.error.is_none());
         // Now and then it takes one: that is said once a minute.
         let said = (180..240).filter(|second| {
-            let report = trouble.on_failed(&error(), Time(second * 1_000)).report;
+            let report = trouble.on_failed(&error(), AgentTime(second * 1_000)).report;
             report || trouble.on_written()
         });
         assert_eq!(said.count(), 2, "that it was over, and that it began again");

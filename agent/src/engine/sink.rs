@@ -48,19 +48,19 @@ impl Sink for EngineSink {
         }
         self.engine.forward(&mut pipeline);
         if let Some(notice) = pipeline.take_notice() {
-            self.engine.sources.log_notice(&notice, now.time);
+            self.engine.sources.log_notice(&notice, now.alive);
         }
     }
 
     fn refused(&mut self, count: u32) {
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
         let notice = Notice { source: self.source, text: self.engine.why_refused() };
-        self.engine.sources.log_notice(&notice, self.engine.now().time);
+        self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
-        self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().time);
+        self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().alive);
     }
 
     fn repeated(&mut self) {

@@ -5,7 +5,7 @@ use super::source_monitor::SourceMonitor;
 use super::source_states::{SourceStates, save_source_states};
 use crate::config::SourceConfig;
 use crate::status::SourceStatus;
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::Intake;
 use headwater_pipeline::pipeline::Notice;
 use headwater_sensors::{ConnectionState, PersistState};
@@ -40,7 +40,7 @@ impl Sources {
 
     /// Logs what a person should know of a source, now and then.
     #[cold]
-    pub(super) fn log_notice(&self, notice: &Notice, now: Time) {
+    pub(super) fn log_notice(&self, notice: &Notice, now: AgentTime) {
         let mut monitors = self.monitors.borrow_mut();
         let Some(monitor) = monitors.get_mut(notice.source) else { return };
         if let Some(held) = monitor.notice.pass(now) {
@@ -49,7 +49,7 @@ impl Sources {
     }
 
     /// Logs a payload that cannot be used, now and then.
-    pub(super) fn log_invalid(&self, source: usize, (origin, why): (&str, &dyn Display), now: Time) {
+    pub(super) fn log_invalid(&self, source: usize, (origin, why): (&str, &dyn Display), now: AgentTime) {
         let mut monitors = self.monitors.borrow_mut();
         let Some(monitor) = monitors.get_mut(source) else { return };
         if let Some(held) = monitor.invalid.pass(now) {
