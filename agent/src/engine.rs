@@ -75,6 +75,7 @@ impl Engine {
             pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
         }
         pipeline.stamp_with(clock.unsynced_boot());
+        pipeline.place_alerts(&|boot| clock.offset_of(boot));
         pipeline.resume(now, earlier.has_crashed());
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs);

@@ -9,8 +9,7 @@
 //! What a boot's offset was when its time became known stays, however often the clock is set after that: the same message
 //! always gets the same times.
 //!
-//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised, and so does the end of an alert
-//! that was raised in one of them.
+//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
 
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_pipeline::event::BootId;
@@ -58,7 +57,7 @@ impl Boot {
     }
 }
 
-/// All boots, the current one last. Shared with those who put messages right.
+/// All boots, the current one last. Behind a lock, because encoders ask it, on whatever thread an output works.
 #[derive(Debug, Default)]
 pub(crate) struct Boots(Mutex<Vec<Boot>>);
 

@@ -7,6 +7,7 @@ use crate::clock::{
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::{AgentTime, Moment, Now, Time};
 use headwater_pipeline::event::BootId;
+use headwater_wire::Placer;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -139,6 +140,11 @@ impl AgentClock {
     /// The boot whose time is not known.
     pub(crate) fn unsynced_boot(&self) -> Option<BootId> {
         (!self.is_synced()).then(|| self.boot.clone())
+    }
+
+    /// How far the times of a boot's events are off, where they have been moved by that (ms).
+    pub(super) fn offset_of(&self, boot: &BootId) -> Option<i64> {
+        self.boots.place(boot).map(|place| place.offset_ms)
     }
 
     /// When a message that is not held was made, if the time is not known.

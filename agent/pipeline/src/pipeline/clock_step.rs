@@ -24,6 +24,13 @@ impl Pipeline {
         self.rearm(now);
     }
 
+    /// Gives alerts that were raised in earlier boots their true time where `offset_of` a boot is known by now (ms): boots
+    /// are forgotten one day, and the alerts are to end under the ids that they have.
+    pub fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
+        self.channels.iter_mut().for_each(|channel| channel.watching.place_alerts(offset_of));
+        self.groups.place_alerts(offset_of);
+    }
+
     /// What the agent's own times are worth from now on.
     pub fn stamp_with(&mut self, boot: Option<BootId>) {
         self.emitter.own_clock.boot = boot;

@@ -12,7 +12,7 @@ use super::series::Directory;
 use super::state::{load_bytes, load_text, put, save_measured, save_text};
 use super::{Pipeline, Streams};
 use crate::config::{GroupConfig, StreamConfig};
-use crate::event::{Alert, AlertState, Event, Evidence, Labels, Readings, Subject};
+use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Row, Together, Transition};
@@ -144,6 +144,11 @@ impl Groups {
         for group in self.groups.iter_mut().filter(|group| group.members.iter().all(is_own)) {
             group.corrected_ms = group.corrected_ms.saturating_add(ms);
         }
+    }
+
+    /// See [`super::Pipeline::place_alerts`].
+    pub(super) fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
+        self.groups.iter_mut().for_each(|group| group.raisings.place(offset_of));
     }
 
     /// Appends the state; see `pipeline/state.rs`.

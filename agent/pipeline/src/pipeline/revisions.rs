@@ -10,7 +10,7 @@
 
 use super::own_clock::{load_timestamp, save_timestamp};
 use super::state::put;
-use crate::event::Timestamp;
+use crate::event::{BootId, ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, Stored};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 
@@ -216,6 +216,15 @@ impl Raisings {
     /// When its id says that the alert of `raised` was raised, which the clock of now calls `now`.
     pub(super) fn name(&self, raised: SteadyTime, now: Timestamp) -> Timestamp {
         self.last(raised).map_or(now, |last| last.stamp.clone())
+    }
+
+    /// The true time, if it was raised in a boot of which that is known by now.
+    pub(super) fn place(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
+        let Some(Raising { stamp, .. }) = &mut self.0 else { return };
+        let ClockMark::Boot(boot) = &stamp.clock else { return };
+        if let Some(offset_ms) = offset_of(boot) {
+            *stamp = Timestamp { ms: stamp.ms.saturating_add(offset_ms), clock: ClockMark::True };
+        }
     }
 
     fn last(&self, raised: SteadyTime) -> Option<&Raising> {

@@ -11,7 +11,7 @@ use super::revisions::Raisings;
 use super::ring::Ring;
 use super::state::{put, save_measured};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
-use crate::event::{Alert, AlertState, Event, Evidence, Readings};
+use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, Stored};
@@ -194,6 +194,11 @@ impl Watching {
     /// The clock that the readings are stamped with was corrected by `ms`.
     pub(super) fn correct(&mut self, ms: i64) {
         self.corrected_ms = self.corrected_ms.saturating_add(ms);
+    }
+
+    /// See [`super::Pipeline::place_alerts`].
+    pub(super) fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
+        self.posts.iter_mut().for_each(|post| post.raisings.place(offset_of));
     }
 
     /// The agent's time at which a detector wants to judge the silence.

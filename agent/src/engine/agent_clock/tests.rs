@@ -95,6 +95,7 @@ impl World {
             pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
         }
         pipeline.stamp_with(clock.unsynced_boot());
+        pipeline.place_alerts(&|boot| clock.offset_of(boot));
         pipeline.resume(now, false);
         let series = pipeline.introduce(0, "t", &[]).unwrap();
         self.agent = Some((clock, pipeline, series));

@@ -66,6 +66,19 @@ fn an_alert_keeps_its_id_whatever_the_clocks_do() {
         assert_eq!(world.alerts(), alert(11_000, "~boot-0"));
         world.check();
     }
+    // It lasts for more boots than are remembered.
+    let mut world = raised(wrong, SyncState::Unknown);
+    world.value = 9.0;
+    world.error = 0;
+    world.run(1_000);
+    assert_eq!(world.alerts(), alert(at, "")[..1], "it goes out");
+    for _ in 0..70 {
+        let wall = world.truth + 1_000;
+        world.reboot(1_000, wall);
+    }
+    world.value = 1.0;
+    world.run(2_000);
+    assert_eq!(world.alerts()[1..], alert(at, "")[1..]);
     // The clock is set while it is raised, back and on, and other times have been twice by then.
     for step in [HOUR, -HOUR] {
         let mut world = raised(0, SyncState::Synced);
