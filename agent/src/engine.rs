@@ -33,7 +33,7 @@ use checkpointing::Checkpointer;
 use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Now;
-use headwater_pipeline::account::Changes;
+use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Cause, Event};
 use headwater_pipeline::pipeline::Pipeline;
 use outgoing::Outgoing;
@@ -193,8 +193,8 @@ impl Engine {
 }
 
 /// The messages' account, as reports and the status count it.
-fn counts_of(account: &Account) -> Changes {
-    Changes {
+fn counts_of(account: &Account) -> MessageDelta {
+    MessageDelta {
         made: account.made.cast_signed(),
         delivered: account.delivered.cast_signed(),
         waiting: account.waiting.cast_signed(),

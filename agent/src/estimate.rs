@@ -9,7 +9,7 @@ use crate::config::Config;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
 use headwater_pipeline::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
-use headwater_pipeline::plan::Plan;
+use headwater_pipeline::plan::AggregatePlan;
 use headwater_pipeline::sketch;
 
 /// The program with nothing to do, its connections up (bytes).
@@ -108,7 +108,7 @@ fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
                 (Case::Worst, _) => sketch::BYTES_MAX,
             };
             let (full, slots) = open(specs, case);
-            full * stream.plan.pane_bytes_of(sketch_bytes) + (slots - full) * Plan::SLOT_BYTES
+            full * stream.plan.pane_bytes_of(sketch_bytes) + (slots - full) * AggregatePlan::SLOT_BYTES
         }
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();

@@ -1,7 +1,7 @@
 //! How an agent stands: plain data, made in one place by the engine, and looked at by all who tell of it: the
 //! service manager's line, the status that outputs publish, commands.
 
-use headwater_pipeline::account::{Changes, Counts, Intake};
+use headwater_pipeline::account::{MessageDelta, ReadingCounts, SourceCounts};
 use headwater_settings::format_size;
 use serde::Serialize;
 
@@ -29,9 +29,9 @@ pub struct AgentStatus {
     /// What the disk has to bear.
     pub writes: WriteStatus,
     /// What became of the readings since the state began.
-    pub readings: Counts,
+    pub readings: ReadingCounts,
     /// What became of the messages since the state began.
-    pub messages: Changes,
+    pub messages: MessageDelta,
     /// What is not as it should be, for a person. Outputs that are down are not among it.
     pub trouble: Vec<String>,
 }
@@ -57,7 +57,7 @@ pub struct SourceStatus {
     /// Why the connection was lost last.
     pub last_error: Option<String>,
     /// What came in.
-    pub readings: Intake,
+    pub readings: SourceCounts,
 }
 
 /// A stream.
@@ -66,7 +66,7 @@ pub struct StreamStatus {
     /// The name in the config.
     pub name: String,
     /// What became of its readings.
-    pub readings: Counts,
+    pub readings: ReadingCounts,
 }
 
 /// An output.
@@ -164,8 +164,8 @@ mod tests {
             ],
             buffer: BufferStatus { waiting: 7, memory_bytes: 9, disk_bytes: 2 << 20, disk_error: None },
             writes: WriteStatus { today_bytes: 1, daily_bytes: 2, device_today_bytes: None },
-            readings: Counts::default(),
-            messages: Changes::default(),
+            readings: ReadingCounts::default(),
+            messages: MessageDelta::default(),
             trouble: Vec::new(),
         }
     }

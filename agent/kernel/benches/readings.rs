@@ -3,7 +3,7 @@
 
 use headwater_kernel::aggregate::{Moments, SKETCH_BINS, Sketch};
 use headwater_kernel::series::{Near, Pane, Slot, Slots, Spec, Windows};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 use std::collections::VecDeque;
@@ -163,11 +163,11 @@ fn compare<P: Pane<Value = f64> + Default>(name: &str, count: usize, spec: &Spec
 }
 
 impl State for Plain {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.0.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         State::load(from).map(Self)
     }
 }
@@ -183,7 +183,7 @@ fn checkpoint(count: usize, spec: &Spec) {
         windows.save(spec, &mut |more: &[u8]| bytes.extend_from_slice(more), |pane, to| pane.save(to))
     });
     let saved = start.elapsed();
-    let mut from = Stored::new(&bytes);
+    let mut from = StateReader::new(&bytes);
     let start = Instant::now();
     let loaded = (0..count)
         .filter(|_| {

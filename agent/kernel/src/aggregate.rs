@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn tags_are_unique_and_what_is_lost_stays_lost() {
         extern crate std;
-        use crate::state::{State, Stored, Tagged};
+        use crate::state::{State, StateReader, Tagged};
         use crate::time::Time;
         fn of<T: Tagged + Default>() -> (u16, u16, usize) {
             let mut bytes = 0;
@@ -77,7 +77,7 @@ mod tests {
         for moments in [moments, lost] {
             let mut bytes = std::vec::Vec::new();
             moments.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
-            let moments = Moments::load(&mut Stored::new(&bytes)).unwrap();
+            let moments = Moments::load(&mut StateReader::new(&bytes)).unwrap();
             let answers = [moments.sum(), moments.min(), moments.max(), moments.mean(), moments.variance()];
             assert!(moments.is_lost() && answers == [None; 5], "{moments:?}");
         }

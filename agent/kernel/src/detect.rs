@@ -1,21 +1,23 @@
 //! What every detector promises, the list of detectors, and the life of an alert.
 //!
 //! A detector judges each reading of one series ([`Detector`]); an [`Alarm`] turns its verdicts into an alert
-//! that is raised once and cleared once; a [`Watch`] is the two together, as a config asks for them.
+//! that is raised once and cleared once; a [`AlertingDetector`] is the two together, as a config asks for them.
 //! To add a detector: a file here, its line in [`KINDS`], its arm in [`AnyDetector`].
 
 mod alarm;
+mod alerting;
 mod auto;
 mod cusum;
+mod describe;
 mod half_space;
 mod hampel;
 mod jump;
 mod learned;
 mod missing;
 mod moments;
+mod multivariate;
 mod page_hinkley;
 mod parameters;
-mod phrase;
 mod quantile;
 mod range;
 mod rate;
@@ -26,14 +28,13 @@ mod suite;
 #[cfg(test)]
 mod testing;
 mod threshold;
-mod together;
-mod watch;
 mod zscore;
 
 pub use crate::OutOfRange;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 pub use alarm::{Alarm, AlarmConfig, Transition};
+pub use alerting::{AlertingDetector, TakeWatch};
 pub use auto::Auto;
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
@@ -41,6 +42,7 @@ pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};
 pub use missing::{Missing, MissingConfig};
+pub use multivariate::{Multivariate, Row, Rows};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
 pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, Parameters, Presence};
 pub use quantile::{Quantile, QuantileConfig};
@@ -49,8 +51,6 @@ pub use rate::{Rate, RateConfig};
 pub use seasonal::{Seasonal, SeasonalConfig};
 pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
-pub use together::{Row, Rows, Together};
-pub use watch::{TakeWatch, Watch};
 pub use zscore::{ZScore, ZScoreConfig};
 
 /// A causal, constant-memory judge of one series.
@@ -75,16 +75,16 @@ pub trait Detector {
     ///
     /// # Errors
     /// Those of the writer.
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
 
     /// Writes what has been learned, without the config. A detector that learns nothing writes nothing.
-    fn save(&self, _to: &mut dyn Sink) {}
+    fn save(&self, _to: &mut dyn StateWriter) {}
 
     /// Goes on from what [`Detector::save`] wrote under the same config.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it. The detector is then as good as new, or as it was.
-    fn restore(&mut self, _from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ impl Judgement {
 }
 
 impl State for Judgement {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         let tag: u8 = match self.verdict {
             Verdict::Invalid => 0,
             Verdict::Learning => 1,
@@ -150,7 +150,7 @@ impl State for Judgement {
         self.clears.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let (tag, score) = (u8::load(from)?, State::load(from)?);
         let verdict = match tag {
             0 => Verdict::Invalid,
@@ -236,15 +236,15 @@ macro_rules! any_detector {
                 match self { $(Self::$name(detector) => detector.on_tick(now),)* }
             }
 
-            fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
-                match self { $(Self::$name(detector) => detector.phrase(judgement, to),)* }
+            fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+                match self { $(Self::$name(detector) => detector.describe(judgement, to),)* }
             }
 
-            fn save(&self, to: &mut dyn Sink) {
+            fn save(&self, to: &mut dyn StateWriter) {
                 match self { $(Self::$name(detector) => detector.save(to),)* }
             }
 
-            fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+            fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
                 match self { $(Self::$name(detector) => detector.restore(from),)* }
             }
         }

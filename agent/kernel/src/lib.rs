@@ -17,11 +17,11 @@
 //! | [`state`] | all of it as bytes, for checkpoints |
 
 pub mod aggregate;
+pub mod decimate;
 pub mod detect;
 mod range;
 pub mod series;
 pub mod state;
-pub mod thin;
 pub mod time;
 pub mod watermark;
 pub mod window;

@@ -14,12 +14,12 @@ use core::fmt;
 const COUNT_MAX: u64 = 1 << 48;
 
 /// Takes bytes in order.
-pub trait Sink {
+pub trait StateWriter {
     /// Takes some more.
     fn put(&mut self, bytes: &[u8]);
 }
 
-impl<F: FnMut(&[u8])> Sink for F {
+impl<F: FnMut(&[u8])> StateWriter for F {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self(bytes);
@@ -40,9 +40,9 @@ impl core::error::Error for Corrupt {}
 
 /// Stored bytes being read.
 #[derive(Clone, Copy, Debug)]
-pub struct Stored<'a>(&'a [u8]);
+pub struct StateReader<'a>(&'a [u8]);
 
-impl<'a> Stored<'a> {
+impl<'a> StateReader<'a> {
     /// From the first byte.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
@@ -69,13 +69,13 @@ impl<'a> Stored<'a> {
 /// What can be stored and comes back equal.
 pub trait State: Sized {
     /// Writes all there is to know.
-    fn save(&self, to: &mut (impl Sink + ?Sized));
+    fn save(&self, to: &mut (impl StateWriter + ?Sized));
 
     /// Reads what [`State::save`] wrote.
     ///
     /// # Errors
     /// [`Corrupt`]: the bytes end early or cannot have been written by it.
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt>;
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt>;
 }
 
 /// State with a tag and a version of its own, so that a program that does not know it can pass over it.
@@ -92,12 +92,12 @@ macro_rules! numbers {
     ($($number:ty),*) => {$(
         impl State for $number {
             #[inline]
-            fn save(&self, to: &mut (impl Sink + ?Sized)) {
+            fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
                 to.put(&self.to_le_bytes());
             }
 
             #[inline]
-            fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+            fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
                 from.take().map(Self::from_le_bytes)
             }
         }
@@ -107,11 +107,11 @@ macro_rules! numbers {
 numbers!(u8, u16, u32, u64, i16, i64, f64);
 
 impl State for bool {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         u8::from(*self).save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         match u8::load(from)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -121,25 +121,25 @@ impl State for bool {
 }
 
 impl<T: State> State for Option<T> {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.is_some().save(to);
         if let Some(value) = self {
             value.save(to);
         }
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         if bool::load(from)? { T::load(from).map(Some) } else { Ok(None) }
     }
 }
 
 impl<A: State, B: State> State for (A, B) {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.0.save(to);
         self.1.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok((A::load(from)?, B::load(from)?))
     }
 }
@@ -147,11 +147,11 @@ impl<A: State, B: State> State for (A, B) {
 macro_rules! times {
     ($($time:ty),*) => {$(
         impl State for $time {
-            fn save(&self, to: &mut (impl Sink + ?Sized)) {
+            fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
                 self.0.save(to);
             }
 
-            fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+            fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
                 i64::load(from).map(Self)
             }
         }
@@ -161,17 +161,17 @@ macro_rules! times {
 times!(Time, AgentTime, SteadyTime);
 
 impl State for Window {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         (self.start, self.end).save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let (start, end) = State::load(from)?;
         if start <= end { Ok(Self { start, end }) } else { Err(Corrupt) }
     }
 }
 
 /// A number of readings.
-pub(crate) fn load_count(from: &mut Stored<'_>) -> Result<u64, Corrupt> {
+pub(crate) fn load_count(from: &mut StateReader<'_>) -> Result<u64, Corrupt> {
     u64::load(from).and_then(|count| if count < COUNT_MAX { Ok(count) } else { Err(Corrupt) })
 }

@@ -9,7 +9,7 @@ mod axis;
 mod draw;
 
 use headwater_kernel::aggregate::Stamped;
-use headwater_kernel::thin::minmax;
+use headwater_kernel::decimate::minmax;
 use headwater_kernel::time::Time;
 use headwater_pipeline::config::StreamConfig;
 use headwater_pipeline::event::{self, AlertState, Event};

@@ -3,7 +3,7 @@
 use crate::plot::Plot;
 use headwater_kernel::time::{Now, Time};
 use headwater_pipeline::Pipeline;
-use headwater_pipeline::account::Changes;
+use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Cause, Event, Report};
 use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
 use headwater_sensors::recording::Recording;
@@ -103,7 +103,7 @@ impl<W: Write> Replay<W> {
             self.print();
             self.check()?;
         }
-        let messages = Changes { made: self.made, delivered: self.made, ..Changes::default() };
+        let messages = MessageDelta { made: self.made, delivered: self.made, ..MessageDelta::default() };
         let readings = self.pipeline.ledger();
         let report = Report {
             agent: self.pipeline.agent().clone(),

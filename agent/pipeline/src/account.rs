@@ -70,7 +70,7 @@ macro_rules! account {
 
 account! {
     /// Readings by what became of them.
-    Counts of 10, others as refused {
+    ReadingCounts of 10, others as refused {
         /// Came in: once for each stream that selects the reading, once if none does.
         received,
         /// Went into a window that was sent, or were forwarded.
@@ -96,7 +96,7 @@ account! {
 
 account! {
     /// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
-    Intake of 6, others as refused {
+    SourceCounts of 6, others as refused {
         /// Came in.
         received,
         /// At least one stream took them; what became of them there, the streams say.
@@ -114,7 +114,7 @@ account! {
 
 account! {
     /// How the messages' account changed over an interval.
-    Changes of 5, others as lost {
+    MessageDelta of 5, others as lost {
         /// Messages made.
         made,
         /// Messages acknowledged by every output that takes them.
@@ -128,36 +128,36 @@ account! {
     }
 }
 
-impl Intake {
+impl SourceCounts {
     /// What of it the streams know nothing of.
     #[must_use]
-    pub fn beside_streams(&self) -> Counts {
-        Counts {
+    pub fn beside_streams(&self) -> ReadingCounts {
+        ReadingCounts {
             received: self.received - self.selected,
             unselected: self.unselected,
             invalid: self.invalid,
             refused: self.refused,
             repeated: self.repeated,
-            ..Counts::default()
+            ..ReadingCounts::default()
         }
     }
 }
 
 /// The readings' account in total and in its parts, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct ReadingLedger {
     /// Everything, also of sources and streams that are no more.
-    pub total: Counts,
+    pub total: ReadingCounts,
     /// Each source.
-    pub sources: Vec<(String, Intake)>,
+    pub sources: Vec<(String, SourceCounts)>,
     /// Each stream.
-    pub streams: Vec<(String, Counts)>,
+    pub streams: Vec<(String, ReadingCounts)>,
 }
 
-impl Ledger {
+impl ReadingLedger {
     /// What happened between `earlier` and now, of those that are there now.
     #[must_use]
-    pub fn since(&self, earlier: &Ledger) -> Ledger {
+    pub fn since(&self, earlier: &ReadingLedger) -> ReadingLedger {
         fn change<T: Copy + Default>(
             now: &[(String, T)],
             then: &[(String, T)],
@@ -170,10 +170,10 @@ impl Ledger {
             };
             now.iter().map(changed).collect()
         }
-        Ledger {
+        ReadingLedger {
             total: self.total.since(&earlier.total),
-            sources: change(&self.sources, &earlier.sources, Intake::since),
-            streams: change(&self.streams, &earlier.streams, Counts::since),
+            sources: change(&self.sources, &earlier.sources, SourceCounts::since),
+            streams: change(&self.streams, &earlier.streams, ReadingCounts::since),
         }
     }
 
@@ -192,13 +192,14 @@ mod tests {
 
     #[test]
     fn what_another_program_counted_still_adds_up() {
-        let counts = Counts { received: 9, summarised: 4, late: 2, in_windows: 3, ..Counts::default() };
-        assert_eq!(Counts::from_named(counts.named()), counts);
+        let counts =
+            ReadingCounts { received: 9, summarised: 4, late: 2, in_windows: 3, ..ReadingCounts::default() };
+        assert_eq!(ReadingCounts::from_named(counts.named()), counts);
         // Two counts of a later program: one is a part of the sum, one stands beside it.
         let later = [("received", 9), ("summarised", 4), ("paired", 2), ("in_windows", 3), ("empty", 77)];
-        let read = Counts::from_named(later);
-        assert_eq!(read, Counts { late: 0, refused: 2, ..counts });
+        let read = ReadingCounts::from_named(later);
+        assert_eq!(read, ReadingCounts { late: 0, refused: 2, ..counts });
         assert!(read.balances());
-        assert!(!Counts::from_named([("received", 9), ("late", 2)]).balances(), "that is damage");
+        assert!(!ReadingCounts::from_named([("received", 9), ("late", 2)]).balances(), "that is damage");
     }
 }

@@ -5,7 +5,7 @@
 
 mod own;
 
-use crate::plan::{Pane, Plan, Value};
+use crate::plan::{Accumulators, AggregatePlan, Value};
 use crate::sketch::GrowingSketch;
 pub use own::{Cause, ClockSet, DiskStatus, Report, Status};
 use std::fmt;
@@ -125,13 +125,18 @@ pub struct Summary {
     /// The percentiles' sketch; `None`: not asked for.
     pub sketch: Option<GrowingSketch>,
     /// What it can be merged into a coarser one with; `None`: nobody will.
-    pub pane: Option<Box<Pane>>,
+    pub pane: Option<Box<Accumulators>>,
 }
 
 impl Summary {
     /// What a window says by a plan, in its first revision; without what it could be merged with.
     #[must_use]
-    pub fn new(about: Subject, (start, end_ms): (Timestamp, i64), plan: &Plan, pane: &Pane) -> Self {
+    pub fn new(
+        about: Subject,
+        (start, end_ms): (Timestamp, i64),
+        plan: &AggregatePlan,
+        pane: &Accumulators,
+    ) -> Self {
         let points = plan.points(pane);
         Self {
             about,

@@ -8,10 +8,10 @@
 mod accounts;
 mod channel;
 mod clock_step;
+mod dyn_detector;
 mod emitter;
 mod filter;
 mod groups;
-mod guard;
 mod ids;
 mod links;
 mod own_clock;
@@ -22,20 +22,20 @@ mod restore;
 mod revisions;
 mod ring;
 mod series;
+mod series_detectors;
 pub mod state;
 mod timers;
-mod watching;
 
-use crate::account::{Counts, Intake};
+use crate::account::{ReadingCounts, SourceCounts};
 use crate::config::{Limits, StreamConfig, WindowConfig};
 use crate::event::{Event, Timestamp};
 pub use groups::group_bytes;
 pub use panes::OPEN_MAX;
 pub use pressure::Pressure;
 pub use restore::GivenUp;
-pub use watching::evidence_bytes;
+pub use series_detectors::evidence_bytes;
 
-use channel::{Channel, Fate};
+use channel::{Channel, Placement};
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -61,7 +61,7 @@ pub struct SourceEntry {
 
 /// The highest revision that a durable checkpoint allows to be told.
 #[derive(Clone, Copy, Debug)]
-pub struct Ceiling(u32);
+pub struct RevLimit(u32);
 
 /// Something that a person should be told, at most now and then.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,13 +75,13 @@ pub struct Notice {
 /// The engine: all series with their windows and detectors.
 pub struct Pipeline {
     sources: Vec<SourceEntry>,
-    intakes: Vec<Intake>,
+    intakes: Vec<SourceCounts>,
     /// Which sources have lost their connection.
     down: Vec<bool>,
     /// What sources and streams counted that the config no longer has.
-    retired: Counts,
+    retired: ReadingCounts,
     streams: Streams,
-    stream_counts: IndexVec<StreamId, Counts>,
+    stream_counts: IndexVec<StreamId, ReadingCounts>,
     directory: Directory,
     channels: IndexVec<ChannelId, Channel>,
     /// The channels by stream and series.
@@ -110,8 +110,8 @@ pub const FILTER_BYTES: [usize; 2] = filter::BYTES;
 pub const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
 
 /// What a detector takes for each series (bytes).
-pub fn detector_bytes(prototype: &headwater_kernel::detect::Watch) -> usize {
-    size_of_val(&*guard::guard(prototype)) + size_of::<watching::Post>()
+pub fn detector_bytes(prototype: &headwater_kernel::detect::AlertingDetector) -> usize {
+    size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<series_detectors::DetectorSlot>()
 }
 
 /// Indices of channels by those of their stream and series.
@@ -129,11 +129,11 @@ impl Pipeline {
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
             emitter: Emitter::new(agent),
-            intakes: vec![Intake::default(); sources.len()],
+            intakes: vec![SourceCounts::default(); sources.len()],
             down: vec![false; sources.len()],
             sources,
-            retired: Counts::default(),
-            stream_counts: vec![Counts::default(); streams.len()].into(),
+            retired: ReadingCounts::default(),
+            stream_counts: vec![ReadingCounts::default(); streams.len()].into(),
             streams: streams.into(),
             directory: Directory::new(limits.series),
             channels: IndexVec::default(),
@@ -236,7 +236,7 @@ impl Pipeline {
             } else {
                 counts.future += 1;
             }
-            channel.watching.hear(now.alive);
+            channel.watching.touch(now.alive);
             self.note_unusable(source, time);
             return;
         }
@@ -254,26 +254,26 @@ impl Pipeline {
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         let fate = channel.place(stream, time, value, is_own, now);
         match fate {
-            Fate::InWindow => counts.in_windows += 1,
-            Fate::Late => counts.late += 1,
-            Fate::Refused => counts.refused += 1,
-            Fate::Forward => {
+            Placement::InWindow => counts.in_windows += 1,
+            Placement::Late => counts.late += 1,
+            Placement::Refused => counts.refused += 1,
+            Placement::Forward => {
                 counts.summarised += 1;
                 channel.forward(time, value, &mut out);
             }
         }
-        let is_placed = matches!(fate, Fate::InWindow | Fate::Forward);
+        let is_placed = matches!(fate, Placement::InWindow | Placement::Forward);
         if is_placed {
             channel.watching.judge(time, value, &mut out);
         } else {
-            channel.watching.hear(now.alive);
+            channel.watching.touch(now.alive);
         }
         channel.close(&mut out).count(counts);
         if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
             self.timers.push(due, index);
         }
         let has_groups = is_placed && !channel.memberships.is_empty();
-        if fate == Fate::InWindow && !stream.pairs.is_empty() {
+        if fate == Placement::InWindow && !stream.pairs.is_empty() {
             let (pairs, mut out) = self.pairs_with_emitter(now);
             pairs.on_reading(index, (time, value), is_own, &mut out);
         }
@@ -377,7 +377,7 @@ impl Pipeline {
         let (emitter, series) = (&mut self.emitter, (series, labels));
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         if is_cut_off {
-            channel.watching.hear(now.alive);
+            channel.watching.touch(now.alive);
         }
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);

@@ -4,16 +4,16 @@
 //! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
 //! may be asked for stands behind one pointer, see `paths`.
 
-mod paths;
+mod optional;
 mod stored;
 
 use crate::config::fingerprint::Fingerprint;
 use crate::points::Downsample;
 use crate::sketch::{self, GrowingSketch};
 use headwater_kernel::aggregate::{Ends, Moments, Stamped};
-use headwater_kernel::series::{Pane as PaneOf, Slot};
+use headwater_kernel::series::{Pane, Slot};
 use headwater_kernel::time::Time;
-use paths::Paths;
+use optional::OptionalAccumulators;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -132,23 +132,23 @@ impl Aggregate {
 
 /// What one stream's summaries carry: numbers by name, in the order of the config, and points.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub struct AggregatePlan {
     aggregates: Vec<(Arc<str>, Aggregate)>,
     /// Whether windows have a sketch, and whether it is told.
     sketch: bool,
     tells_sketch: bool,
     downsample: Option<Downsample>,
     /// Empty; only what is asked for.
-    paths: Option<Paths>,
+    paths: Option<OptionalAccumulators>,
 }
 
-impl Plan {
+impl AggregatePlan {
     /// A plan for these aggregates.
     #[must_use]
     pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
         let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
         let tells_sketch = false;
-        let paths = Paths::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
+        let paths = OptionalAccumulators::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
         let aggregates = aggregates.into_iter().map(|(name, aggregate)| (name.into(), aggregate)).collect();
         Self { aggregates, sketch, tells_sketch, downsample, paths }
     }
@@ -160,7 +160,7 @@ impl Plan {
     }
 
     /// What a window takes by itself (bytes).
-    pub const SLOT_BYTES: usize = size_of::<Slot<Pane>>();
+    pub const SLOT_BYTES: usize = size_of::<Slot<Accumulators>>();
 
     /// Whether windows need a sketch.
     #[must_use]
@@ -178,20 +178,24 @@ impl Plan {
     #[must_use]
     pub fn pane_bytes_min(&self) -> usize {
         let sketch = if self.sketch { sketch::BYTES_MIN } else { 0 };
-        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, Paths::heap_bytes)
+        size_of::<Slot<Accumulators>>()
+            + sketch
+            + self.paths.as_ref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
     /// What a window takes in memory with every sketch of `sketch_bytes` and all points there (bytes).
     #[must_use]
     pub fn pane_bytes_of(&self, sketch_bytes: usize) -> usize {
         let sketch = if self.sketch { sketch_bytes } else { 0 };
-        size_of::<Slot<Pane>>() + sketch + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
+        size_of::<Slot<Accumulators>>()
+            + sketch
+            + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
     }
 
     /// An empty window.
     #[must_use]
-    pub fn pane(&self) -> Pane {
-        Pane {
+    pub fn pane(&self) -> Accumulators {
+        Accumulators {
             moments: Moments::default(),
             ends: Ends::default(),
             sketch: self.sketch.then(GrowingSketch::default),
@@ -200,25 +204,25 @@ impl Plan {
     }
 
     /// The numbers of a closed window by name, in the order of the config; those that do not exist are left out.
-    pub fn numbers<'p>(&'p self, pane: &'p Pane) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
+    pub fn numbers<'p>(&'p self, pane: &'p Accumulators) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
         self.aggregates.iter().filter_map(|(name, aggregate)| Some((name, pane.value(aggregate)?)))
     }
 
     /// The sketch of a closed window; `None`: it is not asked for.
     #[must_use]
-    pub fn sketch<'p>(&self, pane: &'p Pane) -> Option<&'p GrowingSketch> {
+    pub fn sketch<'p>(&self, pane: &'p Accumulators) -> Option<&'p GrowingSketch> {
         pane.sketch.as_ref().filter(|_| self.tells_sketch)
     }
 
     /// The points of a closed window, in order of time; `None`: they are not asked for.
     #[must_use]
-    pub fn points(&self, pane: &Pane) -> Option<Vec<Stamped>> {
+    pub fn points(&self, pane: &Accumulators) -> Option<Vec<Stamped>> {
         pane.paths.as_ref()?.points(self.downsample?, &pane.ends)
     }
 
     /// What a window keeps to be merged into a coarser one, once it has closed: of its readings, the points.
     #[must_use]
-    pub fn mergeable(&self, mut pane: Pane) -> Pane {
+    pub fn mergeable(&self, mut pane: Accumulators) -> Accumulators {
         if let Some(points) = self.points(&pane)
             && let Some(paths) = &mut pane.paths
         {
@@ -246,7 +250,7 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for AggregatePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.names().collect();
         f.write_str(&names.join(" "))?;
@@ -259,14 +263,14 @@ impl fmt::Display for Plan {
 
 /// The accumulators of one window of one series.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pane {
+pub struct Accumulators {
     moments: Moments,
     ends: Ends,
     sketch: Option<GrowingSketch>,
-    paths: Option<Box<Paths>>,
+    paths: Option<Box<OptionalAccumulators>>,
 }
 
-impl Pane {
+impl Accumulators {
     /// The percentiles' sketch, if it has one.
     #[must_use]
     pub fn sketch(&self) -> Option<&GrowingSketch> {
@@ -276,7 +280,7 @@ impl Pane {
     /// What it takes on the heap at present (bytes).
     pub fn heap_bytes(&self) -> usize {
         let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);
-        sketch + self.paths.as_deref().map_or(0, Paths::heap_bytes)
+        sketch + self.paths.as_deref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
     fn value(&self, aggregate: &Aggregate) -> Option<Value> {
@@ -314,7 +318,7 @@ impl Pane {
     }
 }
 
-impl PaneOf for Pane {
+impl Pane for Accumulators {
     type Value = f64;
 
     #[inline]

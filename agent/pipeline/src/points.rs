@@ -10,8 +10,8 @@
 //! UDDSketch, in time. Cost: a binary search a reading; 16 bytes for each that is kept.
 
 use headwater_kernel::aggregate::{Ends, Stamped};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored, Tagged};
-use headwater_kernel::thin;
+use headwater_kernel::decimate;
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use headwater_kernel::time::Time;
 use std::fmt;
 
@@ -128,8 +128,8 @@ impl Points {
         let points = usize::from(downsample.points);
         let mut chosen = Vec::with_capacity(points);
         let choose = match downsample.choice {
-            Choice::Lttb => thin::lttb,
-            Choice::MinMax => thin::minmax,
+            Choice::Lttb => decimate::lttb,
+            Choice::MinMax => decimate::minmax,
         };
         choose(&all, points, |point| chosen.push(point));
         chosen
@@ -196,14 +196,14 @@ impl Tagged for Points {
 }
 
 impl State for Points {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.room.save(to);
         self.level.save(to);
         (self.readings.len() as u32).save(to);
         self.readings.iter().for_each(|reading| reading.save(to));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let (room, level, len) = (u16::load(from)?, u8::load(from)?, u32::load(from)?);
         if level > LEVEL_MAX || len > u32::from(room) {
             return Err(Corrupt);
@@ -294,7 +294,7 @@ mod tests {
             prop_assert_eq!(&merged, &points);
             let mut bytes = Vec::new();
             points.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
-            prop_assert_eq!(Points::load(&mut Stored::new(&bytes)), Ok(points.clone()));
+            prop_assert_eq!(Points::load(&mut StateReader::new(&bytes)), Ok(points.clone()));
             let chosen = points.choose(TEN, &ends);
             prop_assert!(chosen.len() == sorted.len().min(10) && chosen.is_sorted_by_key(|(time, _)| *time));
             prop_assert_eq!(chosen.first().copied(), ends.first());
@@ -303,7 +303,7 @@ mod tests {
 
         #[test]
         fn bytes_from_outside_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Points::load(&mut Stored::new(&bytes));
+            let _ = Points::load(&mut StateReader::new(&bytes));
         }
     }
 }

@@ -10,7 +10,7 @@
 pub mod body;
 pub mod unread;
 
-use headwater_kernel::state::Stored;
+use headwater_kernel::state::StateReader;
 use std::fmt;
 
 /// Tag, version and length (bytes).
@@ -33,7 +33,7 @@ pub fn put_section(to: &mut Vec<u8>, tag: u16, version: u16, write: impl FnOnce(
 }
 
 /// One section: its tag, the version of its bytes, and these.
-pub type Section<'a> = (u16, u16, Stored<'a>);
+pub type Section<'a> = (u16, u16, StateReader<'a>);
 
 /// The sections that `bytes` consist of, in order. The first one that is cut off is an error and ends the iteration.
 #[must_use]
@@ -76,7 +76,7 @@ impl<'a> Iterator for Sections<'a> {
             return None;
         }
         let bytes = std::mem::take(&mut self.rest);
-        let mut header = Stored::new(bytes);
+        let mut header = StateReader::new(bytes);
         let numbers = (header.take().ok(), header.take().ok(), header.take().ok());
         let (Some(tag), Some(version), Some(length)) = numbers else {
             return Some(Err(CutOff { tag: numbers.0.map(u16::from_le_bytes), offset: self.offset }));
@@ -88,7 +88,7 @@ impl<'a> Iterator for Sections<'a> {
         };
         self.rest = rest;
         self.offset += HEADER_BYTES + length;
-        Some(Ok((tag, u16::from_le_bytes(version), Stored::new(own))))
+        Some(Ok((tag, u16::from_le_bytes(version), StateReader::new(own))))
     }
 }
 

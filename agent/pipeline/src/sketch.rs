@@ -61,7 +61,7 @@ pub fn bytes_max(values: u64) -> usize {
 mod tests {
     use super::*;
     use headwater_kernel::aggregate::Fixed;
-    use headwater_kernel::state::{State, Stored};
+    use headwater_kernel::state::{State, StateReader};
     use proptest::prelude::*;
 
     /// As large from the start.
@@ -93,7 +93,7 @@ mod tests {
             assert!(growing.bins().eq(whole.bins()));
             let mut bytes = Vec::new();
             growing.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
-            assert_eq!(GrowingSketch::load(&mut Stored::new(&bytes)), Ok(growing));
+            assert_eq!(GrowingSketch::load(&mut StateReader::new(&bytes)), Ok(growing));
         }
     }
 

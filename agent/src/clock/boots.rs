@@ -11,7 +11,7 @@
 //!
 //! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
 
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_pipeline::event::BootId;
 use headwater_wire::{Placement, Placer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -164,7 +164,7 @@ impl Boots {
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub(crate) fn load(&self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub(crate) fn load(&self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let count = u32::load(from)? as usize;
         if count > BOOTS_MAX {
             return Err(Corrupt);
@@ -173,7 +173,7 @@ impl Boots {
         for _ in 0..count {
             let length = u32::load(from)? as usize;
             let (id, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
-            *from = Stored::new(rest);
+            *from = StateReader::new(rest);
             let id = std::str::from_utf8(id).map_err(|_| Corrupt)?;
             let id = Some(id).filter(|id| id.len() <= ID_BYTES_MAX).ok_or(Corrupt)?.into();
             boots.push(Boot {
@@ -225,7 +225,7 @@ mod tests {
         let mut bytes = Vec::new();
         boots.save(0, &mut bytes);
         let boots = Boots::default();
-        boots.load(&mut Stored::new(&bytes)).unwrap();
+        boots.load(&mut StateReader::new(&bytes)).unwrap();
         let expected = [
             correction("a", 1_000_000 - 1_000 - 60_000 - 5_000, true),
             correction("b", 1_000_000 - 1_000 - 60_000 - 7, true),
@@ -254,7 +254,7 @@ mod tests {
         boots.seen(60_000);
         let mut bytes = Vec::new();
         boots.save(10_000, &mut bytes);
-        boots.load(&mut Stored::new(&bytes)).unwrap();
+        boots.load(&mut StateReader::new(&bytes)).unwrap();
         boots.begin(&"b".into(), 0);
         assert_eq!(boots.set(1_000_000), []);
         assert_eq!(boots.correction(&"a".into()), Some(correction("a", 1_000_000 - 70_000, true)));
@@ -269,7 +269,7 @@ mod tests {
         let mut bytes = Vec::new();
         boots.save(0, &mut bytes);
         for cut in 0..bytes.len() {
-            assert_eq!(Boots::default().load(&mut Stored::new(&bytes[..cut])), Err(Corrupt), "{cut}");
+            assert_eq!(Boots::default().load(&mut StateReader::new(&bytes[..cut])), Err(Corrupt), "{cut}");
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::blocking;
 use crate::clock::{
     self, Boots, Change, ClockConfig, Correction, Sample, Steady, SyncState, SyncTimeout, Timeline,
 };
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Moment, Now, Time};
 use headwater_pipeline::event::BootId;
 use headwater_wire::Placer;
@@ -231,10 +231,10 @@ impl Past {
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub(super) fn load(from: &mut Stored<'_>, boots: &Boots) -> Result<Self, Corrupt> {
+    pub(super) fn load(from: &mut StateReader<'_>, boots: &Boots) -> Result<Self, Corrupt> {
         let length = u32::load(from)? as usize;
         let (boot, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
-        *from = Stored::new(rest);
+        *from = StateReader::new(rest);
         let boot = std::str::from_utf8(boot).map_err(|_| Corrupt)?;
         let boot = (!boot.is_empty()).then(|| BootId::from(boot));
         let past = Self {

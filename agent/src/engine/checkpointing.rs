@@ -173,7 +173,7 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<u64> {
-        let Snapshot { body, ceiling, checkpoint, took, permit, readings, .. } = snapshot;
+        let Snapshot { body, rev_limit, checkpoint, took, permit, readings, .. } = snapshot;
         let start = Instant::now();
         tracing::debug!(bytes = body.len(), "writing a checkpoint");
         let (body, written) = self.checkpointer.writer.write(body).await;
@@ -183,7 +183,7 @@ impl Engine {
         let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
         let (received, in_windows) = (readings.received, readings.in_windows);
         tracing::debug!(bytes, taken_us, written_us, received, in_windows, "checkpoint written");
-        self.pipeline.borrow_mut().on_durable(ceiling);
+        self.pipeline.borrow_mut().on_durable(rev_limit);
         self.checkpointer.requests.on_durable(checkpoint);
         Ok(bytes)
     }

@@ -8,8 +8,8 @@
 use super::Engine;
 use super::clock_follower::Permit;
 use headwater_forwarder::Mark;
-use headwater_pipeline::account::Counts;
-use headwater_pipeline::pipeline::Ceiling;
+use headwater_pipeline::account::ReadingCounts;
+use headwater_pipeline::pipeline::RevLimit;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
     pub(super) body: Vec<u8>,
-    pub(super) ceiling: Ceiling,
+    pub(super) rev_limit: RevLimit,
     /// Its number.
     pub(super) checkpoint: u64,
     /// How long it took to take.
@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     pub(super) permit: Permit,
     pub(super) mark: Mark,
     /// The readings that it knows of.
-    pub(super) readings: Counts,
+    pub(super) readings: ReadingCounts,
 }
 
 impl Engine {
@@ -38,10 +38,10 @@ impl Engine {
         let last = next_ms.is_none();
         body.clear();
         self.save_own(last, next_ms.unwrap_or(0), &mut body);
-        let ceiling = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
+        let rev_limit = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
         let (checkpoint, mark) = (self.checkpointer.requests.end(), self.forwarder().mark());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, ceiling, checkpoint, took, permit, mark, readings }
+        Snapshot { body, rev_limit, checkpoint, took, permit, mark, readings }
     }
 }

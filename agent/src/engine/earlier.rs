@@ -8,9 +8,9 @@ use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::memory::MemoryCap;
 use headwater_forwarder::{Account, Written};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
-use headwater_pipeline::account::{Changes, Ledger};
+use headwater_pipeline::account::{MessageDelta, ReadingLedger};
 use headwater_pipeline::event::Cause;
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
@@ -23,7 +23,7 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub(super) struct LastReport {
     pub(super) at: SteadyTime,
-    pub(super) readings: Ledger,
+    pub(super) readings: ReadingLedger,
     pub(super) messages: Account,
     pub(super) suppressed: i64,
 }
@@ -178,7 +178,7 @@ impl LastReport {
         self.suppressed.save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
             at: State::load(from)?,
             readings: load_ledger(from)?,
@@ -192,8 +192,8 @@ fn save_account(to: &mut Vec<u8>, account: &Account) {
     save_named(to, &super::counts_of(account).named());
 }
 
-fn load_account(from: &mut Stored<'_>) -> Result<Account, Corrupt> {
-    let counts = Changes::from_named(load_named(from)?);
+fn load_account(from: &mut StateReader<'_>) -> Result<Account, Corrupt> {
+    let counts = MessageDelta::from_named(load_named(from)?);
     let count = |count: i64| u64::try_from(count).map_err(|_| Corrupt);
     Ok(Account {
         made: count(counts.made)?,

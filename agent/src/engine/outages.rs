@@ -5,7 +5,7 @@
 //! does not know for how long: that time is missing from the outage.
 
 use super::Engine;
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
 use headwater_pipeline::event::Cause;
 
@@ -49,12 +49,12 @@ impl Outages {
 
     /// # Errors
     /// [`Corrupt`]: not written by [`Outages::save`].
-    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let mut outages = Vec::new();
         for _ in 0..u32::load(from)? {
             let length = u32::load(from)? as usize;
             let (name, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
-            *from = Stored::new(rest);
+            *from = StateReader::new(rest);
             let name = std::str::from_utf8(name).map_err(|_| Corrupt)?.to_owned();
             outages.push((name, SteadyTime::load(from)?));
         }
@@ -94,9 +94,9 @@ mod tests {
         assert!(!outages.begin("cloud", SteadyTime(5_000)), "it has been down");
         let mut bytes = Vec::new();
         outages.save(&mut bytes);
-        let mut loaded = Outages::load(&mut Stored::new(&bytes)).unwrap();
+        let mut loaded = Outages::load(&mut StateReader::new(&bytes)).unwrap();
         assert_eq!(loaded, outages);
-        assert!((0..bytes.len()).all(|cut| Outages::load(&mut Stored::new(&bytes[..cut])).is_err()));
+        assert!((0..bytes.len()).all(|cut| Outages::load(&mut StateReader::new(&bytes[..cut])).is_err()));
         loaded.keep_only(&["cloud".to_owned()]);
         assert_eq!(
             (loaded.end("cloud"), loaded.end("cloud"), loaded.end("lab")),

@@ -3,7 +3,7 @@
 use super::log_throttle::LogThrottle;
 use crate::status::SourceStatus;
 use headwater_kernel::time::Time;
-use headwater_pipeline::account::Intake;
+use headwater_pipeline::account::SourceCounts;
 use headwater_sensors::ConnectionState;
 
 /// One source.
@@ -50,7 +50,7 @@ impl SourceMonitor {
     }
 
     /// `time_of` tells the time of a moment (ms since boot).
-    pub(super) fn status(&self, readings: Intake, time_of: impl Fn(i64) -> Time) -> SourceStatus {
+    pub(super) fn status(&self, readings: SourceCounts, time_of: impl Fn(i64) -> Time) -> SourceStatus {
         SourceStatus {
             name: self.name.clone(),
             up: self.up,
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn it_knows_since_when_and_why() {
         let status = |monitor: &SourceMonitor| {
-            let status = monitor.status(Intake::default(), |up_ms| Time(1_000 + up_ms));
+            let status = monitor.status(SourceCounts::default(), |up_ms| Time(1_000 + up_ms));
             (status.up, status.since_ms, status.last_error)
         };
         let mut monitor = SourceMonitor::new("field", 1);

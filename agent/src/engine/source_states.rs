@@ -1,7 +1,7 @@
 //! The sources' own state, part of every checkpoint: bytes that only the source understands, after a version of its own.
 
 use crate::config::SourceConfig;
-use headwater_kernel::state::{Corrupt, Stored};
+use headwater_kernel::state::{Corrupt, StateReader};
 use headwater_pipeline::pipeline::state::{load_bytes, load_text, save_bytes, save_text};
 use headwater_pipeline::sections::body;
 use headwater_sensors::{PersistState, saved_state};
@@ -58,6 +58,6 @@ pub(super) fn save_source_states(to: &mut Vec<u8>, states: &SourceStates) {
 }
 
 /// Reads one of the sections that [`save_source_states`] wrote: name and bytes.
-pub(super) fn load_source_state(from: &mut Stored<'_>) -> Result<(String, Vec<u8>), Corrupt> {
+pub(super) fn load_source_state(from: &mut StateReader<'_>) -> Result<(String, Vec<u8>), Corrupt> {
     Ok((load_text(from)?.to_owned(), load_bytes(from)?.to_vec()))
 }

@@ -6,7 +6,7 @@ use super::source_states::{SourceStates, save_source_states};
 use crate::config::SourceConfig;
 use crate::status::SourceStatus;
 use headwater_kernel::time::{AgentTime, Time};
-use headwater_pipeline::account::Intake;
+use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::Notice;
 use headwater_sensors::{ConnectionState, PersistState};
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ impl Sources {
     /// How they stand; `time_of` tells the time of a moment (ms since boot).
     pub(super) fn statuses(
         &self,
-        readings: &[(String, Intake)],
+        readings: &[(String, SourceCounts)],
         time_of: impl Fn(i64) -> Time,
     ) -> Vec<SourceStatus> {
         let status = |monitor: &SourceMonitor| {

@@ -113,7 +113,7 @@ fn a_restart_between_an_alert_and_its_evidence_loses_nothing() {
         let mut state = Vec::new();
         first.save(at(START), &mut state);
         let mut second = pipeline(SPIKE, 10);
-        second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+        second.restore(&mut headwater_kernel::state::StateReader::new(&state)).unwrap();
         said.extend(feed(&mut second, (cut..20).map(|second| (second, value(second)))));
         let told: Vec<_> = said.iter().map(|m| (m.text("kind"), seconds(m))).collect();
         assert_eq!(told, [("alert", vec![7, 8, 9, 10]), ("evidence", vec![11, 12, 13])], "cut at {cut}");
@@ -132,7 +132,7 @@ fn flapping_is_limited_and_counted_over_a_restart() {
     let mut state = Vec::new();
     first.save(at(START), &mut state);
     let mut second = pipeline(streams, 10);
-    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.restore(&mut headwater_kernel::state::StateReader::new(&state)).unwrap();
     feed(&mut second, (20..24).map(flap));
     assert_eq!(second.suppressed(), 10);
 }

@@ -46,7 +46,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 #[derive(Clone)]
 struct Saved {
     state: Vec<u8>,
-    ceiling: Ceiling,
+    rev_limit: RevLimit,
     read: usize,
     survived: usize,
 }
@@ -80,8 +80,8 @@ impl World {
     fn new(durable: bool) -> Self {
         let mut pipeline = fresh(durable);
         let mut state = Vec::new();
-        let ceiling = pipeline.checkpoint(at(START), &mut state);
-        let on_disk = Saved { state, ceiling, read: 0, survived: 0 };
+        let rev_limit = pipeline.checkpoint(at(START), &mut state);
+        let on_disk = Saved { state, rev_limit, read: 0, survived: 0 };
         let mut world = Self {
             durable,
             pipeline,
@@ -95,7 +95,7 @@ impl World {
             taken: None,
             told: BTreeMap::new(),
         };
-        world.pipeline.on_durable(ceiling);
+        world.pipeline.on_durable(rev_limit);
         world
     }
 
@@ -105,12 +105,12 @@ impl World {
 
     fn save(&mut self) -> Saved {
         let mut state = Vec::new();
-        let ceiling = self.pipeline.checkpoint(self.at(), &mut state);
-        Saved { state, ceiling, read: self.read, survived: self.survived.len() }
+        let rev_limit = self.pipeline.checkpoint(self.at(), &mut state);
+        Saved { state, rev_limit, read: self.read, survived: self.survived.len() }
     }
 
     fn written(&mut self, saved: Saved) {
-        self.pipeline.on_durable(saved.ceiling);
+        self.pipeline.on_durable(saved.rev_limit);
         self.on_disk = saved;
     }
 
@@ -119,7 +119,7 @@ impl World {
         self.life += 1;
         self.taken = None;
         self.pipeline = fresh(self.durable);
-        let mut state = Stored::new(&self.on_disk.state);
+        let mut state = StateReader::new(&self.on_disk.state);
         assert_eq!(self.pipeline.restore_since(self.at().alive, &mut state), Ok(0));
         self.pipeline.resume(self.at(), crashed);
         if self.durable {

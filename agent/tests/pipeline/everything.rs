@@ -68,7 +68,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What is said of the steps, with restarts before some of them.
-fn said(text: &str, steps: &[Step], cuts: &[usize]) -> (Vec<Wire>, headwater_pipeline::account::Ledger) {
+fn said(
+    text: &str,
+    steps: &[Step],
+    cuts: &[usize],
+) -> (Vec<Wire>, headwater_pipeline::account::ReadingLedger) {
     let mut pipeline = pipeline(text, 10);
     let mut now = START;
     let mut said = Vec::new();
@@ -77,7 +81,7 @@ fn said(text: &str, steps: &[Step], cuts: &[usize]) -> (Vec<Wire>, headwater_pip
             let mut state = Vec::new();
             pipeline.save(at(now), &mut state);
             pipeline = super::pipeline(text, 10);
-            assert_eq!(pipeline.restore(&mut Stored::new(&state)), Ok(0));
+            assert_eq!(pipeline.restore(&mut StateReader::new(&state)), Ok(0));
             let mut again = Vec::new();
             pipeline.save(at(now), &mut again);
             assert!(again == state, "the same state, as bytes");

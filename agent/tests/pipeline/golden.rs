@@ -2,7 +2,7 @@
 //! and set back.
 
 use super::*;
-use headwater_pipeline::account::Changes;
+use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
 use headwater_wire::{Messages, Placement, Placer};
 use std::fmt::Write as _;
@@ -120,7 +120,7 @@ fn pipeline_of_own() -> std::cell::RefCell<Pipeline> {
 
 /// What the agent says of itself.
 fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
-    let messages = Changes { made: 9, delivered: 4, waiting: 3, thinned: 1, lost: 1 };
+    let messages = MessageDelta { made: 9, delivered: 4, waiting: 3, thinned: 1, lost: 1 };
     let mut pipeline = pipeline.borrow_mut();
     let readings = pipeline.ledger();
     let mut written_at = |kind: &str, event: Event, at: i64| {

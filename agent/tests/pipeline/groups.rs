@@ -75,12 +75,12 @@ fn a_restart_goes_on_with_what_the_group_has_learned() {
         let mut state = Vec::new();
         first.save(at(START), &mut state);
         let mut second = pipeline(STREAMS, 10);
-        second.restore(&mut Stored::new(&state)).unwrap();
+        second.restore(&mut StateReader::new(&state)).unwrap();
         second.resume(at(START + cut * 1_000), false);
         said.extend(feed(&mut second, cut..1_600));
         assert_eq!(said, whole, "cut at {cut}");
         let mut changed = pipeline(&STREAMS.replace("*/flow", "*/speed"), 10);
-        changed.restore(&mut Stored::new(&state)).unwrap();
+        changed.restore(&mut StateReader::new(&state)).unwrap();
     }
 }
 

@@ -143,7 +143,7 @@ fn our_own_outage_is_nobodys_fault() {
         first.save(at(START), &mut state);
         let mut second = watched(kind, parameters);
         let back = at(START + MIDDLE * MINUTE + 5 * DAY - 1_000);
-        let mut state = headwater_kernel::state::Stored::new(&state);
+        let mut state = headwater_kernel::state::StateReader::new(&state);
         second.restore_since(back.alive, &mut state).unwrap();
         second.resume(back, true);
         assert_eq!(alerts(&mut second, after.iter().copied()), (0, 0), "{kind}");

@@ -18,7 +18,7 @@ mod upgrades;
 mod windows;
 
 use headwater::config;
-use headwater_kernel::state::{Corrupt, Stored};
+use headwater_kernel::state::{Corrupt, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_pipeline::config::Limits;
 use headwater_pipeline::event::Event;
@@ -47,18 +47,18 @@ const START: i64 = 1_700_000_040_000;
 
 /// Goes on from a body of which every section can be read.
 trait RestoreWhole {
-    fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt>;
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt>;
 
     /// The same, after the agent had been away until `since`.
-    fn restore_since(&mut self, since: AgentTime, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt>;
+    fn restore_since(&mut self, since: AgentTime, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt>;
 }
 
 impl RestoreWhole for Pipeline {
-    fn restore(&mut self, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt> {
         self.restore_since(AgentTime::MIN, from)
     }
 
-    fn restore_since(&mut self, since: AgentTime, from: &mut Stored<'_>) -> Result<GivenUp, Corrupt> {
+    fn restore_since(&mut self, since: AgentTime, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt> {
         let (stored, mut unread) = (StoredBody::new(from.rest()), Unread::default());
         stored.look_through(&mut unread);
         let given_up = self.restore_within(since, stored, || None, &mut unread);

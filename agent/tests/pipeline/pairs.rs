@@ -163,7 +163,7 @@ fn restarted(pipeline: &Pipeline, streams: &str) -> Pipeline {
     let mut state = Vec::new();
     pipeline.save(at(START), &mut state);
     let mut next = super::pipeline(streams, 10);
-    assert_eq!(next.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
+    assert_eq!(next.restore(&mut headwater_kernel::state::StateReader::new(&state)), Ok(0));
     for end in (0..state.len()).step_by(97) {
         check_cut(streams, &state[..end]);
     }

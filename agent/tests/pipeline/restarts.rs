@@ -27,7 +27,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
         let mut state = Vec::new();
         before.save(at(START), &mut state);
         let mut after = pipeline(streams, 10);
-        assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
+        assert_eq!(after.restore(&mut headwater_kernel::state::StateReader::new(&state)), Ok(0));
         assert_eq!(after.totals(), before.totals());
         after.resume(at(START + cut * 700), false);
         said.extend(feed(&mut after, cut..200));
@@ -36,7 +36,7 @@ fn a_restored_pipeline_goes_on_as_if_nothing_had_happened() {
             check_cut(streams, &state[..end]);
         }
         let mut changed = pipeline("[streams.a]\nwindow = { type = \"tumbling\", size = \"20s\" }\n", 10);
-        let given_up = changed.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+        let given_up = changed.restore(&mut headwater_kernel::state::StateReader::new(&state)).unwrap();
         assert_eq!(given_up, before.totals().in_windows);
         assert!(changed.totals().balances() && changed.totals().received == before.totals().received);
     }
@@ -75,7 +75,7 @@ fn silence_is_judged_in_the_series_own_time_and_not_after_our_own_absence() {
     assert_eq!(alerts(&mut first, START + day + 200_000), ["cleared"]);
     let mut second = pipeline(streams, 10);
     let back = at(START + 2 * day);
-    second.restore_since(back.alive, &mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.restore_since(back.alive, &mut headwater_kernel::state::StateReader::new(&state)).unwrap();
     second.resume(back, false);
     assert!(alerts(&mut second, START + 2 * day + 9_000).is_empty(), "we were away ourselves");
     assert_eq!(alerts(&mut second, START + 2 * day + 10_100), ["raised"]);
@@ -101,7 +101,7 @@ fn after_a_crash_no_two_different_summaries_have_the_same_revision() {
     let told = drained(&mut first).remove(0);
     assert_eq!((told.number("rev"), told.number("count")), (Some(0.0), Some(2.0)));
     let mut second = pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
-    second.restore(&mut headwater_kernel::state::Stored::new(&state)).unwrap();
+    second.restore(&mut headwater_kernel::state::StateReader::new(&state)).unwrap();
     second.resume(at(START + 61_000), true);
     let series = second.introduce(0, "t", &[]).unwrap();
     for offset in [2_000, 3_000, 61_000] {

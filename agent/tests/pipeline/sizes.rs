@@ -48,7 +48,7 @@ fn what_introducing_series_after_a_restart_costs() {
         let mut state = Vec::new();
         before.save(at(START), &mut state);
         let mut after = pipeline("[streams.a]\n", series);
-        after.restore(&mut Stored::new(&state)).unwrap();
+        after.restore(&mut StateReader::new(&state)).unwrap();
         let start = std::time::Instant::now();
         (0..series).for_each(|n| _ = after.introduce(0, &name(n), &[]));
         println!("{series} series introduced after a restart in {:?}", start.elapsed());
@@ -72,7 +72,7 @@ fn what_taking_and_going_on_costs() {
         let start = std::time::Instant::now();
         for _ in 0..20 {
             let mut next = pipeline(STREAMS, SERIES);
-            assert_eq!(next.restore(&mut Stored::new(&state)), Ok(0));
+            assert_eq!(next.restore(&mut StateReader::new(&state)), Ok(0));
         }
         let restored = start.elapsed() / 20;
         println!("round {round}: {} bytes, saved in {saved:?}, restored in {restored:?}", state.len());

@@ -1,7 +1,7 @@
 //! Thinning that keeps shape, end to end: filters keep their bound whatever the disorder, windows their points.
 
 use super::*;
-use headwater_kernel::thin::lttb;
+use headwater_kernel::decimate::lttb;
 use proptest::prelude::*;
 
 /// Times (ms) and values.
@@ -59,7 +59,7 @@ fn restart(pipeline: &mut Pipeline, streams: &str, now: i64) -> Vec<Wire> {
     pipeline.save(at(START), &mut state);
     let said = drained(pipeline);
     *pipeline = super::pipeline(streams, 10);
-    assert_eq!(pipeline.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(0));
+    assert_eq!(pipeline.restore(&mut headwater_kernel::state::StateReader::new(&state)), Ok(0));
     pipeline.resume(at(now), false);
     said
 }
@@ -167,6 +167,6 @@ fn what_a_changed_filter_held_back_is_accounted_for() {
     let mut state = Vec::new();
     before.save(at(START), &mut state);
     let mut after = pipeline(&door(2.0), 10);
-    assert_eq!(after.restore(&mut headwater_kernel::state::Stored::new(&state)), Ok(1));
+    assert_eq!(after.restore(&mut headwater_kernel::state::StateReader::new(&state)), Ok(1));
     assert!(after.totals().balances() && after.totals().refused == 1);
 }

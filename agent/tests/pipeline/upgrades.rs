@@ -1,7 +1,7 @@
 //! State of another program: whatever of it can be read goes on, the rest is lost alone, and said.
 
 use super::*;
-use headwater_pipeline::account::Ledger;
+use headwater_pipeline::account::ReadingLedger;
 use headwater_pipeline::sections::body::{self, Kind};
 use headwater_pipeline::sections::put_section;
 use proptest::prelude::*;
@@ -233,7 +233,7 @@ fn without_an_account_the_account_begins_with_what_is_in_windows() {
         (given_up, said.as_str()),
         (None, "the readings' account begins at what is in windows: there is no state")
     );
-    let Ledger { total, .. } = next.ledger();
+    let ReadingLedger { total, .. } = next.ledger();
     assert_eq!((total.received, total.in_windows), (whole.totals().in_windows, whole.totals().in_windows));
 }
 

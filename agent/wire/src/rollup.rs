@@ -182,14 +182,14 @@ mod tests {
     use super::*;
     use crate::{Format, Unplaced, Wire, read};
     use headwater_pipeline::event::{BootId, Subject};
-    use headwater_pipeline::plan::Plan;
-    use headwater_pipeline::plan::{Aggregate, Pane};
+    use headwater_pipeline::plan::AggregatePlan;
+    use headwater_pipeline::plan::{Accumulators, Aggregate};
 
     const START: i64 = 1_700_000_100_000; // A multiple of five minutes.
 
-    fn plan() -> Plan {
+    fn plan() -> AggregatePlan {
         let names = ["count", "sum", "min", "max", "mean", "stddev", "first", "last", "p95", "rate", "slope"];
-        Plan::new(
+        AggregatePlan::new(
             names.iter().map(|name| ((*name).to_owned(), Aggregate::parse(name).unwrap())).collect(),
             None,
         )
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// One window's pane over readings of one a second.
-    fn pane(start_ms: i64, length_ms: i64) -> Pane {
+    fn pane(start_ms: i64, length_ms: i64) -> Accumulators {
         use headwater_kernel::time::Time;
         let mut pane = plan().pane();
         for step in 0..length_ms / 1_000 {
@@ -209,11 +209,16 @@ mod tests {
         pane
     }
 
-    fn message(start_ms: i64, length_ms: i64, rev: u32, pane: &Pane) -> Message {
+    fn message(start_ms: i64, length_ms: i64, rev: u32, pane: &Accumulators) -> Message {
         message_of(ClockMark::True, (start_ms, length_ms), rev, pane)
     }
 
-    fn message_of(clock: ClockMark, (start_ms, length_ms): (i64, i64), rev: u32, pane: &Pane) -> Message {
+    fn message_of(
+        clock: ClockMark,
+        (start_ms, length_ms): (i64, i64),
+        rev: u32,
+        pane: &Accumulators,
+    ) -> Message {
         let about = Subject {
             agent: "a".into(),
             stream: "s".into(),

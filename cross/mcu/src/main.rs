@@ -8,7 +8,7 @@ use core::hint::black_box;
 use headwater_kernel::aggregate::{Ends, Moments, Sketch};
 use headwater_kernel::detect::{Bound, Detector, Threshold, ThresholdConfig};
 use headwater_kernel::series::{Pane, Slot, Spec, Windows};
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, Sink, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
@@ -42,7 +42,7 @@ impl State for Summary {
         self.sketch.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { moments: State::load(from)?, ends: State::load(from)?, sketch: State::load(from)? })
     }
 }
@@ -62,7 +62,7 @@ fn run(shape: Shape) -> Option<()> {
     };
     let stored = black_box([0_u8; 64]);
     let mut series =
-        Series::load(&spec, AgentTime(0), &mut Stored::new(&stored), Summary::load).unwrap_or_default();
+        Series::load(&spec, AgentTime(0), &mut StateReader::new(&stored), Summary::load).unwrap_or_default();
     let hot = Bound { level: 35.0, clear: 33.0 };
     let mut threshold = Threshold::new(ThresholdConfig { above: Some(hot), below: None }).ok()?;
     loop {

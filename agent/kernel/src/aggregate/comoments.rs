@@ -3,7 +3,7 @@
 //! Source: updating and merging as [`super::Moments`], for products: P. Pébay, SAND2008-6212, 2008.
 
 use super::moments::finite;
-use crate::state::{Corrupt, Sink, State, Stored, Tagged, load_count};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged, load_count};
 
 /// The second moments of pairs of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -79,12 +79,12 @@ impl Tagged for Comoments {
 }
 
 impl State for Comoments {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.count.save(to);
         self.mean.iter().chain(&self.m2).chain([&self.product]).for_each(|number| number.save(to));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
             count: load_count(from)?,
             mean: [State::load(from)?, State::load(from)?],

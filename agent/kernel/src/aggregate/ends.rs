@@ -1,6 +1,6 @@
 //! The first and the last reading of a window, by event time.
 
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// A value and when it was.
@@ -81,13 +81,13 @@ impl Tagged for Ends {
 }
 
 impl State for Ends {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.0.is_some().save(to);
         // Always of one size.
         self.0.unwrap_or_default().save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let (is_there, ends) = State::load(from)?;
         Ok(Self(Some(ends).filter(|_| is_there)))
     }

@@ -6,7 +6,7 @@
 use super::moments::finite;
 use super::slope::seconds;
 use super::{Path, Stamped};
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// The integral over time, e.g. of a power in W: an energy in Ws.
@@ -70,12 +70,12 @@ impl Tagged for Integral {
 }
 
 impl State for Integral {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.ends.save(to);
         self.area.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { ends: State::load(from)?, area: State::load(from)? })
     }
 }

@@ -4,7 +4,7 @@
 //! R. J. LeVeque, COMPSTAT 1982. Addition: a plain sum runs beside the mean, so that sums of whole numbers
 //! are exact. Cost: one division a reading, 56 bytes.
 
-use crate::state::{Corrupt, Sink, State, Stored, Tagged, load_count};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged, load_count};
 
 /// Count, sum, extremes, mean and variance of the values pushed.
 ///
@@ -139,12 +139,12 @@ impl Tagged for Moments {
 }
 
 impl State for Moments {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.count.save(to);
         [self.sum, self.mean, self.m2, self.min, self.max].iter().for_each(|number| number.save(to));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
             count: load_count(from)?,
             sum: State::load(from)?,

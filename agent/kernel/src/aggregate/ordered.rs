@@ -5,7 +5,7 @@
 //! `N` readings deep leaves no trace; a reading that comes later than that is left out and counted.
 
 use super::Stamped;
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// What follows readings in order of event time.
@@ -117,7 +117,7 @@ impl<A: Path + Tagged, const N: usize> Tagged for Ordered<A, N> {
 }
 
 impl<A: Path + State, const N: usize> State for Ordered<A, N> {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.path.save(to);
         self.followed_to.save(to);
         self.missed.save(to);
@@ -125,7 +125,7 @@ impl<A: Path + State, const N: usize> State for Ordered<A, N> {
         self.waiting().iter().for_each(|reading| reading.save(to));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let mut ordered = Self {
             path: State::load(from)?,
             followed_to: State::load(from)?,
@@ -144,7 +144,7 @@ impl<A: Path + State, const N: usize> State for Ordered<A, N> {
 mod tests {
     use super::{Ordered, Path};
     use crate::aggregate::{Integral, Rate, States};
-    use crate::state::{State, Stored};
+    use crate::state::{State, StateReader};
     use crate::time::Time;
     use proptest::prelude::*;
 
@@ -194,7 +194,7 @@ mod tests {
         assert!(close(&merged.path(), &plain(sorted)), "{:?} {:?}", merged.path(), plain::<A>(sorted));
         let mut bytes = Vec::new();
         merged.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
-        let mut from = Stored::new(&bytes);
+        let mut from = StateReader::new(&bytes);
         assert_eq!(Ordered::load(&mut from), Ok(merged));
     }
 

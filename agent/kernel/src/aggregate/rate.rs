@@ -3,7 +3,7 @@
 use super::moments::finite;
 use super::slope::seconds;
 use super::{Path, Stamped};
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// How much a counter rose from the first reading to the last one, and how fast.
@@ -62,12 +62,12 @@ impl Tagged for Rate {
 }
 
 impl State for Rate {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.ends.save(to);
         self.increase.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { ends: State::load(from)?, increase: State::load(from)? })
     }
 }

@@ -17,7 +17,7 @@
 
 mod bins;
 
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use bins::{Bins, load_count};
 pub use bins::{Fixed, Room};
 use core::cmp::Ordering;
@@ -241,12 +241,12 @@ impl<R: Room> Tagged for SketchIn<R> {
 }
 
 impl<R: Room> State for SketchIn<R> {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.level.save(to);
         self.bins.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let (level, width, len) = (u8::load(from)?, u8::load(from)?, u16::load(from)?);
         let mut cut_off = false;
         let bins =

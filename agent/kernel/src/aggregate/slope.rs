@@ -3,7 +3,7 @@
 //! Times are taken from the first reading on, so that milliseconds keep their weight in an `f64`.
 
 use super::Comoments;
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// How fast the value rises, by least squares; the order of the readings does not matter.
@@ -48,12 +48,12 @@ impl Tagged for Slope {
 }
 
 impl State for Slope {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.origin.save(to);
         self.pairs.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { origin: State::load(from)?, pairs: State::load(from)? })
     }
 }

@@ -3,7 +3,7 @@
 //! A state lasts until the next reading; nothing is added after the last one.
 
 use super::Path;
-use crate::state::{Corrupt, Sink, State, Stored, Tagged};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
 /// How long a series was on (not 0) and off (0), and how often it changed.
@@ -78,13 +78,13 @@ impl Tagged for States {
 }
 
 impl State for States {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.ends.save(to);
         (self.on_ms, self.off_ms).save(to);
         self.changes.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let ends = State::load(from)?;
         Ok(Self { ends, on_ms: State::load(from)?, off_ms: State::load(from)?, changes: State::load(from)? })
     }

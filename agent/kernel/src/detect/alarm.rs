@@ -10,7 +10,7 @@
 //! nothing. Time is the readings' own; one that goes back does not count.
 
 use super::{Judgement, OutOfRange, Parameter, Parameters, Verdict};
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 
 /// What a reading did to the alert.
@@ -153,7 +153,7 @@ impl Alarm {
     }
 
     /// Writes where the alert stands; how it lives is the config's.
-    pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         let (tag, time, good): (u8, SteadyTime, Option<SteadyTime>) = match self.phase {
             Phase::Quiet => (0, SteadyTime::MIN, None),
             Phase::Pending { since, held: false } => (1, since, None),
@@ -168,7 +168,7 @@ impl Alarm {
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let phase = match State::load(from)? {
             ((0_u8, _), None) => Phase::Quiet,
             ((1, since), None) => Phase::Pending { since, held: false },

@@ -20,8 +20,8 @@
 mod profile;
 mod surprise;
 
+use super::describe::Figure;
 use super::learned::{learned, learned_struct};
-use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Verdict};
 use crate::time::{Moment, Time};
 use core::fmt;
@@ -252,7 +252,7 @@ impl Detector for Auto {
 
     learned!(profile, views, seen, level, spread, recent, unrest, scale, misfits, rest, weariness);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("unusual")?;
         if let Some(expected) = judgement.expected {
             write!(to, ": about {} was expected at this time", Figure(expected))?;

@@ -7,9 +7,9 @@
 //! The reference is learned from the first `readings`; after an alarm it is learned anew, and the alert ends
 //! when the new one is known. State: 72 bytes. Score: the larger sum, in standard deviations.
 
+use super::describe::Figure;
 use super::learned::learned;
-use super::moments::{Moments, ratio, tame};
-use super::phrase::Figure;
+use super::moments::{Moments, clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -88,12 +88,12 @@ impl Detector for Cusum {
             return Judgement::INVALID;
         }
         if self.reference.count < self.config.readings {
-            self.reference.learn(tame(value), u32::MAX);
+            self.reference.learn(clamp_finite(value), u32::MAX);
             return Judgement::LEARNING;
         }
         let mean = self.reference.mean;
         let deviation = self.reference.deviation().max(self.config.noise);
-        let step = ratio(tame(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
+        let step = ratio(clamp_finite(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
         self.up = (self.up + step - self.config.slack).max(0.0);
         self.down = (self.down - step - self.config.slack).max(0.0);
         let judgement = Judgement::scored(self.up.max(self.down), self.config.above, Some(mean));
@@ -105,7 +105,7 @@ impl Detector for Cusum {
 
     learned!(reference, up, down);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "part of a lasting shift away from {}", Figure(judgement.expected.unwrap_or(f64::NAN)))
     }
 }

@@ -12,7 +12,7 @@
 //! takes one value per series. State: 6.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
 
 use super::learned::{learned, learned_struct};
-use super::moments::{Moments, ratio, tame};
+use super::moments::{Moments, clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -125,7 +125,7 @@ impl HalfSpace {
         }
         let mut point = [0.5; SERIES_MAX];
         for ((place, value), level) in point.iter_mut().zip(row).zip(&mut self.levels) {
-            let value = tame(*value);
+            let value = clamp_finite(*value);
             let (mean, deviation) = (level.mean, level.deviation());
             // The box of a tree holds about as many deviations to either side as are usual.
             *place = 0.5 + 0.5 * ratio(value - mean, DEVIATIONS * deviation);
@@ -139,8 +139,9 @@ impl HalfSpace {
     /// The place of the value that is furthest from what its series has been of late.
     #[must_use]
     pub fn furthest(&self, row: &[f64]) -> usize {
-        let far =
-            |(value, level): (&f64, &Moments)| ratio((tame(*value) - level.mean).abs(), level.deviation());
+        let far = |(value, level): (&f64, &Moments)| {
+            ratio((clamp_finite(*value) - level.mean).abs(), level.deviation())
+        };
         let far = row.iter().zip(&self.levels).map(far).enumerate();
         far.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
     }
@@ -256,7 +257,7 @@ impl Detector for HalfSpace {
 
     learned!(trees, levels, rarity, shingle, count, windows, rest, expected_mass);
 
-    fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("part of a rare combination of values")
     }
 }

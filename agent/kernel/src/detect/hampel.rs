@@ -7,9 +7,9 @@
 //! State: the window twice, in order of arrival and sorted: 1 KB. Score: robust standard deviations. Cost: a
 //! binary search, a move of at most 61 values, and a walk from the median outwards.
 
+use super::describe::Figure;
 use super::learned::learned;
-use super::moments::{ratio, tame};
-use super::phrase::Figure;
+use super::moments::{clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
 use crate::time::Moment;
 use core::fmt;
@@ -135,7 +135,7 @@ impl Detector for Hampel {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let value = tame(value);
+        let value = clamp_finite(value);
         let is_full = u32::from(self.held) == self.config.readings;
         let judgement = is_full.then(|| self.score(value)).map_or(Judgement::LEARNING, |(score, median)| {
             Judgement::scored(score, self.config.above, Some(median))
@@ -147,7 +147,7 @@ impl Detector for Hampel {
 
     learned!(ring, sorted, next, held);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let (score, median) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         let rounded = Figure(libm::round(score * 10.0) / 10.0);
         write!(to, "{rounded} robust deviations from the median {}", Figure(median))

@@ -2,8 +2,8 @@
 //!
 //! State: the last value. Score: how much the difference is beyond the limit [channel unit].
 
+use super::describe::Figure;
 use super::learned::learned;
-use super::phrase::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
 use crate::time::Moment;
 use core::fmt;
@@ -56,7 +56,7 @@ impl Detector for Jump {
 
     learned!(last);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let last = Figure(judgement.expected.unwrap_or(f64::NAN));
         write!(to, "more than {} away from {last} just before", Figure(self.config.above))
     }
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(Jump::new(JumpConfig { above: 0.0 }).unwrap_err().parameter, "above");
         let judgement = Jump { last: Some(20.0), ..jump }.push(Time(0).into(), 30.0);
         let mut said = String::new();
-        jump.phrase(&judgement, &mut said).unwrap();
+        jump.describe(&judgement, &mut said).unwrap();
         assert_eq!(said, "more than 5 away from 20 just before");
     }
 }

@@ -2,24 +2,24 @@
 //!
 //! Numbers come back finite or not at all, so that damage cannot make a detector deaf.
 
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 
 /// What a detector keeps between readings.
 pub(super) trait Learned: Sized {
-    fn put(&self, to: &mut dyn Sink);
+    fn put(&self, to: &mut dyn StateWriter);
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt>;
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt>;
 }
 
 /// `Detector::save` and `Detector::restore` of the named fields; the rest is the config's.
 macro_rules! learned {
     ($($field:ident),+) => {
-        fn save(&self, to: &mut dyn crate::state::Sink) {
+        fn save(&self, to: &mut dyn crate::state::StateWriter) {
             $(crate::detect::learned::Learned::put(&self.$field, to);)+
         }
 
-        fn restore(&mut self, from: &mut crate::state::Stored<'_>) -> Result<(), crate::state::Corrupt> {
+        fn restore(&mut self, from: &mut crate::state::StateReader<'_>) -> Result<(), crate::state::Corrupt> {
             $(let $field = crate::detect::learned::Learned::take(from)?;)+
             $(self.$field = $field;)+
             Ok(())
@@ -31,11 +31,11 @@ macro_rules! learned {
 macro_rules! learned_struct {
     ($name:ident $(<$(const $n:ident: $kind:ty),+>)? { $($field:ident),+ }) => {
         impl $(<$(const $n: $kind),+>)? crate::detect::learned::Learned for $name $(<$($n),+>)? {
-            fn put(&self, to: &mut dyn crate::state::Sink) {
+            fn put(&self, to: &mut dyn crate::state::StateWriter) {
                 $(self.$field.put(to);)+
             }
 
-            fn take(from: &mut crate::state::Stored<'_>) -> Result<Self, crate::state::Corrupt> {
+            fn take(from: &mut crate::state::StateReader<'_>) -> Result<Self, crate::state::Corrupt> {
                 $(let $field = crate::detect::learned::Learned::take(from)?;)+
                 Ok(Self { $($field),+ })
             }
@@ -48,11 +48,11 @@ pub(super) use {learned, learned_struct};
 macro_rules! as_state {
     ($($kind:ty),*) => {$(
         impl Learned for $kind {
-            fn put(&self, to: &mut dyn Sink) {
+            fn put(&self, to: &mut dyn StateWriter) {
                 self.save(to);
             }
 
-            fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+            fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
                 Self::load(from)
             }
         }
@@ -62,45 +62,45 @@ macro_rules! as_state {
 as_state!(u8, u16, u32, u64, i16, i64, SteadyTime);
 
 impl Learned for f64 {
-    fn put(&self, to: &mut dyn Sink) {
+    fn put(&self, to: &mut dyn StateWriter) {
         self.save(to);
     }
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Self::load(from).and_then(|number| if number.is_finite() { Ok(number) } else { Err(Corrupt) })
     }
 }
 
 impl<T: Learned> Learned for Option<T> {
-    fn put(&self, to: &mut dyn Sink) {
+    fn put(&self, to: &mut dyn StateWriter) {
         self.is_some().save(to);
         if let Some(value) = self {
             value.put(to);
         }
     }
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         if bool::load(from)? { T::take(from).map(Some) } else { Ok(None) }
     }
 }
 
 impl<A: Learned, B: Learned> Learned for (A, B) {
-    fn put(&self, to: &mut dyn Sink) {
+    fn put(&self, to: &mut dyn StateWriter) {
         self.0.put(to);
         self.1.put(to);
     }
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok((A::take(from)?, B::take(from)?))
     }
 }
 
 impl<T: Learned, const N: usize> Learned for [T; N] {
-    fn put(&self, to: &mut dyn Sink) {
+    fn put(&self, to: &mut dyn StateWriter) {
         self.iter().for_each(|value| value.put(to));
     }
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let mut all = heapless::Vec::<T, N>::new();
         for _ in 0..N {
             all.push(T::take(from)?).map_err(|_| Corrupt)?;

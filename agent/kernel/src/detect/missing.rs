@@ -7,8 +7,8 @@
 //! It is the one detector that speaks without a reading: [`Detector::due`] says when, [`Detector::on_tick`]
 //! answers. Its time is steady, and stands still while the agent is away.
 
+use super::describe::Duration;
 use super::learned::learned;
-use super::phrase::Duration;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
@@ -95,7 +95,7 @@ impl Detector for Missing {
 
     learned!(last, wait_ms, waits);
 
-    fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "the last reading: nothing for {}", Duration(self.allowed_ms().unwrap_or(0)))
     }
 }

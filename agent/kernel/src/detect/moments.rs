@@ -13,7 +13,7 @@ pub(super) const SCORE_MAX: f64 = 1e6;
 const VALUE_MAX: f64 = 1e150;
 
 /// `value`, small enough to be squared.
-pub(super) const fn tame(value: f64) -> f64 {
+pub(super) const fn clamp_finite(value: f64) -> f64 {
     value.clamp(-VALUE_MAX, VALUE_MAX)
 }
 
@@ -48,7 +48,7 @@ impl Moments {
 
 #[cfg(test)]
 mod tests {
-    use super::{Moments, SCORE_MAX, ratio, tame};
+    use super::{Moments, SCORE_MAX, clamp_finite, ratio};
 
     #[test]
     fn exact_at_first_and_weighted_afterwards() {
@@ -57,7 +57,7 @@ mod tests {
         assert!((moments.mean - 5.0).abs() < 1e-12 && (moments.deviation() - 2.0).abs() < 1e-12);
         (0..2_000).for_each(|_| moments.learn(-1.0, 100));
         assert!((moments.mean + 1.0).abs() < 1e-6 && moments.deviation() < 1e-3);
-        moments.learn(tame(f64::MAX), 2);
+        moments.learn(clamp_finite(f64::MAX), 2);
         assert!(moments.mean.is_finite() && moments.deviation().is_finite());
         assert_eq!([ratio(0.0, 0.0), ratio(1.0, 0.0), ratio(-1.0, 0.0)], [0.0, SCORE_MAX, -SCORE_MAX]);
     }

@@ -7,9 +7,9 @@
 //!
 //! State: 88 bytes. Score: how far the sum has come from its extreme, in standard deviations.
 
+use super::describe::Figure;
 use super::learned::learned;
-use super::moments::{Moments, ratio, tame};
-use super::phrase::Figure;
+use super::moments::{Moments, clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -92,9 +92,10 @@ impl Detector for PageHinkley {
         }
         let (mean, deviation) = (self.past.mean, self.past.deviation().max(self.config.noise));
         let learning = self.past.count < self.config.readings;
-        let step = ratio(tame(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
+        let step = ratio(clamp_finite(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
         // What is wild is learned as what it counts for.
-        let learned = if learning || deviation == 0.0 { tame(value) } else { mean + step * deviation };
+        let learned =
+            if learning || deviation == 0.0 { clamp_finite(value) } else { mean + step * deviation };
         self.past.learn(learned, u32::MAX);
         if learning {
             return Judgement::LEARNING;
@@ -110,7 +111,7 @@ impl Detector for PageHinkley {
 
     learned!(past, up, down);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "part of a drift away from {}", Figure(judgement.expected.unwrap_or(f64::NAN)))
     }
 }

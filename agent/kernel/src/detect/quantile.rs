@@ -8,9 +8,9 @@
 //!
 //! State: 1.2 KB, the distances it is calibrated with. Score: the rarity in decimal digits (4 = one in 10,000).
 
+use super::describe::Figure;
 use super::learned::{learned, learned_struct};
-use super::moments::{Moments, tame};
-use super::phrase::Figure;
+use super::moments::{Moments, clamp_finite};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -165,7 +165,7 @@ impl Detector for Quantile {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let (value, reach) = (tame(value), self.config.readings);
+        let (value, reach) = (clamp_finite(value), self.config.readings);
         let mean = if self.mean.count == 0 { value } else { self.mean.mean };
         let distance = value - mean;
         if (self.seen as usize) < CALIBRATION {
@@ -200,7 +200,7 @@ impl Detector for Quantile {
 
     learned!(mean, calibration, seen, above, below, run);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let one_in = libm::round(libm::pow(10.0, judgement.score().unwrap_or(0.0).min(9.0)));
         let mean = Figure(judgement.expected.unwrap_or(f64::NAN));
         write!(to, "further from {mean} than one reading in {}", Figure(one_in))

@@ -79,7 +79,7 @@ impl Detector for Range {
 
     learned!(refused);
 
-    fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("not possible")
     }
 }

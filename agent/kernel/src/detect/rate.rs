@@ -4,8 +4,8 @@
 //! slope is beyond its limit [channel unit per `per`]. A reading that is not later than the last one is not
 //! judged and becomes the last one, so that a step of the device's clock costs one judgement.
 
+use super::describe::{Duration, Figure};
 use super::learned::learned;
-use super::phrase::{Duration, Figure};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
@@ -85,7 +85,7 @@ impl Detector for Rate {
 
     learned!(last);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let Verdict::Anomalous(score) = judgement.verdict else { return Ok(()) };
         let RateConfig { rise, fall, per_ms } = self.config;
         let from = judgement.expected.unwrap_or(f64::NAN);
@@ -132,7 +132,7 @@ mod tests {
         rate.push(Time(0).into(), 20.0);
         let judgement = rate.push(Time(10_000).into(), 22.0);
         let mut said = String::new();
-        rate.phrase(&judgement, &mut said).unwrap();
+        rate.describe(&judgement, &mut said).unwrap();
         assert_eq!(said, "rising by 12 per 1m, faster than 6");
         let refused = |config| Rate::new(config).unwrap_err().parameter;
         assert_eq!(refused(RateConfig { rise: None, ..config }), "rise");

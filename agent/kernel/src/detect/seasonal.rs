@@ -8,9 +8,9 @@
 //! judges by the one with the smallest errors of late. State: 1.7 KB. Score: standard deviations of the
 //! errors (their mean size, times 1.25 as in a normal law).
 
+use super::describe::Figure;
 use super::learned::{learned, learned_struct};
-use super::moments::{ratio, tame};
-use super::phrase::Figure;
+use super::moments::{clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
 use crate::time::{Moment, Time};
 use core::fmt;
@@ -154,7 +154,7 @@ impl Detector for Seasonal {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let value = tame(value);
+        let value = clamp_finite(value);
         let (expected, error) = self.best(at.time);
         let spread = (DEVIATION_PER_ERROR * error).max(self.config.noise);
         let score = ratio(value - expected, spread).abs();
@@ -173,7 +173,7 @@ impl Detector for Seasonal {
 
     learned!(plain, first, second, readings);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let (score, expected) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         let rounded = Figure(libm::round(score * 10.0) / 10.0);
         write!(to, "{rounded} deviations from {}, the usual at this time", Figure(expected))

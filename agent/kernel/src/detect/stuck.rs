@@ -4,8 +4,8 @@
 //! `after`. The wait for one reading counts for a quarter of `after` at most: silence says nothing about the
 //! value, and a clock that steps back adds nothing.
 
+use super::describe::Duration;
 use super::learned::learned;
-use super::phrase::Duration;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
@@ -81,7 +81,7 @@ impl Detector for Stuck {
 
     learned!(anchor, last, held_ms);
 
-    fn phrase(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "stuck: no change for {}", Duration(self.held_ms.max(self.config.after_ms)))
     }
 }

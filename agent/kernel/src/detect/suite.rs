@@ -2,7 +2,7 @@
 
 use super::testing::Noise;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, KINDS, Parameters, Presence, Verdict};
-use crate::state::Stored;
+use crate::state::StateReader;
 use crate::time::Time;
 
 extern crate std;
@@ -138,11 +138,11 @@ fn a_restart_goes_on_and_damage_is_refused_or_harmless() {
             usual(&mut detector, &mut noise, part * 400..part * 400 + 400);
             let bytes = saved(&detector);
             let mut restored = built(kind);
-            restored.restore(&mut Stored::new(&bytes)).unwrap();
+            restored.restore(&mut StateReader::new(&bytes)).unwrap();
             assert_eq!(restored, detector, "{}", kind.name);
             let cut = bytes.len().checked_sub(1).map(|end| &bytes[..end]);
             assert!(
-                cut.is_none_or(|cut| built(kind).restore(&mut Stored::new(cut)).is_err()),
+                cut.is_none_or(|cut| built(kind).restore(&mut StateReader::new(cut)).is_err()),
                 "{}",
                 kind.name
             );
@@ -154,7 +154,7 @@ fn a_restart_goes_on_and_damage_is_refused_or_harmless() {
                 bytes[at] = (noise.even() * 256.0) as u8;
             }
             let mut damaged = built(kind);
-            if damaged.restore(&mut Stored::new(&bytes)).is_ok() {
+            if damaged.restore(&mut StateReader::new(&bytes)).is_ok() {
                 usual(&mut damaged, &mut noise, 0..40);
                 damaged.on_tick(Time(1 << 40).into());
             }

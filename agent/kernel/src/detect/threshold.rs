@@ -2,7 +2,7 @@
 //!
 //! State: none; the two limits. Score: how far beyond the limit, in the channel's unit; negative within.
 
-use super::phrase::Figure;
+use super::describe::Figure;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -104,7 +104,7 @@ impl Detector for Threshold {
         Judgement { verdict, expected: Some(level), clears }
     }
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let level = judgement.expected.unwrap_or(f64::NAN);
         let above = self.config.above.is_some_and(|bound| bound.level == level);
         write!(to, "{} {}", if above { "above" } else { "below" }, Figure(level))

@@ -5,9 +5,9 @@
 //! the limit, so that a spike does not widen the limits; when `READINGS_NEW` in a row are beyond, they are
 //! the new normal and it starts again. State: 56 bytes. Score: standard deviations.
 
+use super::describe::Figure;
 use super::learned::learned;
-use super::moments::{Moments, ratio, tame};
-use super::phrase::Figure;
+use super::moments::{Moments, clamp_finite, ratio};
 use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::time::Moment;
 use core::fmt;
@@ -79,7 +79,7 @@ impl Detector for ZScore {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let (value, reach) = (tame(value), self.config.readings);
+        let (value, reach) = (clamp_finite(value), self.config.readings);
         if self.past.count < READINGS_LEARNING.min(reach) {
             self.past.learn(value, reach);
             return Judgement::LEARNING;
@@ -103,7 +103,7 @@ impl Detector for ZScore {
 
     learned!(past, beyond);
 
-    fn phrase(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let (score, mean) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         write!(to, "{} standard deviations from {}", Figure(libm::round(score * 10.0) / 10.0), Figure(mean))
     }

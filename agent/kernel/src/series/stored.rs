@@ -7,7 +7,7 @@
 //! ```
 
 use super::{NOWHERE, Pane, Slot, Slots, Spec, Windows};
-use crate::state::{Corrupt, Sink, State, Stored, load_count};
+use crate::state::{Corrupt, State, StateReader, StateWriter, load_count};
 use crate::time::AgentTime;
 use crate::watermark::Watermark;
 use crate::window::Shape;
@@ -28,7 +28,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Writes all there is to know; `save_pane` writes an accumulator.
-    pub fn save<T: Sink + ?Sized>(&self, spec: &Spec, to: &mut T, mut save_pane: impl FnMut(&P, &mut T)) {
+    pub fn save<T: StateWriter + ?Sized>(
+        &self,
+        spec: &Spec,
+        to: &mut T,
+        mut save_pane: impl FnMut(&P, &mut T),
+    ) {
         spec.shape.tag().save(to);
         (self.watermark.event, self.watermark.arrival).save(to);
         (self.closed_to, self.forgotten_to).save(to);
@@ -51,8 +56,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub fn load(
         spec: &Spec,
         since: AgentTime,
-        from: &mut Stored<'_>,
-        mut load_pane: impl FnMut(&mut Stored<'_>) -> Result<P, Corrupt>,
+        from: &mut StateReader<'_>,
+        mut load_pane: impl FnMut(&mut StateReader<'_>) -> Result<P, Corrupt>,
     ) -> Result<Self, Corrupt> {
         if u8::load(from)? != spec.shape.tag() {
             return Err(Corrupt);
@@ -85,7 +90,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
 impl<P> Slot<P> {
     /// Writes all but the accumulator.
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.window.save(to);
         (self.readings, self.owed).save(to);
         self.rev.save(to);
@@ -93,8 +98,8 @@ impl<P> Slot<P> {
     }
 
     fn load(
-        from: &mut Stored<'_>,
-        load_pane: &mut impl FnMut(&mut Stored<'_>) -> Result<P, Corrupt>,
+        from: &mut StateReader<'_>,
+        load_pane: &mut impl FnMut(&mut StateReader<'_>) -> Result<P, Corrupt>,
     ) -> Result<Self, Corrupt> {
         Ok(Self {
             window: State::load(from)?,

@@ -3,7 +3,7 @@
 use super::axis::{Scale, full, padded, short, time_ticks, value_ticks};
 use super::{Alert, Panel, Plot, Window};
 use headwater_kernel::aggregate::Stamped;
-use headwater_kernel::thin::minmax;
+use headwater_kernel::decimate::minmax;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -3,7 +3,7 @@
 use super::*;
 use headwater_pipeline::config::read_streams;
 use headwater_pipeline::event::{Subject, Timestamp};
-use headwater_pipeline::plan::{Plan, Value};
+use headwater_pipeline::plan::{AggregatePlan, Value};
 use headwater_settings::Document;
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn about(stream: &str, series: &str) -> Subject {
 fn summary(stream: &str, series: &str, (start, end_ms): (i64, i64), numbers: &[(&str, f64)]) -> Event {
     let numbers = numbers.iter().map(|(name, value)| ((*name).into(), Value::Number(*value))).collect();
     let start = Timestamp { ms: start, ..Timestamp::default() };
-    let plan = Plan::new(Vec::new(), None);
+    let plan = AggregatePlan::new(Vec::new(), None);
     Event::Summary(Box::new(event::Summary {
         numbers,
         ..event::Summary::new(about(stream, series), (start, end_ms), &plan, &plan.pane())

@@ -5,10 +5,10 @@ use super::group::GroupConfig;
 use super::stream::refuse_parameter;
 use super::window::WindowConfig;
 use crate::pipeline::{detector_bytes, group_bytes};
-use crate::plan::{Aggregate, Plan};
+use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{
-    Alarm, DetectorKind, KINDS, Parameter, ParameterKind, Parameters, Together, Watch,
+    Alarm, AlertingDetector, DetectorKind, KINDS, Multivariate, Parameter, ParameterKind, Parameters,
 };
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
@@ -22,7 +22,7 @@ pub struct DetectorConfig {
     /// As the config says.
     pub severity: String,
     /// The detector and its alarm, before the first reading.
-    pub watch: Watch,
+    pub watch: AlertingDetector,
     /// What its state depends on: kind, name, parameters and what it looks at.
     pub fingerprint: String,
     /// The version of what it has learned, as bytes.
@@ -41,7 +41,7 @@ pub enum On {
     /// Every reading.
     Reading,
     /// Every reading, before anything else does: what it calls invalid is no reading at all.
-    Limits,
+    RangeCheck,
     /// This number of every window that closes.
     Window(String),
 }
@@ -50,7 +50,7 @@ pub enum On {
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reading | Self::Limits => f.write_str("reading"),
+            Self::Reading | Self::RangeCheck => f.write_str("reading"),
             Self::Window(name) => f.write_str(name),
         }
     }
@@ -87,7 +87,7 @@ const SILENCE: &str = "missing";
 pub(super) fn read(
     stream: &mut Table<'_>,
     window: Option<&WindowConfig>,
-    plan: Option<&Plan>,
+    plan: Option<&AggregatePlan>,
 ) -> (Vec<DetectorConfig>, Vec<GroupConfig>) {
     let mut detectors: Vec<DetectorConfig> = Vec::new();
     let mut groups: Vec<GroupConfig> = Vec::new();
@@ -135,9 +135,9 @@ fn read_on(
     kind: &DetectorKind,
     on: Option<At<String>>,
     window: Option<&WindowConfig>,
-    plan: Option<&Plan>,
+    plan: Option<&AggregatePlan>,
 ) -> Option<On> {
-    let usual = if kind.name == REFUSING { On::Limits } else { On::Reading };
+    let usual = if kind.name == REFUSING { On::RangeCheck } else { On::Reading };
     let Some(on) = on.filter(|on| on.value != "reading") else { return Some(usual) };
     if [REFUSING, SILENCE].contains(&kind.name) {
         let what = format!("`{}` looks at readings, not at `{}`", kind.name, on.value);
@@ -194,7 +194,7 @@ fn read_together(
     table: &mut Table<'_>,
     kind: &DetectorKind,
     patterns: &At<Vec<At<String>>>,
-) -> Option<(Parameters, Together)> {
+) -> Option<(Parameters, Multivariate)> {
     const KINDS: [&str; 2] = ["half-space", "auto"];
     if !KINDS.contains(&kind.name) {
         let what = format!("`{}` looks at one series at a time", kind.name);
@@ -223,14 +223,14 @@ fn read_together(
         }
     }
     let parameters = read_parameters(table, group_parameters(kind))?;
-    let together = Together::build(&parameters, patterns.value.len());
+    let together = Multivariate::build(&parameters, patterns.value.len());
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
     Some((parameters, together.map_err(refuse).ok()?))
 }
 
-fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, Watch)> {
+fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, AlertingDetector)> {
     let parameters = read_parameters(table, own_parameters(kind))?;
-    let watch = Watch::new(kind, &parameters);
+    let watch = AlertingDetector::new(kind, &parameters);
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
     Some((parameters, watch.map_err(refuse).ok()?))
 }
@@ -242,7 +242,7 @@ fn own_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Paramete
 
 /// What a detector of several series takes.
 fn group_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
-    kind.parameters.iter().chain(Together::PARAMETERS).chain(Alarm::PARAMETERS)
+    kind.parameters.iter().chain(Multivariate::PARAMETERS).chain(Alarm::PARAMETERS)
 }
 
 /// The parameters that are given, out of those that there are.

@@ -2,7 +2,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::stream::refuse_parameter;
-use headwater_kernel::thin::{Band, Deadband, SwingingDoor};
+use headwater_kernel::decimate::{Band, Deadband, SwingingDoor};
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, format_duration};
 use std::fmt;

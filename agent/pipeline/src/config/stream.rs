@@ -6,7 +6,7 @@ use super::pair::PairConfig;
 use super::window::WindowConfig;
 use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
-use crate::plan::Plan;
+use crate::plan::AggregatePlan;
 use headwater_expression::{Expression, Input, Program, Want};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::time::Time;
@@ -31,7 +31,7 @@ pub struct StreamConfig {
     /// How its series are cut.
     pub window: WindowConfig,
     /// What its summaries carry.
-    pub plan: Plan,
+    pub plan: AggregatePlan,
     /// Which two of its series are looked at together.
     pub pairs: Vec<PairConfig>,
     /// What looks at each of its series.
@@ -44,7 +44,7 @@ pub struct StreamConfig {
 #[derive(Clone, Debug)]
 pub struct Thinned {
     /// Which aggregates its summaries carry.
-    pub plan: Plan,
+    pub plan: AggregatePlan,
     /// Whether its windows overlap: then those that begin at a multiple of their length say it all.
     pub overlap: bool,
 }

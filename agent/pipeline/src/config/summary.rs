@@ -1,7 +1,7 @@
 //! `aggregates`, `downsample` and `sketch` of a stream: what its summaries carry.
 
 use super::window::WindowConfig;
-use crate::plan::{AGGREGATES, Aggregate, Plan};
+use crate::plan::{AGGREGATES, Aggregate, AggregatePlan};
 use crate::points::{Choice, Downsample};
 use headwater_settings::{Or, Table, nearest};
 
@@ -10,7 +10,7 @@ const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 /// What only windows can give.
 const OF_WINDOWS: [&str; 3] = ["aggregates", "downsample", "sketch"];
 
-pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<Plan> {
+pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<AggregatePlan> {
     let aggregates = read_aggregates(stream);
     let downsample = stream.table("downsample").map(read_downsample);
     let sketch = stream.boolean("sketch").value_or(false);
@@ -21,7 +21,7 @@ pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Opt
             stream.refuse(stream.place_of(key), what, fix);
         }
     }
-    Some(Plan::new(aggregates?, downsample.unwrap_or(Some(None))?).with_sketch(sketch))
+    Some(AggregatePlan::new(aggregates?, downsample.unwrap_or(Some(None))?).with_sketch(sketch))
 }
 
 fn read_downsample(mut table: Table<'_>) -> Option<Option<Downsample>> {

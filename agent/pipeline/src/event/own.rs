@@ -1,7 +1,7 @@
 //! What an agent says of itself: its account, its clock, and how it stands.
 
 use super::{BootId, Timestamp};
-use crate::account::{Changes, Counts, Ledger};
+use crate::account::{MessageDelta, ReadingCounts, ReadingLedger};
 use std::sync::Arc;
 
 /// Declares the causes of reports with their words on the wire.
@@ -71,13 +71,13 @@ pub struct Report {
     /// A sentence for a person; may be empty.
     pub detail: String,
     /// The readings of the interval, in total and by source and stream: flows, and the change of what is in windows.
-    pub readings: Ledger,
+    pub readings: ReadingLedger,
     /// The messages of the interval: flows, and the change of what waits.
-    pub messages: Changes,
+    pub messages: MessageDelta,
     /// All readings since the state began.
-    pub readings_total: Counts,
+    pub readings_total: ReadingCounts,
     /// All messages since the state began.
-    pub messages_total: Changes,
+    pub messages_total: MessageDelta,
     /// Alerts of the interval that were not raised, to limit flapping.
     pub suppressed: i64,
     /// All of these since the state began.

@@ -1,7 +1,7 @@
 //! What the pipeline counts, and the account that it gives of it.
 
 use super::Pipeline;
-use crate::account::{Counts, Intake, Ledger};
+use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 
 impl Pipeline {
     /// Takes note of a payload that could not be decoded.
@@ -30,24 +30,24 @@ impl Pipeline {
 
     /// The readings' account since the state began. Its identities hold whenever nobody is inside a call.
     #[must_use]
-    pub fn totals(&self) -> Counts {
+    pub fn totals(&self) -> ReadingCounts {
         debug_assert!(
-            self.intakes.iter().all(Intake::balances),
+            self.intakes.iter().all(SourceCounts::balances),
             "a payload is unaccounted for: {:?}",
             self.intakes
         );
-        debug_assert!(self.stream_counts.iter().all(Counts::balances), "a reading is unaccounted for");
+        debug_assert!(self.stream_counts.iter().all(ReadingCounts::balances), "a reading is unaccounted for");
         let streams = self.stream_counts.iter().fold(self.retired, |sum, counts| sum.plus(counts));
         self.intakes.iter().fold(streams, |sum, intake| sum.plus(&intake.beside_streams()))
     }
 
     /// The same, with that of each source and each stream.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> ReadingLedger {
         let sources = self.sources.iter().map(|source| source.name.clone()).zip(self.intakes.iter().copied());
         let streams =
             self.streams.iter().map(|stream| stream.name.to_string()).zip(self.stream_counts.iter().copied());
-        Ledger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
+        ReadingLedger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
     }
 
     /// How many alerts were not raised, because they were just over or had been raised too often.

@@ -7,15 +7,15 @@ use super::ids::{SeriesId, StreamId};
 use super::panes::Panes;
 use super::restore::SavedStream;
 use super::revisions::by_value;
+use super::series_detectors::SeriesDetectors;
 use super::state::{Bytes, load_bytes, put, save_measured};
-use super::watching::Watching;
-use crate::account::Counts;
+use crate::account::ReadingCounts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::event::{Event, Reading, Summary};
-use crate::plan::{Pane, PaneLayout};
+use crate::plan::{Accumulators, PaneLayout};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
@@ -32,7 +32,7 @@ pub(super) struct StoredChannel<'a> {
 
 impl<'a> StoredChannel<'a> {
     /// All that is there, with so many detectors.
-    pub(super) fn load(detectors: usize, from: &mut Stored<'a>) -> Result<Self, Corrupt> {
+    pub(super) fn load(detectors: usize, from: &mut StateReader<'a>) -> Result<Self, Corrupt> {
         let stored = Self {
             by_arrival: bool::load(from)?,
             forwarded: (Time::load(from)?, u32::load(from)?),
@@ -46,7 +46,7 @@ impl<'a> StoredChannel<'a> {
 
 /// What became of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Placement {
     /// It is in a window, an open one or a closed one that will say so again, or in a filter.
     InWindow,
     /// Its window was closed, or a filter has decided further on.
@@ -59,16 +59,16 @@ pub(super) enum Fate {
 
 /// How many readings are out of windows and filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
+pub(super) struct ClosedCounts {
     /// In a summary, or forwarded.
     pub(super) summarised: i64,
     /// Dropped by a filter.
     pub(super) filtered: i64,
 }
 
-impl Settled {
+impl ClosedCounts {
     /// Moves them from what is in windows to what became of them.
-    pub(super) fn count(self, counts: &mut Counts) {
+    pub(super) fn count(self, counts: &mut ReadingCounts) {
         counts.in_windows -= self.summarised + self.filtered;
         counts.summarised += self.summarised;
         counts.filtered += self.filtered;
@@ -79,11 +79,11 @@ impl Settled {
 pub(super) struct Channel {
     pub(super) stream: StreamId,
     pub(super) series: SeriesId,
-    windows: Windows<Pane, Panes<Pane>>,
+    windows: Windows<Accumulators, Panes<Accumulators>>,
     /// What decides about its readings, where there are no windows.
     filter: Option<Box<Filter>>,
     /// Its detectors.
-    pub(super) watching: Watching,
+    pub(super) watching: SeriesDetectors,
     /// Its places in groups of series that are watched together.
     pub(super) memberships: Box<[Membership]>,
     /// Whether its readings are stamped on arrival.
@@ -103,7 +103,7 @@ impl Channel {
             series,
             windows: Windows::new(),
             filter: config.window.filter().map(|filter| Box::new(Filter::new(filter))),
-            watching: Watching::new(config),
+            watching: SeriesDetectors::new(config),
             memberships: Box::default(),
             by_arrival: false,
             is_durable: false,
@@ -121,27 +121,27 @@ impl Channel {
         value: f64,
         by_arrival: bool,
         now: Now,
-    ) -> Fate {
+    ) -> Placement {
         self.by_arrival = by_arrival;
         let WindowConfig::Cut(spec) = &stream.window else {
             let taken = self.filter.as_mut().map(|filter| filter.take(time, value, by_arrival, now.alive));
             return match taken {
-                None => Fate::Forward,
-                Some(true) => Fate::InWindow,
-                Some(false) => Fate::Late,
+                None => Placement::Forward,
+                Some(true) => Placement::InWindow,
+                Some(false) => Placement::Late,
             };
         };
         match self.windows.on_reading(spec.of(by_arrival), time, value, now, || stream.plan.pane()) {
-            Placed::InWindow | Placed::Revised => Fate::InWindow,
-            Placed::Late => Fate::Late,
-            Placed::NoRoom => Fate::Refused,
+            Placed::InWindow | Placed::Revised => Placement::InWindow,
+            Placed::Late => Placement::Late,
+            Placed::NoRoom => Placement::Refused,
         }
     }
 
     /// Makes a summary of every window that is to be closed, or an event of every reading that a filter lets pass;
     /// answers what became of how many readings.
     #[inline]
-    pub(super) fn close(&mut self, out: &mut SeriesEmitter<'_>) -> Settled {
+    pub(super) fn close(&mut self, out: &mut SeriesEmitter<'_>) -> ClosedCounts {
         let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.alive) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now) {
@@ -152,20 +152,20 @@ impl Channel {
             && plan.pane_bytes_min() < plan.pane_bytes()
             && let WindowConfig::Cut(specs) = &stream.window
         {
-            self.windows.retain_at_most(spec, specs.retained_bytes(), Pane::heap_bytes);
+            self.windows.retain_at_most(spec, specs.retained_bytes(), Accumulators::heap_bytes);
         }
-        Settled { summarised: settled, filtered: 0 }
+        ClosedCounts { summarised: settled, filtered: 0 }
     }
 
     /// Ends every window that is open, and decides every reading in the filter. What comes next is as the first of its
     /// series, but for what detectors have learned.
-    pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>) -> Settled {
+    pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>) -> ClosedCounts {
         let Some(spec) = self.spec(out.stream) else {
             let settled = self.pass(out, AgentTime::MAX);
             self.filter = out.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
             return settled;
         };
-        let mut settled = Settled::default();
+        let mut settled = ClosedCounts::default();
         while let Some(closed) = self.windows.end(spec, out.now.time) {
             settled.summarised += self.tell(closed, spec, out);
         }
@@ -173,13 +173,13 @@ impl Channel {
     }
 
     /// Makes a summary of a window that has closed; answers how many readings it settled.
-    fn tell(&mut self, closed: Closed<Pane>, spec: &Spec, out: &mut SeriesEmitter<'_>) -> i64 {
+    fn tell(&mut self, closed: Closed<Accumulators>, spec: &Spec, out: &mut SeriesEmitter<'_>) -> i64 {
         let plan = &out.stream.plan;
         let Closed { window, rev, settled, number, pane, .. } = closed;
         out.emitter.revisions.told(rev);
         let interval = (out.at(window.start), window.end.0);
         let mut summary = Summary {
-            rev: rev.saturating_add(out.floor(window.start)),
+            rev: rev.saturating_add(out.rev_base(window.start)),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             ..Summary::new(out.about(), interval, plan, &pane)
         };
@@ -190,15 +190,15 @@ impl Channel {
     }
 
     /// Makes an event of every reading that the filter lets pass by `now`.
-    fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: AgentTime) -> Settled {
+    fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: AgentTime) -> ClosedCounts {
         let (Some(mut filter), Some(config)) = (self.filter.take(), out.stream.window.filter()) else {
-            return Settled::default();
+            return ClosedCounts::default();
         };
         let decided = filter.poll(config, self.by_arrival, now, |(time, value)| {
             self.forward(time, value, out);
         });
         self.filter = Some(filter);
-        Settled { summarised: decided.forwarded, filtered: decided.dropped }
+        ClosedCounts { summarised: decided.forwarded, filtered: decided.dropped }
     }
 
     /// Makes an event of a reading that is forwarded as it is. Readings of one time differ by their revision.
@@ -206,7 +206,7 @@ impl Channel {
         let (newest, repeats) = self.forwarded;
         // Of its time there may have been others that nobody remembers, from before a crash or before newer ones. What a
         // durable source makes us tell again after a crash is the same again.
-        let is_shadowed = !self.is_durable && out.floor(time) > 0;
+        let is_shadowed = !self.is_durable && out.rev_base(time) > 0;
         let rev = if time < newest || is_shadowed {
             by_value(value)
         } else {
@@ -287,7 +287,7 @@ impl Channel {
         self.forwarded.1.save(&mut put(to));
         save_measured(to, |to| {
             if let Some(spec) = self.spec(stream) {
-                let save_pane = |pane: &Pane, to: &mut Bytes<'_>| layout.save_pane(pane, to.0);
+                let save_pane = |pane: &Accumulators, to: &mut Bytes<'_>| layout.save_pane(pane, to.0);
                 self.windows.save(spec, &mut Bytes(to), save_pane);
             } else if let Some(filter) = &self.filter {
                 filter.save(&mut put(to));
@@ -310,7 +310,7 @@ impl Channel {
         self.forwarded = stored.forwarded;
         let Some(usable) = saved.windows else { return false };
         let read = usable.and_then(|()| {
-            let mut from = Stored::new(stored.windows);
+            let mut from = StateReader::new(stored.windows);
             let loaded = self.load_windows(stream, since, &saved.layout, &mut from);
             loaded.ok().filter(|()| from.rest().is_empty()).ok_or(Why::Damaged)
         });
@@ -325,7 +325,7 @@ impl Channel {
         stream: &StreamConfig,
         since: AgentTime,
         layout: &PaneLayout,
-        from: &mut Stored<'_>,
+        from: &mut StateReader<'_>,
     ) -> Result<(), Corrupt> {
         if let Some(spec) = self.spec(stream) {
             self.windows = Windows::load(spec, since, from, |from| layout.load_pane(from))?;
@@ -346,15 +346,15 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Plan;
+    use crate::plan::AggregatePlan;
     use crate::sketch;
 
     /// One open window, and what closes it; names, labels and detectors come on top.
     #[test]
     fn an_idle_series_is_small() {
-        let windows = size_of::<Windows<Pane, Panes<Pane>>>() + Plan::SLOT_BYTES;
+        let windows = size_of::<Windows<Accumulators, Panes<Accumulators>>>() + AggregatePlan::SLOT_BYTES;
         assert!(windows < 300, "{windows} bytes with moments");
         assert!(windows + sketch::BYTES_MIN < 1_500);
-        assert!(size_of::<Channel>() + Plan::SLOT_BYTES < 500);
+        assert!(size_of::<Channel>() + AggregatePlan::SLOT_BYTES < 500);
     }
 }

@@ -68,8 +68,8 @@ impl SeriesEmitter<'_> {
     }
 
     /// What to add to the revision of something that begins at `start`.
-    pub(super) fn floor(&self, start: Time) -> u32 {
-        self.emitter.revisions.floor.of(start)
+    pub(super) fn rev_base(&self, start: Time) -> u32 {
+        self.emitter.revisions.rev_base.of(start)
     }
 
     /// Takes an event.

@@ -9,7 +9,7 @@
 
 use crate::config::{FilterConfig, Rule};
 use headwater_kernel::aggregate::Stamped;
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Time};
 use headwater_kernel::watermark::Watermark;
 
@@ -122,7 +122,7 @@ impl Filter {
     }
 
     /// Writes what it has seen; the rule is the config's.
-    pub(super) fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         (self.watermark.event, self.watermark.arrival).save(to);
         self.decided_to.save(to);
         (self.waiting.len() as u32).save(to);
@@ -140,7 +140,7 @@ impl Filter {
     pub(super) fn load(
         config: &FilterConfig,
         since: AgentTime,
-        from: &mut Stored<'_>,
+        from: &mut StateReader<'_>,
     ) -> Result<Self, Corrupt> {
         let mut filter = Self::new(config);
         filter.watermark = Watermark { event: State::load(from)?, arrival: since.max(State::load(from)?) };

@@ -7,7 +7,7 @@ use super::channel::Channel;
 use super::emitter::SeriesEmitter;
 use super::ids::{ChannelId, GroupId, IndexVec, StreamId};
 use super::restore::{GoesOn, Versions, note_detector};
-use super::revisions::Raisings;
+use super::revisions::AlertIdentity;
 use super::series::Directory;
 use super::state::{load_bytes, load_text, put, save_measured, save_text};
 use super::{Pipeline, Streams};
@@ -15,8 +15,8 @@ use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
-use headwater_kernel::detect::{Judgement, Row, Together, Transition};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::detect::{Judgement, Multivariate, Row, Transition};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -42,17 +42,17 @@ struct Group {
     detector: u32,
     /// The channels in their places.
     members: Vec<Option<ChannelId>>,
-    together: Option<Box<Together>>,
+    together: Option<Box<Multivariate>>,
     /// When the alert was raised, and how many rows are to follow it.
     awaited: Option<(SteadyTime, u32)>,
-    raisings: Raisings,
+    raisings: AlertIdentity,
     /// By so much was the clock corrected that all its series' readings are stamped with (ms).
     corrected_ms: i64,
 }
 
 /// What a group takes for each of its series, without its name (bytes).
 pub fn group_bytes(series: usize) -> usize {
-    let group = size_of::<Group>() + size_of::<Together>() + 2 * size_of::<(u32, u32, String)>();
+    let group = size_of::<Group>() + size_of::<Multivariate>() + 2 * size_of::<(u32, u32, String)>();
     group / series.max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
 }
 
@@ -166,8 +166,8 @@ impl Groups {
                 save_text(to, &stream.name);
                 save_text(to, &config.fingerprint);
                 save_text(to, name);
-                Together::ROWS_VERSION.save(&mut put(to));
-                Versions::of(Together::DETECTOR_VERSION).save(to);
+                Multivariate::ROWS_VERSION.save(&mut put(to));
+                Versions::of(Multivariate::DETECTOR_VERSION).save(to);
                 save_measured(to, |to| {
                     group.awaited.save(&mut put(to));
                     group.corrected_ms.save(&mut put(to));
@@ -189,7 +189,7 @@ impl Groups {
     fn restore_group(
         &mut self,
         streams: &Streams,
-        from: &mut Stored<'_>,
+        from: &mut StateReader<'_>,
         unread: &mut Unread,
     ) -> Result<(), Corrupt> {
         let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
@@ -202,9 +202,9 @@ impl Groups {
         let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
         let place = index.and_then(|index| self.groups.at_mut(index));
         let Some(place) = place else { return Ok(()) };
-        let goes_on = match (rows, Together::ROWS_VERSION) {
+        let goes_on = match (rows, Multivariate::ROWS_VERSION) {
             (stored, read) if stored != read => GoesOn::Nothing(Why::Version { stored, read }),
-            _ => versions.go_on(Together::DETECTOR_VERSION),
+            _ => versions.go_on(Multivariate::DETECTOR_VERSION),
         };
         let read = place.restore(goes_on, state);
         let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
@@ -255,7 +255,7 @@ impl Group {
             members: vec![None; places],
             together: None,
             awaited: None,
-            raisings: Raisings::default(),
+            raisings: AlertIdentity::default(),
             corrected_ms: 0,
         }
     }
@@ -263,12 +263,12 @@ impl Group {
     /// Goes on from saved state, as far as it does; else it is as good as new.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
         let Some(together) = &mut self.together else { return Ok(()) };
-        let mut from = Stored::new(state);
+        let mut from = StateReader::new(state);
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
         let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
-        let raisings = Raisings::load(&mut from)?;
+        let raisings = AlertIdentity::load(&mut from)?;
         match goes_on {
             GoesOn::Alert(_) => together.restore_alert(&mut from)?,
             _ => together.restore(&mut from)?,
@@ -342,7 +342,7 @@ impl Group {
         let names = self.members.iter().map(|member| neighbours.name(*member));
         let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
         let time = at.time_of(raised);
-        let rev = out.floor(time).saturating_add(self.raisings.of(raised));
+        let rev = out.rev_base(time).saturating_add(self.raisings.of(raised));
         let alert = Alert {
             about: self.about(out),
             detector: config.name.clone(),
@@ -375,7 +375,7 @@ impl Group {
         let evidence = Evidence {
             about: self.about(out),
             detector: config.name.clone(),
-            rev: out.floor(time).saturating_add(self.raisings.of(raised)),
+            rev: out.rev_base(time).saturating_add(self.raisings.of(raised)),
             raised: self.raisings.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
             readings: neighbours.readings(self, config.evidence.after, time),

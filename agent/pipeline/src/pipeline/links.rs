@@ -16,7 +16,7 @@ impl Pipeline {
                     .sources(channel.series)
                     .is_none_or(|mut sources| sources.any(|of| of == source))
                 {
-                    channel.watching.hear(now.alive);
+                    channel.watching.touch(now.alive);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::state::{load_text, put, save_text};
 use crate::event::{BootId, ClockMark, Timestamp};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::Time;
 
 /// What the times are worth that are stamped with the agent's own clock.
@@ -51,7 +51,7 @@ impl OwnClock {
     }
 
     /// Reads what [`OwnClock::save`] wrote.
-    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let boot = load_text(from)?;
         let boot = (!boot.is_empty()).then(|| BootId::from(boot));
         Ok(Self { boot, turn: State::load(from)?, until: State::load(from)? })
@@ -71,7 +71,7 @@ pub(super) fn save_timestamp(to: &mut Vec<u8>, time: &Timestamp) {
 }
 
 /// Reads what [`save_timestamp`] wrote.
-pub(super) fn load_timestamp(from: &mut Stored<'_>) -> Result<Timestamp, Corrupt> {
+pub(super) fn load_timestamp(from: &mut StateReader<'_>) -> Result<Timestamp, Corrupt> {
     let (ms, turn) = (i64::load(from)?, u32::load(from)?);
     let clock = match (load_text(from)?, turn) {
         ("", 0) => ClockMark::True,

@@ -33,7 +33,7 @@ pub(super) const BYTES: [usize; 2] =
 const BYTES_OWN: usize = size_of::<Pair>() + 2 * size_of::<Link>() + super::timers::ENTRY_BYTES;
 
 /// What one of their windows takes (bytes).
-pub(super) const PANE_BYTES: usize = size_of::<Slot<Together>>();
+pub(super) const PANE_BYTES: usize = size_of::<Slot<Multivariate>>();
 
 /// All pairs of all streams.
 #[derive(Default)]
@@ -67,7 +67,7 @@ struct Pair {
     series: [SeriesId; 2],
     /// By time; those of one time in order of arrival.
     waiting: [Vec<Stamped>; 2],
-    windows: Windows<Together, Panes<Together>>,
+    windows: Windows<Multivariate, Panes<Multivariate>>,
     by_arrival: bool,
     /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
     armed: AgentTime,
@@ -75,7 +75,7 @@ struct Pair {
 
 /// The accumulator of one window of two series.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Together(Comoments);
+struct Multivariate(Comoments);
 
 impl Pairs {
     /// A channel is new: finds its partners among those that are there.
@@ -152,7 +152,7 @@ impl Pairs {
             pair.by_arrival = by_arrival;
             if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
                 let spec = specs.of(by_arrival);
-                pair.windows.on_reading(spec, time, values, out.now, Together::default);
+                pair.windows.on_reading(spec, time, values, out.now, Multivariate::default);
                 pair.close(spec, out);
             }
             if let Some(due) = pair.arm(out.streams, out.now, AgentTime::MIN) {
@@ -262,13 +262,13 @@ impl Pair {
         self.waiting = [Vec::new(), Vec::new()];
     }
 
-    fn tell(&self, closed: &Closed<Together>, spec: &Spec, out: &mut PairEmitter<'_>) {
+    fn tell(&self, closed: &Closed<Multivariate>, spec: &Spec, out: &mut PairEmitter<'_>) {
         let Some(stream) = out.streams.at(self.stream) else { return };
         let Closed { window, rev, number, .. } = *closed;
         out.emitter.revisions.told(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
         let common = labels.iter().filter(|label| others.contains(label)).cloned().collect();
-        let Together(pairs) = &closed.pane;
+        let Multivariate(pairs) = &closed.pane;
         let measured = [("covariance", pairs.covariance()), ("correlation", pairs.correlation())];
         let measured = measured.into_iter().filter_map(|(name, number)| Some((name, Value::Number(number?))));
         let count = std::iter::once(("count", Value::Count(pairs.count())));
@@ -277,7 +277,7 @@ impl Pair {
             pair: Some([a.clone(), b.clone()]),
             start: out.emitter.at(window.start, self.by_arrival),
             end_ms: window.end.0,
-            rev: rev.saturating_add(out.emitter.revisions.floor.of(window.start)),
+            rev: rev.saturating_add(out.emitter.revisions.rev_base.of(window.start)),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             numbers: count.chain(measured).map(|(name, value)| (Arc::from(name), value)).collect(),
             points: None,
@@ -299,7 +299,7 @@ impl Pair {
     }
 }
 
-impl Pane for Together {
+impl Pane for Multivariate {
     type Value = (f64, f64);
 
     fn push(&mut self, _: Time, (a, b): (f64, f64)) {

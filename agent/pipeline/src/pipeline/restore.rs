@@ -9,17 +9,17 @@ use super::filter::Filter;
 use super::ids::StreamId;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
+use super::series_detectors::SLOT_VERSION;
 use super::state::{load_counts, load_ledger, load_length, load_text, put, save_length, save_text};
-use super::watching::SLOT_VERSION;
 use super::{Pipeline, Pressure};
-use crate::account::{Counts, Ledger};
+use crate::account::{ReadingCounts, ReadingLedger};
 use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
 use crate::plan::PaneLayout;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::Alarm;
 use headwater_kernel::series::windows_version;
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::AgentTime;
 use std::collections::hash_map::Entry;
 
@@ -87,7 +87,7 @@ impl Versions {
         [self.slot, self.alert, self.detector].iter().for_each(|version| version.save(&mut put(to)));
     }
 
-    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { slot: State::load(from)?, alert: State::load(from)?, detector: State::load(from)? })
     }
 
@@ -136,7 +136,7 @@ impl StoredStream {
         }
     }
 
-    fn load<'a>(from: &mut Stored<'a>) -> Result<(&'a str, Self), Corrupt> {
+    fn load<'a>(from: &mut StateReader<'a>) -> Result<(&'a str, Self), Corrupt> {
         let (name, fingerprint) = (load_text(from)?, load_text(from)?.to_owned());
         let windows = (State::load(from)?, State::load(from)?);
         let layout = PaneLayout::load(from)?;
@@ -232,7 +232,7 @@ impl Pipeline {
     }
 
     /// What is no more in the config retires with its counts.
-    fn restore_accounts(&mut self, ledger: Ledger) {
+    fn restore_accounts(&mut self, ledger: ReadingLedger) {
         if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| **name != *stream.name)) {
             // It may have been here before, and gone for a while.
             self.emitter.revisions.forget();
@@ -254,7 +254,7 @@ impl Pipeline {
     }
 
     /// What has become of a stream.
-    fn saved_stream(&self, section: (u16, Stored<'_>), unread: &mut Unread) -> SavedStream {
+    fn saved_stream(&self, section: (u16, StateReader<'_>), unread: &mut Unread) -> SavedStream {
         let read = body::STREAM.read(section, StoredStream::load);
         let Ok((name, stored)) = read.map_err(|why| unread.part("a stream", "starts anew", why)) else {
             // Its series have a section each, and nobody knows how to read them.
@@ -278,7 +278,7 @@ impl Pipeline {
         &mut self,
         saved: &[SavedStream],
         since: AgentTime,
-        from: &mut Stored<'_>,
+        from: &mut StateReader<'_>,
         unread: &mut Unread,
     ) -> Result<bool, Corrupt> {
         let saved = saved.get(load_length(from)?).ok_or(Corrupt)?;
@@ -318,7 +318,8 @@ impl Pipeline {
             let own = self.channels.iter().filter(|channel| channel.stream == index);
             let present: i64 = own.map(|channel| channel.readings(stream)).sum();
             if !is_known {
-                *counts = Counts { received: present, in_windows: present, ..Counts::default() };
+                *counts =
+                    ReadingCounts { received: present, in_windows: present, ..ReadingCounts::default() };
                 continue;
             }
             let missing = counts.in_windows - present;

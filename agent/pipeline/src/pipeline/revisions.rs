@@ -11,7 +11,7 @@
 use super::own_clock::{load_timestamp, save_timestamp};
 use super::state::put;
 use crate::event::{BootId, ClockMark, Timestamp};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 
 /// So many times may one window be told of between two checkpoints.
@@ -26,14 +26,14 @@ const SECONDS_MAX: u32 = 1 << 30;
 
 /// The revision that what begins before some time starts at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Floor {
+pub(super) struct RevBase {
     rev: u32,
     before: Time,
     /// The clock could not be trusted at the start: until it can, nothing is known to begin later.
     is_open: bool,
 }
 
-impl Floor {
+impl RevBase {
     const NONE: Self = Self { rev: 0, before: Time::MIN, is_open: false };
 
     /// What to add to the revision of something that begins at `start`.
@@ -46,7 +46,7 @@ impl Floor {
 /// Floor and ceiling.
 #[derive(Debug)]
 pub(super) struct Revisions {
-    pub(super) floor: Floor,
+    pub(super) rev_base: RevBase,
     /// The ceiling without the floor, if there is one: checkpoints are not everywhere.
     rev_max: Option<u32>,
     /// The highest revision told since it was raised, without the floor.
@@ -76,7 +76,7 @@ enum Past {
 impl Revisions {
     /// Of an agent that has told nothing.
     pub(super) fn new() -> Self {
-        Self { floor: Floor::NONE, rev_max: None, told: 0, past: Past::None }
+        Self { rev_base: RevBase::NONE, rev_max: None, told: 0, past: Past::None }
     }
 
     /// Takes note of a telling, by its revision without the floor.
@@ -91,20 +91,20 @@ impl Revisions {
     }
 
     /// The ceiling for a checkpoint of a state whose windows' next revisions are `next` at most.
-    pub(super) fn ceiling(next: u32) -> u32 {
+    pub(super) fn rev_limit(next: u32) -> u32 {
         next.saturating_add(TELLINGS - 1)
     }
 
     /// A checkpoint with this ceiling may become durable at any time; answers the one that holds now.
-    pub(super) fn lower(&mut self, ceiling: u32) -> u32 {
-        let lower = self.rev_max.map_or(ceiling, |max| max.min(ceiling));
+    pub(super) fn lower(&mut self, rev_limit: u32) -> u32 {
+        let lower = self.rev_max.map_or(rev_limit, |max| max.min(rev_limit));
         self.rev_max = Some(lower);
         lower
     }
 
     /// A checkpoint with this ceiling is durable.
-    pub(super) fn raise(&mut self, ceiling: u32) {
-        self.rev_max = Some(ceiling);
+    pub(super) fn raise(&mut self, rev_limit: u32) {
+        self.rev_max = Some(rev_limit);
         self.told = 0;
     }
 
@@ -122,59 +122,59 @@ impl Revisions {
 
     /// Begins a run. `reach`: no restored window ends later; `future_ms`: the most that a reading may be ahead.
     pub(super) fn start(&mut self, now: Now, after_crash: bool, reach: Time, future_ms: i64) {
-        let (floor, was_synced, past_future_ms) = match std::mem::replace(&mut self.past, Past::None) {
+        let (rev_base, was_synced, past_future_ms) = match std::mem::replace(&mut self.past, Past::None) {
             Past::Lost => (seconds(now), true, 0),
             // A window that is given up is told of once more, above the ceiling.
             Past::Known { rev_max, synced, future_ms, forgotten } if after_crash || forgotten => {
-                (self.floor.rev.saturating_add(rev_max).saturating_add(2), synced, future_ms)
+                (self.rev_base.rev.saturating_add(rev_max).saturating_add(2), synced, future_ms)
             }
             Past::None | Past::Known { .. } => return,
         };
-        self.floor.rev = floor;
+        self.rev_base.rev = rev_base;
         if !was_synced {
-            self.floor.before = Time::MAX;
+            self.rev_base.before = Time::MAX;
         } else if now.synced {
             self.settle(now, reach, future_ms.max(past_future_ms));
         } else {
-            self.floor.is_open = true;
-            self.floor.before = self.floor.before.max(reach);
+            self.rev_base.is_open = true;
+            self.rev_base.before = self.rev_base.before.max(reach);
         }
     }
 
     /// Whether [`Revisions::settle`] is due.
     pub(super) fn is_open(&self) -> bool {
-        self.floor.is_open
+        self.rev_base.is_open
     }
 
     /// The clock can be trusted: what was told of before the crash ended at `now` and `future_ms` at the latest.
     pub(super) fn settle(&mut self, now: Now, reach: Time, future_ms: i64) {
-        self.floor.before = self.floor.before.max(reach).max(now.time.plus(future_ms).plus(1));
-        self.floor.is_open = false;
+        self.rev_base.before = self.rev_base.before.max(reach).max(now.time.plus(future_ms).plus(1));
+        self.rev_base.is_open = false;
     }
 
     /// Appends the state, with a ceiling.
-    pub(super) fn save(&self, ceiling: u32, now: Now, future_ms: i64, to: &mut Vec<u8>) {
+    pub(super) fn save(&self, rev_limit: u32, now: Now, future_ms: i64, to: &mut Vec<u8>) {
         let to = &mut super::state::put(to);
-        let Floor { rev, before, is_open } = self.floor;
+        let RevBase { rev, before, is_open } = self.rev_base;
         rev.save(to);
         before.save(to);
         is_open.save(to);
-        ceiling.save(to);
+        rev_limit.save(to);
         now.synced.save(to);
         future_ms.save(to);
     }
 
     /// Goes on from what [`Revisions::save`] wrote.
-    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
-        let floor =
-            Floor { rev: State::load(from)?, before: State::load(from)?, is_open: State::load(from)? };
+    pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let rev_base =
+            RevBase { rev: State::load(from)?, before: State::load(from)?, is_open: State::load(from)? };
         let past = Past::Known {
             rev_max: State::load(from)?,
             synced: State::load(from)?,
             future_ms: State::load(from)?,
             forgotten: false,
         };
-        Ok(Self { floor, past, ..Self::new() })
+        Ok(Self { rev_base, past, ..Self::new() })
     }
 }
 
@@ -190,7 +190,7 @@ pub(super) fn by_value(value: f64) -> u32 {
 /// The alert that a detector last raised: what tells it apart from others raised at one and the same time, and what its
 /// id says, whatever the clocks have done since.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Raisings(Option<Raising>);
+pub(super) struct AlertIdentity(Option<Raising>);
 
 #[derive(Clone, Debug)]
 struct Raising {
@@ -201,7 +201,7 @@ struct Raising {
     stamp: Timestamp,
 }
 
-impl Raisings {
+impl AlertIdentity {
     /// An alert is raised, because of a value.
     pub(super) fn on_raised(&mut self, at: SteadyTime, stamp: Timestamp, value: f64) {
         let rev = if self.last(at).is_none() { 0 } else { by_value(value) };
@@ -240,8 +240,8 @@ impl Raisings {
         }
     }
 
-    /// Reads what [`Raisings::save`] wrote.
-    pub(super) fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    /// Reads what [`AlertIdentity::save`] wrote.
+    pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         if !bool::load(from)? {
             return Ok(Self(None));
         }

@@ -1,7 +1,7 @@
 //! The last readings of a series, for the alerts that they lead to: raw, where otherwise only summaries leave.
 
 use super::state::{load_length, put, save_length};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, SteadyTime};
 
 /// A fixed number of readings; the oldest gives way.
@@ -49,7 +49,7 @@ impl Ring {
     }
 
     /// Goes on from what was saved, be it of another length.
-    pub(super) fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub(super) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         (self.next, self.held) = (0, 0);
         for _ in 0..load_length(from)? {
             let (time, value) = State::load(from)?;
@@ -80,9 +80,9 @@ mod tests {
         for (length, held) in [(4, vec![7, 8, 9, 10]), (2, vec![9, 10]), (0, vec![]), (9, vec![7, 8, 9, 10])]
         {
             let mut other = Ring::new(length);
-            other.restore(&mut Stored::new(&state)).unwrap();
+            other.restore(&mut StateReader::new(&state)).unwrap();
             assert_eq!(times(&other, 9), held);
         }
-        assert!(Ring::new(4).restore(&mut Stored::new(&state[..30])).is_err());
+        assert!(Ring::new(4).restore(&mut StateReader::new(&state[..30])).is_err());
     }
 }

@@ -20,28 +20,28 @@ use super::channel::Channel;
 use super::ids::{Id as _, IndexVec, StreamId};
 use super::restore::StoredStream;
 use super::revisions::Revisions;
-use super::{Ceiling, Pipeline};
-use crate::account::{Counts, Intake, Ledger};
+use super::{Pipeline, RevLimit};
+use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 use crate::config::WindowConfig;
 use crate::sections::body;
-use headwater_kernel::state::{Corrupt, Sink, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{Now, Time};
 
 impl Pipeline {
     /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`]. What is told until then keeps
     /// to this ceiling and to that of the checkpoint before: either may be what a crash leaves.
-    pub fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> Ceiling {
-        let Ceiling(ceiling) = self.save(now, to);
-        let lower = self.emitter.revisions.lower(ceiling);
+    pub fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> RevLimit {
+        let RevLimit(rev_limit) = self.save(now, to);
+        let lower = self.emitter.revisions.lower(rev_limit);
         self.limit_revisions(lower);
-        Ceiling(ceiling)
+        RevLimit(rev_limit)
     }
 
     /// Appends the whole state as of `now`.
-    pub fn save(&self, now: Now, to: &mut Vec<u8>) -> Ceiling {
+    pub fn save(&self, now: Now, to: &mut Vec<u8>) -> RevLimit {
         let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
-        let ceiling = Revisions::ceiling(next.max(self.pairs.next_rev()));
-        body::REVISIONS.put(to, |to| self.emitter.revisions.save(ceiling, now, self.future_ms(), to));
+        let rev_limit = Revisions::rev_limit(next.max(self.pairs.next_rev()));
+        body::REVISIONS.put(to, |to| self.emitter.revisions.save(rev_limit, now, self.future_ms(), to));
         body::SUPPRESSED.put(to, |to| self.emitter.suppressed.save(&mut put(to)));
         body::TIMESTAMPS.put(to, |to| self.emitter.own_clock.save(to));
         body::ACCOUNTS.put(to, |to| {
@@ -70,19 +70,19 @@ impl Pipeline {
         }
         self.groups.save(&self.streams, to);
         self.pairs.save(&self.streams, &self.directory, to);
-        Ceiling(ceiling)
+        RevLimit(rev_limit)
     }
 
     /// A checkpoint of [`Pipeline::save`] is durable.
-    pub fn on_durable(&mut self, Ceiling(ceiling): Ceiling) {
-        self.emitter.revisions.raise(ceiling);
-        self.limit_revisions(ceiling);
+    pub fn on_durable(&mut self, RevLimit(rev_limit): RevLimit) {
+        self.emitter.revisions.raise(rev_limit);
+        self.limit_revisions(rev_limit);
     }
 
-    fn limit_revisions(&mut self, ceiling: u32) {
+    fn limit_revisions(&mut self, rev_limit: u32) {
         for stream in self.streams.iter_mut() {
             if let WindowConfig::Cut(specs) = &mut stream.window {
-                specs.limit_revisions(ceiling);
+                specs.limit_revisions(rev_limit);
             }
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn put(to: &mut Vec<u8>) -> impl FnMut(&[u8]) + '_ {
 /// Takes what the kernel writes, at the end of a vector.
 pub(super) struct Bytes<'v>(pub(super) &'v mut Vec<u8>);
 
-impl Sink for Bytes<'_> {
+impl StateWriter for Bytes<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
@@ -168,20 +168,20 @@ pub fn save_text(to: &mut Vec<u8>, text: &str) {
 }
 
 /// Reads a length.
-pub fn load_length(from: &mut Stored<'_>) -> Result<usize, Corrupt> {
+pub fn load_length(from: &mut StateReader<'_>) -> Result<usize, Corrupt> {
     Ok(u32::load(from)? as usize)
 }
 
 /// Reads bytes with their length in front.
-pub fn load_bytes<'a>(from: &mut Stored<'a>) -> Result<&'a [u8], Corrupt> {
+pub fn load_bytes<'a>(from: &mut StateReader<'a>) -> Result<&'a [u8], Corrupt> {
     let length = load_length(from)?;
     let (bytes, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
-    *from = Stored::new(rest);
+    *from = StateReader::new(rest);
     Ok(bytes)
 }
 
 /// Reads a text with its length in front.
-pub fn load_text<'a>(from: &mut Stored<'a>) -> Result<&'a str, Corrupt> {
+pub fn load_text<'a>(from: &mut StateReader<'a>) -> Result<&'a str, Corrupt> {
     std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
 }
 
@@ -201,8 +201,8 @@ pub fn save_named(to: &mut Vec<u8>, counts: &[(&str, i64)]) {
 ///
 /// # Errors
 /// [`Corrupt`]: cut off, or not written by it.
-pub fn load_named<'a>(from: &mut Stored<'a>) -> Result<Vec<(&'a str, i64)>, Corrupt> {
-    let count = |from: &mut Stored<'_>| {
+pub fn load_named<'a>(from: &mut StateReader<'a>) -> Result<Vec<(&'a str, i64)>, Corrupt> {
+    let count = |from: &mut StateReader<'_>| {
         let count = i64::load(from)?;
         if count.unsigned_abs() < COUNT_MAX { Ok(count) } else { Err(Corrupt) }
     };
@@ -210,7 +210,7 @@ pub fn load_named<'a>(from: &mut Stored<'a>) -> Result<Vec<(&'a str, i64)>, Corr
 }
 
 /// Appends the readings' account with its parts.
-pub fn save_ledger(to: &mut Vec<u8>, ledger: &Ledger) {
+pub fn save_ledger(to: &mut Vec<u8>, ledger: &ReadingLedger) {
     save_named(to, &ledger.total.named());
     save_length(to, ledger.sources.len());
     for (name, intake) in &ledger.sources {
@@ -228,10 +228,10 @@ pub fn save_ledger(to: &mut Vec<u8>, ledger: &Ledger) {
 ///
 /// # Errors
 /// [`Corrupt`]: cut off, or not an account.
-pub fn load_ledger(from: &mut Stored<'_>) -> Result<Ledger, Corrupt> {
-    let mut ledger = Ledger { total: load_counts(from)?, ..Ledger::default() };
+pub fn load_ledger(from: &mut StateReader<'_>) -> Result<ReadingLedger, Corrupt> {
+    let mut ledger = ReadingLedger { total: load_counts(from)?, ..ReadingLedger::default() };
     for _ in 0..load_length(from)? {
-        ledger.sources.push((load_text(from)?.to_owned(), Intake::from_named(load_named(from)?)));
+        ledger.sources.push((load_text(from)?.to_owned(), SourceCounts::from_named(load_named(from)?)));
     }
     for _ in 0..load_length(from)? {
         ledger.streams.push((load_text(from)?.to_owned(), load_counts(from)?));
@@ -243,7 +243,7 @@ pub fn load_ledger(from: &mut Stored<'_>) -> Result<Ledger, Corrupt> {
 ///
 /// # Errors
 /// [`Corrupt`]: cut off, or not an account.
-pub(super) fn load_counts(from: &mut Stored<'_>) -> Result<Counts, Corrupt> {
-    let counts = Counts::from_named(load_named(from)?);
+pub(super) fn load_counts(from: &mut StateReader<'_>) -> Result<ReadingCounts, Corrupt> {
+    let counts = ReadingCounts::from_named(load_named(from)?);
     if counts.balances() { Ok(counts) } else { Err(Corrupt) }
 }

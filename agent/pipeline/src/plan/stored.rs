@@ -9,11 +9,11 @@
 //! An accumulator that the program does not know, or of another version, is passed over. What it would have said is
 //! left out of what its window says, and of everything that window is merged into.
 
-use super::Pane;
-use super::paths::Paths;
+use super::Accumulators;
+use super::optional::OptionalAccumulators;
 use crate::points::Points;
 use headwater_kernel::aggregate::{Ends, Integral, Moments, Rate, Slope, States};
-use headwater_kernel::state::{Corrupt, State, Stored, Tagged};
+use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 
 /// Which accumulators windows have, and how they are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub struct MissingPart {
 /// An accumulator as windows have it.
 trait Part: Tagged {
     const NAME: &'static str;
-    fn get(pane: &Pane) -> Option<&Self>;
-    fn set(self, pane: &mut Pane);
+    fn get(pane: &Accumulators) -> Option<&Self>;
+    fn set(self, pane: &mut Accumulators);
 }
 
 /// Calls a macro with every accumulator there is.
@@ -51,9 +51,9 @@ macro_rules! parts {
         $each!(Moments, $($args)*);
         $each!(Ends, $($args)*);
         $each!(crate::sketch::GrowingSketch, $($args)*);
-        $each!(super::paths::Ordered<Rate>, $($args)*);
-        $each!(super::paths::Ordered<Integral>, $($args)*);
-        $each!(super::paths::Ordered<States>, $($args)*);
+        $each!(super::optional::Ordered<Rate>, $($args)*);
+        $each!(super::optional::Ordered<Integral>, $($args)*);
+        $each!(super::optional::Ordered<States>, $($args)*);
         $each!(Slope, $($args)*);
         $each!(Points, $($args)*);
     };
@@ -69,7 +69,7 @@ impl Entry {
     }
 
     /// Writes the accumulator of a window, or that it is not there.
-    fn save(self, pane: &Pane, to: &mut Vec<u8>) {
+    fn save(self, pane: &Accumulators, to: &mut Vec<u8>) {
         macro_rules! put {
             ($part:ty,) => {
                 if self.is_of::<$part>() {
@@ -82,11 +82,11 @@ impl Entry {
     }
 
     /// Puts the accumulator into a window, where this program knows it.
-    fn load(self, pane: &mut Pane, bytes: &[u8]) -> Result<(), Corrupt> {
+    fn load(self, pane: &mut Accumulators, bytes: &[u8]) -> Result<(), Corrupt> {
         macro_rules! take {
             ($part:ty,) => {
                 if self.is_of::<$part>() {
-                    let mut from = Stored::new(bytes);
+                    let mut from = StateReader::new(bytes);
                     <$part>::load(&mut from)?.set(pane);
                     return if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) };
                 }
@@ -97,13 +97,13 @@ impl Entry {
     }
 
     /// This accumulator's part of what comes next; `None`: it is not there.
-    fn take<'a>(self, from: &mut Stored<'a>) -> Result<Option<&'a [u8]>, Corrupt> {
+    fn take<'a>(self, from: &mut StateReader<'a>) -> Result<Option<&'a [u8]>, Corrupt> {
         let length = match self.bytes {
             0 => u32::load(from)? as usize,
             bytes => usize::from(bytes),
         };
         let (own, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
-        *from = Stored::new(rest);
+        *from = StateReader::new(rest);
         Ok(Some(own).filter(|own| !own.is_empty()))
     }
 }
@@ -126,7 +126,7 @@ fn put<T: Tagged>(part: Option<&T>, to: &mut Vec<u8>) {
 
 impl PaneLayout {
     /// What this program writes of windows like this one.
-    pub fn of(pane: &Pane) -> Self {
+    pub fn of(pane: &Accumulators) -> Self {
         let mut entries = Vec::new();
         macro_rules! entry {
             ($part:ty,) => {
@@ -148,7 +148,7 @@ impl PaneLayout {
     }
 
     /// Reads what [`PaneLayout::save`] wrote.
-    pub fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    pub fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let entries = u8::load(from)?;
         let entry =
             |_| Ok(Entry { tag: State::load(from)?, version: State::load(from)?, bytes: State::load(from)? });
@@ -167,13 +167,14 @@ impl PaneLayout {
     }
 
     /// Appends the accumulators of a window.
-    pub fn save_pane(&self, pane: &Pane, to: &mut Vec<u8>) {
+    pub fn save_pane(&self, pane: &Accumulators, to: &mut Vec<u8>) {
         self.0.iter().for_each(|entry| entry.save(pane, to));
     }
 
     /// Reads what [`PaneLayout::save_pane`] wrote, as far as this program knows it.
-    pub fn load_pane(&self, from: &mut Stored<'_>) -> Result<Pane, Corrupt> {
-        let mut pane = Pane { moments: Moments::lost(), ends: Ends::lost(), sketch: None, paths: None };
+    pub fn load_pane(&self, from: &mut StateReader<'_>) -> Result<Accumulators, Corrupt> {
+        let mut pane =
+            Accumulators { moments: Moments::lost(), ends: Ends::lost(), sketch: None, paths: None };
         for entry in &self.0 {
             if let Some(own) = entry.take(from)? {
                 entry.load(&mut pane, own)?;
@@ -195,7 +196,7 @@ fn name_of(tag: u16) -> &'static str {
     "an accumulator"
 }
 
-impl Pane {
+impl Accumulators {
     /// Appends a window's accumulators with their layout, for a window that stands alone.
     pub fn save(&self, to: &mut Vec<u8>) {
         let layout = PaneLayout::of(self);
@@ -203,8 +204,8 @@ impl Pane {
         layout.save_pane(self, to);
     }
 
-    /// Reads what [`Pane::save`] wrote, as far as this program knows it.
-    pub fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    /// Reads what [`Accumulators::save`] wrote, as far as this program knows it.
+    pub fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         PaneLayout::load(from)?.load_pane(from)
     }
 }
@@ -212,11 +213,11 @@ impl Pane {
 impl Part for Moments {
     const NAME: &'static str = "count, sum, extremes, mean and deviation";
 
-    fn get(pane: &Pane) -> Option<&Self> {
+    fn get(pane: &Accumulators) -> Option<&Self> {
         Some(&pane.moments)
     }
 
-    fn set(self, pane: &mut Pane) {
+    fn set(self, pane: &mut Accumulators) {
         pane.moments = self;
     }
 }
@@ -224,11 +225,11 @@ impl Part for Moments {
 impl Part for Ends {
     const NAME: &'static str = "first and last";
 
-    fn get(pane: &Pane) -> Option<&Self> {
+    fn get(pane: &Accumulators) -> Option<&Self> {
         Some(&pane.ends)
     }
 
-    fn set(self, pane: &mut Pane) {
+    fn set(self, pane: &mut Accumulators) {
         pane.ends = self;
     }
 }
@@ -236,34 +237,35 @@ impl Part for Ends {
 impl Part for crate::sketch::GrowingSketch {
     const NAME: &'static str = "percentiles";
 
-    fn get(pane: &Pane) -> Option<&Self> {
+    fn get(pane: &Accumulators) -> Option<&Self> {
         pane.sketch.as_ref()
     }
 
-    fn set(self, pane: &mut Pane) {
+    fn set(self, pane: &mut Accumulators) {
         pane.sketch = Some(self);
     }
 }
 
-/// An accumulator behind a pointer of [`Paths`].
+/// An accumulator behind a pointer of [`OptionalAccumulators`].
 macro_rules! path_part {
     ($part:ty, $field:ident, $name:literal) => {
         impl Part for $part {
             const NAME: &'static str = $name;
 
-            fn get(pane: &Pane) -> Option<&Self> {
+            fn get(pane: &Accumulators) -> Option<&Self> {
                 pane.paths.as_ref()?.$field.as_deref()
             }
 
-            fn set(self, pane: &mut Pane) {
-                pane.paths.get_or_insert_with(|| Box::new(Paths::default())).$field = Some(Box::new(self));
+            fn set(self, pane: &mut Accumulators) {
+                pane.paths.get_or_insert_with(|| Box::new(OptionalAccumulators::default())).$field =
+                    Some(Box::new(self));
             }
         }
     };
 }
 
-path_part!(super::paths::Ordered<Rate>, rate, "increase and rate");
-path_part!(super::paths::Ordered<Integral>, integral, "integral and time-weighted mean");
-path_part!(super::paths::Ordered<States>, states, "states");
+path_part!(super::optional::Ordered<Rate>, rate, "increase and rate");
+path_part!(super::optional::Ordered<Integral>, integral, "integral and time-weighted mean");
+path_part!(super::optional::Ordered<States>, states, "states");
 path_part!(Slope, slope, "slope");
 path_part!(Points, points, "points");

@@ -11,7 +11,7 @@
 
 use super::unread::{Unread, Why};
 use super::{Section, put_section, sections};
-use headwater_kernel::state::{Corrupt, Stored};
+use headwater_kernel::state::{Corrupt, StateReader};
 
 /// A kind of section: its tag, the version that this program writes and reads, and what a person calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl<'a> StoredBody<'a> {
     }
 
     /// The sections of a kind, in order, with the version of each.
-    pub fn all(self, kind: Kind) -> impl Iterator<Item = (u16, Stored<'a>)> {
+    pub fn all(self, kind: Kind) -> impl Iterator<Item = (u16, StateReader<'a>)> {
         let own = move |(tag, version, stored): Section<'a>| (tag == kind.tag).then_some((version, stored));
         sections(self.0).filter_map(Result::ok).filter_map(own)
     }
@@ -119,7 +119,7 @@ impl<'a> StoredBody<'a> {
         self,
         kind: Kind,
         unread: &mut Unread,
-        load: impl FnOnce(&mut Stored<'a>) -> Result<T, Corrupt>,
+        load: impl FnOnce(&mut StateReader<'a>) -> Result<T, Corrupt>,
     ) -> Option<T> {
         let read = match self.all(kind).next() {
             None => Err(Why::Absent),
@@ -133,8 +133,8 @@ impl Kind {
     /// What `load` makes of a section of this kind, all of it.
     pub fn read<'a, T>(
         &self,
-        (version, mut stored): (u16, Stored<'a>),
-        load: impl FnOnce(&mut Stored<'a>) -> Result<T, Corrupt>,
+        (version, mut stored): (u16, StateReader<'a>),
+        load: impl FnOnce(&mut StateReader<'a>) -> Result<T, Corrupt>,
     ) -> Result<T, Why> {
         if version != self.version {
             return Err(Why::Version { stored: version, read: self.version });

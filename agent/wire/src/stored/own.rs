@@ -5,7 +5,7 @@ use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_v
 use super::read::bad;
 use super::series::{put_time, signed, text, time};
 use super::{StoredError, put_count, put_name, tags};
-use headwater_pipeline::account::{Changes, Counts, Intake, Ledger};
+use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
 
 pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
@@ -14,7 +14,7 @@ pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
     put_field(to, tags::LENGTH, |to| put_signed(to, report.to.ms.wrapping_sub(report.from_ms)));
     put_name(to, tags::CAUSE, report.cause.word());
     put_name(to, tags::DETAIL, &report.detail);
-    let Ledger { total, sources, streams } = &report.readings;
+    let ReadingLedger { total, sources, streams } = &report.readings;
     put_named(to, tags::READINGS, &total.named());
     put_parts(to, tags::SOURCES, sources, |counts| counts.named().to_vec());
     put_parts(to, tags::STREAMS, streams, |counts| counts.named().to_vec());
@@ -34,10 +34,10 @@ pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredErr
     let cause = known.ok_or_else(|| StoredError::Cause(word.to_owned()))?;
     let mut suppressed = fields.of(tags::SUPPRESSED);
     let mut next = || suppressed.signed().ok_or(bad(tags::SUPPRESSED));
-    let readings = Ledger {
-        total: Counts::from_named(named(fields, tags::READINGS)?),
-        sources: parts(fields, tags::SOURCES, Intake::from_named)?,
-        streams: parts(fields, tags::STREAMS, Counts::from_named)?,
+    let readings = ReadingLedger {
+        total: ReadingCounts::from_named(named(fields, tags::READINGS)?),
+        sources: parts(fields, tags::SOURCES, SourceCounts::from_named)?,
+        streams: parts(fields, tags::STREAMS, ReadingCounts::from_named)?,
     };
     Ok(Report {
         agent: text(fields, tags::AGENT)?.into(),
@@ -46,9 +46,9 @@ pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredErr
         cause,
         detail: text(fields, tags::DETAIL)?.to_owned(),
         readings,
-        messages: Changes::from_named(named(fields, tags::MESSAGES)?),
-        readings_total: Counts::from_named(named(fields, tags::READINGS_TOTAL)?),
-        messages_total: Changes::from_named(named(fields, tags::MESSAGES_TOTAL)?),
+        messages: MessageDelta::from_named(named(fields, tags::MESSAGES)?),
+        readings_total: ReadingCounts::from_named(named(fields, tags::READINGS_TOTAL)?),
+        messages_total: MessageDelta::from_named(named(fields, tags::MESSAGES_TOTAL)?),
         suppressed: next()?,
         suppressed_total: next()?,
     })

@@ -3,11 +3,11 @@
 use super::fields::{Reader, StoredFields, put_f64, put_field, put_signed, put_text, put_varint};
 use super::read::{bad, clock_mark, fields_of};
 use super::{SUMMARY, StoredError, put_clock_mark, put_count, put_name, tags};
-use headwater_kernel::state::{State, Stored, Tagged};
+use headwater_kernel::state::{State, StateReader, Tagged};
 use headwater_pipeline::event::{
     Alert, AlertState, Evidence, Labels, Reading, Readings, Subject, Summary, TimedValues, Timestamp,
 };
-use headwater_pipeline::plan::{Pane, Value};
+use headwater_pipeline::plan::{Accumulators, Value};
 use headwater_pipeline::sketch::GrowingSketch;
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredE
     let start = time(fields)?;
     let end_ms = start.ms.wrapping_add(signed(fields, tags::LENGTH)?);
     let numbers = fields.of(tags::NUMBERS).list(number).ok_or(bad(tags::NUMBERS))?;
-    let pane = fields.get(tags::PANE).and_then(|pane| Pane::load(&mut Stored::new(pane.0)).ok());
+    let pane = fields.get(tags::PANE).and_then(|pane| Accumulators::load(&mut StateReader::new(pane.0)).ok());
     Ok(Summary {
         about: about(fields)?,
         pair: fields.get(tags::PAIR).map(pair).transpose()?,
@@ -76,7 +76,7 @@ pub struct Mergeable<'a> {
     /// Of a count window.
     pub number: Option<u64>,
     /// What it was made of.
-    pub pane: Pane,
+    pub pane: Accumulators,
 }
 
 /// What can be merged of a stored event; `None`: it is no summary, or not to be merged.
@@ -91,7 +91,7 @@ pub fn mergeable(body: &[u8]) -> Option<Mergeable<'_>> {
         start,
         rev: rev(&fields).ok()?,
         number: number_of_window(&fields).ok()?,
-        pane: Pane::load(&mut Stored::new(pane.0)).ok()?,
+        pane: Accumulators::load(&mut StateReader::new(pane.0)).ok()?,
     })
 }
 
@@ -261,11 +261,11 @@ fn put_sketch(to: &mut Vec<u8>, sketch: &GrowingSketch) {
 }
 
 /// A sketch; `None`: of a version that this program does not know.
-fn sketch(bytes: Reader<'_>, pane: Option<&Pane>) -> Option<GrowingSketch> {
+fn sketch(bytes: Reader<'_>, pane: Option<&Accumulators>) -> Option<GrowingSketch> {
     if bytes.0.is_empty() {
         return pane?.sketch().cloned();
     }
-    let mut from = Stored::new(bytes.0);
+    let mut from = StateReader::new(bytes.0);
     let is_known = u16::load(&mut from) == Ok(GrowingSketch::VERSION);
     is_known.then(|| GrowingSketch::load(&mut from).ok()).flatten()
 }

@@ -4,12 +4,12 @@ use super::fields::put_signed;
 use super::*;
 use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
-use headwater_pipeline::account::{Changes, Counts, Intake, Ledger};
+use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
     Alert, AlertState, BootId, Cause, ClockSet, DiskStatus, Evidence, Reading, Readings, Report, Status,
     Subject, Summary, TimedValues, Timestamp,
 };
-use headwater_pipeline::plan::{Aggregate, Plan, Value};
+use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -55,10 +55,10 @@ fn lists() -> impl Strategy<Value = Readings> {
     ]
 }
 
-fn plan() -> Plan {
+fn plan() -> AggregatePlan {
     let names = ["count", "mean", "p95", "rate", "slope", "states"];
     let named = names.iter().map(|name| ((*name).to_owned(), Aggregate::parse(name).unwrap()));
-    Plan::new(named.collect(), None).with_sketch(true)
+    AggregatePlan::new(named.collect(), None).with_sketch(true)
 }
 
 fn summary() -> impl Strategy<Value = Event> {
@@ -122,28 +122,28 @@ fn of_series() -> impl Strategy<Value = Event> {
 fn of_agent() -> impl Strategy<Value = Event> {
     let counts = || {
         prop::array::uniform(any::<i32>()).prop_map(|counts: [i32; 10]| {
-            let names = Counts::default().named().map(|(name, _)| name);
-            Counts::from_named(names.into_iter().zip(counts.map(i64::from)))
+            let names = ReadingCounts::default().named().map(|(name, _)| name);
+            ReadingCounts::from_named(names.into_iter().zip(counts.map(i64::from)))
         })
     };
     let parts = prop::collection::vec((name(), counts(), any::<i64>()), 0..4);
     let report = (name(), at(), any::<i64>(), 0..Cause::ALL.len(), ".{0,40}", counts(), counts(), parts)
         .prop_map(|(agent, to, from_ms, cause, detail, total, readings_total, parts)| {
-            let intake = |made| Intake { received: made, selected: 1, ..Intake::default() };
+            let intake = |made| SourceCounts { received: made, selected: 1, ..SourceCounts::default() };
             Event::Report(Box::new(Report {
                 agent,
                 from_ms,
                 to,
                 cause: Cause::ALL[cause],
                 detail,
-                readings: Ledger {
+                readings: ReadingLedger {
                     total,
                     sources: parts.iter().map(|(name, _, made)| (name.to_string(), intake(*made))).collect(),
                     streams: parts.iter().map(|(name, counts, _)| (name.to_string(), *counts)).collect(),
                 },
-                messages: Changes { made: from_ms, lost: 3, ..Changes::default() },
+                messages: MessageDelta { made: from_ms, lost: 3, ..MessageDelta::default() },
                 readings_total,
-                messages_total: Changes { waiting: 7, ..Changes::default() },
+                messages_total: MessageDelta { waiting: 7, ..MessageDelta::default() },
                 suppressed: from_ms,
                 suppressed_total: -1,
             }))
@@ -230,7 +230,7 @@ fn another_version_is_named() {
 /// The bytes of a message are what a later version must read: this is what version 1 of a summary looks like.
 #[test]
 fn the_layout_is_pinned() {
-    let plan = Plan::new(vec![("mean".to_owned(), Aggregate::Mean)], None);
+    let plan = AggregatePlan::new(vec![("mean".to_owned(), Aggregate::Mean)], None);
     let about = Subject {
         agent: "a".into(),
         stream: "s".into(),

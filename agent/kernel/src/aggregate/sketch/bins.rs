@@ -2,7 +2,7 @@
 //!
 //! Keys of 2 bytes from the front, counts of 1, 2 or 4 bytes, all of one width, from the back.
 
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 
 /// Where the bins of a sketch are kept: so many bytes, all 0 at first.
 pub trait Room: Clone {
@@ -172,7 +172,7 @@ impl<R: Room> Bins<R> {
 
 impl<R: Room> Bins<R> {
     /// Writes width and number, then each key with its count, in so many bytes.
-    pub(super) fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.width.save(to);
         self.len.save(to);
         for at in 0..self.len() {
@@ -184,7 +184,7 @@ impl<R: Room> Bins<R> {
 }
 
 /// A count in so many bytes.
-pub(super) fn load_count(width: u8, from: &mut Stored<'_>) -> Result<u32, Corrupt> {
+pub(super) fn load_count(width: u8, from: &mut StateReader<'_>) -> Result<u32, Corrupt> {
     match width {
         1 => u8::load(from).map(u32::from),
         2 => u16::load(from).map(u32::from),

@@ -8,7 +8,7 @@
 //! Shapes: in one `f64`, out its rarity (1,000 = one number in 1,000). State: 384 bytes.
 
 use crate::detect::learned::{Learned, learned_struct};
-use crate::state::{Corrupt, Sink, Stored};
+use crate::state::{Corrupt, StateReader, StateWriter};
 
 learned_struct!(Surprise { above, below });
 
@@ -77,11 +77,11 @@ impl Surprise {
 }
 
 impl Learned for Side {
-    fn put(&self, to: &mut dyn Sink) {
+    fn put(&self, to: &mut dyn StateWriter) {
         self.0.put(to);
     }
 
-    fn take(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Learned::take(from).map(Self)
     }
 }

@@ -48,7 +48,7 @@ fn what_is_usual_at_noon_is_unusual_at_midnight() {
     assert!(matches!(judgement.verdict, Verdict::Anomalous(_)), "{judgement:?}");
     assert!((judgement.expected.unwrap() + 20.0).abs() < 3.0);
     let mut said = String::new();
-    auto.phrase(&Judgement { expected: Some(-19.5), ..judgement }, &mut said).unwrap();
+    auto.describe(&Judgement { expected: Some(-19.5), ..judgement }, &mut said).unwrap();
     assert_eq!(said, "unusual: about -19.5 was expected at this time");
 }
 

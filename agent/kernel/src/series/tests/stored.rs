@@ -4,7 +4,7 @@ use super::super::{Closed, Pane, Placed, Slot, Windows};
 use super::at;
 use super::reference::{Kept, shapes, spec, times, wild_times};
 use crate::aggregate::{Ends, Moments, Sketch};
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{AgentTime, Time};
 use proptest::prelude::*;
 
@@ -12,12 +12,12 @@ extern crate std;
 use std::vec::Vec;
 
 impl State for Kept {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         (self.0.len() as u32).save(to);
         self.0.iter().for_each(|reading| reading.save(to));
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let count = u32::load(from)?;
         (0..count).map(|_| State::load(from)).collect::<Result<_, _>>().map(Self)
     }
@@ -44,13 +44,13 @@ impl Pane for All {
 }
 
 impl State for All {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.0.save(to);
         self.1.save(to);
         self.2.save(to);
     }
 
-    fn load(from: &mut Stored<'_>) -> Result<Self, Corrupt> {
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self(State::load(from)?, State::load(from)?, State::load(from)?))
     }
 }
@@ -94,13 +94,13 @@ proptest! {
             while series.poll(&spec, now).is_some() {}
         }
         let stored = bytes(&series, &spec);
-        let mut from = Stored::new(&stored);
+        let mut from = StateReader::new(&stored);
         let mut loaded = Series::<All>::load(&spec, AgentTime::MIN, &mut from, All::load).unwrap();
         prop_assert!(from.rest().is_empty());
         prop_assert_eq!(bytes(&loaded, &spec), stored.clone());
         prop_assert_eq!(go_on(&mut loaded, &spec, &times, stop), go_on(&mut series, &spec, &times, stop));
         let cut = &stored[..cut.index(stored.len())];
-        prop_assert_eq!(Series::<All>::load(&spec, AgentTime::MIN, &mut Stored::new(cut), All::load).err(), Some(Corrupt));
+        prop_assert_eq!(Series::<All>::load(&spec, AgentTime::MIN, &mut StateReader::new(cut), All::load).err(), Some(Corrupt));
     }
 
     #[test]
@@ -118,7 +118,7 @@ proptest! {
         let near = stored.len().min(1_000);
         flips.iter().for_each(|(at, bits)| stored[at.index(near)] ^= bits);
         for bytes in [stored, noise] {
-            let Ok(mut series) = Series::<Kept>::load(&spec, AgentTime::MIN, &mut Stored::new(&bytes), Kept::load) else { continue };
+            let Ok(mut series) = Series::<Kept>::load(&spec, AgentTime::MIN, &mut StateReader::new(&bytes), Kept::load) else { continue };
             for (number, time) in after.iter().enumerate() {
                 series.on_reading(&spec, Time(*time), 1.0, at(number as i64), Kept::default);
                 core::iter::from_fn(|| series.poll(&spec, at(number as i64))).take(1_000).for_each(drop);

@@ -4,13 +4,13 @@ use super::super::Streams;
 use super::super::ids::{PairId, SeriesId, StreamId};
 use super::super::series::Directory;
 use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
-use super::{Pair, Pairs, Together, WAITING_MAX};
+use super::{Multivariate, Pair, Pairs, WAITING_MAX};
 use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::aggregate::Comoments;
 use headwater_kernel::series::{Spec, Windows, windows_version};
-use headwater_kernel::state::{Corrupt, State, Stored, Tagged};
+use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 use headwater_kernel::time::AgentTime;
 use std::collections::HashMap;
 
@@ -102,7 +102,7 @@ impl Pair {
     }
 
     fn restore(&mut self, specs: &Specs, since: AgentTime, state: &[u8]) -> Result<(), Corrupt> {
-        let mut from = Stored::new(state);
+        let mut from = StateReader::new(state);
         let by_arrival = bool::load(&mut from)?;
         let mut waiting = [Vec::new(), Vec::new()];
         for waiting in &mut waiting {
@@ -112,7 +112,7 @@ impl Pair {
             }
             *waiting = (0..length).map(|_| State::load(&mut from)).collect::<Result<_, _>>()?;
         }
-        let load = |from: &mut Stored<'_>| State::load(from).map(Together);
+        let load = |from: &mut StateReader<'_>| State::load(from).map(Multivariate);
         let windows = Windows::load(specs.of(by_arrival), since, &mut from, load)?;
         if !from.rest().is_empty() {
             return Err(Corrupt);

@@ -13,7 +13,7 @@ pub(super) type Ordered<A> = aggregate::Ordered<A, DISORDER>;
 
 /// Each behind a pointer of its own: a stream pays for what it asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Paths {
+pub(super) struct OptionalAccumulators {
     pub(super) rate: Option<Box<Ordered<Rate>>>,
     pub(super) integral: Option<Box<Ordered<Integral>>>,
     pub(super) states: Option<Box<Ordered<States>>>,
@@ -21,7 +21,7 @@ pub(super) struct Paths {
     pub(super) points: Option<Box<Points>>,
 }
 
-impl Paths {
+impl OptionalAccumulators {
     /// What these need, empty; `None`: nothing of what is here.
     pub(super) fn new<'a>(
         aggregates: impl Iterator<Item = &'a Aggregate>,

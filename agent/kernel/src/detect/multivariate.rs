@@ -7,10 +7,10 @@
 //! State: that of [`HalfSpace`] and 16 bytes a series. Cost: that of the trees, once a row.
 
 use super::{
-    Alarm, HalfSpace, HalfSpaceConfig, Judgement, OutOfRange, Parameter, Parameters, SERIES_MAX, Transition,
-    Watch,
+    Alarm, AlertingDetector, HalfSpace, HalfSpaceConfig, Judgement, OutOfRange, Parameter, Parameters,
+    SERIES_MAX, Transition,
 };
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 use core::fmt;
 
@@ -73,12 +73,12 @@ impl Rows {
         Some(Row { time: newest, values: self.latest.map(|(_, value)| value), series: self.series })
     }
 
-    fn save(&self, to: &mut dyn Sink) {
+    fn save(&self, to: &mut dyn StateWriter) {
         self.last.save(to);
         self.latest.iter().take(self.series).for_each(|reading| reading.save(to));
     }
 
-    fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.last = State::load(from)?;
         for reading in self.latest.iter_mut().take(self.series) {
             let (time, value): (SteadyTime, f64) = State::load(from)?;
@@ -90,24 +90,24 @@ impl Rows {
 
 /// Half-space trees over several series, with their alert.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Together {
+pub struct Multivariate {
     rows: Rows,
-    watch: Watch<HalfSpace>,
+    watch: AlertingDetector<HalfSpace>,
 }
 
-impl Together {
+impl Multivariate {
     /// What it takes besides the parameters of `half-space` and of the alert's life.
     pub const PARAMETERS: &'static [Parameter] =
         &[Parameter::duration("within", "values further apart are not of one time").or(60_000.0)];
 
-    /// Over so many series, from [`Together::PARAMETERS`], those of `half-space` and [`Alarm::PARAMETERS`].
+    /// Over so many series, from [`Multivariate::PARAMETERS`], those of `half-space` and [`Alarm::PARAMETERS`].
     ///
     /// # Errors
     /// [`OutOfRange`] names the parameter that is wrong.
     pub fn build(parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
         let own = parameters.complete(Self::PARAMETERS)?;
         let trees = HalfSpace::new(HalfSpaceConfig::build(parameters)?)?;
-        let watch = Watch::of(trees, Alarm::build(parameters)?);
+        let watch = AlertingDetector::of(trees, Alarm::build(parameters)?);
         Ok(Self { rows: Rows::new(series, own.get("within").unwrap_or(0.0) as i64)?, watch })
     }
 
@@ -129,7 +129,7 @@ impl Together {
         self.watch.furthest(row.values())
     }
 
-    /// Says why the alert was last raised or cleared, as [`Watch::reason`].
+    /// Says why the alert was last raised or cleared, as [`AlertingDetector::reason`].
     ///
     /// # Errors
     /// Those of the writer.
@@ -143,12 +143,12 @@ impl Together {
     /// The version of what its detector has learned, as bytes.
     pub const DETECTOR_VERSION: u16 = super::half_space::KIND.version;
 
-    /// As [`Together::restore`], but what has been learned is of another version: the alert goes on, and the detector
+    /// As [`Multivariate::restore`], but what has been learned is of another version: the alert goes on, and the detector
     /// begins anew.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
-    pub fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let mut restored = *self;
         restored.rows.restore(from)?;
         restored.watch.restore_alert(from)?;
@@ -157,16 +157,16 @@ impl Together {
     }
 
     /// Writes what has been learned and where the alert stands, without the config.
-    pub fn save(&self, to: &mut dyn Sink) {
+    pub fn save(&self, to: &mut dyn StateWriter) {
         self.rows.save(to);
         self.watch.save(to);
     }
 
-    /// Goes on from what [`Together::save`] wrote under the same parameters.
+    /// Goes on from what [`Multivariate::save`] wrote under the same parameters.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
-    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let mut restored = *self;
         restored.rows.restore(from)?;
         restored.watch.restore(from)?;
@@ -177,10 +177,10 @@ impl Together {
 
 #[cfg(test)]
 mod tests {
-    use super::{Parameters, Row, Rows, Together};
+    use super::{Multivariate, Parameters, Row, Rows};
     use crate::detect::Transition;
     use crate::detect::testing::Noise;
-    use crate::state::Stored;
+    use crate::state::StateReader;
     use crate::time::SteadyTime;
 
     extern crate std;
@@ -221,7 +221,7 @@ mod tests {
     fn a_rare_combination_raises_one_alert_over_a_restart() {
         let mut parameters = Parameters::new();
         parameters.set("span", 1.0).unwrap();
-        let built = || Together::build(&parameters, 2).unwrap();
+        let built = || Multivariate::build(&parameters, 2).unwrap();
         let (mut together, mut noise) = (built(), Noise::new(3));
         let mut raised = Vec::new();
         for at in 0..3_000 {
@@ -239,15 +239,15 @@ mod tests {
                 let mut state = Vec::new();
                 together.save(&mut |bytes: &[u8]| state.extend_from_slice(bytes));
                 let mut restored = built();
-                restored.restore(&mut Stored::new(&state)).unwrap();
+                restored.restore(&mut StateReader::new(&state)).unwrap();
                 assert_eq!(restored, together);
                 let cut = &state[..state.len() - 1];
-                assert!(built().restore(&mut Stored::new(cut)).is_err());
+                assert!(built().restore(&mut StateReader::new(cut)).is_err());
                 together = restored;
             }
         }
         assert!(raised.contains(&2_900) && raised.len() < 6, "{raised:?}");
-        assert_eq!(Together::build(&parameters, 1).unwrap_err().parameter, "over");
-        assert!(size_of::<Together>() <= 8 * 1_024);
+        assert_eq!(Multivariate::build(&parameters, 1).unwrap_err().parameter, "over");
+        assert!(size_of::<Multivariate>() <= 8 * 1_024);
     }
 }

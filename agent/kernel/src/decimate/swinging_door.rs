@@ -8,7 +8,7 @@
 
 use crate::OutOfRange;
 use crate::aggregate::Stamped;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::Time;
 
 /// Keeps readings such that the straight lines between them pass within a bound of all others.
@@ -103,7 +103,7 @@ impl SwingingDoor {
     }
 
     /// Writes where the doors stand; the bound is the config's.
-    pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.corner.save(to);
         self.held.save(to);
         (self.lowest, self.highest).save(to);
@@ -113,7 +113,7 @@ impl SwingingDoor {
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let (corner, held) = (State::load(from)?, State::load(from)?);
         let (lowest, highest) = State::load(from)?;
         *self = Self { corner, held, lowest, highest, ..*self };

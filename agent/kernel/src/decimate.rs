@@ -4,15 +4,15 @@
 //! the readings of one window.
 
 mod deadband;
-mod door;
 mod lttb;
 mod minmax;
+mod swinging_door;
 
 use crate::aggregate::Stamped;
 pub use deadband::{Band, Deadband};
-pub use door::SwingingDoor;
 pub use lttb::lttb;
 pub use minmax::minmax;
+pub use swinging_door::SwingingDoor;
 
 /// Where part `number` of `parts` equal parts of `length` begins.
 fn boundary(length: usize, number: usize, parts: usize) -> usize {

@@ -3,7 +3,7 @@
 //! What it promises: at any time the last value passed is within the band of the value read.
 
 use crate::OutOfRange;
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::Time;
 
 /// How much is enough.
@@ -60,7 +60,7 @@ impl Deadband {
     }
 
     /// Writes what has passed last; the band is the config's.
-    pub fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.passed.save(to);
     }
 
@@ -68,7 +68,7 @@ impl Deadband {
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
-    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.passed = State::load(from)?;
         Ok(())
     }

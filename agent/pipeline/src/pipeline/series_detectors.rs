@@ -4,22 +4,22 @@
 //! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
 
 use super::channel::StoredChannel;
+use super::dyn_detector::{DynDetector, boxed};
 use super::emitter::SeriesEmitter;
-use super::guard::{Guard, guard};
 use super::restore::{GoesOn, SavedStream, note_detector};
-use super::revisions::Raisings;
+use super::revisions::AlertIdentity;
 use super::ring::Ring;
 use super::state::{put, save_measured};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, Why};
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
-use headwater_kernel::state::{Corrupt, State, Stored};
+use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
 
 /// What looks at one series for one stream.
-pub(super) struct Watching {
-    posts: Box<[Post]>,
+pub(super) struct SeriesDetectors {
+    posts: Box<[DetectorSlot]>,
     ring: Ring,
     /// Whether a post waits for readings.
     gathering: bool,
@@ -35,11 +35,11 @@ pub(super) struct Watching {
 pub(super) const SLOT_VERSION: u16 = 1;
 
 /// A detector, and the readings that are still to follow its alert.
-pub(super) struct Post {
-    guard: Box<dyn Guard>,
+pub(super) struct DetectorSlot {
+    boxed: Box<dyn DynDetector>,
     /// When the alert was raised, and how many readings it waits for.
     awaited: Option<(SteadyTime, u32)>,
-    raisings: Raisings,
+    raisings: AlertIdentity,
 }
 
 /// What a series' detectors share (bytes).
@@ -53,12 +53,12 @@ fn kept(stream: &StreamConfig) -> usize {
     single.chain(several).map(|evidence| evidence.kept()).max().unwrap_or(0)
 }
 
-impl Watching {
+impl SeriesDetectors {
     pub(super) fn new(config: &StreamConfig) -> Self {
-        let post = |detector: &DetectorConfig| Post {
-            guard: guard(&detector.watch),
+        let post = |detector: &DetectorConfig| DetectorSlot {
+            boxed: boxed(&detector.watch),
             awaited: None,
-            raisings: Raisings::default(),
+            raisings: AlertIdentity::default(),
         };
         Self {
             posts: config.detectors.iter().map(post).collect(),
@@ -81,9 +81,9 @@ impl Watching {
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
         let at = self.moment(time);
         let limits =
-            self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::Limits);
+            self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::RangeCheck);
         limits.fold(false, |refused, (post, _)| {
-            let (judgement, _) = post.guard.on_reading(at, value);
+            let (judgement, _) = post.boxed.on_reading(at, value);
             refused || judgement.verdict == Verdict::Invalid
         })
     }
@@ -96,7 +96,7 @@ impl Watching {
         }
         let at = self.moment(time);
         if self.judged.is_some_and(|(last, ..)| at.steady < last) {
-            self.hear(out.now.alive);
+            self.touch(out.now.alive);
             return;
         }
         self.judged = Some((at.steady, out.now.alive, value));
@@ -107,7 +107,7 @@ impl Watching {
         let Self { posts, ring, gathering, .. } = self;
         let judges = posts.iter_mut().zip(&out.stream.detectors);
         for (post, config) in judges.filter(|(_, config)| config.on == On::Reading) {
-            let (judgement, transition) = post.guard.on_reading(at, value);
+            let (judgement, transition) = post.boxed.on_reading(at, value);
             if transition != Transition::None {
                 let decided = Decided { judgement, transition, at, value };
                 *gathering |= post.decide(&decided, ring, config, out);
@@ -117,7 +117,7 @@ impl Watching {
 
     /// The series is not silent as of now: a reading came that is not judged, because its time is too late, too early or
     /// in the future, or none could come.
-    pub(super) fn hear(&mut self, now: AgentTime) {
+    pub(super) fn touch(&mut self, now: AgentTime) {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;
         }
@@ -145,7 +145,7 @@ impl Watching {
         for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
             let On::Window(name) = &config.on else { continue };
             let Some(value) = value_of(name) else { continue };
-            let (judgement, transition) = post.guard.on_reading(at, value);
+            let (judgement, transition) = post.boxed.on_reading(at, value);
             if transition != Transition::None {
                 let decided = Decided { judgement, transition, at, value };
                 *gathering |= post.decide(&decided, ring, config, out);
@@ -160,8 +160,8 @@ impl Watching {
         let at = Moment::of_steady(last.plus(out.now.alive.since(arrival)), self.corrected_ms);
         let Self { posts, ring, gathering, .. } = self;
         for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
-            let is_due = !post.guard.is_raised() && post.guard.due().is_some_and(|due| due <= at.steady);
-            let Some((judgement, transition)) = is_due.then(|| post.guard.on_tick(at)).flatten() else {
+            let is_due = !post.boxed.is_raised() && post.boxed.due().is_some_and(|due| due <= at.steady);
+            let Some((judgement, transition)) = is_due.then(|| post.boxed.on_tick(at)).flatten() else {
                 continue;
             };
             if transition != Transition::None {
@@ -204,8 +204,8 @@ impl Watching {
     /// The agent's time at which a detector wants to judge the silence.
     pub(super) fn silence_due(&self) -> Option<AgentTime> {
         let (last, arrival, _) = self.judged?;
-        let waiting = self.posts.iter().filter(|post| !post.guard.is_raised());
-        let due = waiting.filter_map(|post| post.guard.due()).min()?;
+        let waiting = self.posts.iter().filter(|post| !post.boxed.is_raised());
+        let due = waiting.filter_map(|post| post.boxed.due()).min()?;
         Some(arrival.plus(due.since(last)))
     }
 
@@ -221,7 +221,7 @@ impl Watching {
             save_measured(to, |to| {
                 post.awaited.save(&mut put(to));
                 post.raisings.save(to);
-                post.guard.save(&mut put(to));
+                post.boxed.save(&mut put(to));
             });
         }
     }
@@ -251,7 +251,7 @@ impl Watching {
     }
 
     fn restore_shared(&mut self, since: AgentTime, judged: &[u8]) -> Result<(), Corrupt> {
-        let mut from = Stored::new(judged);
+        let mut from = StateReader::new(judged);
         let judged: Option<((SteadyTime, AgentTime), f64)> = State::load(&mut from)?;
         self.judged = judged.map(|((last, arrival), value)| (last, arrival.max(since), value));
         self.corrected_ms = State::load(&mut from)?;
@@ -269,17 +269,17 @@ struct Decided {
     value: f64,
 }
 
-impl Post {
+impl DetectorSlot {
     /// Goes on from saved state, as far as it does; else it is as good as new.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
-        let mut from = Stored::new(state);
+        let mut from = StateReader::new(state);
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
-        let (awaited, raisings) = (State::load(&mut from)?, Raisings::load(&mut from)?);
+        let (awaited, raisings) = (State::load(&mut from)?, AlertIdentity::load(&mut from)?);
         match goes_on {
-            GoesOn::Alert(_) => self.guard.restore_alert(&mut from)?,
-            _ => self.guard.restore(&mut from)?,
+            GoesOn::Alert(_) => self.boxed.restore_alert(&mut from)?,
+            _ => self.boxed.restore(&mut from)?,
         }
         (self.awaited, self.raisings) = (awaited, raisings);
         Ok(())
@@ -323,7 +323,7 @@ impl Post {
         let evidence = Evidence {
             about: out.about(),
             detector: config.name.clone(),
-            rev: out.floor(time).saturating_add(self.raisings.of(raised)),
+            rev: out.rev_base(time).saturating_add(self.raisings.of(raised)),
             raised: self.raisings.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
             readings: Readings::Of(ring.last(come, at)),
@@ -335,7 +335,7 @@ impl Post {
 impl Decided {
     fn emit(
         &self,
-        post: &Post,
+        post: &DetectorSlot,
         (state, raised): (AlertState, SteadyTime),
         evidence: Vec<(i64, f64)>,
         config: &DetectorConfig,
@@ -343,13 +343,13 @@ impl Decided {
     ) {
         let on = match &config.on {
             On::Window(name) => Some(name.clone()),
-            On::Reading | On::Limits => None,
+            On::Reading | On::RangeCheck => None,
         };
         let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
-        let written = post.guard.reason(self.value, &mut reason);
+        let written = post.boxed.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let time = self.at.time_of(raised);
-        let rev = out.floor(time).saturating_add(post.raisings.of(raised));
+        let rev = out.rev_base(time).saturating_add(post.raisings.of(raised));
         let alert = Alert {
             about: out.about(),
             detector: config.name.clone(),

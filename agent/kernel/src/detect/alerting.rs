@@ -1,24 +1,24 @@
 //! A detector and the life of its alert, as a config asks for them.
 
-use super::phrase::{Duration, Figure};
+use super::describe::{Duration, Figure};
 use super::{
     Alarm, AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, OutOfRange, Parameters, TakeDetector,
     Transition,
 };
-use crate::state::{Corrupt, Sink, State, Stored};
+use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// A detector watching one series: of any kind, as a config builds it, or of one kind, as small as that is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch<D = AnyDetector> {
+pub struct AlertingDetector<D = AnyDetector> {
     detector: D,
     alarm: Alarm,
     /// What the alert was raised for, to be named when it ends.
     raised: Option<Judgement>,
 }
 
-impl Watch {
+impl AlertingDetector {
     /// Builds a detector of `kind` and its alarm.
     ///
     /// # Errors
@@ -34,17 +34,17 @@ impl Watch {
     }
 }
 
-/// Takes a [`Watch`] of whatever kind.
+/// Takes a [`AlertingDetector`] of whatever kind.
 pub trait TakeWatch {
     /// What it makes of it.
     type Output;
 
     /// Takes it.
-    fn take<D: Detector + Copy + 'static>(self, watch: Watch<D>) -> Self::Output;
+    fn take<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Self::Output;
 }
 
 struct Unwrapping<'w, T> {
-    watch: &'w Watch,
+    watch: &'w AlertingDetector,
     taker: T,
 }
 
@@ -52,12 +52,12 @@ impl<T: TakeWatch> TakeDetector for Unwrapping<'_, T> {
     type Output = T::Output;
 
     fn take<D: Detector + Copy + 'static>(self, detector: &D) -> T::Output {
-        let Watch { alarm, raised, .. } = *self.watch;
-        self.taker.take(Watch { detector: *detector, alarm, raised })
+        let AlertingDetector { alarm, raised, .. } = *self.watch;
+        self.taker.take(AlertingDetector { detector: *detector, alarm, raised })
     }
 }
 
-impl Watch<HalfSpace> {
+impl AlertingDetector<HalfSpace> {
     /// Judges values of one time, one per series, and says what they did to the alert.
     pub fn on_row(&mut self, at: SteadyTime, row: &[f64]) -> (Judgement, Transition) {
         let judgement = self.detector.push_row(row);
@@ -71,14 +71,14 @@ impl Watch<HalfSpace> {
     }
 }
 
-impl<D> Watch<D> {
+impl<D> AlertingDetector<D> {
     /// A detector and its alarm.
     pub(super) const fn of(detector: D, alarm: Alarm) -> Self {
         Self { detector, alarm, raised: None }
     }
 }
 
-impl<D: Detector + Copy> Watch<D> {
+impl<D: Detector + Copy> AlertingDetector<D> {
     /// Judges a reading and says what it did to the alert.
     #[inline]
     pub fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
@@ -113,17 +113,17 @@ impl<D: Detector + Copy> Watch<D> {
     }
 
     /// Writes what has been learned and where the alert stands, without the config.
-    pub fn save(&self, to: &mut dyn Sink) {
+    pub fn save(&self, to: &mut dyn StateWriter) {
         self.alarm.save(to);
         self.raised.save(to);
         self.detector.save(to);
     }
 
-    /// Goes on from what [`Watch::save`] wrote under the same kind and parameters.
+    /// Goes on from what [`AlertingDetector::save`] wrote under the same kind and parameters.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
-    pub fn restore(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let mut restored = *self;
         restored.load_alert(from)?;
         restored.detector.restore(from)?;
@@ -131,19 +131,19 @@ impl<D: Detector + Copy> Watch<D> {
         Ok(())
     }
 
-    /// As [`Watch::restore`], but what has been learned is of another version: the alert goes on, and the detector
+    /// As [`AlertingDetector::restore`], but what has been learned is of another version: the alert goes on, and the detector
     /// begins anew.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
-    pub fn restore_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    pub fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let mut restored = *self;
         restored.load_alert(from)?;
         *self = restored;
         Ok(())
     }
 
-    fn load_alert(&mut self, from: &mut Stored<'_>) -> Result<(), Corrupt> {
+    fn load_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.alarm.restore(from)?;
         self.raised = State::load(from)?;
         Ok(())
@@ -163,7 +163,7 @@ impl<D: Detector + Copy> Watch<D> {
             (false, _) => "is no longer",
         };
         write!(to, "{} {verb} ", Figure(value))?;
-        self.detector.phrase(&judgement, to)?;
+        self.detector.describe(&judgement, to)?;
         if self.is_raised() && lasting {
             write!(to, " for {}", Duration(self.alarm.for_ms()))?;
         }
@@ -173,9 +173,9 @@ impl<D: Detector + Copy> Watch<D> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Parameters, Transition, Watch};
+    use super::{AlertingDetector, Parameters, Transition};
     use crate::detect::KINDS;
-    use crate::state::{Corrupt, Stored};
+    use crate::state::{Corrupt, StateReader};
     use crate::time::{SteadyTime, Time};
 
     extern crate std;
@@ -190,7 +190,7 @@ mod tests {
             parameters.set(name, value).unwrap();
         }
         let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
-        let mut watch = Watch::new(kind, &parameters).unwrap();
+        let mut watch = AlertingDetector::new(kind, &parameters).unwrap();
         let mut said = String::new();
         for second in 0..=30 {
             let time = Time(1_700_000_041_000 + second * 1_000);
@@ -218,22 +218,22 @@ mod tests {
         parameters.set("above", 35.0).unwrap();
         parameters.set("for", 20.0).unwrap();
         let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
-        let fresh = Watch::new(kind, &parameters).unwrap();
+        let fresh = AlertingDetector::new(kind, &parameters).unwrap();
         let mut watch = fresh;
         for time in [0, 10, 20, 30] {
             watch.on_reading(Time(time).into(), 36.0);
             let mut bytes = Vec::new();
             watch.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
             let mut restored = fresh;
-            restored.restore(&mut Stored::new(&bytes)).unwrap();
+            restored.restore(&mut StateReader::new(&bytes)).unwrap();
             assert_eq!(restored, watch);
-            assert_eq!(restored.restore(&mut Stored::new(&bytes[..bytes.len() - 1])), Err(Corrupt));
+            assert_eq!(restored.restore(&mut StateReader::new(&bytes[..bytes.len() - 1])), Err(Corrupt));
             assert_eq!(restored, watch);
             let mut anew = fresh;
-            anew.restore_alert(&mut Stored::new(&bytes)).unwrap();
+            anew.restore_alert(&mut StateReader::new(&bytes)).unwrap();
             assert_eq!((anew.alarm, anew.raised, anew.detector), (watch.alarm, watch.raised, fresh.detector));
             bytes[0] = 9;
-            assert_eq!(restored.restore(&mut Stored::new(&bytes)), Err(Corrupt));
+            assert_eq!(restored.restore(&mut StateReader::new(&bytes)), Err(Corrupt));
         }
         assert!(watch.is_raised());
     }

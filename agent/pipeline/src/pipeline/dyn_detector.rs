@@ -1,0 +1,81 @@
+//! A detector with its alert behind a pointer: each as large as its own kind, where the kernel's is as large as the
+//! largest.
+
+use headwater_kernel::detect::{AlertingDetector, Detector, Judgement, TakeWatch, Transition};
+use headwater_kernel::state::{Corrupt, StateReader, StateWriter};
+use headwater_kernel::time::{Moment, SteadyTime};
+use std::fmt;
+
+/// What a channel asks of a [`AlertingDetector`], of whatever kind; each method is that of the same name there.
+pub(super) trait DynDetector {
+    fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition);
+    fn due(&self) -> Option<SteadyTime>;
+    fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)>;
+    fn is_raised(&self) -> bool;
+    fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
+    fn save(&self, to: &mut dyn StateWriter);
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt>;
+    fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt>;
+}
+
+impl<D: Detector + Copy> DynDetector for AlertingDetector<D> {
+    fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
+        AlertingDetector::on_reading(self, at, value)
+    }
+
+    fn due(&self) -> Option<SteadyTime> {
+        AlertingDetector::due(self)
+    }
+
+    fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
+        AlertingDetector::on_tick(self, now)
+    }
+
+    fn is_raised(&self) -> bool {
+        AlertingDetector::is_raised(self)
+    }
+
+    fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        AlertingDetector::reason(self, value, to)
+    }
+
+    fn save(&self, to: &mut dyn StateWriter) {
+        AlertingDetector::save(self, to);
+    }
+
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        AlertingDetector::restore(self, from)
+    }
+
+    fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        AlertingDetector::restore_alert(self, from)
+    }
+}
+
+/// A guard as a config's prototype says.
+pub(super) fn boxed(prototype: &AlertingDetector) -> Box<dyn DynDetector> {
+    struct Boxed;
+    impl TakeWatch for Boxed {
+        type Output = Box<dyn DynDetector>;
+
+        fn take<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Box<dyn DynDetector> {
+            Box::new(watch)
+        }
+    }
+    prototype.unwrapped(Boxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_kernel::detect::{KINDS, Parameters};
+
+    #[test]
+    fn a_small_detector_is_small() {
+        let kind = KINDS.iter().find(|kind| kind.name == "threshold").unwrap();
+        let mut parameters = Parameters::new();
+        parameters.set("above", 1.0).unwrap();
+        let threshold = boxed(&AlertingDetector::new(kind, &parameters).unwrap());
+        assert!(size_of_val(&*threshold) < 200 && size_of::<AlertingDetector>() > 2_000);
+    }
+}
