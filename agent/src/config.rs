@@ -9,7 +9,7 @@ use crate::clock::ClockConfig;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
 use headwater_pipeline::glob;
-use headwater_sensors::{Names, ReadSource, Source};
+use headwater_sensors::{ReadSource, SeriesNames, Source};
 use headwater_settings::{Document, Or, Table};
 use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
 use std::path::{Path, PathBuf};
@@ -226,8 +226,8 @@ fn warn_of_idle_globs(
     streams: &[StreamConfig],
 ) {
     let names = |(_, source): &(String, Option<ReadSource>)| match source.as_ref()?.source.names() {
-        Names::Patterns(patterns) => Some(patterns),
-        Names::Unknown => None,
+        SeriesNames::Patterns(patterns) => Some(patterns),
+        SeriesNames::Unknown => None,
     };
     let names: Vec<Option<Vec<String>>> = sources.iter().map(names).collect();
     for (name, mut table) in root.named_tables("streams") {

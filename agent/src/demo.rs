@@ -5,7 +5,7 @@ use crate::cli::{Failure, runtime};
 use crate::config::{self, Config};
 use crate::{logging, show, supervise};
 use clap::Args;
-use headwater_mqtt::{Backoff, Broker, Event, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Broker, MqttEvent, MqttSession, Qos, Settings};
 use headwater_wire::read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,18 +79,18 @@ async fn print_messages(port: u16, mut stopped: watch::Receiver<bool>) {
 
 async fn follow(port: u16) -> Result<(), String> {
     let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
-    let session = Session::passing("headwater-demo-eyes");
+    let session = MqttSession::passing("headwater-demo-eyes");
     let mut backoff = Backoff::new(1);
     loop {
         let (client, mut connection) =
             headwater_mqtt::connect(&settings, &session).map_err(|error| error.to_string())?;
         while let Ok(event) = connection.poll().await {
             match event {
-                Event::Connected { .. } => {
+                MqttEvent::Connected { .. } => {
                     let filter = ["headwater/#".to_owned()];
                     client.try_subscribe(&filter, Qos::AtLeastOnce).map_err(|error| error.to_string())?;
                 }
-                Event::Incoming(publish) => {
+                MqttEvent::Incoming(publish) => {
                     if let Ok(message) = read(&publish.payload) {
                         println!("{}", show::line(&message, show::is_late(publish.topic())));
                     }

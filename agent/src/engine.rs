@@ -34,7 +34,7 @@ use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
 use headwater_kernel::time::Now;
 use headwater_pipeline::account::MessageDelta;
-use headwater_pipeline::event::{Cause, Event};
+use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
 use outgoing::Outgoing;
 use reporter::Reporter;
@@ -126,17 +126,17 @@ impl Engine {
     /// Makes the report of the start, once.
     pub(crate) fn report_start(&self) {
         let Some(detail) = self.reporter.take_start() else { return };
-        self.report(Cause::Restart, &detail);
+        self.report(ReportCause::Restart, &detail);
         self.checkpointer.requests.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
-    pub(crate) fn report(&self, cause: Cause, detail: &str) {
+    pub(crate) fn report(&self, cause: ReportCause, detail: &str) {
         let moment = self.clock.moment();
         let (report, end) =
             self.reporter.report((cause, detail), &self.pipeline.borrow(), self.message_account(), moment);
         self.outgoing.send(Event::Report(Box::new(report)), end);
-        if cause != Cause::Interval {
+        if cause != ReportCause::Interval {
             self.on_status_changed();
         }
     }

@@ -15,7 +15,7 @@ use crate::notify::{self, Pulse};
 use crate::tap::Taps;
 use headwater_forwarder::{Account, Forwarder, Full, Start};
 use headwater_pipeline::config::{Limits, StreamConfig};
-use headwater_pipeline::event::Cause;
+use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry};
 use headwater_wire::rollup::Thinner;
 use loss_reporter::LossReporter;
@@ -255,7 +255,7 @@ impl Running {
         // Stopped at once, it has not been told yet.
         engine.report_start();
         losses.finish(&engine);
-        engine.report(Cause::Stop, "");
+        engine.report(ReportCause::Stop, "");
         status.publish(engine.forwarder(), false);
         // Whatever happens to the farewell, the next run goes on from here: nothing more is made.
         let safe = engine.forwarder().write_down(start + SAFE).await;
@@ -346,7 +346,7 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     reports.tick().await;
     loop {
         tokio::select! {
-            _ = reports.tick() => engine.report(Cause::Interval, ""),
+            _ = reports.tick() => engine.report(ReportCause::Interval, ""),
             _ = alive.tick() => {
                 if !pulse.beat(engine.ticks(), &engine.status().line()) {
                     tracing::error!("the engine stands still: no window was looked at since the last time");

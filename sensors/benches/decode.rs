@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails loudly")]
 
 use headwater_sensors::{
-    ConnectionState, DecodeConfig, Decoder, SeriesRef, Sink, SourceContext, Stamp, Template,
+    ConnectionState, DecodeConfig, Decoder, SeriesRef, Sink, SourceContext, Stamp, TopicTemplate,
 };
 use headwater_settings::Document;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -117,7 +117,7 @@ fn report(what: &str, config: &str, topics: usize, payload: &[u8]) {
 
 fn config_of(text: &str) -> DecodeConfig {
     let document = Document::parse(Path::new("bench.toml"), text, |_| None);
-    let topics = vec![Template::parse("plant/{line}/{device}/climate").unwrap()];
+    let topics = vec![TopicTemplate::parse("plant/{line}/{device}/climate").unwrap()];
     DecodeConfig::read(&mut document.root(), &Vec::new(), Some(topics)).expect("a sound config")
 }
 

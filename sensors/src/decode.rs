@@ -17,7 +17,7 @@ mod series;
 mod slots;
 
 pub use config::DecodeConfig;
-pub use fields::{Fields, Want};
+pub use fields::{FieldUse, Fields};
 
 pub use reason::RejectReason;
 pub use series::SeriesTemplate;
@@ -36,12 +36,12 @@ pub const NAME_BYTES_MAX: usize = 1024;
 
 /// Where a payload came from, for people: a topic, or a line of a file.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin<'a> {
+pub(crate) struct PayloadOrigin<'a> {
     pub(crate) name: &'a str,
     pub(crate) line: Option<u64>,
 }
 
-impl fmt::Display for Origin<'_> {
+impl fmt::Display for PayloadOrigin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             None => f.write_str(self.name),
@@ -106,11 +106,17 @@ impl Decoder {
             let reason = RejectReason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
             return sink.invalid(topic, &reason);
         }
-        self.on_recorded(topic, payload, Origin { name: topic, line: None }, sink);
+        self.on_recorded(topic, payload, PayloadOrigin { name: topic, line: None }, sink);
     }
 
     /// Decodes one line of a longer text into `sink`, as [`Format::decode_line`] reads it.
-    pub(crate) fn on_line(&mut self, topic: &str, line: &[u8], origin: Origin<'_>, sink: &mut dyn Sink) {
+    pub(crate) fn on_line(
+        &mut self,
+        topic: &str,
+        line: &[u8],
+        origin: PayloadOrigin<'_>,
+        sink: &mut dyn Sink,
+    ) {
         self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
     }
 
@@ -124,7 +130,7 @@ impl Decoder {
         &mut self,
         topic: &str,
         payload: &[u8],
-        origin: Origin<'_>,
+        origin: PayloadOrigin<'_>,
         sink: &mut dyn Sink,
     ) {
         self.on_record(topic, origin, sink, |format, fields| format.decode(payload, fields));
@@ -134,7 +140,7 @@ impl Decoder {
     pub(crate) fn on_record(
         &mut self,
         topic: &str,
-        origin: Origin<'_>,
+        origin: PayloadOrigin<'_>,
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
@@ -174,7 +180,7 @@ struct NamesOfTopic<'a> {
     config: &'a DecodeConfig,
     topic: &'a str,
     labels: Option<Vec<(String, String)>>,
-    origin: Origin<'a>,
+    origin: PayloadOrigin<'a>,
 }
 
 impl NamesOfTopic<'_> {
@@ -288,7 +294,7 @@ pub(crate) mod tests {
     pub(crate) fn config(text: &str, topics: &[&str]) -> DecodeConfig {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
-        let topics = topics.iter().map(|topic| crate::topic::Template::parse(topic).unwrap()).collect();
+        let topics = topics.iter().map(|topic| crate::topic::TopicTemplate::parse(topic).unwrap()).collect();
         let labels = root.pairs("labels").map(|at| at.value).unwrap_or_default();
         let config = DecodeConfig::read(&mut root, &labels, Some(topics));
         root.finish();

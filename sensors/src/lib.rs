@@ -26,15 +26,15 @@ mod time;
 mod topic;
 
 pub use checkpoints::{Checkpoints, PersistState, saved_state};
-pub use decode::{DecodeConfig, Decoder, Fields, NAME_BYTES_MAX, RejectReason, SeriesTemplate, Want};
+pub use decode::{DecodeConfig, Decoder, FieldUse, Fields, NAME_BYTES_MAX, RejectReason, SeriesTemplate};
 pub use format::{DecodeError, FORMATS, Format, FormatKind, Position, Scalar};
 pub use time::TimeFormat;
-pub use topic::{Template, TopicError};
+pub use topic::{TopicError, TopicTemplate};
 
 pub use sink::{ConnectionState, SeriesRef, Sink, Stamp};
 pub use source::{
-    Finding, Names, Probing, ReadSource, Running, Source, SourceContext, SourceKind, Stop, read_source,
-    source_kinds,
+    Finding, ReadSource, Running, SeriesNames, Source, SourceContext, SourceKind, SourceProbe, Stop,
+    read_source, source_kinds,
 };
 
 /// All kinds of sources; the first is the one that most people want.

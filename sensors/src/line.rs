@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 /// The result of reading a line or a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FoundRecord {
     Record,
     /// Larger than allowed, and skipped.
     TooLarge,
@@ -12,12 +12,16 @@ pub(crate) enum Found {
 }
 
 /// Reads up to the next line's end, which is not kept; blank lines are left to the caller.
-pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max: usize) -> io::Result<Found> {
+pub(crate) fn read_line(
+    input: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    bytes_max: usize,
+) -> io::Result<FoundRecord> {
     line.clear();
     loop {
         let available = input.fill_buf()?;
         if available.is_empty() {
-            return Ok(if line.is_empty() { Found::End } else { Found::Record });
+            return Ok(if line.is_empty() { FoundRecord::End } else { FoundRecord::Record });
         }
         let end = available.iter().position(|byte| *byte == b'\n');
         let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
@@ -29,11 +33,11 @@ pub(crate) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, bytes_max:
         input.consume(used);
         match (fits, end) {
             (true, None) => {}
-            (true, Some(_)) => return Ok(Found::Record),
-            (false, Some(_)) => return Ok(Found::TooLarge),
+            (true, Some(_)) => return Ok(FoundRecord::Record),
+            (false, Some(_)) => return Ok(FoundRecord::TooLarge),
             (false, None) => {
                 input.skip_until(b'\n')?;
-                return Ok(Found::TooLarge);
+                return Ok(FoundRecord::TooLarge);
             }
         }
     }

@@ -8,11 +8,11 @@
 //! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
 //! skipped.
 
-use crate::decode::{DecodeConfig, Decoder, Fields, Origin};
+use crate::decode::{DecodeConfig, Decoder, Fields, PayloadOrigin};
 use crate::format::DecodeError;
-use crate::format::json::{Scanner, Token};
-use crate::line::{Found, read_line, too_large};
-use crate::rows::{Numbers, Reader, Record, put_row};
+use crate::format::json::{JsonToken, Scanner};
+use crate::line::{FoundRecord, read_line, too_large};
+use crate::rows::{DelimitedRow, Numbers, Reader, put_row};
 use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ const ENVELOPE: [&str; 6] = ["tst", "qos", "retain", "mid", "payloadlen", "prope
 
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum RecordingError {
     /// The file, or its medium.
     #[error("cannot read {path}: {cause}")]
     Unreadable {
@@ -62,7 +62,7 @@ enum Rows {
 
 struct Table {
     reader: Reader<BufReader<File>>,
-    record: Record,
+    record: DelimitedRow,
     /// The path of each column; `None`: not wanted.
     paths: Vec<Option<String>>,
 }
@@ -78,18 +78,18 @@ impl Recording {
     ///
     /// # Errors
     /// When it cannot be opened, or cannot fit the source.
-    pub fn open(path: &Path, config: &DecodeConfig, context: &SourceContext) -> Result<Self, Error> {
+    pub fn open(path: &Path, config: &DecodeConfig, context: &SourceContext) -> Result<Self, RecordingError> {
         let shown = path.display().to_string();
-        let unfit = |why: String| Error::Unfit { path: shown.clone(), why };
-        let unreadable = |cause: io::Error| Error::Unreadable { path: shown.clone(), cause };
+        let unfit = |why: String| RecordingError::Unfit { path: shown.clone(), why };
+        let unreadable = |cause: io::Error| RecordingError::Unreadable { path: shown.clone(), cause };
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let bytes_max = context.payload_bytes_max;
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
                 let mut reader = Reader::new(open()?, None, Numbers::Point, bytes_max).map_err(unreadable)?;
-                let mut record = Record::default();
-                if reader.read(&mut record).map_err(unreadable)? != Found::Record {
+                let mut record = DelimitedRow::default();
+                if reader.read(&mut record).map_err(unreadable)? != FoundRecord::Record {
                     return Err(unfit("no header; the first line names the columns".into()));
                 }
                 let (config, paths) = columns(&record, config).map_err(unfit)?;
@@ -107,28 +107,28 @@ impl Recording {
     /// Reads one row or line into `sink`; `false` says that there was none left.
     ///
     /// # Errors
-    /// [`Error::Unreadable`].
-    pub fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, Error> {
+    /// [`RecordingError::Unreadable`].
+    pub fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, RecordingError> {
         let stepped = match &mut self.rows {
             Rows::Table(table) => table.step(&self.path, &self.topic, &mut self.decoder, sink),
             Rows::Lines { input, line, number, bytes_max } => {
                 *number += 1;
-                let origin = Origin { name: &self.path, line: Some(*number) };
+                let origin = PayloadOrigin { name: &self.path, line: Some(*number) };
                 match read_line(input, line, *bytes_max) {
-                    Ok(Found::Record) => {
+                    Ok(FoundRecord::Record) => {
                         on_line(line, &self.topic, origin, &mut self.decoder, sink);
                         Ok(true)
                     }
-                    Ok(Found::TooLarge) => {
+                    Ok(FoundRecord::TooLarge) => {
                         sink.invalid(&origin.to_string(), &too_large(*bytes_max));
                         Ok(true)
                     }
-                    Ok(Found::End) => Ok(false),
+                    Ok(FoundRecord::End) => Ok(false),
                     Err(cause) => Err(cause),
                 }
             }
         };
-        stepped.map_err(|cause| Error::Unreadable { path: self.path.clone(), cause })
+        stepped.map_err(|cause| RecordingError::Unreadable { path: self.path.clone(), cause })
     }
 }
 
@@ -141,11 +141,13 @@ impl Table {
         sink: &mut dyn Sink,
     ) -> io::Result<bool> {
         let found = self.reader.read(&mut self.record)?;
-        let origin = Origin { name: path, line: Some(self.reader.line()) };
+        let origin = PayloadOrigin { name: path, line: Some(self.reader.line()) };
         match found {
-            Found::End => return Ok(false),
-            Found::TooLarge => sink.invalid(&origin.to_string(), &too_large(self.reader.record_bytes_max())),
-            Found::Record => decoder.on_record(topic, origin, sink, |_, fields| self.read_row(fields)),
+            FoundRecord::End => return Ok(false),
+            FoundRecord::TooLarge => {
+                sink.invalid(&origin.to_string(), &too_large(self.reader.record_bytes_max()))
+            }
+            FoundRecord::Record => decoder.on_record(topic, origin, sink, |_, fields| self.read_row(fields)),
         }
         Ok(true)
     }
@@ -158,7 +160,10 @@ impl Table {
 }
 
 /// The configuration with the time's column in it, and the path of each column.
-fn columns(header: &Record, config: &DecodeConfig) -> Result<(DecodeConfig, Vec<Option<String>>), String> {
+fn columns(
+    header: &DelimitedRow,
+    config: &DecodeConfig,
+) -> Result<(DecodeConfig, Vec<Option<String>>), String> {
     let names: Vec<Cow<'_, str>> =
         (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n))).collect();
     let known = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -195,7 +200,7 @@ fn columns(header: &Record, config: &DecodeConfig) -> Result<(DecodeConfig, Vec<
     Ok((DecodeConfig { time, ..config.clone() }, paths))
 }
 
-fn on_line(line: &[u8], stem: &str, origin: Origin<'_>, decoder: &mut Decoder, sink: &mut dyn Sink) {
+fn on_line(line: &[u8], stem: &str, origin: PayloadOrigin<'_>, decoder: &mut Decoder, sink: &mut dyn Sink) {
     if line.trim_ascii().is_empty() {
         return;
     }
@@ -208,7 +213,7 @@ fn on_line(line: &[u8], stem: &str, origin: Origin<'_>, decoder: &mut Decoder, s
 /// Topic and payload, if the line is an envelope and no payload itself.
 fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
     let mut scanner = Scanner::new(line).ok()?;
-    let Token::Object = scanner.value().ok()? else { return None };
+    let JsonToken::Object = scanner.value().ok()? else { return None };
     let (mut topic, mut payload) = (None, None);
     let mut first = true;
     while let Some(name) = scanner.name(first).ok()? {
@@ -217,8 +222,8 @@ fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
         let token = scanner.value().ok()?;
         scanner.skip(token).ok()?;
         match (&*name.unescaped(), token) {
-            ("topic", Token::Text(text)) => topic = Some(text.unescaped()),
-            ("payload", Token::Text(text)) => {
+            ("topic", JsonToken::Text(text)) => topic = Some(text.unescaped()),
+            ("payload", JsonToken::Text(text)) => {
                 payload = Some(match text.unescaped() {
                     Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                     Cow::Owned(text) => Cow::Owned(text.into_bytes()),

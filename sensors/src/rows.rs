@@ -5,10 +5,10 @@
 //! open costs one record and not the file. Written out, because four states over bytes are all there is to it, and
 //! replays spend their time elsewhere.
 
-use crate::decode::{Fields, Want};
+use crate::decode::{FieldUse, Fields};
 use crate::format::decimal::value_of;
 use crate::format::{DecodeError, Scalar};
-use crate::line::Found;
+use crate::line::FoundRecord;
 use std::io::{self, BufRead};
 
 pub(crate) const COMMA: u8 = b',';
@@ -30,7 +30,7 @@ pub(crate) enum Numbers {
 
 /// One record; its memory is reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct DelimitedRow {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -52,7 +52,7 @@ enum State {
     QuoteSeen,
 }
 
-impl Record {
+impl DelimitedRow {
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
@@ -119,26 +119,26 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Reads the next record; blank lines are none.
-    pub(crate) fn read(&mut self, record: &mut Record) -> io::Result<Found> {
+    pub(crate) fn read(&mut self, record: &mut DelimitedRow) -> io::Result<FoundRecord> {
         loop {
             self.line = self.next_line;
             let found = self.read_any(record)?;
-            if found != Found::Record || record.len() > 1 || !record.cell(0).is_empty() {
+            if found != FoundRecord::Record || record.len() > 1 || !record.cell(0).is_empty() {
                 return Ok(found);
             }
         }
     }
 
-    fn read_any(&mut self, record: &mut Record) -> io::Result<Found> {
+    fn read_any(&mut self, record: &mut DelimitedRow) -> io::Result<FoundRecord> {
         record.clear();
         let mut state = State::CellStart;
         loop {
             let Some(byte) = self.input.fill_buf()?.first().copied() else {
                 if state == State::CellStart && record.ends.is_empty() {
-                    return Ok(Found::End);
+                    return Ok(FoundRecord::End);
                 }
                 record.ends.push(record.bytes.len());
-                return Ok(Found::Record);
+                return Ok(FoundRecord::Record);
             };
             self.input.consume(1);
             self.next_line += u64::from(byte == b'\n');
@@ -155,7 +155,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 (_, b'\n') => {
                     record.ends.push(record.bytes.len());
-                    return Ok(Found::Record);
+                    return Ok(FoundRecord::Record);
                 }
                 (_, byte) if byte == self.delimiter => {
                     record.ends.push(record.bytes.len());
@@ -169,7 +169,7 @@ impl<R: BufRead> Reader<R> {
             // A cell without content takes room too.
             if record.bytes.len() + record.ends.len() > self.record_bytes_max {
                 self.skip_line(byte == b'\n')?;
-                return Ok(Found::TooLarge);
+                return Ok(FoundRecord::TooLarge);
             }
         }
     }
@@ -188,7 +188,7 @@ impl<R: BufRead> Reader<R> {
 /// # Errors
 /// More or fewer cells than columns.
 pub(crate) fn put_row(
-    row: &Record,
+    row: &DelimitedRow,
     paths: &[Option<String>],
     numbers: Numbers,
     fields: &mut Fields<'_>,
@@ -204,7 +204,7 @@ pub(crate) fn put_row(
         let text = String::from_utf8_lossy(cell);
         let value = match (want, numbers.value_of(cell)) {
             _ if cell.is_empty() => Scalar::Null,
-            (Want::Time, _) | (_, None) => Scalar::Text(&text),
+            (FieldUse::Time, _) | (_, None) => Scalar::Text(&text),
             (_, Some(number)) => Scalar::Number(number),
         };
         fields.put(want, path, value);
@@ -240,13 +240,13 @@ mod tests {
     /// Line and cells of each record.
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
         let mut reader = Reader::new(text, None, Numbers::Point, 100).unwrap();
-        let mut record = Record::default();
+        let mut record = DelimitedRow::default();
         let mut all = Vec::new();
         loop {
             match reader.read(&mut record).unwrap() {
-                Found::End => return all,
-                Found::TooLarge => all.push((reader.line(), vec!["too large".to_owned()])),
-                Found::Record => {
+                FoundRecord::End => return all,
+                FoundRecord::TooLarge => all.push((reader.line(), vec!["too large".to_owned()])),
+                FoundRecord::Record => {
                     let cells =
                         (0..record.len()).map(|n| String::from_utf8_lossy(record.cell(n)).into_owned());
                     all.push((reader.line(), cells.collect()));

@@ -26,7 +26,7 @@ pub type Stop = watch::Receiver<bool>;
 pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A probe under way: what it has found, or `None` where there is nothing to try.
-pub type Probing<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
+pub type SourceProbe<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
 
 /// Returns when the source shall stop.
 pub(crate) async fn stopped(mut stop: Stop) {
@@ -42,8 +42,8 @@ pub trait Source {
     }
 
     /// The names that its series can have, as far as they are known before the first reading.
-    fn names(&self) -> Names {
-        self.payloads().map_or(Names::Unknown, DecodeConfig::names)
+    fn names(&self) -> SeriesNames {
+        self.payloads().map_or(SeriesNames::Unknown, DecodeConfig::names)
     }
 
     /// Whether it hands over again, in the same order, what a crash has made the sink forget.
@@ -52,7 +52,7 @@ pub trait Source {
     }
 
     /// Tries the source once, for `headwater self-test`, without disturbing a running agent.
-    fn probe(&self) -> Probing<'_> {
+    fn probe(&self) -> SourceProbe<'_> {
         Box::pin(async { None })
     }
 
@@ -62,7 +62,7 @@ pub trait Source {
 
 /// The names that a source's series can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Names {
+pub enum SeriesNames {
     /// Every name fits one of these; `*` stands for any text.
     Patterns(Vec<String>),
     /// Only the readings name the series.

@@ -10,7 +10,7 @@ const SHARE: &str = "$share/";
 
 /// A checked template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct TopicTemplate {
     filter: String,
     levels: Vec<Level>,
 }
@@ -32,7 +32,7 @@ pub struct TopicError {
     pub fix: &'static str,
 }
 
-impl Template {
+impl TopicTemplate {
     /// Reads `level/{label}/+/#`, perhaps after `$share/group/`.
     ///
     /// # Errors
@@ -197,18 +197,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn capture(template: &str, topic: &str) -> Option<Vec<(String, String)>> {
-        Template::parse(template).unwrap().capture(topic)
+        TopicTemplate::parse(template).unwrap().capture(topic)
     }
 
     #[test]
     fn templates_become_filters_and_capture_labels() {
-        let template = Template::parse("greenhouse/{zone}/climate").unwrap();
+        let template = TopicTemplate::parse("greenhouse/{zone}/climate").unwrap();
         assert_eq!(template.filter(), "greenhouse/+/climate");
         let labels = template.capture("greenhouse/bed1/climate").unwrap();
         assert_eq!(labels, [("zone".to_owned(), "bed1".to_owned())]);
         assert_eq!(template.capture("greenhouse/bed1/climate/x"), None);
         assert_eq!(template.capture("greenhouse/bed1"), None);
-        let shared = Template::parse("$share/g/a/{x}/#").unwrap();
+        let shared = TopicTemplate::parse("$share/g/a/{x}/#").unwrap();
         assert_eq!(shared.filter(), "$share/g/a/+/#");
         assert_eq!(shared.capture("a/b/c/d").unwrap(), [("x".to_owned(), "b".to_owned())]);
         assert_eq!(shared.labels().collect::<Vec<_>>(), ["x"]);
@@ -255,15 +255,16 @@ mod tests {
             ("$share/g", "not a shared subscription"),
             ("$share/+/a", "not a shared subscription"),
         ] {
-            let error = Template::parse(bad).unwrap_err();
+            let error = TopicTemplate::parse(bad).unwrap_err();
             assert!(error.what.contains(why), "{bad}: {error:?}");
         }
-        assert!(Template::parse(&"a".repeat(65_536)).unwrap_err().what.len() < 200);
+        assert!(TopicTemplate::parse(&"a".repeat(65_536)).unwrap_err().what.len() < 200);
     }
 
     #[test]
     fn overlaps_are_found() {
-        let overlap = |a: &str, b: &str| Template::parse(a).unwrap().overlaps(&Template::parse(b).unwrap());
+        let overlap =
+            |a: &str, b: &str| TopicTemplate::parse(a).unwrap().overlaps(&TopicTemplate::parse(b).unwrap());
         for (a, b, expected) in [
             ("a/+", "a/b", true),
             ("a/#", "a", true),
@@ -283,9 +284,9 @@ mod tests {
         fn nothing_panics_and_a_filter_matches_as_its_template(
             template in "[a{}+#$/x\\PC]{0,12}", topic in "[ab$/\\PC]{0,12}"
         ) {
-            if let Ok(parsed) = Template::parse(&template) {
+            if let Ok(parsed) = TopicTemplate::parse(&template) {
                 let captured = parsed.capture(&topic);
-                let as_filter = Template::parse(parsed.filter()).unwrap().capture(&topic);
+                let as_filter = TopicTemplate::parse(parsed.filter()).unwrap().capture(&topic);
                 prop_assert_eq!(captured.is_some(), as_filter.is_some());
                 prop_assert!(parsed.overlaps(&parsed));
             }

@@ -7,7 +7,7 @@ mod broker;
 
 use broker::Broker;
 use bytes::Bytes;
-use headwater_mqtt::{Client, Event, PACKET_BYTES_MAX, Qos, Session, Settings, connect};
+use headwater_mqtt::{Client, MqttEvent, MqttSession, PACKET_BYTES_MAX, Qos, Settings, connect};
 use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp, read_source};
 use headwater_settings::Document;
 use std::cell::RefCell;
@@ -134,7 +134,7 @@ impl Source {
 
 /// A connection that publishes; the task polls it and ends with the broker.
 async fn publisher(broker: &Broker) -> Client {
-    let session = Session {
+    let session = MqttSession {
         client_id: "publisher".into(),
         clean: true,
         expiry: Duration::ZERO,
@@ -144,7 +144,7 @@ async fn publisher(broker: &Broker) -> Client {
         last_will: None,
     };
     let (client, mut connection) = connect(&Settings::parse_url(&broker.url()).unwrap(), &session).unwrap();
-    assert!(matches!(connection.poll().await, Ok(Event::Connected { .. })));
+    assert!(matches!(connection.poll().await, Ok(MqttEvent::Connected { .. })));
     spawn_local(async move { while connection.poll().await.is_ok() {} });
     client
 }

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench fails loudly")]
 
-use headwater_expression::{Expression, Input, Program, Want};
+use headwater_expression::{Expression, ExpressionType, Input, Program};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -40,13 +40,13 @@ fn label<'a>(on: &Input<'a>, name: &str) -> Option<&'a str> {
 }
 
 fn condition(text: &str, rust: fn(&Input<'_>) -> bool) {
-    let compile = || Expression::compile(text, Want::Condition).unwrap();
+    let compile = || Expression::compile(text, ExpressionType::Condition).unwrap();
     let ours = |program: &Program, on: &Input<'_>| f64::from(program.filter(on) == Ok(true));
     compare(text, &compile(), ours, |on| f64::from(rust(on)));
 }
 
 fn number(text: &str, rust: fn(&Input<'_>) -> f64) {
-    let program = Expression::compile(text, Want::Number).unwrap();
+    let program = Expression::compile(text, ExpressionType::Number).unwrap();
     compare(text, &program, |program, on| program.number(on).unwrap_or(0.0), rust);
 }
 

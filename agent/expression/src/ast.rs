@@ -21,11 +21,11 @@ pub(crate) enum AstKind {
     Name(String),
     List(Vec<Ast>),
     /// `operand.name`
-    Select(Box<Ast>, Name),
+    Select(Box<Ast>, SpannedName),
     /// `operand[key]`
     Index(Box<Ast>, Box<Ast>),
     /// `name(…)` or `receiver.name(…)`
-    Call(Option<Box<Ast>>, Name, Vec<Ast>),
+    Call(Option<Box<Ast>>, SpannedName, Vec<Ast>),
     Not(Box<Ast>),
     Negative(Box<Ast>),
     /// `&&` (`false` decides) or `||` (`true` decides), two or more.
@@ -39,7 +39,7 @@ pub(crate) enum AstKind {
 
 /// A name with its place.
 #[derive(Debug)]
-pub(crate) struct Name {
+pub(crate) struct SpannedName {
     pub(crate) text: String,
     pub(crate) span: Range<usize>,
 }

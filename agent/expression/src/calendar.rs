@@ -11,7 +11,7 @@ const RANGE_MS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_30
 
 /// A point in time, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment {
+pub(crate) struct CelTime {
     /// Since the Unix epoch, rounded down [ms].
     pub(crate) ms: i64,
     /// Beyond `ms` [ns], below a million.
@@ -53,7 +53,7 @@ impl Civil {
     }
 }
 
-impl Moment {
+impl CelTime {
     /// Whole seconds since the Unix epoch; none outside the years 0001 to 9999.
     pub(crate) fn of_seconds(seconds: i64) -> Option<Self> {
         let ms = seconds.checked_mul(1000)?;
@@ -151,12 +151,12 @@ mod tests {
 
     #[test]
     fn moments_are_read_strictly() {
-        let ms = |text: &str| Moment::parse(text).map(|moment| moment.ms);
+        let ms = |text: &str| CelTime::parse(text).map(|moment| moment.ms);
         assert_eq!(ms("2009-02-13T23:31:30Z"), Some(1_234_567_890_000));
         assert_eq!(ms("1972-01-01T10:00:20.021-05:00"), Some(63_126_020_021));
-        let late = Moment::parse("9999-12-31T23:59:59.999999999Z");
-        assert_eq!(late, Some(Moment { ms: 253_402_300_799_999, ns: 999_999 }));
-        let early = Moment::parse("0001-01-01T00:00:00Z");
+        let late = CelTime::parse("9999-12-31T23:59:59.999999999Z");
+        assert_eq!(late, Some(CelTime { ms: 253_402_300_799_999, ns: 999_999 }));
+        let early = CelTime::parse("0001-01-01T00:00:00Z");
         assert_eq!(early.map(|moment| moment.ms), Some(-62_135_596_800_000));
         for wrong in [
             "0000-01-01T00:00:00Z",
@@ -176,7 +176,7 @@ mod tests {
             "2023-01-0\u{e9}T00:00:00Z",
             "",
         ] {
-            assert_eq!(Moment::parse(wrong), None, "{wrong}");
+            assert_eq!(CelTime::parse(wrong), None, "{wrong}");
         }
     }
 

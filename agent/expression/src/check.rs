@@ -13,7 +13,7 @@ mod unknown;
 use crate::ast::{Ast, AstKind, Binary};
 use crate::error::CompileError;
 use crate::node::{Bool, Double, Function, Int, TextNode, TimeNode};
-use crate::{Outcome, Want};
+use crate::{ExpressionType, Outcome};
 use std::ops::Range;
 
 /// A part with its type.
@@ -30,19 +30,19 @@ const MATH: &str = "math";
 
 /// # Errors
 /// The first part whose type does not fit its place.
-pub(crate) fn check(text: &str, ast: &Ast, want: Want) -> Result<(Outcome, bool), CompileError> {
+pub(crate) fn check(text: &str, ast: &Ast, want: ExpressionType) -> Result<(Outcome, bool), CompileError> {
     let mut checker = Checker { text, reads_reading: false };
     let typed = checker.part(ast)?;
     let found = typed.name();
     let outcome = match (want, typed) {
-        (Want::Condition, Typed::Bool(condition)) => Outcome::Condition(condition),
-        (Want::Number, Typed::Double(number)) => Outcome::Number(number),
-        (Want::Number, Typed::Int(number)) => Outcome::Number(Double::of_int(number)),
-        (Want::Condition, other) => {
+        (ExpressionType::Condition, Typed::Bool(condition)) => Outcome::Condition(condition),
+        (ExpressionType::Number, Typed::Double(number)) => Outcome::Number(number),
+        (ExpressionType::Number, Typed::Int(number)) => Outcome::Number(Double::of_int(number)),
+        (ExpressionType::Condition, other) => {
             let what = format!("a condition is needed, true or false, but this is {found}");
             return Err(CompileError::new(&ast.span, what, other.into_condition()));
         }
-        (Want::Number, other) => {
+        (ExpressionType::Number, other) => {
             let what = format!("a number is needed, but this is {found}");
             return Err(CompileError::new(&ast.span, what, other.into_number()));
         }

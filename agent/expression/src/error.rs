@@ -43,7 +43,7 @@ pub enum EvalError {
     /// The result is infinite or not a number at all.
     #[error("the result is not a finite number: keep out what makes it so with a condition")]
     NotFinite,
-    /// The program was compiled for the other [`crate::Want`].
+    /// The program was compiled for the other [`crate::ExpressionType`].
     #[error("the expression was compiled for another kind of result: compile it for this one")]
     OtherKind,
 }

@@ -5,14 +5,14 @@
 //! and evaluated for each reading without allocating: some nanoseconds for either of these two (`cargo bench`).
 //!
 //! ```
-//! use headwater_expression::{Expression, Input, Want};
+//! use headwater_expression::{Expression, ExpressionType, Input};
 //!
-//! let program = Expression::compile("value > -40.0 && labels.zone != 'lab'", Want::Condition)?;
+//! let program = Expression::compile("value > -40.0 && labels.zone != 'lab'", ExpressionType::Condition)?;
 //! let labels = [("zone".to_owned(), "bed1".to_owned())];
 //! let input = Input { value: 21.5, time_ms: 1_700_000_000_000, series: "greenhouse/temp", labels: &labels };
 //! assert_eq!(program.filter(&input), Ok(true));
 //!
-//! let error = Expression::compile("value = 3", Want::Condition).unwrap_err();
+//! let error = Expression::compile("value = 3", ExpressionType::Condition).unwrap_err();
 //! assert_eq!((error.span, error.fix.as_str()), (6..7, "write `==` to compare"));
 //! # Ok::<(), headwater_expression::CompileError>(())
 //! ```
@@ -85,7 +85,7 @@ pub const DEPTH_MAX: usize = 64;
 
 /// What an expression is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum ExpressionType {
     /// True or false: `where`.
     Condition,
     /// A number: `map`.
@@ -120,7 +120,7 @@ impl Expression {
     ///
     /// # Errors
     /// The first mistake, its place in `text`, and what would be right.
-    pub fn compile(text: &str, want: Want) -> Result<Program, CompileError> {
+    pub fn compile(text: &str, want: ExpressionType) -> Result<Program, CompileError> {
         if text.len() > TEXT_BYTES_MAX {
             let what =
                 format!("the expression has {} bytes, above the limit of {TEXT_BYTES_MAX}", text.len());
@@ -152,7 +152,7 @@ impl Program {
     /// Whether the condition is true for a reading.
     ///
     /// # Errors
-    /// CEL's runtime errors; [`EvalError::OtherKind`] if it was compiled as [`Want::Number`].
+    /// CEL's runtime errors; [`EvalError::OtherKind`] if it was compiled as [`ExpressionType::Number`].
     pub fn filter(&self, input: &Input<'_>) -> Result<bool, EvalError> {
         match &self.outcome {
             Outcome::Condition(condition) => condition.eval(input),
@@ -164,7 +164,7 @@ impl Program {
     ///
     /// # Errors
     /// CEL's runtime errors; [`EvalError::NotFinite`]; [`EvalError::OtherKind`] if it was compiled as
-    /// [`Want::Condition`].
+    /// [`ExpressionType::Condition`].
     pub fn number(&self, input: &Input<'_>) -> Result<f64, EvalError> {
         match &self.outcome {
             Outcome::Number(number) => {

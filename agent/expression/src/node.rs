@@ -11,7 +11,7 @@ mod time;
 
 pub(crate) use boolean::{Bool, Class, TextTest};
 pub(crate) use double::{Double, Function};
-pub(crate) use int::{Int, Part};
+pub(crate) use int::{DatePart, Int};
 pub(crate) use text::TextNode;
 pub(crate) use time::TimeNode;
 

@@ -5,7 +5,7 @@
 //! tree can overflow the stack; a chain of `&&` or `||` is one part and may be as long as the text.
 
 use crate::DEPTH_MAX;
-use crate::ast::{Arithmetic, Ast, AstKind, Binary, Compare, Name};
+use crate::ast::{Arithmetic, Ast, AstKind, Binary, Compare, SpannedName};
 use crate::error::CompileError;
 use crate::token::{Token, Word};
 use std::ops::Range;
@@ -194,14 +194,14 @@ impl Parser {
     }
 
     /// The name after a point.
-    fn field(&mut self) -> Result<Name, CompileError> {
+    fn field(&mut self) -> Result<SpannedName, CompileError> {
         let span = self.span();
         match self.next() {
             Word::Name(text) if RESERVED.contains(&text.as_str()) => {
                 let fix = format!("write it as a key, as in labels[\"{text}\"]");
                 Err(CompileError::new(&span, format!("`{text}` is a word of CEL's own"), fix))
             }
-            Word::Name(text) => Ok(Name { text, span }),
+            Word::Name(text) => Ok(SpannedName { text, span }),
             _ => Err(CompileError::new(&span, "no name after the point", "write one, as in labels.zone")),
         }
     }
@@ -239,7 +239,7 @@ impl Parser {
             return Err(error);
         }
         if self.eat("(") {
-            return Ok(AstKind::Call(None, Name { text: name, span }, self.list(")")?));
+            return Ok(AstKind::Call(None, SpannedName { text: name, span }, self.list(")")?));
         }
         Ok(AstKind::Name(name))
     }

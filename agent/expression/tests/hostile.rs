@@ -1,6 +1,6 @@
 //! Whatever the text: an answer, never a panic, and never more stack than was promised.
 
-use headwater_expression::{DEPTH_MAX, EvalError, Expression, Input, TEXT_BYTES_MAX, Want};
+use headwater_expression::{DEPTH_MAX, EvalError, Expression, ExpressionType, Input, TEXT_BYTES_MAX};
 use proptest::prelude::*;
 
 /// The promise of the crate's documentation.
@@ -75,7 +75,7 @@ const TOKENS: [&str; 64] = [
 
 fn evaluate(text: &str) {
     let labels = [("zone".to_owned(), "1.5".to_owned())];
-    for want in [Want::Condition, Want::Number] {
+    for want in [ExpressionType::Condition, ExpressionType::Number] {
         let program = match Expression::compile(text, want) {
             Ok(program) => program,
             Err(error) => {
@@ -88,8 +88,10 @@ fn evaluate(text: &str) {
             for labels in [&labels[..], &[]] {
                 let input = Input { value, time_ms, series: "a/ü", labels };
                 match want {
-                    Want::Condition => assert_eq!(program.number(&input), Err(EvalError::OtherKind)),
-                    Want::Number => assert_eq!(program.filter(&input), Err(EvalError::OtherKind)),
+                    ExpressionType::Condition => {
+                        assert_eq!(program.number(&input), Err(EvalError::OtherKind))
+                    }
+                    ExpressionType::Number => assert_eq!(program.filter(&input), Err(EvalError::OtherKind)),
                 }
                 assert!(program.number(&input).is_err() || program.number(&input).is_ok_and(f64::is_finite));
                 let _outcome = program.filter(&input);
@@ -121,7 +123,7 @@ proptest! {
     #[test]
     fn arithmetic(tree in tree(), value in -1e3..1e3) {
         let text = tree.text();
-        let program = Expression::compile(&text, Want::Number).expect(&text);
+        let program = Expression::compile(&text, ExpressionType::Number).expect(&text);
         let expected = tree.of(value);
         match program.number(&Input { value, time_ms: 0, series: "", labels: &[] }) {
             Ok(number) => prop_assert_eq!(number.to_bits(), expected.to_bits(), "{}", text),

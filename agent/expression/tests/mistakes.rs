@@ -1,8 +1,8 @@
 //! Every mistake has a place, says what is wrong, and says what would be right.
 
-use headwater_expression::{CompileError, DEPTH_MAX, Expression, TEXT_BYTES_MAX, Want};
+use headwater_expression::{CompileError, DEPTH_MAX, Expression, ExpressionType, TEXT_BYTES_MAX};
 
-fn refused(text: &str, want: Want) -> CompileError {
+fn refused(text: &str, want: ExpressionType) -> CompileError {
     let error = Expression::compile(text, want).err().unwrap_or_else(|| panic!("`{text}` was taken"));
     assert!(text.get(error.span.clone()).is_some(), "{text}: {:?} is no span of it", error.span);
     assert!(!error.what.is_empty() && !error.fix.is_empty(), "{text}");
@@ -10,7 +10,7 @@ fn refused(text: &str, want: Want) -> CompileError {
 }
 
 /// Cases of text, the part that is pointed at, words of what is wrong, words of the way out.
-fn check(want: Want, cases: &[(&str, &str, &str, &str)]) {
+fn check(want: ExpressionType, cases: &[(&str, &str, &str, &str)]) {
     for (text, part, what, fix) in cases {
         let error = refused(text, want);
         assert_eq!(&text[error.span.clone()], *part, "{text}: {error}");
@@ -22,7 +22,7 @@ fn check(want: Want, cases: &[(&str, &str, &str, &str)]) {
 #[test]
 fn habits_from_other_languages() {
     check(
-        Want::Condition,
+        ExpressionType::Condition,
         &[
             ("value = 3", "=", "`=` is no sign", "`==`"),
             ("value === 3", "===", "`===`", "`==`"),
@@ -60,7 +60,7 @@ fn habits_from_other_languages() {
 #[test]
 fn names() {
     check(
-        Want::Condition,
+        ExpressionType::Condition,
         &[
             ("valeu > 3", "valeu", "`valeu` is not known", "did you mean `value`?"),
             ("label.zone == 'a'", "label", "`label` is not known", "did you mean `labels`?"),
@@ -90,7 +90,7 @@ fn names() {
 #[test]
 fn types() {
     check(
-        Want::Condition,
+        ExpressionType::Condition,
         &[
             ("value", "value", "a condition is needed", "value > 0.0"),
             ("series", "series", "this is a string", "=="),
@@ -112,7 +112,7 @@ fn types() {
         ],
     );
     check(
-        Want::Number,
+        ExpressionType::Number,
         &[
             ("value > 3.0", "value > 3.0", "a number is needed", "? 1.0 : 0.0"),
             ("labels.offset", "labels.offset", "this is a string", "double(labels.offset)"),
@@ -135,7 +135,7 @@ fn types() {
 #[test]
 fn things_missing_or_too_much() {
     check(
-        Want::Condition,
+        ExpressionType::Condition,
         &[
             ("", "", "ends too early", "a value"),
             ("  // nothing", "", "ends too early", "a value"),
@@ -165,7 +165,7 @@ fn things_missing_or_too_much() {
             ("{'a': 1} == 3", "{", "`{`", "maps"),
         ],
     );
-    let at = |text: &str| refused(text, Want::Condition).span;
+    let at = |text: &str| refused(text, ExpressionType::Condition).span;
     assert_eq!(at("value > 3 && valeu < 4"), 13..18);
     assert_eq!(at("'ü' == series && valeu < 4"), 18..23, "bytes, not characters");
     assert_eq!(at("value > > 3"), 8..9);
@@ -174,7 +174,7 @@ fn things_missing_or_too_much() {
 #[test]
 fn bounds() {
     let nested = |levels: usize| format!("{}value{} > 1.0", "(".repeat(levels), ")".repeat(levels));
-    assert!(Expression::compile(&nested(DEPTH_MAX - 1), Want::Condition).is_ok());
+    assert!(Expression::compile(&nested(DEPTH_MAX - 1), ExpressionType::Condition).is_ok());
     for text in [
         nested(DEPTH_MAX),
         nested(2000),
@@ -185,11 +185,11 @@ fn bounds() {
         "labels[".repeat(500),
         "int(".repeat(1000),
     ] {
-        let error = refused(&text, Want::Condition);
+        let error = refused(&text, ExpressionType::Condition);
         assert!(error.what.contains("more than 64 deep"), "{error}");
     }
     let long = format!("{}true", "true && ".repeat(TEXT_BYTES_MAX / 8));
-    assert!(refused(&long, Want::Condition).what.contains("above the limit of 4096"));
+    assert!(refused(&long, ExpressionType::Condition).what.contains("above the limit of 4096"));
     let wide = format!("{}ü", " ".repeat(TEXT_BYTES_MAX - 1));
-    assert_eq!(refused(&wide, Want::Condition).span, TEXT_BYTES_MAX - 1..TEXT_BYTES_MAX + 1);
+    assert_eq!(refused(&wide, ExpressionType::Condition).span, TEXT_BYTES_MAX - 1..TEXT_BYTES_MAX + 1);
 }

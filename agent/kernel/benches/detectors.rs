@@ -2,7 +2,7 @@
 //! the same run, so that the ratio holds on any machine. `cargo bench -p headwater-kernel --bench detectors`.
 
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, KINDS, Parameters, Presence, TakeDetector,
+    AnyDetector, Detector, DetectorKind, KINDS, ParameterPresence, Parameters, TakeDetector,
 };
 use headwater_kernel::time::Time;
 use std::hint::black_box;
@@ -31,7 +31,8 @@ fn readings() -> Vec<(Time, f64)> {
 /// One with its defaults, and limits where there are none.
 fn built(kind: &DetectorKind) -> AnyDetector {
     let mut parameters = Parameters::new();
-    let required = kind.parameters.iter().filter(|parameter| parameter.presence == Presence::Required);
+    let required =
+        kind.parameters.iter().filter(|parameter| parameter.presence == ParameterPresence::Required);
     let names = required.map(|parameter| parameter.name).chain(match kind.name {
         "threshold" => Some("above"),
         "rate" => Some("rise"),

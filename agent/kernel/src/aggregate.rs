@@ -11,7 +11,7 @@
 //! | [`Sketch`] | any percentile | 1160 |
 //! | [`Slope`] | least squares | 56 |
 //! | [`Comoments`] | covariance and correlation of two series | 48 |
-//! | [`Ordered`] of [`Rate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 72, and 16 a place |
+//! | [`Ordered`] of [`CounterRate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 72, and 16 a place |
 
 mod comoments;
 mod ends;
@@ -28,7 +28,7 @@ pub use ends::{Ends, Stamped};
 pub use integral::Integral;
 pub use moments::Moments;
 pub use ordered::{Ordered, Path};
-pub use rate::Rate;
+pub use rate::CounterRate;
 pub use sketch::{Bin, Fixed, Room, SKETCH_BINS, Sketch, SketchIn};
 pub use slope::Slope;
 pub use states::States;
@@ -52,7 +52,7 @@ mod tests {
             of::<Moments>(),
             of::<Ends>(),
             of::<Sketch<SKETCH_BINS>>(),
-            of::<Ordered<Rate, 8>>(),
+            of::<Ordered<CounterRate, 8>>(),
             of::<Ordered<Integral, 8>>(),
             of::<Ordered<States, 8>>(),
             of::<Slope>(),
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(size_of::<Slope>(), 56);
         assert_eq!(size_of::<Comoments>(), 48);
         let places = 8 * 16;
-        assert_eq!(size_of::<Ordered<Rate, 8>>() - places, 64);
+        assert_eq!(size_of::<Ordered<CounterRate, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<Integral, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<States, 8>>() - places, 72);
     }

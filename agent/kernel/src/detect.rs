@@ -44,10 +44,10 @@ pub use jump::{Jump, JumpConfig};
 pub use missing::{Missing, MissingConfig};
 pub use multivariate::{Multivariate, Row, Rows};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
-pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, Parameters, Presence};
+pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, ParameterPresence, Parameters};
 pub use quantile::{Quantile, QuantileConfig};
 pub use range::{Range, RangeConfig};
-pub use rate::{Rate, RateConfig};
+pub use rate::{RateConfig, RateOfChange};
 pub use seasonal::{Seasonal, SeasonalConfig};
 pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
@@ -252,5 +252,5 @@ macro_rules! any_detector {
 }
 
 any_detector! {
-    Auto Threshold Rate Jump Stuck Missing Range ZScore Hampel Cusum PageHinkley Seasonal Quantile HalfSpace
+    Auto Threshold RateOfChange Jump Stuck Missing Range ZScore Hampel Cusum PageHinkley Seasonal Quantile HalfSpace
 }

@@ -13,7 +13,7 @@ mod zone;
 use crate::OutOfRange;
 use crate::time::Time;
 pub use count::Count;
-pub use session::Session;
+pub use session::SessionWindow;
 pub use sliding::Sliding;
 pub use tumbling::Tumbling;
 pub use zone::{Offset, Zone};
@@ -63,7 +63,7 @@ pub enum Shape {
     /// Overlapping, a new one every so often.
     Sliding(Sliding),
     /// As long as readings follow one another closely.
-    Session(Session),
+    Session(SessionWindow),
     /// A number of readings, whatever their times.
     Count(Count),
 }
@@ -110,7 +110,7 @@ impl Shape {
     /// # Errors
     /// [`OutOfRange`] when a parameter is not between 1 ms and [`SPAN_MAX_MS`], or `max_ms` is below `gap_ms`.
     pub fn session(gap_ms: i64, max_ms: i64) -> Result<Self, OutOfRange> {
-        Session::new(gap_ms, max_ms).map(Self::Session)
+        SessionWindow::new(gap_ms, max_ms).map(Self::Session)
     }
 
     /// Windows of `size` readings each.

@@ -23,12 +23,12 @@ mod sweep;
 
 pub use contest::{Contender, Judged};
 pub use labels::{Labelled, load};
-pub use result::{Outcome, as_json, as_table, write_scores};
+pub use result::{Score, as_json, as_table, write_scores};
 pub use sweep::sweep;
 
 /// Why recordings cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum EvaluateError {
     /// Labels, a recording or a parameter: what is wrong, and the way out.
     #[error("{0}")]
     Unfit(String),

@@ -4,7 +4,7 @@ use crate::plot::Plot;
 use headwater_kernel::time::{Now, Time};
 use headwater_pipeline::Pipeline;
 use headwater_pipeline::account::MessageDelta;
-use headwater_pipeline::event::{Cause, Event, Report};
+use headwater_pipeline::event::{Event, Report, ReportCause};
 use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
@@ -18,7 +18,7 @@ const CLOSING_TICKS_MAX: usize = 100_000_000;
 
 /// Why a replay ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ReplayError {
     /// The config does not fit the recording.
     #[error("{0}")]
     Unfit(String),
@@ -28,7 +28,7 @@ pub enum Error {
 }
 
 /// What the replayed readings seem to come from.
-pub struct Origin {
+pub struct RecordingOrigin {
     /// The source's place among the pipeline's.
     pub source: usize,
     /// How its payloads become readings.
@@ -44,15 +44,16 @@ pub struct Origin {
 /// A recording cannot be read, its readings have no time, or the messages cannot be written.
 pub fn replay(
     files: &[PathBuf],
-    origin: &Origin,
+    origin: &RecordingOrigin,
     pipeline: Pipeline,
     plot: Option<Plot>,
     out: impl Write,
-) -> Result<Option<Plot>, Error> {
+) -> Result<Option<Plot>, ReplayError> {
     let mut replay =
         Replay { pipeline, source: origin.source, now: None, made: 0, out, failure: None, from: None, plot };
     for path in files {
-        let other = |error: headwater_sensors::recording::Error| Error::Other(error.to_string());
+        let other =
+            |error: headwater_sensors::recording::RecordingError| ReplayError::Other(error.to_string());
         let mut recording = Recording::open(path, &origin.decode, &origin.context).map_err(other)?;
         while recording.step(&mut replay).map_err(other)? {
             replay.check()?;
@@ -69,7 +70,7 @@ struct Replay<W: Write> {
     from: Option<Time>,
     made: i64,
     out: W,
-    failure: Option<Error>,
+    failure: Option<ReplayError>,
     plot: Option<Plot>,
 }
 
@@ -89,13 +90,13 @@ impl<W: Write> Replay<W> {
         }
     }
 
-    fn check(&mut self) -> Result<(), Error> {
+    fn check(&mut self) -> Result<(), ReplayError> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Lets virtual time run until every window is closed, and closes with a report. The answer is the picture, if one
     /// was wanted.
-    fn finish(mut self) -> Result<Option<Plot>, Error> {
+    fn finish(mut self) -> Result<Option<Plot>, ReplayError> {
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };
             self.now = self.now.max(Some(Time(due.0)));
@@ -109,7 +110,7 @@ impl<W: Write> Replay<W> {
             agent: self.pipeline.agent().clone(),
             from_ms: self.from.unwrap_or(Time(0)).0,
             to: self.pipeline.own_time(self.now().time),
-            cause: Cause::End,
+            cause: ReportCause::End,
             detail: String::new(),
             readings_total: readings.total,
             readings,
@@ -124,8 +125,8 @@ impl<W: Write> Replay<W> {
     }
 }
 
-fn unwritten(error: std::io::Error) -> Error {
-    Error::Other(format!("cannot write the messages: {error}"))
+fn unwritten(error: std::io::Error) -> ReplayError {
+    ReplayError::Other(format!("cannot write the messages: {error}"))
 }
 
 /// Writes an event as a line of JSON.
@@ -149,7 +150,7 @@ impl<W: Write> Sink for Replay<W> {
             let fix =
                 "set `time` (and `time_format`) in the source's table to the field or column that holds it";
             let text = format!("the recording's readings have no time; {fix}");
-            self.failure.get_or_insert(Error::Unfit(text));
+            self.failure.get_or_insert(ReplayError::Unfit(text));
             return;
         };
         self.now = self.now.max(Some(Time(ms)));

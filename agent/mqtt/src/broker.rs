@@ -315,22 +315,22 @@ fn violation(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Client, Connection, Event, Qos, Session, Settings, Will};
+    use crate::{Client, Connection, MqttEvent, MqttSession, Qos, Settings, Will};
     use std::time::Duration;
 
     type Link = (Client, Connection);
 
     /// A client that is connected and, with a filter, subscribed.
-    async fn client(broker: &Broker, session: &Session, filter: Option<&str>) -> Link {
+    async fn client(broker: &Broker, session: &MqttSession, filter: Option<&str>) -> Link {
         let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{}", broker.port())).unwrap();
         let (client, mut connection) = crate::connect(&settings, session).unwrap();
         loop {
             match connection.poll().await.unwrap() {
-                Event::Connected { .. } => match filter {
+                MqttEvent::Connected { .. } => match filter {
                     Some(filter) => client.try_subscribe(&[filter.to_owned()], Qos::AtLeastOnce).unwrap(),
                     None => return (client, connection),
                 },
-                Event::Subscribed { refused } => {
+                MqttEvent::Subscribed { refused } => {
                     assert!(refused.is_empty());
                     return (client, connection);
                 }
@@ -341,12 +341,12 @@ mod tests {
 
     async fn publish((client, connection): &mut Link, topic: &str, payload: &'static str, retain: bool) {
         client.try_publish(topic.to_owned(), payload.into(), Qos::AtLeastOnce, retain).unwrap();
-        while !matches!(connection.poll().await.unwrap(), Event::Acked { .. }) {}
+        while !matches!(connection.poll().await.unwrap(), MqttEvent::Acked { .. }) {}
     }
 
     async fn next((_, connection): &mut Link) -> (String, String) {
         loop {
-            if let Event::Incoming(publish) = connection.poll().await.unwrap() {
+            if let MqttEvent::Incoming(publish) = connection.poll().await.unwrap() {
                 return (publish.topic().to_owned(), String::from_utf8(publish.payload.to_vec()).unwrap());
             }
         }
@@ -360,12 +360,12 @@ mod tests {
     async fn retained_and_live_messages_reach_who_asked_for_them() {
         let broker = Broker::start().unwrap();
         bounded(async {
-            let mut out = client(&broker, &Session::passing("out"), None).await;
+            let mut out = client(&broker, &MqttSession::passing("out"), None).await;
             publish(&mut out, "a/status", "old", true).await;
             publish(&mut out, "a/status", "kept", true).await;
             publish(&mut out, "a/gone", "kept", true).await;
             publish(&mut out, "a/gone", "", true).await;
-            let mut seen = client(&broker, &Session::passing("in"), Some("a/+")).await;
+            let mut seen = client(&broker, &MqttSession::passing("in"), Some("a/+")).await;
             assert_eq!(next(&mut seen).await, ("a/status".to_owned(), "kept".to_owned()));
             publish(&mut out, "b/live", "not asked for", false).await;
             publish(&mut out, "a/live", "new", false).await;
@@ -378,18 +378,18 @@ mod tests {
     async fn a_lost_client_leaves_its_will_and_a_second_of_one_id_ends_the_first() {
         let broker = Broker::start().unwrap();
         bounded(async {
-            let mut seen = client(&broker, &Session::passing("in"), Some("#")).await;
+            let mut seen = client(&broker, &MqttSession::passing("in"), Some("#")).await;
             let will =
                 Will { topic: "w".into(), payload: "lost".into(), qos: Qos::AtLeastOnce, retain: false };
-            let session = Session { last_will: Some(will), ..Session::passing("out") };
+            let session = MqttSession { last_will: Some(will), ..MqttSession::passing("out") };
             let _first = client(&broker, &session, None).await;
             let second = client(&broker, &session, None).await;
             assert_eq!(next(&mut seen).await, ("w".to_owned(), "lost".to_owned()));
             second.0.try_disconnect().unwrap();
             let mut second = second;
-            while second.1.poll().await.is_ok_and(|event| !matches!(event, Event::Disconnected)) {}
+            while second.1.poll().await.is_ok_and(|event| !matches!(event, MqttEvent::Disconnected)) {}
             drop(second);
-            let mut out = client(&broker, &Session::passing("last"), None).await;
+            let mut out = client(&broker, &MqttSession::passing("last"), None).await;
             publish(&mut out, "x", "after a farewell no will", false).await;
             assert_eq!(next(&mut seen).await.0, "x");
         })
@@ -401,8 +401,8 @@ mod tests {
     async fn many_messages_arrive_in_order() {
         let broker = Broker::start().unwrap();
         bounded(async {
-            let mut seen = client(&broker, &Session::passing("in"), Some("n/#")).await;
-            let mut out = client(&broker, &Session::passing("out"), None).await;
+            let mut seen = client(&broker, &MqttSession::passing("in"), Some("n/#")).await;
+            let mut out = client(&broker, &MqttSession::passing("out"), None).await;
             for n in 0..3 * INFLIGHT_MAX {
                 publish(&mut out, &format!("n/{n}"), "x", false).await;
             }
@@ -426,7 +426,7 @@ mod tests {
                 let _ = stream.read_to_end(&mut answer).await;
                 assert!(answer.is_empty());
             }
-            let mut out = client(&broker, &Session::passing("out"), None).await;
+            let mut out = client(&broker, &MqttSession::passing("out"), None).await;
             publish(&mut out, "a", "b", false).await;
         })
         .await;

@@ -1,6 +1,6 @@
 //! The half of a connection that asks for things.
 
-use crate::error::Error;
+use crate::error::ClientError;
 use crate::event::Ticket;
 use crate::{PACKET_BYTES_MAX, Qos, TOPIC_BYTES_MAX};
 use bytes::Bytes;
@@ -38,15 +38,21 @@ impl Client {
     /// Queues a message, or says that there is no room now.
     ///
     /// # Errors
-    /// [`Error::Busy`], or [`Error::Unfit`] for a topic or size that MQTT cannot carry.
-    pub fn try_publish(&self, topic: String, payload: Bytes, qos: Qos, retain: bool) -> Result<(), Error> {
+    /// [`ClientError::Busy`], or [`ClientError::Unfit`] for a topic or size that MQTT cannot carry.
+    pub fn try_publish(
+        &self,
+        topic: String,
+        payload: Bytes,
+        qos: Qos,
+        retain: bool,
+    ) -> Result<(), ClientError> {
         fit(&topic, &payload)?;
         match &self.0 {
             Inner::V4(client) => {
-                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| Error::Busy)
+                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| ClientError::Busy)
             }
             Inner::V5(client) => {
-                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| Error::Busy)
+                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| ClientError::Busy)
             }
         }
     }
@@ -54,39 +60,45 @@ impl Client {
     /// Queues a message, waiting for room.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the connection is gone, [`Error::Unfit`] for a topic or size that MQTT cannot carry.
-    pub async fn publish(&self, topic: String, payload: Bytes, qos: Qos, retain: bool) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if the connection is gone, [`ClientError::Unfit`] for a topic or size that MQTT cannot carry.
+    pub async fn publish(
+        &self,
+        topic: String,
+        payload: Bytes,
+        qos: Qos,
+        retain: bool,
+    ) -> Result<(), ClientError> {
         fit(&topic, &payload)?;
         match &self.0 {
             Inner::V4(client) => {
-                client.publish_bytes(topic, qos.into(), retain, payload).await.map_err(|_| Error::Busy)
+                client.publish_bytes(topic, qos.into(), retain, payload).await.map_err(|_| ClientError::Busy)
             }
             Inner::V5(client) => {
-                client.publish(topic, qos.into(), retain, payload).await.map_err(|_| Error::Busy)
+                client.publish(topic, qos.into(), retain, payload).await.map_err(|_| ClientError::Busy)
             }
         }
     }
 
-    /// Queues one subscription with all `filters`; [`crate::Event::Subscribed`] answers it.
+    /// Queues one subscription with all `filters`; [`crate::MqttEvent::Subscribed`] answers it.
     ///
     /// # Errors
-    /// [`Error::Busy`] if there is no room; [`Error::Unfit`] for a filter that MQTT does not allow, or none.
-    pub fn try_subscribe(&self, filters: &[String], qos: Qos) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if there is no room; [`ClientError::Unfit`] for a filter that MQTT does not allow, or none.
+    pub fn try_subscribe(&self, filters: &[String], qos: Qos) -> Result<(), ClientError> {
         let wrong = |filter: &&String| filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter);
         if filters.is_empty() {
-            return Err(Error::Unfit("no filter to subscribe to".into()));
+            return Err(ClientError::Unfit("no filter to subscribe to".into()));
         }
         if let Some(filter) = filters.iter().find(wrong) {
-            return Err(Error::Unfit(format!("`{filter}` is not a topic filter")));
+            return Err(ClientError::Unfit(format!("`{filter}` is not a topic filter")));
         }
         match &self.0 {
             Inner::V4(client) => {
                 let filters = filters.iter().map(|f| rumqttc::SubscribeFilter::new(f.clone(), qos.into()));
-                client.try_subscribe_many(filters).map_err(|_| Error::Busy)
+                client.try_subscribe_many(filters).map_err(|_| ClientError::Busy)
             }
             Inner::V5(client) => {
                 let filters = filters.iter().map(|f| packets_v5::Filter::new(f.clone(), qos.into()));
-                client.try_subscribe_many(filters).map_err(|_| Error::Busy)
+                client.try_subscribe_many(filters).map_err(|_| ClientError::Busy)
             }
         }
     }
@@ -94,72 +106,72 @@ impl Client {
     /// Queues the end of a subscription.
     ///
     /// # Errors
-    /// [`Error::Busy`] if there is no room; [`Error::Unfit`] for a filter that MQTT does not allow.
-    pub fn try_unsubscribe(&self, filter: &str) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if there is no room; [`ClientError::Unfit`] for a filter that MQTT does not allow.
+    pub fn try_unsubscribe(&self, filter: &str) -> Result<(), ClientError> {
         if filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter) {
-            return Err(Error::Unfit(format!("`{filter}` is not a topic filter")));
+            return Err(ClientError::Unfit(format!("`{filter}` is not a topic filter")));
         }
         match &self.0 {
-            Inner::V4(client) => client.try_unsubscribe(filter).map_err(|_| Error::Busy),
-            Inner::V5(client) => client.try_unsubscribe(filter).map_err(|_| Error::Busy),
+            Inner::V4(client) => client.try_unsubscribe(filter).map_err(|_| ClientError::Busy),
+            Inner::V5(client) => client.try_unsubscribe(filter).map_err(|_| ClientError::Busy),
         }
     }
 
-    /// Acknowledges a message, where [`crate::Session::manual_acks`] is set; of QoS 0 there is nothing to do. After a
+    /// Acknowledges a message, where [`crate::MqttSession::manual_acks`] is set; of QoS 0 there is nothing to do. After a
     /// reconnect old tickets must be dropped: the broker sends the messages again.
     ///
     /// # Errors
-    /// [`Error::Busy`] if there is no room.
-    pub fn ack(&self, ticket: Ticket) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if there is no room.
+    pub fn ack(&self, ticket: Ticket) -> Result<(), ClientError> {
         let Ticket { pkid, qos } = ticket;
         match &self.0 {
             Inner::V4(client) => {
                 let mut publish = rumqttc::Publish::new("", qos.into(), []);
                 publish.pkid = pkid;
-                client.try_ack(&publish).map_err(|_| Error::Busy)
+                client.try_ack(&publish).map_err(|_| ClientError::Busy)
             }
             Inner::V5(client) => {
                 let mut publish = packets_v5::Publish::new("", qos.into(), Bytes::new(), None);
                 publish.pkid = pkid;
-                client.try_ack(&publish).map_err(|_| Error::Busy)
+                client.try_ack(&publish).map_err(|_| ClientError::Busy)
             }
         }
     }
 
-    /// Queues the farewell; [`crate::Event::Disconnected`] says that it is on the wire. The broker then drops the
+    /// Queues the farewell; [`crate::MqttEvent::Disconnected`] says that it is on the wire. The broker then drops the
     /// last will.
     ///
     /// # Errors
-    /// [`Error::Busy`] if there is no room.
-    pub fn try_disconnect(&self) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if there is no room.
+    pub fn try_disconnect(&self) -> Result<(), ClientError> {
         match &self.0 {
-            Inner::V4(client) => client.try_disconnect().map_err(|_| Error::Busy),
-            Inner::V5(client) => client.try_disconnect().map_err(|_| Error::Busy),
+            Inner::V4(client) => client.try_disconnect().map_err(|_| ClientError::Busy),
+            Inner::V5(client) => client.try_disconnect().map_err(|_| ClientError::Busy),
         }
     }
 
     /// As [`Client::try_disconnect`], waiting for room.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the connection is gone.
-    pub async fn disconnect(&self) -> Result<(), Error> {
+    /// [`ClientError::Busy`] if the connection is gone.
+    pub async fn disconnect(&self) -> Result<(), ClientError> {
         match &self.0 {
-            Inner::V4(client) => client.disconnect().await.map_err(|_| Error::Busy),
-            Inner::V5(client) => client.disconnect().await.map_err(|_| Error::Busy),
+            Inner::V4(client) => client.disconnect().await.map_err(|_| ClientError::Busy),
+            Inner::V5(client) => client.disconnect().await.map_err(|_| ClientError::Busy),
         }
     }
 }
 
-fn fit(topic: &str, payload: &Bytes) -> Result<(), Error> {
+fn fit(topic: &str, payload: &Bytes) -> Result<(), ClientError> {
     if topic.is_empty() || topic.len() > TOPIC_BYTES_MAX || topic.contains(['+', '#', '\0']) {
         let shown: String = topic.chars().take(80).collect();
-        return Err(Error::Unfit(format!(
+        return Err(ClientError::Unfit(format!(
             "`{shown}` cannot be published to: empty, too long, or with +, # or NUL"
         )));
     }
     let bytes = Client::publish_bytes_max(topic, payload);
     if bytes > PACKET_BYTES_MAX {
-        return Err(Error::Unfit(format!("a message of {bytes} bytes is above what MQTT carries")));
+        return Err(ClientError::Unfit(format!("a message of {bytes} bytes is above what MQTT carries")));
     }
     Ok(())
 }

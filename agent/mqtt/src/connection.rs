@@ -4,9 +4,9 @@
 //! rest only once it is connected again. Here they come first, then the error.
 
 use crate::client::{Client, Inner};
-use crate::error::{ConnectError, Error, Teller, spaced};
-use crate::event::Event;
-use crate::{PACKET_BYTES_MAX, Session, Settings, Version, Will};
+use crate::error::{ClientError, ConnectError, Teller, spaced};
+use crate::event::MqttEvent;
+use crate::{MqttSession, PACKET_BYTES_MAX, Settings, Version, Will};
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
 use rumqttc::{NetworkOptions, Outgoing, Packet, TlsConfiguration, Transport};
 use std::future::{Future, poll_fn};
@@ -49,11 +49,11 @@ impl std::fmt::Debug for Connection {
 /// Prepares a connection; the network is touched when it is polled.
 ///
 /// # Errors
-/// [`Error::Setup`] for an empty client id or no room for a single message.
-pub fn connect(settings: &Settings, session: &Session) -> Result<(Client, Connection), Error> {
+/// [`ClientError::Setup`] for an empty client id or no room for a single message.
+pub fn connect(settings: &Settings, session: &MqttSession) -> Result<(Client, Connection), ClientError> {
     let client_id = settings.client_id.as_deref().unwrap_or(&session.client_id);
     if client_id.is_empty() || session.inflight == 0 {
-        return Err(Error::Setup("a connection needs a client id and room for one message".into()));
+        return Err(ClientError::Setup("a connection needs a client id and room for one message".into()));
     }
     let queue = usize::from(session.inflight);
     let (client, wire) = match settings.version {
@@ -91,7 +91,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why the connection could not be made, or ended.
-    pub async fn poll(&mut self) -> Result<Event, ConnectError> {
+    pub async fn poll(&mut self) -> Result<MqttEvent, ConnectError> {
         loop {
             if let Some(event) = self.poll_buffered() {
                 return Ok(event);
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// What has been read already, without waiting; `None` says that only [`Connection::poll`] knows more.
-    pub fn poll_buffered(&mut self) -> Option<Event> {
+    pub fn poll_buffered(&mut self) -> Option<MqttEvent> {
         loop {
             let heard = match &mut self.wire {
                 Wire::V4(wire) => {
@@ -175,45 +175,45 @@ impl Connection {
         }
     }
 
-    fn on_failure(&mut self, failure: ConnectError) -> Option<Event> {
+    fn on_failure(&mut self, failure: ConnectError) -> Option<MqttEvent> {
         self.failure = Some(failure);
         None
     }
 
-    fn on_connected(&mut self, session_present: bool) -> Event {
+    fn on_connected(&mut self, session_present: bool) -> MqttEvent {
         self.connected = true;
         self.settling = Some(Box::pin(tokio::time::sleep(SETTLED)));
-        Event::Connected { session_present }
+        MqttEvent::Connected { session_present }
     }
 
-    fn on_v4(&mut self, event: rumqttc::Event) -> Option<Event> {
+    fn on_v4(&mut self, event: rumqttc::Event) -> Option<MqttEvent> {
         let packet = match event {
             rumqttc::Event::Incoming(packet) => packet,
             rumqttc::Event::Outgoing(outgoing) => return of_outgoing(&outgoing),
         };
         Some(match packet {
-            Packet::Publish(publish) => Event::Incoming(publish.into()),
-            Packet::PubAck(ack) => Event::Acked { pkid: ack.pkid, refused: None },
-            Packet::PubComp(done) => Event::Acked { pkid: done.pkid, refused: None },
+            Packet::Publish(publish) => MqttEvent::Incoming(publish.into()),
+            Packet::PubAck(ack) => MqttEvent::Acked { pkid: ack.pkid, refused: None },
+            Packet::PubComp(done) => MqttEvent::Acked { pkid: done.pkid, refused: None },
             Packet::ConnAck(ack) => self.on_connected(ack.session_present),
             Packet::SubAck(ack) => {
                 let refused = |code: &_| !matches!(code, rumqttc::SubscribeReasonCode::Success(_));
-                Event::Subscribed { refused: positions(&ack.return_codes, refused) }
+                MqttEvent::Subscribed { refused: positions(&ack.return_codes, refused) }
             }
-            _ => Event::Other,
+            _ => MqttEvent::Other,
         })
     }
 
-    fn on_v5(&mut self, event: rumqttc::v5::Event) -> Option<Event> {
+    fn on_v5(&mut self, event: rumqttc::v5::Event) -> Option<MqttEvent> {
         use packets_v5::Packet;
         let packet = match event {
             rumqttc::v5::Event::Incoming(packet) => packet,
             rumqttc::v5::Event::Outgoing(outgoing) => return of_outgoing(&outgoing),
         };
         Some(match packet {
-            Packet::Publish(publish) => Event::Incoming(publish.into()),
-            Packet::PubAck(ack) => Event::Acked { pkid: ack.pkid, refused: refusal(ack.reason) },
-            Packet::PubComp(done) => Event::Acked { pkid: done.pkid, refused: None },
+            Packet::Publish(publish) => MqttEvent::Incoming(publish.into()),
+            Packet::PubAck(ack) => MqttEvent::Acked { pkid: ack.pkid, refused: refusal(ack.reason) },
+            Packet::PubComp(done) => MqttEvent::Acked { pkid: done.pkid, refused: None },
             Packet::ConnAck(ack) => {
                 if let Some(said) = &ack.properties {
                     self.inflight = said.receive_max.unwrap_or(self.inflight).min(self.inflight);
@@ -224,9 +224,9 @@ impl Connection {
             }
             Packet::SubAck(ack) => {
                 let refused = |code: &_| !matches!(code, packets_v5::SubscribeReasonCode::Success(_));
-                Event::Subscribed { refused: positions(&ack.return_codes, refused) }
+                MqttEvent::Subscribed { refused: positions(&ack.return_codes, refused) }
             }
-            _ => Event::Other,
+            _ => MqttEvent::Other,
         })
     }
 }
@@ -249,10 +249,10 @@ async fn beside<T>(
 }
 
 /// Acknowledgements of ours are so many that they are not worth an event.
-fn of_outgoing(outgoing: &Outgoing) -> Option<Event> {
+fn of_outgoing(outgoing: &Outgoing) -> Option<MqttEvent> {
     match outgoing {
-        Outgoing::Publish(pkid) if *pkid != 0 => Some(Event::Sent { pkid: *pkid }),
-        Outgoing::Disconnect => Some(Event::Disconnected),
+        Outgoing::Publish(pkid) if *pkid != 0 => Some(MqttEvent::Sent { pkid: *pkid }),
+        Outgoing::Disconnect => Some(MqttEvent::Disconnected),
         _ => None,
     }
 }
@@ -281,7 +281,7 @@ fn transport(settings: &Settings) -> Transport {
     }
 }
 
-fn options_v4(settings: &Settings, session: &Session, client_id: &str) -> rumqttc::MqttOptions {
+fn options_v4(settings: &Settings, session: &MqttSession, client_id: &str) -> rumqttc::MqttOptions {
     let mut options = rumqttc::MqttOptions::new(client_id, &settings.host, settings.port);
     options
         .set_transport(transport(settings))
@@ -299,7 +299,7 @@ fn options_v4(settings: &Settings, session: &Session, client_id: &str) -> rumqtt
     options
 }
 
-fn options_v5(settings: &Settings, session: &Session, client_id: &str) -> rumqttc::v5::MqttOptions {
+fn options_v5(settings: &Settings, session: &MqttSession, client_id: &str) -> rumqttc::v5::MqttOptions {
     let mut options = rumqttc::v5::MqttOptions::new(client_id, &settings.host, settings.port);
     options
         .set_transport(transport(settings))

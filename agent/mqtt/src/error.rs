@@ -12,7 +12,7 @@ use std::io;
 
 /// Why a request to a connection failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum ClientError {
     /// Retry after the connection has been polled.
     #[error("the connection's queue is full, or the connection is gone")]
     Busy,
@@ -45,7 +45,7 @@ pub enum ConnectError {
     /// The broker ended a connection that it had taken, without a word or with one that may be about what was sent.
     #[error("{0}")]
     Closed(String),
-    /// The broker sent a packet above [`crate::Session::packet_bytes_max`], and with a kept session will send it
+    /// The broker sent a packet above [`crate::MqttSession::packet_bytes_max`], and with a kept session will send it
     /// again: connect with a clean one.
     #[error("the broker sent a packet of {bytes} bytes, above the limit of {max}")]
     TooLarge {

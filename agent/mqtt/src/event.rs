@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// One thing that happened on a connection.
 #[derive(Debug)]
-pub enum Event {
+pub enum MqttEvent {
     /// The broker took the connection.
     Connected {
         /// Whether it still knows this client's subscriptions; subscribe again if not.

@@ -3,9 +3,9 @@
 //! Sources and outputs each build their own from the same keys ([`Settings::read`]). `rumqttc` speaks the protocol;
 //! this crate hides its two APIs, says in words why a connection failed, sets what must be set (TCP_NODELAY, packet
 //! limits, an explicit TLS provider) and leaves three things to the caller: when to connect again ([`Backoff`] says
-//! how long to wait), subscribing after [`Event::Connected`], and keeping what has not been acknowledged.
+//! how long to wait), subscribing after [`MqttEvent::Connected`], and keeping what has not been acknowledged.
 //!
-//! Limits: packets of [`Session::packet_bytes_max`] in and [`PACKET_BYTES_MAX`] out, [`Session::inflight`]
+//! Limits: packets of [`MqttSession::packet_bytes_max`] in and [`PACKET_BYTES_MAX`] out, [`MqttSession::inflight`]
 //! un-acknowledged publishes, as many requests queued, topics of [`TOPIC_BYTES_MAX`].
 
 mod backoff;
@@ -25,8 +25,8 @@ pub use backoff::Backoff;
 pub use broker::Broker;
 pub use client::Client;
 pub use connection::{Connection, connect};
-pub use error::{ConnectError, Error};
-pub use event::{Event, Publish, Ticket};
+pub use error::{ClientError, ConnectError};
+pub use event::{MqttEvent, Publish, Ticket};
 pub use settings::{Settings, Version};
 pub use tls::Tls;
 pub use visit::Visit;
@@ -66,7 +66,7 @@ pub struct Will {
 
 /// What one user of a connection needs of it, beside the [`Settings`] that people write.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct MqttSession {
     /// Unless [`Settings::client_id`] names another. Not empty.
     pub client_id: String,
     /// Whether the broker forgets subscriptions and waiting messages of an earlier connection.
@@ -84,7 +84,7 @@ pub struct Session {
     pub last_will: Option<Will>,
 }
 
-impl Session {
+impl MqttSession {
     /// One that the broker forgets with the connection: for those who look, or publish what may be lost.
     #[must_use]
     pub fn passing(client_id: impl Into<String>) -> Self {

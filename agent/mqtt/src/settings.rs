@@ -2,7 +2,7 @@
 
 use crate::TOPIC_BYTES_MAX;
 use crate::tls::Tls;
-use crate::url::Address;
+use crate::url::BrokerAddress;
 use headwater_settings::{At, Or, Secret, Table};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Settings {
     /// # Errors
     /// What is wrong with the address and what would be right.
     pub fn parse_url(url: &str) -> Result<Self, String> {
-        let address = Address::parse(url).map_err(|bad| format!("{}; {}", bad.what, bad.fix))?;
+        let address = BrokerAddress::parse(url).map_err(|bad| format!("{}; {}", bad.what, bad.fix))?;
         let tls = if address.tls { Some(Tls::new(None, None)?) } else { None };
         Ok(Self {
             host: address.host,
@@ -96,12 +96,12 @@ impl Settings {
     }
 }
 
-fn read_address(table: &mut Table<'_>) -> Option<Address> {
+fn read_address(table: &mut Table<'_>) -> Option<BrokerAddress> {
     let Some(url) = table.string("url") else {
         table.missing("url", "add `url = \"mqtt://127.0.0.1:1883\"`");
         return None;
     };
-    let parsed = Address::parse(&url.value);
+    let parsed = BrokerAddress::parse(&url.value);
     parsed.map_err(|bad| table.refuse(url.span, bad.what, bad.fix)).ok()
 }
 

@@ -2,7 +2,7 @@
 
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
+pub(crate) struct BrokerAddress {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
@@ -17,7 +17,7 @@ pub(crate) struct BadAddress {
 
 const SHAPE: &str = "write mqtt://host:1883, mqtts://host:8883 for TLS, and IPv6 as mqtt://[fd00::1]:1883";
 
-impl Address {
+impl BrokerAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, BadAddress> {
         let refuse = |what: String, fix| Err(BadAddress { what, fix });
         let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
@@ -72,12 +72,15 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        let address = |host: &str, port, tls| Ok(Address { host: host.into(), port, tls });
-        assert_eq!(Address::parse("mqtt://127.0.0.1"), address("127.0.0.1", 1883, false));
-        assert_eq!(Address::parse("mqtts://broker.example.com"), address("broker.example.com", 8883, true));
-        assert_eq!(Address::parse("broker:1884"), address("broker", 1884, false));
-        assert_eq!(Address::parse("mqtts://[fd00::1]:9/"), address("fd00::1", 9, true));
-        assert_eq!(Address::parse("[::1]"), address("::1", 1883, false));
+        let address = |host: &str, port, tls| Ok(BrokerAddress { host: host.into(), port, tls });
+        assert_eq!(BrokerAddress::parse("mqtt://127.0.0.1"), address("127.0.0.1", 1883, false));
+        assert_eq!(
+            BrokerAddress::parse("mqtts://broker.example.com"),
+            address("broker.example.com", 8883, true)
+        );
+        assert_eq!(BrokerAddress::parse("broker:1884"), address("broker", 1884, false));
+        assert_eq!(BrokerAddress::parse("mqtts://[fd00::1]:9/"), address("fd00::1", 9, true));
+        assert_eq!(BrokerAddress::parse("[::1]"), address("::1", 1883, false));
     }
 
     #[test]
@@ -95,13 +98,13 @@ mod tests {
             "a b",
             "mqtt://a/b",
         ] {
-            let error = Address::parse(bad).unwrap_err();
+            let error = BrokerAddress::parse(bad).unwrap_err();
             assert!(error.fix.contains("mqtt://host:1883"), "{bad}: {error:?}");
         }
-        assert_eq!(Address::parse("tcp://a").unwrap_err().fix, "write mqtt:// instead");
-        assert_eq!(Address::parse("ssl://a").unwrap_err().fix, "write mqtts:// instead");
-        assert!(Address::parse("wss://a").unwrap_err().what.contains("websockets"));
-        let secret = Address::parse("mqtt://me:hunter2@host").unwrap_err();
+        assert_eq!(BrokerAddress::parse("tcp://a").unwrap_err().fix, "write mqtt:// instead");
+        assert_eq!(BrokerAddress::parse("ssl://a").unwrap_err().fix, "write mqtts:// instead");
+        assert!(BrokerAddress::parse("wss://a").unwrap_err().what.contains("websockets"));
+        let secret = BrokerAddress::parse("mqtt://me:hunter2@host").unwrap_err();
         assert!(secret.fix.contains("`username`") && !secret.what.contains("hunter2"));
     }
 }

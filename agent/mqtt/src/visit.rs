@@ -1,6 +1,6 @@
 //! One short visit to a broker, to try whether it can be used: for `headwater self-test`.
 
-use crate::{Client, ConnectError, Connection, Event, Qos, Session, Settings, connect};
+use crate::{Client, ConnectError, Connection, MqttEvent, MqttSession, Qos, Settings, connect};
 use bytes::Bytes;
 use std::future::Future;
 use std::time::Duration;
@@ -40,11 +40,11 @@ impl Visit {
     /// No connection.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
         let settings = Settings { client_id: None, ..settings.clone() };
-        let session = Session::passing(format!("headwater-self-test-{}", std::process::id()));
+        let session = MqttSession::passing(format!("headwater-self-test-{}", std::process::id()));
         let connected = connect(&settings, &session);
         let (client, connection) = connected.map_err(|error| ConnectError::Refused(error.to_string()))?;
         let mut visit = Self { client, connection, heard: None };
-        while !matches!(visit.connection.poll().await?, Event::Connected { .. }) {}
+        while !matches!(visit.connection.poll().await?, MqttEvent::Connected { .. }) {}
         Ok(visit)
     }
 
@@ -57,7 +57,7 @@ impl Visit {
         sent.map_err(|error| ConnectError::Refused(error.to_string()))?;
         loop {
             match self.connection.poll().await? {
-                Event::Subscribed { refused } => return Ok(refused),
+                MqttEvent::Subscribed { refused } => return Ok(refused),
                 event => self.keep(&event),
             }
         }
@@ -72,7 +72,7 @@ impl Visit {
         sent.map_err(|error| ConnectError::Refused(error.to_string()))?;
         loop {
             match self.connection.poll().await? {
-                Event::Acked { refused, .. } => return Ok(refused),
+                MqttEvent::Acked { refused, .. } => return Ok(refused),
                 event => self.keep(&event),
             }
         }
@@ -90,8 +90,8 @@ impl Visit {
         Ok(self.heard.take().unwrap_or_default())
     }
 
-    fn keep(&mut self, event: &Event) {
-        if let Event::Incoming(publish) = event {
+    fn keep(&mut self, event: &MqttEvent) {
+        if let MqttEvent::Incoming(publish) = event {
             self.heard.get_or_insert_with(|| publish.topic().to_owned());
         }
     }

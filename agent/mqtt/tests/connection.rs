@@ -7,7 +7,7 @@ mod broker;
 use broker::Broker;
 use bytes::Bytes;
 use headwater_mqtt::{
-    Backoff, Client, ConnectError, Connection, Event, Qos, Session, Settings, Tls, Version, connect,
+    Backoff, Client, ConnectError, Connection, MqttEvent, MqttSession, Qos, Settings, Tls, Version, connect,
 };
 use headwater_settings::Secret;
 use std::path::Path;
@@ -22,8 +22,8 @@ fn settings(url: &str, version: Version) -> Settings {
     Settings { version, ..Settings::parse_url(url).unwrap() }
 }
 
-fn session(client_id: &str) -> Session {
-    Session {
+fn session(client_id: &str) -> MqttSession {
+    MqttSession {
         client_id: client_id.into(),
         clean: true,
         expiry: Duration::from_secs(60),
@@ -34,7 +34,7 @@ fn session(client_id: &str) -> Session {
     }
 }
 
-async fn next(connection: &mut Connection) -> Event {
+async fn next(connection: &mut Connection) -> MqttEvent {
     timeout(PATIENCE, connection.poll()).await.expect("an event in time").expect("a connection that holds")
 }
 
@@ -46,10 +46,10 @@ async fn failure(connection: &mut Connection) -> ConnectError {
     }
 }
 
-async fn connected(settings: &Settings, session: &Session) -> (Client, Connection, bool) {
+async fn connected(settings: &Settings, session: &MqttSession) -> (Client, Connection, bool) {
     let (client, mut connection) = connect(settings, session).unwrap();
     match next(&mut connection).await {
-        Event::Connected { session_present } => (client, connection, session_present),
+        MqttEvent::Connected { session_present } => (client, connection, session_present),
         other => panic!("{other:?}"),
     }
 }
@@ -57,7 +57,7 @@ async fn connected(settings: &Settings, session: &Session) -> (Client, Connectio
 async fn subscribed(client: &Client, connection: &mut Connection, filter: &str) -> Vec<usize> {
     client.try_subscribe(&[filter.to_owned()], Qos::AtLeastOnce).unwrap();
     loop {
-        if let Event::Subscribed { refused } = next(connection).await {
+        if let MqttEvent::Subscribed { refused } = next(connection).await {
             return refused;
         }
     }
@@ -80,20 +80,20 @@ async fn every_publish_is_sent_in_order_acknowledged_and_comes_back() {
         let (mut sent, mut in_flight, mut acked, mut got) = (0, Vec::new(), 0, Vec::new());
         while acked < COUNT || got.len() < COUNT {
             match next(&mut connection).await {
-                Event::Sent { pkid } => {
+                MqttEvent::Sent { pkid } => {
                     sent += 1;
                     in_flight.push(pkid);
                 }
-                Event::Acked { pkid, refused: None } => {
+                MqttEvent::Acked { pkid, refused: None } => {
                     acked += 1;
                     in_flight.retain(|other| *other != pkid);
                 }
-                Event::Incoming(publish) => {
+                MqttEvent::Incoming(publish) => {
                     assert_eq!(publish.topic(), "t/x");
                     assert_eq!(publish.qos, Qos::AtLeastOnce);
                     got.push(String::from_utf8(publish.payload.to_vec()).unwrap());
                 }
-                other => assert!(matches!(other, Event::Other), "{other:?}"),
+                other => assert!(matches!(other, MqttEvent::Other), "{other:?}"),
             }
             assert!(in_flight.len() <= usize::from(connection.inflight()));
         }
@@ -101,7 +101,7 @@ async fn every_publish_is_sent_in_order_acknowledged_and_comes_back() {
         assert_eq!((sent, in_flight.len()), (COUNT, 0));
         assert_eq!(got, (0..COUNT).map(|n| n.to_string()).collect::<Vec<_>>());
         client.try_disconnect().unwrap();
-        while !matches!(next(&mut connection).await, Event::Disconnected) {}
+        while !matches!(next(&mut connection).await, MqttEvent::Disconnected) {}
     }
 }
 
@@ -136,26 +136,26 @@ async fn a_kept_session_is_present_and_delivers_what_waited() {
     let broker = Broker::start("");
     for version in VERSIONS {
         let settings = settings(&broker.url(), version);
-        let kept = Session { clean: false, manual_acks: true, ..session("kept") };
+        let kept = MqttSession { clean: false, manual_acks: true, ..session("kept") };
         let (client, mut connection, present) = connected(&settings, &kept).await;
         assert!(!present);
         subscribed(&client, &mut connection, "k/#").await;
         drop((client, connection));
         let (other, mut others, _) = connected(&settings, &session("other")).await;
         other.publish("k/1".into(), Bytes::from_static(b"x"), Qos::AtLeastOnce, false).await.unwrap();
-        while !matches!(next(&mut others).await, Event::Acked { .. }) {}
+        while !matches!(next(&mut others).await, MqttEvent::Acked { .. }) {}
         // Not acknowledged by hand: it comes again. Acknowledged: it does not.
         for (again, ack) in [(false, false), (true, true)] {
             let (client, mut connection, present) = connected(&settings, &kept).await;
             assert!(present);
-            let Event::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
+            let MqttEvent::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
             assert_eq!(publish.topic(), "k/1");
             // The first time, too, if the broker had not noticed yet that the connection before is gone.
             assert!(publish.dup || !again);
             if ack {
                 client.ack(publish.ticket()).unwrap();
                 client.try_disconnect().unwrap();
-                while !matches!(next(&mut connection).await, Event::Disconnected) {}
+                while !matches!(next(&mut connection).await, MqttEvent::Disconnected) {}
             }
         }
         let (_, mut connection, _) = connected(&settings, &kept).await;
@@ -163,7 +163,7 @@ async fn a_kept_session_is_present_and_delivers_what_waited() {
             timeout(Duration::from_millis(300), connection.poll()).await.is_err(),
             "nothing waits any more"
         );
-        let (_, _, present) = connected(&settings, &Session { clean: true, ..kept }).await;
+        let (_, _, present) = connected(&settings, &MqttSession { clean: true, ..kept }).await;
         assert!(!present);
     }
 }
@@ -295,7 +295,7 @@ async fn what_came_before_the_end_is_delivered_before_the_error() {
     let (_, mut connection, _) = connected(&settings(&url, Version::V4), &session("a")).await;
     script.await.unwrap();
     for n in (b'0'..=b'9').chain(b'0'..=b'9') {
-        let Event::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
+        let MqttEvent::Incoming(publish) = next(&mut connection).await else { panic!("no message") };
         assert_eq!((publish.topic(), publish.payload.as_ref()), ("t", [n].as_slice()));
     }
     assert!(matches!(failure(&mut connection).await, ConnectError::Closed(_)));

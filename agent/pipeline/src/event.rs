@@ -7,7 +7,7 @@ mod own;
 
 use crate::plan::{Accumulators, AggregatePlan, Value};
 use crate::sketch::GrowingSketch;
-pub use own::{Cause, ClockSet, DiskStatus, Report, Status};
+pub use own::{AgentPresence, ClockSet, DiskStatus, Report, ReportCause};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ pub enum Event {
     /// The times of a boot are known.
     Clock(ClockSet),
     /// What the agent is.
-    Status(Box<Status>),
+    Status(Box<AgentPresence>),
 }
 
 /// What one window of one series, or of a pair, says.

@@ -32,7 +32,7 @@ use crate::event::{Event, Timestamp};
 pub use groups::group_bytes;
 pub use panes::OPEN_MAX;
 pub use pressure::Pressure;
-pub use restore::GivenUp;
+pub use restore::LostReadings;
 pub use series_detectors::evidence_bytes;
 
 use channel::{Channel, Placement};
@@ -65,7 +65,7 @@ pub struct RevLimit(u32);
 
 /// Something that a person should be told, at most now and then.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Notice {
+pub struct SourceNotice {
     /// Index of the source.
     pub source: usize,
     /// What was seen, with the way out.
@@ -93,7 +93,7 @@ pub struct Pipeline {
     retained_bytes_max: usize,
     retained_bytes: usize,
     emitter: Emitter,
-    notice: Option<Notice>,
+    notice: Option<SourceNotice>,
 }
 
 /// What one series in one stream takes, without its windows and detectors (bytes).
@@ -350,7 +350,7 @@ impl Pipeline {
     }
 
     /// What a person should know, if anything new.
-    pub fn take_notice(&mut self) -> Option<Notice> {
+    pub fn take_notice(&mut self) -> Option<SourceNotice> {
         self.notice.take()
     }
 
@@ -394,7 +394,7 @@ impl Pipeline {
         } else {
             "lies in the future: is `time_format` too fine a unit (unix_ms for unix), or the device's clock wrong?"
         };
-        self.notice =
-            Some(Notice { source, text: format!("a reading's time, {} ms since 1970, {text}", time.0) });
+        let text = format!("a reading's time, {} ms since 1970, {text}", time.0);
+        self.notice = Some(SourceNotice { source, text });
     }
 }

@@ -3,7 +3,7 @@
 use super::Failure;
 use clap::Args;
 use headwater_lab::evaluate::{
-    Contender, Error, Judged, Labelled, Outcome, as_json, as_table, load, sweep, write_scores,
+    Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores,
 };
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,11 +35,11 @@ pub(super) struct EvaluateOptions {
     sweep: bool,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
         match error {
-            Error::Unfit(_) => Failure::Usage(format!("error: {error}")),
-            Error::File { .. } => Failure::Other(error.to_string()),
+            EvaluateError::Unfit(_) => Failure::Usage(format!("error: {error}")),
+            EvaluateError::File { .. } => Failure::Other(error.to_string()),
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn run(options: &EvaluateOptions) -> Result<(), Failure> {
                     write_scores(directory, recording, judged)?;
                 }
             }
-            outcomes.push(Outcome::of(&contender.name, name, corpus, &judged));
+            outcomes.push(Score::of(&contender.name, name, corpus, &judged));
         }
     }
     let text = if options.json { as_json(&outcomes) + "\n" } else { as_table(&outcomes) };

@@ -4,7 +4,7 @@ use super::{Failure, load};
 use crate::config::{Config, SourceConfig};
 use clap::Args;
 use headwater_lab::plot::Plot;
-use headwater_lab::replay::{Error, Origin, replay};
+use headwater_lab::replay::{RecordingOrigin, ReplayError, replay};
 use headwater_sensors::SourceContext;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ pub(super) struct ReplayOptions {
     plot: Option<PathBuf>,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
         match error {
-            Error::Unfit(_) => Self::Usage(format!("error: {error}")),
-            Error::Other(text) => Self::Other(text),
+            ReplayError::Unfit(_) => Self::Usage(format!("error: {error}")),
+            ReplayError::Other(text) => Self::Other(text),
         }
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
     let plot = options.plot.as_ref().map(|_| Plot::new(&title(&options.files), &config.streams));
     let pipeline = crate::supervise::pipeline(&agent, &config.sources, config.streams, limits);
     let out = BufWriter::new(std::io::stdout().lock());
-    let origin = Origin { source, decode, context };
+    let origin = RecordingOrigin { source, decode, context };
     let plot = replay(&options.files, &origin, pipeline, plot, out)?;
     match plot.zip(options.plot.as_ref()) {
         None => Ok(()),

@@ -12,7 +12,7 @@ use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
 use headwater_forwarder::Mark;
 use headwater_kernel::time::AgentTime;
-use headwater_pipeline::event::Cause;
+use headwater_pipeline::event::ReportCause;
 use headwater_sensors::Checkpoints;
 use std::cell::RefCell;
 use std::io;
@@ -147,7 +147,7 @@ impl Engine {
             Ok(bytes) => {
                 if self.checkpointer.trouble.borrow_mut().on_written() {
                     tracing::info!("checkpoints can be written again");
-                    self.report(Cause::Disk, "checkpoints can be written again");
+                    self.report(ReportCause::Disk, "checkpoints can be written again");
                 }
                 // Every message before it is safe, and the disk took something.
                 self.forwarder().disk_is_good();
@@ -161,7 +161,7 @@ impl Engine {
                     tracing::error!("cannot write the checkpoint {path}: {error}");
                 }
                 if report {
-                    self.report(Cause::Disk, &format!("checkpoints cannot be written: {error}"));
+                    self.report(ReportCause::Disk, &format!("checkpoints cannot be written: {error}"));
                 }
                 None
             }

@@ -6,7 +6,7 @@
 use super::Engine;
 use crate::clock::{Change, Correction};
 use headwater_kernel::time::Now;
-use headwater_pipeline::event::{Cause, ClockSet, Event};
+use headwater_pipeline::event::{ClockSet, Event, ReportCause};
 use std::cell::Cell;
 
 /// Whether what is held may go, and how often that has changed.
@@ -150,7 +150,7 @@ impl Engine {
 
     fn report_clock(&self, text: &str) {
         tracing::warn!("{text}");
-        self.report(Cause::Clock, text);
+        self.report(ReportCause::Clock, text);
     }
 }
 

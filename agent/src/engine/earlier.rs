@@ -11,7 +11,7 @@ use headwater_forwarder::{Account, Written};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
 use headwater_pipeline::account::{MessageDelta, ReadingLedger};
-use headwater_pipeline::event::Cause;
+use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
 use headwater_pipeline::sections::body::{self, StoredBody};
@@ -48,7 +48,7 @@ pub(crate) struct Earlier {
     /// How the clock stood.
     pub(crate) past: Past,
     /// What a person should know of it: a report's cause, and what is wrong.
-    pub(crate) trouble: Option<(Cause, String)>,
+    pub(crate) trouble: Option<(ReportCause, String)>,
 }
 
 /// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. A file that cannot be used is set
@@ -72,7 +72,7 @@ pub(crate) fn restore(
             pipeline.forget_past();
             return Ok((
                 pipeline,
-                Earlier { trouble: Some((Cause::Damaged, trouble)), ..Earlier::default() },
+                Earlier { trouble: Some((ReportCause::Damaged, trouble)), ..Earlier::default() },
             ));
         }
         Found::Body(bytes) => bytes,
@@ -91,11 +91,11 @@ pub(crate) fn restore(
 }
 
 /// What a report is to say of a state that could not be used whole.
-fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> Option<(Cause, String)> {
+fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> Option<(ReportCause, String)> {
     let readings = |why: &str| format!("{given_up} readings in open windows given up{why}");
     if unread.is_empty() {
         let why = memory.trouble().unwrap_or_else(|| "the config has changed their streams".to_owned());
-        return (given_up != 0).then(|| (Cause::Refused, readings(&format!(": {why}"))));
+        return (given_up != 0).then(|| (ReportCause::Refused, readings(&format!(": {why}"))));
     }
     let mut said = unread.to_string();
     if given_up != 0 {
@@ -106,7 +106,7 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> O
         Ok(None) => "the checkpoint is not kept, there are enough of them".to_owned(),
         Err(error) => format!("the checkpoint could not be kept: {error}"),
     };
-    Some((Cause::Upgrade, format!("{said}; {kept}")))
+    Some((ReportCause::Upgrade, format!("{said}; {kept}")))
 }
 
 impl Earlier {

@@ -7,7 +7,7 @@
 use super::Engine;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
-use headwater_pipeline::event::Cause;
+use headwater_pipeline::event::ReportCause;
 
 /// Outages are told, however many there are, from this length on (s).
 const TOLD_SECONDS: i64 = 60;
@@ -77,7 +77,7 @@ impl Engine {
         let is_careful = outputs.iter().any(|output| output.name == name && output.one_at_a_time.is_some());
         // Of many short ones in succession the status tells: each report would be one more message for the broker.
         if !is_careful || seconds >= TOLD_SECONDS {
-            self.report(Cause::Outage, &format!("output {name} was down for {seconds} s"));
+            self.report(ReportCause::Outage, &format!("output {name} was down for {seconds} s"));
         }
         self.checkpointer.requests.request();
     }

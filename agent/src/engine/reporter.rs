@@ -5,7 +5,7 @@ use super::earlier::{Earlier, LastReport};
 use super::outages::Outages;
 use headwater_forwarder::Account;
 use headwater_kernel::time::{Moment, SteadyTime, Time};
-use headwater_pipeline::event::{Cause, Report};
+use headwater_pipeline::event::{Report, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
 use std::cell::{Cell, RefCell};
 
@@ -71,7 +71,7 @@ impl Reporter {
     /// A report of everything since the last one, and when it ends. `messages`: the account of all runs.
     pub(super) fn report(
         &self,
-        (cause, detail): (Cause, &str),
+        (cause, detail): (ReportCause, &str),
         pipeline: &Pipeline,
         messages: Account,
         moment: Moment,

@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::clock;
-use headwater_pipeline::event::Cause;
-use headwater_pipeline::pipeline::{Notice, SeriesHandle, TakenAt};
+use headwater_pipeline::event::ReportCause;
+use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -54,7 +54,7 @@ impl Sink for EngineSink {
 
     fn refused(&mut self, count: u32) {
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
-        let notice = Notice { source: self.source, text: self.engine.why_refused() };
+        let notice = SourceNotice { source: self.source, text: self.engine.why_refused() };
         self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 
@@ -75,7 +75,7 @@ impl Sink for EngineSink {
     fn state_dropped(&mut self, why: &str) {
         let trouble = format!("the state of source {} could not be used: {why}", self.name);
         tracing::error!("{trouble}");
-        self.engine.report(Cause::Upgrade, &trouble);
+        self.engine.report(ReportCause::Upgrade, &trouble);
     }
 
     fn connection(&mut self, state: ConnectionState<'_>) {

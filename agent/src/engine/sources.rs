@@ -7,7 +7,7 @@ use crate::config::SourceConfig;
 use crate::status::SourceStatus;
 use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::SourceCounts;
-use headwater_pipeline::pipeline::Notice;
+use headwater_pipeline::pipeline::SourceNotice;
 use headwater_sensors::{ConnectionState, PersistState};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -40,7 +40,7 @@ impl Sources {
 
     /// Logs what a person should know of a source, now and then.
     #[cold]
-    pub(super) fn log_notice(&self, notice: &Notice, now: AgentTime) {
+    pub(super) fn log_notice(&self, notice: &SourceNotice, now: AgentTime) {
         let mut monitors = self.monitors.borrow_mut();
         let Some(monitor) = monitors.get_mut(notice.source) else { return };
         if let Some(held) = monitor.notice.pass(now) {

@@ -5,7 +5,7 @@ use crate::clock::utc;
 use crate::engine::Engine;
 use headwater_forwarder::{Event, Lane, Why};
 use headwater_kernel::time::Time;
-use headwater_pipeline::event::Cause;
+use headwater_pipeline::event::ReportCause;
 use std::cell::RefCell;
 use tokio::time::{Instant, sleep_until};
 
@@ -88,11 +88,11 @@ impl State {
             }
             Event::DiskBad { reason } => {
                 tracing::error!("the disk takes nothing, messages are kept in memory only: {reason}");
-                engine.report(Cause::Disk, &format!("messages are kept in memory only: {reason}"));
+                engine.report(ReportCause::Disk, &format!("messages are kept in memory only: {reason}"));
             }
             Event::DiskGood => {
                 tracing::info!("the disk takes messages again");
-                engine.report(Cause::Disk, "the disk takes messages again");
+                engine.report(ReportCause::Disk, "the disk takes messages again");
             }
             Event::WornOut { bytes } => {
                 tracing::warn!(bytes, "more was written to disk today than `daily_writes` allows");
@@ -115,20 +115,27 @@ impl State {
                     Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
                 let (from, to) = (Time(*from_ms), Time(*to_ms));
-                (Cause::Shed, format!("{count} {what} lost, made from {} to {}: {why}", utc(from), utc(to)))
+                (
+                    ReportCause::Shed,
+                    format!("{count} {what} lost, made from {} to {}: {why}", utc(from), utc(to)),
+                )
             }
             Kind::Thinned => {
                 let why = "the buffer is at its bound (`max_size`)";
-                (Cause::Shed, format!("{count} messages were merged into coarser ones, none is lost: {why}"))
+                (
+                    ReportCause::Shed,
+                    format!("{count} messages were merged into coarser ones, none is lost: {why}"),
+                )
             }
-            Kind::Refused(output) => {
-                (Cause::Refused, format!("{count} messages refused by output {}: {what}", self.name(*output)))
-            }
+            Kind::Refused(output) => (
+                ReportCause::Refused,
+                format!("{count} messages refused by output {}: {what}", self.name(*output)),
+            ),
             Kind::Damaged if *times > 1 => (
-                Cause::Damaged,
+                ReportCause::Damaged,
                 format!("at least {count} messages lost in {times} places, the last of them: {what}"),
             ),
-            Kind::Damaged => (Cause::Damaged, format!("at least {count} messages lost: {what}")),
+            Kind::Damaged => (ReportCause::Damaged, format!("at least {count} messages lost: {what}")),
         };
         match kind {
             Kind::Thinned => tracing::warn!(count, "{detail}"),

@@ -8,7 +8,7 @@ use crate::config::{AgentConfig, OutputConfig};
 use crate::engine::{AgentClock, Engine};
 use crate::status::AgentStatus;
 use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
-use headwater_pipeline::event::{BootId, DiskStatus, Event, Status};
+use headwater_pipeline::event::{AgentPresence, BootId, DiskStatus, Event};
 use headwater_wire::{Messages, OutputEncoder};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -91,7 +91,7 @@ impl StatusPublisher {
         let mut trouble = said.map(|status| status.trouble.clone()).unwrap_or_default();
         trouble.extend(others.map(|down| format!("output {down} is down")));
         let started_ms = self.clock.at(self.started_up_ms).0;
-        let status = Status {
+        let status = AgentPresence {
             agent: self.agent.clone(),
             online,
             started_ms,

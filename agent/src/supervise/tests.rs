@@ -4,7 +4,7 @@ use super::*;
 use crate::config;
 use crate::tap::Tapped;
 use headwater_forwarder::Sync;
-use headwater_pipeline::event::{Cause, Event};
+use headwater_pipeline::event::{Event, ReportCause};
 
 /// A directory of its own, gone with the test.
 struct Folder(std::path::PathBuf);
@@ -46,7 +46,7 @@ async fn observers_see_what_an_agent_says() {
             causes.push(report.cause);
         }
     }
-    assert_eq!(causes, [Cause::Restart, Cause::Stop]);
+    assert_eq!(causes, [ReportCause::Restart, ReportCause::Stop]);
 }
 
 /// No part of it ends before it is told to, also where a setting leaves it nothing to do.

@@ -3,7 +3,7 @@
 
 use super::*;
 use headwater_pipeline::account::MessageDelta;
-use headwater_pipeline::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
+use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause};
 use headwater_wire::{Messages, Placement, Placer};
 use std::fmt::Write as _;
 
@@ -50,8 +50,8 @@ fn feed_group(pipeline: &mut Pipeline) {
 }
 
 fn written(case: &str, event: &Event, placer: &dyn Placer, to: &mut String) {
-    let of = |format: Format| encoded(format, event, placer);
-    let (json, cbor) = (of(Format::Json), of(Format::Cbor));
+    let of = |format: Encoding| encoded(format, event, placer);
+    let (json, cbor) = (of(Encoding::Json), of(Encoding::Cbor));
     let hex = cbor.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -129,8 +129,8 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
     };
     let agent = pipeline.agent().clone();
     for (cause, detail, boot) in [
-        (Cause::Interval, "", None),
-        (Cause::Shed, "3 \"messages\" lost", Some(BootId::from("1f0c22b3-0000"))),
+        (ReportCause::Interval, "", None),
+        (ReportCause::Shed, "3 \"messages\" lost", Some(BootId::from("1f0c22b3-0000"))),
     ] {
         pipeline.stamp_with(boot);
         let report = Report {
@@ -166,7 +166,8 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
         (None, &[][..], Some(DiskStatus { device_written_today_bytes: None, ..disk })),
     ] {
         let trouble = trouble.iter().map(|text| (*text).to_owned()).collect();
-        let status = Status { agent: agent.clone(), online: true, started_ms: START, boot, trouble, disk };
+        let status =
+            AgentPresence { agent: agent.clone(), online: true, started_ms: START, boot, trouble, disk };
         written("status", &Event::Status(Box::new(status)), &Unplaced, to);
     }
 }

@@ -26,7 +26,7 @@ use headwater_pipeline::pipeline::*;
 use headwater_pipeline::sections::body::StoredBody;
 use headwater_pipeline::sections::sections;
 use headwater_pipeline::sections::unread::Unread;
-use headwater_wire::{Format, Placer, Unplaced, Wire, read};
+use headwater_wire::{Encoding, Placer, Unplaced, Wire, read};
 use std::path::Path;
 
 const SOURCE: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n";
@@ -47,18 +47,26 @@ const START: i64 = 1_700_000_040_000;
 
 /// Goes on from a body of which every section can be read.
 trait RestoreWhole {
-    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt>;
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<LostReadings, Corrupt>;
 
     /// The same, after the agent had been away until `since`.
-    fn restore_since(&mut self, since: AgentTime, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt>;
+    fn restore_since(
+        &mut self,
+        since: AgentTime,
+        from: &mut StateReader<'_>,
+    ) -> Result<LostReadings, Corrupt>;
 }
 
 impl RestoreWhole for Pipeline {
-    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt> {
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<LostReadings, Corrupt> {
         self.restore_since(AgentTime::MIN, from)
     }
 
-    fn restore_since(&mut self, since: AgentTime, from: &mut StateReader<'_>) -> Result<GivenUp, Corrupt> {
+    fn restore_since(
+        &mut self,
+        since: AgentTime,
+        from: &mut StateReader<'_>,
+    ) -> Result<LostReadings, Corrupt> {
         let (stored, mut unread) = (StoredBody::new(from.rest()), Unread::default());
         stored.look_through(&mut unread);
         let given_up = self.restore_within(since, stored, || None, &mut unread);
@@ -66,14 +74,14 @@ impl RestoreWhole for Pipeline {
     }
 }
 
-fn encoded(format: Format, event: &Event, placer: &dyn Placer) -> Vec<u8> {
+fn encoded(format: Encoding, event: &Event, placer: &dyn Placer) -> Vec<u8> {
     let mut bytes = Vec::new();
     format.encode(event, placer, &mut bytes).unwrap();
     bytes
 }
 
 fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
-    let cbor = |event: &Event| encoded(Format::Cbor, event, &Unplaced);
+    let cbor = |event: &Event| encoded(Encoding::Cbor, event, &Unplaced);
     pipeline.drain().map(|(_, event)| read(&cbor(&event)).unwrap()).collect()
 }
 

@@ -69,7 +69,7 @@ fn told(values: &[f64], as_json: bool) -> Decoded {
     }
     pipeline.on_tick(at(START + 86_400_000));
     let (_, event) = pipeline.drain().next().unwrap();
-    let encode = if as_json { Format::Json } else { Format::Cbor };
+    let encode = if as_json { Encoding::Json } else { Encoding::Cbor };
     let payload = encoded(encode, &event, &Unplaced);
     Decoded::of(read(&payload).unwrap().get("sketch").unwrap())
 }

@@ -7,8 +7,8 @@ use super::place::{Placed, Placer};
 use super::report;
 use super::sketch::WireSketch;
 use headwater_pipeline::event::{
-    Alert, AlertState, ClockSet, DiskStatus, Event, Evidence, Labels, Reading, Readings, Status, Subject,
-    Summary,
+    AgentPresence, Alert, AlertState, ClockSet, DiskStatus, Event, Evidence, Labels, Reading, Readings,
+    Subject, Summary,
 };
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -99,7 +99,7 @@ fn describe_clock(set: &ClockSet, clock: Placed<'_>, to: &mut impl Fields) {
     }
 }
 
-fn describe_status(status: &Status, to: &mut impl Fields) {
+fn describe_status(status: &AgentPresence, to: &mut impl Fields) {
     to.put("agent", &*status.agent);
     to.put("state", if status.online { "online" } else { "offline" });
     to.put("version", env!("CARGO_PKG_VERSION"));

@@ -17,10 +17,10 @@ mod stored;
 mod wire;
 
 pub use message::{Messages, id, to_json};
-pub use output::{ENCODERS, Format, OutputEncoder};
+pub use output::{ENCODERS, Encoding, OutputEncoder};
 pub use place::{Placement, Placer, Unplaced};
+pub use stored::{EventNames, StoredError, names, put_event, read_event};
 pub use stored::{Mergeable, mergeable};
-pub use stored::{Names, StoredError, names, put_event, read_event};
 pub use wire::{Wire, WireError, read};
 
 /// The version of the wire format, `"v"` in every message.

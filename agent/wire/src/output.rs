@@ -5,14 +5,14 @@
 
 use super::fields::Encoded;
 use super::place::{Placed, Placer};
-use super::stored::{Names, names, read_event};
+use super::stored::{EventNames, names, read_event};
 use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
 /// How an output's payloads are encoded: the same map either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum Encoding {
     /// RFC 8259.
     Json,
     /// RFC 8949; messages that follow one another are a sequence after RFC 8742.
@@ -20,9 +20,9 @@ pub enum Format {
 }
 
 /// The formats, as `format = "…"` names them.
-pub const ENCODERS: &[(&str, Format)] = &[("json", Format::Json), ("cbor", Format::Cbor)];
+pub const ENCODERS: &[(&str, Encoding)] = &[("json", Encoding::Json), ("cbor", Encoding::Cbor)];
 
-impl Format {
+impl Encoding {
     /// Its word in the config.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -53,7 +53,7 @@ pub struct OutputEncoder {
     /// The agent's id.
     pub agent: String,
     /// How payloads are written.
-    pub format: Format,
+    pub format: Encoding,
     /// Streams that this output takes; `None`: all. Reports go to every output.
     pub streams: Option<Vec<String>>,
     /// What is known of the clocks that messages were stamped with.
@@ -77,7 +77,7 @@ impl Encoder for OutputEncoder {
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
-        let Names { kind, stream, series, clock } = names(&message.body).ok()?;
+        let EventNames { kind, stream, series, clock } = names(&message.body).ok()?;
         let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
         let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
         Some(Address { agent, kind, stream, series, time_ms })
@@ -87,7 +87,7 @@ impl Encoder for OutputEncoder {
         for message in batch {
             let event = read_event(&message.body).map_err(|error| self.format.error(error.to_string()))?;
             self.format.encode(&event, &*self.placer, to)?;
-            if (self.format, framing) == (Format::Json, Framing::Lines) {
+            if (self.format, framing) == (Encoding::Json, Framing::Lines) {
                 to.push(b'\n');
             }
         }
@@ -101,7 +101,7 @@ mod tests {
     use crate::{Messages, Placement, Unplaced};
     use headwater_pipeline::event::{BootId, ClockMark, Reading, Subject, Timestamp};
 
-    fn encoder(format: Format, streams: Option<Vec<String>>) -> OutputEncoder {
+    fn encoder(format: Encoding, streams: Option<Vec<String>>) -> OutputEncoder {
         OutputEncoder { agent: "g7".into(), format, streams, placer: Arc::new(Unplaced) }
     }
 
@@ -121,15 +121,15 @@ mod tests {
     #[test]
     fn formats_are_chosen_by_name_and_streams_by_config() {
         let message = message("climate", ClockMark::True);
-        let json = encoded(&encoder(Format::Json, None), &message, Framing::Lines);
+        let json = encoded(&encoder(Encoding::Json, None), &message, Framing::Lines);
         let lines: Vec<&str> = std::str::from_utf8(&json).unwrap().lines().collect();
         assert!(
             lines.len() == 2 && lines[0].starts_with("{\"v\":1,\"kind\":\"reading\"") && lines[0] == lines[1]
         );
-        let cbor = encoded(&encoder(Format::Cbor, None), &message, Framing::Lines);
+        let cbor = encoded(&encoder(Encoding::Cbor, None), &message, Framing::Lines);
         let (one, other) = cbor.split_at(cbor.len() / 2);
         assert!(one == other && one.starts_with(&[0xaa, 0x61, b'v', 1]));
-        let some = encoder(Format::Json, Some(vec!["climate".into()]));
+        let some = encoder(Encoding::Json, Some(vec!["climate".into()]));
         assert!(some.takes(&message) && !some.takes(&super::tests::message("other", ClockMark::True)));
         let address = some.address(&message).unwrap();
         assert_eq!((&*address.kind, &*address.series, address.time_ms), ("reading", "b+d#1", 7));
@@ -147,7 +147,7 @@ mod tests {
                 (**boot == *"known").then_some(Placement { offset_ms: 5_000, estimated: true })
             }
         }
-        let encoder = OutputEncoder { placer: Arc::new(Known), ..encoder(Format::Json, None) };
+        let encoder = OutputEncoder { placer: Arc::new(Known), ..encoder(Encoding::Json, None) };
         let of = |boot: &str| {
             let message = message("s", ClockMark::Boot(BootId::from(boot)));
             let text = String::from_utf8(encoded(&encoder, &message, Framing::Lines)).unwrap();

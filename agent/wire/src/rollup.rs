@@ -180,7 +180,7 @@ impl Mergeable<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Format, Unplaced, Wire, read};
+    use crate::{Encoding, Unplaced, Wire, read};
     use headwater_pipeline::event::{BootId, Subject};
     use headwater_pipeline::plan::AggregatePlan;
     use headwater_pipeline::plan::{Accumulators, Aggregate};
@@ -237,7 +237,7 @@ mod tests {
     /// The message as it goes out.
     fn wire(message: &Message) -> Wire {
         let mut bytes = Vec::new();
-        Format::Cbor.encode(&read_event(&message.body).unwrap(), &Unplaced, &mut bytes).unwrap();
+        Encoding::Cbor.encode(&read_event(&message.body).unwrap(), &Unplaced, &mut bytes).unwrap();
         read(&bytes).unwrap()
     }
 

@@ -13,7 +13,7 @@ mod read;
 mod series;
 mod tags;
 
-pub use read::{Names, StoredError, names, read_event};
+pub use read::{EventNames, StoredError, names, read_event};
 pub use series::{Mergeable, mergeable};
 
 use fields::{put_field, put_text, put_varint};

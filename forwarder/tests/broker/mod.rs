@@ -10,7 +10,7 @@ use headwater_forwarder::{
     Address, BufferConfig, EncodeError, Encoder, Forwarder, Framing, Lane, Message, OutputContext,
     OutputSlot, Presence, Start, read_output_kind,
 };
-use headwater_mqtt::{Event, Qos, Session, Settings};
+use headwater_mqtt::{MqttEvent, MqttSession, Qos, Settings};
 use headwater_settings::Document;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ impl Heard {
         let (all, tell) = (heard.all.clone(), heard.ready.clone());
         tokio::task::spawn_local(async move {
             let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}")).unwrap();
-            let session = Session {
+            let session = MqttSession {
                 client_id: "listener".into(),
                 clean: true,
                 expiry: Duration::ZERO,
@@ -184,11 +184,11 @@ impl Heard {
                 let (client, mut connection) = headwater_mqtt::connect(&settings, &session).unwrap();
                 while let Ok(event) = connection.poll().await {
                     match event {
-                        Event::Connected { .. } => {
+                        MqttEvent::Connected { .. } => {
                             client.try_subscribe(&["#".into()], Qos::AtLeastOnce).unwrap()
                         }
-                        Event::Subscribed { .. } => tell.notify_one(),
-                        Event::Incoming(publish) => {
+                        MqttEvent::Subscribed { .. } => tell.notify_one(),
+                        MqttEvent::Incoming(publish) => {
                             let key = (publish.topic().to_owned(), publish.payload.to_vec());
                             *all.borrow_mut().entry(key).or_default() += 1;
                         }

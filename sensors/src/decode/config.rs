@@ -1,10 +1,10 @@
 //! The keys of a source's table that say how payloads become readings.
 
 use super::SeriesTemplate;
-use crate::Names;
+use crate::SeriesNames;
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::time::{TimeFormat, WORDS};
-use crate::topic::Template;
+use crate::topic::TopicTemplate;
 use headwater_settings::{At, Or, Pairs, Severity, Table};
 
 /// How payloads become readings; checked.
@@ -23,14 +23,14 @@ pub struct DecodeConfig {
     /// Labels of every series.
     pub labels: Vec<(String, String)>,
     /// Where topics have labels; empty where there are none.
-    pub topics: Vec<Template>,
+    pub topics: Vec<TopicTemplate>,
 }
 
 impl DecodeConfig {
     /// Reads `format`, `time`, `time_format`, `fields` and `series`; `labels` are those of every series. `None`: there
     /// were mistakes, which the table knows. `topics` are `None` if they have mistakes themselves: then no label is
     /// missed.
-    pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<Template>>) -> Option<Self> {
+    pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<TopicTemplate>>) -> Option<Self> {
         let errors = |table: &Table<'_>| {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
         };
@@ -85,9 +85,9 @@ impl DecodeConfig {
 
     /// The names that series can have: `*` stands for what only a payload can tell.
     #[must_use]
-    pub fn names(&self) -> Names {
+    pub fn names(&self) -> SeriesNames {
         if self.topics.is_empty() {
-            return Names::Unknown;
+            return SeriesNames::Unknown;
         }
         let any = ["*".to_owned()];
         let fields =
@@ -103,7 +103,7 @@ impl DecodeConfig {
             let labels: Vec<(String, String)> = captured.chain(self.labels.iter().cloned()).collect();
             patterns.extend(fields.iter().map(|field| self.series.pattern(&topic.join("/"), field, &labels)));
         }
-        Names::Patterns(patterns)
+        SeriesNames::Patterns(patterns)
     }
 
     /// The labels of a topic's series; `None` if no template matches it.
@@ -118,10 +118,10 @@ impl DecodeConfig {
 }
 
 /// The labels of every series, unless a topic has a label of the same name.
-fn fixed_labels(table: &Table<'_>, labels: &Pairs, topics: &[Template]) -> Vec<(String, String)> {
+fn fixed_labels(table: &Table<'_>, labels: &Pairs, topics: &[TopicTemplate]) -> Vec<(String, String)> {
     let mut fixed = Vec::new();
     for (name, value) in labels {
-        if topics.iter().flat_map(Template::labels).any(|captured| captured == name) {
+        if topics.iter().flat_map(TopicTemplate::labels).any(|captured| captured == name) {
             let what = format!("the label `{name}` comes from the topic already");
             table.refuse(
                 value.span.clone(),
@@ -162,7 +162,7 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: O
 
 /// What `series` may hold in braces.
 struct Known<'a> {
-    topics: &'a [Template],
+    topics: &'a [TopicTemplate],
     labels: &'a [(String, String)],
     /// Whether records bring more.
     is_open: bool,
@@ -172,7 +172,7 @@ impl Known<'_> {
     fn parse(&self, text: &str) -> Result<SeriesTemplate, (String, String)> {
         let everywhere =
             |name: &&str| self.topics.iter().all(|template| template.labels().any(|label| label == *name));
-        let captured = self.topics.first().into_iter().flat_map(Template::labels).filter(everywhere);
+        let captured = self.topics.first().into_iter().flat_map(TopicTemplate::labels).filter(everywhere);
         let known: Vec<&str> = captured.chain(self.labels.iter().map(|(name, _)| name.as_str())).collect();
         SeriesTemplate::parse(text, &known, self.is_open)
     }
@@ -207,7 +207,7 @@ mod tests {
     fn mistakes(text: &str, topics: &[&str]) -> Vec<String> {
         let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let mut root = document.root();
-        let topics = topics.iter().map(|topic| Template::parse(topic).unwrap()).collect();
+        let topics = topics.iter().map(|topic| TopicTemplate::parse(topic).unwrap()).collect();
         let config = DecodeConfig::read(&mut root, &Vec::new(), Some(topics));
         root.finish();
         let mistakes: Vec<String> =

@@ -59,7 +59,7 @@ impl Plan {
 
 /// What [`Fields::want`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum FieldUse {
     /// It is not wanted.
     Skip,
     /// It is the event time.
@@ -115,21 +115,21 @@ impl<'a> Fields<'a> {
     }
 
     /// How the value at a path is used; call it once for each value, in the order of the payload.
-    pub fn want(&mut self, path: &str) -> Want {
+    pub fn want(&mut self, path: &str) -> FieldUse {
         if self.known.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
             self.next += 1;
-            return Want::Slot(self.next - 1);
+            return FieldUse::Slot(self.next - 1);
         }
         if self.plan.time.as_deref() == Some(path) {
-            return Want::Time;
+            return FieldUse::Time;
         }
         match self.known.slots.find(path) {
             Some(number) => {
                 self.next = number + 1;
-                Want::Slot(number)
+                FieldUse::Slot(number)
             }
-            None if self.plan.wanted.is_none() => Want::New,
-            None => Want::Skip,
+            None if self.plan.wanted.is_none() => FieldUse::New,
+            None => FieldUse::Skip,
         }
     }
 
@@ -145,10 +145,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes the value at `path`; `want` is the answer of [`Fields::want`].
-    pub fn put(&mut self, want: Want, path: &str, value: Scalar<'_>) {
+    pub fn put(&mut self, want: FieldUse, path: &str, value: Scalar<'_>) {
         let number = match (want, value) {
-            (Want::Skip, _) | (_, Scalar::Null) => return,
-            (Want::Time, _) => {
+            (FieldUse::Skip, _) | (_, Scalar::Null) => return,
+            (FieldUse::Time, _) => {
                 self.time = Time::of(value, self.plan.time_format);
                 return;
             }
@@ -163,7 +163,7 @@ impl<'a> Fields<'a> {
             return;
         }
         let slot = match want {
-            Want::Slot(slot) => slot,
+            FieldUse::Slot(slot) => slot,
             _ if self.known.slots.list.len() >= self.plan.fields_max => {
                 self.batch.refused = self.batch.refused.saturating_add(1);
                 return;

@@ -6,8 +6,8 @@
 
 use super::{DecodeError, Format, FormatKind, Position};
 use crate::decode::Fields;
-use crate::line::Found;
-use crate::rows::{COMMA, Numbers, Reader, Record, put_row};
+use crate::line::FoundRecord;
+use crate::rows::{COMMA, DelimitedRow, Numbers, Reader, put_row};
 use headwater_settings::{Or, Table};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "csv", read, sample: SAMPLE };
@@ -27,14 +27,14 @@ struct Csv {
     numbers: Numbers,
     has_header: bool,
     columns: Columns,
-    row: Record,
+    row: DelimitedRow,
 }
 
 /// The columns of the table.
 #[derive(Clone, Debug, Default)]
 struct Columns {
     /// The header that named them; empty if the config did, or before the first header.
-    header: Record,
+    header: DelimitedRow,
     /// The delimiter under this header; 0 before the first line.
     delimiter: u8,
     /// The path of each column; `None`: a column without a name.
@@ -59,7 +59,7 @@ fn read(table: &mut Table<'_>) -> Option<Box<dyn Format>> {
     }
     let paths = columns.given().unwrap_or_default().into_iter().map(|name| Some(name.value)).collect();
     let columns = Columns { paths, ..Columns::default() };
-    Some(Box::new(Csv { delimiter, numbers, has_header, columns, row: Record::default() }))
+    Some(Box::new(Csv { delimiter, numbers, has_header, columns, row: DelimitedRow::default() }))
 }
 
 /// `None`: there is a mistake; `Some(None)`: not configured.
@@ -84,10 +84,10 @@ impl Format for Csv {
             return Err(DecodeError::EMPTY);
         }
         let mut reader = Reader::new(payload, self.delimiter, self.numbers, record_bytes_max(payload))?;
-        if self.has_header && reader.read(&mut self.row)? == Found::Record {
+        if self.has_header && reader.read(&mut self.row)? == FoundRecord::Record {
             self.on_header(reader.delimiter());
         }
-        while reader.read(&mut self.row)? == Found::Record {
+        while reader.read(&mut self.row)? == FoundRecord::Record {
             self.put(Some(Position::Line(reader.line())), fields);
         }
         Ok(())
@@ -101,7 +101,7 @@ impl Format for Csv {
         } else {
             Reader::of_rows(line, self.columns.delimiter, bytes_max)
         };
-        if reader.read(&mut self.row)? != Found::Record {
+        if reader.read(&mut self.row)? != FoundRecord::Record {
             return Ok(());
         }
         if self.has_header && (is_first || self.row == self.columns.header) {
@@ -116,7 +116,7 @@ impl Format for Csv {
     fn resume(&mut self, beginning: &[u8]) {
         let bytes_max = record_bytes_max(beginning);
         let Ok(mut reader) = Reader::new(beginning, self.delimiter, self.numbers, bytes_max) else { return };
-        if !matches!(reader.read(&mut self.row), Ok(Found::Record)) {
+        if !matches!(reader.read(&mut self.row), Ok(FoundRecord::Record)) {
             return;
         }
         if self.has_header {
@@ -161,7 +161,7 @@ fn record_bytes_max(payload: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::decode::Origin;
+    use crate::decode::PayloadOrigin;
     use crate::decode::tests::{Seen, config, context, decoded, decoder, feed};
     use proptest::prelude::*;
 
@@ -204,7 +204,7 @@ mod tests {
         let mut decoder = decoder("format = \"csv\"");
         let mut seen = Seen::roomy();
         for line in ["# a logger", "", "a;b", "1;2", "a;b", "#3;4", "5"] {
-            decoder.on_line("t", line.as_bytes(), Origin { name: "t", line: Some(1) }, &mut seen);
+            decoder.on_line("t", line.as_bytes(), PayloadOrigin { name: "t", line: Some(1) }, &mut seen);
         }
         assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/b", None, 2.0), ("t/b", None, 4.0)]);
         assert_eq!(seen.invalid, ["the row has 1 cells, and the header 2"]);
@@ -217,7 +217,7 @@ mod tests {
             let mut decoder = decoder(&format!("format = \"csv\"\n{keys}"));
             decoder.resume(beginning);
             let mut seen = Seen::roomy();
-            decoder.on_line("t", b"3;4", Origin { name: "t", line: None }, &mut seen);
+            decoder.on_line("t", b"3;4", PayloadOrigin { name: "t", line: None }, &mut seen);
             assert_eq!(values(&seen), [("t/a", None, 3.0), ("t/b", None, 4.0)], "{keys}");
         }
     }
@@ -256,7 +256,7 @@ mod tests {
             let mut decoder = crate::Decoder::new(&config, &context());
             let mut seen = Seen::roomy();
             if lines {
-                let origin = Origin { name: "t", line: None };
+                let origin = PayloadOrigin { name: "t", line: None };
                 payload.split(|byte| *byte == b'\n').for_each(|line| decoder.on_line("t", line, origin, &mut seen));
             } else {
                 decoder.on_payload("t", &payload, &mut seen);

@@ -7,9 +7,9 @@
 mod scan;
 
 use super::{DecodeError, Format, FormatKind, Position, Scalar};
-use crate::decode::{Fields, Want};
+use crate::decode::{FieldUse, Fields};
 use scan::JsonError;
-pub(crate) use scan::{Scanner, Token};
+pub(crate) use scan::{JsonToken, Scanner};
 use std::fmt::Write;
 
 pub(super) const KIND: FormatKind =
@@ -45,7 +45,7 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let whole = walk.scanner.value()?;
     walk.inside(whole)?;
     walk.scanner.end()?;
-    if !matches!(whole, Token::Object | Token::Array) {
+    if !matches!(whole, JsonToken::Object | JsonToken::Array) {
         return Err(DecodeError::new(UNNAMED));
     }
     fields.end();
@@ -61,12 +61,12 @@ struct Walk<'a, 'w, 'f> {
 
 impl<'a> Walk<'a, '_, '_> {
     /// Reads the members of the object or list that `token` starts and `path` names.
-    fn inside(&mut self, token: Token<'a>) -> Result<(), JsonError> {
+    fn inside(&mut self, token: JsonToken<'a>) -> Result<(), JsonError> {
         match token {
-            Token::Object if self.path.is_empty() => self.outermost(),
-            Token::Object => self.object(),
-            Token::Array => self.array(),
-            Token::Scalar(_) | Token::Text(_) => Ok(()),
+            JsonToken::Object if self.path.is_empty() => self.outermost(),
+            JsonToken::Object => self.object(),
+            JsonToken::Array => self.array(),
+            JsonToken::Scalar(_) | JsonToken::Text(_) => Ok(()),
         }
     }
 
@@ -78,11 +78,11 @@ impl<'a> Walk<'a, '_, '_> {
             let name = name.unescaped();
             let want = self.fields.want(&name);
             match self.scanner.value()? {
-                Token::Scalar(value) => self.fields.put(want, &name, value),
-                Token::Text(text) if want == Want::Time => {
+                JsonToken::Scalar(value) => self.fields.put(want, &name, value),
+                JsonToken::Text(text) if want == FieldUse::Time => {
                     self.fields.put(want, &name, Scalar::Text(&text.unescaped()))
                 }
-                Token::Text(_) => self.fields.put(want, &name, Scalar::Text("")),
+                JsonToken::Text(_) => self.fields.put(want, &name, Scalar::Text("")),
                 compound => {
                     self.path.push_str(&name);
                     self.compound(want, compound)?;
@@ -124,14 +124,14 @@ impl<'a> Walk<'a, '_, '_> {
     fn nested(&mut self) -> Result<(), JsonError> {
         let want = self.fields.want(&self.path);
         match self.scanner.value()? {
-            Token::Scalar(value) => self.fields.put(want, &self.path, value),
-            Token::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.unescaped())),
+            JsonToken::Scalar(value) => self.fields.put(want, &self.path, value),
+            JsonToken::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.unescaped())),
             compound => self.compound(want, compound)?,
         }
         Ok(())
     }
 
-    fn compound(&mut self, want: Want, token: Token<'a>) -> Result<(), JsonError> {
+    fn compound(&mut self, want: FieldUse, token: JsonToken<'a>) -> Result<(), JsonError> {
         if self.fields.wants_inside(&self.path) {
             return self.inside(token);
         }

@@ -1,7 +1,7 @@
 //! The table of an MQTT source.
 
 use super::Mqtt;
-use crate::topic::Template;
+use crate::topic::TopicTemplate;
 use crate::{DecodeConfig, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
 use headwater_settings::{Or, Pairs, Table};
@@ -37,7 +37,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
 }
 
 /// `None`: there were mistakes.
-fn read_topics(table: &mut Table<'_>) -> Option<Vec<Template>> {
+fn read_topics(table: &mut Table<'_>) -> Option<Vec<TopicTemplate>> {
     let Some(topics) = table.strings("topics") else {
         table.missing("topics", "add the topics to subscribe to: `topics = [\"sensors/#\"]`");
         return None;
@@ -46,9 +46,9 @@ fn read_topics(table: &mut Table<'_>) -> Option<Vec<Template>> {
         table.refuse(topics.span, "`topics` is empty", "name at least one topic, such as \"sensors/#\"");
         return None;
     }
-    let mut templates: Vec<Template> = Vec::new();
+    let mut templates: Vec<TopicTemplate> = Vec::new();
     for topic in &topics.value {
-        match Template::parse(&topic.value) {
+        match TopicTemplate::parse(&topic.value) {
             Err(bad) => table.refuse(topic.span.clone(), bad.what, bad.fix),
             Ok(template) => {
                 if let Some(other) = templates.iter().find(|other| other.overlaps(&template)) {

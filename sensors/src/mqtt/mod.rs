@@ -21,10 +21,12 @@ mod stall;
 pub(crate) use config::KIND;
 
 use crate::source::stopped;
-use crate::{ConnectionState, DecodeConfig, Decoder, Probing, Running, Sink, Source, SourceContext, Stop};
+use crate::{
+    ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceProbe, Stop,
+};
 use ack_window::{AckWindow, Delivery};
 use headwater_mqtt::{
-    Backoff, Client, ConnectError, Connection, Event, Publish, Qos, Session, Settings, connect,
+    Backoff, Client, ConnectError, Connection, MqttEvent, MqttSession, Publish, Qos, Settings, connect,
 };
 use stall::Stall;
 use std::future::Future;
@@ -74,7 +76,7 @@ impl Source for Mqtt {
         self.durable
     }
 
-    fn probe(&self) -> Probing<'_> {
+    fn probe(&self) -> SourceProbe<'_> {
         Box::pin(async { Some(probe::listen(&self.settings, &self.filters).await) })
     }
 
@@ -175,7 +177,7 @@ impl<'a> Subscription<'a> {
 
     fn connect(&mut self, clean: bool) -> Option<(Client, Connection)> {
         let source = self.source;
-        let session = Session {
+        let session = MqttSession {
             client_id: source.client_id.clone(),
             clean,
             expiry: SESSION_EXPIRY,
@@ -226,7 +228,7 @@ impl<'a> Subscription<'a> {
                     },
                 },
             };
-            let is_message = matches!(event, Event::Incoming(_));
+            let is_message = matches!(event, MqttEvent::Incoming(_));
             if let Err(ended) = self.on_event(client, event) {
                 return ended;
             }
@@ -244,14 +246,14 @@ impl<'a> Subscription<'a> {
         }
     }
 
-    fn on_event(&mut self, client: &Client, event: Event) -> Result<(), Ended> {
+    fn on_event(&mut self, client: &Client, event: MqttEvent) -> Result<(), Ended> {
         match event {
-            Event::Incoming(publish) => self.on_message(&publish),
-            Event::Connected { session_present } => return self.on_connected(client, session_present),
-            Event::Subscribed { refused } if refused.len() >= self.source.filters.len() => {
+            MqttEvent::Incoming(publish) => self.on_message(&publish),
+            MqttEvent::Connected { session_present } => return self.on_connected(client, session_present),
+            MqttEvent::Subscribed { refused } if refused.len() >= self.source.filters.len() => {
                 return Err(Ended::Unserved);
             }
-            Event::Subscribed { refused } => {
+            MqttEvent::Subscribed { refused } => {
                 // A refused filter is subscribed to again after the next start.
                 let known = if refused.is_empty() { self.source.filters.as_slice() } else { &[] };
                 self.ack_window.iter().for_each(|ack_window| ack_window.on_subscribed(known));
@@ -266,13 +268,14 @@ impl<'a> Subscription<'a> {
                 self.subscribed = true;
                 self.tell_up();
             }
-            Event::Sent { .. } | Event::Acked { .. } | Event::Disconnected | Event::Other => {}
+            MqttEvent::Sent { .. } | MqttEvent::Acked { .. } | MqttEvent::Disconnected | MqttEvent::Other => {
+            }
         }
         Ok(())
     }
 
     fn on_connected(&mut self, client: &Client, session_present: bool) -> Result<(), Ended> {
-        let lost = |error: headwater_mqtt::Error| Ended::Failed(ConnectError::Lost(error.to_string()));
+        let lost = |error: headwater_mqtt::ClientError| Ended::Failed(ConnectError::Lost(error.to_string()));
         let filters = &self.source.filters;
         if let Some(ack_window) = &self.ack_window {
             ack_window.on_connected(session_present);
@@ -310,8 +313,10 @@ impl<'a> Subscription<'a> {
         let last_words = async {
             loop {
                 match connection.poll().await {
-                    Ok(Event::Incoming(publish)) if self.ack_window.is_none() => self.on_message(&publish),
-                    Ok(Event::Disconnected) | Err(_) => return,
+                    Ok(MqttEvent::Incoming(publish)) if self.ack_window.is_none() => {
+                        self.on_message(&publish)
+                    }
+                    Ok(MqttEvent::Disconnected) | Err(_) => return,
                     Ok(_) => {}
                 }
             }
@@ -319,7 +324,7 @@ impl<'a> Subscription<'a> {
         // Past this time the broker finds out by itself.
         let _ = timeout(FAREWELL, last_words).await;
         while let Some(event) = connection.poll_buffered() {
-            if let Event::Incoming(publish) = event
+            if let MqttEvent::Incoming(publish) = event
                 && self.ack_window.is_none()
             {
                 self.on_message(&publish);
@@ -352,7 +357,7 @@ impl<'a> Subscription<'a> {
         self.subscribed = false;
         self.ack_window.iter().for_each(|ack_window| ack_window.on_connected(false));
         let Some((client, mut connection)) = self.connect(true) else { return };
-        if let Ok(Event::Connected { .. }) = connection.poll().await {
+        if let Ok(MqttEvent::Connected { .. }) = connection.poll().await {
             self.say_goodbye(&client, &mut connection).await;
         }
     }

@@ -12,7 +12,7 @@ mod signal;
 pub(crate) use config::KIND;
 
 use crate::source::stopped;
-use crate::{ConnectionState, Names, Running, SeriesRef, Sink, Source, Stamp, Stop};
+use crate::{ConnectionState, Running, SeriesNames, SeriesRef, Sink, Source, Stamp, Stop};
 use signal::Signal;
 use std::pin::pin;
 use std::time::Duration;
@@ -33,8 +33,8 @@ struct Simulation {
 }
 
 impl Source for Simulation {
-    fn names(&self) -> Names {
-        Names::Patterns(self.signals.iter().map(|signal| signal.name.clone()).collect())
+    fn names(&self) -> SeriesNames {
+        SeriesNames::Patterns(self.signals.iter().map(|signal| signal.name.clone()).collect())
     }
 
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {

@@ -8,10 +8,10 @@
 
 mod reader;
 
-use crate::decode::Origin;
+use crate::decode::PayloadOrigin;
 use crate::line::too_large;
 use crate::source::stopped;
-use crate::topic::Template;
+use crate::topic::TopicTemplate;
 use crate::{ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceKind, Stop};
 use headwater_settings::{Pairs, Table};
 use reader::{Batch, Input};
@@ -25,7 +25,7 @@ struct Stdin {
 }
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
-    let topic = Template::literal(&context.source);
+    let topic = TopicTemplate::literal(&context.source);
     let decode = DecodeConfig::read(table, labels, Some(vec![topic]))?;
     Some(Box::new(Stdin { decode, context: context.clone() }))
 }
@@ -75,7 +75,7 @@ impl Stdin {
     }
 
     fn on_line(&self, line: Option<&[u8]>, number: u64, decoder: &mut Decoder, sink: &mut dyn Sink) {
-        let origin = Origin { name: &self.context.source, line: Some(number) };
+        let origin = PayloadOrigin { name: &self.context.source, line: Some(number) };
         match line {
             None => sink.invalid(&origin.to_string(), &too_large(self.context.payload_bytes_max)),
             Some(line) if line.trim_ascii().is_empty() => {}

@@ -1,6 +1,6 @@
 //! The thread that reads the standard input, and its other end.
 
-use crate::line::{Found, read_line};
+use crate::line::{FoundRecord, read_line};
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -147,11 +147,11 @@ fn read_all(input: impl Read, line_bytes_max: usize, to: &Sender<Batch>) -> io::
     for number in 1.. {
         let found = read_line(&mut input, &mut line, line_bytes_max);
         match found {
-            Ok(Found::Record) => lines.push(&line, number),
-            Ok(Found::TooLarge) => lines.ends.push((None, number)),
-            Ok(Found::End) | Err(_) => {}
+            Ok(FoundRecord::Record) => lines.push(&line, number),
+            Ok(FoundRecord::TooLarge) => lines.ends.push((None, number)),
+            Ok(FoundRecord::End) | Err(_) => {}
         }
-        let is_over = !matches!(found, Ok(Found::Record | Found::TooLarge));
+        let is_over = !matches!(found, Ok(FoundRecord::Record | FoundRecord::TooLarge));
         if is_over || input.buffer().is_empty() || lines.bytes.len() >= BATCH_BYTES {
             let is_gone = to.blocking_send(Batch::Lines(std::mem::take(&mut lines))).is_err();
             if is_over || is_gone {

@@ -2,15 +2,15 @@
 
 use super::functions::{CLASSES, OF_TEXT, OF_TIME, PLAIN, SHAPES};
 use super::{Checker, MATH, Typed, constant, is_name, unknown};
-use crate::ast::{Ast, AstKind, Name};
-use crate::calendar::{Moment, offset};
+use crate::ast::{Ast, AstKind, SpannedName};
+use crate::calendar::{CelTime, offset};
 use crate::error::CompileError;
 use crate::node::{Bool, Double, Function, Int, TextNode, TextTest, TimeNode};
 use std::ops::Range;
 
 /// A call, in parts.
 struct Call<'a> {
-    name: &'a Name,
+    name: &'a SpannedName,
     arguments: &'a [Ast],
     span: &'a Range<usize>,
 }
@@ -19,7 +19,7 @@ impl Checker<'_> {
     pub(super) fn call(
         &mut self,
         receiver: Option<&Ast>,
-        name: &Name,
+        name: &SpannedName,
         arguments: &[Ast],
         span: &Range<usize>,
     ) -> Result<Typed, CompileError> {
@@ -160,8 +160,8 @@ fn has(part: &Ast) -> Result<Typed, CompileError> {
 fn timestamp(typed: Typed, part: &Ast) -> Result<TimeNode, CompileError> {
     let moment = match typed {
         Typed::Time(time) => return Ok(time),
-        Typed::Text(TextNode::Const(text)) => Moment::parse(&text),
-        Typed::Int(Int::Const(seconds)) => Moment::of_seconds(seconds),
+        Typed::Text(TextNode::Const(text)) => CelTime::parse(&text),
+        Typed::Int(Int::Const(seconds)) => CelTime::of_seconds(seconds),
         other => {
             let what = format!("timestamp() takes a literal, but this is {}", other.name());
             return Err(CompileError::new(

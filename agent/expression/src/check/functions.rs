@@ -1,23 +1,23 @@
 //! The names of functions, and what each one is.
 
-use crate::node::{Class, Function, Part};
+use crate::node::{Class, DatePart, Function};
 
 /// Functions without a receiver.
 pub(super) const PLAIN: [&str; 5] = ["size", "int", "double", "timestamp", "has"];
 /// Functions of strings.
 pub(super) const OF_TEXT: [&str; 4] = ["startsWith", "endsWith", "contains", "size"];
 /// Functions of times, each with what it takes out of them.
-pub(super) const OF_TIME: [(&str, Part); 10] = [
-    ("getFullYear", Part::FullYear),
-    ("getMonth", Part::Month),
-    ("getDate", Part::Date),
-    ("getDayOfMonth", Part::DayOfMonth),
-    ("getDayOfWeek", Part::DayOfWeek),
-    ("getDayOfYear", Part::DayOfYear),
-    ("getHours", Part::Hours),
-    ("getMinutes", Part::Minutes),
-    ("getSeconds", Part::Seconds),
-    ("getMilliseconds", Part::Milliseconds),
+pub(super) const OF_TIME: [(&str, DatePart); 10] = [
+    ("getFullYear", DatePart::FullYear),
+    ("getMonth", DatePart::Month),
+    ("getDate", DatePart::Date),
+    ("getDayOfMonth", DatePart::DayOfMonth),
+    ("getDayOfWeek", DatePart::DayOfWeek),
+    ("getDayOfYear", DatePart::DayOfYear),
+    ("getHours", DatePart::Hours),
+    ("getMinutes", DatePart::Minutes),
+    ("getSeconds", DatePart::Seconds),
+    ("getMilliseconds", DatePart::Milliseconds),
 ];
 /// Functions of one double.
 pub(super) const SHAPES: [(&str, Function); 5] = [

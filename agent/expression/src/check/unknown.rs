@@ -1,7 +1,7 @@
 //! Names that mean nothing here, and what was probably meant.
 
 use super::functions::{OF_MATH, PLAIN};
-use crate::ast::Name;
+use crate::ast::SpannedName;
 use crate::error::CompileError;
 use headwater_settings::nearest;
 use std::ops::Range;
@@ -44,7 +44,7 @@ pub(super) fn name(name: &str, span: &Range<usize>) -> CompileError {
     CompileError::new(span, format!("`{name}` is not known"), fix)
 }
 
-pub(super) fn function(name: &Name) -> CompileError {
+pub(super) fn function(name: &SpannedName) -> CompileError {
     let fix = if OF_MATH.contains(&name.text.as_str()) {
         format!("write math.{}()", name.text)
     } else {
@@ -53,13 +53,13 @@ pub(super) fn function(name: &Name) -> CompileError {
     CompileError::new(&name.span, format!("there is no function {}()", name.text), fix)
 }
 
-pub(super) fn math(name: &Name) -> CompileError {
+pub(super) fn math(name: &SpannedName) -> CompileError {
     let fix = instead(&name.text).unwrap_or_else(|| among(&name.text, "math.", &OF_MATH));
     CompileError::new(&name.span, format!("there is no function math.{}()", name.text), fix)
 }
 
 /// A function that a type does not have; `known` are those it has.
-pub(super) fn method<const N: usize>(name: &Name, of: &str, known: [&'static str; N]) -> CompileError {
+pub(super) fn method<const N: usize>(name: &SpannedName, of: &str, known: [&'static str; N]) -> CompileError {
     let plain = PLAIN.contains(&name.text.as_str());
     let fix = match instead(&name.text) {
         Some(fix) => fix,

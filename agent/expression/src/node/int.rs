@@ -23,7 +23,7 @@ pub(crate) enum Int {
     LabelCount,
     /// A part of a time, on a clock that is `offset` ahead of UTC [s].
     Part {
-        part: Part,
+        part: DatePart,
         of: TimeNode,
         offset: i64,
     },
@@ -33,7 +33,7 @@ pub(crate) enum Int {
 
 /// `time.getHours()` and its like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum DatePart {
     FullYear,
     /// 0 to 11.
     Month,
@@ -98,7 +98,7 @@ impl Arithmetic {
     }
 }
 
-impl Part {
+impl DatePart {
     fn of(self, ms: i64, offset: i64) -> i64 {
         // Far from overflow: milliseconds of 64 bits are 10^16 s at most.
         let seconds = ms.div_euclid(1000) + offset;

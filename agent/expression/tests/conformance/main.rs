@@ -5,7 +5,7 @@ mod numbers;
 mod operators;
 mod variables;
 
-use headwater_expression::{EvalError, Expression, Input, Want};
+use headwater_expression::{EvalError, Expression, ExpressionType, Input};
 
 /// 2009-02-13T23:31:30.123Z, a Friday.
 const TIME_MS: i64 = 1_234_567_890_123;
@@ -17,13 +17,14 @@ fn with_input<T>(call: impl Fn(&Input<'_>) -> T) -> T {
 }
 
 fn condition(text: &str) -> Result<bool, EvalError> {
-    let program =
-        Expression::compile(text, Want::Condition).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let program = Expression::compile(text, ExpressionType::Condition)
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
     with_input(|input| program.filter(input))
 }
 
 fn number(text: &str) -> Result<f64, EvalError> {
-    let program = Expression::compile(text, Want::Number).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let program =
+        Expression::compile(text, ExpressionType::Number).unwrap_or_else(|error| panic!("{text}: {error}"));
     with_input(|input| program.number(input))
 }
 

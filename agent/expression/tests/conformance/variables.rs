@@ -2,7 +2,7 @@
 
 use super::{all_true, condition, numbers, with_input};
 use headwater_expression::EvalError::NoLabel;
-use headwater_expression::{EvalError, Expression, Want};
+use headwater_expression::{EvalError, Expression, ExpressionType};
 
 #[test]
 fn strings() {
@@ -114,9 +114,11 @@ fn timestamps() {
 #[test]
 fn a_program_knows_its_kind_and_whether_it_reads_the_reading() {
     let compile = |text, want| Expression::compile(text, want).expect(text);
-    let fixed = compile("labels.zone == 'bed1' && series != ''", Want::Condition);
-    let (by_value, by_time) =
-        (compile("value > 1.0", Want::Condition), compile("time.getHours()", Want::Number));
+    let fixed = compile("labels.zone == 'bed1' && series != ''", ExpressionType::Condition);
+    let (by_value, by_time) = (
+        compile("value > 1.0", ExpressionType::Condition),
+        compile("time.getHours()", ExpressionType::Number),
+    );
     assert_eq!([&fixed, &by_value, &by_time].map(|program| program.reads_reading()), [false, true, true]);
     with_input(|input| {
         assert_eq!(fixed.number(input), Err(EvalError::OtherKind));

@@ -143,7 +143,7 @@ impl<A: Path + State, const N: usize> State for Ordered<A, N> {
 #[cfg(test)]
 mod tests {
     use super::{Ordered, Path};
-    use crate::aggregate::{Integral, Rate, States};
+    use crate::aggregate::{CounterRate, Integral, States};
     use crate::state::{State, StateReader};
     use crate::time::Time;
     use proptest::prelude::*;
@@ -212,7 +212,7 @@ mod tests {
                 (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * 1e3,
                 _ => a == b,
             };
-            check::<Rate>(&sorted, &shuffled, cut, |a, b| close(a.increase(), b.increase()) && close(a.per_second(), b.per_second()));
+            check::<CounterRate>(&sorted, &shuffled, cut, |a, b| close(a.increase(), b.increase()) && close(a.per_second(), b.per_second()));
             check::<Integral>(&sorted, &shuffled, cut, |a, b| close(a.area(), b.area()) && close(a.mean(), b.mean()));
             check::<States>(&sorted, &shuffled, cut, |a, b| a == b);
         }

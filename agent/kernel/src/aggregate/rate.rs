@@ -10,12 +10,12 @@ use crate::time::Time;
 ///
 /// A fall is a reset to 0: the counter rose by its new value. Use [`super::Ends`] for what may fall.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rate {
+pub struct CounterRate {
     ends: Option<(Stamped, Stamped)>,
     increase: f64,
 }
 
-impl Path for Rate {
+impl Path for CounterRate {
     #[inline]
     fn step(&mut self, time: Time, value: f64) {
         let here = (time, value);
@@ -41,7 +41,7 @@ fn rise(from: f64, to: f64) -> f64 {
     if to >= from { to - from } else { to.max(0.0) }
 }
 
-impl Rate {
+impl CounterRate {
     /// How much it rose [channel unit]; `None` of no readings.
     #[must_use]
     pub fn increase(&self) -> Option<f64> {
@@ -56,12 +56,12 @@ impl Rate {
     }
 }
 
-impl Tagged for Rate {
+impl Tagged for CounterRate {
     const TAG: u16 = 4;
     const VERSION: u16 = 1;
 }
 
-impl State for Rate {
+impl State for CounterRate {
     fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.ends.save(to);
         self.increase.save(to);
@@ -74,18 +74,18 @@ impl State for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, Rate};
+    use super::{CounterRate, Path};
     use crate::time::Time;
 
     #[test]
     fn a_reset_is_no_fall() {
-        let mut rate = Rate::default();
+        let mut rate = CounterRate::default();
         assert_eq!((rate.increase(), rate.per_second()), (None, None));
         for (second, value) in [(0, 100.0), (10, 150.0), (20, 20.0), (25, 20.0), (40, 60.0)] {
             rate.step(Time(second * 1_000), value);
         }
         assert_eq!((rate.increase(), rate.per_second()), (Some(110.0), Some(2.75)));
-        let mut once = Rate::default();
+        let mut once = CounterRate::default();
         once.step(Time(0), 5.0);
         assert_eq!((once.increase(), once.per_second()), (Some(0.0), None));
     }

@@ -22,7 +22,7 @@ pub enum ParameterKind {
 
 /// Whether a parameter must be given.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Presence {
+pub enum ParameterPresence {
     /// It must.
     Required,
     /// It may be left out.
@@ -39,7 +39,7 @@ pub struct Parameter {
     /// What its number means.
     pub kind: ParameterKind,
     /// Whether it must be given.
-    pub presence: Presence,
+    pub presence: ParameterPresence,
     /// What it does, in one line.
     pub doc: &'static str,
 }
@@ -48,7 +48,7 @@ impl Parameter {
     /// A number that must be given.
     #[must_use]
     pub const fn number(name: &'static str, doc: &'static str) -> Self {
-        Self { name, kind: ParameterKind::Number, presence: Presence::Required, doc }
+        Self { name, kind: ParameterKind::Number, presence: ParameterPresence::Required, doc }
     }
 
     /// A duration that must be given.
@@ -66,13 +66,13 @@ impl Parameter {
     /// The same, and it may be left out.
     #[must_use]
     pub const fn optional(self) -> Self {
-        Self { presence: Presence::Optional, ..self }
+        Self { presence: ParameterPresence::Optional, ..self }
     }
 
     /// The same, and left out it is this.
     #[must_use]
     pub const fn or(self, default: f64) -> Self {
-        Self { presence: Presence::Default(default), ..self }
+        Self { presence: ParameterPresence::Default(default), ..self }
     }
 }
 
@@ -118,9 +118,13 @@ impl Parameters {
         let mut complete = Self::new();
         for parameter in wanted {
             match (self.get(parameter.name), parameter.presence) {
-                (Some(value), _) | (None, Presence::Default(value)) => complete.set(parameter.name, value)?,
-                (None, Presence::Optional) => {}
-                (None, Presence::Required) => return Err(OutOfRange::new(parameter.name, "is missing")),
+                (Some(value), _) | (None, ParameterPresence::Default(value)) => {
+                    complete.set(parameter.name, value)?
+                }
+                (None, ParameterPresence::Optional) => {}
+                (None, ParameterPresence::Required) => {
+                    return Err(OutOfRange::new(parameter.name, "is missing"));
+                }
             }
         }
         Ok(complete)
@@ -129,12 +133,15 @@ impl Parameters {
 
 #[cfg(test)]
 mod tests {
-    use super::{OutOfRange, Parameter, ParameterKind, Parameters, Presence};
+    use super::{OutOfRange, Parameter, ParameterKind, ParameterPresence, Parameters};
 
     #[test]
     fn defaults_fill_in_and_what_is_missing_is_named() {
-        const NAMES: [(&str, Presence); 3] =
-            [("a", Presence::Required), ("b", Presence::Default(2.0)), ("c", Presence::Optional)];
+        const NAMES: [(&str, ParameterPresence); 3] = [
+            ("a", ParameterPresence::Required),
+            ("b", ParameterPresence::Default(2.0)),
+            ("c", ParameterPresence::Optional),
+        ];
         let wanted =
             NAMES.map(|(name, presence)| Parameter { name, kind: ParameterKind::Number, presence, doc: "" });
         let mut given = Parameters::new();

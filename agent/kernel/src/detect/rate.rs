@@ -10,7 +10,7 @@ use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Paramete
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
-/// Parameters of [`Rate`]; at least one limit, both positive.
+/// Parameters of [`RateOfChange`]; at least one limit, both positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateConfig {
     /// Fastest rise [channel unit per `per`].
@@ -23,7 +23,7 @@ pub struct RateConfig {
 
 /// Limits on the change per time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
+pub struct RateOfChange {
     config: RateConfig,
     last: Option<(SteadyTime, f64)>,
 }
@@ -43,10 +43,10 @@ pub(super) const KIND: DetectorKind = DetectorKind {
 fn build(parameters: &Parameters) -> Result<AnyDetector, OutOfRange> {
     let per_ms = parameters.get("per").unwrap_or(60_000.0) as i64;
     let config = RateConfig { rise: parameters.get("rise"), fall: parameters.get("fall"), per_ms };
-    Rate::new(config).map(AnyDetector::Rate)
+    RateOfChange::new(config).map(AnyDetector::RateOfChange)
 }
 
-impl Rate {
+impl RateOfChange {
     /// # Errors
     /// [`OutOfRange`] names the limit that is missing or not positive.
     pub fn new(config: RateConfig) -> Result<Self, OutOfRange> {
@@ -67,7 +67,7 @@ impl Rate {
     }
 }
 
-impl Detector for Rate {
+impl Detector for RateOfChange {
     fn push(&mut self, at: Moment, value: f64) -> Judgement {
         if !value.is_finite() {
             return Judgement::INVALID;
@@ -99,7 +99,7 @@ impl Detector for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rate, RateConfig};
+    use super::{RateConfig, RateOfChange};
     use crate::detect::{Detector, Verdict::*};
     use crate::time::Time;
 
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn slopes_are_judged_per_time() {
         let config = RateConfig { rise: Some(6.0), fall: Some(60.0), per_ms: 60_000 };
-        let mut rate = Rate::new(config).unwrap();
+        let mut rate = RateOfChange::new(config).unwrap();
         let mut at = |second: i64, value| rate.push(Time(second * 1_000).into(), value).verdict;
         assert_eq!(at(0, 20.0), Learning);
         assert_eq!(at(10, 21.0), Normal(0.0));
@@ -128,13 +128,13 @@ mod tests {
     #[test]
     fn says_how_fast() {
         let config = RateConfig { rise: Some(6.0), fall: None, per_ms: 60_000 };
-        let mut rate = Rate::new(config).unwrap();
+        let mut rate = RateOfChange::new(config).unwrap();
         rate.push(Time(0).into(), 20.0);
         let judgement = rate.push(Time(10_000).into(), 22.0);
         let mut said = String::new();
         rate.describe(&judgement, &mut said).unwrap();
         assert_eq!(said, "rising by 12 per 1m, faster than 6");
-        let refused = |config| Rate::new(config).unwrap_err().parameter;
+        let refused = |config| RateOfChange::new(config).unwrap_err().parameter;
         assert_eq!(refused(RateConfig { rise: None, ..config }), "rise");
         assert_eq!(refused(RateConfig { fall: Some(-1.0), ..config }), "fall");
         assert_eq!(refused(RateConfig { per_ms: 0, ..config }), "per");

@@ -1,7 +1,7 @@
 //! What every detector must do with bad input, whatever it looks for.
 
 use super::testing::Noise;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, KINDS, Parameters, Presence, Verdict};
+use super::{AnyDetector, Detector, DetectorKind, Judgement, KINDS, ParameterPresence, Parameters, Verdict};
 use crate::state::StateReader;
 use crate::time::Time;
 
@@ -11,7 +11,9 @@ use std::vec::Vec;
 /// One of the kind, with limits that the usual readings below keep.
 fn built(kind: &DetectorKind) -> AnyDetector {
     let mut parameters = Parameters::new();
-    for parameter in kind.parameters.iter().filter(|parameter| parameter.presence == Presence::Required) {
+    for parameter in
+        kind.parameters.iter().filter(|parameter| parameter.presence == ParameterPresence::Required)
+    {
         parameters.set(parameter.name, 1e6).unwrap();
     }
     match kind.name {

@@ -5,13 +5,13 @@
 
 use super::{Arrival, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::time::Time;
-use crate::window::{Session, Window};
+use crate::window::{SessionWindow, Window};
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub(super) fn place_session(
         &mut self,
         spec: &Spec,
-        shape: &Session,
+        shape: &SessionWindow,
         reading: &Arrival<P::Value>,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
@@ -53,7 +53,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     /// Lets the window at `at` reach to `gap_end`, and into those that follow if they may be joined.
-    fn grow(&mut self, shape: &Session, at: usize, gap_end: Time) {
+    fn grow(&mut self, shape: &SessionWindow, at: usize, gap_end: Time) {
         let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.rev == 0) else { return };
         let end_max = slot.window.start.plus(shape.max_ms());
         slot.window.end = slot.window.end.max(gap_end.min(end_max));

@@ -5,12 +5,12 @@ use crate::OutOfRange;
 
 /// Windows that end a gap after their last reading, and at a greatest length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct SessionWindow {
     gap_ms: i64,
     max_ms: i64,
 }
 
-impl Session {
+impl SessionWindow {
     /// # Errors
     /// [`OutOfRange`] when a parameter is not between 1 ms and [`super::SPAN_MAX_MS`], or `max_ms` is below
     /// `gap_ms`.

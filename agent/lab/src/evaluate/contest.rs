@@ -1,9 +1,9 @@
 //! A detector with its parameters, and what it says about a recording.
 
-use super::{Error, Labelled};
+use super::{EvaluateError, Labelled};
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
-    Presence, Rows, SERIES_MAX, Verdict,
+    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind,
+    ParameterPresence, Parameters, Rows, SERIES_MAX, Verdict,
 };
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_settings::{nearest, parse_duration};
@@ -32,7 +32,8 @@ impl Contender {
     /// All detectors that need no parameter.
     pub fn all() -> Vec<Self> {
         let needs_none = |kind: &&DetectorKind| {
-            let free = kind.parameters.iter().all(|parameter| parameter.presence != Presence::Required);
+            let free =
+                kind.parameters.iter().all(|parameter| parameter.presence != ParameterPresence::Required);
             free && (kind.build)(&complete(kind, &Parameters::new())).is_ok()
         };
         let contender = |kind: &'static DetectorKind| Self {
@@ -46,8 +47,8 @@ impl Contender {
     /// Reads `zscore:above=5,readings=100`; durations as in the config.
     ///
     /// # Errors
-    /// [`Error::Unfit`] names what is unknown or wrong, and what would be right.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    /// [`EvaluateError::Unfit`] names what is unknown or wrong, and what would be right.
+    pub fn parse(text: &str) -> Result<Self, EvaluateError> {
         let (name, given) = text.split_once(':').unwrap_or((text, ""));
         let names = KINDS.iter().map(|kind| kind.name);
         let kind = KINDS.iter().find(|kind| kind.name == name);
@@ -59,28 +60,28 @@ impl Contender {
             let names = kind.parameters.iter().map(|parameter| parameter.name);
             let parameter = known.ok_or_else(|| unknown("parameter", key, names))?;
             let number = number_of(parameter, value)
-                .ok_or_else(|| Error::Unfit(format!("`{text}`: `{value}` cannot be `{key}`")))?;
+                .ok_or_else(|| EvaluateError::Unfit(format!("`{text}`: `{value}` cannot be `{key}`")))?;
             parameters
                 .set(parameter.name, number)
-                .map_err(|error| Error::Unfit(format!("`{text}`: {error}")))?;
+                .map_err(|error| EvaluateError::Unfit(format!("`{text}`: {error}")))?;
         }
         let contender = Self { name: text.to_owned(), kind, parameters };
         contender.detector()?;
         Ok(contender)
     }
 
-    pub(super) fn detector(&self) -> Result<AnyDetector, Error> {
+    pub(super) fn detector(&self) -> Result<AnyDetector, EvaluateError> {
         let built = self.parameters.complete(self.kind.parameters);
         built
             .and_then(|parameters| (self.kind.build)(&parameters))
-            .map_err(|error| Error::Unfit(format!("`{}`: {error}", self.name)))
+            .map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
     }
 
     /// Runs it over a recording.
     ///
     /// # Errors
-    /// [`Error::Unfit`] when the parameters do not fit together.
-    pub fn judge(&self, recording: &Labelled) -> Result<Judged, Error> {
+    /// [`EvaluateError::Unfit`] when the parameters do not fit together.
+    pub fn judge(&self, recording: &Labelled) -> Result<Judged, EvaluateError> {
         let rows = recording.times.len();
         let mut judged =
             Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };
@@ -103,7 +104,7 @@ impl Contender {
     }
 
     /// What judges rows of several series: `half-space`, and with its defaults `auto`.
-    fn of_rows(&self) -> Result<Option<HalfSpace>, Error> {
+    fn of_rows(&self) -> Result<Option<HalfSpace>, EvaluateError> {
         let trees = match self.kind.name {
             "auto" => Self::parse("half-space")?.detector()?,
             _ => self.detector()?,
@@ -113,9 +114,9 @@ impl Contender {
 }
 
 /// As the agent does it: reading by reading, put together by time; further columns than fit are not looked at.
-fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -> Result<(), Error> {
+fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -> Result<(), EvaluateError> {
     let rows = Rows::new(recording.columns.len().min(SERIES_MAX), 0);
-    let mut rows = rows.map_err(|error| Error::Unfit(format!("`{}`: {error}", recording.name)))?;
+    let mut rows = rows.map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", recording.name)))?;
     for (at, time) in recording.times.iter().enumerate() {
         for (member, column) in recording.columns.iter().enumerate() {
             let value = column.get(at).copied().unwrap_or(f64::NAN);
@@ -164,12 +165,12 @@ fn number_of(parameter: &Parameter, text: &str) -> Option<f64> {
     }
 }
 
-fn unknown(what: &str, word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Error {
+fn unknown(what: &str, word: &str, known: impl Iterator<Item = &'static str> + Clone) -> EvaluateError {
     let fix = nearest(word, known.clone()).map_or_else(
         || format!("known: {}", known.collect::<Vec<_>>().join(", ")),
         |likely| format!("did you mean `{likely}`?"),
     );
-    Error::Unfit(format!("there is no {what} `{word}`; {fix}"))
+    EvaluateError::Unfit(format!("there is no {what} `{word}`; {fix}"))
 }
 
 #[cfg(test)]

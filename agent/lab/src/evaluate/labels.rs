@@ -1,6 +1,6 @@
 //! Labels, and the recordings they are about.
 
-use super::Error;
+use super::EvaluateError;
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
 use headwater_settings::Document;
@@ -47,28 +47,35 @@ pub struct Labelled {
 /// Reads the labels, and the recordings of `corpus` (all, where none is named) below `data`.
 ///
 /// # Errors
-/// [`Error`] names the file.
-pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, Error> {
+/// [`EvaluateError`] names the file.
+pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, EvaluateError> {
     let path = labels.display().to_string();
-    let text = std::fs::read_to_string(labels).map_err(|cause| Error::File { path: path.clone(), cause })?;
-    let read: Labels =
-        serde_json::from_str(&text).map_err(|error| Error::Unfit(format!("{path}: not labels: {error}")))?;
+    let text =
+        std::fs::read_to_string(labels).map_err(|cause| EvaluateError::File { path: path.clone(), cause })?;
+    let read: Labels = serde_json::from_str(&text)
+        .map_err(|error| EvaluateError::Unfit(format!("{path}: not labels: {error}")))?;
     if read.format != "anomaly-labels-1" {
-        return Err(Error::Unfit(format!("{path}: the format is `{}`, not `anomaly-labels-1`", read.format)));
+        return Err(EvaluateError::Unfit(format!(
+            "{path}: the format is `{}`, not `anomaly-labels-1`",
+            read.format
+        )));
     }
     let wanted =
         read.series.into_iter().filter(|(_, label)| corpus.is_none_or(|corpus| corpus == label.corpus));
     let all: Vec<Labelled> =
         wanted.map(|(name, label)| read_one(data, name, label)).collect::<Result<_, _>>()?;
     if all.is_empty() {
-        return Err(Error::Unfit(format!("{path}: no series of corpus `{}` in it", corpus.unwrap_or("any"))));
+        return Err(EvaluateError::Unfit(format!(
+            "{path}: no series of corpus `{}` in it",
+            corpus.unwrap_or("any")
+        )));
     }
     Ok(all)
 }
 
-fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, Error> {
+fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, EvaluateError> {
     let path = data.join(&name);
-    let unfit = |why: &dyn Display| Error::Unfit(format!("{}: {why}", path.display()));
+    let unfit = |why: &dyn Display| EvaluateError::Unfit(format!("{}: {why}", path.display()));
     let document = Document::parse(Path::new(""), "", |_| None);
     let config = DecodeConfig::read(&mut document.root(), &Vec::new(), Some(Vec::new()));
     let config = config.ok_or_else(|| unfit(&"the default format cannot be built"))?;

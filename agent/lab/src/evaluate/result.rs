@@ -2,7 +2,7 @@
 
 use super::events::Events;
 use super::nab::{self, PROFILES, Tally};
-use super::{Error, Judged, Labelled};
+use super::{EvaluateError, Judged, Labelled};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The result of one detector on the recordings of one corpus.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Score {
     detector: String,
     corpus: String,
     recordings: usize,
@@ -24,7 +24,7 @@ pub struct Outcome {
     best: [f64; PROFILES.len()],
 }
 
-impl Outcome {
+impl Score {
     /// Adds up what a detector said about the recordings of a corpus.
     pub fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
         let (mut events, mut quiet, mut tally) = (Events::default(), None, Tally::default());
@@ -78,19 +78,19 @@ impl Outcome {
 }
 
 /// One array of outcomes.
-pub fn as_json(outcomes: &[Outcome]) -> String {
-    let all: Vec<Value> = outcomes.iter().map(Outcome::json).collect();
+pub fn as_json(outcomes: &[Score]) -> String {
+    let all: Vec<Value> = outcomes.iter().map(Score::json).collect();
     Value::Array(all).to_string()
 }
 
 /// A table per corpus, best standard score first. `false/1000`: false events per 1,000 readings outside windows;
 /// `quiet`: the same in recordings without any window.
-pub fn as_table(outcomes: &[Outcome]) -> String {
+pub fn as_table(outcomes: &[Score]) -> String {
     let mut text = String::new();
     let mut corpora: Vec<&str> = outcomes.iter().map(|outcome| outcome.corpus.as_str()).collect();
     corpora.dedup();
     for corpus in corpora {
-        let mut rows: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.corpus == corpus).collect();
+        let mut rows: Vec<&Score> = outcomes.iter().filter(|outcome| outcome.corpus == corpus).collect();
         rows.sort_by(|a, b| b.own[0].total_cmp(&a.own[0]));
         let Some(first) = rows.first() else { continue };
         let (recordings, windows) = (first.recordings, first.events.windows);
@@ -105,7 +105,7 @@ pub fn as_table(outcomes: &[Outcome]) -> String {
     text
 }
 
-fn cells(row: &Outcome) -> String {
+fn cells(row: &Score) -> String {
     let events = &row.events;
     let delay = events.delay().map_or_else(|| "-".to_owned(), |(_, ms)| wait(ms));
     let quiet = row.quiet.map_or_else(|| "-".to_owned(), |quiet| format!("{quiet:.2}"));
@@ -132,8 +132,8 @@ fn wait(ms: f64) -> String {
 /// Writes a row per reading, at the recording's own path below `directory`.
 ///
 /// # Errors
-/// [`Error::File`].
-pub fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> Result<(), Error> {
+/// [`EvaluateError::File`].
+pub fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> Result<(), EvaluateError> {
     let path = directory.join(&recording.name);
     let write = || -> std::io::Result<()> {
         if let Some(parent) = path.parent() {
@@ -147,5 +147,5 @@ pub fn write_scores(directory: &Path, recording: &Labelled, judged: &Judged) -> 
         }
         file.flush()
     };
-    write().map_err(|cause| Error::File { path: path.display().to_string(), cause })
+    write().map_err(|cause| EvaluateError::File { path: path.display().to_string(), cause })
 }

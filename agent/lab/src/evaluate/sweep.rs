@@ -5,8 +5,8 @@
 //! recordings that it has not seen.
 
 use super::nab::{PROFILES, Tally};
-use super::{Contender, Error, Labelled};
-use headwater_kernel::detect::{Parameter, ParameterKind, Parameters, Presence};
+use super::{Contender, EvaluateError, Labelled};
+use headwater_kernel::detect::{Parameter, ParameterKind, ParameterPresence, Parameters};
 
 /// Folds of recordings.
 const FOLDS: usize = 5;
@@ -33,9 +33,9 @@ pub struct Sweep {
 /// Tries the parameters that were not given.
 ///
 /// # Errors
-/// [`Error::Unfit`] when the contender cannot be built as it is.
-pub fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, Error> {
-    let tallies = |contender: &Contender| -> Result<Vec<Tally>, Error> {
+/// [`EvaluateError::Unfit`] when the contender cannot be built as it is.
+pub fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, EvaluateError> {
+    let tallies = |contender: &Contender| -> Result<Vec<Tally>, EvaluateError> {
         recordings.iter().map(|recording| Ok(Tally::of(recording, &contender.judge(recording)?))).collect()
     };
     let before = score(&tallies(contender)?, |_| true);
@@ -54,8 +54,8 @@ pub fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, Er
         let Some((_, chosen)) = best(&|index| index % FOLDS != fold) else { continue };
         chosen.iter().skip(fold).step_by(FOLDS).for_each(|tally| unseen += *tally);
     }
-    let chosen =
-        best(&|_| true).ok_or_else(|| Error::Unfit(format!("`{}`: nothing to try", contender.name)))?;
+    let chosen = best(&|_| true)
+        .ok_or_else(|| EvaluateError::Unfit(format!("`{}`: nothing to try", contender.name)))?;
     Ok(Sweep {
         best: chosen.0.name.clone(),
         score: score(&chosen.1, |_| true),
@@ -75,7 +75,7 @@ fn score(tallies: &[Tally], wanted: impl Fn(usize) -> bool) -> f64 {
 /// All combinations of factors for the parameters that are free.
 fn candidates(contender: &Contender) -> Vec<Contender> {
     let free = contender.kind.parameters.iter().filter_map(|parameter| match parameter.presence {
-        Presence::Default(default)
+        ParameterPresence::Default(default)
             if default != 0.0 && contender.parameters.get(parameter.name).is_none() =>
         {
             Some((parameter, default))

@@ -1,7 +1,7 @@
 //! The whole of it on two made-up recordings, against numbers of an independent scorer that reproduces what NAB
 //! publishes.
 
-use super::{Contender, Judged, Labelled, Outcome, as_json, as_table, load, sweep, write_scores};
+use super::{Contender, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ fn agrees_with_the_independent_scorer() {
     let (directory, all) = recordings("scorer");
     assert_eq!((all[0].times[1] - all[0].times[0], all[0].columns.len()), (60_000, 2));
     assert!(all[0].columns[1][0].is_nan() && all[0].columns[1][8] == 3.0);
-    let outcome = Outcome::of("made-up", "made-up", &all, &all.iter().map(judged).collect::<Vec<_>>());
+    let outcome = Score::of("made-up", "made-up", &all, &all.iter().map(judged).collect::<Vec<_>>());
     let json: serde_json::Value = serde_json::from_str(&as_json(std::slice::from_ref(&outcome))).unwrap();
     let close = |pointer: &str, right: f64| {
         let found = json.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();

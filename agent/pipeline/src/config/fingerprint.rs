@@ -8,7 +8,7 @@
 //! a later program adds changes no fingerprint. The texts are a format: what they say of a config never changes, see the
 //! tests.
 
-use headwater_kernel::detect::{Parameter, ParameterKind, Parameters, Presence};
+use headwater_kernel::detect::{Parameter, ParameterKind, ParameterPresence, Parameters};
 use headwater_kernel::window::Shape;
 use std::fmt::Display;
 
@@ -49,7 +49,7 @@ impl Fingerprint {
     pub fn with_parameters<'p>(self, known: impl Iterator<Item = &'p Parameter>, given: &Parameters) -> Self {
         let mut own: Vec<(&Parameter, f64)> =
             known.filter_map(|known| Some((known, given.get(known.name)?))).collect();
-        own.retain(|(known, number)| known.presence != Presence::Default(*number));
+        own.retain(|(known, number)| known.presence != ParameterPresence::Default(*number));
         own.sort_unstable_by_key(|(known, _)| known.name);
         own.into_iter().fold(self, |print, (known, number)| match known.kind {
             ParameterKind::Number | ParameterKind::Duration | ParameterKind::Integer => {

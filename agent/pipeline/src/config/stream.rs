@@ -7,7 +7,7 @@ use super::window::WindowConfig;
 use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::AggregatePlan;
-use headwater_expression::{Expression, Input, Program, Want};
+use headwater_expression::{Expression, ExpressionType, Input, Program};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
@@ -113,8 +113,8 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
             .collect()
     });
     let series = table.strings("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
-    let condition = read_expression(&mut table, "where", Want::Condition);
-    let map = read_expression(&mut table, "map", Want::Number);
+    let condition = read_expression(&mut table, "where", ExpressionType::Condition);
+    let map = read_expression(&mut table, "map", ExpressionType::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref());
     let pairs = pair::read(&mut table, window.as_ref());
@@ -125,7 +125,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
 }
 
 /// A CEL expression; a mistake in it is shown where it stands.
-fn read_expression(stream: &mut Table<'_>, key: &str, want: Want) -> Option<Rc<Program>> {
+fn read_expression(stream: &mut Table<'_>, key: &str, want: ExpressionType) -> Option<Rc<Program>> {
     let text = stream.string(key)?;
     match Expression::compile(&text.value, want) {
         Ok(program) => Some(Rc::new(program)),

@@ -9,9 +9,9 @@ macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
         /// Why a report was made.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Cause { $($(#[$doc])* $name),+ }
+        pub enum ReportCause { $($(#[$doc])* $name),+ }
 
-        impl Cause {
+        impl ReportCause {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
@@ -49,7 +49,7 @@ causes! {
     Clock = "clock",
 }
 
-impl Cause {
+impl ReportCause {
     /// Whether it tells of a loss. Such a report must not be lost with the next one: it gives way last, as alerts do.
     #[must_use]
     pub const fn is_loss(self) -> bool {
@@ -67,7 +67,7 @@ pub struct Report {
     /// End of the interval.
     pub to: Timestamp,
     /// Why it was made.
-    pub cause: Cause,
+    pub cause: ReportCause,
     /// A sentence for a person; may be empty.
     pub detail: String,
     /// The readings of the interval, in total and by source and stream: flows, and the change of what is in windows.
@@ -101,7 +101,7 @@ pub struct ClockSet {
 
 /// What the agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct AgentPresence {
     /// The agent's id.
     pub agent: Arc<str>,
     /// Whether it runs.
@@ -136,7 +136,7 @@ mod tests {
     /// The next loss would take the report of the one before with it.
     #[test]
     fn only_what_tells_of_a_loss_gives_way_last() {
-        let losses = Cause::ALL.iter().filter(|cause| cause.is_loss()).map(|cause| cause.word());
+        let losses = ReportCause::ALL.iter().filter(|cause| cause.is_loss()).map(|cause| cause.word());
         assert_eq!(losses.collect::<Vec<_>>(), ["shed", "refused", "damaged", "upgrade"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::account::ReadingCounts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::event::{Event, Reading, Summary};
 use crate::plan::{Accumulators, PaneLayout};
-use crate::sections::unread::{Unread, Why};
+use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -312,7 +312,7 @@ impl Channel {
         let read = usable.and_then(|()| {
             let mut from = StateReader::new(stored.windows);
             let loaded = self.load_windows(stream, since, &saved.layout, &mut from);
-            loaded.ok().filter(|()| from.rest().is_empty()).ok_or(Why::Damaged)
+            loaded.ok().filter(|()| from.rest().is_empty()).ok_or(UnreadReason::Damaged)
         });
         if let Err(why) = read {
             unread.of_series("windows", &stream.name, "start anew", why);

@@ -14,7 +14,7 @@ use super::{Pipeline, Streams};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
-use crate::sections::unread::{Unread, Why};
+use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::{Judgement, Multivariate, Row, Transition};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
@@ -203,11 +203,11 @@ impl Groups {
         let place = index.and_then(|index| self.groups.at_mut(index));
         let Some(place) = place else { return Ok(()) };
         let goes_on = match (rows, Multivariate::ROWS_VERSION) {
-            (stored, read) if stored != read => GoesOn::Nothing(Why::Version { stored, read }),
+            (stored, read) if stored != read => GoesOn::Nothing(UnreadReason::Version { stored, read }),
             _ => versions.go_on(Multivariate::DETECTOR_VERSION),
         };
         let read = place.restore(goes_on, state);
-        let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
+        let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
         note_detector(goes_on, &group.name, stream, unread);
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::account::{ReadingCounts, ReadingLedger};
 use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
 use crate::plan::PaneLayout;
 use crate::sections::body::{self, StoredBody};
-use crate::sections::unread::{Unread, Why};
+use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::Alarm;
 use headwater_kernel::series::windows_version;
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -24,7 +24,7 @@ use headwater_kernel::time::AgentTime;
 use std::collections::hash_map::Entry;
 
 /// How many readings of windows were given up, because the config has changed or they could not be read.
-pub type GivenUp = i64;
+pub type LostReadings = i64;
 
 /// The tag of a stream that has neither windows nor a filter.
 const NO_WINDOWS: u8 = 31;
@@ -59,10 +59,10 @@ pub(super) struct SavedStream {
     /// Where the stream is now, if it still is.
     index: Option<StreamId>,
     /// Whether windows or filters go on; else why not; outer `None`: the config has changed.
-    pub(super) windows: Option<Result<(), Why>>,
+    pub(super) windows: Option<Result<(), UnreadReason>>,
     pub(super) layout: PaneLayout,
     /// Of what the layout cannot give: what to say of each window.
-    missing: Vec<(String, Why)>,
+    missing: Vec<(String, UnreadReason)>,
     /// Of each detector that was saved: which of the stream's it is now, and what of it goes on.
     pub(super) detectors: Vec<Option<(usize, GoesOn)>>,
 }
@@ -73,9 +73,9 @@ pub(super) enum GoesOn {
     /// Everything.
     All,
     /// The alert; the detector learns anew.
-    Alert(Why),
+    Alert(UnreadReason),
     /// Nothing.
-    Nothing(Why),
+    Nothing(UnreadReason),
 }
 
 impl Versions {
@@ -94,7 +94,8 @@ impl Versions {
     /// What of a detector that is stored like this goes on in one of version `detector`.
     pub(super) fn go_on(self, detector: u16) -> GoesOn {
         let own = Self::of(detector);
-        let differs = |stored: u16, read: u16| (stored != read).then_some(Why::Version { stored, read });
+        let differs =
+            |stored: u16, read: u16| (stored != read).then_some(UnreadReason::Version { stored, read });
         if let Some(why) = differs(self.slot, own.slot).or(differs(self.alert, own.alert)) {
             return GoesOn::Nothing(why);
         }
@@ -153,9 +154,11 @@ impl StoredStream {
         let now = Self::of(config);
         let is_same = self.fingerprint == now.fingerprint && self.windows.0 == now.windows.0;
         let (stored, read) = (self.windows.1, now.windows.1);
-        let windows = if stored == read { Ok(()) } else { Err(Why::Version { stored, read }) };
+        let windows = if stored == read { Ok(()) } else { Err(UnreadReason::Version { stored, read }) };
         let missing = self.layout.missing(&now.layout).into_iter().map(|part| {
-            let why = part.stored.map_or(Why::Absent, |stored| Why::Version { stored, read: part.read });
+            let why = part
+                .stored
+                .map_or(UnreadReason::Absent, |stored| UnreadReason::Version { stored, read: part.read });
             (format!("{} in open windows", part.name), why)
         });
         let detector = |stored: &StoredDetector| {
@@ -194,7 +197,7 @@ impl Pipeline {
         stored: StoredBody<'_>,
         look: impl Fn() -> Option<Pressure>,
         unread: &mut Unread,
-    ) -> Option<GivenUp> {
+    ) -> Option<LostReadings> {
         match stored.one(body::REVISIONS, unread, Revisions::load) {
             Some(revisions) => self.emitter.revisions = revisions,
             None => self.emitter.revisions.lose(),
@@ -311,7 +314,7 @@ impl Pipeline {
 
     /// Makes `in_windows` what is really in windows; the rest is given up. Without an account of the past, it begins with
     /// what is in windows.
-    fn settle_restored(&mut self, is_known: bool) -> GivenUp {
+    fn settle_restored(&mut self, is_known: bool) -> LostReadings {
         let mut given_up = std::mem::take(&mut self.retired.in_windows);
         self.retired.refused += given_up;
         for ((index, stream), counts) in self.streams.enumerate().zip(self.stream_counts.iter_mut()) {

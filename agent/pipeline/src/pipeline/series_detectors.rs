@@ -12,7 +12,7 @@ use super::ring::Ring;
 use super::state::{put, save_measured};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
-use crate::sections::unread::{Unread, Why};
+use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
@@ -237,14 +237,14 @@ impl SeriesDetectors {
     ) {
         if self.restore_shared(since, stored.judged).is_err() {
             (self.judged, self.window, self.ring) = (None, None, Ring::new(kept(stream)));
-            unread.of_series("the last readings", &stream.name, "are forgotten", Why::Damaged);
+            unread.of_series("the last readings", &stream.name, "are forgotten", UnreadReason::Damaged);
         }
         for (goes_on, state) in saved.detectors.iter().zip(&stored.detectors) {
             let Some((at, goes_on)) = *goes_on else { continue };
             let known = self.posts.get_mut(at).zip(stream.detectors.get(at));
             let Some((post, config)) = known else { continue };
             let read = post.restore(goes_on, state);
-            let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(Why::Damaged) };
+            let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
             note_detector(goes_on, &config.name, &stream.name, unread);
             self.gathering |= post.awaited.is_some();
         }

@@ -2,7 +2,7 @@
 
 use super::{Aggregate, Value};
 use crate::points::{Downsample, Points};
-use headwater_kernel::aggregate::{self, Ends, Integral, Rate, Slope, Stamped, States};
+use headwater_kernel::aggregate::{self, CounterRate, Ends, Integral, Slope, Stamped, States};
 use headwater_kernel::time::Time;
 
 /// Readings that come late within a window are put in order if not more than this many came before them.
@@ -14,7 +14,7 @@ pub(super) type Ordered<A> = aggregate::Ordered<A, DISORDER>;
 /// Each behind a pointer of its own: a stream pays for what it asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct OptionalAccumulators {
-    pub(super) rate: Option<Box<Ordered<Rate>>>,
+    pub(super) rate: Option<Box<Ordered<CounterRate>>>,
     pub(super) integral: Option<Box<Ordered<Integral>>>,
     pub(super) states: Option<Box<Ordered<States>>>,
     pub(super) slope: Option<Box<Slope>>,

@@ -12,7 +12,7 @@
 use super::Accumulators;
 use super::optional::OptionalAccumulators;
 use crate::points::Points;
-use headwater_kernel::aggregate::{Ends, Integral, Moments, Rate, Slope, States};
+use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 
 /// Which accumulators windows have, and how they are stored.
@@ -51,7 +51,7 @@ macro_rules! parts {
         $each!(Moments, $($args)*);
         $each!(Ends, $($args)*);
         $each!(crate::sketch::GrowingSketch, $($args)*);
-        $each!(super::optional::Ordered<Rate>, $($args)*);
+        $each!(super::optional::Ordered<CounterRate>, $($args)*);
         $each!(super::optional::Ordered<Integral>, $($args)*);
         $each!(super::optional::Ordered<States>, $($args)*);
         $each!(Slope, $($args)*);
@@ -264,7 +264,7 @@ macro_rules! path_part {
     };
 }
 
-path_part!(super::optional::Ordered<Rate>, rate, "increase and rate");
+path_part!(super::optional::Ordered<CounterRate>, rate, "increase and rate");
 path_part!(super::optional::Ordered<Integral>, integral, "integral and time-weighted mean");
 path_part!(super::optional::Ordered<States>, states, "states");
 path_part!(Slope, slope, "slope");

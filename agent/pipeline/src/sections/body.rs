@@ -9,7 +9,7 @@
 //! A tag is never given to anything else. Whoever changes what is in a section raises the version that stands beside the
 //! code that writes it.
 
-use super::unread::{Unread, Why};
+use super::unread::{Unread, UnreadReason};
 use super::{Section, put_section, sections};
 use headwater_kernel::state::{Corrupt, StateReader};
 
@@ -99,11 +99,11 @@ impl<'a> StoredBody<'a> {
                     unread.part(
                         &format!("section {tag} of version {version}"),
                         "is passed over",
-                        Why::Unknown,
+                        UnreadReason::Unknown,
                     );
                 }
                 Ok(_) => {}
-                Err(cut) => unread.part(&cut.to_string(), "with what follows", Why::Damaged),
+                Err(cut) => unread.part(&cut.to_string(), "with what follows", UnreadReason::Damaged),
             }
         }
     }
@@ -122,7 +122,7 @@ impl<'a> StoredBody<'a> {
         load: impl FnOnce(&mut StateReader<'a>) -> Result<T, Corrupt>,
     ) -> Option<T> {
         let read = match self.all(kind).next() {
-            None => Err(Why::Absent),
+            None => Err(UnreadReason::Absent),
             Some(section) => kind.read(section, load),
         };
         read.map_err(|why| unread.part(kind.name, kind.otherwise, why)).ok()
@@ -135,12 +135,12 @@ impl Kind {
         &self,
         (version, mut stored): (u16, StateReader<'a>),
         load: impl FnOnce(&mut StateReader<'a>) -> Result<T, Corrupt>,
-    ) -> Result<T, Why> {
+    ) -> Result<T, UnreadReason> {
         if version != self.version {
-            return Err(Why::Version { stored: version, read: self.version });
+            return Err(UnreadReason::Version { stored: version, read: self.version });
         }
-        let loaded = load(&mut stored).map_err(|Corrupt| Why::Damaged)?;
-        if stored.rest().is_empty() { Ok(loaded) } else { Err(Why::Damaged) }
+        let loaded = load(&mut stored).map_err(|Corrupt| UnreadReason::Damaged)?;
+        if stored.rest().is_empty() { Ok(loaded) } else { Err(UnreadReason::Damaged) }
     }
 }
 

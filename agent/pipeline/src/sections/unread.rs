@@ -7,7 +7,7 @@ const NAMED_MAX: usize = 12;
 
 /// Why something could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum UnreadReason {
     /// It is of a version that this program does not know.
     Version {
         /// The version that is stored.
@@ -34,7 +34,7 @@ struct Item {
     stream: Option<String>,
     /// What follows.
     then: &'static str,
-    why: Why,
+    why: UnreadReason,
     series: u32,
 }
 
@@ -45,16 +45,16 @@ impl Unread {
     }
 
     /// Notes a part of the whole state, and what becomes of it.
-    pub fn part(&mut self, what: &str, then: &'static str, why: Why) {
+    pub fn part(&mut self, what: &str, then: &'static str, why: UnreadReason) {
         self.note(what, None, then, why);
     }
 
     /// Notes a part of the state of one more series in a stream, and what becomes of it.
-    pub fn of_series(&mut self, what: &str, stream: &str, then: &'static str, why: Why) {
+    pub fn of_series(&mut self, what: &str, stream: &str, then: &'static str, why: UnreadReason) {
         self.note(what, Some(stream), then, why);
     }
 
-    fn note(&mut self, what: &str, stream: Option<&str>, then: &'static str, why: Why) {
+    fn note(&mut self, what: &str, stream: Option<&str>, then: &'static str, why: UnreadReason) {
         let is_same = |item: &&mut Item| {
             item.what == what && item.stream.as_deref() == stream && item.then == then && item.why == why
         };
@@ -95,12 +95,12 @@ impl fmt::Display for Item {
         f.write_char(' ')?;
         f.write_str(then)?;
         match why {
-            Why::Version { stored, read } => {
+            UnreadReason::Version { stored, read } => {
                 write!(f, ": the state is of version {stored}, this program reads {read}")
             }
-            Why::Unknown => f.write_str(": this program does not know it"),
-            Why::Absent => f.write_str(": there is no state"),
-            Why::Damaged => f.write_str(": the state cannot be read"),
+            UnreadReason::Unknown => f.write_str(": this program does not know it"),
+            UnreadReason::Absent => f.write_str(": there is no state"),
+            UnreadReason::Damaged => f.write_str(": the state cannot be read"),
         }
     }
 }
@@ -114,16 +114,16 @@ mod tests {
         let mut unread = Unread::default();
         assert!(unread.is_empty());
         for _ in 0..12 {
-            let why = Why::Version { stored: 3, read: 2 };
+            let why = UnreadReason::Version { stored: 3, read: 2 };
             unread.of_series("detector `auto`", "all", "starts anew", why);
         }
-        unread.part("the list of outages", "begins empty", Why::Damaged);
+        unread.part("the list of outages", "begins empty", UnreadReason::Damaged);
         assert_eq!(
             unread.to_string(),
             "detector `auto` of 12 series in stream `all` starts anew: the state is of version 3, this program reads 2; \
              the list of outages begins empty: the state cannot be read"
         );
-        (0..20).for_each(|n| unread.part(&format!("part {n}"), "is passed over", Why::Absent));
+        (0..20).for_each(|n| unread.part(&format!("part {n}"), "is passed over", UnreadReason::Absent));
         assert!(unread.to_string().ends_with("; and 10 others"));
     }
 }

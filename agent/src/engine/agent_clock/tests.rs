@@ -9,7 +9,7 @@ use headwater_pipeline::event::Event;
 use headwater_pipeline::pipeline::{Pipeline, SeriesHandle, SourceEntry, TakenAt};
 use headwater_pipeline::sections::body::StoredBody;
 use headwater_pipeline::sections::unread::Unread;
-use headwater_wire::{Format, Wire, read};
+use headwater_wire::{Encoding, Wire, read};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -158,7 +158,7 @@ impl World {
     fn sent(&self) -> Vec<Wire> {
         let json = |event: &Event| {
             let mut bytes = Vec::new();
-            Format::Json.encode(event, &*self.boots, &mut bytes).unwrap();
+            Encoding::Json.encode(event, &*self.boots, &mut bytes).unwrap();
             bytes
         };
         self.made.iter().map(|event| read(&json(event)).unwrap()).collect()

@@ -6,7 +6,7 @@ use super::read::bad;
 use super::series::{put_time, signed, text, time};
 use super::{StoredError, put_count, put_name, tags};
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
-use headwater_pipeline::event::{BootId, Cause, ClockSet, DiskStatus, Report, Status};
+use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause};
 
 pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
     put_name(to, tags::AGENT, &report.agent);
@@ -30,7 +30,7 @@ pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
 pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredError> {
     let to = time(fields)?;
     let word = text(fields, tags::CAUSE)?;
-    let known = Cause::ALL.iter().copied().find(|cause| cause.word() == word);
+    let known = ReportCause::ALL.iter().copied().find(|cause| cause.word() == word);
     let cause = known.ok_or_else(|| StoredError::Cause(word.to_owned()))?;
     let mut suppressed = fields.of(tags::SUPPRESSED);
     let mut next = || suppressed.signed().ok_or(bad(tags::SUPPRESSED));
@@ -72,7 +72,7 @@ pub(super) fn read_clock(fields: &StoredFields<'_>) -> Result<ClockSet, StoredEr
     })
 }
 
-pub(super) fn put_status(to: &mut Vec<u8>, status: &Status) {
+pub(super) fn put_status(to: &mut Vec<u8>, status: &AgentPresence) {
     put_name(to, tags::AGENT, &status.agent);
     put_field(to, tags::TIME, |to| put_signed(to, status.started_ms));
     put_count(to, tags::ONLINE, u64::from(status.online));
@@ -88,10 +88,10 @@ pub(super) fn put_status(to: &mut Vec<u8>, status: &Status) {
     }
 }
 
-pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<Status, StoredError> {
+pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<AgentPresence, StoredError> {
     let boot = fields.get(tags::BOOT).map(|_| text(fields, tags::BOOT)).transpose()?;
     let owned = |from: &mut Reader<'_>| from.text().map(str::to_owned);
-    Ok(Status {
+    Ok(AgentPresence {
         agent: text(fields, tags::AGENT)?.into(),
         online: fields.of(tags::ONLINE).rest_varint() == Some(1),
         started_ms: signed(fields, tags::TIME)?,

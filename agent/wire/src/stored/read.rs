@@ -35,7 +35,7 @@ pub(super) fn bad(tag: u8) -> StoredError {
 
 /// What is needed to find an event's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names<'a> {
+pub struct EventNames<'a> {
     /// The word for its kind on the wire.
     pub kind: &'static str,
     /// The stream's name, or nothing.
@@ -50,11 +50,11 @@ pub struct Names<'a> {
 ///
 /// # Errors
 /// [`StoredError`]: they are not there.
-pub fn names(body: &[u8]) -> Result<Names<'_>, StoredError> {
+pub fn names(body: &[u8]) -> Result<EventNames<'_>, StoredError> {
     let (kind, fields) = fields_of(body)?;
     let text = |tag| fields.of(tag).rest_text().ok_or(bad(tag));
     let (stream, series) = (text(tags::STREAM)?, text(tags::SERIES)?);
-    Ok(Names { kind: word(kind)?, stream, series, clock: clock_mark(&fields, tags::CLOCK)? })
+    Ok(EventNames { kind: word(kind)?, stream, series, clock: clock_mark(&fields, tags::CLOCK)? })
 }
 
 /// An event from its stored form.

@@ -6,8 +6,8 @@ use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
-    Alert, AlertState, BootId, Cause, ClockSet, DiskStatus, Evidence, Reading, Readings, Report, Status,
-    Subject, Summary, TimedValues, Timestamp,
+    AgentPresence, Alert, AlertState, BootId, ClockSet, DiskStatus, Evidence, Reading, Readings, Report,
+    ReportCause, Subject, Summary, TimedValues, Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
@@ -127,27 +127,31 @@ fn of_agent() -> impl Strategy<Value = Event> {
         })
     };
     let parts = prop::collection::vec((name(), counts(), any::<i64>()), 0..4);
-    let report = (name(), at(), any::<i64>(), 0..Cause::ALL.len(), ".{0,40}", counts(), counts(), parts)
-        .prop_map(|(agent, to, from_ms, cause, detail, total, readings_total, parts)| {
-            let intake = |made| SourceCounts { received: made, selected: 1, ..SourceCounts::default() };
-            Event::Report(Box::new(Report {
-                agent,
-                from_ms,
-                to,
-                cause: Cause::ALL[cause],
-                detail,
-                readings: ReadingLedger {
-                    total,
-                    sources: parts.iter().map(|(name, _, made)| (name.to_string(), intake(*made))).collect(),
-                    streams: parts.iter().map(|(name, counts, _)| (name.to_string(), *counts)).collect(),
-                },
-                messages: MessageDelta { made: from_ms, lost: 3, ..MessageDelta::default() },
-                readings_total,
-                messages_total: MessageDelta { waiting: 7, ..MessageDelta::default() },
-                suppressed: from_ms,
-                suppressed_total: -1,
-            }))
-        });
+    let report =
+        (name(), at(), any::<i64>(), 0..ReportCause::ALL.len(), ".{0,40}", counts(), counts(), parts)
+            .prop_map(|(agent, to, from_ms, cause, detail, total, readings_total, parts)| {
+                let intake = |made| SourceCounts { received: made, selected: 1, ..SourceCounts::default() };
+                Event::Report(Box::new(Report {
+                    agent,
+                    from_ms,
+                    to,
+                    cause: ReportCause::ALL[cause],
+                    detail,
+                    readings: ReadingLedger {
+                        total,
+                        sources: parts
+                            .iter()
+                            .map(|(name, _, made)| (name.to_string(), intake(*made)))
+                            .collect(),
+                        streams: parts.iter().map(|(name, counts, _)| (name.to_string(), *counts)).collect(),
+                    },
+                    messages: MessageDelta { made: from_ms, lost: 3, ..MessageDelta::default() },
+                    readings_total,
+                    messages_total: MessageDelta { waiting: 7, ..MessageDelta::default() },
+                    suppressed: from_ms,
+                    suppressed_total: -1,
+                }))
+            });
     let clock = (name(), at(), "[0-9a-f]{0,36}", any::<i64>(), any::<bool>()).prop_map(
         |(agent, time, boot, offset_ms, estimated)| {
             Event::Clock(ClockSet { agent, time, boot: BootId::from(boot.as_str()), offset_ms, estimated })
@@ -170,7 +174,7 @@ fn of_agent() -> impl Strategy<Value = Event> {
     )
         .prop_map(|(agent, online, started_ms, boot, trouble, disk)| {
             let boot = boot.map(|boot| BootId::from(boot.as_str()));
-            Event::Status(Box::new(Status { agent, online, started_ms, boot, trouble, disk }))
+            Event::Status(Box::new(AgentPresence { agent, online, started_ms, boot, trouble, disk }))
         });
     prop_oneof![report, clock, status]
 }

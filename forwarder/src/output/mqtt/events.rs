@@ -3,7 +3,7 @@
 use super::flight::{Flight, Sent};
 use super::poison::{PoisonGuard, Verdict};
 use crate::{ConnectionEvent, ConnectionEvents, Disconnected, NextEvents};
-use headwater_mqtt::{Backoff, ConnectError, Connection, Event};
+use headwater_mqtt::{Backoff, ConnectError, Connection, MqttEvent};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -59,28 +59,28 @@ impl MqttEvents {
         Disconnected { reason: backoff.explain(error, self.connection.client_id()), wait }
     }
 
-    fn on_event(&mut self, event: Event) -> Option<ConnectionEvent> {
+    fn on_event(&mut self, event: MqttEvent) -> Option<ConnectionEvent> {
         let mut flight = self.flight.borrow_mut();
         match event {
-            Event::Connected { .. } => {
+            MqttEvent::Connected { .. } => {
                 flight.up = true;
                 let inflight = usize::from(self.connection.inflight());
                 flight.window = inflight.saturating_sub(1).max(1);
                 flight.packet_bytes_max = self.connection.packet_bytes_max();
                 Some(ConnectionEvent::Up)
             }
-            Event::Sent { pkid } => {
+            MqttEvent::Sent { pkid } => {
                 flight.on_sent(pkid);
                 None
             }
-            Event::Acked { pkid, refused } => {
+            MqttEvent::Acked { pkid, refused } => {
                 let answered = flight.on_acked(pkid)?;
                 flight.useful = true;
                 flight.refused |= refused.is_some();
                 drop(flight);
                 Some(self.on_answer(answered, refused))
             }
-            Event::Disconnected => {
+            MqttEvent::Disconnected => {
                 let wait = self.backoff.borrow_mut().next();
                 Some(ConnectionEvent::Lost(Disconnected { reason: "said farewell".into(), wait }))
             }

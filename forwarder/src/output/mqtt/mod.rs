@@ -20,7 +20,7 @@ use crate::{
 };
 use events::MqttEvents;
 use flight::{Flight, Sent};
-use headwater_mqtt::{Backoff, Client, Qos, Session, Settings, Version, Will};
+use headwater_mqtt::{Backoff, Client, MqttSession, Qos, Settings, Version, Will};
 use headwater_settings::{Or, Table};
 #[cfg(test)]
 pub(crate) use poison::Verdict;
@@ -99,7 +99,7 @@ impl Output for Mqtt {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected> {
         let publisher = Publisher { encoder: encoder.clone(), topic: self.topic.clone() };
         let last_will = gone.and_then(|gone| publisher.publication(gone, false).ok());
-        let session = Session {
+        let session = MqttSession {
             client_id: self.client_id.clone(),
             clean: true,
             expiry: Duration::ZERO,
@@ -271,7 +271,7 @@ impl MqttConnection {
                 self.flight.borrow_mut().requested.push_back(sent);
                 Ok(())
             }
-            Err(headwater_mqtt::Error::Unfit(why)) => Err(SendError::Unfit(why)),
+            Err(headwater_mqtt::ClientError::Unfit(why)) => Err(SendError::Unfit(why)),
             Err(_) => Err(SendError::Busy),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::topic::TopicTemplate;
 use crate::{Tail, Tailed, Tailing};
-use headwater_mqtt::{Backoff, Client, Connection, Event, Qos, Session, Settings};
+use headwater_mqtt::{Backoff, Client, Connection, MqttEvent, MqttSession, Qos, Settings};
 use std::time::Duration;
 
 /// A subscription that is made again whenever the connection is lost.
@@ -42,18 +42,18 @@ impl Subscription {
                 none => none.insert(connect(&self.settings)?),
             };
             match connection.poll().await {
-                Ok(Event::Connected { .. }) => {
+                Ok(MqttEvent::Connected { .. }) => {
                     let filters = std::slice::from_ref(&self.filter);
                     client.try_subscribe(filters, Qos::AtLeastOnce).map_err(|error| error.to_string())?;
                     self.wait = Duration::ZERO;
                     return Ok(Tailed::Note(format!("listening to {}", self.filter)));
                 }
-                Ok(Event::Incoming(publish)) => {
+                Ok(MqttEvent::Incoming(publish)) => {
                     let (place, payload) = (publish.topic().to_owned(), publish.payload.clone());
                     let backfill = TopicTemplate::is_backfill(&place);
                     return Ok(Tailed::Message { place, payload, backfill });
                 }
-                Ok(Event::Subscribed { refused }) if !refused.is_empty() => {
+                Ok(MqttEvent::Subscribed { refused }) if !refused.is_empty() => {
                     return Err(format!("the broker refuses the subscription to {}", self.filter));
                 }
                 Ok(_) => {}
@@ -68,6 +68,6 @@ impl Subscription {
 }
 
 fn connect(settings: &Settings) -> Result<(Client, Connection), String> {
-    let session = Session::passing(format!("headwater-tail-{}", std::process::id()));
+    let session = MqttSession::passing(format!("headwater-tail-{}", std::process::id()));
     headwater_mqtt::connect(settings, &session).map_err(|error| error.to_string())
 }

@@ -24,7 +24,7 @@ pub struct JsonError {
 
 /// The start of a value, or all of it if it is a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Token<'a> {
+pub(crate) enum JsonToken<'a> {
     Scalar(Scalar<'a>),
     Text(Text<'a>),
     /// [`Scanner::name`] goes on.
@@ -56,12 +56,12 @@ impl<'a> Scanner<'a> {
 
     /// The next value, where one must be.
     #[inline(always)]
-    pub(crate) fn value(&mut self) -> Result<Token<'a>, JsonError> {
+    pub(crate) fn value(&mut self) -> Result<JsonToken<'a>, JsonError> {
         match self.next_byte() {
-            Some(b'-' | b'0'..=b'9') => self.number().map(Token::Scalar),
-            Some(b'"') => self.string().map(Token::Text),
-            Some(b'{') => self.enter(Token::Object),
-            Some(b'[') => self.enter(Token::Array),
+            Some(b'-' | b'0'..=b'9') => self.number().map(JsonToken::Scalar),
+            Some(b'"') => self.string().map(JsonToken::Text),
+            Some(b'{') => self.enter(JsonToken::Object),
+            Some(b'[') => self.enter(JsonToken::Array),
             Some(b't') => self.word(b"true", Scalar::Boolean(true)),
             Some(b'f') => self.word(b"false", Scalar::Boolean(false)),
             Some(b'n') => self.word(b"null", Scalar::Null),
@@ -108,18 +108,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads past the value that `token` starts.
-    pub(crate) fn skip(&mut self, token: Token<'a>) -> Result<(), JsonError> {
+    pub(crate) fn skip(&mut self, token: JsonToken<'a>) -> Result<(), JsonError> {
         let mut first = true;
         match token {
-            Token::Scalar(_) | Token::Text(_) => {}
-            Token::Object => {
+            JsonToken::Scalar(_) | JsonToken::Text(_) => {}
+            JsonToken::Object => {
                 while self.name(first)?.is_some() {
                     let token = self.value()?;
                     self.skip(token)?;
                     first = false;
                 }
             }
-            Token::Array => {
+            JsonToken::Array => {
                 while self.item(first)? {
                     let token = self.value()?;
                     self.skip(token)?;
@@ -159,7 +159,7 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
-    fn enter(&mut self, token: Token<'a>) -> Result<Token<'a>, JsonError> {
+    fn enter(&mut self, token: JsonToken<'a>) -> Result<JsonToken<'a>, JsonError> {
         if self.depth == DEPTH_MAX {
             return self.fault("nested too deeply");
         }
@@ -174,12 +174,12 @@ impl<'a> Scanner<'a> {
         self.advance(1);
     }
 
-    fn word(&mut self, word: &[u8], meaning: Scalar<'a>) -> Result<Token<'a>, JsonError> {
+    fn word(&mut self, word: &[u8], meaning: Scalar<'a>) -> Result<JsonToken<'a>, JsonError> {
         match self.rest.strip_prefix(word) {
             Some(rest) => self.rest = rest,
             None => return self.fault("expected a value"),
         }
-        Ok(Token::Scalar(meaning))
+        Ok(JsonToken::Scalar(meaning))
     }
 
     /// From the opening quote to past the closing one.
@@ -360,14 +360,14 @@ mod tests {
         Ok(value)
     }
 
-    fn grow(scanner: &mut Scanner<'_>, token: Token<'_>) -> Result<Value, JsonError> {
+    fn grow(scanner: &mut Scanner<'_>, token: JsonToken<'_>) -> Result<Value, JsonError> {
         Ok(match token {
-            Token::Scalar(Scalar::Integer(integer)) => Value::from(integer),
-            Token::Scalar(Scalar::Number(number)) => Value::from(number),
-            Token::Scalar(Scalar::Boolean(boolean)) => Value::from(boolean),
-            Token::Scalar(_) => Value::Null,
-            Token::Text(text) => Value::from(text.unescaped()),
-            Token::Object => {
+            JsonToken::Scalar(Scalar::Integer(integer)) => Value::from(integer),
+            JsonToken::Scalar(Scalar::Number(number)) => Value::from(number),
+            JsonToken::Scalar(Scalar::Boolean(boolean)) => Value::from(boolean),
+            JsonToken::Scalar(_) => Value::Null,
+            JsonToken::Text(text) => Value::from(text.unescaped()),
+            JsonToken::Object => {
                 let mut map = serde_json::Map::new();
                 let mut first = true;
                 while let Some(name) = scanner.name(first)? {
@@ -377,7 +377,7 @@ mod tests {
                 }
                 map.into()
             }
-            Token::Array => {
+            JsonToken::Array => {
                 let mut list = Vec::new();
                 while scanner.item(list.is_empty())? {
                     let token = scanner.value()?;
@@ -453,14 +453,14 @@ mod tests {
         ] {
             let expected: f64 = text.parse().unwrap();
             let got = match Scanner::new(text.as_bytes()).unwrap().value() {
-                Ok(Token::Scalar(Scalar::Integer(integer))) => integer as f64,
-                Ok(Token::Scalar(Scalar::Number(number))) => number,
+                Ok(JsonToken::Scalar(Scalar::Integer(integer))) => integer as f64,
+                Ok(JsonToken::Scalar(Scalar::Number(number))) => number,
                 other => panic!("{text}: {other:?}"),
             };
             assert_eq!(got.to_bits() << 1, expected.to_bits() << 1, "{text}: {got} {expected}");
         }
         let exact = Scanner::new(b"-9223372036854775808").unwrap().value();
-        assert_eq!(exact, Ok(Token::Scalar(Scalar::Integer(i64::MIN))));
+        assert_eq!(exact, Ok(JsonToken::Scalar(Scalar::Integer(i64::MIN))));
     }
 
     #[test]
@@ -519,8 +519,8 @@ mod tests {
         fn numbers_read_as_std_reads_them(text in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?") {
             let expected: f64 = text.parse().unwrap();
             match Scanner::new(text.as_bytes()).unwrap().value() {
-                Ok(Token::Scalar(Scalar::Integer(integer))) => prop_assert_eq!(integer, text.parse::<i64>().unwrap()),
-                Ok(Token::Scalar(Scalar::Number(number))) => prop_assert_eq!(number, expected),
+                Ok(JsonToken::Scalar(Scalar::Integer(integer))) => prop_assert_eq!(integer, text.parse::<i64>().unwrap()),
+                Ok(JsonToken::Scalar(Scalar::Number(number))) => prop_assert_eq!(number, expected),
                 other => prop_assert!(!expected.is_finite(), "{:?}", other),
             }
         }

@@ -7,7 +7,7 @@ use super::super::state::{load_bytes, load_length, load_text, put, save_length, 
 use super::{Multivariate, Pair, Pairs, WAITING_MAX};
 use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
-use crate::sections::unread::{Unread, Why};
+use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::aggregate::Comoments;
 use headwater_kernel::series::{Spec, Windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
@@ -74,7 +74,7 @@ impl Pairs {
         streams: &Streams,
         since: AgentTime,
         (print, (windows, accumulator), state): (&str, (u16, u16), &[u8]),
-    ) -> Result<bool, Why> {
+    ) -> Result<bool, UnreadReason> {
         let Some(pair) = self.pairs.at_mut(index) else { return Ok(false) };
         let Some((specs, config)) = pair.rules(streams) else { return Ok(false) };
         let spec = specs.of(false);
@@ -83,10 +83,10 @@ impl Pairs {
         }
         for (stored, read) in [(windows, windows_version(&spec.shape)), (accumulator, Comoments::VERSION)] {
             if stored != read {
-                return Err(Why::Version { stored, read });
+                return Err(UnreadReason::Version { stored, read });
             }
         }
-        pair.restore(specs, since, state).map_err(|Corrupt| Why::Damaged)?;
+        pair.restore(specs, since, state).map_err(|Corrupt| UnreadReason::Damaged)?;
         Ok(true)
     }
 }
