@@ -42,8 +42,7 @@ fn built(kind: &DetectorKind) -> AnyDetector {
     for name in names {
         parameters.set(name, 1e6).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
-    let complete = parameters.complete(kind.parameters);
-    complete.and_then(|complete| (kind.build)(&complete)).unwrap_or_else(|wrong| panic!("{wrong}"))
+    kind.detector(&parameters).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// Runs a detector of its own type; answers its bytes and its nanoseconds a reading.

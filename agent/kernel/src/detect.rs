@@ -44,7 +44,9 @@ pub use jump::{Jump, JumpConfig};
 pub use missing::{Missing, MissingConfig};
 pub use multivariate::{Multivariate, Row, Rows};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
-pub use parameters::{PARAMETERS_MAX, Parameter, ParameterKind, ParameterPresence, Parameters};
+pub use parameters::{
+    CompleteParameters, PARAMETERS_MAX, Parameter, ParameterKind, ParameterPresence, Parameters,
+};
 pub use quantile::{Quantile, QuantileConfig};
 pub use range::{Range, RangeConfig};
 pub use rate::{RateConfig, RateOfChange};
@@ -174,8 +176,33 @@ pub struct DetectorKind {
     pub doc: &'static str,
     /// Its own parameters; those of the alert's life are [`Alarm::PARAMETERS`].
     pub parameters: &'static [Parameter],
-    /// Builds one.
-    pub build: fn(&Parameters) -> Result<AnyDetector, OutOfRange>,
+    /// What it judges.
+    pub judges: Judges,
+    /// Builds one; see [`DetectorKind::detector`].
+    pub(crate) build: fn(&CompleteParameters) -> Result<AnyDetector, OutOfRange>,
+}
+
+impl DetectorKind {
+    /// Builds a detector from its own parameters; others are not looked at.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the parameter that is missing or wrong.
+    pub fn detector(&self, given: &Parameters) -> Result<AnyDetector, OutOfRange> {
+        (self.build)(&given.complete(self.parameters)?)
+    }
+}
+
+/// What a kind of detector judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judges {
+    /// Values of one series: its readings, or one number of its windows.
+    Values,
+    /// The same, or the values that several series have at one time.
+    ValuesOrRows,
+    /// Readings, before anything else takes them; a reading that it calls invalid is refused.
+    RawReadings,
+    /// The silence between readings.
+    Silence,
 }
 
 /// All kinds of detectors.

@@ -112,12 +112,11 @@ impl Alarm {
     /// As [`Alarm::new`].
     pub fn build(parameters: &Parameters) -> Result<Self, OutOfRange> {
         let parameters = parameters.complete(Self::PARAMETERS)?;
-        let ms = |name: &str| parameters.get(name).unwrap_or(0.0) as i64;
         Self::new(AlarmConfig {
-            for_ms: ms("for"),
-            clear_for_ms: ms("clear_for"),
-            cooldown_ms: ms("cooldown"),
-            per_hour: parameters.get("per_hour").unwrap_or(PER_HOUR) as u32,
+            for_ms: parameters.ms("for"),
+            clear_for_ms: parameters.ms("clear_for"),
+            cooldown_ms: parameters.ms("cooldown"),
+            per_hour: parameters.whole("per_hour"),
         })
     }
 

@@ -24,7 +24,7 @@ impl AlertingDetector {
     /// # Errors
     /// [`OutOfRange`] names the parameter that is missing or wrong.
     pub fn new(kind: &DetectorKind, parameters: &Parameters) -> Result<Self, OutOfRange> {
-        let detector = (kind.build)(&parameters.complete(kind.parameters)?)?;
+        let detector = kind.detector(parameters)?;
         Ok(Self { detector, alarm: Alarm::build(parameters)?, raised: None })
     }
 

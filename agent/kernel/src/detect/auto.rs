@@ -22,7 +22,9 @@ mod surprise;
 
 use super::describe::Figure;
 use super::learned::{learned, learned_struct};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Verdict,
+};
 use crate::time::{Moment, Time};
 use core::fmt;
 use profile::Profile;
@@ -108,7 +110,8 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value is unusual for the series at this time; nothing to set, it learns as it goes",
     parameters: &[],
-    build: |_: &Parameters| -> Result<AnyDetector, OutOfRange> { Ok(AnyDetector::Auto(Auto::new())) },
+    judges: Judges::ValuesOrRows,
+    build: |_: &CompleteParameters| -> Result<AnyDetector, OutOfRange> { Ok(AnyDetector::Auto(Auto::new())) },
 };
 
 impl Default for Auto {

@@ -13,7 +13,10 @@
 
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, clamp_finite, ratio};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -79,17 +82,16 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::number("above", "digits of rarity beyond which it is anomalous").or(1.3),
         Parameter::number("span", "readings that the rarity is averaged over").or(10.0),
     ],
-    build: |parameters: &Parameters| {
-        HalfSpaceConfig::build(parameters).and_then(HalfSpace::new).map(AnyDetector::HalfSpace)
+    judges: Judges::ValuesOrRows,
+    build: |parameters: &CompleteParameters| {
+        HalfSpace::new(HalfSpaceConfig::of(parameters)).map(AnyDetector::HalfSpace)
     },
 };
 
 impl HalfSpaceConfig {
-    /// From the parameters of its kind, with its defaults.
-    pub(super) fn build(parameters: &Parameters) -> Result<Self, OutOfRange> {
-        let parameters = parameters.complete(KIND.parameters)?;
-        let number = |name| parameters.get(name).unwrap_or(0.0);
-        Ok(Self { above: number("above"), span: number("span") })
+    /// From the parameters of its kind.
+    pub(super) fn of(parameters: &CompleteParameters) -> Self {
+        Self { above: parameters.number("above"), span: parameters.number("span") }
     }
 }
 

@@ -10,7 +10,9 @@
 use super::describe::Figure;
 use super::learned::learned;
 use super::moments::{clamp_finite, ratio};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -50,11 +52,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::integer("readings", "readings in the window: odd, 3 to 61").or(31.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
-    build: |parameters: &Parameters| {
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
         let config = HampelConfig {
-            above: parameters.get("above").unwrap_or(6.0),
-            readings: parameters.get("readings").unwrap_or(31.0) as u32,
-            noise: parameters.get("noise").unwrap_or(0.0),
+            above: parameters.number("above"),
+            readings: parameters.whole("readings"),
+            noise: parameters.number("noise"),
         };
         Hampel::new(config).map(AnyDetector::Hampel)
     },

@@ -4,7 +4,9 @@
 
 use super::describe::Figure;
 use super::learned::learned;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -27,8 +29,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value differs too much from the one before",
     parameters: &[Parameter::number("above", "larger differences are anomalous")],
-    build: |parameters: &Parameters| {
-        Jump::new(JumpConfig { above: parameters.get("above").unwrap_or(f64::NAN) }).map(AnyDetector::Jump)
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
+        Jump::new(JumpConfig { above: parameters.number("above") }).map(AnyDetector::Jump)
     },
 };
 

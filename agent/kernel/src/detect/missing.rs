@@ -9,7 +9,9 @@
 
 use super::describe::Duration;
 use super::learned::learned;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
@@ -43,8 +45,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         "silence of this long is anomalous; left out: five times the longest usual wait",
     )
     .optional()],
-    build: |parameters: &Parameters| {
-        let after_ms = parameters.get("after").map(|ms| ms as i64);
+    judges: Judges::Silence,
+    build: |parameters: &CompleteParameters| {
+        let after_ms = parameters.optional("after").map(|ms| ms as i64);
         Missing::new(MissingConfig { after_ms }).map(AnyDetector::Missing)
     },
 };

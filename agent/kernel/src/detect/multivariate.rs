@@ -106,9 +106,10 @@ impl Multivariate {
     /// [`OutOfRange`] names the parameter that is wrong.
     pub fn build(parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
         let own = parameters.complete(Self::PARAMETERS)?;
-        let trees = HalfSpace::new(HalfSpaceConfig::build(parameters)?)?;
+        let trees =
+            HalfSpace::new(HalfSpaceConfig::of(&parameters.complete(super::half_space::KIND.parameters)?))?;
         let watch = AlertingDetector::of(trees, Alarm::build(parameters)?);
-        Ok(Self { rows: Rows::new(series, own.get("within").unwrap_or(0.0) as i64)?, watch })
+        Ok(Self { rows: Rows::new(series, own.ms("within"))?, watch })
     }
 
     /// Takes a reading of the series numbered `member`; where it completes a row, that is judged.

@@ -10,7 +10,10 @@
 use super::describe::Figure;
 use super::learned::learned;
 use super::moments::{Moments, clamp_finite, ratio};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -51,12 +54,13 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::integer("readings", "readings before the first judgement").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
-    build: |parameters: &Parameters| {
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
         let config = PageHinkleyConfig {
-            above: parameters.get("above").unwrap_or(15.0),
-            slack: parameters.get("slack").unwrap_or(1.0),
-            readings: parameters.get("readings").unwrap_or(200.0) as u32,
-            noise: parameters.get("noise").unwrap_or(0.0),
+            above: parameters.number("above"),
+            slack: parameters.number("slack"),
+            readings: parameters.whole("readings"),
+            noise: parameters.number("noise"),
         };
         PageHinkley::new(config).map(AnyDetector::PageHinkley)
     },

@@ -110,46 +110,102 @@ impl Parameters {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
     }
 
-    /// The parameters that `wanted` lists, with its defaults for those that were left out.
+    /// The parameters that `declared` lists, with its defaults for those that were left out.
     ///
     /// # Errors
     /// [`OutOfRange`] names the first one that is required and missing.
-    pub fn complete(&self, wanted: &[Parameter]) -> Result<Self, OutOfRange> {
-        let mut complete = Self::new();
-        for parameter in wanted {
-            match (self.get(parameter.name), parameter.presence) {
-                (Some(value), _) | (None, ParameterPresence::Default(value)) => {
-                    complete.set(parameter.name, value)?
-                }
-                (None, ParameterPresence::Optional) => {}
-                (None, ParameterPresence::Required) => {
-                    return Err(OutOfRange::new(parameter.name, "is missing"));
-                }
+    pub fn complete(&self, declared: &'static [Parameter]) -> Result<CompleteParameters, OutOfRange> {
+        let missing = |parameter: &&Parameter| {
+            parameter.presence == ParameterPresence::Required && self.get(parameter.name).is_none()
+        };
+        match declared.iter().find(missing) {
+            Some(parameter) => Err(OutOfRange::new(parameter.name, "is missing")),
+            None => Ok(CompleteParameters { declared, given: self.clone() }),
+        }
+    }
+}
+
+/// The declared parameters of one detector: each required one was given, and defaults stand in for the others.
+///
+/// To read a parameter that is not declared, or not declared that way, is a mistake in the program: tests stop, and
+/// a release reads what no detector accepts.
+#[derive(Clone, Debug)]
+pub struct CompleteParameters {
+    declared: &'static [Parameter],
+    given: Parameters,
+}
+
+impl CompleteParameters {
+    /// A parameter that is required or has a default.
+    #[must_use]
+    pub fn number(&self, name: &str) -> f64 {
+        let default =
+            self.declared.iter().find(|parameter| parameter.name == name).map(|known| known.presence);
+        match (default, self.given.get(name)) {
+            (Some(ParameterPresence::Required | ParameterPresence::Default(_)), Some(given)) => given,
+            (Some(ParameterPresence::Default(default)), None) => default,
+            _ => {
+                debug_assert!(false, "`{name}` is not declared as required or with a default");
+                f64::NAN
             }
         }
-        Ok(complete)
+    }
+
+    /// The same of a whole number.
+    #[must_use]
+    pub fn whole(&self, name: &str) -> u32 {
+        self.number(name) as u32
+    }
+
+    /// The same of a duration, in milliseconds.
+    #[must_use]
+    pub fn ms(&self, name: &str) -> i64 {
+        self.number(name) as i64
+    }
+
+    /// A parameter that may be left out and has no default.
+    #[must_use]
+    pub fn optional(&self, name: &str) -> Option<f64> {
+        debug_assert!(
+            self.declared
+                .iter()
+                .any(|known| known.name == name && known.presence == ParameterPresence::Optional),
+            "`{name}` is not declared as optional"
+        );
+        self.given.get(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{OutOfRange, Parameter, ParameterKind, ParameterPresence, Parameters};
+    use super::{OutOfRange, Parameter, Parameters};
+
+    const DECLARED: &[Parameter] = &[
+        Parameter::number("a", "required"),
+        Parameter::number("b", "with a default").or(2.0),
+        Parameter::number("c", "optional").optional(),
+    ];
 
     #[test]
     fn defaults_fill_in_and_what_is_missing_is_named() {
-        const NAMES: [(&str, ParameterPresence); 3] = [
-            ("a", ParameterPresence::Required),
-            ("b", ParameterPresence::Default(2.0)),
-            ("c", ParameterPresence::Optional),
-        ];
-        let wanted =
-            NAMES.map(|(name, presence)| Parameter { name, kind: ParameterKind::Number, presence, doc: "" });
         let mut given = Parameters::new();
-        assert_eq!(given.complete(&wanted).unwrap_err(), OutOfRange::new("a", "is missing"));
+        assert_eq!(given.complete(DECLARED).unwrap_err(), OutOfRange::new("a", "is missing"));
         given.set("a", 0.5).unwrap();
         given.set("a", 1.0).unwrap();
-        let complete = given.complete(&wanted).unwrap();
-        assert_eq!(["a", "b", "c"].map(|name| complete.get(name)), [Some(1.0), Some(2.0), None]);
+        let complete = given.complete(DECLARED).unwrap();
+        assert_eq!((complete.number("a"), complete.ms("b"), complete.optional("c")), (1.0, 2, None));
+        given.set("b", 3.0).unwrap();
+        given.set("c", 4.0).unwrap();
+        let complete = given.complete(DECLARED).unwrap();
+        assert_eq!((complete.whole("b"), complete.optional("c")), (3, Some(4.0)));
         assert_eq!(given.set("b", f64::NAN).unwrap_err().parameter, "b");
+    }
+
+    #[test]
+    #[should_panic(expected = "`c` is not declared as required or with a default")]
+    fn an_optional_parameter_has_no_number_to_fall_back_on() {
+        let mut given = Parameters::new();
+        given.set("a", 1.0).unwrap();
+        assert!(given.complete(DECLARED).unwrap().number("c").is_nan());
     }
 }

@@ -11,7 +11,10 @@
 use super::describe::Figure;
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, clamp_finite};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -70,11 +73,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::integer("readings", "how many readings the mean reaches back").or(20.0),
         Parameter::number("noise", "smallest distance from the mean that matters").or(0.0),
     ],
-    build: |parameters: &Parameters| {
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
         let config = QuantileConfig {
-            risk: parameters.get("risk").unwrap_or(1e-4),
-            readings: parameters.get("readings").unwrap_or(20.0) as u32,
-            noise: parameters.get("noise").unwrap_or(0.0),
+            risk: parameters.number("risk"),
+            readings: parameters.whole("readings"),
+            noise: parameters.number("noise"),
         };
         Quantile::new(config).map(AnyDetector::Quantile)
     },

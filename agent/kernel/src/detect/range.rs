@@ -5,7 +5,9 @@
 //! [`Threshold`](super::Threshold).
 
 use super::learned::learned;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -33,8 +35,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::number("min", "smaller values are refused").optional(),
         Parameter::number("max", "larger values are refused").optional(),
     ],
-    build: |parameters: &Parameters| {
-        let config = RangeConfig { min: parameters.get("min"), max: parameters.get("max") };
+    judges: Judges::RawReadings,
+    build: |parameters: &CompleteParameters| {
+        let config = RangeConfig { min: parameters.optional("min"), max: parameters.optional("max") };
         Range::new(config).map(AnyDetector::Range)
     },
 };

@@ -6,7 +6,10 @@
 
 use super::describe::{Duration, Figure};
 use super::learned::learned;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
@@ -37,12 +40,13 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::number("fall", "falling by more than this per `per` is anomalous").optional(),
         Parameter::duration("per", "the time that the limits are about").or(60_000.0),
     ],
+    judges: Judges::Values,
     build,
 };
 
-fn build(parameters: &Parameters) -> Result<AnyDetector, OutOfRange> {
-    let per_ms = parameters.get("per").unwrap_or(60_000.0) as i64;
-    let config = RateConfig { rise: parameters.get("rise"), fall: parameters.get("fall"), per_ms };
+fn build(parameters: &CompleteParameters) -> Result<AnyDetector, OutOfRange> {
+    let per_ms = parameters.ms("per");
+    let config = RateConfig { rise: parameters.optional("rise"), fall: parameters.optional("fall"), per_ms };
     RateOfChange::new(config).map(AnyDetector::RateOfChange)
 }
 

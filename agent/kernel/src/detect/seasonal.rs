@@ -11,7 +11,9 @@
 use super::describe::Figure;
 use super::learned::{learned, learned_struct};
 use super::moments::{clamp_finite, ratio};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+};
 use crate::time::{Moment, Time};
 use core::fmt;
 
@@ -69,11 +71,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
             .optional(),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
-    build: |parameters: &Parameters| {
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
         let config = SeasonalConfig {
-            above: parameters.get("above").unwrap_or(6.0),
-            period_ms: parameters.get("period").map(|ms| ms as i64),
-            noise: parameters.get("noise").unwrap_or(0.0),
+            above: parameters.number("above"),
+            period_ms: parameters.optional("period").map(|ms| ms as i64),
+            noise: parameters.number("noise"),
         };
         Seasonal::new(config).map(AnyDetector::Seasonal)
     },

@@ -6,7 +6,7 @@
 
 use super::describe::Duration;
 use super::learned::learned;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter};
+use super::{AnyDetector, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
@@ -39,9 +39,10 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::duration("after", "no change for this long is anomalous"),
         Parameter::number("noise", "changes up to this are none").or(0.0),
     ],
+    judges: Judges::Values,
     build: |parameters| {
-        let after_ms = parameters.get("after").unwrap_or(0.0) as i64;
-        let noise = parameters.get("noise").unwrap_or(0.0);
+        let after_ms = parameters.ms("after");
+        let noise = parameters.number("noise");
         Stuck::new(StuckConfig { after_ms, noise }).map(AnyDetector::Stuck)
     },
 };

@@ -8,8 +8,8 @@ use crate::time::Time;
 extern crate std;
 use std::vec::Vec;
 
-/// One of the kind, with limits that the usual readings below keep.
-fn built(kind: &DetectorKind) -> AnyDetector {
+/// The least that the kind can be built from, with limits that the usual readings below keep.
+fn needed(kind: &DetectorKind) -> Parameters {
     let mut parameters = Parameters::new();
     for parameter in
         kind.parameters.iter().filter(|parameter| parameter.presence == ParameterPresence::Required)
@@ -22,7 +22,24 @@ fn built(kind: &DetectorKind) -> AnyDetector {
         "range" => parameters.set("max", 1e6).unwrap(),
         _ => {}
     }
-    (kind.build)(&parameters.complete(kind.parameters).unwrap()).unwrap()
+    parameters
+}
+
+fn built(kind: &DetectorKind) -> AnyDetector {
+    kind.detector(&needed(kind)).unwrap()
+}
+
+/// What the list of parameters says is what the detector does.
+#[test]
+fn a_default_is_what_a_parameter_left_out_means() {
+    for kind in KINDS {
+        for parameter in kind.parameters {
+            let ParameterPresence::Default(default) = parameter.presence else { continue };
+            let mut given = needed(kind);
+            given.set(parameter.name, default).unwrap();
+            assert_eq!(kind.detector(&given).unwrap(), built(kind), "{}: {}", kind.name, parameter.name);
+        }
+    }
 }
 
 fn usual(detector: &mut AnyDetector, noise: &mut Noise, readings: core::ops::Range<i64>) -> Vec<Judgement> {

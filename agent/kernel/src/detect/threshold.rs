@@ -3,7 +3,10 @@
 //! State: none; the two limits. Score: how far beyond the limit, in the channel's unit; negative within.
 
 use super::describe::Figure;
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -43,15 +46,16 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::number("clear_below", "as `clear`, for the limit `below` where both limits are given")
             .optional(),
     ],
+    judges: Judges::Values,
     build,
 };
 
-fn build(parameters: &Parameters) -> Result<AnyDetector, OutOfRange> {
+fn build(parameters: &CompleteParameters) -> Result<AnyDetector, OutOfRange> {
     let bound = |level: Option<f64>, clear: Option<f64>| {
         level.map(|level| Bound { level, clear: clear.unwrap_or(level) })
     };
-    let (above, below) = (parameters.get("above"), parameters.get("below"));
-    let (clear, clear_below) = (parameters.get("clear"), parameters.get("clear_below"));
+    let (above, below) = (parameters.optional("above"), parameters.optional("below"));
+    let (clear, clear_below) = (parameters.optional("clear"), parameters.optional("clear_below"));
     if clear_below.is_some() && below.is_none() {
         return Err(OutOfRange::new("clear_below", "needs `below`"));
     }
@@ -113,14 +117,14 @@ impl Detector for Threshold {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bound, Threshold, ThresholdConfig, build};
+    use super::{Bound, CompleteParameters, KIND, Threshold, ThresholdConfig, build};
     use crate::detect::{AnyDetector, Detector, Parameters, Verdict::*};
     use crate::time::Time;
 
-    fn parameters(pairs: &[(&'static str, f64)]) -> Parameters {
+    fn parameters(pairs: &[(&'static str, f64)]) -> CompleteParameters {
         let mut parameters = Parameters::new();
         pairs.iter().for_each(|(name, value)| parameters.set(name, *value).unwrap());
-        parameters
+        parameters.complete(KIND.parameters).unwrap()
     }
 
     #[test]

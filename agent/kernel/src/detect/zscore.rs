@@ -8,7 +8,10 @@
 use super::describe::Figure;
 use super::learned::learned;
 use super::moments::{Moments, clamp_finite, ratio};
-use super::{AnyDetector, Detector, DetectorKind, Judgement, OutOfRange, Parameter, Parameters, Verdict};
+use super::{
+    AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
+    Verdict,
+};
 use crate::time::Moment;
 use core::fmt;
 
@@ -46,11 +49,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
         Parameter::integer("readings", "how many readings the mean reaches back").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
-    build: |parameters: &Parameters| {
+    judges: Judges::Values,
+    build: |parameters: &CompleteParameters| {
         let config = ZScoreConfig {
-            above: parameters.get("above").unwrap_or(4.0),
-            readings: parameters.get("readings").unwrap_or(200.0) as u32,
-            noise: parameters.get("noise").unwrap_or(0.0),
+            above: parameters.number("above"),
+            readings: parameters.whole("readings"),
+            noise: parameters.number("noise"),
         };
         ZScore::new(config).map(AnyDetector::ZScore)
     },

@@ -2,8 +2,8 @@
 
 use super::{EvaluateError, Labelled};
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind,
-    ParameterPresence, Parameters, Rows, SERIES_MAX, Verdict,
+    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
+    Rows, SERIES_MAX, Verdict,
 };
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_settings::{nearest, parse_duration};
@@ -31,11 +31,7 @@ pub struct Judged {
 impl Contender {
     /// All detectors that need no parameter.
     pub fn all() -> Vec<Self> {
-        let needs_none = |kind: &&DetectorKind| {
-            let free =
-                kind.parameters.iter().all(|parameter| parameter.presence != ParameterPresence::Required);
-            free && (kind.build)(&complete(kind, &Parameters::new())).is_ok()
-        };
+        let needs_none = |kind: &&DetectorKind| kind.detector(&Parameters::new()).is_ok();
         let contender = |kind: &'static DetectorKind| Self {
             name: kind.name.to_owned(),
             kind,
@@ -71,10 +67,8 @@ impl Contender {
     }
 
     pub(super) fn detector(&self) -> Result<AnyDetector, EvaluateError> {
-        let built = self.parameters.complete(self.kind.parameters);
-        built
-            .and_then(|parameters| (self.kind.build)(&parameters))
-            .map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
+        let built = self.kind.detector(&self.parameters);
+        built.map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
     }
 
     /// Runs it over a recording.
@@ -146,11 +140,6 @@ impl Judged {
             *flag |= anomalous;
         }
     }
-}
-
-/// The parameters with their defaults; as given, where one that is required is missing.
-fn complete(kind: &DetectorKind, parameters: &Parameters) -> Parameters {
-    parameters.complete(kind.parameters).unwrap_or_else(|_| parameters.clone())
 }
 
 fn number_of(parameter: &Parameter, text: &str) -> Option<f64> {

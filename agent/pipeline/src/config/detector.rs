@@ -8,7 +8,7 @@ use crate::pipeline::{detector_bytes, group_bytes};
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{
-    Alarm, AlertingDetector, DetectorKind, KINDS, Multivariate, Parameter, ParameterKind, Parameters,
+    Alarm, AlertingDetector, DetectorKind, Judges, KINDS, Multivariate, Parameter, ParameterKind, Parameters,
 };
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
@@ -77,12 +77,6 @@ impl EvidenceConfig {
     }
 }
 
-/// The kind of detector whose invalid values are refused instead of told.
-const REFUSING: &str = "range";
-
-/// The kind that judges the silence between readings; windows close later than that.
-const SILENCE: &str = "missing";
-
 /// The detectors of a stream: those of single series, and those of several.
 pub(super) fn read(
     stream: &mut Table<'_>,
@@ -137,9 +131,9 @@ fn read_on(
     window: Option<&WindowConfig>,
     plan: Option<&AggregatePlan>,
 ) -> Option<On> {
-    let usual = if kind.name == REFUSING { On::RangeCheck } else { On::Reading };
+    let usual = if kind.judges == Judges::RawReadings { On::RangeCheck } else { On::Reading };
     let Some(on) = on.filter(|on| on.value != "reading") else { return Some(usual) };
-    if [REFUSING, SILENCE].contains(&kind.name) {
+    if matches!(kind.judges, Judges::RawReadings | Judges::Silence) {
         let what = format!("`{}` looks at readings, not at `{}`", kind.name, on.value);
         table.refuse(on.span, what, "leave `on` out");
         return None;
@@ -195,10 +189,11 @@ fn read_together(
     kind: &DetectorKind,
     patterns: &At<Vec<At<String>>>,
 ) -> Option<(Parameters, Multivariate)> {
-    const KINDS: [&str; 2] = ["half-space", "auto"];
-    if !KINDS.contains(&kind.name) {
+    if kind.judges != Judges::ValuesOrRows {
         let what = format!("`{}` looks at one series at a time", kind.name);
-        table.refuse(patterns.span.clone(), what, "`over` is for half-space and auto");
+        let able = KINDS.iter().filter(|kind| kind.judges == Judges::ValuesOrRows);
+        let able: Vec<&str> = able.map(|kind| kind.name).collect();
+        table.refuse(patterns.span.clone(), what, format!("`over` is for {}", able.join(" and ")));
         return None;
     }
     if table.has("on") {
