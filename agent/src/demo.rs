@@ -19,6 +19,25 @@ pub struct DemoOptions {
     seconds: Option<u64>,
 }
 
+/// What a reader will see, and when; the times are those of `demo.toml`.
+const INTRODUCTION: &str = "\
+Headwater reads seven simulated sensors: a greenhouse, a freezer and a pump. A day of theirs takes a minute.
+
+  every 5 s      a summary of each sensor
+  after 20 s     the sun shines on a sensor: an alert, and its end two seconds later
+  after 50 s     the freezer's door stands open: an alert, until it is cold again, at 75 s
+  after 80 s     the battery of a sensor is changed: its summaries stop for 20 s
+  every 30 s     a report: what was received, and what became of it
+  after 2 m      the faults come again
+
+Another terminal can watch the broker that the agent sends to:
+
+  mosquitto_sub -p PORT -t 'headwater/#' -v
+  headwater tail --url mqtt://127.0.0.1:PORT
+
+Ctrl-C ends the demo. It leaves nothing behind.
+";
+
 /// Runs the demo until Ctrl-C, or for the seconds that the options say.
 ///
 /// # Errors
@@ -29,10 +48,7 @@ pub fn run(options: &DemoOptions) -> Result<(), Failure> {
     let broker = Broker::start()?;
     let port = broker.port();
     let config = config_for(port, &folder.0)?;
-    println!("The agent reads a simulated greenhouse, freezer and pump, with faults in them.");
-    println!("It sends to a broker on 127.0.0.1:{port} (Ctrl-C ends the demo and leaves nothing behind):");
-    println!("  mosquitto_sub -p {port} -t 'headwater/#' -v");
-    println!("  headwater tail --url mqtt://127.0.0.1:{port}\n");
+    println!("{}", INTRODUCTION.replace("PORT", &port.to_string()));
     runtime()?.block_on(play(config, port, options.seconds))
 }
 
