@@ -5,7 +5,7 @@
 
 use super::fields::Encoded;
 use super::place::{Placed, Placer};
-use super::stored::{EventNames, names, read_event};
+use super::stored::{EventNames, names, read_to_send};
 use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Encoder for OutputEncoder {
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
         for message in batch {
-            let event = read_event(&message.body).map_err(|error| self.format.error(error.to_string()))?;
+            let event = read_to_send(&message.body).map_err(|error| self.format.error(error.to_string()))?;
             self.format.encode(&event, &*self.placer, to)?;
             if (self.format, framing) == (Encoding::Json, Framing::Lines) {
                 to.push(b'\n');

@@ -11,8 +11,10 @@ mod fields;
 mod own;
 mod read;
 mod series;
+mod shared;
 mod tags;
 
+pub(crate) use read::read_to_send;
 pub use read::{EventNames, StoredError, names, read_event};
 pub use series::{Mergeable, mergeable};
 

@@ -63,7 +63,23 @@ pub fn names(body: &[u8]) -> Result<EventNames<'_>, StoredError> {
 /// [`StoredError`]: it is not whole, or of a later version of the program.
 pub fn read_event(body: &[u8]) -> Result<Event, StoredError> {
     let (kind, fields) = fields_of(body)?;
-    let fields = &fields;
+    let mut event = of_kind(kind, &fields)?;
+    if let Event::Summary(summary) = &mut event {
+        summary.pane = series::read_pane(&fields).map(Box::new);
+    }
+    Ok(event)
+}
+
+/// An event from its stored form, without what only a roll-up needs: an output sends nothing of that.
+///
+/// # Errors
+/// As [`read_event`].
+pub(crate) fn read_to_send(body: &[u8]) -> Result<Event, StoredError> {
+    let (kind, fields) = fields_of(body)?;
+    of_kind(kind, &fields)
+}
+
+fn of_kind(kind: u8, fields: &StoredFields<'_>) -> Result<Event, StoredError> {
     Ok(match kind {
         SUMMARY => Event::Summary(Box::new(series::read_summary(fields)?)),
         READING => Event::Reading(series::read_reading(fields)?),

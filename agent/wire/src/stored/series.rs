@@ -2,6 +2,7 @@
 
 use super::fields::{Reader, StoredFields, put_f64, put_field, put_signed, put_text, put_varint};
 use super::read::{bad, clock_mark, fields_of};
+use super::shared::shared_name;
 use super::{SUMMARY, StoredError, put_clock_mark, put_count, put_name, tags};
 use headwater_kernel::state::{State, StateReader, Tagged};
 use headwater_pipeline::event::{
@@ -42,11 +43,16 @@ pub(super) fn put_summary(to: &mut Vec<u8>, summary: &Summary) {
     }
 }
 
+/// The accumulators that a roll-up merges, if they are kept and can be read.
+pub(super) fn read_pane(fields: &StoredFields<'_>) -> Option<Accumulators> {
+    Accumulators::load(&mut StateReader::new(fields.get(tags::PANE)?.0)).ok()
+}
+
+/// A summary without its accumulators; see [`read_pane`].
 pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredError> {
     let start = time(fields)?;
     let end_ms = start.ms.wrapping_add(signed(fields, tags::LENGTH)?);
     let numbers = fields.of(tags::NUMBERS).list(number).ok_or(bad(tags::NUMBERS))?;
-    let pane = fields.get(tags::PANE).and_then(|pane| Accumulators::load(&mut StateReader::new(pane.0)).ok());
     Ok(Summary {
         about: about(fields)?,
         pair: fields.get(tags::PAIR).map(pair).transpose()?,
@@ -56,8 +62,8 @@ pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredE
         number: number_of_window(fields)?,
         numbers,
         points: fields.get(tags::POINTS).map(|points| readings(points, tags::POINTS)).transpose()?,
-        sketch: fields.get(tags::SKETCH).and_then(|bytes| sketch(bytes, pane.as_ref())),
-        pane: pane.map(Box::new),
+        sketch: fields.get(tags::SKETCH).and_then(|bytes| sketch(bytes, fields)),
+        pane: None,
     })
 }
 
@@ -236,7 +242,7 @@ fn put_number(to: &mut Vec<u8>, name: &str, value: Value) {
 }
 
 fn number(from: &mut Reader<'_>) -> Option<(Arc<str>, Value)> {
-    let name = from.text()?.into();
+    let name = shared_name(from.text()?);
     let value = match from.byte()? {
         COUNT => Value::Count(from.varint()?),
         MEASURED => Value::Number(from.f64()?),
@@ -261,9 +267,9 @@ fn put_sketch(to: &mut Vec<u8>, sketch: &GrowingSketch) {
 }
 
 /// A sketch; `None`: of a version that this program does not know.
-fn sketch(bytes: Reader<'_>, pane: Option<&Accumulators>) -> Option<GrowingSketch> {
+fn sketch(bytes: Reader<'_>, fields: &StoredFields<'_>) -> Option<GrowingSketch> {
     if bytes.0.is_empty() {
-        return pane?.sketch().cloned();
+        return read_pane(fields)?.sketch().cloned();
     }
     let mut from = StateReader::new(bytes.0);
     let is_known = u16::load(&mut from) == Ok(GrowingSketch::VERSION);
