@@ -13,12 +13,13 @@
 //! | [`series`] | the windows of one series: where a reading belongs, what closes when |
 //! | [`watermark`] | how far the event time of one series has come |
 //! | [`detect`] | detectors, and the life of an alert |
-//! | [`thin`] | fewer readings that keep the shape |
+//! | [`decimate`] | fewer readings that keep the shape |
 //! | [`state`] | all of it as bytes, for checkpoints |
 
 pub mod aggregate;
 pub mod decimate;
 pub mod detect;
+mod invariant;
 mod range;
 pub mod series;
 pub mod state;

@@ -39,7 +39,7 @@ use channel::{Channel, Placement};
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
-use ids::{ChannelId, IndexVec, SeriesId, StreamId};
+use ids::{ChannelId, IndexVec, SeriesId, SourceId, StreamId};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
@@ -74,10 +74,10 @@ pub struct SourceNotice {
 
 /// The engine: all series with their windows and detectors.
 pub struct Pipeline {
-    sources: Vec<SourceEntry>,
-    intakes: Vec<SourceCounts>,
+    sources: IndexVec<SourceId, SourceEntry>,
+    intakes: IndexVec<SourceId, SourceCounts>,
     /// Which sources have lost their connection.
-    down: Vec<bool>,
+    down: IndexVec<SourceId, bool>,
     /// What sources and streams counted that the config no longer has.
     retired: ReadingCounts,
     streams: Streams,
@@ -129,9 +129,9 @@ impl Pipeline {
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
             emitter: Emitter::new(agent),
-            intakes: vec![SourceCounts::default(); sources.len()],
-            down: vec![false; sources.len()],
-            sources,
+            intakes: vec![SourceCounts::default(); sources.len()].into(),
+            down: vec![false; sources.len()].into(),
+            sources: sources.into(),
             retired: ReadingCounts::default(),
             stream_counts: vec![ReadingCounts::default(); streams.len()].into(),
             streams: streams.into(),
@@ -201,7 +201,7 @@ impl Pipeline {
     pub fn on_reading(&mut self, series: SeriesHandle, taken: TakenAt, value: f64, now: Now) {
         let Some(entry) = self.directory.entry(series) else { return };
         let source = entry.source;
-        if let Some(intake) = self.intakes.get_mut(source) {
+        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
             intake.received += 1;
             if entry.channels.is_empty() {
                 intake.unselected += 1;
@@ -209,11 +209,10 @@ impl Pipeline {
             }
             intake.selected += 1;
         }
-        for at in 0..entry.channels.len() {
-            let index = self.directory.entry(series).and_then(|entry| entry.channels.get(at)).copied();
-            if let Some(index) = index {
-                self.on_channel(index, source, taken, value, now);
-            }
+        let mut place = 0;
+        while let Some(index) = self.directory.channel(series, place) {
+            self.on_channel(index, source, taken, value, now);
+            place += 1;
         }
     }
 
@@ -227,7 +226,7 @@ impl Pipeline {
             TakenAt::Arrival => now.time,
             TakenAt::Event(ms) => Time(ms),
         };
-        let entry = self.sources.get(source);
+        let entry = self.sources.at(SourceId::of(source));
         let future_ms = entry.map_or(0, |entry| entry.future_ms);
         channel.is_durable = entry.is_some_and(|entry| entry.is_durable);
         if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {

@@ -76,6 +76,7 @@ impl Points {
     /// Of a window without a reading.
     #[must_use]
     pub fn new(downsample: Downsample) -> Self {
+        debug_assert!(downsample.room() < usize::from(u16::MAX), "`points` is bounded");
         let room = u16::try_from(downsample.room()).unwrap_or(u16::MAX);
         Self { room, level: 0, readings: Vec::new() }
     }

@@ -16,6 +16,12 @@ use std::fmt;
 /// Tag, version and length (bytes).
 pub const HEADER_BYTES: usize = 8;
 
+/// A length as it is stored. Limits keep everything that is stored far below 4 GiB.
+pub(crate) fn length32(length: usize) -> u32 {
+    debug_assert!(u32::try_from(length).is_ok(), "a length of {length} cannot be stored");
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 /// Appends a section whose bytes `write` appends.
 pub fn put_section(to: &mut Vec<u8>, tag: u16, version: u16, write: impl FnOnce(&mut Vec<u8>)) {
     to.extend_from_slice(&tag.to_le_bytes());
@@ -24,9 +30,7 @@ pub fn put_section(to: &mut Vec<u8>, tag: u16, version: u16, write: impl FnOnce(
     to.extend_from_slice(&[0; 4]);
     let start = to.len();
     write(to);
-    let length = u32::try_from(to.len().saturating_sub(start));
-    debug_assert!(length.is_ok(), "section {tag} holds 4 GiB");
-    let length = length.unwrap_or(u32::MAX).to_le_bytes();
+    let length = length32(to.len() - start).to_le_bytes();
     if let Some(place) = to.get_mut(length_at..start) {
         place.copy_from_slice(&length);
     }

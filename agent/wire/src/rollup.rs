@@ -74,6 +74,7 @@ impl Thin for Thinner {
             let overlap = self.streams.get(key.0).is_some_and(|stream| stream.overlap);
             for group in groups(&pieces, overlap) {
                 let newest = group.places.last().and_then(|at| Some((*at, older.get(*at)?)));
+                debug_assert!(newest.is_some(), "a group is made of messages that are here");
                 let Some((last, newest)) = newest else { continue };
                 if let Some(message) = self.merged(&key, &group, newest) {
                     results.insert(last, message);

@@ -5,6 +5,7 @@
 //! `N` readings deep leaves no trace; a reading that comes later than that is left out and counted.
 
 use super::Stamped;
+use crate::invariant::present;
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
@@ -57,7 +58,7 @@ impl<A: Path, const N: usize> Ordered<A, N> {
         let used = self.recent.get(..waiting).unwrap_or_default();
         let at = waiting - used.iter().rev().take_while(|(other, _)| *other > time).count();
         self.recent.copy_within(at..waiting, at + 1);
-        if let Some(place) = self.recent.get_mut(at) {
+        if let Some(place) = present(self.recent.get_mut(at), "a place for a reading that waits") {
             *place = (time, value);
             self.waiting += 1;
         }

@@ -13,6 +13,7 @@ use super::moments::{clamp_finite, ratio};
 use super::{
     AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
 };
+use crate::invariant::present;
 use crate::time::Moment;
 use core::fmt;
 
@@ -100,7 +101,8 @@ impl Hampel {
     fn learn(&mut self, value: f64) {
         let length = self.config.readings as usize;
         let held = usize::from(self.held);
-        let Some(oldest) = self.ring.get_mut(usize::from(self.next)) else { return };
+        let oldest = self.ring.get_mut(usize::from(self.next));
+        let Some(oldest) = present(oldest, "the place of the oldest value") else { return };
         let oldest = core::mem::replace(oldest, value);
         self.next = ((usize::from(self.next) + 1) % length) as u8;
         let free = if held == length { self.window().partition_point(|held| *held < oldest) } else { held };

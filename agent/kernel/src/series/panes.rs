@@ -8,6 +8,7 @@
 //! all fixed ones are flipped: three merges a window on the average.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::invariant::present;
 use crate::time::Time;
 use crate::window::{Sliding, Window};
 
@@ -118,7 +119,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             self.flipped += u16::from(flipped);
         }
         self.push_fixed(number, reading);
-        if let Some(running) = self.slots.get_mut(0) {
+        if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
             running.owed += 1;
             running.window.end = running.window.end.max(cursor);
         }
@@ -130,7 +131,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let first = self.first_pane();
         let flipped = number < usize::from(self.flipped);
         for at in if flipped { first..=first + number } else { first + number..=first + number } {
-            if let Some(slot) = self.slots.get_mut(at) {
+            if let Some(slot) = present(self.slots.get_mut(at), "a fixed pane") {
                 slot.take(reading.time, reading.value);
             }
         }
@@ -139,7 +140,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         if self.fixed == self.flipped + 1 {
             self.start_running(first + number);
-        } else if let Some(running) = self.slots.get_mut(0) {
+        } else if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
             running.take(reading.time, reading.value);
         }
     }
@@ -188,7 +189,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             settled += slot.readings;
             self.fix(self.first_open());
         }
-        let running = self.slots.get_mut(0)?;
+        let running = present(self.slots.get_mut(0), "the running aggregate")?;
         running.window.end = end;
         settled += core::mem::take(&mut running.owed);
         let whole = self.aggregate(Window { start: end.minus(shape.size_ms()), end })?;
@@ -204,8 +205,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// What all fixed panes hold.
     fn aggregate(&self, window: Window) -> Option<Slot<P>> {
-        let running = self.slots.get(0)?;
-        let first = self.slots.get(self.first_pane())?;
+        let running = present(self.slots.get(0), "the running aggregate")?;
+        let first = present(self.slots.get(self.first_pane()), "the first fixed pane")?;
         let mut whole = Slot { window, rev: 0, owed: 0, dirty: false, ..first.clone() };
         if self.flipped == 0 {
             (whole.readings, whole.pane) = (running.readings, running.pane.clone());
@@ -221,18 +222,17 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if self.fixed == self.flipped + 1 {
             return self.start_running(at);
         }
-        let Some(pane) = self.slots.get(at).cloned() else { return };
-        if let Some(running) = self.slots.get_mut(0) {
+        let Some(pane) = present(self.slots.get(at), "the pane to fix").cloned() else { return };
+        if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
             running.absorb(&pane);
         }
     }
 
     /// Begins the running aggregate with the pane at `at`, the only plain fixed one.
     fn start_running(&mut self, at: usize) {
-        let Some((readings, pane)) = self.slots.get(at).map(|slot| (slot.readings, slot.pane.clone())) else {
-            return;
-        };
-        if let Some(running) = self.slots.get_mut(0) {
+        let Some(first) = present(self.slots.get(at), "the first fixed pane") else { return };
+        let (readings, pane) = (first.readings, first.pane.clone());
+        if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
             (running.readings, running.pane) = (readings, pane);
         }
     }

@@ -1,6 +1,7 @@
 //! Tumbling and count windows: placing a reading, and closing the first window.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::invariant::present;
 use crate::time::Time;
 use crate::window::{Count, Shape, Tumbling, Window};
 
@@ -72,11 +73,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.current = NOWHERE;
         let at = usize::from(self.retained);
         if matches!(spec.shape, Shape::Count(_)) {
-            let closed = self.slots.remove(at).map(Closed::of)?;
+            let closed = present(self.slots.remove(at), "the count window to close").map(Closed::of)?;
             self.counted += 1;
             return Some(Closed { number: self.counted - 1, ..closed });
         }
-        let slot = self.slots.get_mut(at)?;
+        let slot = present(self.slots.get_mut(at), "the window to close")?;
         self.closed_to = self.closed_to.max(slot.window.end);
         if spec.retain_ms > 0 {
             let closed = Closed::of(slot.clone());

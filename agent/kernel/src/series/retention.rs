@@ -1,6 +1,7 @@
 //! Closed windows that are kept: late readings gather in them and come out as revisions.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::invariant::present;
 use crate::time::{AgentTime, Now};
 use crate::window::Window;
 
@@ -10,7 +11,8 @@ const WAIT_MS: i64 = 1_000;
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Puts a late reading into the retained window at `at`.
     pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
-        let Some(slot) = self.slots.get_mut(at) else { return Placed::Late };
+        let slot = present(self.slots.get_mut(at), "the window to revise");
+        let Some(slot) = slot else { return Placed::Late };
         slot.take(reading.time, reading.value);
         slot.owed += 1;
         self.gather(spec, at, reading.now);
@@ -19,7 +21,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// Notes that the window at `at` has a revision to tell.
     pub(super) fn gather(&mut self, spec: &Spec, at: usize, now: AgentTime) {
-        if let Some(slot) = self.slots.get_mut(at) {
+        if let Some(slot) = present(self.slots.get_mut(at), "the window to revise") {
             slot.dirty = true;
             self.revise_at = self.revise_at.min(now.plus(spec.gather_ms));
         }
@@ -87,7 +89,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let base = Self::base(spec);
         let mut left = bytes;
         for at in (base..base + usize::from(self.retained)).rev() {
-            let Some(slot) = self.slots.get(at) else { continue };
+            let Some(slot) = present(self.slots.get(at), "a retained window") else { continue };
             let taken = size_of::<Slot<P>>() + size(&slot.pane);
             match left.checked_sub(taken) {
                 Some(less) => left = less,
@@ -105,7 +107,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub(super) fn poll_retained(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
         let (base, aged_to) = (Self::base(spec), self.aged_to(spec, now));
         while self.retained > 0 {
-            let oldest = self.slots.get(base)?;
+            let oldest = present(self.slots.get(base), "a retained window")?;
             if oldest.window.end.plus(spec.retain_ms) > aged_to {
                 break;
             }
@@ -129,7 +131,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     fn forget(&mut self, at: usize) {
         self.current = NOWHERE;
-        if let Some(slot) = self.slots.remove(at) {
+        if let Some(slot) = present(self.slots.remove(at), "the window to forget") {
             self.retained -= 1;
             self.forgotten_to = self.forgotten_to.max(slot.window.end);
         }
@@ -139,7 +141,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     fn tell(&mut self, at: usize) -> Option<Closed<P>> {
-        let slot = self.slots.get_mut(at)?;
+        let slot = present(self.slots.get_mut(at), "the window to revise")?;
         let (rev, settled) = (slot.rev, core::mem::take(&mut slot.owed));
         slot.rev += 1;
         slot.dirty = false;

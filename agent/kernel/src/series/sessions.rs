@@ -4,6 +4,7 @@
 //! a window that has been told already, the earlier one ends where the later one begins.
 
 use super::{Arrival, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
+use crate::invariant::present;
 use crate::time::Time;
 use crate::window::{SessionWindow, Window};
 
@@ -45,16 +46,16 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if at < usize::from(self.retained) {
             return self.revise(spec, at, reading);
         }
-        match self.slots.get_mut(at) {
-            Some(slot) => slot.take(reading.time, reading.value),
-            None => return Placed::NoRoom,
-        }
+        let slot = present(self.slots.get_mut(at), "the session to join");
+        let Some(slot) = slot else { return Placed::NoRoom };
+        slot.take(reading.time, reading.value);
         Placed::InWindow
     }
 
     /// Lets the window at `at` reach to `gap_end`, and into those that follow if they may be joined.
     fn grow(&mut self, shape: &SessionWindow, at: usize, gap_end: Time) {
-        let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.rev == 0) else { return };
+        let slot = present(self.slots.get_mut(at), "the session to extend");
+        let Some(slot) = slot.filter(|slot| slot.rev == 0) else { return };
         let end_max = slot.window.start.plus(shape.max_ms());
         slot.window.end = slot.window.end.max(gap_end.min(end_max));
         loop {
@@ -71,11 +72,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     fn absorb_next(&mut self, at: usize) {
-        let Some(next) = self.slots.remove(at + 1) else { return };
+        let Some(next) = present(self.slots.remove(at + 1), "the next session") else { return };
         if at < usize::from(self.retained) {
             self.retained -= 1;
         }
-        if let Some(slot) = self.slots.get_mut(at) {
+        if let Some(slot) = present(self.slots.get_mut(at), "the session that absorbs the next") {
             slot.absorb(&next);
             slot.owed += next.owed;
             slot.window.end = slot.window.end.max(next.window.end);
@@ -83,7 +84,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     }
 
     fn end_at(&mut self, at: usize, end: Time) {
-        if let Some(slot) = self.slots.get_mut(at) {
+        if let Some(slot) = present(self.slots.get_mut(at), "the session to end") {
             slot.window.end = end;
         }
     }

@@ -1,12 +1,13 @@
 //! What the pipeline counts, and the account that it gives of it.
 
 use super::Pipeline;
+use super::ids::SourceId;
 use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 
 impl Pipeline {
     /// Takes note of a payload that could not be decoded.
     pub fn on_invalid(&mut self, source: usize) {
-        if let Some(intake) = self.intakes.get_mut(source) {
+        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
             intake.received += 1;
             intake.invalid += 1;
         }
@@ -14,7 +15,7 @@ impl Pipeline {
 
     /// Takes note of a payload that was counted before.
     pub fn on_repeated(&mut self, source: usize) {
-        if let Some(intake) = self.intakes.get_mut(source) {
+        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
             intake.received += 1;
             intake.repeated += 1;
         }
@@ -22,7 +23,7 @@ impl Pipeline {
 
     /// Takes note of readings of series past the limit.
     pub fn on_refused(&mut self, source: usize, count: u32) {
-        if let Some(intake) = self.intakes.get_mut(source) {
+        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
             intake.received += i64::from(count);
             intake.refused += i64::from(count);
         }

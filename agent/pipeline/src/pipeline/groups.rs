@@ -5,7 +5,7 @@
 
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
-use super::ids::{ChannelId, GroupId, IndexVec, StreamId};
+use super::ids::{ChannelId, GroupId, IndexVec, StreamId, present};
 use super::restore::{GoesOn, Versions, note_detector};
 use super::revisions::AlertIdentity;
 use super::series::Directory;
@@ -123,7 +123,8 @@ impl Groups {
         let Some((row, judgement, transition)) = together.on_reading(place as usize, at.steady, value) else {
             return;
         };
-        let Some(config) = out.stream.groups.get(group.detector as usize) else { return };
+        let config = out.stream.groups.get(group.detector as usize);
+        let Some(config) = present(config, "the detector of a group") else { return };
         if let Some((_, left)) = &mut group.awaited {
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -333,7 +334,7 @@ impl Group {
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let Some(together) = &self.together else { return };
+        let Some(together) = present(self.together.as_ref(), "the detector of a full group") else { return };
         let furthest = together.furthest(row);
         let value = row.values().get(furthest).copied().unwrap_or(0.0);
         let mut reason = format!("{}: ", neighbours.name(self.members.get(furthest).copied().flatten()));

@@ -1,8 +1,9 @@
-//! Indices of the pipeline's parts, each with a type of its own, and the lists that they are indices of.
+//! Indices of the pipeline's parts, each with a type of its own, and the lists that they index.
 //!
-//! An index is given out by its list, and nothing is ever taken out of one: so what it stands for is there. Where it is
-//! not, that is a mistake in the program: tests stop, and a release logs it once and goes on without.
+//! A list hands out its indices and never loses an item, so an index always finds its item. A missing item is a
+//! mistake in the program: tests stop, and a release logs it once and goes on without the item.
 
+use crate::sections::length32;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,9 +34,11 @@ macro_rules! ids {
 }
 
 ids! {
+    /// Of a source, among the pipeline's.
+    SourceId
     /// Of a stream of the config.
     StreamId
-    /// Of a series, whichever sources and streams have it.
+    /// Of a series, whatever its sources and streams.
     SeriesId
     /// Of a series in a stream.
     ChannelId
@@ -45,7 +48,7 @@ ids! {
     PairId
 }
 
-/// A list whose items are named by indices of one type; it only grows.
+/// A list that only grows, with indices of its own type.
 #[derive(Clone, Debug)]
 pub(super) struct IndexVec<I, T> {
     items: Vec<T>,
@@ -69,36 +72,28 @@ impl<I: Id, T> IndexVec<I, T> {
         self.items.len()
     }
 
-    /// The index that the next item gets; `None`: there are 2^32.
+    /// The index that the next item gets; `None` once there are 2^32 items.
     pub(super) fn next_id(&self) -> Option<I> {
         u32::try_from(self.items.len()).ok().map(I::new)
     }
 
-    /// Takes an item; answers its index.
+    /// Adds an item and returns its index.
     pub(super) fn push(&mut self, item: T) -> Option<I> {
         let id = self.next_id()?;
         self.items.push(item);
         Some(id)
     }
 
-    /// What an index stands for. `None` is a mistake in the program, and said.
+    /// The item of an index. `None` is a mistake in the program, and is logged.
     #[inline]
     pub(super) fn at(&self, id: I) -> Option<&T> {
-        let item = self.items.get(id.index() as usize);
-        if item.is_none() {
-            say_missing(id);
-        }
-        item
+        present(self.items.get(id.index() as usize), id)
     }
 
-    /// The same, to be changed.
+    /// The item of an index, to change it.
     #[inline]
     pub(super) fn at_mut(&mut self, id: I) -> Option<&mut T> {
-        let item = self.items.get_mut(id.index() as usize);
-        if item.is_none() {
-            say_missing(id);
-        }
-        item
+        present(self.items.get_mut(id.index() as usize), id)
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
@@ -114,18 +109,34 @@ impl<I: Id, T> IndexVec<I, T> {
         (0..).map(I::new).zip(&self.items)
     }
 
-    /// The same, to be changed.
+    /// Every item with its index, to change it.
     pub(super) fn enumerate_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
         (0..).map(I::new).zip(&mut self.items)
     }
 }
 
+impl SourceId {
+    /// The source at a place in the list that the pipeline was made with.
+    pub(super) fn of(place: usize) -> Self {
+        Self::new(length32(place))
+    }
+}
+
+/// Passes on a part that an invariant says is there; `what` names it. `None` is a mistake in the program, and is logged.
+#[inline]
+pub(super) fn present<T>(part: Option<T>, what: impl Debug) -> Option<T> {
+    if part.is_none() {
+        log_missing(&what);
+    }
+    part
+}
+
 #[cold]
-fn say_missing(id: impl Id) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    debug_assert!(false, "{id:?} stands for nothing");
-    if !SAID.swap(true, Ordering::Relaxed) {
-        tracing::error!("a mistake in this program: {id:?} stands for nothing; please report it");
+fn log_missing(what: &dyn Debug) {
+    static IS_LOGGED: AtomicBool = AtomicBool::new(false);
+    debug_assert!(false, "{what:?} is missing");
+    if !IS_LOGGED.swap(true, Ordering::Relaxed) {
+        tracing::error!("a mistake in this program: {what:?} is missing; please report it");
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_stands_for_its_item() {
+    fn an_index_finds_its_item() {
         let mut list = IndexVec::<StreamId, &str>::default();
         let (one, two) = (list.push("one").unwrap(), list.push("two").unwrap());
         assert_eq!((list.at_mut(two).copied(), list.at(one), list.len()), (Some("two"), Some(&"one"), 2));
@@ -142,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "StreamId(7) stands for nothing")]
-    fn one_that_stands_for_nothing_stops_tests() {
+    #[should_panic(expected = "StreamId(7) is missing")]
+    fn an_index_without_an_item_stops_tests() {
         IndexVec::<StreamId, u8>::default().at(StreamId::new(7));
     }
 }

@@ -1,13 +1,13 @@
 //! Sources that are cut off: no silence of theirs counts against a series, because nothing can come.
 
 use super::Pipeline;
-use super::ids::ChannelId;
+use super::ids::{ChannelId, SourceId};
 use headwater_kernel::time::Now;
 
 impl Pipeline {
     /// A source has lost its connection, or has one again.
     pub fn on_link(&mut self, source: usize, is_up: bool, now: Now) {
-        let Some(down) = self.down.get_mut(source) else { return };
+        let Some(down) = self.down.at_mut(SourceId::of(source)) else { return };
         if std::mem::replace(down, !is_up) && is_up {
             // The silence starts here.
             for channel in self.channels.iter_mut() {
@@ -25,11 +25,11 @@ impl Pipeline {
     /// Whether nothing can come for a channel: every source of its series is down; every source at all, where it is not
     /// known yet which has it.
     pub(super) fn is_cut_off(&self, index: ChannelId) -> bool {
-        if !self.down.contains(&true) {
+        if self.down.iter().all(|is_down| !is_down) {
             return false;
         }
         let Some(channel) = self.channels.at(index) else { return false };
-        let is_down = |source: usize| self.down.get(source).copied().unwrap_or(false);
+        let is_down = |source: usize| self.down.at(SourceId::of(source)).is_some_and(|is_down| *is_down);
         match self.directory.sources(channel.series) {
             Some(mut sources) => sources.all(is_down),
             None => self.down.iter().all(|down| *down),

@@ -9,7 +9,7 @@
 mod stored;
 
 use super::emitter::Emitter;
-use super::ids::{ChannelId, Id as _, IndexVec, PairId, SeriesId, StreamId};
+use super::ids::{ChannelId, Id as _, IndexVec, PairId, SeriesId, StreamId, present};
 use super::panes::Panes;
 use super::series::Directory;
 use super::timers::Timers;
@@ -126,7 +126,7 @@ impl Pairs {
             if self.links.len() <= channel {
                 self.links.resize_with(channel + 1, Vec::new);
             }
-            if let Some(links) = self.links.get_mut(channel) {
+            if let Some(links) = present(self.links.get_mut(channel), "the pairs of a channel") {
                 links.push(Link { pair, is_b });
             }
         }
@@ -225,8 +225,11 @@ fn turned<T>([own, other]: [T; 2], is_b: bool) -> [T; 2] {
 impl Pair {
     fn rules<'s>(&self, streams: &'s Streams) -> Option<(&'s Specs, &'s PairConfig)> {
         let stream = streams.at(self.stream)?;
-        let WindowConfig::Cut(specs) = &stream.window else { return None };
-        Some((specs, stream.pairs.get(self.config as usize)?))
+        let WindowConfig::Cut(specs) = &stream.window else {
+            debug_assert!(false, "a stream with pairs has windows");
+            return None;
+        };
+        Some((specs, present(stream.pairs.get(self.config as usize), "the config of a pair")?))
     }
 
     /// The pair that a reading makes, if its counterpart waits; else it waits itself.

@@ -241,8 +241,8 @@ impl Pipeline {
             self.emitter.revisions.forget();
         }
         for (name, intake) in ledger.sources {
-            let known = self.sources.iter().position(|source| source.name == name);
-            match known.and_then(|index| self.intakes.get_mut(index)) {
+            let known = self.sources.enumerate().find(|(_, source)| source.name == name);
+            match known.and_then(|(id, _)| self.intakes.at_mut(id)) {
                 Some(place) => *place = intake,
                 None => self.retired = self.retired.plus(&intake.beside_streams()),
             }

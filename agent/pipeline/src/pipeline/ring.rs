@@ -1,6 +1,8 @@
 //! The last readings of a series, for the alerts that they lead to: raw, where otherwise only summaries leave.
 
+use super::ids::present;
 use super::state::{load_length, put, save_length};
+use crate::sections::length32;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, SteadyTime};
 
@@ -17,16 +19,21 @@ impl Ring {
         Self { slots: vec![(SteadyTime(0), 0.0); readings].into(), next: 0, held: 0 }
     }
 
-    /// Whether it holds nothing, ever.
+    /// Whether it has room for no reading at all.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     #[inline]
     pub(super) fn push(&mut self, time: SteadyTime, value: f64) {
-        let Some(slot) = self.slots.get_mut(self.next as usize) else { return };
+        if self.is_empty() {
+            return;
+        }
+        let Some(slot) = present(self.slots.get_mut(self.next as usize), "a place in the ring") else {
+            return;
+        };
         *slot = (time, value);
-        let length = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let length = length32(self.slots.len());
         self.next = if self.next + 1 < length { self.next + 1 } else { 0 };
         self.held = (self.held + 1).min(length);
     }

@@ -1,6 +1,6 @@
 //! The series by name, and what each handle stands for.
 
-use super::ids::{ChannelId, IndexVec, SeriesId};
+use super::ids::{ChannelId, Id, IndexVec, SeriesId};
 use crate::event::Labels;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +8,17 @@ use std::sync::Arc;
 /// A series of a source, as the pipeline numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesHandle(pub u32);
+
+impl Id for SeriesHandle {
+    fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.0
+    }
+}
 
 /// When a reading was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +60,7 @@ pub(super) struct Directory {
     is_shut: bool,
     by_name: HashMap<Arc<str>, SeriesId>,
     series: IndexVec<SeriesId, Series>,
-    entries: Vec<Entry>,
+    entries: IndexVec<SeriesHandle, Entry>,
     /// Stands for what is not there.
     nameless: (Arc<str>, Labels),
 }
@@ -61,7 +72,7 @@ impl Directory {
             is_shut: false,
             by_name: HashMap::new(),
             series: IndexVec::default(),
-            entries: Vec::new(),
+            entries: IndexVec::default(),
             nameless: ("".into(), Arc::new([])),
         }
     }
@@ -85,7 +96,7 @@ impl Directory {
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
         }
-        let handle = SeriesHandle(u32::try_from(self.entries.len()).ok()?);
+        let handle = self.entries.next_id()?;
         series.handles.push((source, handle));
         let channels = resolve(id);
         self.entries.push(Entry { source, channels });
@@ -116,7 +127,13 @@ impl Directory {
 
     #[inline]
     pub(super) fn entry(&self, handle: SeriesHandle) -> Option<&Entry> {
-        self.entries.get(handle.0 as usize)
+        self.entries.at(handle)
+    }
+
+    /// One of the channels that take a series' readings; `None` past the last one.
+    #[inline]
+    pub(super) fn channel(&self, handle: SeriesHandle, place: usize) -> Option<ChannelId> {
+        self.entry(handle)?.channels.get(place).copied()
     }
 
     /// A series by its name.

@@ -6,6 +6,7 @@
 use super::channel::StoredChannel;
 use super::dyn_detector::{DynDetector, boxed};
 use super::emitter::SeriesEmitter;
+use super::ids::present;
 use super::restore::{GoesOn, SavedStream, note_detector};
 use super::revisions::AlertIdentity;
 use super::ring::Ring;
@@ -242,7 +243,7 @@ impl SeriesDetectors {
         for (goes_on, state) in saved.detectors.iter().zip(&stored.detectors) {
             let Some((at, goes_on)) = *goes_on else { continue };
             let known = self.posts.get_mut(at).zip(stream.detectors.get(at));
-            let Some((post, config)) = known else { continue };
+            let Some((post, config)) = present(known, "a detector that goes on") else { continue };
             let read = post.restore(goes_on, state);
             let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
             note_detector(goes_on, &config.name, &stream.name, unread);

@@ -23,7 +23,7 @@ use super::revisions::Revisions;
 use super::{Pipeline, RevLimit};
 use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 use crate::config::WindowConfig;
-use crate::sections::body;
+use crate::sections::{body, length32};
 use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{Now, Time};
 
@@ -145,15 +145,15 @@ pub(super) fn save_measured(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) 
     save_length(to, 0);
     let from = to.len();
     write(to);
-    let length = u32::try_from(to.len() - from).unwrap_or(u32::MAX);
+    let length = length32(to.len() - from).to_le_bytes();
     if let Some(place) = to.get_mut(start..from) {
-        place.copy_from_slice(&length.to_le_bytes());
+        place.copy_from_slice(&length);
     }
 }
 
 /// Appends a length.
 pub fn save_length(to: &mut Vec<u8>, length: usize) {
-    u32::try_from(length).unwrap_or(u32::MAX).save(&mut put(to));
+    length32(length).save(&mut put(to));
 }
 
 /// Appends bytes with their length in front.

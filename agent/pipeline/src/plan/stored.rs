@@ -12,6 +12,7 @@
 use super::Accumulators;
 use super::optional::OptionalAccumulators;
 use crate::points::Points;
+use crate::sections::length32;
 use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 
@@ -120,7 +121,7 @@ fn put<T: Tagged>(part: Option<&T>, to: &mut Vec<u8>) {
     let length = to.len() - from;
     debug_assert!(T::BYTES == 0 || length == usize::from(T::BYTES), "tag {} takes {length} bytes", T::TAG);
     if let Some(place) = to.get_mut(start..from).filter(|_| T::BYTES == 0) {
-        place.copy_from_slice(&u32::try_from(length).unwrap_or(0).to_le_bytes());
+        place.copy_from_slice(&length32(length).to_le_bytes());
     }
 }
 
@@ -141,8 +142,12 @@ impl PaneLayout {
 
     /// Appends the layout.
     pub fn save(&self, to: &mut Vec<u8>) {
-        to.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
-        for Entry { tag, version, bytes } in self.0.iter().take(usize::from(u8::MAX)) {
+        debug_assert!(
+            self.0.len() <= usize::from(u8::MAX),
+            "there are fewer kinds of accumulators than that"
+        );
+        to.push(self.0.len() as u8);
+        for Entry { tag, version, bytes } in &self.0 {
             [tag, version, bytes].iter().for_each(|number| to.extend_from_slice(&number.to_le_bytes()));
         }
     }
