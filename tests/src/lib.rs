@@ -21,6 +21,7 @@ pub mod session;
 pub mod soak;
 pub mod state;
 pub mod subscriber;
+pub mod tree;
 pub mod wire;
 
 pub use agent::Agent;

@@ -3,6 +3,7 @@
 
 use headwater_tests::TempDir;
 use headwater_tests::agent::run;
+use headwater_tests::tree::root;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -32,10 +33,6 @@ impl Guide {
         let blocks = self.text.split(&*opening).skip(1);
         blocks.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Every README, and the other pages of the top level.

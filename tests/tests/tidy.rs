@@ -1,8 +1,8 @@
 //! House rules that no compiler knows, as a ratchet: a limit may only go down, an exception only go away.
 
+use headwater_tests::tree::{File, product, root, sources};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Lines of a file before its tests.
@@ -175,6 +175,60 @@ fn a_payload_format_is_one_file_and_two_lines() {
     }
 }
 
+#[test]
+fn an_output_is_one_folder_and_two_lines() {
+    const LIST: &str = "forwarder/src/lib.rs";
+    let outputs = names_in("forwarder/src/output");
+    assert!(outputs.len() >= 3, "the outputs are not where this test looks: {outputs:?}");
+    for output in outputs {
+        let folder = format!("forwarder/src/output/{output}/");
+        for file in ["mod.rs", "README.md", "sample.toml"] {
+            assert!(root().join(&folder).join(file).exists(), "{folder} has no {file}");
+        }
+        let list = std::fs::read_to_string(root().join(LIST)).expect("the list of outputs");
+        let named = [format!("mod {output};"), format!("output::{output}::KIND")];
+        for text in &named {
+            assert_eq!(list.matches(text.as_str()).count(), 1, "{LIST} names {output} as `{text}`, once");
+        }
+        let foreign =
+            product().filter(|file| file.name != LIST && !file.name.starts_with(&folder)).flat_map(|file| {
+                file.lines_with(&[
+                    &format!("output::{output}::"),
+                    &format!("OutputKind {{ name: \"{output}\""),
+                ])
+            });
+        let foreign = foreign.collect::<Vec<_>>();
+        assert!(foreign.is_empty(), "{output} is named outside its own folder: {foreign:#?}");
+    }
+}
+
+/// The glossary in ARCHITECTURE.md says what each word means: a word that is two types means two things.
+#[test]
+fn a_type_name_stands_for_one_type() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in product().filter(|file| !file.name.starts_with("cross/")) {
+        for name in file.before_tests().lines().filter_map(type_name) {
+            places.entry(name.to_owned()).or_default().push(file.name.clone());
+        }
+    }
+    assert!(places.len() > 200, "the types are not where this test looks");
+    const LEFT: [&str; 3] = ["Batches", "Event", "Found"];
+    let is_shared =
+        |(name, files): &(&String, &Vec<String>)| files.len() > 1 && !LEFT.contains(&name.as_str());
+    let shared: Vec<_> = places.iter().filter(is_shared).collect();
+    assert!(shared.is_empty(), "public or crate-wide types of one name: {shared:#?}");
+}
+
+/// The name of the type that a line declares for its whole crate, or for others.
+fn type_name(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let rest = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub "))?;
+    let kinds = ["struct ", "enum ", "trait ", "type "];
+    let rest = kinds.iter().find_map(|kind| rest.strip_prefix(kind))?;
+    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (!name.is_empty()).then_some(name) // a macro fills in the others
+}
+
 /// Checks that a list names `name` in exactly two lines, its `mod` and its entry, and that no other of the files does
 /// but those in `own`.
 fn check_mentions(files: impl Iterator<Item = File>, list: &str, name: &str, own: &[String]) {
@@ -241,113 +295,4 @@ fn no_large_file_comes_in_unseen() {
     let size = |name: &str| std::fs::metadata(root().join(name)).map_or(0, |file| file.len());
     let large = output.split('\0').filter(|name| size(name) > LARGE).collect::<Vec<_>>();
     assert!(large.is_empty(), "files above {LARGE} bytes: {large:?}");
-}
-
-/// A source file of the workspace.
-struct File {
-    name: String,
-    text: String,
-}
-
-impl File {
-    /// The text before its `#[cfg(test)]`, if it has one.
-    fn before_tests(&self) -> &str {
-        self.text.split("\n#[cfg(test)]").next().unwrap_or_default()
-    }
-
-    /// The places, as `file:line: text`, of code before the tests that has one of the words; comments do not count.
-    fn lines_with(&self, words: &[&str]) -> Vec<String> {
-        let lines = self.before_tests().lines().enumerate();
-        let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
-        let bad = lines.filter(|(_, line)| words.iter().any(|word| code(line).contains(word)));
-        bad.map(|(index, line)| format!("{}:{}: {}", self.name, index + 1, line.trim())).collect()
-    }
-
-    /// Whether cargo finds it by itself.
-    fn is_root(&self) -> bool {
-        let last = self.name.rsplit('/').next().unwrap_or_default();
-        let folders = ["/tests/", "/benches/", "/examples/", "/bin/"];
-        ["lib.rs", "main.rs", "build.rs"].contains(&last)
-            || folders.iter().any(|folder| self.name.contains(folder))
-    }
-
-    /// Whether it, or the folder it lies in, is a module for tests only.
-    fn is_for_tests(&self) -> bool {
-        let path = root().join(&self.name);
-        path.ancestors().take_while(|path| *path != root()).any(|path| {
-            let module = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let above = path.parent().unwrap_or(Path::new(""));
-            let parents = [
-                above.join("lib.rs"),
-                above.join("main.rs"),
-                above.join("mod.rs"),
-                above.with_extension("rs"),
-            ];
-            let texts = parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok());
-            texts.into_iter().any(|text| {
-                let lines = text.lines().collect::<Vec<_>>();
-                lines
-                    .windows(2)
-                    .any(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with(&format!("mod {module};")))
-            })
-        })
-    }
-
-    /// Whether the file above it declares it as a module.
-    fn is_declared(&self) -> bool {
-        let path = root().join(&self.name);
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let (module, above) = if stem == "mod" {
-            (
-                folder.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
-                folder.parent().unwrap_or(folder),
-            )
-        } else {
-            (stem, folder)
-        };
-        let mut parents = vec![above.join("main.rs"), above.join("mod.rs"), above.with_extension("rs")];
-        parents.extend(above.ancestors().take(3).map(|folder| folder.join("lib.rs"))); // it may declare it inline
-        let declares = |parent: &PathBuf| {
-            let text = std::fs::read_to_string(parent).unwrap_or_default();
-            text.lines().any(|line| line.trim_end().ends_with(&format!("mod {module};")))
-        };
-        parents.iter().any(declares)
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// What is shipped.
-fn product() -> impl Iterator<Item = File> {
-    let apart = ["/tests/", "/tests.rs", "/benches/"];
-    let shipped =
-        move |name: &str| !name.starts_with("tests/") && !apart.iter().any(|part| name.contains(part));
-    sources().filter(move |file| shipped(&file.name) && !file.is_for_tests())
-}
-
-/// Every Rust file of the workspace.
-fn sources() -> impl Iterator<Item = File> {
-    let mut paths = Vec::new();
-    for folder in ["agent", "sensors", "forwarder", "tests", "cross"] {
-        collect(&root().join(folder), &mut paths);
-    }
-    assert!(paths.len() > 10, "the sources are not where this test looks");
-    paths.sort();
-    paths.into_iter().map(|path| {
-        let name = path.strip_prefix(root()).expect("a path below the root").to_string_lossy().into_owned();
-        File { text: std::fs::read_to_string(&path).expect("a source file"), name }
-    })
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-        if path.is_dir() && !path.ends_with("target") {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            paths.push(path);
-        }
-    }
 }
