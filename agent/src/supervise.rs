@@ -174,7 +174,7 @@ impl Running {
         let keeps_panes = buffer.full == Full::Thin;
         let fresh = || {
             let mut fresh = pipeline(&agent.id, &sources, streams.clone(), limits);
-            fresh.keep_panes(keeps_panes);
+            fresh.set_mergeable(keeps_panes);
             fresh
         };
         let memory = MemoryCap::own();

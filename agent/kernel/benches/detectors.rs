@@ -2,7 +2,7 @@
 //! the same run, so that the ratio holds on any machine. `cargo bench -p headwater-kernel --bench detectors`.
 
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, KINDS, ParameterPresence, Parameters, TakeDetector,
+    AnyDetector, Detector, DetectorKind, DetectorVisitor, KINDS, ParameterPresence, Parameters,
 };
 use headwater_kernel::time::Time;
 use std::hint::black_box;
@@ -48,10 +48,10 @@ fn built(kind: &DetectorKind) -> AnyDetector {
 /// Runs a detector of its own type; answers its bytes and its nanoseconds a reading.
 struct Run<'r>(&'r [(Time, f64)]);
 
-impl TakeDetector for Run<'_> {
+impl DetectorVisitor for Run<'_> {
     type Output = (usize, f64);
 
-    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> (usize, f64) {
+    fn visit<D: Detector + Copy + 'static>(self, detector: &D) -> (usize, f64) {
         let mut detector = *detector;
         let ns = median_ns(self.0, |time, value| {
             black_box(detector.push(time.into(), value));
@@ -90,7 +90,7 @@ fn main() {
     println!("{:<14} {:>8} {:>8} {:>8}", "", "bytes", "ns", "ratio");
     println!("{:<14} {:>8} {bare:8.1} {:8.2}", "bare z-score", 16, 1.0);
     for kind in KINDS {
-        let (bytes, ns) = built(kind).with(Run(&readings));
+        let (bytes, ns) = built(kind).visit(Run(&readings));
         println!("{:<14} {bytes:>8} {ns:8.1} {:8.2}", kind.name, ns / bare);
     }
 }

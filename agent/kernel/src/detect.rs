@@ -34,7 +34,7 @@ pub use crate::OutOfRange;
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 pub use alarm::{Alarm, AlarmConfig, Transition};
-pub use alerting::{AlertingDetector, TakeWatch};
+pub use alerting::{AlertingDetector, AlertingVisitor};
 pub use auto::Auto;
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
@@ -224,12 +224,12 @@ pub const KINDS: &[DetectorKind] = &[
 ];
 
 /// Takes a detector of whatever kind.
-pub trait TakeDetector {
+pub trait DetectorVisitor {
     /// What it makes of it.
     type Output;
 
     /// Takes it.
-    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> Self::Output;
+    fn visit<D: Detector + Copy + 'static>(self, detector: &D) -> Self::Output;
 }
 
 macro_rules! any_detector {
@@ -243,9 +243,9 @@ macro_rules! any_detector {
         }
 
         impl AnyDetector {
-            /// Gives the detector, with its own type, to `taker`.
-            pub fn with<T: TakeDetector>(&self, taker: T) -> T::Output {
-                match self { $(Self::$name(detector) => taker.take(detector),)* }
+            /// Gives the detector, with its own type, to `visitor`.
+            pub fn visit<T: DetectorVisitor>(&self, visitor: T) -> T::Output {
+                match self { $(Self::$name(detector) => visitor.visit(detector),)* }
             }
         }
 

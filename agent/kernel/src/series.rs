@@ -68,7 +68,7 @@ pub struct Closed<P> {
     pub readings: u64,
     /// How many readings this closing or revision is the first to tell of; their sum over everything polled
     /// is the number of readings placed, less [`Windows::readings`].
-    pub settled: u64,
+    pub newly_reported: u64,
     /// Of a count window: how many this series has closed before. Two may have the same interval. Else 0.
     pub number: u64,
     /// What accumulated them.
@@ -154,7 +154,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if let Some(slot) = self.slots.get_mut(usize::from(self.current))
             && slot.window.contains(time)
         {
-            slot.take(time, value);
+            slot.push(time, value);
             return Placed::InWindow;
         }
         self.place(spec, &Arrival { time, value, now: now.alive }, new_pane)
@@ -257,12 +257,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         slots.map(|slot| (slot.window, slot.readings, &slot.pane))
     }
 
-    /// How many readings have been placed and not yet been settled by a closing or a revision.
+    /// How many readings have been placed and not yet been newly_reported by a closing or a revision.
     #[must_use]
     pub fn readings(&self, spec: &Spec) -> u64 {
-        let settled_next = Self::base(spec) + usize::from(self.retained);
-        let owed = (0..settled_next).filter_map(|at| self.slots.get(at)).map(|slot| slot.owed);
-        self.open(spec).map(|(_, readings, _)| readings).sum::<u64>() + owed.sum::<u64>()
+        let open_from = Self::base(spec) + usize::from(self.retained);
+        let unreported = (0..open_from).filter_map(|at| self.slots.get(at)).map(|slot| slot.unreported);
+        self.open(spec).map(|(_, readings, _)| readings).sum::<u64>() + unreported.sum::<u64>()
     }
 
     /// Where the retained windows begin.

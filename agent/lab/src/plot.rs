@@ -87,7 +87,7 @@ impl Plot {
 
     /// A series of a source.
     pub fn introduce(&mut self, source: usize, handle: SeriesRef, name: &str, labels: &[(String, String)]) {
-        let takes = self.streams.iter().enumerate().filter(|(_, stream)| stream.takes(source, name));
+        let takes = self.streams.iter().enumerate().filter(|(_, stream)| stream.selects(source, name));
         let streams: Vec<usize> = takes.map(|(index, _)| index).collect();
         self.series.entry(handle).or_insert_with(|| Series {
             name: name.to_owned(),
@@ -102,7 +102,8 @@ impl Plot {
         let Some(series) = series.get(&handle) else { return };
         for index in &series.streams {
             let stream = streams.get(*index);
-            let value = stream.and_then(|stream| stream.selected(&series.name, &series.labels, time, value));
+            let value =
+                stream.and_then(|stream| stream.apply_expressions(&series.name, &series.labels, time, value));
             let panel = value.and_then(|_| panel(panels, left_out, *index, &series.name));
             if let (Some(panel), Some(value)) = (panel, value) {
                 panel.reading(time, value);
@@ -135,7 +136,7 @@ impl Plot {
 
     /// The picture.
     pub fn svg(mut self) -> String {
-        self.panels.values_mut().for_each(Panel::settle);
+        self.panels.values_mut().for_each(Panel::sort);
         draw::svg(&self)
     }
 }
@@ -158,7 +159,7 @@ fn panel<'p>(
 impl Panel {
     fn reading(&mut self, time: Time, value: f64) {
         if self.readings.len() >= KEPT_MAX {
-            self.settle();
+            self.sort();
             let mut coarser = Vec::with_capacity(KEPT_MAX);
             minmax(&self.readings, KEPT_MAX / 2, |reading| coarser.push(reading));
             self.readings = coarser;
@@ -177,7 +178,7 @@ impl Panel {
             return;
         }
         if self.windows.len() >= KEPT_MAX {
-            self.settle();
+            self.sort();
             self.windows = self
                 .windows
                 .chunks(2)
@@ -209,7 +210,7 @@ impl Panel {
     }
 
     /// Puts everything in order of time.
-    fn settle(&mut self) {
+    fn sort(&mut self) {
         self.readings.sort_by_key(|(time, _)| *time);
         self.windows.sort_by_key(|window| (window.start_ms, window.end_ms));
     }

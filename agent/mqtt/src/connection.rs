@@ -4,7 +4,7 @@
 //! rest only once it is connected again. Here they come first, then the error.
 
 use crate::client::{Client, Inner};
-use crate::error::{ClientError, ConnectError, Teller, spaced};
+use crate::error::{ClientError, ConnectError, Explainer, spaced};
 use crate::event::MqttEvent;
 use crate::{MqttSession, PACKET_BYTES_MAX, Settings, Version, Will};
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
@@ -102,11 +102,11 @@ impl Connection {
             let heard = match &mut self.wire {
                 Wire::V4(wire) => match beside(wire.poll(), &mut self.settling, &mut self.settled).await {
                     Ok(event) => self.on_v4(event),
-                    Err(error) => self.on_failure(self.teller().v4(&error)),
+                    Err(error) => self.on_failure(self.explainer().v4(&error)),
                 },
                 Wire::V5(wire) => match beside(wire.poll(), &mut self.settling, &mut self.settled).await {
                     Ok(event) => self.on_v5(event),
-                    Err(error) => self.on_failure(self.teller().v5(&error)),
+                    Err(error) => self.on_failure(self.explainer().v5(&error)),
                 },
             };
             if let Some(event) = heard {
@@ -166,8 +166,8 @@ impl Connection {
         self.settled
     }
 
-    fn teller(&self) -> Teller<'_> {
-        Teller {
+    fn explainer(&self) -> Explainer<'_> {
+        Explainer {
             settings: &self.settings,
             client_id: &self.client_id,
             packet_bytes_max: self.packet_bytes_in,

@@ -57,7 +57,7 @@ pub enum ConnectError {
 }
 
 /// Puts the errors of `rumqttc` into words.
-pub(crate) struct Teller<'a> {
+pub(crate) struct Explainer<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) client_id: &'a str,
     pub(crate) packet_bytes_max: usize,
@@ -65,7 +65,7 @@ pub(crate) struct Teller<'a> {
     pub(crate) connected: bool,
 }
 
-impl Teller<'_> {
+impl Explainer<'_> {
     pub(crate) fn v4(&self, error: &ErrorV4) -> ConnectError {
         match error {
             ErrorV4::Io(cause) | ErrorV4::MqttState(StateV4::Io(cause)) => self.io(cause),

@@ -157,7 +157,7 @@ impl Pipeline {
         let Self { directory, channels, places, streams, .. } = self;
         let channels_before = channels.len();
         let handle = directory.introduce(source, name, labels, |id| {
-            let takes = streams.enumerate().filter(|(_, stream)| stream.takes(source, name));
+            let takes = streams.enumerate().filter(|(_, stream)| stream.selects(source, name));
             let channel = |(index, stream): (StreamId, &StreamConfig)| match places.entry((index, id)) {
                 Entry::Occupied(known) => Some(*known.get()),
                 Entry::Vacant(new) => {
@@ -240,7 +240,7 @@ impl Pipeline {
             return;
         }
         let (series, labels) = self.directory.describe(channel.series);
-        let Some(value) = stream.selected(series, labels, time, value) else {
+        let Some(value) = stream.apply_expressions(series, labels, time, value) else {
             counts.filtered += 1;
             return;
         };
@@ -290,11 +290,11 @@ impl Pipeline {
     /// Closes what is due without another reading.
     pub fn on_tick(&mut self, now: Now) {
         if self.emitter.revisions.is_open() && now.synced {
-            self.settle_revisions(now);
+            self.close_rev_base(now);
         }
         while let Some((due, index)) = self.timers.pop_due(now.alive) {
             if self.channels.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
-                self.look_at(index, now);
+                self.close_due(index, now);
             }
         }
         let (pairs, mut out) = self.pairs_with_emitter(now);
@@ -332,8 +332,8 @@ impl Pipeline {
     }
 
     /// Whether summaries are to carry what they can be merged into coarser ones with.
-    pub fn keep_panes(&mut self, keeps_panes: bool) {
-        self.emitter.keeps_panes = keeps_panes;
+    pub fn set_mergeable(&mut self, is_mergeable: bool) {
+        self.emitter.is_mergeable = is_mergeable;
     }
 
     /// The agent's id, as it stands in events.
@@ -366,7 +366,7 @@ impl Pipeline {
     }
 
     /// Closes what is due in a channel that has come off the timers, and puts it back on them.
-    fn look_at(&mut self, index: ChannelId, now: Now) {
+    fn close_due(&mut self, index: ChannelId, now: Now) {
         let is_cut_off = self.is_cut_off(index);
         let Some(channel) = self.channels.at_mut(index) else { return };
         let Some(stream) = self.streams.at(channel.stream) else { return };

@@ -2,7 +2,7 @@
 //!
 //! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
 //! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
-//! may be asked for stands behind one pointer, see `paths`.
+//! may be asked for stands behind one pointer, see `optional`.
 
 mod optional;
 mod stored;
@@ -134,12 +134,12 @@ impl Aggregate {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregatePlan {
     aggregates: Vec<(Arc<str>, Aggregate)>,
-    /// Whether windows have a sketch, and whether it is told.
+    /// Whether windows have a sketch, and whether summaries carry it.
     sketch: bool,
-    tells_sketch: bool,
+    emits_sketch: bool,
     downsample: Option<Downsample>,
     /// Empty; only what is asked for.
-    paths: Option<OptionalAccumulators>,
+    optional: Option<OptionalAccumulators>,
 }
 
 impl AggregatePlan {
@@ -147,16 +147,17 @@ impl AggregatePlan {
     #[must_use]
     pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
         let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
-        let tells_sketch = false;
-        let paths = OptionalAccumulators::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
+        let emits_sketch = false;
+        let optional =
+            OptionalAccumulators::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
         let aggregates = aggregates.into_iter().map(|(name, aggregate)| (name.into(), aggregate)).collect();
-        Self { aggregates, sketch, tells_sketch, downsample, paths }
+        Self { aggregates, sketch, emits_sketch, downsample, optional }
     }
 
     /// Whether summaries carry the sketch itself.
     #[must_use]
-    pub fn with_sketch(self, tells_sketch: bool) -> Self {
-        Self { sketch: self.sketch || tells_sketch, tells_sketch, ..self }
+    pub fn with_sketch(self, emits_sketch: bool) -> Self {
+        Self { sketch: self.sketch || emits_sketch, emits_sketch, ..self }
     }
 
     /// What a window takes by itself (bytes).
@@ -180,7 +181,7 @@ impl AggregatePlan {
         let sketch = if self.sketch { sketch::BYTES_MIN } else { 0 };
         size_of::<Slot<Accumulators>>()
             + sketch
-            + self.paths.as_ref().map_or(0, OptionalAccumulators::heap_bytes)
+            + self.optional.as_ref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
     /// What a window takes in memory with every sketch of `sketch_bytes` and all points there (bytes).
@@ -189,7 +190,7 @@ impl AggregatePlan {
         let sketch = if self.sketch { sketch_bytes } else { 0 };
         size_of::<Slot<Accumulators>>()
             + sketch
-            + self.paths.as_ref().map_or(0, |paths| paths.bytes(self.downsample))
+            + self.optional.as_ref().map_or(0, |optional| optional.bytes(self.downsample))
     }
 
     /// An empty window.
@@ -199,7 +200,7 @@ impl AggregatePlan {
             moments: Moments::default(),
             ends: Ends::default(),
             sketch: self.sketch.then(GrowingSketch::default),
-            paths: self.paths.clone().map(Box::new),
+            optional: self.optional.clone().map(Box::new),
         }
     }
 
@@ -211,22 +212,22 @@ impl AggregatePlan {
     /// The sketch of a closed window; `None`: it is not asked for.
     #[must_use]
     pub fn sketch<'p>(&self, pane: &'p Accumulators) -> Option<&'p GrowingSketch> {
-        pane.sketch.as_ref().filter(|_| self.tells_sketch)
+        pane.sketch.as_ref().filter(|_| self.emits_sketch)
     }
 
     /// The points of a closed window, in order of time; `None`: they are not asked for.
     #[must_use]
     pub fn points(&self, pane: &Accumulators) -> Option<Vec<Stamped>> {
-        pane.paths.as_ref()?.points(self.downsample?, &pane.ends)
+        pane.optional.as_ref()?.points(self.downsample?, &pane.ends)
     }
 
     /// What a window keeps to be merged into a coarser one, once it has closed: of its readings, the points.
     #[must_use]
     pub fn mergeable(&self, mut pane: Accumulators) -> Accumulators {
         if let Some(points) = self.points(&pane)
-            && let Some(paths) = &mut pane.paths
+            && let Some(optional) = &mut pane.optional
         {
-            paths.keep(points);
+            optional.retain(points);
         }
         pane
     }
@@ -254,7 +255,7 @@ impl fmt::Display for AggregatePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.names().collect();
         f.write_str(&names.join(" "))?;
-        if self.tells_sketch {
+        if self.emits_sketch {
             f.write_str(", the sketch")?;
         }
         self.downsample.map_or(Ok(()), |downsample| write!(f, ", {downsample}"))
@@ -267,7 +268,7 @@ pub struct Accumulators {
     moments: Moments,
     ends: Ends,
     sketch: Option<GrowingSketch>,
-    paths: Option<Box<OptionalAccumulators>>,
+    optional: Option<Box<OptionalAccumulators>>,
 }
 
 impl Accumulators {
@@ -280,7 +281,7 @@ impl Accumulators {
     /// What it takes on the heap at present (bytes).
     pub fn heap_bytes(&self) -> usize {
         let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);
-        sketch + self.paths.as_deref().map_or(0, OptionalAccumulators::heap_bytes)
+        sketch + self.optional.as_deref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
     fn value(&self, aggregate: &Aggregate) -> Option<Value> {
@@ -299,7 +300,7 @@ impl Accumulators {
             Aggregate::Last => self.ends.last().map(|(_, value)| value),
             Aggregate::Delta => self.delta(),
             Aggregate::Percentile(q) => self.percentile(*q),
-            ordered => return self.paths.as_ref()?.value(ordered),
+            ordered => return self.optional.as_ref()?.value(ordered),
         };
         number.filter(|number| number.is_finite()).map(Value::Number)
     }
@@ -328,8 +329,8 @@ impl Pane for Accumulators {
         if let Some(sketch) = &mut self.sketch {
             sketch.push(value);
         }
-        if let Some(paths) = &mut self.paths {
-            paths.push(time, value);
+        if let Some(optional) = &mut self.optional {
+            optional.push(time, value);
         }
     }
 
@@ -341,9 +342,9 @@ impl Pane for Accumulators {
             // Of a window restored without it: what is not known of one is not known of both together.
             _ => self.sketch = None,
         }
-        match (&mut self.paths, &other.paths) {
-            (Some(paths), Some(later)) => paths.merge(later),
-            _ => self.paths = None,
+        match (&mut self.optional, &other.optional) {
+            (Some(optional), Some(later)) => optional.merge(later),
+            _ => self.optional = None,
         }
     }
 }

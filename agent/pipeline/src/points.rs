@@ -137,7 +137,7 @@ impl Points {
     }
 
     /// Keeps nothing but these readings of it.
-    pub fn keep(&mut self, chosen: Vec<Stamped>) {
+    pub fn retain(&mut self, chosen: Vec<Stamped>) {
         self.readings = chosen;
     }
 

@@ -78,7 +78,7 @@ pub(crate) fn restore(
         Found::Body(bytes) => bytes,
     };
     let (stored, mut unread) = (StoredBody::new(&bytes), Unread::default());
-    stored.look_through(&mut unread);
+    stored.note_unknown(&mut unread);
     let mut earlier = Earlier::load(stored, boots, &mut unread);
     let look = || memory.is_due().then(|| memory.look()).flatten();
     let given_up = pipeline.restore_within(earlier.past.alive, stored, look, &mut unread);

@@ -68,7 +68,7 @@ impl RestoreWhole for Pipeline {
         from: &mut StateReader<'_>,
     ) -> Result<LostReadings, Corrupt> {
         let (stored, mut unread) = (StoredBody::new(from.rest()), Unread::default());
-        stored.look_through(&mut unread);
+        stored.note_unknown(&mut unread);
         let given_up = self.restore_within(since, stored, || None, &mut unread);
         given_up.filter(|_| unread.is_empty()).ok_or(Corrupt)
     }
@@ -89,7 +89,7 @@ fn drained(pipeline: &mut Pipeline) -> Vec<Wire> {
 /// body ends the file says.)
 fn check_cut(streams: &str, part: &[u8]) {
     let (stored, mut unread) = (StoredBody::new(part), Unread::default());
-    stored.look_through(&mut unread);
+    stored.note_unknown(&mut unread);
     let mut pipeline = pipeline(streams, 10);
     pipeline.restore_within(AgentTime::MIN, stored, || None, &mut unread);
     assert!(pipeline.totals().balances());

@@ -50,7 +50,7 @@ fn changed(state: &[u8], mut change: impl FnMut(u16, &mut u16, &mut Vec<u8>) -> 
 /// What goes on of a state, and what is said of the rest.
 fn gone_on(state: &[u8]) -> (Pipeline, Option<i64>, String) {
     let (stored, mut unread) = (StoredBody::new(state), Unread::default());
-    stored.look_through(&mut unread);
+    stored.note_unknown(&mut unread);
     let mut pipeline = pipeline(STREAMS, 10);
     let given_up = pipeline.restore_within(AgentTime::MIN, stored, || None, &mut unread);
     assert!(pipeline.totals().balances() && pipeline.ledger().balances());
@@ -249,7 +249,7 @@ proptest! {
             state[at] ^= bits;
         }
         let (stored, mut unread) = (StoredBody::new(&state), Unread::default());
-        stored.look_through(&mut unread);
+        stored.note_unknown(&mut unread);
         let mut next = pipeline(STREAMS, 10);
         next.restore_within(AgentTime::MIN, stored, || None, &mut unread);
         next.resume(at(START + 31_000), true);

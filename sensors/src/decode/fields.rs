@@ -193,7 +193,7 @@ impl<'a> Fields<'a> {
 
     /// Gives the present record up; the others of the payload are used.
     pub fn reject(&mut self, why: DecodeError) {
-        self.give_up(RejectReason::Decode(why));
+        self.reject_record(RejectReason::Decode(why));
         self.time = Time::Missing;
         self.begin();
     }
@@ -217,10 +217,12 @@ impl<'a> Fields<'a> {
         let ms = match (&self.plan.time, std::mem::replace(&mut self.time, Time::Missing), self.own_time) {
             (Some(_), Time::At(ms), _) | (_, Time::Missing, Some(ms)) => ms,
             (None, ..) => return,
-            (Some(field), Time::Missing, None) => return self.give_up(RejectReason::NoTime(field.clone())),
+            (Some(field), Time::Missing, None) => {
+                return self.reject_record(RejectReason::NoTime(field.clone()));
+            }
             (Some(field), Time::Bad(value), _) => {
                 let (field, format) = (field.clone(), self.plan.time_format);
-                return self.give_up(RejectReason::BadTime { field, value, format });
+                return self.reject_record(RejectReason::BadTime { field, value, format });
             }
         };
         let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
@@ -230,7 +232,7 @@ impl<'a> Fields<'a> {
     /// Gives the record's values to the series of its name and labels.
     fn identify(&mut self) {
         if self.batch.identity.len() > NAME_BYTES_MAX {
-            return self.give_up(RejectReason::LongName);
+            return self.reject_record(RejectReason::LongName);
         }
         let (from, to) = (self.values_before, self.batch.values.len());
         if from < to {
@@ -272,7 +274,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Drops the present record for one reason.
-    fn give_up(&mut self, reason: RejectReason) {
+    fn reject_record(&mut self, reason: RejectReason) {
         self.batch.values.truncate(self.values_before);
         self.batch.failures.truncate(self.failures_before);
         self.batch.failures.push(reason);

@@ -277,7 +277,7 @@ mod tests {
     const REPEAT: bool = true;
 
     /// A message comes in, is used if it is new, and is part of checkpoint `checkpoint`.
-    fn come(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, checkpoint: u64) -> bool {
+    fn on_message(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, checkpoint: u64) -> bool {
         let ticket = Ticket::at_least_once(pkid);
         let arrival = lists.delivery(is_repeat, ticket, hash);
         if arrival == Delivery::New(hash) {
@@ -308,7 +308,7 @@ mod tests {
     fn only_what_is_durable_is_acknowledged_in_order_and_as_room_allows() {
         let mut lists = Lists::default();
         for (pkid, checkpoint) in [(1, 1), (2, 1), (3, 2)] {
-            assert!(!come(&mut lists, NEW, pkid, 7, checkpoint));
+            assert!(!on_message(&mut lists, NEW, pkid, 7, checkpoint));
         }
         assert_eq!(acknowledged(&mut lists, 0), [0; 0]);
         let mut room = 1;
@@ -321,7 +321,7 @@ mod tests {
     fn after_a_reconnect_and_after_a_crash_the_same_messages_are_recognised() {
         let mut lists = Lists { filters: vec!["a/#".to_owned()], ..Lists::default() };
         for pkid in 1..=4 {
-            come(&mut lists, NEW, pkid, u32::from(pkid), u64::from(pkid));
+            on_message(&mut lists, NEW, pkid, u32::from(pkid), u64::from(pkid));
         }
         assert_eq!(acknowledged(&mut lists, 2), [1, 2]);
         let mut crashed = reborn(&lists);
@@ -329,10 +329,10 @@ mod tests {
         lists.expect();
         for lists in [&mut lists, &mut crashed] {
             // The broker has seen the first acknowledgement and not the second.
-            assert!(come(lists, REPEAT, 2, 2, 9));
-            assert!(come(lists, REPEAT, 3, 3, 9));
-            assert!(!come(lists, REPEAT, 4, 44, 9), "another payload is another message");
-            assert!(!come(lists, REPEAT, 5, 5, 9), "it was on its way when the connection broke");
+            assert!(on_message(lists, REPEAT, 2, 2, 9));
+            assert!(on_message(lists, REPEAT, 3, 3, 9));
+            assert!(!on_message(lists, REPEAT, 4, 44, 9), "another payload is another message");
+            assert!(!on_message(lists, REPEAT, 5, 5, 9), "it was on its way when the connection broke");
         }
         assert_eq!(acknowledged(&mut lists, 2), [2], "the third is in a checkpoint that is not durable yet");
         assert_eq!(acknowledged(&mut crashed, 0), [2, 3], "what was read back is durable");
@@ -341,14 +341,14 @@ mod tests {
     #[test]
     fn a_packet_id_given_away_again_is_a_new_message() {
         let mut lists = Lists::default();
-        come(&mut lists, NEW, 1, 7, 1);
+        on_message(&mut lists, NEW, 1, 7, 1);
         acknowledged(&mut lists, 1);
-        assert!(!come(&mut lists, NEW, 1, 7, 2));
+        assert!(!on_message(&mut lists, NEW, 1, 7, 2));
         lists.expect();
-        assert!(!come(&mut lists, NEW, 1, 7, 3));
-        assert!(come(&mut lists, REPEAT, 1, 7, 3), "the same, while it is unacknowledged");
+        assert!(!on_message(&mut lists, NEW, 1, 7, 3));
+        assert!(on_message(&mut lists, REPEAT, 1, 7, 3), "the same, while it is unacknowledged");
         lists.forget();
-        assert!(!come(&mut lists, REPEAT, 1, 7, 4), "of another session");
+        assert!(!on_message(&mut lists, REPEAT, 1, 7, 4), "of another session");
     }
 
     #[test]
@@ -367,7 +367,7 @@ mod tests {
     fn the_lists_are_bounded() {
         let mut lists = Lists::default();
         for n in 0..200_000_u32 {
-            come(&mut lists, NEW, (n % 65_535 + 1) as u16, n, u64::from(n));
+            on_message(&mut lists, NEW, (n % 65_535 + 1) as u16, n, u64::from(n));
             if n % 50 == 0 {
                 acknowledged(&mut lists, u64::from(n));
             }

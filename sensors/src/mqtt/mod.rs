@@ -144,12 +144,12 @@ impl<'a> Subscription<'a> {
             match ended {
                 Ended::Stopped => return,
                 Ended::Failed(error) => {
-                    self.tell_down(backoff.explain(&error, connection.client_id()));
+                    self.report_down(backoff.explain(&error, connection.client_id()));
                     forget = self.on_failure(&error, &connection);
                 }
                 Ended::Unserved => {
                     let broker = self.source.settings.address();
-                    self.tell_down(format!(
+                    self.report_down(format!(
                         "{broker} refuses to serve any of `topics`; check its access rules"
                     ));
                 }
@@ -187,7 +187,7 @@ impl<'a> Subscription<'a> {
             packet_bytes_max: (source.context.payload_bytes_max + HEADER_BYTES_MAX).max(PACKET_BYTES_MIN),
             last_will: None,
         };
-        connect(&source.settings, &session).map_err(|error| self.tell_down(error.to_string())).ok()
+        connect(&source.settings, &session).map_err(|error| self.report_down(error.to_string())).ok()
     }
 
     /// Serves one connection.
@@ -210,7 +210,7 @@ impl<'a> Subscription<'a> {
                 None => tokio::select! {
                     biased;
                     () = &mut stopped => {
-                        self.say_goodbye(client, connection).await;
+                        self.disconnect(client, connection).await;
                         return Ended::Stopped;
                     }
                     () = &mut grace, if is_outdated => {
@@ -266,7 +266,7 @@ impl<'a> Subscription<'a> {
                     );
                 }
                 self.subscribed = true;
-                self.tell_up();
+                self.report_up();
             }
             MqttEvent::Sent { .. } | MqttEvent::Acked { .. } | MqttEvent::Disconnected | MqttEvent::Other => {
             }
@@ -284,7 +284,7 @@ impl<'a> Subscription<'a> {
             }
         }
         if session_present && self.subscribed {
-            self.tell_up();
+            self.report_up();
             return Ok(());
         }
         // A fresh queue has room, and the filters have been checked.
@@ -306,7 +306,7 @@ impl<'a> Subscription<'a> {
 
     /// Disconnects. Messages that arrive meanwhile are acknowledged, so they must be used; a durable source does not
     /// acknowledge them, and the broker sends them again.
-    async fn say_goodbye(&mut self, client: &Client, connection: &mut Connection) {
+    async fn disconnect(&mut self, client: &Client, connection: &mut Connection) {
         if !connection.was_connected() || client.try_disconnect().is_err() {
             return;
         }
@@ -358,7 +358,7 @@ impl<'a> Subscription<'a> {
         self.ack_window.iter().for_each(|ack_window| ack_window.on_connected(false));
         let Some((client, mut connection)) = self.connect(true) else { return };
         if let Ok(MqttEvent::Connected { .. }) = connection.poll().await {
-            self.say_goodbye(&client, &mut connection).await;
+            self.disconnect(&client, &mut connection).await;
         }
     }
 
@@ -366,13 +366,13 @@ impl<'a> Subscription<'a> {
         &self.source.context.source
     }
 
-    fn tell_up(&mut self) {
+    fn report_up(&mut self) {
         if self.told.take().is_some() {
             self.sink.connection(ConnectionState::Up);
         }
     }
 
-    fn tell_down(&mut self, reason: String) {
+    fn report_down(&mut self, reason: String) {
         if self.told.as_ref() != Some(&reason) {
             self.sink.connection(ConnectionState::Down { reason: &reason });
             self.told = Some(reason);

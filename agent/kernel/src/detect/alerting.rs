@@ -2,8 +2,8 @@
 
 use super::describe::{Duration, Figure};
 use super::{
-    Alarm, AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, OutOfRange, Parameters, TakeDetector,
-    Transition,
+    Alarm, AnyDetector, Detector, DetectorKind, DetectorVisitor, HalfSpace, Judgement, OutOfRange,
+    Parameters, Transition,
 };
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
@@ -28,32 +28,32 @@ impl AlertingDetector {
         Ok(Self { detector, alarm: Alarm::build(parameters)?, raised: None })
     }
 
-    /// Gives the watch, with the type of its own kind of detector, to `taker`.
-    pub fn unwrapped<T: TakeWatch>(&self, taker: T) -> T::Output {
-        self.detector.with(Unwrapping { watch: self, taker })
+    /// Gives the watch, with the type of its own kind of detector, to `visitor`.
+    pub fn visit<T: AlertingVisitor>(&self, visitor: T) -> T::Output {
+        self.detector.visit(WithAlarm { watch: self, visitor })
     }
 }
 
 /// Takes a [`AlertingDetector`] of whatever kind.
-pub trait TakeWatch {
+pub trait AlertingVisitor {
     /// What it makes of it.
     type Output;
 
     /// Takes it.
-    fn take<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Self::Output;
+    fn visit<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Self::Output;
 }
 
-struct Unwrapping<'w, T> {
+struct WithAlarm<'w, T> {
     watch: &'w AlertingDetector,
-    taker: T,
+    visitor: T,
 }
 
-impl<T: TakeWatch> TakeDetector for Unwrapping<'_, T> {
+impl<T: AlertingVisitor> DetectorVisitor for WithAlarm<'_, T> {
     type Output = T::Output;
 
-    fn take<D: Detector + Copy + 'static>(self, detector: &D) -> T::Output {
+    fn visit<D: Detector + Copy + 'static>(self, detector: &D) -> T::Output {
         let AlertingDetector { alarm, raised, .. } = *self.watch;
-        self.taker.take(AlertingDetector { detector: *detector, alarm, raised })
+        self.visitor.visit(AlertingDetector { detector: *detector, alarm, raised })
     }
 }
 

@@ -48,7 +48,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         match (placed, revised.and_then(|at| self.slots.get_mut(at))) {
             (Placed::InWindow, _) | (_, None) => placed,
             (_, Some(slot)) => {
-                slot.owed += 1;
+                slot.unreported += 1;
                 Placed::Revised
             }
         }
@@ -91,7 +91,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let from = self.first_open();
         match self.before(at).filter(|slot| at > from && slot.window.start == pane.start) {
             Some(slot) => {
-                slot.take(reading.time, reading.value);
+                slot.push(reading.time, reading.value);
                 self.current = (at - 1) as u16;
                 Placed::InWindow
             }
@@ -120,7 +120,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         self.push_fixed(number, reading);
         if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
-            running.owed += 1;
+            running.unreported += 1;
             running.window.end = running.window.end.max(cursor);
         }
         Placed::InWindow
@@ -132,7 +132,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let flipped = number < usize::from(self.flipped);
         for at in if flipped { first..=first + number } else { first + number..=first + number } {
             if let Some(slot) = present(self.slots.get_mut(at), "a fixed pane") {
-                slot.take(reading.time, reading.value);
+                slot.push(reading.time, reading.value);
             }
         }
         if flipped {
@@ -141,7 +141,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if self.fixed == self.flipped + 1 {
             self.start_running(first + number);
         } else if let Some(running) = present(self.slots.get_mut(0), "the running aggregate") {
-            running.take(reading.time, reading.value);
+            running.push(reading.time, reading.value);
         }
     }
 
@@ -167,10 +167,10 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             let at =
                 if there { Some(at - 1) } else { self.retain_new(spec, BASE, at, window, || empty.clone()) };
             if let Some(slot) = at.and_then(|at| self.slots.get_mut(at)) {
-                slot.take(reading.time, reading.value);
+                slot.push(reading.time, reading.value);
             }
             if let Some(at) = at {
-                self.gather(spec, at, reading.now);
+                self.mark_dirty(spec, at, reading.now);
                 // By its end: what is kept or dropped further on moves the slot.
                 newest = newest.or(Some(end));
             }
@@ -184,14 +184,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.current = NOWHERE;
         let end = self.next_end(spec)?;
         self.closed_to = self.closed_to.max(end);
-        let mut settled = 0;
+        let mut newly_reported = 0;
         while let Some(slot) = self.slots.get(self.first_open()).filter(|slot| slot.window.end <= end) {
-            settled += slot.readings;
+            newly_reported += slot.readings;
             self.fix(self.first_open());
         }
         let running = present(self.slots.get_mut(0), "the running aggregate")?;
         running.window.end = end;
-        settled += core::mem::take(&mut running.owed);
+        newly_reported += core::mem::take(&mut running.unreported);
         let whole = self.aggregate(Window { start: end.minus(shape.size_ms()), end })?;
         if spec.retain_ms > 0 {
             self.retain(BASE, self.first_pane(), Slot { rev: 1, ..whole.clone() });
@@ -200,14 +200,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         self.drop_before(end.plus(shape.every_ms()).minus(shape.size_ms()));
         let Slot { window, readings, pane, .. } = whole;
-        Some(Closed { window, rev: 0, readings, settled, number: 0, pane })
+        Some(Closed { window, rev: 0, readings, newly_reported, number: 0, pane })
     }
 
     /// What all fixed panes hold.
     fn aggregate(&self, window: Window) -> Option<Slot<P>> {
         let running = present(self.slots.get(0), "the running aggregate")?;
         let first = present(self.slots.get(self.first_pane()), "the first fixed pane")?;
-        let mut whole = Slot { window, rev: 0, owed: 0, dirty: false, ..first.clone() };
+        let mut whole = Slot { window, rev: 0, unreported: 0, dirty: false, ..first.clone() };
         if self.flipped == 0 {
             (whole.readings, whole.pane) = (running.readings, running.pane.clone());
         } else if self.fixed > self.flipped {

@@ -19,7 +19,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         match self.before(at).filter(|slot| slot.window.start == window.start) {
             Some(_) if closed => self.revise(spec, at - 1, reading),
             Some(slot) => {
-                slot.take(reading.time, reading.value);
+                slot.push(reading.time, reading.value);
                 self.current = (at - 1) as u16;
                 Placed::InWindow
             }
@@ -42,7 +42,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             self.current = NOWHERE;
             return placed;
         };
-        slot.take(reading.time, reading.value);
+        slot.push(reading.time, reading.value);
         slot.window.start = slot.window.start.min(window.start);
         slot.window.end = slot.window.end.max(window.end);
         Placed::InWindow
@@ -58,7 +58,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
         let mut slot = Slot::new(window, new_pane());
-        slot.take(reading.time, reading.value);
+        slot.push(reading.time, reading.value);
         match self.insert(base, at, slot) {
             Some(at) => {
                 self.current = at as u16;
@@ -81,7 +81,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.closed_to = self.closed_to.max(slot.window.end);
         if spec.retain_ms > 0 {
             let closed = Closed::of(slot.clone());
-            (slot.rev, slot.owed) = (1, 0);
+            (slot.rev, slot.unreported) = (1, 0);
             self.retained += 1;
             return Some(closed);
         }
@@ -131,6 +131,6 @@ impl<P> Closed<P> {
     /// Of a window that closes for the first time.
     fn of(slot: Slot<P>) -> Self {
         let Slot { window, readings, pane, .. } = slot;
-        Self { window, rev: 0, readings, settled: readings, number: 0, pane }
+        Self { window, rev: 0, readings, newly_reported: readings, number: 0, pane }
     }
 }

@@ -13,14 +13,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
         let slot = present(self.slots.get_mut(at), "the window to revise");
         let Some(slot) = slot else { return Placed::Late };
-        slot.take(reading.time, reading.value);
-        slot.owed += 1;
-        self.gather(spec, at, reading.now);
+        slot.push(reading.time, reading.value);
+        slot.unreported += 1;
+        self.mark_dirty(spec, at, reading.now);
         Placed::Revised
     }
 
     /// Notes that the window at `at` has a revision to tell.
-    pub(super) fn gather(&mut self, spec: &Spec, at: usize, now: AgentTime) {
+    pub(super) fn mark_dirty(&mut self, spec: &Spec, at: usize, now: AgentTime) {
         if let Some(slot) = present(self.slots.get_mut(at), "the window to revise") {
             slot.dirty = true;
             self.revise_at = self.revise_at.min(now.plus(spec.gather_ms));
@@ -112,7 +112,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 break;
             }
             if oldest.dirty {
-                return self.tell(base);
+                return self.emit_revision(base);
             }
             self.forget(base);
         }
@@ -126,7 +126,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             let waits = retained().any(|(_, slot)| slot.dirty);
             self.revise_at = if waits { now.alive.plus(spec.gather_ms.max(WAIT_MS)) } else { AgentTime::MAX };
         }
-        self.tell(dirty?)
+        self.emit_revision(dirty?)
     }
 
     fn forget(&mut self, at: usize) {
@@ -140,16 +140,16 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    fn tell(&mut self, at: usize) -> Option<Closed<P>> {
+    fn emit_revision(&mut self, at: usize) -> Option<Closed<P>> {
         let slot = present(self.slots.get_mut(at), "the window to revise")?;
-        let (rev, settled) = (slot.rev, core::mem::take(&mut slot.owed));
+        let (rev, newly_reported) = (slot.rev, core::mem::take(&mut slot.unreported));
         slot.rev += 1;
         slot.dirty = false;
         Some(Closed {
             window: slot.window,
             rev,
             readings: slot.readings,
-            settled,
+            newly_reported,
             number: 0,
             pane: slot.pane.clone(),
         })

@@ -48,7 +48,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         let slot = present(self.slots.get_mut(at), "the session to join");
         let Some(slot) = slot else { return Placed::NoRoom };
-        slot.take(reading.time, reading.value);
+        slot.push(reading.time, reading.value);
         Placed::InWindow
     }
 
@@ -78,7 +78,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         if let Some(slot) = present(self.slots.get_mut(at), "the session that absorbs the next") {
             slot.absorb(&next);
-            slot.owed += next.owed;
+            slot.unreported += next.unreported;
             slot.window.end = slot.window.end.max(next.window.end);
         }
     }

@@ -16,16 +16,16 @@ pub struct Slot<P> {
     pub(super) readings: u64,
     pub(super) pane: P,
     /// Late readings that the next closing or revision is the first to tell of.
-    pub(super) owed: u64,
+    pub(super) unreported: u64,
 }
 
 impl<P: Pane> Slot<P> {
     pub(super) fn new(window: Window, pane: P) -> Self {
-        Self { window, readings: 0, owed: 0, rev: 0, dirty: false, pane }
+        Self { window, readings: 0, unreported: 0, rev: 0, dirty: false, pane }
     }
 
     #[inline]
-    pub(super) fn take(&mut self, time: Time, value: P::Value) {
+    pub(super) fn push(&mut self, time: Time, value: P::Value) {
         self.readings += 1;
         self.pane.push(time, value);
     }

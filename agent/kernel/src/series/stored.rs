@@ -3,7 +3,7 @@
 //! ```text
 //! shape u8  watermark i64 i64  closed_to i64  forgotten_to i64  revise_at i64  counted u64
 //! retained u16  fixed u16  flipped u16  slots u16  then each slot:
-//! start i64  end i64  readings u64  owed u64  rev u32  dirty u8  pane
+//! start i64  end i64  readings u64  unreported u64  rev u32  dirty u8  pane
 //! ```
 
 use super::{NOWHERE, Pane, Slot, Slots, Spec, Windows};
@@ -92,7 +92,7 @@ impl<P> Slot<P> {
     /// Writes all but the accumulator.
     fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.window.save(to);
-        (self.readings, self.owed).save(to);
+        (self.readings, self.unreported).save(to);
         self.rev.save(to);
         self.dirty.save(to);
     }
@@ -104,7 +104,7 @@ impl<P> Slot<P> {
         Ok(Self {
             window: State::load(from)?,
             readings: load_count(from)?,
-            owed: load_count(from)?,
+            unreported: load_count(from)?,
             rev: State::load(from)
                 .and_then(|rev: u32| if rev < u32::MAX / 2 { Ok(rev) } else { Err(Corrupt) })?,
             dirty: State::load(from)?,

@@ -151,8 +151,10 @@ fn a_late_reading_revises_its_window_once_others_have_gathered() {
     let mut read = |time: i64, value: f64, now: i64| {
         let placed = windows.on_reading(&spec, Time(time), value, at(now), Moments::new);
         let told = drain(&mut windows, &spec, at(now));
-        let told: Vec<_> =
-            told.iter().map(|c| (c.window.start.0, c.rev, c.readings, c.settled, c.pane.sum())).collect();
+        let told: Vec<_> = told
+            .iter()
+            .map(|c| (c.window.start.0, c.rev, c.readings, c.newly_reported, c.pane.sum()))
+            .collect();
         (placed, told)
     };
     let none = Vec::new();
@@ -201,7 +203,7 @@ fn sliding_windows_overlap_and_settle_each_reading_once() {
     }
     let told: Vec<_> = told
         .iter()
-        .map(|c| (c.window.start.0, c.window.end.0, c.readings, c.settled, c.pane.sum().unwrap()))
+        .map(|c| (c.window.start.0, c.window.end.0, c.readings, c.newly_reported, c.pane.sum().unwrap()))
         .collect();
     let expected = [
         (-20, 10, 1, 1, 1.0),

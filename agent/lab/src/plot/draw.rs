@@ -250,7 +250,7 @@ impl Canvas {
             class(alert),
             (end - x).max(2.0),
             low - high,
-            told(alert)
+            describe(alert)
         );
     }
 
@@ -265,7 +265,7 @@ impl Canvas {
                 "<g class=\"{}\"><title>{}</title><path class=\"raise\" d=\"M{x:.1} {high:.1}V{low:.1}\"/>\
                  <path d=\"M{left:.1} {high:.1}H{right:.1}L{x:.1} {tip:.1}Z\"/>",
                 class(alert),
-                told(alert)
+                describe(alert)
             );
             if alert.on_reading {
                 let _ =
@@ -322,7 +322,7 @@ fn class(alert: &Alert) -> &'static str {
 }
 
 /// What is shown when somebody points at an alert.
-fn told(alert: &Alert) -> String {
+fn describe(alert: &Alert) -> String {
     let end = alert.cleared_ms.map_or_else(|| "not cleared".to_owned(), |ms| format!("cleared {}", full(ms)));
     escaped(&format!(
         "{} ({}): {} — raised {}, {end}; value {}",

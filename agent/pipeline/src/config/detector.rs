@@ -72,7 +72,7 @@ impl EvidenceConfig {
 
     /// Readings that must be kept.
     #[must_use]
-    pub fn kept(&self) -> usize {
+    pub fn readings_needed(&self) -> usize {
         self.before.max(self.after)
     }
 }
@@ -100,15 +100,15 @@ pub(super) fn read(
         let named = detectors.iter().map(|known| &known.name).chain(groups.iter().map(|known| &known.name));
         let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &named.collect::<Vec<_>>());
         if let Some(patterns) = table.strings("over") {
-            let together = read_together(&mut table, kind, &patterns);
+            let detector = read_group_detector(&mut table, kind, &patterns);
             table.finish();
-            let (Some((parameters, together)), Some(On::Reading)) = (together, on) else { continue };
+            let (Some((parameters, detector)), Some(On::Reading)) = (detector, on) else { continue };
             let patterns: Vec<String> = patterns.value.into_iter().map(|pattern| pattern.value).collect();
             let print = Fingerprint::of(kind.name).with_parameters(group_parameters(kind), &parameters);
             let print = patterns.iter().fold(print, |print, pattern| print.with_text("over", pattern));
             let fingerprint = print.with_text("name", &name).finish();
             let bytes = group_bytes(patterns.len());
-            groups.push(GroupConfig { name, severity, patterns, together, fingerprint, bytes, evidence });
+            groups.push(GroupConfig { name, severity, patterns, detector, fingerprint, bytes, evidence });
             continue;
         }
         let watch = read_watch(&mut table, kind);
@@ -184,7 +184,7 @@ fn unique(name: String, before: &[&String]) -> String {
 }
 
 /// A detector of several series, with its parameters.
-fn read_together(
+fn read_group_detector(
     table: &mut Table<'_>,
     kind: &DetectorKind,
     patterns: &At<Vec<At<String>>>,
@@ -218,9 +218,9 @@ fn read_together(
         }
     }
     let parameters = read_parameters(table, group_parameters(kind))?;
-    let together = Multivariate::build(&parameters, patterns.value.len());
+    let detector = Multivariate::build(&parameters, patterns.value.len());
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
-    Some((parameters, together.map_err(refuse).ok()?))
+    Some((parameters, detector.map_err(refuse).ok()?))
 }
 
 fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, AlertingDetector)> {

@@ -14,7 +14,7 @@ pub struct GroupConfig {
     /// Which series: one pattern for each place in a group. All have as many `*`.
     pub patterns: Vec<String>,
     /// The detector and its alarm, before the first reading.
-    pub together: Multivariate,
+    pub detector: Multivariate,
     /// What its state depends on: kind, name, parameters and patterns.
     pub fingerprint: String,
     /// What it takes for each series (bytes).
@@ -72,7 +72,7 @@ mod tests {
                 name: "pair".to_owned(),
                 severity: String::new(),
                 patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
-                together: Multivariate::build(&Parameters::new(), 2).unwrap(),
+                detector: Multivariate::build(&Parameters::new(), 2).unwrap(),
                 fingerprint: String::new(),
                 bytes: 0,
                 evidence: EvidenceConfig { before: 0, after: 0 },

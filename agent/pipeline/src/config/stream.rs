@@ -52,7 +52,7 @@ pub struct Thinned {
 impl StreamConfig {
     /// Whether the stream selects a series of a source.
     #[must_use]
-    pub fn takes(&self, source: usize, series: &str) -> bool {
+    pub fn selects(&self, source: usize, series: &str) -> bool {
         self.from.as_ref().is_none_or(|from| from.contains(&source))
             && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
     }
@@ -73,7 +73,13 @@ impl StreamConfig {
     /// answer (a label that is not there, a division by zero).
     #[inline]
     #[must_use]
-    pub fn selected(&self, series: &str, labels: &[(String, String)], time: Time, value: f64) -> Option<f64> {
+    pub fn apply_expressions(
+        &self,
+        series: &str,
+        labels: &[(String, String)],
+        time: Time,
+        value: f64,
+    ) -> Option<f64> {
         if self.condition.is_none() && self.map.is_none() {
             return Some(value);
         }

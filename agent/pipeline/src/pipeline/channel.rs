@@ -124,7 +124,8 @@ impl Channel {
     ) -> Placement {
         self.by_arrival = by_arrival;
         let WindowConfig::Cut(spec) = &stream.window else {
-            let taken = self.filter.as_mut().map(|filter| filter.take(time, value, by_arrival, now.alive));
+            let taken =
+                self.filter.as_mut().map(|filter| filter.on_reading(time, value, by_arrival, now.alive));
             return match taken {
                 None => Placement::Forward,
                 Some(true) => Placement::InWindow,
@@ -145,7 +146,7 @@ impl Channel {
         let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.alive) };
         let mut settled = 0;
         while let Some(closed) = self.windows.poll(spec, out.now) {
-            settled += self.tell(closed, spec, out);
+            settled += self.emit_summary(closed, spec, out);
         }
         let (stream, plan) = (out.stream, &out.stream.plan);
         if settled > 0
@@ -167,26 +168,31 @@ impl Channel {
         };
         let mut settled = ClosedCounts::default();
         while let Some(closed) = self.windows.end(spec, out.now.time) {
-            settled.summarised += self.tell(closed, spec, out);
+            settled.summarised += self.emit_summary(closed, spec, out);
         }
         settled
     }
 
     /// Makes a summary of a window that has closed; answers how many readings it settled.
-    fn tell(&mut self, closed: Closed<Accumulators>, spec: &Spec, out: &mut SeriesEmitter<'_>) -> i64 {
+    fn emit_summary(
+        &mut self,
+        closed: Closed<Accumulators>,
+        spec: &Spec,
+        out: &mut SeriesEmitter<'_>,
+    ) -> i64 {
         let plan = &out.stream.plan;
-        let Closed { window, rev, settled, number, pane, .. } = closed;
-        out.emitter.revisions.told(rev);
+        let Closed { window, rev, newly_reported, number, pane, .. } = closed;
+        out.emitter.revisions.on_emitted(rev);
         let interval = (out.at(window.start), window.end.0);
         let mut summary = Summary {
             rev: rev.saturating_add(out.rev_base(window.start)),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             ..Summary::new(out.about(), interval, plan, &pane)
         };
-        summary.pane = out.emitter.keeps_panes.then(|| Box::new(plan.mergeable(pane)));
+        summary.pane = out.emitter.is_mergeable.then(|| Box::new(plan.mergeable(pane)));
         self.watching.judge_window((window.end, number), |name| summary.number_of(name), out);
         out.push(Event::Summary(Box::new(summary)));
-        i64::try_from(settled).unwrap_or(i64::MAX)
+        i64::try_from(newly_reported).unwrap_or(i64::MAX)
     }
 
     /// Makes an event of every reading that the filter lets pass by `now`.

@@ -1,7 +1,7 @@
 //! A detector with its alert behind a pointer: each as large as its own kind, where the kernel's is as large as the
 //! largest.
 
-use headwater_kernel::detect::{AlertingDetector, Detector, Judgement, TakeWatch, Transition};
+use headwater_kernel::detect::{AlertingDetector, AlertingVisitor, Detector, Judgement, Transition};
 use headwater_kernel::state::{Corrupt, StateReader, StateWriter};
 use headwater_kernel::time::{Moment, SteadyTime};
 use std::fmt;
@@ -55,14 +55,14 @@ impl<D: Detector + Copy> DynDetector for AlertingDetector<D> {
 /// A guard as a config's prototype says.
 pub(super) fn boxed(prototype: &AlertingDetector) -> Box<dyn DynDetector> {
     struct Boxed;
-    impl TakeWatch for Boxed {
+    impl AlertingVisitor for Boxed {
         type Output = Box<dyn DynDetector>;
 
-        fn take<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Box<dyn DynDetector> {
+        fn visit<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Box<dyn DynDetector> {
             Box::new(watch)
         }
     }
-    prototype.unwrapped(Boxed)
+    prototype.visit(Boxed)
 }
 
 #[cfg(test)]

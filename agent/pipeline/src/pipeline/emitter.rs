@@ -17,7 +17,7 @@ pub(super) struct Emitter {
     pub(super) revisions: Revisions,
     pub(super) own_clock: OwnClock,
     /// Whether summaries carry what they can be merged with.
-    pub(super) keeps_panes: bool,
+    pub(super) is_mergeable: bool,
 }
 
 impl Emitter {
@@ -29,7 +29,7 @@ impl Emitter {
             suppressed: 0,
             revisions: Revisions::new(),
             own_clock: OwnClock::default(),
-            keeps_panes: false,
+            is_mergeable: false,
         }
     }
 

@@ -50,7 +50,7 @@ impl Filter {
     }
 
     /// Takes a reading. `false`: it is too late.
-    pub(super) fn take(&mut self, time: Time, value: f64, by_arrival: bool, now: AgentTime) -> bool {
+    pub(super) fn on_reading(&mut self, time: Time, value: f64, by_arrival: bool, now: AgentTime) -> bool {
         if time < self.decided_to && !by_arrival {
             return false;
         }
@@ -71,9 +71,9 @@ impl Filter {
         by_arrival: bool,
         now: AgentTime,
         mut forward: impl FnMut(Stamped),
-    ) -> Decided {
+    ) -> FilterCounts {
         let (before, mut forwarded) = (self.undecided(), 0);
-        let mut keep = |reading: Stamped| {
+        let mut pass = |reading: Stamped| {
             forwarded += 1;
             forward(reading);
         };
@@ -91,20 +91,20 @@ impl Filter {
             match &mut self.rule {
                 Rule::Deadband(deadband) => {
                     if deadband.on_reading(time, value) {
-                        keep((time, value));
+                        pass((time, value));
                     }
                 }
-                Rule::SwingingDoor(door) => door.on_reading(time, value, &mut keep),
+                Rule::SwingingDoor(door) => door.on_reading(time, value, &mut pass),
             }
         }
         if let Rule::SwingingDoor(door) = &mut self.rule
             && self.waiting.is_empty()
             && is_silent
         {
-            door.flush().into_iter().for_each(keep);
+            door.flush().into_iter().for_each(pass);
         }
         let decided = before.saturating_sub(self.undecided());
-        Decided { forwarded, dropped: decided - forwarded }
+        FilterCounts { forwarded, dropped: decided - forwarded }
     }
 
     /// The agent's time at which [`Filter::poll`] decides something without another reading.
@@ -160,7 +160,7 @@ impl Filter {
 
 /// What became of readings in a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decided {
+pub(super) struct FilterCounts {
     pub(super) forwarded: i64,
     pub(super) dropped: i64,
 }

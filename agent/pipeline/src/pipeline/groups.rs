@@ -39,13 +39,13 @@ struct Group {
     /// Those that all its series have.
     labels: Labels,
     /// Index of the detector among the stream's.
-    detector: u32,
+    detector_index: u32,
     /// The channels in their places.
     members: Vec<Option<ChannelId>>,
-    together: Option<Box<Multivariate>>,
+    detector: Option<Box<Multivariate>>,
     /// When the alert was raised, and how many rows are to follow it.
     awaited: Option<(SteadyTime, u32)>,
-    raisings: AlertIdentity,
+    identity: AlertIdentity,
     /// By so much was the clock corrected that all its series' readings are stamped with (ms).
     corrected_ms: i64,
 }
@@ -118,22 +118,22 @@ impl Groups {
         out: &mut SeriesEmitter<'_>,
     ) {
         let Some(group) = self.groups.at_mut(index) else { return };
-        let Some(together) = &mut group.together else { return };
+        let Some(detector) = &mut group.detector else { return };
         let at = Moment::of(time, group.corrected_ms);
-        let Some((row, judgement, transition)) = together.on_reading(place as usize, at.steady, value) else {
+        let Some((row, judgement, transition)) = detector.on_reading(place as usize, at.steady, value) else {
             return;
         };
-        let config = out.stream.groups.get(group.detector as usize);
+        let config = out.stream.groups.get(group.detector_index as usize);
         let Some(config) = present(config, "the detector of a group") else { return };
         if let Some((_, left)) = &mut group.awaited {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                group.tell(at, config, neighbours, out);
+                group.emit_evidence(at, config, neighbours, out);
             }
         }
         if transition != Transition::None {
             let at = Moment::of_steady(row.time, group.corrected_ms);
-            group.decide(&Decided { at, row, judgement, transition }, config, neighbours, out);
+            group.on_transition(&RowDecision { at, row, judgement, transition }, config, neighbours, out);
         }
     }
 
@@ -149,7 +149,7 @@ impl Groups {
 
     /// See [`super::Pipeline::place_alerts`].
     pub(super) fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
-        self.groups.iter_mut().for_each(|group| group.raisings.place(offset_of));
+        self.groups.iter_mut().for_each(|group| group.identity.place(offset_of));
     }
 
     /// Appends the state; see `pipeline/state.rs`.
@@ -158,11 +158,11 @@ impl Groups {
             let stream = streams.at(*stream)?;
             let config = stream.groups.get(*detector as usize)?;
             let group = self.groups.at(*index)?;
-            Some((*index, stream, config, name, group, group.together.as_ref()?))
+            Some((*index, stream, config, name, group, group.detector.as_ref()?))
         });
         let mut known: Vec<_> = known.collect();
         known.sort_unstable_by_key(|(index, ..)| *index);
-        for (_, stream, config, name, group, together) in known {
+        for (_, stream, config, name, group, detector) in known {
             body::GROUP.put(to, |to| {
                 save_text(to, &stream.name);
                 save_text(to, &config.fingerprint);
@@ -172,8 +172,8 @@ impl Groups {
                 save_measured(to, |to| {
                     group.awaited.save(&mut put(to));
                     group.corrected_ms.save(&mut put(to));
-                    group.raisings.save(to);
-                    together.save(&mut put(to));
+                    group.identity.save(to);
+                    detector.save(&mut put(to));
                 });
             });
         }
@@ -205,7 +205,7 @@ impl Groups {
         let Some(place) = place else { return Ok(()) };
         let goes_on = match (rows, Multivariate::ROWS_VERSION) {
             (stored, read) if stored != read => GoesOn::Nothing(UnreadReason::Version { stored, read }),
-            _ => versions.go_on(Multivariate::DETECTOR_VERSION),
+            _ => versions.usable(Multivariate::DETECTOR_VERSION),
         };
         let read = place.restore(goes_on, state);
         let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
@@ -240,7 +240,7 @@ impl Neighbours<'_> {
 }
 
 /// A judgement of a row that did something to an alert.
-struct Decided {
+struct RowDecision {
     at: Moment,
     row: Row,
     judgement: Judgement,
@@ -248,33 +248,33 @@ struct Decided {
 }
 
 impl Group {
-    fn new(name: Arc<str>, labels: Labels, detector: u32, places: usize) -> Self {
+    fn new(name: Arc<str>, labels: Labels, detector_index: u32, places: usize) -> Self {
         Self {
             name,
             labels,
-            detector,
+            detector_index,
             members: vec![None; places],
-            together: None,
+            detector: None,
             awaited: None,
-            raisings: AlertIdentity::default(),
+            identity: AlertIdentity::default(),
             corrected_ms: 0,
         }
     }
 
     /// Goes on from saved state, as far as it does; else it is as good as new.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
-        let Some(together) = &mut self.together else { return Ok(()) };
+        let Some(detector) = &mut self.detector else { return Ok(()) };
         let mut from = StateReader::new(state);
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
         let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
-        let raisings = AlertIdentity::load(&mut from)?;
+        let identity = AlertIdentity::load(&mut from)?;
         match goes_on {
-            GoesOn::Alert(_) => together.restore_alert(&mut from)?,
-            _ => together.restore(&mut from)?,
+            GoesOn::Alert(_) => detector.restore_alert(&mut from)?,
+            _ => detector.restore(&mut from)?,
         }
-        (self.awaited, self.corrected_ms, self.raisings) = (awaited, corrected_ms, raisings);
+        (self.awaited, self.corrected_ms, self.identity) = (awaited, corrected_ms, identity);
         Ok(())
     }
 
@@ -294,15 +294,15 @@ impl Group {
             self.labels = self.labels.iter().filter(|label| labels.contains(label)).cloned().collect();
         }
         if self.members.iter().all(Option::is_some) {
-            self.together = Some(Box::new(config.together));
+            self.detector = Some(Box::new(config.detector));
         }
         true
     }
 
     #[cold]
-    fn decide(
+    fn on_transition(
         &mut self,
-        decided: &Decided,
+        decided: &RowDecision,
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
@@ -312,44 +312,44 @@ impl Group {
             Transition::None => {}
             Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
-                self.tell(at, config, neighbours, out);
-                self.raisings.on_raised(at.steady, out.at(at.time), decided.row.values().iter().sum());
-                self.alert(decided, (AlertState::Raised, at.steady, Time::MIN), config, neighbours, out);
+                self.emit_evidence(at, config, neighbours, out);
+                self.identity.on_raised(at.steady, out.at(at.time), decided.row.values().iter().sum());
+                self.emit_alert(decided, (AlertState::Raised, at.steady, Time::MIN), config, neighbours, out);
                 let after = u32::try_from(config.evidence.after).ok().filter(|after| *after > 0);
                 self.awaited = after.map(|after| (at.steady, after));
             }
             Transition::Cleared { raised } => {
                 let since = at.time_of(raised);
-                self.alert(decided, (AlertState::Cleared, raised, since), config, neighbours, out);
+                self.emit_alert(decided, (AlertState::Cleared, raised, since), config, neighbours, out);
             }
         }
     }
 
     /// Makes an alert's event, with the readings since `since`.
-    fn alert(
+    fn emit_alert(
         &self,
-        Decided { at, row, judgement, .. }: &Decided,
+        RowDecision { at, row, judgement, .. }: &RowDecision,
         (state, raised, since): (AlertState, SteadyTime, Time),
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let Some(together) = present(self.together.as_ref(), "the detector of a full group") else { return };
-        let furthest = together.furthest(row);
+        let Some(detector) = present(self.detector.as_ref(), "the detector of a full group") else { return };
+        let furthest = detector.furthest(row);
         let value = row.values().get(furthest).copied().unwrap_or(0.0);
         let mut reason = format!("{}: ", neighbours.name(self.members.get(furthest).copied().flatten()));
-        let written = together.reason(value, &mut reason);
+        let written = detector.reason(value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let names = self.members.iter().map(|member| neighbours.name(*member));
         let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
         let time = at.time_of(raised);
-        let rev = out.rev_base(time).saturating_add(self.raisings.of(raised));
+        let rev = out.rev_base(time).saturating_add(self.identity.of(raised));
         let alert = Alert {
             about: self.about(out),
             detector: config.name.clone(),
             state,
             rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: self.raisings.name(raised, out.at(time)),
+            raised: self.identity.name(raised, out.at(time)),
             time: out.at(at.time),
             severity: config.severity.clone(),
             on: None,
@@ -364,7 +364,7 @@ impl Group {
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(
+    fn emit_evidence(
         &mut self,
         at: Moment,
         config: &GroupConfig,
@@ -376,8 +376,8 @@ impl Group {
         let evidence = Evidence {
             about: self.about(out),
             detector: config.name.clone(),
-            rev: out.rev_base(time).saturating_add(self.raisings.of(raised)),
-            raised: self.raisings.name(raised, out.at(time)),
+            rev: out.rev_base(time).saturating_add(self.identity.of(raised)),
+            raised: self.identity.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
             readings: neighbours.readings(self, config.evidence.after, time),
         };

@@ -33,7 +33,7 @@ pub(super) const BYTES: [usize; 2] =
 const BYTES_OWN: usize = size_of::<Pair>() + 2 * size_of::<Link>() + super::timers::ENTRY_BYTES;
 
 /// What one of their windows takes (bytes).
-pub(super) const PANE_BYTES: usize = size_of::<Slot<Multivariate>>();
+pub(super) const PANE_BYTES: usize = size_of::<Slot<PairPane>>();
 
 /// All pairs of all streams.
 #[derive(Default)]
@@ -67,7 +67,7 @@ struct Pair {
     series: [SeriesId; 2],
     /// By time; those of one time in order of arrival.
     waiting: [Vec<Stamped>; 2],
-    windows: Windows<Multivariate, Panes<Multivariate>>,
+    windows: Windows<PairPane, Panes<PairPane>>,
     by_arrival: bool,
     /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
     armed: AgentTime,
@@ -75,7 +75,7 @@ struct Pair {
 
 /// The accumulator of one window of two series.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Multivariate(Comoments);
+struct PairPane(Comoments);
 
 impl Pairs {
     /// A channel is new: finds its partners among those that are there.
@@ -152,7 +152,7 @@ impl Pairs {
             pair.by_arrival = by_arrival;
             if let Some((time, values)) = pair.find(link.is_b, time, value, config.tolerance_ms) {
                 let spec = specs.of(by_arrival);
-                pair.windows.on_reading(spec, time, values, out.now, Multivariate::default);
+                pair.windows.on_reading(spec, time, values, out.now, PairPane::default);
                 pair.close(spec, out);
             }
             if let Some(due) = pair.arm(out.streams, out.now, AgentTime::MIN) {
@@ -254,24 +254,24 @@ impl Pair {
     /// Makes a summary of every window that is to be closed.
     fn close(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
         while let Some(closed) = self.windows.poll(spec, out.now) {
-            self.tell(&closed, spec, out);
+            self.emit_summary(&closed, spec, out);
         }
     }
 
     fn end(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
         while let Some(closed) = self.windows.end(spec, out.now.time) {
-            self.tell(&closed, spec, out);
+            self.emit_summary(&closed, spec, out);
         }
         self.waiting = [Vec::new(), Vec::new()];
     }
 
-    fn tell(&self, closed: &Closed<Multivariate>, spec: &Spec, out: &mut PairEmitter<'_>) {
+    fn emit_summary(&self, closed: &Closed<PairPane>, spec: &Spec, out: &mut PairEmitter<'_>) {
         let Some(stream) = out.streams.at(self.stream) else { return };
         let Closed { window, rev, number, .. } = *closed;
-        out.emitter.revisions.told(rev);
+        out.emitter.revisions.on_emitted(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
         let common = labels.iter().filter(|label| others.contains(label)).cloned().collect();
-        let Multivariate(pairs) = &closed.pane;
+        let PairPane(pairs) = &closed.pane;
         let measured = [("covariance", pairs.covariance()), ("correlation", pairs.correlation())];
         let measured = measured.into_iter().filter_map(|(name, number)| Some((name, Value::Number(number?))));
         let count = std::iter::once(("count", Value::Count(pairs.count())));
@@ -302,7 +302,7 @@ impl Pair {
     }
 }
 
-impl Pane for Multivariate {
+impl Pane for PairPane {
     type Value = (f64, f64);
 
     fn push(&mut self, _: Time, (a, b): (f64, f64)) {

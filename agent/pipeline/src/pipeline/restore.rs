@@ -92,7 +92,7 @@ impl Versions {
     }
 
     /// What of a detector that is stored like this goes on in one of version `detector`.
-    pub(super) fn go_on(self, detector: u16) -> GoesOn {
+    pub(super) fn usable(self, detector: u16) -> GoesOn {
         let own = Self::of(detector);
         let differs =
             |stored: u16, read: u16| (stored != read).then_some(UnreadReason::Version { stored, read });
@@ -150,7 +150,7 @@ impl StoredStream {
     }
 
     /// What of it goes on in a stream of this config.
-    fn meet(self, (index, config): (StreamId, &StreamConfig)) -> SavedStream {
+    fn match_config(self, (index, config): (StreamId, &StreamConfig)) -> SavedStream {
         let now = Self::of(config);
         let is_same = self.fingerprint == now.fingerprint && self.windows.0 == now.windows.0;
         let (stored, read) = (self.windows.1, now.windows.1);
@@ -164,7 +164,7 @@ impl StoredStream {
         let detector = |stored: &StoredDetector| {
             let of = |config: &DetectorConfig| config.fingerprint == stored.fingerprint;
             let at = config.detectors.iter().position(of)?;
-            Some((at, stored.versions.go_on(config.detectors.get(at)?.version)))
+            Some((at, stored.versions.usable(config.detectors.get(at)?.version)))
         };
         SavedStream {
             index: Some(index),
@@ -176,7 +176,7 @@ impl StoredStream {
     }
 
     /// Nothing: there is no such stream any more.
-    fn pass_over(self) -> SavedStream {
+    fn without_stream(self) -> SavedStream {
         SavedStream {
             index: None,
             windows: None,
@@ -200,7 +200,7 @@ impl Pipeline {
     ) -> Option<LostReadings> {
         match stored.one(body::REVISIONS, unread, Revisions::load) {
             Some(revisions) => self.emitter.revisions = revisions,
-            None => self.emitter.revisions.lose(),
+            None => self.emitter.revisions.lose_all(),
         }
         self.emitter.suppressed = stored.one(body::SUPPRESSED, unread, i64::load).unwrap_or(0);
         self.emitter.own_clock = stored.one(body::TIMESTAMPS, unread, OwnClock::load).unwrap_or_default();
@@ -221,16 +221,16 @@ impl Pipeline {
                 body::CHANNEL.read(section, |from| self.restore_channel(&saved, since, from, unread));
             let goes_on = restored.map_err(|why| unread.part("a series", "starts anew", why));
             if goes_on != Ok(true) {
-                self.emitter.revisions.forget();
+                self.emitter.revisions.lose_some();
             }
         }
         self.groups.restore(&self.streams, stored, unread);
         self.introduce_pairs(0);
         if !self.pairs.restore(&self.streams, &self.directory, since, stored, unread) {
-            self.emitter.revisions.forget();
+            self.emitter.revisions.lose_some();
         }
         self.share_retention();
-        let given_up = self.settle_restored(is_known);
+        let given_up = self.reconcile_readings(is_known);
         is_known.then_some(given_up)
     }
 
@@ -238,7 +238,7 @@ impl Pipeline {
     fn restore_accounts(&mut self, ledger: ReadingLedger) {
         if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| **name != *stream.name)) {
             // It may have been here before, and gone for a while.
-            self.emitter.revisions.forget();
+            self.emitter.revisions.lose_some();
         }
         for (name, intake) in ledger.sources {
             let known = self.sources.enumerate().find(|(_, source)| source.name == name);
@@ -271,8 +271,8 @@ impl Pipeline {
         };
         let known = self.streams.enumerate().find(|(_, stream)| *stream.name == *name);
         match known {
-            Some(known) => stored.meet(known),
-            None => stored.pass_over(),
+            Some(known) => stored.match_config(known),
+            None => stored.without_stream(),
         }
     }
 
@@ -314,7 +314,7 @@ impl Pipeline {
 
     /// Makes `in_windows` what is really in windows; the rest is given up. Without an account of the past, it begins with
     /// what is in windows.
-    fn settle_restored(&mut self, is_known: bool) -> LostReadings {
+    fn reconcile_readings(&mut self, is_known: bool) -> LostReadings {
         let mut given_up = std::mem::take(&mut self.retired.in_windows);
         self.retired.refused += given_up;
         for ((index, stream), counts) in self.streams.enumerate().zip(self.stream_counts.iter_mut()) {

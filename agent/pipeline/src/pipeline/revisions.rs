@@ -15,7 +15,7 @@ use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 
 /// So many times may one window be told of between two checkpoints.
-const TELLINGS: u32 = 8;
+const REVISIONS_MAX: u32 = 8;
 
 /// The floor of an agent whose state is lost counts the seconds since 2020-01-01T00:00:00Z (ms): more than any run has
 /// told, and more than the floor of an earlier loss.
@@ -50,7 +50,7 @@ pub(super) struct Revisions {
     /// The ceiling without the floor, if there is one: checkpoints are not everywhere.
     rev_max: Option<u32>,
     /// The highest revision told since it was raised, without the floor.
-    told: u32,
+    highest: u32,
     /// What came before this run, until it starts.
     past: Past,
 }
@@ -76,23 +76,23 @@ enum Past {
 impl Revisions {
     /// Of an agent that has told nothing.
     pub(super) fn new() -> Self {
-        Self { rev_base: RevBase::NONE, rev_max: None, told: 0, past: Past::None }
+        Self { rev_base: RevBase::NONE, rev_max: None, highest: 0, past: Past::None }
     }
 
     /// Takes note of a telling, by its revision without the floor.
     #[inline]
-    pub(super) fn told(&mut self, rev: u32) {
-        self.told = self.told.max(rev);
+    pub(super) fn on_emitted(&mut self, rev: u32) {
+        self.highest = self.highest.max(rev);
     }
 
     /// Whether a window may have to wait for a checkpoint.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.rev_max.is_some_and(|max| self.told >= max)
+        self.rev_max.is_some_and(|max| self.highest >= max)
     }
 
     /// The ceiling for a checkpoint of a state whose windows' next revisions are `next` at most.
     pub(super) fn rev_limit(next: u32) -> u32 {
-        next.saturating_add(TELLINGS - 1)
+        next.saturating_add(REVISIONS_MAX - 1)
     }
 
     /// A checkpoint with this ceiling may become durable at any time; answers the one that holds now.
@@ -105,18 +105,18 @@ impl Revisions {
     /// A checkpoint with this ceiling is durable.
     pub(super) fn raise(&mut self, rev_limit: u32) {
         self.rev_max = Some(rev_limit);
-        self.told = 0;
+        self.highest = 0;
     }
 
     /// What the restored state had told of is in part forgotten.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn lose_some(&mut self) {
         if let Past::Known { forgotten, .. } = &mut self.past {
             *forgotten = true;
         }
     }
 
     /// The state of an earlier run is lost.
-    pub(super) fn lose(&mut self) {
+    pub(super) fn lose_all(&mut self) {
         self.past = Past::Lost;
     }
 
@@ -134,20 +134,20 @@ impl Revisions {
         if !was_synced {
             self.rev_base.before = Time::MAX;
         } else if now.synced {
-            self.settle(now, reach, future_ms.max(past_future_ms));
+            self.close_base(now, reach, future_ms.max(past_future_ms));
         } else {
             self.rev_base.is_open = true;
             self.rev_base.before = self.rev_base.before.max(reach);
         }
     }
 
-    /// Whether [`Revisions::settle`] is due.
+    /// Whether [`Revisions::close_base`] is due.
     pub(super) fn is_open(&self) -> bool {
         self.rev_base.is_open
     }
 
     /// The clock can be trusted: what was told of before the crash ended at `now` and `future_ms` at the latest.
-    pub(super) fn settle(&mut self, now: Now, reach: Time, future_ms: i64) {
+    pub(super) fn close_base(&mut self, now: Now, reach: Time, future_ms: i64) {
         self.rev_base.before = self.rev_base.before.max(reach).max(now.time.plus(future_ms).plus(1));
         self.rev_base.is_open = false;
     }

@@ -20,10 +20,10 @@ use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
 
 /// What looks at one series for one stream.
 pub(super) struct SeriesDetectors {
-    posts: Box<[DetectorSlot]>,
+    slots: Box<[DetectorSlot]>,
     ring: Ring,
-    /// Whether a post waits for readings.
-    gathering: bool,
+    /// Whether a slot waits for readings.
+    awaits_readings: bool,
     /// The last reading that was judged: its time, and the agent's when it came.
     judged: Option<(SteadyTime, AgentTime, f64)>,
     /// End and number of the last window that was judged.
@@ -37,34 +37,34 @@ pub(super) const SLOT_VERSION: u16 = 1;
 
 /// A detector, and the readings that are still to follow its alert.
 pub(super) struct DetectorSlot {
-    boxed: Box<dyn DynDetector>,
+    detector: Box<dyn DynDetector>,
     /// When the alert was raised, and how many readings it waits for.
     awaited: Option<(SteadyTime, u32)>,
-    raisings: AlertIdentity,
+    identity: AlertIdentity,
 }
 
 /// What a series' detectors share (bytes).
 pub fn evidence_bytes(stream: &StreamConfig) -> usize {
-    kept(stream) * size_of::<(Time, f64)>()
+    ring_length(stream) * size_of::<(Time, f64)>()
 }
 
-fn kept(stream: &StreamConfig) -> usize {
+fn ring_length(stream: &StreamConfig) -> usize {
     let single = stream.detectors.iter().map(|config| config.evidence);
     let several = stream.groups.iter().map(|config| config.evidence);
-    single.chain(several).map(|evidence| evidence.kept()).max().unwrap_or(0)
+    single.chain(several).map(|evidence| evidence.readings_needed()).max().unwrap_or(0)
 }
 
 impl SeriesDetectors {
     pub(super) fn new(config: &StreamConfig) -> Self {
-        let post = |detector: &DetectorConfig| DetectorSlot {
-            boxed: boxed(&detector.watch),
+        let slot = |detector: &DetectorConfig| DetectorSlot {
+            detector: boxed(&detector.watch),
             awaited: None,
-            raisings: AlertIdentity::default(),
+            identity: AlertIdentity::default(),
         };
         Self {
-            posts: config.detectors.iter().map(post).collect(),
-            ring: Ring::new(kept(config)),
-            gathering: false,
+            slots: config.detectors.iter().map(slot).collect(),
+            ring: Ring::new(ring_length(config)),
+            awaits_readings: false,
             judged: None,
             window: None,
             corrected_ms: 0,
@@ -82,9 +82,9 @@ impl SeriesDetectors {
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
         let at = self.moment(time);
         let limits =
-            self.posts.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::RangeCheck);
-        limits.fold(false, |refused, (post, _)| {
-            let (judgement, _) = post.boxed.on_reading(at, value);
+            self.slots.iter_mut().zip(&stream.detectors).filter(|(_, config)| config.on == On::RangeCheck);
+        limits.fold(false, |refused, (slot, _)| {
+            let (judgement, _) = slot.detector.on_reading(at, value);
             refused || judgement.verdict == Verdict::Invalid
         })
     }
@@ -102,16 +102,16 @@ impl SeriesDetectors {
         }
         self.judged = Some((at.steady, out.now.alive, value));
         self.ring.push(at.steady, value);
-        if self.gathering {
-            self.gather(at, out);
+        if self.awaits_readings {
+            self.count_awaited(at, out);
         }
-        let Self { posts, ring, gathering, .. } = self;
-        let judges = posts.iter_mut().zip(&out.stream.detectors);
-        for (post, config) in judges.filter(|(_, config)| config.on == On::Reading) {
-            let (judgement, transition) = post.boxed.on_reading(at, value);
+        let Self { slots, ring, awaits_readings, .. } = self;
+        let judges = slots.iter_mut().zip(&out.stream.detectors);
+        for (slot, config) in judges.filter(|(_, config)| config.on == On::Reading) {
+            let (judgement, transition) = slot.detector.on_reading(at, value);
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, at, value };
-                *gathering |= post.decide(&decided, ring, config, out);
+                let decided = Decision { judgement, transition, at, value };
+                *awaits_readings |= slot.on_transition(&decided, ring, config, out);
             }
         }
     }
@@ -126,7 +126,7 @@ impl SeriesDetectors {
 
     /// Whether nobody looks at the series or keeps its readings.
     fn is_idle(&self) -> bool {
-        self.posts.is_empty() && self.ring.is_empty()
+        self.slots.is_empty() && self.ring.is_empty()
     }
 
     /// Lets every detector of windows judge one that closes. Its time is the window's end. Revisions, and windows that
@@ -138,18 +138,18 @@ impl SeriesDetectors {
         out: &mut SeriesEmitter<'_>,
     ) {
         let at = self.moment(end);
-        if self.posts.is_empty() || self.window.is_some_and(|last| (at.steady, number) <= last) {
+        if self.slots.is_empty() || self.window.is_some_and(|last| (at.steady, number) <= last) {
             return;
         }
         self.window = Some((at.steady, number));
-        let Self { posts, ring, gathering, .. } = self;
-        for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
+        let Self { slots, ring, awaits_readings, .. } = self;
+        for (slot, config) in slots.iter_mut().zip(&out.stream.detectors) {
             let On::Window(name) = &config.on else { continue };
             let Some(value) = value_of(name) else { continue };
-            let (judgement, transition) = post.boxed.on_reading(at, value);
+            let (judgement, transition) = slot.detector.on_reading(at, value);
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, at, value };
-                *gathering |= post.decide(&decided, ring, config, out);
+                let decided = Decision { judgement, transition, at, value };
+                *awaits_readings |= slot.on_transition(&decided, ring, config, out);
             }
         }
     }
@@ -159,30 +159,31 @@ impl SeriesDetectors {
     pub(super) fn judge_silence(&mut self, out: &mut SeriesEmitter<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
         let at = Moment::of_steady(last.plus(out.now.alive.since(arrival)), self.corrected_ms);
-        let Self { posts, ring, gathering, .. } = self;
-        for (post, config) in posts.iter_mut().zip(&out.stream.detectors) {
-            let is_due = !post.boxed.is_raised() && post.boxed.due().is_some_and(|due| due <= at.steady);
-            let Some((judgement, transition)) = is_due.then(|| post.boxed.on_tick(at)).flatten() else {
+        let Self { slots, ring, awaits_readings, .. } = self;
+        for (slot, config) in slots.iter_mut().zip(&out.stream.detectors) {
+            let is_due =
+                !slot.detector.is_raised() && slot.detector.due().is_some_and(|due| due <= at.steady);
+            let Some((judgement, transition)) = is_due.then(|| slot.detector.on_tick(at)).flatten() else {
                 continue;
             };
             if transition != Transition::None {
-                let decided = Decided { judgement, transition, at, value };
-                *gathering |= post.decide(&decided, ring, config, out);
+                let decided = Decision { judgement, transition, at, value };
+                *awaits_readings |= slot.on_transition(&decided, ring, config, out);
             }
         }
     }
 
-    /// Counts a reading for the posts that wait for one, and tells of those that have them all.
+    /// Counts a reading for the slots that wait for one, and tells of those that have them all.
     #[cold]
-    fn gather(&mut self, at: Moment, out: &mut SeriesEmitter<'_>) {
-        self.gathering = false;
-        for (post, config) in self.posts.iter_mut().zip(&out.stream.detectors) {
-            let Some((_, left)) = &mut post.awaited else { continue };
+    fn count_awaited(&mut self, at: Moment, out: &mut SeriesEmitter<'_>) {
+        self.awaits_readings = false;
+        for (slot, config) in self.slots.iter_mut().zip(&out.stream.detectors) {
+            let Some((_, left)) = &mut slot.awaited else { continue };
             *left = left.saturating_sub(1);
             if *left == 0 {
-                post.tell(&self.ring, at, config, out);
+                slot.emit_evidence(&self.ring, at, config, out);
             } else {
-                self.gathering = true;
+                self.awaits_readings = true;
             }
         }
     }
@@ -199,14 +200,14 @@ impl SeriesDetectors {
 
     /// See [`super::Pipeline::place_alerts`].
     pub(super) fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
-        self.posts.iter_mut().for_each(|post| post.raisings.place(offset_of));
+        self.slots.iter_mut().for_each(|slot| slot.identity.place(offset_of));
     }
 
     /// The agent's time at which a detector wants to judge the silence.
     pub(super) fn silence_due(&self) -> Option<AgentTime> {
         let (last, arrival, _) = self.judged?;
-        let waiting = self.posts.iter().filter(|post| !post.boxed.is_raised());
-        let due = waiting.filter_map(|post| post.boxed.due()).min()?;
+        let waiting = self.slots.iter().filter(|slot| !slot.detector.is_raised());
+        let due = waiting.filter_map(|slot| slot.detector.due()).min()?;
         Some(arrival.plus(due.since(last)))
     }
 
@@ -218,11 +219,11 @@ impl SeriesDetectors {
             self.window.save(&mut put(to));
             self.ring.save(to);
         });
-        for post in &self.posts {
+        for slot in &self.slots {
             save_measured(to, |to| {
-                post.awaited.save(&mut put(to));
-                post.raisings.save(to);
-                post.boxed.save(&mut put(to));
+                slot.awaited.save(&mut put(to));
+                slot.identity.save(to);
+                slot.detector.save(&mut put(to));
             });
         }
     }
@@ -237,17 +238,17 @@ impl SeriesDetectors {
         unread: &mut Unread,
     ) {
         if self.restore_shared(since, stored.judged).is_err() {
-            (self.judged, self.window, self.ring) = (None, None, Ring::new(kept(stream)));
+            (self.judged, self.window, self.ring) = (None, None, Ring::new(ring_length(stream)));
             unread.of_series("the last readings", &stream.name, "are forgotten", UnreadReason::Damaged);
         }
         for (goes_on, state) in saved.detectors.iter().zip(&stored.detectors) {
             let Some((at, goes_on)) = *goes_on else { continue };
-            let known = self.posts.get_mut(at).zip(stream.detectors.get(at));
-            let Some((post, config)) = present(known, "a detector that goes on") else { continue };
-            let read = post.restore(goes_on, state);
+            let known = self.slots.get_mut(at).zip(stream.detectors.get(at));
+            let Some((slot, config)) = present(known, "a detector that goes on") else { continue };
+            let read = slot.restore(goes_on, state);
             let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
             note_detector(goes_on, &config.name, &stream.name, unread);
-            self.gathering |= post.awaited.is_some();
+            self.awaits_readings |= slot.awaited.is_some();
         }
     }
 
@@ -263,7 +264,7 @@ impl SeriesDetectors {
 }
 
 /// A judgement that did something to an alert.
-struct Decided {
+struct Decision {
     judgement: Judgement,
     transition: Transition,
     at: Moment,
@@ -277,20 +278,20 @@ impl DetectorSlot {
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
-        let (awaited, raisings) = (State::load(&mut from)?, AlertIdentity::load(&mut from)?);
+        let (awaited, identity) = (State::load(&mut from)?, AlertIdentity::load(&mut from)?);
         match goes_on {
-            GoesOn::Alert(_) => self.boxed.restore_alert(&mut from)?,
-            _ => self.boxed.restore(&mut from)?,
+            GoesOn::Alert(_) => self.detector.restore_alert(&mut from)?,
+            _ => self.detector.restore(&mut from)?,
         }
-        (self.awaited, self.raisings) = (awaited, raisings);
+        (self.awaited, self.identity) = (awaited, identity);
         Ok(())
     }
 
     /// Makes the event of an alert that begins or ends; answers whether readings are awaited now.
     #[cold]
-    fn decide(
+    fn on_transition(
         &mut self,
-        decided: &Decided,
+        decided: &Decision,
         ring: &Ring,
         config: &DetectorConfig,
         out: &mut SeriesEmitter<'_>,
@@ -302,30 +303,36 @@ impl DetectorSlot {
             Transition::None => {}
             Transition::Suppressed => out.emitter.suppressed += 1,
             Transition::Raised { .. } => {
-                self.tell(ring, at, config, out);
-                self.raisings.on_raised(at.steady, out.at(at.time), decided.value);
-                decided.emit(self, (AlertState::Raised, at.steady), evidence, config, out);
+                self.emit_evidence(ring, at, config, out);
+                self.identity.on_raised(at.steady, out.at(at.time), decided.value);
+                decided.emit_alert(self, (AlertState::Raised, at.steady), evidence, config, out);
                 self.awaited =
                     u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (at.steady, left));
             }
             Transition::Cleared { raised } => {
                 evidence.retain(|(time, _)| *time > at.time_of(raised).0);
-                decided.emit(self, (AlertState::Cleared, raised), evidence, config, out);
+                decided.emit_alert(self, (AlertState::Cleared, raised), evidence, config, out);
             }
         }
         self.awaited.is_some()
     }
 
     /// Tells of the readings that have followed the alert, if it waits for any.
-    fn tell(&mut self, ring: &Ring, at: Moment, config: &DetectorConfig, out: &mut SeriesEmitter<'_>) {
+    fn emit_evidence(
+        &mut self,
+        ring: &Ring,
+        at: Moment,
+        config: &DetectorConfig,
+        out: &mut SeriesEmitter<'_>,
+    ) {
         let Some((raised, left)) = self.awaited.take() else { return };
         let come = config.evidence.after.saturating_sub(left as usize);
         let time = at.time_of(raised);
         let evidence = Evidence {
             about: out.about(),
             detector: config.name.clone(),
-            rev: out.rev_base(time).saturating_add(self.raisings.of(raised)),
-            raised: self.raisings.name(raised, out.at(time)),
+            rev: out.rev_base(time).saturating_add(self.identity.of(raised)),
+            raised: self.identity.name(raised, out.at(time)),
             clock: out.at(out.now.time).clock,
             readings: Readings::Of(ring.last(come, at)),
         };
@@ -333,10 +340,10 @@ impl DetectorSlot {
     }
 }
 
-impl Decided {
-    fn emit(
+impl Decision {
+    fn emit_alert(
         &self,
-        post: &DetectorSlot,
+        slot: &DetectorSlot,
         (state, raised): (AlertState, SteadyTime),
         evidence: Vec<(i64, f64)>,
         config: &DetectorConfig,
@@ -347,16 +354,16 @@ impl Decided {
             On::Reading | On::RangeCheck => None,
         };
         let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
-        let written = post.boxed.reason(self.value, &mut reason);
+        let written = slot.detector.reason(self.value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let time = self.at.time_of(raised);
-        let rev = out.rev_base(time).saturating_add(post.raisings.of(raised));
+        let rev = out.rev_base(time).saturating_add(slot.identity.of(raised));
         let alert = Alert {
             about: out.about(),
             detector: config.name.clone(),
             state,
             rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: post.raisings.name(raised, out.at(time)),
+            raised: slot.identity.name(raised, out.at(time)),
             time: out.at(self.at.time),
             severity: config.severity.clone(),
             on,

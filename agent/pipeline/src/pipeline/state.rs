@@ -102,13 +102,13 @@ impl Pipeline {
 
     /// The state of the run before this one is lost, and with it what that run has told.
     pub fn forget_past(&mut self) {
-        self.emitter.revisions.lose();
+        self.emitter.revisions.lose_all();
     }
 
     #[cold]
-    pub(super) fn settle_revisions(&mut self, now: Now) {
+    pub(super) fn close_rev_base(&mut self, now: Now) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
-        self.emitter.revisions.settle(now, reach, future_ms);
+        self.emitter.revisions.close_base(now, reach, future_ms);
     }
 
     /// No window of what is here ends later.

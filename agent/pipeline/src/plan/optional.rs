@@ -27,20 +27,20 @@ impl OptionalAccumulators {
         aggregates: impl Iterator<Item = &'a Aggregate>,
         downsample: Option<Downsample>,
     ) -> Option<Self> {
-        let mut paths =
+        let mut optional =
             Self { points: downsample.map(|asked| Box::new(Points::new(asked))), ..Self::default() };
         for aggregate in aggregates {
             match aggregate {
-                Aggregate::Increase | Aggregate::Rate => paths.rate = Some(Box::default()),
-                Aggregate::Integral | Aggregate::TimeWeightedMean => paths.integral = Some(Box::default()),
+                Aggregate::Increase | Aggregate::Rate => optional.rate = Some(Box::default()),
+                Aggregate::Integral | Aggregate::TimeWeightedMean => optional.integral = Some(Box::default()),
                 Aggregate::States | Aggregate::TimeOn | Aggregate::TimeOff => {
-                    paths.states = Some(Box::default())
+                    optional.states = Some(Box::default())
                 }
-                Aggregate::Slope => paths.slope = Some(Box::default()),
+                Aggregate::Slope => optional.slope = Some(Box::default()),
                 _ => {}
             }
         }
-        (paths != Self::default()).then_some(paths)
+        (optional != Self::default()).then_some(optional)
     }
 
     /// What it takes, full (bytes).
@@ -84,10 +84,10 @@ impl OptionalAccumulators {
         Some(self.points.as_ref()?.choose(downsample, ends))
     }
 
-    /// See [`Points::keep`].
-    pub(super) fn keep(&mut self, chosen: Vec<Stamped>) {
+    /// See [`Points::retain`].
+    pub(super) fn retain(&mut self, chosen: Vec<Stamped>) {
         if let Some(points) = &mut self.points {
-            points.keep(chosen);
+            points.retain(chosen);
         }
     }
 

@@ -179,7 +179,7 @@ impl PaneLayout {
     /// Reads what [`PaneLayout::save_pane`] wrote, as far as this program knows it.
     pub fn load_pane(&self, from: &mut StateReader<'_>) -> Result<Accumulators, Corrupt> {
         let mut pane =
-            Accumulators { moments: Moments::lost(), ends: Ends::lost(), sketch: None, paths: None };
+            Accumulators { moments: Moments::lost(), ends: Ends::lost(), sketch: None, optional: None };
         for entry in &self.0 {
             if let Some(own) = entry.take(from)? {
                 entry.load(&mut pane, own)?;
@@ -252,25 +252,25 @@ impl Part for crate::sketch::GrowingSketch {
 }
 
 /// An accumulator behind a pointer of [`OptionalAccumulators`].
-macro_rules! path_part {
+macro_rules! optional_part {
     ($part:ty, $field:ident, $name:literal) => {
         impl Part for $part {
             const NAME: &'static str = $name;
 
             fn get(pane: &Accumulators) -> Option<&Self> {
-                pane.paths.as_ref()?.$field.as_deref()
+                pane.optional.as_ref()?.$field.as_deref()
             }
 
             fn set(self, pane: &mut Accumulators) {
-                pane.paths.get_or_insert_with(|| Box::new(OptionalAccumulators::default())).$field =
+                pane.optional.get_or_insert_with(|| Box::new(OptionalAccumulators::default())).$field =
                     Some(Box::new(self));
             }
         }
     };
 }
 
-path_part!(super::optional::Ordered<CounterRate>, rate, "increase and rate");
-path_part!(super::optional::Ordered<Integral>, integral, "integral and time-weighted mean");
-path_part!(super::optional::Ordered<States>, states, "states");
-path_part!(Slope, slope, "slope");
-path_part!(Points, points, "points");
+optional_part!(super::optional::Ordered<CounterRate>, rate, "increase and rate");
+optional_part!(super::optional::Ordered<Integral>, integral, "integral and time-weighted mean");
+optional_part!(super::optional::Ordered<States>, states, "states");
+optional_part!(Slope, slope, "slope");
+optional_part!(Points, points, "points");

@@ -92,7 +92,7 @@ impl<'a> StoredBody<'a> {
     }
 
     /// Notes sections that this program does not know, and an end that is cut off.
-    pub fn look_through(self, unread: &mut Unread) {
+    pub fn note_unknown(self, unread: &mut Unread) {
         for section in sections(self.0) {
             match section {
                 Ok((tag, version, _)) if KINDS.iter().all(|kind| kind.tag != tag) => {
@@ -167,7 +167,7 @@ mod tests {
         RUN.put(&mut body, |to| to.push(1));
         let mut unread = Unread::default();
         let stored = StoredBody::new(&body);
-        stored.look_through(&mut unread);
+        stored.note_unknown(&mut unread);
         assert_eq!(unread.to_string().matches("section 4711 of version 3 is passed over").count(), 1);
         assert_eq!(stored.one(STARTS, &mut unread, u32::load), Some(7));
         assert_eq!(stored.one(RUN, &mut unread, bool::load), Some(true));
@@ -185,7 +185,7 @@ mod tests {
             ]
         );
         let mut cut = Unread::default();
-        StoredBody::new(&body[..body.len() - 1]).look_through(&mut cut);
+        StoredBody::new(&body[..body.len() - 1]).note_unknown(&mut cut);
         assert!(cut.to_string().contains("section 1 at byte"), "{cut}");
     }
 }

@@ -82,7 +82,7 @@ impl World {
         let mut pipeline = Pipeline::new("a", sources, config.streams, config.limits);
         if let Some(state) = state {
             let (stored, mut unread) = (StoredBody::new(&state), Unread::default());
-            stored.look_through(&mut unread);
+            stored.note_unknown(&mut unread);
             pipeline.restore_within(past.alive, stored, || None, &mut unread).unwrap();
             assert!(unread.is_empty());
         }

@@ -42,7 +42,7 @@ fn run<S: super::Slots<Slot<Kept>>>(spec: &Spec, times: &[i64]) -> (Told, Vec<us
     let (mut placed, mut settled) = (0, 0);
     let mut poll = |windows: &mut Windows<Kept, S>, now: Now, placed: u64| {
         while let Some(closed) = windows.poll(spec, now) {
-            settled += closed.settled;
+            settled += closed.newly_reported;
             note(&mut told, closed);
         }
         assert_eq!(placed, settled + windows.readings(spec));
@@ -260,7 +260,7 @@ proptest! {
                 placed += 1;
             }
             while let Some(closed) = windows.poll(&spec, now) {
-                settled += closed.settled;
+                settled += closed.newly_reported;
             }
             windows.retain_at_most(&spec, bytes, size);
             prop_assert_eq!(placed, settled + windows.readings(&spec));

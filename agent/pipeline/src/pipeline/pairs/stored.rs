@@ -4,7 +4,7 @@ use super::super::Streams;
 use super::super::ids::{PairId, SeriesId, StreamId};
 use super::super::series::Directory;
 use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
-use super::{Multivariate, Pair, Pairs, WAITING_MAX};
+use super::{Pair, PairPane, Pairs, WAITING_MAX};
 use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
@@ -98,7 +98,7 @@ impl Pair {
             save_length(to, waiting.len());
             waiting.iter().for_each(|reading| reading.save(&mut put(to)));
         }
-        self.windows.save(spec, &mut put(to), |together, to| together.0.save(to));
+        self.windows.save(spec, &mut put(to), |pane, to| pane.0.save(to));
     }
 
     fn restore(&mut self, specs: &Specs, since: AgentTime, state: &[u8]) -> Result<(), Corrupt> {
@@ -112,7 +112,7 @@ impl Pair {
             }
             *waiting = (0..length).map(|_| State::load(&mut from)).collect::<Result<_, _>>()?;
         }
-        let load = |from: &mut StateReader<'_>| State::load(from).map(Multivariate);
+        let load = |from: &mut StateReader<'_>| State::load(from).map(PairPane);
         let windows = Windows::load(specs.of(by_arrival), since, &mut from, load)?;
         if !from.rest().is_empty() {
             return Err(Corrupt);
