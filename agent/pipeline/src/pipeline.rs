@@ -23,15 +23,17 @@ mod revisions;
 mod ring;
 mod series;
 mod series_detectors;
+mod source;
 pub mod state;
 mod timers;
 
-use crate::account::{ReadingCounts, SourceCounts};
-use crate::config::{Limits, StreamConfig, WindowConfig};
+use crate::account::ReadingCounts;
+use crate::config::{Limits, StreamConfig};
 use crate::event::{Event, Timestamp};
 pub use groups::group_bytes;
 pub use panes::OPEN_MAX;
 pub use pressure::Pressure;
+use pressure::Retention;
 pub use restore::LostReadings;
 pub use series_detectors::evidence_bytes;
 
@@ -43,12 +45,13 @@ use ids::{ChannelId, IndexVec, SeriesId, SourceId, StreamId};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
+use source::Source;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use timers::Timers;
 
-/// A source, as far as the pipeline knows it.
+/// What the pipeline is told of a source.
 #[derive(Clone, Debug)]
 pub struct SourceEntry {
     /// The name in the config.
@@ -74,10 +77,7 @@ pub struct SourceNotice {
 
 /// The engine: all series with their windows and detectors.
 pub struct Pipeline {
-    sources: IndexVec<SourceId, SourceEntry>,
-    intakes: IndexVec<SourceId, SourceCounts>,
-    /// Which sources have lost their connection.
-    down: IndexVec<SourceId, bool>,
+    sources: IndexVec<SourceId, Source>,
     /// What sources and streams counted that the config no longer has.
     retired: ReadingCounts,
     streams: Streams,
@@ -89,9 +89,7 @@ pub struct Pipeline {
     groups: Groups,
     pairs: Pairs,
     timers: Timers<ChannelId>,
-    /// Bytes that closed windows may take, all series together: as the config says, and now.
-    retained_bytes_max: usize,
-    retained_bytes: usize,
+    retention: Retention,
     emitter: Emitter,
     notice: Option<SourceNotice>,
 }
@@ -129,9 +127,7 @@ impl Pipeline {
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
             emitter: Emitter::new(agent),
-            intakes: vec![SourceCounts::default(); sources.len()].into(),
-            down: vec![false; sources.len()].into(),
-            sources: sources.into(),
+            sources: sources.into_iter().map(Source::new).collect::<Vec<_>>().into(),
             retired: ReadingCounts::default(),
             stream_counts: vec![ReadingCounts::default(); streams.len()].into(),
             streams: streams.into(),
@@ -141,8 +137,7 @@ impl Pipeline {
             groups: Groups::default(),
             pairs: Pairs::default(),
             timers: Timers::default(),
-            retained_bytes_max: limits.retained_bytes,
-            retained_bytes: limits.retained_bytes,
+            retention: Retention::new(limits.retained_bytes),
             notice: None,
         }
     }
@@ -186,28 +181,18 @@ impl Pipeline {
         }
     }
 
-    /// Closed windows are kept for late readings as long as all series together have room for them.
-    fn share_retention(&mut self) {
-        let share = self.retained_bytes / (self.channels.len() + self.pairs.len()).max(1);
-        for stream in self.streams.iter_mut() {
-            if let WindowConfig::Cut(specs) = &mut stream.window {
-                specs.limit_retention(share, stream.plan.pane_bytes_min());
-            }
-        }
-    }
-
     /// Takes one reading. Its value is finite.
     #[inline]
     pub fn on_reading(&mut self, series: SeriesHandle, taken: TakenAt, value: f64, now: Now) {
         let Some(entry) = self.directory.entry(series) else { return };
         let source = entry.source;
-        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
-            intake.received += 1;
+        if let Some(Source { counts, .. }) = self.sources.at_mut(SourceId::of(source)) {
+            counts.received += 1;
             if entry.channels.is_empty() {
-                intake.unselected += 1;
+                counts.unselected += 1;
                 return;
             }
-            intake.selected += 1;
+            counts.selected += 1;
         }
         let mut place = 0;
         while let Some(index) = self.directory.channel(series, place) {
@@ -226,7 +211,7 @@ impl Pipeline {
             TakenAt::Arrival => now.time,
             TakenAt::Event(ms) => Time(ms),
         };
-        let entry = self.sources.at(SourceId::of(source));
+        let entry = self.sources.at(SourceId::of(source)).map(|source| &source.entry);
         let future_ms = entry.map_or(0, |entry| entry.future_ms);
         channel.is_durable = entry.is_some_and(|entry| entry.is_durable);
         if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {

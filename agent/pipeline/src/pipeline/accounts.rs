@@ -7,25 +7,25 @@ use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 impl Pipeline {
     /// Takes note of a payload that could not be decoded.
     pub fn on_invalid(&mut self, source: usize) {
-        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
-            intake.received += 1;
-            intake.invalid += 1;
+        if let Some(counts) = self.source_counts(source) {
+            counts.received += 1;
+            counts.invalid += 1;
         }
     }
 
     /// Takes note of a payload that was counted before.
     pub fn on_repeated(&mut self, source: usize) {
-        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
-            intake.received += 1;
-            intake.repeated += 1;
+        if let Some(counts) = self.source_counts(source) {
+            counts.received += 1;
+            counts.repeated += 1;
         }
     }
 
     /// Takes note of readings of series past the limit.
     pub fn on_refused(&mut self, source: usize, count: u32) {
-        if let Some(intake) = self.intakes.at_mut(SourceId::of(source)) {
-            intake.received += i64::from(count);
-            intake.refused += i64::from(count);
+        if let Some(counts) = self.source_counts(source) {
+            counts.received += i64::from(count);
+            counts.refused += i64::from(count);
         }
     }
 
@@ -33,22 +33,26 @@ impl Pipeline {
     #[must_use]
     pub fn totals(&self) -> ReadingCounts {
         debug_assert!(
-            self.intakes.iter().all(SourceCounts::balances),
+            self.sources.iter().all(|source| source.counts.balances()),
             "a payload is unaccounted for: {:?}",
-            self.intakes
+            self.sources
         );
         debug_assert!(self.stream_counts.iter().all(ReadingCounts::balances), "a reading is unaccounted for");
         let streams = self.stream_counts.iter().fold(self.retired, |sum, counts| sum.plus(counts));
-        self.intakes.iter().fold(streams, |sum, intake| sum.plus(&intake.beside_streams()))
+        self.sources.iter().fold(streams, |sum, source| sum.plus(&source.counts.beside_streams()))
     }
 
     /// The same, with that of each source and each stream.
     #[must_use]
     pub fn ledger(&self) -> ReadingLedger {
-        let sources = self.sources.iter().map(|source| source.name.clone()).zip(self.intakes.iter().copied());
+        let sources = self.sources.iter().map(|source| (source.entry.name.clone(), source.counts));
         let streams =
             self.streams.iter().map(|stream| stream.name.to_string()).zip(self.stream_counts.iter().copied());
         ReadingLedger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
+    }
+
+    fn source_counts(&mut self, source: usize) -> Option<&mut SourceCounts> {
+        self.sources.at_mut(SourceId::of(source)).map(|source| &mut source.counts)
     }
 
     /// How many alerts were not raised, because they were just over or had been raised too often.

@@ -7,8 +7,8 @@ use headwater_kernel::time::Now;
 impl Pipeline {
     /// A source has lost its connection, or has one again.
     pub fn on_link(&mut self, source: usize, is_up: bool, now: Now) {
-        let Some(down) = self.down.at_mut(SourceId::of(source)) else { return };
-        if std::mem::replace(down, !is_up) && is_up {
+        let Some(link) = self.sources.at_mut(SourceId::of(source)) else { return };
+        if std::mem::replace(&mut link.is_down, !is_up) && is_up {
             // The silence starts here.
             for channel in self.channels.iter_mut() {
                 if self
@@ -25,14 +25,15 @@ impl Pipeline {
     /// Whether nothing can come for a channel: every source of its series is down; every source at all, where it is not
     /// known yet which has it.
     pub(super) fn is_cut_off(&self, index: ChannelId) -> bool {
-        if self.down.iter().all(|is_down| !is_down) {
+        if self.sources.iter().all(|source| !source.is_down) {
             return false;
         }
         let Some(channel) = self.channels.at(index) else { return false };
-        let is_down = |source: usize| self.down.at(SourceId::of(source)).is_some_and(|is_down| *is_down);
+        let is_down =
+            |source: usize| self.sources.at(SourceId::of(source)).is_some_and(|source| source.is_down);
         match self.directory.sources(channel.series) {
             Some(mut sources) => sources.all(is_down),
-            None => self.down.iter().all(|down| *down),
+            None => self.sources.iter().all(|source| source.is_down),
         }
     }
 }

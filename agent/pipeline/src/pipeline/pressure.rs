@@ -1,6 +1,7 @@
 //! What gives way when memory is short: the lowest first.
 
 use super::Pipeline;
+use crate::config::WindowConfig;
 
 /// How much has to give way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,11 +15,36 @@ pub enum Pressure {
     Full,
 }
 
+/// Bytes that closed windows may take for late readings, all series together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retention {
+    /// As the config says.
+    bytes_max: usize,
+    /// Now, as memory allows.
+    bytes: usize,
+}
+
+impl Retention {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: bytes_max }
+    }
+}
+
 impl Pipeline {
     /// Lets so much give way from now on, and no more.
     pub fn on_pressure(&mut self, pressure: Pressure) {
         self.directory.shut(pressure == Pressure::Full);
-        self.retained_bytes = if pressure == Pressure::None { self.retained_bytes_max } else { 0 };
+        self.retention.bytes = if pressure == Pressure::None { self.retention.bytes_max } else { 0 };
         self.share_retention();
+    }
+
+    /// Closed windows are kept for late readings as long as all series together have room for them.
+    pub(super) fn share_retention(&mut self) {
+        let share = self.retention.bytes / (self.channels.len() + self.pairs.len()).max(1);
+        for stream in self.streams.iter_mut() {
+            if let WindowConfig::Cut(specs) = &mut stream.window {
+                specs.limit_retention(share, stream.plan.pane_bytes_min());
+            }
+        }
     }
 }

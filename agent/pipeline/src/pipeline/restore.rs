@@ -241,8 +241,8 @@ impl Pipeline {
             self.emitter.revisions.lose_some();
         }
         for (name, intake) in ledger.sources {
-            let known = self.sources.enumerate().find(|(_, source)| source.name == name);
-            match known.and_then(|(id, _)| self.intakes.at_mut(id)) {
+            let known = self.sources.iter_mut().find(|source| source.entry.name == name);
+            match known.map(|source| &mut source.counts) {
                 Some(place) => *place = intake,
                 None => self.retired = self.retired.plus(&intake.beside_streams()),
             }

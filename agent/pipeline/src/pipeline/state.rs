@@ -120,7 +120,7 @@ impl Pipeline {
 
     /// No source takes readings from further ahead (ms).
     fn future_ms(&self) -> i64 {
-        self.sources.iter().map(|source| source.future_ms).max().unwrap_or(0)
+        self.sources.iter().map(|source| source.entry.future_ms).max().unwrap_or(0)
     }
 }
 
