@@ -1,6 +1,7 @@
 //! The thread that touches the disk. It serves one job after another, so that a slow disk delays its own work only.
 
 use crate::Lane;
+use crate::opening::{Opened, Opening};
 use crate::positions::Progress;
 use crate::record::Record;
 use crate::segment_log::{Batches, Notice, SegmentLog};
@@ -42,16 +43,21 @@ pub(crate) struct DiskThread {
     closed: Rc<Cell<bool>>,
 }
 
+/// Where the open buffer will arrive, once.
+pub(crate) type WhenOpened = oneshot::Receiver<Answer<Opened>>;
+
 impl DiskThread {
-    /// Starts the thread.
+    /// Starts the thread. It opens the buffer first.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub(crate) fn start(mut segment_log: SegmentLog) -> Result<Self, std::io::Error> {
+    pub(crate) fn start(opening: Opening) -> std::io::Result<(Self, WhenOpened)> {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
+        let (reply, opened) = oneshot::channel();
         std::thread::Builder::new().name("buffer".into()).spawn(move || {
             let _lives = lives;
+            let mut segment_log = open(opening, reply);
             while let Some(job) = waiting.blocking_recv() {
                 if let Job::Close { reply } = job {
                     segment_log.close();
@@ -61,16 +67,19 @@ impl DiskThread {
                 serve(&mut segment_log, job);
             }
         })?;
-        Ok(Self { jobs, alive, closed: Rc::default() })
+        Ok((Self { jobs, alive, closed: Rc::default() }, opened))
     }
 
-    /// The same on the caller's thread, so that a test owns the order of things.
+    /// The same on the caller's thread, so that a test owns the order of things. Opening takes this long.
     #[cfg(test)]
-    pub(crate) fn start_local(mut segment_log: SegmentLog) -> Self {
+    pub(crate) fn start_local(opening: Opening, takes: std::time::Duration) -> (Self, WhenOpened) {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
+        let (reply, opened) = oneshot::channel();
         tokio::task::spawn_local(async move {
             let _lives = lives;
+            tokio::time::sleep(takes).await;
+            let mut segment_log = open(opening, reply);
             while let Some(job) = waiting.recv().await {
                 if let Job::Close { reply } = job {
                     segment_log.close();
@@ -81,7 +90,7 @@ impl DiskThread {
                 tokio::task::yield_now().await;
             }
         });
-        Self { jobs, alive, closed: Rc::default() }
+        (Self { jobs, alive, closed: Rc::default() }, opened)
     }
 
     /// [`SegmentLog::append`]. The batches come back; `None`: there is no disk thread any more.
@@ -138,6 +147,12 @@ impl DiskThread {
         self.jobs.send(job(reply)).await.ok()?;
         answer.await.ok()
     }
+}
+
+fn open(opening: Opening, reply: Reply<Opened>) -> SegmentLog {
+    let (mut segment_log, opened) = opening.run();
+    answer(&mut segment_log, reply, opened);
+    segment_log
 }
 
 fn serve(segment_log: &mut SegmentLog, job: Job) {

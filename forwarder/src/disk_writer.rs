@@ -8,9 +8,8 @@
 
 use crate::Lane;
 use crate::config::{Sync, When};
-use crate::forwarder::{Event, Shared};
-use crate::segment_log::Notice;
-use crate::spool::{Cause, GivenUp};
+use crate::disk_thread::WhenOpened;
+use crate::shared::Shared;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,8 +33,13 @@ const LOOKS: u32 = 4;
 /// With outputs up, a message is given this long to be acknowledged, however short `sync` is.
 pub(crate) const GRACE_MS: u64 = 750;
 
-/// Writes what waits too long; ends with the forwarder.
-pub(crate) async fn write(shared: Rc<Shared>) {
+/// Waits for the buffer to be open, then writes what waits too long; ends with the forwarder.
+pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
+    match opened.await {
+        Ok(answer) => shared.on_opened(answer),
+        // The thread is gone, and nobody writes ever again: see `failed`.
+        Err(_) => return shared.closing().await,
+    }
     let (mut retry, mut failed) = (RETRY_FIRST, None::<Instant>);
     loop {
         wait_for_work(&shared).await;
@@ -126,6 +130,11 @@ fn patience(shared: &Shared) -> Duration {
 
 /// Writes all that waits; false: the disk cannot take it now.
 pub(crate) async fn write_all(shared: &Shared) -> bool {
+    if !shared.spool.borrow_mut().has_unwritten() {
+        return true;
+    }
+    // Messages have their numbers only then.
+    shared.opened().await;
     let bytes_max = WRITE_BYTES.min(usize::try_from(shared.config.max_size / 16).unwrap_or(WRITE_BYTES));
     loop {
         let (batches, progress) = {
@@ -142,7 +151,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
             return false;
         };
         shared.note_disk(&answer);
-        on_notices(shared, answer.notices);
+        shared.on_notices(answer.notices);
         let (batches, result) = answer.value;
         shared.disk_state(result.as_ref().err());
         if result.is_err() {
@@ -176,7 +185,7 @@ pub(crate) async fn sync_once(shared: &Shared) {
     }
     let Some(answer) = shared.disk_thread.sync().await else { return };
     shared.note_disk(&answer);
-    on_notices(shared, answer.notices);
+    shared.on_notices(answer.notices);
     shared.disk_state(answer.value.as_ref().err());
     shared.spool.borrow_mut().synced(answer.value.is_ok());
     shared.on_settled();
@@ -204,57 +213,11 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
 pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
-    let Some(answer) = shared.disk_thread.settle(shared.names.clone(), progress, note, before_ms).await
-    else {
-        return;
-    };
+    let names = shared.opened().await.names.clone();
+    let Some(answer) = shared.disk_thread.settle(names, progress, note, before_ms).await else { return };
     shared.note_disk(&answer);
-    on_notices(shared, answer.notices);
+    shared.on_notices(answer.notices);
     if answer.is_empty {
         shared.spool.borrow_mut().disk_is_empty();
     }
-}
-
-/// Books what the segment log did by itself, and tells it.
-pub(crate) fn on_notices(shared: &Shared, notices: Vec<Notice>) {
-    if !notices.is_empty() {
-        shared.on_settled();
-    }
-    for notice in notices {
-        match notice {
-            Notice::Shed { runs, made_ms, why } => {
-                let cause = Rc::new(Cause::Shed { made_ms, why });
-                let lost = shared.spool.borrow_mut().shed(&runs, &cause);
-                for lane in Lane::ALL.into_iter().filter(|lane| *lost.of(*lane) > 0) {
-                    tell(shared, GivenUp { lane, count: *lost.of(lane), cause: cause.clone() });
-                }
-            }
-            Notice::Thinned { runs } => {
-                let so_far = || shared.spool.borrow().account().thinned;
-                let before = so_far();
-                shared.spool.borrow_mut().thinned(&runs);
-                let count = so_far() - before;
-                if count > 0 {
-                    shared.tell(Event::Thinned { count });
-                }
-            }
-            Notice::Damaged { runs, count_max, what } => {
-                let cause = Rc::new(Cause::Damaged(what.clone()));
-                let lost = shared.spool.borrow_mut().damaged(&runs, count_max, &cause);
-                shared.tell(Event::Damaged { count: lost.sum(), what });
-                shared.disk_writer.notify_one();
-            }
-        }
-    }
-}
-
-/// Tells of messages that are lost.
-pub(crate) fn tell(shared: &Shared, lost: GivenUp) {
-    let GivenUp { lane, count, cause } = lost;
-    shared.tell(match &*cause {
-        Cause::Shed { made_ms, why } => {
-            Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
-        }
-        Cause::Damaged(what) => Event::Damaged { count, what: what.clone() },
-    });
 }

@@ -9,8 +9,10 @@ mod pace;
 use crate::connection::{
     ConnectionEvent, Delivery, Disconnected, NextEvents, Output, OutputConnection, SendError,
 };
-use crate::forwarder::{Event, OutputState, Shared};
+use crate::events::Event;
+use crate::shared::Shared;
 use crate::spool::{Next, Outcome};
+use crate::status::OutputState;
 use crate::{Encoder, Lane, Tag};
 use pace::RateLimiter;
 use std::future::Future;
@@ -38,8 +40,16 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Runs until the forwarder stops.
+    /// Waits for the buffer to be open, then runs until the forwarder stops.
     pub(crate) async fn run(mut self) {
+        let shared = self.shared.clone();
+        tokio::select! {
+            buffer = shared.opened() => match buffer.bits.get(self.index) {
+                Some(bit) => self.bit = *bit,
+                None => return,
+            },
+            () = shared.stopped() => return,
+        }
         let mut limiter = RateLimiter::new(self.output.rate());
         while !self.shared.is_stopping() {
             let gone = self.state(|state| state.gone.clone()).flatten();

@@ -1,44 +1,24 @@
 //! The forwarder as the agent sees it: push, ask, stop.
 
-mod events;
-mod shared;
-mod status;
 mod stop;
-mod writes;
 
-pub use events::{Event, Why};
-pub use status::{ConnectionStatus, Status};
-pub use writes::Written;
-
-pub(crate) use shared::Shared;
-pub(crate) use status::OutputState;
-
-use crate::disk_thread::DiskThread;
+use crate::disk_thread::{DiskThread, WhenOpened};
 use crate::driver::Driver;
-use crate::positions::{Progress, bit};
-use crate::ranges::Ranges;
-use crate::segment_log::{Found, SegmentLog};
+use crate::events::Event;
+use crate::opening::{OUTPUTS_MAX, Opening};
+use crate::positions::Progress;
+use crate::shared::{Mark, Shared};
 use crate::spool::Spool;
+use crate::status::{OutputState, Presence, Status};
 use crate::store::Store;
 use crate::store::sled::SledStore;
-use crate::{Account, BufferConfig, Encoder, Lane, Message, Output, PerLane, Thin, disk_writer};
+use crate::writes::Written;
+use crate::{Account, BufferConfig, Encoder, Message, Output, Thin, disk_writer};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
-
-/// As many bits as an `owed` has.
-const OUTPUTS_MAX: usize = 64;
-
-/// What an output says of the agent that runs it, where its protocol knows such a thing.
-#[derive(Clone, Debug)]
-pub struct Presence {
-    /// Said at every connection: see [`Forwarder::presence`].
-    pub online: Message,
-    /// What the other side says when the connection is lost without a farewell.
-    pub gone: Message,
-}
 
 /// An output with all that belongs to it.
 pub struct OutputSlot {
@@ -64,16 +44,12 @@ pub struct Start {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
-/// A place in the sequence of messages; see [`Forwarder::mark`].
-#[derive(Clone, Copy, Debug)]
-pub struct Mark(crate::PerLane<u64>);
-
 /// Keeps messages until every output has acknowledged them. A handle: clones are the same forwarder.
 #[derive(Clone)]
 pub struct Forwarder {
     shared: Rc<Shared>,
-    /// By the order of the config, each with its bit.
-    encoders: Rc<[(usize, Arc<dyn Encoder>)]>,
+    /// By the order of the config.
+    encoders: Rc<[Arc<dyn Encoder>]>,
     tasks: Rc<std::cell::RefCell<Tasks>>,
 }
 
@@ -84,7 +60,8 @@ struct Tasks {
 }
 
 impl Forwarder {
-    /// Looks at the buffer that is there, and starts to connect. Must be called on a `LocalSet`.
+    /// Starts to open the buffer and returns at once. Outputs connect when it is open: see [`Forwarder::opened`]. Must be
+    /// called on a `LocalSet`.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -106,49 +83,40 @@ impl Forwarder {
         start: Start,
         thin: Option<Arc<dyn Thin>>,
         store: Box<dyn Store>,
-        disk_thread: impl FnOnce(SegmentLog) -> std::io::Result<DiskThread>,
+        disk_thread: impl FnOnce(Opening) -> std::io::Result<(DiskThread, WhenOpened)>,
     ) -> std::io::Result<Self> {
-        let Start { config, folder, outputs, clock } = start;
-        let (mut segment_log, found) = SegmentLog::open(store, config.clone(), thin);
-        let Places { names, bits, progress } = places(&outputs, &found, found.runs.is_empty());
-        if found.positions.is_some() && segment_log.is_empty() {
-            segment_log.write_positions(&names, &progress);
-        }
-        segment_log.fit(&names, &progress);
-        let notices = segment_log.take_notices();
-        let (disk_bytes, disk_first) = (segment_log.bytes(), config.when == crate::When::Always);
-        let spool = Spool::new(progress, &found.runs, config.memory_bytes_max, disk_first);
-        let states = outputs.iter().map(|slot| OutputState::new(slot, clock())).collect();
-        let shared = Rc::new(Shared::new(
-            (config, folder),
-            spool,
-            disk_thread(segment_log)?,
-            names,
-            states,
-            clock,
-            disk_bytes,
-        ));
-        disk_writer::on_notices(&shared, notices);
-        let encoders = bits.iter().copied().zip(outputs.iter().map(|slot| slot.encoder.clone())).collect();
+        let Start { config, folder, mut outputs, clock } = start;
+        outputs.truncate(OUTPUTS_MAX);
+        let names = outputs.iter().map(|slot| slot.name.clone()).collect();
+        let (disk_thread, opened) =
+            disk_thread(Opening { store, config: config.clone(), thin, outputs: names })?;
+        let disk_first = config.when == crate::When::Always;
+        let spool = Spool::new(Progress::new(outputs.len()), &[], config.memory_bytes_max, disk_first);
+        let state = |slot: &OutputSlot| OutputState::new(&slot.name, slot.presence.clone(), clock());
+        let states = outputs.iter().map(state).collect();
+        let shared = Rc::new(Shared::new((config, folder), spool, disk_thread, states, clock));
+        let encoders = outputs.iter().map(|slot| slot.encoder.clone()).collect();
         let mut tasks = Tasks::default();
-        for ((index, slot), bit) in outputs.into_iter().enumerate().zip(bits) {
-            let OutputSlot { output, encoder, .. } = slot;
-            let driver = Driver { shared: shared.clone(), index, bit, output, encoder };
-            let name = format!("output {}", shared.state(index, |state| state.name()).unwrap_or_default());
-            tasks.drivers.push(spawn(&shared, name, driver.run()));
+        for (index, slot) in outputs.into_iter().enumerate() {
+            let OutputSlot { name, output, encoder, .. } = slot;
+            let driver = Driver { shared: shared.clone(), index, bit: index, output, encoder };
+            tasks.drivers.push(spawn(&shared, format!("output {name}"), driver.run()));
         }
-        tasks.disk_writers.push(spawn(&shared, "disk writer", disk_writer::write(shared.clone())));
+        tasks.disk_writers.push(spawn(&shared, "disk writer", disk_writer::write(shared.clone(), opened)));
         tasks.disk_writers.push(spawn(&shared, "buffer cleaner", disk_writer::settle(shared.clone())));
         tasks.disk_writers.push(spawn(&shared, "disk sync", disk_writer::sync(shared.clone())));
         Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
     }
 
+    /// Waits until the buffer is open. Before that, [`Forwarder::account`] does not know of what lies there.
+    pub async fn opened(&self) {
+        self.shared.opened().await;
+    }
+
     /// Takes a message in. Never blocks and never fails: what memory has no room for is counted as lost, and told.
     pub fn push(&self, message: crate::Message) {
-        let wants = |(bit_of, encoder): &(usize, Arc<dyn Encoder>)| {
-            if encoder.takes(&message) { bit(*bit_of) } else { 0 }
-        };
-        let owed = self.encoders.iter().map(wants).fold(0, |owed, bit| owed | bit);
+        let takers = self.encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
+        let owed = takers.fold(0, |owed, (output, _)| owed | self.shared.bit_of(output));
         self.shared.push(message, owed);
     }
 
@@ -171,17 +139,18 @@ impl Forwarder {
     /// A place in the sequence: behind everything pushed so far.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark(self.shared.spool.borrow().mark())
+        self.shared.mark()
     }
 
     /// Whether everything before a mark is acknowledged or on disk, so that a crash cannot lose it.
     #[must_use]
     pub fn is_kept(&self, mark: &Mark) -> bool {
-        !self.shared.spool.borrow_mut().has_unwritten_before(&mark.0)
+        self.shared.is_kept(mark)
     }
 
-    /// Waits until everything before a mark is acknowledged or on disk.
+    /// Waits until the buffer is open, and everything before a mark is acknowledged or on disk.
     pub async fn kept(&self, mark: &Mark) {
+        self.opened().await;
         while !self.is_kept(mark) {
             self.shared.settled().await;
         }
@@ -213,6 +182,12 @@ impl Forwarder {
     /// What an earlier run had written; if that was today, it counts.
     pub fn had_written(&self, earlier: Written) {
         self.shared.written(Some(earlier));
+    }
+
+    /// Whether the buffer is open.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.is_open()
     }
 
     /// How many messages are only in outputs' hands.
@@ -257,46 +232,6 @@ impl Drop for TaskWatch {
         let how = if std::thread::panicking() { "panicked" } else { "ended" };
         self.shared.task_ended(&format!("the task `{}` of the forwarder {how}", self.name));
     }
-}
-
-/// Which output has which bit.
-struct Places {
-    /// By bit.
-    names: Vec<String>,
-    /// By the order of the config.
-    bits: Vec<usize>,
-    progress: Progress,
-}
-
-/// Outputs known from before keep their bits; one that is new wants nothing of what is there.
-fn places(outputs: &[OutputSlot], found: &Found, is_empty: bool) -> Places {
-    // Without the note, all that lies there is sent to all, again if need be.
-    let (mut names, mut progress) = found.positions.clone().unwrap_or_default();
-    let mut acked = PerLane::<Ranges>::default();
-    if is_empty || found.positions.is_some() {
-        for lane in Lane::ALL {
-            let on_disk = found.runs.iter().filter(|run| run.lane == lane).map(|run| run.seqs.end).max();
-            // Also where nothing is left: a number is never given twice.
-            acked.of_mut(lane).insert_range(0..on_disk.unwrap_or(0).max(progress.end(lane)));
-        }
-    }
-    if is_empty || names.len() + outputs.len() > OUTPUTS_MAX {
-        // Nothing refers to the bits any more.
-        (names, progress) = Default::default();
-    }
-    progress.active = 0;
-    let mut bits = Vec::new();
-    for slot in outputs.iter().take(OUTPUTS_MAX) {
-        let name = slot.name.escape_default().to_string();
-        let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
-            names.push(name);
-            progress.acked.push(acked.clone());
-            names.len() - 1
-        });
-        progress.active |= bit(place);
-        bits.push(place);
-    }
-    Places { names, bits, progress }
 }
 
 #[cfg(test)]

@@ -21,14 +21,19 @@ mod disk_thread;
 mod disk_writer;
 mod driver;
 mod encoder;
+mod events;
 mod forwarder;
+mod opening;
 mod positions;
 mod ranges;
 mod record;
 mod segment_log;
+mod shared;
 mod spool;
+mod status;
 mod store;
 mod template;
+mod writes;
 
 mod output {
     pub(crate) mod file;
@@ -47,10 +52,12 @@ pub use connection::{
     OutputContext, OutputKind, ProbeResult, Probing, SendError, Tag, Tail, TailAddress, Tailed, Tailing,
 };
 pub use encoder::{Address, EncodeError, Encoder, Framing};
-pub use forwarder::{
-    ConnectionStatus, Event, Forwarder, Mark, OutputSlot, Presence, Start, Status, Why, Written,
-};
+pub use events::{Event, Why};
+pub use forwarder::{Forwarder, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
+pub use shared::Mark;
+pub use status::{ConnectionStatus, Presence, Status};
+pub use writes::Written;
 
 use bytes::Bytes;
 use headwater_settings::Table;

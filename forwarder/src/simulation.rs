@@ -62,6 +62,7 @@ struct Pushed {
 }
 
 struct History {
+    seed: u64,
     world: World,
     store: MemoryStore,
     config: BufferConfig,
@@ -89,6 +90,11 @@ struct History {
     aside_grew_at: Instant,
     /// By how much the wall clock is off (ms).
     clock_step: Arc<AtomicI64>,
+    /// How long the buffer may take to open.
+    opening_takes: fastrand::Rng,
+    life_from: Instant,
+    /// Since when the buffer is open in this life.
+    open_from: Option<Instant>,
 }
 
 impl History {
@@ -112,6 +118,7 @@ impl History {
         let start = Instant::now();
         println!("seed {seed}: {outputs} outputs, window {window}, damage {damage}, {config:?}");
         Self {
+            seed,
             world,
             store: MemoryStore::default(),
             config,
@@ -131,7 +138,16 @@ impl History {
             aside: 0,
             aside_grew_at: start,
             clock_step: Arc::default(),
+            opening_takes: fastrand::Rng::with_seed(seed),
+            life_from: start,
+            open_from: None,
         }
+    }
+
+    /// In every third history, opening the buffer takes its time.
+    fn opening_takes(&mut self) -> Duration {
+        let ms = if self.seed.is_multiple_of(3) { self.opening_takes.u64(..20_000) } else { 0 };
+        Duration::from_millis(ms)
     }
 
     fn outputs(&self) -> usize {
@@ -175,7 +191,9 @@ impl History {
             }),
         };
         let store = Box::new(self.store.clone());
-        let local = |segment_log| Ok(DiskThread::start_local(segment_log));
+        (self.life_from, self.open_from) = (Instant::now(), None);
+        let takes = self.opening_takes();
+        let local = |opening| Ok(DiskThread::start_local(opening, takes));
         Forwarder::start_on(start, Some(Arc::new(Fives)), store, local).unwrap()
     }
 
@@ -186,6 +204,9 @@ impl History {
         let until = Instant::now() + Duration::from_secs(self.world.rng(|rng| rng.u64(1..90)));
         while Instant::now() < until {
             sleep(Duration::from_millis(self.world.rng(|rng| rng.u64(1..400)))).await;
+            if self.open_from.is_none() && forwarder.is_open() {
+                self.open_from = Some(Instant::now());
+            }
             for _ in 0..self.world.rng(|rng| if rng.u8(..10) == 0 { rng.u32(..200) } else { rng.u32(..6) }) {
                 self.push(&forwarder);
             }
@@ -260,7 +281,7 @@ impl History {
         self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         if !written {
-            assert!(self.store.0.lock().unwrap().failing.is_some());
+            assert!(!forwarder.is_open() || self.store.0.lock().unwrap().failing.is_some());
             // What was pushed just before the disk failed was not yet written.
             self.forgive(self.patience());
         }
@@ -292,6 +313,12 @@ impl History {
         let now = Instant::now();
         let failing = self.store.0.lock().unwrap().failing.is_some();
         let mut from = now - window;
+        // Before the buffer is open, nothing is written.
+        let written_from = self.open_from.map_or(now, |open| open + self.patience());
+        let is_bad = failing || self.disk_good_at + Duration::from_secs(62) > now;
+        if written_from >= now || self.disk_bad_from.is_some_and(|bad| is_bad && bad < written_from) {
+            from = from.min(self.life_from);
+        }
         if let Some(bad) = self.disk_bad_from {
             // The disk is tried again within a minute.
             if failing || self.disk_good_at + Duration::from_secs(62) > now {
@@ -312,6 +339,7 @@ impl History {
         }
         let forwarder = self.forwarder();
         forwarder.release(true);
+        forwarder.opened().await;
         let start = Instant::now();
         while forwarder.account().waiting > 0 || forwarder.status().disk_bytes > 0 {
             sleep(Duration::from_secs(1)).await;

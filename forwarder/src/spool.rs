@@ -87,6 +87,26 @@ impl Spool {
         }
     }
 
+    /// Takes over what lies on disk, before anything is sent or written: what was pushed meanwhile gets the numbers after
+    /// it. `bits` are those of the outputs that had 0, 1, … so far. The answer is what the numbers have grown by.
+    pub(crate) fn adopt(&mut self, progress: Progress, found: &[Run], bits: &[usize]) -> PerLane<u64> {
+        let before = std::mem::replace(self, Self::new(progress, found, self.bytes_max, self.disk_first));
+        self.released = before.released;
+        self.account.made += before.account.made;
+        self.account.delivered += before.account.delivered;
+        self.account.waiting += before.account.waiting;
+        self.account.lost += before.account.lost;
+        let (grown, mut queues) = (self.mark(), before.queues);
+        for lane in Lane::ALL {
+            let by = *grown.of(lane);
+            let queue = self.queues.of_mut(lane);
+            queue.append(std::mem::take(queues.of_mut(lane)), |owed| moved(owed, bits));
+            // What memory had no room for.
+            self.progress.forget(lane, &(by..queue.first_in_memory()));
+        }
+        grown
+    }
+
     /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
     pub(crate) fn push(&mut self, message: Message, owed: u64) -> Vec<GivenUp> {
         self.account.made += 1;
@@ -230,6 +250,12 @@ impl Spool {
     }
 }
 
+/// The bits of the same outputs, whose places have changed.
+fn moved(owed: u64, bits: &[usize]) -> u64 {
+    let wanting = bits.iter().enumerate().filter(|(before, _)| owed & bit(*before) != 0);
+    wanting.fold(0, |owed, (_, now)| owed | bit(*now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +291,32 @@ mod tests {
             [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
         tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, Outcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
+    }
+
+    #[test]
+    fn what_is_pushed_before_the_disk_is_known_gets_the_numbers_after_it() {
+        let message = |n: u8| Message { lane: Lane::Data, made_ms: 0, body: vec![n].into() };
+        let mut spool = Spool::new(Progress::new(2), &[], 300, false);
+        spool.release(true);
+        let lost: u64 = (0..4).flat_map(|n| spool.push(message(n), 0b10)).map(|lost| lost.count).sum();
+        assert_eq!((lost, spool.account().waiting), (2, 2), "memory has its bound all the same");
+        let mark = spool.mark();
+        let found = [Run { lane: Lane::Data, seqs: 3..10, owed: 1 }];
+        // The second output had the first bit, the first one is new and has the third.
+        let mut progress = Progress::new(3);
+        progress.acked[2].of_mut(Lane::Data).insert_range(0..10);
+        let grown = spool.adopt(progress, &found, &[2, 0]);
+        assert_eq!((*grown.of(Lane::Data), *mark.of(Lane::Data)), (10, 4));
+        assert_eq!(spool.account(), Account { made: 11, waiting: 9, lost: 2, ..Account::default() });
+        let unwritten = spool.unwritten(1_000);
+        let records: Vec<_> = unwritten
+            .of(Lane::Data)
+            .iter()
+            .map(|record| (record.seq, record.owed, record.message.body[0]))
+            .collect();
+        assert_eq!(records, [(12, 1, 2), (13, 1, 3)]);
+        spool.up(2);
+        assert_eq!(spool.next(2, true), Next::Nothing, "a new output gets nothing of what was there");
     }
 
     #[test]

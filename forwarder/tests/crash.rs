@@ -43,6 +43,7 @@ async fn weather(gate: &Gate, rng: &mut fastrand::Rng, ms: u64) {
 async fn drain(gate: &Gate, folder: &Path) -> headwater_forwarder::Account {
     gate.open();
     let forwarder = forwarder(gate.port, folder, BufferConfig::default(), "");
+    forwarder.opened().await;
     wait_for("the backlog to drain", || forwarder.account().waiting == 0).await;
     sleep(Duration::from_millis(200)).await;
     let account = forwarder.account();

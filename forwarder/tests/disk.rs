@@ -119,6 +119,7 @@ fn what_lies_on_a_full_disk_is_sent() {
         assert!(broker.try_start());
         let heard = Heard::listen(broker.port).await;
         let forwarder = forwarder(broker.port, &disk.0, small(), "");
+        forwarder.opened().await;
         wait_for("all to be delivered", || forwarder.account().waiting == 0).await;
         wait_for("all to be heard", || numbers(&heard).len() == FILLED).await;
         assert_eq!((forwarder.account().delivered as usize, forwarder.account().lost), (FILLED, 0));
@@ -216,6 +217,7 @@ async fn survive(name: &str, damage: Damage) {
     assert!(broker.try_start());
     let heard = Heard::listen(broker.port).await;
     let forwarder = forwarder(broker.port, &folder.0, small(), "");
+    forwarder.opened().await;
     wait_for(name, || forwarder.account().waiting == 0).await;
     wait_for(name, || heard.messages().len() as u64 == forwarder.account().delivered).await;
     let (got, account) = (numbers(&heard), forwarder.account());

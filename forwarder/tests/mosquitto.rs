@@ -58,6 +58,7 @@ fn what_waits_survives_a_stop_and_comes_first_alerts_before_data() {
         let (mut broker, folder) = (Broker::stopped(""), Folder::new());
         for start in [0, 500] {
             let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+            forwarder.opened().await;
             assert_eq!(forwarder.account().waiting, start as u64 * 2);
             for n in start..start + 500 {
                 forwarder.push(message(Lane::Data, n));
@@ -68,6 +69,7 @@ fn what_waits_survives_a_stop_and_comes_first_alerts_before_data() {
         assert!(broker.try_start());
         let heard = Heard::listen(broker.port).await;
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+        forwarder.opened().await;
         assert_eq!(forwarder.account().made, 2_000);
         wait_for("the backlog to drain", || forwarder.account().waiting == 0).await;
         sleep(Duration::from_millis(100)).await;

@@ -95,6 +95,7 @@ fn what_waits_is_counted_and_shown_and_nothing_is_changed_by_it() {
             assert!(broker.try_start());
             let heard = Heard::listen(broker.port).await;
             let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+            forwarder.opened().await;
             assert_eq!(forwarder.account().waiting, COUNT as u64);
             wait_for("all to arrive", || forwarder.account().waiting == 0).await;
             wait_for("all to be heard", || heard.under("backfill").len() == COUNT).await;
@@ -117,6 +118,7 @@ fn what_is_removed_by_hand_is_counted_and_told_once() {
     for start in 0..2 {
         run(async {
             let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+            forwarder.opened().await;
             let (account, told) = (forwarder.account(), events(&forwarder));
             if start == 0 {
                 assert_eq!((account.made, account.lost, account.waiting), (3_000, 3_000, 0));
@@ -147,6 +149,7 @@ fn damage_is_told_and_left_for_the_next_start() {
     assert_eq!(trouble.len(), 1, "{trouble:?}");
     run(async {
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+        forwarder.opened().await;
         assert!(matches!(events(&forwarder)[..], [Event::Damaged { .. }]));
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
@@ -193,6 +196,7 @@ fn what_is_read_of_a_damaged_buffer_is_copied_first_and_what_is_missing_is_count
     assert_eq!((stats.trouble.len(), stats.aside.len()), (1, 1), "{stats:?}");
     run(async {
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
+        forwarder.opened().await;
         assert_eq!(forwarder.account().made, COUNT as u64);
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });

@@ -151,6 +151,7 @@ fn full() {
         let began = Instant::now();
         let link = Null::down();
         let forwarder = start(Path::new(&folder), 256 * MIB, link.clone());
+        forwarder.opened().await;
         let waiting = forwarder.account().waiting;
         println!("  start on it: {:.0} ms, {waiting} messages found", began.elapsed().as_secs_f64() * 1e3);
         println!("  {before} KiB RSS before, {} KiB after the start", rss_kib());

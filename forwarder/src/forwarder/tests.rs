@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::memory::MemoryStore;
-use crate::{Address, Disconnected, EncodeError, Framing, Opened, Sync as BufferSync, When};
+use crate::{Address, Disconnected, EncodeError, Framing, Lane, Opened, Sync as BufferSync, When};
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
@@ -70,7 +70,7 @@ fn a_part_that_panics_is_named() {
         let failed = timeout(Duration::from_secs(10), forwarder.failed()).await;
         assert_eq!(failed.unwrap(), "the task `output cloud` of the forwarder panicked");
         let store = MemoryStore::default();
-        store.0.lock().unwrap().panics = true;
+        store.0.lock().unwrap().panics = Some("sync");
         let forwarder = start(&store, false);
         push(&forwarder);
         let deadline = Instant::now() + Duration::from_secs(1);
@@ -95,6 +95,30 @@ fn nothing_fails_at_a_stop_and_what_waits_is_written_before() {
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(10)).await);
         assert_eq!(store.0.lock().unwrap().batches().count(), 2);
         assert!(timeout(Duration::from_millis(200), failed).await.is_err());
+    });
+}
+
+#[test]
+fn a_buffer_that_takes_its_time_to_open_holds_up_no_start() {
+    run(async {
+        let store = MemoryStore::default();
+        let before = start(&store, false);
+        push(&before);
+        assert!(before.stop(Instant::now() + Duration::from_secs(10)).await);
+        store.0.lock().unwrap().opening_takes = Duration::from_secs(1);
+        let begun = Instant::now();
+        let forwarder = start(&store, false);
+        let empty = forwarder.mark();
+        push(&forwarder);
+        let mark = forwarder.mark();
+        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&mark));
+        assert_eq!(forwarder.account().waiting, 1);
+        forwarder.opened().await;
+        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&mark), "its number has grown");
+        assert_eq!(forwarder.account().waiting, 2);
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(10)).await);
+        assert_eq!(store.0.lock().unwrap().batches().count(), 2);
     });
 }
 

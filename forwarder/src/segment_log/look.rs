@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// At the start, a generation that cannot be read is tried so often, at such intervals.
+/// At the start, what cannot be read is tried again at such intervals, so often for all of the buffer.
 const LOOKS_MAX: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -75,7 +75,8 @@ impl SegmentLog {
         }
         unsealed.retain(|generation| !replaced.contains(generation));
         replaced.into_iter().for_each(|generation| self.delete(generation));
-        unsealed.iter().for_each(|generation| self.look_into(*generation));
+        let mut looks = LOOKS_MAX;
+        unsealed.iter().for_each(|generation| self.look_into(*generation, &mut looks));
         self.clip_overlaps(&unsealed);
         let runs = self.shelves.values().flat_map(|shelf| shelf.runs.iter().cloned()).collect();
         if let Some(last) = last.filter(|last| !unsealed.contains(last)) {
@@ -153,16 +154,16 @@ impl SegmentLog {
 
     /// Reads a generation through. One that cannot be read is left for the next start; for a while it is tried again,
     /// because the program before this one may be just about to end.
-    fn look_into(&mut self, generation: Generation) {
-        for _ in 0..LOOKS_MAX {
-            match self.try_look_into(generation) {
-                Ok(()) => return,
-                Err(why) => tracing::warn!(generation, %why, "a part of the buffer cannot be read now"),
-            }
+    fn look_into(&mut self, generation: Generation, looks: &mut u32) {
+        while let Err(why) = self.try_look_into(generation) {
+            let Some(left) = looks.checked_sub(1) else {
+                tracing::error!(generation, %why, "a part of the buffer cannot be read; it is left for the next start");
+                return self.forget(generation);
+            };
+            tracing::warn!(generation, %why, "a part of the buffer cannot be read now");
+            *looks = left;
             std::thread::sleep(LOOK_AGAIN);
         }
-        tracing::error!(generation, "a part of the buffer cannot be read; it is left for the next start");
-        self.forget(generation);
     }
 
     fn try_look_into(&mut self, generation: Generation) -> Result<(), String> {

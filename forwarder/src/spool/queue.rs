@@ -36,6 +36,16 @@ impl Queue {
         (self.base, self.written, self.safe) = (seq, seq, seq);
     }
 
+    /// Takes over a queue of which nothing was written: its numbers begin where this one ends. The outputs' bits change
+    /// with `moved`.
+    pub(super) fn append(&mut self, other: Self, moved: impl Fn(u64) -> u64) {
+        debug_assert!(self.slots.is_empty() && other.on_disk_end == 0, "nothing was written or pushed");
+        self.start_at(self.base + other.base);
+        self.bytes = other.bytes;
+        self.slots = other.slots;
+        self.slots.iter_mut().flatten().for_each(|entry| entry.owed = moved(entry.owed));
+    }
+
     /// The number that the next message gets.
     pub(super) fn next(&self) -> u64 {
         self.base + self.slots.len() as u64

@@ -30,8 +30,10 @@ pub(crate) struct Disk {
     pub(crate) written: u64,
     /// Every sync takes so long.
     pub(crate) sync_takes: Duration,
-    /// The next sync panics.
-    pub(crate) panics: bool,
+    /// The first look takes so long.
+    pub(crate) opening_takes: Duration,
+    /// What panics.
+    pub(crate) panics: Option<&'static str>,
 }
 
 #[derive(Clone, Default)]
@@ -113,6 +115,11 @@ impl Disk {
 }
 
 impl MemoryStore {
+    fn may_panic(&self, what: &'static str) {
+        let panics = self.disk().panics;
+        assert!(panics != Some(what), "a test wants {what} to panic");
+    }
+
     fn disk(&self) -> std::sync::MutexGuard<'_, Disk> {
         self.0.lock().unwrap()
     }
@@ -120,6 +127,9 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn generations(&mut self) -> Result<Vec<Generation>, StoreError> {
+        let takes = self.disk().opening_takes;
+        std::thread::sleep(takes);
+        self.may_panic("open");
         Ok(self.disk().generations.keys().copied().collect())
     }
 
@@ -156,8 +166,7 @@ impl Store for MemoryStore {
         self.flush(generation)?;
         let takes = self.disk().sync_takes;
         std::thread::sleep(takes);
-        let panics = self.disk().panics;
-        assert!(!panics, "a test wants the disk's thread to panic");
+        self.may_panic("sync");
         let mut disk = self.disk();
         let shelf = disk.shelf(generation)?;
         shelf.synced.append(&mut shelf.flushed);

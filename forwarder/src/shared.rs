@@ -1,14 +1,18 @@
 //! What the forwarder's tasks share, on one thread.
 
-use super::events::{Event, Events};
-use super::status::{OutputState, Status};
-use super::writes::{Writes, Written, device_bytes, own_bytes};
 use crate::disk_thread::{Answer, DiskThread};
+use crate::events::{Event, Events};
+use crate::opening::Opened;
+use crate::positions::bit;
 use crate::record::Record;
-use crate::spool::{Outcome, Spool};
-use crate::{BufferConfig, Lane, Message, Tag, disk_writer};
-use std::cell::{Cell, RefCell};
+use crate::segment_log::Notice;
+use crate::spool::{Cause, GivenUp, Outcome, Spool};
+use crate::status::{OutputState, Status};
+use crate::writes::{Writes, Written, device_bytes, own_bytes};
+use crate::{BufferConfig, Lane, Message, PerLane, Tag};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -24,14 +28,32 @@ enum Phase {
     GaveUp,
 }
 
+/// What is known of the buffer once it is open.
+pub(crate) struct OpenBuffer {
+    /// Names of outputs by their bits.
+    pub(crate) names: Vec<String>,
+    /// The outputs' bits, in the order of the config.
+    pub(crate) bits: Vec<usize>,
+    /// What the numbers of messages that were pushed before have grown by.
+    grown: PerLane<u64>,
+}
+
+/// A place in the sequence of messages; see [`crate::Forwarder::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    numbers: PerLane<u64>,
+    /// Whether they are counted from the start of the program, because the buffer was not open yet.
+    before_open: bool,
+}
+
 pub(crate) struct Shared {
     pub(crate) config: BufferConfig,
     /// Where the buffer lies.
     folder: PathBuf,
     pub(crate) spool: RefCell<Spool>,
     pub(crate) disk_thread: DiskThread,
-    /// Names of outputs by their bits.
-    pub(crate) names: Vec<String>,
+    buffer: OnceCell<OpenBuffer>,
+    opened: Notify,
     /// Wakes the disk writer: something waits for the disk that did not before.
     pub(crate) disk_writer: Notify,
     /// Rung when messages have become safe, or are no more.
@@ -65,17 +87,16 @@ impl Shared {
         (config, folder): (BufferConfig, PathBuf),
         spool: Spool,
         disk_thread: DiskThread,
-        names: Vec<String>,
         states: Vec<OutputState>,
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
-        disk_bytes: u64,
     ) -> Self {
         Self {
             config,
             folder,
             spool: RefCell::new(spool),
             disk_thread,
-            names,
+            buffer: OnceCell::new(),
+            opened: Notify::new(),
             disk_writer: Notify::new(),
             settled: Notify::new(),
             dirty: Cell::new(false),
@@ -84,7 +105,7 @@ impl Shared {
             clock,
             events: RefCell::default(),
             event_came: Notify::new(),
-            disk: RefCell::new(Disk { bytes: disk_bytes, is_used: disk_bytes > 0, ..Disk::default() }),
+            disk: RefCell::default(),
             phase: Cell::new(Phase::Running),
             phase_came: Notify::new(),
             hurry: Cell::new(false),
@@ -95,6 +116,51 @@ impl Shared {
 
     pub(crate) fn now_ms(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// The buffer is open: what was pushed meanwhile comes after what lies there.
+    pub(crate) fn on_opened(&self, answer: Answer<Opened>) {
+        self.note_disk(&answer);
+        let Opened { names, bits, progress, runs } = answer.value;
+        let grown = self.spool.borrow_mut().adopt(progress, &runs, &bits);
+        let is_first = self.buffer.set(OpenBuffer { names, bits, grown }).is_ok();
+        debug_assert!(is_first, "the buffer is opened once");
+        self.on_notices(answer.notices);
+        self.opened.notify_waiters();
+        self.on_settled();
+    }
+
+    /// The buffer, when it is open.
+    pub(crate) async fn opened(&self) -> &OpenBuffer {
+        loop {
+            if let Some(buffer) = self.buffer.get() {
+                return buffer;
+            }
+            self.opened.notified().await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.buffer.get().is_some()
+    }
+
+    /// The bit of an output, given its place in the config. Before the buffer is open it is the place itself.
+    pub(crate) fn bit_of(&self, output: usize) -> u64 {
+        self.buffer.get().map_or(bit(output), |buffer| buffer.bits.get(output).map_or(0, |place| bit(*place)))
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { numbers: self.spool.borrow().mark(), before_open: self.buffer.get().is_none() }
+    }
+
+    /// Whether everything before a mark is acknowledged or on disk.
+    pub(crate) fn is_kept(&self, mark: &Mark) -> bool {
+        let Mark { mut numbers, before_open } = *mark;
+        if let Some(buffer) = self.buffer.get().filter(|_| before_open) {
+            numbers = PerLane::from_fn(|lane| numbers.of(lane) + buffer.grown.of(lane));
+        }
+        !self.spool.borrow_mut().has_unwritten_before(&numbers)
     }
 
     pub(crate) fn push(&self, message: Message, owed: u64) {
@@ -111,20 +177,20 @@ impl Shared {
         if !lost.is_empty() {
             self.on_settled();
         }
-        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
+        lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
     pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
         let lost = self.spool.borrow_mut().done(bit, tag, outcome);
         self.on_settled();
-        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
+        lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
     /// The output has no connection any more.
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
         self.on_settled();
-        lost.into_iter().for_each(|lost| disk_writer::tell(self, lost));
+        lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
@@ -133,7 +199,7 @@ impl Shared {
             return std::future::pending().await;
         };
         self.note_disk(&answer);
-        disk_writer::on_notices(self, answer.notices);
+        self.on_notices(answer.notices);
         answer.value
     }
 
@@ -188,6 +254,51 @@ impl Shared {
     pub(crate) fn note_disk<T>(&self, answer: &Answer<T>) {
         let mut disk = self.disk.borrow_mut();
         (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
+    }
+
+    /// Books what the segment log did by itself, and tells it.
+    pub(crate) fn on_notices(&self, notices: Vec<Notice>) {
+        if !notices.is_empty() {
+            self.on_settled();
+        }
+        notices.into_iter().for_each(|notice| self.on_notice(notice));
+    }
+
+    fn on_notice(&self, notice: Notice) {
+        match notice {
+            Notice::Shed { runs, made_ms, why } => {
+                let cause = Rc::new(Cause::Shed { made_ms, why });
+                let lost = self.spool.borrow_mut().shed(&runs, &cause);
+                for lane in Lane::ALL.into_iter().filter(|lane| *lost.of(*lane) > 0) {
+                    self.tell_lost(GivenUp { lane, count: *lost.of(lane), cause: cause.clone() });
+                }
+            }
+            Notice::Thinned { runs } => {
+                let so_far = || self.spool.borrow().account().thinned;
+                let before = so_far();
+                self.spool.borrow_mut().thinned(&runs);
+                let count = so_far() - before;
+                if count > 0 {
+                    self.tell(Event::Thinned { count });
+                }
+            }
+            Notice::Damaged { runs, count_max, what } => {
+                let cause = Rc::new(Cause::Damaged(what.clone()));
+                let lost = self.spool.borrow_mut().damaged(&runs, count_max, &cause);
+                self.tell(Event::Damaged { count: lost.sum(), what });
+                self.disk_writer.notify_one();
+            }
+        }
+    }
+
+    fn tell_lost(&self, lost: GivenUp) {
+        let GivenUp { lane, count, cause } = lost;
+        self.tell(match &*cause {
+            Cause::Shed { made_ms, why } => {
+                Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
+            }
+            Cause::Damaged(what) => Event::Damaged { count, what: what.clone() },
+        });
     }
 
     pub(crate) fn disk_is_used(&self) -> bool {

@@ -1,6 +1,5 @@
 //! How things stand, for people.
 
-use super::{OutputSlot, Presence};
 use crate::Message;
 
 /// How the forwarder stands.
@@ -40,6 +39,15 @@ pub struct ConnectionStatus {
     pub last_error: Option<String>,
 }
 
+/// What an output says of the agent that runs it, where its protocol knows such a thing.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Said at every connection: see [`Forwarder::presence`].
+    pub online: Message,
+    /// What the other side says when the connection is lost without a farewell.
+    pub gone: Message,
+}
+
 /// What is known of an output while it runs.
 pub(crate) struct OutputState {
     status: ConnectionStatus,
@@ -50,20 +58,16 @@ pub(crate) struct OutputState {
 }
 
 impl OutputState {
-    pub(crate) fn new(slot: &OutputSlot, now_ms: i64) -> Self {
+    pub(crate) fn new(name: &str, presence: Option<Presence>, now_ms: i64) -> Self {
         let status = ConnectionStatus {
-            name: slot.name.clone(),
+            name: name.to_owned(),
             up: false,
             since_ms: now_ms,
             one_at_a_time: None,
             last_error: None,
         };
-        let (online, gone) = slot.presence.clone().map(|Presence { online, gone }| (online, gone)).unzip();
+        let (online, gone) = presence.map(|Presence { online, gone }| (online, gone)).unzip();
         Self { status, gone, presence_version: u64::from(online.is_some()), online }
-    }
-
-    pub(crate) fn name(&self) -> String {
-        self.status.name.clone()
     }
 
     pub(crate) fn is_up(&self) -> bool {
