@@ -192,7 +192,7 @@ impl Running {
         };
         let thinned = streams.iter().map(|stream| (stream.name.to_string(), stream.thinned()));
         let thinner = Arc::new(Thinner::new(thinned));
-        let forwarder = Forwarder::start_thinning(start, thinner).map_err(Error::Thread)?;
+        let forwarder = Forwarder::start_compacting(start, thinner).map_err(Error::Thread)?;
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();
         let writer = CheckpointWriter::new(checkpoint, lock);

@@ -64,13 +64,13 @@ pub(crate) trait BatchWriter: Send {
 type PlaceOf = dyn Fn(&dyn Encoder, &Delivery) -> Option<String>;
 
 /// A writer, for one connection after another.
-pub(crate) struct Batches {
+pub(crate) struct BatchOutput {
     writer: Arc<Mutex<dyn BatchWriter>>,
     linger: Duration,
     retry: Rc<RefCell<Duration>>,
 }
 
-impl Batches {
+impl BatchOutput {
     pub(crate) fn new(writer: impl BatchWriter + 'static, linger: Duration) -> Self {
         Self { writer: Arc::new(Mutex::new(writer)), linger, retry: Rc::new(RefCell::new(RETRY_FIRST)) }
     }

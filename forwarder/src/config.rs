@@ -47,14 +47,14 @@ impl Sync {
 
 /// How fast an output sends what waited in the buffer; live messages are never held back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rate {
+pub struct SendRate {
     /// Messages a second; `None`: as many as the broker acknowledges.
     pub messages: Option<u32>,
     /// Bytes of payload a second; `None`: as many as the line carries.
     pub bytes: Option<u32>,
 }
 
-impl Rate {
+impl SendRate {
     /// Reads `rate = { messages = 500, bytes = "64KiB" }` from an output's table.
     pub fn read(table: &mut Table<'_>) -> Self {
         let Some(mut table) = table.table("rate") else { return Self::default() };
@@ -111,7 +111,7 @@ impl BufferConfig {
             when: table
                 .choice("when", &[("offline", When::Offline), ("always", When::Always)])
                 .value_or(default.when),
-            // Below 4 MiB not even two of the store's smallest generations fit.
+            // Below 4 MiB not even two of the store's smallest segments fit.
             max_size: table.size("max_size", 4 * MIB..=1024 * GIB).value_or(default.max_size),
             max_age_ms: table.duration("max_age", MINUTE_MS..=3_650 * DAY_MS).given(),
             full: table

@@ -4,7 +4,8 @@
 //! [`ConnectionEvents`]. An output that writes many messages at once gathers them in [`OutputConnection::send`], writes
 //! them in [`OutputConnection::flush`] and acknowledges each of them.
 
-use crate::{Encoder, Lane, Message, Rate};
+use crate::output_set::OutputSet;
+use crate::{Encoder, Lane, Message, SendRate};
 use bytes::Bytes;
 use headwater_settings::Table;
 use std::future::Future;
@@ -17,7 +18,7 @@ use std::time::Duration;
 pub struct Tag {
     pub(crate) lane: Lane,
     pub(crate) seq: u64,
-    pub(crate) owed: u64,
+    pub(crate) owed: OutputSet,
 }
 
 /// A message on its way to an output.
@@ -46,8 +47,8 @@ pub trait Output {
     }
 
     /// How fast it takes what waited in the buffer.
-    fn rate(&self) -> Rate {
-        Rate::default()
+    fn rate(&self) -> SendRate {
+        SendRate::default()
     }
 
     /// Why messages go one at a time, if they do: an addition to "output NAME".
@@ -57,7 +58,7 @@ pub trait Output {
 
     /// Whether the output works from here, for `headwater self-test`. Messages that arrive by it are marked as tests.
     /// `None`: there is nothing to try.
-    fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> Probing<'a> {
+    fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {
         Box::pin(async { None })
     }
 
@@ -170,7 +171,7 @@ pub enum ProbeResult {
 }
 
 /// A look at an output under way.
-pub type Probing<'a> = Pin<Box<dyn Future<Output = Option<ProbeResult>> + 'a>>;
+pub type OutputProbing<'a> = Pin<Box<dyn Future<Output = Option<ProbeResult>> + 'a>>;
 
 /// Reads what an output sends.
 pub trait Tail {

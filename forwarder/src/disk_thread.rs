@@ -1,10 +1,10 @@
 //! The thread that touches the disk. It serves one job after another, so that a slow disk delays its own work only.
 
 use crate::Lane;
-use crate::opening::{Opened, Opening};
-use crate::positions::Progress;
-use crate::record::Record;
-use crate::segment_log::{Batches, Notice, SegmentLog};
+use crate::opening::{OpenLog, Opening};
+use crate::progress::Progress;
+use crate::record::BufferRecord;
+use crate::segment_log::{LaneBatches, LogEvent, SegmentLog};
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,11 +14,30 @@ const JOBS_MAX: usize = 64;
 
 /// What the disk thread can do.
 enum Job {
-    Append { batches: Batches, sync: bool, progress: Progress, reply: Reply<(Batches, Result<(), String>)> },
-    Sync { reply: Reply<Result<(), String>> },
-    Read { lane: Lane, from: u64, reply: Reply<Result<Vec<Record>, String>> },
-    Settle { names: Vec<String>, progress: Progress, note: bool, before_ms: Option<i64>, reply: Reply<()> },
-    Close { reply: oneshot::Sender<()> },
+    Append {
+        batches: LaneBatches,
+        sync: bool,
+        progress: Progress,
+        reply: Reply<(LaneBatches, Result<(), String>)>,
+    },
+    Sync {
+        reply: Reply<Result<(), String>>,
+    },
+    Read {
+        lane: Lane,
+        from: u64,
+        reply: Reply<Result<Vec<BufferRecord>, String>>,
+    },
+    Settle {
+        names: Vec<String>,
+        progress: Progress,
+        note: bool,
+        before_ms: Option<i64>,
+        reply: Reply<()>,
+    },
+    Close {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 type Reply<T> = oneshot::Sender<Answer<T>>;
@@ -27,7 +46,7 @@ type Reply<T> = oneshot::Sender<Answer<T>>;
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) log_events: Vec<LogEvent>,
     /// Everything on disk (bytes).
     pub(crate) disk_bytes: u64,
     /// Whether no message is on disk.
@@ -44,7 +63,7 @@ pub(crate) struct DiskThread {
 }
 
 /// Where the open buffer will arrive, once.
-pub(crate) type WhenOpened = oneshot::Receiver<Answer<Opened>>;
+pub(crate) type WhenOpened = oneshot::Receiver<Answer<OpenLog>>;
 
 impl DiskThread {
     /// Starts the thread. It opens the buffer first.
@@ -96,10 +115,10 @@ impl DiskThread {
     /// [`SegmentLog::append`]. The batches come back; `None`: there is no disk thread any more.
     pub(crate) async fn append(
         &self,
-        batches: Batches,
+        batches: LaneBatches,
         sync: bool,
         progress: Progress,
-    ) -> Option<Answer<(Batches, Result<(), String>)>> {
+    ) -> Option<Answer<(LaneBatches, Result<(), String>)>> {
         self.ask(|reply| Job::Append { batches, sync, progress, reply }).await
     }
 
@@ -109,11 +128,15 @@ impl DiskThread {
     }
 
     /// [`SegmentLog::read`].
-    pub(crate) async fn read(&self, lane: Lane, from: u64) -> Option<Answer<Result<Vec<Record>, String>>> {
+    pub(crate) async fn read(
+        &self,
+        lane: Lane,
+        from: u64,
+    ) -> Option<Answer<Result<Vec<BufferRecord>, String>>> {
         self.ask(|reply| Job::Read { lane, from, reply }).await
     }
 
-    /// [`SegmentLog::shed_older`], then [`SegmentLog::settle`].
+    /// [`SegmentLog::evict_older`], then [`SegmentLog::settle`].
     pub(crate) async fn settle(
         &self,
         names: Vec<String>,
@@ -149,7 +172,7 @@ impl DiskThread {
     }
 }
 
-fn open(opening: Opening, reply: Reply<Opened>) -> SegmentLog {
+fn open(opening: Opening, reply: Reply<OpenLog>) -> SegmentLog {
     let (mut segment_log, opened) = opening.run();
     answer(&mut segment_log, reply, opened);
     segment_log
@@ -171,7 +194,7 @@ fn serve(segment_log: &mut SegmentLog, job: Job) {
         }
         Job::Settle { names, progress, note, before_ms, reply } => {
             if let Some(before_ms) = before_ms {
-                segment_log.shed_older(before_ms, &progress);
+                segment_log.evict_older(before_ms, &progress);
             }
             segment_log.settle(&names, &progress, note);
             answer(segment_log, reply, ());
@@ -183,7 +206,7 @@ fn serve(segment_log: &mut SegmentLog, job: Job) {
 
 fn answer<T>(segment_log: &mut SegmentLog, reply: Reply<T>, value: T) {
     let (disk_bytes, is_empty) = (segment_log.bytes(), segment_log.is_empty());
-    let notices = segment_log.take_notices();
+    let log_events = segment_log.take_events();
     // Who asked may be gone: then the program ends.
-    let _ = reply.send(Answer { value, notices, disk_bytes, is_empty });
+    let _ = reply.send(Answer { value, log_events, disk_bytes, is_empty });
 }

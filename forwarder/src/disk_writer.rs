@@ -21,7 +21,7 @@ const WRITE_BYTES: usize = 1 << 20;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
-/// How often drained generations are looked for.
+/// How often drained segments are looked for.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
 /// One look in so many writes the positions down.
@@ -64,7 +64,7 @@ pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
 /// Returns when something is to be written now, or at the end: a message has waited for [`patience`], give or take
 /// one of [`LOOKS`] looks.
 async fn wait_for_work(shared: &Shared) {
-    let mut marks = VecDeque::new();
+    let mut positions = VecDeque::new();
     loop {
         let patience = patience(shared);
         let waits = {
@@ -79,18 +79,18 @@ async fn wait_for_work(shared: &Shared) {
             waits
         };
         if !waits {
-            marks.clear();
+            positions.clear();
             tokio::select! {
                 () = shared.disk_writer.notified() => {}
                 () = shared.closing() => {}
             }
             continue;
         }
-        marks.push_back(shared.spool.borrow().mark());
+        positions.push_back(shared.spool.borrow().position());
         sleep_or_news(shared, patience / LOOKS).await;
-        if marks.len() == LOOKS as usize
-            && let Some(mark) = marks.pop_front()
-            && shared.spool.borrow_mut().has_unwritten_before(&mark)
+        if positions.len() == LOOKS as usize
+            && let Some(position) = positions.pop_front()
+            && shared.spool.borrow_mut().has_unwritten_before(&position)
         {
             return;
         }
@@ -151,7 +151,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
             return false;
         };
         shared.note_disk(&answer);
-        shared.on_notices(answer.notices);
+        shared.on_log_events(answer.log_events);
         let (batches, result) = answer.value;
         shared.disk_state(result.as_ref().err());
         if result.is_err() {
@@ -185,14 +185,14 @@ pub(crate) async fn sync_once(shared: &Shared) {
     }
     let Some(answer) = shared.disk_thread.sync().await else { return };
     shared.note_disk(&answer);
-    shared.on_notices(answer.notices);
+    shared.on_log_events(answer.log_events);
     shared.disk_state(answer.value.as_ref().err());
     shared.spool.borrow_mut().synced(answer.value.is_ok());
     shared.on_settled();
     shared.disk_writer.notify_one();
 }
 
-/// Has drained generations deleted and positions written; ends with the forwarder.
+/// Has drained segments deleted and positions written; ends with the forwarder.
 pub(crate) async fn settle(shared: Rc<Shared>) {
     let mut round = 0_u32;
     loop {
@@ -216,7 +216,7 @@ pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     let names = shared.opened().await.names.clone();
     let Some(answer) = shared.disk_thread.settle(names, progress, note, before_ms).await else { return };
     shared.note_disk(&answer);
-    shared.on_notices(answer.notices);
+    shared.on_log_events(answer.log_events);
     if answer.is_empty {
         shared.spool.borrow_mut().disk_is_empty();
     }

@@ -9,9 +9,9 @@ mod pace;
 use crate::connection::{
     ConnectionEvent, Delivery, Disconnected, NextEvents, Output, OutputConnection, SendError,
 };
-use crate::events::Event;
+use crate::events::ForwarderEvent;
 use crate::shared::Shared;
-use crate::spool::{Next, Outcome};
+use crate::spool::{DeliveryOutcome, Next};
 use crate::status::OutputState;
 use crate::{Encoder, Lane, Tag};
 use pace::RateLimiter;
@@ -83,15 +83,15 @@ impl Driver {
     }
 
     fn refuse(&self, tag: &Tag, what: String) {
-        self.shared.done(self.bit, tag, Outcome::Refused);
-        self.shared.tell(Event::Refused { output: self.index, lane: tag.lane, count: 1, what });
+        self.shared.done(self.bit, tag, DeliveryOutcome::Refused);
+        self.shared.tell(ForwarderEvent::Refused { output: self.index, lane: tag.lane, count: 1, what });
     }
 
     fn on_down(&self, reason: &str) {
         let now = self.shared.now_ms();
         let news = self.state(|state| state.down(reason, now));
         if news == Some(true) && !self.shared.is_stopping() {
-            self.shared.tell(Event::Down { output: self.index, reason: reason.to_owned() });
+            self.shared.tell(ForwarderEvent::Down { output: self.index, reason: reason.to_owned() });
         }
         self.shared.disk_writer.notify_one();
     }
@@ -213,7 +213,7 @@ impl<'d> DriverSession<'d> {
     fn send(&mut self, delivery: Delivery, now: Instant) -> bool {
         let Delivery { tag, backfill, ref message } = delivery;
         if !self.driver.encoder.takes(message) {
-            self.driver.shared.done(self.driver.bit, &tag, Outcome::Unwanted);
+            self.driver.shared.done(self.driver.bit, &tag, DeliveryOutcome::Unwanted);
             return true;
         }
         if self.connection.is_idle() {
@@ -256,7 +256,7 @@ impl<'d> DriverSession<'d> {
         let (shared, bit) = (&self.driver.shared, self.driver.bit);
         let answers = !matches!(event, ConnectionEvent::Up | ConnectionEvent::Lost(_));
         if answers && !std::mem::replace(&mut self.answered, true) {
-            shared.tell(Event::Answered { output: self.driver.index });
+            shared.tell(ForwarderEvent::Answered { output: self.driver.index });
         }
         match event {
             ConnectionEvent::Up => {
@@ -264,9 +264,9 @@ impl<'d> DriverSession<'d> {
                 shared.spool.borrow_mut().up(bit);
                 let now = shared.now_ms();
                 self.driver.state(|state| state.up(now));
-                shared.tell(Event::Up { output: self.driver.index });
+                shared.tell(ForwarderEvent::Up { output: self.driver.index });
             }
-            ConnectionEvent::Acked(tag) => shared.done(bit, &tag, Outcome::Acked),
+            ConnectionEvent::Acked(tag) => shared.done(bit, &tag, DeliveryOutcome::Acked),
             ConnectionEvent::Answered => {}
             ConnectionEvent::Refused { tag, why } => self.driver.refuse(&tag, why),
             ConnectionEvent::Lost(ended) => return Some(ended),

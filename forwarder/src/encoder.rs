@@ -12,7 +12,7 @@ pub trait Encoder: Send + Sync {
     fn takes(&self, message: &Message) -> bool;
 
     /// What an output may need to place the message; `None`: it has no place.
-    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>>;
+    fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>>;
 
     /// Appends a batch.
     ///
@@ -23,7 +23,7 @@ pub trait Encoder: Send + Sync {
 
 /// What an output may need to place a message: a topic, a path, a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Address<'a> {
+pub struct MessageAddress<'a> {
     /// The agent's id.
     pub agent: Cow<'a, str>,
     /// What the message is: `summary`, `alert`, ….

@@ -8,7 +8,7 @@ const WAITING_MAX: usize = 256;
 
 /// Something the agent should report. Outputs are named by their place in the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum ForwarderEvent {
     /// An output can take messages.
     Up {
         /// Which.
@@ -27,7 +27,7 @@ pub enum Event {
         reason: String,
     },
     /// Messages were given up.
-    Shed {
+    Evicted {
         /// Of this lane.
         lane: Lane,
         /// So many.
@@ -37,10 +37,10 @@ pub enum Event {
         /// The last of them was made then.
         to_ms: i64,
         /// Why.
-        why: Why,
+        why: DropReason,
     },
     /// Messages were merged into coarser ones: detail is lost, no message.
-    Thinned {
+    Compacted {
         /// So many are no more.
         count: u64,
     },
@@ -78,7 +78,7 @@ pub enum Event {
 
 /// Why messages were given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum DropReason {
     /// The buffer is at its bound.
     Full,
     /// They were older than `max_age`.
@@ -91,21 +91,21 @@ pub enum Why {
 
 /// Events on their way to the agent. Losses of one kind that follow each other become one.
 #[derive(Debug, Default)]
-pub(crate) struct Events(VecDeque<Event>);
+pub(crate) struct Events(VecDeque<ForwarderEvent>);
 
 impl Events {
-    pub(crate) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: ForwarderEvent) {
         if self.0.iter_mut().rev().any(|earlier| merge(earlier, &event)) {
             return;
         }
         if self.0.len() >= WAITING_MAX {
-            let tells_of_loss = |event: &Event| {
+            let tells_of_loss = |event: &ForwarderEvent| {
                 matches!(
                     event,
-                    Event::Shed { .. }
-                        | Event::Thinned { .. }
-                        | Event::Damaged { .. }
-                        | Event::Refused { .. }
+                    ForwarderEvent::Evicted { .. }
+                        | ForwarderEvent::Compacted { .. }
+                        | ForwarderEvent::Damaged { .. }
+                        | ForwarderEvent::Refused { .. }
                 )
             };
             let least = self.0.iter().position(|event| !tells_of_loss(event)).unwrap_or(0);
@@ -114,35 +114,37 @@ impl Events {
         self.0.push_back(event);
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Event> {
+    pub(crate) fn pop(&mut self) -> Option<ForwarderEvent> {
         self.0.pop_front()
     }
 }
 
 /// Adds a loss to an earlier one of its kind; whether it did.
-fn merge(earlier: &mut Event, event: &Event) -> bool {
+fn merge(earlier: &mut ForwarderEvent, event: &ForwarderEvent) -> bool {
     match (earlier, event) {
         (
-            Event::Shed { lane, count, from_ms, to_ms, why },
-            Event::Shed { lane: lane2, count: count2, from_ms: from2, to_ms: to2, why: why2 },
+            ForwarderEvent::Evicted { lane, count, from_ms, to_ms, why },
+            ForwarderEvent::Evicted { lane: lane2, count: count2, from_ms: from2, to_ms: to2, why: why2 },
         ) if lane == lane2 && why == why2 => {
             *count += count2;
             (*from_ms, *to_ms) = ((*from_ms).min(*from2), (*to_ms).max(*to2));
             true
         }
         (
-            Event::Refused { output, lane, count, what },
-            Event::Refused { output: output2, lane: lane2, count: count2, what: what2 },
+            ForwarderEvent::Refused { output, lane, count, what },
+            ForwarderEvent::Refused { output: output2, lane: lane2, count: count2, what: what2 },
         ) if output == output2 && lane == lane2 => {
             *count += count2;
             what.clone_from(what2);
             true
         }
-        (Event::Thinned { count }, Event::Thinned { count: count2 }) => {
+        (ForwarderEvent::Compacted { count }, ForwarderEvent::Compacted { count: count2 }) => {
             *count += count2;
             true
         }
-        (Event::Damaged { count, what }, Event::Damaged { count: count2, what: what2 }) if what == what2 => {
+        (ForwarderEvent::Damaged { count, what }, ForwarderEvent::Damaged { count: count2, what: what2 })
+            if what == what2 =>
+        {
             *count += count2;
             true
         }
@@ -156,22 +158,33 @@ mod tests {
 
     #[test]
     fn losses_add_up_and_the_list_is_bounded() {
-        let shed =
-            |lane, count, from_ms| Event::Shed { lane, count, from_ms, to_ms: from_ms + 5, why: Why::Full };
+        let shed = |lane, count, from_ms| ForwarderEvent::Evicted {
+            lane,
+            count,
+            from_ms,
+            to_ms: from_ms + 5,
+            why: DropReason::Full,
+        };
         let mut events = Events::default();
         events.push(shed(Lane::Data, 2, 100));
         for n in 0..1_000 {
-            events.push(Event::Down { output: n, reason: String::new() });
+            events.push(ForwarderEvent::Down { output: n, reason: String::new() });
             events.push(shed(Lane::Data, 1, 50));
             events.push(shed(Lane::Alert, 1, 0));
-            events.push(Event::Thinned { count: 2 });
+            events.push(ForwarderEvent::Compacted { count: 2 });
         }
         assert_eq!(
             events.pop(),
-            Some(Event::Shed { lane: Lane::Data, count: 1_002, from_ms: 50, to_ms: 105, why: Why::Full })
+            Some(ForwarderEvent::Evicted {
+                lane: Lane::Data,
+                count: 1_002,
+                from_ms: 50,
+                to_ms: 105,
+                why: DropReason::Full
+            })
         );
         assert!(events.0.len() < WAITING_MAX);
         assert!(events.0.contains(&shed(Lane::Alert, 1_000, 0)));
-        assert!(events.0.contains(&Event::Thinned { count: 2_000 }));
+        assert!(events.0.contains(&ForwarderEvent::Compacted { count: 2_000 }));
     }
 }

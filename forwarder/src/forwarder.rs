@@ -4,16 +4,17 @@ mod stop;
 
 use crate::disk_thread::{DiskThread, WhenOpened};
 use crate::driver::Driver;
-use crate::events::Event;
-use crate::opening::{OUTPUTS_MAX, Opening};
-use crate::positions::Progress;
-use crate::shared::{Mark, Shared};
+use crate::events::ForwarderEvent;
+use crate::opening::Opening;
+use crate::output_set::OutputSet;
+use crate::progress::Progress;
+use crate::shared::{Shared, SpoolPosition};
 use crate::spool::Spool;
-use crate::status::{OutputState, Presence, Status};
+use crate::status::{ForwarderStatus, OutputPresence, OutputState};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::writes::Written;
-use crate::{Account, BufferConfig, Encoder, Message, Output, Thin, disk_writer};
+use crate::{Account, BufferConfig, Compactor, Encoder, Message, Output, disk_writer};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -29,7 +30,7 @@ pub struct OutputSlot {
     /// How they look there.
     pub encoder: Arc<dyn Encoder>,
     /// What it says of the agent.
-    pub presence: Option<Presence>,
+    pub presence: Option<OutputPresence>,
 }
 
 /// What a forwarder is started with.
@@ -74,22 +75,22 @@ impl Forwarder {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start_thinning(start: Start, thin: Arc<dyn Thin>) -> std::io::Result<Self> {
+    pub fn start_compacting(start: Start, compactor: Arc<dyn Compactor>) -> std::io::Result<Self> {
         let store = SledStore::new(start.folder.clone());
-        Self::start_on(start, Some(thin), Box::new(store), DiskThread::start)
+        Self::start_on(start, Some(compactor), Box::new(store), DiskThread::start)
     }
 
     pub(crate) fn start_on(
         start: Start,
-        thin: Option<Arc<dyn Thin>>,
+        compactor: Option<Arc<dyn Compactor>>,
         store: Box<dyn Store>,
         disk_thread: impl FnOnce(Opening) -> std::io::Result<(DiskThread, WhenOpened)>,
     ) -> std::io::Result<Self> {
         let Start { config, folder, mut outputs, clock } = start;
-        outputs.truncate(OUTPUTS_MAX);
+        outputs.truncate(OutputSet::OUTPUTS_MAX);
         let names = outputs.iter().map(|slot| slot.name.clone()).collect();
         let (disk_thread, opened) =
-            disk_thread(Opening { store, config: config.clone(), thin, outputs: names })?;
+            disk_thread(Opening { store, config: config.clone(), compactor, outputs: names })?;
         let disk_first = config.when == crate::When::Always;
         let spool = Spool::new(Progress::new(outputs.len()), &[], config.memory_bytes_max, disk_first);
         let state = |slot: &OutputSlot| OutputState::new(&slot.name, slot.presence.clone(), clock());
@@ -116,7 +117,7 @@ impl Forwarder {
     /// Takes a message in. Never blocks and never fails: what memory has no room for is counted as lost, and told.
     pub fn push(&self, message: crate::Message) {
         let takers = self.encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
-        let owed = takers.fold(0, |owed, (output, _)| owed | self.shared.bit_of(output));
+        let owed = takers.filter_map(|(output, _)| self.shared.bit_of(output)).collect();
         self.shared.push(message, owed);
     }
 
@@ -138,20 +139,20 @@ impl Forwarder {
 
     /// A place in the sequence: behind everything pushed so far.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        self.shared.mark()
+    pub fn position(&self) -> SpoolPosition {
+        self.shared.position()
     }
 
     /// Whether everything before a mark is acknowledged or on disk, so that a crash cannot lose it.
     #[must_use]
-    pub fn is_kept(&self, mark: &Mark) -> bool {
-        self.shared.is_kept(mark)
+    pub fn is_kept(&self, position: &SpoolPosition) -> bool {
+        self.shared.is_kept(position)
     }
 
     /// Waits until the buffer is open, and everything before a mark is acknowledged or on disk.
-    pub async fn kept(&self, mark: &Mark) {
+    pub async fn kept(&self, position: &SpoolPosition) {
         self.opened().await;
-        while !self.is_kept(mark) {
+        while !self.is_kept(position) {
             self.shared.settled().await;
         }
     }
@@ -164,7 +165,7 @@ impl Forwarder {
 
     /// How things stand.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ForwarderStatus {
         self.shared.status()
     }
 
@@ -197,13 +198,13 @@ impl Forwarder {
     }
 
     /// The next thing that happened; waits for it.
-    pub async fn event(&self) -> Event {
+    pub async fn event(&self) -> ForwarderEvent {
         self.shared.event().await
     }
 
     /// The next thing that happened, if there is one.
     #[must_use]
-    pub fn try_event(&self) -> Option<Event> {
+    pub fn try_event(&self) -> Option<ForwarderEvent> {
         self.shared.try_event()
     }
 }

@@ -24,7 +24,8 @@ mod encoder;
 mod events;
 mod forwarder;
 mod opening;
-mod positions;
+mod output_set;
+mod progress;
 mod ranges;
 mod record;
 mod segment_log;
@@ -46,17 +47,18 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
-pub use config::{BufferConfig, Full, Rate, Sync, When};
+pub use config::{BufferConfig, Full, SendRate, Sync, When};
 pub use connection::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputConnection,
-    OutputContext, OutputKind, ProbeResult, Probing, SendError, Tag, Tail, TailAddress, Tailed, Tailing,
+    OutputContext, OutputKind, OutputProbing, ProbeResult, SendError, Tag, Tail, TailAddress, Tailed,
+    Tailing,
 };
-pub use encoder::{Address, EncodeError, Encoder, Framing};
-pub use events::{Event, Why};
+pub use encoder::{EncodeError, Encoder, Framing, MessageAddress};
+pub use events::{DropReason, ForwarderEvent};
 pub use forwarder::{Forwarder, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
-pub use shared::Mark;
-pub use status::{ConnectionStatus, Presence, Status};
+pub use shared::SpoolPosition;
+pub use status::{ConnectionStatus, ForwarderStatus, OutputPresence};
 pub use writes::Written;
 
 use bytes::Bytes;
@@ -178,7 +180,7 @@ impl Message {
 }
 
 /// How old messages become fewer when the buffer is full; the agent implements it.
-pub trait Thin: Send + std::marker::Sync {
+pub trait Compactor: Send + std::marker::Sync {
     /// Merges messages of [`Lane::Data`], given in order, into fewer and coarser ones, in order and each
     /// [`Message::made_ms`] one of those it was made of; those that cannot be merged are among them. `None`: nothing can
     /// be merged. Called again with its own results when the buffer is full again.

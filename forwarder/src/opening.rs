@@ -3,28 +3,26 @@
 //! A note in the buffer tells which output had which bit, and what it had acknowledged. Outputs that are known from
 //! before keep their bits. An output that is new gets nothing of what lies there.
 
-use crate::positions::{Progress, Run, bit};
+use crate::output_set::OutputSet;
+use crate::progress::{Progress, Run};
 use crate::ranges::Ranges;
-use crate::segment_log::{Found, SegmentLog};
+use crate::segment_log::{FoundMessages, SegmentLog};
 use crate::store::Store;
-use crate::{BufferConfig, Lane, PerLane, Thin};
+use crate::{BufferConfig, Compactor, Lane, PerLane};
 use std::sync::Arc;
-
-/// As many bits as there are for outputs.
-pub(crate) const OUTPUTS_MAX: usize = 64;
 
 /// All that it takes to open the buffer.
 pub(crate) struct Opening {
     pub(crate) store: Box<dyn Store>,
     pub(crate) config: BufferConfig,
-    pub(crate) thin: Option<Arc<dyn Thin>>,
+    pub(crate) compactor: Option<Arc<dyn Compactor>>,
     /// Names of outputs, in the order of the config.
     pub(crate) outputs: Vec<String>,
 }
 
 /// An open buffer, as the spool must know it.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenLog {
     /// Names of outputs by their bits; outputs that are no longer configured included.
     pub(crate) names: Vec<String>,
     /// The outputs' bits, in the order of the config.
@@ -36,8 +34,8 @@ pub(crate) struct Opened {
 
 impl Opening {
     /// Reads the buffer and brings it within its bounds.
-    pub(crate) fn run(self) -> (SegmentLog, Opened) {
-        let (mut segment_log, found) = SegmentLog::open(self.store, self.config, self.thin);
+    pub(crate) fn run(self) -> (SegmentLog, OpenLog) {
+        let (mut segment_log, found) = SegmentLog::open(self.store, self.config, self.compactor);
         let had_positions = found.positions.is_some();
         let opened = assign_bits(&self.outputs, found);
         if had_positions && segment_log.is_empty() {
@@ -48,8 +46,8 @@ impl Opening {
     }
 }
 
-fn assign_bits(outputs: &[String], found: Found) -> Opened {
-    let Found { runs, positions } = found;
+fn assign_bits(outputs: &[String], found: FoundMessages) -> OpenLog {
+    let FoundMessages { runs, positions } = found;
     let is_known = runs.is_empty() || positions.is_some();
     // Without the note, all that lies there is sent to all, again if need be.
     let (mut names, mut progress) = positions.unwrap_or_default();
@@ -61,21 +59,21 @@ fn assign_bits(outputs: &[String], found: Found) -> Opened {
             acked.of_mut(lane).insert_range(0..on_disk.unwrap_or(0).max(progress.end(lane)));
         }
     }
-    if runs.is_empty() || names.len() + outputs.len() > OUTPUTS_MAX {
+    if runs.is_empty() || names.len() + outputs.len() > OutputSet::OUTPUTS_MAX {
         // Nothing refers to the bits any more.
         (names, progress) = Default::default();
     }
-    progress.active = 0;
+    progress.active = OutputSet::default();
     let mut bits = Vec::new();
-    for name in outputs.iter().take(OUTPUTS_MAX) {
+    for name in outputs.iter().take(OutputSet::OUTPUTS_MAX) {
         let name = name.escape_default().to_string();
         let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
             names.push(name);
             progress.acked.push(acked.clone());
             names.len() - 1
         });
-        progress.active |= bit(place);
+        progress.active.insert(place);
         bits.push(place);
     }
-    Opened { names, bits, progress, runs }
+    OpenLog { names, bits, progress, runs }
 }

@@ -10,6 +10,7 @@
 //! the end of a record keeps the number [`VERSION`], and older programs skip them; one that changes the rest takes another
 //! number, and older programs set the batch aside.
 
+use crate::output_set::OutputSet;
 use crate::{Lane, Message};
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
@@ -25,11 +26,11 @@ const RECORD_BYTES: usize = 8 + 8 + 8 + 4;
 
 /// A message with its place in its lane and who wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct BufferRecord {
     /// Absolute sequence number within the lane.
     pub(crate) seq: u64,
     /// A bit for each output that still had to acknowledge it when it was written.
-    pub(crate) owed: u64,
+    pub(crate) owed: OutputSet,
     /// The message.
     pub(crate) message: Message,
 }
@@ -48,7 +49,7 @@ pub(crate) enum BadBatch {
 }
 
 /// Cuts records, all of one lane and in order, into batches: the sequence numbers and the bytes of each.
-pub(crate) fn encode(lane: Lane, records: &[Record]) -> impl Iterator<Item = (Range<u64>, Vec<u8>)> {
+pub(crate) fn encode(lane: Lane, records: &[BufferRecord]) -> impl Iterator<Item = (Range<u64>, Vec<u8>)> {
     let mut rest = records.iter().peekable();
     std::iter::from_fn(move || {
         let first = rest.peek()?.seq;
@@ -69,7 +70,7 @@ pub(crate) fn encode(lane: Lane, records: &[Record]) -> impl Iterator<Item = (Ra
 ///
 /// # Errors
 /// [`BadBatch`]: nothing of it can be trusted.
-pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Record>, BadBatch> {
+pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<BufferRecord>, BadBatch> {
     if bytes.len() < HEADER_BYTES {
         return Err(BadBatch::Damaged);
     }
@@ -91,14 +92,14 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Record>, BadBatch> {
     Ok(records)
 }
 
-fn put(bytes: &mut Vec<u8>, record: &Record) {
+fn put(bytes: &mut Vec<u8>, record: &BufferRecord) {
     let Message { made_ms, body, .. } = &record.message;
     let length = RECORD_BYTES + body.len();
     bytes.reserve(LENGTH_BYTES + length);
     // Lengths are those of messages in memory, far below 4 GiB.
     bytes.put_u32_le(u32::try_from(length).unwrap_or(u32::MAX));
     bytes.put_u64_le(record.seq);
-    bytes.put_u64_le(record.owed);
+    bytes.put_u64_le(record.owed.bits());
     bytes.put_i64_le(*made_ms);
     bytes.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
     bytes.put_slice(body);
@@ -117,33 +118,34 @@ fn close(lane: Lane, count: u32, bytes: &mut [u8]) {
 }
 
 /// The next record, without what a later version has added to it.
-fn take(bytes: &mut Bytes, lane: Lane) -> Option<Record> {
+fn take(bytes: &mut Bytes, lane: Lane) -> Option<BufferRecord> {
     let length = bytes.try_get_u32_le().ok()? as usize;
     if length < RECORD_BYTES || length > bytes.len() {
         return None;
     }
     let mut bytes = bytes.split_to(length);
     let (seq, owed, made_ms) = (bytes.get_u64_le(), bytes.get_u64_le(), bytes.get_i64_le());
+    let owed = OutputSet::from_bits(owed);
     let body = bytes.get_u32_le() as usize;
     if body > bytes.len() {
         return None;
     }
-    Some(Record { seq, owed, message: Message { lane, made_ms, body: bytes.split_to(body) } })
+    Some(BufferRecord { seq, owed, message: Message { lane, made_ms, body: bytes.split_to(body) } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(seq: u64, body: usize) -> Record {
+    fn record(seq: u64, body: usize) -> BufferRecord {
         let message =
             Message { lane: Lane::Data, made_ms: -(seq as i64), body: vec![seq as u8; body].into() };
-        Record { seq, owed: seq * 3, message }
+        BufferRecord { seq, owed: OutputSet::from_bits(seq * 3), message }
     }
 
     #[test]
     fn batches_carry_everything_and_are_of_bounded_size() {
-        let records: Vec<Record> =
+        let records: Vec<BufferRecord> =
             (5..2_000).filter(|n| n % 7 != 0).map(|n| record(n, n as usize % 300)).collect();
         let batches: Vec<_> = encode(Lane::Data, &records).collect();
         assert!(batches.len() > 3 && batches.iter().all(|(_, bytes)| bytes.len() < BATCH_BYTES + 1_000));

@@ -1,25 +1,26 @@
-//! Decides what lies where in the store: which generation is filled, when the next one begins, which can be deleted,
+//! Decides what lies where in the store: which segment is filled, when the next one begins, which can be deleted,
 //! which must give way. Runs on the disk's thread, and knows of the outputs only what [`Progress`] tells it.
 //!
-//! Limits: a generation is closed at a thirty-second of `max_size`, 256 KiB to 4 MiB of content (more above 2 GiB, so
+//! Limits: a segment is closed at a thirty-second of `max_size`, 256 KiB to 4 MiB of content (more above 2 GiB, so
 //! that there are never more than some 500); its size on disk, sled's overhead included, is what counts against
-//! `max_size`. A generation is deleted when nobody wants anything of it any more. Memory: some 200 bytes per
-//! generation, and the runs of the one that is filled.
+//! `max_size`. A segment is deleted when nobody wants anything of it any more. Memory: some 200 bytes per
+//! segment, and the runs of the one that is filled.
 
+mod compact;
 mod damage;
-mod look;
+mod evict;
+mod scan;
 mod segment_meta;
-mod shed;
 mod stopped;
-mod thin;
 
 pub use stopped::{BufferError, BufferStats, StoppedBuffer};
 
 use crate::config::BufferConfig;
-use crate::positions::{self, Progress, Run};
-use crate::record::{self, Record};
-use crate::store::{Generation, Store, StoreError};
-use crate::{Lane, PerLane, Thin, Why};
+use crate::output_set::OutputSet;
+use crate::progress::{self, Progress, Run};
+use crate::record::{self, BufferRecord};
+use crate::store::{SegmentId, Store, StoreError};
+use crate::{Compactor, DropReason, Lane, PerLane};
 use segment_meta::{SegmentMeta, note_name};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,8 +29,8 @@ use std::sync::Arc;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Content of the smallest generation (bytes); in tests very small, so that there are many.
-const GENERATION_BYTES_MIN: u64 = if cfg!(test) { 2 * KIB } else { 256 * KIB };
+/// Content of the smallest segment (bytes); in tests very small, so that there are many.
+const SEGMENT_BYTES_MIN: u64 = if cfg!(test) { 2 * KIB } else { 256 * KIB };
 
 /// The note that tells who has acknowledged what.
 const POSITIONS: &str = "positions";
@@ -37,7 +38,7 @@ const POSITIONS: &str = "positions";
 /// The note that tells what was removed by hand, until the next start reports it.
 const CLEARED: &str = "cleared";
 
-/// A generation that fails to be read this often in a row is set aside as if it were damaged.
+/// A segment that fails to be read this often in a row is set aside as if it were damaged.
 const FAILURES_MAX: u32 = 5;
 
 /// Messages are read about so many bytes at a time.
@@ -45,18 +46,18 @@ const READ_BYTES: usize = 128 << 10;
 
 /// What the segment log did by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
+pub(crate) enum LogEvent {
     /// Messages gave way.
-    Shed {
+    Evicted {
         /// Which.
         runs: Vec<Run>,
         /// When they were made [ms since the Unix epoch], first and last.
         made_ms: Range<i64>,
         /// Why.
-        why: Why,
+        why: DropReason,
     },
     /// Messages were merged into others, which have taken the numbers of some of them.
-    Thinned {
+    Compacted {
         /// Numbers that are no more.
         runs: Vec<Run>,
     },
@@ -73,7 +74,7 @@ pub(crate) enum Notice {
 
 /// What was there at the start.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct FoundMessages {
     /// Messages on disk, those that cannot be read included, without overlaps.
     pub(crate) runs: Vec<Run>,
     /// The outputs' names in the order of their bits, and what they had acknowledged; `None`: unknown.
@@ -81,33 +82,33 @@ pub(crate) struct Found {
 }
 
 /// Messages to be written.
-pub(crate) type Batches = PerLane<Vec<Record>>;
+pub(crate) type LaneBatches = PerLane<Vec<BufferRecord>>;
 
 pub(crate) struct SegmentLog {
     store: Box<dyn Store>,
     config: BufferConfig,
-    thin: Option<Arc<dyn Thin>>,
-    shelves: BTreeMap<Generation, SegmentMeta>,
-    /// The generation that new messages go to.
-    filling: Option<Generation>,
+    compactor: Option<Arc<dyn Compactor>>,
+    segments: BTreeMap<SegmentId, SegmentMeta>,
+    /// The segment that new messages go to.
+    filling: Option<SegmentId>,
     /// Whether it holds what is not synced.
     dirty: bool,
-    /// The generation that old alerts go to when their own gives way.
-    keeping: Option<Generation>,
-    next: Generation,
+    /// The segment that old alerts go to when their own gives way.
+    keeping: Option<SegmentId>,
+    next: SegmentId,
     /// One past the last number that this program has written as new.
     new_end: PerLane<u64>,
     /// One past the last number that was read for somebody who may not have got it yet.
     handed: PerLane<u64>,
     aside_bytes: u64,
-    notices: Vec<Notice>,
+    log_events: Vec<LogEvent>,
 }
 
 impl SegmentLog {
     /// Brings what was found at the start within its bounds.
     pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
         self.settle(names, progress, true);
-        self.make_room(&Batches::default(), progress);
+        self.make_room(&LaneBatches::default(), progress);
     }
 
     /// Writes messages, in order, and makes them safe from a crash, or with `sync` from a power cut too.
@@ -116,7 +117,7 @@ impl SegmentLog {
     /// Nothing of it may be taken for written, nor what was appended before without `sync`; try again later.
     pub(crate) fn append(
         &mut self,
-        batches: &Batches,
+        batches: &LaneBatches,
         sync: bool,
         progress: &Progress,
     ) -> Result<(), String> {
@@ -139,21 +140,21 @@ impl SegmentLog {
     /// # Errors
     /// Nothing since the last success may be trusted: append it again.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
-        let Some(generation) = self.filling.filter(|_| self.dirty) else { return Ok(()) };
-        let result = self.store.sync(generation);
+        let Some(segment) = self.filling.filter(|_| self.dirty) else { return Ok(()) };
+        let result = self.store.sync(segment);
         self.dirty = false;
-        if let Some(shelf) = self.shelves.get_mut(&generation).filter(|_| result.is_ok()) {
-            shelf.all_synced();
+        if let Some(meta) = self.segments.get_mut(&segment).filter(|_| result.is_ok()) {
+            meta.all_synced();
         }
-        result.inspect_err(|error| self.on_write_error(generation, error)).map_err(|error| error.to_string())
+        result.inspect_err(|error| self.on_write_error(segment, error)).map_err(|error| error.to_string())
     }
 
     /// The first messages of the lane that lie on disk, from `from` on; empty if there are none.
     ///
     /// # Errors
     /// The disk cannot be read now; try again later.
-    pub(crate) fn read(&mut self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
-        let mut records: Vec<Record> = Vec::new();
+    pub(crate) fn read(&mut self, lane: Lane, from: u64) -> Result<Vec<BufferRecord>, String> {
+        let mut records: Vec<BufferRecord> = Vec::new();
         let mut bytes = 0;
         while bytes < READ_BYTES {
             let next = records.last().map_or(from, |last| last.seq + 1);
@@ -172,20 +173,20 @@ impl SegmentLog {
 
     /// Deletes what nobody wants any more. Writes the positions if `note` or if all is gone.
     pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: bool) {
-        let had = !self.shelves.is_empty();
-        let done = PerLane::from_fn(|lane| progress.done(lane, u64::MAX));
-        let all = self.shelves.values().all(|shelf| shelf.is_done(&done));
-        let drained = |(generation, shelf): (&Generation, &SegmentMeta)| {
-            let closed = Some(*generation) != self.filling || all;
-            (closed && shelf.is_done(&done)).then_some(*generation)
+        let had = !self.segments.is_empty();
+        let done = PerLane::from_fn(|lane| progress.done(lane, OutputSet::ALL));
+        let all = self.segments.values().all(|meta| meta.is_done(&done));
+        let drained = |(segment, meta): (&SegmentId, &SegmentMeta)| {
+            let closed = Some(*segment) != self.filling || all;
+            (closed && meta.is_done(&done)).then_some(*segment)
         };
-        let drained: Vec<Generation> = self.shelves.iter().filter_map(drained).collect();
-        drained.into_iter().for_each(|generation| self.delete(generation));
+        let drained: Vec<SegmentId> = self.segments.iter().filter_map(drained).collect();
+        drained.into_iter().for_each(|segment| self.delete(segment));
         if self.bytes() > self.config.max_size {
             // Something was copied aside.
-            self.make_room(&Batches::default(), progress);
+            self.make_room(&LaneBatches::default(), progress);
         }
-        let empty = self.shelves.is_empty();
+        let empty = self.segments.is_empty();
         if (had && empty) || (note && !empty) {
             self.write_positions(names, progress);
         }
@@ -193,12 +194,12 @@ impl SegmentLog {
 
     /// Writes down who has acknowledged what. A failure costs repeats only.
     pub(crate) fn write_positions(&mut self, names: &[String], progress: &Progress) {
-        if let Err(error) = self.store.write_note(POSITIONS, &positions::write(names, progress)) {
+        if let Err(error) = self.store.write_note(POSITIONS, &progress::write(names, progress)) {
             tracing::warn!(%error, "the buffer's positions were not written; messages may be sent again");
         }
     }
 
-    /// Nothing comes after it: what is in the generation that is filled is written down, so that the next start need
+    /// Nothing comes after it: what is in the segment that is filled is written down, so that the next start need
     /// not read it, and knows what is missing if it is damaged meanwhile.
     pub(crate) fn close(mut self) {
         if let Some(filling) = self.filling.filter(|_| !self.dirty) {
@@ -207,8 +208,8 @@ impl SegmentLog {
     }
 
     /// What has happened since the last call.
-    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+    pub(crate) fn take_events(&mut self) -> Vec<LogEvent> {
+        std::mem::take(&mut self.log_events)
     }
 
     /// Everything on disk (bytes).
@@ -218,169 +219,169 @@ impl SegmentLog {
 
     /// Whether no message lies on disk.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shelves.is_empty()
+        self.segments.is_empty()
     }
 
     fn living_bytes(&self) -> u64 {
-        self.shelves.values().map(|shelf| shelf.disk_bytes).sum()
+        self.segments.values().map(|meta| meta.disk_bytes).sum()
     }
 
-    /// Content of a generation (bytes).
-    fn generation_bytes_max(&self) -> u64 {
+    /// Content of a segment (bytes).
+    fn segment_bytes_max(&self) -> u64 {
         let max = self.config.max_size;
-        (max / 32).clamp(GENERATION_BYTES_MIN, (4 * MIB).max(max / 512))
+        (max / 32).clamp(SEGMENT_BYTES_MIN, (4 * MIB).max(max / 512))
     }
 
-    fn try_append(&mut self, batches: &Batches, sync: bool) -> Result<(), StoreError> {
-        let generation = self.filling(batches)?;
-        let result = self.fill(generation, batches, sync);
+    fn try_append(&mut self, batches: &LaneBatches, sync: bool) -> Result<(), StoreError> {
+        let segment = self.filling(batches)?;
+        let result = self.fill(segment, batches, sync);
         match &result {
             Ok(()) => self.dirty = !sync,
-            Err(error) => self.on_write_error(generation, error),
+            Err(error) => self.on_write_error(segment, error),
         }
         result
     }
 
-    /// The generation is not written to any more. What was synced before stays good; the rest will come again.
-    fn on_write_error(&mut self, generation: Generation, error: &StoreError) {
-        tracing::debug!(generation, %error, "the buffer could not be written");
+    /// The segment is not written to any more. What was synced before stays good; the rest will come again.
+    fn on_write_error(&mut self, segment: SegmentId, error: &StoreError) {
+        tracing::debug!(segment, %error, "the buffer could not be written");
         (self.filling, self.dirty) = (None, false);
-        self.store.close(generation);
-        if let Some(shelf) = self.shelves.get_mut(&generation) {
-            (shelf.disk_bytes, shelf.torn) = (self.store.bytes(generation), true);
-            Lane::ALL.into_iter().for_each(|lane| shelf.cut(lane, &(*shelf.synced_end.of(lane)..u64::MAX)));
+        self.store.close(segment);
+        if let Some(meta) = self.segments.get_mut(&segment) {
+            (meta.disk_bytes, meta.torn) = (self.store.bytes(segment), true);
+            Lane::ALL.into_iter().for_each(|lane| meta.cut(lane, &(*meta.synced_end.of(lane)..u64::MAX)));
         }
         match error {
-            StoreError::Damaged(why) => self.give_up(generation, why),
-            _ if self.shelves.get(&generation).is_none_or(SegmentMeta::is_bare) => {
-                self.delete(generation);
+            StoreError::Damaged(why) => self.give_up(segment, why),
+            _ if self.segments.get(&segment).is_none_or(SegmentMeta::is_empty) => {
+                self.delete(segment);
             }
-            StoreError::Failed(_) | StoreError::Blocked(_) => self.seal(generation, &[]),
+            StoreError::Failed(_) | StoreError::Blocked(_) => self.seal(segment, &[]),
         }
     }
 
-    fn fill(&mut self, generation: Generation, batches: &Batches, sync: bool) -> Result<(), StoreError> {
+    fn fill(&mut self, segment: SegmentId, batches: &LaneBatches, sync: bool) -> Result<(), StoreError> {
         let mut bytes = 0;
-        self.shelves.entry(generation).or_default().torn = true;
+        self.segments.entry(segment).or_default().torn = true;
         for lane in Lane::ALL {
             for (seqs, batch) in record::encode(lane, batches.of(lane)) {
                 bytes += batch.len() as u64;
-                self.store.put(generation, lane, &seqs, &batch)?;
+                self.store.put(segment, lane, &seqs, &batch)?;
             }
         }
         if sync {
-            self.store.sync(generation)?
+            self.store.sync(segment)?
         } else {
-            self.store.flush(generation)?
+            self.store.flush(segment)?
         }
-        let is_new = Some(generation) == self.filling;
-        let shelf = self.shelves.entry(generation).or_default();
-        (shelf.disk_bytes, shelf.torn) = (self.store.bytes(generation), false);
-        shelf.content_bytes += bytes;
+        let is_new = Some(segment) == self.filling;
+        let meta = self.segments.entry(segment).or_default();
+        (meta.disk_bytes, meta.torn) = (self.store.bytes(segment), false);
+        meta.content_bytes += bytes;
         for lane in Lane::ALL {
             let records = batches.of(lane);
             if is_new {
                 let end = self.new_end.of_mut(lane);
-                shelf.note_new(lane, records, *end);
+                meta.note_new(lane, records, *end);
                 *end = records.last().map_or(*end, |last| (*end).max(last.seq + 1));
             } else {
-                records.iter().for_each(|record| shelf.note_old(record))
+                records.iter().for_each(|record| meta.note_old(record))
             }
         }
         if sync {
-            shelf.all_synced();
+            meta.all_synced();
         }
         Ok(())
     }
 
-    /// The generation to write to, a new one if need be.
-    fn filling(&mut self, batches: &Batches) -> Result<Generation, StoreError> {
-        if let Some(generation) = self.filling {
-            let fits = self.has_room(generation) && self.goes_on(generation, batches);
-            if fits && !self.is_old(generation, batches) {
-                return Ok(generation);
+    /// The segment to write to, a new one if need be.
+    fn filling(&mut self, batches: &LaneBatches) -> Result<SegmentId, StoreError> {
+        if let Some(segment) = self.filling {
+            let fits = self.has_room(segment) && self.goes_on(segment, batches);
+            if fits && !self.is_old(segment, batches) {
+                return Ok(segment);
             }
             if self.dirty {
-                // What is not synced must not be forgotten with the generation: the caller writes it again.
+                // What is not synced must not be forgotten with the segment: the caller writes it again.
                 self.sync().map_err(StoreError::Failed)?;
             }
-            self.seal(generation, &[]);
+            self.seal(segment, &[]);
         }
-        let generation = self.create()?;
-        self.filling = Some(generation);
-        Ok(generation)
+        let segment = self.create()?;
+        self.filling = Some(segment);
+        Ok(segment)
     }
 
     /// A database that is opened again takes 512 KiB, twice the smallest content, however little is in it.
-    fn has_room(&self, generation: Generation) -> bool {
-        let max = self.generation_bytes_max();
-        let shelf = self.shelves.get(&generation);
-        shelf.is_some_and(|shelf| !shelf.damaged && shelf.content_bytes < max && shelf.disk_bytes < 3 * max)
+    fn has_room(&self, segment: SegmentId) -> bool {
+        let max = self.segment_bytes_max();
+        let meta = self.segments.get(&segment);
+        meta.is_some_and(|meta| !meta.damaged && meta.content_bytes < max && meta.disk_bytes < 3 * max)
     }
 
-    /// Whether all of it comes after what is there: batches of one generation must not overlap, so that one that holds a
+    /// Whether all of it comes after what is there: batches of one segment must not overlap, so that one that holds a
     /// number can be found.
-    fn goes_on(&self, generation: Generation, batches: &Batches) -> bool {
-        let end = |lane| self.shelves.get(&generation).map_or(0, |shelf| shelf.spans.of(lane).end());
+    fn goes_on(&self, segment: SegmentId, batches: &LaneBatches) -> bool {
+        let end = |lane| self.segments.get(&segment).map_or(0, |meta| meta.spans.of(lane).end());
         Lane::ALL.into_iter().all(|lane| batches.of(lane).first().is_none_or(|first| end(lane) <= first.seq))
     }
 
-    /// Whether it should end so that `max_age` can be kept: generations go as a whole.
-    fn is_old(&self, generation: Generation, batches: &Batches) -> bool {
+    /// Whether it should end so that `max_age` can be kept: segments go as a whole.
+    fn is_old(&self, segment: SegmentId, batches: &LaneBatches) -> bool {
         let newest =
             Lane::ALL.into_iter().filter_map(|lane| Some(batches.of(lane).last()?.message.made_ms)).max();
-        let oldest = self.shelves.get(&generation).and_then(|shelf| Some(shelf.made_ms.as_ref()?.start));
+        let oldest = self.segments.get(&segment).and_then(|meta| Some(meta.made_ms.as_ref()?.start));
         let (Some(age_ms), Some(newest), Some(oldest)) = (self.config.max_age_ms, newest, oldest) else {
             return false;
         };
         newest.saturating_sub(oldest) > age_ms / 8
     }
 
-    fn create(&mut self) -> Result<Generation, StoreError> {
-        let generation = self.next;
+    fn create(&mut self) -> Result<SegmentId, StoreError> {
+        let segment = self.next;
         // Also after a failure: what is left of it must not be written to.
         self.next += 1;
-        self.shelves.insert(generation, SegmentMeta::default());
-        match self.store.create(generation) {
-            Ok(()) => Ok(generation),
+        self.segments.insert(segment, SegmentMeta::default());
+        match self.store.create(segment) {
+            Ok(()) => Ok(segment),
             Err(error) => {
-                self.delete(generation);
+                self.delete(segment);
                 Err(error)
             }
         }
     }
 
-    /// Writes down what is in the generation, which is not written to any more. Without it the next start reads it.
-    fn seal(&mut self, generation: Generation, replaces: &[Generation]) {
-        self.store.close(generation);
-        self.filling = self.filling.filter(|filling| *filling != generation);
-        let Some(shelf) = self.shelves.get_mut(&generation).filter(|shelf| !shelf.sealed) else { return };
-        shelf.note_digest(generation, self.store.as_mut());
-        let runs = std::mem::take(&mut shelf.runs);
-        match self.store.write_note(&note_name(generation), &segment_meta::write(shelf, &runs, replaces)) {
-            Ok(()) => shelf.sealed = true,
+    /// Writes down what is in the segment, which is not written to any more. Without it the next start reads it.
+    fn seal(&mut self, segment: SegmentId, replaces: &[SegmentId]) {
+        self.store.close(segment);
+        self.filling = self.filling.filter(|filling| *filling != segment);
+        let Some(meta) = self.segments.get_mut(&segment).filter(|meta| !meta.sealed) else { return };
+        meta.note_digest(segment, self.store.as_mut());
+        let runs = std::mem::take(&mut meta.runs);
+        match self.store.write_note(&note_name(segment), &segment_meta::write(meta, &runs, replaces)) {
+            Ok(()) => meta.sealed = true,
             Err(error) => {
-                shelf.runs = runs;
-                tracing::warn!(generation, %error, "a part of the buffer has no index; the next start takes longer");
+                meta.runs = runs;
+                tracing::warn!(segment, %error, "a part of the buffer has no index; the next start takes longer");
             }
         }
     }
 
-    /// What is in the generation, as exactly as it is known without reading it.
-    fn runs_of(&mut self, generation: Generation) -> Vec<Run> {
-        let Some(shelf) = self.shelves.get(&generation) else { return Vec::new() };
-        if !shelf.sealed {
-            return shelf.runs.clone();
+    /// What is in the segment, as exactly as it is known without reading it.
+    fn runs_of(&mut self, segment: SegmentId) -> Vec<Run> {
+        let Some(meta) = self.segments.get(&segment) else { return Vec::new() };
+        if !meta.sealed {
+            return meta.runs.clone();
         }
-        match self.store.read_note(&note_name(generation)).as_deref().and_then(segment_meta::read) {
-            Some(segment_meta::Index::Sealed { shelf, .. }) => shelf.runs,
-            _ => shelf.spanning_runs(),
+        match self.store.read_note(&note_name(segment)).as_deref().and_then(segment_meta::read) {
+            Some(segment_meta::Index::Sealed { meta, .. }) => meta.runs,
+            _ => meta.spanning_runs(),
         }
     }
 
-    fn forget(&mut self, generation: Generation) {
-        self.shelves.remove(&generation);
-        self.filling = self.filling.filter(|filling| *filling != generation);
-        self.keeping = self.keeping.filter(|keeping| *keeping != generation);
+    fn forget(&mut self, segment: SegmentId) {
+        self.segments.remove(&segment);
+        self.filling = self.filling.filter(|filling| *filling != segment);
+        self.keeping = self.keeping.filter(|keeping| *keeping != segment);
     }
 }

@@ -1,13 +1,13 @@
 //! What the forwarder's tasks share, on one thread.
 
 use crate::disk_thread::{Answer, DiskThread};
-use crate::events::{Event, Events};
-use crate::opening::Opened;
-use crate::positions::bit;
-use crate::record::Record;
-use crate::segment_log::Notice;
-use crate::spool::{Cause, GivenUp, Outcome, Spool};
-use crate::status::{OutputState, Status};
+use crate::events::{Events, ForwarderEvent};
+use crate::opening::OpenLog;
+use crate::output_set::OutputSet;
+use crate::record::BufferRecord;
+use crate::segment_log::LogEvent;
+use crate::spool::{DeliveryOutcome, LossCause, LostMessages, Spool};
+use crate::status::{ForwarderStatus, OutputState};
 use crate::writes::{Writes, Written, device_bytes, own_bytes};
 use crate::{BufferConfig, Lane, Message, PerLane, Tag};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -38,9 +38,9 @@ pub(crate) struct OpenBuffer {
     grown: PerLane<u64>,
 }
 
-/// A place in the sequence of messages; see [`crate::Forwarder::mark`].
+/// A place in the sequence of messages; see [`crate::Forwarder::position`].
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
+pub struct SpoolPosition {
     numbers: PerLane<u64>,
     /// Whether they are counted from the start of the program, because the buffer was not open yet.
     before_open: bool,
@@ -119,13 +119,13 @@ impl Shared {
     }
 
     /// The buffer is open: what was pushed meanwhile comes after what lies there.
-    pub(crate) fn on_opened(&self, answer: Answer<Opened>) {
+    pub(crate) fn on_opened(&self, answer: Answer<OpenLog>) {
         self.note_disk(&answer);
-        let Opened { names, bits, progress, runs } = answer.value;
+        let OpenLog { names, bits, progress, runs } = answer.value;
         let grown = self.spool.borrow_mut().adopt(progress, &runs, &bits);
         let is_first = self.buffer.set(OpenBuffer { names, bits, grown }).is_ok();
         debug_assert!(is_first, "the buffer is opened once");
-        self.on_notices(answer.notices);
+        self.on_log_events(answer.log_events);
         self.opened.notify_waiters();
         self.on_settled();
     }
@@ -146,24 +146,24 @@ impl Shared {
     }
 
     /// The bit of an output, given its place in the config. Before the buffer is open it is the place itself.
-    pub(crate) fn bit_of(&self, output: usize) -> u64 {
-        self.buffer.get().map_or(bit(output), |buffer| buffer.bits.get(output).map_or(0, |place| bit(*place)))
+    pub(crate) fn bit_of(&self, output: usize) -> Option<usize> {
+        self.buffer.get().map_or(Some(output), |buffer| buffer.bits.get(output).copied())
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { numbers: self.spool.borrow().mark(), before_open: self.buffer.get().is_none() }
+    pub(crate) fn position(&self) -> SpoolPosition {
+        SpoolPosition { numbers: self.spool.borrow().position(), before_open: self.buffer.get().is_none() }
     }
 
     /// Whether everything before a mark is acknowledged or on disk.
-    pub(crate) fn is_kept(&self, mark: &Mark) -> bool {
-        let Mark { mut numbers, before_open } = *mark;
+    pub(crate) fn is_kept(&self, position: &SpoolPosition) -> bool {
+        let SpoolPosition { mut numbers, before_open } = *position;
         if let Some(buffer) = self.buffer.get().filter(|_| before_open) {
             numbers = PerLane::from_fn(|lane| numbers.of(lane) + buffer.grown.of(lane));
         }
         !self.spool.borrow_mut().has_unwritten_before(&numbers)
     }
 
-    pub(crate) fn push(&self, message: Message, owed: u64) {
+    pub(crate) fn push(&self, message: Message, owed: OutputSet) {
         let (lost, call_disk_writer) = {
             let mut spool = self.spool.borrow_mut();
             let had = spool.has_unwritten();
@@ -180,7 +180,7 @@ impl Shared {
         lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
-    pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: Outcome) {
+    pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: DeliveryOutcome) {
         let lost = self.spool.borrow_mut().done(bit, tag, outcome);
         self.on_settled();
         lost.into_iter().for_each(|lost| self.tell_lost(lost));
@@ -193,13 +193,13 @@ impl Shared {
         lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
-    pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<Record>, String> {
+    pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<BufferRecord>, String> {
         let Some(answer) = self.disk_thread.read(lane, from).await else {
             // Nobody answers ever again: see `failed`.
             return std::future::pending().await;
         };
         self.note_disk(&answer);
-        self.on_notices(answer.notices);
+        self.on_log_events(answer.log_events);
         answer.value
     }
 
@@ -233,16 +233,16 @@ impl Shared {
         }
     }
 
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: ForwarderEvent) {
         self.events.borrow_mut().push(event);
         self.event_came.notify_one();
     }
 
-    pub(crate) fn try_event(&self) -> Option<Event> {
+    pub(crate) fn try_event(&self) -> Option<ForwarderEvent> {
         self.events.borrow_mut().pop()
     }
 
-    pub(crate) async fn event(&self) -> Event {
+    pub(crate) async fn event(&self) -> ForwarderEvent {
         loop {
             if let Some(event) = self.try_event() {
                 return event;
@@ -257,47 +257,47 @@ impl Shared {
     }
 
     /// Books what the segment log did by itself, and tells it.
-    pub(crate) fn on_notices(&self, notices: Vec<Notice>) {
-        if !notices.is_empty() {
+    pub(crate) fn on_log_events(&self, log_events: Vec<LogEvent>) {
+        if !log_events.is_empty() {
             self.on_settled();
         }
-        notices.into_iter().for_each(|notice| self.on_notice(notice));
+        log_events.into_iter().for_each(|log_event| self.on_log_event(log_event));
     }
 
-    fn on_notice(&self, notice: Notice) {
-        match notice {
-            Notice::Shed { runs, made_ms, why } => {
-                let cause = Rc::new(Cause::Shed { made_ms, why });
-                let lost = self.spool.borrow_mut().shed(&runs, &cause);
+    fn on_log_event(&self, log_event: LogEvent) {
+        match log_event {
+            LogEvent::Evicted { runs, made_ms, why } => {
+                let cause = Rc::new(LossCause::Evicted { made_ms, why });
+                let lost = self.spool.borrow_mut().evicted(&runs, &cause);
                 for lane in Lane::ALL.into_iter().filter(|lane| *lost.of(*lane) > 0) {
-                    self.tell_lost(GivenUp { lane, count: *lost.of(lane), cause: cause.clone() });
+                    self.tell_lost(LostMessages { lane, count: *lost.of(lane), cause: cause.clone() });
                 }
             }
-            Notice::Thinned { runs } => {
+            LogEvent::Compacted { runs } => {
                 let so_far = || self.spool.borrow().account().thinned;
                 let before = so_far();
-                self.spool.borrow_mut().thinned(&runs);
+                self.spool.borrow_mut().compacted(&runs);
                 let count = so_far() - before;
                 if count > 0 {
-                    self.tell(Event::Thinned { count });
+                    self.tell(ForwarderEvent::Compacted { count });
                 }
             }
-            Notice::Damaged { runs, count_max, what } => {
-                let cause = Rc::new(Cause::Damaged(what.clone()));
+            LogEvent::Damaged { runs, count_max, what } => {
+                let cause = Rc::new(LossCause::Damaged(what.clone()));
                 let lost = self.spool.borrow_mut().damaged(&runs, count_max, &cause);
-                self.tell(Event::Damaged { count: lost.sum(), what });
+                self.tell(ForwarderEvent::Damaged { count: lost.sum(), what });
                 self.disk_writer.notify_one();
             }
         }
     }
 
-    fn tell_lost(&self, lost: GivenUp) {
-        let GivenUp { lane, count, cause } = lost;
+    fn tell_lost(&self, lost: LostMessages) {
+        let LostMessages { lane, count, cause } = lost;
         self.tell(match &*cause {
-            Cause::Shed { made_ms, why } => {
-                Event::Shed { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
+            LossCause::Evicted { made_ms, why } => {
+                ForwarderEvent::Evicted { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
             }
-            Cause::Damaged(what) => Event::Damaged { count, what: what.clone() },
+            LossCause::Damaged(what) => ForwarderEvent::Damaged { count, what: what.clone() },
         });
     }
 
@@ -309,8 +309,8 @@ impl Shared {
     pub(crate) fn disk_state(&self, error: Option<&String>) {
         let before = std::mem::replace(&mut self.disk.borrow_mut().error, error.cloned());
         match (before, error) {
-            (None, Some(reason)) => self.tell(Event::DiskBad { reason: reason.clone() }),
-            (Some(_), None) => self.tell(Event::DiskGood),
+            (None, Some(reason)) => self.tell(ForwarderEvent::DiskBad { reason: reason.clone() }),
+            (Some(_), None) => self.tell(ForwarderEvent::DiskGood),
             _ => {}
         }
     }
@@ -330,13 +330,13 @@ impl Shared {
         let news = self.disk.borrow_mut().writes.update(now, own, device, self.config.daily_writes);
         if news {
             let bytes = self.disk.borrow().writes.today;
-            self.tell(Event::WornOut { bytes });
+            self.tell(ForwarderEvent::WornOut { bytes });
         }
     }
 
-    pub(crate) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> ForwarderStatus {
         let (spool, disk) = (self.spool.borrow(), self.disk.borrow());
-        Status {
+        ForwarderStatus {
             outputs: self.states.borrow().iter().map(OutputState::status).collect(),
             waiting: spool.account().waiting,
             memory_bytes: spool.bytes(),

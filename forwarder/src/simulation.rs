@@ -11,7 +11,7 @@ mod world;
 use crate::config::{Full, Sync, When};
 use crate::disk_thread::DiskThread;
 use crate::store::memory::MemoryStore;
-use crate::{BufferConfig, Forwarder, Lane, Message, OutputSlot, Start, Thin};
+use crate::{BufferConfig, Compactor, Forwarder, Lane, Message, OutputSlot, Start};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,7 +25,7 @@ struct Fives;
 
 const MERGED_MAX: usize = 25;
 
-impl Thin for Fives {
+impl Compactor for Fives {
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
         let ids = |message: &Message| ids_of(text(message));
         let merged = older.chunks(5).flat_map(|five| {
@@ -377,10 +377,10 @@ fn run(seed: u64) {
     });
 }
 
-/// Seeds past the first ones that found something: 320, alerts of merged generations out of order; 3390, 936, old alerts and
-/// what was written again in the generation that is filled, which hid what lay elsewhere; 1303, batches that overlap; 1694,
-/// generations that lie between each other were merged; 2693, an index that the disk refused was never written after all; 9210,
-/// the index of a damaged generation was written again, empty; 12002, old alerts were taken for written again elsewhere; 20373,
+/// Seeds past the first ones that found something: 320, alerts of merged segments out of order; 3390, 936, old alerts and
+/// what was written again in the segment that is filled, which hid what lay elsewhere; 1303, batches that overlap; 1694,
+/// segments that lie between each other were merged; 2693, an index that the disk refused was never written after all; 9210,
+/// the index of a damaged segment was written again, empty; 12002, old alerts were taken for written again elsewhere; 20373,
 /// what was read around a damaged message skipped it when it was on disk again.
 const FOUND: [u64; 9] = [320, 936, 1303, 1694, 2693, 3390, 9210, 12_002, 20_373];
 

@@ -13,18 +13,19 @@
 //! Limits: bodies and routes in memory at most `memory_bytes_max`, and a quarter of it once they are on disk; past it
 //! the oldest go, alerts last, and are counted. Per output one batch read from disk, and its [`Ranges`].
 
+mod cursors;
 mod losses;
-mod outlet;
 mod queue;
 
-pub(crate) use losses::{Cause, GivenUp};
-pub(crate) use outlet::Next;
+pub(crate) use cursors::Next;
+pub(crate) use losses::{LossCause, LostMessages};
 
-use crate::positions::{Progress, Run, bit};
-use crate::record::Record;
+use crate::output_set::OutputSet;
+use crate::progress::{Progress, Run};
+use crate::record::BufferRecord;
 use crate::{Account, Lane, Message, PerLane};
+use cursors::Cursors;
 use losses::Orphan;
-use outlet::Cursors;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ const REFUSED_MAX: usize = 1_000;
 
 /// How an output answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DeliveryOutcome {
     /// It has the message.
     Acked,
     /// It will never take it.
@@ -44,7 +45,7 @@ pub(crate) enum Outcome {
 
 pub(crate) struct Spool {
     queues: PerLane<Queue>,
-    outlets: Vec<Cursors>,
+    outputs: Vec<Cursors>,
     /// By bit; outputs that are no longer configured included.
     progress: Progress,
     refused: BTreeSet<(Lane, u64)>,
@@ -73,10 +74,10 @@ impl Spool {
             queue.start_at(queue.on_disk_end.max(progress.end(lane)));
         }
         account.waiting = account.made;
-        let outlets = progress.acked.iter().map(|_| Cursors::default()).collect();
+        let outputs = progress.acked.iter().map(|_| Cursors::default()).collect();
         Self {
             queues,
-            outlets,
+            outputs,
             progress,
             refused: BTreeSet::new(),
             orphans: BTreeMap::new(),
@@ -96,7 +97,7 @@ impl Spool {
         self.account.delivered += before.account.delivered;
         self.account.waiting += before.account.waiting;
         self.account.lost += before.account.lost;
-        let (grown, mut queues) = (self.mark(), before.queues);
+        let (grown, mut queues) = (self.position(), before.queues);
         for lane in Lane::ALL {
             let by = *grown.of(lane);
             let queue = self.queues.of_mut(lane);
@@ -108,9 +109,9 @@ impl Spool {
     }
 
     /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
-    pub(crate) fn push(&mut self, message: Message, owed: u64) -> Vec<GivenUp> {
+    pub(crate) fn push(&mut self, message: Message, owed: OutputSet) -> Vec<LostMessages> {
         self.account.made += 1;
-        if owed == 0 {
+        if owed.is_empty() {
             self.account.delivered += 1;
             return Vec::new();
         }
@@ -121,12 +122,12 @@ impl Spool {
 
     /// The output is connected: from here on it gets what is new at once.
     pub(crate) fn up(&mut self, output: usize) {
-        let Some(outlet) = self.outlets.get_mut(output) else { return };
-        outlet.up = true;
+        let Some(cursors) = self.outputs.get_mut(output) else { return };
+        cursors.up = true;
         for lane in Lane::ALL {
             let next = self.queues.of(lane).next();
             let acked = self.progress.acked.get(output).map_or(0, |acked| acked.of(lane).next_gap(0));
-            outlet.lanes.of_mut(lane).restart(acked, next);
+            cursors.lanes.of_mut(lane).restart(acked, next);
         }
     }
 
@@ -137,25 +138,29 @@ impl Spool {
         }
         for lane in Lane::ALL.into_iter().filter(|lane| lane.is_held()) {
             let next = self.queues.of(lane).next();
-            self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(lane).rest_is_backfill(next));
+            self.outputs.iter_mut().for_each(|cursors| cursors.lanes.of_mut(lane).rest_is_backfill(next));
         }
     }
 
     /// The output's answer to a delivery. What is lost by it after all is the answer.
-    pub(crate) fn done(&mut self, output: usize, delivery: &crate::Tag, outcome: Outcome) -> Option<GivenUp> {
+    pub(crate) fn done(
+        &mut self,
+        output: usize,
+        delivery: &crate::Tag,
+        outcome: DeliveryOutcome,
+    ) -> Option<LostMessages> {
         let (lane, seq) = (delivery.lane, delivery.seq);
         let acked = self.progress.acked.get_mut(output)?.of_mut(lane);
         if !acked.insert(seq) {
             return None;
         }
         let wanted = delivery.owed & self.progress.active;
-        let mut others =
-            self.progress.acked.iter().enumerate().filter(|(other, _)| wanted & bit(*other) != 0);
+        let mut others = self.progress.acked.iter().enumerate().filter(|(other, _)| wanted.contains(*other));
         if others.all(|(_, acked)| acked.of(lane).contains(seq)) {
             self.queues.of_mut(lane).remove(seq);
             return self.settle(delivery, outcome);
         }
-        if outcome == Outcome::Refused && self.refused.len() < REFUSED_MAX {
+        if outcome == DeliveryOutcome::Refused && self.refused.len() < REFUSED_MAX {
             self.refused.insert((lane, seq));
         }
         None
@@ -167,15 +172,15 @@ impl Spool {
     }
 
     /// The numbers that the next messages will get, to ask [`Spool::has_unwritten_before`] later.
-    pub(crate) fn mark(&self) -> PerLane<u64> {
+    pub(crate) fn position(&self) -> PerLane<u64> {
         PerLane::from_fn(|lane| self.queues.of(lane).next())
     }
 
-    /// Whether a message from before the mark waits for the disk.
-    pub(crate) fn has_unwritten_before(&mut self, mark: &PerLane<u64>) -> bool {
+    /// Whether a message from before the position waits for the disk.
+    pub(crate) fn has_unwritten_before(&mut self, position: &PerLane<u64>) -> bool {
         Lane::ALL.into_iter().any(|lane| {
             let first = self.queues.of_mut(lane).first_unwritten();
-            first.is_some_and(|seq| seq < *mark.of(lane))
+            first.is_some_and(|seq| seq < *position.of(lane))
         })
     }
 
@@ -185,12 +190,12 @@ impl Spool {
     }
 
     /// Messages for the disk, oldest first, about `bytes_max` of them.
-    pub(crate) fn unwritten(&self, bytes_max: usize) -> PerLane<Vec<Record>> {
+    pub(crate) fn unwritten(&self, bytes_max: usize) -> PerLane<Vec<BufferRecord>> {
         PerLane::from_fn(|lane| self.queues.of(lane).unwritten(bytes_max))
     }
 
     /// These are on disk now and, if `safe`, survive a power cut: then memory may forget them when it must.
-    pub(crate) fn written(&mut self, batches: &PerLane<Vec<Record>>, safe: bool) {
+    pub(crate) fn written(&mut self, batches: &PerLane<Vec<BufferRecord>>, safe: bool) {
         for lane in Lane::ALL {
             self.queues.of_mut(lane).written(batches.of(lane));
         }
@@ -205,7 +210,7 @@ impl Spool {
             let queue = self.queues.of_mut(lane);
             if safe { queue.all_safe() } else { queue.unsafe_again() }
         }
-        self.evict();
+        self.free_memory();
     }
 
     /// Nothing is on disk any more.
@@ -228,8 +233,8 @@ impl Spool {
         for lane in Lane::MERGED {
             let busy = progress.busy.of_mut(lane);
             busy.insert_range(self.queues.of(lane).first_in_memory()..u64::MAX);
-            let outlets = self.outlets.iter().zip(&self.progress.acked).filter(|(outlet, _)| outlet.up);
-            for (cursor, acked) in outlets.map(|(outlet, acked)| (outlet.lanes.of(lane), acked.of(lane))) {
+            let outputs = self.outputs.iter().zip(&self.progress.acked).filter(|(cursors, _)| cursors.up);
+            for (cursor, acked) in outputs.map(|(cursors, acked)| (cursors.lanes.of(lane), acked.of(lane))) {
                 progress.reading |= cursor.is_reading();
                 cursor.busy(acked).iter().for_each(|seqs| busy.insert_range(seqs.clone()));
             }
@@ -243,17 +248,16 @@ impl Spool {
     }
 
     /// Forgets what is on disk, down to a quarter of the bound.
-    fn evict(&mut self) {
+    fn free_memory(&mut self) {
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
-            while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).evict_oldest() {}
+            while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).free_oldest() {}
         }
     }
 }
 
 /// The bits of the same outputs, whose places have changed.
-fn moved(owed: u64, bits: &[usize]) -> u64 {
-    let wanting = bits.iter().enumerate().filter(|(before, _)| owed & bit(*before) != 0);
-    wanting.fold(0, |owed, (_, now)| owed | bit(*now))
+fn moved(owed: OutputSet, bits: &[usize]) -> OutputSet {
+    bits.iter().enumerate().filter(|(before, _)| owed.contains(*before)).map(|(_, now)| *now).collect()
 }
 
 #[cfg(test)]
@@ -266,7 +270,7 @@ mod tests {
         let mut spool = Spool::new(Progress::new(1), &[], 10_000, false);
         let push = |spool: &mut Spool, lane: Lane| {
             let message = Message { lane, made_ms: 0, body: "b".into() };
-            spool.push(message, 1);
+            spool.push(message, OutputSet::bit(0));
         };
         let next = |spool: &mut Spool| match spool.next(0, true) {
             Next::Send(delivery) => Some((delivery.tag, delivery.backfill)),
@@ -276,7 +280,7 @@ mod tests {
         for lane in [Lane::HeldData, Lane::Data, Lane::HeldAlert] {
             push(&mut spool, lane);
         }
-        let tag = |lane, seq| Tag { lane, seq, owed: 1 };
+        let tag = |lane, seq| Tag { lane, seq, owed: OutputSet::bit(0) };
         assert_eq!(next(&mut spool), Some((tag(Lane::Data, 0), false)));
         assert_eq!(next(&mut spool), None);
         spool.release(true);
@@ -289,7 +293,7 @@ mod tests {
         assert_eq!(next(&mut spool), None, "held again");
         let tags =
             [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
-        tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, Outcome::Acked), None));
+        tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, DeliveryOutcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
     }
 
@@ -298,21 +302,22 @@ mod tests {
         let message = |n: u8| Message { lane: Lane::Data, made_ms: 0, body: vec![n].into() };
         let mut spool = Spool::new(Progress::new(2), &[], 300, false);
         spool.release(true);
-        let lost: u64 = (0..4).flat_map(|n| spool.push(message(n), 0b10)).map(|lost| lost.count).sum();
+        let lost: u64 =
+            (0..4).flat_map(|n| spool.push(message(n), OutputSet::bit(1))).map(|lost| lost.count).sum();
         assert_eq!((lost, spool.account().waiting), (2, 2), "memory has its bound all the same");
-        let mark = spool.mark();
-        let found = [Run { lane: Lane::Data, seqs: 3..10, owed: 1 }];
+        let position = spool.position();
+        let found = [Run { lane: Lane::Data, seqs: 3..10, owed: OutputSet::bit(0) }];
         // The second output had the first bit, the first one is new and has the third.
         let mut progress = Progress::new(3);
         progress.acked[2].of_mut(Lane::Data).insert_range(0..10);
         let grown = spool.adopt(progress, &found, &[2, 0]);
-        assert_eq!((*grown.of(Lane::Data), *mark.of(Lane::Data)), (10, 4));
+        assert_eq!((*grown.of(Lane::Data), *position.of(Lane::Data)), (10, 4));
         assert_eq!(spool.account(), Account { made: 11, waiting: 9, lost: 2, ..Account::default() });
         let unwritten = spool.unwritten(1_000);
         let records: Vec<_> = unwritten
             .of(Lane::Data)
             .iter()
-            .map(|record| (record.seq, record.owed, record.message.body[0]))
+            .map(|record| (record.seq, record.owed.bits(), record.message.body[0]))
             .collect();
         assert_eq!(records, [(12, 1, 2), (13, 1, 3)]);
         spool.up(2);
@@ -322,17 +327,18 @@ mod tests {
     #[test]
     fn alerts_that_are_being_read_go_before_allow_backfill_and_hold_up_nothing_live() {
         let message = |lane| Message { lane, made_ms: 0, body: "b".into() };
-        let found = [Lane::Alert, Lane::Data].map(|lane| Run { lane, seqs: 0..2, owed: 1 });
+        let found = [Lane::Alert, Lane::Data].map(|lane| Run { lane, seqs: 0..2, owed: OutputSet::bit(0) });
         let mut spool = Spool::new(Progress::new(1), &found, 10_000, false);
         spool.up(0);
         assert_eq!(spool.next(0, true), Next::Read(Lane::Alert, 0));
         assert_eq!(spool.next(0, true), Next::Nothing, "it waits for the alerts");
-        spool.push(message(Lane::Data), 1);
+        spool.push(message(Lane::Data), OutputSet::bit(0));
         assert!(matches!(spool.next(0, true), Next::Send(delivery) if !delivery.backfill));
-        let records = (0..2).map(|seq| Record { seq, owed: 1, message: message(Lane::Alert) });
+        let records =
+            (0..2).map(|seq| BufferRecord { seq, owed: OutputSet::bit(0), message: message(Lane::Alert) });
         spool.fill(0, Lane::Alert, 0, records.collect());
         for seq in 0..2 {
-            let tag = Tag { lane: Lane::Alert, seq, owed: 1 };
+            let tag = Tag { lane: Lane::Alert, seq, owed: OutputSet::bit(0) };
             assert!(matches!(spool.next(0, true), Next::Send(delivery) if delivery.tag == tag));
         }
         assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));

@@ -4,7 +4,7 @@ use crate::Message;
 
 /// How the forwarder stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct ForwarderStatus {
     /// By the order of the config.
     pub outputs: Vec<ConnectionStatus>,
     /// Messages in memory or on disk.
@@ -41,7 +41,7 @@ pub struct ConnectionStatus {
 
 /// What an output says of the agent that runs it, where its protocol knows such a thing.
 #[derive(Clone, Debug)]
-pub struct Presence {
+pub struct OutputPresence {
     /// Said at every connection: see [`Forwarder::presence`].
     pub online: Message,
     /// What the other side says when the connection is lost without a farewell.
@@ -58,7 +58,7 @@ pub(crate) struct OutputState {
 }
 
 impl OutputState {
-    pub(crate) fn new(name: &str, presence: Option<Presence>, now_ms: i64) -> Self {
+    pub(crate) fn new(name: &str, presence: Option<OutputPresence>, now_ms: i64) -> Self {
         let status = ConnectionStatus {
             name: name.to_owned(),
             up: false,
@@ -66,7 +66,7 @@ impl OutputState {
             one_at_a_time: None,
             last_error: None,
         };
-        let (online, gone) = presence.map(|Presence { online, gone }| (online, gone)).unzip();
+        let (online, gone) = presence.map(|OutputPresence { online, gone }| (online, gone)).unzip();
         Self { status, gone, presence_version: u64::from(online.is_some()), online }
     }
 

@@ -1,4 +1,4 @@
-//! Where batches lie: generations, numbered and each of bounded size, that are filled once and deleted whole.
+//! Where batches lie: segments, numbered and each of bounded size, that are filled once and deleted whole.
 //!
 //! A store keeps bytes and decides nothing; [[`crate::segment_log`]] decides. It may block. [`memory`] is the model that the
 //! tests trust, [`sled`] the one on disk; both pass the suite below.
@@ -11,8 +11,8 @@ use crate::Lane;
 use bytes::Bytes;
 use std::ops::Range;
 
-/// The number of a generation; a larger one was made later.
-pub(crate) type Generation = u64;
+/// The number of a segment; a larger one was made later.
+pub(crate) type SegmentId = u64;
 
 /// Why the store could not do it; the variant says what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,65 +24,65 @@ pub(crate) enum StoreError {
     /// little before it reads.
     #[error("{0}")]
     Blocked(String),
-    /// Set the generation aside: what it holds cannot be read.
+    /// Set the segment aside: what it holds cannot be read.
     #[error("{0}")]
     Damaged(String),
 }
 
-/// Generations of batches, and a few small notes beside them.
+/// Segments of batches, and a few small notes beside them.
 ///
 /// A batch has the number of its first message as its key, within its lane; how far it goes is known even if it cannot be
 /// read. What was put is safe from a crash of the
 /// program after [`Store::flush`], and from a power cut after [`Store::sync`].
 pub(crate) trait Store: Send {
-    /// The generations that are there, or should be.
-    fn generations(&mut self) -> Result<Vec<Generation>, StoreError>;
+    /// The segments that are there, or should be.
+    fn segments(&mut self) -> Result<Vec<SegmentId>, StoreError>;
 
-    /// Makes a new, empty generation.
-    fn create(&mut self, generation: Generation) -> Result<(), StoreError>;
+    /// Makes a new, empty segment.
+    fn create(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
     /// Adds a batch of messages with these numbers; the key is new.
     fn put(
         &mut self,
-        generation: Generation,
+        segment: SegmentId,
         lane: Lane,
         seqs: &Range<u64>,
         bytes: &[u8],
     ) -> Result<(), StoreError>;
 
     /// Hands what was put to the operating system.
-    fn flush(&mut self, generation: Generation) -> Result<(), StoreError>;
+    fn flush(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
     /// Hands what was put to the disk. After an error nothing since the last success may be trusted.
-    fn sync(&mut self, generation: Generation) -> Result<(), StoreError>;
+    fn sync(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
     /// The last batch of the lane with a key of at most `first`, or else the first one after it.
-    fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
+    fn at(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
 
     /// The first batch of the lane with a key above `first`.
-    fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
+    fn after(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
 
-    /// Lets go of what an open generation costs.
-    fn close(&mut self, generation: Generation);
+    /// Lets go of what an open segment costs.
+    fn close(&mut self, segment: SegmentId);
 
-    /// Deletes a generation, for good.
-    fn delete(&mut self, generation: Generation) -> Result<(), StoreError>;
+    /// Deletes a segment, for good.
+    fn delete(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
-    /// Moves a generation out of the way, without deleting it; where to.
-    fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
+    /// Moves a segment out of the way, without deleting it; where to.
+    fn set_aside(&mut self, segment: SegmentId) -> Result<String, StoreError>;
 
-    /// Copies a closed generation to where [`Store::set_aside`] would move it, all of it or nothing; where to.
-    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError>;
+    /// Copies a closed segment to where [`Store::set_aside`] would move it, all of it or nothing; where to.
+    fn copy_aside(&mut self, segment: SegmentId) -> Result<String, StoreError>;
 
-    /// What a closed generation is, for [`Store::check`]; `None`: it cannot be told.
-    fn digest(&mut self, generation: Generation) -> Option<Digest>;
+    /// What a closed segment is, for [`Store::check`]; `None`: it cannot be told.
+    fn digest(&mut self, segment: SegmentId) -> Option<Digest>;
 
-    /// Compares a closed generation with what it was, without opening it: to open one that is damaged may destroy more
+    /// Compares a closed segment with what it was, without opening it: to open one that is damaged may destroy more
     /// of it. [`StoreError::Damaged`] says where it is and that it is another.
-    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError>;
+    fn check(&mut self, segment: SegmentId, known: &Digest) -> Result<(), StoreError>;
 
-    /// What the generation takes on disk (bytes).
-    fn bytes(&mut self, generation: Generation) -> u64;
+    /// What the segment takes on disk (bytes).
+    fn bytes(&mut self, segment: SegmentId) -> u64;
 
     /// What is set aside: where, and what it takes on disk (bytes).
     fn aside(&mut self) -> Vec<(String, u64)>;
@@ -102,7 +102,7 @@ pub(crate) trait Store: Send {
     fn delete_note(&mut self, name: &str);
 }
 
-/// What a generation was when it was sealed. What is only read later may add to it.
+/// What a segment was when it was sealed. What is only read later may add to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Digest {
     /// Its size (bytes).
@@ -134,7 +134,7 @@ pub(crate) mod suite {
     /// `open` opens the same store again, as after a restart.
     pub(crate) fn run<S: Store>(mut open: impl FnMut() -> S) {
         let mut store = open();
-        assert_eq!(store.generations(), Ok(vec![]));
+        assert_eq!(store.segments(), Ok(vec![]));
         store.create(3).unwrap();
         store.create(10).unwrap();
         for n in [300, 100, 200] {
@@ -163,7 +163,7 @@ pub(crate) mod suite {
             assert!(store.bytes(10) >= 400_000);
             drop(store);
             store = open();
-            assert_eq!(store.generations(), Ok(vec![3, 10]));
+            assert_eq!(store.segments(), Ok(vec![3, 10]));
         }
         store.close(3);
         store.put(3, Data, &(500..501), b"after a close").unwrap();
@@ -171,16 +171,16 @@ pub(crate) mod suite {
         store.close(3);
         digests(&mut store, &mut open);
         store.delete(3).unwrap();
-        assert_eq!(store.generations(), Ok(vec![10]));
+        assert_eq!(store.segments(), Ok(vec![10]));
         assert!(store.at(3, Data, 0).is_err(), "what is gone is an error");
         let copies = store.aside_bytes();
         assert!(store.set_aside(10).unwrap().contains("10.damaged"));
-        assert_eq!(store.generations(), Ok(vec![]));
+        assert_eq!(store.segments(), Ok(vec![]));
         assert!(store.aside_bytes() > copies);
         notes(&mut store, open);
     }
 
-    /// Generation 3 is closed: it stays what it is while it is read, and can be copied.
+    /// Segment 3 is closed: it stays what it is while it is read, and can be copied.
     fn digests<S: Store>(store: &mut S, open: &mut impl FnMut() -> S) {
         let digest = store.digest(3).unwrap();
         for _ in 0..3 {
@@ -199,7 +199,7 @@ pub(crate) mod suite {
         assert!(store.copy_aside(3).unwrap().contains("3.damaged"));
         assert!(store.aside_bytes() > 0);
         assert_eq!(first(store.at(3, Data, 0)), Some(100), "a copy changes nothing");
-        assert_eq!(store.generations(), Ok(vec![3, 10]));
+        assert_eq!(store.segments(), Ok(vec![3, 10]));
         store.close(3);
     }
 

@@ -5,7 +5,7 @@
 mod broker;
 
 use broker::{Broker, Folder, Heard, forwarder, message, run, wait_for};
-use headwater_forwarder::{BufferConfig, Event, Forwarder, Full, Lane, Message, Why};
+use headwater_forwarder::{BufferConfig, DropReason, Forwarder, ForwarderEvent, Full, Lane, Message};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ fn numbers(heard: &Heard) -> BTreeSet<usize> {
     heard.messages().into_iter().map(|body| body.trim_end().parse().unwrap()).collect()
 }
 
-fn events(forwarder: &Forwarder) -> Vec<Event> {
+fn events(forwarder: &Forwarder) -> Vec<ForwarderEvent> {
     std::iter::from_fn(|| forwarder.try_event()).collect()
 }
 
@@ -71,7 +71,7 @@ fn a_full_disk_is_told_and_used_again_when_there_is_room() {
         let filler = disk.0.join("filler");
         std::fs::write(&filler, vec![0; 6 << 20]).unwrap();
         let (mut n, mut seen) = (0, Vec::new());
-        while !seen.iter().any(|event| matches!(event, Event::DiskBad { .. })) {
+        while !seen.iter().any(|event| matches!(event, ForwarderEvent::DiskBad { .. })) {
             assert!(n < 200_000, "it never fills up: {seen:?}");
             (0..50).for_each(|k| push(&forwarder, n + k));
             n += 50;
@@ -86,10 +86,13 @@ fn a_full_disk_is_told_and_used_again_when_there_is_room() {
         sleep(Duration::from_millis(300)).await;
         assert!(forwarder.status().memory_bytes <= 1 << 20);
         seen.extend(events(&forwarder));
-        assert!(seen.iter().any(|event| matches!(event, Event::Shed { why: Why::Memory, .. })), "{seen:?}");
+        assert!(
+            seen.iter().any(|event| matches!(event, ForwarderEvent::Evicted { why: DropReason::Memory, .. })),
+            "{seen:?}"
+        );
         std::fs::remove_file(&filler).unwrap();
         wait_for("the disk to be used again", || forwarder.status().disk_error.is_none()).await;
-        assert!(events(&forwarder).contains(&Event::DiskGood));
+        assert!(events(&forwarder).contains(&ForwarderEvent::DiskGood));
 
         assert!(broker.try_start());
         let heard = Heard::listen(broker.port).await;
@@ -123,7 +126,7 @@ fn what_lies_on_a_full_disk_is_sent() {
         wait_for("all to be delivered", || forwarder.account().waiting == 0).await;
         wait_for("all to be heard", || numbers(&heard).len() == FILLED).await;
         assert_eq!((forwarder.account().delivered as usize, forwarder.account().lost), (FILLED, 0));
-        assert!(events(&forwarder).iter().all(|event| !matches!(event, Event::Damaged { .. })));
+        assert!(events(&forwarder).iter().all(|event| !matches!(event, ForwarderEvent::Damaged { .. })));
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
 }
@@ -152,21 +155,21 @@ fn a_read_only_disk_costs_memory_only() {
     });
 }
 
-/// A buffer of many small generations.
+/// A buffer of many small segments.
 fn small() -> BufferConfig {
     BufferConfig { max_size: 32 << 20, full: Full::DropOldest, ..BufferConfig::default() }
 }
 
 const FILLED: usize = 8_000;
 
-/// Fills a buffer and stops; its generations.
+/// Fills a buffer and stops; its segments.
 async fn fill(port: u16, folder: &Path) -> Vec<PathBuf> {
     let forwarder = forwarder(port, folder, small(), "");
     for n in 0..FILLED {
         push(&forwarder, n);
         if n.is_multiple_of(500) {
-            let mark = forwarder.mark();
-            let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&mark));
+            let position = forwarder.position();
+            let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&position));
             assert!(kept.await.is_ok(), "all are written");
         }
     }
@@ -180,23 +183,23 @@ async fn fill(port: u16, folder: &Path) -> Vec<PathBuf> {
 
 type Damage = fn(&Path);
 
-/// What can happen to a generation's folder.
+/// What can happen to a segment's folder.
 const DAMAGES: [(&str, Damage); 7] = [
-    ("flipped", |generation| {
-        let mut bytes = std::fs::read(generation.join("db")).unwrap();
+    ("flipped", |segment| {
+        let mut bytes = std::fs::read(segment.join("db")).unwrap();
         let mut rng = fastrand::Rng::with_seed(9);
         (0..20).for_each(|_| bytes[rng.usize(..400_000)] ^= 0x20);
-        std::fs::write(generation.join("db"), bytes).unwrap();
+        std::fs::write(segment.join("db"), bytes).unwrap();
     }),
-    ("cut", |generation| {
-        let file = std::fs::OpenOptions::new().write(true).open(generation.join("db")).unwrap();
+    ("cut", |segment| {
+        let file = std::fs::OpenOptions::new().write(true).open(segment.join("db")).unwrap();
         file.set_len(200_000).unwrap();
     }),
-    ("zeroed", |generation| std::fs::write(generation.join("db"), vec![0; 500_000]).unwrap()),
-    ("emptied", |generation| std::fs::write(generation.join("db"), []).unwrap()),
-    ("without its database", |generation| std::fs::remove_file(generation.join("db")).unwrap()),
-    ("without its config", |generation| std::fs::remove_file(generation.join("conf")).unwrap()),
-    ("gone", |generation| std::fs::remove_dir_all(generation).unwrap()),
+    ("zeroed", |segment| std::fs::write(segment.join("db"), vec![0; 500_000]).unwrap()),
+    ("emptied", |segment| std::fs::write(segment.join("db"), []).unwrap()),
+    ("without its database", |segment| std::fs::remove_file(segment.join("db")).unwrap()),
+    ("without its config", |segment| std::fs::remove_file(segment.join("conf")).unwrap()),
+    ("gone", |segment| std::fs::remove_dir_all(segment).unwrap()),
 ];
 
 /// One in the middle and the one that was filled last are damaged; the others arrive, and what does not is counted.
@@ -211,9 +214,9 @@ fn damage_costs_what_cannot_be_read_and_the_rest_arrives() {
 
 async fn survive(name: &str, damage: Damage) {
     let (mut broker, folder) = (Broker::stopped(""), Folder::new());
-    let generations = fill(broker.port, &folder.0).await;
-    damage(&generations[1]);
-    damage(generations.last().unwrap());
+    let segments = fill(broker.port, &folder.0).await;
+    damage(&segments[1]);
+    damage(segments.last().unwrap());
     assert!(broker.try_start());
     let heard = Heard::listen(broker.port).await;
     let forwarder = forwarder(broker.port, &folder.0, small(), "");
@@ -228,7 +231,7 @@ async fn survive(name: &str, damage: Damage) {
     assert_eq!((account.made as usize, account.lost as usize), (FILLED, lost), "{name}");
     let told: u64 = events(&forwarder)
         .iter()
-        .map(|event| if let Event::Damaged { count, .. } = event { *count } else { 0 })
+        .map(|event| if let ForwarderEvent::Damaged { count, .. } = event { *count } else { 0 })
         .sum();
     assert_eq!(told as usize, lost, "{name}");
     // And it goes on.

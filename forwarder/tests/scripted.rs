@@ -6,7 +6,7 @@ mod broker;
 
 use broker::scripted::{Action, Scripted};
 use broker::{Folder, forwarder, message, run, wait_for};
-use headwater_forwarder::{BufferConfig, Event, Forwarder, Lane, Message};
+use headwater_forwarder::{BufferConfig, Forwarder, ForwarderEvent, Lane, Message};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -122,8 +122,9 @@ fn one_that_is_refused_is_told_and_the_rest_goes_on() {
         let account = forwarder.account();
         assert_eq!((account.delivered, account.lost), (18, 2));
         let told = std::iter::from_fn(|| forwarder.try_event());
-        let refused: Vec<Event> = told.filter(|event| matches!(event, Event::Refused { .. })).collect();
-        let [Event::Refused { count: 2, what, .. }] = &refused[..] else { panic!("{refused:?}") };
+        let refused: Vec<ForwarderEvent> =
+            told.filter(|event| matches!(event, ForwarderEvent::Refused { .. })).collect();
+        let [ForwarderEvent::Refused { count: 2, what, .. }] = &refused[..] else { panic!("{refused:?}") };
         assert!(what.contains("not authorized"), "{what}");
     });
 }

@@ -5,7 +5,9 @@
 mod broker;
 
 use broker::{Broker, Folder, Heard, forwarder, message, run, wait_for};
-use headwater_forwarder::{BufferConfig, BufferStats, Event, Forwarder, Lane, StoppedBuffer, Why};
+use headwater_forwarder::{
+    BufferConfig, BufferStats, DropReason, Forwarder, ForwarderEvent, Lane, StoppedBuffer,
+};
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -46,17 +48,17 @@ async fn push(broker: &Broker, folder: &Folder, kill: bool) {
     for n in 0..COUNT {
         forwarder.push(message(if n % 10 == 0 { Lane::Alert } else { Lane::Data }, n));
     }
-    let mark = forwarder.mark();
-    let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&mark));
+    let position = forwarder.position();
+    let kept = tokio::time::timeout(Duration::from_secs(60), forwarder.kept(&position));
     assert!(kept.await.is_ok(), "all are written");
     if !kill {
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     }
 }
 
-fn events(forwarder: &Forwarder) -> Vec<Event> {
+fn events(forwarder: &Forwarder) -> Vec<ForwarderEvent> {
     std::iter::from_fn(|| forwarder.try_event())
-        .filter(|event| !matches!(event, Event::Down { .. }))
+        .filter(|event| !matches!(event, ForwarderEvent::Down { .. }))
         .collect()
 }
 
@@ -65,7 +67,7 @@ fn expected() -> BufferStats {
         alerts: 300,
         others: 2_700,
         made_ms: Some(0..COUNT as i64 - 1),
-        generations: 1,
+        segments: 1,
         outputs: vec![("cloud".into(), COUNT as u64)],
         ..BufferStats::default()
     }
@@ -101,7 +103,7 @@ fn what_waits_is_counted_and_shown_and_nothing_is_changed_by_it() {
             wait_for("all to be heard", || heard.under("backfill").len() == COUNT).await;
             assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
         });
-        assert_eq!(open(&folder).stats().generations, 0);
+        assert_eq!(open(&folder).stats().segments, 0);
     }
 }
 
@@ -112,7 +114,7 @@ fn what_is_removed_by_hand_is_counted_and_told_once() {
     let removed = open(&folder).clear().unwrap();
     assert_eq!((removed.alerts, removed.others), (300, 2_700));
     let empty = open(&folder).stats();
-    assert_eq!((empty.alerts, empty.others, empty.disk_bytes, empty.generations), (0, 0, 0, 0));
+    assert_eq!((empty.alerts, empty.others, empty.disk_bytes, empty.segments), (0, 0, 0, 0));
     // A second time there is nothing to remove, and what was removed before is not forgotten.
     assert_eq!(open(&folder).clear().unwrap().others, 0);
     for start in 0..2 {
@@ -122,8 +124,13 @@ fn what_is_removed_by_hand_is_counted_and_told_once() {
             let (account, told) = (forwarder.account(), events(&forwarder));
             if start == 0 {
                 assert_eq!((account.made, account.lost, account.waiting), (3_000, 3_000, 0));
-                let shed =
-                    |lane, count| Event::Shed { lane, count, from_ms: 0, to_ms: 2_999, why: Why::Cleared };
+                let shed = |lane, count| ForwarderEvent::Evicted {
+                    lane,
+                    count,
+                    from_ms: 0,
+                    to_ms: 2_999,
+                    why: DropReason::Cleared,
+                };
                 assert_eq!(told, [shed(Lane::Alert, 300), shed(Lane::Data, 2_700)]);
             } else {
                 assert_eq!((account.made, account.lost, told), (0, 0, vec![]));
@@ -144,13 +151,13 @@ fn damage_is_told_and_left_for_the_next_start() {
     fill(&broker, &folder, true);
     std::fs::write(folder.0.join("buffer/1/db"), vec![0x55; 100_000]).unwrap();
     let stats = open(&folder).stats();
-    assert_eq!((stats.others, stats.generations, stats.trouble.len()), (0, 1, 1), "{stats:?}");
+    assert_eq!((stats.others, stats.segments, stats.trouble.len()), (0, 1, 1), "{stats:?}");
     let trouble = open(&folder).export(|_| panic!("nothing can be read"));
     assert_eq!(trouble.len(), 1, "{trouble:?}");
     run(async {
         let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "");
         forwarder.opened().await;
-        assert!(matches!(events(&forwarder)[..], [Event::Damaged { .. }]));
+        assert!(matches!(events(&forwarder)[..], [ForwarderEvent::Damaged { .. }]));
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
     });
     let stats = open(&folder).stats();
@@ -185,7 +192,7 @@ fn what_is_read_of_a_damaged_buffer_is_copied_first_and_what_is_missing_is_count
             shown += 1;
             ControlFlow::Continue(())
         });
-        let counted = format!("generation 1: {} messages could not be read; it is kept", COUNT - shown);
+        let counted = format!("segment 1: {} messages could not be read; it is kept", COUNT - shown);
         assert!(
             shown < COUNT && trouble.iter().any(|what| what.starts_with(&counted)),
             "{round}: {trouble:?}"

@@ -109,7 +109,7 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
 fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {
     let removed = buffer.clear().map_err(|error| Failure::Other(error.to_string()))?;
     let (count, made) = (removed.alerts + removed.others, span(&removed));
-    match (count, removed.generations) {
+    match (count, removed.segments) {
         (0, 0) => println!("nothing waits: there is nothing to remove"),
         _ => println!(
             "removed {count} messages ({} alerts){made}; the next start reports them as lost",
@@ -130,7 +130,7 @@ fn describe(config: &Config, stats: &BufferStats) -> String {
             "disk     {} of {} (max_size), in {} databases, {} of them thinned",
             format_size(stats.disk_bytes >> 10 << 10),
             format_size(config.buffer.max_size),
-            stats.generations,
+            stats.segments,
             stats.thinned
         ),
         format!("waiting  {} messages ({} alerts){}", stats.alerts + stats.others, stats.alerts, span(stats)),
@@ -176,7 +176,7 @@ fn as_json(stats: &BufferStats) -> String {
         "alerts": stats.alerts,
         "others": stats.others,
         "disk": stats.disk_bytes,
-        "databases": stats.generations,
+        "databases": stats.segments,
         "thinned": stats.thinned,
         "outputs": outputs,
         "aside": aside,

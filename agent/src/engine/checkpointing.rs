@@ -10,7 +10,7 @@ use super::checkpoint_writer::CheckpointWriter;
 use super::durable::Snapshot;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
-use headwater_forwarder::Mark;
+use headwater_forwarder::SpoolPosition;
 use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::ReportCause;
 use headwater_sensors::Checkpoints;
@@ -131,7 +131,7 @@ impl Engine {
 
     /// Writes a snapshot once the messages before it are safe; the bytes written.
     async fn write_when_safe(&self, snapshot: Snapshot) -> Option<u64> {
-        if self.is_safe(&snapshot.mark).await {
+        if self.is_safe(&snapshot.position).await {
             return self.write_or_tell(snapshot).await;
         }
         self.checkpointer.buffer.replace(snapshot.body);
@@ -188,8 +188,8 @@ impl Engine {
         Ok(bytes)
     }
 
-    async fn is_safe(&self, mark: &Mark) -> bool {
-        timeout(SAFE_WITHIN, self.forwarder().kept(mark)).await.is_ok()
+    async fn is_safe(&self, position: &SpoolPosition) -> bool {
+        timeout(SAFE_WITHIN, self.forwarder().kept(position)).await.is_ok()
     }
 }
 

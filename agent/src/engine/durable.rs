@@ -7,7 +7,7 @@
 
 use super::Engine;
 use super::clock_follower::Permit;
-use headwater_forwarder::Mark;
+use headwater_forwarder::SpoolPosition;
 use headwater_pipeline::account::ReadingCounts;
 use headwater_pipeline::pipeline::RevLimit;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Snapshot {
     /// How long it took to take.
     pub(super) took: Duration,
     pub(super) permit: Permit,
-    pub(super) mark: Mark,
+    pub(super) position: SpoolPosition,
     /// The readings that it knows of.
     pub(super) readings: ReadingCounts,
 }
@@ -39,9 +39,9 @@ impl Engine {
         body.clear();
         self.save_own(last, next_ms.unwrap_or(0), &mut body);
         let rev_limit = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
-        let (checkpoint, mark) = (self.checkpointer.requests.end(), self.forwarder().mark());
+        let (checkpoint, position) = (self.checkpointer.requests.end(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, rev_limit, checkpoint, took, permit, mark, readings }
+        Snapshot { body, rev_limit, checkpoint, took, permit, position, readings }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::status::{AgentStatus, BufferStatus, ClockStatus, OutputStatus, StreamStatus, WriteStatus};
-use headwater_forwarder::{ConnectionStatus, Status};
+use headwater_forwarder::{ConnectionStatus, ForwarderStatus};
 
 impl Engine {
     /// Something in the status is news; to be called by whoever makes it so.
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// What is not as it should be, for a person.
-    fn trouble(&self, forwarder: &Status) -> Vec<String> {
+    fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());
         if let Some(reason) = &forwarder.disk_error {

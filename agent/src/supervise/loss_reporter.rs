@@ -3,7 +3,7 @@
 use super::losses::{Kind, Loss, Losses};
 use crate::clock::utc;
 use crate::engine::Engine;
-use headwater_forwarder::{Event, Lane, Why};
+use headwater_forwarder::{DropReason, ForwarderEvent, Lane};
 use headwater_kernel::time::Time;
 use headwater_pipeline::event::ReportCause;
 use std::cell::RefCell;
@@ -55,46 +55,46 @@ impl LossReporter {
 }
 
 impl State {
-    fn on_event(&mut self, engine: &Engine, event: Event) {
+    fn on_event(&mut self, engine: &Engine, event: ForwarderEvent) {
         engine.on_status_changed();
         match event {
-            Event::Up { output } => {
+            ForwarderEvent::Up { output } => {
                 tracing::info!(output = self.name(output), "output connected");
                 engine.report_start();
             }
             // A connection alone says little: a broker may take it and acknowledge nothing.
-            Event::Answered { output } => engine.on_output_answers(self.name(output)),
-            Event::Down { output, reason } => {
+            ForwarderEvent::Answered { output } => engine.on_output_answers(self.name(output)),
+            ForwarderEvent::Down { output, reason } => {
                 tracing::warn!(output = self.name(output), "output disconnected: {reason}");
                 engine.on_output_down(self.name(output));
             }
-            Event::Shed { lane, count, from_ms, to_ms, why } => {
+            ForwarderEvent::Evicted { lane, count, from_ms, to_ms, why } => {
                 let kind = Kind::Shed(lane, why);
                 let loss = Loss { kind, count, times: 1, made_ms: (from_ms, to_ms), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
-            Event::Thinned { count } => {
+            ForwarderEvent::Compacted { count } => {
                 let loss =
                     Loss { kind: Kind::Thinned, count, times: 1, made_ms: (0, 0), what: String::new() };
                 self.losses.add(loss, Instant::now());
             }
-            Event::Refused { output, count, what, .. } => {
+            ForwarderEvent::Refused { output, count, what, .. } => {
                 let loss = Loss { kind: Kind::Refused(output), count, times: 1, made_ms: (0, 0), what };
                 self.losses.add(loss, Instant::now());
             }
-            Event::Damaged { count, what } => {
+            ForwarderEvent::Damaged { count, what } => {
                 let loss = Loss { kind: Kind::Damaged, count, times: 1, made_ms: (0, 0), what };
                 self.losses.add(loss, Instant::now());
             }
-            Event::DiskBad { reason } => {
+            ForwarderEvent::DiskBad { reason } => {
                 tracing::error!("the disk takes nothing, messages are kept in memory only: {reason}");
                 engine.report(ReportCause::Disk, &format!("messages are kept in memory only: {reason}"));
             }
-            Event::DiskGood => {
+            ForwarderEvent::DiskGood => {
                 tracing::info!("the disk takes messages again");
                 engine.report(ReportCause::Disk, "the disk takes messages again");
             }
-            Event::WornOut { bytes } => {
+            ForwarderEvent::WornOut { bytes } => {
                 tracing::warn!(bytes, "more was written to disk today than `daily_writes` allows");
             }
         }
@@ -109,10 +109,10 @@ impl State {
                     _ => "messages",
                 };
                 let why = match why {
-                    Why::Full => "the buffer is at its bound (`max_size`)",
-                    Why::Age => "they were older than `max_age`",
-                    Why::Memory => "memory was full, and the disk could not take them in time",
-                    Why::Cleared => "they were removed by hand (`headwater buffer clear`)",
+                    DropReason::Full => "the buffer is at its bound (`max_size`)",
+                    DropReason::Age => "they were older than `max_age`",
+                    DropReason::Memory => "memory was full, and the disk could not take them in time",
+                    DropReason::Cleared => "they were removed by hand (`headwater buffer clear`)",
                 };
                 let (from, to) = (Time(*from_ms), Time(*to_ms));
                 (

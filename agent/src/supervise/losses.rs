@@ -4,7 +4,7 @@
 //! So losses of one kind are gathered for a second and told, and as long as they go on, told again after twice as long,
 //! up to [`WAIT_LAST`]. Nothing goes untold: what is pending when the agent stops is told then.
 
-use headwater_forwarder::{Lane, Why};
+use headwater_forwarder::{DropReason, Lane};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ const WAIT_LAST: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Messages gave way.
-    Shed(Lane, Why),
+    Shed(Lane, DropReason),
     /// Messages were merged into coarser ones: no loss, but as endless.
     Thinned,
     /// An output, by its place, will not have them.
@@ -105,7 +105,7 @@ mod tests {
     fn reports_that_cost_what_they_report_become_few() {
         let (mut losses, start) = (Losses::default(), Instant::now());
         let loss = |at: u64| Loss {
-            kind: Kind::Shed(Lane::Data, Why::Memory),
+            kind: Kind::Shed(Lane::Data, DropReason::Memory),
             count: 1,
             times: 1,
             made_ms: (at as i64, at as i64),

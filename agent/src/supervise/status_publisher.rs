@@ -7,7 +7,7 @@ use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::engine::{AgentClock, Engine};
 use crate::status::AgentStatus;
-use headwater_forwarder::{Forwarder, Message, OutputSlot, Presence};
+use headwater_forwarder::{Forwarder, Message, OutputPresence, OutputSlot};
 use headwater_pipeline::event::{AgentPresence, BootId, DiskStatus, Event};
 use headwater_wire::{Messages, OutputEncoder};
 use std::cell::RefCell;
@@ -48,7 +48,7 @@ impl StatusPublisher {
         let OutputConfig { name, output, encoder } = output;
         let (online, gone) = (self.message(&name, true), self.message(&name, false));
         let encoder = Arc::new(OutputEncoder { placer: boots.clone(), ..encoder });
-        OutputSlot { name, output, encoder, presence: Some(Presence { online, gone }) }
+        OutputSlot { name, output, encoder, presence: Some(OutputPresence { online, gone }) }
     }
 
     /// Publishes what is news for as long as the agent runs; never returns.

@@ -6,7 +6,7 @@
 use super::fields::Encoded;
 use super::place::{Placed, Placer};
 use super::stored::{EventNames, names, read_to_send};
-use headwater_forwarder::{Address, EncodeError, Encoder, Framing, Message};
+use headwater_forwarder::{EncodeError, Encoder, Framing, Message, MessageAddress};
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
@@ -76,11 +76,11 @@ impl Encoder for OutputEncoder {
         names(&message.body).is_ok_and(|names| self.wants(names.stream))
     }
 
-    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+    fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
         let EventNames { kind, stream, series, clock } = names(&message.body).ok()?;
         let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
         let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
-        Some(Address { agent, kind, stream, series, time_ms })
+        Some(MessageAddress { agent, kind, stream, series, time_ms })
     }
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -8,7 +8,7 @@
 //! summaries ever have the same id. Summaries are merged with others of the same clock, by its own times.
 
 use crate::{Mergeable, Messages, mergeable, read_event};
-use headwater_forwarder::{Message, Thin};
+use headwater_forwarder::{Compactor, Message};
 use headwater_kernel::series::Pane as _;
 use headwater_pipeline::config::Thinned;
 use headwater_pipeline::event::{ClockMark, Event, Summary, Timestamp};
@@ -66,7 +66,7 @@ impl Thinner {
     }
 }
 
-impl Thin for Thinner {
+impl Compactor for Thinner {
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
         let mut results: BTreeMap<usize, Message> = BTreeMap::new();
         let mut gone = BTreeSet::new();

@@ -239,8 +239,8 @@ async fn push_all(forwarder: &Forwarder, count: usize) {
     for _ in 0..count / 2_000 {
         push(forwarder, 2_000).await;
     }
-    let mark = forwarder.mark();
-    wait_for("all to be written", || forwarder.is_kept(&mark)).await;
+    let position = forwarder.position();
+    wait_for("all to be written", || forwarder.is_kept(&position)).await;
 }
 
 /// As fast as memory empties.

@@ -1,6 +1,6 @@
 //! How fast late data goes: a bucket for messages and one for bytes, each holding a second's worth.
 
-use crate::Rate;
+use crate::SendRate;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(super) fn new(rate: SendRate) -> Self {
         let bucket = |per_s: u32| Bucket { per_s: f64::from(per_s), level: 0.0, at: None };
         Self { messages: rate.messages.map(bucket), bytes: rate.bytes.map(bucket) }
     }
@@ -71,9 +71,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn both_limits_hold_over_time() {
         for (rate, size, expected) in [
-            (Rate { messages: Some(100), bytes: None }, 10, 1_100),
-            (Rate { messages: Some(100), bytes: Some(2_000) }, 100, 220),
-            (Rate { messages: None, bytes: Some(1_000) }, 5_000, 3),
+            (SendRate { messages: Some(100), bytes: None }, 10, 1_100),
+            (SendRate { messages: Some(100), bytes: Some(2_000) }, 100, 220),
+            (SendRate { messages: None, bytes: Some(1_000) }, 5_000, 3),
         ] {
             let mut pace = RateLimiter::new(rate);
             let (start, mut sent) = (Instant::now(), 0);
@@ -88,6 +88,6 @@ mod tests {
             }
             assert!((expected - expected / 50..=expected + 1).contains(&sent), "{sent} of {expected}");
         }
-        assert!(RateLimiter::new(Rate::default()).is_due(Instant::now()));
+        assert!(RateLimiter::new(SendRate::default()).is_due(Instant::now()));
     }
 }

@@ -17,8 +17,8 @@ impl Forwarder {
     /// Writes down what no output has acknowledged yet. The forwarder goes on afterwards. Whether all that was pushed
     /// before is acknowledged or on disk.
     pub async fn write_down(&self, deadline: Instant) -> bool {
-        let mark = self.mark();
-        let mut kept = std::pin::pin!(self.kept(&mark));
+        let position = self.position();
+        let mut kept = std::pin::pin!(self.kept(&position));
         if self.shared.all_up() && timeout_at(self.grace(deadline), &mut kept).await.is_ok() {
             return true;
         }

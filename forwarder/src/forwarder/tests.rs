@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::memory::MemoryStore;
-use crate::{Address, Disconnected, EncodeError, Framing, Lane, Opened, Sync as BufferSync, When};
+use crate::{Disconnected, EncodeError, Framing, Lane, MessageAddress, Opened, Sync as BufferSync, When};
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
@@ -19,7 +19,7 @@ impl Encoder for Anything {
         true
     }
 
-    fn address<'m>(&'m self, _: &'m Message) -> Option<Address<'m>> {
+    fn address<'m>(&'m self, _: &'m Message) -> Option<MessageAddress<'m>> {
         None
     }
 
@@ -108,14 +108,14 @@ fn a_buffer_that_takes_its_time_to_open_holds_up_no_start() {
         store.0.lock().unwrap().opening_takes = Duration::from_secs(1);
         let begun = Instant::now();
         let forwarder = start(&store, false);
-        let empty = forwarder.mark();
+        let empty = forwarder.position();
         push(&forwarder);
-        let mark = forwarder.mark();
+        let position = forwarder.position();
         assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&mark));
+        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&position));
         assert_eq!(forwarder.account().waiting, 1);
         forwarder.opened().await;
-        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&mark), "its number has grown");
+        assert!(forwarder.is_kept(&empty) && !forwarder.is_kept(&position), "its number has grown");
         assert_eq!(forwarder.account().waiting, 2);
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(10)).await);
         assert_eq!(store.0.lock().unwrap().batches().count(), 2);

@@ -5,47 +5,48 @@
 //! in the original, which is deleted in the end. Where there is no room for a copy, the original is set aside in the end.
 
 use super::segment_meta::{self, Index, SegmentMeta, cut_runs, note_name};
-use super::{FAILURES_MAX, Notice, SegmentLog};
+use super::{FAILURES_MAX, LogEvent, SegmentLog};
 use crate::Lane;
-use crate::positions::Run;
+use crate::output_set::OutputSet;
+use crate::progress::Run;
 use crate::record::BadBatch;
-use crate::store::{Generation, Store, StoreError};
+use crate::store::{SegmentId, Store, StoreError};
 use std::ops::Range;
 use std::path::Path;
 
 /// Copies what is damaged, before it is opened, and writes that down, so that it is done once. The answer is the copy's
 /// name. It may be done again where that could not be written.
-pub(super) fn keep_copy(store: &mut dyn Store, generation: Generation) -> Result<String, StoreError> {
-    let path = store.copy_aside(generation)?;
+pub(super) fn keep_copy(store: &mut dyn Store, segment: SegmentId) -> Result<String, StoreError> {
+    let path = store.copy_aside(segment)?;
     let name = Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into());
-    let note = store.read_note(&note_name(generation));
-    if let Some(Index::Sealed { mut shelf, replaces }) = note.as_deref().and_then(segment_meta::read) {
-        (shelf.damaged, shelf.copy, shelf.digest) = (true, Some(name.clone()), None);
+    let note = store.read_note(&note_name(segment));
+    if let Some(Index::Sealed { mut meta, replaces }) = note.as_deref().and_then(segment_meta::read) {
+        (meta.damaged, meta.copy, meta.digest) = (true, Some(name.clone()), None);
         if let Err(error) =
-            store.write_note(&note_name(generation), &segment_meta::write(&shelf, &shelf.runs, &replaces))
+            store.write_note(&note_name(segment), &segment_meta::write(&meta, &meta.runs, &replaces))
         {
-            tracing::warn!(generation, %error, "a part of the buffer may be copied again at the next start");
+            tracing::warn!(segment, %error, "a part of the buffer may be copied again at the next start");
         }
     }
     Ok(name)
 }
 
 impl SegmentLog {
-    /// To be called before anything is read in a generation: it is what it was when it was sealed, or a copy is kept.
-    pub(super) fn before_opening(&mut self, generation: Generation) {
-        let Some(shelf) = self.shelves.get_mut(&generation) else { return };
-        let Some(digest) = &shelf.digest else { return };
-        match self.store.check(generation, digest) {
-            Ok(()) => shelf.digest = None,
+    /// To be called before anything is read in a segment: it is what it was when it was sealed, or a copy is kept.
+    pub(super) fn before_opening(&mut self, segment: SegmentId) {
+        let Some(meta) = self.segments.get_mut(&segment) else { return };
+        let Some(digest) = &meta.digest else { return };
+        match self.store.check(segment, digest) {
+            Ok(()) => meta.digest = None,
             Err(StoreError::Damaged(why)) => {
-                (shelf.digest, shelf.damaged) = (None, true);
-                match keep_copy(self.store.as_mut(), generation) {
+                (meta.digest, meta.damaged) = (None, true);
+                match keep_copy(self.store.as_mut(), segment) {
                     Ok(copy) => {
-                        tracing::warn!(generation, %why, %copy, "a part of the buffer is damaged; it is kept as a copy");
-                        shelf.copy = Some(copy);
+                        tracing::warn!(segment, %why, %copy, "a part of the buffer is damaged; it is kept as a copy");
+                        meta.copy = Some(copy);
                     }
                     Err(error) => {
-                        tracing::warn!(generation, %why, %error, "a part of the buffer is damaged, and cannot be copied");
+                        tracing::warn!(segment, %why, %error, "a part of the buffer is damaged, and cannot be copied");
                     }
                 }
                 self.aside_bytes = self.store.aside_bytes();
@@ -55,97 +56,91 @@ impl SegmentLog {
         }
     }
 
-    /// Deletes a generation, or sets it aside if some of it could not be read.
-    pub(super) fn delete(&mut self, generation: Generation) {
-        self.store.delete_note(&note_name(generation));
-        if self.shelves.get(&generation).is_some_and(SegmentMeta::is_evidence) {
-            let _ = self
-                .store
-                .set_aside(generation)
-                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
+    /// Deletes a segment, or sets it aside if some of it could not be read.
+    pub(super) fn delete(&mut self, segment: SegmentId) {
+        self.store.delete_note(&note_name(segment));
+        if self.segments.get(&segment).is_some_and(SegmentMeta::must_keep) {
+            let _ =
+                self.store.set_aside(segment).inspect_err(|error| tracing::warn!(segment, %error, "stays"));
             self.aside_bytes = self.store.aside_bytes();
-        } else if let Err(error) = self.store.delete(generation) {
-            tracing::warn!(generation, %error, "a part of the buffer could not be deleted");
+        } else if let Err(error) = self.store.delete(segment) {
+            tracing::warn!(segment, %error, "a part of the buffer could not be deleted");
         }
-        self.forget(generation);
+        self.forget(segment);
     }
 
-    /// Where to look for what a generation held.
-    fn kept(&self, generation: Generation) -> String {
-        let copy = self.shelves.get(&generation).and_then(|shelf| shelf.copy.as_ref());
+    /// Where to look for what a segment held.
+    fn kept(&self, segment: SegmentId) -> String {
+        let copy = self.segments.get(&segment).and_then(|meta| meta.copy.as_ref());
         copy.map_or_else(String::new, |copy| format!("; it is kept as {copy}"))
     }
 
     /// Nothing lies between these numbers. If something should, sled has lost it: it opens a database that is cut off
     /// as if it had always ended there.
-    pub(super) fn on_missing(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) {
+    pub(super) fn on_missing(&mut self, segment: SegmentId, lane: Lane, seqs: &Range<u64>) {
         if seqs.is_empty() {
             return;
         }
-        let (gone, rest) = self.split_runs(generation, lane, seqs);
+        let (gone, rest) = self.split_runs(segment, lane, seqs);
         if gone.is_empty() {
-            if let Some(shelf) = self.shelves.get_mut(&generation) {
-                shelf.spans.of_mut(lane).remove_range(seqs.clone());
+            if let Some(meta) = self.segments.get_mut(&segment) {
+                meta.spans.of_mut(lane).remove_range(seqs.clone());
             }
             return;
         }
-        let what =
-            format!("messages of generation {generation} are not there any more{}", self.kept(generation));
-        self.on_lost(generation, lane, seqs, gone, rest, what);
+        let what = format!("messages of segment {segment} are not there any more{}", self.kept(segment));
+        self.on_lost(segment, lane, seqs, gone, rest, what);
     }
 
-    /// A whole generation cannot be read: it goes out of the way, and what it held is reported.
-    pub(super) fn give_up(&mut self, generation: Generation, why: &str) {
-        let mut runs = self.runs_of(generation);
-        let shelf = self.shelves.get(&generation).cloned().unwrap_or_default();
+    /// A whole segment cannot be read: it goes out of the way, and what it held is reported.
+    pub(super) fn give_up(&mut self, segment: SegmentId, why: &str) {
+        let mut runs = self.runs_of(segment);
+        let meta = self.segments.get(&segment).cloned().unwrap_or_default();
         if runs.is_empty() {
-            runs = shelf.spanning_runs();
+            runs = meta.spanning_runs();
         }
-        let what = if shelf.copy.is_some() {
-            let _ = self
-                .store
-                .delete(generation)
-                .inspect_err(|error| tracing::warn!(generation, %error, "stays"));
-            format!("{why}{}", self.kept(generation))
+        let what = if meta.copy.is_some() {
+            let _ = self.store.delete(segment).inspect_err(|error| tracing::warn!(segment, %error, "stays"));
+            format!("{why}{}", self.kept(segment))
         } else {
-            match self.store.set_aside(generation) {
+            match self.store.set_aside(segment) {
                 Ok(path) => format!("{why}; it is kept as {path}"),
                 Err(error) => format!("{why}; it could not be set aside: {error}"),
             }
         };
-        self.store.delete_note(&note_name(generation));
-        self.forget(generation);
+        self.store.delete_note(&note_name(segment));
+        self.forget(segment);
         self.aside_bytes = self.store.aside_bytes();
-        let count_max = shelf.counts.sum();
-        self.notices.push(Notice::Damaged { runs, count_max, what });
+        let count_max = meta.counts.sum();
+        self.log_events.push(LogEvent::Damaged { runs, count_max, what });
     }
 
     /// A batch cannot be read: what it held is known from the index; without one, its numbers are, and some of these may
     /// have been acknowledged.
     pub(super) fn on_bad_batch(
         &mut self,
-        generation: Generation,
+        segment: SegmentId,
         lane: Lane,
         numbers: &Range<u64>,
         next: Option<u64>,
         bad: BadBatch,
     ) {
         let seqs = numbers.start..next.unwrap_or(u64::MAX);
-        let (mut gone, rest) = self.split_runs(generation, lane, &seqs);
+        let (mut gone, rest) = self.split_runs(segment, lane, &seqs);
         if gone.is_empty() {
-            if !self.is_unknown(generation) {
-                // It was found before, or another generation stands for it.
+            if !self.is_unknown(segment) {
+                // It was found before, or another segment stands for it.
                 return;
             }
-            gone.push(Run { lane, seqs: numbers.clone(), owed: u64::MAX });
+            gone.push(Run { lane, seqs: numbers.clone(), owed: OutputSet::ALL });
         }
-        let what = format!("{bad}, in generation {generation}{}", self.kept(generation));
-        self.on_lost(generation, lane, &seqs, gone, rest, what);
+        let what = format!("{bad}, in segment {segment}{}", self.kept(segment));
+        self.on_lost(segment, lane, &seqs, gone, rest, what);
     }
 
-    /// The generation's messages of the lane with these numbers, as far as known; and all its others.
-    fn split_runs(&mut self, generation: Generation, lane: Lane, seqs: &Range<u64>) -> (Vec<Run>, Vec<Run>) {
-        let mut within = self.runs_of(generation);
+    /// The segment's messages of the lane with these numbers, as far as known; and all its others.
+    fn split_runs(&mut self, segment: SegmentId, lane: Lane, seqs: &Range<u64>) -> (Vec<Run>, Vec<Run>) {
+        let mut within = self.runs_of(segment);
         let mut rest = within.clone();
         cut_runs(&mut rest, lane, seqs);
         cut_runs(&mut within, lane, &(0..seqs.start));
@@ -154,45 +149,45 @@ impl SegmentLog {
         (within, rest)
     }
 
-    /// Whether the generation is just being looked through for the first time.
-    fn is_unknown(&self, generation: Generation) -> bool {
-        self.shelves.get(&generation).is_some_and(|shelf| !shelf.sealed && shelf.is_bare())
+    /// Whether the segment is just being looked through for the first time.
+    fn is_unknown(&self, segment: SegmentId) -> bool {
+        self.segments.get(&segment).is_some_and(|meta| !meta.sealed && meta.is_empty())
     }
 
-    /// Messages of a generation are lost; the rest of it is used, and set aside in the end if there is no copy.
+    /// Messages of a segment are lost; the rest of it is used, and set aside in the end if there is no copy.
     fn on_lost(
         &mut self,
-        generation: Generation,
+        segment: SegmentId,
         lane: Lane,
         seqs: &Range<u64>,
         gone: Vec<Run>,
         rest: Vec<Run>,
         what: String,
     ) {
-        let is_unknown = self.is_unknown(generation);
-        if let Some(shelf) = self.shelves.get_mut(&generation) {
-            shelf.damaged = true;
-            shelf.spans.of_mut(lane).remove_range(seqs.clone());
-            (shelf.runs, shelf.sealed) = (rest, false);
+        let is_unknown = self.is_unknown(segment);
+        if let Some(meta) = self.segments.get_mut(&segment) {
+            meta.damaged = true;
+            meta.spans.of_mut(lane).remove_range(seqs.clone());
+            (meta.runs, meta.sealed) = (rest, false);
             if !is_unknown {
-                self.seal(generation, &[]);
+                self.seal(segment, &[]);
             }
         }
-        self.notices.push(Notice::Damaged { runs: gone, count_max: u64::MAX, what });
+        self.log_events.push(LogEvent::Damaged { runs: gone, count_max: u64::MAX, what });
     }
 
     /// # Errors
     /// Worth another attempt.
-    pub(super) fn on_read_error(&mut self, generation: Generation, why: &str) -> Result<(), String> {
-        self.store.close(generation);
-        let failures = self.shelves.get_mut(&generation).map_or(FAILURES_MAX, |shelf| {
-            shelf.failures += 1;
-            shelf.failures
+    pub(super) fn on_read_error(&mut self, segment: SegmentId, why: &str) -> Result<(), String> {
+        self.store.close(segment);
+        let failures = self.segments.get_mut(&segment).map_or(FAILURES_MAX, |meta| {
+            meta.failures += 1;
+            meta.failures
         });
         if failures < FAILURES_MAX {
             return Err(why.to_owned());
         }
-        self.give_up(generation, why);
+        self.give_up(segment, why);
         Ok(())
     }
 }
@@ -200,9 +195,9 @@ impl SegmentLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::positions::Progress;
-    use crate::record::Record;
-    use crate::segment_log::{Batches, StoppedBuffer};
+    use crate::progress::Progress;
+    use crate::record::BufferRecord;
+    use crate::segment_log::{LaneBatches, StoppedBuffer};
     use crate::store::memory::MemoryStore;
     use crate::store::sled::SledStore;
     use crate::testing::Folder;
@@ -212,20 +207,20 @@ mod tests {
         SegmentLog::open(Box::new(store.clone()), BufferConfig::default(), None).0
     }
 
-    fn data(records: Vec<Record>) -> Batches {
-        let mut batches = Batches::default();
+    fn data(records: Vec<BufferRecord>) -> LaneBatches {
+        let mut batches = LaneBatches::default();
         *batches.of_mut(Lane::Data) = records;
         batches
     }
 
-    /// A store with one generation of ten batches, one of them damaged; indexed or not.
+    /// A store with one segment of ten batches, one of them damaged; indexed or not.
     fn damaged(seed: u64, indexed: bool) -> MemoryStore {
         let store = MemoryStore::default();
         let mut segment_log = open(&store);
         for batch in 0..10 {
             let record = |n| {
                 let message = Message { lane: Lane::Data, made_ms: n, body: "body".into() };
-                Record { seq: 7 * batch + n as u64, owed: 1, message }
+                BufferRecord { seq: 7 * batch + n as u64, owed: OutputSet::bit(0), message }
             };
             let batches = data((0..7).map(record).collect());
             segment_log.append(&batches, true, &Progress::new(1)).unwrap();
@@ -238,11 +233,11 @@ mod tests {
     }
 
     fn lost(segment_log: &mut SegmentLog) -> u64 {
-        let lost = |notice| match notice {
-            Notice::Damaged { runs, .. } => runs.iter().map(|run| run.seqs.end - run.seqs.start).sum(),
+        let lost = |log_event| match log_event {
+            LogEvent::Damaged { runs, .. } => runs.iter().map(|run| run.seqs.end - run.seqs.start).sum(),
             _ => 0,
         };
-        segment_log.take_notices().into_iter().map(lost).sum()
+        segment_log.take_events().into_iter().map(lost).sum()
     }
 
     #[test]
@@ -283,7 +278,7 @@ mod tests {
         SegmentLog::open(Box::new(SledStore::new(folder.path().into())), BufferConfig::default(), None).0
     }
 
-    /// A sealed generation of sled's, and what its file holds.
+    /// A sealed segment of sled's, and what its file holds.
     fn sealed() -> (Folder, Vec<u8>) {
         let folder = Folder::new();
         let mut segment_log = open_in(&folder);
@@ -291,7 +286,7 @@ mod tests {
             let record = |seq| {
                 let body = vec![seq as u8; 1_000].into();
                 let message = Message { lane: Lane::Data, made_ms: seq as i64, body };
-                Record { seq, owed: 1, message }
+                BufferRecord { seq, owed: OutputSet::bit(0), message }
             };
             let batches = data((first..first + 10).map(record).collect());
             segment_log.append(&batches, true, &Progress::new(1)).unwrap();
@@ -366,10 +361,10 @@ mod tests {
         std::fs::write(folder.path().join("1/db"), &bytes).unwrap();
         let mut segment_log = open_in(&folder);
         let read = drain(&mut segment_log);
-        let notices = segment_log.take_notices();
+        let log_events = segment_log.take_events();
         let count = |run: &Run| run.seqs.end - run.seqs.start;
-        let told = notices.iter().map(|notice| match notice {
-            Notice::Damaged { runs, what, .. } => {
+        let told = log_events.iter().map(|log_event| match log_event {
+            LogEvent::Damaged { runs, what, .. } => {
                 assert!(what.ends_with("; it is kept as 1.damaged-1"), "{what}");
                 runs.iter().map(count).sum::<u64>()
             }

@@ -1,18 +1,18 @@
-//! What is known of a generation without opening it, and the note that keeps it.
+//! What is known of a segment without opening it, and the note that keeps it.
 //!
-//! A generation that is not filled any more is sealed: its index goes into a note, so that a start with a full buffer
-//! opens one database, not all of them. The note is a text that ends with its CRC-32; a generation without a note that
+//! A segment that is not filled any more is sealed: its index goes into a note, so that a start with a full buffer
+//! opens one database, not all of them. The note is a text that ends with its CRC-32; a segment without a note that
 //! holds is read through.
 //!
 //! The note also says what the store's file is, so that damage is seen before sled opens the file and destroys more of
-//! it. A generation without a note, after a crash, cannot be known again: it is opened as it is.
+//! it. A segment without a note, after a crash, cannot be known again: it is opened as it is.
 //!
 //! ```text
 //! headwater index 1
-//! level 1                         so often thinned
+//! level 1                         so often compacted
 //! made 1700000000000-1700000060000
 //! content 4194304                 bytes
-//! replaces 4 5                    generations that this one stands for: delete them
+//! replaces 4 5                    segments that this one stands for: delete them
 //! damaged                         some of it cannot be read: never delete it
 //! copy 7.damaged-1                it was copied there as it was found, and may be deleted after all
 //! file 4718592 51c8f0aa           its size when it was sealed (bytes), and their CRC-32
@@ -21,15 +21,16 @@
 //! end 6f2a11c0
 //! ```
 
-use crate::positions::Run;
+use crate::output_set::OutputSet;
+use crate::progress::Run;
 use crate::ranges::Ranges;
-use crate::record::Record;
-use crate::store::{Digest, Generation, Store};
+use crate::record::BufferRecord;
+use crate::store::{Digest, SegmentId, Store};
 use crate::{Lane, PerLane};
 use std::fmt::Write;
 use std::ops::Range;
 
-/// A generation as the segment log sees it.
+/// A segment as the segment log sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SegmentMeta {
     /// Numbers that are to be looked for here. Between them there may be more gaps.
@@ -60,8 +61,8 @@ pub(super) struct SegmentMeta {
 
 impl SegmentMeta {
     /// Messages of a lane were added, in order. What is missing between those that are new, from `known_end` on, is in no
-    /// other generation; what comes a second time, or was there before, stands for itself.
-    pub(super) fn note_new(&mut self, lane: Lane, records: &[Record], known_end: u64) {
+    /// other segment; what comes a second time, or was there before, stands for itself.
+    pub(super) fn note_new(&mut self, lane: Lane, records: &[BufferRecord], known_end: u64) {
         let (again, new) = records.split_at(records.partition_point(|record| record.seq < known_end));
         let span = self.spans.of_mut(lane);
         let follows = known_end > 0 && span.end() == known_end;
@@ -72,13 +73,13 @@ impl SegmentMeta {
         records.iter().for_each(|record| self.note_one(record));
     }
 
-    /// A message is there. Other generations may hold its neighbours.
-    pub(super) fn note_old(&mut self, record: &Record) {
+    /// A message is there. Other segments may hold its neighbours.
+    pub(super) fn note_old(&mut self, record: &BufferRecord) {
         self.spans.of_mut(record.message.lane).insert(record.seq);
         self.note_one(record);
     }
 
-    fn note_one(&mut self, record: &Record) {
+    fn note_one(&mut self, record: &BufferRecord) {
         let made = record.message.made_ms;
         *self.counts.of_mut(record.message.lane) += 1;
         // What is held was made by a clock of its own.
@@ -108,7 +109,7 @@ impl SegmentMeta {
     /// At most these messages, as if all outputs wanted them: for want of anything better.
     pub(super) fn spanning_runs(&self) -> Vec<Run> {
         let of_lane = |lane| {
-            self.spans.of(lane).iter().map(move |seqs| Run { lane, seqs: seqs.clone(), owed: u64::MAX })
+            self.spans.of(lane).iter().map(move |seqs| Run { lane, seqs: seqs.clone(), owed: OutputSet::ALL })
         };
         Lane::ALL.into_iter().flat_map(of_lane).collect()
     }
@@ -122,17 +123,17 @@ impl SegmentMeta {
     }
 
     /// Whether it must not be deleted: what cannot be read lies nowhere else.
-    pub(super) fn is_evidence(&self) -> bool {
+    pub(super) fn must_keep(&self) -> bool {
         self.damaged && self.copy.is_none()
     }
 
-    /// Notes what the closed generation is, where it will stay like that and is not copied anyway.
-    pub(super) fn note_digest(&mut self, generation: Generation, store: &mut dyn Store) {
+    /// Notes what the closed segment is, where it will stay like that and is not copied anyway.
+    pub(super) fn note_digest(&mut self, segment: SegmentId, store: &mut dyn Store) {
         let is_settled = !self.torn && self.copy.is_none();
-        self.digest = is_settled.then(|| store.digest(generation)).flatten();
+        self.digest = is_settled.then(|| store.digest(segment)).flatten();
     }
 
-    pub(super) fn is_bare(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.counts.sum() == 0
     }
 }
@@ -151,8 +152,8 @@ pub(super) fn cut_runs(runs: &mut Vec<Run>, lane: Lane, seqs: &Range<u64>) {
 }
 
 /// Adds a message to the runs; those of one lane come in order.
-pub(super) fn extend_runs(runs: &mut Vec<Run>, lane: Lane, record: &Record) {
-    // Lanes alternate while a generation is filled: the lane's last run is one of the last two or so.
+pub(super) fn extend_runs(runs: &mut Vec<Run>, lane: Lane, record: &BufferRecord) {
+    // Lanes alternate while a segment is filled: the lane's last run is one of the last two or so.
     let last = runs.iter_mut().rev().find(|run| run.lane == lane);
     match last {
         Some(run) if run.owed == record.owed && run.seqs.end == record.seq => run.seqs.end += 1,
@@ -160,7 +161,7 @@ pub(super) fn extend_runs(runs: &mut Vec<Run>, lane: Lane, record: &Record) {
     }
 }
 
-/// What the note of a generation says.
+/// What the note of a segment says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Index {
     /// It is not complete, and those that it was to stand for are still there.
@@ -168,47 +169,47 @@ pub(super) enum Index {
     /// It is complete.
     Sealed {
         /// What is in it, but for its size on disk.
-        shelf: Box<SegmentMeta>,
+        meta: Box<SegmentMeta>,
         /// Those that it stands for.
-        replaces: Vec<Generation>,
+        replaces: Vec<SegmentId>,
     },
 }
 
 /// The name of the note.
-pub(super) fn note_name(generation: Generation) -> String {
-    format!("{generation}.index")
+pub(super) fn note_name(segment: SegmentId) -> String {
+    format!("{segment}.index")
 }
 
-/// The note of a generation that is being made out of others.
+/// The note of a segment that is being made out of others.
 pub(super) fn write_building() -> Vec<u8> {
     sealed_text("headwater index 1\nbuilding\n".into())
 }
 
-pub(super) fn write(shelf: &SegmentMeta, runs: &[Run], replaces: &[Generation]) -> Vec<u8> {
-    let mut text = format!("headwater index 1\nlevel {}\ncontent {}\n", shelf.level, shelf.content_bytes);
-    if let Some(made) = &shelf.made_ms {
+pub(super) fn write(meta: &SegmentMeta, runs: &[Run], replaces: &[SegmentId]) -> Vec<u8> {
+    let mut text = format!("headwater index 1\nlevel {}\ncontent {}\n", meta.level, meta.content_bytes);
+    if let Some(made) = &meta.made_ms {
         let _ = writeln!(text, "made {} {}", made.start, made.end);
     }
-    if shelf.damaged {
+    if meta.damaged {
         text.push_str("damaged\n");
     }
-    if let Some(name) = &shelf.copy {
+    if let Some(name) = &meta.copy {
         let _ = writeln!(text, "copy {name}");
     }
-    if let Some(Digest { bytes, crc }) = &shelf.digest {
+    if let Some(Digest { bytes, crc }) = &meta.digest {
         let _ = writeln!(text, "file {bytes} {crc:08x}");
     }
     if !replaces.is_empty() {
-        let numbers: Vec<String> = replaces.iter().map(Generation::to_string).collect();
+        let numbers: Vec<String> = replaces.iter().map(SegmentId::to_string).collect();
         let _ = writeln!(text, "replaces {}", numbers.join(" "));
     }
     for lane in Lane::ALL {
-        for span in shelf.spans.of(lane).iter() {
+        for span in meta.spans.of(lane).iter() {
             let _ = writeln!(text, "span {} {} {}", lane.word(), span.start, span.end);
         }
     }
     for Run { lane, seqs, owed } in runs {
-        let _ = writeln!(text, "run {} {} {} {owed:x}", lane.word(), seqs.start, seqs.end);
+        let _ = writeln!(text, "run {} {} {} {:x}", lane.word(), seqs.start, seqs.end, owed.bits());
     }
     sealed_text(text)
 }
@@ -223,40 +224,40 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
     if lines.next()? != "headwater index 1" {
         return None;
     }
-    let (mut shelf, mut replaces) = (SegmentMeta { sealed: true, ..SegmentMeta::default() }, Vec::new());
+    let (mut meta, mut replaces) = (SegmentMeta { sealed: true, ..SegmentMeta::default() }, Vec::new());
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match *words.as_slice() {
-            ["damaged"] => shelf.damaged = true,
-            ["copy", name] => shelf.copy = Some(name.into()),
+            ["damaged"] => meta.damaged = true,
+            ["copy", name] => meta.copy = Some(name.into()),
             ["file", bytes, crc] => {
                 let (bytes, crc) = (bytes.parse().ok()?, u32::from_str_radix(crc, 16).ok()?);
-                shelf.digest = Some(Digest { bytes, crc });
+                meta.digest = Some(Digest { bytes, crc });
             }
             ["building"] => return Some(Index::Building),
-            ["level", level] => shelf.level = level.parse().ok()?,
-            ["content", bytes] => shelf.content_bytes = bytes.parse().ok()?,
-            ["made", from, to] => shelf.made_ms = Some(from.parse().ok()?..to.parse().ok()?),
+            ["level", level] => meta.level = level.parse().ok()?,
+            ["content", bytes] => meta.content_bytes = bytes.parse().ok()?,
+            ["made", from, to] => meta.made_ms = Some(from.parse().ok()?..to.parse().ok()?),
             ["replaces", ref numbers @ ..] => {
                 replaces = numbers.iter().map(|number| number.parse()).collect::<Result<_, _>>().ok()?;
             }
             ["span", lane, start, end] => {
-                shelf.spans.of_mut(Lane::of_word(lane)?).insert_range(start.parse().ok()?..end.parse().ok()?);
+                meta.spans.of_mut(Lane::of_word(lane)?).insert_range(start.parse().ok()?..end.parse().ok()?);
             }
             ["run", lane, start, end, owed] => {
                 let run = read_run(Lane::of_word(lane)?, start, end, owed)?;
-                *shelf.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
-                shelf.runs.push(run);
+                *meta.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
+                meta.runs.push(run);
             }
             _ => return None,
         }
     }
-    Some(Index::Sealed { shelf: Box::new(shelf), replaces })
+    Some(Index::Sealed { meta: Box::new(meta), replaces })
 }
 
 fn read_run(lane: Lane, start: &str, end: &str, owed: &str) -> Option<Run> {
     let seqs: Range<u64> = start.parse().ok()?..end.parse().ok()?;
-    let owed = u64::from_str_radix(owed, 16).ok()?;
+    let owed = OutputSet::from_bits(u64::from_str_radix(owed, 16).ok()?);
     (seqs.start < seqs.end).then_some(Run { lane, seqs, owed })
 }
 
@@ -272,24 +273,21 @@ mod tests {
 
     #[test]
     fn the_note_reads_back_and_damage_is_seen() {
-        let mut shelf = SegmentMeta { level: 2, content_bytes: 99, ..SegmentMeta::default() };
+        let mut meta = SegmentMeta { level: 2, content_bytes: 99, ..SegmentMeta::default() };
         let record = |lane, seq, owed| {
             let message = Message { lane, made_ms: -5 + seq as i64, body: "b".into() };
-            Record { seq, owed, message }
+            BufferRecord { seq, owed: OutputSet::from_bits(owed), message }
         };
-        shelf.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)], 0);
-        shelf.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)], 0);
-        shelf.note_new(Lane::Data, &[record(Lane::Data, 10, 1)], 9);
-        assert_eq!(shelf.runs.len(), 3);
-        assert_eq!(
-            (shelf.spans.of(Lane::Data).start(), shelf.spans.of(Lane::Data).next_gap(7)),
-            (Some(7), 11)
-        );
-        (shelf.damaged, shelf.copy) = (true, Some("7.damaged-1".into()));
-        shelf.digest = Some(Digest { bytes: 4_718_592, crc: 0xaa });
-        let note = write(&shelf, &shelf.runs, &[4, 5]);
-        shelf.sealed = true;
-        assert_eq!(read(&note), Some(Index::Sealed { shelf: Box::new(shelf.clone()), replaces: vec![4, 5] }));
+        meta.note_new(Lane::Data, &[record(Lane::Data, 7, 1), record(Lane::Data, 8, 1)], 0);
+        meta.note_new(Lane::Alert, &[record(Lane::Alert, 3, 2)], 0);
+        meta.note_new(Lane::Data, &[record(Lane::Data, 10, 1)], 9);
+        assert_eq!(meta.runs.len(), 3);
+        assert_eq!((meta.spans.of(Lane::Data).start(), meta.spans.of(Lane::Data).next_gap(7)), (Some(7), 11));
+        (meta.damaged, meta.copy) = (true, Some("7.damaged-1".into()));
+        meta.digest = Some(Digest { bytes: 4_718_592, crc: 0xaa });
+        let note = write(&meta, &meta.runs, &[4, 5]);
+        meta.sealed = true;
+        assert_eq!(read(&note), Some(Index::Sealed { meta: Box::new(meta.clone()), replaces: vec![4, 5] }));
         assert_eq!(read(&write_building()), Some(Index::Building));
         for at in 0..note.len() - 1 {
             let mut bad = note.clone();
@@ -297,11 +295,11 @@ mod tests {
             assert_eq!(read(&bad), None, "byte {at}");
             assert_eq!(read(&note[..at]), None, "cut at {at}");
         }
-        assert!(!shelf.is_done(&PerLane::from_fn(|lane| (lane == Lane::Alert).then(Ranges::default))));
-        assert_eq!(shelf.spanning_runs().len(), 2);
-        shelf.cut(Lane::Data, &(8..10));
+        assert!(!meta.is_done(&PerLane::from_fn(|lane| (lane == Lane::Alert).then(Ranges::default))));
+        assert_eq!(meta.spanning_runs().len(), 2);
+        meta.cut(Lane::Data, &(8..10));
         assert_eq!(
-            (*shelf.counts.of(Lane::Data), shelf.runs.len(), shelf.spans.of(Lane::Data).contains(9)),
+            (*meta.counts.of(Lane::Data), meta.runs.len(), meta.spans.of(Lane::Data).contains(9)),
             (2, 3, false)
         );
     }

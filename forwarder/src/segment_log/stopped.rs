@@ -2,17 +2,18 @@
 //!
 //! Looking loses nothing: what is not as it was sealed is told, and copied before it is read; the next start reports what
 //! cannot be read. What is removed is written down first, so that the next start counts and reports it as lost. A
-//! generation that a crash has left without an index cannot be known again: it is opened as it is, as by the next start.
+//! segment that a crash has left without an index cannot be known again: it is opened as it is, as by the next start.
 
 use super::damage::keep_copy;
-use super::look::without_overlaps;
+use super::scan::without_overlaps;
 use super::segment_meta::{self, Index, SegmentMeta, extend_runs, note_name};
 use super::{CLEARED, POSITIONS};
-use crate::positions::{self, Progress, Run, bit};
+use crate::output_set::OutputSet;
+use crate::progress::{self, Progress, Run};
 use crate::ranges::Ranges;
 use crate::record;
 use crate::store::sled::SledStore;
-use crate::store::{Generation, Store, StoreError};
+use crate::store::{SegmentId, Store, StoreError};
 use crate::{Lane, Message};
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
@@ -21,12 +22,12 @@ use std::path::PathBuf;
 /// The buffer of a forwarder that is not started. Nothing else may use its folder meanwhile.
 pub struct StoppedBuffer {
     store: Box<dyn Store>,
-    generations: Vec<(Generation, Option<SegmentMeta>)>,
+    segments: Vec<(SegmentId, Option<SegmentMeta>)>,
     names: Vec<String>,
     /// `None`: unknown, and all is to be sent again.
     progress: Option<Progress>,
     /// To be set aside rather than deleted.
-    bad: BTreeSet<Generation>,
+    bad: BTreeSet<SegmentId>,
 }
 
 /// What a stopped buffer holds.
@@ -41,7 +42,7 @@ pub struct BufferStats {
     /// Everything on disk (bytes).
     pub disk_bytes: u64,
     /// Databases that it consists of.
-    pub generations: usize,
+    pub segments: usize,
     /// Of these, such as hold merged messages.
     pub thinned: usize,
     /// For each output how many messages it is still to be sent.
@@ -77,25 +78,25 @@ impl StoppedBuffer {
 
     pub(super) fn on(mut store: Box<dyn Store>) -> Result<Self, BufferError> {
         let (mut found, mut replaced) = (Vec::new(), Vec::new());
-        for generation in store.generations()? {
-            match store.read_note(&note_name(generation)).as_deref().and_then(segment_meta::read) {
-                Some(Index::Building) => replaced.push(generation),
-                Some(Index::Sealed { shelf, replaces }) => {
+        for segment in store.segments()? {
+            match store.read_note(&note_name(segment)).as_deref().and_then(segment_meta::read) {
+                Some(Index::Building) => replaced.push(segment),
+                Some(Index::Sealed { meta, replaces }) => {
                     replaced.extend(replaces);
-                    found.push((generation, Some(*shelf)));
+                    found.push((segment, Some(*meta)));
                 }
-                None => found.push((generation, None)),
+                None => found.push((segment, None)),
             }
         }
-        found.retain(|(generation, _)| !replaced.contains(generation));
-        // Merged messages have younger generations than their neighbours; what has no index is the youngest.
-        let age = |shelf: &SegmentMeta| {
-            shelf.spans.of(Lane::Data).start().or(shelf.spans.of(Lane::Alert).start()).unwrap_or(0)
+        found.retain(|(segment, _)| !replaced.contains(segment));
+        // Merged messages have younger segments than their neighbours; what has no index is the youngest.
+        let age = |meta: &SegmentMeta| {
+            meta.spans.of(Lane::Data).start().or(meta.spans.of(Lane::Alert).start()).unwrap_or(0)
         };
-        found.sort_by_key(|(generation, shelf)| (shelf.as_ref().map_or(u64::MAX, age), *generation));
-        let positions = store.read_note(POSITIONS).and_then(|note| positions::read(&note));
+        found.sort_by_key(|(segment, meta)| (meta.as_ref().map_or(u64::MAX, age), *segment));
+        let positions = store.read_note(POSITIONS).and_then(|note| progress::read(&note));
         let (names, progress) = positions.map_or_else(Default::default, |(names, it)| (names, Some(it)));
-        Ok(Self { store, generations: found, names, progress, bad: BTreeSet::new() })
+        Ok(Self { store, segments: found, names, progress, bad: BTreeSet::new() })
     }
 
     /// Names the outputs in the order of the config, for a buffer that does not say who has acknowledged what, as after
@@ -115,16 +116,16 @@ impl StoppedBuffer {
         stats.trouble = self.damage();
         let (runs, made_ms) = self.runs(&mut stats.trouble);
         stats.made_ms = made_ms;
-        stats.generations = self.generations.len();
-        let is_thinned = |shelf: &Option<SegmentMeta>| shelf.as_ref().is_some_and(|shelf| shelf.level > 0);
-        stats.thinned = self.generations.iter().filter(|(_, shelf)| is_thinned(shelf)).count();
-        let living = self.generations.iter().map(|(generation, _)| self.store.bytes(*generation));
+        stats.segments = self.segments.len();
+        let is_compacted = |meta: &Option<SegmentMeta>| meta.as_ref().is_some_and(|meta| meta.level > 0);
+        stats.thinned = self.segments.iter().filter(|(_, meta)| is_compacted(meta)).count();
+        let living = self.segments.iter().map(|(segment, _)| self.store.bytes(*segment));
         stats.disk_bytes = living.sum::<u64>() + self.store.aside_bytes();
         for run in &runs {
             let count = if run.lane.is_alert() { &mut stats.alerts } else { &mut stats.others };
-            *count += self.owed_in(run, u64::MAX);
+            *count += self.owed_in(run, OutputSet::ALL);
         }
-        let owed_to = |output| runs.iter().map(|run| self.owed_in(run, bit(output))).sum();
+        let owed_to = |output| runs.iter().map(|run| self.owed_in(run, OutputSet::bit(output))).sum();
         stats.outputs = self.names.iter().enumerate().map(|(at, name)| (name.clone(), owed_to(at))).collect();
         stats
     }
@@ -132,40 +133,37 @@ impl StoppedBuffer {
     /// What is known to be damaged, without opening anything.
     fn damage(&mut self) -> Vec<String> {
         let mut told = Vec::new();
-        for at in 0..self.generations.len() {
+        for at in 0..self.segments.len() {
             let changed = self.changed(at);
-            let Some((generation, Some(shelf))) = self.generations.get(at) else { continue };
+            let Some((segment, Some(meta))) = self.segments.get(at) else { continue };
             match changed {
-                Some(error) => told.push(format!("generation {generation}: {error}")),
-                None if shelf.damaged => {
-                    told.push(format!("generation {generation} is damaged{}", kept(shelf)))
-                }
+                Some(error) => told.push(format!("segment {segment}: {error}")),
+                None if meta.damaged => told.push(format!("segment {segment} is damaged{}", kept(meta))),
                 None => {}
             }
         }
         told
     }
 
-    /// Why a generation is not what it was when it was sealed, if it is not.
+    /// Why a segment is not what it was when it was sealed, if it is not.
     fn changed(&mut self, at: usize) -> Option<StoreError> {
-        let (generation, shelf) = self.generations.get(at)?;
-        let known = shelf.as_ref()?.digest.as_ref()?;
-        self.store.check(*generation, known).err()
+        let (segment, meta) = self.segments.get(at)?;
+        let known = meta.as_ref()?.digest.as_ref()?;
+        self.store.check(*segment, known).err()
     }
 
     /// Keeps a copy of what is damaged before it is read; whether it may be.
     fn keep_copy_of(&mut self, at: usize, trouble: &mut Vec<String>) -> bool {
         let Some(StoreError::Damaged(why)) = self.changed(at) else { return true };
-        let Some((generation, Some(shelf))) = self.generations.get_mut(at) else { return true };
-        match keep_copy(self.store.as_mut(), *generation) {
+        let Some((segment, Some(meta))) = self.segments.get_mut(at) else { return true };
+        match keep_copy(self.store.as_mut(), *segment) {
             Ok(copy) => {
-                (shelf.damaged, shelf.copy, shelf.digest) = (true, Some(copy), None);
-                trouble.push(format!("generation {generation}: {why}{}", kept(shelf)));
+                (meta.damaged, meta.copy, meta.digest) = (true, Some(copy), None);
+                trouble.push(format!("segment {segment}: {why}{}", kept(meta)));
                 true
             }
             Err(error) => {
-                trouble
-                    .push(format!("generation {generation}: {why}; not read, for want of a copy: {error}"));
+                trouble.push(format!("segment {segment}: {why}; not read, for want of a copy: {error}"));
                 false
             }
         }
@@ -176,8 +174,8 @@ impl StoppedBuffer {
     pub fn export(&mut self, mut visit: impl FnMut(&Message) -> ControlFlow<()>) -> Vec<String> {
         let mut trouble = Vec::new();
         let may_read: Vec<bool> =
-            (0..self.generations.len()).map(|at| self.keep_copy_of(at, &mut trouble)).collect();
-        let mut missing = vec![0; self.generations.len()];
+            (0..self.segments.len()).map(|at| self.keep_copy_of(at, &mut trouble)).collect();
+        let mut missing = vec![0; self.segments.len()];
         for lane in Lane::ALL {
             let mut seen = Ranges::default();
             for at in may_read.iter().enumerate().filter_map(|(at, may)| may.then_some(at)) {
@@ -192,18 +190,18 @@ impl StoppedBuffer {
                     return trouble;
                 }
             }
-            for (count, (_, shelf)) in missing.iter_mut().zip(&self.generations) {
-                let runs = shelf.iter().flat_map(|shelf| &shelf.runs).filter(|run| run.lane == lane);
+            for (count, (_, meta)) in missing.iter_mut().zip(&self.segments) {
+                let runs = meta.iter().flat_map(|meta| &meta.runs).filter(|run| run.lane == lane);
                 let gaps = runs.flat_map(|run| seen.gaps_in(&run.seqs).map(|seqs| Run { seqs, ..*run }));
-                *count += gaps.map(|gap| self.owed_in(&gap, u64::MAX)).sum::<u64>();
+                *count += gaps.map(|gap| self.owed_in(&gap, OutputSet::ALL)).sum::<u64>();
             }
         }
-        let missing = missing.into_iter().zip(&self.generations).filter(|(count, _)| *count > 0);
-        trouble.extend(missing.map(|(count, (generation, shelf))| {
-            let copy = shelf.as_ref().and_then(|shelf| shelf.copy.as_ref());
+        let missing = missing.into_iter().zip(&self.segments).filter(|(count, _)| *count > 0);
+        trouble.extend(missing.map(|(count, (segment, meta))| {
+            let copy = meta.as_ref().and_then(|meta| meta.copy.as_ref());
             let copy =
                 copy.map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"));
-            format!("generation {generation}: {count} messages could not be read{copy}")
+            format!("segment {segment}: {count} messages could not be read{copy}")
         }));
         trouble
     }
@@ -214,20 +212,20 @@ impl StoppedBuffer {
     /// Some of it is still there; what is removed will be reported nevertheless.
     pub fn clear(mut self) -> Result<BufferStats, BufferError> {
         let mut stats = self.stats();
-        for at in 0..self.generations.len() {
+        for at in 0..self.segments.len() {
             let changed = self.changed(at).is_some();
-            if let Some((generation, shelf)) = self.generations.get(at)
-                && (changed || shelf.as_ref().is_some_and(SegmentMeta::is_evidence))
+            if let Some((segment, meta)) = self.segments.get(at)
+                && (changed || meta.as_ref().is_some_and(SegmentMeta::must_keep))
             {
-                self.bad.insert(*generation);
+                self.bad.insert(*segment);
             }
         }
         let (mut runs, made_ms) = self.runs(&mut Vec::new());
         let mut removed = SegmentMeta { made_ms, ..SegmentMeta::default() };
         let before = self.store.read_note(CLEARED);
-        if let Some(Index::Sealed { shelf, .. }) = before.as_deref().and_then(segment_meta::read) {
-            runs.extend(shelf.runs);
-            removed.made_ms = match (removed.made_ms, shelf.made_ms) {
+        if let Some(Index::Sealed { meta, .. }) = before.as_deref().and_then(segment_meta::read) {
+            runs.extend(meta.runs);
+            removed.made_ms = match (removed.made_ms, meta.made_ms) {
                 (Some(a), Some(b)) => Some(a.start.min(b.start)..a.end.max(b.end)),
                 (a, b) => a.or(b),
             };
@@ -235,13 +233,13 @@ impl StoppedBuffer {
         if !runs.is_empty() {
             self.store.write_note(CLEARED, &segment_meta::write(&removed, &without_overlaps(runs), &[]))?;
         }
-        for (generation, _) in std::mem::take(&mut self.generations) {
-            self.store.delete_note(&note_name(generation));
+        for (segment, _) in std::mem::take(&mut self.segments) {
+            self.store.delete_note(&note_name(segment));
             // Of one whose folder somebody has deleted there is nothing to set aside.
-            if self.bad.contains(&generation) && self.store.bytes(generation) > 0 {
-                self.store.set_aside(generation)?;
+            if self.bad.contains(&segment) && self.store.bytes(segment) > 0 {
+                self.store.set_aside(segment)?;
             } else {
-                self.store.delete(generation)?;
+                self.store.delete(segment)?;
             }
         }
         stats.aside = self.store.aside();
@@ -255,10 +253,10 @@ impl StoppedBuffer {
             let known = made_ms.get_or_insert(made.clone());
             *known = known.start.min(made.start)..known.end.max(made.end);
         };
-        for at in 0..self.generations.len() {
-            if let Some((_, Some(shelf))) = self.generations.get(at) {
-                runs.extend(shelf.runs.iter().cloned());
-                shelf.made_ms.clone().into_iter().for_each(&mut add);
+        for at in 0..self.segments.len() {
+            if let Some((_, Some(meta))) = self.segments.get(at) {
+                runs.extend(meta.runs.iter().cloned());
+                meta.made_ms.clone().into_iter().for_each(&mut add);
                 continue;
             }
             for lane in Lane::ALL {
@@ -272,24 +270,24 @@ impl StoppedBuffer {
         (without_overlaps(runs), made_ms)
     }
 
-    /// A generation's messages; what cannot be read is told.
+    /// A segment's messages; what cannot be read is told.
     fn walk(
         &mut self,
         at: usize,
         lane: Lane,
         trouble: &mut Vec<String>,
-        mut visit: impl FnMut(Option<&Progress>, record::Record) -> ControlFlow<()>,
+        mut visit: impl FnMut(Option<&Progress>, record::BufferRecord) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let Some(&(generation, _)) = self.generations.get(at) else { return ControlFlow::Continue(()) };
+        let Some(&(segment, _)) = self.segments.get(at) else { return ControlFlow::Continue(()) };
         let bad = &mut self.bad;
         let mut tell = |why: &dyn std::fmt::Display| {
-            bad.insert(generation);
-            let what = format!("generation {generation} cannot be read: {why}");
+            bad.insert(segment);
+            let what = format!("segment {segment} cannot be read: {why}");
             if trouble.last() != Some(&what) {
                 trouble.push(what);
             }
         };
-        let mut next = self.store.at(generation, lane, 0);
+        let mut next = self.store.at(segment, lane, 0);
         loop {
             let batch = match next {
                 Ok(Some(batch)) => batch,
@@ -299,7 +297,7 @@ impl StoppedBuffer {
                     return ControlFlow::Continue(());
                 }
             };
-            next = self.store.after(generation, lane, batch.seqs.start);
+            next = self.store.after(segment, lane, batch.seqs.start);
             match record::decode(batch.bytes) {
                 Ok(records) => {
                     records.into_iter().try_for_each(|record| visit(self.progress.as_ref(), record))?;
@@ -309,7 +307,7 @@ impl StoppedBuffer {
         }
     }
 
-    fn owed_in(&self, run: &Run, outputs: u64) -> u64 {
+    fn owed_in(&self, run: &Run, outputs: OutputSet) -> u64 {
         owed_in(self.progress.as_ref(), &Run { owed: run.owed & outputs, ..run.clone() })
     }
 }
@@ -320,6 +318,6 @@ fn owed_in(progress: Option<&Progress>, run: &Run) -> u64 {
 }
 
 /// Where to look for what it held.
-fn kept(shelf: &SegmentMeta) -> String {
-    shelf.copy.as_ref().map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"))
+fn kept(meta: &SegmentMeta) -> String {
+    meta.copy.as_ref().map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"))
 }

@@ -3,7 +3,7 @@
 use super::{History, MERGED_MAX, ids_of, text};
 use crate::config::Full;
 use crate::store::Store as _;
-use crate::{Event, Forwarder};
+use crate::{Forwarder, ForwarderEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,11 +12,12 @@ impl History {
     pub(super) fn check_bounds(&mut self, forwarder: &Forwarder) {
         while let Some(event) = forwarder.try_event() {
             println!("{:?}: {event:?}", self.start.elapsed());
-            if let Event::Refused { count, .. } = event {
+            if let ForwarderEvent::Refused { count, .. } = event {
                 self.told_refused += count;
             }
-            if let Event::Shed { count, .. } | Event::Damaged { count, .. } | Event::Refused { count, .. } =
-                event
+            if let ForwarderEvent::Evicted { count, .. }
+            | ForwarderEvent::Damaged { count, .. }
+            | ForwarderEvent::Refused { count, .. } = event
             {
                 self.told += count;
             }

@@ -2,8 +2,8 @@
 
 use crate::output::mqtt::{PoisonGuard, Retry, Verdict};
 use crate::{
-    Address, ConnectionEvent, ConnectionEvents, Delivery, Disconnected, EncodeError, Encoder, Framing,
-    Message, NextEvents, Opened, Output, OutputConnection, SendError,
+    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, EncodeError, Encoder, Framing, Message,
+    MessageAddress, NextEvents, Opened, Output, OutputConnection, SendError,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -329,7 +329,7 @@ impl Encoder for Mask {
         takers & 1 << self.0 != 0
     }
 
-    fn address<'m>(&'m self, _: &'m Message) -> Option<Address<'m>> {
+    fn address<'m>(&'m self, _: &'m Message) -> Option<MessageAddress<'m>> {
         None
     }
 

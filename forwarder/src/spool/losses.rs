@@ -8,22 +8,23 @@
 //!
 //! Limits: as many orphans as outputs have in their hands, some 100 bytes each.
 
-use super::{Outcome, Spool};
-use crate::positions::{Run, bit};
+use super::{DeliveryOutcome, Spool};
+use crate::output_set::OutputSet;
+use crate::progress::Run;
 use crate::ranges::Ranges;
-use crate::{Lane, PerLane, Tag, Why};
+use crate::{DropReason, Lane, PerLane, Tag};
 use std::ops::Range;
 use std::rc::Rc;
 
 /// Why messages were given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum LossCause {
     /// There was no room for them, or somebody wanted it so.
-    Shed {
+    Evicted {
         /// When they were made [ms since the Unix epoch], first and last.
         made_ms: Range<i64>,
         /// Why.
-        why: Why,
+        why: DropReason,
     },
     /// They cannot be read; what is wrong.
     Damaged(String),
@@ -31,23 +32,23 @@ pub(crate) enum Cause {
 
 /// Messages that are lost, for the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GivenUp {
+pub(crate) struct LostMessages {
     pub(crate) lane: Lane,
     pub(crate) count: u64,
-    pub(crate) cause: Rc<Cause>,
+    pub(crate) cause: Rc<LossCause>,
 }
 
 /// A message that is nowhere but in outputs' hands. Outputs that have not acknowledged it have it in theirs.
 #[derive(Debug)]
 pub(super) struct Orphan {
     /// The outputs that cannot get it any more (a bit each).
-    missed: u64,
-    cause: Rc<Cause>,
+    missed: OutputSet,
+    cause: Rc<LossCause>,
 }
 
 impl Spool {
     /// Messages are given up, wherever they are. The answer is how many are lost by that now.
-    pub(crate) fn shed(&mut self, runs: &[Run], cause: &Rc<Cause>) -> PerLane<u64> {
+    pub(crate) fn evicted(&mut self, runs: &[Run], cause: &Rc<LossCause>) -> PerLane<u64> {
         for run in runs {
             let queue = self.queues.of_mut(run.lane);
             let in_memory: Vec<u64> = queue.seqs_in(&run.seqs).collect();
@@ -58,13 +59,13 @@ impl Spool {
 
     /// Messages cannot be read from disk: what is in memory still will be written again. The answer is how many are lost
     /// by that now, at most `count_max`.
-    pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64, cause: &Rc<Cause>) -> PerLane<u64> {
+    pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64, cause: &Rc<LossCause>) -> PerLane<u64> {
         let mut gone = Vec::new();
         for run in runs {
             let queue = self.queues.of_mut(run.lane);
             queue.write_again(&run.seqs);
             if let Some(hole) = queue.first_again(&run.seqs) {
-                self.outlets.iter_mut().for_each(|outlet| outlet.lanes.of_mut(run.lane).stop_before(hole));
+                self.outputs.iter_mut().for_each(|cursors| cursors.lanes.of_mut(run.lane).stop_before(hole));
             }
             let mut in_memory = Ranges::default();
             queue.seqs_in(&run.seqs).for_each(|seq| in_memory.insert_range(seq..seq + 1));
@@ -74,7 +75,7 @@ impl Spool {
     }
 
     /// Messages were merged into others, which have taken numbers beside these.
-    pub(crate) fn thinned(&mut self, runs: &[Run]) {
+    pub(crate) fn compacted(&mut self, runs: &[Run]) {
         for run in runs {
             let count = self.progress.owed_in(run).min(self.account.waiting);
             self.account.waiting -= count;
@@ -84,17 +85,17 @@ impl Spool {
     }
 
     /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
-    pub(super) fn shrink(&mut self) -> Vec<GivenUp> {
+    pub(super) fn shrink(&mut self) -> Vec<LostMessages> {
         let mut lost = Vec::new();
         if self.bytes() <= self.bytes_max {
             return lost;
         }
-        self.evict();
+        self.free_memory();
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
             while self.bytes() > self.bytes_max {
                 let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
-                let cause = Rc::new(Cause::Shed { made_ms: made..made, why: Why::Memory });
-                if self.is_in_hands(lane, seq) {
+                let cause = Rc::new(LossCause::Evicted { made_ms: made..made, why: DropReason::Memory });
+                if self.is_in_flight(lane, seq) {
                     self.orphan(lane, seq, &cause);
                     continue;
                 }
@@ -102,21 +103,21 @@ impl Spool {
                 self.refused.remove(&(lane, seq));
                 self.account.waiting = self.account.waiting.saturating_sub(1);
                 self.account.lost += 1;
-                add(&mut lost, GivenUp { lane, count: 1, cause });
+                add(&mut lost, LostMessages { lane, count: 1, cause });
             }
         }
         lost
     }
 
-    fn forget(&mut self, runs: &[Run], count_max: u64, cause: &Rc<Cause>) -> PerLane<u64> {
+    fn forget(&mut self, runs: &[Run], count_max: u64, cause: &Rc<LossCause>) -> PerLane<u64> {
         let mut lost = PerLane::default();
         let mut room = count_max.min(self.account.waiting);
-        let hands = PerLane::from_fn(|lane| self.in_hands(lane));
+        let in_flight = PerLane::from_fn(|lane| self.in_flight(lane));
         for run in runs {
-            let hands = hands.of(run.lane);
-            let held: Vec<u64> = hands.within(&run.seqs).flatten().collect();
+            let in_flight = in_flight.of(run.lane);
+            let held: Vec<u64> = in_flight.within(&run.seqs).flatten().collect();
             held.into_iter().for_each(|seq| self.orphan(run.lane, seq, cause));
-            for seqs in hands.gaps_in(&run.seqs) {
+            for seqs in in_flight.gaps_in(&run.seqs) {
                 let count = self.progress.owed_in(&Run { seqs: seqs.clone(), ..*run }).min(room);
                 room -= count;
                 *lost.of_mut(run.lane) += count;
@@ -136,67 +137,69 @@ impl Spool {
     }
 
     /// What outputs have in their hands.
-    fn in_hands(&self, lane: Lane) -> Ranges {
-        let mut hands = Ranges::default();
-        for (output, (outlet, acked)) in self.outlets.iter().zip(&self.progress.acked).enumerate() {
-            if outlet.up {
-                let of_one = outlet.lanes.of(lane).in_hands(acked.of(lane), bit(output));
-                of_one.iter().for_each(|seqs| hands.insert_range(seqs.clone()));
+    fn in_flight(&self, lane: Lane) -> Ranges {
+        let mut in_flight = Ranges::default();
+        for (output, (cursors, acked)) in self.outputs.iter().zip(&self.progress.acked).enumerate() {
+            if cursors.up {
+                let of_one = cursors.lanes.of(lane).in_flight(acked.of(lane), OutputSet::bit(output));
+                of_one.iter().for_each(|seqs| in_flight.insert_range(seqs.clone()));
             }
         }
-        hands
+        in_flight
     }
 
-    fn is_in_hands(&self, lane: Lane, seq: u64) -> bool {
-        (0..self.outlets.len()).any(|output| self.holds(output, lane, seq))
+    fn is_in_flight(&self, lane: Lane, seq: u64) -> bool {
+        (0..self.outputs.len()).any(|output| self.holds(output, lane, seq))
     }
 
     /// Whether the output has the message in its hands.
     fn holds(&self, output: usize, lane: Lane, seq: u64) -> bool {
-        let both = self.outlets.get(output).zip(self.progress.acked.get(output));
-        both.is_some_and(|(outlet, acked)| {
-            outlet.up && !acked.of(lane).contains(seq) && outlet.lanes.of(lane).has_taken(seq, bit(output))
+        let both = self.outputs.get(output).zip(self.progress.acked.get(output));
+        both.is_some_and(|(cursors, acked)| {
+            cursors.up
+                && !acked.of(lane).contains(seq)
+                && cursors.lanes.of(lane).has_taken(seq, OutputSet::bit(output))
         })
     }
 
     /// The message is nowhere else any more.
-    fn orphan(&mut self, lane: Lane, seq: u64, cause: &Rc<Cause>) {
-        let mut missed = 0;
-        for output in 0..self.outlets.len() {
+    fn orphan(&mut self, lane: Lane, seq: u64, cause: &Rc<LossCause>) {
+        let mut missed = OutputSet::default();
+        for output in 0..self.outputs.len() {
             let holds = self.holds(output, lane, seq);
             let acked = self.progress.acked.get_mut(output).filter(|_| !holds);
             if acked.is_some_and(|acked| acked.of_mut(lane).insert(seq)) {
-                missed |= bit(output);
+                missed.insert(output);
             }
         }
         self.orphans.entry((lane, seq)).or_insert_with(|| Orphan { missed, cause: cause.clone() });
     }
 
     /// Books a message that all have answered who could; it is lost if somebody wanted it and could not get it.
-    pub(super) fn settle(&mut self, tag: &Tag, outcome: Outcome) -> Option<GivenUp> {
+    pub(super) fn settle(&mut self, tag: &Tag, outcome: DeliveryOutcome) -> Option<LostMessages> {
         let (lane, seq) = (tag.lane, tag.seq);
-        let refused = self.refused.remove(&(lane, seq)) || outcome == Outcome::Refused;
+        let refused = self.refused.remove(&(lane, seq)) || outcome == DeliveryOutcome::Refused;
         let orphan = self.orphans.remove(&(lane, seq));
-        let missed = orphan.filter(|orphan| orphan.missed & tag.owed & self.progress.active != 0);
+        let missed = orphan.filter(|orphan| !(orphan.missed & tag.owed & self.progress.active).is_empty());
         self.account.waiting = self.account.waiting.saturating_sub(1);
         if refused || missed.is_some() {
             self.account.lost += 1;
         } else {
             self.account.delivered += 1;
         }
-        missed.map(|orphan| GivenUp { lane, count: 1, cause: orphan.cause })
+        missed.map(|orphan| LostMessages { lane, count: 1, cause: orphan.cause })
     }
 
     /// The output is gone: whatever it has not acknowledged is to be sent again, and what cannot be is lost, unless
     /// another output has it in its hands.
-    pub(crate) fn down(&mut self, output: usize) -> Vec<GivenUp> {
-        if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.up = false;
+    pub(crate) fn down(&mut self, output: usize) -> Vec<LostMessages> {
+        if let Some(cursors) = self.outputs.get_mut(output) {
+            cursors.up = false;
         }
         let Some(acked) = self.progress.acked.get_mut(output) else { return Vec::new() };
         let dropped = |((lane, seq), orphan): (&(Lane, u64), &mut Orphan)| {
             acked.of_mut(*lane).insert(*seq).then(|| {
-                orphan.missed |= bit(output);
+                orphan.missed.insert(output);
                 (*lane, *seq)
             })
         };
@@ -209,7 +212,7 @@ impl Spool {
                 self.refused.remove(&(lane, seq));
                 self.account.waiting = self.account.waiting.saturating_sub(1);
                 self.account.lost += 1;
-                add(&mut lost, GivenUp { lane, count: 1, cause });
+                add(&mut lost, LostMessages { lane, count: 1, cause });
             }
         }
         lost
@@ -217,13 +220,13 @@ impl Spool {
 }
 
 /// Adds a loss to the list, or to one of its kind in it.
-fn add(list: &mut Vec<GivenUp>, lost: GivenUp) {
+fn add(list: &mut Vec<LostMessages>, lost: LostMessages) {
     let same =
         list.iter_mut().rev().find(|known| known.lane == lost.lane && is_like(&known.cause, &lost.cause));
     match same {
         Some(known) => {
             known.count += lost.count;
-            if let (Cause::Shed { made_ms, .. }, Cause::Shed { made_ms: more, .. }) =
+            if let (LossCause::Evicted { made_ms, .. }, LossCause::Evicted { made_ms: more, .. }) =
                 (Rc::make_mut(&mut known.cause), &*lost.cause)
             {
                 *made_ms = made_ms.start.min(more.start)..made_ms.end.max(more.end);
@@ -233,9 +236,9 @@ fn add(list: &mut Vec<GivenUp>, lost: GivenUp) {
     }
 }
 
-fn is_like(one: &Cause, other: &Cause) -> bool {
+fn is_like(one: &LossCause, other: &LossCause) -> bool {
     match (one, other) {
-        (Cause::Shed { why, .. }, Cause::Shed { why: other, .. }) => why == other,
+        (LossCause::Evicted { why, .. }, LossCause::Evicted { why: other, .. }) => why == other,
         _ => one == other,
     }
 }
@@ -243,8 +246,8 @@ fn is_like(one: &Cause, other: &Cause) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::positions::Progress;
-    use crate::record::Record;
+    use crate::progress::Progress;
+    use crate::record::BufferRecord;
     use crate::spool::Next;
     use crate::{Account, Message};
 
@@ -262,14 +265,14 @@ mod tests {
     }
 
     /// Reads as many for an output, and sends them.
-    fn send(spool: &mut Spool, output: usize, count: u64, owed: u64) -> Vec<Tag> {
+    fn send(spool: &mut Spool, output: usize, count: u64, owed: OutputSet) -> Vec<Tag> {
         assert_eq!(spool.next(output, true), Next::Read(Lane::Data, 0));
-        let records = (0..count).map(|seq| Record { seq, owed, message: message() }).collect();
+        let records = (0..count).map(|seq| BufferRecord { seq, owed, message: message() }).collect();
         spool.fill(output, Lane::Data, 0, records);
         let mut tags = Vec::new();
         while tags.len() < count as usize {
             match spool.next(output, true) {
-                Next::Send(parcel) => tags.push(parcel.tag),
+                Next::Send(delivery) => tags.push(delivery.tag),
                 Next::Read(..) => {}
                 Next::Nothing => break,
             }
@@ -277,8 +280,8 @@ mod tests {
         tags
     }
 
-    fn full() -> Rc<Cause> {
-        Rc::new(Cause::Shed { made_ms: 0..9, why: Why::Full })
+    fn full() -> Rc<LossCause> {
+        Rc::new(LossCause::Evicted { made_ms: 0..9, why: DropReason::Full })
     }
 
     fn account(spool: &Spool) -> (u64, u64, u64) {
@@ -291,23 +294,23 @@ mod tests {
     fn what_is_in_hands_is_delivered_or_lost_not_both() {
         for damaged in [false, true] {
             let (mut spool, run) = ten_on_disk(1);
-            let tags = send(&mut spool, 0, 6, 1);
-            assert_eq!(spool.done(0, &tags[1], Outcome::Acked), None);
-            let cause = if damaged { Rc::new(Cause::Damaged("bad".into())) } else { full() };
+            let tags = send(&mut spool, 0, 6, OutputSet::bit(0));
+            assert_eq!(spool.done(0, &tags[1], DeliveryOutcome::Acked), None);
+            let cause = if damaged { Rc::new(LossCause::Damaged("bad".into())) } else { full() };
             let runs = std::slice::from_ref(&run);
-            let lost = if damaged { spool.damaged(runs, 10, &cause) } else { spool.shed(runs, &cause) };
+            let lost = if damaged { spool.damaged(runs, 10, &cause) } else { spool.evicted(runs, &cause) };
             assert_eq!(
                 (*lost.of(Lane::Data), account(&spool)),
                 (4, (1, 5, 4)),
                 "what was not sent is lost at once"
             );
             assert_eq!(spool.next(0, true), Next::Nothing, "and not sent any more");
-            assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None);
-            assert_eq!(spool.done(0, &tags[0], Outcome::Acked), None, "twice");
+            assert_eq!(spool.done(0, &tags[0], DeliveryOutcome::Acked), None);
+            assert_eq!(spool.done(0, &tags[0], DeliveryOutcome::Acked), None, "twice");
             assert_eq!(account(&spool), (2, 4, 4));
-            assert_eq!(spool.down(0), [GivenUp { lane: Lane::Data, count: 4, cause }]);
+            assert_eq!(spool.down(0), [LostMessages { lane: Lane::Data, count: 4, cause }]);
             assert_eq!(account(&spool), (2, 0, 8));
-            assert_eq!(spool.done(0, &tags[2], Outcome::Acked), None, "too backfill");
+            assert_eq!(spool.done(0, &tags[2], DeliveryOutcome::Acked), None, "too backfill");
             assert_eq!(account(&spool), (2, 0, 8));
         }
     }
@@ -316,17 +319,18 @@ mod tests {
     fn what_was_read_ahead_is_sent_although_it_is_on_disk_no_more() {
         let (mut spool, run) = ten_on_disk(1);
         assert_eq!(spool.next(0, true), Next::Read(Lane::Data, 0));
-        let records = (0..8).map(|seq| Record { seq, owed: 1, message: message() }).collect();
+        let records =
+            (0..8).map(|seq| BufferRecord { seq, owed: OutputSet::bit(0), message: message() }).collect();
         spool.fill(0, Lane::Data, 0, records);
-        assert_eq!(*spool.shed(&[run], &full()).of(Lane::Data), 2);
+        assert_eq!(*spool.evicted(&[run], &full()).of(Lane::Data), 2);
         for seq in 0..8 {
             let mut next = spool.next(0, true);
             if let Next::Read(lane, from) = next {
                 spool.fill(0, lane, from, Vec::new());
                 next = spool.next(0, true);
             }
-            let Next::Send(parcel) = next else { panic!("{next:?}") };
-            assert_eq!((parcel.tag.seq, spool.done(0, &parcel.tag, Outcome::Acked)), (seq, None));
+            let Next::Send(delivery) = next else { panic!("{next:?}") };
+            assert_eq!((delivery.tag.seq, spool.done(0, &delivery.tag, DeliveryOutcome::Acked)), (seq, None));
         }
         assert_eq!(account(&spool), (8, 0, 2));
     }
@@ -335,17 +339,17 @@ mod tests {
     #[test]
     fn with_two_outputs_the_last_answer_decides() {
         let (mut spool, run) = ten_on_disk(2);
-        let first = send(&mut spool, 0, 3, 0b11);
-        let second = send(&mut spool, 1, 2, 0b11);
-        assert_eq!(*spool.shed(&[run], &full()).of(Lane::Data), 7);
+        let first = send(&mut spool, 0, 3, OutputSet::from_bits(0b11));
+        let second = send(&mut spool, 1, 2, OutputSet::from_bits(0b11));
+        assert_eq!(*spool.evicted(&[run], &full()).of(Lane::Data), 7);
         for tag in &first {
-            let lost = spool.done(0, tag, Outcome::Acked);
+            let lost = spool.done(0, tag, DeliveryOutcome::Acked);
             assert_eq!(lost.map(|lost| lost.count), (tag.seq == 2).then_some(1), "the second never had it");
         }
         assert_eq!(account(&spool), (0, 2, 8));
-        assert_eq!(spool.done(1, &second[0], Outcome::Acked), None);
+        assert_eq!(spool.done(1, &second[0], DeliveryOutcome::Acked), None);
         assert_eq!(spool.down(0), []);
-        assert_eq!(spool.down(1), [GivenUp { lane: Lane::Data, count: 1, cause: full() }]);
+        assert_eq!(spool.down(1), [LostMessages { lane: Lane::Data, count: 1, cause: full() }]);
         assert_eq!(account(&spool), (1, 0, 9));
     }
 
@@ -353,11 +357,12 @@ mod tests {
     fn what_memory_has_no_room_for_may_still_arrive() {
         let mut spool = Spool::new(Progress::new(1), &[], 400, false);
         spool.up(0);
-        assert_eq!(spool.push(message(), 1), []);
-        let Next::Send(parcel) = spool.next(0, true) else { panic!("nothing to send") };
-        let lost: u64 = (0..6).flat_map(|_| spool.push(message(), 1)).map(|lost| lost.count).sum();
+        assert_eq!(spool.push(message(), OutputSet::bit(0)), []);
+        let Next::Send(delivery) = spool.next(0, true) else { panic!("nothing to send") };
+        let lost: u64 =
+            (0..6).flat_map(|_| spool.push(message(), OutputSet::bit(0))).map(|lost| lost.count).sum();
         assert!(lost > 0 && spool.account().waiting == 7 - lost);
-        assert_eq!(spool.done(0, &parcel.tag, Outcome::Acked), None);
+        assert_eq!(spool.done(0, &delivery.tag, DeliveryOutcome::Acked), None);
         assert_eq!((spool.account().delivered, spool.account().lost), (1, lost));
     }
 }

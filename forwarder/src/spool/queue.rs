@@ -1,7 +1,8 @@
 //! One lane's messages in memory, by number.
 
 use crate::Message;
-use crate::record::Record;
+use crate::output_set::OutputSet;
+use crate::record::BufferRecord;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) message: Message,
-    pub(super) owed: u64,
+    pub(super) owed: OutputSet,
     /// It was on disk and is not any more.
     again: bool,
 }
@@ -38,7 +39,7 @@ impl Queue {
 
     /// Takes over a queue of which nothing was written: its numbers begin where this one ends. The outputs' bits change
     /// with `moved`.
-    pub(super) fn append(&mut self, other: Self, moved: impl Fn(u64) -> u64) {
+    pub(super) fn append(&mut self, other: Self, moved: impl Fn(OutputSet) -> OutputSet) {
         debug_assert!(self.slots.is_empty() && other.on_disk_end == 0, "nothing was written or pushed");
         self.start_at(self.base + other.base);
         self.bytes = other.bytes;
@@ -64,7 +65,7 @@ impl Queue {
         seq < self.written
     }
 
-    pub(super) fn push(&mut self, message: Message, owed: u64) {
+    pub(super) fn push(&mut self, message: Message, owed: OutputSet) {
         self.bytes += message.cost_bytes();
         self.slots.push_back(Some(Entry { message, owed, again: false }));
     }
@@ -140,14 +141,14 @@ impl Queue {
     }
 
     /// Messages for the disk, in order: those for which it is the second time by themselves, before the others.
-    pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<Record> {
+    pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<BufferRecord> {
         let again = self.again > 0;
         let from = if again { self.base } else { self.written.max(self.base) };
         let mut bytes = 0;
         (from..self.next())
             .filter_map(|seq| {
                 let entry = self.at(seq).filter(|entry| entry.again == again)?;
-                Some(Record { seq, owed: entry.owed, message: entry.message.clone() })
+                Some(BufferRecord { seq, owed: entry.owed, message: entry.message.clone() })
             })
             .take_while(|record| {
                 let room = bytes < bytes_max;
@@ -158,7 +159,7 @@ impl Queue {
     }
 
     /// These are on disk now.
-    pub(super) fn written(&mut self, records: &[Record]) {
+    pub(super) fn written(&mut self, records: &[BufferRecord]) {
         for record in records {
             if let Some(entry) = self.at_mut(record.seq).filter(|entry| entry.again) {
                 entry.again = false;
@@ -171,7 +172,7 @@ impl Queue {
     }
 
     /// Lets the oldest message go if it is safe on disk; whether it did.
-    pub(super) fn evict_oldest(&mut self) -> bool {
+    pub(super) fn free_oldest(&mut self) -> bool {
         let again = self.at(self.base).is_some_and(|entry| entry.again);
         let on_disk = self.base < self.written.min(self.safe) && !self.slots.is_empty() && !again;
         if on_disk {

@@ -1,7 +1,7 @@
 //! A store in memory: the model for the one on disk, with what tests need to break it.
 
 use crate::Lane;
-use crate::store::{Batch, Digest, Generation, Store, StoreError};
+use crate::store::{Batch, Digest, SegmentId, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -19,13 +19,13 @@ pub(crate) struct MemoryStore(pub(crate) Arc<Mutex<Disk>>);
 /// The disk, and what is wrong with it.
 #[derive(Default)]
 pub(crate) struct Disk {
-    generations: BTreeMap<Generation, FakeSegment>,
-    aside: BTreeMap<Generation, FakeSegment>,
+    segments: BTreeMap<SegmentId, FakeSegment>,
+    aside: BTreeMap<SegmentId, FakeSegment>,
     notes: BTreeMap<String, Vec<u8>>,
     /// Every write fails with this.
     pub(crate) failing: Option<&'static str>,
-    /// Generations that cannot be read.
-    pub(crate) damaged: Vec<Generation>,
+    /// Segments that cannot be read.
+    pub(crate) damaged: Vec<SegmentId>,
     /// Bytes that were put.
     pub(crate) written: u64,
     /// Every sync takes so long.
@@ -67,46 +67,45 @@ impl FakeSegment {
 impl Disk {
     /// As the program's end leaves it, or the power's.
     pub(crate) fn crash(&mut self, power: bool) {
-        for shelf in self.generations.values_mut() {
-            shelf.put.clear();
+        for fake in self.segments.values_mut() {
+            fake.put.clear();
             if power {
-                shelf.flushed.clear();
+                fake.flushed.clear();
             }
         }
     }
 
     /// All batches that are not set aside.
     pub(crate) fn batches(&self) -> impl Iterator<Item = Vec<u8>> {
-        let of_one = |shelf: &FakeSegment| {
-            shelf.all().into_values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>()
-        };
-        self.generations.values().flat_map(of_one)
+        let of_one =
+            |fake: &FakeSegment| fake.all().into_values().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
+        self.segments.values().flat_map(of_one)
     }
 
     /// Flips a bit of some batch, or loses it, as sled does with the end of a file that was cut off.
     pub(crate) fn damage(&mut self, rng: &mut fastrand::Rng) {
-        let filled = self.generations.iter_mut().filter(|(_, shelf)| !shelf.synced.is_empty());
-        let mut filled: Vec<(&Generation, &mut FakeSegment)> = filled.collect();
+        let filled = self.segments.iter_mut().filter(|(_, fake)| !fake.synced.is_empty());
+        let mut filled: Vec<(&SegmentId, &mut FakeSegment)> = filled.collect();
         let count = filled.len();
-        let Some((generation, shelf)) = (count > 0).then(|| &mut filled[rng.usize(..count)]) else { return };
-        let at = rng.usize(..shelf.synced.len());
-        let (key, (_, batch)) = shelf.synced.iter_mut().nth(at).unwrap();
+        let Some((segment, fake)) = (count > 0).then(|| &mut filled[rng.usize(..count)]) else { return };
+        let at = rng.usize(..fake.synced.len());
+        let (key, (_, batch)) = fake.synced.iter_mut().nth(at).unwrap();
         let (key, byte, bit) = (*key, rng.usize(..batch.len()), rng.u8(..8));
-        // Without its index nobody can know what a generation should hold.
-        let index = self.notes.get(&format!("{generation}.index"));
+        // Without its index nobody can know what a segment should hold.
+        let index = self.notes.get(&format!("{segment}.index"));
         if rng.bool() && index.is_some_and(|note| !note.is_empty()) {
-            shelf.synced.remove(&key);
+            fake.synced.remove(&key);
         } else {
             batch[byte] ^= 1 << bit;
         }
     }
 
-    fn shelf(&mut self, generation: Generation) -> Result<&mut FakeSegment, StoreError> {
-        if self.damaged.contains(&generation) {
+    fn fake(&mut self, segment: SegmentId) -> Result<&mut FakeSegment, StoreError> {
+        if self.damaged.contains(&segment) {
             return Err(StoreError::Damaged("damaged, as the test wants it".into()));
         }
-        let gone = || StoreError::Failed(format!("there is no generation {generation}"));
-        self.generations.get_mut(&generation).ok_or_else(gone)
+        let gone = || StoreError::Failed(format!("there is no segment {segment}"));
+        self.segments.get_mut(&segment).ok_or_else(gone)
     }
 
     fn may_write(&self) -> Result<(), StoreError> {
@@ -126,23 +125,23 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn generations(&mut self) -> Result<Vec<Generation>, StoreError> {
+    fn segments(&mut self) -> Result<Vec<SegmentId>, StoreError> {
         let takes = self.disk().opening_takes;
         std::thread::sleep(takes);
         self.may_panic("open");
-        Ok(self.disk().generations.keys().copied().collect())
+        Ok(self.disk().segments.keys().copied().collect())
     }
 
-    fn create(&mut self, generation: Generation) -> Result<(), StoreError> {
+    fn create(&mut self, segment: SegmentId) -> Result<(), StoreError> {
         let mut disk = self.disk();
         disk.may_write()?;
-        disk.generations.insert(generation, FakeSegment::default());
+        disk.segments.insert(segment, FakeSegment::default());
         Ok(())
     }
 
     fn put(
         &mut self,
-        generation: Generation,
+        segment: SegmentId,
         lane: Lane,
         seqs: &Range<u64>,
         bytes: &[u8],
@@ -150,86 +149,86 @@ impl Store for MemoryStore {
         let mut disk = self.disk();
         disk.may_write()?;
         disk.written += bytes.len() as u64;
-        disk.shelf(generation)?.put.insert((lane, seqs.start), (seqs.end, bytes.to_vec()));
+        disk.fake(segment)?.put.insert((lane, seqs.start), (seqs.end, bytes.to_vec()));
         Ok(())
     }
 
-    fn flush(&mut self, generation: Generation) -> Result<(), StoreError> {
+    fn flush(&mut self, segment: SegmentId) -> Result<(), StoreError> {
         let mut disk = self.disk();
         disk.may_write()?;
-        let shelf = disk.shelf(generation)?;
-        shelf.flushed.append(&mut shelf.put);
+        let fake = disk.fake(segment)?;
+        fake.flushed.append(&mut fake.put);
         Ok(())
     }
 
-    fn sync(&mut self, generation: Generation) -> Result<(), StoreError> {
-        self.flush(generation)?;
+    fn sync(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        self.flush(segment)?;
         let takes = self.disk().sync_takes;
         std::thread::sleep(takes);
         self.may_panic("sync");
         let mut disk = self.disk();
-        let shelf = disk.shelf(generation)?;
-        shelf.synced.append(&mut shelf.flushed);
+        let fake = disk.fake(segment)?;
+        fake.synced.append(&mut fake.flushed);
         Ok(())
     }
 
-    fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+    fn at(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
         let mut disk = self.disk();
-        let all = disk.shelf(generation)?.all();
+        let all = disk.fake(segment)?.all();
         let before = all.range((lane, 0)..=(lane, first)).next_back();
         let found = before.or_else(|| all.range((lane, first)..=(lane, u64::MAX)).next());
         Ok(found.map(to_batch))
     }
 
-    fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+    fn after(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
         let mut disk = self.disk();
-        let all = disk.shelf(generation)?.all();
+        let all = disk.fake(segment)?.all();
         let found = all.range((lane, first.saturating_add(1))..=(lane, u64::MAX)).next();
         Ok(found.map(to_batch))
     }
 
-    fn close(&mut self, _generation: Generation) {}
+    fn close(&mut self, _generation: SegmentId) {}
 
-    fn delete(&mut self, generation: Generation) -> Result<(), StoreError> {
-        self.disk().generations.remove(&generation);
+    fn delete(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        self.disk().segments.remove(&segment);
         Ok(())
     }
 
-    fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
+    fn set_aside(&mut self, segment: SegmentId) -> Result<String, StoreError> {
         let mut disk = self.disk();
-        disk.damaged.retain(|damaged| *damaged != generation);
-        let shelf = disk.generations.remove(&generation).unwrap_or_default();
-        disk.aside.insert(generation, shelf);
-        Ok(format!("{generation}.damaged-1"))
+        disk.damaged.retain(|damaged| *damaged != segment);
+        let fake = disk.segments.remove(&segment).unwrap_or_default();
+        disk.aside.insert(segment, fake);
+        Ok(format!("{segment}.damaged-1"))
     }
 
-    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
+    fn copy_aside(&mut self, segment: SegmentId) -> Result<String, StoreError> {
         let mut disk = self.disk();
         disk.may_write()?;
-        let shelf = disk.shelf(generation)?.clone();
-        disk.aside.insert(generation, shelf);
-        Ok(format!("{generation}.damaged-1"))
+        let fake = disk.fake(segment)?.clone();
+        disk.aside.insert(segment, fake);
+        Ok(format!("{segment}.damaged-1"))
     }
 
-    fn digest(&mut self, generation: Generation) -> Option<Digest> {
-        self.disk().generations.get(&generation).map(FakeSegment::digest)
+    fn digest(&mut self, segment: SegmentId) -> Option<Digest> {
+        self.disk().segments.get(&segment).map(FakeSegment::digest)
     }
 
-    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError> {
-        if self.digest(generation).is_some_and(|found| found == *known) {
+    fn check(&mut self, segment: SegmentId, known: &Digest) -> Result<(), StoreError> {
+        if self.digest(segment).is_some_and(|found| found == *known) {
             return Ok(());
         }
-        Err(StoreError::Damaged(format!("generation {generation} is not as it was written")))
+        Err(StoreError::Damaged(format!("segment {segment} is not as it was written")))
     }
 
-    fn bytes(&mut self, generation: Generation) -> u64 {
+    fn bytes(&mut self, segment: SegmentId) -> u64 {
         let disk = self.disk();
-        disk.generations.get(&generation).map_or(0, FakeSegment::bytes)
+        disk.segments.get(&segment).map_or(0, FakeSegment::bytes)
     }
 
     fn aside(&mut self) -> Vec<(String, u64)> {
         let disk = self.disk();
-        disk.aside.iter().map(|(generation, shelf)| (generation.to_string(), shelf.bytes())).collect()
+        disk.aside.iter().map(|(segment, fake)| (segment.to_string(), fake.bytes())).collect()
     }
 
     fn write_note(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {

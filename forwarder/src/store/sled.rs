@@ -1,4 +1,4 @@
-//! Generations as sled databases, one folder each.
+//! Segments as sled databases, one folder each.
 //!
 //! What is known of sled 0.34, read in its source or measured, and how it is met here:
 //!
@@ -11,13 +11,13 @@
 //! - Opening one changes it: the log is cut at the first bad spot, and what lies behind is zeroed. So what was sealed is
 //!   compared with its digest before, and copied if it is another ([`aside`]). What a crash has left has no digest: a
 //!   torn end is nothing unusual there.
-//! - Space is never given back: generations are deleted whole, and nothing is ever removed from one.
-//! - A write error is sticky until the database is opened again: the caller closes a generation after one.
+//! - Space is never given back: segments are deleted whole, and nothing is ever removed from one.
+//! - A write error is sticky until the database is opened again: the caller closes a segment after one.
 //! - The cache's default is 1 GiB, and an open database of 4 MiB costs about 5 MB: two are open at a time, none before
 //!   it is needed.
 //!
 //! ```text
-//! buffer/7/{db,conf,blobs/}   a generation
+//! buffer/7/{db,conf,blobs/}   a segment
 //! buffer/7.damaged-1/         set aside, for a person to look at; or its copy, as it was before sled opened it
 //! buffer/positions            a note
 //! buffer/reserve              let go of when the disk is full, so that what is there can be read
@@ -27,7 +27,7 @@ mod aside;
 mod reserve;
 
 use crate::Lane;
-use crate::store::{Batch, Digest, Generation, Store, StoreError};
+use crate::store::{Batch, Digest, SegmentId, Store, StoreError};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,10 +53,10 @@ const PART_BYTES: usize = 100_000;
 pub(crate) struct SledStore {
     folder: PathBuf,
     /// The one used last comes last.
-    open: Vec<(Generation, OpenSegment)>,
+    open: Vec<(SegmentId, OpenSegment)>,
 }
 
-/// An open generation.
+/// An open segment.
 struct OpenSegment {
     db: sled::Db,
     file: File,
@@ -81,12 +81,12 @@ impl OpenSegment {
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::HighThroughput)
             .flush_every_ms(None);
-        let db = quietly("open", || config.open())?.map_err(|error| of_sled(&error))?;
+        let db = catch_panic("open", || config.open())?.map_err(|error| of_sled(&error))?;
         let file = aside::db(path);
         let file = File::open(&file).map_err(|error| of_io(&file, &error))?;
-        let mut shelf = Self { db, file, places: BTreeMap::new(), tree: 0, tree_parts: 0 };
-        quietly("read", || shelf.find_places())?.map_err(|error| of_sled(&error))?;
-        Ok(shelf)
+        let mut open_segment = Self { db, file, places: BTreeMap::new(), tree: 0, tree_parts: 0 };
+        catch_panic("read", || open_segment.find_places())?.map_err(|error| of_sled(&error))?;
+        Ok(open_segment)
     }
 
     fn find_places(&mut self) -> sled::Result<()> {
@@ -143,47 +143,43 @@ impl SledStore {
         Self { folder, open: Vec::new() }
     }
 
-    fn path(&self, generation: Generation) -> PathBuf {
-        self.folder.join(generation.to_string())
+    fn path(&self, segment: SegmentId) -> PathBuf {
+        self.folder.join(segment.to_string())
     }
 
-    fn shelf(&mut self, generation: Generation) -> Result<&mut OpenSegment, StoreError> {
-        let shelf = match self.open.iter().position(|(open, _)| *open == generation) {
+    fn open_segment(&mut self, segment: SegmentId) -> Result<&mut OpenSegment, StoreError> {
+        let open_segment = match self.open.iter().position(|(open, _)| *open == segment) {
             Some(position) => self.open.remove(position),
             None => {
-                let path = self.path(generation);
+                let path = self.path(segment);
                 if !path.is_dir() {
                     return Err(StoreError::Failed(format!("{} is gone", path.display())));
                 }
                 while self.open.len() >= OPEN_MAX {
-                    quietly("close", || drop(self.open.remove(0)))?;
+                    catch_panic("close", || drop(self.open.remove(0)))?;
                 }
-                let shelf = match OpenSegment::open(&path) {
+                let open_segment = match OpenSegment::open(&path) {
                     // What sled writes before it reads has room in the reserve; what is read then makes more.
                     Err(StoreError::Blocked(_)) if reserve::give(&self.folder) => OpenSegment::open(&path)?,
                     result => result?,
                 };
-                (generation, shelf)
+                (segment, open_segment)
             }
         };
-        self.open.push(shelf);
-        let last = self.open.last_mut().map(|(_, shelf)| shelf);
+        self.open.push(open_segment);
+        let last = self.open.last_mut().map(|(_, open_segment)| open_segment);
         last.ok_or_else(|| StoreError::Failed("no database is open".into()))
     }
 
-    fn batch(
-        &mut self,
-        generation: Generation,
-        place: Option<(Lane, u64)>,
-    ) -> Result<Option<Batch>, StoreError> {
+    fn batch(&mut self, segment: SegmentId, place: Option<(Lane, u64)>) -> Result<Option<Batch>, StoreError> {
         let Some((lane, first)) = place else { return Ok(None) };
-        let shelf = self.shelf(generation)?;
-        quietly("read", || shelf.get(lane, first))?.map_err(|error| of_sled(&error))
+        let open_segment = self.open_segment(segment)?;
+        catch_panic("read", || open_segment.get(lane, first))?.map_err(|error| of_sled(&error))
     }
 }
 
 impl Store for SledStore {
-    fn generations(&mut self) -> Result<Vec<Generation>, StoreError> {
+    fn segments(&mut self) -> Result<Vec<SegmentId>, StoreError> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,14 +188,14 @@ impl Store for SledStore {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         // One whose folder somebody has deleted is known by its index.
         let number = |name: String| name.strip_suffix(".index").unwrap_or(&name).parse().ok();
-        let found: BTreeSet<Generation> = names.filter_map(number).collect();
+        let found: BTreeSet<SegmentId> = names.filter_map(number).collect();
         Ok(found.into_iter().collect())
     }
 
-    fn create(&mut self, generation: Generation) -> Result<(), StoreError> {
-        let path = self.path(generation);
+    fn create(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        let path = self.path(segment);
         fs::create_dir_all(&path).map_err(|error| of_io(&path, &error))?;
-        self.shelf(generation)?;
+        self.open_segment(segment)?;
         // The files' names must survive a power cut as well as their content.
         for folder in [Some(path.as_path()), path.parent(), self.folder.parent()].into_iter().flatten() {
             File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| of_io(folder, &error))?;
@@ -210,55 +206,55 @@ impl Store for SledStore {
 
     fn put(
         &mut self,
-        generation: Generation,
+        segment: SegmentId,
         lane: Lane,
         seqs: &Range<u64>,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let shelf = self.shelf(generation)?;
-        quietly("write", || shelf.put(lane, seqs, bytes))?.map_err(|error| of_sled(&error))
+        let open_segment = self.open_segment(segment)?;
+        catch_panic("write", || open_segment.put(lane, seqs, bytes))?.map_err(|error| of_sled(&error))
     }
 
-    fn flush(&mut self, generation: Generation) -> Result<(), StoreError> {
-        let db = &self.shelf(generation)?.db;
-        quietly("write", || db.flush())?.map(drop).map_err(|error| of_sled(&error))
+    fn flush(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        let db = &self.open_segment(segment)?.db;
+        catch_panic("write", || db.flush())?.map(drop).map_err(|error| of_sled(&error))
     }
 
-    fn sync(&mut self, generation: Generation) -> Result<(), StoreError> {
-        self.flush(generation)?;
-        let path = self.path(generation);
-        let shelf = self.shelf(generation)?;
-        shelf.file.sync_data().map_err(|error| of_io(&path, &error))
+    fn sync(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        self.flush(segment)?;
+        let path = self.path(segment);
+        let open_segment = self.open_segment(segment)?;
+        open_segment.file.sync_data().map_err(|error| of_io(&path, &error))
     }
 
-    fn at(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
-        let places = &self.shelf(generation)?.places;
+    fn at(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+        let places = &self.open_segment(segment)?.places;
         let before = places.range((lane, 0)..=(lane, first)).next_back();
         let found = before.or_else(|| places.range((lane, first)..=(lane, u64::MAX)).next());
         let place = found.map(|(place, _)| *place);
-        self.batch(generation, place)
+        self.batch(segment, place)
     }
 
-    fn after(&mut self, generation: Generation, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
-        let places = &self.shelf(generation)?.places;
+    fn after(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError> {
+        let places = &self.open_segment(segment)?.places;
         let from = (lane, first.saturating_add(1));
         let place = places.range(from..=(lane, u64::MAX)).next().map(|(place, _)| *place);
-        self.batch(generation, place)
+        self.batch(segment, place)
     }
 
-    fn close(&mut self, generation: Generation) {
-        let _ = quietly("close", || self.open.retain(|(open, _)| *open != generation));
+    fn close(&mut self, segment: SegmentId) {
+        let _ = catch_panic("close", || self.open.retain(|(open, _)| *open != segment));
     }
 
-    fn delete(&mut self, generation: Generation) -> Result<(), StoreError> {
-        self.close(generation);
-        let path = self.path(generation);
+    fn delete(&mut self, segment: SegmentId) -> Result<(), StoreError> {
+        self.close(segment);
+        let path = self.path(segment);
         aside::discard_copy(&path);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(&path, &error)),
             _ => {}
         }
-        if self.generations()?.is_empty() {
+        if self.segments()?.is_empty() {
             reserve::give(&self.folder);
         } else {
             reserve::take(&self.folder);
@@ -266,30 +262,30 @@ impl Store for SledStore {
         Ok(())
     }
 
-    fn set_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
-        self.close(generation);
-        let path = self.path(generation);
+    fn set_aside(&mut self, segment: SegmentId) -> Result<String, StoreError> {
+        self.close(segment);
+        let path = self.path(segment);
         let target = aside::set_aside(&path).map_err(|error| of_io(&path, &error))?;
         Ok(target.display().to_string())
     }
 
-    fn copy_aside(&mut self, generation: Generation) -> Result<String, StoreError> {
-        self.close(generation);
-        let path = self.path(generation);
+    fn copy_aside(&mut self, segment: SegmentId) -> Result<String, StoreError> {
+        self.close(segment);
+        let path = self.path(segment);
         let target = aside::copy_aside(&path).map_err(|error| of_io(&path, &error))?;
         Ok(target.display().to_string())
     }
 
-    fn digest(&mut self, generation: Generation) -> Option<Digest> {
-        aside::digest(&self.path(generation)).ok()
+    fn digest(&mut self, segment: SegmentId) -> Option<Digest> {
+        aside::digest(&self.path(segment)).ok()
     }
 
-    fn check(&mut self, generation: Generation, known: &Digest) -> Result<(), StoreError> {
-        aside::check(&self.path(generation), known)
+    fn check(&mut self, segment: SegmentId, known: &Digest) -> Result<(), StoreError> {
+        aside::check(&self.path(segment), known)
     }
 
-    fn bytes(&mut self, generation: Generation) -> u64 {
-        aside::size_of(&self.path(generation))
+    fn bytes(&mut self, segment: SegmentId) -> u64 {
+        aside::size_of(&self.path(segment))
     }
 
     fn aside(&mut self) -> Vec<(String, u64)> {
@@ -320,7 +316,7 @@ impl Store for SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        let _ = quietly("close", || self.open.clear());
+        let _ = catch_panic("close", || self.open.clear());
     }
 }
 
@@ -352,7 +348,7 @@ thread_local! {
 }
 
 /// Runs what may panic on damaged files. The panic's own message and trace are not for the user.
-fn quietly<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, StoreError> {
+fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, StoreError> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = panic::take_hook();

@@ -29,7 +29,7 @@ pub fn serve_if_child() {
     run(async move {
         let forwarder =
             forwarder_with(port.parse().unwrap(), Path::new(&folder), BufferConfig::default(), "", Plain);
-        let (mut n, mut marks, mut out) = (first, VecDeque::new(), std::io::stdout());
+        let (mut n, mut positions, mut out) = (first, VecDeque::new(), std::io::stdout());
         loop {
             for _ in 0..BURST {
                 let lane = if n % 50 == 0 { Lane::Alert } else { Lane::Data };
@@ -38,9 +38,9 @@ pub fn serve_if_child() {
                 n += 1;
             }
             writeln!(out, "p {n}").unwrap();
-            marks.push_back((forwarder.mark(), n));
-            while marks.front().is_some_and(|(mark, _)| forwarder.is_kept(mark)) {
-                let (_, n) = marks.pop_front().unwrap();
+            positions.push_back((forwarder.position(), n));
+            while positions.front().is_some_and(|(position, _)| forwarder.is_kept(position)) {
+                let (_, n) = positions.pop_front().unwrap();
                 writeln!(out, "k {n}").unwrap();
             }
             tokio::time::sleep(Duration::from_secs(1) * BURST as u32 / PER_SECOND as u32).await;

@@ -7,8 +7,8 @@ pub mod child;
 pub mod scripted;
 
 use headwater_forwarder::{
-    Address, BufferConfig, EncodeError, Encoder, Forwarder, Framing, Lane, Message, OutputContext,
-    OutputSlot, Presence, Start, read_output_kind,
+    BufferConfig, EncodeError, Encoder, Forwarder, Framing, Lane, Message, MessageAddress, OutputContext,
+    OutputPresence, OutputSlot, Start, read_output_kind,
 };
 use headwater_mqtt::{MqttEvent, MqttSession, Qos, Settings};
 use headwater_settings::Document;
@@ -238,10 +238,10 @@ impl Encoder for Plain {
         !message.body.starts_with(b"not")
     }
 
-    fn address<'m>(&'m self, message: &'m Message) -> Option<Address<'m>> {
+    fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
         let is_presence = matches!(&message.body[..], b"online" | b"offline");
         let kind = if is_presence { "status".into() } else { format!("{:?}/x", message.lane).into() };
-        Some(Address { kind, time_ms: message.made_ms, ..Address::default() })
+        Some(MessageAddress { kind, time_ms: message.made_ms, ..MessageAddress::default() })
     }
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -281,7 +281,7 @@ pub fn forwarder_with(
         name: "cloud".into(),
         output: output.unwrap(),
         encoder: Arc::new(encoder),
-        presence: Some(Presence { online: state("online"), gone: state("offline") }),
+        presence: Some(OutputPresence { online: state("online"), gone: state("offline") }),
     };
     let folder = folder.join("buffer");
     Forwarder::start(Start { config, folder, outputs: vec![slot], clock: Arc::new(|| 1_000) }).unwrap()

@@ -88,7 +88,7 @@ fn what_is_damaged_is_told_and_kept() {
     std::fs::write(&db, &bytes).unwrap();
 
     let shown = text(&buffer(&dir, &["stats"]).stdout);
-    assert!(shown.contains("damaged  generation 1: ") && shown.contains("buffer/1/db is not as"), "{shown}");
+    assert!(shown.contains("damaged  segment 1: ") && shown.contains("buffer/1/db is not as"), "{shown}");
     assert!(shown.contains(&format!("waiting  {waiting} messages")), "{shown}");
     assert!(std::fs::read(&db).unwrap() == bytes, "stats opens nothing");
 
@@ -97,7 +97,7 @@ fn what_is_damaged_is_told_and_kept() {
     assert!(printed < waiting, "{printed} of {waiting}");
     assert_eq!(export.status.code(), Some(1));
     let said = text(&export.stderr);
-    let missing = format!("generation 1: {} messages could not be read; it is kept", waiting - printed);
+    let missing = format!("segment 1: {} messages could not be read; it is kept", waiting - printed);
     assert!(said.contains(&missing) && said.contains("1.damaged-1"), "{said}");
 
     uplink.restart();

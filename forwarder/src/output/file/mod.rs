@@ -9,9 +9,10 @@
 mod path;
 mod writer;
 
-use crate::batches::Batches;
+use crate::batches::BatchOutput;
 use crate::{
-    Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, ProbeResult, Probing, Rate,
+    Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, OutputProbing, ProbeResult,
+    SendRate,
 };
 use headwater_settings::{Or, Table};
 use path::PathTemplate;
@@ -31,8 +32,8 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(120);
 
 struct FileOutput {
     template: Arc<PathTemplate>,
-    batches: Batches,
-    rate: Rate,
+    batches: BatchOutput,
+    rate: SendRate,
 }
 
 fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
@@ -40,11 +41,11 @@ fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Outpu
     let max_size = table.size("max_size", 1 << 10..=1 << 40).given().unwrap_or(MAX_SIZE);
     let max_age = table.duration("max_age", 1_000..=365 * 86_400_000).given().unwrap_or(MAX_AGE_MS);
     let sync = table.duration("sync", 0..=3_600_000).given().unwrap_or(SYNC_MS);
-    let rate = Rate::read(table);
+    let rate = SendRate::read(table);
     let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
     let template = Arc::new(template?);
     let writer = FileWriter::new(template.clone(), max_size, ms(max_age));
-    Some(Box::new(FileOutput { template, batches: Batches::new(writer, ms(sync)), rate }))
+    Some(Box::new(FileOutput { template, batches: BatchOutput::new(writer, ms(sync)), rate }))
 }
 
 fn read_path(table: &mut Table<'_>) -> Option<PathTemplate> {
@@ -69,11 +70,11 @@ impl Output for FileOutput {
         ACK_TIMEOUT
     }
 
-    fn rate(&self) -> Rate {
+    fn rate(&self) -> SendRate {
         self.rate
     }
 
-    fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> Probing<'a> {
+    fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {
         Box::pin(async move {
             let root = self.template.root();
             Some(match writer::try_folder(&root) {

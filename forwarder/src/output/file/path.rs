@@ -1,7 +1,7 @@
 //! `path`: where the lines of a message go.
 
-use crate::Address;
-use crate::template::{Name, Part, Placeholder, Template};
+use crate::MessageAddress;
+use crate::template::{AddressPart, KnownPlaceholder, OutputTemplate, TemplatePart};
 use std::path::{Path, PathBuf};
 
 /// What stands for the file's number in a place.
@@ -10,17 +10,17 @@ pub(super) const NUMBER: char = '\0';
 /// The parts of a path that differ from file to file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathPart {
-    Name(Name),
+    Name(AddressPart),
     Date,
     Hour,
     Number,
 }
 
-const KNOWN: [Placeholder<PathPart>; 7] = [
-    ("agent", PathPart::Name(Name::Agent)),
-    ("kind", PathPart::Name(Name::Kind)),
-    ("stream", PathPart::Name(Name::Stream)),
-    ("series", PathPart::Name(Name::Series)),
+const KNOWN: [KnownPlaceholder<PathPart>; 7] = [
+    ("agent", PathPart::Name(AddressPart::Agent)),
+    ("kind", PathPart::Name(AddressPart::Kind)),
+    ("stream", PathPart::Name(AddressPart::Stream)),
+    ("series", PathPart::Name(AddressPart::Series)),
     ("date", PathPart::Date),
     ("hour", PathPart::Hour),
     ("n", PathPart::Number),
@@ -28,7 +28,7 @@ const KNOWN: [Placeholder<PathPart>; 7] = [
 
 /// A `path`: text with placeholders; the last level has a number in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PathTemplate(Template<PathPart>);
+pub(super) struct PathTemplate(OutputTemplate<PathPart>);
 
 impl PathTemplate {
     /// Reads a template.
@@ -36,7 +36,7 @@ impl PathTemplate {
     /// # Errors
     /// What is wrong with it and what would be right.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let template = Template::parse(text, &KNOWN)?;
+        let template = OutputTemplate::parse(text, &KNOWN)?;
         let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
         if name.matches("{n}").count() != 1 || folder.contains("{n}") {
             return Err(
@@ -50,19 +50,19 @@ impl PathTemplate {
     }
 
     /// The path of a message's file, with [`NUMBER`] where its number goes.
-    pub(super) fn place(&self, address: &Address<'_>) -> String {
+    pub(super) fn place(&self, address: &MessageAddress<'_>) -> String {
         let mut place = String::with_capacity(64);
         let days = address.time_ms.div_euclid(86_400_000);
         for part in self.0.parts() {
             match part {
-                Part::Text(text) => place.push_str(text),
-                Part::Place(PathPart::Name(name)) => push_level(&mut place, name.of(address)),
-                Part::Place(PathPart::Date) => place.push_str(&date(days)),
-                Part::Place(PathPart::Hour) => {
+                TemplatePart::Text(text) => place.push_str(text),
+                TemplatePart::Place(PathPart::Name(name)) => push_level(&mut place, name.of(address)),
+                TemplatePart::Place(PathPart::Date) => place.push_str(&date(days)),
+                TemplatePart::Place(PathPart::Hour) => {
                     let hour = address.time_ms.div_euclid(3_600_000).rem_euclid(24);
                     place.push_str(&format!("{hour:02}"));
                 }
-                Part::Place(PathPart::Number) => place.push(NUMBER),
+                TemplatePart::Place(PathPart::Number) => place.push(NUMBER),
             }
         }
         place
@@ -71,10 +71,11 @@ impl PathTemplate {
     /// The folder that all files lie below.
     pub(super) fn root(&self) -> PathBuf {
         let fixed = match self.0.parts().first() {
-            Some(Part::Text(text)) => text.rsplit_once('/').map_or("", |(folder, _)| folder),
+            Some(TemplatePart::Text(text)) => text.rsplit_once('/').map_or("", |(folder, _)| folder),
             _ => "",
         };
-        let is_absolute = matches!(self.0.parts().first(), Some(Part::Text(text)) if text.starts_with('/'));
+        let is_absolute =
+            matches!(self.0.parts().first(), Some(TemplatePart::Text(text)) if text.starts_with('/'));
         if fixed.is_empty() { PathBuf::from(if is_absolute { "/" } else { "." }) } else { fixed.into() }
     }
 
@@ -84,11 +85,11 @@ impl PathTemplate {
     }
 }
 
-fn fits(parts: &[Part<PathPart>], rest: &str) -> bool {
+fn fits(parts: &[TemplatePart<PathPart>], rest: &str) -> bool {
     let Some((part, parts)) = parts.split_first() else { return rest.is_empty() };
     match part {
-        Part::Text(text) => rest.strip_prefix(text.as_str()).is_some_and(|rest| fits(parts, rest)),
-        Part::Place(place) => {
+        TemplatePart::Text(text) => rest.strip_prefix(text.as_str()).is_some_and(|rest| fits(parts, rest)),
+        TemplatePart::Place(place) => {
             let is_digits = matches!(place, PathPart::Number | PathPart::Hour);
             let takes = |c: char| if is_digits { c.is_ascii_digit() } else { c != '/' };
             let ends = rest.char_indices().take_while(|(_, c)| takes(*c)).map(|(at, c)| at + c.len_utf8());
@@ -130,7 +131,7 @@ mod tests {
         let template =
             PathTemplate::parse("out/kind={kind}/{date}T{hour}/{agent}.{series}-{n}.jsonl").unwrap();
         let [agent, kind, stream, series] = ["g7", "summary", "", "../b/temp"].map(Into::into);
-        let address = Address { agent, kind, stream, series, time_ms: 1_709_168_400_000 };
+        let address = MessageAddress { agent, kind, stream, series, time_ms: 1_709_168_400_000 };
         let place = template.place(&address);
         assert_eq!(place, "out/kind=summary/2024-02-29T01/g7._._b_temp-\0.jsonl");
         assert_eq!(template.root(), Path::new("out"));
@@ -140,7 +141,7 @@ mod tests {
         for foreign in [place.as_str(), "out/kind=x/y/z-1.jsonl", "out/a-1.jsonl", "other"] {
             assert!(!template.fits(Path::new(foreign)), "{foreign}");
         }
-        let address = Address { time_ms: -1, ..address };
+        let address = MessageAddress { time_ms: -1, ..address };
         assert!(template.place(&address).contains("/1969-12-31T23/"));
         assert_eq!(PathTemplate::parse("/{n}").unwrap().root(), Path::new("/"));
         assert_eq!(PathTemplate::parse("{n}").unwrap().root(), Path::new("."));

@@ -16,7 +16,7 @@ mod topic;
 
 use crate::{
     Delivery, Disconnected, Encoder, Framing, Message, Opened, Output, OutputConnection, OutputContext,
-    OutputKind, Probing, Rate, SendError, Tag, Tail,
+    OutputKind, OutputProbing, SendError, SendRate, Tag, Tail,
 };
 use events::MqttEvents;
 use flight::{Flight, Sent};
@@ -60,7 +60,7 @@ struct Mqtt {
     client_id: String,
     inflight: u16,
     ack_timeout: Duration,
-    rate: Rate,
+    rate: SendRate,
     backoff: Rc<RefCell<Backoff>>,
     guard: Rc<RefCell<PoisonGuard>>,
 }
@@ -70,7 +70,7 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
     let topic = read_topic(table);
     let inflight = table.integer("inflight", 2..=60_000).given().unwrap_or(INFLIGHT);
     let ack_timeout = table.duration("ack_timeout", 1_000..=3_600_000).given().unwrap_or(ACK_TIMEOUT_MS);
-    let rate = Rate::read(table);
+    let rate = SendRate::read(table);
     let OutputContext { agent, output } = context;
     let client_id = format!("headwater-{agent}-{output}");
     let seed = u64::from(crc32fast::hash(client_id.as_bytes())) ^ fastrand::u64(..);
@@ -131,7 +131,7 @@ impl Output for Mqtt {
         self.ack_timeout
     }
 
-    fn rate(&self) -> Rate {
+    fn rate(&self) -> SendRate {
         self.rate
     }
 
@@ -139,7 +139,7 @@ impl Output for Mqtt {
         self.guard.borrow().is_on().then_some(ONE_AT_A_TIME)
     }
 
-    fn probe<'a>(&'a self, encoder: &'a dyn Encoder) -> Probing<'a> {
+    fn probe<'a>(&'a self, encoder: &'a dyn Encoder) -> OutputProbing<'a> {
         Box::pin(probe::round_trip(&self.settings, &self.topic, encoder))
     }
 

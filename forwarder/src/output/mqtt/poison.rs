@@ -303,7 +303,11 @@ mod tests {
 
     fn delivery(seq: u64) -> Delivery {
         let message = Message { lane: Lane::Data, made_ms: 0, body: "b".into() };
-        Delivery { tag: Tag { lane: Lane::Data, seq, owed: 1 }, backfill: true, message }
+        Delivery {
+            tag: Tag { lane: Lane::Data, seq, owed: crate::output_set::OutputSet::bit(0) },
+            backfill: true,
+            message,
+        }
     }
 
     #[tokio::test]

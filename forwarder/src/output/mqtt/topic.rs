@@ -1,11 +1,11 @@
 //! `topic`: where on the broker a message goes.
 
-use crate::Address;
-use crate::template::{Name, Part, Template};
+use crate::MessageAddress;
+use crate::template::{AddressPart, OutputTemplate, TemplatePart};
 
 /// A `topic`: text with `{agent}`, `{kind}`, `{stream}` and `{series}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TopicTemplate(Template<Name>);
+pub(super) struct TopicTemplate(OutputTemplate<AddressPart>);
 
 impl TopicTemplate {
     pub(super) const DEFAULT: &'static str = "headwater/{agent}/{kind}/{stream}/{series}";
@@ -18,11 +18,11 @@ impl TopicTemplate {
     /// # Errors
     /// What is wrong with it and what would be right.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let template = Template::parse(text, &Name::ALL)?;
+        let template = OutputTemplate::parse(text, &AddressPart::ALL)?;
         if text.contains(['+', '#', '\0']) {
             return Err("a topic to publish to cannot hold `+`, `#` or NUL".to_owned());
         }
-        if !template.has(Name::Kind) {
+        if !template.has(AddressPart::Kind) {
             let why = "without it alerts, summaries and what waited in the buffer would mix";
             return Err(format!("{{kind}} is missing: {why}"));
         }
@@ -31,13 +31,13 @@ impl TopicTemplate {
 
     /// The topic of a message. What waited in the buffer has `backfill/` before its kind; parts that a message does not
     /// have leave no empty level at the end.
-    pub(super) fn topic(&self, address: &Address<'_>, backfill: bool) -> String {
+    pub(super) fn topic(&self, address: &MessageAddress<'_>, backfill: bool) -> String {
         let mut topic = String::with_capacity(64);
         for part in self.0.parts() {
             match part {
-                Part::Text(text) => topic.push_str(text),
-                Part::Place(name) => {
-                    if backfill && *name == Name::Kind {
+                TemplatePart::Text(text) => topic.push_str(text),
+                TemplatePart::Place(name) => {
+                    if backfill && *name == AddressPart::Kind {
                         topic.push_str(Self::BACKFILL);
                         topic.push('/');
                     }
@@ -54,9 +54,9 @@ impl TopicTemplate {
         let mut filter = String::new();
         for part in self.0.parts() {
             match (part, agent) {
-                (Part::Text(text), _) => filter.push_str(text),
-                (Part::Place(Name::Agent), Some(agent)) => push_level(&mut filter, agent),
-                (Part::Place(Name::Agent), None) if filter.ends_with('/') => filter.push('+'),
+                (TemplatePart::Text(text), _) => filter.push_str(text),
+                (TemplatePart::Place(AddressPart::Agent), Some(agent)) => push_level(&mut filter, agent),
+                (TemplatePart::Place(AddressPart::Agent), None) if filter.ends_with('/') => filter.push('+'),
                 _ => break,
             }
         }
@@ -81,9 +81,9 @@ fn push_level(topic: &mut String, name: &str) {
 mod tests {
     use super::*;
 
-    fn address(kind: &'static str, stream: &'static str, series: &'static str) -> Address<'static> {
+    fn address(kind: &'static str, stream: &'static str, series: &'static str) -> MessageAddress<'static> {
         let [agent, kind, stream, series] = ["g7", kind, stream, series].map(Into::into);
-        Address { agent, kind, stream, series, time_ms: 0 }
+        MessageAddress { agent, kind, stream, series, time_ms: 0 }
     }
 
     #[test]

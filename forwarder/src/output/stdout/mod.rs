@@ -1,7 +1,7 @@
 //! Writes messages to the standard output, a line each: for pipes, and for looking on.
 
-use crate::batches::{BatchWriter, Batches, Entry};
-use crate::{Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, Rate, Tag};
+use crate::batches::{BatchOutput, BatchWriter, Entry};
+use crate::{Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, SendRate, Tag};
 use headwater_settings::Table;
 use std::io::Write;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ pub(crate) const KIND: OutputKind =
 const ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 
 struct StdoutOutput {
-    batches: Batches,
-    rate: Rate,
+    batches: BatchOutput,
+    rate: SendRate,
 }
 
 fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
-    let rate = Rate::read(table);
-    Some(Box::new(StdoutOutput { batches: Batches::new(LineWriter, Duration::ZERO), rate }))
+    let rate = SendRate::read(table);
+    Some(Box::new(StdoutOutput { batches: BatchOutput::new(LineWriter, Duration::ZERO), rate }))
 }
 
 impl Output for StdoutOutput {
@@ -32,7 +32,7 @@ impl Output for StdoutOutput {
         ACK_TIMEOUT
     }
 
-    fn rate(&self) -> Rate {
+    fn rate(&self) -> SendRate {
         self.rate
     }
 }

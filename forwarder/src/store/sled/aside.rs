@@ -1,5 +1,5 @@
 //! What is out of the way or to be known again: folders that are set aside or copied there, and whether a database's file
-//! still is what it was when its generation was sealed.
+//! still is what it was when its segment was sealed.
 //!
 //! Sled opens a damaged database by cutting its log at the first bad spot and zeroing what lies behind it; so what is
 //! damaged has to be copied before. A database that was closed in order is only ever added to, also when it is opened and
@@ -19,7 +19,7 @@ pub(super) fn db(folder: &Path) -> PathBuf {
     folder.join("db")
 }
 
-/// Of a generation's folder, once it is safe from a power cut.
+/// Of a segment's folder, once it is safe from a power cut.
 pub(super) fn digest(folder: &Path) -> io::Result<Digest> {
     let file = File::open(db(folder))?;
     file.sync_data()?;
@@ -63,14 +63,14 @@ fn read(file: &File, bytes_max: u64) -> io::Result<Digest> {
     }
 }
 
-/// Renames a generation's folder; where it is now.
+/// Renames a segment's folder; where it is now.
 pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
     let target = free_name(folder);
     fs::rename(folder, &target)?;
     Ok(target)
 }
 
-/// Copies a generation's folder, so that after a power cut there is all of the copy or none; where the copy is.
+/// Copies a segment's folder, so that after a power cut there is all of the copy or none; where the copy is.
 pub(super) fn copy_aside(folder: &Path) -> io::Result<PathBuf> {
     discard_copy(folder);
     let (fresh, target) = (unfinished(folder), free_name(folder));

@@ -1,4 +1,4 @@
-//! A little of the disk that is held while there are generations, and let go of on a full disk, so that sled can open
+//! A little of the disk that is held while there are segments, and let go of on a full disk, so that sled can open
 //! them: it writes before it reads. With 1 MiB it got on by fits and starts. Allocated, not written: that costs no flash.
 
 use fs2::FileExt as _;

@@ -13,7 +13,11 @@ fn writer(folder: &Folder, max_size: u64) -> FileWriter {
 
 fn entry(folder: &Folder, kind: &str, seq: u64) -> Entry {
     let place = format!("{}/out/{kind}/x-{NUMBER}.jsonl", folder.path().display());
-    Entry { tag: Tag { lane: Lane::Data, seq, owed: 1 }, place, line: format!("line {seq}\n").into_bytes() }
+    Entry {
+        tag: Tag { lane: Lane::Data, seq, owed: crate::output_set::OutputSet::bit(0) },
+        place,
+        line: format!("line {seq}\n").into_bytes(),
+    }
 }
 
 /// Names below `out/KIND`, and their lines.

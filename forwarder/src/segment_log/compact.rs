@@ -1,27 +1,28 @@
 //! Merging old messages into coarser ones, so that what is full need not be lost.
 //!
-//! How messages merge, the agent knows ([`crate::Thin`]); here is which: the oldest closed generations of those that
-//! were thinned least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
+//! How messages merge, the agent knows ([`crate::Compactor`]); here is which: the oldest closed segments of those that
+//! were compacted least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
 //!
 //! What is held is merged by itself, when nothing else can be.
 //!
 //! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh
-//! generation takes the place of the old ones; a note says so before they are deleted, so that after a crash there is
-//! either the one or the others. Generations of which memory, a driver or the line still holds something are left
+//! segment takes the place of the old ones; a note says so before they are deleted, so that after a crash there is
+//! either the one or the others. Segments of which memory, a driver or the line still holds something are left
 //! alone.
 //!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
 
 use super::segment_meta::{self, SegmentMeta, extend_runs, note_name};
-use super::{Batches, MIB, Notice, SegmentLog};
-use crate::positions::{Progress, Run};
+use super::{LaneBatches, LogEvent, MIB, SegmentLog};
+use crate::output_set::OutputSet;
+use crate::progress::{Progress, Run};
 use crate::ranges::Ranges;
-use crate::record::Record;
-use crate::store::{Generation, StoreError};
-use crate::{Lane, Thin};
+use crate::record::BufferRecord;
+use crate::store::{SegmentId, StoreError};
+use crate::{Compactor, Lane};
 use std::collections::BTreeMap;
 
-/// Content of the generations that are merged in one go (bytes).
+/// Content of the segments that are merged in one go (bytes).
 const SLICE_BYTES: u64 = 8 * MIB;
 
 /// What cannot be made coarser is not tried again.
@@ -29,28 +30,28 @@ const LEVEL_MAX: u32 = u32::MAX;
 
 impl SegmentLog {
     /// Merges what is oldest and finest; whether room was made by it.
-    pub(super) fn thin(&mut self, progress: &Progress) -> bool {
-        self.all_indexed() && Lane::MERGED.into_iter().any(|lane| self.thin_lane(lane, progress))
+    pub(super) fn compact(&mut self, progress: &Progress) -> bool {
+        self.all_indexed() && Lane::MERGED.into_iter().any(|lane| self.compact_lane(lane, progress))
     }
 
     /// Writes the indexes that could not be written in their time; whether none is missing. Without its index the next
-    /// start finds in a generation what was cut off, because it lay elsewhere too: and there it is merged by then.
+    /// start finds in a segment what was cut off, because it lay elsewhere too: and there it is merged by then.
     fn all_indexed(&mut self) -> bool {
         let open = [self.filling, self.keeping];
-        let has_none = |(generation, shelf): (&Generation, &SegmentMeta)| {
-            (!shelf.sealed && !open.contains(&Some(*generation))).then_some(*generation)
+        let has_none = |(segment, meta): (&SegmentId, &SegmentMeta)| {
+            (!meta.sealed && !open.contains(&Some(*segment))).then_some(*segment)
         };
-        let missing: Vec<Generation> = self.shelves.iter().filter_map(has_none).collect();
-        missing.into_iter().all(|generation| {
-            self.seal(generation, &[]);
-            self.shelves.get(&generation).is_none_or(|shelf| shelf.sealed)
+        let missing: Vec<SegmentId> = self.segments.iter().filter_map(has_none).collect();
+        missing.into_iter().all(|segment| {
+            self.seal(segment, &[]);
+            self.segments.get(&segment).is_none_or(|meta| meta.sealed)
         })
     }
 
-    fn thin_lane(&mut self, lane: Lane, progress: &Progress) -> bool {
-        let Some(thin) = self.thin.clone() else { return false };
+    fn compact_lane(&mut self, lane: Lane, progress: &Progress) -> bool {
+        let Some(compactor) = self.compactor.clone() else { return false };
         while let Some(slice) = self.slice(lane, progress.busy.of(lane)) {
-            match self.thin_slice((lane, &slice), thin.as_ref(), progress) {
+            match self.compact_slice((lane, &slice), compactor.as_ref(), progress) {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(error) => {
@@ -58,32 +59,32 @@ impl SegmentLog {
                     return false;
                 }
             }
-            for generation in slice {
-                if let Some(shelf) = self.shelves.get_mut(&generation) {
-                    shelf.level = LEVEL_MAX;
+            for segment in slice {
+                if let Some(meta) = self.segments.get_mut(&segment) {
+                    meta.level = LEVEL_MAX;
                 }
             }
         }
         false
     }
 
-    /// Generations next to each other that may be merged, of which nobody has anything in his hands: the oldest of
+    /// Segments next to each other that may be merged, of which nobody has anything in his hands: the oldest of
     /// the lowest level.
-    fn slice(&self, lane: Lane, busy: &Ranges) -> Option<Vec<Generation>> {
-        let mut in_order: Vec<(u64, Generation, &SegmentMeta)> = self
-            .shelves
+    fn slice(&self, lane: Lane, busy: &Ranges) -> Option<Vec<SegmentId>> {
+        let mut in_order: Vec<(u64, SegmentId, &SegmentMeta)> = self
+            .segments
             .iter()
-            .filter_map(|(generation, shelf)| Some((shelf.spans.of(lane).start()?, *generation, shelf)))
+            .filter_map(|(segment, meta)| Some((meta.spans.of(lane).start()?, *segment, meta)))
             .collect();
-        in_order.sort_unstable_by_key(|(start, generation, _)| (*start, *generation));
-        let may = |(start, _, shelf): &(u64, Generation, &SegmentMeta)| {
-            let end = shelf.spans.of(lane).end();
+        in_order.sort_unstable_by_key(|(start, segment, _)| (*start, *segment));
+        let may = |(start, _, meta): &(u64, SegmentId, &SegmentMeta)| {
+            let end = meta.spans.of(lane).end();
             let free = *start >= *self.handed.of(lane) && busy.count_in(&(*start..end)) == 0;
-            free && shelf.sealed && shelf.level < LEVEL_MAX
+            free && meta.sealed && meta.level < LEVEL_MAX
         };
-        let lowest = in_order.iter().filter(|entry| may(entry)).map(|(_, _, shelf)| shelf.level).min()?;
+        let lowest = in_order.iter().filter(|entry| may(entry)).map(|(_, _, meta)| meta.level).min()?;
         let mut bytes = 0;
-        let slice: Vec<Generation> = in_order
+        let slice: Vec<SegmentId> = in_order
             .into_iter()
             .skip_while(|entry| !(may(entry) && entry.2.level == lowest))
             .take_while(|entry| {
@@ -91,78 +92,78 @@ impl SegmentLog {
                 bytes += entry.2.content_bytes;
                 may(entry) && entry.2.level == lowest && (first || bytes <= SLICE_BYTES)
             })
-            .map(|(_, generation, _)| generation)
+            .map(|(_, segment, _)| segment)
             .collect();
         (!slice.is_empty()).then_some(slice)
     }
 
     /// Whether it was worth it.
-    fn thin_slice(
+    fn compact_slice(
         &mut self,
-        (lane, slice): (Lane, &[Generation]),
-        thin: &dyn Thin,
+        (lane, slice): (Lane, &[SegmentId]),
+        compactor: &dyn Compactor,
         progress: &Progress,
     ) -> Result<bool, StoreError> {
-        let (mut before, mut merged, mut level) = (Vec::<Record>::new(), Batches::default(), 0);
-        for generation in slice {
-            match self.wanted(*generation, lane, progress) {
+        let (mut before, mut merged, mut level) = (Vec::<BufferRecord>::new(), LaneBatches::default(), 0);
+        for segment in slice {
+            match self.wanted(*segment, lane, progress) {
                 Ok(records) => before.extend(records),
                 Err(StoreError::Damaged(why)) => {
-                    self.give_up(*generation, &why);
+                    self.give_up(*segment, &why);
                     // The others' turn comes with the next look.
                     return Ok(true);
                 }
                 Err(error) => return Err(error),
             }
             for other in Lane::ALL.into_iter().filter(|other| *other != lane) {
-                merged.of_mut(other).extend(self.wanted(*generation, other, progress)?);
+                merged.of_mut(other).extend(self.wanted(*segment, other, progress)?);
             }
-            level = self.shelves.get(generation).map_or(level, |shelf| shelf.level.max(level));
+            level = self.segments.get(segment).map_or(level, |meta| meta.level.max(level));
         }
         // The slice is in the order of this lane; that of others may be another.
         in_order(&mut before);
         Lane::ALL.into_iter().for_each(|lane| in_order(merged.of_mut(lane)));
         if before.is_empty() && Lane::ALL.into_iter().all(|lane| merged.of(lane).is_empty()) {
-            slice.iter().for_each(|generation| self.delete(*generation));
+            slice.iter().for_each(|segment| self.delete(*segment));
             return Ok(true);
         }
         let elsewhere = self.elsewhere(lane, slice);
-        let Some((coarser, gone)) = merge(lane, &before, &elsewhere, thin) else { return Ok(false) };
+        let Some((coarser, gone)) = merge(lane, &before, &elsewhere, compactor) else { return Ok(false) };
         *merged.of_mut(lane) = coarser;
-        let generation = self.next;
-        self.store.write_note(&note_name(generation), &segment_meta::write_building())?;
-        let generation = self.create()?;
-        if let Err(error) = self.fill(generation, &merged, true) {
-            self.store.close(generation);
-            self.delete(generation);
+        let segment = self.next;
+        self.store.write_note(&note_name(segment), &segment_meta::write_building())?;
+        let segment = self.create()?;
+        if let Err(error) = self.fill(segment, &merged, true) {
+            self.store.close(segment);
+            self.delete(segment);
             return Err(error);
         }
-        if let Some(shelf) = self.shelves.get_mut(&generation) {
-            shelf.level = level + 1;
+        if let Some(meta) = self.segments.get_mut(&segment) {
+            meta.level = level + 1;
         }
-        self.seal(generation, slice);
-        if !self.shelves.get(&generation).is_some_and(|shelf| shelf.sealed) {
-            self.delete(generation);
-            return Err(StoreError::Failed("the merged generation has no index".into()));
+        self.seal(segment, slice);
+        if !self.segments.get(&segment).is_some_and(|meta| meta.sealed) {
+            self.delete(segment);
+            return Err(StoreError::Failed("the merged segment has no index".into()));
         }
-        slice.iter().for_each(|generation| self.delete(*generation));
-        self.notices.push(Notice::Thinned { runs: gone });
+        slice.iter().for_each(|segment| self.delete(*segment));
+        self.log_events.push(LogEvent::Compacted { runs: gone });
         Ok(true)
     }
 
-    /// The lane's numbers in all other generations.
-    fn elsewhere(&self, lane: Lane, slice: &[Generation]) -> Ranges {
+    /// The lane's numbers in all other segments.
+    fn elsewhere(&self, lane: Lane, slice: &[SegmentId]) -> Ranges {
         let mut elsewhere = Ranges::default();
-        let others = self.shelves.iter().filter(|(generation, _)| !slice.contains(generation));
+        let others = self.segments.iter().filter(|(segment, _)| !slice.contains(segment));
         others
-            .flat_map(|(_, shelf)| shelf.spans.of(lane).iter())
+            .flat_map(|(_, meta)| meta.spans.of(lane).iter())
             .for_each(|seqs| elsewhere.insert_range(seqs.clone()));
         elsewhere
     }
 }
 
 /// Sorts by number; of two copies one stays.
-fn in_order(records: &mut Vec<Record>) {
+fn in_order(records: &mut Vec<BufferRecord>) {
     records.sort_by_key(|record| record.seq);
     records.dedup_by_key(|record| record.seq);
 }
@@ -171,16 +172,17 @@ fn in_order(records: &mut Vec<Record>) {
 /// apart: merged messages go where the last of them were. `None`: there would not be a fifth less of them.
 fn merge(
     lane: Lane,
-    before: &[Record],
+    before: &[BufferRecord],
     elsewhere: &Ranges,
-    thin: &dyn Thin,
-) -> Option<(Vec<Record>, Vec<Run>)> {
-    let together = |earlier: &Record, later: &Record| {
+    compactor: &dyn Compactor,
+) -> Option<(Vec<BufferRecord>, Vec<Run>)> {
+    let together = |earlier: &BufferRecord, later: &BufferRecord| {
         elsewhere.next_in(earlier.seq).is_none_or(|between| between > later.seq)
     };
     let (mut after, mut gone) = (Vec::new(), Vec::new());
     for part in before.chunk_by(together) {
-        let (coarser, runs) = merge_part(lane, part, thin).unwrap_or_else(|| (part.to_vec(), Vec::new()));
+        let (coarser, runs) =
+            merge_part(lane, part, compactor).unwrap_or_else(|| (part.to_vec(), Vec::new()));
         after.extend(coarser);
         gone.extend(runs);
     }
@@ -188,17 +190,21 @@ fn merge(
 }
 
 /// Merges messages that the same outputs want. `None`: they cannot be put in order.
-fn merge_part(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Record>, Vec<Run>)> {
-    let mut groups: BTreeMap<u64, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
+fn merge_part(
+    lane: Lane,
+    before: &[BufferRecord],
+    compactor: &dyn Compactor,
+) -> Option<(Vec<BufferRecord>, Vec<Run>)> {
+    let mut groups: BTreeMap<OutputSet, (Vec<u64>, Vec<crate::Message>)> = BTreeMap::new();
     for record in before {
         let (seqs, messages) = groups.entry(record.owed).or_default();
         seqs.push(record.seq);
         messages.push(record.message.clone());
     }
-    let all = groups.keys().fold(0, |all, owed| all | owed);
+    let all = groups.keys().fold(OutputSet::default(), |all, owed| all | *owed);
     let mut after = Vec::new();
     for (owed, (seqs, messages)) in groups {
-        let merged = thin.merge(&messages).filter(|merged| merged.len() < messages.len());
+        let merged = compactor.merge(&messages).filter(|merged| merged.len() < messages.len());
         let places = places(&seqs, &messages, merged.as_ref().unwrap_or(&messages));
         let placed = places.into_iter().zip(merged.unwrap_or(messages));
         after.extend(placed.map(|(place, message)| (place, owed, message)));
@@ -207,11 +213,11 @@ fn merge_part(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Rec
     after.sort_by_key(|(place, ..)| *place);
     let numbers = numbers(before, all, after.iter().map(|(place, ..)| *place).collect())?;
     let mut gone = Vec::new();
-    let is_gone = |record: &&Record| numbers.binary_search(&record.seq).is_err();
+    let is_gone = |record: &&BufferRecord| numbers.binary_search(&record.seq).is_err();
     before.iter().filter(is_gone).for_each(|record| extend_runs(&mut gone, lane, record));
     let renumbered = numbers.iter().zip(after).map(|(seq, (_, owed, mut message))| {
         message.lane = lane;
-        Record { seq: *seq, owed, message }
+        BufferRecord { seq: *seq, owed, message }
     });
     Some((renumbered.collect(), gone))
 }
@@ -219,7 +225,7 @@ fn merge_part(lane: Lane, before: &[Record], thin: &dyn Thin) -> Option<(Vec<Rec
 /// The numbers that merged messages take: one that an output has already must not be that of a message which it has not.
 /// The last of those that nobody has, so that they follow each other; where these are too few, their own places. `None`:
 /// two have one place.
-fn numbers(before: &[Record], all: u64, places: Vec<u64>) -> Option<Vec<u64>> {
+fn numbers(before: &[BufferRecord], all: OutputSet, places: Vec<u64>) -> Option<Vec<u64>> {
     let free: Vec<u64> = before.iter().filter(|record| record.owed == all).map(|record| record.seq).collect();
     let numbers = match free.len().checked_sub(places.len()) {
         Some(rest) => free.into_iter().skip(rest).collect(),
@@ -255,15 +261,15 @@ mod tests {
     /// Makes one message of two.
     struct Pairs;
 
-    impl Thin for Pairs {
+    impl Compactor for Pairs {
         fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
             Some(older.chunks(2).filter_map(|pair| pair.last().cloned()).collect())
         }
     }
 
-    fn record(lane: Lane, seq: u64) -> Record {
+    fn record(lane: Lane, seq: u64) -> BufferRecord {
         let body = Bytes::from(vec![b'x'; 200]);
-        Record { seq, owed: 1, message: Message { lane, made_ms: seq as i64, body } }
+        BufferRecord { seq, owed: OutputSet::bit(0), message: Message { lane, made_ms: seq as i64, body } }
     }
 
     /// What is held becomes coarser as the rest does, and every message is there or said to be gone; what lies between in
@@ -277,18 +283,18 @@ mod tests {
             let (mut segment_log, _) = SegmentLog::open(store, config, Some(Arc::new(Pairs)));
             let progress = Progress::new(1);
             for first in (0..COUNT).step_by(10) {
-                let mut batches = Batches::default();
+                let mut batches = LaneBatches::default();
                 *batches.of_mut(lane) = (first..first + 10).map(|seq| record(lane, seq)).collect();
                 *batches.of_mut(other) = vec![record(other, first / 10)];
                 segment_log.append(&batches, true, &progress).unwrap();
             }
             let mut gone = 0;
-            for notice in segment_log.take_notices() {
-                let Notice::Thinned { runs } = notice else { panic!("{notice:?}") };
+            for log_event in segment_log.take_events() {
+                let LogEvent::Compacted { runs } = log_event else { panic!("{log_event:?}") };
                 assert!(runs.iter().all(|run| run.lane == lane));
                 gone += runs.iter().map(|run| run.seqs.end - run.seqs.start).sum::<u64>();
             }
-            let left = |lane| segment_log.shelves.values().map(|shelf| *shelf.counts.of(lane)).sum::<u64>();
+            let left = |lane| segment_log.segments.values().map(|meta| *meta.counts.of(lane)).sum::<u64>();
             assert!(gone > 100, "{gone} of {COUNT}");
             assert_eq!((left(lane) + gone, left(other)), (COUNT, COUNT / 10));
         }

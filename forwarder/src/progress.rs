@@ -1,6 +1,7 @@
 //! What has become of the messages, as far as the buffer must know it: for each output and lane, the numbers that
 //! need not be sent to it any more.
 
+use crate::output_set::OutputSet;
 use crate::ranges::Ranges;
 use crate::{Lane, PerLane};
 use std::ops::Range;
@@ -13,7 +14,7 @@ const INTERVALS_MAX: usize = 1_000;
 pub(crate) struct Progress {
     pub(crate) acked: Vec<PerLane<Ranges>>,
     /// The bits of outputs that are configured. What others wanted they will not get any more.
-    pub(crate) active: u64,
+    pub(crate) active: OutputSet,
     /// Whether something is being read for an output.
     pub(crate) reading: bool,
     /// What is in memory, or in the hands of an output, of [`Lane::MERGED`].
@@ -23,15 +24,15 @@ pub(crate) struct Progress {
 impl Progress {
     /// Nothing acknowledged by any of so many outputs.
     pub(crate) fn new(outputs: usize) -> Self {
-        let active = (0..outputs).fold(0, |active, output| active | bit(output));
+        let active = (0..outputs).collect();
         Self { acked: vec![PerLane::default(); outputs], active, ..Self::default() }
     }
 
     /// What is done with, by every output of `owed` (a bit each); `None`: there is no such output.
-    pub(crate) fn done(&self, lane: Lane, owed: u64) -> Option<Ranges> {
+    pub(crate) fn done(&self, lane: Lane, owed: OutputSet) -> Option<Ranges> {
         let mut done: Option<Ranges> = None;
         let wanted = owed & self.active;
-        for (_, acked) in self.acked.iter().enumerate().filter(|(output, _)| wanted & bit(*output) != 0) {
+        for (_, acked) in self.acked.iter().enumerate().filter(|(output, _)| wanted.contains(*output)) {
             let acked = acked.of(lane);
             done = Some(done.map_or_else(|| acked.clone(), |done| done.intersection(acked)));
         }
@@ -39,9 +40,12 @@ impl Progress {
     }
 
     /// Which of the outputs of `owed` still want a message.
-    pub(crate) fn wanting(&self, lane: Lane, seq: u64, owed: u64) -> u64 {
+    pub(crate) fn wanting(&self, lane: Lane, seq: u64, owed: OutputSet) -> OutputSet {
         let acked = self.acked.iter().enumerate().filter(|(_, acked)| acked.of(lane).contains(seq));
-        acked.fold(owed & self.active, |wanting, (output, _)| wanting & !bit(output))
+        acked.fold(owed & self.active, |mut wanting, (output, _)| {
+            wanting.remove(output);
+            wanting
+        })
     }
 
     /// How many of the run's messages are still owed to somebody.
@@ -71,12 +75,7 @@ impl Progress {
 pub(crate) struct Run {
     pub(crate) lane: Lane,
     pub(crate) seqs: Range<u64>,
-    pub(crate) owed: u64,
-}
-
-/// The output's bit in an `owed`.
-pub(crate) fn bit(output: usize) -> u64 {
-    1_u64.checked_shl(u32::try_from(output).unwrap_or(u32::MAX)).unwrap_or(0)
+    pub(crate) owed: OutputSet,
 }
 
 /// The note on disk: who the outputs are (their bits, in the order of the file) and what they have acknowledged.
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn a_message_is_owed_until_all_who_want_it_have_it() {
         let (_, mut progress) = example();
-        let run = |owed| Run { lane: Lane::Data, seqs: 4_700..4_805, owed };
+        let run = |owed| Run { lane: Lane::Data, seqs: 4_700..4_805, owed: OutputSet::from_bits(owed) };
         assert_eq!(progress.owed_in(&run(0b01)), 105 - 11 - 5);
         assert_eq!(progress.owed_in(&run(0b11)), 105);
         assert_eq!(progress.owed_in(&run(0)), 0, "nobody wants it");

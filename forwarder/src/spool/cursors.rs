@@ -1,9 +1,9 @@
 //! What one output is to be sent next.
 
 use super::Spool;
-use crate::positions::bit;
+use crate::output_set::OutputSet;
 use crate::ranges::Ranges;
-use crate::record::Record;
+use crate::record::BufferRecord;
 use crate::{Delivery, Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
 
@@ -38,7 +38,7 @@ pub(super) struct Cursor {
     sent_live: Ranges,
     backfill: u64,
     /// Read from disk, from `backfill` on.
-    ahead: VecDeque<Record>,
+    ahead: VecDeque<BufferRecord>,
     /// Below this, what is not in `ahead` is not on disk.
     read_end: u64,
     /// A read is under way: from where, and where memory began then.
@@ -62,30 +62,30 @@ impl Cursor {
     }
 
     /// What was sent and is not acknowledged, or is about to be sent; `own` is the output's bit.
-    pub(super) fn in_hands(&self, acked: &Ranges, own: u64) -> Ranges {
-        let mut hands = Ranges::default();
+    pub(super) fn in_flight(&self, acked: &Ranges, own: OutputSet) -> Ranges {
+        let mut in_flight = Ranges::default();
         let backfill = 0..self.backfill;
         for sent in std::iter::once(&backfill).chain(self.sent_live.iter()) {
-            acked.gaps_in(sent).for_each(|seqs| hands.insert_range(seqs));
+            acked.gaps_in(sent).for_each(|seqs| in_flight.insert_range(seqs));
         }
-        let ahead = self.ahead.iter().filter(|record| record.owed & own != 0);
+        let ahead = self.ahead.iter().filter(|record| !(record.owed & own).is_empty());
         for record in ahead.filter(|record| !acked.contains(record.seq)) {
-            hands.insert(record.seq);
+            in_flight.insert(record.seq);
         }
-        hands
+        in_flight
     }
 
-    /// Whether a message, if it is not acknowledged, is among [`Cursor::in_hands`].
-    pub(super) fn has_taken(&self, seq: u64, own: u64) -> bool {
+    /// Whether a message, if it is not acknowledged, is among [`Cursor::in_flight`].
+    pub(super) fn has_taken(&self, seq: u64, own: OutputSet) -> bool {
         let ahead = || self.ahead.binary_search_by_key(&seq, |record| record.seq).ok();
         seq < self.backfill
             || self.sent_live.contains(seq)
-            || ahead().and_then(|at| self.ahead.get(at)).is_some_and(|record| record.owed & own != 0)
+            || ahead().and_then(|at| self.ahead.get(at)).is_some_and(|record| !(record.owed & own).is_empty())
     }
 
-    /// [`Cursor::in_hands`], and all between what is read.
+    /// [`Cursor::in_flight`], and all between what is read.
     pub(super) fn busy(&self, acked: &Ranges) -> Ranges {
-        let mut busy = self.in_hands(acked, u64::MAX);
+        let mut busy = self.in_flight(acked, OutputSet::ALL);
         busy.insert_range(acked.next_gap(0)..self.backfill.max(self.read_end));
         busy
     }
@@ -115,14 +115,14 @@ impl Cursor {
 }
 
 /// What comes next in a lane.
-enum Found {
-    Message(u64, u64, Message),
+enum BackfillStep {
+    Message(u64, OutputSet, Message),
     /// Nothing before this number.
     NothingBelow(u64),
 }
 
-impl Found {
-    fn of(message: Option<(u64, u64, Message)>, or_below: u64) -> Self {
+impl BackfillStep {
+    fn of(message: Option<(u64, OutputSet, Message)>, or_below: u64) -> Self {
         message.map_or(Self::NothingBelow(or_below), |(seq, owed, message)| Self::Message(seq, owed, message))
     }
 }
@@ -130,7 +130,7 @@ impl Found {
 impl Spool {
     /// What the output shall be sent now: alerts before data, live before backfill; backfill only if `allow_backfill`.
     pub(crate) fn next(&mut self, output: usize, mut allow_backfill: bool) -> Next {
-        if !self.outlets.get(output).is_some_and(|outlet| outlet.up) {
+        if !self.outputs.get(output).is_some_and(|cursors| cursors.up) {
             return Next::Nothing;
         }
         let released = self.released;
@@ -153,12 +153,12 @@ impl Spool {
     }
 
     fn is_reading(&self, output: usize, lane: Lane) -> bool {
-        self.outlets.get(output).is_some_and(|outlet| outlet.lanes.of(lane).is_reading())
+        self.outputs.get(output).is_some_and(|cursors| cursors.lanes.of(lane).is_reading())
     }
 
     /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
-    pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<Record>) {
-        let Some(cursor) = self.outlets.get_mut(output).map(|outlet| outlet.lanes.of_mut(lane)) else {
+    pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<BufferRecord>) {
+        let Some(cursor) = self.outputs.get_mut(output).map(|cursors| cursors.lanes.of_mut(lane)) else {
             return;
         };
         let Some((_, memory)) = cursor.reading.take_if(|(asked, _)| *asked == from) else { return };
@@ -174,15 +174,15 @@ impl Spool {
 
     /// Nothing could be read: ask again.
     pub(crate) fn fill_failed(&mut self, output: usize, lane: Lane) {
-        if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.lanes.of_mut(lane).reading = None;
+        if let Some(cursors) = self.outputs.get_mut(output) {
+            cursors.lanes.of_mut(lane).reading = None;
         }
     }
 
     fn next_live(&mut self, output: usize, lane: Lane) -> Option<Delivery> {
         loop {
             let queue = self.queues.of(lane);
-            let cursor = self.outlets.get_mut(output)?.lanes.of_mut(lane);
+            let cursor = self.outputs.get_mut(output)?.lanes.of_mut(lane);
             if cursor.live < queue.first_in_memory() && cursor.live < queue.on_disk_end {
                 // Too slow: what memory had no room for is on disk, and what waits there is backfill.
                 cursor.rest_is_backfill(queue.next());
@@ -196,7 +196,7 @@ impl Spool {
             cursor.live += 1;
             let Some(entry) = queue.at(seq) else { continue };
             let (owed, message) = (entry.owed, entry.message.clone());
-            if owed & bit(output) != 0 {
+            if owed.contains(output) {
                 cursor.sent_live.insert(seq);
             }
             if let Some(delivery) = self.delivery(output, Tag { lane, seq, owed }, message, false) {
@@ -208,8 +208,8 @@ impl Spool {
     fn next_backfill(&mut self, output: usize, lane: Lane) -> Next {
         loop {
             let Some(acked) = self.progress.acked.get(output) else { return Next::Nothing };
-            let Some(outlet) = self.outlets.get_mut(output) else { return Next::Nothing };
-            let (cursor, queue) = (outlet.lanes.of_mut(lane), self.queues.of(lane));
+            let Some(cursors) = self.outputs.get_mut(output) else { return Next::Nothing };
+            let (cursor, queue) = (cursors.lanes.of_mut(lane), self.queues.of(lane));
             cursor.go_to(acked.of(lane).next_gap(cursor.backfill));
             let (seq, memory) = (cursor.backfill, queue.first_in_memory());
             if seq >= cursor.live_from {
@@ -220,21 +220,25 @@ impl Spool {
                 return Next::Read(lane, from);
             }
             let found = if seq >= memory {
-                Found::of(queue.at(seq).map(|entry| (seq, entry.owed, entry.message.clone())), seq + 1)
+                BackfillStep::of(queue.at(seq).map(|entry| (seq, entry.owed, entry.message.clone())), seq + 1)
             } else if let Some(record) = cursor.ahead.pop_front() {
-                Found::Message(record.seq, record.owed, record.message)
+                BackfillStep::Message(record.seq, record.owed, record.message)
             } else if cursor.reading.is_some() {
                 return Next::Nothing;
             } else {
                 // Neither on disk nor in memory.
-                Found::NothingBelow(if seq < cursor.read_end { cursor.read_end.min(memory) } else { memory })
+                BackfillStep::NothingBelow(if seq < cursor.read_end {
+                    cursor.read_end.min(memory)
+                } else {
+                    memory
+                })
             };
             match found {
-                Found::NothingBelow(end) => {
+                BackfillStep::NothingBelow(end) => {
                     self.skip(output, lane, seq, end);
                     self.backfill_is_at(output, lane, end);
                 }
-                Found::Message(found, owed, message) => {
+                BackfillStep::Message(found, owed, message) => {
                     self.skip(output, lane, seq, found);
                     self.backfill_is_at(output, lane, found + 1);
                     // Meanwhile it may have been given up.
@@ -252,8 +256,8 @@ impl Spool {
     }
 
     fn backfill_is_at(&mut self, output: usize, lane: Lane, seq: u64) {
-        if let Some(outlet) = self.outlets.get_mut(output) {
-            outlet.lanes.of_mut(lane).backfill = seq;
+        if let Some(cursors) = self.outputs.get_mut(output) {
+            cursors.lanes.of_mut(lane).backfill = seq;
         }
     }
 
@@ -263,7 +267,7 @@ impl Spool {
 
     /// A delivery, unless the output does not want the message.
     fn delivery(&mut self, output: usize, tag: Tag, message: Message, backfill: bool) -> Option<Delivery> {
-        if tag.owed & bit(output) == 0 {
+        if !tag.owed.contains(output) {
             // Not this output's: no reason to come back to it.
             self.skip(output, tag.lane, tag.seq, tag.seq + 1);
             return None;
