@@ -38,12 +38,12 @@ pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
     match opened.await {
         Ok(answer) => shared.on_opened(answer),
         // The thread is gone, and nobody writes ever again: see `failed`.
-        Err(_) => return shared.closing().await,
+        Err(_) => return shared.ending.closing().await,
     }
     let (mut retry, mut failed) = (RETRY_FIRST, None::<Instant>);
     loop {
         wait_for_work(&shared).await;
-        if shared.is_closing() {
+        if shared.ending.is_closing() {
             return;
         }
         if !write_all(&shared).await {
@@ -54,7 +54,7 @@ pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
             failed = Some(Instant::now());
             tokio::select! {
                 () = sleep(retry) => {}
-                () = shared.closing() => return,
+                () = shared.ending.closing() => return,
             }
             retry = (retry * 2).min(RETRY_LAST);
         }
@@ -69,7 +69,7 @@ async fn wait_for_work(shared: &Shared) {
         let patience = patience(shared);
         let waits = {
             let mut spool = shared.spool.borrow_mut();
-            if shared.is_closing() || spool.is_tight() {
+            if shared.ending.is_closing() || spool.is_tight() {
                 return;
             }
             let waits = spool.has_unwritten();
@@ -82,7 +82,7 @@ async fn wait_for_work(shared: &Shared) {
             positions.clear();
             tokio::select! {
                 () = shared.disk_writer.notified() => {}
-                () = shared.closing() => {}
+                () = shared.ending.closing() => {}
             }
             continue;
         }
@@ -103,7 +103,7 @@ async fn sleep_or_news(shared: &Shared, nap: Duration) {
     loop {
         tokio::select! {
             () = &mut slept => return,
-            () = shared.closing() => return,
+            () = shared.ending.closing() => return,
             () = shared.disk_writer.notified() => {
                 if patience(shared).is_zero() || shared.spool.borrow_mut().is_tight() {
                     return;
@@ -167,12 +167,12 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
 
 /// Makes safe from a power cut what was only written; ends with the forwarder.
 pub(crate) async fn sync(shared: Rc<Shared>) {
-    let Sync::Every(ms) = shared.config.sync else { return shared.closing().await };
+    let Sync::Every(ms) = shared.config.sync else { return shared.ending.closing().await };
     let every = Duration::from_millis(ms * 3 / 4);
     loop {
         tokio::select! {
             () = sleep(every) => {}
-            () = shared.closing() => return,
+            () = shared.ending.closing() => return,
         }
         sync_once(&shared).await;
     }
@@ -198,7 +198,7 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
     loop {
         tokio::select! {
             () = sleep(SETTLE_EVERY) => {}
-            () = shared.closing() => return,
+            () = shared.ending.closing() => return,
         }
         round = round.wrapping_add(1);
         let note = round.is_multiple_of(NOTE_EVERY);

@@ -48,10 +48,10 @@ impl Driver {
                 Some(bit) => self.bit = *bit,
                 None => return,
             },
-            () = shared.stopped() => return,
+            () = shared.ending.stopped() => return,
         }
         let mut limiter = RateLimiter::new(self.output.rate());
-        while !self.shared.is_stopping() {
+        while !self.shared.ending.is_stopping() {
             let gone = self.state(|state| state.gone.clone()).flatten();
             let ended = match self.output.open(&self.encoder, gone.as_ref()) {
                 Ok((connection, events)) => {
@@ -67,7 +67,7 @@ impl Driver {
             self.on_down(&ended.reason);
             tokio::select! {
                 () = sleep(ended.wait) => {}
-                () = self.shared.stopped() => {}
+                () = self.shared.ending.stopped() => {}
             }
         }
     }
@@ -90,7 +90,7 @@ impl Driver {
     fn on_down(&self, reason: &str) {
         let now = self.shared.now_ms();
         let news = self.state(|state| state.down(reason, now));
-        if news == Some(true) && !self.shared.is_stopping() {
+        if news == Some(true) && !self.shared.ending.is_stopping() {
             self.shared.tell(ForwarderEvent::Down { output: self.index, reason: reason.to_owned() });
         }
         self.shared.disk_writer.notify_one();
@@ -159,8 +159,8 @@ impl<'d> DriverSession<'d> {
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(wait) => {}
                 () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
-                () = shared.closing(), if !self.up => return Disconnected { reason: "stopped".into(), wait: Duration::ZERO },
-                () = shared.gave_up() => {
+                () = shared.ending.closing(), if !self.up => return Disconnected { reason: "stopped".into(), wait: Duration::ZERO },
+                () = shared.ending.gave_up() => {
                     return Disconnected { reason: "stopped".into(), wait: Duration::ZERO };
                 }
             }
@@ -179,7 +179,7 @@ impl<'d> DriverSession<'d> {
                 return self.connection.flush(true);
             }
             let now = Instant::now();
-            let is_stopping = self.driver.shared.is_stopping();
+            let is_stopping = self.driver.shared.ending.is_stopping();
             let backfill = room > self.connection.window() / 4 && self.limiter.is_due(now) && !is_stopping;
             let next = self.driver.shared.spool.borrow_mut().next(self.driver.bit, backfill);
             match next {
@@ -277,7 +277,8 @@ impl<'d> DriverSession<'d> {
     /// Whether it is time for the farewell: the forwarder stops, and nothing that could be sent is left.
     fn closing_now(&mut self, idle: bool) -> bool {
         let shared = &self.driver.shared;
-        let now = self.up && !self.closing && (shared.is_closing() || (shared.is_stopping() && idle));
+        let now =
+            self.up && !self.closing && (shared.ending.is_closing() || (shared.ending.is_stopping() && idle));
         if now {
             self.send_presence();
             self.closing = true;

@@ -21,6 +21,7 @@ mod disk_thread;
 mod disk_writer;
 mod driver;
 mod encoder;
+mod ending;
 mod events;
 mod forwarder;
 mod opening;

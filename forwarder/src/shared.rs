@@ -1,6 +1,7 @@
 //! What the forwarder's tasks share, on one thread.
 
 use crate::disk_thread::{Answer, DiskThread};
+use crate::ending::{Ending, Phase};
 use crate::events::{Events, ForwarderEvent};
 use crate::opening::OpenLog;
 use crate::output_set::OutputSet;
@@ -15,18 +16,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
-
-/// How far the end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Running,
-    /// Outputs send what is live and wait for the answers.
-    Stopping,
-    /// Outputs say farewell.
-    Closing,
-    /// Links are cut.
-    GaveUp,
-}
 
 /// What is known of the buffer once it is open.
 pub(crate) struct OpenBuffer {
@@ -66,8 +55,7 @@ pub(crate) struct Shared {
     events: RefCell<Events>,
     event_came: Notify,
     disk: RefCell<Disk>,
-    phase: Cell<Phase>,
-    phase_came: Notify,
+    pub(crate) ending: Ending,
     /// All that waits is to be written now.
     hurry: Cell<bool>,
     failure: RefCell<Option<String>>,
@@ -106,8 +94,7 @@ impl Shared {
             events: RefCell::default(),
             event_came: Notify::new(),
             disk: RefCell::default(),
-            phase: Cell::new(Phase::Running),
-            phase_came: Notify::new(),
+            ending: Ending::default(),
             hurry: Cell::new(false),
             failure: RefCell::default(),
             failure_came: Notify::new(),
@@ -350,7 +337,7 @@ impl Shared {
 
     /// A task has ended; while the forwarder runs, none does.
     pub(crate) fn task_ended(&self, what: &str) {
-        if self.phase.get() == Phase::Running || std::thread::panicking() {
+        if self.ending.is_running() || std::thread::panicking() {
             self.failure.borrow_mut().get_or_insert_with(|| what.to_owned());
             self.failure_came.notify_one();
         }
@@ -382,48 +369,9 @@ impl Shared {
         self.disk_writer.notify_one();
     }
 
-    pub(crate) fn stop(&self) {
-        self.enter(Phase::Stopping);
-    }
-
-    pub(crate) fn close(&self) {
-        self.enter(Phase::Closing);
-    }
-
-    pub(crate) fn give_up(&self) {
-        self.enter(Phase::GaveUp);
-    }
-
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.phase.get() >= Phase::Stopping
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        self.phase.get() >= Phase::Closing
-    }
-
-    pub(crate) async fn stopped(&self) {
-        self.reached(Phase::Stopping).await;
-    }
-
-    pub(crate) async fn closing(&self) {
-        self.reached(Phase::Closing).await;
-    }
-
-    pub(crate) async fn gave_up(&self) {
-        self.reached(Phase::GaveUp).await;
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.phase_came.notify_waiters();
+    /// The end has come so far.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.ending.enter(phase);
         self.wake_all();
-    }
-
-    /// All on one thread: nothing can happen between the look and the wait.
-    async fn reached(&self, phase: Phase) {
-        while self.phase.get() < phase {
-            self.phase_came.notified().await;
-        }
     }
 }

@@ -5,13 +5,15 @@
 //! may cost. `HEADWATER_SEEDS=100000 cargo test -p headwater-forwarder --release simulation` looks at as many;
 //! `HEADWATER_SEED=17` at one.
 
+mod bodies;
 mod checks;
 mod world;
 
 use crate::config::{Full, Sync, When};
 use crate::disk_thread::DiskThread;
 use crate::store::memory::MemoryStore;
-use crate::{BufferConfig, Compactor, Forwarder, Lane, Message, OutputSlot, Start};
+use crate::{BufferConfig, Forwarder, Lane, Message, OutputSlot, Start};
+use bodies::{Fives, MERGED_MAX, ids_of, split, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,39 +21,6 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 use world::{Mask, World};
-
-/// Merges five messages into one that names them all, and again, up to this many.
-struct Fives;
-
-const MERGED_MAX: usize = 25;
-
-impl Compactor for Fives {
-    fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
-        let ids = |message: &Message| ids_of(text(message));
-        let merged = older.chunks(5).flat_map(|five| {
-            let ids: Vec<String> = five.iter().flat_map(ids).map(|id| id.to_string()).collect();
-            if ids.len() > MERGED_MAX {
-                return five.to_vec();
-            }
-            let (takers, _) = split(text(&five[0]));
-            vec![Message { body: format!("{takers}:{}", ids.join(",")).into(), ..five[0].clone() }]
-        });
-        Some(merged.collect())
-    }
-}
-
-/// A body is who takes it, a bit for each output, then numbers, and spaces to make it longer.
-fn split(body: &str) -> (&str, &str) {
-    body.split_once(':').unwrap()
-}
-
-fn text(message: &Message) -> &str {
-    std::str::from_utf8(&message.body).unwrap()
-}
-
-fn ids_of(body: &str) -> Vec<u64> {
-    split(body).1.trim_end().split(',').map(|id| id.parse().unwrap()).collect()
-}
 
 /// What was pushed.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use super::Forwarder;
 use crate::disk_writer;
+use crate::ending::Phase;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -35,13 +36,13 @@ impl Forwarder {
         let total = deadline.saturating_duration_since(start);
         let by = |eighths: u32| start + total * eighths / 8;
         let super::Tasks { mut drivers, mut disk_writers } = std::mem::take(&mut *self.tasks.borrow_mut());
-        shared.stop();
+        shared.enter(Phase::Stopping);
         let _ = timeout_at(self.grace(deadline), all_done(&mut drivers)).await;
         self.write_down(by(4)).await;
         let _ = timeout_at(by(5).min(Instant::now() + SENDING), all_done(&mut drivers)).await;
-        shared.close();
+        shared.enter(Phase::Closing);
         let _ = timeout_at(by(6), all_done(&mut drivers)).await;
-        shared.give_up();
+        shared.enter(Phase::GaveUp);
         let _ = timeout_at(by(7), all_done(&mut drivers)).await;
         // The disk has one writer: where it is stuck, nobody writes beside it.
         let ended = timeout_at(by(7), all_done(&mut disk_writers)).await.is_ok();
