@@ -1,9 +1,10 @@
-//! From readings to events: which streams take a series, its windows and detectors, and the account of it all.
+//! Turns readings into events: assigns series to streams, runs their windows and detectors, and accounts for every
+//! reading.
 //!
-//! No I/O and no clock: the same pipeline runs live, in `replay` and in the tests. Time comes in with every call as
-//! [`Now`]; events are taken out with [`Pipeline::drain`]. A reading costs one look into a table by its
-//! [`SeriesHandle`], then for each stream that selected the series (resolved once, when the series was introduced) one
-//! window and the stream's detectors; nothing is allocated until a window opens or an event is made.
+//! The pipeline does no I/O and reads no clock, so it runs the same way live, in `replay` and in tests. Every call
+//! passes the time as [`Now`]; [`Pipeline::drain`] hands out the events. A reading costs one table lookup by its
+//! [`SeriesHandle`], then one window and the detectors of each stream that selects the series. Streams are resolved
+//! once, when a series is introduced. Memory is allocated only when a window opens or an event is made.
 
 mod accounts;
 mod channel;
@@ -51,31 +52,31 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use timers::Timers;
 
-/// What the pipeline is told of a source.
+/// A source as the pipeline knows it.
 #[derive(Clone, Debug)]
 pub struct SourceEntry {
     /// The name in the config.
     pub name: String,
-    /// Readings further ahead of the clock than this are refused (ms).
+    /// How far ahead of the clock a reading may be (ms); the pipeline refuses readings beyond it.
     pub future_ms: i64,
-    /// Whether it hands over again, in the same order, what a crash has made the agent forget.
+    /// Whether the source delivers again, in the same order, everything that a crash made the agent forget.
     pub is_durable: bool,
 }
 
-/// The highest revision that a durable checkpoint allows to be told.
+/// The highest revision that a durable checkpoint allows summaries to have.
 #[derive(Clone, Copy, Debug)]
 pub struct RevLimit(u32);
 
-/// Something that a person should be told, at most now and then.
+/// A problem that a person should know about; emitted at most now and then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceNotice {
     /// Index of the source.
     pub source: usize,
-    /// What was seen, with the way out.
+    /// The problem and its remedy.
     pub text: String,
 }
 
-/// The engine: all series with their windows and detectors.
+/// All series with their windows and detectors.
 pub struct Pipeline {
     sources: IndexVec<SourceId, Source>,
     /// What sources and streams counted that the config no longer has.
@@ -84,7 +85,7 @@ pub struct Pipeline {
     stream_counts: IndexVec<StreamId, ReadingCounts>,
     directory: Directory,
     channels: IndexVec<ChannelId, Channel>,
-    /// The channels by stream and series.
+    /// Channels by stream and series.
     places: Places,
     groups: Groups,
     pairs: Pairs,
@@ -94,35 +95,35 @@ pub struct Pipeline {
     notice: Option<SourceNotice>,
 }
 
-/// What one series in one stream takes, without its windows and detectors (bytes).
+/// Memory of one series in one stream, without windows and detectors (bytes).
 pub const CHANNEL_BYTES: usize =
     size_of::<Channel>() + timers::ENTRY_BYTES + 2 * size_of::<((u32, u32), u32)>();
 
-/// What a series takes, without its name and labels (bytes).
+/// Memory of a series, without name and labels (bytes).
 pub const SERIES_BYTES: usize = series::SERIES_BYTES;
 
-/// What a filter takes for each series: with few readings waiting, and at most (bytes).
+/// Memory of a filter for each series (bytes): with few readings waiting, and at most.
 pub const FILTER_BYTES: [usize; 2] = filter::BYTES;
 
-/// What two series take together, with few readings waiting and at most, and what one of their windows takes (bytes).
+/// Memory of a pair of series (bytes): with few readings waiting and at most; then that of one window of the pair.
 pub const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
 
-/// What a detector takes for each series (bytes).
+/// Memory of a detector for each series (bytes).
 pub fn detector_bytes(prototype: &headwater_kernel::detect::AlertingDetector) -> usize {
     size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<series_detectors::DetectorSlot>()
 }
 
-/// Indices of channels by those of their stream and series.
+/// Channels by stream and series.
 type Places = HashMap<(StreamId, SeriesId), ChannelId>;
 
 /// The streams of the config.
 type Streams = IndexVec<StreamId, StreamConfig>;
 
-/// A time before this is a unit mistaken for another, not a reading's: 2000-01-01T00:00:00Z.
+/// An earlier time comes from a wrong unit, not from a sensor: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);
 
 impl Pipeline {
-    /// A pipeline for an agent's sources and streams, within the limits.
+    /// Creates the pipeline of an agent.
     #[must_use]
     pub fn new(agent: &str, sources: Vec<SourceEntry>, streams: Vec<StreamConfig>, limits: Limits) -> Self {
         Self {
@@ -142,7 +143,7 @@ impl Pipeline {
         }
     }
 
-    /// Introduces a series of a source and resolves which streams take it. `None`: the limit is reached.
+    /// Introduces a series of a source and resolves its streams. `None`: the limit is reached.
     pub fn introduce(
         &mut self,
         source: usize,
@@ -171,7 +172,7 @@ impl Pipeline {
         handle
     }
 
-    /// Lets the channels from this one on find their partners.
+    /// Pairs up the channels from `from` on.
     fn introduce_pairs(&mut self, from: usize) {
         for (index, channel) in self.channels.enumerate().skip(from) {
             if let Some(stream) = self.streams.at(channel.stream) {
@@ -266,13 +267,13 @@ impl Pipeline {
         }
     }
 
-    /// The pairs, and what they emit with.
+    /// The pairs together with their emitter.
     fn pairs_with_emitter(&mut self, now: Now) -> (&mut Pairs, PairEmitter<'_>) {
         let Self { streams, directory, pairs, emitter, .. } = self;
         (pairs, PairEmitter { streams, directory, now, emitter })
     }
 
-    /// Closes what is due without another reading.
+    /// Closes everything that is due without another reading.
     pub fn on_tick(&mut self, now: Now) {
         if self.emitter.revisions.is_open() && now.synced {
             self.close_rev_base(now);
@@ -286,7 +287,7 @@ impl Pipeline {
         pairs.on_tick(&mut out);
     }
 
-    /// Puts all on the timers, as of `now`.
+    /// Sets the timers of all channels and pairs, as of `now`.
     fn rearm(&mut self, now: Now) {
         self.timers = Timers::default();
         for (index, channel) in self.channels.enumerate_mut() {
@@ -298,59 +299,59 @@ impl Pipeline {
         self.pairs.rearm(&self.streams, now);
     }
 
-    /// When [`Pipeline::on_tick`] has something to do next, if ever.
+    /// When [`Pipeline::on_tick`] is due next, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<AgentTime> {
         self.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
-    /// Hands out the events made since the last call, in the order they were made, and when each was.
+    /// Drains the events made since the last call, in order, each with the time it was made.
     pub fn drain(&mut self) -> impl Iterator<Item = (Time, Event)> + '_ {
         self.emitter.events.drain(..)
     }
 
-    /// Whether [`Pipeline::drain`] has anything.
+    /// Whether [`Pipeline::drain`] would yield an event.
     #[inline]
     #[must_use]
     pub fn has_events(&self) -> bool {
         !self.emitter.events.is_empty()
     }
 
-    /// Whether summaries are to carry what they can be merged into coarser ones with.
+    /// Sets whether summaries carry their accumulators, so that they can be merged into coarser ones.
     pub fn set_mergeable(&mut self, is_mergeable: bool) {
         self.emitter.is_mergeable = is_mergeable;
     }
 
-    /// The agent's id, as it stands in events.
+    /// The agent's id, as events carry it.
     #[must_use]
     pub fn agent(&self) -> &Arc<str> {
         &self.emitter.agent
     }
 
-    /// A time of the agent's own clock, for what it says of itself.
+    /// A timestamp of the agent's own clock, for events about the agent itself.
     #[must_use]
     pub fn own_time(&self, time: Time) -> Timestamp {
         self.emitter.own_clock.at(time)
     }
 
-    /// What a person should know, if anything new.
+    /// The latest problem that a person should know about, if it is new.
     pub fn take_notice(&mut self) -> Option<SourceNotice> {
         self.notice.take()
     }
 
-    /// How many series are known.
+    /// The number of known series.
     #[must_use]
     pub fn series_count(&self) -> usize {
         self.directory.len()
     }
 
-    /// Streams that no series has matched.
+    /// The streams that match no series.
     pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
         let busy = |index| self.channels.iter().any(|channel: &Channel| channel.stream == index);
         self.streams.enumerate().filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
     }
 
-    /// Closes what is due in a channel that has come off the timers, and puts it back on them.
+    /// Closes whatever is due in a channel whose timer has fired, and sets its next timer.
     fn close_due(&mut self, index: ChannelId, now: Now) {
         let is_cut_off = self.is_cut_off(index);
         let Some(channel) = self.channels.at_mut(index) else { return };
@@ -365,7 +366,7 @@ impl Pipeline {
         }
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);
-        // Strictly later, so that a tick ends whatever the channel wants.
+        // Strictly later, so that one tick ends whatever the channel asks for.
         if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
             self.timers.push(due, index);
         }

@@ -1,11 +1,11 @@
-//! What the pipeline counts, and the account that it gives of it.
+//! Counts readings and reports the account.
 
 use super::Pipeline;
 use super::ids::SourceId;
 use crate::account::{ReadingCounts, ReadingLedger, SourceCounts};
 
 impl Pipeline {
-    /// Takes note of a payload that could not be decoded.
+    /// Counts a payload that could not be decoded.
     pub fn on_invalid(&mut self, source: usize) {
         if let Some(counts) = self.source_counts(source) {
             counts.received += 1;
@@ -13,7 +13,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes note of a payload that was counted before.
+    /// Counts a payload that was counted before.
     pub fn on_repeated(&mut self, source: usize) {
         if let Some(counts) = self.source_counts(source) {
             counts.received += 1;
@@ -21,7 +21,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes note of readings of series past the limit.
+    /// Counts readings of series beyond the limit.
     pub fn on_refused(&mut self, source: usize, count: u32) {
         if let Some(counts) = self.source_counts(source) {
             counts.received += i64::from(count);
@@ -29,7 +29,7 @@ impl Pipeline {
         }
     }
 
-    /// The readings' account since the state began. Its identities hold whenever nobody is inside a call.
+    /// The account of all readings since the state began. Its identities hold between calls.
     #[must_use]
     pub fn totals(&self) -> ReadingCounts {
         debug_assert!(
@@ -42,7 +42,7 @@ impl Pipeline {
         self.sources.iter().fold(streams, |sum, source| sum.plus(&source.counts.beside_streams()))
     }
 
-    /// The same, with that of each source and each stream.
+    /// The account with its parts by source and stream.
     #[must_use]
     pub fn ledger(&self) -> ReadingLedger {
         let sources = self.sources.iter().map(|source| (source.entry.name.clone(), source.counts));

@@ -1,4 +1,4 @@
-//! One series in one stream: its windows, its detectors, and the events they make.
+//! A channel: one series in one stream, with its windows, its detectors and the events that they emit.
 
 use super::emitter::SeriesEmitter;
 use super::filter::Filter;
@@ -19,19 +19,19 @@ use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
-/// A channel as a checkpoint has it.
+/// A channel as a checkpoint stores it.
 pub(super) struct StoredChannel<'a> {
     by_arrival: bool,
     forwarded: (Time, u32),
     windows: &'a [u8],
-    /// What its detectors share.
+    /// The state that its detectors share.
     pub(super) judged: &'a [u8],
-    /// The state of each.
+    /// The state of each detector.
     pub(super) detectors: Vec<&'a [u8]>,
 }
 
 impl<'a> StoredChannel<'a> {
-    /// All that is there, with so many detectors.
+    /// Reads a channel with `detectors` detectors; nothing may follow it.
     pub(super) fn load(detectors: usize, from: &mut StateReader<'a>) -> Result<Self, Corrupt> {
         let stored = Self {
             by_arrival: bool::load(from)?,
@@ -44,30 +44,30 @@ impl<'a> StoredChannel<'a> {
     }
 }
 
-/// What became of a reading.
+/// Where a reading was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
-    /// It is in a window, an open one or a closed one that will say so again, or in a filter.
+    /// In a window or filter. A closed window emits a revision.
     InWindow,
-    /// Its window was closed, or a filter has decided further on.
+    /// Nowhere: its window is closed, or the filter has decided past its time.
     Late,
-    /// It is to be a message of its own.
+    /// In no window: the reading becomes an event of its own.
     Forward,
-    /// No window can hold it.
+    /// Nowhere: no window can hold it.
     Refused,
 }
 
-/// How many readings are out of windows and filters.
+/// Readings that have left windows and filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClosedCounts {
-    /// In a summary, or forwarded.
+    /// Readings in a summary, or forwarded.
     pub(super) summarised: i64,
-    /// Dropped by a filter.
+    /// Readings that a filter dropped.
     pub(super) filtered: i64,
 }
 
 impl ClosedCounts {
-    /// Moves them from what is in windows to what became of them.
+    /// Moves the readings from `in_windows` to where they went.
     pub(super) fn count(self, counts: &mut ReadingCounts) {
         counts.in_windows -= self.summarised + self.filtered;
         counts.summarised += self.summarised;
@@ -80,19 +80,19 @@ pub(super) struct Channel {
     pub(super) stream: StreamId,
     pub(super) series: SeriesId,
     windows: Windows<Accumulators, Panes<Accumulators>>,
-    /// What decides about its readings, where there are no windows.
+    /// The filter of a stream without windows.
     filter: Option<Box<Filter>>,
     /// Its detectors.
     pub(super) watching: SeriesDetectors,
-    /// Its places in groups of series that are watched together.
+    /// Its places in groups of series with a common detector.
     pub(super) memberships: Box<[Membership]>,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
-    /// Whether its source hands over again, in the same order, what a crash has made the agent forget.
+    /// Whether its source delivers again, in the same order, everything that a crash made the agent forget.
     pub(super) is_durable: bool,
-    /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
+    /// The earliest timer that is set; [`AgentTime::MAX`]: none.
     armed: AgentTime,
-    /// The newest time of a reading forwarded as it is, and how many came with that same time before it.
+    /// The newest time of a forwarded reading, and the number of readings forwarded before it with the same time.
     forwarded: (Time, u32),
 }
 
@@ -112,7 +112,7 @@ impl Channel {
         }
     }
 
-    /// Puts a reading where it belongs.
+    /// Places a reading in a window or filter.
     #[inline]
     pub(super) fn place(
         &mut self,
@@ -139,8 +139,8 @@ impl Channel {
         }
     }
 
-    /// Makes a summary of every window that is to be closed, or an event of every reading that a filter lets pass;
-    /// answers what became of how many readings.
+    /// Emits a summary of every window that is due, or every reading that the filter passes. Returns the readings
+    /// that left.
     #[inline]
     pub(super) fn close(&mut self, out: &mut SeriesEmitter<'_>) -> ClosedCounts {
         let Some(spec) = self.spec(out.stream) else { return self.pass(out, out.now.alive) };
@@ -158,8 +158,8 @@ impl Channel {
         ClosedCounts { summarised: settled, filtered: 0 }
     }
 
-    /// Ends every window that is open, and decides every reading in the filter. What comes next is as the first of its
-    /// series, but for what detectors have learned.
+    /// Ends every open window and decides every reading in the filter. The series then starts afresh, except for what
+    /// its detectors have learned.
     pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>) -> ClosedCounts {
         let Some(spec) = self.spec(out.stream) else {
             let settled = self.pass(out, AgentTime::MAX);
@@ -173,7 +173,7 @@ impl Channel {
         settled
     }
 
-    /// Makes a summary of a window that has closed; answers how many readings it settled.
+    /// Emits the summary of a closed window. Returns how many readings it is the first to report.
     fn emit_summary(
         &mut self,
         closed: Closed<Accumulators>,
@@ -195,7 +195,7 @@ impl Channel {
         i64::try_from(newly_reported).unwrap_or(i64::MAX)
     }
 
-    /// Makes an event of every reading that the filter lets pass by `now`.
+    /// Emits every reading that the filter passes by `now`.
     fn pass(&mut self, out: &mut SeriesEmitter<'_>, now: AgentTime) -> ClosedCounts {
         let (Some(mut filter), Some(config)) = (self.filter.take(), out.stream.window.filter()) else {
             return ClosedCounts::default();
@@ -207,11 +207,11 @@ impl Channel {
         ClosedCounts { summarised: decided.forwarded, filtered: decided.dropped }
     }
 
-    /// Makes an event of a reading that is forwarded as it is. Readings of one time differ by their revision.
+    /// Emits a single reading. Readings of the same time differ by revision.
     pub(super) fn forward(&mut self, time: Time, value: f64, out: &mut SeriesEmitter<'_>) {
         let (newest, repeats) = self.forwarded;
-        // Of its time there may have been others that nobody remembers, from before a crash or before newer ones. What a
-        // durable source makes us tell again after a crash is the same again.
+        // Other readings of the same time may be forgotten, from before a crash or before newer readings. A durable
+        // source delivers the same readings again after a crash, so its revisions repeat.
         let is_shadowed = !self.is_durable && out.rev_base(time) > 0;
         let rev = if time < newest || is_shadowed {
             by_value(value)
@@ -228,7 +228,7 @@ impl Channel {
         self.by_arrival
     }
 
-    /// When the channel wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
+    /// When the channel needs attention, at `earliest` or later; `None` if an earlier timer is set.
     #[inline]
     pub(super) fn arm(&mut self, stream: &StreamConfig, now: Now, earliest: AgentTime) -> Option<AgentTime> {
         let closing = match self.spec(stream) {
@@ -247,14 +247,14 @@ impl Channel {
         Some(due)
     }
 
-    /// When the channel, which stands on no timers, wants to be looked at.
+    /// When the channel, which has no timer set, needs attention.
     pub(super) fn rearm(&mut self, stream: &StreamConfig, now: Now) -> Option<AgentTime> {
         self.armed = AgentTime::MAX;
         self.arm(stream, now, now.alive)
     }
 
-    /// The channel has come off the timers, where it stood for `due`. Whether it still wants to be looked at: it
-    /// may have been put there again, for an earlier time, and that look is over.
+    /// Handles the timer set for `due`. Returns whether it is current: an earlier timer may have replaced it and
+    /// fired.
     pub(super) fn disarm(&mut self, due: AgentTime) -> bool {
         let is_current = due == self.armed;
         if is_current {
@@ -263,7 +263,7 @@ impl Channel {
         is_current
     }
 
-    /// How many readings wait in windows to be told of, or in a filter to be decided.
+    /// The readings in windows that no summary has reported, or that the filter has not decided.
     pub(super) fn readings(&self, stream: &StreamConfig) -> i64 {
         match self.spec(stream) {
             Some(spec) => i64::try_from(self.windows.readings(spec)).unwrap_or(i64::MAX),
@@ -271,17 +271,17 @@ impl Channel {
         }
     }
 
-    /// The highest number that the next revision of any window has.
+    /// The highest revision that any window emits next.
     pub(super) fn next_rev(&self) -> u32 {
         self.windows.next_rev()
     }
 
-    /// No window with a reading that is here ends later.
+    /// The latest end of any window that holds a reading.
     pub(super) fn reach(&self, stream: &StreamConfig) -> Time {
         self.spec(stream).map_or(Time::MIN, |spec| self.windows.reach(spec))
     }
 
-    /// Whether its readings are in windows now.
+    /// Whether any window is open or retained.
     pub(super) fn has_windows(&self) -> bool {
         self.windows.is_open()
     }
@@ -302,8 +302,8 @@ impl Channel {
         self.watching.save(to);
     }
 
-    /// Goes on with the saved windows, if they are still cut the same way and can be read; silence counts from `since` on.
-    /// Whether they go on.
+    /// Restores the windows if they are cut the same way and can be read. Silence counts from `since` on. Returns
+    /// whether the windows were restored.
     pub(super) fn restore_windows(
         &mut self,
         stream: &StreamConfig,
@@ -355,7 +355,7 @@ mod tests {
     use crate::plan::AggregatePlan;
     use crate::sketch;
 
-    /// One open window, and what closes it; names, labels and detectors come on top.
+    /// One open window and what closes it; names, labels and detectors come on top.
     #[test]
     fn an_idle_series_is_small() {
         let windows = size_of::<Windows<Accumulators, Panes<Accumulators>>>() + AggregatePlan::SLOT_BYTES;

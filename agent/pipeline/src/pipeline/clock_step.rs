@@ -1,8 +1,8 @@
-//! The clock was set: the only part of the pipeline that hears of it.
+//! Handles clock steps; the rest of the pipeline never sees them.
 //!
-//! What waits or lasts holds a time that does not step, and goes on. What holds times of the clock itself is ended and
-//! begins anew: the windows and filters of series that are stamped with it. All timers are set anew, since a window may
-//! end at a time of the clock.
+//! Waiting times and durations use the agent's steady time, which never steps, so they continue. Windows and filters
+//! of series that are stamped with the clock itself end here and start afresh. All timers are set again, because a
+//! window may end at a time of the clock.
 
 use super::Pipeline;
 use super::emitter::SeriesEmitter;
@@ -11,8 +11,8 @@ use crate::event::BootId;
 use headwater_kernel::time::Now;
 
 impl Pipeline {
-    /// The clock was set by `ms` when it was `before`; from now on its times are those of `boot`, if it is not known what
-    /// they are worth. Windows of readings that are stamped with it end here, as on the clock before.
+    /// Handles a step of the clock by `ms` at `before`. Its times belong to `boot` from now on, if their true value
+    /// is unknown. Windows of readings that are stamped with the clock end here, on the clock as it was before.
     pub fn on_clock_step(&mut self, before: Now, ms: i64, boot: Option<BootId>) {
         let all: Vec<ChannelId> = self.channels.enumerate().map(|(id, _)| id).collect();
         all.into_iter().for_each(|index| self.end_channel(index, before, ms));
@@ -24,14 +24,14 @@ impl Pipeline {
         self.rearm(now);
     }
 
-    /// Gives alerts that were raised in earlier boots their true time where `offset_of` a boot is known by now (ms): boots
-    /// are forgotten one day, and the alerts are to end under the ids that they have.
+    /// Gives alerts of earlier boots their true time where `offset_of` a boot is known (ms). A boot is forgotten in
+    /// the end, and its alerts must still clear under the ids they have.
     pub fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
         self.channels.iter_mut().for_each(|channel| channel.watching.place_alerts(offset_of));
         self.groups.place_alerts(offset_of);
     }
 
-    /// What the agent's own times are worth from now on.
+    /// Sets the boot that the agent's own times belong to; `None`: they are true.
     pub fn stamp_with(&mut self, boot: Option<BootId>) {
         self.emitter.own_clock.boot = boot;
     }

@@ -1,12 +1,12 @@
-//! A detector with its alert behind a pointer: each as large as its own kind, where the kernel's is as large as the
-//! largest.
+//! A detector and its alert behind a pointer. It takes the memory of its own kind; the kernel's enum takes that of
+//! the largest kind.
 
 use headwater_kernel::detect::{AlertingDetector, AlertingVisitor, Detector, Judgement, Transition};
 use headwater_kernel::state::{Corrupt, StateReader, StateWriter};
 use headwater_kernel::time::{Moment, SteadyTime};
 use std::fmt;
 
-/// What a channel asks of a [`AlertingDetector`], of whatever kind; each method is that of the same name there.
+/// The methods of [`AlertingDetector`] that a channel calls, for a detector of any kind.
 pub(super) trait DynDetector {
     fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition);
     fn due(&self) -> Option<SteadyTime>;
@@ -52,7 +52,7 @@ impl<D: Detector + Copy> DynDetector for AlertingDetector<D> {
     }
 }
 
-/// A guard as a config's prototype says.
+/// Copies the detector of a config.
 pub(super) fn boxed(prototype: &AlertingDetector) -> Box<dyn DynDetector> {
     struct Boxed;
     impl AlertingVisitor for Boxed {

@@ -1,11 +1,11 @@
-//! The filter of one series in a stream without windows: which readings are forwarded.
+//! Filters the readings of one series in a stream without windows.
 //!
-//! Readings wait for `lateness` to be put in order (not those stamped on arrival, which are), since both kinds of
-//! filters promise something about the order of event time; those of one time keep their order of arrival. What comes
-//! behind what has been decided already is late. So a deadband and a swinging door keep their bound whatever the
-//! disorder. A reading that a swinging door holds back is forwarded when its series falls silent.
+//! Both kinds of filters promise something about the order of event time. So readings wait for `lateness` and are
+//! sorted; readings that are stamped on arrival already are in order. Readings of the same time keep their order of
+//! arrival. A reading behind one that is decided is late. A deadband and a swinging door therefore keep their bound
+//! whatever the disorder. A reading that a swinging door holds back is forwarded when its series falls silent.
 //!
-//! A reading is in here (`in_windows`) until it is decided: forwarded (`summarised`) or dropped (`filtered`).
+//! A reading counts as `in_windows` until it is decided: forwarded (`summarised`) or dropped (`filtered`).
 
 use crate::config::{FilterConfig, Rule};
 use headwater_kernel::aggregate::Stamped;
@@ -13,31 +13,31 @@ use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Time};
 use headwater_kernel::watermark::Watermark;
 
-/// Readings that wait at most; past it the earliest is decided without waiting.
+/// The most readings that wait; beyond it the earliest is decided at once.
 const WAITING_MAX: usize = 255;
 
-/// What a filter takes with few readings waiting, and with as many as can (bytes).
+/// Memory of a filter (bytes): with few readings waiting, and with as many as can.
 pub(super) const BYTES: [usize; 2] = [
     size_of::<Filter>() + 8 * size_of::<Stamped>(),
     size_of::<Filter>() + (WAITING_MAX + 1) * size_of::<Stamped>(),
 ];
 
-/// A filter and what it has seen.
+/// A filter and its state.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Filter {
     rule: Rule,
-    /// By time; those of one time in order of arrival.
+    /// Sorted by time; readings of the same time in order of arrival.
     waiting: Vec<Stamped>,
     watermark: Watermark,
-    /// The time of the last reading that the rule has taken.
+    /// The time of the last reading that the rule has seen.
     decided_to: Time,
 }
 
 impl Filter {
-    /// The version of what [`Filter::save`] writes, whatever the rule; to be raised whenever that changes.
+    /// The version of the bytes that [`Filter::save`] writes, for every rule. Raise it whenever they change.
     pub(super) const VERSION: u16 = 1;
 
-    /// What stands for the rule in stored state, beside the tags of windows.
+    /// The tag of the rule in stored state; windows have the lower tags.
     pub(super) fn tag(config: &FilterConfig) -> u8 {
         match config.rule {
             Rule::Deadband(_) => 16,
@@ -49,7 +49,7 @@ impl Filter {
         Self { rule: config.rule, waiting: Vec::new(), watermark: Watermark::new(), decided_to: Time::MIN }
     }
 
-    /// Takes a reading. `false`: it is too late.
+    /// Takes a reading; `false`: it is late.
     pub(super) fn on_reading(&mut self, time: Time, value: f64, by_arrival: bool, now: AgentTime) -> bool {
         if time < self.decided_to && !by_arrival {
             return false;
@@ -64,7 +64,7 @@ impl Filter {
         true
     }
 
-    /// Decides what can be decided by now, and gives what goes on, in order.
+    /// Decides what can be decided by `now`, and forwards what passes, in order.
     pub(super) fn poll(
         &mut self,
         config: &FilterConfig,
@@ -107,7 +107,7 @@ impl Filter {
         FilterCounts { forwarded, dropped: decided - forwarded }
     }
 
-    /// The agent's time at which [`Filter::poll`] decides something without another reading.
+    /// When [`Filter::poll`] decides something without another reading.
     pub(super) fn due(&self, config: &FilterConfig) -> Option<AgentTime> {
         if !self.waiting.is_empty() {
             return Some(self.watermark.silent_from(config.lateness_ms));
@@ -115,13 +115,13 @@ impl Filter {
         (self.undecided() > 0).then(|| self.watermark.silent_from(config.idle_ms))
     }
 
-    /// How many readings are not decided.
+    /// The number of undecided readings.
     pub(super) fn undecided(&self) -> i64 {
         let held = matches!(&self.rule, Rule::SwingingDoor(door) if door.holds());
         self.waiting.len() as i64 + i64::from(held)
     }
 
-    /// Writes what it has seen; the rule is the config's.
+    /// Writes the state; the rule is part of the config.
     pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         (self.watermark.event, self.watermark.arrival).save(to);
         self.decided_to.save(to);
@@ -133,7 +133,7 @@ impl Filter {
         }
     }
 
-    /// Goes on from what [`Filter::save`] wrote under the same config; silence counts from `since` on.
+    /// Restores what [`Filter::save`] wrote under the same config. Silence counts from `since` on.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
@@ -158,7 +158,7 @@ impl Filter {
     }
 }
 
-/// What became of readings in a filter.
+/// The readings that a filter forwarded and dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FilterCounts {
     pub(super) forwarded: i64,

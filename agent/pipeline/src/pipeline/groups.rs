@@ -1,7 +1,8 @@
-//! Series that detectors watch together: which belong to each other, and the alerts about them.
+//! Groups of series with a common detector, and their alerts.
 //!
-//! A detector with `over` has a group for every text that the `*` of its patterns stand for; a pattern is a place in the
-//! group. Trees exist only for groups that are complete. There are fewer groups than series, so they are bounded too.
+//! A detector with `over` has one group for every text that the `*` of its patterns stands for. Each pattern is a
+//! place in the group. A group gets its detector when every place is taken. There are fewer groups than series, so
+//! the limit on series bounds them.
 
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
@@ -22,35 +23,35 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-/// A series' place in a group: the group's index, and which of its series it is.
+/// A series' place in a group: the group, and the index of its place.
 pub(super) type Membership = (GroupId, u32);
 
 /// All groups of all streams.
 #[derive(Default)]
 pub(super) struct Groups {
     groups: IndexVec<GroupId, Group>,
-    /// By stream, detector and name.
+    /// Groups by stream, detector and name.
     by_name: HashMap<(StreamId, u32, String), GroupId>,
 }
 
-/// Series that are watched together.
+/// A group of series with a common detector.
 struct Group {
     name: Arc<str>,
-    /// Those that all its series have.
+    /// The labels that all its series share.
     labels: Labels,
     /// Index of the detector among the stream's.
     detector_index: u32,
-    /// The channels in their places.
+    /// The channel in each place.
     members: Vec<Option<ChannelId>>,
     detector: Option<Box<Multivariate>>,
-    /// When the alert was raised, and how many rows are to follow it.
+    /// When the alert was raised, and how many more rows its evidence waits for.
     awaited: Option<(SteadyTime, u32)>,
     identity: AlertIdentity,
-    /// By so much was the clock corrected that all its series' readings are stamped with (ms).
+    /// The sum of the clock's steps, if the clock stamps the readings of all its series (ms).
     corrected_ms: i64,
 }
 
-/// What a group takes for each of its series, without its name (bytes).
+/// Memory of a group for each of its series, without its name (bytes).
 pub fn group_bytes(series: usize) -> usize {
     let group = size_of::<Group>() + size_of::<Multivariate>() + 2 * size_of::<(u32, u32, String)>();
     group / series.max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
@@ -82,7 +83,7 @@ impl Pipeline {
 }
 
 impl Groups {
-    /// Gives a series its places: one for each detector with a pattern that fits its name and a place that is free.
+    /// Finds the places of a series: one for each detector with a matching pattern and a free place.
     fn join(
         &mut self,
         channel: ChannelId,
@@ -109,7 +110,7 @@ impl Groups {
         memberships.into()
     }
 
-    /// Takes a reading of a series in its groups. Its channel is at hand no more: alerts are about others, too.
+    /// Takes a reading of one member. The member's channel is not borrowed here, because alerts describe all members.
     fn on_reading(
         &mut self,
         (index, place): Membership,
@@ -137,7 +138,7 @@ impl Groups {
         }
     }
 
-    /// The agent's clock was corrected by `ms`, and with it the times of groups whose series are all stamped with it.
+    /// Notes a clock step of `ms` in groups whose series are all stamped with the clock.
     pub(super) fn correct(&mut self, channels: &IndexVec<ChannelId, Channel>, ms: i64) {
         let is_own = |member: &Option<ChannelId>| {
             member.and_then(|index| channels.at(index)).is_some_and(Channel::is_by_arrival)
@@ -179,7 +180,7 @@ impl Groups {
         }
     }
 
-    /// Goes on from saved state: the groups that are still there, their series restored.
+    /// Restores the groups that still exist. Their series are restored before them.
     pub(super) fn restore(&mut self, streams: &Streams, stored: StoredBody<'_>, unread: &mut Unread) {
         for section in stored.all(body::GROUP) {
             let read = body::GROUP.read(section, |from| self.restore_group(streams, from, unread));
@@ -214,7 +215,7 @@ impl Groups {
     }
 }
 
-/// Where the names and the last readings of a group's series are.
+/// Names and last readings of a group's series.
 struct Neighbours<'a> {
     channels: &'a IndexVec<ChannelId, Channel>,
     directory: &'a Directory,
@@ -226,7 +227,7 @@ impl Neighbours<'_> {
         channel.map_or_else(|| "".into(), |channel| self.directory.describe(channel.series).0.clone())
     }
 
-    /// The last readings of every series, those after `since` only.
+    /// The last readings of every series that are later than `since`.
     fn readings(&self, group: &Group, count: usize, since: Time) -> Readings {
         let of = |member: &Option<ChannelId>| {
             let channel = self.channels.at((*member)?)?;
@@ -239,7 +240,7 @@ impl Neighbours<'_> {
     }
 }
 
-/// A judgement of a row that did something to an alert.
+/// A judgement of a row that changed an alert.
 struct RowDecision {
     at: Moment,
     row: Row,
@@ -261,7 +262,7 @@ impl Group {
         }
     }
 
-    /// Goes on from saved state, as far as it does; else it is as good as new.
+    /// Restores what can be used of the saved state.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
         let Some(detector) = &mut self.detector else { return Ok(()) };
         let mut from = StateReader::new(state);
@@ -278,7 +279,7 @@ impl Group {
         Ok(())
     }
 
-    /// Whether the series has the place now; the last one to come completes the group.
+    /// Takes a place, if it is free. The last series to join completes the group.
     fn join(
         &mut self,
         place: usize,
@@ -325,7 +326,7 @@ impl Group {
         }
     }
 
-    /// Makes an alert's event, with the readings since `since`.
+    /// Emits an alert with the readings since `since`.
     fn emit_alert(
         &self,
         RowDecision { at, row, judgement, .. }: &RowDecision,
@@ -363,7 +364,7 @@ impl Group {
         out.push(Event::Alert(Box::new(alert)));
     }
 
-    /// Tells of the readings that have followed the alert, if it waits for any.
+    /// Emits the readings that followed the alert, if it waits for any.
     fn emit_evidence(
         &mut self,
         at: Moment,
@@ -384,7 +385,7 @@ impl Group {
         out.push(Event::Evidence(Box::new(evidence)));
     }
 
-    /// What its events are about.
+    /// The subject of its events.
     fn about(&self, out: &SeriesEmitter<'_>) -> Subject {
         out.emitter.about(out.stream, self.name.clone(), self.labels.clone())
     }

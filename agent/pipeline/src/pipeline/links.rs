@@ -1,11 +1,11 @@
-//! Sources that are cut off: no silence of theirs counts against a series, because nothing can come.
+//! Lost connections: while a source is down, silence does not count against its series.
 
 use super::Pipeline;
 use super::ids::{ChannelId, SourceId};
 use headwater_kernel::time::Now;
 
 impl Pipeline {
-    /// A source has lost its connection, or has one again.
+    /// A source has lost or regained its connection.
     pub fn on_link(&mut self, source: usize, is_up: bool, now: Now) {
         let Some(link) = self.sources.at_mut(SourceId::of(source)) else { return };
         if std::mem::replace(&mut link.is_down, !is_up) && is_up {
@@ -22,8 +22,8 @@ impl Pipeline {
         }
     }
 
-    /// Whether nothing can come for a channel: every source of its series is down; every source at all, where it is not
-    /// known yet which has it.
+    /// Whether no reading can reach a channel, because every source of its series is down. Where the series' sources
+    /// are unknown, every source must be down.
     pub(super) fn is_cut_off(&self, index: ChannelId) -> bool {
         if self.sources.iter().all(|source| !source.is_down) {
             return false;

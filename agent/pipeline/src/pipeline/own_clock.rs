@@ -1,28 +1,28 @@
-//! The agent's own clock, as far as events must say what it was worth.
+//! The agent's own clock, and what events say about its trustworthiness.
 
 use super::state::{load_text, put, save_text};
 use crate::event::{BootId, ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::Time;
 
-/// What the times are worth that are stamped with the agent's own clock.
+/// Marks timestamps of the agent's own clock.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct OwnClock {
-    /// The boot since which they count, until its time is known.
+    /// The current boot, until its true time is known.
     pub(super) boot: Option<BootId>,
-    /// How often the clock was set back to a time that there are events of.
+    /// How often the clock was set back behind events that were already emitted.
     turn: u32,
-    /// Until then.
+    /// The time up to which events were emitted before the clock was set back.
     until: Time,
 }
 
 impl OwnClock {
-    /// A time of this clock.
+    /// A timestamp of this clock.
     pub(super) fn at(&self, time: Time) -> Timestamp {
         Timestamp { ms: time.0, clock: self.mark(time) }
     }
 
-    /// What a time of this clock is worth.
+    /// The mark of a time of this clock.
     pub(super) fn mark(&self, time: Time) -> ClockMark {
         match &self.boot {
             Some(boot) => ClockMark::Boot(boot.clone()),
@@ -31,8 +31,7 @@ impl OwnClock {
         }
     }
 
-    /// The clock said `before` and says `now`; from now on its times are those of `boot`, if it is not known what they are
-    /// worth.
+    /// Handles a step from `before` to `now`. Times belong to `boot` from now on, if their true value is unknown.
     pub(super) fn step(&mut self, before: Time, now: Time, boot: Option<BootId>) {
         if self.boot.is_none() {
             self.until = self.until.max(before);
@@ -58,7 +57,7 @@ impl OwnClock {
     }
 }
 
-/// Appends a time with its clock.
+/// Appends a timestamp.
 pub(super) fn save_timestamp(to: &mut Vec<u8>, time: &Timestamp) {
     time.ms.save(&mut put(to));
     let (turn, boot) = match &time.clock {

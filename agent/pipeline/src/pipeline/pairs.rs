@@ -1,10 +1,9 @@
-//! Two series of a stream that are looked at together: how their readings find each other, and what their windows say.
+//! Pairs of series: matches their readings and summarises them in windows.
 //!
-//! A reading is paired with the waiting reading of the other series that is nearest in time, if that is within
-//! `tolerance`; each is in one pair at most. A pair falls into the window of its first series' reading. Its windows
-//! are cut as the stream's are, by an event time of their own: a pair has come as far as both of its series have.
-//! Two series are a pair from when both have been seen. The account knows nothing of pairs: their readings are counted
-//! by the windows of their own series.
+//! A reading is matched with the nearest waiting reading of the other series within `tolerance`. Each reading is in
+//! one match at most. A match falls into the window of its first series' reading. The windows of a pair are cut like
+//! those of the stream, by an event time of their own: a pair advances as far as both of its series have. A pair
+//! exists once both series are known. Pairs do not enter the account: each series' own windows count its readings.
 
 mod stored;
 
@@ -23,28 +22,28 @@ use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 use std::sync::Arc;
 
-/// Readings of one series that wait for their counterparts at most; past it the earliest stays alone.
+/// The most readings of one series that wait for a match; beyond it the earliest stays unmatched.
 const WAITING_MAX: usize = 256;
 
-/// What two series take together with few readings waiting, and with as many as can, without their windows (bytes).
+/// Memory of a pair without its windows (bytes): with few readings waiting, and with as many as can.
 pub(super) const BYTES: [usize; 2] =
     [BYTES_OWN + 2 * 8 * size_of::<Stamped>(), BYTES_OWN + 2 * WAITING_MAX * size_of::<Stamped>()];
 
 const BYTES_OWN: usize = size_of::<Pair>() + 2 * size_of::<Link>() + super::timers::ENTRY_BYTES;
 
-/// What one of their windows takes (bytes).
+/// Memory of one window of a pair (bytes).
 pub(super) const PANE_BYTES: usize = size_of::<Slot<PairPane>>();
 
 /// All pairs of all streams.
 #[derive(Default)]
 pub(super) struct Pairs {
     pairs: IndexVec<PairId, Pair>,
-    /// The pairs of a channel, by its index.
+    /// The pairs of each channel.
     links: Vec<Vec<Link>>,
     timers: Timers<PairId>,
 }
 
-/// The emitter for pairs.
+/// The emitter of pairs.
 pub(super) struct PairEmitter<'a> {
     pub(super) streams: &'a Streams,
     pub(super) directory: &'a Directory,
@@ -52,7 +51,7 @@ pub(super) struct PairEmitter<'a> {
     pub(super) emitter: &'a mut Emitter,
 }
 
-/// A channel's part in a pair.
+/// A channel's side of a pair.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     pair: PairId,
@@ -62,23 +61,23 @@ struct Link {
 /// Two series of one stream.
 struct Pair {
     stream: StreamId,
-    /// Which of the stream's pairs it is one of.
+    /// The index of its config among the stream's pairs.
     config: u32,
     series: [SeriesId; 2],
-    /// By time; those of one time in order of arrival.
+    /// The unmatched readings of each series, sorted by time; those of the same time in order of arrival.
     waiting: [Vec<Stamped>; 2],
     windows: Windows<PairPane, Panes<PairPane>>,
     by_arrival: bool,
-    /// The earliest time that it stands on the timers for; [`AgentTime::MAX`]: not at all.
+    /// The earliest timer that is set; [`AgentTime::MAX`]: none.
     armed: AgentTime,
 }
 
-/// The accumulator of one window of two series.
+/// The accumulator of one window of a pair.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct PairPane(Comoments);
 
 impl Pairs {
-    /// A channel is new: finds its partners among those that are there.
+    /// Finds the partners of a new channel among the known ones.
     pub(super) fn introduce(
         &mut self,
         channel: ChannelId,
@@ -96,7 +95,7 @@ impl Pairs {
             for (own, other, is_b) in [(&pair.a, &pair.b, false), (&pair.b, &pair.a, true)] {
                 let partner = own.star(name).and_then(|star| directory.find(&other.with(star)));
                 let known = partner.and_then(|id| Some((id, *places.get(&(index, id))?)));
-                // Later ones find this one.
+                // A later channel finds this one when it is introduced.
                 if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
                     let (series, channels) = ([series, partner], [channel, other]);
                     self.add((index, config), turned(series, is_b), turned(channels, is_b));
@@ -132,7 +131,7 @@ impl Pairs {
         }
     }
 
-    /// How many there are.
+    /// The number of pairs.
     pub(super) fn len(&self) -> usize {
         self.pairs.len()
     }
@@ -179,12 +178,12 @@ impl Pairs {
         }
     }
 
-    /// When [`Pairs::on_tick`] has something to do.
+    /// When [`Pairs::on_tick`] is due next.
     pub(super) fn next(&self) -> Option<AgentTime> {
         self.timers.next()
     }
 
-    /// Ends all that are stamped on arrival, see [`super::channel::Channel::end`].
+    /// Ends all pairs that are stamped on arrival; see [`super::channel::Channel::end`].
     pub(super) fn end_stamped(&mut self, out: &mut PairEmitter<'_>) {
         for pair in self.pairs.iter_mut().filter(|pair| pair.by_arrival) {
             if let Some((specs, _)) = pair.rules(out.streams) {
@@ -193,7 +192,7 @@ impl Pairs {
         }
     }
 
-    /// Puts all on the timers, as of `now`.
+    /// Sets the timers of all pairs, as of `now`.
     pub(super) fn rearm(&mut self, streams: &Streams, now: Now) {
         self.timers = Timers::default();
         for (index, pair) in self.pairs.enumerate_mut() {
@@ -204,12 +203,12 @@ impl Pairs {
         }
     }
 
-    /// The highest number that the next revision of any window has.
+    /// The highest revision that any window emits next.
     pub(super) fn next_rev(&self) -> u32 {
         self.pairs.iter().map(|pair| pair.windows.next_rev()).max().unwrap_or(0)
     }
 
-    /// No window of what is here ends later.
+    /// The latest end of any window.
     pub(super) fn reach(&self, streams: &Streams) -> Time {
         let reach =
             |pair: &Pair| pair.rules(streams).map(|(specs, _)| pair.windows.reach(specs.of(pair.by_arrival)));
@@ -217,7 +216,7 @@ impl Pairs {
     }
 }
 
-/// Two in the order of their pair.
+/// Both in the order of their pair.
 fn turned<T>([own, other]: [T; 2], is_b: bool) -> [T; 2] {
     if is_b { [other, own] } else { [own, other] }
 }
@@ -232,7 +231,7 @@ impl Pair {
         Some((specs, present(stream.pairs.get(self.config as usize), "the config of a pair")?))
     }
 
-    /// The pair that a reading makes, if its counterpart waits; else it waits itself.
+    /// Matches a reading with a waiting counterpart; otherwise the reading waits.
     fn find(&mut self, is_b: bool, time: Time, value: f64, tolerance_ms: i64) -> Option<(Time, (f64, f64))> {
         let [a, b] = &mut self.waiting;
         let (own, others) = if is_b { (b, a) } else { (a, b) };
@@ -251,7 +250,7 @@ impl Pair {
         None
     }
 
-    /// Makes a summary of every window that is to be closed.
+    /// Emits a summary of every window that is due.
     fn close(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
         while let Some(closed) = self.windows.poll(spec, out.now) {
             self.emit_summary(&closed, spec, out);
@@ -290,7 +289,7 @@ impl Pair {
         out.emitter.events.push((out.now.time, Event::Summary(Box::new(summary))));
     }
 
-    /// When it wants to be looked at, at `earliest` or later, if that is before it stands on the timers already.
+    /// When the pair needs attention, at `earliest` or later; `None` if an earlier timer is set.
     fn arm(&mut self, streams: &Streams, now: Now, earliest: AgentTime) -> Option<AgentTime> {
         let (specs, _) = self.rules(streams)?;
         let due = self.windows.due(specs.of(self.by_arrival), now)?.max(earliest);

@@ -1,9 +1,9 @@
-//! Where the windows of one series are kept: on the heap, because there is mostly one, and [`OPEN_MAX`] at most.
+//! Stores the windows of one series: on the heap, because most series have one window; [`OPEN_MAX`] at most.
 
 use headwater_kernel::series::{Slot, Slots};
 
-/// Windows that one series may have at most, open ones and those kept for late readings; the config is refused before
-/// it needs more.
+/// The most windows of one series, open ones and those retained for late readings. A config that needs more is
+/// refused.
 pub const OPEN_MAX: usize = 1_024;
 
 /// The windows of a series.
@@ -36,7 +36,7 @@ impl<P> Slots<Slot<P>> for Panes<P> {
         if self.0.len() >= OPEN_MAX {
             return Err(slot);
         }
-        // Grow by one: nearly every series has one or two windows open, and there are thousands of series.
+        // Grows by one: nearly every series has one or two windows open, and there are thousands of series.
         self.0.reserve_exact(1);
         self.0.insert(at.min(self.0.len()), slot);
         Ok(())

@@ -1,17 +1,17 @@
-//! What gives way when memory is short: the lowest first.
+//! Sheds load when memory is short.
 
 use super::Pipeline;
 use crate::config::WindowConfig;
 
-/// How much has to give way.
+/// How much load to shed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
     /// Nothing.
     #[default]
     None,
-    /// Closed windows, which are kept for late readings.
+    /// Retained windows, which late readings would revise.
     Some,
-    /// Series that are not known yet as well: they are refused. What is known goes on.
+    /// Retained windows, and series that are not known yet: their readings are refused. Known series continue.
     Full,
 }
 
@@ -31,7 +31,7 @@ impl Retention {
 }
 
 impl Pipeline {
-    /// Lets so much give way from now on, and no more.
+    /// Sheds load according to the pressure from now on.
     pub fn on_pressure(&mut self, pressure: Pressure) {
         self.directory.shut(pressure == Pressure::Full);
         self.retention.bytes = if pressure == Pressure::None { self.retention.bytes_max } else { 0 };

@@ -1,8 +1,8 @@
-//! The pipeline from the sections of a checkpoint's body; `state.rs` writes them and has the format.
+//! Restores the pipeline from the sections of a checkpoint; `state.rs` writes them and documents the format.
 //!
-//! Whatever cannot be read costs itself alone and is noted. Readings in windows that do not go on count as `refused`, as
-//! they do when the config has changed their stream. A detector that does not go on learns anew, under the alert that
-//! it had raised, where that can be read.
+//! A section that cannot be read is noted and costs only itself. Readings in windows that cannot be restored count as
+//! `refused`, as they do when the config of their stream changes. A detector that cannot be restored learns anew,
+//! under the alert that it had raised where that alert can be read.
 
 use super::channel::{Channel, StoredChannel};
 use super::filter::Filter;
@@ -23,7 +23,7 @@ use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::AgentTime;
 use std::collections::hash_map::Entry;
 
-/// How many readings of windows were given up, because the config has changed or they could not be read.
+/// The number of readings in windows that were lost, because the config has changed or the windows could not be read.
 pub type LostReadings = i64;
 
 /// The tag of a stream that has neither windows nor a filter.
@@ -32,7 +32,7 @@ const NO_WINDOWS: u8 = 31;
 /// How the state of a stream's series is stored.
 pub(super) struct StoredStream {
     fingerprint: String,
-    /// What cuts or filters the readings: its tag and the version of its bytes.
+    /// The tag of the window or filter, and the version of its bytes.
     windows: (u8, u16),
     pub(super) layout: PaneLayout,
     detectors: Vec<StoredDetector>,
@@ -46,28 +46,28 @@ struct StoredDetector {
 /// The versions of a detector's stored parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Versions {
-    /// What the pipeline keeps of its alert.
+    /// The version of the pipeline's part of an alert.
     pub(super) slot: u16,
-    /// Where the alert stands.
+    /// The version of the alarm's state.
     pub(super) alert: u16,
-    /// What the detector has learned.
+    /// The version of the detector's own state.
     pub(super) detector: u16,
 }
 
-/// A stream as it was saved, and what of its series can go on.
+/// A stream as it was saved, and which parts of its state can be used.
 pub(super) struct SavedStream {
-    /// Where the stream is now, if it still is.
+    /// The stream's id now, if the config still has it.
     index: Option<StreamId>,
-    /// Whether windows or filters go on; else why not; outer `None`: the config has changed.
+    /// Whether windows and filters can be used, and why not; outer `None`: the config has changed.
     pub(super) windows: Option<Result<(), UnreadReason>>,
     pub(super) layout: PaneLayout,
-    /// Of what the layout cannot give: what to say of each window.
+    /// The accumulators that the stored layout lacks, with the reason.
     missing: Vec<(String, UnreadReason)>,
-    /// Of each detector that was saved: which of the stream's it is now, and what of it goes on.
+    /// For each saved detector: its index in the stream now, and which of its state can be used.
     pub(super) detectors: Vec<Option<(usize, GoesOn)>>,
 }
 
-/// What of a detector's state goes on.
+/// Which parts of a detector's state can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GoesOn {
     /// Everything.
@@ -91,7 +91,7 @@ impl Versions {
         Ok(Self { slot: State::load(from)?, alert: State::load(from)?, detector: State::load(from)? })
     }
 
-    /// What of a detector that is stored like this goes on in one of version `detector`.
+    /// The parts that a detector of version `detector` can use.
     pub(super) fn usable(self, detector: u16) -> GoesOn {
         let own = Self::of(detector);
         let differs =
@@ -149,7 +149,7 @@ impl StoredStream {
         Ok((name, Self { fingerprint, windows, layout, detectors }))
     }
 
-    /// What of it goes on in a stream of this config.
+    /// The parts that a stream with this config can use.
     fn match_config(self, (index, config): (StreamId, &StreamConfig)) -> SavedStream {
         let now = Self::of(config);
         let is_same = self.fingerprint == now.fingerprint && self.windows.0 == now.windows.0;
@@ -175,7 +175,7 @@ impl StoredStream {
         }
     }
 
-    /// Nothing: there is no such stream any more.
+    /// No part: the stream no longer exists.
     fn without_stream(self) -> SavedStream {
         SavedStream {
             index: None,
@@ -188,9 +188,10 @@ impl StoredStream {
 }
 
 impl Pipeline {
-    /// Goes on from what [`Pipeline::save`] wrote, as far as it can be read; the pipeline must be new, and
-    /// [`Pipeline::resume`] is to follow. Silence counts from `since` on: what came while the agent was away is not known.
-    /// `look` is asked for every series whether memory has got short or is no longer. The answer is `None` where even the accounts are lost.
+    /// Restores what [`Pipeline::save`] wrote, as far as it can be read. The pipeline must be new, and
+    /// [`Pipeline::resume`] must follow. Silence counts from `since` on, because readings may have been missed while
+    /// the agent was away. `look` is called before every series and returns the memory pressure if it has changed.
+    /// Returns `None` if even the accounts are lost.
     pub fn restore_within(
         &mut self,
         since: AgentTime,
@@ -234,10 +235,10 @@ impl Pipeline {
         is_known.then_some(given_up)
     }
 
-    /// What is no more in the config retires with its counts.
+    /// Retires the counts of streams and sources that the config no longer has.
     fn restore_accounts(&mut self, ledger: ReadingLedger) {
         if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| **name != *stream.name)) {
-            // It may have been here before, and gone for a while.
+            // The stream may have existed before, and been absent for a while.
             self.emitter.revisions.lose_some();
         }
         for (name, intake) in ledger.sources {
@@ -256,11 +257,11 @@ impl Pipeline {
         }
     }
 
-    /// What has become of a stream.
+    /// Matches a saved stream with the config.
     fn saved_stream(&self, section: (u16, StateReader<'_>), unread: &mut Unread) -> SavedStream {
         let read = body::STREAM.read(section, StoredStream::load);
         let Ok((name, stored)) = read.map_err(|why| unread.part("a stream", "starts anew", why)) else {
-            // Its series have a section each, and nobody knows how to read them.
+            // Its series have a section each, and nothing says how to read them.
             return SavedStream {
                 index: None,
                 windows: None,
@@ -276,7 +277,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether its windows go on.
+    /// Restores a channel. Returns whether its windows were restored.
     fn restore_channel(
         &mut self,
         saved: &[SavedStream],
@@ -312,8 +313,8 @@ impl Pipeline {
         Ok(goes_on)
     }
 
-    /// Makes `in_windows` what is really in windows; the rest is given up. Without an account of the past, it begins with
-    /// what is in windows.
+    /// Sets `in_windows` to the readings that are really in windows, and counts the rest as refused. Without an
+    /// account of the past, the account begins with the readings in windows.
     fn reconcile_readings(&mut self, is_known: bool) -> LostReadings {
         let mut given_up = std::mem::take(&mut self.retired.in_windows);
         self.retired.refused += given_up;
@@ -334,7 +335,7 @@ impl Pipeline {
     }
 }
 
-/// Notes what becomes of a detector that does not go on as it was, of one more series or group in a stream.
+/// Notes a detector of one series or group that was not fully restored.
 pub(super) fn note_detector(goes_on: GoesOn, name: &str, stream: &str, unread: &mut Unread) {
     if let GoesOn::Alert(why) | GoesOn::Nothing(why) = goes_on {
         unread.of_series(&format!("detector `{name}`"), stream, "starts anew", why);

@@ -1,12 +1,12 @@
-//! Which revisions may be told, so that no `(id, rev)` ever has two contents, not even after a crash.
+//! Bounds revisions so that no `(id, rev)` ever has two contents, not even after a crash.
 //!
-//! A crash makes the agent forget what it has told since the last checkpoint. So a checkpoint holds a *ceiling*: until
-//! one with a higher ceiling is durable, no window is told of under a higher revision (it waits, and a checkpoint is
-//! asked for). After a crash, all that may have been told of is told of above that ceiling: from the *floor* on. What
-//! begins after all times that a reading could have had before the crash starts at 0 as ever. The same floor holds for
-//! the clearing and raising of alerts, and for readings forwarded as they are.
+//! A crash makes the agent forget what it emitted since the last checkpoint. So every checkpoint stores a *limit*: no
+//! window emits a higher revision until a checkpoint with a higher limit is durable. A window at the limit waits, and
+//! a checkpoint is requested. After a crash, everything that may have been emitted before gets revisions above that
+//! limit: they start at the *base*. A window that begins after every time that a reading could have had before the
+//! crash starts at 0 as usual. The same base holds for raised and cleared alerts, and for forwarded readings.
 //!
-//! That costs a few numbers in a checkpoint and nothing between two of them.
+//! This costs a few numbers in each checkpoint, and nothing in between.
 
 use super::own_clock::{load_timestamp, save_timestamp};
 use super::state::put;
@@ -14,72 +14,72 @@ use crate::event::{BootId, ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 
-/// So many times may one window be told of between two checkpoints.
+/// The most revisions of one window between two checkpoints.
 const REVISIONS_MAX: u32 = 8;
 
-/// The floor of an agent whose state is lost counts the seconds since 2020-01-01T00:00:00Z (ms): more than any run has
-/// told, and more than the floor of an earlier loss.
+/// After a loss of state, the base is the number of seconds since 2020-01-01T00:00:00Z (ms): above the revisions of
+/// every earlier run, and above the base of an earlier loss.
 const SECONDS_FROM_MS: i64 = 1_577_836_800_000;
 
-/// As many as until 2054; the revisions go on from there.
+/// The seconds until 2054; the revisions go on from there.
 const SECONDS_MAX: u32 = 1 << 30;
 
-/// The revision that what begins before some time starts at.
+/// The first revision of windows and alerts that begin before some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RevBase {
     rev: u32,
     before: Time,
-    /// The clock could not be trusted at the start: until it can, nothing is known to begin later.
+    /// The clock was not trusted at the start: until it is, every window may begin before that time.
     is_open: bool,
 }
 
 impl RevBase {
     const NONE: Self = Self { rev: 0, before: Time::MIN, is_open: false };
 
-    /// What to add to the revision of something that begins at `start`.
+    /// The number to add to the revision of a window or alert that begins at `start`.
     #[inline]
     pub(super) fn of(self, start: Time) -> u32 {
         if self.is_open || start < self.before { self.rev } else { 0 }
     }
 }
 
-/// Floor and ceiling.
+/// The base and the limit.
 #[derive(Debug)]
 pub(super) struct Revisions {
     pub(super) rev_base: RevBase,
-    /// The ceiling without the floor, if there is one: checkpoints are not everywhere.
+    /// The limit, relative to the base; `None` where no checkpoints are written.
     rev_max: Option<u32>,
-    /// The highest revision told since it was raised, without the floor.
+    /// The highest revision emitted since the limit was raised, relative to the base.
     highest: u32,
-    /// What came before this run, until it starts.
+    /// The previous run, until this one starts.
     past: Past,
 }
 
-/// What came before a run.
+/// The previous run.
 #[derive(Clone, Copy, Debug)]
 enum Past {
-    /// Nothing that matters.
+    /// None that matters.
     None,
     /// A run whose state is lost.
     Lost,
-    /// One with a checkpoint.
+    /// A run with a checkpoint.
     Known {
         rev_max: u32,
-        /// Whether the clock was synchronised, so that no reading was taken from further ahead than `future_ms`.
+        /// Whether the clock was synchronised, so that no reading was more than `future_ms` ahead.
         synced: bool,
         future_ms: i64,
-        /// Whether some of its state was given up, and with it what was told of: as in a crash.
+        /// Whether part of its state is lost, and with it which revisions were emitted: as after a crash.
         forgotten: bool,
     },
 }
 
 impl Revisions {
-    /// Of an agent that has told nothing.
+    /// The revisions of an agent that has emitted nothing.
     pub(super) fn new() -> Self {
         Self { rev_base: RevBase::NONE, rev_max: None, highest: 0, past: Past::None }
     }
 
-    /// Takes note of a telling, by its revision without the floor.
+    /// Notes an emitted revision, relative to the base.
     #[inline]
     pub(super) fn on_emitted(&mut self, rev: u32) {
         self.highest = self.highest.max(rev);
@@ -90,41 +90,41 @@ impl Revisions {
         self.rev_max.is_some_and(|max| self.highest >= max)
     }
 
-    /// The ceiling for a checkpoint of a state whose windows' next revisions are `next` at most.
+    /// The limit for a checkpoint whose windows emit `next` at most as their next revision.
     pub(super) fn rev_limit(next: u32) -> u32 {
         next.saturating_add(REVISIONS_MAX - 1)
     }
 
-    /// A checkpoint with this ceiling may become durable at any time; answers the one that holds now.
+    /// A checkpoint with this limit may become durable at any time. Returns the limit that holds until then.
     pub(super) fn lower(&mut self, rev_limit: u32) -> u32 {
         let lower = self.rev_max.map_or(rev_limit, |max| max.min(rev_limit));
         self.rev_max = Some(lower);
         lower
     }
 
-    /// A checkpoint with this ceiling is durable.
+    /// A checkpoint with this limit is durable.
     pub(super) fn raise(&mut self, rev_limit: u32) {
         self.rev_max = Some(rev_limit);
         self.highest = 0;
     }
 
-    /// What the restored state had told of is in part forgotten.
+    /// Part of the restored state is lost.
     pub(super) fn lose_some(&mut self) {
         if let Past::Known { forgotten, .. } = &mut self.past {
             *forgotten = true;
         }
     }
 
-    /// The state of an earlier run is lost.
+    /// All state of the previous run is lost.
     pub(super) fn lose_all(&mut self) {
         self.past = Past::Lost;
     }
 
-    /// Begins a run. `reach`: no restored window ends later; `future_ms`: the most that a reading may be ahead.
+    /// Starts a run. `reach` is the latest end of any restored window; `future_ms` is how far ahead a reading may be.
     pub(super) fn start(&mut self, now: Now, after_crash: bool, reach: Time, future_ms: i64) {
         let (rev_base, was_synced, past_future_ms) = match std::mem::replace(&mut self.past, Past::None) {
             Past::Lost => (seconds(now), true, 0),
-            // A window that is given up is told of once more, above the ceiling.
+            // A window that was lost is emitted once more, above the limit.
             Past::Known { rev_max, synced, future_ms, forgotten } if after_crash || forgotten => {
                 (self.rev_base.rev.saturating_add(rev_max).saturating_add(2), synced, future_ms)
             }
@@ -146,13 +146,13 @@ impl Revisions {
         self.rev_base.is_open
     }
 
-    /// The clock can be trusted: what was told of before the crash ended at `now` and `future_ms` at the latest.
+    /// The clock is trusted: everything emitted before the crash ended by `now` plus `future_ms`.
     pub(super) fn close_base(&mut self, now: Now, reach: Time, future_ms: i64) {
         self.rev_base.before = self.rev_base.before.max(reach).max(now.time.plus(future_ms).plus(1));
         self.rev_base.is_open = false;
     }
 
-    /// Appends the state, with a ceiling.
+    /// Appends the state, with a limit.
     pub(super) fn save(&self, rev_limit: u32, now: Now, future_ms: i64, to: &mut Vec<u8>) {
         let to = &mut super::state::put(to);
         let RevBase { rev, before, is_open } = self.rev_base;
@@ -178,8 +178,8 @@ impl Revisions {
     }
 }
 
-/// What tells one of several of the same time from the others where nobody can remember them all: its value, far above
-/// what is counted. An even number.
+/// A revision from the value, for readings and alerts of the same time that cannot all be remembered. It is even, and
+/// far above counted revisions.
 pub(super) fn by_value(value: f64) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 / golden ratio: Fibonacci hashing
     const BITS: u32 = 29;
@@ -187,38 +187,38 @@ pub(super) fn by_value(value: f64) -> u32 {
     1 << (BITS + 1) | hash << 1
 }
 
-/// The alert that a detector last raised: what tells it apart from others raised at one and the same time, and what its
-/// id says, whatever the clocks have done since.
+/// The identity of the alert that a detector raised last. It tells the alert from others that were raised at the same
+/// time, and keeps the timestamp in its id through clock steps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AlertIdentity(Option<Raising>);
 
 #[derive(Clone, Debug)]
 struct Raising {
     at: SteadyTime,
-    /// Its revision, without the floor.
+    /// Its revision, relative to the base.
     rev: u32,
-    /// When, as its id says it.
+    /// When it was raised, as its id says.
     stamp: Timestamp,
 }
 
 impl AlertIdentity {
-    /// An alert is raised, because of a value.
+    /// An alert is raised because of a value.
     pub(super) fn on_raised(&mut self, at: SteadyTime, stamp: Timestamp, value: f64) {
         let rev = if self.last(at).is_none() { 0 } else { by_value(value) };
         self.0 = Some(Raising { at, rev, stamp });
     }
 
-    /// The revision of the alert raised at `raised`, the last one, without the floor; its clearing has the next.
+    /// The revision of the last alert, raised at `raised`, relative to the base. Clearing it uses the next revision.
     pub(super) fn of(&self, raised: SteadyTime) -> u32 {
         self.last(raised).map_or(0, |last| last.rev)
     }
 
-    /// When its id says that the alert of `raised` was raised, which the clock of now calls `now`.
+    /// The timestamp in the id of the alert raised at `raised`; `now` is that time on the present clock.
     pub(super) fn name(&self, raised: SteadyTime, now: Timestamp) -> Timestamp {
         self.last(raised).map_or(now, |last| last.stamp.clone())
     }
 
-    /// The true time, if it was raised in a boot of which that is known by now.
+    /// Replaces the timestamp by the true time, if the offset of its boot is known by now.
     pub(super) fn place(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
         let Some(Raising { stamp, .. }) = &mut self.0 else { return };
         let ClockMark::Boot(boot) = &stamp.clock else { return };

@@ -1,4 +1,4 @@
-//! The last readings of a series, for the alerts that they lead to: raw, where otherwise only summaries leave.
+//! The last raw readings of a series, as evidence for its alerts.
 
 use super::ids::present;
 use super::state::{load_length, put, save_length};
@@ -6,7 +6,7 @@ use crate::sections::length32;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, SteadyTime};
 
-/// A fixed number of readings; the oldest gives way.
+/// A ring of readings; a new one replaces the oldest.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ring {
     slots: Box<[(SteadyTime, f64)]>,
@@ -38,7 +38,7 @@ impl Ring {
         self.held = (self.held + 1).min(length);
     }
 
-    /// The last `count` readings, as far as they are held, oldest first; times (ms) as on the clock of `now`.
+    /// The last `count` readings, oldest first; times (ms) as on the clock of `now`.
     pub(super) fn last(&self, count: usize, now: Moment) -> Vec<(i64, f64)> {
         self.held(count).map(|(steady, value)| (now.time_of(*steady).0, *value)).collect()
     }
@@ -55,7 +55,7 @@ impl Ring {
         self.held(self.slots.len()).for_each(|reading| reading.save(&mut put(to)));
     }
 
-    /// Goes on from what was saved, be it of another length.
+    /// Restores the readings; the length may have changed.
     pub(super) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         (self.next, self.held) = (0, 0);
         for _ in 0..load_length(from)? {

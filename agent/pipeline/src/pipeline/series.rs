@@ -1,11 +1,11 @@
-//! The series by name, and what each handle stands for.
+//! The directory of series: by name, and by handle.
 
 use super::ids::{ChannelId, Id, IndexVec, SeriesId};
 use crate::event::Labels;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A series of a source, as the pipeline numbers it.
+/// The handle of a series of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesHandle(pub u32);
 
@@ -23,13 +23,13 @@ impl Id for SeriesHandle {
 /// When a reading was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakenAt {
-    /// At a time that it carries (ms since the Unix epoch).
+    /// At its event time (ms since the Unix epoch).
     Event(i64),
-    /// When it came in: it carries none.
+    /// On arrival; the reading has no event time.
     Arrival,
 }
 
-/// What a [`SeriesHandle`] stands for: one series of one source.
+/// A series of one source.
 pub(super) struct Entry {
     /// Index of the source.
     pub(super) source: usize,
@@ -37,31 +37,31 @@ pub(super) struct Entry {
     pub(super) channels: Box<[ChannelId]>,
 }
 
-/// A series, whichever sources it comes from.
+/// A series, whatever its sources.
 struct Series {
     name: Arc<str>,
     labels: Labels,
-    /// Its handle by source.
+    /// Its handles by source.
     handles: Vec<(usize, SeriesHandle)>,
 }
 
-/// What a series takes without its name and labels: its own entry, its handle, the index by name, and the source's
-/// memory of its topic (bytes).
+/// Memory of a series without name and labels (bytes): entry, handle, index by name, and the source's memory of its
+/// topic.
 pub(super) const SERIES_BYTES: usize = size_of::<Series>()
     + 2 * size_of::<Entry>()
     + 2 * size_of::<(Arc<str>, u32)>()
     + size_of::<(usize, SeriesHandle)>()
     + 128;
 
-/// All series. Their number is bounded; further ones are refused, never grown into.
+/// All series. Their number is bounded; series beyond the limit are refused.
 pub(super) struct Directory {
     series_max: usize,
-    /// Whether none is taken on that is not known.
+    /// Whether new series are refused.
     is_shut: bool,
     by_name: HashMap<Arc<str>, SeriesId>,
     series: IndexVec<SeriesId, Series>,
     entries: IndexVec<SeriesHandle, Entry>,
-    /// Stands for what is not there.
+    /// The name and labels of a missing series.
     nameless: (Arc<str>, Labels),
 }
 
@@ -77,8 +77,8 @@ impl Directory {
         }
     }
 
-    /// The handle of a source's series; a new one gets the channels that `resolve` finds for it. The first source that
-    /// names a series gives it its labels.
+    /// Returns the handle of a source's series. A new series gets the channels that `resolve` finds. Its labels come
+    /// from the first source that names it.
     pub(super) fn introduce(
         &mut self,
         source: usize,
@@ -103,7 +103,7 @@ impl Directory {
         Some(handle)
     }
 
-    /// Whether series that are not known yet are refused from now on.
+    /// Sets whether new series are refused from now on.
     pub(super) fn shut(&mut self, is_shut: bool) {
         self.is_shut = is_shut;
     }
@@ -116,7 +116,7 @@ impl Directory {
         Some(id)
     }
 
-    /// A series as it was known before, without any source yet. `None`: the limit is reached, or memory is short.
+    /// Restores a series, without any source. `None`: the limit is reached, or memory is short.
     pub(super) fn restore(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesId> {
         match self.by_name.get(name) {
             Some(id) => Some(*id),
@@ -141,7 +141,7 @@ impl Directory {
         self.by_name.get(name).copied()
     }
 
-    /// The sources that have a series; `None`: none has named it yet.
+    /// The sources of a series; `None`: no source has named it yet.
     pub(super) fn sources(&self, id: SeriesId) -> Option<impl Iterator<Item = usize>> {
         let handles = &self.series.at(id)?.handles;
         (!handles.is_empty()).then(|| handles.iter().map(|(source, _)| *source))

@@ -1,7 +1,7 @@
-//! The detectors of one series in one stream, and the alerts they make.
+//! The detectors of one series in one stream, and their alerts.
 //!
-//! An alert carries the last readings up to the one that decided; those that follow its raising go out as `evidence` of
-//! their own when they have come, because the alert cannot wait for them. One ring of readings serves all detectors.
+//! An alert carries the readings up to the one that decided it. The readings that follow are emitted later, as
+//! `evidence`, because the alert cannot wait for them. One ring of readings serves all detectors.
 
 use super::channel::StoredChannel;
 use super::dyn_detector::{DynDetector, boxed};
@@ -18,32 +18,32 @@ use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
 
-/// What looks at one series for one stream.
+/// The detectors of one series in one stream.
 pub(super) struct SeriesDetectors {
     slots: Box<[DetectorSlot]>,
     ring: Ring,
-    /// Whether a slot waits for readings.
+    /// Whether the evidence of any alert waits for readings.
     awaits_readings: bool,
-    /// The last reading that was judged: its time, and the agent's when it came.
+    /// The last judged reading: its time, the agent's time on arrival, and its value.
     judged: Option<(SteadyTime, AgentTime, f64)>,
-    /// End and number of the last window that was judged.
+    /// End and number of the last judged window.
     window: Option<(SteadyTime, u64)>,
-    /// By so much was the clock corrected that the readings are stamped with (ms).
+    /// The sum of the clock's steps, if the clock stamps the readings (ms).
     corrected_ms: i64,
 }
 
-/// The version of what the pipeline keeps of a detector's alert, as bytes; to be raised whenever that changes.
+/// The version of the pipeline's part of an alert. Raise it whenever its bytes change.
 pub(super) const SLOT_VERSION: u16 = 1;
 
-/// A detector, and the readings that are still to follow its alert.
+/// A detector, and the readings that its evidence waits for.
 pub(super) struct DetectorSlot {
     detector: Box<dyn DynDetector>,
-    /// When the alert was raised, and how many readings it waits for.
+    /// When the alert was raised, and how many more readings its evidence waits for.
     awaited: Option<(SteadyTime, u32)>,
     identity: AlertIdentity,
 }
 
-/// What a series' detectors share (bytes).
+/// Memory that the detectors of a series share (bytes).
 pub fn evidence_bytes(stream: &StreamConfig) -> usize {
     ring_length(stream) * size_of::<(Time, f64)>()
 }
@@ -71,13 +71,13 @@ impl SeriesDetectors {
         }
     }
 
-    /// When a reading of `time` was taken.
+    /// The moment of a reading's time.
     #[inline]
     fn moment(&self, time: Time) -> Moment {
         Moment::of(time, self.corrected_ms)
     }
 
-    /// Whether a detector says that the value is physically impossible.
+    /// Whether a detector judges the value to be physically impossible.
     #[inline]
     pub(super) fn refuses(&mut self, stream: &StreamConfig, time: Time, value: f64) -> bool {
         let at = self.moment(time);
@@ -89,7 +89,7 @@ impl SeriesDetectors {
         })
     }
 
-    /// Lets every detector of readings judge one, and makes an event of each alert that begins or ends.
+    /// Lets every detector of readings judge one, and emits the alerts that it raises or clears.
     #[inline]
     pub(super) fn judge(&mut self, time: Time, value: f64, out: &mut SeriesEmitter<'_>) {
         if self.is_idle() {
@@ -116,21 +116,21 @@ impl SeriesDetectors {
         }
     }
 
-    /// The series is not silent as of now: a reading came that is not judged, because its time is too late, too early or
-    /// in the future, or none could come.
+    /// Restarts the silence at `now`: a reading came that is not judged because it is late, too old or in the future,
+    /// or no reading could come.
     pub(super) fn touch(&mut self, now: AgentTime) {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;
         }
     }
 
-    /// Whether nobody looks at the series or keeps its readings.
+    /// Whether no detector needs the readings.
     fn is_idle(&self) -> bool {
         self.slots.is_empty() && self.ring.is_empty()
     }
 
-    /// Lets every detector of windows judge one that closes. Its time is the window's end. Revisions, and windows that
-    /// end no later than one that was judged, are not looked at: what was said of them has been said.
+    /// Lets every detector of windows judge a closed one, at the window's end. Revisions are not judged, nor are
+    /// windows that end no later than a judged one.
     pub(super) fn judge_window(
         &mut self,
         (end, number): (Time, u64),
@@ -154,8 +154,8 @@ impl SeriesDetectors {
         }
     }
 
-    /// Lets the detectors that wait for a reading judge the silence. Their time is the series' own, carried on by the
-    /// agent's.
+    /// Lets the detectors that wait for a reading judge the silence. The series' own time, carried on by the agent's,
+    /// is their time.
     pub(super) fn judge_silence(&mut self, out: &mut SeriesEmitter<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
         let at = Moment::of_steady(last.plus(out.now.alive.since(arrival)), self.corrected_ms);
@@ -173,7 +173,7 @@ impl SeriesDetectors {
         }
     }
 
-    /// Counts a reading for the slots that wait for one, and tells of those that have them all.
+    /// Counts a reading for the alerts that wait for one, and emits the evidence that is complete.
     #[cold]
     fn count_awaited(&mut self, at: Moment, out: &mut SeriesEmitter<'_>) {
         self.awaits_readings = false;
@@ -188,12 +188,12 @@ impl SeriesDetectors {
         }
     }
 
-    /// The last readings that were judged, oldest first.
+    /// The last judged readings, oldest first.
     pub(super) fn last_readings(&self, count: usize) -> Vec<(i64, f64)> {
         self.ring.last(count, Moment::of_steady(SteadyTime(0), self.corrected_ms))
     }
 
-    /// The clock that the readings are stamped with was corrected by `ms`.
+    /// Notes a step of the clock that stamps the readings.
     pub(super) fn correct(&mut self, ms: i64) {
         self.corrected_ms = self.corrected_ms.saturating_add(ms);
     }
@@ -203,7 +203,7 @@ impl SeriesDetectors {
         self.slots.iter_mut().for_each(|slot| slot.identity.place(offset_of));
     }
 
-    /// The agent's time at which a detector wants to judge the silence.
+    /// When a detector judges the silence next, in the agent's time.
     pub(super) fn silence_due(&self) -> Option<AgentTime> {
         let (last, arrival, _) = self.judged?;
         let waiting = self.slots.iter().filter(|slot| !slot.detector.is_raised());
@@ -211,7 +211,7 @@ impl SeriesDetectors {
         Some(arrival.plus(due.since(last)))
     }
 
-    /// Appends what the detectors share, then each; see `pipeline/state.rs`.
+    /// Appends the shared state, then that of each detector; see `pipeline/state.rs`.
     pub(super) fn save(&self, to: &mut Vec<u8>) {
         save_measured(to, |to| {
             self.judged.map(|(last, arrival, value)| ((last, arrival), value)).save(&mut put(to));
@@ -228,7 +228,7 @@ impl SeriesDetectors {
         }
     }
 
-    /// Goes on from saved state: the detectors that are still there and can be read. Silence counts from `since` on.
+    /// Restores the detectors that still exist and can be read. Silence counts from `since` on.
     pub(super) fn restore(
         &mut self,
         stream: &StreamConfig,
@@ -263,7 +263,7 @@ impl SeriesDetectors {
     }
 }
 
-/// A judgement that did something to an alert.
+/// A judgement that changed an alert.
 struct Decision {
     judgement: Judgement,
     transition: Transition,
@@ -272,7 +272,7 @@ struct Decision {
 }
 
 impl DetectorSlot {
-    /// Goes on from saved state, as far as it does; else it is as good as new.
+    /// Restores what can be used of the saved state.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
         let mut from = StateReader::new(state);
         if let GoesOn::Nothing(_) = goes_on {
@@ -287,7 +287,7 @@ impl DetectorSlot {
         Ok(())
     }
 
-    /// Makes the event of an alert that begins or ends; answers whether readings are awaited now.
+    /// Emits an alert that is raised or cleared. Returns whether its evidence waits for readings.
     #[cold]
     fn on_transition(
         &mut self,
@@ -317,7 +317,7 @@ impl DetectorSlot {
         self.awaited.is_some()
     }
 
-    /// Tells of the readings that have followed the alert, if it waits for any.
+    /// Emits the readings that followed the alert, if it waits for any.
     fn emit_evidence(
         &mut self,
         ring: &Ring,

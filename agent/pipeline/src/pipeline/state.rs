@@ -1,10 +1,10 @@
-//! The pipeline as sections of a checkpoint's body; `restore.rs` reads them.
+//! Stores the pipeline as sections of a checkpoint; `restore.rs` reads them.
 //!
-//! Every stream says what it asks of its series (window, aggregates, detectors) and how their state is stored: so after
-//! a change of the config, or of the program, what did not change goes on.
+//! Every stream stores what its config asks of its series (window, aggregates, detectors) and how their state is
+//! stored. So whatever a change of the config or of the program leaves alone can be restored.
 //!
 //! ```text
-//! REVISIONS  floor u32 i64 u8  ceiling u32  clock synced u8  future i64        SUPPRESSED  i64
+//! REVISIONS  base u32 i64 u8  limit u32  clock synced u8  future i64        SUPPRESSED  i64
 //! TIMESTAMPS boot (text)  turn u32  until i64
 //! ACCOUNTS   ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
 //! STREAM     name, fingerprint, how windows are stored: tag u8, version u16, layout (see `plan/stored.rs`)
@@ -14,7 +14,7 @@
 //! GROUP      stream name, fingerprint, group name, versions of slot, rows, alert and detector u16, state (bytes)
 //! PAIR       stream name, fingerprint, two series names, versions of windows and accumulator u16, state (bytes)
 //! ```
-//! Texts and bytes have their length in front (u32); counts have their names. Numbers are little-endian.
+//! Texts and bytes have a length prefix (u32); counts have their names. Numbers are little-endian.
 
 use super::channel::Channel;
 use super::ids::{Id as _, IndexVec, StreamId};
@@ -28,8 +28,8 @@ use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{Now, Time};
 
 impl Pipeline {
-    /// Appends the whole state as of `now`; the answer is for [`Pipeline::on_durable`]. What is told until then keeps
-    /// to this ceiling and to that of the checkpoint before: either may be what a crash leaves.
+    /// Appends the whole state as of `now`. Pass the result to [`Pipeline::on_durable`]. Until then revisions keep to
+    /// this limit and to that of the previous checkpoint: a crash may leave either.
     pub fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> RevLimit {
         let RevLimit(rev_limit) = self.save(now, to);
         let lower = self.emitter.revisions.lower(rev_limit);
@@ -87,20 +87,20 @@ impl Pipeline {
         }
     }
 
-    /// Whether a checkpoint should come soon: revisions may have to wait for it.
+    /// Whether a checkpoint should be written soon, because revisions may have to wait for it.
     pub fn wants_checkpoint(&self) -> bool {
         self.emitter.revisions.is_exhausted()
     }
 
-    /// Begins a run, with or without state of an earlier one. After a crash, what may have been told of since the checkpoint
-    /// is told of under higher revisions.
+    /// Starts a run, with or without the state of an earlier one. After a crash, whatever may have been emitted since
+    /// the checkpoint is emitted under higher revisions.
     pub fn resume(&mut self, now: Now, after_crash: bool) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
         self.emitter.revisions.start(now, after_crash, reach, future_ms);
         self.rearm(now);
     }
 
-    /// The state of the run before this one is lost, and with it what that run has told.
+    /// The state of the previous run is lost, and with it which revisions it emitted.
     pub fn forget_past(&mut self) {
         self.emitter.revisions.lose_all();
     }
@@ -111,25 +111,25 @@ impl Pipeline {
         self.emitter.revisions.close_base(now, reach, future_ms);
     }
 
-    /// No window of what is here ends later.
+    /// The latest end of any window.
     fn reach(&self) -> Time {
         let reach = |channel: &Channel| self.streams.at(channel.stream).map(|stream| channel.reach(stream));
         let channels = self.channels.iter().filter_map(reach).max();
         channels.unwrap_or(Time::MIN).max(self.pairs.reach(&self.streams))
     }
 
-    /// No source takes readings from further ahead (ms).
+    /// How far ahead of the clock a reading of any source may be (ms).
     fn future_ms(&self) -> i64 {
         self.sources.iter().map(|source| source.entry.future_ms).max().unwrap_or(0)
     }
 }
 
-/// Appends whatever the kernel puts.
+/// Appends the bytes that the kernel writes.
 pub(super) fn put(to: &mut Vec<u8>) -> impl FnMut(&[u8]) + '_ {
     |bytes| to.extend_from_slice(bytes)
 }
 
-/// Takes what the kernel writes, at the end of a vector.
+/// Appends the bytes that the kernel writes to a vector.
 pub(super) struct Bytes<'v>(pub(super) &'v mut Vec<u8>);
 
 impl StateWriter for Bytes<'_> {
@@ -139,7 +139,7 @@ impl StateWriter for Bytes<'_> {
     }
 }
 
-/// Appends bytes that `write` appends, with their length in front.
+/// Appends the bytes that `write` appends, with a length prefix.
 pub(super) fn save_measured(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = to.len();
     save_length(to, 0);
@@ -156,13 +156,13 @@ pub fn save_length(to: &mut Vec<u8>, length: usize) {
     length32(length).save(&mut put(to));
 }
 
-/// Appends bytes with their length in front.
+/// Appends bytes with a length prefix.
 pub fn save_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
     save_length(to, bytes.len());
     to.extend_from_slice(bytes);
 }
 
-/// Appends a text with its length in front.
+/// Appends a text with a length prefix.
 pub fn save_text(to: &mut Vec<u8>, text: &str) {
     save_bytes(to, text.as_bytes());
 }
@@ -172,7 +172,7 @@ pub fn load_length(from: &mut StateReader<'_>) -> Result<usize, Corrupt> {
     Ok(u32::load(from)? as usize)
 }
 
-/// Reads bytes with their length in front.
+/// Reads bytes with a length prefix.
 pub fn load_bytes<'a>(from: &mut StateReader<'a>) -> Result<&'a [u8], Corrupt> {
     let length = load_length(from)?;
     let (bytes, rest) = from.rest().split_at_checked(length).ok_or(Corrupt)?;
@@ -180,12 +180,12 @@ pub fn load_bytes<'a>(from: &mut StateReader<'a>) -> Result<&'a [u8], Corrupt> {
     Ok(bytes)
 }
 
-/// Reads a text with its length in front.
+/// Reads a text with a length prefix.
 pub fn load_text<'a>(from: &mut StateReader<'a>) -> Result<&'a str, Corrupt> {
     std::str::from_utf8(load_bytes(from)?).map_err(|_| Corrupt)
 }
 
-/// Counts beyond this are damage; below it they add up without overflow.
+/// A larger count is damage; smaller ones add up without overflow.
 const COUNT_MAX: u64 = 1 << 48;
 
 /// Appends counts with their names.
@@ -209,7 +209,7 @@ pub fn load_named<'a>(from: &mut StateReader<'a>) -> Result<Vec<(&'a str, i64)>,
     (0..load_length(from)?).map(|_| Ok((load_text(from)?, count(from)?))).collect()
 }
 
-/// Appends the readings' account with its parts.
+/// Appends the account with its parts.
 pub fn save_ledger(to: &mut Vec<u8>, ledger: &ReadingLedger) {
     save_named(to, &ledger.total.named());
     save_length(to, ledger.sources.len());
@@ -224,7 +224,7 @@ pub fn save_ledger(to: &mut Vec<u8>, ledger: &ReadingLedger) {
     }
 }
 
-/// Reads the readings' account with its parts.
+/// Reads the account with its parts.
 ///
 /// # Errors
 /// [`Corrupt`]: cut off, or not an account.
@@ -239,7 +239,7 @@ pub fn load_ledger(from: &mut StateReader<'_>) -> Result<ReadingLedger, Corrupt>
     if ledger.balances() { Ok(ledger) } else { Err(Corrupt) }
 }
 
-/// Reads the readings' account.
+/// Reads an account.
 ///
 /// # Errors
 /// [`Corrupt`]: cut off, or not an account.

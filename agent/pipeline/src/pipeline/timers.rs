@@ -1,14 +1,13 @@
-//! When which channel wants to be looked at again. A channel that wants an earlier look stands here once more; its later
-//! entry is then passed over.
+//! Timers of channels. A channel that needs an earlier timer gets a second entry, and its later entry is ignored.
 
 use headwater_kernel::time::AgentTime;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What a channel on the timers takes (bytes).
+/// Memory of one timer (bytes).
 pub(super) const ENTRY_BYTES: usize = size_of::<Reverse<(AgentTime, u32)>>();
 
-/// Channels by the time they are due.
+/// Channels by their due time.
 #[derive(Debug)]
 pub(super) struct Timers<I> {
     heap: BinaryHeap<Reverse<(AgentTime, I)>>,
@@ -21,12 +20,12 @@ impl<I: Ord> Default for Timers<I> {
 }
 
 impl<I: Ord> Timers<I> {
-    /// The channel shall be looked at when it is `due`.
+    /// Sets a timer of a channel.
     pub(super) fn push(&mut self, due: AgentTime, channel: I) {
         self.heap.push(Reverse((due, channel)));
     }
 
-    /// A channel that is due by `now`, and the time that it stood here for.
+    /// The next channel that is due by `now`, with the time of its timer.
     pub(super) fn pop_due(&mut self, now: AgentTime) -> Option<(AgentTime, I)> {
         let Reverse((due, _)) = self.heap.peek()?;
         if *due > now {

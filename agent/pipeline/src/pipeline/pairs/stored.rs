@@ -30,8 +30,8 @@ impl Pairs {
         }
     }
 
-    /// Goes on from what [`Pairs::save`] wrote, once all channels are introduced; silence counts from `since` on. Pairs
-    /// that are no more are passed over. Whether all there are and were go on.
+    /// Restores what [`Pairs::save`] wrote, after all channels. Silence counts from `since` on. Pairs that no longer
+    /// exist are skipped. Returns whether every stored pair was restored.
     pub(in crate::pipeline) fn restore(
         &mut self,
         streams: &Streams,
@@ -67,7 +67,7 @@ impl Pairs {
         restored == saved && restored == self.pairs.len()
     }
 
-    /// Whether it goes on.
+    /// Restores one pair. Returns whether it was restored.
     fn restore_pair(
         &mut self,
         index: PairId,
