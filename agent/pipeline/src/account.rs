@@ -1,15 +1,15 @@
-//! The readings' account: what came in, and what became of each.
+//! The account of readings: how many came in, and where each one went.
 //!
-//! Two identities hold at every moment, in total and for each stream (which has no `invalid`, `repeated` and
+//! Two identities hold at every moment, in total and for each stream (a stream has no `invalid`, `repeated` and
 //! `unselected`): `received = summarised + late + filtered + invalid + future + refused + repeated + unselected +
 //! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
-//! counts once, however many streams take it: `received = selected + unselected + invalid + refused + repeated`. They
-//! hang together: what is received in total is what the streams have received, and what the sources have received and no
-//! stream has. A report carries the flows of its interval (and the change of the
-//! two levels, `in_windows` and `waiting`, which may be negative), and the totals since the state began.
+//! counts once however many streams select it: `received = selected + unselected + invalid + refused + repeated`. The
+//! total `received` is the sum over the streams, plus the readings of sources that no stream received. A report
+//! carries the flows of its interval, the change of the two levels `in_windows` and `waiting` (which may be
+//! negative), and the totals since the state began.
 
-/// A struct of counts, the first of which is the sum of the others; signed, because levels may fall. What another program
-/// counted under a name that is not here counts as `$rest`.
+/// Declares a struct of counts. The first count is the sum of the others. Counts are signed, because levels may fall.
+/// An unknown name, from another version of the program, is added to `$rest`.
 macro_rules! account {
     ($(#[$doc:meta])* $name:ident of $len:literal, others as $rest:ident { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
         $(#[$doc])*
@@ -23,8 +23,7 @@ macro_rules! account {
                 [$((stringify!($count), self.$count)),+]
             }
 
-            /// The account of these counts by name. Those that have no name here are kept as one of those that have, as
-            /// far as they are part of the sum.
+            /// Reads counts by name. An unknown name is added to `$rest`, as far as the sum includes it.
             #[must_use]
             pub fn from_named<'n>(counts: impl IntoIterator<Item = (&'n str, i64)>) -> Self {
                 let mut account = Self::default();
@@ -41,25 +40,25 @@ macro_rules! account {
                 account
             }
 
-            /// What the sum has more than its parts.
+            /// The excess of the sum over its parts.
             fn missing(&self) -> i64 {
                 let [whole, parts @ ..] = self.named();
                 parts.iter().fold(whole.1, |left, (_, count)| left.wrapping_sub(*count))
             }
 
-            /// Whether everything is accounted for.
+            /// Whether the parts add up to the sum.
             #[must_use]
             pub fn balances(&self) -> bool {
                 self.missing() == 0
             }
 
-            /// What happened between `earlier` and now.
+            /// The difference between `earlier` and now.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($count: self.$count.wrapping_sub(earlier.$count)),+ }
             }
 
-            /// Both together.
+            /// The sum of both.
             #[must_use]
             pub fn plus(&self, other: &Self) -> Self {
                 Self { $($count: self.$count.wrapping_add(other.$count)),+ }
@@ -69,51 +68,51 @@ macro_rules! account {
 }
 
 account! {
-    /// Readings by what became of them.
+    /// Readings by where they went.
     ReadingCounts of 10, others as refused {
-        /// Came in: once for each stream that selects the reading, once if none does.
+        /// Received: once for each stream that selects the reading, once if none does.
         received,
-        /// Went into a window that was sent, or were forwarded.
+        /// In a summary that was sent, or forwarded.
         summarised,
-        /// Came after their window was closed for good.
+        /// Too late: their window was closed for good.
         late,
-        /// Turned away by a stream's `where`, or dropped by its filter.
+        /// Rejected by a stream's `where`, or dropped by its filter.
         filtered,
-        /// Could not be decoded.
+        /// Payloads that could not be decoded.
         invalid,
-        /// Were further ahead of the agent's clock than `future`.
+        /// Further ahead of the agent's clock than `future`.
         future,
-        /// Belonged to series past the limit.
+        /// Of series beyond the limit.
         refused,
-        /// Had been counted already: a repeated delivery.
+        /// Repeated deliveries, which were counted before.
         repeated,
-        /// No stream wanted them.
+        /// Selected by no stream.
         unselected,
-        /// Are in windows that are still open, or in a filter that has not decided.
+        /// In open windows, or undecided in a filter.
         in_windows,
     }
 }
 
 account! {
-    /// What came in from one source, by how far it went. Every reading counts once, a payload that cannot be used once.
+    /// Readings of one source. Every reading counts once, as does a payload that cannot be decoded.
     SourceCounts of 6, others as refused {
-        /// Came in.
+        /// Received.
         received,
-        /// At least one stream took them; what became of them there, the streams say.
+        /// Selected by at least one stream. The streams' counts say where they went.
         selected,
-        /// No stream wanted them.
+        /// Selected by no stream.
         unselected,
         /// Payloads that could not be decoded.
         invalid,
-        /// Belonged to series past the limit.
+        /// Of series beyond the limit.
         refused,
-        /// Payloads that had been counted already: repeated deliveries.
+        /// Repeated deliveries, which were counted before.
         repeated,
     }
 }
 
 account! {
-    /// How the messages' account changed over an interval.
+    /// The change of the messages' account over an interval.
     MessageDelta of 5, others as lost {
         /// Messages made.
         made,
@@ -121,15 +120,15 @@ account! {
         delivered,
         /// Change of the messages that wait.
         waiting,
-        /// Messages merged into coarser ones.
+        /// Messages merged into coarser summaries.
         thinned,
-        /// Messages given up.
+        /// Messages lost.
         lost,
     }
 }
 
 impl SourceCounts {
-    /// What of it the streams know nothing of.
+    /// The readings that reached no stream.
     #[must_use]
     pub fn beside_streams(&self) -> ReadingCounts {
         ReadingCounts {
@@ -143,10 +142,10 @@ impl SourceCounts {
     }
 }
 
-/// The readings' account in total and in its parts, by name.
+/// The account of readings: in total, by source and by stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadingLedger {
-    /// Everything, also of sources and streams that are no more.
+    /// The total, including sources and streams that the config no longer has.
     pub total: ReadingCounts,
     /// Each source.
     pub sources: Vec<(String, SourceCounts)>,
@@ -155,7 +154,7 @@ pub struct ReadingLedger {
 }
 
 impl ReadingLedger {
-    /// What happened between `earlier` and now, of those that are there now.
+    /// The difference between `earlier` and now, for the present sources and streams.
     #[must_use]
     pub fn since(&self, earlier: &ReadingLedger) -> ReadingLedger {
         fn change<T: Copy + Default>(
@@ -177,7 +176,7 @@ impl ReadingLedger {
         }
     }
 
-    /// Whether it and all its parts balance.
+    /// Whether the total and all parts balance.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.total.balances()
@@ -195,7 +194,7 @@ mod tests {
         let counts =
             ReadingCounts { received: 9, summarised: 4, late: 2, in_windows: 3, ..ReadingCounts::default() };
         assert_eq!(ReadingCounts::from_named(counts.named()), counts);
-        // Two counts of a later program: one is a part of the sum, one stands beside it.
+        // Two counts of a later program: one is part of the sum, the other is not.
         let later = [("received", 9), ("summarised", 4), ("paired", 2), ("in_windows", 3), ("empty", 77)];
         let read = ReadingCounts::from_named(later);
         assert_eq!(read, ReadingCounts { late: 0, refused: 2, ..counts });

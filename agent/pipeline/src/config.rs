@@ -1,4 +1,4 @@
-//! The config of streams as checked: whoever holds a [`StreamConfig`] holds no bad value.
+//! The checked config of streams: a [`StreamConfig`] never holds a bad value.
 
 mod align;
 mod detector;
@@ -22,11 +22,11 @@ use headwater_settings::{At, Table};
 /// `[limits]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Series that are kept; further ones are refused and counted.
+    /// The most series; further ones are refused and counted.
     pub series: usize,
     /// Bytes of one payload; larger ones are invalid.
     pub payload_bytes: usize,
-    /// Bytes of closed windows that are kept for late readings, all series together.
+    /// Memory for closed windows that wait for late readings, all series together (bytes).
     pub retained_bytes: usize,
 }
 
@@ -35,13 +35,13 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Reads `[streams.NAME]`, in the order of the file. `sources` are the names that `from` may hold.
+/// Reads `[streams.NAME]`, in the order of the file. `sources` are the names that `from` may use.
 pub fn read_streams(root: &mut Table<'_>, sources: &[String]) -> Vec<StreamConfig> {
     let tables = root.named_tables("streams").into_iter();
     tables.filter_map(|(name, table)| stream::read(&name, table, sources)).collect()
 }
 
-/// Reports a name that is not in the list, with the nearest that is.
+/// Refuses an unknown name and suggests the nearest known one.
 pub fn refuse_unknown(table: &Table<'_>, name: &At<String>, kind: &str, known: &[String]) {
     if known.contains(&name.value) {
         return;

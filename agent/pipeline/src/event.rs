@@ -1,7 +1,8 @@
-//! What an agent says: facts with typed times. They are encoded once, where they leave; until then nobody looks into bytes.
+//! The events that an agent emits, with typed times. They are encoded once, where they leave the agent; no other code
+//! looks into bytes.
 //!
-//! Identities are shared. A time says which clock it was taken from ([`ClockMark`]), so that a correction of that clock
-//! changes an offset and no text: the encoder adds it.
+//! Names and labels are shared. A timestamp carries its clock ([`ClockMark`]), so that a correction of that clock
+//! changes an offset and not a text: the encoder adds the offset.
 
 mod own;
 
@@ -12,13 +13,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Labels of a series, in their own order.
+/// Labels of a series, in the order of the config.
 pub type Labels = Arc<[(String, String)]>;
 
 /// Times (ms) and values, oldest first.
 pub type TimedValues = Vec<(i64, f64)>;
 
-/// A boot of the machine, by the id that the kernel gives it.
+/// A boot of the machine, by the id that Linux gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BootId(Arc<str>);
 
@@ -42,94 +43,95 @@ impl fmt::Display for BootId {
     }
 }
 
-/// Which clock a time was taken from.
+/// The clock that a time was taken from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClockMark {
-    /// One that is right.
+    /// A correct clock.
     #[default]
     True,
-    /// One that was set back so many times, to before this time: there may be another event of it.
+    /// A clock that was set back this many times, behind events that were already emitted: another event may have the
+    /// same time.
     Turn(u32),
-    /// The agent's own in this boot, before it was known how far it is off.
+    /// The agent's clock in this boot, whose offset from the true time is unknown.
     Boot(BootId),
 }
 
 impl ClockMark {
-    /// Whether it is not known how far it is off.
+    /// Whether the offset from the true time is unknown.
     #[must_use]
     pub fn is_unsynced(&self) -> bool {
         matches!(self, Self::Boot(_))
     }
 }
 
-/// A time on its clock.
+/// A time and its clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timestamp {
-    /// What that clock said (ms since the Unix epoch).
+    /// The time on that clock (ms since the Unix epoch).
     pub ms: i64,
     /// The clock.
     pub clock: ClockMark,
 }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// The agent's id.
     pub agent: Arc<str>,
     /// The stream's name.
     pub stream: Arc<str>,
-    /// The series' name; of a pair both, `A~B`; of a group its own.
+    /// The series' name; for a pair `A~B`; for a group its own name.
     pub series: Arc<str>,
-    /// What the series, or all of them, have as labels.
+    /// The labels that all its series share.
     pub labels: Labels,
 }
 
-/// One thing that an agent says.
+/// An event of the agent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// What one window says.
+    /// A summary of one window.
     Summary(Box<Summary>),
-    /// A reading as it came in.
+    /// A single reading.
     Reading(Reading),
-    /// A detector's alert, raised or cleared.
+    /// An alert that is raised or cleared.
     Alert(Box<Alert>),
     /// The readings that followed an alert.
     Evidence(Box<Evidence>),
     /// The account of an interval.
     Report(Box<Report>),
-    /// The times of a boot are known.
+    /// The true time of a boot has become known.
     Clock(ClockSet),
-    /// What the agent is.
+    /// Whether the agent runs, and what is wrong.
     Status(Box<AgentPresence>),
 }
 
-/// What one window of one series, or of a pair, says.
+/// The summary of one window of one series, or of a pair.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// What it is about.
+    /// The subject.
     pub about: Subject,
-    /// Of a pair: the names of the two.
+    /// The names of a pair.
     pub pair: Option<[Arc<str>; 2]>,
-    /// Its first instant.
+    /// The start of the window.
     pub start: Timestamp,
-    /// The first instant after it (ms), on the same clock.
+    /// The end of the window, exclusive (ms), on the same clock.
     pub end_ms: i64,
-    /// Counts up with every correction.
+    /// Counts up with every revision.
     pub rev: u32,
-    /// Of a count window: how many there were before, since two may have the same interval.
+    /// The index of a count window, since two count windows may have the same interval.
     pub number: Option<u64>,
-    /// Its numbers by name, in the order of the config; those that do not exist are left out.
+    /// The numbers by name, in the order of the config; numbers that do not exist are left out.
     pub numbers: Vec<(Arc<str>, Value)>,
-    /// Readings for a chart, times on the same clock (ms) and values; `None`: not asked for.
+    /// Readings for a chart: times on the same clock (ms) and values. `None`: not configured.
     pub points: Option<TimedValues>,
-    /// The percentiles' sketch; `None`: not asked for.
+    /// The percentiles' sketch; `None`: not configured.
     pub sketch: Option<GrowingSketch>,
-    /// What it can be merged into a coarser one with; `None`: nobody will.
+    /// The accumulators for a roll-up; `None`: no roll-up needs them.
     pub pane: Option<Box<Accumulators>>,
 }
 
 impl Summary {
-    /// What a window says by a plan, in its first revision; without what it could be merged with.
+    /// The first revision of a window's summary, without its accumulators.
     #[must_use]
     pub fn new(
         about: Subject,
@@ -152,78 +154,78 @@ impl Summary {
         }
     }
 
-    /// One of its numbers.
+    /// A number of the summary, by name.
     #[must_use]
     pub fn number_of(&self, name: &str) -> Option<f64> {
         self.numbers.iter().find(|(known, _)| **known == *name).map(|(_, value)| f64::from(*value))
     }
 }
 
-/// A reading as it came in: window type `none`.
+/// A single reading, from a stream without windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// What it is about.
+    /// The subject.
     pub about: Subject,
-    /// When it was taken.
+    /// The time of the reading.
     pub time: Timestamp,
-    /// How many readings of the same time came before it.
+    /// Tells readings of the same time apart.
     pub rev: u32,
-    /// The reading [series unit].
+    /// The value [series unit].
     pub value: f64,
 }
 
-/// Whether something began or ended.
+/// Whether an alert begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertState {
-    /// It began.
+    /// It begins.
     Raised,
-    /// It is over.
+    /// It ends.
     Cleared,
 }
 
-/// What a detector says.
+/// An alert of a detector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
-    /// What it is about.
+    /// The subject.
     pub about: Subject,
     /// The detector's name.
     pub detector: String,
     /// Whether it was raised or cleared.
     pub state: AlertState,
-    /// 0 of its raising and 1 of its clearing; more after a crash, or for one that is not the first of its time.
+    /// 0 when raised and 1 when cleared; higher after a crash, or if another alert was raised at the same time.
     pub rev: u32,
-    /// When it was raised: a clearing keeps the id of its raising.
+    /// When it was raised; a cleared alert keeps the id of the raised one.
     pub raised: Timestamp,
-    /// When this happened.
+    /// When it was raised or cleared.
     pub time: Timestamp,
-    /// As the config says.
+    /// The severity from the config.
     pub severity: String,
-    /// The number of a window that the value is; `None`: it is a reading.
+    /// The name of the window's number that was judged; `None`: a reading was judged.
     pub on: Option<String>,
-    /// The reading that decided [series unit].
+    /// The value that decided [series unit].
     pub value: f64,
-    /// Of several series: each with the value that was judged; else empty.
+    /// For a group: the judged value of each series; else empty.
     pub values: Vec<(Arc<str>, f64)>,
-    /// What would have been normal [series unit].
+    /// The normal value [series unit].
     pub expected: Option<f64>,
-    /// How far from normal, in the detector's own measure.
+    /// The distance from normal, in the detector's own measure.
     pub score: Option<f64>,
-    /// For a person.
+    /// An explanation for people.
     pub reason: String,
-    /// The last readings before it, on the clock of its time.
+    /// The last readings before it, on the clock of `time`.
     pub evidence: Readings,
 }
 
-/// The readings that followed an alert's raising: what windows would have made a summary of.
+/// The readings that followed a raised alert, which summaries would have hidden.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// What it is about.
+    /// The subject.
     pub about: Subject,
     /// The detector's name.
     pub detector: String,
-    /// 0, or more after a crash, or for an alert that is not the first of its time.
+    /// 0; higher after a crash, or if another alert was raised at the same time.
     pub rev: u32,
-    /// When its alert was raised.
+    /// When the alert was raised.
     pub raised: Timestamp,
     /// The clock of the readings.
     pub clock: ClockMark,
@@ -236,12 +238,12 @@ pub struct Evidence {
 pub enum Readings {
     /// Of one series.
     Of(TimedValues),
-    /// Of several, by name.
+    /// Of several series, by name.
     OfEach(Vec<(Arc<str>, TimedValues)>),
 }
 
 impl Readings {
-    /// Whether there are none.
+    /// Whether there are no readings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
@@ -266,7 +268,7 @@ impl Event {
         }
     }
 
-    /// What it is about; `None`: the agent itself.
+    /// The subject; `None`: the agent itself.
     #[must_use]
     pub fn about(&self) -> Option<&Subject> {
         match self {
@@ -278,7 +280,7 @@ impl Event {
         }
     }
 
-    /// The clock of its own times; an alert may have been raised on another one.
+    /// The clock of its own times; an alert may have been raised on another clock.
     #[must_use]
     pub fn clock(&self) -> &ClockMark {
         match self {
@@ -292,7 +294,7 @@ impl Event {
         }
     }
 
-    /// Whether it goes first and is lost last.
+    /// Whether the event is sent first and lost last.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         match self {

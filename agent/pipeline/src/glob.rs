@@ -1,11 +1,11 @@
-//! Series globs: `*` stands for any text, `/` included; `?` for one character. Everything else is itself.
+//! Series globs: `*` matches any text, `/` included; `?` matches one character. Every other character matches itself.
 
-/// Whether a name fits a glob. Linear in memory, and bounded by the product of the lengths.
+/// Whether a name matches a glob. Time is bounded by the product of the lengths.
 #[must_use]
 pub fn matches(glob: &str, name: &str) -> bool {
     let (glob, name) = (glob.as_bytes(), name.as_bytes());
     let (mut g, mut n) = (0, 0);
-    // Where the last star stands, and what it has swallowed up to: on a mismatch it swallows one byte more.
+    // The place of the last star, and how far it reaches: on a mismatch it takes in one more byte.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match glob.get(g) {
@@ -34,8 +34,8 @@ pub fn matches(glob: &str, name: &str) -> bool {
     glob.iter().skip(g).all(|byte| *byte == b'*')
 }
 
-/// The texts that the `*` of a pattern stand for, the first as short as can be, and so on; `None`: the name does not fit.
-/// Everything but `*` is itself, `?` too.
+/// The texts that the `*` of a pattern match, the first one as short as possible, and so on; `None`: the name does
+/// not match. `?` is an ordinary character here.
 #[must_use]
 pub fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
     let mut parts = pattern.split('*');
@@ -56,11 +56,11 @@ fn character_length(name: &[u8], at: usize) -> usize {
     1 + name.iter().skip(at + 1).take_while(|byte| **byte & 0xC0 == 0x80).count()
 }
 
-/// Whether some name could fit both globs.
+/// Whether any name matches both globs.
 #[must_use]
 pub fn may_meet(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    // `row[j]`: whether what is left of `one` can meet `other[j..]`; built from the ends backwards.
+    // `row[j]`: whether the rest of `one` can match `other[j..]`; built from the ends backwards.
     let mut row: Vec<bool> = vec![false; other.len() + 1];
     for i in (0..=one.len()).rev() {
         let below = std::mem::take(&mut row);

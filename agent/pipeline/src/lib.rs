@@ -1,8 +1,9 @@
-//! From readings to events: which streams take a series, its windows and detectors, and the account of it all.
+//! Turns readings into events: assigns series to streams, runs their windows and detectors, and accounts for every
+//! reading.
 //!
-//! Nothing here does I/O, reads a clock or knows bytes of any wire. Time is an argument, so that the same pipeline runs
-//! live, in `replay` and in the tests. What the pipeline has to say leaves it as [`event::Event`]s. Its state leaves it
-//! as sections with versions of their own ([`sections`]), so that every later version can read it.
+//! This crate does no I/O, reads no clock and knows no wire format. Time is an argument, so that the same pipeline
+//! runs live, in `replay` and in tests. It emits [`event::Event`]s. Its state is stored in sections, each with its
+//! own version ([`sections`]), so that every later version can read it.
 
 pub mod account;
 pub mod config;

@@ -1,8 +1,8 @@
-//! What a stream's summaries carry, and which accumulators that takes.
+//! The contents of a stream's summaries, and the accumulators they need.
 //!
-//! A stream pays only for what it asks for: `count` to `stddev` come from 40 bytes of moments, `first` and `last` from
-//! 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is wanted; what else
-//! may be asked for stands behind one pointer, see `optional`.
+//! A stream pays only for what it configures: `count` to `stddev` come from 40 bytes of moments, `first` and `last`
+//! from 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is configured.
+//! Everything else is behind one pointer, see `optional`.
 
 mod optional;
 mod stored;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use stored::PaneLayout;
 
-/// A number of a summary: counts stay integers.
+/// A number of a summary; counts stay integers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -42,13 +42,13 @@ impl From<Value> for f64 {
 /// One number of a summary.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Aggregate {
-    /// How many readings.
+    /// The number of readings.
     Count,
-    /// Their sum.
+    /// The sum.
     Sum,
-    /// The smallest.
+    /// The smallest reading.
     Min,
-    /// The largest.
+    /// The largest reading.
     Max,
     /// Largest minus smallest.
     Range,
@@ -64,27 +64,27 @@ pub enum Aggregate {
     Last,
     /// Latest minus earliest.
     Delta,
-    /// How much a counter rose, its resets left out [series unit].
+    /// The increase of a counter, without its resets [series unit].
     Increase,
-    /// The same a second [series unit per second].
+    /// The increase per second [series unit per second].
     Rate,
     /// Slope of the least-squares line [series unit per second].
     Slope,
-    /// Mean weighted by time: straight lines between readings.
+    /// Mean weighted by time, with straight lines between readings.
     TimeWeightedMean,
     /// Area under those lines [series unit times seconds].
     Integral,
-    /// How many states a boolean series was in.
+    /// The number of changes between the states of a boolean series.
     States,
-    /// How long it was not 0 (ms).
+    /// How long a boolean series was not 0 (ms).
     TimeOn,
-    /// How long it was 0 (ms).
+    /// How long a boolean series was 0 (ms).
     TimeOff,
     /// A percentile, from 0 to 1.
     Percentile(f64),
 }
 
-/// Every aggregate with a name of its own; besides these, any percentile `pNN`.
+/// The aggregates with a fixed name; percentiles are `pNN`.
 pub const AGGREGATES: &[(&str, Aggregate)] = &[
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
@@ -130,7 +130,7 @@ impl Aggregate {
     }
 }
 
-/// What one stream's summaries carry: numbers by name, in the order of the config, and points.
+/// The contents of a stream's summaries: numbers by name, in the order of the config, and points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregatePlan {
     aggregates: Vec<(Arc<str>, Aggregate)>,
@@ -138,12 +138,12 @@ pub struct AggregatePlan {
     sketch: bool,
     emits_sketch: bool,
     downsample: Option<Downsample>,
-    /// Empty; only what is asked for.
+    /// Empty prototypes of the optional accumulators.
     optional: Option<OptionalAccumulators>,
 }
 
 impl AggregatePlan {
-    /// A plan for these aggregates.
+    /// The plan for these aggregates.
     #[must_use]
     pub fn new(aggregates: Vec<(String, Aggregate)>, downsample: Option<Downsample>) -> Self {
         let sketch = aggregates.iter().any(|(_, aggregate)| matches!(aggregate, Aggregate::Percentile(_)));
@@ -154,13 +154,13 @@ impl AggregatePlan {
         Self { aggregates, sketch, emits_sketch, downsample, optional }
     }
 
-    /// Whether summaries carry the sketch itself.
+    /// Sets whether summaries carry the sketch itself.
     #[must_use]
     pub fn with_sketch(self, emits_sketch: bool) -> Self {
         Self { sketch: self.sketch || emits_sketch, emits_sketch, ..self }
     }
 
-    /// What a window takes by itself (bytes).
+    /// Memory of a window without its heap (bytes).
     pub const SLOT_BYTES: usize = size_of::<Slot<Accumulators>>();
 
     /// Whether windows need a sketch.
@@ -169,13 +169,13 @@ impl AggregatePlan {
         self.sketch
     }
 
-    /// What a window takes in memory, at most (bytes).
+    /// Memory of a window, at most (bytes).
     #[must_use]
     pub fn pane_bytes(&self) -> usize {
         self.pane_bytes_of(sketch::BYTES_MAX)
     }
 
-    /// What a window takes in memory, at least (bytes).
+    /// Memory of a window, at least (bytes).
     #[must_use]
     pub fn pane_bytes_min(&self) -> usize {
         let sketch = if self.sketch { sketch::BYTES_MIN } else { 0 };
@@ -184,7 +184,7 @@ impl AggregatePlan {
             + self.optional.as_ref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
-    /// What a window takes in memory with every sketch of `sketch_bytes` and all points there (bytes).
+    /// Memory of a window with a sketch of `sketch_bytes` and all points (bytes).
     #[must_use]
     pub fn pane_bytes_of(&self, sketch_bytes: usize) -> usize {
         let sketch = if self.sketch { sketch_bytes } else { 0 };
@@ -204,24 +204,24 @@ impl AggregatePlan {
         }
     }
 
-    /// The numbers of a closed window by name, in the order of the config; those that do not exist are left out.
+    /// The numbers of a closed window by name, in the order of the config; numbers that do not exist are left out.
     pub fn numbers<'p>(&'p self, pane: &'p Accumulators) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
         self.aggregates.iter().filter_map(|(name, aggregate)| Some((name, pane.value(aggregate)?)))
     }
 
-    /// The sketch of a closed window; `None`: it is not asked for.
+    /// The sketch of a closed window; `None`: not configured.
     #[must_use]
     pub fn sketch<'p>(&self, pane: &'p Accumulators) -> Option<&'p GrowingSketch> {
         pane.sketch.as_ref().filter(|_| self.emits_sketch)
     }
 
-    /// The points of a closed window, in order of time; `None`: they are not asked for.
+    /// The points of a closed window, in order of time; `None`: not configured.
     #[must_use]
     pub fn points(&self, pane: &Accumulators) -> Option<Vec<Stamped>> {
         pane.optional.as_ref()?.points(self.downsample?, &pane.ends)
     }
 
-    /// What a window keeps to be merged into a coarser one, once it has closed: of its readings, the points.
+    /// The accumulators of a closed window that a roll-up needs: of its readings, only the points.
     #[must_use]
     pub fn mergeable(&self, mut pane: Accumulators) -> Accumulators {
         if let Some(points) = self.points(&pane)
@@ -232,7 +232,7 @@ impl AggregatePlan {
         pane
     }
 
-    /// What a window's state depends on, if it is cut like this.
+    /// Identifies the state of a window of this shape.
     #[must_use]
     pub fn fingerprint(&self, shape: Fingerprint) -> String {
         let mut numbers: Vec<&str> = self.names().collect();
@@ -278,7 +278,7 @@ impl Accumulators {
         self.sketch.as_ref()
     }
 
-    /// What it takes on the heap at present (bytes).
+    /// Its present memory on the heap (bytes).
     pub fn heap_bytes(&self) -> usize {
         let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);
         sketch + self.optional.as_deref().map_or(0, OptionalAccumulators::heap_bytes)
@@ -309,7 +309,7 @@ impl Accumulators {
         Some(self.ends.last()?.1 - self.ends.first()?.1)
     }
 
-    /// The sketch's answer, never outside what was really seen.
+    /// The sketch's estimate, limited to the range of the readings.
     fn percentile(&self, q: f64) -> Option<f64> {
         let sketch = self.sketch.as_ref()?;
         if self.moments.is_lost() {
@@ -339,7 +339,7 @@ impl Pane for Accumulators {
         self.ends.merge(&other.ends);
         match (&mut self.sketch, &other.sketch) {
             (Some(sketch), Some(others)) => sketch.merge(others),
-            // Of a window restored without it: what is not known of one is not known of both together.
+            // A window restored without its sketch: the merged window has none either.
             _ => self.sketch = None,
         }
         match (&mut self.optional, &other.optional) {

@@ -1,13 +1,14 @@
-//! The readings of one window that a chart needs: `downsample`.
+//! `downsample`: selects the readings of a window that a chart needs.
 //!
-//! A window keeps all its readings, up to `room`. Past it they fall into equal spans of time, aligned to the epoch, of
-//! which the smallest and the largest reading stay; whenever the room is full the spans double. So what is kept depends
-//! on the readings alone, not on their order or on how they were split among panes: disorder, revisions, merging and
-//! restarts leave no trace. When the window closes, the points are chosen among these.
+//! A window keeps all its readings, up to `room`. Beyond it, time is divided into equal spans aligned to the epoch,
+//! and each span keeps its smallest and its largest reading. The spans double whenever the room is full. So the kept
+//! readings depend on the readings alone, not on their order or on how they were split among panes: disorder,
+//! revisions, merging and restarts change nothing. When the window closes, the points are selected among the kept
+//! readings.
 //!
 //! Source: S. Steinarsson, University of Iceland, 2013 (LTTB); J. Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023
-//! (LTTB among preselected extremes; four for each point look the same, we keep four to eight); the doubling is that of
-//! UDDSketch, in time. Cost: a binary search a reading; 16 bytes for each that is kept.
+//! (LTTB among preselected extremes; four for each point look the same, we keep four to eight); the doubling is that
+//! of UDDSketch, in time. Cost: a binary search per reading; 16 bytes for each kept reading.
 
 use headwater_kernel::aggregate::{Ends, Stamped};
 use headwater_kernel::decimate;
@@ -15,29 +16,29 @@ use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use headwater_kernel::time::Time;
 use std::fmt;
 
-/// How the points of a window are chosen.
+/// How the points of a window are selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Largest triangle, three buckets.
     Lttb,
-    /// The smallest and the largest of every part.
+    /// The smallest and the largest reading of every part.
     MinMax,
 }
 
 /// `downsample` of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Downsample {
-    /// How points are chosen.
+    /// The algorithm.
     pub choice: Choice,
-    /// How many there are at most, from 2 to [`Downsample::POINTS_MAX`].
+    /// The most points, from 2 to [`Downsample::POINTS_MAX`].
     pub points: u16,
 }
 
 impl Downsample {
-    /// The most points a window may have: their message stays far below any broker's limit.
+    /// The upper bound of `points`: the message stays far below any broker's limit.
     pub const POINTS_MAX: u16 = 1_000;
 
-    /// How many readings a window keeps to choose from.
+    /// How many readings a window keeps to select from.
     #[must_use]
     pub fn room(&self) -> usize {
         (usize::from(self.points) * ROOM_PER_POINT).max(ROOM_MIN)
@@ -54,26 +55,26 @@ impl fmt::Display for Downsample {
     }
 }
 
-/// Readings kept for each point to choose.
+/// Kept readings for each point.
 const ROOM_PER_POINT: usize = 8;
 
 /// The least room (readings).
 const ROOM_MIN: usize = 64;
 
-/// Where time has only two spans left, before and after 1970.
+/// Time has only two spans at this level, before and after 1970.
 const LEVEL_MAX: u8 = 63;
 
-/// The readings of a window to choose from, sorted by time; those of one time in order of arrival.
+/// The kept readings of a window, sorted by time; readings of the same time in order of arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Points {
     room: u16,
-    /// 0: all readings are here; else the extremes of spans of `2^level` milliseconds.
+    /// 0: all readings are kept; else the extremes of spans of `2^level` milliseconds.
     level: u8,
     readings: Vec<Stamped>,
 }
 
 impl Points {
-    /// Of a window without a reading.
+    /// The points of an empty window.
     #[must_use]
     pub fn new(downsample: Downsample) -> Self {
         debug_assert!(downsample.room() < usize::from(u16::MAX), "`points` is bounded");
@@ -81,7 +82,7 @@ impl Points {
         Self { room, level: 0, readings: Vec::new() }
     }
 
-    /// What the readings take at present (bytes).
+    /// Present memory of the readings (bytes).
     pub fn heap_bytes(&self) -> usize {
         self.readings.capacity() * size_of::<Stamped>()
     }
@@ -103,10 +104,10 @@ impl Points {
         self.fit();
     }
 
-    /// Takes all that `later` has taken.
+    /// Merges a later window.
     pub fn merge(&mut self, later: &Self) {
         self.readings.extend_from_slice(&later.readings);
-        // Stable: of one time, what is here stays first.
+        // Stable: of the same time, readings of this window stay first.
         self.readings.sort_by_key(|(time, _)| *time);
         self.level = self.level.max(later.level);
         if self.level > 0 {
@@ -116,10 +117,10 @@ impl Points {
         self.readings.shrink_to(usize::from(self.room) + 1);
     }
 
-    /// The points, in order of time; `ends` are those of the same readings.
+    /// Selects the points, in order of time; `ends` belong to the same readings.
     pub fn choose(&self, downsample: Downsample, ends: &Ends) -> Vec<Stamped> {
         let mut all = self.readings.clone();
-        // Spans keep their extremes, which the first and the last reading need not be.
+        // Spans keep their extremes, which need not include the first and the last reading.
         if let Some(first) = ends.first().filter(|first| all.first() != Some(first)) {
             all.insert(0, first);
         }
@@ -136,7 +137,7 @@ impl Points {
         chosen
     }
 
-    /// Keeps nothing but these readings of it.
+    /// Keeps only the given readings.
     pub fn retain(&mut self, chosen: Vec<Stamped>) {
         self.readings = chosen;
     }
@@ -149,7 +150,7 @@ impl Points {
         }
     }
 
-    /// The span that a time lies in.
+    /// The span of a time.
     fn span(&self, time: Time) -> i64 {
         time.0 >> self.level
     }
@@ -160,7 +161,7 @@ impl Points {
         self.readings = kept;
     }
 
-    /// Thins the span of the reading at `at`: all others are thin.
+    /// Thins the span of the reading at `at`; every other span is thin already.
     fn thin_span(&mut self, at: usize) {
         let Some(span) = self.readings.get(at).map(|(time, _)| self.span(*time)) else { return };
         let here = |reading: &&Stamped| self.span(reading.0) == span;
@@ -176,7 +177,8 @@ fn extremes(span: &[Stamped]) -> impl Iterator<Item = Stamped> + use<> {
     extremes_of(span).into_iter().flatten()
 }
 
-/// The smallest and the largest reading in their order; only the first where all are equal. Of equal ones the first.
+/// The smallest and the largest reading, in order of time; only the first if all are equal. Among equal ones the
+/// first counts.
 fn extremes_of(span: &[Stamped]) -> [Option<Stamped>; 2] {
     let mut numbered = span.iter().enumerate();
     let Some(first) = numbered.next() else { return [None; 2] };
@@ -269,7 +271,7 @@ mod tests {
         }
     }
 
-    /// What the module's documentation says, with every reading at hand.
+    /// The module's documentation, written naively with all readings at hand.
     fn naive(sorted: &[(i64, f64)]) -> Vec<Stamped> {
         let all: Vec<Stamped> = sorted.iter().map(|(time, value)| (Time(*time), *value)).collect();
         let at_level = |level: u32| -> Vec<Stamped> {

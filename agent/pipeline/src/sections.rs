@@ -1,11 +1,11 @@
-//! Sections: how everything that is stored is cut into parts that a later program, or an earlier one, can pass over.
+//! Sections: all stored state is divided into parts that a later or earlier program can skip.
 //!
 //! ```text
-//! tag u16  version u16  length u32  bytes        numbers are little-endian; sections may stand in sections
+//! tag u16  version u16  length u32  bytes        numbers are little-endian; sections may contain sections
 //! ```
 //!
-//! The tag says what a section holds and never changes its meaning; the version is that of the bytes in it. A reader
-//! takes the tags that it knows, in the versions that it knows, and passes over the others.
+//! The tag names the contents and never changes its meaning; the version is that of the bytes. A reader takes the
+//! tags and versions that it knows, and skips the others.
 
 pub mod body;
 pub mod unread;
@@ -16,7 +16,7 @@ use std::fmt;
 /// Tag, version and length (bytes).
 pub const HEADER_BYTES: usize = 8;
 
-/// A length as it is stored. Limits keep everything that is stored far below 4 GiB.
+/// A length as it is stored. Limits keep all stored data far below 4 GiB.
 pub(crate) fn length32(length: usize) -> u32 {
     debug_assert!(u32::try_from(length).is_ok(), "a length of {length} cannot be stored");
     u32::try_from(length).unwrap_or(u32::MAX)
@@ -36,10 +36,10 @@ pub fn put_section(to: &mut Vec<u8>, tag: u16, version: u16, write: impl FnOnce(
     }
 }
 
-/// One section: its tag, the version of its bytes, and these.
+/// A section: its tag, the version of its bytes, and the bytes.
 pub type Section<'a> = (u16, u16, StateReader<'a>);
 
-/// The sections that `bytes` consist of, in order. The first one that is cut off is an error and ends the iteration.
+/// The sections in `bytes`, in order. The first one that is cut off is an error and ends the iteration.
 #[must_use]
 pub fn sections(bytes: &[u8]) -> Sections<'_> {
     Sections { rest: bytes, offset: 0 }
@@ -52,12 +52,12 @@ pub struct Sections<'a> {
     offset: usize,
 }
 
-/// A section that says it is longer than what there is.
+/// A section whose length exceeds the remaining bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutOff {
-    /// Its tag; `None`: not even that is whole.
+    /// Its tag; `None`: the header is cut off too.
     pub tag: Option<u16>,
-    /// Where it begins among the bytes that were read.
+    /// The offset of the section in the bytes read.
     pub offset: usize,
 }
 

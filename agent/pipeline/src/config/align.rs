@@ -1,5 +1,5 @@
-//! `align`: windows of days that begin when the day begins somewhere, by the IANA time zone database: the system's, or
-//! else the one inside this program.
+//! `align`: windows of days that begin with the local day, by the IANA time zone database of the system, or else the
+//! one compiled into the program.
 
 use headwater_kernel::time::Time;
 use headwater_kernel::window::{Offset, Shape, Zone};
@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The rules of zones are written out until 2100-01-01T00:00:00Z; after that the last offset stays (ms).
+/// The end of the zones' tables, 2100-01-01T00:00:00Z; the last offset holds after it (ms).
 const UNTIL_MS: i64 = 4_102_444_800_000;
 
-/// The shape, aligned to the zone; `None`: a mistake was reported.
+/// Aligns the shape to the zone; `None`: a mistake was reported.
 pub(super) fn apply(stream: &Table<'_>, align: Option<At<String>>, shape: Shape) -> Option<Shape> {
     let Some(align) = align else { return Some(shape) };
     let refuse = |what: String, fix: String| {
@@ -43,7 +43,7 @@ pub(super) fn apply(stream: &Table<'_>, align: Option<At<String>>, shape: Shape)
     }
 }
 
-/// A zone by its name. Its table is made once and stays: windows of all series refer to it.
+/// Finds a zone by name. Its table is built once and never freed, because the windows of all series refer to it.
 fn zone(name: &str) -> Option<Zone> {
     static KNOWN: OnceLock<Mutex<BTreeMap<String, Zone>>> = OnceLock::new();
     let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,8 +74,8 @@ fn offsets(zone: &TimeZone) -> Vec<Offset> {
 mod tests {
     use super::*;
 
-    /// Every day of four years in zones that change their clocks at midnight, at 1, 2 or 3 o'clock, by half an hour, or
-    /// leave a day out: as jiff says.
+    /// Compares every day of four years with jiff, in zones that change their clocks at midnight, at 1, 2 or 3
+    /// o'clock, by half an hour, or skip a day.
     #[test]
     fn days_begin_where_the_database_says() {
         for name in [

@@ -14,39 +14,39 @@ use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
 use std::fmt;
 
-/// A detector, ready to be copied for each series.
+/// A detector of a stream, copied for each series.
 #[derive(Clone)]
 pub struct DetectorConfig {
-    /// Its name on the wire: that of its kind, or the config's.
+    /// Its name on the wire: the config's, or that of its kind.
     pub name: String,
-    /// As the config says.
+    /// The severity from the config.
     pub severity: String,
     /// The detector and its alarm, before the first reading.
     pub watch: AlertingDetector,
-    /// What its state depends on: kind, name, parameters and what it looks at.
+    /// Identifies the state: kind, name, parameters and input.
     pub fingerprint: String,
-    /// The version of what it has learned, as bytes.
+    /// The version of the detector's own state.
     pub version: u16,
-    /// What it takes for each series (bytes).
+    /// Memory for each series (bytes).
     pub bytes: usize,
-    /// What it looks at.
+    /// The input of the detector.
     pub on: On,
-    /// The readings that go with its alerts.
+    /// How many readings its alerts carry.
     pub evidence: EvidenceConfig,
 }
 
-/// What a detector looks at.
+/// The input of a detector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum On {
     /// Every reading.
     Reading,
-    /// Every reading, before anything else does: what it calls invalid is no reading at all.
+    /// Every reading, before anything else sees it. A reading that the detector calls invalid is refused.
     RangeCheck,
-    /// This number of every window that closes.
+    /// The named number of every closed window.
     Window(String),
 }
 
-/// As the config says it.
+/// The word in the config.
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,28 +56,28 @@ impl fmt::Display for On {
     }
 }
 
-/// How many raw readings go with an alert.
+/// How many raw readings an alert carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvidenceConfig {
-    /// Up to the reading that decided, and with it.
+    /// Readings up to and including the one that decided.
     pub before: usize,
-    /// After the alert was raised.
+    /// Readings after the alert was raised.
     pub after: usize,
 }
 
 impl EvidenceConfig {
     const DEFAULT: Self = Self { before: 20, after: 10 };
-    /// Of either; a message must stay below what brokers take.
+    /// The most of either; a message must stay below the limits of brokers.
     const MAX: i64 = 1_000;
 
-    /// Readings that must be kept.
+    /// How many readings must be kept.
     #[must_use]
     pub fn readings_needed(&self) -> usize {
         self.before.max(self.after)
     }
 }
 
-/// The detectors of a stream: those of single series, and those of several.
+/// Reads the detectors of a stream: those of single series, and those of groups.
 pub(super) fn read(
     stream: &mut Table<'_>,
     window: Option<&WindowConfig>,
@@ -123,7 +123,7 @@ pub(super) fn read(
     (detectors, groups)
 }
 
-/// What the detector is to look at; `None`: the stream cannot give it.
+/// Reads the input of a detector; `None`: the stream cannot give it.
 fn read_on(
     table: &Table<'_>,
     kind: &DetectorKind,
@@ -143,7 +143,7 @@ fn read_on(
         table.refuse(on.span, what, "give the stream a window, or leave `on` out");
         return None;
     }
-    // Without a plan there is a mistake in `aggregates`, and one is enough.
+    // Without a plan `aggregates` has a mistake, and one message is enough.
     let names: Vec<&str> = plan?.names().collect();
     if names.contains(&on.value.as_str()) {
         return Some(On::Window(on.value));
@@ -174,7 +174,7 @@ fn read_evidence(table: &mut Table<'_>) -> EvidenceConfig {
     evidence
 }
 
-/// A name that no detector before has: alerts of one stream are told apart by it.
+/// Makes the name unique among the stream's detectors, since alerts are told apart by it.
 fn unique(name: String, before: &[&String]) -> String {
     let is_free = |name: &str| before.iter().all(|known| *known != name);
     if is_free(&name) {
@@ -183,7 +183,7 @@ fn unique(name: String, before: &[&String]) -> String {
     (2..).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
 }
 
-/// A detector of several series, with its parameters.
+/// Reads a detector of a group, with its parameters.
 fn read_group_detector(
     table: &mut Table<'_>,
     kind: &DetectorKind,
@@ -230,17 +230,17 @@ fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters,
     Some((parameters, watch.map_err(refuse).ok()?))
 }
 
-/// What a detector of one series takes.
+/// The parameters of a detector of single series.
 fn own_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
     kind.parameters.iter().chain(Alarm::PARAMETERS)
 }
 
-/// What a detector of several series takes.
+/// The parameters of a detector of groups.
 fn group_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
     kind.parameters.iter().chain(Multivariate::PARAMETERS).chain(Alarm::PARAMETERS)
 }
 
-/// The parameters that are given, out of those that there are.
+/// Reads the parameters that the table gives.
 fn read_parameters<'p>(
     table: &mut Table<'_>,
     known: impl Iterator<Item = &'p Parameter>,

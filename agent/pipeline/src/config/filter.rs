@@ -1,4 +1,4 @@
-//! `filter` of a stream without windows: which readings go on.
+//! `filter` of a stream without windows: which readings are forwarded.
 
 use super::fingerprint::Fingerprint;
 use super::stream::refuse_parameter;
@@ -7,27 +7,28 @@ use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, format_duration};
 use std::fmt;
 
-/// A filter before the first reading, and how long it waits.
+/// A filter before its first reading, and its waiting times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilterConfig {
-    /// What lets readings pass.
+    /// The rule that passes readings.
     pub rule: Rule,
-    /// Readings wait this long to be put in order, in event time of their series or without another one (ms).
+    /// How long readings wait to be sorted: in event time of their series, or in agent time when the series is silent
+    /// (ms).
     pub lateness_ms: i64,
-    /// Without a reading for this long, in the agent's time, one that is held back goes on (ms).
+    /// How long a series is silent before a held reading is forwarded, in agent time (ms).
     pub idle_ms: i64,
-    /// As the config says it.
+    /// The filter in the words of the config.
     pub described: String,
-    /// What its state depends on.
+    /// Identifies the state.
     pub fingerprint: String,
 }
 
 /// The kinds of filters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// What differs enough from what has passed.
+    /// Passes a reading that differs enough from the last one passed.
     Deadband(Deadband),
-    /// The corners of a line that stays near all readings.
+    /// Passes the corners of a line that stays near all readings.
     SwingingDoor(SwingingDoor),
 }
 

@@ -1,12 +1,13 @@
-//! What stored state depends on, as text: a window or a detector goes on where its fingerprint is the same.
+//! Fingerprints: the settings that stored state depends on, as text. State is restored only under the same
+//! fingerprint.
 //!
 //! ```text
 //! KIND KEY=VALUE KEY=VALUE ...      threshold above=35 clear=33 name="hot"
 //! ```
-//! Keys and words are those of the config, durations are milliseconds, numbers the shortest decimals that mean them,
-//! texts stand in quotes. Parameters of detectors are sorted, and those that have their default are left out: so one that
-//! a later program adds changes no fingerprint. The texts are a format: what they say of a config never changes, see the
-//! tests.
+//! Keys and words are those of the config. Durations are in milliseconds, numbers are the shortest decimals that read
+//! back, and texts are quoted. The parameters of detectors are sorted, and those with their default value are left
+//! out: so a parameter that a later program adds changes no fingerprint. The texts are a stored format: the
+//! fingerprint of a config must never change. The tests hold that.
 
 use headwater_kernel::detect::{Parameter, ParameterKind, ParameterPresence, Parameters};
 use headwater_kernel::window::Shape;
@@ -17,19 +18,19 @@ use std::fmt::Display;
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Of a kind of thing.
+    /// Starts a fingerprint for a kind of thing.
     pub fn of(kind: &str) -> Self {
         Self(kind.to_owned())
     }
 
-    /// With a number, or a word of the config.
+    /// Adds a number, or a word of the config.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Display) -> Self {
         self.0 += &format!(" {key}={value}");
         self
     }
 
-    /// With a word alone.
+    /// Adds a single word.
     #[must_use]
     pub fn and(mut self, word: &str) -> Self {
         self.0 += " ";
@@ -37,14 +38,14 @@ impl Fingerprint {
         self
     }
 
-    /// With a text of any kind.
+    /// Adds any text, quoted.
     #[must_use]
     pub fn with_text(self, key: &str, text: &str) -> Self {
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         self.with(key, format_args!("\"{quoted}\""))
     }
 
-    /// With what is given of the parameters `known`, except what is their default.
+    /// Adds the given parameters among `known`, except those with their default value.
     #[must_use]
     pub fn with_parameters<'p>(self, known: impl Iterator<Item = &'p Parameter>, given: &Parameters) -> Self {
         let mut own: Vec<(&Parameter, f64)> =
@@ -63,14 +64,14 @@ impl Fingerprint {
         })
     }
 
-    /// The finished text.
+    /// The finished fingerprint.
     #[must_use]
     pub fn finish(self) -> String {
         self.0
     }
 }
 
-/// How windows are cut.
+/// The fingerprint of a window's shape.
 pub fn of_shape(shape: &Shape) -> Fingerprint {
     match shape {
         Shape::Tumbling(window) => {
@@ -94,7 +95,7 @@ pub fn of_shape(shape: &Shape) -> Fingerprint {
 mod tests {
     use super::super::{WindowConfig, parsed};
 
-    /// The fingerprints of a stream with these lines: its own, its pairs', its detectors', its groups'.
+    /// The fingerprints of a stream with these lines: its own, then those of its pairs, detectors and groups.
     fn prints(lines: &str) -> Vec<String> {
         let (streams, mistakes) = parsed(&format!("[streams.a]\n{lines}"));
         assert_eq!(mistakes, "");
@@ -109,7 +110,7 @@ mod tests {
         own.chain(pairs).chain(detectors).chain(stream.groups.iter().map(|g| g.fingerprint.clone())).collect()
     }
 
-    /// State of every released version is found by these texts: they may be added to, and never changed.
+    /// Stored state of every released version is found by these texts: add to them, and never change one.
     #[test]
     fn fingerprints_are_as_they_ever_were() {
         let all: [(&str, &[&str]); 20] = [

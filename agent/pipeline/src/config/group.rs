@@ -1,31 +1,31 @@
-//! `over` of `[[streams.NAME.detectors]]`: series that a detector watches together.
+//! `over` of `[[streams.NAME.detectors]]`: groups of series with a common detector.
 
 use super::detector::EvidenceConfig;
 use crate::glob;
 use headwater_kernel::detect::Multivariate;
 
-/// A detector of several series, ready to be copied for each group of them.
+/// A detector of groups, copied for each group.
 #[derive(Clone)]
 pub struct GroupConfig {
-    /// Its name on the wire: that of its kind, or the config's.
+    /// Its name on the wire: the config's, or that of its kind.
     pub name: String,
-    /// As the config says.
+    /// The severity from the config.
     pub severity: String,
-    /// Which series: one pattern for each place in a group. All have as many `*`.
+    /// One pattern for each place in a group; all have the same number of `*`.
     pub patterns: Vec<String>,
     /// The detector and its alarm, before the first reading.
     pub detector: Multivariate,
-    /// What its state depends on: kind, name, parameters and patterns.
+    /// Identifies the state: kind, name, parameters and patterns.
     pub fingerprint: String,
-    /// What it takes for each series (bytes).
+    /// Memory for each series (bytes).
     pub bytes: usize,
-    /// The readings that go with its alerts.
+    /// How many readings its alerts carry.
     pub evidence: EvidenceConfig,
 }
 
 impl GroupConfig {
-    /// Which place a series has in which group, if any. The group's name is what its patterns have in common, the text
-    /// that `*` stands for in its place: `greenhouse/bed1` of `*/temp` and `*/hum`.
+    /// Finds the place and the group of a series. The group's name is the common part of its patterns, with the text
+    /// of `*` in its place: `greenhouse/bed1` for `*/temp` and `*/hum`.
     #[must_use]
     pub fn place_of(&self, series: &str) -> Option<(usize, String)> {
         let found = self.patterns.iter().enumerate();
@@ -39,7 +39,7 @@ impl GroupConfig {
         let (first, rest) = self.patterns.split_first().map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
         let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
         let length = rest.iter().map(|other| same(first, other)).min().unwrap_or(first.len());
-        // Whole levels, or up to the last `*`.
+        // Cut at a whole level, or after the last `*`.
         let end = first
             .as_bytes()
             .get(..length)

@@ -1,51 +1,51 @@
-//! `pairs` of a stream: two series that are looked at together.
+//! `pairs` of a stream: two series, and how they vary together.
 
 use super::window::{Specs, WindowConfig};
 use super::{MINUTE, fingerprint};
 use crate::glob;
 use headwater_settings::{At, Or, Table};
 
-/// Two series whose covariance and correlation are told.
+/// Two series whose covariance and correlation the stream emits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairConfig {
-    /// The name of the first: text, or a `*` with text before and after it.
+    /// The name of the first series: text, with one `*` at most.
     pub a: Pattern,
-    /// The name of the second; a `*` stands for the same text as in the first.
+    /// The name of the second series; its `*` stands for the same text as in the first.
     pub b: Pattern,
-    /// Readings further apart are no pair (ms).
+    /// The largest distance in time of a match (ms).
     pub tolerance_ms: i64,
 }
 
 impl PairConfig {
-    /// What the state of a pair depends on, in the windows of its stream.
+    /// Identifies the state of a pair in the windows of its stream.
     pub fn fingerprint(&self, specs: &Specs) -> String {
         let print = fingerprint::of_shape(&specs.of(false).shape);
         let print = print.with_text("a", &self.a.with("*")).with_text("b", &self.b.with("*"));
         print.with("tolerance", self.tolerance_ms).finish()
     }
 
-    /// How many pairs it can make of so many series.
+    /// The most pairs that `series` series can form.
     #[must_use]
     pub fn pairs_max(&self, series: usize) -> usize {
         match (self.a.has_star(), glob::may_meet(&self.a.with("*"), &self.b.with("*"))) {
             (false, _) => 1,
-            // No name is in two of them.
+            // Every name is in one pair at most.
             (true, false) => series / 2,
             (true, true) => series,
         }
     }
 }
 
-/// A series' name with at most one `*`, which stands for any text.
+/// A series' name with one `*` at most, which stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     before: String,
-    /// `None`: there is no star.
+    /// `None`: the pattern has no star.
     after: Option<String>,
 }
 
 impl Pattern {
-    /// `None`: it has more than one star, or a `?`.
+    /// Parses a pattern; `None`: it has more than one star, or a `?`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('*').map(str::to_owned);
@@ -53,7 +53,8 @@ impl Pattern {
         (parts.next().is_none() && !text.contains('?')).then_some(pattern)
     }
 
-    /// What the star stands for in a name; of a pattern without one, nothing. `None`: the name does not fit.
+    /// The text that the star stands for in a name; empty for a pattern without a star. `None`: the name does not
+    /// match.
     #[must_use]
     pub fn star<'n>(&self, name: &'n str) -> Option<&'n str> {
         let rest = name.strip_prefix(self.before.as_str())?;
@@ -63,7 +64,7 @@ impl Pattern {
         }
     }
 
-    /// The name with this text for the star.
+    /// The name with this text in place of the star.
     #[must_use]
     pub fn with(&self, star: &str) -> String {
         match &self.after {
@@ -77,10 +78,10 @@ impl Pattern {
     }
 }
 
-/// Readings this far apart are a pair, if the config says nothing: those of one payload, stamped one after another (ms).
+/// The default distance in time of a match: readings of one payload that are stamped one after another (ms).
 const TOLERANCE_MS: i64 = 1_000;
 
-/// Pairs that a stream may name; each series looks for its partners in all of them.
+/// The most pairs of a stream; each series looks for its partners in all of them.
 const PAIRS_MAX: usize = 32;
 
 pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Vec<PairConfig> {

@@ -15,37 +15,37 @@ use headwater_settings::{At, Table};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A stream: which series, how they are cut, what is told of them.
+/// A stream: which series it selects, how it cuts them into windows, and what it emits.
 #[derive(Clone)]
 pub struct StreamConfig {
     /// The name in the config.
     pub name: Arc<str>,
-    /// Indices of the sources it takes; `None`: all.
+    /// The sources it selects, by index; `None`: all.
     pub from: Option<Vec<usize>>,
-    /// Globs of the series it takes; `None`: all.
+    /// Globs of the series it selects; `None`: all.
     pub series: Option<Vec<String>>,
-    /// `where`: readings that do not fulfil it are filtered.
+    /// `where`: readings that do not satisfy it are filtered.
     pub condition: Option<Rc<Program>>,
-    /// `map`: what is taken instead of the reading's value.
+    /// `map`: replaces the value of a reading.
     pub map: Option<Rc<Program>>,
-    /// How its series are cut.
+    /// How readings are cut into windows, or filtered.
     pub window: WindowConfig,
-    /// What its summaries carry.
+    /// The contents of its summaries.
     pub plan: AggregatePlan,
-    /// Which two of its series are looked at together.
+    /// Pairs of its series.
     pub pairs: Vec<PairConfig>,
-    /// What looks at each of its series.
+    /// The detectors of single series.
     pub detectors: Vec<DetectorConfig>,
-    /// What looks at several of them together.
+    /// The detectors of groups.
     pub groups: Vec<GroupConfig>,
 }
 
-/// What merging must know of a stream.
+/// What a roll-up must know of a stream.
 #[derive(Clone, Debug)]
 pub struct Thinned {
-    /// Which aggregates its summaries carry.
+    /// The aggregates in its summaries.
     pub plan: AggregatePlan,
-    /// Whether its windows overlap: then those that begin at a multiple of their length say it all.
+    /// Whether its windows overlap. If so, those that begin at a multiple of their length cover every reading once.
     pub overlap: bool,
 }
 
@@ -57,7 +57,7 @@ impl StreamConfig {
             && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
     }
 
-    /// What merging its summaries takes.
+    /// What a roll-up of its summaries must know.
     #[must_use]
     pub fn thinned(&self) -> Thinned {
         let overlap = match &self.window {
@@ -69,8 +69,8 @@ impl StreamConfig {
 }
 
 impl StreamConfig {
-    /// The value that the stream takes of a reading; `None`: `where` turns it away, or neither it nor `map` has an
-    /// answer (a label that is not there, a division by zero).
+    /// The value that the stream takes of a reading. `None`: `where` rejects it, or an expression has no value (a
+    /// missing label, a division by zero).
     #[inline]
     #[must_use]
     pub fn apply_expressions(
@@ -92,7 +92,7 @@ impl StreamConfig {
         }
     }
 
-    /// What open windows depend on: under another fingerprint they cannot go on.
+    /// Identifies the state of open windows: under another fingerprint they cannot be restored.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         match &self.window {
@@ -130,13 +130,13 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     Some(StreamConfig { name, from, series, condition, map, window, plan, pairs, detectors, groups })
 }
 
-/// A CEL expression; a mistake in it is shown where it stands.
+/// Reads a CEL expression; a mistake is shown at its place in the file.
 fn read_expression(stream: &mut Table<'_>, key: &str, want: ExpressionType) -> Option<Rc<Program>> {
     let text = stream.string(key)?;
     match Expression::compile(&text.value, want) {
         Ok(program) => Some(Rc::new(program)),
         Err(error) => {
-            // Behind the quote, if the text stands in the file as it is, without escapes or variables.
+            // Skips the quote, if the text is plain: without escapes or variables.
             let is_plain = text.span.len() == text.value.len() + 2;
             let start = text.span.start + 1;
             let inside = start + error.span.start..start + error.span.end.max(error.span.start + 1);

@@ -1,4 +1,4 @@
-//! `aggregates`, `downsample` and `sketch` of a stream: what its summaries carry.
+//! `aggregates`, `downsample` and `sketch` of a stream: the contents of its summaries.
 
 use super::window::WindowConfig;
 use crate::plan::{AGGREGATES, Aggregate, AggregatePlan};
@@ -7,7 +7,7 @@ use headwater_settings::{Or, Table, nearest};
 
 const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 
-/// What only windows can give.
+/// The keys that need windows.
 const OF_WINDOWS: [&str; 3] = ["aggregates", "downsample", "sketch"];
 
 pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<AggregatePlan> {
@@ -63,7 +63,7 @@ fn read_aggregates(stream: &mut Table<'_>) -> Option<Vec<(String, Aggregate)>> {
     Some(aggregates)
 }
 
-/// What would be right instead of a name that is none.
+/// The suggestion for an unknown name.
 fn way_out(name: &str) -> String {
     let names = || AGGREGATES.iter().map(|(name, _)| *name);
     if name.strip_prefix('p').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-')) {

@@ -1,4 +1,4 @@
-//! `window`, `filter`, `lateness`, `idle` and `retain` of a stream: how its series are cut, or which readings go on.
+//! `window`, `filter`, `lateness`, `idle` and `retain` of a stream: how readings are cut into windows, or filtered.
 
 use super::align;
 use super::filter::{self, FilterConfig};
@@ -10,23 +10,23 @@ use headwater_kernel::series::Spec;
 use headwater_kernel::window::{SPAN_MAX_MS, Shape};
 use headwater_settings::{Or, Table, format_duration};
 
-/// How the series of a stream are cut.
+/// How a stream cuts its series into windows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WindowConfig {
-    /// Not at all: readings are forwarded themselves, all of them or those that a filter lets pass.
+    /// Into none: readings are forwarded, all of them or those that a filter passes.
     None(Option<FilterConfig>),
     /// Into windows.
     Cut(Specs),
 }
 
-/// The windows' rules, for readings with a time of their own and for those stamped on arrival.
+/// The rules of the windows, for readings with an event time and for readings stamped on arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Specs {
     by_event: Spec,
     by_arrival: Spec,
-    /// As the config says; memory may allow less.
+    /// As configured; memory may allow less.
     retain_ms: i64,
-    /// What a series' closed windows may take (bytes).
+    /// Memory for the closed windows of a series (bytes).
     retained_bytes: usize,
 }
 
@@ -44,8 +44,8 @@ impl Specs {
         Self { by_event, by_arrival, retain_ms: by_event.retain_ms, retained_bytes: usize::MAX }
     }
 
-    /// Keeps closed windows for revisions no longer than memory allows: in so many bytes a series, where one takes at
-    /// least `slot_bytes`.
+    /// Limits how long closed windows are kept to what `bytes` a series allow, where one window takes at least
+    /// `slot_bytes`.
     pub fn limit_retention(&mut self, bytes: usize, slot_bytes: usize) {
         self.retained_bytes = bytes;
         let slots = bytes / slot_bytes.max(1);
@@ -57,19 +57,19 @@ impl Specs {
         self.by_arrival.retain_ms = retain_ms;
     }
 
-    /// What a series' closed windows may take (bytes).
+    /// Memory for the closed windows of a series (bytes).
     #[must_use]
     pub fn retained_bytes(&self) -> usize {
         self.retained_bytes
     }
 
-    /// The highest revision that a window may be told of under.
+    /// Sets the highest revision that windows may emit.
     pub fn limit_revisions(&mut self, rev_max: u32) {
         self.by_event.rev_max = rev_max;
         self.by_arrival.rev_max = rev_max;
     }
 
-    /// The rules for readings stamped on arrival, or for those with a time of their own.
+    /// The rules for readings stamped on arrival, or for readings with an event time.
     #[must_use]
     #[inline]
     pub fn of(&self, by_arrival: bool) -> &Spec {
@@ -109,7 +109,7 @@ impl std::fmt::Display for WindowConfig {
     }
 }
 
-/// Late readings of a closed window gather this long before its revision is made (ms).
+/// How long late readings of a closed window gather before its revision is emitted (ms).
 const GATHER_MS: i64 = 1_000;
 
 pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
@@ -170,7 +170,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     Some(WindowConfig::Cut(Specs::new(spec)))
 }
 
-/// Says so where a key stands that does nothing under this window.
+/// Warns of keys that have no effect under this window.
 fn warn_of_no_effect(stream: &Table<'_>, keys: &[&str]) {
     for key in keys.iter().filter(|key| stream.has(key)) {
         let what = format!("`{key}` has no effect under this window");
@@ -178,7 +178,7 @@ fn warn_of_no_effect(stream: &Table<'_>, keys: &[&str]) {
     }
 }
 
-/// The window's shape: outer `None`: there were mistakes; inner `None`: readings are forwarded as they are.
+/// Reads the window's shape. Outer `None`: there were mistakes; inner `None`: readings are forwarded.
 fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>> {
     #[derive(Clone)]
     enum Kind {
@@ -224,7 +224,7 @@ fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>
     shape
 }
 
-/// A duration that the window cannot be without.
+/// Reads a duration that the window requires.
 fn duration_in(window: &mut Table<'_>, key: &str, example: &str) -> Option<i64> {
     let value = window.duration(key, 1..=SPAN_MAX_MS);
     if value.is_none() {

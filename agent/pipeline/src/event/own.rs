@@ -1,10 +1,10 @@
-//! What an agent says of itself: its account, its clock, and how it stands.
+//! Events about the agent itself: its account, its clock and its condition.
 
 use super::{BootId, Timestamp};
 use crate::account::{MessageDelta, ReadingCounts, ReadingLedger};
 use std::sync::Arc;
 
-/// Declares the causes of reports with their words on the wire.
+/// Declares the causes of reports, each with its word on the wire.
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
         /// Why a report was made.
@@ -12,7 +12,7 @@ macro_rules! causes {
         pub enum ReportCause { $($(#[$doc])* $name),+ }
 
         impl ReportCause {
-            /// All of them.
+            /// All causes.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// The word on the wire.
@@ -25,39 +25,40 @@ macro_rules! causes {
 }
 
 causes! {
-    /// Its interval is over.
+    /// The interval is over.
     Interval = "interval",
     /// The agent has started.
     Restart = "restart",
     /// The agent stops.
     Stop = "stop",
-    /// A recording ends.
+    /// The recording has ended.
     End = "end",
     /// An output was down.
     Outage = "outage",
-    /// Messages gave way.
+    /// Messages were dropped.
     Shed = "shed",
     /// Readings or messages were refused.
     Refused = "refused",
-    /// State or messages could not be read.
+    /// Stored state or messages could not be read.
     Damaged = "damaged",
-    /// State of another version could not be used.
+    /// Stored state of another version could not be used.
     Upgrade = "upgrade",
-    /// The disk takes nothing, or takes something again.
+    /// The disk stopped taking data, or takes it again.
     Disk = "disk",
-    /// The clock was set, or became known.
+    /// The clock was set, or its offset has become known.
     Clock = "clock",
 }
 
 impl ReportCause {
-    /// Whether it tells of a loss. Such a report must not be lost with the next one: it gives way last, as alerts do.
+    /// Whether the report is about a loss. Such a report must not be lost with the next loss: it is dropped last,
+    /// like alerts.
     #[must_use]
     pub const fn is_loss(self) -> bool {
         matches!(self, Self::Shed | Self::Refused | Self::Damaged | Self::Upgrade)
     }
 }
 
-/// The agent's account of an interval: what came in and what became of it.
+/// The account of an interval: how many readings came in and where they went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The agent's id.
@@ -66,40 +67,40 @@ pub struct Report {
     pub from_ms: i64,
     /// End of the interval.
     pub to: Timestamp,
-    /// Why it was made.
+    /// The cause.
     pub cause: ReportCause,
-    /// A sentence for a person; may be empty.
+    /// A sentence for people; may be empty.
     pub detail: String,
-    /// The readings of the interval, in total and by source and stream: flows, and the change of what is in windows.
+    /// The readings of the interval, in total, by source and by stream: flows, and the change of `in_windows`.
     pub readings: ReadingLedger,
-    /// The messages of the interval: flows, and the change of what waits.
+    /// The messages of the interval: flows, and the change of `waiting`.
     pub messages: MessageDelta,
     /// All readings since the state began.
     pub readings_total: ReadingCounts,
     /// All messages since the state began.
     pub messages_total: MessageDelta,
-    /// Alerts of the interval that were not raised, to limit flapping.
+    /// Alerts of the interval that were held back by `cooldown` or `per_hour`.
     pub suppressed: i64,
-    /// All of these since the state began.
+    /// All alerts that were held back since the state began.
     pub suppressed_total: i64,
 }
 
-/// The times of a boot's events are known now: those that went out before are to be corrected.
+/// The true time of a boot has become known: its earlier events can be corrected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockSet {
     /// The agent's id.
     pub agent: Arc<str>,
-    /// When it became known.
+    /// When the offset became known.
     pub time: Timestamp,
     /// The boot.
     pub boot: BootId,
-    /// To be added to every time of its events (ms).
+    /// The offset to add to every time of the boot's events (ms).
     pub offset_ms: i64,
-    /// Whether the boot ended before that: then it is the latest that it can have been.
+    /// Whether the boot had ended by then. The offset then is an estimate, the largest possible one.
     pub estimated: bool,
 }
 
-/// What the agent is.
+/// Whether the agent runs, and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentPresence {
     /// The agent's id.
@@ -108,24 +109,24 @@ pub struct AgentPresence {
     pub online: bool,
     /// When this process started (ms since the Unix epoch).
     pub started_ms: i64,
-    /// The boot whose time is not known; `None`: the clock is right.
+    /// The boot whose true time is unknown; `None`: the clock is right.
     pub boot: Option<BootId>,
-    /// What is not as it should be, for a person; may be empty.
+    /// Problems, for people; may be empty.
     pub trouble: Vec<String>,
-    /// What the disk has to bear, once that is known.
+    /// The use of the disk, once it is known.
     pub disk: Option<DiskStatus>,
 }
 
-/// What the disk has to bear.
+/// The use of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskStatus {
-    /// What the buffer takes (bytes).
+    /// The size of the buffer (bytes).
     pub used_bytes: u64,
-    /// What the agent has had written today, in UTC (bytes).
+    /// The agent's writes since midnight UTC (bytes).
     pub written_today_bytes: u64,
-    /// What it may in a day (bytes).
+    /// The limit on a day's writes (bytes).
     pub daily_writes: u64,
-    /// What everybody has had written to the device today, while it ran (bytes), if it counts.
+    /// All writes to the device since midnight UTC while the agent ran (bytes), if the device counts them.
     pub device_written_today_bytes: Option<u64>,
 }
 
@@ -133,7 +134,7 @@ pub struct DiskStatus {
 mod tests {
     use super::*;
 
-    /// The next loss would take the report of the one before with it.
+    /// Otherwise the next loss would take the report of the previous one with it.
     #[test]
     fn only_what_tells_of_a_loss_gives_way_last() {
         let losses = ReportCause::ALL.iter().filter(|cause| cause.is_loss()).map(|cause| cause.word());

@@ -1,17 +1,18 @@
-//! What few streams ask for: what follows the readings in order of event time, the slope, and the points.
+//! Accumulators that few streams need: those that follow the readings in order of event time, the slope, and the
+//! points.
 
 use super::{Aggregate, Value};
 use crate::points::{Downsample, Points};
 use headwater_kernel::aggregate::{self, CounterRate, Ends, Integral, Slope, Stamped, States};
 use headwater_kernel::time::Time;
 
-/// Readings that come late within a window are put in order if not more than this many came before them.
+/// How many later readings may come before a reading that is still put in order.
 const DISORDER: usize = 16;
 
-/// A path over readings that may come in some disorder.
+/// A path over readings in moderate disorder.
 pub(super) type Ordered<A> = aggregate::Ordered<A, DISORDER>;
 
-/// Each behind a pointer of its own: a stream pays for what it asks for.
+/// Each accumulator has its own pointer, so that a stream pays only for what it configures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct OptionalAccumulators {
     pub(super) rate: Option<Box<Ordered<CounterRate>>>,
@@ -22,7 +23,7 @@ pub(super) struct OptionalAccumulators {
 }
 
 impl OptionalAccumulators {
-    /// What these need, empty; `None`: nothing of what is here.
+    /// Empty accumulators for these aggregates; `None`: they need none.
     pub(super) fn new<'a>(
         aggregates: impl Iterator<Item = &'a Aggregate>,
         downsample: Option<Downsample>,
@@ -43,14 +44,14 @@ impl OptionalAccumulators {
         (optional != Self::default()).then_some(optional)
     }
 
-    /// What it takes, full (bytes).
+    /// Memory when full (bytes).
     pub(super) fn bytes(&self, downsample: Option<Downsample>) -> usize {
         let points = downsample.map_or(0, |asked| (asked.room() + 1) * size_of::<Stamped>());
         let there = self.points.as_ref().map_or(0, |points| points.heap_bytes());
         self.heap_bytes() - there + points
     }
 
-    /// What it takes at present (bytes).
+    /// Present memory (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
         let parts = [
             self.rate.as_deref().map(size_of_val),
@@ -99,7 +100,7 @@ impl OptionalAccumulators {
         self.points.iter_mut().for_each(|points| points.push(time, value));
     }
 
-    /// Takes all that `later` has taken. What one of the two lacks is not known of both together.
+    /// Merges a later window. An accumulator that either window lacks is dropped.
     pub(super) fn merge(&mut self, later: &Self) {
         merge(&mut self.rate, &later.rate, |path, later| path.merge(later));
         merge(&mut self.integral, &later.integral, |path, later| path.merge(later));

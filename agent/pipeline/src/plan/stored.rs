@@ -1,13 +1,13 @@
-//! The accumulators of a window as bytes. All windows of a stream follow one layout, which stands before them: so each
-//! accumulator has a tag and a version of its own, and a window pays for neither.
+//! Stores the accumulators of a window. All windows of a stream share one layout, which is stored before them: so
+//! each accumulator has a tag and a version of its own, and a window pays for neither.
 //!
 //! ```text
 //! layout: entries u8, each: tag u16, version u16, bytes u16
-//! window: of each entry, in order, so many bytes; of one that says 0: length u32, bytes (length 0: it is not there)
+//! window: the bytes of each entry, in order; for an entry with bytes 0: length u32, bytes (length 0: absent)
 //! ```
 //!
-//! An accumulator that the program does not know, or of another version, is passed over. What it would have said is
-//! left out of what its window says, and of everything that window is merged into.
+//! An accumulator of an unknown kind or version is skipped. Its numbers are left out of the window's summary, and of
+//! every window that it is merged into.
 
 use super::Accumulators;
 use super::optional::OptionalAccumulators;
@@ -16,7 +16,7 @@ use crate::sections::length32;
 use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 
-/// Which accumulators windows have, and how they are stored.
+/// The accumulators of windows, and how they are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaneLayout(Vec<Entry>);
 
@@ -24,29 +24,29 @@ pub struct PaneLayout(Vec<Entry>);
 struct Entry {
     tag: u16,
     version: u16,
-    /// 0: each window says its own.
+    /// The size; 0: each window stores its own.
     bytes: u16,
 }
 
-/// An accumulator that windows were stored without, or in another version.
+/// An accumulator that stored windows lack, or have in another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingPart {
-    /// What a person calls it.
+    /// Its name for people.
     pub name: &'static str,
-    /// The version that is stored; `None`: there is none.
+    /// The stored version; `None`: absent.
     pub stored: Option<u16>,
     /// The version that this program reads.
     pub read: u16,
 }
 
-/// An accumulator as windows have it.
+/// An accumulator of a window.
 trait Part: Tagged {
     const NAME: &'static str;
     fn get(pane: &Accumulators) -> Option<&Self>;
     fn set(self, pane: &mut Accumulators);
 }
 
-/// Calls a macro with every accumulator there is.
+/// Calls a macro with every kind of accumulator.
 macro_rules! parts {
     ($each:ident!($($args:tt)*)) => {
         $each!(Moments, $($args)*);
@@ -69,7 +69,7 @@ impl Entry {
         self == Self::of::<T>()
     }
 
-    /// Writes the accumulator of a window, or that it is not there.
+    /// Writes the accumulator of a window, or its absence.
     fn save(self, pane: &Accumulators, to: &mut Vec<u8>) {
         macro_rules! put {
             ($part:ty,) => {
@@ -82,7 +82,7 @@ impl Entry {
         debug_assert!(false, "what is written is of this program: {self:?}");
     }
 
-    /// Puts the accumulator into a window, where this program knows it.
+    /// Reads the accumulator into a window, if this program knows it.
     fn load(self, pane: &mut Accumulators, bytes: &[u8]) -> Result<(), Corrupt> {
         macro_rules! take {
             ($part:ty,) => {
@@ -97,7 +97,7 @@ impl Entry {
         Ok(())
     }
 
-    /// This accumulator's part of what comes next; `None`: it is not there.
+    /// Splits off the bytes of this accumulator; `None`: absent.
     fn take<'a>(self, from: &mut StateReader<'a>) -> Result<Option<&'a [u8]>, Corrupt> {
         let length = match self.bytes {
             0 => u32::load(from)? as usize,
@@ -126,7 +126,7 @@ fn put<T: Tagged>(part: Option<&T>, to: &mut Vec<u8>) {
 }
 
 impl PaneLayout {
-    /// What this program writes of windows like this one.
+    /// The layout that this program writes for windows like this one.
     pub fn of(pane: &Accumulators) -> Self {
         let mut entries = Vec::new();
         macro_rules! entry {
@@ -160,7 +160,7 @@ impl PaneLayout {
         (0..entries).map(entry).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What windows of this layout lack that windows of `wanted` have.
+    /// The accumulators of `wanted` that this layout lacks.
     pub fn missing(&self, wanted: &Self) -> Vec<MissingPart> {
         let lacking = wanted.0.iter().filter(|wanted| !self.0.contains(wanted));
         let missing = |wanted: &Entry| MissingPart {
@@ -202,7 +202,7 @@ fn name_of(tag: u16) -> &'static str {
 }
 
 impl Accumulators {
-    /// Appends a window's accumulators with their layout, for a window that stands alone.
+    /// Appends a window's accumulators with their layout, for a window that is stored alone.
     pub fn save(&self, to: &mut Vec<u8>) {
         let layout = PaneLayout::of(self);
         layout.save(to);
@@ -251,7 +251,7 @@ impl Part for crate::sketch::GrowingSketch {
     }
 }
 
-/// An accumulator behind a pointer of [`OptionalAccumulators`].
+/// Declares an accumulator behind a pointer of [`OptionalAccumulators`].
 macro_rules! optional_part {
     ($part:ty, $field:ident, $name:literal) => {
         impl Part for $part {

@@ -1,4 +1,4 @@
-//! A checkpoint's body: sections one after another, found by their tags in any order.
+//! The body of a checkpoint: a sequence of sections, found by their tags in any order.
 //!
 //! | tag | section | how many |
 //! |---|---|---|
@@ -6,14 +6,13 @@
 //! | 16 to 19 | the pipeline: revisions, suppressed alerts, timestamps, accounts | one |
 //! | 20 to 23 | the pipeline: stream, series in a stream, group, pair | one each |
 //!
-//! A tag is never given to anything else. Whoever changes what is in a section raises the version that stands beside the
-//! code that writes it.
+//! A tag is never reused. Raise the version beside the code that writes a section whenever its contents change.
 
 use super::unread::{Unread, UnreadReason};
 use super::{Section, put_section, sections};
 use headwater_kernel::state::{Corrupt, StateReader};
 
-/// A kind of section: its tag, the version that this program writes and reads, and what a person calls it.
+/// A kind of section: its tag, the version that this program writes and reads, and its name for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The tag in the section's header.
@@ -22,12 +21,12 @@ pub struct Kind {
     pub version: u16,
     /// The name for people.
     pub name: &'static str,
-    /// What becomes of it where it cannot be read.
+    /// The consequence if it cannot be read.
     pub otherwise: &'static str,
 }
 
 impl Kind {
-    /// Appends such a section.
+    /// Appends a section of this kind.
     pub fn put(&self, to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         put_section(to, self.tag, self.version, write);
     }
@@ -36,37 +35,38 @@ impl Kind {
 /// How the last run ended.
 pub const RUN: Kind =
     Kind { tag: 1, version: 1, name: "how the last run ended", otherwise: "counts as a crash" };
-/// Where the next report begins.
+/// The start of the next report's interval.
 pub const REPORT: Kind =
     Kind { tag: 2, version: 1, name: "the last report", otherwise: "counts as made now" };
-/// Starts that no report has told.
+/// Starts that no report has mentioned yet.
 pub const STARTS: Kind =
     Kind { tag: 3, version: 1, name: "the number of untold starts", otherwise: "begins at 0" };
-/// Since when outputs are down.
+/// The beginning of every outage.
 pub const OUTAGES: Kind = Kind { tag: 4, version: 1, name: "the list of outages", otherwise: "begins empty" };
 /// The messages' account.
 pub const MESSAGES: Kind =
     Kind { tag: 5, version: 1, name: "the messages' account", otherwise: "begins at 0" };
-/// What the day has written to storage.
+/// The day's writes to storage.
 pub const WRITTEN: Kind =
     Kind { tag: 6, version: 1, name: "the day's count of bytes written", otherwise: "begins at 0" };
-/// The state of a source: one section each.
+/// The state of a source; one section each.
 pub const SOURCE: Kind = Kind { tag: 7, version: 1, name: "a source", otherwise: "starts anew" };
-/// How the clock stood, now and in earlier boots.
+/// The state of the clock, now and in earlier boots.
 pub const CLOCK: Kind =
     Kind { tag: 8, version: 1, name: "the clock", otherwise: "knows nothing of the last run" };
-/// Which revisions may be told.
+/// The bounds on revisions.
 pub const REVISIONS: Kind =
     Kind { tag: 16, version: 1, name: "the count of revisions", otherwise: "begins anew, far above" };
 /// Alerts that were held back.
 pub const SUPPRESSED: Kind =
     Kind { tag: 17, version: 1, name: "the count of suppressed alerts", otherwise: "begins at 0" };
-/// What times of the agent's own are worth.
+/// The clock of the agent's own timestamps.
 pub const TIMESTAMPS: Kind = Kind { tag: 18, version: 1, name: "the marks of ids", otherwise: "begin anew" };
 /// The readings' accounts.
 pub const ACCOUNTS: Kind =
     Kind { tag: 19, version: 1, name: "the readings' account", otherwise: "begins at what is in windows" };
-/// What a stream asks of its series, and how their state is stored; one section each, in the order of their numbers.
+/// The settings of a stream and how the state of its series is stored; one section each, in the order of their
+/// indices.
 pub const STREAM: Kind = Kind { tag: 20, version: 1, name: "a stream", otherwise: "starts anew" };
 /// One series in a stream.
 pub const CHANNEL: Kind = Kind { tag: 21, version: 1, name: "a series", otherwise: "starts anew" };
@@ -80,18 +80,18 @@ const KINDS: [Kind; 16] = [
     ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR,
 ];
 
-/// A body being read.
+/// A body to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredBody<'a>(&'a [u8]);
 
 impl<'a> StoredBody<'a> {
-    /// A body as the file holds it.
+    /// The body of a checkpoint file.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Notes sections that this program does not know, and an end that is cut off.
+    /// Notes sections that this program does not know, and a cut-off end.
     pub fn note_unknown(self, unread: &mut Unread) {
         for section in sections(self.0) {
             match section {
@@ -114,7 +114,7 @@ impl<'a> StoredBody<'a> {
         sections(self.0).filter_map(Result::ok).filter_map(own)
     }
 
-    /// What `load` makes of the one section of a kind; `None`, and noted: it cannot be read.
+    /// Reads the only section of a kind; `None`: it cannot be read, and that is noted.
     pub fn one<T>(
         self,
         kind: Kind,
@@ -130,7 +130,7 @@ impl<'a> StoredBody<'a> {
 }
 
 impl Kind {
-    /// What `load` makes of a section of this kind, all of it.
+    /// Reads a section of this kind; `load` must use all its bytes.
     pub fn read<'a, T>(
         &self,
         (version, mut stored): (u16, StateReader<'a>),
@@ -156,7 +156,7 @@ mod tests {
         assert!(tags.len() == KINDS.len() && tags.is_sorted());
     }
 
-    /// What is unknown, of another version, longer or shorter than it should be costs itself.
+    /// A section of unknown kind, of another version, or of the wrong length costs only itself.
     #[test]
     fn a_section_that_cannot_be_read_costs_itself() {
         let mut body = Vec::new();

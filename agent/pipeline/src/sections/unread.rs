@@ -1,55 +1,55 @@
-//! What of a stored state this program could not read, in words for a report.
+//! Collects the parts of stored state that this program could not read, in words for a report.
 
 use std::fmt::{self, Write as _};
 
-/// Things that a report names; it counts the others.
+/// The most parts that a report names; it counts the others.
 const NAMED_MAX: usize = 12;
 
-/// Why something could not be read.
+/// The reason why a part could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreadReason {
-    /// It is of a version that this program does not know.
+    /// Its version is unknown to this program.
     Version {
-        /// The version that is stored.
+        /// The stored version.
         stored: u16,
         /// The version that this program reads.
         read: u16,
     },
-    /// This program does not know what it is.
+    /// Its kind is unknown to this program.
     Unknown,
-    /// It is not stored at all.
+    /// It is absent.
     Absent,
-    /// It is cut off, or has been written by nobody.
+    /// It is cut off or damaged.
     Damaged,
 }
 
-/// What could not be read, each thing once, with the number of series that have it.
+/// Each part that could not be read, with the number of series concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread(Vec<Item>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Item {
     what: String,
-    /// The stream that it is in, if it is in one.
+    /// Its stream, if it belongs to one.
     stream: Option<String>,
-    /// What follows.
+    /// The consequence.
     then: &'static str,
     why: UnreadReason,
     series: u32,
 }
 
 impl Unread {
-    /// Whether everything could be read.
+    /// Whether everything was read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Notes a part of the whole state, and what becomes of it.
+    /// Notes a part of the whole state, and the consequence.
     pub fn part(&mut self, what: &str, then: &'static str, why: UnreadReason) {
         self.note(what, None, then, why);
     }
 
-    /// Notes a part of the state of one more series in a stream, and what becomes of it.
+    /// Notes a part of the state of one more series in a stream, and the consequence.
     pub fn of_series(&mut self, what: &str, stream: &str, then: &'static str, why: UnreadReason) {
         self.note(what, Some(stream), then, why);
     }
