@@ -1,7 +1,7 @@
-//! Thinning that keeps shape: fewer readings, for people who look at charts.
+//! Decimation that keeps the shape of a series: fewer readings for charts.
 //!
-//! [`Deadband`] and [`SwingingDoor`] filter a series reading by reading; [`lttb`] and [`minmax`] choose among
-//! the readings of one window.
+//! [`Deadband`] and [`SwingingDoor`] filter a series reading by reading; [`lttb`] and [`minmax`] select among the
+//! readings of one window.
 
 mod deadband;
 mod lttb;

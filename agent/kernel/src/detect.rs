@@ -1,8 +1,8 @@
-//! What every detector promises, the list of detectors, and the life of an alert.
+//! The contract of detectors, the list of all kinds, and the life of an alert.
 //!
-//! A detector judges each reading of one series ([`Detector`]); an [`Alarm`] turns its verdicts into an alert
-//! that is raised once and cleared once; a [`AlertingDetector`] is the two together, as a config asks for them.
-//! To add a detector: a file here, its line in [`KINDS`], its arm in [`AnyDetector`].
+//! A [`Detector`] judges each reading of one series. An [`Alarm`] turns its verdicts into an alert that is raised
+//! once and cleared once. An [`AlertingDetector`] is both together, as a config defines it. To add a detector, write
+//! its file here, and add its entry to [`KINDS`] and its variant to [`AnyDetector`].
 
 mod alarm;
 mod alerting;
@@ -55,34 +55,34 @@ pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
 pub use zscore::{ZScore, ZScoreConfig};
 
-/// A causal, constant-memory judge of one series.
+/// A causal judge of one series, in constant memory.
 ///
-/// Owns no clock, no series name and no I/O, so that the same readings give the same verdicts on a gateway,
+/// A detector has no clock, no series name and no I/O, so that the same readings give the same verdicts on a gateway,
 /// on a microcontroller and in a test.
 pub trait Detector {
-    /// Judges `value` [channel unit], taken `at` a moment, against the past, then learns from it.
+    /// Judges `value` [channel unit] at the moment `at` by the past, then learns from it.
     fn push(&mut self, at: Moment, value: f64) -> Judgement;
 
-    /// When it wants to speak although no reading came; for most never.
+    /// When the detector judges the silence, if no reading comes; most never do.
     fn due(&self) -> Option<SteadyTime> {
         None
     }
 
-    /// Judges the silence until `now`; to be called when it is due. Only a judgement is an answer.
+    /// Judges the silence until `now`; call it when it is due. `None`: there is no judgement.
     fn on_tick(&mut self, _now: Moment) -> Option<Judgement> {
         None
     }
 
-    /// Says what an anomalous judgement found, to be read after `36.2 is`: `above 35`.
+    /// Describes the finding of an anomalous judgement, as in `36.2 is` `above 35`.
     ///
     /// # Errors
     /// Those of the writer.
     fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
 
-    /// Writes what has been learned, without the config. A detector that learns nothing writes nothing.
+    /// Writes what the detector has learned, without the config. A detector that learns nothing writes nothing.
     fn save(&self, _to: &mut dyn StateWriter) {}
 
-    /// Goes on from what [`Detector::save`] wrote under the same config.
+    /// Restores what [`Detector::save`] wrote under the same config.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it. The detector is then as good as new, or as it was.
@@ -91,7 +91,7 @@ pub trait Detector {
     }
 }
 
-/// One answer per value. Scores grow with the anomaly; their unit is the detector's.
+/// The verdict on one value. Scores grow with the anomaly; each detector has its own unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// NaN, infinite or physically impossible: refused, not learned.
@@ -104,31 +104,31 @@ pub enum Verdict {
     Anomalous(f64),
 }
 
-/// A verdict and what goes with it.
+/// A verdict with its explanation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// What the value should have been, or the limit it should have kept [channel unit].
+    /// The value that was expected, or the limit that was broken [channel unit].
     pub expected: Option<f64>,
-    /// Whether an alert that is raised may end with this value; some detectors want it well within limits.
+    /// Whether an alert may clear at this value; some detectors require it to be well within limits.
     pub clears: bool,
 }
 
 impl Judgement {
-    /// Of a value that is none.
+    /// The judgement of an invalid value.
     pub(crate) const INVALID: Self = Self { verdict: Verdict::Invalid, expected: None, clears: false };
-    /// Of a value with too little past.
+    /// The judgement of a value with too little past.
     pub(crate) const LEARNING: Self = Self { verdict: Verdict::Learning, expected: None, clears: false };
 
-    /// Anomalous where the score is above the limit, and cleared where it is not.
+    /// Anomalous if the score is above the limit; otherwise the alert may clear.
     pub(crate) fn scored(score: f64, limit: f64, expected: Option<f64>) -> Self {
         let beyond = score > limit;
         let verdict = if beyond { Verdict::Anomalous(score) } else { Verdict::Normal(score) };
         Self { verdict, expected, clears: !beyond }
     }
 
-    /// The score, of a value that could be judged.
+    /// The score; `None`: the value could not be judged.
     #[must_use]
     pub const fn score(&self) -> Option<f64> {
         match self.verdict {
@@ -165,25 +165,25 @@ impl State for Judgement {
     }
 }
 
-/// A kind of detector as a config names it.
+/// A kind of detector, as a config names it.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectorKind {
     /// `type = "…"` in the config.
     pub name: &'static str,
-    /// The version of what [`Detector::save`] writes; to be raised whenever that changes.
+    /// The version of the bytes that [`Detector::save`] writes. Raise it whenever they change.
     pub version: u16,
-    /// What it finds, in one line.
+    /// A summary of what it finds, in one line.
     pub doc: &'static str,
-    /// Its own parameters; those of the alert's life are [`Alarm::PARAMETERS`].
+    /// Its own parameters, without those of [`Alarm::PARAMETERS`].
     pub parameters: &'static [Parameter],
-    /// What it judges.
+    /// Its input.
     pub judges: Judges,
-    /// Builds one; see [`DetectorKind::detector`].
+    /// Builds a detector; see [`DetectorKind::detector`].
     pub(crate) build: fn(&CompleteParameters) -> Result<AnyDetector, OutOfRange>,
 }
 
 impl DetectorKind {
-    /// Builds a detector from its own parameters; others are not looked at.
+    /// Builds a detector from its own parameters; other parameters are ignored.
     ///
     /// # Errors
     /// [`OutOfRange`] names the parameter that is missing or wrong.
@@ -192,14 +192,14 @@ impl DetectorKind {
     }
 }
 
-/// What a kind of detector judges.
+/// The input of a kind of detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judges {
     /// Values of one series: its readings, or one number of its windows.
     Values,
-    /// The same, or the values that several series have at one time.
+    /// Values of one series, or rows with the values of several series at the same time.
     ValuesOrRows,
-    /// Readings, before anything else takes them; a reading that it calls invalid is refused.
+    /// Readings, before anything else sees them. A reading that the detector calls invalid is refused.
     RawReadings,
     /// The silence between readings.
     Silence,
@@ -223,12 +223,12 @@ pub const KINDS: &[DetectorKind] = &[
     half_space::KIND,
 ];
 
-/// Takes a detector of whatever kind.
+/// Visits a detector of any kind, with its own type.
 pub trait DetectorVisitor {
-    /// What it makes of it.
+    /// The result of the visit.
     type Output;
 
-    /// Takes it.
+    /// Visits the detector.
     fn visit<D: Detector + Copy + 'static>(self, detector: &D) -> Self::Output;
 }
 
@@ -243,7 +243,7 @@ macro_rules! any_detector {
         }
 
         impl AnyDetector {
-            /// Gives the detector, with its own type, to `visitor`.
+            /// Passes the detector, with its own type, to `visitor`.
             pub fn visit<T: DetectorVisitor>(&self, visitor: T) -> T::Output {
                 match self { $(Self::$name(detector) => visitor.visit(detector),)* }
             }

@@ -1,6 +1,6 @@
-//! What to do where an invariant does not hold: tests stop, and a release does without.
+//! Broken invariants: tests stop, and a release goes on without the missing part.
 
-/// Passes on a part that an invariant says is there; `what` names it.
+/// Passes on a part that must be there; `what` names it.
 #[inline]
 pub(crate) fn present<T>(part: Option<T>, what: &str) -> Option<T> {
     debug_assert!(part.is_some(), "{what} is missing");

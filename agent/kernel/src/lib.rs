@@ -1,20 +1,20 @@
 #![no_std]
 //! The kernel: event-time windows, mergeable aggregates and detectors, for one series at a time.
 //!
-//! It is called with readings and with `now`, and says what should happen. It owns no clock, does no I/O,
-//! logs nothing and never allocates, so that the same readings give the same answers on a gateway, on a
-//! microcontroller and in a test, and a recorded week replays in a second.
+//! The caller passes readings and `now`, and the kernel returns what should happen. It owns no clock, does no I/O,
+//! logs nothing and never allocates. So the same readings give the same answers on a gateway, on a microcontroller
+//! and in a test, and a recorded week replays in a second.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`time`] | event and agent time in milliseconds |
 //! | [`aggregate`] | accumulators that take readings one by one and merge |
-//! | [`window`] | what a window is, and the four shapes |
-//! | [`series`] | the windows of one series: where a reading belongs, what closes when |
-//! | [`watermark`] | how far the event time of one series has come |
+//! | [`window`] | windows and their four shapes |
+//! | [`series`] | the windows of one series: placing readings and closing windows |
+//! | [`watermark`] | the progress of one series in event time |
 //! | [`detect`] | detectors, and the life of an alert |
 //! | [`decimate`] | fewer readings that keep the shape |
-//! | [`state`] | all of it as bytes, for checkpoints |
+//! | [`state`] | stored state, for checkpoints |
 
 pub mod aggregate;
 pub mod decimate;

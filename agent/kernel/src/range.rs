@@ -1,18 +1,18 @@
-//! The one error of everything that is built from parameters.
+//! The error of constructors that take parameters.
 
 use core::fmt;
 
-/// A parameter outside its range. Refused when built, so that what runs later cannot fail.
+/// A parameter outside its range. Constructors refuse it, so that nothing fails later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange {
     /// The parameter's name as in the config.
     pub parameter: &'static str,
-    /// What would be right, to be read after the name: `must be longer than 0`.
+    /// The requirement, as in `after` `must be longer than 0`.
     pub want: &'static str,
 }
 
 impl OutOfRange {
-    /// Names the parameter and says what would be right.
+    /// Names the parameter and the requirement.
     #[must_use]
     pub const fn new(parameter: &'static str, want: &'static str) -> Self {
         Self { parameter, want }

@@ -1,21 +1,20 @@
-//! The windows of one series: where a reading belongs, and what closes when.
+//! The windows of one series: places readings and closes windows.
 //!
 //! Closing rules, for a window that ends at `e`:
-//! 1. event time: the series has been seen at `e + lateness` or later;
-//! 2. by arrival (readings are stamped with the agent's own time): the agent's time is `e` or later;
-//! 3. silence: no reading for `idle` of the agent's time, and the agent's clock has reached `e`, or the
-//!    device's clock must have by now. So an hour's window outlives a minute of silence in its middle, and
-//!    a device whose clock is wrong still gets its windows closed.
+//! 1. event time: the series has reached `e + lateness`;
+//! 2. by arrival (readings are stamped with the agent's clock): the clock has reached `e`;
+//! 3. silence: no reading has come for `idle` of the agent's time, and the agent's clock has reached `e`, or the
+//! device's clock must have by now. So an hour's window survives a minute of silence in its middle, and a device with
+//! a wrong clock still gets its windows closed.
 //!
-//! A count window closes when it is full and not before. A closed window is kept for `retain`: late readings
-//! gather in it for `gather` and come out as its revision, with the merged numbers. A late reading for a
-//! window that had none opens and closes it.
+//! A count window closes when it is full and not before. A closed window is retained for `retain`: late readings
+//! gather in it for `gather` and are emitted as a revision, with the merged numbers. A late reading for a window that
+//! had none opens and closes it.
 //!
-//! The caller polls until `None` after every reading and whenever [`Windows::due`] says so, and asks that anew when the
-//! wall clock is set.
-//! Cost: while readings stay in one window a comparison and the accumulator; else a binary search.
-//! Slots: retained windows first, then open ones (of sliding ones: the running aggregate, retained windows,
-//! panes), each by start.
+//! The caller polls until `None` after every reading and whenever [`Windows::due`] says so, and asks again when the
+//! wall clock is set. Cost: while readings stay in one window, a comparison and the accumulator; else a binary
+//! search. Slots: retained windows first, then open ones (for sliding windows: the running aggregate, retained
+//! windows, panes), each sorted by start.
 
 mod panes;
 mod placing;
@@ -33,27 +32,27 @@ pub use slots::{Near, Slot, Slots};
 pub use spec::Spec;
 pub use stored::windows_version;
 
-/// What accumulates the readings of one window or pane.
+/// Accumulates the readings of one window or pane.
 pub trait Pane: Clone {
-    /// What a reading is: mostly `f64`; `(f64, f64)` where two series are looked at together.
+    /// The type of a reading: mostly `f64`; `(f64, f64)` for a pair of series.
     type Value: Copy;
 
-    /// Takes one reading; times may come in any order.
+    /// Adds one reading; times may come in any order.
     fn push(&mut self, time: Time, value: Self::Value);
-    /// Takes all that `later` has taken, as if it had come after what is here.
+    /// Merges `later`, as if its readings had come after these.
     fn merge(&mut self, later: &Self);
 }
 
-/// What became of a reading.
+/// Where a reading was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It is in a window, and will be in what that window says when it closes.
+    /// In a window; its summary will include the reading.
     InWindow,
-    /// It is in a closed window, and will be in that window's revision.
+    /// In a closed window; its revision will include the reading.
     Revised,
-    /// Its windows are closed and no longer kept. Refused.
+    /// Nowhere: its windows are closed and no longer retained.
     Late,
-    /// No window can hold it: there is no room for another, or its time is at the end of time. Refused.
+    /// Nowhere: there is no room for another window, or its time is at the end of time.
     NoRoom,
 }
 
@@ -64,54 +63,55 @@ pub struct Closed<P> {
     pub window: Window,
     /// 0, and one more with every revision.
     pub rev: u32,
-    /// How many readings it holds.
+    /// The number of readings it holds.
     pub readings: u64,
-    /// How many readings this closing or revision is the first to tell of; their sum over everything polled
-    /// is the number of readings placed, less [`Windows::readings`].
+    /// The number of readings that this closing or revision is the first to report. Its sum over everything polled is
+    /// the number of readings placed, less [`Windows::readings`].
     pub newly_reported: u64,
-    /// Of a count window: how many this series has closed before. Two may have the same interval. Else 0.
+    /// For a count window, the number of earlier ones of the series, since two may have the same interval; else 0.
     pub number: u64,
     /// What accumulated them.
     pub pane: P,
 }
 
-/// The windows of one series, over a storage that bounds how many there may be.
+/// The windows of one series, in a storage that bounds their number.
 ///
-/// What every reading touches comes first, next to the slots: with many series, memory is what takes time.
+/// The fields that every reading touches come first, next to the slots: with many series, memory access dominates the
+/// time.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub struct Windows<P, S> {
     watermark: Watermark,
-    /// There is nothing to close or to drop until event time has come this far.
+    /// Nothing closes or expires before this event time.
     nothing_before: Time,
-    /// When revisions that have gathered come out; [`AgentTime::MAX`] without any.
+    /// When gathered revisions are emitted; [`AgentTime::MAX`]: there are none.
     revise_at: AgentTime,
     /// The slot that the next reading most likely belongs to.
     current: u16,
-    /// How many slots are closed windows.
+    /// The number of retained windows.
     retained: u16,
-    /// How many panes closed windows have taken in; and of these, how many hold suffix aggregates.
+    /// The number of panes that closed windows include; and how many of these hold suffix aggregates.
     fixed: u16,
     flipped: u16,
     slots: S,
-    /// Windows that end here or before are closed; as of the last closing, or the last reading that was not in
-    /// the current window.
+    /// Windows that end here or before are closed: as of the last closing, or of the last reading outside the current
+    /// window.
     closed_to: Time,
-    /// Windows that end here or before are no longer kept.
+    /// Windows that end here or before are no longer retained.
     forgotten_to: Time,
-    /// How many count windows have been closed.
+    /// The number of closed count windows.
     counted: u64,
     pane: PhantomData<P>,
 }
 
-/// A reading on its way to its window.
+/// A reading to be placed.
 struct Arrival<V> {
     time: Time,
     value: V,
     now: AgentTime,
 }
 
-/// No slot. Storage that holds more slots than this counts as full.
+/// No slot. A storage with more slots than this counts as full.
 const NOWHERE: u16 = u16::MAX;
 
 impl<P: Pane, S: Slots<Slot<P>>> Default for Windows<P, S> {
@@ -121,7 +121,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Default for Windows<P, S> {
 }
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
-    /// Of a series that has not been seen.
+    /// The windows of a new series.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -172,7 +172,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// What is to be closed, or revised, by `now`: closings in order of start, then revisions.
+    /// Closes or revises what is due by `now`: closings in order of start, then revisions.
     #[inline]
     pub fn poll(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
         let come = if spec.by_arrival { now.time } else { self.watermark.event.minus(spec.lateness_ms) };
@@ -203,8 +203,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         told
     }
 
-    /// The agent's time at which [`Windows::poll`] may have something without another reading; never late as long as
-    /// the wall clock is not set.
+    /// When [`Windows::poll`] may yield something without another reading, in the agent's time. It is never late as
+    /// long as the wall clock is not set.
     #[must_use]
     pub fn due(&self, spec: &Spec, now: Now) -> Option<AgentTime> {
         let closing = self.next_end(spec).map(|end| self.reached(spec, end, now));
@@ -213,13 +213,13 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         [closing, revision, expiry].into_iter().flatten().min()
     }
 
-    /// The highest number that the next revision of any window here has.
+    /// The highest revision that any window emits next.
     #[must_use]
     pub fn next_rev(&self) -> u32 {
         (0..self.slots.len()).filter_map(|at| self.slots.get(at)).map(|slot| slot.rev).max().unwrap_or(0)
     }
 
-    /// No window with a reading that is here ends later.
+    /// The latest end of any window that holds a reading.
     #[must_use]
     pub fn reach(&self, spec: &Spec) -> Time {
         let more_ms = if let Shape::Sliding(shape) = &spec.shape { shape.size_ms() } else { 0 };
@@ -227,8 +227,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         ends.max().unwrap_or(Time::MIN).plus(more_ms)
     }
 
-    /// Ends what there is: every open window closes, a count window too, and ends at `now` at the latest: what follows may
-    /// begin in the same one, and is another. To be called until `None`; then the series is as one that has not been seen.
+    /// Ends the series: every open window closes, count windows too, and ends at `now` at the latest. What follows
+    /// may begin in the same interval, and is another window. Call it until `None`; then the series is as good as
+    /// new.
     pub fn end(&mut self, spec: &Spec, now: Time) -> Option<Closed<P>> {
         let mut told = self.poll(&Spec { by_arrival: true, ..*spec }, Now::END).or_else(|| {
             let is_count = matches!(spec.shape, Shape::Count(_)) && !self.slots.is_empty();
@@ -243,13 +244,13 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         told
     }
 
-    /// How far the series has come.
+    /// The progress of the series.
     #[must_use]
     pub const fn watermark(&self) -> Watermark {
         self.watermark
     }
 
-    /// The open windows (of sliding ones, the panes not yet in any closed window) in order of start: interval,
+    /// The open windows (for sliding windows, the panes that no closed window includes) in order of start: interval,
     /// number of readings, accumulator.
     pub fn open<'w>(&'w self, spec: &Spec) -> impl Iterator<Item = (Window, u64, &'w P)> {
         let from = Self::base(spec) + usize::from(self.retained) + usize::from(self.fixed);
@@ -257,7 +258,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         slots.map(|slot| (slot.window, slot.readings, &slot.pane))
     }
 
-    /// How many readings have been placed and not yet been newly_reported by a closing or a revision.
+    /// The number of readings that no closing or revision has reported yet.
     #[must_use]
     pub fn readings(&self, spec: &Spec) -> u64 {
         let open_from = Self::base(spec) + usize::from(self.retained);
@@ -265,18 +266,18 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.open(spec).map(|(_, readings, _)| readings).sum::<u64>() + unreported.sum::<u64>()
     }
 
-    /// Where the retained windows begin.
+    /// The slot of the first retained window.
     fn base(spec: &Spec) -> usize {
         usize::from(matches!(spec.shape, Shape::Sliding(_)))
     }
 
-    /// Where the series' own time must be for the oldest retained window to go.
+    /// The series' own time at which the oldest retained window expires.
     fn expiry(&self, spec: &Spec) -> Option<Time> {
         let oldest = if self.retained > 0 { self.slots.get(Self::base(spec)) } else { None };
         oldest.map(|slot| slot.window.end.plus(spec.retain_ms))
     }
 
-    /// Windows that end here or before are to be closed.
+    /// Windows that end here or before are due.
     fn frontier(&self, spec: &Spec, now: Now) -> Time {
         let by_clock =
             if spec.by_arrival { Some(now.time) } else { self.watermark.carried_on(spec.idle_ms, now) };
@@ -284,7 +285,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         by_clock.map_or(by_event, |time| time.max(by_event))
     }
 
-    /// Windows that end here or before are closed, or to be closed by event time.
+    /// Windows that end here or before are closed, or due by event time.
     fn closed_by_event(&self, spec: &Spec) -> Time {
         let by_event = if spec.by_arrival { Time::MIN } else { self.watermark.event.minus(spec.lateness_ms) };
         self.closed_to.max(by_event)
@@ -303,8 +304,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.watermark.silent_from(spec.idle_ms).max(by_clock.min(by_device))
     }
 
-    /// The series' own time, carried on by the agent's: what retained windows age by. A backlog from long ago is
-    /// as fresh, to itself, as what comes now.
+    /// The series' own time, carried on by the agent's: it ages retained windows. A backlog is as fresh, in its own
+    /// time, as live readings are.
     fn aged_to(&self, spec: &Spec, now: Now) -> Time {
         let Watermark { event, arrival } = self.watermark;
         let own = if spec.by_arrival {
@@ -315,14 +316,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         own.max(self.closed_by_event(spec))
     }
 
-    /// The agent's time at which [`Windows::poll`] finds the series' own time at `end` without another reading.
+    /// The agent's time at which the series' own time reaches `end` without another reading.
     fn aged(&self, spec: &Spec, end: Time, now: Now) -> AgentTime {
         let Watermark { event, arrival } = self.watermark;
         let own = arrival.plus(end.plus(spec.lateness_ms).since(event));
         if spec.by_arrival { now.alive_at(end) } else { self.watermark.silent_from(spec.idle_ms).max(own) }
     }
 
-    /// Where the next window to be closed ends; of a full one that closes at any time, [`Time::MIN`].
+    /// The end of the next window to close; [`Time::MIN`] for a full count window, which closes at any time.
     fn next_end(&self, spec: &Spec) -> Option<Time> {
         let first = self.slots.get(Self::base(spec) + usize::from(self.retained))?;
         match &spec.shape {

@@ -1,6 +1,7 @@
-//! How far the event time of one series has come, and when it was last heard of.
+//! The progress of one series in event time, and when its last reading came.
 //!
-//! Per series, so that a device that sends an hour's backlog is not late because another one is ahead.
+//! Each series has its own watermark, so that a device that sends an hour's backlog is not late because another one
+//! is ahead.
 
 use crate::time::{AgentTime, Now, Time};
 
@@ -20,30 +21,30 @@ impl Default for Watermark {
 }
 
 impl Watermark {
-    /// Before the first reading.
+    /// The watermark before the first reading.
     #[must_use]
     pub const fn new() -> Self {
         Self { event: Time::MIN, arrival: AgentTime::MIN }
     }
 
-    /// Takes note of a reading of `time` that arrived at `now`.
+    /// Notes a reading of `time` that arrived at `now`.
     #[inline]
     pub fn advance(&mut self, time: Time, now: AgentTime) {
         self.event = self.event.max(time);
         self.arrival = now;
     }
 
-    /// When the series will count as silent.
+    /// When the series counts as silent.
     #[must_use]
     #[inline]
     pub const fn silent_from(&self, idle_ms: i64) -> AgentTime {
         self.arrival.plus(idle_ms)
     }
 
-    /// The event time that must have come by `now` if the series has been silent for `idle_ms`.
+    /// The event time that the series must have reached by `now`, if it has been silent for `idle_ms`.
     ///
-    /// The agent's clock and the device's own clock, carried on by the agent's, may both say so: the device's
-    /// may be wrong by any amount, and its windows must close all the same.
+    /// Either the agent's clock shows it, or the device's own clock, carried on by the agent's time. The device's
+    /// clock may be wrong by any amount, and its windows must close all the same.
     #[must_use]
     #[inline]
     pub fn carried_on(&self, idle_ms: i64, now: Now) -> Option<Time> {

@@ -1,8 +1,8 @@
-//! What a window is, and the shapes it comes in.
+//! Windows and their shapes.
 //!
-//! Windows are half-open intervals of event time. Tumbling and sliding ones are aligned to the Unix epoch,
-//! so that agents agree on them without talking; floor division keeps that true before 1970. Tumbling windows of
-//! days may be aligned to local time instead.
+//! Windows are half-open intervals of event time. Tumbling and sliding windows are aligned to the Unix epoch, so that
+//! agents agree on them without communication; floor division keeps that true before 1970. Tumbling windows of days
+//! may be aligned to local time instead.
 
 mod count;
 mod session;
@@ -24,14 +24,14 @@ pub const SPAN_MAX_MS: i64 = 3_652 * 86_400_000;
 /// An interval of event time, `start <= t < end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// The first moment in it.
+    /// The first moment inside.
     pub start: Time,
     /// The first moment after it.
     pub end: Time,
 }
 
 impl Window {
-    /// Whether `time` lies in it.
+    /// Whether `time` is inside.
     #[must_use]
     #[inline]
     pub fn contains(&self, time: Time) -> bool {
@@ -55,21 +55,21 @@ impl Window {
     }
 }
 
-/// How a series is cut into windows; built by the checked constructors.
+/// How a series is cut into windows; made by the checked constructors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One after another.
     Tumbling(Tumbling),
-    /// Overlapping, a new one every so often.
+    /// Overlapping, with a fixed step.
     Sliding(Sliding),
     /// As long as readings follow one another closely.
     Session(SessionWindow),
-    /// A number of readings, whatever their times.
+    /// A fixed number of readings, whatever their times.
     Count(Count),
 }
 
 impl Shape {
-    /// What stands for the shape in stored state; a tag is never given to another shape.
+    /// The tag of the shape in stored state; a tag is never reused.
     #[must_use]
     pub const fn tag(&self) -> u8 {
         match self {
@@ -122,7 +122,7 @@ impl Shape {
     }
 }
 
-/// `ms`, if it is a length a window may have.
+/// Checks that `ms` is a valid length of a window.
 fn span(parameter: &'static str, ms: i64) -> Result<i64, OutOfRange> {
     if (1..=SPAN_MAX_MS).contains(&ms) {
         Ok(ms)

@@ -74,7 +74,7 @@ pub enum Aggregate {
     TimeWeightedMean,
     /// Area under those lines [series unit times seconds].
     Integral,
-    /// The number of changes between the states of a boolean series.
+    /// The number of different states of a boolean series: 1 or 2.
     States,
     /// How long a boolean series was not 0 (ms).
     TimeOn,

@@ -17,7 +17,7 @@ pub struct Comoments {
 }
 
 impl Comoments {
-    /// Takes one pair [units of the two channels].
+    /// Adds one pair [units of the two channels].
     #[inline]
     pub fn push(&mut self, x: f64, y: f64) {
         self.count += 1;
@@ -29,7 +29,7 @@ impl Comoments {
         self.product += dx * after;
     }
 
-    /// Takes all that `other` has taken.
+    /// Merges another accumulator.
     pub fn merge(&mut self, other: &Self) {
         if self.count == 0 || other.count == 0 {
             *self = if self.count == 0 { *other } else { *self };
@@ -45,7 +45,7 @@ impl Comoments {
         self.count += other.count;
     }
 
-    /// How many pairs.
+    /// The number of pairs.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
@@ -57,7 +57,7 @@ impl Comoments {
         if self.count == 0 { None } else { finite(self.product / self.count as f64) }
     }
 
-    /// Pearson's correlation, -1 to 1. `None` where one of the two does not vary.
+    /// Pearson's correlation, -1 to 1. `None`: one of the two is constant.
     #[must_use]
     pub fn correlation(&self) -> Option<f64> {
         let [x, y] = self.m2;

@@ -3,27 +3,27 @@
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
-/// A value and when it was.
+/// A time and a value.
 pub type Stamped = (Time, f64);
 
-/// The first and the last reading by event time; among readings of one time, by order of arrival.
+/// The first and the last reading by event time; among readings of the same time, by order of arrival.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ends(Option<(Stamped, Stamped)>);
 
 impl Ends {
-    /// Of no readings.
+    /// The ends of no readings.
     #[must_use]
     pub const fn new() -> Self {
         Self(None)
     }
 
-    /// Of readings that nobody knows any more: it answers nothing, whatever is pushed or merged.
+    /// The ends of forgotten readings: they answer nothing, whatever is pushed or merged.
     #[must_use]
     pub const fn lost() -> Self {
         Self(Some(((Time::MIN, f64::NAN), (Time::MAX, f64::NAN))))
     }
 
-    /// Takes one reading; readings may come in any order of time.
+    /// Adds one reading; readings may come in any order of time.
     #[inline]
     pub fn push(&mut self, time: Time, value: f64) {
         match &mut self.0 {
@@ -39,7 +39,7 @@ impl Ends {
         }
     }
 
-    /// Takes all that `later` has taken, as if it had arrived after what is here.
+    /// Merges `later`, as if its readings had arrived after these.
     pub fn merge(&mut self, later: &Self) {
         match (&mut self.0, later.0) {
             (_, None) => {}
@@ -83,7 +83,7 @@ impl Tagged for Ends {
 impl State for Ends {
     fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.0.is_some().save(to);
-        // Always of one size.
+        // The size is constant.
         self.0.unwrap_or_default().save(to);
     }
 

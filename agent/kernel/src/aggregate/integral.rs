@@ -1,7 +1,7 @@
 //! The area under the readings, and their mean weighted by time.
 //!
-//! Between readings the value is taken to lie on a straight line (trapezoids); nothing is added before the
-//! first or after the last one.
+//! Between readings the value follows a straight line (trapezoids); nothing is added before the first reading or
+//! after the last one.
 
 use super::moments::finite;
 use super::slope::seconds;
@@ -43,7 +43,7 @@ fn trapezoid(from: Stamped, to: Stamped) -> f64 {
 }
 
 impl Integral {
-    /// The area [channel unit times seconds]; `None` of no readings.
+    /// The area [channel unit times seconds]; `None` without readings.
     #[must_use]
     pub fn area(&self) -> Option<f64> {
         self.ends.and_then(|_| finite(self.area))
@@ -55,7 +55,7 @@ impl Integral {
         self.ends.map_or(0.0, |(first, last)| seconds(last.0.since(first.0)))
     }
 
-    /// The mean weighted by time [channel unit]; of one time, the last value.
+    /// The mean weighted by time [channel unit]; if all readings have the same time, the last value.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         let (_, last) = self.ends?;

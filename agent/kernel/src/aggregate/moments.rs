@@ -6,9 +6,9 @@
 
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged, load_count};
 
-/// Count, sum, extremes, mean and variance of the values pushed.
+/// Count, sum, extremes, mean and variance of the values.
 ///
-/// Answers are `None` where there is nothing to say: no values, or a result beyond the range of `f64`.
+/// Answers are `None` without values, or where a result exceeds the range of `f64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     count: u64,
@@ -26,26 +26,26 @@ impl Default for Moments {
 }
 
 impl Moments {
-    /// Of no values.
+    /// The moments of no values.
     #[must_use]
     #[inline]
     pub const fn new() -> Self {
         Self { count: 0, sum: 0.0, mean: 0.0, m2: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
-    /// Of values that nobody knows any more: it answers nothing, whatever is pushed or merged.
+    /// The moments of forgotten values: they answer nothing, whatever is pushed or merged.
     #[must_use]
     pub const fn lost() -> Self {
         Self { count: 1, sum: f64::NAN, mean: f64::NAN, m2: f64::NAN, min: f64::NAN, max: f64::NAN }
     }
 
-    /// Whether it is [`Moments::lost`].
+    /// Whether the values are forgotten, see [`Moments::lost`].
     #[must_use]
     pub const fn is_lost(&self) -> bool {
         self.min.is_nan()
     }
 
-    /// Takes one value [channel unit].
+    /// Adds one value [channel unit].
     #[inline]
     pub fn push(&mut self, value: f64) {
         self.count += 1;
@@ -57,7 +57,7 @@ impl Moments {
         self.max = if value > self.max { value } else { self.max };
     }
 
-    /// Takes all that `other` has taken.
+    /// Merges another accumulator.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -77,26 +77,26 @@ impl Moments {
         self.max = if other.max > self.max { other.max } else { self.max };
     }
 
-    /// How many values.
+    /// The number of values.
     #[must_use]
     #[inline]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Their sum; 0 of none.
+    /// The sum; 0 without values.
     #[must_use]
     pub fn sum(&self) -> Option<f64> {
         finite(self.sum)
     }
 
-    /// The smallest.
+    /// The smallest value.
     #[must_use]
     pub fn min(&self) -> Option<f64> {
         finite(self.min)
     }
 
-    /// The largest.
+    /// The largest value.
     #[must_use]
     pub fn max(&self) -> Option<f64> {
         finite(self.max)

@@ -1,27 +1,27 @@
-//! Readings put in order of event time before they are followed as a path.
+//! Puts readings in order of event time before they are followed as a path.
 //!
-//! A rate, an integral or the time in a state depend on which reading came before which. The latest `N`
-//! readings are kept sorted; an earlier one is followed when a newer one needs its place. So disorder up to
-//! `N` readings deep leaves no trace; a reading that comes later than that is left out and counted.
+//! A rate, an integral or the time in a state depends on the order of the readings. The latest `N` readings are kept
+//! sorted; the earliest of them is followed when a newer one needs its place. So disorder of up to `N` readings
+//! changes nothing. A reading that comes later than that is left out and counted.
 
 use super::Stamped;
 use crate::invariant::present;
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
-/// What follows readings in order of event time.
+/// Follows readings in order of event time.
 pub trait Path: Copy + Default {
-    /// Takes the next reading; never earlier than the one before.
+    /// Adds the next reading; it is never earlier than the previous one.
     fn step(&mut self, time: Time, value: f64);
-    /// Goes on with what `later` has followed, which begins where this one ends or after.
+    /// Continues with the path of `later`, which begins where this one ends, or after.
     fn join(&mut self, later: &Self);
 }
 
-/// A path behind a short buffer that puts readings in order.
+/// A path behind a short buffer that sorts readings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ordered<A, const N: usize> {
     path: A,
-    /// When the path's last reading was.
+    /// The time of the path's last reading.
     followed_to: Time,
     recent: [Stamped; N],
     waiting: u8,
@@ -42,7 +42,7 @@ impl<A: Path, const N: usize> Default for Ordered<A, N> {
 }
 
 impl<A: Path, const N: usize> Ordered<A, N> {
-    /// Takes one reading; readings of one time keep their order of arrival.
+    /// Adds one reading; readings of the same time keep their order of arrival.
     #[inline]
     pub fn push(&mut self, time: Time, value: f64) {
         if usize::from(self.waiting) == N {
@@ -64,7 +64,7 @@ impl<A: Path, const N: usize> Ordered<A, N> {
         }
     }
 
-    /// A reading before all that wait goes straight to the path, unless the path is past it.
+    /// Adds a reading that is earlier than all waiting ones: to the path, if the path is not past it.
     fn push_earliest(&mut self, time: Time, value: f64) {
         if time < self.followed_to {
             self.missed = self.missed.saturating_add(1);
@@ -86,7 +86,7 @@ impl<A: Path, const N: usize> Ordered<A, N> {
         self.recent.get(..usize::from(self.waiting)).unwrap_or_default()
     }
 
-    /// Takes all that `later` has taken; its readings are not earlier than these.
+    /// Merges `later`, whose readings are not earlier than these.
     pub fn merge(&mut self, later: &Self) {
         let missed = self.missed.saturating_add(later.missed);
         let mut path = self.path();
@@ -104,14 +104,14 @@ impl<A: Path, const N: usize> Ordered<A, N> {
         path
     }
 
-    /// How many readings came too late to be put in order.
+    /// The number of readings that came too late to be sorted.
     #[must_use]
     pub const fn missed(&self) -> u32 {
         self.missed
     }
 }
 
-/// Stored as what it follows: a change of its own bytes is a new version of all these.
+/// Stored as the path it follows: raise the versions of all paths if its own bytes change.
 impl<A: Path + Tagged, const N: usize> Tagged for Ordered<A, N> {
     const TAG: u16 = A::TAG;
     const VERSION: u16 = A::VERSION;
@@ -160,7 +160,7 @@ mod tests {
         ordered
     }
 
-    /// What a path says over sorted readings.
+    /// The path over sorted readings.
     fn plain<A: Path>(readings: &[(i64, f64)]) -> A {
         let mut path = A::default();
         readings.iter().for_each(|(time, value)| path.step(Time(*time), *value));

@@ -1,4 +1,4 @@
-//! The rise of a counter, across its resets.
+//! The increase of a counter, across its resets.
 
 use super::moments::finite;
 use super::slope::seconds;
@@ -6,9 +6,9 @@ use super::{Path, Stamped};
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
-/// How much a counter rose from the first reading to the last one, and how fast.
+/// The increase of a counter from the first reading to the last one, and its rate.
 ///
-/// A fall is a reset to 0: the counter rose by its new value. Use [`super::Ends`] for what may fall.
+/// A fall is a reset to 0: the counter increased by its new value. For values that may fall, use [`super::Ends`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CounterRate {
     ends: Option<(Stamped, Stamped)>,
@@ -42,13 +42,13 @@ fn rise(from: f64, to: f64) -> f64 {
 }
 
 impl CounterRate {
-    /// How much it rose [channel unit]; `None` of no readings.
+    /// The increase [channel unit]; `None` without readings.
     #[must_use]
     pub fn increase(&self) -> Option<f64> {
         self.ends.and_then(|_| finite(self.increase))
     }
 
-    /// How much it rose a second [channel unit per second]; `None` of fewer than two times.
+    /// The increase per second [channel unit per second]; `None` if all readings have the same time.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
         let (first, last) = self.ends?;

@@ -31,20 +31,20 @@ const OFFSET: i32 = 1 << 14;
 const FINEST_MAX: i32 = 51_872; // Key of the largest `f64` at level 0.
 const LEVEL_MAX: u8 = 16; // Where every magnitude has key 1.
 
-/// One bin, for the wire and for charts.
+/// A bin, for the wire and for charts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bin {
     /// Sign and magnitude: 0 holds zeros, `k > 0` holds magnitudes in `(g^(i-1), g^i]` with
     /// `i = k - 16384 / 2^level`, and `-k` their negatives. Sorted as the values are.
     pub key: i16,
-    /// How many values; never 0.
+    /// The number of values; never 0.
     pub count: u32,
 }
 
 /// A sketch in at least `BINS` bins (4 or more), in place.
 pub type Sketch<const BINS: usize> = SketchIn<Fixed<BINS>>;
 
-/// A mergeable sketch of the distribution of the values pushed.
+/// A mergeable sketch of the distribution of values.
 #[derive(Clone, Copy, Debug)]
 pub struct SketchIn<R> {
     bins: Bins<R>,
@@ -65,7 +65,7 @@ impl<R: Room> PartialEq for SketchIn<R> {
 }
 
 impl<R: Room> SketchIn<R> {
-    /// Of no values.
+    /// The sketch of no values.
     #[must_use]
     pub fn new() -> Self {
         Self { bins: Bins::new(), hint: 0, level: 0 }
@@ -90,7 +90,7 @@ impl<R: Room> SketchIn<R> {
         Some(sketch)
     }
 
-    /// Takes one value [channel unit]; what is not finite is left out.
+    /// Adds one value [channel unit]; a value that is not finite is left out.
     #[inline]
     pub fn push(&mut self, value: f64) {
         if !value.is_finite() {
@@ -104,7 +104,7 @@ impl<R: Room> SketchIn<R> {
         }
     }
 
-    /// Takes all that `other` has taken; the result is what pushing everything into one would have given.
+    /// Merges another sketch. The result equals that of pushing all values into one sketch.
     pub fn merge(&mut self, other: &Self) {
         while self.level < other.level {
             self.collapse();
@@ -114,19 +114,19 @@ impl<R: Room> SketchIn<R> {
         }
     }
 
-    /// How many values.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.bins().map(|bin| u64::from(bin.count)).sum()
     }
 
-    /// What its room takes, beyond the sketch itself where that is on the heap (bytes).
+    /// Memory of its room (bytes), in addition to the sketch itself where the room is on the heap.
     #[must_use]
     pub fn room_bytes(&self) -> usize {
         self.bins.room_bytes()
     }
 
-    /// How many bins are in use; when another finds no room, neighbours merge.
+    /// The number of bins in use. When a further bin finds no room, neighbours merge.
     #[must_use]
     pub fn bins_used(&self) -> usize {
         self.bins.len()
@@ -201,7 +201,7 @@ impl<R: Room> SketchIn<R> {
         LN_GAMMA * f64::from(1_u32 << self.level)
     }
 
-    /// Counts `count` values of a key of the present level, collapsing until there is room.
+    /// Adds `count` values of a key of the present level; collapses until there is room.
     #[inline(never)]
     fn add(&mut self, mut key: i32, count: u32) {
         while !self.try_add(key, count) {
@@ -211,7 +211,7 @@ impl<R: Room> SketchIn<R> {
         }
     }
 
-    /// `false`: there is no room at this level; what was there still is.
+    /// Adds them if there is room at this level. `false`: there is none, and nothing has changed.
     fn try_add(&mut self, key: i32, count: u32) -> bool {
         let Ok(key) = i16::try_from(key) else { return false };
         let place = self.bins.find(key);
@@ -223,7 +223,7 @@ impl<R: Room> SketchIn<R> {
         }
     }
 
-    /// Merges neighbours pairwise, until they fit: sums take more room than what was added.
+    /// Merges neighbours pairwise until the bins fit: a sum may need a wider count.
     fn collapse(&mut self) {
         let old = self.clone();
         let mut fits = false;

@@ -6,7 +6,7 @@ use super::Comoments;
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
-/// How fast the value rises, by least squares; the order of the readings does not matter.
+/// The slope by least squares; the order of the readings does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Slope {
     origin: Time,
@@ -15,7 +15,7 @@ pub struct Slope {
 }
 
 impl Slope {
-    /// Takes one reading.
+    /// Adds one reading.
     #[inline]
     pub fn push(&mut self, time: Time, value: f64) {
         if self.pairs.count() == 0 {
@@ -24,7 +24,7 @@ impl Slope {
         self.pairs.push(seconds(time.since(self.origin)), value);
     }
 
-    /// Takes all that `other` has taken.
+    /// Merges another accumulator.
     pub fn merge(&mut self, other: &Self) {
         if self.pairs.count() == 0 {
             *self = *other;
@@ -35,7 +35,7 @@ impl Slope {
         self.pairs.merge(&shifted);
     }
 
-    /// The slope [channel unit per second]. `None` of fewer than two times.
+    /// The slope [channel unit per second]. `None` if all readings have the same time.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
         self.pairs.slope()

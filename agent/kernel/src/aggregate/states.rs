@@ -6,7 +6,7 @@ use super::Path;
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use crate::time::Time;
 
-/// How long a series was on (not 0) and off (0), and how often it changed.
+/// How long a boolean series was on (not 0) and off (0), and how often it changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct States {
     /// State and time of the first and the last reading.
@@ -47,25 +47,25 @@ impl States {
         self.changes = self.changes.saturating_add(u64::from(from.0 != to.0));
     }
 
-    /// How many different states there were: 0 of no readings, 1 or 2.
+    /// The number of different states: 0 without readings, else 1 or 2.
     #[must_use]
     pub fn distinct(&self) -> u8 {
         self.ends.map_or(0, |_| if self.changes > 0 { 2 } else { 1 })
     }
 
-    /// How long it was on, in milliseconds.
+    /// How long the series was on, in milliseconds.
     #[must_use]
     pub const fn on_ms(&self) -> i64 {
         self.on_ms
     }
 
-    /// How long it was off, in milliseconds.
+    /// How long the series was off, in milliseconds.
     #[must_use]
     pub const fn off_ms(&self) -> i64 {
         self.off_ms
     }
 
-    /// How often it changed.
+    /// How often the series changed.
     #[must_use]
     pub const fn changes(&self) -> u64 {
         self.changes

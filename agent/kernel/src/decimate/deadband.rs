@@ -1,12 +1,12 @@
-//! Deadband: a reading passes when it differs enough from the last one that passed.
+//! Deadband: passes a reading that differs enough from the last one passed.
 //!
-//! What it promises: at any time the last value passed is within the band of the value read.
+//! Guarantee: at any time the last value passed is within the band around the value read.
 
 use crate::OutOfRange;
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::Time;
 
-/// How much is enough.
+/// The width of the band.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Band {
     /// More than this many channel units.
@@ -15,7 +15,7 @@ pub enum Band {
     Percent(f64),
 }
 
-/// Lets readings pass that differ from the last one passed, and one every so often.
+/// Passes readings that differ from the last one passed, and one per heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Deadband {
     band: Band,
@@ -43,7 +43,7 @@ impl Deadband {
         Ok(Self { band, heartbeat_ms, passed: None })
     }
 
-    /// Whether a reading passes. One that goes back in time is held to the same band.
+    /// Whether the reading passes. A reading that goes back in time must also leave the band.
     pub fn on_reading(&mut self, time: Time, value: f64) -> bool {
         let passes = self.passed.is_none_or(|(at, last)| {
             let band = match self.band {
@@ -59,12 +59,12 @@ impl Deadband {
         passes
     }
 
-    /// Writes what has passed last; the band is the config's.
+    /// Writes the last reading passed; the band is part of the config.
     pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.passed.save(to);
     }
 
-    /// Goes on from what [`Deadband::save`] wrote.
+    /// Restores what [`Deadband::save`] wrote.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.

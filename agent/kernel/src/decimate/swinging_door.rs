@@ -40,8 +40,8 @@ impl SwingingDoor {
         Ok(Self { error, max_ms, corner: None, held: None, lowest, highest })
     }
 
-    /// Takes a reading, and gives what is kept now: the first, corners, and readings that do not go forward in
-    /// time, with which a new line begins.
+    /// Takes a reading and yields the readings that are kept now: the first one, corners, and readings that do not go
+    /// forward in time, each of which starts a new line.
     pub fn on_reading(&mut self, time: Time, value: f64, mut keep: impl FnMut(Stamped)) {
         let here = (time, value);
         let Some(corner) = self.corner.filter(|corner| time > self.held.unwrap_or(*corner).0) else {
@@ -69,14 +69,13 @@ impl SwingingDoor {
         }
     }
 
-    /// Whether a reading is held back: the next one decides whether it is kept.
+    /// Whether a reading is held: the next one decides whether it is kept.
     #[must_use]
     pub const fn holds(&self) -> bool {
         self.held.is_some()
     }
 
-    /// The reading that is held back, at the end of a series or before a restart without its state; it becomes
-    /// a corner.
+    /// Yields the held reading, at the end of a series or before a restart without state; it becomes a corner.
     pub fn flush(&mut self) -> Option<Stamped> {
         let held = self.held.take()?;
         self.start(held);
@@ -102,14 +101,14 @@ impl SwingingDoor {
         self.held = Some(here);
     }
 
-    /// Writes where the doors stand; the bound is the config's.
+    /// Writes the state of the doors; the bound is part of the config.
     pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.corner.save(to);
         self.held.save(to);
         (self.lowest, self.highest).save(to);
     }
 
-    /// Goes on from what [`SwingingDoor::save`] wrote.
+    /// Restores what [`SwingingDoor::save`] wrote.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.

@@ -1,19 +1,18 @@
-//! Sliding windows: each reading enters one pane; closing merges panes at a cost that does not grow with
-//! how many there are.
+//! Sliding windows: each reading enters one pane. Closing merges panes at a cost independent of their number.
 //!
-//! Source: the two-stacks queue, as in K. Tangwongsan, M. Hirzel and S. Schneider, DEBS 2017. Panes that
-//! closed windows have taken in are `fixed`. The older of these are `flipped`: each holds the aggregate from
-//! itself to the last flipped one. The others are plain, and their aggregate runs in the first slot. A
-//! window is the first flipped pane merged with the running aggregate. When no flipped pane is left to drop,
-//! all fixed ones are flipped: three merges a window on the average.
+//! Source: the two-stacks queue, as in K. Tangwongsan, M. Hirzel and S. Schneider, DEBS 2017. Panes that closed
+//! windows include are `fixed`. The older fixed panes are `flipped`: each holds the aggregate from itself to the last
+//! flipped one. The others are plain, and their aggregate runs in the first slot. A window is the first flipped pane
+//! merged with the running aggregate. When no flipped pane is left to drop, all fixed panes are flipped: three merges
+//! per window on average.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::invariant::present;
 use crate::time::Time;
 use crate::window::{Sliding, Window};
 
-/// Where the retained windows begin; the running aggregate is before them. Its window ends where the last
-/// closed one did.
+/// The slot of the first retained window; the running aggregate is before it. The aggregate's window ends where the
+/// last closed one did.
 const BASE: usize = 1;
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
@@ -54,14 +53,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Where the next window to be closed ends; `first_end` is the end of the first pane.
+    /// The end of the next window to close; `first_end` is the end of the first pane.
     #[inline]
     pub(super) fn next_end_sliding(&self, shape: &Sliding, first_end: Time) -> Option<Time> {
         let told_to = self.slots.get(0)?.window.end;
         Some(first_end.max(told_to.plus(shape.every_ms())))
     }
 
-    /// Windows that end here or before are closed, and told.
+    /// Windows that end here or before are closed and reported.
     fn cursor(&self, shape: &Sliding) -> Time {
         let told_to = self.slots.get(0).map_or(Time::MIN, |running| running.window.end);
         let first = self.slots.get(self.first_pane()).map(|slot| slot.window.end);
@@ -80,7 +79,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.first_pane() + usize::from(self.fixed)
     }
 
-    /// Puts a reading into a pane that no closed window holds.
+    /// Places a reading in a pane that no closed window includes.
     fn place_open(
         &mut self,
         pane: Window,
@@ -99,14 +98,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Puts a late reading into a pane that some windows still to be closed hold.
+    /// Places a late reading in a pane that windows still to close include.
     fn place_fixed(&mut self, pane: Window, reading: &Arrival<P::Value>, cursor: Time, empty: P) -> Placed {
         let (first, open) = (self.first_pane(), self.first_open());
         let after = self.position(first, open, pane.start);
         let there = after > first && self.before(after).is_some_and(|slot| slot.window.start == pane.start);
         let number = after - first - usize::from(there);
         if !there {
-            // A new pane; among the suffix aggregates, one of all that follows it there.
+            // A new pane; if it is flipped, it includes everything that follows it there.
             let mut slot = Slot::new(pane, empty);
             let flipped = number < usize::from(self.flipped);
             if let Some(next) = self.slots.get(after).filter(|_| flipped) {
@@ -126,7 +125,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Placed::InWindow
     }
 
-    /// Pushes into every aggregate that the fixed pane of this number is part of.
+    /// Adds a reading to every aggregate that includes the fixed pane of this number.
     fn push_fixed(&mut self, number: usize, reading: &Arrival<P::Value>) {
         let first = self.first_pane();
         let flipped = number < usize::from(self.flipped);
@@ -145,8 +144,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Puts a late reading into the closed windows it falls into, where they are kept: those that end from
-    /// `ends.start` to `ends.end`. Says where the last one is.
+    /// Adds a late reading to the retained windows that include it: those that end from `ends.start` to `ends.end`.
+    /// Returns the slot of the last one.
     fn revise_sliding(
         &mut self,
         spec: &Spec,
@@ -171,7 +170,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             }
             if let Some(at) = at {
                 self.mark_dirty(spec, at, reading.now);
-                // By its end: what is kept or dropped further on moves the slot.
+                // Remembered by its end, because retaining and dropping windows moves the slot.
                 newest = newest.or(Some(end));
             }
             end = end.minus(shape.every_ms());
@@ -203,7 +202,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Some(Closed { window, rev: 0, readings, newly_reported, number: 0, pane })
     }
 
-    /// What all fixed panes hold.
+    /// The aggregate of all fixed panes.
     fn aggregate(&self, window: Window) -> Option<Slot<P>> {
         let running = present(self.slots.get(0), "the running aggregate")?;
         let first = present(self.slots.get(self.first_pane()), "the first fixed pane")?;
@@ -216,7 +215,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Some(whole)
     }
 
-    /// Makes the pane at `at`, the first open one, part of the running aggregate.
+    /// Adds the pane at `at`, the first open one, to the running aggregate.
     fn fix(&mut self, at: usize) {
         self.fixed += 1;
         if self.fixed == self.flipped + 1 {
@@ -228,7 +227,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Begins the running aggregate with the pane at `at`, the only plain fixed one.
+    /// Starts the running aggregate with the pane at `at`, the only plain fixed one.
     fn start_running(&mut self, at: usize) {
         let Some(first) = present(self.slots.get(at), "the first fixed pane") else { return };
         let (readings, pane) = (first.readings, first.pane.clone());

@@ -1,4 +1,4 @@
-//! Tumbling and count windows: placing a reading, and closing the first window.
+//! Tumbling and count windows: places readings, and closes the first window.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::invariant::present;
@@ -68,7 +68,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Closes the first open window, and keeps it if it may be revised.
+    /// Closes the first open window, and retains it if it may be revised.
     pub(super) fn close_first(&mut self, spec: &Spec) -> Option<Closed<P>> {
         self.current = NOWHERE;
         let at = usize::from(self.retained);
@@ -94,7 +94,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.slots.get_mut(at.checked_sub(1)?)
     }
 
-    /// The first slot of `from..to` that starts after `start`; the newest are last, and most readings are new.
+    /// The first slot of `from..to` that starts after `start`. The newest are last, and most readings are new.
     pub(super) fn position(&self, from: usize, to: usize, start: Time) -> usize {
         let after = |at| self.slots.get(at).is_none_or(|slot| slot.window.start > start);
         let (mut low, mut high) = (from, to);
@@ -112,7 +112,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         low
     }
 
-    /// Inserts a slot, at the price of the oldest retained window that has nothing to tell. Says where it is.
+    /// Inserts a slot; if there is no room, evicts the oldest retained window without a pending revision. Returns its
+    /// place.
     pub(super) fn insert(&mut self, base: usize, at: usize, slot: Slot<P>) -> Option<usize> {
         self.current = NOWHERE;
         let Err(slot) = self.insert_in_room(at, slot) else { return Some(at) };
@@ -121,14 +122,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.insert_in_room(at, slot).ok().map(|()| at)
     }
 
-    /// Inserts a slot where there is room, of which there is never more than can be numbered.
+    /// Inserts a slot if there is room. There is never room for more slots than can be numbered.
     pub(super) fn insert_in_room(&mut self, at: usize, slot: Slot<P>) -> Result<(), Slot<P>> {
         if self.slots.len() < usize::from(NOWHERE) { self.slots.insert(at, slot) } else { Err(slot) }
     }
 }
 
 impl<P> Closed<P> {
-    /// Of a window that closes for the first time.
+    /// A window that closes for the first time.
     fn of(slot: Slot<P>) -> Self {
         let Slot { window, readings, pane, .. } = slot;
         Self { window, rev: 0, readings, newly_reported: readings, number: 0, pane }

@@ -1,15 +1,15 @@
-//! Closed windows that are kept: late readings gather in them and come out as revisions.
+//! Retained windows: late readings gather in closed windows and are emitted as revisions.
 
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::invariant::present;
 use crate::time::{AgentTime, Now};
 use crate::window::Window;
 
-/// A revision above the limit is looked at again after so long, at least (ms).
+/// How often a revision above the limit is checked again, at least (ms).
 const WAIT_MS: i64 = 1_000;
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
-    /// Puts a late reading into the retained window at `at`.
+    /// Adds a late reading to the retained window at `at`.
     pub(super) fn revise(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
         let slot = present(self.slots.get_mut(at), "the window to revise");
         let Some(slot) = slot else { return Placed::Late };
@@ -19,7 +19,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Placed::Revised
     }
 
-    /// Notes that the window at `at` has a revision to tell.
+    /// Notes a pending revision of the window at `at`.
     pub(super) fn mark_dirty(&mut self, spec: &Spec, at: usize, now: AgentTime) {
         if let Some(slot) = present(self.slots.get_mut(at), "the window to revise") {
             slot.dirty = true;
@@ -27,7 +27,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// Opens, as closed, a window that had no readings until this late one.
+    /// Opens a window that had no readings until this late one; it counts as closed.
     pub(super) fn open_late(
         &mut self,
         spec: &Spec,
@@ -43,7 +43,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         at.map_or(Placed::Late, |at| self.revise(spec, at, reading))
     }
 
-    /// Keeps a new closed window, empty as yet, where its age and the room allow it. Says where it is.
+    /// Retains a new closed window, still empty, if age and room allow it. Returns its place.
     pub(super) fn retain_new(
         &mut self,
         spec: &Spec,
@@ -59,7 +59,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.retain(base, at.min(base + usize::from(self.retained)), Slot::new(window, new_pane()))
     }
 
-    /// Keeps a closed window. The oldest ones make room, but never for one that is older still.
+    /// Retains a closed window. The oldest ones make room, but never for an older one.
     pub(super) fn retain(&mut self, base: usize, at: usize, slot: Slot<P>) -> Option<usize> {
         let end = slot.window.end;
         let at = if at > base {
@@ -75,7 +75,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         at
     }
 
-    /// Drops the oldest retained window that has nothing to tell. Says where it was.
+    /// Evicts the oldest retained window without a pending revision. Returns its place.
     pub(super) fn evict(&mut self, base: usize) -> Option<usize> {
         let mut retained = base..base + usize::from(self.retained);
         let at = retained.find(|at| self.slots.get(*at).is_some_and(|slot| !slot.dirty))?;
@@ -83,8 +83,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Some(at)
     }
 
-    /// Keeps of the closed windows the newest ones whose sizes add up to `bytes`, and those that have something to
-    /// tell.
+    /// Retains the newest closed windows whose sizes add up to `bytes`, and those with a pending revision.
     pub fn retain_at_most(&mut self, spec: &Spec, bytes: usize, size: impl Fn(&P) -> usize) {
         let base = Self::base(spec);
         let mut left = bytes;
@@ -103,7 +102,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
     }
 
-    /// The next revision that is due, once windows beyond retention are gone.
+    /// The next revision that is due, after expired windows are dropped.
     pub(super) fn poll_retained(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
         let (base, aged_to) = (Self::base(spec), self.aged_to(spec, now));
         while self.retained > 0 {

@@ -1,7 +1,7 @@
-//! Session windows: they grow with their readings, and two of them become one when a reading bridges the gap.
+//! Session windows: they grow with their readings, and two of them merge when a reading bridges the gap.
 //!
-//! Windows of a series never overlap. Where growing or joining would pass the greatest length, or reach into
-//! a window that has been told already, the earlier one ends where the later one begins.
+//! Windows of a series never overlap. Where growing or merging would exceed the maximum length, or reach into a
+//! window that was emitted already, the earlier window ends where the later one begins.
 
 use super::{Arrival, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::invariant::present;
@@ -41,7 +41,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         placed
     }
 
-    /// Puts a reading into the window at `at`, open or closed.
+    /// Adds a reading to the window at `at`, open or closed.
     fn join(&mut self, spec: &Spec, at: usize, reading: &Arrival<P::Value>) -> Placed {
         if at < usize::from(self.retained) {
             return self.revise(spec, at, reading);
@@ -52,7 +52,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         Placed::InWindow
     }
 
-    /// Lets the window at `at` reach to `gap_end`, and into those that follow if they may be joined.
+    /// Extends the window at `at` to `gap_end`, and merges the windows that follow if that is allowed.
     fn grow(&mut self, shape: &SessionWindow, at: usize, gap_end: Time) {
         let slot = present(self.slots.get_mut(at), "the session to extend");
         let Some(slot) = slot.filter(|slot| slot.rev == 0) else { return };

@@ -1,21 +1,21 @@
-//! Where the windows of a series are kept.
+//! Storage for the windows of a series.
 
 use super::Pane;
 use crate::time::Time;
 use crate::window::Window;
 
-/// One window or pane and what it holds; what every reading touches comes first.
+/// A window or pane with its contents; the fields that every reading touches come first.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub struct Slot<P> {
     pub(super) window: Window,
-    /// Whether a revision is to be told.
+    /// Whether a revision is pending.
     pub(super) dirty: bool,
-    /// The number of the next revision.
+    /// The next revision.
     pub(super) rev: u32,
     pub(super) readings: u64,
     pub(super) pane: P,
-    /// Late readings that the next closing or revision is the first to tell of.
+    /// Late readings that no closing or revision has reported yet.
     pub(super) unreported: u64,
 }
 
@@ -36,25 +36,25 @@ impl<P: Pane> Slot<P> {
     }
 }
 
-/// A short, bounded list. Implemented here for [`heapless::Vec`]; a gateway may bring storage that grows on
-/// demand up to its limit.
+/// A short, bounded list. Implemented here for [`heapless::Vec`]; a gateway may bring storage that grows up to its
+/// limit.
 pub trait Slots<T>: Default {
-    /// How many there are.
+    /// The number of items.
     fn len(&self) -> usize;
-    /// Whether there are none.
+    /// Whether there are no items.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The one at `at`; `None` past the end.
+    /// The item at `at`; `None` past the end.
     fn get(&self, at: usize) -> Option<&T>;
-    /// The one at `at`; `None` past the end.
+    /// The item at `at`, to change it; `None` past the end.
     fn get_mut(&mut self, at: usize) -> Option<&mut T>;
-    /// Puts `slot` before the one at `at`, or at the end.
+    /// Inserts `slot` before the item at `at`, or at the end.
     ///
     /// # Errors
     /// Gives the slot back when there is no room.
     fn insert(&mut self, at: usize, slot: T) -> Result<(), T>;
-    /// Takes the one at `at` out; `None` past the end.
+    /// Removes the item at `at`; `None` past the end.
     fn remove(&mut self, at: usize) -> Option<T>;
 }
 
@@ -83,8 +83,8 @@ impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
     }
 }
 
-/// Storage with the first slot in place and the others in `R`: most series have one window open at a time,
-/// which is then next to all else that a reading touches.
+/// Storage with the first slot in place and the others in `R`: most series have one window open at a time, which is
+/// then next to everything else that a reading touches.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub struct Near<T, R> {

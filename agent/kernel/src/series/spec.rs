@@ -1,31 +1,31 @@
-//! When the windows of a series open and close.
+//! The rules by which the windows of a series open and close.
 
 use crate::window::Shape;
 
 /// The rules for all series of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// How the series is cut.
+    /// How the series is cut into windows.
     pub shape: Shape,
-    /// A window stays open this long past its end, in milliseconds of the series' own event time.
+    /// How long a window stays open past its end, in milliseconds of the series' event time.
     pub lateness_ms: i64,
-    /// Without a reading for this long, in milliseconds of the agent's time, a series is silent.
+    /// How long a series must lack readings to be silent, in milliseconds of the agent's time.
     pub idle_ms: i64,
-    /// A closed window still takes late readings, as a revision, until the series is this much further, in
-    /// milliseconds of its event time. 0: none.
+    /// How long a closed window takes late readings for a revision, in milliseconds of the series' event time. 0: not
+    /// at all.
     pub retain_ms: i64,
-    /// Late readings gather this long, in milliseconds of the agent's time, before the revision is given.
+    /// How long late readings gather before the revision is emitted, in milliseconds of the agent's time.
     pub gather_ms: i64,
-    /// The last revision that a window may be told under; those after it wait, until there is a higher limit or the
-    /// window is given up, which tells one more. A bound on what a crash can make the caller forget.
+    /// The highest revision that a window may emit. Later ones wait for a higher limit; a window that is dropped may
+    /// emit one more. This bounds how many revisions a crash can make the caller forget.
     pub rev_max: u32,
-    /// Readings are stamped with the agent's own time: windows close by the clock, nothing is waited for.
+    /// Whether readings are stamped with the agent's clock: windows then close by the clock, and wait for nothing.
     pub by_arrival: bool,
 }
 
 impl Spec {
-    /// The most windows (of sliding ones, panes and the running aggregate) that can be open at once when
-    /// polling follows every reading. Sessions that disorder cuts short at `max` may want more.
+    /// The most windows (for sliding windows: panes and the running aggregate) that can be open at once if the caller
+    /// polls after every reading. Sessions that disorder cuts short at `max` may need more.
     #[must_use]
     pub fn slots_needed(&self) -> usize {
         let lateness_ms = if self.by_arrival { 0 } else { self.lateness_ms.max(0) };
@@ -38,7 +38,7 @@ impl Spec {
         usize::try_from(slots).unwrap_or(usize::MAX)
     }
 
-    /// The most windows that retention keeps on top, where there is room; sessions: if one follows another.
+    /// The most windows that retention adds where there is room; for sessions: if they follow one another.
     #[must_use]
     pub fn slots_retained(&self) -> usize {
         let step_ms = match self.shape {

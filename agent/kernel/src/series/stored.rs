@@ -12,7 +12,7 @@ use crate::time::AgentTime;
 use crate::watermark::Watermark;
 use crate::window::Shape;
 
-/// The version of what [`Windows::save`] writes for windows of a shape; to be raised whenever that changes.
+/// The version of the bytes that [`Windows::save`] writes for windows of a shape. Raise it whenever they change.
 #[must_use]
 pub const fn windows_version(shape: &Shape) -> u16 {
     match shape {
@@ -21,13 +21,13 @@ pub const fn windows_version(shape: &Shape) -> u16 {
 }
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
-    /// Whether there are any, open ones or closed ones that are kept.
+    /// Whether any window is open or retained.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.slots.len() > 0
     }
 
-    /// Writes all there is to know; `save_pane` writes an accumulator.
+    /// Writes the whole state; `save_pane` writes an accumulator.
     pub fn save<T: StateWriter + ?Sized>(
         &self,
         spec: &Spec,
@@ -47,9 +47,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         });
     }
 
-    /// Reads what [`Windows::save`] wrote, under a spec of the same shape; its sizes may have changed only if
-    /// the caller wants windows cut the old way to close beside those cut the new way. `load_pane` reads an
-    /// accumulator. Silence counts from `since` at the earliest: whoever was away until then does not know what came.
+    /// Reads what [`Windows::save`] wrote, under a spec of the same shape. Its sizes may differ only if windows cut
+    /// the old way may close beside those cut the new way. `load_pane` reads an accumulator. Silence counts from
+    /// `since` at the earliest, because readings may have been missed until then.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it, or for another shape, or more windows than this storage holds.
@@ -89,7 +89,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 }
 
 impl<P> Slot<P> {
-    /// Writes all but the accumulator.
+    /// Writes everything except the accumulator.
     fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.window.save(to);
         (self.readings, self.unreported).save(to);

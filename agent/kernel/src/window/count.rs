@@ -1,8 +1,8 @@
-//! Count windows: a number of readings, in the order of their arrival.
+//! Count windows: a fixed number of readings, in order of arrival.
 
 use crate::OutOfRange;
 
-/// Windows of one number of readings.
+/// Windows of a fixed number of readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     size: u64,
@@ -18,7 +18,7 @@ impl Count {
         }
     }
 
-    /// How many readings fill a window.
+    /// The number of readings that fill a window.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size

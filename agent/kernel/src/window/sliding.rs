@@ -6,7 +6,7 @@ use super::{Window, span};
 use crate::OutOfRange;
 use crate::time::Time;
 
-/// Windows of one size, a new one every so often; the size is a multiple of the step.
+/// Windows of a fixed size with a fixed step; the size is a multiple of the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sliding {
     size_ms: i64,

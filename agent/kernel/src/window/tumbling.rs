@@ -4,7 +4,7 @@ use super::{Window, Zone, span};
 use crate::OutOfRange;
 use crate::time::Time;
 
-/// Windows of one size, aligned to the epoch or to local days.
+/// Windows of a fixed size, aligned to the epoch or to local days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tumbling {
     size_ms: i64,
@@ -18,7 +18,7 @@ impl Tumbling {
         Ok(Self { size_ms: span("size", size_ms)?, zone: None })
     }
 
-    /// Of local days in a zone: of 23 or 25 hours where clocks change.
+    /// Windows of local days in a zone: 23 or 25 hours long when clocks change.
     ///
     /// # Errors
     /// [`OutOfRange`] when the size is not of whole days, or past [`super::SPAN_MAX_MS`].
@@ -30,19 +30,19 @@ impl Tumbling {
         Ok(Self { zone: Some(zone), ..Self::new(size_ms)? })
     }
 
-    /// The zone whose days they are.
+    /// The zone of local days.
     #[must_use]
     pub const fn zone(&self) -> Option<&Zone> {
         self.zone.as_ref()
     }
 
-    /// The length of a window in milliseconds; of local time, where they are aligned to it.
+    /// The length of a window in milliseconds, of local time if aligned to it.
     #[must_use]
     pub const fn size_ms(&self) -> i64 {
         self.size_ms
     }
 
-    /// The window that holds `time`; `None` where it would leave the range of [`Time`].
+    /// The window that contains `time`; `None` if it would leave the range of [`Time`].
     #[must_use]
     pub fn window_of(&self, time: Time) -> Option<Window> {
         match &self.zone {

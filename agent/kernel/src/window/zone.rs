@@ -1,21 +1,21 @@
-//! Local time, for windows of whole days: where a day begins in a zone whose offset from UTC changes.
+//! Local time, for windows of whole days in zones whose offset from UTC changes.
 //!
-//! A day begins at the first moment at which the zone's clocks show its date or a later one: where midnight is skipped,
-//! when the hour is over; where it comes twice, the first time. So days follow one another without gap or overlap, and
-//! the days on which clocks change have 23, 25 or whatever hours.
+//! A day begins at the first moment at which the zone's clocks show its date or a later one: if midnight is skipped,
+//! at the end of the skipped hour; if midnight occurs twice, the first time. So days follow one another without gap
+//! or overlap, and days on which clocks change have 23, 25 or another number of hours.
 //!
-//! The changes come from the caller, as a table: whoever has an IANA time zone database knows them. Cost: a binary search
-//! when a window opens.
+//! The caller passes the changes as a table, from an IANA time zone database. Cost: a binary search when a window
+//! opens.
 
 use super::Window;
 use crate::OutOfRange;
 use crate::time::Time;
 use core::fmt;
 
-/// The furthest that local time may be from UTC, either way (ms).
+/// The furthest that local time may be from UTC, in either direction (ms).
 const OFFSET_MAX_MS: i64 = 26 * 3_600_000;
 
-/// From a moment on, local time is so far ahead of UTC.
+/// An offset from UTC that holds from a moment on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
     /// The moment.
@@ -38,7 +38,7 @@ impl fmt::Debug for Zone {
 }
 
 impl Zone {
-    /// Of a name and its offsets, in order; before the second one the first one holds.
+    /// A zone from its name and its offsets, in order; the first offset also holds before its moment.
     ///
     /// # Errors
     /// [`OutOfRange`] when there is none, they are not in order, or one is further than 26 hours from UTC.
@@ -60,21 +60,21 @@ impl Zone {
         self.name
     }
 
-    /// The window of `size_ms` of local time, counted from 1970-01-01T00:00 there, that holds `time`; `None` where it
-    /// would leave the range of [`Time`].
+    /// The window of `size_ms` of local time, counted from 1970-01-01T00:00 local time, that contains `time`; `None`
+    /// if it would leave the range of [`Time`].
     pub(super) fn window_of(&self, time: Time, size_ms: i64) -> Option<Window> {
         let local = time.0.checked_add(self.at(time).map_or(0, |offset| offset.ms))?;
         let mut start = Window::aligned(Time(local), size_ms)?.start;
         start.0.checked_sub(size_ms)?.checked_sub(OFFSET_MAX_MS)?;
         start.0.checked_add(size_ms)?.checked_add(size_ms)?.checked_add(OFFSET_MAX_MS)?;
-        // An hour that comes twice at the end of a day belongs to the day that had begun.
+        // An hour that occurs twice at the end of a day belongs to the day that had begun.
         if self.first(start.plus(size_ms)) <= time {
             start = start.plus(size_ms);
         }
         Some(Window { start: self.first(start), end: self.first(start.plus(size_ms)) })
     }
 
-    /// The offset that holds at a moment.
+    /// The offset at a moment.
     fn at(&self, time: Time) -> Option<&Offset> {
         self.offsets.get(self.place_of(time))
     }

@@ -1,12 +1,12 @@
-//! Sorted bins in a number of bytes: more of them while their counts are small.
+//! Sorted bins in a fixed number of bytes: the smaller their counts, the more bins fit.
 //!
-//! Keys of 2 bytes from the front, counts of 1, 2 or 4 bytes, all of one width, from the back.
+//! Keys of 2 bytes from the front; counts of 1, 2 or 4 bytes, all of the same width, from the back.
 
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 
-/// Where the bins of a sketch are kept: so many bytes, all 0 at first.
+/// Storage for the bins of a sketch; all bytes are 0 at first.
 pub trait Room: Clone {
-    /// The room at first.
+    /// The initial room.
     fn new() -> Self;
 
     /// The bytes.
@@ -15,20 +15,20 @@ pub trait Room: Clone {
     /// The bytes, to write.
     fn bytes_mut(&mut self) -> &mut [u8];
 
-    /// Makes more room at the end. `false`: there is no more. How much there is at last must be the same for all rooms
-    /// of a type, and from 24 to 65,535 bytes.
+    /// Grows the room at the end. `false`: it is full. The final size must be the same for all rooms of a type, from
+    /// 24 to 65,535 bytes.
     fn grow(&mut self) -> bool {
         false
     }
 }
 
-/// Room for `BINS` bins (4 or more) at their widest.
+/// Room for `BINS` bins (4 or more) of the widest counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<const BINS: usize>([[u8; 6]; BINS]);
 
 impl<const BINS: usize> Room for Fixed<BINS> {
     fn new() -> Self {
-        // So that even at the widest, zero and the coarsest bin of either sign fit.
+        // Zero and the coarsest bin of either sign fit even with the widest counts.
         const { assert!(BINS >= 4 && BINS <= u16::MAX as usize / 6) };
         Self([[0; 6]; BINS])
     }
@@ -66,7 +66,7 @@ impl<R: Room> Bins<R> {
         self.room.bytes().len()
     }
 
-    /// Where a key is, or where it belongs.
+    /// The place of a key, or the place where it belongs.
     pub(super) fn find(&self, key: i16) -> Result<usize, usize> {
         let (keys, _) = self.room.bytes().as_chunks();
         let used = keys.get(..self.len()).unwrap_or_default();
@@ -94,7 +94,7 @@ impl<R: Room> Bins<R> {
         }
     }
 
-    /// Adds to a count. `false`: the counts must be wider for it, and there is no room.
+    /// Adds to a count. `false`: the counts must become wider, and there is no room.
     #[inline]
     pub(super) fn raise(&mut self, at: usize, more: u32) -> bool {
         let count = self.count(at).saturating_add(more);
@@ -105,7 +105,7 @@ impl<R: Room> Bins<R> {
         true
     }
 
-    /// Puts a new bin before the one at `at`. `false`: there is no room.
+    /// Inserts a new bin before the one at `at`. `false`: there is no room.
     pub(super) fn insert(&mut self, at: usize, key: i16, count: u32) -> bool {
         if count > self.largest() && !self.widen(count) || !self.has_room(self.len() + 1, self.width) {
             return false;
@@ -133,7 +133,7 @@ impl<R: Room> Bins<R> {
         }
     }
 
-    /// Whether there is room for so many bins, once all of it is there.
+    /// Whether `len` bins fit once the room is fully grown.
     fn has_room(&mut self, len: usize, width: u8) -> bool {
         let needed = len * (2 + usize::from(width));
         while self.room.bytes().len() < needed {
@@ -153,7 +153,7 @@ impl<R: Room> Bins<R> {
         u32::MAX >> (32 - 8 * u32::from(self.width))
     }
 
-    /// Makes the counts wide enough for `count`, where the bins have room for that.
+    /// Makes the counts wide enough for `count`, if there is room.
     #[inline(never)]
     fn widen(&mut self, count: u32) -> bool {
         let width = if count <= u32::from(u16::MAX) { 2 } else { 4 };
@@ -161,7 +161,7 @@ impl<R: Room> Bins<R> {
             return false;
         }
         let narrow = core::mem::replace(&mut self.width, width);
-        // From the last on: its wider place lies beyond all that are still to be moved.
+        // Backwards: the wider place of a count lies beyond all counts that are still to be moved.
         for at in (0..self.len()).rev() {
             let count = self.count_of(narrow, at);
             self.set(at, count);
@@ -171,7 +171,7 @@ impl<R: Room> Bins<R> {
 }
 
 impl<R: Room> Bins<R> {
-    /// Writes width and number, then each key with its count, in so many bytes.
+    /// Writes the width and the number of bins, then each key with its count in that width.
     pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.width.save(to);
         self.len.save(to);
@@ -183,7 +183,7 @@ impl<R: Room> Bins<R> {
     }
 }
 
-/// A count in so many bytes.
+/// Reads a count of that width.
 pub(super) fn load_count(width: u8, from: &mut StateReader<'_>) -> Result<u32, Corrupt> {
     match width {
         1 => u8::load(from).map(u32::from),
