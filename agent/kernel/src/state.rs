@@ -1,21 +1,21 @@
-//! State as bytes, so that a restart goes on where the last checkpoint stood.
+//! Stored state, so that a restart continues from the last checkpoint.
 //!
-//! Little-endian numbers one after another, without padding. The caller keeps checksum, identity (which series,
-//! which config) and the version of each part, which stands beside what writes it: [`Tagged`] for accumulators,
-//! [`windows_version`](crate::series::windows_version) for windows, `version` of a
-//! [`DetectorKind`](crate::detect::DetectorKind) for detectors. What is here is refused, never trusted, when it
-//! cannot be: any bytes give a value that works or [`Corrupt`].
+//! Little-endian numbers one after another, without padding. The caller keeps the checksum, the identity (series and
+//! config) and the version of each part. The version is declared beside the code that writes the part: [`Tagged`] for
+//! accumulators, [`windows_version`](crate::series::windows_version) for windows, `version` of a
+//! [`DetectorKind`](crate::detect::DetectorKind) for detectors. Stored bytes are never trusted: any bytes give a
+//! valid value or [`Corrupt`].
 
 use crate::time::{AgentTime, SteadyTime, Time};
 use crate::window::Window;
 use core::fmt;
 
-/// Counts beyond this are damage; below it they add up without overflow.
+/// A larger count is damage; smaller ones add up without overflow.
 const COUNT_MAX: u64 = 1 << 48;
 
 /// Takes bytes in order.
 pub trait StateWriter {
-    /// Takes some more.
+    /// Writes bytes after the earlier ones.
     fn put(&mut self, bytes: &[u8]);
 }
 
@@ -26,7 +26,7 @@ impl<F: FnMut(&[u8])> StateWriter for F {
     }
 }
 
-/// Bytes that are no state of the kind expected.
+/// The bytes are not a state of the expected kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt;
 
@@ -49,7 +49,7 @@ impl<'a> StateReader<'a> {
         Self(bytes)
     }
 
-    /// What has not been read.
+    /// The unread bytes.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.0
@@ -66,9 +66,9 @@ impl<'a> StateReader<'a> {
     }
 }
 
-/// What can be stored and comes back equal.
+/// A value that can be stored and comes back equal.
 pub trait State: Sized {
-    /// Writes all there is to know.
+    /// Writes the whole value.
     fn save(&self, to: &mut (impl StateWriter + ?Sized));
 
     /// Reads what [`State::save`] wrote.
@@ -78,13 +78,13 @@ pub trait State: Sized {
     fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt>;
 }
 
-/// State with a tag and a version of its own, so that a program that does not know it can pass over it.
+/// State with a tag and a version of its own, so that a program that does not know it can skip it.
 pub trait Tagged: State {
-    /// What it is; a tag is never given to anything else.
+    /// Identifies the kind; a tag is never reused.
     const TAG: u16;
-    /// The version of what [`State::save`] writes; to be raised whenever that changes.
+    /// The version of the bytes that [`State::save`] writes. Raise it whenever they change.
     const VERSION: u16;
-    /// How many bytes that is; 0: it depends.
+    /// The number of bytes; 0: it varies.
     const BYTES: u16 = 0;
 }
 
@@ -171,7 +171,7 @@ impl State for Window {
     }
 }
 
-/// A number of readings.
+/// A count of readings.
 pub(crate) fn load_count(from: &mut StateReader<'_>) -> Result<u64, Corrupt> {
     u64::load(from).and_then(|count| if count < COUNT_MAX { Ok(count) } else { Err(Corrupt) })
 }

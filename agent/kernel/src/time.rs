@@ -17,9 +17,9 @@ macro_rules! times {
         pub struct $name(pub i64);
 
         impl $name {
-            /// Before everything.
+            /// Before every other time.
             pub const MIN: Self = Self(i64::MIN);
-            /// After everything.
+            /// After every other time.
             pub const MAX: Self = Self(i64::MAX);
 
             /// This moment plus `ms` milliseconds, at most `MAX` and at least `MIN`.

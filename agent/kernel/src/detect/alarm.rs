@@ -1,31 +1,31 @@
-//! The life of an alert: raised once when its condition has held for long enough, cleared once.
+//! The life of an alert: it is raised once when its condition has held for long enough, and cleared once.
 //!
 //! ```text
 //!          anomalous            held `for`              clears, for `clear_for`
 //!  quiet ------------> pending ------------> raised ------------> quiet
 //!    ^------------------- normal
 //! ```
-//! After it ended it rests for `cooldown`, and it is raised `per_hour` times an hour at most: a condition that lasts
-//! until then is raised late, one that does not is suppressed, which is said once. Values that cannot be judged change
-//! nothing. Time is the readings' own; one that goes back does not count.
+//! After it is cleared, it rests for `cooldown`, and it is raised `per_hour` times an hour at most. A condition that
+//! outlasts these limits is raised late; one that does not is suppressed, which is reported once. Values that cannot
+//! be judged change nothing. Time is that of the readings; a reading that goes back in time does not count.
 
 use super::{Judgement, OutOfRange, Parameter, Parameters, Verdict};
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 
-/// What a reading did to the alert.
+/// The effect of a reading on the alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// Nothing.
     None,
-    /// It is raised now; its condition has held since `since`.
+    /// It is raised; its condition has held since `since`.
     Raised {
         /// The time of the first reading of the condition.
         since: SteadyTime,
     },
-    /// Its condition holds, and it is not raised: it is just over, or was raised too often. Said once.
+    /// Its condition holds, but `cooldown` or `per_hour` holds it back. Reported once.
     Suppressed,
-    /// It is over now; it was raised at `raised`.
+    /// It is cleared; it was raised at `raised`.
     Cleared {
         /// The time of the reading that raised it.
         raised: SteadyTime,
@@ -35,39 +35,39 @@ pub enum Transition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Quiet,
-    /// `held`: it would have been raised, were it not for the limits.
+    /// `held`: its time is over, but `cooldown` or `per_hour` holds it back.
     Pending {
         since: SteadyTime,
         held: bool,
     },
-    /// `good`: since when values would end it.
+    /// `good`: since when values would clear it.
     Raised {
         at: SteadyTime,
         good: Option<SteadyTime>,
     },
 }
 
-/// How an alert lives.
+/// The timing of an alert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AlarmConfig {
-    /// Its condition must hold this long before it is raised, in milliseconds.
+    /// How long its condition must hold before it is raised, in milliseconds.
     pub for_ms: i64,
-    /// Values must be good for this long before it ends, in milliseconds.
+    /// How long values must be good before it is cleared, in milliseconds.
     pub clear_for_ms: i64,
-    /// After it ended none is raised for this long, in milliseconds.
+    /// How long none is raised after it was cleared, in milliseconds.
     pub cooldown_ms: i64,
-    /// It is raised at most so often in one hour of the readings' time; 0: as often as it likes.
+    /// How often it is raised in one hour of the readings' time; 0: without limit.
     pub per_hour: u32,
 }
 
-/// An alert's state.
+/// The state of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alarm {
     config: AlarmConfig,
     phase: Phase,
-    /// When the last one ended.
+    /// When the last one was cleared.
     ended: SteadyTime,
-    /// The hour that `raised` counts in.
+    /// The hour in which `raised` counts.
     hour: i64,
     raised: u32,
 }
@@ -77,10 +77,10 @@ const HOUR_MS: i64 = 3_600_000;
 const PER_HOUR: f64 = 12.0;
 
 impl Alarm {
-    /// The version of where an alert stands, as bytes: of [`Alarm::save`], and of what the alert was raised for.
+    /// The version of the stored alert: of [`Alarm::save`], and of the judgement that raised it.
     pub const VERSION: u16 = 1;
 
-    /// What every detector takes besides its own parameters.
+    /// The parameters of every alert, besides those of its detector.
     pub const PARAMETERS: &'static [Parameter] = &[
         Parameter::duration("for", "the condition must hold this long before the alert is raised").or(0.0),
         Parameter::duration("clear_for", "values must be good for this long before the alert ends").or(0.0),
@@ -89,7 +89,7 @@ impl Alarm {
             .or(PER_HOUR),
     ];
 
-    /// Quiet.
+    /// A quiet alert.
     ///
     /// # Errors
     /// [`OutOfRange`] names the duration that is negative.
@@ -106,7 +106,7 @@ impl Alarm {
         }
     }
 
-    /// From [`Alarm::PARAMETERS`].
+    /// Builds one from [`Alarm::PARAMETERS`].
     ///
     /// # Errors
     /// As [`Alarm::new`].
@@ -151,7 +151,7 @@ impl Alarm {
         }
     }
 
-    /// Writes where the alert stands; how it lives is the config's.
+    /// Writes the state of the alert; its timing is part of the config.
     pub fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         let (tag, time, good): (u8, SteadyTime, Option<SteadyTime>) = match self.phase {
             Phase::Quiet => (0, SteadyTime::MIN, None),
@@ -163,7 +163,7 @@ impl Alarm {
         ((self.ended, self.hour), self.raised).save(to);
     }
 
-    /// Goes on from what [`Alarm::save`] wrote.
+    /// Restores what [`Alarm::save`] wrote.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it.
@@ -180,7 +180,7 @@ impl Alarm {
         Ok(())
     }
 
-    /// The condition holds since `since`.
+    /// The condition has held since `since`.
     fn hold(&mut self, since: SteadyTime, time: SteadyTime, held: bool) -> Transition {
         self.phase = Phase::Pending { since, held };
         if time.since(since) < self.config.for_ms {
@@ -201,7 +201,7 @@ impl Alarm {
         Transition::Raised { since }
     }
 
-    /// Values have been good since `good`, or since now.
+    /// Values have been good since `good`, or from now on.
     fn end(&mut self, at: SteadyTime, good: Option<SteadyTime>, time: SteadyTime) -> Transition {
         let good = good.unwrap_or(time);
         if time.since(good) < self.config.clear_for_ms {

@@ -1,4 +1,4 @@
-//! A detector and the life of its alert, as a config asks for them.
+//! A detector together with its alert, as a config defines them.
 
 use super::describe::{Duration, Figure};
 use super::{
@@ -9,12 +9,12 @@ use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
-/// A detector watching one series: of any kind, as a config builds it, or of one kind, as small as that is.
+/// A detector that watches one series: of any kind as a config builds it, or of one kind in the memory of that kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlertingDetector<D = AnyDetector> {
     detector: D,
     alarm: Alarm,
-    /// What the alert was raised for, to be named when it ends.
+    /// The judgement that raised the alert; it describes the alert when it is cleared.
     raised: Option<Judgement>,
 }
 
@@ -28,18 +28,18 @@ impl AlertingDetector {
         Ok(Self { detector, alarm: Alarm::build(parameters)?, raised: None })
     }
 
-    /// Gives the watch, with the type of its own kind of detector, to `visitor`.
+    /// Passes the detector with its alert, with the detector's own type, to `visitor`.
     pub fn visit<T: AlertingVisitor>(&self, visitor: T) -> T::Output {
         self.detector.visit(WithAlarm { watch: self, visitor })
     }
 }
 
-/// Takes a [`AlertingDetector`] of whatever kind.
+/// Visits an [`AlertingDetector`] of any kind, with its own type.
 pub trait AlertingVisitor {
-    /// What it makes of it.
+    /// The result of the visit.
     type Output;
 
-    /// Takes it.
+    /// Visits it.
     fn visit<D: Detector + Copy + 'static>(self, watch: AlertingDetector<D>) -> Self::Output;
 }
 
@@ -58,13 +58,13 @@ impl<T: AlertingVisitor> DetectorVisitor for WithAlarm<'_, T> {
 }
 
 impl AlertingDetector<HalfSpace> {
-    /// Judges values of one time, one per series, and says what they did to the alert.
+    /// Judges a row, one value per series, and returns its effect on the alert.
     pub fn on_row(&mut self, at: SteadyTime, row: &[f64]) -> (Judgement, Transition) {
         let judgement = self.detector.push_row(row);
         (judgement, self.on_judgement(at, judgement))
     }
 
-    /// The place of the value that is furthest from what its series has been of late.
+    /// The index of the value that is furthest from the recent values of its series.
     #[must_use]
     pub fn furthest(&self, row: &[f64]) -> usize {
         self.detector.furthest(row)
@@ -79,20 +79,20 @@ impl<D> AlertingDetector<D> {
 }
 
 impl<D: Detector + Copy> AlertingDetector<D> {
-    /// Judges a reading and says what it did to the alert.
+    /// Judges a reading and returns its effect on the alert.
     #[inline]
     pub fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
         let judgement = self.detector.push(at, value);
         (judgement, self.on_judgement(at.steady, judgement))
     }
 
-    /// When it wants to speak although no reading came; for most never.
+    /// When the detector judges the silence, if no reading comes; most never do.
     #[must_use]
     pub fn due(&self) -> Option<SteadyTime> {
         self.detector.due()
     }
 
-    /// Judges the silence until `now`; to be called when it is due.
+    /// Judges the silence until `now`; call it when it is due.
     pub fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
         let judgement = self.detector.on_tick(now)?;
         Some((judgement, self.on_judgement(now.steady, judgement)))
@@ -112,14 +112,14 @@ impl<D: Detector + Copy> AlertingDetector<D> {
         self.alarm.is_raised()
     }
 
-    /// Writes what has been learned and where the alert stands, without the config.
+    /// Writes what the detector has learned and the state of the alert, without the config.
     pub fn save(&self, to: &mut dyn StateWriter) {
         self.alarm.save(to);
         self.raised.save(to);
         self.detector.save(to);
     }
 
-    /// Goes on from what [`AlertingDetector::save`] wrote under the same kind and parameters.
+    /// Restores what [`AlertingDetector::save`] wrote under the same kind and parameters.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
@@ -131,8 +131,7 @@ impl<D: Detector + Copy> AlertingDetector<D> {
         Ok(())
     }
 
-    /// As [`AlertingDetector::restore`], but what has been learned is of another version: the alert goes on, and the detector
-    /// begins anew.
+    /// Restores the alert alone, where the detector's state has another version; the detector learns anew.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
@@ -149,8 +148,8 @@ impl<D: Detector + Copy> AlertingDetector<D> {
         Ok(())
     }
 
-    /// Says why the alert was last raised or cleared by a reading of `value`:
-    /// `36.2 has been above 35 for 30s`, `32.9 is no longer above 35`.
+    /// Explains why a reading of `value` raised or cleared the alert: `36.2 has been above 35 for 30s`, `32.9 is no
+    /// longer above 35`.
     ///
     /// # Errors
     /// Those of the writer.

@@ -1,18 +1,18 @@
-//! Auto: says what is unusual for a series at this time, without any parameter.
+//! Auto: flags what is unusual for a series at this time, without any parameter.
 //!
-//! A reading is compared with what is usual at its time of day and at its hour of the week ([`profile`]).
-//! Both differences, as they are and averaged over 3, 10 and 30 readings, are eight views of the series: a
-//! short view sees a spike, a long one a shift. A ninth is the distance from the long-term level, a tenth how
-//! restless the series is. For each view a histogram of its own past says how rare its number is
-//! ([`surprise`]), in decimal digits, whatever its distribution. The score is the mean of the ten: one view
-//! alone is often surprised, and all of them hardly ever by chance.
+//! A reading is compared with what is usual at its time of day and at its hour of the week ([`profile`]). Both
+//! differences, as they are and averaged over 3, 10 and 30 readings, are eight views of the series: a short view sees
+//! a spike, a long one a shift. The ninth view is the distance from the long-term level, and the tenth is the
+//! restlessness of the series. For each view a histogram of its own past tells how rare its number is ([`surprise`]),
+//! in decimal digits, whatever its distribution. The score is the mean of the ten: a single view is often surprised,
+//! but all of them are hardly ever surprised by chance.
 //!
-//! After an alarm the detector rests, and each recent alarm doubles the evidence that the next one needs, so
-//! that what keeps happening stops being news.
+//! After an alarm the detector rests, and each recent alarm doubles the evidence that the next one needs, so that an
+//! event that keeps happening stops being news.
 //!
-//! Source: surprise against a model's own past, as in S. Ahmad et al., Neurocomputing 262:134-147, 2017
-//! (anomaly likelihood); rank statistics instead of their normal law, because sensors are quantised, skewed
-//! and heavy-tailed. The rest after an alarm as in CAD OSE (M. Smirnov, NAB, 2016).
+//! Source: surprise against a model's own past, as in S. Ahmad et al., Neurocomputing 262:134-147, 2017 (anomaly
+//! likelihood); rank statistics instead of their normal law, because sensors are quantised, skewed and heavy-tailed.
+//! The rest after an alarm as in CAD OSE (M. Smirnov, NAB, 2016).
 //!
 //! Shapes: in a time and an `f64`, out a score in digits (2 = one reading in 100). State: 5.9 KB, most of it
 //! histograms. Cost: O(1), no allocation.
@@ -34,9 +34,9 @@ learned_struct!(View { mean, surprise });
 
 /// A reading is anomalous when its views are on average as surprised as by one reading in 125.
 const LIMIT: f64 = 2.1;
-/// What one reading in 125 is can be said after as many.
+/// One reading in 125 can be recognised after as many readings.
 const LEARNING: u32 = 125;
-/// What a view looks at, and over how many readings it averages.
+/// The input of each view, and over how many readings it averages.
 const VIEWS: [(Of, f64); 10] = [
     (Of::Day, 1.0),
     (Of::Day, 3.0),
@@ -61,13 +61,13 @@ const WEARINESS_READINGS: f64 = 2_000.0;
 const LEVEL_READINGS: u32 = 1_000;
 /// The histograms forget half when this many were seen.
 const SEEN_MAX: u32 = 16_384;
-/// A reading this many times further out than usual is judged but not learned, and as many times closer than
+/// A reading this many times further out than usual is judged but not learned, and one this many times closer than
 /// usual is no news; [`REST`] of either in a row are another unit, and everything is learned anew.
 const RANGE: f64 = 4_096.0;
-/// Larger values are taken as this, so that differences and their means stay finite.
+/// Larger values are clamped to this, so that differences and their means stay finite.
 const VALUE_MAX: f64 = 1e300;
 
-/// Judges what is unusual; see the module.
+/// Flags what is unusual; see the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Auto {
     profile: Profile,
@@ -77,19 +77,19 @@ pub struct Auto {
     level: f64,
     /// Mean distance from the level [channel unit]; 0 while the series has been constant.
     spread: f64,
-    /// Mean of the last few readings.
+    /// Mean of the last readings.
     recent: f64,
     /// Mean distance from it [channel unit].
     unrest: f64,
     /// log2 of the scale of the histograms.
     scale: i16,
-    /// Readings in a row of another order of magnitude than all before.
+    /// Consecutive readings of another order of magnitude than before.
     misfits: u8,
     rest: u8,
     weariness: f64,
 }
 
-/// A difference from the usual.
+/// The reference of a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Of {
     Day,
@@ -121,7 +121,7 @@ impl Default for Auto {
 }
 
 impl Auto {
-    /// One that has learned nothing yet.
+    /// A detector that has learned nothing.
     #[must_use]
     pub const fn new() -> Self {
         const VIEW: View = View { mean: 0.0, surprise: Surprise::new() };
@@ -195,7 +195,7 @@ impl Auto {
         }
     }
 
-    /// The verdict on a reading of this mean surprise, in the light of recent alarms.
+    /// The verdict on a reading with this mean surprise, given the recent alarms.
     fn verdict(&mut self, surprise: f64) -> Verdict {
         self.weariness -= self.weariness / WEARINESS_READINGS;
         let rested = self.rest == 0;

@@ -1,11 +1,11 @@
 //! CUSUM: flags a small shift of the mean that lasts.
 //!
 //! Source: E. S. Page, Biometrika 41(1/2):100-115, 1954; the two-sided tabular form of D. C. Montgomery,
-//! "Introduction to Statistical Quality Control". Deviation: a value counts for four deviations at most, so
-//! that no single spike is a shift.
+//! "Introduction to Statistical Quality Control". Deviation: a value counts for four deviations at most, so that no
+//! single spike is a shift.
 //!
-//! The reference is learned from the first `readings`; after an alarm it is learned anew, and the alert ends
-//! when the new one is known. State: 72 bytes. Score: the larger sum, in standard deviations.
+//! The reference is learned from the first `readings`. After an alarm a new reference is learned, and the alert
+//! clears when it is known. State: 72 bytes. Score: the larger sum, in standard deviations.
 
 use super::describe::Figure;
 use super::learned::learned;
@@ -22,10 +22,10 @@ use core::fmt;
 pub struct CusumConfig {
     /// Alarm when a sum is above this many standard deviations; positive. Usual: 5 to 10.
     pub above: f64,
-    /// Shifts up to twice this many standard deviations are none; not negative. Usual: 0.5 to 1, more
-    /// where readings depend on those before them.
+    /// Shifts up to twice this many standard deviations are ignored; not negative. Usual: 0.5 to 1, more where
+    /// readings depend on those before them.
     pub slack: f64,
-    /// Readings that the reference is learned from; at least 10.
+    /// The number of readings that the reference is learned from; at least 10.
     pub readings: u32,
     /// Smallest believable standard deviation [channel unit]. Usual: the sensor's resolution.
     pub noise: f64,

@@ -1,8 +1,8 @@
-//! Numbers and durations as people write them.
+//! Numbers and durations in the way people write them.
 
 use core::fmt;
 
-/// A number to six significant digits, without zeros that say nothing.
+/// A number to six significant digits, without trailing zeros.
 pub(super) struct Figure(pub(super) f64);
 
 impl fmt::Display for Figure {

@@ -1,15 +1,14 @@
-//! Half-space trees: flags combinations of values that are rare, over several series of a stream.
+//! Half-space trees: flags rare combinations of values, over several series of a stream.
 //!
-//! Source: S. C. Tan, K. M. Ting, T. F. Liu, "Fast Anomaly Detection for Streaming Data", IJCAI 2011. Every
-//! tree halves a random box around the data again and again; how many of the last readings fell into the same
-//! small box as this one says how usual it is. Deviations: values are taken
-//! as standard deviations from what the series has been of late, so that drift does not leave the boxes; boxes are
-//! half as wide as the paper's, because depth is dear, and a point outside has no mass; a node names no split point,
-//! because halving makes it known; the score is averaged over a few readings, because what is
-//! wrong lasts; an alarm is given once, and the next after a rest.
+//! Source: S. C. Tan, K. M. Ting, T. F. Liu, "Fast Anomaly Detection for Streaming Data", IJCAI 2011. Every tree
+//! halves a random box around the data again and again. The number of recent readings in the same small box tells how
+//! usual a reading is. Deviations from the paper: values are standard deviations from the recent level of their
+//! series, so that drift does not leave the boxes; boxes are half as wide, because depth is expensive, and a point
+//! outside has no mass; a node stores no split point, because halving determines it; the score is averaged over a few
+//! readings, because faults last; an alarm is given once, and the next one after a rest.
 //!
-//! As a [`Detector`] of one series it looks at the last [`SHINGLE`] readings at once; [`HalfSpace::push_row`]
-//! takes one value per series. State: 6.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
+//! As a [`Detector`] of one series it looks at the last [`SHINGLE`] readings at once; [`HalfSpace::push_row`] takes
+//! one value per series. State: 6.6 KB. Score: rarity in decimal digits (2 = a hundredth of the usual mass).
 
 use super::learned::{learned, learned_struct};
 use super::moments::{Moments, clamp_finite, ratio};
@@ -22,9 +21,9 @@ use core::fmt;
 
 learned_struct!(Tree { last, this, seed });
 
-/// Series that can be watched together.
+/// The most series of a group.
 pub const SERIES_MAX: usize = 8;
-/// Readings of one series that are looked at together.
+/// The number of readings of one series that form a point.
 pub const SHINGLE: usize = 4;
 const TREES: usize = 25;
 /// Halvings from the root to a leaf.
@@ -34,7 +33,8 @@ const LEAVES: usize = 1 << DEPTH;
 const WINDOW: u16 = 250;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
-/// What is usual reaches back this many readings: further than the masses, so that a shift is seen before it is usual.
+/// The usual level reaches back this many readings: further than the masses, so that a shift is seen before it is
+/// usual.
 const LEVEL_READINGS: u32 = 1_000;
 /// Boxes hold this many standard deviations of a series to either side, at least.
 const DEVIATIONS: f64 = 1.8;
@@ -53,9 +53,9 @@ pub struct HalfSpaceConfig {
 pub struct HalfSpace {
     config: HalfSpaceConfig,
     trees: [Tree; TREES],
-    /// What is usual of late for each series [channel unit].
+    /// The recent level of each series [channel unit].
     levels: [Moments; SERIES_MAX],
-    /// Mean score of late.
+    /// The recent mean score.
     rarity: f64,
     shingle: [f64; SHINGLE],
     /// Readings in this window.
@@ -66,7 +66,7 @@ pub struct HalfSpace {
     expected_mass: f64,
 }
 
-/// Leaf masses of the last window and of this one.
+/// Leaf masses of the last window and of the present one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Tree {
     last: [u8; LEAVES],
@@ -120,7 +120,7 @@ impl HalfSpace {
         })
     }
 
-    /// Judges values of the same time, one per series; more than [`SERIES_MAX`] are not looked at.
+    /// Judges a row, one value per series; values beyond [`SERIES_MAX`] are ignored.
     pub fn push_row(&mut self, row: &[f64]) -> Judgement {
         if row.is_empty() || !row.iter().all(|value| value.is_finite()) {
             return Judgement::INVALID;
@@ -129,7 +129,7 @@ impl HalfSpace {
         for ((place, value), level) in point.iter_mut().zip(row).zip(&mut self.levels) {
             let value = clamp_finite(*value);
             let (mean, deviation) = (level.mean, level.deviation());
-            // The box of a tree holds about as many deviations to either side as are usual.
+            // The box of a tree holds about the usual deviations to either side.
             *place = 0.5 + 0.5 * ratio(value - mean, DEVIATIONS * deviation);
             let known = self.windows > 0 && deviation > 0.0;
             let widest = if known { DEVIATIONS * deviation } else { f64::MAX };
@@ -138,7 +138,7 @@ impl HalfSpace {
         self.judge(&point, row.len().min(SERIES_MAX))
     }
 
-    /// The place of the value that is furthest from what its series has been of late.
+    /// The index of the value that is furthest from the recent level of its series.
     #[must_use]
     pub fn furthest(&self, row: &[f64]) -> usize {
         let far = |(value, level): (&f64, &Moments)| {
@@ -153,13 +153,13 @@ impl HalfSpace {
         for tree in &mut self.trees {
             let Some(leaf) = tree.leaf(point, series) else { continue };
             mass += f64::from(tree.last.get(leaf).copied().unwrap_or(0));
-            // The first window only shows what is usual.
+            // The first window only learns.
             if let Some(count) = tree.this.get_mut(leaf).filter(|_| self.windows > 0) {
                 *count = count.saturating_add(1);
             }
         }
         let judged = self.windows > 1;
-        // One more than nothing, so that a place where nobody was has a logarithm.
+        // One is added, so that an empty box has a logarithm.
         let score = libm::log10((self.expected_mass + 1.0) / (mass + 1.0)).max(0.0);
         self.rarity += (score - self.rarity) / self.config.span;
         self.count = self.count.saturating_add(1);
@@ -169,7 +169,7 @@ impl HalfSpace {
         if judged { self.verdict() } else { Judgement::LEARNING }
     }
 
-    /// Anomalous once, then not for a while; it clears when it is not rare any more.
+    /// Anomalous once, then not for a while; it clears when the score is no longer rare.
     fn verdict(&mut self) -> Judgement {
         let judgement = Judgement::scored(self.rarity, self.config.above, None);
         let rested = self.rest == 0;
@@ -184,7 +184,7 @@ impl HalfSpace {
         judgement
     }
 
-    /// Makes this window the last one. What a usual reading meets is the mean of the squares of the masses.
+    /// Starts a new window. The mass that a usual reading meets is the mean of the squared masses.
     fn renew(&mut self) {
         let mut squares = 0.0;
         for tree in &mut self.trees {
@@ -197,7 +197,7 @@ impl HalfSpace {
 }
 
 impl Tree {
-    /// The leaf of a point, if the box holds it. Box and axes follow from the seed and the path.
+    /// The leaf of a point, if the box holds it. Seed and path determine the box and its axes.
     fn leaf(&self, point: &[f64; SERIES_MAX], series: usize) -> Option<usize> {
         let mut low = [0.0; SERIES_MAX];
         let mut high = [0.0; SERIES_MAX];

@@ -97,7 +97,7 @@ impl Hampel {
         (ratio(value - median, spread).abs(), median)
     }
 
-    /// Takes the value in, and the oldest out when the window is full.
+    /// Adds the value, and removes the oldest if the window is full.
     fn learn(&mut self, value: f64) {
         let length = self.config.readings as usize;
         let held = usize::from(self.held);
@@ -107,7 +107,7 @@ impl Hampel {
         self.next = ((usize::from(self.next) + 1) % length) as u8;
         let free = if held == length { self.window().partition_point(|held| *held < oldest) } else { held };
         self.held = (held + 1).min(length) as u8;
-        // The place of the oldest is free; the values between it and the new one's place move up by one.
+        // The place of the oldest is free; the values between it and the place of the new value move up by one.
         let place = self.sorted.iter().take(held).enumerate().filter(|(at, _)| *at != free);
         let place = place.take_while(|(_, held)| **held < value).count();
         if let Some(between) = self.sorted.get_mut(place.min(free)..=place.max(free)) {
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    /// The sorted window and the walk against sorting anew.
+    /// Compares the sorted window and the walk with a full sort.
     #[test]
     fn agrees_with_the_definition() {
         let config = HampelConfig { readings: 31, noise: 0.0, ..CONFIG };

@@ -1,18 +1,18 @@
-//! What detectors have learned, as bytes: their fields in order, see [`state`](crate::state).
+//! The stored form of what detectors have learned: their fields in order, see [`state`](crate::state).
 //!
-//! Numbers come back finite or not at all, so that damage cannot make a detector deaf.
+//! A number that is not finite is refused, so that damage cannot silence a detector.
 
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 
-/// What a detector keeps between readings.
+/// The part of a detector that changes with readings.
 pub(super) trait Learned: Sized {
     fn put(&self, to: &mut dyn StateWriter);
 
     fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt>;
 }
 
-/// `Detector::save` and `Detector::restore` of the named fields; the rest is the config's.
+/// Implements `Detector::save` and `Detector::restore` for the named fields; the others come from the config.
 macro_rules! learned {
     ($($field:ident),+) => {
         fn save(&self, to: &mut dyn crate::state::StateWriter) {
@@ -27,7 +27,7 @@ macro_rules! learned {
     };
 }
 
-/// [`Learned`] of a struct with these fields and no others.
+/// Implements [`Learned`] for a struct with exactly these fields.
 macro_rules! learned_struct {
     ($name:ident $(<$(const $n:ident: $kind:ty),+>)? { $($field:ident),+ }) => {
         impl $(<$(const $n: $kind),+>)? crate::detect::learned::Learned for $name $(<$($n),+>)? {

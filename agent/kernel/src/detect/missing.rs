@@ -1,11 +1,11 @@
-//! Missing: flags a series from which nothing comes any more.
+//! Missing: flags a series that sends no readings.
 //!
-//! With `after` left out it learns how long the series is usually silent: five times the longest wait of
-//! late (which shrinks by one part in 100 per reading, so that one outage is forgotten). State: the last
-//! reading's time and that wait. Score: the silence, as a multiple of what is allowed.
+//! Without `after` it learns how long the series is usually silent, and allows five times the longest recent wait.
+//! That wait shrinks by one part in 100 per reading, so that one outage is forgotten. State: the last reading's time
+//! and that wait. Score: the silence, as a multiple of the allowed silence.
 //!
-//! It is the one detector that speaks without a reading: [`Detector::due`] says when, [`Detector::on_tick`]
-//! answers. Its time is steady, and stands still while the agent is away.
+//! It is the only detector that judges without a reading: [`Detector::due`] tells when, and [`Detector::on_tick`]
+//! judges. Its time is steady, and stands still while the agent is away.
 
 use super::describe::Duration;
 use super::learned::learned;
@@ -18,21 +18,21 @@ use core::fmt;
 /// Parameters of [`Missing`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MissingConfig {
-    /// Silence of this long is anomalous, in milliseconds; left out: learned.
+    /// How long a silence must be to be anomalous, in milliseconds; `None`: learned.
     pub after_ms: Option<i64>,
 }
 
-/// A watch for silence.
+/// A detector of silence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Missing {
     config: MissingConfig,
     last: Option<SteadyTime>,
-    /// The longest wait of late, in milliseconds.
+    /// The longest recent wait, in milliseconds.
     wait_ms: i64,
     waits: u8,
 }
 
-/// So many waits must be known before silence can be long.
+/// How many waits must be known before a silence can be anomalous.
 const WAITS_MIN: u8 = 10;
 const WAITS_ALLOWED: i64 = 5;
 
@@ -70,7 +70,7 @@ impl Missing {
 
 impl Detector for Missing {
     fn push(&mut self, at: Moment, value: f64) -> Judgement {
-        // Even a reading that is not a number says that the sensor is there.
+        // Even a reading that is not a number proves that the sensor is alive.
         let time = at.steady;
         let waited = self.last.map(|last| time.since(last));
         self.last = Some(
@@ -130,7 +130,7 @@ mod tests {
         }
         missing.push(Time(100_000).into(), 0.0);
         assert_eq!(missing.due(), Some(SteadyTime(150_000)));
-        // A clock that steps back starts the wait anew; one reading out of order does not.
+        // A clock that steps back restarts the wait; a reading out of order does not.
         missing.push(Time(99_000).into(), 0.0);
         assert_eq!(missing.due().map(|due| due > SteadyTime(149_000)), Some(true));
         missing.push(Time(-1_000_000).into(), 0.0);

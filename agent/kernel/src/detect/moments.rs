@@ -1,23 +1,23 @@
-//! Mean and variance of the recent past, shared by detectors that measure in standard deviations.
+//! Mean and variance of the recent past, for detectors that measure in standard deviations.
 //!
-//! Source: T. Finch, "Incremental calculation of weighted mean and variance", 2009. While fewer readings than
-//! the reach were seen it is Welford's exact mean and variance, afterwards an exponentially weighted one.
+//! Source: T. Finch, "Incremental calculation of weighted mean and variance", 2009. Until the reach is filled they
+//! are Welford's exact mean and variance, afterwards exponentially weighted ones.
 
 use super::learned::learned_struct;
 
 learned_struct!(Moments { mean, variance, count });
 
-/// Scores end here: a constant past makes any change infinitely many deviations.
+/// The largest score: after a constant past any change is infinitely many deviations.
 pub(super) const SCORE_MAX: f64 = 1e6;
-/// Larger values are taken as this, so that squares stay finite.
+/// Larger values are clamped to this, so that squares stay finite.
 const VALUE_MAX: f64 = 1e150;
 
-/// `value`, small enough to be squared.
+/// Clamps `value`, so that its square is finite.
 pub(super) const fn clamp_finite(value: f64) -> f64 {
     value.clamp(-VALUE_MAX, VALUE_MAX)
 }
 
-/// How many `spread`s `distance` is, with its sign; 0 of 0 is 0.
+/// `distance` over `spread`, with its sign; 0 over 0 is 0.
 pub(super) fn ratio(distance: f64, spread: f64) -> f64 {
     if distance == 0.0 { 0.0 } else { (distance / spread).clamp(-SCORE_MAX, SCORE_MAX) }
 }

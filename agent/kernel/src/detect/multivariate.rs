@@ -1,10 +1,11 @@
-//! Several series of a stream, watched as one: their readings put together by time, the trees, and the alert's life.
+//! Watches several series of a stream as one: joins their readings by time, and runs the trees and the alert.
 //!
-//! A row is complete when every series has a reading since the last row and none of them is older than `within` before
-//! the newest. It is judged with the reading that completes it. A reading no later than the last row belongs to the past:
-//! series that come in one payload stay together even when one of them was left out once.
+//! A row is complete when every series has a reading since the last row, and none of these readings is older than
+//! `within` before the newest. The reading that completes a row triggers its judgement. A reading no later than the
+//! last row belongs to the past. So series that come in one payload stay together, even if one of them was left out
+//! once.
 //!
-//! State: that of [`HalfSpace`] and 16 bytes a series. Cost: that of the trees, once a row.
+//! State: that of [`HalfSpace`] and 16 bytes per series. Cost: that of the trees, once per row.
 
 use super::{
     Alarm, AlertingDetector, HalfSpace, HalfSpaceConfig, Judgement, OutOfRange, Parameter, Parameters,
@@ -14,7 +15,7 @@ use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::SteadyTime;
 use core::fmt;
 
-/// Readings of several series, put together by time.
+/// Joins the readings of several series by time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rows {
     latest: [(SteadyTime, f64); SERIES_MAX],
@@ -24,10 +25,10 @@ pub struct Rows {
     last: SteadyTime,
 }
 
-/// The values of one time, one per series.
+/// The values of several series at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// Of the newest of them.
+    /// The time of the newest value.
     pub time: SteadyTime,
     values: [f64; SERIES_MAX],
     series: usize,
@@ -42,7 +43,7 @@ impl Row {
 }
 
 impl Rows {
-    /// Rows of so many series, no value older than the newest by more than `within_ms` milliseconds.
+    /// Rows of `series` series. No value is older than the newest by more than `within_ms` milliseconds.
     ///
     /// # Errors
     /// [`OutOfRange`] names what is.
@@ -56,7 +57,7 @@ impl Rows {
         Ok(Self { latest: [(SteadyTime::MIN, 0.0); SERIES_MAX], series, within_ms, last: SteadyTime::MIN })
     }
 
-    /// Takes a reading of the series numbered `member`; the row that it completes is the answer.
+    /// Takes a reading of the series numbered `member`; returns the row that it completes.
     pub fn on_reading(&mut self, member: usize, time: SteadyTime, value: f64) -> Option<Row> {
         let latest = self.latest.get_mut(..self.series)?;
         let own = latest.get_mut(member).filter(|own| time >= own.0 && time > self.last)?;
@@ -96,11 +97,12 @@ pub struct Multivariate {
 }
 
 impl Multivariate {
-    /// What it takes besides the parameters of `half-space` and of the alert's life.
+    /// Its parameters, besides those of `half-space` and of the alert.
     pub const PARAMETERS: &'static [Parameter] =
         &[Parameter::duration("within", "values further apart are not of one time").or(60_000.0)];
 
-    /// Over so many series, from [`Multivariate::PARAMETERS`], those of `half-space` and [`Alarm::PARAMETERS`].
+    /// Builds one for `series` series, from [`Multivariate::PARAMETERS`], the parameters of `half-space` and
+    /// [`Alarm::PARAMETERS`].
     ///
     /// # Errors
     /// [`OutOfRange`] names the parameter that is wrong.
@@ -112,7 +114,7 @@ impl Multivariate {
         Ok(Self { rows: Rows::new(series, own.ms("within"))?, watch })
     }
 
-    /// Takes a reading of the series numbered `member`; where it completes a row, that is judged.
+    /// Takes a reading of the series numbered `member`; judges the row that it completes.
     pub fn on_reading(
         &mut self,
         member: usize,
@@ -124,13 +126,13 @@ impl Multivariate {
         Some((row, judgement, transition))
     }
 
-    /// The series whose value is furthest from what it has been of late.
+    /// The series whose value is furthest from its recent level.
     #[must_use]
     pub fn furthest(&self, row: &Row) -> usize {
         self.watch.furthest(row.values())
     }
 
-    /// Says why the alert was last raised or cleared, as [`AlertingDetector::reason`].
+    /// Explains why the alert was last raised or cleared, as [`AlertingDetector::reason`].
     ///
     /// # Errors
     /// Those of the writer.
@@ -138,14 +140,13 @@ impl Multivariate {
         self.watch.reason(value, to)
     }
 
-    /// The version of the rows that wait, as bytes.
+    /// The version of the stored rows.
     pub const ROWS_VERSION: u16 = 1;
 
-    /// The version of what its detector has learned, as bytes.
+    /// The version of the detector's own state.
     pub const DETECTOR_VERSION: u16 = super::half_space::KIND.version;
 
-    /// As [`Multivariate::restore`], but what has been learned is of another version: the alert goes on, and the detector
-    /// begins anew.
+    /// Restores the alert alone, where the detector's state has another version; the detector learns anew.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
@@ -157,13 +158,13 @@ impl Multivariate {
         Ok(())
     }
 
-    /// Writes what has been learned and where the alert stands, without the config.
+    /// Writes what the detector has learned and the state of the alert, without the config.
     pub fn save(&self, to: &mut dyn StateWriter) {
         self.rows.save(to);
         self.watch.save(to);
     }
 
-    /// Goes on from what [`Multivariate::save`] wrote under the same parameters.
+    /// Restores what [`Multivariate::save`] wrote under the same parameters.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
@@ -198,7 +199,7 @@ mod tests {
     fn what_comes_together_is_judged_together() {
         let same = [(0, 10), (1, 10), (2, 10), (0, 20), (1, 20), (2, 20)];
         assert_eq!(rows(&same, 0), [(10, [10.0; 3].to_vec()), (20, [20.0; 3].to_vec())]);
-        // Each at its own moment, and in any order.
+        // Each at its own moment, in any order.
         let own = [(0, 10), (2, 12), (1, 11), (1, 21), (0, 20), (2, 22)];
         assert_eq!(rows(&own, 5), [(12, [10.0, 11.0, 12.0].to_vec()), (22, [20.0, 21.0, 22.0].to_vec())]);
         // The quick one is taken where the slow ones are.
@@ -207,7 +208,7 @@ mod tests {
         assert!(rows(&[(0, 1), (1, 2), (2, 100), (0, 200), (1, 300)], 5).is_empty(), "too far apart");
     }
 
-    /// A field that is left out once does not put the others out of step.
+    /// A field that is missing once does not put the others out of step.
     #[test]
     fn a_gap_heals() {
         let gap = [(0, 10), (2, 10), (0, 20), (1, 20), (2, 20), (0, 30), (1, 30), (2, 30)];

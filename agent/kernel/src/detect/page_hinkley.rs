@@ -1,11 +1,11 @@
-//! Page-Hinkley: flags a drift of the mean, however slowly it comes.
+//! Page-Hinkley: flags a drift of the mean, however slow.
 //!
-//! Source: E. S. Page, Biometrika 41, 1954; D. V. Hinkley, Biometrika 58(3):509-523, 1971; the streaming
-//! form of J. Gama, "Knowledge Discovery from Data Streams", 2010. Where [`Cusum`](super::Cusum) compares
-//! with what it learned at the start, this compares with the mean of all since the last alarm. Deviation: in
-//! standard deviations, so that one limit fits every channel; a value counts for four at most.
+//! Source: E. S. Page, Biometrika 41, 1954; D. V. Hinkley, Biometrika 58(3):509-523, 1971; the streaming form of J.
+//! Gama, "Knowledge Discovery from Data Streams", 2010. [`Cusum`](super::Cusum) compares with the reference that it
+//! learned at the start; this detector compares with the mean of all readings since the last alarm. Deviation: values
+//! are in standard deviations, so that one limit fits every channel; a value counts for four at most.
 //!
-//! State: 88 bytes. Score: how far the sum has come from its extreme, in standard deviations.
+//! State: 88 bytes. Score: the distance of the sum from its extreme, in standard deviations.
 
 use super::describe::Figure;
 use super::learned::learned;
@@ -22,8 +22,8 @@ use core::fmt;
 pub struct PageHinkleyConfig {
     /// Alarm above this many standard deviations; positive. Usual: 10 to 50.
     pub above: f64,
-    /// Drifts up to this many standard deviations are none; not negative. Usual: 0.1 to 0.5, more
-    /// where readings depend on those before them.
+    /// Drifts up to this many standard deviations are ignored; not negative. Usual: 0.1 to 0.5, more where readings
+    /// depend on those before them.
     pub slack: f64,
     /// Readings before the first judgement; at least 10.
     pub readings: u32,
@@ -36,7 +36,7 @@ pub struct PageHinkleyConfig {
 pub struct PageHinkley {
     config: PageHinkleyConfig,
     past: Moments,
-    /// Sums upwards and downwards, each less its least so far.
+    /// Sums upwards and downwards, each relative to its minimum so far.
     up: f64,
     down: f64,
 }
@@ -97,7 +97,7 @@ impl Detector for PageHinkley {
         let (mean, deviation) = (self.past.mean, self.past.deviation().max(self.config.noise));
         let learning = self.past.count < self.config.readings;
         let step = ratio(clamp_finite(value) - mean, deviation).clamp(-STEP_MAX, STEP_MAX);
-        // What is wild is learned as what it counts for.
+        // A wild value is learned as the value that it counts for.
         let learned =
             if learning || deviation == 0.0 { clamp_finite(value) } else { mean + step * deviation };
         self.past.learn(learned, u32::MAX);

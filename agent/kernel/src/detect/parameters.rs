@@ -1,33 +1,33 @@
-//! Parameters of detectors, so that a config can fill them in without knowing any detector.
+//! Parameters of detectors, declared so that a config can read them without knowing any detector.
 
 use crate::OutOfRange;
 
-/// The most parameters one detector has, those of the alert's life included.
+/// The most parameters of one detector, including those of the alert.
 pub const PARAMETERS_MAX: usize = 16;
 
-/// What a parameter's number means.
+/// The meaning of a parameter's number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ParameterKind {
-    /// A number [channel unit, or as its doc says].
+    /// A number [channel unit, unless its doc says otherwise].
     Number,
     /// A duration; its number is in milliseconds.
     Duration,
-    /// A whole number of things.
+    /// A count.
     Integer,
     /// Yes or no; its number is 1 or 0.
     Flag,
-    /// One of these words; its number is the word's place.
+    /// One of these words; the number is the word's index.
     Choice(&'static [&'static str]),
 }
 
 /// Whether a parameter must be given.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ParameterPresence {
-    /// It must.
+    /// It must be given.
     Required,
     /// It may be left out.
     Optional,
-    /// Left out, it is this.
+    /// If left out, it has this value.
     Default(f64),
 }
 
@@ -36,60 +36,60 @@ pub enum ParameterPresence {
 pub struct Parameter {
     /// Its name in the config.
     pub name: &'static str,
-    /// What its number means.
+    /// The meaning of its number.
     pub kind: ParameterKind,
     /// Whether it must be given.
     pub presence: ParameterPresence,
-    /// What it does, in one line.
+    /// Its effect, in one line.
     pub doc: &'static str,
 }
 
 impl Parameter {
-    /// A number that must be given.
+    /// A required number.
     #[must_use]
     pub const fn number(name: &'static str, doc: &'static str) -> Self {
         Self { name, kind: ParameterKind::Number, presence: ParameterPresence::Required, doc }
     }
 
-    /// A duration that must be given.
+    /// A required duration.
     #[must_use]
     pub const fn duration(name: &'static str, doc: &'static str) -> Self {
         Self { kind: ParameterKind::Duration, ..Self::number(name, doc) }
     }
 
-    /// A whole number that must be given.
+    /// A required count.
     #[must_use]
     pub const fn integer(name: &'static str, doc: &'static str) -> Self {
         Self { kind: ParameterKind::Integer, ..Self::number(name, doc) }
     }
 
-    /// The same, and it may be left out.
+    /// The same parameter, optional.
     #[must_use]
     pub const fn optional(self) -> Self {
         Self { presence: ParameterPresence::Optional, ..self }
     }
 
-    /// The same, and left out it is this.
+    /// The same parameter, with a default.
     #[must_use]
     pub const fn or(self, default: f64) -> Self {
         Self { presence: ParameterPresence::Default(default), ..self }
     }
 }
 
-/// Parameters that were given, by name.
+/// The given parameters, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     given: heapless::Vec<(&'static str, f64), PARAMETERS_MAX>,
 }
 
 impl Parameters {
-    /// None given.
+    /// No parameters.
     #[must_use]
     pub const fn new() -> Self {
         Self { given: heapless::Vec::new() }
     }
 
-    /// Gives a parameter, in place of what it was before.
+    /// Sets a parameter, replacing an earlier value.
     ///
     /// # Errors
     /// [`OutOfRange`] when the value is not finite, or there are more parameters than any detector has.
@@ -104,13 +104,13 @@ impl Parameters {
         self.given.push((name, value)).map_err(|_| OutOfRange::new(name, "is one parameter too many"))
     }
 
-    /// The parameter, where it was given.
+    /// A given parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         self.given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
     }
 
-    /// The parameters that `declared` lists, with its defaults for those that were left out.
+    /// Completes the given parameters with the defaults that `declared` lists.
     ///
     /// # Errors
     /// [`OutOfRange`] names the first one that is required and missing.
@@ -125,10 +125,10 @@ impl Parameters {
     }
 }
 
-/// The declared parameters of one detector: each required one was given, and defaults stand in for the others.
+/// The declared parameters of one detector: every required one was given, and defaults stand in for the others.
 ///
-/// To read a parameter that is not declared, or not declared that way, is a mistake in the program: tests stop, and
-/// a release reads what no detector accepts.
+/// Reading a parameter that is not declared, or not declared that way, is a mistake in the program: tests stop, and a
+/// release reads a value that no detector accepts.
 #[derive(Clone, Debug)]
 pub struct CompleteParameters {
     declared: &'static [Parameter],
@@ -151,19 +151,19 @@ impl CompleteParameters {
         }
     }
 
-    /// The same of a whole number.
+    /// A count that is required or has a default.
     #[must_use]
     pub fn whole(&self, name: &str) -> u32 {
         self.number(name) as u32
     }
 
-    /// The same of a duration, in milliseconds.
+    /// A duration that is required or has a default, in milliseconds.
     #[must_use]
     pub fn ms(&self, name: &str) -> i64 {
         self.number(name) as i64
     }
 
-    /// A parameter that may be left out and has no default.
+    /// A parameter that is declared as optional.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<f64> {
         debug_assert!(

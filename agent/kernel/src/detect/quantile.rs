@@ -1,12 +1,12 @@
 //! Quantile: flags values rarer than a chosen risk, by extreme-value theory.
 //!
-//! Source: DSPOT of A. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017:
-//! the tail of the distances from a moving mean, above and below, follows a generalised Pareto law. Deviations:
-//! its two parameters come from the moments of the excesses (J. R. M. Hosking, J. R. Wallis, Technometrics
-//! 29(3):339-349, 1987) instead of the likelihood, so that no excess is kept; and 50 anomalies in a row are the
-//! new normal, where the original would alarm for ever.
+//! Source: DSPOT of A. Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017: the tail of
+//! the distances from a moving mean, above and below, follows a generalised Pareto law. Deviations: its two
+//! parameters come from the moments of the excesses (J. R. M. Hosking, J. R. Wallis, Technometrics 29(3):339-349,
+//! 1987) instead of the likelihood, so that no excess is stored; and 50 anomalies in a row are the new normal, where
+//! the original would alarm for ever.
 //!
-//! State: 1.2 KB, the distances it is calibrated with. Score: the rarity in decimal digits (4 = one in 10,000).
+//! State: 1.2 KB, the distances of the calibration. Score: the rarity in decimal digits (4 = one in 10,000).
 
 use super::describe::Figure;
 use super::learned::{learned, learned_struct};
@@ -48,18 +48,18 @@ pub struct Quantile {
 /// The largest distances on one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tail {
-    /// Distances beyond it are the tail [channel unit].
+    /// Larger distances are the tail [channel unit].
     start: f64,
     excesses: Moments,
-    /// How many distances were in the tail.
+    /// The number of distances in the tail.
     peaks: u32,
 }
 
-/// Distances that the start of the tails is learned from.
+/// The number of distances that calibrate the tails.
 const CALIBRATION: usize = 128;
 /// The tail is one distance in 16.
 const TAIL_ONE_IN: usize = 16;
-/// Excesses are remembered about this many back.
+/// The memory of excesses reaches back about this many.
 const EXCESSES: u32 = 500;
 const READINGS_NEW: u32 = 50;
 const DIGITS_MAX: f64 = 12.0;
@@ -108,7 +108,7 @@ impl Quantile {
         }
     }
 
-    /// Takes a distance while calibrating, and starts the tails with the last one.
+    /// Takes a distance while calibrating; the last one starts the tails.
     fn calibrate(&mut self, distance: f64) {
         if let Some(slot) = self.calibration.get_mut(self.seen as usize) {
             *slot = distance;
@@ -139,7 +139,7 @@ impl Tail {
         }
     }
 
-    /// How rare a distance is after `seen` others, in decimal digits; 0 outside the tail.
+    /// The rarity of a distance after `seen` others, in decimal digits; 0 outside the tail.
     fn digits(&self, distance: f64, seen: u32) -> f64 {
         let excess = distance - self.start;
         if excess <= 0.0 {
@@ -151,8 +151,8 @@ impl Tail {
             return DIGITS_MAX;
         }
         let ratio = if deviation > 0.0 { (mean / deviation) * (mean / deviation) } else { 1.0 };
-        // Shape between exponential and without a variance, then the scale that keeps the mean. A bounded tail
-        // is not believed: few excesses often look like one, and the next value would be impossible.
+        // The shape lies between exponential and infinite variance; the scale then keeps the mean. A bounded tail is
+        // not credible: few excesses often look like one, and would make the next value impossible.
         let shape = (0.5 * (1.0 - ratio)).clamp(0.0, 0.49);
         let scale = mean * (1.0 - shape);
         let survival = if shape.abs() < 1e-6 {
@@ -180,7 +180,7 @@ impl Detector for Quantile {
         let digits = self.above.digits(distance, self.seen).max(self.below.digits(-distance, self.seen));
         let judgement = Judgement::scored(digits, -libm::log10(self.config.risk), Some(mean));
         if matches!(judgement.verdict, Verdict::Anomalous(_)) {
-            // Neither the mean nor the tail follows an anomaly, but for one that lasts.
+            // Neither the mean nor the tail follows an anomaly, unless it lasts.
             self.run = self.run.saturating_add(1);
             if self.run >= READINGS_NEW {
                 *self = Self {

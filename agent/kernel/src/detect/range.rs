@@ -1,7 +1,7 @@
 //! Range: refuses values that the sensor cannot have measured.
 //!
-//! A value outside is no reading at all: it is [`Verdict::Invalid`](super::Verdict::Invalid), as NaN is, and
-//! counted. Nothing else should see it. State: the count. For values that are possible but bad, see
+//! A value outside the range is not a reading at all: like NaN it is [`Verdict::Invalid`](super::Verdict::Invalid),
+//! and counted. Nothing else should see it. State: the count. For values that are possible but bad, see
 //! [`Threshold`](super::Threshold).
 
 use super::learned::learned;
@@ -14,9 +14,9 @@ use core::fmt;
 /// Parameters of [`Range`]; at least one, finite [channel unit].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RangeConfig {
-    /// Least value that is possible.
+    /// Smallest possible value.
     pub min: Option<f64>,
-    /// Largest value that is possible.
+    /// Largest possible value.
     pub max: Option<f64>,
 }
 
@@ -60,7 +60,7 @@ impl Range {
         }
     }
 
-    /// How many readings were refused.
+    /// The number of refused readings.
     #[must_use]
     pub const fn refused(&self) -> u64 {
         self.refused

@@ -20,7 +20,7 @@ pub struct RateConfig {
     pub rise: Option<f64>,
     /// Fastest fall, a positive number [channel unit per `per`].
     pub fall: Option<f64>,
-    /// The time that the limits are about, in milliseconds.
+    /// The time unit of the limits, in milliseconds.
     pub per_ms: i64,
 }
 

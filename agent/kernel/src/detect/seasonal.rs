@@ -1,12 +1,12 @@
-//! Seasonal: flags a value unlike what this time of the season has been.
+//! Seasonal: flags a value unlike earlier ones at this time of the season.
 //!
-//! Source: additive Holt-Winters without a trend (C. C. Holt, 1957; P. R. Winters, Management Science
-//! 6(3):324-342, 1960). Deviation: the season is 96 bins of clock time instead of a fixed number of readings,
-//! so that gaps and uneven cadences do no harm.
+//! Source: additive Holt-Winters without a trend (C. C. Holt, 1957; P. R. Winters, Management Science 6(3):324-342,
+//! 1960). Deviation: the season is 96 bins of clock time instead of a fixed number of readings, so that gaps and
+//! uneven cadences do no harm.
 //!
-//! With `period` left out it follows three models at once, without a season, with a day and with a week, and
-//! judges by the one with the smallest errors of late. State: 1.7 KB. Score: standard deviations of the
-//! errors (their mean size, times 1.25 as in a normal law).
+//! Without `period` it runs three models at once, without a season, with a day and with a week, and judges by the one
+//! with the smallest recent errors. State: 1.7 KB. Score: standard deviations of the errors (their mean size, times
+//! 1.25 as in a normal law).
 
 use super::describe::Figure;
 use super::learned::{learned, learned_struct};
@@ -24,13 +24,13 @@ learned_struct!(Model<const N: usize> { period_ms, level, error, offsets });
 pub struct SeasonalConfig {
     /// Alarm above this many standard deviations; positive. Usual: 4 to 8.
     pub above: f64,
-    /// Length of the season in milliseconds; left out: found among none, a day and a week.
+    /// Length of the season in milliseconds; `None`: found among none, a day and a week.
     pub period_ms: Option<i64>,
     /// Smallest believable standard deviation [channel unit]. Usual: the sensor's resolution.
     pub noise: f64,
 }
 
-/// Level, season and the size of errors, for up to three seasons.
+/// Level, season and size of errors, for up to three seasons.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seasonal {
     config: SeasonalConfig,
@@ -45,14 +45,14 @@ pub struct Seasonal {
 struct Model<const N: usize> {
     period_ms: i64,
     level: f64,
-    /// Mean size of errors of late [channel unit].
+    /// Mean size of recent errors [channel unit].
     error: f64,
     offsets: [f64; N],
 }
 
 const BINS: usize = 96;
 const DAY_MS: i64 = 86_400_000;
-/// The level follows a reading by this share, a bin's offset by that one.
+/// The shares by which a reading moves the level, and the offset of its bin.
 const LEVEL_SHARE: f64 = 0.02;
 const OFFSET_SHARE: f64 = 0.2;
 /// Errors reach back this many readings.
@@ -106,7 +106,7 @@ impl Seasonal {
         }
     }
 
-    /// The expectation and the error of the model to be believed.
+    /// The expectation and the error of the best model.
     fn best(&self, time: Time) -> (f64, f64) {
         let first = (self.first.expected(time), self.first.error);
         if self.config.period_ms.is_some() {
@@ -131,7 +131,7 @@ impl<const N: usize> Model<N> {
         self.level + self.offsets.get(self.bin(time)).copied().unwrap_or(0.0)
     }
 
-    /// Learns a value as at most `widest` errors away.
+    /// Learns a value, clamped to `widest` errors from the expectation.
     fn learn(&mut self, time: Time, value: f64, readings: u32, widest: f64) {
         if readings == 0 {
             self.level = value;

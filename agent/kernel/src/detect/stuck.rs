@@ -1,8 +1,8 @@
 //! Stuck: flags a value that has not changed for too long.
 //!
-//! State: the value it is stuck at and for how long. Score: the time without a change, as a multiple of
-//! `after`. The wait for one reading counts for a quarter of `after` at most: silence says nothing about the
-//! value, and a clock that steps back adds nothing.
+//! State: the constant value and its duration. Score: the time without a change, as a multiple of `after`. The wait
+//! for one reading counts for a quarter of `after` at most: silence proves nothing about the value, and a clock that
+//! steps back adds nothing.
 
 use super::describe::Duration;
 use super::learned::learned;
@@ -13,13 +13,13 @@ use core::fmt;
 /// Parameters of [`Stuck`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StuckConfig {
-    /// No change for this long is anomalous, in milliseconds.
+    /// How long a value must stay constant to be anomalous, in milliseconds.
     pub after_ms: i64,
-    /// Changes up to this are none [channel unit].
+    /// Changes up to this are ignored [channel unit].
     pub noise: f64,
 }
 
-/// A watch for values that do not change.
+/// A detector of constant values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stuck {
     config: StuckConfig,
@@ -28,7 +28,7 @@ pub struct Stuck {
     held_ms: i64,
 }
 
-/// Readings that it takes at least.
+/// The fewest readings of a constant value.
 const READINGS_MIN: i64 = 4;
 
 pub(super) const KIND: DetectorKind = DetectorKind {

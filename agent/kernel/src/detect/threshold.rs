@@ -10,12 +10,12 @@ use super::{
 use crate::time::Moment;
 use core::fmt;
 
-/// A limit and where an alert about it ends; both finite [channel unit].
+/// A limit, and the level at which its alert clears; both finite [channel unit].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Values beyond it are anomalous.
     pub level: f64,
-    /// Values at it or on its good side end the alert; at the level, or well within it.
+    /// Values at it or on its good side clear the alert; equal to the level, or well within it.
     pub clear: f64,
 }
 

@@ -1,9 +1,9 @@
 //! Z-score: flags a value many standard deviations from the recent mean.
 //!
-//! Mean and variance are exponentially weighted (S. W. Roberts, Technometrics 1(3):239-250, 1959, for the
-//! chart; [`moments`](super::moments) for the weights). A value beyond the limit is learned as if it were at
-//! the limit, so that a spike does not widen the limits; when `READINGS_NEW` in a row are beyond, they are
-//! the new normal and it starts again. State: 56 bytes. Score: standard deviations.
+//! Mean and variance are exponentially weighted (S. W. Roberts, Technometrics 1(3):239-250, 1959, for the chart;
+//! [`moments`](super::moments) for the weights). A value beyond the limit is learned as if it were at the limit, so
+//! that a spike does not widen the limits. After `READINGS_NEW` values in a row beyond the limit, the detector starts
+//! again with them as the new normal. State: 56 bytes. Score: standard deviations.
 
 use super::describe::Figure;
 use super::learned::learned;
@@ -35,7 +35,7 @@ pub struct ZScore {
     beyond: u32,
 }
 
-/// Readings before the first judgement, where the memory is not shorter.
+/// Readings before the first judgement, unless the memory is shorter.
 const READINGS_LEARNING: u32 = 30;
 /// A lasting shift is the new normal after this many readings.
 const READINGS_NEW: u32 = 50;

@@ -1,8 +1,8 @@
-//! What is usual at a time of day, and at an hour of the week.
+//! The usual value at a time of day, and at an hour of the week.
 //!
-//! One mean per half hour of the day and one per hour of the week, each over the last readings that fell
-//! there. Where there is none yet, the week falls back to the day and the day to the level of the series.
-//! Days are those of UTC; a daylight saving change costs what learning a shift costs.
+//! There is one mean for each half hour of the day and one for each hour of the week, each over the last readings at
+//! that time. Where a mean is missing, the week falls back to the day, and the day to the level of the series. Days
+//! are UTC days; a daylight saving change must be learned like a shift.
 
 use crate::detect::learned::learned_struct;
 use crate::time::Time;
@@ -34,7 +34,7 @@ impl Profile {
         Self { day: Bins::new(), week: Bins::new() }
     }
 
-    /// What is usual at `time`, by day and by week.
+    /// The usual value at `time`, by day and by week.
     pub(super) fn expected(&self, time: Time, level: f64) -> [f64; 2] {
         let day = self.day.mean(time, DAY_MS).unwrap_or(level);
         [day, self.week.mean(time, 7 * DAY_MS).unwrap_or(day)]

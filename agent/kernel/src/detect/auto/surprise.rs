@@ -1,9 +1,9 @@
-//! How surprising a number is, learned from all numbers before it: a histogram with an extrapolated tail.
+//! The surprise of a number, learned from all earlier numbers: a histogram with an extrapolated tail.
 //!
-//! Bins are a quarter of an octave wide and cover 2^-12 to 2^12 times a scale that the owner chooses. Inside
-//! what was seen the surprise is the share of numbers at least as large; beyond the largest it grows with
-//! the logarithm of the number at the pace of the tail (B. M. Hill, Ann. Stat. 3(5):1163-1174, 1975), so
-//! that a heavy tail surprises less than a light one. Numbers of either sign have a histogram each.
+//! Bins are a quarter of an octave wide and cover 2^-12 to 2^12 times a scale that the owner chooses. Within the
+//! range seen, the surprise is the share of numbers at least as large. Beyond the largest number it grows with the
+//! logarithm of the number at the pace of the tail (B. M. Hill, Ann. Stat. 3(5):1163-1174, 1975), so that a heavy
+//! tail surprises less than a light one. Each sign has a histogram of its own.
 //!
 //! Shapes: in one `f64`, out its rarity (1,000 = one number in 1,000). State: 384 bytes.
 
@@ -18,10 +18,10 @@ const BINS_PER_OCTAVE: i32 = 4;
 const BINS: usize = (2 * OCTAVES * BINS_PER_OCTAVE) as usize;
 /// The tail is the largest twentieth, the usual share for Hill's estimator.
 const TAIL: f64 = 0.05;
-/// What is believed of a tail before it was seen: this many numbers with a mean excess of half an octave.
+/// The prior of a tail: this many numbers with a mean excess of half an octave.
 const PRIOR_NUMBERS: f64 = 5.0;
 const PRIOR_EXCESS: f64 = 0.5 * BINS_PER_OCTAVE as f64;
-/// The rarest that can be claimed: extrapolation further out is not to be believed.
+/// The greatest rarity that is claimed: extrapolation beyond it is not credible.
 const ONE_IN_MAX: f64 = 1e6;
 
 /// Counts by magnitude of one sign.
@@ -35,8 +35,8 @@ pub(super) struct Surprise {
     below: Side,
 }
 
-/// Where a magnitude lies, in bins from the lower end; fractional. Its logarithm, but linear within an octave:
-/// that is the bit pattern of a float, and costs a subtraction.
+/// The position of a magnitude in fractional bins from the lower end: its logarithm, but linear within an octave.
+/// That is the bit pattern of a float, and costs a subtraction.
 fn place(ratio: f64) -> f64 {
     const LOWEST: f32 = 1.0 / (1 << OCTAVES) as f32;
     const BITS_PER_BIN: f64 = (1 << 23) as f64 / BINS_PER_OCTAVE as f64;
@@ -49,8 +49,8 @@ impl Surprise {
         Self { above: Side([0; BINS]), below: Side([0; BINS]) }
     }
 
-    /// How rare `ratio` (a number over the scale) is among the `seen` numbers before, as one in so many; then
-    /// learns it. The surprise is its logarithm, left to the owner: one for the product of many is enough.
+    /// Returns how rare `ratio` (a number over the scale) is among `seen` earlier numbers, as one in so many; then
+    /// learns it. The surprise is the logarithm, which the owner takes: one is enough for a product of many.
     pub(super) fn push(&mut self, ratio: f64, seen: u32) -> f64 {
         if ratio == 0.0 {
             return 1.0;
@@ -64,12 +64,12 @@ impl Surprise {
         one_in
     }
 
-    /// Forgets half, so that what comes next counts for more.
+    /// Halves all counts, so that later numbers weigh more.
     pub(super) fn halve(&mut self) {
         self.above.0.iter_mut().chain(&mut self.below.0).for_each(|count| *count /= 2);
     }
 
-    /// Moves everything by so many octaves: the scale has become 2^`octaves` times what it was.
+    /// Shifts all counts by `octaves`: the scale has grown by 2^`octaves`.
     pub(super) fn rescale(&mut self, octaves: i32) {
         self.above.shift(octaves.saturating_mul(BINS_PER_OCTAVE));
         self.below.shift(octaves.saturating_mul(BINS_PER_OCTAVE));

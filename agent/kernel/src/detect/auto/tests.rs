@@ -1,4 +1,4 @@
-//! What `auto` must and must not flag.
+//! Cases that `auto` must flag, and cases that it must not.
 
 use super::{Auto, LEARNING};
 use crate::detect::testing::Noise;
@@ -73,7 +73,7 @@ fn another_unit_is_one_event() {
         (4_032..4_832).map(|at| auto.push(time(at), 32.0 + 1.8 * (usual(at) + noise.normal()))).collect();
     assert!((1..=4).contains(&alarms(&fahrenheit)), "{}", alarms(&fahrenheit));
     assert_eq!(alarms(&fahrenheit[400..]), 0);
-    // Pascal instead of bar: nothing of the past helps, so it learns anew.
+    // Pascal instead of bar: the past does not help, so everything is learned anew.
     let (mut auto, mut noise) = learned();
     let pascal: Vec<_> =
         (4_032..4_532).map(|at| auto.push(time(at), 1e5 * (usual(at) + 40.0 + noise.normal()))).collect();
