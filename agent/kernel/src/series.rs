@@ -4,8 +4,8 @@
 //! 1. event time: the series has reached `e + lateness`;
 //! 2. by arrival (readings are stamped with the agent's clock): the clock has reached `e`;
 //! 3. silence: no reading has come for `idle` of the agent's time, and the agent's clock has reached `e`, or the
-//! device's clock must have by now. So an hour's window survives a minute of silence in its middle, and a device with
-//! a wrong clock still gets its windows closed.
+//!    device's clock must have by now. So an hour's window survives a minute of silence in its middle, and a device with
+//!    a wrong clock still gets its windows closed.
 //!
 //! A count window closes when it is full and not before. A closed window is retained for `retain`: late readings
 //! gather in it for `gather` and are emitted as a revision, with the merged numbers. A late reading for a window that
