@@ -81,7 +81,7 @@ pub struct BufferConfig {
     pub full: Full,
     /// What a power cut may cost.
     pub sync: Sync,
-    /// Bytes written to disk a day, past which [`crate::Status`] warns.
+    /// Bytes written to disk a day, past which [`crate::ForwarderStatus`] warns.
     pub daily_writes: u64,
     /// Bound on messages in memory (bytes).
     pub memory_bytes_max: usize,

@@ -107,7 +107,7 @@ pub trait OutputConnection {
         None
     }
 
-    /// Says how the agent is, where the output's protocol knows such a thing; see [`crate::Presence`]. It is on its way
+    /// Says how the agent is, where the output's protocol knows such a thing; see [`crate::OutputPresence`]. It is on its way
     /// until [`ConnectionEvent::Answered`].
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub struct ConnectionStatus {
 /// What an output says of the agent that runs it, where its protocol knows such a thing.
 #[derive(Clone, Debug)]
 pub struct OutputPresence {
-    /// Said at every connection: see [`Forwarder::presence`].
+    /// Said at every connection: see [`crate::Forwarder::presence`].
     pub online: Message,
     /// What the other side says when the connection is lost without a farewell.
     pub gone: Message,

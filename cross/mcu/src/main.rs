@@ -8,7 +8,7 @@ use core::hint::black_box;
 use headwater_kernel::aggregate::{Ends, Moments, Sketch};
 use headwater_kernel::detect::{Bound, Detector, Threshold, ThresholdConfig};
 use headwater_kernel::series::{Pane, Slot, Spec, Windows};
-use headwater_kernel::state::{Corrupt, Sink, State, StateReader};
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
 
@@ -36,7 +36,7 @@ impl Pane for Summary {
 }
 
 impl State for Summary {
-    fn save(&self, to: &mut (impl Sink + ?Sized)) {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.moments.save(to);
         self.ends.save(to);
         self.sketch.save(to);
