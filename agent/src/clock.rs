@@ -1,20 +1,20 @@
-//! The only reader of the system clocks; everything else is told the time.
+//! Reads the system clocks; no other code does. Everything else receives the time as an argument.
 //!
-//! What is known of the wall clock, and from where ([`Trust::Auto`]; the first that applies):
+//! Whether the wall clock is right ([`Trust::Auto`]; the first row that applies):
 //!
-//! | what is seen | the wall clock is |
+//! | observation | the wall clock is |
 //! |---|---|
-//! | a time before this program was built | wrong, whoever says otherwise |
+//! | a time before this program was built | wrong, whatever else indicates otherwise |
 //! | `/run/systemd/timesync/synchronized`, or `timedatectl` says that the kernel's clock is synchronised (STA_UNSYNC clear, maxerror in bounds; every NTP daemon sees to that) | right |
-//! | a real-time clock has set it (`/sys/class/rtc/*/hctosys`) and still says about the same | right, unless it is behind the last time in the state |
-//! | a time daemon is at work (systemd-timesyncd, chrony, ntpd, OpenNTPD) | not known yet |
-//! | nothing: a container, a virtual machine, another system | right, unless it is behind the last time in the state |
+//! | a real-time clock has set it (`/sys/class/rtc/*/hctosys`) and still agrees with it | right, unless it is behind the last time in the state |
+//! | a time daemon is running (systemd-timesyncd, chrony, ntpd, OpenNTPD) | not known yet |
+//! | none: a container, a virtual machine, another system | right, unless it is behind the last time in the state |
 //!
-//! A real-time clock without a battery (that of a Pi 5) begins in 1970, and systemd sets the wall clock to when it was built,
-//! or to the last time it knows: then both differ, and nobody knows the time.
+//! A real-time clock without a battery (that of a Pi 5) begins in 1970, and systemd sets the wall clock to its own
+//! build time, or to the last time it knows: then the two clocks differ, and the time is unknown.
 //!
-//! `timedatectl` is asked because no safe, kept crate reads `adjtimex` on 32-bit ARM; where it is not there or may not be
-//! started, the rest of the table decides. Nothing is asked any more once the time is known.
+//! `timedatectl` is asked because no safe, maintained crate reads `adjtimex` on 32-bit ARM. Where it is missing or
+//! may not be started, the rest of the table decides. Once the time is known, nothing is asked again.
 
 mod boots;
 mod steady;
@@ -31,24 +31,24 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What makes the wall clock believable, `[clock] trust`.
+/// When the wall clock is trusted, `[clock] trust`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// What the system says; where it says nothing, any time that can be.
+    /// When the system says so; if the system says nothing, whenever the time is possible.
     #[default]
     Auto,
-    /// Only that it is synchronised: for containers on boards without a real-time clock.
+    /// Only when it is synchronised: for containers on boards without a real-time clock.
     Synced,
-    /// Any time that can be: for clocks that are set by other means.
+    /// Whenever the time is possible: for clocks that are set by other means.
     Always,
 }
 
 /// `[clock]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockConfig {
-    /// What was made before the time is known is held for so long while an output is connected (ms); `None`: for ever.
+    /// How long events from before the time is known are held while an output is connected (ms); `None`: for ever.
     pub wait_ms: Option<i64>,
-    /// What makes the wall clock believable.
+    /// When the wall clock is trusted.
     pub trust: Trust,
 }
 
@@ -58,21 +58,21 @@ impl Default for ClockConfig {
     }
 }
 
-/// Now, by the system's wall clock.
+/// The present time of the system's wall clock.
 #[must_use]
 pub fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Time(since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// A time for people, by RFC 3339.
+/// A time for people, in RFC 3339.
 pub(crate) fn utc(time: Time) -> impl Display {
-    // Outside the years that it writes, the number must do.
+    // RFC 3339 cannot write every time; the number is the fallback.
     let known = jiff::Timestamp::from_millisecond(time.0).ok();
     known.map_or_else(|| format!("{} ms", time.0), |known| known.to_string())
 }
 
-/// Time since boot, suspension included where the system counts it: not on macOS (ms).
+/// Time since boot (ms), suspension included where the system counts it: not on macOS.
 #[must_use]
 #[inline]
 pub(crate) fn up_ms() -> i64 {
@@ -86,7 +86,7 @@ pub(crate) fn up_ms() -> i64 {
     seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000)
 }
 
-/// This boot's id; where the system gives none, what is the same for as long as the machine is up.
+/// This boot's id; where the system has none, the time of the boot.
 #[must_use]
 pub(crate) fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -95,10 +95,10 @@ pub(crate) fn boot_id() -> String {
     if id.is_empty() { coarse() } else { id }
 }
 
-/// Both clocks at one moment; `kernel` is what the kernel was last heard to say.
+/// Both clocks at one moment; `kernel` is the last answer of the kernel.
 #[must_use]
 pub(crate) fn sample(trust: Trust, kernel: Option<bool>) -> Sample {
-    /// Between two readings the program may have slept.
+    /// The program may be suspended between two readings.
     const TRIES: usize = 3;
     let mut best: Option<(i64, Sample)> = None;
     for _ in 0..TRIES {
@@ -119,7 +119,7 @@ pub(crate) fn sample(trust: Trust, kernel: Option<bool>) -> Sample {
     Sample { sync: sync(trust, kernel), ..sample }
 }
 
-/// The wall clock, and whether it can be believed, as an agent that begins now would see it.
+/// The wall clock, and whether an agent that starts now would trust it.
 #[must_use]
 pub(crate) fn believed(trust: Trust) -> Now {
     let sample = sample(trust, ask_kernel());
@@ -127,7 +127,7 @@ pub(crate) fn believed(trust: Trust) -> Now {
     Now { synced, ..Now::uncorrected(sample.wall) }
 }
 
-/// What the system says of its wall clock.
+/// Whether the system's wall clock is synchronised.
 fn sync(trust: Trust, kernel: Option<bool>) -> SyncState {
     let stamp = || Path::new("/run/systemd/timesync/synchronized").exists();
     match trust {
@@ -141,9 +141,9 @@ fn sync(trust: Trust, kernel: Option<bool>) -> SyncState {
     }
 }
 
-/// Whether a real-time clock below `folder` has set the wall clock, and nobody has set that since.
+/// Whether a real-time clock below `folder` has set the wall clock, and nothing has set it since.
 fn is_of_hardware(folder: &Path, wall: Time) -> bool {
-    /// A real-time clock says whole seconds, and drifts.
+    /// A real-time clock has whole seconds, and drifts.
     const APART_MS: u64 = 60_000;
     let Ok(clocks) = std::fs::read_dir(folder) else { return false };
     let says = |clock: &Path, file: &str| std::fs::read_to_string(clock.join(file)).unwrap_or_default();
@@ -166,7 +166,7 @@ fn has_time_daemon() -> bool {
     TRACES.iter().any(|path| Path::new(path).exists())
 }
 
-/// Asks whether the kernel's clock is synchronised; `None`: nobody can say. Blocks for as long as the answer takes.
+/// Asks whether the kernel's clock is synchronised; `None`: there is no answer. Blocks until the answer comes.
 #[must_use]
 pub(crate) fn ask_kernel() -> Option<bool> {
     let asked = std::process::Command::new("timedatectl")

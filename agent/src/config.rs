@@ -1,7 +1,7 @@
-//! The config as checked: whoever holds a [`Config`] holds no bad value.
+//! The checked config: a [`Config`] never holds a bad value.
 //!
-//! [`load`] reads the file once, lets every part read its own table (sources in `sensors`, outputs and the buffer in
-//! `forwarder`, detectors by the kernel's own list of parameters), and collects every mistake on the way.
+//! [`load`] reads the file once and lets every part read its own table (sources in `sensors`, outputs and the buffer
+//! in `forwarder`, detectors by the kernel's own list of parameters). It collects every mistake on the way.
 
 mod clock;
 
@@ -36,15 +36,15 @@ pub struct Config {
 /// `[agent]`.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
-    /// One level of an MQTT topic.
+    /// The agent's id, as one level of an MQTT topic.
     pub id: String,
-    /// Where buffer and checkpoints live.
+    /// The folder of the buffer and the checkpoints.
     pub state_dir: PathBuf,
     /// How often open windows become durable (ms).
     pub checkpoint_ms: i64,
-    /// How often a report is made (ms).
+    /// How often a report is emitted (ms).
     pub report_ms: i64,
-    /// The log level, if the config says one.
+    /// The log level, if configured.
     pub log: Option<tracing::Level>,
 }
 
@@ -58,13 +58,13 @@ pub struct SourceConfig {
     pub future_ms: i64,
 }
 
-/// An output with its name and how messages look on it.
+/// An output with its name and its encoder.
 pub struct OutputConfig {
     /// The name in the config.
     pub name: String,
     /// The output.
     pub output: Box<dyn Output>,
-    /// Format, topic and streams.
+    /// Format and streams.
     pub encoder: OutputEncoder,
 }
 
@@ -73,7 +73,7 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Largest count of series that a config may allow: a handle is 32 bits, and memory ends long before.
+/// The upper bound of `[limits] series`: a handle has 32 bits, and memory ends long before.
 const SERIES_MAX: i64 = 1_000_000;
 
 /// Reads a config file. The document holds the mistakes; `None` means that there were errors.
@@ -195,7 +195,7 @@ fn read_agent(table: Option<Table<'_>>, state_directory: Option<String>) -> Opti
     Some(agent)
 }
 
-/// The machine's name as one topic level.
+/// The machine's name as one level of a topic.
 pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let level: String = name.trim().chars().map(|c| if "/+#\0".contains(c) { '_' } else { c }).collect();
@@ -219,7 +219,7 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
         .collect()
 }
 
-/// Warns of globs that no series of the sources can fit; silent where a source does not know its names yet.
+/// Warns of globs that no series of the sources can match; silent if a source does not know its names yet.
 fn warn_of_idle_globs(
     root: &mut Table<'_>,
     sources: &[(String, Option<ReadSource>)],
@@ -257,7 +257,7 @@ fn read_outputs(root: &mut Table<'_>, agent: &str) -> Vec<OutputConfig> {
             let kind = headwater_forwarder::read_output_kind(&mut table);
             let output = kind.and_then(|kind| (kind.read)(&mut table, &context));
             let encoder = read_encoder(&mut table, agent, kind.map_or(&[], |kind| kind.formats), &streams);
-            // Without a kind nobody knows its keys.
+            // Without a kind its keys are unknown.
             if kind.is_some() {
                 table.finish();
             }

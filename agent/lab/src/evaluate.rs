@@ -26,10 +26,10 @@ pub use labels::{Labelled, load};
 pub use result::{Score, as_json, as_table, write_scores};
 pub use sweep::sweep;
 
-/// Why recordings cannot be evaluated.
+/// The reason why recordings cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// Labels, a recording or a parameter: what is wrong, and the way out.
+    /// A mistake in labels, a recording or a parameter, with the way out.
     #[error("{0}")]
     Unfit(String),
     /// A file that cannot be read or written.

@@ -1,5 +1,5 @@
-//! What people do with recordings: replay them through the engine, plot them, and judge detectors by them. A running
-//! agent needs nothing of it.
+//! Tools for recordings: replay them through the pipeline, plot them, and evaluate detectors on them. A running agent
+//! needs none of it.
 
 pub mod evaluate;
 pub mod plot;

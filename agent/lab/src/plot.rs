@@ -1,9 +1,9 @@
-//! `replay --plot`: a picture of readings, windows and alerts, as SVG, for people who would rather look.
+//! `replay --plot`: a picture of readings, windows and alerts, as SVG.
 //!
-//! A panel for each series of each stream, all over one time axis: the readings that the stream takes, the windows' min
-//! to max as a band and their mean as a line, and alerts from their raising to their clearing. The same input gives the
-//! same bytes. Memory is bounded: what is too much to be seen is made coarser, extremes stay ([`minmax`]), and series
-//! past `PANELS_MAX` are only counted.
+//! One panel for each series of each stream, over a common time axis: the readings that the stream takes, the
+//! windows' min to max as a band and their mean as a line, and alerts from raised to cleared. The same input gives
+//! the same bytes. Memory is bounded: data that is too dense to see is made coarser but keeps its extremes
+//! ([`minmax`]), and series beyond `PANELS_MAX` are only counted.
 
 mod axis;
 mod draw;
@@ -17,29 +17,29 @@ use headwater_sensors::SeriesRef;
 use headwater_wire::id;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Panels that are drawn; a picture of more is seen by nobody.
+/// The most panels.
 const PANELS_MAX: usize = 40;
-/// Readings and windows of a panel that are kept, before they are made coarser.
+/// The most readings and windows of a panel before they are made coarser.
 const KEPT_MAX: usize = 40_000;
-/// Alerts of a panel that are drawn; further ones are counted.
+/// The most alerts of a panel; further ones are counted.
 const ALERTS_MAX: usize = 500;
 
-/// What is to be drawn.
+/// A picture in the making.
 pub struct Plot {
     title: String,
     streams: Vec<StreamConfig>,
-    /// What is known of each series, and its panels.
+    /// The known series, and their panels.
     series: HashMap<SeriesRef, Series>,
-    /// By stream (its place in the config) and series.
+    /// Panels by stream (its index in the config) and series.
     panels: BTreeMap<(usize, String), Panel>,
-    /// Series of streams that have no panel.
+    /// Series of streams without a panel.
     left_out: BTreeSet<(usize, String)>,
 }
 
 struct Series {
     name: String,
     labels: Vec<(String, String)>,
-    /// The streams that take it.
+    /// The streams that select it.
     streams: Vec<usize>,
 }
 
@@ -52,7 +52,7 @@ struct Panel {
     alerts_left_out: usize,
 }
 
-/// What a summary says that can be drawn.
+/// The part of a summary that is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     start_ms: i64,
@@ -69,12 +69,12 @@ struct Alert {
     raised_ms: i64,
     cleared_ms: Option<i64>,
     value: f64,
-    /// Whether the value is one of the readings, which it can be marked at.
+    /// Whether the value is a reading, so that it can be marked on the line.
     on_reading: bool,
 }
 
 impl Plot {
-    /// An empty picture of what these streams say.
+    /// An empty picture for these streams.
     pub fn new(title: &str, streams: &[StreamConfig]) -> Self {
         Self {
             title: title.to_owned(),
@@ -85,7 +85,7 @@ impl Plot {
         }
     }
 
-    /// A series of a source.
+    /// Introduces a series of a source.
     pub fn introduce(&mut self, source: usize, handle: SeriesRef, name: &str, labels: &[(String, String)]) {
         let takes = self.streams.iter().enumerate().filter(|(_, stream)| stream.selects(source, name));
         let streams: Vec<usize> = takes.map(|(index, _)| index).collect();
@@ -96,7 +96,7 @@ impl Plot {
         });
     }
 
-    /// A reading of it, as each stream takes it.
+    /// Adds a reading, as each stream takes it.
     pub fn reading(&mut self, handle: SeriesRef, time: Time, value: f64) {
         let Self { series, streams, panels, left_out, .. } = self;
         let Some(series) = series.get(&handle) else { return };
@@ -111,7 +111,7 @@ impl Plot {
         }
     }
 
-    /// An event that was made.
+    /// Adds an event.
     pub fn event(&mut self, event: &Event) {
         let Some(about) = event.about() else { return };
         let Some(stream) = self.streams.iter().position(|stream| stream.name == about.stream) else { return };
@@ -171,7 +171,7 @@ impl Panel {
         let (start_ms, end_ms) = (summary.start.ms, summary.end_ms);
         let range = summary.number_of("min").zip(summary.number_of("max"));
         let window = Window { start_ms, end_ms, range, mean: summary.number_of("mean") };
-        // A revision takes the place of what it revises.
+        // A revision replaces the summary that it revises.
         let same = |other: &&mut Window| (other.start_ms, other.end_ms) == (start_ms, end_ms);
         if let Some(revised) = self.windows.iter_mut().rev().take(100).find(same) {
             *revised = window;
@@ -209,7 +209,7 @@ impl Panel {
         }
     }
 
-    /// Puts everything in order of time.
+    /// Sorts everything by time.
     fn sort(&mut self) {
         self.readings.sort_by_key(|(time, _)| *time);
         self.windows.sort_by_key(|window| (window.start_ms, window.end_ms));

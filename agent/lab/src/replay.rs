@@ -1,4 +1,4 @@
-//! Recordings through the engine, in virtual time.
+//! Replays recordings through the pipeline, in virtual time.
 
 use crate::plot::Plot;
 use headwater_kernel::time::{Now, Time};
@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Ticks after the last reading until every window is closed; each tick closes one or finds it due later.
+/// The most ticks after the last reading until every window is closed; each tick closes one or finds it due later.
 const CLOSING_TICKS_MAX: usize = 100_000_000;
 
 /// Why a replay ended early.
@@ -27,7 +27,7 @@ pub enum ReplayError {
     Other(String),
 }
 
-/// What the replayed readings seem to come from.
+/// The source that replayed readings seem to come from.
 pub struct RecordingOrigin {
     /// The source's place among the pipeline's.
     pub source: usize,
@@ -37,8 +37,8 @@ pub struct RecordingOrigin {
     pub context: SourceContext,
 }
 
-/// Runs recordings through a pipeline and writes its messages as lines of JSON. The answer is the picture, if one was
-/// wanted.
+/// Runs recordings through a pipeline and writes its messages as lines of JSON. Returns the picture, if one was
+/// requested.
 ///
 /// # Errors
 /// A recording cannot be read, its readings have no time, or the messages cannot be written.
@@ -75,7 +75,7 @@ struct Replay<W: Write> {
 }
 
 impl<W: Write> Replay<W> {
-    /// A recording's clock is nobody's: it proves no reading wrong.
+    /// The clock of a recording is unknown, so it proves no reading wrong.
     fn now(&self) -> Now {
         Now { synced: false, ..Now::uncorrected(self.now.unwrap_or(Time(0))) }
     }
@@ -94,8 +94,8 @@ impl<W: Write> Replay<W> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Lets virtual time run until every window is closed, and closes with a report. The answer is the picture, if one
-    /// was wanted.
+    /// Lets virtual time run until every window is closed, and ends with a report. Returns the picture, if one was
+    /// requested.
     fn finish(mut self) -> Result<Option<Plot>, ReplayError> {
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };

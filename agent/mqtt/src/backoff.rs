@@ -1,6 +1,6 @@
-//! How long to wait before the next attempt: exponential with full jitter, so that a thousand agents that lost the
-//! same broker do not come back together (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). Deviation:
-//! a floor, because a wait of zero hammers a broker that refuses at once.
+//! Waits before the next attempt: exponential with full jitter, so that a thousand agents that lost the same broker
+//! do not come back together (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). Deviation: there is a
+//! minimum, because a wait of zero would hammer a broker that refuses at once.
 
 use crate::connection::Connection;
 use crate::error::ConnectError;
@@ -10,10 +10,11 @@ const FLOOR_MS: u64 = 500;
 const FIRST_MS: u64 = 1_000;
 const LAST_MS: u64 = 60_000;
 
-/// After a connection on which something was acknowledged.
+/// The longest wait after a connection on which a message was acknowledged.
 const USEFUL_MS: u64 = 2_000;
 
-/// As many connections lost before they settled, one after another, are taken for a fight over the client id.
+/// After this many consecutive connections that were lost before they settled, a second client with the same id is
+/// suspected.
 const EARLY_MAX: u32 = 3;
 
 /// The waits between attempts: up to 1 s, then up to 2 s, 4 s, … 60 s; never below half a second.
@@ -25,13 +26,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The same seed gives the same waits; different agents want different ones.
+    /// The same seed gives the same waits; agents need different seeds.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { rng: fastrand::Rng::with_seed(seed), ceiling_ms: FIRST_MS, lost_early: 0 }
     }
 
-    /// With a seed of chance.
+    /// A back-off with a random seed.
     #[must_use]
     pub fn by_chance() -> Self {
         Self::new(fastrand::u64(..))
@@ -51,14 +52,14 @@ impl Backoff {
         self.lost_early = 0;
     }
 
-    /// The wait after `connection` ended: from the shortest again if it had settled.
+    /// The wait after `connection` ended; the shortest one if the connection had settled.
     pub fn after(&mut self, connection: &Connection) -> Duration {
         self.note(connection.was_connected(), connection.has_settled());
         self.next()
     }
 
-    /// The wait after `connection` ended with messages on their way: that is no sign of a second client of the same id.
-    /// A broker that took some of them (`useful`) is tried again sooner.
+    /// The wait after `connection` ended with messages in flight, which does not indicate a second client with the
+    /// same id. A broker that took some of them (`useful`) is tried again sooner.
     pub fn after_sending(&mut self, connection: &Connection, useful: bool) -> Duration {
         if connection.has_settled() {
             self.reset();
@@ -70,8 +71,8 @@ impl Backoff {
         self.next()
     }
 
-    /// The error for people, with a word on a second client of the same id if connections keep being cut right after
-    /// they are made. Call it after [`Backoff::after`].
+    /// Describes the error for people. If connections are repeatedly cut right after they are made, it mentions a
+    /// second client with the same id. Call it after [`Backoff::after`].
     #[must_use]
     pub fn explain(&self, error: &ConnectError, client_id: &str) -> String {
         if self.lost_early < EARLY_MAX || !matches!(error, ConnectError::Lost(_) | ConnectError::Closed(_)) {

@@ -25,22 +25,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// Clients at a time.
+/// The most clients.
 const CONNECTIONS_MAX: usize = 100;
 
-/// Bytes of one packet.
+/// The largest packet (bytes).
 const PACKET_MAX: usize = 1 << 20;
 
-/// Topics with a retained message.
+/// The most topics with a retained message.
 const RETAINED_MAX: usize = 10_000;
 
-/// Messages that wait for one client.
+/// The most messages that wait for one client.
 const QUEUE_MAX: usize = 10_000;
 
-/// Messages of QoS 1 that one client has not acknowledged.
+/// The most unacknowledged QoS 1 messages of one client.
 const INFLIGHT_MAX: usize = 100;
 
-/// A running broker; it ends with this value.
+/// A running broker; it stops when this value is dropped.
 #[derive(Debug)]
 pub struct Broker {
     port: u16,
@@ -99,7 +99,7 @@ async fn accept(listener: TcpListener) {
     }
 }
 
-/// Who gets what.
+/// Routes messages to subscribers.
 #[derive(Default)]
 struct Router {
     clients: HashMap<String, Subscriber>,
@@ -115,7 +115,7 @@ struct Subscriber {
 }
 
 impl Router {
-    /// Registers a client; an earlier one of the same id loses its queue, and with it its connection.
+    /// Registers a client. An earlier client of the same id loses its queue, and with it its connection.
     fn connect(&mut self, client_id: &str) -> (u64, mpsc::Receiver<Publish>) {
         self.connections += 1;
         let (queue, messages) = mpsc::channel(QUEUE_MAX);
@@ -147,7 +147,7 @@ impl Router {
         }
     }
 
-    /// Adds a filter, or changes its QoS, and sends what is retained under it.
+    /// Adds a filter, or changes its QoS, and sends the retained messages that match.
     fn subscribe(&mut self, client_id: &str, filter: &str, qos: QoS) {
         let Some(client) = self.clients.get_mut(client_id) else { return };
         client.filters.retain(|(known, _)| known != filter);
@@ -200,7 +200,7 @@ struct Client {
 }
 
 impl Client {
-    /// Runs until the client says farewell.
+    /// Serves the client until it disconnects.
     ///
     /// # Errors
     /// The connection is lost, the client breaks the protocol, or another one has taken its id.
@@ -264,7 +264,7 @@ impl Client {
 
     fn deliver(&mut self, mut message: Publish) -> io::Result<()> {
         if message.qos != QoS::AtMostOnce {
-            // Fewer ids are in use than there are: a free one is near.
+            // There are more ids than messages in flight, so a free one is near.
             while message.pkid == 0 || self.unacked.contains(&message.pkid) {
                 self.last_pkid = self.last_pkid.wrapping_add(1);
                 message.pkid = self.last_pkid;
@@ -283,7 +283,7 @@ struct Wire {
 }
 
 impl Wire {
-    /// The next packet. Cancel safe: what was read stays in the buffer.
+    /// The next packet. Cancel safe: bytes read stay in the buffer.
     async fn read(&mut self) -> io::Result<Packet> {
         loop {
             match Packet::read(&mut self.input, PACKET_MAX) {

@@ -1,4 +1,4 @@
-//! The half of a connection that asks for things.
+//! The sending half of a connection.
 
 use crate::error::ClientError;
 use crate::event::Ticket;
@@ -6,11 +6,11 @@ use crate::{PACKET_BYTES_MAX, Qos, TOPIC_BYTES_MAX};
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
 
-/// The topic's length, packet id and (MQTT 5) an empty property list: what a publish has after its fixed header, beside
-/// topic and payload.
+/// The bytes of a publish after its fixed header, without topic and payload: the topic's length, the packet id, and
+/// (MQTT 5) an empty property list.
 const PUBLISH_OVERHEAD_BYTES: usize = 2 + 2 + 1;
 
-/// Puts requests into the connection's queue; nothing happens until the connection is polled.
+/// Queues requests for the connection; nothing happens until the connection is polled.
 ///
 /// The asynchronous requests wait while the queue is full, so never await them in the task that polls.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Client {
         1 + length_bytes + remaining
     }
 
-    /// Queues a message, or says that there is no room now.
+    /// Queues a message if there is room.
     ///
     /// # Errors
     /// [`ClientError::Busy`], or [`ClientError::Unfit`] for a topic or size that MQTT cannot carry.
@@ -117,8 +117,8 @@ impl Client {
         }
     }
 
-    /// Acknowledges a message, where [`crate::MqttSession::manual_acks`] is set; of QoS 0 there is nothing to do. After a
-    /// reconnect old tickets must be dropped: the broker sends the messages again.
+    /// Acknowledges a message, if [`crate::MqttSession::manual_acks`] is set; a QoS 0 message needs no
+    /// acknowledgement. Drop old tickets after a reconnect: the broker sends the messages again.
     ///
     /// # Errors
     /// [`ClientError::Busy`] if there is no room.
@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    /// Queues the farewell; [`crate::MqttEvent::Disconnected`] says that it is on the wire. The broker then drops the
+    /// Queues a disconnect; [`crate::MqttEvent::Disconnected`] tells that it has been sent. The broker then drops the
     /// last will.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Why something failed, in words for people; what each variant is for is what the caller does next.
+//! Errors for people; each variant stands for what the caller does next.
 
 use crate::Settings;
 use rumqttc::TlsError;
@@ -24,16 +24,16 @@ pub enum ClientError {
     Setup(String),
 }
 
-/// Why a connection could not be made, or ended. All but one are worth another attempt as they are.
+/// Why a connection could not be made, or ended. All but one are worth another attempt without a change.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// No answer from there.
+    /// Nothing answers at that address.
     #[error("{0}")]
     Unreachable(String),
-    /// Who is there cannot be trusted, or does not trust us.
+    /// One side does not trust the other.
     #[error("{0}")]
     Tls(String),
-    /// The broker will not have us.
+    /// The broker refuses the client.
     #[error("{0}")]
     Refused(String),
     /// Another client took the session over.
@@ -42,10 +42,10 @@ pub enum ConnectError {
     /// The connection ended.
     #[error("{0}")]
     Lost(String),
-    /// The broker ended a connection that it had taken, without a word or with one that may be about what was sent.
+    /// The broker ended an accepted connection, without a reason or with one that may concern a message.
     #[error("{0}")]
     Closed(String),
-    /// The broker sent a packet above [`crate::MqttSession::packet_bytes_max`], and with a kept session will send it
+    /// The broker sent a packet above [`crate::MqttSession::packet_bytes_max`]. With a kept session it will send it
     /// again: connect with a clean one.
     #[error("the broker sent a packet of {bytes} bytes, above the limit of {max}")]
     TooLarge {
@@ -56,12 +56,12 @@ pub enum ConnectError {
     },
 }
 
-/// Puts the errors of `rumqttc` into words.
+/// Describes the errors of `rumqttc`.
 pub(crate) struct Explainer<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) client_id: &'a str,
     pub(crate) packet_bytes_max: usize,
-    /// Whether the broker had taken the connection.
+    /// Whether the broker had accepted the connection.
     pub(crate) connected: bool,
 }
 
@@ -91,7 +91,7 @@ impl Explainer<'_> {
                 pkt_size,
                 ..
             })) => self.too_large(*pkt_size),
-            // `rumqttc` gives up over an acknowledgement with a reason that MQTT 5 has for other packets only (mosquitto).
+            // `rumqttc` fails on an acknowledgement whose reason MQTT 5 defines for other packets only (mosquitto).
             ErrorV5::MqttState(StateV5::Deserialization(PacketErrorV5::InvalidConnectReturnCode(code))) => {
                 self.strange_answer(*code)
             }
@@ -294,7 +294,7 @@ impl Explainer<'_> {
     }
 }
 
-/// Whether a server may end a connection so because of what it was sent (MQTT 5, 3.14.2.1).
+/// Whether a server may end a connection this way because of a message (MQTT 5, 3.14.2.1).
 fn may_be_about_a_message(code: DisconnectReasonCode) -> bool {
     use DisconnectReasonCode::{
         ImplementationSpecificError, MalformedPacket, NormalDisconnection, NotAuthorized, PacketTooLarge,

@@ -1,64 +1,64 @@
-//! What a connection yields.
+//! The events of a connection.
 
 use crate::Qos;
 use bytes::Bytes;
 
-/// One thing that happened on a connection.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum MqttEvent {
-    /// The broker took the connection.
+    /// The broker accepted the connection.
     Connected {
-        /// Whether it still knows this client's subscriptions; subscribe again if not.
+        /// Whether it still knows this client's subscriptions; if not, subscribe again.
         session_present: bool,
     },
-    /// A message came in.
+    /// A message arrived.
     Incoming(Publish),
-    /// A publish of QoS 1 or 2 has its packet id and is on its way. Ids are given in the order of the requests.
+    /// A publish of QoS 1 or 2 was sent with this packet id. Ids are assigned in the order of the requests.
     Sent {
         /// The packet id, until it is acknowledged.
         pkid: u16,
     },
-    /// The broker has taken over the responsibility for a publish, or refused it.
+    /// The broker took responsibility for a publish, or refused it.
     Acked {
         /// The packet id.
         pkid: u16,
-        /// Why the broker will not take it, however often it is sent (MQTT 5 only).
+        /// Why the broker will never accept it (MQTT 5 only).
         refused: Option<String>,
     },
     /// The broker answered a subscription.
     Subscribed {
-        /// Positions of the filters, as given to [`crate::Client::try_subscribe`], that it will not serve.
+        /// Positions of the refused filters, as given to [`crate::Client::try_subscribe`].
         refused: Vec<usize>,
     },
-    /// Our own farewell is on the wire: drop the connection.
+    /// Our own disconnect has been sent: drop the connection.
     Disconnected,
-    /// Something that needs nobody, such as a keep-alive.
+    /// An event that needs no action, such as a keep-alive.
     Other,
 }
 
-/// A message that came in.
+/// An incoming message.
 #[derive(Debug)]
 pub struct Publish {
     topic: Topic,
     /// Its content.
     pub payload: Bytes,
-    /// How hard the broker tried.
+    /// Its quality of service.
     pub qos: Qos,
-    /// Whether the broker had kept it: an old value, sent because of a subscription.
+    /// Whether the broker had retained it: an old value, sent because of a subscription.
     pub retain: bool,
     /// Whether it was sent before.
     pub dup: bool,
     pkid: u16,
 }
 
-/// As each protocol version hands it over, so that nothing is copied.
+/// The form of each protocol version, so that nothing is copied.
 #[derive(Debug)]
 enum Topic {
     Text(String),
     Bytes(Bytes),
 }
 
-/// What it takes to acknowledge a message later, without keeping it.
+/// Acknowledges a message later, without keeping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub(crate) pkid: u16,
@@ -66,13 +66,13 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Of a QoS 1 message with this packet id.
+    /// The ticket of a QoS 1 message with this packet id.
     #[must_use]
     pub fn at_least_once(packet_id: u16) -> Self {
         Self { pkid: packet_id, qos: Qos::AtLeastOnce }
     }
 
-    /// The message's packet id: no two messages that the broker waits for have the same. 0 for QoS 0.
+    /// The message's packet id, unique among the messages that the broker waits for; 0 for QoS 0.
     #[must_use]
     pub fn packet_id(self) -> u16 {
         self.pkid
@@ -80,7 +80,7 @@ impl Ticket {
 }
 
 impl Publish {
-    /// Where it was published; empty if that was no UTF-8, which MQTT forbids.
+    /// Its topic; empty if it was not UTF-8, which MQTT forbids.
     #[must_use]
     pub fn topic(&self) -> &str {
         match &self.topic {
@@ -89,7 +89,7 @@ impl Publish {
         }
     }
 
-    /// For [`crate::Client::ack`].
+    /// The ticket for [`crate::Client::ack`].
     #[must_use]
     pub fn ticket(&self) -> Ticket {
         Ticket { pkid: self.pkid, qos: self.qos }

@@ -1,12 +1,12 @@
 //! One MQTT connection, 3.1.1 or 5, plain or TLS, behind one set of types.
 //!
-//! Sources and outputs each build their own from the same keys ([`Settings::read`]). `rumqttc` speaks the protocol;
-//! this crate hides its two APIs, says in words why a connection failed, sets what must be set (TCP_NODELAY, packet
-//! limits, an explicit TLS provider) and leaves three things to the caller: when to connect again ([`Backoff`] says
-//! how long to wait), subscribing after [`MqttEvent::Connected`], and keeping what has not been acknowledged.
+//! Sources and outputs build their own connections from the same keys ([`Settings::read`]). `rumqttc` speaks the
+//! protocol. This crate hides its two APIs, describes why a connection failed, and sets TCP_NODELAY, packet limits
+//! and an explicit TLS provider. It leaves three things to the caller: when to connect again ([`Backoff`] gives the
+//! wait), to subscribe after [`MqttEvent::Connected`], and to keep unacknowledged messages.
 //!
 //! Limits: packets of [`MqttSession::packet_bytes_max`] in and [`PACKET_BYTES_MAX`] out, [`MqttSession::inflight`]
-//! un-acknowledged publishes, as many requests queued, topics of [`TOPIC_BYTES_MAX`].
+//! unacknowledged publishes, as many requests queued, topics of [`TOPIC_BYTES_MAX`].
 
 mod backoff;
 #[cfg(feature = "broker")]
@@ -40,7 +40,7 @@ pub const PACKET_BYTES_MAX: usize = 268_435_455 + 5;
 /// The longest topic or filter that MQTT can carry (bytes).
 pub const TOPIC_BYTES_MAX: usize = 65_535;
 
-/// How hard both sides try to deliver a message.
+/// The quality of service of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Qos {
     /// 0: sent once, never acknowledged.
@@ -51,23 +51,23 @@ pub enum Qos {
     ExactlyOnce,
 }
 
-/// What the broker publishes when the connection is lost without a farewell.
+/// The message that the broker publishes when the connection is lost without a disconnect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Will {
     /// Its topic.
     pub topic: String,
     /// Its payload.
     pub payload: Bytes,
-    /// How hard the broker tries.
+    /// Its quality of service.
     pub qos: Qos,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
 }
 
-/// What one user of a connection needs of it, beside the [`Settings`] that people write.
+/// The settings of a connection that the program chooses; people choose [`Settings`].
 #[derive(Clone, Debug)]
 pub struct MqttSession {
-    /// Unless [`Settings::client_id`] names another. Not empty.
+    /// The default client id; [`Settings::client_id`] overrides it. Not empty.
     pub client_id: String,
     /// Whether the broker forgets subscriptions and waiting messages of an earlier connection.
     pub clean: bool,
@@ -76,7 +76,7 @@ pub struct MqttSession {
     pub expiry: Duration,
     /// Whether incoming messages are acknowledged by [`Client::ack`] only, not on receipt.
     pub manual_acks: bool,
-    /// Publishes that may be un-acknowledged at a time, and requests that may wait in the queue. At least 1.
+    /// The most unacknowledged publishes, and the most queued requests. At least 1.
     pub inflight: u16,
     /// The largest incoming packet (bytes); a larger one ends the connection ([`ConnectError::TooLarge`]).
     pub packet_bytes_max: usize,
@@ -85,7 +85,7 @@ pub struct MqttSession {
 }
 
 impl MqttSession {
-    /// One that the broker forgets with the connection: for those who look, or publish what may be lost.
+    /// A session that the broker forgets with the connection: for observers, and for messages that may be lost.
     #[must_use]
     pub fn passing(client_id: impl Into<String>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What people write about a connection.
+//! The settings of a connection in the config.
 
 use crate::TOPIC_BYTES_MAX;
 use crate::tls::Tls;
@@ -13,13 +13,13 @@ const KEEP_ALIVE_MS: i64 = 30_000;
 /// The protocol's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// 3.1.1: every broker.
+    /// 3.1.1: supported by every broker.
     V4,
-    /// 5: the broker says why it refuses something.
+    /// 5: the broker gives reasons for its refusals.
     V5,
 }
 
-/// Where the broker is and how it knows us; checked, files included.
+/// The broker's address and our credentials; checked, files included.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Name or address, IPv6 without brackets.
@@ -28,15 +28,15 @@ pub struct Settings {
     pub port: u16,
     /// `None`: plain text.
     pub tls: Option<Tls>,
-    /// Who we are.
+    /// The user name.
     pub username: Option<String>,
-    /// How we prove it.
+    /// The password.
     pub password: Option<Secret>,
-    /// Instead of the one that the program would choose.
+    /// Overrides the client id that the program would choose.
     pub client_id: Option<String>,
     /// Protocol version.
     pub version: Version,
-    /// A silent connection is probed this often, and taken for dead after at most twice as long.
+    /// How often a silent connection is probed; it counts as dead after at most twice as long.
     pub keep_alive: Duration,
 }
 
@@ -61,7 +61,7 @@ impl Settings {
     }
 
     /// Reads `url`, `username`, `password`, `ca`, `cert`, `key`, `version`, `client_id` and `keep_alive`, and the
-    /// files that they name. `None`: there were mistakes, which the table knows.
+    /// files that they name. `None`: there were mistakes, which the table has noted.
     pub fn read(table: &mut Table<'_>) -> Option<Self> {
         let address = read_address(table);
         let files = Files::read(table);

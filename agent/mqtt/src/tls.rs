@@ -1,7 +1,7 @@
-//! TLS of a connection: whom to trust and who we are.
+//! TLS of a connection: trust and identity.
 //!
 //! `rustls` with `ring`, named explicitly so that no process-wide default can differ. Trust: the `ca` file, or else
-//! the system's certificates, or else (an image without any) Mozilla's, compiled in.
+//! the system's certificates, or else (on an image without any) Mozilla's, compiled in.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,7 +17,7 @@ pub struct Tls {
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// Which of the files is wrong, and how.
+/// A file with its mistake.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadFile {
     /// `ca`, `cert` or `key`.

@@ -1,4 +1,4 @@
-//! Where a broker is: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; IPv6 in brackets.
+//! The address of a broker: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; IPv6 in brackets.
 
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(crate) struct BrokerAddress {
     pub(crate) tls: bool,
 }
 
-/// What is wrong with an address, and the way out.
+/// The mistake in an address, and the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadAddress {
     pub(crate) what: String,
@@ -31,7 +31,7 @@ impl BrokerAddress {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('@') {
-            // Not shown: it holds a password.
+            // The address is not shown: it holds a password.
             let fix = "use the keys `username` and `password`, so that no password ends up in a log";
             return refuse("user and password do not belong in the address".into(), fix);
         }
@@ -45,7 +45,7 @@ impl BrokerAddress {
     }
 }
 
-/// Host without brackets, and port; `None` if either makes no sense.
+/// Host without brackets, and port; `None`: either is invalid.
 fn split_port(rest: &str, default: u16) -> Option<(&str, u16)> {
     let (host, port) = match rest.strip_prefix('[') {
         Some(bracketed) => {

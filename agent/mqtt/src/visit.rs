@@ -1,4 +1,4 @@
-//! One short visit to a broker, to try whether it can be used: for `headwater self-test`.
+//! A short visit to a broker that tests whether it can be used: for `headwater self-test`.
 
 use crate::{Client, ConnectError, Connection, MqttEvent, MqttSession, Qos, Settings, connect};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 pub struct Visit {
     client: Client,
     connection: Connection,
-    /// The topic of a message that came while something else was waited for.
+    /// The topic of a message that came during another wait.
     heard: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Visit {
         }
     }
 
-    /// Publishes one message; the answer is why the broker refuses it, or `None`.
+    /// Publishes one message. Returns why the broker refuses it, or `None`.
     ///
     /// # Errors
     /// The connection is lost.

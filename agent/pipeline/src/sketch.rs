@@ -1,17 +1,17 @@
-//! A percentile sketch on the heap, as large as its values need.
+//! A percentile sketch on the heap that grows with its values.
 //!
-//! Thousands of series mostly have a few bins in use in a window; those that need more get them, before a value would
-//! make bins merge. So the error is 1 % as long as the values of a window fall into no more than 2,048 bins of 2 % each
-//! (1,365 where one bin holds more than 65,535 of them, 2,730 where none holds more than 255), positive and negative
-//! ones counted apart: a million normal values about zero need some 1,100. Past it the error doubles, see
-//! [`headwater_kernel::aggregate::SketchIn`].
+//! Most of the thousands of series use few bins in a window. A sketch that needs more bins gets them before a value
+//! would make bins merge. So the error is 1 % as long as the values of a window fall into no more than 2,048 bins of
+//! 2 % each (1,365 if one bin holds more than 65,535 of them, 2,730 if none holds more than 255), positive and
+//! negative values counted apart: a million normal values about zero need some 1,100. Beyond that the error doubles,
+//! see [`headwater_kernel::aggregate::SketchIn`].
 
 use headwater_kernel::aggregate::{Room, SketchIn};
 
 /// A sketch that grows up to [`BYTES_MAX`].
 pub type GrowingSketch = SketchIn<Heap>;
 
-/// What a sketch takes on the heap when it has grown (bytes).
+/// Memory of a fully grown sketch (bytes).
 pub const BYTES_MAX: usize = 8_192;
 
 /// The first piece: 32 bins while no count is above 255, enough for values within a ratio of 1.9 (bytes).
@@ -48,9 +48,9 @@ impl Room for Heap {
     }
 }
 
-/// What a sketch takes on the heap for so many values, at most (bytes).
+/// Memory of a sketch of `values` values, at most (bytes).
 pub fn bytes_max(values: u64) -> usize {
-    // A key of 2 bytes and a count of 1 for each that has a bin of its own.
+    // Each value may need a bin of its own: a key of 2 bytes and a count of 1.
     let needed = usize::try_from(values).unwrap_or(usize::MAX).saturating_mul(3).min(BYTES_MAX);
     std::iter::successors(Some(BYTES_MIN), |bytes| Some(2 * bytes))
         .find(|bytes| *bytes >= needed)

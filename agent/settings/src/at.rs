@@ -1,8 +1,8 @@
-//! Values that remember where they stand.
+//! Values with their place in the file.
 
 use std::ops::Range;
 
-/// A value and where it stands, so that later checks can still point at it.
+/// A value with its place, so that later checks can still point at it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct At<T> {
     /// The value.

@@ -12,20 +12,20 @@ use toml::de::DeTable;
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// The file can be used, but probably does not mean what was wanted.
+    /// The file can be used, but probably does not do what was intended.
     Warning,
 }
 
-/// One thing that is wrong, where, and the way out.
+/// A mistake, its place and the way out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
     /// Whether it stops the program.
     pub severity: Severity,
     /// Byte range in the file.
     pub span: Range<usize>,
-    /// What is wrong, with the bad value. Lower case, no full stop.
+    /// The mistake, with the bad value. Lower case, no full stop.
     pub what: String,
-    /// What would be right. Lower case, no full stop; may be empty.
+    /// The remedy. Lower case, no full stop; may be empty.
     pub fix: String,
 }
 

@@ -1,4 +1,4 @@
-//! The word that was probably meant.
+//! Suggests the word that was probably meant.
 
 /// The candidate with the smallest edit distance to `word`, if it is near enough to be a likely slip: at most a
 /// third of the longer word's letters, and one is always allowed.

@@ -1,4 +1,4 @@
-//! The parsed values, owned and with their places; what `toml` parses borrows from the text and hides its numbers.
+//! The parsed values, owned and with their places; those of `toml` borrow the text and hide its numbers.
 
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -10,7 +10,7 @@ pub(crate) enum TomlValue {
     Integer(i64),
     Float(f64),
     Boolean(bool),
-    /// A TOML date or time: nothing here takes one.
+    /// A TOML date or time; no setting has this type.
     Datetime,
     List(Vec<TomlNode>),
     Table(Vec<TomlEntry>),
@@ -66,7 +66,7 @@ impl TomlValue {
         }
     }
 
-    /// What a person calls this kind of value.
+    /// The name of this type of value, for people.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             TomlValue::Text(_) => "a string",

@@ -1,4 +1,4 @@
-//! Questions to one table of the file.
+//! Reads one table of the file.
 
 use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 mod secret;
 
-/// One table being read. Each question marks its key as known; wrong answers are reported and read as left out.
+/// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {
     document: &'d Document,
     entries: &'d [TomlEntry],
@@ -37,7 +37,7 @@ impl<'d> Table<'d> {
         Self { document, entries, span, path, asked: Vec::new() }
     }
 
-    /// Where the table's header or brace stands.
+    /// The place of the table's header or brace.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
@@ -49,19 +49,19 @@ impl<'d> Table<'d> {
         &self.path
     }
 
-    /// The file that the table stands in.
+    /// The file that contains the table.
     #[must_use]
     pub fn document(&self) -> &'d Document {
         self.document
     }
 
-    /// Whether the key stands in the table, whatever its value.
+    /// Whether the table has the key, whatever its value.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
-    /// Where the key's value stands, or else the table itself.
+    /// The place of the key's value, or else of the table.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Range<usize> {
         self.entries
@@ -265,7 +265,7 @@ impl<'d> Table<'d> {
         items.iter().filter_map(|item| self.table_of(item, self.child(key))).collect()
     }
 
-    /// Ends the reading: every key that nobody asked for is an error that names the nearest known one.
+    /// Ends the reading: every unknown key is an error that suggests the nearest known one.
     pub fn finish(self) {
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key)) {
             let known = || self.asked.iter().map(String::as_str);

@@ -1,51 +1,51 @@
-//! What is known of each boot's clock: the offset from its time since boot to the true time, once it is known.
+//! The clocks of boots: the offset of each boot from its time since boot to the true time, once it is known.
 //!
-//! Messages of a boot whose time was not known carry its id. When the time becomes known, what they say is moved by the
-//! difference of two offsets: the true one, and the one that they were made with. Where a boot ended without ever knowing
-//! its time, the next one that did gives an estimate: it ended, at the latest, when that one began. A boot that lost its
-//! power may have run until the checkpoint after the last one, and counts as if it had: its messages are never placed
-//! after those of the next boot.
+//! Messages of a boot whose time is unknown carry its id. When the time becomes known, their times move by the
+//! difference of two offsets: the true one, and the one they were stamped with. If a boot ended without knowing its
+//! time, the next boot that did gives an estimate: the earlier boot ended, at the latest, when that one began. A boot
+//! that lost its power may have run until just before its next checkpoint, and counts as if it had: its messages are
+//! never placed after those of the next boot.
 //!
-//! What a boot's offset was when its time became known stays, however often the clock is set after that: the same message
-//! always gets the same times.
+//! The offset of a boot stays as it was when the time became known, however often the clock is set later: the same
+//! message always gets the same times.
 //!
-//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones go out as unsynchronised.
+//! Limits: the last [`BOOTS_MAX`] boots; messages of older ones are sent as unsynchronised.
 
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_pipeline::event::BootId;
 use headwater_wire::{Placement, Placer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Boots that are remembered.
+/// The most boots that are remembered.
 const BOOTS_MAX: usize = 64;
 
-/// Bytes of a boot's id that are believed.
+/// The longest boot id that is accepted (bytes).
 const ID_BYTES_MAX: usize = 64;
 
 /// One boot of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Boot {
     id: BootId,
-    /// The offset of the timeline while the true one was not known (ms).
+    /// The offset of the timeline while the true one was unknown (ms).
     base_ms: i64,
-    /// How long it has run, as far as known (ms).
+    /// How long the boot has run, as far as known (ms).
     up_ms: i64,
-    /// The true offset as it became known (ms), and whether it is an estimate.
+    /// The true offset when it became known (ms), and whether it is an estimate.
     offset: Option<(i64, bool)>,
     /// The offset of the timeline since then (ms).
     own_ms: Option<i64>,
-    /// Messages went out before it was known.
+    /// Whether messages were sent before it was known.
     announced: bool,
 }
 
-/// How far the times of a boot's messages are off.
+/// The correction of a boot's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Correction {
     /// The boot.
     pub(crate) boot: BootId,
-    /// To be added to every time of its messages (ms).
+    /// The offset to add to every time of its messages (ms).
     pub(crate) offset_ms: i64,
-    /// Whether the boot ended before the time was known.
+    /// Whether the boot had ended before its time was known.
     pub(crate) estimated: bool,
 }
 
@@ -57,7 +57,7 @@ impl Boot {
     }
 }
 
-/// All boots, the current one last. Behind a lock, because encoders ask it, on whatever thread an output works.
+/// All boots, the current one last. A lock guards them, because encoders on other threads use them.
 #[derive(Debug, Default)]
 pub(crate) struct Boots(Mutex<Vec<Boot>>);
 
@@ -66,15 +66,14 @@ impl Boots {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The offset that the boot's timeline used before it knew better, and the true one, if an earlier run has known
-    /// them (ms).
+    /// The offset that the boot's timeline used at first, and the true one, if an earlier run knew them (ms).
     pub(crate) fn known(&self, id: &BootId) -> (Option<i64>, Option<i64>) {
         let boots = self.boots();
         let boot = boots.iter().find(|boot| boot.id == *id);
         (boot.map(|boot| boot.base_ms), boot.and_then(|boot| boot.own_ms))
     }
 
-    /// The current boot, on a timeline of this offset (ms).
+    /// Starts the current boot, on a timeline with this offset (ms).
     pub(crate) fn begin(&self, id: &BootId, base_ms: i64) {
         let mut boots = self.boots();
         let known = boots.iter().position(|boot| boot.id == *id).map(|at| boots.remove(at));
@@ -85,15 +84,15 @@ impl Boots {
         boots.drain(..excess);
     }
 
-    /// The current boot has run for so long (ms).
+    /// Notes how long the current boot has run (ms).
     pub(crate) fn seen(&self, up_ms: i64) {
         if let Some(boot) = self.boots().last_mut() {
             boot.up_ms = boot.up_ms.max(up_ms);
         }
     }
 
-    /// The offset of the current boot is known (ms). So are then, about, those of boots before it that never knew. What
-    /// is to be corrected is the answer, the oldest first.
+    /// Sets the offset of the current boot (ms), and estimates those of earlier boots that never knew theirs. Returns
+    /// the corrections, the oldest first.
     pub(crate) fn set(&self, offset_ms: i64) -> Vec<Correction> {
         let mut boots = self.boots();
         let mut corrections = Vec::new();
@@ -120,8 +119,8 @@ impl Boots {
         corrections
     }
 
-    /// From times of an earlier boot to those of the current one, as long as neither is known (ms): what was at the end of
-    /// one was at the beginning of the next. So both are the same when they are.
+    /// The difference between the timelines of an earlier boot and the current one, while neither offset is known
+    /// (ms): the end of one is the beginning of the next.
     pub(crate) fn bridge_ms(&self, id: &BootId) -> Option<i64> {
         let boots = self.boots();
         let at = boots.iter().position(|boot| boot.id == *id)?;
@@ -132,17 +131,17 @@ impl Boots {
         Some(current.base_ms.saturating_sub(base_ms).saturating_sub(up_ms))
     }
 
-    /// Messages go out now, although their times are not known.
+    /// Notes that messages are sent now, although their times are unknown.
     pub(crate) fn announce(&self) {
         self.boots().iter_mut().filter(|boot| boot.offset.is_none()).for_each(|boot| boot.announced = true);
     }
 
-    /// How far the times of a boot's messages are off, if that is known.
+    /// The correction of a boot's messages, if it is known.
     pub(crate) fn correction(&self, id: &BootId) -> Option<Correction> {
         self.boots().iter().find(|boot| boot.id == *id).and_then(Boot::correction)
     }
 
-    /// Appends all; the current one may run on for `ahead_ms` before it is saved again.
+    /// Appends all boots; the current one may run on for `ahead_ms` before it is saved again.
     pub(crate) fn save(&self, ahead_ms: i64, to: &mut Vec<u8>) {
         let boots = self.boots();
         let current = boots.len().saturating_sub(1);
@@ -191,8 +190,8 @@ impl Boots {
 }
 
 impl Placer for Boots {
-    /// The same message always has the same times and the same id: those of a boot of which some went out before keep
-    /// theirs.
+    /// The same message always has the same times and the same id: a boot of which some messages were sent before
+    /// keeps its own.
     fn place(&self, boot: &BootId) -> Option<Placement> {
         let boots = self.boots();
         let boot = boots.iter().find(|known| known.id == *boot && !known.announced)?;

@@ -1,28 +1,28 @@
-//! The agent's time without the corrections of its timeline. Pure.
+//! Converts the timeline to steady time and agent time, which corrections do not move. Pure.
 //!
-//! Every correction is added up. What a time of the timeline is without them never steps: [`SteadyTime`] goes on while the
-//! agent is away, as far as that is known. [`AgentTime`] goes on from where it stood, as if the agent had not been away.
+//! All corrections are added up, and subtracted from a time of the timeline. [`SteadyTime`] continues while the agent
+//! is away, as far as that is known. [`AgentTime`] continues from its last value, as if the agent had not been away.
 
 use headwater_kernel::time::{AgentTime, Moment, Now, SteadyTime, Time};
 
-/// How far steady time and agent time are from the timeline.
+/// The distances of steady time and agent time from the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steady {
     /// The sum of all corrections since the state began (ms).
     corrected_ms: i64,
-    /// The steady time when the agent's time would have been 0.
+    /// The steady time at which the agent's time was 0.
     alive_from: SteadyTime,
 }
 
 impl Steady {
-    /// Of a run that begins at `time` on the timeline, which has been corrected by `corrected_ms` in all, and goes on from
-    /// `alive`.
+    /// Starts a run at `time` on the timeline, which has been corrected by `corrected_ms` in all; the agent's time
+    /// continues from `alive`.
     pub(crate) fn begin(time: Time, corrected_ms: i64, alive: AgentTime) -> Self {
         let alive_from = Moment::of(time, corrected_ms).steady.minus(alive.0);
         Self { corrected_ms, alive_from }
     }
 
-    /// The timeline is corrected by `ms`.
+    /// The same after a correction of the timeline by `ms`.
     #[must_use]
     pub(crate) fn corrected(self, ms: i64) -> Self {
         Self { corrected_ms: self.corrected_ms.saturating_add(ms), ..self }
@@ -33,13 +33,13 @@ impl Steady {
         self.corrected_ms
     }
 
-    /// A time of the timeline, and the same without the corrections.
+    /// A time of the timeline, with and without the corrections.
     #[inline]
     pub(crate) fn moment(&self, time: Time) -> Moment {
         Moment::of(time, self.corrected_ms)
     }
 
-    /// The agent's times at `time` on the timeline, which is known to be right or not.
+    /// The agent's times at `time` on the timeline; `synced`: it is known to be right.
     #[inline]
     pub(crate) fn now(&self, time: Time, synced: bool) -> Now {
         let alive = self.moment(time).steady.since(self.alive_from);

@@ -1,7 +1,7 @@
-//! How long messages are held that were made before the time was known.
+//! Limits how long messages from before the time is known are held.
 
-/// Counts the time that they could have been sent in. `clock.wait` of it is enough; an outage that is longer than that
-/// starts the count again, because with the network comes the time.
+/// Counts the time in which the messages could have been sent, up to `clock.wait`. A longer outage restarts the
+/// count, because the time comes with the network.
 #[derive(Clone, Debug)]
 pub(crate) struct SyncTimeout {
     /// `clock.wait` (ms); `None`: for ever.
@@ -16,7 +16,7 @@ impl SyncTimeout {
         Self { wait_ms, connected_ms: 0, outage_ms: 0, looked_ms: None }
     }
 
-    /// Whether it is over (ms since boot in). `connected`: some output is.
+    /// Whether the wait is over (`up_ms`: ms since boot). `connected`: some output is connected.
     pub(crate) fn is_over(&mut self, up_ms: i64, connected: bool) -> bool {
         let Some(wait_ms) = self.wait_ms else { return false };
         let passed_ms = self.looked_ms.map_or(0, |before| up_ms - before);

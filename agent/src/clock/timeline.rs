@@ -1,83 +1,83 @@
-//! The agent's timeline: time since boot plus one offset. Pure: clocks are read elsewhere and their readings come in.
+//! The agent's timeline: time since boot plus one offset. Pure: the caller reads the clocks.
 //!
-//! Readings without a time of their own are stamped with it. The wall clock may be set while they are: the time since
-//! boot is not, so the timeline goes on, and follows by its offset:
+//! The timeline stamps readings without a time of their own. The wall clock may be set in the meantime, but the time
+//! since boot may not. So the timeline continues, and its offset follows the wall clock:
 //!
 //! | the wall clock | the timeline |
 //! |---|---|
 //! | is slewed (NTP) | is slewed too: the kernel slews both clocks |
-//! | is set by up to [`SLEW_MAX_MS`], a leap second included | follows at a tenth of the speed of time; windows do not see it |
-//! | is set further | follows at once: what is open ends, what begins then is on the new timeline |
-//! | says what cannot be | goes on as it was |
+//! | is set by up to [`SLEW_MAX_MS`], a leap second included | follows at a tenth of the speed of time; windows do not notice |
+//! | is set further | follows at once: open windows end, and new ones begin on the new timeline |
+//! | shows an impossible time | continues unchanged |
 //!
-//! The time since boot counts suspension, so that waking up is no step.
+//! The time since boot includes suspension, so that waking up is not a step.
 
 use headwater_kernel::time::Time;
 
-/// No build of this program is older than 2025-01-01T00:00:00Z; one that knows its date (`SOURCE_DATE_EPOCH`) says more.
+/// The earliest possible time: 2025-01-01T00:00:00Z, or the build date if it is known (`SOURCE_DATE_EPOCH`).
 pub(crate) const BUILT: Time = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) => later(Time(1_735_689_600_000), text),
     None => Time(1_735_689_600_000),
 };
 
-/// The wall clock may be set by this much without any window seeing it (ms).
+/// How far the wall clock may be set without windows noticing (ms).
 const SLEW_MAX_MS: i64 = 60_000;
 
-/// One part in so many is the speed of following.
+/// The timeline follows at this fraction of the speed of time.
 const SLEW_PARTS: i64 = 10;
 
-/// Two clocks that are read one after the other differ by chance (ms).
+/// The random difference of two clocks that are read one after the other (ms).
 const NOISE_MS: i64 = 10;
 
-/// A change of the offset from one look to the next that is worth telling (ms).
+/// The smallest change of the offset between two looks that is reported (ms).
 const STEP_MS: i64 = 100;
 
-/// A clock may be this far behind the last time seen before the restart (ms).
+/// How far a clock may be behind the last time before a restart (ms).
 const BEHIND_MS: i64 = 60_000;
 
-/// What the system says of its wall clock.
+/// Whether the system's wall clock is synchronised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SyncState {
     /// It is synchronised, or set by hardware.
     Synced,
-    /// It waits for being synchronised.
+    /// It is not synchronised yet.
     Unsynced,
-    /// Nothing: then any time that can be is right.
+    /// The system does not say: every possible time is right.
     Unknown,
 }
 
-/// The clocks at one moment.
+/// Both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// The wall clock.
     pub(crate) wall: Time,
     /// Time since boot, suspension included (ms).
     pub(crate) up_ms: i64,
-    /// What the system says of it.
+    /// Whether the wall clock is synchronised.
     pub(crate) sync: SyncState,
 }
 
-/// What a look at the clocks found.
+/// A change of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The time is known, for the first time since boot. The timeline has moved.
+    /// The time has become known, for the first time since boot. The timeline has moved.
     Set {
-        /// By so much (ms).
+        /// The distance (ms).
         by_ms: i64,
     },
     /// The wall clock was set. The timeline has moved.
     Moved {
-        /// By so much (ms).
+        /// The distance (ms).
         by_ms: i64,
     },
     /// The wall clock was set by a little. The timeline follows slowly.
     Followed {
-        /// By so much (ms).
+        /// The distance (ms).
         by_ms: i64,
     },
     /// The wall clock was set to a time before this program was built. The timeline goes on.
     Doubted {
-        /// Which is so far away (ms).
+        /// The distance to the timeline (ms).
         by_ms: i64,
     },
 }
@@ -86,21 +86,21 @@ pub(crate) enum Change {
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
     offset_ms: i64,
-    /// What is still to be followed, and since when (ms since boot).
+    /// The distance still to follow, and since when (ms since boot).
     rest_ms: i64,
     slewing_from_ms: i64,
     synced: bool,
     /// The wall clock's offset at the last look.
     seen_ms: i64,
-    /// The last time known from before the start.
+    /// The last time known before the start.
     last: Time,
-    /// Somebody has set the wall clock since.
+    /// Whether the wall clock has been set since the start.
     was_set: bool,
 }
 
 impl Timeline {
-    /// Begins. `last`: the last time that is known to have been. `own_ms`: the offset of this boot, if an earlier run of
-    /// the agent knew it; `base_ms`: the one that it used before it knew.
+    /// Starts the timeline. `last`: the last time known before. `own_ms`: the offset of this boot, if an earlier run
+    /// knew it; `base_ms`: the offset that it used before that.
     pub(crate) fn new(sample: Sample, last: Time, own_ms: Option<i64>, base_ms: Option<i64>) -> Self {
         let seen_ms = sample.offset_ms();
         let mut timeline = Self {
@@ -122,18 +122,18 @@ impl Timeline {
         timeline
     }
 
-    /// The time on it (ms since boot in).
+    /// The time at `up_ms` since boot.
     #[inline]
     pub(crate) fn at(&self, up_ms: i64) -> Time {
         Time(up_ms.saturating_add(self.offset_ms).saturating_add(self.slewed_ms(up_ms)))
     }
 
-    /// Whether its time can be trusted. Once known, it stays known: the time since boot is not set by anybody.
+    /// Whether its time is trusted. Once known, it stays known, because nothing sets the time since boot.
     pub(crate) fn is_synced(&self) -> bool {
         self.synced
     }
 
-    /// Its offset from the time since boot, when all is followed (ms).
+    /// Its offset from the time since boot, after it has followed (ms).
     pub(crate) fn offset_ms(&self) -> i64 {
         self.offset_ms + self.rest_ms
     }
@@ -194,7 +194,7 @@ impl Sample {
     }
 }
 
-/// The later of a time and another one in seconds, as text; what is no number is no time.
+/// The later of a time and another one in seconds, as text; an invalid text is ignored.
 const fn later(time: Time, seconds: &str) -> Time {
     let (bytes, mut at, mut value) = (seconds.as_bytes(), 0, 0_i64);
     while let Some((_, rest)) = bytes.split_at_checked(at) {

@@ -1,9 +1,9 @@
-//! `[clock]`: what is believed of the wall clock, and how long messages wait for it.
+//! `[clock]`: when the wall clock is trusted, and how long messages wait for it.
 
 use crate::clock::{ClockConfig, Trust};
 use headwater_settings::{Or, Table, parse_duration};
 
-/// The longest that messages may be held, short of for ever: 10 years (ms).
+/// The longest wait, other than for ever: 10 years (ms).
 const WAIT_MAX_MS: i64 = 3_652 * 86_400_000;
 
 pub(super) fn read(table: Option<Table<'_>>) -> ClockConfig {

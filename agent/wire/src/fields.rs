@@ -1,6 +1,6 @@
 //! A message as its fields, in the order of the wire: one description for every format.
 //!
-//! A description is run twice: CBOR says in front of a map how many fields follow, so they are counted first.
+//! A description runs twice, because a CBOR map begins with the number of its fields: the first run counts them.
 
 use super::kinds;
 use super::place::Placer;
@@ -8,12 +8,12 @@ use headwater_pipeline::event::Event;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-/// Takes the fields of a message.
+/// Receives the fields of a message.
 pub(super) trait Fields {
-    /// Takes the next one.
+    /// Adds the next field.
     fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized));
 
-    /// Takes the next one, if it is there.
+    /// Adds the next field, if it has a value.
     fn put_some(&mut self, name: &str, value: Option<&(impl Serialize + ?Sized)>) {
         if let Some(value) = value {
             self.put(name, value);
@@ -21,7 +21,7 @@ pub(super) trait Fields {
     }
 }
 
-/// An event as the map that goes over the wire.
+/// An event as the map on the wire.
 pub(super) struct Encoded<'a> {
     pub(super) event: &'a Event,
     pub(super) placer: &'a dyn Placer,
@@ -39,13 +39,13 @@ impl Describe for Encoded<'_> {
     }
 }
 
-/// A description of fields, for either of its two runs.
+/// A description of fields.
 pub(super) trait Describe {
-    /// Puts them, in order.
+    /// Adds the fields, in order.
     fn describe(&self, to: &mut impl Fields);
 }
 
-/// Writes what is described as a map.
+/// Writes the described fields as a map.
 pub(super) fn serialize<S: Serializer>(serializer: S, what: &impl Describe) -> Result<S::Ok, S::Error> {
     let mut count = Count(0);
     what.describe(&mut count);

@@ -1,20 +1,20 @@
-//! Ids of messages: the same thing always has the same one, and no two things share one.
+//! Ids of messages: an event always has the same id, and no two events share one.
 
 use super::place::{Placed, Placer};
 use headwater_pipeline::event::{Event, Evidence, Subject, Timestamp};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
-/// What an id is made of; its text is made where it is written.
+/// The parts of an id; its text is made where it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Id<'a> {
-    /// What stands before the time.
+    /// The part before the time.
     scope: Scope<'a>,
     /// The time and its clock.
     time: (i64, Placed<'a>),
-    /// Of a window: its length (ms), and of a count window its number.
+    /// For a window: its length (ms), and the number of a count window.
     window: Option<(i64, Option<u64>)>,
-    /// What stands at the end.
+    /// The part at the end.
     suffix: &'static str,
 }
 
@@ -25,7 +25,7 @@ enum Scope<'a> {
 }
 
 impl<'a> Id<'a> {
-    /// Of an event; `None`: a status has none.
+    /// The id of an event; `None`: a status has none.
     pub(super) fn of(event: &'a Event, placer: &dyn Placer) -> Option<Self> {
         let own = |kind, name, time| Some(Self::new(Scope::Agent { kind, name }, time, placer));
         match event {
@@ -35,7 +35,8 @@ impl<'a> Id<'a> {
                 Some(Self { window, ..Self::new(Scope::series(&summary.about), &summary.start, placer) })
             }
             Event::Reading(reading) => Some(Self::new(Scope::series(&reading.about), &reading.time, placer)),
-            // Raising and clearing share the id, so that they can be paired; the revision tells them apart.
+            // A raised alert and its clearing share the id, so that they can be paired; the revision tells them
+            // apart.
             Event::Alert(alert) => {
                 let scope = Scope::Series { about: &alert.about, detector: Some(&alert.detector) };
                 Some(Self::new(scope, &alert.raised, placer))
@@ -49,7 +50,7 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// Of the alert that the readings have followed.
+    /// The id of the alert that the evidence belongs to.
     pub(super) fn of_alert_before(evidence: &'a Evidence, placer: &dyn Placer) -> Self {
         let scope = Scope::Series { about: &evidence.about, detector: Some(&evidence.detector) };
         Self::new(scope, &evidence.raised, placer)

@@ -1,4 +1,4 @@
-//! Which fields each kind of message has.
+//! The fields of each kind of message.
 
 use super::WIRE_VERSION;
 use super::fields::{Describe, Fields, serialize};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use std::sync::Arc;
 
-/// Puts all fields of an event.
+/// Adds all fields of an event.
 pub(super) fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
     let clock = Placed::new(event.clock(), placer);
     to.put("v", &WIRE_VERSION);
@@ -118,7 +118,7 @@ fn describe_names(about: &Subject, to: &mut impl Fields) {
     to.put("series", &*about.series);
 }
 
-/// The labels as a map, in their own order.
+/// Labels as a map, in their own order.
 struct LabelMap<'a>(&'a Labels);
 
 impl Serialize for LabelMap<'_> {
@@ -136,7 +136,7 @@ impl Serialize for Named<'_> {
     }
 }
 
-/// Readings of a clock as it goes out.
+/// Readings, with their times on the clock as it is sent.
 struct Series<'a>(Placed<'a>, &'a [(i64, f64)]);
 
 impl Serialize for Series<'_> {
@@ -145,7 +145,7 @@ impl Serialize for Series<'_> {
     }
 }
 
-/// A list of readings, or one for each of several series by name.
+/// A list of readings; or one for each series, by name.
 struct ReadingLists<'a>(Placed<'a>, &'a Readings);
 
 impl Serialize for ReadingLists<'_> {

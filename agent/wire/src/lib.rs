@@ -1,8 +1,8 @@
-//! The only place that knows the wire format: maps with times in Unix milliseconds, as JSON or as CBOR.
+//! The wire format: maps with times in Unix milliseconds, as JSON or as CBOR. No other code knows it.
 //!
-//! An event is stored once, compactly, when it is made (`stored`): that is what the forwarder keeps. It becomes a map when
-//! it is sent, with the times as they are known by then. One description of each kind serves both formats (`kinds`).
-//! Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
+//! An event is stored once, compactly, when it is made (`stored`); the forwarder keeps these bytes. It becomes a map
+//! when it is sent, with the times as they are known by then. One description of each kind serves both formats
+//! (`kinds`). Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
 
 mod fields;
 mod id;

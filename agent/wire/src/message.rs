@@ -1,4 +1,4 @@
-//! An event as what the forwarder keeps.
+//! Events as messages of the forwarder.
 
 use super::fields::Encoded;
 use super::id::Id;
@@ -8,14 +8,14 @@ use bytes::Bytes;
 use headwater_forwarder::{Lane, Message};
 use headwater_pipeline::event::Event;
 
-/// Stores events; keeps its buffer between them.
+/// Encodes events, and reuses its buffer.
 #[derive(Debug, Default)]
 pub struct Messages {
     scratch: Vec<u8>,
 }
 
 impl Messages {
-    /// An event as what the forwarder keeps, made at `made_ms`.
+    /// Encodes an event that was made at `made_ms`.
     pub fn message(&mut self, event: &Event, made_ms: i64) -> Message {
         self.scratch.clear();
         put_event(&mut self.scratch, event);
@@ -24,7 +24,7 @@ impl Messages {
     }
 }
 
-/// The queue that an event waits in. What carries times that are not known is held.
+/// The lane of an event. An event whose time is not known is held.
 fn lane(event: &Event) -> Lane {
     let lane = if event.is_urgent() { Lane::Alert } else { Lane::Data };
     if event.clock().is_unsynced() { lane.held() } else { lane }
@@ -38,7 +38,7 @@ pub fn to_json(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Encoded { event, placer: &Unplaced })
 }
 
-/// An event's id, with the clocks that it was stamped with; empty: it has none.
+/// The id of an event, with the clocks that it was stamped with; empty if it has none.
 #[must_use]
 pub fn id(event: &Event) -> String {
     Id::of(event, &Unplaced).map_or_else(String::new, |id| id.to_string())

@@ -1,4 +1,4 @@
-//! Encoders: how a message looks on an output, chosen by `format = "…"`.
+//! Encodes messages for an output, in the format chosen by `format = "…"`.
 //!
 //! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
 //! `OutputKind::formats`.
@@ -10,12 +10,12 @@ use headwater_forwarder::{EncodeError, Encoder, Framing, Message, MessageAddress
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
-/// How an output's payloads are encoded: the same map either way.
+/// The format of an output's payloads; both formats encode the same map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// RFC 8259.
     Json,
-    /// RFC 8949; messages that follow one another are a sequence after RFC 8742.
+    /// RFC 8949; consecutive messages are a sequence as in RFC 8742.
     Cbor,
 }
 
@@ -23,13 +23,13 @@ pub enum Encoding {
 pub const ENCODERS: &[(&str, Encoding)] = &[("json", Encoding::Json), ("cbor", Encoding::Cbor)];
 
 impl Encoding {
-    /// Its word in the config.
+    /// The word in the config.
     #[must_use]
     pub fn name(self) -> &'static str {
         ENCODERS.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
     }
 
-    /// Appends an event, with its times as `placer` knows them.
+    /// Appends an event; `placer` knows the true times.
     ///
     /// # Errors
     /// A number that the format has no word for.
@@ -47,16 +47,16 @@ impl Encoding {
     }
 }
 
-/// One output's view of the messages.
+/// The messages of one output.
 #[derive(Clone)]
 pub struct OutputEncoder {
     /// The agent's id.
     pub agent: String,
-    /// How payloads are written.
+    /// The format of payloads.
     pub format: Encoding,
-    /// Streams that this output takes; `None`: all. Reports go to every output.
+    /// The streams that this output sends; `None`: all. Reports go to every output.
     pub streams: Option<Vec<String>>,
-    /// What is known of the clocks that messages were stamped with.
+    /// Knows the clocks that messages were stamped with.
     pub placer: Arc<dyn Placer>,
 }
 
@@ -138,7 +138,7 @@ mod tests {
         assert!(error.to_string().starts_with("cannot be written as json: a stored event is of kind 255"));
     }
 
-    /// Every time moves by what is known when it is sent, and what is not known is said.
+    /// Every time is placed as it is sent; an unknown clock is marked.
     #[test]
     fn times_are_placed_as_they_are_sent() {
         struct Known;

@@ -1,28 +1,29 @@
-//! Times as they go out: the clock that an event was stamped with may be known by then.
+//! Places times as they are sent: the clock that an event was stamped with may be known by then.
 
 use headwater_pipeline::event::{BootId, ClockMark};
 use std::fmt;
 
-/// So much of a boot's id tells boots apart.
+/// How many characters of a boot's id go into an id.
 const MARK_CHARS: usize = 8;
 
-/// Says how far the clocks of earlier boots were off.
+/// Knows the offsets of boots.
 pub trait Placer: Send + Sync {
-    /// How far the times of a boot's events are off; `None`: that is not known, or some of them went out before it was, so
-    /// that the others keep theirs too.
+    /// The offset of a boot's times. `None`: it is not known, or events of the boot were sent before it was known, so
+    /// that the others keep their times too.
     fn place(&self, boot: &BootId) -> Option<Placement>;
 }
 
-/// How far the times of a boot's events are off.
+/// The offset of a boot's times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// To be added to every time (ms).
+    /// The offset to add to every time (ms).
     pub offset_ms: i64,
-    /// Whether the boot ended before that was known: then it is the latest that it can have been.
+    /// Whether the boot had ended before its offset was known; the offset then is an estimate, the largest possible
+    /// one.
     pub estimated: bool,
 }
 
-/// Knows nothing of any boot.
+/// Knows no boot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unplaced;
 
@@ -32,13 +33,13 @@ impl Placer for Unplaced {
     }
 }
 
-/// A clock as it goes out.
+/// A clock as it is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'a> {
     offset_ms: i64,
-    /// What an id carries that there may be two of.
+    /// The mark in ids that tells equal times apart.
     pub(super) mark: Mark<'a>,
-    /// What a message says of it, and of which boot.
+    /// The word for its trustworthiness in a message, and its boot.
     pub(super) said: Option<(&'static str, &'a BootId)>,
 }
 
@@ -57,14 +58,14 @@ impl<'a> Placed<'a> {
         }
     }
 
-    /// A time of this clock as it goes out.
+    /// A time of this clock as it is sent.
     pub(super) fn at(&self, ms: i64) -> i64 {
         ms.saturating_add(self.offset_ms)
     }
 }
 
-/// The end of an id that there may be two of, because clocks were wrong: they begin with the same time at every boot, or
-/// were set back.
+/// The end of an id whose time may occur twice, because clocks were wrong: every boot may begin with the same time,
+/// or the clock may have been set back.
 #[derive(Clone, Copy)]
 pub(super) enum Mark<'a> {
     None,

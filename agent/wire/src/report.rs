@@ -1,4 +1,4 @@
-//! The report on the wire: the account of an interval, in total and by source and stream.
+//! The fields of a report: the account of an interval, in total, by source and by stream.
 
 use super::fields::{Describe, Fields, serialize};
 use super::place::Placed;
@@ -26,7 +26,7 @@ pub(super) fn describe(report: &Report, clock: Placed<'_>, to: &mut impl Fields)
     to.put("total", &Totals(report));
 }
 
-/// Accounts by name; what is 0 is left out.
+/// Accounts by name; a count of 0 is left out.
 struct Parts<I>(I);
 
 impl<'n, const N: usize, I> Serialize for Parts<I>
@@ -50,7 +50,7 @@ impl<T: AsRef<[(&'static str, i64)]>> Serialize for NamedMap<T> {
     }
 }
 
-/// The totals of a report: the same names, since the state began.
+/// The totals of a report, under the same names, since the state began.
 struct Totals<'a>(&'a Report);
 
 impl Serialize for Totals<'_> {

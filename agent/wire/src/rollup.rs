@@ -1,11 +1,11 @@
-//! How old summaries become coarser ones when the buffer is full: 1 m to 5 m to 1 h to 1 d.
+//! Rolls old summaries up into coarser ones when the buffer is full: 1 m to 5 m to 1 h to 1 d.
 //!
-//! A stored summary carries the accumulators that it was made of, so that a merged one says exactly what a window over all
-//! its readings would have said (percentiles within the sketch's bound; points are chosen among those of the finer
-//! windows). Alerts, readings and reports are left as they are. A coarser window is made only of what lies whole in the
-//! messages at hand, of windows of any length that fit in it: one that begins before them or goes on behind them waits
-//! until more of them are looked at together, so that none is made of a part of its readings, and no two different
-//! summaries ever have the same id. Summaries are merged with others of the same clock, by its own times.
+//! A stored summary carries its accumulators, so that a merged one says exactly what a window over all its readings
+//! would have said (percentiles within the sketch's bound; points are selected among those of the finer windows).
+//! Alerts, readings and reports are left alone. A coarser window needs all of its finer windows among the given
+//! messages, of any length that fits into it. If it reaches beyond the first or the last message, it waits until more
+//! messages are given together. So no window is made of a part of its readings, and no two different summaries ever
+//! have the same id. Summaries are merged with others of the same clock, by its own times.
 
 use crate::{Mergeable, Messages, mergeable, read_event};
 use headwater_forwarder::{Compactor, Message};
@@ -14,7 +14,7 @@ use headwater_pipeline::config::Thinned;
 use headwater_pipeline::event::{ClockMark, Event, Summary, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The lengths that windows are merged into, one after another (ms).
+/// The lengths of coarser windows, in order (ms).
 const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
 
 /// Merges the summaries of an agent.
@@ -23,30 +23,30 @@ pub struct Thinner {
     streams: BTreeMap<String, Thinned>,
 }
 
-/// What merged summaries have in common: stream, series and clock.
+/// The common properties of merged summaries: stream, series and clock.
 type Key<'m> = (&'m str, &'m str, ClockMark);
 
-/// Start, end (ms), and of a count window its number, since two may have the same interval.
+/// Start and end (ms), and the number of a count window, since two may have the same interval.
 type Interval = (i64, i64, Option<u64>);
 
-/// A stored summary among the messages at hand.
+/// A stored summary among the given messages.
 struct Piece<'m> {
     at: usize,
     window: Mergeable<'m>,
 }
 
-/// A coarser window that lies whole in the messages at hand.
+/// A coarser window that the given messages cover.
 struct Group<'m> {
     start_ms: i64,
     length_ms: i64,
-    /// Each window once, in its last revision, in order.
+    /// The last revision of each finer window, in order.
     windows: BTreeMap<Interval, &'m Mergeable<'m>>,
-    /// Where its messages stand, in order.
+    /// The places of its messages, in order.
     places: Vec<usize>,
 }
 
 impl Thinner {
-    /// Of an agent with these streams.
+    /// The roll-up for an agent with these streams.
     #[must_use]
     pub fn new(streams: impl IntoIterator<Item = (String, Thinned)>) -> Self {
         Self { streams: streams.into_iter().collect() }
@@ -94,7 +94,7 @@ impl Compactor for Thinner {
     }
 }
 
-/// The summaries among the messages, by what they have in common, in order.
+/// The summaries among the messages by their common properties, in order.
 fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<Key<'_>, Vec<Piece<'_>>> {
     let mut pieces: BTreeMap<Key<'_>, Vec<Piece<'_>>> = BTreeMap::new();
     for (at, message) in older.iter().enumerate() {
@@ -106,7 +106,7 @@ fn pieces(older: &[Message], knows: impl Fn(&str) -> bool) -> BTreeMap<Key<'_>, 
     pieces
 }
 
-/// The coarser windows of a series that can be made: of a length above that of most of its windows.
+/// The coarser windows of a series that the messages cover: of a length above that of most of its windows.
 fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
     let mut lengths: Vec<i64> = pieces.iter().filter_map(|piece| piece.window.length_ms()).collect();
     lengths.sort_unstable();
@@ -117,8 +117,8 @@ fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
     let mut groups: BTreeMap<i64, Group<'_>> = BTreeMap::new();
     for Piece { at, window } in pieces {
         let Some(start_ms) = window.start_within(length_ms) else { continue };
-        // What begins before the first of these messages has parts elsewhere, or had: they may be on their way, or sent.
-        // What goes on behind the last one has parts that are still to come.
+        // A window that begins before the first of these messages has parts elsewhere, perhaps already sent. A window
+        // that ends after the last one has parts that are still to come.
         if start_ms < first.window.start.ms || start_ms + length_ms > reached {
             continue;
         }
@@ -134,7 +134,7 @@ fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
             *known = window;
         }
     }
-    // A revision whose original is elsewhere: that may have been merged already.
+    // A revision without its original is left alone: the original may have been merged already.
     let original = |interval: &Interval| {
         let own = |piece: &&Piece<'_>| piece.window.interval() == *interval;
         pieces.iter().filter(own).any(|piece| piece.window.rev == 0)
@@ -146,7 +146,7 @@ fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
 }
 
 impl Group<'_> {
-    /// With each reading in one window; `None`: that cannot be had, or is no gain.
+    /// Makes sure that each reading is in one window; `None`: that is impossible, or nothing is gained.
     fn disjoint(mut self, overlap: bool) -> Option<Self> {
         if overlap {
             self.windows.retain(|(start, end, _), _| {
@@ -170,7 +170,7 @@ impl Mergeable<'_> {
         self.end_ms.checked_sub(self.start.ms)
     }
 
-    /// Where the window of a length begins that this one lies in whole, and is shorter than.
+    /// The start of the window of `length_ms` that contains this one and is longer.
     fn start_within(&self, length_ms: i64) -> Option<i64> {
         let start_ms = self.start.ms.checked_sub(self.start.ms.rem_euclid(length_ms))?;
         let fits = self.end_ms <= start_ms.checked_add(length_ms)?;

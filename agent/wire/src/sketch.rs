@@ -5,7 +5,7 @@ use headwater_pipeline::sketch::GrowingSketch;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-/// The ratio of the bins, how many values count as zero, and of either sign the bins with their counts.
+/// The ratio of the bins, the number of values that count as zero, and for each sign the bins with their counts.
 pub(super) struct WireSketch<'a>(pub(super) &'a GrowingSketch);
 
 impl Serialize for WireSketch<'_> {

@@ -1,11 +1,11 @@
-//! An event as it lies in the buffer: compact, and readable by later versions of the program.
+//! The stored form of an event: compact, and readable by later versions of the program.
 //!
 //! ```text
 //! kind u8 | version u8 | fields (see `fields`)
 //! ```
 //!
-//! A version is raised only where fields change their meaning. Further fields need none: whoever does not know them passes
-//! over them, and whoever misses one takes it as 0, empty or none. A tag is never given to another field.
+//! The version is raised only if a field changes its meaning. A new field needs no new version: a program that does
+//! not know a field skips it, and a missing field reads as 0, empty or none. A tag is never reused.
 
 mod fields;
 mod own;
@@ -21,7 +21,7 @@ pub use series::{Mergeable, mergeable};
 use fields::{put_field, put_text, put_varint};
 use headwater_pipeline::event::{ClockMark, Event};
 
-/// The kinds, as they are stored.
+/// The stored kinds.
 const SUMMARY: u8 = 1;
 const READING: u8 = 2;
 const ALERT: u8 = 3;
@@ -30,7 +30,7 @@ const REPORT: u8 = 5;
 const CLOCK: u8 = 6;
 const STATUS: u8 = 7;
 
-/// The version of every kind that this program writes, and the newest that it reads.
+/// The version that this program writes for every kind, and the newest that it reads.
 const VERSION: u8 = 1;
 
 /// Appends an event.
@@ -56,21 +56,21 @@ pub fn put_event(to: &mut Vec<u8>, event: &Event) {
     }
 }
 
-/// Appends a field of text; an empty one is left out.
+/// Appends a text field; an empty one is left out.
 fn put_name(to: &mut Vec<u8>, tag: u8, text: &str) {
     if !text.is_empty() {
         put_field(to, tag, |to| to.extend_from_slice(text.as_bytes()));
     }
 }
 
-/// Appends a field that is a count; 0 is left out.
+/// Appends a count field; 0 is left out.
 fn put_count(to: &mut Vec<u8>, tag: u8, count: u64) {
     if count != 0 {
         put_field(to, tag, |to| put_varint(to, count));
     }
 }
 
-/// Appends the clock of times; one that is right is left out.
+/// Appends the clock of times; a correct clock is left out.
 fn put_clock_mark(to: &mut Vec<u8>, tag: u8, clock: &ClockMark) {
     match clock {
         ClockMark::True => {}

@@ -1,4 +1,4 @@
-//! A detector with its parameters, and what it says about a recording.
+//! Runs a detector with its parameters over a recording.
 
 use super::{EvaluateError, Labelled};
 use headwater_kernel::detect::{
@@ -11,13 +11,13 @@ use headwater_settings::{nearest, parse_duration};
 /// A detector to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Contender {
-    /// As it was asked for: `zscore:above=5`.
+    /// As given on the command line: `zscore:above=5`.
     pub name: String,
     pub(super) kind: &'static DetectorKind,
     pub(super) parameters: Parameters,
 }
 
-/// What a detector says about every row.
+/// The judgements of a detector on every row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// The highest score of any column; 0 while learning.
@@ -97,7 +97,7 @@ impl Contender {
         Ok(judged)
     }
 
-    /// What judges rows of several series: `half-space`, and with its defaults `auto`.
+    /// The detector for rows of several series: `half-space`; for `auto`, `half-space` with its defaults.
     fn of_rows(&self) -> Result<Option<HalfSpace>, EvaluateError> {
         let trees = match self.kind.name {
             "auto" => Self::parse("half-space")?.detector()?,
@@ -107,7 +107,7 @@ impl Contender {
     }
 }
 
-/// As the agent does it: reading by reading, put together by time; further columns than fit are not looked at.
+/// Judges as the agent does: reading by reading, joined by time; columns beyond the limit are ignored.
 fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -> Result<(), EvaluateError> {
     let rows = Rows::new(recording.columns.len().min(SERIES_MAX), 0);
     let mut rows = rows.map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", recording.name)))?;

@@ -1,8 +1,4 @@
-//! Events: alarms that belong together, against the windows.
-//!
-//! Alarms at most `MERGE` rows apart are one event. It is right when one of its alarms lies in a window; every
-//! `LONG` rows that it spends outside windows make one false event more, so that an alarm that never ends is not one
-//! event. Rows in probation do not count.
+//! Events: alarms close to each other, compared with the windows.
 
 use super::{Judged, Labelled};
 use std::ops::AddAssign;

@@ -1,4 +1,4 @@
-//! Labels, and the recordings they are about.
+//! Labels, and the recordings they describe.
 
 use super::EvaluateError;
 use headwater_sensors::recording::Recording;
@@ -18,16 +18,16 @@ struct Labels {
     series: BTreeMap<String, Label>,
 }
 
-/// What is known about one recording.
+/// The label of one recording.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Label {
     /// The benchmark that it belongs to.
     pub corpus: String,
     /// Rows at the start that are never scored.
     pub probation: usize,
-    /// First and last row of what is wrong, in order.
+    /// First and last row of each anomaly, in order.
     pub windows: Vec<(usize, usize)>,
-    /// Rows that there must be.
+    /// The expected number of rows.
     rows: usize,
 }
 

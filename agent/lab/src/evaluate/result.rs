@@ -1,4 +1,4 @@
-//! What a detector did on a corpus, for people and for programs.
+//! The results of a detector on a corpus, for people and for programs.
 
 use super::events::Events;
 use super::nab::{self, PROFILES, Tally};
@@ -25,7 +25,7 @@ pub struct Score {
 }
 
 impl Score {
-    /// Adds up what a detector said about the recordings of a corpus.
+    /// Adds up the judgements of a detector on the recordings of a corpus.
     pub fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
         let (mut events, mut quiet, mut tally) = (Events::default(), None, Tally::default());
         for (recording, judged) in recordings.iter().zip(judged) {

@@ -1,17 +1,17 @@
-//! Fields of a stored event: a tag, a length, and so many bytes.
+//! The fields of a stored event: each with a tag, a length and bytes.
 //!
 //! ```text
 //! field   tag u8 | length varint | bytes
 //! ```
 //!
-//! A varint has seven bits a byte, the lowest first; a signed number is folded (0, -1, 1, -2, …) before. Texts in lists have
-//! their length in front, as a varint; other numbers are 64 bits, little-endian. A reader passes over tags that it does not
-//! know and takes what is absent as 0, empty or none.
+//! A varint has seven bits per byte, the lowest first; a signed number is folded first (0, -1, 1, -2, …). Texts in
+//! lists have a length prefix, as a varint; other numbers have 64 bits, little-endian. A reader skips unknown tags
+//! and reads a missing field as 0, empty or none.
 
 /// Tags are below this.
 const TAGS: usize = 64;
 
-/// Bits of a varint's byte.
+/// Bits in each byte of a varint.
 const BITS: u32 = 7;
 const MORE: u8 = 1 << BITS;
 
@@ -45,7 +45,7 @@ pub(super) fn put_field(to: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u
     debug_assert!(usize::from(tag) < TAGS, "tag {tag}");
     to.push(tag);
     let start = to.len();
-    // Most are short: a longer one is moved on, to make room for its length.
+    // Most fields are short. A longer one is moved, to make room for its length.
     to.push(0);
     write(to);
     let length = to.len().saturating_sub(start + 1);
@@ -67,7 +67,7 @@ pub(super) fn put_field(to: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u
 pub(super) struct StoredFields<'a>([Option<&'a [u8]>; TAGS]);
 
 impl<'a> StoredFields<'a> {
-    /// Finds them; `None`: one is cut off.
+    /// Finds the fields; `None`: one is cut off.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (mut fields, mut rest) = ([None; TAGS], Reader(bytes));
         while !rest.0.is_empty() {
@@ -81,33 +81,33 @@ impl<'a> StoredFields<'a> {
         Some(Self(fields))
     }
 
-    /// A field, if it is there.
+    /// A field, if present.
     pub(super) fn get(&self, tag: u8) -> Option<Reader<'a>> {
         self.0.get(usize::from(tag)).copied().flatten().map(Reader)
     }
 
-    /// A field; empty if it is not there.
+    /// A field; empty if it is missing.
     pub(super) fn of(&self, tag: u8) -> Reader<'a> {
         self.get(tag).unwrap_or(Reader(&[]))
     }
 }
 
-/// Bytes being read.
+/// Unread bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// What is left, as text.
+    /// The rest as text.
     pub(super) fn rest_text(self) -> Option<&'a str> {
         std::str::from_utf8(self.0).ok()
     }
 
-    /// What is left, as one number; 0 of nothing.
+    /// The rest as one number; 0 if empty.
     pub(super) fn rest_varint(mut self) -> Option<u64> {
         if self.0.is_empty() { Some(0) } else { self.varint() }
     }
 
-    /// What is left, as one number; 0 of nothing.
+    /// The rest as one signed number; 0 if empty.
     pub(super) fn rest_signed(mut self) -> Option<i64> {
         if self.0.is_empty() { Some(0) } else { self.signed() }
     }
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes(length)?).ok()
     }
 
-    /// Reads items until there is nothing left.
+    /// Reads items until nothing is left.
     pub(super) fn list<T>(mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let mut list = Vec::new();
         while !self.0.is_empty() {

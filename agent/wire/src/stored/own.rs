@@ -1,5 +1,4 @@
-//! What the agent says of itself, as it is stored. Counts stand by their names: one that is new is passed over by an
-//! earlier version, and one that is missing is 0.
+//! Stores events about the agent itself. Counts have names: an unknown count is skipped, and a missing one is 0.
 
 use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_varint};
 use super::read::bad;

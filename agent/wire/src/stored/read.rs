@@ -1,19 +1,19 @@
-//! Stored events, read back.
+//! Reads stored events.
 
 use super::fields::StoredFields;
 use super::{ALERT, CLOCK, EVIDENCE, READING, REPORT, STATUS, SUMMARY, VERSION, own, series, tags};
 use headwater_pipeline::event::{BootId, ClockMark, Event};
 
-/// Bytes that are no event which this program can read.
+/// The bytes are not an event that this program can read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoredError {
-    /// They are cut off, or damaged.
+    /// The event is cut off or damaged.
     #[error("a stored event is cut off")]
     CutOff,
-    /// A kind that this program does not know.
+    /// Its kind is unknown to this program.
     #[error("a stored event is of kind {0}, which this version of the program does not know")]
     Kind(u8),
-    /// A version that this program does not know.
+    /// Its version is unknown to this program.
     #[error("a stored {kind} is of version {version}; this version of the program reads up to {VERSION}")]
     Version {
         /// The kind's word.
@@ -21,10 +21,10 @@ pub enum StoredError {
         /// The version.
         version: u8,
     },
-    /// A field that cannot be read.
+    /// A field cannot be read.
     #[error("field {0} of a stored event cannot be read")]
     Field(u8),
-    /// A report of a cause that this program does not know.
+    /// The cause of a report is unknown to this program.
     #[error("a stored report has the cause `{0}`, which this version of the program does not know")]
     Cause(String),
 }
@@ -33,20 +33,20 @@ pub(super) fn bad(tag: u8) -> StoredError {
     StoredError::Field(tag)
 }
 
-/// What is needed to find an event's place.
+/// The names that address an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNames<'a> {
     /// The word for its kind on the wire.
     pub kind: &'static str,
-    /// The stream's name, or nothing.
+    /// The stream's name, or empty.
     pub stream: &'a str,
-    /// The series' name, or nothing.
+    /// The series' name, or empty.
     pub series: &'a str,
     /// The clock of its own times.
     pub clock: ClockMark,
 }
 
-/// The names of a stored event; nothing else of it is read.
+/// Reads the names of a stored event, and nothing else.
 ///
 /// # Errors
 /// [`StoredError`]: they are not there.
@@ -57,7 +57,7 @@ pub fn names(body: &[u8]) -> Result<EventNames<'_>, StoredError> {
     Ok(EventNames { kind: word(kind)?, stream, series, clock: clock_mark(&fields, tags::CLOCK)? })
 }
 
-/// An event from its stored form.
+/// Reads an event.
 ///
 /// # Errors
 /// [`StoredError`]: it is not whole, or of a later version of the program.
@@ -70,7 +70,7 @@ pub fn read_event(body: &[u8]) -> Result<Event, StoredError> {
     Ok(event)
 }
 
-/// An event from its stored form, without what only a roll-up needs: an output sends nothing of that.
+/// Reads an event without the fields that only a roll-up needs, because outputs send none of them.
 ///
 /// # Errors
 /// As [`read_event`].
@@ -115,7 +115,7 @@ fn word(kind: u8) -> Result<&'static str, StoredError> {
     })
 }
 
-/// The clock of times.
+/// The clock of the event's times.
 pub(super) fn clock_mark(fields: &StoredFields<'_>, tag: u8) -> Result<ClockMark, StoredError> {
     let Some(mut from) = fields.get(tag) else { return Ok(ClockMark::True) };
     let turn = from.varint().and_then(|turn| u32::try_from(turn).ok()).ok_or(bad(tag))?;

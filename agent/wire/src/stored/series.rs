@@ -1,4 +1,4 @@
-//! What is said of series, as it is stored.
+//! Stores events about series.
 
 use super::fields::{Reader, StoredFields, put_f64, put_field, put_signed, put_text, put_varint};
 use super::read::{bad, clock_mark, fields_of};
@@ -43,7 +43,7 @@ pub(super) fn put_summary(to: &mut Vec<u8>, summary: &Summary) {
     }
 }
 
-/// The accumulators that a roll-up merges, if they are kept and can be read.
+/// The accumulators for a roll-up, if they are stored and can be read.
 pub(super) fn read_pane(fields: &StoredFields<'_>) -> Option<Accumulators> {
     Accumulators::load(&mut StateReader::new(fields.get(tags::PANE)?.0)).ok()
 }
@@ -67,7 +67,7 @@ pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredE
     })
 }
 
-/// A stored summary, as far as it takes to merge it with others.
+/// The part of a stored summary that a roll-up needs.
 pub struct Mergeable<'a> {
     /// The stream's name.
     pub stream: &'a str,
@@ -77,15 +77,15 @@ pub struct Mergeable<'a> {
     pub start: Timestamp,
     /// The first instant after it (ms).
     pub end_ms: i64,
-    /// A later one takes the place of an earlier one.
+    /// A later revision replaces an earlier one.
     pub rev: u32,
-    /// Of a count window.
+    /// The number of a count window.
     pub number: Option<u64>,
-    /// What it was made of.
+    /// Its accumulators.
     pub pane: Accumulators,
 }
 
-/// What can be merged of a stored event; `None`: it is no summary, or not to be merged.
+/// Reads what a roll-up needs; `None`: the event is not a summary, or has no accumulators.
 pub fn mergeable(body: &[u8]) -> Option<Mergeable<'_>> {
     let (kind, fields) = fields_of(body).ok()?;
     let pane = fields.get(tags::PANE).filter(|_| kind == SUMMARY)?;
@@ -266,7 +266,7 @@ fn put_sketch(to: &mut Vec<u8>, sketch: &GrowingSketch) {
     sketch.save(&mut put);
 }
 
-/// A sketch; `None`: of a version that this program does not know.
+/// Reads a sketch; `None`: its version is unknown to this program.
 fn sketch(bytes: Reader<'_>, fields: &StoredFields<'_>) -> Option<GrowingSketch> {
     if bytes.0.is_empty() {
         return read_pane(fields)?.sketch().cloned();
@@ -285,7 +285,7 @@ fn put_readings(to: &mut Vec<u8>, readings: &[(i64, f64)]) {
     }
 }
 
-/// As many readings as there are.
+/// Reads all readings in the field.
 fn readings(from: Reader<'_>, tag: u8) -> Result<TimedValues, StoredError> {
     let mut before = 0;
     from.list(|from| next_reading(from, &mut before)).ok_or(bad(tag))

@@ -1,16 +1,16 @@
-//! Names of numbers, shared: all summaries of a stream have the same ones, and reading one should not copy them.
+//! Shares the names of numbers: all summaries of a stream have the same names, and reading one should not copy them.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Names that are shared; later ones are copied. A config has few.
+/// The most shared names; further ones are copied. A config has few.
 const SHARED_MAX: usize = 64;
 
 thread_local! {
     static SHARED: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The name, without a copy if it has been read before on this thread.
+/// A name, shared if it has been read before on this thread.
 pub(super) fn shared_name(name: &str) -> Arc<str> {
     SHARED.with_borrow_mut(|shared| {
         if let Some(known) = shared.iter().find(|known| &***known == name) {

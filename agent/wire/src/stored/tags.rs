@@ -1,26 +1,26 @@
-//! The tags of stored fields. None is ever given to another field; a new one goes at the end.
+//! The tags of stored fields. A tag is never reused; new ones go at the end.
 
 pub(super) const AGENT: u8 = 1;
 pub(super) const STREAM: u8 = 2;
 pub(super) const SERIES: u8 = 3;
 /// Key, value, key, value, ….
 pub(super) const LABELS: u8 = 4;
-/// Clock of the event's own times: how often it was set back, or 0 and a boot's id.
+/// The clock of the event's own times: how often it was set back, or 0 and a boot's id.
 pub(super) const CLOCK: u8 = 5;
 /// Start of a window or an interval, or the time of the event (ms).
 pub(super) const TIME: u8 = 6;
-/// Of a window or an interval (ms).
+/// The length of a window or an interval (ms).
 pub(super) const LENGTH: u8 = 7;
 pub(super) const REV: u8 = 8;
-/// Of a count window: number and 1.
+/// The number of a count window, plus 1.
 pub(super) const NUMBER: u8 = 9;
 /// Name, 0 and a count, or name, 1 and a number, ….
 pub(super) const NUMBERS: u8 = 10;
 /// Two names.
 pub(super) const PAIR: u8 = 11;
-/// Time since the one before, value, ….
+/// The time since the previous one, value, ….
 pub(super) const POINTS: u8 = 12;
-/// Version u16, state; nothing: it is the one of the accumulators.
+/// Version u16, state; empty: the sketch is that of the accumulators.
 pub(super) const SKETCH: u8 = 13;
 /// The accumulators of a window, see `plan/stored.rs`.
 pub(super) const PANE: u8 = 14;
@@ -54,15 +54,15 @@ pub(super) const STREAMS: u8 = 32;
 pub(super) const MESSAGES: u8 = 33;
 pub(super) const READINGS_TOTAL: u8 = 34;
 pub(super) const MESSAGES_TOTAL: u8 = 35;
-/// Of the interval, and since the state began.
+/// For the interval, then since the state began.
 pub(super) const SUPPRESSED: u8 = 36;
 pub(super) const BOOT: u8 = 37;
 pub(super) const OFFSET: u8 = 38;
-/// 1: it is.
+/// 1: estimated.
 pub(super) const ESTIMATED: u8 = 39;
-/// 1: it is.
+/// 1: online.
 pub(super) const ONLINE: u8 = 40;
 /// Texts.
 pub(super) const TROUBLE: u8 = 41;
-/// Bytes: used, written today, allowed a day; then those of the device, if it counts.
+/// Bytes: used, written today, allowed per day; then those of the device, if it counts them.
 pub(super) const DISK: u8 = 42;

@@ -1,4 +1,4 @@
-//! What is stored comes back equal, whatever it is; what cannot be read is an error that says so.
+//! Everything that is stored reads back equal; what cannot be read is an error that names the reason.
 
 use super::fields::put_signed;
 use super::*;
@@ -193,7 +193,7 @@ proptest! {
         let names = names(&bytes).unwrap();
         let about = event.about().map_or(("", ""), |about| (&*about.stream, &*about.series));
         prop_assert_eq!((names.kind, names.stream, names.series), (event.kind(), about.0, about.1));
-        // A field of a later version is passed over.
+        // A field of a later version is skipped.
         put_field(&mut bytes, 63, |to| put_signed(to, -5));
         prop_assert_eq!(read_event(&bytes), Ok(event));
     }
