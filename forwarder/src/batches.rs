@@ -255,9 +255,9 @@ impl ConnectionEvents for BatchEvents {
 
 impl BatchEvents {
     fn on_answer(&self, answer: Option<BatchResult>, events: &mut Vec<ConnectionEvent>) {
-        let ended = "the thread that writes has panicked; please report it".to_owned();
-        let BatchResult { written, error, is_last } =
-            answer.unwrap_or(BatchResult { written: Vec::new(), error: Some(ended), is_last: false });
+        let Some(BatchResult { written, error, is_last }) = answer else {
+            return events.push(ConnectionEvent::Panicked);
+        };
         let mut gathered = self.gathered.borrow_mut();
         gathered.in_flight = gathered.in_flight.saturating_sub(written.len());
         gathered.writing = false;

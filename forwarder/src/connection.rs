@@ -157,6 +157,8 @@ pub enum ConnectionEvent {
     },
     /// The connection is no more, and nothing that was not acknowledged may be taken for delivered.
     Lost(Disconnected),
+    /// A thread of the output's own has panicked. That is no lost connection: [`crate::Forwarder::failed`] tells of it.
+    Panicked,
 }
 
 /// What a look at an output has found.

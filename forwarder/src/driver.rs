@@ -254,7 +254,8 @@ impl<'d> DriverSession<'d> {
 
     fn on_event(&mut self, event: ConnectionEvent) -> Option<Disconnected> {
         let (shared, bit) = (&self.driver.shared, self.driver.bit);
-        let answers = !matches!(event, ConnectionEvent::Up | ConnectionEvent::Lost(_));
+        let answers =
+            !matches!(event, ConnectionEvent::Up | ConnectionEvent::Lost(_) | ConnectionEvent::Panicked);
         if answers && !std::mem::replace(&mut self.answered, true) {
             shared.tell(ForwarderEvent::Answered { output: self.driver.index });
         }
@@ -270,6 +271,11 @@ impl<'d> DriverSession<'d> {
             ConnectionEvent::Answered => {}
             ConnectionEvent::Refused { tag, why } => self.driver.refuse(&tag, why),
             ConnectionEvent::Lost(ended) => return Some(ended),
+            ConnectionEvent::Panicked => {
+                let name = self.driver.state(|state| state.status().name).unwrap_or_default();
+                shared.part_ended(&format!("a thread of the output `{name}` panicked"));
+                return Some(Disconnected { reason: "its thread panicked".into(), wait: READ_AGAIN });
+            }
         }
         None
     }

@@ -216,6 +216,8 @@ fn spawn(
     task: impl Future<Output = ()> + 'static,
 ) -> JoinHandle<()> {
     let watch = TaskWatch { shared: shared.clone(), name: name.into() };
+    #[cfg(test)]
+    let task = tests::injected(watch.name.clone(), task);
     tokio::task::spawn_local(async move {
         let _watch = watch;
         task.await;
@@ -231,7 +233,7 @@ struct TaskWatch {
 impl Drop for TaskWatch {
     fn drop(&mut self) {
         let how = if std::thread::panicking() { "panicked" } else { "ended" };
-        self.shared.task_ended(&format!("the task `{}` of the forwarder {how}", self.name));
+        self.shared.part_ended(&format!("the task `{}` of the forwarder {how}", self.name));
     }
 }
 

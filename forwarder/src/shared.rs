@@ -335,8 +335,8 @@ impl Shared {
         }
     }
 
-    /// A task has ended; while the forwarder runs, none does.
-    pub(crate) fn task_ended(&self, what: &str) {
+    /// A task or a thread has ended. While the forwarder runs, none does.
+    pub(crate) fn part_ended(&self, what: &str) {
         if self.ending.is_running() || std::thread::panicking() {
             self.failure.borrow_mut().get_or_insert_with(|| what.to_owned());
             self.failure_came.notify_one();

@@ -1,8 +1,13 @@
 //! Parts that panic, and disks that take their time.
 
 use super::*;
+use crate::batches::{BatchOutput, BatchWriter, Entry};
 use crate::store::memory::MemoryStore;
-use crate::{Disconnected, EncodeError, Framing, Lane, MessageAddress, Opened, Sync as BufferSync, When};
+use crate::{
+    Compactor, Disconnected, EncodeError, Framing, Lane, MessageAddress, Opened, Sync as BufferSync, Tag,
+    When,
+};
+use std::cell::Cell;
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
@@ -40,18 +45,56 @@ impl Output for Down {
     }
 }
 
+thread_local! {
+    /// The task that panics.
+    static PANICS: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// The task, or a panic if the test wants it.
+pub(super) async fn injected(name: String, task: impl Future<Output = ()>) {
+    assert!(PANICS.get() != Some(&name), "a test wants the task to panic");
+    task.await;
+}
+
+/// Writes on a thread of its own, and panics.
+struct BadWriter(BatchOutput);
+
+impl Output for BadWriter {
+    fn open(&mut self, encoder: &Arc<dyn Encoder>, _: Option<&Message>) -> Result<Opened, Disconnected> {
+        self.0.open(encoder, |_, _| Some(String::new()))
+    }
+}
+
+struct Panics;
+
+impl BatchWriter for Panics {
+    fn write(&mut self, _: &[Entry], _: &mut Vec<Tag>) -> Result<(), String> {
+        panic!("a test wants the writer to panic")
+    }
+}
+
+impl Compactor for Panics {
+    fn merge(&self, _: &[Message]) -> Option<Vec<Message>> {
+        panic!("a test wants the compactor to panic")
+    }
+}
+
+/// What fails within ten seconds.
+async fn failure(forwarder: &Forwarder) -> String {
+    timeout(Duration::from_secs(10), forwarder.failed()).await.unwrap()
+}
+
 /// On a thread of the disk's own.
 fn start(store: &MemoryStore, panics: bool) -> Forwarder {
-    let slot = OutputSlot {
-        name: "cloud".into(),
-        output: Box::new(Down { panics }),
-        encoder: Arc::new(Anything),
-        presence: None,
-    };
     let config =
         BufferConfig { when: When::Offline, sync: BufferSync::Every(60_000), ..BufferConfig::default() };
+    start_with(store, Box::new(Down { panics }), config)
+}
+
+fn start_with(store: &MemoryStore, output: Box<dyn Output>, config: BufferConfig) -> Forwarder {
+    let slot = OutputSlot { name: "cloud".into(), output, encoder: Arc::new(Anything), presence: None };
     let start = Start { config, folder: "/nowhere".into(), outputs: vec![slot], clock: Arc::new(|| 0) };
-    Forwarder::start_on(start, None, Box::new(store.clone()), DiskThread::start).unwrap()
+    Forwarder::start_on(start, Some(Arc::new(Panics)), Box::new(store.clone()), DiskThread::start).unwrap()
 }
 
 fn push(forwarder: &Forwarder) {
@@ -67,16 +110,53 @@ fn run(test: impl Future<Output = ()>) {
 fn a_part_that_panics_is_named() {
     run(async {
         let forwarder = start(&MemoryStore::default(), true);
-        let failed = timeout(Duration::from_secs(10), forwarder.failed()).await;
-        assert_eq!(failed.unwrap(), "the task `output cloud` of the forwarder panicked");
+        assert_eq!(failure(&forwarder).await, "the task `output cloud` of the forwarder panicked");
+        for task in ["disk writer", "buffer cleaner", "disk sync", "output cloud"] {
+            PANICS.set(Some(task));
+            let forwarder = start(&MemoryStore::default(), false);
+            assert_eq!(failure(&forwarder).await, format!("the task `{task}` of the forwarder panicked"));
+        }
+        PANICS.set(None);
+    });
+}
+
+#[test]
+fn a_thread_that_panics_is_named() {
+    run(async {
+        let output = Box::new(BadWriter(BatchOutput::new(Panics, Duration::ZERO)));
+        let forwarder = start_with(&MemoryStore::default(), output, BufferConfig::default());
+        push(&forwarder);
+        assert_eq!(failure(&forwarder).await, "a thread of the output `cloud` panicked");
+        let buffer = "the thread `buffer` that works on the disk panicked";
+        let store = MemoryStore::default();
+        store.0.lock().unwrap().panics = Some("open");
+        let forwarder = start(&store, false);
+        assert_eq!(failure(&forwarder).await, buffer);
+        assert!(!forwarder.write_down(Instant::now() + Duration::from_millis(100)).await);
+        let config = BufferConfig {
+            max_size: 40_000,
+            memory_bytes_max: 20_000,
+            sync: BufferSync::Always,
+            ..BufferConfig::default()
+        };
+        let forwarder = start_with(&MemoryStore::default(), Box::new(Down { panics: false }), config);
+        let fill = async {
+            loop {
+                push(&forwarder);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            failed = failure(&forwarder) => assert_eq!(failed, buffer, "the compactor panicked"),
+            () = fill => {}
+        }
         let store = MemoryStore::default();
         store.0.lock().unwrap().panics = Some("sync");
         let forwarder = start(&store, false);
         push(&forwarder);
         let deadline = Instant::now() + Duration::from_secs(1);
         assert!(!forwarder.write_down(deadline).await);
-        let failed = timeout(Duration::from_secs(10), forwarder.failed()).await;
-        assert_eq!(failed.unwrap(), "the thread `buffer` that works on the disk panicked");
+        assert_eq!(failure(&forwarder).await, buffer);
         assert!(forwarder.status().disk_error.is_some());
         assert!(!forwarder.stop(Instant::now() + Duration::from_secs(1)).await);
     });
