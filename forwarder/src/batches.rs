@@ -1,11 +1,11 @@
-//! A connection for outputs that write: it gathers messages and has them written in batches, on a thread of its own,
-//! because a write may block for as long as it likes.
+//! A connection for outputs that write messages in batches, such as files. The connection gathers messages; a
+//! thread of its own writes them, because a write may block for any time.
 //!
-//! A message is acknowledged when its batch is written. The writer outlives its connections: after an error the next
-//! connection goes on with it, once it has returned.
+//! A message is acknowledged when its batch is written. A writer serves one connection after another: after an
+//! error, the next connection waits until the writer has returned.
 //!
-//! Limits: [`WINDOW`] messages and [`BYTES_MAX`] of lines gathered; a batch is written as soon as half of that waits, or
-//! after the output's linger.
+//! Limits: a connection gathers at most [`WINDOW`] messages and [`BYTES_MAX`] of lines. It writes a batch when
+//! half of that is gathered, or when the oldest message has waited for the output's linger time.
 
 use crate::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, Encoder, Framing, NextEvents, Opened,
@@ -29,20 +29,20 @@ const BYTES_MAX: usize = 1 << 20;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
-/// A message as it is written.
+/// An encoded message and where to write it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) tag: Tag,
-    /// Where to, as the output names places.
+    /// Where to write it. The output chooses and interprets the name.
     pub(crate) place: String,
-    /// One line, its end included.
+    /// One line, with its line break.
     pub(crate) line: Vec<u8>,
 }
 
-/// What takes batches.
+/// Writes batches. Each output of this kind implements it.
 pub(crate) trait BatchWriter: Send {
-    /// Writes entries, in order for each place. `Ok`, and every tag in `written`, means that they are safe. After an error
-    /// nothing remains of those that are not in `written`.
+    /// Writes entries, in order for each place. `Ok` means that every entry is safe and its tag is in `written`.
+    /// After an error, no part of the other entries remains.
     ///
     /// # Errors
     /// Why not all of them could be written.
@@ -60,10 +60,10 @@ pub(crate) trait BatchWriter: Send {
     fn finish(&mut self) {}
 }
 
-/// Where a message's line goes; `None`: nowhere.
+/// Chooses the place of a message. `None`: the message has no place.
 type PlaceOf = dyn Fn(&dyn Encoder, &Delivery) -> Option<String>;
 
-/// A writer, for one connection after another.
+/// A writer that outlives its connections.
 pub(crate) struct BatchOutput {
     writer: Arc<Mutex<dyn BatchWriter>>,
     linger: Duration,
@@ -75,7 +75,7 @@ impl BatchOutput {
         Self { writer: Arc::new(Mutex::new(writer)), linger, retry: Rc::new(RefCell::new(RETRY_FIRST)) }
     }
 
-    /// A connection whose messages lie at the place that `place` names.
+    /// Opens a connection. `place` chooses where each message is written.
     ///
     /// # Errors
     /// The writer is still at work for an earlier connection, or the system gives no thread.
@@ -93,7 +93,7 @@ impl BatchOutput {
         let writer = self.writer.clone();
         let thread = std::thread::Builder::new().name("output".into());
         let started = thread.spawn(move || {
-            // One that panicked left its files as a failed write does.
+            // A writer that panicked has left its files as a failed write does.
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             serve(&mut *writer, &waiting, &done);
         });
@@ -112,7 +112,7 @@ enum BatchJob {
     Finish,
 }
 
-/// What came of a job.
+/// The result of a job.
 struct BatchResult {
     written: Vec<Tag>,
     error: Option<String>,
@@ -149,14 +149,14 @@ fn serve(
     }
 }
 
-/// What is gathered and what is being written.
+/// Messages that are gathered, and the state of those that are being written.
 #[derive(Default)]
 struct Gathered {
     up: bool,
     closing: bool,
     entries: Vec<Entry>,
     bytes: usize,
-    /// Since when the first of them waits.
+    /// When the first of them was gathered.
     since: Option<Instant>,
     /// Messages that are not acknowledged, gathered or being written.
     in_flight: usize,

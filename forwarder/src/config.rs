@@ -1,4 +1,4 @@
-//! The `[buffer]` table, and the rate that an output may name for what waited.
+//! Reads the `[buffer]` table, and the rate limit of an output.
 
 use headwater_settings::{Or, Table};
 
@@ -11,25 +11,25 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 /// When messages are written to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Only those that an output has not taken within `sync`: while it is down, or too slow.
+    /// Messages that some output has not acknowledged within `sync`: it is down, or too slow.
     Offline,
-    /// All of them, before they are sent.
+    /// All messages, before they are sent.
     Always,
 }
 
-/// What gives way when the disk's share is full.
+/// Which messages are given up when the buffer is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// Old messages are merged into coarser ones; where that is not enough, the oldest go.
+    /// Old messages are merged into coarser ones. If that is not enough, the oldest are given up.
     Thin,
-    /// The oldest go.
+    /// The oldest messages are given up.
     DropOldest,
 }
 
-/// What a power cut may cost.
+/// How many messages a power cut may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
-    /// Nothing that was pushed a moment before.
+    /// No message that was pushed a moment before.
     Always,
     /// The messages of this many milliseconds.
     Every(u64),
@@ -45,7 +45,7 @@ impl Sync {
     }
 }
 
-/// How fast an output sends what waited in the buffer; live messages are never held back.
+/// The rate at which an output sends backfill. Live messages have no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendRate {
     /// Messages a second; `None`: as many as the broker acknowledges.
@@ -77,9 +77,9 @@ pub struct BufferConfig {
     pub max_size: u64,
     /// Older messages are given up (ms); `None`: none are.
     pub max_age_ms: Option<i64>,
-    /// What gives way at `max_size`.
+    /// Which messages are given up at `max_size`.
     pub full: Full,
-    /// What a power cut may cost.
+    /// How many messages a power cut may cost.
     pub sync: Sync,
     /// Bytes written to disk a day, past which [`crate::ForwarderStatus`] warns.
     pub daily_writes: u64,
@@ -102,7 +102,7 @@ impl Default for BufferConfig {
 }
 
 impl BufferConfig {
-    /// Reads the table, and finishes it; what is left out or wrong has its default.
+    /// Reads the table and finishes it. A key that is missing or wrong gets its default.
     #[must_use]
     pub fn read(table: Option<Table<'_>>) -> Self {
         let default = Self::default();

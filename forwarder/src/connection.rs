@@ -1,7 +1,7 @@
-//! What an output is: it opens connections, one after another, to whoever takes the messages.
+//! The interface of an output. An output opens connections, one after another.
 //!
 //! A connection has two halves, so that one can send while the other listens: [`OutputConnection`] and
-//! [`ConnectionEvents`]. An output that writes many messages at once gathers them in [`OutputConnection::send`], writes
+//! [`ConnectionEvents`]. An output that writes in batches gathers messages in [`OutputConnection::send`], writes
 //! them in [`OutputConnection::flush`] and acknowledges each of them.
 
 use crate::output_set::OutputSet;
@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Marks a message on its way, so that the answer to it can be told from others.
+/// Identifies a message in flight, so that an acknowledgement can be matched to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag {
     pub(crate) lane: Lane,
@@ -24,7 +24,7 @@ pub struct Tag {
 /// A message on its way to an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// For the answer.
+    /// Identifies the message in the answer.
     pub tag: Tag,
     /// Whether the message waited in the buffer.
     pub backfill: bool,
@@ -32,52 +32,53 @@ pub struct Delivery {
     pub message: Message,
 }
 
-/// An output, configured. It is not connected: it opens connections.
+/// A configured output. It is not connected itself; it opens connections.
 pub trait Output {
-    /// Opens a connection, which begins to connect when its events are awaited. `gone` is what the other side shall say
-    /// when the connection is lost without a farewell, if the output's protocol knows such a thing.
+    /// Opens a connection. The connection begins to connect when its events are awaited. If the output's protocol
+    /// has such a thing, the other side publishes `gone` when the connection is lost without a farewell.
     ///
     /// # Errors
-    /// Why none can be opened, and when to try again.
+    /// No connection can be opened. The error says why, and when to try again.
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected>;
 
-    /// A connection on which messages are on their way and none is acknowledged for so long is given up.
+    /// The driver closes a connection that has messages in flight and acknowledges none of them for this time.
     fn ack_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
 
-    /// How fast it takes what waited in the buffer.
+    /// The rate limit for backfill.
     fn rate(&self) -> SendRate {
         SendRate::default()
     }
 
-    /// Why messages go one at a time, if they do: an addition to "output NAME".
+    /// Why messages are sent one at a time; `None`: they are not. The text follows "output NAME".
     fn one_at_a_time(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether the output works from here, for `headwater self-test`. Messages that arrive by it are marked as tests.
-    /// `None`: there is nothing to try.
+    /// Tries the output, for `headwater self-test`. Test messages are marked as such. `None`: there is nothing to
+    /// try.
     fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {
         Box::pin(async { None })
     }
 
-    /// Reads what an agent sends to this output; `agent` is another one than that of the config.
+    /// Opens a tail on the messages that an agent sends to this output. `agent` is the id of another agent than
+    /// that of the config.
     ///
     /// # Errors
-    /// It cannot be read from here, and what to do instead.
+    /// The output cannot be tailed. The error says what to do instead.
     fn tail(&self, _encoder: &dyn Encoder, _agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
         Err("what it sends cannot be read back".into())
     }
 }
 
-/// A fresh connection's two halves.
+/// The two halves of a new connection.
 pub type Opened = (Box<dyn OutputConnection>, Box<dyn ConnectionEvents>);
 
-/// There is no connection, or no longer.
+/// A connection has ended, or could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnected {
-    /// For people.
+    /// The reason, for people.
     pub reason: String,
     /// How long to wait before another is opened.
     pub wait: Duration,
@@ -85,30 +86,30 @@ pub struct Disconnected {
 
 /// The half of a connection that sends.
 pub trait OutputConnection {
-    /// Messages that can be sent now, before one of those on their way is acknowledged; 0 until it is connected.
+    /// How many messages can be sent now. 0 until the connection is up.
     fn room(&self) -> usize;
 
-    /// The largest room there is.
+    /// The largest value of [`OutputConnection::room`].
     fn window(&self) -> usize;
 
-    /// Whether nothing is on its way.
+    /// Whether no message is in flight.
     fn is_idle(&self) -> bool;
 
-    /// Sends a message, or gathers it; a [`ConnectionEvent`] with its tag will say what became of it. The answer is the
-    /// size of what was sent (bytes).
+    /// Sends a message, or gathers it for [`OutputConnection::flush`]. A [`ConnectionEvent`] with its tag is the
+    /// answer to it. Returns the size of the sent message (bytes).
     ///
     /// # Errors
     /// It was not sent.
     fn send(&mut self, delivery: Delivery) -> Result<usize, SendError>;
 
-    /// Sends what was gathered. Called after messages were sent: because there is no room (`more` may be there), or no
-    /// further message. The answer says when to call again, if that must be soon.
+    /// Sends the gathered messages. The driver calls it when it has sent what it could. `more`: there may be more
+    /// messages, but no room. Returns how soon to call it again, if that matters.
     fn flush(&mut self, _more: bool) -> Option<Duration> {
         None
     }
 
-    /// Says how the agent is, where the output's protocol knows such a thing; see [`crate::OutputPresence`]. It is on its way
-    /// until [`ConnectionEvent::Answered`].
+    /// Announces the agent's presence, if the output's protocol has such a thing; see [`crate::OutputPresence`].
+    /// The announcement is in flight until [`ConnectionEvent::Answered`].
     ///
     /// # Errors
     /// It was not sent.
@@ -116,72 +117,72 @@ pub trait OutputConnection {
         Ok(())
     }
 
-    /// Says farewell after all that was sent; [`ConnectionEvent::Lost`] follows.
+    /// Closes the connection in good order, after all sent messages. [`ConnectionEvent::Lost`] follows.
     fn close(&mut self);
 }
 
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// There is no room now; an event will make some.
+    /// There is no room. An event will tell when there is.
     Busy,
-    /// It can never be sent: its place and the reason.
+    /// The message can never be sent: its place, and the reason.
     Unfit(String),
 }
 
 /// The half of a connection that listens.
 pub trait ConnectionEvents {
-    /// Waits for events and puts them, in order, into the list; gives itself back. The future is never dropped before
-    /// it is done, unless the connection is.
+    /// Waits for events, appends them to the list in order, and returns itself with the list. The future is
+    /// dropped before its end only together with the connection.
     fn next(self: Box<Self>, events: Vec<ConnectionEvent>) -> NextEvents;
 }
 
-/// The listening half, and what it heard.
+/// The listening half, with the events that it has heard.
 pub type NextEvents = Pin<Box<dyn Future<Output = (Box<dyn ConnectionEvents>, Vec<ConnectionEvent>)>>>;
 
-/// What happens on a connection.
+/// An event of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionEvent {
-    /// The other side took the connection: messages can be sent.
+    /// The connection is up: messages can be sent.
     Up,
-    /// The other side has the message.
+    /// The other side has acknowledged the message.
     Acked(Tag),
-    /// It has an announcement, or will not have it.
+    /// The other side has answered an announcement.
     Answered,
-    /// The other side will not have this message, however often it is sent.
+    /// The other side will never take this message.
     Refused {
         /// Which.
         tag: Tag,
         /// Its place and the reason.
         why: String,
     },
-    /// The connection is no more, and nothing that was not acknowledged may be taken for delivered.
+    /// The connection has ended. Messages without an acknowledgement count as not delivered.
     Lost(Disconnected),
     /// A thread of the output's own has panicked. That is no lost connection: [`crate::Forwarder::failed`] tells of it.
     Panicked,
 }
 
-/// What a look at an output has found.
+/// A finding of [`Output::probe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
     /// It works.
     Good(String),
-    /// It works, and somebody may want to know.
+    /// It works, with a remark.
     Note(String),
-    /// It does not work, and what to do.
+    /// It does not work. The text says what to do.
     Bad(String),
 }
 
-/// A look at an output under way.
+/// A running probe of an output.
 pub type OutputProbing<'a> = Pin<Box<dyn Future<Output = Option<ProbeResult>> + 'a>>;
 
-/// Reads what an output sends.
+/// Reads the messages that an output sends.
 pub trait Tail {
-    /// Waits for the next thing; a call that is dropped loses nothing but time.
+    /// Waits for the next item. Dropping the future loses no item.
     fn next(&mut self) -> Tailing<'_>;
 }
 
-/// A [`Tail`] that waits; an error ends it for good.
+/// A waiting [`Tail`]. An error ends it for good.
 pub type Tailing<'a> = Pin<Box<dyn Future<Output = Result<Tailed, String>> + 'a>>;
 
 /// What a [`Tail`] reads.
@@ -191,16 +192,16 @@ pub enum Tailed {
     Message {
         /// Where it was sent to.
         place: String,
-        /// As the output's encoder wrote it.
+        /// The message, as the output's encoder wrote it.
         payload: Bytes,
         /// Whether it waited in the buffer.
         backfill: bool,
     },
-    /// What happened to the tail itself, for people.
+    /// News of the tail itself, for people.
     Note(String),
 }
 
-/// What every output is told about the agent that runs it.
+/// What an output knows of the agent that runs it.
 #[derive(Clone, Debug)]
 pub struct OutputContext {
     /// The agent's id, for client ids.
@@ -214,7 +215,7 @@ pub struct OutputContext {
 pub struct OutputKind {
     /// The word in the config.
     pub name: &'static str,
-    /// The formats that it can carry, as `format = "…"` names them; the first is the default.
+    /// The formats that it can carry, as `format = "…"` names them. The first one is the default.
     pub formats: &'static [&'static str],
     /// Reads the output's table; mistakes go to the table, and `None` means there were some.
     pub read: fn(&mut Table<'_>, &OutputContext) -> Option<Box<dyn Output>>,

@@ -1,4 +1,5 @@
-//! The thread that touches the disk. It serves one job after another, so that a slow disk delays its own work only.
+//! The thread that works on the disk. It serves one job after another, so a slow disk delays only the jobs that
+//! wait for it.
 
 use crate::Lane;
 use crate::opening::{OpenLog, Opening};
@@ -9,10 +10,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Jobs that may wait; there is at most one of each output, and the disk writer's.
+/// Jobs that may wait. Each output has at most one, and so has each task of the disk writer.
 const JOBS_MAX: usize = 64;
 
-/// What the disk thread can do.
+/// A job for the disk thread.
 enum Job {
     Append {
         batches: LaneBatches,
@@ -42,7 +43,7 @@ enum Job {
 
 type Reply<T> = oneshot::Sender<Answer<T>>;
 
-/// An answer, with what else happened.
+/// The answer to a job, with the state of the buffer and the events since the last answer.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
@@ -53,16 +54,16 @@ pub(crate) struct Answer<T> {
     pub(crate) is_empty: bool,
 }
 
-/// The way to the disk's thread. The thread ends when this is dropped and all jobs are done.
+/// A handle of the disk thread. The thread ends when the last handle is dropped and all jobs are done.
 #[derive(Clone)]
 pub(crate) struct DiskThread {
     jobs: mpsc::Sender<Job>,
-    /// Closed with the thread, whatever ends it.
+    /// Closed when the thread ends, by a panic too.
     alive: watch::Receiver<()>,
     closed: Rc<Cell<bool>>,
 }
 
-/// Where the open buffer will arrive, once.
+/// Receives the buffer's content when it is open.
 pub(crate) type WhenOpened = oneshot::Receiver<Answer<OpenLog>>;
 
 impl DiskThread {
@@ -89,7 +90,7 @@ impl DiskThread {
         Ok((Self { jobs, alive, closed: Rc::default() }, opened))
     }
 
-    /// The same on the caller's thread, so that a test owns the order of things. Opening takes this long.
+    /// Runs as a task on the caller's thread, so that a test owns the order of events. Opening takes `takes`.
     #[cfg(test)]
     pub(crate) fn start_local(opening: Opening, takes: std::time::Duration) -> (Self, WhenOpened) {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
@@ -112,7 +113,7 @@ impl DiskThread {
         (Self { jobs, alive, closed: Rc::default() }, opened)
     }
 
-    /// [`SegmentLog::append`]. The batches come back; `None`: there is no disk thread any more.
+    /// Calls [`SegmentLog::append`] and returns the batches. `None`: the disk thread has ended.
     pub(crate) async fn append(
         &self,
         batches: LaneBatches,
@@ -122,12 +123,12 @@ impl DiskThread {
         self.ask(|reply| Job::Append { batches, sync, progress, reply }).await
     }
 
-    /// [`SegmentLog::sync`].
+    /// Calls [`SegmentLog::sync`].
     pub(crate) async fn sync(&self) -> Option<Answer<Result<(), String>>> {
         self.ask(|reply| Job::Sync { reply }).await
     }
 
-    /// [`SegmentLog::read`].
+    /// Calls [`SegmentLog::read`].
     pub(crate) async fn read(
         &self,
         lane: Lane,
@@ -136,7 +137,7 @@ impl DiskThread {
         self.ask(|reply| Job::Read { lane, from, reply }).await
     }
 
-    /// [`SegmentLog::evict_older`], then [`SegmentLog::settle`].
+    /// Calls [`SegmentLog::evict_older`], then [`SegmentLog::settle`].
     pub(crate) async fn settle(
         &self,
         names: Vec<String>,
@@ -147,7 +148,7 @@ impl DiskThread {
         self.ask(|reply| Job::Settle { names, progress, note, before_ms, reply }).await
     }
 
-    /// Closes the store, after all that was asked before.
+    /// Closes the store, after all earlier jobs.
     pub(crate) async fn close(&self) {
         self.closed.set(true);
         let (reply, closed) = oneshot::channel();
@@ -156,7 +157,7 @@ impl DiskThread {
         }
     }
 
-    /// Waits for the end of the thread, if it is not one that was asked for.
+    /// Returns when the thread has ended although nobody has closed it.
     pub(crate) async fn died(&self) {
         let mut alive = self.alive.clone();
         while alive.changed().await.is_ok() {}
@@ -199,7 +200,7 @@ fn serve(segment_log: &mut SegmentLog, job: Job) {
             segment_log.settle(&names, &progress, note);
             answer(segment_log, reply, ());
         }
-        // Its place is where the segment log is owned.
+        // The thread's own loop serves it.
         Job::Close { .. } => {}
     }
 }
@@ -207,6 +208,6 @@ fn serve(segment_log: &mut SegmentLog, job: Job) {
 fn answer<T>(segment_log: &mut SegmentLog, reply: Reply<T>, value: T) {
     let (disk_bytes, is_empty) = (segment_log.bytes(), segment_log.is_empty());
     let log_events = segment_log.take_events();
-    // Who asked may be gone: then the program ends.
+    // The asking task may be gone: then the program ends.
     let _ = reply.send(Answer { value, log_events, disk_bytes, is_empty });
 }

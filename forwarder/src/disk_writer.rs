@@ -1,10 +1,10 @@
-//! Carries messages from memory to the disk, and the disk's news back to the spool.
+//! Writes messages from memory to the disk, and tells the spool what is safe there.
 //!
-//! A message that no output has taken within `sync` is written, together with all that wait; so nothing is written
-//! while outputs acknowledge promptly, and no timer depends on a clock that may step.
+//! When a message has waited for `sync` without an acknowledgement, all waiting messages are written. So nothing
+//! is written while outputs acknowledge promptly. The timers are steady: no step of the wall clock moves them.
 //!
-//! When the disk fails, messages stay in memory within its bound, and the disk is tried again: at first after a
-//! second, then ever more rarely, up to a minute.
+//! When the disk fails, messages stay in memory within its bound. The disk is tried again after a second, then
+//! after ever longer waits of up to a minute.
 
 use crate::Lane;
 use crate::config::{Sync, When};
@@ -15,29 +15,29 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Messages written in one go (bytes), per lane; a sixteenth of a small buffer.
+/// Bytes of messages that are written at once, per lane. A small buffer writes a sixteenth of its size.
 const WRITE_BYTES: usize = 1 << 20;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
-/// How often drained segments are looked for.
+/// How often [`settle`] looks for drained segments.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
-/// One look in so many writes the positions down.
+/// Every so many rounds of [`settle`] write the acknowledgements down.
 const NOTE_EVERY: u32 = 15;
 
-/// How often it is looked, while a message's patience runs, whether it still waits.
+/// How often the disk writer checks within [`patience`] whether a message still waits.
 const LOOKS: u32 = 4;
 
-/// With outputs up, a message is given this long to be acknowledged, however short `sync` is.
+/// While all outputs are up, a message has this long to be acknowledged, however short `sync` is.
 pub(crate) const GRACE_MS: u64 = 750;
 
-/// Waits for the buffer to be open, then writes what waits too long; ends with the forwarder.
+/// Waits for the buffer to be open, then writes messages that have waited too long. Ends with the forwarder.
 pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
     match opened.await {
         Ok(answer) => shared.on_opened(answer),
-        // The thread is gone, and nobody writes ever again: see `failed`.
+        // The disk thread has ended: `failed` tells the agent.
         Err(_) => return shared.ending.closing().await,
     }
     let (mut retry, mut failed) = (RETRY_FIRST, None::<Instant>);
@@ -47,7 +47,7 @@ pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
             return;
         }
         if !write_all(&shared).await {
-            // A disk that takes a little now and then is tried ever more rarely too.
+            // A disk that fails again soon after a success is tried ever more rarely too.
             if failed.is_none_or(|failed| failed.elapsed() > 2 * RETRY_LAST) {
                 retry = RETRY_FIRST;
             }
@@ -61,8 +61,8 @@ pub(crate) async fn write(shared: Rc<Shared>, opened: WhenOpened) {
     }
 }
 
-/// Returns when something is to be written now, or at the end: a message has waited for [`patience`], give or take
-/// one of [`LOOKS`] looks.
+/// Returns when a message has waited for [`patience`], give or take one of [`LOOKS`], when memory runs full, or at
+/// the end.
 async fn wait_for_work(shared: &Shared) {
     let mut positions = VecDeque::new();
     loop {
@@ -97,7 +97,7 @@ async fn wait_for_work(shared: &Shared) {
     }
 }
 
-/// Sleeps, but not while memory runs full or all must be written at once.
+/// Sleeps. Returns early when memory runs full, or when everything is to be written at once.
 async fn sleep_or_news(shared: &Shared, nap: Duration) {
     let mut slept = std::pin::pin!(sleep(nap));
     loop {
@@ -113,10 +113,10 @@ async fn sleep_or_news(shared: &Shared, nap: Duration) {
     }
 }
 
-/// How long a message may wait in memory only.
+/// How long a message may be in memory only.
 fn patience(shared: &Shared) -> Duration {
     let config = &shared.config;
-    // Some of the time is for the writing itself.
+    // A quarter of the time is left for the writing itself.
     let wait_ms = config.sync.wait_ms() * 3 / 4;
     if shared.is_in_a_hurry() {
         return Duration::ZERO;
@@ -128,12 +128,12 @@ fn patience(shared: &Shared) -> Duration {
     })
 }
 
-/// Writes all that waits; false: the disk cannot take it now.
+/// Writes all waiting messages. False: the disk cannot take them now.
 pub(crate) async fn write_all(shared: &Shared) -> bool {
     if !shared.spool.borrow_mut().has_unwritten() {
         return true;
     }
-    // Messages have their numbers only then.
+    // Before that, messages do not have their final numbers.
     shared.opened().await;
     let bytes_max = WRITE_BYTES.min(usize::try_from(shared.config.max_size / 16).unwrap_or(WRITE_BYTES));
     loop {
@@ -165,7 +165,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
     }
 }
 
-/// Makes safe from a power cut what was only written; ends with the forwarder.
+/// Syncs written messages at intervals, against power cuts. Ends with the forwarder.
 pub(crate) async fn sync(shared: Rc<Shared>) {
     let Sync::Every(ms) = shared.config.sync else { return shared.ending.closing().await };
     let every = Duration::from_millis(ms * 3 / 4);
@@ -178,7 +178,7 @@ pub(crate) async fn sync(shared: Rc<Shared>) {
     }
 }
 
-/// One look for what is not synced.
+/// Syncs the messages that are written and not synced.
 pub(crate) async fn sync_once(shared: &Shared) {
     if !shared.dirty.take() {
         return;
@@ -192,7 +192,7 @@ pub(crate) async fn sync_once(shared: &Shared) {
     shared.disk_writer.notify_one();
 }
 
-/// Has drained segments deleted and positions written; ends with the forwarder.
+/// Has drained segments deleted, and acknowledgements written down. Ends with the forwarder.
 pub(crate) async fn settle(shared: Rc<Shared>) {
     let mut round = 0_u32;
     loop {
@@ -209,7 +209,7 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
     }
 }
 
-/// One look for what nobody wants any more.
+/// Has drained segments deleted once. `note`: the acknowledgements are written down too.
 pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));

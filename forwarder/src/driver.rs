@@ -1,8 +1,8 @@
-//! Moves messages from the spool to one output: connects, sends, hears, waits, connects again. Dumb on purpose: what
-//! is to be sent, and when it is done with, the spool knows.
+//! Sends messages from the spool to one output: it connects, sends, listens, waits, and connects again. The spool
+//! decides which message comes next and when a message is done with.
 //!
-//! Limits: backfill takes at most three quarters of the connection's window, so that what is live never waits for a place;
-//! a connection that acknowledges nothing for [`Output::ack_timeout`] is given up: the other side is gone, or stuck.
+//! Limits: backfill takes at most three quarters of the connection's window, so that live messages always have
+//! room. A connection that acknowledges nothing for [`Output::ack_timeout`] is closed.
 
 mod pace;
 
@@ -22,18 +22,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Messages sent without a look at what came back.
+/// Messages that are sent before answers are handled.
 const BURST: usize = 256;
 
-/// The disk could not be read: ask again after this.
+/// The wait after a failed read of the disk.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Which output this is, and how it sees messages.
+/// The task that serves one output.
 pub(crate) struct Driver {
     pub(crate) shared: Rc<Shared>,
     /// Its place among the configured outputs.
     pub(crate) index: usize,
-    /// Its bit in an `owed`.
+    /// Its bit in an [`OutputSet`](crate::output_set::OutputSet).
     pub(crate) bit: usize,
     pub(crate) output: Box<dyn Output>,
     pub(crate) encoder: Arc<dyn Encoder>,
@@ -108,9 +108,9 @@ struct DriverSession<'d> {
     /// Which presence was announced last.
     presence: u64,
     closing: bool,
-    /// When the other side was heard of last while something was on its way.
+    /// When the other side was heard last, or began to have messages in flight.
     heard: Instant,
-    /// A read of the disk under way.
+    /// The running read of the disk.
     reading: Option<Reading>,
 }
 
@@ -167,7 +167,7 @@ impl<'d> DriverSession<'d> {
         }
     }
 
-    /// Sends until there is nothing to send or no room; how long to wait before there may be more.
+    /// Sends until there is no message or no room. Returns how long to wait before there may be more.
     fn send_what_there_is(&mut self) -> Option<Duration> {
         if !self.up || self.closing {
             return None;
@@ -195,7 +195,7 @@ impl<'d> DriverSession<'d> {
                 }
             }
         }
-        // More is to be sent: come back as soon as what came in has been heard.
+        // There is more to send: handle the answers first.
         Some(Duration::ZERO)
     }
 
@@ -230,7 +230,7 @@ impl<'d> DriverSession<'d> {
                 self.driver.refuse(&tag, what);
                 true
             }
-            // The room was wrong: the message stays the spool's, and goes with the next connection.
+            // There was no room after all. The message stays in the spool and goes with the next connection.
             Err(SendError::Busy) => false,
         }
     }
@@ -280,7 +280,7 @@ impl<'d> DriverSession<'d> {
         None
     }
 
-    /// Whether it is time for the farewell: the forwarder stops, and nothing that could be sent is left.
+    /// Whether to close the connection now: the forwarder stops, and nothing is left that could be sent.
     fn closing_now(&mut self, idle: bool) -> bool {
         let shared = &self.driver.shared;
         let now =

@@ -1,17 +1,17 @@
-//! How messages look on an output: the agent implements it, outputs ask.
+//! The interface of an encoder. The agent implements it; outputs call it.
 
 use crate::Message;
 use std::borrow::Cow;
 
-/// Turns messages into what an output carries. The same message encodes the same every time.
+/// Turns messages into the bytes that an output carries. It encodes the same message the same way every time.
 pub trait Encoder: Send + Sync {
     /// The agent's id.
     fn agent(&self) -> &str;
 
-    /// Whether this output takes the message: asked when it is pushed, and when it is sent.
+    /// Whether this output takes the message. The forwarder asks when the message is pushed, and when it is sent.
     fn takes(&self, message: &Message) -> bool;
 
-    /// What an output may need to place the message; `None`: it has no place.
+    /// The message's address. `None`: it has none.
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>>;
 
     /// Appends a batch.
@@ -21,12 +21,12 @@ pub trait Encoder: Send + Sync {
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
 
-/// What an output may need to place a message: a topic, a path, a key.
+/// The names by which an output places a message: in a topic, a path, a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageAddress<'a> {
     /// The agent's id.
     pub agent: Cow<'a, str>,
-    /// What the message is: `summary`, `alert`, ….
+    /// The message's kind: `summary`, `alert`, ….
     pub kind: Cow<'a, str>,
     /// The stream's name, or nothing.
     pub stream: Cow<'a, str>,
@@ -36,12 +36,12 @@ pub struct MessageAddress<'a> {
     pub time_ms: i64,
 }
 
-/// How the messages of a batch stand one after another.
+/// How the messages of a batch are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// One message, nothing around it.
+    /// One message, with nothing around it.
     Single,
-    /// Each message on a line of its own, its end included.
+    /// Each message on a line of its own, with its line break.
     Lines,
 }
 

@@ -1,14 +1,14 @@
-//! How far the end of the forwarder has come, and who waits for it.
+//! The phases of the forwarder's end. Tasks wait for the phase that ends them.
 
 use std::cell::Cell;
 use tokio::sync::Notify;
 
-/// How far the end has come.
+/// A phase of the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     #[default]
     Running,
-    /// Outputs send what is live and wait for the answers.
+    /// Outputs send live messages and wait for the answers.
     Stopping,
     /// Outputs say farewell.
     Closing,
@@ -16,7 +16,7 @@ pub(crate) enum Phase {
     GaveUp,
 }
 
-/// Each phase ends those tasks that have nothing to do in it.
+/// The current phase, and the tasks that wait for a later one.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     phase: Cell<Phase>,
@@ -53,7 +53,7 @@ impl Ending {
         self.reached(Phase::GaveUp).await;
     }
 
-    /// All on one thread: nothing can happen between the look and the wait.
+    /// All tasks are on one thread: no phase can begin between the check and the wait.
     async fn reached(&self, phase: Phase) {
         while self.phase.get() < phase {
             self.came.notified().await;

@@ -3,10 +3,10 @@
 use crate::Lane;
 use std::collections::VecDeque;
 
-/// Events that wait for the agent; past it the oldest that tells of no loss goes.
+/// Events that wait for the agent. Past this number, the oldest event that tells of no loss is dropped.
 const WAITING_MAX: usize = 256;
 
-/// Something the agent should report. Outputs are named by their place in the config.
+/// An event that the agent should report. Outputs are named by their place in the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwarderEvent {
     /// An output can take messages.
@@ -14,12 +14,12 @@ pub enum ForwarderEvent {
         /// Which.
         output: usize,
     },
-    /// It has acknowledged something, for the first time since it came up.
+    /// The output has acknowledged a message, for the first time since it came up.
     Answered {
         /// Which.
         output: usize,
     },
-    /// It cannot any more, or for another reason than before.
+    /// The output is down, or is down for another reason than before.
     Down {
         /// Which.
         output: usize,
@@ -30,7 +30,7 @@ pub enum ForwarderEvent {
     Evicted {
         /// Of this lane.
         lane: Lane,
-        /// So many.
+        /// How many.
         count: u64,
         /// The first of them was made then [ms since the Unix epoch].
         from_ms: i64,
@@ -41,7 +41,7 @@ pub enum ForwarderEvent {
     },
     /// Messages were merged into coarser ones: detail is lost, no message.
     Compacted {
-        /// So many are no more.
+        /// How many messages are gone.
         count: u64,
     },
     /// A part of the buffer cannot be read; it is set aside.
@@ -57,9 +57,9 @@ pub enum ForwarderEvent {
         output: usize,
         /// Of this lane.
         lane: Lane,
-        /// So many.
+        /// How many.
         count: u64,
-        /// The last one's place and the reason.
+        /// The place of the last one, and the reason.
         what: String,
     },
     /// The disk takes nothing: messages are kept in memory only.
@@ -67,11 +67,11 @@ pub enum ForwarderEvent {
         /// Why.
         reason: String,
     },
-    /// It does again.
+    /// The disk takes messages again.
     DiskGood,
     /// More than `daily_writes` have been written today.
     WornOut {
-        /// So many (bytes).
+        /// How many (bytes).
         bytes: u64,
     },
 }

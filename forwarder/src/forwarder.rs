@@ -1,4 +1,4 @@
-//! The forwarder as the agent sees it: push, ask, stop.
+//! The forwarder's interface for the agent: push, ask, stop.
 
 mod stop;
 
@@ -21,31 +21,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// An output with all that belongs to it.
+/// An output, with its name, encoder and presence.
 pub struct OutputSlot {
-    /// Its name in the config: under it the buffer remembers what it has acknowledged.
+    /// Its name in the config. The buffer keeps the output's acknowledgements under this name.
     pub name: String,
     /// Where messages go.
     pub output: Box<dyn Output>,
-    /// How they look there.
+    /// The encoder of its messages.
     pub encoder: Arc<dyn Encoder>,
-    /// What it says of the agent.
+    /// The agent's presence, as the output announces it.
     pub presence: Option<OutputPresence>,
 }
 
-/// What a forwarder is started with.
+/// The parts of a forwarder.
 pub struct Start {
     /// `[buffer]`.
     pub config: BufferConfig,
     /// The folder of the buffer; made when it is first needed.
     pub folder: PathBuf,
-    /// Where messages go, in the order of the config; at most 64.
+    /// The outputs, in the order of the config; at most 64.
     pub outputs: Vec<OutputSlot>,
     /// The time [ms since the Unix epoch]; may step.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
-/// Keeps messages until every output has acknowledged them. A handle: clones are the same forwarder.
+/// Keeps messages until every output has acknowledged them. This is a handle: clones are the same forwarder.
 #[derive(Clone)]
 pub struct Forwarder {
     shared: Rc<Shared>,
@@ -71,7 +71,7 @@ impl Forwarder {
         Self::start_on(start, None, Box::new(store), DiskThread::start)
     }
 
-    /// As [`Forwarder::start`], with a way to merge old messages when the buffer is full (`full = "thin"`).
+    /// As [`Forwarder::start`], with a compactor for the time when the buffer is full (`full = "thin"`).
     ///
     /// # Errors
     /// The system gives no thread.
@@ -109,19 +109,20 @@ impl Forwarder {
         Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
     }
 
-    /// Waits until the buffer is open. Before that, [`Forwarder::account`] does not know of what lies there.
+    /// Waits until the buffer is open. Before that, [`Forwarder::account`] does not count the messages on disk.
     pub async fn opened(&self) {
         self.shared.opened().await;
     }
 
-    /// Takes a message in. Never blocks and never fails: what memory has no room for is counted as lost, and told.
+    /// Takes a message. Never blocks and never fails: if memory has no room, the oldest messages are given up,
+    /// counted, and told by an event.
     pub fn push(&self, message: crate::Message) {
         let takers = self.encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
         let owed = takers.filter_map(|(output, _)| self.shared.bit_of(output)).collect();
         self.shared.push(message, owed);
     }
 
-    /// Sets what is said at every connection of the output (its place in the config), and now.
+    /// Sets the presence that the output (by its place in the config) announces now and at every connection.
     pub fn presence(&self, output: usize, online: Message) {
         self.shared.state(output, |state| {
             state.online = Some(online);
@@ -130,26 +131,26 @@ impl Forwarder {
         self.shared.wake_all();
     }
 
-    /// Opens the gate for what waits in gated lanes, or closes it, as it is at the start. What waited is sent as backfill;
-    /// what is on its way already is not called back.
+    /// Opens the gate of the gated lanes, or closes it. At the start it is closed. Messages that have waited are
+    /// sent as backfill. Messages in flight are not called back.
     pub fn release(&self, released: bool) {
         self.shared.spool.borrow_mut().release(released);
         self.shared.wake_all();
     }
 
-    /// A place in the sequence: behind everything pushed so far.
+    /// The position behind all messages that were pushed so far.
     #[must_use]
     pub fn position(&self) -> SpoolPosition {
         self.shared.position()
     }
 
-    /// Whether everything before a mark is acknowledged or on disk, so that a crash cannot lose it.
+    /// Whether every message before the position is acknowledged or on disk, so that a crash cannot lose it.
     #[must_use]
     pub fn is_kept(&self, position: &SpoolPosition) -> bool {
         self.shared.is_kept(position)
     }
 
-    /// Waits until the buffer is open, and everything before a mark is acknowledged or on disk.
+    /// Waits until the buffer is open and every message before the position is acknowledged or on disk.
     pub async fn kept(&self, position: &SpoolPosition) {
         self.opened().await;
         while !self.is_kept(position) {
@@ -157,30 +158,30 @@ impl Forwarder {
         }
     }
 
-    /// What became of the messages.
+    /// Counts of messages by their fate.
     #[must_use]
     pub fn account(&self) -> Account {
         self.shared.spool.borrow().account()
     }
 
-    /// How things stand.
+    /// The state of outputs, memory and disk.
     #[must_use]
     pub fn status(&self) -> ForwarderStatus {
         self.shared.status()
     }
 
-    /// What was written to storage today.
+    /// The bytes that were written to storage today.
     #[must_use]
     pub fn written(&self) -> Written {
         self.shared.written(None)
     }
 
-    /// The disk is known to take something: what was said to the contrary is over.
+    /// Somebody else has written to the disk: an earlier error is over.
     pub fn disk_is_good(&self) {
         self.shared.disk_state(None);
     }
 
-    /// What an earlier run had written; if that was today, it counts.
+    /// Adds the bytes that an earlier run has written, if that was today.
     pub fn had_written(&self, earlier: Written) {
         self.shared.written(Some(earlier));
     }
@@ -191,25 +192,25 @@ impl Forwarder {
         self.shared.is_open()
     }
 
-    /// How many messages are only in outputs' hands.
+    /// How many evicted messages are still in flight.
     #[cfg(test)]
     pub(crate) fn orphans(&self) -> u64 {
         self.shared.spool.borrow().orphans()
     }
 
-    /// The next thing that happened; waits for it.
+    /// Waits for the next event.
     pub async fn event(&self) -> ForwarderEvent {
         self.shared.event().await
     }
 
-    /// The next thing that happened, if there is one.
+    /// The next event, if there is one.
     #[must_use]
     pub fn try_event(&self) -> Option<ForwarderEvent> {
         self.shared.try_event()
     }
 }
 
-/// Starts a task whose end is noticed, unless the forwarder stops.
+/// Starts a task. If it ends while the forwarder runs, [`Forwarder::failed`] tells.
 fn spawn(
     shared: &Rc<Shared>,
     name: impl Into<String>,
@@ -224,7 +225,7 @@ fn spawn(
     })
 }
 
-/// Tells of a task's end when it is dropped: a panic drops it too.
+/// Reports the end of its task when it is dropped. A panic drops it too.
 struct TaskWatch {
     shared: Rc<Shared>,
     name: String,

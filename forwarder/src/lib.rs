@@ -1,7 +1,7 @@
 //! Store and forward: keeps opaque messages until every output has acknowledged them.
 //!
-//! Knows no reading, series or unit. The agent says how a message looks on an output ([`Encoder`]) and what time it
-//! is; the forwarder says what became of each message ([`Account`]). To add an output, write one folder in
+//! The forwarder knows no reading, series or unit. The agent gives it an [`Encoder`] for each output and a clock;
+//! the forwarder counts the fate of each message ([`Account`]). To add an output, write one folder in
 //! `forwarder/src/output/` and add two lines here: its `mod`, and its entry in [`OUTPUTS`].
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //!           +------------------- what waited comes back --------------+
 //! ```
 //!
-//! [`Forwarder::start`] spawns local tasks: it belongs on a `LocalSet` of a current-thread runtime. Everything that
-//! touches the disk happens on the disk's thread.
+//! [`Forwarder::start`] spawns local tasks, so it must be called on a `LocalSet` of a current-thread runtime. One
+//! thread of its own opens, reads and writes the buffer on disk.
 
 mod batches;
 mod config;
@@ -80,30 +80,31 @@ pub fn read_output_kind(table: &mut Table<'_>) -> Option<&'static OutputKind> {
     kind.map(|kind| kind.value)
 }
 
-/// Which queue a message waits in. Order is kept within a lane; the first lane goes first.
+/// The queue that a message waits in. A lane keeps the order of its messages; lanes are sent in the order of
+/// [`Lane::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Alerts: sent first, lost last.
+    /// Alerts. They are sent first and given up last.
     Alert = 0,
     /// Everything else.
     Data = 1,
     /// Gated alerts: they wait until [`Forwarder::release`] opens the gate.
     HeldAlert = 2,
-    /// Everything else that is gated. Never too old.
+    /// Everything else that is gated. `max_age` does not apply to it.
     HeldData = 3,
 }
 
 impl Lane {
-    /// All of them, the first one first.
+    /// Every lane, in the order in which they are sent.
     pub const ALL: [Self; 4] = [Self::Alert, Self::HeldAlert, Self::Data, Self::HeldData];
 
-    /// All of them, by their numbers.
+    /// Every lane, in the order of their numbers.
     const BY_NUMBER: [Self; 4] = [Self::Alert, Self::Data, Self::HeldAlert, Self::HeldData];
 
-    /// Those whose messages are merged when the buffer is full.
+    /// The lanes whose messages are merged when the buffer is full.
     pub(crate) const MERGED: [Self; 2] = [Self::Data, Self::HeldData];
 
-    /// Whether what waits in it is lost last.
+    /// Whether its messages are given up last.
     #[must_use]
     pub const fn is_alert(self) -> bool {
         matches!(self, Self::Alert | Self::HeldAlert)
@@ -115,7 +116,7 @@ impl Lane {
         matches!(self, Self::HeldAlert | Self::HeldData)
     }
 
-    /// Its name in the notes on disk.
+    /// Its name in the buffer's notes (small files beside the segments).
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Alert => "alert",
@@ -161,7 +162,7 @@ impl PerLane<u64> {
     }
 }
 
-/// What is kept and sent. The content is opaque here.
+/// A message. The forwarder does not look into its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The queue it waits in.
@@ -173,25 +174,26 @@ pub struct Message {
 }
 
 impl Message {
-    /// What it takes to keep it (bytes), in memory or, without the store's own overhead, on disk.
+    /// The bytes that the message costs in memory; on disk, the store's own overhead is added.
     pub(crate) fn cost_bytes(&self) -> usize {
         const OVERHEAD: usize = 128;
         OVERHEAD + self.body.len()
     }
 }
 
-/// How old messages become fewer when the buffer is full; the agent implements it.
+/// Merges old messages into fewer ones when the buffer is full. The agent implements it.
 pub trait Compactor: Send + std::marker::Sync {
-    /// Merges messages of [`Lane::Data`], given in order, into fewer and coarser ones, in order and each
-    /// [`Message::made_ms`] one of those it was made of; those that cannot be merged are among them. `None`: nothing can
-    /// be merged. Called again with its own results when the buffer is full again.
+    /// Merges messages of one lane of data into fewer and coarser ones. Input and output are in order. A message
+    /// that cannot be merged is part of the output as it is. The [`Message::made_ms`] of a merged message is that
+    /// of one of its parts. `None`: nothing can be merged. When the buffer is full again, the input contains
+    /// earlier results.
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>>;
 }
 
-/// What became of the messages: `made = delivered + waiting + thinned + lost`, always.
+/// Counts of messages by their fate: `made = delivered + waiting + thinned + lost`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Messages taken in, those found in the buffer at the start included.
+    /// Messages that were pushed, and those that the buffer held at the start.
     pub made: u64,
     /// Acknowledged by every output that takes them.
     pub delivered: u64,
@@ -199,6 +201,6 @@ pub struct Account {
     pub waiting: u64,
     /// Merged into coarser ones.
     pub thinned: u64,
-    /// Given up: shed at the bound, damaged on disk, or refused by a broker.
+    /// Given up: evicted at the bound, damaged on disk, or refused by an output.
     pub lost: u64,
 }

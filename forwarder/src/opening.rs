@@ -1,7 +1,7 @@
-//! The start on the disk's thread: the buffer is read, and the outputs are given their bits.
+//! Opens the buffer on the disk thread, and assigns each output its bit.
 //!
-//! A note in the buffer tells which output had which bit, and what it had acknowledged. Outputs that are known from
-//! before keep their bits. An output that is new gets nothing of what lies there.
+//! A note in the buffer names the outputs by their bits, with the messages that each has acknowledged. A known
+//! output keeps its bit. A new output does not get the messages that lie in the buffer.
 
 use crate::output_set::OutputSet;
 use crate::progress::{Progress, Run};
@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::{BufferConfig, Compactor, Lane, PerLane};
 use std::sync::Arc;
 
-/// All that it takes to open the buffer.
+/// The parts that opening the buffer needs.
 pub(crate) struct Opening {
     pub(crate) store: Box<dyn Store>,
     pub(crate) config: BufferConfig,
@@ -20,7 +20,7 @@ pub(crate) struct Opening {
     pub(crate) outputs: Vec<String>,
 }
 
-/// An open buffer, as the spool must know it.
+/// The content of the open buffer, for the spool.
 #[derive(Debug)]
 pub(crate) struct OpenLog {
     /// Names of outputs by their bits; outputs that are no longer configured included.
@@ -49,18 +49,18 @@ impl Opening {
 fn assign_bits(outputs: &[String], found: FoundMessages) -> OpenLog {
     let FoundMessages { runs, positions } = found;
     let is_known = runs.is_empty() || positions.is_some();
-    // Without the note, all that lies there is sent to all, again if need be.
+    // Without the note, every message is sent to all its outputs, again if need be.
     let (mut names, mut progress) = positions.unwrap_or_default();
     let mut acked = PerLane::<Ranges>::default();
     if is_known {
         for lane in Lane::ALL {
             let on_disk = runs.iter().filter(|run| run.lane == lane).map(|run| run.seqs.end).max();
-            // Also where nothing is left: a number is never given twice.
+            // Also if no message is left: a number is never given twice.
             acked.of_mut(lane).insert_range(0..on_disk.unwrap_or(0).max(progress.end(lane)));
         }
     }
     if runs.is_empty() || names.len() + outputs.len() > OutputSet::OUTPUTS_MAX {
-        // Nothing refers to the bits any more.
+        // No message refers to the bits any more.
         (names, progress) = Default::default();
     }
     progress.active = OutputSet::default();

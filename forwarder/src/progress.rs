@@ -1,34 +1,33 @@
-//! What has become of the messages, as far as the buffer must know it: for each output and lane, the numbers that
-//! need not be sent to it any more.
+//! The acknowledgements: for each output and lane, the numbers of messages that it need not get any more.
 
 use crate::output_set::OutputSet;
 use crate::ranges::Ranges;
 use crate::{Lane, PerLane};
 use std::ops::Range;
 
-/// Intervals that are written down per output and lane; past them an acknowledged message may be sent again.
+/// Intervals that the note keeps per output and lane. A message past them may be sent again.
 const INTERVALS_MAX: usize = 1_000;
 
-/// Who has acknowledged what, by the outputs' bits.
+/// The acknowledgements of every output, by its bit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) acked: Vec<PerLane<Ranges>>,
-    /// The bits of outputs that are configured. What others wanted they will not get any more.
+    /// The outputs that are configured. Others do not count: they get no message any more.
     pub(crate) active: OutputSet,
-    /// Whether something is being read for an output.
+    /// Whether an output waits for a read of the disk.
     pub(crate) reading: bool,
-    /// What is in memory, or in the hands of an output, of [`Lane::MERGED`].
+    /// Numbers of [`Lane::MERGED`] that are in memory or in flight, and so cannot be merged.
     pub(crate) busy: PerLane<Ranges>,
 }
 
 impl Progress {
-    /// Nothing acknowledged by any of so many outputs.
+    /// For so many outputs, of which none has acknowledged a message.
     pub(crate) fn new(outputs: usize) -> Self {
         let active = (0..outputs).collect();
         Self { acked: vec![PerLane::default(); outputs], active, ..Self::default() }
     }
 
-    /// What is done with, by every output of `owed` (a bit each); `None`: there is no such output.
+    /// The numbers that every output of `owed` has acknowledged. `None`: none of them is configured.
     pub(crate) fn done(&self, lane: Lane, owed: OutputSet) -> Option<Ranges> {
         let mut done: Option<Ranges> = None;
         let wanted = owed & self.active;
@@ -48,7 +47,7 @@ impl Progress {
         })
     }
 
-    /// How many of the run's messages are still owed to somebody.
+    /// How many messages of the run some output still wants.
     pub(crate) fn owed_in(&self, run: &Run) -> u64 {
         let all = run.seqs.end - run.seqs.start;
         match self.done(run.lane, run.owed) {
@@ -57,20 +56,20 @@ impl Progress {
         }
     }
 
-    /// Nobody wants these any more, whoever did.
+    /// No output gets these messages any more.
     pub(crate) fn forget(&mut self, lane: Lane, seqs: &Range<u64>) {
         for acked in &mut self.acked {
             acked.of_mut(lane).insert_range(seqs.clone());
         }
     }
 
-    /// The first number that was never given to a message, as far as this knows.
+    /// The first number above all acknowledged ones.
     pub(crate) fn end(&self, lane: Lane) -> u64 {
         self.acked.iter().map(|acked| acked.of(lane).end()).max().unwrap_or(0)
     }
 }
 
-/// Messages in sequence, all owed to the same outputs.
+/// Consecutive messages that are owed to the same outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) lane: Lane,
@@ -78,7 +77,7 @@ pub(crate) struct Run {
     pub(crate) owed: OutputSet,
 }
 
-/// The note on disk: who the outputs are (their bits, in the order of the file) and what they have acknowledged.
+/// Writes the note: the outputs in the order of their bits, and what each has acknowledged.
 ///
 /// ```text
 /// headwater positions 1
@@ -90,8 +89,8 @@ pub(crate) struct Run {
 /// end 6f2a11c0
 /// ```
 ///
-/// The last line is the CRC-32 of all before it. Intervals are half-open. Names hold no line breaks. Lines with other words
-/// are those of later versions, and are skipped.
+/// The last line is the CRC-32 of all before it. Intervals are half-open. Names hold no line breaks. A reader
+/// skips lines that begin with an unknown word: later versions write them.
 pub(crate) fn write(names: &[String], progress: &Progress) -> Vec<u8> {
     let mut text = String::from("headwater positions 1\n");
     for (name, acked) in names.iter().zip(&progress.acked) {
@@ -108,7 +107,7 @@ pub(crate) fn write(names: &[String], progress: &Progress) -> Vec<u8> {
     format!("{text}end {crc:08x}\n").into_bytes()
 }
 
-/// Reads the note back; `None`: it is damaged, and everything on disk is to be sent again.
+/// Reads the note. `None`: it is damaged, and every message on disk is to be sent again.
 pub(crate) fn read(bytes: &[u8]) -> Option<(Vec<String>, Progress)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (body, crc) = text.rsplit_once("end ")?;
@@ -127,7 +126,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Vec<String>, Progress)> {
                 names.push(rest.to_owned());
                 progress.acked.push(PerLane::default());
             }
-            // A line of a later version says nothing that this one needs.
+            // A line of a later version.
             word => {
                 if let Some(lane) = Lane::of_word(word) {
                     *progress.acked.last_mut()?.of_mut(lane) = read_ranges(rest)?;

@@ -1,4 +1,4 @@
-//! How messages lie on disk: batches, each with a checksum.
+//! The format of messages on disk: batches, each with a checksum.
 //!
 //! ```text
 //! batch   crc32 (of all that follows) u32 | version u8 | lane u8 | count u32 | records
@@ -15,8 +15,8 @@ use crate::{Lane, Message};
 use bytes::{Buf, BufMut, Bytes};
 use std::ops::Range;
 
-/// A batch is closed when it has grown to this (bytes): large enough that the store's overhead per value is small,
-/// small enough to be read into memory without a thought.
+/// The size at which a batch is closed (bytes). It is large enough that the store's overhead per value is small,
+/// and small enough to be read into memory at once.
 pub(crate) const BATCH_BYTES: usize = 64 << 10;
 
 const VERSION: u8 = 1;
@@ -24,31 +24,31 @@ const HEADER_BYTES: usize = 4 + 1 + 1 + 4;
 const LENGTH_BYTES: usize = 4;
 const RECORD_BYTES: usize = 8 + 8 + 8 + 4;
 
-/// A message with its place in its lane and who wants it.
+/// A message with its number, and the outputs that want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BufferRecord {
-    /// Absolute sequence number within the lane.
+    /// The number within the lane.
     pub(crate) seq: u64,
-    /// A bit for each output that still had to acknowledge it when it was written.
+    /// The outputs that had not acknowledged the message when it was written.
     pub(crate) owed: OutputSet,
     /// The message.
     pub(crate) message: Message,
 }
 
-/// What is wrong with the bytes of a batch.
+/// A batch that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadBatch {
-    /// Its bytes are not those that were written.
+    /// The bytes are not those that were written.
     #[error("a batch of messages does not match its checksum or its own lengths")]
     Damaged,
-    /// Another program has written it.
+    /// A program of another version has written it.
     #[error(
         "a batch of messages is of version {0}, which this program does not know; start the newer program again"
     )]
     Version(u8),
 }
 
-/// Cuts records, all of one lane and in order, into batches: the sequence numbers and the bytes of each.
+/// Cuts the records of a lane, in order, into batches. Returns the numbers and the bytes of each.
 pub(crate) fn encode(lane: Lane, records: &[BufferRecord]) -> impl Iterator<Item = (Range<u64>, Vec<u8>)> {
     let mut rest = records.iter().peekable();
     std::iter::from_fn(move || {
@@ -117,7 +117,7 @@ fn close(lane: Lane, count: u32, bytes: &mut [u8]) {
     }
 }
 
-/// The next record, without what a later version has added to it.
+/// Reads the next record, and skips the fields that a later version has added.
 fn take(bytes: &mut Bytes, lane: Lane) -> Option<BufferRecord> {
     let length = bytes.try_get_u32_le().ok()? as usize;
     if length < RECORD_BYTES || length > bytes.len() {

@@ -1,9 +1,9 @@
-//! Decides what lies where in the store: which segment is filled, when the next one begins, which can be deleted,
-//! which must give way. Runs on the disk's thread, and knows of the outputs only what [`Progress`] tells it.
+//! Manages the segments: which one is filled, when the next one begins, which can be deleted, which must be
+//! evicted. It runs on the disk thread. Of the outputs it knows only the [`Progress`].
 //!
-//! Limits: a segment is closed at a thirty-second of `max_size`, 256 KiB to 4 MiB of content (more above 2 GiB, so
-//! that there are never more than some 500); its size on disk, sled's overhead included, is what counts against
-//! `max_size`. A segment is deleted when nobody wants anything of it any more. Memory: some 200 bytes per
+//! Limits: a segment is closed at a thirty-second of `max_size`, between 256 KiB and 4 MiB of content (more above
+//! 2 GiB, so that there are never more than some 500). The size on disk, with sled's overhead, is what counts
+//! against `max_size`. A segment is deleted when no output wants any of its messages. Memory: some 200 bytes per
 //! segment, and the runs of the one that is filled.
 
 mod compact;
@@ -32,24 +32,24 @@ const MIB: u64 = 1 << 20;
 /// Content of the smallest segment (bytes); in tests very small, so that there are many.
 const SEGMENT_BYTES_MIN: u64 = if cfg!(test) { 2 * KIB } else { 256 * KIB };
 
-/// The note that tells who has acknowledged what.
+/// The note with the acknowledgements.
 const POSITIONS: &str = "positions";
 
-/// The note that tells what was removed by hand, until the next start reports it.
+/// The note of messages that were removed by hand. The next start reports them.
 const CLEARED: &str = "cleared";
 
 /// A segment that fails to be read this often in a row is set aside as if it were damaged.
 const FAILURES_MAX: u32 = 5;
 
-/// Messages are read about so many bytes at a time.
+/// Bytes of messages that are read at once, about.
 const READ_BYTES: usize = 128 << 10;
 
-/// What the segment log did by itself.
+/// A change that the segment log has made by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LogEvent {
-    /// Messages gave way.
+    /// Messages were evicted.
     Evicted {
-        /// Which.
+        /// Which messages.
         runs: Vec<Run>,
         /// When they were made [ms since the Unix epoch], first and last.
         made_ms: Range<i64>,
@@ -58,21 +58,21 @@ pub(crate) enum LogEvent {
     },
     /// Messages were merged into others, which have taken the numbers of some of them.
     Compacted {
-        /// Numbers that are no more.
+        /// The numbers that are gone.
         runs: Vec<Run>,
     },
     /// Messages cannot be read.
     Damaged {
-        /// At most these; what was acknowledged by all is among them.
+        /// At most these. Some may be acknowledged by all outputs.
         runs: Vec<Run>,
-        /// Messages that were in there, as far as known.
+        /// How many messages it held, as far as known.
         count_max: u64,
         /// What is wrong and where it is now.
         what: String,
     },
 }
 
-/// What was there at the start.
+/// The content of the buffer at the start.
 #[derive(Debug, Default)]
 pub(crate) struct FoundMessages {
     /// Messages on disk, those that cannot be read included, without overlaps.
@@ -91,30 +91,31 @@ pub(crate) struct SegmentLog {
     segments: BTreeMap<SegmentId, SegmentMeta>,
     /// The segment that new messages go to.
     filling: Option<SegmentId>,
-    /// Whether it holds what is not synced.
+    /// Whether it holds messages that are not synced.
     dirty: bool,
-    /// The segment that old alerts go to when their own gives way.
+    /// The segment that alerts are moved to when their own is evicted.
     keeping: Option<SegmentId>,
     next: SegmentId,
     /// One past the last number that this program has written as new.
     new_end: PerLane<u64>,
-    /// One past the last number that was read for somebody who may not have got it yet.
+    /// One past the last number that was read for an output. The output may not have got the message yet.
     handed: PerLane<u64>,
     aside_bytes: u64,
     log_events: Vec<LogEvent>,
 }
 
 impl SegmentLog {
-    /// Brings what was found at the start within its bounds.
+    /// Brings the buffer within its bounds at the start.
     pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
         self.settle(names, progress, true);
         self.make_room(&LaneBatches::default(), progress);
     }
 
-    /// Writes messages, in order, and makes them safe from a crash, or with `sync` from a power cut too.
+    /// Writes messages, in order. They are safe from a crash then, and with `sync` from a power cut too.
     ///
     /// # Errors
-    /// Nothing of it may be taken for written, nor what was appended before without `sync`; try again later.
+    /// None of the messages counts as written, nor does any that was appended before without `sync`. Try again
+    /// later.
     pub(crate) fn append(
         &mut self,
         batches: &LaneBatches,
@@ -129,16 +130,16 @@ impl SegmentLog {
         let result = match self.try_append(batches, sync) {
             // A failed database does not recover: the second attempt is with a new one.
             Err(_) if !was_dirty => self.try_append(batches, sync),
-            // What was not synced is in doubt too, and the caller appends all of it again.
+            // Messages that were not synced are in doubt too: the caller appends all of them again.
             result => result,
         };
         result.map_err(|error| error.to_string())
     }
 
-    /// Makes safe from a power cut what was appended before.
+    /// Makes all appended messages safe from a power cut.
     ///
     /// # Errors
-    /// Nothing since the last success may be trusted: append it again.
+    /// No message since the last success counts as written: append it again.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         let Some(segment) = self.filling.filter(|_| self.dirty) else { return Ok(()) };
         let result = self.store.sync(segment);
@@ -171,7 +172,8 @@ impl SegmentLog {
         Ok(records)
     }
 
-    /// Deletes what nobody wants any more. Writes the positions if `note` or if all is gone.
+    /// Deletes segments of which no output wants a message. Writes the acknowledgements if `note`, or if no
+    /// segment is left.
     pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: bool) {
         let had = !self.segments.is_empty();
         let done = PerLane::from_fn(|lane| progress.done(lane, OutputSet::ALL));
@@ -192,22 +194,22 @@ impl SegmentLog {
         }
     }
 
-    /// Writes down who has acknowledged what. A failure costs repeats only.
+    /// Writes the acknowledgements down. If that fails, messages may be sent again.
     pub(crate) fn write_positions(&mut self, names: &[String], progress: &Progress) {
         if let Err(error) = self.store.write_note(POSITIONS, &progress::write(names, progress)) {
             tracing::warn!(%error, "the buffer's positions were not written; messages may be sent again");
         }
     }
 
-    /// Nothing comes after it: what is in the segment that is filled is written down, so that the next start need
-    /// not read it, and knows what is missing if it is damaged meanwhile.
+    /// Closes the log for good. The segment that is filled gets its index, so that the next start need not read
+    /// it, and knows what is missing if it is damaged meanwhile.
     pub(crate) fn close(mut self) {
         if let Some(filling) = self.filling.filter(|_| !self.dirty) {
             self.seal(filling, &[]);
         }
     }
 
-    /// What has happened since the last call.
+    /// The events since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<LogEvent> {
         std::mem::take(&mut self.log_events)
     }
@@ -242,7 +244,7 @@ impl SegmentLog {
         result
     }
 
-    /// The segment is not written to any more. What was synced before stays good; the rest will come again.
+    /// Ends the segment after a failed write. Its synced messages stay good; the others will come again.
     fn on_write_error(&mut self, segment: SegmentId, error: &StoreError) {
         tracing::debug!(segment, %error, "the buffer could not be written");
         (self.filling, self.dirty) = (None, false);
@@ -302,7 +304,8 @@ impl SegmentLog {
                 return Ok(segment);
             }
             if self.dirty {
-                // What is not synced must not be forgotten with the segment: the caller writes it again.
+                // Messages that are not synced must not be forgotten with the segment: the caller writes them
+                // again.
                 self.sync().map_err(StoreError::Failed)?;
             }
             self.seal(segment, &[]);
@@ -319,14 +322,14 @@ impl SegmentLog {
         meta.is_some_and(|meta| !meta.damaged && meta.content_bytes < max && meta.disk_bytes < 3 * max)
     }
 
-    /// Whether all of it comes after what is there: batches of one segment must not overlap, so that one that holds a
-    /// number can be found.
+    /// Whether all batches come after those of the segment. Batches of a segment must not overlap, so that the one
+    /// that holds a number can be found.
     fn goes_on(&self, segment: SegmentId, batches: &LaneBatches) -> bool {
         let end = |lane| self.segments.get(&segment).map_or(0, |meta| meta.spans.of(lane).end());
         Lane::ALL.into_iter().all(|lane| batches.of(lane).first().is_none_or(|first| end(lane) <= first.seq))
     }
 
-    /// Whether it should end so that `max_age` can be kept: segments go as a whole.
+    /// Whether the segment should be closed so that `max_age` can be kept: a segment is evicted as a whole.
     fn is_old(&self, segment: SegmentId, batches: &LaneBatches) -> bool {
         let newest =
             Lane::ALL.into_iter().filter_map(|lane| Some(batches.of(lane).last()?.message.made_ms)).max();
@@ -339,7 +342,7 @@ impl SegmentLog {
 
     fn create(&mut self) -> Result<SegmentId, StoreError> {
         let segment = self.next;
-        // Also after a failure: what is left of it must not be written to.
+        // Also after a failure: the remains must not be written to.
         self.next += 1;
         self.segments.insert(segment, SegmentMeta::default());
         match self.store.create(segment) {
@@ -351,7 +354,7 @@ impl SegmentLog {
         }
     }
 
-    /// Writes down what is in the segment, which is not written to any more. Without it the next start reads it.
+    /// Closes a segment and writes its index. A segment without an index is read by the next start.
     fn seal(&mut self, segment: SegmentId, replaces: &[SegmentId]) {
         self.store.close(segment);
         self.filling = self.filling.filter(|filling| *filling != segment);
@@ -367,7 +370,7 @@ impl SegmentLog {
         }
     }
 
-    /// What is in the segment, as exactly as it is known without reading it.
+    /// The messages of the segment, as exactly as they are known without reading it.
     fn runs_of(&mut self, segment: SegmentId) -> Vec<Run> {
         let Some(meta) = self.segments.get(&segment) else { return Vec::new() };
         if !meta.sealed {

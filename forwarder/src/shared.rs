@@ -17,21 +17,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// What is known of the buffer once it is open.
+/// The part of the state that is known once the buffer is open.
 pub(crate) struct OpenBuffer {
     /// Names of outputs by their bits.
     pub(crate) names: Vec<String>,
     /// The outputs' bits, in the order of the config.
     pub(crate) bits: Vec<usize>,
-    /// What the numbers of messages that were pushed before have grown by.
+    /// By how much the numbers have grown that messages had before.
     grown: PerLane<u64>,
 }
 
-/// A place in the sequence of messages; see [`crate::Forwarder::position`].
+/// A position in the sequence of messages; see [`crate::Forwarder::position`].
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolPosition {
     numbers: PerLane<u64>,
-    /// Whether they are counted from the start of the program, because the buffer was not open yet.
+    /// Whether the numbers count from the start of the program: the buffer was not open yet.
     before_open: bool,
 }
 
@@ -43,11 +43,11 @@ pub(crate) struct Shared {
     pub(crate) disk_thread: DiskThread,
     buffer: OnceCell<OpenBuffer>,
     opened: Notify,
-    /// Wakes the disk writer: something waits for the disk that did not before.
+    /// Wakes the disk writer: a message waits for the disk.
     pub(crate) disk_writer: Notify,
-    /// Rung when messages have become safe, or are no more.
+    /// Wakes those who wait for messages to be safe or gone.
     settled: Notify,
-    /// Something was written and not synced.
+    /// Whether messages are written and not synced.
     pub(crate) dirty: Cell<bool>,
     states: RefCell<Vec<OutputState>>,
     wake: Vec<Notify>,
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     event_came: Notify,
     disk: RefCell<Disk>,
     pub(crate) ending: Ending,
-    /// All that waits is to be written now.
+    /// Whether all waiting messages are to be written at once.
     hurry: Cell<bool>,
     failure: RefCell<Option<String>>,
     failure_came: Notify,
@@ -105,7 +105,7 @@ impl Shared {
         (self.clock)()
     }
 
-    /// The buffer is open: what was pushed meanwhile comes after what lies there.
+    /// Takes over the content of the open buffer. Messages that were pushed meanwhile come after it.
     pub(crate) fn on_opened(&self, answer: Answer<OpenLog>) {
         self.note_disk(&answer);
         let OpenLog { names, bits, progress, runs } = answer.value;
@@ -117,7 +117,7 @@ impl Shared {
         self.on_settled();
     }
 
-    /// The buffer, when it is open.
+    /// Waits for the buffer to be open.
     pub(crate) async fn opened(&self) -> &OpenBuffer {
         loop {
             if let Some(buffer) = self.buffer.get() {
@@ -132,7 +132,8 @@ impl Shared {
         self.buffer.get().is_some()
     }
 
-    /// The bit of an output, given its place in the config. Before the buffer is open it is the place itself.
+    /// The bit of an output, given its place in the config. Before the buffer is open, the place stands for the
+    /// bit.
     pub(crate) fn bit_of(&self, output: usize) -> Option<usize> {
         self.buffer.get().map_or(Some(output), |buffer| buffer.bits.get(output).copied())
     }
@@ -141,7 +142,7 @@ impl Shared {
         SpoolPosition { numbers: self.spool.borrow().position(), before_open: self.buffer.get().is_none() }
     }
 
-    /// Whether everything before a mark is acknowledged or on disk.
+    /// Whether every message before the position is acknowledged or on disk.
     pub(crate) fn is_kept(&self, position: &SpoolPosition) -> bool {
         let SpoolPosition { mut numbers, before_open } = *position;
         if let Some(buffer) = self.buffer.get().filter(|_| before_open) {
@@ -173,7 +174,7 @@ impl Shared {
         lost.into_iter().for_each(|lost| self.tell_lost(lost));
     }
 
-    /// The output has no connection any more.
+    /// The output has lost its connection.
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
         self.on_settled();
@@ -182,7 +183,7 @@ impl Shared {
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<BufferRecord>, String> {
         let Some(answer) = self.disk_thread.read(lane, from).await else {
-            // Nobody answers ever again: see `failed`.
+            // The disk thread has ended: `failed` tells the agent.
             return std::future::pending().await;
         };
         self.note_disk(&answer);
@@ -198,17 +199,18 @@ impl Shared {
         self.states.borrow().iter().all(OutputState::is_up)
     }
 
-    /// Messages were written, or are no more.
+    /// Messages have become safe, or are gone.
     pub(crate) fn on_settled(&self) {
         self.settled.notify_waiters();
     }
 
-    /// Returns when some messages have become safe. All on one thread: none can between a look and this wait.
+    /// Waits for messages to become safe or gone. All tasks are on one thread: nothing can happen between the
+    /// check and the wait.
     pub(crate) async fn settled(&self) {
         self.settled.notified().await;
     }
 
-    /// Something may be there to be sent.
+    /// There may be something to send.
     pub(crate) fn wake_all(&self) {
         self.wake.iter().for_each(Notify::notify_one);
     }
@@ -243,7 +245,7 @@ impl Shared {
         (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
     }
 
-    /// Books what the segment log did by itself, and tells it.
+    /// Counts the events of the segment log, and tells the agent.
     pub(crate) fn on_log_events(&self, log_events: Vec<LogEvent>) {
         if !log_events.is_empty() {
             self.on_settled();
@@ -292,7 +294,7 @@ impl Shared {
         self.disk.borrow().is_used
     }
 
-    /// Notes whether the disk took something; changes are told.
+    /// Notes whether the disk takes messages, and tells the agent of a change.
     pub(crate) fn disk_state(&self, error: Option<&String>) {
         let before = std::mem::replace(&mut self.disk.borrow_mut().error, error.cloned());
         match (before, error) {
@@ -302,7 +304,7 @@ impl Shared {
         }
     }
 
-    /// What was written today; `earlier` is what an earlier run had counted.
+    /// The bytes that were written today. `earlier` is the count of an earlier run.
     pub(crate) fn written(&self, earlier: Option<Written>) -> Written {
         if let Some(earlier) = earlier {
             self.disk.borrow_mut().writes.go_on(earlier);
@@ -311,7 +313,7 @@ impl Shared {
         self.disk.borrow().writes.written()
     }
 
-    /// Looks at what was written today, and tells when it is too much.
+    /// Counts the bytes that were written today, and tells the agent when they pass the budget.
     pub(crate) fn count_writes(&self) {
         let (own, device, now) = (own_bytes(), device_bytes(&self.folder), self.now_ms());
         let news = self.disk.borrow_mut().writes.update(now, own, device, self.config.daily_writes);
@@ -335,7 +337,7 @@ impl Shared {
         }
     }
 
-    /// A task or a thread has ended. While the forwarder runs, none does.
+    /// A task or a thread has ended. While the forwarder runs, none should.
     pub(crate) fn part_ended(&self, what: &str) {
         if self.ending.is_running() || std::thread::panicking() {
             self.failure.borrow_mut().get_or_insert_with(|| what.to_owned());
@@ -343,7 +345,7 @@ impl Shared {
         }
     }
 
-    /// What has ended that should not.
+    /// Waits for a task or a thread to end that should not.
     pub(crate) async fn failed(&self) -> String {
         let task = async {
             loop {
@@ -359,7 +361,7 @@ impl Shared {
         }
     }
 
-    /// Whether all that waits is to be written now.
+    /// Whether all waiting messages are to be written at once.
     pub(crate) fn is_in_a_hurry(&self) -> bool {
         self.hurry.get()
     }
@@ -369,7 +371,7 @@ impl Shared {
         self.disk_writer.notify_one();
     }
 
-    /// The end has come so far.
+    /// Begins a phase of the end.
     pub(crate) fn enter(&self, phase: Phase) {
         self.ending.enter(phase);
         self.wake_all();

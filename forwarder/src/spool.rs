@@ -1,17 +1,21 @@
-//! Which messages there are and what is still to be done with each. Does no I/O and knows no clock.
+//! The spool: every message that is not done with, and what each output still has to get. It does no I/O and knows
+//! no clock.
 //!
-//! Every message has a number within its lane. The spool keeps, for each output, the set of numbers that it has
-//! acknowledged ([`Ranges`]), and two places in the sequence: `live`, where it sends what is new, and `backfill`, where it
-//! catches up on what was pushed before it was connected. A message leaves memory when all who want it have it, or
-//! when it is on disk and memory is needed; what is not in memory any more is asked for with [`Next::Read`].
+//! Every message has a number within its lane. For each output, the spool keeps the set of numbers that the output
+//! has acknowledged ([`Ranges`](crate::ranges::Ranges)) and two cursors. `live` goes through the messages that are
+//! pushed while the output is connected; `backfill` catches up on those from before.
+//!
+//! A message leaves memory when all its outputs have acknowledged it, or when it is on disk and memory is needed.
+//! [`Next::Read`] asks for a message that is not in memory any more.
 //!
 //! ```text
 //! acknowledged ... backfill -> ... | live_from ... live -> ... | next
 //!              (memory or disk)     (memory)
 //! ```
 //!
-//! Limits: bodies and routes in memory at most `memory_bytes_max`, and a quarter of it once they are on disk; past it
-//! the oldest go, alerts last, and are counted. Per output one batch read from disk, and its [`Ranges`].
+//! Limits: messages in memory take at most `memory_bytes_max`, and a quarter of it once they are on disk. Past it,
+//! the oldest are given up, alerts last, and counted. Per output, the spool keeps one batch that was read from
+//! disk, and its [`Ranges`](crate::ranges::Ranges).
 
 mod cursors;
 mod losses;
@@ -29,13 +33,14 @@ use losses::Orphan;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Messages that one output refused and another still wants; past it a refused one may count as delivered.
+/// Messages that one output has refused and another still wants. Past this number, a refused message may count as
+/// delivered.
 const REFUSED_MAX: usize = 1_000;
 
 /// How an output answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
-    /// It has the message.
+    /// It has acknowledged the message.
     Acked,
     /// It will never take it.
     Refused,
@@ -46,21 +51,21 @@ pub(crate) enum DeliveryOutcome {
 pub(crate) struct Spool {
     queues: PerLane<Queue>,
     outputs: Vec<Cursors>,
-    /// By bit; outputs that are no longer configured included.
+    /// The acknowledgements, those of outputs that are no longer configured included.
     progress: Progress,
     refused: BTreeSet<(Lane, u64)>,
-    /// Messages that are only in outputs' hands.
+    /// Messages that are evicted and still in flight.
     orphans: BTreeMap<(Lane, u64), Orphan>,
     account: Account,
     bytes_max: usize,
     /// Send only what is on disk.
     disk_first: bool,
-    /// What is held may go.
+    /// Whether gated lanes are open.
     released: bool,
 }
 
 impl Spool {
-    /// A spool for as many outputs as `progress` has, numbers going on after all that it and the disk know.
+    /// A spool for the outputs of `progress`. Numbers go on after all that `progress` and the disk know.
     pub(crate) fn new(progress: Progress, found: &[Run], bytes_max: usize, disk_first: bool) -> Self {
         let mut queues = PerLane::<Queue>::default();
         let mut account = Account::default();
@@ -88,8 +93,9 @@ impl Spool {
         }
     }
 
-    /// Takes over what lies on disk, before anything is sent or written: what was pushed meanwhile gets the numbers after
-    /// it. `bits` are those of the outputs that had 0, 1, … so far. The answer is what the numbers have grown by.
+    /// Takes over the content of the disk, before any message is sent or written. Messages that were pushed
+    /// meanwhile get the numbers after it. `bits` are those of the outputs that had 0, 1, … so far. Returns by how
+    /// much the numbers have grown.
     pub(crate) fn adopt(&mut self, progress: Progress, found: &[Run], bits: &[usize]) -> PerLane<u64> {
         let before = std::mem::replace(self, Self::new(progress, found, self.bytes_max, self.disk_first));
         self.released = before.released;
@@ -102,13 +108,13 @@ impl Spool {
             let by = *grown.of(lane);
             let queue = self.queues.of_mut(lane);
             queue.append(std::mem::take(queues.of_mut(lane)), |owed| moved(owed, bits));
-            // What memory had no room for.
+            // Messages that memory had no room for.
             self.progress.forget(lane, &(by..queue.first_in_memory()));
         }
         grown
     }
 
-    /// Takes a message in for the outputs of `owed` (a bit each). What had to go for it is the answer.
+    /// Takes a message for the outputs of `owed`. Returns the messages that were given up for it.
     pub(crate) fn push(&mut self, message: Message, owed: OutputSet) -> Vec<LostMessages> {
         self.account.made += 1;
         if owed.is_empty() {
@@ -120,7 +126,7 @@ impl Spool {
         self.shrink()
     }
 
-    /// The output is connected: from here on it gets what is new at once.
+    /// The output is connected. Messages that are pushed from now on are live for it.
     pub(crate) fn up(&mut self, output: usize) {
         let Some(cursors) = self.outputs.get_mut(output) else { return };
         cursors.up = true;
@@ -131,7 +137,7 @@ impl Spool {
         }
     }
 
-    /// Lets go what is held, or holds what is pushed from now on and what was not sent. What waited is backfill.
+    /// Opens the gated lanes, or closes them. Messages that have waited in them are backfill.
     pub(crate) fn release(&mut self, released: bool) {
         if std::mem::replace(&mut self.released, released) || !released {
             return;
@@ -142,7 +148,7 @@ impl Spool {
         }
     }
 
-    /// The output's answer to a delivery. What is lost by it after all is the answer.
+    /// Takes the output's answer to a delivery. Returns the message if it is lost by that.
     pub(crate) fn done(
         &mut self,
         output: usize,
@@ -176,7 +182,7 @@ impl Spool {
         PerLane::from_fn(|lane| self.queues.of(lane).next())
     }
 
-    /// Whether a message from before the position waits for the disk.
+    /// Whether a message before the position waits for the disk.
     pub(crate) fn has_unwritten_before(&mut self, position: &PerLane<u64>) -> bool {
         Lane::ALL.into_iter().any(|lane| {
             let first = self.queues.of_mut(lane).first_unwritten();
@@ -184,7 +190,7 @@ impl Spool {
         })
     }
 
-    /// Whether memory is so full that the disk should be used at once.
+    /// Whether memory is so full that the disk is needed at once.
     pub(crate) fn is_tight(&mut self) -> bool {
         self.bytes() > self.bytes_max / 2 && self.has_unwritten()
     }
@@ -194,7 +200,7 @@ impl Spool {
         PerLane::from_fn(|lane| self.queues.of(lane).unwritten(bytes_max))
     }
 
-    /// These are on disk now and, if `safe`, survive a power cut: then memory may forget them when it must.
+    /// These messages are on disk. `safe`: they survive a power cut, and memory may forget them.
     pub(crate) fn written(&mut self, batches: &PerLane<Vec<BufferRecord>>, safe: bool) {
         for lane in Lane::ALL {
             self.queues.of_mut(lane).written(batches.of(lane));
@@ -204,7 +210,7 @@ impl Spool {
         }
     }
 
-    /// What was written survives a power cut, or else must be written again.
+    /// Written messages are safe from a power cut now, or else must be written again.
     pub(crate) fn synced(&mut self, safe: bool) {
         for lane in Lane::ALL {
             let queue = self.queues.of_mut(lane);
@@ -213,7 +219,7 @@ impl Spool {
         self.free_memory();
     }
 
-    /// Nothing is on disk any more.
+    /// No message is on disk any more.
     pub(crate) fn disk_is_empty(&mut self) {
         for lane in Lane::ALL {
             let queue = self.queues.of_mut(lane);
@@ -227,7 +233,7 @@ impl Spool {
         self.account
     }
 
-    /// Who has acknowledged what by now.
+    /// The acknowledgements so far.
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.progress.clone();
         for lane in Lane::MERGED {
@@ -242,12 +248,12 @@ impl Spool {
         progress
     }
 
-    /// Bodies and routes in memory (bytes).
+    /// Messages in memory (bytes).
     pub(crate) fn bytes(&self) -> usize {
         Lane::ALL.into_iter().map(|lane| self.queues.of(lane).bytes()).sum()
     }
 
-    /// Forgets what is on disk, down to a quarter of the bound.
+    /// Frees messages that are safe on disk, down to a quarter of the bound.
     fn free_memory(&mut self) {
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
             while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).free_oldest() {}

@@ -1,11 +1,11 @@
-//! How things stand, for people.
+//! The state of the forwarder, for people.
 
 use crate::Message;
 
-/// How the forwarder stands.
+/// The state of the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwarderStatus {
-    /// By the order of the config.
+    /// In the order of the config.
     pub outputs: Vec<ConnectionStatus>,
     /// Messages in memory or on disk.
     pub waiting: u64,
@@ -13,25 +13,25 @@ pub struct ForwarderStatus {
     pub memory_bytes: usize,
     /// Everything on disk (bytes).
     pub disk_bytes: u64,
-    /// Why the disk takes nothing; `None`: it does, as far as known.
+    /// Why the disk takes no messages. `None`: it does, as far as known.
     pub disk_error: Option<String>,
-    /// What the whole program has had written to storage today, in UTC (bytes).
+    /// Bytes that the program has written to storage today, in UTC.
     pub written_today_bytes: u64,
-    /// What everybody has had written to the device that the buffer lies on, while it ran (bytes); `None`: it counts
-    /// nothing.
+    /// Bytes that all programs have written to the buffer's device today, while this one ran. `None`: the device
+    /// does not count them.
     pub device_written_today_bytes: Option<u64>,
-    /// What may be written in a day before it is a trouble (bytes).
+    /// Bytes that may be written in a day before the agent warns.
     pub daily_writes: u64,
 }
 
-/// How an output stands.
+/// The state of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionStatus {
     /// Its name.
     pub name: String,
     /// Whether it can take messages.
     pub up: bool,
-    /// Since when [ms since the Unix epoch].
+    /// Since when it is up or down [ms since the Unix epoch].
     pub since_ms: i64,
     /// Why messages go one at a time, if they do.
     pub one_at_a_time: Option<&'static str>,
@@ -39,21 +39,21 @@ pub struct ConnectionStatus {
     pub last_error: Option<String>,
 }
 
-/// What an output says of the agent that runs it, where its protocol knows such a thing.
+/// The agent's presence, for outputs whose protocol has such a thing.
 #[derive(Clone, Debug)]
 pub struct OutputPresence {
-    /// Said at every connection: see [`crate::Forwarder::presence`].
+    /// Announced at every connection; see [`crate::Forwarder::presence`].
     pub online: Message,
-    /// What the other side says when the connection is lost without a farewell.
+    /// Published by the other side when the connection is lost without a farewell.
     pub gone: Message,
 }
 
-/// What is known of an output while it runs.
+/// The state of an output, and its presence.
 pub(crate) struct OutputState {
     status: ConnectionStatus,
     pub(crate) gone: Option<Message>,
     pub(crate) online: Option<Message>,
-    /// Grows with every change; 0: there is none.
+    /// Grows with every change of the presence. 0: there is none.
     pub(crate) presence_version: u64,
 }
 

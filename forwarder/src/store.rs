@@ -1,7 +1,7 @@
-//! Where batches lie: segments, numbered and each of bounded size, that are filled once and deleted whole.
+//! Stores batches in segments: numbered, of bounded size, filled once and deleted whole.
 //!
-//! A store keeps bytes and decides nothing; [[`crate::segment_log`]] decides. It may block. [`memory`] is the model that the
-//! tests trust, [`sled`] the one on disk; both pass the suite below.
+//! A store keeps bytes. The [segment log](crate::segment_log) decides what to keep. A store may block. `memory`
+//! is the model that the tests trust, `sled` the one on disk; both pass the suite below.
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -14,26 +14,26 @@ use std::ops::Range;
 /// The number of a segment; a larger one was made later.
 pub(crate) type SegmentId = u64;
 
-/// Why the store could not do it; the variant says what to do next.
+/// Why the store has failed. The variant says what the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Go on in memory and try again later; what cannot be read in the end is as good as damaged: an I/O error.
+    /// An I/O error. Go on in memory and try again later. A segment that stays unreadable counts as damaged.
     #[error("{0}")]
     Failed(String),
-    /// Go on in memory and try again, for as long as it takes: no space, a read-only disk, no permission. Sled writes a
-    /// little before it reads.
+    /// No space, a read-only disk, no permission. Go on in memory and try again for any time. Reading may fail so
+    /// too: sled writes a little before it reads.
     #[error("{0}")]
     Blocked(String),
-    /// Set the segment aside: what it holds cannot be read.
+    /// The segment cannot be read. Set it aside.
     #[error("{0}")]
     Damaged(String),
 }
 
-/// Segments of batches, and a few small notes beside them.
+/// Segments of batches, and a few notes (small files) beside them.
 ///
-/// A batch has the number of its first message as its key, within its lane; how far it goes is known even if it cannot be
-/// read. What was put is safe from a crash of the
-/// program after [`Store::flush`], and from a power cut after [`Store::sync`].
+/// The key of a batch is the number of its first message within the lane. The store also knows where each batch
+/// ends, even if it cannot be read. Batches are safe from a crash of the program after [`Store::flush`], and from
+/// a power cut after [`Store::sync`].
 pub(crate) trait Store: Send {
     /// The segments that are there, or should be.
     fn segments(&mut self) -> Result<Vec<SegmentId>, StoreError>;
@@ -50,10 +50,10 @@ pub(crate) trait Store: Send {
         bytes: &[u8],
     ) -> Result<(), StoreError>;
 
-    /// Hands what was put to the operating system.
+    /// Hands all put batches to the operating system.
     fn flush(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
-    /// Hands what was put to the disk. After an error nothing since the last success may be trusted.
+    /// Writes all put batches to the disk. After an error, no batch since the last success counts as written.
     fn sync(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
     /// The last batch of the lane with a key of at most `first`, or else the first one after it.
@@ -62,32 +62,33 @@ pub(crate) trait Store: Send {
     /// The first batch of the lane with a key above `first`.
     fn after(&mut self, segment: SegmentId, lane: Lane, first: u64) -> Result<Option<Batch>, StoreError>;
 
-    /// Lets go of what an open segment costs.
+    /// Closes a segment, and frees its memory.
     fn close(&mut self, segment: SegmentId);
 
     /// Deletes a segment, for good.
     fn delete(&mut self, segment: SegmentId) -> Result<(), StoreError>;
 
-    /// Moves a segment out of the way, without deleting it; where to.
+    /// Moves a segment out of the way without deleting it. Returns where to.
     fn set_aside(&mut self, segment: SegmentId) -> Result<String, StoreError>;
 
-    /// Copies a closed segment to where [`Store::set_aside`] would move it, all of it or nothing; where to.
+    /// Copies a closed segment to where [`Store::set_aside`] would move it, all of it or nothing. Returns where
+    /// to.
     fn copy_aside(&mut self, segment: SegmentId) -> Result<String, StoreError>;
 
-    /// What a closed segment is, for [`Store::check`]; `None`: it cannot be told.
+    /// The digest of a closed segment, for [`Store::check`]. `None`: the file cannot be read.
     fn digest(&mut self, segment: SegmentId) -> Option<Digest>;
 
-    /// Compares a closed segment with what it was, without opening it: to open one that is damaged may destroy more
-    /// of it. [`StoreError::Damaged`] says where it is and that it is another.
+    /// Compares a closed segment with its digest, without opening it: opening a damaged one may destroy more of
+    /// it. [`StoreError::Damaged`] names the file and the difference.
     fn check(&mut self, segment: SegmentId, known: &Digest) -> Result<(), StoreError>;
 
-    /// What the segment takes on disk (bytes).
+    /// The size of the segment on disk (bytes).
     fn bytes(&mut self, segment: SegmentId) -> u64;
 
-    /// What is set aside: where, and what it takes on disk (bytes).
+    /// The segments that are set aside: where, and their size on disk (bytes).
     fn aside(&mut self) -> Vec<(String, u64)>;
 
-    /// What all that is set aside takes on disk (bytes).
+    /// The size of all segments that are set aside (bytes).
     fn aside_bytes(&mut self) -> u64 {
         self.aside().iter().map(|(_, bytes)| bytes).sum()
     }
@@ -102,19 +103,19 @@ pub(crate) trait Store: Send {
     fn delete_note(&mut self, name: &str);
 }
 
-/// What a segment was when it was sealed. What is only read later may add to it.
+/// The digest of a sealed segment. Reading it later may only add to the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Digest {
     /// Its size (bytes).
     pub(crate) bytes: u64,
-    /// The CRC-32 of these.
+    /// The CRC-32 of so many first bytes.
     pub(crate) crc: u32,
 }
 
-/// A batch as it lies there.
+/// A stored batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// Its messages' numbers; the first one is its key.
+    /// The numbers of its messages. The first one is its key.
     pub(crate) seqs: Range<u64>,
     /// Its bytes.
     pub(crate) bytes: Bytes,

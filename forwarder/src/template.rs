@@ -1,4 +1,4 @@
-//! Places that a config names with placeholders: `headwater/{agent}/{kind}`, `out/{date}/{agent}-{n}`.
+//! Templates of places in a config: `headwater/{agent}/{kind}`, `out/{date}/{agent}-{n}`.
 
 use crate::MessageAddress;
 
@@ -59,7 +59,7 @@ fn listed<P>(known: &[KnownPlaceholder<P>]) -> String {
     }
 }
 
-/// The names of an [`MessageAddress`] as placeholders.
+/// The parts of a [`MessageAddress`], as placeholders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressPart {
     Agent,

@@ -1,5 +1,5 @@
-//! What is written to storage, per day in UTC: by this program, as the kernel counts it, and to the device by everybody, as
-//! the device counts it. Flash wears by the latter.
+//! Counts the bytes that are written to storage, per day in UTC: those of this program, as the kernel counts them,
+//! and those of all programs, as the device counts them. Flash wears by the latter.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ const DAY_MS: i64 = 24 * 3_600 * 1_000;
 /// The unit of a device's counters (bytes), whatever its sectors are.
 const SECTOR_BYTES: u64 = 512;
 
-/// What was written in a day, to be kept over restarts; see [`crate::Forwarder::written`].
+/// The bytes that were written in a day, to be kept over restarts; see [`crate::Forwarder::written`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Days since the Unix epoch, in UTC.
@@ -21,7 +21,8 @@ pub struct Written {
     pub device_bytes: u64,
 }
 
-/// Both counters since the day began, or since the first look if that was later; and what was counted earlier that day.
+/// Both counters since the day began, or since the first look if that was later; and the count of an earlier run
+/// of that day.
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
     /// By an earlier run. Its day may come only when the clock is set.

@@ -1,4 +1,4 @@
-//! How fast late data goes: a bucket for messages and one for bytes, each holding a second's worth.
+//! Limits the rate of backfill: a bucket for messages and one for bytes, each holding a second's worth.
 
 use crate::SendRate;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl RateLimiter {
         self.wait(now).is_none()
     }
 
-    /// How long until one may.
+    /// How long until a message may be sent.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let buckets = [&mut self.messages, &mut self.bytes].into_iter().flatten();
         buckets.filter_map(|bucket| bucket.wait(now)).max()
@@ -36,7 +36,8 @@ impl RateLimiter {
     }
 }
 
-/// Fills at its rate up to a second's worth; may go below nothing, so that a message larger than that can pass.
+/// A bucket that fills at its rate, up to a second's worth. It may go below zero, so that a message larger than
+/// that can pass.
 struct Bucket {
     per_s: f64,
     level: f64,

@@ -1,4 +1,5 @@
-//! The end: what waits goes to the disk first, then outputs send and say farewell. Nothing is awaited past the deadline.
+//! Stopping: waiting messages are written to disk first, then outputs send and close. Nothing is awaited past the
+//! deadline.
 
 use super::Forwarder;
 use crate::disk_writer;
@@ -8,15 +9,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-/// Outputs that are connected may acknowledge what is live for so long, so that nothing needs the disk.
+/// Connected outputs have this long to acknowledge live messages before these are written to disk.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long outputs go on sending when all is on disk.
+/// How long outputs go on sending when every message is on disk.
 const SENDING: Duration = Duration::from_secs(1);
 
 impl Forwarder {
-    /// Writes down what no output has acknowledged yet. The forwarder goes on afterwards. Whether all that was pushed
-    /// before is acknowledged or on disk.
+    /// Writes every message that is not acknowledged to disk. The forwarder goes on afterwards. Returns whether
+    /// all messages that were pushed before are acknowledged or on disk.
     pub async fn write_down(&self, deadline: Instant) -> bool {
         let position = self.position();
         let mut kept = std::pin::pin!(self.kept(&position));
@@ -29,8 +30,9 @@ impl Forwarder {
         is_kept && timeout_at(deadline, disk_writer::sync_once(&self.shared)).await.is_ok()
     }
 
-    /// Writes down what no output has acknowledged, lets outputs send for a moment, says the presence that was set last and
-    /// farewell. Push nothing afterwards. Whether all that is not acknowledged is on disk.
+    /// Writes every message that is not acknowledged to disk, lets outputs send for a moment, announces the last
+    /// presence and closes the connections. Push nothing afterwards. Returns whether every message that is not
+    /// acknowledged is on disk.
     pub async fn stop(&self, deadline: Instant) -> bool {
         let (start, shared) = (Instant::now(), &self.shared);
         let total = deadline.saturating_duration_since(start);
@@ -44,7 +46,7 @@ impl Forwarder {
         let _ = timeout_at(by(6), all_done(&mut drivers)).await;
         shared.enter(Phase::GaveUp);
         let _ = timeout_at(by(7), all_done(&mut drivers)).await;
-        // The disk has one writer: where it is stuck, nobody writes beside it.
+        // The disk has one writer. If it is stuck, nobody writes beside it.
         let ended = timeout_at(by(7), all_done(&mut disk_writers)).await.is_ok();
         let written = ended && timeout_at(deadline, disk_writer::write_all(shared)).await.unwrap_or(false);
         let last = async {
@@ -58,7 +60,7 @@ impl Forwarder {
         written || !shared.spool.borrow_mut().has_unwritten()
     }
 
-    /// Waits until a part of the forwarder has ended that should not: which, and how.
+    /// Waits until a part of the forwarder ends although nobody has stopped it. Returns its name and how it ended.
     pub fn failed(&self) -> impl Future<Output = String> + 'static {
         let shared = self.shared.clone();
         async move { shared.failed().await }

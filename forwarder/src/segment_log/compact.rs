@@ -1,16 +1,16 @@
-//! Merging old messages into coarser ones, so that what is full need not be lost.
+//! Merges old messages into coarser ones, so that a full buffer loses detail instead of messages.
 //!
-//! How messages merge, the agent knows ([`crate::Compactor`]); here is which: the oldest closed segments of those that
-//! were compacted least, a few at a time. So detail goes evenly, from the oldest on, and what is older is never finer.
+//! The [`crate::Compactor`] knows how to merge. This module chooses the segments: the oldest closed ones of those
+//! that were compacted least, a few at a time. So detail is lost evenly, from the oldest on, and an older message
+//! is never finer than a younger one.
 //!
-//! What is held is merged by itself, when nothing else can be.
+//! Gated messages are merged by themselves, when no others can be.
 //!
-//! Merged messages take numbers of those that they were made of: the order stays, and no number is new. A fresh
-//! segment takes the place of the old ones; a note says so before they are deleted, so that after a crash there is
-//! either the one or the others. Segments of which memory, a driver or the line still holds something are left
-//! alone.
+//! Merged messages take the numbers of some of their parts: the order stays, and no number is new. A new segment
+//! replaces the old ones. A note says so before they are deleted, so that after a crash there is either the new
+//! one or the old ones. A segment is left alone while one of its messages is in memory or in flight.
 //!
-//! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for what is made of it.
+//! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for the result.
 
 use super::segment_meta::{self, SegmentMeta, extend_runs, note_name};
 use super::{LaneBatches, LogEvent, MIB, SegmentLog};
@@ -22,20 +22,20 @@ use crate::store::{SegmentId, StoreError};
 use crate::{Compactor, Lane};
 use std::collections::BTreeMap;
 
-/// Content of the segments that are merged in one go (bytes).
+/// Content of the segments that are merged at once (bytes).
 const SLICE_BYTES: u64 = 8 * MIB;
 
-/// What cannot be made coarser is not tried again.
+/// The level of a segment that cannot be made coarser: it is not tried again.
 const LEVEL_MAX: u32 = u32::MAX;
 
 impl SegmentLog {
-    /// Merges what is oldest and finest; whether room was made by it.
+    /// Merges the oldest and finest messages. Returns whether that has made room.
     pub(super) fn compact(&mut self, progress: &Progress) -> bool {
         self.all_indexed() && Lane::MERGED.into_iter().any(|lane| self.compact_lane(lane, progress))
     }
 
-    /// Writes the indexes that could not be written in their time; whether none is missing. Without its index the next
-    /// start finds in a segment what was cut off, because it lay elsewhere too: and there it is merged by then.
+    /// Writes missing indexes. Returns whether none is missing. A segment without one is read at the next start,
+    /// which would find messages in it that were written again elsewhere, and merged there.
     fn all_indexed(&mut self) -> bool {
         let open = [self.filling, self.keeping];
         let has_none = |(segment, meta): (&SegmentId, &SegmentMeta)| {
@@ -68,8 +68,8 @@ impl SegmentLog {
         false
     }
 
-    /// Segments next to each other that may be merged, of which nobody has anything in his hands: the oldest of
-    /// the lowest level.
+    /// Neighbouring segments that may be merged, with no message in memory or in flight: the oldest of the lowest
+    /// level.
     fn slice(&self, lane: Lane, busy: &Ranges) -> Option<Vec<SegmentId>> {
         let mut in_order: Vec<(u64, SegmentId, &SegmentMeta)> = self
             .segments
@@ -97,7 +97,7 @@ impl SegmentLog {
         (!slice.is_empty()).then_some(slice)
     }
 
-    /// Whether it was worth it.
+    /// Returns whether the result is smaller.
     fn compact_slice(
         &mut self,
         (lane, slice): (Lane, &[SegmentId]),
@@ -110,7 +110,7 @@ impl SegmentLog {
                 Ok(records) => before.extend(records),
                 Err(StoreError::Damaged(why)) => {
                     self.give_up(*segment, &why);
-                    // The others' turn comes with the next look.
+                    // The other segments are merged the next time.
                     return Ok(true);
                 }
                 Err(error) => return Err(error),
@@ -120,7 +120,7 @@ impl SegmentLog {
             }
             level = self.segments.get(segment).map_or(level, |meta| meta.level.max(level));
         }
-        // The slice is in the order of this lane; that of others may be another.
+        // The segments are in the order of this lane. The order of other lanes may differ.
         in_order(&mut before);
         Lane::ALL.into_iter().for_each(|lane| in_order(merged.of_mut(lane)));
         if before.is_empty() && Lane::ALL.into_iter().all(|lane| merged.of(lane).is_empty()) {
@@ -168,8 +168,9 @@ fn in_order(records: &mut Vec<BufferRecord>) {
     records.dedup_by_key(|record| record.seq);
 }
 
-/// Merges messages; the coarser ones, and the numbers that are no more. What is between two of them elsewhere keeps them
-/// apart: merged messages go where the last of them were. `None`: there would not be a fifth less of them.
+/// Merges messages. Returns the coarser ones, and the numbers that are gone. Two messages are merged only if no
+/// other segment has a message between them, because a merged message stands where the last of its parts was.
+/// `None`: the result would not be smaller by a fifth.
 fn merge(
     lane: Lane,
     before: &[BufferRecord],
@@ -189,7 +190,7 @@ fn merge(
     (after.len() * 5 <= before.len() * 4).then_some((after, gone))
 }
 
-/// Merges messages that the same outputs want. `None`: they cannot be put in order.
+/// Merges messages that are owed to the same outputs. `None`: the results cannot be put in order.
 fn merge_part(
     lane: Lane,
     before: &[BufferRecord],
@@ -209,7 +210,7 @@ fn merge_part(
         let placed = places.into_iter().zip(merged.unwrap_or(messages));
         after.extend(placed.map(|(place, message)| (place, owed, message)));
     }
-    // Not by their times: clocks step.
+    // By number, not by time: clocks step.
     after.sort_by_key(|(place, ..)| *place);
     let numbers = numbers(before, all, after.iter().map(|(place, ..)| *place).collect())?;
     let mut gone = Vec::new();
@@ -222,9 +223,9 @@ fn merge_part(
     Some((renumbered.collect(), gone))
 }
 
-/// The numbers that merged messages take: one that an output has already must not be that of a message which it has not.
-/// The last of those that nobody has, so that they follow each other; where these are too few, their own places. `None`:
-/// two have one place.
+/// Chooses the numbers of merged messages. A number that an output has acknowledged must not go to a message that
+/// it has not got. So the numbers are the last of those that every output wants; if these are too few, the numbers
+/// of the messages' own places. `None`: two messages would get one number.
 fn numbers(before: &[BufferRecord], all: OutputSet, places: Vec<u64>) -> Option<Vec<u64>> {
     let free: Vec<u64> = before.iter().filter(|record| record.owed == all).map(|record| record.seq).collect();
     let numbers = match free.len().checked_sub(places.len()) {
@@ -234,8 +235,7 @@ fn numbers(before: &[BufferRecord], all: OutputSet, places: Vec<u64>) -> Option<
     numbers.is_sorted_by(|earlier, later| earlier < later).then_some(numbers)
 }
 
-/// Where merged messages belong among those that they were made of: each has the time of one of them, and they are in
-/// order.
+/// The places of merged messages among their parts. Each has the time of one of its parts, and they are in order.
 fn places(seqs: &[u64], messages: &[crate::Message], merged: &[crate::Message]) -> Vec<u64> {
     let mut rest = seqs.iter().zip(messages);
     let mut place = 0;

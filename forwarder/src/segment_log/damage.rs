@@ -1,8 +1,9 @@
-//! What cannot be read: it is reported as exactly as it is known, and goes out of the way. It is never deleted.
+//! Handles segments that cannot be read. Their messages are reported as exactly as they are known. The segment is
+//! moved out of the way and never deleted.
 //!
-//! The store may destroy more of what is damaged by opening it. So what was sealed is compared with its digest before it
-//! is opened for the first time after that, and is copied out of the way if it is another; what can be read is then read
-//! in the original, which is deleted in the end. Where there is no room for a copy, the original is set aside in the end.
+//! Opening a damaged segment may destroy more of it. So a sealed segment is compared with its digest before it is
+//! opened. If it differs, it is copied first; then the original is read as far as it can be, and deleted in the
+//! end. If there is no room for a copy, the original is set aside in the end.
 
 use super::segment_meta::{self, Index, SegmentMeta, cut_runs, note_name};
 use super::{FAILURES_MAX, LogEvent, SegmentLog};
@@ -14,8 +15,8 @@ use crate::store::{SegmentId, Store, StoreError};
 use std::ops::Range;
 use std::path::Path;
 
-/// Copies what is damaged, before it is opened, and writes that down, so that it is done once. The answer is the copy's
-/// name. It may be done again where that could not be written.
+/// Copies a damaged segment before it is opened, and notes that, so that it is done once. Returns the name of the
+/// copy. If the note cannot be written, the copy may be made again.
 pub(super) fn keep_copy(store: &mut dyn Store, segment: SegmentId) -> Result<String, StoreError> {
     let path = store.copy_aside(segment)?;
     let name = Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into());
@@ -32,7 +33,7 @@ pub(super) fn keep_copy(store: &mut dyn Store, segment: SegmentId) -> Result<Str
 }
 
 impl SegmentLog {
-    /// To be called before anything is read in a segment: it is what it was when it was sealed, or a copy is kept.
+    /// Checks a segment before its first read since it was sealed. A damaged one is copied.
     pub(super) fn before_opening(&mut self, segment: SegmentId) {
         let Some(meta) = self.segments.get_mut(&segment) else { return };
         let Some(digest) = &meta.digest else { return };
@@ -51,7 +52,7 @@ impl SegmentLog {
                 }
                 self.aside_bytes = self.store.aside_bytes();
             }
-            // It cannot be read now, by the store neither.
+            // The file cannot be read now. The store will say so too.
             Err(StoreError::Failed(_) | StoreError::Blocked(_)) => {}
         }
     }
@@ -69,14 +70,14 @@ impl SegmentLog {
         self.forget(segment);
     }
 
-    /// Where to look for what a segment held.
+    /// Names the copy of a segment, for people.
     fn kept(&self, segment: SegmentId) -> String {
         let copy = self.segments.get(&segment).and_then(|meta| meta.copy.as_ref());
         copy.map_or_else(String::new, |copy| format!("; it is kept as {copy}"))
     }
 
-    /// Nothing lies between these numbers. If something should, sled has lost it: it opens a database that is cut off
-    /// as if it had always ended there.
+    /// Reports messages that should lie between these numbers and do not: sled opens a database that is cut off as
+    /// if it had always ended there.
     pub(super) fn on_missing(&mut self, segment: SegmentId, lane: Lane, seqs: &Range<u64>) {
         if seqs.is_empty() {
             return;
@@ -92,7 +93,7 @@ impl SegmentLog {
         self.on_lost(segment, lane, seqs, gone, rest, what);
     }
 
-    /// A whole segment cannot be read: it goes out of the way, and what it held is reported.
+    /// A whole segment cannot be read. It is set aside, and its messages are reported.
     pub(super) fn give_up(&mut self, segment: SegmentId, why: &str) {
         let mut runs = self.runs_of(segment);
         let meta = self.segments.get(&segment).cloned().unwrap_or_default();
@@ -115,8 +116,8 @@ impl SegmentLog {
         self.log_events.push(LogEvent::Damaged { runs, count_max, what });
     }
 
-    /// A batch cannot be read: what it held is known from the index; without one, its numbers are, and some of these may
-    /// have been acknowledged.
+    /// A batch cannot be read. The index tells its messages. Without an index, only its numbers are known, and
+    /// some of these may be acknowledged.
     pub(super) fn on_bad_batch(
         &mut self,
         segment: SegmentId,
@@ -129,7 +130,7 @@ impl SegmentLog {
         let (mut gone, rest) = self.split_runs(segment, lane, &seqs);
         if gone.is_empty() {
             if !self.is_unknown(segment) {
-                // It was found before, or another segment stands for it.
+                // It was reported before, or another segment has the messages.
                 return;
             }
             gone.push(Run { lane, seqs: numbers.clone(), owed: OutputSet::ALL });
@@ -138,7 +139,7 @@ impl SegmentLog {
         self.on_lost(segment, lane, &seqs, gone, rest, what);
     }
 
-    /// The segment's messages of the lane with these numbers, as far as known; and all its others.
+    /// The segment's messages with these numbers of the lane, as far as known; and all its other messages.
     fn split_runs(&mut self, segment: SegmentId, lane: Lane, seqs: &Range<u64>) -> (Vec<Run>, Vec<Run>) {
         let mut within = self.runs_of(segment);
         let mut rest = within.clone();
@@ -149,12 +150,13 @@ impl SegmentLog {
         (within, rest)
     }
 
-    /// Whether the segment is just being looked through for the first time.
+    /// Whether the start is just reading the segment.
     fn is_unknown(&self, segment: SegmentId) -> bool {
         self.segments.get(&segment).is_some_and(|meta| !meta.sealed && meta.is_empty())
     }
 
-    /// Messages of a segment are lost; the rest of it is used, and set aside in the end if there is no copy.
+    /// Some messages of a segment are lost. The rest is used. If there is no copy, the segment is set aside in the
+    /// end.
     fn on_lost(
         &mut self,
         segment: SegmentId,

@@ -1,6 +1,5 @@
-//! What gives way when the disk's share is full, or when messages are too old: whole segments, the oldest first.
-//! Alerts that somebody still wants are copied into a segment of their own before theirs goes, and go themselves
-//! only when nothing else is left.
+//! Evicts whole segments, the oldest first, when the buffer is full or messages are too old. Alerts that some
+//! output still wants are copied to a segment of their own first. They are evicted only when nothing else is left.
 
 use super::segment_meta::{SegmentMeta, extend_runs};
 use super::{LaneBatches, LogEvent, SegmentLog};
@@ -13,12 +12,12 @@ use crate::{DropReason, Lane};
 use std::collections::BTreeMap;
 
 impl SegmentLog {
-    /// Makes room for these.
+    /// Makes room for the batches.
     pub(super) fn make_room(&mut self, batches: &LaneBatches, progress: &Progress) {
         let cost = |records: &Vec<BufferRecord>| {
             records.iter().map(|record| record.message.cost_bytes() as u64).sum::<u64>()
         };
-        // Twice: sled's overhead, and rounding.
+        // Twice the content, for sled's overhead and rounding.
         let bytes = 2 * Lane::ALL.into_iter().map(|lane| cost(batches.of(lane))).sum::<u64>();
         // Merging needs room for its result.
         let max = self.living_bytes_max();
@@ -27,7 +26,7 @@ impl SegmentLog {
             && self.living_bytes() + bytes > merge_above
             && self.compact(progress)
         {}
-        // Each time anew: one that is damaged goes aside.
+        // The bound is read each time: a damaged segment is set aside and counts against it.
         while self.living_bytes() + bytes > self.living_bytes_max() {
             let Some((segment, keep_alerts)) = self.victim() else { return };
             if !self.evict(segment, keep_alerts, DropReason::Full, progress) {
@@ -36,13 +35,14 @@ impl SegmentLog {
         }
     }
 
-    /// What is set aside is never deleted, but must not starve the living.
+    /// The bound on segments in use (bytes). Segments that are set aside are never deleted, but they leave at
+    /// least a quarter of `max_size`.
     fn living_bytes_max(&self) -> u64 {
         let max = self.config.max_size;
         max.saturating_sub(self.aside_bytes).max(max / 4)
     }
 
-    /// Gives up what was made before `before_ms`.
+    /// Evicts segments whose messages were all made before `before_ms`.
     pub(crate) fn evict_older(&mut self, before_ms: i64, progress: &Progress) {
         loop {
             let old = self.segments.iter().find(|(segment, meta)| {
@@ -55,7 +55,8 @@ impl SegmentLog {
         }
     }
 
-    /// The segment with the oldest data, or else with the oldest alerts; and whether its alerts are to be kept.
+    /// Chooses the segment with the oldest data, or else that with the oldest alerts. Returns also whether its
+    /// alerts are to be kept.
     fn victim(&mut self) -> Option<(SegmentId, bool)> {
         let oldest = |segments: &BTreeMap<SegmentId, SegmentMeta>, lane: Lane| {
             let spans =
@@ -66,7 +67,7 @@ impl SegmentLog {
         let victim = order
             .into_iter()
             .find_map(|lane| oldest(&self.segments, lane).map(|segment| (segment, !lane.is_alert())));
-        // Also the one that is filled: rather new data than old alerts.
+        // It may be the segment that is filled: old alerts are worth more than new data.
         if let Some(filling) =
             self.filling.filter(|filling| victim.is_some_and(|(victim, _)| victim == *filling))
         {
@@ -75,7 +76,7 @@ impl SegmentLog {
         victim
     }
 
-    /// Whether it is gone. It stays when its alerts cannot be moved now.
+    /// Evicts a segment. Returns whether it is gone: it stays if its alerts cannot be moved now.
     fn evict(&mut self, segment: SegmentId, keep_alerts: bool, why: DropReason, progress: &Progress) -> bool {
         let mut runs = self.runs_of(segment);
         if keep_alerts && runs.iter().any(|run| run.lane.is_alert()) {
@@ -98,7 +99,7 @@ impl SegmentLog {
         true
     }
 
-    /// Copies the alerts that somebody wants; those for which there is no room are the answer.
+    /// Copies the alerts that some output wants. Returns those for which there is no room.
     fn move_alerts(&mut self, segment: SegmentId, progress: &Progress) -> Result<Vec<Run>, StoreError> {
         let (mut alerts, mut left_behind) = (LaneBatches::default(), Vec::new());
         let lanes = || Lane::ALL.into_iter().filter(|lane| lane.is_alert());
@@ -113,7 +114,7 @@ impl SegmentLog {
         Ok(left_behind)
     }
 
-    /// A segment's messages that somebody still wants. Those that should be there and are not are reported.
+    /// The messages of a segment that some output still wants. Missing ones are reported.
     pub(super) fn wanted(
         &mut self,
         segment: SegmentId,
@@ -141,7 +142,7 @@ impl SegmentLog {
         Ok(records)
     }
 
-    /// Copies alerts into the segment that is kept for them.
+    /// Copies alerts to the segment for kept alerts.
     fn keep(&mut self, alerts: &LaneBatches) -> Result<(), StoreError> {
         let fits = |segment: &SegmentId| self.has_room(*segment) && self.goes_on(*segment, alerts);
         let segment = match self.keeping.filter(fits) {

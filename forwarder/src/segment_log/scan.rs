@@ -1,4 +1,5 @@
-//! Reading: at the start, what is there; later, what somebody wants; and what to do when it cannot be read.
+//! Reads segments: all of them at the start, as far as they have no index; later, the messages that an output
+//! wants.
 
 use super::segment_meta::{self, Index, SegmentMeta, note_name};
 use super::{CLEARED, FoundMessages, LogEvent, POSITIONS, SegmentLog};
@@ -14,12 +15,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// At the start, what cannot be read is tried again at such intervals, so often for all of the buffer.
+/// The start tries a segment that cannot be read again at such intervals, so often for the whole buffer.
 const LOOKS_MAX: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl SegmentLog {
-    /// Looks at what is there. Whatever is wrong with it is a [`LogEvent`], and the rest is used.
+    /// Opens the buffer. Every fault of it becomes a [`LogEvent`], and the rest is used.
     pub(crate) fn open(
         store: Box<dyn Store>,
         config: BufferConfig,
@@ -43,7 +44,7 @@ impl SegmentLog {
         segment_log.subtract_copies(&runs);
         segment_log.read_cleared();
         for log_event in &segment_log.log_events {
-            // What cannot be read was made too: it is counted, and then counted as lost.
+            // Messages that cannot be read were made too: they are counted, and then counted as lost.
             if let LogEvent::Damaged { runs: gone, .. } | LogEvent::Evicted { runs: gone, .. } = log_event {
                 runs.extend(gone.iter().cloned());
             }
@@ -84,7 +85,7 @@ impl SegmentLog {
         }
         self.segments.values_mut().filter(|meta| meta.sealed).for_each(|meta| meta.runs = Vec::new());
         for segment in unsealed {
-            // The one that was filled last is filled on, if it has room.
+            // The segment that was filled last is filled on, if it has room.
             if Some(segment) == last && self.has_room(segment) {
                 self.filling = last;
             } else if self.segments.contains_key(&segment) {
@@ -94,8 +95,8 @@ impl SegmentLog {
         runs
     }
 
-    /// The segment that was filled when the program was stopped is filled on. Its index holds no longer: that must
-    /// be safe before anything is added.
+    /// Goes on filling the segment that was filled when the program stopped. Its index is invalid from now on, and
+    /// that must be safe on disk before a message is added.
     fn reopen(&mut self, last: SegmentId) {
         let may = |meta: &SegmentMeta| meta.level == 0 && meta.digest.is_none();
         self.before_opening(last);
@@ -109,7 +110,7 @@ impl SegmentLog {
         }
     }
 
-    /// What lies elsewhere too is not lost.
+    /// Takes messages out of reported losses that lie in another segment too.
     fn subtract_copies(&mut self, there: &[Run]) {
         let mut safe = PerLane::<Ranges>::default();
         there.iter().for_each(|run| safe.of_mut(run.lane).insert_range(run.seqs.clone()));
@@ -123,7 +124,7 @@ impl SegmentLog {
         }
     }
 
-    /// What somebody removed while the program was stopped is told once.
+    /// Reports once the messages that somebody has removed while the program was stopped.
     fn read_cleared(&mut self) {
         let note = self.store.read_note(CLEARED);
         if let Some(Index::Sealed { meta, .. }) = note.as_deref().and_then(segment_meta::read) {
@@ -135,7 +136,7 @@ impl SegmentLog {
         }
     }
 
-    /// What was written and not confirmed was written again, to a later segment: there it counts.
+    /// A message whose write was not confirmed was written again to a later segment. There it counts.
     fn clip_overlaps(&mut self, unsealed: &[SegmentId]) {
         for segment in unsealed {
             for lane in Lane::ALL {
@@ -152,8 +153,8 @@ impl SegmentLog {
         }
     }
 
-    /// Reads a segment through. One that cannot be read is left for the next start; for a while it is tried again,
-    /// because the program before this one may be just about to end.
+    /// Reads a whole segment. One that cannot be read is tried again for a while, because the program before this
+    /// one may be about to end, and is then left for the next start.
     fn scan_segment(&mut self, segment: SegmentId, looks: &mut u32) {
         while let Err(why) = self.try_scan_segment(segment) {
             let Some(left) = looks.checked_sub(1) else {
@@ -175,8 +176,8 @@ impl SegmentLog {
                 meta.content_bytes += bytes as u64;
             })
         });
-        // A killed program's last messages may lie in the system's memory only. If that cannot be mended, they can at
-        // least be read.
+        // The last messages of a killed program may be in the system's cache only. If they cannot be synced, they
+        // can at least be read.
         if let Err(error) = self.store.sync(segment) {
             tracing::warn!(segment, %error, "what was found in the buffer could not be synced");
             self.store.close(segment);
@@ -197,8 +198,8 @@ impl SegmentLog {
         Ok(())
     }
 
-    /// All messages of a segment's lane, each with its share of the batch [bytes]. A batch that does not match its
-    /// checksum is reported and skipped.
+    /// Visits all messages of a lane in a segment, each with its share of the batch (bytes). A batch whose
+    /// checksum is wrong is reported and skipped.
     pub(super) fn walk(
         &mut self,
         segment: SegmentId,
@@ -227,7 +228,7 @@ impl SegmentLog {
         Ok(())
     }
 
-    /// The first batch with messages from `from` on, without those before.
+    /// The first batch with messages from `from` on, without those before it.
     pub(super) fn read_batch(&mut self, lane: Lane, from: u64) -> Result<Vec<BufferRecord>, String> {
         loop {
             let candidates = self
@@ -267,7 +268,7 @@ impl SegmentLog {
             match record::decode(found.bytes) {
                 Ok(mut records) => {
                     let all = records.len();
-                    // Nothing beyond the interval: others may have what comes next.
+                    // Only this interval: another segment may have the messages after it.
                     let end =
                         self.segments.get(&segment).map_or(0, |meta| meta.spans.of(lane).next_gap(from));
                     if found.seqs.start >= end {
@@ -290,7 +291,7 @@ impl SegmentLog {
     }
 }
 
-/// Copies what is left of a batch, so that a few messages do not hold the whole of it in memory.
+/// Copies the remaining messages of a batch, so that a few of them do not keep the whole batch in memory.
 fn copy_out(mut records: Vec<BufferRecord>) -> Vec<BufferRecord> {
     for record in &mut records {
         record.message.body = Bytes::copy_from_slice(&record.message.body);
@@ -298,7 +299,7 @@ fn copy_out(mut records: Vec<BufferRecord>) -> Vec<BufferRecord> {
     records
 }
 
-/// A crash between copying and deleting leaves messages twice; they count once.
+/// Removes overlaps: a crash between copying and deleting leaves messages twice, and they count once.
 pub(super) fn without_overlaps(mut runs: Vec<Run>) -> Vec<Run> {
     runs.sort_by_key(|run| (run.lane, run.seqs.start));
     let mut end = PerLane::<u64>::default();

@@ -1,11 +1,11 @@
-//! What is known of a segment without opening it, and the note that keeps it.
+//! The index of a segment: what is known of it without opening it.
 //!
-//! A segment that is not filled any more is sealed: its index goes into a note, so that a start with a full buffer
-//! opens one database, not all of them. The note is a text that ends with its CRC-32; a segment without a note that
-//! holds is read through.
+//! A segment is sealed when it is not filled any more: its index is written to a note. So a start with a full
+//! buffer opens one database, not all of them. The note is a text that ends with its CRC-32. A segment without a
+//! valid note is read through.
 //!
-//! The note also says what the store's file is, so that damage is seen before sled opens the file and destroys more of
-//! it. A segment without a note, after a crash, cannot be known again: it is opened as it is.
+//! The note also has the size and the checksum of the store's file, so that damage is found before sled opens the
+//! file and destroys more of it. After a crash, a segment without a note cannot be checked: it is opened as it is.
 //!
 //! ```text
 //! headwater index 1
@@ -30,29 +30,29 @@ use crate::{Lane, PerLane};
 use std::fmt::Write;
 use std::ops::Range;
 
-/// A segment as the segment log sees it.
+/// What the segment log knows of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SegmentMeta {
-    /// Numbers that are to be looked for here. Between them there may be more gaps.
+    /// The numbers that this segment is read for. There may be gaps between them.
     pub(super) spans: PerLane<Ranges>,
     pub(super) counts: PerLane<u64>,
-    /// When its messages were made, first and last, but for those that are held [ms since the Unix epoch].
+    /// When its messages were made, first and last, gated ones excepted [ms since the Unix epoch].
     pub(super) made_ms: Option<Range<i64>>,
     pub(super) content_bytes: u64,
     pub(super) disk_bytes: u64,
     /// How often its messages were merged into coarser ones.
     pub(super) level: u32,
-    /// Reads that failed, in a row.
+    /// Consecutive reads that have failed.
     pub(super) failures: u32,
-    /// Some of it could not be read.
+    /// Whether a part of it could not be read.
     pub(super) damaged: bool,
-    /// Where it was copied as it was found, beside it.
+    /// The name of the copy that was made when damage was found.
     pub(super) copy: Option<String>,
-    /// What it was when it was sealed, until it is opened after that.
+    /// Its digest when it was sealed. `None` once it has been opened since.
     pub(super) digest: Option<Digest>,
-    /// A write failed: when it is opened again, sled cuts off what is torn.
+    /// Whether a write has failed: when it is opened again, sled cuts off the torn end.
     pub(super) torn: bool,
-    /// What lies below is safe from a power cut.
+    /// Messages below these numbers are safe from a power cut.
     pub(super) synced_end: PerLane<u64>,
     /// Its messages, while it is not sealed.
     pub(super) runs: Vec<Run>,
@@ -60,8 +60,8 @@ pub(super) struct SegmentMeta {
 }
 
 impl SegmentMeta {
-    /// Messages of a lane were added, in order. What is missing between those that are new, from `known_end` on, is in no
-    /// other segment; what comes a second time, or was there before, stands for itself.
+    /// Adds messages of a lane, in order. Numbers from `known_end` on that are missing between new messages are in
+    /// no other segment. A message that is written again, or was on disk before, stands for itself only.
     pub(super) fn note_new(&mut self, lane: Lane, records: &[BufferRecord], known_end: u64) {
         let (again, new) = records.split_at(records.partition_point(|record| record.seq < known_end));
         let span = self.spans.of_mut(lane);
@@ -73,7 +73,7 @@ impl SegmentMeta {
         records.iter().for_each(|record| self.note_one(record));
     }
 
-    /// A message is there. Other segments may hold its neighbours.
+    /// Adds a message. Other segments may have its neighbours.
     pub(super) fn note_old(&mut self, record: &BufferRecord) {
         self.spans.of_mut(record.message.lane).insert(record.seq);
         self.note_one(record);
@@ -82,7 +82,7 @@ impl SegmentMeta {
     fn note_one(&mut self, record: &BufferRecord) {
         let made = record.message.made_ms;
         *self.counts.of_mut(record.message.lane) += 1;
-        // What is held was made by a clock of its own.
+        // Gated messages have times of another clock.
         if !record.message.lane.is_held() {
             let span = self.made_ms.get_or_insert(made..made);
             *span = span.start.min(made)..span.end.max(made);
@@ -90,12 +90,12 @@ impl SegmentMeta {
         extend_runs(&mut self.runs, record.message.lane, record);
     }
 
-    /// All that is in it is safe.
+    /// All its messages are safe.
     pub(super) fn all_synced(&mut self) {
         self.synced_end = PerLane::from_fn(|lane| self.spans.of(lane).end());
     }
 
-    /// These do not count any more; not for a sealed one, whose runs are not at hand.
+    /// Takes messages out. Not for a sealed segment: its runs are on disk only.
     pub(super) fn cut(&mut self, lane: Lane, seqs: &Range<u64>) {
         cut_runs(&mut self.runs, lane, seqs);
         self.spans.of_mut(lane).remove_range(seqs.clone());
@@ -106,7 +106,7 @@ impl SegmentMeta {
         }
     }
 
-    /// At most these messages, as if all outputs wanted them: for want of anything better.
+    /// An upper bound of its messages, as if every output wanted them.
     pub(super) fn spanning_runs(&self) -> Vec<Run> {
         let of_lane = |lane| {
             self.spans.of(lane).iter().map(move |seqs| Run { lane, seqs: seqs.clone(), owed: OutputSet::ALL })
@@ -114,7 +114,7 @@ impl SegmentMeta {
         Lane::ALL.into_iter().flat_map(of_lane).collect()
     }
 
-    /// Whether nobody wants anything of it any more.
+    /// Whether no output wants any of its messages.
     pub(super) fn is_done(&self, done: &PerLane<Option<Ranges>>) -> bool {
         Lane::ALL.into_iter().all(|lane| match done.of(lane) {
             Some(done) => self.spans.of(lane).iter().all(|span| done.next_gap(span.start) >= span.end),
@@ -122,12 +122,12 @@ impl SegmentMeta {
         })
     }
 
-    /// Whether it must not be deleted: what cannot be read lies nowhere else.
+    /// Whether it must not be deleted: it is damaged, and there is no copy.
     pub(super) fn must_keep(&self) -> bool {
         self.damaged && self.copy.is_none()
     }
 
-    /// Notes what the closed segment is, where it will stay like that and is not copied anyway.
+    /// Notes the digest of the closed segment, unless it is torn or there is a copy.
     pub(super) fn note_digest(&mut self, segment: SegmentId, store: &mut dyn Store) {
         let is_settled = !self.torn && self.copy.is_none();
         self.digest = is_settled.then(|| store.digest(segment)).flatten();
@@ -161,16 +161,16 @@ pub(super) fn extend_runs(runs: &mut Vec<Run>, lane: Lane, record: &BufferRecord
     }
 }
 
-/// What the note of a segment says.
+/// The content of a segment's note.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Index {
-    /// It is not complete, and those that it was to stand for are still there.
+    /// The segment is not complete. The segments that it was to replace are still there.
     Building,
-    /// It is complete.
+    /// The segment is complete.
     Sealed {
-        /// What is in it, but for its size on disk.
+        /// Its index, without its size on disk.
         meta: Box<SegmentMeta>,
-        /// Those that it stands for.
+        /// The segments that it replaces.
         replaces: Vec<SegmentId>,
     },
 }
@@ -180,7 +180,7 @@ pub(super) fn note_name(segment: SegmentId) -> String {
     format!("{segment}.index")
 }
 
-/// The note of a segment that is being made out of others.
+/// The note of a segment that is being merged from others.
 pub(super) fn write_building() -> Vec<u8> {
     sealed_text("headwater index 1\nbuilding\n".into())
 }

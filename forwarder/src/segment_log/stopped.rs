@@ -1,8 +1,9 @@
-//! The buffer of a program that does not run: what is in it, and how to be rid of it.
+//! The buffer of a stopped forwarder: its content, and how to clear it.
 //!
-//! Looking loses nothing: what is not as it was sealed is told, and copied before it is read; the next start reports what
-//! cannot be read. What is removed is written down first, so that the next start counts and reports it as lost. A
-//! segment that a crash has left without an index cannot be known again: it is opened as it is, as by the next start.
+//! Looking loses nothing. A segment that has changed since it was sealed is named, and copied before it is read.
+//! The next start reports what cannot be read. A removal is noted first, so that the next start counts and reports
+//! the messages as lost. A segment that a crash has left without an index cannot be checked: it is opened as it
+//! is, as by the next start.
 
 use super::damage::keep_copy;
 use super::scan::without_overlaps;
@@ -26,7 +27,7 @@ pub struct StoppedBuffer {
     names: Vec<String>,
     /// `None`: unknown, and all is to be sent again.
     progress: Option<Progress>,
-    /// To be set aside rather than deleted.
+    /// Segments to set aside rather than delete.
     bad: BTreeSet<SegmentId>,
 }
 
@@ -43,11 +44,11 @@ pub struct BufferStats {
     pub disk_bytes: u64,
     /// Databases that it consists of.
     pub segments: usize,
-    /// Of these, such as hold merged messages.
+    /// How many of these hold merged messages.
     pub thinned: usize,
-    /// For each output how many messages it is still to be sent.
+    /// For each output, how many messages it still has to get.
     pub outputs: Vec<(String, u64)>,
-    /// What was damaged and set aside: where, and its size (bytes).
+    /// Damaged segments that are set aside: where, and their size (bytes).
     pub aside: Vec<(String, u64)>,
     /// What cannot be read.
     pub trouble: Vec<String>,
@@ -99,8 +100,8 @@ impl StoppedBuffer {
         Ok(Self { store, segments: found, names, progress, bad: BTreeSet::new() })
     }
 
-    /// Names the outputs in the order of the config, for a buffer that does not say who has acknowledged what, as after
-    /// a crash in the first outage: the next start sends them all that is meant for them.
+    /// Names the outputs in the order of the config, for a buffer without acknowledgements, as after a crash in
+    /// the first outage. The next start sends all messages to them.
     #[must_use]
     pub fn for_outputs(mut self, names: impl Iterator<Item = String>) -> Self {
         if self.progress.is_none() {
@@ -110,7 +111,7 @@ impl StoppedBuffer {
         self
     }
 
-    /// What is in it.
+    /// The content of the buffer.
     pub fn stats(&mut self) -> BufferStats {
         let mut stats = BufferStats { aside: self.store.aside(), ..BufferStats::default() };
         stats.trouble = self.damage();
@@ -130,7 +131,7 @@ impl StoppedBuffer {
         stats
     }
 
-    /// What is known to be damaged, without opening anything.
+    /// Damage that is known without opening a segment.
     fn damage(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         for at in 0..self.segments.len() {
@@ -152,7 +153,7 @@ impl StoppedBuffer {
         self.store.check(*segment, known).err()
     }
 
-    /// Keeps a copy of what is damaged before it is read; whether it may be.
+    /// Copies a damaged segment before it is read. Returns whether it may be read.
     fn keep_copy_of(&mut self, at: usize, trouble: &mut Vec<String>) -> bool {
         let Some(StoreError::Damaged(why)) = self.changed(at) else { return true };
         let Some((segment, Some(meta))) = self.segments.get_mut(at) else { return true };
@@ -169,8 +170,8 @@ impl StoppedBuffer {
         }
     }
 
-    /// Shows all that waits, alerts first, each lane from the oldest on, until `visit` breaks off. The answer is what
-    /// could not be read, as exactly as the indexes tell it.
+    /// Shows all waiting messages, alerts first, each lane from the oldest on, until `visit` breaks off. Returns
+    /// what could not be read, as exactly as the indexes tell.
     pub fn export(&mut self, mut visit: impl FnMut(&Message) -> ControlFlow<()>) -> Vec<String> {
         let mut trouble = Vec::new();
         let may_read: Vec<bool> =
@@ -206,10 +207,10 @@ impl StoppedBuffer {
         trouble
     }
 
-    /// Removes all but what is damaged, which is set aside. The answer is what was there.
+    /// Removes all messages. Damaged segments are set aside. Returns what there was.
     ///
     /// # Errors
-    /// Some of it is still there; what is removed will be reported nevertheless.
+    /// A part of the buffer is still there. The next start reports the removed messages nevertheless.
     pub fn clear(mut self) -> Result<BufferStats, BufferError> {
         let mut stats = self.stats();
         for at in 0..self.segments.len() {
@@ -235,7 +236,7 @@ impl StoppedBuffer {
         }
         for (segment, _) in std::mem::take(&mut self.segments) {
             self.store.delete_note(&note_name(segment));
-            // Of one whose folder somebody has deleted there is nothing to set aside.
+            // A segment whose folder is gone cannot be set aside.
             if self.bad.contains(&segment) && self.store.bytes(segment) > 0 {
                 self.store.set_aside(segment)?;
             } else {
@@ -246,7 +247,7 @@ impl StoppedBuffer {
         Ok(stats)
     }
 
-    /// All messages that are there, wanted or not, and when they were made.
+    /// All messages, wanted or not, and when they were made.
     fn runs(&mut self, trouble: &mut Vec<String>) -> (Vec<Run>, Option<Range<i64>>) {
         let (mut runs, mut made_ms) = (Vec::new(), None);
         let mut add = |made: Range<i64>| {
@@ -317,7 +318,7 @@ fn owed_in(progress: Option<&Progress>, run: &Run) -> u64 {
     progress.map_or(run.seqs.end - run.seqs.start, |progress| progress.owed_in(run))
 }
 
-/// Where to look for what it held.
+/// Names the copy of a segment, for people.
 fn kept(meta: &SegmentMeta) -> String {
     meta.copy.as_ref().map_or_else(String::new, |copy| format!("; it is kept as it was found in {copy}"))
 }

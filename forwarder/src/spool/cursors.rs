@@ -1,4 +1,4 @@
-//! What one output is to be sent next.
+//! Chooses the message that an output gets next.
 
 use super::Spool;
 use crate::output_set::OutputSet;
@@ -7,41 +7,42 @@ use crate::record::BufferRecord;
 use crate::{Delivery, Lane, Message, PerLane, Tag};
 use std::collections::VecDeque;
 
-/// With fewer messages ahead, more are read while these are sent.
+/// With fewer messages read ahead, the next read begins.
 const AHEAD_MIN: usize = 200;
 
-/// What to do next for an output.
+/// The next step of an output's driver.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Send this.
     Send(Delivery),
-    /// Read the lane from this number on, and hand what is found to [`Spool::fill`]. Meanwhile there may be more.
+    /// Read the lane from this number on, and give the result to [`Spool::fill`]. Meanwhile there may be more to
+    /// send.
     Read(Lane, u64),
     /// Nothing, until something is pushed or read.
     Nothing,
 }
 
-/// One output's place in the sequences.
+/// The cursors of one output, for all lanes.
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     pub(super) up: bool,
     pub(super) lanes: PerLane<Cursor>,
 }
 
-/// One output's place in one lane.
+/// The cursors of one output in one lane.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
-    /// What is pushed from here on is live.
+    /// Messages from this number on are live.
     live_from: u64,
     live: u64,
-    /// What was sent live on this link.
+    /// The messages that were sent live on this connection.
     sent_live: Ranges,
     backfill: u64,
-    /// Read from disk, from `backfill` on.
+    /// Messages that were read from disk, from `backfill` on.
     ahead: VecDeque<BufferRecord>,
-    /// Below this, what is not in `ahead` is not on disk.
+    /// Below this number, a message that is not in `ahead` is not on disk.
     read_end: u64,
-    /// A read is under way: from where, and where memory began then.
+    /// The running read: its first number, and the first number in memory when it began.
     reading: Option<(u64, u64)>,
 }
 
@@ -50,7 +51,7 @@ impl Cursor {
         *self = Self { live_from: next, live: next, backfill, ..Self::default() };
     }
 
-    /// What was pushed before `next` and not sent yet is backfill.
+    /// Messages below `next` that were not sent yet are backfill.
     pub(super) fn rest_is_backfill(&mut self, next: u64) {
         (self.live_from, self.live) = (next, next);
     }
@@ -61,7 +62,7 @@ impl Cursor {
         self.reading.is_some()
     }
 
-    /// What was sent and is not acknowledged, or is about to be sent; `own` is the output's bit.
+    /// The messages that are in flight or read ahead, for the outputs of `own`.
     pub(super) fn in_flight(&self, acked: &Ranges, own: OutputSet) -> Ranges {
         let mut in_flight = Ranges::default();
         let backfill = 0..self.backfill;
@@ -75,7 +76,7 @@ impl Cursor {
         in_flight
     }
 
-    /// Whether a message, if it is not acknowledged, is among [`Cursor::in_flight`].
+    /// Whether [`Cursor::in_flight`] holds the message, provided that it is not acknowledged.
     pub(super) fn has_taken(&self, seq: u64, own: OutputSet) -> bool {
         let ahead = || self.ahead.binary_search_by_key(&seq, |record| record.seq).ok();
         seq < self.backfill
@@ -83,20 +84,20 @@ impl Cursor {
             || ahead().and_then(|at| self.ahead.get(at)).is_some_and(|record| !(record.owed & own).is_empty())
     }
 
-    /// [`Cursor::in_flight`], and all between what is read.
+    /// [`Cursor::in_flight`], with everything between the messages that were read.
     pub(super) fn busy(&self, acked: &Ranges) -> Ranges {
         let mut busy = self.in_flight(acked, OutputSet::ALL);
         busy.insert_range(acked.next_gap(0)..self.backfill.max(self.read_end));
         busy
     }
 
-    /// Where to read on, if it is time: below `end` there may be more on disk.
+    /// Where to read on, if it is time to. Below `end` there may be more on disk.
     fn read_from(&self, end: u64) -> Option<u64> {
         let from = self.read_end.max(self.backfill);
         (self.reading.is_none() && self.ahead.len() < AHEAD_MIN && from < end).then_some(from)
     }
 
-    /// What was read is good up to here: this message was missing on disk, and will be there again.
+    /// Ends the read messages before `seq`: that message was missing on disk, and will be written again.
     pub(super) fn stop_before(&mut self, seq: u64) {
         let is_hole = (self.backfill..self.read_end).contains(&seq);
         if is_hole && self.ahead.binary_search_by_key(&seq, |record| record.seq).is_err() {
@@ -105,7 +106,7 @@ impl Cursor {
         }
     }
 
-    /// Goes on to a number; what was read before it is of no use any more.
+    /// Moves on to a number, and drops the messages that were read before it.
     fn go_to(&mut self, seq: u64) {
         self.backfill = seq;
         while self.ahead.front().is_some_and(|record| record.seq < seq) {
@@ -117,7 +118,7 @@ impl Cursor {
 /// What comes next in a lane.
 enum BackfillStep {
     Message(u64, OutputSet, Message),
-    /// Nothing before this number.
+    /// There is no message below this number.
     NothingBelow(u64),
 }
 
@@ -128,7 +129,8 @@ impl BackfillStep {
 }
 
 impl Spool {
-    /// What the output shall be sent now: alerts before data, live before backfill; backfill only if `allow_backfill`.
+    /// The next step for the output: alerts before data, live messages before backfill. `allow_backfill`: backfill
+    /// has room.
     pub(crate) fn next(&mut self, output: usize, mut allow_backfill: bool) -> Next {
         if !self.outputs.get(output).is_some_and(|cursors| cursors.up) {
             return Next::Nothing;
@@ -146,7 +148,7 @@ impl Spool {
                     next => return next,
                 }
             }
-            // Alerts that are just being read come before backfill, but nothing live waits for the disk.
+            // Backfill waits for alerts that are being read. Live messages do not wait for the disk.
             allow_backfill &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
         }
         Next::Nothing
@@ -156,7 +158,7 @@ impl Spool {
         self.outputs.get(output).is_some_and(|cursors| cursors.lanes.of(lane).is_reading())
     }
 
-    /// Hands over what was read from disk; an empty answer says that nothing lies there from that number on.
+    /// Takes the messages that were read from disk. None: there are none from that number on.
     pub(crate) fn fill(&mut self, output: usize, lane: Lane, from: u64, records: Vec<BufferRecord>) {
         let Some(cursor) = self.outputs.get_mut(output).map(|cursors| cursors.lanes.of_mut(lane)) else {
             return;
@@ -168,11 +170,11 @@ impl Spool {
         if let Some(hole) = self.queues.of(lane).first_again(&(from..cursor.read_end)) {
             cursor.stop_before(hole);
         }
-        // What is not there any more needs no sending.
+        // Messages that are gone need no sending.
         self.skip(output, lane, from, found);
     }
 
-    /// Nothing could be read: ask again.
+    /// The read has failed: ask again.
     pub(crate) fn fill_failed(&mut self, output: usize, lane: Lane) {
         if let Some(cursors) = self.outputs.get_mut(output) {
             cursors.lanes.of_mut(lane).reading = None;
@@ -184,7 +186,8 @@ impl Spool {
             let queue = self.queues.of(lane);
             let cursor = self.outputs.get_mut(output)?.lanes.of_mut(lane);
             if cursor.live < queue.first_in_memory() && cursor.live < queue.on_disk_end {
-                // Too slow: what memory had no room for is on disk, and what waits there is backfill.
+                // The output is too slow: memory had no room for these messages. They are on disk, and are
+                // backfill now.
                 cursor.rest_is_backfill(queue.next());
                 return None;
             }
@@ -226,7 +229,7 @@ impl Spool {
             } else if cursor.reading.is_some() {
                 return Next::Nothing;
             } else {
-                // Neither on disk nor in memory.
+                // There is none, on disk or in memory.
                 BackfillStep::NothingBelow(if seq < cursor.read_end {
                     cursor.read_end.min(memory)
                 } else {
@@ -241,7 +244,7 @@ impl Spool {
                 BackfillStep::Message(found, owed, message) => {
                     self.skip(output, lane, seq, found);
                     self.backfill_is_at(output, lane, found + 1);
-                    // Meanwhile it may have been given up.
+                    // The message may have been given up meanwhile.
                     if self.is_acked(output, lane, found) {
                         continue;
                     }
@@ -268,14 +271,14 @@ impl Spool {
     /// A delivery, unless the output does not want the message.
     fn delivery(&mut self, output: usize, tag: Tag, message: Message, backfill: bool) -> Option<Delivery> {
         if !tag.owed.contains(output) {
-            // Not this output's: no reason to come back to it.
+            // The message is not for this output: do not come back to it.
             self.skip(output, tag.lane, tag.seq, tag.seq + 1);
             return None;
         }
         Some(Delivery { tag, backfill, message })
     }
 
-    /// There is nothing for the output between these numbers, but for what it has in its hands already.
+    /// There is nothing for the output between these numbers, except messages in flight.
     fn skip(&mut self, output: usize, lane: Lane, mut from: u64, to: u64) {
         let Some(acked) = self.progress.acked.get_mut(output) else { return };
         let orphans =

@@ -1,12 +1,13 @@
-//! What gives way, and what becomes of it.
+//! Messages that are given up.
 //!
-//! A message whose copy in the buffer is gone may still be in an output's hands: read ahead, or sent and not acknowledged.
-//! Such an orphan goes on waiting until the last output that has it in its hands has acknowledged it, and is then
-//! delivered; or until that output's link is gone, and is then lost. So none is both delivered and told as lost.
+//! A message may be evicted from the buffer while it is in flight: read ahead for an output, or sent and not
+//! acknowledged. Such a message is an orphan. It counts as waiting until the last output that has it in flight has
+//! acknowledged it, and is delivered then; or until the connection of that output is gone, and is lost then. So no
+//! message counts as both delivered and lost.
 //!
-//! A crash leaves nothing of an orphan, as of all that is in memory only: what was on its way then may have arrived or not.
+//! A crash loses orphans, as all messages that are in memory only. They may have arrived or not.
 //!
-//! Limits: as many orphans as outputs have in their hands, some 100 bytes each.
+//! Limits: as many orphans as there are messages in flight, some 100 bytes each.
 
 use super::{DeliveryOutcome, Spool};
 use crate::output_set::OutputSet;
@@ -19,18 +20,18 @@ use std::rc::Rc;
 /// Why messages were given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LossCause {
-    /// There was no room for them, or somebody wanted it so.
+    /// They were evicted.
     Evicted {
         /// When they were made [ms since the Unix epoch], first and last.
         made_ms: Range<i64>,
         /// Why.
         why: DropReason,
     },
-    /// They cannot be read; what is wrong.
+    /// They cannot be read, for this reason.
     Damaged(String),
 }
 
-/// Messages that are lost, for the report.
+/// Messages that are lost, for the agent's report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostMessages {
     pub(crate) lane: Lane,
@@ -38,16 +39,16 @@ pub(crate) struct LostMessages {
     pub(crate) cause: Rc<LossCause>,
 }
 
-/// A message that is nowhere but in outputs' hands. Outputs that have not acknowledged it have it in theirs.
+/// A message that is in flight and nowhere else. Every output that has not acknowledged it has it in flight.
 #[derive(Debug)]
 pub(super) struct Orphan {
-    /// The outputs that cannot get it any more (a bit each).
+    /// The outputs that cannot get it any more.
     missed: OutputSet,
     cause: Rc<LossCause>,
 }
 
 impl Spool {
-    /// Messages are given up, wherever they are. The answer is how many are lost by that now.
+    /// Messages are evicted from disk and memory. Returns how many are lost by that at once.
     pub(crate) fn evicted(&mut self, runs: &[Run], cause: &Rc<LossCause>) -> PerLane<u64> {
         for run in runs {
             let queue = self.queues.of_mut(run.lane);
@@ -57,8 +58,8 @@ impl Spool {
         self.forget(runs, u64::MAX, cause)
     }
 
-    /// Messages cannot be read from disk: what is in memory still will be written again. The answer is how many are lost
-    /// by that now, at most `count_max`.
+    /// Messages cannot be read from disk. Those that are still in memory are written again. Returns how many are
+    /// lost at once, at most `count_max`.
     pub(crate) fn damaged(&mut self, runs: &[Run], count_max: u64, cause: &Rc<LossCause>) -> PerLane<u64> {
         let mut gone = Vec::new();
         for run in runs {
@@ -74,7 +75,7 @@ impl Spool {
         self.forget(&gone, count_max, cause)
     }
 
-    /// Messages were merged into others, which have taken numbers beside these.
+    /// Messages were merged into others, which have taken the numbers of some of them.
     pub(crate) fn compacted(&mut self, runs: &[Run]) {
         for run in runs {
             let count = self.progress.owed_in(run).min(self.account.waiting);
@@ -84,7 +85,8 @@ impl Spool {
         }
     }
 
-    /// Keeps memory within its bound: first what is on disk goes, then the oldest data, then the oldest alerts.
+    /// Keeps memory within its bound: frees messages that are on disk, then gives up the oldest data, then the
+    /// oldest alerts.
     pub(super) fn shrink(&mut self) -> Vec<LostMessages> {
         let mut lost = Vec::new();
         if self.bytes() <= self.bytes_max {
@@ -130,13 +132,13 @@ impl Spool {
         lost
     }
 
-    /// How many messages are only in outputs' hands.
+    /// How many messages are orphans.
     #[cfg(test)]
     pub(crate) fn orphans(&self) -> u64 {
         self.orphans.len() as u64
     }
 
-    /// What outputs have in their hands.
+    /// The messages that outputs have in flight.
     fn in_flight(&self, lane: Lane) -> Ranges {
         let mut in_flight = Ranges::default();
         for (output, (cursors, acked)) in self.outputs.iter().zip(&self.progress.acked).enumerate() {
@@ -152,7 +154,7 @@ impl Spool {
         (0..self.outputs.len()).any(|output| self.holds(output, lane, seq))
     }
 
-    /// Whether the output has the message in its hands.
+    /// Whether the output has the message in flight.
     fn holds(&self, output: usize, lane: Lane, seq: u64) -> bool {
         let both = self.outputs.get(output).zip(self.progress.acked.get(output));
         both.is_some_and(|(cursors, acked)| {
@@ -162,7 +164,7 @@ impl Spool {
         })
     }
 
-    /// The message is nowhere else any more.
+    /// The message becomes an orphan.
     fn orphan(&mut self, lane: Lane, seq: u64, cause: &Rc<LossCause>) {
         let mut missed = OutputSet::default();
         for output in 0..self.outputs.len() {
@@ -175,7 +177,7 @@ impl Spool {
         self.orphans.entry((lane, seq)).or_insert_with(|| Orphan { missed, cause: cause.clone() });
     }
 
-    /// Books a message that all have answered who could; it is lost if somebody wanted it and could not get it.
+    /// Counts a message that has all its answers. It is lost if an output wanted it and could not get it.
     pub(super) fn settle(&mut self, tag: &Tag, outcome: DeliveryOutcome) -> Option<LostMessages> {
         let (lane, seq) = (tag.lane, tag.seq);
         let refused = self.refused.remove(&(lane, seq)) || outcome == DeliveryOutcome::Refused;
@@ -190,8 +192,8 @@ impl Spool {
         missed.map(|orphan| LostMessages { lane, count: 1, cause: orphan.cause })
     }
 
-    /// The output is gone: whatever it has not acknowledged is to be sent again, and what cannot be is lost, unless
-    /// another output has it in its hands.
+    /// The output has lost its connection. Messages in flight are sent again later. Its orphans are lost, unless
+    /// another output has them in flight.
     pub(crate) fn down(&mut self, output: usize) -> Vec<LostMessages> {
         if let Some(cursors) = self.outputs.get_mut(output) {
             cursors.up = false;

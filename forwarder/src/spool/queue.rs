@@ -11,23 +11,23 @@ use std::ops::Range;
 pub(super) struct Entry {
     pub(super) message: Message,
     pub(super) owed: OutputSet,
-    /// It was on disk and is not any more.
+    /// It was on disk, and must be written again.
     again: bool,
 }
 
-/// Slots for the numbers from `base` on; an empty slot is a message that is done with.
+/// Slots for the numbers from `base` on. A slot is empty when its message is done with.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     base: u64,
     slots: VecDeque<Option<Entry>>,
     bytes: usize,
-    /// What lies below is on disk or done with.
+    /// Messages below this number are on disk or done with.
     written: u64,
-    /// What lies below survives a power cut, as far as it is written.
+    /// Written messages below this number are safe from a power cut.
     safe: u64,
     /// Messages that are to be written again.
     again: usize,
-    /// What lies at or above was never on disk, or is not any more.
+    /// No message from this number on is on disk.
     pub(super) on_disk_end: u64,
 }
 
@@ -52,7 +52,7 @@ impl Queue {
         self.base + self.slots.len() as u64
     }
 
-    /// What lies below is not in memory.
+    /// The first number that may be in memory.
     pub(super) fn first_in_memory(&self) -> u64 {
         self.base
     }
@@ -81,7 +81,7 @@ impl Queue {
         self.slots.get_mut(position)?.as_mut()
     }
 
-    /// Takes a message out that is done with.
+    /// Removes a message that is done with.
     pub(super) fn remove(&mut self, seq: u64) -> Option<Entry> {
         let position = usize::try_from(seq.checked_sub(self.base)?).ok()?;
         let entry = self.slots.get_mut(position)?.take()?;
@@ -98,7 +98,7 @@ impl Queue {
         (from..to).filter(|seq| self.at(*seq).is_some())
     }
 
-    /// The first message that is only in memory. What is done with on the way there counts as written.
+    /// The first message that is in memory only.
     pub(super) fn first_unwritten(&mut self) -> Option<u64> {
         if self.again > 0 {
             return (self.base..self.next()).find(|seq| self.at(*seq).is_some_and(|entry| entry.again));
@@ -110,7 +110,7 @@ impl Queue {
         (self.written < self.next()).then_some(self.written)
     }
 
-    /// What is in memory of these is not on disk any more.
+    /// Those of the messages that are in memory must be written again.
     pub(super) fn write_again(&mut self, range: &Range<u64>) {
         let seqs: Vec<u64> = self.seqs_in(range).filter(|seq| *seq < self.written).collect();
         for seq in seqs {
@@ -129,18 +129,19 @@ impl Queue {
         self.seqs_in(range).find(|seq| self.at(*seq).is_some_and(|entry| entry.again))
     }
 
-    /// What was written so far survives a power cut.
+    /// Written messages are safe from a power cut.
     pub(super) fn all_safe(&mut self) {
         self.safe = self.written;
     }
 
-    /// What was not safe yet must be written again.
+    /// Written messages that are not safe yet must be written again.
     pub(super) fn unsafe_again(&mut self) {
         self.written = self.written.min(self.safe).max(self.base);
         self.safe = self.safe.min(self.written);
     }
 
-    /// Messages for the disk, in order: those for which it is the second time by themselves, before the others.
+    /// Messages for the disk, in order. Messages that are written a second time come by themselves, before the
+    /// others.
     pub(super) fn unwritten(&self, bytes_max: usize) -> Vec<BufferRecord> {
         let again = self.again > 0;
         let from = if again { self.base } else { self.written.max(self.base) };
@@ -158,7 +159,7 @@ impl Queue {
             .collect()
     }
 
-    /// These are on disk now.
+    /// These messages are on disk.
     pub(super) fn written(&mut self, records: &[BufferRecord]) {
         for record in records {
             if let Some(entry) = self.at_mut(record.seq).filter(|entry| entry.again) {
@@ -171,7 +172,7 @@ impl Queue {
         self.on_disk_end = self.on_disk_end.max(end);
     }
 
-    /// Lets the oldest message go if it is safe on disk; whether it did.
+    /// Frees the oldest message if it is safe on disk. Returns whether it did.
     pub(super) fn free_oldest(&mut self) -> bool {
         let again = self.at(self.base).is_some_and(|entry| entry.again);
         let on_disk = self.base < self.written.min(self.safe) && !self.slots.is_empty() && !again;
@@ -182,7 +183,7 @@ impl Queue {
         on_disk
     }
 
-    /// Gives the oldest message up that is nowhere else: its number and when it was made.
+    /// Gives up the oldest message that is in memory only. Returns its number and when it was made.
     pub(super) fn drop_oldest(&mut self) -> Option<(u64, i64)> {
         let seq = self.first_unwritten()?;
         let made_ms = self.remove(seq)?.message.made_ms;

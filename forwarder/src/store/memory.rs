@@ -1,4 +1,4 @@
-//! A store in memory: the model for the one on disk, with what tests need to break it.
+//! A store in memory: the model of the one on disk, with faults that tests inject.
 
 use crate::Lane;
 use crate::store::{Batch, Digest, SegmentId, Store, StoreError};
@@ -12,11 +12,11 @@ type Key = (Lane, u64);
 /// The batches: where each ends, and its bytes.
 type Batches = BTreeMap<Key, (u64, Vec<u8>)>;
 
-/// What would be on disk; clones share it.
+/// The content of the disk. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryStore(pub(crate) Arc<Mutex<Disk>>);
 
-/// The disk, and what is wrong with it.
+/// The disk, and its faults.
 #[derive(Default)]
 pub(crate) struct Disk {
     segments: BTreeMap<SegmentId, FakeSegment>,
@@ -65,7 +65,7 @@ impl FakeSegment {
 }
 
 impl Disk {
-    /// As the program's end leaves it, or the power's.
+    /// Drops the batches that a crash of the program, or of the power, loses.
     pub(crate) fn crash(&mut self, power: bool) {
         for fake in self.segments.values_mut() {
             fake.put.clear();

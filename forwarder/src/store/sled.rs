@@ -1,16 +1,16 @@
 //! Segments as sled databases, one folder each.
 //!
-//! What is known of sled 0.34, read in its source or measured, and how it is met here:
+//! Facts about sled 0.34, read in its source or measured, and their consequences here:
 //!
 //! - `flush` is not power-safe: [`Store::sync`] ends with an fsync of the database file by ourselves.
-//! - A leaf is written whole when it has ten changes and again when it splits, so that each value is written three to
-//!   eight times; one of more than a quarter segment goes to a file of its own that is never synced. So batches go to
-//!   many small trees, [`TREE_PARTS`] values in each, and large ones are cut in parts: what is written stays what it
-//!   was, 1.1 to 1.2 bytes a byte in place of 3 to 8.
+//! - A leaf is written whole when it has ten changes and again when it splits, so that each value is written three
+//!   to eight times. A value of more than a quarter of sled's own segment goes to a file that is never synced. So
+//!   batches go to many small trees, [`TREE_PARTS`] values in each, and large ones are cut in parts: 1.1 to 1.2
+//!   bytes are written for each byte, in place of 3 to 8.
 //! - Opening or reading a damaged database may panic: both are caught and become [`StoreError::Damaged`].
-//! - Opening one changes it: the log is cut at the first bad spot, and what lies behind is zeroed. So what was sealed is
-//!   compared with its digest before, and copied if it is another ([`aside`]). What a crash has left has no digest: a
-//!   torn end is nothing unusual there.
+//! - Opening a database changes it: the log is cut at the first bad spot, and all behind it is zeroed. So a sealed
+//!   segment is compared with its digest first, and copied if it differs ([`aside`]). A segment that a crash has
+//!   left has no digest: a torn end is normal there.
 //! - Space is never given back: segments are deleted whole, and nothing is ever removed from one.
 //! - A write error is sticky until the database is opened again: the caller closes a segment after one.
 //! - The cache's default is 1 GiB, and an open database of 4 MiB costs about 5 MB: two are open at a time, none before
@@ -41,13 +41,13 @@ use std::sync::Once;
 /// Bound on sled's page cache [bytes]. It is no hard bound: sled counts roughly.
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// Databases open at a time: the one that is filled and the one that is drained.
+/// Databases that are open at a time: one that is filled and one that is drained.
 const OPEN_MAX: usize = 2;
 
 /// Values in a tree. With the tenth change sled would write all of them again.
 const TREE_PARTS: usize = 8;
 
-/// Bytes of a value, well below a quarter of a segment (512 KiB).
+/// Bytes of a value, well below a quarter of sled's own segment (512 KiB).
 const PART_BYTES: usize = 100_000;
 
 pub(crate) struct SledStore {
@@ -67,7 +67,7 @@ struct OpenSegment {
     tree_parts: usize,
 }
 
-/// Where a batch lies: its numbers end there, and its parts are in these trees, in order.
+/// The place of a batch: where its numbers end, and the trees of its parts, in order.
 #[derive(Default)]
 struct Place {
     end: u64,
@@ -123,7 +123,7 @@ impl OpenSegment {
         Ok(())
     }
 
-    /// Without one of its parts it is empty: no checksum holds for that.
+    /// Empty if a part is missing: no checksum fits that.
     fn get(&self, lane: Lane, first: u64) -> sled::Result<Option<Batch>> {
         let Some(place) = self.places.get(&(lane, first)) else { return Ok(None) };
         let (seqs, mut bytes) = (first..place.end, Vec::new());
@@ -159,7 +159,7 @@ impl SledStore {
                     catch_panic("close", || drop(self.open.remove(0)))?;
                 }
                 let open_segment = match OpenSegment::open(&path) {
-                    // What sled writes before it reads has room in the reserve; what is read then makes more.
+                    // The reserve makes room for what sled writes before it reads.
                     Err(StoreError::Blocked(_)) if reserve::give(&self.folder) => OpenSegment::open(&path)?,
                     result => result?,
                 };
@@ -186,7 +186,7 @@ impl Store for SledStore {
             Err(error) => return Err(of_io(&self.folder, &error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        // One whose folder somebody has deleted is known by its index.
+        // A segment whose folder is gone is known by its index.
         let number = |name: String| name.strip_suffix(".index").unwrap_or(&name).parse().ok();
         let found: BTreeSet<SegmentId> = names.filter_map(number).collect();
         Ok(found.into_iter().collect())
@@ -343,11 +343,11 @@ fn parse_key(key: &[u8]) -> Option<(Lane, Range<u64>, usize)> {
 }
 
 thread_local! {
-    /// Whether a panic of this thread is caught and told as an error.
+    /// Whether a panic of this thread is caught and becomes an error.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what may panic on damaged files. The panic's own message and trace are not for the user.
+/// Runs code of sled that may panic on damaged files. The panic's message and trace are not shown to the user.
 fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, StoreError> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -386,7 +386,7 @@ fn of_io(path: &Path, error: &io::Error) -> StoreError {
     if is_for_now(error) { StoreError::Blocked(what) } else { StoreError::Failed(what) }
 }
 
-/// Whether the files are as good as ever, and only the disk takes nothing.
+/// Whether the files are good and only the disk takes nothing now.
 fn is_for_now(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)

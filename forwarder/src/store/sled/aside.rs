@@ -1,9 +1,8 @@
-//! What is out of the way or to be known again: folders that are set aside or copied there, and whether a database's file
-//! still is what it was when its segment was sealed.
+//! Sets segments aside or copies them, and checks whether the file of a sealed segment has changed.
 //!
-//! Sled opens a damaged database by cutting its log at the first bad spot and zeroing what lies behind it; so what is
-//! damaged has to be copied before. A database that was closed in order is only ever added to, also when it is opened and
-//! closed again: its first bytes stay what they were. `db` is looked at alone: our values are too small for blobs.
+//! Sled opens a damaged database by cutting its log at the first bad spot and zeroing all behind it. So a damaged
+//! segment must be copied before it is opened. A database that was closed in order only grows, also when it is
+//! opened and closed again: its first bytes stay. Only `db` is checked: our values are too small for blobs.
 
 use super::of_io;
 use crate::store::{Digest, StoreError};
@@ -14,12 +13,12 @@ use std::path::{Path, PathBuf};
 /// Bytes of a file in memory at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// The file that holds all that sled keeps.
+/// The file with all of sled's data.
 pub(super) fn db(folder: &Path) -> PathBuf {
     folder.join("db")
 }
 
-/// Of a segment's folder, once it is safe from a power cut.
+/// The digest of a segment's folder. The file is synced first.
 pub(super) fn digest(folder: &Path) -> io::Result<Digest> {
     let file = File::open(db(folder))?;
     file.sync_data()?;
@@ -27,7 +26,7 @@ pub(super) fn digest(folder: &Path) -> io::Result<Digest> {
 }
 
 /// # Errors
-/// [`StoreError::Damaged`]: it is not what it was.
+/// [`StoreError::Damaged`]: the file has changed.
 pub(super) fn check(folder: &Path, known: &Digest) -> Result<(), StoreError> {
     if !folder.is_dir() {
         return Err(StoreError::Failed(format!("{} is gone", folder.display())));
@@ -47,7 +46,7 @@ pub(super) fn check(folder: &Path, known: &Digest) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Of a file's first bytes, at most so many.
+/// The digest of at most so many first bytes of a file.
 fn read(file: &File, bytes_max: u64) -> io::Result<Digest> {
     let mut reader = BufReader::with_capacity(READ_BYTES, file.take(bytes_max));
     let (mut bytes, mut crc) = (0, crc32fast::Hasher::new());
@@ -63,14 +62,14 @@ fn read(file: &File, bytes_max: u64) -> io::Result<Digest> {
     }
 }
 
-/// Renames a segment's folder; where it is now.
+/// Renames a segment's folder. Returns its new place.
 pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
     let target = free_name(folder);
     fs::rename(folder, &target)?;
     Ok(target)
 }
 
-/// Copies a segment's folder, so that after a power cut there is all of the copy or none; where the copy is.
+/// Copies a segment's folder. After a power cut there is all of the copy or none. Returns its place.
 pub(super) fn copy_aside(folder: &Path) -> io::Result<PathBuf> {
     discard_copy(folder);
     let (fresh, target) = (unfinished(folder), free_name(folder));
@@ -83,7 +82,7 @@ pub(super) fn copy_aside(folder: &Path) -> io::Result<PathBuf> {
     Ok(target)
 }
 
-/// Removes what a program that was killed has left of a copy.
+/// Removes an unfinished copy that a killed program has left.
 pub(super) fn discard_copy(folder: &Path) {
     let _ = fs::remove_dir_all(unfinished(folder));
 }
@@ -112,7 +111,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// What lies aside in a buffer's folder: where, and its size (bytes).
+/// The folders that are set aside in a buffer, and their size (bytes).
 pub(super) fn list(buffer: &Path) -> Vec<(String, u64)> {
     let Ok(entries) = fs::read_dir(buffer) else { return Vec::new() };
     let is_aside =
@@ -124,7 +123,7 @@ pub(super) fn list(buffer: &Path) -> Vec<(String, u64)> {
     aside
 }
 
-/// What a folder takes on disk (bytes).
+/// The size of a folder on disk (bytes).
 pub(super) fn size_of(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries
