@@ -8,7 +8,9 @@
 use crate::config::Config;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
-use headwater_pipeline::pipeline::{CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, evidence_bytes};
+use headwater_pipeline::pipeline::{
+    CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, detector_bytes, evidence_bytes, group_bytes,
+};
 use headwater_pipeline::plan::AggregatePlan;
 use headwater_pipeline::sketch;
 
@@ -111,8 +113,8 @@ fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
             full * stream.plan.pane_bytes_of(sketch_bytes) + (slots - full) * AggregatePlan::SLOT_BYTES
         }
     };
-    let detectors: usize = stream.detectors.iter().map(|detector| detector.bytes).sum();
-    let groups: usize = stream.groups.iter().map(|group| group.bytes).sum();
+    let detectors: usize = stream.detectors.iter().map(|detector| detector_bytes(&detector.watch)).sum();
+    let groups: usize = stream.groups.iter().map(|group| group_bytes(group.patterns.len())).sum();
     detectors + groups + windows
 }
 

@@ -8,31 +8,20 @@
 //! of a topic remembered as `[limits] series` allows series. Past these a payload (or field) is refused and counted,
 //! or, for topics, read without being remembered.
 
-mod batch;
+mod commit;
 mod config;
-mod fields;
-mod identity;
-mod reason;
 mod series;
-mod slots;
 
 pub use config::DecodeConfig;
-pub use fields::{FieldUse, Fields};
-
-pub use reason::RejectReason;
 pub use series::SeriesTemplate;
 
-use crate::format::{DecodeError, Format};
+use crate::fields::{Batch, DecodeError, Fields, NAME_BYTES_MAX, Plan, RejectReason, Topic, identity};
+use crate::format::Format;
 use crate::hash::Seed;
 use crate::{SeriesRef, Sink, SourceContext};
-use batch::Batch;
-use fields::Plan;
-use slots::Topic;
+use commit::commit;
 use std::collections::HashMap;
 use std::fmt;
-
-/// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
-pub const NAME_BYTES_MAX: usize = 1024;
 
 /// Where a payload came from, for people: a topic, or a line of a file.
 #[derive(Clone, Copy)]
@@ -77,7 +66,12 @@ impl Decoder {
     #[must_use]
     pub fn new(config: &DecodeConfig, context: &SourceContext) -> Self {
         Self {
-            plan: Plan::new(config, context.series_max),
+            plan: Plan::new(
+                config.format.is_named(),
+                &config.fields,
+                (config.time.as_deref(), config.time_format),
+                context.series_max,
+            ),
             config: config.clone(),
             format: config.format.clone(),
             records_left: context.series_max,
@@ -152,7 +146,7 @@ impl Decoder {
             let records_before = known.records_len();
             let outcome = read(known, batch);
             let names = NamesOfTopic { config, topic, labels: None, origin };
-            batch.commit(outcome, known, names, records_before + *records_left, sink);
+            commit(batch, outcome, known, names, records_before + *records_left, sink);
             *records_left -= known.records_len() - records_before;
             return;
         }
@@ -167,7 +161,7 @@ impl Decoder {
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
         let names = NamesOfTopic { config, topic, labels, origin };
-        batch.commit(outcome, &mut known, names, *records_left, sink);
+        commit(batch, outcome, &mut known, names, *records_left, sink);
         if known.has_series() && topics.len() < self.topics_max {
             *records_left -= known.records_len();
             topics.insert(topic.into(), known);

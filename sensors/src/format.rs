@@ -9,9 +9,8 @@ pub(crate) mod decimal;
 pub(crate) mod json;
 mod number;
 
-use crate::decode::Fields;
+use crate::fields::{DecodeError, Fields};
 use headwater_settings::Table;
-use std::borrow::Cow;
 use std::fmt;
 
 /// A payload format, configured. Each decoder has one of its own, so that a format may remember what earlier payloads
@@ -76,67 +75,3 @@ pub const FORMATS: &[FormatKind] = &[
     number::KIND, //
     csv::KIND,    //
 ];
-
-/// Why a payload or a record cannot be decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecodeError {
-    /// The mistake and, where known, the way out. Lower case, no full stop.
-    pub what: Cow<'static, str>,
-    /// Where.
-    pub at: Option<Position>,
-}
-
-/// A place in a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// A byte, from 1.
-    Byte(usize),
-    /// A line, from 1.
-    Line(u64),
-}
-
-impl DecodeError {
-    /// The payload holds nothing.
-    pub(crate) const EMPTY: Self = Self { what: Cow::Borrowed("the payload is empty"), at: None };
-
-    /// An error without a place.
-    #[must_use]
-    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        Self { what: what.into(), at: None }
-    }
-
-    /// The same error with its place.
-    #[must_use]
-    pub fn at(self, position: Position) -> Self {
-        Self { at: Some(position), ..self }
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at {
-            None => f.write_str(&self.what),
-            Some(Position::Byte(byte)) => write!(f, "{} (byte {byte})", self.what),
-            Some(Position::Line(line)) => write!(f, "{} (line {line})", self.what),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-/// A value of a payload.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scalar<'a> {
-    /// Whole.
-    Integer(i64),
-    /// Any other number.
-    Number(f64),
-    /// 0 or 1.
-    Boolean(bool),
-    /// No number.
-    Text(&'a str),
-    /// As if it were not there.
-    Null,
-    /// An object or an array, where one value was wanted.
-    Compound,
-}

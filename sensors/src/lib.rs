@@ -12,6 +12,7 @@
 
 mod checkpoints;
 mod decode;
+mod fields;
 mod format;
 mod hash;
 mod line;
@@ -26,8 +27,9 @@ mod time;
 mod topic;
 
 pub use checkpoints::{Checkpoints, PersistState, saved_state};
-pub use decode::{DecodeConfig, Decoder, FieldUse, Fields, NAME_BYTES_MAX, RejectReason, SeriesTemplate};
-pub use format::{DecodeError, FORMATS, Format, FormatKind, Position, Scalar};
+pub use decode::{DecodeConfig, Decoder, SeriesTemplate};
+pub use fields::{DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RejectReason, Scalar};
+pub use format::{FORMATS, Format, FormatKind};
 pub use time::TimeFormat;
 pub use topic::{TopicError, TopicTemplate};
 

@@ -8,8 +8,8 @@
 //! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
 //! skipped.
 
-use crate::decode::{DecodeConfig, Decoder, Fields, PayloadOrigin};
-use crate::format::DecodeError;
+use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
+use crate::fields::{DecodeError, Fields};
 use crate::format::json::{JsonToken, Scanner};
 use crate::line::{FoundRecord, read_line, too_large};
 use crate::rows::{DelimitedRow, Numbers, Reader, put_row};

@@ -5,9 +5,8 @@
 //! open costs one record and not the file. Written out, because four states over bytes are all there is to it, and
 //! replays spend their time elsewhere.
 
-use crate::decode::{FieldUse, Fields};
+use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
 use crate::format::decimal::value_of;
-use crate::format::{DecodeError, Scalar};
 use crate::line::FoundRecord;
 use std::io::{self, BufRead};
 

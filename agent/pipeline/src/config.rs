@@ -15,7 +15,7 @@ pub use filter::{FilterConfig, Rule};
 pub use group::GroupConfig;
 pub use pair::{PairConfig, Pattern};
 pub use stream::{StreamConfig, Thinned};
-pub use window::{Specs, WindowConfig};
+pub use window::{OPEN_MAX, Specs, WindowConfig};
 
 use headwater_settings::{At, Table};
 

@@ -32,7 +32,6 @@ use crate::account::ReadingCounts;
 use crate::config::{Limits, StreamConfig};
 use crate::event::{Event, Timestamp};
 pub use groups::group_bytes;
-pub use panes::OPEN_MAX;
 pub use pressure::Pressure;
 use pressure::Retention;
 pub use restore::LostReadings;

@@ -2,9 +2,6 @@
 //!
 //! A description runs twice, because a CBOR map begins with the number of its fields: the first run counts them.
 
-use super::kinds;
-use super::place::Placer;
-use headwater_pipeline::event::Event;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -18,24 +15,6 @@ pub(super) trait Fields {
         if let Some(value) = value {
             self.put(name, value);
         }
-    }
-}
-
-/// An event as the map on the wire.
-pub(super) struct Encoded<'a> {
-    pub(super) event: &'a Event,
-    pub(super) placer: &'a dyn Placer,
-}
-
-impl Serialize for Encoded<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize(serializer, self)
-    }
-}
-
-impl Describe for Encoded<'_> {
-    fn describe(&self, to: &mut impl Fields) {
-        kinds::describe(self.event, self.placer, to);
     }
 }
 

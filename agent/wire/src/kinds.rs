@@ -14,8 +14,26 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use std::sync::Arc;
 
+/// An event as the map on the wire.
+pub(super) struct Encoded<'a> {
+    pub(super) event: &'a Event,
+    pub(super) placer: &'a dyn Placer,
+}
+
+impl Serialize for Encoded<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Encoded<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        describe(self.event, self.placer, to);
+    }
+}
+
 /// Adds all fields of an event.
-pub(super) fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
+fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
     let clock = Placed::new(event.clock(), placer);
     to.put("v", &WIRE_VERSION);
     to.put("kind", event.kind());

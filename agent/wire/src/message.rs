@@ -1,7 +1,7 @@
 //! Events as messages of the forwarder.
 
-use super::fields::Encoded;
 use super::id::Id;
+use super::kinds::Encoded;
 use super::place::Unplaced;
 use super::stored::put_event;
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 //! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
 //! `OutputKind::formats`.
 
-use super::fields::Encoded;
+use super::kinds::Encoded;
 use super::place::{Placed, Placer};
 use super::stored::{EventNames, names, read_to_send};
 use headwater_forwarder::{EncodeError, Encoder, Framing, Message, MessageAddress};

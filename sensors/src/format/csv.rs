@@ -4,8 +4,8 @@
 //! file, the first line is the header, and a later line that is equal to it is one too. Deviations are those of the
 //! reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known one allocates nothing.
 
-use super::{DecodeError, Format, FormatKind, Position};
-use crate::decode::Fields;
+use super::{Format, FormatKind};
+use crate::fields::{DecodeError, Fields, Position};
 use crate::line::FoundRecord;
 use crate::rows::{COMMA, DelimitedRow, Numbers, Reader, put_row};
 use headwater_settings::{Or, Table};

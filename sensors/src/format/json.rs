@@ -6,8 +6,8 @@
 
 mod scan;
 
-use super::{DecodeError, Format, FormatKind, Position, Scalar};
-use crate::decode::{FieldUse, Fields};
+use super::{Format, FormatKind};
+use crate::fields::{DecodeError, FieldUse, Fields, Position, Scalar};
 use scan::JsonError;
 pub(crate) use scan::{JsonToken, Scanner};
 use std::fmt::Write;

@@ -1,8 +1,8 @@
 //! A payload that is one value: `21.5`, `-3e2`, `true`, `OFF`.
 
 use super::decimal::value_of;
-use super::{DecodeError, Format, FormatKind, Scalar};
-use crate::decode::Fields;
+use super::{Format, FormatKind};
+use crate::fields::{DecodeError, Fields, Scalar};
 use crate::topic::shortened;
 
 pub(super) const KIND: FormatKind =

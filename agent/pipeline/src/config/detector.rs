@@ -4,7 +4,6 @@ use super::fingerprint::Fingerprint;
 use super::group::GroupConfig;
 use super::stream::refuse_parameter;
 use super::window::WindowConfig;
-use crate::pipeline::{detector_bytes, group_bytes};
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{
@@ -27,8 +26,6 @@ pub struct DetectorConfig {
     pub fingerprint: String,
     /// The version of the detector's own state.
     pub version: u16,
-    /// Memory for each series (bytes).
-    pub bytes: usize,
     /// The input of the detector.
     pub on: On,
     /// How many readings its alerts carry.
@@ -107,8 +104,7 @@ pub(super) fn read(
             let print = Fingerprint::of(kind.name).with_parameters(group_parameters(kind), &parameters);
             let print = patterns.iter().fold(print, |print, pattern| print.with_text("over", pattern));
             let fingerprint = print.with_text("name", &name).finish();
-            let bytes = group_bytes(patterns.len());
-            groups.push(GroupConfig { name, severity, patterns, detector, fingerprint, bytes, evidence });
+            groups.push(GroupConfig { name, severity, patterns, detector, fingerprint, evidence });
             continue;
         }
         let watch = read_watch(&mut table, kind);
@@ -116,9 +112,8 @@ pub(super) fn read(
         let (Some((parameters, watch)), Some(on)) = (watch, on) else { continue };
         let print = Fingerprint::of(kind.name).with_parameters(own_parameters(kind), &parameters);
         let fingerprint = print.with("on", &on).with_text("name", &name).finish();
-        let bytes = detector_bytes(&watch);
         let version = kind.version;
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint, version, bytes, on, evidence });
+        detectors.push(DetectorConfig { name, severity, watch, fingerprint, version, on, evidence });
     }
     (detectors, groups)
 }

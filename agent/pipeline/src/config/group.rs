@@ -17,8 +17,6 @@ pub struct GroupConfig {
     pub detector: Multivariate,
     /// Identifies the state: kind, name, parameters and patterns.
     pub fingerprint: String,
-    /// Memory for each series (bytes).
-    pub bytes: usize,
     /// How many readings its alerts carry.
     pub evidence: EvidenceConfig,
 }
@@ -74,7 +72,6 @@ mod tests {
                 patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
                 detector: Multivariate::build(&Parameters::new(), 2).unwrap(),
                 fingerprint: String::new(),
-                bytes: 0,
                 evidence: EvidenceConfig { before: 0, after: 0 },
             };
             series.iter().map(|series| config.place_of(series)).collect()

@@ -4,11 +4,14 @@ use super::align;
 use super::filter::{self, FilterConfig};
 use super::stream::refuse_parameter;
 use super::{DAY, HOUR, SECOND};
-use crate::pipeline::OPEN_MAX;
 use headwater_kernel::OutOfRange;
 use headwater_kernel::series::Spec;
 use headwater_kernel::window::{SPAN_MAX_MS, Shape};
 use headwater_settings::{Or, Table, format_duration};
+
+/// The most windows of one series, open ones and those retained for late readings. A config that needs more is
+/// refused.
+pub const OPEN_MAX: usize = 1_024;
 
 /// How a stream cuts its series into windows.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,7 @@
 //! Stores the windows of one series: on the heap, because most series have one window; [`OPEN_MAX`] at most.
 
+use crate::config::OPEN_MAX;
 use headwater_kernel::series::{Slot, Slots};
-
-/// The most windows of one series, open ones and those retained for late readings. A config that needs more is
-/// refused.
-pub const OPEN_MAX: usize = 1_024;
 
 /// The windows of a series.
 #[derive(Clone, Debug, PartialEq)]

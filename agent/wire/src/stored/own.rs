@@ -1,9 +1,8 @@
 //! Stores events about the agent itself. Counts have names: an unknown count is skipped, and a missing one is 0.
 
 use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_varint};
-use super::read::bad;
-use super::series::{put_time, signed, text, time};
-use super::{StoredError, put_count, put_name, tags};
+use super::parts::{StoredError, bad, put_count, put_name, put_time, signed, text, time};
+use super::tags;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause};
 

@@ -1,37 +1,11 @@
 //! Reads stored events.
 
 use super::fields::StoredFields;
-use super::{ALERT, CLOCK, EVIDENCE, READING, REPORT, STATUS, SUMMARY, VERSION, own, series, tags};
-use headwater_pipeline::event::{BootId, ClockMark, Event};
-
-/// The bytes are not an event that this program can read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoredError {
-    /// The event is cut off or damaged.
-    #[error("a stored event is cut off")]
-    CutOff,
-    /// Its kind is unknown to this program.
-    #[error("a stored event is of kind {0}, which this version of the program does not know")]
-    Kind(u8),
-    /// Its version is unknown to this program.
-    #[error("a stored {kind} is of version {version}; this version of the program reads up to {VERSION}")]
-    Version {
-        /// The kind's word.
-        kind: &'static str,
-        /// The version.
-        version: u8,
-    },
-    /// A field cannot be read.
-    #[error("field {0} of a stored event cannot be read")]
-    Field(u8),
-    /// The cause of a report is unknown to this program.
-    #[error("a stored report has the cause `{0}`, which this version of the program does not know")]
-    Cause(String),
-}
-
-pub(super) fn bad(tag: u8) -> StoredError {
-    StoredError::Field(tag)
-}
+use super::parts::{
+    ALERT, CLOCK, EVIDENCE, READING, REPORT, STATUS, SUMMARY, StoredError, bad, clock_mark, fields_of, word,
+};
+use super::{own, series, tags};
+use headwater_pipeline::event::{ClockMark, Event};
 
 /// The names that address an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,37 +64,4 @@ fn of_kind(kind: u8, fields: &StoredFields<'_>) -> Result<Event, StoredError> {
         STATUS => Event::Status(Box::new(own::read_status(fields)?)),
         other => return Err(StoredError::Kind(other)),
     })
-}
-
-/// Kind and fields of a stored event.
-pub(super) fn fields_of(body: &[u8]) -> Result<(u8, StoredFields<'_>), StoredError> {
-    let [kind, version, fields @ ..] = body else { return Err(StoredError::CutOff) };
-    let word = word(*kind)?;
-    if *version > VERSION {
-        return Err(StoredError::Version { kind: word, version: *version });
-    }
-    Ok((*kind, StoredFields::read(fields).ok_or(StoredError::CutOff)?))
-}
-
-fn word(kind: u8) -> Result<&'static str, StoredError> {
-    Ok(match kind {
-        SUMMARY => "summary",
-        READING => "reading",
-        ALERT => "alert",
-        EVIDENCE => "evidence",
-        REPORT => "report",
-        CLOCK => "clock",
-        STATUS => "status",
-        other => return Err(StoredError::Kind(other)),
-    })
-}
-
-/// The clock of the event's times.
-pub(super) fn clock_mark(fields: &StoredFields<'_>, tag: u8) -> Result<ClockMark, StoredError> {
-    let Some(mut from) = fields.get(tag) else { return Ok(ClockMark::True) };
-    let turn = from.varint().and_then(|turn| u32::try_from(turn).ok()).ok_or(bad(tag))?;
-    if turn > 0 {
-        return Ok(ClockMark::Turn(turn));
-    }
-    from.text().map(|boot| ClockMark::Boot(BootId::from(boot))).ok_or(bad(tag))
 }

@@ -1,9 +1,12 @@
 //! Stores events about series.
 
 use super::fields::{Reader, StoredFields, put_f64, put_field, put_signed, put_text, put_varint};
-use super::read::{bad, clock_mark, fields_of};
+use super::parts::{
+    SUMMARY, StoredError, bad, clock_mark, fields_of, put_clock_mark, put_count, put_name, put_time, signed,
+    text, time,
+};
 use super::shared::shared_name;
-use super::{SUMMARY, StoredError, put_clock_mark, put_count, put_name, tags};
+use super::tags;
 use headwater_kernel::state::{State, StateReader, Tagged};
 use headwater_pipeline::event::{
     Alert, AlertState, Evidence, Labels, Reading, Readings, Subject, Summary, TimedValues, Timestamp,
@@ -209,15 +212,6 @@ fn about(fields: &StoredFields<'_>) -> Result<Subject, StoredError> {
     Ok(Subject { agent: agent?, stream: stream?, series: series?, labels })
 }
 
-pub(super) fn put_time(to: &mut Vec<u8>, time: &Timestamp) {
-    put_field(to, tags::TIME, |to| put_signed(to, time.ms));
-    put_clock_mark(to, tags::CLOCK, &time.clock);
-}
-
-pub(super) fn time(fields: &StoredFields<'_>) -> Result<Timestamp, StoredError> {
-    Ok(Timestamp { ms: signed(fields, tags::TIME)?, clock: clock_mark(fields, tags::CLOCK)? })
-}
-
 fn put_raised(to: &mut Vec<u8>, raised: &Timestamp) {
     put_field(to, tags::RAISED, |to| put_signed(to, raised.ms));
     put_clock_mark(to, tags::RAISED_CLOCK, &raised.clock);
@@ -319,14 +313,6 @@ fn evidence_list(fields: &StoredFields<'_>) -> Result<Readings, StoredError> {
         Some((name, readings))
     };
     of_each.list(series).map(Readings::OfEach).ok_or(bad(tags::EVIDENCE_OF_EACH))
-}
-
-pub(super) fn text<'a>(fields: &StoredFields<'a>, tag: u8) -> Result<&'a str, StoredError> {
-    fields.of(tag).rest_text().ok_or(bad(tag))
-}
-
-pub(super) fn signed(fields: &StoredFields<'_>, tag: u8) -> Result<i64, StoredError> {
-    fields.of(tag).rest_signed().ok_or(bad(tag))
 }
 
 fn rev(fields: &StoredFields<'_>) -> Result<u32, StoredError> {

@@ -1,13 +1,13 @@
 //! Everything that is stored reads back equal; what cannot be read is an error that names the reason.
 
-use super::fields::put_signed;
+use super::fields::{put_field, put_signed};
 use super::*;
 use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
-    AgentPresence, Alert, AlertState, BootId, ClockSet, DiskStatus, Evidence, Reading, Readings, Report,
-    ReportCause, Subject, Summary, TimedValues, Timestamp,
+    AgentPresence, Alert, AlertState, BootId, ClockMark, ClockSet, DiskStatus, Evidence, Reading, Readings,
+    Report, ReportCause, Subject, Summary, TimedValues, Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;

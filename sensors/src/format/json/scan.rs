@@ -6,7 +6,7 @@
 //! oracle in the tests. Deviations: all that RFC 8259 allows is accepted, and nothing else; an unpaired surrogate reads as
 //! U+FFFD.
 
-use crate::format::Scalar;
+use crate::fields::Scalar;
 use crate::format::decimal::Decimal;
 use std::borrow::Cow;
 

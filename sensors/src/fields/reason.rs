@@ -1,6 +1,6 @@
 //! Why a payload, or a field of it, is not used; in words, with the way out.
 
-use crate::format::DecodeError;
+use super::value::DecodeError;
 use crate::time::TimeFormat;
 use crate::topic::shortened;
 use std::fmt;

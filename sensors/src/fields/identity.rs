@@ -12,13 +12,13 @@ const KEY: char = '\u{1}';
 const VALUE: char = '\u{2}';
 
 /// Appends the record's name.
-pub(super) fn push_name(to: &mut String, name: &str) {
+pub(crate) fn push_name(to: &mut String, name: &str) {
     to.push(NAME);
     push_clean(to, name);
 }
 
 /// Appends a label.
-pub(super) fn push_label(to: &mut String, key: &str, value: &str) {
+pub(crate) fn push_label(to: &mut String, key: &str, value: &str) {
     to.push(KEY);
     push_clean(to, key);
     to.push(VALUE);
@@ -30,12 +30,12 @@ fn push_clean(to: &mut String, text: &str) {
 }
 
 /// The record's name, if it has one.
-pub(super) fn name(identity: &str) -> Option<&str> {
+pub(crate) fn name(identity: &str) -> Option<&str> {
     identity.split(NAME).nth(1).and_then(|rest| rest.split(KEY).next())
 }
 
 /// The record's labels, in the order in which it names them.
-pub(super) fn labels(identity: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn labels(identity: &str) -> impl Iterator<Item = (&str, &str)> {
     identity.split(KEY).skip(1).filter_map(|label| label.split(NAME).next()?.split_once(VALUE))
 }
 

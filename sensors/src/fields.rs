@@ -1,61 +1,24 @@
 //! Collects the values of one payload from its format, record by record.
 
-use super::batch::{Batch, Span, Value};
-use super::slots::Topic;
-use super::{DecodeConfig, NAME_BYTES_MAX, RejectReason, identity};
+mod batch;
+pub(crate) mod identity;
+mod plan;
+mod reason;
+mod slots;
+mod value;
+
+pub(crate) use batch::{Batch, Span, Value};
+pub(crate) use plan::Plan;
+pub use reason::RejectReason;
+pub(crate) use slots::{Slot, Topic};
+pub use value::{DecodeError, Position, Scalar};
+
 use crate::Stamp;
-use crate::format::{DecodeError, Scalar};
 use crate::time::TimeFormat;
 use std::sync::Arc;
 
-/// The fields and the time that a source wants of every payload.
-pub(super) struct Plan {
-    /// `None`: every number.
-    wanted: Option<Vec<Arc<str>>>,
-    time: Option<Arc<str>>,
-    time_format: TimeFormat,
-    /// Whether a path of the above has more than one level.
-    nested: bool,
-    /// New fields of one topic, past which they are refused.
-    fields_max: usize,
-}
-
-impl Plan {
-    pub(super) fn new(config: &DecodeConfig, fields_max: usize) -> Self {
-        let shared = |name: &String| Arc::<str>::from(name.as_str());
-        let named = config.format.is_named();
-        let wanted = match (named, config.fields.is_empty()) {
-            (false, _) => Some(vec![Arc::from("")]),
-            (true, true) => None,
-            (true, false) => Some(config.fields.iter().map(shared).collect::<Vec<_>>()),
-        };
-        let nested = wanted.iter().flatten().any(|path| path.contains('/'))
-            || config.time.as_ref().is_some_and(|path| path.contains('/'));
-        Self {
-            wanted,
-            time: config.time.as_ref().map(shared),
-            time_format: config.time_format,
-            nested,
-            fields_max,
-        }
-    }
-
-    /// The paths that are wanted; none if every number is.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.wanted.iter().flatten()
-    }
-
-    fn nothing(&self) -> RejectReason {
-        const SHOWN_MAX: usize = 5;
-        let wanted = self.wanted.as_deref().unwrap_or_default();
-        let mut shown =
-            wanted.iter().take(SHOWN_MAX).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-        if wanted.len() > SHOWN_MAX {
-            shown.push_str(", …");
-        }
-        RejectReason::Nothing { wanted: shown }
-    }
-}
+/// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// What [`Fields::want`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +56,7 @@ enum Time {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(plan: &'a Plan, topic: &'a str, known: &'a mut Topic, batch: &'a mut Batch) -> Self {
+    pub(crate) fn new(plan: &'a Plan, topic: &'a str, known: &'a mut Topic, batch: &'a mut Batch) -> Self {
         batch.clear();
         Self {
             plan,

@@ -1,0 +1,178 @@
+//! Hands the values of one payload to the sink, once the payload has proved sound.
+
+use super::NamesOfTopic;
+use crate::fields::{Batch, RejectReason, Slot, Span, Topic, Value};
+use crate::{SeriesRef, Sink};
+use std::iter::Peekable;
+use std::slice::Iter;
+
+/// Hands everything over, or, if the format found the payload broken, only the reason. At most `records_max` records
+/// of the topic are remembered.
+pub(super) fn commit(
+    batch: &Batch,
+    outcome: Result<(), RejectReason>,
+    topic: &mut Topic,
+    mut names: NamesOfTopic<'_>,
+    records_max: usize,
+    sink: &mut dyn Sink,
+) {
+    if let Err(reason) = outcome {
+        topic.drop_unregistered(records_max);
+        return sink.invalid(&names.origin.to_string(), &reason);
+    }
+    for reason in &batch.failures {
+        sink.invalid(&names.origin.to_string(), reason);
+    }
+    let mut refused = batch.refused;
+    let mut spans = batch.spans.iter().peekable();
+    let is_plain = batch.spans.is_empty();
+    for (at, Value { slot, stamp, value }) in batch.values.iter().enumerate() {
+        let record = if is_plain { None } else { record_at(&mut spans, at) };
+        let known = match record {
+            None => topic.slots.list.get(*slot).and_then(|slot| slot.series),
+            Some(record) => topic.records.as_ref().and_then(|records| records.series(record, *slot)),
+        };
+        if let Some(series) = known {
+            sink.reading(series, *stamp, *value);
+            continue;
+        }
+        match register(topic, record, *slot, &mut names, sink) {
+            Ok(Some(series)) => sink.reading(series, *stamp, *value),
+            Ok(None) => refused = refused.saturating_add(1),
+            Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
+        }
+    }
+    topic.drop_unregistered(records_max);
+    if refused > 0 {
+        sink.refused(refused);
+    }
+}
+
+/// The record with an identity that holds the value at this place; call it with rising places.
+fn record_at(spans: &mut Peekable<Iter<'_, Span>>, at: usize) -> Option<usize> {
+    while spans.next_if(|span| span.to <= at).is_some() {}
+    spans.peek().filter(|span| span.from <= at).map(|span| span.record)
+}
+
+/// Introduces the series of a field, of a record with an identity or without, to the sink.
+#[cold]
+fn register(
+    topic: &mut Topic,
+    record: Option<usize>,
+    number: usize,
+    names: &mut NamesOfTopic<'_>,
+    sink: &mut dyn Sink,
+) -> Result<Option<SeriesRef>, RejectReason> {
+    let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
+    let Slot { path, series, is_registered, .. } = slot;
+    let introduced = match record.zip(topic.records.as_mut()) {
+        None => {
+            *series = names.introduce(path, None, sink)?;
+            *series
+        }
+        Some((record, records)) => {
+            let introduced = names.introduce(path, Some(records.identity(record)), sink)?;
+            if let Some(series) = introduced {
+                records.register(record, number, series);
+            }
+            introduced
+        }
+    };
+    *is_registered |= introduced.is_some();
+    Ok(introduced)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::tests::{SERIES_MAX, Seen, config, context};
+    use crate::{DecodeError, Decoder, Fields, Format, Scalar};
+
+    /// Lines of `NAME KEY=VALUE FIELD:NUMBER MS`; parts may be left out, a line `!` is a bad record.
+    #[derive(Clone, Debug)]
+    struct Lines;
+
+    impl Format for Lines {
+        fn brings_labels(&self) -> bool {
+            true
+        }
+
+        fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+            for line in std::str::from_utf8(payload).unwrap().lines() {
+                if line == "!" {
+                    fields.reject(DecodeError::new("bad"));
+                    continue;
+                }
+                for word in line.split(' ') {
+                    if let Some((key, value)) = word.split_once('=') {
+                        fields.label(key, value);
+                    } else if let Some((field, number)) = word.split_once(':') {
+                        let want = fields.want(field);
+                        fields.put(want, field, Scalar::Number(number.parse().unwrap()));
+                    } else if let Ok(ms) = word.parse() {
+                        fields.time(ms);
+                    } else {
+                        fields.name(word);
+                    }
+                }
+                fields.end();
+            }
+            Ok(())
+        }
+
+        fn boxed(&self) -> Box<dyn Format> {
+            Box::new(self.clone())
+        }
+    }
+
+    fn decoder(text: &str) -> Decoder {
+        let mut config = config(text, &["g/{zone}"]);
+        config.series = crate::SeriesTemplate::parse("{name}.{zone}.{room}.{field}", &[], true).unwrap();
+        config.format = Box::new(Lines);
+        Decoder::new(&config, &context())
+    }
+
+    #[test]
+    fn records_bring_names_labels_and_times() {
+        let mut decoder = decoder("labels = { site = \"north\" }");
+        let mut seen = Seen::roomy();
+        for _ in 0..2 {
+            let payload = b"air room=a room2=x t:1 1000\nair room2=x room=b t:2\n!\nt:3 site=no 3000";
+            decoder.on_payload("g/z", payload, &mut seen);
+        }
+        let once = [("air.z.a.t", Some(1_000), 1.0), ("air.z.b.t", None, 2.0), (".z..t", Some(3_000), 3.0)];
+        let twice = [once, once].concat();
+        let seen_readings: Vec<_> =
+            seen.readings.iter().map(|(name, time, value)| (name.as_str(), *time, *value)).collect();
+        assert_eq!(seen_readings, twice);
+        assert_eq!(seen.invalid, ["bad", "bad"]);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let labels = [pair("zone", "z"), pair("site", "north"), pair("room", "b"), pair("room2", "x")];
+        assert_eq!(seen.series[1].1, labels, "sorted, and the config's labels stay");
+        assert_eq!(seen.introduced, 3, "once each");
+    }
+
+    #[test]
+    fn a_configured_time_comes_before_the_records_own() {
+        let mut decoder = decoder("time = \"t\"");
+        let mut seen = Seen::roomy();
+        decoder.on_payload("g/z", b"v:1 t:5 1000\nv:2 2000\nv:3", &mut seen);
+        let times: Vec<_> = seen.readings.iter().map(|(_, time, _)| *time).collect();
+        assert_eq!(times, [Some(5), Some(2_000)]);
+        assert!(seen.invalid[0].contains("no field `t`"), "{seen:?}");
+    }
+
+    #[test]
+    fn records_past_the_limit_are_refused_and_not_remembered() {
+        let mut decoder = decoder("");
+        let mut seen = Seen::roomy();
+        for n in 0..20 {
+            decoder.on_payload("g/z", format!("n{n} t:1\nm{n} t:2").as_bytes(), &mut seen);
+        }
+        assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (SERIES_MAX, SERIES_MAX, 32));
+        assert_eq!((decoder.topics["g/z"].records_len(), decoder.records_left), (SERIES_MAX, 0));
+        decoder.on_payload("g/z", "n1 t:1 l=".to_owned().as_bytes(), &mut seen);
+        assert_eq!(seen.readings.len(), SERIES_MAX + 1, "a known series of an unknown record is used");
+        decoder.on_payload("g/z", format!("{} t:1", "n".repeat(2_000)).as_bytes(), &mut seen);
+        assert!(seen.invalid[0].contains("longer than 1024 bytes"), "{seen:?}");
+    }
+}
