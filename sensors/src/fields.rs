@@ -7,10 +7,10 @@ mod reason;
 mod slots;
 mod value;
 
-pub(crate) use batch::{Batch, Span, Value};
+pub(crate) use batch::{Batch, SlotValue, Span};
 pub(crate) use plan::Plan;
 pub use reason::RejectReason;
-pub(crate) use slots::{Slot, Topic};
+pub(crate) use slots::{Topic, TopicField};
 pub use value::{DecodeError, Position, Scalar};
 
 use crate::Stamp;
@@ -226,7 +226,7 @@ impl<'a> Fields<'a> {
             return;
         }
         slot.at = at;
-        self.batch.values.push(Value { slot: number, stamp: Stamp::Arrival, value });
+        self.batch.values.push(SlotValue { slot: number, stamp: Stamp::Arrival, value });
     }
 
     /// A wanted field of a wrong kind; where every number is wanted, anything else is just not one.

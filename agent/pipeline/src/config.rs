@@ -2,15 +2,18 @@
 
 mod align;
 mod detector;
+mod evidence;
 mod filter;
 pub mod fingerprint;
 mod group;
 mod pair;
+mod refuse;
 mod stream;
 mod summary;
 mod window;
 
-pub use detector::{DetectorConfig, EvidenceConfig, On};
+pub use detector::{DetectorConfig, On};
+pub use evidence::EvidenceConfig;
 pub use filter::{FilterConfig, Rule};
 pub use group::GroupConfig;
 pub use pair::{PairConfig, Pattern};

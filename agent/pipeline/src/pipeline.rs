@@ -7,6 +7,7 @@
 //! once, when a series is introduced. Memory is allocated only when a window opens or an event is made.
 
 mod accounts;
+mod bytes;
 mod channel;
 mod clock_step;
 mod dyn_detector;
@@ -22,6 +23,7 @@ mod pressure;
 mod restore;
 mod revisions;
 mod ring;
+mod saved;
 mod series;
 mod series_detectors;
 mod source;

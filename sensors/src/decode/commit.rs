@@ -1,7 +1,7 @@
 //! Hands the values of one payload to the sink, once the payload has proved sound.
 
 use super::NamesOfTopic;
-use crate::fields::{Batch, RejectReason, Slot, Span, Topic, Value};
+use crate::fields::{Batch, RejectReason, SlotValue, Span, Topic, TopicField};
 use crate::{SeriesRef, Sink};
 use std::iter::Peekable;
 use std::slice::Iter;
@@ -26,7 +26,7 @@ pub(super) fn commit(
     let mut refused = batch.refused;
     let mut spans = batch.spans.iter().peekable();
     let is_plain = batch.spans.is_empty();
-    for (at, Value { slot, stamp, value }) in batch.values.iter().enumerate() {
+    for (at, SlotValue { slot, stamp, value }) in batch.values.iter().enumerate() {
         let record = if is_plain { None } else { record_at(&mut spans, at) };
         let known = match record {
             None => topic.slots.list.get(*slot).and_then(|slot| slot.series),
@@ -64,7 +64,7 @@ fn register(
     sink: &mut dyn Sink,
 ) -> Result<Option<SeriesRef>, RejectReason> {
     let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
-    let Slot { path, series, is_registered, .. } = slot;
+    let TopicField { path, series, is_registered, .. } = slot;
     let introduced = match record.zip(topic.records.as_mut()) {
         None => {
             *series = names.introduce(path, None, sink)?;

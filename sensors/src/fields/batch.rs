@@ -6,7 +6,7 @@ use crate::Stamp;
 /// The values of one payload; buffers are reused.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) values: Vec<Value>,
+    pub(crate) values: Vec<SlotValue>,
     pub(crate) failures: Vec<RejectReason>,
     pub(crate) refused: u32,
     /// Records with an identity, in the order of their values.
@@ -15,7 +15,7 @@ pub(crate) struct Batch {
     pub(crate) identity: String,
 }
 
-pub(crate) struct Value {
+pub(crate) struct SlotValue {
     pub(crate) slot: usize,
     pub(crate) stamp: Stamp,
     pub(crate) value: f64,

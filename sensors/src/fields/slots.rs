@@ -11,22 +11,22 @@ const SCAN_MAX: usize = 24;
 
 /// One topic.
 pub(crate) struct Topic {
-    pub(crate) slots: Slots,
+    pub(crate) slots: TopicFields,
     /// Records with an identity; few topics have any.
     pub(crate) records: Option<Box<Records>>,
 }
 
 /// The fields of one topic, and the sink's numbers for their series.
 #[derive(Default)]
-pub(crate) struct Slots {
-    pub(crate) list: Vec<Slot>,
+pub(crate) struct TopicFields {
+    pub(crate) list: Vec<TopicField>,
     /// Of all in `list`, once they are many.
     index: HashMap<Arc<str>, usize, Seed>,
     /// The first of them are there from the beginning, and stay.
     fixed: usize,
 }
 
-pub(crate) struct Slot {
+pub(crate) struct TopicField {
     pub(crate) path: Arc<str>,
     /// The series of records without an identity.
     pub(crate) series: Option<SeriesRef>,
@@ -52,7 +52,7 @@ struct Record {
 impl Topic {
     /// A topic that has not been seen yet.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut slots = Slots::default();
+        let mut slots = TopicFields::default();
         for path in plan.wanted() {
             slots.push(path.clone());
         }
@@ -79,7 +79,7 @@ impl Topic {
     }
 }
 
-impl Slots {
+impl TopicFields {
     pub(crate) fn push(&mut self, path: Arc<str>) -> usize {
         let number = self.list.len();
         if number == SCAN_MAX {
@@ -89,7 +89,7 @@ impl Slots {
         if number >= SCAN_MAX {
             self.index.insert(path.clone(), number);
         }
-        self.list.push(Slot { path, series: None, is_registered: false, at: usize::MAX });
+        self.list.push(TopicField { path, series: None, is_registered: false, at: usize::MAX });
         number
     }
 

@@ -1,8 +1,9 @@
 //! `[[streams.NAME.detectors]]`.
 
+use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
 use super::group::GroupConfig;
-use super::stream::refuse_parameter;
+use super::refuse::refuse_parameter;
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
@@ -53,27 +54,6 @@ impl fmt::Display for On {
     }
 }
 
-/// How many raw readings an alert carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EvidenceConfig {
-    /// Readings up to and including the one that decided.
-    pub before: usize,
-    /// Readings after the alert was raised.
-    pub after: usize,
-}
-
-impl EvidenceConfig {
-    const DEFAULT: Self = Self { before: 20, after: 10 };
-    /// The most of either; a message must stay below the limits of brokers.
-    const MAX: i64 = 1_000;
-
-    /// How many readings must be kept.
-    #[must_use]
-    pub fn readings_needed(&self) -> usize {
-        self.before.max(self.after)
-    }
-}
-
 /// Reads the detectors of a stream: those of single series, and those of groups.
 pub(super) fn read(
     stream: &mut Table<'_>,
@@ -90,7 +70,7 @@ pub(super) fn read(
         }
         let name = table.string("name").given();
         let severity = table.string("severity").value_or("warning".to_owned());
-        let evidence = read_evidence(&mut table);
+        let evidence = EvidenceConfig::read(&mut table);
         let on = table.string("on");
         let Some(kind) = kind.given() else { continue };
         let on = read_on(&table, kind, on, window, plan);
@@ -152,21 +132,6 @@ fn read_on(
     };
     table.refuse(on.span, format!("the stream's windows have no `{}`", on.value), fix);
     None
-}
-
-fn read_evidence(table: &mut Table<'_>) -> EvidenceConfig {
-    let mut evidence = EvidenceConfig::DEFAULT;
-    if let Some(mut table) = table.table("evidence") {
-        let mut readings = |key: &str, default: usize| {
-            table.integer(key, 0..=EvidenceConfig::MAX).given().map_or(default, |n| n.unsigned_abs() as usize)
-        };
-        evidence = EvidenceConfig {
-            before: readings("before", evidence.before),
-            after: readings("after", evidence.after),
-        };
-        table.finish();
-    }
-    evidence
 }
 
 /// Makes the name unique among the stream's detectors, since alerts are told apart by it.

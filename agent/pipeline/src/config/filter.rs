@@ -1,7 +1,7 @@
 //! `filter` of a stream without windows: which readings are forwarded.
 
 use super::fingerprint::Fingerprint;
-use super::stream::refuse_parameter;
+use super::refuse::refuse_parameter;
 use headwater_kernel::decimate::{Band, Deadband, SwingingDoor};
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, format_duration};

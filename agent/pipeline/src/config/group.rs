@@ -1,6 +1,6 @@
 //! `over` of `[[streams.NAME.detectors]]`: groups of series with a common detector.
 
-use super::detector::EvidenceConfig;
+use super::evidence::EvidenceConfig;
 use crate::glob;
 use headwater_kernel::detect::Multivariate;
 

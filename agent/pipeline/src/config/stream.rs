@@ -8,7 +8,6 @@ use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::AggregatePlan;
 use headwater_expression::{Expression, ExpressionType, Input, Program};
-use headwater_kernel::OutOfRange;
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use headwater_settings::{At, Table};
@@ -148,8 +147,4 @@ fn read_expression(stream: &mut Table<'_>, key: &str, want: ExpressionType) -> O
             None
         }
     }
-}
-
-pub(super) fn refuse_parameter(table: &Table<'_>, span: std::ops::Range<usize>, error: &OutOfRange) {
-    table.refuse(span, error.to_string(), format!("change `{}`", error.parameter));
 }

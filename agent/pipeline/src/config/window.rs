@@ -2,7 +2,7 @@
 
 use super::align;
 use super::filter::{self, FilterConfig};
-use super::stream::refuse_parameter;
+use super::refuse::refuse_parameter;
 use super::{DAY, HOUR, SECOND};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::series::Spec;

@@ -1,14 +1,13 @@
 //! A channel: one series in one stream, with its windows, its detectors and the events that they emit.
 
+use super::bytes::{Bytes, put, save_measured};
 use super::emitter::SeriesEmitter;
 use super::filter::Filter;
-use super::groups::Membership;
-use super::ids::{SeriesId, StreamId};
+use super::ids::{Membership, SeriesId, StreamId};
 use super::panes::Panes;
-use super::restore::SavedStream;
 use super::revisions::by_value;
+use super::saved::{SavedStream, StoredChannel};
 use super::series_detectors::SeriesDetectors;
-use super::state::{Bytes, load_bytes, put, save_measured};
 use crate::account::ReadingCounts;
 use crate::config::{StreamConfig, WindowConfig};
 use crate::event::{Event, Reading, Summary};
@@ -18,31 +17,6 @@ use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
-
-/// A channel as a checkpoint stores it.
-pub(super) struct StoredChannel<'a> {
-    by_arrival: bool,
-    forwarded: (Time, u32),
-    windows: &'a [u8],
-    /// The state that its detectors share.
-    pub(super) judged: &'a [u8],
-    /// The state of each detector.
-    pub(super) detectors: Vec<&'a [u8]>,
-}
-
-impl<'a> StoredChannel<'a> {
-    /// Reads a channel with `detectors` detectors; nothing may follow it.
-    pub(super) fn load(detectors: usize, from: &mut StateReader<'a>) -> Result<Self, Corrupt> {
-        let stored = Self {
-            by_arrival: bool::load(from)?,
-            forwarded: (Time::load(from)?, u32::load(from)?),
-            windows: load_bytes(from)?,
-            judged: load_bytes(from)?,
-            detectors: (0..detectors).map(|_| load_bytes(from)).collect::<Result<_, _>>()?,
-        };
-        if from.rest().is_empty() { Ok(stored) } else { Err(Corrupt) }
-    }
-}
 
 /// Where a reading was placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

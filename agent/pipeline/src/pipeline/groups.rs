@@ -4,13 +4,13 @@
 //! place in the group. A group gets its detector when every place is taken. There are fewer groups than series, so
 //! the limit on series bounds them.
 
+use super::bytes::{load_bytes, load_text, put, save_measured, save_text};
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
-use super::ids::{ChannelId, GroupId, IndexVec, StreamId, present};
-use super::restore::{GoesOn, Versions, note_detector};
+use super::ids::{ChannelId, GroupId, IndexVec, Membership, StreamId, present};
 use super::revisions::AlertIdentity;
+use super::saved::{GoesOn, Versions, note_detector};
 use super::series::Directory;
-use super::state::{load_bytes, load_text, put, save_measured, save_text};
 use super::{Pipeline, Streams};
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
@@ -22,9 +22,6 @@ use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-
-/// A series' place in a group: the group, and the index of its place.
-pub(super) type Membership = (GroupId, u32);
 
 /// All groups of all streams.
 #[derive(Default)]

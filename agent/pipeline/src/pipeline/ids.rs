@@ -48,6 +48,9 @@ ids! {
     PairId
 }
 
+/// A series' place in a group: the group, and the index of its place.
+pub(super) type Membership = (GroupId, u32);
+
 /// A list that only grows, with indices of its own type.
 #[derive(Clone, Debug)]
 pub(super) struct IndexVec<I, T> {

@@ -1,6 +1,6 @@
 //! The agent's own clock, and what events say about its trustworthiness.
 
-use super::state::{load_text, put, save_text};
+use super::bytes::{load_text, put, save_text};
 use crate::event::{BootId, ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::Time;

@@ -8,8 +8,8 @@
 //!
 //! This costs a few numbers in each checkpoint, and nothing in between.
 
+use super::bytes::put;
 use super::own_clock::{load_timestamp, save_timestamp};
-use super::state::put;
 use crate::event::{BootId, ClockMark, Timestamp};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, SteadyTime, Time};
@@ -154,7 +154,7 @@ impl Revisions {
 
     /// Appends the state, with a limit.
     pub(super) fn save(&self, rev_limit: u32, now: Now, future_ms: i64, to: &mut Vec<u8>) {
-        let to = &mut super::state::put(to);
+        let to = &mut super::bytes::put(to);
         let RevBase { rev, before, is_open } = self.rev_base;
         rev.save(to);
         before.save(to);

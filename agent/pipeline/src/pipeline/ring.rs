@@ -1,7 +1,7 @@
 //! The last raw readings of a series, as evidence for its alerts.
 
+use super::bytes::{load_length, put, save_length};
 use super::ids::present;
-use super::state::{load_length, put, save_length};
 use crate::sections::length32;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, SteadyTime};

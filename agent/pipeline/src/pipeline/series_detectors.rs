@@ -3,14 +3,13 @@
 //! An alert carries the readings up to the one that decided it. The readings that follow are emitted later, as
 //! `evidence`, because the alert cannot wait for them. One ring of readings serves all detectors.
 
-use super::channel::StoredChannel;
+use super::bytes::{put, save_measured};
 use super::dyn_detector::{DynDetector, boxed};
 use super::emitter::SeriesEmitter;
 use super::ids::present;
-use super::restore::{GoesOn, SavedStream, note_detector};
 use super::revisions::AlertIdentity;
 use super::ring::Ring;
-use super::state::{put, save_measured};
+use super::saved::{GoesOn, SavedStream, StoredChannel, note_detector};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, UnreadReason};
@@ -31,9 +30,6 @@ pub(super) struct SeriesDetectors {
     /// The sum of the clock's steps, if the clock stamps the readings (ms).
     corrected_ms: i64,
 }
-
-/// The version of the pipeline's part of an alert. Raise it whenever its bytes change.
-pub(super) const SLOT_VERSION: u16 = 1;
 
 /// A detector, and the readings that its evidence waits for.
 pub(super) struct DetectorSlot {

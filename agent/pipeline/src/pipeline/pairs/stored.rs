@@ -1,9 +1,9 @@
 //! Pairs as sections of a checkpoint's body; see `pipeline/state.rs`.
 
 use super::super::Streams;
+use super::super::bytes::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
 use super::super::ids::{PairId, SeriesId, StreamId};
 use super::super::series::Directory;
-use super::super::state::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
 use super::{Pair, PairPane, Pairs, WAITING_MAX};
 use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
