@@ -1,17 +1,17 @@
-//! The sink's checkpoints, as a source sees them that acknowledges a message only when no crash can lose it.
+//! The sink's checkpoints, for sources that acknowledge a message only when no crash can lose it.
 //!
-//! Checkpoints are numbered. A reading belongs to the checkpoint that is current when the source hands it over. Once that
-//! checkpoint or a later one is durable, no crash can lose the reading, and the source may acknowledge it. Sink and
-//! sources run on one thread, so that a checkpoint holds either all of a payload or nothing of it.
+//! Checkpoints are numbered. A reading belongs to the checkpoint that is current when the source hands it over. Once
+//! that checkpoint or a later one is durable, no crash can lose the reading, and the source may acknowledge it. Sink
+//! and sources run on one thread, so that a checkpoint holds either all of a payload or nothing of it.
 //!
-//! A source can keep a state of its own in every checkpoint: bytes after a version (u16). A version that this program
-//! does not know costs that source its state, and nothing else.
+//! A source can store a state of its own in every checkpoint: bytes after a version (u16). A version that this
+//! program does not know costs that source its state, and nothing else.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{Notify, watch};
 
-/// A sink's checkpoints, shared by it and its sources: clones are the same.
+/// The checkpoints of a sink; clones share them.
 #[derive(Clone, Debug)]
 pub struct Checkpoints(Rc<Shared>);
 
@@ -32,7 +32,7 @@ pub trait PersistState {
     fn save(&self, to: &mut Vec<u8>);
 }
 
-/// The bytes of `state` behind their version, as a checkpoint holds them.
+/// The bytes of `state` after its version, as a checkpoint stores them.
 #[must_use]
 pub fn saved_state(state: &dyn PersistState) -> Vec<u8> {
     let mut bytes = state.version().to_le_bytes().to_vec();
@@ -40,7 +40,7 @@ pub fn saved_state(state: &dyn PersistState) -> Vec<u8> {
     bytes
 }
 
-/// The bytes behind the version that [`saved_state`] wrote; empty if nothing was left.
+/// The bytes after the version that [`saved_state`] wrote; empty if there are none.
 ///
 /// # Errors
 /// Another version wrote them; the text says which.
@@ -65,7 +65,7 @@ impl Default for Checkpoints {
 }
 
 impl Checkpoints {
-    /// A source has handed something over; the answer is the checkpoint that will hold it.
+    /// Notes that a source hands over data. Returns the checkpoint that will hold it.
     #[must_use]
     pub fn hand_over(&self) -> u64 {
         self.0.handed_over.set(self.0.handed_over.get() + 1);
@@ -88,13 +88,13 @@ impl Checkpoints {
         self.0.requested.notified().await;
     }
 
-    /// The payloads handed over since the start, all sources together.
+    /// The number of payloads handed over since the start, by all sources.
     #[must_use]
     pub fn handed_over(&self) -> u64 {
         self.0.handed_over.get()
     }
 
-    /// Ends the current checkpoint, begins the next, and answers the number of the one that ended.
+    /// Ends the current checkpoint and starts the next. Returns the number of the one that ended.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.0.current.replace(self.0.current.get() + 1)

@@ -1,12 +1,12 @@
-//! Payloads to readings: one [`Decoder`] a source.
+//! Decodes payloads into readings: one [`Decoder`] per source.
 //!
-//! A payload costs its format's time plus one lookup of its topic: names, labels and the sink's numbers
-//! of a topic's series are remembered, in the order in which its payloads have their fields. A payload counts as a
-//! whole: nothing of one that turns out to be broken at its end is used.
+//! A payload costs its format's time plus one lookup of its topic: a topic remembers the names, labels and sink
+//! numbers of its series, in the order of its payloads' fields. A payload is used as a whole or not at all: one that
+//! turns out to be broken at its end gives no reading.
 //!
-//! Limits: payloads of `[limits] payload`, topics and series names of [`NAME_BYTES_MAX`], as many topics and fields
-//! of a topic remembered as `[limits] series` allows series. Past these a payload (or field) is refused and counted,
-//! or, for topics, read without being remembered.
+//! Limits: payloads of `[limits] payload`, topics and series names of [`NAME_BYTES_MAX`], and as many remembered
+//! topics, and fields of a topic, as `[limits] series` allows series. Payloads and fields beyond the limits are
+//! refused and counted; topics beyond the limit are decoded without being remembered.
 
 mod commit;
 mod config;
@@ -23,7 +23,7 @@ use commit::commit;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Where a payload came from, for people: a topic, or a line of a file.
+/// The origin of a payload, for people: a topic, or a line of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct PayloadOrigin<'a> {
     pub(crate) name: &'a str,
@@ -47,7 +47,7 @@ pub struct Decoder {
     payload_bytes_max: usize,
     topics_max: usize,
     topics: HashMap<Box<str>, Topic, Seed>,
-    /// Records with an identity that may still be remembered, all topics together.
+    /// How many more records with an identity may be remembered, over all topics.
     records_left: usize,
     batch: Batch,
     /// Whether topics must match a template; those of recordings need not.
@@ -62,7 +62,7 @@ impl fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that knows no topic yet.
+    /// Creates a decoder that knows no topic.
     #[must_use]
     pub fn new(config: &DecodeConfig, context: &SourceContext) -> Self {
         Self {
@@ -84,12 +84,12 @@ impl Decoder {
         }
     }
 
-    /// The same for recordings, whose topics may be the names of files.
+    /// Creates a decoder for recordings, whose topics may be the names of files.
     pub(crate) fn lenient(config: &DecodeConfig, context: &SourceContext) -> Self {
         Self { strict: false, ..Self::new(config, context) }
     }
 
-    /// Whether there was a topic that no template matches.
+    /// Whether a topic matched no template.
     pub(crate) fn had_unmatched_topic(&self) -> bool {
         self.unmatched_topic
     }
@@ -114,12 +114,12 @@ impl Decoder {
         self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
     }
 
-    /// Goes on with a text of which an earlier decoder has read the beginning.
+    /// Continues a text whose beginning an earlier decoder has read.
     pub(crate) fn resume(&mut self, beginning: &[u8]) {
         self.format.resume(beginning);
     }
 
-    /// As [`Decoder::on_payload`], of a payload that is known to be small enough and came from `origin`.
+    /// As [`Decoder::on_payload`], for a payload within the limit that came from `origin`.
     pub(crate) fn on_recorded(
         &mut self,
         topic: &str,
@@ -130,7 +130,7 @@ impl Decoder {
         self.on_record(topic, origin, sink, |format, fields| format.decode(payload, fields));
     }
 
-    /// Reads with `read` what belongs to `topic`; `origin` is named where it cannot be used.
+    /// Lets `read` decode data of `topic`; `origin` names it if it cannot be used.
     pub(crate) fn on_record(
         &mut self,
         topic: &str,
@@ -169,7 +169,7 @@ impl Decoder {
     }
 }
 
-/// Names the series of one topic; needed only for fields that are new.
+/// Names the series of one topic; needed only for new fields.
 struct NamesOfTopic<'a> {
     config: &'a DecodeConfig,
     topic: &'a str,
@@ -178,7 +178,7 @@ struct NamesOfTopic<'a> {
 }
 
 impl NamesOfTopic<'_> {
-    /// The sink's number for the series of a field, perhaps of a record with an identity.
+    /// Introduces the series of a field to the sink, perhaps that of a record with an identity.
     ///
     /// # Errors
     /// [`RejectReason::LongName`]; a series past the sink's limit is `Ok(None)`.
@@ -201,7 +201,7 @@ impl NamesOfTopic<'_> {
                 labels.push((key.to_owned(), value.to_owned()));
             }
         }
-        // The order in which a record names its labels means nothing.
+        // The order in which a record names its labels has no meaning.
         labels.get_mut(shared..).unwrap_or_default().sort();
         let name = self.config.series.render(self.topic, field, identity::name(record), &labels);
         register(&name, &labels, sink)
@@ -223,7 +223,7 @@ pub(crate) mod tests {
     use headwater_settings::Document;
     use std::path::Path;
 
-    /// What a sink was told.
+    /// Everything that a sink received.
     #[derive(Debug, Default)]
     pub(crate) struct Seen {
         /// Series, event time, value.
@@ -238,7 +238,7 @@ pub(crate) mod tests {
     }
 
     impl Seen {
-        /// With room for as many series as [`context`] allow.
+        /// A sink with room for as many series as [`context`] allows.
         pub(crate) fn roomy() -> Self {
             Self { series_max: SERIES_MAX, ..Self::default() }
         }

@@ -20,29 +20,29 @@ use std::sync::Arc;
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
 pub const NAME_BYTES_MAX: usize = 1024;
 
-/// What [`Fields::want`] found.
+/// How a value is used, as [`Fields::want`] answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldUse {
-    /// It is not wanted.
+    /// Not at all.
     Skip,
-    /// It is the event time.
+    /// As the event time.
     Time,
-    /// It is wanted, and has this number.
+    /// As the value of this field.
     Slot(usize),
-    /// It is wanted if it is a number.
+    /// As the value of a new field, if it is a number.
     New,
 }
 
-/// Takes the values of one payload from a format.
+/// Receives the values of one payload from a format.
 pub struct Fields<'a> {
     plan: &'a Plan,
     topic: &'a str,
     known: &'a mut Topic,
     batch: &'a mut Batch,
-    /// The slot that comes next if this payload is like the last.
+    /// The field that comes next if the payload has the order of the last one.
     next: usize,
     time: Time,
-    /// The time that the record brings although `time` is not configured (ms).
+    /// The record's own time (ms), used if `time` is not configured.
     own_time: Option<i64>,
     /// Where the present record starts in the batch.
     values_before: usize,
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The topic that the payload came under.
+    /// The topic of the payload.
     #[must_use]
     pub fn topic(&self) -> &str {
         self.topic
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether something in the object or list at `path` may be wanted.
+    /// Whether the object or list at `path` may contain a wanted value.
     #[must_use]
     pub fn wants_inside(&self, path: &str) -> bool {
         let inside = |wanted: &Arc<str>| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
@@ -107,7 +107,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes the value at `path`; `want` is the answer of [`Fields::want`].
+    /// Adds the value at `path`; `want` is the answer of [`Fields::want`].
     pub fn put(&mut self, want: FieldUse, path: &str, value: Scalar<'_>) {
         let number = match (want, value) {
             (FieldUse::Skip, _) | (_, Scalar::Null) => return,
@@ -139,22 +139,22 @@ impl<'a> Fields<'a> {
         self.push(slot, number);
     }
 
-    /// The present record's own name, which `series` may hold as `{name}`.
+    /// Sets the present record's own name, which `series` may contain as `{name}`.
     pub fn name(&mut self, name: &str) {
         identity::push_name(&mut self.batch.identity, name);
     }
 
-    /// A label of the present record. Labels from the topic and the config come before one of the same key.
+    /// Adds a label to the present record. Labels of the topic and of the config take precedence.
     pub fn label(&mut self, key: &str, value: &str) {
         identity::push_label(&mut self.batch.identity, key, value);
     }
 
-    /// The present record's time [ms since the Unix epoch]; a configured `time` comes before it.
+    /// Sets the present record's time [ms since the Unix epoch]; a configured `time` takes precedence.
     pub fn time(&mut self, ms: i64) {
         self.own_time = Some(ms);
     }
 
-    /// Gives the present record up; the others of the payload are used.
+    /// Drops the present record; the payload's other records are used.
     pub fn reject(&mut self, why: DecodeError) {
         self.reject_record(RejectReason::Decode(why));
         self.time = Time::Missing;
@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
         values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
     }
 
-    /// Gives the record's values to the series of its name and labels.
+    /// Assigns the record's values to the series of its name and labels.
     fn identify(&mut self) {
         if self.batch.identity.len() > NAME_BYTES_MAX {
             return self.reject_record(RejectReason::LongName);
@@ -205,7 +205,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Begins the next record.
+    /// Starts the next record.
     #[inline]
     fn begin(&mut self) {
         self.batch.identity.clear();
@@ -229,14 +229,14 @@ impl<'a> Fields<'a> {
         self.batch.values.push(SlotValue { slot: number, stamp: Stamp::Arrival, value });
     }
 
-    /// A wanted field of a wrong kind; where every number is wanted, anything else is just not one.
+    /// Notes a wanted field of the wrong type. If every number is wanted, other types are simply skipped.
     fn fail(&mut self, path: &str, reason: impl Fn(Arc<str>) -> RejectReason) {
         if self.plan.wanted.is_some() {
             self.batch.failures.push(reason(Arc::from(path)));
         }
     }
 
-    /// Drops the present record for one reason.
+    /// Drops the present record for a reason.
     fn reject_record(&mut self, reason: RejectReason) {
         self.batch.values.truncate(self.values_before);
         self.batch.failures.truncate(self.failures_before);
@@ -244,7 +244,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Above 2^53 the nearest number that there is, as the page of the formats says.
+/// Above 2^53 the nearest float, as the documentation of the formats says.
 #[expect(clippy::cast_precision_loss, reason = "documented")]
 fn nearest(integer: i64) -> f64 {
     integer as f64

@@ -1,8 +1,8 @@
-//! Payload formats: bytes to records of numbers with names.
+//! Payload formats: decode bytes into records of named numbers.
 //!
-//! A format puts every value of a record into [`Fields`], with its path (`a/b`, `list/0`; empty where a payload is one
-//! value), and calls [`Fields::end`] after the record. A record may also bring a name, labels and a time of its own. To
-//! add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
+//! A format puts every value of a record into [`Fields`], with its path (`a/b`, `list/0`; empty if a payload is one
+//! value), and calls [`Fields::end`] after the record. A record may also bring a name, labels and a time of its own.
+//! To add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
 
 mod csv;
 pub(crate) mod decimal;
@@ -13,31 +13,32 @@ use crate::fields::{DecodeError, Fields};
 use headwater_settings::Table;
 use std::fmt;
 
-/// A payload format, configured. Each decoder has one of its own, so that a format may remember what earlier payloads
-/// of the source have said.
+/// A configured payload format. Each decoder has its own, so that a format may remember earlier payloads of the
+/// source.
 pub trait Format: fmt::Debug {
-    /// Whether its values have names; else a payload is one value, and `fields` and `time` mean nothing.
+    /// Whether its values have names. If not, a payload is one value, and `fields` and `time` have no meaning.
     fn is_named(&self) -> bool {
         true
     }
 
-    /// Whether records bring names or labels: then `series` may hold `{name}` and labels that only a record can fill.
+    /// Whether records bring names or labels. If so, `series` may contain `{name}` and labels that only a record
+    /// knows.
     fn brings_labels(&self) -> bool {
         false
     }
 
-    /// The names of series where `series` is not configured.
+    /// The default of `series`.
     fn series(&self) -> &'static str {
         if self.is_named() { "{topic}/{field}" } else { "{topic}" }
     }
 
-    /// Reads one payload.
+    /// Decodes one payload.
     ///
     /// # Errors
     /// The payload is broken, and nothing of it is used. [`Fields::reject`] costs a single record.
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError>;
 
-    /// Reads one line of a longer text, such as a file, whose earlier lines may explain it (a header).
+    /// Decodes one line of a longer text, such as a file, whose earlier lines may explain it (a header).
     ///
     /// # Errors
     /// As [`Format::decode`].
@@ -45,7 +46,7 @@ pub trait Format: fmt::Debug {
         self.decode(line, fields)
     }
 
-    /// Learns from the beginning of a text whose later lines follow: an earlier decoder has used it.
+    /// Learns from the beginning of a text that an earlier decoder has read.
     fn resume(&mut self, _beginning: &[u8]) {}
 
     /// A copy, for another decoder.
@@ -62,8 +63,7 @@ impl Clone for Box<dyn Format> {
 pub struct FormatKind {
     /// The word in the config.
     pub name: &'static str,
-    /// Reads the format's own keys from the source's table; mistakes go to the table, and `None` means that there were
-    /// some.
+    /// Reads the format's own keys from the source's table; `None`: there were mistakes, which the table has noted.
     pub read: fn(&mut Table<'_>) -> Option<Box<dyn Format>>,
     /// A commented sample of its keys.
     pub sample: &'static str,

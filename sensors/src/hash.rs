@@ -1,8 +1,9 @@
-//! A hash for topics: several times faster than the standard library's on texts of 20 to 60 bytes, which are looked up
-//! for every payload.
+//! A hash for topics: several times faster than the standard library's on texts of 20 to 60 bytes. Topics are looked
+//! up for every payload.
 //!
-//! Eight bytes at a time, mixed by the halves of a 128-bit product (as in wyhash and foldhash), from a seed of the
-//! process's own, so that nobody can choose topics that collide. It is no cryptographic hash; the tables are bounded.
+//! It takes eight bytes at a time and mixes them by the halves of a 128-bit product (as in wyhash and foldhash), from
+//! a seed of the process's own, so that nobody can choose colliding topics. It is not a cryptographic hash; the
+//! tables are bounded.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -26,7 +27,7 @@ impl BuildHasher for Seed {
     }
 }
 
-/// A hash of texts, one after another, that is the same in every process: for stored state.
+/// A hash of consecutive texts that is the same in every process: for stored state.
 pub(crate) fn stable(texts: &[&[u8]]) -> u32 {
     let mut hasher = Folding(FACTOR);
     texts.iter().for_each(|text| hasher.write(text));

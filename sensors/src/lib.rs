@@ -1,7 +1,7 @@
-//! Where readings come from: sources, and the payload formats they share.
+//! Sources of readings, and the payload formats they share.
 //!
-//! A source owns its connection, its back-off and its decoding, and knows nothing of windows, detectors or outputs:
-//! it puts readings into a [`Sink`], synchronously and without an allocation per reading, on the thread that polls
+//! A source owns its connection, its back-off and its decoding, and knows nothing of windows, detectors or outputs.
+//! It puts readings into a [`Sink`], synchronously and without an allocation per reading, on the thread that polls
 //! it. To add a source, write one folder in `sensors/src/` and add two lines here: its `mod`, and its entry in
 //! [`SOURCES`]. To add a payload format, see `sensors/src/format.rs`.
 

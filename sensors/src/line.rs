@@ -6,12 +6,12 @@ use std::io::{self, BufRead};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FoundRecord {
     Record,
-    /// Larger than allowed, and skipped.
+    /// Longer than allowed, and skipped.
     TooLarge,
     End,
 }
 
-/// Reads up to the next line's end, which is not kept; blank lines are left to the caller.
+/// Reads up to the end of the line, which is dropped; blank lines are left to the caller.
 pub(crate) fn read_line(
     input: &mut impl BufRead,
     line: &mut Vec<u8>,

@@ -1,11 +1,11 @@
-//! Recorded data, for `replay`: read as if it came from a source.
+//! Recorded data for `replay`, read as if it came from a source.
 //!
-//! `.csv`: a header, then one payload a row; the source's `time` and `fields` name columns. Without `time`, a column
-//! `time`, `timestamp`, `datetime` or `ts` is the time, and without `fields` every other column with numbers is read.
-//! `.jsonl`: one payload a line, or `{"topic": …, "payload": …}`, where a payload in quotes is the text in them, as
-//! `mosquitto_sub -F %j` writes it. The topic, where none is given, is the file's name without its ending.
+//! `.csv`: a header, then one payload per row; the source's `time` and `fields` name columns. Without `time`, a
+//! column `time`, `timestamp`, `datetime` or `ts` is the time, and without `fields` every other column with numbers
+//! is read. `.jsonl`: one payload per line, or `{"topic": …, "payload": …}`, where a quoted payload is its text, as
+//! `mosquitto_sub -F %j` writes it. The default topic is the file's name without its ending.
 //!
-//! Rows and lines that cannot be read are counted and never stop a recording. Larger ones than `[limits] payload` are
+//! Rows and lines that cannot be read are counted and never stop a recording. Those beyond `[limits] payload` are
 //! skipped.
 
 use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-/// Columns that are taken for the time, in this order.
+/// The columns that are accepted as the time, in this order.
 const TIME_COLUMNS: [&str; 4] = ["time", "timestamp", "datetime", "ts"];
 
 /// The other members of a line of `mosquitto_sub -F %j`.
@@ -29,7 +29,7 @@ const ENVELOPE: [&str; 6] = ["tst", "qos", "retain", "mid", "payloadlen", "prope
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// The file, or its medium.
+    /// The file or its medium cannot be read.
     #[error("cannot read {path}: {cause}")]
     Unreadable {
         /// The file.
@@ -37,12 +37,12 @@ pub enum RecordingError {
         /// Why not.
         cause: io::Error,
     },
-    /// The file is not of a kind, or has not the columns, that the source needs.
+    /// The file has the wrong kind or lacks columns that the source needs.
     #[error("{path}: {why}")]
     Unfit {
         /// The file.
         path: String,
-        /// Why not, and the way out.
+        /// The reason, and the way out.
         why: String,
     },
 }
@@ -104,7 +104,7 @@ impl Recording {
         Ok(Self { path: shown, topic: stem, decoder, rows })
     }
 
-    /// Reads one row or line into `sink`; `false` says that there was none left.
+    /// Reads one row or line into `sink`; `false`: there was none left.
     ///
     /// # Errors
     /// [`RecordingError::Unreadable`].
@@ -159,7 +159,7 @@ impl Table {
     }
 }
 
-/// The configuration with the time's column in it, and the path of each column.
+/// The configuration with the time's column, and the path of each column.
 fn columns(
     header: &DelimitedRow,
     config: &DecodeConfig,
@@ -210,7 +210,7 @@ fn on_line(line: &[u8], stem: &str, origin: PayloadOrigin<'_>, decoder: &mut Dec
     }
 }
 
-/// Topic and payload, if the line is an envelope and no payload itself.
+/// Topic and payload, if the line is an envelope and not itself a payload.
 fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
     let mut scanner = Scanner::new(line).ok()?;
     let JsonToken::Object = scanner.value().ok()? else { return None };

@@ -1,7 +1,7 @@
 //! The trait of sources, and how a source's table is read.
 //!
-//! The keys `type`, `labels` and `future` belong to every source and are read here; everything else is read by the
-//! source's own folder.
+//! The keys `type`, `labels` and `future` belong to every source and are read here; the source's own folder reads the
+//! others.
 
 use crate::decode::DecodeConfig;
 use crate::topic::is_name;
@@ -12,20 +12,20 @@ use std::ops::Range;
 use std::pin::Pin;
 use tokio::sync::watch;
 
-/// How far ahead of the agent's clock a reading may be, if nothing is configured (ms).
+/// The default of `future`: how far ahead of the agent's clock a reading may be (ms).
 const FUTURE_MS: i64 = 5 * 60_000;
 const FUTURE_MS_MAX: i64 = 366 * 86_400_000;
 
-/// Names that `series` uses for something else.
+/// Names with another meaning in `series`.
 const RESERVED: [&str; 2] = ["topic", "field"];
 
-/// Turns true when the source shall stop; a closed channel means the same.
+/// Becomes true when the source must stop; a closed channel means the same.
 pub type Stop = watch::Receiver<bool>;
 
 /// A running source.
 pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A probe under way: what it has found, or `None` where there is nothing to try.
+/// A running probe: its finding, or `None` if there is nothing to probe.
 pub type SourceProbe<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
 
 /// Returns when the source shall stop.
@@ -41,35 +41,35 @@ pub trait Source {
         None
     }
 
-    /// The names that its series can have, as far as they are known before the first reading.
+    /// The possible names of its series, as far as they are known before the first reading.
     fn names(&self) -> SeriesNames {
         self.payloads().map_or(SeriesNames::Unknown, DecodeConfig::names)
     }
 
-    /// Whether it hands over again, in the same order, what a crash has made the sink forget.
+    /// Whether it delivers again, in the same order, everything that a crash made the sink forget.
     fn is_durable(&self) -> bool {
         false
     }
 
-    /// Tries the source once, for `headwater self-test`, without disturbing a running agent.
+    /// Probes the source once, for `headwater self-test`, without disturbing a running agent.
     fn probe(&self) -> SourceProbe<'_> {
         Box::pin(async { None })
     }
 
-    /// Runs until `stop`, however often the connection is lost, and also when its input has ended.
+    /// Runs until `stop`, however often the connection is lost, and even after its input has ended.
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
 }
 
-/// The names that a source's series can have.
+/// The possible names of a source's series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeriesNames {
-    /// Every name fits one of these; `*` stands for any text.
+    /// Every name matches one of these; `*` stands for any text.
     Patterns(Vec<String>),
     /// Only the readings name the series.
     Unknown,
 }
 
-/// The result of a probe, for people.
+/// The finding of a probe, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The source works.
@@ -80,7 +80,7 @@ pub enum Finding {
     Fails(String),
 }
 
-/// The agent that runs the source, as far as a source needs to know it.
+/// What a source knows of its agent.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
     /// The agent's id, for client ids.
@@ -97,8 +97,8 @@ pub struct SourceContext {
 pub struct SourceKind {
     /// The word in the config.
     pub name: &'static str,
-    /// Reads the source's own keys; the labels belong to every series of the source. Mistakes go to the table, and `None`
-    /// means that there were some.
+    /// Reads the source's own keys; the labels belong to every series of the source. `None`: there were mistakes,
+    /// which the table has noted.
     pub read: fn(&mut Table<'_>, &SourceContext, &Pairs) -> Option<Box<dyn Source>>,
     /// A commented sample of its table.
     pub sample: &'static str,
@@ -113,7 +113,7 @@ pub struct ReadSource {
 }
 
 /// Reads a source's table by its `type`; the caller finishes the table. `None`: there were mistakes, which the table
-/// knows.
+/// has noted.
 pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<ReadSource> {
     let kinds: Vec<(&str, &SourceKind)> = SOURCES.iter().map(|kind| (kind.name, kind)).collect();
     let kind = table.choice("type", &kinds).given();
@@ -123,7 +123,7 @@ pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<Rea
     if kind.is_none() {
         table.missing("type", format!("add `type`, which is {}", source_kinds()));
     }
-    // Where the kind is unknown, the likeliest reads the table, so that its other keys are not taken for unknown ones.
+    // If the kind is unknown, the most likely kind reads the table, so that its other keys do not count as unknown.
     let source = (kind.or(SOURCES.first())?.read)(table, context, &labels)?;
     kind.map(|_| ReadSource { source, future_ms })
 }

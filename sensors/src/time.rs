@@ -1,16 +1,15 @@
-//! Event times as payloads write them, to milliseconds since the Unix epoch.
+//! Parses event times of payloads, to milliseconds since the Unix epoch.
 //!
-//! RFC 3339, or a count of seconds, milliseconds, microseconds or nanoseconds, as a number or as text. Parts of a
-//! millisecond are cut off, so that a time never moves into the next window. Deviations from RFC 3339: a space or the
-//! time of day may be missing (read as midnight), and a missing zone is read as UTC.
+//! A time is RFC 3339, or a count of seconds, milliseconds, microseconds or nanoseconds, as a number or as text.
+//! Fractions of a millisecond are cut off, so that a time never moves into the next window. Deviations from RFC 3339:
+//! a space or the time of day may be missing (read as midnight), and a missing zone is read as UTC.
 
 use std::fmt;
 
-/// The furthest time that is taken for one (ms): about the year 275,000, as ECMAScript has it. Windows can be
-/// computed around it without overflow.
+/// The furthest accepted time (ms): about the year 275,000, as in ECMAScript. Windows around it do not overflow.
 const TIME_MS_MAX: i64 = 8_640_000_000_000_000;
 
-/// How event times are written.
+/// The format of event times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
     /// Not configured: RFC 3339 if it is text with `-`, else milliseconds.
@@ -44,7 +43,7 @@ impl fmt::Display for TimeFormat {
 }
 
 impl TimeFormat {
-    /// A whole count; `None` if it is none of this format, or out of range.
+    /// A whole count; `None`: it is not in this format, or out of range.
     #[must_use]
     pub fn of_integer(self, count: i64) -> Option<i64> {
         let ms = match self {
@@ -99,7 +98,7 @@ fn of_rfc3339(text: &str) -> Option<i64> {
     timestamp.ok().map(jiff::Timestamp::as_millisecond)
 }
 
-/// Whether something after the date looks like a zone, so that a bad one is not taken for a missing one.
+/// Whether a zone seems to follow the date, so that a bad zone does not count as a missing one.
 fn has_zone(text: &str) -> bool {
     text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-', '[']))
 }

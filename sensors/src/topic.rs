@@ -1,7 +1,7 @@
-//! Topic templates: MQTT filters whose `+` may have a name, `greenhouse/{zone}/climate`, and become labels.
+//! Topic templates: MQTT filters whose `+` may have a name, `greenhouse/{zone}/climate`, which becomes a label.
 //!
-//! MQTT 3.1.1 §4.7 and MQTT 5 §4.8.2 (`$share/GROUP/FILTER`). Captures cost an allocation each, and are wanted once a
-//! topic: whoever decodes payloads remembers them.
+//! MQTT 3.1.1 §4.7 and MQTT 5 §4.8.2 (`$share/GROUP/FILTER`). Each capture costs an allocation, once per topic:
+//! decoders remember the labels of a topic.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,7 @@ impl TopicTemplate {
         Ok(Self { filter, levels })
     }
 
-    /// Matches one topic only, whatever signs it holds.
+    /// A template that matches one topic only, whatever characters it contains.
     pub(crate) fn literal(topic: &str) -> Self {
         let levels = topic.split('/').map(|level| Level::Text(level.to_owned())).collect();
         Self { filter: topic.to_owned(), levels }
@@ -86,7 +86,7 @@ impl TopicTemplate {
         let mut captured = Vec::new();
         let mut parts = topic.split('/');
         for (depth, level) in self.levels.iter().enumerate() {
-            // Wildcards at the start leave the broker's own topics alone.
+            // Wildcards at the start do not match the broker's own topics.
             let own = depth == 0 && topic.starts_with('$');
             match (level, parts.next()) {
                 (Level::Rest, part) => return (!(own && part.is_some())).then_some(captured),
@@ -100,7 +100,7 @@ impl TopicTemplate {
         parts.next().is_none().then_some(captured)
     }
 
-    /// Whether some topic matches both, so that the broker may send its messages twice.
+    /// Whether any topic matches both, so that the broker may send its messages twice.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let mut pairs = self.levels.iter().zip(&other.levels);
@@ -183,7 +183,7 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// At most 60 characters, for a message.
+/// Cuts a text to 60 characters, for a message.
 pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! Hands the values of one payload to the sink, once the payload has proved sound.
+//! Hands the values of one payload to the sink, after the whole payload was decoded.
 
 use super::NamesOfTopic;
 use crate::fields::{Batch, RejectReason, SlotValue, Span, Topic, TopicField};
@@ -6,8 +6,8 @@ use crate::{SeriesRef, Sink};
 use std::iter::Peekable;
 use std::slice::Iter;
 
-/// Hands everything over, or, if the format found the payload broken, only the reason. At most `records_max` records
-/// of the topic are remembered.
+/// Hands the values over; for a broken payload only the reason. At most `records_max` records of the topic are
+/// remembered.
 pub(super) fn commit(
     batch: &Batch,
     outcome: Result<(), RejectReason>,
@@ -48,13 +48,13 @@ pub(super) fn commit(
     }
 }
 
-/// The record with an identity that holds the value at this place; call it with rising places.
+/// The record with an identity that contains the value at this place; call it with ascending places.
 fn record_at(spans: &mut Peekable<Iter<'_, Span>>, at: usize) -> Option<usize> {
     while spans.next_if(|span| span.to <= at).is_some() {}
     spans.peek().filter(|span| span.from <= at).map(|span| span.record)
 }
 
-/// Introduces the series of a field, of a record with an identity or without, to the sink.
+/// Introduces the series of a field to the sink, perhaps that of a record with an identity.
 #[cold]
 fn register(
     topic: &mut Topic,

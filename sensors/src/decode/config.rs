@@ -1,4 +1,4 @@
-//! The keys of a source's table that say how payloads become readings.
+//! The keys of a source's table for decoding payloads.
 
 use super::SeriesTemplate;
 use crate::SeriesNames;
@@ -7,14 +7,14 @@ use crate::time::{TimeFormat, WORDS};
 use crate::topic::TopicTemplate;
 use headwater_settings::{At, Or, Pairs, Severity, Table};
 
-/// How payloads become readings; checked.
+/// The checked settings for decoding payloads.
 #[derive(Clone, Debug)]
 pub struct DecodeConfig {
     /// The payloads' format.
     pub format: Box<dyn Format>,
     /// The path of the event time; `None`: the time of arrival.
     pub time: Option<String>,
-    /// How it is written.
+    /// The format of the event time.
     pub time_format: TimeFormat,
     /// The paths of the wanted values; empty: every number.
     pub fields: Vec<String>,
@@ -22,14 +22,14 @@ pub struct DecodeConfig {
     pub series: SeriesTemplate,
     /// Labels of every series.
     pub labels: Vec<(String, String)>,
-    /// Where topics have labels; empty where there are none.
+    /// The topic templates, which give topics their labels; empty if there are none.
     pub topics: Vec<TopicTemplate>,
 }
 
 impl DecodeConfig {
-    /// Reads `format`, `time`, `time_format`, `fields` and `series`; `labels` are those of every series. `None`: there
-    /// were mistakes, which the table knows. `topics` are `None` if they have mistakes themselves: then no label is
-    /// missed.
+    /// Reads `format`, `time`, `time_format`, `fields` and `series`; `labels` belong to every series. `None`: there
+    /// were mistakes, which the table has noted. `topics` are `None` if they have mistakes themselves: then no label
+    /// is reported as missing.
     pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<TopicTemplate>>) -> Option<Self> {
         let errors = |table: &Table<'_>| {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
@@ -83,7 +83,7 @@ impl DecodeConfig {
         (errors(table) == errors_before).then_some(config)
     }
 
-    /// The names that series can have: `*` stands for what only a payload can tell.
+    /// The possible names of series; `*` stands for a part that only a payload knows.
     #[must_use]
     pub fn names(&self) -> SeriesNames {
         if self.topics.is_empty() {
@@ -117,7 +117,7 @@ impl DecodeConfig {
     }
 }
 
-/// The labels of every series, unless a topic has a label of the same name.
+/// Reads the labels of every series; a topic's label takes precedence.
 fn fixed_labels(table: &Table<'_>, labels: &Pairs, topics: &[TopicTemplate]) -> Vec<(String, String)> {
     let mut fixed = Vec::new();
     for (name, value) in labels {
@@ -160,11 +160,11 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: O
     }
 }
 
-/// What `series` may hold in braces.
+/// The names that `series` may contain in braces.
 struct Known<'a> {
     topics: &'a [TopicTemplate],
     labels: &'a [(String, String)],
-    /// Whether records bring more.
+    /// Whether records bring further names.
     is_open: bool,
 }
 

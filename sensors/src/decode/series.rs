@@ -3,7 +3,7 @@
 use crate::topic::{is_name, shortened};
 use headwater_settings::nearest;
 
-/// The place of the record's own name.
+/// Stands for the record's own name.
 const RECORD_NAME: &str = "name";
 
 /// A checked template.
@@ -19,8 +19,8 @@ enum Part {
 }
 
 impl SeriesTemplate {
-    /// Reads a template; `labels` are those that every series has. With `is_open`, records bring a name and labels that
-    /// only they know.
+    /// Parses a template; `labels` belong to every series. With `is_open`, records bring a name and labels of their
+    /// own.
     ///
     /// # Errors
     /// The mistake, and the way out.
@@ -61,12 +61,12 @@ impl SeriesTemplate {
         Ok(Self(parts))
     }
 
-    /// Whether each field gets a series of its own.
+    /// Whether each field has its own series.
     pub(crate) fn has_field(&self) -> bool {
         self.0.contains(&Part::Field)
     }
 
-    /// The name of the series of one field, of a record that may have a name of its own.
+    /// The name of the series of a field; the record may have a name of its own.
     pub(crate) fn render(
         &self,
         topic: &str,
@@ -78,7 +78,7 @@ impl SeriesTemplate {
         self.fill(topic, field, labels, |label| record.filter(|_| label == RECORD_NAME).unwrap_or_default())
     }
 
-    /// The names that series of these fields can have: `*` stands for what only a record can tell.
+    /// The possible names of these fields' series; `*` stands for a part that only a record knows.
     pub(crate) fn pattern(&self, topic: &str, field: &str, labels: &[(String, String)]) -> String {
         self.fill(topic, field, labels, |_| "*")
     }

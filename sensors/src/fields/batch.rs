@@ -25,7 +25,7 @@ pub(crate) struct SlotValue {
 pub(crate) struct Span {
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// Its number in [`super::slots`].
+    /// Its index in [`super::slots`].
     pub(crate) record: usize,
 }
 

@@ -1,11 +1,11 @@
-//! The identity of a record: its own name and labels as one text, the key under which its series are remembered.
+//! The identity of a record: its own name and labels as one text, which is the key of its series.
 //!
 //! ```text
 //! NUL name     SOH key STX value     …
 //! ```
 //!
-//! Control characters in names, keys and values are replaced by `_`, so that the text can be taken apart again, and no
-//! such character reaches a series or a topic.
+//! Control characters in names, keys and values are replaced by `_`, so that the text can be split again, and no such
+//! character reaches a series or a topic.
 
 const NAME: char = '\0';
 const KEY: char = '\u{1}';

@@ -10,9 +10,9 @@ pub(crate) struct Plan {
     pub(super) wanted: Option<Vec<Arc<str>>>,
     pub(super) time: Option<Arc<str>>,
     pub(super) time_format: TimeFormat,
-    /// Whether a path of the above has more than one level.
+    /// Whether any of these paths has more than one level.
     pub(super) nested: bool,
-    /// New fields of one topic, past which they are refused.
+    /// The most fields of one topic.
     pub(super) fields_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Why a payload, or a field of it, is not used; in words, with the way out.
+//! Why a payload or a field is rejected, in words for people.
 
 use super::value::DecodeError;
 use crate::time::TimeFormat;
@@ -6,10 +6,10 @@ use crate::topic::shortened;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why something was counted as invalid.
+/// Why a payload or a field is rejected.
 #[derive(Debug)]
 pub enum RejectReason {
-    /// The format cannot read it.
+    /// The format cannot decode it.
     Decode(DecodeError),
     /// Above `[limits] payload`.
     TooLarge {
@@ -22,9 +22,9 @@ pub enum RejectReason {
     LongName,
     /// No template matches the topic.
     UnmatchedTopic,
-    /// There was no time, but the source has `time`.
+    /// The configured time is missing.
     NoTime(Arc<str>),
-    /// There was one that cannot be read.
+    /// The time cannot be read.
     BadTime {
         /// Its field.
         field: Arc<str>,

@@ -1,4 +1,4 @@
-//! The series of one topic, as far as they are known: fields, and records that say of themselves who they are.
+//! The known series of one topic: those of its fields, and those of records with an identity.
 
 use super::plan::Plan;
 use crate::SeriesRef;
@@ -6,23 +6,23 @@ use crate::hash::Seed;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// More fields than this in a topic are looked up by hash, not one by one.
+/// A topic with more fields than this finds them by hash, not one by one.
 const SCAN_MAX: usize = 24;
 
-/// One topic.
+/// A topic.
 pub(crate) struct Topic {
     pub(crate) slots: TopicFields,
     /// Records with an identity; few topics have any.
     pub(crate) records: Option<Box<Records>>,
 }
 
-/// The fields of one topic, and the sink's numbers for their series.
+/// The fields of one topic, with their series.
 #[derive(Default)]
 pub(crate) struct TopicFields {
     pub(crate) list: Vec<TopicField>,
-    /// Of all in `list`, once they are many.
+    /// Indexes `list`, once it is long.
     index: HashMap<Arc<str>, usize, Seed>,
-    /// The first of them are there from the beginning, and stay.
+    /// The number of configured fields; they come first and stay.
     fixed: usize,
 }
 
@@ -30,9 +30,9 @@ pub(crate) struct TopicField {
     pub(crate) path: Arc<str>,
     /// The series of records without an identity.
     pub(crate) series: Option<SeriesRef>,
-    /// Whether some record's series is known to the sink.
+    /// Whether the sink knows the series of any record.
     pub(crate) is_registered: bool,
-    /// Where its last value is in the batch; may be of an older payload, so that must be checked.
+    /// The place of its last value in the batch; that may be of an older payload, so it must be checked.
     pub(crate) at: usize,
 }
 
@@ -45,12 +45,12 @@ pub(crate) struct Records {
 
 struct Record {
     identity: Arc<str>,
-    /// The sink's numbers, by slot.
+    /// The sink's series, by field.
     series: Vec<Option<SeriesRef>>,
 }
 
 impl Topic {
-    /// A topic that has not been seen yet.
+    /// A new topic.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut slots = TopicFields::default();
         for path in plan.wanted() {
@@ -60,12 +60,12 @@ impl Topic {
         Self { slots, records: None }
     }
 
-    /// Whether any series of it is known to the sink.
+    /// Whether the sink knows any series of the topic.
     pub(crate) fn has_series(&self) -> bool {
         self.slots.list.iter().any(|slot| slot.is_registered)
     }
 
-    /// Records with an identity that are remembered.
+    /// The number of remembered records with an identity.
     pub(crate) fn records_len(&self) -> usize {
         self.records.as_ref().map_or(0, |records| records.list.len())
     }
@@ -110,7 +110,7 @@ impl TopicFields {
 }
 
 impl Records {
-    /// The number of the record with this identity; it is remembered if it is new.
+    /// The index of the record with this identity; a new one is remembered.
     pub(crate) fn number(&mut self, identity: &str) -> usize {
         if let Some(number) = self.index.get(identity) {
             return *number;

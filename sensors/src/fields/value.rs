@@ -8,7 +8,7 @@ use std::fmt;
 pub struct DecodeError {
     /// The mistake and, where known, the way out. Lower case, no full stop.
     pub what: Cow<'static, str>,
-    /// Where.
+    /// The place, where known.
     pub at: Option<Position>,
 }
 
@@ -22,7 +22,7 @@ pub enum Position {
 }
 
 impl DecodeError {
-    /// The payload holds nothing.
+    /// The payload is empty.
     pub(crate) const EMPTY: Self = Self { what: Cow::Borrowed("the payload is empty"), at: None };
 
     /// An error without a place.
@@ -53,16 +53,16 @@ impl std::error::Error for DecodeError {}
 /// A value of a payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scalar<'a> {
-    /// Whole.
+    /// A whole number.
     Integer(i64),
     /// Any other number.
     Number(f64),
-    /// 0 or 1.
+    /// `true` or `false`, which count as 1 and 0.
     Boolean(bool),
-    /// No number.
+    /// Text.
     Text(&'a str),
-    /// As if it were not there.
+    /// `null`, which counts as absent.
     Null,
-    /// An object or an array, where one value was wanted.
+    /// An object or an array.
     Compound,
 }

@@ -1,8 +1,9 @@
-//! CSV (RFC 4180) as a payload: a header, or configured `columns`, then one record a row.
+//! CSV (RFC 4180) as a payload: a header, or configured `columns`, then one record per row.
 //!
-//! The columns are the fields. A row with more or fewer cells than columns costs that row. Read line by line, as from a
-//! file, the first line is the header, and a later line that is equal to it is one too. Deviations are those of the
-//! reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known one allocates nothing.
+//! The columns are the fields. A row with more or fewer cells than columns is rejected. When the text is read line by
+//! line, as from a file, the first line is the header, and a later line equal to it is a header too. Deviations are
+//! those of the reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known header
+//! allocates nothing.
 
 use super::{Format, FormatKind};
 use crate::fields::{DecodeError, Fields, Position};
@@ -22,7 +23,7 @@ format = \"csv\"
 
 #[derive(Clone, Debug)]
 struct Csv {
-    /// `None`: found in the first line.
+    /// `None`: detected in the first line.
     delimiter: Option<u8>,
     numbers: Numbers,
     has_header: bool,
@@ -131,7 +132,7 @@ impl Format for Csv {
 }
 
 impl Csv {
-    /// The row is a header.
+    /// Takes a header row.
     fn on_header(&mut self, delimiter: u8) {
         self.columns.delimiter = delimiter;
         if self.row == self.columns.header {

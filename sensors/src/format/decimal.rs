@@ -1,17 +1,17 @@
-//! Numbers as people and programs write them: few digits, for which exact arithmetic is fast and simple.
+//! Decimal numbers of few digits, for which exact arithmetic is fast and simple.
 
-/// `mantissa * 10^scale`, as long as the digits are few.
+/// `mantissa * 10^scale`, as long as there are few digits.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Decimal {
     mantissa: u64,
-    /// Past 19 the mantissa is of no use.
+    /// Beyond 19 digits the mantissa is invalid.
     digits: usize,
     /// The power of ten.
     pub(crate) scale: i32,
 }
 
 impl Decimal {
-    /// Takes digits from the front of `text`; how many there were.
+    /// Takes digits from the front of `text`; returns their number.
     #[inline(always)]
     pub(crate) fn take(&mut self, text: &mut &[u8]) -> usize {
         let mut mantissa = self.mantissa;
@@ -27,7 +27,7 @@ impl Decimal {
         count
     }
 
-    /// As [`Decimal::take`], of digits after the point.
+    /// As [`Decimal::take`], for digits after the point.
     #[inline(always)]
     pub(crate) fn take_fraction(&mut self, text: &mut &[u8]) -> usize {
         let count = self.take(text);
@@ -35,7 +35,7 @@ impl Decimal {
         count
     }
 
-    /// The number, without its scale, if it is sure to fit.
+    /// The number without its scale, if it certainly fits.
     #[inline(always)]
     pub(crate) fn integer(&self, negative: bool) -> Option<i64> {
         const DIGITS_MAX: usize = 18;
@@ -43,7 +43,7 @@ impl Decimal {
         Some(if negative { -value } else { value })
     }
 
-    /// The nearest number, where one multiplication or division of exact operands finds it (Clinger, "How to Read
+    /// The nearest float, if one multiplication or division of exact operands finds it (Clinger, "How to Read
     /// Floating Point Numbers Accurately", PLDI 1990).
     #[inline(always)]
     pub(crate) fn exact(&self, negative: bool) -> Option<f64> {
@@ -61,7 +61,7 @@ impl Decimal {
         Some(if negative { -value } else { value })
     }
 
-    /// A whole text of digits, perhaps with a sign and a point; `None` where it is anything else, or too long.
+    /// A whole text of digits, perhaps with a sign and a point; `None`: it is anything else, or too long.
     #[inline]
     pub(crate) fn plain(text: &[u8]) -> Option<f64> {
         let (negative, mut rest) = match text {

@@ -1,8 +1,8 @@
 //! JSON (RFC 8259): objects and arrays of numbers, read in one pass without a tree.
 //!
-//! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that itself holds a `/` cannot be told from
-//! a nested one, and need not be. Of a name that comes twice the last value counts. Depth: 128 levels, more is an
-//! error. Cost: no allocation, unless a name has an escape or is nested.
+//! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
+//! from a nested one. If a name occurs twice, the last value counts. Depth: 128 levels; more is an error. Cost: no
+//! allocation, unless a name has an escape or is nested.
 
 mod scan;
 
@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub(super) const KIND: FormatKind =
     FormatKind { name: "json", read: |_| Some(Box::new(Json)), sample: "format = \"json\"\n" };
 
-/// JSON that is one bare value.
+/// JSON that is a single value.
 const UNNAMED: &str = "JSON, but neither an object nor an array; for bare values write format = \"number\"";
 
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
 struct Walk<'a, 'w, 'f> {
     scanner: Scanner<'a>,
     fields: &'w mut Fields<'f>,
-    /// Of the object or list that is being read; empty for the outermost.
+    /// The path of the object or list being read; empty for the outermost.
     path: String,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Walk<'a, '_, '_> {
         }
     }
 
-    /// As [`Walk::object`], but names are paths already and need no copy.
+    /// As [`Walk::object`], but names already are paths and need no copy.
     fn outermost(&mut self) -> Result<(), JsonError> {
         let mut first = true;
         while let Some(name) = self.scanner.name(first)? {

@@ -1,4 +1,4 @@
-//! A payload that is one value: `21.5`, `-3e2`, `true`, `OFF`.
+//! A payload of one value: `21.5`, `-3e2`, `true`, `OFF`.
 
 use super::decimal::value_of;
 use super::{Format, FormatKind};

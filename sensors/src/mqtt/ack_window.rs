@@ -1,17 +1,17 @@
 //! The messages that are handed over and not yet safely acknowledged: `ack = "durable"`.
 //!
-//! A message is acknowledged when a durable checkpoint holds its readings. Until the broker has seen that, it may send
-//! the message again: on the next connection, marked as a repeat, under the same packet id and in the same order (MQTT
-//! 3.1.1 and 5, 4.4 and 4.6). It is recognised by that mark, the id and a hash of topic and payload, also after a crash:
-//! the list of what may come again is part of every checkpoint. A message without the mark is new, whatever it looks
-//! like: the broker has given its packet id away again, and after it nothing old comes any more.
+//! A message is acknowledged when a durable checkpoint holds its readings. Until the broker has seen the
+//! acknowledgement, it may send the message again: on the next connection, marked as a repeat, under the same packet
+//! id and in the same order (MQTT 3.1.1 and 5, 4.4 and 4.6). The mark, the id and a hash of topic and payload
+//! identify a repeat, even after a crash: the list of possible repeats is part of every checkpoint. A message without
+//! the mark is new, whatever its id and content: the broker has reused the packet id, and no old message follows it.
 //!
-//! Two messages cannot be told apart if the broker uses a packet id twice within one checkpoint's time, for messages of
-//! equal topic and payload, and then sees the agent crash. mosquitto gives ids in turn, so that 65,535 messages lie
+//! Two messages cannot be told apart if the broker uses a packet id twice within one checkpoint's time, for messages
+//! of equal topic and payload, and the agent then crashes. mosquitto assigns ids in turn, so that 65,535 messages lie
 //! between.
 //!
-//! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint); of those acknowledged, as many as were
-//! ever unacknowledged at once, because the broker never had more on their way.
+//! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint). Of the acknowledged messages, as many
+//! are remembered as were ever unacknowledged at once, because the broker never had more in flight.
 
 use crate::Sink;
 use crate::checkpoints::{Checkpoints, PersistState, left_by};
@@ -22,13 +22,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use tokio::sync::watch;
 
-/// Of the bytes that [`Lists::save`] writes.
+/// The version of the bytes that [`Lists::save`] writes.
 const VERSION: u16 = 1;
 
-/// No more packet ids exist.
+/// The number of packet ids.
 const LIST_MAX: usize = 65_535;
 
-/// So many acknowledged messages are remembered at least.
+/// The fewest acknowledged messages that are remembered.
 const ACKED_MIN: usize = 64;
 
 /// Identifies one message.
@@ -48,15 +48,15 @@ struct Held {
 /// The messages that the broker may send again, oldest first: acknowledged, then unacknowledged, then expected.
 #[derive(Debug, Default)]
 struct Lists {
-    /// Acknowledged on this connection; the broker may not have seen it.
+    /// Acknowledged on this connection; the broker may not have seen the acknowledgement.
     acked: VecDeque<Receipt>,
     /// Handed over, or repeated, on this connection, and not acknowledged.
     unacked: VecDeque<(Held, Ticket)>,
     /// Handed over on earlier connections.
     expected: VecDeque<Held>,
-    /// The most that were ever unacknowledged at once.
+    /// The most messages that were ever unacknowledged at once.
     most: usize,
-    /// The filters that the session has, as far as known.
+    /// The filters of the session, as far as known.
     filters: Vec<String>,
 }
 
@@ -70,14 +70,14 @@ pub(super) struct AckWindow {
 /// Whether a message is delivered for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// Its readings are to be used; [`AckWindow::on_used`] takes the hash.
+    /// Its readings must be used; pass the hash to [`AckWindow::on_used`].
     New(u32),
-    /// Its readings have been used.
+    /// Its readings were used before.
     Repeated,
 }
 
 impl AckWindow {
-    /// Goes on with the state that an earlier run has left in the sink's checkpoints; `None` where there are none.
+    /// Restores the state of an earlier run from the sink's checkpoints; `None`: the sink has none.
     pub(super) fn new(sink: &mut dyn Sink) -> Option<Self> {
         let lists = Rc::new(RefCell::new(Lists::default()));
         let (checkpoints, saved) = sink.checkpoints(Rc::new(SavedLists(lists.clone())))?;
@@ -89,7 +89,7 @@ impl AckWindow {
         Some(Self { lists, checkpoints, durable })
     }
 
-    /// The broker took the connection; without its session, nothing comes again.
+    /// The broker accepted the connection; without a session it sends no repeats.
     pub(super) fn on_connected(&self, session_present: bool) {
         let mut lists = self.lists.borrow_mut();
         if session_present { lists.expect() } else { lists.forget() }
@@ -104,7 +104,7 @@ impl AckWindow {
         self.lists.borrow_mut().delivery(publish.dup, publish.ticket(), hash)
     }
 
-    /// Its readings have been handed over.
+    /// The readings of a new message were handed over.
     pub(super) fn on_used(&self, publish: &Publish, hash: u32) {
         if publish.qos == Qos::AtMostOnce {
             return;
@@ -115,7 +115,7 @@ impl AckWindow {
         self.lists.borrow_mut().hold(held, ticket);
     }
 
-    /// Acknowledges the durable messages, as far as the connection's queue has room; the rest at the next call.
+    /// Acknowledges durable messages, as far as the connection's queue has room; the rest at the next call.
     pub(super) fn acknowledge(&self, client: &Client) {
         let durable = *self.durable.borrow();
         self.lists.borrow_mut().release(durable, |ticket| client.ack(ticket).is_ok());
@@ -128,7 +128,7 @@ impl AckWindow {
         }
     }
 
-    /// How many messages are unacknowledged, and the most there ever were on a connection to this broker.
+    /// The number of unacknowledged messages, and the most there ever were on a connection to this broker.
     pub(super) fn unacked(&self) -> (usize, usize) {
         let lists = self.lists.borrow();
         (lists.unacked.len(), lists.most)
@@ -139,12 +139,12 @@ impl AckWindow {
         self.checkpoints.request();
     }
 
-    /// The filters that the session has, as far as known.
+    /// The filters of the session, as far as known.
     pub(super) fn filters(&self) -> Vec<String> {
         self.lists.borrow().filters.clone()
     }
 
-    /// The session has these filters now.
+    /// The session has these filters from now on.
     pub(super) fn on_subscribed(&self, filters: &[String]) {
         self.lists.borrow_mut().filters = filters.to_vec();
     }

@@ -12,7 +12,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let settings = Settings::read(table);
     let topics = read_topics(table);
     let qos = read_qos(table);
-    // On receipt, by the connection itself: what a crash then loses, no later checkpoint brings back.
+    // On receipt, by the connection itself: no later checkpoint brings back the messages that a crash then loses.
     let durable = table.choice("ack", &[("received", false), ("durable", true)]).given().unwrap_or(false);
     let is_unfit = durable && qos == Some(Qos::AtMostOnce);
     if is_unfit {

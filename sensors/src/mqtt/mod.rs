@@ -1,17 +1,17 @@
 //! `type = "mqtt"`: subscribes at a broker, 3.1.1 or 5.
 //!
 //! Each source has a client id of its own and a session that the broker keeps, so that with QoS 1 messages published
-//! while the agent is away arrives when it is back. It subscribes when the broker has no session, and once after each
-//! start, because `topics` may have changed; a new subscription makes the broker send its retained messages. The
-//! subscriptions of an earlier configuration stay in the session: when a message of theirs comes, the session is given
-//! up, once and not before its backlog has had time to arrive, and begun afresh.
+//! while the agent is away arrive when it is back. The source subscribes when the broker has no session, and once
+//! after each start, because `topics` may have changed; a new subscription makes the broker send its retained
+//! messages. The subscriptions of an earlier configuration stay in the session. When one of their messages comes, the
+//! source replaces the session by a new one: once, and not before the backlog has had time to arrive.
 //!
-//! Limits: `[limits] payload`, above which a payload is counted and dropped. The broker's packets may be larger (16
-//! MiB at least), because a connection that refuses one gets it again and again; a packet above even that is counted
-//! once, and if it comes again the session is given up, with what else waited in it.
+//! Limits: `[limits] payload`, beyond which a payload is counted and dropped. The broker's packets may be larger (16
+//! MiB at least), because a connection that refuses a packet gets it again and again. A packet beyond even that is
+//! counted once; if it comes again, the session is dropped with everything that waits in it.
 //!
-//! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats then
-//! end each new connection.
+//! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats
+//! would then end each new connection.
 
 mod ack_window;
 mod config;
@@ -34,25 +34,25 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The broker keeps the session this long (MQTT 5; with 3.1.1 it decides itself).
+/// How long the broker keeps the session (MQTT 5; with 3.1.1 the broker decides).
 const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 86_400);
 
-/// Packets up to this size are read, whatever `[limits] payload` says (bytes).
+/// The smallest limit on packets, whatever `[limits] payload` says (bytes).
 const PACKET_BYTES_MIN: usize = 16 << 20;
 
-/// A topic and the packet's own fields, beside the payload (bytes).
+/// The size of a topic and a packet's own fields (bytes).
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
-/// Other tasks of the thread get a turn after so many events.
+/// Other tasks of the thread get a turn after this many events.
 const EVENTS_PER_TURN: u32 = 256;
 
-/// From the first message of an unmatched topic to the end of the session.
+/// The time between the first message of an unmatched topic and the end of the session.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Acknowledgements that may wait to be sent; further ones wait where they are.
+/// The most queued acknowledgements; further ones wait in the window.
 const ACKS_QUEUED: u16 = 1_000;
 
-/// How long a farewell may take.
+/// The time limit for disconnecting.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One subscription at one broker, checked.
@@ -87,7 +87,7 @@ impl Source for Mqtt {
     }
 }
 
-/// Why a connection is no longer served.
+/// Why serving a connection ended.
 enum Ended {
     Stopped,
     Failed(ConnectError),
@@ -103,13 +103,13 @@ struct Subscription<'a> {
     decoder: Decoder,
     /// The acknowledgement window of a durable source.
     ack_window: Option<AckWindow>,
-    /// Whether these topics have been subscribed to since the start.
+    /// Whether the source has subscribed to its topics since the start.
     subscribed: bool,
-    /// Whether the session has been given up for subscriptions of an earlier configuration: this happens once.
+    /// Whether the session was replaced because of subscriptions of an earlier configuration; this happens once.
     renewed: bool,
-    /// The reason last given to the sink for the connection being down; `None` while it is up.
+    /// The last reason for a lost connection that was reported to the sink; `None` while it is up.
     told: Option<String>,
-    /// The size of the last packet that was too large, if no connection has settled since (bytes).
+    /// The size of the last packet that was too large, until a connection settles (bytes).
     too_large: Option<usize>,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Subscription<'a> {
         }
     }
 
-    /// Connects, serves and connects again, until `stopped`.
+    /// Connects, serves and reconnects until `stopped`.
     async fn serve(mut self, stopped: impl Future<Output = ()>) {
         let mut stopped = pin!(stopped);
         let mut backoff = Backoff::by_chance();
@@ -304,8 +304,8 @@ impl<'a> Subscription<'a> {
         }
     }
 
-    /// Disconnects. Messages that arrive meanwhile are acknowledged, so they must be used; a durable source does not
-    /// acknowledge them, and the broker sends them again.
+    /// Disconnects. Messages that arrive in the meantime are acknowledged, so they must be used; a durable source
+    /// does not acknowledge them, and the broker sends them again.
     async fn disconnect(&mut self, client: &Client, connection: &mut Connection) {
         if !connection.was_connected() || client.try_disconnect().is_err() {
             return;
@@ -321,7 +321,7 @@ impl<'a> Subscription<'a> {
                 }
             }
         };
-        // Past this time the broker finds out by itself.
+        // After this time the broker notices by itself.
         let _ = timeout(FAREWELL, last_words).await;
         while let Some(event) = connection.poll_buffered() {
             if let MqttEvent::Incoming(publish) = event
@@ -332,7 +332,7 @@ impl<'a> Subscription<'a> {
         }
     }
 
-    /// A packet above every limit is counted once; the answer says whether the broker sent it again.
+    /// Counts a packet beyond every limit once. Returns whether the broker sent it again.
     fn on_failure(&mut self, error: &ConnectError, connection: &Connection) -> bool {
         if connection.has_settled() {
             self.too_large = None;
@@ -352,7 +352,7 @@ impl<'a> Subscription<'a> {
         true
     }
 
-    /// Makes the broker forget the session and what waits in it.
+    /// Makes the broker drop the session and the messages that wait in it.
     async fn forget_session(&mut self) {
         self.subscribed = false;
         self.ack_window.iter().for_each(|ack_window| ack_window.on_connected(false));

@@ -1,11 +1,11 @@
-//! Whether the broker can be reached, serves the subscriptions, and has messages for them.
+//! Tests whether the broker can be reached, accepts the subscriptions, and has messages for them.
 
 use crate::Finding;
 use headwater_mqtt::{Settings, Visit};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long to wait for a message of somebody else.
+/// How long to wait for a message.
 const LISTEN: Duration = Duration::from_secs(2);
 
 /// Subscribes to the source's filters under a client id of its own, and listens for a moment.

@@ -1,18 +1,19 @@
-//! Detects a broker that has stopped sending because too much is unacknowledged.
+//! Detects a broker that has stopped sending because too many messages are unacknowledged.
 //!
-//! A broker limits the messages that are not acknowledged (mosquitto: `max_inflight_messages`, 20; MQTT does not
-//! say how many). Once that many wait for the next checkpoint, nothing more comes: a short silence while as
-//! many are unacknowledged as ever before. Then a checkpoint is requested; more often would only wear the disk.
+//! A broker limits the number of unacknowledged messages (mosquitto: `max_inflight_messages`, 20; MQTT does not
+//! define a limit). Once that many wait for the next checkpoint, the broker stops: there is a short silence while as
+//! many messages are unacknowledged as ever before. Then a checkpoint is requested. More frequent checkpoints would
+//! only wear out the disk.
 
 use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The usual limit, and the silence that shows that a broker has reached it.
+/// The usual limit, and the silence that proves that a broker has reached it.
 const USUAL: (usize, Duration) = (20, Duration::from_millis(20));
 
-/// The lowest limit that is usual, of brokers that take one lower than most: a moment proves nothing.
+/// The lowest usual limit, of brokers below the usual one; it needs a longer silence as proof.
 const LOWEST: (usize, Duration) = (10, Duration::from_secs(1));
 
 /// Detects the silence.
@@ -26,7 +27,7 @@ impl Stall {
         Self { silence: Box::pin(sleep(Duration::ZERO)), is_armed: false }
     }
 
-    /// A message has come; `unacked` messages are unacknowledged now, and at most `most` were.
+    /// Notes a message; `unacked` messages are unacknowledged now, and at most `most` were.
     pub(super) fn on_message(&mut self, (unacked, most): (usize, usize)) {
         let reached = [USUAL, LOWEST].into_iter().find(|(limit, _)| unacked >= most.max(*limit));
         self.is_armed = reached.is_some();
@@ -35,7 +36,7 @@ impl Stall {
         }
     }
 
-    /// Returns once when nothing has come for a while.
+    /// Returns once when no message has come for a while.
     pub(super) async fn stalled(&mut self) {
         if !self.is_armed {
             return pending().await;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 pub(crate) const KIND: SourceKind =
     SourceKind { name: "simulate", read, sample: include_str!("sample.toml") };
 
-/// Larger values are no sensor's, and sums of them stay finite.
+/// No sensor has larger values, and sums of these stay finite.
 const VALUE_MAX: f64 = 1e12;
 const YEAR_MS: i64 = 366 * 86_400_000;
 
@@ -149,7 +149,7 @@ fn read_fault(table: &mut Table<'_>) -> Option<Fault> {
     Some(Fault { kind, at_ms: at_ms?, for_ms: for_ms?, every_ms })
 }
 
-/// The value of a key that must be there; `example` shows how.
+/// The value of a required key; `example` shows how to write it.
 fn required<'d, T>(
     table: &mut Table<'d>,
     key: &str,

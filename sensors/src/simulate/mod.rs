@@ -1,8 +1,8 @@
 //! `type = "simulate"`: signals made of waves, noise, steps and faults, the same at every start.
 //!
-//! A value is a function of the seed, the signal's place in the config and the time since the start, so that a demo, a
-//! test and a bug report show the same. The runtime's timer paces the readings; a moment that a busy machine misses is
-//! left out.
+//! A value is a function of the seed, the signal's place in the config and the time since the start, so that a demo,
+//! a test and a bug report show the same. The runtime's timer paces the readings; a busy machine skips readings that
+//! it misses.
 //!
 //! Limits: [`SIGNALS_MAX`] signals, [`PARTS_MAX`] waves, steps and faults each. Cost: no allocation per reading.
 
@@ -27,7 +27,7 @@ const PARTS_MAX: usize = 64;
 struct Simulation {
     interval_ms: u64,
     seed: u64,
-    /// The time of the first readings (ms since the Unix epoch); `None`: readings count at their arrival.
+    /// The time of the first readings (ms since the Unix epoch); `None`: readings are stamped on arrival.
     from_ms: Option<i64>,
     signals: Vec<Signal>,
 }
@@ -62,7 +62,7 @@ impl Source for Simulation {
 }
 
 impl Simulation {
-    /// Reads every signal once, so long after the start (ms).
+    /// Reads every signal at `at_ms` since the start (ms).
     fn read(&self, at_ms: u64, series: &mut [Option<SeriesRef>], sink: &mut dyn Sink) {
         let event = |from_ms: i64| Stamp::Event(from_ms.saturating_add_unsigned(at_ms));
         let stamp = self.from_ms.map_or(Stamp::Arrival, event);

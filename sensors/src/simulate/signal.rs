@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-/// A signal. Its value is the sum of its parts, unless a fault says otherwise.
+/// A signal. Its value is the sum of its parts, unless a fault changes it.
 #[derive(Debug)]
 pub(super) struct Signal {
     /// The name of its series.
@@ -14,7 +14,7 @@ pub(super) struct Signal {
     pub(super) noise: f64,
     pub(super) steps: Vec<Step>,
     pub(super) faults: Vec<Fault>,
-    /// Values are multiples of this; 0: as they are.
+    /// Values are multiples of this; 0: not rounded.
     pub(super) resolution: f64,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Wave {
     pub(super) shape: Shape,
     pub(super) period_ms: u64,
     pub(super) amplitude: f64,
-    /// Part of a period by which it is ahead.
+    /// The lead, as a fraction of a period.
     pub(super) phase: f64,
 }
 
@@ -37,43 +37,43 @@ pub(super) enum Shape {
     Square,
 }
 
-/// A change that stays.
+/// A permanent change.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) at_ms: u64,
     pub(super) by: f64,
 }
 
-/// A fault of a sensor, which lasts for a time.
+/// A fault of a sensor, with a duration.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) kind: FaultKind,
     pub(super) at_ms: u64,
     pub(super) for_ms: u64,
-    /// After this long it comes again.
+    /// The fault recurs after this time.
     pub(super) every_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FaultKind {
-    /// The value is off by so much.
+    /// Adds a constant.
     Spike(f64),
-    /// The value moves away evenly, by so much at the end.
+    /// Adds a value that grows evenly to this.
     Drift(f64),
-    /// The value stays as it is.
+    /// The value stays constant.
     Stuck,
     /// There is no value.
     Dropout,
 }
 
 impl Signal {
-    /// The value so long after the start (ms); `None`: the sensor is silent.
+    /// The value at `at_ms` since the start (ms); `None`: the sensor is silent.
     pub(super) fn value(&self, at_ms: u64, interval_ms: u64, seed: u64, number: u64) -> Option<f64> {
         let active = |kind| self.faults.iter().find_map(|f| f.since(at_ms).filter(|_| f.kind == kind));
         if active(FaultKind::Dropout).is_some() {
             return None;
         }
-        // A stuck sensor gives the value of the moment at which it stuck.
+        // A stuck sensor repeats the value of the moment at which it stuck.
         let stuck = active(FaultKind::Stuck).map(|since_ms| at_ms - since_ms);
         let at_ms = stuck.unwrap_or(at_ms) / interval_ms * interval_ms;
         let at = exact(at_ms);
@@ -102,7 +102,7 @@ impl Wave {
 }
 
 impl Fault {
-    /// How long it has been there (ms).
+    /// How long the fault has lasted (ms).
     fn since(&self, at_ms: u64) -> Option<u64> {
         let at_ms = at_ms.checked_sub(self.at_ms)?;
         let since_ms = self.every_ms.map_or(at_ms, |every_ms| at_ms % every_ms);
@@ -119,8 +119,8 @@ impl Fault {
     }
 }
 
-/// Near enough to a standard normal distribution: the sum of four uniform numbers, scaled. The same arguments give the
-/// same number on every machine.
+/// Approximately normal: the sum of four uniform numbers, scaled. The same arguments give the same number on every
+/// machine.
 fn normal(seed: u64, signal: u64, step: u64) -> f64 {
     const UNIFORM: f64 = 1.0 / 9_007_199_254_740_992.0; // 2^53
     let mut state = seed ^ mixed(signal.wrapping_add(1)) ^ mixed(step).rotate_left(32);

@@ -1,10 +1,10 @@
-//! `type = "stdin"`: payloads from the standard input, one a line.
+//! `type = "stdin"`: payloads from the standard input, one per line.
 //!
-//! A thread reads, because nothing else can wait for every kind of standard input; it hands over batches of lines and
-//! waits while [`BATCHES_MAX`] of them are not decoded yet, so that whoever writes is slowed down and nothing is lost.
-//! The thread belongs to the process: it goes on over a reload, and ends with the input or the process.
+//! A thread reads, because only a thread can wait for every kind of standard input. It hands over batches of lines,
+//! and waits while [`reader::BATCHES_MAX`] of them are not decoded yet, so that the writer is slowed down and nothing
+//! is lost. The thread belongs to the process: it survives a reload, and ends with the input or the process.
 //!
-//! Limits: lines of `[limits] payload`; [`BATCHES_MAX`] batches of about [`BATCH_BYTES`].
+//! Limits: lines of `[limits] payload`; [`reader::BATCHES_MAX`] batches of about [`reader::BATCH_BYTES`].
 
 mod reader;
 

@@ -1,17 +1,17 @@
-//! The thread that reads the standard input, and its other end.
+//! The thread that reads the standard input, and its receiver.
 
 use crate::line::{FoundRecord, read_line};
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Batches that may wait to be decoded.
+/// The most batches that wait to be decoded.
 pub(super) const BATCHES_MAX: usize = 4;
 
-/// A batch is handed over once it is so large, or nothing more can be read at once (bytes).
+/// A batch is handed over once it has this size, or when no more can be read at once (bytes).
 pub(super) const BATCH_BYTES: usize = 64 << 10;
 
-/// So much of the beginning is kept, for a header in it (bytes).
+/// How much of the beginning is kept, for a header in it (bytes).
 const BEGINNING_BYTES: usize = 8 << 10;
 
 /// The state of the process's standard input.
@@ -31,30 +31,30 @@ pub(super) enum Batch {
     Lines(Lines),
     /// The input has ended.
     Ended,
-    /// The input cannot be read any more; says why.
+    /// The input failed, with the reason.
     Failed(String),
 }
 
-/// Lines, one after another.
+/// Consecutive lines.
 #[derive(Default)]
 pub(super) struct Lines {
     bytes: Vec<u8>,
-    /// Where each ends in `bytes`, and its number, from 1; `None`: too large, and skipped.
+    /// The end of each line in `bytes`, and its number, from 1; `None`: too long, and skipped.
     ends: Vec<(Option<usize>, u64)>,
 }
 
-/// The reading thread's other end, and the beginning of what it has read.
+/// The receiver of the reading thread, and the beginning of what it has read.
 struct Reading {
     batches: Receiver<Batch>,
     beginning: Vec<u8>,
     has_ended: bool,
 }
 
-/// The standard input, taken by one source; given back when it is dropped.
+/// The standard input, taken by one source; dropping it gives the input back.
 pub(super) struct Input(Option<Reading>);
 
 impl Input {
-    /// Takes the standard input; the first time, a thread begins to read it.
+    /// Takes the standard input; the first call starts the reading thread.
     ///
     /// # Errors
     /// Another source has it, or there is no thread.

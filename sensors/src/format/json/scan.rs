@@ -1,19 +1,19 @@
 //! Tokens of JSON (RFC 8259), strictly, in one pass over bytes.
 //!
-//! Written out because it is the hot path of the whole agent: it gives numbers of any field without a target type, places
-//! of errors, and correctly rounded numbers, at about what `serde_json` takes to read three known fields into a struct
-//! (`cargo bench -p headwater-sensors` compares; there the decoder's time includes its lookups). `serde_json` is the
-//! oracle in the tests. Deviations: all that RFC 8259 allows is accepted, and nothing else; an unpaired surrogate reads as
-//! U+FFFD.
+//! This is the hot path of the whole agent, so it is written by hand. It yields numbers without a target type, places
+//! of errors and correctly rounded numbers, in about the time that `serde_json` takes to read three known fields into
+//! a struct (`cargo bench -p headwater-sensors` compares; there the decoder's time includes its lookups).
+//! `serde_json` is the oracle in the tests. Deviations: everything that RFC 8259 allows is accepted, and nothing
+//! else; an unpaired surrogate reads as U+FFFD.
 
 use crate::fields::Scalar;
 use crate::format::decimal::Decimal;
 use std::borrow::Cow;
 
-/// More levels than this are refused.
+/// The most levels.
 const DEPTH_MAX: usize = 128;
 
-/// Where and why the text is not JSON.
+/// The place and the reason why the text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
     /// Offset from 0 (bytes).
@@ -27,13 +27,13 @@ pub struct JsonError {
 pub(crate) enum JsonToken<'a> {
     Scalar(Scalar<'a>),
     Text(Text<'a>),
-    /// [`Scanner::name`] goes on.
+    /// Call [`Scanner::name`] next.
     Object,
-    /// [`Scanner::item`] goes on.
+    /// Call [`Scanner::item`] next.
     Array,
 }
 
-/// A string as it is written, without its quotes.
+/// A string as written, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Text<'a> {
     raw: &'a str,
@@ -54,7 +54,7 @@ impl<'a> Scanner<'a> {
         Ok(Self { text, rest: payload, depth: 0 })
     }
 
-    /// The next value, where one must be.
+    /// Reads the next value; there must be one.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<JsonToken<'a>, JsonError> {
         match self.next_byte() {
@@ -70,7 +70,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next name of an object; `None` at its end. `first` says whether it would be the first one.
+    /// Reads the next name of an object; `None` at its end. `first` tells whether it would be the first one.
     #[inline(always)]
     pub(crate) fn name(&mut self, first: bool) -> Result<Option<Text<'a>>, JsonError> {
         match (self.next_byte(), first) {
@@ -93,7 +93,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(name))
     }
 
-    /// Whether an array has one more value, which is next.
+    /// Whether an array has another value, which comes next.
     pub(crate) fn item(&mut self, first: bool) -> Result<bool, JsonError> {
         match (self.next_byte(), first) {
             (Some(b']'), _) => {
@@ -107,7 +107,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Reads past the value that `token` starts.
+    /// Skips the value that `token` starts.
     pub(crate) fn skip(&mut self, token: JsonToken<'a>) -> Result<(), JsonError> {
         let mut first = true;
         match token {
@@ -130,12 +130,12 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Nothing but blanks may follow.
+    /// Only blanks may follow.
     pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         if self.next_byte().is_some() { self.fault("expected nothing more") } else { Ok(()) }
     }
 
-    /// How much has been read (bytes).
+    /// The offset reached (bytes).
     pub(crate) fn offset(&self) -> usize {
         self.text.len() - self.rest.len()
     }
@@ -150,7 +150,7 @@ impl<'a> Scanner<'a> {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
-    /// The next byte that is no blank; it is not consumed.
+    /// The next byte that is not blank; it is not consumed.
     #[inline(always)]
     fn next_byte(&mut self) -> Option<u8> {
         while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
@@ -258,7 +258,7 @@ impl<'a> Scanner<'a> {
         self.long_number(start)
     }
 
-    /// A number that is beyond simple arithmetic; `start` is where it begins.
+    /// A number beyond simple arithmetic, starting at `start`.
     #[cold]
     fn long_number(&self, start: &'a [u8]) -> Result<Scalar<'a>, JsonError> {
         let end = self.offset();
@@ -290,7 +290,7 @@ impl<'a> Scanner<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// What it means.
+    /// The text with its escapes resolved.
     #[inline]
     pub(crate) fn unescaped(self) -> Cow<'a, str> {
         if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
@@ -324,7 +324,7 @@ fn unescape(raw: &str) -> String {
     text
 }
 
-/// Whether a string may hold the byte as it is.
+/// Whether a string may contain the byte as it is.
 #[inline]
 fn is_ordinary(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..=0x1f)
