@@ -48,6 +48,9 @@ pub(crate) trait BatchWriter: Send {
     /// Why not all of them could be written.
     fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String>;
 
+    /// A connection begins. Every file begins with `header`, which may be empty.
+    fn begin(&mut self, header: &str);
+
     /// How long until [`BatchWriter::tend`] is to be called.
     fn due(&self) -> Option<Duration> {
         None
@@ -90,11 +93,12 @@ impl BatchOutput {
         }
         let (jobs, waiting) = mpsc::channel();
         let (done, answers) = async_mpsc::unbounded_channel();
-        let writer = self.writer.clone();
+        let (writer, header) = (self.writer.clone(), encoder.header());
         let thread = std::thread::Builder::new().name("output".into());
         let started = thread.spawn(move || {
             // A writer that panicked has left its files as a failed write does.
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.begin(&header);
             serve(&mut *writer, &waiting, &done);
         });
         started.map_err(|error| Disconnected { reason: error.to_string(), wait: RETRY_LAST })?;

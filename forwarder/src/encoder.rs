@@ -14,6 +14,11 @@ pub trait Encoder: Send + Sync {
     /// The message's address. `None`: it has none.
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>>;
 
+    /// The line that a file of [`Framing::Lines`] begins with, if the format has one.
+    fn header(&self) -> String {
+        String::new()
+    }
+
     /// Appends a batch.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
 //! `OutputKind::formats`.
 
+use super::csv;
 use super::kinds::Encoded;
 use super::place::{Placed, Placer};
 use super::stored::{EventNames, names, read_to_send};
@@ -10,17 +11,20 @@ use headwater_forwarder::{EncodeError, Encoder, Framing, Message, MessageAddress
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
-/// The format of an output's payloads; both formats encode the same map.
+/// The format of an output's payloads. JSON and CBOR encode the same map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// RFC 8259.
     Json,
     /// RFC 8949; consecutive messages are a sequence as in RFC 8742.
     Cbor,
+    /// RFC 4180: a row for each number.
+    Csv,
 }
 
 /// The formats, as `format = "…"` names them.
-pub const ENCODERS: &[(&str, Encoding)] = &[("json", Encoding::Json), ("cbor", Encoding::Cbor)];
+pub const ENCODERS: &[(&str, Encoding)] =
+    &[("json", Encoding::Json), ("cbor", Encoding::Cbor), ("csv", Encoding::Csv)];
 
 impl Encoding {
     /// The word in the config.
@@ -38,6 +42,7 @@ impl Encoding {
         let why = match self {
             Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
+            Self::Csv => csv::encode(event, placer, to).map_err(|error| error.to_string()),
         };
         why.map_err(|why| self.error(why))
     }
@@ -73,7 +78,8 @@ impl Encoder for OutputEncoder {
     }
 
     fn takes(&self, message: &Message) -> bool {
-        names(&message.body).is_ok_and(|names| self.wants(names.stream))
+        let fits = |kind| self.format != Encoding::Csv || csv::has_rows(kind);
+        names(&message.body).is_ok_and(|names| self.wants(names.stream) && fits(names.kind))
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
@@ -81,6 +87,10 @@ impl Encoder for OutputEncoder {
         let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
         let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
         Some(MessageAddress { agent, kind, stream, series, time_ms })
+    }
+
+    fn header(&self) -> String {
+        if self.format == Encoding::Csv { csv::header() } else { String::new() }
     }
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -68,6 +68,8 @@ impl Output for BadWriter {
 struct Panics;
 
 impl BatchWriter for Panics {
+    fn begin(&mut self, _: &str) {}
+
     fn write(&mut self, _: &[Entry], _: &mut Vec<Tag>) -> Result<(), String> {
         panic!("a test wants the writer to panic")
     }

@@ -109,3 +109,53 @@ fn stdout_gets_a_line_for_every_message() {
     let last: Value = serde_json::from_str(text().lines().last().unwrap()).unwrap();
     assert_eq!((last["kind"].as_str(), last["cause"].as_str()), (Some("report"), Some("stop")));
 }
+
+/// The cells of a row.
+fn cells(row: &str) -> Vec<String> {
+    let (mut cells, mut is_quoted) = (vec![String::new()], false);
+    for letter in row.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => cells.push(String::new()),
+            letter => cells.last_mut().unwrap().push(letter),
+        }
+    }
+    cells
+}
+
+#[test]
+fn csv_files_have_a_header_and_a_row_for_each_number() {
+    let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });
+    let dir = TempDir::new();
+    let out = dir.join("out");
+    let output = "[outputs.archive]\ntype = \"file\"\npath = \"out/{agent}-{n}.csv\"\nformat = \"csv\"\n\
+                  max_size = \"8KiB\"\nsync = \"100ms\"";
+    let agent = Agent::start(&dir, &config(source.port, output));
+    wait_source(&source, 1);
+    let readings: Vec<_> = (0..200).map(|n| (FIRST + n * 1_000, n as f64)).collect();
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    let counted = || {
+        let mut windows = BTreeMap::<String, (u64, f64)>::new();
+        for (path, text) in files(&out) {
+            let mut rows = whole_lines(&text).lines().map(cells);
+            let Some(header) = rows.next() else { continue };
+            let column = |name: &str| header.iter().position(|column| column == name).unwrap();
+            let [id, rev, name, value] = ["id", "rev", "name", "value"].map(column);
+            for row in rows {
+                assert_eq!(row.len(), header.len(), "{row:?} in {path:?}");
+                if row[0] == "summary" && row[name] == "count" {
+                    let window = windows.entry(row[id].clone()).or_default();
+                    let newer = (row[rev].parse().unwrap(), row[value].parse().unwrap());
+                    *window = if newer.0 >= window.0 { newer } else { *window };
+                }
+            }
+        }
+        windows.values().map(|(_, count)| count).sum::<f64>()
+    };
+    wait_for("all readings to be in files", || (counted() == 200.0).then_some(()));
+    assert_eq!(agent.terminate().code(), Some(0));
+    assert_eq!(counted(), 200.0);
+    let files = files(&out);
+    assert!(files.len() > 1 && files.iter().all(|(_, text)| text.starts_with("kind,id,rev,")), "{files:?}");
+    assert!(files.iter().all(|(_, text)| !text.contains("\nreport,")), "what has no numbers is not taken");
+}

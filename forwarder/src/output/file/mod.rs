@@ -20,8 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use writer::FileWriter;
 
-pub(crate) const KIND: OutputKind =
-    OutputKind { name: "file", formats: &["json"], read, tail: None, sample: include_str!("sample.toml") };
+pub(crate) const KIND: OutputKind = OutputKind {
+    name: "file",
+    formats: &["json", "csv"],
+    read,
+    tail: None,
+    sample: include_str!("sample.toml"),
+};
 
 const MAX_SIZE: u64 = 16 << 20;
 const MAX_AGE_MS: i64 = 3_600_000;

@@ -24,6 +24,8 @@ pub(super) struct FileWriter {
     template: Arc<PathTemplate>,
     max_size: u64,
     max_age: Duration,
+    /// The first line of every file.
+    header: String,
     /// The one written longest ago first.
     growing: Vec<Growing>,
     /// Files of an earlier run are completed.
@@ -43,6 +45,10 @@ struct Growing {
 }
 
 impl BatchWriter for FileWriter {
+    fn begin(&mut self, header: &str) {
+        header.clone_into(&mut self.header);
+    }
+
     fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
         if !self.has_recovered {
             complete_all(&self.template).map_err(|(path, error)| said("complete", &path, &error))?;
@@ -79,7 +85,7 @@ impl BatchWriter for FileWriter {
 
 impl FileWriter {
     pub(super) fn new(template: Arc<PathTemplate>, max_size: u64, max_age: Duration) -> Self {
-        Self { template, max_size, max_age, growing: Vec::new(), has_recovered: false }
+        Self { template, max_size, max_age, header: String::new(), growing: Vec::new(), has_recovered: false }
     }
 
     /// Appends the lines of one place and syncs them.
@@ -91,7 +97,9 @@ impl FileWriter {
             None => Growing::create(&first.place)
                 .map_err(|error| said("make", Path::new(&first.place.replace(NUMBER, "{n}")), &error))?,
         };
-        let lines: Vec<u8> = entries.iter().flat_map(|entry| entry.line.iter().copied()).collect();
+        let header = if growing.synced == 0 { self.header.as_bytes() } else { &[] };
+        let lines = entries.iter().flat_map(|entry| &entry.line);
+        let lines: Vec<u8> = header.iter().chain(lines).copied().collect();
         if let Err(error) = growing.append(&lines) {
             let reason = said("write", &growing.hidden, &error);
             // What is safe stays; where the rest cannot be cut off, a later start does it.

@@ -7,8 +7,13 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) const KIND: OutputKind =
-    OutputKind { name: "stdout", formats: &["json"], read, tail: None, sample: include_str!("sample.toml") };
+pub(crate) const KIND: OutputKind = OutputKind {
+    name: "stdout",
+    formats: &["json", "csv"],
+    read,
+    tail: None,
+    sample: include_str!("sample.toml"),
+};
 
 /// A reader may stop for as long as it likes.
 const ACK_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
@@ -20,7 +25,7 @@ struct StdoutOutput {
 
 fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
     let rate = SendRate::read(table);
-    Some(Box::new(StdoutOutput { batches: BatchOutput::new(LineWriter, Duration::ZERO), rate }))
+    Some(Box::new(StdoutOutput { batches: BatchOutput::new(LineWriter::default(), Duration::ZERO), rate }))
 }
 
 impl Output for StdoutOutput {
@@ -37,13 +42,29 @@ impl Output for StdoutOutput {
     }
 }
 
-struct LineWriter;
+#[derive(Default)]
+struct LineWriter {
+    /// Empty when it is written.
+    header: String,
+    has_begun: bool,
+}
 
 impl BatchWriter for LineWriter {
+    fn begin(&mut self, header: &str) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            header.clone_into(&mut self.header);
+        }
+    }
+
     fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
         let mut out = std::io::stdout().lock();
-        let lines = batch.iter().try_for_each(|entry| out.write_all(&entry.line));
-        lines.and_then(|()| out.flush()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+        let mut write = || {
+            out.write_all(self.header.as_bytes())?;
+            batch.iter().try_for_each(|entry| out.write_all(&entry.line))?;
+            out.flush()
+        };
+        write().map_err(|error| format!("cannot write to stdout: {error}"))?;
+        self.header.clear();
         written.extend(batch.iter().map(|entry| entry.tag));
         Ok(())
     }

@@ -51,6 +51,19 @@ fn files_get_their_names_when_they_are_complete() {
 }
 
 #[test]
+fn every_file_begins_with_the_header() {
+    let folder = Folder::new();
+    let (mut writer, mut written) = (writer(&folder, 20), Vec::new());
+    writer.begin("name,value\n");
+    for seq in 0..3 {
+        writer.write(&[entry(&folder, "a", seq)], &mut written).unwrap();
+    }
+    writer.finish();
+    let expected = ["name,value\nline 0\nline 1\n", "name,value\nline 2\n"];
+    assert_eq!(files(&folder, "a"), [pair("x-1.jsonl", expected[0]), pair("x-2.jsonl", expected[1])]);
+}
+
+#[test]
 fn files_get_their_names_at_their_age() {
     let folder = Folder::new();
     let mut writer = FileWriter { max_age: Duration::from_millis(1), ..writer(&folder, 1_000) };
