@@ -1,9 +1,9 @@
 //! Tables as text (RFC 4180), read record by record: for the payload format and for recordings.
 //!
 //! Deviations: `;` or tab separates cells if the first line has one and no comma; lines before it that start with `#`
-//! are skipped; a record may not exceed a given size, and reading goes on with the line after it, so that a quote left
-//! open costs one record and not the file. Written out, because four states over bytes are all there is to it, and
-//! replays spend their time elsewhere.
+//! are skipped; a record may not exceed a given size, and reading continues with the next line, so that an unclosed
+//! quote costs one record and not the file. The reader is written by hand, because it needs only four states over
+//! bytes, and replays spend their time elsewhere.
 
 use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
 use crate::format::decimal::value_of;
@@ -12,13 +12,13 @@ use std::io::{self, BufRead};
 
 pub(crate) const COMMA: u8 = b',';
 
-/// The delimiters that are looked for in the first line.
+/// The delimiters that the first line is searched for.
 const DELIMITERS: [u8; 3] = [COMMA, b';', b'\t'];
 
-/// Numbers with a comma are read up to this length (bytes).
+/// The longest number with a comma (bytes).
 const NUMBER_BYTES_MAX: usize = 64;
 
-/// How numbers are written.
+/// The decimal separator of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
     /// `21.5`
@@ -60,7 +60,7 @@ impl DelimitedRow {
         self.ends.is_empty()
     }
 
-    /// The text of a cell without blanks around it; empty past the last one.
+    /// The text of a cell without surrounding blanks; empty past the last cell.
     pub(crate) fn cell(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let end = self.ends.get(index).copied().unwrap_or(start);
@@ -74,8 +74,8 @@ impl DelimitedRow {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Skips comments, and looks at the first line, unless `delimiter` says what separates cells; it is read as the first
-    /// record.
+    /// Skips comments, and detects the delimiter in the first line unless it is given; the first line is then read as
+    /// the first record.
     pub(crate) fn new(
         mut input: R,
         delimiter: Option<u8>,
@@ -98,7 +98,7 @@ impl<R: BufRead> Reader<R> {
         Ok(Self { next_line, ..Self::of_rows(input, delimiter, record_bytes_max) })
     }
 
-    /// Reads what comes after the first line.
+    /// Reads the rows after the first line.
     pub(crate) fn of_rows(input: R, delimiter: u8, record_bytes_max: usize) -> Self {
         Self { input, delimiter, record_bytes_max, line: 0, next_line: 1 }
     }
@@ -112,12 +112,12 @@ impl<R: BufRead> Reader<R> {
         self.line
     }
 
-    /// The size that a record may have (bytes).
+    /// The largest record (bytes).
     pub(crate) fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
     }
 
-    /// Reads the next record; blank lines are none.
+    /// Reads the next record; blank lines are skipped.
     pub(crate) fn read(&mut self, record: &mut DelimitedRow) -> io::Result<FoundRecord> {
         loop {
             self.line = self.next_line;
@@ -165,7 +165,7 @@ impl<R: BufRead> Reader<R> {
                     State::Plain
                 }
             };
-            // A cell without content takes room too.
+            // An empty cell takes room too.
             if record.bytes.len() + record.ends.len() > self.record_bytes_max {
                 self.skip_line(byte == b'\n')?;
                 return Ok(FoundRecord::TooLarge);
@@ -182,7 +182,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Puts the cells of a row into `fields`; a column without a path is not wanted.
+/// Adds the cells of a row to `fields`; a column without a path is skipped.
 ///
 /// # Errors
 /// More or fewer cells than columns.

@@ -1,4 +1,4 @@
-//! The expression as written: every part with its place, no part deeper than [`crate::DEPTH_MAX`].
+//! The parsed expression: every part has its place, and none is deeper than [`crate::DEPTH_MAX`].
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub(crate) struct Ast {
     pub(crate) height: usize,
 }
 
-/// What a part is.
+/// The kinds of parts.
 #[derive(Debug)]
 pub(crate) enum AstKind {
     Bool(bool),
@@ -44,7 +44,7 @@ pub(crate) struct SpannedName {
     pub(crate) span: Range<usize>,
 }
 
-/// Operators of two operands that are evaluated both.
+/// Binary operators that evaluate both operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binary {
     Arithmetic(Arithmetic),
@@ -74,7 +74,7 @@ pub(crate) enum Compare {
 }
 
 impl Ast {
-    /// A part that is one higher than the highest of its own parts.
+    /// Makes a part, one higher than the highest of its own parts.
     pub(crate) fn new(kind: AstKind, span: Range<usize>) -> Self {
         let highest = |parts: &[Self]| parts.iter().map(|part| part.height).max().unwrap_or(0);
         let below = match &kind {

@@ -14,7 +14,7 @@ const RANGE_MS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_30
 pub(crate) struct CelTime {
     /// Since the Unix epoch, rounded down [ms].
     pub(crate) ms: i64,
-    /// Beyond `ms` [ns], below a million.
+    /// The rest after `ms` [ns], below a million.
     pub(crate) ns: i64,
 }
 
@@ -54,7 +54,7 @@ impl Civil {
 }
 
 impl CelTime {
-    /// Whole seconds since the Unix epoch; none outside the years 0001 to 9999.
+    /// Converts whole seconds since the Unix epoch; `None` outside the years 0001 to 9999.
     pub(crate) fn of_seconds(seconds: i64) -> Option<Self> {
         let ms = seconds.checked_mul(1000)?;
         RANGE_MS.contains(&ms).then_some(Self { ms, ns: 0 })
@@ -74,7 +74,7 @@ impl CelTime {
         let offset = if reader.0 == "Z" { 0 } else { signed_offset(reader.0)? };
         let civil = Civil { year, month, date };
         let day = civil.day();
-        // A date that does not exist comes back as another one.
+        // A date that does not exist converts to another one.
         if Civil::of_day(day) != civil || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
@@ -106,7 +106,7 @@ fn unsigned_offset(text: &str) -> Option<i64> {
     (hours <= 23 && minutes <= 59 && reader.0.is_empty()).then_some(hours * 3600 + minutes * 60)
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Reader<'a>(&'a str);
 
 impl Reader<'_> {

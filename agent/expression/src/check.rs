@@ -1,8 +1,8 @@
-//! Types: the tree as written becomes the typed tree that is evaluated, or an error that says what would be right.
+//! Type checking: turns the parsed tree into the typed tree that is evaluated, or into an error with the way out.
 //!
-//! Where CEL would find no overload when evaluating, this refuses when compiling. The one liberty: a whole number
-//! made of literals (without `/` and `%`, which would drop a fraction in silence) becomes a double where a double
-//! is needed. Comparisons of int and double are CEL's own, exact.
+//! Where CEL would find no overload at evaluation, this refuses at compilation. The one liberty: a whole number made
+//! of literals (without `/` and `%`, which would silently drop a fraction) becomes a double where a double is needed.
+//! Comparisons of int and double are CEL's own, exact.
 
 mod arithmetic;
 mod call;
@@ -25,7 +25,7 @@ enum Typed {
     Time(TimeNode),
 }
 
-/// A name for the `math` functions, no value.
+/// A name that only the `math` functions use; not a value.
 const MATH: &str = "math";
 
 /// # Errors
@@ -180,7 +180,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A double, or a whole number made of literals as one.
+    /// A double; a whole number made of literals is converted.
     fn adapted(&self, typed: Typed, part: &Ast) -> Result<Double, CompileError> {
         match typed {
             Typed::Double(of) => Ok(of),
@@ -200,7 +200,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A part as it is written, if it is short.
+    /// The text of a part, if it is short.
     fn quote(&self, part: &Ast) -> &str {
         const SHORT: usize = 40; // bytes
         self.text.get(part.span.clone()).filter(|text| text.len() <= SHORT).unwrap_or("…")
@@ -235,7 +235,7 @@ impl Typed {
         }
     }
 
-    /// How to make a condition of it.
+    /// How to make it a condition.
     fn into_condition(self) -> &'static str {
         match self {
             Self::Bool(_) => "use it as it is",
@@ -245,7 +245,7 @@ impl Typed {
         }
     }
 
-    /// How to make a number of it.
+    /// How to make it a number.
     fn into_number(self) -> &'static str {
         match self {
             Self::Bool(_) => "write condition ? 1.0 : 0.0",

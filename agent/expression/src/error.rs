@@ -1,14 +1,15 @@
-//! What can be wrong with an expression, and what can go wrong with one reading.
+//! Errors of compilation, and errors of evaluation.
 
 use std::ops::Range;
 
-/// Why an expression was refused: show the span, say what is wrong and what would be right.
+/// Why an expression was refused: a place, a mistake and the way out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {fix}")]
 pub struct CompileError {
-    /// Where: bytes of the expression's text, on character boundaries; empty at its end when something is missing.
+    /// The place: bytes of the expression's text, on character boundaries; empty at its end when something is
+    /// missing.
     pub span: Range<usize>,
-    /// What is wrong, with the bad value.
+    /// The mistake, with the bad value.
     pub what: String,
     /// The way out.
     pub fix: String,
@@ -20,7 +21,7 @@ impl CompileError {
     }
 }
 
-/// Why an expression has no value for one reading. The caller decides what becomes of the reading.
+/// Why an expression has no value for one reading. The caller decides where the reading goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// The series has no such label.
@@ -35,12 +36,12 @@ pub enum EvalError {
     /// `int()` or `double()` of text that is no such number.
     #[error("a text is not the number it should be: mend the label")]
     NotANumber,
-    /// `<` and its like of NaN.
+    /// A comparison such as `<` with NaN.
     #[error(
         "a number that is not a number has no order: ask math.isNaN() first, or keep 0.0 / 0.0 from happening"
     )]
     Unordered,
-    /// The result is infinite or not a number at all.
+    /// The result is infinite or not a number.
     #[error("the result is not a finite number: keep out what makes it so with a condition")]
     NotFinite,
     /// The program was compiled for the other [`crate::ExpressionType`].

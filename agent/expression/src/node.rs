@@ -1,6 +1,6 @@
-//! The compiled form: one tree for each static type, so that evaluation checks no types and no wrong tree can be built.
+//! The compiled form: one tree per static type, so that evaluation checks no types and no wrong tree can be built.
 //!
-//! A node is evaluated by calling its parts: no stack of values, no allocation. Its height is bounded by
+//! Evaluating a node calls its parts, without a stack of values and without allocation. Its height is bounded by
 //! [`crate::DEPTH_MAX`], and so is the recursion. Chains of `&&` and `||` are one node.
 
 mod boolean;
@@ -48,7 +48,7 @@ fn compare<'a, T: Evaluate>(
     relation.holds(left.partial_cmp(&right))
 }
 
-/// The greatest (or least) of one or more values.
+/// The greatest (or least) of several values.
 fn extreme<'a, T: Evaluate>(
     greatest: bool,
     (first, others): &'a (T, Box<[T]>),
@@ -62,8 +62,8 @@ fn extreme<'a, T: Evaluate>(
 }
 
 impl Compare {
-    /// Whether the relation holds between two values in this order. NaN has none: it differs from everything, and
-    /// asking which is greater is an error, as `a <= b` could not be the same as `!(a > b)` otherwise.
+    /// Whether the relation holds between two values in this order. NaN has no order: it differs from everything, and
+    /// comparing it is an error, because `a <= b` would otherwise differ from `!(a > b)`.
     fn holds(self, order: Option<Ordering>) -> Result<bool, EvalError> {
         match (self, order) {
             (Self::Equal, order) => Ok(order == Some(Ordering::Equal)),

@@ -1,8 +1,8 @@
-//! Tokens to a tree, by CEL's own grammar and precedence.
+//! Parses tokens into a tree, by CEL's own grammar and precedence.
 //!
-//! Source: the grammar of the CEL language definition. As there, the middle of `?:` is no `?:` itself, and signs do not
-//! mix (`!-x`). Nesting and the height of the tree are bounded by [`DEPTH_MAX`], so that nothing that walks the
-//! tree can overflow the stack; a chain of `&&` or `||` is one part and may be as long as the text.
+//! Source: the grammar of the CEL language definition. As there, the middle of `?:` cannot itself be `?:`, and signs
+//! do not mix (`!-x`). Nesting and the height of the tree are bounded by [`DEPTH_MAX`], so that no walk over the tree
+//! can overflow the stack; a chain of `&&` or `||` is one part and may be as long as the text.
 
 use crate::DEPTH_MAX;
 use crate::ast::{Arithmetic, Ast, AstKind, Binary, Compare, SpannedName};
@@ -10,7 +10,7 @@ use crate::error::CompileError;
 use crate::token::{Token, Word};
 use std::ops::Range;
 
-/// Words that CEL keeps for itself.
+/// Words that CEL reserves.
 const RESERVED: [&str; 21] = [
     "in",
     "true",
@@ -35,7 +35,7 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
-/// Words of other languages, in lower case, and what CEL has instead.
+/// Words of other languages, in lower case, with CEL's word.
 const STRANGE: [(&str, &str); 5] = [
     ("and", "write `&&`"),
     ("or", "write `||`"),
@@ -44,13 +44,14 @@ const STRANGE: [(&str, &str); 5] = [
     ("between", "write two comparisons, as in value > 1.0 && value < 2.0"),
 ];
 
-/// How tightly operators bind; `?:` below all of them.
+/// The precedence of operators; `?:` is below all of them.
 const OR: u8 = 1;
 const AND: u8 = 2;
 const RELATION: u8 = 3;
 const SUM: u8 = 4;
 const PRODUCT: u8 = 5;
 
+/// Parses the whole text.
 /// # Errors
 /// The first token that cannot stand where it stands, or the place where the expression is too deep.
 pub(crate) fn parse(tokens: Vec<Token>) -> Result<Ast, CompileError> {
@@ -64,7 +65,7 @@ pub(crate) fn parse(tokens: Vec<Token>) -> Result<Ast, CompileError> {
 
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
-    /// Where the last token taken ends.
+    /// The end of the last token taken.
     end: usize,
     depth: usize,
 }
@@ -128,7 +129,7 @@ impl Parser {
         Ok(ast)
     }
 
-    /// Operands joined by operators that bind at least as tightly as `weakest`, from left to right.
+    /// Parses operands joined by operators of at least the precedence `weakest`, from left to right.
     fn infix(&mut self, weakest: u8) -> Result<Ast, CompileError> {
         let start = self.span().start;
         let mut left = self.unary()?;
@@ -222,7 +223,7 @@ impl Parser {
             _ => {
                 let inner = self.expression()?;
                 self.expect(")")?;
-                // The place of a part in brackets is that of the brackets.
+                // A part in brackets has the place of the brackets.
                 return Ok(Ast { span: start..self.end, ..inner });
             }
         };
@@ -244,7 +245,7 @@ impl Parser {
         Ok(AstKind::Name(name))
     }
 
-    /// Expressions between commas up to `end`, which is taken.
+    /// Parses expressions between commas up to `end`, which it takes.
     fn list(&mut self, end: &'static str) -> Result<Vec<Ast>, CompileError> {
         let mut parts = Vec::new();
         while !self.eat(end) {
@@ -256,7 +257,7 @@ impl Parser {
         Ok(parts)
     }
 
-    /// The error at a token that is not what was `wanted`.
+    /// The error at a token other than the `wanted` one.
     fn unexpected(&mut self, wanted: &str) -> CompileError {
         let span = self.span();
         let (found, fix) = match self.peek() {
@@ -308,7 +309,7 @@ fn signed(magnitude: u64, negative: bool, span: &Range<usize>) -> Result<i64, Co
     })
 }
 
-/// The error at a word that means nothing in CEL, but something elsewhere.
+/// The error at a word of another language.
 fn strange_word(name: &str, span: &Range<usize>) -> Option<CompileError> {
     let lower = name.to_ascii_lowercase();
     let what = format!("`{name}` is no word of CEL");

@@ -1,4 +1,4 @@
-//! Text to tokens, each with its place; numbers and strings are read here once and for all.
+//! Splits text into tokens, each with its place; numbers and strings are read here.
 //!
 //! Source: the lexis of the CEL language definition. Left out: bytes (`b"…"`), unsigned numbers (`5u`), `{`.
 
@@ -14,10 +14,10 @@ pub(crate) struct Token {
     pub(crate) span: Range<usize>,
 }
 
-/// What a token is.
+/// The kinds of tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Word {
-    /// The magnitude of a whole number; its sign is the parser's.
+    /// The magnitude of a whole number; the parser adds its sign.
     Int(u64),
     Double(f64),
     Text(String),
@@ -32,7 +32,7 @@ const SIGNS: [&str; 22] = [
     "<", ">",
 ];
 
-/// Signs of other languages that begin like one of CEL's, and what CEL has instead.
+/// Signs of other languages that start like one of CEL's, with CEL's sign.
 const STRANGE_LONG: [(&str, &str); 7] = [
     ("===", "write `==`"),
     ("!==", "write `!=`"),
@@ -43,7 +43,7 @@ const STRANGE_LONG: [(&str, &str); 7] = [
     ("**", "write the product out, as in value * value"),
 ];
 
-/// Signs of other languages, and what CEL has instead.
+/// Signs of other languages, with CEL's sign.
 const STRANGE: [(&str, &str); 15] = [
     ("=", "write `==` to compare"),
     ("&", "write `&&`"),
@@ -174,7 +174,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Whether a character may stand in a name; that a name does not begin with a digit is seen before.
+/// Whether a name may contain a character; the caller checks that it does not start with a digit.
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }

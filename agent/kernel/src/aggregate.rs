@@ -37,7 +37,7 @@ pub use states::States;
 mod tests {
     use super::*;
 
-    /// What is stored of one stands under its tag, in a known number of bytes or in one that is said in front.
+    /// Every accumulator is stored under its own tag, in its declared number of bytes or with a length prefix.
     #[test]
     fn tags_are_unique_and_what_is_lost_stays_lost() {
         extern crate std;

@@ -1,14 +1,14 @@
 //! The kernel's times, in milliseconds: always an argument, never read from a clock.
 //!
-//! | type | says | when the agent's clock is set |
+//! | type | meaning | when the agent's clock is set |
 //! |---|---|---|
-//! | [`Time`] | when, in UTC: event times and the wall clock | steps |
-//! | [`AgentTime`] | how long something has been waited for | goes on |
-//! | [`SteadyTime`] | how long something of a series has lasted | goes on |
+//! | [`Time`] | a moment in UTC: event times and the wall clock | steps |
+//! | [`AgentTime`] | for waiting times of the agent | continues |
+//! | [`SteadyTime`] | for durations in a series | continues |
 //!
-//! So nothing that waits or lasts needs to hear of a clock that is set: it holds a time of a kind that does not step, and
-//! the compiler keeps the kinds apart. Arithmetic saturates: a device may send any `i64`, and the worst that may happen
-//! is a refused reading.
+//! So waiting times and durations need not handle clock steps: they hold a type of time that does not step, and the
+//! compiler keeps the types apart. Arithmetic saturates: a device may send any `i64`, and the worst that may happen is
+//! a refused reading.
 
 macro_rules! times {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -49,27 +49,27 @@ macro_rules! times {
 times! {
     /// A moment in milliseconds since the Unix epoch; negative before 1970.
     Time
-    /// How long the agent has been at work on its state, over restarts, in milliseconds. It never steps and never goes
-    /// back, and stands still while the agent is away: that absence is nobody's silence.
+    /// How long the agent has run on its state, over restarts, in milliseconds. It never steps or goes back, and it
+    /// stands still while the agent is away: that absence is not the silence of any series.
     AgentTime
-    /// A series' time for durations, in milliseconds: its event time without the corrections of the agent's clock, which
-    /// are in the times of readings that are stamped on arrival. It equals the event time where that is the series' own.
+    /// A series' time for durations, in milliseconds: its event time without the corrections of the agent's clock.
+    /// Only readings that are stamped on arrival contain these corrections; otherwise it equals the event time.
     SteadyTime
 }
 
 /// The agent's times at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The wall clock, as it is believed.
+    /// The agent's estimate of the wall clock.
     pub time: Time,
-    /// The agent's own time. Between two corrections of the clock it is as far from `time` as ever.
+    /// The agent's own time. Its distance from `time` changes only when the clock is corrected.
     pub alive: AgentTime,
-    /// Whether the wall clock is known to be right. Only then can a reading's own time be called wrong.
+    /// Whether the wall clock is known to be right. Only then can a reading's own time be wrong.
     pub synced: bool,
 }
 
 impl Now {
-    /// After everything.
+    /// After every other time.
     pub(crate) const END: Self = Self::uncorrected(Time::MAX);
 
     /// On a clock that is right and that nobody sets, as in virtual time.
@@ -86,7 +86,7 @@ impl Now {
     }
 }
 
-/// When a reading of a series was taken.
+/// The time of a reading, in both forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// For calendars and for people.
@@ -96,14 +96,14 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Of a series whose times are stamped with a clock that has been corrected by `ms`.
+    /// A moment of a series that is stamped with a clock; the clock has been corrected by `corrected_ms` in all.
     #[must_use]
     #[inline]
     pub const fn of(time: Time, corrected_ms: i64) -> Self {
         Self { time, steady: SteadyTime(time.0).minus(corrected_ms) }
     }
 
-    /// The same, by the steady time.
+    /// The moment of a steady time.
     #[must_use]
     pub const fn of_steady(steady: SteadyTime, corrected_ms: i64) -> Self {
         Self { time: Time(steady.0).plus(corrected_ms), steady }
@@ -117,7 +117,7 @@ impl Moment {
 }
 
 impl From<Time> for Moment {
-    /// Of a series with times of its own, which nothing corrects.
+    /// A moment of a series with event times of its own, which nothing corrects.
     fn from(time: Time) -> Self {
         Self { time, steady: SteadyTime(time.0) }
     }

@@ -7,7 +7,7 @@
 //! at least once.
 //!
 //! Limits: [`CONNECTIONS_MAX`] clients, packets of [`PACKET_MAX`] bytes, [`RETAINED_MAX`] retained topics,
-//! [`QUEUE_MAX`] messages that wait for a slow client, [`INFLIGHT_MAX`] of them on their way. What is above a limit is
+//! [`QUEUE_MAX`] messages that wait for a slow client, [`INFLIGHT_MAX`] of them on their way. Anything above a limit is
 //! dropped, or the connection is closed.
 
 use bytes::BytesMut;

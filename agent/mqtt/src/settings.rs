@@ -44,7 +44,7 @@ impl Settings {
     /// Plain settings for an address, without user, password or files.
     ///
     /// # Errors
-    /// What is wrong with the address and what would be right.
+    /// The mistake in the address, and the way out.
     pub fn parse_url(url: &str) -> Result<Self, String> {
         let address = BrokerAddress::parse(url).map_err(|bad| format!("{}; {}", bad.what, bad.fix))?;
         let tls = if address.tls { Some(Tls::new(None, None)?) } else { None };

@@ -111,7 +111,7 @@ impl Aggregate {
     /// Reads a name such as `mean` or `p99.9`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The mistake in the name.
     pub fn parse(name: &str) -> Result<Self, String> {
         let own = AGGREGATES.iter().find(|(known, _)| *known == name);
         own.map_or_else(|| Self::parse_percentile(name), |(_, aggregate)| Ok(aggregate.clone()))

@@ -75,7 +75,7 @@ pub(crate) enum Change {
         /// The distance (ms).
         by_ms: i64,
     },
-    /// The wall clock was set to a time before this program was built. The timeline goes on.
+    /// The wall clock was set to a time before this program was built. The timeline continues unchanged.
     Doubted {
         /// The distance to the timeline (ms).
         by_ms: i64,

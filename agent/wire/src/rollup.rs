@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(thinner().merge(&together), None);
     }
 
-    /// What was merged already is not made again of a late revision.
+    /// A window that was merged already is not made again from a late revision.
     #[test]
     fn a_revision_without_its_original_stays_as_it_is() {
         let minute = 60_000;

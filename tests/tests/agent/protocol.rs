@@ -17,7 +17,9 @@ fn mqtt_5_carries_both_ways() {
     config.output_keys = "version = \"5\"".to_owned();
     let _agent = Agent::start(&dir, &config.text());
     wait_source(&broker, 1);
-    assert!(broker.logged("(p5,") >= 2, "both connections speak MQTT 5");
+    headwater_tests::wait_for("both connections to speak MQTT 5", || {
+        (broker.logged("(p5,") >= 2).then_some(())
+    });
     let readings = recording::own("travel_time.csv");
     publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
     check_all(&subscriber, SERIES, &readings);

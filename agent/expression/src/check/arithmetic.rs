@@ -36,7 +36,7 @@ impl Checker<'_> {
     }
 }
 
-/// The error at an operand that is no number.
+/// The error at an operand that is not a number.
 fn operand(operator: Arithmetic, bad: Typed, other: Typed, part: &Ast) -> CompileError {
     let what = format!("`{}` takes numbers, but this is {}", operator.sign(), bad.name());
     let fix = match (bad, other) {
@@ -46,7 +46,7 @@ fn operand(operator: Arithmetic, bad: Typed, other: Typed, part: &Ast) -> Compil
     CompileError::new(&part.span, what, fix)
 }
 
-/// Constants are calculated now, but for divisions: so an int constant never comes from one.
+/// Calculates constants now, except divisions: so an int constant never comes from a division.
 fn ints(operator: Arithmetic, left: Int, right: Int) -> Int {
     if let (Int::Const(a), Int::Const(b), Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply) =
         (&left, &right, operator)
@@ -64,7 +64,7 @@ fn doubles(operator: Arithmetic, left: Double, right: Double) -> Double {
     }
 }
 
-/// `-x`, which only the smallest int has not.
+/// `-x`, which the smallest int does not have.
 pub(super) fn negative(of: Int) -> Int {
     ints(Arithmetic::Subtract, Int::Const(0), of)
 }

@@ -8,7 +8,7 @@ use crate::error::CompileError;
 use crate::node::{Bool, Double, Function, Int, TextNode, TextTest, TimeNode};
 use std::ops::Range;
 
-/// A call, in parts.
+/// The parts of a call.
 struct Call<'a> {
     name: &'a SpannedName,
     arguments: &'a [Ast],

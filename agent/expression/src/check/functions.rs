@@ -1,4 +1,4 @@
-//! The names of functions, and what each one is.
+//! The names of functions, and their kinds.
 
 use crate::node::{Class, DatePart, Function};
 
@@ -6,7 +6,7 @@ use crate::node::{Class, DatePart, Function};
 pub(super) const PLAIN: [&str; 5] = ["size", "int", "double", "timestamp", "has"];
 /// Functions of strings.
 pub(super) const OF_TEXT: [&str; 4] = ["startsWith", "endsWith", "contains", "size"];
-/// Functions of times, each with what it takes out of them.
+/// Functions of times, with the part that each takes.
 pub(super) const OF_TIME: [(&str, DatePart); 10] = [
     ("getFullYear", DatePart::FullYear),
     ("getMonth", DatePart::Month),
@@ -27,7 +27,7 @@ pub(super) const SHAPES: [(&str, Function); 5] = [
     ("trunc", Function::Trunc),
     ("sqrt", Function::Sqrt),
 ];
-/// Questions about one double.
+/// Tests of one double.
 pub(super) const CLASSES: [(&str, Class); 3] =
     [("isNaN", Class::NotANumber), ("isInf", Class::Infinite), ("isFinite", Class::Finite)];
 /// Functions of `math`.

@@ -62,7 +62,7 @@ impl Checker<'_> {
         })
     }
 
-    /// An entry of a list in which something of the type of `sought` is looked up.
+    /// Reads an entry of a list that is searched for a value of the type of `sought`.
     fn constant(&mut self, sought: &Typed, entry: &Ast) -> Result<Constant, CompileError> {
         let typed = self.part(entry)?;
         let fits = match sought {
@@ -92,7 +92,7 @@ enum Constant {
     Text(Box<str>),
 }
 
-/// The entry as one of the type that is looked up; none if nothing of that type equals it.
+/// Converts the entry to the type that is searched for; `None` if no value of that type equals it.
 impl Constant {
     fn text(self) -> Option<Box<str>> {
         if let Self::Text(text) = self { Some(text) } else { None }
@@ -109,7 +109,7 @@ impl Constant {
     fn int(self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(value),
-            // A cast that saturates does not come back.
+            // A saturating cast does not convert back.
             Self::Double(value) => exact(value as i64).filter(|back| *back == value).map(|_| value as i64),
             Self::Text(_) => None,
         }
@@ -125,7 +125,7 @@ fn exact(value: i64) -> Option<f64> {
 fn mixed(relation: Compare, int: Int, double: Double) -> Bool {
     let constant = if let Int::Const(value) = int { exact(value) } else { None };
     match constant {
-        // Mirrored, so that the reading stands first, as it is mostly written.
+        // Mirrored, so that the reading comes first, as it is mostly written.
         Some(constant) => Bool::Doubles(relation.mirrored(), Box::new((double, Double::Const(constant)))),
         None => Bool::Mixed(relation, Box::new((int, double))),
     }

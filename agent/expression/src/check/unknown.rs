@@ -1,4 +1,4 @@
-//! Names that mean nothing here, and what was probably meant.
+//! Suggestions for unknown names.
 
 use super::functions::{OF_MATH, PLAIN};
 use crate::ast::SpannedName;
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 const VARIABLES: [&str; 4] = ["value", "series", "labels", "time"];
 
-/// Functions of CEL that are left out, and of other languages, with what to write instead.
+/// Functions that CEL has and this subset lacks, and functions of other languages, with what to write instead.
 const INSTEAD: [(&str, &str); 22] = [
     ("matches", "use startsWith, endsWith or contains: regular expressions are left out"),
     ("string", "compare numbers, as in double(labels.n) == value: strings cannot be made here"),
@@ -58,7 +58,7 @@ pub(super) fn math(name: &SpannedName) -> CompileError {
     CompileError::new(&name.span, format!("there is no function math.{}()", name.text), fix)
 }
 
-/// A function that a type does not have; `known` are those it has.
+/// The error at a function that a type does not have; `known` are those it has.
 pub(super) fn method<const N: usize>(name: &SpannedName, of: &str, known: [&'static str; N]) -> CompileError {
     let plain = PLAIN.contains(&name.text.as_str());
     let fix = match instead(&name.text) {

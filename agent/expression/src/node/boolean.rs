@@ -19,7 +19,7 @@ pub(crate) enum Bool {
     Bools(Compare, Box<(Bool, Bool)>),
     Ints(Compare, Box<(Int, Int)>),
     Doubles(Compare, Box<(Double, Double)>),
-    /// A whole number against a double, exactly: neither is rounded to the other's type.
+    /// Compares a whole number with a double, exactly: neither is rounded to the other's type.
     Mixed(Compare, Box<(Int, Double)>),
     Texts(Compare, Box<(TextNode, TextNode)>),
     Times(Compare, Box<(TimeNode, TimeNode)>),
@@ -50,7 +50,7 @@ pub(crate) enum Class {
 impl Evaluate for Bool {
     type Value<'a> = bool;
 
-    // The commonest condition comes first and costs no call.
+    // The most common condition comes first and costs no call.
     #[inline]
     fn eval<'a>(&'a self, on: &Input<'a>) -> Result<bool, EvalError> {
         match self {
@@ -86,7 +86,7 @@ impl Bool {
     }
 }
 
-/// One term equal to `decisive` decides, whatever becomes of the others; else the first error; else the opposite.
+/// A term equal to `decisive` decides, whatever the others are; else the first error counts; else the opposite.
 fn logic<'a>(decisive: bool, terms: &'a [Bool], on: &Input<'a>) -> Result<bool, EvalError> {
     let mut outcome = Ok(!decisive);
     for term in terms {
@@ -103,7 +103,7 @@ fn mixed<'a>(relation: Compare, (int, double): &'a (Int, Double), on: &Input<'a>
     relation.holds(order(int.eval(on)?, double.eval(on)?))
 }
 
-/// The exact order of a whole number and a double; none for NaN.
+/// The exact order of a whole number and a double; `None` for NaN.
 fn order(int: i64, double: f64) -> Option<Ordering> {
     const PAST_INT: f64 = 9_223_372_036_854_775_808.0; // 2^63, exact
     if double.is_nan() {

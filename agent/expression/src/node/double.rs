@@ -1,4 +1,4 @@
-//! Doubles: IEEE 754 throughout, so that nothing fails here but what is read from text.
+//! Doubles: IEEE 754 throughout, so that only reading a text can fail.
 
 use super::{Conditional, Evaluate, Int, TextNode, choose, extreme};
 use crate::ast::Arithmetic;
@@ -34,7 +34,7 @@ pub(crate) enum Function {
 impl Evaluate for Double {
     type Value<'a> = f64;
 
-    // Leaves are most of a tree: they cost no call.
+    // Leaves are most of a tree; they cost no call.
     #[inline]
     fn eval<'a>(&'a self, on: &Input<'a>) -> Result<f64, EvalError> {
         match self {

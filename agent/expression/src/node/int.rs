@@ -1,4 +1,4 @@
-//! Whole numbers of 64 bits: what leaves their range is an error, never wrapped.
+//! Whole numbers of 64 bits: leaving their range is an error; they never wrap.
 
 use super::{Conditional, Double, Evaluate, TextNode, TimeNode, choose, extreme};
 use crate::ast::Arithmetic;

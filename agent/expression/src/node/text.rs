@@ -1,4 +1,4 @@
-//! Strings: borrowed from the program or from the input, never made.
+//! Strings: borrowed from the program or from the input, never allocated.
 
 use super::{Conditional, Evaluate, choose};
 use crate::{EvalError, Input};

@@ -1,4 +1,4 @@
-//! Numbers and strings as CEL writes them.
+//! Numbers and strings in CEL's syntax.
 
 use super::{Lexer, Word, is_name};
 use crate::error::CompileError;
@@ -36,7 +36,7 @@ impl Lexer<'_> {
         Ok(true)
     }
 
-    /// Takes `e12`, `E-3`; a lone `e` is left to be complained about.
+    /// Takes `e12`, `E-3`; a lone `e` is left, and reported by the caller.
     fn exponent(&mut self) -> bool {
         let before = self.at;
         if self.eat("e") || self.eat("E") {
@@ -71,7 +71,7 @@ impl Lexer<'_> {
         CompileError::new(&(start..self.at), format!("`{written}` is not a number"), fix)
     }
 
-    /// A string whose quotes come next; its `r` has been taken.
+    /// A string; its `r` has been taken, and its quotes come next.
     pub(super) fn string(&mut self, start: usize, raw: bool) -> Result<Word, CompileError> {
         let quote = if self.rest().starts_with('"') { "\"" } else { "'" };
         let triple = quote.repeat(3);
@@ -99,7 +99,7 @@ impl Lexer<'_> {
         Ok(Word::Text(content))
     }
 
-    /// What follows a backslash at `from`.
+    /// The character after a backslash at `from`.
     fn escape(&mut self, from: usize) -> Result<char, CompileError> {
         let code = match self.bump() {
             Some(c @ ('\\' | '?' | '"' | '\'' | '`')) => return Ok(c),

@@ -285,7 +285,7 @@ mod tests {
         // Over at 10: the next that may be raised is the one at 120, and so on. The fourth is one too many.
         assert_eq!(raised, [0, 120, 240]);
         assert_eq!(suppressed, 17);
-        // It goes on into the next hour, and is raised then.
+        // The condition lasts into the next hour, and the alert is raised then.
         assert_eq!(alarm.on_judgement(SteadyTime(3_599_999), &BAD), Transition::Suppressed);
         assert_eq!(alarm.on_judgement(SteadyTime(3_599_999), &BAD), Transition::None);
         let next_hour = alarm.on_judgement(SteadyTime(3_600_000), &BAD);

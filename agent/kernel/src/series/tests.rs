@@ -110,7 +110,7 @@ fn by_arrival_the_clock_closes() {
     assert_eq!(windows.on_reading(&spec, Time(59_999), 1.0, at(60_000), Moments::new), Placed::Late);
 }
 
-/// The wall clock is set: what waits goes on, and what is asked when says the new time.
+/// The wall clock is set: waiting times continue, and `due` follows the new time.
 #[test]
 fn a_step_of_the_clock_is_no_silence() {
     let spec = minutes();
@@ -163,7 +163,7 @@ fn a_late_reading_revises_its_window_once_others_have_gathered() {
     assert_eq!(read(2_000, 3.0, 2), (Placed::Revised, none.clone()));
     assert_eq!(read(3_000, 4.0, 3), (Placed::Revised, none.clone()));
     assert_eq!(read(66_000, 5.0, 1_002), (Placed::InWindow, std::vec![(0, 1, 3, 2, Some(8.0))]));
-    // A window that had no readings; it is told late, as its first revision, 0.
+    // A window without readings until now; it is emitted late, as revision 0.
     assert_eq!(read(-1_000, 6.0, 1_003), (Placed::Revised, none.clone()));
     assert_eq!(read(67_000, 7.0, 3_000), (Placed::InWindow, std::vec![(-60_000, 0, 1, 1, Some(6.0))]));
     // Two minutes after its end, less the lateness, a window is no longer kept.

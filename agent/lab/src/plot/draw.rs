@@ -321,7 +321,7 @@ fn class(alert: &Alert) -> &'static str {
     }
 }
 
-/// What is shown when somebody points at an alert.
+/// The tooltip of an alert.
 fn describe(alert: &Alert) -> String {
     let end = alert.cleared_ms.map_or_else(|| "not cleared".to_owned(), |ms| format!("cleared {}", full(ms)));
     escaped(&format!(

@@ -15,12 +15,12 @@ pub enum Pressure {
     Full,
 }
 
-/// Bytes that closed windows may take for late readings, all series together.
+/// Memory for closed windows that wait for late readings, all series together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retention {
-    /// As the config says.
+    /// The configured bound (bytes).
     bytes_max: usize,
-    /// Now, as memory allows.
+    /// The bound that memory allows now (bytes).
     bytes: usize,
 }
 
@@ -38,7 +38,7 @@ impl Pipeline {
         self.share_retention();
     }
 
-    /// Closed windows are kept for late readings as long as all series together have room for them.
+    /// Shares the memory for closed windows among all series and pairs.
     pub(super) fn share_retention(&mut self) {
         let share = self.retention.bytes / (self.channels.len() + self.pairs.len()).max(1);
         for stream in self.streams.iter_mut() {

@@ -164,7 +164,7 @@ impl Revisions {
         future_ms.save(to);
     }
 
-    /// Goes on from what [`Revisions::save`] wrote.
+    /// Reads what [`Revisions::save`] wrote.
     pub(super) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let rev_base =
             RevBase { rev: State::load(from)?, before: State::load(from)?, is_open: State::load(from)? };

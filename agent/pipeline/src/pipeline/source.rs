@@ -1,4 +1,4 @@
-//! One source, as the pipeline sees it: what it is, what it counts, and whether it is cut off.
+//! One source as the pipeline knows it: its config, its counts, and whether it is connected.
 
 use super::SourceEntry;
 use crate::account::SourceCounts;
@@ -8,12 +8,12 @@ use crate::account::SourceCounts;
 pub(super) struct Source {
     pub(super) entry: SourceEntry,
     pub(super) counts: SourceCounts,
-    /// Whether it has lost its connection.
+    /// Whether the source has lost its connection.
     pub(super) is_down: bool,
 }
 
 impl Source {
-    /// A source that is connected and has handed nothing over.
+    /// A connected source that has delivered nothing.
     pub(super) fn new(entry: SourceEntry) -> Self {
         Self { entry, counts: SourceCounts::default(), is_down: false }
     }

@@ -34,7 +34,7 @@ type Told = BTreeMap<(i64, i64, u64), (u32, Vec<(i64, u32)>)>;
 /// By start and end.
 type Contents = BTreeMap<(i64, i64), Vec<(i64, u32)>>;
 
-/// Runs readings through a series, checks the accounting at every step, and gives what was told last of each
+/// Runs readings through a series, checks the accounting at every step, and returns the last content of each
 /// window, and which readings were refused.
 fn run<S: super::Slots<Slot<Kept>>>(spec: &Spec, times: &[i64]) -> (Told, Vec<usize>) {
     let mut windows = Windows::<Kept, S>::new();
