@@ -98,7 +98,7 @@ impl History {
             for receipt in &broker.received {
                 let ids = ids_of(&receipt.payload);
                 let in_order = !broker.put_off.contains(&receipt.payload);
-                // Order within a lane, on a link, of live and of late messages.
+                // Order within a lane, on a connection, of live and of late messages.
                 let place = (receipt.link, receipt.topic.as_str());
                 if let Some(before) = in_order.then(|| last.insert(place, ids[0])).flatten() {
                     // Merged messages of different takers keep the order of time only.

@@ -1,4 +1,4 @@
-//! The other side of the links: brokers that come and go, and what they have received.
+//! The other side of the connections: brokers that come and go, and what they have received.
 
 use crate::output::mqtt::{PoisonGuard, Retry, Verdict};
 use crate::{
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
     pub(super) link: usize,
-    /// When the link came up.
+    /// When the connection came up.
     pub(super) up_at: Instant,
     pub(super) topic: String,
     pub(super) payload: String,
@@ -39,11 +39,11 @@ pub(super) struct Broker {
     /// Payloads that were refused. Of two copies of one on the line, the other may be taken.
     pub(super) unwelcome: BTreeSet<String>,
     pub(super) refused: u64,
-    /// Cuts the link for one message in so many; 0: for none.
+    /// Cuts the connection for one message in so many; 0: for none.
     pub(super) poison: u32,
     /// The messages for which it did in this life, and how often.
     pub(super) cut_for: BTreeMap<String, u32>,
-    /// Payloads that were alone on their way when a link was cut: they may come after later ones.
+    /// Payloads that were alone on their way when a connection was cut: they may come after later ones.
     pub(super) put_off: BTreeSet<String>,
     pub(super) opened: usize,
 }
@@ -301,7 +301,7 @@ impl FakeEvents {
             let topic =
                 format!("{}/{:?}", if delivery.backfill { "late" } else { "live" }, delivery.message.lane);
             broker.received.push(Receipt { link, up_at, topic, payload: payload.clone() });
-            // Now and then the answer is lost with the link.
+            // Now and then the answer is lost with the connection.
             if roll % 500 == 1 {
                 broker.reachable = false;
             }

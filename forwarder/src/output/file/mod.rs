@@ -1,10 +1,12 @@
-//! Writes messages to files, a line each: for archives, for tools that read files, for a stick that somebody carries away.
+//! Writes messages to files, as lines: for archives, for tools that read files, for a stick that somebody carries
+//! away.
 //!
-//! A file that grows is hidden (`.NAME`) and gets its name when it is complete: at its size, at its age, at a farewell, or
-//! when the agent starts again after a crash. A message is acknowledged when its line is synced. After a crash the lines
-//! that were synced are there, once; lines of which no acknowledgement was noted come again, the same as before.
+//! A growing file is hidden (`.NAME`). It gets its name when it is complete: at its size, at its age, when the
+//! agent stops, or at the next start after a crash. A message is acknowledged when its line is synced. After a
+//! crash, every synced line is there. If its acknowledgement was not noted, the message is written again, with the
+//! same content.
 //!
-//! Limits: 16 files grow at a time; with more places the file that was written longest ago is completed.
+//! Limits: 16 files grow at a time. One more completes the file that was written longest ago.
 
 mod path;
 mod writer;

@@ -1,10 +1,10 @@
-//! `path`: where the lines of a message go.
+//! The `path` of an output: the file of each message.
 
 use crate::MessageAddress;
 use crate::template::{AddressPart, KnownPlaceholder, OutputTemplate, TemplatePart};
 use std::path::{Path, PathBuf};
 
-/// What stands for the file's number in a place.
+/// Stands for the file's number in a place.
 pub(super) const NUMBER: char = '\0';
 
 /// The parts of a path that differ from file to file.
@@ -26,7 +26,7 @@ const KNOWN: [KnownPlaceholder<PathPart>; 7] = [
     ("n", PathPart::Number),
 ];
 
-/// A `path`: text with placeholders; the last level has a number in it.
+/// A `path`: a text with placeholders. The last level contains the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PathTemplate(OutputTemplate<PathPart>);
 
@@ -79,7 +79,7 @@ impl PathTemplate {
         if fixed.is_empty() { PathBuf::from(if is_absolute { "/" } else { "." }) } else { fixed.into() }
     }
 
-    /// Whether a path is one of this template's: the parts fit, one after another.
+    /// Whether a path fits this template, part by part.
     pub(super) fn fits(&self, path: &Path) -> bool {
         path.to_str().is_some_and(|path| fits(self.0.parts(), path.strip_prefix("./").unwrap_or(path)))
     }

@@ -1,4 +1,4 @@
-//! The files that grow.
+//! Writes growing files, and completes them.
 
 use super::path::{NUMBER, PathTemplate};
 use crate::Tag;
@@ -26,20 +26,20 @@ pub(super) struct FileWriter {
     max_age: Duration,
     /// The first line of every file.
     header: String,
-    /// The one written longest ago first.
+    /// The file that was written longest ago comes first.
     growing: Vec<Growing>,
-    /// Files of an earlier run are completed.
+    /// Whether the files of an earlier run are completed.
     has_recovered: bool,
 }
 
-/// A file that grows.
+/// A growing file.
 struct Growing {
-    /// With [`NUMBER`] in it.
+    /// Its place, with [`NUMBER`] in it.
     place: String,
     file: File,
     hidden: PathBuf,
     complete: PathBuf,
-    /// What is safe (bytes).
+    /// Synced bytes.
     synced: u64,
     since: Instant,
 }
@@ -102,7 +102,7 @@ impl FileWriter {
         let lines: Vec<u8> = header.iter().chain(lines).copied().collect();
         if let Err(error) = growing.append(&lines) {
             let reason = said("write", &growing.hidden, &error);
-            // What is safe stays; where the rest cannot be cut off, a later start does it.
+            // The synced lines stay. If the rest cannot be cut off now, a later start does it.
             if growing.file.set_len(growing.synced).is_ok() {
                 self.growing.push(growing);
             }
@@ -178,7 +178,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// One more than the largest number in the folder, of files that grow too.
+/// One more than the largest number in the folder, hidden files included.
 fn next_number(folder: &Path, prefix: &str, after: &str) -> io::Result<u64> {
     let mut next = 1;
     for entry in fs::read_dir(folder)? {
@@ -193,7 +193,7 @@ fn next_number(folder: &Path, prefix: &str, after: &str) -> io::Result<u64> {
     Ok(next)
 }
 
-/// Completes the files of an earlier run: a torn last line is cut off, and each gets its name. An error comes with its
+/// Completes the files of an earlier run: cuts off a torn last line and renames them. An error comes with its
 /// path.
 fn complete_all(template: &PathTemplate) -> Result<(), (PathBuf, io::Error)> {
     let mut folders = vec![(template.root(), 0)];

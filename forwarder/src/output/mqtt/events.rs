@@ -1,4 +1,4 @@
-//! What happens on a connection to a broker.
+//! The half of a connection to a broker that listens.
 
 use super::flight::{Flight, Sent};
 use super::poison::{PoisonGuard, Verdict};
@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-/// What the broker says when it is to be tried again later, rather than never.
+/// The broker's reason code that asks for another attempt later.
 const QUOTA: &str = "quota exceeded";
 
-/// The half of a connection that listens.
+/// Turns the events of the MQTT client into those of the output.
 pub(super) struct MqttEvents {
     pub(super) connection: Connection,
     pub(super) flight: Rc<RefCell<Flight>>,
@@ -37,7 +37,8 @@ impl ConnectionEvents for MqttEvents {
 }
 
 impl MqttEvents {
-    /// The connection is gone. Closed by the broker with messages on their way, one of these may be why.
+    /// The connection has ended. If the broker has closed it with messages in flight, one of them may be the
+    /// reason.
     fn on_end(&self, error: &ConnectError, events: &mut Vec<ConnectionEvent>) {
         let mut ended = self.ended(error);
         let flight = self.flight.borrow();

@@ -1,30 +1,30 @@
-//! What is on its way to a broker.
+//! The messages in flight to a broker.
 
 use crate::Tag;
 use std::collections::VecDeque;
 
-/// What is on its way.
+/// The messages in flight.
 pub(super) struct Flight {
     pub(super) up: bool,
     pub(super) closing: bool,
     pub(super) window: usize,
     pub(super) packet_bytes_max: usize,
-    /// Something was answered.
+    /// Whether a message was answered.
     pub(super) useful: bool,
-    /// A message was refused in words: what the broker does then is about that one.
+    /// Whether a message was refused with a reason: if the broker then closes the connection, it was for that one.
     pub(super) refused: bool,
     /// Requested, without an id yet.
     pub(super) requested: VecDeque<Option<Sent>>,
     /// Sent and not acknowledged, by packet id.
     sent: Vec<Option<Option<Sent>>>,
-    /// Ids in the order of sending; those in front of the oldest one in use are gone.
+    /// Ids in the order of sending. The first one is in use.
     order: VecDeque<u16>,
 }
 
-/// A message on its way.
+/// A message in flight.
 pub(super) struct Sent {
     pub(super) tag: Tag,
-    /// Where it may be refused; else empty.
+    /// Its topic, for the text of a refusal; empty where the broker cannot refuse with a reason.
     pub(super) topic: String,
 }
 
@@ -66,7 +66,7 @@ impl Flight {
         }
     }
 
-    /// What was sent with the id: a message, something else, or nothing.
+    /// The message with this id; or an announcement; or nothing.
     pub(super) fn on_acked(&mut self, pkid: u16) -> Option<Option<Sent>> {
         let answered = self.sent.get_mut(usize::from(pkid)).and_then(Option::take);
         let in_use = |sent: &[Option<_>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);

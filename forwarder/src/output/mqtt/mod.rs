@@ -1,11 +1,12 @@
 //! Publishes to an MQTT broker with QoS 1.
 //!
-//! A link is one connection: clean session, fresh client, so that nothing of an earlier one can interfere (the client
-//! library drops what it holds when the broker has no session, and says so to nobody). One task publishes; packet ids
-//! are given in the order of the requests, so a queue of tags tells which id is whose.
+//! Every connection has a clean session and a fresh client, so that nothing of an earlier connection can
+//! interfere: the client library silently drops unacknowledged messages when the broker has no session. One task
+//! publishes. Packet ids are given in the order of the requests, so a queue of tags tells which message has which
+//! id.
 //!
-//! Limits: `inflight` messages un-acknowledged, less one, counted from the oldest: the library gives ids in turn, and
-//! one that is still in use would stall it.
+//! Limits: fewer than `inflight` messages are unacknowledged, counted from the oldest one. The library gives ids
+//! in turn, and would stall at one that is still in use.
 
 mod events;
 mod flight;
@@ -44,13 +45,13 @@ const INFLIGHT: i64 = 1_000;
 
 const ACK_TIMEOUT_MS: i64 = 30_000;
 
-/// Nothing is expected to come in; this is for what a broker may say of itself.
+/// Bound on incoming packets. Only what a broker says of itself comes in.
 const PACKET_BYTES_MAX: usize = 64 << 10;
 
-/// Announcements that may be on their way beside the messages.
+/// Announcements that may be in flight beside the messages.
 const ANNOUNCEMENTS_MAX: u16 = 2;
 
-/// What `trouble` says while messages go one at a time.
+/// The reason in the status while messages go one at a time.
 const ONE_AT_A_TIME: &str =
     "its broker closes the connection while messages are on their way, which go one at a time";
 
@@ -149,7 +150,7 @@ impl Output for Mqtt {
     }
 }
 
-/// Says where and how messages are published.
+/// Chooses the topic and the payload of messages.
 struct Publisher {
     encoder: Arc<dyn Encoder>,
     topic: TopicTemplate,
@@ -159,7 +160,7 @@ impl Publisher {
     /// The topic and the payload of a message.
     ///
     /// # Errors
-    /// Why it has none.
+    /// The message has no topic, or cannot be encoded.
     fn publication(&self, message: &Message, backfill: bool) -> Result<(String, Vec<u8>), String> {
         let address = self.encoder.address(message).ok_or("it does not say what it is")?;
         let topic = self.topic.topic(&address, backfill);
@@ -174,7 +175,7 @@ impl Publisher {
 struct MqttConnection {
     client: Client,
     publisher: Publisher,
-    /// The broker can refuse a message in words.
+    /// Whether the broker can refuse a message with a reason (MQTT 5).
     in_words: bool,
     flight: Rc<RefCell<Flight>>,
     guard: Rc<RefCell<PoisonGuard>>,
@@ -215,7 +216,7 @@ impl OutputConnection for MqttConnection {
             Retry::No => None,
             Retry::After(wait) => Some(wait),
             Retry::Now(Delivery { tag, backfill, message }) => {
-                // What cannot be sent now comes again on the next connection.
+                // The message comes again on the next connection.
                 let publication = self.publisher.publication(&message, backfill);
                 let _ = publication.map(|publication| self.publish(tag, publication));
                 None
@@ -234,13 +235,13 @@ impl OutputConnection for MqttConnection {
 
     fn close(&mut self) {
         self.flight.borrow_mut().closing = true;
-        // Without room for a farewell the connection is dropped, and the last will speaks.
+        // Without room for a farewell the connection is dropped, and the broker publishes the last will.
         let _ = self.client.try_disconnect();
     }
 }
 
 impl MqttConnection {
-    /// Whether the broker takes so much.
+    /// Whether the broker takes a packet of this size.
     fn fits(&self, topic: &str, payload: &[u8]) -> Result<(), SendError> {
         let (flight, bytes) = (self.flight.borrow(), Client::publish_bytes_max(topic, payload));
         let max = flight.packet_bytes_max;

@@ -1,52 +1,58 @@
-//! Which message makes the broker close the connection: MQTT 3.1.1 has no word for refusing one, and a broker that closes
-//! for a message would close every connection on which it is sent. A bad line is closed too, whatever is on it.
+//! Finds a message for which the broker closes the connection. MQTT 3.1.1 has no answer that refuses a message, so
+//! a broker may close the connection instead, and would close every connection on which the message is sent. A bad
+//! line closes connections too, whatever is sent.
 //!
-//! After [`CLOSED_MAX`] connections that were closed with messages on their way, messages go one at a time. A message that
-//! is alone on its way when the connection is closed becomes a suspect: it is put off, and others go before it. Where
-//! others have been acknowledged, and the connection has held for [`HELD_MIN`] after one of them, the suspect is tried
-//! again, alone. Closed again, [`FAILURES_MAX`] times in all, it is refused. Acknowledged, the line was to blame, and more
-//! failures are asked for from then on. So a message is never refused where nothing else gets through.
-//! [`GOOD_ANSWERS`] acknowledgements in a row on a connection end it all.
+//! After [`CLOSED_MAX`] connections that were closed with messages in flight, messages go one at a time. If the
+//! connection is closed while a message is alone in flight, the message becomes a suspect: it is put off, and
+//! others go first. When another message has been acknowledged and the connection has held for [`HELD_MIN`] after
+//! that, the suspect is tried again, alone.
 //!
-//! Limits: [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time; with more than that in
-//! succession, and nothing else to send, nothing is refused, and the output stands.
+//! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused. If it is acknowledged, the
+//! line was to blame, and more failures are needed from then on. So a message is never refused while nothing else
+//! gets through. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection, messages go together again.
+//!
+//! Limits: at most [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time. With more
+//! suspects in succession and nothing else to send, no message is refused, and the output stands still.
 
 use crate::{Delivery, Tag};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Connections closed with messages on their way, before these go one at a time; 1 once a message has been refused so.
+/// Connections that are closed with messages in flight before messages go one at a time. 1 once a message has been
+/// refused so.
 const CLOSED_MAX: u32 = 3;
 
-/// Acknowledgements on a connection after which it is a good one.
+/// Acknowledgements in a row after which a connection counts as good.
 const GOOD_ANSWERS: u32 = 20;
 
-/// Connections that a message must have ended, each right after another message was acknowledged.
+/// Connections that a message must have ended before it is refused, each right after another message was
+/// acknowledged.
 const FAILURES_MAX: u32 = 3;
 
-/// For each suspect that was acknowledged after all, so many more, up to [`FAILURES_LIMIT`].
+/// Additional failures for each suspect that was acknowledged after all, up to [`FAILURES_LIMIT`].
 const FAILURES_MORE: u32 = 2;
 const FAILURES_LIMIT: u32 = 9;
 
-/// An acknowledgement proves that the connection is good when it has held for so long (a broker may acknowledge a message
-/// and close the connection for it all the same), and until then.
+/// An acknowledgement counts as a proof that the connection works when the connection has held for [`HELD_MIN`]: a
+/// broker may acknowledge a message and then close the connection for it. After [`HELD_MAX`] it proves nothing any
+/// more.
 const HELD_MIN: Duration = Duration::from_secs(1);
 const HELD_MAX: Duration = Duration::from_secs(6);
 
 const SUSPECTS_MAX: usize = 32;
 const SUSPECT_BYTES_MAX: usize = 1 << 20;
 
-/// Finds the message that makes a broker close the connection; lives as long as the output.
+/// Finds the message for which a broker closes the connection. It lives as long as the output.
 pub(crate) struct PoisonGuard {
     one_at_a_time: bool,
-    /// Connections closed with messages on their way, one after another.
+    /// Consecutive connections that were closed with messages in flight.
     closed: u32,
-    /// Acknowledgements on this connection, and the last one.
+    /// Acknowledgements on this connection, and the time of the last one.
     answers: u32,
     answered: Option<Instant>,
-    /// A broker that has refused a message in words may close the connection for it still: others wait.
+    /// A message was refused with a reason: the broker may still close the connection for it, so others wait.
     quiet_until: Option<Instant>,
-    /// Others wait for a retry now.
+    /// Other messages wait for a retry.
     retrying: bool,
     solo: Option<Solo>,
     suspects: Vec<Suspect>,
@@ -54,33 +60,33 @@ pub(crate) struct PoisonGuard {
     has_refused: bool,
 }
 
-/// What is to be done about those that are put off.
+/// What to do about suspects.
 pub(crate) enum Retry {
-    /// Nothing now.
+    /// Nothing.
     No,
-    /// Send nothing for so long.
+    /// Send nothing for this time.
     After(Duration),
     /// Send this one.
     Now(Delivery),
 }
 
-/// What the end of a connection says about messages.
+/// The verdict on the messages of a closed connection.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// The message that is to blame, and a word about why.
+    /// The message that is refused, and the reason.
     pub(crate) refused: Option<(Tag, String)>,
     /// A remark for the reason of the end.
     pub(crate) remark: String,
 }
 
-/// A message that is on its way with no other.
+/// A message that is alone in flight.
 #[derive(Debug, PartialEq, Eq)]
 struct Solo {
     tag: Tag,
     topic: String,
-    /// Of its payload.
+    /// The size of its payload (bytes).
     bytes: usize,
-    /// Another one was acknowledged right before.
+    /// Whether another message was acknowledged right before.
     is_proof: bool,
 }
 
@@ -113,14 +119,14 @@ impl PoisonGuard {
         self.one_at_a_time
     }
 
-    /// A connection is opened: nothing is on its way on it.
+    /// A connection is opened. No message is in flight.
     pub(crate) fn opened(&mut self) {
         (self.answers, self.answered, self.retrying, self.quiet_until) = (0, None, false, None);
         self.solo = None;
         self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
     }
 
-    /// Keeps a suspect for later; others are given back.
+    /// Keeps a suspect for later. Gives any other message back.
     pub(crate) fn put_off(&mut self, delivery: Delivery) -> Option<Delivery> {
         match self.suspects.iter_mut().find(|suspect| is_same(&suspect.tag, &delivery.tag)) {
             Some(suspect) => {
@@ -131,7 +137,7 @@ impl PoisonGuard {
         }
     }
 
-    /// Whether [`PoisonGuard::retry`] wants something, although there may be others to send.
+    /// Whether a retry is due, although there may be other messages to send.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let held = self.answered.map(|answered| now.saturating_duration_since(answered));
         self.quiet_until.is_some_and(|until| until > now)
@@ -140,12 +146,12 @@ impl PoisonGuard {
                 && self.suspects.iter().any(|suspect| suspect.put_off.is_some()))
     }
 
-    /// With others to be sent, a retry can wait for a while.
+    /// A retry can wait while there are other messages to send.
     fn can_wait(&self) -> bool {
         !self.retrying && self.answers < GOOD_ANSWERS && self.suspects.len() < SUSPECTS_MAX
     }
 
-    /// Whether a suspect is to be tried; `others`: there may be others to send.
+    /// Chooses a suspect to try. `others`: there may be other messages to send.
     pub(crate) fn retry(&mut self, now: Instant, others: bool) -> Retry {
         if let Some(until) = self.quiet_until.filter(|until| *until > now) {
             return Retry::After(until - now);
@@ -166,7 +172,7 @@ impl PoisonGuard {
         }
     }
 
-    /// A message is on its way.
+    /// A message is in flight.
     pub(crate) fn sent(&mut self, now: Instant, tag: &Tag, topic: &str, bytes: usize) {
         if self.one_at_a_time {
             let held = self.answered.map(|answered| now.saturating_duration_since(answered));
@@ -177,7 +183,7 @@ impl PoisonGuard {
         (self.answered, self.retrying) = (None, false);
     }
 
-    /// A message has been answered: acknowledged, or refused in words.
+    /// A message has been answered: acknowledged, or refused with a reason.
     pub(crate) fn answered(&mut self, now: Instant, tag: &Tag, acked: bool) {
         self.solo = None;
         self.answers = self.answers.saturating_add(1);
@@ -198,7 +204,7 @@ impl PoisonGuard {
         (self.closed, self.one_at_a_time) = (0, false);
     }
 
-    /// The other side has closed the connection with messages on their way, for this reason.
+    /// The broker has closed the connection with messages in flight, for this reason.
     pub(crate) fn closed(&mut self, reason: &str) -> Verdict {
         let solo = self.solo.take();
         self.closed = self.closed.saturating_add(1);
@@ -219,7 +225,7 @@ impl PoisonGuard {
         Verdict { refused, remark }
     }
 
-    /// How often the message was the one, by now.
+    /// Counts a failure of the message. Returns how many there are.
     fn fail(&mut self, solo: &Solo) -> u32 {
         let known = self.suspects.iter().position(|suspect| is_same(&suspect.tag, &solo.tag));
         if known.is_none() {
@@ -232,7 +238,7 @@ impl PoisonGuard {
         suspect.failures
     }
 
-    /// Those least under suspicion go.
+    /// Forgets the suspects with the fewest failures.
     fn make_room(&mut self, bytes: usize) {
         let sum = |suspects: &[Suspect]| suspects.iter().map(|suspect| suspect.bytes).sum::<usize>();
         while self.suspects.len() >= SUSPECTS_MAX || sum(&self.suspects) + bytes > SUSPECT_BYTES_MAX {
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
     use crate::{Lane, Message};
 
-    /// A link that takes messages one by one in order, put-off ones as they come, until one closes it.
+    /// A connection that takes messages one by one in order, put-off ones as they come, until one closes it.
     struct Bench {
         guard: PoisonGuard,
         now: Instant,
@@ -266,7 +272,7 @@ mod tests {
             Self { guard, now, waiting: (0..count).collect(), refused: Vec::new() }
         }
 
-        /// One link's life: `closes` says which message ends it, being the `n`th on it.
+        /// One connection: `closes` says which message ends it, being the `n`th on it.
         fn link(&mut self, closes: impl Fn(u64, usize) -> bool) {
             self.guard.opened();
             let mut queue = self.waiting.clone().into_iter();

@@ -1,4 +1,4 @@
-//! One message there and back, for `headwater self-test`.
+//! Probes a broker with a message there and back, for `headwater self-test`.
 
 use super::topic::TopicTemplate;
 use crate::{Encoder, ProbeResult};
@@ -7,7 +7,7 @@ use headwater_mqtt::{ConnectError, Settings, Visit};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// What is published, for whoever may see it.
+/// The payload, with an explanation for whoever may see it.
 const PAYLOAD: &[u8] = b"{\"v\":1,\"kind\":\"self-test\"}";
 
 /// How long to wait for the message to come back.

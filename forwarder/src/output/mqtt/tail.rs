@@ -15,13 +15,13 @@ struct Subscription {
     wait: Duration,
 }
 
-/// What agents publish to a broker under the default topics; `None`: all of them.
+/// Tails what agents publish under the default topics. `None`: all agents.
 pub(super) fn address(url: &str, agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
     let topic = TopicTemplate::parse(TopicTemplate::DEFAULT)?;
     Ok(follow(Settings::parse_url(url)?, topic.filter(agent)))
 }
 
-/// What is published under a filter.
+/// Tails what is published under a filter.
 pub(super) fn follow(settings: Settings, filter: String) -> Box<dyn Tail> {
     let backoff = Backoff::new(u64::from(std::process::id()));
     Box::new(Subscription { settings, filter, connected: None, backoff, wait: Duration::ZERO })

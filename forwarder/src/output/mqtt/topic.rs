@@ -1,4 +1,4 @@
-//! `topic`: where on the broker a message goes.
+//! The `topic` of an output: the topic of each message.
 
 use crate::MessageAddress;
 use crate::template::{AddressPart, OutputTemplate, TemplatePart};
@@ -10,7 +10,7 @@ pub(super) struct TopicTemplate(OutputTemplate<AddressPart>);
 impl TopicTemplate {
     pub(super) const DEFAULT: &'static str = "headwater/{agent}/{kind}/{stream}/{series}";
 
-    /// The level before the kind of what waited in the buffer.
+    /// The level before the kind, for backfill.
     const BACKFILL: &'static str = "backfill";
 
     /// Reads a template.
@@ -29,8 +29,8 @@ impl TopicTemplate {
         Ok(Self(template))
     }
 
-    /// The topic of a message. What waited in the buffer has `backfill/` before its kind; parts that a message does not
-    /// have leave no empty level at the end.
+    /// The topic of a message. Backfill has `backfill/` before its kind. A part that the message does not have
+    /// leaves no empty level at the end.
     pub(super) fn topic(&self, address: &MessageAddress<'_>, backfill: bool) -> String {
         let mut topic = String::with_capacity(64);
         for part in self.0.parts() {
@@ -49,7 +49,7 @@ impl TopicTemplate {
         topic
     }
 
-    /// A filter for everything that an output publishes with this template; `None`: of all agents.
+    /// A filter for all topics of this template. `None`: of all agents.
     pub(super) fn filter(&self, agent: Option<&str>) -> String {
         let mut filter = String::new();
         for part in self.0.parts() {
@@ -60,13 +60,13 @@ impl TopicTemplate {
                 _ => break,
             }
         }
-        // A wildcard must fill its level: what stands before it in the same level cannot be asked for.
+        // A wildcard must fill its level: text before it in the same level cannot be part of the filter.
         filter.truncate(filter.rfind('/').map_or(0, |at| at + 1));
         filter.push('#');
         filter
     }
 
-    /// Whether a topic is one of those for what waited in a buffer.
+    /// Whether the topic is one of backfill.
     pub(super) fn is_backfill(topic: &str) -> bool {
         topic.split('/').any(|level| level == Self::BACKFILL)
     }

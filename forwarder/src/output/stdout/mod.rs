@@ -44,7 +44,7 @@ impl Output for StdoutOutput {
 
 #[derive(Default)]
 struct LineWriter {
-    /// Empty when it is written.
+    /// The header, until it is written.
     header: String,
     has_begun: bool,
 }
