@@ -270,7 +270,7 @@ fn stream_names(root: &mut Table<'_>) -> Vec<String> {
     root.named_tables("streams").into_iter().map(|(name, _)| name.value).collect()
 }
 
-/// `format`, one of those that the kind can carry, and `streams`.
+/// `format`, one of those that the kind can carry, `streams` and `kinds`.
 fn read_encoder(
     table: &mut Table<'_>,
     agent: &str,
@@ -285,9 +285,15 @@ fn read_encoder(
     for stream in streams.iter().flat_map(|list| &list.value) {
         refuse_unknown(table, stream, "stream", known);
     }
+    let kinds = table.strings("kinds");
+    let known_kinds = headwater_pipeline::event::KINDS.map(str::to_owned);
+    for kind in kinds.iter().flat_map(|list| &list.value) {
+        refuse_unknown(table, kind, "kind of message", &known_kinds);
+    }
+    let kinds = kinds.map(|list| list.value.into_iter().map(|at| at.value).collect());
     let format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
     let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
-    Some(OutputEncoder { agent: agent.to_owned(), format, streams, placer: Arc::new(Unplaced) })
+    Some(OutputEncoder { agent: agent.to_owned(), format, streams, kinds, placer: Arc::new(Unplaced) })
 }
 
 #[cfg(test)]

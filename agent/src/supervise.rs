@@ -311,7 +311,10 @@ async fn write_last(engine: &Engine, deadline: Instant) -> Result<Account, Strin
 async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
     let path = || state_dir.display().to_string();
     let failed = |error| Error::StateDir { path: path(), error };
-    std::fs::create_dir_all(state_dir).map_err(failed)?;
+    let mut folders = std::fs::DirBuilder::new();
+    // State is nobody else's; the mode counts for what is made here.
+    std::os::unix::fs::DirBuilderExt::mode(folders.recursive(true), 0o700);
+    folders.create(state_dir).map_err(failed)?;
     for _ in 0..LOCK_LOOKS {
         if let Some(lock) = DirLock::take(state_dir).map_err(failed)? {
             return Ok(lock);

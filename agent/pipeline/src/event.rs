@@ -253,6 +253,9 @@ impl Readings {
     }
 }
 
+/// The words for the kinds that an output can choose. The status goes wherever an output has a place for it.
+pub const KINDS: [&str; 6] = ["summary", "reading", "alert", "evidence", "report", "clock"];
+
 impl Event {
     /// The word for its kind on the wire.
     #[must_use]

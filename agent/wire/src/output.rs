@@ -61,14 +61,19 @@ pub struct OutputEncoder {
     pub format: Encoding,
     /// The streams that this output sends; `None`: all. Reports go to every output.
     pub streams: Option<Vec<String>>,
+    /// The kinds of messages that this output sends; `None`: all.
+    pub kinds: Option<Vec<String>>,
     /// Knows the clocks that messages were stamped with.
     pub placer: Arc<dyn Placer>,
 }
 
 impl OutputEncoder {
-    fn wants(&self, stream: &str) -> bool {
-        let names = self.streams.as_ref();
-        stream.is_empty() || names.is_none_or(|names| names.iter().any(|name| name == stream))
+    fn wants(&self, names: &EventNames<'_>) -> bool {
+        let is_among = |list: &Option<Vec<String>>, name: &str| {
+            list.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
+        };
+        is_among(&self.kinds, names.kind)
+            && (names.stream.is_empty() || is_among(&self.streams, names.stream))
     }
 }
 
@@ -79,7 +84,7 @@ impl Encoder for OutputEncoder {
 
     fn takes(&self, message: &Message) -> bool {
         let fits = |kind| self.format != Encoding::Csv || csv::has_rows(kind);
-        names(&message.body).is_ok_and(|names| self.wants(names.stream) && fits(names.kind))
+        names(&message.body).is_ok_and(|names| self.wants(&names) && fits(names.kind))
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
@@ -112,7 +117,7 @@ mod tests {
     use headwater_pipeline::event::{BootId, ClockMark, Reading, Subject, Timestamp};
 
     fn encoder(format: Encoding, streams: Option<Vec<String>>) -> OutputEncoder {
-        OutputEncoder { agent: "g7".into(), format, streams, placer: Arc::new(Unplaced) }
+        OutputEncoder { agent: "g7".into(), format, streams, kinds: None, placer: Arc::new(Unplaced) }
     }
 
     fn message(stream: &str, clock: ClockMark) -> Message {
@@ -126,6 +131,17 @@ mod tests {
         let mut bytes = Vec::new();
         encoder.encode(&[message, message], framing, &mut bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn kinds_are_chosen_by_config() {
+        let takes = |kinds: &[&str]| {
+            let kinds = Some(kinds.iter().map(|kind| (*kind).to_owned()).collect());
+            OutputEncoder { kinds, ..encoder(Encoding::Json, None) }
+                .takes(&message("climate", ClockMark::True))
+        };
+        assert!(takes(&["alert", "reading"]));
+        assert!(!takes(&["alert", "summary"]) && !takes(&[]));
     }
 
     #[test]

@@ -98,10 +98,19 @@ fn fits(parts: &[TemplatePart<PathPart>], rest: &str) -> bool {
     }
 }
 
-/// Appends a name as one level: neither hidden nor empty, and without what separates levels.
+/// The longest part of a level that a name makes (bytes): two of them and a number fit into the 255 of a file system.
+const LEVEL_BYTES_MAX: usize = 110;
+
+/// Appends a name as one level: neither hidden nor empty, without what separates levels, and not too long. A name that is
+/// cut keeps its own place: its checksum follows.
 fn push_level(place: &mut String, name: &str) {
     if name.is_empty() {
         return place.push_str("none");
+    }
+    if name.len() > LEVEL_BYTES_MAX {
+        let start = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= LEVEL_BYTES_MAX - 9).last();
+        push_level(place, name.get(..start.unwrap_or(0)).unwrap_or_default());
+        return place.push_str(&format!("~{:08x}", crc32fast::hash(name.as_bytes())));
     }
     let safe = |(at, c): (usize, char)| {
         if c == '/' || c.is_control() || (c == '.' && at == 0) { '_' } else { c }
@@ -145,6 +154,23 @@ mod tests {
         assert!(template.place(&address).contains("/1969-12-31T23/"));
         assert_eq!(PathTemplate::parse("/{n}").unwrap().root(), Path::new("/"));
         assert_eq!(PathTemplate::parse("{n}").unwrap().root(), Path::new("."));
+    }
+
+    /// File systems take 255 bytes: a longer name would stop the output for ever.
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let template = PathTemplate::parse("out/{stream}-{series}-{n}.jsonl").unwrap();
+        let long = "ä".repeat(600);
+        let places = ["a", "b"].map(|end| {
+            let series = format!("{long}{end}");
+            let [agent, kind, stream, series] = ["g7", "summary", &long, series.as_str()].map(Into::into);
+            template.place(&MessageAddress { agent, kind, stream, series, time_ms: 0 })
+        });
+        assert_ne!(places[0], places[1]);
+        for place in places {
+            assert!(place.split('/').all(|level| level.len() < 240), "{place}");
+            assert!(template.fits(Path::new(&place.replace(NUMBER, "7"))));
+        }
     }
 
     #[test]
