@@ -40,6 +40,10 @@ pub struct AgentConfig {
     pub id: String,
     /// The folder of the buffer and the checkpoints.
     pub state_dir: PathBuf,
+    /// Where the journal lives that a crash does not take, best in memory.
+    pub runtime_dir: PathBuf,
+    /// Checksum of the text.
+    pub checksum: u32,
     /// How often open windows become durable (ms).
     pub checkpoint_ms: i64,
     /// How often a report is emitted (ms).
@@ -91,17 +95,20 @@ pub fn parse(
     text: &str,
     env: impl Fn(&str) -> Option<String> + 'static,
 ) -> (Option<Config>, Document) {
-    let state_directory = env("STATE_DIRECTORY");
+    let directories = (env("STATE_DIRECTORY"), env("RUNTIME_DIRECTORY"));
     let document = Document::parse(path, text, env);
-    let config = read(&document, state_directory);
+    let mut config = read(&document, directories);
+    if let Some(config) = &mut config {
+        config.agent.checksum = crc32fast::hash(text.as_bytes());
+    }
     let config = config.filter(|_| !document.has_errors());
     (config, document)
 }
 
-fn read(document: &Document, state_directory: Option<String>) -> Option<Config> {
+fn read(document: &Document, directories: (Option<String>, Option<String>)) -> Option<Config> {
     let mut root = document.root();
     let limits = read_limits(root.table("limits"));
-    let agent = read_agent(root.table("agent"), state_directory);
+    let agent = read_agent(root.table("agent"), directories);
     let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
     let sources = read_sources(&mut root, &id, limits);
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
@@ -157,18 +164,30 @@ fn read_limits(table: Option<Table<'_>>) -> Limits {
     limits
 }
 
-fn read_agent(table: Option<Table<'_>>, state_directory: Option<String>) -> Option<AgentConfig> {
+fn read_agent(
+    table: Option<Table<'_>>,
+    (state_directory, runtime_directory): (Option<String>, Option<String>),
+) -> Option<AgentConfig> {
+    // systemd passes colon-separated lists; ours hold one.
+    let state_dir = PathBuf::from(state_directory.unwrap_or_else(|| "/var/lib/headwater".to_owned()));
     let mut agent = AgentConfig {
         id: host_name(),
-        // systemd passes a colon-separated list; ours holds one.
-        state_dir: state_directory.unwrap_or_else(|| "/var/lib/headwater".to_owned()).into(),
+        runtime_dir: state_dir.clone(),
+        state_dir,
+        checksum: 0,
         checkpoint_ms: 10 * SECOND,
         report_ms: HOUR,
         log: None,
     };
-    let Some(mut table) = table else { return Some(agent) };
+    let runtime_directory = runtime_directory.map(PathBuf::from);
+    let Some(mut table) = table else {
+        agent.runtime_dir = runtime_directory.unwrap_or(agent.runtime_dir);
+        return Some(agent);
+    };
     let id = table.string("id");
     agent.state_dir = table.path_to("state_dir").value_or(agent.state_dir);
+    let runtime_dir = table.path_to("runtime_dir").given();
+    agent.runtime_dir = runtime_dir.or(runtime_directory).unwrap_or_else(|| agent.state_dir.clone());
     agent.checkpoint_ms = table.duration("checkpoint", 100..=DAY).value_or(agent.checkpoint_ms);
     agent.report_ms = table.duration("report", SECOND..=7 * DAY).value_or(agent.report_ms);
     agent.log = table

@@ -7,10 +7,12 @@ mod checkpointing;
 mod clock_follower;
 mod durable;
 mod earlier;
+mod journaling;
 mod log_throttle;
 mod outages;
 mod outgoing;
 mod pressure;
+mod replay;
 mod reporter;
 mod sink;
 mod source_monitor;
@@ -23,10 +25,11 @@ mod write_budget;
 pub(crate) use agent_clock::AgentClock;
 pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::FILE;
-pub(crate) use earlier::{Earlier, restore};
+pub(crate) use earlier::{Earlier, Stored, restore};
 
 use crate::clock;
 use crate::config::SourceConfig;
+use crate::journal::Journal;
 use crate::memory::MemoryCap;
 use crate::tap::Taps;
 use checkpointing::Checkpointer;
@@ -57,6 +60,8 @@ pub(crate) struct Engine {
     ticker: Ticker,
     sources: Sources,
     memory: MemoryCap,
+    /// What comes in, for a run after a crash; `None`: a source hands over again itself what a crash takes.
+    journal: Option<Journal>,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -67,7 +72,7 @@ impl Engine {
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: MemoryCap,
         clock: Rc<AgentClock>,
-        (forwarder, taps, writer): (Forwarder, Taps, CheckpointWriter),
+        (forwarder, taps, writer, journal): (Forwarder, Taps, CheckpointWriter, Option<Journal>),
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
@@ -81,6 +86,7 @@ impl Engine {
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs);
         let sources = Sources::new(sources, std::mem::take(&mut earlier.source_states), started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
+        let told = std::mem::take(&mut earlier.told);
         let engine = Self {
             pipeline: RefCell::new(pipeline),
             clock,
@@ -91,9 +97,11 @@ impl Engine {
             ticker: Ticker::default(),
             sources,
             memory,
+            journal,
             started_up_ms,
             status_changed: Notify::new(),
         };
+        engine.tell_again(told);
         engine.forward(&mut engine.pipeline.borrow_mut());
         engine.clock.take_corrections().iter().for_each(|correction| engine.correct(correction));
         engine
@@ -114,6 +122,7 @@ impl Engine {
             let now = self.now();
             let due = {
                 let mut pipeline = self.pipeline.borrow_mut();
+                self.note(|journal| journal.tick(now));
                 pipeline.on_tick(now);
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
@@ -132,10 +141,11 @@ impl Engine {
 
     /// Makes a report of everything since the last one and sends it.
     pub(crate) fn report(&self, cause: ReportCause, detail: &str) {
+        self.settle();
         let moment = self.clock.moment();
         let (report, end) =
             self.reporter.report((cause, detail), &self.pipeline.borrow(), self.message_account(), moment);
-        self.outgoing.send(Event::Report(Box::new(report)), end);
+        self.outgoing.send_noted(Event::Report(Box::new(report)), end, |message| self.note_report(message));
         if cause != ReportCause::Interval {
             self.on_status_changed();
         }
@@ -175,8 +185,22 @@ impl Engine {
         self.outgoing.forwarder()
     }
 
+    /// What came in is in the journal, and what follows from it leaves.
+    pub(super) fn settle(&self) {
+        self.forward(&mut self.pipeline.borrow_mut());
+    }
+
+    /// The same once the source pauses: the journal takes whole payloads, in one write.
+    #[inline]
+    fn forward_later(&self, pipeline: &mut Pipeline) {
+        if !self.journal.as_ref().is_some_and(Journal::is_on) {
+            self.forward(pipeline);
+        }
+    }
+
     #[inline]
     fn forward(&self, pipeline: &mut Pipeline) {
+        self.note(Journal::flush);
         if pipeline.has_events() {
             let synced = self.clock.is_synced();
             for (at, event) in pipeline.drain() {
@@ -190,6 +214,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether this run has all that the one before it had noted, on the same clock.
+pub(crate) fn goes_on(earlier: &Earlier, clock: &AgentClock) -> bool {
+    !earlier.has_crashed() && clock.restart_gap().is_none()
 }
 
 /// The messages' account, as reports and the status count it.

@@ -2,10 +2,11 @@
 //!
 //! Series are counted at their limit and all of them in every stream, names at `NAME_BYTES`, windows at the most that
 //! lateness lets be open at once, sketches and points full, retention and messages in memory full, and what a checkpoint
-//! holds once more as its bytes. The program itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES`
+//! holds once more as its bytes; and the journal, because a tmpfs is memory. The program itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES`
 //! more, both as measured. `tests/` fills an agent and compares.
 
 use crate::config::Config;
+use crate::journal::BYTES_MAX;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
 use headwater_pipeline::pipeline::{
@@ -79,7 +80,7 @@ impl Estimate {
             let windows = sum(&|stream| kept_bytes(stream, case) * series + pair_bytes(stream, series, case));
             let state = ((own + windows) as f64 * OVERHEAD) as u64 + retained_bytes(config);
             let messages = config.buffer.memory_bytes_max as u64;
-            BASE_BYTES + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
+            BASE_BYTES + BYTES_MAX + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
         };
         let rates = config.streams.iter().map(summaries_per_s);
         Self {

@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 mod engine;
 pub mod estimate;
+mod journal;
 mod lock;
 mod logging;
 mod memory;

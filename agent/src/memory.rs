@@ -56,6 +56,11 @@ impl MemoryCap {
         self.unseen.get() >= SERIES_UNSEEN
     }
 
+    /// What gives way.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.pressure.get()
+    }
+
     /// What is wrong, in words; `None`: nothing.
     pub(crate) fn trouble(&self) -> Option<String> {
         let what = match self.pressure.get() {

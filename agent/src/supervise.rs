@@ -7,8 +7,9 @@ mod supervisor;
 
 use crate::clock;
 use crate::clock::Boots;
-use crate::config::{Config, SourceConfig};
-use crate::engine::{self, AgentClock, CheckpointWriter, Engine, EngineSink};
+use crate::config::{AgentConfig, Config, SourceConfig};
+use crate::engine::{self, AgentClock, CheckpointWriter, Engine, EngineSink, Stored};
+use crate::journal::{Identity, Journal, JournalFolder};
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
@@ -178,9 +179,14 @@ impl Running {
             fresh
         };
         let memory = MemoryCap::own();
-        let restored = engine::restore(&checkpoint, &boots, &memory, fresh)
+        // What a source hands over again by itself after a crash would be there twice.
+        let has_journal = sources.iter().all(|source| !source.source.is_durable());
+        let opened = has_journal.then(|| open_journal(&agent));
+        let stored = Stored { path: &checkpoint, segments: opened.as_ref().map(|opened| &opened.segments) };
+        let restored = engine::restore(&stored, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
         let clock = Rc::new(AgentClock::start(clock, boots.clone(), &restored.1.past));
+        let journal = opened.map(|opened| Journal::new(opened, engine::goes_on(&restored.1, &clock)));
         let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
         let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
         let daily_writes = buffer.daily_writes;
@@ -196,7 +202,8 @@ impl Running {
         forwarder.had_written(restored.1.written);
         let trouble = restored.1.trouble.clone();
         let writer = CheckpointWriter::new(checkpoint, lock);
-        let engine = Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer), &sources);
+        let engine =
+            Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer, journal), &sources);
         let engine = Rc::new(engine);
         // Before anything comes in: a second crash must find the revisions that this run begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
@@ -222,6 +229,9 @@ impl Running {
         let Self { engine, losses, status, tasks, .. } = self;
         let (ticking, watching, reporting) = (engine.clone(), engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });
+        let (writing, noting) = (engine.clone(), engine.clone());
+        tasks.spawn("journal", async move { writing.journal_forever().await });
+        tasks.spawn("journal of what is kept", async move { noting.note_kept_forever().await });
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
@@ -266,8 +276,9 @@ impl Running {
         // Messages that were acknowledged or lost since then are in no account yet.
         let is_known = saved.as_ref().is_ok_and(|known| *known == engine.message_account());
         let saved = if is_known { saved } else { write_last(&engine, start + STOP).await.or(saved) };
-        if let Err(why) = saved {
-            tracing::error!("cannot write the last checkpoint: {why}");
+        match saved {
+            Ok(_) => engine.remove_journal(),
+            Err(why) => tracing::error!("cannot write the last checkpoint: {why}"),
         }
     }
 
@@ -305,6 +316,18 @@ async fn write_last(engine: &Engine, deadline: Instant) -> Result<Account, Strin
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(NOT_IN_TIME.to_owned()),
     }
+}
+
+/// The journal that a run before this one has left, if it was of this boot, config and program.
+fn open_journal(agent: &AgentConfig) -> JournalFolder {
+    let config = crc32fast::hash(format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION")).as_bytes());
+    let identity = Identity { boot: clock::boot_id(), config };
+    let opened = JournalFolder::open(&agent.runtime_dir, &agent.state_dir, identity);
+    let foreign = opened.segments.remove_foreign();
+    if foreign > 0 {
+        tracing::info!("a journal of another boot, config or version is of no use, and removed");
+    }
+    opened
 }
 
 /// Makes the state directory and takes it; whoever has it now may be about to end.

@@ -65,8 +65,8 @@ pub struct SourceEntry {
 }
 
 /// The highest revision that a durable checkpoint allows summaries to have.
-#[derive(Clone, Copy, Debug)]
-pub struct RevLimit(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevLimit(pub u32);
 
 /// A problem that a person should know about; emitted at most now and then.
 #[derive(Clone, Debug, PartialEq)]

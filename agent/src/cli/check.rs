@@ -18,7 +18,11 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
 
 fn describe(path: &Path, config: &Config, document: &Document) -> String {
     let mut text = format!("{}: all is well\n\n", path.display());
-    text.push_str(&format!("agent {}, state in {}\n", config.agent.id, config.agent.state_dir.display()));
+    text.push_str(&format!("agent {}, state in {}", config.agent.id, config.agent.state_dir.display()));
+    if config.agent.runtime_dir != config.agent.state_dir {
+        text.push_str(&format!(", journal in {}", config.agent.runtime_dir.display()));
+    }
+    text.push('\n');
     let places = |kind: &str| -> Vec<String> {
         let tables = document.root().named_tables(kind);
         tables.into_iter().map(|(_, mut table)| place_of(&mut table)).collect()

@@ -227,6 +227,16 @@ impl AgentClock {
 }
 
 impl Past {
+    /// Where it stood, on a clock that is known.
+    pub(super) fn now(&self) -> Now {
+        Now { time: self.time, alive: self.alive, synced: self.synced }
+    }
+
+    /// It went on until `now`, without a correction.
+    pub(super) fn went_on(&mut self, now: Now) {
+        (self.time, self.alive, self.synced) = (now.time, now.alive, now.synced);
+    }
+
     /// Reads what [`AgentClock::save`] wrote; the boots go to `boots`.
     ///
     /// # Errors

@@ -114,6 +114,10 @@ impl Engine {
             tokio::select! {
                 () = sleep_until(budget.due()) => {}
                 () = requested => {}
+                () = self.journal_full() => {
+                    self.shorten_journal(every_ms).await;
+                    continue;
+                }
             }
             budget.on_attempt();
             let totals = self.pipeline.borrow().totals();
@@ -173,7 +177,7 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<u64> {
-        let Snapshot { body, rev_limit, checkpoint, took, permit, readings, .. } = snapshot;
+        let Snapshot { body, rev_limit, checkpoint, took, permit, segment, readings, .. } = snapshot;
         let start = Instant::now();
         tracing::debug!(bytes = body.len(), "writing a checkpoint");
         let (body, written) = self.checkpointer.writer.write(body).await;
@@ -183,12 +187,15 @@ impl Engine {
         let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
         let (received, in_windows) = (readings.received, readings.in_windows);
         tracing::debug!(bytes, taken_us, written_us, received, in_windows, "checkpoint written");
-        self.pipeline.borrow_mut().on_durable(rev_limit);
+        let mut pipeline = self.pipeline.borrow_mut();
+        pipeline.on_durable(rev_limit);
+        self.note_durable(segment, &pipeline);
+        drop(pipeline);
         self.checkpointer.requests.on_durable(checkpoint);
         Ok(bytes)
     }
 
-    async fn is_safe(&self, position: &SpoolPosition) -> bool {
+    pub(super) async fn is_safe(&self, position: &SpoolPosition) -> bool {
         timeout(SAFE_WITHIN, self.forwarder().kept(position)).await.is_ok()
     }
 }

@@ -113,6 +113,7 @@ impl Engine {
 
     /// The clock was set.
     fn on_step(&self, before: Now, by_ms: i64) {
+        self.end_segment();
         {
             let mut pipeline = self.pipeline.borrow_mut();
             pipeline.on_clock_step(before, by_ms, None);

@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(super) took: Duration,
     pub(super) permit: Permit,
     pub(super) position: SpoolPosition,
+    /// The segment of the journal that follows it.
+    pub(super) segment: u64,
     /// The readings that it knows of.
     pub(super) readings: ReadingCounts,
 }
@@ -34,14 +36,18 @@ impl Engine {
     /// The whole state, now; the next one follows within `next_ms`. `None`: nothing comes after it, and every message is
     /// safe.
     pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
+        self.settle();
         let (start, mut body) = (Instant::now(), self.checkpointer.take_buffer());
         let last = next_ms.is_none();
         body.clear();
         self.save_own(last, next_ms.unwrap_or(0), &mut body);
-        let rev_limit = self.pipeline.borrow_mut().checkpoint(self.now(), &mut body);
+        let now = self.now();
+        let rev_limit = self.pipeline.borrow_mut().checkpoint(now, &mut body);
+        // After the last one nothing is made; should it not be written, the journal is what there is.
+        let segment = if last { 0 } else { self.begin_segment(&body, now) };
         let (checkpoint, position) = (self.checkpointer.requests.end(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, rev_limit, checkpoint, took, permit, position, readings }
+        Snapshot { body, rev_limit, checkpoint, took, permit, position, segment, readings }
     }
 }

@@ -3,9 +3,11 @@
 use super::Engine;
 use super::agent_clock::Past;
 use super::outages::Outages;
+use super::replay::{self, Replayed, Told};
 use super::source_states::load_source_state;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
+use crate::journal::{Base, Chain, Segments};
 use crate::memory::MemoryCap;
 use headwater_forwarder::{Account, Written};
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -49,22 +51,39 @@ pub(crate) struct Earlier {
     pub(crate) past: Past,
     /// What a person should know of it: a report's cause, and what is wrong.
     pub(crate) trouble: Option<(ReportCause, String)>,
+    /// What it had told, by its journal, and that may not have arrived.
+    pub(super) told: Vec<Told>,
 }
 
-/// Reads the state that an earlier run has left into a new pipeline, made by `fresh`. A file that cannot be used is set
-/// aside. What of it cannot be read is lost alone, and the file is kept as it is. Of what is more than `memory` has room
-/// for, the first series are used.
+/// Where an earlier run has left its state.
+pub(crate) struct Stored<'s> {
+    /// The checkpoint.
+    pub(crate) path: &'s Path,
+    /// The journal, if there is to be one.
+    pub(crate) segments: Option<&'s Segments>,
+}
+
+/// Reads the state that an earlier run has left into a new pipeline, made by `fresh`, and replays the journal that follows
+/// it. A file that cannot be used is set aside. What of it cannot be read is lost alone, and the file is kept as it is. Of
+/// what is more than `memory` has room for, the first series are used.
 ///
 /// # Errors
 /// The file is there and can neither be read nor set aside.
 pub(crate) fn restore(
-    path: &Path,
+    stored: &Stored<'_>,
     boots: &Boots,
     memory: &MemoryCap,
     fresh: impl Fn() -> Pipeline,
 ) -> io::Result<(Pipeline, Earlier)> {
+    let path = stored.path;
     let mut pipeline = fresh();
-    let bytes = match checkpoint::read(path, memory.cap().map(|cap| cap / 4 * 3))? {
+    let bytes_max = memory.cap().map(|cap| cap / 4 * 3);
+    let found = checkpoint::read(path, bytes_max)?;
+    let base = if let Found::Body(bytes) = &found { Some(Base::of(bytes)) } else { None };
+    let has_stopped = matches!(&found, Found::Body(bytes) if has_stopped(bytes));
+    let segments = stored.segments.filter(|_| !has_stopped);
+    let newer = segments.and_then(|segments| segments.newer_checkpoint(base, bytes_max));
+    let bytes = match newer.map_or(found, Found::Body) {
         Found::Nothing => return Ok((pipeline, Earlier::default())),
         Found::Broken { aside, why } => {
             let trouble =
@@ -77,17 +96,31 @@ pub(crate) fn restore(
         }
         Found::Body(bytes) => bytes,
     };
-    let (stored, mut unread) = (StoredBody::new(&bytes), Unread::default());
-    stored.note_unknown(&mut unread);
-    let mut earlier = Earlier::load(stored, boots, &mut unread);
+    let chain = segments.and_then(|segments| segments.after(Base::of(&bytes)));
+    let (body, mut unread) = (StoredBody::new(&bytes), Unread::default());
+    body.note_unknown(&mut unread);
+    let mut earlier = Earlier::load(body, boots, &mut unread);
+    let since = if chain.is_some() { replay::SINCE } else { earlier.past.alive };
     let look = || memory.is_due().then(|| memory.look()).flatten();
-    let given_up = pipeline.restore_within(earlier.past.alive, stored, look, &mut unread);
+    let given_up = pipeline.restore_within(since, body, look, &mut unread);
     if given_up.is_none() {
         // The next report begins with the account that there is.
         earlier.last_report = None;
     }
     earlier.trouble = trouble(path, &unread, given_up.unwrap_or(0), memory);
+    drop(bytes);
+    if let Some(chain) = chain {
+        pipeline = earlier.go_on(pipeline, &chain, &fresh);
+    }
+    if let Some(segments) = stored.segments.filter(|_| earlier.trouble.is_none()) {
+        earlier.trouble = segments.set_aside().map(|text| (ReportCause::Damaged, text));
+    }
     Ok((pipeline, earlier))
+}
+
+/// Whether a checkpoint is the last one of a run that was stopped: no journal follows it.
+fn has_stopped(bytes: &[u8]) -> bool {
+    StoredBody::new(bytes).one(body::RUN, &mut Unread::default(), bool::load).unwrap_or(false)
 }
 
 /// What a report is to say of a state that could not be used whole.
@@ -110,6 +143,20 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> O
 }
 
 impl Earlier {
+    /// Takes in the journal of a run that has crashed.
+    fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
+        let is_whole = self.trouble.is_none();
+        let begin = self.past.now();
+        let Replayed { pipeline, told, now, cut } = replay::replay(chain, (base, begin), self, fresh);
+        self.past.went_on(now);
+        self.told = told;
+        self.crashed = cut.is_some() || !is_whole;
+        if let Some(why) = cut {
+            tracing::warn!("the journal does not tell all that came: {why}");
+        }
+        pipeline
+    }
+
     /// Whether messages may have been sent that its state knows nothing of.
     pub(crate) fn has_crashed(&self) -> bool {
         self.crashed
@@ -120,13 +167,7 @@ impl Earlier {
         let last_report = stored.one(body::REPORT, unread, LastReport::load);
         let untold_starts = stored.one(body::STARTS, unread, u32::load).unwrap_or(0);
         let outages = stored.one(body::OUTAGES, unread, Outages::load).unwrap_or_default();
-        let messages = stored.one(body::MESSAGES, unread, |from| {
-            let mut messages = load_account(from)?;
-            // What waited then is in the buffer now, and this run counts it as made.
-            messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
-            messages.waiting = 0;
-            Ok(messages)
-        });
+        let messages = stored.one(body::MESSAGES, unread, load_past_account);
         let written = stored.one(body::WRITTEN, unread, |from| {
             let (day, (own_bytes, device_bytes)) = State::load(from)?;
             Ok(Written { day, own_bytes, device_bytes })
@@ -149,24 +190,55 @@ impl Earlier {
             crashed,
             past,
             trouble: None,
+            told: Vec::new(),
         }
     }
+
+    /// Takes what of these sections is newer: of the engine's own progress, as [`Engine::save_progress`] writes it.
+    pub(super) fn update(&mut self, stored: StoredBody<'_>) {
+        let mut unread = Unread::default();
+        if let Some(last_report) = stored.one(body::REPORT, &mut unread, LastReport::load) {
+            self.last_report = Some(last_report);
+        }
+        if let Some(starts) = stored.one(body::STARTS, &mut unread, u32::load) {
+            self.untold_starts = starts;
+        }
+        if let Some(outages) = stored.one(body::OUTAGES, &mut unread, Outages::load) {
+            self.outages = outages;
+        }
+        if let Some(messages) = stored.one(body::MESSAGES, &mut unread, load_past_account) {
+            self.messages = messages;
+        }
+    }
+}
+
+/// The account of a run that has ended: what waited then is in the buffer now, and this run counts it as made.
+fn load_past_account(from: &mut StateReader<'_>) -> Result<Account, Corrupt> {
+    let mut messages = load_account(from)?;
+    messages.made = messages.made.checked_sub(messages.waiting).ok_or(Corrupt)?;
+    messages.waiting = 0;
+    Ok(messages)
 }
 
 impl Engine {
     /// Appends the engine's own sections; the next checkpoint follows within `next_ms`.
     pub(super) fn save_own(&self, is_last: bool, next_ms: i64, to: &mut Vec<u8>) {
         body::RUN.put(to, |to| to.push(u8::from(is_last)));
-        body::REPORT.put(to, |to| self.reporter.save_last(to));
-        body::STARTS.put(to, |to| self.reporter.save_starts(to));
-        body::OUTAGES.put(to, |to| self.reporter.save_outages(to));
-        body::MESSAGES.put(to, |to| save_account(to, &self.message_account()));
+        self.save_progress(to);
         body::WRITTEN.put(to, |to| {
             let Written { day, own_bytes, device_bytes } = self.forwarder().written();
             (day, (own_bytes, device_bytes)).save(&mut |bytes: &[u8]| to.extend_from_slice(bytes));
         });
         self.sources.save(to);
         body::CLOCK.put(to, |to| self.clock.save(next_ms, to));
+    }
+
+    /// Those that [`Earlier::update`] reads.
+    pub(super) fn save_progress(&self, to: &mut Vec<u8>) {
+        body::REPORT.put(to, |to| self.reporter.save_last(to));
+        body::STARTS.put(to, |to| self.reporter.save_starts(to));
+        body::OUTAGES.put(to, |to| self.reporter.save_outages(to));
+        body::MESSAGES.put(to, |to| save_account(to, &self.message_account()));
     }
 }
 
@@ -188,7 +260,7 @@ impl LastReport {
     }
 }
 
-fn save_account(to: &mut Vec<u8>, account: &Account) {
+pub(super) fn save_account(to: &mut Vec<u8>, account: &Account) {
     save_named(to, &super::counts_of(account).named());
 }
 

@@ -49,13 +49,25 @@ impl Outgoing {
     /// Sends an event that was made at some time.
     #[inline]
     pub(super) fn send(&self, event: Event, at: Time) {
+        self.send_noted(event, at, |_| ());
+    }
+
+    /// The same; `note` sees the message before.
+    #[inline]
+    pub(super) fn send_noted(&self, event: Event, at: Time, note: impl FnOnce(&Message)) {
         let message = self.encoder.borrow_mut().message(&event, at.0);
+        note(&message);
         self.push(message);
         self.taps.show(event);
     }
 
+    /// Whether messages pass.
+    pub(super) fn is_open(&self) -> bool {
+        *self.open.borrow()
+    }
+
     #[inline]
-    fn push(&self, message: Message) {
+    pub(super) fn push(&self, message: Message) {
         if *self.open.borrow() {
             self.forwarder.push(message);
         } else {

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::clock;
+use crate::journal::IntakeCount;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
 use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
@@ -33,6 +34,9 @@ fn taken_at(stamp: Stamp) -> TakenAt {
 impl Sink for EngineSink {
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
+        if let Some(SeriesHandle(number)) = series {
+            self.engine.note(|journal| journal.series(number, self.source, name, labels));
+        }
         self.engine.on_introduced();
         series.map(|SeriesHandle(number)| SeriesRef(number))
     }
@@ -42,28 +46,32 @@ impl Sink for EngineSink {
         let now = self.engine.now();
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
+        self.engine.note(|journal| journal.reading(series.0, taken_at(stamp), value, now));
         pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
         if pipeline.poll_timeout() != due {
             self.engine.ticker.ring();
         }
-        self.engine.forward(&mut pipeline);
+        self.engine.forward_later(&mut pipeline);
         if let Some(notice) = pipeline.take_notice() {
             self.engine.sources.log_notice(&notice, now.alive);
         }
     }
 
     fn refused(&mut self, count: u32) {
+        self.engine.note(|journal| journal.count(IntakeCount::Refused, self.source, count));
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
         let notice = SourceNotice { source: self.source, text: self.engine.why_refused() };
         self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
+        self.engine.note(|journal| journal.count(IntakeCount::Invalid, self.source, 1));
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
         self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().alive);
     }
 
     fn repeated(&mut self) {
+        self.engine.note(|journal| journal.count(IntakeCount::Repeated, self.source, 1));
         self.engine.pipeline.borrow_mut().on_repeated(self.source);
     }
 
@@ -79,11 +87,9 @@ impl Sink for EngineSink {
     }
 
     fn connection(&mut self, state: ConnectionState<'_>) {
-        self.engine.pipeline.borrow_mut().on_link(
-            self.source,
-            matches!(state, ConnectionState::Up),
-            self.engine.now(),
-        );
+        let (is_up, now) = (matches!(state, ConnectionState::Up), self.engine.now());
+        self.engine.note(|journal| journal.link(self.source, is_up, now));
+        self.engine.pipeline.borrow_mut().on_link(self.source, is_up, now);
         self.engine.sources.on_connection(self.source, state, clock::up_ms());
         match state {
             ConnectionState::Up => tracing::info!(source = self.name, "source connected"),

@@ -54,6 +54,7 @@ impl Engine {
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());
+        trouble.extend(self.journal_trouble());
         if let Some(reason) = &forwarder.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
         }

@@ -232,3 +232,109 @@ fn a_checkpoint_that_cannot_be_used_is_set_aside_and_said() {
     }
     subscriber.messages().check_repeats();
 }
+
+/// Killed again and again under load, with everything as it is by default: every window is told once, under revision 0, and
+/// holds all its readings but those that the broker was thanked for in the very moment of a kill, before they were used.
+#[test]
+fn kills_under_load_cost_nothing() {
+    const KILLS: u32 = 20;
+    /// The client reads no more than ten packets at once; mostly it is between two reads.
+    const MISSING_MAX: i64 = 10;
+    const STEP_MS: i64 = 100;
+    const SIZE_MS: i64 = 10_000;
+    const PLACES: [&str; 4] = ["a", "b", "c", "d"];
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "";
+    config.more = "";
+    config.streams = "[streams.main]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\nidle = \"30s\"\n\
+                      aggregates = [\"count\", \"sum\"]"
+        .to_owned();
+    let config = config.text();
+    let mut agent = Some(Agent::start(&dir, &config));
+    wait_source(&broker, 1);
+    let start = 1_436_400_000_000_i64.div_euclid(SIZE_MS) * SIZE_MS;
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let steps = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut publisher = Publisher::new(broker.port);
+            let mut step = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) || step % (SIZE_MS / STEP_MS) != 1 {
+                for place in PLACES {
+                    publish(&mut publisher, place, "temp", &[(start + step * STEP_MS, step as f64)]);
+                }
+                step += 1;
+                std::thread::sleep(Duration::from_millis(4));
+            }
+            step
+        });
+        for kill in 0..KILLS {
+            std::thread::sleep(Duration::from_millis(u64::from(150 + kill * 37 % 400)));
+            agent.take().expect("an agent").kill9();
+            let next = agent.insert(Agent::start(&dir, &config));
+            next.wait_logs(&["source connected"], 2 + kill as usize);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        sender.join().expect("the sender")
+    });
+    let windows = usize::try_from((steps - 1) * STEP_MS / SIZE_MS).unwrap();
+    let mut missing = 0;
+    for place in PLACES {
+        let series = format!("sensors/{place}/temp");
+        let messages = subscriber.wait_until(&format!("{windows} windows of {series}"), |messages| {
+            messages.summaries("main", &series).len() >= windows
+        });
+        messages.check_repeats();
+        for (at, summary) in messages.summaries("main", &series) {
+            assert_eq!(summary.integer("rev"), 0, "{series} at {at}");
+            missing += SIZE_MS / STEP_MS - summary.integer("count");
+        }
+    }
+    assert!((0..=MISSING_MAX).contains(&missing), "{missing} readings of {steps} in each series are missing");
+}
+
+/// A journal with a flipped bit is used up to it, kept and said; one in a folder that another agent holds is none.
+#[test]
+fn a_damaged_journal_is_said_and_one_of_another_agent_is_left_alone() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let (dir, runtime) = (TempDir::new(), TempDir::new());
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1s\"\ncheckpoint = \"1h\"";
+    let config = config.text();
+    let folder = runtime.join("journal");
+    let environment = [("RUNTIME_DIRECTORY", folder.to_str().unwrap())];
+    let agent = Agent::start_with(&dir, &config, &environment);
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    let start = 1_436_400_000_000;
+    for step in 0..20 {
+        publish(&mut publisher, "office", "temp", &[(start + step * 1_000, step as f64)]);
+    }
+    subscriber.wait_until("all readings in reports", |messages| messages.reported("received") == 20);
+    let other = TempDir::new();
+    let second = Agent::start_with(&other, &config.replace("edge-1", "edge-2"), &environment);
+    second.wait_log(&["running"]);
+    let status = |messages: &headwater_tests::Messages| {
+        messages.of("status").any(|status| status.map.to_string().contains("another headwater holds it"))
+    };
+    subscriber.wait_until("the second agent's trouble", status);
+    assert_eq!(second.terminate().code(), Some(0));
+    agent.kill9();
+    let newest = |path: &std::path::PathBuf| std::fs::metadata(path).expect("a segment").len();
+    let segments = std::fs::read_dir(&folder).expect("the journal").map(|entry| entry.unwrap().path());
+    let path = segments.max_by_key(newest).expect("a segment");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&path, bytes).unwrap();
+    let agent = Agent::start_with(&dir, &config, &environment);
+    subscriber.wait_until("a report of the damage", |messages| messages.has_cause("damaged"));
+    assert!(folder.join("journal-damaged.1").exists(), "it is kept");
+    assert_eq!(agent.terminate().code(), Some(0));
+    let left = std::fs::read_dir(&folder).expect("the folder").count();
+    assert_eq!(left, 1, "nothing but what was damaged is left after a stop");
+    subscriber.messages().check_repeats();
+}

@@ -108,6 +108,18 @@ impl Revisions {
         self.highest = 0;
     }
 
+    /// The limit that holds.
+    pub(super) fn limit(&self) -> Option<u32> {
+        self.rev_max
+    }
+
+    /// The run before this one was allowed to send revisions up to this one.
+    pub(super) fn was_allowed(&mut self, rev_limit: u32) {
+        if let Past::Known { rev_max, .. } = &mut self.past {
+            *rev_max = rev_limit.max(*rev_max);
+        }
+    }
+
     /// Part of the restored state is lost.
     pub(super) fn lose_some(&mut self) {
         if let Past::Known { forgotten, .. } = &mut self.past {

@@ -136,6 +136,16 @@ impl Directory {
         self.entry(handle)?.channels.get(place).copied()
     }
 
+    /// What every handle stands for, in their order: source, name and labels.
+    pub(super) fn handles(&self) -> Vec<(SeriesHandle, usize, &Arc<str>, &Labels)> {
+        let mut all = Vec::with_capacity(self.entries.len());
+        for Series { name, labels, handles } in self.series.iter() {
+            all.extend(handles.iter().map(|(source, handle)| (*handle, *source, name, labels)));
+        }
+        all.sort_unstable_by_key(|(handle, ..)| handle.0);
+        all
+    }
+
     /// A series by its name.
     pub(super) fn find(&self, name: &str) -> Option<SeriesId> {
         self.by_name.get(name).copied()

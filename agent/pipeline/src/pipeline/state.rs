@@ -26,7 +26,7 @@ use super::channel::Channel;
 use super::ids::{Id as _, IndexVec, StreamId};
 use super::revisions::Revisions;
 use super::saved::StoredStream;
-use super::{Pipeline, RevLimit};
+use super::{Pipeline, RevLimit, SeriesHandle};
 use crate::config::WindowConfig;
 use crate::sections::body;
 use headwater_kernel::state::State;
@@ -82,6 +82,28 @@ impl Pipeline {
     pub fn on_durable(&mut self, RevLimit(rev_limit): RevLimit) {
         self.emitter.revisions.raise(rev_limit);
         self.limit_revisions(rev_limit);
+    }
+
+    /// The highest revision that may be told, if checkpoints are written at all.
+    pub fn rev_limit(&self) -> Option<RevLimit> {
+        self.emitter.revisions.limit().map(RevLimit)
+    }
+
+    /// The run before this one, whose state has been restored, was allowed to tell of revisions up to this one.
+    pub fn was_allowed(&mut self, RevLimit(rev_limit): RevLimit) {
+        self.emitter.revisions.was_allowed(rev_limit);
+    }
+
+    /// Calls `each` with every series of every source, by handle: source, name and labels.
+    pub fn introduced(&self, mut each: impl FnMut(SeriesHandle, usize, &str, &[(String, String)])) {
+        for (handle, source, name, labels) in self.directory.handles() {
+            each(handle, source, name, labels);
+        }
+    }
+
+    /// The sources whose connection is lost.
+    pub fn sources_down(&self) -> impl Iterator<Item = usize> {
+        self.sources.iter().enumerate().filter(|(_, source)| source.is_down).map(|(source, _)| source)
     }
 
     fn limit_revisions(&mut self, rev_limit: u32) {

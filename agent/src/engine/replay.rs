@@ -1,0 +1,140 @@
+//! The journal of a run that has crashed, through the pipeline in virtual time: its very state, and its very messages.
+
+use super::earlier::Earlier;
+use crate::journal::{Chain, IntakeCount, Record, Replay};
+use headwater_forwarder::{Lane, Message};
+use headwater_kernel::time::{AgentTime, Now};
+use headwater_pipeline::event::Event;
+use headwater_pipeline::pipeline::{Pipeline, RevLimit, SeriesHandle};
+use headwater_pipeline::sections::body::StoredBody;
+use headwater_pipeline::sections::unread::Unread;
+use std::collections::HashMap;
+
+/// What a run had told, and that may not have arrived.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// By the pipeline, at some time.
+    Event(headwater_kernel::time::Time, Event),
+    /// By the engine.
+    Message(Message),
+}
+
+/// A journal that has been replayed.
+pub(super) struct Replayed {
+    /// The state at its end; [`Pipeline::resume`] is to follow.
+    pub(super) pipeline: Pipeline,
+    pub(super) told: Vec<Told>,
+    /// Its last moment.
+    pub(super) now: Now,
+    /// Why it is not all that came, if it is not.
+    pub(super) cut: Option<&'static str>,
+}
+
+/// Replays a chain from the state that it follows, which has been restored with its silences and not been resumed.
+pub(super) fn replay(
+    chain: &Chain<'_>,
+    base: (Pipeline, Now),
+    earlier: &mut Earlier,
+    fresh: &dyn Fn() -> Pipeline,
+) -> Replayed {
+    let (mut pipeline, now) = base;
+    pipeline.resume(now, false);
+    let mut run =
+        Run { pipeline, fresh, handles: HashMap::new(), now, told: Vec::new(), earlier, rev_limit: 0 };
+    let cut = chain.replay(&mut run);
+    run.settle();
+    if cut.is_some() {
+        // The run may have told more, as far as it was allowed to.
+        run.pipeline.was_allowed(RevLimit(run.rev_limit));
+    }
+    let Run { pipeline, told, now, .. } = run;
+    Replayed { pipeline, told, now, cut }
+}
+
+struct Run<'r> {
+    pipeline: Pipeline,
+    fresh: &'r dyn Fn() -> Pipeline,
+    /// The handles here, by those of the segment.
+    handles: HashMap<u32, SeriesHandle>,
+    now: Now,
+    told: Vec<Told>,
+    earlier: &'r mut Earlier,
+    /// The highest that was ever allowed.
+    rev_limit: u32,
+}
+
+impl Run<'_> {
+    /// The state as the next run restores it: without sources, and with silence that counts from here on.
+    fn settle(&mut self) {
+        let mut body = Vec::new();
+        self.pipeline.save(self.now, &mut body);
+        self.pipeline = (self.fresh)();
+        let stored = StoredBody::new(&body);
+        self.pipeline.restore_within(self.now.alive, stored, || None, &mut Unread::default());
+        self.handles.clear();
+    }
+
+    fn allow(&mut self, limit: Option<u32>) {
+        if let Some(limit) = limit {
+            self.rev_limit = self.rev_limit.max(limit);
+            self.pipeline.on_durable(RevLimit(limit));
+        }
+    }
+}
+
+impl Replay for Run<'_> {
+    fn on_segment(&mut self, now: Now, is_new_life: bool) {
+        if is_new_life {
+            self.settle();
+            self.pipeline.resume(now, false);
+        }
+        self.now = now;
+        self.handles.clear();
+    }
+
+    fn on_record(&mut self, record: Record<'_>, is_kept: bool) {
+        let (pipeline, now) = (&mut self.pipeline, self.now);
+        match record {
+            Record::Now(now) => self.now = now,
+            Record::Reading(handle, taken, value) => {
+                if let Some(series) = self.handles.get(&handle) {
+                    pipeline.on_reading(*series, taken, value, now);
+                }
+            }
+            Record::Series { handle, source, name, labels } => {
+                if let Some(series) = pipeline.introduce(source, name, &labels) {
+                    self.handles.insert(handle, series);
+                }
+            }
+            Record::Tick => pipeline.on_tick(now),
+            Record::Link(source, is_up) => pipeline.on_link(source, is_up, now),
+            Record::Count(IntakeCount::Invalid, source, _) => pipeline.on_invalid(source),
+            Record::Count(IntakeCount::Repeated, source, _) => pipeline.on_repeated(source),
+            Record::Count(IntakeCount::Refused, source, number) => pipeline.on_refused(source, number),
+            Record::RevLimit(limit) => self.allow(limit),
+            Record::Message { lane, made_ms, body } => {
+                if !is_kept && let Some(lane) = Lane::ALL.into_iter().find(|known| *known as u8 == lane) {
+                    self.told.push(Told::Message(Message { lane, made_ms, body: body.to_vec().into() }));
+                }
+            }
+            Record::Engine(sections) => self.earlier.update(StoredBody::new(sections)),
+            Record::Pressure(pressure) => pipeline.on_pressure(pressure),
+            Record::Kept(_) | Record::End => {}
+        }
+        if self.pipeline.has_events() {
+            let told = self.pipeline.drain().map(|(at, event)| Told::Event(at, event));
+            if is_kept {
+                told.for_each(drop);
+            } else {
+                self.told.extend(told);
+            }
+        }
+        let _ = self.pipeline.take_notice();
+    }
+}
+
+/// Silence as it was when the checkpoint was taken: what came since is in the journal.
+pub(super) const SINCE: AgentTime = AgentTime::MIN;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Journals that are cut off, damaged, of others, or cannot be written.
+
+use super::*;
+
+fn lived(steps: i64) -> World {
+    let mut world = World::new();
+    for step in 0..steps {
+        world.run(&Op::Read(step % 3 == 0, 700, Some(-step % 5 * 100), step as f64));
+        world.run(&Op::Flush);
+    }
+    world
+}
+
+/// Cut anywhere, it is used up to there: no damage where the process was ended in mid write.
+#[test]
+fn every_prefix_of_a_journal_can_be_read() {
+    let world = lived(24);
+    let path = world.folder.segments().pop().unwrap();
+    let whole = fs::read(&path).unwrap();
+    let mut last = 0;
+    let header = 16 + u32::from_le_bytes(whole[4..8].try_into().unwrap()) as usize;
+    for cut in header..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let segments = Segments::read(&world.folder.0, &identity()).unwrap();
+        let Replayed { pipeline, cut, .. } = world.replayed(&segments);
+        let received = pipeline.ledger().sources[0].1.received;
+        assert!(cut.is_none() && received >= last);
+        last = received;
+    }
+    assert_eq!(last, 24);
+    for cut in 0..header {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let segments = Segments::read(&world.folder.0, &identity()).unwrap();
+        assert!(segments.after(Base::of(&world.disk.as_ref().unwrap().body)).is_none());
+    }
+}
+
+/// One bit that is not what it was ends it there, and is said; the file is kept.
+#[test]
+fn a_flipped_bit_is_noticed_and_the_file_is_kept() {
+    let mut world = lived(6);
+    world.run(&Op::Save);
+    for step in 0..6 {
+        world.run(&Op::Read(step % 2 == 0, 500, Some(0), 1.0));
+        world.run(&Op::Flush);
+    }
+    let paths = world.folder.segments();
+    assert_eq!(paths.len(), 2);
+    for path in paths {
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            fs::write(&path, &flipped).unwrap();
+            let segments = Segments::read(&world.folder.0, &identity()).unwrap();
+            let base = Base::of(&world.disk.as_ref().unwrap().body);
+            if segments.after(base).is_some() {
+                let Replayed { cut, pipeline, .. } = world.replayed(&segments);
+                assert!(cut.is_some(), "byte {at}");
+                assert!(pipeline.ledger().sources[0].1.received < 12);
+            }
+            if let Some(said) = segments.set_aside() {
+                assert!(said.contains("journal-damaged.1"), "{said}");
+                fs::rename(world.folder.0.join("journal-damaged.1"), &path).unwrap();
+            }
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_of_another_boot_config_or_version_is_removed() {
+    let world = lived(3);
+    let path = world.folder.segments().pop().unwrap();
+    let whole = fs::read(&path).unwrap();
+    for other in [Identity { boot: "c".to_owned(), ..identity() }, Identity { config: 8, ..identity() }] {
+        fs::write(&path, &whole).unwrap();
+        let segments = Segments::read(&world.folder.0, &other).unwrap();
+        assert!(segments.after(Base::of(&world.disk.as_ref().unwrap().body)).is_none());
+        assert_eq!((segments.remove_foreign(), path.exists()), (1, false));
+    }
+}
+
+/// What was not written down is known not to be there, and all that may have been told is told above.
+#[test]
+fn an_end_is_an_end() {
+    let world = lived(5);
+    world.journal.end();
+    let segments = Segments::read(&world.folder.0, &identity()).unwrap();
+    let Replayed { cut, .. } = world.replayed(&segments);
+    assert!(cut.is_some());
+}
+
+/// A folder that cannot be written costs the journal and nothing else.
+#[test]
+fn a_folder_that_is_gone_is_trouble() {
+    let mut world = lived(3);
+    fs::remove_dir_all(&world.folder.0).unwrap();
+    world.run(&Op::Read(true, 10, Some(0), 1.0));
+    world.save();
+    assert!(!world.journal.is_on());
+    assert!(world.journal.trouble().unwrap().contains("cannot be written"));
+    fs::create_dir_all(&world.folder.0).unwrap();
+    world.save();
+    assert!(world.journal.is_on() && world.journal.trouble().is_none());
+}

@@ -1,0 +1,302 @@
+//! What a journal holds, and how it is written: a tag, then numbers of variable length.
+//!
+//! | tag | record |
+//! |---|---|
+//! | 1 | now: time and agent's time, each as the difference from the last one |
+//! | 2, 3 | a reading: handle, its time as the difference from now (not in 2, stamped on arrival), value f64 |
+//! | 4 | a series is introduced, or known at the segment's beginning: handle, source, name, labels |
+//! | 5 | windows are looked at |
+//! | 6 | a link: source, whether it is up |
+//! | 7 | a count: kind, source, number |
+//! | 8 | the revisions that may be told: a number, 0 for no limit, else the limit and 1 |
+//! | 9 | a message of the agent's own: lane, time, bytes |
+//! | 10 | the engine's own sections, as in a checkpoint |
+//! | 11 | everything before this place is acknowledged or in the buffer: segment, bytes |
+//! | 12 | the end: what follows is not in the journal |
+//! | 13 | memory: how short it is, 0 to 2 |
+
+use super::Place;
+use headwater_kernel::time::{AgentTime, Now, Time};
+use headwater_pipeline::pipeline::{Pressure, TakenAt};
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Record<'a> {
+    /// The time of what follows.
+    Now(Now),
+    /// A reading of a series.
+    Reading(u32, TakenAt, f64),
+    /// A series of a source, by the handle that it has in this segment.
+    Series { handle: u32, source: usize, name: &'a str, labels: Vec<(String, String)> },
+    /// What is due is closed.
+    Tick,
+    /// A source's connection.
+    Link(usize, bool),
+    /// A source's payloads that are no readings.
+    Count(IntakeCount, usize, u32),
+    /// Which revisions may be told.
+    RevLimit(Option<u32>),
+    /// A message that the engine has made.
+    Message { lane: u8, made_ms: i64, body: &'a [u8] },
+    /// Sections of the engine.
+    Engine(&'a [u8]),
+    /// What was made before this place is safe.
+    Kept(Place),
+    /// Here the journal ends, and the agent goes on.
+    End,
+    /// What gives way from now on.
+    Pressure(Pressure),
+}
+
+/// What of a source is counted without a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IntakeCount {
+    /// Payloads that cannot be decoded.
+    Invalid,
+    /// Payloads that were counted before.
+    Repeated,
+    /// Readings of series past the limit.
+    Refused,
+}
+
+/// Puts records at the end of a buffer.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    pub(super) bytes: Vec<u8>,
+    now: Option<Now>,
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+const START: Now = Now { time: Time(0), alive: AgentTime(0), synced: true };
+
+impl Encoder {
+    /// The next record stands at the beginning of a segment.
+    pub(super) fn begin(&mut self) {
+        self.bytes.clear();
+        self.now = None;
+    }
+
+    #[inline]
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number.to_le_bytes()[0]);
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What follows is done at `now`.
+    #[inline]
+    pub(super) fn now(&mut self, now: Now) {
+        if self.now == Some(now) {
+            return;
+        }
+        let last = self.now.replace(now).unwrap_or(START);
+        self.bytes.push(1);
+        self.number(zigzag(now.time.0.wrapping_sub(last.time.0)));
+        self.number(zigzag(now.alive.0.wrapping_sub(last.alive.0)));
+    }
+
+    #[inline]
+    pub(super) fn reading(&mut self, handle: u32, taken: TakenAt, value: f64, now: Now) {
+        self.now(now);
+        match taken {
+            TakenAt::Arrival => {
+                self.bytes.push(2);
+                self.number(u64::from(handle));
+            }
+            TakenAt::Event(ms) => {
+                self.bytes.push(3);
+                self.number(u64::from(handle));
+                self.number(zigzag(ms.wrapping_sub(now.time.0)));
+            }
+        }
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(super) fn series(&mut self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
+        self.bytes.push(4);
+        self.number(u64::from(handle));
+        self.number(source as u64);
+        self.text(name.as_bytes());
+        self.number(labels.len() as u64);
+        for (key, value) in labels {
+            self.text(key.as_bytes());
+            self.text(value.as_bytes());
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Now) {
+        self.now(now);
+        self.bytes.push(5);
+    }
+
+    pub(super) fn link(&mut self, source: usize, is_up: bool, now: Now) {
+        self.now(now);
+        self.bytes.push(6);
+        self.number(source as u64);
+        self.bytes.push(u8::from(is_up));
+    }
+
+    pub(super) fn count(&mut self, count: IntakeCount, source: usize, number: u32) {
+        let kind = match count {
+            IntakeCount::Invalid => 0,
+            IntakeCount::Repeated => 1,
+            IntakeCount::Refused => 2,
+        };
+        self.bytes.extend_from_slice(&[7, kind]);
+        self.number(source as u64);
+        self.number(u64::from(number));
+    }
+
+    pub(super) fn rev_limit(&mut self, limit: Option<u32>) {
+        self.bytes.push(8);
+        self.number(limit.map_or(0, |limit| u64::from(limit) + 1));
+    }
+
+    pub(super) fn message(&mut self, lane: u8, made_ms: i64, body: &[u8]) {
+        self.bytes.extend_from_slice(&[9, lane]);
+        self.number(zigzag(made_ms));
+        self.text(body);
+    }
+
+    pub(super) fn engine(&mut self, sections: &[u8]) {
+        self.bytes.push(10);
+        self.text(sections);
+    }
+
+    pub(super) fn kept(&mut self, place: Place) {
+        self.bytes.push(11);
+        self.number(place.segment);
+        self.number(place.bytes);
+    }
+
+    pub(super) fn pressure(&mut self, pressure: Pressure) {
+        self.bytes.extend_from_slice(&[13, pressure as u8]);
+    }
+
+    pub(super) fn end(&mut self) {
+        self.bytes.push(12);
+    }
+}
+
+/// Reads what an [`Encoder`] has put, from the beginning of a segment on.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    now: Option<Now>,
+}
+
+/// Bytes that no encoder has put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged;
+
+impl Decoder {
+    /// Takes the first record off the bytes of a frame.
+    pub(super) fn next<'a>(&mut self, from: &mut &'a [u8]) -> Result<Record<'a>, Damaged> {
+        Ok(match take(from, 1)? {
+            [1] => {
+                let last = self.now.unwrap_or(START);
+                let time = last.time.0.wrapping_add(unzigzag(number(from)?));
+                let alive = last.alive.0.wrapping_add(unzigzag(number(from)?));
+                let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
+                self.now = Some(now);
+                Record::Now(now)
+            }
+            [2] => Record::Reading(short(from)?, TakenAt::Arrival, value(from)?),
+            [3] => {
+                let (handle, apart) = (short(from)?, unzigzag(number(from)?));
+                let ms = self.now.ok_or(Damaged)?.time.0.wrapping_add(apart);
+                Record::Reading(handle, TakenAt::Event(ms), value(from)?)
+            }
+            [4] => {
+                let (handle, source, name) = (short(from)?, size(from)?, text(from)?);
+                let mut labels = Vec::new();
+                for _ in 0..number(from)? {
+                    labels.push((text(from)?.to_owned(), text(from)?.to_owned()));
+                }
+                Record::Series { handle, source, name, labels }
+            }
+            [5] => Record::Tick,
+            [6] => Record::Link(size(from)?, take(from, 1)? != [0]),
+            [7] => {
+                let count = match take(from, 1)? {
+                    [0] => IntakeCount::Invalid,
+                    [1] => IntakeCount::Repeated,
+                    [2] => IntakeCount::Refused,
+                    _ => return Err(Damaged),
+                };
+                Record::Count(count, size(from)?, short(from)?)
+            }
+            [8] => Record::RevLimit(match number(from)? {
+                0 => None,
+                more => Some(u32::try_from(more - 1).map_err(|_| Damaged)?),
+            }),
+            [9] => {
+                let lane = take(from, 1)?.first().copied().ok_or(Damaged)?;
+                Record::Message { lane, made_ms: unzigzag(number(from)?), body: bytes(from)? }
+            }
+            [10] => Record::Engine(bytes(from)?),
+            [11] => Record::Kept(Place { segment: number(from)?, bytes: number(from)? }),
+            [12] => Record::End,
+            [13] => Record::Pressure(match take(from, 1)? {
+                [0] => Pressure::None,
+                [1] => Pressure::Some,
+                [2] => Pressure::Full,
+                _ => return Err(Damaged),
+            }),
+            _ => return Err(Damaged),
+        })
+    }
+}
+
+fn take<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a [u8], Damaged> {
+    let (bytes, rest) = from.split_at_checked(length).ok_or(Damaged)?;
+    *from = rest;
+    Ok(bytes)
+}
+
+fn number(from: &mut &[u8]) -> Result<u64, Damaged> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take(from, 1)?.first().copied().ok_or(Damaged)?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err(Damaged)
+}
+
+fn short(from: &mut &[u8]) -> Result<u32, Damaged> {
+    u32::try_from(number(from)?).map_err(|_| Damaged)
+}
+
+fn size(from: &mut &[u8]) -> Result<usize, Damaged> {
+    usize::try_from(number(from)?).map_err(|_| Damaged)
+}
+
+fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Damaged> {
+    let length = size(from)?;
+    take(from, length)
+}
+
+fn text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Damaged> {
+    std::str::from_utf8(bytes(from)?).map_err(|_| Damaged)
+}
+
+fn value(from: &mut &[u8]) -> Result<f64, Damaged> {
+    let value = take(from, 8)?.try_into().map(f64::from_le_bytes).map_err(|_| Damaged)?;
+    if value.is_finite() { Ok(value) } else { Err(Damaged) }
+}
