@@ -68,7 +68,8 @@ impl Engine {
 
     /// Puts a checkpoint beside the journal, which begins anew: nothing goes to the disk.
     pub(super) async fn shorten_journal(&self, next_ms: i64) {
-        let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) else { return };
+        let is_full = |journal: &&Journal| journal.is_on() && journal.is_full();
+        let Some(journal) = self.journal.as_ref().filter(is_full) else { return };
         self.settle();
         let (now, mut taken) = (self.now(), Vec::new());
         self.save_own(false, next_ms, &mut taken);

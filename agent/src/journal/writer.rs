@@ -73,6 +73,13 @@ struct State {
     trouble: Option<String>,
 }
 
+impl State {
+    /// What all segments take.
+    fn bytes(&self) -> u64 {
+        self.older.iter().map(|place| place.bytes).sum::<u64>() + self.place.bytes
+    }
+}
+
 impl Journal {
     /// In a folder, after the segments that are there. `follows`: this run has all that they hold.
     pub(crate) fn new(opened: JournalFolder, follows: bool) -> Self {
@@ -199,6 +206,11 @@ impl Journal {
         self.full.notified().await;
     }
 
+    /// Whether that is still so.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.borrow().bytes() > BYTES_MAX
+    }
+
     /// Where that checkpoint is put.
     pub(crate) fn checkpoint_path(&self) -> PathBuf {
         checkpoint_path(&self.folder)
@@ -224,7 +236,7 @@ impl Journal {
         let written = file.as_mut().map_or(Ok(()), |file| file.write_all(&encoder.bytes));
         place.bytes += encoder.bytes.len() as u64;
         encoder.bytes.truncate(FRAME_BYTES);
-        let bytes = state.older.iter().map(|place| place.bytes).sum::<u64>() + state.place.bytes;
+        let bytes = state.bytes();
         drop(state);
         match written {
             Err(error) => self.give_up(&error),
