@@ -368,17 +368,20 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
     let (mut alive, mut pulse) = (tokio::time::interval(Pulse::every()), Pulse::new());
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
     let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
-    let (mut looked, mut said) = (false, false);
+    // Before that the account lacks the messages that an earlier run has left.
+    let mut opened = std::pin::pin!(engine.forwarder().opened());
+    let (mut is_open, mut looked, mut said) = (false, false, false);
     reports.tick().await;
     loop {
         tokio::select! {
-            _ = reports.tick() => engine.report(ReportCause::Interval, ""),
+            () = &mut opened, if !is_open => is_open = true,
+            _ = reports.tick(), if is_open => engine.report(ReportCause::Interval, ""),
             _ = alive.tick() => {
                 if !pulse.beat(engine.ticks(), &engine.status().line()) {
                     tracing::error!("the engine stands still: no window was looked at since the last time");
                 }
             }
-            () = &mut restart, if !said => {
+            () = &mut restart, if is_open && !said => {
                 said = true;
                 engine.report_start();
             }

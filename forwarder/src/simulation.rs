@@ -246,11 +246,12 @@ impl History {
     }
 
     async fn stop(&mut self, forwarder: Forwarder) {
+        let was_open = forwarder.is_open();
         let written = forwarder.stop(Instant::now() + Duration::from_secs(5)).await;
         self.check_delivered(&forwarder);
         self.lost += forwarder.account().lost;
         if !written {
-            assert!(!forwarder.is_open() || self.store.0.lock().unwrap().failing.is_some());
+            assert!(!was_open || self.store.0.lock().unwrap().failing.is_some());
             // What was pushed just before the disk failed was not yet written.
             self.forgive(self.patience());
         }
