@@ -280,6 +280,7 @@ impl StoppedBuffer {
         mut visit: impl FnMut(Option<&Progress>, record::BufferRecord) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let Some(&(segment, _)) = self.segments.get(at) else { return ControlFlow::Continue(()) };
+        let was_bad = self.bad.contains(&segment);
         let bad = &mut self.bad;
         let mut tell = |why: &dyn std::fmt::Display| {
             bad.insert(segment);
@@ -293,6 +294,8 @@ impl StoppedBuffer {
             let batch = match next {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return ControlFlow::Continue(()),
+                // A database that failed to open holds its lock for a moment: the next lane would meet that, and hide the cause.
+                Err(_) if was_bad => return ControlFlow::Continue(()),
                 Err(error) => {
                     tell(&error);
                     return ControlFlow::Continue(());
