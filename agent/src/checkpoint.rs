@@ -38,7 +38,7 @@ pub(crate) enum Found {
     Broken {
         /// Where it is now.
         aside: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be read.
         why: String,
     },
 }
@@ -70,7 +70,7 @@ pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
     Ok((HEADER_BYTES + body.len()) as u64)
 }
 
-/// Reads the body back, if the file has no more than `bytes_max`.
+/// Reads the body back, if the file has at most `bytes_max`.
 ///
 /// # Errors
 /// The file is there and cannot be read or set aside.

@@ -1,4 +1,4 @@
-//! The pipeline with its surroundings: the clock that it is told, the forwarder that its messages go to, and the
+//! The pipeline with its context: the clock that gives it the time, the forwarder that takes its messages, and the
 //! reports about both. Everything here runs on one thread.
 
 mod agent_clock;
@@ -171,7 +171,7 @@ impl Engine {
         self.ticker.ticks()
     }
 
-    /// What is held goes, whatever became of the first checkpoint.
+    /// Sends the messages that are held, whatever became of the first checkpoint.
     pub(crate) fn send_held(&self) {
         self.outgoing.open();
     }

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A payload may bring thousands of series: so many new ones between two looks take a few hundred KiB.
+/// New series between two looks. A payload may bring thousands; this many take a few hundred KiB.
 const SERIES_UNSEEN: u32 = 64;
 
 /// The cap, and where the program is below it.
@@ -61,7 +61,7 @@ impl MemoryCap {
         self.pressure.get()
     }
 
-    /// What is wrong, in words; `None`: nothing.
+    /// The trouble in words, if there is one.
     pub(crate) fn trouble(&self) -> Option<String> {
         let what = match self.pressure.get() {
             Pressure::None => return None,

@@ -1,4 +1,4 @@
-//! What systemd is told: ready, alive, reloading, stopping. Outside systemd this does nothing.
+//! Notifications for systemd: ready, alive, reloading, stopping. Outside systemd this does nothing.
 
 use sd_notify::NotifyState;
 use std::time::Duration;

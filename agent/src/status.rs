@@ -32,7 +32,7 @@ pub struct AgentStatus {
     pub readings: ReadingCounts,
     /// What became of the messages since the state began.
     pub messages: MessageDelta,
-    /// What is not as it should be, for a person. Outputs that are down are not among it.
+    /// The agent's troubles, in words for a person. Outputs that are down are not among them.
     pub trouble: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ pub struct BufferStatus {
     pub disk_error: Option<String>,
 }
 
-/// What was written to storage today, in UTC.
+/// The bytes that were written to storage today, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WriteStatus {
     /// By this program (bytes).

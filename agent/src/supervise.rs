@@ -255,7 +255,7 @@ impl Running {
         let start = Instant::now();
         tracing::info!("stopping");
         self.stop_sources(SOURCES).await;
-        // What is held for the first checkpoint is not lost on the way out.
+        // Messages that wait for the first checkpoint are not lost on the way out.
         if timeout(FIRST_CHECKPOINT, self.engine.sending()).await.is_err() {
             tracing::warn!("stopped before the first checkpoint of this run was written");
         }

@@ -21,8 +21,8 @@ pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
     result
 }
 
-/// SIGTERM and SIGINT stop the agent. SIGHUP reads the config again: a good one is gone on with from the checkpoint and
-/// the buffer, as after a restart; a bad one is said, and the agent goes on as it was.
+/// SIGTERM and SIGINT stop the agent. SIGHUP reads the config again: with a good one the agent goes on from the checkpoint and
+/// the buffer, as after a restart. A bad one is reported and changes nothing.
 async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Failure> {
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,
@@ -41,7 +41,7 @@ async fn run_until_stopped(config_path: &Path, config: Config) -> Result<(), Fai
 }
 
 /// Where the kernel gives everybody huge pages (Debian's does), each thread's stack and each corner of the heap takes
-/// 2 MiB: 28 MB in place of 8. A kernel that does not know the call costs memory, no more.
+/// 2 MiB: 28 MB in place of 8. On a kernel that does not know the call the agent only takes more memory.
 fn disable_huge_pages() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!("huge pages stay as they are: {error}");

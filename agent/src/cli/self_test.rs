@@ -23,7 +23,7 @@ enum Finding {
     Bad(String),
 }
 
-/// What is shown, line by line, and how much of it was bad.
+/// Prints findings line by line, and counts the bad ones.
 #[derive(Default)]
 struct Screen {
     bad: usize,

@@ -35,7 +35,7 @@ pub(super) fn run(config_path: &Path, options: &TailOptions) -> Result<(), Failu
     runtime()?.block_on(follow(tail, options))
 }
 
-/// What is sent to an address, whichever kind of output has such addresses.
+/// Follows the messages of an address, with the kind of output that has such addresses.
 fn at_address(url: &str, agent: Option<&str>) -> Result<Box<dyn Tail>, Failure> {
     let mut wrong = String::new();
     for kind in OUTPUTS {

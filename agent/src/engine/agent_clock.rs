@@ -11,10 +11,10 @@ use headwater_wire::Placer;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-/// The clocks are looked at no more often than this (ms).
+/// The shortest time between two looks at the clocks (ms).
 const LOOK_EVERY_MS: i64 = 500;
 
-/// Steps back by less than this, over a restart, are no reason to begin anew (ms).
+/// A step back over a restart ends windows only above this (ms).
 const BACK_MS: i64 = 60_000;
 
 /// How the clock stood when the checkpoint was written that a run goes on from.
@@ -66,7 +66,7 @@ pub(crate) struct AgentClock {
     kernel: Cell<Option<bool>>,
     /// The last time known before the start: what is made before the time is known is no older.
     last: Time,
-    /// What is to be corrected, because the time was known at the start.
+    /// Corrections that are due because the time was known at the start.
     corrections: RefCell<Vec<Correction>>,
     steady: Cell<Steady>,
     /// What lies between the checkpoint that it goes on from and its start.
@@ -157,7 +157,7 @@ impl AgentClock {
         self.gap
     }
 
-    /// What is to be corrected since the start; once.
+    /// Takes the corrections that are due since the start.
     pub(super) fn take_corrections(&self) -> Vec<Correction> {
         self.corrections.take()
     }

@@ -43,7 +43,7 @@ struct Trouble {
     throttle: LogThrottle,
 }
 
-/// What is to be said.
+/// Whether a failed checkpoint is logged, and whether it is reported.
 struct Told {
     log: bool,
     report: bool,
@@ -66,7 +66,7 @@ impl Checkpointer {
         buffer
     }
 
-    /// What is wrong with the checkpoints.
+    /// The reason why checkpoints cannot be written.
     pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.borrow();
         trouble.error.as_ref().map(|error| format!("checkpoints cannot be written: {error}"))
@@ -80,7 +80,7 @@ impl Trouble {
         std::mem::take(&mut self.reported)
     }
 
-    /// A disk that takes a little now and then is told of no more often than a log line may be.
+    /// A disk that takes a checkpoint now and then is reported at most as often as it is logged.
     fn on_failed(&mut self, error: &io::Error, now: AgentTime) -> Told {
         self.error = Some(error.to_string());
         let log = self.throttle.pass(now).is_some();
@@ -144,7 +144,7 @@ impl Engine {
         None
     }
 
-    /// As [`Engine::write`]; a disk that does not take it is told of: a report when that begins and when it is over, and
+    /// As [`Engine::write`]. A failing disk is reported when the failure begins and when it is over, and it makes
     /// a log line now and then.
     async fn write_or_tell(&self, snapshot: Snapshot) -> Option<u64> {
         match self.write(snapshot).await {

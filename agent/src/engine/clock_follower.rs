@@ -1,6 +1,6 @@
 //! What follows from the clock: windows that end, reports, corrections, and whether what is held may go.
 //!
-//! What is held was made before the time is known. It goes once a checkpoint has been tried that says so: after a crash
+//! Held messages were made before the time is known. They go once a checkpoint has been tried that says so: after a crash
 //! the same messages leave with the same times, and what went out without them is remembered.
 
 use super::Engine;
@@ -24,7 +24,7 @@ pub(super) struct ClockFollower {
     released: Cell<bool>,
 }
 
-/// What is to be done because a permit was given or taken.
+/// The action that a given or withdrawn permit asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consequence {
     /// Nothing: it was the same before.

@@ -41,7 +41,7 @@ pub(crate) struct Earlier {
     pub(super) outages: Outages,
     /// The messages' account of all earlier runs; nothing waits in it.
     pub(super) messages: Account,
-    /// What was written to storage in its day.
+    /// The bytes that the earlier run wrote on its day.
     pub(crate) written: Written,
     /// What its sources wanted to be remembered, by name.
     pub(super) source_states: Vec<(String, Vec<u8>)>,

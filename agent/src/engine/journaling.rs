@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// Puts a checkpoint beside the journal, which begins anew: nothing goes to the disk.
+    /// Puts a checkpoint beside the journal and empties the journal. Nothing goes to the disk.
     pub(super) async fn shorten_journal(&self, next_ms: i64) {
         let is_full = |journal: &&Journal| journal.is_on() && journal.is_full();
         let Some(journal) = self.journal.as_ref().filter(is_full) else { return };

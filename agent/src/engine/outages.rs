@@ -17,7 +17,7 @@ const TOLD_SECONDS: i64 = 60;
 pub(super) struct Outages(Vec<(String, SteadyTime)>);
 
 impl Outages {
-    /// Outputs that are not there any more are down no more.
+    /// Forgets outputs that the config does not have any more.
     pub(super) fn keep_only(&mut self, names: &[String]) {
         self.0.retain(|(name, _)| names.contains(name));
     }

@@ -13,7 +13,7 @@ use headwater_wire::Messages;
 use std::cell::RefCell;
 use tokio::sync::watch;
 
-/// What is held takes no more (bytes): past it the messages go, because the disk does not answer at all.
+/// The most that held messages take (bytes). Above it they are sent, because the disk does not answer at all.
 const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// What a message takes beside its content (bytes).
@@ -80,7 +80,7 @@ impl Outgoing {
         self.open.send_replace(false);
     }
 
-    /// What is held goes, and all that follows passes.
+    /// Sends the messages that are held, and lets all others pass.
     pub(super) fn open(&self) {
         let Held { messages, .. } = self.held.take();
         messages.into_iter().for_each(|message| self.forwarder.push(message));

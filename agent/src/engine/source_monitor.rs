@@ -1,4 +1,4 @@
-//! What is known of a source while it runs: its connection, and which of its log lines are written.
+//! The state of a running source: its connection, and which of its log lines are written.
 
 use super::log_throttle::LogThrottle;
 use crate::status::SourceStatus;

@@ -50,7 +50,7 @@ impl Engine {
         }
     }
 
-    /// What is not as it should be, for a person.
+    /// The agent's troubles, in words for a person.
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());

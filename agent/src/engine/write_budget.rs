@@ -1,4 +1,4 @@
-//! How often checkpoints are written: at an interval, earlier when asked to, and on the whole no more than
+//! How often checkpoints are written: at an interval, earlier when asked to, and on the whole at most
 //! `daily_writes` a day.
 //!
 //! Every byte costs the time in which `daily_writes` allows it. That debt is paid by waiting; up to [`CREDIT`] of it may

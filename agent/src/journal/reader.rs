@@ -55,7 +55,7 @@ pub(crate) struct Chain<'s> {
 
 /// What [`Chain::replay`] calls.
 pub(crate) trait Replay {
-    /// A segment begins: handles are anew. `is_new_life`: another run has written it.
+    /// A segment begins, and handles are given again from 0. `is_new_life`: another run has written it.
     fn on_segment(&mut self, now: Now, is_new_life: bool);
     /// A record; `is_kept`: what comes of it is acknowledged or in the buffer.
     fn on_record(&mut self, record: Record<'_>, is_kept: bool);

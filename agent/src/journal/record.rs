@@ -28,7 +28,7 @@ pub(crate) enum Record<'a> {
     Reading(u32, TakenAt, f64),
     /// A series of a source, by the handle that it has in this segment.
     Series { handle: u32, source: usize, name: &'a str, labels: Vec<(String, String)> },
-    /// What is due is closed.
+    /// The pipeline closes the windows that are due.
     Tick,
     /// A source's connection.
     Link(usize, bool),
@@ -40,7 +40,7 @@ pub(crate) enum Record<'a> {
     Message { lane: u8, made_ms: i64, body: &'a [u8] },
     /// Sections of the engine.
     Engine(&'a [u8]),
-    /// What was made before this place is safe.
+    /// The messages made before this position are safe.
     Kept(Place),
     /// Here the journal ends, and the agent goes on.
     End,

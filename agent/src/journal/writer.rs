@@ -13,7 +13,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use tokio::sync::Notify;
 
-/// All segments together take no more, or a checkpoint is due (bytes).
+/// The most that all segments take together (bytes); above it a checkpoint is due.
 pub(crate) const BYTES_MAX: u64 = 4 << 20;
 
 /// The journal of one run.
@@ -36,7 +36,7 @@ pub(crate) struct JournalFolder {
     identity: Identity,
     /// Nobody else writes there.
     lock: Option<DirLock>,
-    /// What was found.
+    /// The segments that an earlier run left.
     pub(crate) segments: Segments,
     /// Why there is no journal.
     trouble: Option<String>,

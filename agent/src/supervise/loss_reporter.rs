@@ -43,7 +43,7 @@ impl LossReporter {
         }
     }
 
-    /// What has not been told is told now.
+    /// Reports the losses that no report has named yet.
     pub(super) fn finish(&self, engine: &Engine) {
         let mut state = self.state.borrow_mut();
         while let Some(event) = engine.forwarder().try_event() {

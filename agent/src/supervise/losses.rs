@@ -2,7 +2,7 @@
 //! where the broker refuses everything it is refused as well. One for each loss would bring about the next loss, for ever.
 //!
 //! So losses of one kind are gathered for a second and told, and as long as they go on, told again after twice as long,
-//! up to [`WAIT_LAST`]. Nothing goes untold: what is pending when the agent stops is told then.
+//! up to [`WAIT_LAST`]. No loss goes unreported: the agent reports pending ones when it stops.
 
 use headwater_forwarder::{DropReason, Lane};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) struct Loss {
     pub(super) times: u64,
     /// When the first and the last of them were made [ms since the Unix epoch].
     pub(super) made_ms: (i64, i64),
-    /// What was said about the last of them.
+    /// The description of the last of them.
     pub(super) what: String,
 }
 
@@ -82,7 +82,7 @@ impl Losses {
         self.0.iter().filter(|entry| entry.pending.is_some()).map(|entry| entry.due).min()
     }
 
-    /// What is to be told now.
+    /// The losses that are due for a report.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Loss> {
         let entry = self.0.iter_mut().find(|entry| entry.pending.is_some() && entry.due <= now)?;
         entry.wait = (entry.wait * 2).min(WAIT_LAST);
@@ -122,7 +122,7 @@ mod tests {
         }
         assert!((5..20).contains(&told), "{told} reports");
         assert_eq!(count, told);
-        // After a quiet spell the next one is told at once.
+        // After a quiet spell the next loss is reported at once.
         let now = start + Duration::from_secs(100_000);
         let rest = losses.take_due(now).unwrap();
         assert_eq!(rest.count, 1);

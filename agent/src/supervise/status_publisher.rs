@@ -32,7 +32,7 @@ pub(super) struct StatusPublisher {
     started_up_ms: i64,
     /// Their names.
     outputs: Vec<String>,
-    /// What was said last, and when.
+    /// The status that was published last, and when.
     said: RefCell<Option<(AgentStatus, Instant)>>,
 }
 
