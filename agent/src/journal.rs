@@ -25,6 +25,8 @@ pub(crate) use reader::{Chain, Replay, Segments};
 pub(crate) use record::{IntakeCount, Record};
 pub(crate) use writer::{BYTES_MAX, Journal, JournalFolder};
 
+use std::path::{Path, PathBuf};
+
 /// The version of header and records.
 const VERSION: u16 = 1;
 
@@ -64,4 +66,14 @@ pub(crate) struct Identity {
 pub(crate) struct Place {
     segment: u64,
     bytes: u64,
+}
+
+/// Where the checkpoint is that shortens the journal.
+fn checkpoint_path(folder: &Path) -> PathBuf {
+    folder.join(format!("{NAME}.checkpoint"))
+}
+
+/// Where a segment is.
+fn segment_path(folder: &Path, segment: u64) -> PathBuf {
+    folder.join(format!("{NAME}.{segment}"))
 }

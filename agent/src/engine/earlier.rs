@@ -147,7 +147,8 @@ impl Earlier {
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
         let is_whole = self.trouble.is_none();
         let begin = self.past.now();
-        let Replayed { pipeline, told, now, cut } = replay::replay(chain, (base, begin), self, fresh);
+        let Replayed { pipeline, told, now, cut } =
+            replay::replay(chain, (base, begin), &mut |sections| self.update(sections), fresh);
         self.past.went_on(now);
         self.told = told;
         self.crashed = cut.is_some() || !is_whole;

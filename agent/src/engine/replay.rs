@@ -1,6 +1,5 @@
 //! The journal of a run that has crashed, through the pipeline in virtual time: its very state, and its very messages.
 
-use super::earlier::Earlier;
 use crate::journal::{Chain, IntakeCount, Record, Replay};
 use headwater_forwarder::{Lane, Message};
 use headwater_kernel::time::{AgentTime, Now};
@@ -31,16 +30,17 @@ pub(super) struct Replayed {
 }
 
 /// Replays a chain from the state that it follows, which has been restored with its silences and not been resumed.
+/// `on_progress` takes the engine's own sections, in the order in which they were recorded.
 pub(super) fn replay(
     chain: &Chain<'_>,
     base: (Pipeline, Now),
-    earlier: &mut Earlier,
+    on_progress: &mut dyn FnMut(StoredBody<'_>),
     fresh: &dyn Fn() -> Pipeline,
 ) -> Replayed {
     let (mut pipeline, now) = base;
     pipeline.resume(now, false);
     let mut run =
-        Run { pipeline, fresh, handles: HashMap::new(), now, told: Vec::new(), earlier, rev_limit: 0 };
+        Run { pipeline, fresh, handles: HashMap::new(), now, told: Vec::new(), on_progress, rev_limit: 0 };
     let cut = chain.replay(&mut run);
     run.settle();
     if cut.is_some() {
@@ -58,7 +58,8 @@ struct Run<'r> {
     handles: HashMap<u32, SeriesHandle>,
     now: Now,
     told: Vec<Told>,
-    earlier: &'r mut Earlier,
+    /// Takes the engine's own progress as it was recorded.
+    on_progress: &'r mut dyn FnMut(StoredBody<'_>),
     /// The highest that was ever allowed.
     rev_limit: u32,
 }
@@ -117,7 +118,7 @@ impl Replay for Run<'_> {
                     self.told.push(Told::Message(Message { lane, made_ms, body: body.to_vec().into() }));
                 }
             }
-            Record::Engine(sections) => self.earlier.update(StoredBody::new(sections)),
+            Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections)),
             Record::Pressure(pressure) => pipeline.on_pressure(pressure),
             Record::Kept(_) | Record::End => {}
         }

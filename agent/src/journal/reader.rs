@@ -1,8 +1,7 @@
 //! Finds the segments that follow a checkpoint, and reads them.
 
 use super::record::{Damaged, Decoder, Record};
-use super::writer::{checkpoint_path, segment_path};
-use super::{Base, FRAME_BYTES, Identity, MAGIC, NAME, Place, VERSION};
+use super::{Base, FRAME_BYTES, Identity, MAGIC, NAME, Place, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::{self, Found};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use std::cell::Cell;

@@ -2,7 +2,7 @@
 
 use super::reader::Segments;
 use super::record::{Encoder, IntakeCount};
-use super::{Base, FRAME_BYTES, Identity, MAGIC, NAME, Place, VERSION};
+use super::{Base, FRAME_BYTES, Identity, MAGIC, Place, VERSION, checkpoint_path, segment_path};
 use crate::lock::DirLock;
 use headwater_kernel::time::Now;
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
@@ -356,16 +356,6 @@ impl SegmentStart<'_> {
     pub(crate) fn pressure(&mut self, pressure: Pressure) {
         self.0.pressure(pressure);
     }
-}
-
-/// Where the checkpoint is that shortens the journal.
-pub(super) fn checkpoint_path(folder: &Path) -> PathBuf {
-    folder.join(format!("{NAME}.checkpoint"))
-}
-
-/// Where a segment is.
-pub(super) fn segment_path(folder: &Path, segment: u64) -> PathBuf {
-    folder.join(format!("{NAME}.{segment}"))
 }
 
 fn frame(records: &[u8]) -> Vec<u8> {

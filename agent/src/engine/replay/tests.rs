@@ -280,7 +280,7 @@ impl World {
         let mut unread = Unread::default();
         assert_eq!(base.restore_within(SINCE, body, || None, &mut unread), Some(0));
         assert!(unread.is_empty(), "{unread}");
-        replay(&chain, (base, disk.now), &mut Earlier::default(), &fresh)
+        replay(&chain, (base, disk.now), &mut |_| {}, &fresh)
     }
 
     /// The state is the very state, what it tells again is what it had told, and the next life goes on.
