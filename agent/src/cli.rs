@@ -3,6 +3,8 @@
 mod buffer;
 mod check;
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
 mod evaluate;
 mod man;
 mod replay;
@@ -35,7 +37,7 @@ enum Command {
     Check,
     /// Runs an embedded broker, simulated sensors and the agent; Ctrl-C ends it and leaves nothing behind
     #[cfg(feature = "demo")]
-    Demo(crate::demo::DemoOptions),
+    Demo(demo::DemoOptions),
     /// Runs the engine over recorded data in virtual time: messages as JSON lines on stdout
     Replay(replay::ReplayOptions),
     /// Runs detectors over labelled recordings: what they find, miss and make up
@@ -89,7 +91,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run => run::run(&cli.config),
         Command::Check => check::run(&cli.config),
         #[cfg(feature = "demo")]
-        Command::Demo(options) => crate::demo::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::SelfTest => self_test::run(&cli.config),
@@ -121,6 +123,6 @@ fn open(path: &Path) -> Result<(Option<Config>, Document), Failure> {
 }
 
 /// The runtime that everything but the disk runs on: one thread, so that a reading crosses none.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?)
 }

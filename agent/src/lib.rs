@@ -9,8 +9,6 @@ mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod config;
-#[cfg(feature = "demo")]
-pub mod demo;
 mod engine;
 pub mod estimate;
 mod journal;

@@ -1,7 +1,7 @@
 //! `headwater demo`: simulated sensors with faults in them, the agent, a broker to which it sends its messages, and these
 //! messages printed as they come. Everything listens on loopback and keeps its state in a folder that goes with it.
 
-use crate::cli::{Failure, runtime};
+use super::{Failure, runtime};
 use crate::config::{self, Config};
 use crate::{logging, show, supervise};
 use clap::Args;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoOptions {
+pub(super) struct DemoOptions {
     /// End by itself after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
@@ -39,10 +39,7 @@ Ctrl-C ends the demo. It leaves nothing behind.
 ";
 
 /// Runs the demo until Ctrl-C, or for the seconds that the options say.
-///
-/// # Errors
-/// [`Failure`] if the broker or the agent could not start.
-pub fn run(options: &DemoOptions) -> Result<(), Failure> {
+pub(super) fn run(options: &DemoOptions) -> Result<(), Failure> {
     logging::start(Some(tracing::Level::WARN));
     let folder = Folder::new()?;
     let broker = Broker::start()?;
