@@ -39,6 +39,7 @@ use headwater_kernel::time::Now;
 use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
+use headwater_sensors::Safety;
 use outgoing::Outgoing;
 use reporter::Reporter;
 pub(crate) use sink::EngineSink;
@@ -57,6 +58,8 @@ pub(crate) struct Engine {
     follower: ClockFollower,
     reporter: Reporter,
     checkpointer: Checkpointer,
+    /// How far what sources hand over is safe.
+    safety: Safety,
     ticker: Ticker,
     sources: Sources,
     memory: MemoryCap,
@@ -94,6 +97,7 @@ impl Engine {
             follower: ClockFollower::new(now.synced),
             reporter,
             checkpointer: Checkpointer::new(writer),
+            safety: Safety::default(),
             ticker: Ticker::default(),
             sources,
             memory,
@@ -136,7 +140,7 @@ impl Engine {
     pub(crate) fn report_start(&self) {
         let Some(detail) = self.reporter.take_start() else { return };
         self.report(ReportCause::Restart, &detail);
-        self.checkpointer.requests.request();
+        self.checkpointer.request();
     }
 
     /// Makes a report of everything since the last one and sends it.
@@ -210,7 +214,7 @@ impl Engine {
                 self.outgoing.send(event, at);
             }
             if pipeline.wants_checkpoint() {
-                self.checkpointer.requests.request();
+                self.checkpointer.request();
             }
         }
     }

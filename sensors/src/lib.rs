@@ -10,7 +10,6 @@
     warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
 )]
 
-mod checkpoints;
 mod decode;
 mod fields;
 mod format;
@@ -19,6 +18,7 @@ mod line;
 mod mqtt;
 pub mod recording;
 mod rows;
+mod safety;
 mod simulate;
 mod sink;
 mod source;
@@ -26,10 +26,10 @@ mod stdin;
 mod time;
 mod topic;
 
-pub use checkpoints::{Checkpoints, PersistState, saved_state};
 pub use decode::{DecodeConfig, Decoder, SeriesTemplate};
 pub use fields::{DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RejectReason, Scalar};
 pub use format::{FORMATS, Format, FormatKind};
+pub use safety::{PersistState, Safety, SafetyLevel, saved_state};
 pub use time::TimeFormat;
 pub use topic::{TopicError, TopicTemplate};
 

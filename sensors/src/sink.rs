@@ -1,6 +1,6 @@
 //! The trait of those that receive readings from sources: the agent, `replay` and tests.
 
-use crate::{Checkpoints, PersistState};
+use crate::{PersistState, Safety};
 use std::rc::Rc;
 
 /// A series, as the sink numbers it.
@@ -52,9 +52,9 @@ pub trait Sink {
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);
 
-    /// Registers the source's `state` for every checkpoint. Returns the sink's checkpoints and the bytes of an
-    /// earlier run's state. `None`: the sink has no checkpoints.
-    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
+    /// Registers the source's `state` for every checkpoint. Returns how far what is handed over is safe, and the bytes
+    /// of an earlier run's state. `None`: the sink makes nothing safe.
+    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, Vec<u8>)> {
         let _ = state;
         None
     }

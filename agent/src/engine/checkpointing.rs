@@ -13,10 +13,10 @@ use super::write_budget::WriteBudget;
 use headwater_forwarder::SpoolPosition;
 use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::ReportCause;
-use headwater_sensors::Checkpoints;
 use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long the messages before a checkpoint may take to be safe, before it is given up for the next one.
@@ -25,8 +25,7 @@ const SAFE_WITHIN: Duration = Duration::from_secs(30);
 /// Where checkpoints go, and what became of them.
 pub(super) struct Checkpointer {
     writer: CheckpointWriter,
-    /// Their numbers, and who asks for one.
-    pub(super) requests: Checkpoints,
+    requested: Notify,
     trouble: RefCell<Trouble>,
     /// Where the next one is put together. Kept: given back and asked for again each time, it would leave holes in the
     /// heap as large as itself.
@@ -51,12 +50,12 @@ struct Told {
 
 impl Checkpointer {
     pub(super) fn new(writer: CheckpointWriter) -> Self {
-        Self {
-            writer,
-            requests: Checkpoints::default(),
-            trouble: RefCell::default(),
-            buffer: RefCell::default(),
-        }
+        Self { writer, requested: Notify::new(), trouble: RefCell::default(), buffer: RefCell::default() }
+    }
+
+    /// Requests a checkpoint as soon as possible.
+    pub(super) fn request(&self) {
+        self.requested.notify_one();
     }
 
     /// Where a checkpoint is put together; empty.
@@ -108,7 +107,10 @@ impl Engine {
         let mut unchanged = None;
         loop {
             let requested = async {
-                self.checkpointer.requests.requested().await;
+                tokio::select! {
+                    () = self.checkpointer.requested.notified() => {}
+                    () = self.safety.durable_wanted() => {}
+                }
                 sleep_until(budget.soonest()).await;
             };
             tokio::select! {
@@ -121,7 +123,7 @@ impl Engine {
             }
             budget.on_attempt();
             let totals = self.pipeline.borrow().totals();
-            let handed_over = self.checkpointer.requests.handed_over();
+            let handed_over = self.safety.handed_over();
             let state = (totals, handed_over, self.reporter.progress());
             if unchanged.as_ref() == Some(&state) && !self.follower.is_waiting() {
                 continue;
@@ -177,7 +179,7 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<u64> {
-        let Snapshot { body, rev_limit, checkpoint, took, permit, segment, readings, .. } = snapshot;
+        let Snapshot { body, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
         let start = Instant::now();
         tracing::debug!(bytes = body.len(), "writing a checkpoint");
         let (body, written) = self.checkpointer.writer.write(body).await;
@@ -191,7 +193,7 @@ impl Engine {
         pipeline.on_durable(rev_limit);
         self.note_durable(segment, &pipeline);
         drop(pipeline);
-        self.checkpointer.requests.on_durable(checkpoint);
+        self.safety.on_durable(through);
         Ok(bytes)
     }
 

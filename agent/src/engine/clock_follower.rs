@@ -95,7 +95,7 @@ impl Engine {
     fn let_go(&self, may_go: bool) {
         match self.follower.set(may_go) {
             Consequence::None => {}
-            Consequence::AskForCheckpoint => self.checkpointer.requests.request(),
+            Consequence::AskForCheckpoint => self.checkpointer.request(),
             Consequence::Hold => self.forwarder().release(false),
         }
     }

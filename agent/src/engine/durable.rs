@@ -20,8 +20,8 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 pub(crate) struct Snapshot {
     pub(super) body: Vec<u8>,
     pub(super) rev_limit: RevLimit,
-    /// Its number.
-    pub(super) checkpoint: u64,
+    /// The number of what sources have handed over last: it holds everything up to that.
+    pub(super) through: u64,
     /// How long it took to take.
     pub(super) took: Duration,
     pub(super) permit: Permit,
@@ -45,9 +45,9 @@ impl Engine {
         let rev_limit = self.pipeline.borrow_mut().checkpoint(now, &mut body);
         // After the last one nothing is made; should it not be written, the journal is what there is.
         let segment = if last { 0 } else { self.begin_segment(&body, now) };
-        let (checkpoint, position) = (self.checkpointer.requests.end(), self.forwarder().position());
+        let (through, position) = (self.safety.handed_over(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, rev_limit, checkpoint, took, permit, position, segment, readings }
+        Snapshot { body, rev_limit, through, took, permit, position, segment, readings }
     }
 }

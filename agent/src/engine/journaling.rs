@@ -54,7 +54,7 @@ impl Engine {
         if let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) {
             self.settle();
             journal.end();
-            self.checkpointer.requests.request();
+            self.checkpointer.request();
         }
     }
 

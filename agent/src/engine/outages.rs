@@ -67,7 +67,7 @@ impl Engine {
     pub(crate) fn on_output_down(&self, name: &str) {
         if self.reporter.on_output_down(name, self.clock.moment().steady) {
             self.note(|journal| self.note_own(journal));
-            self.checkpointer.requests.request();
+            self.checkpointer.request();
         }
     }
 
@@ -81,7 +81,7 @@ impl Engine {
         if !is_careful || seconds >= TOLD_SECONDS {
             self.report(ReportCause::Outage, &format!("output {name} was down for {seconds} s"));
         }
-        self.checkpointer.requests.request();
+        self.checkpointer.request();
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::journal::IntakeCount;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
-use headwater_sensors::{Checkpoints, ConnectionState, PersistState, SeriesRef, Sink, Stamp};
+use headwater_sensors::{ConnectionState, PersistState, Safety, SeriesRef, Sink, Stamp};
 use std::fmt::Display;
 use std::rc::Rc;
 
@@ -75,9 +75,9 @@ impl Sink for EngineSink {
         self.engine.pipeline.borrow_mut().on_repeated(self.source);
     }
 
-    fn checkpoints(&mut self, state: Rc<dyn PersistState>) -> Option<(Checkpoints, Vec<u8>)> {
+    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, Vec<u8>)> {
         let left = self.engine.sources.register(self.source, state);
-        Some((self.engine.checkpointer.requests.clone(), left))
+        Some((self.engine.safety.clone(), left))
     }
 
     fn state_dropped(&mut self, why: &str) {

@@ -13,9 +13,9 @@
 //! Limits: [`LIST_MAX`] messages (10 bytes each in memory, 6 in a checkpoint). Of the acknowledged messages, as many
 //! are remembered as were ever unacknowledged at once, because the broker never had more in flight.
 
-use crate::Sink;
-use crate::checkpoints::{Checkpoints, PersistState, left_by};
 use crate::hash::stable;
+use crate::safety::{PersistState, left_by};
+use crate::{Safety, SafetyLevel, Sink};
 use headwater_mqtt::{Client, Publish, Qos, Ticket};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -38,11 +38,11 @@ struct Receipt {
     hash: u32,
 }
 
-/// A message whose readings belong to `checkpoint`.
+/// A message that was handed over under `number`.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     receipt: Receipt,
-    checkpoint: u64,
+    number: u64,
 }
 
 /// The messages that the broker may send again, oldest first: acknowledged, then unacknowledged, then expected.
@@ -63,7 +63,7 @@ struct Lists {
 /// The acknowledgement window of a durable source.
 pub(super) struct AckWindow {
     lists: Rc<RefCell<Lists>>,
-    checkpoints: Checkpoints,
+    safety: Safety,
     durable: watch::Receiver<u64>,
 }
 
@@ -77,16 +77,16 @@ pub(super) enum Delivery {
 }
 
 impl AckWindow {
-    /// Restores the state of an earlier run from the sink's checkpoints; `None`: the sink has none.
+    /// Restores the state of an earlier run; `None`: the sink makes nothing safe.
     pub(super) fn new(sink: &mut dyn Sink) -> Option<Self> {
         let lists = Rc::new(RefCell::new(Lists::default()));
-        let (checkpoints, saved) = sink.checkpoints(Rc::new(SavedLists(lists.clone())))?;
+        let (safety, saved) = sink.safety(Rc::new(SavedLists(lists.clone())))?;
         match Lists::restore(&saved) {
             Ok(restored) => *lists.borrow_mut() = restored,
             Err(why) => sink.state_dropped(&format!("{why}; messages that the broker repeats count twice")),
         }
-        let durable = checkpoints.durable();
-        Some(Self { lists, checkpoints, durable })
+        let durable = safety.safe(SafetyLevel::Durable);
+        Some(Self { lists, safety, durable })
     }
 
     /// The broker accepted the connection; without a session it sends no repeats.
@@ -111,7 +111,7 @@ impl AckWindow {
         }
         let ticket = publish.ticket();
         let receipt = Receipt { pkid: ticket.packet_id(), hash };
-        let held = Held { receipt, checkpoint: self.checkpoints.hand_over() };
+        let held = Held { receipt, number: self.safety.hand_over() };
         self.lists.borrow_mut().hold(held, ticket);
     }
 
@@ -121,7 +121,7 @@ impl AckWindow {
         self.lists.borrow_mut().release(durable, |ticket| client.ack(ticket).is_ok());
     }
 
-    /// Returns when a newer checkpoint is durable.
+    /// Returns when more is durable.
     pub(super) async fn on_durable(&mut self) {
         if self.durable.changed().await.is_err() {
             std::future::pending().await
@@ -134,9 +134,9 @@ impl AckWindow {
         (lists.unacked.len(), lists.most)
     }
 
-    /// Requests a checkpoint.
-    pub(super) fn request(&self) {
-        self.checkpoints.request();
+    /// Asks for what is handed over to be made durable.
+    pub(super) fn want_durable(&self) {
+        self.safety.want_durable();
     }
 
     /// The filters of the session, as far as known.
@@ -152,7 +152,7 @@ impl AckWindow {
 
 impl Lists {
     fn expect(&mut self) {
-        let acked = self.acked.drain(..).map(|receipt| Held { receipt, checkpoint: 0 });
+        let acked = self.acked.drain(..).map(|receipt| Held { receipt, number: 0 });
         let known: VecDeque<Held> = acked.chain(self.unacked.drain(..).map(|(held, _)| held)).collect();
         let later = std::mem::replace(&mut self.expected, known);
         self.expected.extend(later);
@@ -188,7 +188,7 @@ impl Lists {
 
     fn release(&mut self, durable: u64, mut acknowledge: impl FnMut(Ticket) -> bool) {
         while let Some((held, ticket)) = self.unacked.front().copied() {
-            if held.checkpoint > durable || !acknowledge(ticket) {
+            if held.number > durable || !acknowledge(ticket) {
                 return;
             }
             self.unacked.pop_front();
@@ -250,7 +250,7 @@ impl Lists {
         for _ in 0..number(&mut from)? {
             let pkid = take(&mut from, 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes)?;
             let receipt = Receipt { pkid, hash: number(&mut from)? };
-            lists.expected.push_back(Held { receipt, checkpoint: 0 });
+            lists.expected.push_back(Held { receipt, number: 0 });
         }
         from.is_empty().then_some(lists)
     }
@@ -276,12 +276,12 @@ mod tests {
     const NEW: bool = false;
     const REPEAT: bool = true;
 
-    /// A message comes in, is used if it is new, and is part of checkpoint `checkpoint`.
-    fn on_message(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, checkpoint: u64) -> bool {
+    /// A message comes in, is used if it is new, and is handed over under `number`.
+    fn on_message(lists: &mut Lists, is_repeat: bool, pkid: u16, hash: u32, number: u64) -> bool {
         let ticket = Ticket::at_least_once(pkid);
         let arrival = lists.delivery(is_repeat, ticket, hash);
         if arrival == Delivery::New(hash) {
-            lists.hold(Held { receipt: Receipt { pkid, hash }, checkpoint }, ticket);
+            lists.hold(Held { receipt: Receipt { pkid, hash }, number }, ticket);
         }
         arrival == Delivery::Repeated
     }
@@ -307,8 +307,8 @@ mod tests {
     #[test]
     fn only_what_is_durable_is_acknowledged_in_order_and_as_room_allows() {
         let mut lists = Lists::default();
-        for (pkid, checkpoint) in [(1, 1), (2, 1), (3, 2)] {
-            assert!(!on_message(&mut lists, NEW, pkid, 7, checkpoint));
+        for (pkid, number) in [(1, 1), (2, 1), (3, 2)] {
+            assert!(!on_message(&mut lists, NEW, pkid, 7, number));
         }
         assert_eq!(acknowledged(&mut lists, 0), [0; 0]);
         let mut room = 1;
@@ -334,7 +334,7 @@ mod tests {
             assert!(!on_message(lists, REPEAT, 4, 44, 9), "another payload is another message");
             assert!(!on_message(lists, REPEAT, 5, 5, 9), "it was on its way when the connection broke");
         }
-        assert_eq!(acknowledged(&mut lists, 2), [2], "the third is in a checkpoint that is not durable yet");
+        assert_eq!(acknowledged(&mut lists, 2), [2], "the third is not durable yet");
         assert_eq!(acknowledged(&mut crashed, 0), [2, 3], "what was read back is durable");
     }
 

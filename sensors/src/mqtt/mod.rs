@@ -61,7 +61,7 @@ struct Mqtt {
     client_id: String,
     filters: Vec<String>,
     qos: Qos,
-    /// Whether messages are acknowledged only when a durable checkpoint holds them.
+    /// Whether messages are acknowledged only when they are durable.
     durable: bool,
     decode: DecodeConfig,
     context: SourceContext,
@@ -219,7 +219,7 @@ impl<'a> Subscription<'a> {
                     }
                     () = durable(&mut self.ack_window) => continue,
                     () = stall.stalled() => {
-                        self.ack_window.iter().for_each(AckWindow::request);
+                        self.ack_window.iter().for_each(AckWindow::want_durable);
                         continue;
                     }
                     polled = connection.poll() => match polled {
@@ -380,7 +380,7 @@ impl<'a> Subscription<'a> {
     }
 }
 
-/// Returns when a newer checkpoint of a durable source is durable.
+/// Returns when more of what a durable source has handed over is durable.
 async fn durable(ack_window: &mut Option<AckWindow>) {
     match ack_window {
         Some(ack_window) => ack_window.on_durable().await,
