@@ -1,5 +1,8 @@
 //! Where the program's own log goes: stderr, one line an event, fields behind it.
 
+mod line;
+
+use line::CleanFields;
 use std::str::FromStr;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -19,7 +22,8 @@ pub(crate) fn start(config: Option<Level>) {
     let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
     // The buffer says once what sled says of a bad disk again and again.
     let targets = targets.with_target("sled", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer();
+    let lines = lines.with_writer(std::io::stderr).with_target(false).fmt_fields(CleanFields);
     // Under systemd the journal adds the time; by hand the time since the start is what one looks for.
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
     let registry = tracing_subscriber::registry().with(targets);

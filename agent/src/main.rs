@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use headwater::cli::{self, Cli};
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match catch_unwind(|| cli::run(cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            eprintln!("{failure}");
+            // It may quote a broker, a file or a command line.
+            failure.to_string().lines().for_each(|line| eprintln!("{}", clean(line, LINE_BYTES_MAX)));
             failure.exit_code()
         }
         // Its words are on stderr already.

@@ -1,5 +1,6 @@
 //! Notifications for systemd: ready, alive, reloading, stopping. Outside systemd this does nothing.
 
+use headwater_text::{LINE_BYTES_MAX, clean};
 use sd_notify::NotifyState;
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// The agent is up: state restored, pipelines running, sources and outputs being connected. After [`reloading`]: again.
 pub(crate) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    tell(NotifyState::Ready, status);
 }
 
 /// The agent goes on with another config: what comes is no stop.
 pub(crate) fn reloading() {
-    tell(&[NotifyState::Reloading, NotifyState::Status("reading the config again")]);
+    tell(NotifyState::Reloading, "reading the config again");
 }
 
 /// The agent is going down.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: checkpoint and last messages")]);
+    tell(NotifyState::Stopping, "stopping: checkpoint and last messages");
 }
 
 /// Feeds the watchdog for as long as the engine gets on.
@@ -43,14 +44,16 @@ impl Pulse {
     pub(crate) fn beat(&mut self, ticks: u64, status: &str) -> bool {
         let moved = self.ticks.replace(ticks) != Some(ticks);
         if moved {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+            tell(NotifyState::Watchdog, status);
         }
         moved
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+/// Each line of a notification is a command: `status`, which quotes brokers, must be one.
+fn tell(state: NotifyState<'_>, status: &str) {
+    let status = clean(status, LINE_BYTES_MAX);
+    if let Err(error) = sd_notify::notify(&[state, NotifyState::Status(&status)]) {
         tracing::debug!("cannot tell systemd: {error}");
     }
 }

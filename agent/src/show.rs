@@ -1,6 +1,7 @@
 //! A message as one readable line, for `tail` and `demo`.
 
 use headwater_settings::format_duration;
+use headwater_text::clean;
 use headwater_wire::Wire;
 use std::fmt::Write;
 
@@ -8,7 +9,10 @@ use std::fmt::Write;
 const FRAME: &[&str] =
     &["v", "kind", "id", "rev", "agent", "stream", "series", "labels", "start", "end", "late"];
 
-/// One line, without a line ending. `late` marks what waited in a buffer.
+/// The longest line (bytes): a summary may carry hundreds of percentiles.
+const BYTES_MAX: usize = 16 << 10;
+
+/// One clean line, without a line ending. `late` marks what waited in a buffer.
 #[must_use]
 pub fn line(message: &Wire, late: bool) -> String {
     let mut line = match message.text("kind") {
@@ -23,7 +27,7 @@ pub fn line(message: &Wire, late: bool) -> String {
     if late {
         line.push_str("  (waited in the buffer)");
     }
-    line
+    clean(&line, BYTES_MAX).into_owned()
 }
 
 /// Whether a topic is one of those for what waited in a buffer.
@@ -171,6 +175,13 @@ mod tests {
         assert!(
             said(serde_json::json!({"y": [[1, 2.0]], "z": [[1, 2.0], [2, 2.0]]})).contains(" 3 readings ")
         );
+    }
+
+    #[test]
+    fn a_line_obeys_nobody() {
+        let alert = serde_json::json!({"kind": "alert", "state": "raised", "series": "a\u{1b}]0;b\u{7}", "reason": "x\n\u{202e}y"});
+        let line = line(&serde_json::from_value(alert).unwrap(), false);
+        assert_eq!(line, "00:00:00 ALERT  a�]0;b�   : x �y");
     }
 
     #[test]

@@ -15,7 +15,7 @@ const CLOCK: &str = "agent/src/clock.rs";
 const STORE: &str = "forwarder/src/store/sled.rs";
 
 /// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
-const STAR: [(&str, &[&str]); 11] = [
+const STAR: [(&str, &[&str]); 12] = [
     (
         "headwater",
         &[
@@ -26,6 +26,7 @@ const STAR: [(&str, &[&str]); 11] = [
             "headwater-pipeline",
             "headwater-sensors",
             "headwater-settings",
+            "headwater-text",
             "headwater-wire",
         ],
     ),
@@ -39,14 +40,16 @@ const STAR: [(&str, &[&str]); 11] = [
             "headwater-pipeline",
             "headwater-sensors",
             "headwater-settings",
+            "headwater-text",
             "headwater-wire",
         ],
     ),
     ("headwater-mqtt", &["headwater-settings"]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
-    ("headwater-sensors", &["headwater-mqtt", "headwater-settings"]),
-    ("headwater-settings", &[]),
+    ("headwater-sensors", &["headwater-mqtt", "headwater-settings", "headwater-text"]),
+    ("headwater-settings", &["headwater-text"]),
     ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
+    ("headwater-text", &[]),
     ("headwater-wire", &["headwater-forwarder", "headwater-kernel", "headwater-pipeline"]),
 ];
 

@@ -8,6 +8,7 @@ use headwater_pipeline::event::{Event, Report, ReportCause};
 use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
+use headwater_text::{LINE_BYTES_MAX, clean};
 use headwater_wire::to_json;
 use std::fmt::Display;
 use std::io::Write;
@@ -171,7 +172,7 @@ impl<W: Write> Sink for Replay<W> {
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.pipeline.on_invalid(self.source);
-        eprintln!("warning: {origin}: {why}");
+        eprintln!("{}", clean(&format!("warning: {origin}: {why}"), LINE_BYTES_MAX));
     }
 
     fn connection(&mut self, _: ConnectionState<'_>) {}

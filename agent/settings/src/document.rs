@@ -1,6 +1,7 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
 use crate::node::TomlEntry;
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
@@ -133,14 +134,15 @@ impl Document {
         let room = line.chars().count().saturating_sub(column - 1).max(1);
         let gutter = " ".repeat(line_number.to_string().len());
         let mut shown = format!(
-            "{}:{line_number}:{column}: {kind}: {}\n{gutter} |\n{line_number} | {line}\n{gutter} | {}{}\n",
+            "{}:{line_number}:{column}: {kind}: {}\n{gutter} |\n{line_number} | {}\n{gutter} | {}{}\n",
             self.path.display(),
-            mistake.what,
+            clean(&mistake.what, LINE_BYTES_MAX),
+            clean(line, LINE_BYTES_MAX),
             " ".repeat(column - 1),
             "^".repeat(width.clamp(1, room)),
         );
         if !mistake.fix.is_empty() {
-            shown.push_str(&format!("{gutter} = {}\n", mistake.fix));
+            shown.push_str(&format!("{gutter} = {}\n", clean(&mistake.fix, LINE_BYTES_MAX)));
         }
         shown
     }

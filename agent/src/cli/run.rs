@@ -80,7 +80,10 @@ impl Signals {
                         notify::reloading();
                         return Some(config);
                     }
-                    Err(failure) => tracing::error!("the config stays as it was:\n{failure}"),
+                    Err(failure) => {
+                        tracing::error!("the config stays as it was:");
+                        failure.to_string().lines().for_each(|line| tracing::error!("{line}"));
+                    }
                 },
             }
         }

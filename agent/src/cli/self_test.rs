@@ -11,6 +11,7 @@ use super::{Failure, open, runtime};
 use crate::clock;
 use crate::config::Config;
 use headwater_forwarder::ProbeResult;
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::path::Path;
 
 /// What one look has found.
@@ -39,7 +40,7 @@ impl Screen {
                 ("FAIL", text)
             }
         };
-        println!("{word:<4}  {what:<14}  {text}");
+        println!("{word:<4}  {what:<14}  {}", clean(&text, LINE_BYTES_MAX));
     }
 }
 

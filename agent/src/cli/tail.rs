@@ -4,6 +4,7 @@ use super::{Failure, open, runtime};
 use crate::show;
 use clap::Args;
 use headwater_forwarder::{OUTPUTS, Tail, Tailed};
+use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use headwater_wire::read;
 use std::path::Path;
 
@@ -65,7 +66,7 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
         match tail.next().await.map_err(Failure::Other)? {
-            Tailed::Note(note) => eprintln!("{note}"),
+            Tailed::Note(note) => eprintln!("{}", clean(&note, LINE_BYTES_MAX)),
             Tailed::Message { place, payload, backfill } => {
                 print(&place, &payload, backfill, options.json);
                 left -= 1;
@@ -77,11 +78,11 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
 
 fn print(place: &str, payload: &[u8], backfill: bool, as_json: bool) {
     let Ok(message) = read(payload) else {
-        println!("{place}: {} bytes that are no message", payload.len());
+        println!("{}: {} bytes that are no message", clean(place, LINE_BYTES_MAX), payload.len());
         return;
     };
     if as_json {
-        println!("{}", serde_json::to_string(&message).unwrap_or_default());
+        println!("{}", escape_json(&serde_json::to_string(&message).unwrap_or_default()));
     } else {
         println!("{}", show::line(&message, backfill));
     }

@@ -7,6 +7,7 @@ use headwater_forwarder::Account;
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_pipeline::event::{Report, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::{Cell, RefCell};
 
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
@@ -88,7 +89,7 @@ impl Reporter {
             from_ms: from.min(end).0,
             to: pipeline.own_time(end),
             cause,
-            detail: detail.to_owned(),
+            detail: clean(detail, LINE_BYTES_MAX).into_owned(),
             readings: readings.since(&last.readings),
             messages: counts_of(&messages).since(&counts_of(&last.messages)),
             readings_total: readings.total,

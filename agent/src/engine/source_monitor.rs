@@ -5,6 +5,7 @@ use crate::status::SourceStatus;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::SourceCounts;
 use headwater_sensors::ConnectionState;
+use headwater_text::{LINE_BYTES_MAX, clean};
 
 /// One source.
 pub(super) struct SourceMonitor {
@@ -44,7 +45,9 @@ impl SourceMonitor {
         }
         match state {
             ConnectionState::Up => {}
-            ConnectionState::Down { reason } => self.last_error = Some(reason.to_owned()),
+            ConnectionState::Down { reason } => {
+                self.last_error = Some(clean(reason, LINE_BYTES_MAX).into_owned());
+            }
             ConnectionState::Ended => self.last_error = Some("end of input".to_owned()),
         }
     }
@@ -73,11 +76,11 @@ mod tests {
         };
         let mut monitor = SourceMonitor::new("field", 1);
         assert_eq!(status(&monitor), (None, 1_001, None));
-        for (now, reason) in [(2, "refused"), (3, "reset")] {
+        for (now, reason) in [(2, "refused"), (3, "reset\r\n\u{1b}[2J")] {
             monitor.on_connection(ConnectionState::Down { reason }, now);
         }
-        assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset".to_owned())));
+        assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset  \u{fffd}[2J".to_owned())));
         monitor.on_connection(ConnectionState::Up, 9);
-        assert_eq!(status(&monitor), (Some(true), 1_009, Some("reset".to_owned())));
+        assert_eq!(status(&monitor), (Some(true), 1_009, Some("reset  \u{fffd}[2J".to_owned())));
     }
 }

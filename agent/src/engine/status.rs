@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::status::{AgentStatus, BufferStatus, ClockStatus, OutputStatus, StreamStatus, WriteStatus};
 use headwater_forwarder::{ConnectionStatus, ForwarderStatus};
+use headwater_text::{LINE_BYTES_MAX, clean};
 
 impl Engine {
     /// Something in the status is news; to be called by whoever makes it so.
@@ -50,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// The agent's troubles, in words for a person.
+    /// The agent's troubles, in words for a person; they may quote the disk.
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());
@@ -69,5 +70,6 @@ impl Engine {
 
 fn output(connection: ConnectionStatus) -> OutputStatus {
     let ConnectionStatus { name, up, since_ms, one_at_a_time, last_error } = connection;
+    let last_error = last_error.map(|reason| clean(&reason, LINE_BYTES_MAX).into_owned());
     OutputStatus { name, up, since_ms, last_error, one_at_a_time }
 }

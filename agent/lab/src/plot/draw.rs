@@ -4,6 +4,7 @@ use super::axis::{Scale, full, padded, short, time_ticks, value_ticks};
 use super::{Alert, Panel, Plot, Window};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::decimate::minmax;
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -334,17 +335,16 @@ fn describe(alert: &Alert) -> String {
     ))
 }
 
-/// Text as XML has it; what XML has no place for is left out.
+/// Text as XML has it, clean; what XML has no place for is left out.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in clean(text, LINE_BYTES_MAX).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\u{FFFE}' | '\u{FFFF}' => {}
-            character if character < ' ' => escaped.push(' '),
             character => escaped.push(character),
         }
     }

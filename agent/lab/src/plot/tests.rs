@@ -14,7 +14,7 @@ fn plot() -> Plot {
     let document = Document::parse(Path::new("t.toml"), CONFIG, |_| None);
     let streams = read_streams(&mut document.root(), &[]);
     assert_eq!(document.render_all(), "");
-    Plot::new("a <title> & more", &streams)
+    Plot::new("a <title> & more\u{1b}\u{202e}", &streams)
 }
 
 fn about(stream: &str, series: &str) -> Subject {
@@ -66,8 +66,13 @@ fn a_panel_shows_what_its_stream_takes() {
     assert_eq!(panel.readings, [(Time(0), 2.0), (Time(2_000), 6.0)]);
     assert_eq!(panel.alerts[0].cleared_ms, Some(30_000));
     let svg = plot.svg();
-    for part in ["a &lt;title&gt; &amp; more", "1 alert", "class=\"band\"", "class=\"mean\"", "6 is above 5"]
-    {
+    for part in [
+        "a &lt;title&gt; &amp; more\u{fffd}\u{fffd}",
+        "1 alert",
+        "class=\"band\"",
+        "class=\"mean\"",
+        "6 is above 5",
+    ] {
         assert!(svg.contains(part), "{part} is not in {svg}");
     }
 }
