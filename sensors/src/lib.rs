@@ -19,6 +19,7 @@ mod mqtt;
 pub mod recording;
 mod rows;
 mod safety;
+mod series_names;
 mod simulate;
 mod sink;
 mod source;
@@ -33,10 +34,11 @@ pub use safety::{PersistState, Safety, SafetyLevel, saved_state};
 pub use time::TimeFormat;
 pub use topic::{TopicError, TopicTemplate};
 
+pub use series_names::SeriesNames;
 pub use sink::{ConnectionState, SeriesRef, Sink, Stamp};
 pub use source::{
-    Finding, ReadSource, Running, SeriesNames, Source, SourceContext, SourceKind, SourceProbe, Stop,
-    read_source, source_kinds,
+    Finding, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe, Stop, read_source,
+    source_kinds,
 };
 
 /// All kinds of sources; the first is the one that most people want.

@@ -5,7 +5,7 @@
 
 use crate::decode::DecodeConfig;
 use crate::topic::is_name;
-use crate::{SOURCES, Sink};
+use crate::{SOURCES, SeriesNames, Sink};
 use headwater_settings::{Or, Pairs, Table};
 use std::future::Future;
 use std::ops::Range;
@@ -58,15 +58,6 @@ pub trait Source {
 
     /// Runs until `stop`, however often the connection is lost, and even after its input has ended.
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
-}
-
-/// The possible names of a source's series.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SeriesNames {
-    /// Every name matches one of these; `*` stands for any text.
-    Patterns(Vec<String>),
-    /// Only the readings name the series.
-    Unknown,
 }
 
 /// The finding of a probe, for people.

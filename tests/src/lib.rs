@@ -8,6 +8,7 @@ pub mod certs;
 pub mod client;
 pub mod dir;
 pub mod gate;
+pub mod imports;
 pub mod machine;
 pub mod messages;
 pub mod mosquitto;

@@ -1,5 +1,6 @@
 //! House rules that no compiler knows, as a ratchet: a limit may only go down, an exception only go away.
 
+use headwater_tests::imports::{self, Imports};
 use headwater_tests::tree::{File, product, root, sources};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,6 +218,26 @@ fn a_type_name_stands_for_one_type() {
     assert!(places.len() > 200, "the types are not where this test looks");
     let shared: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
     assert!(shared.is_empty(), "public or crate-wide types of one name: {shared:#?}");
+}
+
+/// Files that import each other because the types in them do: a number of one kind is made of one of the other.
+const RECURSIVE_TYPES: [&str; 2] =
+    ["agent/expression/src/node/double.rs", "agent/expression/src/node/int.rs"];
+
+/// A change to one of two files that import each other can break the other, and neither can be read alone.
+#[test]
+fn no_files_of_a_crate_import_each_other_in_a_circle() {
+    let files: Vec<File> = product().collect();
+    let crates = imports::of_crates(&files);
+    assert!(
+        crates.values().map(Imports::files).sum::<usize>() > 300,
+        "the files are not where this test looks"
+    );
+    let globs: Vec<&String> = crates.values().flat_map(|imports| &imports.globs).collect();
+    assert!(globs.is_empty(), "name what is imported: {globs:?}");
+    let circles = crates.values().flat_map(Imports::circles).filter(|circle| *circle != RECURSIVE_TYPES);
+    let circles: Vec<_> = circles.collect();
+    assert!(circles.is_empty(), "files that import each other: {circles:#?}");
 }
 
 /// The name of the type that a line declares for its whole crate, or for others.
