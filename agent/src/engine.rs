@@ -85,8 +85,9 @@ impl Engine {
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.place_alerts(&|boot| clock.offset_of(boot));
         pipeline.resume(now, earlier.has_crashed());
+        let stop = earlier.run_end(&clock);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
-        let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs);
+        let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, stop);
         let sources = Sources::new(sources, std::mem::take(&mut earlier.source_states), started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
         let told = std::mem::take(&mut earlier.told);

@@ -110,6 +110,10 @@ fn report(message: &Wire) -> String {
             }
         }
     }
+    let stop = message.text("stop");
+    if !stop.is_empty() {
+        let _ = write!(line, "  stop {stop}");
+    }
     let detail = message.text("detail");
     if !detail.is_empty() {
         let _ = write!(line, "  ({detail})");

@@ -113,6 +113,7 @@ impl<W: Write> Replay<W> {
             to: self.pipeline.own_time(self.now().time),
             cause: ReportCause::End,
             detail: String::new(),
+            stop: None,
             readings_total: readings.total,
             readings,
             messages,

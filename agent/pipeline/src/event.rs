@@ -8,7 +8,7 @@ mod own;
 
 use crate::plan::{Accumulators, AggregatePlan, Value};
 use crate::sketch::GrowingSketch;
-pub use own::{AgentPresence, ClockSet, DiskStatus, Report, ReportCause};
+pub use own::{AgentPresence, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;

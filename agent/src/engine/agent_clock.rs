@@ -132,6 +132,11 @@ impl AgentClock {
         self.now_at(up_ms).time
     }
 
+    /// Whether an earlier run was of this boot.
+    pub(super) fn is_boot_of(&self, past: &Past) -> bool {
+        past.boot.as_ref() == Some(&self.boot)
+    }
+
     /// Whether the time is known.
     pub(crate) fn is_synced(&self) -> bool {
         self.timeline.borrow().is_synced()

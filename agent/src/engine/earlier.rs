@@ -1,7 +1,7 @@
 //! What an earlier run has left: the engine's own sections of a checkpoint, and how a run begins with them.
 
 use super::Engine;
-use super::agent_clock::Past;
+use super::agent_clock::{AgentClock, Past};
 use super::outages::Outages;
 use super::replay::{self, Replayed, Told};
 use super::source_states::load_source_state;
@@ -13,7 +13,7 @@ use headwater_forwarder::{Account, Written};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
 use headwater_pipeline::account::{MessageDelta, ReadingLedger};
-use headwater_pipeline::event::ReportCause;
+use headwater_pipeline::event::{ReportCause, RunEnd};
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
 use headwater_pipeline::sections::body::{self, StoredBody};
@@ -45,7 +45,9 @@ pub(crate) struct Earlier {
     pub(crate) written: Written,
     /// What its sources wanted to be remembered, by name.
     pub(super) source_states: Vec<(String, Vec<u8>)>,
-    /// Whether it ended without its last checkpoint.
+    /// Whether it wrote its last checkpoint; `None`: there is none that can be read.
+    stopped: Option<bool>,
+    /// Whether messages may have been sent that its state knows nothing of.
     crashed: bool,
     /// How the clock stood.
     pub(crate) past: Past,
@@ -163,8 +165,17 @@ impl Earlier {
         self.crashed
     }
 
+    /// How it ended, if there was one whose state is known.
+    pub(super) fn run_end(&self, clock: &AgentClock) -> Option<RunEnd> {
+        Some(match self.stopped? {
+            true => RunEnd::Stop,
+            false if clock.is_boot_of(&self.past) => RunEnd::Crash,
+            false => RunEnd::Power,
+        })
+    }
+
     fn load(stored: StoredBody<'_>, boots: &Boots, unread: &mut Unread) -> Self {
-        let crashed = !stored.one(body::RUN, unread, bool::load).unwrap_or(false);
+        let stopped = stored.one(body::RUN, unread, bool::load).unwrap_or(false);
         let last_report = stored.one(body::REPORT, unread, LastReport::load);
         let untold_starts = stored.one(body::STARTS, unread, u32::load).unwrap_or(0);
         let outages = stored.one(body::OUTAGES, unread, Outages::load).unwrap_or_default();
@@ -188,7 +199,8 @@ impl Earlier {
             messages: messages.unwrap_or_default(),
             written: written.unwrap_or_default(),
             source_states,
-            crashed,
+            stopped: Some(stopped),
+            crashed: !stopped,
             past,
             trouble: None,
             told: Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::*;
 use headwater_pipeline::account::MessageDelta;
-use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause};
+use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
 use headwater_wire::{Messages, Placement, Placer};
 use std::fmt::Write as _;
 
@@ -103,7 +103,7 @@ fn every_kind_is_on_the_wire_as_it_has_been() {
     told("set back", &mut pipeline, &Found(START - 86_415_000), &mut out);
     own(&pipeline_of_own(), &mut out);
     if std::env::var_os("HEADWATER_GOLDEN").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pipeline/tests/golden.txt");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pipeline/golden.txt");
         std::fs::write(path, &out).unwrap();
         return;
     }
@@ -128,9 +128,10 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
         written(&format!("{kind} {:?} {}", message.lane, message.made_ms), &event, &Unplaced, to);
     };
     let agent = pipeline.agent().clone();
-    for (cause, detail, boot) in [
-        (ReportCause::Interval, "", None),
-        (ReportCause::Shed, "3 \"messages\" lost", Some(BootId::from("1f0c22b3-0000"))),
+    for (cause, detail, stop, boot) in [
+        (ReportCause::Interval, "", None, None),
+        (ReportCause::Shed, "3 \"messages\" lost", None, Some(BootId::from("1f0c22b3-0000"))),
+        (ReportCause::Restart, "", Some(RunEnd::Power), None),
     ] {
         pipeline.stamp_with(boot);
         let report = Report {
@@ -139,6 +140,7 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
             to: pipeline.own_time(Time(START + 60_000)),
             cause,
             detail: detail.to_owned(),
+            stop,
             readings: readings.clone(),
             messages,
             readings_total: readings.total,

@@ -2,7 +2,7 @@
 
 use super::fields::{Describe, Fields, serialize};
 use super::place::Placed;
-use headwater_pipeline::event::Report;
+use headwater_pipeline::event::{Report, RunEnd};
 use serde::Serialize;
 use serde::ser::Serializer;
 
@@ -14,6 +14,7 @@ pub(super) fn describe(report: &Report, clock: Placed<'_>, to: &mut impl Fields)
     if !report.detail.is_empty() {
         to.put("detail", report.detail.as_str());
     }
+    to.put_some("stop", report.stop.map(RunEnd::word));
     for (name, count) in report.readings.total.named() {
         to.put(name, &count);
     }

@@ -319,3 +319,31 @@ fn a_machine_that_stands_still_for_a_while_is_no_step() {
     assert!(!messages.has_cause("clock"), "{}", messages.digest());
     drop(agent);
 }
+
+/// The end of the run before is told in the report of a start: it was told to stop, it was killed, or the machine ended.
+#[test]
+fn a_start_tells_how_the_run_before_ended() {
+    let Some(mut field) = Field::new("") else { return };
+    field.gate.open();
+    let ends = |field: &Field, starts: usize| {
+        let told = |messages: &Messages| -> Vec<String> {
+            let starts = messages.reports().into_iter().filter(|report| report.text("cause") == "restart");
+            starts.map(|report| report.map["stop"].as_str().unwrap_or("none").to_owned()).collect()
+        };
+        let all = |messages: &Messages| told(messages).len() == starts;
+        told(&field.subscriber.wait_until("the report of the start", all))
+    };
+    let agent = field.boot(None);
+    ends(&field, 1);
+    assert_eq!(agent.terminate().code(), Some(0));
+    let agent = field.start();
+    ends(&field, 2);
+    agent.wait_checkpoint();
+    agent.kill9();
+    let agent = field.start();
+    ends(&field, 3);
+    agent.wait_checkpoint();
+    agent.kill9();
+    let _agent = field.boot(None);
+    assert_eq!(ends(&field, 4), ["none", "stop", "crash", "power"]);
+}

@@ -58,6 +58,35 @@ impl ReportCause {
     }
 }
 
+/// Declares how a run can end, each with its word on the wire.
+macro_rules! ends {
+    ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
+        /// How a run of the agent has ended.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RunEnd { $($(#[$doc])* $name),+ }
+
+        impl RunEnd {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word on the wire.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+ends! {
+    /// It was told to stop.
+    Stop = "stop",
+    /// The program ended in the middle of its work, and the machine went on.
+    Crash = "crash",
+    /// The machine ended in the middle of its work.
+    Power = "power",
+}
+
 /// The account of an interval: how many readings came in and where they went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -71,6 +100,8 @@ pub struct Report {
     pub cause: ReportCause,
     /// A sentence for people; may be empty.
     pub detail: String,
+    /// How the run before this one ended; only in the report of a start, where it is known.
+    pub stop: Option<RunEnd>,
     /// The readings of the interval, in total, by source and by stream: flows, and the change of `in_windows`.
     pub readings: ReadingLedger,
     /// The messages of the interval: flows, and the change of `waiting`.

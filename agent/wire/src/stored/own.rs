@@ -4,7 +4,7 @@ use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_v
 use super::parts::{StoredError, bad, put_count, put_name, put_time, signed, text, time};
 use super::tags;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
-use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause};
+use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
 
 pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
     put_name(to, tags::AGENT, &report.agent);
@@ -12,6 +12,7 @@ pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
     put_field(to, tags::LENGTH, |to| put_signed(to, report.to.ms.wrapping_sub(report.from_ms)));
     put_name(to, tags::CAUSE, report.cause.word());
     put_name(to, tags::DETAIL, &report.detail);
+    put_name(to, tags::STOP, report.stop.map_or("", RunEnd::word));
     let ReadingLedger { total, sources, streams } = &report.readings;
     put_named(to, tags::READINGS, &total.named());
     put_parts(to, tags::SOURCES, sources, |counts| counts.named().to_vec());
@@ -30,6 +31,7 @@ pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredErr
     let word = text(fields, tags::CAUSE)?;
     let known = ReportCause::ALL.iter().copied().find(|cause| cause.word() == word);
     let cause = known.ok_or_else(|| StoredError::Cause(word.to_owned()))?;
+    let stop = text(fields, tags::STOP)?;
     let mut suppressed = fields.of(tags::SUPPRESSED);
     let mut next = || suppressed.signed().ok_or(bad(tags::SUPPRESSED));
     let readings = ReadingLedger {
@@ -43,6 +45,7 @@ pub(super) fn read_report(fields: &StoredFields<'_>) -> Result<Report, StoredErr
         to,
         cause,
         detail: text(fields, tags::DETAIL)?.to_owned(),
+        stop: RunEnd::ALL.iter().copied().find(|end| end.word() == stop),
         readings,
         messages: MessageDelta::from_named(named(fields, tags::MESSAGES)?),
         readings_total: ReadingCounts::from_named(named(fields, tags::READINGS_TOTAL)?),

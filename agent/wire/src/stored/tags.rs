@@ -66,3 +66,5 @@ pub(super) const ONLINE: u8 = 40;
 pub(super) const TROUBLE: u8 = 41;
 /// Bytes: used, written today, allowed per day; then those of the device, if it counts them.
 pub(super) const DISK: u8 = 42;
+/// The word on the wire for how the run before ended.
+pub(super) const STOP: u8 = 43;

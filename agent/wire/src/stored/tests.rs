@@ -7,7 +7,7 @@ use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
     AgentPresence, Alert, AlertState, BootId, ClockMark, ClockSet, DiskStatus, Evidence, Reading, Readings,
-    Report, ReportCause, Subject, Summary, TimedValues, Timestamp,
+    Report, ReportCause, RunEnd, Subject, Summary, TimedValues, Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
@@ -137,6 +137,7 @@ fn of_agent() -> impl Strategy<Value = Event> {
                     to,
                     cause: ReportCause::ALL[cause],
                     detail,
+                    stop: RunEnd::ALL.get(cause).copied(),
                     readings: ReadingLedger {
                         total,
                         sources: parts
