@@ -27,6 +27,22 @@ const KEPT_MAX: u32 = 8;
 /// Files past this are no checkpoint of ours (bytes).
 const BYTES_MAX: u64 = 1 << 30;
 
+/// Names a checkpoint by what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// The bytes of its body.
+    pub(crate) length: u64,
+    /// Their checksum.
+    pub(crate) crc: u32,
+}
+
+impl Base {
+    /// Of a checkpoint's body.
+    pub(crate) fn of(body: &[u8]) -> Self {
+        Self { length: body.len() as u64, crc: crc32fast::hash(body) }
+    }
+}
+
 /// What stood in the file's place.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {

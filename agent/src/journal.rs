@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! segment  "HWJL"  frame*         the first frame is the header
-//! frame    length u32  the same, all bits turned  crc32 u32  records
+//! frame    records, as `frames.rs` has it
 //! header   version u16  segment u64  life u64  follows u8  checkpoint: length u64, crc32 u32
 //!          config u32  boot (length u16, text)  now: time i64, alive i64
 //! ```
@@ -21,6 +21,7 @@ mod reader;
 mod record;
 mod writer;
 
+pub(crate) use crate::checkpoint::Base;
 pub(crate) use reader::{Chain, Replay, Segments};
 pub(crate) use record::{IntakeCount, Record};
 pub(crate) use writer::{BYTES_MAX, Journal, JournalFolder};
@@ -32,25 +33,8 @@ const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"HWJL";
 
-/// Length, again with all bits turned, and checksum in front of a frame (bytes).
-const FRAME_BYTES: usize = 12;
-
 /// Segments are called this, a dot and their number.
 const NAME: &str = "journal";
-
-/// Names a checkpoint by what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Base {
-    length: u64,
-    crc: u32,
-}
-
-impl Base {
-    /// Of a checkpoint's body.
-    pub(crate) fn of(body: &[u8]) -> Self {
-        Self { length: body.len() as u64, crc: crc32fast::hash(body) }
-    }
-}
 
 /// A journal of another boot, config or program is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]

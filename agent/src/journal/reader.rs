@@ -1,8 +1,9 @@
 //! Finds the segments that follow a checkpoint, and reads them.
 
-use super::record::{Damaged, Decoder, Record};
-use super::{Base, FRAME_BYTES, Identity, MAGIC, NAME, Place, VERSION, checkpoint_path, segment_path};
-use crate::checkpoint::{self, Found};
+use super::record::{Decoder, Record};
+use super::{Identity, MAGIC, NAME, Place, VERSION, checkpoint_path, segment_path};
+use crate::checkpoint::{self, Base, Found};
+use crate::frames::{self, Damaged};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use std::cell::Cell;
 use std::fs;
@@ -84,7 +85,7 @@ impl Segments {
                 }
                 Ok(None) => found.foreign.push(number),
                 // Made, and nothing written into it yet.
-                Err(_) if bytes.len() < MAGIC.len() + FRAME_BYTES => found.foreign.push(number),
+                Err(_) if bytes.len() < MAGIC.len() + frames::HEADER_BYTES => found.foreign.push(number),
                 Ok(Some(_)) | Err(Damaged) => found.damaged.push(path),
             }
         }
@@ -146,7 +147,7 @@ impl Segments {
 /// Header and place of the second frame; `None`: of another boot, config or program.
 fn open(bytes: &[u8], identity: &Identity) -> Result<Option<(Header, usize)>, Damaged> {
     let mut rest = bytes.strip_prefix(&MAGIC).ok_or(Damaged)?;
-    let mut header = next_frame(&mut rest)?.ok_or(Damaged)?;
+    let mut header = frames::next(&mut rest)?.ok_or(Damaged)?;
     fn array<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], Damaged> {
         let (array, rest) = from.split_first_chunk::<N>().ok_or(Damaged)?;
         *from = rest;
@@ -169,23 +170,6 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Option<(Header, usize)>, Da
     }
     let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
     Ok(Some((Header { segment, life, follows, base, now }, bytes.len() - rest.len())))
-}
-
-/// Takes a frame's records off the bytes; `None`: it is cut off.
-fn next_frame<'a>(from: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Damaged> {
-    let Some((head, rest)) = from.split_first_chunk::<FRAME_BYTES>() else { return Ok(None) };
-    let field =
-        |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    let (length, turned, crc) = (field(0).ok_or(Damaged)?, field(4).ok_or(Damaged)?, field(8));
-    if length != !turned {
-        return Err(Damaged);
-    }
-    let Some((records, rest)) = rest.split_at_checked(length as usize) else { return Ok(None) };
-    if Some(crc32fast::hash(records)) != crc {
-        return Err(Damaged);
-    }
-    *from = rest;
-    Ok(Some(records))
 }
 
 impl Chain<'_> {
@@ -224,7 +208,7 @@ impl Chain<'_> {
             let mut decoder = Decoder::default();
             loop {
                 let at = At { header: None, place: place(rest) };
-                let mut records = match next_frame(&mut rest) {
+                let mut records = match frames::next(&mut rest) {
                     Ok(Some(records)) => records,
                     // The process has ended while it wrote this.
                     Ok(None) if rest.is_empty() || number == self.segments.len() => break,

@@ -16,6 +16,8 @@
 //! | 13 | memory: how short it is, 0 to 2 |
 
 use super::Place;
+use crate::frames::Damaged;
+use crate::varint::{self, unzigzag, zigzag};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
 
@@ -66,14 +68,6 @@ pub(super) struct Encoder {
     now: Option<Now>,
 }
 
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)).cast_unsigned()
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
-}
-
 const START: Now = Now { time: Time(0), alive: AgentTime(0), synced: true };
 
 impl Encoder {
@@ -84,12 +78,8 @@ impl Encoder {
     }
 
     #[inline]
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push(number.to_le_bytes()[0] | 0x80);
-            number >>= 7;
-        }
-        self.bytes.push(number.to_le_bytes()[0]);
+    fn number(&mut self, number: u64) {
+        varint::put(&mut self.bytes, number);
     }
 
     fn text(&mut self, bytes: &[u8]) {
@@ -198,32 +188,28 @@ pub(super) struct Decoder {
     now: Option<Now>,
 }
 
-/// Bytes that no encoder has put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Damaged;
-
 impl Decoder {
     /// Takes the first record off the bytes of a frame.
     pub(super) fn next<'a>(&mut self, from: &mut &'a [u8]) -> Result<Record<'a>, Damaged> {
         Ok(match take(from, 1)? {
             [1] => {
                 let last = self.now.unwrap_or(START);
-                let time = last.time.0.wrapping_add(unzigzag(number(from)?));
-                let alive = last.alive.0.wrapping_add(unzigzag(number(from)?));
+                let time = last.time.0.wrapping_add(unzigzag(varint::take(from)?));
+                let alive = last.alive.0.wrapping_add(unzigzag(varint::take(from)?));
                 let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
                 self.now = Some(now);
                 Record::Now(now)
             }
             [2] => Record::Reading(short(from)?, TakenAt::Arrival, value(from)?),
             [3] => {
-                let (handle, apart) = (short(from)?, unzigzag(number(from)?));
+                let (handle, apart) = (short(from)?, unzigzag(varint::take(from)?));
                 let ms = self.now.ok_or(Damaged)?.time.0.wrapping_add(apart);
                 Record::Reading(handle, TakenAt::Event(ms), value(from)?)
             }
             [4] => {
                 let (handle, source, name) = (short(from)?, size(from)?, text(from)?);
                 let mut labels = Vec::new();
-                for _ in 0..number(from)? {
+                for _ in 0..varint::take(from)? {
                     labels.push((text(from)?.to_owned(), text(from)?.to_owned()));
                 }
                 Record::Series { handle, source, name, labels }
@@ -239,16 +225,16 @@ impl Decoder {
                 };
                 Record::Count(count, size(from)?, short(from)?)
             }
-            [8] => Record::RevLimit(match number(from)? {
+            [8] => Record::RevLimit(match varint::take(from)? {
                 0 => None,
                 more => Some(u32::try_from(more - 1).map_err(|_| Damaged)?),
             }),
             [9] => {
                 let lane = take(from, 1)?.first().copied().ok_or(Damaged)?;
-                Record::Message { lane, made_ms: unzigzag(number(from)?), body: bytes(from)? }
+                Record::Message { lane, made_ms: unzigzag(varint::take(from)?), body: bytes(from)? }
             }
             [10] => Record::Engine(bytes(from)?),
-            [11] => Record::Kept(Place { segment: number(from)?, bytes: number(from)? }),
+            [11] => Record::Kept(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [12] => Record::End,
             [13] => Record::Pressure(match take(from, 1)? {
                 [0] => Pressure::None,
@@ -267,24 +253,12 @@ fn take<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a [u8], Damaged> {
     Ok(bytes)
 }
 
-fn number(from: &mut &[u8]) -> Result<u64, Damaged> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = take(from, 1)?.first().copied().ok_or(Damaged)?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(Damaged)
-}
-
 fn short(from: &mut &[u8]) -> Result<u32, Damaged> {
-    u32::try_from(number(from)?).map_err(|_| Damaged)
+    u32::try_from(varint::take(from)?).map_err(|_| Damaged)
 }
 
 fn size(from: &mut &[u8]) -> Result<usize, Damaged> {
-    usize::try_from(number(from)?).map_err(|_| Damaged)
+    usize::try_from(varint::take(from)?).map_err(|_| Damaged)
 }
 
 fn bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Damaged> {

@@ -2,7 +2,9 @@
 
 use super::reader::Segments;
 use super::record::{Encoder, IntakeCount};
-use super::{Base, FRAME_BYTES, Identity, MAGIC, Place, VERSION, checkpoint_path, segment_path};
+use super::{Identity, MAGIC, Place, VERSION, checkpoint_path, segment_path};
+use crate::checkpoint::Base;
+use crate::frames;
 use crate::lock::DirLock;
 use headwater_kernel::time::Now;
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
@@ -122,14 +124,14 @@ impl Journal {
         let header = self.header(place.segment, *follows, base, now);
         let path = segment_path(&self.folder, place.segment);
         let made = File::create(&path).and_then(|mut made| {
-            made.write_all(&[&MAGIC, frame(&header).as_slice()].concat())?;
+            made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
             Ok(made)
         });
         match made {
             Ok(made) => {
                 (*file, *follows, *trouble) = (Some(made), true, None);
-                place.bytes = (MAGIC.len() + FRAME_BYTES + header.len()) as u64;
-                encoder.bytes.resize(FRAME_BYTES, 0);
+                place.bytes = (MAGIC.len() + frames::HEADER_BYTES + header.len()) as u64;
+                encoder.bytes.resize(frames::HEADER_BYTES, 0);
                 encoder.now(now);
                 first(&mut SegmentStart(encoder));
             }
@@ -228,14 +230,14 @@ impl Journal {
     #[inline]
     pub(crate) fn flush(&self) {
         let mut state = self.state.borrow_mut();
-        if state.file.is_none() || state.encoder.bytes.len() <= FRAME_BYTES {
+        if state.file.is_none() || state.encoder.bytes.len() <= frames::HEADER_BYTES {
             return;
         }
         let State { encoder, file, place, .. } = &mut *state;
-        close_frame(&mut encoder.bytes);
+        frames::close(&mut encoder.bytes);
         let written = file.as_mut().map_or(Ok(()), |file| file.write_all(&encoder.bytes));
         place.bytes += encoder.bytes.len() as u64;
-        encoder.bytes.truncate(FRAME_BYTES);
+        encoder.bytes.truncate(frames::HEADER_BYTES);
         let bytes = state.bytes();
         drop(state);
         match written {
@@ -286,7 +288,7 @@ impl Journal {
         }
         let before = state.encoder.bytes.len();
         put(&mut state.encoder);
-        if before <= FRAME_BYTES {
+        if before <= frames::HEADER_BYTES {
             self.gathered.notify_one();
         }
     }
@@ -355,23 +357,5 @@ impl SegmentStart<'_> {
     /// What gives way.
     pub(crate) fn pressure(&mut self, pressure: Pressure) {
         self.0.pressure(pressure);
-    }
-}
-
-fn frame(records: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; FRAME_BYTES];
-    bytes.extend_from_slice(records);
-    close_frame(&mut bytes);
-    bytes
-}
-
-/// Puts lengths and checksum into the room in front.
-fn close_frame(bytes: &mut [u8]) {
-    if let Some((head, records)) = bytes.split_at_mut_checked(FRAME_BYTES) {
-        let length = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        let fields = [length, !length, crc32fast::hash(records)];
-        for (to, from) in head.iter_mut().zip(fields.into_iter().flat_map(u32::to_le_bytes)) {
-            *to = from;
-        }
     }
 }
