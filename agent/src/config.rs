@@ -4,6 +4,7 @@
 //! in `forwarder`, detectors by the kernel's own list of parameters). It collects every mistake on the way.
 
 mod clock;
+mod names;
 
 use crate::clock::ClockConfig;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
@@ -12,6 +13,7 @@ use headwater_pipeline::glob;
 use headwater_sensors::{ReadSource, SeriesNames, Source};
 use headwater_settings::{Document, Or, Table};
 use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
+pub(crate) use names::host_name;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +109,7 @@ pub fn parse(
 
 fn read(document: &Document, directories: (Option<String>, Option<String>)) -> Option<Config> {
     let mut root = document.root();
+    names::check(&mut root);
     let limits = read_limits(root.table("limits"));
     let agent = read_agent(root.table("agent"), directories);
     let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
@@ -202,23 +205,11 @@ fn read_agent(
             ],
         )
         .given();
-    if let Some(id) = id {
-        if id.value.is_empty() || id.value.contains(['/', '+', '#', '\0']) {
-            let fix = "write one MQTT topic level: some text without `/`, `+`, `#` and NUL";
-            table.refuse(id.span, format!("`id` cannot be `{}`", id.value), fix);
-        } else {
-            agent.id = id.value;
-        }
+    if let Some(id) = id.and_then(|id| names::checked(&table, "`id`", id)) {
+        agent.id = id;
     }
     table.finish();
     Some(agent)
-}
-
-/// The machine's name as one level of a topic.
-pub(crate) fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let level: String = name.trim().chars().map(|c| if "/+#\0".contains(c) { '_' } else { c }).collect();
-    if level.is_empty() { "headwater".to_owned() } else { level }
 }
 
 fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<ReadSource>)> {

@@ -56,6 +56,8 @@ pub struct SourceStatus {
     pub since_ms: i64,
     /// Why the connection was lost last.
     pub last_error: Option<String>,
+    /// How many series had a name that was not safe, and was changed.
+    pub renamed: u64,
     /// What came in.
     pub readings: SourceCounts,
 }

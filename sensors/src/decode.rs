@@ -18,6 +18,7 @@ pub use series::SeriesTemplate;
 use crate::fields::{Batch, DecodeError, Fields, NAME_BYTES_MAX, Plan, RejectReason, Topic, identity};
 use crate::format::Format;
 use crate::hash::Seed;
+use crate::safe_name::{is_marked, safe};
 use crate::{SeriesRef, Sink, SourceContext};
 use commit::commit;
 use std::collections::HashMap;
@@ -208,12 +209,20 @@ impl NamesOfTopic<'_> {
     }
 }
 
+/// Introduces a series: the one place where names come in.
 fn register(
     name: &str,
     labels: &[(String, String)],
     sink: &mut dyn Sink,
 ) -> Result<Option<SeriesRef>, RejectReason> {
-    if name.len() > NAME_BYTES_MAX { Err(RejectReason::LongName) } else { Ok(sink.series(name, labels)) }
+    let safe_name = safe(name);
+    if safe_name.len() > NAME_BYTES_MAX {
+        return Err(RejectReason::LongName);
+    }
+    if safe_name != name || labels.iter().any(|(key, value)| is_marked(key) || is_marked(value)) {
+        sink.renamed(name, &safe_name);
+    }
+    Ok(sink.series(&safe_name, labels))
 }
 
 #[cfg(test)]
@@ -232,6 +241,8 @@ pub(crate) mod tests {
         pub(crate) refused: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
         pub(crate) origins: Vec<String>,
+        /// Names as they came.
+        pub(crate) renamed: Vec<String>,
         /// Calls of [`Sink::series`].
         pub(crate) introduced: u32,
         series_max: usize,
@@ -255,6 +266,10 @@ pub(crate) mod tests {
                 })
             })?;
             Some(SeriesRef(number as u32))
+        }
+
+        fn renamed(&mut self, raw: &str, _: &str) {
+            self.renamed.push(raw.to_owned());
         }
 
         fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
@@ -307,6 +322,24 @@ pub(crate) mod tests {
 
     pub(crate) fn decoded(text: &str, topic: &str, payload: &[u8]) -> Seen {
         feed(&mut decoder(text), topic, payload)
+    }
+
+    #[test]
+    fn names_are_made_safe_where_they_come_in() {
+        let config = config("series = \"{zone}/{field}\"", &["g/{zone}"]);
+        let mut decoder = Decoder::new(&config, &context());
+        let mut seen = Seen::roomy();
+        let payload = b"{\"t\\u0001\":1,\"t\\u0002\":2,\"t_\":3,\"\\ud800\":4,\"\\u202e\":5}";
+        decoder.on_payload("g/z\u{9b}", payload, &mut seen);
+        decoder.on_payload("g/z", payload, &mut seen);
+        let names: std::collections::HashSet<&str> =
+            seen.series.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), seen.readings.len(), "{seen:?}");
+        assert!(seen.renamed.len() > 3 && seen.series.iter().any(|(name, _)| name == "z/t_"), "{seen:?}");
+        for (name, labels) in &seen.series {
+            let texts = [name].into_iter().chain(labels.iter().map(|(_, value)| value));
+            assert!(texts.into_iter().all(|text| !text.contains(headwater_text::is_unsafe)), "{name:?}");
+        }
     }
 
     #[test]

@@ -29,12 +29,17 @@ impl BuildHasher for Seed {
 
 /// A hash of consecutive texts that is the same in every process: for stored state.
 pub(crate) fn stable(texts: &[&[u8]]) -> u32 {
-    let mut hasher = Folding(FACTOR);
-    texts.iter().for_each(|text| hasher.write(text));
-    let hash = hasher.finish();
+    let hash = stable_wide(texts);
     #[expect(clippy::cast_possible_truncation, reason = "half of it will do")]
     let half = (hash ^ hash >> 32) as u32;
     half
+}
+
+/// As [`stable`], all of it: for names.
+pub(crate) fn stable_wide(texts: &[&[u8]]) -> u64 {
+    let mut hasher = Folding(FACTOR);
+    texts.iter().for_each(|text| hasher.write(text));
+    hasher.finish()
 }
 
 pub(crate) struct Folding(u64);

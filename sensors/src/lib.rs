@@ -18,6 +18,7 @@ mod line;
 mod mqtt;
 pub mod recording;
 mod rows;
+mod safe_name;
 mod safety;
 mod series_names;
 mod simulate;

@@ -37,6 +37,12 @@ pub trait Sink {
     /// nothing of the series.
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef>;
 
+    /// Notes that a series which is introduced next has a name or a label that was not safe: `raw` is its name as it
+    /// came, `name` that of the series.
+    fn renamed(&mut self, raw: &str, name: &str) {
+        let _ = (raw, name);
+    }
+
     /// One number [series unit] of one series; always finite.
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64);
 

@@ -41,6 +41,10 @@ impl Sink for EngineSink {
         series.map(|SeriesHandle(number)| SeriesRef(number))
     }
 
+    fn renamed(&mut self, raw: &str, name: &str) {
+        self.engine.sources.on_renamed(self.source, raw, name);
+    }
+
     #[inline]
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         let now = self.engine.now();

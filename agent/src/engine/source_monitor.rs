@@ -14,6 +14,8 @@ pub(super) struct SourceMonitor {
     /// Since when, by the clock that never steps (ms since boot).
     since_up_ms: i64,
     last_error: Option<String>,
+    /// Series whose names were changed, because they were not safe.
+    renamed: u64,
     /// Lines about payloads that cannot be used.
     pub(super) invalid: LogThrottle,
     /// Lines about readings that cannot be used, and refused series.
@@ -28,6 +30,7 @@ impl SourceMonitor {
             up: None,
             since_up_ms: up_ms,
             last_error: None,
+            renamed: 0,
             invalid: LogThrottle::default(),
             notice: LogThrottle::default(),
         }
@@ -52,6 +55,12 @@ impl SourceMonitor {
         }
     }
 
+    /// Counts a series whose name was changed. Whether it is the first one.
+    pub(super) fn on_renamed(&mut self) -> bool {
+        self.renamed += 1;
+        self.renamed == 1
+    }
+
     /// `time_of` tells the time of a moment (ms since boot).
     pub(super) fn status(&self, readings: SourceCounts, time_of: impl Fn(i64) -> Time) -> SourceStatus {
         SourceStatus {
@@ -59,6 +68,7 @@ impl SourceMonitor {
             up: self.up,
             since_ms: time_of(self.since_up_ms).0,
             last_error: self.last_error.clone(),
+            renamed: self.renamed,
             readings,
         }
     }
@@ -75,6 +85,7 @@ mod tests {
             (status.up, status.since_ms, status.last_error)
         };
         let mut monitor = SourceMonitor::new("field", 1);
+        assert_eq!((monitor.on_renamed(), monitor.on_renamed()), (true, false), "said once");
         assert_eq!(status(&monitor), (None, 1_001, None));
         for (now, reason) in [(2, "refused"), (3, "reset\r\n\u{1b}[2J")] {
             monitor.on_connection(ConnectionState::Down { reason }, now);

@@ -62,6 +62,20 @@ impl Sources {
         }
     }
 
+    /// Counts a series whose name was not safe, and logs the first one of a source.
+    pub(super) fn on_renamed(&self, source: usize, raw: &str, name: &str) {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(source) else { return };
+        if monitor.on_renamed() {
+            tracing::warn!(
+                source = monitor.name(),
+                raw,
+                name,
+                "a name holds characters or levels that are not safe, and was changed; others are counted"
+            );
+        }
+    }
+
     /// How they stand; `time_of` tells the time of a moment (ms since boot).
     pub(super) fn statuses(
         &self,

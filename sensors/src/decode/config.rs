@@ -3,9 +3,11 @@
 use super::SeriesTemplate;
 use crate::SeriesNames;
 use crate::format::{FORMATS, Format, FormatKind};
+use crate::safe_name::safe;
 use crate::time::{TimeFormat, WORDS};
 use crate::topic::TopicTemplate;
 use headwater_settings::{At, Or, Pairs, Severity, Table};
+use std::borrow::Cow;
 
 /// The checked settings for decoding payloads.
 #[derive(Clone, Debug)]
@@ -112,6 +114,11 @@ impl DecodeConfig {
             return Some(self.labels.clone());
         }
         let mut labels = self.topics.iter().find_map(|template| template.capture(topic))?;
+        for (_, value) in &mut labels {
+            if let Cow::Owned(changed) = safe(value) {
+                *value = changed;
+            }
+        }
         labels.extend_from_slice(&self.labels);
         Some(labels)
     }

@@ -4,8 +4,9 @@
 //! NUL name     SOH key STX value     …
 //! ```
 //!
-//! Control characters in names, keys and values are replaced by `_`, so that the text can be split again, and no such
-//! character reaches a series or a topic.
+//! Names, keys and values are safe ([`safe`]), so that the text can be split again.
+
+use crate::safe_name::safe;
 
 const NAME: char = '\0';
 const KEY: char = '\u{1}';
@@ -14,19 +15,15 @@ const VALUE: char = '\u{2}';
 /// Appends the record's name.
 pub(crate) fn push_name(to: &mut String, name: &str) {
     to.push(NAME);
-    push_clean(to, name);
+    to.push_str(&safe(name));
 }
 
 /// Appends a label.
 pub(crate) fn push_label(to: &mut String, key: &str, value: &str) {
     to.push(KEY);
-    push_clean(to, key);
+    to.push_str(&safe(key));
     to.push(VALUE);
-    push_clean(to, value);
-}
-
-fn push_clean(to: &mut String, text: &str) {
-    to.extend(text.chars().map(|c| if c.is_control() { '_' } else { c }));
+    to.push_str(&safe(value));
 }
 
 /// The record's name, if it has one.
@@ -47,7 +44,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_pushed_is_found(text: String, pairs in prop::collection::vec(any::<(String, String)>(), 0..4), at in 0..4_usize) {
-            let clean = |text: &str| text.replace(char::is_control, "_");
+            let clean = |text: &str| safe(text).into_owned();
             let mut identity = String::new();
             for (n, (key, value)) in pairs.iter().enumerate() {
                 if n == at {

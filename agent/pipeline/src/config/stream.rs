@@ -103,13 +103,6 @@ impl StreamConfig {
 }
 
 pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) -> Option<StreamConfig> {
-    if name.value.is_empty() || name.value.contains('\0') {
-        table.refuse(
-            name.span.clone(),
-            "a stream's name cannot be empty or hold NUL",
-            "write [streams.NAME]",
-        );
-    }
     let from = table.strings("from").map(|list| {
         list.value.iter().for_each(|source| refuse_unknown(&table, source, "source", sources));
         list.value
