@@ -98,6 +98,8 @@ fn report(message: &Wire) -> String {
         "refused",
         "repeated",
         "unselected",
+        "empty",
+        "retained",
     ] {
         if let Some(count) = message.number(key).filter(|count| *count != 0.0) {
             let _ = write!(line, "  {key} {count}");

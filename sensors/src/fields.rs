@@ -14,7 +14,9 @@ pub(crate) use slots::{Topic, TopicField};
 pub use value::{DecodeError, Position, Scalar};
 
 use crate::Stamp;
+use crate::text::TextMeaning;
 use crate::time::TimeFormat;
+use crate::topic::shortened;
 use std::sync::Arc;
 
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
@@ -118,8 +120,12 @@ impl<'a> Fields<'a> {
             (_, Scalar::Integer(integer)) => nearest(integer),
             (_, Scalar::Number(number)) => number,
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
-            (_, Scalar::Text(_)) => return self.fail(path, RejectReason::Text),
-            (_, Scalar::Compound) => return self.fail(path, RejectReason::Compound),
+            (_, Scalar::Text(text)) => match self.plan.text.meaning(text) {
+                TextMeaning::Number(number) => number,
+                TextMeaning::Nothing => return,
+                TextMeaning::Other => return self.on_other_text(path, text),
+            },
+            (_, Scalar::Compound) => return self.on_compound(path),
         };
         if !number.is_finite() {
             self.batch.failures.push(RejectReason::NotFinite(Arc::from(path)));
@@ -161,14 +167,18 @@ impl<'a> Fields<'a> {
         self.begin();
     }
 
-    /// Ends a record: its values get its time, and its series its name and labels.
+    /// Ends a record: its values get its time, and its series its name and labels. A record without any reading is
+    /// ordinary, and counts as empty.
     pub fn end(&mut self) {
-        self.stamp();
-        let nothing = self.batch.values.len() == self.values_before
-            && self.batch.failures.len() == self.failures_before;
-        if nothing && self.batch.refused == 0 {
-            self.batch.failures.push(self.plan.nothing());
+        let is_empty = self.batch.values.len() == self.values_before
+            && self.batch.failures.len() == self.failures_before
+            && self.batch.refused == 0;
+        if is_empty {
+            self.batch.empty = self.batch.empty.saturating_add(1);
+            self.time = Time::Missing;
+            return self.begin();
         }
+        self.stamp();
         if !self.batch.identity.is_empty() {
             self.identify();
         }
@@ -229,10 +239,21 @@ impl<'a> Fields<'a> {
         self.batch.values.push(SlotValue { slot: number, stamp: Stamp::Arrival, value });
     }
 
-    /// Notes a wanted field of the wrong type. If every number is wanted, other types are simply skipped.
-    fn fail(&mut self, path: &str, reason: impl Fn(Arc<str>) -> RejectReason) {
+    /// Notes a text that is no value: of a wanted field it is a failure, of any other it is only not read.
+    #[cold]
+    fn on_other_text(&mut self, path: &str, text: &str) {
+        if self.plan.wanted.is_none() {
+            return self.batch.note_unread(path);
+        }
+        let way_out = self.plan.text.way_out(text);
+        let (field, text) = (Arc::from(path), shortened(text));
+        self.batch.failures.push(RejectReason::Text { field, text, way_out });
+    }
+
+    /// Notes an object or a list: of a wanted field it is a failure, unless it is empty.
+    fn on_compound(&mut self, path: &str) {
         if self.plan.wanted.is_some() {
-            self.batch.failures.push(reason(Arc::from(path)));
+            self.batch.failures.push(RejectReason::Compound(Arc::from(path)));
         }
     }
 
@@ -260,6 +281,7 @@ impl Time {
             Scalar::Number(count) => {
                 format.of_number(count).map_or_else(|| Self::Bad(count.to_string()), Self::At)
             }
+            Scalar::Text(text) if text.trim().is_empty() => Self::Missing,
             Scalar::Text(text) => format.of_text(text).map_or_else(|| Self::Bad(text.to_owned()), Self::At),
             Scalar::Boolean(answer) => Self::Bad(answer.to_string()),
             Scalar::Compound => Self::Bad("an object or a list".to_owned()),

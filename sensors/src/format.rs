@@ -5,11 +5,11 @@
 //! To add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
 
 mod csv;
-pub(crate) mod decimal;
 pub(crate) mod json;
 mod number;
 
 use crate::fields::{DecodeError, Fields};
+use crate::text::TextRules;
 use headwater_settings::Table;
 use std::fmt;
 
@@ -53,18 +53,31 @@ pub trait Format: fmt::Debug {
     fn boxed(&self) -> Box<dyn Format>;
 }
 
+/// A text without what senders add to it: a byte order mark before it, NULs and blanks after it.
+pub(crate) fn bare(payload: &[u8]) -> &[u8] {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let mut text = payload.strip_prefix(BYTE_ORDER_MARK).unwrap_or(payload);
+    while let [rest @ .., b'\0' | b' ' | b'\t' | b'\r' | b'\n'] = text {
+        text = rest;
+    }
+    text
+}
+
 impl Clone for Box<dyn Format> {
     fn clone(&self) -> Self {
         self.boxed()
     }
 }
 
+/// Reads a format's keys; the source's rules for texts are read already.
+pub(crate) type ReadFormat = fn(&mut Table<'_>, &TextRules) -> Option<Box<dyn Format>>;
+
 /// A kind of format: what `format = "…"` names.
 pub struct FormatKind {
     /// The word in the config.
     pub name: &'static str,
     /// Reads the format's own keys from the source's table; `None`: there were mistakes, which the table has noted.
-    pub read: fn(&mut Table<'_>) -> Option<Box<dyn Format>>,
+    pub read: ReadFormat,
     /// A commented sample of its keys.
     pub sample: &'static str,
 }

@@ -10,6 +10,7 @@
     warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
 )]
 
+mod decimal;
 mod decode;
 mod fields;
 mod format;
@@ -25,6 +26,7 @@ mod simulate;
 mod sink;
 mod source;
 mod stdin;
+mod text;
 mod time;
 mod topic;
 
@@ -32,6 +34,7 @@ pub use decode::{DecodeConfig, Decoder, SeriesTemplate};
 pub use fields::{DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RejectReason, Scalar};
 pub use format::{FORMATS, Format, FormatKind};
 pub use safety::{PersistState, Safety, SafetyLevel, saved_state};
+pub use text::TextRules;
 pub use time::TimeFormat;
 pub use topic::{TopicError, TopicTemplate};
 

@@ -12,7 +12,7 @@ use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
 use crate::fields::{DecodeError, Fields};
 use crate::format::json::{JsonToken, Scanner};
 use crate::line::{FoundRecord, read_line, too_large};
-use crate::rows::{DelimitedRow, Numbers, Reader, put_row};
+use crate::rows::{DelimitedRow, Reader, put_row};
 use crate::{Sink, SourceContext};
 use headwater_settings::nearest;
 use std::borrow::Cow;
@@ -87,7 +87,8 @@ impl Recording {
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
-                let mut reader = Reader::new(open()?, None, Numbers::Point, bytes_max).map_err(unreadable)?;
+                let reader = Reader::new(open()?, None, config.text.has_comma(), bytes_max);
+                let mut reader = reader.map_err(unreadable)?;
                 let mut record = DelimitedRow::default();
                 if reader.read(&mut record).map_err(unreadable)? != FoundRecord::Record {
                     return Err(unfit("no header; the first line names the columns".into()));
@@ -153,7 +154,7 @@ impl Table {
     }
 
     fn read_row(&self, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-        put_row(&self.record, &self.paths, Numbers::Point, fields)?;
+        put_row(&self.record, &self.paths, fields)?;
         fields.end();
         Ok(())
     }
@@ -291,7 +292,12 @@ mod tests {
         let seen =
             replayed("t.csv", "when;v;w\n5;1.5;x\n6;y;2\n", "time = \"when\"\nfields = [\"v\"]").unwrap();
         assert_eq!(seen.readings, [("t/v".to_owned(), Some(5), 1.5)]);
-        assert_eq!(seen.invalid, ["`v` is text, not a number; is it a number in quotes?"]);
+        assert_eq!(
+            seen.invalid,
+            [
+                "`v` is `y`, not a number; give it a number in `words`, or name it in `skip` if it is no reading"
+            ]
+        );
         let seen = replayed("t.csv", "Time,value,x\n5,1,2\n", "format = \"number\"").unwrap();
         assert_eq!(seen.readings, [("t".to_owned(), Some(5), 1.0)]);
     }
@@ -302,14 +308,13 @@ mod tests {
         let seen = replayed("t.csv", &table, "").unwrap();
         assert_eq!(seen.readings, [("t/v".to_owned(), Some(7), 8.0)]);
         let lines: Vec<&str> = seen.origins.iter().filter_map(|origin| origin.rsplit(':').next()).collect();
-        assert_eq!(lines, ["2", "3", "4", "5", "6", "7"]);
+        assert_eq!((lines, seen.empty), (vec!["2", "3", "4", "5", "6"], 1));
         for (why, told) in seen.invalid.iter().zip([
             "`time` is `noon`, not a time in unix_ms or rfc3339",
             "the row has 3 cells, and the header 2",
             "the row has 1 cells",
             "longer than `payload`",
             "no field `time`",
-            "no number in the payload",
         ]) {
             assert!(why.contains(told), "{why} / {told}");
         }

@@ -5,8 +5,7 @@
 //! quote costs one record and not the file. The reader is written by hand, because it needs only four states over
 //! bytes, and replays spend their time elsewhere.
 
-use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
-use crate::format::decimal::value_of;
+use crate::fields::{DecodeError, Fields, Scalar};
 use crate::line::FoundRecord;
 use std::io::{self, BufRead};
 
@@ -14,18 +13,6 @@ pub(crate) const COMMA: u8 = b',';
 
 /// The delimiters that the first line is searched for.
 const DELIMITERS: [u8; 3] = [COMMA, b';', b'\t'];
-
-/// The longest number with a comma (bytes).
-const NUMBER_BYTES_MAX: usize = 64;
-
-/// The decimal separator of numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Numbers {
-    /// `21.5`
-    Point,
-    /// `21,5`
-    Comma,
-}
 
 /// One record; its memory is reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,11 +62,11 @@ impl DelimitedRow {
 
 impl<R: BufRead> Reader<R> {
     /// Skips comments, and detects the delimiter in the first line unless it is given; the first line is then read as
-    /// the first record.
+    /// the first record. A comma that is the decimal mark of numbers is no delimiter.
     pub(crate) fn new(
         mut input: R,
         delimiter: Option<u8>,
-        numbers: Numbers,
+        comma_is_mark: bool,
         record_bytes_max: usize,
     ) -> io::Result<Self> {
         const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -93,7 +80,7 @@ impl<R: BufRead> Reader<R> {
         }
         let start = input.fill_buf()?;
         let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let is_there = |sign: &u8| first.contains(sign) && !(numbers == Numbers::Comma && *sign == COMMA);
+        let is_there = |sign: &u8| first.contains(sign) && !(comma_is_mark && *sign == COMMA);
         let delimiter = delimiter.or_else(|| DELIMITERS.into_iter().find(is_there)).unwrap_or(COMMA);
         Ok(Self { next_line, ..Self::of_rows(input, delimiter, record_bytes_max) })
     }
@@ -189,7 +176,6 @@ impl<R: BufRead> Reader<R> {
 pub(crate) fn put_row(
     row: &DelimitedRow,
     paths: &[Option<String>],
-    numbers: Numbers,
     fields: &mut Fields<'_>,
 ) -> Result<(), DecodeError> {
     let (found, expected) = (row.len(), paths.len());
@@ -200,29 +186,9 @@ pub(crate) fn put_row(
         let Some(path) = path else { continue };
         let cell = row.cell(index);
         let want = fields.want(path);
-        let text = String::from_utf8_lossy(cell);
-        let value = match (want, numbers.value_of(cell)) {
-            _ if cell.is_empty() => Scalar::Null,
-            (FieldUse::Time, _) | (_, None) => Scalar::Text(&text),
-            (_, Some(number)) => Scalar::Number(number),
-        };
-        fields.put(want, path, value);
+        fields.put(want, path, Scalar::Text(&String::from_utf8_lossy(cell)));
     }
     Ok(())
-}
-
-impl Numbers {
-    fn value_of(self, cell: &[u8]) -> Option<f64> {
-        if self == Self::Point || !cell.contains(&COMMA) {
-            return value_of(cell);
-        }
-        let mut with_point = [0; NUMBER_BYTES_MAX];
-        let with_point = with_point.get_mut(..cell.len())?;
-        for (to, from) in with_point.iter_mut().zip(cell) {
-            *to = if *from == COMMA { b'.' } else { *from };
-        }
-        value_of(with_point)
-    }
 }
 
 impl From<io::Error> for DecodeError {
@@ -238,7 +204,7 @@ mod tests {
 
     /// Line and cells of each record.
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut reader = Reader::new(text, None, Numbers::Point, 100).unwrap();
+        let mut reader = Reader::new(text, None, false, 100).unwrap();
         let mut record = DelimitedRow::default();
         let mut all = Vec::new();
         loop {

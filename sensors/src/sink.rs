@@ -52,8 +52,25 @@ pub trait Sink {
     /// Counts a payload, or one wanted field of it, that cannot be decoded. `origin` is the topic or file.
     fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display);
 
-    /// Counts a payload that was handed over before.
-    fn repeated(&mut self) {}
+    /// Counts records that hold no reading, which is ordinary.
+    fn empty(&mut self, count: u32) {
+        let _ = count;
+    }
+
+    /// Counts readings that the source's own condition turns away.
+    fn filtered(&mut self, count: u32) {
+        let _ = count;
+    }
+
+    /// Counts payloads or readings that were handed over before.
+    fn repeated(&mut self, count: u32) {
+        let _ = count;
+    }
+
+    /// Counts messages that the broker had retained and that are not read.
+    fn retained(&mut self, count: u32) {
+        let _ = count;
+    }
 
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);

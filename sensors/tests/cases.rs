@@ -168,6 +168,18 @@ impl Sink for Lines {
         self.push(&serde_json::json!({ "refused": count }));
     }
 
+    fn empty(&mut self, count: u32) {
+        self.push(&serde_json::json!({ "empty": count }));
+    }
+
+    fn filtered(&mut self, count: u32) {
+        self.push(&serde_json::json!({ "filtered": count }));
+    }
+
+    fn repeated(&mut self, count: u32) {
+        self.push(&serde_json::json!({ "repeated": count }));
+    }
+
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         let line = origin.rsplit_once(':').map_or(origin, |(_, line)| line);
         self.push(&serde_json::json!({ "invalid": why.to_string(), "line": line.parse::<u64>().unwrap() }));

@@ -225,7 +225,7 @@ fn check_parts(report: &Message) {
     let mut received = 0;
     let of = |part: &Value, key: &str| part[key].as_i64().unwrap_or(0);
     for (name, part) in parts("sources") {
-        let used = ["selected", "unselected", "invalid", "refused", "repeated"];
+        let used = ["selected", "unselected", "filtered", "invalid", "refused", "repeated"];
         let used = used.iter().map(|key| of(part, key)).sum::<i64>();
         assert_eq!(of(part, "received"), used, "source {name} in {}", report.map);
         received += of(part, "received") - of(part, "selected");

@@ -171,6 +171,18 @@ impl<W: Write> Sink for Replay<W> {
         self.pipeline.on_refused(self.source, count);
     }
 
+    fn empty(&mut self, count: u32) {
+        self.pipeline.on_empty(self.source, count);
+    }
+
+    fn filtered(&mut self, count: u32) {
+        self.pipeline.on_filtered(self.source, count);
+    }
+
+    fn repeated(&mut self, count: u32) {
+        self.pipeline.on_repeated(self.source, count);
+    }
+
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.pipeline.on_invalid(self.source);
         eprintln!("{}", clean(&format!("warning: {origin}: {why}"), LINE_BYTES_MAX));

@@ -3,24 +3,36 @@
 //! Two identities hold at every moment, in total and for each stream (a stream has no `invalid`, `repeated` and
 //! `unselected`): `received = summarised + late + filtered + invalid + future + refused + repeated + unselected +
 //! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
-//! counts once however many streams select it: `received = selected + unselected + invalid + refused + repeated`. The
-//! total `received` is the sum over the streams, plus the readings of sources that no stream received. A report
+//! counts once however many streams select it: `received = selected + unselected + filtered + invalid + refused +
+//! repeated`. The total `received` is the sum over the streams, plus the readings of sources that no stream received.
+//! What holds no reading stands beside the sum: `empty` records, and `retained` messages that are not read. A report
 //! carries the flows of its interval, the change of the two levels `in_windows` and `waiting` (which may be
 //! negative), and the totals since the state began.
 
-/// Declares a struct of counts. The first count is the sum of the others. Counts are signed, because levels may fall.
-/// An unknown name, from another version of the program, is added to `$rest`.
+/// Declares a struct of counts. The first count is the sum of the others; those after `beside` are no part of it.
+/// Counts are signed, because levels may fall. An unknown name, from another version of the program, is added to
+/// `$rest`.
 macro_rules! account {
-    ($(#[$doc:meta])* $name:ident of $len:literal, others as $rest:ident { $($(#[$count_doc:meta])* $count:ident),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident of $len:literal, others as $rest:ident {
+        $($(#[$count_doc:meta])* $count:ident),+ $(,)?
+        $(; beside $($(#[$beside_doc:meta])* $beside:ident),+ $(,)?)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-        pub struct $name { $($(#[$count_doc])* pub $count: i64),+ }
+        pub struct $name { $($(#[$count_doc])* pub $count: i64,)+ $($($(#[$beside_doc])* pub $beside: i64),+)? }
 
         impl $name {
             /// The counts with their names on the wire.
             #[must_use]
             pub fn named(&self) -> [(&'static str, i64); $len] {
-                [$((stringify!($count), self.$count)),+]
+                [$((stringify!($count), self.$count),)+ $($((stringify!($beside), self.$beside)),+)?]
+            }
+
+            /// The counts without those beside the sum that are 0.
+            pub fn shown(&self) -> impl Iterator<Item = (&'static str, i64)> + use<> {
+                let parts = [$(stringify!($count)),+].len();
+                let is_shown = move |(at, (_, count)): &(usize, (&str, i64))| *at < parts || *count != 0;
+                self.named().into_iter().enumerate().filter(is_shown).map(|(_, named)| named)
             }
 
             /// Reads counts by name. An unknown name is added to `$rest`, as far as the sum includes it.
@@ -31,6 +43,7 @@ macro_rules! account {
                 for (name, count) in counts {
                     match name {
                         $(stringify!($count) => account.$count = count,)+
+                        $($(stringify!($beside) => account.$beside = count,)+)?
                         _ => has_others = true,
                     }
                 }
@@ -42,8 +55,8 @@ macro_rules! account {
 
             /// The excess of the sum over its parts.
             fn missing(&self) -> i64 {
-                let [whole, parts @ ..] = self.named();
-                parts.iter().fold(whole.1, |left, (_, count)| left.wrapping_sub(*count))
+                let [whole, parts @ ..] = [$(self.$count),+];
+                parts.iter().fold(whole, |left, count| left.wrapping_sub(*count))
             }
 
             /// Whether the parts add up to the sum.
@@ -55,13 +68,19 @@ macro_rules! account {
             /// The difference between `earlier` and now.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
-                Self { $($count: self.$count.wrapping_sub(earlier.$count)),+ }
+                Self {
+                    $($count: self.$count.wrapping_sub(earlier.$count),)+
+                    $($($beside: self.$beside.wrapping_sub(earlier.$beside)),+)?
+                }
             }
 
             /// The sum of both.
             #[must_use]
             pub fn plus(&self, other: &Self) -> Self {
-                Self { $($count: self.$count.wrapping_add(other.$count)),+ }
+                Self {
+                    $($count: self.$count.wrapping_add(other.$count),)+
+                    $($($beside: self.$beside.wrapping_add(other.$beside)),+)?
+                }
             }
         }
     };
@@ -69,14 +88,14 @@ macro_rules! account {
 
 account! {
     /// Readings by where they went.
-    ReadingCounts of 10, others as refused {
+    ReadingCounts of 12, others as refused {
         /// Received: once for each stream that selects the reading, once if none does.
         received,
         /// In a summary that was sent, or forwarded.
         summarised,
         /// Too late: their window was closed for good.
         late,
-        /// Rejected by a stream's `where`, or dropped by its filter.
+        /// Rejected by the `where` of a source or a stream, or dropped by a stream's filter.
         filtered,
         /// Payloads that could not be decoded.
         invalid,
@@ -89,13 +108,18 @@ account! {
         /// Selected by no stream.
         unselected,
         /// In open windows, or undecided in a filter.
-        in_windows,
+        in_windows;
+        beside
+        /// Records that hold no reading.
+        empty,
+        /// Retained messages that are not read.
+        retained,
     }
 }
 
 account! {
     /// Readings of one source. Every reading counts once, as does a payload that cannot be decoded.
-    SourceCounts of 6, others as refused {
+    SourceCounts of 9, others as refused {
         /// Received.
         received,
         /// Selected by at least one stream. The streams' counts say where they went.
@@ -108,6 +132,13 @@ account! {
         refused,
         /// Repeated deliveries, which were counted before.
         repeated,
+        /// Rejected by the source's `where`.
+        filtered;
+        beside
+        /// Records that hold no reading.
+        empty,
+        /// Retained messages that are not read.
+        retained,
     }
 }
 
@@ -137,6 +168,9 @@ impl SourceCounts {
             invalid: self.invalid,
             refused: self.refused,
             repeated: self.repeated,
+            filtered: self.filtered,
+            empty: self.empty,
+            retained: self.retained,
             ..ReadingCounts::default()
         }
     }
@@ -195,10 +229,15 @@ mod tests {
             ReadingCounts { received: 9, summarised: 4, late: 2, in_windows: 3, ..ReadingCounts::default() };
         assert_eq!(ReadingCounts::from_named(counts.named()), counts);
         // Two counts of a later program: one is part of the sum, the other is not.
-        let later = [("received", 9), ("summarised", 4), ("paired", 2), ("in_windows", 3), ("empty", 77)];
+        let later = [("received", 9), ("summarised", 4), ("paired", 2), ("in_windows", 3), ("idle", 77)];
         let read = ReadingCounts::from_named(later);
         assert_eq!(read, ReadingCounts { late: 0, refused: 2, ..counts });
         assert!(read.balances());
+        // What stands beside the sum is read by its name, and told where it is not 0.
+        let beside = ReadingCounts { empty: 7, ..counts };
+        assert!(ReadingCounts::from_named(beside.named()) == beside && beside.balances());
+        assert_eq!(beside.shown().last(), Some(("empty", 7)));
+        assert_eq!((counts.shown().count(), beside.since(&counts).empty), (10, 7));
         assert!(!ReadingCounts::from_named([("received", 9), ("late", 2)]).balances(), "that is damage");
     }
 }

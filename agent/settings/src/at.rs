@@ -14,6 +14,9 @@ pub struct At<T> {
 /// Names with their texts, in the order of the file.
 pub type Pairs = Vec<(String, At<String>)>;
 
+/// Names with their numbers, in the order of the file.
+pub type Numbers = Vec<(String, At<f64>)>;
+
 /// Takes the value out of an optional [`At`], or a default.
 pub trait Or<T> {
     /// The value, or `default` where the key was left out or wrong.

@@ -15,7 +15,7 @@ mod secret;
 mod table;
 mod units;
 
-pub use at::{At, Or, Pairs};
+pub use at::{At, Numbers, Or, Pairs};
 pub use document::{Document, Mistake, Severity};
 pub use nearest::nearest;
 pub use secret::Secret;

@@ -110,7 +110,10 @@ impl Replay for Run<'_> {
             Record::Tick => pipeline.on_tick(now),
             Record::Link(source, is_up) => pipeline.on_link(source, is_up, now),
             Record::Count(IntakeCount::Invalid, source, _) => pipeline.on_invalid(source),
-            Record::Count(IntakeCount::Repeated, source, _) => pipeline.on_repeated(source),
+            Record::Count(IntakeCount::Repeated, source, count) => pipeline.on_repeated(source, count),
+            Record::Count(IntakeCount::Filtered, source, count) => pipeline.on_filtered(source, count),
+            Record::Count(IntakeCount::Empty, source, count) => pipeline.on_empty(source, count),
+            Record::Count(IntakeCount::Retained, source, count) => pipeline.on_retained(source, count),
             Record::Count(IntakeCount::Refused, source, number) => pipeline.on_refused(source, number),
             Record::RevLimit(limit) => self.allow(limit),
             Record::Message { lane, made_ms, body } => {

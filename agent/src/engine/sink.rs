@@ -74,9 +74,24 @@ impl Sink for EngineSink {
         self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().alive);
     }
 
-    fn repeated(&mut self) {
-        self.engine.note(|journal| journal.count(IntakeCount::Repeated, self.source, 1));
-        self.engine.pipeline.borrow_mut().on_repeated(self.source);
+    fn repeated(&mut self, count: u32) {
+        self.engine.note(|journal| journal.count(IntakeCount::Repeated, self.source, count));
+        self.engine.pipeline.borrow_mut().on_repeated(self.source, count);
+    }
+
+    fn filtered(&mut self, count: u32) {
+        self.engine.note(|journal| journal.count(IntakeCount::Filtered, self.source, count));
+        self.engine.pipeline.borrow_mut().on_filtered(self.source, count);
+    }
+
+    fn empty(&mut self, count: u32) {
+        self.engine.note(|journal| journal.count(IntakeCount::Empty, self.source, count));
+        self.engine.pipeline.borrow_mut().on_empty(self.source, count);
+    }
+
+    fn retained(&mut self, count: u32) {
+        self.engine.note(|journal| journal.count(IntakeCount::Retained, self.source, count));
+        self.engine.pipeline.borrow_mut().on_retained(self.source, count);
     }
 
     fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, Vec<u8>)> {

@@ -59,6 +59,12 @@ pub(crate) enum IntakeCount {
     Repeated,
     /// Readings of series past the limit.
     Refused,
+    /// Records that hold no reading.
+    Empty,
+    /// Readings that the source's own condition turned away.
+    Filtered,
+    /// Retained messages that are not read.
+    Retained,
 }
 
 /// Puts records at the end of a buffer.
@@ -145,6 +151,9 @@ impl Encoder {
             IntakeCount::Invalid => 0,
             IntakeCount::Repeated => 1,
             IntakeCount::Refused => 2,
+            IntakeCount::Empty => 3,
+            IntakeCount::Filtered => 4,
+            IntakeCount::Retained => 5,
         };
         self.bytes.extend_from_slice(&[7, kind]);
         self.number(source as u64);
@@ -221,6 +230,9 @@ impl Decoder {
                     [0] => IntakeCount::Invalid,
                     [1] => IntakeCount::Repeated,
                     [2] => IntakeCount::Refused,
+                    [3] => IntakeCount::Empty,
+                    [4] => IntakeCount::Filtered,
+                    [5] => IntakeCount::Retained,
                     _ => return Err(Damaged),
                 };
                 Record::Count(count, size(from)?, short(from)?)

@@ -15,7 +15,7 @@ pub(super) fn describe(report: &Report, clock: Placed<'_>, to: &mut impl Fields)
         to.put("detail", report.detail.as_str());
     }
     to.put_some("stop", report.stop.map(RunEnd::word));
-    for (name, count) in report.readings.total.named() {
+    for (name, count) in report.readings.total.shown() {
         to.put(name, &count);
     }
     to.put("suppressed", &report.suppressed);
@@ -62,7 +62,7 @@ impl Serialize for Totals<'_> {
 
 impl Describe for Totals<'_> {
     fn describe(&self, to: &mut impl Fields) {
-        for (name, count) in self.0.readings_total.named() {
+        for (name, count) in self.0.readings_total.shown() {
             to.put(name, &count);
         }
         to.put("suppressed", &self.0.suppressed_total);

@@ -46,6 +46,9 @@ pub(super) fn commit(
     if refused > 0 {
         sink.refused(refused);
     }
+    if batch.empty > 0 {
+        sink.empty(batch.empty);
+    }
 }
 
 /// The record with an identity that contains the value at this place; call it with ascending places.

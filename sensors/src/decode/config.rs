@@ -4,6 +4,7 @@ use super::SeriesTemplate;
 use crate::SeriesNames;
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
+use crate::text::TextRules;
 use crate::time::{TimeFormat, WORDS};
 use crate::topic::TopicTemplate;
 use headwater_settings::{At, Or, Pairs, Severity, Table};
@@ -18,6 +19,8 @@ pub struct DecodeConfig {
     pub time: Option<String>,
     /// The format of the event time.
     pub time_format: TimeFormat,
+    /// The meaning of texts.
+    pub(crate) text: TextRules,
     /// The paths of the wanted values; empty: every number.
     pub fields: Vec<String>,
     /// The names of the series.
@@ -29,7 +32,7 @@ pub struct DecodeConfig {
 }
 
 impl DecodeConfig {
-    /// Reads `format`, `time`, `time_format`, `fields` and `series`; `labels` belong to every series. `None`: there
+    /// Reads `format`, the rules for texts, `time`, `time_format`, `fields` and `series`; `labels` belong to every series. `None`: there
     /// were mistakes, which the table has noted. `topics` are `None` if they have mistakes themselves: then no label
     /// is reported as missing.
     pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<TopicTemplate>>) -> Option<Self> {
@@ -39,7 +42,8 @@ impl DecodeConfig {
         let errors_before = errors(table);
         let formats: Vec<(&str, &FormatKind)> = FORMATS.iter().map(|kind| (kind.name, kind)).collect();
         let kind = table.choice("format", &formats).given().or(FORMATS.first())?;
-        let format = (kind.read)(table);
+        let text = TextRules::read(table);
+        let format = (kind.read)(table, text.as_ref().unwrap_or(&TextRules::default()));
         let time = table.string("time");
         let time_format = table.choice("time_format", WORDS);
         let fields = table.strings("fields");
@@ -67,7 +71,7 @@ impl DecodeConfig {
             fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
         let several = is_named && fields.len() != 1;
         let series = table.string("series");
-        let (topics, format) = (topics?, format?);
+        let (topics, format, text) = (topics?, format?, text?);
         let known = Known { topics: &topics, labels: &labels, is_open: format.brings_labels() };
         let series = match series {
             Some(text) => read_series(table, &text, several, &known)?,
@@ -77,6 +81,7 @@ impl DecodeConfig {
             format,
             time: time.given(),
             time_format: time_format.given().unwrap_or(TimeFormat::Guess),
+            text,
             fields,
             series,
             labels,

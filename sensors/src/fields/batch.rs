@@ -2,6 +2,10 @@
 
 use super::reason::RejectReason;
 use crate::Stamp;
+use crate::topic::shortened;
+
+/// The most fields of text that are remembered as not read.
+const UNREAD_MAX: usize = 32;
 
 /// The values of one payload; buffers are reused.
 #[derive(Default)]
@@ -9,6 +13,12 @@ pub(crate) struct Batch {
     pub(crate) values: Vec<SlotValue>,
     pub(crate) failures: Vec<RejectReason>,
     pub(crate) refused: u32,
+    /// How many records hold no reading.
+    pub(crate) empty: u32,
+    /// Fields of text that no reading was made of, and that were not there before; at most [`UNREAD_MAX`] in all.
+    pub(crate) unread: Vec<Box<str>>,
+    /// How many of `unread` were told already.
+    pub(crate) unread_told: usize,
     /// Records with an identity, in the order of their values.
     pub(crate) spans: Vec<Span>,
     /// Name and labels of the present record, as [`super::identity`] writes them.
@@ -34,7 +44,40 @@ impl Batch {
         self.values.clear();
         self.failures.clear();
         self.refused = 0;
+        self.empty = 0;
         self.spans.clear();
         self.identity.clear();
+    }
+    /// Remembers a field of text that no reading is made of.
+    pub(super) fn note_unread(&mut self, path: &str) {
+        if self.unread.len() < UNREAD_MAX && !self.unread.iter().any(|known| **known == *path) {
+            self.unread.push(path.into());
+        }
+    }
+
+    /// The fields of text that are not read and were not told of before, for people.
+    pub(crate) fn take_unread(&mut self) -> Option<String> {
+        let new = self.unread.get(self.unread_told..).filter(|new| !new.is_empty())?;
+        let named = new.iter().map(|path| format!("`{}`", shortened(path))).collect::<Vec<_>>().join(", ");
+        self.unread_told = self.unread.len();
+        Some(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_text_is_told_once_and_not_without_end() {
+        let mut batch = Batch::default();
+        assert_eq!(batch.take_unread(), None);
+        ["mode", "code", "mode"].iter().for_each(|path| batch.note_unread(path));
+        assert_eq!(batch.take_unread().as_deref(), Some("`mode`, `code`"));
+        batch.clear();
+        batch.note_unread("code");
+        assert_eq!(batch.take_unread(), None);
+        (0..100).for_each(|n| batch.note_unread(&format!("f{n}")));
+        assert_eq!(batch.unread.len(), UNREAD_MAX);
     }
 }

@@ -1,6 +1,6 @@
 //! The fields and the time that a source wants of every payload.
 
-use super::reason::RejectReason;
+use crate::text::TextRules;
 use crate::time::TimeFormat;
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ pub(crate) struct Plan {
     pub(super) wanted: Option<Vec<Arc<str>>>,
     pub(super) time: Option<Arc<str>>,
     pub(super) time_format: TimeFormat,
+    /// What texts mean.
+    pub(super) text: TextRules,
     /// Whether any of these paths has more than one level.
     pub(super) nested: bool,
     /// The most fields of one topic.
@@ -22,6 +24,7 @@ impl Plan {
         is_named: bool,
         fields: &[String],
         (time, time_format): (Option<&str>, TimeFormat),
+        text: TextRules,
         fields_max: usize,
     ) -> Self {
         let wanted: Option<Vec<Arc<str>>> = match (is_named, fields.is_empty()) {
@@ -31,22 +34,11 @@ impl Plan {
         };
         let nested = wanted.iter().flatten().any(|path| path.contains('/'))
             || time.is_some_and(|path| path.contains('/'));
-        Self { wanted, time: time.map(Arc::from), time_format, nested, fields_max }
+        Self { wanted, time: time.map(Arc::from), time_format, text, nested, fields_max }
     }
 
     /// The paths that are wanted; none if every number is.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
         self.wanted.iter().flatten()
-    }
-
-    pub(super) fn nothing(&self) -> RejectReason {
-        const SHOWN_MAX: usize = 5;
-        let wanted = self.wanted.as_deref().unwrap_or_default();
-        let mut shown =
-            wanted.iter().take(SHOWN_MAX).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-        if wanted.len() > SHOWN_MAX {
-            shown.push_str(", …");
-        }
-        RejectReason::Nothing { wanted: shown }
     }
 }

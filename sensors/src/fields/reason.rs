@@ -33,13 +33,15 @@ pub enum RejectReason {
         /// The expected format.
         format: TimeFormat,
     },
-    /// The payload has none of the wanted fields, or no number at all.
-    Nothing {
-        /// Some of `fields`, for people; empty if every number is wanted.
-        wanted: String,
+    /// A wanted field holds text that is no value.
+    Text {
+        /// The field; empty if a payload is one value.
+        field: Arc<str>,
+        /// Its text, for people.
+        text: String,
+        /// What would make it a value.
+        way_out: &'static str,
     },
-    /// A wanted field holds text.
-    Text(Arc<str>),
     /// A wanted field holds an object or a list.
     Compound(Arc<str>),
     /// A field is infinite or not a number.
@@ -67,12 +69,16 @@ impl fmt::Display for RejectReason {
             Self::BadTime { field, value, format } => {
                 write!(f, "`{field}` is `{}`, not a time in {format}; check `time_format`", shortened(value))
             }
-            Self::Nothing { wanted } if wanted.is_empty() => f.write_str("no number in the payload"),
-            Self::Nothing { wanted } => write!(f, "no field of {wanted} in the payload"),
-            Self::Text(field) => write!(f, "`{field}` is text, not a number; is it a number in quotes?"),
+            Self::Text { field, text, way_out } if field.is_empty() => {
+                write!(f, "`{text}` is not a number; {way_out}")
+            }
+            Self::Text { field, text, way_out } => {
+                write!(f, "`{field}` is `{text}`, not a number; {way_out}")
+            }
             Self::Compound(field) => {
                 write!(f, "`{field}` is an object or a list; name what is in it, as {field}/NAME")
             }
+            Self::NotFinite(field) if field.is_empty() => f.write_str("the value is infinite or not a number"),
             Self::NotFinite(field) => write!(f, "`{field}` is infinite or not a number"),
         }
     }

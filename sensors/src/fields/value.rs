@@ -22,9 +22,6 @@ pub enum Position {
 }
 
 impl DecodeError {
-    /// The payload is empty.
-    pub(crate) const EMPTY: Self = Self { what: Cow::Borrowed("the payload is empty"), at: None };
-
     /// An error without a place.
     #[must_use]
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {

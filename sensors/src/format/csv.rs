@@ -5,10 +5,11 @@
 //! those of the reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known header
 //! allocates nothing.
 
-use super::{Format, FormatKind};
+use super::{Format, FormatKind, bare};
 use crate::fields::{DecodeError, Fields, Position};
 use crate::line::FoundRecord;
-use crate::rows::{COMMA, DelimitedRow, Numbers, Reader, put_row};
+use crate::rows::{COMMA, DelimitedRow, Reader, put_row};
+use crate::text::TextRules;
 use headwater_settings::{Or, Table};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "csv", read, sample: SAMPLE };
@@ -16,7 +17,6 @@ pub(super) const KIND: FormatKind = FormatKind { name: "csv", read, sample: SAMP
 const SAMPLE: &str = "\
 format = \"csv\"
 # delimiter = \",\"            # or \";\", \"tab\", any one sign; left out: what the first line has of these
-# decimal = \".\"              # or \",\"
 # columns = [\"time\", \"temp\"] # left out: the first line names them
 # header = true              # whether the first line is a header; with `columns`: false
 ";
@@ -25,7 +25,7 @@ format = \"csv\"
 struct Csv {
     /// `None`: detected in the first line.
     delimiter: Option<u8>,
-    numbers: Numbers,
+    comma_is_mark: bool,
     has_header: bool,
     columns: Columns,
     row: DelimitedRow,
@@ -42,11 +42,10 @@ struct Columns {
     paths: Vec<Option<String>>,
 }
 
-fn read(table: &mut Table<'_>) -> Option<Box<dyn Format>> {
+fn read(table: &mut Table<'_>, text: &TextRules) -> Option<Box<dyn Format>> {
     let delimiter = read_delimiter(table)?;
-    let decimals = [(".", Numbers::Point), (",", Numbers::Comma)];
-    let numbers = table.choice("decimal", &decimals).value_or(Numbers::Point);
-    if matches!((numbers, delimiter), (Numbers::Comma, Some(COMMA))) {
+    let comma_is_mark = text.has_comma();
+    if comma_is_mark && delimiter == Some(COMMA) {
         let fix = "separate the cells by \";\" or \"tab\"";
         table.refuse(table.place_of("decimal"), "`decimal` and `delimiter` are the same", fix);
         return None;
@@ -60,7 +59,7 @@ fn read(table: &mut Table<'_>) -> Option<Box<dyn Format>> {
     }
     let paths = columns.given().unwrap_or_default().into_iter().map(|name| Some(name.value)).collect();
     let columns = Columns { paths, ..Columns::default() };
-    Some(Box::new(Csv { delimiter, numbers, has_header, columns, row: DelimitedRow::default() }))
+    Some(Box::new(Csv { delimiter, comma_is_mark, has_header, columns, row: DelimitedRow::default() }))
 }
 
 /// `None`: there is a mistake; `Some(None)`: not configured.
@@ -81,10 +80,12 @@ fn read_delimiter(table: &mut Table<'_>) -> Option<Option<u8>> {
 
 impl Format for Csv {
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-        if payload.trim_ascii().is_empty() {
-            return Err(DecodeError::EMPTY);
+        let payload = bare(payload);
+        if payload.is_empty() {
+            fields.end();
+            return Ok(());
         }
-        let mut reader = Reader::new(payload, self.delimiter, self.numbers, record_bytes_max(payload))?;
+        let mut reader = Reader::new(payload, self.delimiter, self.comma_is_mark, record_bytes_max(payload))?;
         if self.has_header && reader.read(&mut self.row)? == FoundRecord::Record {
             self.on_header(reader.delimiter());
         }
@@ -95,10 +96,11 @@ impl Format for Csv {
     }
 
     fn decode_line(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        let line = bare(line);
         let bytes_max = record_bytes_max(line);
         let is_first = self.columns.delimiter == 0;
         let mut reader = if is_first {
-            Reader::new(line, self.delimiter, self.numbers, bytes_max)?
+            Reader::new(line, self.delimiter, self.comma_is_mark, bytes_max)?
         } else {
             Reader::of_rows(line, self.columns.delimiter, bytes_max)
         };
@@ -116,7 +118,9 @@ impl Format for Csv {
 
     fn resume(&mut self, beginning: &[u8]) {
         let bytes_max = record_bytes_max(beginning);
-        let Ok(mut reader) = Reader::new(beginning, self.delimiter, self.numbers, bytes_max) else { return };
+        let Ok(mut reader) = Reader::new(beginning, self.delimiter, self.comma_is_mark, bytes_max) else {
+            return;
+        };
         if !matches!(reader.read(&mut self.row), Ok(FoundRecord::Record)) {
             return;
         }
@@ -148,7 +152,7 @@ impl Csv {
     }
 
     fn put(&self, at: Option<Position>, fields: &mut Fields<'_>) {
-        match put_row(&self.row, &self.columns.paths, self.numbers, fields) {
+        match put_row(&self.row, &self.columns.paths, fields) {
             Ok(()) => fields.end(),
             Err(error) => fields.reject(DecodeError { at, ..error }),
         }
@@ -233,7 +237,7 @@ mod tests {
         let expected = [("t/a", 1.0), ("t/b", 2.0), ("t/b", 3.0), ("t/a", 4.0), ("t/b", 5.0)];
         assert_eq!(values(&seen), expected.map(|(series, value)| (series, None, value)));
         assert_eq!(seen.invalid, [""; 0]);
-        assert_eq!(feed(&mut decoder, "t", b" \n").invalid, ["the payload is empty"]);
+        assert_eq!(feed(&mut decoder, "t", b" \n").empty, 1);
     }
 
     #[test]
@@ -241,7 +245,14 @@ mod tests {
         let mistakes = |text: &str| {
             let document =
                 headwater_settings::Document::parse(std::path::Path::new("test.toml"), text, |_| None);
-            assert!(super::read(&mut document.root()).is_none(), "{text}");
+            assert!(
+                {
+                    let mut root = document.root();
+                    let rules = crate::TextRules::read(&mut root).unwrap();
+                    super::read(&mut root, &rules).is_none()
+                },
+                "{text}"
+            );
             document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect::<String>()
         };
         assert!(mistakes("delimiter = \"ab\"").contains("write one sign"));

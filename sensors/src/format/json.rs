@@ -6,14 +6,14 @@
 
 mod scan;
 
-use super::{Format, FormatKind};
+use super::{Format, FormatKind, bare};
 use crate::fields::{DecodeError, FieldUse, Fields, Position, Scalar};
 use scan::JsonError;
 pub(crate) use scan::{JsonToken, Scanner};
 use std::fmt::Write;
 
 pub(super) const KIND: FormatKind =
-    FormatKind { name: "json", read: |_| Some(Box::new(Json)), sample: "format = \"json\"\n" };
+    FormatKind { name: "json", read: |_, _| Some(Box::new(Json)), sample: "format = \"json\"\n" };
 
 /// JSON that is a single value.
 const UNNAMED: &str = "JSON, but neither an object nor an array; for bare values write format = \"number\"";
@@ -38,17 +38,19 @@ impl From<JsonError> for DecodeError {
 }
 
 fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-    if payload.trim_ascii().is_empty() {
-        return Err(DecodeError::EMPTY);
+    let payload = bare(payload);
+    if payload.is_empty() {
+        fields.end();
+        return Ok(());
     }
     let mut walk = Walk { scanner: Scanner::new(payload)?, fields, path: String::new() };
     let whole = walk.scanner.value()?;
     walk.inside(whole)?;
     walk.scanner.end()?;
-    if !matches!(whole, JsonToken::Object | JsonToken::Array) {
-        return Err(DecodeError::new(UNNAMED));
+    match whole {
+        JsonToken::Object | JsonToken::Array | JsonToken::Scalar(Scalar::Null) => fields.end(),
+        JsonToken::Scalar(_) | JsonToken::Text(_) => return Err(DecodeError::new(UNNAMED)),
     }
-    fields.end();
     Ok(())
 }
 
@@ -79,10 +81,7 @@ impl<'a> Walk<'a, '_, '_> {
             let want = self.fields.want(&name);
             match self.scanner.value()? {
                 JsonToken::Scalar(value) => self.fields.put(want, &name, value),
-                JsonToken::Text(text) if want == FieldUse::Time => {
-                    self.fields.put(want, &name, Scalar::Text(&text.unescaped()))
-                }
-                JsonToken::Text(_) => self.fields.put(want, &name, Scalar::Text("")),
+                JsonToken::Text(text) => self.fields.put(want, &name, Scalar::Text(&text.unescaped())),
                 compound => {
                     self.path.push_str(&name);
                     self.compound(want, compound)?;
@@ -135,8 +134,9 @@ impl<'a> Walk<'a, '_, '_> {
         if self.fields.wants_inside(&self.path) {
             return self.inside(token);
         }
-        self.fields.put(want, &self.path, Scalar::Compound);
-        self.scanner.skip(token)
+        let is_empty = self.scanner.skip(token)?;
+        self.fields.put(want, &self.path, if is_empty { Scalar::Null } else { Scalar::Compound });
+        Ok(())
     }
 }
 
@@ -179,30 +179,30 @@ mod tests {
     #[test]
     fn wanted_fields_of_a_wrong_kind_are_invalid_and_the_others_go_through() {
         let config = r#"fields = ["a", "b", "c", "d"]"#;
-        let seen = decoded(config, "t", br#"{"a": "21", "b": {"x": 1}, "c": null, "d": 4}"#);
+        let seen = decoded(config, "t", br#"{"a": "51N.0601", "b": {"x": 1}, "c": null, "d": 4}"#);
         assert_eq!(values(&seen), [("t/d", 4.0)]);
         assert_eq!(
             seen.invalid,
             [
-                "`a` is text, not a number; is it a number in quotes?",
+                "`a` is `51N.0601`, not a number; give it a number in `words`, or name it in `skip` if it is no reading",
                 "`b` is an object or a list; name what is in it, as b/NAME",
             ]
         );
+        let seen = decoded(config, "t", br#"{"a": NaN, "b": 1e999, "c": -Infinity, "d": "nan"}"#);
+        assert_eq!(seen.invalid, ["a", "b", "c", "d"].map(|f| format!("`{f}` is infinite or not a number")));
+        assert_eq!(values(&decoded(config, "t", br#"{"a": nan, "d": 4}"#)), [("t/d", 4.0)]);
     }
 
     #[test]
     fn what_cannot_be_read_is_invalid_once_and_leaves_nothing() {
         for (payload, why) in [
-            (&b""[..], "the payload is empty"),
-            (b"{\"a\": 1, \"b\": 2x}", "not JSON: expected `,` or `}` (byte 16)"),
+            (&b"{\"a\": 1, \"b\": 2x}"[..], "not JSON: expected `,` or `}` (byte 16)"),
             (b"{\"a\": 1", "not JSON: expected `,` or `}` (byte 8)"),
             (b"{\"a\": 1}\n}", "not JSON: expected nothing more (byte 10)"),
-            (b"{\"a\": 1e999}", "not JSON: a number out of range (byte 7)"),
-            (b"{\"a\": NaN}", "(byte 7)"),
+            (b"{\"a\": Nan}", "(byte 7)"),
+            (b"\0{\"a\": 1}", "(byte 1)"),
             (b"21.5", "format = \"number\""),
             (b"\"21.5\"", "format = \"number\""),
-            (b"{\"s\": \"x\"}", "no number in the payload"),
-            (b"[]", "no number in the payload"),
             (b"\xff\xfe", "bytes that are not UTF-8 (byte 1)"),
             (b"{\"\xff\": 1}", "not JSON"),
         ] {
@@ -214,6 +214,48 @@ mod tests {
         assert!(decoded(EVERY, "t", deep.as_bytes()).invalid[0].contains("nested too deeply"));
         let deep = format!("{{\"a\": {}1{}}}", "[".repeat(120), "]".repeat(120));
         assert_eq!(decoded(EVERY, "t", deep.as_bytes()).readings.len(), 1);
+    }
+
+    #[test]
+    fn a_payload_without_readings_is_ordinary() {
+        let value = r#"fields = ["value"]"#;
+        for (config, payload) in [
+            (EVERY, ""),
+            (EVERY, " \r\n\0"),
+            (EVERY, "null"),
+            (EVERY, "[]"),
+            (EVERY, r#"{"s": "x"}"#),
+            (value, r#"{"value": null}"#),
+            (value, r#"{"value": []}"#),
+            (value, r#"{"value": {}}"#),
+            (value, r#"{"value": ""}"#),
+            (value, r#"{"other": 1}"#),
+            ("fields = [\"value\"]\ntime = \"ts\"", r#"{"ts": 5}"#),
+            ("fields = [\"value\"]\nskip = [\"n/a\"]", r#"{"value": "N/A"}"#),
+        ] {
+            let seen = decoded(config, "t", payload.as_bytes());
+            assert_eq!(
+                (seen.empty, seen.readings.len(), seen.invalid.len()),
+                (1, 0, 0),
+                "{payload}: {seen:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_firmware_adds_around_a_payload_is_no_part_of_it() {
+        for payload in ["{\"v\":15}\0", "\u{feff}{\"v\":15}", "{\"v\":15}\r\n\0\0"] {
+            assert_eq!(values(&decoded(EVERY, "t", payload.as_bytes())), [("t/v", 15.0)], "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_numbers_are_read() {
+        let payload =
+            br#"{"flow": "41", "out": "7.5", "ww": "on", "comfort": "Eco", "code": "0H", "n": 203}"#;
+        let seen = decoded(EVERY, "t", payload);
+        assert_eq!(values(&seen), [("t/flow", 41.0), ("t/out", 7.5), ("t/ww", 1.0), ("t/n", 203.0)]);
+        assert_eq!(seen.invalid, [""; 0]);
     }
 
     #[test]
@@ -232,7 +274,7 @@ mod tests {
         fn nearly_json_does_no_harm(payload in r#"[{}\[\]",:0-9eE.+a-c \\-]{0,40}"#) {
             let mut decoder = decoder("fields = [\"a\", \"b/c\", \"b/0\"]\ntime = \"t\"");
             let seen = feed(&mut decoder, "t", payload.as_bytes());
-            prop_assert!(seen.readings.is_empty() && seen.invalid.len() == 1, "no time: {:?}", seen);
+            prop_assert!(seen.readings.is_empty() && seen.invalid.len() + seen.empty as usize == 1, "{:?}", seen);
         }
 
         #[test]

@@ -1,12 +1,10 @@
 //! A payload of one value: `21.5`, `-3e2`, `true`, `OFF`.
 
-use super::decimal::value_of;
-use super::{Format, FormatKind};
+use super::{Format, FormatKind, bare};
 use crate::fields::{DecodeError, Fields, Scalar};
-use crate::topic::shortened;
 
 pub(super) const KIND: FormatKind =
-    FormatKind { name: "number", read: |_| Some(Box::new(Number)), sample: "format = \"number\"\n" };
+    FormatKind { name: "number", read: |_, _| Some(Box::new(Number)), sample: "format = \"number\"\n" };
 
 #[derive(Clone, Debug)]
 struct Number;
@@ -30,25 +28,13 @@ impl Format for Number {
 const PATH: &str = " ".split_at(0).0;
 
 fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-    let trimmed = payload.trim_ascii();
-    if trimmed.is_empty() {
-        return Err(DecodeError::EMPTY);
-    }
-    let Some(value) = value_of(trimmed) else {
-        let expected = "expected one such as 21.5, or true, false, on or off";
-        return Err(DecodeError::new(format!("`{}` is not a number; {expected}", shown(trimmed))));
-    };
-    if !value.is_finite() {
-        return Err(DecodeError::new(format!("`{}` is not a finite number", shown(trimmed))));
-    }
+    let text = bare(payload).trim_ascii_start();
+    // Some senders quote a text, as JSON does.
+    let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
     let want = fields.want(PATH);
-    fields.put(want, PATH, Scalar::Number(value));
+    fields.put(want, PATH, Scalar::Text(&String::from_utf8_lossy(text)));
     fields.end();
     Ok(())
-}
-
-fn shown(text: &[u8]) -> String {
-    shortened(&String::from_utf8_lossy(text))
 }
 
 #[cfg(test)]
@@ -67,6 +53,9 @@ mod tests {
             ("ON", 1.0),
             ("off", 0.0),
             (".5", 0.5),
+            ("15\0", 15.0),
+            ("\u{feff}16", 16.0),
+            ("\"17.5\"", 17.5),
         ] {
             let seen = decoded("format = \"number\"", "t", payload.as_bytes());
             assert_eq!(seen.readings, [("t".to_owned(), None, value)], "{payload}");
@@ -77,14 +66,12 @@ mod tests {
     #[test]
     fn anything_else_is_invalid_once() {
         for (payload, why) in [
-            ("", "is empty"),
-            ("  ", "is empty"),
-            ("21,5", "`21,5` is not a number"),
-            ("12 V", "is not a number"),
+            ("21,5", "`21,5` is not a number; write decimal = \",\""),
+            ("12 V", "`12 V` is not a number; write units = \"strip\""),
             ("0x10", "is not a number"),
-            ("NaN", "`NaN` is not a finite"),
-            ("-inf", "not a finite"),
-            ("1e999", "not a finite"),
+            ("NaN", "infinite or not a number"),
+            ("-inf", "infinite or not"),
+            ("1e999", "infinite or not"),
             ("{}", "is not a number"),
             ("\u{fffd}", "is not a number"),
         ] {
@@ -94,12 +81,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_units_and_commas_are_read_as_asked() {
+        let config = "format = \"number\"\ndecimal = \",\"\nunits = \"strip\"\nwords = { open = 1, closed = 0 }\nskip = [\"unknown\"]";
+        let read = |payload: &str| decoded(config, "t", payload.as_bytes());
+        for (payload, value) in
+            [("19,5", 19.5), ("20,6 ℃", 20.6), ("45%", 45.0), ("Open", 1.0), ("closed", 0.0)]
+        {
+            assert_eq!(read(payload).readings, [("t".to_owned(), None, value)], "{payload}");
+        }
+        for payload in ["unknown", "", " \0"] {
+            let seen = read(payload);
+            assert_eq!((seen.empty, seen.invalid.len()), (1, 0), "{payload}");
+        }
+        assert!(
+            read("offline").invalid[0].contains("`offline` is not a number; give it a number in `words`")
+        );
+    }
+
     proptest! {
         #[test]
-        fn any_bytes_are_one_reading_or_one_invalid(payload in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn any_bytes_are_one_reading_or_invalid_or_empty(payload in prop::collection::vec(any::<u8>(), 0..40)) {
             let mut decoder = decoder("format = \"number\"");
             let seen = crate::decode::tests::feed(&mut decoder, "t", &payload);
-            prop_assert_eq!(seen.readings.len() + seen.invalid.len(), 1);
+            prop_assert_eq!(seen.readings.len() + seen.invalid.len() + seen.empty as usize, 1);
             prop_assert!(seen.readings.iter().all(|reading| reading.2.is_finite()));
         }
     }

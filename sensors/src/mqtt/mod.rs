@@ -296,7 +296,7 @@ impl<'a> Subscription<'a> {
             return self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
         };
         match ack_window.on_publish(publish) {
-            Delivery::Repeated => self.sink.repeated(),
+            Delivery::Repeated => self.sink.repeated(1),
             Delivery::New(hash) => {
                 self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
                 ack_window.on_used(publish, hash);

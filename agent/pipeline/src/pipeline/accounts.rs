@@ -13,11 +13,33 @@ impl Pipeline {
         }
     }
 
-    /// Counts a payload that was counted before.
-    pub fn on_repeated(&mut self, source: usize) {
+    /// Counts payloads or readings that were counted before.
+    pub fn on_repeated(&mut self, source: usize, count: u32) {
         if let Some(counts) = self.source_counts(source) {
-            counts.received += 1;
-            counts.repeated += 1;
+            counts.received += i64::from(count);
+            counts.repeated += i64::from(count);
+        }
+    }
+
+    /// Counts readings that the source's own condition turned away.
+    pub fn on_filtered(&mut self, source: usize, count: u32) {
+        if let Some(counts) = self.source_counts(source) {
+            counts.received += i64::from(count);
+            counts.filtered += i64::from(count);
+        }
+    }
+
+    /// Counts records that hold no reading.
+    pub fn on_empty(&mut self, source: usize, count: u32) {
+        if let Some(counts) = self.source_counts(source) {
+            counts.empty += i64::from(count);
+        }
+    }
+
+    /// Counts retained messages that are not read.
+    pub fn on_retained(&mut self, source: usize, count: u32) {
+        if let Some(counts) = self.source_counts(source) {
+            counts.retained += i64::from(count);
         }
     }
 

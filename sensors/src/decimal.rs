@@ -80,21 +80,6 @@ impl Decimal {
     }
 }
 
-/// A number, or 0 or 1 for a word; may be infinite or NaN.
-pub(crate) fn value_of(text: &[u8]) -> Option<f64> {
-    if let Some(number) = Decimal::plain(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok()) {
-        return Some(number);
-    }
-    let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
-    if is("true") || is("on") {
-        Some(1.0)
-    } else if is("false") || is("off") {
-        Some(0.0)
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,64 @@
+//! Units after a number, as in `21.5 °C`, `45%` or `3 m³/h`.
+
+use super::grouped::Mark;
+
+/// The longest unit (characters).
+const UNIT_LENGTH_MAX: usize = 16;
+
+/// The number before a unit; `None`: the text is no number with a unit.
+pub(super) fn strip(text: &str, mark: Mark) -> Option<f64> {
+    let split = |(at, _)| {
+        let (number, unit) = text.split_at_checked(at)?;
+        if !is_unit(unit) {
+            return None;
+        }
+        let number = number.trim_end();
+        // `0x1F` and the like are numbers of another kind.
+        let is_radix = number == "0" && unit.starts_with(['x', 'X', 'b', 'o']);
+        mark.number(number).filter(|value| value.is_finite() && !is_radix)
+    };
+    text.char_indices().skip(1).find_map(split)
+}
+
+fn is_unit(text: &str) -> bool {
+    let inside = |sign: char| sign.is_alphabetic() || "%‰°℃℉′″/·*^²³⁻¹µ$€£\"'".contains(sign);
+    // The power stands last: `m3`, `m/s2`.
+    let without_power = text.strip_suffix(['2', '3']).unwrap_or(text);
+    text.starts_with(|sign: char| sign.is_alphabetic() || "%‰°℃℉′″/µ$€£\"".contains(sign))
+        && without_power.chars().all(inside)
+        && text.chars().count() <= UNIT_LENGTH_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_left_out_and_other_text_is_not() {
+        for (text, number) in [
+            ("20.6 ℃", Some(20.6)),
+            ("21.5°C", Some(21.5)),
+            ("45%", Some(45.0)),
+            ("640136 seconds", Some(640_136.0)),
+            ("3 m³/h", Some(3.0)),
+            ("9.81m/s2", Some(9.81)),
+            ("1.5e3 W", Some(1_500.0)),
+            ("-4\u{a0}dBm", Some(-4.0)),
+            ("5 €", Some(5.0)),
+            ("51N.0601", None),
+            ("0x1F", None),
+            ("0x1", None),
+            ("12:30", None),
+            ("0T03:38:34", None),
+            ("2024-01-31", None),
+            ("3 V 2 A", None),
+            ("12A4", None),
+            ("V 5", None),
+            ("5 thisisnounitofmeasure", None),
+            ("", None),
+        ] {
+            assert_eq!(strip(text, Mark::Plain), number, "{text}");
+        }
+        assert_eq!(strip("19,5 kWh", Mark::Comma), Some(19.5));
+    }
+}
