@@ -9,6 +9,7 @@
 mod accounts;
 mod bytes;
 mod channel;
+mod channels;
 mod clock_step;
 mod dyn_detector;
 mod emitter;
@@ -28,6 +29,7 @@ mod series;
 mod series_detectors;
 mod source;
 pub mod state;
+mod stream;
 mod timers;
 
 use crate::account::ReadingCounts;
@@ -40,18 +42,17 @@ pub use restore::LostReadings;
 pub use series_detectors::evidence_bytes;
 
 use channel::{Channel, Placement};
+use channels::Channels;
 use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
-use ids::{ChannelId, IndexVec, SeriesId, SourceId, StreamId};
+use ids::{ChannelId, IndexVec, SourceId};
 use pairs::{PairEmitter, Pairs};
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
 use source::Source;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use timers::Timers;
+use stream::{Stream, Streams};
 
 /// A source as the pipeline knows it.
 #[derive(Clone, Debug)]
@@ -80,25 +81,19 @@ pub struct SourceNotice {
 /// All series with their windows and detectors.
 pub struct Pipeline {
     sources: IndexVec<SourceId, Source>,
+    streams: Streams,
     /// What sources and streams counted that the config no longer has.
     retired: ReadingCounts,
-    streams: Streams,
-    stream_counts: IndexVec<StreamId, ReadingCounts>,
     directory: Directory,
-    channels: IndexVec<ChannelId, Channel>,
-    /// Channels by stream and series.
-    places: Places,
+    channels: Channels,
     groups: Groups,
     pairs: Pairs,
-    timers: Timers<ChannelId>,
     retention: Retention,
     emitter: Emitter,
-    notice: Option<SourceNotice>,
 }
 
 /// Memory of one series in one stream, without windows and detectors (bytes).
-pub const CHANNEL_BYTES: usize =
-    size_of::<Channel>() + timers::ENTRY_BYTES + 2 * size_of::<((u32, u32), u32)>();
+pub const CHANNEL_BYTES: usize = channels::BYTES;
 
 /// Memory of a series, without name and labels (bytes).
 pub const SERIES_BYTES: usize = series::SERIES_BYTES;
@@ -114,12 +109,6 @@ pub fn detector_bytes(prototype: &headwater_kernel::detect::AlertingDetector) ->
     size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<series_detectors::DetectorSlot>()
 }
 
-/// Channels by stream and series.
-type Places = HashMap<(StreamId, SeriesId), ChannelId>;
-
-/// The streams of the config.
-type Streams = IndexVec<StreamId, StreamConfig>;
-
 /// An earlier time comes from a wrong unit, not from a sensor: 2000-01-01T00:00:00Z.
 const ANCIENT: Time = Time(946_684_800_000);
 
@@ -130,17 +119,13 @@ impl Pipeline {
         Self {
             emitter: Emitter::new(agent),
             sources: sources.into_iter().map(Source::new).collect::<Vec<_>>().into(),
+            streams: streams.into_iter().map(Stream::new).collect::<Vec<_>>().into(),
             retired: ReadingCounts::default(),
-            stream_counts: vec![ReadingCounts::default(); streams.len()].into(),
-            streams: streams.into(),
             directory: Directory::new(limits.series),
-            channels: IndexVec::default(),
-            places: Places::new(),
+            channels: Channels::default(),
             groups: Groups::default(),
             pairs: Pairs::default(),
-            timers: Timers::default(),
             retention: Retention::new(limits.retained_bytes),
-            notice: None,
         }
     }
 
@@ -151,23 +136,17 @@ impl Pipeline {
         name: &str,
         labels: &[(String, String)],
     ) -> Option<SeriesHandle> {
-        let Self { directory, channels, places, streams, .. } = self;
-        let channels_before = channels.len();
+        let Self { directory, channels, streams, .. } = self;
+        let channels_before = channels.list.len();
         let handle = directory.introduce(source, name, labels, |id| {
-            let takes = streams.enumerate().filter(|(_, stream)| stream.selects(source, name));
-            let channel = |(index, stream): (StreamId, &StreamConfig)| match places.entry((index, id)) {
-                Entry::Occupied(known) => Some(*known.get()),
-                Entry::Vacant(new) => {
-                    channels.push(Channel::new(index, id, stream)).map(|own| *new.insert(own))
-                }
-            };
-            takes.filter_map(channel).collect()
+            let takes = streams.configs().filter(|(_, config)| config.selects(source, name));
+            takes.filter_map(|(index, config)| channels.introduce(index, id, config)).collect()
         });
-        if self.channels.len() != channels_before {
+        if self.channels.list.len() != channels_before {
             self.introduce_pairs(channels_before);
             self.share_retention();
             let new: Vec<ChannelId> =
-                self.channels.enumerate().skip(channels_before).map(|(id, _)| id).collect();
+                self.channels.list.enumerate().skip(channels_before).map(|(id, _)| id).collect();
             new.into_iter().for_each(|index| self.join_groups(index));
         }
         handle
@@ -175,10 +154,10 @@ impl Pipeline {
 
     /// Pairs up the channels from `from` on.
     fn introduce_pairs(&mut self, from: usize) {
-        for (index, channel) in self.channels.enumerate().skip(from) {
-            if let Some(stream) = self.streams.at(channel.stream) {
+        for (index, channel) in self.channels.list.enumerate().skip(from) {
+            if let Some(config) = self.streams.config(channel.stream) {
                 let at = (channel.stream, channel.series);
-                self.pairs.introduce(index, at, stream, &self.directory, &self.places);
+                self.pairs.introduce(index, at, config, &self.directory, &self.channels);
             }
         }
     }
@@ -205,9 +184,8 @@ impl Pipeline {
 
     #[inline]
     fn on_channel(&mut self, index: ChannelId, source: usize, taken: TakenAt, value: f64, now: Now) {
-        let Some(channel) = self.channels.at_mut(index) else { return };
-        let Some(stream) = self.streams.at(channel.stream) else { return };
-        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        let Some(channel) = self.channels.list.at_mut(index) else { return };
+        let Some((stream, counts)) = self.streams.at_mut(channel.stream).map(Stream::parts) else { return };
         counts.received += 1;
         let time = match taken {
             TakenAt::Arrival => now.time,
@@ -256,7 +234,7 @@ impl Pipeline {
         }
         channel.close(&mut out).count(counts);
         if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
-            self.timers.push(due, index);
+            self.channels.timers.push(due, index);
         }
         let has_groups = is_placed && !channel.memberships.is_empty();
         if fate == Placement::InWindow && !stream.pairs.is_empty() {
@@ -279,10 +257,8 @@ impl Pipeline {
         if self.emitter.revisions.is_open() && now.synced {
             self.close_rev_base(now);
         }
-        while let Some((due, index)) = self.timers.pop_due(now.alive) {
-            if self.channels.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
-                self.close_due(index, now);
-            }
+        while let Some(index) = self.channels.pop_due(now.alive) {
+            self.close_due(index, now);
         }
         let (pairs, mut out) = self.pairs_with_emitter(now);
         pairs.on_tick(&mut out);
@@ -290,20 +266,14 @@ impl Pipeline {
 
     /// Sets the timers of all channels and pairs, as of `now`.
     fn rearm(&mut self, now: Now) {
-        self.timers = Timers::default();
-        for (index, channel) in self.channels.enumerate_mut() {
-            let stream = self.streams.at(channel.stream);
-            if let Some(due) = stream.and_then(|stream| channel.rearm(stream, now)) {
-                self.timers.push(due, index);
-            }
-        }
+        self.channels.rearm(&self.streams, now);
         self.pairs.rearm(&self.streams, now);
     }
 
     /// When [`Pipeline::on_tick`] is due next, if ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<AgentTime> {
-        self.timers.next().into_iter().chain(self.pairs.next()).min()
+        self.channels.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
     /// Drains the events made since the last call, in order, each with the time it was made.
@@ -337,7 +307,7 @@ impl Pipeline {
 
     /// The latest problem that a person should know about, if it is new.
     pub fn take_notice(&mut self) -> Option<SourceNotice> {
-        self.notice.take()
+        self.emitter.notice.take()
     }
 
     /// The number of known series.
@@ -348,16 +318,15 @@ impl Pipeline {
 
     /// The streams that match no series.
     pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
-        let busy = |index| self.channels.iter().any(|channel: &Channel| channel.stream == index);
-        self.streams.enumerate().filter(move |(index, _)| !busy(*index)).map(|(_, stream)| stream)
+        let busy = |index| self.channels.list.iter().any(|channel: &Channel| channel.stream == index);
+        self.streams.configs().filter(move |(index, _)| !busy(*index)).map(|(_, config)| config)
     }
 
     /// Closes whatever is due in a channel whose timer has fired, and sets its next timer.
     fn close_due(&mut self, index: ChannelId, now: Now) {
         let is_cut_off = self.is_cut_off(index);
-        let Some(channel) = self.channels.at_mut(index) else { return };
-        let Some(stream) = self.streams.at(channel.stream) else { return };
-        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        let Some(channel) = self.channels.list.at_mut(index) else { return };
+        let Some((stream, counts)) = self.streams.at_mut(channel.stream).map(Stream::parts) else { return };
         let (series, labels) = self.directory.describe(channel.series);
         let is_own = channel.is_by_arrival();
         let (emitter, series) = (&mut self.emitter, (series, labels));
@@ -369,7 +338,7 @@ impl Pipeline {
         channel.close(&mut out).count(counts);
         // Strictly later, so that one tick ends whatever the channel asks for.
         if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
-            self.timers.push(due, index);
+            self.channels.timers.push(due, index);
         }
     }
 
@@ -381,6 +350,6 @@ impl Pipeline {
             "lies in the future: is `time_format` too fine a unit (unix_ms for unix), or the device's clock wrong?"
         };
         let text = format!("a reading's time, {} ms since 1970, {text}", time.0);
-        self.notice = Some(SourceNotice { source, text });
+        self.emitter.notice = Some(SourceNotice { source, text });
     }
 }

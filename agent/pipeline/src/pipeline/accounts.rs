@@ -59,8 +59,11 @@ impl Pipeline {
             "a payload is unaccounted for: {:?}",
             self.sources
         );
-        debug_assert!(self.stream_counts.iter().all(ReadingCounts::balances), "a reading is unaccounted for");
-        let streams = self.stream_counts.iter().fold(self.retired, |sum, counts| sum.plus(counts));
+        debug_assert!(
+            self.streams.iter().all(|stream| stream.counts.balances()),
+            "a reading is unaccounted for"
+        );
+        let streams = self.streams.iter().fold(self.retired, |sum, stream| sum.plus(&stream.counts));
         self.sources.iter().fold(streams, |sum, source| sum.plus(&source.counts.beside_streams()))
     }
 
@@ -68,8 +71,7 @@ impl Pipeline {
     #[must_use]
     pub fn ledger(&self) -> ReadingLedger {
         let sources = self.sources.iter().map(|source| (source.entry.name.clone(), source.counts));
-        let streams =
-            self.streams.iter().map(|stream| stream.name.to_string()).zip(self.stream_counts.iter().copied());
+        let streams = self.streams.iter().map(|stream| (stream.config.name.to_string(), stream.counts));
         ReadingLedger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
     }
 

@@ -7,6 +7,7 @@
 use super::Pipeline;
 use super::emitter::SeriesEmitter;
 use super::ids::ChannelId;
+use super::stream::Stream;
 use crate::event::BootId;
 use headwater_kernel::time::Now;
 
@@ -14,9 +15,9 @@ impl Pipeline {
     /// Handles a step of the clock by `ms` at `before`. Its times belong to `boot` from now on, if their true value
     /// is unknown. Windows of readings that are stamped with the clock end here, on the clock as it was before.
     pub fn on_clock_step(&mut self, before: Now, ms: i64, boot: Option<BootId>) {
-        let all: Vec<ChannelId> = self.channels.enumerate().map(|(id, _)| id).collect();
+        let all: Vec<ChannelId> = self.channels.list.enumerate().map(|(id, _)| id).collect();
         all.into_iter().for_each(|index| self.end_channel(index, before, ms));
-        self.groups.correct(&self.channels, ms);
+        self.groups.correct(&self.channels.list, ms);
         let (pairs, mut out) = self.pairs_with_emitter(before);
         pairs.end_stamped(&mut out);
         let now = Now { time: before.time.plus(ms), ..before };
@@ -27,7 +28,7 @@ impl Pipeline {
     /// Gives alerts of earlier boots their true time where `offset_of` a boot is known (ms). A boot is forgotten in
     /// the end, and its alerts must still clear under the ids they have.
     pub fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
-        self.channels.iter_mut().for_each(|channel| channel.watching.place_alerts(offset_of));
+        self.channels.list.iter_mut().for_each(|channel| channel.watching.place_alerts(offset_of));
         self.groups.place_alerts(offset_of);
     }
 
@@ -37,10 +38,9 @@ impl Pipeline {
     }
 
     fn end_channel(&mut self, index: ChannelId, before: Now, ms: i64) {
-        let channel = self.channels.at_mut(index).filter(|channel| channel.is_by_arrival());
+        let channel = self.channels.list.at_mut(index).filter(|channel| channel.is_by_arrival());
         let Some(channel) = channel else { return };
-        let Some(stream) = self.streams.at(channel.stream) else { return };
-        let Some(counts) = self.stream_counts.at_mut(channel.stream) else { return };
+        let Some((stream, counts)) = self.streams.at_mut(channel.stream).map(Stream::parts) else { return };
         let series = self.directory.describe(channel.series);
         let emitter = &mut self.emitter;
         let mut out = SeriesEmitter { emitter, stream, series, now: before, is_own: true };

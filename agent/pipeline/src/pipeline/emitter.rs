@@ -1,5 +1,6 @@
 //! Emits events. Holds what all events need: the agent's id, its clock and the bounds on revisions.
 
+use super::SourceNotice;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use crate::config::StreamConfig;
@@ -12,6 +13,8 @@ pub(super) struct Emitter {
     pub(super) agent: Arc<str>,
     /// The events made since the last drain, each with its time.
     pub(super) events: Vec<(Time, Event)>,
+    /// What a person should know about a source, until it is taken.
+    pub(super) notice: Option<SourceNotice>,
     /// Alerts that were held back by `cooldown` or `per_hour`.
     pub(super) suppressed: i64,
     pub(super) revisions: Revisions,
@@ -26,6 +29,7 @@ impl Emitter {
         Self {
             agent: agent.into(),
             events: Vec::new(),
+            notice: None,
             suppressed: 0,
             revisions: Revisions::new(),
             own_clock: OwnClock::default(),

@@ -4,6 +4,7 @@
 //! place in the group. A group gets its detector when every place is taken. There are fewer groups than series, so
 //! the limit on series bounds them.
 
+use super::Pipeline;
 use super::bytes::{load_bytes, load_text, put, save_measured, save_text};
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
@@ -11,7 +12,7 @@ use super::ids::{ChannelId, GroupId, IndexVec, Membership, StreamId, present};
 use super::revisions::AlertIdentity;
 use super::saved::{GoesOn, Versions, note_detector};
 use super::series::Directory;
-use super::{Pipeline, Streams};
+use super::stream::Streams;
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::body::{self, StoredBody};
@@ -57,8 +58,9 @@ pub fn group_bytes(series: usize) -> usize {
 impl Pipeline {
     /// Gives a new channel its places in groups.
     pub(super) fn join_groups(&mut self, index: ChannelId) {
-        let Some(channel) = self.channels.at_mut(index) else { return };
-        let Some(stream) = self.streams.at(channel.stream).filter(|stream| !stream.groups.is_empty()) else {
+        let Some(channel) = self.channels.list.at_mut(index) else { return };
+        let Some(stream) = self.streams.config(channel.stream).filter(|stream| !stream.groups.is_empty())
+        else {
             return;
         };
         let series = self.directory.describe(channel.series);
@@ -68,8 +70,9 @@ impl Pipeline {
     /// Lets the groups of a channel judge its reading.
     pub(super) fn judge_groups(&mut self, index: ChannelId, time: Time, value: f64, now: Now) {
         let Self { groups, channels, directory, emitter, streams, .. } = self;
+        let channels = &channels.list;
         let Some(channel) = channels.at(index) else { return };
-        let Some(stream) = streams.at(channel.stream) else { return };
+        let Some(stream) = streams.config(channel.stream) else { return };
         let (series, is_own) = (directory.describe(channel.series), channel.is_by_arrival());
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
         let neighbours = Neighbours { channels, directory };
@@ -153,7 +156,7 @@ impl Groups {
     /// Appends the state; see `pipeline/state.rs`.
     pub(super) fn save(&self, streams: &Streams, to: &mut Vec<u8>) {
         let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
-            let stream = streams.at(*stream)?;
+            let stream = streams.config(*stream)?;
             let config = stream.groups.get(*detector as usize)?;
             let group = self.groups.at(*index)?;
             Some((*index, stream, config, name, group, group.detector.as_ref()?))
@@ -194,8 +197,7 @@ impl Groups {
         let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
         let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
         let state = load_bytes(from)?;
-        let known = streams.enumerate().find(|(_, known)| *known.name == *stream);
-        let Some((at, config)) = known else { return Ok(()) };
+        let Some((at, config)) = streams.find(stream) else { return Ok(()) };
         let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
         let Some((detector, group)) = detector else { return Ok(()) };
         let index = self.by_name.get(&(at, detector, name.to_owned())).copied();

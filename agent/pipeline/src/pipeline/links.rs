@@ -10,7 +10,7 @@ impl Pipeline {
         let Some(link) = self.sources.at_mut(SourceId::of(source)) else { return };
         if std::mem::replace(&mut link.is_down, !is_up) && is_up {
             // The silence starts here.
-            for channel in self.channels.iter_mut() {
+            for channel in self.channels.list.iter_mut() {
                 if self
                     .directory
                     .sources(channel.series)
@@ -28,7 +28,7 @@ impl Pipeline {
         if self.sources.iter().all(|source| !source.is_down) {
             return false;
         }
-        let Some(channel) = self.channels.at(index) else { return false };
+        let Some(channel) = self.channels.list.at(index) else { return false };
         let is_down =
             |source: usize| self.sources.at(SourceId::of(source)).is_some_and(|source| source.is_down);
         match self.directory.sources(channel.series) {

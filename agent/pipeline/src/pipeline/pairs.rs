@@ -7,12 +7,13 @@
 
 mod stored;
 
+use super::channels::Channels;
 use super::emitter::Emitter;
 use super::ids::{ChannelId, Id as _, IndexVec, PairId, SeriesId, StreamId, present};
 use super::panes::Panes;
 use super::series::Directory;
+use super::stream::Streams;
 use super::timers::Timers;
-use super::{Places, Streams};
 use crate::config::{PairConfig, Specs, StreamConfig, WindowConfig};
 use crate::event::{Event, Summary};
 use crate::plan::Value;
@@ -84,7 +85,7 @@ impl Pairs {
         at: (StreamId, SeriesId),
         stream: &StreamConfig,
         directory: &Directory,
-        places: &Places,
+        channels: &Channels,
     ) {
         if stream.pairs.is_empty() {
             return;
@@ -94,7 +95,7 @@ impl Pairs {
         for (config, pair) in (0_u32..).zip(&stream.pairs) {
             for (own, other, is_b) in [(&pair.a, &pair.b, false), (&pair.b, &pair.a, true)] {
                 let partner = own.star(name).and_then(|star| directory.find(&other.with(star)));
-                let known = partner.and_then(|id| Some((id, *places.get(&(index, id))?)));
+                let known = partner.and_then(|id| Some((id, channels.find(index, id)?)));
                 // A later channel finds this one when it is introduced.
                 if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
                     let (series, channels) = ([series, partner], [channel, other]);
@@ -223,7 +224,7 @@ fn turned<T>([own, other]: [T; 2], is_b: bool) -> [T; 2] {
 
 impl Pair {
     fn rules<'s>(&self, streams: &'s Streams) -> Option<(&'s Specs, &'s PairConfig)> {
-        let stream = streams.at(self.stream)?;
+        let stream = streams.config(self.stream)?;
         let WindowConfig::Cut(specs) = &stream.window else {
             debug_assert!(false, "a stream with pairs has windows");
             return None;
@@ -265,7 +266,7 @@ impl Pair {
     }
 
     fn emit_summary(&self, closed: &Closed<PairPane>, spec: &Spec, out: &mut PairEmitter<'_>) {
-        let Some(stream) = out.streams.at(self.stream) else { return };
+        let Some(stream) = out.streams.config(self.stream) else { return };
         let Closed { window, rev, number, .. } = *closed;
         out.emitter.revisions.on_emitted(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));

@@ -1,6 +1,7 @@
 //! Sheds load when memory is short.
 
 use super::Pipeline;
+use super::stream::Stream;
 use crate::config::WindowConfig;
 
 /// How much load to shed.
@@ -40,10 +41,10 @@ impl Pipeline {
 
     /// Shares the memory for closed windows among all series and pairs.
     pub(super) fn share_retention(&mut self) {
-        let share = self.retention.bytes / (self.channels.len() + self.pairs.len()).max(1);
-        for stream in self.streams.iter_mut() {
-            if let WindowConfig::Cut(specs) = &mut stream.window {
-                specs.limit_retention(share, stream.plan.pane_bytes_min());
+        let share = self.retention.bytes / (self.channels.list.len() + self.pairs.len()).max(1);
+        for Stream { config, .. } in self.streams.iter_mut() {
+            if let WindowConfig::Cut(specs) = &mut config.window {
+                specs.limit_retention(share, config.plan.pane_bytes_min());
             }
         }
     }

@@ -16,7 +16,6 @@ use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::Unread;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::AgentTime;
-use std::collections::hash_map::Entry;
 
 /// The number of readings in windows that were lost, because the config has changed or the windows could not be read.
 pub type LostReadings = i64;
@@ -71,7 +70,11 @@ impl Pipeline {
 
     /// Retires the counts of streams and sources that the config no longer has.
     fn restore_accounts(&mut self, ledger: ReadingLedger) {
-        if self.streams.iter().any(|stream| ledger.streams.iter().all(|(name, _)| **name != *stream.name)) {
+        if self
+            .streams
+            .configs()
+            .any(|(_, stream)| ledger.streams.iter().all(|(name, _)| **name != *stream.name))
+        {
             // The stream may have existed before, and been absent for a while.
             self.emitter.revisions.lose_some();
         }
@@ -83,9 +86,8 @@ impl Pipeline {
             }
         }
         for (name, counts) in ledger.streams {
-            let known = self.streams.enumerate().find(|(_, stream)| *stream.name == *name);
-            match known.and_then(|(index, _)| self.stream_counts.at_mut(index)) {
-                Some(place) => *place = counts,
+            match self.streams.iter_mut().find(|stream| *stream.config.name == *name) {
+                Some(stream) => stream.counts = counts,
                 None => self.retired = self.retired.plus(&counts),
             }
         }
@@ -104,8 +106,7 @@ impl Pipeline {
                 detectors: Vec::new(),
             };
         };
-        let known = self.streams.enumerate().find(|(_, stream)| *stream.name == *name);
-        match known {
+        match self.streams.find(name) {
             Some(known) => stored.match_config(known),
             None => stored.without_stream(),
         }
@@ -126,14 +127,12 @@ impl Pipeline {
             labels.push((load_text(from)?.to_owned(), load_text(from)?.to_owned()));
         }
         let stored = StoredChannel::load(saved.detectors.len(), from)?;
-        let known = saved.index.and_then(|index| Some((index, self.streams.at(index)?)));
+        let known = saved.index.and_then(|index| Some((index, self.streams.config(index)?)));
         let Some((index, config)) = known else { return Ok(false) };
         let Some(id) = self.directory.restore(series, &labels) else { return Ok(false) };
-        let place = self.channels.next_id().ok_or(Corrupt)?;
-        match self.places.entry((index, id)) {
-            Entry::Vacant(own) => own.insert(place),
-            Entry::Occupied(_) => return Err(Corrupt),
-        };
+        if self.channels.find(index, id).is_some() {
+            return Err(Corrupt);
+        }
         let mut channel = Channel::new(index, id, config);
         let goes_on = channel.restore_windows(config, since, saved, &stored, unread);
         if goes_on && channel.has_windows() {
@@ -142,8 +141,8 @@ impl Pipeline {
             }
         }
         channel.watching.restore(config, since, saved, &stored, unread);
-        self.channels.push(channel);
-        self.join_groups(place);
+        let index = self.channels.add(channel).ok_or(Corrupt)?;
+        self.join_groups(index);
         Ok(goes_on)
     }
 
@@ -152,8 +151,9 @@ impl Pipeline {
     fn reconcile_readings(&mut self, is_known: bool) -> LostReadings {
         let mut given_up = std::mem::take(&mut self.retired.in_windows);
         self.retired.refused += given_up;
-        for ((index, stream), counts) in self.streams.enumerate().zip(self.stream_counts.iter_mut()) {
-            let own = self.channels.iter().filter(|channel| channel.stream == index);
+        for (index, stream) in self.streams.enumerate_mut() {
+            let (stream, counts) = stream.parts();
+            let own = self.channels.list.iter().filter(|channel| channel.stream == index);
             let present: i64 = own.map(|channel| channel.readings(stream)).sum();
             if !is_known {
                 *counts =

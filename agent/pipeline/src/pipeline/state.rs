@@ -44,7 +44,7 @@ impl Pipeline {
 
     /// Appends the whole state as of `now`.
     pub fn save(&self, now: Now, to: &mut Vec<u8>) -> RevLimit {
-        let next = self.channels.iter().map(Channel::next_rev).max().unwrap_or(0);
+        let next = self.channels.list.iter().map(Channel::next_rev).max().unwrap_or(0);
         let rev_limit = Revisions::rev_limit(next.max(self.pairs.next_rev()));
         body::REVISIONS.put(to, |to| self.emitter.revisions.save(rev_limit, now, self.future_ms(), to));
         body::SUPPRESSED.put(to, |to| self.emitter.suppressed.save(&mut put(to)));
@@ -53,13 +53,14 @@ impl Pipeline {
             save_ledger(to, &self.ledger());
             save_named(to, &self.retired.named());
         });
-        let stored: Vec<StoredStream> = self.streams.iter().map(StoredStream::of).collect();
+        let stored: Vec<StoredStream> =
+            self.streams.configs().map(|(_, config)| StoredStream::of(config)).collect();
         let stored: IndexVec<StreamId, StoredStream> = stored.into();
-        for (stream, stored) in self.streams.iter().zip(stored.iter()) {
+        for ((_, stream), stored) in self.streams.configs().zip(stored.iter()) {
             body::STREAM.put(to, |to| stored.save(&stream.name, to));
         }
-        for channel in self.channels.iter() {
-            let own = self.streams.at(channel.stream).zip(stored.at(channel.stream));
+        for channel in self.channels.list.iter() {
+            let own = self.streams.config(channel.stream).zip(stored.at(channel.stream));
             let Some((stream, stored)) = own else { continue };
             body::CHANNEL.put(to, |to| {
                 channel.stream.index().save(&mut put(to));
@@ -108,7 +109,7 @@ impl Pipeline {
 
     fn limit_revisions(&mut self, rev_limit: u32) {
         for stream in self.streams.iter_mut() {
-            if let WindowConfig::Cut(specs) = &mut stream.window {
+            if let WindowConfig::Cut(specs) = &mut stream.config.window {
                 specs.limit_revisions(rev_limit);
             }
         }
@@ -140,8 +141,9 @@ impl Pipeline {
 
     /// The latest end of any window.
     fn reach(&self) -> Time {
-        let reach = |channel: &Channel| self.streams.at(channel.stream).map(|stream| channel.reach(stream));
-        let channels = self.channels.iter().filter_map(reach).max();
+        let reach =
+            |channel: &Channel| self.streams.config(channel.stream).map(|config| channel.reach(config));
+        let channels = self.channels.list.iter().filter_map(reach).max();
         channels.unwrap_or(Time::MIN).max(self.pairs.reach(&self.streams))
     }
 

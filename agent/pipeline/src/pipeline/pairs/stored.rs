@@ -1,9 +1,9 @@
 //! Pairs as sections of a checkpoint's body; see `pipeline/state.rs`.
 
-use super::super::Streams;
 use super::super::bytes::{load_bytes, load_length, load_text, put, save_length, save_measured, save_text};
 use super::super::ids::{PairId, SeriesId, StreamId};
 use super::super::series::Directory;
+use super::super::stream::Streams;
 use super::{Pair, PairPane, Pairs, WAITING_MAX};
 use crate::config::Specs;
 use crate::sections::body::{self, StoredBody};
@@ -20,7 +20,7 @@ impl Pairs {
         for pair in self.pairs.iter() {
             let Some((specs, config)) = pair.rules(streams) else { continue };
             body::PAIR.put(to, |to| {
-                save_text(to, streams.at(pair.stream).map_or("", |stream| &stream.name));
+                save_text(to, streams.config(pair.stream).map_or("", |stream| &stream.name));
                 save_text(to, &config.fingerprint(specs));
                 pair.series.into_iter().for_each(|series| save_text(to, directory.describe(series).0));
                 windows_version(&specs.of(false).shape).save(&mut put(to));
@@ -46,8 +46,7 @@ impl Pairs {
         for section in stored.all(body::PAIR) {
             saved += 1;
             let find = |stream: &str, [a, b]: [Option<SeriesId>; 2]| {
-                let stream = streams.enumerate().find(|(_, known)| *known.name == *stream);
-                places.get(&(stream?.0, [a?, b?])).copied()
+                places.get(&(streams.find(stream)?.0, [a?, b?])).copied()
             };
             let read = body::PAIR.read(section, |from| {
                 let (stream, print) = (load_text(from)?, load_text(from)?);

@@ -1,0 +1,67 @@
+//! All channels: each is found by its index, by its stream and series, or by its timer.
+
+use super::channel::Channel;
+use super::ids::{ChannelId, IndexVec, SeriesId, StreamId};
+use super::stream::Streams;
+use super::timers::{self, Timers};
+use crate::config::StreamConfig;
+use headwater_kernel::time::{AgentTime, Now};
+use std::collections::HashMap;
+
+/// Memory of one channel, without windows and detectors (bytes).
+pub(super) const BYTES: usize =
+    size_of::<Channel>() + timers::ENTRY_BYTES + 2 * size_of::<((u32, u32), u32)>();
+
+/// The channels of all series.
+#[derive(Default)]
+pub(super) struct Channels {
+    pub(super) list: IndexVec<ChannelId, Channel>,
+    places: HashMap<(StreamId, SeriesId), ChannelId>,
+    pub(super) timers: Timers<ChannelId>,
+}
+
+impl Channels {
+    /// The channel of a series in a stream, if there is one.
+    pub(super) fn find(&self, stream: StreamId, series: SeriesId) -> Option<ChannelId> {
+        self.places.get(&(stream, series)).copied()
+    }
+
+    /// The channel of a series in a stream; a new one, if there is none.
+    pub(super) fn introduce(
+        &mut self,
+        stream: StreamId,
+        series: SeriesId,
+        config: &StreamConfig,
+    ) -> Option<ChannelId> {
+        self.find(stream, series).or_else(|| self.add(Channel::new(stream, series, config)))
+    }
+
+    /// Adds the channel of a series that its stream has none of.
+    pub(super) fn add(&mut self, channel: Channel) -> Option<ChannelId> {
+        let place = (channel.stream, channel.series);
+        let index = self.list.push(channel)?;
+        self.places.insert(place, index);
+        Some(index)
+    }
+
+    /// The next channel whose timer has fired by `now`.
+    pub(super) fn pop_due(&mut self, now: AgentTime) -> Option<ChannelId> {
+        while let Some((due, index)) = self.timers.pop_due(now) {
+            if self.list.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Sets the timers of all channels, as of `now`.
+    pub(super) fn rearm(&mut self, streams: &Streams, now: Now) {
+        self.timers = Timers::default();
+        for (index, channel) in self.list.enumerate_mut() {
+            let config = streams.config(channel.stream);
+            if let Some(due) = config.and_then(|config| channel.rearm(config, now)) {
+                self.timers.push(due, index);
+            }
+        }
+    }
+}
