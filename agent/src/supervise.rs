@@ -66,6 +66,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const LOCK_LOOKS: u32 = 50;
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
 
+/// After so many looks the log says what is waited for.
+const LOCK_LOOKS_SILENT: u32 = 10;
+
 /// The agent could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -338,7 +341,10 @@ async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
     // State is nobody else's; the mode counts for what is made here.
     std::os::unix::fs::DirBuilderExt::mode(folders.recursive(true), 0o700);
     folders.create(state_dir).map_err(failed)?;
-    for _ in 0..LOCK_LOOKS {
+    for look in 0..LOCK_LOOKS {
+        if look == LOCK_LOOKS_SILENT {
+            tracing::warn!("another headwater holds the state directory {}: waiting for it to end", path());
+        }
         if let Some(lock) = DirLock::take(state_dir).map_err(failed)? {
             return Ok(lock);
         }

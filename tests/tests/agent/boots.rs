@@ -60,6 +60,7 @@ impl Field {
 
     /// Switches the machine on, after a second without power.
     fn boot(&mut self, wall_ms: Option<i64>) -> Agent {
+        // The times of the boots before it are placed with this gap.
         sleep(Duration::from_secs(1));
         self.machine.boot(wall_ms);
         self.published.push(0);
@@ -79,6 +80,7 @@ impl Field {
             let payload = format!(r#"{{"at":{},"level":{level}}}"#, now_ms() - self.began_ms);
             self.publisher.publish("sensors/bed1", payload).expect("a publish");
             self.publisher.flush().expect("an acknowledgement");
+            // The times of the readings are what is checked: they must differ.
             sleep(Duration::from_millis(100));
         }
         *self.published.last_mut().expect("a boot") += readings;
@@ -234,11 +236,15 @@ fn boots_without_the_time_and_without_an_uplink_are_placed_when_it_is_known() {
 fn a_clock_that_is_set_again_and_again_makes_no_reading_two() {
     let Some(mut field) = Field::new("[clock]\nwait = \"forever\"\ntrust = \"always\"") else { return };
     field.gate.open();
-    let _agent = field.boot(IN_1970);
+    let agent = field.boot(IN_1970);
     field.publish(20, 0.0);
-    for (off_s, level) in [(0, 0.0), (1_800, 1.0), (0, 0.0)] {
+    for (off_s, level, said) in [
+        (0, 0.0, "the time is known"),
+        (1_800, 1.0, "the clock was set by 1"),
+        (0, 0.0, "the clock was set by -1"),
+    ] {
         field.machine.clock.is_off_by(off_s);
-        sleep(Duration::from_secs(3));
+        agent.wait_log(&[said]);
         field.published.push(0);
         field.publish(10, level);
     }
@@ -311,6 +317,7 @@ fn a_machine_that_stands_still_for_a_while_is_no_step() {
     let agent = field.boot(None);
     field.publish(20, 0.0);
     agent.freeze();
+    // So long the agent stands still.
     sleep(Duration::from_secs(4));
     agent.thaw();
     field.publish(20, 0.0);

@@ -160,6 +160,11 @@ fn a_second_agent_is_turned_away() {
     wait_source(&source, 1);
     let second = run(&dir, &["run", "--config", "headwater.toml"]);
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second.stderr).contains("another headwater holds"), "{}", text(&second.stderr));
+    let said = text(&second.stderr);
+    assert!(said.contains(": waiting for it to end"), "it waits in silence: {said}");
+    assert!(
+        said.contains("another headwater holds the state directory") && said.contains("end it"),
+        "{said}"
+    );
     first.check_running();
 }

@@ -42,6 +42,7 @@ fn one_id_twice_is_detected_and_said() {
         };
         agents.iter().any(said).then_some(())
     });
+    // The connections of so long a spell are counted: without back-off there are hundreds.
     std::thread::sleep(std::time::Duration::from_secs(2));
     agents.iter_mut().for_each(Agent::check_running);
     let connects = broker.logged("New client connected");

@@ -174,8 +174,8 @@ fn a_kill_after_a_window_closed_never_gives_one_revision_two_contents() {
             1_436_400_000_000_i64.div_euclid(crate::WINDOW_MS) * crate::WINDOW_MS + round * crate::WINDOW_MS;
         let readings = (0..6).map(|step| (start + step * 1_000, step as f64 + 1.0)).collect::<Vec<_>>();
         publish(&mut publisher, "office", "temp", &readings[..5]);
-        // Past a checkpoint with the window open, past its closing, before the next checkpoint: now and then.
         wait_window(&subscriber, SERIES, start);
+        // Each round kills at another moment between the closing of the window and the next checkpoint.
         std::thread::sleep(Duration::from_millis(130 * round.unsigned_abs()));
         agent.kill9();
         publish(&mut publisher, "office", "temp", &readings[5..]);
@@ -266,11 +266,13 @@ fn kills_under_load_cost_nothing() {
                     publish(&mut publisher, place, "temp", &[(start + step * STEP_MS, step as f64)]);
                 }
                 step += 1;
+                // The pause sets the load: so many readings a second.
                 std::thread::sleep(Duration::from_millis(4));
             }
             step
         });
         for kill in 0..KILLS {
+            // A run is so long, another time with each kill.
             std::thread::sleep(Duration::from_millis(u64::from(150 + kill * 37 % 400)));
             agent.take().expect("an agent").kill9();
             let next = agent.insert(Agent::start(&dir, &config));

@@ -6,11 +6,12 @@ use headwater_tests::mount::{Disk, Tmpfs};
 use headwater_tests::process::cpu_seconds;
 use headwater_tests::{
     Agent, Gate, Message, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir, now_ms, wait_for,
+    wait_within,
 };
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An agent that forwards readings one by one over a line that is cut, and what it has been given.
 struct Field {
@@ -59,6 +60,12 @@ impl Field {
         }
         self.publisher.flush().expect("the broker's acknowledgements");
         self.published += count;
+    }
+
+    /// So many more readings, and a pause in which the disk follows: what comes faster is lost in memory.
+    fn publish_at_pace(&mut self, count: usize) {
+        self.publish(count);
+        std::thread::sleep(Duration::from_millis(100));
     }
 
     /// Mends the line and waits until nothing waits any more: every reading has arrived or is reported as lost.
@@ -118,6 +125,7 @@ fn told(messages: &Messages, cause: &str) -> i64 {
 /// Checks that an agent with nothing to do does next to nothing.
 #[track_caller]
 fn check_calm(agent: &Agent) {
+    // The CPU of so long a spell is what is measured.
     let (before, spell) = (cpu_seconds(agent.pid()).unwrap(), Duration::from_secs(4));
     std::thread::sleep(spell);
     let cpu = cpu_seconds(agent.pid()).unwrap() - before;
@@ -138,23 +146,20 @@ fn a_disk_that_is_full_and_has_room_again() {
     let mut agent = field.agent(&dir, "memory = \"512KiB\"");
     let filler = state_dir(&dir).join("filler");
     std::fs::write(&filler, vec![0; 8 << 20]).expect("room for a file");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !agent.log().contains("the disk takes nothing") {
-        assert!(Instant::now() < deadline, "it never fills up");
-        field.publish(500);
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_within(Duration::from_secs(60), "the disk to be full", || {
+        field.publish_at_pace(500);
+        agent.log().contains("the disk takes nothing").then_some(())
+    });
     check_calm(&agent);
     // Memory is bounded: what it has no room for is lost, and the sensors' broker is served all the same.
     field.publish(5_000);
     agent.wait_log(&["memory was full"]);
     agent.check_running();
     std::fs::remove_file(&filler).expect("a file");
-    let deadline = Instant::now() + Duration::from_secs(90); // it is tried ever more rarely, up to a minute
-    while !agent.log().contains("the disk takes messages again") {
-        assert!(Instant::now() < deadline, "the disk is not used again");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    // The disk is tried ever more rarely, in the end once a minute.
+    wait_within(Duration::from_secs(90), "the disk to be used again", || {
+        agent.log().contains("the disk takes messages again").then_some(())
+    });
     let (_, messages) = field.settle();
     assert!(lost(&messages) > 0 && messages.has_cause("shed") && messages.has_cause("disk"));
     // Each loss is a record in the stream; the last ones may come a while after the account has them.
@@ -274,8 +279,7 @@ fn a_buffer_that_is_damaged_while_the_agent_runs() {
     let mut agent = field.agent(&dir, "max_size = \"32MiB\"");
     while databases(&dir).len() < 8 {
         assert!(field.published < 200_000, "it fills no databases");
-        field.publish(1_000);
-        std::thread::sleep(Duration::from_millis(100)); // for the disk to follow
+        field.publish_at_pace(1_000);
     }
     let databases = databases(&dir);
     let flip = |path: &Path| {

@@ -34,6 +34,7 @@ impl Load {
                 }
                 publisher.flush().expect("the broker's acknowledgements");
                 step += 1;
+                // The pause sets the load: so many readings a second.
                 std::thread::sleep(pause);
             }
             step
@@ -121,11 +122,11 @@ fn kills_lose_nothing_and_count_nothing_twice() {
     let load = Load::start(source.port, Duration::from_millis(8));
     for _ in 0..kills {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // A run is so long, by chance.
         std::thread::sleep(Duration::from_millis(200 + (chance >> 33) % 1_000));
         agent.kill9();
         agent = Agent::start(&dir, &config);
     }
-    std::thread::sleep(Duration::from_millis(500));
     let steps = load.end();
     let messages = check(&subscriber, steps);
     let repeated = messages.of("report").last().map(|report| report.map["total"]["repeated"].clone());
@@ -146,11 +147,13 @@ fn what_comes_again_is_recognised() {
     agent.wait_log(&["source connected"]);
     let load = Load::start(source.port, Duration::from_millis(40));
     for round in 0..6 {
+        // The load is on for so long between two disturbances.
         std::thread::sleep(Duration::from_millis(900));
         if round % 2 == 0 {
             // Another client of the same id: the broker throws the agent out, and it comes back.
+            let connections = agent.log().matches("source connected").count();
             drop(connect(source.port, &Connect { id: "headwater-edge-1-field", clean: false, login: None }));
-            std::thread::sleep(Duration::from_secs(1));
+            agent.wait_logs(&["source connected"], connections + 1);
         } else {
             assert_eq!(agent.terminate().code(), Some(0));
             agent = Agent::start(&dir, &config);

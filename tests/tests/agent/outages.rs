@@ -124,6 +124,7 @@ fn a_broker_that_hangs_up_is_not_stormed() {
     let config = Config::new(source.port, listener.local_addr().unwrap().port());
     let mut agent = Agent::start(&dir, &config.text());
     listener.set_nonblocking(true).unwrap();
+    // The connections of so long a spell are counted.
     let mut knocks = 0;
     let end = Instant::now() + Duration::from_secs(5);
     while Instant::now() < end {
@@ -176,7 +177,7 @@ fn the_status_is_said_again_after_an_outage() {
     uplink.restart();
     let late = || Subscriber::new(uplink.port).messages().last_state().map(str::to_owned);
     wait_for("a retained status", || (late().as_deref() == Some("online")).then_some(()));
-    // Nothing else is to be said: the link stays up, although it carries status messages only.
+    // The link stays up although it carries status messages only: for longer than `ack_timeout`, three times over.
     std::thread::sleep(Duration::from_secs(7));
     assert!(!agent.log().contains("nothing was acknowledged"), "{}", agent.log());
 }

@@ -71,6 +71,7 @@ fn files_hold_everything_whatever_kills_the_agent() {
         let readings = (0..each).map(|n| (FIRST + (kill * each + n) * 1_000, n as f64)).collect::<Vec<_>>();
         for some in readings.chunks(10) {
             publish(&mut publisher, "office", "temp", some);
+            // The kill finds files of another age each time.
             std::thread::sleep(std::time::Duration::from_millis(20 + 7 * kill as u64));
         }
         agent.kill9();

@@ -50,7 +50,8 @@ fn an_outage_over_restarts_is_told_once_and_whole() {
     let agent = Agent::start(&dir, &config);
     wait_for_running(&agent, 2);
     assert!(agent.terminate().success());
-    std::thread::sleep(Duration::from_secs(2)); // an outage of some length
+    // The outage has a length that its report must tell, and no agent runs meanwhile.
+    std::thread::sleep(Duration::from_secs(2));
     gate.open();
     let least = down.elapsed().as_secs();
     let agent = Agent::start(&dir, &config);

@@ -62,6 +62,7 @@ impl Offline {
             }
             if minute % 200 == 0 {
                 publisher.flush().expect("the broker's acknowledgements");
+                // The disk follows meanwhile.
                 std::thread::sleep(Duration::from_millis(30));
             }
         }
