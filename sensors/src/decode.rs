@@ -10,10 +10,14 @@
 
 mod commit;
 mod config;
-mod series;
+mod names;
+#[cfg(test)]
+mod records;
+mod repeats;
+mod template;
 
 pub use config::DecodeConfig;
-pub use series::SeriesTemplate;
+pub use template::NameTemplate;
 
 use crate::fields::{Batch, DecodeError, Fields, NAME_BYTES_MAX, Plan, RejectReason, Topic, identity};
 use crate::format::Format;
@@ -21,8 +25,10 @@ use crate::hash::Seed;
 use crate::safe_name::{is_marked, safe};
 use crate::{SeriesRef, Sink, SourceContext};
 use commit::commit;
+use repeats::Repeats;
 use std::collections::HashMap;
 use std::fmt;
+use template::NameParts;
 
 /// The origin of a payload, for people: a topic, or a line of a file.
 #[derive(Clone, Copy)]
@@ -51,6 +57,8 @@ pub struct Decoder {
     /// How many more records with an identity may be remembered, over all topics.
     records_left: usize,
     batch: Batch,
+    /// `None`: repeats are kept.
+    repeats: Option<Repeats>,
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
     unmatched_topic: bool,
@@ -72,8 +80,9 @@ impl Decoder {
             plan: Plan::new(
                 config.format.is_named(),
                 &config.fields,
-                (config.time.as_deref(), config.time_format),
+                (&config.time, config.time_rules.clone()),
                 config.text.clone(),
+                (config.captures.clone(), config.records.clone()),
                 context.series_max,
             ),
             config: config.clone(),
@@ -83,6 +92,7 @@ impl Decoder {
             topics_max: context.series_max,
             topics: HashMap::default(),
             batch: Batch::default(),
+            repeats: config.drops_repeats.then(Repeats::default),
             strict: true,
             unmatched_topic: false,
             source: context.source.clone(),
@@ -143,7 +153,7 @@ impl Decoder {
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
-        let Self { config, format, plan, topics, batch, records_left, .. } = self;
+        let Self { config, format, plan, topics, batch, records_left, repeats, .. } = self;
         let read = |known: &mut Topic, batch: &mut Batch| {
             read(format.as_mut(), &mut Fields::new(plan, topic, known, batch)).map_err(RejectReason::Decode)
         };
@@ -151,7 +161,7 @@ impl Decoder {
             let records_before = known.records_len();
             let outcome = read(known, batch);
             let names = NamesOfTopic { config, topic, labels: None, origin };
-            commit(batch, outcome, known, names, records_before + *records_left, sink);
+            commit(batch, outcome, known, names, records_before + *records_left, repeats.as_mut(), sink);
             *records_left -= known.records_len() - records_before;
             return self.tell_unread();
         }
@@ -166,7 +176,7 @@ impl Decoder {
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
         let names = NamesOfTopic { config, topic, labels, origin };
-        commit(batch, outcome, &mut known, names, *records_left, sink);
+        commit(batch, outcome, &mut known, names, *records_left, repeats.as_mut(), sink);
         if known.has_series() && topics.len() < self.topics_max {
             *records_left -= known.records_len();
             topics.insert(topic.into(), known);
@@ -202,13 +212,18 @@ impl NamesOfTopic<'_> {
         record: Option<&str>,
         sink: &mut dyn Sink,
     ) -> Result<Option<SeriesRef>, RejectReason> {
-        let labels = self.labels.get_or_insert_with(|| {
-            self.config.labels_of(self.topic).unwrap_or_else(|| self.config.labels.clone())
-        });
-        let Some(record) = record else {
-            return register(&self.config.series.render(self.topic, field, None, labels), labels, sink);
-        };
-        let mut labels = labels.clone();
+        let of_topic =
+            self.labels.get_or_insert_with(|| self.config.labels_of(self.topic).unwrap_or_default());
+        let record = record.unwrap_or_default();
+        let paths = self.config.captures.names().iter().map(AsRef::as_ref);
+        let places: Vec<(&str, &str)> = paths.zip(identity::places(record)).collect();
+        let own_name = identity::name(record);
+        let parts =
+            NameParts { topic: self.topic, field, record: own_name, labels: of_topic, places: &places };
+        let mut labels = of_topic.clone();
+        for (key, value) in &self.config.labels {
+            labels.extend(value.label(parts).map(|value| (key.clone(), value)));
+        }
         let shared = labels.len();
         for (key, value) in identity::labels(record) {
             if !labels.iter().any(|(known, _)| known == key) {
@@ -217,7 +232,7 @@ impl NamesOfTopic<'_> {
         }
         // The order in which a record names its labels has no meaning.
         labels.get_mut(shared..).unwrap_or_default().sort();
-        let name = self.config.series.render(self.topic, field, identity::name(record), &labels);
+        let name = self.config.series.render(NameParts { labels: &labels, ..parts });
         register(&name, &labels, sink)
     }
 }
@@ -253,6 +268,8 @@ pub(crate) mod tests {
         pub(crate) invalid: Vec<String>,
         pub(crate) refused: u32,
         pub(crate) empty: u32,
+        pub(crate) filtered: u32,
+        pub(crate) repeated: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
         pub(crate) origins: Vec<String>,
         /// Names as they came.
@@ -297,6 +314,14 @@ pub(crate) mod tests {
 
         fn empty(&mut self, count: u32) {
             self.empty += count;
+        }
+
+        fn repeated(&mut self, count: u32) {
+            self.repeated += count;
+        }
+
+        fn filtered(&mut self, count: u32) {
+            self.filtered += count;
         }
 
         fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display) {

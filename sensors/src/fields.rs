@@ -1,6 +1,7 @@
 //! Collects the values of one payload from its format, record by record.
 
 mod batch;
+mod captured;
 pub(crate) mod identity;
 mod plan;
 mod reason;
@@ -8,15 +9,18 @@ mod slots;
 mod value;
 
 pub(crate) use batch::{Batch, SlotValue, Span};
+pub(crate) use captured::{CAPTURED_MAX, CapturePlan};
 pub(crate) use plan::Plan;
+pub use plan::RecordsPath;
 pub use reason::RejectReason;
 pub(crate) use slots::{Topic, TopicField};
 pub use value::{DecodeError, Position, Scalar};
 
 use crate::Stamp;
 use crate::text::TextMeaning;
-use crate::time::TimeFormat;
+use crate::time::{EventTime, TimeRules};
 use crate::topic::shortened;
+use captured::CapturedKind;
 use std::sync::Arc;
 
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
@@ -27,8 +31,10 @@ pub const NAME_BYTES_MAX: usize = 1024;
 pub enum FieldUse {
     /// Not at all.
     Skip,
-    /// As the event time.
-    Time,
+    /// As the event time, or as this part of it.
+    Time(usize),
+    /// In a name, or in a condition, and not as a value.
+    Captured,
     /// As the value of this field.
     Slot(usize),
     /// As the value of a new field, if it is a number.
@@ -43,31 +49,33 @@ pub struct Fields<'a> {
     batch: &'a mut Batch,
     /// The field that comes next if the payload has the order of the last one.
     next: usize,
-    time: Time,
+    time: EventTime,
     /// The record's own time (ms), used if `time` is not configured.
     own_time: Option<i64>,
+    /// The time beside the records, which belongs to those without one.
+    shared_time: EventTime,
+    /// Whether what comes stands beside the records.
+    is_beside: bool,
     /// Where the present record starts in the batch.
     values_before: usize,
     failures_before: usize,
 }
 
-enum Time {
-    Missing,
-    At(i64),
-    Bad(String),
-}
-
 impl<'a> Fields<'a> {
     pub(crate) fn new(plan: &'a Plan, topic: &'a str, known: &'a mut Topic, batch: &'a mut Batch) -> Self {
         batch.clear();
+        batch.captured.clear(plan.captures.len());
+        batch.time_parts.resize_with(plan.time_parts(), String::new);
         Self {
             plan,
             topic,
             known,
             batch,
             next: 0,
-            time: Time::Missing,
+            time: EventTime::Missing,
             own_time: None,
+            shared_time: EventTime::Missing,
+            is_beside: false,
             values_before: 0,
             failures_before: 0,
         }
@@ -81,12 +89,18 @@ impl<'a> Fields<'a> {
 
     /// How the value at a path is used; call it once for each value, in the order of the payload.
     pub fn want(&mut self, path: &str) -> FieldUse {
+        if self.is_beside {
+            return self.want_beside(path);
+        }
         if self.known.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
             self.next += 1;
             return FieldUse::Slot(self.next - 1);
         }
-        if self.plan.time.as_deref() == Some(path) {
-            return FieldUse::Time;
+        if let Some(part) = self.plan.time_part(path) {
+            return FieldUse::Time(part);
+        }
+        if self.plan.captures.is_in_name(path) && self.plan.wanted.is_none() {
+            return FieldUse::Captured;
         }
         match self.known.slots.find(path) {
             Some(number) => {
@@ -94,29 +108,71 @@ impl<'a> Fields<'a> {
                 FieldUse::Slot(number)
             }
             None if self.plan.wanted.is_none() => FieldUse::New,
+            None if self.plan.captures.find(path).is_some() => FieldUse::Captured,
             None => FieldUse::Skip,
         }
+    }
+
+    #[cold]
+    fn want_beside(&self, path: &str) -> FieldUse {
+        if let Some(part) = self.plan.time_part(path) {
+            FieldUse::Time(part)
+        } else if self.plan.captures.find(path).is_some() {
+            FieldUse::Captured
+        } else {
+            FieldUse::Skip
+        }
+    }
+
+    /// Where the records of a payload are; `None`: the payload is one record.
+    #[must_use]
+    pub fn records(&self) -> Option<RecordsPath> {
+        self.plan.records.clone()
+    }
+
+    /// Begins what stands beside the records: no value of it becomes a reading, but names, conditions and records
+    /// without a time of their own may use it.
+    pub fn begin_beside(&mut self) {
+        self.is_beside = true;
+    }
+
+    /// Ends what stands beside the records.
+    pub fn end_beside(&mut self) {
+        self.is_beside = false;
+        self.shared_time = std::mem::replace(&mut self.time, EventTime::Missing);
+        self.batch.captured.share();
+    }
+
+    /// Sets the time of the present record, as text in the configured format.
+    pub fn time_text(&mut self, text: &str) {
+        self.time = self.plan.time_rules.time_of(Scalar::Text(text));
     }
 
     /// Whether the object or list at `path` may contain a wanted value.
     #[must_use]
     pub fn wants_inside(&self, path: &str) -> bool {
         let inside = |wanted: &Arc<str>| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        let others = || self.plan.time().iter().chain(self.plan.captures.paths());
         match &self.plan.wanted {
+            _ if self.is_beside => {
+                others().any(inside) || self.plan.records.iter().any(|records| inside(&records.list))
+            }
             None => true,
             Some(_) if !self.plan.nested => false,
-            Some(wanted) => wanted.iter().chain(&self.plan.time).any(inside),
+            Some(wanted) => wanted.iter().chain(others()).any(inside),
         }
     }
 
     /// Adds the value at `path`; `want` is the answer of [`Fields::want`].
     pub fn put(&mut self, want: FieldUse, path: &str, value: Scalar<'_>) {
+        if !self.plan.captures.is_empty()
+            && let Some(number) = self.plan.captures.find(path)
+        {
+            self.batch.captured.put(number, value);
+        }
         let number = match (want, value) {
-            (FieldUse::Skip, _) | (_, Scalar::Null) => return,
-            (FieldUse::Time, _) => {
-                self.time = Time::of(value, self.plan.time_format);
-                return;
-            }
+            (FieldUse::Skip | FieldUse::Captured, _) | (_, Scalar::Null) => return,
+            (FieldUse::Time(part), _) => return self.put_time(part, value),
             (_, Scalar::Integer(integer)) => nearest(integer),
             (_, Scalar::Number(number)) => number,
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
@@ -163,7 +219,6 @@ impl<'a> Fields<'a> {
     /// Drops the present record; the payload's other records are used.
     pub fn reject(&mut self, why: DecodeError) {
         self.reject_record(RejectReason::Decode(why));
-        self.time = Time::Missing;
         self.begin();
     }
 
@@ -175,7 +230,10 @@ impl<'a> Fields<'a> {
             && self.batch.refused == 0;
         if is_empty {
             self.batch.empty = self.batch.empty.saturating_add(1);
-            self.time = Time::Missing;
+            self.time = EventTime::Missing;
+            return self.begin();
+        }
+        if !self.plan.captures.is_empty() && !self.use_captured() {
             return self.begin();
         }
         self.stamp();
@@ -185,21 +243,72 @@ impl<'a> Fields<'a> {
         self.begin();
     }
 
+    /// Judges the record by its condition, and adds the fields that stand in names to its identity. Answers whether
+    /// the record is used.
+    fn use_captured(&mut self) -> bool {
+        if self.plan.captures.wants(&self.batch.captured) != Ok(true) {
+            let count = self.batch.values.len() - self.values_before;
+            self.batch.filtered =
+                self.batch.filtered.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+            self.drop_record();
+            return false;
+        }
+        for (number, path) in self.plan.captures.needed() {
+            let reason = match self.batch.captured.kind(number) {
+                CapturedKind::Missing => RejectReason::NoPlace(path.clone()),
+                CapturedKind::Compound => RejectReason::CompoundPlace(path.clone()),
+                CapturedKind::Bool(_) | CapturedKind::Number(_) | CapturedKind::Text => continue,
+            };
+            self.reject_record(reason);
+            return false;
+        }
+        for number in 0..self.plan.captures.names().len() {
+            identity::push_place(&mut self.batch.identity, self.batch.captured.text(number));
+        }
+        true
+    }
+
     #[inline]
     fn stamp(&mut self) {
-        let ms = match (&self.plan.time, std::mem::replace(&mut self.time, Time::Missing), self.own_time) {
-            (Some(_), Time::At(ms), _) | (_, Time::Missing, Some(ms)) => ms,
-            (None, ..) => return,
-            (Some(field), Time::Missing, None) => {
-                return self.reject_record(RejectReason::NoTime(field.clone()));
+        if !self.batch.time_parts.is_empty() {
+            self.join_time();
+        }
+        let time = std::mem::replace(&mut self.time, EventTime::Missing);
+        let time = if time == EventTime::Missing { self.shared_time.clone() } else { time };
+        let ms = match (self.plan.has_time(), time, self.own_time) {
+            (true, EventTime::At(ms), _) | (_, EventTime::Missing, Some(ms)) => ms,
+            (false, ..) => return,
+            (true, EventTime::Missing, None) if self.plan.time_rules.is_arrival_else() => return,
+            (true, EventTime::Missing, None) => {
+                return self.reject_record(RejectReason::NoTime(self.plan.time_name()));
             }
-            (Some(field), Time::Bad(value), _) => {
-                let (field, format) = (field.clone(), self.plan.time_format);
-                return self.reject_record(RejectReason::BadTime { field, value, format });
+            (true, EventTime::Bad(value), _) => {
+                let (expected, way_out) = (self.plan.time_rules.shown(), TimeRules::way_out(&value));
+                let field = self.plan.time_name();
+                return self.reject_record(RejectReason::BadTime { field, value, expected, way_out });
             }
         };
         let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
         values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
+    }
+
+    /// Takes the event time, or a part of it.
+    #[inline]
+    fn put_time(&mut self, part: usize, value: Scalar<'_>) {
+        if self.batch.time_parts.is_empty() {
+            self.time = self.plan.time_rules.time_of(value);
+        } else if let Some(text) = self.batch.time_parts.get_mut(part) {
+            text.clear();
+            value.write_to(text);
+        }
+    }
+
+    /// Makes the event time of its parts, if they are all there.
+    fn join_time(&mut self) {
+        let parts = &self.batch.time_parts;
+        if parts.iter().all(|part| !part.trim().is_empty()) {
+            self.time = self.plan.time_rules.time_of(Scalar::Text(&parts.join(" ")));
+        }
     }
 
     /// Assigns the record's values to the series of its name and labels.
@@ -219,6 +328,8 @@ impl<'a> Fields<'a> {
     #[inline]
     fn begin(&mut self) {
         self.batch.identity.clear();
+        self.batch.captured.next_record();
+        self.batch.time_parts.iter_mut().for_each(String::clear);
         self.own_time = None;
         self.next = 0;
         self.values_before = self.batch.values.len();
@@ -259,9 +370,14 @@ impl<'a> Fields<'a> {
 
     /// Drops the present record for a reason.
     fn reject_record(&mut self, reason: RejectReason) {
+        self.drop_record();
+        self.batch.failures.push(reason);
+    }
+
+    fn drop_record(&mut self) {
+        self.time = EventTime::Missing;
         self.batch.values.truncate(self.values_before);
         self.batch.failures.truncate(self.failures_before);
-        self.batch.failures.push(reason);
     }
 }
 
@@ -269,22 +385,4 @@ impl<'a> Fields<'a> {
 #[expect(clippy::cast_precision_loss, reason = "documented")]
 fn nearest(integer: i64) -> f64 {
     integer as f64
-}
-
-impl Time {
-    fn of(value: Scalar<'_>, format: TimeFormat) -> Self {
-        match value {
-            Scalar::Null => Self::Missing,
-            Scalar::Integer(count) => {
-                format.of_integer(count).map_or_else(|| Self::Bad(count.to_string()), Self::At)
-            }
-            Scalar::Number(count) => {
-                format.of_number(count).map_or_else(|| Self::Bad(count.to_string()), Self::At)
-            }
-            Scalar::Text(text) if text.trim().is_empty() => Self::Missing,
-            Scalar::Text(text) => format.of_text(text).map_or_else(|| Self::Bad(text.to_owned()), Self::At),
-            Scalar::Boolean(answer) => Self::Bad(answer.to_string()),
-            Scalar::Compound => Self::Bad("an object or a list".to_owned()),
-        }
-    }
 }

@@ -27,6 +27,11 @@ pub trait Format: fmt::Debug {
         false
     }
 
+    /// Whether a payload may hold a list of records, which `records` names; decoding then asks [`Fields::records`].
+    fn has_lists(&self) -> bool {
+        false
+    }
+
     /// The default of `series`.
     fn series(&self) -> &'static str {
         if self.is_named() { "{topic}/{field}" } else { "{topic}" }

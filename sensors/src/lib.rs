@@ -30,12 +30,14 @@ mod text;
 mod time;
 mod topic;
 
-pub use decode::{DecodeConfig, Decoder, SeriesTemplate};
-pub use fields::{DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RejectReason, Scalar};
+pub use decode::{DecodeConfig, Decoder, NameTemplate};
+pub use fields::{
+    DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
+};
 pub use format::{FORMATS, Format, FormatKind};
 pub use safety::{PersistState, Safety, SafetyLevel, saved_state};
 pub use text::TextRules;
-pub use time::TimeFormat;
+pub use time::{TimeFormat, TimeRules};
 pub use topic::{TopicError, TopicTemplate};
 
 pub use series_names::SeriesNames;

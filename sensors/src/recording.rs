@@ -176,11 +176,12 @@ fn columns(
             return Err(format!("no column `{wanted}`, which the source names; {hint}"));
         }
     }
-    let time = config.time.clone().or_else(|| {
+    let mut time = config.time.clone();
+    if time.is_empty() {
         let column = |word: &&str| names.iter().find(|name| name.eq_ignore_ascii_case(word));
-        TIME_COLUMNS.iter().find_map(column).map(|name| name.clone().into_owned())
-    });
-    let is_value = |name: &&Cow<'_, str>| Some(name.as_ref()) != time.as_deref();
+        time.extend(TIME_COLUMNS.iter().find_map(column).map(|name| name.clone().into_owned()));
+    }
+    let is_value = |name: &&Cow<'_, str>| !time.iter().any(|time| *time == **name);
     let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone().into_owned())).collect();
     if !config.format.is_named() {
         let mut values = names.iter().filter(is_value);

@@ -116,7 +116,18 @@ pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<Rea
     }
     // If the kind is unknown, the most likely kind reads the table, so that its other keys do not count as unknown.
     let source = (kind.or(SOURCES.first())?.read)(table, context, &labels)?;
+    if source.payloads().is_none() {
+        refuse_places(table, &labels);
+    }
     kind.map(|_| ReadSource { source, future_ms })
+}
+
+/// Reports labels with places of a source that has no payloads to fill them.
+fn refuse_places(table: &Table<'_>, labels: &Pairs) {
+    for (name, value) in labels.iter().filter(|(_, value)| value.value.contains(['{', '}'])) {
+        let what = format!("the label `{name}` has a place in braces, and this source nothing to fill it");
+        table.refuse(value.span.clone(), what, "write the value itself");
+    }
 }
 
 /// The words of all kinds, for people.
@@ -164,6 +175,7 @@ mod tests {
             ("labels = { zone = \"1\" }", "comes from the topic already"),
             ("labels = { \"a b\" = \"1\" }", "a label cannot be called `a b`"),
             ("labels = { topic = \"1\" }", "cannot be called `topic`"),
+            ("format = \"number\"\nlabels = { a = \"{model}\" }", "`{model}` is neither a label"),
             ("future = \"0s\"", "out of range"),
         ] {
             let mistakes = mistakes(keys);

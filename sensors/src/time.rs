@@ -1,16 +1,27 @@
 //! Parses event times of payloads, to milliseconds since the Unix epoch.
 //!
-//! A time is RFC 3339, or a count of seconds, milliseconds, microseconds or nanoseconds, as a number or as text.
-//! Fractions of a millisecond are cut off, so that a time never moves into the next window. Deviations from RFC 3339:
-//! a space or the time of day may be missing (read as midnight), and a missing zone is read as UTC.
+//! A time is RFC 3339, a text in a pattern of its own, or a count of seconds, milliseconds, microseconds or nanoseconds,
+//! as a number or as text. Fractions of a millisecond are cut off, so that a time never moves into the next window.
+//! Deviations from RFC 3339: a space or the time of day may be missing (read as midnight), a missing offset is that of the
+//! source's `time_zone` (UTC), a blank may stand before the offset, `UTC` and `GMT` are offsets, and a fraction may have
+//! more than nine digits. Zones are those of the system's database, or else of the one compiled into the program.
 
+mod pattern;
+mod rules;
+
+pub(crate) use rules::EventTime;
+pub use rules::TimeRules;
+
+use jiff::tz::TimeZone;
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The furthest accepted time (ms): about the year 275,000, as in ECMAScript. Windows around it do not overflow.
 const TIME_MS_MAX: i64 = 8_640_000_000_000_000;
 
 /// The format of event times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
     /// Not configured: RFC 3339 if it is text with `-`, else milliseconds.
     Guess,
@@ -24,6 +35,8 @@ pub enum TimeFormat {
     UnixNs,
     /// `2024-05-01T12:00:00.5Z`.
     Rfc3339,
+    /// A pattern of `strptime(3)`.
+    Pattern(Arc<str>),
 }
 
 /// The words of `time_format`.
@@ -37,6 +50,9 @@ pub(crate) const WORDS: &[(&str, TimeFormat)] = &[
 
 impl fmt::Display for TimeFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Pattern(pattern) = self {
+            return f.write_str(pattern);
+        }
         let word = WORDS.iter().find(|(_, format)| format == self);
         f.write_str(word.map_or("unix_ms or rfc3339", |(word, _)| word))
     }
@@ -45,27 +61,27 @@ impl fmt::Display for TimeFormat {
 impl TimeFormat {
     /// A whole count; `None`: it is not in this format, or out of range.
     #[must_use]
-    pub fn of_integer(self, count: i64) -> Option<i64> {
+    pub fn of_integer(&self, count: i64) -> Option<i64> {
         let ms = match self {
             Self::Unix => count.checked_mul(1_000)?,
             Self::UnixMs | Self::Guess => count,
             Self::UnixUs => count.div_euclid(1_000),
             Self::UnixNs => count.div_euclid(1_000_000),
-            Self::Rfc3339 => return None,
+            Self::Rfc3339 | Self::Pattern(_) => return None,
         };
         (-TIME_MS_MAX..=TIME_MS_MAX).contains(&ms).then_some(ms)
     }
 
     /// A count with a fraction.
     #[must_use]
-    pub fn of_number(self, count: f64) -> Option<i64> {
+    pub fn of_number(&self, count: f64) -> Option<i64> {
         let ms = match self {
             // A binary fraction such as .123 s falls just short of its milliseconds: up to 2^-22 s at today's date.
             Self::Unix => count * 1e3 + 1e-3,
             Self::UnixMs | Self::Guess => count,
             Self::UnixUs => count / 1e3,
             Self::UnixNs => count / 1e6,
-            Self::Rfc3339 => return None,
+            Self::Rfc3339 | Self::Pattern(_) => return None,
         };
         #[expect(
             clippy::cast_possible_truncation,
@@ -75,13 +91,14 @@ impl TimeFormat {
         (ms.abs() <= TIME_MS_MAX as f64).then(|| ms.floor() as i64)
     }
 
-    /// A text.
+    /// A text; `zone` is that of times without an offset.
     #[must_use]
-    pub fn of_text(self, text: &str) -> Option<i64> {
+    pub fn of_text(&self, text: &str, zone: &TimeZone) -> Option<i64> {
         let text = text.trim();
         match self {
-            Self::Rfc3339 => of_rfc3339(text),
-            Self::Guess if text.get(1..).is_some_and(|rest| rest.contains('-')) => of_rfc3339(text),
+            Self::Rfc3339 => of_rfc3339(text, zone),
+            Self::Guess if text.get(1..).is_some_and(|rest| rest.contains('-')) => of_rfc3339(text, zone),
+            Self::Pattern(pattern) => pattern::of_text(pattern, text, zone),
             _ => match text.parse() {
                 Ok(count) => self.of_integer(count),
                 Err(_) => self.of_number(text.parse().ok()?),
@@ -90,12 +107,62 @@ impl TimeFormat {
     }
 }
 
-fn of_rfc3339(text: &str) -> Option<i64> {
-    let timestamp = text.parse::<jiff::Timestamp>().or_else(|error| {
-        let local: jiff::civil::DateTime = if has_zone(text) { return Err(error) } else { text.parse()? };
-        local.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp())
+impl TimeFormat {
+    /// The format that a text most likely has, for a hint.
+    fn likely(text: &str) -> Option<Self> {
+        /// 2000-01-01 to 2100-01-01 (ms).
+        const LIKELY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+        let text = text.trim();
+        let counts = [Self::Unix, Self::UnixMs, Self::UnixUs, Self::UnixNs];
+        let is_likely =
+            |format: &Self| format.of_text(text, &TimeZone::UTC).is_some_and(|ms| LIKELY.contains(&ms));
+        if let Some(count) = counts.into_iter().find(is_likely) {
+            return Some(count);
+        }
+        if of_rfc3339(text, &TimeZone::UTC).is_some() {
+            return Some(Self::Rfc3339);
+        }
+        pattern::likely(text).map(|pattern| Self::Pattern(pattern.into()))
+    }
+}
+
+fn of_rfc3339(text: &str, zone: &TimeZone) -> Option<i64> {
+    let read = |text: &str| {
+        text.parse::<jiff::Timestamp>().or_else(|error| {
+            let local: jiff::civil::DateTime = if has_zone(text) { return Err(error) } else { text.parse()? };
+            // A local time that occurs twice is the first one; one that is skipped is as much later.
+            zone.to_ambiguous_timestamp(local).compatible()
+        })
+    };
+    let timestamp = read(text).ok().or_else(|| match tidied(text) {
+        Cow::Owned(tidy) => read(&tidy).ok(),
+        Cow::Borrowed(_) => None,
     });
-    timestamp.ok().map(jiff::Timestamp::as_millisecond)
+    timestamp.map(jiff::Timestamp::as_millisecond)
+}
+
+/// The text as RFC 3339 wants it: its offset after no blank and in digits or as `Z`, its fraction of nine digits.
+fn tidied(text: &str) -> Cow<'_, str> {
+    const FRACTION_DIGITS_MAX: usize = 9;
+    let mut tidy = Cow::Borrowed(text);
+    // `Z+0000` is what mosquitto_sub 2.0.11 writes.
+    for (ending, offset) in [("UTC", "Z"), ("GMT", "Z"), ("Z+0000", "Z"), (" Z", "Z")] {
+        if let Some(time) = text.strip_suffix(ending) {
+            tidy = Cow::Owned(format!("{}{offset}", time.trim_end()));
+        }
+    }
+    if let Some((time, offset)) = tidy.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-'])) {
+        tidy = Cow::Owned(format!("{}{offset}", time.trim_end()));
+    }
+    if let Some((time, rest)) = tidy.split_once(['.', ',']) {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits > FRACTION_DIGITS_MAX
+            && let (Some(kept), Some(offset)) = (rest.get(..FRACTION_DIGITS_MAX), rest.get(digits..))
+        {
+            tidy = Cow::Owned(format!("{time}.{kept}{offset}"));
+        }
+    }
+    tidy
 }
 
 /// Whether a zone seems to follow the date, so that a bad zone does not count as a missing one.
@@ -106,6 +173,7 @@ fn has_zone(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::TimeFormat::*;
+    use super::TimeZone;
     use proptest::prelude::*;
 
     const T: i64 = 1_700_000_000_123; // 2023-11-14T22:13:20.123Z
@@ -116,10 +184,10 @@ mod tests {
             [(UnixMs, T), (Guess, T), (UnixUs, T * 1_000 + 999), (UnixNs, T * 1_000_000 + 999_999)]
         {
             assert_eq!(format.of_integer(integer), Some(T), "{format}");
-            assert_eq!(format.of_text(&format!(" {integer} ")), Some(T), "{format}");
+            assert_eq!(format.of_text(&format!(" {integer} "), &TimeZone::UTC), Some(T), "{format}");
         }
         assert_eq!(Unix.of_integer(1_700_000_000), Some(1_700_000_000_000));
-        assert_eq!(Unix.of_text("1700000000.123"), Some(T));
+        assert_eq!(Unix.of_text("1700000000.123", &TimeZone::UTC), Some(T));
         assert_eq!(UnixMs.of_number(T as f64 + 0.9), Some(T));
         for ms in 0..1_000 {
             let text = format!("1700000000.{ms:03}");
@@ -136,18 +204,80 @@ mod tests {
             "2023-11-14 22:13:20.123",
             "2023-11-14T22:13:20.123456789",
             "2023-11-15T00:13:20.123+02:00",
+            "2023-11-15 00:13:20,123 +0200",
+            "2023-11-14 22:13:20.123 UTC",
+            "2023-11-14T22:13:20.123 GMT",
+            "2023-11-14 22:13:20.123 Z",
+            "2023-11-14T22:13:20.123456Z+0000",
+            "2023-11-14T22:13:20.123456789012Z",
         ] {
-            assert_eq!(Rfc3339.of_text(text), Some(T), "{text}");
-            assert_eq!(Guess.of_text(text), Some(T), "{text}");
+            assert_eq!(Rfc3339.of_text(text, &TimeZone::UTC), Some(T), "{text}");
+            assert_eq!(Guess.of_text(text, &TimeZone::UTC), Some(T), "{text}");
         }
-        assert_eq!(Rfc3339.of_text("2014-07-01 00:00:00"), Some(1_404_172_800_000));
-        assert_eq!(Guess.of_text("2014-07-01"), Some(1_404_172_800_000));
+        assert_eq!(Rfc3339.of_text("2014-07-01 00:00:00", &TimeZone::UTC), Some(1_404_172_800_000));
+        assert_eq!(Guess.of_text("2014-07-01", &TimeZone::UTC), Some(1_404_172_800_000));
         for bad in
             ["", "yesterday", "2023-13-01T00:00:00Z", "22:13:20", "2023-11-14T22:13:20+99:00", "1700000000"]
         {
-            assert_eq!(Rfc3339.of_text(bad), None, "{bad}");
+            assert_eq!(Rfc3339.of_text(bad, &TimeZone::UTC), None, "{bad}");
         }
         assert_eq!(Rfc3339.of_integer(5), None);
+    }
+
+    #[test]
+    fn local_times_are_those_of_their_zone() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let text = |ms: Option<i64>| jiff::Timestamp::from_millisecond(ms.unwrap()).unwrap().to_string();
+        for (local, utc) in [
+            ("2024-01-31 12:00:00", "2024-01-31T11:00:00Z"),
+            ("2024-07-31T12:00:00", "2024-07-31T10:00:00Z"),
+            ("2024-07-31", "2024-07-30T22:00:00Z"),
+            ("2024-07-31T12:00:00Z", "2024-07-31T12:00:00Z"),
+            // Skipped, and twice.
+            ("2024-03-31 02:30:00", "2024-03-31T01:30:00Z"),
+            ("2024-10-27 02:30:00", "2024-10-27T00:30:00Z"),
+        ] {
+            assert_eq!(text(Rfc3339.of_text(local, &berlin)), utc, "{local}");
+        }
+        let pattern = Pattern("%d.%m.%Y %H:%M".into());
+        assert_eq!(text(pattern.of_text("31.07.2024 12:00", &berlin)), "2024-07-31T10:00:00Z");
+        let with_offset = Pattern("%a, %d %b %Y %H:%M:%S %z".into());
+        assert_eq!(
+            text(with_offset.of_text("Wed, 31 Jul 2024 12:00:00 -0700", &berlin)),
+            "2024-07-31T19:00:00Z"
+        );
+        assert_eq!(pattern.of_text("31-07-2024 12:00", &berlin), None);
+    }
+
+    #[test]
+    fn the_likely_format_is_named() {
+        for (text, format) in [
+            ("1700000000", "unix"),
+            ("1700000000000000", "unix_us"),
+            ("1700000000000000000", "unix_ns"),
+            ("28.02.2023 16:00:49", "%d.%m.%Y %H:%M:%S"),
+            ("28.02.2023 16:00:49.5", "%d.%m.%Y %H:%M:%S%.f"),
+            ("28/02/2023 16:00", "%d/%m/%Y %H:%M"),
+            ("2023/02/28 16:00:51", "%Y/%m/%d %H:%M:%S"),
+            ("Tue, 28 Feb 2023 16:00:49 +0000", "%a, %d %b %Y %H:%M:%S %z"),
+            ("2023-02-28 16:00", "rfc3339"),
+        ] {
+            assert_eq!(super::TimeFormat::likely(text).unwrap().to_string(), format, "{text}");
+        }
+        assert_eq!(super::TimeFormat::likely("noon"), None);
+    }
+
+    #[test]
+    fn a_pattern_says_the_whole_date() {
+        for pattern in ["%d.%m.%Y %H:%M:%S", "%Y-%j", "%s", "%F %T", "%d %b %y"] {
+            assert_eq!(super::pattern::check(pattern), Ok(()), "{pattern}");
+        }
+        for (pattern, why) in
+            [("%d.%m. %H:%M", "year"), ("%H:%M:%S", "year"), ("%Y %H", ""), ("%d.%m.%Y %é", ""), ("%", "")]
+        {
+            let error = super::pattern::check(pattern).unwrap_err();
+            assert!(error.contains(why), "{pattern}: {error}");
+        }
     }
 
     #[test]
@@ -157,22 +287,23 @@ mod tests {
         }
         assert_eq!(UnixMs.of_integer(T * 1_000_000), None, "nanoseconds taken for milliseconds");
         assert_eq!(Unix.of_integer(i64::MAX), None);
-        assert_eq!(Guess.of_text("-5"), Some(-5));
-        assert_eq!(UnixMs.of_text("12:00"), None);
+        assert_eq!(Guess.of_text("-5", &TimeZone::UTC), Some(-5));
+        assert_eq!(UnixMs.of_text("12:00", &TimeZone::UTC), None);
     }
 
     proptest! {
         #[test]
         fn nothing_panics(text in "\\PC{0,40}", integer: i64, number: f64) {
-            for format in [Guess, Unix, UnixMs, UnixUs, UnixNs, Rfc3339] {
-                let _ = (format.of_text(&text), format.of_integer(integer), format.of_number(number));
+            for format in [Guess, Unix, UnixMs, UnixUs, UnixNs, Rfc3339, Pattern("%d.%m.%Y %H:%M:%S%.f %z".into())] {
+                let _ = super::TimeFormat::likely(&text);
+                let _ = (format.of_text(&text, &TimeZone::UTC), format.of_integer(integer), format.of_number(number));
             }
         }
 
         #[test]
         fn dates_read_back(ms in -62_135_596_800_000_i64..=253_402_300_799_999) {
             let written = jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
-            prop_assert_eq!(Rfc3339.of_text(&written), Some(ms));
+            prop_assert_eq!(Rfc3339.of_text(&written, &TimeZone::UTC), Some(ms));
         }
     }
 }

@@ -47,7 +47,10 @@ const STAR: [(&str, &[&str]); 12] = [
     ),
     ("headwater-mqtt", &["headwater-settings"]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
-    ("headwater-sensors", &["headwater-mqtt", "headwater-settings", "headwater-text"]),
+    (
+        "headwater-sensors",
+        &["headwater-expression", "headwater-mqtt", "headwater-settings", "headwater-text"],
+    ),
     ("headwater-settings", &["headwater-text"]),
     ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
     ("headwater-text", &[]),

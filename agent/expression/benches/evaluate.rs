@@ -67,6 +67,7 @@ fn compare(
             time_ms,
             series: "greenhouse/bed1/climate/temp",
             labels: &labels,
+            fields: &[],
         })
         .collect();
     let (a, ours) = fastest(&inputs, |on| ours(black_box(program), on));

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod call;
+mod field;
 mod functions;
 mod relation;
 mod unknown;
@@ -23,16 +24,36 @@ enum Typed {
     Double(Double),
     Text(TextNode),
     Time(TimeNode),
+    /// A field of a record, whose type its place decides.
+    Field(usize),
+}
+
+/// What checking finds.
+pub(crate) struct Checked {
+    pub(crate) outcome: Outcome,
+    pub(crate) reads_reading: bool,
+    /// The paths of the record's fields.
+    pub(crate) fields: Vec<String>,
 }
 
 /// A name that only the `math` functions use; not a value.
 const MATH: &str = "math";
 
+/// Checks the types; with `fields`, every name is a field of a record.
+///
 /// # Errors
 /// The first part whose type does not fit its place.
-pub(crate) fn check(text: &str, ast: &Ast, want: ExpressionType) -> Result<(Outcome, bool), CompileError> {
-    let mut checker = Checker { text, reads_reading: false };
-    let typed = checker.part(ast)?;
+pub(crate) fn check(
+    text: &str,
+    ast: &Ast,
+    want: ExpressionType,
+    fields: Option<Vec<String>>,
+) -> Result<Checked, CompileError> {
+    let mut checker = Checker { text, reads_reading: false, fields };
+    let typed = match (want, checker.part(ast)?) {
+        (ExpressionType::Condition, Typed::Field(field)) => Typed::Bool(Bool::Field(field)),
+        (_, typed) => typed,
+    };
     let found = typed.name();
     let outcome = match (want, typed) {
         (ExpressionType::Condition, Typed::Bool(condition)) => Outcome::Condition(condition),
@@ -47,7 +68,7 @@ pub(crate) fn check(text: &str, ast: &Ast, want: ExpressionType) -> Result<(Outc
             return Err(CompileError::new(&ast.span, what, other.into_number()));
         }
     };
-    Ok((outcome, checker.reads_reading))
+    Ok(Checked { outcome, reads_reading: checker.reads_reading, fields: checker.fields.unwrap_or_default() })
 }
 
 struct Checker<'a> {
@@ -55,10 +76,15 @@ struct Checker<'a> {
     text: &'a str,
     /// Whether `value` or `time` was used.
     reads_reading: bool,
+    /// The fields that were named; `None`: the expression is over a reading.
+    fields: Option<Vec<String>>,
 }
 
 impl Checker<'_> {
     fn part(&mut self, ast: &Ast) -> Result<Typed, CompileError> {
+        if let Some(field) = self.field(ast) {
+            return Ok(Typed::Field(field));
+        }
         Ok(match &ast.kind {
             AstKind::Bool(value) => Typed::Bool(Bool::Const(*value)),
             AstKind::Int(value) => Typed::Int(Int::Const(*value)),
@@ -131,7 +157,7 @@ impl Checker<'_> {
     }
 
     fn negative(&mut self, part: &Ast) -> Result<Typed, CompileError> {
-        match self.part(part)? {
+        match self.part(part)?.calculable() {
             Typed::Int(of) => Ok(Typed::Int(arithmetic::negative(of))),
             Typed::Double(Double::Const(value)) => Ok(Typed::Double(Double::Const(-value))),
             Typed::Double(of) => Ok(Typed::Double(Double::Shaped(Function::Negative, Box::new(of)))),
@@ -144,7 +170,8 @@ impl Checker<'_> {
 
     fn choice(&mut self, [test, yes, no]: &[Ast; 3]) -> Result<Typed, CompileError> {
         let test = self.bool_part(test, "the part before `?`")?;
-        Ok(match (self.part(yes)?, self.part(no)?) {
+        let sides = (self.part(yes)?, self.part(no)?);
+        Ok(match self.alike(sides, &no.span)? {
             (Typed::Bool(a), Typed::Bool(b)) => Typed::Bool(Bool::If(Box::new((test, a, b)))),
             (Typed::Int(a), Typed::Int(b)) => Typed::Int(Int::If(Box::new((test, a, b)))),
             (Typed::Text(a), Typed::Text(b)) => Typed::Text(TextNode::If(Box::new((test, a, b)))),
@@ -163,6 +190,7 @@ impl Checker<'_> {
     fn bool_part(&mut self, part: &Ast, taker: &str) -> Result<Bool, CompileError> {
         match self.part(part)? {
             Typed::Bool(of) => Ok(of),
+            Typed::Field(field) => Ok(Bool::Field(field)),
             other => {
                 let what = format!("{taker} takes a condition, but this is {}", other.name());
                 Err(CompileError::new(&part.span, what, other.into_condition()))
@@ -173,6 +201,7 @@ impl Checker<'_> {
     fn text_part(&mut self, part: &Ast, taker: &str) -> Result<TextNode, CompileError> {
         match self.part(part)? {
             Typed::Text(of) => Ok(of),
+            Typed::Field(field) => Ok(TextNode::Field(field)),
             other => {
                 let what = format!("{taker} is a string, but this is {}", other.name());
                 Err(CompileError::new(&part.span, what, "put text in quotes"))
@@ -184,6 +213,7 @@ impl Checker<'_> {
     fn adapted(&self, typed: Typed, part: &Ast) -> Result<Double, CompileError> {
         match typed {
             Typed::Double(of) => Ok(of),
+            Typed::Field(field) => Ok(Double::Field(field)),
             Typed::Int(Int::Const(value)) => Ok(Double::Const(value as f64)),
             Typed::Int(_) if arithmetic::divides(part) => {
                 let what = format!("`{}` divides whole numbers and drops the fraction", self.quote(part));
@@ -232,6 +262,7 @@ impl Typed {
             Self::Double(_) => "a double",
             Self::Text(_) => "a string",
             Self::Time(_) => "a timestamp",
+            Self::Field(_) => "a field",
         }
     }
 
@@ -242,6 +273,7 @@ impl Typed {
             Self::Int(_) | Self::Double(_) => "compare it, as in value > 0.0",
             Self::Text(_) => "compare it, as in labels.zone == \"bed1\"",
             Self::Time(_) => "compare it, as in time.getHours() < 6",
+            Self::Field(_) => "compare it, as in field == 1",
         }
     }
 
@@ -252,6 +284,7 @@ impl Typed {
             Self::Int(_) | Self::Double(_) => "use it as it is",
             Self::Text(_) => "read a number from text with double(), as in double(labels.offset)",
             Self::Time(_) => "write int(time) for seconds since 1970, or time.getHours() and its like",
+            Self::Field(_) => "write double(field)",
         }
     }
 }

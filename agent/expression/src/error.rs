@@ -27,6 +27,12 @@ pub enum EvalError {
     /// The series has no such label.
     #[error("the series lacks a label that the expression reads: ask has(labels.name) first")]
     NoLabel,
+    /// The record has no such field.
+    #[error("the record lacks a field that the expression reads: ask has(field) first")]
+    NoField,
+    /// A field has another type than its place needs.
+    #[error("a field has another type than the expression needs: compare it with what it is")]
+    OtherType,
     /// `/` or `%` of whole numbers by 0.
     #[error("division by zero: test the divisor first, or divide doubles")]
     DivisionByZero,

@@ -9,7 +9,7 @@
 //!
 //! let program = Expression::compile("value > -40.0 && labels.zone != 'lab'", ExpressionType::Condition)?;
 //! let labels = [("zone".to_owned(), "bed1".to_owned())];
-//! let input = Input { value: 21.5, time_ms: 1_700_000_000_000, series: "greenhouse/temp", labels: &labels };
+//! let input = Input { value: 21.5, time_ms: 1_700_000_000_000, series: "greenhouse/temp", labels: &labels, fields: &[] };
 //! assert_eq!(program.filter(&input), Ok(true));
 //!
 //! let error = Expression::compile("value = 3", ExpressionType::Condition).unwrap_err();
@@ -25,6 +25,11 @@
 //! | `series` | string | the name of the series |
 //! | `labels` | map(string, string) | `labels.zone`, `labels["zone"]`, `"zone" in labels`, `has(labels.zone)`, `size(labels)` |
 //! | `time` | timestamp | the reading's own time, to the millisecond |
+//!
+//! A condition over the fields of a record ([`Expression::compile_for_records`]) has these fields as its variables instead:
+//! `quality == "good"`, `meta.ok`, `values[0] > 1.0`, `record["a b"] != 0`, `has(meta.ok)`. A field has the type that its
+//! place needs: that of the other side of a comparison, a bool alone, a number in arithmetic. Whole numbers are doubles. A
+//! text counts as the number or the bool that it is exactly. A field that is absent, or of another type, is an error.
 //!
 //! | | |
 //! |---|---|
@@ -75,6 +80,7 @@ mod token;
 
 pub use error::{CompileError, EvalError};
 
+use check::Checked;
 use node::{Bool, Double, Evaluate};
 
 /// Longest expression, in bytes.
@@ -103,9 +109,37 @@ pub struct Input<'a> {
     pub series: &'a str,
     /// The labels of its series: names and values. Few, so that they are searched one by one.
     pub labels: &'a [(String, String)],
+    /// The values of [`Program::fields`], in their order; empty for a reading.
+    pub fields: &'a [FieldValue<'a>],
+}
+
+/// The value of a record's field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FieldValue<'a> {
+    /// The record has no such field, or it is null.
+    Missing,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(&'a str),
 }
 
 impl<'a> Input<'a> {
+    /// A record, before any reading is made of it.
+    #[must_use]
+    pub fn of_record(fields: &'a [FieldValue<'a>]) -> Self {
+        Self { value: f64::NAN, time_ms: 0, series: "", labels: &[], fields }
+    }
+
+    fn field(&self, number: usize) -> Result<FieldValue<'a>, EvalError> {
+        match self.fields.get(number) {
+            Some(FieldValue::Missing) | None => Err(EvalError::NoField),
+            Some(value) => Ok(*value),
+        }
+    }
+
     fn label(&self, name: &str) -> Option<&'a str> {
         self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -121,6 +155,22 @@ impl Expression {
     /// # Errors
     /// The first mistake, its place in `text`, and what would be right.
     pub fn compile(text: &str, want: ExpressionType) -> Result<Program, CompileError> {
+        Self::compile_over(text, want, None)
+    }
+
+    /// Compiles a condition over the fields of a record, whose names are its only variables.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`].
+    pub fn compile_for_records(text: &str) -> Result<Program, CompileError> {
+        Self::compile_over(text, ExpressionType::Condition, Some(Vec::new()))
+    }
+
+    fn compile_over(
+        text: &str,
+        want: ExpressionType,
+        fields: Option<Vec<String>>,
+    ) -> Result<Program, CompileError> {
         if text.len() > TEXT_BYTES_MAX {
             let what =
                 format!("the expression has {} bytes, above the limit of {TEXT_BYTES_MAX}", text.len());
@@ -129,8 +179,8 @@ impl Expression {
             return Err(CompileError::new(&(boundary..text.len()), what, fix));
         }
         let ast = parse::parse(token::tokens(text)?)?;
-        let (outcome, reads_reading) = check::check(text, &ast, want)?;
-        Ok(Program { outcome, reads_reading })
+        let Checked { outcome, reads_reading, fields } = check::check(text, &ast, want, fields)?;
+        Ok(Program { outcome, reads_reading, fields })
     }
 }
 
@@ -139,6 +189,7 @@ impl Expression {
 pub struct Program {
     outcome: Outcome,
     reads_reading: bool,
+    fields: Vec<String>,
 }
 
 /// The two kinds of results.
@@ -172,6 +223,12 @@ impl Program {
             }
             Outcome::Condition(_) => Err(EvalError::OtherKind),
         }
+    }
+
+    /// The paths of the fields that it reads, as `a/b`; [`Input::fields`] has their values.
+    #[must_use]
+    pub fn fields(&self) -> &[String] {
+        &self.fields
     }
 
     /// Whether the outcome depends on the reading itself (`value`, `time`): if not, it is the same for all readings of

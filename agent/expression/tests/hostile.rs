@@ -86,7 +86,7 @@ fn evaluate(text: &str) {
         let values = [0.0, -0.0, 21.5, f64::MAX, f64::NAN, f64::NEG_INFINITY];
         for (value, time_ms) in values.into_iter().zip([0, -1, i64::MIN, i64::MAX, 1_700_000_000_123, 1]) {
             for labels in [&labels[..], &[]] {
-                let input = Input { value, time_ms, series: "a/ü", labels };
+                let input = Input { value, time_ms, series: "a/ü", labels, fields: &[] };
                 match want {
                     ExpressionType::Condition => {
                         assert_eq!(program.number(&input), Err(EvalError::OtherKind))
@@ -125,7 +125,7 @@ proptest! {
         let text = tree.text();
         let program = Expression::compile(&text, ExpressionType::Number).expect(&text);
         let expected = tree.of(value);
-        match program.number(&Input { value, time_ms: 0, series: "", labels: &[] }) {
+        match program.number(&Input { value, time_ms: 0, series: "", labels: &[], fields: &[] }) {
             Ok(number) => prop_assert_eq!(number.to_bits(), expected.to_bits(), "{}", text),
             Err(_) => prop_assert!(!expected.is_finite(), "{}", text),
         }

@@ -31,6 +31,7 @@ mod source;
 pub mod state;
 mod stream;
 mod timers;
+mod unusable;
 
 use crate::account::ReadingCounts;
 use crate::config::{Limits, StreamConfig};
@@ -53,6 +54,7 @@ pub use series::{SeriesHandle, TakenAt};
 use source::Source;
 use std::sync::Arc;
 use stream::{Stream, Streams};
+use unusable::why_unusable;
 
 /// A source as the pipeline knows it.
 #[derive(Clone, Debug)]
@@ -201,7 +203,7 @@ impl Pipeline {
                 counts.future += 1;
             }
             channel.watching.touch(now.alive);
-            self.note_unusable(source, time);
+            self.note_unusable(source, time, now.time);
             return;
         }
         let (series, labels) = self.directory.describe(channel.series);
@@ -343,13 +345,7 @@ impl Pipeline {
     }
 
     #[cold]
-    fn note_unusable(&mut self, source: usize, time: Time) {
-        let text = if time < ANCIENT {
-            "lies before the year 2000: is `time_format` too coarse a unit (unix for unix_ms)?"
-        } else {
-            "lies in the future: is `time_format` too fine a unit (unix_ms for unix), or the device's clock wrong?"
-        };
-        let text = format!("a reading's time, {} ms since 1970, {text}", time.0);
-        self.emitter.notice = Some(SourceNotice { source, text });
+    fn note_unusable(&mut self, source: usize, time: Time, now: Time) {
+        self.emitter.notice = Some(SourceNotice { source, text: why_unusable(time, ANCIENT, now) });
     }
 }

@@ -1,6 +1,6 @@
 //! Reads one table of the file.
 
-use crate::at::{At, Numbers, Pairs};
+use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
 use crate::nearest::nearest;
 use crate::node::{TomlEntry, TomlNode, TomlValue};
@@ -9,7 +9,9 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
+mod collections;
 mod secret;
+mod zone;
 
 /// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {
@@ -218,23 +220,6 @@ impl<'d> Table<'d> {
             })
             .collect();
         Some(At { value: pairs, span: node.span.clone() })
-    }
-
-    /// A table of finite numbers, e.g. `{ open = 1, closed = 0 }`, in the order of the file.
-    pub fn numbers(&mut self, key: &str) -> Option<At<Numbers>> {
-        let node = self.ask(key)?;
-        let TomlValue::Table(entries) = &node.value else {
-            return self.wrong_kind(
-                node,
-                key,
-                "a table of numbers such as { open = 1, closed = 0 }",
-                &node.value,
-            );
-        };
-        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
-        let number =
-            |entry: &TomlEntry| Some((entry.key.clone(), table.number(&entry.key, f64::MIN..=f64::MAX)?));
-        Some(At { value: entries.iter().filter_map(number).collect(), span: node.span.clone() })
     }
 
     /// A path; relative ones start at the file's folder.

@@ -1,8 +1,9 @@
 //! Hands the values of one payload to the sink, after the whole payload was decoded.
 
 use super::NamesOfTopic;
+use super::repeats::Repeats;
 use crate::fields::{Batch, RejectReason, SlotValue, Span, Topic, TopicField};
-use crate::{SeriesRef, Sink};
+use crate::{SeriesRef, Sink, Stamp};
 use std::iter::Peekable;
 use std::slice::Iter;
 
@@ -14,6 +15,7 @@ pub(super) fn commit(
     topic: &mut Topic,
     mut names: NamesOfTopic<'_>,
     records_max: usize,
+    mut repeats: Option<&mut Repeats>,
     sink: &mut dyn Sink,
 ) {
     if let Err(reason) = outcome {
@@ -24,6 +26,14 @@ pub(super) fn commit(
         sink.invalid(&names.origin.to_string(), reason);
     }
     let mut refused = batch.refused;
+    let mut repeated = 0;
+    let mut hand_over = |series: SeriesRef, stamp: Stamp, value: f64, sink: &mut dyn Sink| {
+        if repeats.as_mut().is_some_and(|repeats| repeats.is_repeat(series, stamp, value)) {
+            repeated += 1;
+        } else {
+            sink.reading(series, stamp, value);
+        }
+    };
     let mut spans = batch.spans.iter().peekable();
     let is_plain = batch.spans.is_empty();
     for (at, SlotValue { slot, stamp, value }) in batch.values.iter().enumerate() {
@@ -33,11 +43,11 @@ pub(super) fn commit(
             Some(record) => topic.records.as_ref().and_then(|records| records.series(record, *slot)),
         };
         if let Some(series) = known {
-            sink.reading(series, *stamp, *value);
+            hand_over(series, *stamp, *value, sink);
             continue;
         }
         match register(topic, record, *slot, &mut names, sink) {
-            Ok(Some(series)) => sink.reading(series, *stamp, *value),
+            Ok(Some(series)) => hand_over(series, *stamp, *value, sink),
             Ok(None) => refused = refused.saturating_add(1),
             Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
         }
@@ -45,6 +55,12 @@ pub(super) fn commit(
     topic.drop_unregistered(records_max);
     if refused > 0 {
         sink.refused(refused);
+    }
+    if repeated > 0 {
+        sink.repeated(repeated);
+    }
+    if batch.filtered > 0 {
+        sink.filtered(batch.filtered);
     }
     if batch.empty > 0 {
         sink.empty(batch.empty);
@@ -87,6 +103,7 @@ fn register(
 
 #[cfg(test)]
 mod tests {
+    use crate::decode::template::Places;
     use crate::decode::tests::{SERIES_MAX, Seen, config, context};
     use crate::{DecodeError, Decoder, Fields, Format, Scalar};
 
@@ -129,7 +146,9 @@ mod tests {
 
     fn decoder(text: &str) -> Decoder {
         let mut config = config(text, &["g/{zone}"]);
-        config.series = crate::SeriesTemplate::parse("{name}.{zone}.{room}.{field}", &[], true).unwrap();
+        config.series =
+            crate::decode::template::NameTemplate::parse("{name}.{zone}.{room}.{field}", &[], Places::Labels)
+                .unwrap();
         config.format = Box::new(Lines);
         Decoder::new(&config, &context())
     }

@@ -1,40 +1,52 @@
 //! The keys of a source's table for decoding payloads.
 
-use super::SeriesTemplate;
+use super::names::{self, Known};
+use super::template::{NameTemplate, Places};
 use crate::SeriesNames;
+use crate::fields::{CAPTURED_MAX, CapturePlan, RecordsPath};
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
 use crate::text::TextRules;
-use crate::time::{TimeFormat, WORDS};
+use crate::time::TimeRules;
 use crate::topic::TopicTemplate;
+use headwater_expression::{Expression, Program};
 use headwater_settings::{At, Or, Pairs, Severity, Table};
 use std::borrow::Cow;
+
+/// The end of `records` where the records are the members of an object, and their names are times.
+const BY_TIME: &str = "{time}";
 
 /// The checked settings for decoding payloads.
 #[derive(Clone, Debug)]
 pub struct DecodeConfig {
     /// The payloads' format.
     pub format: Box<dyn Format>,
-    /// The path of the event time; `None`: the time of arrival.
-    pub time: Option<String>,
-    /// The format of the event time.
-    pub time_format: TimeFormat,
+    /// The paths of the event time, which are joined by a blank; none: the time of arrival.
+    pub time: Vec<String>,
+    /// How the event time is read.
+    pub(crate) time_rules: TimeRules,
     /// The meaning of texts.
     pub(crate) text: TextRules,
     /// The paths of the wanted values; empty: every number.
     pub fields: Vec<String>,
+    /// Where the records of a payload are; `None`: the payload is one record.
+    pub(crate) records: Option<RecordsPath>,
+    /// What of a record is wanted for more than a reading.
+    pub(crate) captures: CapturePlan,
+    /// Whether a reading that is equal to the one before is dropped.
+    pub(crate) drops_repeats: bool,
     /// The names of the series.
-    pub series: SeriesTemplate,
-    /// Labels of every series.
-    pub labels: Vec<(String, String)>,
+    pub series: NameTemplate,
+    /// Labels of every series, by name.
+    pub labels: Vec<(String, NameTemplate)>,
     /// The topic templates, which give topics their labels; empty if there are none.
     pub topics: Vec<TopicTemplate>,
 }
 
 impl DecodeConfig {
-    /// Reads `format`, the rules for texts, `time`, `time_format`, `fields` and `series`; `labels` belong to every series. `None`: there
-    /// were mistakes, which the table has noted. `topics` are `None` if they have mistakes themselves: then no label
-    /// is reported as missing.
+    /// Reads the keys that every source with payloads has; `labels` belong to every series. `None`: there were
+    /// mistakes, which the table has noted. `topics` are `None` if they have mistakes themselves: then no label is
+    /// reported as missing.
     pub fn read(table: &mut Table<'_>, labels: &Pairs, topics: Option<Vec<TopicTemplate>>) -> Option<Self> {
         let errors = |table: &Table<'_>| {
             table.document().mistakes().iter().filter(|mistake| mistake.severity == Severity::Error).count()
@@ -44,26 +56,25 @@ impl DecodeConfig {
         let kind = table.choice("format", &formats).given().or(FORMATS.first())?;
         let text = TextRules::read(table);
         let format = (kind.read)(table, text.as_ref().unwrap_or(&TextRules::default()));
-        let time = table.string("time");
-        let time_format = table.choice("time_format", WORDS);
+        let (is_named, has_lists) =
+            format.as_ref().map_or((true, true), |format| (format.is_named(), format.has_lists()));
+        let time = table.one_or_more("time").given();
         let fields = table.strings("fields");
-        let labels = fixed_labels(table, labels, topics.as_deref().unwrap_or_default());
-        if time_format.is_some() && !table.has("time") {
-            table.refuse(
-                table.place_of("time_format"),
-                "`time_format` without `time`",
-                "name the field with the time: `time = \"ts\"`",
-            );
-        }
-        let is_named = format.as_ref().is_none_or(|format| format.is_named());
-        if is_named {
-            check_fields(table, fields.as_ref(), time.as_ref());
-        } else {
-            for key in ["fields", "time"].into_iter().filter(|key| table.has(key)) {
-                let what = format!(
-                    "`{key}` has no meaning with format = \"{}\": its payloads are one value",
-                    kind.name
-                );
+        let records = read_records(table);
+        let condition = read_condition(table);
+        let drops_repeats = table.choice("repeats", &[("keep", false), ("drop", true)]).value_or(false);
+        let is_by_time = records.as_ref().is_some_and(|records| records.is_by_time);
+        let time_rules = TimeRules::read(table, table.has("time") || is_by_time);
+        let time: Vec<String> = time.unwrap_or_default().into_iter().map(|field| field.value).collect();
+        check_fields(table, fields.as_ref().filter(|_| is_named), &time);
+        let one_value = ["fields", "time", "where", "records"].into_iter().filter(|_| !is_named);
+        let no_lists = ["records"].into_iter().filter(|_| is_named && !has_lists);
+        for (key, why) in one_value
+            .map(|key| (key, "its payloads are one value"))
+            .chain(no_lists.map(|key| (key, "its payloads hold no lists")))
+        {
+            if table.has(key) {
+                let what = format!("`{key}` has no meaning with format = \"{}\": {why}", kind.name);
                 table.refuse(table.place_of(key), what, "leave it out, or choose another `format`");
             }
         }
@@ -72,17 +83,44 @@ impl DecodeConfig {
         let several = is_named && fields.len() != 1;
         let series = table.string("series");
         let (topics, format, text) = (topics?, format?, text?);
-        let known = Known { topics: &topics, labels: &labels, is_open: format.brings_labels() };
+        let places = match (format.brings_labels(), is_named) {
+            (true, _) => Places::Labels,
+            (false, true) => Places::Fields,
+            (false, false) => Places::None,
+        };
+        let labels = names::labels(table, labels, &topics, places);
+        let known = Known { topics: &topics, labels: &labels, places };
         let series = match series {
-            Some(text) => read_series(table, &text, several, &known)?,
+            Some(text) => known.read(table, &text, several)?,
             None => known.parse(format.series()).ok()?,
         };
+        let captures = CapturePlan::new(
+            names::needed(&series, &labels),
+            labels.iter().flat_map(|(_, label)| label.places()),
+            condition,
+        );
+        if captures.len() > CAPTURED_MAX {
+            let what = format!("{} fields stand in names and in `where`", captures.len());
+            table.refuse(table.span(), what, format!("{CAPTURED_MAX} are allowed: leave some out"));
+        }
+        let time = if is_by_time { vec![BY_TIME.to_owned()] } else { time };
+        if drops_repeats && time.is_empty() {
+            let fix = "set `time` to the field with the event time";
+            table.refuse(
+                table.place_of("repeats"),
+                "`repeats = \"drop\"` without `time`: no two readings are equal",
+                fix,
+            );
+        }
         let config = Self {
             format,
-            time: time.given(),
-            time_format: time_format.given().unwrap_or(TimeFormat::Guess),
+            time,
+            time_rules: time_rules?,
             text,
             fields,
+            records,
+            captures,
+            drops_repeats,
             series,
             labels,
             topics,
@@ -106,17 +144,25 @@ impl DecodeConfig {
                 .split('/')
                 .map(|level| if matches!(level, "+" | "#") { "*" } else { level })
                 .collect();
-            let captured = template.labels().map(|label| (label.to_owned(), "*".to_owned()));
-            let labels: Vec<(String, String)> = captured.chain(self.labels.iter().cloned()).collect();
-            patterns.extend(fields.iter().map(|field| self.series.pattern(&topic.join("/"), field, &labels)));
+            let topic = topic.join("/");
+            let captured: Vec<(String, String)> =
+                template.labels().map(|label| (label.to_owned(), "*".to_owned())).collect();
+            patterns.extend(fields.iter().map(|field| {
+                let own = self
+                    .labels
+                    .iter()
+                    .map(|(name, label)| (name.clone(), label.pattern(&topic, field, &captured)));
+                let labels: Vec<(String, String)> = captured.iter().cloned().chain(own).collect();
+                self.series.pattern(&topic, field, &labels)
+            }));
         }
         SeriesNames::Patterns(patterns)
     }
 
-    /// The labels of a topic's series; `None` if no template matches it.
+    /// The labels that a topic gives its series; `None` if no template matches it.
     pub(super) fn labels_of(&self, topic: &str) -> Option<Vec<(String, String)>> {
         if self.topics.is_empty() {
-            return Some(self.labels.clone());
+            return Some(Vec::new());
         }
         let mut labels = self.topics.iter().find_map(|template| template.capture(topic))?;
         for (_, value) in &mut labels {
@@ -124,30 +170,11 @@ impl DecodeConfig {
                 *value = changed;
             }
         }
-        labels.extend_from_slice(&self.labels);
         Some(labels)
     }
 }
 
-/// Reads the labels of every series; a topic's label takes precedence.
-fn fixed_labels(table: &Table<'_>, labels: &Pairs, topics: &[TopicTemplate]) -> Vec<(String, String)> {
-    let mut fixed = Vec::new();
-    for (name, value) in labels {
-        if topics.iter().flat_map(TopicTemplate::labels).any(|captured| captured == name) {
-            let what = format!("the label `{name}` comes from the topic already");
-            table.refuse(
-                value.span.clone(),
-                what,
-                format!("leave it out here, or write + for {{{name}}} in `topics`"),
-            );
-        } else {
-            fixed.push((name.clone(), value.value.clone()));
-        }
-    }
-    fixed
-}
-
-fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: Option<&At<String>>) {
+fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: &[String]) {
     let Some(fields) = fields else { return };
     if fields.value.is_empty() {
         table.refuse(
@@ -163,51 +190,45 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: O
             refuse("a field without a name".into(), "name a field, nested ones as a/b");
         } else if earlier.iter().any(|other| other.value == field.value) {
             refuse(format!("the field `{}` is named twice", field.value), "name it once");
-        } else if time.is_some_and(|time| time.value == field.value) {
+        } else if time.contains(&field.value) {
             refuse(
                 format!("`{}` is the event time, and no reading", field.value),
                 "leave it out of `fields`",
             );
+        } else if field.value.contains(['*', '?']) {
+            let what = format!("`{}` is the name of one field: `fields` has no wildcards", field.value);
+            let fix = "name each, as list/0, or leave `fields` out and select by `series` of a stream";
+            table.warn(field.span.clone(), what, fix);
         }
     }
 }
 
-/// The names that `series` may contain in braces.
-struct Known<'a> {
-    topics: &'a [TopicTemplate],
-    labels: &'a [(String, String)],
-    /// Whether records bring further names.
-    is_open: bool,
+fn read_records(table: &mut Table<'_>) -> Option<RecordsPath> {
+    let text = table.string("records")?;
+    let by_time = text.value.strip_suffix(BY_TIME).filter(|list| list.is_empty() || list.ends_with('/'));
+    let list = by_time.unwrap_or(&text.value);
+    let list = list.strip_suffix('/').unwrap_or(list);
+    if list.contains(['{', '}']) {
+        let fix = "write the path of a list, as \"values\", or \"{time}\" for an object whose keys are times";
+        table.refuse(text.span.clone(), format!("`records` cannot be `{}`", text.value), fix);
+    }
+    if by_time.is_some() && table.has("time") {
+        let fix = "leave out `time`: the keys are the times";
+        table.refuse(table.place_of("time"), "`records` gives each record its time already", fix);
+    }
+    Some(RecordsPath { list: list.into(), is_by_time: by_time.is_some() })
 }
 
-impl Known<'_> {
-    fn parse(&self, text: &str) -> Result<SeriesTemplate, (String, String)> {
-        let everywhere =
-            |name: &&str| self.topics.iter().all(|template| template.labels().any(|label| label == *name));
-        let captured = self.topics.first().into_iter().flat_map(TopicTemplate::labels).filter(everywhere);
-        let known: Vec<&str> = captured.chain(self.labels.iter().map(|(name, _)| name.as_str())).collect();
-        SeriesTemplate::parse(text, &known, self.is_open)
-    }
-}
-
-fn read_series(
-    table: &Table<'_>,
-    text: &At<String>,
-    several: bool,
-    known: &Known<'_>,
-) -> Option<SeriesTemplate> {
-    match known.parse(&text.value) {
-        Ok(series) if several && !series.has_field() => {
-            let fix = "add {field}, as in \"{topic}/{field}\", or name one field in `fields`";
-            table.refuse(text.span.clone(), "`series` gives all fields of a payload the same name", fix);
-            None
-        }
-        Ok(series) => Some(series),
-        Err((what, fix)) => {
-            table.refuse(text.span.clone(), what, fix);
-            None
-        }
-    }
+fn read_condition(table: &mut Table<'_>) -> Option<Program> {
+    let text = table.string("where")?;
+    Expression::compile_for_records(&text.value)
+        .map_err(|error| {
+            // The quote before the expression; what was filled in from the environment moves places.
+            let within = |at: usize| (text.span.start + 1 + at).min(text.span.end);
+            let place = within(error.span.start)..within(error.span.end.max(error.span.start + 1));
+            table.refuse(place, error.what, error.fix);
+        })
+        .ok()
 }
 
 #[cfg(test)]
@@ -242,6 +263,11 @@ mod tests {
             ("format = \"jsn\"", "did you mean `json`?"),
             ("time_format = \"unix\"", "`time_format` without `time`"),
             ("time = \"ts\"\ntime_format = \"unixms\"", "did you mean `unix_ms`?"),
+            ("time = \"ts\"\ntime_format = \"%d.%m. %H:%M\"", "`%d.%m. %H:%M` is no pattern of a time"),
+            ("time = \"ts\"\ntime_format = []", "`time_format` is empty"),
+            ("time = \"ts\"\ntime_zone = \"Europe/Berlyn\"", "did you mean `Europe/Berlin`?"),
+            ("time = \"ts\"\ntime_else = \"now\"", "`time_else` cannot be `now`"),
+            ("time_zone = \"Europe/Berlin\"", "`time_zone` without `time`"),
             ("format = \"number\"\ntime = \"ts\"", "`time` has no meaning with format = \"number\""),
             ("format = \"number\"\nfields = [\"a\"]", "`fields` has no meaning"),
             ("fields = []", "`fields` is empty; leave it out"),
@@ -250,8 +276,19 @@ mod tests {
             ("time = \"a\"\nfields = [\"a\"]", "is the event time"),
             ("series = \"{topic}\"", "the same name; add {field}"),
             ("fields = [\"a\", \"b\"]\nseries = \"{x}\"", "the same name; add {field}"),
-            ("series = \"{xx}/{field}\"", "did you mean `{x}`?"),
-            ("series = \"{y}/{field}\"", "neither a label"),
+            ("format = \"number\"\nseries = \"{xx}/{field}\"", "did you mean `{x}`?"),
+            ("format = \"number\"\nseries = \"{y}/{field}\"", "neither a label"),
+            ("format = \"number\"\nrecords = \"values\"", "`records` has no meaning"),
+            ("format = \"csv\"\nrecords = \"values\"", "its payloads hold no lists"),
+            ("records = \"{times}\"", "`records` cannot be `{times}`"),
+            ("records = \"a/{time}\"\ntime = \"t\"", "gives each record its time already"),
+            ("where = \"a = 1\"", "write `==`"),
+            ("format = \"number\"\nwhere = \"a == 1\"", "`where` has no meaning"),
+            ("repeats = \"drop\"", "without `time`"),
+            (
+                "series = \"{a}{b}{c}{d}{e}{f}{g}{h}{i}{j}{k}{l}{m}{n}{o}{p}{q}/{field}\"",
+                "17 fields stand in names",
+            ),
         ] {
             let told_really = mistakes(text, &["t/{x}/{y}", "u/{x}"]);
             assert!(told_really.len() == 1 && told_really[0].contains(told), "{text}: {told_really:?}");

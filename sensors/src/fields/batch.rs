@@ -1,8 +1,12 @@
 //! The values of one payload, before they reach the sink.
 
+use super::captured::Captured;
 use super::reason::RejectReason;
 use crate::Stamp;
 use crate::topic::shortened;
+
+/// The room that is kept for the values of the next payload, however many the last one had.
+const VALUES_KEPT: usize = 4_096;
 
 /// The most fields of text that are remembered as not read.
 const UNREAD_MAX: usize = 32;
@@ -15,6 +19,8 @@ pub(crate) struct Batch {
     pub(crate) refused: u32,
     /// How many records hold no reading.
     pub(crate) empty: u32,
+    /// How many readings the source's condition has turned away.
+    pub(crate) filtered: u32,
     /// Fields of text that no reading was made of, and that were not there before; at most [`UNREAD_MAX`] in all.
     pub(crate) unread: Vec<Box<str>>,
     /// How many of `unread` were told already.
@@ -23,6 +29,10 @@ pub(crate) struct Batch {
     pub(crate) spans: Vec<Span>,
     /// Name and labels of the present record, as [`super::identity`] writes them.
     pub(crate) identity: String,
+    /// The parts of the present record's time, where it has several.
+    pub(super) time_parts: Vec<String>,
+    /// The present record's fields that are wanted for more than a reading.
+    pub(super) captured: Captured,
 }
 
 pub(crate) struct SlotValue {
@@ -42,10 +52,13 @@ pub(crate) struct Span {
 impl Batch {
     pub(crate) fn clear(&mut self) {
         self.values.clear();
+        self.values.shrink_to(VALUES_KEPT);
         self.failures.clear();
         self.refused = 0;
         self.empty = 0;
+        self.filtered = 0;
         self.spans.clear();
+        self.spans.shrink_to(VALUES_KEPT);
         self.identity.clear();
     }
     /// Remembers a field of text that no reading is made of.

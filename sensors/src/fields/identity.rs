@@ -1,7 +1,8 @@
-//! The identity of a record: its own name and labels as one text, which is the key of its series.
+//! The identity of a record: its own name and labels, and its fields that stand in names, as one text, which is the key
+//! of its series.
 //!
 //! ```text
-//! NUL name     SOH key STX value     …
+//! NUL name     SOH key STX value     …     ETX value     …
 //! ```
 //!
 //! Names, keys and values are safe ([`safe`]), so that the text can be split again.
@@ -11,6 +12,7 @@ use crate::safe_name::safe;
 const NAME: char = '\0';
 const KEY: char = '\u{1}';
 const VALUE: char = '\u{2}';
+const PLACE: char = '\u{3}';
 
 /// Appends the record's name.
 pub(crate) fn push_name(to: &mut String, name: &str) {
@@ -26,14 +28,25 @@ pub(crate) fn push_label(to: &mut String, key: &str, value: &str) {
     to.push_str(&safe(value));
 }
 
+/// Appends the value of a field that stands in a name, after name and labels; empty: the record lacks it.
+pub(crate) fn push_place(to: &mut String, value: &str) {
+    to.push(PLACE);
+    to.push_str(&safe(value));
+}
+
 /// The record's name, if it has one.
 pub(crate) fn name(identity: &str) -> Option<&str> {
-    identity.split(NAME).nth(1).and_then(|rest| rest.split(KEY).next())
+    identity.split(NAME).nth(1).and_then(|rest| rest.split([KEY, PLACE]).next())
 }
 
 /// The record's labels, in the order in which it names them.
 pub(crate) fn labels(identity: &str) -> impl Iterator<Item = (&str, &str)> {
-    identity.split(KEY).skip(1).filter_map(|label| label.split(NAME).next()?.split_once(VALUE))
+    identity.split(KEY).skip(1).filter_map(|label| label.split([NAME, PLACE]).next()?.split_once(VALUE))
+}
+
+/// The values of the fields that stand in names, in the order in which they were appended.
+pub(crate) fn places(identity: &str) -> impl Iterator<Item = &str> {
+    identity.split(PLACE).skip(1)
 }
 
 #[cfg(test)]
@@ -53,6 +66,9 @@ mod tests {
                 push_label(&mut identity, key, value);
             }
             let named = at < pairs.len();
+            pairs.iter().for_each(|(_, value)| push_place(&mut identity, value));
+            let found: Vec<_> = places(&identity).map(str::to_owned).collect();
+            prop_assert_eq!(found, pairs.iter().map(|(_, value)| clean(value)).collect::<Vec<_>>());
             prop_assert_eq!(name(&identity).map(str::to_owned), named.then(|| clean(&text)));
             let found: Vec<_> = labels(&identity).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             let pushed: Vec<_> = pairs.iter().map(|(key, value)| (clean(key), clean(value))).collect();

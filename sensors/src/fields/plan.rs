@@ -1,17 +1,32 @@
 //! The fields and the time that a source wants of every payload.
 
+use super::captured::CapturePlan;
 use crate::text::TextRules;
-use crate::time::TimeFormat;
+use crate::time::TimeRules;
 use std::sync::Arc;
+
+/// Where the records of a payload are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordsPath {
+    /// The path of the list; empty if it is the payload.
+    pub list: Arc<str>,
+    /// Whether it is an object whose keys are times, and not a list.
+    pub is_by_time: bool,
+}
 
 /// The wanted fields and the time, as paths.
 pub(crate) struct Plan {
     /// `None`: every number.
     pub(super) wanted: Option<Vec<Arc<str>>>,
-    pub(super) time: Option<Arc<str>>,
-    pub(super) time_format: TimeFormat,
+    /// The fields of the event time, which are joined by a blank; none: there is no event time.
+    time: Vec<Arc<str>>,
+    pub(super) time_rules: TimeRules,
     /// What texts mean.
     pub(super) text: TextRules,
+    /// What is wanted for more than a reading.
+    pub(super) captures: CapturePlan,
+    /// Where the records are.
+    pub(super) records: Option<RecordsPath>,
     /// Whether any of these paths has more than one level.
     pub(super) nested: bool,
     /// The most fields of one topic.
@@ -23,8 +38,9 @@ impl Plan {
     pub(crate) fn new(
         is_named: bool,
         fields: &[String],
-        (time, time_format): (Option<&str>, TimeFormat),
+        (time, time_rules): (&[String], TimeRules),
         text: TextRules,
+        (captures, records): (CapturePlan, Option<RecordsPath>),
         fields_max: usize,
     ) -> Self {
         let wanted: Option<Vec<Arc<str>>> = match (is_named, fields.is_empty()) {
@@ -33,8 +49,43 @@ impl Plan {
             (true, false) => Some(fields.iter().map(|path| Arc::from(path.as_str())).collect()),
         };
         let nested = wanted.iter().flatten().any(|path| path.contains('/'))
-            || time.is_some_and(|path| path.contains('/'));
-        Self { wanted, time: time.map(Arc::from), time_format, text, nested, fields_max }
+            || time.iter().any(|path| path.contains('/'))
+            || captures.paths().iter().any(|path| path.contains('/'));
+        Self {
+            wanted,
+            time: time.iter().map(|path| path.as_str().into()).collect(),
+            time_rules,
+            text,
+            captures,
+            records,
+            nested,
+            fields_max,
+        }
+    }
+
+    pub(super) fn has_time(&self) -> bool {
+        !self.time.is_empty()
+    }
+
+    /// The fields of the event time.
+    pub(super) fn time(&self) -> &[Arc<str>] {
+        &self.time
+    }
+
+    /// Which part of the event time a field is.
+    #[inline]
+    pub(super) fn time_part(&self, path: &str) -> Option<usize> {
+        self.time.iter().position(|part| **part == *path)
+    }
+
+    /// How many parts of the time are to be kept until the record ends: none, if its only field is the time.
+    pub(super) fn time_parts(&self) -> usize {
+        if self.time.len() > 1 { self.time.len() } else { 0 }
+    }
+
+    /// The fields of the event time, for people.
+    pub(super) fn time_name(&self) -> Arc<str> {
+        self.time.join(" ").into()
     }
 
     /// The paths that are wanted; none if every number is.

@@ -1,7 +1,6 @@
 //! Why a payload or a field is rejected, in words for people.
 
 use super::value::DecodeError;
-use crate::time::TimeFormat;
 use crate::topic::shortened;
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +29,10 @@ pub enum RejectReason {
         field: Arc<str>,
         /// Its value.
         value: String,
-        /// The expected format.
-        format: TimeFormat,
+        /// The expected formats.
+        expected: String,
+        /// What would make it a time.
+        way_out: String,
     },
     /// A wanted field holds text that is no value.
     Text {
@@ -44,6 +45,10 @@ pub enum RejectReason {
     },
     /// A wanted field holds an object or a list.
     Compound(Arc<str>),
+    /// The record lacks a field that stands in `series`.
+    NoPlace(Arc<str>),
+    /// A field that stands in `series` holds an object or a list.
+    CompoundPlace(Arc<str>),
     /// A field is infinite or not a number.
     NotFinite(Arc<str>),
 }
@@ -65,9 +70,12 @@ impl fmt::Display for RejectReason {
             Self::UnmatchedTopic => {
                 f.write_str("the topic matches none of `topics`: the broker serves what an earlier configuration asked for")
             }
-            Self::NoTime(field) => write!(f, "no field `{field}`, which `time` names"),
-            Self::BadTime { field, value, format } => {
-                write!(f, "`{field}` is `{}`, not a time in {format}; check `time_format`", shortened(value))
+            Self::NoTime(field) => {
+                let fix = "write time_else = \"arrival\" to take the time of arrival then";
+                write!(f, "no field `{field}`, which `time` names; {fix}")
+            }
+            Self::BadTime { field, value, expected, way_out } => {
+                write!(f, "`{field}` is `{}`, not a time in {expected}; {way_out}", shortened(value))
             }
             Self::Text { field, text, way_out } if field.is_empty() => {
                 write!(f, "`{text}` is not a number; {way_out}")
@@ -77,6 +85,10 @@ impl fmt::Display for RejectReason {
             }
             Self::Compound(field) => {
                 write!(f, "`{field}` is an object or a list; name what is in it, as {field}/NAME")
+            }
+            Self::NoPlace(field) => write!(f, "no field `{field}`, which `series` names"),
+            Self::CompoundPlace(field) => {
+                write!(f, "`{field}`, which `series` names, is an object or a list; name what is in it, as {field}/NAME")
             }
             Self::NotFinite(field) if field.is_empty() => f.write_str("the value is infinite or not a number"),
             Self::NotFinite(field) => write!(f, "`{field}` is infinite or not a number"),

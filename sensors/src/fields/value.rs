@@ -1,7 +1,7 @@
 //! The values of a payload, and why one cannot be decoded.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Why a payload or a record cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,20 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+impl Scalar<'_> {
+    /// Appends the value as text; what has none appends nothing.
+    pub(crate) fn write_to(self, to: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Self::Integer(integer) => write!(to, "{integer}"),
+            Self::Number(number) => write!(to, "{number}"),
+            Self::Boolean(answer) => write!(to, "{answer}"),
+            Self::Text(text) => to.write_str(text.trim()),
+            Self::Null | Self::Compound => Ok(()),
+        };
+    }
+}
 
 /// A value of a payload.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,7 +20,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
     }
     let decode = DecodeConfig::read(table, labels, topics.clone());
-    if durable && decode.as_ref().is_some_and(|decode| decode.time.is_none()) {
+    if durable && decode.as_ref().is_some_and(|decode| decode.time.is_empty()) {
         let what = "with `ack = \"durable\"`, what comes again after a crash counts at its second arrival";
         let fix = "set `time` to the field with the event time, so that it finds the window that it was in";
         table.warn(table.place_of("ack"), what, fix);

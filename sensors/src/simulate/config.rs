@@ -34,7 +34,7 @@ fn read(table: &mut Table<'_>, _: &SourceContext, labels: &Pairs) -> Option<Box<
 
 fn read_from(table: &mut Table<'_>) -> Option<i64> {
     let text = table.string("from")?;
-    let ms = TimeFormat::Rfc3339.of_text(&text.value);
+    let ms = TimeFormat::Rfc3339.of_text(&text.value, &jiff::tz::TimeZone::UTC);
     if ms.is_none() {
         let fix = "write a time such as \"2024-05-01T00:00:00Z\"";
         table.refuse(text.span, format!("`from` cannot be `{}`", text.value), fix);

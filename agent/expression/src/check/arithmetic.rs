@@ -14,7 +14,7 @@ impl Checker<'_> {
         right: &Ast,
         span: &Range<usize>,
     ) -> Result<Typed, CompileError> {
-        match (self.part(left)?, self.part(right)?) {
+        match (self.part(left)?.calculable(), self.part(right)?.calculable()) {
             (Typed::Int(a), Typed::Int(b)) => Ok(Typed::Int(ints(operator, a, b))),
             (Typed::Double(_) | Typed::Int(_), Typed::Double(_) | Typed::Int(_))
                 if operator == Arithmetic::Remainder =>

@@ -33,6 +33,7 @@ impl Checker<'_> {
             },
             Some(receiver) => match self.part(receiver)? {
                 Typed::Text(text) => self.text_method(text, &call),
+                Typed::Field(field) => self.text_method(TextNode::Field(field), &call),
                 Typed::Time(time) => self.time_method(time, &call),
                 other => Err(unknown::method(name, other.name(), [])),
             },
@@ -45,11 +46,15 @@ impl Checker<'_> {
         }
         let part = call.one()?;
         match call.name.text.as_str() {
-            "has" => return has(part),
+            "has" => return self.has(part),
             "size" if is_name(part, "labels") => return Ok(Typed::Int(Int::LabelCount)),
             _ => {}
         }
-        Ok(match (call.name.text.as_str(), self.part(part)?) {
+        let typed = match (call.name.text.as_str(), self.part(part)?) {
+            ("size", Typed::Field(field)) => Typed::Text(TextNode::Field(field)),
+            (_, typed) => typed.calculable(),
+        };
+        Ok(match (call.name.text.as_str(), typed) {
             ("size", Typed::Text(of)) => Typed::Int(Int::Length(of)),
             ("int", Typed::Int(of)) => Typed::Int(of),
             ("int", Typed::Double(of)) => Typed::Int(Int::FromDouble(Box::new(of))),
@@ -139,22 +144,25 @@ impl Checker<'_> {
         let of = first_and_others(doubles).ok_or_else(|| call.wrong_count("at least 1 argument"))?;
         Ok(Typed::Double(Double::Extreme { greatest, of }))
     }
+
+    fn has(&mut self, part: &Ast) -> Result<Typed, CompileError> {
+        if let Some(field) = self.field(part) {
+            return Ok(Typed::Bool(Bool::HasField(field)));
+        }
+        match &part.kind {
+            AstKind::Select(operand, name) if is_name(operand, "labels") => {
+                Ok(Typed::Bool(Bool::HasLabel(constant(&name.text))))
+            }
+            _ => {
+                let fix = "write has(labels.zone), or \"zone\" in labels for names that are no identifiers";
+                Err(CompileError::new(&part.span, "has() takes a label with a point", fix))
+            }
+        }
+    }
 }
 
 fn first_and_others<T>(mut parts: impl Iterator<Item = T>) -> Option<Box<(T, Box<[T]>)>> {
     Some(Box::new((parts.next()?, parts.collect())))
-}
-
-fn has(part: &Ast) -> Result<Typed, CompileError> {
-    match &part.kind {
-        AstKind::Select(operand, name) if is_name(operand, "labels") => {
-            Ok(Typed::Bool(Bool::HasLabel(constant(&name.text))))
-        }
-        _ => {
-            let fix = "write has(labels.zone), or \"zone\" in labels for names that are no identifiers";
-            Err(CompileError::new(&part.span, "has() takes a label with a point", fix))
-        }
-    }
 }
 
 fn timestamp(typed: Typed, part: &Ast) -> Result<TimeNode, CompileError> {

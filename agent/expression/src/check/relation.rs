@@ -14,7 +14,8 @@ impl Checker<'_> {
         right: &Ast,
         span: &Range<usize>,
     ) -> Result<Bool, CompileError> {
-        Ok(match (self.part(left)?, self.part(right)?) {
+        let sides = (self.part(left)?, self.part(right)?);
+        Ok(match self.alike(sides, span)? {
             (Typed::Bool(a), Typed::Bool(b)) => Bool::Bools(relation, Box::new((a, b))),
             (Typed::Int(a), Typed::Int(b)) => Bool::Ints(relation, Box::new((a, b))),
             (Typed::Double(a), Typed::Double(b)) => Bool::Doubles(relation, Box::new((a, b))),
@@ -47,7 +48,8 @@ impl Checker<'_> {
             };
             return Err(CompileError::new(&list.span, what, fix));
         };
-        let typed = self.part(part)?;
+        let sought = self.part(part)?;
+        let typed = self.alike_first(sought, entries)?;
         let constants =
             entries.iter().map(|entry| self.constant(&typed, entry)).collect::<Result<Vec<_>, _>>()?;
         let entries = constants.into_iter();
@@ -55,7 +57,7 @@ impl Checker<'_> {
             Typed::Text(of) => Bool::TextIn(of, entries.filter_map(Constant::text).collect()),
             Typed::Double(of) => Bool::DoubleIn(of, entries.filter_map(Constant::double).collect()),
             Typed::Int(of) => Bool::IntIn(of, entries.filter_map(Constant::int).collect()),
-            Typed::Bool(_) | Typed::Time(_) => {
+            Typed::Bool(_) | Typed::Time(_) | Typed::Field(_) => {
                 let what = format!("{} cannot be looked up in a list", typed.name());
                 return Err(CompileError::new(&part.span, what, "write comparisons with == and ||"));
             }

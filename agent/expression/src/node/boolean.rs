@@ -2,7 +2,7 @@
 
 use super::{Conditional, Double, Evaluate, Int, TextNode, TimeNode, choose, compare};
 use crate::ast::Compare;
-use crate::{EvalError, Input};
+use crate::{EvalError, FieldValue, Input};
 use std::cmp::Ordering;
 
 /// A condition.
@@ -27,6 +27,9 @@ pub(crate) enum Bool {
     DoubleIn(Double, Box<[f64]>),
     TextIn(TextNode, Box<[Box<str>]>),
     HasLabel(TextNode),
+    /// A field that is a bool.
+    Field(usize),
+    HasField(usize),
     Text(TextTest, Box<(TextNode, TextNode)>),
     Class(Class, Double),
 }
@@ -80,9 +83,21 @@ impl Bool {
                 Ok(list.iter().any(|entry| **entry == *text))
             }
             Self::HasLabel(name) => Ok(on.label(name.eval(on)?).is_some()),
+            Self::Field(number) => switch(on.field(*number)?),
+            Self::HasField(number) => Ok(on.field(*number).is_ok()),
             Self::Text(test, of) => Ok(test.holds(of.0.eval(on)?, of.1.eval(on)?)),
             Self::Class(class, of) => Ok(class.holds(of.eval(on)?)),
         }
+    }
+}
+
+/// A bool, or the text of one.
+fn switch(value: FieldValue<'_>) -> Result<bool, EvalError> {
+    match value {
+        FieldValue::Bool(value) => Ok(value),
+        FieldValue::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        FieldValue::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(EvalError::OtherType),
     }
 }
 

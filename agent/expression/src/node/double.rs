@@ -2,7 +2,7 @@
 
 use super::{Conditional, Evaluate, Int, TextNode, choose, extreme};
 use crate::ast::Arithmetic;
-use crate::{EvalError, Input};
+use crate::{EvalError, FieldValue, Input};
 
 /// A double.
 #[derive(Debug)]
@@ -11,10 +11,15 @@ pub(crate) enum Double {
     Value,
     FromInt(Box<Int>),
     FromText(TextNode),
+    /// A field that is a number.
+    Field(usize),
     Arithmetic(Arithmetic, Box<(Double, Double)>),
     If(Conditional<Double>),
     Shaped(Function, Box<Double>),
-    Extreme { greatest: bool, of: Box<(Double, Box<[Double]>)> },
+    Extreme {
+        greatest: bool,
+        of: Box<(Double, Box<[Double]>)>,
+    },
 }
 
 /// A function of one double.
@@ -53,6 +58,12 @@ impl Double {
             // Rounded to the nearest double, as CEL's double() does.
             Self::FromInt(of) => Ok(of.eval(on)? as f64),
             Self::FromText(of) => of.eval(on)?.parse().map_err(|_| EvalError::NotANumber),
+            Self::Field(number) => match on.field(*number)? {
+                FieldValue::Number(value) => Ok(value),
+                FieldValue::Bool(value) => Ok(f64::from(u8::from(value))),
+                FieldValue::Text(text) => text.trim().parse().map_err(|_| EvalError::OtherType),
+                FieldValue::Missing => Err(EvalError::NoField),
+            },
             Self::Arithmetic(operator, of) => Ok(operator.of_doubles(of.0.eval(on)?, of.1.eval(on)?)),
             Self::If(choice) => choose(choice, on),
             Self::Shaped(shape, of) => Ok(shape.of(of.eval(on)?)),

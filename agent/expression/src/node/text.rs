@@ -1,7 +1,7 @@
 //! Strings: borrowed from the program or from the input, never allocated.
 
 use super::{Conditional, Evaluate, choose};
-use crate::{EvalError, Input};
+use crate::{EvalError, FieldValue, Input};
 
 /// A string.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(crate) enum TextNode {
     Series,
     /// The value of the label with this name.
     Label(Box<TextNode>),
+    /// A field that is a text.
+    Field(usize),
     If(Conditional<TextNode>),
 }
 
@@ -21,6 +23,10 @@ impl Evaluate for TextNode {
             Self::Const(text) => Ok(text),
             Self::Series => Ok(on.series),
             Self::Label(name) => on.label(name.eval(on)?).ok_or(EvalError::NoLabel),
+            Self::Field(number) => match on.field(*number)? {
+                FieldValue::Text(text) => Ok(text),
+                _ => Err(EvalError::OtherType),
+            },
             Self::If(choice) => choose(choice, on),
         }
     }

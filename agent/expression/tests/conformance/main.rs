@@ -13,7 +13,13 @@ const TIME_MS: i64 = 1_234_567_890_123;
 fn with_input<T>(call: impl Fn(&Input<'_>) -> T) -> T {
     let labels = [("zone", "bed1"), ("limit", "12.5"), ("count", "7"), ("in", "reserved"), ("empty", "")];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    call(&Input { value: 21.5, time_ms: TIME_MS, series: "greenhouse/bed1/temp", labels: &labels })
+    call(&Input {
+        value: 21.5,
+        time_ms: TIME_MS,
+        series: "greenhouse/bed1/temp",
+        labels: &labels,
+        fields: &[],
+    })
 }
 
 fn condition(text: &str) -> Result<bool, EvalError> {

@@ -82,7 +82,7 @@ impl StreamConfig {
         if self.condition.is_none() && self.map.is_none() {
             return Some(value);
         }
-        let input = Input { value, time_ms: time.0, series, labels };
+        let input = Input { value, time_ms: time.0, series, labels, fields: &[] };
         let passes = self.condition.as_ref().is_none_or(|condition| condition.filter(&input) == Ok(true));
         match &self.map {
             _ if !passes => None,

@@ -43,6 +43,7 @@ pub(crate) struct Text<'a> {
     escaped: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     /// The unread end of `text`.
@@ -140,6 +141,24 @@ impl<'a> Scanner<'a> {
     /// Only blanks may follow.
     pub(crate) fn end(&mut self) -> Result<(), JsonError> {
         if self.next_byte().is_some() { self.fault("expected nothing more") } else { Ok(()) }
+    }
+
+    /// Whether another text follows on a line of its own.
+    pub(crate) fn next_line(&mut self) -> Result<bool, JsonError> {
+        let before = self.rest;
+        if self.next_byte().is_none() {
+            return Ok(false);
+        }
+        let blanks = before.get(..before.len() - self.rest.len()).unwrap_or_default();
+        if blanks.contains(&b'\n') { Ok(true) } else { self.fault("expected nothing more") }
+    }
+
+    /// Skips the rest of a line that cannot be read; whether another one follows.
+    pub(crate) fn skip_line(&mut self) -> bool {
+        self.depth = 0;
+        let end = self.rest.iter().position(|byte| *byte == b'\n').unwrap_or(self.rest.len());
+        self.advance(end);
+        self.next_byte().is_some()
     }
 
     /// The offset reached (bytes).

@@ -1,0 +1,39 @@
+//! Values that hold others.
+
+use super::Table;
+use crate::at::{At, Numbers};
+use crate::node::{TomlEntry, TomlValue};
+
+impl Table<'_> {
+    /// A table of finite numbers, e.g. `{ open = 1, closed = 0 }`, in the order of the file.
+    pub fn numbers(&mut self, key: &str) -> Option<At<Numbers>> {
+        let node = self.ask(key)?;
+        let TomlValue::Table(entries) = &node.value else {
+            return self.wrong_kind(
+                node,
+                key,
+                "a table of numbers such as { open = 1, closed = 0 }",
+                &node.value,
+            );
+        };
+        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
+        let number =
+            |entry: &TomlEntry| Some((entry.key.clone(), table.number(&entry.key, f64::MIN..=f64::MAX)?));
+        Some(At { value: entries.iter().filter_map(number).collect(), span: node.span.clone() })
+    }
+
+    /// A string, or a list of strings that is not empty.
+    pub fn one_or_more(&mut self, key: &str) -> Option<At<Vec<At<String>>>> {
+        let node = self.ask(key)?;
+        if let TomlValue::Text(_) = &node.value {
+            let text = self.text_of(node, &format!("`{key}`"))?;
+            return Some(At { value: vec![text], span: node.span.clone() });
+        }
+        let texts = self.strings(key)?;
+        if texts.value.is_empty() {
+            self.refuse(texts.span, format!("`{key}` is empty"), "leave it out, or name at least one");
+            return None;
+        }
+        Some(texts)
+    }
+}

@@ -1,0 +1,205 @@
+//! Tests of payloads with several records, and of fields that stand in names and conditions, whatever the format.
+
+use crate::decode::tests::{Seen, config, context, decoded, decoder};
+use crate::{Decoder, SourceContext};
+
+/// Series, time and value of each reading.
+fn values(seen: &Seen) -> Vec<(&str, Option<i64>, f64)> {
+    seen.readings.iter().map(|(series, time, value)| (series.as_str(), *time, *value)).collect()
+}
+
+#[test]
+fn a_list_holds_records_of_their_own() {
+    let config = "records = \"data/values\"\ntime = \"ts\"\nseries = \"{dev}/{field}\"";
+    let payload = br#"{"dev": "x", "n": 9, "data": {"values": [{"ts": 1, "t": 25}, {"ts": 2, "t": 26, "h": 3}, {"ts": 3}]}, "z": 1}"#;
+    let seen = decoded(config, "t", payload);
+    assert_eq!(values(&seen), [("x/t", Some(1), 25.0), ("x/t", Some(2), 26.0), ("x/h", Some(2), 3.0)]);
+    assert_eq!((seen.invalid.len(), seen.empty), (0, 1));
+    // What stands beside the list may come after it, and a record's own field comes first.
+    let payload =
+        br#"{"data": {"values": [{"t": 1}, {"t": 2, "ts": 7, "dev": "y"}, {"t": 3}]}, "ts": 5, "dev": "x"}"#;
+    let seen = decoded(config, "t", payload);
+    assert_eq!(values(&seen), [("x/t", Some(5), 1.0), ("y/t", Some(7), 2.0), ("x/t", Some(5), 3.0)]);
+}
+
+#[test]
+fn a_payload_may_be_the_list_and_its_elements_lists_or_bare_values() {
+    let seen = decoded("records = \"\"\ntime = \"0\"", "t", b"[[1000, 21.5], [2000, 22, 23]]");
+    assert_eq!(
+        values(&seen),
+        [("t/1", Some(1_000), 21.5), ("t/1", Some(2_000), 22.0), ("t/2", Some(2_000), 23.0)]
+    );
+    let seen = decoded("records = \"v\"", "t", br#"{"v": [1, "2", null, true, "x"]}"#);
+    assert_eq!(values(&seen), [("t/value", None, 1.0), ("t/value", None, 2.0), ("t/value", None, 1.0)]);
+    assert_eq!(seen.empty, 2);
+    let seen = decoded("records = \"v\"", "t", br#"{"v": {"a": 1}}"#);
+    assert_eq!(values(&seen), [("t/a", None, 1.0)], "an object is one record");
+    for payload in ["[]", "{\"v\": []}", "{\"v\": null}", "{\"w\": 1}", "", "null"] {
+        let seen = decoded("records = \"v\"", "t", payload.as_bytes());
+        assert_eq!((seen.empty, seen.invalid.len()), (1, 0), "{payload}");
+    }
+    assert!(
+        decoded("records = \"v\"", "t", b"{\"v\": 5}").invalid[0].contains("neither a list nor an object")
+    );
+}
+
+#[test]
+fn the_keys_of_an_object_may_be_the_times() {
+    let config = "records = \"{time}\"\ntime_format = \"unix\"";
+    let seen = decoded(
+        config,
+        "t",
+        br#"{"1700000000": {"t": 1}, "1700000001": {"t": 2}, "noon": {"t": 3}, "1700000002": 4}"#,
+    );
+    let expected = [
+        ("t/t", Some(1_700_000_000_000), 1.0),
+        ("t/t", Some(1_700_000_001_000), 2.0),
+        ("t/value", Some(1_700_000_002_000), 4.0),
+    ];
+    assert_eq!(values(&seen), expected);
+    assert!(seen.invalid[0].contains("`{time}` is `noon`, not a time in unix"), "{seen:?}");
+    let seen = decoded("records = \"d/{time}\"", "t", br#"{"d": {"2023-11-14T22:13:20Z": {"t": 1}}}"#);
+    assert_eq!(values(&seen), [("t/t", Some(1_700_000_000_000), 1.0)]);
+    assert!(decoded(config, "t", b"[1]").invalid[0].contains("no object whose keys are times"));
+}
+
+#[test]
+fn several_texts_in_a_payload_are_as_many_records() {
+    let config = "time = \"ts\"\nfields = [\"v\"]";
+    let seen = decoded(config, "t", b"{\"ts\":1,\"v\":1}\n{\"ts\":2,\"v\":2}\r\n\n{\"ts\":3,\"v\":3}\n\0");
+    assert_eq!(values(&seen), [("t/v", Some(1), 1.0), ("t/v", Some(2), 2.0), ("t/v", Some(3), 3.0)]);
+    let seen = decoded(
+        config,
+        "t",
+        b"{\"ts\":1,\"v\":1}\n{\"ts\":2,\"v\":\n{\"ts\":3,\"v\":3}\n5\n{\"ts\":4,\"v\":4}",
+    );
+    let times: Vec<_> = seen.readings.iter().map(|(_, time, _)| time.unwrap()).collect();
+    // The broken text goes on until it can no longer be read: on the fourth line.
+    assert_eq!((times, seen.invalid.len()), (vec![1, 4], 1), "{seen:?}");
+    assert!(
+        decoded(config, "t", b"{\"ts\":1,\"v\":1} {\"ts\":2,\"v\":2}").invalid[0].contains("nothing more")
+    );
+}
+
+#[test]
+fn fields_of_the_record_stand_in_names_and_are_no_readings() {
+    let text = "series = \"{model}/{meta/id}/{field}\"\nlabels = { model = \"{model}\", channel = \"ch{channel}\", site = \"north\" }";
+    let mut decoder = Decoder::new(&config(text, &["rtl/{host}/events"]), &context());
+    let mut seen = Seen::roomy();
+    for payload in [
+        r#"{"model": "TH", "meta": {"id": 5}, "channel": 1, "t": 21.2, "h": 44}"#,
+        r#"{"t": -18.4, "model": "TH", "meta": {"id": 91}}"#,
+        r#"{"model": "TH", "meta": {"id": 5}, "channel": 1, "t": 21.3}"#,
+    ] {
+        decoder.on_payload("rtl/pi/events", payload.as_bytes(), &mut seen);
+    }
+    let expected =
+        [("TH/5/t", None, 21.2), ("TH/5/h", None, 44.0), ("TH/91/t", None, -18.4), ("TH/5/t", None, 21.3)];
+    assert_eq!(values(&seen), expected);
+    let labels = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        seen.series[0].1,
+        labels(&[("host", "pi"), ("model", "TH"), ("channel", "ch1"), ("site", "north")])
+    );
+    assert_eq!(
+        seen.series[2].1,
+        labels(&[("host", "pi"), ("model", "TH"), ("site", "north")]),
+        "no channel, no label"
+    );
+    assert_eq!(seen.introduced, 3, "once each");
+}
+
+#[test]
+fn a_record_without_a_name_is_invalid_and_mixes_with_no_other() {
+    let config = "series = \"{id}/{field}\"";
+    for (payload, why) in [
+        (r#"{"t": 1}"#.to_owned(), "no field `id`, which `series` names"),
+        (r#"{"t": 1, "id": null}"#.to_owned(), "no field `id`"),
+        (r#"{"t": 1, "id": " "}"#.to_owned(), "no field `id`"),
+        (r#"{"t": 1, "id": {"a": 1}}"#.to_owned(), "`id`, which `series` names, is an object or a list"),
+        (format!(r#"{{"t": 1, "id": "{}"}}"#, "x".repeat(10_000)), "longer than 1024 bytes"),
+    ] {
+        let seen = decoded(config, "t", payload.as_bytes());
+        assert_eq!((seen.readings.len(), seen.invalid.len()), (0, 1), "{seen:?}");
+        assert!(seen.invalid[0].contains(why), "{:?}", seen.invalid);
+    }
+    let long = format!(r#"{{"t": 1, "note": "{}"}}"#, "x".repeat(10_000));
+    let seen = decoded("labels = { note = \"{note}\" }", "t", long.as_bytes());
+    assert!(seen.readings.is_empty() && seen.invalid[0].contains("longer than 1024 bytes"), "{seen:?}");
+    let nested = decoded("labels = { a = \"{id}\" }", "t", br#"{"t": 1, "id": {"a": 1}}"#);
+    assert_eq!((nested.readings.len(), nested.series[0].1.len()), (2, 0), "a label is left out");
+}
+
+#[test]
+fn a_condition_turns_records_away_and_their_readings_are_counted() {
+    let config = "where = \"q == true && meta.state != \\\"test\\\"\"\nfields = [\"v\", \"w\"]";
+    for (payload, outcome) in [
+        (r#"{"v": 7.0, "w": 1, "q": true, "meta": {"state": "run"}}"#, (2, 0, 0)),
+        (r#"{"v": 0.0, "q": false, "meta": {"state": "run"}}"#, (0, 1, 0)),
+        (r#"{"v": 0.0, "w": 1, "q": true, "meta": {"state": "test"}}"#, (0, 2, 0)),
+        (r#"{"v": 7.1}"#, (0, 1, 0)),
+        (r#"{"q": true}"#, (0, 0, 1)),
+    ] {
+        let seen = decoded(config, "t", payload.as_bytes());
+        assert_eq!((seen.readings.len(), seen.filtered, seen.empty), outcome, "{payload}: {seen:?}");
+        assert_eq!(seen.invalid, [""; 0]);
+    }
+    let every = decoded("where = \"q > 0\"", "t", br#"{"q": 1, "v": 2}"#);
+    assert_eq!(every.readings.len(), 2, "a field of a condition is a reading all the same");
+    let rows = "format = \"csv\"\nwhere = \"status == \\\"ok\\\" && limit < 5\"\nfields = [\"v\"]";
+    let seen = decoded(rows, "t", b"v,status,limit\n1,ok,4\n2,bad,4\n3,ok,6\n");
+    assert_eq!((seen.readings.len(), seen.filtered), (1, 2));
+}
+
+#[test]
+fn records_without_end_are_bounded() {
+    let context = SourceContext { payload_bytes_max: 4 << 20, ..context() };
+    let mut decoder = Decoder::new(&config("records = \"v\"\nseries = \"{id}/{field}\"", &["#"]), &context);
+    let mut read = |records: usize| {
+        let records: Vec<String> = (0..records).map(|n| format!("{{\"id\":{n},\"t\":1}}")).collect();
+        let mut seen = Seen::roomy();
+        decoder.on_payload("t", format!("{{\"v\": [{}]}}", records.join(",")).as_bytes(), &mut seen);
+        seen
+    };
+    let seen = read(50_000);
+    assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (8, 8, 49_992));
+    assert!(read(1_000_000).invalid[0].contains("more than `payload` in [limits] allows"));
+}
+
+#[test]
+fn times_of_several_fields_and_times_that_are_not_there() {
+    let config =
+        "time = [\"date\", \"clock\"]\ntime_format = \"%d.%m.%Y %H:%M:%S\"\ntime_zone = \"Europe/Berlin\"";
+    let seen = decoded(config, "t", br#"{"date": "14.11.2023", "clock": "23:13:20", "v": 1}"#);
+    assert_eq!(values(&seen), [("t/v", Some(1_700_000_000_000), 1.0)]);
+    let seen = decoded(config, "t", br#"{"date": "14.11.2023", "v": 1}"#);
+    assert!(seen.invalid[0].contains("no field `date clock`"), "{seen:?}");
+    let lists = "time = \"ts\"\ntime_format = [\"unix\", \"%d.%m.%Y %H:%M\"]";
+    let seen = decoded(lists, "t", br#"{"ts": "14.11.2023 22:13", "v": 1}"#);
+    assert_eq!(values(&seen), [("t/v", Some(1_699_999_980_000), 1.0)]);
+    for time in ["null", "\"\"", "\"0001-01-01T00:00:00Z\"", "\"0001-01-01T00:00:00+00:00\""] {
+        let payload = format!("{{\"time\": {time}, \"v\": 1}}");
+        let seen = decoded("time = \"time\"\ntime_else = \"arrival\"", "t", payload.as_bytes());
+        assert_eq!(values(&seen), [("t/v", None, 1.0)], "{time}");
+        let seen = decoded("time = \"time\"", "t", payload.as_bytes());
+        assert!(seen.invalid[0].contains("write time_else = \"arrival\""), "{seen:?}");
+    }
+    let bad = decoded(
+        "time = \"time\"\ntime_else = \"arrival\"",
+        "t",
+        br#"{"time": "28.02.2023 16:00:49", "v": 1}"#,
+    );
+    assert!(bad.invalid[0].ends_with("write time_format = \"%d.%m.%Y %H:%M:%S\""), "{bad:?}");
+}
+
+#[test]
+fn names_of_records_are_learnt_once_over_payloads() {
+    let mut decoder = decoder("records = \"\"\nseries = \"{id}/{field}\"");
+    let mut seen = Seen::roomy();
+    for _ in 0..3 {
+        decoder.on_payload("t", br#"[{"id": 1, "t": 1}, {"id": 2, "t": 2}]"#, &mut seen);
+    }
+    assert_eq!((seen.readings.len(), seen.introduced), (6, 2));
+}

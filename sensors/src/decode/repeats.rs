@@ -1,0 +1,60 @@
+//! Readings that come again: `repeats = "drop"`.
+
+use crate::hash::Seed;
+use crate::{SeriesRef, Stamp};
+use std::collections::HashMap;
+
+/// How many readings of a series are remembered.
+const REMEMBERED: usize = 8;
+
+/// The last readings of each series of a source.
+#[derive(Default)]
+pub(super) struct Repeats(HashMap<u32, Last, Seed>);
+
+/// Times, and the bits of the values.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    readings: [Option<(i64, u64)>; REMEMBERED],
+    next: usize,
+}
+
+impl Repeats {
+    /// Whether a reading of the same time and value is among the last of its series; a new one is remembered. A
+    /// reading without a time of its own never comes again.
+    pub(super) fn is_repeat(&mut self, series: SeriesRef, stamp: Stamp, value: f64) -> bool {
+        let Stamp::Event(ms) = stamp else { return false };
+        let reading = Some((ms, value.to_bits()));
+        let last = self.0.entry(series.0).or_default();
+        if last.readings.contains(&reading) {
+            return true;
+        }
+        if let Some(place) = last.readings.get_mut(last.next) {
+            *place = reading;
+        }
+        last.next = (last.next + 1) % REMEMBERED;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::tests::{Seen, decoder};
+
+    #[test]
+    fn equal_readings_of_a_series_are_dropped_and_counted() {
+        let mut decoder = decoder("time = \"t\"\nrepeats = \"drop\"");
+        let mut seen = Seen::roomy();
+        for payload in ["1,2", "1,2", "1,3", "2,2", "1,2", "3,2", "2,2"] {
+            let (time, value) = payload.split_once(',').unwrap();
+            let payload = format!("{{\"t\":{time},\"a\":{value},\"b\":{time}}}");
+            decoder.on_payload("t", payload.as_bytes(), &mut seen);
+        }
+        let of = |name: &str| -> Vec<_> {
+            let own = seen.readings.iter().filter(|(series, ..)| series == name);
+            own.map(|(_, time, value)| (time.unwrap(), *value)).collect()
+        };
+        assert_eq!(of("t/a"), [(1, 2.0), (1, 3.0), (2, 2.0), (3, 2.0)]);
+        assert_eq!(of("t/b"), [(1, 1.0), (2, 2.0), (3, 3.0)]);
+        assert_eq!(seen.repeated, 7);
+    }
+}

@@ -1,0 +1,196 @@
+//! Names from parts: `{topic}/{field}` for series, and the values of labels. A part in braces is a label, a field of the
+//! record, `{topic}`, or `{field}`, the path of the reading's own field.
+
+use crate::topic::{is_name, shortened};
+use headwater_settings::nearest;
+
+/// Stands for the record's own name.
+const RECORD_NAME: &str = "name";
+
+/// A checked template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Topic,
+    Field,
+    Label(String),
+    /// A field of the record, by its path.
+    Place(String),
+}
+
+/// What braces may contain besides `{topic}`, `{field}` and the labels of every series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Nothing.
+    None,
+    /// Fields of the record.
+    Fields,
+    /// A name and labels that the record brings.
+    Labels,
+}
+
+/// What the parts of a template stand for in one series.
+#[derive(Clone, Copy)]
+pub(super) struct NameParts<'a> {
+    pub(super) topic: &'a str,
+    /// The path of the reading's field.
+    pub(super) field: &'a str,
+    /// The record's own name.
+    pub(super) record: Option<&'a str>,
+    pub(super) labels: &'a [(String, String)],
+    /// The record's fields: paths and texts.
+    pub(super) places: &'a [(&'a str, &'a str)],
+}
+
+impl NameTemplate {
+    /// Parses a template; `labels` belong to every series.
+    ///
+    /// # Errors
+    /// The mistake, and the way out.
+    pub(crate) fn parse(text: &str, labels: &[&str], places: Places) -> Result<Self, (String, String)> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, tail)) = after.split_once('}') else {
+                return Err((format!("`{}` has a {{ without a }}", shortened(text)), known(labels)));
+            };
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_owned()));
+            }
+            parts.push(match name {
+                "topic" => Part::Topic,
+                "field" => Part::Field,
+                label if labels.contains(&label) => Part::Label(label.to_owned()),
+                label if places == Places::Labels && is_name(label) => Part::Label(label.to_owned()),
+                path if places == Places::Fields && !path.is_empty() && !path.contains('{') => {
+                    Part::Place(path.to_owned())
+                }
+                other => {
+                    let likely = nearest(other, labels.iter().copied().chain(["topic", "field"]));
+                    let fix =
+                        likely.map_or_else(|| known(labels), |name| format!("did you mean `{{{name}}}`?"));
+                    return Err((
+                        format!("`{{{}}}` is neither a label nor {{topic}} or {{field}}", shortened(other)),
+                        fix,
+                    ));
+                }
+            });
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        Ok(Self(parts))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether each field has its own series.
+    pub(crate) fn has_field(&self) -> bool {
+        self.0.contains(&Part::Field)
+    }
+
+    /// The paths of the record's fields that stand in it.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| if let Part::Place(path) = part { Some(path.as_str()) } else { None })
+    }
+
+    /// The labels that stand in it.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| if let Part::Label(name) = part { Some(name.as_str()) } else { None })
+    }
+
+    /// The name of a series; a part that is not there is left out: the topic of a recording need not match.
+    pub(super) fn render(&self, of: NameParts<'_>) -> String {
+        self.fill(of, |name| Some(of.record.filter(|_| name == RECORD_NAME).unwrap_or_default()))
+            .unwrap_or_default()
+    }
+
+    /// The value of a label; `None`: a part of it is not there.
+    pub(super) fn label(&self, of: NameParts<'_>) -> Option<String> {
+        self.fill(of, |_| None)
+    }
+
+    /// The possible names of these fields' series; `*` stands for a part that only a record knows.
+    pub(crate) fn pattern(&self, topic: &str, field: &str, labels: &[(String, String)]) -> String {
+        let of = NameParts { topic, field, record: None, labels, places: &[] };
+        self.fill(of, |_| Some("*")).unwrap_or_default()
+    }
+
+    fn fill<'a>(&'a self, of: NameParts<'a>, other: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+        let mut name = String::with_capacity(of.topic.len() + of.field.len() + 1);
+        for part in &self.0 {
+            name.push_str(match part {
+                Part::Text(text) => text,
+                Part::Topic => of.topic,
+                Part::Field => of.field,
+                Part::Label(label) => match of.labels.iter().find(|(name, _)| name == label) {
+                    Some((_, value)) => value,
+                    None => other(label)?,
+                },
+                Part::Place(path) => match of.places.iter().find(|(known, _)| known == path) {
+                    Some((_, text)) if !text.is_empty() => text,
+                    _ => other(path)?,
+                },
+            });
+        }
+        Some(name)
+    }
+}
+
+fn known(labels: &[&str]) -> String {
+    let names = ["topic", "field"].iter().chain(labels).map(|name| format!("{{{name}}}"));
+    format!("known here: {}", names.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts<'a>(
+        record: Option<&'a str>,
+        labels: &'a [(String, String)],
+        places: &'a [(&'a str, &'a str)],
+    ) -> NameParts<'a> {
+        NameParts { topic: "a/b", field: "temp", record, labels, places }
+    }
+
+    #[test]
+    fn templates_render() {
+        let labels = [("zone".to_owned(), "bed1".to_owned())];
+        let render = |template: &str| {
+            let template = NameTemplate::parse(template, &["zone"], Places::None).unwrap();
+            template.render(parts(None, &labels, &[]))
+        };
+        assert_eq!(render("{topic}/{field}"), "a/b/temp");
+        assert_eq!(render("x-{zone}.{field}{field}"), "x-bed1.temptemp");
+        assert_eq!(render("all"), "all");
+        let open = NameTemplate::parse("{name}.{zone}.{room}.{field}", &["zone"], Places::Labels).unwrap();
+        assert_eq!(open.render(parts(Some("air"), &labels, &[])), "air.bed1..temp");
+    }
+
+    #[test]
+    fn fields_of_the_record_stand_in_names() {
+        let template = NameTemplate::parse("{model}/{meta/id}/{field}", &["zone"], Places::Fields).unwrap();
+        assert_eq!(template.places().collect::<Vec<_>>(), ["model", "meta/id"]);
+        let places = [("model", "TH"), ("meta/id", "5")];
+        assert_eq!(template.render(parts(None, &[], &places)), "TH/5/temp");
+        assert_eq!(template.label(parts(None, &[], &places)).as_deref(), Some("TH/5/temp"));
+        assert_eq!(template.label(parts(None, &[], &[("model", "TH"), ("meta/id", "")])), None);
+        assert_eq!(template.pattern("a/*", "temp", &[]), "*/*/temp");
+    }
+
+    #[test]
+    fn mistakes_name_the_way_out() {
+        let error = |template: &str| NameTemplate::parse(template, &["zone"], Places::None).unwrap_err();
+        assert!(error("{zoen}").1.contains("did you mean `{zone}`?"));
+        assert!(error("{what}/x").1.contains("known here: {topic}, {field}, {zone}"));
+        assert!(error("a{topic").0.contains("without a }"));
+        assert!(NameTemplate::parse("{}", &[], Places::Fields).is_err());
+    }
+}

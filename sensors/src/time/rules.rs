@@ -1,0 +1,140 @@
+//! How the event times of a source are read: `time_format`, `time_zone` and `time_else`.
+
+use super::{TimeFormat, WORDS, pattern};
+use crate::fields::Scalar;
+use headwater_settings::{Or, Table};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+
+/// What a field says of the time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum EventTime {
+    /// Nothing: it is absent, null, empty, or the year 1, which stands for no time in some languages.
+    Missing,
+    /// A time [ms since the Unix epoch].
+    At(i64),
+    /// Something else, for people.
+    Bad(String),
+}
+
+/// The year 1, however far its zone is from UTC (ms).
+const YEAR_1: std::ops::Range<i64> = -62_135_683_200_000..-62_104_060_800_000;
+
+/// How the event times of a source are read.
+#[derive(Clone, Debug)]
+pub struct TimeRules {
+    /// Tried in this order; at least one.
+    formats: Arc<[TimeFormat]>,
+    /// Of times without an offset.
+    zone: TimeZone,
+    is_arrival_else: bool,
+}
+
+impl Default for TimeRules {
+    fn default() -> Self {
+        Self { formats: Arc::new([TimeFormat::Guess]), zone: TimeZone::UTC, is_arrival_else: false }
+    }
+}
+
+impl TimeRules {
+    /// Reads the keys; `has_time`: the source has event times. `None`: there were mistakes, which the table has noted.
+    pub(crate) fn read(table: &mut Table<'_>, has_time: bool) -> Option<Self> {
+        let mut rules = Self::default();
+        let written = table.one_or_more("time_format");
+        let zone = table.time_zone("time_zone");
+        let arrival = table.choice("time_else", &[("arrival", true)]);
+        for key in ["time_format", "time_zone", "time_else"] {
+            if table.has(key) && !has_time {
+                let fix = "name the field with the time: `time = \"ts\"`";
+                table.refuse(table.place_of(key), format!("`{key}` without `time`"), fix);
+            }
+        }
+        let mut is_sound =
+            zone.is_some() == table.has("time_zone") && arrival.is_some() == table.has("time_else");
+        if let Some(written) = written {
+            let formats = written.value.iter().filter_map(|format| read_format(table, format));
+            rules.formats = formats.collect();
+            is_sound &= rules.formats.len() == written.value.len() && !rules.formats.is_empty();
+        } else {
+            is_sound &= !table.has("time_format");
+        }
+        rules.zone = zone.value_or(TimeZone::UTC);
+        rules.is_arrival_else = arrival.is_some();
+        is_sound.then_some(rules)
+    }
+
+    /// Whether a record without a time is one of its arrival.
+    pub(crate) fn is_arrival_else(&self) -> bool {
+        self.is_arrival_else
+    }
+
+    /// What a value says of the time.
+    pub(crate) fn time_of(&self, value: Scalar<'_>) -> EventTime {
+        let (ms, shown) = match value {
+            Scalar::Null => return EventTime::Missing,
+            Scalar::Text(text) if text.trim().is_empty() => return EventTime::Missing,
+            Scalar::Integer(count) => (self.first(|format| format.of_integer(count)), value),
+            Scalar::Number(count) => (self.first(|format| format.of_number(count)), value),
+            Scalar::Text(text) => (self.first(|format| format.of_text(text, &self.zone)), value),
+            Scalar::Boolean(_) | Scalar::Compound => (None, value),
+        };
+        match ms {
+            Some(ms) if YEAR_1.contains(&ms) => EventTime::Missing,
+            Some(ms) => EventTime::At(ms),
+            None => EventTime::Bad(shown_as(shown)),
+        }
+    }
+
+    #[inline]
+    fn first(&self, read: impl Fn(&TimeFormat) -> Option<i64>) -> Option<i64> {
+        self.formats.iter().find_map(read)
+    }
+
+    /// The formats, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// What would make a time of this text.
+    pub(crate) fn way_out(text: &str) -> String {
+        match TimeFormat::likely(text) {
+            Some(format) => format!("write time_format = \"{format}\""),
+            None => "check `time_format`".to_owned(),
+        }
+    }
+}
+
+fn shown_as(value: Scalar<'_>) -> String {
+    match value {
+        Scalar::Integer(count) => count.to_string(),
+        Scalar::Number(count) => count.to_string(),
+        Scalar::Text(text) => text.to_owned(),
+        Scalar::Boolean(answer) => answer.to_string(),
+        Scalar::Null => "null".to_owned(),
+        Scalar::Compound => "an object or a list".to_owned(),
+    }
+}
+
+fn read_format(table: &Table<'_>, written: &headwater_settings::At<String>) -> Option<TimeFormat> {
+    if let Some((_, format)) = WORDS.iter().find(|(word, _)| *word == written.value) {
+        return Some(format.clone());
+    }
+    let refuse = |what: String, fix: String| table.refuse(written.span.clone(), what, fix);
+    if !written.value.contains('%') {
+        let words = || WORDS.iter().map(|(word, _)| *word);
+        let known = words().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let likely = headwater_settings::nearest(&written.value, words());
+        let likely = likely.map_or_else(String::new, |word| format!("did you mean `{word}`? "));
+        let fix = format!("{likely}One of {known}, or a pattern such as `%d.%m.%Y %H:%M:%S`");
+        refuse(format!("`time_format` cannot be `{}`", written.value), fix);
+        return None;
+    }
+    match pattern::check(&written.value) {
+        Ok(()) => Some(TimeFormat::Pattern(written.value.as_str().into())),
+        Err(why) => {
+            let fix = "write a date of year, month and day, as in `%d.%m.%Y %H:%M:%S`".to_owned();
+            refuse(format!("`{}` is no pattern of a time: {why}", written.value), fix);
+            None
+        }
+    }
+}
