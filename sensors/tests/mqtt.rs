@@ -7,7 +7,7 @@ mod broker;
 
 use broker::Broker;
 use bytes::Bytes;
-use headwater_mqtt::{Client, MqttEvent, MqttSession, PACKET_BYTES_MAX, Qos, Settings, connect};
+use headwater_mqtt::{Client, ClientError, MqttEvent, MqttSession, PACKET_BYTES_MAX, Qos, Settings, connect};
 use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp, read_source};
 use headwater_settings::Document;
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -150,7 +150,11 @@ async fn publisher(broker: &Broker) -> Client {
 }
 
 async fn publish(client: &Client, topic: &str, payload: impl Into<Bytes>) {
-    client.publish(topic.into(), payload.into(), Qos::AtLeastOnce, false).await.unwrap();
+    let payload = payload.into();
+    while let Err(busy) = client.try_publish(topic.into(), payload.clone(), Qos::AtLeastOnce, false) {
+        assert_eq!(busy, ClientError::Busy);
+        yield_now().await;
+    }
 }
 
 async fn local<F: Future>(test: F) -> F::Output {
@@ -282,7 +286,7 @@ async fn subscriptions_of_an_earlier_configuration_end() {
         source.log.until_value(2.0).await;
         source.log.until("stranger", |told| told.invalid.len() == 1).await;
         // A new subscription brings what the broker had kept.
-        client.publish("new/b".into(), Bytes::from_static(b"3"), Qos::AtLeastOnce, true).await.unwrap();
+        client.try_publish("new/b".into(), Bytes::from_static(b"3"), Qos::AtLeastOnce, true).unwrap();
         source.log.until_value(3.0).await;
         let kept = |told: &Told| told.readings.iter().filter(|reading| reading.1 == 3.0).count() == 2;
         source.log.until("new session", kept).await;

@@ -4,22 +4,84 @@ use crate::error::ClientError;
 use crate::event::Ticket;
 use crate::{PACKET_BYTES_MAX, Qos, TOPIC_BYTES_MAX};
 use bytes::Bytes;
-use rumqttc::v5::mqttbytes::v5 as packets_v5;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Waker};
 
 /// The bytes of a publish after its fixed header, without topic and payload: the topic's length, the packet id, and
 /// (MQTT 5) an empty property list.
 const PUBLISH_OVERHEAD_BYTES: usize = 2 + 2 + 1;
 
-/// Queues requests for the connection; nothing happens until the connection is polled.
-///
-/// The asynchronous requests wait while the queue is full, so never await them in the task that polls.
-#[derive(Clone, Debug)]
-pub struct Client(pub(crate) Inner);
+/// The most queued acknowledgements: one for each packet id.
+const ACKS_MAX: usize = 65_535;
 
+/// Queues requests for the connection; nothing happens until the connection is polled. It never waits.
 #[derive(Clone, Debug)]
-pub(crate) enum Inner {
-    V4(rumqttc::AsyncClient),
-    V5(rumqttc::v5::AsyncClient),
+pub struct Client(pub(crate) Rc<RefCell<RequestQueue>>);
+
+/// A request to the broker.
+#[derive(Debug)]
+pub(crate) enum ClientRequest {
+    Publish { topic: String, payload: Bytes, qos: Qos, retain: bool },
+    Subscribe { filters: Vec<String>, qos: Qos },
+    Unsubscribe { filter: String },
+    Disconnect,
+}
+
+/// The requests that the connection has not taken yet.
+#[derive(Debug)]
+pub(crate) struct RequestQueue {
+    pub(crate) requests: VecDeque<ClientRequest>,
+    /// Packet ids of messages to acknowledge.
+    pub(crate) acks: Vec<u16>,
+    /// The most requests; 0: the connection is gone.
+    capacity: usize,
+    /// The task that waits for one.
+    waker: Option<Waker>,
+}
+
+impl RequestQueue {
+    pub(crate) fn new(capacity: u16) -> Self {
+        Self { requests: VecDeque::new(), acks: Vec::new(), capacity: usize::from(capacity), waker: None }
+    }
+
+    /// The next request wakes the task.
+    pub(crate) fn wake_on_request(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn close(&mut self) {
+        *self = Self::new(0);
+    }
+
+    fn push(&mut self, request: ClientRequest) -> Result<(), ClientError> {
+        if self.requests.len() >= self.capacity {
+            return Err(ClientError::Busy);
+        }
+        self.requests.push_back(request);
+        self.wake();
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, pkid: u16) -> Result<(), ClientError> {
+        if self.capacity == 0 || self.acks.len() >= ACKS_MAX {
+            return Err(ClientError::Busy);
+        }
+        self.acks.push(pkid);
+        self.wake();
+        Ok(())
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
 }
 
 impl Client {
@@ -47,36 +109,7 @@ impl Client {
         retain: bool,
     ) -> Result<(), ClientError> {
         fit(&topic, &payload)?;
-        match &self.0 {
-            Inner::V4(client) => {
-                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| ClientError::Busy)
-            }
-            Inner::V5(client) => {
-                client.try_publish(topic, qos.into(), retain, payload).map_err(|_| ClientError::Busy)
-            }
-        }
-    }
-
-    /// Queues a message, waiting for room.
-    ///
-    /// # Errors
-    /// [`ClientError::Busy`] if the connection is gone, [`ClientError::Unfit`] for a topic or size that MQTT cannot carry.
-    pub async fn publish(
-        &self,
-        topic: String,
-        payload: Bytes,
-        qos: Qos,
-        retain: bool,
-    ) -> Result<(), ClientError> {
-        fit(&topic, &payload)?;
-        match &self.0 {
-            Inner::V4(client) => {
-                client.publish_bytes(topic, qos.into(), retain, payload).await.map_err(|_| ClientError::Busy)
-            }
-            Inner::V5(client) => {
-                client.publish(topic, qos.into(), retain, payload).await.map_err(|_| ClientError::Busy)
-            }
-        }
+        self.request(ClientRequest::Publish { topic, payload, qos, retain })
     }
 
     /// Queues one subscription with all `filters`; [`crate::MqttEvent::Subscribed`] answers it.
@@ -84,23 +117,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::Busy`] if there is no room; [`ClientError::Unfit`] for a filter that MQTT does not allow, or none.
     pub fn try_subscribe(&self, filters: &[String], qos: Qos) -> Result<(), ClientError> {
-        let wrong = |filter: &&String| filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter);
         if filters.is_empty() {
             return Err(ClientError::Unfit("no filter to subscribe to".into()));
         }
-        if let Some(filter) = filters.iter().find(wrong) {
-            return Err(ClientError::Unfit(format!("`{filter}` is not a topic filter")));
-        }
-        match &self.0 {
-            Inner::V4(client) => {
-                let filters = filters.iter().map(|f| rumqttc::SubscribeFilter::new(f.clone(), qos.into()));
-                client.try_subscribe_many(filters).map_err(|_| ClientError::Busy)
-            }
-            Inner::V5(client) => {
-                let filters = filters.iter().map(|f| packets_v5::Filter::new(f.clone(), qos.into()));
-                client.try_subscribe_many(filters).map_err(|_| ClientError::Busy)
-            }
-        }
+        filters.iter().try_for_each(|filter| fit_filter(filter))?;
+        self.request(ClientRequest::Subscribe { filters: filters.to_vec(), qos })
     }
 
     /// Queues the end of a subscription.
@@ -108,34 +129,18 @@ impl Client {
     /// # Errors
     /// [`ClientError::Busy`] if there is no room; [`ClientError::Unfit`] for a filter that MQTT does not allow.
     pub fn try_unsubscribe(&self, filter: &str) -> Result<(), ClientError> {
-        if filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter) {
-            return Err(ClientError::Unfit(format!("`{filter}` is not a topic filter")));
-        }
-        match &self.0 {
-            Inner::V4(client) => client.try_unsubscribe(filter).map_err(|_| ClientError::Busy),
-            Inner::V5(client) => client.try_unsubscribe(filter).map_err(|_| ClientError::Busy),
-        }
+        fit_filter(filter)?;
+        self.request(ClientRequest::Unsubscribe { filter: filter.to_owned() })
     }
 
-    /// Acknowledges a message, if [`crate::MqttSession::manual_acks`] is set; a QoS 0 message needs no
-    /// acknowledgement. Drop old tickets after a reconnect: the broker sends the messages again.
+    /// Acknowledges a message, if [`crate::MqttSession::manual_acks`] is set. A QoS 0 message needs no
+    /// acknowledgement, and one that the broker does not wait for is left out. Drop old tickets after a reconnect: the
+    /// broker sends the messages again.
     ///
     /// # Errors
-    /// [`ClientError::Busy`] if there is no room.
+    /// [`ClientError::Busy`] if there is no room: 65,535 wait already, or the connection is gone.
     pub fn ack(&self, ticket: Ticket) -> Result<(), ClientError> {
-        let Ticket { pkid, qos } = ticket;
-        match &self.0 {
-            Inner::V4(client) => {
-                let mut publish = rumqttc::Publish::new("", qos.into(), []);
-                publish.pkid = pkid;
-                client.try_ack(&publish).map_err(|_| ClientError::Busy)
-            }
-            Inner::V5(client) => {
-                let mut publish = packets_v5::Publish::new("", qos.into(), Bytes::new(), None);
-                publish.pkid = pkid;
-                client.try_ack(&publish).map_err(|_| ClientError::Busy)
-            }
-        }
+        self.0.borrow_mut().acknowledge(ticket.pkid)
     }
 
     /// Queues a disconnect; [`crate::MqttEvent::Disconnected`] tells that it has been sent. The broker then drops the
@@ -144,29 +149,30 @@ impl Client {
     /// # Errors
     /// [`ClientError::Busy`] if there is no room.
     pub fn try_disconnect(&self) -> Result<(), ClientError> {
-        match &self.0 {
-            Inner::V4(client) => client.try_disconnect().map_err(|_| ClientError::Busy),
-            Inner::V5(client) => client.try_disconnect().map_err(|_| ClientError::Busy),
-        }
+        self.request(ClientRequest::Disconnect)
     }
 
-    /// As [`Client::try_disconnect`], waiting for room.
-    ///
-    /// # Errors
-    /// [`ClientError::Busy`] if the connection is gone.
-    pub async fn disconnect(&self) -> Result<(), ClientError> {
-        match &self.0 {
-            Inner::V4(client) => client.disconnect().await.map_err(|_| ClientError::Busy),
-            Inner::V5(client) => client.disconnect().await.map_err(|_| ClientError::Busy),
-        }
+    fn request(&self, request: ClientRequest) -> Result<(), ClientError> {
+        self.0.borrow_mut().push(request)
     }
 }
 
-fn fit(topic: &str, payload: &Bytes) -> Result<(), ClientError> {
+fn fit_filter(filter: &str) -> Result<(), ClientError> {
+    if filter.len() > TOPIC_BYTES_MAX || !rumqttc::valid_filter(filter) {
+        return Err(ClientError::Unfit(format!("`{}` is not a topic filter", shown(filter))));
+    }
+    Ok(())
+}
+
+/// Whether MQTT can carry a message.
+///
+/// # Errors
+/// [`ClientError::Unfit`] says why it cannot.
+pub(crate) fn fit(topic: &str, payload: &Bytes) -> Result<(), ClientError> {
     if topic.is_empty() || topic.len() > TOPIC_BYTES_MAX || topic.contains(['+', '#', '\0']) {
-        let shown: String = topic.chars().take(80).collect();
         return Err(ClientError::Unfit(format!(
-            "`{shown}` cannot be published to: empty, too long, or with +, # or NUL"
+            "`{}` cannot be published to: empty, too long, or with +, # or NUL",
+            shown(topic)
         )));
     }
     let bytes = Client::publish_bytes_max(topic, payload);
@@ -176,9 +182,15 @@ fn fit(topic: &str, payload: &Bytes) -> Result<(), ClientError> {
     Ok(())
 }
 
+/// As much of a topic as an error shows.
+fn shown(topic: &str) -> String {
+    topic.chars().take(80).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rumqttc::v5::mqttbytes::v5 as packets_v5;
 
     #[test]
     fn the_size_is_that_of_the_packet() {
@@ -188,5 +200,19 @@ mod tests {
             packet.pkid = 1;
             assert_eq!(Client::publish_bytes_max("t/u", &payload), packet.size(), "{bytes}");
         }
+    }
+
+    #[test]
+    fn a_full_queue_and_one_without_a_connection_are_busy() {
+        let queue = Rc::new(RefCell::new(RequestQueue::new(2)));
+        let client = Client(queue.clone());
+        let publish = || client.try_publish("t".into(), Bytes::new(), Qos::AtLeastOnce, false);
+        assert_eq!([publish(), publish(), publish()], [Ok(()), Ok(()), Err(ClientError::Busy)]);
+        assert_eq!(client.ack(Ticket::at_least_once(1)), Ok(()), "acknowledgements have room of their own");
+        queue.borrow_mut().acks = vec![1; ACKS_MAX];
+        assert_eq!(client.ack(Ticket::at_least_once(1)), Err(ClientError::Busy));
+        queue.borrow_mut().close();
+        assert_eq!(publish(), Err(ClientError::Busy));
+        assert_eq!(client.ack(Ticket::at_least_once(1)), Err(ClientError::Busy));
     }
 }

@@ -1,14 +1,13 @@
 //! Errors for people; each variant stands for what the caller does next.
 
 use crate::Settings;
-use rumqttc::TlsError;
-use rumqttc::mqttbytes::Error as PacketErrorV4;
-use rumqttc::v5::mqttbytes::Error as PacketErrorV5;
+use rumqttc::ConnectReturnCode as CodeV4;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode as CodeV5, DisconnectReasonCode};
-use rumqttc::v5::{ConnectionError as ErrorV5, StateError as StateV5};
-use rumqttc::{ConnectReturnCode as CodeV4, ConnectionError as ErrorV4, StateError as StateV4};
 use rustls::{CertificateError, Error as TlsCause};
 use std::io;
+
+/// As much of a broker's own words as an error quotes (characters).
+const REASON_CHARS_MAX: usize = 256;
 
 /// Why a request to a connection failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +55,39 @@ pub enum ConnectError {
     },
 }
 
-/// Describes the errors of `rumqttc`.
+/// Why a connection ended, before it is put into words.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The system's error, or that of TLS inside it.
+    Io(io::Error),
+    /// The host cannot have a certificate.
+    NoCertificateName,
+    /// Nothing came in time while connecting.
+    Timeout,
+    /// The broker takes or says nothing any more.
+    Silent,
+    /// The broker closed the connection.
+    Closed,
+    /// A message above the limit (bytes).
+    TooLarge(usize),
+    /// The broker breaks the protocol, or we would.
+    Protocol(String),
+    RefusedV4(CodeV4),
+    RefusedV5(CodeV5),
+    /// The broker's farewell (MQTT 5), with its reason and its own words.
+    SentAway {
+        reason: DisconnectReasonCode,
+        text: Option<String>,
+    },
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Puts a [`Fault`] into words.
 pub(crate) struct Explainer<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) client_id: &'a str,
@@ -66,45 +97,21 @@ pub(crate) struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    pub(crate) fn v4(&self, error: &ErrorV4) -> ConnectError {
-        match error {
-            ErrorV4::Io(cause) | ErrorV4::MqttState(StateV4::Io(cause)) => self.io(cause),
-            ErrorV4::MqttState(StateV4::Deserialization(PacketErrorV4::Io(cause))) => self.io(cause),
-            ErrorV4::MqttState(StateV4::Deserialization(PacketErrorV4::PayloadSizeLimitExceeded(bytes))) => {
-                self.too_large(*bytes)
-            }
-            ErrorV4::MqttState(StateV4::ConnectionAborted) => self.closed(),
-            ErrorV4::MqttState(StateV4::AwaitPingResp) => self.silent(),
-            ErrorV4::MqttState(cause) => self.protocol(&cause.to_string()),
-            ErrorV4::Tls(cause) => self.tls(cause),
-            ErrorV4::NetworkTimeout | ErrorV4::FlushTimeout => self.timeout(),
-            ErrorV4::ConnectionRefused(code) => self.refused_v4(*code),
-            other => self.protocol(&other.to_string()),
-        }
-    }
-
-    pub(crate) fn v5(&self, error: &ErrorV5) -> ConnectError {
-        match error {
-            ErrorV5::Io(cause) | ErrorV5::MqttState(StateV5::Io(cause)) => self.io(cause),
-            ErrorV5::MqttState(StateV5::Deserialization(PacketErrorV5::Io(cause))) => self.io(cause),
-            ErrorV5::MqttState(StateV5::Deserialization(PacketErrorV5::PayloadSizeLimitExceeded {
-                pkt_size,
-                ..
-            })) => self.too_large(*pkt_size),
-            // `rumqttc` fails on an acknowledgement whose reason MQTT 5 defines for other packets only (mosquitto).
-            ErrorV5::MqttState(StateV5::Deserialization(PacketErrorV5::InvalidConnectReturnCode(code))) => {
-                self.strange_answer(*code)
-            }
-            ErrorV5::MqttState(StateV5::ConnectionAborted) => self.closed(),
-            ErrorV5::MqttState(StateV5::AwaitPingResp) => self.silent(),
-            ErrorV5::MqttState(StateV5::ServerDisconnect { reason_code, reason_string }) => {
-                self.sent_away(*reason_code, reason_string.as_deref())
-            }
-            ErrorV5::MqttState(cause) => self.protocol(&cause.to_string()),
-            ErrorV5::Tls(cause) => self.tls(cause),
-            ErrorV5::Timeout(_) => self.timeout(),
-            ErrorV5::ConnectionRefused(code) => self.refused_v5(*code),
-            other => self.protocol(&other.to_string()),
+    pub(crate) fn explain(&self, fault: &Fault) -> ConnectError {
+        match fault {
+            Fault::Io(cause) => self.io(cause),
+            Fault::NoCertificateName => ConnectError::Tls(format!(
+                "`{}` is not a name that a certificate can have",
+                self.settings.host
+            )),
+            Fault::Timeout => self.timeout(),
+            Fault::Silent => self.silent(),
+            Fault::Closed => self.closed(),
+            Fault::TooLarge(bytes) => ConnectError::TooLarge { bytes: *bytes, max: self.packet_bytes_max },
+            Fault::Protocol(cause) => self.protocol(cause),
+            Fault::RefusedV4(code) => self.refused_v4(*code),
+            Fault::RefusedV5(code) => self.refused_v5(*code),
+            Fault::SentAway { reason, text } => self.sent_away(*reason, text.as_deref()),
         }
     }
 
@@ -169,22 +176,6 @@ impl Explainer<'_> {
 
     fn protocol(&self, cause: &str) -> ConnectError {
         ConnectError::Lost(format!("the connection to {} failed: {cause}", self.broker()))
-    }
-
-    fn too_large(&self, bytes: usize) -> ConnectError {
-        ConnectError::TooLarge { bytes, max: self.packet_bytes_max }
-    }
-
-    fn tls(&self, error: &TlsError) -> ConnectError {
-        match error {
-            TlsError::Io(cause) => self.io(cause),
-            TlsError::TLS(cause) => self.rustls(cause),
-            TlsError::DNSName(_) => ConnectError::Tls(format!(
-                "`{}` is not a name that a certificate can have",
-                self.settings.host
-            )),
-            other => ConnectError::Tls(format!("TLS with {} failed: {other}", self.broker())),
-        }
     }
 
     fn rustls(&self, error: &TlsCause) -> ConnectError {
@@ -282,15 +273,9 @@ impl Explainer<'_> {
                 self.client_id
             ));
         }
-        let reason = text.map_or_else(|| spaced(&format!("{code:?}")), str::to_owned);
+        let reason = text.map_or_else(|| spaced(&format!("{code:?}")), bounded);
         let text = format!("{} ended the connection: {reason}", self.broker());
         if may_be_about_a_message(code) { ConnectError::Closed(text) } else { ConnectError::Lost(text) }
-    }
-
-    fn strange_answer(&self, code: u8) -> ConnectError {
-        let words = DisconnectReasonCode::try_from(code)
-            .map_or_else(|_| "unknown".to_owned(), |code| spaced(&format!("{code:?}")));
-        ConnectError::Closed(format!("{} answered with reason {code} ({words})", self.broker()))
     }
 }
 
@@ -315,6 +300,11 @@ fn may_be_about_a_message(code: DisconnectReasonCode) -> bool {
             | RetainNotSupported
             | QoSNotSupported
     )
+}
+
+/// The beginning of a broker's own words.
+fn bounded(text: &str) -> String {
+    text.chars().take(REASON_CHARS_MAX).collect()
 }
 
 /// `QuotaExceeded` as `quota exceeded`.

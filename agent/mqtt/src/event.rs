@@ -13,7 +13,7 @@ pub enum MqttEvent {
     },
     /// A message arrived.
     Incoming(Publish),
-    /// A publish of QoS 1 or 2 was sent with this packet id. Ids are assigned in the order of the requests.
+    /// A publish of QoS 1 was sent with this packet id. Ids are assigned in the order of the requests.
     Sent {
         /// The packet id, until it is acknowledged.
         pkid: u16,
@@ -39,7 +39,7 @@ pub enum MqttEvent {
 /// An incoming message.
 #[derive(Debug)]
 pub struct Publish {
-    topic: Topic,
+    pub(crate) topic: Bytes,
     /// Its content.
     pub payload: Bytes,
     /// Its quality of service.
@@ -48,28 +48,20 @@ pub struct Publish {
     pub retain: bool,
     /// Whether it was sent before.
     pub dup: bool,
-    pkid: u16,
-}
-
-/// The form of each protocol version, so that nothing is copied.
-#[derive(Debug)]
-enum Topic {
-    Text(String),
-    Bytes(Bytes),
+    pub(crate) pkid: u16,
 }
 
 /// Acknowledges a message later, without keeping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub(crate) pkid: u16,
-    pub(crate) qos: Qos,
 }
 
 impl Ticket {
     /// The ticket of a QoS 1 message with this packet id.
     #[must_use]
     pub fn at_least_once(packet_id: u16) -> Self {
-        Self { pkid: packet_id, qos: Qos::AtLeastOnce }
+        Self { pkid: packet_id }
     }
 
     /// The message's packet id, unique among the messages that the broker waits for; 0 for QoS 0.
@@ -80,59 +72,16 @@ impl Ticket {
 }
 
 impl Publish {
-    /// Its topic; empty if it was not UTF-8, which MQTT forbids.
+    /// Its topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        match &self.topic {
-            Topic::Text(text) => text,
-            Topic::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
-        }
+        // It was found to be UTF-8 when it was read.
+        std::str::from_utf8(&self.topic).unwrap_or_default()
     }
 
     /// The ticket for [`crate::Client::ack`].
     #[must_use]
     pub fn ticket(&self) -> Ticket {
-        Ticket { pkid: self.pkid, qos: self.qos }
+        Ticket { pkid: self.pkid }
     }
 }
-
-impl From<rumqttc::Publish> for Publish {
-    fn from(publish: rumqttc::Publish) -> Self {
-        let rumqttc::Publish { dup, qos, retain, topic, pkid, payload } = publish;
-        Self { topic: Topic::Text(topic), payload, qos: qos.into(), retain, dup, pkid }
-    }
-}
-
-impl From<rumqttc::v5::mqttbytes::v5::Publish> for Publish {
-    fn from(publish: rumqttc::v5::mqttbytes::v5::Publish) -> Self {
-        let rumqttc::v5::mqttbytes::v5::Publish { dup, qos, retain, topic, pkid, payload, .. } = publish;
-        Self { topic: Topic::Bytes(topic), payload, qos: qos.into(), retain, dup, pkid }
-    }
-}
-
-macro_rules! qos_both_ways {
-    ($theirs:ty) => {
-        impl From<Qos> for $theirs {
-            fn from(qos: Qos) -> Self {
-                match qos {
-                    Qos::AtMostOnce => Self::AtMostOnce,
-                    Qos::AtLeastOnce => Self::AtLeastOnce,
-                    Qos::ExactlyOnce => Self::ExactlyOnce,
-                }
-            }
-        }
-
-        impl From<$theirs> for Qos {
-            fn from(qos: $theirs) -> Self {
-                match qos {
-                    <$theirs>::AtMostOnce => Self::AtMostOnce,
-                    <$theirs>::AtLeastOnce => Self::AtLeastOnce,
-                    <$theirs>::ExactlyOnce => Self::ExactlyOnce,
-                }
-            }
-        }
-    };
-}
-
-qos_both_ways!(rumqttc::QoS);
-qos_both_ways!(rumqttc::v5::mqttbytes::QoS);

@@ -1,22 +1,30 @@
 //! One MQTT connection, 3.1.1 or 5, plain or TLS, behind one set of types.
 //!
-//! Sources and outputs build their own connections from the same keys ([`Settings::read`]). `rumqttc` speaks the
-//! protocol. This crate hides its two APIs, describes why a connection failed, and sets TCP_NODELAY, packet limits
-//! and an explicit TLS provider. It leaves three things to the caller: when to connect again ([`Backoff`] gives the
+//! Sources and outputs build their own connections from the same keys ([`Settings::read`]). The packet codecs are
+//! those of `rumqttc`, the loop around them is this crate's own: it bounds what comes before it is decoded, and sends
+//! what has gathered in one write. It leaves three things to the caller: when to connect again ([`Backoff`] gives the
 //! wait), to subscribe after [`MqttEvent::Connected`], and to keep unacknowledged messages.
 //!
 //! Limits: packets of [`MqttSession::packet_bytes_max`] in and [`PACKET_BYTES_MAX`] out, [`MqttSession::inflight`]
 //! unacknowledged publishes, as many requests queued, topics of [`TOPIC_BYTES_MAX`].
+//!
+//! Deviation: QoS 2 is not offered; a message that comes with it ends the connection.
 
 mod backoff;
 #[cfg(feature = "broker")]
 mod broker;
 mod client;
 mod connection;
+mod dialogue;
 mod error;
 mod event;
+mod frame;
+mod keep_alive;
+mod packet_ids;
+mod packets;
 mod settings;
 mod tls;
+mod transport;
 mod url;
 mod visit;
 
@@ -47,8 +55,6 @@ pub enum Qos {
     AtMostOnce,
     /// 1: sent until acknowledged; repeats are possible.
     AtLeastOnce,
-    /// 2: four packets a message, no repeats while the session lasts.
-    ExactlyOnce,
 }
 
 /// The message that the broker publishes when the connection is lost without a disconnect.

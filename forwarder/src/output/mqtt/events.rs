@@ -14,6 +14,8 @@ const QUOTA: &str = "quota exceeded";
 /// Turns the events of the MQTT client into those of the output.
 pub(super) struct MqttEvents {
     pub(super) connection: Connection,
+    /// The most unacknowledged messages that the config allows.
+    pub(super) inflight: u16,
     pub(super) flight: Rc<RefCell<Flight>>,
     pub(super) guard: Rc<RefCell<PoisonGuard>>,
     pub(super) backoff: Rc<RefCell<Backoff>>,
@@ -65,8 +67,7 @@ impl MqttEvents {
         match event {
             MqttEvent::Connected { .. } => {
                 flight.up = true;
-                let inflight = usize::from(self.connection.inflight());
-                flight.window = inflight.saturating_sub(1).max(1);
+                flight.window = usize::from(self.connection.inflight().min(self.inflight));
                 flight.packet_bytes_max = self.connection.packet_bytes_max();
                 Some(ConnectionEvent::Up)
             }

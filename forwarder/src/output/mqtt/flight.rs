@@ -1,12 +1,13 @@
 //! The messages in flight to a broker.
 
 use crate::Tag;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// The messages in flight.
 pub(super) struct Flight {
     pub(super) up: bool,
     pub(super) closing: bool,
+    /// The most messages that may be unacknowledged.
     pub(super) window: usize,
     pub(super) packet_bytes_max: usize,
     /// Whether a message was answered.
@@ -16,9 +17,7 @@ pub(super) struct Flight {
     /// Requested, without an id yet.
     pub(super) requested: VecDeque<Option<Sent>>,
     /// Sent and not acknowledged, by packet id.
-    sent: Vec<Option<Option<Sent>>>,
-    /// Ids in the order of sending. The first one is in use.
-    order: VecDeque<u16>,
+    sent: HashMap<u16, Option<Sent>>,
 }
 
 /// A message in flight.
@@ -29,7 +28,7 @@ pub(super) struct Sent {
 }
 
 impl Flight {
-    pub(super) fn new(inflight: u16) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             up: false,
             closing: false,
@@ -38,8 +37,7 @@ impl Flight {
             useful: false,
             refused: false,
             requested: VecDeque::new(),
-            sent: (0..=inflight).map(|_| None).collect(),
-            order: VecDeque::new(),
+            sent: HashMap::new(),
         }
     }
 
@@ -47,32 +45,20 @@ impl Flight {
         if !self.up || self.closing {
             return 0;
         }
-        self.window.saturating_sub(self.requested.len() + self.order.len())
+        self.window.saturating_sub(self.requested.len() + self.sent.len())
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.requested.is_empty() && self.order.is_empty()
+        self.requested.is_empty() && self.sent.is_empty()
     }
 
     pub(super) fn on_sent(&mut self, pkid: u16) {
         let sent = self.requested.pop_front().flatten();
-        let at = usize::from(pkid);
-        if at >= self.sent.len() {
-            self.sent.resize_with(at + 1, || None);
-        }
-        if let Some(slot) = self.sent.get_mut(at) {
-            *slot = Some(sent);
-            self.order.push_back(pkid);
-        }
+        self.sent.insert(pkid, sent);
     }
 
     /// The message with this id; or an announcement; or nothing.
     pub(super) fn on_acked(&mut self, pkid: u16) -> Option<Option<Sent>> {
-        let answered = self.sent.get_mut(usize::from(pkid)).and_then(Option::take);
-        let in_use = |sent: &[Option<_>], pkid: u16| sent.get(usize::from(pkid)).is_some_and(Option::is_some);
-        while self.order.front().is_some_and(|pkid| !in_use(&self.sent, *pkid)) {
-            self.order.pop_front();
-        }
-        answered
+        self.sent.remove(&pkid)
     }
 }

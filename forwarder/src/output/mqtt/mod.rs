@@ -1,12 +1,10 @@
 //! Publishes to an MQTT broker with QoS 1.
 //!
 //! Every connection has a clean session and a fresh client, so that nothing of an earlier connection can
-//! interfere: the client library silently drops unacknowledged messages when the broker has no session. One task
-//! publishes. Packet ids are given in the order of the requests, so a queue of tags tells which message has which
-//! id.
+//! interfere. One task publishes. Packet ids are given in the order of the requests, so a queue of tags tells which
+//! message has which id.
 //!
-//! Limits: fewer than `inflight` messages are unacknowledged, counted from the oldest one. The library gives ids
-//! in turn, and would stall at one that is still in use.
+//! Limits: `inflight` messages are unacknowledged, or as many as the broker allows (MQTT 5).
 
 mod events;
 mod flight;
@@ -121,11 +119,14 @@ impl Output for Mqtt {
         })?;
         self.guard.borrow_mut().opened();
         let (guard, backoff) = (self.guard.clone(), self.backoff.clone());
-        let flight = Rc::new(RefCell::new(Flight::new(connection.inflight())));
+        let flight = Rc::new(RefCell::new(Flight::new()));
         let in_words = self.settings.version == Version::V5;
         let sender =
             MqttConnection { client, publisher, in_words, flight: flight.clone(), guard: guard.clone() };
-        Ok((Box::new(sender), Box::new(MqttEvents { connection, flight, guard, backoff })))
+        Ok((
+            Box::new(sender),
+            Box::new(MqttEvents { connection, inflight: self.inflight, flight, guard, backoff }),
+        ))
     }
 
     fn ack_timeout(&self) -> Duration {
