@@ -9,8 +9,10 @@ use crate::error::{ClientError, ConnectError, Explainer, Fault};
 use crate::event::MqttEvent;
 use crate::frame::FrameLimits;
 use crate::keep_alive::{DueAction, KeepAlive};
+use crate::packets::{self, Welcome};
 use crate::transport::{Answered, ByteStream, READ_BYTES, TIMEOUT, open};
-use crate::{MqttSession, PACKET_BYTES_MAX, Settings, packets};
+use crate::{MqttSession, PACKET_BYTES_MAX, Settings};
+use bytes::BytesMut;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -29,6 +31,7 @@ pub struct Connection {
     settings: Settings,
     session: MqttSession,
     client_id: String,
+    limits: FrameLimits,
     queue: Rc<RefCell<RequestQueue>>,
     link: Link,
     connected_at: Option<Instant>,
@@ -82,6 +85,7 @@ pub fn connect(settings: &Settings, session: &MqttSession) -> Result<(Client, Co
         settings: settings.clone(),
         session: session.clone(),
         client_id: client_id.to_owned(),
+        limits,
         queue: queue.clone(),
         link: Link::Connecting(Box::pin(open(settings.clone(), limits, hello))),
         connected_at: None,
@@ -185,19 +189,20 @@ impl Connection {
     fn on_answer(&mut self, answered: Answered) -> Result<MqttEvent, Fault> {
         let Answered { stream, answer, input } = answered;
         let welcome = packets::welcome(self.settings.version, answer)?;
-        let limits =
-            FrameLimits { version: self.settings.version, packet_bytes_max: self.session.packet_bytes_max };
-        let dialogue =
-            Dialogue::new(limits, self.session.manual_acks, self.session.inflight, &welcome, input);
+        self.on_welcome(stream, input, &welcome);
+        Ok(MqttEvent::Connected { session_present: welcome.session_present })
+    }
+
+    fn on_welcome(&mut self, stream: Box<dyn ByteStream>, input: BytesMut, welcome: &Welcome) {
+        let MqttSession { manual_acks, inflight, .. } = self.session;
         self.link = Link::Open(Box::new(OpenLink {
-            dialogue,
+            dialogue: Dialogue::new(self.limits, manual_acks, inflight, welcome, input),
             stream,
             keep_alive: KeepAlive::new(welcome.keep_alive.unwrap_or(self.settings.keep_alive)),
             unflushed: false,
             write_limit: None,
         }));
         self.connected_at = Some(Instant::now());
-        Ok(MqttEvent::Connected { session_present: welcome.session_present })
     }
 
     fn explained(&self, fault: &Fault) -> ConnectError {
@@ -317,3 +322,6 @@ impl OpenLink {
         Poll::Ready(Ok(read))
     }
 }
+
+#[cfg(test)]
+mod tests;

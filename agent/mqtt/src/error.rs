@@ -81,6 +81,17 @@ pub(crate) enum Fault {
     },
 }
 
+impl Fault {
+    pub(crate) fn malformed() -> Self {
+        Self::Protocol("a malformed packet".into())
+    }
+
+    /// The codec cannot read or write it.
+    pub(crate) fn codec(error: impl std::fmt::Display) -> Self {
+        Self::Protocol(error.to_string())
+    }
+}
+
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Io(error)

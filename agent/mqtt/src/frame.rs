@@ -8,7 +8,7 @@
 
 use crate::Version;
 use crate::error::Fault;
-use bytes::BytesMut;
+use bytes::{Buf, Bytes, BytesMut};
 
 /// The largest packet that is no message (bytes).
 const CONTROL_BYTES_MAX: usize = 64 << 10;
@@ -53,6 +53,15 @@ pub(crate) struct Frame {
     pub(crate) header_bytes: usize,
     /// All of it, fixed header included.
     pub(crate) bytes: BytesMut,
+}
+
+impl Frame {
+    /// What follows its fixed header.
+    pub(crate) fn into_body(self) -> Bytes {
+        let mut body = self.bytes.freeze();
+        body.advance(self.header_bytes.min(body.len()));
+        body
+    }
 }
 
 impl FrameLimits {

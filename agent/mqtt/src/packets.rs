@@ -9,19 +9,15 @@
 mod encode;
 mod message;
 
-pub(crate) use encode::{acknowledge, hello, request};
+pub(crate) use encode::{PING, acknowledge, hello, request};
 
 use crate::error::{Fault, spaced};
 use crate::frame::{Frame, kind};
 use crate::{Publish, Version};
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use rumqttc::v5::mqttbytes::v5::{self as packets_v5, DisconnectReasonCode};
 use rumqttc::{ConnectReturnCode as CodeV4, Packet as PacketV4};
 use std::time::Duration;
-
-/// The whole packet of a ping, and of a disconnect without properties, in both versions.
-pub(crate) const PING: [u8; 2] = [0xc0, 0];
-pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
 
 /// The answer of a broker that accepts the connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,17 +62,17 @@ pub(crate) fn welcome(version: Version, frame: Frame) -> Result<Welcome, Fault> 
         (PacketV4::ConnAck(ack), Version::V4) if ack.code == CodeV4::Success => {
             Ok(Welcome { session_present: ack.session_present, ..Welcome::default() })
         }
-        (PacketV4::ConnAck(ack), Version::V5) if ack.code == CodeV4::Success => Err(malformed()),
+        (PacketV4::ConnAck(ack), Version::V5) if ack.code == CodeV4::Success => Err(Fault::malformed()),
         (PacketV4::ConnAck(ack), Version::V5) if ack.code == CodeV4::RefusedProtocolVersion => {
             Err(Fault::RefusedV5(packets_v5::ConnectReturnCode::UnsupportedProtocolVersion))
         }
         (PacketV4::ConnAck(ack), _) => Err(Fault::RefusedV4(ack.code)),
-        _ => Err(malformed()),
+        _ => Err(Fault::malformed()),
     }
 }
 
 fn welcome_v5(frame: Frame) -> Result<Welcome, Fault> {
-    let packets_v5::Packet::ConnAck(ack) = decoded_v5(frame)? else { return Err(malformed()) };
+    let packets_v5::Packet::ConnAck(ack) = decoded_v5(frame)? else { return Err(Fault::malformed()) };
     if ack.code != packets_v5::ConnectReturnCode::Success {
         return Err(Fault::RefusedV5(ack.code));
     }
@@ -107,8 +103,8 @@ pub(crate) fn read(version: Version, frame: Frame) -> Result<BrokerPacket, Fault
 }
 
 fn puback(frame: Frame) -> Result<BrokerPacket, Fault> {
-    let mut body = body(frame);
-    let pkid = body.try_get_u16().map_err(|_| malformed())?;
+    let mut body = frame.into_body();
+    let pkid = body.try_get_u16().map_err(|_| Fault::malformed())?;
     // Without a reason it is a success (MQTT 5, 3.4.2.1).
     let reason = body.try_get_u8().unwrap_or_default();
     Ok(BrokerPacket::PubAck { pkid, refused: refusal(reason) })
@@ -129,11 +125,11 @@ fn refusal(reason: u8) -> Option<String> {
 fn suback(version: Version, frame: Frame) -> Result<BrokerPacket, Fault> {
     let refused = match version {
         Version::V4 => {
-            let PacketV4::SubAck(ack) = decoded_v4(frame)? else { return Err(malformed()) };
+            let PacketV4::SubAck(ack) = decoded_v4(frame)? else { return Err(Fault::malformed()) };
             positions(&ack.return_codes, |code| !matches!(code, rumqttc::SubscribeReasonCode::Success(_)))
         }
         Version::V5 => {
-            let packets_v5::Packet::SubAck(ack) = decoded_v5(frame)? else { return Err(malformed()) };
+            let packets_v5::Packet::SubAck(ack) = decoded_v5(frame)? else { return Err(Fault::malformed()) };
             positions(&ack.return_codes, |code| !matches!(code, packets_v5::SubscribeReasonCode::Success(_)))
         }
     };
@@ -148,10 +144,10 @@ fn positions<T>(codes: &[T], refused: impl Fn(&T) -> bool) -> Vec<usize> {
 fn disconnect(frame: Frame) -> Result<Fault, Fault> {
     let reason = match frame.bytes.get(frame.header_bytes..).unwrap_or_default() {
         [] => DisconnectReasonCode::NormalDisconnection,
-        [reason] => DisconnectReasonCode::try_from(*reason).map_err(undecodable)?,
+        [reason] => DisconnectReasonCode::try_from(*reason).map_err(Fault::codec)?,
         _ => {
             let packets_v5::Packet::Disconnect(farewell) = decoded_v5(frame)? else {
-                return Err(malformed());
+                return Err(Fault::malformed());
             };
             let text = farewell.properties.and_then(|properties| properties.reason_string);
             return Ok(Fault::SentAway { reason: farewell.reason_code, text });
@@ -160,25 +156,14 @@ fn disconnect(frame: Frame) -> Result<Fault, Fault> {
     Ok(Fault::SentAway { reason, text: None })
 }
 
-fn body(frame: Frame) -> Bytes {
-    let mut body = frame.bytes.freeze();
-    body.advance(frame.header_bytes.min(body.len()));
-    body
-}
-
 fn decoded_v4(mut frame: Frame) -> Result<PacketV4, Fault> {
     let bytes = frame.bytes.len();
-    PacketV4::read(&mut frame.bytes, bytes).map_err(undecodable)
+    PacketV4::read(&mut frame.bytes, bytes).map_err(Fault::codec)
 }
 
 fn decoded_v5(mut frame: Frame) -> Result<packets_v5::Packet, Fault> {
-    packets_v5::Packet::read(&mut frame.bytes, None).map_err(undecodable)
+    packets_v5::Packet::read(&mut frame.bytes, None).map_err(Fault::codec)
 }
 
-fn undecodable(error: impl std::fmt::Display) -> Fault {
-    Fault::Protocol(error.to_string())
-}
-
-fn malformed() -> Fault {
-    Fault::Protocol("a malformed packet".into())
-}
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,17 @@
 //! Writes packets.
 
-use super::{DISCONNECT, undecodable};
 use crate::client::{ClientRequest, fit};
 use crate::error::{ClientError, Fault};
 use crate::{MqttSession, Qos, Settings, TOPIC_BYTES_MAX, Version, Will};
 use bytes::BytesMut;
 use rumqttc::v5::mqttbytes as bytes_v5;
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
+
+/// The whole packet of a ping, in both versions.
+pub(crate) const PING: [u8; 2] = [0xc0, 0];
+
+/// The whole packet of a disconnect without properties, in both versions.
+const DISCONNECT: [u8; 2] = [0xe0, 0];
 
 /// The CONNECT packet.
 ///
@@ -94,8 +99,8 @@ pub(crate) fn request(
 ) -> Result<(), Fault> {
     let before = to.len();
     match version {
-        Version::V4 => request_v4(request, pkid, to).map_err(undecodable)?,
-        Version::V5 => request_v5(request, pkid, to).map_err(undecodable)?,
+        Version::V4 => request_v4(request, pkid, to).map_err(Fault::codec)?,
+        Version::V5 => request_v5(request, pkid, to).map_err(Fault::codec)?,
     };
     let bytes = to.len() - before;
     if bytes > bytes_max {

@@ -2,7 +2,6 @@
 //!
 //! Source: MQTT 3.1.1 and 5, 3.3 (PUBLISH).
 
-use super::{body, malformed};
 use crate::error::Fault;
 use crate::frame::{Frame, variable_length};
 use crate::{Publish, Qos, Version};
@@ -26,12 +25,12 @@ mod property {
 /// It is malformed, has no topic or no packet id, or uses a topic alias, which we never allow.
 pub(super) fn read(version: Version, frame: Frame) -> Result<Publish, Fault> {
     let flags = frame.first & 0x0f;
-    let mut bytes = body(frame);
+    let mut bytes = frame.into_body();
     let topic = take_text(&mut bytes)?;
     let qos = if flags & 0b0110 == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce };
     let pkid = match qos {
         Qos::AtMostOnce => 0,
-        Qos::AtLeastOnce => bytes.try_get_u16().map_err(|_| malformed())?,
+        Qos::AtLeastOnce => bytes.try_get_u16().map_err(|_| Fault::malformed())?,
     };
     if qos == Qos::AtLeastOnce && pkid == 0 {
         return Err(Fault::Protocol("a message with the packet id 0".into()));
@@ -49,17 +48,17 @@ pub(super) fn read(version: Version, frame: Frame) -> Result<Publish, Fault> {
 }
 
 fn take_text(from: &mut Bytes) -> Result<Bytes, Fault> {
-    let length = usize::from(from.try_get_u16().map_err(|_| malformed())?);
+    let length = usize::from(from.try_get_u16().map_err(|_| Fault::malformed())?);
     if length > from.len() {
-        return Err(malformed());
+        return Err(Fault::malformed());
     }
     Ok(from.split_to(length))
 }
 
 fn skip_properties(from: &mut Bytes) -> Result<(), Fault> {
     let mut rest: &[u8] = from;
-    let length = variable_length(&mut rest)?.ok_or_else(malformed)?;
-    let (mut properties, payload) = rest.split_at_checked(length).ok_or_else(malformed)?;
+    let length = variable_length(&mut rest)?.ok_or_else(Fault::malformed)?;
+    let (mut properties, payload) = rest.split_at_checked(length).ok_or_else(Fault::malformed)?;
     while let Some((id, value)) = properties.split_first() {
         properties = after(*id, value)?;
     }
@@ -70,7 +69,7 @@ fn skip_properties(from: &mut Bytes) -> Result<(), Fault> {
 
 /// What comes after the value of a property.
 fn after(id: u8, value: &[u8]) -> Result<&[u8], Fault> {
-    let skip = |bytes: usize| value.get(bytes..).ok_or_else(malformed);
+    let skip = |bytes: usize| value.get(bytes..).ok_or_else(Fault::malformed);
     match id {
         property::PAYLOAD_FORMAT => skip(1),
         property::MESSAGE_EXPIRY => skip(4),
@@ -78,7 +77,7 @@ fn after(id: u8, value: &[u8]) -> Result<&[u8], Fault> {
         property::USER_PROPERTY => after_text(after_text(value)?),
         property::SUBSCRIPTION_ID => {
             let mut rest = value;
-            variable_length(&mut rest)?.ok_or_else(malformed)?;
+            variable_length(&mut rest)?.ok_or_else(Fault::malformed)?;
             Ok(rest)
         }
         property::TOPIC_ALIAS => Err(Fault::Protocol("a topic alias, although none is allowed".into())),
@@ -87,6 +86,6 @@ fn after(id: u8, value: &[u8]) -> Result<&[u8], Fault> {
 }
 
 fn after_text(value: &[u8]) -> Result<&[u8], Fault> {
-    let (length, rest) = value.split_first_chunk().ok_or_else(malformed)?;
-    rest.get(usize::from(u16::from_be_bytes(*length))..).ok_or_else(malformed)
+    let (length, rest) = value.split_first_chunk().ok_or_else(Fault::malformed)?;
+    rest.get(usize::from(u16::from_be_bytes(*length))..).ok_or_else(Fault::malformed)
 }
