@@ -10,16 +10,15 @@ use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::prelude::*;
 
 /// Starts logging at the level of `HEADWATER_LOG`, else of the config, else `info`. `HEADWATER_LOG` may also name
-/// modules (`info,headwater_forwarder=debug`). Our libraries (MQTT, TLS) are held to warnings.
+/// modules (`info,headwater_forwarder=debug`). The TLS library is held to warnings.
 pub(crate) fn start(config: Option<Level>) {
     let wanted = std::env::var("HEADWATER_LOG").ok();
     let default = config.unwrap_or(Level::INFO);
     let parsed = wanted.as_deref().and_then(targets_of);
     let misread = wanted.is_some() && parsed.is_none();
     let targets = parsed.unwrap_or_else(|| Targets::new().with_default(LevelFilter::from_level(default)));
-    let libraries = ["rumqttc", "rustls"];
     let quiet = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
-    let targets = libraries.into_iter().fold(targets, |targets, library| targets.with_target(library, quiet));
+    let targets = targets.with_target("rustls", quiet);
     // The buffer says once what sled says of a bad disk again and again.
     let targets = targets.with_target("sled", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer();

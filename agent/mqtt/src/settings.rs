@@ -72,7 +72,7 @@ impl Settings {
         }
         let version = table.choice("version", &[("3.1.1", Version::V4), ("5", Version::V5)]);
         let client_id = read_client_id(table);
-        // MQTT counts whole seconds in 16 bits; below 5 s rumqttc refuses.
+        // MQTT counts whole seconds in 16 bits. A shorter time than 5 s would take a slow answer for none.
         let keep_alive = table.duration("keep_alive", 5_000..=65_535_000).given().unwrap_or(KEEP_ALIVE_MS);
         let address = address?;
         let tls = files.tls(table, address.tls)?;

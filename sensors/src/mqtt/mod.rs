@@ -10,8 +10,7 @@
 //! MiB at least), because a connection that refuses a packet gets it again and again. A packet beyond even that is
 //! counted once; if it comes again, the session is dropped with everything that waits in it.
 //!
-//! Deviation: QoS 2 is not offered. rumqttc does not keep its state across connections, and the broker's repeats
-//! would then end each new connection.
+//! Deviation: QoS 2 is not offered.
 
 mod ack_window;
 mod config;
