@@ -1,5 +1,6 @@
 //! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
 
+mod last_state;
 mod loss_reporter;
 mod losses;
 mod status_publisher;
@@ -14,7 +15,7 @@ use crate::lock::DirLock;
 use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
 use crate::tap::Taps;
-use headwater_forwarder::{Account, Forwarder, Full, Start};
+use headwater_forwarder::{Forwarder, Full, Start};
 use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry};
@@ -31,27 +32,13 @@ pub use supervisor::TaskEnded;
 use supervisor::{Supervisor, catch_panic};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-/// A stop takes no longer than this: less than the unit's `TimeoutStopSec`, whatever the disk and the uplink do.
-const STOP: Duration = Duration::from_secs(26);
-
-/// Of that, sources have so long to stop and to use what they have, and
+/// At a stop, sources have so long to stop and to use what they have, and
 const SOURCES: Duration = Duration::from_secs(2);
 
-/// the first checkpoint, if it is not written yet, so long. A disk that takes 5 s for a sync has written down
+/// the first checkpoint, if it is not written yet, so long.
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(4);
-
-/// all messages after so long, and
-const SAFE: Duration = Duration::from_secs(13);
-
-/// the last checkpoint, which takes two, after so long.
-const SAVED: Duration = Duration::from_secs(24);
-
-/// Outputs have so long to send what waits and to say farewell.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-const NOT_IN_TIME: &str = "the disk does not take it in time";
 
 /// How long an agent that has lost a part may take to save what can be saved.
 const GIVE_UP: Duration = Duration::from_secs(15);
@@ -253,7 +240,7 @@ impl Running {
         }
     }
 
-    /// Stops in data order, within [`STOP`]: whatever the disk and the uplink do.
+    /// Stops in data order, in less time than the unit allows: whatever the disk and the uplink do.
     async fn stop(mut self) {
         let start = Instant::now();
         tracing::info!("stopping");
@@ -263,26 +250,14 @@ impl Running {
             tracing::warn!("stopped before the first checkpoint of this run was written");
         }
         self.tasks.abort().await;
-        let Self { engine, losses, status, .. } = self;
+        let Self { engine, losses, status, checkpoint_ms, .. } = self;
         engine.send_held();
         // Stopped at once, it has not been told yet.
         engine.report_start();
         losses.finish(&engine);
         engine.report(ReportCause::Stop, "");
         status.publish(engine.forwarder(), false);
-        // Whatever happens to the farewell, the next run goes on from here: nothing more is made.
-        let safe = engine.forwarder().write_down(start + SAFE).await;
-        let saved = if safe { write_last(&engine, start + SAVED).await } else { Err(NOT_IN_TIME.to_owned()) };
-        if !engine.forwarder().stop((Instant::now() + FAREWELL).min(start + STOP)).await {
-            tracing::error!("some messages could neither be sent nor written to disk, and are lost");
-        }
-        // Messages that were acknowledged or lost since then are in no account yet.
-        let is_known = saved.as_ref().is_ok_and(|known| *known == engine.message_account());
-        let saved = if is_known { saved } else { write_last(&engine, start + STOP).await.or(saved) };
-        match saved {
-            Ok(_) => engine.remove_journal(),
-            Err(why) => tracing::error!("cannot write the last checkpoint: {why}"),
-        }
+        last_state::save(&engine, checkpoint_ms, start).await;
     }
 
     /// Saves what can be saved of an agent that has lost a part. To those who find its state it has crashed.
@@ -308,16 +283,6 @@ impl Running {
         let panicked = timeout(within, self.sources.finish()).await.unwrap_or_default();
         panicked.iter().for_each(|ended| tracing::error!("{ended}"));
         self.sources.abort().await;
-    }
-}
-
-/// Writes a checkpoint that nothing comes after, by a deadline; answers the messages' account that it knows of.
-async fn write_last(engine: &Engine, deadline: Instant) -> Result<Account, String> {
-    let account = engine.message_account();
-    match timeout_at(deadline, engine.write(engine.snapshot(None))).await {
-        Ok(Ok(_)) => Ok(account),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(NOT_IN_TIME.to_owned()),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::status::{ForwarderStatus, OutputPresence, OutputState};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::writes::Written;
-use crate::{Account, BufferConfig, Compactor, Encoder, Message, Output, disk_writer};
+use crate::{Account, BufferConfig, Compactor, Encoder, Lane, Message, Output, disk_writer};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -156,6 +156,19 @@ impl Forwarder {
         while !self.is_kept(position) {
             self.shared.settled().await;
         }
+    }
+
+    /// The messages that are neither acknowledged nor on disk, those of each lane in order.
+    #[must_use]
+    pub fn unwritten(&self) -> Vec<Message> {
+        let unwritten = self.shared.spool.borrow().unwritten(usize::MAX);
+        let lanes = Lane::ALL.into_iter().flat_map(|lane| unwritten.of(lane));
+        lanes.map(|record| record.message.clone()).collect()
+    }
+
+    /// Counts the messages that are neither acknowledged nor on disk as lost: the program ends without them.
+    pub fn lose_unwritten(&self) {
+        self.shared.spool.borrow_mut().lose_unwritten();
     }
 
     /// Counts of messages by their fate.

@@ -200,6 +200,14 @@ impl Spool {
         PerLane::from_fn(|lane| self.queues.of(lane).unwritten(bytes_max))
     }
 
+    /// Gives up all messages that wait for the disk. They are only counted: the program ends.
+    pub(crate) fn lose_unwritten(&mut self) {
+        let unwritten = self.unwritten(usize::MAX);
+        let count: usize = Lane::ALL.into_iter().map(|lane| unwritten.of(lane).len()).sum();
+        self.account.waiting -= count as u64;
+        self.account.lost += count as u64;
+    }
+
     /// These messages are on disk. `safe`: they survive a power cut, and memory may forget them.
     pub(crate) fn written(&mut self, batches: &PerLane<Vec<BufferRecord>>, safe: bool) {
         for lane in Lane::ALL {
@@ -301,6 +309,18 @@ mod tests {
             [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
         tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, DeliveryOutcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
+    }
+
+    #[test]
+    fn what_the_program_ends_without_is_counted_as_lost() {
+        let mut spool = Spool::new(Progress::new(1), &[], 10_000, false);
+        for lane in [Lane::Data, Lane::Data, Lane::Alert] {
+            spool.push(Message { lane, made_ms: 0, body: "b".into() }, OutputSet::bit(0));
+        }
+        let first = spool.unwritten(1);
+        spool.written(&first, true);
+        spool.lose_unwritten();
+        assert_eq!(spool.account(), Account { made: 3, waiting: 2, lost: 1, ..Account::default() });
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod process;
 pub mod publisher;
 pub mod recording;
 pub mod session;
+pub mod slow_disk;
 pub mod soak;
 pub mod state;
 pub mod subscriber;
@@ -33,6 +34,7 @@ pub use messages::{Message, Messages};
 pub use mosquitto::{Mosquitto, Options};
 pub use publisher::Publisher;
 pub use session::Session;
+pub use slow_disk::SlowDisk;
 pub use subscriber::Subscriber;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -119,6 +119,24 @@ impl Engine {
         journal.engine(&sections);
     }
 
+    /// Whether the next run has to make such messages again: the sources hand over once more what they were made of, or
+    /// the journal has it and no room for the messages too.
+    pub(crate) fn must_make_again(&self, messages: &[Message]) -> bool {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        self.journal.as_ref().is_none_or(|journal| journal.is_on() && !journal.has_room(bytes))
+    }
+
+    /// Keeps messages that are on no disk for the next run, which tells them again, in the segment of the checkpoint that
+    /// was taken last. False: the journal is not written now.
+    pub(crate) fn keep(&self, messages: &[Message]) -> bool {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) else { return false };
+        for message in messages {
+            journal.message(message.lane as u8, message.made_ms, &message.body);
+            journal.flush();
+        }
+        journal.is_on()
+    }
+
     /// What an earlier run had told, and that may not have arrived: equal to what it was.
     pub(super) fn tell_again(&self, told: Vec<Told>) {
         for told in told {

@@ -213,6 +213,12 @@ impl Journal {
         self.state.borrow().bytes() > BYTES_MAX
     }
 
+    /// Whether it can take so many bytes of messages more.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        // Each message has a head, and a frame of its own.
+        self.state.borrow().bytes() + bytes as u64 * 3 / 2 <= 2 * BYTES_MAX
+    }
+
     /// Where that checkpoint is put.
     pub(crate) fn checkpoint_path(&self) -> PathBuf {
         checkpoint_path(&self.folder)

@@ -22,6 +22,7 @@ mod replay;
 mod reports;
 mod secured;
 mod service;
+mod slow_disk;
 mod soak;
 mod sources;
 mod thinning;

@@ -1,0 +1,62 @@
+//! A disk of a test's own that takes 5 s for every sync, as a worn SD card does.
+//!
+//! The C library's calls that wait for the disk are taken over by a small library, which is compiled here.
+
+use crate::TempDir;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A disk that can be slow; it is fast at first.
+pub struct SlowDisk {
+    /// It is slow while this file is there.
+    switch: PathBuf,
+    library: PathBuf,
+}
+
+impl SlowDisk {
+    /// How long a sync takes while it is slow.
+    pub const SYNC: Duration = Duration::from_secs(5);
+
+    /// The disk of programs that are started with its environment; `None`, and the reason printed, where there is no C
+    /// compiler.
+    #[must_use]
+    pub fn new(dir: &TempDir) -> Option<Self> {
+        let disk = Self { switch: dir.join("slow"), library: dir.join("slow_disk.so") };
+        let source = dir.write("sync.c", include_str!("slow_disk/sync.c"));
+        let mut compiler = Command::new("cc");
+        compiler.arg(format!("-DDELAY_S={}", Self::SYNC.as_secs())).args(["-shared", "-fPIC", "-o"]);
+        compiler.arg(&disk.library).arg(source).arg("-ldl").stderr(Stdio::null());
+        if !compiler.status().is_ok_and(|status| status.success()) {
+            println!("skipped: no C compiler makes a library on this machine");
+            return None;
+        }
+        Some(disk)
+    }
+
+    /// What a program has to find in its environment.
+    ///
+    /// # Panics
+    /// When a path is not UTF-8.
+    #[must_use]
+    pub fn environment(&self) -> [(&str, &str); 2] {
+        let paths = [("LD_PRELOAD", &self.library), ("SLOW_DISK", &self.switch)];
+        paths.map(|(name, path)| (name, path.to_str().expect("a path in UTF-8")))
+    }
+
+    /// Every sync from now on takes [`SlowDisk::SYNC`].
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn slow_down(&self) {
+        std::fs::write(&self.switch, "").expect("a file");
+    }
+
+    /// Every sync from now on takes what it takes.
+    ///
+    /// # Panics
+    /// When the disk is not slow.
+    pub fn speed_up(&self) {
+        std::fs::remove_file(&self.switch).expect("a slow disk");
+    }
+}

@@ -1,0 +1,158 @@
+//! An agent on a disk that takes 5 s for every sync: it starts, it stops before the service manager kills it, and it loses
+//! nothing.
+
+use crate::{Config, publish, wait_source};
+use headwater_tests::agent::state_dir;
+use headwater_tests::{
+    Agent, Gate, Messages, Mosquitto, PATIENCE, Publisher, SlowDisk, Subscriber, TempDir, wait_for,
+};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// What the unit that packages ship gives an agent to stop in.
+const STOP: Duration = Duration::from_secs(30);
+
+const FIRST_MS: i64 = 1_700_000_000_000;
+
+/// The values of the readings that came, which are numbered.
+fn values(messages: &Messages) -> BTreeSet<i64> {
+    messages.of("reading").map(|reading| reading.number("value") as i64).collect()
+}
+
+/// An agent that forwards every reading, what it is given, and its disk.
+struct Field {
+    dir: TempDir,
+    disk: SlowDisk,
+    source: Mosquitto,
+    subscriber: Subscriber,
+    gate: Gate,
+    source_keys: &'static str,
+    published: i64,
+    starts: usize,
+    _uplink: Mosquitto,
+}
+
+impl Field {
+    /// The uplink is down; `None`: this machine can have no slow disk.
+    fn new() -> Option<Self> {
+        let (dir, uplink) = (TempDir::new(), Mosquitto::start());
+        Some(Self {
+            disk: SlowDisk::new(&dir)?,
+            dir,
+            source: Mosquitto::start(),
+            subscriber: Subscriber::new(uplink.port),
+            gate: Gate::to(uplink.port),
+            source_keys: "topics = [\"sensors/{place}\"]\nfields = [\"temp\"]\ntime = \"ts\"",
+            published: 0,
+            starts: 0,
+            _uplink: uplink,
+        })
+    }
+
+    /// Starts the agent; it has subscribed.
+    fn start(&mut self) -> Agent {
+        let mut config = Config::new(self.source.port, self.gate.port);
+        config.source_keys = self.source_keys;
+        config.streams = "[streams.raw]\nwindow = { type = \"none\" }".into();
+        let agent = Agent::start_with(&self.dir, &config.text(), &self.disk.environment());
+        self.starts += 1;
+        wait_source(&self.source, self.starts);
+        agent
+    }
+
+    /// So many more readings; returns when the broker has them.
+    fn publish(&mut self, count: i64) {
+        let times = (self.published..self.published + count).map(|n| (FIRST_MS + n, n as f64));
+        publish(&mut Publisher::new(self.source.port), "roof", "temp", &times.collect::<Vec<_>>());
+        self.published += count;
+    }
+
+    /// SIGTERM: it ends in time, clean, and complains of nothing.
+    #[track_caller]
+    fn stop(&self, agent: Agent) {
+        let start = Instant::now();
+        let (status, log) = agent.stop();
+        println!("stopped after {:?}", start.elapsed());
+        assert!(status.success(), "{log}");
+        assert!(start.elapsed() < STOP - Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(!log.contains("lost"), "{log}");
+    }
+
+    /// The disk and the uplink are well again: the next run sends every reading, none is lost.
+    #[track_caller]
+    fn check_all_arrive(mut self) {
+        self.disk.speed_up();
+        self.gate.open();
+        let agent = self.start();
+        let published: BTreeSet<i64> = (0..self.published).collect();
+        let (messages, _) =
+            self.subscriber.wait_at_most(PATIENCE, |messages| values(messages).len() == published.len());
+        let missing: Vec<i64> = published.difference(&values(&messages)).copied().collect();
+        assert!(
+            missing.is_empty(),
+            "{} readings are missing, from {:?} to {:?}: {}",
+            missing.len(),
+            missing.first(),
+            missing.last(),
+            messages.digest()
+        );
+        assert!(agent.terminate().success());
+        let messages = self.subscriber.messages();
+        messages.check_accounts();
+        messages.check_repeats();
+        assert!(messages.reports().iter().all(|report| report.map["total"]["messages"]["lost"] == 0));
+    }
+}
+
+#[test]
+fn a_stop_with_messages_on_a_slow_disk_and_in_memory_loses_nothing() {
+    let Some(mut field) = Field::new() else { return };
+    let agent = field.start();
+    field.publish(1_000);
+    wait_for("a database", || state_dir(&field.dir).join("buffer").exists().then_some(()));
+    field.disk.slow_down();
+    field.publish(1_000);
+    field.stop(agent);
+    field.check_all_arrive();
+}
+
+/// The worst moment: neither the first checkpoint nor any message is on the disk.
+#[test]
+fn a_stop_right_after_a_start_on_a_slow_disk_loses_nothing() {
+    let Some(mut field) = Field::new() else { return };
+    field.disk.slow_down();
+    let agent = field.start();
+    field.publish(500);
+    field.stop(agent);
+    field.check_all_arrive();
+}
+
+/// There is no journal: the broker hands over again what no checkpoint holds.
+#[test]
+fn a_stop_on_a_slow_disk_acknowledges_nothing_that_is_not_safe() {
+    let Some(mut field) = Field::new() else { return };
+    field.source_keys =
+        "topics = [\"sensors/{place}\"]\nfields = [\"temp\"]\ntime = \"ts\"\nack = \"durable\"";
+    let agent = field.start();
+    field.publish(100);
+    wait_for("a database", || state_dir(&field.dir).join("buffer").exists().then_some(()));
+    field.disk.slow_down();
+    field.publish(400);
+    field.stop(agent);
+    field.check_all_arrive();
+}
+
+/// Sources are read at once, and messages leave as soon as the first checkpoint is on the disk.
+#[test]
+fn a_start_on_a_slow_disk_is_a_start() {
+    let Some(mut field) = Field::new() else { return };
+    field.disk.slow_down();
+    field.gate.open();
+    let start = Instant::now();
+    let agent = field.start();
+    assert!(start.elapsed() < SlowDisk::SYNC, "sources wait for the disk: {:?}", start.elapsed());
+    field.publish(500);
+    field.subscriber.wait_until("all readings", |messages| messages.count_ids("reading") == 500);
+    field.stop(agent);
+    field.check_all_arrive();
+}
