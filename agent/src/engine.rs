@@ -85,9 +85,9 @@ impl Engine {
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.place_alerts(&|boot| clock.offset_of(boot));
         pipeline.resume(now, earlier.has_crashed());
-        let stop = earlier.run_end(&clock);
+        let before = earlier.run_before(&clock, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
-        let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, stop);
+        let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
         let sources = Sources::new(sources, std::mem::take(&mut earlier.source_states), started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
         let told = std::mem::take(&mut earlier.told);

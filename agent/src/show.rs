@@ -52,6 +52,9 @@ fn summary(message: &Wire) -> String {
     if let Some(rev) = message.number("rev").filter(|rev| *rev > 0.0) {
         let _ = write!(line, "  (correction {rev})");
     }
+    if message.get("partial").is_some() {
+        line.push_str("  (partial)");
+    }
     line
 }
 

@@ -31,6 +31,14 @@ impl Message {
         Self { topic, payload, map, retain, at: Instant::now() }
     }
 
+    /// Whether this revision of a summary counts instead of another: the higher one, unless it may lack readings that
+    /// the other has.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        let lacks = self.map["partial"] == true && self.integer("count") < other.integer("count");
+        self.integer("rev") > other.integer("rev") && !lacks
+    }
+
     /// A text of the map; empty if there is none.
     #[must_use]
     pub fn text(&self, key: &str) -> &str {
@@ -105,14 +113,14 @@ impl Messages {
         self.of(kind).map(|message| message.text("id")).collect::<BTreeSet<_>>().len()
     }
 
-    /// The summaries of one series of one stream by their start, each in its highest revision.
+    /// The summaries of one series of one stream by their start, each in the revision that counts.
     #[must_use]
     pub fn summaries(&self, stream: &str, series: &str) -> BTreeMap<i64, &Message> {
         let mut last: BTreeMap<i64, &Message> = BTreeMap::new();
         let own = |message: &&Message| message.text("stream") == stream && message.text("series") == series;
         for message in self.of("summary").filter(own) {
             let kept = last.entry(message.integer("start")).or_insert(message);
-            if message.integer("rev") > kept.integer("rev") {
+            if message.replaces(kept) {
                 *kept = message;
             }
         }

@@ -118,6 +118,8 @@ pub struct Summary {
     pub end_ms: i64,
     /// Counts up with every revision.
     pub rev: u32,
+    /// Whether it may lack readings that the end of an earlier run took.
+    pub is_partial: bool,
     /// The index of a count window, since two count windows may have the same interval.
     pub number: Option<u64>,
     /// The numbers by name, in the order of the config; numbers that do not exist are left out.
@@ -146,6 +148,7 @@ impl Summary {
             start,
             end_ms,
             rev: 0,
+            is_partial: false,
             number: None,
             numbers: plan.numbers(pane).map(|(name, value)| (name.clone(), value)).collect(),
             points: points.map(|points| points.into_iter().map(|(time, value)| (time.0, value)).collect()),

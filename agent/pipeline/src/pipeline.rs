@@ -11,6 +11,7 @@ mod bytes;
 mod channel;
 mod channels;
 mod clock_step;
+mod cuts;
 mod dyn_detector;
 mod emitter;
 mod filter;
@@ -195,7 +196,9 @@ impl Pipeline {
         };
         let entry = self.sources.at(SourceId::of(source)).map(|source| &source.entry);
         let future_ms = entry.map_or(0, |entry| entry.future_ms);
-        channel.is_durable = entry.is_some_and(|entry| entry.is_durable);
+        if !entry.is_some_and(|entry| entry.is_durable) {
+            channel.completeness.on_lossy_reading(self.channels.later_cuts);
+        }
         if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {
             if time < ANCIENT {
                 counts.late += 1;
@@ -250,14 +253,17 @@ impl Pipeline {
 
     /// The pairs together with their emitter.
     fn pairs_with_emitter(&mut self, now: Now) -> (&mut Pairs, PairEmitter<'_>) {
-        let Self { streams, directory, pairs, emitter, .. } = self;
-        (pairs, PairEmitter { streams, directory, now, emitter })
+        let Self { streams, directory, channels, pairs, emitter, .. } = self;
+        (pairs, PairEmitter { streams, directory, channels, now, emitter })
     }
 
     /// Closes everything that is due without another reading.
     pub fn on_tick(&mut self, now: Now) {
         if self.emitter.revisions.is_open() && now.synced {
             self.close_rev_base(now);
+        }
+        if self.channels.later_cuts.is_open() && now.synced {
+            self.close_cuts(now);
         }
         while let Some(index) = self.channels.pop_due(now.alive) {
             self.close_due(index, now);

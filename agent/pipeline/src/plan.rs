@@ -278,6 +278,12 @@ impl Accumulators {
         self.sketch.as_ref()
     }
 
+    /// The number of readings.
+    #[must_use]
+    pub fn readings(&self) -> u64 {
+        self.moments.count()
+    }
+
     /// Its present memory on the heap (bytes).
     pub fn heap_bytes(&self) -> usize {
         let sketch = self.sketch.as_ref().map_or(0, GrowingSketch::room_bytes);

@@ -7,6 +7,7 @@ use super::replay::{self, Replayed, Told};
 use super::source_states::load_source_state;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
+use crate::config::SourceConfig;
 use crate::journal::{Base, Chain, Segments};
 use crate::memory::MemoryCap;
 use headwater_forwarder::{Account, Written};
@@ -28,6 +29,14 @@ pub(super) struct LastReport {
     pub(super) readings: ReadingLedger,
     pub(super) messages: Account,
     pub(super) suppressed: i64,
+}
+
+/// What the report of a start says of the run before it.
+pub(super) struct RunBefore {
+    /// How it ended, if there was one.
+    pub(super) stop: Option<RunEnd>,
+    /// What its end may have taken, in words; empty: nothing.
+    pub(super) missing: String,
 }
 
 /// What an earlier run has left.
@@ -165,13 +174,27 @@ impl Earlier {
         self.crashed
     }
 
-    /// How it ended, if there was one whose state is known.
-    pub(super) fn run_end(&self, clock: &AgentClock) -> Option<RunEnd> {
-        Some(match self.stopped? {
+    /// What the report of the next start says of it.
+    pub(super) fn run_before(&self, clock: &AgentClock, sources: &[SourceConfig]) -> RunBefore {
+        let end = |has_stopped: bool| match has_stopped {
             true => RunEnd::Stop,
             false if clock.is_boot_of(&self.past) => RunEnd::Crash,
             false => RunEnd::Power,
-        })
+        };
+        let is_lossy = self.crashed && sources.iter().any(|source| !source.source.is_durable());
+        let missing = if is_lossy { self.missing(clock) } else { String::new() };
+        RunBefore { stop: self.stopped.map(end), missing }
+    }
+
+    /// What its end may have taken.
+    fn missing(&self, clock: &AgentClock) -> String {
+        let (then, now) = (self.past.now(), clock.now());
+        let span = if then.synced && now.synced {
+            format!("in the {:.1} s before this start", now.time.since(then.time).max(0) as f64 / 1_000.0)
+        } else {
+            "since the last checkpoint".to_owned()
+        };
+        format!("readings that came {span} may be missing; windows that may lack them are told as partial")
     }
 
     fn load(stored: StoredBody<'_>, boots: &Boots, unread: &mut Unread) -> Self {

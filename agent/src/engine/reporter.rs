@@ -1,11 +1,11 @@
 //! What reports have told, and what they still have to: the account up to the last one, starts, outages.
 
 use super::counts_of;
-use super::earlier::{Earlier, LastReport};
+use super::earlier::{Earlier, LastReport, RunBefore};
 use super::outages::Outages;
 use headwater_forwarder::Account;
 use headwater_kernel::time::{Moment, SteadyTime, Time};
-use headwater_pipeline::event::{Report, ReportCause, RunEnd};
+use headwater_pipeline::event::{Report, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::{Cell, RefCell};
@@ -20,19 +20,19 @@ pub(super) struct Reporter {
     last: RefCell<LastReport>,
     /// Starts that no report has told of yet, as far as is durably known; 0: none.
     untold_starts: Cell<u32>,
-    /// How the run before this one ended, if there was one.
-    stop: Option<RunEnd>,
+    /// The run before this one.
+    before: RunBefore,
     outages: RefCell<Outages>,
 }
 
 impl Reporter {
-    /// Goes on from what an earlier run has left, which ended in the way of `stop`; `outputs` are those that there are now.
+    /// Goes on from what an earlier run has left; `outputs` are those that there are now.
     pub(super) fn new(
         earlier: &mut Earlier,
         pipeline: &Pipeline,
         now: SteadyTime,
         outputs: &[String],
-        stop: Option<RunEnd>,
+        before: RunBefore,
     ) -> Self {
         let start = || LastReport {
             at: now,
@@ -48,7 +48,7 @@ impl Reporter {
             last: last.into(),
             untold_starts: Cell::new(earlier.untold_starts.saturating_add(1)),
             outages: outages.into(),
-            stop,
+            before,
         }
     }
 
@@ -66,10 +66,14 @@ impl Reporter {
 
     /// What the report of the start is to say, once.
     pub(super) fn take_start(&self) -> Option<String> {
+        let missing = &self.before.missing;
         match self.untold_starts.replace(0) {
             0 => None,
-            1 => Some(String::new()),
-            starts => Some(format!("{starts} starts since the last one that is known to be told")),
+            1 => Some(missing.clone()),
+            starts => {
+                let told = format!("{starts} starts since the last one that is known to be told");
+                Some(if missing.is_empty() { told } else { format!("{told}; {missing}") })
+            }
         }
     }
 
@@ -94,7 +98,7 @@ impl Reporter {
             to: pipeline.own_time(end),
             cause,
             detail: clean(detail, LINE_BYTES_MAX).into_owned(),
-            stop: self.stop.filter(|_| cause == ReportCause::Restart),
+            stop: self.before.stop.filter(|_| cause == ReportCause::Restart),
             readings: readings.since(&last.readings),
             messages: counts_of(&messages).since(&counts_of(&last.messages)),
             readings_total: readings.total,

@@ -64,6 +64,7 @@ struct World {
     read: usize,
     /// What the agent has read and not forgotten.
     survived: Vec<(i64, f64)>,
+    has_crashed: bool,
     on_disk: Saved,
     taken: Option<Saved>,
     told: BTreeMap<(String, i64), (u32, Wire)>,
@@ -91,6 +92,7 @@ impl World {
             sent: Vec::new(),
             read: 0,
             survived: Vec::new(),
+            has_crashed: false,
             on_disk,
             taken: None,
             told: BTreeMap::new(),
@@ -117,6 +119,7 @@ impl World {
     /// The next life begins with what is on disk.
     fn restart(&mut self, crashed: bool) {
         self.life += 1;
+        self.has_crashed |= crashed;
         self.taken = None;
         self.pipeline = fresh(self.durable);
         let mut state = StateReader::new(&self.on_disk.state);
@@ -220,6 +223,30 @@ impl World {
         }
     }
 
+    /// Whoever takes the higher revision, and leaves out a partial one for a fuller one, is never told of fewer readings
+    /// than before; without a crash, or with a source that delivers again, nothing is partial. (What is delivered again
+    /// comes in several revisions.)
+    fn check_partial(&self) {
+        let mut taken: BTreeMap<&str, (f64, bool)> = BTreeMap::new();
+        let is_cut = |summary: &&Wire| {
+            summary.text("kind") == "summary" && ["t", "s"].contains(&summary.text("stream"))
+        };
+        for ((id, _), (_, summary)) in &self.told {
+            let Some(summary) = Some(summary).filter(is_cut) else { continue };
+            let (count, is_partial) = (summary.number("count").unwrap(), summary.get("partial").is_some());
+            assert!(!is_partial || self.has_crashed && !self.durable, "{id} is partial");
+            let taken = taken.entry(id).or_insert((count, is_partial));
+            assert!(
+                is_partial || self.durable || count >= taken.0,
+                "{id} lacks readings, and does not say so"
+            );
+            assert!(is_partial || !taken.1, "{id} was partial before");
+            if !is_partial || count >= taken.0 {
+                *taken = (count, is_partial);
+            }
+        }
+    }
+
     /// The highest revision of every window holds what the agent has read and not forgotten.
     fn check(&self) {
         assert_eq!(self.pipeline.totals().late, 0);
@@ -271,6 +298,7 @@ proptest! {
         ops.iter().for_each(|op| world.run(op));
         world.finish();
         world.check();
+        world.check_partial();
     }
 }
 

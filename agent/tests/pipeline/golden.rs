@@ -101,6 +101,12 @@ fn every_kind_is_on_the_wire_as_it_has_been() {
     pipeline.on_clock_step(at(START + 15_000), -15_000, None);
     feed(&mut pipeline, START, true, true);
     told("set back", &mut pipeline, &Found(START - 86_415_000), &mut out);
+    let mut pipeline = super::pipeline("[streams.all]\nlateness = \"0s\"\n", 10);
+    pipeline.forget_past();
+    pipeline.resume(at(START), false);
+    feed(&mut pipeline, START, false, true);
+    pipeline.on_tick(at(START + 3_600_000));
+    told("partial", &mut pipeline, &Unplaced, &mut out);
     own(&pipeline_of_own(), &mut out);
     if std::env::var_os("HEADWATER_GOLDEN").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pipeline/golden.txt");

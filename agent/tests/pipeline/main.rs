@@ -5,6 +5,7 @@
 mod alerts;
 mod clock_steps;
 mod crashes;
+mod cuts;
 mod everything;
 mod golden;
 mod groups;

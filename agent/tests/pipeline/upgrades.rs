@@ -180,6 +180,7 @@ fn each_section_is_lost_alone() {
         body::CHANNEL,
         body::GROUP,
         body::PAIR,
+        body::CUTS,
     ];
     type Harm = fn(&mut u16, &mut Vec<u8>) -> bool;
     let harms: [(&str, Harm); 4] = [

@@ -55,6 +55,9 @@ fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
 
 fn describe_summary(summary: &Summary, clock: Placed<'_>, to: &mut impl Fields) {
     to.put("rev", &summary.rev);
+    if summary.is_partial {
+        to.put("partial", &true);
+    }
     describe_names(&summary.about, to);
     if let Some([a, b]) = &summary.pair {
         to.put("a", &**a);

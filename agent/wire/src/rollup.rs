@@ -39,7 +39,7 @@ struct Piece<'m> {
 struct Group<'m> {
     start_ms: i64,
     length_ms: i64,
-    /// The last revision of each finer window, in order.
+    /// The revision of each finer window that counts, in order.
     windows: BTreeMap<Interval, &'m Mergeable<'m>>,
     /// The places of its messages, in order.
     places: Vec<usize>,
@@ -61,6 +61,7 @@ impl Thinner {
         let start = Timestamp { ms: group.start_ms, clock: clock.clone() };
         let end_ms = group.start_ms + group.length_ms;
         let mut summary = Summary::new(finer.about, (start, end_ms), plan, &pane);
+        summary.is_partial = group.windows.values().any(|window| window.is_partial);
         summary.pane = Some(Box::new(plan.mergeable(pane)));
         Some(Messages::default().message(&Event::Summary(Box::new(summary)), newest.made_ms))
     }
@@ -130,7 +131,7 @@ fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
         });
         group.places.push(*at);
         let known = group.windows.entry(window.interval()).or_insert(window);
-        if window.rev > known.rev {
+        if window.replaces(known) {
             *known = window;
         }
     }
@@ -162,6 +163,12 @@ impl Group<'_> {
 }
 
 impl Mergeable<'_> {
+    /// Whether it takes the place of another revision: a later one does, unless it lacks readings that the other has.
+    fn replaces(&self, other: &Self) -> bool {
+        let lacks = self.is_partial && self.pane.readings() < other.pane.readings();
+        self.rev > other.rev && !lacks
+    }
+
     fn interval(&self) -> Interval {
         (self.start.ms, self.end_ms, self.number)
     }
@@ -409,6 +416,29 @@ mod tests {
             &message(START, 5 * minute, 0, &pane(START, 5 * minute)),
         );
         assert_eq!(merged.len(), 3, "five minutes, and two that wait for their others");
+    }
+
+    /// A partial revision takes the place of what it revises only if it has no fewer readings.
+    #[test]
+    fn what_is_partial_takes_the_place_of_nothing_fuller() {
+        let minute = 60_000;
+        let partial = |length_ms: i64| {
+            let of_part = message(START, minute, 9, &pane(START, length_ms));
+            let Ok(Event::Summary(summary)) = read_event(&of_part.body) else { panic!("no summary") };
+            let summary = Summary { is_partial: true, ..*summary };
+            Messages::default().message(&Event::Summary(Box::new(summary)), of_part.made_ms)
+        };
+        let whole = message(START, 5 * minute, 0, &pane(START, 5 * minute));
+        for (length_ms, is_taken) in [(minute / 2, false), (minute, true)] {
+            let mut messages: Vec<Message> = (0..7)
+                .map(|n| message(START + n * minute, minute, 0, &pane(START + n * minute, minute)))
+                .collect();
+            messages.push(partial(length_ms));
+            let merged = thinner().merge(&messages).unwrap();
+            let five = merged.iter().find(|m| wire(m).text("id").ends_with("+300000")).unwrap();
+            check(five, &whole);
+            assert_eq!(wire(five).get("partial"), is_taken.then_some(&Wire::Boolean(true)));
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(super) struct Ledger {
     got: Vec<bool>,
     /// The bytes of each `(id, rev, state)`, as hashes.
     contents: HashMap<u64, u64>,
-    /// What the last revision of a window says: (revision, count).
-    windows: HashMap<(String, i64), (i64, i64)>,
+    /// The revision of each window that counts.
+    windows: HashMap<(String, i64), Revision>,
     /// Numbers that a life may have cost: the readings' own messages, and their place in windows.
     forgiven: [Vec<bool>; 2],
     /// Messages that came again.
@@ -82,8 +82,11 @@ impl Ledger {
             }
             "summary" => {
                 let key = (message.text("series").to_owned(), message.integer("start"));
-                let last = self.windows.entry(key).or_default();
-                *last = (*last).max((message.integer("rev"), message.integer("count")));
+                let revision = Revision::of(message);
+                match self.windows.entry(key) {
+                    Entry::Vacant(free) => drop(free.insert(revision)),
+                    Entry::Occupied(mut known) => known.get_mut().take(revision, message),
+                }
             }
             "report" => {
                 *self.causes.entry(message.text("cause").to_owned()).or_default() += 1;
@@ -131,9 +134,33 @@ impl Ledger {
             let start = time - time.rem_euclid(WINDOW_MS);
             *safe.entry((format!("sensors/{}/n", n % PLACES), start)).or_default() += 1;
         }
-        let said = |key| self.windows.get(key).map_or(0, |(_, count)| *count);
+        let said = |key| self.windows.get(key).map_or(0, |window| window.count);
         let short = safe.iter().filter(|(key, count)| said(key) < **count);
         short.map(|(key, count)| format!("{key:?}: {} of {count}", said(key))).collect()
+    }
+}
+
+/// What a summary says of its window.
+#[derive(Clone, Copy)]
+struct Revision {
+    rev: i64,
+    count: i64,
+    is_partial: bool,
+}
+
+impl Revision {
+    fn of(message: &Message) -> Self {
+        let is_partial = message.map["partial"] == true;
+        Self { rev: message.integer("rev"), count: message.integer("count"), is_partial }
+    }
+
+    /// Takes another one in, whichever of them is the later.
+    #[track_caller]
+    fn take(&mut self, other: Self, message: &Message) {
+        let (earlier, later) = if other.rev > self.rev { (*self, other) } else { (other, *self) };
+        let is_fuller = earlier.count > later.count;
+        assert!(later.is_partial || !is_fuller, "less than was told, and not partial: {}", message.map);
+        *self = if later.is_partial && is_fuller { earlier } else { later };
     }
 }
 

@@ -16,6 +16,7 @@ mod main_path;
 mod malformed;
 mod outages;
 mod outputs;
+mod power;
 mod protocol;
 mod refusals;
 mod replay;

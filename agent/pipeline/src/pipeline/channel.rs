@@ -1,6 +1,7 @@
 //! A channel: one series in one stream, with its windows, its detectors and the events that they emit.
 
 use super::bytes::{Bytes, put, save_measured};
+use super::cuts::{Completeness, LaterCuts};
 use super::emitter::SeriesEmitter;
 use super::filter::Filter;
 use super::ids::{Membership, SeriesId, StreamId};
@@ -62,8 +63,8 @@ pub(super) struct Channel {
     pub(super) memberships: Box<[Membership]>,
     /// Whether its readings are stamped on arrival.
     by_arrival: bool,
-    /// Whether its source delivers again, in the same order, everything that a crash made the agent forget.
-    pub(super) is_durable: bool,
+    /// Which of its windows may lack readings.
+    pub(super) completeness: Completeness,
     /// The earliest timer that is set; [`AgentTime::MAX`]: none.
     armed: AgentTime,
     /// The newest time of a forwarded reading, and the number of readings forwarded before it with the same time.
@@ -71,7 +72,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(stream: StreamId, series: SeriesId, config: &StreamConfig) -> Self {
+    pub(super) fn new(
+        stream: StreamId,
+        series: SeriesId,
+        config: &StreamConfig,
+        later_cuts: LaterCuts,
+    ) -> Self {
         Self {
             stream,
             series,
@@ -80,7 +86,7 @@ impl Channel {
             watching: SeriesDetectors::new(config),
             memberships: Box::default(),
             by_arrival: false,
-            is_durable: false,
+            completeness: Completeness::new(later_cuts),
             armed: AgentTime::MAX,
             forwarded: (Time::MIN, 0),
         }
@@ -160,6 +166,7 @@ impl Channel {
         let interval = (out.at(window.start), window.end.0);
         let mut summary = Summary {
             rev: rev.saturating_add(out.rev_base(window.start)),
+            is_partial: self.completeness.is_partial(window.start, self.by_arrival),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             ..Summary::new(out.about(), interval, plan, &pane)
         };
@@ -186,7 +193,7 @@ impl Channel {
         let (newest, repeats) = self.forwarded;
         // Other readings of the same time may be forgotten, from before a crash or before newer readings. A durable
         // source delivers the same readings again after a crash, so its revisions repeat.
-        let is_shadowed = !self.is_durable && out.rev_base(time) > 0;
+        let is_shadowed = self.completeness.is_lossy() && out.rev_base(time) > 0;
         let rev = if time < newest || is_shadowed {
             by_value(value)
         } else {

@@ -1,6 +1,7 @@
 //! All channels: each is found by its index, by its stream and series, or by its timer.
 
 use super::channel::Channel;
+use super::cuts::LaterCuts;
 use super::ids::{ChannelId, IndexVec, SeriesId, StreamId};
 use super::stream::Streams;
 use super::timers::{self, Timers};
@@ -18,6 +19,7 @@ pub(super) struct Channels {
     pub(super) list: IndexVec<ChannelId, Channel>,
     places: HashMap<(StreamId, SeriesId), ChannelId>,
     pub(super) timers: Timers<ChannelId>,
+    pub(super) later_cuts: LaterCuts,
 }
 
 impl Channels {
@@ -33,7 +35,7 @@ impl Channels {
         series: SeriesId,
         config: &StreamConfig,
     ) -> Option<ChannelId> {
-        self.find(stream, series).or_else(|| self.add(Channel::new(stream, series, config)))
+        self.find(stream, series).or_else(|| self.add(Channel::new(stream, series, config, self.later_cuts)))
     }
 
     /// Adds the channel of a series that its stream has none of.

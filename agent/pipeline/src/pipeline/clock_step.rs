@@ -17,6 +17,7 @@ impl Pipeline {
     pub fn on_clock_step(&mut self, before: Now, ms: i64, boot: Option<BootId>) {
         let all: Vec<ChannelId> = self.channels.list.enumerate().map(|(id, _)| id).collect();
         all.into_iter().for_each(|index| self.end_channel(index, before, ms));
+        self.correct_cuts(ms);
         self.groups.correct(&self.channels.list, ms);
         let (pairs, mut out) = self.pairs_with_emitter(before);
         pairs.end_stamped(&mut out);

@@ -8,6 +8,7 @@
 mod stored;
 
 use super::channels::Channels;
+use super::cuts::Completeness;
 use super::emitter::Emitter;
 use super::ids::{ChannelId, Id as _, IndexVec, PairId, SeriesId, StreamId, present};
 use super::panes::Panes;
@@ -48,8 +49,18 @@ pub(super) struct Pairs {
 pub(super) struct PairEmitter<'a> {
     pub(super) streams: &'a Streams,
     pub(super) directory: &'a Directory,
+    pub(super) channels: &'a Channels,
     pub(super) now: Now,
     pub(super) emitter: &'a mut Emitter,
+}
+
+impl PairEmitter<'_> {
+    /// Whether the channels of two series of a stream have lost readings.
+    fn completeness(&self, stream: StreamId, series: [SeriesId; 2]) -> Option<Completeness> {
+        let of = |series| self.channels.list.at(self.channels.find(stream, series)?);
+        let [a, b] = series.map(of);
+        Some(a?.completeness.of_pair(b?.completeness))
+    }
 }
 
 /// A channel's side of a pair.
@@ -281,6 +292,9 @@ impl Pair {
             start: out.emitter.at(window.start, self.by_arrival),
             end_ms: window.end.0,
             rev: rev.saturating_add(out.emitter.revisions.rev_base.of(window.start)),
+            is_partial: out
+                .completeness(self.stream, self.series)
+                .is_some_and(|both| both.is_partial(window.start, self.by_arrival)),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             numbers: count.chain(measured).map(|(name, value)| (Arc::from(name), value)).collect(),
             points: None,

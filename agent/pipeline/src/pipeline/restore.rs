@@ -6,6 +6,7 @@
 
 use super::bytes::{load_counts, load_ledger, load_length, load_text};
 use super::channel::Channel;
+use super::cuts::{LaterCuts, StoredCuts};
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use super::saved::{SavedStream, StoredChannel, StoredStream};
@@ -47,13 +48,17 @@ impl Pipeline {
         }
         let saved: Vec<SavedStream> =
             stored.all(body::STREAM).map(|section| self.saved_stream(section, unread)).collect();
-        for section in stored.all(body::CHANNEL) {
+        let cuts = self.load_cuts(stored, unread);
+        for (number, section) in stored.all(body::CHANNEL).enumerate() {
             if let Some(pressure) = look() {
                 self.on_pressure(pressure);
             }
-            let restored =
-                body::CHANNEL.read(section, |from| self.restore_channel(&saved, since, from, unread));
-            let goes_on = restored.map_err(|why| unread.part("a series", "starts anew", why));
+            let restored = body::CHANNEL
+                .read(section, |from| self.restore_channel((&saved, &cuts, number), since, from, unread));
+            let goes_on = restored.map_err(|why| {
+                self.channels.later_cuts.lose_windows();
+                unread.part("a series", "starts anew", why)
+            });
             if goes_on != Ok(true) {
                 self.emitter.revisions.lose_some();
             }
@@ -94,10 +99,11 @@ impl Pipeline {
     }
 
     /// Matches a saved stream with the config.
-    fn saved_stream(&self, section: (u16, StateReader<'_>), unread: &mut Unread) -> SavedStream {
+    fn saved_stream(&mut self, section: (u16, StateReader<'_>), unread: &mut Unread) -> SavedStream {
         let read = body::STREAM.read(section, StoredStream::load);
         let Ok((name, stored)) = read.map_err(|why| unread.part("a stream", "starts anew", why)) else {
             // Its series have a section each, and nothing says how to read them.
+            self.channels.later_cuts.lose_windows();
             return SavedStream {
                 index: None,
                 windows: None,
@@ -115,7 +121,7 @@ impl Pipeline {
     /// Restores a channel. Returns whether its windows were restored.
     fn restore_channel(
         &mut self,
-        saved: &[SavedStream],
+        (saved, cuts, number): (&[SavedStream], &StoredCuts, usize),
         since: AgentTime,
         from: &mut StateReader<'_>,
         unread: &mut Unread,
@@ -129,12 +135,19 @@ impl Pipeline {
         let stored = StoredChannel::load(saved.detectors.len(), from)?;
         let known = saved.index.and_then(|index| Some((index, self.streams.config(index)?)));
         let Some((index, config)) = known else { return Ok(false) };
-        let Some(id) = self.directory.restore(series, &labels) else { return Ok(false) };
+        let Some(id) = self.directory.restore(series, &labels) else {
+            self.channels.later_cuts.lose_windows();
+            return Ok(false);
+        };
         if self.channels.find(index, id).is_some() {
             return Err(Corrupt);
         }
-        let mut channel = Channel::new(index, id, config);
+        let mut channel = Channel::new(index, id, config, LaterCuts::default());
+        channel.completeness = self.restored_completeness((cuts, number), config, series);
         let goes_on = channel.restore_windows(config, since, saved, &stored, unread);
+        if !goes_on {
+            channel.completeness.lose_windows();
+        }
         if goes_on && channel.has_windows() {
             for (what, why) in &saved.missing {
                 unread.of_series(what, &config.name, "are left out", *why);

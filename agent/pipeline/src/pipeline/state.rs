@@ -9,6 +9,8 @@
 //! ACCOUNTS   ledger: total, sources u32, each: name, intake, streams u32, each: name, counts      retired: counts
 //! STREAM     name, fingerprint, how windows are stored: tag u8, version u16, layout (see `plan/stored.rs`)
 //!   detectors u16, each: fingerprint, versions of slot, alert and detector u16
+//! CUTS       of later channels with readings that are not delivered again, and of all: each i64 i64
+//!   channels u32, each: flags u8 (1: such readings, 2: a cut follows), i64 i64
 //! CHANNEL    number of the stream u32, series name, labels u32 (key, value)*, by_arrival u8, forwarded i64 u32
 //!   windows (bytes), judged (bytes): last option, corrected i64, window option, evidence u32 (time, value)*, of each detector (bytes)
 //! GROUP      stream name, fingerprint, group name, versions of slot, rows, alert and detector u16, state (bytes)
@@ -59,6 +61,7 @@ impl Pipeline {
         for ((_, stream), stored) in self.streams.configs().zip(stored.iter()) {
             body::STREAM.put(to, |to| stored.save(&stream.name, to));
         }
+        self.save_cuts(to);
         for channel in self.channels.list.iter() {
             let own = self.streams.config(channel.stream).zip(stored.at(channel.stream));
             let Some((stream, stored)) = own else { continue };
@@ -121,16 +124,21 @@ impl Pipeline {
     }
 
     /// Starts a run, with or without the state of an earlier one. After a crash, whatever may have been emitted since
-    /// the checkpoint is emitted under higher revisions.
+    /// the checkpoint is emitted under higher revisions, and what may lack readings is marked.
     pub fn resume(&mut self, now: Now, after_crash: bool) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
         self.emitter.revisions.start(now, after_crash, reach, future_ms);
+        if after_crash {
+            self.cut_lossy();
+        }
+        self.close_cuts(now);
         self.rearm(now);
     }
 
     /// The state of the previous run is lost, and with it which revisions it emitted.
     pub fn forget_past(&mut self) {
         self.emitter.revisions.lose_all();
+        self.channels.later_cuts.lose_windows();
     }
 
     #[cold]
@@ -148,7 +156,7 @@ impl Pipeline {
     }
 
     /// How far ahead of the clock a reading of any source may be (ms).
-    fn future_ms(&self) -> i64 {
+    pub(super) fn future_ms(&self) -> i64 {
         self.sources.iter().map(|source| source.entry.future_ms).max().unwrap_or(0)
     }
 }

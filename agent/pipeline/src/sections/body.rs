@@ -5,6 +5,7 @@
 //! | 1 to 8 | the engine: run, report, starts, outages, messages, bytes written, source, clock | one; a source: one each |
 //! | 16 to 19 | the pipeline: revisions, suppressed alerts, timestamps, accounts | one |
 //! | 20 to 23 | the pipeline: stream, series in a stream, group, pair | one each |
+//! | 24 | the pipeline: cuts | one |
 //!
 //! A tag is never reused. Raise the version beside the code that writes a section whenever its contents change.
 
@@ -74,10 +75,17 @@ pub const CHANNEL: Kind = Kind { tag: 21, version: 1, name: "a series", otherwis
 pub const GROUP: Kind = Kind { tag: 22, version: 1, name: "a group", otherwise: "starts anew" };
 /// A pair of series.
 pub const PAIR: Kind = Kind { tag: 23, version: 1, name: "a pair", otherwise: "starts anew" };
+/// Where windows cease to lack readings.
+pub const CUTS: Kind = Kind {
+    tag: 24,
+    version: 1,
+    name: "the marks of windows that lack readings",
+    otherwise: "are set for all",
+};
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, REVISIONS, SUPPRESSED, TIMESTAMPS,
-    ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR,
+    ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
 ];
 
 /// A body to be read.

@@ -23,6 +23,7 @@ pub(super) fn put_summary(to: &mut Vec<u8>, summary: &Summary) {
     put_time(to, &summary.start);
     put_field(to, tags::LENGTH, |to| put_signed(to, summary.end_ms.wrapping_sub(summary.start.ms)));
     put_count(to, tags::REV, u64::from(summary.rev));
+    put_count(to, tags::PARTIAL, u64::from(summary.is_partial));
     put_count(to, tags::NUMBER, summary.number.map_or(0, |number| number.saturating_add(1)));
     put_field(to, tags::NUMBERS, |to| {
         summary.numbers.iter().for_each(|(name, value)| put_number(to, name, *value))
@@ -62,6 +63,7 @@ pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredE
         start,
         end_ms,
         rev: rev(fields)?,
+        is_partial: is_partial(fields),
         number: number_of_window(fields)?,
         numbers,
         points: fields.get(tags::POINTS).map(|points| readings(points, tags::POINTS)).transpose()?,
@@ -80,8 +82,10 @@ pub struct Mergeable<'a> {
     pub start: Timestamp,
     /// The first instant after it (ms).
     pub end_ms: i64,
-    /// A later revision replaces an earlier one.
+    /// A later revision replaces an earlier one, unless it lacks readings.
     pub rev: u32,
+    /// Whether it may lack readings.
+    pub is_partial: bool,
     /// The number of a count window.
     pub number: Option<u64>,
     /// Its accumulators.
@@ -99,6 +103,7 @@ pub fn mergeable(body: &[u8]) -> Option<Mergeable<'_>> {
         end_ms: start.ms.wrapping_add(signed(&fields, tags::LENGTH).ok()?),
         start,
         rev: rev(&fields).ok()?,
+        is_partial: is_partial(&fields),
         number: number_of_window(&fields).ok()?,
         pane: Accumulators::load(&mut StateReader::new(pane.0)).ok()?,
     })
@@ -313,6 +318,10 @@ fn evidence_list(fields: &StoredFields<'_>) -> Result<Readings, StoredError> {
         Some((name, readings))
     };
     of_each.list(series).map(Readings::OfEach).ok_or(bad(tags::EVIDENCE_OF_EACH))
+}
+
+fn is_partial(fields: &StoredFields<'_>) -> bool {
+    fields.of(tags::PARTIAL).rest_varint() == Some(1)
 }
 
 fn rev(fields: &StoredFields<'_>) -> Result<u32, StoredError> {

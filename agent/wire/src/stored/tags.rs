@@ -68,3 +68,5 @@ pub(super) const TROUBLE: u8 = 41;
 pub(super) const DISK: u8 = 42;
 /// The word on the wire for how the run before ended.
 pub(super) const STOP: u8 = 43;
+/// 1: may lack readings.
+pub(super) const PARTIAL: u8 = 44;

@@ -74,6 +74,7 @@ fn summary() -> impl Strategy<Value = Event> {
             Event::Summary(Box::new(Summary {
                 pair: pair.map(|(a, b)| [a, b]),
                 rev,
+                is_partial: keeps_pane && keeps_sketch,
                 number,
                 points,
                 sketch: made.sketch.filter(|_| keeps_sketch),

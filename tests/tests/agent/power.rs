@@ -1,0 +1,65 @@
+//! Power cuts, on a machine of the test's own: the boot ends in the middle of the work.
+
+use crate::{Config, publish, wait_source};
+use headwater_tests::{Machine, Message, Messages, Mosquitto, Publisher, Subscriber};
+
+/// The start of a window, far in the past: no window closes by the agent's clock alone.
+const START: i64 = 1_436_400_000_000;
+
+/// The summaries of a window that have come, in the order of their revisions.
+fn told(messages: &Messages, start: i64) -> Vec<&Message> {
+    let mut told: Vec<_> =
+        messages.of("summary").filter(|summary| summary.integer("start") == start).collect();
+    told.sort_by_key(|summary| summary.integer("rev"));
+    told.dedup_by_key(|summary| summary.integer("rev"));
+    told
+}
+
+/// A window was told with all its readings. The checkpoint knew of one, and the power cut takes the others: what is told
+/// of the window now says that it is partial, and so does the report of the start.
+#[test]
+fn a_window_that_may_lack_readings_says_so() {
+    let Some(mut machine) = Machine::new() else { return };
+    let broker = Mosquitto::start();
+    let (subscriber, mut publisher) = (Subscriber::new(broker.port), Publisher::new(broker.port));
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1h\"\ncheckpoint = \"1h\"";
+    config.streams =
+        "[streams.main]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\nidle = \"1h\""
+            .into();
+    let config = config.text();
+    let mut read = |seconds: &[i64]| {
+        let readings: Vec<_> = seconds.iter().map(|second| (START + second * 1_000, 1.0)).collect();
+        publish(&mut publisher, "office", "temp", &readings);
+    };
+    machine.boot(None);
+    let agent = machine.start(&config);
+    wait_source(&broker, 1);
+    read(&[0]);
+    // So that the checkpoint, which a stop writes, holds one reading.
+    assert!(agent.terminate().success());
+    let agent = machine.start(&config);
+    wait_source(&broker, 2);
+    agent.wait_checkpoint();
+    read(&[1, 2, 3, 10]);
+    let messages = subscriber.wait_until("the window", |messages| told(messages, START).len() == 1);
+    let first = told(&messages, START)[0].clone();
+    assert_eq!((first.integer("count"), first.map.get("partial")), (4, None), "{}", first.map);
+    agent.kill9();
+    machine.boot(None);
+    let _agent = machine.start(&config);
+    wait_source(&broker, 3);
+    read(&[4, 10, 20]);
+    let messages =
+        subscriber.wait_until("the window again", |messages| told(messages, START + 10_000).len() == 1);
+    let again = told(&messages, START);
+    let [_, second] = again[..] else { panic!("{}", messages.digest()) };
+    assert_eq!((second.integer("count"), second.map["partial"].as_bool()), (2, Some(true)), "{}", second.map);
+    assert!(!second.replaces(&first), "a subscriber keeps what was told");
+    let report =
+        |messages: &Messages| messages.reports().into_iter().any(|report| report.map["stop"] == "power");
+    let messages = subscriber.wait_until("the report of the start", report);
+    let power = messages.reports().into_iter().find(|report| report.map["stop"] == "power").unwrap();
+    assert!(power.text("detail").contains(" s before this start may be missing"), "{}", power.map);
+    messages.check_repeats();
+}
