@@ -224,13 +224,41 @@ impl Explainer<'_> {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the certificate of {broker} is not valid yet; is this machine's clock right?")
             }
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                self.odd_certificate("it has no subjectAltName")
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
                     "the certificate of {broker} is not for the name `{}`; write the name that it has in the url",
                     self.settings.host
                 )
             }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                format!(
+                    "the certificate of {broker} is not for servers; make one with extendedKeyUsage = serverAuth"
+                )
+            }
+            CertificateError::Other(cause) => self.odd_certificate(&format!("{cause:?}")),
             other => format!("the certificate of {broker} cannot be trusted: {other}"),
+        }
+    }
+
+    /// A certificate that the TLS library refuses by a word of its own.
+    fn odd_certificate(&self, cause: &str) -> String {
+        let (broker, host) = (self.broker(), &self.settings.host);
+        let named = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+        let make = format!(
+            "make one of version 3, as with openssl x509 -req … -extfile <(echo subjectAltName={named}:{host})"
+        );
+        if cause.contains("CaUsedAsEndEntity") {
+            format!(
+                "the certificate of {broker} is an authority's own, as openssl req -x509 makes it; name this very \
+                 certificate as `ca` to trust it alone, or sign one for the server with it"
+            )
+        } else if cause.contains("UnsupportedCertVersion") {
+            format!("the certificate of {broker} is of X.509 version 1, which names no host; {make}")
+        } else {
+            format!("the certificate of {broker} cannot be used ({}); {make}", spaced(cause))
         }
     }
 

@@ -25,6 +25,7 @@ mod packets;
 mod settings;
 mod tls;
 mod transport;
+mod trust;
 mod url;
 mod visit;
 

@@ -1,8 +1,11 @@
 //! TLS of a connection: trust and identity.
 //!
-//! `rustls` with `ring`, named explicitly so that no process-wide default can differ. Trust: the `ca` file, or else
+//! `rustls` with `ring`, named explicitly so that no process-wide default can differ. Trust: the `ca` file, which may hold
+//! authorities and single servers' certificates, or else
 //! the system's certificates, or else (on an image without any) Mozilla's, compiled in.
 
+use crate::trust::Trust;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -44,14 +47,23 @@ impl Tls {
     pub(crate) fn read(ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Self, BadFile> {
         let refuse =
             |key, what| BadFile { key, what, fix: "give a certificate and its own key, both as PEM files" };
-        let roots = match ca {
+        let (roots, certificates_of_ca) = match ca {
             Some(path) => roots_of(path)?,
-            None => roots_of_system(),
+            None => (roots_of_system(), Vec::new()),
         };
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let unusable = |error: String| refuse("ca", format!("TLS cannot be set up: {error}"));
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| refuse("ca", format!("TLS cannot be set up: {error}")))?
-            .with_root_certificates(roots);
+            .map_err(|error| unusable(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Trust {
+                authorities,
+                certificates: certificates_of_ca,
+            }));
         let config = match identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
@@ -66,16 +78,18 @@ impl Tls {
     }
 }
 
-fn roots_of(path: &Path) -> Result<RootCertStore, BadFile> {
+/// The certificates of a file, as authorities and as they are.
+fn roots_of(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), BadFile> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("ca", path)? {
-        roots.add(certificate).map_err(|error| BadFile {
+    let certificates = certificates("ca", path)?;
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|error| BadFile {
             key: "ca",
             what: format!("a certificate in {} cannot be used: {error}", path.display()),
             fix: "give the authority's certificate as a PEM file",
         })?;
     }
-    Ok(roots)
+    Ok((roots, certificates))
 }
 
 fn roots_of_system() -> RootCertStore {

@@ -267,6 +267,36 @@ async fn tls_is_mutual_and_a_wrong_authority_is_named() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+/// What people make for a broker at home: a certificate that signs itself, and one that names no host.
+#[tokio::test]
+async fn one_certificate_is_trusted_alone_and_odd_ones_are_refused_in_words() {
+    let folder = broker::folder();
+    let (itself, other) = (Authority::new(&folder, "itself"), Authority::new(&folder, "other"));
+    std::fs::write(folder.join("itself.key"), itself.issuer.key().serialize_pem()).unwrap();
+    other.sign_for(&folder, "nameless", &[]);
+    let broker_with = |name: &str| {
+        Broker::start(&format!("certfile {0}/{name}.pem\nkeyfile {0}/{name}.key\n", folder.display()))
+    };
+    let trusting = |broker: &Broker, host: &str, ca: &Path| Settings {
+        tls: Some(Tls::new(Some(ca), None).unwrap()),
+        ..settings(&format!("mqtt://{host}:{}", broker.port), Version::V4)
+    };
+    let broker = broker_with("itself");
+    for host in ["localhost", "127.0.0.1"] {
+        let (_, _, _) = connected(&trusting(&broker, host, &itself.file), &session("a")).await;
+    }
+    let refused = |settings: Settings| async move {
+        let (_, mut connection) = connect(&settings, &session("a")).unwrap();
+        failure(&mut connection).await.to_string()
+    };
+    let why = refused(trusting(&broker, "localhost", &other.file)).await;
+    assert!(why.contains("name this very certificate as `ca`"), "{why}");
+    let broker = broker_with("nameless");
+    let why = refused(trusting(&broker, "localhost", &other.file)).await;
+    assert!(why.contains("no subject alt name") && why.contains("subjectAltName=DNS:localhost"), "{why}");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 #[tokio::test]
 async fn tls_to_a_plain_port_is_told() {
     let broker = Broker::start("");
@@ -334,7 +364,12 @@ impl Authority {
 
     /// Certificate and key for `localhost`.
     fn sign(&self, folder: &Path, name: &str) {
-        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        self.sign_for(folder, name, &["localhost".to_owned()]);
+    }
+
+    /// Certificate and key for these hosts.
+    fn sign_for(&self, folder: &Path, name: &str, hosts: &[String]) {
+        let params = rcgen::CertificateParams::new(hosts).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
