@@ -4,6 +4,8 @@
 //! in `forwarder`, detectors by the kernel's own list of parameters). It collects every mistake on the way.
 
 mod clock;
+mod connections;
+mod directory;
 mod names;
 
 use crate::clock::ClockConfig;
@@ -97,7 +99,7 @@ pub fn parse(
     text: &str,
     env: impl Fn(&str) -> Option<String> + 'static,
 ) -> (Option<Config>, Document) {
-    let directories = (env("STATE_DIRECTORY"), env("RUNTIME_DIRECTORY"));
+    let directories = (directory::state(&env), env("RUNTIME_DIRECTORY"));
     let document = Document::parse(path, text, env);
     let mut config = read(&document, directories);
     if let Some(config) = &mut config {
@@ -107,17 +109,19 @@ pub fn parse(
     (config, document)
 }
 
-fn read(document: &Document, directories: (Option<String>, Option<String>)) -> Option<Config> {
+fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<Config> {
     let mut root = document.root();
     names::check(&mut root);
     let limits = read_limits(root.table("limits"));
     let agent = read_agent(root.table("agent"), directories);
     let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
-    let sources = read_sources(&mut root, &id, limits);
+    let mut sources = read_sources(&mut root, &id, limits);
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
     let streams = read_streams(&mut root, &source_names);
     warn_of_idle_globs(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id);
+    connections::exclude_own(&mut root, &mut sources, &outputs, &id);
+    connections::refuse_equal(&mut root, &sources, &outputs);
     let buffer = BufferConfig::read(root.table("buffer"));
     let clock = clock::read(root.table("clock"));
     if let Some(mut http) = root.table("http") {
@@ -169,10 +173,8 @@ fn read_limits(table: Option<Table<'_>>) -> Limits {
 
 fn read_agent(
     table: Option<Table<'_>>,
-    (state_directory, runtime_directory): (Option<String>, Option<String>),
+    (state_dir, runtime_directory): (PathBuf, Option<String>),
 ) -> Option<AgentConfig> {
-    // systemd passes colon-separated lists; ours hold one.
-    let state_dir = PathBuf::from(state_directory.unwrap_or_else(|| "/var/lib/headwater".to_owned()));
     let mut agent = AgentConfig {
         id: host_name(),
         runtime_dir: state_dir.clone(),

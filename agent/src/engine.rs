@@ -9,6 +9,7 @@ mod durable;
 mod earlier;
 mod journaling;
 mod log_throttle;
+mod losses;
 mod outages;
 mod outgoing;
 mod pressure;

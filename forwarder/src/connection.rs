@@ -56,6 +56,19 @@ pub trait Output {
         None
     }
 
+    /// What only one connection can hold, such as a client id at a broker, for people: two that are equal throw each
+    /// other out. `None`: there is no such thing.
+    fn exclusive(&self) -> Option<String> {
+        None
+    }
+
+    /// The topics that it publishes to as the agent with this id, of messages of these kinds. `None`: what it sends
+    /// cannot come back, or its topics are not known.
+    fn published(&self, agent: &str, kinds: &[&str]) -> Option<Published> {
+        let _ = (agent, kinds);
+        None
+    }
+
     /// Tries the output, for `headwater self-test`. Test messages are marked as such. `None`: there is nothing to
     /// try.
     fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {
@@ -70,6 +83,15 @@ pub trait Output {
     fn tail(&self, _encoder: &dyn Encoder, _agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
         Err("what it sends cannot be read back".into())
     }
+}
+
+/// The topics of an output at a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The broker, as `host:port`.
+    pub address: String,
+    /// MQTT filters that match its topics, and none of others.
+    pub filters: Vec<String>,
 }
 
 /// The two halves of a new connection.

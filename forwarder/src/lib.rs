@@ -51,8 +51,8 @@ mod testing;
 pub use config::{BufferConfig, Full, SendRate, Sync, When};
 pub use connection::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputConnection,
-    OutputContext, OutputKind, OutputProbing, ProbeResult, SendError, Tag, Tail, TailAddress, Tailed,
-    Tailing,
+    OutputContext, OutputKind, OutputProbing, ProbeResult, Published, SendError, Tag, Tail, TailAddress,
+    Tailed, Tailing,
 };
 pub use encoder::{EncodeError, Encoder, Framing, MessageAddress};
 pub use events::{DropReason, ForwarderEvent};

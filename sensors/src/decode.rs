@@ -11,8 +11,6 @@
 mod commit;
 mod config;
 mod names;
-#[cfg(test)]
-mod records;
 mod repeats;
 mod template;
 
@@ -109,6 +107,11 @@ impl Decoder {
         self.unmatched_topic
     }
 
+    /// Whether messages that a broker had retained are read.
+    pub(crate) fn reads_retained(&self) -> bool {
+        self.config.reads_retained
+    }
+
     /// Decodes one payload into `sink`.
     pub fn on_payload(&mut self, topic: &str, payload: &[u8], sink: &mut dyn Sink) {
         if payload.len() > self.payload_bytes_max {
@@ -116,6 +119,19 @@ impl Decoder {
             return sink.invalid(topic, &reason);
         }
         self.on_recorded(topic, payload, PayloadOrigin { name: topic, line: None }, sink);
+    }
+
+    /// Decodes a message; one that the broker had retained only as the config says.
+    pub(crate) fn on_message(&mut self, topic: &str, payload: &[u8], is_retained: bool, sink: &mut dyn Sink) {
+        match (is_retained, self.config.reads_retained) {
+            (false, _) => self.on_payload(topic, payload, sink),
+            (true, true) => {
+                sink.replaying(true);
+                self.on_payload(topic, payload, sink);
+                sink.replaying(false);
+            }
+            (true, false) => sink.retained(1),
+        }
     }
 
     /// Decodes one line of a longer text into `sink`, as [`Format::decode_line`] reads it.
@@ -164,6 +180,9 @@ impl Decoder {
             commit(batch, outcome, known, names, records_before + *records_left, repeats.as_mut(), sink);
             *records_left -= known.records_len() - records_before;
             return self.tell_unread();
+        }
+        if config.ignore.iter().any(|filter| filter.capture(topic).is_some()) {
+            return;
         }
         let labels = config.labels_of(topic);
         if self.strict && labels.is_none() {
@@ -254,6 +273,9 @@ fn register(
 }
 
 #[cfg(test)]
+mod records;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::{ConnectionState, Stamp};
@@ -270,6 +292,7 @@ pub(crate) mod tests {
         pub(crate) empty: u32,
         pub(crate) filtered: u32,
         pub(crate) repeated: u32,
+        pub(crate) retained: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
         pub(crate) origins: Vec<String>,
         /// Names as they came.
@@ -314,6 +337,10 @@ pub(crate) mod tests {
 
         fn empty(&mut self, count: u32) {
             self.empty += count;
+        }
+
+        fn retained(&mut self, count: u32) {
+            self.retained += count;
         }
 
         fn repeated(&mut self, count: u32) {

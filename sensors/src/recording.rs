@@ -2,19 +2,24 @@
 //!
 //! `.csv`: a header, then one payload per row; the source's `time` and `fields` name columns. Without `time`, a
 //! column `time`, `timestamp`, `datetime` or `ts` is the time, and without `fields` every other column with numbers
-//! is read. `.jsonl`: one payload per line, or `{"topic": …, "payload": …}`, where a quoted payload is its text, as
-//! `mosquitto_sub -F %j` writes it. The default topic is the file's name without its ending.
+//! is read; a column `topic` is the topic. `.jsonl`: one payload per line, or `{"topic": …, "payload": …}`, where a quoted
+//! payload is its text, as `mosquitto_sub -F %j` writes it; its `tst` is the time of arrival. The default topic is the
+//! file's name without its ending.
 //!
 //! Rows and lines that cannot be read are counted and never stop a recording. Those beyond `[limits] payload` are
 //! skipped.
 
+mod arrival;
+
 use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
-use crate::fields::{DecodeError, Fields};
+use crate::fields::{DecodeError, Fields, Scalar};
 use crate::format::json::{JsonToken, Scanner};
 use crate::line::{FoundRecord, read_line, too_large};
 use crate::rows::{DelimitedRow, Reader, put_row};
-use crate::{Sink, SourceContext};
+use crate::{Sink, SourceContext, TimeFormat};
+use arrival::Arrived;
 use headwater_settings::nearest;
+use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -23,8 +28,11 @@ use std::path::Path;
 /// The columns that are accepted as the time, in this order.
 const TIME_COLUMNS: [&str; 4] = ["time", "timestamp", "datetime", "ts"];
 
+/// The column that is the topic.
+const TOPIC_COLUMN: &str = "topic";
+
 /// The other members of a line of `mosquitto_sub -F %j`.
-const ENVELOPE: [&str; 6] = ["tst", "qos", "retain", "mid", "payloadlen", "properties"];
+const ENVELOPE: [&str; 4] = ["qos", "mid", "payloadlen", "properties"];
 
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +73,8 @@ struct Table {
     record: DelimitedRow,
     /// The path of each column; `None`: not wanted.
     paths: Vec<Option<String>>,
+    /// The column that is the topic.
+    topic: Option<usize>,
 }
 
 impl std::fmt::Debug for Recording {
@@ -93,8 +103,8 @@ impl Recording {
                 if reader.read(&mut record).map_err(unreadable)? != FoundRecord::Record {
                     return Err(unfit("no header; the first line names the columns".into()));
                 }
-                let (config, paths) = columns(&record, config).map_err(unfit)?;
-                (Rows::Table(Table { reader, record, paths }), Decoder::lenient(&config, context))
+                let Columns { config, paths, topic } = columns(&record, config).map_err(unfit)?;
+                (Rows::Table(Table { reader, record, paths, topic }), Decoder::lenient(&config, context))
             }
             Some("jsonl" | "ndjson") => {
                 let rows = Rows::Lines { input: open()?, line: Vec::new(), number: 0, bytes_max };
@@ -148,7 +158,11 @@ impl Table {
             FoundRecord::TooLarge => {
                 sink.invalid(&origin.to_string(), &too_large(self.reader.record_bytes_max()))
             }
-            FoundRecord::Record => decoder.on_record(topic, origin, sink, |_, fields| self.read_row(fields)),
+            FoundRecord::Record => {
+                let own = self.topic.map(|column| String::from_utf8_lossy(self.record.cell(column)));
+                let topic = own.as_deref().filter(|own| !own.is_empty()).unwrap_or(topic);
+                decoder.on_record(topic, origin, sink, |_, fields| self.read_row(fields));
+            }
         }
         Ok(true)
     }
@@ -160,16 +174,24 @@ impl Table {
     }
 }
 
-/// The configuration with the time's column, and the path of each column.
-fn columns(
-    header: &DelimitedRow,
-    config: &DecodeConfig,
-) -> Result<(DecodeConfig, Vec<Option<String>>), String> {
+/// What the columns of a table are.
+struct Columns {
+    /// The configuration, with the time's column.
+    config: DecodeConfig,
+    /// The path of each column; `None`: not wanted.
+    paths: Vec<Option<String>>,
+    /// The column that is the topic.
+    topic: Option<usize>,
+}
+
+/// What the columns of this header are.
+fn columns(header: &DelimitedRow, config: &DecodeConfig) -> Result<Columns, String> {
     let names: Vec<Cow<'_, str>> =
         (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n))).collect();
     let known = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    for wanted in config.time.iter().chain(&config.fields) {
-        if !names.iter().any(|name| *name == wanted.as_str()) {
+    let places = config.captures.names().iter().map(AsRef::as_ref);
+    for wanted in config.time.iter().chain(&config.fields).map(String::as_str).chain(places) {
+        if !names.iter().any(|name| *name == wanted) {
             let likely = nearest(wanted, names.iter().map(AsRef::as_ref));
             let hint =
                 likely.map_or_else(|| format!("it has {}", known()), |name| format!("is it `{name}`?"));
@@ -181,7 +203,11 @@ fn columns(
         let column = |word: &&str| names.iter().find(|name| name.eq_ignore_ascii_case(word));
         time.extend(TIME_COLUMNS.iter().find_map(column).map(|name| name.clone().into_owned()));
     }
-    let is_value = |name: &&Cow<'_, str>| !time.iter().any(|time| *time == **name);
+    let is_named = |column: &str| config.fields.iter().any(|field| field == column);
+    let topic = names.iter().position(|name| *name == TOPIC_COLUMN).filter(|_| !is_named(TOPIC_COLUMN));
+    let is_value = |name: &&Cow<'_, str>| {
+        !time.iter().any(|time| *time == **name) && (topic.is_none() || **name != TOPIC_COLUMN)
+    };
     let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone().into_owned())).collect();
     if !config.format.is_named() {
         let mut values = names.iter().filter(is_value);
@@ -199,7 +225,10 @@ fn columns(
             *path = (name == value).then(String::new);
         }
     }
-    Ok((DecodeConfig { time, ..config.clone() }, paths))
+    if let Some(path) = topic.and_then(|column| paths.get_mut(column)) {
+        *path = None;
+    }
+    Ok(Columns { config: DecodeConfig { time, ..config.clone() }, paths, topic })
 }
 
 fn on_line(line: &[u8], stem: &str, origin: PayloadOrigin<'_>, decoder: &mut Decoder, sink: &mut dyn Sink) {
@@ -207,16 +236,39 @@ fn on_line(line: &[u8], stem: &str, origin: PayloadOrigin<'_>, decoder: &mut Dec
         return;
     }
     match envelope(line) {
-        Some((topic, payload)) => decoder.on_recorded(&topic, &payload, origin, sink),
+        Some(Envelope { topic, payload, arrival_ms, is_retained }) => {
+            let mut stamped = Arrived { sink, arrival_ms };
+            let sink: &mut dyn Sink = if arrival_ms.is_some() { &mut stamped } else { stamped.sink };
+            if is_retained && !decoder.reads_retained() {
+                return sink.retained(1);
+            }
+            if is_retained {
+                sink.replaying(true);
+            }
+            decoder.on_recorded(&topic, &payload, origin, sink);
+            if is_retained {
+                sink.replaying(false);
+            }
+        }
         None => decoder.on_recorded(stem, line, origin, sink),
     }
 }
 
-/// Topic and payload, if the line is an envelope and not itself a payload.
-fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+/// A message as `mosquitto_sub -F %j` writes it.
+struct Envelope<'a> {
+    topic: Cow<'a, str>,
+    payload: Cow<'a, [u8]>,
+    /// When it came [ms since the Unix epoch].
+    arrival_ms: Option<i64>,
+    /// Whether the broker had retained it.
+    is_retained: bool,
+}
+
+/// The message, if the line is an envelope and not itself a payload.
+fn envelope(line: &[u8]) -> Option<Envelope<'_>> {
     let mut scanner = Scanner::new(line).ok()?;
     let JsonToken::Object = scanner.value().ok()? else { return None };
-    let (mut topic, mut payload) = (None, None);
+    let (mut topic, mut payload, mut arrival_ms, mut is_retained) = (None, None, None, false);
     let mut first = true;
     while let Some(name) = scanner.name(first).ok()? {
         first = false;
@@ -232,12 +284,26 @@ fn envelope(line: &[u8]) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
                 });
             }
             ("payload", _) => payload = line.get(start..scanner.offset()).map(Cow::Borrowed),
+            ("tst", token) => arrival_ms = arrival_of(token),
+            ("retain", JsonToken::Scalar(retain)) => {
+                is_retained = matches!(retain, Scalar::Integer(1) | Scalar::Boolean(true));
+            }
             (name, _) if ENVELOPE.contains(&name) => {}
             _ => return None,
         }
     }
     scanner.end().ok()?;
-    Some((topic?, payload?))
+    Some(Envelope { topic: topic?, payload: payload?, arrival_ms, is_retained })
+}
+
+/// The time of arrival: RFC 3339, or a count of seconds.
+fn arrival_of(token: JsonToken<'_>) -> Option<i64> {
+    match token {
+        JsonToken::Text(text) => TimeFormat::Rfc3339.of_text(&text.unescaped(), &TimeZone::UTC),
+        JsonToken::Scalar(Scalar::Integer(count)) => TimeFormat::Unix.of_integer(count),
+        JsonToken::Scalar(Scalar::Number(count)) => TimeFormat::Unix.of_number(count),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -268,9 +334,20 @@ mod tests {
     }
 
     fn replayed(name: &str, content: &str, text: &str) -> Result<Seen, String> {
+        replayed_as(name, content, text, |_| {})
+    }
+
+    fn replayed_as(
+        name: &str,
+        content: &str,
+        text: &str,
+        change: impl Fn(&mut DecodeConfig),
+    ) -> Result<Seen, String> {
         let file = Temporary::new(name, content);
-        let mut recording = Recording::open(&file.0, &config(text, &["g/{zone}"]), &context())
-            .map_err(|error| error.to_string())?;
+        let mut config = config(text, &["g/{zone}"]);
+        change(&mut config);
+        let mut recording =
+            Recording::open(&file.0, &config, &context()).map_err(|error| error.to_string())?;
         let mut seen = Seen::roomy();
         while recording.step(&mut seen).unwrap() {}
         assert!(!recording.step(&mut seen).unwrap(), "the end stays the end");
@@ -301,6 +378,46 @@ mod tests {
         );
         let seen = replayed("t.csv", "Time,value,x\n5,1,2\n", "format = \"number\"").unwrap();
         assert_eq!(seen.readings, [("t".to_owned(), Some(5), 1.0)]);
+    }
+
+    #[test]
+    fn what_mosquitto_sub_recorded_has_the_time_of_its_arrival() {
+        let lines = [
+            r#"{"tst":"2024-03-31T10:00:05.372771Z+0000","topic":"g/a","qos":0,"retain":1,"payloadlen":4,"payload":"20.5"}"#,
+            r#"{"tst":"2024-03-31T05:00:35.372771-0500","topic":"g/a","qos":0,"retain":0,"payloadlen":4,"payload":"20.7"}"#,
+            r#"{"tst":1711879265.5,"topic":"g/a","qos":0,"retain":0,"payloadlen":4,"payload":"20.9"}"#,
+            r#"{"tst":"soon","topic":"g/a","qos":0,"retain":0,"payloadlen":4,"payload":"21"}"#,
+        ];
+        let seen = replayed("t.jsonl", &lines.join("\n"), "format = \"number\"").unwrap();
+        const T: i64 = 1_711_879_205_372;
+        let times: Vec<_> = seen.readings.iter().map(|(_, time, _)| *time).collect();
+        assert_eq!(times, [Some(T), Some(T + 30_000), Some(1_711_879_265_500), None]);
+        // A time of the payload's own comes first.
+        let own = r#"{"tst":1,"topic":"g/a","payload":{"ts":5,"v":1}}"#;
+        assert_eq!(replayed("t.jsonl", own, "time = \"ts\"").unwrap().readings[0].1, Some(5));
+        let ignoring = |config: &mut DecodeConfig| config.reads_retained = false;
+        let seen = replayed_as("t.jsonl", &lines.join("\n"), "format = \"number\"", ignoring).unwrap();
+        assert_eq!((seen.readings.len(), seen.retained), (3, 1));
+    }
+
+    #[test]
+    fn tables_of_portals_and_loggers_are_read() {
+        let german = "# plant 7\n# export\nDatum;Zeit;Leistung;Status\n31.03.2024;00:00:00;0,25;ok\n31.03.2024;00:15:00;1.000,75;ok\n";
+        let config = "time = [\"Datum\", \"Zeit\"]\ntime_format = \"%d.%m.%Y %H:%M:%S\"\ndecimal = \",\"\nfields = [\"Leistung\"]";
+        let seen = replayed("t.csv", german, config).unwrap();
+        const T: i64 = 1_711_843_200_000;
+        let name = || "t/Leistung".to_owned();
+        assert_eq!(seen.readings, [(name(), Some(T), 0.25), (name(), Some(T + 900_000), 1_000.75)]);
+        let long = "time,sensor,value\n1,a,5\n2,b,6\n";
+        let seen = replayed("t.csv", long, "series = \"{sensor}\"\nfields = [\"value\"]").unwrap();
+        assert_eq!(seen.readings, [("a".to_owned(), Some(1), 5.0), ("b".to_owned(), Some(2), 6.0)]);
+        let topics = "time,topic,value\n1,g/a,5\n2,g/b,6\n3,,7\n";
+        for config in ["format = \"number\"", "series = \"{topic}\"\nfields = [\"value\"]"] {
+            let seen = replayed("t.csv", topics, config).unwrap();
+            let names: Vec<_> = seen.readings.iter().map(|(name, ..)| name.as_str()).collect();
+            assert_eq!(names, ["g/a", "g/b", "t"], "{config}");
+            assert_eq!(seen.series[0].1, [("zone".to_owned(), "a".to_owned())]);
+        }
     }
 
     #[test]

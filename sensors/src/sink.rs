@@ -67,6 +67,11 @@ pub trait Sink {
         let _ = count;
     }
 
+    /// Says whether the readings that follow are values that a broker had kept, which are no sign of life of the sensor.
+    fn replaying(&mut self, is_replayed: bool) {
+        let _ = is_replayed;
+    }
+
     /// Counts messages that the broker had retained and that are not read.
     fn retained(&mut self, count: u32) {
         let _ = count;

@@ -46,6 +46,19 @@ pub trait Source {
         self.payloads().map_or(SeriesNames::Unknown, DecodeConfig::names)
     }
 
+    /// What only one connection can hold, such as a client id at a broker, for people: two that are equal throw each
+    /// other out. `None`: there is no such thing.
+    fn exclusive(&self) -> Option<String> {
+        None
+    }
+
+    /// Never reads what an output of the agent publishes at `address` under these MQTT filters. Answers whether the
+    /// source asks for any of it.
+    fn exclude(&mut self, address: &str, filters: &[String]) -> bool {
+        let _ = (address, filters);
+        false
+    }
+
     /// Whether it delivers again, in the same order, everything that a crash made the sink forget.
     fn is_durable(&self) -> bool {
         false

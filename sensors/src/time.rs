@@ -145,14 +145,17 @@ fn of_rfc3339(text: &str, zone: &TimeZone) -> Option<i64> {
 fn tidied(text: &str) -> Cow<'_, str> {
     const FRACTION_DIGITS_MAX: usize = 9;
     let mut tidy = Cow::Borrowed(text);
-    // `Z+0000` is what mosquitto_sub 2.0.11 writes.
-    for (ending, offset) in [("UTC", "Z"), ("GMT", "Z"), ("Z+0000", "Z"), (" Z", "Z")] {
+    for (ending, offset) in [("UTC", "Z"), ("GMT", "Z"), (" Z", "Z")] {
         if let Some(time) = text.strip_suffix(ending) {
             tidy = Cow::Owned(format!("{}{offset}", time.trim_end()));
         }
     }
     if let Some((time, offset)) = tidy.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-'])) {
         tidy = Cow::Owned(format!("{}{offset}", time.trim_end()));
+    }
+    // mosquitto_sub 2.0.11 writes a `Z` before every offset.
+    if let Some((time, offset)) = tidy.rsplit_once('Z').filter(|(_, offset)| offset.starts_with(['+', '-'])) {
+        tidy = Cow::Owned(format!("{time}{offset}"));
     }
     if let Some((time, rest)) = tidy.split_once(['.', ',']) {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -209,6 +212,7 @@ mod tests {
             "2023-11-14T22:13:20.123 GMT",
             "2023-11-14 22:13:20.123 Z",
             "2023-11-14T22:13:20.123456Z+0000",
+            "2023-11-14T17:13:20.123456Z-0500",
             "2023-11-14T22:13:20.123456789012Z",
         ] {
             assert_eq!(Rfc3339.of_text(text, &TimeZone::UTC), Some(T), "{text}");
@@ -260,6 +264,7 @@ mod tests {
             ("28/02/2023 16:00", "%d/%m/%Y %H:%M"),
             ("2023/02/28 16:00:51", "%Y/%m/%d %H:%M:%S"),
             ("Tue, 28 Feb 2023 16:00:49 +0000", "%a, %d %b %Y %H:%M:%S %z"),
+            ("Tue, 28 Feb 2023 16:00:49 GMT", "%a, %d %b %Y %H:%M:%S %z"),
             ("2023-02-28 16:00", "rfc3339"),
         ] {
             assert_eq!(super::TimeFormat::likely(text).unwrap().to_string(), format, "{text}");

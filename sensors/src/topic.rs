@@ -100,6 +100,25 @@ impl TopicTemplate {
         parts.next().is_none().then_some(captured)
     }
 
+    /// Whether its first level is a text.
+    pub(crate) fn begins_with_text(&self) -> bool {
+        matches!(self.levels.first(), Some(Level::Text(_)))
+    }
+
+    /// Whether it matches every topic that the other one matches.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let mut others = other.levels.iter();
+        for level in &self.levels {
+            match (level, others.next()) {
+                (Level::Rest, _) => return true,
+                (Level::Text(a), Some(Level::Text(b))) if a == b => {}
+                (Level::Any | Level::Label(_), Some(Level::Text(_) | Level::Any | Level::Label(_))) => {}
+                _ => return false,
+            }
+        }
+        others.next().is_none()
+    }
+
     /// Whether any topic matches both, so that the broker may send its messages twice.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {

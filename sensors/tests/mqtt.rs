@@ -31,6 +31,11 @@ struct Told {
     readings: Vec<(String, f64)>,
     invalid: Vec<String>,
     links: Vec<Option<String>>,
+    /// Messages that the broker had kept and that were not read.
+    retained: u32,
+    /// Values that the broker had kept.
+    replayed: Vec<f64>,
+    is_replaying: bool,
 }
 
 impl Sink for Log {
@@ -44,6 +49,17 @@ impl Sink for Log {
         let mut told = self.0.borrow_mut();
         let name = told.series[series.0 as usize].clone();
         told.readings.push((name, value));
+        if told.is_replaying {
+            told.replayed.push(value);
+        }
+    }
+
+    fn replaying(&mut self, is_replayed: bool) {
+        self.0.borrow_mut().is_replaying = is_replayed;
+    }
+
+    fn retained(&mut self, count: u32) {
+        self.0.borrow_mut().retained += count;
     }
 
     fn refused(&mut self, _count: u32) {}
@@ -311,6 +327,30 @@ async fn a_source_that_cannot_connect_stops_at_once_when_told() {
         let source = Source::launch(&broker, "");
         drop(source.stop);
         timeout(Duration::from_secs(5), source.task).await.expect("a closed channel means the same").unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retained_messages_are_told_apart_or_not_read_and_ignored_topics_are_nothing() {
+    let broker = Broker::start("");
+    local(async {
+        let client = publisher(&broker).await;
+        client.try_publish("t/plug".into(), "899".into(), Qos::AtLeastOnce, true).unwrap();
+        client.try_publish("t/bridge/state".into(), "online".into(), Qos::AtLeastOnce, true).unwrap();
+        let ignore = "ignore = [\"t/bridge/#\", \"t/+/availability\"]";
+        for (retained, used) in [("", vec![899.0, 5.0]), ("retained = \"ignore\"", vec![5.0])] {
+            let source = Source::start(&broker, &format!("{ignore}\n{retained}")).await;
+            source.log.until("kept value", |told| told.retained + told.replayed.len() as u32 > 0).await;
+            publish(&client, "t/plug/availability", "online").await;
+            publish(&client, "t/plug", "5").await;
+            source.log.until_value(5.0).await;
+            let log = source.stop().await;
+            assert_eq!(log.values(), used);
+            let told = log.0.borrow();
+            let replayed: &[f64] = if retained.is_empty() { &[899.0] } else { &[] };
+            assert_eq!((told.replayed.as_slice(), told.invalid.len()), (replayed, 0), "{:?}", told.invalid);
+        }
     })
     .await;
 }

@@ -98,6 +98,7 @@ impl<W: Write> Replay<W> {
     /// Lets virtual time run until every window is closed, and ends with a report. Returns the picture, if one was
     /// requested.
     fn finish(mut self) -> Result<Option<Plot>, ReplayError> {
+        self.pipeline.on_end(self.now());
         for _ in 0..CLOSING_TICKS_MAX {
             let Some(due) = self.pipeline.poll_timeout() else { break };
             self.now = self.now.max(Some(Time(due.0)));
@@ -177,6 +178,14 @@ impl<W: Write> Sink for Replay<W> {
 
     fn filtered(&mut self, count: u32) {
         self.pipeline.on_filtered(self.source, count);
+    }
+
+    fn replaying(&mut self, is_replayed: bool) {
+        self.pipeline.set_replayed(is_replayed);
+    }
+
+    fn retained(&mut self, count: u32) {
+        self.pipeline.on_retained(self.source, count);
     }
 
     fn repeated(&mut self, count: u32) {

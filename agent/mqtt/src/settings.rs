@@ -88,12 +88,31 @@ impl Settings {
         })
     }
 
+    /// Whether an address is that of this broker, as far as its text tells.
+    #[must_use]
+    pub fn is_at(&self, address: &str) -> bool {
+        same_host(&self.address()) == same_host(address)
+    }
+
+    /// A client id at this broker, for people; equal texts are the same client.
+    #[must_use]
+    pub fn client_at_broker(&self, client_id: &str) -> String {
+        format!("the client id `{client_id}` at {}", same_host(&self.address()))
+    }
+
     /// `host:port`, for people.
     #[must_use]
     pub fn address(&self) -> String {
         let (host, port) = (&self.host, self.port);
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
+}
+
+/// The address with one name for this machine.
+fn same_host(address: &str) -> String {
+    let names = ["127.0.0.1:", "[::1]:"];
+    let port = names.into_iter().find_map(|name| address.strip_prefix(name));
+    port.map_or_else(|| address.to_lowercase(), |port| format!("localhost:{port}"))
 }
 
 fn read_address(table: &mut Table<'_>) -> Option<BrokerAddress> {

@@ -205,7 +205,9 @@ impl Pipeline {
             } else {
                 counts.future += 1;
             }
-            channel.watching.touch(now.alive);
+            if !self.emitter.is_replayed {
+                channel.watching.touch(now.alive);
+            }
             self.note_unusable(source, time, now.time);
             return;
         }
@@ -234,7 +236,7 @@ impl Pipeline {
         let is_placed = matches!(fate, Placement::InWindow | Placement::Forward);
         if is_placed {
             channel.watching.judge(time, value, &mut out);
-        } else {
+        } else if !out.emitter.is_replayed {
             channel.watching.touch(now.alive);
         }
         channel.close(&mut out).count(counts);
@@ -276,6 +278,11 @@ impl Pipeline {
     fn rearm(&mut self, now: Now) {
         self.channels.rearm(&self.streams, now);
         self.pairs.rearm(&self.streams, now);
+    }
+
+    /// Sets whether the readings that follow are values that a broker had kept: no sign of life.
+    pub fn set_replayed(&mut self, is_replayed: bool) {
+        self.emitter.is_replayed = is_replayed;
     }
 
     /// When [`Pipeline::on_tick`] is due next, if ever.

@@ -91,6 +91,12 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("pairs = [{ a = \"t\", b = \"h\", tolerance = \"1h\" }]", "7:42", &["`tolerance`", "10m"]),
     ("pairs = [{ a = \"t\", b = \"h\" }, { a = \"t\", b = \"h\" }]", "7:32", &["twice"]),
     ("window = { type = \"none\" }\npairs = [{ a = \"t\", b = \"h\" }]", "8:9", &["`pairs`", "set a window"]),
+    (
+        "[[streams.a.detectors]]\ntype = \"stuck\"\nafter = \"1h\"\nname = \"x\"\n\
+         [[streams.a.detectors]]\ntype = \"missing\"\nname = \"x\"",
+        "13:8",
+        &["a detector `x` already", "another `name`"],
+    ),
     ("where = \"value > 'a'\"", "7:10", &["`where`"]),
     ("map = \"value > 1.0\"", "7:", &["`map`"]),
     ("map = \"valu * 2\"", "7:8", &["`map`", "`value`"]),
@@ -128,4 +134,49 @@ fn what_has_no_effect_is_a_warning() {
     // One warning is of the output that is not there.
     let waits = "window = { type = \"none\" }\nlateness = \"1s\"\nidle = \"9s\"\nfilter = { type = \"deadband\", percent = 1 }";
     assert_eq!(said(waits).matches("warning:").count(), 1, "{}", said(waits));
+}
+
+/// All that is said of a source `s` and an output `s` with these lines.
+fn said_of_connections(source: &str, output: &str) -> String {
+    let mqtt = |kind: &str, host: &str| format!("[{kind}.s]\ntype = \"mqtt\"\nurl = \"mqtt://{host}\"\n");
+    let (source_table, output_table) = (mqtt("sources", "127.0.0.1"), mqtt("outputs", "localhost"));
+    let text =
+        format!("agent.id = \"g7\"\nstreams.a = {{}}\n{source_table}{source}\n{output_table}{output}\n");
+    let (config, document) = parse(Path::new("t.toml"), &text, |_| None);
+    assert_eq!(config.is_none(), document.has_errors());
+    document.render_all()
+}
+
+#[test]
+fn a_client_id_is_held_once() {
+    assert_eq!(said_of_connections("topics = [\"t/#\"]", ""), "", "one name is two ids");
+    let same = "client_id = \"c\"";
+    let shown = said_of_connections(&format!("topics = [\"t/#\"]\n{same}"), same);
+    let what = "output `s` and source `s` both have the client id `c` at localhost:1883";
+    assert!(shown.contains(what) && shown.contains("t.toml:11:13: error"), "{shown}");
+}
+
+#[test]
+fn what_an_output_publishes_is_named_where_a_source_asks_for_it() {
+    for topics in ["#", "headwater/#", "+/g7/summary/#"] {
+        let shown = said_of_connections(&format!("topics = [\"{topics}\"]"), "");
+        assert!(
+            shown.contains("source `s` asks for what output `s` publishes (headwater/g7/#)"),
+            "{topics}: {shown}"
+        );
+    }
+    for source in [
+        "topics = [\"t/#\"]",
+        "topics = [\"headwater/g8/#\"]",
+        "topics = [\"#\"]\nignore = [\"headwater/#\"]",
+    ] {
+        assert_eq!(said_of_connections(source, ""), "", "{source}");
+    }
+    let elsewhere = "url = \"mqtt://cloud.example\"";
+    let (_, document) = parse(
+        Path::new("t.toml"),
+        &format!("agent.id = \"g7\"\nstreams.a = {{}}\n{SOURCE}[outputs.o]\ntype = \"mqtt\"\n{elsewhere}\n"),
+        |_| None,
+    );
+    assert_eq!(document.render_all(), "", "`#` of another broker means the topics of others");
 }

@@ -90,6 +90,7 @@ impl Replay for Run<'_> {
             self.pipeline.resume(now, false);
         }
         self.now = now;
+        self.pipeline.set_replayed(false);
         self.handles.clear();
     }
 
@@ -115,6 +116,7 @@ impl Replay for Run<'_> {
             Record::Count(IntakeCount::Empty, source, count) => pipeline.on_empty(source, count),
             Record::Count(IntakeCount::Retained, source, count) => pipeline.on_retained(source, count),
             Record::Count(IntakeCount::Refused, source, number) => pipeline.on_refused(source, number),
+            Record::Replayed(is_replayed) => pipeline.set_replayed(is_replayed),
             Record::RevLimit(limit) => self.allow(limit),
             Record::Message { lane, made_ms, body } => {
                 if !is_kept && let Some(lane) = Lane::ALL.into_iter().find(|known| *known as u8 == lane) {

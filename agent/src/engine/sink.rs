@@ -89,6 +89,11 @@ impl Sink for EngineSink {
         self.engine.pipeline.borrow_mut().on_empty(self.source, count);
     }
 
+    fn replaying(&mut self, is_replayed: bool) {
+        self.engine.note(|journal| journal.replayed(is_replayed));
+        self.engine.pipeline.borrow_mut().set_replayed(is_replayed);
+    }
+
     fn retained(&mut self, count: u32) {
         self.engine.note(|journal| journal.count(IntakeCount::Retained, self.source, count));
         self.engine.pipeline.borrow_mut().on_retained(self.source, count);
@@ -110,6 +115,7 @@ impl Sink for EngineSink {
         self.engine.note(|journal| journal.link(self.source, is_up, now));
         self.engine.pipeline.borrow_mut().on_link(self.source, is_up, now);
         self.engine.sources.on_connection(self.source, state, clock::up_ms());
+        self.engine.on_status_changed();
         match state {
             ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
             ConnectionState::Down { reason } => {

@@ -1,6 +1,7 @@
 //! The state of a running source: its connection, and which of its log lines are written.
 
 use super::log_throttle::LogThrottle;
+use super::losses::ConnectionLosses;
 use crate::status::SourceStatus;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::SourceCounts;
@@ -14,6 +15,7 @@ pub(super) struct SourceMonitor {
     /// Since when, by the clock that never steps (ms since boot).
     since_up_ms: i64,
     last_error: Option<String>,
+    losses: ConnectionLosses,
     /// Series whose names were changed, because they were not safe.
     renamed: u64,
     /// Lines about payloads that cannot be used.
@@ -30,6 +32,7 @@ impl SourceMonitor {
             up: None,
             since_up_ms: up_ms,
             last_error: None,
+            losses: ConnectionLosses::default(),
             renamed: 0,
             invalid: LogThrottle::default(),
             notice: LogThrottle::default(),
@@ -43,6 +46,9 @@ impl SourceMonitor {
     /// The connection has come up or gone down.
     pub(super) fn on_connection(&mut self, state: ConnectionState<'_>, up_ms: i64) {
         let up = matches!(state, ConnectionState::Up);
+        if matches!(state, ConnectionState::Down { .. }) && self.up == Some(true) {
+            self.losses.on_lost(up_ms);
+        }
         if self.up != Some(up) {
             (self.up, self.since_up_ms) = (Some(up), up_ms);
         }
@@ -53,6 +59,12 @@ impl SourceMonitor {
             }
             ConnectionState::Ended => self.last_error = Some("end of input".to_owned()),
         }
+    }
+
+    /// What a person should do something about.
+    pub(super) fn trouble(&self, up_ms: i64) -> Option<String> {
+        let reason = self.last_error.as_deref().filter(|_| self.losses.are_many(up_ms))?;
+        Some(format!("source {} loses its connection again and again: {reason}", self.name))
     }
 
     /// Counts a series whose name was changed. Whether it is the first one.
@@ -91,6 +103,16 @@ mod tests {
             monitor.on_connection(ConnectionState::Down { reason }, now);
         }
         assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset  \u{fffd}[2J".to_owned())));
+        monitor.on_connection(ConnectionState::Up, 9);
+        assert_eq!(monitor.trouble(9), None);
+        for now in 10..13 {
+            monitor.on_connection(ConnectionState::Down { reason: "taken over" }, now);
+            monitor.on_connection(ConnectionState::Up, now);
+        }
+        let trouble = "source field loses its connection again and again: taken over";
+        assert_eq!((monitor.trouble(13).as_deref(), monitor.trouble(400_000)), (Some(trouble), None));
+        let mut monitor = SourceMonitor::new("field", 1);
+        monitor.on_connection(ConnectionState::Down { reason: "reset\r\n\u{1b}[2J" }, 2);
         monitor.on_connection(ConnectionState::Up, 9);
         assert_eq!(status(&monitor), (Some(true), 1_009, Some("reset  \u{fffd}[2J".to_owned())));
     }

@@ -76,6 +76,11 @@ impl Sources {
         }
     }
 
+    /// What a person should do something about.
+    pub(super) fn troubles(&self, up_ms: i64) -> Vec<String> {
+        self.monitors.borrow().iter().filter_map(|monitor| monitor.trouble(up_ms)).collect()
+    }
+
     /// How they stand; `time_of` tells the time of a moment (ms since boot).
     pub(super) fn statuses(
         &self,

@@ -36,6 +36,8 @@ pub(crate) enum Record<'a> {
     Link(usize, bool),
     /// A source's payloads that are no readings.
     Count(IntakeCount, usize, u32),
+    /// Whether the readings that follow are values that a broker had kept.
+    Replayed(bool),
     /// Which revisions may be told.
     RevLimit(Option<u32>),
     /// A message that the engine has made.
@@ -160,6 +162,10 @@ impl Encoder {
         self.number(u64::from(number));
     }
 
+    pub(super) fn replayed(&mut self, is_replayed: bool) {
+        self.bytes.extend_from_slice(&[15, u8::from(is_replayed)]);
+    }
+
     pub(super) fn rev_limit(&mut self, limit: Option<u32>) {
         self.bytes.push(8);
         self.number(limit.map_or(0, |limit| u64::from(limit) + 1));
@@ -248,6 +254,7 @@ impl Decoder {
             [10] => Record::Engine(bytes(from)?),
             [11] => Record::Kept(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [12] => Record::End,
+            [15] => Record::Replayed(take(from, 1)? != [0]),
             [13] => Record::Pressure(match take(from, 1)? {
                 [0] => Pressure::None,
                 [1] => Pressure::Some,

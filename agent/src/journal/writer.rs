@@ -308,6 +308,10 @@ impl Journal {
         self.put(|to| to.series(handle, source, name, labels));
     }
 
+    pub(crate) fn replayed(&self, is_replayed: bool) {
+        self.put(|to| to.replayed(is_replayed));
+    }
+
     pub(crate) fn tick(&self, now: Now) {
         self.put(|to| to.tick(now));
     }

@@ -131,6 +131,34 @@ fn no_series_is_missing_while_its_source_is_cut_off() {
     assert_eq!((609..700).map(|second| raised(&mut pipeline, second)).sum::<usize>(), 1, "silent since");
 }
 
+/// A broker sends a value that it has kept whenever somebody subscribes, however long the sensor has been dead.
+#[test]
+fn a_value_that_the_broker_had_kept_is_no_sign_of_life() {
+    let streams = "[streams.a]\n[[streams.a.detectors]]\ntype = \"missing\"\nafter = \"10s\"\n\
+        [[streams.a.detectors]]\ntype = \"threshold\"\nabove = 800.0\n";
+    let mut pipeline = pipeline(streams, 10);
+    let said = |pipeline: &mut Pipeline, second: i64| {
+        pipeline.on_tick(at(START + second * 1_000));
+        let alerts = drained(pipeline).into_iter().filter(|message| message.text("kind") == "alert");
+        alerts.map(|alert| format!("{} {}", alert.text("detector"), alert.text("state"))).collect::<Vec<_>>()
+    };
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    let replay = |pipeline: &mut Pipeline, second: i64, value: f64| {
+        pipeline.set_replayed(true);
+        pipeline.on_reading(series, TakenAt::Arrival, value, at(START + second * 1_000));
+        pipeline.set_replayed(false);
+    };
+    pipeline.on_reading(series, TakenAt::Arrival, 1.0, at(START));
+    replay(&mut pipeline, 9, 5.0);
+    assert_eq!(said(&mut pipeline, 11), ["missing raised"], "not put off");
+    replay(&mut pipeline, 20, 5.0);
+    assert_eq!(said(&mut pipeline, 21), [""; 0], "not cleared");
+    replay(&mut pipeline, 22, 899.0);
+    assert_eq!(said(&mut pipeline, 22), ["threshold raised"], "a value all the same");
+    pipeline.on_reading(series, TakenAt::Arrival, 1.0, at(START + 30_000));
+    assert_eq!(said(&mut pipeline, 30), ["missing cleared", "threshold cleared"]);
+}
+
 /// A service whose memory was capped lower goes on with the series that it has room for, and says what it has given up.
 #[test]
 fn of_a_state_that_memory_has_no_room_for_a_part_goes_on() {

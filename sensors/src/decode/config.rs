@@ -39,6 +39,10 @@ pub struct DecodeConfig {
     pub series: NameTemplate,
     /// Labels of every series, by name.
     pub labels: Vec<(String, NameTemplate)>,
+    /// The topics that are not read, whatever `topics` says.
+    pub(crate) ignore: Vec<TopicTemplate>,
+    /// Whether messages that a broker had retained are read.
+    pub(crate) reads_retained: bool,
     /// The topic templates, which give topics their labels; empty if there are none.
     pub topics: Vec<TopicTemplate>,
 }
@@ -123,6 +127,8 @@ impl DecodeConfig {
             drops_repeats,
             series,
             labels,
+            ignore: Vec::new(),
+            reads_retained: true,
             topics,
         };
         (errors(table) == errors_before).then_some(config)

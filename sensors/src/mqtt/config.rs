@@ -14,12 +14,18 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let qos = read_qos(table);
     // On receipt, by the connection itself: no later checkpoint brings back the messages that a crash then loses.
     let durable = table.choice("ack", &[("received", false), ("durable", true)]).given().unwrap_or(false);
+    let reads_retained = table.choice("retained", &[("use", true), ("ignore", false)]).value_or(true);
     let is_unfit = durable && qos == Some(Qos::AtMostOnce);
     if is_unfit {
         let fix = "write qos = 1: only then does the broker keep a message until it is acknowledged";
         table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
     }
-    let decode = DecodeConfig::read(table, labels, topics.clone());
+    let ignore = read_ignore(table, topics.as_deref().unwrap_or_default());
+    let mut decode = DecodeConfig::read(table, labels, topics.clone());
+    if let Some(decode) = &mut decode {
+        decode.ignore = ignore;
+        decode.reads_retained = reads_retained;
+    }
     if durable && decode.as_ref().is_some_and(|decode| decode.time.is_empty()) {
         let what = "with `ack = \"durable\"`, what comes again after a crash counts at its second arrival";
         let fix = "set `time` to the field with the event time, so that it finds the window that it was in";
@@ -63,6 +69,33 @@ fn read_topics(table: &mut Table<'_>) -> Option<Vec<TopicTemplate>> {
         }
     }
     (templates.len() == topics.value.len()).then_some(templates)
+}
+
+/// Reads the filters of topics that are not read.
+fn read_ignore(table: &mut Table<'_>, topics: &[TopicTemplate]) -> Vec<TopicTemplate> {
+    let mut ignore = Vec::new();
+    for filter in table.strings("ignore").given().unwrap_or_default() {
+        match TopicTemplate::parse(&filter.value) {
+            Err(bad) => table.refuse(filter.span, bad.what, bad.fix),
+            Ok(template) => {
+                if !topics.is_empty() && !topics.iter().any(|topic| topic.overlaps(&template)) {
+                    let what =
+                        format!("none of `topics` brings a message that `{}` could match", filter.value);
+                    table.warn(filter.span, what, "leave it out");
+                }
+                if let Some(topic) = topics.iter().find(|topic| template.covers(topic)) {
+                    let what = format!("`{}` leaves nothing of the topic `{}`", filter.value, topic.filter());
+                    table.refuse(
+                        table.place_of("ignore"),
+                        what,
+                        "write a narrower filter, or leave the topic out",
+                    );
+                }
+                ignore.push(template);
+            }
+        }
+    }
+    ignore
 }
 
 fn read_qos(table: &mut Table<'_>) -> Option<Qos> {

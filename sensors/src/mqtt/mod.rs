@@ -20,6 +20,7 @@ mod stall;
 pub(crate) use config::KIND;
 
 use crate::source::stopped;
+use crate::topic::TopicTemplate;
 use crate::{
     ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceProbe, Stop,
 };
@@ -69,6 +70,25 @@ struct Mqtt {
 impl Source for Mqtt {
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
+    }
+
+    fn exclusive(&self) -> Option<String> {
+        let client_id = self.settings.client_id.as_ref().unwrap_or(&self.client_id);
+        Some(self.settings.client_at_broker(client_id))
+    }
+
+    fn exclude(&mut self, address: &str, filters: &[String]) -> bool {
+        let mut is_asked_for = false;
+        for own in filters.iter().filter_map(|filter| TopicTemplate::parse(filter).ok()) {
+            let meets = |topic: &TopicTemplate| topic.overlaps(&own);
+            // Elsewhere a filter such as `#` means the topics of others.
+            let is_meant = |topic: &TopicTemplate| self.settings.is_at(address) || topic.begins_with_text();
+            let is_known = self.decode.ignore.iter().any(|ignored| ignored.covers(&own));
+            is_asked_for |=
+                !is_known && self.decode.topics.iter().any(|topic| meets(topic) && is_meant(topic));
+            self.decode.ignore.push(own);
+        }
+        is_asked_for
     }
 
     fn is_durable(&self) -> bool {
@@ -292,12 +312,22 @@ impl<'a> Subscription<'a> {
 
     fn on_message(&mut self, publish: &Publish) {
         let Some(ack_window) = &self.ack_window else {
-            return self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+            return self.decoder.on_message(
+                publish.topic(),
+                &publish.payload,
+                publish.retain,
+                self.sink.as_mut(),
+            );
         };
         match ack_window.on_publish(publish) {
             Delivery::Repeated => self.sink.repeated(1),
             Delivery::New(hash) => {
-                self.decoder.on_payload(publish.topic(), &publish.payload, self.sink.as_mut());
+                self.decoder.on_message(
+                    publish.topic(),
+                    &publish.payload,
+                    publish.retain,
+                    self.sink.as_mut(),
+                );
                 ack_window.on_used(publish, hash);
             }
         }

@@ -30,7 +30,12 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
 
 /// The time [ms since the Unix epoch] of a text in a pattern; `zone` is that of times without an offset.
 pub(super) fn of_text(pattern: &str, text: &str, zone: &TimeZone) -> Option<i64> {
-    let read = BrokenDownTime::parse(pattern, text).ok()?;
+    let read = BrokenDownTime::parse(pattern, text).ok().or_else(|| {
+        // RFC 2822 has names for the offset of UTC, too.
+        let time = ["GMT", "UTC", "UT", "Z"].into_iter().find_map(|name| text.strip_suffix(name));
+        let time = time.filter(|_| pattern.contains("%z"))?;
+        BrokenDownTime::parse(pattern, format!("{time}+0000")).ok()
+    })?;
     moment(&read, zone).ok().map(jiff::Timestamp::as_millisecond)
 }
 

@@ -38,6 +38,8 @@ pub struct DetectorConfig {
 pub enum On {
     /// Every reading.
     Reading,
+    /// Every reading, and that none comes.
+    Silence,
     /// Every reading, before anything else sees it. A reading that the detector calls invalid is refused.
     RangeCheck,
     /// The named number of every closed window.
@@ -48,7 +50,7 @@ pub enum On {
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reading | Self::RangeCheck => f.write_str("reading"),
+            Self::Reading | Self::Silence | Self::RangeCheck => f.write_str("reading"),
             Self::Window(name) => f.write_str(name),
         }
     }
@@ -68,14 +70,19 @@ pub(super) fn read(
         if kind.is_none() {
             table.missing("type", "add `type = \"threshold\"`");
         }
-        let name = table.string("name").given();
+        let name = table.string("name");
         let severity = table.string("severity").value_or("warning".to_owned());
         let evidence = EvidenceConfig::read(&mut table);
         let on = table.string("on");
         let Some(kind) = kind.given() else { continue };
         let on = read_on(&table, kind, on, window, plan);
         let named = detectors.iter().map(|known| &known.name).chain(groups.iter().map(|known| &known.name));
-        let name = unique(name.unwrap_or_else(|| kind.name.to_owned()), &named.collect::<Vec<_>>());
+        let named: Vec<&String> = named.collect();
+        if let Some(twice) = name.as_ref().filter(|name| named.contains(&&name.value)) {
+            let what = format!("the stream has a detector `{}` already", twice.value);
+            table.refuse(twice.span.clone(), what, "give it another `name`: alerts are told apart by it");
+        }
+        let name = unique(name.given().unwrap_or_else(|| kind.name.to_owned()), &named);
         if let Some(patterns) = table.strings("over") {
             let detector = read_group_detector(&mut table, kind, &patterns);
             table.finish();
@@ -106,7 +113,11 @@ fn read_on(
     window: Option<&WindowConfig>,
     plan: Option<&AggregatePlan>,
 ) -> Option<On> {
-    let usual = if kind.judges == Judges::RawReadings { On::RangeCheck } else { On::Reading };
+    let usual = match kind.judges {
+        Judges::RawReadings => On::RangeCheck,
+        Judges::Silence => On::Silence,
+        _ => On::Reading,
+    };
     let Some(on) = on.filter(|on| on.value != "reading") else { return Some(usual) };
     if matches!(kind.judges, Judges::RawReadings | Judges::Silence) {
         let what = format!("`{}` looks at readings, not at `{}`", kind.name, on.value);

@@ -21,6 +21,8 @@ pub(super) struct Emitter {
     pub(super) own_clock: OwnClock,
     /// Whether summaries carry their accumulators.
     pub(super) is_mergeable: bool,
+    /// Whether the present readings are values that a broker had kept.
+    pub(super) is_replayed: bool,
 }
 
 impl Emitter {
@@ -34,6 +36,7 @@ impl Emitter {
             revisions: Revisions::new(),
             own_clock: OwnClock::default(),
             is_mergeable: false,
+            is_replayed: false,
         }
     }
 

@@ -22,6 +22,12 @@ impl Pipeline {
         }
     }
 
+    /// The input has ended: no reading comes any more, and that is no silence of the sensors.
+    pub fn on_end(&mut self, now: Now) {
+        self.channels.list.iter_mut().for_each(|channel| channel.watching.end_silence());
+        self.rearm(now);
+    }
+
     /// Whether no reading can reach a channel, because every source of its series is down. Where the series' sources
     /// are unknown, every source must be down.
     pub(super) fn is_cut_off(&self, index: ChannelId) -> bool {

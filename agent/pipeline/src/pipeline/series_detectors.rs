@@ -92,18 +92,25 @@ impl SeriesDetectors {
             return;
         }
         let at = self.moment(time);
+        // A value that the broker had kept says nothing of the sensor.
+        let is_alive = !out.emitter.is_replayed;
         if self.judged.is_some_and(|(last, ..)| at.steady < last) {
-            self.touch(out.now.alive);
+            if is_alive {
+                self.touch(out.now.alive);
+            }
             return;
         }
-        self.judged = Some((at.steady, out.now.alive, value));
+        if is_alive {
+            self.judged = Some((at.steady, out.now.alive, value));
+        }
         self.ring.push(at.steady, value);
         if self.awaits_readings {
             self.count_awaited(at, out);
         }
         let Self { slots, ring, awaits_readings, .. } = self;
         let judges = slots.iter_mut().zip(&out.stream.detectors);
-        for (slot, config) in judges.filter(|(_, config)| config.on == On::Reading) {
+        let is_asked = |on: &On| *on == On::Reading || is_alive && *on == On::Silence;
+        for (slot, config) in judges.filter(|(_, config)| is_asked(&config.on)) {
             let (judgement, transition) = slot.detector.on_reading(at, value);
             if transition != Transition::None {
                 let decided = Decision { judgement, transition, at, value };
@@ -118,6 +125,11 @@ impl SeriesDetectors {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;
         }
+    }
+
+    /// From now on silence is not judged.
+    pub(super) fn end_silence(&mut self) {
+        self.judged = None;
     }
 
     /// Whether no detector needs the readings.
@@ -347,7 +359,7 @@ impl Decision {
     ) {
         let on = match &config.on {
             On::Window(name) => Some(name.clone()),
-            On::Reading | On::RangeCheck => None,
+            On::Reading | On::Silence | On::RangeCheck => None,
         };
         let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
         let written = slot.detector.reason(self.value, &mut reason);

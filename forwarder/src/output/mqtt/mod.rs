@@ -15,7 +15,7 @@ mod topic;
 
 use crate::{
     Delivery, Disconnected, Encoder, Framing, Message, Opened, Output, OutputConnection, OutputContext,
-    OutputKind, OutputProbing, SendError, SendRate, Tag, Tail,
+    OutputKind, OutputProbing, Published, SendError, SendRate, Tag, Tail,
 };
 use events::MqttEvents;
 use flight::{Flight, Sent};
@@ -41,6 +41,9 @@ pub(crate) const KIND: OutputKind = OutputKind {
 
 const INFLIGHT: i64 = 1_000;
 
+/// The kind of the messages that a broker may keep.
+const SUMMARY: &str = "summary";
+
 const ACK_TIMEOUT_MS: i64 = 30_000;
 
 /// Bound on incoming packets. Only what a broker says of itself comes in.
@@ -60,6 +63,8 @@ struct Mqtt {
     inflight: u16,
     ack_timeout: Duration,
     rate: SendRate,
+    /// Whether the broker keeps the last live summary of each series.
+    retains: bool,
     backoff: Rc<RefCell<Backoff>>,
     guard: Rc<RefCell<PoisonGuard>>,
 }
@@ -70,8 +75,10 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
     let inflight = table.integer("inflight", 2..=60_000).given().unwrap_or(INFLIGHT);
     let ack_timeout = table.duration("ack_timeout", 1_000..=3_600_000).given().unwrap_or(ACK_TIMEOUT_MS);
     let rate = SendRate::read(table);
+    let retains = table.boolean("retain").given().unwrap_or(false);
     let OutputContext { agent, output } = context;
-    let client_id = format!("headwater-{agent}-{output}");
+    // It says what it is: a source of the same name has another one.
+    let client_id = format!("headwater-{agent}-output-{output}");
     let seed = u64::from(crc32fast::hash(client_id.as_bytes())) ^ fastrand::u64(..);
     Some(Box::new(Mqtt {
         settings: settings?,
@@ -80,6 +87,7 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
         inflight: u16::try_from(inflight).unwrap_or(u16::MAX),
         ack_timeout: Duration::from_millis(ack_timeout.unsigned_abs()),
         rate,
+        retains,
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
         guard: Rc::new(RefCell::new(PoisonGuard::new())),
     }))
@@ -96,7 +104,8 @@ fn read_topic(table: &mut Table<'_>) -> Option<TopicTemplate> {
 
 impl Output for Mqtt {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected> {
-        let publisher = Publisher { encoder: encoder.clone(), topic: self.topic.clone() };
+        let publisher =
+            Publisher { encoder: encoder.clone(), topic: self.topic.clone(), retains: self.retains };
         let last_will = gone.and_then(|gone| publisher.publication(gone, false).ok());
         let session = MqttSession {
             client_id: self.client_id.clone(),
@@ -105,7 +114,7 @@ impl Output for Mqtt {
             manual_acks: false,
             inflight: self.inflight + ANNOUNCEMENTS_MAX,
             packet_bytes_max: PACKET_BYTES_MAX,
-            last_will: last_will.map(|(topic, payload)| Will {
+            last_will: last_will.map(|Publication { topic, payload, .. }| Will {
                 topic,
                 payload: payload.into(),
                 qos: Qos::AtLeastOnce,
@@ -137,6 +146,16 @@ impl Output for Mqtt {
         self.rate
     }
 
+    fn exclusive(&self) -> Option<String> {
+        let client_id = self.settings.client_id.as_ref().unwrap_or(&self.client_id);
+        Some(self.settings.client_at_broker(client_id))
+    }
+
+    fn published(&self, agent: &str, kinds: &[&str]) -> Option<Published> {
+        let filters = self.topic.own_filters(agent, kinds)?;
+        Some(Published { address: self.settings.address(), filters })
+    }
+
     fn one_at_a_time(&self) -> Option<&'static str> {
         self.guard.borrow().is_on().then_some(ONE_AT_A_TIME)
     }
@@ -155,6 +174,16 @@ impl Output for Mqtt {
 struct Publisher {
     encoder: Arc<dyn Encoder>,
     topic: TopicTemplate,
+    /// Whether the broker keeps the last live summary of each series.
+    retains: bool,
+}
+
+/// The form of a message at the broker.
+struct Publication {
+    topic: String,
+    payload: Vec<u8>,
+    /// Whether the broker keeps it for those who subscribe later.
+    retain: bool,
 }
 
 impl Publisher {
@@ -162,12 +191,15 @@ impl Publisher {
     ///
     /// # Errors
     /// The message has no topic, or cannot be encoded.
-    fn publication(&self, message: &Message, backfill: bool) -> Result<(String, Vec<u8>), String> {
+    fn publication(&self, message: &Message, backfill: bool) -> Result<Publication, String> {
         let address = self.encoder.address(message).ok_or("it does not say what it is")?;
         let topic = self.topic.topic(&address, backfill);
         let mut payload = Vec::with_capacity(2 * message.body.len());
         match self.encoder.encode(&[message], Framing::Single, &mut payload) {
-            Ok(()) => Ok((topic, payload)),
+            Ok(()) => {
+                let retain = self.retains && !backfill && address.kind == SUMMARY;
+                Ok(Publication { topic, payload, retain })
+            }
             Err(error) => Err(format!("{topic}: {error}")),
         }
     }
@@ -203,7 +235,7 @@ impl OutputConnection for MqttConnection {
     fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
         let Delivery { backfill, ref message, .. } = delivery;
         let publication = self.publisher.publication(message, backfill).map_err(SendError::Unfit)?;
-        self.fits(&publication.0, &publication.1)?;
+        self.fits(&publication)?;
         let delivery = self.guard.borrow_mut().put_off(delivery);
         delivery.map_or(Ok(0), |delivery| self.publish(delivery.tag, publication))
     }
@@ -229,9 +261,9 @@ impl OutputConnection for MqttConnection {
         if self.guard.borrow().is_on() && !self.is_idle() {
             return Err(SendError::Busy);
         }
-        let (topic, payload) = self.publisher.publication(presence, false).map_err(SendError::Unfit)?;
-        self.fits(&topic, &payload)?;
-        self.request(None, (topic, payload), true)
+        let publication = self.publisher.publication(presence, false).map_err(SendError::Unfit)?;
+        self.fits(&publication)?;
+        self.request(None, Publication { retain: true, ..publication })
     }
 
     fn close(&mut self) {
@@ -243,7 +275,7 @@ impl OutputConnection for MqttConnection {
 
 impl MqttConnection {
     /// Whether the broker takes a packet of this size.
-    fn fits(&self, topic: &str, payload: &[u8]) -> Result<(), SendError> {
+    fn fits(&self, Publication { topic, payload, .. }: &Publication) -> Result<(), SendError> {
         let (flight, bytes) = (self.flight.borrow(), Client::publish_bytes_max(topic, payload));
         let max = flight.packet_bytes_max;
         if bytes > max && flight.up {
@@ -253,11 +285,11 @@ impl MqttConnection {
         Ok(())
     }
 
-    fn publish(&self, tag: Tag, (topic, payload): (String, Vec<u8>)) -> Result<usize, SendError> {
-        let bytes = payload.len();
+    fn publish(&self, tag: Tag, publication: Publication) -> Result<usize, SendError> {
+        let bytes = publication.payload.len();
         let is_named = self.in_words || self.guard.borrow().is_on();
-        let name = if is_named { topic.clone() } else { String::new() };
-        self.request(Some(Sent { tag, topic: name.clone() }), (topic, payload), false)?;
+        let name = if is_named { publication.topic.clone() } else { String::new() };
+        self.request(Some(Sent { tag, topic: name.clone() }), publication)?;
         self.guard.borrow_mut().sent(Instant::now(), &tag, &name, bytes);
         Ok(bytes)
     }
@@ -265,8 +297,7 @@ impl MqttConnection {
     fn request(
         &self,
         sent: Option<Sent>,
-        (topic, payload): (String, Vec<u8>),
-        retain: bool,
+        Publication { topic, payload, retain }: Publication,
     ) -> Result<(), SendError> {
         match self.client.try_publish(topic, payload.into(), Qos::AtLeastOnce, retain) {
             Ok(()) => {

@@ -66,9 +66,41 @@ impl TopicTemplate {
         filter
     }
 
+    /// Filters for the topics of this template alone, as an agent publishes messages of these kinds. `None`: others may
+    /// have topics that look alike.
+    pub(super) fn own_filters(&self, agent: &str, kinds: &[&str]) -> Option<Vec<String>> {
+        let places = self.0.parts().iter().filter_map(|part| match part {
+            TemplatePart::Place(place) => Some(*place),
+            TemplatePart::Text(_) => None,
+        });
+        let is_before_kind = |place: &AddressPart| *place != AddressPart::Kind;
+        let before_kind: Vec<AddressPart> = places.take_while(is_before_kind).collect();
+        let filter = self.filter(Some(agent));
+        if before_kind.contains(&AddressPart::Agent) && filter != "#" {
+            return Some(vec![filter]);
+        }
+        if !before_kind.is_empty() || self.0.parts().windows(2).any(is_joined) {
+            return None;
+        }
+        let prefix = match self.0.parts().first() {
+            Some(TemplatePart::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        Some(kinds.iter().chain([&Self::BACKFILL]).map(|kind| format!("{prefix}{kind}/#")).collect())
+    }
+
     /// Whether the topic is one of backfill.
     pub(super) fn is_backfill(topic: &str) -> bool {
         topic.split('/').any(|level| level == Self::BACKFILL)
+    }
+}
+
+/// Whether the kind shares its level with what follows it.
+fn is_joined(pair: &[TemplatePart<AddressPart>]) -> bool {
+    match pair {
+        [TemplatePart::Place(AddressPart::Kind), TemplatePart::Text(text)] => !text.starts_with('/'),
+        [TemplatePart::Place(AddressPart::Kind), TemplatePart::Place(_)] => true,
+        _ => false,
     }
 }
 
@@ -103,6 +135,20 @@ mod tests {
         for odd in ["x-{kind}", "x-{agent}/{kind}"] {
             assert_eq!(TopicTemplate::parse(odd).unwrap().filter(None), "#");
         }
+    }
+
+    #[test]
+    fn an_agent_knows_its_own_topics() {
+        let own =
+            |template: &str| TopicTemplate::parse(template).unwrap().own_filters("g7", &["summary", "alert"]);
+        assert_eq!(own(TopicTemplate::DEFAULT), Some(vec!["headwater/g7/#".to_owned()]));
+        assert_eq!(own("acme/{agent}/{kind}"), Some(vec!["acme/g7/#".to_owned()]));
+        let kinds = ["plant/summary/#", "plant/alert/#", "plant/backfill/#"].map(str::to_owned).to_vec();
+        assert_eq!(own("plant/{kind}/{series}"), Some(kinds));
+        let kinds = ["summary/#", "alert/#", "backfill/#"].map(str::to_owned).to_vec();
+        assert_eq!(own("{kind}/{agent}"), Some(kinds));
+        assert_eq!(own("{series}/{kind}"), None);
+        assert_eq!(own("plant/{kind}-{series}"), None);
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! What sources and outputs are to each other: what an output sends is never read again, and no two connections hold what
+//! only one can.
+
+use headwater_forwarder::Published;
+use headwater_pipeline::event::KINDS;
+use headwater_sensors::ReadSource;
+use headwater_settings::{At, Table};
+
+/// The kind of the messages that say how the agent stands, which are no events.
+const STATUS: &str = "status";
+
+/// Keeps sources from reading what the agent's own outputs publish, and warns where they would have.
+pub(super) fn exclude_own(
+    root: &mut Table<'_>,
+    sources: &mut [(String, Option<ReadSource>)],
+    outputs: &[super::OutputConfig],
+    agent: &str,
+) {
+    let kinds: Vec<&str> = KINDS.into_iter().chain([STATUS]).collect();
+    let published: Vec<(&str, Published)> = outputs
+        .iter()
+        .filter_map(|output| Some((output.name.as_str(), output.output.published(agent, &kinds)?)))
+        .collect();
+    for ((name, table), (_, source)) in root.named_tables("sources").into_iter().zip(sources) {
+        let Some(ReadSource { source, .. }) = source else { continue };
+        for (output, Published { address, filters }) in &published {
+            if source.exclude(address, filters) {
+                let what = format!(
+                    "source `{}` asks for what output `{output}` publishes ({}), which is never read",
+                    name.value,
+                    filters.first().map_or("", String::as_str)
+                );
+                let fix = "name narrower `topics`, or add it to `ignore`";
+                table.warn(table.place_of("topics"), what, fix);
+            }
+        }
+    }
+}
+
+/// Refuses two connections that hold what only one can, such as a client id at a broker: they would throw each other
+/// out for ever.
+pub(super) fn refuse_equal(
+    root: &mut Table<'_>,
+    sources: &[(String, Option<ReadSource>)],
+    outputs: &[super::OutputConfig],
+) {
+    let of_sources = sources
+        .iter()
+        .filter_map(|(name, source)| Some(("source", name, source.as_ref()?.source.exclusive()?)));
+    let of_outputs =
+        outputs.iter().filter_map(|output| Some(("output", &output.name, output.output.exclusive()?)));
+    let mut known: Vec<(&str, &String, String)> = Vec::new();
+    for (kind, name, held) in of_sources.chain(of_outputs) {
+        if let Some((other, of, _)) = known.iter().find(|(_, _, other)| *other == held) {
+            let what = format!("{kind} `{name}` and {other} `{of}` both have {held}");
+            let place = place_of(root, kind, name);
+            root.refuse(place, what, "give each a `client_id` of its own, or leave it out");
+        }
+        known.push((kind, name, held));
+    }
+}
+
+fn place_of(root: &mut Table<'_>, kind: &str, name: &str) -> std::ops::Range<usize> {
+    let tables = root.named_tables(if kind == "source" { "sources" } else { "outputs" });
+    let found = tables.into_iter().find(|(At { value, .. }, _)| value == name);
+    found.map_or(
+        0..0,
+        |(name, table)| if table.has("client_id") { table.place_of("client_id") } else { name.span },
+    )
+}
