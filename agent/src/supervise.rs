@@ -199,7 +199,8 @@ impl Running {
         let first = engine.first_snapshot(agent.checkpoint_ms);
         let (stop, stopped) = watch::channel(false);
         let sources = start_sources(&engine, sources, &stopped);
-        tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), "running");
+        let state = agent.state_dir.display().to_string();
+        tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), state, "running");
         if let Some((cause, trouble)) = trouble {
             tracing::error!("{trouble}");
             engine.report(cause, &trouble);

@@ -55,6 +55,9 @@ pub(crate) struct Shared {
     events: RefCell<Events>,
     event_came: Notify,
     disk: RefCell<Disk>,
+    /// What the kernel counts for this process, and was written before it was the agent: `cargo run` becomes what it
+    /// has built (bytes).
+    written_before: u64,
     pub(crate) ending: Ending,
     /// Whether all waiting messages are to be written at once.
     hurry: Cell<bool>,
@@ -94,6 +97,7 @@ impl Shared {
             events: RefCell::default(),
             event_came: Notify::new(),
             disk: RefCell::default(),
+            written_before: own_bytes(),
             ending: Ending::default(),
             hurry: Cell::new(false),
             failure: RefCell::default(),
@@ -315,7 +319,8 @@ impl Shared {
 
     /// Counts the bytes that were written today, and tells the agent when they pass the budget.
     pub(crate) fn count_writes(&self) {
-        let (own, device, now) = (own_bytes(), device_bytes(&self.folder), self.now_ms());
+        let own = own_bytes().saturating_sub(self.written_before);
+        let (device, now) = (device_bytes(&self.folder), self.now_ms());
         let news = self.disk.borrow_mut().writes.update(now, own, device, self.config.daily_writes);
         if news {
             let bytes = self.disk.borrow().writes.today;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use headwater_forwarder::{BufferStats, StoppedBuffer};
 use headwater_settings::format_size;
 use headwater_wire::{read_event, to_json};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -29,8 +29,12 @@ enum Action {
     /// Prints the messages that wait as JSON lines, alerts first, then oldest first; they stay in the buffer. What cannot
     /// be read is told on stderr, after a copy of it is made, and the exit code is 1
     Export,
-    /// Removes all that waits; the next start reports it as lost. What is damaged is set aside
-    Clear,
+    /// Removes all that waits, after a question; the next start reports it as lost. What is damaged is set aside
+    Clear {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 pub(super) fn run(config_path: &Path, options: &BufferOptions) -> Result<(), Failure> {
@@ -48,7 +52,13 @@ pub(super) fn run(config_path: &Path, options: &BufferOptions) -> Result<(), Fai
             Ok(())
         }
         Action::Export => export(&mut buffer),
-        Action::Clear => clear(buffer),
+        Action::Clear { yes } => {
+            if !yes && !is_wanted(&buffer.stats())? {
+                println!("nothing is removed");
+                return Ok(());
+            }
+            clear(buffer)
+        }
     }
 }
 
@@ -104,6 +114,25 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Other("what is printed may not be all that the buffer held".to_owned()))
+}
+
+/// Asks whether to remove what waits; there is nothing to ask about an empty buffer.
+fn is_wanted(stats: &BufferStats) -> Result<bool, Failure> {
+    let count = stats.alerts + stats.others;
+    if count == 0 {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        let fix = "write --yes to remove them";
+        return Err(Failure::Usage(format!(
+            "error: {count} messages wait, and nobody is here to be asked; {fix}"
+        )));
+    }
+    print!("Remove {count} messages ({} alerts){} for good? [y/N] ", stats.alerts, span(stats));
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {

@@ -132,7 +132,9 @@ fn what_is_cleared_is_reported_as_lost() {
     fill(&dir, &source, &config).terminate();
     let stats: Value = serde_json::from_slice(&buffer(&dir, &["stats", "--json"]).stdout).expect("a map");
     let count = stats["others"].as_i64().unwrap();
-    let cleared = text(&buffer(&dir, &["clear"]).stdout);
+    let unasked = buffer(&dir, &["clear"]);
+    assert!(unasked.status.code() == Some(2) && text(&unasked.stderr).contains("write --yes"), "{unasked:?}");
+    let cleared = text(&buffer(&dir, &["clear", "--yes"]).stdout);
     assert!(cleared.contains(&format!("removed {count} messages (0 alerts), made from 20")), "{cleared}");
     assert!(text(&buffer(&dir, &["clear"]).stdout).contains("nothing waits"));
 
