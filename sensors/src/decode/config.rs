@@ -165,6 +165,20 @@ impl DecodeConfig {
         SeriesNames::Patterns(patterns)
     }
 
+    /// Never reads topics of these MQTT filters. Answers whether `topics` ask for any of them: at the same broker
+    /// (`is_here`) in any way, elsewhere by name, because there a filter such as `#` means the topics of others.
+    pub(crate) fn exclude(&mut self, filters: &[String], is_here: bool) -> bool {
+        let mut is_asked_for = false;
+        for own in filters.iter().filter_map(|filter| TopicTemplate::parse(filter).ok()) {
+            let is_meant =
+                |topic: &TopicTemplate| (is_here || topic.begins_with_text()) && topic.overlaps(&own);
+            is_asked_for |=
+                !self.ignore.iter().any(|ignored| ignored.covers(&own)) && self.topics.iter().any(is_meant);
+            self.ignore.push(own);
+        }
+        is_asked_for
+    }
+
     /// The labels that a topic gives its series; `None` if no template matches it.
     pub(super) fn labels_of(&self, topic: &str) -> Option<Vec<(String, String)>> {
         if self.topics.is_empty() {

@@ -15,42 +15,28 @@
 mod ack_window;
 mod config;
 mod probe;
+mod session;
 mod stall;
 
 pub(crate) use config::KIND;
 
 use crate::source::stopped;
-use crate::topic::TopicTemplate;
 use crate::{
     ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceProbe, Stop,
 };
 use ack_window::{AckWindow, Delivery};
-use headwater_mqtt::{
-    Backoff, Client, ConnectError, Connection, MqttEvent, MqttSession, Publish, Qos, Settings, connect,
-};
+use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, Settings, connect};
 use stall::Stall;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How long the broker keeps the session (MQTT 5; with 3.1.1 the broker decides).
-const SESSION_EXPIRY: Duration = Duration::from_secs(7 * 86_400);
-
-/// The smallest limit on packets, whatever `[limits] payload` says (bytes).
-const PACKET_BYTES_MIN: usize = 16 << 20;
-
-/// The size of a topic and a packet's own fields (bytes).
-const HEADER_BYTES_MAX: usize = 64 << 10;
-
 /// Other tasks of the thread get a turn after this many events.
 const EVENTS_PER_TURN: u32 = 256;
 
 /// The time between the first message of an unmatched topic and the end of the session.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// The most queued acknowledgements; further ones wait in the window.
-const ACKS_QUEUED: u16 = 1_000;
 
 /// The time limit for disconnecting.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -78,17 +64,7 @@ impl Source for Mqtt {
     }
 
     fn exclude(&mut self, address: &str, filters: &[String]) -> bool {
-        let mut is_asked_for = false;
-        for own in filters.iter().filter_map(|filter| TopicTemplate::parse(filter).ok()) {
-            let meets = |topic: &TopicTemplate| topic.overlaps(&own);
-            // Elsewhere a filter such as `#` means the topics of others.
-            let is_meant = |topic: &TopicTemplate| self.settings.is_at(address) || topic.begins_with_text();
-            let is_known = self.decode.ignore.iter().any(|ignored| ignored.covers(&own));
-            is_asked_for |=
-                !is_known && self.decode.topics.iter().any(|topic| meets(topic) && is_meant(topic));
-            self.decode.ignore.push(own);
-        }
-        is_asked_for
+        self.decode.exclude(filters, self.settings.is_at(address))
     }
 
     fn is_durable(&self) -> bool {
@@ -196,16 +172,8 @@ impl<'a> Subscription<'a> {
 
     fn connect(&mut self, clean: bool) -> Option<(Client, Connection)> {
         let source = self.source;
-        let session = MqttSession {
-            client_id: source.client_id.clone(),
-            clean,
-            expiry: SESSION_EXPIRY,
-            manual_acks: self.ack_window.is_some(),
-            // Only subscriptions and acknowledgements go out.
-            inflight: if self.ack_window.is_some() { ACKS_QUEUED } else { 10 },
-            packet_bytes_max: (source.context.payload_bytes_max + HEADER_BYTES_MAX).max(PACKET_BYTES_MIN),
-            last_will: None,
-        };
+        let (bytes_max, manual_acks) = (source.context.payload_bytes_max, self.ack_window.is_some());
+        let session = session::session(&source.client_id, bytes_max, clean, manual_acks);
         connect(&source.settings, &session).map_err(|error| self.report_down(error.to_string())).ok()
     }
 
