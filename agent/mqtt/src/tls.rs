@@ -4,7 +4,7 @@
 //! authorities and single servers' certificates, or else
 //! the system's certificates, or else (on an image without any) Mozilla's, compiled in.
 
-use crate::trust::Trust;
+use crate::trust::CertificateTrust;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -60,7 +60,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Trust {
+            .with_custom_certificate_verifier(Arc::new(CertificateTrust {
                 authorities,
                 certificates: certificates_of_ca,
             }));

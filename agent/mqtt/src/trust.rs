@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 /// Trusts some certificates as they are, and what the authorities have signed.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub(crate) struct CertificateTrust {
     pub(crate) authorities: Arc<WebPkiServerVerifier>,
     pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for CertificateTrust {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
