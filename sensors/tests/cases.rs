@@ -176,6 +176,10 @@ impl Sink for Lines {
         self.push(&serde_json::json!({ "filtered": count }));
     }
 
+    fn retained(&mut self, count: u32) {
+        self.push(&serde_json::json!({ "retained": count }));
+    }
+
     fn repeated(&mut self, count: u32) {
         self.push(&serde_json::json!({ "repeated": count }));
     }

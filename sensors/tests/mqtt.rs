@@ -331,6 +331,19 @@ async fn a_source_that_cannot_connect_stops_at_once_when_told() {
     .await;
 }
 
+/// Some gateways send only while somebody asks them to.
+#[tokio::test]
+async fn a_source_publishes_what_keeps_a_device_awake() {
+    let broker = Broker::start("");
+    local(async {
+        let publish = "publish = [{ topic = \"t/awake\", payload = \"1\", every = \"1s\" }]";
+        let source = Source::start(&broker, publish).await;
+        source.log.until("two of them", |told| told.readings.len() >= 2).await;
+        assert!(source.stop().await.values().iter().all(|value| *value == 1.0));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn retained_messages_are_told_apart_or_not_read_and_ignored_topics_are_nothing() {
     let broker = Broker::start("");

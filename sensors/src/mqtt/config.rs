@@ -1,6 +1,7 @@
 //! The table of an MQTT source.
 
 use super::Mqtt;
+use super::requests::Request;
 use crate::topic::TopicTemplate;
 use crate::{DecodeConfig, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
@@ -20,10 +21,11 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         let fix = "write qos = 1: only then does the broker keep a message until it is acknowledged";
         table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
     }
+    let publish = Request::read_all(table);
     let ignore = read_ignore(table, topics.as_deref().unwrap_or_default());
     let mut decode = DecodeConfig::read(table, labels, topics.clone());
     if let Some(decode) = &mut decode {
-        decode.ignore = ignore;
+        decode.ignore = ignore?;
         decode.reads_retained = reads_retained;
     }
     if durable && decode.as_ref().is_some_and(|decode| decode.time.is_empty()) {
@@ -37,6 +39,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
         qos: qos.filter(|_| !is_unfit)?,
         durable,
+        publish: publish?,
         decode: decode?,
         context: context.clone(),
     }))
@@ -71,12 +74,16 @@ fn read_topics(table: &mut Table<'_>) -> Option<Vec<TopicTemplate>> {
     (templates.len() == topics.value.len()).then_some(templates)
 }
 
-/// Reads the filters of topics that are not read.
-fn read_ignore(table: &mut Table<'_>, topics: &[TopicTemplate]) -> Vec<TopicTemplate> {
+/// Reads the filters of topics that are not read. `None`: there were mistakes.
+fn read_ignore(table: &mut Table<'_>, topics: &[TopicTemplate]) -> Option<Vec<TopicTemplate>> {
     let mut ignore = Vec::new();
+    let mut is_sound = true;
     for filter in table.strings("ignore").given().unwrap_or_default() {
         match TopicTemplate::parse(&filter.value) {
-            Err(bad) => table.refuse(filter.span, bad.what, bad.fix),
+            Err(bad) => {
+                table.refuse(filter.span, bad.what, bad.fix);
+                is_sound = false;
+            }
             Ok(template) => {
                 if !topics.is_empty() && !topics.iter().any(|topic| topic.overlaps(&template)) {
                     let what =
@@ -95,7 +102,7 @@ fn read_ignore(table: &mut Table<'_>, topics: &[TopicTemplate]) -> Vec<TopicTemp
             }
         }
     }
-    ignore
+    is_sound.then_some(ignore)
 }
 
 fn read_qos(table: &mut Table<'_>) -> Option<Qos> {

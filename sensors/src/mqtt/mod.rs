@@ -15,6 +15,7 @@
 mod ack_window;
 mod config;
 mod probe;
+mod requests;
 mod session;
 mod stall;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 use ack_window::{AckWindow, Delivery};
 use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, Settings, connect};
+use requests::{Request, Requests};
 use stall::Stall;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -49,6 +51,8 @@ struct Mqtt {
     qos: Qos,
     /// Whether messages are acknowledged only when they are durable.
     durable: bool,
+    /// What it publishes by itself.
+    publish: Vec<Request>,
     decode: DecodeConfig,
     context: SourceContext,
 }
@@ -188,6 +192,7 @@ impl<'a> Subscription<'a> {
         let mut grace = pin!(sleep(GRACE));
         let mut is_outdated = false;
         let mut stall = Stall::new();
+        let mut requests = Requests::none();
         loop {
             if let Some(ack_window) = &self.ack_window {
                 ack_window.acknowledge(client);
@@ -209,12 +214,19 @@ impl<'a> Subscription<'a> {
                         self.ack_window.iter().for_each(AckWindow::want_durable);
                         continue;
                     }
+                    () = requests.due() => {
+                        requests.publish(client);
+                        continue;
+                    }
                     polled = connection.poll() => match polled {
                         Ok(event) => event,
                         Err(error) => return Ended::Failed(error),
                     },
                 },
             };
+            if matches!(event, MqttEvent::Connected { .. }) {
+                requests = Requests::begin(&self.source.publish);
+            }
             let is_message = matches!(event, MqttEvent::Incoming(_));
             if let Err(ended) = self.on_event(client, event) {
                 return ended;
