@@ -21,7 +21,8 @@ impl Mark {
         match self {
             Self::Plain => text.parse().ok(),
             Self::Point => text.parse().ok().or_else(|| grouped(text, '.', ',')),
-            Self::Comma => grouped(text, ',', '.'),
+            // A point that cannot divide groups is a decimal point, whatever is usual here.
+            Self::Comma => grouped(text, ',', '.').or_else(|| text.parse().ok()),
         }
     }
 }
@@ -83,11 +84,11 @@ mod tests {
             (Mark::Comma, "1\u{a0}234,5", Some(1_234.5)),
             (Mark::Comma, "2,5e3", Some(2_500.0)),
             (Mark::Comma, ",5", Some(0.5)),
-            (Mark::Comma, "21.5", None),
-            (Mark::Comma, "1.2345", None),
+            (Mark::Comma, "21.5", Some(21.5)),
+            (Mark::Comma, "1.2345", Some(1.2345)),
             (Mark::Comma, "1.23.456", None),
             (Mark::Comma, "1,5,2", None),
-            (Mark::Comma, "1234.567", None),
+            (Mark::Comma, "1234.567", Some(1_234.567)),
             (Mark::Point, "1,234.5", Some(1_234.5)),
             (Mark::Point, "1 234.5", Some(1_234.5)),
             (Mark::Point, "1'234'567", Some(1_234_567.0)),
