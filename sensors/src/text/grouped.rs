@@ -101,6 +101,6 @@ mod tests {
         ] {
             assert_eq!(mark.number(text), number, "{mark:?} {text}");
         }
-        assert_eq!(Mark::Comma.number(&"1".repeat(65)), None);
+        assert_eq!(Mark::Comma.number(&format!("{},5", "1".repeat(65))), None, "longer than any number");
     }
 }
