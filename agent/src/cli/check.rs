@@ -7,6 +7,9 @@ use headwater_pipeline::config::{StreamConfig, WindowConfig};
 use headwater_settings::{Document, Or, Table, format_size};
 use std::path::Path;
 
+/// `MemoryMax` of the unit that packages ship (bytes).
+const UNIT_MEMORY_MAX: u64 = 192 << 20;
+
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let (config, document) = open(path)?;
     let shown = document.render_all();
@@ -51,9 +54,19 @@ fn describe_cost(cost: &Estimate) -> String {
         || "as many messages as the readings make".to_owned(),
         |rate| format!("{} messages a minute", (rate * 60.0).ceil()),
     );
+    let memory = cost.memory.max(cost.memory_offline);
+    let advice = if memory > UNIT_MEMORY_MAX {
+        format!(
+            "that is more memory than the service may take (MemoryMax, {}): past it late readings and new series are \
+             refused; lower [limits] series, or raise MemoryMax with `systemctl edit headwater`\n",
+            format_size(UNIT_MEMORY_MAX)
+        )
+    } else {
+        String::new()
+    };
     format!(
         "at most, with all series in every stream: memory {} ({} where readings come in order and their values lie close, \
-         {} while the buffer is in use), disk {}, {rate}\n",
+         {} while the buffer is in use), disk {}, {rate}\n{advice}",
         format_size(cost.memory >> 20 << 20),
         format_size(cost.memory_usual >> 20 << 20),
         format_size(cost.memory_offline >> 20 << 20),

@@ -14,6 +14,9 @@ use headwater_forwarder::ProbeResult;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::path::Path;
 
+/// What is said of a source or an output that needs nothing of this machine.
+const UNTRIED: &str = "needs nothing that can be tried";
+
 /// What one look has found.
 enum Finding {
     /// It works.
@@ -111,20 +114,20 @@ async fn sources(screen: &mut Screen, config: &Config) {
             Some(headwater_sensors::Finding::Works(text)) => Finding::Good(text),
             Some(headwater_sensors::Finding::Note(text)) => Finding::Note(text),
             Some(headwater_sensors::Finding::Fails(text)) => Finding::Bad(text),
-            None => continue,
+            None => Finding::Good(UNTRIED.to_owned()),
         };
         screen.show(&format!("source {}", source.name), finding);
     }
 }
 
-/// Every output that can be tried.
+/// Every output.
 async fn outputs(screen: &mut Screen, config: &Config) {
     for output in &config.outputs {
         let finding = match output.output.probe(&output.encoder).await {
             Some(ProbeResult::Good(text)) => Finding::Good(text),
             Some(ProbeResult::Note(text)) => Finding::Note(text),
             Some(ProbeResult::Bad(text)) => Finding::Bad(text),
-            None => continue,
+            None => Finding::Good(UNTRIED.to_owned()),
         };
         screen.show(&format!("output {}", output.name), finding);
     }

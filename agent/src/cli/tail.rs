@@ -7,6 +7,8 @@ use headwater_forwarder::{OUTPUTS, Tail, Tailed};
 use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use headwater_wire::read;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Options of `tail`.
 #[derive(Debug, Args)]
@@ -26,6 +28,9 @@ pub(super) struct TailOptions {
     /// End after this many messages
     #[arg(long)]
     count: Option<u64>,
+    /// End with an error if no message comes for this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
 }
 
 pub(super) fn run(config_path: &Path, options: &TailOptions) -> Result<(), Failure> {
@@ -65,15 +70,30 @@ fn from_config(config_path: &Path, options: &TailOptions) -> Result<Box<dyn Tail
 async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Failure> {
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
+        let message = next_message(&mut *tail);
+        let (place, payload, backfill) = match options.timeout {
+            None => message.await?,
+            Some(seconds) => timeout(Duration::from_secs(seconds), message).await.map_err(|_| {
+                Failure::Other(format!("no message in {seconds} s; does an agent send to this broker?"))
+            })??,
+        };
+        print(&place, &payload, backfill, options.json);
+        left -= 1;
+    }
+    Ok(())
+}
+
+/// Waits for a message, however long: its place, its payload, and whether it is backfill. What is to be said meanwhile
+/// goes to stderr.
+async fn next_message(tail: &mut dyn Tail) -> Result<(String, Vec<u8>, bool), Failure> {
+    loop {
         match tail.next().await.map_err(Failure::Other)? {
             Tailed::Note(note) => eprintln!("{}", clean(&note, LINE_BYTES_MAX)),
             Tailed::Message { place, payload, backfill } => {
-                print(&place, &payload, backfill, options.json);
-                left -= 1;
+                return Ok((place, payload.to_vec(), backfill));
             }
         }
     }
-    Ok(())
 }
 
 fn print(place: &str, payload: &[u8], backfill: bool, as_json: bool) {

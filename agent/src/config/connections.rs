@@ -37,8 +37,8 @@ pub(super) fn exclude_own(
     }
 }
 
-/// Refuses two connections that hold what only one can, such as a client id at a broker: they would throw each other
-/// out for ever.
+/// Refuses two connections that hold what only one can, such as a client id at a broker, or the standard input. They would
+/// throw each other out for ever, or take each other's lines.
 pub(super) fn refuse_equal(
     root: &mut Table<'_>,
     sources: &[(String, Option<ReadSource>)],
@@ -53,18 +53,20 @@ pub(super) fn refuse_equal(
     for (kind, name, held) in of_sources.chain(of_outputs) {
         if let Some((other, of, _)) = known.iter().find(|(_, _, other)| *other == held) {
             let what = format!("{kind} `{name}` and {other} `{of}` both have {held}");
-            let place = place_of(root, kind, name);
-            root.refuse(place, what, "give each a `client_id` of its own, or leave it out");
+            let (place, fix) = place_of(root, kind, name);
+            root.refuse(place, what, fix);
         }
         known.push((kind, name, held));
     }
 }
 
-fn place_of(root: &mut Table<'_>, kind: &str, name: &str) -> std::ops::Range<usize> {
+/// The place of what a connection holds, and the way out.
+fn place_of(root: &mut Table<'_>, kind: &str, name: &str) -> (std::ops::Range<usize>, &'static str) {
     let tables = root.named_tables(if kind == "source" { "sources" } else { "outputs" });
     let found = tables.into_iter().find(|(At { value, .. }, _)| value == name);
-    found.map_or(
-        0..0,
-        |(name, table)| if table.has("client_id") { table.place_of("client_id") } else { name.span },
-    )
+    let client_id = "give each a `client_id` of its own, or leave it out";
+    let other = "remove one of the two, or give it something of its own";
+    found.map_or((0..0, other), |(name, table)| {
+        if table.has("client_id") { (table.place_of("client_id"), client_id) } else { (name.span, other) }
+    })
 }

@@ -35,6 +35,10 @@ impl Source for Stdin {
         Some(&self.decode)
     }
 
+    fn exclusive(&self) -> Option<String> {
+        Some("the standard input".to_owned())
+    }
+
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {
         Box::pin(async move {
             let mut sink = sink;

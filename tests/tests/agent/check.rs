@@ -124,6 +124,31 @@ fn every_mistake_is_listed_with_its_place_and_the_way_out() {
     assert!(missing.is_empty(), "not said: {missing:#?}\nin:\n{stderr}");
 }
 
+/// Two sources that read the standard input would take each other's lines, two outputs each other's files.
+#[test]
+fn what_only_one_can_have_is_refused_to_the_second() {
+    let shared = "[sources.one]\ntype = \"stdin\"\n[sources.two]\ntype = \"stdin\"\n[streams.all]\n\
+                  [outputs.a]\ntype = \"file\"\npath = \"out/{n}.jsonl\"\n\
+                  [outputs.b]\ntype = \"file\"\npath = \"out/{n}.jsonl\"\n";
+    let (code, _, stderr) = check(shared);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("source `two` and source `one` both have the standard input"), "{stderr}");
+    assert!(stderr.contains("output `b` and output `a` both have the files"), "{stderr}");
+}
+
+/// `check` compares what a config can take with what the unit allows.
+#[test]
+fn memory_that_the_unit_does_not_allow_is_said() {
+    assert!(include_str!("../../../systemd/headwater.service").contains("MemoryMax=192M"));
+    let mut config = Config::new(1883, 1883);
+    let more = "the service may take (MemoryMax, 192 MiB)";
+    let (_, stdout, _) = check(&config.text());
+    assert!(stdout.contains(more), "{stdout}");
+    config.more = "[limits]\nseries = 100";
+    let (_, stdout, _) = check(&config.text());
+    assert!(stdout.contains("at most") && !stdout.contains(more), "{stdout}");
+}
+
 #[test]
 fn what_is_not_toml_is_said_with_its_place() {
     for (config, place) in

@@ -5,7 +5,7 @@ use headwater_tests::{Agent, Mosquitto, Options, Publisher, TempDir, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const FIRST: i64 = 1_700_000_000_000;
 
@@ -109,6 +109,24 @@ fn stdout_gets_a_line_for_every_message() {
     assert_eq!(agent.terminate().code(), Some(0));
     let last: Value = serde_json::from_str(text().lines().last().unwrap()).unwrap();
     assert_eq!((last["kind"].as_str(), last["cause"].as_str()), (Some("report"), Some("stop")));
+}
+
+/// A reader of a pipe that has gone does not come back: that is said once, and the rest goes on.
+#[test]
+fn a_closed_standard_output_is_said_once() {
+    let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });
+    let dir = TempDir::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let config = config(source.port, "[outputs.pipe]\ntype = \"stdout\"");
+    let agent = Agent::start_piped(&dir, &config, Stdio::null(), writer.into());
+    drop(reader);
+    wait_source(&source, 1);
+    let readings: Vec<_> = (0..500).map(|n| (FIRST + n * 1_000, n as f64)).collect();
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    agent.wait_log(&["nobody reads the standard output any more"]);
+    let (status, log) = agent.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.matches("output connected").count() <= 1, "{log}");
 }
 
 /// The cells of a row.

@@ -128,6 +128,17 @@ fn the_status_is_retained_and_turns_offline_by_the_last_will() {
     assert_eq!(late.last_state(), Some("offline"));
 }
 
+/// `tail --timeout` ends where nothing comes, and says so.
+#[test]
+fn tail_ends_when_nothing_comes_in_time() {
+    let dir = TempDir::new();
+    let url = format!("mqtt://127.0.0.1:{}", headwater_tests::process::free_port());
+    let output = headwater_tests::agent::run(&dir, &["tail", "--url", &url, "--count", "1", "--timeout", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("no message in 1 s"), "{said}");
+}
+
 /// `tail` prints for people what the outputs carry.
 #[test]
 fn tail_prints_what_comes() {

@@ -69,6 +69,16 @@ fn self_test_says_what_works_and_the_way_out_where_something_does_not() {
     }
     assert_eq!(std::fs::read_dir(state_dir(&dir)).unwrap().count(), 0, "the probe is removed");
 
+    // Every source and every output has its line.
+    let simulated = "[sources.made]\ntype = \"simulate\"\n[[sources.made.signals]]\nname = \"a\"\n[streams.all]\n\
+                     [outputs.pipe]\ntype = \"stdout\"\n";
+    dir.write("headwater.toml", simulated);
+    let made = run(&dir, &arguments);
+    let text = String::from_utf8_lossy(&made.stdout);
+    for what in ["source made", "output pipe"] {
+        assert!(text.contains(&format!("ok    {what:<14}  needs nothing that can be tried")), "{text}");
+    }
+
     // A port that nobody listens on.
     drop(broker);
     config.output_keys = "username = \"x\"".into();

@@ -15,7 +15,8 @@ const COLUMNS_MAX: usize = 1_000;
 #[derive(Deserialize)]
 struct Labels {
     format: String,
-    series: BTreeMap<String, Label>,
+    /// A [`Label`] each.
+    series: BTreeMap<String, serde_json::Value>,
 }
 
 /// The label of one recording.
@@ -53,17 +54,26 @@ pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labe
     let text =
         std::fs::read_to_string(labels).map_err(|cause| EvaluateError::File { path: path.clone(), cause })?;
     let read: Labels = serde_json::from_str(&text)
-        .map_err(|error| EvaluateError::Unfit(format!("{path}: not labels: {error}")))?;
+        .map_err(|error| {
+        let wanted = "labels are a JSON object with `format` and `series`";
+        EvaluateError::Unfit(format!("{path}: not labels: {error}; {wanted}"))
+    })?;
     if read.format != "anomaly-labels-1" {
         return Err(EvaluateError::Unfit(format!(
             "{path}: the format is `{}`, not `anomaly-labels-1`",
             read.format
         )));
     }
-    let wanted =
-        read.series.into_iter().filter(|(_, label)| corpus.is_none_or(|corpus| corpus == label.corpus));
-    let all: Vec<Labelled> =
-        wanted.map(|(name, label)| read_one(data, name, label)).collect::<Result<_, _>>()?;
+    let mut all = Vec::new();
+    for (name, label) in read.series {
+        let label = Label::deserialize(label).map_err(|error| {
+            let wanted = "a label has `corpus`, `probation`, `windows` and `rows`";
+            EvaluateError::Unfit(format!("{path}: the label of `{name}`: {error}; {wanted}"))
+        })?;
+        if corpus.is_none_or(|corpus| corpus == label.corpus) {
+            all.push(read_one(data, name, label)?);
+        }
+    }
     if all.is_empty() {
         return Err(EvaluateError::Unfit(format!(
             "{path}: no series of corpus `{}` in it",

@@ -86,6 +86,8 @@ fn what_does_not_fit_is_named() {
         load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string()
     };
     assert!(refused("{").contains("not labels"));
+    let label = refused(&LABELS.replace("\"probation\"", "\"probe\""));
+    assert!(label.contains("the label of `x/") && label.contains("missing field `probation`"), "{label}");
     assert!(refused(&LABELS.replace("labels-1", "labels-2")).contains("not `anomaly-labels-1`"));
     assert!(refused(&LABELS.replace("400", "401")).contains("400 rows, the label says 401"));
     assert!(refused(&LABELS.replace("250, 269", "140, 269")).contains("overlap"));

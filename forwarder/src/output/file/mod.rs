@@ -38,31 +38,37 @@ const SYNC_MS: i64 = 1_000;
 const ACK_TIMEOUT: Duration = Duration::from_secs(120);
 
 struct FileOutput {
+    /// `path`, as it is written.
+    path: String,
     template: Arc<PathTemplate>,
     batches: BatchOutput,
     rate: SendRate,
 }
 
 fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
-    let template = read_path(table);
+    let read = read_path(table);
     let max_size = table.size("max_size", 1 << 10..=1 << 40).given().unwrap_or(MAX_SIZE);
     let max_age = table.duration("max_age", 1_000..=365 * 86_400_000).given().unwrap_or(MAX_AGE_MS);
     let sync = table.duration("sync", 0..=3_600_000).given().unwrap_or(SYNC_MS);
     let rate = SendRate::read(table);
     let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
-    let template = Arc::new(template?);
+    let (path, template) = read?;
+    let template = Arc::new(template);
     let writer = FileWriter::new(template.clone(), max_size, ms(max_age));
-    Some(Box::new(FileOutput { template, batches: BatchOutput::new(writer, ms(sync)), rate }))
+    Some(Box::new(FileOutput { path, template, batches: BatchOutput::new(writer, ms(sync)), rate }))
 }
 
-fn read_path(table: &mut Table<'_>) -> Option<PathTemplate> {
+/// The path as it is written, and the template that it is.
+fn read_path(table: &mut Table<'_>) -> Option<(String, PathTemplate)> {
     let Some(given) = table.path_to("path") else {
         table.missing("path", "add a path, e.g. path = \"out/{kind}/{date}/{agent}-{n}.jsonl\"");
         return None;
     };
     let text = given.value.to_string_lossy().into_owned();
     let template = PathTemplate::parse(&text);
-    template.map_err(|fix| table.refuse(given.span, format!("`path` cannot be `{text}`"), fix)).ok()
+    let template =
+        template.map_err(|fix| table.refuse(given.span, format!("`path` cannot be `{text}`"), fix)).ok()?;
+    Some((text, template))
 }
 
 impl Output for FileOutput {
@@ -71,6 +77,10 @@ impl Output for FileOutput {
         self.batches.open(encoder, move |encoder, delivery| {
             Some(template.place(&encoder.address(&delivery.message)?))
         })
+    }
+
+    fn exclusive(&self) -> Option<String> {
+        Some(format!("the files {}", self.path))
     }
 
     fn ack_timeout(&self) -> Duration {
