@@ -1,9 +1,9 @@
-//! What a config can cost at most, from the sizes of the types: for `check`.
+//! The most that a config can cost, computed from the sizes of the types, for `check`.
 //!
-//! Series are counted at their limit and all of them in every stream, names at `NAME_BYTES`, windows at the most that
-//! lateness lets be open at once, sketches and points full, retention and messages in memory full, and what a checkpoint
-//! holds once more as its bytes; and the journal, because a tmpfs is memory. The program itself, its runtime and TLS take `BASE_BYTES`, and an open buffer database `STORE_BYTES`
-//! more, both as measured. `tests/` fills an agent and compares.
+//! The estimate assumes the limit of series, each in every stream; names of `NAME_BYTES`; as many open windows as lateness
+//! allows; full sketches and points; full retention and full memory of messages. It counts the bytes of a checkpoint once
+//! more, and the journal, because a tmpfs is memory. The program with its runtime and TLS takes `BASE_BYTES`, and an open
+//! database of the buffer `STORE_BYTES` more. Both were measured. A test fills an agent and compares.
 
 use crate::config::Config;
 use crate::journal::BYTES_MAX;
@@ -18,16 +18,16 @@ use headwater_pipeline::sketch;
 /// The program with nothing to do, its connections up (bytes).
 const BASE_BYTES: u64 = 7 << 20;
 
-/// What sled takes as soon as one database is open, and while it is being replaced by the next (bytes).
+/// The memory of sled while one database is open, or is being replaced by the next (bytes).
 const STORE_BYTES: u64 = 32 << 20;
 
-/// A series' name and labels, each of the times that they are kept (bytes); a longer one costs what it is longer.
+/// One copy of a series' name and labels (bytes). A longer name costs more.
 const NAME_BYTES: usize = 96;
 
-/// The times that a name is kept: by the source, and in the directory.
+/// The number of copies of a name: the source and the directory keep one each.
 const NAME_COPIES: usize = 2;
 
-/// What an allocator adds to each of many small blocks, about.
+/// The allocator's overhead for many small blocks, roughly.
 const OVERHEAD: f64 = 1.15;
 
 /// A sketch's room for values within a ratio of 13, say temperatures in K or loads from 7 to 90 % (bytes).

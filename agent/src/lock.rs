@@ -1,21 +1,21 @@
-//! One program at a time in a state directory: two daemons, or a daemon and `headwater buffer`, would take each other's
-//! generations for their own.
+//! A lock on a directory, so that one program at a time works in it. Two agents, or an agent and `headwater buffer`, would
+//! take each other's files for their own.
 //!
-//! The lock is on the directory itself (`flock`): it leaves no file behind and is gone with the process, however that ends.
+//! The lock is on the directory itself (`flock`). It leaves no file behind, and it ends with the process.
 
 use fs2::FileExt as _;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Holds a directory until it is dropped.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct DirLock {
     _dir: File,
 }
 
 impl DirLock {
-    /// Takes the lock; `None`: somebody else has it.
+    /// Takes the lock of a directory; `None`: another program has it.
     ///
     /// # Errors
     /// The directory cannot be opened, or its file system knows no locks.

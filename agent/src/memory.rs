@@ -1,11 +1,11 @@
-//! How much memory the service manager leaves this program, how near to that it is, and so what gives way.
+//! The memory that the service manager allows this program, how near the program is to that, and what gives way.
 //!
 //! The cap is the lowest `memory.high` or `memory.max` of the program's control group (Linux, version 2) and of those
-//! above it; where there is none, nothing is looked at. What counts is what the kernel cannot take back: `RssAnon`.
-//! Past five eighths closed windows are not kept for late readings any more, past three quarters series that are not
-//! known yet are refused; a sixteenth below that each is over. The last quarter is for what comes of the series that
-//! are known: messages up to `[buffer] memory` (past it they are on disk) and the checkpoint. If that is not enough the
-//! kernel ends the program, and it goes on from its checkpoint, with room to spare.
+//! above it. Without a cap nothing is checked. The program's use is `RssAnon`, which the kernel cannot take back. Past
+//! five eighths of the cap no closed window is kept for late readings. Past three quarters new series are refused. Each
+//! ends a sixteenth below its beginning. The last quarter is for the known series: for messages up to `[buffer] memory`
+//! and for the checkpoint. If the quarter is not enough, the kernel ends the program, and the next run goes on from the
+//! checkpoint.
 
 use headwater_pipeline::pipeline::Pressure;
 use headwater_settings::format_size;
@@ -13,21 +13,21 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// New series between two looks. A payload may bring thousands; this many take a few hundred KiB.
+/// The number of new series after which memory is checked. They take a few hundred KiB; one payload may bring thousands.
 const SERIES_UNSEEN: u32 = 64;
 
-/// The cap, and where the program is below it.
+/// The cap, and the program's use of it.
 pub(crate) struct MemoryCap {
-    /// Bytes; `None`: no cap.
+    /// The cap (bytes); `None`: there is none.
     cap: Option<u64>,
-    /// What `/proc/self/status` is.
+    /// The path of `/proc/self/status`.
     status: PathBuf,
     pressure: Cell<Pressure>,
     unseen: Cell<u32>,
 }
 
 impl MemoryCap {
-    /// This program's.
+    /// The cap of this program.
     pub(crate) fn own() -> Self {
         let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self::new(cap(Path::new("/sys/fs/cgroup"), &group), "/proc/self/status".into())
@@ -37,12 +37,12 @@ impl MemoryCap {
         Self { cap, status, pressure: Cell::default(), unseen: Cell::default() }
     }
 
-    /// What the program may take (bytes); `None`: as much as there is.
+    /// The most that the program may take (bytes); `None`: all that there is.
     pub(crate) fn cap(&self) -> Option<u64> {
         self.cap
     }
 
-    /// Looks again: how much has to give way if that is not what it was.
+    /// Checks the memory. Returns the pressure if it has changed.
     pub(crate) fn look(&self) -> Option<Pressure> {
         self.unseen.set(0);
         let taken = anonymous(&fs::read_to_string(self.cap.map(|_| &self.status)?).ok()?)?;
@@ -50,13 +50,13 @@ impl MemoryCap {
         (self.pressure.replace(pressure) != pressure).then_some(pressure)
     }
 
-    /// Whether to look again, now that there may be one series more.
+    /// Counts a new series. Returns whether the memory is to be checked.
     pub(crate) fn is_due(&self) -> bool {
         self.unseen.set(self.unseen.get() + 1);
         self.unseen.get() >= SERIES_UNSEEN
     }
 
-    /// What gives way.
+    /// The pressure, as it was checked last.
     pub(crate) fn pressure(&self) -> Pressure {
         self.pressure.get()
     }
@@ -73,7 +73,7 @@ impl MemoryCap {
     }
 }
 
-/// How much has to give way: a little more than at which it began has to be free before it ends.
+/// The pressure at a use. It ends a sixteenth below its beginning.
 fn pressure(taken: u64, cap: u64, before: Pressure) -> Pressure {
     let past = |sixteenths: u64, pressure: Pressure| {
         taken.saturating_mul(16) >= cap.saturating_mul(sixteenths - u64::from(before >= pressure))
@@ -93,7 +93,7 @@ fn cap(root: &Path, group: &str) -> Option<u64> {
     caps.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).min()
 }
 
-/// Memory that no file stands behind (bytes), from `/proc/self/status`.
+/// Anonymous memory (bytes), from `/proc/self/status`.
 fn anonymous(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)

@@ -1,11 +1,11 @@
-//! How an agent stands: plain data, made in one place by the engine, and looked at by all who tell of it: the
-//! service manager's line, the status that outputs publish, commands.
+//! The status of an agent as plain data. The engine makes it in one place. The service manager's line, the status message
+//! of the outputs and the commands are views of it.
 
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, SourceCounts};
 use headwater_settings::format_size;
 use serde::Serialize;
 
-/// How an agent stands at one moment.
+/// The status of an agent at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentStatus {
     /// The agent's id.
@@ -14,7 +14,7 @@ pub struct AgentStatus {
     pub version: &'static str,
     /// When this run began [ms since the Unix epoch].
     pub started_ms: i64,
-    /// Its clock.
+    /// The agent's clock.
     pub clock: ClockStatus,
     /// How many series are known.
     pub series: usize,
@@ -24,9 +24,9 @@ pub struct AgentStatus {
     pub streams: Vec<StreamStatus>,
     /// By the order of the config.
     pub outputs: Vec<OutputStatus>,
-    /// What waits for outputs.
+    /// The messages that wait for outputs.
     pub buffer: BufferStatus,
-    /// What the disk has to bear.
+    /// The bytes that were written today.
     pub writes: WriteStatus,
     /// What became of the readings since the state began.
     pub readings: ReadingCounts,
@@ -50,7 +50,7 @@ pub struct ClockStatus {
 pub struct SourceStatus {
     /// The name in the config.
     pub name: String,
-    /// Whether it is connected; `None`: it has not said so yet.
+    /// Whether the source is connected; `None`: it has not said so yet.
     pub up: Option<bool>,
     /// Since when [ms since the Unix epoch].
     pub since_ms: i64,
@@ -76,7 +76,7 @@ pub struct StreamStatus {
 pub struct OutputStatus {
     /// The name in the config.
     pub name: String,
-    /// Whether it can take messages.
+    /// Whether the output can take messages.
     pub up: bool,
     /// Since when [ms since the Unix epoch].
     pub since_ms: i64,
@@ -86,7 +86,7 @@ pub struct OutputStatus {
     pub one_at_a_time: Option<&'static str>,
 }
 
-/// What waits for outputs.
+/// The messages that wait for outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BufferStatus {
     /// Messages in memory or on disk.
@@ -95,7 +95,7 @@ pub struct BufferStatus {
     pub memory_bytes: usize,
     /// Everything on disk (bytes).
     pub disk_bytes: u64,
-    /// Why the disk takes nothing; `None`: it does, as far as known.
+    /// Why the disk takes nothing; `None`: no write has failed.
     pub disk_error: Option<String>,
 }
 
@@ -104,9 +104,9 @@ pub struct BufferStatus {
 pub struct WriteStatus {
     /// By this program (bytes).
     pub today_bytes: u64,
-    /// What it may in a day (bytes).
+    /// The most that it should write in a day (bytes).
     pub daily_bytes: u64,
-    /// By everybody to the device, while this program ran (bytes); `None`: the device counts nothing.
+    /// By all programs to the device, while this program ran (bytes); `None`: the device does not count.
     pub device_today_bytes: Option<u64>,
 }
 
@@ -127,12 +127,12 @@ impl AgentStatus {
         )
     }
 
-    /// Outputs that are down, by their names.
+    /// The names of the outputs that are down.
     pub fn down(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().filter(|output| !output.up).map(|output| output.name.as_str())
     }
 
-    /// Whether a person may want to know what has changed since `earlier`: more than numbers that change all the time.
+    /// Whether more has changed since `earlier` than numbers that change all the time.
     #[must_use]
     pub fn is_news_after(&self, earlier: &Self) -> bool {
         (&self.clock, &self.trouble) != (&earlier.clock, &earlier.trouble) || !self.down().eq(earlier.down())

@@ -1,4 +1,5 @@
-//! Who is connected to whom: starts outputs before the engine before sources, and stops them the other way round.
+//! The supervisor of a running agent. It starts the outputs, then the engine, then the sources, and stops them in the
+//! opposite order.
 
 mod last_state;
 mod loss_reporter;
@@ -34,26 +35,27 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
 
-/// At a stop, sources have so long to stop and to use what they have, and
+/// The time that sources have at a stop, to decode what they have received.
 const SOURCES: Duration = Duration::from_secs(2);
 
-/// the first checkpoint, if it is not written yet, so long.
+/// The time that a stop waits for the first checkpoint of the run.
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(4);
 
-/// How long an agent that has lost a part may take to save what can be saved.
+/// The time that an agent has to save its state after one of its tasks has ended by itself.
 const GIVE_UP: Duration = Duration::from_secs(15);
 
-/// How long a stream may go without a series before the log says so.
+/// The time after which the log names the streams that no series has matched.
 const MATCH_WITHIN: Duration = Duration::from_secs(60);
 
-/// The report of the start waits this long for an output: made before, it would reach the upstream as backfill.
+/// The time that the report of the start waits for a connected output. A report that is made before one is connected
+/// arrives as backfill.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// So often, at such intervals, it is looked whether another program lets go of the state directory.
+/// The number of attempts to lock the state directory, and the time between two of them.
 const LOCK_LOOKS: u32 = 50;
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
 
-/// After so many looks the log says what is waited for.
+/// The number of attempts after which the log names the directory.
 const LOCK_LOOKS_SILENT: u32 = 10;
 
 /// The agent could not start, or could not go on.
@@ -69,7 +71,7 @@ pub enum Error {
         /// What the system said.
         error: std::io::Error,
     },
-    /// Another program is at work in it.
+    /// Another program holds the state directory.
     #[error("another headwater holds the state directory {path}: end it, or set another [agent] state_dir")]
     Held {
         /// The directory.
@@ -91,7 +93,7 @@ pub enum Error {
     Task(TaskEnded),
 }
 
-/// Runs an agent until `shutdown`. No network connection is a condition for starting.
+/// Runs an agent until `shutdown`. The agent starts with or without a network.
 ///
 /// # Errors
 /// [`Error`] if the agent could not start, or one of its tasks has ended by itself.
@@ -99,7 +101,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     run_tapped(config, Taps::default(), shutdown).await
 }
 
-/// The same, with observers of what it says.
+/// Runs an agent until `shutdown`, with observers of its events.
 ///
 /// # Errors
 /// As [`run`].
@@ -152,7 +154,7 @@ struct Running {
     status: Rc<StatusPublisher>,
     tasks: Supervisor,
     sources: Supervisor,
-    /// Turns true when the sources shall stop.
+    /// True tells the sources to stop.
     stop: watch::Sender<bool>,
     checkpoint_ms: i64,
 }
@@ -169,7 +171,7 @@ impl Running {
             fresh
         };
         let memory = MemoryCap::own();
-        // What a source hands over again by itself after a crash would be there twice.
+        // A durable source hands its readings over again after a crash: a journal would count them twice.
         let has_journal = sources.iter().all(|source| !source.source.is_durable());
         let opened = has_journal.then(|| open_journal(&agent));
         let stored = Stored { path: &checkpoint, segments: opened.as_ref().map(|opened| &opened.segments) };
@@ -195,7 +197,8 @@ impl Running {
         let engine =
             Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer, journal), &sources);
         let engine = Rc::new(engine);
-        // Before anything comes in: a second crash must find the revisions that this run begins with.
+        // The snapshot is taken before any reading comes in: a second crash must find the revisions that this run
+        // begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
         let (stop, stopped) = watch::channel(false);
         let sources = start_sources(&engine, sources, &stopped);
@@ -232,7 +235,7 @@ impl Running {
         tasks.spawn("status", async move { status.keep(&showing).await });
     }
 
-    /// Waits for a part of the agent to end that should not.
+    /// Waits for a task or a thread of the agent to end by itself.
     async fn ended(&mut self) -> TaskEnded {
         tokio::select! {
             ended = self.tasks.ended() => ended,
@@ -241,7 +244,7 @@ impl Running {
         }
     }
 
-    /// Stops in data order, in less time than the unit allows: whatever the disk and the uplink do.
+    /// Stops in the order of the data, in less time than the unit allows, whatever the disk and the uplink do.
     async fn stop(mut self) {
         let start = Instant::now();
         tracing::info!("stopping");
@@ -253,7 +256,7 @@ impl Running {
         self.tasks.abort().await;
         let Self { engine, losses, status, checkpoint_ms, .. } = self;
         engine.send_held();
-        // Stopped at once, it has not been told yet.
+        // An agent that is stopped at once has not made this report yet.
         engine.report_start();
         losses.finish(&engine);
         engine.report(ReportCause::Stop, "");
@@ -261,7 +264,7 @@ impl Running {
         last_state::save(&engine, checkpoint_ms, start).await;
     }
 
-    /// Saves what can be saved of an agent that has lost a part. To those who find its state it has crashed.
+    /// Saves the state of an agent one of whose tasks has ended by itself. The next run treats that as a crash.
     async fn give_up(mut self) {
         let saved = async {
             self.stop_sources(SOURCES).await;
@@ -270,7 +273,7 @@ impl Running {
             let safe = self.engine.forwarder().write_down(Instant::now() + GIVE_UP / 2).await;
             safe && self.engine.write(snapshot).await.is_ok()
         };
-        // A part that has panicked may have left what makes this one panic too.
+        // The state that a panic has left may make this task panic too.
         match timeout(GIVE_UP, catch_panic(saved)).await {
             Ok(Ok(true)) => tracing::info!("a checkpoint has been written"),
             Ok(Err(panic)) => tracing::error!("no checkpoint: {panic}"),
@@ -278,7 +281,7 @@ impl Running {
         }
     }
 
-    /// Sources stop and use what they have.
+    /// Stops the sources, which decode what they have received.
     async fn stop_sources(&mut self, within: Duration) {
         let _ = self.stop.send(true);
         let panicked = timeout(within, self.sources.finish()).await.unwrap_or_default();
@@ -287,7 +290,7 @@ impl Running {
     }
 }
 
-/// The journal that a run before this one has left, if it was of this boot, config and program.
+/// The journal of the run before this one. A journal of another boot, config or program is removed.
 fn open_journal(agent: &AgentConfig) -> JournalFolder {
     let config = crc32fast::hash(format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION")).as_bytes());
     let identity = Identity { boot: clock::boot_id(), config };
@@ -299,12 +302,12 @@ fn open_journal(agent: &AgentConfig) -> JournalFolder {
     opened
 }
 
-/// Makes the state directory and takes it; whoever has it now may be about to end.
+/// Makes the state directory and locks it. A program that holds it may be about to end, so this waits a while.
 async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
     let path = || state_dir.display().to_string();
     let failed = |error| Error::StateDir { path: path(), error };
     let mut folders = std::fs::DirBuilder::new();
-    // State is nobody else's; the mode counts for what is made here.
+    // Nobody else may read the state. The mode applies to folders that are made here.
     std::os::unix::fs::DirBuilderExt::mode(folders.recursive(true), 0o700);
     folders.create(state_dir).map_err(failed)?;
     for look in 0..LOCK_LOOKS {
@@ -332,15 +335,16 @@ fn start_sources(
     running
 }
 
-/// Reports at the start and at their interval, the watchdog and one look at streams that nothing has matched.
+/// Makes the report of the start and those of the interval, feeds the watchdog, and looks once for streams that no series
+/// has matched.
 async fn housekeeping(engine: &Engine, report_ms: i64) {
     let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
-    // After a stall one report is enough: two of one millisecond would have one id.
+    // One report is enough after a stall: two reports of one millisecond would have one id.
     reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut alive, mut pulse) = (tokio::time::interval(Pulse::every()), Pulse::new());
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
     let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
-    // Before that the account lacks the messages that an earlier run has left.
+    // The account lacks the messages of earlier runs until the buffer is open.
     let mut opened = std::pin::pin!(engine.forwarder().opened());
     let (mut is_open, mut looked, mut said) = (false, false, false);
     reports.tick().await;

@@ -1,8 +1,9 @@
-//! Observers of what an agent says, at the one place where events leave the engine: a dashboard, a plot, a test.
+//! Observers of the agent's events, at the one place where events leave the engine. An observer may be a dashboard, a plot
+//! or a test.
 //!
-//! An observer sees every event from the moment that it begins, in order, before and whether or not an output takes it. It
-//! holds nobody up: of what it does not take in time, [`WAITING_MAX`] events wait, the oldest make room, and it is told
-//! how many it has missed. Where nobody observes, an event costs one look at an empty list.
+//! An observer sees every event from its beginning on, in order, whether or not an output takes the event. It holds
+//! nobody up: at most [`WAITING_MAX`] events wait for it, then the oldest give way, and the observer is told how many it
+//! has missed. Without observers an event costs one look at an empty list.
 
 use headwater_pipeline::event::Event;
 use std::cell::RefCell;
@@ -10,22 +11,22 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use tokio::sync::Notify;
 
-/// Events that wait for one observer; past it the oldest goes.
+/// The most events that wait for one observer. Beyond it the oldest goes.
 pub const WAITING_MAX: usize = 1_024;
 
-/// Where observers begin. A handle: clones are the same.
+/// The list of observers. A clone is a handle of the same list.
 #[derive(Clone, Default)]
 pub struct Taps(Rc<RefCell<Vec<Weak<Queue>>>>);
 
-/// One observer; it ends when this is dropped.
+/// One observer, until it is dropped.
 pub struct Tap(Rc<Queue>);
 
-/// What an observer gets.
+/// An item that an observer receives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tapped {
-    /// The next event.
+    /// An event.
     Event(Rc<Event>),
-    /// So many events were not taken in time, and are gone.
+    /// The number of events that the observer has missed.
     Missed(u64),
 }
 
@@ -42,7 +43,7 @@ struct Waiting {
 }
 
 impl Taps {
-    /// Begins to observe.
+    /// A new observer.
     #[must_use]
     pub fn tap(&self) -> Tap {
         let queue = Rc::new(Queue::default());
@@ -50,7 +51,7 @@ impl Taps {
         Tap(queue)
     }
 
-    /// Shows an event to all who observe.
+    /// Hands an event to every observer.
     #[inline]
     pub(crate) fn show(&self, event: Event) {
         if !self.0.borrow().is_empty() {
@@ -82,7 +83,7 @@ impl Waiting {
 }
 
 impl Tap {
-    /// The next event; waits for it.
+    /// Waits for the next item.
     pub async fn next(&self) -> Tapped {
         loop {
             if let Some(tapped) = self.try_next() {
@@ -92,7 +93,7 @@ impl Tap {
         }
     }
 
-    /// The next event, if there is one.
+    /// The next item, if there is one.
     #[must_use]
     pub fn try_next(&self) -> Option<Tapped> {
         let mut waiting = self.0.waiting.borrow_mut();

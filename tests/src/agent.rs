@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-/// A running agent; it is killed when dropped.
+/// A running agent, which is killed when dropped.
 pub struct Agent {
     process: Process,
     log: PathBuf,
@@ -23,7 +23,7 @@ impl Agent {
         Self::start_with(dir, config, &[])
     }
 
-    /// The same, with more in its environment.
+    /// As [`Agent::start`], with more variables in the agent's environment.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -32,7 +32,7 @@ impl Agent {
         Self::start_by(dir, config, environment, crate::process::command)
     }
 
-    /// The same, by a command of the caller's that runs the program it is given.
+    /// As [`Agent::start_with`], by a command of the caller's that runs the given program.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -46,7 +46,7 @@ impl Agent {
         Self::start_fully(dir, config, environment, command, (Stdio::null(), Stdio::null()))
     }
 
-    /// The same as [`Agent::start`], with a standard input and a standard output.
+    /// As [`Agent::start`], with a standard input and a standard output.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -66,7 +66,7 @@ impl Agent {
         let log = dir.join("headwater.log");
         let out = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let mut command = clean(command(existing_program()));
-        // So that tests can wait for checkpoints.
+        // Tests wait for lines about checkpoints.
         command.env("HEADWATER_LOG", "info,headwater::engine=debug");
         command.envs(environment.iter().copied());
         command.arg("run").arg("--config").arg(path).env("STATE_DIRECTORY", state_dir(dir));
@@ -83,19 +83,19 @@ impl Agent {
         self.check_running();
     }
 
-    /// SIGSTOP: it is there and does nothing any more.
+    /// SIGSTOP: the agent stands still.
     #[track_caller]
     pub fn freeze(&self) {
         self.process.signal("STOP");
     }
 
-    /// SIGCONT: it goes on.
+    /// SIGCONT: the agent goes on.
     #[track_caller]
     pub fn thaw(&self) {
         self.process.signal("CONT");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Ends the agent by SIGTERM. Returns how it ended.
     ///
     /// # Panics
     /// When it has ended already or does not end.
@@ -106,7 +106,7 @@ impl Agent {
         wait_for("the agent to end", || self.process.ended())
     }
 
-    /// SIGTERM: how it ended, and all that was logged.
+    /// Ends the agent by SIGTERM. Returns how it ended, and the whole log.
     ///
     /// # Panics
     /// When it has ended already or does not end.
@@ -118,7 +118,7 @@ impl Agent {
         self.wait_end()
     }
 
-    /// Waits until it ends by itself: how, and all that was logged.
+    /// Waits for the agent to end by itself. Returns how it ended, and the whole log.
     ///
     /// # Panics
     /// When it does not.
@@ -129,7 +129,7 @@ impl Agent {
         (status, self.log())
     }
 
-    /// Checks that it still runs.
+    /// Checks that the agent still runs.
     ///
     /// # Panics
     /// When it does not.
@@ -139,19 +139,19 @@ impl Agent {
         assert!(ended.is_none(), "the agent ended by itself: {ended:?}");
     }
 
-    /// Its process.
+    /// The agent's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// All that it and its predecessors in the directory have logged.
+    /// The log of the agent and of its predecessors in the directory.
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Waits until a line of its log contains all of the words, whatever their case, and returns that line.
+    /// Waits for a line of the log that has all of the words, in any case. Returns the line.
     #[track_caller]
     pub fn wait_log(&self, words: &[&str]) -> String {
         wait_for(&format!("{words:?} in the log:\n{}", self.log()), || find_line(&self.log(), words))
@@ -159,13 +159,13 @@ impl Agent {
 }
 
 impl Agent {
-    /// Waits until a checkpoint is durable that knows of so many readings, and the messages made until then are safe.
+    /// Waits for a durable checkpoint with so many readings. The messages before it are safe then.
     #[track_caller]
     pub fn wait_durable(&self, readings: usize) {
         self.wait_checkpoint_that("knows of all readings", |line| field(line, "received") >= Some(readings));
     }
 
-    /// The same, and all its windows are closed.
+    /// As the one above, with all windows closed.
     #[track_caller]
     pub fn wait_settled(&self, readings: usize) {
         self.wait_checkpoint_that("knows of all readings, and of no window", |line| {
@@ -173,8 +173,7 @@ impl Agent {
         });
     }
 
-    /// Waits until a checkpoint is durable that was begun after this call. Something must change in between, such as
-    /// the time of the last report.
+    /// Waits for a durable checkpoint that begins after this call. There is one only after a change, such as a report.
     #[track_caller]
     pub fn wait_checkpoint(&self) {
         let begun = self.log().matches("writing a checkpoint").count();
@@ -191,7 +190,7 @@ impl Agent {
         wait_for(&format!("a checkpoint that {what}"), || found(&self.log()).then_some(()));
     }
 
-    /// Waits until so many lines of its log, and of its predecessors', contain all of the words.
+    /// Waits until so many lines of the log, that of predecessors included, have all of the words.
     #[track_caller]
     pub fn wait_logs(&self, words: &[&str], count: usize) {
         wait_for(&format!("{count} times {words:?} in the log:\n{}", self.log()), || {
@@ -208,7 +207,7 @@ impl Drop for Agent {
     }
 }
 
-/// The first line with all of the words, whatever their case.
+/// The first line that has all of the words, in any case.
 #[must_use]
 pub fn find_line(text: &str, words: &[&str]) -> Option<String> {
     lines_with(text, words).next().map(str::to_owned)
@@ -225,13 +224,13 @@ fn lines_with<'t>(text: &'t str, words: &[&str]) -> impl Iterator<Item = &'t str
     text.lines().filter(move |line| has(line))
 }
 
-/// Where an agent of this directory keeps its state.
+/// The state directory of an agent of this directory.
 #[must_use]
 pub fn state_dir(dir: &TempDir) -> PathBuf {
     dir.join("state")
 }
 
-/// Where a program of this directory keeps what it needs only while it runs.
+/// The directory for the temporary files of a program of this directory.
 #[must_use]
 pub fn scratch_dir(dir: &TempDir) -> PathBuf {
     dir.join("tmp")
@@ -253,7 +252,7 @@ pub fn run(dir: &TempDir, arguments: &[&str]) -> Output {
     Output { status, stdout: bytes(&out), stderr: bytes(&err) }
 }
 
-/// The binary at work beside a test, with its output kept; it is killed when dropped.
+/// The binary at work beside a test, which keeps its output. It is killed when dropped.
 pub struct Background {
     process: Process,
     out: PathBuf,
@@ -280,13 +279,13 @@ impl Background {
         Self { process: Process::start(&mut command), out }
     }
 
-    /// What it has printed so far.
+    /// The standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.out).unwrap_or_default()).into_owned()
     }
 
-    /// SIGINT, as Ctrl-C gives it, and how it ended.
+    /// Ends the program by SIGINT, as Ctrl-C does. Returns how it ended.
     ///
     /// # Panics
     /// When it does not end.
@@ -303,7 +302,7 @@ pub fn program() -> PathBuf {
     std::env::var_os("HEADWATER_BIN").map_or_else(|| build_dir().join("headwater"), PathBuf::from)
 }
 
-/// What the unit that packages ship puts into the agent's environment.
+/// The variables that the packaged unit sets in the agent's environment.
 #[must_use]
 pub fn service_environment() -> Vec<(&'static str, &'static str)> {
     let unit = include_str!("../../systemd/headwater.service");

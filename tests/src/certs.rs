@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     dir: PathBuf,
-    /// Its certificate, PEM.
+    /// The authority's certificate, PEM.
     pub ca: PathBuf,
 }
 
@@ -23,7 +23,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// Makes one, valid for a long time.
+    /// Makes an authority that is valid for a long time.
     ///
     /// # Panics
     /// When keys or files cannot be made.
@@ -38,13 +38,13 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), dir: dir.to_owned(), ca }
     }
 
-    /// A server's certificate for loopback.
+    /// Makes a server's certificate for loopback.
     #[must_use]
     pub fn server(&self) -> Identity {
         self.sign("server", &["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// A client's certificate.
+    /// Makes a client's certificate.
     #[must_use]
     pub fn client(&self, name: &str) -> Identity {
         self.sign(name, &[], ExtendedKeyUsagePurpose::ClientAuth)

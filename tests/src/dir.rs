@@ -4,11 +4,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory of a test's own under `TMPDIR`, removed with all it holds when dropped.
+/// A directory of a test's own under `TMPDIR`. It is removed with its content when dropped.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
-    /// Makes one.
+    /// Makes a directory.
     ///
     /// # Panics
     /// When it cannot be made.
@@ -21,7 +21,7 @@ impl TempDir {
         Self(path)
     }
 
-    /// Writes a file into it and says where.
+    /// Writes a file into the directory. Returns its path.
     ///
     /// # Panics
     /// When it cannot be written.

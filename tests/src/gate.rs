@@ -1,4 +1,4 @@
-//! A way to a broker that can be cut, as a bad line is.
+//! A line to a broker that a test can cut.
 
 use crate::process::free_port;
 use std::io::{Read, Write};
@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Passes bytes on to a broker on loopback while it is open.
+/// A proxy in front of a broker on loopback. It passes bytes on while it is open.
 pub struct Gate {
-    /// Where to connect to.
+    /// The port to connect to, on 127.0.0.1.
     pub port: u16,
     shared: Arc<Shared>,
 }
@@ -22,7 +22,7 @@ struct Shared {
 }
 
 impl Gate {
-    /// A closed one.
+    /// Makes a closed gate in front of a broker's port.
     ///
     /// # Panics
     /// When no port is free.
@@ -36,7 +36,7 @@ impl Gate {
         std::thread::spawn(move || {
             while !own.ended.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    // Whoever knocks at a closed gate is turned away.
+                    // A closed gate drops the connection.
                     Ok((near, _)) => drop(own.pass(near, broker)),
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -50,7 +50,7 @@ impl Gate {
         self.shared.open.store(true, Ordering::Relaxed);
     }
 
-    /// Cuts all of them.
+    /// Cuts all connections, and refuses new ones.
     pub fn close(&self) {
         self.shared.open.store(false, Ordering::Relaxed);
         self.shared.cut();

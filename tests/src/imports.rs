@@ -93,7 +93,7 @@ fn holder_of<'m>(
     let (here, module) = modules.get_key_value(&here)?;
     let import = rest.first().and_then(|name| module.uses.iter().find(|(known, _)| known == name));
     match import {
-        // The import that is being looked up is none of its own; a ring of them ends.
+        // An import does not stand for itself, and a ring of imports ends.
         Some((_, import)) if import != path && depth < 16 => {
             let whole: ModPath = import.iter().chain(rest.get(1..).unwrap_or_default()).cloned().collect();
             holder_of(modules, here, &whole, depth + 1).or(is_own.then_some(here))
@@ -162,7 +162,7 @@ impl<'f> Parser<'f> {
         self.tokens.get(self.at - 1).cloned().unwrap_or_default()
     }
 
-    /// Up to the brace that closes the module, or the end of the file.
+    /// Reads up to the brace that closes the module, or to the end of the file.
     fn module(&mut self, path: ModPath, modules: &mut BTreeMap<ModPath, Module>) {
         let mut module = Module { file: self.file.to_owned(), ..Module::default() };
         let mut depth = 0_u32;
@@ -200,7 +200,7 @@ impl<'f> Parser<'f> {
         modules.insert(path, module);
     }
 
-    /// After `use`, or after `::` or a brace inside: up to the end of this branch.
+    /// Reads a branch of an import to its end. It begins after `use`, or after a brace inside.
     fn use_tree(&mut self, before: &mut ModPath, to: &mut Vec<(String, ModPath)>) {
         let length = before.len();
         loop {
@@ -236,7 +236,7 @@ impl<'f> Parser<'f> {
         before.truncate(length);
     }
 
-    /// The attribute and what it stands before.
+    /// Skips an attribute and the item that it belongs to.
     fn skip_item(&mut self) {
         let mut depth = 0_u32;
         while self.at < self.tokens.len() {

@@ -1,8 +1,8 @@
-//! A machine of a test's own, as far as clocks go: it is switched on and off, its wall clock says what a test wants, and
-//! its time since boot begins with each boot. The agent on it is the real one.
+//! A simulated machine for the real agent. A test switches it on and off and sets its wall clock. Its time since boot
+//! begins with each boot.
 //!
-//! By a time namespace (`unshare --time`), another `/proc/sys/kernel/random/boot_id` in a mount namespace, and libfaketime
-//! for the wall clock alone.
+//! The machine has a time namespace (`unshare --time`) and its own `/proc/sys/kernel/random/boot_id` in a mount namespace.
+//! libfaketime fakes the wall clock alone.
 
 use crate::process::command;
 use crate::{Agent, TempDir, now_ms};
@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The wall clock as programs on a machine see it.
+/// A fake wall clock.
 pub struct FakeClock {
     file: PathBuf,
     library: String,
 }
 
 impl FakeClock {
-    /// One that is right; `None`, and the reason printed, where there is no libfaketime.
+    /// Makes a clock that is right. `None`, with the reason printed: there is no libfaketime.
     #[must_use]
     pub fn new(dir: &TempDir) -> Option<Self> {
         let architectures = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
@@ -32,12 +32,12 @@ impl FakeClock {
         Some(clock)
     }
 
-    /// It says about this now (ms since the Unix epoch), and goes on from there: whole seconds off are exact.
+    /// Sets the clock to about this time (ms since the Unix epoch). The distance to the true time is in whole seconds.
     pub fn says(&self, ms: i64) {
         self.is_off_by((ms - now_ms()) / 1_000);
     }
 
-    /// It says the true time and so much (s).
+    /// Sets the clock's distance to the true time (s).
     ///
     /// # Panics
     /// When the file that libfaketime reads cannot be written.
@@ -48,7 +48,7 @@ impl FakeClock {
             .expect("a fake clock");
     }
 
-    /// What a program has to find in its environment.
+    /// The variables that a program needs to see this clock.
     ///
     /// # Panics
     /// When the path is not UTF-8.
@@ -64,19 +64,19 @@ impl FakeClock {
     }
 }
 
-/// A machine; its disk is a directory.
+/// A simulated machine, whose disk is a directory.
 pub struct Machine {
-    /// Its disk.
+    /// The machine's disk.
     pub dir: TempDir,
-    /// Its wall clock.
+    /// The machine's wall clock.
     pub clock: FakeClock,
     boots: u32,
-    /// From the host's time since boot to its own (s).
+    /// The machine's time since boot, less the host's (s).
     offset_s: i64,
 }
 
 impl Machine {
-    /// One that is off; `None`, and the reason printed, where this user cannot have one.
+    /// Makes a machine that is off. `None`, with the reason printed: this user cannot make the namespaces.
     #[must_use]
     pub fn new() -> Option<Self> {
         let dir = TempDir::new();
@@ -91,7 +91,7 @@ impl Machine {
         Some(machine)
     }
 
-    /// Switched on: a new boot, whose wall clock says this (ms since the Unix epoch), or the true time. No agent may run.
+    /// Boots the machine. Its wall clock shows `wall_ms` (ms since the Unix epoch) or the true time. No agent may run.
     pub fn boot(&mut self, wall_ms: Option<i64>) {
         self.boots += 1;
         self.write_boot_id();
@@ -99,13 +99,13 @@ impl Machine {
         wall_ms.map_or_else(|| self.clock.is_off_by(0), |ms| self.clock.says(ms));
     }
 
-    /// The id of its boot.
+    /// The id of the current boot.
     #[must_use]
     pub fn boot_id(&self) -> String {
         format!("{:08x}-0000-4000-8000-{:012x}", 0xb007_0000_u32 + self.boots, self.boots)
     }
 
-    /// Starts the agent on it.
+    /// Starts the agent on the machine.
     #[must_use]
     pub fn start(&self, config: &str) -> Agent {
         Agent::start_by(&self.dir, config, &self.clock.environment(), |program| self.wrapped(program))
@@ -115,7 +115,7 @@ impl Machine {
         self.dir.write("boot_id", self.boot_id() + "\n");
     }
 
-    /// The program takes the place of what prepares the machine for it, and has the same process.
+    /// A command that makes the namespaces and then becomes the program, in the same process.
     fn wrapped(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
         let offset = self.offset_s.to_string();

@@ -1,4 +1,4 @@
-//! What a subscriber got, and what must hold of it whatever happened on the way.
+//! The messages that a subscriber has received, and what must hold of them after any fault.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,23 +6,23 @@ use std::fmt::Write as _;
 use std::ops::Deref;
 use std::time::Instant;
 
-/// One message as it came in.
+/// One received message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its topic.
+    /// The topic.
     pub topic: String,
-    /// Its bytes.
+    /// The payload.
     pub payload: Vec<u8>,
-    /// The map in them, from JSON or else CBOR; null if neither.
+    /// The payload as a map, from JSON or CBOR; null if it is neither.
     pub map: Value,
-    /// Kept by the broker from before the subscription.
+    /// Whether the broker had retained the message.
     pub retain: bool,
     /// When it came in.
     pub at: Instant,
 }
 
 impl Message {
-    /// Takes a message in.
+    /// Reads a message.
     #[must_use]
     pub fn new(topic: String, payload: Vec<u8>, retain: bool) -> Self {
         let map = serde_json::from_slice(&payload)
@@ -39,7 +39,7 @@ impl Message {
         self.integer("rev") > other.integer("rev") && !lacks
     }
 
-    /// A text of the map; empty if there is none.
+    /// A text of the map; empty, if there is none.
     #[must_use]
     pub fn text(&self, key: &str) -> &str {
         self.map.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -71,14 +71,14 @@ impl Message {
             .unwrap_or_else(|| panic!("no number `{key}` in {}", self.map))
     }
 
-    /// Whether it waited in the buffer.
+    /// Whether the message waited in the buffer.
     #[must_use]
     pub fn is_backfill(&self) -> bool {
         self.topic.split('/').nth(2) == Some("backfill")
     }
 }
 
-/// All that came in, in order.
+/// All received messages, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Messages(Vec<Message>);
 
@@ -97,12 +97,12 @@ impl FromIterator<Message> for Messages {
 }
 
 impl Messages {
-    /// Takes one in.
+    /// Adds a message.
     pub fn push(&mut self, message: Message) {
         self.0.push(message);
     }
 
-    /// Those of one kind: `summary`, `alert`, `reading`, `report`, `status`.
+    /// The messages of one kind: `summary`, `alert`, `reading`, `report`, `status`.
     pub fn of(&self, kind: &str) -> impl Iterator<Item = &Message> {
         self.0.iter().filter(move |message| message.text("kind") == kind)
     }
@@ -154,13 +154,13 @@ impl Messages {
         self.of("report").any(|report| report.text("cause") == cause)
     }
 
-    /// What the status last said.
+    /// The state of the last status: `online` or `offline`.
     #[must_use]
     pub fn last_state(&self) -> Option<&str> {
         self.of("status").last().map(|message| message.text("state"))
     }
 
-    /// Checks that everything that came twice was the same twice: equal `(id, rev)` and state mean equal bytes.
+    /// Checks that messages of equal `(id, rev)` and state have equal bytes.
     ///
     /// # Panics
     /// When it was not.
@@ -209,7 +209,7 @@ impl Messages {
         }
     }
 
-    /// A few lines on what came in, for a failing test.
+    /// A short description of the messages, for a failing test.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -225,7 +225,7 @@ impl Messages {
     }
 }
 
-/// Checks the accounts of a report's sources and streams: what is not there is 0.
+/// Checks the accounts of a report's sources and streams. A missing count is 0.
 #[track_caller]
 fn check_parts(report: &Message) {
     let parts =

@@ -9,24 +9,24 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// How the broker runs.
+/// The options of a broker.
 #[derive(Default)]
 pub struct Options {
-    /// Keep sessions and queued messages over a restart, as of the last [`Mosquitto::save`].
+    /// Whether the broker keeps sessions and queued messages over a restart, as of the last [`Mosquitto::save`].
     pub persistent: bool,
-    /// A second listener that asks for something.
+    /// A second listener with a condition.
     pub guard: Option<Guard>,
-    /// Log nothing per message, for measurements.
+    /// Whether the broker logs nothing for a message, for measurements.
     pub quiet: bool,
-    /// Messages that a client may have unacknowledged; 0: no limit (mosquitto's own default is 20).
+    /// The most unacknowledged messages of a client; 0: no limit (mosquitto's own default is 20).
     pub inflight: u16,
-    /// More lines of its config; `{dir}` is a folder of its own.
+    /// More lines of the config; `{dir}` is a folder of the broker's own.
     pub more: &'static str,
-    /// What anybody may write to and read (`{dir}/acl`), where `more` asks for it.
+    /// The content of `{dir}/acl`, which `more` can name.
     pub acl: &'static str,
 }
 
-/// What the second listener asks for.
+/// The condition of the second listener.
 pub enum Guard {
     /// A name and a password.
     Login(&'static str, &'static str),
@@ -34,24 +34,24 @@ pub enum Guard {
     Tls(Identity, Option<PathBuf>),
 }
 
-/// A running broker; it ends, and its files go, when dropped.
+/// A running broker. It ends, and its files are removed, when it is dropped.
 pub struct Mosquitto {
     process: Option<Process>,
     dir: TempDir,
-    /// Where everybody may connect, on 127.0.0.1.
+    /// The port for every client, on 127.0.0.1.
     pub port: u16,
-    /// Where the guarded listener is, if there is one.
+    /// The port of the second listener, if there is one.
     pub guarded_port: u16,
 }
 
 impl Mosquitto {
-    /// Starts one that anybody can use and that forgets.
+    /// Starts a broker without persistence, for every client.
     #[must_use]
     pub fn start() -> Self {
         Self::with(&Options::default())
     }
 
-    /// Starts one.
+    /// Starts a broker.
     ///
     /// # Panics
     /// When it does not come up.
@@ -62,7 +62,7 @@ impl Mosquitto {
         broker
     }
 
-    /// Prepares one that does not run yet: [`Mosquitto::restart`] starts it.
+    /// Prepares a broker; [`Mosquitto::restart`] starts it.
     #[must_use]
     pub fn stopped(options: &Options) -> Self {
         let broker =
@@ -72,7 +72,7 @@ impl Mosquitto {
         broker
     }
 
-    /// Starts it, again on the same ports with the same files.
+    /// Starts the broker on the same ports with the same files.
     ///
     /// # Panics
     /// When it runs already or does not come up.
@@ -87,7 +87,7 @@ impl Mosquitto {
         wait_for("mosquitto to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
     }
 
-    /// SIGKILL: nothing is saved, no client is told.
+    /// SIGKILL: the broker saves nothing and tells no client.
     ///
     /// # Panics
     /// When it does not run.
@@ -96,7 +96,7 @@ impl Mosquitto {
         drop(self.process.take().expect("a running broker"));
     }
 
-    /// SIGTERM: it saves what it keeps.
+    /// SIGTERM: a persistent broker saves its sessions.
     ///
     /// # Panics
     /// When it does not run.
@@ -107,7 +107,7 @@ impl Mosquitto {
         process.wait();
     }
 
-    /// Has a persistent broker write its sessions down now.
+    /// Makes a persistent broker save its sessions.
     ///
     /// # Panics
     /// When it does not.
@@ -119,19 +119,19 @@ impl Mosquitto {
         wait_for("mosquitto to save", || path.exists().then_some(()));
     }
 
-    /// How often a text stands in its log.
+    /// How often a text is in the log.
     #[must_use]
     pub fn logged(&self, text: &str) -> usize {
         self.log().matches(text).count()
     }
 
-    /// Its log.
+    /// The broker's log.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Its process.
+    /// The broker's process id.
     ///
     /// # Panics
     /// When it does not run.
@@ -191,7 +191,7 @@ impl Drop for Mosquitto {
     }
 }
 
-/// Debian keeps it where only root's search path leads.
+/// The program; Debian keeps it in `/usr/sbin`, outside the search path of users.
 fn program() -> &'static str {
     const FULL: &str = "/usr/sbin/mosquitto";
     if std::path::Path::new(FULL).exists() { FULL } else { "mosquitto" }

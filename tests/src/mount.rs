@@ -1,15 +1,16 @@
-//! File systems of a test's own: one in memory, that can be full; and one in a file, that can fail and whose power can be cut.
+//! File systems of a test's own. One lies in memory and can be full. One lies in a file; it can fail, and its power can be
+//! cut.
 
 use crate::wait_for;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A file system in memory, gone when dropped.
+/// A file system in memory, which is removed when dropped.
 pub struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    /// Mounts one of a size such as `12m` on a directory, which is made; `None`, and the reason printed, where this user
-    /// cannot.
+    /// Makes a directory and mounts a file system of a size such as `12m` on it. `None`, with the reason printed: this
+    /// user cannot mount.
     ///
     /// # Panics
     /// When the directory cannot be made.
@@ -35,8 +36,8 @@ impl Drop for Tmpfs {
     }
 }
 
-/// An ext4 in a file. The file as it is at some moment is what a power cut at that moment leaves: what the kernel has not
-/// written yet is not in it.
+/// An ext4 in a file. A copy of the file is what a power cut at that moment leaves, because it lacks what the kernel has
+/// not written yet.
 pub struct Disk {
     image: PathBuf,
     copy: PathBuf,
@@ -44,8 +45,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes one in a file beside the mount point, which is made; `None`, and the reason printed, where there is no loop
-    /// device for this user.
+    /// Makes a directory and mounts an ext4 from a file beside it. `None`, with the reason printed: this user has no loop
+    /// device.
     ///
     /// # Panics
     /// When the files cannot be made.
@@ -62,7 +63,7 @@ impl Disk {
         Some(disk)
     }
 
-    /// Keeps it as a power cut finds it now.
+    /// Copies the file as a power cut would leave it now.
     ///
     /// # Panics
     /// When it cannot be copied.
@@ -71,7 +72,7 @@ impl Disk {
         assert!(quiet("cp", &["--sparse=always"], &[&self.image, &self.copy]), "a copy of the disk");
     }
 
-    /// The power is back: goes on with what [`Disk::cut_power`] has kept. Whoever used it must have ended.
+    /// Mounts the copy of [`Disk::cut_power`] in place of the disk. The disk's users must have ended.
     ///
     /// # Panics
     /// When it cannot be mounted any more.
@@ -82,7 +83,7 @@ impl Disk {
         assert!(self.attach(), "the copy cannot be mounted");
     }
 
-    /// It turns read-only, as it does by itself after an I/O error, whoever has files open.
+    /// Makes the disk read-only, as ext4 does after an I/O error, also for open files.
     ///
     /// # Panics
     /// When it does not.
@@ -92,7 +93,7 @@ impl Disk {
     }
 
     fn attach(&self) -> bool {
-        // Without a sync nothing becomes safe by itself for a while.
+        // The kernel writes nothing by itself for a minute.
         quiet("mount", &["-o", "loop,commit=60"], &[&self.image, &self.mount])
     }
 }

@@ -1,10 +1,10 @@
-//! Knows when an agent listens, on a broker that does not say so.
+//! A probe that shows when an agent has subscribed, for brokers whose log does not show it.
 
 use crate::{Publisher, Subscriber, wait_for};
 use std::time::Duration;
 
-/// Publishes readings of 2020, each of which closes the window of the one before (of at most 100 s), to a topic of the
-/// agent until a summary of it comes back; then forgets all that has come in.
+/// Publishes readings of 2020 to a topic of the agent until a summary of them comes back. Each reading closes the window
+/// of the one before, which may be up to 100 s long. The messages are forgotten at the end.
 ///
 /// # Panics
 /// When no summary comes.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A command for a child that does not outlive the thread that starts it, not even if that is killed (where util-linux
-/// is there to see to it).
+/// A command for a child that ends with the thread that starts it, even if that thread is killed. This needs util-linux.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     const KEEPER: &str = "/usr/bin/setpriv";
@@ -23,7 +22,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub struct Process(Child);
 
 impl Process {
-    /// Starts it.
+    /// Starts a child.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -33,13 +32,13 @@ impl Process {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
-    /// Its number.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    /// Sends it a signal, by its name without `SIG`.
+    /// Sends a signal; the name is without `SIG`.
     ///
     /// # Panics
     /// When it is gone already.
@@ -49,12 +48,12 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "SIG{name} to {}", self.pid());
     }
 
-    /// How it ended, if it did.
+    /// How the child ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().ok().flatten()
     }
 
-    /// Waits for it to end, within [`crate::PATIENCE`].
+    /// Waits for the child to end, for at most [`crate::PATIENCE`].
     ///
     /// # Panics
     /// When it does not.
@@ -71,7 +70,7 @@ impl Drop for Process {
     }
 }
 
-/// A port of loopback that is free now and that no client will be given by chance.
+/// A free port of loopback below the ephemeral range, so that no client is given it by chance.
 ///
 /// # Panics
 /// When there is none.

@@ -1,4 +1,4 @@
-//! Real recordings: two that come with the tests, more where they are at hand.
+//! Real recordings. Two come with the tests; a collection beside the checkout may hold more.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub fn own(name: &str) -> Readings {
     first_column(&path)
 }
 
-/// A recording of the collection beside the checkout; `None`, and the reason printed, where there is no such collection.
+/// A recording of the collection beside the checkout. `None`, with the reason printed: there is no such collection.
 #[must_use]
 pub fn shared(relative: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(relative);

@@ -1,5 +1,6 @@
-//! A broker that says it has kept the session of its one client, and sends it what the test says: also again, as a broker
-//! does that has seen no acknowledgement. What mosquitto keeps of a session cannot be put into a repository.
+//! A broker with one client, whose session it claims to have kept. It sends the client what the test says, also a second
+//! time, as brokers do without an acknowledgement. It exists because mosquitto's own sessions cannot be put into a
+//! repository.
 
 use crate::{wait_for, wire};
 use std::collections::BTreeSet;
@@ -7,9 +8,9 @@ use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The broker; its connections end when it is dropped.
+/// The broker. Its connections end when it is dropped.
 pub struct Session {
-    /// Where it listens, on 127.0.0.1.
+    /// The broker's port, on 127.0.0.1.
     pub port: u16,
     shared: Arc<Mutex<Shared>>,
 }
@@ -39,7 +40,7 @@ impl Session {
         Self { port, shared }
     }
 
-    /// Sends a message at QoS 1, once the client is there; `again`: as one that it may have had before.
+    /// Waits for the client and sends a message at QoS 1; `again`: as a duplicate.
     ///
     /// # Panics
     /// When the client is not there for long.
@@ -52,7 +53,7 @@ impl Session {
         });
     }
 
-    /// Waits until the client has acknowledged all of these on this connection.
+    /// Waits until the client has acknowledged all of these messages on this connection.
     #[track_caller]
     pub fn wait_acknowledged(&self, ids: impl IntoIterator<Item = u16>) {
         let ids: BTreeSet<u16> = ids.into_iter().collect();
@@ -91,7 +92,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> io::Result<()> {
     }
 }
 
-/// How many filters a subscription has.
+/// The number of filters in a subscription.
 fn filters(body: &[u8]) -> usize {
     let (mut rest, mut count) = (body.get(2..).unwrap_or_default(), 0);
     while let Some((length, text)) = rest.split_first_chunk::<2>() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A disk that can be slow; it is fast at first.
 pub struct SlowDisk {
-    /// It is slow while this file is there.
+    /// The file that makes the disk slow while it exists.
     switch: PathBuf,
     library: PathBuf,
 }
@@ -34,7 +34,7 @@ impl SlowDisk {
         Some(disk)
     }
 
-    /// What a program has to find in its environment.
+    /// The variables that a program needs to have this disk.
     ///
     /// # Panics
     /// When a path is not UTF-8.

@@ -1,8 +1,8 @@
-//! Agents that end by force, again and again under load, and what a subscriber must have got nevertheless.
+//! Agents that are killed again and again under load, and what a subscriber must have received all the same.
 //!
-//! Readings go in as numbers, one after another; a stream without windows forwards each as a message, another one
-//! counts them in windows. What a life may cost is not guessed from the time but seen: readings that were taken before
-//! a checkpoint are safe, because it is written only when the messages before it are.
+//! Readings are consecutive numbers. One stream forwards each as a message; another counts them in windows. The trial sees
+//! what a kill may cost: readings from before a checkpoint are safe, because a checkpoint is written only when the messages
+//! before it are.
 
 pub mod kill;
 mod ledger;

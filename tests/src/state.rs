@@ -1,8 +1,8 @@
-//! State folders of released versions: how one is made, and how a program goes on with it.
+//! State folders of released versions: how they are made, and how a program goes on with them.
 //!
-//! A case is a folder `tests/state/VERSION/NAME`: the config (with places for ports), the state directory as the version
-//! left it, and what that version itself said when it went on with it. `tests/state/make` makes the folders of the version
-//! at hand; a test has every later program go on with each of them, and say the same.
+//! A case is a folder `tests/state/VERSION/NAME`. It holds the config (with places for ports), the state directory as that
+//! version left it, and what that version said when it went on with it. `tests/state/make` makes the folders of this
+//! version. A test lets every later program go on with each folder, and compares what it says.
 
 mod cases;
 mod outcome;
@@ -15,7 +15,7 @@ use crate::{Agent, Gate, Mosquitto, Options, Session, Subscriber, TempDir, wait_
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What an agent has around it: a broker with a session, an ordinary one, and an uplink behind a line that can be cut.
+/// The surroundings of an agent: a broker with a session, an ordinary one, and an uplink behind a line that can be cut.
 struct Surroundings {
     session: Session,
     plain: Mosquitto,
@@ -43,7 +43,7 @@ impl Surroundings {
     }
 }
 
-/// Makes a case's folder with the program at hand: what it holds then stays.
+/// Makes a case's folder with this program. The folder never changes afterwards.
 ///
 /// # Panics
 /// When something cannot be made.
@@ -62,7 +62,7 @@ pub fn make(case: &Case, folder: &Path) {
     fs::write(folder.join("outcome.jsonl"), outcome.lines()).expect("the case's outcome");
 }
 
-/// Goes on with a copy of a case's state under a config, and says what came of it.
+/// Goes on with a copy of a case's state under a config. Returns what came of it.
 ///
 /// # Panics
 /// When the agent does not go on.

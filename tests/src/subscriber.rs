@@ -1,7 +1,8 @@
-//! A subscriber that loses nothing: a session that the broker keeps, and every byte read that was sent before a cut.
+//! A subscriber that loses nothing. The broker keeps its session, and the subscriber reads every byte that was sent before
+//! a cut.
 //!
-//! It takes messages at QoS 0, of which the test's broker keeps queues too: a broker that is killed with somebody's
-//! acknowledgements unread resets the connection, and what it had sent but not yet put on the wire is gone with it.
+//! It receives at QoS 0, for which the test's broker keeps queues too. At QoS 1 a killed broker would leave acknowledgements
+//! unread; that resets the connection, and bytes on their way are lost.
 
 use crate::client::connect;
 use crate::messages::{Message, Messages};
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A subscription with all that has come in.
+/// A subscription, and the messages that it has received.
 pub struct Subscriber {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -35,7 +36,7 @@ impl Subscriber {
         Self::to(port, "headwater/#")
     }
 
-    /// Subscribes to a filter, and returns when the broker knows.
+    /// Subscribes to a filter. Returns when the broker has confirmed it.
     ///
     /// # Panics
     /// When the broker does not answer.
@@ -56,7 +57,7 @@ impl Subscriber {
         subscriber
     }
 
-    /// Waits until it has connected and subscribed `times` times in all.
+    /// Waits until the subscriber has subscribed `times` times in all.
     #[track_caller]
     pub fn wait_subscribed(&self, times: usize) {
         wait_for("the subscriber's subscription", || {
@@ -64,13 +65,13 @@ impl Subscriber {
         });
     }
 
-    /// All that has come in so far.
+    /// The messages so far.
     #[must_use]
     pub fn messages(&self) -> Messages {
         lock(&self.shared.messages).clone()
     }
 
-    /// Waits until what has come in satisfies `enough`, and returns it.
+    /// Waits until the messages satisfy `enough`. Returns them.
     ///
     /// # Panics
     /// After [`PATIENCE`], with what came in.
@@ -81,7 +82,7 @@ impl Subscriber {
         messages
     }
 
-    /// Waits until what has come in satisfies `enough`, or for so long, and says which.
+    /// Waits until the messages satisfy `enough`, or for so long. Returns them, and whether they do.
     pub fn wait_at_most(
         &self,
         spell: Duration,
@@ -101,24 +102,24 @@ impl Subscriber {
         }
     }
 
-    /// Forgets what has come in so far.
+    /// Forgets the messages so far.
     pub fn forget(&self) {
         *lock(&self.shared.messages) = Messages::default();
     }
 
-    /// Takes all out that has come in so far.
+    /// Takes all messages out.
     #[must_use]
     pub fn take_all(&self) -> Messages {
         std::mem::take(&mut *lock(&self.shared.messages))
     }
 
-    /// Takes the newest message out, and forgets all before it.
+    /// Takes the newest message out, and forgets the others.
     #[must_use]
     pub fn take_one(&self) -> Option<Message> {
         std::mem::take(&mut *lock(&self.shared.messages)).last().cloned()
     }
 
-    /// What came in by the end of a quiet spell: for what must not come.
+    /// The messages at the end of a quiet spell, to see what must not come.
     pub fn after(&self, spell: Duration) -> Messages {
         std::thread::sleep(spell);
         self.messages()
@@ -138,7 +139,7 @@ impl Drop for Subscriber {
 }
 
 impl Shared {
-    /// One connection, until the last byte of it.
+    /// Reads one connection to its last byte.
     fn listen(&self, port: u16, id: &str, filter: &str) -> io::Result<()> {
         let (mut stream, _) = connect(port, &Connect { id, clean: false, login: None })?;
         *lock(&self.stream) = Some(stream.try_clone()?);

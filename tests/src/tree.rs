@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 /// A source file of the workspace.
 pub struct File {
-    /// Its path below the root.
+    /// The file's path below the root.
     pub name: String,
-    /// All of it.
+    /// The whole text.
     pub text: String,
 }
 
 impl File {
-    /// The text before its `#[cfg(test)]`, if it has one.
+    /// The text before the first `#[cfg(test)]`.
     #[must_use]
     pub fn before_tests(&self) -> &str {
         self.text.split("\n#[cfg(test)]").next().unwrap_or_default()
     }
 
-    /// The places, as `file:line: text`, of code before the tests that has one of the words; comments do not count.
+    /// The lines of code before the tests that have one of the words, as `file:line: text`. Comments do not count.
     #[must_use]
     pub fn lines_with(&self, words: &[&str]) -> Vec<String> {
         let lines = self.before_tests().lines().enumerate();
@@ -26,7 +26,7 @@ impl File {
         bad.map(|(index, line)| format!("{}:{}: {}", self.name, index + 1, line.trim())).collect()
     }
 
-    /// Whether cargo finds it by itself.
+    /// Whether cargo finds the file by itself.
     #[must_use]
     pub fn is_root(&self) -> bool {
         let last = self.name.rsplit('/').next().unwrap_or_default();
@@ -35,7 +35,7 @@ impl File {
             || folders.iter().any(|folder| self.name.contains(folder))
     }
 
-    /// Whether it, or the folder it lies in, is a module for tests only.
+    /// Whether the file, or a folder that it lies in, is a module for tests only.
     fn is_for_tests(&self) -> bool {
         let path = root().join(&self.name);
         path.ancestors().take_while(|path| *path != root()).any(|path| {
@@ -57,7 +57,7 @@ impl File {
         })
     }
 
-    /// Whether the file above it declares it as a module.
+    /// Whether another file declares this one as a module.
     #[must_use]
     pub fn is_declared(&self) -> bool {
         let path = root().join(&self.name);
@@ -81,13 +81,13 @@ impl File {
     }
 }
 
-/// The workspace's folder.
+/// The root folder of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What is shipped.
+/// The files of the product.
 pub fn product() -> impl Iterator<Item = File> {
     let apart = ["/tests/", "/tests.rs", "/benches/"];
     let shipped =

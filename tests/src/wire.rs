@@ -1,7 +1,7 @@
 //! The few MQTT 3.1.1 packets that a blocking test client needs.
 //!
-//! A client of our own because a test has to know what a library hides: a publisher, which packets the broker has
-//! acknowledged; a subscriber, every byte that the broker sent before it was killed.
+//! The tests have a client of their own because a library hides what they must know. A publisher must know which packets
+//! the broker has acknowledged, a subscriber every byte that the broker sent before it was killed.
 
 use std::io::{self, Read};
 
@@ -10,35 +10,35 @@ use std::io::{self, Read};
 pub enum Packet {
     /// The answer to a connect.
     ConnAck {
-        /// The broker remembers subscriptions and queued messages.
+        /// Whether the broker has kept a session.
         session_present: bool,
-        /// 0: welcome.
+        /// 0: the broker accepts the client.
         code: u8,
     },
     /// The answer to a subscribe.
     SubAck,
     /// A message.
     Publish {
-        /// Its topic.
+        /// The topic.
         topic: String,
-        /// Its payload.
+        /// The payload.
         payload: Vec<u8>,
-        /// Its packet id; `None` at QoS 0.
+        /// The packet id; `None` at QoS 0.
         id: Option<u16>,
-        /// Kept by the broker from before the subscription.
+        /// Whether the broker had retained the message.
         retain: bool,
     },
-    /// The broker has taken over the publish of this id.
+    /// The broker has acknowledged the publish of this id.
     PubAck(u16),
     /// Anything else.
     Other(u8),
 }
 
-/// Whom a client says it is.
+/// The identity of a client.
 pub struct Connect<'a> {
-    /// Its client id.
+    /// The client id.
     pub id: &'a str,
-    /// Start without what the broker remembers.
+    /// Whether the broker is to forget an earlier session.
     pub clean: bool,
     /// Name and password.
     pub login: Option<(&'a str, &'a str)>,
@@ -78,7 +78,7 @@ pub fn publish(topic: &str, payload: &[u8], id: Option<u16>) -> Vec<u8> {
     frame(if id.is_some() { 0x32 } else { 0x30 }, &body)
 }
 
-/// A farewell.
+/// A disconnect.
 #[must_use]
 pub fn disconnect() -> Vec<u8> {
     frame(0xe0, &[])

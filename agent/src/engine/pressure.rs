@@ -1,13 +1,13 @@
-//! Memory that the service manager caps: how near the engine is to its cap, and what it lets give way.
+//! What the engine does when memory is short; `memory.rs` says when that is.
 
 use super::Engine;
 use std::time::Duration;
 
-/// How often it is looked.
+/// How often memory is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Looks as long as the agent runs; never returns.
+    /// Checks the memory for as long as the agent runs; never returns.
     pub(crate) async fn watch_memory(&self) {
         loop {
             self.look_at_memory();
@@ -15,7 +15,7 @@ impl Engine {
         }
     }
 
-    /// A source has named a series: many in one payload would come in between two looks.
+    /// A source has named a series. One payload can bring many, so the memory is checked between two intervals too.
     pub(super) fn on_introduced(&self) {
         if self.memory.is_due() {
             self.look_at_memory();

@@ -1,4 +1,4 @@
-//! What the forwarder tells becomes a log line, and a report where something was lost or is over.
+//! Turns the forwarder's events into log lines, and into reports of losses and of what is over.
 
 use super::losses::{Kind, Loss, Losses};
 use crate::clock::utc;
@@ -15,18 +15,18 @@ pub(super) struct LossReporter {
 }
 
 struct State {
-    /// Their names.
+    /// The names of the outputs.
     outputs: Vec<String>,
     losses: Losses,
 }
 
 impl LossReporter {
-    /// Of these outputs.
+    /// The reporter of these outputs.
     pub(super) fn new(outputs: Vec<String>) -> Self {
         Self { state: RefCell::new(State { outputs, losses: Losses::default() }) }
     }
 
-    /// Writes down what happens; never returns.
+    /// Logs and reports the forwarder's events; never returns.
     pub(super) async fn keep(&self, engine: &Engine) {
         loop {
             let due = self.state.borrow().losses.due();

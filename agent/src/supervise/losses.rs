@@ -1,8 +1,9 @@
-//! Losses on their way to a report. A report is a message too: where memory is full it takes the place of another, and
-//! where the broker refuses everything it is refused as well. One for each loss would bring about the next loss, for ever.
+//! Losses on their way to a report. A report is a message too. Where memory is full, a report takes the place of another
+//! message; where the broker refuses everything, it refuses the report as well. A report of each loss would thus cause
+//! the next loss, for ever.
 //!
-//! So losses of one kind are gathered for a second and told, and as long as they go on, told again after twice as long,
-//! up to [`WAIT_LAST`]. No loss goes unreported: the agent reports pending ones when it stops.
+//! Losses of one kind are therefore gathered for a second and reported together. While they go on, each report waits
+//! twice as long as the one before, up to [`WAIT_LAST`]. The agent reports the pending losses when it stops.
 
 use headwater_forwarder::{DropReason, Lane};
 use std::time::Duration;
@@ -16,9 +17,9 @@ const WAIT_LAST: Duration = Duration::from_secs(600);
 pub(super) enum Kind {
     /// Messages gave way.
     Shed(Lane, DropReason),
-    /// Messages were merged into coarser ones: no loss, but as endless.
+    /// Messages were merged into coarser ones. That is no loss, but it can go on as long as one.
     Thinned,
-    /// An output, by its place, will not have them.
+    /// The output at this place of the config has refused messages.
     Refused(usize),
     /// Parts of the buffer cannot be read.
     Damaged,
@@ -28,9 +29,9 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     pub(super) kind: Kind,
-    /// Messages.
+    /// How many messages were lost.
     pub(super) count: u64,
-    /// So often.
+    /// How many events told of them.
     pub(super) times: u64,
     /// When the first and the last of them were made [ms since the Unix epoch].
     pub(super) made_ms: (i64, i64),
@@ -51,7 +52,7 @@ struct Entry {
 }
 
 impl Losses {
-    /// Adds one.
+    /// Adds a loss.
     pub(super) fn add(&mut self, loss: Loss, now: Instant) {
         let known = self.0.iter_mut().find(|entry| entry.kind == loss.kind);
         let Some(entry) = known else {
@@ -68,7 +69,7 @@ impl Losses {
             }
             None => {
                 if now > entry.due + entry.wait {
-                    // There has been none for a while.
+                    // No loss of this kind has happened for a while.
                     entry.wait = WAIT_FIRST;
                 }
                 entry.due = entry.due.max(now + WAIT_FIRST);
@@ -77,7 +78,7 @@ impl Losses {
         }
     }
 
-    /// When the next one is to be told.
+    /// When the next report is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.0.iter().filter(|entry| entry.pending.is_some()).map(|entry| entry.due).min()
     }
@@ -90,7 +91,7 @@ impl Losses {
         entry.pending.take()
     }
 
-    /// All that is pending.
+    /// All pending losses.
     pub(super) fn take_all(&mut self) -> Vec<Loss> {
         std::mem::take(&mut self.0).into_iter().filter_map(|entry| entry.pending).collect()
     }
@@ -100,7 +101,7 @@ impl Losses {
 mod tests {
     use super::*;
 
-    /// Each report costs a message, which is a loss: an hour of that is a few reports that name every message.
+    /// Each report causes a loss here. An hour of that makes a few reports, and they name every message.
     #[test]
     fn reports_that_cost_what_they_report_become_few() {
         let (mut losses, start) = (Losses::default(), Instant::now());

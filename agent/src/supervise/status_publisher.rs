@@ -1,7 +1,7 @@
-//! What each output says of the agent: its status, and that it is gone.
+//! Publishes the agent's status on each output: how the agent stands, and that it has gone.
 //!
-//! It is said at every connection, again as soon as something in it is news, and every [`NUMBERS_EVERY`] for the
-//! numbers in it.
+//! An output publishes the status at every connection, after every change of more than numbers, and every
+//! [`NUMBERS_EVERY`].
 
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// News is gathered for so long: an output that comes and goes shall not fill the others with it.
+/// The time for which changes are gathered, so that one output that comes and goes does not flood the others.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// How often it is looked for news that nobody has told.
+/// How often the publisher looks for changes by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How often numbers that change all the time are published.
 const NUMBERS_EVERY: Duration = Duration::from_secs(600);
 
-/// Says how the agent stands, on every output.
+/// The publisher of the status.
 pub(super) struct StatusPublisher {
     agent: Arc<str>,
     clock: Rc<AgentClock>,
     started_up_ms: i64,
-    /// Their names.
+    /// The names of the outputs.
     outputs: Vec<String>,
     /// The status that was published last, and when.
     said: RefCell<Option<(AgentStatus, Instant)>>,
@@ -43,7 +43,7 @@ impl StatusPublisher {
         Self { agent, clock, started_up_ms, outputs, said: RefCell::default() }
     }
 
-    /// What the forwarder is started with.
+    /// The slot of an output, for the forwarder's start.
     pub(super) fn slot(&self, output: OutputConfig, boots: &Arc<Boots>) -> OutputSlot {
         let OutputConfig { name, output, encoder } = output;
         let (online, gone) = (self.message(&name, true), self.message(&name, false));
@@ -51,7 +51,7 @@ impl StatusPublisher {
         OutputSlot { name, output, encoder, presence: Some(OutputPresence { online, gone }) }
     }
 
-    /// Publishes what is news for as long as the agent runs; never returns.
+    /// Publishes every change of the status; never returns.
     pub(super) async fn keep(&self, engine: &Engine) {
         loop {
             tokio::select! {
@@ -66,7 +66,7 @@ impl StatusPublisher {
         }
     }
 
-    /// Says on every output that the agent is there, or that it goes.
+    /// Publishes on every output that the agent is online, or that it goes offline.
     pub(super) fn publish(&self, forwarder: &Forwarder, online: bool) {
         for (index, name) in self.outputs.iter().enumerate() {
             forwarder.presence(index, self.message(name, online));
@@ -83,7 +83,7 @@ impl StatusPublisher {
         }
     }
 
-    /// What the output of a name says; that it is down itself, nobody can read there.
+    /// The status as the output of a name publishes it. It does not say that this output is down: nobody could read that.
     fn message(&self, name: &str, online: bool) -> Message {
         let said = self.said.borrow();
         let said = said.as_ref().map(|(status, _)| status);

@@ -1,4 +1,5 @@
-//! The tasks of a running agent. Each has a name, and each is joined: one that ends by itself is noticed, by a panic too.
+//! The tasks of a running agent. Each has a name and is joined, so that a task that ends by itself, or by a panic, is
+//! noticed.
 
 use std::any::Any;
 use std::fmt;
@@ -18,19 +19,19 @@ pub(super) struct Supervisor {
 /// A task that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskEnded {
-    /// By a panic.
+    /// The task has panicked.
     Panicked {
-        /// Its name.
+        /// The task's name.
         task: String,
-        /// What the panic said.
+        /// The message of the panic.
         panic: String,
     },
-    /// By itself.
+    /// The task has returned.
     Returned {
-        /// Its name.
+        /// The task's name.
         task: String,
     },
-    /// One that others watch, in their words.
+    /// A task or thread elsewhere has ended, in the words of its watcher.
     Elsewhere(String),
 }
 
@@ -54,7 +55,7 @@ impl Supervisor {
         self.names.push((handle.id(), name));
     }
 
-    /// Waits for a task to end. Waits for ever where there is none.
+    /// Waits for a task to end; for ever, if there is none.
     pub(super) async fn ended(&mut self) -> TaskEnded {
         match self.tasks.join_next_with_id().await {
             Some(joined) => self.name(joined),
@@ -62,7 +63,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until all have ended, as they were asked to; the answer is those that panicked.
+    /// Waits for all tasks to end as they were told. Returns those that panicked.
     pub(super) async fn finish(&mut self) -> Vec<TaskEnded> {
         let mut panicked = Vec::new();
         while let Some(joined) = self.tasks.join_next_with_id().await {
@@ -72,7 +73,7 @@ impl Supervisor {
         panicked
     }
 
-    /// Ends all, wherever they are.
+    /// Aborts all tasks.
     pub(super) async fn abort(&mut self) {
         self.tasks.shutdown().await;
         self.names.clear();
@@ -93,13 +94,13 @@ impl Supervisor {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
 }
 
-/// The future's output, or what its panic said.
+/// The output of a future, or the message of its panic.
 pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
@@ -109,10 +110,10 @@ pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T,
     .await
 }
 
-/// The task, with a panic on the way where a test wants one: `HEADWATER_TEST_PANIC` names the task.
+/// The task itself, or in a test one that panics: `HEADWATER_TEST_PANIC` names the task.
 #[cfg(debug_assertions)]
 async fn injected(name: String, task: impl Future<Output = ()>) {
-    /// The others get to work before.
+    /// The time in which the other tasks begin to work.
     const AFTER: std::time::Duration = std::time::Duration::from_millis(300);
     if std::env::var("HEADWATER_TEST_PANIC").is_ok_and(|wanted| wanted == name) {
         let mut task = pin!(task);

@@ -53,8 +53,7 @@ pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labe
     let path = labels.display().to_string();
     let text =
         std::fs::read_to_string(labels).map_err(|cause| EvaluateError::File { path: path.clone(), cause })?;
-    let read: Labels = serde_json::from_str(&text)
-        .map_err(|error| {
+    let read: Labels = serde_json::from_str(&text).map_err(|error| {
         let wanted = "labels are a JSON object with `format` and `series`";
         EvaluateError::Unfit(format!("{path}: not labels: {error}; {wanted}"))
     })?;

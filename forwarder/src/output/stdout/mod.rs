@@ -39,7 +39,8 @@ fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Outpu
 impl Output for StdoutOutput {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, _gone: Option<&Message>) -> Result<Opened, Disconnected> {
         if self.is_closed.load(Ordering::Relaxed) {
-            let reason = "nobody reads the standard output any more; messages wait until the next start".into();
+            let reason =
+                "nobody reads the standard output any more; messages wait until the next start".into();
             return Err(Disconnected { reason, wait: CLOSED_WAIT });
         }
         self.batches.open(encoder, |_, _| Some(String::new()))
