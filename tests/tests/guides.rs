@@ -1,5 +1,5 @@
-//! The guides say what is true: every config in them passes `check`, every message is what the program makes, every
-//! link leads somewhere, and every command exists.
+//! Tests of the guides. Every config in them passes `check`, every message is what the program makes, every link leads
+//! somewhere, and every command exists.
 
 use headwater_tests::TempDir;
 use headwater_tests::agent::run;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The first README is read by everybody, in one go.
+/// The most lines of the first README, which everybody reads in one go.
 const README_LINES_MAX: usize = 120;
 
 /// The start of the examples' window (ms since the Unix epoch).
@@ -118,7 +118,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// `$ headwater NAME …`, and the scripts of this repository.
+/// The commands in the guides: `$ headwater NAME …`, and the scripts of this repository.
 #[test]
 fn commands_exist() {
     let dir = TempDir::new();

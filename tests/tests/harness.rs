@@ -1,12 +1,12 @@
-//! The harness against itself: before a test can say that an agent lost something, the harness must lose nothing.
+//! Tests of the harness. It must lose nothing itself before a test can say that an agent has lost something.
 
 use headwater_tests::certs::Authority;
 use headwater_tests::mosquitto::Guard;
 use headwater_tests::{Mosquitto, Options, Publisher, Subscriber, TempDir};
 use std::time::Duration;
 
-/// Everything that the broker acknowledged before a SIGKILL reaches the subscriber, and so does what comes after,
-/// though the subscriber was away when it came.
+/// The subscriber gets everything that the broker has acknowledged before a SIGKILL, and what came after while the subscriber
+/// was away.
 #[test]
 fn a_subscriber_loses_nothing_over_a_killed_broker() {
     let mut broker = Mosquitto::with(&Options { persistent: true, ..Options::default() });

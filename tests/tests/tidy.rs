@@ -122,7 +122,7 @@ fn every_file_is_part_of_the_program_and_says_what_it_is() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// A check that is named and not there holds nothing.
+/// A file that ARCHITECTURE.md names must exist, because a check that is not there holds nothing.
 #[test]
 fn the_architecture_names_files_that_exist() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
@@ -144,7 +144,7 @@ fn the_kernel_stays_free_of_the_standard_library() {
     assert!(found.is_empty(), "the kernel runs on a microcontroller:\n{}", found.join("\n"));
 }
 
-/// CONTRIBUTING promises a source in one folder and two lines: whoever needs a third place mends the seam.
+/// CONTRIBUTING.md promises that a source needs one folder and two lines. A third place shows that a seam is wrong.
 #[test]
 fn a_source_is_one_folder_and_two_lines() {
     let folder = "sensors/src";
@@ -209,7 +209,7 @@ fn an_output_is_one_folder_and_two_lines() {
     }
 }
 
-/// The glossary in ARCHITECTURE.md says what each word means: a word that is two types means two things.
+/// One word means one thing, so a name stands for one type.
 #[test]
 fn a_type_name_stands_for_one_type() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -223,11 +223,11 @@ fn a_type_name_stands_for_one_type() {
     assert!(shared.is_empty(), "public or crate-wide types of one name: {shared:#?}");
 }
 
-/// Files that import each other because the types in them do: a number of one kind is made of one of the other.
+/// Files whose types are recursive: a number of one kind can be made of one of the other.
 const RECURSIVE_TYPES: [&str; 2] =
     ["agent/expression/src/node/double.rs", "agent/expression/src/node/int.rs"];
 
-/// A change to one of two files that import each other can break the other, and neither can be read alone.
+/// Files that import each other cannot be read or changed alone.
 #[test]
 fn no_files_of_a_crate_import_each_other_in_a_circle() {
     let files: Vec<File> = product().collect();

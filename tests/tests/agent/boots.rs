@@ -1,7 +1,8 @@
-//! The real binary on a machine without a clock of its own, over several boots: offline, killed, told too early.
+//! The real binary on a machine without a clock of its own, over several boots: offline, killed, and with messages that
+//! leave before the time is known.
 //!
-//! Every reading's value is the true time of its publishing, and its series is forwarded as it is; so what comes out says by
-//! how much each is off. `cargo test -p headwater-tests --test agent boots -- --nocapture` prints the table.
+//! The value of a reading is the true time of its publishing. Each reading is forwarded, so every message shows by how much
+//! its time is off. `cargo test -p headwater-tests --test agent boots -- --nocapture` prints the table.
 
 use crate::{Config, wait_source};
 use headwater_tests::{Agent, Gate, Machine, Message, Messages, Mosquitto, Publisher, Subscriber, now_ms};
@@ -13,10 +14,10 @@ use std::time::Duration;
 const IN_1970: Option<i64> = Some(5_000);
 const IN_2021: Option<i64> = Some(1_622_548_800_000);
 
-/// What a busy machine takes at most from a reading's publishing to its stamp (ms).
+/// The longest time from a reading's publishing to its stamp on a busy machine (ms).
 const DELAY_MAX_MS: i64 = 10_000;
 
-/// A machine whose uplink is down, a broker, what publishes to it, and a subscriber.
+/// A machine whose uplink is down, with a broker, a publisher and a subscriber.
 struct Field {
     machine: Machine,
     broker: Mosquitto,
@@ -86,7 +87,7 @@ impl Field {
         *self.published.last_mut().expect("a boot") += readings;
     }
 
-    /// So that a kill costs nothing. What was published just now may not be in the first of them.
+    /// Waits for two checkpoints, so that a kill costs nothing. The first may lack what was published just now.
     fn settle(agent: &Agent) {
         agent.wait_checkpoint();
         agent.wait_checkpoint();
@@ -96,7 +97,7 @@ impl Field {
         self.published.iter().sum()
     }
 
-    /// Everything, once all readings have come that were published, and a report of the change of the clock.
+    /// Waits for every published reading. Returns all messages.
     fn wait_all(&self) -> Messages {
         let total = self.total();
         let messages =
@@ -105,7 +106,7 @@ impl Field {
         messages
     }
 
-    /// The readings of a boot: by how much each is off (ms) when its boot's correction is applied, and what its clock was.
+    /// The errors of a boot's readings (ms), with the boot's correction applied, and the `clock` that they carry.
     fn errors(&self, messages: &Messages, boot: usize) -> (Vec<i64>, String) {
         let skip: usize = self.published[..boot].iter().sum();
         let all = readings(messages);
@@ -119,7 +120,7 @@ impl Field {
         (own.iter().map(error).collect(), clocks.into_iter().collect())
     }
 
-    /// Prints a line of the table; the answer is the range of the errors (ms).
+    /// Prints a line of the table. Returns the range of the errors (ms).
     fn tell(&self, what: &str, messages: &Messages, boot: usize) -> (i64, i64, String) {
         let (mut errors, clock) = self.errors(messages, boot);
         errors.sort_unstable();
@@ -139,7 +140,7 @@ impl Field {
     }
 }
 
-/// The readings that came, by when they were published, each once.
+/// The received readings by the time of their publishing. Each must have come once.
 fn readings(messages: &Messages) -> BTreeMap<i64, &Message> {
     let mut ids = BTreeSet::new();
     let mut found = BTreeMap::new();
@@ -152,7 +153,7 @@ fn readings(messages: &Messages) -> BTreeMap<i64, &Message> {
     found
 }
 
-/// What is to be added to the times of a message (ms).
+/// The correction of a message's times (ms).
 fn correction(messages: &Messages, message: &Message) -> i64 {
     let is_own = |known: &&Message| known.text("boot") == message.text("boot");
     let unsynced = message.text("clock") == "unsynced";
@@ -160,19 +161,19 @@ fn correction(messages: &Messages, message: &Message) -> i64 {
     known.map_or(0, |known| known.integer("offset"))
 }
 
-/// How many readings the summaries of stream `main` say there were.
+/// The readings that the summaries of stream `main` count.
 fn summarised(messages: &Messages) -> i64 {
     messages.summaries("main", "sensors/bed1/at").values().map(|summary| summary.integer("count")).sum()
 }
 
-/// Ids of alerts with what was said under them.
+/// The alerts by their ids, with their states.
 fn alerts(messages: &Messages) -> Vec<(&str, &str)> {
     let alerts = messages.alerts("sensors/bed1/level");
     alerts.iter().map(|alert| (alert.text("id"), alert.text("state"))).collect()
 }
 
-/// Three boots that never learn the time, ended by `kill -9`, a stop, and both; in the fourth it becomes known, and only
-/// then the uplink is there. What they made is placed one after the other.
+/// Three boots never learn the time; they end by `kill -9`, by a stop, and by both. The fourth boot learns it, and then the
+/// uplink comes. The messages of the boots are placed one after the other.
 #[test]
 fn boots_without_the_time_and_without_an_uplink_are_placed_when_it_is_known() {
     let Some(mut field) = Field::new("[clock]\nwait = \"1s\"\ntrust = \"always\"\n[buffer]\nsync = \"1s\"")
@@ -230,8 +231,8 @@ fn boots_without_the_time_and_without_an_uplink_are_placed_when_it_is_known() {
     println!("alerts over these boots: {told:?}");
 }
 
-/// Online all the time: booted in 1970, synchronised, then set half an hour ahead by mistake, and right again. The agent
-/// follows its clock; nothing is told twice, and the alert that was raised in between is cleared.
+/// A machine that is always online boots in 1970, is synchronised, is set half an hour ahead by mistake, and is set right.
+/// The agent follows its clock. No message comes twice, and the alert that is raised in between is cleared.
 #[test]
 fn a_clock_that_is_set_again_and_again_makes_no_reading_two() {
     let Some(mut field) = Field::new("[clock]\nwait = \"forever\"\ntrust = \"always\"") else { return };
@@ -259,8 +260,8 @@ fn a_clock_that_is_set_again_and_again_makes_no_reading_two() {
     assert!(told[0].0 == told[1].0 && (told[0].1, told[1].1) == ("raised", "cleared"), "{told:?}");
 }
 
-/// Nothing goes before the uplink is there, then `clock.wait` passes, and it goes as it is; the next boot knows the time
-/// from its start, and the correction follows.
+/// No message leaves before the uplink is there. When `clock.wait` has passed, the messages leave as they are. The next boot
+/// knows the time from its start, and the correction follows.
 #[test]
 fn what_went_out_without_the_time_is_corrected_by_a_boot_that_starts_with_it() {
     let Some(mut field) = Field::new("[clock]\nwait = \"2s\"\ntrust = \"always\"") else { return };
@@ -284,7 +285,7 @@ fn what_went_out_without_the_time_is_corrected_by_a_boot_that_starts_with_it() {
     drop(agent);
 }
 
-/// Killed while what was held leaves, it sends the rest, and what it must send again, under the same ids.
+/// An agent that is killed while held messages leave sends the rest after its start, and repeats under the same ids.
 #[test]
 fn a_crash_while_what_was_held_leaves_makes_no_reading_two() {
     let Some(mut field) = Field::new("[clock]\nwait = \"forever\"\ntrust = \"always\"") else { return };
@@ -309,7 +310,7 @@ fn a_crash_while_what_was_held_leaves_makes_no_reading_two() {
     drop(agent);
 }
 
-/// A machine that stands still under the agent and goes on: nothing was set.
+/// A machine that stands still for a while makes no step of the clock.
 #[test]
 fn a_machine_that_stands_still_for_a_while_is_no_step() {
     let Some(mut field) = Field::new("[clock]\ntrust = \"always\"") else { return };

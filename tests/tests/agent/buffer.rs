@@ -1,4 +1,4 @@
-//! `headwater buffer`: what a stopped agent's buffer holds, printed, and removed with an account of it.
+//! `headwater buffer`: prints what a stopped agent's buffer holds, or removes it with an account of it.
 
 use crate::{Config, publish, wait_source};
 use headwater_tests::agent::{run, state_dir};
@@ -14,7 +14,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An agent that has collected summaries with the uplink down, and was stopped.
+/// A stopped agent that has collected summaries while the uplink was down.
 fn fill(dir: &TempDir, source: &Mosquitto, config: &str) -> Agent {
     let agent = Agent::start(dir, config);
     wait_source(source, 1);
@@ -24,7 +24,7 @@ fn fill(dir: &TempDir, source: &Mosquitto, config: &str) -> Agent {
     agent
 }
 
-/// Stats and export say what then arrives; neither changes it; a running agent is left alone.
+/// `stats` and `export` show what later arrives. Neither changes the buffer, and both leave a running agent alone.
 #[test]
 fn a_stopped_agents_buffer_can_be_looked_at() {
     let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
@@ -69,8 +69,8 @@ fn a_stopped_agents_buffer_can_be_looked_at() {
     });
 }
 
-/// A database that changed on the disk is kept as it was found before anything reads it; `stats` tells of it and opens
-/// nothing; `export` prints what it can, counts the rest and ends with 1.
+/// A database that has changed on the disk is copied before anything reads it. `stats` names it and opens nothing. `export`
+/// prints what it can read, counts the rest and ends with 1.
 #[test]
 fn what_is_damaged_is_told_and_kept() {
     let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
@@ -115,14 +115,14 @@ fn what_is_damaged_is_told_and_kept() {
     );
 }
 
-/// Bytes that an agent has had written.
+/// The bytes that an agent has written today.
 fn written(agent: &Agent) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/io", agent.pid())).expect("a running agent");
     let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a count");
     line.parse().expect("a number")
 }
 
-/// What is cleared never arrives, and the next start says so in a report whose account holds.
+/// Messages that are cleared never arrive. The next start reports them, and its account balances.
 #[test]
 fn what_is_cleared_is_reported_as_lost() {
     let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());

@@ -22,7 +22,7 @@ fn a_good_config_passes_and_what_will_run_is_said() {
     }
 }
 
-/// Each line of the sample that is switched off is one that can be switched on: a key that is known, where it stands.
+/// Every line of the sample that is commented out is a known key at its place.
 #[test]
 fn the_sample_knows_its_own_options() {
     let sample = include_str!("../../../systemd/headwater.toml");
@@ -35,7 +35,7 @@ fn the_sample_knows_its_own_options() {
         if line.starts_with('[') {
             table += 1;
         }
-        // A key that is shown twice, such as `window`, stays as it was first.
+        // The first line of a key that is shown twice counts.
         let key = line.split_once(" = ").map(|(key, _)| (table, key.trim()));
         if key.is_none_or(|key| seen.insert(key)) {
             all.push_str(line);

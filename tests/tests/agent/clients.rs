@@ -24,7 +24,7 @@ fn two_agents_share_a_broker() {
     agents.iter_mut().for_each(Agent::check_running);
 }
 
-/// Two agents with one id throw each other out; both must say so, in words, and not more than now and then.
+/// Two agents with one id throw each other off the broker. Both say so, now and then.
 #[test]
 fn one_id_twice_is_detected_and_said() {
     let broker = Mosquitto::start();

@@ -1,5 +1,5 @@
-//! The real binary on a wall clock that is wrong, and set right while it runs: libfaketime fakes the wall clock alone, so
-//! that the time since boot is the machine's.
+//! The real binary on a wall clock that is wrong and is set right while the agent runs. libfaketime fakes the wall clock
+//! alone; the time since boot is the machine's.
 
 use crate::{Config, wait_source};
 use headwater_tests::{
@@ -39,7 +39,7 @@ fn has_clock(message: &&Message, word: &str) -> bool {
     message.text("clock") == word
 }
 
-/// Booted in 1970 and in 2021: nothing leaves until the time is known, and then everything has the true time.
+/// On machines that boot in 1970 and in 2021 no message leaves before the time is known. Then all have the true time.
 #[test]
 fn what_was_made_before_the_time_is_known_leaves_with_the_true_time() {
     for says in [60_000, 1_609_459_200_000] {
@@ -74,7 +74,7 @@ fn what_was_made_before_the_time_is_known_leaves_with_the_true_time() {
     }
 }
 
-/// Past `clock.wait` messages go out as they are, marked; when the time is known, a correction puts them right.
+/// Past `clock.wait` messages leave with a mark. A correction follows when the time is known.
 #[test]
 fn what_cannot_wait_goes_out_marked_and_is_corrected() {
     let dir = TempDir::new();
@@ -105,7 +105,7 @@ fn what_cannot_wait_goes_out_marked_and_is_corrected() {
     }
 }
 
-/// Set by half an hour, forward and back, while it runs: every reading is told once, and no silence is made up.
+/// A clock that is set by half an hour, forward and back, loses no reading, doubles none, and raises no false silence.
 #[test]
 fn a_clock_that_is_set_while_it_runs_costs_nothing() {
     let dir = TempDir::new();

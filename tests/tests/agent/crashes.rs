@@ -1,4 +1,4 @@
-//! Agents that end: killed in the middle of an outage, or told to stop; the next one goes on where they were.
+//! Agents that are killed in the middle of an outage, or stopped. The next one goes on where they ended.
 
 use crate::{Config, check_all, publish, wait_source, wait_window};
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording};
@@ -70,7 +70,7 @@ fn a_killed_agent_goes_on_from_its_checkpoint() {
     subscriber.wait_until("a report of the restart", |messages| messages.has_cause("restart"));
 }
 
-/// SIGTERM in the middle of a window: exit 0, no window closed early, none lost, none torn in two.
+/// An agent that gets SIGTERM in the middle of a window ends with 0. No window is closed early, lost or torn in two.
 #[test]
 fn a_stop_and_a_start_lose_nothing() {
     let source = Mosquitto::start();
@@ -135,7 +135,7 @@ fn a_damaged_state_does_not_keep_the_agent_from_starting() {
     agent.check_running();
 }
 
-/// Flips bytes in the middle of every file below a directory; says of how many.
+/// Flips bytes in the middle of every file below a directory. Returns the number of files.
 fn damage(dir: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(dir).expect("a state directory").flatten();
     let mut count = 0;

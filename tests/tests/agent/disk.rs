@@ -1,5 +1,5 @@
-//! A disk that is full, read-only or damaged under a running agent: it goes on, blocks nobody, does not spin, and accounts
-//! for every message.
+//! A disk that is full, read-only or damaged under a running agent. The agent goes on, blocks nobody, does not spin, and
+//! accounts for every message.
 
 use headwater_tests::agent::state_dir;
 use headwater_tests::mount::{Disk, Tmpfs};
@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An agent that forwards readings one by one over a line that is cut, and what it has been given.
+/// An agent that forwards readings one by one over a line that can be cut, and the number of readings that it has got.
 struct Field {
     source: Mosquitto,
     subscriber: Subscriber,
@@ -52,7 +52,7 @@ impl Field {
         agent
     }
 
-    /// So many more readings; returns when the broker has them.
+    /// Publishes so many more readings. Returns when the broker has them.
     fn publish(&mut self, count: usize) {
         for n in self.published..self.published + count {
             let payload = format!(r#"{{"ts":{},"n":{n}}}"#, 1_700_000_000_000 + n);
@@ -62,13 +62,13 @@ impl Field {
         self.published += count;
     }
 
-    /// So many more readings, and a pause in which the disk follows: what comes faster is lost in memory.
+    /// Publishes so many more readings and waits a moment for the disk, because memory loses what comes faster.
     fn publish_at_pace(&mut self, count: usize) {
         self.publish(count);
         std::thread::sleep(Duration::from_millis(100));
     }
 
-    /// Mends the line and waits until nothing waits any more: every reading has arrived or is reported as lost.
+    /// Mends the line, and waits until every reading has arrived or is reported as lost.
     #[track_caller]
     fn settle(&self) -> (BTreeSet<usize>, Messages) {
         self.gate.open();
@@ -100,13 +100,13 @@ fn numbers(messages: &Messages) -> BTreeSet<usize> {
     messages.of("reading").map(|message| message.number("value") as usize).collect()
 }
 
-/// Messages that reports call lost; a report that was lost itself is in the totals of the next.
+/// The messages that reports call lost. The totals of a report include reports that were lost themselves.
 fn lost(messages: &Messages) -> i64 {
     let totals = messages.reports().into_iter();
     totals.filter_map(|report| report.map["total"]["messages"]["lost"].as_i64()).max().unwrap_or(0)
 }
 
-/// Messages that reports of this cause tell of, in words.
+/// The messages that the texts of reports of this cause count.
 fn told(messages: &Messages, cause: &str) -> i64 {
     // What was merged into coarser messages is not lost.
     let thinned =
@@ -132,7 +132,7 @@ fn check_calm(agent: &Agent) {
     assert!(cpu < spell.as_secs_f64() / 4.0, "{cpu} s of CPU in {spell:?} of waiting: it spins");
 }
 
-/// The tmpfs is dropped before the directory that it is mounted in.
+/// A state directory on a tmpfs. The tmpfs must be dropped before the directory that it is mounted in.
 fn state_on_tmpfs(size: &str) -> Option<(TempDir, Tmpfs)> {
     let dir = TempDir::new();
     let disk = Tmpfs::mount(state_dir(&dir), size)?;
@@ -151,7 +151,7 @@ fn a_disk_that_is_full_and_has_room_again() {
         agent.log().contains("the disk takes nothing").then_some(())
     });
     check_calm(&agent);
-    // Memory is bounded: what it has no room for is lost, and the sensors' broker is served all the same.
+    // Memory is bounded. Messages without room are lost, and the agent still takes readings.
     field.publish(5_000);
     agent.wait_log(&["memory was full"]);
     agent.check_running();
@@ -162,14 +162,14 @@ fn a_disk_that_is_full_and_has_room_again() {
     });
     let (_, messages) = field.settle();
     assert!(lost(&messages) > 0 && messages.has_cause("shed") && messages.has_cause("disk"));
-    // Each loss is a record in the stream; the last ones may come a while after the account has them.
+    // A report tells of each loss. The last reports may come a while after the account has the losses.
     field.subscriber.wait_until("all losses told", |messages| told(messages, "shed") == lost(messages));
     agent.check_running();
     assert!(agent.terminate().success());
     drop((disk, dir));
 }
 
-/// What is only in memory still goes out; what was on disk already is read from there.
+/// Messages in memory still leave, and messages on the disk are still read.
 #[test]
 fn a_disk_that_turns_read_only() {
     let dir = TempDir::new();
@@ -196,7 +196,7 @@ fn a_disk_that_turns_read_only() {
     });
     agent.check_running();
     assert!(agent.terminate().success());
-    // The next one starts on it as it is, and with the line up it needs no disk.
+    // The next agent starts on the failed disk, and needs no disk while the line is up.
     let mut agent = field.agent(&dir, "");
     field.publish(1_000);
     let (got, _) = field.settle();
@@ -213,7 +213,7 @@ fn fill(path: &Path) {
     while filler.write_all(&[0]).is_ok() {}
 }
 
-/// With the line up nothing needs the disk but checkpoints: what is wrong with it is said, and that it is over.
+/// While the line is up, only checkpoints need the disk. Reports say that the disk fails, and that it works again.
 #[test]
 fn a_full_disk_with_the_line_up_is_said_until_it_has_room() {
     let Some((dir, disk)) = state_on_tmpfs("14m") else { return };
@@ -248,7 +248,7 @@ fn a_full_disk_with_the_line_up_is_said_until_it_has_room() {
     drop((disk, dir));
 }
 
-/// `daily_writes` is for a day, not for a run.
+/// `daily_writes` counts a day, over all runs.
 #[test]
 fn what_was_written_today_is_still_known_after_a_restart() {
     let dir = TempDir::new();
@@ -296,7 +296,7 @@ fn a_buffer_that_is_damaged_while_the_agent_runs() {
     let missing = field.published - got.len();
     println!("{missing} of {} lost", field.published);
     assert!(missing > 0 && missing < field.published * 3 / 4, "{missing} of {}", field.published);
-    // One loss follows another, and they are told ever more rarely.
+    // Losses follow each other, and their reports come ever more rarely.
     field
         .subscriber
         .wait_until("reports of all that is lost", |messages| told(messages, "damaged") == lost(messages));

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 const PLACES: [&str; 3] = ["office", "cellar", "roof"];
 const WINDOW: i64 = 10_000;
-/// One reading of each place in so much event time (ms).
+/// The event time between two readings of a place (ms).
 const STEP: i64 = 100;
 
-/// Publishes one reading of every place after another until told to stop; says how many of each.
+/// A thread that publishes readings of every place until it is stopped. Returns the number of readings of each.
 struct Load {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<i64>,
@@ -62,7 +62,7 @@ fn config(source: u16, uplink: u16) -> String {
     config.text()
 }
 
-/// What every window must hold: count and sum.
+/// The count and the sum of every window.
 fn expected(steps: i64) -> BTreeMap<i64, (i64, f64)> {
     let mut windows: BTreeMap<i64, (i64, f64)> = BTreeMap::new();
     for step in 0..steps {
@@ -73,7 +73,7 @@ fn expected(steps: i64) -> BTreeMap<i64, (i64, f64)> {
     windows
 }
 
-/// Waits for every window of every place, and checks that each holds what was published, and the accounts with it.
+/// Waits for every window of every place. Checks that each has the published readings, and checks the accounts.
 fn check(subscriber: &Subscriber, steps: i64) -> Messages {
     let counted = |messages: &Messages, place: &str| {
         let windows = messages.summaries("main", &format!("sensors/{place}/temp"));
@@ -105,8 +105,8 @@ fn check(subscriber: &Subscriber, steps: i64) -> Messages {
     messages
 }
 
-/// Killed at random moments under load, the next one at once: nothing is lost, nothing counts twice.
-/// `HEADWATER_KILLS` and `HEADWATER_SEED` make it longer and other.
+/// Agents are killed at random moments under load, and the next one starts at once. No reading is lost or counts twice.
+/// `HEADWATER_KILLS` sets the number of kills, `HEADWATER_SEED` the moments.
 #[test]
 fn kills_lose_nothing_and_count_nothing_twice() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -134,8 +134,8 @@ fn kills_lose_nothing_and_count_nothing_twice() {
     agent.check_running();
 }
 
-/// Thrown off its session, and stopped and started again, with messages unacknowledged: what comes again is recognised.
-/// With MQTT 5; the kills are with 3.1.1.
+/// An agent is thrown off its session, and stopped and started, with unacknowledged messages. It recognises what comes
+/// again. This test uses MQTT 5, the one with kills 3.1.1.
 #[test]
 fn what_comes_again_is_recognised() {
     let source = Mosquitto::with(&Options { inflight: 20, quiet: true, ..Options::default() });
@@ -150,7 +150,7 @@ fn what_comes_again_is_recognised() {
         // The load is on for so long between two disturbances.
         std::thread::sleep(Duration::from_millis(900));
         if round % 2 == 0 {
-            // Another client of the same id: the broker throws the agent out, and it comes back.
+            // The broker throws the agent out for another client of the same id, and the agent comes back.
             let connections = agent.log().matches("source connected").count();
             drop(connect(source.port, &Connect { id: "headwater-edge-1-field", clean: false, login: None }));
             agent.wait_logs(&["source connected"], connections + 1);

@@ -1,4 +1,4 @@
-//! How an agent ends: when a part of it ends by itself, and when it is stopped.
+//! How an agent ends: when one of its tasks ends by itself, and when it is stopped.
 
 use crate::{Config, publish, wait_source};
 use headwater_tests::agent::{find_line, state_dir};
@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What the unit that packages ship gives an agent to stop in.
+/// `TimeoutStopSec` of the packaged unit.
 const STOP: Duration = Duration::from_secs(30);
 
-/// A disk that does not answer when checkpoints are written: in place of the file there is a pipe that nobody reads.
+/// A disk that hangs when checkpoints are written. In place of the file there is a pipe that nobody reads.
 struct HungDisk(PathBuf);
 
 impl HungDisk {
-    /// Of an agent that is not started yet, or runs.
+    /// The disk of an agent, before its start or while it runs.
     fn new(dir: &TempDir) -> Self {
         std::fs::create_dir_all(state_dir(dir)).expect("a state directory");
         let pipe = state_dir(dir).join("windows.new");
@@ -24,7 +24,7 @@ impl HungDisk {
         Self(pipe)
     }
 
-    /// It answers: what is being written fails, what comes after that does not.
+    /// Ends the hang. The write that hangs fails, and later ones succeed.
     fn answer(&self) {
         let away = self.0.with_extension("pipe");
         std::fs::rename(&self.0, &away).expect("the pipe");
@@ -33,7 +33,8 @@ impl HungDisk {
     }
 }
 
-/// A part that panics ends the whole with 1, after a checkpoint, and in words: the service manager starts it again.
+/// A task that panics ends the agent with 1, after a checkpoint and a line in the log. The service manager then starts the
+/// agent again.
 #[test]
 fn no_part_of_an_agent_dies_in_silence() {
     if !cfg!(debug_assertions) {
@@ -66,8 +67,8 @@ fn config_of(dir: &TempDir) -> String {
     std::fs::read_to_string(dir.join("headwater.toml")).expect("the config")
 }
 
-/// A start does not wait for the disk: sources are read at once. But nothing is told that a crash could make the next
-/// run tell otherwise.
+/// A start does not wait for the disk: the agent reads its sources at once. It sends nothing before the first checkpoint,
+/// because after a crash the next run could say something else.
 #[test]
 fn a_disk_that_hangs_at_the_start_holds_up_no_source() {
     let broker = Mosquitto::start();
@@ -91,7 +92,7 @@ fn a_disk_that_hangs_at_the_start_holds_up_no_source() {
     subscriber.messages().check_accounts();
 }
 
-/// Whatever the disk does, the agent stops before the service manager kills it, and says what is missing.
+/// An agent on a disk that hangs stops before the service manager kills it, and says what is missing.
 #[test]
 fn a_stop_on_a_disk_that_hangs_takes_less_than_the_unit_allows() {
     let broker = Mosquitto::start();
@@ -111,7 +112,7 @@ fn a_stop_on_a_disk_that_hangs_takes_less_than_the_unit_allows() {
     );
 }
 
-/// A disk that comes back in time costs nothing: the checkpoint on its way is waited for, and the last one is written.
+/// A disk that answers in time costs nothing. The stop waits for the checkpoint under way and writes the last one.
 #[test]
 fn a_stop_on_a_slow_disk_is_clean() {
     let broker = Mosquitto::start();

@@ -1,4 +1,4 @@
-//! What `check` says an agent can cost at most, and what a full one takes.
+//! The most memory that `check` predicts, against the memory of a full agent.
 
 use crate::check::check;
 use headwater_tests::agent::state_dir;
@@ -6,13 +6,13 @@ use headwater_tests::process::status_kib;
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, probe, wait_for};
 use std::fmt::Write as _;
 
-/// As many as the limit allows.
+/// The number of series, which is the limit.
 const SERIES: usize = 60;
 
-/// Different values of a window: they fill a sketch, 3 bytes each of 8 KiB.
+/// The different values of a window. They fill a sketch, with 3 bytes each of 8 KiB.
 const VALUES: i32 = 2_700;
 
-/// Readings of a window: they fill its room for points, 16 bytes each.
+/// The readings of a window. They fill its room for points, with 16 bytes each.
 const READINGS: i32 = 8 * POINTS - 10;
 
 /// Points of a window.
@@ -41,7 +41,7 @@ fn payload(time: i64, value: f64) -> String {
     payload + "}"
 }
 
-/// What `check` says a config takes in memory at most (bytes).
+/// The most memory of a config, as `check` says (bytes).
 fn memory(config: &str) -> f64 {
     let (_, said, errors) = check(config);
     let (_, figures) = said.split_once(": memory ").unwrap_or_else(|| panic!("{said}{errors}"));

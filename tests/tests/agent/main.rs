@@ -38,7 +38,7 @@ use std::fmt::Write as _;
 const ALL: &str =
     r#"aggregates = ["count", "sum", "min", "max", "mean", "stddev", "first", "last", "p50", "p95"]"#;
 
-/// A config: what a test does not care about is the same in all of them.
+/// A config, whose defaults suit most tests.
 struct Config {
     id: &'static str,
     agent: &'static str,
@@ -51,7 +51,7 @@ struct Config {
 }
 
 impl Config {
-    /// From one broker to another, readings with times of their own, windows of a quarter of a day.
+    /// A config from one broker to another, with readings that carry their times, and windows of a quarter of a day.
     fn new(source: u16, output: u16) -> Self {
         Self {
             id: "edge-1",
@@ -105,8 +105,8 @@ fn wait_window(subscriber: &Subscriber, series: &str, time: i64) {
     });
 }
 
-/// Checks all summaries of a series in stream `main` against the recording they come from, none missing, none
-/// invented, and that repeats were equal and the accounts hold. Waits for the last of them.
+/// Waits for all summaries of a series in stream `main`, and checks them against the recording that they come from. None
+/// may be missing or invented, repeats must be equal, and the accounts must balance.
 #[track_caller]
 fn check_all(subscriber: &Subscriber, series: &str, readings: &Readings) -> headwater_tests::Messages {
     let expected = headwater_tests::oracle::tumbling(readings, WINDOW_MS);

@@ -1,4 +1,4 @@
-//! Payloads that no sensor should send: each is counted, none is fatal, and the good ones between them get through.
+//! Payloads that no sensor should send. Each is counted, none is fatal, and the good payloads between them count.
 
 use crate::{Config, check_all, publish, wait_source};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording};

@@ -1,4 +1,5 @@
-//! Brokers that die in mid-stream, or are not there yet: nothing is missing, repeats are equal, and it is said.
+//! Brokers that die in mid-stream, or are not there yet. No reading is missing, repeats are equal, and the log says what
+//! has happened.
 
 use crate::{Config, check_all, publish, wait_source, wait_window};
 use headwater_tests::process::{cpu_seconds, free_port};
@@ -50,7 +51,7 @@ fn check_backfill_order(messages: &headwater_tests::Messages) {
     assert!(messages.iter().any(|message| message.topic == topic), "no message on {topic}");
 }
 
-/// The sensors' broker is killed and comes back without a memory: the agent has to subscribe again by itself.
+/// The sensors' broker is killed and comes back without sessions. The agent subscribes again by itself.
 #[test]
 fn a_source_that_forgets_is_subscribed_to_again() {
     let mut source = Mosquitto::start();
@@ -92,7 +93,7 @@ fn one_broker_for_both_ways_may_die() {
     check_all(&subscriber, SERIES, &readings);
 }
 
-/// The agent boots while everything is down; first the sensors come up, then the uplink.
+/// The agent starts while both brokers are down. The sensors' broker comes first, then the uplink.
 #[test]
 fn an_agent_that_boots_alone_still_collects() {
     let mut source = Mosquitto::stopped(&Options::default());
@@ -115,7 +116,7 @@ fn an_agent_that_boots_alone_still_collects() {
     assert!(messages.of("summary").all(|summary| summary.is_backfill()), "live topics showed old as new");
 }
 
-/// A broker that takes connections and drops them at once is knocked at with growing pauses, and costs no CPU.
+/// The agent waits ever longer between attempts to connect to a broker that drops every connection, and takes no CPU.
 #[test]
 fn a_broker_that_hangs_up_is_not_stormed() {
     let source = Mosquitto::start();
@@ -137,7 +138,7 @@ fn a_broker_that_hangs_up_is_not_stormed() {
     agent.check_running();
 }
 
-/// A broker that takes the connection and never says a word: the agent goes on collecting, and still stops when told.
+/// A broker takes the connection and never answers. The agent goes on collecting, and stops when it is told to.
 #[test]
 fn a_silent_broker_holds_nothing_up() {
     let source = Mosquitto::start();
@@ -154,7 +155,7 @@ fn a_silent_broker_holds_nothing_up() {
     assert!(told.elapsed() < Duration::from_secs(15), "{:?} to stop", told.elapsed());
     drop((silent, listener));
 
-    // What it had is not lost: an uplink that speaks gets all of it.
+    // The messages are not lost: the next uplink gets all of them.
     let uplink = Mosquitto::start();
     let subscriber = Subscriber::new(uplink.port);
     let _agent = Agent::start(&dir, &Config::new(source.port, uplink.port).text());
@@ -182,8 +183,7 @@ fn the_status_is_said_again_after_an_outage() {
     assert!(!agent.log().contains("nothing was acknowledged"), "{}", agent.log());
 }
 
-/// Two outputs, one of them down: the other gets everything as ever, and hears of it; what is kept for the first is not
-/// sent to the other again.
+/// One of two outputs is down. The other one gets every message once, and a status that names the first.
 #[test]
 fn an_output_that_is_down_holds_up_no_other() {
     let (source, uplink) = (Mosquitto::start(), Mosquitto::start());

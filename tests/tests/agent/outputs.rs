@@ -23,7 +23,7 @@ fn config(source: u16, output: &str) -> String {
     text.replace(broker, output)
 }
 
-/// All files below a folder with their texts, those that grow among them.
+/// The files below a folder with their texts, growing ones included.
 fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -31,12 +31,12 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { text(path) }).collect()
 }
 
-/// Without a last line that is torn, or still grows.
+/// The text without a last line that is not whole.
 fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
-/// How many readings the windows in the lines hold, each by its newest revision; repeats must be equal.
+/// The readings that the windows in the lines count, each by its newest revision. Repeats must be equal.
 fn counted(lines: &str) -> i64 {
     let mut windows = BTreeMap::<String, (i64, i64)>::new();
     let mut known = BTreeMap::<(String, i64), String>::new();
@@ -54,7 +54,7 @@ fn counted(lines: &str) -> i64 {
     windows.values().map(|(_, count)| count).sum()
 }
 
-/// Killed at random moments: every reading is in a file once, no line is torn, and nothing is left hidden.
+/// Agents are killed at random moments. Every reading is in a file once, no line is torn, and no file stays hidden.
 #[test]
 fn files_hold_everything_whatever_kills_the_agent() {
     let source = Mosquitto::with(&Options { inflight: 100, quiet: true, ..Options::default() });
@@ -111,7 +111,7 @@ fn stdout_gets_a_line_for_every_message() {
     assert_eq!((last["kind"].as_str(), last["cause"].as_str()), (Some("report"), Some("stop")));
 }
 
-/// A reader of a pipe that has gone does not come back: that is said once, and the rest goes on.
+/// The reader of a pipe does not come back once it has gone. The log says so once, and the agent goes on.
 #[test]
 fn a_closed_standard_output_is_said_once() {
     let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });

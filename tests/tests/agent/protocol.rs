@@ -25,7 +25,7 @@ fn mqtt_5_carries_both_ways() {
     check_all(&subscriber, SERIES, &readings);
 }
 
-/// The same maps with the same keys, whatever the format.
+/// JSON and CBOR are the same maps with the same keys.
 #[test]
 fn cbor_says_the_same_as_json() {
     let (broker, second) = (Mosquitto::start(), Mosquitto::start());
@@ -57,7 +57,7 @@ fn cbor_says_the_same_as_json() {
     );
 }
 
-/// Equal maps; numbers up to the last bit, which the test's own JSON reader does not always get right.
+/// Whether two maps are equal. Numbers may differ in the last bit, because the test's JSON reader rounds.
 fn check_same(json: &Value, cbor: &Value) {
     match (json.as_object(), cbor.as_object()) {
         (Some(left), Some(right)) => {
@@ -74,7 +74,7 @@ fn check_same(json: &Value, cbor: &Value) {
     }
 }
 
-/// QoS 0 in: everything that the broker hands over counts; the output stays QoS 1.
+/// A source of QoS 0 counts everything that the broker hands over. The output stays at QoS 1.
 #[test]
 fn qos_0_in_and_qos_1_out() {
     let broker = Mosquitto::start();
@@ -128,7 +128,7 @@ fn the_status_is_retained_and_turns_offline_by_the_last_will() {
     assert_eq!(late.last_state(), Some("offline"));
 }
 
-/// `tail --timeout` ends where nothing comes, and says so.
+/// `tail --timeout` ends when no message comes, and says so.
 #[test]
 fn tail_ends_when_nothing_comes_in_time() {
     let dir = TempDir::new();
@@ -140,7 +140,7 @@ fn tail_ends_when_nothing_comes_in_time() {
     assert!(said.contains("no message in 1 s"), "{said}");
 }
 
-/// `tail` prints for people what the outputs carry.
+/// `tail` prints the messages of the outputs.
 #[test]
 fn tail_prints_what_comes() {
     let broker = Mosquitto::start();

@@ -1,4 +1,4 @@
-//! Messages that a broker will not have, whichever way it says so: they are reported, and the rest goes on.
+//! Messages that a broker refuses, in any of its ways. They are reported, and the others get through.
 
 use crate::{Config, WINDOW_MS, check_all, publish, wait_source};
 use headwater_tests::{Agent, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir, recording};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 const SERIES: &str = "sensors/office/temp";
 
-/// Links have to be made and lost again for each message.
+/// The patience of these tests: each refused message costs several connections.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Lets everything through but the summaries of one place.
+/// A list that refuses the summaries of one place, and nothing else.
 const ACL: &str = "topic read #\ntopic write headwater/+/summary/main/sensors/office/temp\n\
                    topic write headwater/+/backfill/summary/main/sensors/office/temp\ntopic write headwater/+/report\n\
                    topic write headwater/+/status\ntopic write headwater/+/backfill/report/#\n\
                    topic write headwater/+/backfill/report\n";
 
-/// What is lost by now, as the reports tell it.
+/// The messages that the reports call lost.
 fn lost(messages: &Messages) -> i64 {
     messages.reports().iter().map(|report| report.map["messages"]["lost"].as_i64().unwrap()).sum()
 }
 
-/// A few windows of a place that `broker` does not want among many that it takes.
+/// Runs an agent with a few windows that `broker` refuses, among many that it takes.
 fn check(broker: &Options, version: &str, place: &str) -> (Messages, String) {
     const UNWANTED: i64 = 3;
     let (source, uplink) = (Mosquitto::start(), Mosquitto::with(broker));
@@ -49,7 +49,7 @@ fn check(broker: &Options, version: &str, place: &str) -> (Messages, String) {
     (messages, detail)
 }
 
-/// MQTT 3.1.1 has no word for it: the connection is closed, each time.
+/// MQTT 3.1.1 has no refusal, so the broker closes the connection each time.
 #[test]
 fn those_that_a_broker_hangs_up_on_are_found() {
     let options = Options { more: "max_packet_size 2500\n", ..Options::default() };

@@ -1,4 +1,4 @@
-//! A report with its cause follows every restart and every outage, whoever ends in between.
+//! A report follows every restart and every outage, also when the agent or the broker ends in between.
 
 use crate::{Config, wait_source};
 use headwater_tests::process::free_port;
@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-/// What reports of a cause say, in the order of their making.
+/// The details of the reports of a cause, in the order in which they were made.
 fn details(messages: &Messages, cause: &str) -> Vec<String> {
     let mut reports = messages.reports();
     reports.retain(|report| report.text("cause") == cause);
@@ -21,7 +21,7 @@ fn seconds_down(detail: &str) -> u64 {
     seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{detail}"))
 }
 
-/// All starts in one directory have one log.
+/// Waits for so many starts in the log, which all agents of a directory share.
 fn wait_for_running(agent: &Agent, starts: usize) {
     let running = || agent.log().matches("INFO running").count();
     wait_for("the start", || (running() == starts).then_some(()));
@@ -33,7 +33,8 @@ fn uplink() -> (Mosquitto, Subscriber, Gate) {
     (uplink, subscriber, gate)
 }
 
-/// Killed in mid-outage, stopped in mid-outage, and the line is mended while no agent runs: one report, of all of it.
+/// Agents are killed and stopped in the middle of an outage, and the line is mended while none runs. One report tells of the
+/// whole outage.
 #[test]
 fn an_outage_over_restarts_is_told_once_and_whole() {
     let (source, (_uplink, subscriber, gate)) = (Mosquitto::start(), uplink());
@@ -62,7 +63,7 @@ fn an_outage_over_restarts_is_told_once_and_whole() {
         told.len() == 1 && (least..=most).contains(&seconds_down(&told[0])),
         "{told:?}, not {least} to {most}"
     );
-    // And that is that.
+    // No second report follows.
     assert!(agent.terminate().success());
     let _agent = Agent::start(&dir, &config);
     let messages =
@@ -95,7 +96,7 @@ fn a_broker_that_acknowledges_nothing_ends_no_outage() {
     assert!(told.len() == 1 && seconds_down(&told[0]) >= 3, "{told:?}");
 }
 
-/// Says that it is a broker, and no more.
+/// A broker that accepts a client and then says nothing.
 fn hear(mut stream: TcpStream) {
     let mut bytes = [0; 4096];
     let _ = stream.read(&mut bytes);
@@ -105,7 +106,7 @@ fn hear(mut stream: TcpStream) {
     while let Ok(1..) = stream.read(&mut bytes) {}
 }
 
-/// Each start is told, however short it was: before the end, or, after a crash, by the next one.
+/// Every start is reported, however short the run is: before its end, or by the next run after a crash.
 #[test]
 fn a_start_that_ends_at_once_is_told_too() {
     let (source, (_uplink, subscriber, gate)) = (Mosquitto::start(), uplink());
@@ -115,7 +116,7 @@ fn a_start_that_ends_at_once_is_told_too() {
     agent.wait_log(&["running"]);
     let (status, log) = agent.stop();
     assert!(status.success(), "{log}");
-    // As soon as it has written that it has started.
+    // The kill comes as soon as the start is written.
     let written = log.matches("checkpoint written").count();
     let agent = Agent::start(&dir, &config);
     agent.wait_logs(&["checkpoint written"], 1 + written);

@@ -1,4 +1,4 @@
-//! TLS, mutual TLS, and names with passwords: what is right gets through, what is wrong is said and tried again.
+//! TLS, mutual TLS, and names with passwords. Right ones get through. Wrong ones are logged and tried again.
 
 use crate::{Config, check_all, publish, wait_source};
 use headwater_tests::certs::Authority;
@@ -20,7 +20,7 @@ impl Scene {
         Self { dir, authority, broker }
     }
 
-    /// Plain in, guarded out.
+    /// A plain source and a guarded output.
     fn config(&self, scheme: &str, keys: &str) -> String {
         let mut config = Config::new(self.broker.port, self.broker.port);
         config.output = format!("{scheme}://localhost:{}", self.broker.guarded_port);
@@ -37,7 +37,7 @@ impl Scene {
         check_all(&subscriber, "sensors/office/temp", &readings);
     }
 
-    /// Said in words, tried again, and nothing else of the agent stops for it.
+    /// The failure is logged and tried again, and the rest of the agent goes on.
     fn check_refused(&self, config: &str, words: &[&str]) {
         let subscriber = Subscriber::new(self.broker.port);
         let mut agent = Agent::start(&self.dir, config);

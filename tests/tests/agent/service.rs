@@ -1,4 +1,4 @@
-//! What the service manager is told, and what `self-test` tells people.
+//! What the agent tells the service manager, and what `self-test` tells people.
 
 use crate::{Config, wait_source};
 use headwater_tests::agent::{run, state_dir};

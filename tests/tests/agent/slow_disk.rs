@@ -1,4 +1,4 @@
-//! An agent on a disk that takes 5 s for every sync: it starts, it stops before the service manager kills it, and it loses
+//! An agent on a disk that takes 5 s for every sync. It starts, it stops before the service manager kills it, and it loses
 //! nothing.
 
 use crate::{Config, publish, wait_source};
@@ -9,17 +9,17 @@ use headwater_tests::{
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// What the unit that packages ship gives an agent to stop in.
+/// `TimeoutStopSec` of the packaged unit.
 const STOP: Duration = Duration::from_secs(30);
 
 const FIRST_MS: i64 = 1_700_000_000_000;
 
-/// The values of the readings that came, which are numbered.
+/// The values of the received readings, which are consecutive numbers.
 fn values(messages: &Messages) -> BTreeSet<i64> {
     messages.of("reading").map(|reading| reading.number("value") as i64).collect()
 }
 
-/// An agent that forwards every reading, what it is given, and its disk.
+/// An agent that forwards every reading, with its brokers and its disk.
 struct Field {
     dir: TempDir,
     disk: SlowDisk,
@@ -33,7 +33,7 @@ struct Field {
 }
 
 impl Field {
-    /// The uplink is down; `None`: this machine can have no slow disk.
+    /// Brokers and a disk; the uplink is down. `None`: this machine can have no slow disk.
     fn new() -> Option<Self> {
         let (dir, uplink) = (TempDir::new(), Mosquitto::start());
         Some(Self {
@@ -49,7 +49,7 @@ impl Field {
         })
     }
 
-    /// Starts the agent; it has subscribed.
+    /// Starts the agent and waits until it has subscribed.
     fn start(&mut self) -> Agent {
         let mut config = Config::new(self.source.port, self.gate.port);
         config.source_keys = self.source_keys;
@@ -60,14 +60,14 @@ impl Field {
         agent
     }
 
-    /// So many more readings; returns when the broker has them.
+    /// Publishes so many more readings. Returns when the broker has them.
     fn publish(&mut self, count: i64) {
         let times = (self.published..self.published + count).map(|n| (FIRST_MS + n, n as f64));
         publish(&mut Publisher::new(self.source.port), "roof", "temp", &times.collect::<Vec<_>>());
         self.published += count;
     }
 
-    /// SIGTERM: it ends in time, clean, and complains of nothing.
+    /// Stops the agent, which must end in time and call no message lost.
     #[track_caller]
     fn stop(&self, agent: Agent) {
         let start = Instant::now();
@@ -78,7 +78,7 @@ impl Field {
         assert!(!log.contains("lost"), "{log}");
     }
 
-    /// The disk and the uplink are well again: the next run sends every reading, none is lost.
+    /// Mends the disk and the uplink. The next run must send every reading.
     #[track_caller]
     fn check_all_arrive(mut self) {
         self.disk.speed_up();

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The config of other tests with this source instead of theirs.
+/// The usual config with another source.
 fn with_source(config: &Config, table: &str) -> String {
     let text = config.text();
     let (before, rest) = text.split_once("[sources.field]").expect("a source");
@@ -90,7 +90,7 @@ fn from_a_pipe_to_a_file_no_broker_is_needed() {
     assert_eq!(agent.terminate().code(), Some(0));
 }
 
-/// A thread that waits for input which never comes does not hinder the agent from stopping.
+/// The thread that waits for input does not keep the agent from stopping.
 #[test]
 fn a_pipe_that_stays_open_and_silent_holds_up_nothing() {
     let broker = Mosquitto::start();

@@ -1,4 +1,4 @@
-//! A long time offline with a small disk: the curve is still there, coarser the older it is, and exact.
+//! A long time offline with a small disk. The whole curve arrives: its older parts are coarser, and all are exact.
 
 use crate::ALL;
 use headwater_tests::{
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 const SERIES: &str = "sensors/office/temp";
 const MINUTE_MS: i64 = 60_000;
-/// Messages that an output sends ahead of their acknowledgements, at most.
+/// The most messages that an output sends ahead of their acknowledgements.
 const IN_FLIGHT: i64 = 1_000;
 const START_MS: i64 = 1_699_920_000_000; // a midnight
 
-/// An agent whose line is cut, with little room on disk.
+/// An agent with little room on disk, over a line that can be cut.
 struct Offline {
     source: Mosquitto,
     subscriber: Subscriber,
@@ -29,7 +29,7 @@ impl Offline {
 
     fn agent(&self, dir: &TempDir, buffer: &str) -> Agent {
         let (source, gate) = (self.source.port, self.gate.port);
-        // So much is said of a series that the buffer holds a part of the messages only.
+        // The summaries are large, so that the buffer has room for a part of them only.
         let note = "note ".repeat(60);
         let config = format!(
             "[agent]\nid = \"edge\"\ncheckpoint = \"5s\"\nreport = \"5s\"\n\
@@ -45,7 +45,7 @@ impl Offline {
         agent
     }
 
-    /// Six readings a minute for so many minutes, as fast as the disk follows.
+    /// Publishes six readings a minute for so many minutes, as fast as the disk follows.
     fn publish(&self, minutes: i64) -> Vec<(i64, f64)> {
         let (mut publisher, mut rng) = (Publisher::new(self.source.port), fastrand::Rng::with_seed(7));
         let mut readings = Vec::new();
@@ -66,14 +66,14 @@ impl Offline {
                 std::thread::sleep(Duration::from_millis(30));
             }
         }
-        // One more, far away, closes the last window.
+        // A reading far ahead closes the last window.
         let payload = format!(r#"{{"ts":{},"temp":1.0}}"#, START_MS + (minutes + 1_440) * MINUTE_MS);
         publisher.publish("sensors/office", payload).expect("a publish");
         publisher.flush().expect("the broker's acknowledgements");
         readings
     }
 
-    /// Mends the line, and waits until nothing waits any more and the newest window has arrived.
+    /// Mends the line, and waits until no message waits and the newest window has arrived.
     #[track_caller]
     fn settle(&self, minutes: i64) -> Messages {
         self.gate.open();
@@ -94,7 +94,7 @@ fn total(messages: &Messages, key: &str) -> i64 {
     messages.reports().iter().filter_map(|report| report.map["messages"][key].as_i64()).sum()
 }
 
-/// Ten days of minutes in a buffer that holds about one of them.
+/// Ten days of windows of a minute, in a buffer with room for about one day.
 #[test]
 fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
     const MINUTES: i64 = 14_400;
@@ -128,7 +128,7 @@ fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
     agent.check_running();
 }
 
-/// Reports say how much detail is gone, ever more rarely, and that no message is lost.
+/// Reports say, ever more rarely, how many messages were merged. None of them calls a message lost.
 fn check_told(messages: &Messages) {
     let reports = messages.reports();
     let told = reports.iter().filter(|report| report.text("cause") == "shed").map(|report| {
@@ -141,7 +141,7 @@ fn check_told(messages: &Messages) {
     assert!(sum > 0 && sum <= thinned && told.len() < 20, "{told:?} told of {thinned}");
 }
 
-/// Older is coarser. Only the parts of a window that lie in two runs of merging may stay finer for a while.
+/// Older summaries are coarser. Only parts of a window that lie in two runs of merging may stay finer for a while.
 fn check_coarseness(lengths: &[i64]) {
     let (mut coarsest, mut finer) = (0, 0);
     for length in lengths.iter().rev() {
@@ -151,7 +151,7 @@ fn check_coarseness(lengths: &[i64]) {
     }
 }
 
-/// Without thinning the oldest go, and records in the stream say how many, from when to when, and why.
+/// Without thinning the oldest messages go. Reports say how many, of which time, and why.
 #[test]
 fn what_is_dropped_is_told() {
     const MINUTES: i64 = 14_400;
@@ -160,7 +160,7 @@ fn what_is_dropped_is_told() {
     let readings = offline.publish(MINUTES);
     offline.settle(MINUTES);
     agent.check_running();
-    // What is pending is told at the end.
+    // The stop reports what is pending.
     assert!(agent.terminate().success());
     let messages = offline.subscriber.wait_until("the last report", |messages| {
         messages.reports().iter().any(|report| report.text("cause") == "stop")

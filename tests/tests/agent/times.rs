@@ -1,4 +1,4 @@
-//! Event time: per series, never torn by a wrong clock, and said when it cannot be meant.
+//! Event time: each series has its own, a wrong clock does not disturb others, and impossible times are reported.
 
 use crate::{Config, WINDOW_MS, check_all, publish, wait_source};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, now_ms, recording};
@@ -57,7 +57,7 @@ fn a_late_reading_makes_the_next_revision() {
     messages.check_accounts();
 }
 
-/// Too far ahead of the agent's clock: refused, counted, and it moves nothing.
+/// A reading too far ahead of the agent's clock is refused and counted, and moves no window.
 #[test]
 fn a_reading_from_the_future_moves_nothing() {
     let broker = Mosquitto::start();
@@ -78,7 +78,8 @@ fn a_reading_from_the_future_moves_nothing() {
     assert_eq!((messages.reported("future"), messages.reported("late")), (5, 0));
 }
 
-/// Seconds read as milliseconds are 1970, microseconds are the year 55,000: refused, counted, and a hint given.
+/// Seconds read as milliseconds lie in 1970, microseconds in the year 55,000. Such readings are refused and counted, and the
+/// log gives a hint.
 #[test]
 fn a_wrong_unit_is_refused_with_a_hint() {
     let broker = Mosquitto::start();

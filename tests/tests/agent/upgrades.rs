@@ -1,11 +1,12 @@
-//! State of other versions: every released one is gone on with, and what cannot be read costs itself alone.
+//! State of other versions. The agent goes on with that of every released version; a part that it cannot read costs itself
+//! alone.
 
 use headwater_tests::agent::state_dir;
 use headwater_tests::state::{Outcome, cases, folders, go_on, make};
 use headwater_tests::{Agent, Message, Mosquitto, Publisher, Subscriber, TempDir};
 use std::fs;
 
-/// Folders stay as they were released; see `tests/state/make`.
+/// The folders of released versions, which never change; see `tests/state/make`.
 #[test]
 fn the_state_of_every_released_version_is_gone_on_with() {
     for folder in folders() {
@@ -18,7 +19,7 @@ fn the_state_of_every_released_version_is_gone_on_with() {
     }
 }
 
-/// The next release's folders: as made now.
+/// The folders of the next release, as this program makes them.
 #[test]
 fn the_state_of_this_version_is_gone_on_with() {
     for case in cases() {
@@ -37,7 +38,7 @@ fn the_state_of_this_version_is_gone_on_with() {
 
 const SERIES: usize = 4;
 
-/// A checkpoint of four series with readings in windows and a detector each, and what is around it.
+/// A checkpoint of four series, each with readings in windows and a detector, and its surroundings.
 struct Field {
     broker: Mosquitto,
     subscriber: Subscriber,
@@ -55,7 +56,7 @@ impl Field {
         let agent = Agent::start(&field.dir, &field.config);
         crate::wait_source(&field.broker, 1);
         field.publish(0);
-        // All of it is in, once the last one's window is told.
+        // All readings are in when the window of the last one is told.
         let told =
             |messages: &headwater_tests::Messages| messages.summaries("main", "sensors/p3/temp").len() == 1;
         field.subscriber.wait_until("a window", told);
@@ -63,7 +64,7 @@ impl Field {
         field
     }
 
-    /// Two readings of a day, and one of the next, of every series.
+    /// Publishes two readings of a day and one of the next for every series.
     fn publish(&self, day: i64) {
         let mut publisher = Publisher::new(self.broker.port);
         let time = 1_700_006_400_000 + day * 86_400_000;
@@ -73,7 +74,7 @@ impl Field {
         }
     }
 
-    /// Changes the checkpoint, goes on with it, and answers the report of cause `upgrade`.
+    /// Changes the checkpoint and goes on with it. Returns the report of cause `upgrade`.
     fn go_on(&self, change: impl FnOnce(&mut Vec<u8>)) -> Message {
         let path = state_dir(&self.dir).join("windows.checkpoint");
         let mut file = fs::read(&path).expect("a checkpoint");
@@ -99,7 +100,7 @@ impl Field {
     }
 }
 
-/// Header: magic, version, length, checksum.
+/// The bytes of the header: magic, version, length, checksum.
 const HEADER: usize = 20;
 
 /// Puts the body's length and checksum right.
@@ -116,7 +117,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Where each section begins, and its tag.
+/// The beginning of each section, with its tag.
 fn starts(file: &[u8]) -> Vec<(usize, u16)> {
     let mut at = HEADER;
     std::iter::from_fn(|| {
@@ -177,7 +178,7 @@ fn a_section_that_is_cut_off_costs_itself() {
     assert!(detail.contains("section 21 at byte") && detail.contains("is cut off"), "{detail}");
 }
 
-/// Messages that wait know their streams by name only; what was in windows is accounted for.
+/// Waiting messages know their streams by name. Readings in windows of a stream that has gone are accounted for.
 #[test]
 fn a_buffer_goes_out_under_a_config_that_no_longer_has_its_streams() {
     let case = cases().into_iter().find(|case| case.name == "stopped").expect("the case");
