@@ -118,7 +118,7 @@ impl Trial {
     }
 
     /// A life has ended by force at `end`: what was not safe by then may be missing.
-    pub(super) fn on_end(&mut self, watch: &AlertingDetector, end: usize, may: Cost) {
+    pub(super) fn on_end(&mut self, watch: &CheckpointWatch, end: usize, may: Cost) {
         let (slack, by_time) = match may {
             Cost::Nothing => (Duration::ZERO, None),
             Cost::SinceCheckpoint(slack) => (slack, None),
@@ -140,8 +140,8 @@ impl Trial {
         self.ledger.repeats
     }
 
-    pub(super) fn watch(&self) -> AlertingDetector {
-        AlertingDetector::start(state_dir(&self.dir).join("windows.checkpoint"))
+    pub(super) fn watch(&self) -> CheckpointWatch {
+        CheckpointWatch::start(state_dir(&self.dir).join("windows.checkpoint"))
     }
 
     /// The line is mended and nobody is killed any more: all that is safe arrives. The last words.
@@ -204,13 +204,13 @@ impl Trial {
 }
 
 /// Sees when checkpoints are written.
-pub(super) struct AlertingDetector {
+pub(super) struct CheckpointWatch {
     seen: Arc<Mutex<Vec<Instant>>>,
     ended: Cell<Option<Instant>>,
     stop: Arc<AtomicBool>,
 }
 
-impl AlertingDetector {
+impl CheckpointWatch {
     fn start(path: PathBuf) -> Self {
         let watch = Self { seen: Arc::default(), ended: Cell::default(), stop: Arc::default() };
         let (seen, stop) = (watch.seen.clone(), watch.stop.clone());
@@ -245,7 +245,7 @@ impl AlertingDetector {
     }
 }
 
-impl Drop for AlertingDetector {
+impl Drop for CheckpointWatch {
     fn drop(&mut self) {
         self.end();
     }
