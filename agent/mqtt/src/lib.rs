@@ -92,7 +92,8 @@ pub struct MqttSession {
 }
 
 impl MqttSession {
-    /// A session that the broker forgets with the connection: for observers, and for messages that may be lost.
+    /// A session that the broker forgets with the connection: for observers, and for messages that may be lost. Packets
+    /// of 16 MiB at most come in.
     #[must_use]
     pub fn passing(client_id: impl Into<String>) -> Self {
         Self {
@@ -101,7 +102,7 @@ impl MqttSession {
             expiry: Duration::ZERO,
             manual_acks: false,
             inflight: 100,
-            packet_bytes_max: PACKET_BYTES_MAX,
+            packet_bytes_max: 16 << 20,
             last_will: None,
         }
     }
