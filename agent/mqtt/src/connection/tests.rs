@@ -165,6 +165,17 @@ async fn publishes_gather_within_the_window_and_skip_ids_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_than_the_buffer_holds_leaves_as_soon_as_the_broker_takes_it() {
+    let (client, mut connection, far) = connected(session(), Welcome::default());
+    for _ in 0..100 {
+        publish(&client, &[0; 8 << 10], Qos::AtMostOnce).unwrap();
+    }
+    assert!(events(&mut connection).await.is_empty());
+    let sizes: Vec<usize> = far.writes().iter().map(Vec::len).collect();
+    assert!(sizes.iter().sum::<usize>() > 100 * (8 << 10) && sizes.len() < 15, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_broker_cannot_take_is_refused_here() {
     let limit = Welcome { packet_bytes_max: Some(100), ..Welcome::default() };
     let (client, mut connection, far) = connected(session(), limit);
