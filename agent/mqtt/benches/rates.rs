@@ -17,9 +17,10 @@ mod broker;
 use broker::Broker;
 use bytes::Bytes;
 use headwater_mqtt::{Client, Connection, MqttEvent, MqttSession, Qos, Settings, Ticket, Version, connect};
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The payload of a message (bytes).
 const PAYLOAD_BYTES: usize = 100;
@@ -117,7 +118,7 @@ async fn publish(client: Client, mut connection: Connection, qos: Qos, count: us
             biased;
             polled = connection.poll() => Some(polled.expect("a connection that holds")),
             // QoS 0 has no answers: only the queue tells that there is room again.
-            () = tokio::task::yield_now(), if qos == Qos::AtMostOnce => None,
+            () = tokio::time::sleep(Duration::from_millis(1)), if qos == Qos::AtMostOnce => None,
         };
         while let Some(one) = event {
             match one {
@@ -136,16 +137,18 @@ async fn subscribe(client: Client, mut connection: Connection, qos: Qos, count: 
     while !matches!(connection.poll().await.expect("a broker"), MqttEvent::Subscribed { .. }) {}
     println!("ready");
     let (mut started, mut left) = (None, count);
-    let mut tickets: Vec<Ticket> = Vec::new();
+    let mut tickets: VecDeque<Ticket> = VecDeque::new();
     while left > 0 {
         let mut event = Some(connection.poll().await.expect("a connection that holds"));
         while let Some(MqttEvent::Incoming(publish)) = event {
             started.get_or_insert_with(Instant::now);
             left -= 1;
-            tickets.push(publish.ticket());
+            tickets.push_back(publish.ticket());
             event = connection.poll_buffered();
         }
-        tickets.drain(..).for_each(|ticket| while client.ack(ticket).is_err() {});
+        while tickets.front().is_some_and(|ticket| client.ack(*ticket).is_ok()) {
+            tickets.pop_front();
+        }
     }
     started.expect("a message")
 }

@@ -46,12 +46,14 @@ impl RequestQueue {
         Self { requests: VecDeque::new(), acks: Vec::new(), capacity: usize::from(capacity), waker: None }
     }
 
-    /// The next request wakes the task.
-    pub(crate) fn wake_on_request(&mut self, context: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
+    /// The next request wakes the task, which waits for the connection.
+    pub(crate) fn wait(&mut self, context: &Context<'_>) {
+        self.waker = Some(context.waker().clone());
+    }
+
+    /// Nobody waits for the connection: a request then waits until it is polled again.
+    pub(crate) fn stop_waiting(&mut self) {
+        self.waker = None;
     }
 
     /// The connection is gone.

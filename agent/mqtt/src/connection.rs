@@ -39,6 +39,15 @@ pub struct Connection {
     fault: Option<Fault>,
 }
 
+/// A call of [`Connection::poll`]. A request made after it has ended, often by the very task, need not wake anybody.
+struct Polling(Rc<RefCell<RequestQueue>>);
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        self.0.borrow_mut().stop_waiting();
+    }
+}
+
 /// How far the connection has come.
 enum Link {
     Connecting(Pin<Box<dyn Future<Output = Result<Answered, Fault>> + Send>>),
@@ -101,6 +110,7 @@ impl Connection {
     /// # Errors
     /// Why the connection could not be made, or ended.
     pub async fn poll(&mut self) -> Result<MqttEvent, ConnectError> {
+        let _polling = Polling(self.queue.clone());
         poll_fn(|context| self.poll_event(context)).await
     }
 
@@ -261,7 +271,7 @@ impl OpenLink {
                 Poll::Pending => break,
             }
         }
-        queue.borrow_mut().wake_on_request(context);
+        queue.borrow_mut().wait(context);
         Poll::Pending
     }
 

@@ -106,9 +106,7 @@ impl Dialogue {
         if let Some(notice) = self.notices.pop_front() {
             return Ok(Some(notice.into()));
         }
-        while !self.is_leaving()
-            && let Some(frame) = self.limits.take(Stage::Connected, &mut self.input)?
-        {
+        while let Some(frame) = self.limits.take(Stage::Connected, &mut self.input)? {
             match packets::read(self.limits.version, frame)? {
                 BrokerPacket::Publish(publish) => {
                     self.on_publish(&publish)?;
@@ -138,7 +136,7 @@ impl Dialogue {
             let pkid = publish.pkid;
             return Err(Fault::Protocol(format!("the packet id {pkid} again, before its acknowledgement")));
         }
-        if is_new && !self.manual_acks {
+        if !self.manual_acks {
             self.acks.push(publish.pkid);
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{Qos, Ticket, Version};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// The broker's end of a stream.
 #[derive(Clone, Default)]
@@ -20,6 +20,8 @@ struct FarState {
     writes: Vec<Vec<u8>>,
     /// Whether it takes nothing.
     is_stuck: bool,
+    /// Whether it is closed for what the client writes.
+    is_shut: bool,
     wakers: Vec<std::task::Waker>,
 }
 
@@ -58,6 +60,9 @@ impl AsyncWrite for Far {
         if far.is_stuck {
             return Poll::Pending;
         }
+        if far.is_shut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         far.writes.push(bytes.to_vec());
         Poll::Ready(Ok(bytes.len()))
     }
@@ -74,7 +79,12 @@ impl AsyncWrite for Far {
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 fn connected(session: MqttSession, welcome: Welcome) -> (Client, Connection, Far) {
-    let settings = Settings { keep_alive: KEEP_ALIVE, ..Settings::parse_url("mqtt://nobody").unwrap() };
+    connected_with(Version::V4, session, welcome)
+}
+
+fn connected_with(version: Version, session: MqttSession, welcome: Welcome) -> (Client, Connection, Far) {
+    let settings = Settings::parse_url("mqtt://nobody").unwrap();
+    let settings = Settings { version, keep_alive: KEEP_ALIVE, ..settings };
     let (client, mut connection) = connect(&settings, &session).unwrap();
     let far = Far::default();
     connection.on_welcome(Box::new(far.clone()), BytesMut::new(), &welcome);
@@ -237,26 +247,67 @@ async fn a_silent_broker_is_asked_and_given_up_after_one_and_a_half_times() {
     assert_eq!(quiet(&mut connection, &far).await, (vec![], None), "zero is none");
 }
 
-#[tokio::test(start_paused = true)]
-async fn pings_come_only_when_nothing_else_is_sent_or_heard() {
+/// The seconds of pings within ten minutes in which the broker speaks and we publish every ten seconds, or do not.
+async fn pings(broker_speaks: bool, we_publish: bool) -> Vec<u64> {
     let (client, mut connection, far) = connected(session(), Welcome::default());
     let mut pings = Vec::new();
     for second in 1..=600 {
-        // The broker speaks, and so do we, up to the middle.
-        if second % 10 == 0 && second <= 300 {
-            far.say(&[0xd0, 0]);
+        if second % 10 == 0 && broker_speaks {
+            far.say(&[0x30, 3, 0, 1, b't']);
+        }
+        if second % 10 == 0 && we_publish {
             publish(&client, b"x", Qos::AtMostOnce).unwrap();
         }
-        let _ = timeout(Duration::from_secs(1), connection.poll()).await;
-        let is_ping = |write: &&Vec<u8>| write.ends_with(&[0xc0, 0]);
-        if far.writes().iter().any(|write| is_ping(&write)) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while let Ok(polled) = timeout_at(deadline, connection.poll()).await {
+            polled.expect("a broker that answers every ping is there");
+        }
+        if far.writes().iter().any(|write| write.ends_with(&[0xc0, 0])) {
             pings.push(second);
             far.say(&[0xd0, 0]);
         }
     }
-    assert!(pings.iter().all(|second| *second > 300), "{pings:?}");
-    assert!(pings.windows(2).all(|pair| (45..=61).contains(&(pair[1] - pair[0]))), "{pings:?}");
-    assert!((4..=6).contains(&pings.len()), "{pings:?}");
+    pings
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_come_only_when_nothing_else_is_sent_or_heard() {
+    assert_eq!(pings(true, true).await, [0; 0]);
+    for (broker_speaks, we_publish) in [(false, false), (true, false), (false, true)] {
+        let pings = pings(broker_speaks, we_publish).await;
+        let gaps: Vec<u64> = pings.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.len() >= 8 && gaps.iter().all(|gap| (45..=61).contains(gap)), "{pings:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_another_task_is_taken_at_once() {
+    let (client, mut connection, far) = connected(session(), Welcome::default());
+    let polling = async {
+        let polled = connection.poll().await;
+        assert!(matches!(polled, Ok(MqttEvent::Sent { pkid: 1 })), "{polled:?}");
+    };
+    let asking = async move {
+        tokio::task::yield_now().await;
+        publish(&client, b"x", Qos::AtLeastOnce).unwrap();
+    };
+    let start = Instant::now();
+    tokio::task::LocalSet::new()
+        .run_until(async move { tokio::join!(tokio::task::spawn_local(asking), polling) })
+        .await
+        .0
+        .unwrap();
+    assert_eq!((far.writes().len(), start.elapsed().as_secs()), (1, 0), "no tick was needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_that_came_before_a_write_failed_is_told() {
+    let (client, mut connection, far) = connected_with(Version::V5, session(), Welcome::default());
+    far.say(&[0xe0, 1, 0x8b]);
+    far.0.lock().unwrap().is_shut = true;
+    publish(&client, b"x", Qos::AtMostOnce).unwrap();
+    let error = connection.poll().await.unwrap_err();
+    assert!(error.to_string().contains("server shutting down"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
