@@ -23,6 +23,11 @@ fn main() {
     let wanted = "fields = [\"temp\", \"hum\"]\ntime = \"ts\"";
     let small = br#"{"ts":1700000000123,"temp":21.5,"hum":45.2}"#;
     let text = br#"{"ts":"2023-11-14T22:13:20.123Z","temp":21.5,"hum":45.2}"#;
+    let device = br#"{"ts":1700000000123,"id":7,"temp":21.5,"hum":45.2}"#;
+    let ten: Vec<String> = (0..10)
+        .map(|n| format!("{{\"ts\":{},\"temp\":21.5,\"hum\":45.2}}", 1_700_000_000_123_i64 + n))
+        .collect();
+    let ten = format!("{{\"values\":[{}]}}", ten.join(","));
     compare("serde_json, 43 bytes, 2 fields and time", small);
     for topics in [1, 100, 10_000] {
         report("bare number", number, topics, b"21.537");
@@ -30,6 +35,19 @@ fn main() {
         report("json, 43 bytes, 2 fields and time", wanted, topics, small);
         report("json, 43 bytes, every number", "", topics, small);
         report("json, time as text", wanted, topics, text);
+        report(
+            "json, a field in the name",
+            &format!("{wanted}\nseries = \"{{id}}/{{field}}\""),
+            topics,
+            device,
+        );
+        report("json, a condition", &format!("{wanted}\nwhere = \"temp > 0.0\""), topics, small);
+        report(
+            "json, 10 records of 2 fields",
+            &format!("{wanted}\nrecords = \"values\""),
+            topics,
+            ten.as_bytes(),
+        );
     }
 }
 

@@ -48,3 +48,35 @@ fn one_id_twice_is_detected_and_said() {
     let connects = broker.logged("New client connected");
     assert!(connects < 100, "{connects} connections in a few seconds: no back-off");
 }
+
+/// A source that asks for everything, and an output of the same name on the same broker: each$
+/// message would be read again, and both would have one client id.
+#[test]
+fn an_agent_neither_eats_its_own_output_nor_throws_itself_out() {
+    const READINGS: i64 = 40;
+    let broker = Mosquitto::start();
+    let (dir, subscriber) = (TempDir::new(), Subscriber::to(broker.port, "headwater/edge-1/#"));
+    let mut config = Config::new(broker.port, broker.port);
+    config.source_keys = "topics = [\"#\"]";
+    config.streams =
+        "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\nlateness = \"0s\"\nidle = \"1s\""
+            .to_owned();
+    let mut agent = Agent::start(&dir, &config.text().replace("[outputs.cloud]", "[outputs.field]"));
+    agent.wait_log(&["source connected"]);
+    let mut publisher = Publisher::new(broker.port);
+    for n in 0..READINGS {
+        publisher.publish("plant/pump", format!("{{\"power\":{n}}}")).unwrap();
+    }
+    publisher.flush().unwrap();
+    subscriber.wait_until("all readings", |messages| messages.reported("summarised") >= READINGS);
+    // Reports come every second, and each would be read again.
+    let reports = |messages: &headwater_tests::Messages| messages.of("report").count();
+    let told = reports(&subscriber.messages());
+    let messages = subscriber.wait_until("five more reports", |messages| reports(messages) >= told + 5);
+    assert_eq!(messages.reported("received"), READINGS, "{}", messages.digest());
+    assert_eq!(
+        (broker.logged("as headwater-edge-1-field "), broker.logged("as headwater-edge-1-output-field ")),
+        (1, 1)
+    );
+    agent.check_running();
+}
