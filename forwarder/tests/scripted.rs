@@ -106,6 +106,31 @@ fn acknowledgements_out_of_order_are_told_apart() {
     });
 }
 
+/// MQTT 3.1.1 has no answer that refuses a message.
+#[test]
+fn many_for_which_the_broker_hangs_up_are_found_and_the_rest_goes_on() {
+    run(async {
+        let folder = Folder::new();
+        let is_bad = |body: &str| body.parse::<usize>().unwrap() % 10 == 3;
+        let hang_up = move |got: &broker::scripted::Got| {
+            if is_bad(&got.body) { Action::HangUp } else { Action::Ack }
+        };
+        let script = Scripted::start(&[], hang_up).await;
+        let forwarder = push(&script, &folder, "", 40).await;
+        wait_for("all good ones to be acknowledged", || forwarder.account().delivered == 36).await;
+        let connections = *script.connections.borrow();
+        assert!(connections < 12, "good ones do not wait for the verdicts: {connections}");
+        wait_for("all to be answered", || forwarder.account().waiting == 0).await;
+        assert_eq!((forwarder.account().delivered, forwarder.account().lost), (36, 4));
+        // The topic of every message is the same here: what comes later to it is refused without an attempt.
+        wait_for("the next connection", || forwarder.status().outputs[0].up).await;
+        let connections = *script.connections.borrow();
+        forwarder.push(message(Lane::Data, 13));
+        wait_for("the last to be answered", || forwarder.account().lost == 5).await;
+        assert_eq!(*script.connections.borrow(), connections, "no connection is closed for it");
+    });
+}
+
 #[test]
 fn one_that_is_refused_is_told_and_the_rest_goes_on() {
     run(async {

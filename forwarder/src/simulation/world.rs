@@ -233,7 +233,7 @@ impl FakeEvents {
     fn lose(&self, reason: &str, wait: Duration, events: &mut Vec<ConnectionEvent>) {
         let (mut reason, pipe) = (reason.to_owned(), self.pipe.borrow());
         if reason == "cut" && pipe.on_the_way > 0 && !pipe.closing {
-            let Verdict { refused, remark } = self.guard.borrow_mut().closed(&reason);
+            let Verdict { refused, remark } = self.guard.borrow_mut().closed(Instant::now(), &reason);
             events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
             reason.push_str(&remark);
         }

@@ -45,7 +45,7 @@ impl MqttEvents {
         let mut ended = self.ended(error);
         let flight = self.flight.borrow();
         if matches!(error, ConnectError::Closed(_)) && !flight.is_idle() && !flight.closing {
-            let Verdict { refused, remark } = self.guard.borrow_mut().closed(&ended.reason);
+            let Verdict { refused, remark } = self.guard.borrow_mut().closed(Instant::now(), &ended.reason);
             events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
             ended.reason.push_str(&remark);
         }
@@ -91,7 +91,10 @@ impl MqttEvents {
     }
 
     fn on_answer(&self, answered: Option<Sent>, refused: Option<String>) -> ConnectionEvent {
-        let Some(Sent { tag, topic }) = answered else { return ConnectionEvent::Answered };
+        let Some(Sent { tag, topic }) = answered else {
+            self.guard.borrow_mut().announced(Instant::now());
+            return ConnectionEvent::Answered;
+        };
         if refused.as_deref() == Some(QUOTA) {
             let wait = self.backoff.borrow_mut().next();
             return ConnectionEvent::Lost(Disconnected { reason: format!("the broker says: {QUOTA}"), wait });

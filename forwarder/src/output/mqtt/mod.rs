@@ -6,6 +6,7 @@
 //!
 //! Limits: `inflight` messages are unacknowledged, or as many as the broker allows (MQTT 5).
 
+mod barred;
 mod events;
 mod flight;
 mod poison;
@@ -236,6 +237,9 @@ impl OutputConnection for MqttConnection {
         let Delivery { backfill, ref message, .. } = delivery;
         let publication = self.publisher.publication(message, backfill).map_err(SendError::Unfit)?;
         self.fits(&publication)?;
+        let (topic, bytes) = (&publication.topic, publication.payload.len());
+        let bars = self.guard.borrow().bars(topic, bytes, Instant::now());
+        bars.map_or(Ok(()), |why| Err(SendError::Unfit(why)))?;
         let delivery = self.guard.borrow_mut().put_off(delivery);
         delivery.map_or(Ok(0), |delivery| self.publish(delivery.tag, publication))
     }

@@ -1,4 +1,4 @@
-//! Finds a message for which the broker closes the connection. MQTT 3.1.1 has no answer that refuses a message, so
+//! Finds messages for which the broker closes the connection. MQTT 3.1.1 has no answer that refuses a message, so
 //! a broker may close the connection instead, and would close every connection on which the message is sent. A bad
 //! line closes connections too, whatever is sent.
 //!
@@ -7,13 +7,15 @@
 //! others go first. When another message has been acknowledged and the connection has held for [`HELD_MIN`] after
 //! that, the suspect is tried again, alone.
 //!
-//! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused. If it is acknowledged, the
-//! line was to blame, and more failures are needed from then on. So a message is never refused while nothing else
-//! gets through. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection, messages go together again.
+//! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused; a second one bars its topic. Each
+//! refusal makes the next one need a failure less, so that many are found in two connections each. If a suspect is
+//! acknowledged, the line was to blame, and more failures are needed from then on. So a message is never refused while
+//! nothing else gets through. Where other messages have come through lately and none is to be sent, the announcement at the
+//! start of a connection will do. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection, messages go together again.
 //!
-//! Limits: at most [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time. With more
-//! suspects in succession and nothing else to send, no message is refused, and the output stands still.
+//! Limits: at most [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time.
 
+use super::barred::BarredTopics;
 use crate::{Delivery, Tag};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -25,7 +27,7 @@ const CLOSED_MAX: u32 = 3;
 /// Acknowledgements in a row after which a connection counts as good.
 const GOOD_ANSWERS: u32 = 20;
 
-/// Connections that a message must have ended before it is refused, each right after another message was
+/// Connections that the first message must have ended before it is refused, each right after something else was
 /// acknowledged.
 const FAILURES_MAX: u32 = 3;
 
@@ -39,7 +41,10 @@ const FAILURES_LIMIT: u32 = 9;
 const HELD_MIN: Duration = Duration::from_secs(1);
 const HELD_MAX: Duration = Duration::from_secs(6);
 
-const SUSPECTS_MAX: usize = 32;
+/// For so long after an acknowledged message, that of an announcement proves that the connection works.
+const PASSED_MAX: Duration = Duration::from_secs(600);
+
+const SUSPECTS_MAX: usize = 1_024;
 const SUSPECT_BYTES_MAX: usize = 1 << 20;
 
 /// Finds the message for which a broker closes the connection. It lives as long as the output.
@@ -50,6 +55,8 @@ pub(crate) struct PoisonGuard {
     /// Acknowledgements on this connection, and the time of the last one.
     answers: u32,
     answered: Option<Instant>,
+    /// When a message was acknowledged last, on whatever connection.
+    passed: Option<Instant>,
     /// A message was refused with a reason: the broker may still close the connection for it, so others wait.
     quiet_until: Option<Instant>,
     /// Other messages wait for a retry.
@@ -57,7 +64,9 @@ pub(crate) struct PoisonGuard {
     solo: Option<Solo>,
     suspects: Vec<Suspect>,
     failures_max: u32,
-    has_refused: bool,
+    /// How many messages were refused.
+    refused: u32,
+    barred: BarredTopics,
 }
 
 /// What to do about suspects.
@@ -105,12 +114,14 @@ impl PoisonGuard {
             closed: 0,
             answers: 0,
             answered: None,
+            passed: None,
             quiet_until: None,
             retrying: false,
             solo: None,
             suspects: Vec::new(),
             failures_max: FAILURES_MAX,
-            has_refused: false,
+            refused: 0,
+            barred: BarredTopics::default(),
         }
     }
 
@@ -124,6 +135,12 @@ impl PoisonGuard {
         (self.answers, self.answered, self.retrying, self.quiet_until) = (0, None, false, None);
         self.solo = None;
         self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
+    }
+
+    /// Why a message of this size cannot be sent to the topic.
+    pub(crate) fn bars(&self, topic: &str, bytes: usize, now: Instant) -> Option<String> {
+        let minutes = self.barred.wait(topic, bytes, now)?.as_secs().div_ceil(60);
+        Some(format!("{topic}: the broker closes the link for it, and it is tried again in {minutes} min"))
     }
 
     /// Keeps a suspect for later. Gives any other message back.
@@ -188,6 +205,7 @@ impl PoisonGuard {
         self.solo = None;
         self.answers = self.answers.saturating_add(1);
         self.answered = Some(now);
+        self.passed = if acked { Some(now) } else { self.passed };
         self.quiet_until = (self.one_at_a_time && !acked).then(|| now + HELD_MIN);
         if let Some(at) = self.suspects.iter().position(|suspect| is_same(&suspect.tag, tag)) {
             self.suspects.remove(at);
@@ -204,15 +222,31 @@ impl PoisonGuard {
         (self.closed, self.one_at_a_time) = (0, false);
     }
 
+    /// An announcement has been acknowledged: the connection works, if messages have come through lately.
+    pub(crate) fn announced(&mut self, now: Instant) {
+        if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < PASSED_MAX) {
+            self.answered = Some(now);
+        }
+    }
+
+    /// The failures for which a suspect is refused.
+    fn failures_needed(&self) -> u32 {
+        match self.failures_max {
+            FAILURES_MAX => FAILURES_MAX.saturating_sub(self.refused).max(1),
+            raised => raised,
+        }
+    }
+
     /// The broker has closed the connection with messages in flight, for this reason.
-    pub(crate) fn closed(&mut self, reason: &str) -> Verdict {
+    pub(crate) fn closed(&mut self, now: Instant, reason: &str) -> Verdict {
         let solo = self.solo.take();
         self.closed = self.closed.saturating_add(1);
-        self.one_at_a_time |= self.closed >= if self.has_refused { 1 } else { CLOSED_MAX };
-        let refused = solo.filter(|solo| self.fail(solo) >= self.failures_max).map(|solo| {
+        self.one_at_a_time |= self.closed >= if self.refused > 0 { 1 } else { CLOSED_MAX };
+        let refused = solo.filter(|solo| self.fail(solo) >= self.failures_needed()).map(|solo| {
             self.suspects.retain(|suspect| !is_same(&suspect.tag, &solo.tag));
-            self.has_refused = true;
+            self.refused = self.refused.saturating_add(1);
             let Solo { tag, topic, bytes, .. } = solo;
+            self.barred.note(&topic, bytes, now);
             let why = "the link was closed each time that they were sent, and carried others";
             (tag, format!("{topic}: {bytes} bytes, {why}: {reason}"))
         });
@@ -275,13 +309,14 @@ mod tests {
         /// One connection: `closes` says which message ends it, being the `n`th on it.
         fn link(&mut self, closes: impl Fn(u64, usize) -> bool) {
             self.guard.opened();
+            self.guard.announced(self.now);
             let mut queue = self.waiting.clone().into_iter();
             for n in 0.. {
                 let Some(delivery) = self.next(&mut queue) else { return };
                 let seq = delivery.tag.seq;
-                self.guard.sent(self.now, &delivery.tag, "t", 1);
+                self.guard.sent(self.now, &delivery.tag, &seq.to_string(), 1);
                 if closes(seq, n) {
-                    let guilty = self.guard.closed("x").refused.map(|(tag, _)| tag.seq);
+                    let guilty = self.guard.closed(self.now, "x").refused.map(|(tag, _)| tag.seq);
                     self.waiting.retain(|seq| Some(*seq) != guilty);
                     return self.refused.extend(guilty);
                 }
@@ -329,6 +364,27 @@ mod tests {
         }
         bench.refused.sort_unstable();
         assert_eq!(bench.refused, (0..200).filter(|seq| poison(*seq)).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn many_are_found_in_two_links_each_alone_or_among_others() {
+        // The last hundred are all poison: nothing else is left to be sent.
+        for (count, is_poison) in [(400_u64, (|seq| seq % 4 == 0) as fn(u64) -> bool), (110, |seq| seq >= 10)]
+        {
+            let (mut bench, mut links) = (Bench::new(count), 0);
+            while !bench.waiting.is_empty() {
+                bench.link(|seq, _| is_poison(seq));
+                links += 1;
+                assert!(links < 2 * 100 + 20, "{:?}", bench.waiting);
+            }
+            bench.refused.sort_unstable();
+            assert_eq!(bench.refused, (0..count).filter(|seq| is_poison(*seq)).collect::<Vec<_>>());
+            let now = bench.now;
+            assert_eq!(bench.guard.bars("104", 1, now), None, "one message says little of its topic");
+            bench.waiting.push(104);
+            (0..3).for_each(|_| bench.link(|seq, _| is_poison(seq)));
+            assert!(bench.guard.bars("104", 1, now).is_some());
+        }
     }
 
     #[tokio::test]
