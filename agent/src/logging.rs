@@ -1,7 +1,9 @@
 //! Where the program's own log goes: stderr, one line an event, fields behind it.
 
+mod limit;
 mod line;
 
+use limit::LineLimit;
 use line::CleanFields;
 use std::str::FromStr;
 use tracing::Level;
@@ -25,7 +27,7 @@ pub(crate) fn start(config: Option<Level>) {
     let lines = lines.with_writer(std::io::stderr).with_target(false).fmt_fields(CleanFields);
     // Under systemd the journal adds the time; by hand the time since the start is what one looks for.
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
-    let registry = tracing_subscriber::registry().with(targets);
+    let registry = tracing_subscriber::registry().with(targets).with(LineLimit::default());
     let installed = if under_systemd {
         registry.with(lines.without_time().with_ansi(false)).try_init()
     } else {

@@ -2,29 +2,48 @@
 
 use headwater_kernel::time::AgentTime;
 
-/// Lets one line through in [`LINE_EVERY_MS`] and counts the others.
-#[derive(Default)]
-pub(super) struct LogThrottle {
-    last: Option<AgentTime>,
+/// Lets a few lines through, then one in [`LINE_EVERY_MS`], and counts the others.
+pub(crate) struct LogThrottle {
+    burst: i64,
+    tokens: i64,
+    /// When the last token came.
+    filled: Option<AgentTime>,
     held: u64,
+}
+
+impl Default for LogThrottle {
+    fn default() -> Self {
+        Self::of_burst(1)
+    }
 }
 
 /// A malformed payload costs at most one log line a minute, however many come.
 const LINE_EVERY_MS: i64 = 60_000;
 
 impl LogThrottle {
+    /// A throttle that lets `burst` lines through at once.
+    pub(crate) fn of_burst(burst: i64) -> Self {
+        Self { burst, tokens: burst, filled: None, held: 0 }
+    }
+
+    /// A throttle for lines of a connection that comes and goes: a broker may make it do so as often as it likes.
+    pub(crate) fn of_connection() -> Self {
+        Self::of_burst(10)
+    }
+
     /// How many lines were held back since the last one; `None`: hold this one back too.
-    pub(super) fn pass(&mut self, now: AgentTime) -> Option<u64> {
-        match self.last {
-            Some(last) if now.since(last) < LINE_EVERY_MS => {
-                self.held += 1;
-                None
-            }
-            _ => {
-                self.last = Some(now);
-                Some(std::mem::take(&mut self.held))
-            }
+    pub(crate) fn pass(&mut self, now: AgentTime) -> Option<u64> {
+        let filled = *self.filled.get_or_insert(now);
+        let due = now.since(filled) / LINE_EVERY_MS;
+        if due > 0 {
+            (self.tokens, self.filled) = ((self.tokens + due).min(self.burst), Some(now));
         }
+        if self.tokens == 0 {
+            self.held += 1;
+            return None;
+        }
+        self.tokens -= 1;
+        Some(std::mem::take(&mut self.held))
     }
 }
 
@@ -39,5 +58,8 @@ mod tests {
         assert_eq!(throttle.pass(AgentTime(2_000)), None);
         assert_eq!(throttle.pass(AgentTime(60_999)), None);
         assert_eq!(throttle.pass(AgentTime(61_000)), Some(2));
+        let mut connection = LogThrottle::of_connection();
+        let passed = (0..600).filter(|second| connection.pass(AgentTime(second * 1_000)).is_some()).count();
+        assert_eq!(passed, 10 + 9);
     }
 }

@@ -114,14 +114,7 @@ impl Sink for EngineSink {
         let (is_up, now) = (matches!(state, ConnectionState::Up), self.engine.now());
         self.engine.note(|journal| journal.link(self.source, is_up, now));
         self.engine.pipeline.borrow_mut().on_link(self.source, is_up, now);
-        self.engine.sources.on_connection(self.source, state, clock::up_ms());
+        self.engine.sources.on_connection(self.source, state, clock::up_ms(), now.alive);
         self.engine.on_status_changed();
-        match state {
-            ConnectionState::Up => tracing::info!(source = self.name, "source connected"),
-            ConnectionState::Down { reason } => {
-                tracing::warn!(source = self.name, "source disconnected: {reason}")
-            }
-            ConnectionState::Ended => tracing::info!(source = self.name, "the source's input has ended"),
-        }
     }
 }

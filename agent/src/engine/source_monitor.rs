@@ -18,6 +18,8 @@ pub(super) struct SourceMonitor {
     losses: ConnectionLosses,
     /// Series whose names were changed, because they were not safe.
     renamed: u64,
+    /// Lines about its connection.
+    pub(super) connection: LogThrottle,
     /// Lines about payloads that cannot be used.
     pub(super) invalid: LogThrottle,
     /// Lines about readings that cannot be used, and refused series.
@@ -34,6 +36,7 @@ impl SourceMonitor {
             last_error: None,
             losses: ConnectionLosses::default(),
             renamed: 0,
+            connection: LogThrottle::of_connection(),
             invalid: LogThrottle::default(),
             notice: LogThrottle::default(),
         }

@@ -31,10 +31,25 @@ impl Sources {
         self.states.borrow_mut().register(source, state)
     }
 
-    /// A connection has come up or gone down.
-    pub(super) fn on_connection(&self, source: usize, state: ConnectionState<'_>, up_ms: i64) {
-        if let Some(monitor) = self.monitors.borrow_mut().get_mut(source) {
-            monitor.on_connection(state, up_ms);
+    /// A connection has come up or gone down: notes it, and logs it unless it comes and goes all the time.
+    pub(super) fn on_connection(
+        &self,
+        source: usize,
+        state: ConnectionState<'_>,
+        up_ms: i64,
+        now: AgentTime,
+    ) {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(source) else { return };
+        monitor.on_connection(state, up_ms);
+        let (held_back, source) = (monitor.connection.pass(now), monitor.name());
+        let Some(held_back) = held_back else { return };
+        match state {
+            ConnectionState::Up => tracing::info!(source, held_back, "source connected"),
+            ConnectionState::Down { reason } => {
+                tracing::warn!(source, held_back, "source disconnected: {reason}")
+            }
+            ConnectionState::Ended => tracing::info!(source, "the source's input has ended"),
         }
     }
 

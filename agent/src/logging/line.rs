@@ -40,11 +40,13 @@ impl Visit for Line<'_, '_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::limit::LineLimit;
     use super::*;
     use std::io;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::prelude::*;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -68,15 +70,12 @@ mod tests {
         }
     }
 
-    fn logged(log: impl FnOnce()) -> String {
+    /// The lines that are written, of every level.
+    pub(in super::super) fn logged(log: impl FnOnce()) -> String {
         let lines = Lines::default();
-        let subscriber = tracing_subscriber::fmt()
-            .fmt_fields(CleanFields)
-            .with_writer(lines.clone())
-            .with_target(false)
-            .without_time()
-            .with_ansi(false)
-            .finish();
+        let written = tracing_subscriber::fmt::layer().fmt_fields(CleanFields).with_writer(lines.clone());
+        let written = written.with_target(false).without_time().with_ansi(false);
+        let subscriber = tracing_subscriber::registry().with(LineLimit::default()).with(written);
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }

@@ -2,7 +2,7 @@
 
 use super::losses::{Kind, Loss, Losses};
 use crate::clock::utc;
-use crate::engine::Engine;
+use crate::engine::{Engine, LogThrottle};
 use headwater_forwarder::{DropReason, ForwarderEvent, Lane};
 use headwater_kernel::time::Time;
 use headwater_pipeline::event::ReportCause;
@@ -15,14 +15,15 @@ pub(super) struct LossReporter {
 }
 
 struct State {
-    /// The names of the outputs.
-    outputs: Vec<String>,
+    /// The names of the outputs, each with a throttle for lines about its connection.
+    outputs: Vec<(String, LogThrottle)>,
     losses: Losses,
 }
 
 impl LossReporter {
     /// The reporter of these outputs.
     pub(super) fn new(outputs: Vec<String>) -> Self {
+        let outputs = outputs.into_iter().map(|name| (name, LogThrottle::of_connection())).collect();
         Self { state: RefCell::new(State { outputs, losses: Losses::default() }) }
     }
 
@@ -59,13 +60,17 @@ impl State {
         engine.on_status_changed();
         match event {
             ForwarderEvent::Up { output } => {
-                tracing::info!(output = self.name(output), "output connected");
+                if let Some(held_back) = self.pass(engine, output) {
+                    tracing::info!(output = self.name(output), held_back, "output connected");
+                }
                 engine.report_start();
             }
             // A connection alone says little: a broker may take it and acknowledge nothing.
             ForwarderEvent::Answered { output } => engine.on_output_answers(self.name(output)),
             ForwarderEvent::Down { output, reason } => {
-                tracing::warn!(output = self.name(output), "output disconnected: {reason}");
+                if let Some(held_back) = self.pass(engine, output) {
+                    tracing::warn!(output = self.name(output), held_back, "output disconnected: {reason}");
+                }
                 engine.on_output_down(self.name(output));
             }
             ForwarderEvent::Evicted { lane, count, from_ms, to_ms, why } => {
@@ -144,7 +149,12 @@ impl State {
         engine.report(cause, &detail);
     }
 
+    /// How many lines about an output's connection were held back; `None`: hold this one back too.
+    fn pass(&mut self, engine: &Engine, output: usize) -> Option<u64> {
+        self.outputs.get_mut(output)?.1.pass(engine.now().alive)
+    }
+
     fn name(&self, output: usize) -> &str {
-        self.outputs.get(output).map_or("", String::as_str)
+        self.outputs.get(output).map_or("", |(name, _)| name)
     }
 }
