@@ -3,7 +3,7 @@
 use crate::TOPIC_BYTES_MAX;
 use crate::tls::Tls;
 use crate::url::BrokerAddress;
-use headwater_settings::{At, Or, Secret, Table};
+use headwater_settings::{At, Or, Secret, Table, is_readable_by_others};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,6 +76,10 @@ impl Settings {
         let keep_alive = table.duration("keep_alive", 5_000..=65_535_000).given().unwrap_or(KEEP_ALIVE_MS);
         let address = address?;
         let tls = files.tls(table, address.tls)?;
+        if password.is_some() && tls.is_none() && !address.is_this_machine() {
+            let what = "the password goes over the network as it is";
+            table.warn(table.place_of("password"), what, "write the url as mqtts://, if the broker has TLS");
+        }
         Some(Self {
             host: address.host,
             port: address.port,
@@ -163,6 +167,10 @@ impl Files {
             (None, Some(half)) => return self.half(table, half.span.clone(), "`key` without `cert`"),
         };
         let ca: Option<&Path> = self.ca.as_ref().map(|file| file.value.as_path());
+        if let Some(file) = self.key.as_ref().filter(|file| is_readable_by_others(&file.value)) {
+            let what = format!("everybody on this machine may read the key {}", file.value.display());
+            table.warn(file.span.clone(), what, format!("chmod 600 {}", file.value.display()));
+        }
         let tls = Tls::read(ca, identity);
         tls.map_err(|bad| table.refuse(table.place_of(bad.key), bad.what, bad.fix)).ok().map(Some)
     }

@@ -1,5 +1,7 @@
 //! The address of a broker: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; IPv6 in brackets.
 
+use std::net::IpAddr;
+
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BrokerAddress {
@@ -18,6 +20,11 @@ pub(crate) struct BadAddress {
 const SHAPE: &str = "write mqtt://host:1883, mqtts://host:8883 for TLS, and IPv6 as mqtt://[fd00::1]:1883";
 
 impl BrokerAddress {
+    /// Whether what is sent stays on this machine.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, BadAddress> {
         let refuse = |what: String, fix| Err(BadAddress { what, fix });
         let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));

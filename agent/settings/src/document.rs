@@ -1,10 +1,12 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
+use crate::conceal::{conceal_line, conceal_text};
 use crate::node::TomlEntry;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
@@ -40,6 +42,8 @@ pub struct Document {
     pub(crate) root: Vec<TomlEntry>,
     env: Environment,
     mistakes: RefCell<Vec<Mistake>>,
+    /// Values from the environment and from other files, which no text shows.
+    elsewhere: RefCell<Vec<String>>,
     syntax_broken: bool,
 }
 
@@ -71,6 +75,7 @@ impl Document {
             env: Box::new(env),
             syntax_broken: !mistakes.is_empty(),
             mistakes: RefCell::new(mistakes),
+            elsewhere: RefCell::default(),
         }
     }
 
@@ -95,7 +100,8 @@ impl Document {
         all
     }
 
-    /// Adds a mistake; the other ways are [`refuse`](crate::Table::refuse) and [`warn`](crate::Table::warn).
+    /// Adds a mistake; the other ways are [`refuse`](crate::Table::refuse) and [`warn`](crate::Table::warn). Values
+    /// that came from the environment or another file are hidden in its texts.
     pub fn add(
         &self,
         severity: Severity,
@@ -103,7 +109,10 @@ impl Document {
         what: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.mistakes.borrow_mut().push(Mistake { severity, span, what: what.into(), fix: fix.into() });
+        let elsewhere = self.elsewhere.borrow();
+        let shown = |text: String| conceal_text(&text, &elsewhere);
+        let (what, fix) = (shown(what.into()), shown(fix.into()));
+        self.mistakes.borrow_mut().push(Mistake { severity, span, what, fix });
     }
 
     /// All mistakes for people, errors and warnings, with a closing line that counts them.
@@ -121,24 +130,29 @@ impl Document {
         shown
     }
 
-    /// One mistake for people: `file:line:column`, the line itself, a caret, and the way out.
+    /// One mistake for people: `file:line:column`, the line itself without its secrets, a caret, and the way out.
     #[must_use]
     pub fn render(&self, mistake: &Mistake) -> String {
         let (line_number, column, line) = self.place(mistake.span.start);
+        let before = self.text.get(..mistake.span.start).unwrap_or_default();
+        let before = before.get(..before.rfind('\n').map_or(0, |at| at + 1)).unwrap_or_default();
+        let shown_line = conceal_line(before, line);
         let kind = match mistake.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let width =
             self.text.get(mistake.span.clone()).map_or(1, |s| s.lines().next().unwrap_or("").chars().count());
-        let room = line.chars().count().saturating_sub(column - 1).max(1);
+        // Behind something hidden the caret would stand at the wrong place.
+        let column_shown = column.min(shown_line.chars().count().max(1));
+        let room = shown_line.chars().count().saturating_sub(column_shown - 1).clamp(1, LINE_BYTES_MAX);
         let gutter = " ".repeat(line_number.to_string().len());
         let mut shown = format!(
             "{}:{line_number}:{column}: {kind}: {}\n{gutter} |\n{line_number} | {}\n{gutter} | {}{}\n",
             self.path.display(),
             clean(&mistake.what, LINE_BYTES_MAX),
-            clean(line, LINE_BYTES_MAX),
-            " ".repeat(column - 1),
+            clean(&shown_line, LINE_BYTES_MAX),
+            " ".repeat((column_shown - 1).min(LINE_BYTES_MAX)),
             "^".repeat(width.clamp(1, room)),
         );
         if !mistake.fix.is_empty() {
@@ -165,7 +179,23 @@ impl Document {
         (self.env)(name)
     }
 
+    /// Notes a value that no text may show.
+    pub(crate) fn hide(&self, value: &str) {
+        self.elsewhere.borrow_mut().push(value.to_owned());
+    }
+
+    /// Whether others than the owner and the group may read the config.
+    pub(crate) fn is_readable_by_others(&self) -> bool {
+        is_readable_by_others(&self.path)
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// Whether others than the owner and the group may read the file. What cannot be looked at is not said to be.
+#[must_use]
+pub fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o004 != 0)
 }

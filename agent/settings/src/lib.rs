@@ -8,6 +8,7 @@
 //! Sources, outputs and the agent share this crate and nothing else of each other's configuration.
 
 mod at;
+mod conceal;
 mod document;
 mod nearest;
 mod node;
@@ -16,7 +17,7 @@ mod table;
 mod units;
 
 pub use at::{At, Numbers, Or, Pairs};
-pub use document::{Document, Mistake, Severity};
+pub use document::{Document, Mistake, Severity, is_readable_by_others};
 pub use nearest::nearest;
 pub use secret::Secret;
 pub use table::Table;

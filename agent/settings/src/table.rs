@@ -355,7 +355,10 @@ impl<'d> Table<'d> {
             let Some((variable, tail)) = after.split_once('}') else { break };
             value.push_str(before);
             match self.document.env(variable) {
-                Some(answer) => value.push_str(&answer),
+                Some(answer) => {
+                    self.document.hide(&answer);
+                    value.push_str(&answer);
+                }
                 None => {
                     let what = format!("the environment variable `{variable}` is not set");
                     self.refuse(node.span.clone(), what, "set it for the service, or write the value itself");
@@ -417,10 +420,51 @@ mod tests {
         assert_eq!(root.secret("c").given().unwrap().reveal(), "hunter2");
         assert_eq!(root.secret("d"), None);
         root.finish();
-        let mistakes = document.mistakes();
+        let mut mistakes = document.mistakes();
+        mistakes.retain(|mistake| mistake.severity == Severity::Error);
         assert_eq!(mistakes.len(), 2);
         assert!(mistakes[0].what.contains("`NOPE` is not set"));
         assert!(mistakes[1].what.starts_with("cannot read the secret"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let text = "a = \"${PW}\"\nurl = \"mqtt://u:hunter2@host\"\npassword = 'hunter2' x\n";
+        let document = Document::parse(Path::new("t.toml"), text, |_| Some("hunter2".to_owned()));
+        let mut root = document.root();
+        assert_eq!(
+            (root.duration("a", 0..=1), root.choice::<()>("url", &[]), root.secret("b")),
+            (None, None, None)
+        );
+        root.finish();
+        let shown = document.render_all();
+        assert!(!shown.contains("hunter2") && shown.matches("***").count() > 3, "{shown}");
+        assert!(shown.contains("t.toml:3:") && shown.contains("`a` cannot be `***`"), "{shown}");
+    }
+
+    #[test]
+    fn secrets_that_others_may_read_are_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("headwater-readable-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("c.toml");
+        let text = "a = \"hunter2\"\nb = { file = \"pw\" }\nc = \"${PW}\"\n";
+        for (name, content) in [("pw", "x"), ("c.toml", text)] {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+        for (mode, expected) in [(0o640, 0), (0o644, 2)] {
+            for name in ["pw", "c.toml"] {
+                let mode = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(folder.join(name), mode).unwrap();
+            }
+            let document = Document::parse(&config, text, |_| Some("y".to_owned()));
+            let mut root = document.root();
+            assert!(["a", "b", "c"].into_iter().all(|key| root.secret(key).is_some()));
+            let warnings = document.mistakes();
+            assert_eq!(warnings.len(), expected, "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.what.contains("everybody")), "{warnings:?}");
+        }
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -2,6 +2,7 @@
 
 use super::Table;
 use crate::at::At;
+use crate::document::is_readable_by_others;
 use crate::node::TomlValue;
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,13 @@ impl Table<'_> {
         let node = self.ask(key)?;
         let TomlValue::Table(entries) = &node.value else {
             let text = self.text_of(node, &format!("`{key}`"))?;
+            if matches!(&node.value, TomlValue::Text(written) if !written.contains("${"))
+                && self.document.is_readable_by_others()
+            {
+                let fix = format!("chmod 640 the config, or write `{key} = {{ file = \"…\" }}`");
+                self.warn(text.span.clone(), format!("everybody on this machine may read `{key}` here"), fix);
+            }
+            self.document.hide(&text.value);
             return Some(At { value: Secret::new(text.value), span: text.span });
         };
         let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
@@ -30,6 +38,11 @@ impl Table<'_> {
                     let fix = format!("write it into {}", self.document.folder().join(&file.value).display());
                     self.refuse(file.span, format!("the secret {} is missing or empty", path.display()), fix);
                     return None;
+                }
+                self.document.hide(text);
+                if is_readable_by_others(&path) {
+                    let what = format!("everybody on this machine may read the secret {}", path.display());
+                    self.warn(file.span, what, format!("chmod 600 {}", path.display()));
                 }
                 Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
             }
