@@ -10,6 +10,7 @@
 //! ```
 //! The version is that of this frame; a later one keeps these fields.
 
+use crate::private_file;
 use headwater_settings::format_size;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -75,7 +76,7 @@ pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
     for (to, from) in header.iter_mut().zip(fields.concat()) {
         *to = from;
     }
-    let mut file = File::create(&beside)?;
+    let mut file = private_file::create(&beside)?;
     file.write_all(&header)?;
     file.write_all(body)?;
     file.sync_all()?;
@@ -93,7 +94,7 @@ pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
 pub(crate) fn read(path: &Path, bytes_max: Option<u64>) -> io::Result<Found> {
     let bytes_max = bytes_max.unwrap_or(BYTES_MAX);
     let mut bytes = Vec::new();
-    match File::open(path) {
+    match private_file::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
         Ok(file) if file.metadata()?.len() > bytes_max => {

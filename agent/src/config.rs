@@ -16,6 +16,7 @@ use headwater_sensors::{ReadSource, SeriesNames, Source};
 use headwater_settings::{Document, Or, Table};
 use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
 pub(crate) use names::host_name;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -192,6 +193,7 @@ fn read_agent(
     let id = table.string("id");
     agent.state_dir = table.path_to("state_dir").value_or(agent.state_dir);
     let runtime_dir = table.path_to("runtime_dir").given();
+    warn_of_writers(&table, "state_dir", &agent.state_dir);
     agent.runtime_dir = runtime_dir.or(runtime_directory).unwrap_or_else(|| agent.state_dir.clone());
     agent.checkpoint_ms = table.duration("checkpoint", 100..=DAY).value_or(agent.checkpoint_ms);
     agent.report_ms = table.duration("report", SECOND..=7 * DAY).value_or(agent.report_ms);
@@ -212,6 +214,15 @@ fn read_agent(
     }
     table.finish();
     Some(agent)
+}
+
+/// Whoever may write there can take the agent's state away, or put another in its place.
+fn warn_of_writers(table: &Table<'_>, key: &str, folder: &Path) {
+    let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o002 != 0;
+    if std::fs::metadata(folder).is_ok_and(is_open) {
+        let what = format!("everybody on this machine may write in {}", folder.display());
+        table.warn(table.place_of(key), what, format!("chmod o-w {}", folder.display()));
+    }
 }
 
 fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<ReadSource>)> {

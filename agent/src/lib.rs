@@ -17,6 +17,7 @@ mod lock;
 mod logging;
 mod memory;
 mod notify;
+mod private_file;
 pub mod show;
 pub mod status;
 pub mod supervise;

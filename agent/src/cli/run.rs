@@ -4,7 +4,7 @@ use super::{Failure, load, runtime};
 use crate::config::Config;
 use crate::estimate::Estimate;
 use crate::memory::MemoryCap;
-use crate::{logging, notify, supervise};
+use crate::{logging, notify, private_file, supervise};
 use headwater_settings::format_size;
 use std::cell::RefCell;
 use std::path::Path;
@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
     let config = load(config_path)?;
     logging::start(config.agent.log);
+    private_file::keep_others_out();
     disable_huge_pages();
     let runtime = runtime()?;
     let result = runtime.block_on(run_until_stopped(config_path, config));

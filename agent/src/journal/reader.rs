@@ -4,10 +4,11 @@ use super::record::{Decoder, Record};
 use super::{Identity, MAGIC, NAME, Place, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::{self, Base, Found};
 use crate::frames::{self, Damaged};
+use crate::private_file;
 use headwater_kernel::time::{AgentTime, Now, Time};
 use std::cell::Cell;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Segments past this are none of ours (bytes).
@@ -74,11 +75,13 @@ impl Segments {
                 name.to_str().and_then(|name| name.strip_prefix(NAME)?.strip_prefix('.')?.parse().ok());
             let Some(number) = number else { continue };
             let path = segment_path(folder, number);
-            if fs::metadata(&path)?.len() > SEGMENT_BYTES_MAX {
+            let file = private_file::open(&path)?;
+            if file.metadata()?.len() > SEGMENT_BYTES_MAX {
                 found.damaged.push(path);
                 continue;
             }
-            let bytes = fs::read(&path)?;
+            let mut bytes = Vec::new();
+            file.take(SEGMENT_BYTES_MAX).read_to_end(&mut bytes)?;
             match open(&bytes, identity) {
                 Ok(Some((header, from))) if header.segment == number => {
                     found.whole.push(Segment { header, bytes, from, is_damaged: Cell::default() });

@@ -6,6 +6,7 @@ use super::{Identity, MAGIC, Place, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::Base;
 use crate::frames;
 use crate::lock::DirLock;
+use crate::private_file;
 use headwater_kernel::time::Now;
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
 use std::cell::RefCell;
@@ -123,7 +124,7 @@ impl Journal {
         encoder.begin();
         let header = self.header(place.segment, *follows, base, now);
         let path = segment_path(&self.folder, place.segment);
-        let made = File::create(&path).and_then(|mut made| {
+        let made = private_file::create(&path).and_then(|mut made| {
             made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
             Ok(made)
         });

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -81,6 +81,10 @@ impl OpenSegment {
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::HighThroughput)
             .flush_every_ms(None);
+        // sled follows links: one that somebody has laid would make it write elsewhere.
+        if path.is_symlink() || aside::db(path).is_symlink() {
+            return Err(of_io(path, &ErrorKind::PermissionDenied.into()));
+        }
         let db = catch_panic("open", || config.open())?.map_err(|error| of_sled(&error))?;
         let file = aside::db(path);
         let file = File::open(&file).map_err(|error| of_io(&file, &error))?;

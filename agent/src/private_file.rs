@@ -1,0 +1,52 @@
+//! Files of the state directory: for their owner alone, and never behind a link that somebody else has laid.
+
+use rustix::fs::{Mode, OFlags};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// What the open call is asked for beside reading and writing.
+const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
+/// Everything that this process makes from now on is for its owner alone, also what libraries make.
+pub(crate) fn keep_others_out() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// A new, empty file, or an old one that is emptied.
+///
+/// # Errors
+/// What the system says, also of a link.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NOFOLLOW).open(path)
+}
+
+/// A file to read.
+///
+/// # Errors
+/// What the system says, also of a link.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn links_are_not_followed_and_others_are_kept_out() {
+        let dir = std::env::temp_dir().join(format!("headwater-private-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (file, target, link) = (dir.join("file"), dir.join("target"), dir.join("link"));
+        std::fs::write(&target, "theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        assert!(create(&link).is_err() && open(&link).is_err());
+        assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
+        create(&file).unwrap();
+        assert_eq!(open(&file).unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
