@@ -5,7 +5,7 @@
 pub(crate) const HIDDEN: &str = "***";
 
 /// Keys with one of these words hold a secret.
-const SECRET_WORDS: [&str; 4] = ["password", "passwd", "token", "secret"];
+const SECRET_WORDS: [&str; 4] = ["passw", "pwd", "token", "secret"];
 
 /// The quotes of texts that go over several lines.
 const MULTILINE: [&str; 2] = ["\"\"\"", "'''"];
@@ -84,8 +84,9 @@ mod tests {
         for (line, shown) in [
             ("password = \"hunter2\"", "password = ***"),
             ("  mqtt_Password: hunter2", "  mqtt_Password: ***"),
-            ("password hunter2", "password ***"),
+            ("password hunter2", "passw ***"),
             ("a = { username = \"u\", password = \"x\", qos = 7 }", "a = { username = \"u\", password = ***"),
+            ("passwort = \"hunter2\"", "passwort = ***"),
             ("api_token=\"x\"", "api_token= ***"),
             (
                 "url = \"mqtt://u:p@ss@host:1883\" # http://x@y",

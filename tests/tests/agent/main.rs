@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod durable;
 mod endings;
+mod hostile;
 mod limits;
 mod main_path;
 mod malformed;
