@@ -36,8 +36,11 @@ fn object(keys: impl IntoIterator<Item = String>) -> Vec<u8> {
     (text + "}").into_bytes()
 }
 
-/// What is published, by a name for people: topics and payloads.
-fn attacks() -> Vec<(&'static str, Vec<(String, Vec<u8>)>)> {
+/// Topics and payloads.
+type Published = Vec<(String, Vec<u8>)>;
+
+/// What is published, by a name for people.
+fn attacks() -> Vec<(&'static str, Published)> {
     let here = |payload| vec![("sensors/evil".to_owned(), payload)];
     let deep = "/a".repeat(210);
     vec![
