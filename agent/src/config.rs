@@ -65,6 +65,8 @@ pub struct SourceConfig {
     pub source: Box<dyn Source>,
     /// How far ahead of the agent's clock a reading may be (ms).
     pub future_ms: i64,
+    /// The most series that it may bring; `None`: as many as `[limits] series` allows.
+    pub series_max: Option<usize>,
 }
 
 /// An output with its name and its encoder.
@@ -84,6 +86,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// The upper bound of `[limits] series`: a handle has 32 bits, and memory ends long before.
 const SERIES_MAX: i64 = 1_000_000;
+
+/// The series that one message may bring anew: one cannot take all places.
+const NEW_SERIES: usize = 256;
 
 /// Reads a config file. The document holds the mistakes; `None` means that there were errors.
 ///
@@ -149,8 +154,8 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
         sources: sources
             .into_iter()
             .filter_map(|(name, source)| {
-                let ReadSource { source, future_ms } = source?;
-                Some(SourceConfig { name, source, future_ms })
+                let ReadSource { source, future_ms, series_max } = source?;
+                Some(SourceConfig { name, source, future_ms, series_max })
             })
             .collect(),
         streams,
@@ -162,9 +167,12 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
 }
 
 fn read_limits(table: Option<Table<'_>>) -> Limits {
-    let mut limits = Limits { series: 10_000, payload_bytes: 256 << 10, retained_bytes: 8 << 20 };
+    let mut limits =
+        Limits { series: 10_000, new_series: NEW_SERIES, payload_bytes: 256 << 10, retained_bytes: 8 << 20 };
     if let Some(mut table) = table {
         limits.series = table.integer("series", 1..=SERIES_MAX).value_or(10_000).unsigned_abs() as usize;
+        let new_series = table.integer("new_series", 1..=SERIES_MAX).given();
+        limits.new_series = new_series.map_or(NEW_SERIES, |count| count.unsigned_abs() as usize);
         limits.payload_bytes = table.size("payload", 1..=256 << 20).value_or(256 << 10) as usize;
         limits.retained_bytes = table.size("retained", 0..=1 << 30).value_or(8 << 20) as usize;
         table.finish();

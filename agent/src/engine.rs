@@ -12,6 +12,7 @@ mod log_throttle;
 mod losses;
 mod outages;
 mod outgoing;
+mod places;
 mod pressure;
 mod replay;
 mod reporter;

@@ -4,13 +4,14 @@
 mod last_state;
 mod loss_reporter;
 mod losses;
+mod start_sources;
 mod status_publisher;
 mod supervisor;
 
 use crate::clock;
 use crate::clock::Boots;
 use crate::config::{AgentConfig, Config, SourceConfig};
-use crate::engine::{self, AgentClock, CheckpointWriter, Engine, EngineSink, Stored};
+use crate::engine::{self, AgentClock, CheckpointWriter, Engine, Stored};
 use crate::journal::{Identity, Journal, JournalFolder};
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
@@ -22,6 +23,7 @@ use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry};
 use headwater_wire::rollup::Thinner;
 use loss_reporter::LossReporter;
+use start_sources::start_sources;
 use status_publisher::StatusPublisher;
 use std::future::Future;
 use std::path::Path;
@@ -201,7 +203,7 @@ impl Running {
         // begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
         let (stop, stopped) = watch::channel(false);
-        let sources = start_sources(&engine, sources, &stopped);
+        let sources = start_sources(&engine, sources, limits.new_series, &stopped);
         let state = agent.state_dir.display().to_string();
         tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), state, "running");
         if let Some((cause, trouble)) = trouble {
@@ -320,19 +322,6 @@ async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
         tokio::time::sleep(LOCK_AGAIN).await;
     }
     Err(Error::Held { path: path() })
-}
-
-fn start_sources(
-    engine: &Rc<Engine>,
-    sources: Vec<SourceConfig>,
-    stopped: &watch::Receiver<bool>,
-) -> Supervisor {
-    let mut running = Supervisor::default();
-    for (index, source) in sources.into_iter().enumerate() {
-        let sink = EngineSink::new(engine.clone(), index, &source.name);
-        running.spawn(format!("source {}", source.name), source.source.run(Box::new(sink), stopped.clone()));
-    }
-    running
 }
 
 /// Makes the report of the start and those of the interval, feeds the watchdog, and looks once for streams that no series

@@ -32,6 +32,9 @@ pub enum ConnectionState<'a> {
 
 /// Receives readings from a source. The agent implements it.
 pub trait Sink {
+    /// Begins a message that names series; those which follow until the next one are of this message.
+    fn message(&mut self) {}
+
     /// Introduces a series by name and labels, once per source and series; every reading carries the result. `None`:
     /// the limit on series is reached. The source then counts its readings with [`Sink::refused`] and remembers
     /// nothing of the series.

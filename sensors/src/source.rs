@@ -114,6 +114,8 @@ pub struct ReadSource {
     pub source: Box<dyn Source>,
     /// How far ahead of the agent's clock a reading may be (ms).
     pub future_ms: i64,
+    /// The most series that the source may bring; `None`: no limit of its own.
+    pub series_max: Option<usize>,
 }
 
 /// Reads a source's table by its `type`; the caller finishes the table. `None`: there were mistakes, which the table
@@ -122,6 +124,7 @@ pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<Rea
     let kinds: Vec<(&str, &SourceKind)> = SOURCES.iter().map(|kind| (kind.name, kind)).collect();
     let kind = table.choice("type", &kinds).given();
     let future_ms = table.duration("future", 1_000..=FUTURE_MS_MAX).value_or(FUTURE_MS);
+    let series_max = table.integer("max_series", 1..=1_000_000).given();
     let mut labels = table.pairs("labels").value_or(Vec::new());
     labels.retain(|(name, value)| is_label(table, name, value.span.clone()));
     if kind.is_none() {
@@ -132,7 +135,8 @@ pub fn read_source(table: &mut Table<'_>, context: &SourceContext) -> Option<Rea
     if source.payloads().is_none() {
         refuse_places(table, &labels);
     }
-    kind.map(|_| ReadSource { source, future_ms })
+    let series_max = series_max.and_then(|count| usize::try_from(count).ok());
+    kind.map(|_| ReadSource { source, future_ms, series_max })
 }
 
 /// Reports labels with places of a source that has no payloads to fill them.
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_keys_of_every_source_are_checked() {
-        assert_eq!(mistakes("labels = { site = \"north\" }\nfuture = \"1h\""), [""; 0]);
+        assert_eq!(mistakes("labels = { site = \"north\" }\nfuture = \"1h\"\nmax_series = 2000"), [""; 0]);
         for (keys, expected) in [
             ("labels = { zone = \"1\" }", "comes from the topic already"),
             ("labels = { \"a b\" = \"1\" }", "a label cannot be called `a b`"),

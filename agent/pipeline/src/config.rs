@@ -27,6 +27,8 @@ use headwater_settings::{At, Table};
 pub struct Limits {
     /// The most series; further ones are refused and counted.
     pub series: usize,
+    /// The most series that one message may bring anew.
+    pub new_series: usize,
     /// Bytes of one payload; larger ones are invalid.
     pub payload_bytes: usize,
     /// Memory for closed windows that wait for late readings, all series together (bytes).

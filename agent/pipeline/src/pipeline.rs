@@ -132,13 +132,17 @@ impl Pipeline {
         }
     }
 
-    /// Introduces a series of a source and resolves its streams. `None`: the limit is reached.
+    /// Introduces a series of a source and resolves its streams. A series that no stream selects takes no place. `None`:
+    /// the limit is reached.
     pub fn introduce(
         &mut self,
         source: usize,
         name: &str,
         labels: &[(String, String)],
     ) -> Option<SeriesHandle> {
+        if !self.selects(source, name) {
+            return self.directory.introduce_unselected(source, name, labels);
+        }
         let Self { directory, channels, streams, .. } = self;
         let channels_before = channels.list.len();
         let handle = directory.introduce(source, name, labels, |id| {
@@ -149,15 +153,31 @@ impl Pipeline {
             self.introduce_pairs(channels_before);
             self.share_retention();
             let new: Vec<ChannelId> =
-                self.channels.list.enumerate().skip(channels_before).map(|(id, _)| id).collect();
+                self.channels.list.enumerate_from(channels_before).map(|(id, _)| id).collect();
             new.into_iter().for_each(|index| self.join_groups(index));
         }
         handle
     }
 
+    /// Whether a series would take a place that it does not have yet.
+    #[must_use]
+    pub fn is_new(&self, source: usize, name: &str) -> bool {
+        self.directory.find(name).is_none() && self.selects(source, name)
+    }
+
+    /// How many series a source has named in this run that a stream selects.
+    #[must_use]
+    pub fn series_of(&self, source: usize) -> usize {
+        self.directory.count_of(source)
+    }
+
+    fn selects(&self, source: usize, name: &str) -> bool {
+        self.streams.configs().any(|(_, config)| config.selects(source, name))
+    }
+
     /// Pairs up the channels from `from` on.
     fn introduce_pairs(&mut self, from: usize) {
-        for (index, channel) in self.channels.list.enumerate().skip(from) {
+        for (index, channel) in self.channels.list.enumerate_from(from) {
             if let Some(config) = self.streams.config(channel.stream) {
                 let at = (channel.stream, channel.series);
                 self.pairs.introduce(index, at, config, &self.directory, &self.channels);

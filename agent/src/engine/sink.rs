@@ -1,7 +1,9 @@
 //! One source's way into the engine.
 
 use super::Engine;
+use super::places::Places;
 use crate::clock;
+use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
@@ -14,11 +16,14 @@ pub(crate) struct EngineSink {
     engine: Rc<Engine>,
     source: usize,
     name: String,
+    places: Places,
 }
 
 impl EngineSink {
-    pub(crate) fn new(engine: Rc<Engine>, source: usize, name: &str) -> Self {
-        Self { engine, source, name: name.to_owned() }
+    /// The sink of the source at a place in the config; `new_series` is that of `[limits]`.
+    pub(crate) fn new(engine: Rc<Engine>, source: usize, config: &SourceConfig, new_series: usize) -> Self {
+        let places = Places::new(config.series_max, new_series);
+        Self { engine, source, name: config.name.clone(), places }
     }
 }
 
@@ -32,7 +37,14 @@ fn taken_at(stamp: Stamp) -> TakenAt {
 }
 
 impl Sink for EngineSink {
+    fn message(&mut self) {
+        self.places.begin();
+    }
+
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        if !self.places.take(&self.engine.pipeline.borrow(), self.source, name) {
+            return None;
+        }
         let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
         if let Some(SeriesHandle(number)) = series {
             self.engine.note(|journal| journal.series(number, self.source, name, labels));
@@ -64,7 +76,10 @@ impl Sink for EngineSink {
     fn refused(&mut self, count: u32) {
         self.engine.note(|journal| journal.count(IntakeCount::Refused, self.source, count));
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
-        let notice = SourceNotice { source: self.source, text: self.engine.why_refused() };
+        let notice = SourceNotice {
+            source: self.source,
+            text: self.places.why_refused().unwrap_or_else(|| self.engine.why_refused()),
+        };
         self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 

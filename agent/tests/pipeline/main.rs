@@ -11,6 +11,7 @@ mod golden;
 mod groups;
 mod hardship;
 mod pairs;
+mod places;
 mod restarts;
 mod sizes;
 mod sketches;

@@ -36,6 +36,7 @@ pub(super) fn commit(
     };
     let mut spans = batch.spans.iter().peekable();
     let is_plain = batch.spans.is_empty();
+    let mut is_begun = false;
     for (at, SlotValue { slot, stamp, value }) in batch.values.iter().enumerate() {
         let record = if is_plain { None } else { record_at(&mut spans, at) };
         let known = match record {
@@ -45,6 +46,9 @@ pub(super) fn commit(
         if let Some(series) = known {
             hand_over(series, *stamp, *value, sink);
             continue;
+        }
+        if !std::mem::replace(&mut is_begun, true) {
+            sink.message();
         }
         match register(topic, record, *slot, &mut names, sink) {
             Ok(Some(series)) => hand_over(series, *stamp, *value, sink),

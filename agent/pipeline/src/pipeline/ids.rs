@@ -112,6 +112,12 @@ impl<I: Id, T> IndexVec<I, T> {
         (0..).map(I::new).zip(&self.items)
     }
 
+    /// The items from a place on, each with its index.
+    pub(super) fn enumerate_from(&self, from: usize) -> impl Iterator<Item = (I, &T)> {
+        let first = u32::try_from(from).unwrap_or(u32::MAX);
+        (first..).map(I::new).zip(self.items.get(from..).unwrap_or_default())
+    }
+
     /// Every item with its index, to change it.
     pub(super) fn enumerate_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
         (0..).map(I::new).zip(&mut self.items)
@@ -153,6 +159,7 @@ mod tests {
         let (one, two) = (list.push("one").unwrap(), list.push("two").unwrap());
         assert_eq!((list.at_mut(two).copied(), list.at(one), list.len()), (Some("two"), Some(&"one"), 2));
         assert!(list.enumerate().eq([(one, &"one"), (two, &"two")]));
+        assert!(list.enumerate_from(1).eq([(two, &"two")]) && list.enumerate_from(3).next().is_none());
     }
 
     #[test]

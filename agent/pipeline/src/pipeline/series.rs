@@ -2,7 +2,7 @@
 
 use super::ids::{ChannelId, Id, IndexVec, SeriesId};
 use crate::event::Labels;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The handle of a series of one source.
@@ -37,6 +37,14 @@ pub(super) struct Entry {
     pub(super) channels: Box<[ChannelId]>,
 }
 
+/// The series of a source that no stream selects: they share a handle and take no place, and the first one's name stands
+/// for all.
+struct Unselected {
+    name: Arc<str>,
+    labels: Labels,
+    handle: SeriesHandle,
+}
+
 /// A series, whatever its sources.
 struct Series {
     name: Arc<str>,
@@ -61,6 +69,10 @@ pub(super) struct Directory {
     by_name: HashMap<Arc<str>, SeriesId>,
     series: IndexVec<SeriesId, Series>,
     entries: IndexVec<SeriesHandle, Entry>,
+    /// By source.
+    unselected: BTreeMap<usize, Unselected>,
+    /// How many series each source has named.
+    by_source: BTreeMap<usize, usize>,
     /// The name and labels of a missing series.
     nameless: (Arc<str>, Labels),
 }
@@ -73,6 +85,8 @@ impl Directory {
             by_name: HashMap::new(),
             series: IndexVec::default(),
             entries: IndexVec::default(),
+            unselected: BTreeMap::new(),
+            by_source: BTreeMap::new(),
             nameless: ("".into(), Arc::new([])),
         }
     }
@@ -98,9 +112,30 @@ impl Directory {
         }
         let handle = self.entries.next_id()?;
         series.handles.push((source, handle));
+        *self.by_source.entry(source).or_default() += 1;
         let channels = resolve(id);
         self.entries.push(Entry { source, channels });
         Some(handle)
+    }
+
+    /// Returns the handle of a source's series that no stream selects.
+    pub(super) fn introduce_unselected(
+        &mut self,
+        source: usize,
+        name: &str,
+        labels: &[(String, String)],
+    ) -> Option<SeriesHandle> {
+        if let Some(known) = self.unselected.get(&source) {
+            return Some(known.handle);
+        }
+        let handle = self.entries.push(Entry { source, channels: Box::default() })?;
+        self.unselected.insert(source, Unselected { name: name.into(), labels: labels.into(), handle });
+        Some(handle)
+    }
+
+    /// How many series a source has named that a stream selects.
+    pub(super) fn count_of(&self, source: usize) -> usize {
+        self.by_source.get(&source).copied().unwrap_or(0)
     }
 
     /// Sets whether new series are refused from now on.
@@ -142,6 +177,7 @@ impl Directory {
         for Series { name, labels, handles } in self.series.iter() {
             all.extend(handles.iter().map(|(source, handle)| (*handle, *source, name, labels)));
         }
+        all.extend(self.unselected.iter().map(|(source, own)| (own.handle, *source, &own.name, &own.labels)));
         all.sort_unstable_by_key(|(handle, ..)| handle.0);
         all
     }
