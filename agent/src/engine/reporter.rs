@@ -7,8 +7,11 @@ use headwater_forwarder::Account;
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_pipeline::event::{Report, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
-use headwater_text::{LINE_BYTES_MAX, clean};
+use headwater_text::clean;
 use std::cell::{Cell, RefCell};
+
+/// The longest detail of a report (bytes): it may name a topic and a reason.
+const DETAIL_BYTES_MAX: usize = 4 << 10;
 
 /// Reports may run ahead of the clock by less than this (ms); what is more is a clock that was set back.
 const AHEAD_MS: i64 = 1_000;
@@ -97,7 +100,7 @@ impl Reporter {
             from_ms: from.min(end).0,
             to: pipeline.own_time(end),
             cause,
-            detail: clean(detail, LINE_BYTES_MAX).into_owned(),
+            detail: clean(detail, DETAIL_BYTES_MAX).into_owned(),
             stop: self.before.stop.filter(|_| cause == ReportCause::Restart),
             readings: readings.since(&last.readings),
             messages: counts_of(&messages).since(&counts_of(&last.messages)),

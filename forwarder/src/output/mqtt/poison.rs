@@ -141,7 +141,9 @@ impl PoisonGuard {
     /// Why a message of this size cannot be sent to the topic.
     pub(crate) fn bars(&self, topic: &str, bytes: usize, now: Instant) -> Option<String> {
         let minutes = self.barred.wait(topic, bytes, now)?.as_secs().div_ceil(60);
-        Some(format!("{topic}: the broker closes the link for it, and it is tried again in {minutes} min"))
+        Some(format!(
+            "{topic}: the broker closed the connection for others like it; one is tried again in {minutes} min"
+        ))
     }
 
     /// Keeps a suspect for later. Gives any other message back.
