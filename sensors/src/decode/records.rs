@@ -2,6 +2,7 @@
 
 use crate::decode::tests::{Seen, config, context, decoded, decoder};
 use crate::{Decoder, SourceContext};
+use proptest::prelude::*;
 
 /// Series, time and value of each reading.
 fn values(seen: &Seen) -> Vec<(&str, Option<i64>, f64)> {
@@ -202,4 +203,24 @@ fn names_of_records_are_learnt_once_over_payloads() {
         decoder.on_payload("t", br#"[{"id": 1, "t": 1}, {"id": 2, "t": 2}]"#, &mut seen);
     }
     assert_eq!((seen.readings.len(), seen.introduced), (6, 2));
+}
+
+proptest! {
+    /// Whatever comes, under every key at once: no panic, no number that is not finite, and nothing uncounted.
+    #[test]
+    fn nearly_json_does_no_harm_under_all_keys(
+        payload in r#"([{}\[\]":, \n]|"(v|a|id|ts|q|w/x)"|null|true|-?[0-9]{1,4}|1e999|NaN|"[a-z0-9,. °%]{0,6}"){0,40}"#,
+        records in prop::sample::select(vec!["", "records = \"v\"", "records = \"\"", "records = \"v/{time}\""]),
+    ) {
+        let time = if records.contains("{time}") { "" } else { "time = [\"ts\", \"w/x\"]\ntime_else = \"arrival\"" };
+        let text = format!(
+            "{records}\n{time}\ntime_zone = \"Europe/Berlin\"\ntime_format = [\"unix\", \"%d.%m.%Y %H\"]\nwhere = \"q != 3\"\n\
+             series = \"{{id}}/{{field}}\"\nlabels = {{ a = \"{{a}}-{{topic}}\" }}\nwords = {{ on = 5 }}\nskip = [\"off\"]\n\
+             units = \"strip\"\ndecimal = \",\""
+        );
+        let seen = decoded(&text, "t", payload.as_bytes());
+        prop_assert!(seen.readings.iter().all(|(_, _, value)| value.is_finite()));
+        let counted = seen.readings.len() + seen.invalid.len() + (seen.empty + seen.filtered + seen.refused) as usize;
+        prop_assert!(counted > 0, "{payload}: {seen:?}");
+    }
 }
