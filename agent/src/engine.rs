@@ -14,6 +14,7 @@ mod outages;
 mod outgoing;
 mod places;
 mod pressure;
+mod receipts;
 mod replay;
 mod reporter;
 mod sink;
@@ -42,7 +43,7 @@ use headwater_kernel::time::Now;
 use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
-use headwater_sensors::Safety;
+use headwater_sensors::{Receipt, Safety};
 use outgoing::Outgoing;
 use reporter::Reporter;
 pub(crate) use sink::EngineSink;
@@ -66,8 +67,8 @@ pub(crate) struct Engine {
     ticker: Ticker,
     sources: Sources,
     memory: MemoryCap,
-    /// What comes in, for a run after a crash; `None`: a source hands over again itself what a crash takes.
-    journal: Option<Journal>,
+    /// What comes in, for a run after a crash.
+    journal: Journal,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -78,7 +79,7 @@ impl Engine {
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: MemoryCap,
         clock: Rc<AgentClock>,
-        (forwarder, taps, writer, journal): (Forwarder, Taps, CheckpointWriter, Option<Journal>),
+        (forwarder, taps, writer, journal): (Forwarder, Taps, CheckpointWriter, Journal),
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
@@ -91,7 +92,7 @@ impl Engine {
         let before = earlier.run_before(&clock, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
-        let sources = Sources::new(sources, std::mem::take(&mut earlier.source_states), started_up_ms);
+        let sources = Sources::new(sources, earlier.take_sources_left(sources), started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
         let told = std::mem::take(&mut earlier.told);
         let engine = Self {
@@ -130,7 +131,7 @@ impl Engine {
             let now = self.now();
             let due = {
                 let mut pipeline = self.pipeline.borrow_mut();
-                self.note(|journal| journal.tick(now));
+                self.journal.tick(now);
                 pipeline.on_tick(now);
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
@@ -196,19 +197,32 @@ impl Engine {
     /// What came in is in the journal, and what follows from it leaves.
     pub(super) fn settle(&self) {
         self.forward(&mut self.pipeline.borrow_mut());
+        // Where the journal has just been given up, it is as safe as it can be.
+        self.safety.on_written(self.safety.handed_over());
+    }
+
+    /// A source has handed over a message: its number.
+    fn on_handed_over(&self, source: usize, receipt: Receipt) -> u64 {
+        let number = self.safety.hand_over();
+        if self.journal.is_on() {
+            self.journal.receipt(source, receipt);
+        } else {
+            self.safety.on_written(number);
+        }
+        number
     }
 
     /// The same once the source pauses: the journal takes whole payloads, in one write.
     #[inline]
     fn forward_later(&self, pipeline: &mut Pipeline) {
-        if !self.journal.as_ref().is_some_and(Journal::is_on) {
+        if !self.journal.is_on() {
             self.forward(pipeline);
         }
     }
 
     #[inline]
     fn forward(&self, pipeline: &mut Pipeline) {
-        self.note(Journal::flush);
+        self.journal.flush();
         if pipeline.has_events() {
             let synced = self.clock.is_synced();
             for (at, event) in pipeline.drain() {

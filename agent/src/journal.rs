@@ -29,7 +29,7 @@ pub(crate) use writer::{BYTES_MAX, Journal, JournalFolder};
 use std::path::{Path, PathBuf};
 
 /// The version of header and records.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"HWJL";
 

@@ -173,14 +173,12 @@ impl Running {
             fresh
         };
         let memory = MemoryCap::own();
-        // A durable source hands its readings over again after a crash: a journal would count them twice.
-        let has_journal = sources.iter().all(|source| !source.source.is_durable());
-        let opened = has_journal.then(|| open_journal(&agent));
-        let stored = Stored { path: &checkpoint, segments: opened.as_ref().map(|opened| &opened.segments) };
+        let opened = open_journal(&agent);
+        let stored = Stored { path: &checkpoint, segments: &opened.segments };
         let restored = engine::restore(&stored, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
         let clock = Rc::new(AgentClock::start(clock, boots.clone(), &restored.1.past));
-        let journal = opened.map(|opened| Journal::new(opened, engine::goes_on(&restored.1, &clock)));
+        let journal = Journal::new(opened, engine::goes_on(&restored.1, &clock));
         let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
         let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
         let daily_writes = buffer.daily_writes;

@@ -35,7 +35,7 @@ pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
 };
 pub use format::{FORMATS, Format, FormatKind};
-pub use safety::{PersistState, Safety, SafetyLevel, saved_state};
+pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;
 pub use time::{TimeFormat, TimeRules};
 pub use topic::{TopicError, TopicTemplate};

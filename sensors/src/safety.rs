@@ -1,11 +1,12 @@
 //! How far what sources hand over is safe, for sources that acknowledge a message only when it is.
 //!
-//! What a source hands over has a number: 1, 2 and so on, over all sources of a sink. The sink publishes up to which
+//! What a source hands over has a number: 2, 3 and so on, over all sources of a sink; 1 is what an earlier run has left. The sink publishes up to which
 //! number all is safe, at two levels ([`SafetyLevel`]). Sink and sources run on one thread, so that the sink writes
 //! either all of a payload or nothing of it.
 //!
 //! A source can store a state of its own in every checkpoint: bytes after a version (u16). A version that this
-//! program does not know costs that source its state, and nothing else.
+//! program does not know costs that source its state, and nothing else. What is handed over after the checkpoint leaves
+//! a [`Receipt`] beside its readings, so that after a crash the source knows what was used.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,6 +20,19 @@ pub enum SafetyLevel {
     Written,
     /// A power cut: a disk holds them, synced.
     Durable,
+}
+
+/// A message that was handed over, as its source names it: when it comes again after a crash, the source knows it by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt(pub u64);
+
+/// What an earlier run has left of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceLeft {
+    /// Its state, as [`saved_state`] has made it; empty if there is none.
+    pub state: Vec<u8>,
+    /// What it has handed over since then, oldest first.
+    pub receipts: Vec<Receipt>,
 }
 
 /// How far what is handed over to a sink is safe; clones share it.
@@ -64,12 +78,15 @@ pub(crate) fn left_by(saved: &[u8], version: u16) -> Result<&[u8], String> {
 
 impl Default for Safety {
     fn default() -> Self {
-        let (written, durable) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self(Rc::new(Shared { handed_over: Cell::new(0), written, durable, wanted: Notify::new() }))
+        let (written, durable) = (watch::Sender::new(Self::LEFT), watch::Sender::new(0));
+        Self(Rc::new(Shared { handed_over: Cell::new(Self::LEFT), written, durable, wanted: Notify::new() }))
     }
 }
 
 impl Safety {
+    /// The number of what an earlier run has left: it is written, and the first checkpoint of this run makes it durable.
+    pub const LEFT: u64 = 1;
+
     /// Numbers what a source has just handed over.
     #[must_use]
     pub fn hand_over(&self) -> u64 {
@@ -78,13 +95,13 @@ impl Safety {
         number
     }
 
-    /// The number of what was handed over last; 0 before the first.
+    /// The number of what was handed over last.
     #[must_use]
     pub fn handed_over(&self) -> u64 {
         self.0.handed_over.get()
     }
 
-    /// The number up to which all is safe; 0 before the first.
+    /// The number up to which all is safe.
     #[must_use]
     pub fn safe(&self, level: SafetyLevel) -> watch::Receiver<u64> {
         match level {
@@ -133,7 +150,8 @@ mod tests {
         let safety = Safety::default();
         let (written, durable) = (safety.safe(SafetyLevel::Written), safety.safe(SafetyLevel::Durable));
         let known = || (*written.borrow(), *durable.borrow());
-        assert_eq!((safety.hand_over(), safety.hand_over(), safety.handed_over()), (1, 2, 2));
+        assert_eq!(known(), (Safety::LEFT, 0));
+        assert_eq!((safety.hand_over(), safety.hand_over(), safety.handed_over()), (2, 3, 3));
         safety.on_written(2);
         assert_eq!(known(), (2, 0));
         safety.on_durable(1);

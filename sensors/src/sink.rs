@@ -1,6 +1,6 @@
 //! The trait of those that receive readings from sources: the agent, `replay` and tests.
 
-use crate::{PersistState, Safety};
+use crate::{PersistState, Receipt, Safety, SourceLeft};
 use std::rc::Rc;
 
 /// A series, as the sink numbers it.
@@ -83,11 +83,18 @@ pub trait Sink {
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);
 
-    /// Registers the source's `state` for every checkpoint. Returns how far what is handed over is safe, and the bytes
-    /// of an earlier run's state. `None`: the sink makes nothing safe.
-    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, Vec<u8>)> {
+    /// Registers the source's `state` for every checkpoint. Returns how far what is handed over is safe, and what an
+    /// earlier run has left. `None`: the sink makes nothing safe.
+    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, SourceLeft)> {
         let _ = state;
         None
+    }
+
+    /// Takes the receipt of a message, right after all its readings. Returns its number in [`Safety`]; 0, for what is
+    /// safe already, of a sink that makes nothing safe.
+    fn hand_over(&mut self, receipt: Receipt) -> u64 {
+        let _ = receipt;
+        0
     }
 
     /// Reports that the state of an earlier run cannot be read: the source starts without it.

@@ -4,178 +4,17 @@
 
 #[path = "../../agent/mqtt/tests/broker/mod.rs"]
 mod broker;
+mod field;
 
 use broker::Broker;
 use bytes::Bytes;
-use headwater_mqtt::{Client, ClientError, MqttEvent, MqttSession, PACKET_BYTES_MAX, Qos, Settings, connect};
-use headwater_sensors::{ConnectionState, SeriesRef, Sink, SourceContext, Stamp, read_source};
-use headwater_settings::Document;
+use field::{Log, Source, Told, local, publish, publisher};
+use headwater_mqtt::Qos;
+use headwater_sensors::Safety;
 use std::cell::RefCell;
-use std::fmt::Display;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
-
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// What the source told.
-#[derive(Clone, Default)]
-struct Log(Rc<RefCell<Told>>);
-
-#[derive(Default)]
-struct Told {
-    series: Vec<String>,
-    readings: Vec<(String, f64)>,
-    invalid: Vec<String>,
-    links: Vec<Option<String>>,
-    /// Messages that the broker had kept and that were not read.
-    retained: u32,
-    /// Values that the broker had kept.
-    replayed: Vec<f64>,
-    is_replaying: bool,
-}
-
-impl Sink for Log {
-    fn series(&mut self, name: &str, _labels: &[(String, String)]) -> Option<SeriesRef> {
-        let series = &mut self.0.borrow_mut().series;
-        series.push(name.to_owned());
-        Some(SeriesRef(u32::try_from(series.len() - 1).unwrap()))
-    }
-
-    fn reading(&mut self, series: SeriesRef, _stamp: Stamp, value: f64) {
-        let mut told = self.0.borrow_mut();
-        let name = told.series[series.0 as usize].clone();
-        told.readings.push((name, value));
-        if told.is_replaying {
-            told.replayed.push(value);
-        }
-    }
-
-    fn replaying(&mut self, is_replayed: bool) {
-        self.0.borrow_mut().is_replaying = is_replayed;
-    }
-
-    fn retained(&mut self, count: u32) {
-        self.0.borrow_mut().retained += count;
-    }
-
-    fn refused(&mut self, _count: u32) {}
-
-    fn invalid(&mut self, _origin: &str, why: &dyn Display) {
-        self.0.borrow_mut().invalid.push(why.to_string());
-    }
-
-    fn connection(&mut self, state: ConnectionState<'_>) {
-        let reason =
-            if let ConnectionState::Down { reason } = state { Some(reason.to_owned()) } else { None };
-        self.0.borrow_mut().links.push(reason);
-    }
-}
-
-impl Log {
-    async fn until(&self, what: &str, done: impl Fn(&Told) -> bool) {
-        let waiting = async {
-            while !done(&self.0.borrow()) {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if timeout(PATIENCE, waiting).await.is_err() {
-            let told = self.0.borrow();
-            let last = told.readings.last();
-            panic!(
-                "no {what}: {} readings, {last:?}, {:?}, {:?}",
-                told.readings.len(),
-                told.invalid,
-                told.links
-            );
-        }
-    }
-
-    async fn until_value(&self, value: f64) {
-        self.until(&format!("value {value}"), |told| told.readings.iter().any(|reading| reading.1 == value))
-            .await;
-    }
-
-    fn values(&self) -> Vec<f64> {
-        self.0.borrow().readings.iter().map(|reading| reading.1).collect()
-    }
-}
-
-struct Source {
-    log: Log,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
-impl Source {
-    async fn start(broker: &Broker, more: &str) -> Self {
-        let source = Self::launch(broker, more);
-        source.log.until("link", |told| told.links.last() == Some(&None)).await;
-        source
-    }
-
-    fn launch(broker: &Broker, more: &str) -> Self {
-        let topics = if more.contains("topics") { "" } else { "topics = [\"t/#\"]" };
-        let text = format!(
-            "[s]\ntype = \"mqtt\"\nurl = \"{}\"\nformat = \"number\"\n{topics}\n{more}\n",
-            broker.url()
-        );
-        let document = Document::parse(Path::new("test.toml"), &text, |_| None);
-        let mut root = document.root();
-        let mut table = root.table("s").unwrap();
-        let context = SourceContext {
-            agent: "agent".into(),
-            source: "field".into(),
-            payload_bytes_max: 256 << 10,
-            series_max: 100,
-        };
-        let source = read_source(&mut table, &context);
-        table.finish();
-        let source = source.unwrap_or_else(|| panic!("{:#?}", document.mistakes())).source;
-        let (stop, stopped) = watch::channel(false);
-        let log = Log::default();
-        let task = spawn_local(source.run(Box::new(log.clone()), stopped));
-        Self { log, stop, task }
-    }
-
-    async fn stop(self) -> Log {
-        self.stop.send(true).unwrap();
-        timeout(Duration::from_secs(5), self.task).await.expect("an end in time").unwrap();
-        self.log
-    }
-}
-
-/// A connection that publishes; the task polls it and ends with the broker.
-async fn publisher(broker: &Broker) -> Client {
-    let session = MqttSession {
-        client_id: "publisher".into(),
-        clean: true,
-        expiry: Duration::ZERO,
-        manual_acks: false,
-        inflight: 50,
-        packet_bytes_max: PACKET_BYTES_MAX,
-        last_will: None,
-    };
-    let (client, mut connection) = connect(&Settings::parse_url(&broker.url()).unwrap(), &session).unwrap();
-    assert!(matches!(connection.poll().await, Ok(MqttEvent::Connected { .. })));
-    spawn_local(async move { while connection.poll().await.is_ok() {} });
-    client
-}
-
-async fn publish(client: &Client, topic: &str, payload: impl Into<Bytes>) {
-    let payload = payload.into();
-    while let Err(busy) = client.try_publish(topic.into(), payload.clone(), Qos::AtLeastOnce, false) {
-        assert_eq!(busy, ClientError::Busy);
-        yield_now().await;
-    }
-}
-
-async fn local<F: Future>(test: F) -> F::Output {
-    LocalSet::new().run_until(test).await
-}
 
 #[tokio::test]
 async fn every_message_becomes_a_reading_whatever_the_version_and_quality() {
@@ -237,6 +76,35 @@ async fn what_is_published_while_the_source_is_away_arrives_when_it_is_back() {
             let source = Source::start(&broker, more).await;
             source.log.until_value(29.0).await;
             assert_eq!(source.stop().await.values(), (2..30).map(f64::from).collect::<Vec<_>>());
+        }
+    })
+    .await;
+}
+
+/// A message is acknowledged when it is written, and on the way out too; what is not written comes again.
+#[tokio::test]
+async fn a_stop_acknowledges_what_is_written() {
+    let broker = Broker::start("");
+    local(async {
+        let client = publisher(&broker).await;
+        Source::start(&broker, "").await.stop().await;
+        for is_written in [true, false] {
+            let safety = Safety::default();
+            let log = Log(Rc::new(RefCell::new(Told { safety: Some(safety.clone()), ..Told::default() })));
+            let source = Source::launch_into(log, &broker, "");
+            for n in 0..5 {
+                publish(&client, "t/a", n.to_string()).await;
+            }
+            source.log.until_value(4.0).await;
+            if is_written {
+                safety.on_written(safety.handed_over());
+            }
+            source.stop().await;
+            let source = Source::start(&broker, "").await;
+            publish(&client, "t/a", "9").await;
+            source.log.until_value(9.0).await;
+            let again = if is_written { vec![9.0] } else { vec![0.0, 1.0, 2.0, 3.0, 4.0, 9.0] };
+            assert_eq!(source.stop().await.values(), again, "written: {is_written}");
         }
     })
     .await;

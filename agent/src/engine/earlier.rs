@@ -3,8 +3,9 @@
 use super::Engine;
 use super::agent_clock::{AgentClock, Past};
 use super::outages::Outages;
+use super::receipts::Receipts;
 use super::replay::{self, Replayed, Told};
-use super::source_states::load_source_state;
+use super::source_states::load_sources_left;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
 use crate::config::SourceConfig;
@@ -19,6 +20,8 @@ use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
 use headwater_pipeline::sections::body::{self, StoredBody};
 use headwater_pipeline::sections::unread::Unread;
+use headwater_sensors::SourceLeft;
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -52,8 +55,10 @@ pub(crate) struct Earlier {
     pub(super) messages: Account,
     /// The bytes that the earlier run wrote on its day.
     pub(crate) written: Written,
-    /// What its sources wanted to be remembered, by name.
-    pub(super) source_states: Vec<(String, Vec<u8>)>,
+    /// What its sources have left in the checkpoint, by name.
+    pub(super) sources_left: HashMap<String, SourceLeft>,
+    /// What they have handed over since.
+    pub(super) receipts: Receipts,
     /// Whether it wrote its last checkpoint; `None`: there is none that can be read.
     stopped: Option<bool>,
     /// Whether messages may have been sent that its state knows nothing of.
@@ -70,8 +75,8 @@ pub(crate) struct Earlier {
 pub(crate) struct Stored<'s> {
     /// The checkpoint.
     pub(crate) path: &'s Path,
-    /// The journal, if there is to be one.
-    pub(crate) segments: Option<&'s Segments>,
+    /// The journal.
+    pub(crate) segments: &'s Segments,
 }
 
 /// Reads the state that an earlier run has left into a new pipeline, made by `fresh`, and replays the journal that follows
@@ -92,7 +97,7 @@ pub(crate) fn restore(
     let found = checkpoint::read(path, bytes_max)?;
     let base = if let Found::Body(bytes) = &found { Some(Base::of(bytes)) } else { None };
     let has_stopped = matches!(&found, Found::Body(bytes) if has_stopped(bytes));
-    let segments = stored.segments.filter(|_| !has_stopped);
+    let segments = (!has_stopped).then_some(stored.segments);
     let newer = segments.and_then(|segments| segments.newer_checkpoint(base, bytes_max));
     let bytes = match newer.map_or(found, Found::Body) {
         Found::Nothing => return Ok((pipeline, Earlier::default())),
@@ -123,8 +128,8 @@ pub(crate) fn restore(
     if let Some(chain) = chain {
         pipeline = earlier.go_on(pipeline, &chain, &fresh);
     }
-    if let Some(segments) = stored.segments.filter(|_| earlier.trouble.is_none()) {
-        earlier.trouble = segments.set_aside().map(|text| (ReportCause::Damaged, text));
+    if earlier.trouble.is_none() {
+        earlier.trouble = stored.segments.set_aside().map(|text| (ReportCause::Damaged, text));
     }
     Ok((pipeline, earlier))
 }
@@ -158,15 +163,26 @@ impl Earlier {
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
         let is_whole = self.trouble.is_none();
         let begin = self.past.now();
-        let Replayed { pipeline, told, now, cut } =
+        let Replayed { pipeline, told, receipts, now, cut } =
             replay::replay(chain, (base, begin), &mut |sections| self.update(sections), fresh);
         self.past.went_on(now);
         self.told = told;
+        self.receipts = receipts;
         self.crashed = cut.is_some() || !is_whole;
         if let Some(why) = cut {
             tracing::warn!("the journal does not tell all that came: {why}");
         }
         pipeline
+    }
+
+    /// What it has left of the sources of a config, in their order.
+    pub(super) fn take_sources_left(&mut self, sources: &[SourceConfig]) -> Vec<SourceLeft> {
+        let take = |(index, source): (usize, &SourceConfig)| {
+            let mut left = self.sources_left.remove(&source.name).unwrap_or_default();
+            left.receipts.extend(self.receipts.take(index));
+            left
+        };
+        sources.iter().enumerate().map(take).collect()
     }
 
     /// Whether messages may have been sent that its state knows nothing of.
@@ -207,13 +223,6 @@ impl Earlier {
             let (day, (own_bytes, device_bytes)) = State::load(from)?;
             Ok(Written { day, own_bytes, device_bytes })
         });
-        let mut source_states = Vec::new();
-        for section in stored.all(body::SOURCE) {
-            match body::SOURCE.read(section, load_source_state) {
-                Ok(state) => source_states.push(state),
-                Err(why) => unread.part(body::SOURCE.name, body::SOURCE.otherwise, why),
-            }
-        }
         let past = stored.one(body::CLOCK, unread, |from| Past::load(from, boots)).unwrap_or_default();
         Self {
             last_report: last_report.filter(|_| messages.is_some()),
@@ -221,7 +230,8 @@ impl Earlier {
             outages,
             messages: messages.unwrap_or_default(),
             written: written.unwrap_or_default(),
-            source_states,
+            sources_left: load_sources_left(stored, unread),
+            receipts: Receipts::default(),
             stopped: Some(stopped),
             crashed: !stopped,
             past,

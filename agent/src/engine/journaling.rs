@@ -6,7 +6,7 @@
 use super::Engine;
 use super::earlier::save_account;
 use super::replay::Told;
-use crate::journal::{Base, Journal};
+use crate::journal::Base;
 use crate::{blocking, checkpoint};
 use headwater_forwarder::Message;
 use headwater_kernel::time::Now;
@@ -19,27 +19,13 @@ use tokio::time::{sleep, timeout};
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Notes what happens, where there is a journal.
-    #[inline]
-    pub(super) fn note(&self, note: impl FnOnce(&Journal)) {
-        if let Some(journal) = &self.journal {
-            note(journal);
-        }
-    }
-
-    /// Why a crash would cost more than it should.
-    pub(super) fn journal_trouble(&self) -> Option<String> {
-        self.journal.as_ref().and_then(Journal::trouble)
-    }
-
     /// A checkpoint with this body has been taken: the number of the segment that follows it.
     pub(super) fn begin_segment(&self, taken: &[u8], now: Now) -> u64 {
-        let Some(journal) = &self.journal else { return 0 };
         let pipeline = self.pipeline.borrow();
         if !now.synced {
-            return journal.skip();
+            return self.journal.skip();
         }
-        journal.begin(Base::of(taken), now, |opening| {
+        self.journal.begin(Base::of(taken), now, |opening| {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
             opening.pressure(self.memory.pressure());
             pipeline.introduced(|SeriesHandle(handle), source, name, labels| {
@@ -51,25 +37,24 @@ impl Engine {
 
     /// What the journal cannot repeat is about to happen.
     pub(super) fn end_segment(&self) {
-        if let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) {
+        if self.journal.is_on() {
             self.settle();
-            journal.end();
+            self.journal.end();
             self.checkpointer.request();
         }
     }
 
     /// Returns when the journal takes so much room that a checkpoint is due.
     pub(super) async fn journal_full(&self) {
-        match &self.journal {
-            Some(journal) => journal.full().await,
-            None => std::future::pending().await,
-        }
+        self.journal.full().await;
     }
 
     /// Puts a checkpoint beside the journal and empties the journal. Nothing goes to the disk.
     pub(super) async fn shorten_journal(&self, next_ms: i64) {
-        let is_full = |journal: &&Journal| journal.is_on() && journal.is_full();
-        let Some(journal) = self.journal.as_ref().filter(is_full) else { return };
+        let journal = &self.journal;
+        if !journal.is_on() || !journal.is_full() {
+            return;
+        }
         self.settle();
         let (now, mut taken) = (self.now(), Vec::new());
         self.save_own(false, next_ms, &mut taken);
@@ -91,50 +76,48 @@ impl Engine {
 
     /// A checkpoint is durable.
     pub(super) fn note_durable(&self, segment: u64, pipeline: &Pipeline) {
-        self.note(|journal| {
-            journal.drop_before(segment);
-            journal.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
-        });
+        self.journal.drop_before(segment);
+        self.journal.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
     }
 
     /// The state is on the disk, and nothing follows.
     pub(crate) fn remove_journal(&self) {
-        self.note(Journal::remove);
+        self.journal.remove();
     }
 
     /// A report leaves.
     pub(super) fn note_report(&self, message: &Message) {
-        self.note(|journal| {
-            journal.flush();
-            self.note_own(journal);
-            journal.message(message.lane as u8, message.made_ms, &message.body);
-            journal.flush();
-        });
+        self.journal.flush();
+        self.note_own();
+        self.journal.message(message.lane as u8, message.made_ms, &message.body);
+        self.journal.flush();
     }
 
     /// What the engine itself remembers has changed.
-    pub(super) fn note_own(&self, journal: &Journal) {
+    pub(super) fn note_own(&self) {
         let mut sections = Vec::new();
         self.save_progress(&mut sections);
-        journal.engine(&sections);
+        self.journal.engine(&sections);
     }
 
-    /// Whether the next run has to make such messages again: the sources hand over once more what they were made of, or
-    /// the journal has it and no room for the messages too.
+    /// Whether the next run has to make such messages again: the journal has what they were made of, and no room for them
+    /// too.
     pub(crate) fn must_make_again(&self, messages: &[Message]) -> bool {
         let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
-        self.journal.as_ref().is_none_or(|journal| journal.is_on() && !journal.has_room(bytes))
+        self.journal.is_on() && !self.journal.has_room(bytes)
     }
 
     /// Keeps messages that are on no disk for the next run, which tells them again, in the segment of the checkpoint that
     /// was taken last. False: the journal is not written now.
     pub(crate) fn keep(&self, messages: &[Message]) -> bool {
-        let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) else { return false };
-        for message in messages {
-            journal.message(message.lane as u8, message.made_ms, &message.body);
-            journal.flush();
+        if !self.journal.is_on() {
+            return false;
         }
-        journal.is_on()
+        for message in messages {
+            self.journal.message(message.lane as u8, message.made_ms, &message.body);
+            self.journal.flush();
+        }
+        self.journal.is_on()
     }
 
     /// What an earlier run had told, and that may not have arrived: equal to what it was.
@@ -149,17 +132,15 @@ impl Engine {
 
     /// Writes what has gathered as soon as the sources pause; never returns.
     pub(crate) async fn journal_forever(&self) {
-        let Some(journal) = &self.journal else { return std::future::pending().await };
         loop {
-            journal.gathered().await;
+            self.journal.gathered().await;
             self.settle();
         }
     }
 
     /// Notes now and then which messages need not be sent again; never returns.
     pub(crate) async fn note_kept_forever(&self) {
-        let Some(journal) = &self.journal else { return std::future::pending().await };
-        let mut noted = None;
+        let (journal, mut noted) = (&self.journal, None);
         loop {
             sleep(KEPT_EVERY).await;
             let account = self.message_account();

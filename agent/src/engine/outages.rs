@@ -66,7 +66,7 @@ impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
         if self.reporter.on_output_down(name, self.clock.moment().steady) {
-            self.note(|journal| self.note_own(journal));
+            self.note_own();
             self.checkpointer.request();
         }
     }
@@ -74,7 +74,7 @@ impl Engine {
     /// An output has acknowledged something on a new connection; an outage is over, and told.
     pub(crate) fn on_output_answers(&self, name: &str) {
         let Some(seconds) = self.reporter.on_output_answers(name, self.clock.moment().steady) else { return };
-        self.note(|journal| self.note_own(journal));
+        self.note_own();
         let outputs = self.forwarder().status().outputs;
         let is_careful = outputs.iter().any(|output| output.name == name && output.one_at_a_time.is_some());
         // Of many short ones in succession the status tells: each report would be one more message for the broker.

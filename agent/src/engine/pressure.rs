@@ -31,7 +31,7 @@ impl Engine {
 
     fn look_at_memory(&self) {
         let Some(pressure) = self.memory.look() else { return };
-        self.note(|journal| journal.pressure(pressure));
+        self.journal.pressure(pressure);
         self.pipeline.borrow_mut().on_pressure(pressure);
         self.on_status_changed();
         match self.memory.trouble() {

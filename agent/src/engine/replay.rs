@@ -1,5 +1,6 @@
 //! The journal of a run that has crashed, through the pipeline in virtual time: its very state, and its very messages.
 
+use super::receipts::Receipts;
 use crate::journal::{Chain, IntakeCount, Record, Replay};
 use headwater_forwarder::{Lane, Message};
 use headwater_kernel::time::{AgentTime, Now};
@@ -23,6 +24,8 @@ pub(super) struct Replayed {
     /// The state at its end; [`Pipeline::resume`] is to follow.
     pub(super) pipeline: Pipeline,
     pub(super) told: Vec<Told>,
+    /// What its sources had handed over.
+    pub(super) receipts: Receipts,
     /// Its last moment.
     pub(super) now: Now,
     /// Why it is not all that came, if it is not.
@@ -39,16 +42,16 @@ pub(super) fn replay(
 ) -> Replayed {
     let (mut pipeline, now) = base;
     pipeline.resume(now, false);
-    let mut run =
-        Run { pipeline, fresh, handles: HashMap::new(), now, told: Vec::new(), on_progress, rev_limit: 0 };
+    let (handles, told, receipts) = (HashMap::new(), Vec::new(), Receipts::default());
+    let mut run = Run { pipeline, fresh, handles, now, told, receipts, on_progress, rev_limit: 0 };
     let cut = chain.replay(&mut run);
     run.settle();
     if cut.is_some() {
         // The run may have told more, as far as it was allowed to.
         run.pipeline.was_allowed(RevLimit(run.rev_limit));
     }
-    let Run { pipeline, told, now, .. } = run;
-    Replayed { pipeline, told, now, cut }
+    let Run { pipeline, told, receipts, now, .. } = run;
+    Replayed { pipeline, told, receipts, now, cut }
 }
 
 struct Run<'r> {
@@ -58,6 +61,7 @@ struct Run<'r> {
     handles: HashMap<u32, SeriesHandle>,
     now: Now,
     told: Vec<Told>,
+    receipts: Receipts,
     /// Takes the engine's own progress as it was recorded.
     on_progress: &'r mut dyn FnMut(StoredBody<'_>),
     /// The highest that was ever allowed.
@@ -125,6 +129,7 @@ impl Replay for Run<'_> {
             }
             Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections)),
             Record::Pressure(pressure) => pipeline.on_pressure(pressure),
+            Record::Receipt(source, receipt) => self.receipts.add(source, receipt),
             Record::Kept(_) | Record::End => {}
         }
         if self.pipeline.has_events() {

@@ -7,7 +7,7 @@ use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
-use headwater_sensors::{ConnectionState, PersistState, Safety, SeriesRef, Sink, Stamp};
+use headwater_sensors::{ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, Stamp};
 use std::fmt::Display;
 use std::rc::Rc;
 
@@ -47,7 +47,7 @@ impl Sink for EngineSink {
         }
         let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
         if let Some(SeriesHandle(number)) = series {
-            self.engine.note(|journal| journal.series(number, self.source, name, labels));
+            self.engine.journal.series(number, self.source, name, labels);
         }
         self.engine.on_introduced();
         series.map(|SeriesHandle(number)| SeriesRef(number))
@@ -62,7 +62,7 @@ impl Sink for EngineSink {
         let now = self.engine.now();
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
-        self.engine.note(|journal| journal.reading(series.0, taken_at(stamp), value, now));
+        self.engine.journal.reading(series.0, taken_at(stamp), value, now);
         pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
         if pipeline.poll_timeout() != due {
             self.engine.ticker.ring();
@@ -74,7 +74,7 @@ impl Sink for EngineSink {
     }
 
     fn refused(&mut self, count: u32) {
-        self.engine.note(|journal| journal.count(IntakeCount::Refused, self.source, count));
+        self.engine.journal.count(IntakeCount::Refused, self.source, count);
         self.engine.pipeline.borrow_mut().on_refused(self.source, count);
         let notice = SourceNotice {
             source: self.source,
@@ -84,39 +84,43 @@ impl Sink for EngineSink {
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
-        self.engine.note(|journal| journal.count(IntakeCount::Invalid, self.source, 1));
+        self.engine.journal.count(IntakeCount::Invalid, self.source, 1);
         self.engine.pipeline.borrow_mut().on_invalid(self.source);
         self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().alive);
     }
 
     fn repeated(&mut self, count: u32) {
-        self.engine.note(|journal| journal.count(IntakeCount::Repeated, self.source, count));
+        self.engine.journal.count(IntakeCount::Repeated, self.source, count);
         self.engine.pipeline.borrow_mut().on_repeated(self.source, count);
     }
 
     fn filtered(&mut self, count: u32) {
-        self.engine.note(|journal| journal.count(IntakeCount::Filtered, self.source, count));
+        self.engine.journal.count(IntakeCount::Filtered, self.source, count);
         self.engine.pipeline.borrow_mut().on_filtered(self.source, count);
     }
 
     fn empty(&mut self, count: u32) {
-        self.engine.note(|journal| journal.count(IntakeCount::Empty, self.source, count));
+        self.engine.journal.count(IntakeCount::Empty, self.source, count);
         self.engine.pipeline.borrow_mut().on_empty(self.source, count);
     }
 
     fn replaying(&mut self, is_replayed: bool) {
-        self.engine.note(|journal| journal.replayed(is_replayed));
+        self.engine.journal.replayed(is_replayed);
         self.engine.pipeline.borrow_mut().set_replayed(is_replayed);
     }
 
     fn retained(&mut self, count: u32) {
-        self.engine.note(|journal| journal.count(IntakeCount::Retained, self.source, count));
+        self.engine.journal.count(IntakeCount::Retained, self.source, count);
         self.engine.pipeline.borrow_mut().on_retained(self.source, count);
     }
 
-    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, Vec<u8>)> {
+    fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, SourceLeft)> {
         let left = self.engine.sources.register(self.source, state);
         Some((self.engine.safety.clone(), left))
+    }
+
+    fn hand_over(&mut self, receipt: Receipt) -> u64 {
+        self.engine.on_handed_over(self.source, receipt)
     }
 
     fn state_dropped(&mut self, why: &str) {
@@ -127,7 +131,7 @@ impl Sink for EngineSink {
 
     fn connection(&mut self, state: ConnectionState<'_>) {
         let (is_up, now) = (matches!(state, ConnectionState::Up), self.engine.now());
-        self.engine.note(|journal| journal.link(self.source, is_up, now));
+        self.engine.journal.link(self.source, is_up, now);
         self.engine.pipeline.borrow_mut().on_link(self.source, is_up, now);
         self.engine.sources.on_connection(self.source, state, clock::up_ms(), now.alive);
         self.engine.on_status_changed();

@@ -8,7 +8,7 @@ use crate::status::SourceStatus;
 use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::SourceNotice;
-use headwater_sensors::{ConnectionState, PersistState};
+use headwater_sensors::{ConnectionState, PersistState, SourceLeft};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -20,14 +20,14 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Of a config; `left` is what an earlier run has left of each, by name.
-    pub(super) fn new(sources: &[SourceConfig], left: Vec<(String, Vec<u8>)>, up_ms: i64) -> Self {
+    /// Of a config; `left` is what an earlier run has left of each.
+    pub(super) fn new(sources: &[SourceConfig], left: Vec<SourceLeft>, up_ms: i64) -> Self {
         let monitors = sources.iter().map(|source| SourceMonitor::new(&source.name, up_ms)).collect();
         Self { monitors: RefCell::new(monitors), states: RefCell::new(SourceStates::new(sources, left)) }
     }
 
     /// From now on the source itself knows its state; answers what an earlier run has left.
-    pub(super) fn register(&self, source: usize, state: Rc<dyn PersistState>) -> Vec<u8> {
+    pub(super) fn register(&self, source: usize, state: Rc<dyn PersistState>) -> SourceLeft {
         self.states.borrow_mut().register(source, state)
     }
 

@@ -55,7 +55,7 @@ impl Engine {
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());
-        trouble.extend(self.journal_trouble());
+        trouble.extend(self.journal.trouble());
         trouble.extend(self.sources.troubles(crate::clock::up_ms()));
         if let Some(reason) = &forwarder.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));

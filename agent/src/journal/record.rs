@@ -14,12 +14,14 @@
 //! | 11 | everything before this place is acknowledged or in the buffer: segment, bytes |
 //! | 12 | the end: what follows is not in the journal |
 //! | 13 | memory: how short it is, 0 to 2 |
+//! | 14 | a receipt, behind the readings of its message: source, number |
 
 use super::Place;
 use crate::frames::Damaged;
 use crate::varint::{self, unzigzag, zigzag};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
+use headwater_sensors::Receipt;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +52,8 @@ pub(crate) enum Record<'a> {
     End,
     /// What gives way from now on.
     Pressure(Pressure),
+    /// A source has handed over a message.
+    Receipt(usize, Receipt),
 }
 
 /// What of a source is counted without a reading.
@@ -192,6 +196,12 @@ impl Encoder {
         self.bytes.extend_from_slice(&[13, pressure as u8]);
     }
 
+    pub(super) fn receipt(&mut self, source: usize, Receipt(receipt): Receipt) {
+        self.bytes.push(14);
+        self.number(source as u64);
+        self.number(receipt);
+    }
+
     pub(super) fn end(&mut self) {
         self.bytes.push(12);
     }
@@ -261,6 +271,7 @@ impl Decoder {
                 [2] => Pressure::Full,
                 _ => return Err(Damaged),
             }),
+            [14] => Record::Receipt(size(from)?, Receipt(varint::take(from)?)),
             _ => return Err(Damaged),
         })
     }

@@ -9,6 +9,7 @@ use crate::lock::DirLock;
 use crate::private_file;
 use headwater_kernel::time::Now;
 use headwater_pipeline::pipeline::{Pressure, TakenAt};
+use headwater_sensors::Receipt;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -311,6 +312,10 @@ impl Journal {
 
     pub(crate) fn replayed(&self, is_replayed: bool) {
         self.put(|to| to.replayed(is_replayed));
+    }
+
+    pub(crate) fn receipt(&self, source: usize, receipt: Receipt) {
+        self.put(|to| to.receipt(source, receipt));
     }
 
     pub(crate) fn tick(&self, now: Now) {

@@ -3,7 +3,7 @@
 use super::Mqtt;
 use super::requests::Request;
 use crate::topic::TopicTemplate;
-use crate::{DecodeConfig, Source, SourceContext, SourceKind};
+use crate::{DecodeConfig, SafetyLevel, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
 use headwater_settings::{Or, Pairs, Table};
 
@@ -13,8 +13,9 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let settings = Settings::read(table);
     let topics = read_topics(table);
     let qos = read_qos(table);
-    // On receipt, by the connection itself: no later checkpoint brings back the messages that a crash then loses.
-    let durable = table.choice("ack", &[("received", false), ("durable", true)]).given().unwrap_or(false);
+    let acks = [("received", SafetyLevel::Written), ("durable", SafetyLevel::Durable)];
+    let ack = table.choice("ack", &acks).given().unwrap_or(SafetyLevel::Written);
+    let durable = ack == SafetyLevel::Durable;
     let reads_retained = table.choice("retained", &[("use", true), ("ignore", false)]).value_or(true);
     let is_unfit = durable && qos == Some(Qos::AtMostOnce);
     if is_unfit {
@@ -29,7 +30,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         decode.reads_retained = reads_retained;
     }
     if durable && decode.as_ref().is_some_and(|decode| decode.time.is_empty()) {
-        let what = "with `ack = \"durable\"`, what comes again after a crash counts at its second arrival";
+        let what =
+            "with `ack = \"durable\"`, what comes again after a power cut counts at its second arrival";
         let fix = "set `time` to the field with the event time, so that it finds the window that it was in";
         table.warn(table.place_of("ack"), what, fix);
     }
@@ -38,7 +40,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         client_id: format!("headwater-{}-{}", context.agent, context.source),
         filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
         qos: qos.filter(|_| !is_unfit)?,
-        durable,
+        ack,
         publish: publish?,
         decode: decode?,
         context: context.clone(),

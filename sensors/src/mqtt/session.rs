@@ -12,9 +12,6 @@ const PACKET_BYTES_MIN: usize = 16 << 20;
 /// The size of a topic and a packet's own fields (bytes).
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
-/// The most queued acknowledgements; further ones wait in the window.
-const ACKS_QUEUED: u16 = 1_000;
-
 /// The session of a client; `payload_bytes_max` is the agent's own limit.
 pub(super) fn session(
     client_id: &str,
@@ -27,8 +24,8 @@ pub(super) fn session(
         clean,
         expiry: SESSION_EXPIRY,
         manual_acks,
-        // Only subscriptions and acknowledgements go out.
-        inflight: if manual_acks { ACKS_QUEUED } else { 10 },
+        // Only subscriptions and what the source asks for go out.
+        inflight: 10,
         packet_bytes_max: (payload_bytes_max + HEADER_BYTES_MAX).max(PACKET_BYTES_MIN),
         last_will: None,
     }

@@ -2,7 +2,7 @@
 //!
 //! | tag | section | how many |
 //! |---|---|---|
-//! | 1 to 8 | the engine: run, report, starts, outages, messages, bytes written, source, clock | one; a source: one each |
+//! | 1 to 9 | the engine: run, report, starts, outages, messages, bytes written, source, clock, receipts | one; of a source: one each |
 //! | 16 to 19 | the pipeline: revisions, suppressed alerts, timestamps, accounts | one |
 //! | 20 to 23 | the pipeline: stream, series in a stream, group, pair | one each |
 //! | 24 | the pipeline: cuts | one |
@@ -55,6 +55,13 @@ pub const SOURCE: Kind = Kind { tag: 7, version: 1, name: "a source", otherwise:
 /// The state of the clock, now and in earlier boots.
 pub const CLOCK: Kind =
     Kind { tag: 8, version: 1, name: "the clock", otherwise: "knows nothing of the last run" };
+/// What a source handed over after its state was stored; of some sources one section each.
+pub const RECEIPTS: Kind = Kind {
+    tag: 9,
+    version: 1,
+    name: "the receipts of a source",
+    otherwise: "are gone: what comes again counts twice",
+};
 /// The bounds on revisions.
 pub const REVISIONS: Kind =
     Kind { tag: 16, version: 1, name: "the count of revisions", otherwise: "begins anew, far above" };
@@ -83,9 +90,9 @@ pub const CUTS: Kind = Kind {
     otherwise: "are set for all",
 };
 
-const KINDS: [Kind; 17] = [
-    RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, REVISIONS, SUPPRESSED, TIMESTAMPS,
-    ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
+const KINDS: [Kind; 18] = [
+    RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, RECEIPTS, REVISIONS, SUPPRESSED,
+    TIMESTAMPS, ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
 ];
 
 /// A body to be read.

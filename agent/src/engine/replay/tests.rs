@@ -7,6 +7,7 @@ use crate::journal::{Base, Identity, Journal, JournalFolder, Segments};
 use headwater_kernel::detect::KINDS;
 use headwater_kernel::time::Time;
 use headwater_pipeline::pipeline::{SourceEntry, TakenAt};
+use headwater_sensors::Receipt;
 use headwater_wire::Messages;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -122,6 +123,8 @@ struct Taken {
     segment: u64,
     /// What had been told.
     told: usize,
+    /// How many messages had been handed over.
+    handed_over: u64,
 }
 
 /// One agent's lives.
@@ -135,6 +138,8 @@ struct World {
     /// All that was told, and how much of it is safe.
     told: Vec<Vec<u8>>,
     kept: usize,
+    /// How many messages the source has handed over; the receipt of each is its number.
+    handed_over: u64,
 }
 
 fn bytes(at: Time, event: &Event) -> Vec<u8> {
@@ -181,6 +186,7 @@ impl World {
             taken: None,
             told: Vec::new(),
             kept: 0,
+            handed_over: 0,
         };
         world.save();
         world.written();
@@ -202,7 +208,14 @@ impl World {
             });
             pipeline.sources_down().for_each(|source| opening.down(source, now));
         });
-        self.taken = Some(Taken { body, now, rev_limit, segment, told: self.told.len() });
+        self.taken = Some(Taken {
+            body,
+            now,
+            rev_limit,
+            segment,
+            told: self.told.len(),
+            handed_over: self.handed_over,
+        });
     }
 
     fn written(&mut self) {
@@ -249,6 +262,8 @@ impl World {
                 let taken = apart.map_or(TakenAt::Arrival, |apart| TakenAt::Event(self.now + apart));
                 self.journal.reading(series.0, taken, value, now);
                 self.pipeline.on_reading(series, taken, value, now);
+                self.journal.receipt(0, Receipt(self.handed_over));
+                self.handed_over += 1;
                 self.hear();
             }
             Op::Pass(ms) => self.pass(ms),
@@ -287,8 +302,10 @@ impl World {
     fn crash(&mut self) {
         self.journal.flush();
         let opened = JournalFolder::open(&self.folder.0, &self.folder.0, identity());
-        let Replayed { pipeline, told, now, cut } = self.replayed(&opened.segments);
+        let Replayed { pipeline, told, mut receipts, now, cut } = self.replayed(&opened.segments);
         assert_eq!(cut, None);
+        let since = self.disk.as_ref().map_or(0, |disk| disk.handed_over)..self.handed_over;
+        assert!(receipts.take(0).eq(since.map(Receipt)), "what was handed over since the checkpoint");
         let mut again: Vec<Vec<u8>> = told
             .into_iter()
             .map(|told| match told {
