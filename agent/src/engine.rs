@@ -2,6 +2,7 @@
 //! reports about both. Everything here runs on one thread.
 
 mod agent_clock;
+mod checkpoint_pace;
 mod checkpoint_writer;
 mod checkpointing;
 mod clock_follower;

@@ -5,6 +5,7 @@
 //! more, and the journal, because a tmpfs is memory. The program with its runtime and TLS takes `BASE_BYTES`, and an open
 //! database of the buffer `STORE_BYTES` more. Both were measured. A test fills an agent and compares.
 
+use crate::checkpoint::deltas_bytes_max;
 use crate::config::Config;
 use crate::journal::BYTES_MAX;
 use headwater_kernel::window::Shape;
@@ -42,7 +43,7 @@ pub struct Estimate {
     pub memory_usual: u64,
     /// Memory while the buffer is in use (bytes).
     pub memory_offline: u64,
-    /// Disk: the buffer, and the checkpoint twice while it is replaced (bytes).
+    /// Disk: the buffer, the checkpoint twice while it is replaced, and its deltas (bytes).
     pub disk: u64,
     /// Summaries a second, if every series has readings in every window; `None`: as many as readings.
     pub messages_per_s: Option<f64>,
@@ -87,7 +88,7 @@ impl Estimate {
             memory: memory(Case::Worst),
             memory_usual: memory(Case::Usual),
             memory_offline: memory(Case::Worst) + STORE_BYTES,
-            disk: config.buffer.max_size + 2 * kept(Case::Worst),
+            disk: config.buffer.max_size + 2 * kept(Case::Worst) + deltas_bytes_max(kept(Case::Worst)),
             messages_per_s: rates.sum::<Option<f64>>().map(|rate| rate * series as f64),
         }
     }

@@ -36,19 +36,32 @@ pub(crate) fn close(frame: &mut [u8]) {
 /// # Errors
 /// [`Damaged`]: its length or its bytes are not what was written.
 pub(crate) fn next<'a>(from: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Damaged> {
-    let Some((head, rest)) = from.split_first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-    let field =
-        |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    let (length, turned, crc) = (field(0).ok_or(Damaged)?, field(4).ok_or(Damaged)?, field(8));
-    if length != !turned {
-        return Err(Damaged);
-    }
-    let Some((own, rest)) = rest.split_at_checked(length as usize) else { return Ok(None) };
-    if Some(crc32fast::hash(own)) != crc {
-        return Err(Damaged);
-    }
+    let Some((header, rest)) = from.split_first_chunk() else { return Ok(None) };
+    let Some((own, rest)) = rest.split_at_checked(length(header)?) else { return Ok(None) };
+    check(header, own)?;
     *from = rest;
     Ok(Some(own))
+}
+
+/// The bytes of a frame with this header.
+///
+/// # Errors
+/// [`Damaged`]: it is none.
+pub(crate) fn length(header: &[u8; HEADER_BYTES]) -> Result<usize, Damaged> {
+    let (length, turned) = (field(header, 0), field(header, 4));
+    if length == !turned { Ok(length as usize) } else { Err(Damaged) }
+}
+
+/// Whether these are the bytes of a frame with this header.
+///
+/// # Errors
+/// [`Damaged`]: they are not.
+pub(crate) fn check(header: &[u8; HEADER_BYTES], bytes: &[u8]) -> Result<(), Damaged> {
+    if field(header, 8) == crc32fast::hash(bytes) { Ok(()) } else { Err(Damaged) }
+}
+
+fn field(header: &[u8; HEADER_BYTES], at: usize) -> u32 {
+    header.get(at..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes)
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct AgentStatus {
     pub buffer: BufferStatus,
     /// The bytes that were written today.
     pub writes: WriteStatus,
+    /// How often open windows become durable; `None`: they have not yet.
+    pub checkpoint: Option<CheckpointStatus>,
     /// What became of the readings since the state began.
     pub readings: ReadingCounts,
     /// What became of the messages since the state began.
@@ -110,6 +112,19 @@ pub struct WriteStatus {
     pub device_today_bytes: Option<u64>,
 }
 
+/// How often open windows become durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckpointStatus {
+    /// The interval that is configured (ms).
+    pub every_ms: i64,
+    /// The interval that `daily_writes` allows in the long run, by what the last ones wrote (ms); `None`: not known yet.
+    pub allowed_ms: Option<i64>,
+    /// The age of the last one (ms).
+    pub age_ms: i64,
+    /// What they write in a day at that interval (bytes).
+    pub daily_bytes: Option<u64>,
+}
+
 impl AgentStatus {
     /// One line for `systemctl status`: series, buffer, outputs.
     #[must_use]
@@ -166,6 +181,7 @@ mod tests {
             ],
             buffer: BufferStatus { waiting: 7, memory_bytes: 9, disk_bytes: 2 << 20, disk_error: None },
             writes: WriteStatus { today_bytes: 1, daily_bytes: 2, device_today_bytes: None },
+            checkpoint: None,
             readings: ReadingCounts::default(),
             messages: MessageDelta::default(),
             trouble: Vec::new(),

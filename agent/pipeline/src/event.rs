@@ -8,7 +8,9 @@ mod own;
 
 use crate::plan::{Accumulators, AggregatePlan, Value};
 use crate::sketch::GrowingSketch;
-pub use own::{AgentPresence, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
+pub use own::{
+    AgentPresence, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause, RunEnd,
+};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;

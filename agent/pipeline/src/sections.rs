@@ -17,9 +17,22 @@ use std::fmt;
 pub const HEADER_BYTES: usize = 8;
 
 /// A length as it is stored. Limits keep all stored data far below 4 GiB.
-pub(crate) fn length32(length: usize) -> u32 {
+#[must_use]
+pub fn length32(length: usize) -> u32 {
     debug_assert!(u32::try_from(length).is_ok(), "a length of {length} cannot be stored");
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Takes the sections of a body, one after another.
+pub trait SectionWriter {
+    /// Takes a section whose bytes `write` appends to what it is given.
+    fn put_section(&mut self, tag: u16, version: u16, write: impl FnOnce(&mut Vec<u8>));
+}
+
+impl SectionWriter for Vec<u8> {
+    fn put_section(&mut self, tag: u16, version: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        put_section(self, tag, version, write);
+    }
 }
 
 /// Appends a section whose bytes `write` appends.

@@ -1,48 +1,53 @@
 //! Writes checkpoints, one at a time, on a thread where they may take their time.
 
+use crate::blocking;
+use crate::checkpoint::{CheckpointFile, CheckpointWrite, Delta};
 use crate::lock::DirLock;
-use crate::{blocking, checkpoint};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// Writes a body to the disk; answers the bytes written.
-type Write = dyn Fn(&Path, &[u8]) -> io::Result<u64> + Send + Sync;
+/// Makes a body durable, by its delta if that can be used.
+type Write = dyn FnMut(&[u8], Option<&Delta>) -> io::Result<CheckpointWrite> + Send;
 
 /// The file of the checkpoints.
 pub(crate) struct CheckpointWriter {
     path: PathBuf,
-    write: Arc<Write>,
     /// Taken by the thread that writes, which goes on also when nobody waits for it any more. As long as one does, the
     /// state directory is this program's.
-    turn: Arc<Mutex<Option<DirLock>>>,
+    turn: Arc<Mutex<(Box<Write>, Option<DirLock>)>>,
 }
 
 impl CheckpointWriter {
     /// Writes to `path`, in the directory of the lock.
     pub(crate) fn new(path: PathBuf, lock: DirLock) -> Self {
-        Self::with(path, Some(lock), checkpoint::write)
+        let mut file = CheckpointFile::new(path.clone());
+        Self::with(path, Some(lock), move |body, delta| file.write(body, delta))
     }
 
     fn with(
         path: PathBuf,
         lock: Option<DirLock>,
-        write: impl Fn(&Path, &[u8]) -> io::Result<u64> + Send + Sync + 'static,
+        write: impl FnMut(&[u8], Option<&Delta>) -> io::Result<CheckpointWrite> + Send + 'static,
     ) -> Self {
-        Self { path, write: Arc::new(write), turn: Arc::new(Mutex::new(lock)) }
+        Self { path, turn: Arc::new(Mutex::new((Box::new(write), lock))) }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a body after those that are being written; answers it, for the next one, and the bytes written.
-    pub(super) async fn write(&self, body: Vec<u8>) -> (Vec<u8>, io::Result<u64>) {
-        let turn = self.turn.clone().lock_owned().await;
-        let (write, path) = (self.write.clone(), self.path.clone());
+    /// Writes a body after those that are being written; answers it, for the next one, and what it took.
+    pub(super) async fn write(
+        &self,
+        body: Vec<u8>,
+        delta: Option<Delta>,
+    ) -> (Vec<u8>, io::Result<CheckpointWrite>) {
+        let mut turn = self.turn.clone().lock_owned().await;
         let work = move || {
-            let result = write(&path, &body);
+            let (write, _) = &mut *turn;
+            let result = write(&body, delta.as_ref());
             drop(turn);
             (body, result)
         };
@@ -53,6 +58,7 @@ impl CheckpointWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Base;
     use std::sync::mpsc;
     use std::time::Duration;
     use tokio::time::timeout;
@@ -63,18 +69,18 @@ mod tests {
         let (go, wait) = mpsc::channel::<()>();
         let (wait, written) = (std::sync::Mutex::new(wait), Arc::new(std::sync::Mutex::new(Vec::new())));
         let log = written.clone();
-        let writer = CheckpointWriter::with("state".into(), None, move |_, body| {
+        let writer = CheckpointWriter::with("state".into(), None, move |body, _| {
             log.lock().unwrap().push(format!("begins {body:?}"));
             let _ = wait.lock().unwrap().recv();
             log.lock().unwrap().push(format!("ends {body:?}"));
-            Ok(1)
+            Ok(CheckpointWrite { body: Base::of(body), bytes: 1, cost: 1, is_whole: true })
         });
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![1])).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(vec![1], None)).await;
         assert!(given_up.is_err(), "the disk takes its time");
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![2])).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(vec![2], None)).await;
         assert!(given_up.is_err(), "it waits for its turn");
         drop(go);
-        assert_eq!(writer.write(vec![3]).await.1.unwrap(), 1);
+        assert_eq!(writer.write(vec![3], None).await.1.unwrap().bytes, 1);
         let order = ["begins [1]", "ends [1]", "begins [3]", "ends [3]"];
         assert_eq!(*written.lock().unwrap(), order, "what never began is not written");
     }

@@ -6,10 +6,12 @@
 //! that begins and when it is over, and the log is not filled with it.
 
 use super::Engine;
+use super::checkpoint_pace::PaceMonitor;
 use super::checkpoint_writer::CheckpointWriter;
 use super::durable::Snapshot;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
+use crate::checkpoint::{Base, CheckpointWrite, Successor};
 use headwater_forwarder::SpoolPosition;
 use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::ReportCause;
@@ -27,9 +29,17 @@ pub(super) struct Checkpointer {
     writer: CheckpointWriter,
     requested: Notify,
     trouble: RefCell<Trouble>,
-    /// Where the next one is put together. Kept: given back and asked for again each time, it would leave holes in the
-    /// heap as large as itself.
-    buffer: RefCell<Vec<u8>>,
+    last: RefCell<LastBody>,
+    pub(super) pace: PaceMonitor,
+}
+
+/// The body of the last one, which the next one is put together in the place of. Kept: given back and asked for again each
+/// time, it would leave holes in the heap as large as itself.
+#[derive(Default)]
+struct LastBody {
+    bytes: Vec<u8>,
+    /// Its name, if it is what was written last.
+    written: Option<Base>,
 }
 
 /// Whether checkpoints can be written, and what was said of it.
@@ -50,7 +60,13 @@ struct Told {
 
 impl Checkpointer {
     pub(super) fn new(writer: CheckpointWriter) -> Self {
-        Self { writer, requested: Notify::new(), trouble: RefCell::default(), buffer: RefCell::default() }
+        Self {
+            writer,
+            requested: Notify::new(),
+            trouble: RefCell::default(),
+            last: RefCell::default(),
+            pace: PaceMonitor::default(),
+        }
     }
 
     /// Requests a checkpoint as soon as possible.
@@ -58,11 +74,13 @@ impl Checkpointer {
         self.requested.notify_one();
     }
 
-    /// Where a checkpoint is put together; empty.
-    pub(super) fn take_buffer(&self) -> Vec<u8> {
-        let mut buffer = self.buffer.take();
-        buffer.clear();
-        buffer
+    /// A body to be put together, and the one that it follows, if it can be written as a difference.
+    pub(super) fn begin(&self) -> (Successor, Option<Base>) {
+        let LastBody { bytes, written } = self.last.take();
+        match written {
+            Some(base) => (Successor::of(bytes), Some(base)),
+            None => (Successor::of_none(bytes), None),
+        }
     }
 
     /// The reason why checkpoints cannot be written.
@@ -100,9 +118,10 @@ impl Engine {
     /// Writes the first checkpoint, then one at every interval and when asked to, for as long as it runs; never returns.
     pub(crate) async fn checkpoint_forever(&self, first: Snapshot, every_ms: i64, daily_writes: u64) {
         let mut budget = WriteBudget::new(Duration::from_millis(every_ms.unsigned_abs()), daily_writes);
-        if let Some(bytes) = self.write_when_safe(first).await {
-            budget.on_written(bytes);
+        if let Some(write) = self.write_when_safe(first).await {
+            budget.on_written(write);
         }
+        self.on_pace(&budget);
         self.outgoing.open();
         let mut unchanged = None;
         loop {
@@ -128,19 +147,26 @@ impl Engine {
             if unchanged.as_ref() == Some(&state) && !self.follower.is_waiting() {
                 continue;
             }
-            if let Some(bytes) = self.write_when_safe(self.snapshot(Some(every_ms))).await {
+            if let Some(write) = self.write_when_safe(self.snapshot(Some(every_ms))).await {
                 unchanged = Some(state);
-                budget.on_written(bytes);
+                budget.on_written(write);
+                self.on_pace(&budget);
             }
         }
     }
 
-    /// Writes a snapshot once the messages before it are safe; the bytes written.
-    async fn write_when_safe(&self, snapshot: Snapshot) -> Option<u64> {
+    fn on_pace(&self, budget: &WriteBudget) {
+        if self.checkpointer.pace.on_pace(budget.pace()) {
+            self.on_status_changed();
+        }
+    }
+
+    /// Writes a snapshot once the messages before it are safe; answers what it took.
+    async fn write_when_safe(&self, snapshot: Snapshot) -> Option<CheckpointWrite> {
         if self.is_safe(&snapshot.position).await {
             return self.write_or_tell(snapshot).await;
         }
-        self.checkpointer.buffer.replace(snapshot.body);
+        self.checkpointer.last.replace(LastBody { bytes: snapshot.body, written: None });
         tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
         self.on_checkpoint(snapshot.permit);
         None
@@ -148,16 +174,16 @@ impl Engine {
 
     /// As [`Engine::write`]. A failing disk is reported when the failure begins and when it is over, and it makes
     /// a log line now and then.
-    async fn write_or_tell(&self, snapshot: Snapshot) -> Option<u64> {
+    async fn write_or_tell(&self, snapshot: Snapshot) -> Option<CheckpointWrite> {
         match self.write(snapshot).await {
-            Ok(bytes) => {
+            Ok(write) => {
                 if self.checkpointer.trouble.borrow_mut().on_written() {
                     tracing::info!("checkpoints can be written again");
                     self.report(ReportCause::Disk, "checkpoints can be written again");
                 }
                 // Every message before it is safe, and the disk took something.
                 self.forwarder().disk_is_good();
-                Some(bytes)
+                Some(write)
             }
             Err(error) => {
                 let Told { log, report } =
@@ -174,27 +200,30 @@ impl Engine {
         }
     }
 
-    /// Writes a snapshot, and lets those know who wait for it; answers the bytes written.
+    /// Writes a snapshot, and lets those know who wait for it; answers what it took.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<u64> {
-        let Snapshot { body, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
+    pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<CheckpointWrite> {
+        let Snapshot { body, delta, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
         let start = Instant::now();
         tracing::debug!(bytes = body.len(), "writing a checkpoint");
-        let (body, written) = self.checkpointer.writer.write(body).await;
-        self.checkpointer.buffer.replace(body);
+        let (body, written) = self.checkpointer.writer.write(body, delta).await;
+        let base = written.as_ref().ok().map(|write| write.body);
+        self.checkpointer.last.replace(LastBody { bytes: body, written: base });
         self.on_checkpoint(permit);
-        let bytes = written?;
+        let write = written?;
+        let CheckpointWrite { bytes, is_whole, .. } = write;
         let (taken_us, written_us) = (took.as_micros(), start.elapsed().as_micros());
         let (received, in_windows) = (readings.received, readings.in_windows);
-        tracing::debug!(bytes, taken_us, written_us, received, in_windows, "checkpoint written");
+        tracing::debug!(bytes, is_whole, taken_us, written_us, received, in_windows, "checkpoint written");
+        self.checkpointer.pace.on_durable(self.now().alive);
         let mut pipeline = self.pipeline.borrow_mut();
         pipeline.on_durable(rev_limit);
         self.note_durable(segment, &pipeline);
         drop(pipeline);
         self.safety.on_durable(through);
-        Ok(bytes)
+        Ok(write)
     }
 
     pub(super) async fn is_safe(&self, position: &SpoolPosition) -> bool {

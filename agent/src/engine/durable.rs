@@ -1,12 +1,13 @@
 //! The engine's state on disk: what is in it and when it is written; `earlier.rs` reads it back.
 //!
 //! A checkpoint is written only once the messages made before it are acknowledged or in the buffer: a window that it
-//! holds as closed must not have its summary in memory only. It is written whole, at every interval, and earlier where
-//! something waits for it: a source that acknowledges only what is durable, or a window that has been told of as often
+//! holds as closed must not have its summary in memory only. It is written at every interval, mostly as what has
+//! changed, and earlier where something waits for it: a source that acknowledges only what is durable, or a window that has been told of as often
 //! as the last checkpoint allows. `write_budget.rs` keeps that within `daily_writes`.
 
 use super::Engine;
 use super::clock_follower::Permit;
+use crate::checkpoint::Delta;
 use headwater_forwarder::SpoolPosition;
 use headwater_pipeline::account::ReadingCounts;
 use headwater_pipeline::pipeline::RevLimit;
@@ -19,6 +20,8 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
     pub(super) body: Vec<u8>,
+    /// How it differs from the body that was written before it.
+    pub(super) delta: Option<Delta>,
     pub(super) rev_limit: RevLimit,
     /// The number of what sources have handed over last: it holds everything up to that.
     pub(super) through: u64,
@@ -37,17 +40,19 @@ impl Engine {
     /// safe.
     pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
         self.settle();
-        let (start, mut body) = (Instant::now(), self.checkpointer.take_buffer());
-        let last = next_ms.is_none();
-        body.clear();
+        let (start, last) = (Instant::now(), next_ms.is_none());
+        // The last one is whole: the next run may be of another version.
+        let (mut body, of) = if last { Default::default() } else { self.checkpointer.begin() };
         self.save_own(last, next_ms.unwrap_or(0), &mut body);
         let now = self.now();
         let rev_limit = self.pipeline.borrow_mut().checkpoint(now, &mut body);
+        let (body, operations) = body.finish();
+        let delta = of.zip(operations).map(|(of, operations)| Delta { of, operations });
         // After the last one nothing is made; should it not be written, the journal is what there is.
         let segment = if last { 0 } else { self.begin_segment(&body, now) };
         let (through, position) = (self.safety.handed_over(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, rev_limit, through, took, permit, position, segment, readings }
+        Snapshot { body, delta, rev_limit, through, took, permit, position, segment, readings }
     }
 }

@@ -18,6 +18,7 @@ use headwater_pipeline::account::{MessageDelta, ReadingLedger};
 use headwater_pipeline::event::{ReportCause, RunEnd};
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::pipeline::state::{load_ledger, load_named, save_ledger, save_named};
+use headwater_pipeline::sections::SectionWriter;
 use headwater_pipeline::sections::body::{self, StoredBody};
 use headwater_pipeline::sections::unread::Unread;
 use headwater_sensors::SourceLeft;
@@ -94,11 +95,15 @@ pub(crate) fn restore(
     let path = stored.path;
     let mut pipeline = fresh();
     let bytes_max = memory.cap().map(|cap| cap / 4 * 3);
-    let found = checkpoint::read(path, bytes_max)?;
+    let (found, damage) = match checkpoint::read(path, bytes_max)? {
+        Found::Earlier { body, aside, why } => (Found::Body(body), Some((aside, why))),
+        found => (found, None),
+    };
     let base = if let Found::Body(bytes) = &found { Some(Base::of(bytes)) } else { None };
     let has_stopped = matches!(&found, Found::Body(bytes) if has_stopped(bytes));
     let segments = (!has_stopped).then_some(stored.segments);
     let newer = segments.and_then(|segments| segments.newer_checkpoint(base, bytes_max));
+    let is_newer = newer.is_some();
     let bytes = match newer.map_or(found, Found::Body) {
         Found::Nothing => return Ok((pipeline, Earlier::default())),
         Found::Broken { aside, why } => {
@@ -110,7 +115,7 @@ pub(crate) fn restore(
                 Earlier { trouble: Some((ReportCause::Damaged, trouble)), ..Earlier::default() },
             ));
         }
-        Found::Body(bytes) => bytes,
+        Found::Body(bytes) | Found::Earlier { body: bytes, .. } => bytes,
     };
     let chain = segments.and_then(|segments| segments.after(Base::of(&bytes)));
     let (body, mut unread) = (StoredBody::new(&bytes), Unread::default());
@@ -124,6 +129,15 @@ pub(crate) fn restore(
         earlier.last_report = None;
     }
     earlier.trouble = trouble(path, &unread, given_up.unwrap_or(0), memory);
+    if let Some((aside, why)) = damage {
+        let what = "the changes since the checkpoint could not be used to their end";
+        earlier.trouble =
+            Some((ReportCause::Damaged, format!("{what}, {why}; they are kept as {}", aside.display())));
+        if chain.is_none() && !is_newer {
+            // The run before this one may have told more than this state allowed it to.
+            pipeline.forget_past();
+        }
+    }
     drop(bytes);
     if let Some(chain) = chain {
         pipeline = earlier.go_on(pipeline, &chain, &fresh);
@@ -268,7 +282,7 @@ fn load_past_account(from: &mut StateReader<'_>) -> Result<Account, Corrupt> {
 
 impl Engine {
     /// Appends the engine's own sections; the next checkpoint follows within `next_ms`.
-    pub(super) fn save_own(&self, is_last: bool, next_ms: i64, to: &mut Vec<u8>) {
+    pub(super) fn save_own(&self, is_last: bool, next_ms: i64, to: &mut impl SectionWriter) {
         body::RUN.put(to, |to| to.push(u8::from(is_last)));
         self.save_progress(to);
         body::WRITTEN.put(to, |to| {
@@ -280,7 +294,7 @@ impl Engine {
     }
 
     /// Those that [`Earlier::update`] reads.
-    pub(super) fn save_progress(&self, to: &mut Vec<u8>) {
+    pub(super) fn save_progress(&self, to: &mut impl SectionWriter) {
         body::REPORT.put(to, |to| self.reporter.save_last(to));
         body::STARTS.put(to, |to| self.reporter.save_starts(to));
         body::OUTAGES.put(to, |to| self.reporter.save_outages(to));

@@ -4,6 +4,7 @@
 use crate::config::SourceConfig;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_pipeline::pipeline::state::{load_bytes, load_text, save_bytes, save_text};
+use headwater_pipeline::sections::SectionWriter;
 use headwater_pipeline::sections::body::{self, StoredBody};
 use headwater_pipeline::sections::unread::Unread;
 use headwater_sensors::{PersistState, Receipt, SourceLeft, saved_state};
@@ -48,13 +49,13 @@ impl SourceStates {
 
 /// Appends a section with the state of each source: its name, and bytes after a version of its own. Receipts that the
 /// source does not know of yet have a section of their own: its name, and their numbers.
-pub(super) fn save_source_states(to: &mut Vec<u8>, states: &SourceStates) {
-    let put_state = |to: &mut Vec<u8>, source: &str, state: &[u8]| {
+pub(super) fn save_source_states(to: &mut impl SectionWriter, states: &SourceStates) {
+    fn put_state(to: &mut impl SectionWriter, source: &str, state: &[u8]) {
         body::SOURCE.put(to, |to| {
             save_text(to, source);
             save_bytes(to, state);
         });
-    };
+    }
     for SourceState { source, holder } in &states.0 {
         match holder {
             Holder::Source(state) => put_state(to, source, &saved_state(state.as_ref())),

@@ -8,6 +8,7 @@ use crate::status::SourceStatus;
 use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::SourceNotice;
+use headwater_pipeline::sections::SectionWriter;
 use headwater_sensors::{ConnectionState, PersistState, SourceLeft};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -110,7 +111,7 @@ impl Sources {
     }
 
     /// Appends what they want to find again.
-    pub(super) fn save(&self, to: &mut Vec<u8>) {
+    pub(super) fn save(&self, to: &mut impl SectionWriter) {
         save_source_states(to, &self.states.borrow());
     }
 }

@@ -44,6 +44,7 @@ impl Engine {
                 daily_bytes: forwarder.daily_writes,
                 device_today_bytes: forwarder.device_written_today_bytes,
             },
+            checkpoint: self.checkpointer.pace.status(self.now().alive),
             readings: ledger.total,
             messages: super::counts_of(&self.message_account()),
             trouble: self.trouble(&forwarder),
@@ -55,6 +56,7 @@ impl Engine {
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
         trouble.extend(self.checkpointer.trouble());
+        trouble.extend(self.checkpointer.pace.trouble());
         trouble.extend(self.journal.trouble());
         trouble.extend(self.sources.troubles(crate::clock::up_ms()));
         if let Some(reason) = &forwarder.disk_error {

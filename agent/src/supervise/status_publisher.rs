@@ -6,9 +6,11 @@
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::engine::{AgentClock, Engine};
-use crate::status::AgentStatus;
+use crate::status::{AgentStatus, CheckpointStatus};
 use headwater_forwarder::{Forwarder, Message, OutputPresence, OutputSlot};
-use headwater_pipeline::event::{AgentPresence, BootId, DiskStatus, Event};
+use headwater_pipeline::event::{
+    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, DiskStatus, Event,
+};
 use headwater_wire::{Messages, OutputEncoder};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -101,8 +103,20 @@ impl StatusPublisher {
             },
             trouble,
             disk: said.map(disk),
+            checkpoint: said.and_then(|status| status.checkpoint.as_ref()).map(checkpoint),
         };
         Messages::default().message(&Event::Status(Box::new(status)), started_ms)
+    }
+}
+
+fn checkpoint(status: &CheckpointStatus) -> CheckpointFigures {
+    let ms = |ms: i64| ms.unsigned_abs();
+    let budget = status.allowed_ms.zip(status.daily_bytes);
+    CheckpointFigures {
+        every_ms: ms(status.every_ms),
+        age_ms: ms(status.age_ms),
+        budget: budget
+            .map(|(allowed, daily_bytes)| CheckpointBudget { allowed_ms: ms(allowed), daily_bytes }),
     }
 }
 

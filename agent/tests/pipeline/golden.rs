@@ -3,7 +3,10 @@
 
 use super::*;
 use headwater_pipeline::account::MessageDelta;
-use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
+use headwater_pipeline::event::{
+    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause,
+    RunEnd,
+};
 use headwater_wire::{Messages, Placement, Placer};
 use std::fmt::Write as _;
 
@@ -168,14 +171,28 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
         daily_writes: 3,
         device_written_today_bytes: Some(4),
     };
-    for (boot, trouble, disk) in [
-        (None, &[][..], None),
-        (Some(BootId::from("1f0c22b3-0000")), &["one", "two"][..], Some(disk)),
-        (None, &[][..], Some(DiskStatus { device_written_today_bytes: None, ..disk })),
+    let budget = CheckpointBudget { allowed_ms: 25_000, daily_bytes: 6 };
+    let checkpoint = CheckpointFigures { every_ms: 10_000, age_ms: 5, budget: Some(budget) };
+    for (boot, trouble, disk, checkpoint) in [
+        (None, &[][..], None, None),
+        (Some(BootId::from("1f0c22b3-0000")), &["one", "two"][..], Some(disk), Some(checkpoint)),
+        (
+            None,
+            &[][..],
+            Some(DiskStatus { device_written_today_bytes: None, ..disk }),
+            Some(CheckpointFigures { budget: None, ..checkpoint }),
+        ),
     ] {
         let trouble = trouble.iter().map(|text| (*text).to_owned()).collect();
-        let status =
-            AgentPresence { agent: agent.clone(), online: true, started_ms: START, boot, trouble, disk };
+        let status = AgentPresence {
+            agent: agent.clone(),
+            online: true,
+            started_ms: START,
+            boot,
+            trouble,
+            disk,
+            checkpoint,
+        };
         written("status", &Event::Status(Box::new(status)), &Unplaced, to);
     }
 }

@@ -7,8 +7,8 @@ use super::place::{Placed, Placer};
 use super::report;
 use super::sketch::WireSketch;
 use headwater_pipeline::event::{
-    AgentPresence, Alert, AlertState, ClockSet, DiskStatus, Event, Evidence, Labels, Reading, Readings,
-    Subject, Summary,
+    AgentPresence, Alert, AlertState, CheckpointFigures, ClockSet, DiskStatus, Event, Evidence, Labels,
+    Reading, Readings, Subject, Summary,
 };
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -131,6 +131,7 @@ fn describe_status(status: &AgentPresence, to: &mut impl Fields) {
         to.put("trouble", &status.trouble);
     }
     to.put_some("disk", status.disk.as_ref().map(Disk).as_ref());
+    to.put_some("checkpoint", status.checkpoint.as_ref().map(Checkpoints).as_ref());
 }
 
 fn describe_names(about: &Subject, to: &mut impl Fields) {
@@ -193,5 +194,24 @@ impl Describe for Disk<'_> {
         to.put("written_today", &self.0.written_today_bytes);
         to.put("daily_writes", &self.0.daily_writes);
         to.put_some("device_written_today", self.0.device_written_today_bytes.as_ref());
+    }
+}
+
+struct Checkpoints<'a>(&'a CheckpointFigures);
+
+impl Serialize for Checkpoints<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Checkpoints<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        to.put("every", &self.0.every_ms);
+        to.put("age", &self.0.age_ms);
+        if let Some(budget) = &self.0.budget {
+            to.put("allowed", &budget.allowed_ms);
+            to.put("daily_bytes", &budget.daily_bytes);
+        }
     }
 }

@@ -146,6 +146,28 @@ pub struct AgentPresence {
     pub trouble: Vec<String>,
     /// The use of the disk, once it is known.
     pub disk: Option<DiskStatus>,
+    /// How often open windows become durable, once they have.
+    pub checkpoint: Option<CheckpointFigures>,
+}
+
+/// How often open windows become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointFigures {
+    /// The configured interval (ms).
+    pub every_ms: u64,
+    /// The age of the last checkpoint (ms).
+    pub age_ms: u64,
+    /// What the budget for writes comes to, once that is known.
+    pub budget: Option<CheckpointBudget>,
+}
+
+/// What the budget for writes comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointBudget {
+    /// The interval that it allows in the long run (ms).
+    pub allowed_ms: u64,
+    /// What checkpoints write in a day at that interval (bytes).
+    pub daily_bytes: u64,
 }
 
 /// The use of the disk.

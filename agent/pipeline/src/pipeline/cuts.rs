@@ -9,6 +9,7 @@
 use super::Pipeline;
 use super::bytes::{load_length, put, save_length};
 use crate::config::StreamConfig;
+use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::Unread;
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -196,7 +197,7 @@ impl Pipeline {
     }
 
     /// Appends all cuts.
-    pub(super) fn save_cuts(&self, to: &mut Vec<u8>) {
+    pub(super) fn save_cuts(&self, to: &mut impl SectionWriter) {
         body::CUTS.put(to, |to| {
             self.channels.later_cuts.lossy.save(to);
             self.channels.later_cuts.all.save(to);

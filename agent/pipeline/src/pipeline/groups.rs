@@ -15,6 +15,7 @@ use super::series::Directory;
 use super::stream::Streams;
 use crate::config::{GroupConfig, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
+use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::{Judgement, Multivariate, Row, Transition};
@@ -154,7 +155,7 @@ impl Groups {
     }
 
     /// Appends the state; see `pipeline/state.rs`.
-    pub(super) fn save(&self, streams: &Streams, to: &mut Vec<u8>) {
+    pub(super) fn save(&self, streams: &Streams, to: &mut impl SectionWriter) {
         let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
             let stream = streams.config(*stream)?;
             let config = stream.groups.get(*detector as usize)?;

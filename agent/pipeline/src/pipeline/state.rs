@@ -30,14 +30,14 @@ use super::revisions::Revisions;
 use super::saved::StoredStream;
 use super::{Pipeline, RevLimit, SeriesHandle};
 use crate::config::WindowConfig;
-use crate::sections::body;
+use crate::sections::{SectionWriter, body};
 use headwater_kernel::state::State;
 use headwater_kernel::time::{Now, Time};
 
 impl Pipeline {
     /// Appends the whole state as of `now`. Pass the result to [`Pipeline::on_durable`]. Until then revisions keep to
     /// this limit and to that of the previous checkpoint: a crash may leave either.
-    pub fn checkpoint(&mut self, now: Now, to: &mut Vec<u8>) -> RevLimit {
+    pub fn checkpoint(&mut self, now: Now, to: &mut impl SectionWriter) -> RevLimit {
         let RevLimit(rev_limit) = self.save(now, to);
         let lower = self.emitter.revisions.lower(rev_limit);
         self.limit_revisions(lower);
@@ -45,7 +45,7 @@ impl Pipeline {
     }
 
     /// Appends the whole state as of `now`.
-    pub fn save(&self, now: Now, to: &mut Vec<u8>) -> RevLimit {
+    pub fn save(&self, now: Now, to: &mut impl SectionWriter) -> RevLimit {
         let next = self.channels.list.iter().map(Channel::next_rev).max().unwrap_or(0);
         let rev_limit = Revisions::rev_limit(next.max(self.pairs.next_rev()));
         body::REVISIONS.put(to, |to| self.emitter.revisions.save(rev_limit, now, self.future_ms(), to));

@@ -10,7 +10,7 @@
 //! A tag is never reused. Raise the version beside the code that writes a section whenever its contents change.
 
 use super::unread::{Unread, UnreadReason};
-use super::{Section, put_section, sections};
+use super::{Section, SectionWriter, sections};
 use headwater_kernel::state::{Corrupt, StateReader};
 
 /// A kind of section: its tag, the version that this program writes and reads, and its name for people.
@@ -28,8 +28,8 @@ pub struct Kind {
 
 impl Kind {
     /// Appends a section of this kind.
-    pub fn put(&self, to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        put_section(to, self.tag, self.version, write);
+    pub fn put(&self, to: &mut impl SectionWriter, write: impl FnOnce(&mut Vec<u8>)) {
+        to.put_section(self.tag, self.version, write);
     }
 }
 
@@ -162,6 +162,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sections::put_section;
     use headwater_kernel::state::State;
 
     #[test]

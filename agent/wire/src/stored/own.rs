@@ -4,7 +4,10 @@ use super::fields::{Reader, StoredFields, put_field, put_signed, put_text, put_v
 use super::parts::{StoredError, bad, put_count, put_name, put_time, signed, text, time};
 use super::tags;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
-use headwater_pipeline::event::{AgentPresence, BootId, ClockSet, DiskStatus, Report, ReportCause, RunEnd};
+use headwater_pipeline::event::{
+    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause,
+    RunEnd,
+};
 
 pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
     put_name(to, tags::AGENT, &report.agent);
@@ -87,6 +90,13 @@ pub(super) fn put_status(to: &mut Vec<u8>, status: &AgentPresence) {
             own.into_iter().chain(disk.device_written_today_bytes).for_each(|bytes| put_varint(to, bytes));
         });
     }
+    if let Some(checkpoint) = &status.checkpoint {
+        put_field(to, tags::CHECKPOINT, |to| {
+            let budget = checkpoint.budget.map(|budget| [budget.allowed_ms, budget.daily_bytes]);
+            let own = [checkpoint.every_ms, checkpoint.age_ms];
+            own.into_iter().chain(budget.into_iter().flatten()).for_each(|number| put_varint(to, number));
+        });
+    }
 }
 
 pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<AgentPresence, StoredError> {
@@ -99,7 +109,18 @@ pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<AgentPresence, St
         boot: boot.map(BootId::from),
         trouble: fields.of(tags::TROUBLE).list(owned).ok_or(bad(tags::TROUBLE))?,
         disk: fields.get(tags::DISK).map(|disk| read_disk(disk).ok_or(bad(tags::DISK))).transpose()?,
+        checkpoint: fields
+            .get(tags::CHECKPOINT)
+            .map(|from| read_checkpoint(from).ok_or(bad(tags::CHECKPOINT)))
+            .transpose()?,
     })
+}
+
+fn read_checkpoint(mut from: Reader<'_>) -> Option<CheckpointFigures> {
+    let (every_ms, age_ms) = (from.varint()?, from.varint()?);
+    let budget = from.varint().zip(from.varint());
+    let budget = budget.map(|(allowed_ms, daily_bytes)| CheckpointBudget { allowed_ms, daily_bytes });
+    Some(CheckpointFigures { every_ms, age_ms, budget })
 }
 
 fn read_disk(mut from: Reader<'_>) -> Option<DiskStatus> {

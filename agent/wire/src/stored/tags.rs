@@ -70,3 +70,6 @@ pub(super) const DISK: u8 = 42;
 pub(super) const STOP: u8 = 43;
 /// 1: may lack readings.
 pub(super) const PARTIAL: u8 = 44;
+/// Configured interval and age of the last one (ms); then, if they are known, the interval that is allowed (ms) and the bytes
+/// of a day.
+pub(super) const CHECKPOINT: u8 = 45;

@@ -6,8 +6,9 @@ use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
-    AgentPresence, Alert, AlertState, BootId, ClockMark, ClockSet, DiskStatus, Evidence, Reading, Readings,
-    Report, ReportCause, RunEnd, Subject, Summary, TimedValues, Timestamp,
+    AgentPresence, Alert, AlertState, BootId, CheckpointBudget, CheckpointFigures, ClockMark, ClockSet,
+    DiskStatus, Evidence, Reading, Readings, Report, ReportCause, RunEnd, Subject, Summary, TimedValues,
+    Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
@@ -165,6 +166,12 @@ fn of_agent() -> impl Strategy<Value = Event> {
         daily_writes: 3,
         device_written_today_bytes: device,
     });
+    let budget = prop::option::of(any::<u64>());
+    let checkpoint = (any::<u64>(), budget).prop_map(|(every_ms, budget)| CheckpointFigures {
+        every_ms,
+        age_ms: 7,
+        budget: budget.map(|allowed_ms| CheckpointBudget { allowed_ms, daily_bytes: 9 }),
+    });
     let trouble = prop::collection::vec(".{0,9}", 0..3);
     let status = (
         name(),
@@ -172,11 +179,19 @@ fn of_agent() -> impl Strategy<Value = Event> {
         any::<i64>(),
         prop::option::of("[a-f]{0,9}"),
         trouble,
-        prop::option::of(disk),
+        (prop::option::of(disk), prop::option::of(checkpoint)),
     )
-        .prop_map(|(agent, online, started_ms, boot, trouble, disk)| {
+        .prop_map(|(agent, online, started_ms, boot, trouble, (disk, checkpoint))| {
             let boot = boot.map(|boot| BootId::from(boot.as_str()));
-            Event::Status(Box::new(AgentPresence { agent, online, started_ms, boot, trouble, disk }))
+            Event::Status(Box::new(AgentPresence {
+                agent,
+                online,
+                started_ms,
+                boot,
+                trouble,
+                disk,
+                checkpoint,
+            }))
         });
     prop_oneof![report, clock, status]
 }

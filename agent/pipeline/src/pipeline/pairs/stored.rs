@@ -6,6 +6,7 @@ use super::super::series::Directory;
 use super::super::stream::Streams;
 use super::{Pair, PairPane, Pairs, WAITING_MAX};
 use crate::config::Specs;
+use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::aggregate::Comoments;
@@ -16,7 +17,12 @@ use std::collections::HashMap;
 
 impl Pairs {
     /// Appends the state of all pairs.
-    pub(in crate::pipeline) fn save(&self, streams: &Streams, directory: &Directory, to: &mut Vec<u8>) {
+    pub(in crate::pipeline) fn save(
+        &self,
+        streams: &Streams,
+        directory: &Directory,
+        to: &mut impl SectionWriter,
+    ) {
         for pair in self.pairs.iter() {
             let Some((specs, config)) = pair.rules(streams) else { continue };
             body::PAIR.put(to, |to| {

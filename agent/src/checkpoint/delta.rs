@@ -1,0 +1,254 @@
+//! The difference of a body to the one before it: what is copied from there, and the bytes in between.
+//!
+//! Two checkpoints are mostly the same sections in the same order, and most bytes of a section are those of the section
+//! that it follows. Numbers change where they are, and here and there some bytes come or go: a bin of a sketch, a window.
+//! So each section is compared with the one that begins most like it among those of the old body in its place. Where the
+//! two differ, the encoder looks whether they are the same again a few bytes on; if not, it looks the next bytes up in the
+//! old section. (The idea of VCDIFF, RFC 3284, with one short operation for the usual case.)
+//!
+//! The new body takes the place of the old one in one buffer, from its beginning, while the old one goes: two bodies take
+//! the memory of one. Cost: linear.
+
+mod index;
+mod operations;
+mod slices;
+
+pub(crate) use operations::Operations;
+pub(super) use operations::apply;
+
+use headwater_pipeline::sections::{HEADER_BYTES, SectionWriter, put_section};
+use index::Index;
+use slices::{common, head, tail};
+use std::cmp::Reverse;
+use std::ops::Range;
+
+/// The sections before and behind the one in its place that a section is held against.
+const BESIDE: usize = 4;
+
+/// The part of a section that says which one it is (bytes).
+const NAME: usize = 64;
+
+/// Room that the new body has before the old one is moved away (bytes).
+const GAP: usize = 64 << 10;
+
+/// Equal bytes in the same place that are worth an operation.
+const IN_PLACE_MIN: usize = 3;
+
+/// How far equal bytes in the same place are looked for.
+const IN_PLACE_WITHIN: usize = 20;
+
+/// So many more literals than half of what is copied, and the place may be a wrong one.
+const ASTRAY: usize = 32;
+
+/// A body in the making, and its difference to the one that it follows, if it follows one.
+#[derive(Default)]
+pub(crate) struct Successor {
+    /// New bytes, a gap, the old bytes that are still needed.
+    bytes: Vec<u8>,
+    written: usize,
+    delta: Option<Comparison>,
+    /// Where a section is put together.
+    section: Vec<u8>,
+}
+
+/// A delta in the making.
+struct Comparison {
+    operations: Operations,
+    /// Past this it is not worth it (bytes).
+    bytes_max: usize,
+    /// Where the old body begins in the buffer, or would if it were still whole.
+    old_from: usize,
+    /// Where each old section begins, and the last one ends.
+    starts: Vec<usize>,
+    /// The old section in whose place the next one is.
+    section: usize,
+    /// The old byte in whose place the next one is.
+    at: usize,
+    /// Grows with literals and shrinks with what is copied; see [`ASTRAY`].
+    astray: usize,
+    index: Index,
+}
+
+impl Successor {
+    /// A body that follows none; it is put together in `buffer`.
+    pub(crate) fn of_none(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self { bytes: buffer, written: 0, delta: None, section: Vec::new() }
+    }
+
+    /// The body that follows `old`, with its difference if that is not longer than `old`.
+    pub(crate) fn of(old: Vec<u8>) -> Self {
+        let bytes_max = old.len();
+        Self::within(old, bytes_max)
+    }
+
+    fn within(mut old: Vec<u8>, bytes_max: usize) -> Self {
+        let (starts, length) = (starts(&old), old.len());
+        old.resize(length + GAP, 0);
+        old.copy_within(..length, GAP);
+        let delta = Comparison {
+            operations: Operations::default(),
+            bytes_max,
+            old_from: GAP,
+            starts,
+            section: 0,
+            at: 0,
+            astray: 0,
+            index: Index::new(),
+        };
+        Self { bytes: old, written: 0, delta: Some(delta), section: Vec::new() }
+    }
+
+    /// Appends a section.
+    fn push(&mut self, section: &[u8]) {
+        let end = self.written + section.len();
+        if let Some(delta) = &mut self.delta {
+            delta.push(tail(&self.bytes, delta.old_from), section);
+            let needed = delta.needed_from();
+            if end > needed {
+                let (before, more) = (self.bytes.len(), end - needed + GAP);
+                self.bytes.resize(before + more, 0);
+                self.bytes.copy_within(needed..before, needed + more);
+                delta.old_from += more;
+            }
+        }
+        self.delta.take_if(|delta| !delta.is_worth_it());
+        if self.delta.is_none() {
+            self.bytes.truncate(self.written);
+            self.bytes.resize(end, 0);
+        }
+        if let Some(place) = self.bytes.get_mut(self.written..end) {
+            place.copy_from_slice(section);
+        }
+        self.written = end;
+    }
+
+    /// The body, and its difference.
+    pub(crate) fn finish(mut self) -> (Vec<u8>, Option<Operations>) {
+        self.bytes.truncate(self.written);
+        let delta = self.delta.map(|mut delta| {
+            delta.operations.close();
+            delta
+        });
+        (self.bytes, delta.filter(Comparison::is_worth_it).map(|delta| delta.operations))
+    }
+}
+
+impl SectionWriter for Successor {
+    fn put_section(&mut self, tag: u16, version: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.delta.is_none() {
+            put_section(&mut self.bytes, tag, version, write);
+            self.written = self.bytes.len();
+            return;
+        }
+        let mut section = std::mem::take(&mut self.section);
+        section.clear();
+        put_section(&mut section, tag, version, write);
+        self.push(&section);
+        self.section = section;
+    }
+}
+
+/// Where sections begin, and the last one ends.
+fn starts(body: &[u8]) -> Vec<usize> {
+    let mut starts = vec![0];
+    let mut rest = body;
+    while !rest.is_empty() {
+        rest = tail(rest, length_of_first(rest));
+        starts.push(body.len() - rest.len());
+    }
+    starts
+}
+
+/// The bytes of the first section, or all there are if it is cut off.
+fn length_of_first(sections: &[u8]) -> usize {
+    let length =
+        sections.get(HEADER_BYTES - 4..).and_then(<[u8]>::first_chunk).copied().map(u32::from_le_bytes);
+    let length = length.map_or(usize::MAX, |length| HEADER_BYTES.saturating_add(length as usize));
+    length.min(sections.len())
+}
+
+/// The bytes that two sections begin with, their lengths aside.
+fn likeness(one: &[u8], other: &[u8]) -> usize {
+    let kind = |section: &[u8]| section.first_chunk::<4>().copied();
+    let name = |section| -> &[u8] { head(tail(section, HEADER_BYTES), NAME) };
+    if kind(one) == kind(other) { 1 + common(name(one), name(other)) } else { 0 }
+}
+
+impl Comparison {
+    fn is_worth_it(&self) -> bool {
+        self.operations.bytes.len() + self.operations.literals <= self.bytes_max
+    }
+
+    /// The first byte of the buffer that is still needed of the old body.
+    fn needed_from(&self) -> usize {
+        let first = self.starts.get(self.section.saturating_sub(BESIDE)).or(self.starts.last());
+        self.old_from + first.copied().unwrap_or_default()
+    }
+
+    /// The bytes of an old section.
+    fn section(&self, number: usize) -> Range<usize> {
+        let start = |number| self.starts.get(number).or(self.starts.last()).copied().unwrap_or_default();
+        start(number)..start(number + 1)
+    }
+
+    /// Takes the next section in.
+    fn push(&mut self, old: &[u8], section: &[u8]) {
+        let beside = self.section.saturating_sub(BESIDE)..=self.section + BESIDE;
+        let like = |number: &usize| {
+            let likeness = likeness(old.get(self.section(*number)).unwrap_or_default(), section);
+            (likeness, Reverse(number.abs_diff(self.section)))
+        };
+        let model = beside.max_by_key(like).unwrap_or(self.section);
+        self.section = model + 1;
+        let range = self.section(model);
+        self.compare(head(old, range.end), range, section);
+    }
+
+    /// Compares new bytes with a range of old ones, at whose end `old` ends.
+    fn compare(&mut self, old: &[u8], range: Range<usize>, new: &[u8]) {
+        let (mut at, mut rest) = (range.start, new);
+        while !rest.is_empty() {
+            let same = common(tail(old, at), rest);
+            self.copy(at, same);
+            (at, rest) = (at + same, tail(rest, same));
+            if rest.is_empty() {
+                break;
+            }
+            let literals = in_place(tail(old, at), rest).filter(|_| self.astray < ASTRAY);
+            let (literals, to) = match literals {
+                Some(literals) => (literals, None),
+                None => {
+                    self.index.fill(old, &range, at);
+                    self.astray = 0;
+                    self.index.moved(old, &range, at, rest)
+                }
+            };
+            let literals = literals.min(rest.len());
+            self.astray += literals;
+            self.operations.put(literals);
+            self.at += literals;
+            (at, rest) = (to.unwrap_or(at + literals), tail(rest, literals));
+        }
+    }
+
+    /// Copies old bytes.
+    fn copy(&mut self, from: usize, length: usize) {
+        if length > 0 {
+            self.operations.copy(from as i64 - self.at as i64, length);
+            self.at = from + length;
+            self.astray = self.astray.saturating_sub(length / 2);
+        }
+    }
+}
+
+/// Where the next equal bytes in the same place begin, if that is not far.
+fn in_place(old: &[u8], new: &[u8]) -> Option<usize> {
+    (1..IN_PLACE_WITHIN).find(|after| {
+        let (old, new) = (tail(old, *after), tail(new, *after));
+        new.is_empty() || new.len() >= IN_PLACE_MIN && old.get(..IN_PLACE_MIN) == new.get(..IN_PLACE_MIN)
+    })
+}
+
+#[cfg(test)]
+mod tests;
