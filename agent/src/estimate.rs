@@ -34,6 +34,18 @@ const OVERHEAD: f64 = 1.15;
 /// A sketch's room for values within a ratio of 13, say temperatures in K or loads from 7 to 90 % (bytes).
 const SKETCH_USUAL: usize = 384;
 
+/// What a checkpoint writes of a series in a stream that had readings since the one before, as measured (bytes).
+const CHANGED_BYTES: f64 = 64.0;
+
+/// What it writes of a window that was closed since then, as measured (bytes).
+const CLOSED_BYTES: f64 = 96.0;
+
+/// What is written for each byte of that: now and then a whole checkpoint.
+const WHOLE_SHARE: f64 = 1.25;
+
+/// What a checkpoint in which all has changed takes of its size, as measured.
+const DEFLATED: f64 = 0.5;
+
 /// The most that a config can cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -45,8 +57,43 @@ pub struct Estimate {
     pub memory_offline: u64,
     /// Disk: the buffer, the checkpoint twice while it is replaced, and its deltas (bytes).
     pub disk: u64,
+    /// How often open windows become durable.
+    pub checkpoints: CheckpointEstimate,
     /// Summaries a second, if every series has readings in every window; `None`: as many as readings.
     pub messages_per_s: Option<f64>,
+}
+
+/// How often `daily_writes` lets open windows become durable, in the long run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CheckpointEstimate {
+    /// The series that may have readings between any two checkpoints at the configured interval.
+    pub series: u64,
+    /// The interval if all series have (ms).
+    pub all_ms: i64,
+}
+
+impl CheckpointEstimate {
+    /// For a config whose checkpoints hold so many bytes with all series.
+    fn of(config: &Config, body_bytes: u64) -> Self {
+        const DAY_MS: f64 = 86_400_000.0;
+        let every_ms = config.agent.checkpoint_ms as f64;
+        let of_series = |interval_ms: f64| {
+            let of_stream = |stream: &StreamConfig| {
+                let closed = summaries_per_s(stream).map_or(0.0, |rate| rate * interval_ms / 1_000.0);
+                CHANGED_BYTES + CLOSED_BYTES * closed
+            };
+            WHOLE_SHARE * config.streams.iter().map(of_stream).sum::<f64>()
+        };
+        let bytes_per_ms = config.buffer.daily_writes as f64 / DAY_MS;
+        let series = (bytes_per_ms * every_ms / of_series(every_ms).max(1.0)) as u64;
+        let mut all_ms = every_ms;
+        // More is closed in a longer interval; that ends where everything has changed.
+        for _ in 0..64 {
+            let changed = of_series(all_ms) * config.limits.series as f64;
+            all_ms = (changed.min(body_bytes as f64 * DEFLATED) / bytes_per_ms).max(every_ms);
+        }
+        Self { series, all_ms: all_ms as i64 }
+    }
 }
 
 /// How much is assumed of what depends on the readings.
@@ -83,12 +130,14 @@ impl Estimate {
             let messages = config.buffer.memory_bytes_max as u64;
             BASE_BYTES + BYTES_MAX + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
         };
+        let checkpoints = CheckpointEstimate::of(config, kept(Case::Usual));
         let rates = config.streams.iter().map(summaries_per_s);
         Self {
             memory: memory(Case::Worst),
             memory_usual: memory(Case::Usual),
             memory_offline: memory(Case::Worst) + STORE_BYTES,
             disk: config.buffer.max_size + 2 * kept(Case::Worst) + deltas_bytes_max(kept(Case::Worst)),
+            checkpoints,
             messages_per_s: rates.sum::<Option<f64>>().map(|rate| rate * series as f64),
         }
     }

@@ -184,6 +184,15 @@ impl Agent {
         wait_for("a checkpoint to be written", || is_done(&self.log()).then_some(()));
     }
 
+    /// The size of the last checkpoint as a whole, if one has been written (bytes).
+    #[must_use]
+    pub fn checkpoint_bytes(&self) -> Option<usize> {
+        let log = self.log();
+        let (before, _) = log.rsplit_once("checkpoint written")?;
+        let begun = before.lines().rev().find(|line| line.contains("writing a checkpoint"))?;
+        field(begun, "bytes")
+    }
+
     #[track_caller]
     fn wait_checkpoint_that(&self, what: &str, is_it: impl Fn(&str) -> bool) {
         let found = |log: &str| lines_with(log, &["checkpoint written"]).any(&is_it);

@@ -40,6 +40,10 @@ const IN_PLACE_WITHIN: usize = 20;
 /// So many more literals than half of what is copied, and the place may be a wrong one.
 const ASTRAY: usize = 32;
 
+/// The literals between two searches in vain.
+const PAUSE_MIN: usize = 16;
+const PAUSE_MAX: usize = 1_024;
+
 /// A body in the making, and its difference to the one that it follows, if it follows one.
 #[derive(Default)]
 pub(crate) struct Successor {
@@ -67,6 +71,9 @@ struct Comparison {
     /// Grows with literals and shrinks with what is copied; see [`ASTRAY`].
     astray: usize,
     index: Index,
+    /// The literals before the next search, and the ones after that if it fails.
+    pause: usize,
+    next_pause: usize,
 }
 
 impl Successor {
@@ -95,6 +102,8 @@ impl Successor {
             at: 0,
             astray: 0,
             index: Index::new(),
+            pause: 0,
+            next_pause: PAUSE_MIN,
         };
         Self { bytes: old, written: 0, delta: Some(delta), section: Vec::new() }
     }
@@ -215,21 +224,31 @@ impl Comparison {
             if rest.is_empty() {
                 break;
             }
-            let literals = in_place(tail(old, at), rest).filter(|_| self.astray < ASTRAY);
-            let (literals, to) = match literals {
-                Some(literals) => (literals, None),
-                None => {
-                    self.index.fill(old, &range, at);
-                    self.astray = 0;
-                    self.index.moved(old, &range, at, rest)
-                }
-            };
+            let in_place = in_place(tail(old, at), rest);
+            let is_lost = in_place.is_none() || self.astray >= ASTRAY;
+            let moved = if is_lost { self.search(old, &range, at, rest) } else { None };
+            let literals = moved.map(|(literals, _)| literals).or(in_place).unwrap_or(IN_PLACE_WITHIN);
             let literals = literals.min(rest.len());
             self.astray += literals;
+            self.pause = self.pause.saturating_sub(literals);
             self.operations.put(literals);
             self.at += literals;
-            (at, rest) = (to.unwrap_or(at + literals), tail(rest, literals));
+            (at, rest) = (moved.map_or(at + literals, |(_, to)| to), tail(rest, literals));
         }
+    }
+
+    /// How many bytes come before those that stand elsewhere in the section, and where, if they are found. Where nothing is
+    /// found there may be much that is new: the next search waits for twice as many bytes.
+    fn search(&mut self, old: &[u8], range: &Range<usize>, at: usize, new: &[u8]) -> Option<(usize, usize)> {
+        if self.pause > 0 {
+            return None;
+        }
+        self.index.fill(old, range, at);
+        let moved = self.index.moved(old, range, at, new);
+        self.astray = 0;
+        self.next_pause = if moved.is_some() { PAUSE_MIN } else { (2 * self.next_pause).min(PAUSE_MAX) };
+        self.pause = if moved.is_some() { 0 } else { self.next_pause };
+        moved
     }
 
     /// Copies old bytes.

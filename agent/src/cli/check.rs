@@ -4,7 +4,7 @@ use super::{Failure, open};
 use crate::config::Config;
 use crate::estimate::Estimate;
 use headwater_pipeline::config::{StreamConfig, WindowConfig};
-use headwater_settings::{Document, Or, Table, format_size};
+use headwater_settings::{Document, Or, Table, format_duration, format_size};
 use std::path::Path;
 
 /// `MemoryMax` of the unit that packages ship (bytes).
@@ -45,7 +45,9 @@ fn describe(path: &Path, config: &Config, document: &Document) -> String {
         config.limits.series,
         format_size(config.limits.payload_bytes as u64)
     ));
-    text.push_str(&describe_cost(&Estimate::of(config)));
+    let cost = Estimate::of(config);
+    text.push_str(&describe_cost(&cost));
+    text.push_str(&describe_checkpoints(config, &cost));
     text
 }
 
@@ -71,6 +73,24 @@ fn describe_cost(cost: &Estimate) -> String {
         format_size(cost.memory_usual >> 20 << 20),
         format_size(cost.memory_offline >> 20 << 20),
         format_size(cost.disk >> 20 << 20),
+    )
+}
+
+/// How often open windows become durable, as `daily_writes` allows.
+fn describe_checkpoints(config: &Config, cost: &Estimate) -> String {
+    let every = format_duration(config.agent.checkpoint_ms);
+    let (series, all) = (cost.checkpoints.series, config.limits.series);
+    let budget = format_size(config.buffer.daily_writes);
+    if series >= all as u64 {
+        return format!("checkpoints: every {every}, within {budget} a day (`daily_writes`)\n");
+    }
+    // Seconds do not matter in minutes.
+    let ms = cost.checkpoints.all_ms;
+    let whole = if ms < 60_000 { 1_000 } else { 60_000 };
+    format!(
+        "checkpoints: every {every} while about {series} series have new readings each time; {budget} a day (`daily_writes`) \
+         allow one in about {} if all {all} have\n",
+        format_duration((ms + whole - 1) / whole * whole),
     )
 }
 

@@ -12,7 +12,7 @@ const MORE: &str = ".SH FILES
 The config. \\fBheadwater check\\fR says what is wrong with it; \\fBsystemctl reload headwater\\fR reads it again.
 .TP
 .I /var/lib/headwater
-Open windows (\\fIwindows.checkpoint\\fR) and what waits for an output (\\fIbuffer\\fR).
+Open windows (\\fIwindows.checkpoint\\fR, and what has changed since) and what waits for an output (\\fIbuffer\\fR).
 .SH ENVIRONMENT
 .TP
 .B HEADWATER_LOG

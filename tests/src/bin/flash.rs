@@ -30,24 +30,31 @@ fn main() {
 fn measure(series: usize, every_s: u64) {
     let broker = Mosquitto::with(&Options { quiet: true, ..Options::default() });
     let (dir, journal) = (TempDir::new(), Tmpfs::new());
-    let agent = Agent::start_with(
-        &dir,
-        &format!(
-            "[agent]\nid = \"bench\"\nlog = \"debug\"\n[sources.field]\ntype = \"mqtt\"\n\
-             url = \"mqtt://127.0.0.1:{port}\"\ntopics = [\"bench/+\"]\ntime = \"ts\"\n[streams.main]\n\
-             window = {{ type = \"tumbling\", size = \"1m\" }}\naggregates = [\"count\", \"min\", \"max\", \"mean\", \"p95\"]\n\
-             [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n",
-            port = broker.port
-        ),
-        &[("RUNTIME_DIRECTORY", &journal.0.to_string_lossy())],
+    let config = format!(
+        "[agent]\nid = \"bench\"\nlog = \"debug\"\n[sources.field]\ntype = \"mqtt\"\n\
+         url = \"mqtt://127.0.0.1:{port}\"\ntopics = [\"bench/+\"]\ntime = \"ts\"\n[streams.main]\n\
+         window = {{ type = \"tumbling\", size = \"1m\" }}\naggregates = [\"count\", \"min\", \"max\", \"mean\", \"p95\"]\n\
+         [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n",
+        port = broker.port
     );
-    agent.wait_log(&["source connected"]);
+    let start_agent = || {
+        let journal = journal.0.to_string_lossy();
+        let agent = Agent::start_with(&dir, &config, &[("RUNTIME_DIRECTORY", &journal)]);
+        agent.wait_logs(&["source connected"], agent.log().matches(" running").count());
+        agent
+    };
+    let agent = start_agent();
     let mut field =
         Field { publisher: Publisher::new(broker.port), random: fastrand::Rng::with_seed(1), series };
     let start = now_ms();
     for second in (-PAST * 60..0).step_by(every_s as usize) {
         field.publish(start + second * 1_000);
     }
+    agent.wait_checkpoint();
+    // The next run begins with a whole checkpoint of it all.
+    assert!(agent.terminate().success());
+    let agent = start_agent();
+    field.publish(now_ms());
     agent.wait_checkpoint();
     let (begin, before, lines) = (Instant::now(), storage_bytes(agent.pid()), written(&agent).len());
     let mut at = begin;
@@ -58,12 +65,18 @@ fn measure(series: usize, every_s: u64) {
     }
     let minutes = begin.elapsed().as_secs_f64() / 60.0;
     let (all, log) = (storage_bytes(agent.pid()) - before, written(&agent));
-    let own: f64 = log[lines..].iter().sum();
+    let new = &log[lines..];
+    let kib = |is_whole: bool| {
+        let bytes = new.iter().filter(|write| write.is_whole == is_whole).map(|write| write.bytes);
+        bytes.sum::<f64>() / 1_024.0 / minutes
+    };
     println!(
-        "{series:>5} series, a reading each in {every_s:>2} s: {:.1} KiB a minute in {:.1} checkpoints; storage took {:.1} KiB; \
-         RSS {:.1} MB, peak {:.1} MB",
-        own / 1_024.0 / minutes,
-        (log.len() - lines) as f64 / minutes,
+        "{series:>5} series, a reading each in {every_s:>2} s: {:.1} KiB a minute as changes, {:.1} KiB as {} whole ones, \
+         {:.1} checkpoints a minute; storage took {:.1} KiB; RSS {:.1} MB, peak {:.1} MB",
+        kib(false),
+        kib(true),
+        new.iter().filter(|write| write.is_whole).count(),
+        new.len() as f64 / minutes,
         all / 1_024.0 / minutes,
         megabytes(agent.pid(), "VmRSS"),
         megabytes(agent.pid(), "VmHWM"),
@@ -117,12 +130,21 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).expect("a time of ours")
 }
 
-/// The bytes of each checkpoint that the agent's log tells of.
-fn written(agent: &Agent) -> Vec<f64> {
+/// A checkpoint that the agent's log tells of.
+struct Write {
+    bytes: f64,
+    is_whole: bool,
+}
+
+/// All of them.
+fn written(agent: &Agent) -> Vec<Write> {
     let log = agent.log();
     let lines = log.lines().filter(|line| line.contains("checkpoint written"));
-    let bytes = lines.filter_map(|line| line.split_whitespace().find_map(|word| word.strip_prefix("bytes=")));
-    bytes.filter_map(|bytes| bytes.parse().ok()).collect()
+    let bytes = |line: &str| {
+        let bytes = line.split_whitespace().find_map(|word| word.strip_prefix("bytes="))?;
+        Some(Write { bytes: bytes.parse().ok()?, is_whole: line.contains("is_whole=true") })
+    };
+    lines.filter_map(bytes).collect()
 }
 
 /// What a process has caused to be written to storage, whole pages (bytes).

@@ -214,13 +214,20 @@ impl CheckpointWatch {
     fn start(path: PathBuf) -> Self {
         let watch = Self { seen: Arc::default(), ended: Cell::default(), stop: Arc::default() };
         let (seen, stop) = (watch.seen.clone(), watch.stop.clone());
-        let written = move || -> Option<SystemTime> { std::fs::metadata(&path).ok()?.modified().ok() };
+        // Whole, or as what has changed, in the file beside it.
+        let files = [path.clone(), path.with_extension("checkpoint.deltas")];
+        let written = move || {
+            files
+                .each_ref()
+                .map(|file| -> Option<SystemTime> { std::fs::metadata(file).ok()?.modified().ok() })
+        };
         let mut last = written();
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 let now = written();
-                if now != last {
-                    last = now;
+                let is_new = now[0] != last[0] || now[1].is_some() && now[1] != last[1];
+                last = now;
+                if is_new {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
                 }
                 std::thread::sleep(Duration::from_millis(3));

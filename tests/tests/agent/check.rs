@@ -22,6 +22,22 @@ fn a_good_config_passes_and_what_will_run_is_said() {
     }
 }
 
+/// How often open windows become durable is what the budget for writes allows: for few series at the interval, for all at
+/// another.
+#[test]
+fn the_budget_for_writes_is_said_as_an_interval() {
+    let config = Config::new(1883, 1883).text().replace("checkpoint = \"1s\"", "checkpoint = \"10s\"");
+    let of = |more: &str| {
+        let (_, said, stderr) = check(&config.replace("[buffer]\n", &format!("{more}\n[buffer]\n")));
+        let line = said.lines().find_map(|line| line.strip_prefix("checkpoints: ")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{said}{stderr}"))
+    };
+    let said = of("");
+    assert!(said.starts_with("every 10s while about ") && said.contains("500 MiB a day"), "{said}");
+    assert!(said.contains("if all 10000 have"), "{said}");
+    assert_eq!(of("[limits]\nseries = 100\n"), "every 10s, within 500 MiB a day (`daily_writes`)");
+}
+
 /// Every line of the sample that is commented out is a known key at its place.
 #[test]
 fn the_sample_knows_its_own_options() {

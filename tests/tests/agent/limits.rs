@@ -1,7 +1,6 @@
 //! The most memory that `check` predicts, against the memory of a full agent.
 
 use crate::check::check;
-use headwater_tests::agent::state_dir;
 use headwater_tests::process::status_kib;
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, probe, wait_for};
 use std::fmt::Write as _;
@@ -79,10 +78,9 @@ fn a_full_agent_takes_what_check_says() {
     }
     publisher.flush().expect("the broker's acknowledgements");
     // Two windows of each series: the bins of their sketches, and their readings to choose points from.
-    let full = SERIES as u64 * 2 * u64::from((3 * VALUES + 16 * READINGS).unsigned_abs());
+    let full = SERIES * 2 * (3 * VALUES + 16 * READINGS).unsigned_abs() as usize;
     wait_for("a checkpoint of it all", || {
-        let file = state_dir(&dir).join("windows.checkpoint");
-        (std::fs::metadata(file).map_or(0, |file| file.len()) >= full).then_some(())
+        agent.checkpoint_bytes().is_some_and(|bytes| bytes >= full).then_some(())
     });
     let grown = resident("VmHWM") - before;
     println!("grown {grown} said {estimate}");

@@ -4,6 +4,7 @@ mod benchmark;
 mod boots;
 mod buffer;
 mod check;
+mod checkpoints;
 mod clients;
 mod clocks;
 mod crashes;

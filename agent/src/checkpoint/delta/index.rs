@@ -62,23 +62,23 @@ impl Index {
         }
     }
 
-    /// How many bytes come before those that stand elsewhere in the section, and where.
+    /// How many bytes come before those that stand elsewhere in the section, and where; `None`: that is far, or nowhere.
     pub(super) fn moved(
         &self,
         old: &[u8],
         range: &Range<usize>,
         at: usize,
         new: &[u8],
-    ) -> (usize, Option<usize>) {
+    ) -> Option<(usize, usize)> {
         for skipped in 0..MOVED_WITHIN.min(new.len()) {
             if let Some(place) = self.find(old, range, at + skipped, tail(new, skipped)) {
                 // They may begin before the place that was looked up.
                 let is_same = |back: &usize| old.get(place - back) == new.get(skipped - back);
                 let back = (1..=skipped.min(place - range.start)).take_while(is_same).count();
-                return (skipped - back, Some(place - back));
+                return Some((skipped - back, place - back));
             }
         }
-        (MOVED_WITHIN, None)
+        None
     }
 
     /// The place with most of the next bytes; of equal ones the nearest to `expected`.
