@@ -211,6 +211,7 @@ impl Comparison {
         let model = beside.max_by_key(like).unwrap_or(self.section);
         self.section = model + 1;
         let range = self.section(model);
+        (self.astray, self.pause, self.next_pause) = (0, 0, PAUSE_MIN);
         self.compare(head(old, range.end), range, section);
     }
 

@@ -1,3 +1,5 @@
+//! What crashes, power cuts and damage leave of checkpoints and their deltas.
+
 use super::*;
 use headwater_pipeline::sections::{SectionWriter as _, put_section};
 

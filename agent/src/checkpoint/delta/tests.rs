@@ -1,5 +1,6 @@
+//! Deltas of bodies that change in all ways, and of hostile bytes.
+
 use super::*;
-use crate::frames::Damaged;
 use headwater_pipeline::sections::{length32, put_section};
 use proptest::prelude::*;
 
@@ -161,9 +162,8 @@ proptest! {
     ) {
         let delta = [&length32(operations.len()).to_le_bytes(), operations.as_slice(), &literals].concat();
         for delta in [&delta, &literals] {
-            match apply(&old, delta, length) {
-                Ok(new) => prop_assert_eq!(new.len(), length),
-                Err(Damaged) => {}
+            if let Ok(new) = apply(&old, delta, length) {
+                prop_assert_eq!(new.len(), length);
             }
         }
     }
