@@ -77,22 +77,23 @@ impl CheckpointEstimate {
     fn of(config: &Config, body_bytes: u64) -> Self {
         const DAY_MS: f64 = 86_400_000.0;
         let every_ms = config.agent.checkpoint_ms as f64;
-        let of_series = |interval_ms: f64| {
-            let of_stream = |stream: &StreamConfig| {
-                let closed = summaries_per_s(stream).map_or(0.0, |rate| rate * interval_ms / 1_000.0);
-                CHANGED_BYTES + CLOSED_BYTES * closed
-            };
-            WHOLE_SHARE * config.streams.iter().map(of_stream).sum::<f64>()
+        let closed_per_ms = config.streams.iter().filter_map(summaries_per_s).sum::<f64>() / 1_000.0;
+        let bytes = |series: f64, interval_ms: f64| {
+            let changed = CHANGED_BYTES * config.streams.len() as f64 * series;
+            // Of what is closed, as much as is kept.
+            let closed = CLOSED_BYTES * series * closed_per_ms * interval_ms;
+            let kept = DEFLATED * retained_bytes(config) as f64 + CLOSED_BYTES * series;
+            WHOLE_SHARE * (changed + closed.min(kept))
         };
         let bytes_per_ms = config.buffer.daily_writes as f64 / DAY_MS;
-        let series = (bytes_per_ms * every_ms / of_series(every_ms).max(1.0)) as u64;
+        let series = bytes_per_ms * every_ms / bytes(1.0, every_ms).max(1.0);
         let mut all_ms = every_ms;
         // More is closed in a longer interval; that ends where everything has changed.
         for _ in 0..64 {
-            let changed = of_series(all_ms) * config.limits.series as f64;
-            all_ms = (changed.min(body_bytes as f64 * DEFLATED) / bytes_per_ms).max(every_ms);
+            let changed = bytes(config.limits.series as f64, all_ms).min(DEFLATED * body_bytes as f64);
+            all_ms = (changed / bytes_per_ms).max(every_ms);
         }
-        Self { series, all_ms: all_ms as i64 }
+        Self { series: series as u64, all_ms: all_ms as i64 }
     }
 }
 

@@ -68,7 +68,7 @@ fn measure(series: usize, every_s: u64) {
     let new = &log[lines..];
     let kib = |is_whole: bool| {
         let bytes = new.iter().filter(|write| write.is_whole == is_whole).map(|write| write.bytes);
-        bytes.sum::<f64>() / 1_024.0 / minutes
+        bytes.fold(0.0, |sum, bytes| sum + bytes) / 1_024.0 / minutes
     };
     println!(
         "{series:>5} series, a reading each in {every_s:>2} s: {:.1} KiB a minute as changes, {:.1} KiB as {} whole ones, \
