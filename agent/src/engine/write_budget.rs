@@ -22,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The weight of the newest checkpoint in what one costs.
-const NEWEST: f64 = 0.125;
+const NEWEST: f64 = 0.0625;
 
 /// When the next checkpoint may be written, and when it has to be.
 pub(super) struct WriteBudget {
