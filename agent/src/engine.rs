@@ -8,6 +8,7 @@ mod checkpointing;
 mod clock_follower;
 mod durable;
 mod earlier;
+mod journal_syncing;
 mod journaling;
 mod log_throttle;
 mod losses;
@@ -45,6 +46,7 @@ use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_sensors::{Receipt, Safety};
+use journal_syncing::SyncMonitor;
 use outgoing::Outgoing;
 use reporter::Reporter;
 pub(crate) use sink::EngineSink;
@@ -70,6 +72,7 @@ pub(crate) struct Engine {
     memory: MemoryCap,
     /// What comes in, for a run after a crash.
     journal: Journal,
+    syncing: SyncMonitor,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -108,6 +111,7 @@ impl Engine {
             sources,
             memory,
             journal,
+            syncing: SyncMonitor::default(),
             started_up_ms,
             status_changed: Notify::new(),
         };

@@ -64,6 +64,13 @@ fn field(header: &[u8; HEADER_BYTES], at: usize) -> u32 {
     header.get(at..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes)
 }
 
+/// Passes over a frame whose bytes are damaged; `false`: its length cannot be read either.
+pub(crate) fn skip(from: &mut &[u8]) -> bool {
+    let Some((header, rest)) = from.split_first_chunk() else { return false };
+    let behind = length(header).ok().and_then(|length| rest.get(length..));
+    behind.inspect(|behind| *from = behind).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

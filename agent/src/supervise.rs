@@ -10,14 +10,14 @@ mod supervisor;
 
 use crate::clock;
 use crate::clock::Boots;
-use crate::config::{AgentConfig, Config, SourceConfig};
+use crate::config::{Config, SourceConfig};
 use crate::engine::{self, AgentClock, CheckpointWriter, Engine, Stored};
-use crate::journal::{Identity, Journal, JournalFolder};
+use crate::journal::{Journal, JournalFolder};
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
 use crate::tap::Taps;
-use headwater_forwarder::{Forwarder, Full, Start};
+use headwater_forwarder::{Forwarder, Full, Start, Sync};
 use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry};
@@ -173,7 +173,7 @@ impl Running {
             fresh
         };
         let memory = MemoryCap::own();
-        let opened = open_journal(&agent);
+        let opened = JournalFolder::of(&agent, sources.iter().any(|source| source.source.is_durable()));
         let stored = Stored { path: &checkpoint, segments: &opened.segments };
         let restored = engine::restore(&stored, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
@@ -181,7 +181,7 @@ impl Running {
         let journal = Journal::new(opened, engine::goes_on(&restored.1, &clock));
         let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
         let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
-        let daily_writes = buffer.daily_writes;
+        let (daily_writes, sync) = (buffer.daily_writes, buffer.sync);
         let start = Start {
             config: buffer,
             folder: agent.state_dir.join("buffer"),
@@ -212,18 +212,21 @@ impl Running {
         let tasks = Supervisor::default();
         let checkpoint_ms = agent.checkpoint_ms;
         let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms };
-        running.start_tasks(clock, agent.report_ms);
+        running.start_tasks(clock, agent.report_ms, (sync, daily_writes));
         let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
         tasks.spawn("checkpoints", checkpoints);
         Ok(running)
     }
 
-    fn start_tasks(&mut self, clock: Rc<AgentClock>, report_ms: i64) {
+    fn start_tasks(&mut self, clock: Rc<AgentClock>, report_ms: i64, (sync, daily_writes): (Sync, u64)) {
         let Self { engine, losses, status, tasks, .. } = self;
         let (ticking, watching, reporting) = (engine.clone(), engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });
-        let (writing, noting) = (engine.clone(), engine.clone());
+        let (writing, noting, syncing) = (engine.clone(), engine.clone(), engine.clone());
+        tasks.spawn("sync of the journal", async move {
+            syncing.sync_journal_forever(sync, daily_writes).await;
+        });
         tasks.spawn("journal", async move { writing.journal_forever().await });
         tasks.spawn("journal of what is kept", async move { noting.note_kept_forever().await });
         tasks.spawn("clock", async move { clock.ask_forever().await });
@@ -288,18 +291,6 @@ impl Running {
         panicked.iter().for_each(|ended| tracing::error!("{ended}"));
         self.sources.abort().await;
     }
-}
-
-/// The journal of the run before this one. A journal of another boot, config or program is removed.
-fn open_journal(agent: &AgentConfig) -> JournalFolder {
-    let config = crc32fast::hash(format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION")).as_bytes());
-    let identity = Identity { boot: clock::boot_id(), config };
-    let opened = JournalFolder::open(&agent.runtime_dir, &agent.state_dir, identity);
-    let foreign = opened.segments.remove_foreign();
-    if foreign > 0 {
-        tracing::info!("a journal of another boot, config or version is of no use, and removed");
-    }
-    opened
 }
 
 /// Makes the state directory and locks it. A program that holds it may be about to end, so this waits a while.

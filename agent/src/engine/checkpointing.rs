@@ -9,6 +9,7 @@ use super::Engine;
 use super::checkpoint_pace::PaceMonitor;
 use super::checkpoint_writer::CheckpointWriter;
 use super::durable::Snapshot;
+use super::journal_syncing::journal_share;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
 use crate::checkpoint::{Base, CheckpointWrite, Successor};
@@ -117,7 +118,9 @@ impl Engine {
 
     /// Writes the first checkpoint, then one at every interval and when asked to, for as long as it runs; never returns.
     pub(crate) async fn checkpoint_forever(&self, first: Snapshot, every_ms: i64, daily_writes: u64) {
-        let mut budget = WriteBudget::new(Duration::from_millis(every_ms.unsigned_abs()), daily_writes);
+        let share = if self.journal.is_synced() { journal_share(daily_writes) } else { 0 };
+        let every = Duration::from_millis(every_ms.unsigned_abs());
+        let mut budget = WriteBudget::new(every, daily_writes - share);
         if let Some(write) = self.write_when_safe(first).await {
             budget.on_written(write);
         }
@@ -128,7 +131,7 @@ impl Engine {
             let requested = async {
                 tokio::select! {
                     () = self.checkpointer.requested.notified() => {}
-                    () = self.safety.durable_wanted() => {}
+                    () = self.safety.durable_wanted(), if !self.journal.is_synced() => {}
                 }
                 sleep_until(budget.soonest()).await;
             };
@@ -136,8 +139,10 @@ impl Engine {
                 () = sleep_until(budget.due()) => {}
                 () = requested => {}
                 () = self.journal_full() => {
-                    self.shorten_journal(every_ms).await;
-                    continue;
+                    if !self.journal.is_synced() {
+                        self.shorten_journal(every_ms).await;
+                        continue;
+                    }
                 }
             }
             budget.on_attempt();

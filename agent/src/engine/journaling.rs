@@ -28,6 +28,7 @@ impl Engine {
         self.journal.begin(Base::of(taken), now, |opening| {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
             opening.pressure(self.memory.pressure());
+            pipeline.source_names().for_each(|(source, name)| opening.source(source, name));
             pipeline.introduced(|SeriesHandle(handle), source, name, labels| {
                 opening.series(handle, source, name, labels);
             });

@@ -41,9 +41,15 @@ pub(super) fn replay(
     fresh: &dyn Fn() -> Pipeline,
 ) -> Replayed {
     let (mut pipeline, now) = base;
-    pipeline.resume(now, false);
-    let (handles, told, receipts) = (HashMap::new(), Vec::new(), Receipts::default());
-    let mut run = Run { pipeline, fresh, handles, now, told, receipts, on_progress, rev_limit: 0 };
+    if chain.is_of_config() {
+        pipeline.resume(now, false);
+    } else {
+        // Something else comes of it now, and is told above what was.
+        pipeline.was_allowed(RevLimit(chain.rev_limit()));
+        pipeline.resume(now, true);
+    }
+    let (sources, handles, told, receipts) = (Vec::new(), HashMap::new(), Vec::new(), Receipts::default());
+    let mut run = Run { pipeline, fresh, sources, handles, now, told, receipts, on_progress, rev_limit: 0 };
     let cut = chain.replay(&mut run);
     run.settle();
     if cut.is_some() {
@@ -57,6 +63,8 @@ pub(super) fn replay(
 struct Run<'r> {
     pipeline: Pipeline,
     fresh: &'r dyn Fn() -> Pipeline,
+    /// The sources here, by those of the segment; `None`: the config has it no longer.
+    sources: Vec<Option<usize>>,
     /// The handles here, by those of the segment.
     handles: HashMap<u32, SeriesHandle>,
     now: Now,
@@ -69,6 +77,18 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
+    /// The source here of a record, if it still exists.
+    fn source_of(&self, record: &Record<'_>) -> Option<usize> {
+        let (Record::Series { source, .. }
+        | Record::Link(source, _)
+        | Record::Count(_, source, _)
+        | Record::Receipt(source, _)) = record
+        else {
+            return Some(0);
+        };
+        self.sources.get(*source).copied().unwrap_or(Some(*source))
+    }
+
     /// The state as the next run restores it: without sources, and with silence that counts from here on.
     fn settle(&mut self) {
         let mut body = Vec::new();
@@ -95,31 +115,40 @@ impl Replay for Run<'_> {
         }
         self.now = now;
         self.pipeline.set_replayed(false);
+        self.sources.clear();
         self.handles.clear();
     }
 
     fn on_record(&mut self, record: Record<'_>, is_kept: bool) {
+        let Some(source) = self.source_of(&record) else { return };
         let (pipeline, now) = (&mut self.pipeline, self.now);
         match record {
+            Record::Source(at, name) => {
+                let here = pipeline.source_names().find(|(_, known)| *known == name).map(|(here, _)| here);
+                self.sources.resize(self.sources.len().max(at.min(SOURCES_MAX) + 1), None);
+                if let Some(place) = self.sources.get_mut(at) {
+                    *place = here;
+                }
+            }
             Record::Now(now) => self.now = now,
             Record::Reading(handle, taken, value) => {
                 if let Some(series) = self.handles.get(&handle) {
                     pipeline.on_reading(*series, taken, value, now);
                 }
             }
-            Record::Series { handle, source, name, labels } => {
+            Record::Series { handle, name, labels, .. } => {
                 if let Some(series) = pipeline.introduce(source, name, &labels) {
                     self.handles.insert(handle, series);
                 }
             }
             Record::Tick => pipeline.on_tick(now),
-            Record::Link(source, is_up) => pipeline.on_link(source, is_up, now),
-            Record::Count(IntakeCount::Invalid, source, _) => pipeline.on_invalid(source),
-            Record::Count(IntakeCount::Repeated, source, count) => pipeline.on_repeated(source, count),
-            Record::Count(IntakeCount::Filtered, source, count) => pipeline.on_filtered(source, count),
-            Record::Count(IntakeCount::Empty, source, count) => pipeline.on_empty(source, count),
-            Record::Count(IntakeCount::Retained, source, count) => pipeline.on_retained(source, count),
-            Record::Count(IntakeCount::Refused, source, number) => pipeline.on_refused(source, number),
+            Record::Link(_, is_up) => pipeline.on_link(source, is_up, now),
+            Record::Count(IntakeCount::Invalid, _, _) => pipeline.on_invalid(source),
+            Record::Count(IntakeCount::Repeated, _, count) => pipeline.on_repeated(source, count),
+            Record::Count(IntakeCount::Filtered, _, count) => pipeline.on_filtered(source, count),
+            Record::Count(IntakeCount::Empty, _, count) => pipeline.on_empty(source, count),
+            Record::Count(IntakeCount::Retained, _, count) => pipeline.on_retained(source, count),
+            Record::Count(IntakeCount::Refused, _, number) => pipeline.on_refused(source, number),
             Record::Replayed(is_replayed) => pipeline.set_replayed(is_replayed),
             Record::RevLimit(limit) => self.allow(limit),
             Record::Message { lane, made_ms, body } => {
@@ -129,8 +158,8 @@ impl Replay for Run<'_> {
             }
             Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections)),
             Record::Pressure(pressure) => pipeline.on_pressure(pressure),
-            Record::Receipt(source, receipt) => self.receipts.add(source, receipt),
-            Record::Kept(_) | Record::End => {}
+            Record::Receipt(_, receipt) => self.receipts.add(source, receipt),
+            Record::Kept(_) | Record::Synced(_) | Record::End => {}
         }
         if self.pipeline.has_events() {
             let told = self.pipeline.drain().map(|(at, event)| Told::Event(at, event));
@@ -143,6 +172,9 @@ impl Replay for Run<'_> {
         let _ = self.pipeline.take_notice();
     }
 }
+
+/// The most sources of a journal.
+const SOURCES_MAX: usize = 1_000;
 
 /// Silence as it was when the checkpoint was taken: what came since is in the journal.
 pub(super) const SINCE: AgentTime = AgentTime::MIN;

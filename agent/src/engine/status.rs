@@ -58,6 +58,7 @@ impl Engine {
         trouble.extend(self.checkpointer.trouble());
         trouble.extend(self.checkpointer.pace.trouble());
         trouble.extend(self.journal.trouble());
+        trouble.extend(self.syncing.trouble().map(str::to_owned));
         trouble.extend(self.sources.troubles(crate::clock::up_ms()));
         if let Some(reason) = &forwarder.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));

@@ -1,7 +1,7 @@
 //! Finds the segments that follow a checkpoint, and reads them.
 
 use super::record::{Decoder, Record};
-use super::{Identity, MAGIC, NAME, Place, VERSION, checkpoint_path, segment_path};
+use super::{FOLLOWS, Identity, MAGIC, NAME, Place, SYNCED, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::{self, Base, Found};
 use crate::frames::{self, Damaged};
 use crate::private_file;
@@ -44,6 +44,18 @@ struct Header {
     follows: bool,
     base: Base,
     now: Now,
+    /// Whether the boot is still the same.
+    is_of_boot: bool,
+    /// Whether config and program are.
+    is_of_config: bool,
+}
+
+/// What a file in the folder is.
+enum Opened {
+    /// A segment, and the place of its second frame.
+    Segment(Header, usize),
+    /// Of another boot, config or program, and of no use.
+    Foreign,
 }
 
 /// The segments that follow a checkpoint.
@@ -63,6 +75,11 @@ pub(crate) trait Replay {
 }
 
 impl Segments {
+    /// Whether there are any in a folder.
+    pub(crate) fn are_in(folder: &Path) -> bool {
+        fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| number_of(&entry).is_some()))
+    }
+
     /// Reads what is in a folder.
     ///
     /// # Errors
@@ -70,10 +87,7 @@ impl Segments {
     pub(crate) fn read(folder: &Path, identity: &Identity) -> io::Result<Self> {
         let mut found = Self { folder: folder.to_owned(), ..Self::default() };
         for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
-            let number =
-                name.to_str().and_then(|name| name.strip_prefix(NAME)?.strip_prefix('.')?.parse().ok());
-            let Some(number) = number else { continue };
+            let Some(number) = number_of(&entry?) else { continue };
             let path = segment_path(folder, number);
             let file = private_file::open(&path)?;
             if file.metadata()?.len() > SEGMENT_BYTES_MAX {
@@ -83,13 +97,13 @@ impl Segments {
             let mut bytes = Vec::new();
             file.take(SEGMENT_BYTES_MAX).read_to_end(&mut bytes)?;
             match open(&bytes, identity) {
-                Ok(Some((header, from))) if header.segment == number => {
+                Ok(Opened::Segment(header, from)) if header.segment == number => {
                     found.whole.push(Segment { header, bytes, from, is_damaged: Cell::default() });
                 }
-                Ok(None) => found.foreign.push(number),
-                // Made, and nothing written into it yet.
-                Err(_) if bytes.len() < MAGIC.len() + frames::HEADER_BYTES => found.foreign.push(number),
-                Ok(Some(_)) | Err(Damaged) => found.damaged.push(path),
+                Ok(Opened::Foreign) => found.foreign.push(number),
+                // Made, and nothing of it written yet, or on the disk yet.
+                Err(_) if is_unwritten(&bytes) => found.foreign.push(number),
+                Ok(_) | Err(Damaged) => found.damaged.push(path),
             }
         }
         found.whole.sort_by_key(|segment| segment.header.segment);
@@ -115,8 +129,14 @@ impl Segments {
         let count = 1 + all.iter().zip(all.iter().skip(1)).take_while(|pair| is_next(*pair)).count();
         let segments = all.get(..count)?;
         let is_whole = count == all.len() && self.damaged.is_empty();
-        let cut = (!is_whole).then_some("a part of it is missing or cannot be read");
-        Some(Chain { segments, cut })
+        let mut chain = Chain { segments, cut: None };
+        chain.cut = match (is_whole, chain.is_of_boot(), chain.is_of_config()) {
+            (false, ..) => Some("a part of it is missing or cannot be read"),
+            (true, false, _) => Some("the machine has ended, and what was not synced may be missing"),
+            (true, true, false) => Some("another config or program has written it"),
+            (true, true, true) => None,
+        };
+        Some(chain)
     }
 
     /// The places where the segments end, for the journal that goes on.
@@ -147,8 +167,18 @@ impl Segments {
     }
 }
 
-/// Header and place of the second frame; `None`: of another boot, config or program.
-fn open(bytes: &[u8], identity: &Identity) -> Result<Option<(Header, usize)>, Damaged> {
+/// The number of a segment, if it is called like one.
+fn number_of(entry: &fs::DirEntry) -> Option<u64> {
+    entry.file_name().to_str()?.strip_prefix(NAME)?.strip_prefix('.')?.parse().ok()
+}
+
+/// Whether a file ends within its header, or holds nothing: what a file system may leave of it.
+fn is_unwritten(bytes: &[u8]) -> bool {
+    let header = bytes.strip_prefix(&MAGIC).map(|mut rest| frames::next(&mut rest));
+    bytes.len() < MAGIC.len() || header == Some(Ok(None)) || bytes.iter().all(|byte| *byte == 0)
+}
+
+fn open(bytes: &[u8], identity: &Identity) -> Result<Opened, Damaged> {
     let mut rest = bytes.strip_prefix(&MAGIC).ok_or(Damaged)?;
     let mut header = frames::next(&mut rest)?.ok_or(Damaged)?;
     fn array<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], Damaged> {
@@ -158,35 +188,62 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Option<(Header, usize)>, Da
     }
     let from = &mut header;
     if u16::from_le_bytes(array(from)?) != VERSION {
-        return Ok(None);
+        return Ok(Opened::Foreign);
     }
     let (segment, life) = (u64::from_le_bytes(array(from)?), u64::from_le_bytes(array(from)?));
-    let follows = array::<1>(from)? != [0];
+    let [flags] = array(from)?;
     let base = Base { length: u64::from_le_bytes(array(from)?), crc: u32::from_le_bytes(array(from)?) };
     let config = u32::from_le_bytes(array(from)?);
     let length = usize::from(u16::from_le_bytes(array(from)?));
     let (boot, times) = from.split_at_checked(length).ok_or(Damaged)?;
     *from = times;
     let (time, alive) = (i64::from_le_bytes(array(from)?), i64::from_le_bytes(array(from)?));
-    if boot != identity.boot.as_bytes() || config != identity.config {
-        return Ok(None);
+    let (is_synced, is_of_boot) = (flags & SYNCED != 0, boot == identity.boot.as_bytes());
+    let is_of_config = config == identity.config;
+    // What is synced was promised to be used, whatever comes.
+    if !(is_synced || is_of_boot && is_of_config) {
+        return Ok(Opened::Foreign);
     }
     let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
-    Ok(Some((Header { segment, life, follows, base, now }, bytes.len() - rest.len())))
+    let header = Header { segment, life, follows: flags & FOLLOWS != 0, base, now, is_of_boot, is_of_config };
+    Ok(Opened::Segment(header, bytes.len() - rest.len()))
+}
+
+impl Segment {
+    /// The place before which all is synced, as far as it says; also behind a frame that is damaged.
+    fn synced_to(&self) -> Option<Place> {
+        let (mut rest, mut synced) = (self.bytes.get(self.from..)?, None);
+        loop {
+            match frames::next(&mut rest) {
+                // It is the first record of its frame.
+                Ok(Some(mut records)) => {
+                    if let Ok(Record::Synced(place)) = Decoder::default().next(&mut records) {
+                        synced = synced.max(Some(place));
+                    }
+                }
+                Err(Damaged) if frames::skip(&mut rest) => {}
+                Ok(None) | Err(Damaged) => return synced,
+            }
+        }
+    }
 }
 
 impl Chain<'_> {
     /// Goes through all records, in order. The answer is why they are not all that came, if they are not.
     pub(crate) fn replay(&self, to: &mut impl Replay) -> Option<&'static str> {
         let mut kept = Place::default();
-        let _ = self.pass(&mut |record, _| {
-            if let Record::Kept(place) = record {
+        let _ = self.pass(None, &mut |record, _| {
+            // What is in the buffer may not have been synced when the machine ended.
+            if let Record::Kept(place) = record
+                && self.is_of_boot()
+            {
                 kept = kept.max(place);
             }
             Ok(())
         });
+        let synced = self.segments.iter().filter_map(Segment::synced_to).max().unwrap_or_default();
         let mut life = None;
-        let ended = self.pass(&mut |record, at| {
+        let ended = self.pass(Some(synced), &mut |record, at| {
             if let Some(header) = at.header {
                 to.on_segment(header.now, life.is_some_and(|life| life != header.life));
                 life = Some(header.life);
@@ -198,9 +255,31 @@ impl Chain<'_> {
         ended.err().or(self.cut)
     }
 
-    /// Shows every record, and each header as a time.
+    fn is_of_boot(&self) -> bool {
+        self.segments.iter().all(|segment| segment.header.is_of_boot)
+    }
+
+    /// Whether what comes of it now is what came of it then.
+    pub(crate) fn is_of_config(&self) -> bool {
+        self.segments.iter().all(|segment| segment.header.is_of_config)
+    }
+
+    /// The highest revision that it allowed.
+    pub(crate) fn rev_limit(&self) -> u32 {
+        let mut highest = 0;
+        let _ = self.pass(None, &mut |record, _| {
+            if let Record::RevLimit(Some(limit)) = record {
+                highest = limit.max(highest);
+            }
+            Ok(())
+        });
+        highest
+    }
+
+    /// Shows every record, and each header as a time. What cannot be read before the place `synced` is damage.
     fn pass(
         &self,
+        synced: Option<Place>,
         show: &mut impl FnMut(Record<'_>, At<'_>) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
         for (number, Segment { header, bytes, from, is_damaged }) in (1..).zip(self.segments) {
@@ -215,8 +294,13 @@ impl Chain<'_> {
                     Ok(Some(records)) => records,
                     // The process has ended while it wrote this.
                     Ok(None) if rest.is_empty() || number == self.segments.len() => break,
+                    Ok(None) | Err(Damaged)
+                        if !header.is_of_boot && synced.is_some_and(|to| at.place >= to) =>
+                    {
+                        return Err("the machine has ended while it was written");
+                    }
                     Ok(None) | Err(Damaged) => {
-                        is_damaged.set(true);
+                        is_damaged.set(synced.is_some());
                         return Err("it is damaged");
                     }
                 };
@@ -225,7 +309,7 @@ impl Chain<'_> {
                         Ok(Record::End) => return Err("it was not written any more"),
                         Ok(record) => show(record, at)?,
                         Err(Damaged) => {
-                            is_damaged.set(true);
+                            is_damaged.set(synced.is_some());
                             return Err("it cannot be read");
                         }
                     }

@@ -15,6 +15,9 @@
 //! | 12 | the end: what follows is not in the journal |
 //! | 13 | memory: how short it is, 0 to 2 |
 //! | 14 | a receipt, behind the readings of its message: source, number |
+//! | 15 | whether the readings that follow are values that a broker had kept: 1 or 0 |
+//! | 16 | everything before this place is synced: segment, bytes |
+//! | 17 | a source: its number in this segment, name |
 
 use super::Place;
 use crate::frames::Damaged;
@@ -54,6 +57,10 @@ pub(crate) enum Record<'a> {
     Pressure(Pressure),
     /// A source has handed over a message.
     Receipt(usize, Receipt),
+    /// A source, by the number that it has in this segment.
+    Source(usize, &'a str),
+    /// Everything before this position is synced.
+    Synced(Place),
 }
 
 /// What of a source is counted without a reading.
@@ -192,6 +199,18 @@ impl Encoder {
         self.number(place.bytes);
     }
 
+    pub(super) fn source(&mut self, source: usize, name: &str) {
+        self.bytes.push(17);
+        self.number(source as u64);
+        self.text(name.as_bytes());
+    }
+
+    pub(super) fn synced(&mut self, place: Place) {
+        self.bytes.push(16);
+        self.number(place.segment);
+        self.number(place.bytes);
+    }
+
     pub(super) fn pressure(&mut self, pressure: Pressure) {
         self.bytes.extend_from_slice(&[13, pressure as u8]);
     }
@@ -264,7 +283,6 @@ impl Decoder {
             [10] => Record::Engine(bytes(from)?),
             [11] => Record::Kept(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [12] => Record::End,
-            [15] => Record::Replayed(take(from, 1)? != [0]),
             [13] => Record::Pressure(match take(from, 1)? {
                 [0] => Pressure::None,
                 [1] => Pressure::Some,
@@ -272,6 +290,9 @@ impl Decoder {
                 _ => return Err(Damaged),
             }),
             [14] => Record::Receipt(size(from)?, Receipt(varint::take(from)?)),
+            [15] => Record::Replayed(take(from, 1)? != [0]),
+            [16] => Record::Synced(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
+            [17] => Record::Source(size(from)?, text(from)?),
             _ => return Err(Damaged),
         })
     }

@@ -1,20 +1,23 @@
 //! Writes a journal: records into memory, frames into the current segment.
 
-use super::reader::Segments;
-use super::record::{Encoder, IntakeCount};
-use super::{Identity, MAGIC, Place, VERSION, checkpoint_path, segment_path};
+mod recording;
+
+use super::folder::JournalFolder;
+use super::record::Encoder;
+use super::unsynced::{PAGE_BYTES, Unsynced};
+use super::{FOLLOWS, Identity, MAGIC, Place, SYNCED, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::Base;
 use crate::frames;
 use crate::lock::DirLock;
 use crate::private_file;
 use headwater_kernel::time::Now;
-use headwater_pipeline::pipeline::{Pressure, TakenAt};
-use headwater_sensors::Receipt;
+use headwater_pipeline::pipeline::Pressure;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// The most that all segments take together (bytes); above it a checkpoint is due.
@@ -29,45 +32,24 @@ pub(crate) struct Journal {
     state: RefCell<State>,
     gathered: Notify,
     full: Notify,
+    has_receipt: Notify,
     /// Whether it may be written at all.
     is_usable: bool,
     _lock: Option<DirLock>,
-}
-
-/// A folder whose journal is this program's, and what an earlier run has left in it.
-pub(crate) struct JournalFolder {
-    folder: PathBuf,
-    identity: Identity,
-    /// Nobody else writes there.
-    lock: Option<DirLock>,
-    /// The segments that an earlier run left.
-    pub(crate) segments: Segments,
-    /// Why there is no journal.
-    trouble: Option<String>,
-}
-
-impl JournalFolder {
-    /// Takes `folder`, which is locked already if it is the state directory.
-    pub(crate) fn open(folder: &Path, state_dir: &Path, identity: Identity) -> Self {
-        let taken = fs::create_dir_all(folder)
-            .and_then(|()| if folder == state_dir { Ok(None) } else { DirLock::take(folder).map(Some) });
-        let (lock, segments) = match taken {
-            Ok(Some(None)) => (None, Err(io::Error::other("another headwater holds it"))),
-            Ok(lock) => (lock.flatten(), Segments::read(folder, &identity)),
-            Err(error) => (None, Err(error)),
-        };
-        let trouble = segments.as_ref().err().map(|error| {
-            format!("the journal cannot be kept in {}: {error}; see [agent] runtime_dir", folder.display())
-        });
-        Self { folder: folder.to_owned(), identity, lock, segments: segments.unwrap_or_default(), trouble }
-    }
 }
 
 #[derive(Default)]
 struct State {
     encoder: Encoder,
     /// The segment that is written; `None`: nothing is, until the next checkpoint.
-    file: Option<File>,
+    file: Option<Arc<File>>,
+    /// What a sync has to do.
+    unsynced: Unsynced,
+    /// The place before which all is synced, if that is news.
+    synced: Option<Place>,
+    /// The newest segment that follows a durable checkpoint, and the newest that does not go on where another ends.
+    durable_from: Option<u64>,
+    unlinked: u64,
     /// Its number, and the bytes in it.
     place: Place,
     /// Older segments, and the bytes in each.
@@ -91,11 +73,30 @@ impl Journal {
         let older = VecDeque::from(segments.places());
         let place = older.back().copied().unwrap_or_default();
         let is_usable = trouble.is_none();
-        let state = State { older, place, follows, trouble, ..State::default() };
+        let mut unsynced = Unsynced::default();
+        if identity.is_synced {
+            // The run that wrote them may have ended before it synced them.
+            let files = older
+                .iter()
+                .filter_map(|place| private_file::open(&segment_path(&folder, place.segment)).ok());
+            unsynced.files.extend(files.map(Arc::new));
+        }
+        let durable_from = follows.then_some(0);
+        let state = State { older, place, follows, trouble, unsynced, durable_from, ..State::default() };
         // Process ids come again, times since the boot do not.
         let life = u64::from(std::process::id()) << 40 ^ crate::clock::up_ms().unsigned_abs();
-        let (state, gathered, full) = (state.into(), Notify::new(), Notify::new());
-        Self { folder, identity, life, state, gathered, full, is_usable, _lock: lock }
+        let [gathered, full, has_receipt] = std::array::from_fn(|_| Notify::new());
+        Self {
+            folder,
+            identity,
+            life,
+            state: state.into(),
+            gathered,
+            full,
+            has_receipt,
+            is_usable,
+            _lock: lock,
+        }
     }
 
     /// Why a crash would cost more than it should.
@@ -117,20 +118,27 @@ impl Journal {
         }
         self.flush();
         let mut state = self.state.borrow_mut();
-        let State { encoder, file, place, older, follows, trouble } = &mut *state;
+        let State { encoder, file, place, older, follows, trouble, unsynced, unlinked, .. } = &mut *state;
         if file.take().is_some() {
             older.push_back(*place);
         }
         *place = Place { segment: place.segment + 1, bytes: 0 };
         encoder.begin();
+        if !*follows {
+            *unlinked = place.segment;
+        }
         let header = self.header(place.segment, *follows, base, now);
         let path = segment_path(&self.folder, place.segment);
         let made = private_file::create(&path).and_then(|mut made| {
             made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
             Ok(made)
         });
-        match made {
+        match made.map(Arc::new) {
             Ok(made) => {
+                if self.identity.is_synced {
+                    unsynced.add(&made);
+                    unsynced.folder = Some(self.folder.clone());
+                }
                 (*file, *follows, *trouble) = (Some(made), true, None);
                 place.bytes = (MAGIC.len() + frames::HEADER_BYTES + header.len()) as u64;
                 encoder.bytes.resize(frames::HEADER_BYTES, 0);
@@ -150,11 +158,12 @@ impl Journal {
 
     fn header(&self, segment: u64, follows: bool, base: Base, now: Now) -> Vec<u8> {
         let boot = self.identity.boot.as_bytes();
+        let flags = if follows { FOLLOWS } else { 0 } | if self.identity.is_synced { SYNCED } else { 0 };
         let fields: [&[u8]; 11] = [
             &VERSION.to_le_bytes(),
             &segment.to_le_bytes(),
             &self.life.to_le_bytes(),
-            &[u8::from(follows)],
+            &[flags],
             &base.length.to_le_bytes(),
             &base.crc.to_le_bytes(),
             &self.identity.config.to_le_bytes(),
@@ -169,6 +178,7 @@ impl Journal {
     /// The checkpoint that a segment begins with is durable: those before it are not needed any more.
     pub(crate) fn drop_before(&self, segment: u64) {
         let mut state = self.state.borrow_mut();
+        state.durable_from = state.durable_from.max(Some(segment));
         state.older.retain(|place| {
             let is_needed = place.segment >= segment;
             if !is_needed {
@@ -176,6 +186,33 @@ impl Journal {
             }
             is_needed
         });
+    }
+
+    /// Whether what it holds is to outlive the boot.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.identity.is_synced
+    }
+
+    /// Whether a run after a power cut would find what is written from here on: the segments follow a durable checkpoint.
+    pub(crate) fn is_reachable(&self) -> bool {
+        let state = self.state.borrow();
+        state.file.is_some() && state.durable_from.is_some_and(|segment| segment >= state.unlinked)
+    }
+
+    /// Takes what is to be synced, if there is anything.
+    pub(crate) fn take_unsynced(&self) -> Option<Unsynced> {
+        self.flush();
+        let mut state = self.state.borrow_mut();
+        let place = state.place;
+        let unsynced = std::mem::take(&mut state.unsynced);
+        // The page where the last one ended is written again.
+        let bytes = unsynced.bytes + PAGE_BYTES;
+        (!unsynced.files.is_empty()).then_some(Unsynced { place, bytes, ..unsynced })
+    }
+
+    /// That is durable.
+    pub(crate) fn on_synced(&self, unsynced: &Unsynced) {
+        self.state.borrow_mut().synced = Some(unsynced.place);
     }
 
     /// Nothing is written down from here on, until the next checkpoint. Whoever reads it knows that it ends here.
@@ -241,40 +278,62 @@ impl Journal {
         if state.file.is_none() || state.encoder.bytes.len() <= frames::HEADER_BYTES {
             return;
         }
-        let State { encoder, file, place, .. } = &mut *state;
+        let State { encoder, file, place, unsynced, .. } = &mut *state;
         frames::close(&mut encoder.bytes);
-        let written = file.as_mut().map_or(Ok(()), |file| file.write_all(&encoder.bytes));
+        let written = file.as_ref().map_or(Ok(()), |file| (&**file).write_all(&encoder.bytes));
+        let before = place.bytes;
         place.bytes += encoder.bytes.len() as u64;
+        if let Some(file) = file.as_ref().filter(|_| self.identity.is_synced) {
+            unsynced.bytes += (place.bytes.div_ceil(PAGE_BYTES) - before.div_ceil(PAGE_BYTES)) * PAGE_BYTES;
+            unsynced.add(file);
+        }
         encoder.bytes.truncate(frames::HEADER_BYTES);
         let bytes = state.bytes();
         drop(state);
         match written {
-            Err(error) => self.give_up(&error),
-            Ok(()) if bytes > 2 * BYTES_MAX => self.give_up(&io::Error::other("it has grown too large")),
+            Err(error) => self.give_up(&error, before),
+            Ok(()) if bytes > 2 * BYTES_MAX => {
+                self.give_up(&io::Error::other("it has grown too large"), before);
+            }
             Ok(()) if bytes > BYTES_MAX => self.full.notify_one(),
             Ok(()) => {}
         }
     }
 
-    /// A journal with a hole would be taken for a whole one: it goes.
+    /// A journal with a hole would be taken for a whole one: it goes, or ends where it is known to be whole.
     #[cold]
-    fn give_up(&self, error: &io::Error) {
+    fn give_up(&self, error: &io::Error, whole_bytes: u64) {
         {
             let mut state = self.state.borrow_mut();
             let path = segment_path(&self.folder, state.place.segment);
             state.trouble = Some(format!("the journal {} cannot be written: {error}", path.display()));
             state.follows = false;
-            if let Some(file) = state.file.take() {
-                let _ = file.set_len(0);
-            }
             let place = state.place;
+            if let Some(file) = state.file.take() {
+                let whole = if self.identity.is_synced { whole_bytes } else { 0 };
+                // A frame of zeros is no frame: whoever reads it knows that the journal is not whole.
+                let _ = file.set_len(whole).and_then(|()| {
+                    let hole = if whole > 0 { whole + frames::HEADER_BYTES as u64 } else { 0 };
+                    file.set_len(hole)
+                });
+            }
             state.older.push_back(place);
             tracing::error!(
                 "the journal {} cannot be written: {error}; a crash costs what came since the last checkpoint",
                 path.display()
             );
         }
-        self.drop_before(u64::MAX);
+        if !self.identity.is_synced {
+            self.drop_before(u64::MAX);
+        }
+    }
+
+    /// It could not be synced.
+    pub(crate) fn fail(&self, error: &io::Error) {
+        let bytes = self.state.borrow().place.bytes;
+        if self.is_on() {
+            self.give_up(error, bytes);
+        }
     }
 
     /// Returns when something has gathered.
@@ -294,60 +353,14 @@ impl Journal {
         if state.file.is_none() {
             return;
         }
-        let before = state.encoder.bytes.len();
-        put(&mut state.encoder);
-        if before <= frames::HEADER_BYTES {
+        let State { encoder, synced, .. } = &mut *state;
+        if encoder.bytes.len() <= frames::HEADER_BYTES {
+            if let Some(place) = synced.take() {
+                encoder.synced(place);
+            }
             self.gathered.notify_one();
         }
-    }
-
-    #[inline]
-    pub(crate) fn reading(&self, handle: u32, taken: TakenAt, value: f64, now: Now) {
-        self.put(|to| to.reading(handle, taken, value, now));
-    }
-
-    pub(crate) fn series(&self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
-        self.put(|to| to.series(handle, source, name, labels));
-    }
-
-    pub(crate) fn replayed(&self, is_replayed: bool) {
-        self.put(|to| to.replayed(is_replayed));
-    }
-
-    pub(crate) fn receipt(&self, source: usize, receipt: Receipt) {
-        self.put(|to| to.receipt(source, receipt));
-    }
-
-    pub(crate) fn tick(&self, now: Now) {
-        self.put(|to| to.tick(now));
-    }
-
-    pub(crate) fn link(&self, source: usize, is_up: bool, now: Now) {
-        self.put(|to| to.link(source, is_up, now));
-    }
-
-    pub(crate) fn count(&self, count: IntakeCount, source: usize, number: u32) {
-        self.put(|to| to.count(count, source, number));
-    }
-
-    pub(crate) fn rev_limit(&self, limit: Option<u32>) {
-        self.put(|to| to.rev_limit(limit));
-    }
-
-    pub(crate) fn pressure(&self, pressure: Pressure) {
-        self.put(|to| to.pressure(pressure));
-    }
-
-    pub(crate) fn message(&self, lane: u8, made_ms: i64, body: &[u8]) {
-        self.put(|to| to.message(lane, made_ms, body));
-    }
-
-    pub(crate) fn engine(&self, sections: &[u8]) {
-        self.put(|to| to.engine(sections));
-    }
-
-    pub(crate) fn kept(&self, place: Place) {
-        self.put(|to| to.kept(place));
+        put(encoder);
     }
 }
 
@@ -358,6 +371,11 @@ impl SegmentStart<'_> {
     /// A series that is known.
     pub(crate) fn series(&mut self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
         self.0.series(handle, source, name, labels);
+    }
+
+    /// A source of the config.
+    pub(crate) fn source(&mut self, source: usize, name: &str) {
+        self.0.source(source, name);
     }
 
     /// A source that is down.

@@ -1,4 +1,5 @@
-//! Ends agents by force, as often as asked: `tests/soak kill 1000`, `tests/soak power-cut 200`.
+//! Ends agents by force, as often as asked: `tests/soak kill 1000`, `tests/soak power-cut 200`, `tests/soak
+//! power-cut-durable 200`.
 
 use headwater_tests::soak::{kill, power};
 
@@ -13,11 +14,16 @@ fn main() {
                 println!("{said}");
             }
         }
+        "power-cut-durable" => {
+            if let Some(said) = power::run_durable(times) {
+                println!("{said}");
+            }
+        }
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: soak kill|power-cut TIMES");
+    eprintln!("usage: soak kill|power-cut|power-cut-durable TIMES");
     std::process::exit(2)
 }

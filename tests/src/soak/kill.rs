@@ -39,5 +39,5 @@ pub fn run(kills: u32) -> String {
         trial.weather(2_000..3_000);
         assert!(agent.terminate().success());
     }
-    format!("{kills} kills: {}", trial.settle("sync = \"200ms\""))
+    format!("{kills} kills: {}", trial.settle("sync = \"200ms\"", false))
 }

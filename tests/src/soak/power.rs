@@ -35,6 +35,19 @@ struct Powered {
 /// buffer did not survive.
 #[must_use]
 pub fn run(cuts: u32) -> Option<String> {
+    run_with(cuts, false)
+}
+
+/// The same with a source that acknowledges only what is durable: then nothing at all may be missing.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_durable(cuts: u32) -> Option<String> {
+    run_with(cuts, true)
+}
+
+fn run_with(cuts: u32, durable: bool) -> Option<String> {
     let dir = TempDir::new();
     let disk = Disk::make(state_dir(&dir))?;
     let mut powered = Powered { disk, trial: Trial::new(dir) };
@@ -44,7 +57,7 @@ pub fn run(cuts: u32) -> Option<String> {
         // A checkpoint makes the whole file system safe, not only itself: every third time there is none but the first.
         let alone = cut % 3 == 0;
         let watch = trial.watch();
-        let mut agent = trial.start_with(if alone { "1h" } else { CHECKPOINT }, false, buffer);
+        let mut agent = trial.start_with(if alone { "1h" } else { CHECKPOINT }, durable, buffer);
         trial.weather(if alone { 5_000..8_000 } else { 50..5_000 });
         agent.check_running();
         agent.freeze();
@@ -54,11 +67,16 @@ pub fn run(cuts: u32) -> Option<String> {
         disk.cut_power();
         agent.kill9();
         disk.restore();
-        let may = if alone { Cost::TheLast(SAFE_ALONE) } else { Cost::SinceCheckpoint(SYNC_SLACK) };
+        trial.boot = cut;
+        let may = match (durable, alone) {
+            (true, _) => Cost::Nothing,
+            (false, true) => Cost::TheLast(SAFE_ALONE),
+            (false, false) => Cost::SinceCheckpoint(SYNC_SLACK),
+        };
         trial.on_end(&watch, end, may);
         if cut % 20 == 0 {
             println!("{cut} power cuts, {} messages came twice so far", trial.repeats());
         }
     }
-    Some(format!("{cuts} power cuts: {}", trial.settle("sync = \"200ms\"")))
+    Some(format!("{cuts} power cuts: {}", trial.settle("sync = \"200ms\"", durable)))
 }

@@ -3,6 +3,7 @@
 use super::ledger::{Ledger, WINDOW_MS};
 use super::load::{Load, knock};
 use crate::agent::{run, state_dir};
+use crate::process::command;
 use crate::{Agent, Gate, Mosquitto, Options, Subscriber, TempDir, now_ms, wait_for};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub(super) struct Trial {
     pub(super) load: Load,
     pub(super) ledger: Ledger,
     pub(super) rng: fastrand::Rng,
+    /// The boot that the agents are told of; 0: that of the host.
+    pub(super) boot: u32,
     /// Below this, the readings' own messages are safe.
     safe: usize,
     /// Below this, windows hold the readings safely.
@@ -63,6 +66,7 @@ impl Trial {
             dir,
             ledger: Ledger::default(),
             rng,
+            boot: 0,
             safe: 0,
             safe_in_windows: 0,
             source,
@@ -99,7 +103,17 @@ impl Trial {
              [buffer]\ndaily_writes = \"1000GiB\"\n{buffer}\n\
              [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{gate}\"\n"
         );
-        Agent::start(&self.dir, &config)
+        if self.boot == 0 {
+            return Agent::start(&self.dir, &config);
+        }
+        // Another boot, as far as the agent can tell.
+        const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
+        let id = self.dir.write("boot_id", format!("{:08x}-0000-4000-8000-000000000000\n", self.boot));
+        Agent::start_by(&self.dir, &config, &[], |program| {
+            let mut command = command("unshare");
+            command.args(["--mount", "sh", "-c", PREPARE]).arg(&id).arg(program);
+            command
+        })
     }
 
     /// Opens and cuts the line, a few times within a random time (ms).
@@ -148,10 +162,10 @@ impl Trial {
     ///
     /// # Panics
     /// When something is missing.
-    pub(super) fn settle(&mut self, buffer: &str) -> String {
+    pub(super) fn settle(&mut self, buffer: &str, durable: bool) -> String {
         let count = self.load.stop();
         self.gate.open();
-        let mut agent = self.start(buffer);
+        let mut agent = self.start_with(CHECKPOINT, durable, buffer);
         let (mut progress, windows_closed) = (Instant::now(), now_ms() + IDLE_MS + 2_000);
         loop {
             let messages = self.subscriber.take_all();
@@ -198,8 +212,9 @@ impl Trial {
         let stats: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one map");
         assert_eq!((&stats["alerts"], &stats["others"]), (&0.into(), &0.into()), "{stats}");
         let aside = std::fs::read_dir(state_dir(&self.dir)).expect("a state directory").flatten();
-        let aside = aside.filter(|entry| entry.file_name().to_string_lossy().contains("damaged"));
-        assert_eq!(aside.count() + stats["aside"].as_array().map_or(0, Vec::len), 0, "damage: {stats}");
+        let names = aside.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let aside: Vec<String> = names.filter(|name| name.contains("damaged")).collect();
+        assert_eq!(aside.len() + stats["aside"].as_array().map_or(0, Vec::len), 0, "{aside:?}: {stats}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Power cuts, on a machine of the test's own: the boot ends in the middle of the work.
 
-use crate::{Config, publish, wait_source};
+use crate::{Config, publish};
 use headwater_tests::{Machine, Message, Messages, Mosquitto, Publisher, Subscriber};
 
 /// The start of a window, far in the past: no window closes by the agent's clock alone.
@@ -24,6 +24,8 @@ fn a_window_that_may_lack_readings_says_so() {
     let (subscriber, mut publisher) = (Subscriber::new(broker.port), Publisher::new(broker.port));
     let mut config = Config::new(broker.port, broker.port);
     config.agent = "report = \"1h\"\ncheckpoint = \"1h\"";
+    // The broker keeps nothing that it could send again.
+    config.source_keys = "topics = [\"sensors/{place}\"]\nqos = 0\nfields = [\"temp\"]\ntime = \"ts\"";
     config.streams =
         "[streams.main]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\nidle = \"1h\""
             .into();
@@ -34,12 +36,12 @@ fn a_window_that_may_lack_readings_says_so() {
     };
     machine.boot(None);
     let agent = machine.start(&config);
-    wait_source(&broker, 1);
+    agent.wait_logs(&["source connected"], 1);
     read(&[0]);
     // So that the checkpoint, which a stop writes, holds one reading.
     assert!(agent.terminate().success());
     let agent = machine.start(&config);
-    wait_source(&broker, 2);
+    agent.wait_logs(&["source connected"], 2);
     agent.wait_checkpoint();
     read(&[1, 2, 3, 10]);
     let messages = subscriber.wait_until("the window", |messages| told(messages, START).len() == 1);
@@ -47,8 +49,8 @@ fn a_window_that_may_lack_readings_says_so() {
     assert_eq!((first.integer("count"), first.map.get("partial")), (4, None), "{}", first.map);
     agent.kill9();
     machine.boot(None);
-    let _agent = machine.start(&config);
-    wait_source(&broker, 3);
+    let agent = machine.start(&config);
+    agent.wait_logs(&["source connected"], 3);
     read(&[4, 10, 20]);
     let messages =
         subscriber.wait_until("the window again", |messages| told(messages, START + 10_000).len() == 1);
@@ -62,4 +64,56 @@ fn a_window_that_may_lack_readings_says_so() {
     let power = messages.reports().into_iter().find(|report| report.map["stop"] == "power").unwrap();
     assert!(power.text("detail").contains(" s before this start may be missing"), "{}", power.map);
     messages.check_repeats();
+}
+
+/// Cut off under way, again and again, with no checkpoint but that of the start: the journal is on the disk, and what it
+/// does not have the broker sends again. The config changes once while the machine is off.
+#[test]
+fn of_a_durable_source_nothing_is_missing_and_nothing_partial() {
+    const LIVES: i64 = 4;
+    let Some(mut machine) = Machine::new() else { return };
+    let broker = Mosquitto::start();
+    let (subscriber, mut publisher) = (Subscriber::new(broker.port), Publisher::new(broker.port));
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1s\"\ncheckpoint = \"1h\"";
+    config.source_keys =
+        "topics = [\"sensors/{place}\"]\nqos = 1\nack = \"durable\"\nfields = [\"temp\"]\ntime = \"ts\"";
+    config.streams =
+        "[streams.main]\nwindow = { type = \"tumbling\", size = \"10s\" }\nlateness = \"0s\"\nidle = \"1h\""
+            .into();
+    config.more = "[buffer]\nsync = \"100ms\"";
+    let mut read = |seconds: std::ops::Range<i64>| {
+        let readings: Vec<_> = seconds.map(|second| (START + second * 1_000, 1.0)).collect();
+        publish(&mut publisher, "office", "temp", &readings);
+    };
+    for life in 0..LIVES {
+        machine.boot(None);
+        if life == 2 {
+            config.agent = "report = \"2s\"\ncheckpoint = \"1h\"";
+        }
+        let agent = machine.start(&config.text());
+        agent.wait_logs(&["source connected"], usize::try_from(life).unwrap() + 1);
+        read(life * 100..life * 100 + 100);
+        if life % 2 == 0 {
+            // What is acknowledged is gone from the broker: only the journal has it.
+            subscriber.wait_until("the last window but one", |messages| {
+                !told(messages, START + life * 100_000 + 80_000).is_empty()
+            });
+            std::thread::sleep(std::time::Duration::from_millis(300)); // longer than `sync`
+        }
+        if life < LIVES - 1 {
+            agent.kill9();
+            continue;
+        }
+        read(LIVES * 100..LIVES * 100 + 1);
+        let windows = |messages: &Messages| messages.summaries("main", "sensors/office/temp").len();
+        let all = |messages: &Messages| windows(messages) as i64 == LIVES * 10;
+        let messages = subscriber.wait_until("all windows", all);
+        for (start, summary) in messages.summaries("main", "sensors/office/temp") {
+            assert_eq!(summary.integer("count"), 10, "the window at {start}");
+        }
+        let partial = messages.of("summary").find(|summary| summary.map["partial"] == true);
+        assert!(partial.is_none(), "{partial:?}");
+        messages.check_repeats();
+    }
 }

@@ -105,6 +105,11 @@ impl Pipeline {
         }
     }
 
+    /// The sources of the config, in its order.
+    pub fn source_names(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.sources.iter().enumerate().map(|(at, source)| (at, source.entry.name.as_str()))
+    }
+
     /// The sources whose connection is lost.
     pub fn sources_down(&self) -> impl Iterator<Item = usize> {
         self.sources.iter().enumerate().filter(|(_, source)| source.is_down).map(|(source, _)| source)

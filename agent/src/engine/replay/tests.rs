@@ -49,7 +49,7 @@ fn fresh() -> Pipeline {
 }
 
 fn identity() -> Identity {
-    Identity { boot: "b".to_owned(), config: 7 }
+    Identity { boot: "b".to_owned(), config: 7, is_synced: false }
 }
 
 #[derive(Clone, Debug)]
@@ -173,8 +173,12 @@ fn future(pipeline: &Pipeline, now: Now) -> Vec<Vec<u8>> {
 
 impl World {
     fn new() -> Self {
+        Self::of(identity())
+    }
+
+    fn of(identity: Identity) -> Self {
         let folder = Folder::new();
-        let journal = Journal::new(JournalFolder::open(&folder.0, &folder.0, identity()), false);
+        let journal = Journal::new(JournalFolder::open(&folder.0, &folder.0, identity), false);
         let mut pipeline = fresh();
         pipeline.resume(Now::uncorrected(Time(START)), false);
         let mut world = Self {
@@ -203,6 +207,7 @@ impl World {
         let pipeline = &self.pipeline;
         let segment = self.journal.begin(Base::of(&body), now, |opening| {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
+            pipeline.source_names().for_each(|(source, name)| opening.source(source, name));
             pipeline.introduced(|SeriesHandle(handle), source, name, labels| {
                 opening.series(handle, source, name, labels);
             });

@@ -81,6 +81,82 @@ fn a_journal_of_another_boot_config_or_version_is_removed() {
     }
 }
 
+/// After a power cut what was synced is used, and what is there of the rest. It is never taken for all that came, and damage
+/// of what was synced is said.
+#[test]
+fn a_synced_journal_outlives_its_boot() {
+    let on_disk = Identity { is_synced: true, ..identity() };
+    let mut world = World::of(on_disk.clone());
+    let (path, mut synced) = (world.folder.segments().pop().unwrap(), 0);
+    for step in 0..16 {
+        world.run(&Op::Read(step % 3 == 0, 700, Some(-step % 5 * 100), step as f64));
+        world.run(&Op::Flush);
+        if step == 9 {
+            let unsynced = world.journal.take_unsynced().unwrap();
+            unsynced.sync().unwrap();
+            world.journal.on_synced(&unsynced);
+            assert!(world.journal.take_unsynced().is_none() && unsynced.bytes >= 4_096);
+            synced = fs::metadata(&path).unwrap().len() as usize;
+        }
+    }
+    let whole = fs::read(&path).unwrap();
+    let later = Identity { boot: "c".to_owned(), ..on_disk.clone() };
+    let used = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let segments = Segments::read(&world.folder.0, &later).unwrap();
+        segments.after(Base::of(&world.disk.as_ref().unwrap().body))?;
+        let Replayed { cut, pipeline, .. } = world.replayed(&segments);
+        assert!(cut.is_some(), "a machine has ended");
+        let said = segments.set_aside();
+        if said.is_some() {
+            fs::rename(world.folder.0.join("journal-damaged.1"), &path).unwrap();
+        }
+        Some((pipeline.ledger().sources[0].1.received, said.is_some()))
+    };
+    assert_eq!(used(&whole), Some((16, false)));
+    let header = 16 + u32::from_le_bytes(whole[4..8].try_into().unwrap()) as usize;
+    for cut in header..whole.len() {
+        let (received, is_said) = used(&whole[..cut]).unwrap();
+        assert!(!is_said && (received >= 10 || cut < synced), "cut at {cut}");
+        // As a file system may leave it.
+        let zeros = [&whole[..cut], &[0; 5_000]].concat();
+        assert!(used(&zeros).unwrap().0 >= received, "zeros from {cut}");
+    }
+    for at in header..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        let (received, is_said) = used(&flipped).unwrap();
+        assert!(received < 16 || is_said, "byte {at}");
+        assert!(at >= synced || received < 10, "byte {at}");
+        assert!(!is_said || at < synced, "byte {at}");
+    }
+    fs::write(&path, &whole).unwrap();
+    let segments = Segments::read(&world.folder.0, &Identity { config: 8, ..on_disk }).unwrap();
+    let Replayed { cut, pipeline, .. } = world.replayed(&segments);
+    assert_eq!(pipeline.ledger().sources[0].1.received, 16, "a change of the config takes nothing");
+    assert_eq!(cut, Some("another config or program has written it"));
+}
+
+/// What is written behind a segment that no durable checkpoint leads to is not durable, synced or not.
+#[test]
+fn a_segment_is_reachable_only_from_a_durable_checkpoint() {
+    let mut world = World::of(Identity { is_synced: true, ..identity() });
+    assert!(world.journal.is_reachable());
+    world.run(&Op::Save);
+    assert!(world.journal.is_reachable(), "it goes on where the last one ends");
+    world.journal.end();
+    assert!(!world.journal.is_reachable());
+    world.run(&Op::Save);
+    assert!(!world.journal.is_reachable(), "nobody knows what lies between");
+    world.run(&Op::Written);
+    assert!(world.journal.is_reachable());
+    world.journal.fail(&std::io::Error::other("no disk"));
+    assert!(!world.journal.is_reachable() && world.journal.trouble().is_some());
+    assert_eq!(world.folder.segments().len(), 1, "what was promised stays");
+    let segments = Segments::read(&world.folder.0, &Identity { is_synced: true, ..identity() }).unwrap();
+    assert!(world.replayed(&segments).cut.is_some(), "and is not all");
+}
+
 /// What was not written down is known not to be there, and all that may have been told is told above.
 #[test]
 fn an_end_is_an_end() {

@@ -1,0 +1,53 @@
+//! The folder that a journal is kept in, and what an earlier run has left there.
+
+use super::{Identity, Segments};
+use crate::clock;
+use crate::config::AgentConfig;
+use crate::lock::DirLock;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A folder whose journal is this program's, and what an earlier run has left in it.
+pub(crate) struct JournalFolder {
+    pub(super) folder: PathBuf,
+    pub(super) identity: Identity,
+    /// Nobody else writes there.
+    pub(super) lock: Option<DirLock>,
+    /// The segments that an earlier run left.
+    pub(crate) segments: Segments,
+    /// Why there is no journal.
+    pub(super) trouble: Option<String>,
+}
+
+impl JournalFolder {
+    /// That of an agent: the state directory, if the journal is to outlive the boot, or if such a one is there. What a run
+    /// before this one has left is used if it was of this config and program.
+    pub(crate) fn of(agent: &AgentConfig, is_synced: bool) -> Self {
+        let print = format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION"));
+        let identity =
+            Identity { boot: clock::boot_id(), config: crc32fast::hash(print.as_bytes()), is_synced };
+        let is_on_disk = is_synced || Segments::are_in(&agent.state_dir);
+        let folder = if is_on_disk { &agent.state_dir } else { &agent.runtime_dir };
+        let opened = Self::open(folder, &agent.state_dir, identity);
+        if opened.segments.remove_foreign() > 0 {
+            tracing::info!("a journal of another boot, config or version is of no use, and removed");
+        }
+        opened
+    }
+
+    /// Takes `folder`, which is locked already if it is the state directory.
+    pub(crate) fn open(folder: &Path, state_dir: &Path, identity: Identity) -> Self {
+        let taken = fs::create_dir_all(folder)
+            .and_then(|()| if folder == state_dir { Ok(None) } else { DirLock::take(folder).map(Some) });
+        let (lock, segments) = match taken {
+            Ok(Some(None)) => (None, Err(io::Error::other("another headwater holds it"))),
+            Ok(lock) => (lock.flatten(), Segments::read(folder, &identity)),
+            Err(error) => (None, Err(error)),
+        };
+        let trouble = segments.as_ref().err().map(|error| {
+            format!("the journal cannot be kept in {}: {error}; see [agent] runtime_dir", folder.display())
+        });
+        Self { folder: folder.to_owned(), identity, lock, segments: segments.unwrap_or_default(), trouble }
+    }
+}
