@@ -5,8 +5,9 @@
 //! frame  number u32  of: length u64, crc32 u32  makes: length u64, crc32 u32  operations (`delta.rs`), deflated (RFC 1951)
 //! ```
 //! Each delta names the body that it follows and the one that it makes. The first one follows the checkpoint itself: those of
-//! another checkpoint were left by a crash that came between two steps, and are of no use. A last frame that is cut off was
-//! being written when the power was cut, and its body was not durable yet.
+//! another checkpoint were left by a crash that came between two steps, and are of no use. A last frame that is cut off, or
+//! whose bytes are not its own, was being written when the power was cut: its body was not durable yet. A frame that another
+//! one follows was durable, and is damaged.
 
 use super::base::Base;
 use super::delta::{Operations, apply};
@@ -138,7 +139,7 @@ impl Composed {
         if header != file_header() {
             return Err("they are no deltas, or of another version".to_owned());
         }
-        while let Some(frame) = from.next_frame()? {
+        while let Some(frame) = from.next_frame(self.deltas + 1)? {
             let damaged = |Corrupt| format!("delta {} cannot be read", self.deltas + 1);
             let mut fields = StateReader::new(&frame);
             let number = u32::load(&mut fields).map_err(damaged)?;
@@ -197,18 +198,44 @@ struct Reader {
 }
 
 impl Reader {
-    /// What is in the next frame; `None`: there is none, or it is cut off.
-    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let damaged = |Damaged| "their checksum is wrong".to_owned();
+    /// What is in the next frame, which has this number; `None`: there is none, or it was not durable.
+    fn next_frame(&mut self, number: u32) -> Result<Option<Vec<u8>>, String> {
         let Some(header) = self.array()? else { return Ok(None) };
-        let length = frames::length(&header).map_err(damaged)?;
-        if length as u64 > self.bytes_left {
-            return Ok(None);
+        let mut own = Vec::new();
+        if let Ok(length) = frames::length(&header) {
+            if length as u64 > self.bytes_left {
+                return Ok(None);
+            }
+            own.resize(length, 0);
+            self.fill(&mut own)?;
+            if frames::check(&header, &own).is_ok() {
+                return Ok(Some(own));
+            }
         }
-        let mut own = vec![0; length];
-        self.fill(&mut own)?;
-        frames::check(&header, &own).map_err(damaged)?;
-        Ok(Some(own))
+        if self.has_frame(number + 1)? {
+            Err(format!("the checksum of delta {number} is wrong"))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Whether a frame with this number begins anywhere in what follows.
+    fn has_frame(&mut self, number: u32) -> Result<bool, String> {
+        const FIELDS_BYTES: usize = frames::HEADER_BYTES + size_of::<u32>();
+        let Some(mut seen) = self.array::<FIELDS_BYTES>()? else { return Ok(false) };
+        loop {
+            if let Some((header, rest)) = seen.split_first_chunk()
+                && frames::length(header).is_ok_and(|length| length > 0)
+                && rest == number.to_le_bytes()
+            {
+                return Ok(true);
+            }
+            let Some([next]) = self.array()? else { return Ok(false) };
+            seen.rotate_left(1);
+            if let Some(last) = seen.last_mut() {
+                *last = next;
+            }
+        }
     }
 
     /// The next bytes; `None`: there are not as many.

@@ -165,12 +165,14 @@ fn every_prefix_of_the_deltas_is_a_body_that_was_durable() {
 
 /// Damage costs what follows it, and is kept and told; the files stand until the next checkpoint.
 #[test]
-fn every_flipped_bit_of_the_deltas_is_found() {
+fn every_flipped_bit_of_a_delta_that_another_one_follows_is_found() {
     let folder = Folder::new("flips");
     let path = folder.0.join("windows.checkpoint");
+    write_all(&mut CheckpointFile::new(path.clone()), 0..4);
+    let last = fs::read(beside(&path)).unwrap().len();
     write_all(&mut CheckpointFile::new(path.clone()), 0..5);
     let whole = fs::read(beside(&path)).unwrap();
-    for bit in 0..whole.len() * 8 {
+    for bit in 0..last * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         fs::write(beside(&path), &flipped).unwrap();
@@ -184,6 +186,24 @@ fn every_flipped_bit_of_the_deltas_is_found() {
             fs::remove_file(&aside).unwrap();
         }
     }
+}
+
+/// A power cut may leave the length of a file and not its bytes: zeros, or what stood there before.
+#[test]
+fn a_last_delta_of_other_bytes_was_not_durable() {
+    let folder = Folder::new("torn");
+    let path = folder.0.join("windows.checkpoint");
+    write_all(&mut CheckpointFile::new(path.clone()), 0..4);
+    let durable = fs::read(beside(&path)).unwrap().len();
+    write_all(&mut CheckpointFile::new(path.clone()), 0..5);
+    let whole = fs::read(beside(&path)).unwrap();
+    for from in durable..whole.len() {
+        for stale in [vec![0; whole.len() - from], whole[..whole.len() - from].to_vec()] {
+            fs::write(beside(&path), [&whole[..from], &stale].concat()).unwrap();
+            assert_eq!(read(&path, None).unwrap(), Found::Body(body(3)), "{from}");
+        }
+    }
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2, "nothing is set aside");
 }
 
 /// A checkpoint that cannot be read takes its deltas with it.
