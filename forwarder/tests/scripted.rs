@@ -122,12 +122,12 @@ fn many_for_which_the_broker_hangs_up_are_found_and_the_rest_goes_on() {
         assert!(connections < 12, "good ones do not wait for the verdicts: {connections}");
         wait_for("all to be answered", || forwarder.account().waiting == 0).await;
         assert_eq!((forwarder.account().delivered, forwarder.account().lost), (36, 4));
-        // The topic of every message is the same here: what comes later to it is refused without an attempt.
+        // The topic of backfill is barred now. A live message has another one, and is tried there once at the most.
         let tried = || script.bodies().iter().filter(|body| *body == "13").count();
         let before = tried();
         forwarder.push(message(Lane::Data, 13));
         wait_for("the last to be answered", || forwarder.account().lost == 5).await;
-        assert_eq!(tried(), before, "no connection is closed for it");
+        assert!(tried() <= before + 1, "no more connections are closed for it");
     });
 }
 
