@@ -4,7 +4,8 @@ use crate::{Config, publish, wait_source};
 use headwater_tests::agent::{find_line, state_dir};
 use headwater_tests::process::free_port;
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,24 +13,43 @@ use std::time::{Duration, Instant};
 /// `TimeoutStopSec` of the packaged unit.
 const STOP: Duration = Duration::from_secs(30);
 
-/// A disk that hangs when checkpoints are written. In place of the file there is a pipe that nobody reads.
-struct HungDisk(PathBuf);
+/// A disk that hangs when checkpoints are written. In place of their files there are pipes that nobody reads.
+struct HungDisk(Vec<PathBuf>);
 
 impl HungDisk {
-    /// The disk of an agent, before its start or while it runs.
+    /// Hangs when a whole checkpoint is written, before an agent's start or while it runs.
     fn new(dir: &TempDir) -> Self {
-        std::fs::create_dir_all(state_dir(dir)).expect("a state directory");
-        let pipe = state_dir(dir).join("windows.new");
-        assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()), "{pipe:?}");
-        Self(pipe)
+        Self::with(dir, &["windows.new"])
     }
 
-    /// Ends the hang. The write that hangs fails, and later ones succeed.
+    /// Hangs also when the first delta is written, while an agent runs.
+    fn with_deltas(dir: &TempDir) -> Self {
+        Self::with(dir, &["windows.new", "windows.checkpoint.deltas"])
+    }
+
+    fn with(dir: &TempDir, files: &[&str]) -> Self {
+        std::fs::create_dir_all(state_dir(dir)).expect("a state directory");
+        let hang = |file: &&str| {
+            let (pipe, made) = (state_dir(dir).join(file), state_dir(dir).join("a-pipe"));
+            assert!(Command::new("mkfifo").arg(&made).status().is_ok_and(|status| status.success()));
+            std::fs::rename(&made, &pipe).expect("a pipe");
+            pipe
+        };
+        Self(files.iter().map(hang).collect())
+    }
+
+    /// Ends the hang. A write that hangs fails, and later ones succeed.
     fn answer(&self) {
-        let away = self.0.with_extension("pipe");
-        std::fs::rename(&self.0, &away).expect("the pipe");
-        drop(File::open(&away).expect("the pipe"));
-        std::fs::remove_file(&away).expect("the pipe");
+        // Linux: without it, the call waits for a write, which may be over.
+        const O_NONBLOCK: i32 = 0o4000;
+        for pipe in &self.0 {
+            let away = pipe.with_extension("pipe");
+            if std::fs::rename(pipe, &away).is_err() {
+                continue; // a whole checkpoint has taken it away
+            }
+            drop(OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&away).expect("the pipe"));
+            std::fs::remove_file(&away).expect("the pipe");
+        }
     }
 }
 
@@ -122,7 +142,7 @@ fn a_stop_on_a_slow_disk_is_clean() {
     let agent = Agent::start(&dir, &config);
     wait_source(&broker, 1);
     agent.wait_log(&["checkpoint written"]);
-    let disk = HungDisk::new(&dir);
+    let disk = HungDisk::with_deltas(&dir);
     let begun = agent.log().matches("writing a checkpoint").count();
     publish(&mut Publisher::new(broker.port), "roof", "temp", &[(1_700_000_000_000, 1.0)]);
     agent.wait_logs(&["writing a checkpoint"], begun + 1);
