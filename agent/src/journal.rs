@@ -40,7 +40,7 @@ const VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"HWJL";
 
-/// Segments are called this, a dot and their number.
+/// The name of a segment, before a dot and its number.
 const NAME: &str = "journal";
 
 /// The flags of a header.
@@ -54,7 +54,7 @@ pub(crate) struct Identity {
     pub(crate) boot: String,
     /// Checksum of the config and the program's version.
     pub(crate) config: u32,
-    /// Whether what it holds is to outlive the boot.
+    /// Whether the journal is to outlive the boot.
     pub(crate) is_synced: bool,
 }
 
@@ -65,12 +65,12 @@ pub(crate) struct Place {
     bytes: u64,
 }
 
-/// Where the checkpoint is that shortens the journal.
+/// The path of the checkpoint that shortens the journal.
 fn checkpoint_path(folder: &Path) -> PathBuf {
     folder.join(format!("{NAME}.checkpoint"))
 }
 
-/// Where a segment is.
+/// The path of a segment.
 fn segment_path(folder: &Path, segment: u64) -> PathBuf {
     folder.join(format!("{NAME}.{segment}"))
 }

@@ -39,14 +39,14 @@ pub(super) struct Checkpointer {
 #[derive(Default)]
 struct LastBody {
     bytes: Vec<u8>,
-    /// Its name, if it is what was written last.
+    /// The name of that body, if it is the one that was written last.
     written: Option<Base>,
 }
 
 /// Whether checkpoints can be written, and what was said of it.
 #[derive(Default)]
 struct Trouble {
-    /// Why not.
+    /// The reason why checkpoints cannot be written; `None`: they can.
     error: Option<String>,
     /// Whether a report has said so.
     reported: bool,

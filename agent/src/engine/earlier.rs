@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-/// Where the next report starts.
+/// The accounts at the last report, from which the next one counts.
 #[derive(Clone, Debug)]
 pub(super) struct LastReport {
     pub(super) at: SteadyTime,
@@ -37,7 +37,7 @@ pub(super) struct LastReport {
 
 /// What the report of a start says of the run before it.
 pub(super) struct RunBefore {
-    /// How it ended, if there was one.
+    /// How that run ended; `None`: there was none.
     pub(super) stop: Option<RunEnd>,
     /// What its end may have taken, in words; empty: nothing.
     pub(super) missing: String,
@@ -48,7 +48,7 @@ pub(super) struct RunBefore {
 pub(crate) struct Earlier {
     /// Where this run's first report begins.
     pub(super) last_report: Option<LastReport>,
-    /// Starts before this one that may not have been told.
+    /// The number of starts that no report may have mentioned.
     pub(super) untold_starts: u32,
     /// Outputs that were down at the end.
     pub(super) outages: Outages,
@@ -58,17 +58,17 @@ pub(crate) struct Earlier {
     pub(crate) written: Written,
     /// What its sources have left in the checkpoint, by name.
     pub(super) sources_left: HashMap<String, SourceLeft>,
-    /// What they have handed over since.
+    /// What the sources have handed over since that checkpoint.
     pub(super) receipts: Receipts,
     /// Whether it wrote its last checkpoint; `None`: there is none that can be read.
     stopped: Option<bool>,
     /// Whether messages may have been sent that its state knows nothing of.
     crashed: bool,
-    /// How the clock stood.
+    /// The state of the clock at the end of that run.
     pub(crate) past: Past,
     /// What a person should know of it: a report's cause, and what is wrong.
     pub(crate) trouble: Option<(ReportCause, String)>,
-    /// What it had told, by its journal, and that may not have arrived.
+    /// Messages that it had sent, by its journal, and that may not have arrived.
     pub(super) told: Vec<Told>,
 }
 
@@ -254,7 +254,7 @@ impl Earlier {
         }
     }
 
-    /// Takes what of these sections is newer: of the engine's own progress, as [`Engine::save_progress`] writes it.
+    /// Takes the engine's own progress from the sections that [`Engine::save_progress`] writes.
     pub(super) fn update(&mut self, stored: StoredBody<'_>) {
         let mut unread = Unread::default();
         if let Some(last_report) = stored.one(body::REPORT, &mut unread, LastReport::load) {
@@ -293,7 +293,7 @@ impl Engine {
         body::CLOCK.put(to, |to| self.clock.save(next_ms, to));
     }
 
-    /// Those that [`Earlier::update`] reads.
+    /// Appends the sections that [`Earlier::update`] reads.
     pub(super) fn save_progress(&self, to: &mut impl SectionWriter) {
         body::REPORT.put(to, |to| self.reporter.save_last(to));
         body::STARTS.put(to, |to| self.reporter.save_starts(to));

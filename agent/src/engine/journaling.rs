@@ -15,11 +15,11 @@ use headwater_pipeline::sections::body;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// So often it is noted what is acknowledged or in the buffer: a crash sends again what is not.
+/// The time between two notes of which messages are acknowledged or in the buffer. A crash sends the others again.
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// A checkpoint with this body has been taken: the number of the segment that follows it.
+    /// Begins the segment behind a checkpoint with this body, and returns its number.
     pub(super) fn begin_segment(&self, taken: &[u8], now: Now) -> u64 {
         let pipeline = self.pipeline.borrow();
         if !now.synced {
@@ -36,7 +36,7 @@ impl Engine {
         })
     }
 
-    /// What the journal cannot repeat is about to happen.
+    /// Ends the segment before a change that the journal cannot repeat, such as a step of the clock.
     pub(super) fn end_segment(&self) {
         if self.journal.is_on() {
             self.settle();
@@ -75,18 +75,18 @@ impl Engine {
         }
     }
 
-    /// A checkpoint is durable.
+    /// Tells the journal that the checkpoint before this segment is durable.
     pub(super) fn note_durable(&self, segment: u64, pipeline: &Pipeline) {
         self.journal.drop_before(segment);
         self.journal.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
     }
 
-    /// The state is on the disk, and nothing follows.
+    /// Removes the journal, because the state is on the disk and nothing follows.
     pub(crate) fn remove_journal(&self) {
         self.journal.remove();
     }
 
-    /// A report leaves.
+    /// Notes a report before it leaves.
     pub(super) fn note_report(&self, message: &Message) {
         self.journal.flush();
         self.note_own();
@@ -94,7 +94,7 @@ impl Engine {
         self.journal.flush();
     }
 
-    /// What the engine itself remembers has changed.
+    /// Notes what the engine itself remembers.
     pub(super) fn note_own(&self) {
         let mut sections = Vec::new();
         self.save_progress(&mut sections);
@@ -121,7 +121,7 @@ impl Engine {
         self.journal.is_on()
     }
 
-    /// What an earlier run had told, and that may not have arrived: equal to what it was.
+    /// Sends again what an earlier run had sent and what may not have arrived, with the same content.
     pub(super) fn tell_again(&self, told: Vec<Told>) {
         for told in told {
             match told {
@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// Writes what has gathered as soon as the sources pause; never returns.
+    /// Writes the records that have gathered as soon as the sources pause; never returns.
     pub(crate) async fn journal_forever(&self) {
         loop {
             self.journal.gathered().await;

@@ -10,12 +10,12 @@ use headwater_pipeline::sections::body::StoredBody;
 use headwater_pipeline::sections::unread::Unread;
 use std::collections::HashMap;
 
-/// What a run had told, and that may not have arrived.
+/// A message that a run had sent and that may not have arrived.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// By the pipeline, at some time.
+    /// An event of the pipeline, and the time when it was made.
     Event(headwater_kernel::time::Time, Event),
-    /// By the engine.
+    /// A message that the engine made itself.
     Message(Message),
 }
 
@@ -26,9 +26,9 @@ pub(super) struct Replayed {
     pub(super) told: Vec<Told>,
     /// What its sources had handed over.
     pub(super) receipts: Receipts,
-    /// Its last moment.
+    /// The time of its last record.
     pub(super) now: Now,
-    /// Why it is not all that came, if it is not.
+    /// The reason why the journal does not hold all input; `None`: it does.
     pub(super) cut: Option<&'static str>,
 }
 
@@ -72,7 +72,7 @@ struct Run<'r> {
     receipts: Receipts,
     /// Takes the engine's own progress as it was recorded.
     on_progress: &'r mut dyn FnMut(StoredBody<'_>),
-    /// The highest that was ever allowed.
+    /// The highest revision that was ever allowed.
     rev_limit: u32,
 }
 

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
 
-/// By the order of the config.
+/// The sources, in the order of the config.
 pub(super) struct Sources {
     monitors: RefCell<Vec<SourceMonitor>>,
     states: RefCell<SourceStates>,
@@ -92,12 +92,12 @@ impl Sources {
         }
     }
 
-    /// What a person should do something about.
+    /// The troubles that need a person.
     pub(super) fn troubles(&self, up_ms: i64) -> Vec<String> {
         self.monitors.borrow().iter().filter_map(|monitor| monitor.trouble(up_ms)).collect()
     }
 
-    /// How they stand; `time_of` tells the time of a moment (ms since boot).
+    /// The status of each source; `time_of` tells the time of a moment (ms since boot).
     pub(super) fn statuses(
         &self,
         readings: &[(String, SourceCounts)],
@@ -110,7 +110,7 @@ impl Sources {
         self.monitors.borrow().iter().map(status).collect()
     }
 
-    /// Appends what they want to find again.
+    /// Appends the states of the sources to a checkpoint.
     pub(super) fn save(&self, to: &mut impl SectionWriter) {
         save_source_states(to, &self.states.borrow());
     }

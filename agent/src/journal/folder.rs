@@ -8,15 +8,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder whose journal is this program's, and what an earlier run has left in it.
+/// A folder that this program holds for its journal, with the segments that an earlier run left in it.
 pub(crate) struct JournalFolder {
     pub(super) folder: PathBuf,
     pub(super) identity: Identity,
-    /// Nobody else writes there.
+    /// The lock that keeps other programs out.
     pub(super) lock: Option<DirLock>,
     /// The segments that an earlier run left.
     pub(crate) segments: Segments,
-    /// Why there is no journal.
+    /// The reason why no journal can be kept here; `None`: one can.
     pub(super) trouble: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl JournalFolder {
         opened
     }
 
-    /// Takes `folder`, which is locked already if it is the state directory.
+    /// Locks and reads `folder`. The state directory is locked already.
     pub(crate) fn open(folder: &Path, state_dir: &Path, identity: Identity) -> Self {
         let taken = fs::create_dir_all(folder)
             .and_then(|()| if folder == state_dir { Ok(None) } else { DirLock::take(folder).map(Some) });

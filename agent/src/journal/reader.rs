@@ -11,17 +11,17 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// Segments past this are none of ours (bytes).
+/// The largest file that is read as a segment (bytes).
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
-/// What there is of journals in a folder.
+/// The segments in a folder, of this journal and of others.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     folder: PathBuf,
     whole: Vec<Segment>,
-    /// Those whose header cannot be read.
+    /// The files whose header cannot be read.
     damaged: Vec<PathBuf>,
-    /// Numbers of those that are of another boot, config or program.
+    /// The numbers of the segments of another boot, config or program.
     foreign: Vec<u64>,
 }
 
@@ -33,7 +33,7 @@ struct Segment {
     bytes: Vec<u8>,
     /// Where the second frame begins.
     from: usize,
-    /// Whether it turned out that something in it cannot be read.
+    /// Whether a record or frame could not be read.
     is_damaged: Cell<bool>,
 }
 
@@ -46,15 +46,15 @@ struct Header {
     now: Now,
     /// Whether the boot is still the same.
     is_of_boot: bool,
-    /// Whether config and program are.
+    /// Whether the config and the program are still the same.
     is_of_config: bool,
 }
 
-/// What a file in the folder is.
+/// A file in the folder, by its header.
 enum Opened {
     /// A segment, and the place of its second frame.
     Segment(Header, usize),
-    /// Of another boot, config or program, and of no use.
+    /// A segment of another boot, config or program, which is of no use.
     Foreign,
 }
 
@@ -62,20 +62,20 @@ enum Opened {
 #[derive(Debug)]
 pub(crate) struct Chain<'s> {
     segments: &'s [Segment],
-    /// Why what is in them is not all that came, if it is not.
+    /// The reason why the segments do not hold all input; `None`: they do.
     pub(crate) cut: Option<&'static str>,
 }
 
-/// What [`Chain::replay`] calls.
+/// The receiver of what [`Chain::replay`] reads.
 pub(crate) trait Replay {
-    /// A segment begins, and handles are given again from 0. `is_new_life`: another run has written it.
+    /// Takes the beginning of a segment; handles count from 0 again. `is_new_life`: another run has written it.
     fn on_segment(&mut self, now: Now, is_new_life: bool);
-    /// A record; `is_kept`: what comes of it is acknowledged or in the buffer.
+    /// Takes a record. `is_kept`: the messages that follow from it are acknowledged or in the buffer.
     fn on_record(&mut self, record: Record<'_>, is_kept: bool);
 }
 
 impl Segments {
-    /// Whether there are any in a folder.
+    /// Whether a folder holds a segment.
     pub(crate) fn are_in(folder: &Path) -> bool {
         fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| number_of(&entry).is_some()))
     }
@@ -119,7 +119,7 @@ impl Segments {
         than.and_then(first).is_none_or(|than| than < own).then_some(body)
     }
 
-    /// Those that follow a checkpoint, the latest one of this name; `None`: none does.
+    /// The segments that follow the latest checkpoint of this name; `None`: none does.
     pub(crate) fn after(&self, base: Base) -> Option<Chain<'_>> {
         let first = self.whole.iter().rposition(|segment| segment.header.base == base)?;
         let all = self.whole.get(first..)?;
@@ -146,7 +146,7 @@ impl Segments {
         self.whole.iter().map(place).collect()
     }
 
-    /// Removes what is of no use: segments of others. Answers how many.
+    /// Removes the segments that are of no use. Returns their number.
     pub(crate) fn remove_foreign(&self) -> usize {
         self.foreign.iter().filter(|at| fs::remove_file(segment_path(&self.folder, **at)).is_ok()).count()
     }
@@ -167,7 +167,7 @@ impl Segments {
     }
 }
 
-/// The number of a segment, if it is called like one.
+/// The number in the name of a segment; `None`: the name is not that of a segment.
 fn number_of(entry: &fs::DirEntry) -> Option<u64> {
     entry.file_name().to_str()?.strip_prefix(NAME)?.strip_prefix('.')?.parse().ok()
 }
@@ -229,7 +229,7 @@ impl Segment {
 }
 
 impl Chain<'_> {
-    /// Goes through all records, in order. The answer is why they are not all that came, if they are not.
+    /// Hands over all records, in order. Returns the reason why they are not all input, if they are not.
     pub(crate) fn replay(&self, to: &mut impl Replay) -> Option<&'static str> {
         let mut kept = Place::default();
         let _ = self.pass(None, &mut |record, _| {
@@ -323,7 +323,7 @@ impl Chain<'_> {
 /// Where a record stands.
 #[derive(Clone, Copy)]
 struct At<'h> {
-    /// It is a segment's beginning.
+    /// The header, at a segment's beginning.
     header: Option<&'h Header>,
     place: Place,
 }

@@ -43,7 +43,7 @@ pub(crate) enum Record<'a> {
     Count(IntakeCount, usize, u32),
     /// Whether the readings that follow are values that a broker had kept.
     Replayed(bool),
-    /// Which revisions may be told.
+    /// The highest revision that may be sent; `None`: there is no limit.
     RevLimit(Option<u32>),
     /// A message that the engine has made.
     Message { lane: u8, made_ms: i64, body: &'a [u8] },
@@ -51,9 +51,9 @@ pub(crate) enum Record<'a> {
     Engine(&'a [u8]),
     /// The messages made before this position are safe.
     Kept(Place),
-    /// Here the journal ends, and the agent goes on.
+    /// The end of the journal, although the agent goes on.
     End,
-    /// What gives way from now on.
+    /// The pressure on memory from here on.
     Pressure(Pressure),
     /// A source has handed over a message.
     Receipt(usize, Receipt),
@@ -63,7 +63,7 @@ pub(crate) enum Record<'a> {
     Synced(Place),
 }
 
-/// What of a source is counted without a reading.
+/// The counts of a source that do not come from a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IntakeCount {
     /// Payloads that cannot be decoded.
@@ -90,7 +90,7 @@ pub(super) struct Encoder {
 const START: Now = Now { time: Time(0), alive: AgentTime(0), synced: true };
 
 impl Encoder {
-    /// The next record stands at the beginning of a segment.
+    /// Begins a segment: times are written whole again.
     pub(super) fn begin(&mut self) {
         self.bytes.clear();
         self.now = None;
@@ -106,7 +106,7 @@ impl Encoder {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What follows is done at `now`.
+    /// Notes the time of the records that follow.
     #[inline]
     pub(super) fn now(&mut self, now: Now) {
         if self.now == Some(now) {

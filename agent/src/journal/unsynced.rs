@@ -6,19 +6,19 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What has been written and not synced.
+/// Frames that are written and not synced.
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
     pub(super) files: Vec<Arc<File>>,
     /// The folder, if it has a file that is new.
     pub(super) folder: Option<PathBuf>,
-    /// The place behind it.
+    /// The place behind the last of these frames.
     pub(super) place: Place,
-    /// How much a disk writes for it, at least (bytes).
+    /// The least that a disk writes for them (bytes).
     pub(crate) bytes: u64,
 }
 
-/// What a disk writes at once, at least (bytes).
+/// The smallest unit that a disk writes (bytes).
 pub(super) const PAGE_BYTES: u64 = 4_096;
 
 impl Unsynced {
@@ -28,10 +28,10 @@ impl Unsynced {
         }
     }
 
-    /// Makes it durable.
+    /// Syncs the frames to the disk.
     ///
     /// # Errors
-    /// What the system says. Whether it is durable is not known then, whatever a later sync says.
+    /// What the system says. Whether the frames are durable is not known then, whatever a later sync says.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.files.iter().try_for_each(|file| file.sync_data())?;
         self.folder.as_ref().map_or(Ok(()), |folder| File::open(folder)?.sync_all())

@@ -27,13 +27,13 @@ pub(crate) const BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Journal {
     folder: PathBuf,
     identity: Identity,
-    /// Tells this run from others of the same boot.
+    /// A number that no other run of the same boot has.
     life: u64,
     state: RefCell<State>,
     gathered: Notify,
     full: Notify,
     has_receipt: Notify,
-    /// Whether it may be written at all.
+    /// Whether the folder can take a journal at all.
     is_usable: bool,
     _lock: Option<DirLock>,
 }
@@ -43,14 +43,14 @@ struct State {
     encoder: Encoder,
     /// The segment that is written; `None`: nothing is, until the next checkpoint.
     file: Option<Arc<File>>,
-    /// What a sync has to do.
+    /// The frames that the next sync makes durable.
     unsynced: Unsynced,
     /// The place before which all is synced, if that is news.
     synced: Option<Place>,
     /// The newest segment that follows a durable checkpoint, and the newest that does not go on where another ends.
     durable_from: Option<u64>,
     unlinked: u64,
-    /// Its number, and the bytes in it.
+    /// The number of that segment, and the bytes in it.
     place: Place,
     /// Older segments, and the bytes in each.
     older: VecDeque<Place>,
@@ -60,14 +60,14 @@ struct State {
 }
 
 impl State {
-    /// What all segments take.
+    /// The size of all segments (bytes).
     fn bytes(&self) -> u64 {
         self.older.iter().map(|place| place.bytes).sum::<u64>() + self.place.bytes
     }
 }
 
 impl Journal {
-    /// In a folder, after the segments that are there. `follows`: this run has all that they hold.
+    /// A journal that goes on after a folder's segments. `follows`: this run has restored all that they hold.
     pub(crate) fn new(opened: JournalFolder, follows: bool) -> Self {
         let JournalFolder { folder, identity, lock, segments, trouble } = opened;
         let older = VecDeque::from(segments.places());
@@ -99,19 +99,19 @@ impl Journal {
         }
     }
 
-    /// Why a crash would cost more than it should.
+    /// The reason why a crash would cost readings; `None`: it would not.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.state.borrow().trouble.clone()
     }
 
-    /// Whether what happens is written down.
+    /// Whether records are taken.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.state.borrow().file.is_some()
     }
 
-    /// A checkpoint has been taken of the state as it is now: a new segment begins, with what `first` puts into it.
-    /// Answers its number.
+    /// Begins a segment behind a checkpoint of the state as it is now; `first` puts in the first records.
+    /// Returns the segment's number.
     pub(crate) fn begin(&self, base: Base, now: Now, first: impl FnOnce(&mut SegmentStart<'_>)) -> u64 {
         if !self.is_usable {
             return 0;
@@ -175,7 +175,7 @@ impl Journal {
         fields.concat()
     }
 
-    /// The checkpoint that a segment begins with is durable: those before it are not needed any more.
+    /// Removes the segments before this one, because the checkpoint that it follows is durable.
     pub(crate) fn drop_before(&self, segment: u64) {
         let mut state = self.state.borrow_mut();
         state.durable_from = state.durable_from.max(Some(segment));
@@ -188,7 +188,7 @@ impl Journal {
         });
     }
 
-    /// Whether what it holds is to outlive the boot.
+    /// Whether the journal is to outlive the boot.
     pub(crate) fn is_synced(&self) -> bool {
         self.identity.is_synced
     }
@@ -199,7 +199,7 @@ impl Journal {
         state.file.is_some() && state.durable_from.is_some_and(|segment| segment >= state.unlinked)
     }
 
-    /// Takes what is to be synced, if there is anything.
+    /// Takes the frames that wait for a sync, if there are any.
     pub(crate) fn take_unsynced(&self) -> Option<Unsynced> {
         self.flush();
         let mut state = self.state.borrow_mut();
@@ -210,12 +210,12 @@ impl Journal {
         (!unsynced.files.is_empty()).then_some(Unsynced { place, bytes, ..unsynced })
     }
 
-    /// That is durable.
+    /// Notes that the frames before this place are durable.
     pub(crate) fn on_synced(&self, unsynced: &Unsynced) {
         self.state.borrow_mut().synced = Some(unsynced.place);
     }
 
-    /// Nothing is written down from here on, until the next checkpoint. Whoever reads it knows that it ends here.
+    /// Ends the journal until the next checkpoint. A mark tells the reader that input is missing from here on.
     pub(crate) fn end(&self) {
         self.put(Encoder::end);
         self.flush();
@@ -227,14 +227,14 @@ impl Journal {
         state.follows = false;
     }
 
-    /// The state is safe elsewhere, and nothing follows.
+    /// Removes the journal, because the last checkpoint holds the state and nothing follows.
     pub(crate) fn remove(&self) {
         self.end();
         self.drop_before(u64::MAX);
         let _ = fs::remove_file(self.checkpoint_path());
     }
 
-    /// A checkpoint has been taken that nothing can follow: the number of the segment that would.
+    /// Passes over the segment that would follow a checkpoint, and returns its number: no input of it is taken.
     pub(crate) fn skip(&self) -> u64 {
         self.end();
         let mut state = self.state.borrow_mut();
@@ -247,23 +247,23 @@ impl Journal {
         self.full.notified().await;
     }
 
-    /// Whether that is still so.
+    /// Whether the segments take so much room that a checkpoint is due.
     pub(crate) fn is_full(&self) -> bool {
         self.state.borrow().bytes() > BYTES_MAX
     }
 
-    /// Whether it can take so many bytes of messages more.
+    /// Whether the journal has room for so many more bytes of messages.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         // Each message has a head, and a frame of its own.
         self.state.borrow().bytes() + bytes as u64 * 3 / 2 <= 2 * BYTES_MAX
     }
 
-    /// Where that checkpoint is put.
+    /// The path of the checkpoint beside the journal.
     pub(crate) fn checkpoint_path(&self) -> PathBuf {
         checkpoint_path(&self.folder)
     }
 
-    /// That checkpoint could not be written.
+    /// Notes that the checkpoint beside the journal could not be written.
     pub(crate) fn trouble_with(&self, error: &io::Error) {
         let path = self.checkpoint_path();
         tracing::warn!("cannot write {}: {error}", path.display());
@@ -271,7 +271,7 @@ impl Journal {
             Some(format!("the journal's checkpoint {} cannot be written: {error}", path.display()));
     }
 
-    /// Writes what has gathered.
+    /// Writes the records that have gathered, as one frame.
     #[inline]
     pub(crate) fn flush(&self) {
         let mut state = self.state.borrow_mut();
@@ -328,7 +328,7 @@ impl Journal {
         }
     }
 
-    /// It could not be synced.
+    /// Notes that a sync has failed.
     pub(crate) fn fail(&self, error: &io::Error) {
         let bytes = self.state.borrow().place.bytes;
         if self.is_on() {
@@ -336,7 +336,7 @@ impl Journal {
         }
     }
 
-    /// Returns when something has gathered.
+    /// Returns when records have gathered.
     pub(crate) async fn gathered(&self) {
         self.gathered.notified().await;
     }
@@ -364,31 +364,31 @@ impl Journal {
     }
 }
 
-/// What a segment begins with.
+/// The first records of a segment.
 pub(crate) struct SegmentStart<'e>(&'e mut Encoder);
 
 impl SegmentStart<'_> {
-    /// A series that is known.
+    /// Puts a series that is known.
     pub(crate) fn series(&mut self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
         self.0.series(handle, source, name, labels);
     }
 
-    /// A source of the config.
+    /// Puts a source of the config.
     pub(crate) fn source(&mut self, source: usize, name: &str) {
         self.0.source(source, name);
     }
 
-    /// A source that is down.
+    /// Puts a source that is down.
     pub(crate) fn down(&mut self, source: usize, now: Now) {
         self.0.link(source, false, now);
     }
 
-    /// Which revisions may be told.
+    /// Puts the highest revision that may be sent.
     pub(crate) fn rev_limit(&mut self, limit: Option<u32>) {
         self.0.rev_limit(limit);
     }
 
-    /// What gives way.
+    /// Puts the pressure on memory.
     pub(crate) fn pressure(&mut self, pressure: Pressure) {
         self.0.pressure(pressure);
     }
