@@ -76,7 +76,7 @@ fn describe_cost(cost: &Estimate) -> String {
     )
 }
 
-/// How often open windows become durable, as `daily_writes` allows.
+/// The line about the interval of checkpoints that `daily_writes` allows.
 fn describe_checkpoints(config: &Config, cost: &Estimate) -> String {
     let every = format_duration(config.agent.checkpoint_ms);
     let (series, all) = (cost.checkpoints.series, config.limits.series);

@@ -14,10 +14,10 @@ use headwater_forwarder::ProbeResult;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::path::Path;
 
-/// What is said of a source or an output that needs nothing of this machine.
+/// The line for a source or an output that needs nothing of this machine.
 const UNTRIED: &str = "needs nothing that can be tried";
 
-/// What one look has found.
+/// A finding about one part of the machine.
 enum Finding {
     /// It works.
     Good(String),

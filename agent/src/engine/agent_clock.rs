@@ -17,29 +17,29 @@ const LOOK_EVERY_MS: i64 = 500;
 /// A step back over a restart ends windows only above this (ms).
 const BACK_MS: i64 = 60_000;
 
-/// How the clock stood when the checkpoint was written that a run goes on from.
+/// The state of the clock in the checkpoint from which a run goes on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Past {
     boot: Option<BootId>,
     synced: bool,
     time: Time,
-    /// How long the agent had been at work.
+    /// The time for which the agent had run, on its own clock.
     pub(super) alive: AgentTime,
-    /// By so much had the timeline been corrected (ms).
+    /// The sum of the corrections of the timeline (ms).
     corrected_ms: i64,
 }
 
-/// By how much the agent's timeline was corrected between two runs.
+/// The correction of the agent's timeline between two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RestartGap {
-    /// The last moment on the timeline before.
+    /// The last moment of the run before.
     pub(super) before: Now,
-    /// From there to now (ms).
+    /// The time from that moment to the start (ms).
     pub(super) ms: i64,
 }
 
 impl RestartGap {
-    /// Between `past` and the start at `time`, which is known or not.
+    /// The gap between `past` and a start at `time`, which is known or not.
     fn between(past: &Past, boot: &BootId, (time, synced): (Time, bool), boots: &Boots) -> Option<Self> {
         let past_boot = past.boot.as_ref()?;
         let before = Now { time: past.time, alive: past.alive, synced: past.synced };
@@ -62,19 +62,19 @@ pub(crate) struct AgentClock {
     boots: Arc<Boots>,
     timeout: RefCell<SyncTimeout>,
     looked_ms: Cell<i64>,
-    /// What the kernel was last heard to say, and whether somebody is asking it.
+    /// The last answer of the kernel, and whether a task asks it.
     kernel: Cell<Option<bool>>,
-    /// The last time known before the start: what is made before the time is known is no older.
+    /// The last time known before the start. No message made before the time is known is older.
     last: Time,
     /// Corrections that are due because the time was known at the start.
     corrections: RefCell<Vec<Correction>>,
     steady: Cell<Steady>,
-    /// What lies between the checkpoint that it goes on from and its start.
+    /// The gap between the checkpoint and the start.
     gap: Option<RestartGap>,
 }
 
 impl AgentClock {
-    /// Begins. `boots`: as read from the checkpoint.
+    /// A clock that begins now. `boots`: as read from the checkpoint.
     pub(crate) fn start(config: ClockConfig, boots: Arc<Boots>, past: &Past) -> Self {
         let boot = BootId::from(clock::boot_id().as_str());
         Self::start_at(clock::sample(config.trust, None), boot, config, boots, past)
@@ -110,7 +110,7 @@ impl AgentClock {
         }
     }
 
-    /// Now, on the agent's timeline.
+    /// The present moment on the agent's timeline.
     #[inline]
     pub(crate) fn now(&self) -> Now {
         self.now_at(clock::up_ms())
@@ -122,12 +122,12 @@ impl AgentClock {
         self.steady.get().now(timeline.at(up_ms), timeline.is_synced())
     }
 
-    /// The time on the agent's timeline, and the same without the corrections of that.
+    /// The time on the agent's timeline, with and without the corrections.
     pub(super) fn moment(&self) -> Moment {
         self.steady.get().moment(self.now().time)
     }
 
-    /// What the agent's timeline says of a moment (ms since boot).
+    /// The time of a moment (ms since boot) on the agent's timeline.
     pub(crate) fn at(&self, up_ms: i64) -> Time {
         self.now_at(up_ms).time
     }
@@ -142,22 +142,22 @@ impl AgentClock {
         self.timeline.borrow().is_synced()
     }
 
-    /// The boot whose time is not known.
+    /// The present boot, if its time is not known.
     pub(crate) fn unsynced_boot(&self) -> Option<BootId> {
         (!self.is_synced()).then(|| self.boot.clone())
     }
 
-    /// How far the times of a boot's events are off, where they have been moved by that (ms).
+    /// The correction of the times of a boot's events (ms); `None`: they have not been corrected.
     pub(super) fn offset_of(&self, boot: &BootId) -> Option<i64> {
         self.boots.place(boot).map(|place| place.offset_ms)
     }
 
-    /// When a message that is not held was made, if the time is not known.
+    /// The earliest time that a message can have while the time is not known.
     pub(super) fn made_at_least(&self) -> Time {
         self.last
     }
 
-    /// What lies between the checkpoint and the start.
+    /// The gap between the checkpoint and the start.
     pub(super) fn restart_gap(&self) -> Option<RestartGap> {
         self.gap
     }
@@ -167,7 +167,7 @@ impl AgentClock {
         self.corrections.take()
     }
 
-    /// Looks at the clocks, if it is time.
+    /// Reads the clocks, at most once in a while.
     pub(super) fn look(&self) -> Option<Change> {
         let up_ms = clock::up_ms();
         if up_ms - self.looked_ms.get() < LOOK_EVERY_MS {
@@ -191,12 +191,12 @@ impl AgentClock {
         change
     }
 
-    /// The time is known now, or known better. The answer is what is to be corrected.
+    /// Notes that the time is known now, or known better. Returns the corrections that follow.
     pub(super) fn settle(&self) -> Vec<Correction> {
         self.boots.set(self.timeline.borrow().offset_ms())
     }
 
-    /// Whether what is held is to be let go, although the time is not known.
+    /// Whether held messages are to leave although the time is not known.
     pub(super) fn is_over(&self, connected: bool) -> bool {
         let is_over = self.timeout.borrow_mut().is_over(clock::up_ms(), connected);
         if is_over {
@@ -205,7 +205,7 @@ impl AgentClock {
         is_over
     }
 
-    /// Asks the kernel, now and then, for as long as it matters; never returns.
+    /// Asks the kernel now and then whether the clock is synchronised; never returns.
     pub(crate) async fn ask_forever(&self) {
         const EVERY: std::time::Duration = std::time::Duration::from_secs(5);
         while !self.is_synced() && self.config.trust != clock::Trust::Always {
@@ -216,7 +216,7 @@ impl AgentClock {
         std::future::pending().await
     }
 
-    /// Appends how it stands; it may go on for `ahead_ms` before that is done again.
+    /// Appends the state of the clock. The next state follows within `ahead_ms`.
     pub(super) fn save(&self, ahead_ms: i64, to: &mut Vec<u8>) {
         let now = self.now();
         self.boots.seen(clock::up_ms());
@@ -232,12 +232,12 @@ impl AgentClock {
 }
 
 impl Past {
-    /// Where it stood, on a clock that is known.
+    /// The last moment, on a clock that is known.
     pub(super) fn now(&self) -> Now {
         Now { time: self.time, alive: self.alive, synced: self.synced }
     }
 
-    /// It went on until `now`, without a correction.
+    /// Notes that the run went on until `now` without a correction.
     pub(super) fn went_on(&mut self, now: Now) {
         (self.time, self.alive, self.synced) = (now.time, now.alive, now.synced);
     }

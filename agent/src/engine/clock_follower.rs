@@ -9,44 +9,44 @@ use headwater_kernel::time::Now;
 use headwater_pipeline::event::{ClockSet, Event, ReportCause};
 use std::cell::Cell;
 
-/// Whether what is held may go, and how often that has changed.
+/// Whether held messages may leave, and how often that has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Permit {
     number: u32,
     may_go: bool,
 }
 
-/// Decides whether what is held goes.
+/// Decides whether held messages leave.
 #[derive(Debug)]
 pub(super) struct ClockFollower {
     permit: Cell<Permit>,
-    /// Whether it goes.
+    /// Whether held messages leave now.
     released: Cell<bool>,
 }
 
 /// The action that a given or withdrawn permit asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consequence {
-    /// Nothing: it was the same before.
+    /// Nothing: the permit was the same before.
     None,
-    /// A checkpoint has to say so.
+    /// A checkpoint that says so.
     AskForCheckpoint,
-    /// Nothing goes any more.
+    /// Held messages stay from now on.
     Hold,
 }
 
 impl ClockFollower {
-    /// Of an agent whose time is known or not. The first checkpoint lets go what may.
+    /// A follower for an agent whose time is known or not. The first checkpoint lets messages leave.
     pub(super) fn new(synced: bool) -> Self {
         Self { permit: Cell::new(Permit { number: 0, may_go: synced }), released: Cell::new(false) }
     }
 
-    /// What a checkpoint that is taken now says.
+    /// The permit that a checkpoint taken now holds.
     pub(super) fn permit(&self) -> Permit {
         self.permit.get()
     }
 
-    /// Whether what is held waits for a checkpoint.
+    /// Whether held messages wait for a checkpoint.
     pub(super) fn is_waiting(&self) -> bool {
         self.permit.get().may_go && !self.released.get()
     }
@@ -63,14 +63,14 @@ impl ClockFollower {
         if self.released.replace(false) { Consequence::Hold } else { Consequence::None }
     }
 
-    /// A checkpoint with this permit was written, or could not be. Whether what is held goes from now on.
+    /// Notes that a checkpoint with this permit was tried. Returns whether held messages leave from now on.
     fn on_checkpoint(&self, permit: Permit) -> bool {
         permit.may_go && permit == self.permit.get() && !self.released.replace(true)
     }
 }
 
 impl Engine {
-    /// Looks at the clocks, and lets everything follow that must.
+    /// Reads the clocks, and corrects all that depends on them.
     pub(super) fn look_at_clock(&self) {
         let before = self.now();
         match self.clock.look() {
@@ -100,7 +100,7 @@ impl Engine {
         }
     }
 
-    /// A checkpoint was written, or could not be, that says whether what is held may go.
+    /// Notes that a checkpoint with this permit was tried.
     pub(super) fn on_checkpoint(&self, permit: Permit) {
         if !self.follower.on_checkpoint(permit) {
             return;
@@ -111,7 +111,7 @@ impl Engine {
         }
     }
 
-    /// The clock was set.
+    /// Corrects all that depends on the clock after it was set.
     fn on_step(&self, before: Now, by_ms: i64) {
         self.end_segment();
         {
@@ -133,7 +133,7 @@ impl Engine {
         self.report_clock(&text);
     }
 
-    /// Tells that messages that went out have other times.
+    /// Reports that messages that were sent have other times.
     pub(super) fn correct(&self, correction: &Correction) {
         let now = self.now();
         let set = {

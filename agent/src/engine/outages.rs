@@ -9,10 +9,10 @@ use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::SteadyTime;
 use headwater_pipeline::event::ReportCause;
 
-/// Outages are told, however many there are, from this length on (s).
+/// The shortest outage that is reported however many there are (s).
 const TOLD_SECONDS: i64 = 60;
 
-/// By the name of the output; nothing of those that are up.
+/// The outputs that are down, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Outages(Vec<(String, SteadyTime)>);
 
@@ -22,7 +22,7 @@ impl Outages {
         self.0.retain(|(name, _)| names.contains(name));
     }
 
-    /// Whether that is news.
+    /// Notes that an output is down. Returns whether that is news.
     pub(super) fn begin(&mut self, name: &str, now: SteadyTime) -> bool {
         let news = self.0.iter().all(|(known, _)| known != name);
         if news {
@@ -31,7 +31,7 @@ impl Outages {
         news
     }
 
-    /// Since when it has been down, if it has.
+    /// The beginning of an output's outage; `None`: it is up.
     pub(super) fn end(&mut self, name: &str) -> Option<SteadyTime> {
         let place = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(place).1)

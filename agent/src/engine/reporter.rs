@@ -21,7 +21,7 @@ pub(super) struct Reporter {
     /// The messages' account of all earlier runs; nothing waits in it.
     earlier: Account,
     last: RefCell<LastReport>,
-    /// Starts that no report has told of yet, as far as is durably known; 0: none.
+    /// The number of starts that no report has mentioned yet, as far as is durably known.
     untold_starts: Cell<u32>,
     /// The run before this one.
     before: RunBefore,
@@ -29,7 +29,7 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Goes on from what an earlier run has left; `outputs` are those that there are now.
+    /// A reporter that goes on from an earlier run; `outputs`: those of the config.
     pub(super) fn new(
         earlier: &mut Earlier,
         pipeline: &Pipeline,
@@ -67,7 +67,7 @@ impl Reporter {
         }
     }
 
-    /// What the report of the start is to say, once.
+    /// The text of the report of the start, once.
     pub(super) fn take_start(&self) -> Option<String> {
         let missing = &self.before.missing;
         match self.untold_starts.replace(0) {
@@ -80,7 +80,7 @@ impl Reporter {
         }
     }
 
-    /// A report of everything since the last one, and when it ends. `messages`: the account of all runs.
+    /// A report of everything since the last one, and the time of its end. `messages`: the account of all runs.
     pub(super) fn report(
         &self,
         (cause, detail): (ReportCause, &str),
@@ -119,13 +119,13 @@ impl Reporter {
         self.outages.borrow_mut().begin(name, now)
     }
 
-    /// An output answers: for how long it was down, if it was (s).
+    /// Notes that an output answers. Returns the length of its outage, if there was one (s).
     pub(super) fn on_output_answers(&self, name: &str, now: SteadyTime) -> Option<i64> {
         let since = self.outages.borrow_mut().end(name)?;
         Some(now.since(since).max(0) / 1_000)
     }
 
-    /// What a checkpoint is worth writing for: when the last report was, and who is down.
+    /// The progress that makes a checkpoint worth writing: the time of the last report, and the outputs that are down.
     pub(super) fn progress(&self) -> (SteadyTime, Outages) {
         (self.last.borrow().at, self.outages.borrow().clone())
     }

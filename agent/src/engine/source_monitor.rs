@@ -8,11 +8,11 @@ use headwater_pipeline::account::SourceCounts;
 use headwater_sensors::ConnectionState;
 use headwater_text::{LINE_BYTES_MAX, clean};
 
-/// One source.
+/// The state of one source's connection, and its log lines.
 pub(super) struct SourceMonitor {
     name: String,
     up: Option<bool>,
-    /// Since when, by the clock that never steps (ms since boot).
+    /// The beginning of that state (ms since boot).
     since_up_ms: i64,
     last_error: Option<String>,
     losses: ConnectionLosses,
@@ -27,7 +27,7 @@ pub(super) struct SourceMonitor {
 }
 
 impl SourceMonitor {
-    /// Of a source that begins to connect.
+    /// The monitor of a source that begins to connect.
     pub(super) fn new(name: &str, up_ms: i64) -> Self {
         Self {
             name: name.to_owned(),
@@ -64,19 +64,19 @@ impl SourceMonitor {
         }
     }
 
-    /// What a person should do something about.
+    /// The trouble that needs a person.
     pub(super) fn trouble(&self, up_ms: i64) -> Option<String> {
         let reason = self.last_error.as_deref().filter(|_| self.losses.are_many(up_ms))?;
         Some(format!("source {} loses its connection again and again: {reason}", self.name))
     }
 
-    /// Counts a series whose name was changed. Whether it is the first one.
+    /// Counts a series whose name was changed. Returns whether it is the first one.
     pub(super) fn on_renamed(&mut self) -> bool {
         self.renamed += 1;
         self.renamed == 1
     }
 
-    /// `time_of` tells the time of a moment (ms since boot).
+    /// The source's status; `time_of` tells the time of a moment (ms since boot).
     pub(super) fn status(&self, readings: SourceCounts, time_of: impl Fn(i64) -> Time) -> SourceStatus {
         SourceStatus {
             name: self.name.clone(),

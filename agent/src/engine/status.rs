@@ -6,7 +6,7 @@ use headwater_forwarder::{ConnectionStatus, ForwarderStatus};
 use headwater_text::{LINE_BYTES_MAX, clean};
 
 impl Engine {
-    /// Something in the status is news; to be called by whoever makes it so.
+    /// Notes that something in the status has changed by more than numbers.
     pub(crate) fn on_status_changed(&self) {
         self.status_changed.notify_one();
     }
@@ -16,7 +16,7 @@ impl Engine {
         self.status_changed.notified().await;
     }
 
-    /// How the agent stands now.
+    /// The present state of the agent.
     pub(crate) fn status(&self) -> AgentStatus {
         let forwarder = self.forwarder().status();
         let (agent, ledger, series) = {

@@ -17,13 +17,13 @@ impl Ticker {
         self.ticks.get()
     }
 
-    /// Something may be due earlier than was thought.
+    /// Wakes the ticker, because a window may be due earlier.
     #[inline]
     pub(super) fn ring(&self) {
         self.wake.notify_one();
     }
 
-    /// Windows were looked at; returns when the next look is due, after `wait` at the latest.
+    /// Counts a look, and returns when the next one is due, after `wait` at the latest.
     pub(super) async fn tick(&self, wait: Duration) {
         self.ticks.set(self.ticks.get().wrapping_add(1));
         tokio::select! {

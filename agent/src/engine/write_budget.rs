@@ -10,13 +10,13 @@ use crate::checkpoint::CheckpointWrite;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Checkpoints that are asked for are at least so far apart.
+/// The shortest time between two checkpoints that are requested.
 const SPACING: Duration = Duration::from_millis(200);
 
-/// What a burst may write ahead: an hour's share.
+/// The share of the day that a burst may write ahead.
 const CREDIT: Duration = Duration::from_secs(3_600);
 
-/// The longest that one waits for the budget, if the interval is not longer.
+/// The longest time that a checkpoint waits for the budget, unless the interval is longer.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The weight of the newest checkpoint in what one costs.
 const NEWEST: f64 = 0.0625;
 
-/// When the next checkpoint may be written, and when it has to be.
+/// The times when the next checkpoint may and must be written.
 pub(super) struct WriteBudget {
     every: Duration,
     daily_writes: u64,
@@ -36,35 +36,35 @@ pub(super) struct WriteBudget {
     was_whole: Option<bool>,
 }
 
-/// How often checkpoints come.
+/// The pace of checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
-    /// As configured.
+    /// The interval of the config.
     pub(super) every: Duration,
-    /// As the budget allows in the long run, and at least `every`; `None`: what they cost is not known yet.
+    /// The interval that the budget allows in the long run, at least `every`; `None`: the cost is not known yet.
     pub(super) allowed: Option<Duration>,
-    /// What they then write (bytes a day).
+    /// The bytes that checkpoints then write (bytes a day).
     pub(super) daily_bytes: Option<u64>,
 }
 
 impl WriteBudget {
-    /// One checkpoint `every` so often, `daily_writes` bytes a day.
+    /// A budget of `daily_writes` bytes a day for a checkpoint at each interval `every`.
     pub(super) fn new(every: Duration, daily_writes: u64) -> Self {
         let now = Instant::now();
         Self { every, daily_writes, last: now, paid: now, cost: None, was_whole: None }
     }
 
-    /// When a checkpoint is due.
+    /// The time when a checkpoint is due.
     pub(super) fn due(&self) -> Instant {
         (self.last + self.every).max(self.affordable())
     }
 
-    /// When a checkpoint that is asked for may be written.
+    /// The earliest time for a checkpoint that is requested.
     pub(super) fn soonest(&self) -> Instant {
         (self.last + SPACING.min(self.every)).max(self.affordable())
     }
 
-    /// A checkpoint is being written, or would be if anything had changed.
+    /// Notes that a checkpoint is tried, or would be if anything had changed.
     pub(super) fn on_attempt(&mut self) {
         self.last = Instant::now();
     }
@@ -83,7 +83,7 @@ impl WriteBudget {
         self.was_whole = Some(write.is_whole);
     }
 
-    /// How often checkpoints come.
+    /// The pace of checkpoints.
     pub(super) fn pace(&self) -> Pace {
         let allowed = |cost| self.time_for(cost).min(WAIT_MAX).max(self.every);
         let daily_bytes = |cost| (cost * DAY.as_secs_f64() / allowed(cost).as_secs_f64()) as u64;

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Written and synced one by one (bytes), and how many.
+/// The size of the blocks that are written and synced one by one (bytes), and their number.
 const BLOCK: usize = 256 << 10;
 const BLOCKS: u32 = 16;
 
-/// With less than this the agent works from memory most of the time (bytes).
+/// The least free room with which the agent does not work from memory most of the time (bytes).
 const FREE_MIN: u64 = 16 << 20;
 
 /// Whether the directory and what is in it belong to one user, and to nobody else.
@@ -82,7 +82,7 @@ pub(super) fn measure(dir: &Path, wanted: u64) -> Finding {
     }
 }
 
-/// How long all blocks took, and the slowest one.
+/// The time for all blocks, and for the slowest one.
 fn write(probe: &Path) -> io::Result<(Duration, Duration)> {
     let mut file = File::create(probe)?;
     // Not zeros: some file systems and cards do not write those.
