@@ -248,11 +248,17 @@ impl OpenLink {
                 continue;
             }
             if self.dialogue.is_leaving() {
-                // It has been told that we left.
-                return if written.is_ready() {
-                    Poll::Ready(Err(Fault::Closed))
-                } else {
-                    self.poll_limit(context)
+                if written.is_pending() {
+                    return self.poll_limit(context);
+                }
+                // The broker closes the connection. Closed here, with something unread, TCP would reset it, and the broker
+                // could lose what it has not read yet: acknowledgements and the disconnect (RFC 1122, 4.2.2.13).
+                return loop {
+                    match ready!(self.poll_read(context)) {
+                        Ok(0) => break Poll::Ready(Err(Fault::Closed)),
+                        Ok(_) => self.dialogue.input.clear(),
+                        Err(error) => break Poll::Ready(Err(error.into())),
+                    }
                 };
             }
             if let Poll::Ready(read) = self.poll_read(context) {

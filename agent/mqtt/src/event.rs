@@ -30,7 +30,7 @@ pub enum MqttEvent {
         /// Positions of the refused filters, as given to [`crate::Client::try_subscribe`].
         refused: Vec<usize>,
     },
-    /// Our own disconnect has been sent: drop the connection.
+    /// Our own disconnect has been sent. The next poll ends with an error when the broker has closed the connection.
     Disconnected,
     /// An event that needs no action, such as a keep-alive.
     Other,

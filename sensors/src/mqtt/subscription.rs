@@ -270,7 +270,8 @@ impl<'a> Subscription<'a> {
                     Ok(MqttEvent::Incoming(publish)) if self.ack_window.is_none() => {
                         self.on_message(&publish)
                     }
-                    Ok(MqttEvent::Disconnected) | Err(_) => return,
+                    // The broker has read everything when it closes the connection.
+                    Err(_) => return,
                     Ok(_) => {}
                 }
             }
