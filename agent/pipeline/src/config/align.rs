@@ -3,7 +3,7 @@
 
 use headwater_kernel::time::Time;
 use headwater_kernel::window::{Offset, Shape, Zone};
-use headwater_settings::{At, Table, nearest};
+use headwater_settings::{At, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -13,20 +13,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const UNTIL_MS: i64 = 4_102_444_800_000;
 
 /// Aligns the shape to the zone; `None`: a mistake was reported.
-pub(super) fn apply(stream: &Table<'_>, align: Option<At<String>>, shape: Shape) -> Option<Shape> {
+pub(super) fn apply(stream: &Table<'_>, align: Option<At<TimeZone>>, shape: Shape) -> Option<Shape> {
     let Some(align) = align else { return Some(shape) };
     let refuse = |what: String, fix: String| {
         stream.refuse(align.span.clone(), what, fix);
         None
     };
     let Some(zone) = zone(&align.value) else {
-        let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-        let likely = nearest(&align.value, names.iter().map(String::as_str));
-        let fix = likely.map_or_else(
-            || "write a zone as the IANA database names it, e.g. \"Europe/Berlin\"".to_owned(),
-            |name| format!("did you mean `{name}`?"),
-        );
-        return refuse(format!("there is no time zone `{}`", align.value), fix);
+        return refuse("the zone's table cannot be used".to_owned(), "name another zone".to_owned());
     };
     let Shape::Tumbling(window) = shape else {
         return refuse(
@@ -43,17 +37,17 @@ pub(super) fn apply(stream: &Table<'_>, align: Option<At<String>>, shape: Shape)
     }
 }
 
-/// Finds a zone by name. Its table is built once and never freed, because the windows of all series refer to it.
-fn zone(name: &str) -> Option<Zone> {
+/// The table of a zone. It is built once and never freed, because the windows of all series refer to it.
+fn zone(zone: &TimeZone) -> Option<Zone> {
     static KNOWN: OnceLock<Mutex<BTreeMap<String, Zone>>> = OnceLock::new();
+    let name = zone.iana_name()?;
     let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(zone) = known.get(name) {
         return Some(*zone);
     }
-    let offsets = offsets(&TimeZone::get(name).ok()?);
-    let zone = Zone::new(name.to_owned().leak(), offsets.leak()).ok()?;
-    known.insert(name.to_owned(), zone);
-    Some(zone)
+    let table = Zone::new(name.to_owned().leak(), offsets(zone).leak()).ok()?;
+    known.insert(name.to_owned(), table);
+    Some(table)
 }
 
 fn offsets(zone: &TimeZone) -> Vec<Offset> {
@@ -86,7 +80,11 @@ mod tests {
             "America/Havana",
             "Asia/Kathmandu",
         ] {
-            let Ok(Shape::Tumbling(days)) = Shape::local(86_400_000, zone(name).unwrap()) else { panic!() };
+            let Ok(Shape::Tumbling(days)) =
+                Shape::local(86_400_000, zone(&TimeZone::get(name).unwrap()).unwrap())
+            else {
+                panic!()
+            };
             let zone = TimeZone::get(name).unwrap();
             for noon in 0..1_500_i64 {
                 let time = Timestamp::from_second(1_262_347_200 + noon * 86_400).unwrap();
@@ -104,7 +102,9 @@ mod tests {
 
     #[test]
     fn days_on_which_clocks_change_have_23_and_25_hours() {
-        let Ok(Shape::Tumbling(days)) = Shape::local(86_400_000, zone("Europe/Berlin").unwrap()) else {
+        let Ok(Shape::Tumbling(days)) =
+            Shape::local(86_400_000, zone(&TimeZone::get("Europe/Berlin").unwrap()).unwrap())
+        else {
             panic!()
         };
         let hours = |noon: &str| {

@@ -117,7 +117,7 @@ const GATHER_MS: i64 = 1_000;
 
 pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let span = stream.place_of("window");
-    let align = stream.string("align");
+    let align = stream.time_zone("align");
     let shape = match stream.table("window") {
         None => Some(Some(Shape::tumbling(60 * SECOND))),
         Some(window) => read_shape(window),
