@@ -54,6 +54,12 @@ pub fn make(case: &Case, folder: &Path) {
     match case.end {
         End::Stopped => assert_eq!(agent.terminate().code(), Some(0)),
         End::Killed => agent.kill9(),
+        End::KilledLater => {
+            let (checkpoint, begun) = (state_dir(&dir).join("windows.checkpoint.deltas"), agent.log());
+            wait_for("a delta", || checkpoint.exists().then_some(()));
+            agent.wait_logs(&["checkpoint written"], begun.matches("checkpoint written").count() + 2);
+            agent.kill9();
+        }
     }
     fs::create_dir_all(folder).expect("the case's folder");
     fs::write(folder.join("config.toml"), &case.config).expect("the case's config");

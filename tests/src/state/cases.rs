@@ -24,8 +24,10 @@ pub struct Case {
 pub enum End {
     /// By SIGTERM.
     Stopped,
-    /// By SIGKILL, with all of it in a checkpoint.
+    /// By SIGKILL, with all of it on the disk.
     Killed,
+    /// By SIGKILL, with all of it in a checkpoint that is a delta.
+    KilledLater,
 }
 
 /// The start of an hour.
@@ -45,12 +47,15 @@ const LATER_MS: i64 = 86_400_000;
 
 /// All cases.
 #[must_use]
-pub fn cases() -> [Case; 3] {
+pub fn cases() -> [Case; 5] {
     let case =
         |name, end| Case { name, config: head("4MiB") + &everything(), end, fills: false, filters: true };
     [
         case("stopped", End::Stopped),
         case("killed", End::Killed),
+        // Nearly all of it is in a journal on the disk, with receipts.
+        case("journal", End::Killed),
+        case("deltas", End::KilledLater),
         Case {
             name: "offline",
             config: head("4MiB") + &minutes(),
