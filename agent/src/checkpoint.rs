@@ -12,14 +12,13 @@ mod file;
 mod whole;
 
 pub(crate) use base::Base;
-pub(crate) use delta::Successor;
-pub(crate) use deltas::Delta;
 pub(crate) use file::{CheckpointFile, CheckpointWrite, deltas_bytes_max};
 pub(crate) use whole::write;
 
 use deltas::{beside, compose};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use whole::WholeFile;
 
@@ -45,9 +44,9 @@ pub(crate) enum Found {
         /// The reason why what follows cannot be read.
         why: String,
     },
-    /// Something else, which is now set aside.
+    /// Something else; it is kept, and stands in its place until the next checkpoint is written.
     Broken {
-        /// Where it is now.
+        /// Where it is kept.
         aside: PathBuf,
         /// The reason why it cannot be read.
         why: String,
@@ -63,21 +62,13 @@ pub(crate) fn read(path: &Path, bytes_max: Option<u64>) -> io::Result<Found> {
     let base = match whole::read(path, bytes_max)? {
         WholeFile::Nothing => return Ok(Found::Nothing),
         WholeFile::Broken(why) => {
-            let aside = aside(path);
-            if beside(path).exists() {
-                fs::rename(beside(path), beside(&aside))?;
-            }
-            fs::rename(path, &aside)?;
-            return Ok(Found::Broken { aside, why });
+            return Ok(Found::Broken { aside: set_aside(path)?, why });
         }
         WholeFile::Body(base) => base,
     };
     let (body, why) = compose(&beside(path), base, bytes_max)?;
     let Some(why) = why else { return Ok(Found::Body(body)) };
-    // They stand there until the next checkpoint does: a crash before that must find the damage again.
-    let aside = aside(path);
-    link(path, &aside)?;
-    Ok(Found::Earlier { body, aside, why })
+    Ok(Found::Earlier { body, aside: set_aside(path)?, why })
 }
 
 /// Keeps the files under other names beside their place, which the next checkpoint takes. `None`: there are as many as
@@ -91,15 +82,34 @@ pub(crate) fn keep(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(kept))
 }
 
-/// The place for files that cannot be used.
-fn aside(path: &Path) -> PathBuf {
+/// Keeps files that cannot be used under other names. They also stand in their place until the next checkpoint does: a crash
+/// before that must find the damage again.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
     const LAST: u32 = 1_000;
-    free(path, "damaged", LAST - 1).unwrap_or_else(|| path.with_extension(format!("damaged-{LAST}")))
+    let last = path.with_extension(format!("damaged-{LAST}"));
+    let is_kept = |place: &Path| is_same(path, place) && is_same(&beside(path), &beside(place));
+    if let Some(kept) = places(path, "damaged", LAST).find(|place| is_kept(place)) {
+        return Ok(kept);
+    }
+    let aside = free(path, "damaged", LAST - 1).unwrap_or(last);
+    link(path, &aside)?;
+    Ok(aside)
+}
+
+/// Whether two names are of one file, or of none.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+    file(one) == file(other)
 }
 
 /// The first place that is free.
 fn free(path: &Path, word: &str, max: u32) -> Option<PathBuf> {
-    (1..=max).map(|n| path.with_extension(format!("{word}-{n}"))).find(|place| !place.exists())
+    places(path, word, max).find(|place| !place.exists())
+}
+
+/// Places for files that are kept.
+fn places(path: &Path, word: &str, max: u32) -> impl Iterator<Item = PathBuf> {
+    (1..=max).map(move |n| path.with_extension(format!("{word}-{n}")))
 }
 
 /// Gives a checkpoint's files other names too.

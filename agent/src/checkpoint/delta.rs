@@ -6,17 +6,15 @@
 //! two differ, the encoder looks whether they are the same again a few bytes on; if not, it looks the next bytes up in the
 //! old section. (The idea of VCDIFF, RFC 3284, with one short operation for the usual case.)
 //!
-//! The new body takes the place of the old one in one buffer, from its beginning, while the old one goes: two bodies take
-//! the memory of one. Cost: linear.
+//! Cost: linear.
 
 mod index;
 mod operations;
 mod slices;
 
-pub(crate) use operations::Operations;
-pub(super) use operations::apply;
+pub(super) use operations::{Operations, apply};
 
-use headwater_pipeline::sections::{HEADER_BYTES, SectionWriter, put_section};
+use headwater_pipeline::sections::HEADER_BYTES;
 use index::Index;
 use slices::{common, head, tail};
 use std::cmp::Reverse;
@@ -27,9 +25,6 @@ const BESIDE: usize = 4;
 
 /// The part of a section that says which one it is (bytes).
 const NAME: usize = 64;
-
-/// Room that the new body has before the old one is moved away (bytes).
-const GAP: usize = 64 << 10;
 
 /// Equal bytes in the same place that are worth an operation.
 const IN_PLACE_MIN: usize = 3;
@@ -44,24 +39,11 @@ const ASTRAY: usize = 32;
 const PAUSE_MIN: usize = 16;
 const PAUSE_MAX: usize = 1_024;
 
-/// A body in the making, and its difference to the one that it follows, if it follows one.
-#[derive(Default)]
-pub(crate) struct Successor {
-    /// New bytes, a gap, the old bytes that are still needed.
-    bytes: Vec<u8>,
-    written: usize,
-    delta: Option<Comparison>,
-    /// Where a section is put together.
-    section: Vec<u8>,
-}
-
 /// A delta in the making.
 struct Comparison {
     operations: Operations,
     /// Past this it is not worth it (bytes).
     bytes_max: usize,
-    /// Where the old body begins in the buffer, or would if it were still whole.
-    old_from: usize,
     /// Where each old section begins, and the last one ends.
     starts: Vec<usize>,
     /// The old section in whose place the next one is.
@@ -76,86 +58,17 @@ struct Comparison {
     next_pause: usize,
 }
 
-impl Successor {
-    /// A body that follows none; it is put together in `buffer`.
-    pub(crate) fn of_none(mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { bytes: buffer, written: 0, delta: None, section: Vec::new() }
+/// The difference of a body to the old one, if it has at most `bytes_max`.
+pub(super) fn difference(old: &[u8], new: &[u8], bytes_max: usize) -> Option<Operations> {
+    let mut delta = Comparison::new(old, bytes_max);
+    let mut rest = new;
+    while !rest.is_empty() && delta.is_worth_it() {
+        let (section, next) = rest.split_at(length_of_first(rest));
+        delta.push(old, section);
+        rest = next;
     }
-
-    /// The body that follows `old`, with its difference if that is not longer than `old`.
-    pub(crate) fn of(old: Vec<u8>) -> Self {
-        let bytes_max = old.len();
-        Self::within(old, bytes_max)
-    }
-
-    fn within(mut old: Vec<u8>, bytes_max: usize) -> Self {
-        let (starts, length) = (starts(&old), old.len());
-        old.resize(length + GAP, 0);
-        old.copy_within(..length, GAP);
-        let delta = Comparison {
-            operations: Operations::default(),
-            bytes_max,
-            old_from: GAP,
-            starts,
-            section: 0,
-            at: 0,
-            astray: 0,
-            index: Index::new(),
-            pause: 0,
-            next_pause: PAUSE_MIN,
-        };
-        Self { bytes: old, written: 0, delta: Some(delta), section: Vec::new() }
-    }
-
-    /// Appends a section.
-    fn push(&mut self, section: &[u8]) {
-        let end = self.written + section.len();
-        if let Some(delta) = &mut self.delta {
-            delta.push(tail(&self.bytes, delta.old_from), section);
-            let needed = delta.needed_from();
-            if end > needed {
-                let (before, more) = (self.bytes.len(), end - needed + GAP);
-                self.bytes.resize(before + more, 0);
-                self.bytes.copy_within(needed..before, needed + more);
-                delta.old_from += more;
-            }
-        }
-        self.delta.take_if(|delta| !delta.is_worth_it());
-        if self.delta.is_none() {
-            self.bytes.truncate(self.written);
-            self.bytes.resize(end, 0);
-        }
-        if let Some(place) = self.bytes.get_mut(self.written..end) {
-            place.copy_from_slice(section);
-        }
-        self.written = end;
-    }
-
-    /// The body, and its difference.
-    pub(crate) fn finish(mut self) -> (Vec<u8>, Option<Operations>) {
-        self.bytes.truncate(self.written);
-        let delta = self.delta.map(|mut delta| {
-            delta.operations.close();
-            delta
-        });
-        (self.bytes, delta.filter(Comparison::is_worth_it).map(|delta| delta.operations))
-    }
-}
-
-impl SectionWriter for Successor {
-    fn put_section(&mut self, tag: u16, version: u16, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.delta.is_none() {
-            put_section(&mut self.bytes, tag, version, write);
-            self.written = self.bytes.len();
-            return;
-        }
-        let mut section = std::mem::take(&mut self.section);
-        section.clear();
-        put_section(&mut section, tag, version, write);
-        self.push(&section);
-        self.section = section;
-    }
+    delta.operations.close();
+    delta.is_worth_it().then_some(delta.operations)
 }
 
 /// Where sections begin, and the last one ends.
@@ -185,14 +98,22 @@ fn likeness(one: &[u8], other: &[u8]) -> usize {
 }
 
 impl Comparison {
-    fn is_worth_it(&self) -> bool {
-        self.operations.bytes.len() + self.operations.literals <= self.bytes_max
+    fn new(old: &[u8], bytes_max: usize) -> Self {
+        Self {
+            operations: Operations::default(),
+            bytes_max,
+            starts: starts(old),
+            section: 0,
+            at: 0,
+            astray: 0,
+            index: Index::new(),
+            pause: 0,
+            next_pause: PAUSE_MIN,
+        }
     }
 
-    /// The first byte of the buffer that is still needed of the old body.
-    fn needed_from(&self) -> usize {
-        let first = self.starts.get(self.section.saturating_sub(BESIDE)).or(self.starts.last());
-        self.old_from + first.copied().unwrap_or_default()
+    fn is_worth_it(&self) -> bool {
+        self.operations.bytes.len() + self.operations.literals <= self.bytes_max
     }
 
     /// The bytes of an old section.

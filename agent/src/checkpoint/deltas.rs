@@ -10,7 +10,7 @@
 //! one follows was durable, and is damaged.
 
 use super::base::Base;
-use super::delta::{Operations, apply};
+use super::delta::{Operations, apply, difference};
 use crate::frames::{self, Damaged};
 use crate::private_file;
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -36,8 +36,11 @@ const BYTES_MAX: u64 = 1 << 28;
 /// What the device writes at once, at the least (bytes).
 const PAGE_BYTES: u64 = 4_096;
 
-/// How hard deflate tries, of 10: more takes twice the time for 5 % less.
-const DEFLATE_LEVEL: i32 = 3;
+/// How hard deflate tries with a delta, of 10: more takes twice the time for 5 % less.
+const DELTA_LEVEL: i32 = 3;
+
+/// How hard it tries with what stays in memory: as quick as it can.
+const KEPT_LEVEL: i32 = 1;
 
 /// Deflate without header and checksum, a window of 2^15 bytes.
 const RAW: i32 = -15;
@@ -47,11 +50,33 @@ const PIECE_BYTES: usize = 16 << 10;
 
 /// What makes of one body the next.
 #[derive(Debug)]
-pub(crate) struct Delta {
+pub(super) struct Delta {
     /// The body that it follows.
-    pub(crate) of: Base,
-    /// See `delta.rs`.
-    pub(crate) operations: Operations,
+    pub(super) of: Base,
+    operations: Operations,
+}
+
+/// The body that was written last, deflated: it waits in memory for the next one, in a tenth of its bytes.
+#[derive(Debug)]
+pub(super) struct LastBody {
+    name: Base,
+    deflated: Vec<u8>,
+}
+
+impl LastBody {
+    pub(super) fn keep(name: Base, body: &[u8]) -> Self {
+        let mut deflated = Vec::new();
+        deflate(&mut deflated, KEPT_LEVEL, |show| body.chunks(PIECE_BYTES).for_each(show));
+        deflated.shrink_to_fit();
+        Self { name, deflated }
+    }
+
+    /// What makes of it the next one, if that is not longer than it is.
+    pub(super) fn delta(&self, next: &[u8]) -> Option<Delta> {
+        let length = usize::try_from(self.name.length).ok()?;
+        let body = miniz_oxide::inflate::decompress_to_vec_with_limit(&self.deflated, length).ok()?;
+        Some(Delta { of: self.name, operations: difference(&body, next, length)? })
+    }
 }
 
 /// The file beside a checkpoint at `path`.
@@ -95,7 +120,7 @@ impl DeltaFile {
             bytes.extend_from_slice(&body.length.to_le_bytes());
             bytes.extend_from_slice(&body.crc.to_le_bytes());
         }
-        deflate(&mut bytes, |show| delta.operations.each_piece(body, show));
+        deflate(&mut bytes, DELTA_LEVEL, |show| delta.operations.each_piece(body, show));
         frames::close(bytes.get_mut(frame..).unwrap_or_default());
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
@@ -172,8 +197,8 @@ fn made(body: &[u8], deflated: &[u8], makes: Base) -> Result<Vec<u8>, Damaged> {
 }
 
 /// Appends all pieces, deflated.
-fn deflate(to: &mut Vec<u8>, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
-    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(DEFLATE_LEVEL, RAW, 0));
+fn deflate(to: &mut Vec<u8>, level: i32, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(level, RAW, 0));
     let mut put = |bytes: &[u8], flush| {
         compress_to_output(&mut compressor, bytes, flush, |deflated| {
             to.extend_from_slice(deflated);

@@ -4,7 +4,7 @@
 //! whole ones are a small part of what is written, or until reading them would take too long: each makes a body.
 
 use super::base::Base;
-use super::deltas::{Delta, DeltaFile, beside};
+use super::deltas::{Delta, DeltaFile, LastBody, beside};
 use super::whole::{sync_folder, write};
 use std::fs;
 use std::io;
@@ -28,13 +28,14 @@ pub(crate) struct CheckpointFile {
     path: PathBuf,
     /// `None`: nobody knows what is there.
     chain: Option<Chain>,
+    /// The body that the next one is compared with.
+    last: Option<LastBody>,
 }
 
 /// A whole checkpoint and the deltas that follow it.
 #[derive(Debug)]
 struct Chain {
     base: Base,
-    last: Base,
     deltas: Option<DeltaFile>,
     /// The bytes of the bodies that the deltas make.
     made: u64,
@@ -43,8 +44,6 @@ struct Chain {
 /// What it took to write a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CheckpointWrite {
-    /// The body.
-    pub(crate) body: Base,
     /// The bytes that were written.
     pub(crate) bytes: u64,
     /// Those, and its share of the next whole one's (bytes).
@@ -61,21 +60,24 @@ pub(crate) fn deltas_bytes_max(base_bytes: u64) -> u64 {
 impl CheckpointFile {
     /// At this place.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, chain: None }
+        Self { path, chain: None, last: None }
     }
 
-    /// Makes a body durable, by its delta if it has one that follows what is there.
+    /// Makes a body durable, by what has changed since the one before it, or whole.
     ///
     /// # Errors
     /// What the system says. What was there before can still be read, or what is new; the next one is written whole.
-    pub(crate) fn write(&mut self, body: &[u8], delta: Option<&Delta>) -> io::Result<CheckpointWrite> {
+    pub(crate) fn write(&mut self, body: &[u8], is_last: bool) -> io::Result<CheckpointWrite> {
         let makes = Base::of(body);
-        let chain = self.chain.take().zip(delta).filter(|(chain, delta)| chain.takes(delta, makes));
+        // The last one is whole: the next run may be of another version.
+        let chain = self.chain.take().filter(|chain| !is_last && chain.has_room(makes));
+        let last = self.last.take();
+        let chain = chain.and_then(|chain| Some((chain, last?.delta(body)?)));
         let (chain, write) = match chain {
             Some((mut chain, delta)) => {
-                let bytes = chain.append(&self.path, delta, (body, makes))?;
+                let bytes = chain.append(&self.path, &delta, (body, makes))?;
                 let cost = bytes + chain.share(bytes, makes);
-                (chain, CheckpointWrite { body: makes, bytes, cost, is_whole: false })
+                (chain, CheckpointWrite { bytes, cost, is_whole: false })
             }
             None => {
                 let bytes = write(&self.path, body)?;
@@ -85,22 +87,20 @@ impl CheckpointFile {
                 {
                     return Err(error);
                 }
-                let chain = Chain { base: makes, last: makes, deltas: None, made: 0 };
-                (chain, CheckpointWrite { body: makes, bytes, cost: bytes, is_whole: true })
+                let chain = Chain { base: makes, deltas: None, made: 0 };
+                (chain, CheckpointWrite { bytes, cost: bytes, is_whole: true })
             }
         };
-        self.chain = Some(chain);
+        (self.chain, self.last) = (Some(chain), (!is_last).then(|| LastBody::keep(makes, body)));
         Ok(write)
     }
 }
 
 impl Chain {
-    /// Whether the deltas may go on with this one.
-    fn takes(&self, delta: &Delta, makes: Base) -> bool {
+    /// Whether the deltas may go on with one that makes this body.
+    fn has_room(&self, makes: Base) -> bool {
         let bytes = self.deltas.as_ref().map_or(0, |deltas| deltas.bytes);
-        delta.of == self.last
-            && bytes < deltas_bytes_max(self.base.length)
-            && self.made + makes.length <= MADE_MAX
+        bytes < deltas_bytes_max(self.base.length) && self.made + makes.length <= MADE_MAX
     }
 
     /// A delta's share of the next whole checkpoint: by its bytes, or by the body that it makes (bytes).
@@ -121,7 +121,7 @@ impl Chain {
                 bytes
             }
         };
-        (self.last, self.made) = (makes, self.made + makes.length);
+        self.made += makes.length;
         Ok(bytes)
     }
 }

@@ -1,7 +1,7 @@
 //! What crashes, power cuts and damage leave of checkpoints and their deltas.
 
 use super::*;
-use headwater_pipeline::sections::{SectionWriter as _, put_section};
+use headwater_pipeline::sections::put_section;
 
 struct Folder(PathBuf);
 
@@ -48,8 +48,14 @@ fn every_damage_is_set_aside_and_kept() {
         fs::write(&path, bytes).unwrap();
         let found = read(&path, None).unwrap();
         let Found::Broken { aside, .. } = found else { panic!("{count}: {found:?}") };
-        assert_eq!(fs::read(aside).unwrap(), *bytes);
-        assert_eq!(read(&path, None).unwrap(), Found::Nothing);
+        assert_eq!(fs::read(&aside).unwrap(), *bytes);
+        let again = read(&path, None).unwrap();
+        assert!(matches!(&again, Found::Broken { aside: kept, .. } if *kept == aside), "{again:?}");
+        write(&path, b"next").unwrap();
+        assert_eq!(
+            (read(&path, None).unwrap(), fs::read(&aside).unwrap()),
+            (Found::Body(b"next".to_vec()), bytes.clone())
+        );
     }
 }
 
@@ -98,29 +104,9 @@ fn body(step: u8) -> Vec<u8> {
     body
 }
 
-/// The delta between two bodies.
-fn delta(old: &[u8], new: &[u8]) -> Delta {
-    let mut successor = Successor::of(old.to_vec());
-    let mut rest = new;
-    while let Some((header, _)) = rest.split_first_chunk::<8>() {
-        let length = u32::from_le_bytes(*header.last_chunk().unwrap()) as usize;
-        successor.put_section(u16::from_le_bytes(*header.first_chunk().unwrap()), 1, |to| {
-            to.extend_from_slice(&rest[8..8 + length]);
-        });
-        rest = &rest[8 + length..];
-    }
-    let (body, operations) = successor.finish();
-    assert_eq!(body, new);
-    Delta { of: Base::of(old), operations: operations.unwrap() }
-}
-
 /// Writes bodies, the first one whole and the others as deltas; answers what it took.
 fn write_all(file: &mut CheckpointFile, steps: std::ops::Range<u8>) -> Vec<CheckpointWrite> {
-    let one = |step| {
-        let delta = (step > steps.start).then(|| delta(&body(step - 1), &body(step)));
-        file.write(&body(step), delta.as_ref()).unwrap()
-    };
-    steps.clone().map(one).collect()
+    steps.map(|step| file.write(&body(step), false).unwrap()).collect()
 }
 
 #[test]
@@ -133,14 +119,19 @@ fn deltas_make_the_last_body_and_cost_little() {
     assert!(fs::metadata(beside(&path)).unwrap().len() < 19 * 200);
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(19)));
     assert_eq!(fs::read(&path).unwrap()[20..], body(0), "the whole one stands as it was");
-    // One that follows another body is written whole, and so is one without a delta.
-    let other = delta(&body(5), &body(6));
-    assert!(file.write(&body(6), Some(&other)).unwrap().is_whole);
+    // The last one is written whole, and so are one that has little in common with the one before it, and the next run's first.
+    assert!(file.write(&body(6), true).unwrap().is_whole);
     assert!(!beside(&path).exists());
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(6)));
-    assert!(!file.write(&body(7), Some(&delta(&body(6), &body(7)))).unwrap().is_whole);
-    assert!(file.write(&body(8), None).unwrap().is_whole);
-    assert_eq!(read(&path, None).unwrap(), Found::Body(body(8)));
+    assert!(file.write(&body(7), false).unwrap().is_whole, "nothing was kept to compare it with");
+    assert!(!file.write(&body(8), false).unwrap().is_whole);
+    let mut random = fastrand::Rng::with_seed(1);
+    let other: Vec<u8> = (0..2_000).map(|_| random.u8(..)).collect();
+    assert!(file.write(&other, false).unwrap().is_whole);
+    assert_eq!(read(&path, None).unwrap(), Found::Body(other));
+    let mut file = CheckpointFile::new(path.clone());
+    assert!(file.write(&body(9), false).unwrap().is_whole);
+    assert_eq!(read(&path, None).unwrap(), Found::Body(body(9)));
 }
 
 /// However much of the deltas a power cut leaves: the last body that is whole there.
@@ -218,7 +209,10 @@ fn deltas_of_a_damaged_checkpoint_are_set_aside_with_it() {
     fs::write(&path, &whole).unwrap();
     let Found::Broken { aside, .. } = read(&path, None).unwrap() else { panic!() };
     assert_eq!((fs::read(&aside).unwrap(), fs::read(beside(&aside)).unwrap()), (whole, deltas));
-    assert_eq!(read(&path, None).unwrap(), Found::Nothing);
+    let mut file = CheckpointFile::new(path.clone());
+    file.write(b"next", false).unwrap();
+    assert_eq!(read(&path, None).unwrap(), Found::Body(b"next".to_vec()));
+    assert!(beside(&aside).exists() && !beside(&path).exists());
 }
 
 /// A crash or a power cut between any two steps leaves the body before or the one after: what can stand in the folder is
@@ -230,9 +224,10 @@ fn a_crash_between_two_steps_leaves_one_body_or_the_other() {
     let mut file = CheckpointFile::new(path.clone());
     write_all(&mut file, 0..4);
     let (old, old_deltas) = (fs::read(&path).unwrap(), fs::read(beside(&path)).unwrap());
-    assert!(file.write(&body(9), None).unwrap().is_whole);
+    assert!(file.write(&body(9), true).unwrap().is_whole);
     let new = fs::read(&path).unwrap();
-    assert!(!file.write(&body(10), Some(&delta(&body(9), &body(10)))).unwrap().is_whole);
+    write_all(&mut CheckpointFile::new(path.clone()), 9..11);
+    assert_eq!(fs::read(&path).unwrap(), new);
     let new_deltas = fs::read(beside(&path)).unwrap();
     let stands = |whole: &[u8], deltas: Option<&[u8]>, beside_it: &[u8]| {
         fs::write(&path, whole).unwrap();
@@ -273,10 +268,10 @@ fn a_failed_write_is_followed_by_a_whole_one() {
     write_all(&mut file, 0..1);
     // Something that is no file stands where the deltas would be.
     fs::create_dir(beside(&path)).unwrap();
-    file.write(&body(1), Some(&delta(&body(0), &body(1)))).unwrap_err();
+    file.write(&body(1), false).unwrap_err();
     fs::remove_dir(beside(&path)).unwrap();
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(0)));
-    assert!(file.write(&body(2), Some(&delta(&body(1), &body(2)))).unwrap().is_whole);
+    assert!(file.write(&body(2), false).unwrap().is_whole);
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(2)));
 }
 
@@ -291,10 +286,9 @@ fn deltas_end_when_they_are_many_times_the_whole() {
         put_section(&mut body, 1, 1, |to| to.extend((0..40_000).map(|_| random.u8(..))));
         body
     };
-    let mut written = vec![file.write(&noise(0), None).unwrap()];
-    for step in 1..60 {
-        let delta = delta(&noise(step - 1), &noise(step));
-        written.push(file.write(&noise(step), Some(&delta)).unwrap());
+    let mut written = Vec::new();
+    for step in 0..60 {
+        written.push(file.write(&noise(step), false).unwrap());
         assert!(read(&path, None).unwrap() == Found::Body(noise(step)), "{step}");
     }
     let whole: Vec<usize> = (0..60).filter(|step| written[*step].is_whole).collect();

@@ -1,15 +1,15 @@
 //! Writes checkpoints, one at a time, on a thread where they may take their time.
 
 use crate::blocking;
-use crate::checkpoint::{CheckpointFile, CheckpointWrite, Delta};
+use crate::checkpoint::{CheckpointFile, CheckpointWrite};
 use crate::lock::DirLock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// Makes a body durable, by its delta if that can be used.
-type Write = dyn FnMut(&[u8], Option<&Delta>) -> io::Result<CheckpointWrite> + Send;
+/// Makes a body durable; whether it is the last one.
+type Write = dyn FnMut(&[u8], bool) -> io::Result<CheckpointWrite> + Send;
 
 /// The file of the checkpoints.
 pub(crate) struct CheckpointWriter {
@@ -23,13 +23,13 @@ impl CheckpointWriter {
     /// Writes to `path`, in the directory of the lock.
     pub(crate) fn new(path: PathBuf, lock: DirLock) -> Self {
         let mut file = CheckpointFile::new(path.clone());
-        Self::with(path, Some(lock), move |body, delta| file.write(body, delta))
+        Self::with(path, Some(lock), move |body, is_last| file.write(body, is_last))
     }
 
     fn with(
         path: PathBuf,
         lock: Option<DirLock>,
-        write: impl FnMut(&[u8], Option<&Delta>) -> io::Result<CheckpointWrite> + Send + 'static,
+        write: impl FnMut(&[u8], bool) -> io::Result<CheckpointWrite> + Send + 'static,
     ) -> Self {
         Self { path, turn: Arc::new(Mutex::new((Box::new(write), lock))) }
     }
@@ -38,18 +38,12 @@ impl CheckpointWriter {
         &self.path
     }
 
-    /// Writes a body after those that are being written; answers it, for the next one, and what it took.
-    pub(super) async fn write(
-        &self,
-        body: Vec<u8>,
-        delta: Option<Delta>,
-    ) -> (Vec<u8>, io::Result<CheckpointWrite>) {
+    /// Writes a body after those that are being written; answers what it took.
+    pub(super) async fn write(&self, body: Vec<u8>, is_last: bool) -> io::Result<CheckpointWrite> {
         let mut turn = self.turn.clone().lock_owned().await;
         let work = move || {
             let (write, _) = &mut *turn;
-            let result = write(&body, delta.as_ref());
-            drop(turn);
-            (body, result)
+            write(&body, is_last)
         };
         blocking::run(work).await
     }
@@ -58,7 +52,6 @@ impl CheckpointWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Base;
     use std::sync::mpsc;
     use std::time::Duration;
     use tokio::time::timeout;
@@ -73,14 +66,14 @@ mod tests {
             log.lock().unwrap().push(format!("begins {body:?}"));
             let _ = wait.lock().unwrap().recv();
             log.lock().unwrap().push(format!("ends {body:?}"));
-            Ok(CheckpointWrite { body: Base::of(body), bytes: 1, cost: 1, is_whole: true })
+            Ok(CheckpointWrite { bytes: 1, cost: 1, is_whole: true })
         });
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![1], None)).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(vec![1], false)).await;
         assert!(given_up.is_err(), "the disk takes its time");
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![2], None)).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(vec![2], false)).await;
         assert!(given_up.is_err(), "it waits for its turn");
         drop(go);
-        assert_eq!(writer.write(vec![3], None).await.1.unwrap().bytes, 1);
+        assert_eq!(writer.write(vec![3], false).await.unwrap().bytes, 1);
         let order = ["begins [1]", "ends [1]", "begins [3]", "ends [3]"];
         assert_eq!(*written.lock().unwrap(), order, "what never began is not written");
     }

@@ -12,11 +12,11 @@ use super::durable::Snapshot;
 use super::journal_syncing::journal_share;
 use super::log_throttle::LogThrottle;
 use super::write_budget::WriteBudget;
-use crate::checkpoint::{Base, CheckpointWrite, Successor};
+use crate::checkpoint::CheckpointWrite;
 use headwater_forwarder::SpoolPosition;
 use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::ReportCause;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,17 +30,9 @@ pub(super) struct Checkpointer {
     writer: CheckpointWriter,
     requested: Notify,
     trouble: RefCell<Trouble>,
-    last: RefCell<LastBody>,
+    /// The bytes of the last body.
+    length: Cell<usize>,
     pub(super) pace: PaceMonitor,
-}
-
-/// The body of the last one, which the next one is put together in the place of. Kept: given back and asked for again each
-/// time, it would leave holes in the heap as large as itself.
-#[derive(Default)]
-struct LastBody {
-    bytes: Vec<u8>,
-    /// The name of that body, if it is the one that was written last.
-    written: Option<Base>,
 }
 
 /// Whether checkpoints can be written, and what was said of it.
@@ -65,7 +57,7 @@ impl Checkpointer {
             writer,
             requested: Notify::new(),
             trouble: RefCell::default(),
-            last: RefCell::default(),
+            length: Cell::default(),
             pace: PaceMonitor::default(),
         }
     }
@@ -75,13 +67,15 @@ impl Checkpointer {
         self.requested.notify_one();
     }
 
-    /// A body to be put together, and the one that it follows, if it can be written as a difference.
-    pub(super) fn begin(&self) -> (Successor, Option<Base>) {
-        let LastBody { bytes, written } = self.last.take();
-        match written {
-            Some(base) => (Successor::of(bytes), Some(base)),
-            None => (Successor::of_none(bytes), None),
-        }
+    /// Room for a body that is a little larger than the last one.
+    pub(super) fn room(&self) -> Vec<u8> {
+        let length = self.length.get();
+        Vec::with_capacity(length + length / 8)
+    }
+
+    /// Notes the size of a body (bytes).
+    pub(super) fn on_taken(&self, length: usize) {
+        self.length.set(length);
     }
 
     /// The reason why checkpoints cannot be written.
@@ -171,7 +165,6 @@ impl Engine {
         if self.is_safe(&snapshot.position).await {
             return self.write_or_tell(snapshot).await;
         }
-        self.checkpointer.last.replace(LastBody { bytes: snapshot.body, written: None });
         tracing::warn!("no checkpoint: messages could neither be sent nor written to disk");
         self.on_checkpoint(snapshot.permit);
         None
@@ -210,12 +203,10 @@ impl Engine {
     /// # Errors
     /// What the system says.
     pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<CheckpointWrite> {
-        let Snapshot { body, delta, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
+        let Snapshot { body, is_last, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
         let start = Instant::now();
         tracing::debug!(bytes = body.len(), "writing a checkpoint");
-        let (body, written) = self.checkpointer.writer.write(body, delta).await;
-        let base = written.as_ref().ok().map(|write| write.body);
-        self.checkpointer.last.replace(LastBody { bytes: body, written: base });
+        let written = self.checkpointer.writer.write(body, is_last).await;
         self.on_checkpoint(permit);
         let write = written?;
         let CheckpointWrite { bytes, is_whole, .. } = write;

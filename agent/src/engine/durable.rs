@@ -7,7 +7,6 @@
 
 use super::Engine;
 use super::clock_follower::Permit;
-use crate::checkpoint::Delta;
 use headwater_forwarder::SpoolPosition;
 use headwater_pipeline::account::ReadingCounts;
 use headwater_pipeline::pipeline::RevLimit;
@@ -20,8 +19,8 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
     pub(super) body: Vec<u8>,
-    /// How it differs from the body that was written before it.
-    pub(super) delta: Option<Delta>,
+    /// Whether nothing comes after it.
+    pub(super) is_last: bool,
     pub(super) rev_limit: RevLimit,
     /// The number of what sources have handed over last: it holds everything up to that.
     pub(super) through: u64,
@@ -40,19 +39,17 @@ impl Engine {
     /// safe.
     pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
         self.settle();
-        let (start, last) = (Instant::now(), next_ms.is_none());
-        // The last one is whole: the next run may be of another version.
-        let (mut body, of) = if last { Default::default() } else { self.checkpointer.begin() };
-        self.save_own(last, next_ms.unwrap_or(0), &mut body);
+        let (start, is_last) = (Instant::now(), next_ms.is_none());
+        let mut body = self.checkpointer.room();
+        self.save_own(is_last, next_ms.unwrap_or(0), &mut body);
         let now = self.now();
         let rev_limit = self.pipeline.borrow_mut().checkpoint(now, &mut body);
-        let (body, operations) = body.finish();
-        let delta = of.zip(operations).map(|(of, operations)| Delta { of, operations });
+        self.checkpointer.on_taken(body.len());
         // After the last one nothing is made; should it not be written, the journal is what there is.
-        let segment = if last { 0 } else { self.begin_segment(&body, now) };
+        let segment = if is_last { 0 } else { self.begin_segment(&body, now) };
         let (through, position) = (self.safety.handed_over(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();
-        Snapshot { body, delta, rev_limit, through, took, permit, position, segment, readings }
+        Snapshot { body, is_last, rev_limit, through, took, permit, position, segment, readings }
     }
 }

@@ -104,11 +104,10 @@ impl WriteBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Base;
     use tokio::time::{advance, sleep_until};
 
     fn whole(bytes: u64) -> CheckpointWrite {
-        CheckpointWrite { body: Base::of(b""), bytes, cost: bytes, is_whole: true }
+        CheckpointWrite { bytes, cost: bytes, is_whole: true }
     }
 
     fn delta(bytes: u64) -> CheckpointWrite {

@@ -19,7 +19,7 @@ const COPIED_MORE: usize = 15;
 
 /// What is copied and what is not, without the literals; the last operation may grow.
 #[derive(Debug, Default)]
-pub(crate) struct Operations {
+pub(in super::super) struct Operations {
     pub(super) bytes: Vec<u8>,
     /// The literals of all operations.
     pub(super) literals: usize,
