@@ -79,6 +79,12 @@ impl Publish {
         std::str::from_utf8(&self.topic).unwrap_or_default()
     }
 
+    /// The bytes of its topic.
+    #[must_use]
+    pub fn topic_bytes(&self) -> &[u8] {
+        &self.topic
+    }
+
     /// The ticket for [`crate::Client::ack`].
     #[must_use]
     pub fn ticket(&self) -> Ticket {

@@ -64,7 +64,8 @@ impl Sink for EngineSink {
         let due = pipeline.poll_timeout();
         self.engine.journal.reading(series.0, taken_at(stamp), value, now);
         pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
-        if pipeline.poll_timeout() != due {
+        // One that is due later is found when the earlier time comes.
+        if pipeline.poll_timeout().is_some_and(|next| due.is_none_or(|due| next < due)) {
             self.engine.ticker.ring();
         }
         self.engine.forward_later(&mut pipeline);

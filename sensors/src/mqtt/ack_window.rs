@@ -55,10 +55,10 @@ impl AckWindow {
 
     /// Whether a message is new or repeated.
     pub(super) fn on_publish(&self, publish: &Publish) -> Delivery {
-        let hash = stable(&[publish.topic().as_bytes(), &publish.payload]);
         if publish.qos == Qos::AtMostOnce {
-            return Delivery::New(hash);
+            return Delivery::New(0);
         }
+        let hash = stable(&[publish.topic_bytes(), &publish.payload]);
         self.lists.borrow_mut().delivery(publish.dup, publish.ticket(), hash)
     }
 

@@ -132,8 +132,11 @@ impl<'a> Subscription<'a> {
         let mut requests = Requests::none();
         let is_durable = self.source.is_durable();
         loop {
-            self.ack_window.iter().for_each(|ack_window| ack_window.acknowledge(client));
-            let event = match connection.poll_buffered() {
+            let buffered = connection.poll_buffered();
+            if buffered.is_none() {
+                self.ack_window.iter().for_each(|ack_window| ack_window.acknowledge(client));
+            }
+            let event = match buffered {
                 Some(event) => event,
                 None => tokio::select! {
                     biased;

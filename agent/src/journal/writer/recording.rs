@@ -23,10 +23,12 @@ impl Journal {
 
     pub(crate) fn receipt(&self, source: usize, receipt: Receipt) {
         self.put(|to| to.receipt(source, receipt));
-        self.has_receipt.notify_one();
+        if self.is_synced() {
+            self.has_receipt.notify_one();
+        }
     }
 
-    /// Returns when a message has come in that somebody may wait for.
+    /// Returns when a message has come into a journal that is synced: somebody may wait for it.
     pub(crate) async fn has_receipt(&self) {
         self.has_receipt.notified().await;
     }
