@@ -72,6 +72,10 @@ pub(crate) struct Engine {
     memory: MemoryCap,
     /// What comes in, for a run after a crash.
     journal: Journal,
+    /// Whether no source acknowledges what is written and not synced.
+    all_durable: bool,
+    /// Events have been made since the journal was written last.
+    made: Notify,
     syncing: SyncMonitor,
     /// When this run began (ms since boot).
     started_up_ms: i64,
@@ -96,6 +100,7 @@ impl Engine {
         let before = earlier.run_before(&clock, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
+        let all_durable = sources.iter().all(|source| source.source.is_durable());
         let sources = Sources::new(sources, earlier.take_sources_left(sources), started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
         let told = std::mem::take(&mut earlier.told);
@@ -111,6 +116,8 @@ impl Engine {
             sources,
             memory,
             journal,
+            all_durable,
+            made: Notify::new(),
             syncing: SyncMonitor::default(),
             started_up_ms,
             status_changed: Notify::new(),
@@ -222,6 +229,8 @@ impl Engine {
     fn forward_later(&self, pipeline: &mut Pipeline) {
         if !self.journal.is_on() {
             self.forward(pipeline);
+        } else if pipeline.has_events() {
+            self.made.notify_one();
         }
     }
 

@@ -1,7 +1,8 @@
 //! What came in since the last checkpoint, in files that outlive the process: a crash costs nothing.
 //!
 //! The pipeline is deterministic and gets the time as an argument, so the journal holds its input: whoever reads the
-//! checkpoint and repeats the calls has the very state, and the very messages. Records gather in memory while a source is
+//! checkpoint and repeats the calls has the very state, and the very messages. Under another config something else comes of
+//! the same input, and is told above what was told. Records gather in memory while a source is
 //! polled, and go to the file in one write before anything that follows from them is sent.
 //!
 //! There are two kinds. One lies in the runtime directory and is never synced: a power cut takes it, and the checkpoint on
@@ -21,6 +22,7 @@
 //! Fixed numbers are little-endian; `record.rs` has the records. A frame that is cut off at the end of the last segment was
 //! being written when the process ended, and nothing of it had been sent.
 
+mod decimal;
 mod folder;
 mod reader;
 mod record;
@@ -35,8 +37,9 @@ pub(crate) use writer::{BYTES_MAX, Journal};
 
 use std::path::{Path, PathBuf};
 
-/// The version of header and records.
-const VERSION: u16 = 2;
+/// The version of header and records, and the oldest that can be read.
+const VERSION: u16 = 3;
+const VERSION_MIN: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"HWJL";
 
@@ -47,7 +50,7 @@ const NAME: &str = "journal";
 const FOLLOWS: u8 = 1;
 const SYNCED: u8 = 2;
 
-/// A journal of another config or program is of no use, and one of another boot only if it is synced.
+/// Of a journal of another config or program something else comes; one of another boot is of use only if it is synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The boot.

@@ -175,7 +175,7 @@ impl Running {
         let memory = MemoryCap::own();
         let opened = JournalFolder::of(&agent, sources.iter().any(|source| source.source.is_durable()));
         let stored = Stored { path: &checkpoint, segments: &opened.segments };
-        let restored = engine::restore(&stored, &boots, &memory, fresh)
+        let mut restored = engine::restore(&stored, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
         let clock = Rc::new(AgentClock::start(clock, boots.clone(), &restored.1.past));
         let journal = Journal::new(opened, engine::goes_on(&restored.1, &clock));
@@ -192,7 +192,7 @@ impl Running {
         let thinner = Arc::new(Thinner::new(thinned));
         let forwarder = Forwarder::start_compacting(start, thinner).map_err(Error::Thread)?;
         forwarder.had_written(restored.1.written);
-        let trouble = restored.1.trouble.clone();
+        let troubles = std::mem::take(&mut restored.1.troubles);
         let writer = CheckpointWriter::new(checkpoint, lock);
         let engine =
             Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer, journal), &sources);
@@ -204,7 +204,7 @@ impl Running {
         let sources = start_sources(&engine, sources, limits.new_series, &stopped);
         let state = agent.state_dir.display().to_string();
         tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), state, "running");
-        if let Some((cause, trouble)) = trouble {
+        for (cause, trouble) in troubles {
             tracing::error!("{trouble}");
             engine.report(cause, &trouble);
         }

@@ -25,6 +25,15 @@ impl Tmpfs {
         Some(tmpfs)
     }
 
+    /// Lets nobody write to it any more.
+    ///
+    /// # Panics
+    /// When it cannot be changed.
+    #[track_caller]
+    pub fn make_read_only(&self) {
+        assert!(quiet("mount", &["-o", "remount,ro"], &[&self.0]), "a read-only file system");
+    }
+
     fn try_mount(&self, options: &str) -> bool {
         quiet("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], &[&self.0])
     }

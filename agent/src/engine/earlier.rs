@@ -66,8 +66,8 @@ pub(crate) struct Earlier {
     crashed: bool,
     /// The state of the clock at the end of that run.
     pub(crate) past: Past,
-    /// What a person should know of it: a report's cause, and what is wrong.
-    pub(crate) trouble: Option<(ReportCause, String)>,
+    /// What a person should know of it: of each thing a report's cause, and what is wrong.
+    pub(crate) troubles: Vec<(ReportCause, String)>,
     /// Messages that it had sent, by its journal, and that may not have arrived.
     pub(super) told: Vec<Told>,
 }
@@ -112,7 +112,7 @@ pub(crate) fn restore(
             pipeline.forget_past();
             return Ok((
                 pipeline,
-                Earlier { trouble: Some((ReportCause::Damaged, trouble)), ..Earlier::default() },
+                Earlier { troubles: vec![(ReportCause::Damaged, trouble)], ..Earlier::default() },
             ));
         }
         Found::Body(bytes) | Found::Earlier { body: bytes, .. } => bytes,
@@ -128,11 +128,11 @@ pub(crate) fn restore(
         // The next report begins with the account that there is.
         earlier.last_report = None;
     }
-    earlier.trouble = trouble(path, &unread, given_up.unwrap_or(0), memory);
+    earlier.troubles.extend(trouble(path, &unread, given_up.unwrap_or(0), memory));
     if let Some((aside, why)) = damage {
         let what = "the changes since the checkpoint could not be used to their end";
-        earlier.trouble =
-            Some((ReportCause::Damaged, format!("{what}, {why}; they are kept as {}", aside.display())));
+        let text = format!("{what}, {why}; they are kept as {}", aside.display());
+        earlier.troubles.push((ReportCause::Damaged, text));
         if chain.is_none() && !is_newer {
             // The run before this one may have told more than this state allowed it to.
             pipeline.forget_past();
@@ -142,9 +142,7 @@ pub(crate) fn restore(
     if let Some(chain) = chain {
         pipeline = earlier.go_on(pipeline, &chain, &fresh);
     }
-    if earlier.trouble.is_none() {
-        earlier.trouble = stored.segments.set_aside().map(|text| (ReportCause::Damaged, text));
-    }
+    earlier.troubles.extend(stored.segments.set_aside().map(|text| (ReportCause::Damaged, text)));
     Ok((pipeline, earlier))
 }
 
@@ -175,16 +173,22 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> O
 impl Earlier {
     /// Takes in the journal of a run that has crashed.
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
-        let is_whole = self.trouble.is_none();
+        let (is_whole, is_own) = (self.troubles.is_empty(), chain.other_rev_limit().is_none());
         let begin = self.past.now();
-        let Replayed { pipeline, told, receipts, now, cut } =
-            replay::replay(chain, (base, begin), &mut |sections| self.update(sections), fresh);
+        let Replayed { pipeline, told, receipts, now, orphaned, cut } =
+            replay::replay(chain, (base, begin), &mut |sections| self.update(sections, is_own), fresh);
         self.past.went_on(now);
         self.told = told;
         self.receipts = receipts;
         self.crashed = cut.is_some() || !is_whole;
         if let Some(why) = cut {
             tracing::warn!("the journal does not tell all that came: {why}");
+        }
+        if orphaned > 0 {
+            let text = format!(
+                "{orphaned} readings given up: the journal has them of sources that the config no longer has"
+            );
+            self.troubles.push((ReportCause::Refused, text));
         }
         pipeline
     }
@@ -249,15 +253,17 @@ impl Earlier {
             stopped: Some(stopped),
             crashed: !stopped,
             past,
-            trouble: None,
+            troubles: Vec::new(),
             told: Vec::new(),
         }
     }
 
-    /// Takes the engine's own progress from the sections that [`Engine::save_progress`] writes.
-    pub(super) fn update(&mut self, stored: StoredBody<'_>) {
+    /// Takes the engine's own progress from the sections that [`Engine::save_progress`] writes. `is_own`: the readings since
+    /// then are in the same streams; otherwise the next report goes on from the one that the checkpoint knows.
+    pub(super) fn update(&mut self, stored: StoredBody<'_>, is_own: bool) {
         let mut unread = Unread::default();
-        if let Some(last_report) = stored.one(body::REPORT, &mut unread, LastReport::load) {
+        let last_report = stored.one(body::REPORT, &mut unread, LastReport::load);
+        if let Some(last_report) = last_report.filter(|_| is_own) {
             self.last_report = Some(last_report);
         }
         if let Some(starts) = stored.one(body::STARTS, &mut unread, u32::load) {

@@ -18,6 +18,9 @@ use tokio::time::{sleep, timeout};
 /// The time between two notes of which messages are acknowledged or in the buffer. A crash sends the others again.
 const KEPT_EVERY: Duration = Duration::from_secs(1);
 
+/// How long records gather that no source waits for.
+const GATHER: Duration = Duration::from_millis(100);
+
 impl Engine {
     /// Begins the segment behind a checkpoint with this body, and returns its number.
     pub(super) fn begin_segment(&self, taken: &[u8], now: Now) -> u64 {
@@ -131,10 +134,17 @@ impl Engine {
         }
     }
 
-    /// Writes the records that have gathered as soon as the sources pause; never returns.
+    /// Writes the records that have gathered as soon as the sources pause; never returns. Where all sources wait for a sync,
+    /// many messages share a frame, unless an event waits to be sent.
     pub(crate) async fn journal_forever(&self) {
         loop {
             self.journal.gathered().await;
+            if self.all_durable {
+                tokio::select! {
+                    () = sleep(GATHER) => {}
+                    () = self.made.notified() => {}
+                }
+            }
             self.settle();
         }
     }
@@ -144,6 +154,9 @@ impl Engine {
         let (journal, mut noted) = (&self.journal, None);
         loop {
             sleep(KEPT_EVERY).await;
+            if journal.is_removed() {
+                self.checkpointer.request();
+            }
             let account = self.message_account();
             if !journal.is_on() || !self.outgoing.is_open() || noted == Some(account) {
                 continue;

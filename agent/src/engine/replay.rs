@@ -28,6 +28,8 @@ pub(super) struct Replayed {
     pub(super) receipts: Receipts,
     /// The time of its last record.
     pub(super) now: Now,
+    /// The number of readings of sources that the config no longer has.
+    pub(super) orphaned: u64,
     /// The reason why the journal does not hold all input; `None`: it does.
     pub(super) cut: Option<&'static str>,
 }
@@ -41,23 +43,34 @@ pub(super) fn replay(
     fresh: &dyn Fn() -> Pipeline,
 ) -> Replayed {
     let (mut pipeline, now) = base;
-    if chain.is_of_config() {
-        pipeline.resume(now, false);
-    } else {
+    if let Some(rev_limit) = chain.other_rev_limit() {
         // Something else comes of it now, and is told above what was.
-        pipeline.was_allowed(RevLimit(chain.rev_limit()));
-        pipeline.resume(now, true);
+        pipeline.was_allowed(RevLimit(rev_limit));
+        pipeline.resume_anew(now);
+    } else {
+        pipeline.resume(now, false);
     }
-    let (sources, handles, told, receipts) = (Vec::new(), HashMap::new(), Vec::new(), Receipts::default());
-    let mut run = Run { pipeline, fresh, sources, handles, now, told, receipts, on_progress, rev_limit: 0 };
+    let mut run = Run {
+        pipeline,
+        fresh,
+        sources: Vec::new(),
+        handles: HashMap::new(),
+        now,
+        told: Vec::new(),
+        receipts: Receipts::default(),
+        on_progress,
+        rev_limit: 0,
+        refused: HashMap::new(),
+        orphaned: 0,
+    };
     let cut = chain.replay(&mut run);
     run.settle();
     if cut.is_some() {
         // The run may have told more, as far as it was allowed to.
         run.pipeline.was_allowed(RevLimit(run.rev_limit));
     }
-    let Run { pipeline, told, receipts, now, .. } = run;
-    Replayed { pipeline, told, receipts, now, cut }
+    let Run { pipeline, told, receipts, now, orphaned, .. } = run;
+    Replayed { pipeline, told, receipts, now, orphaned, cut }
 }
 
 struct Run<'r> {
@@ -74,6 +87,10 @@ struct Run<'r> {
     on_progress: &'r mut dyn FnMut(StoredBody<'_>),
     /// The highest revision that was ever allowed.
     rev_limit: u32,
+    /// The sources of series that there is no room for here, by the handles of the segment.
+    refused: HashMap<u32, usize>,
+    /// The readings of sources that the config no longer has.
+    orphaned: u64,
 }
 
 impl Run<'_> {
@@ -97,6 +114,7 @@ impl Run<'_> {
         let stored = StoredBody::new(&body);
         self.pipeline.restore_within(self.now.alive, stored, || None, &mut Unread::default());
         self.handles.clear();
+        self.refused.clear();
     }
 
     fn allow(&mut self, limit: Option<u32>) {
@@ -117,6 +135,7 @@ impl Replay for Run<'_> {
         self.pipeline.set_replayed(false);
         self.sources.clear();
         self.handles.clear();
+        self.refused.clear();
     }
 
     fn on_record(&mut self, record: Record<'_>, is_kept: bool) {
@@ -132,15 +151,16 @@ impl Replay for Run<'_> {
             }
             Record::Now(now) => self.now = now,
             Record::Reading(handle, taken, value) => {
-                if let Some(series) = self.handles.get(&handle) {
-                    pipeline.on_reading(*series, taken, value, now);
+                match (self.handles.get(&handle), self.refused.get(&handle)) {
+                    (Some(series), _) => pipeline.on_reading(*series, taken, value, now),
+                    (None, Some(source)) => pipeline.on_refused(*source, 1),
+                    (None, None) => self.orphaned += 1,
                 }
             }
-            Record::Series { handle, name, labels, .. } => {
-                if let Some(series) = pipeline.introduce(source, name, &labels) {
-                    self.handles.insert(handle, series);
-                }
-            }
+            Record::Series { handle, name, labels, .. } => match pipeline.introduce(source, name, &labels) {
+                Some(series) => drop(self.handles.insert(handle, series)),
+                None => drop(self.refused.insert(handle, source)),
+            },
             Record::Tick => pipeline.on_tick(now),
             Record::Link(_, is_up) => pipeline.on_link(source, is_up, now),
             Record::Count(IntakeCount::Invalid, _, _) => pipeline.on_invalid(source),

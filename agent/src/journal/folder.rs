@@ -22,7 +22,7 @@ pub(crate) struct JournalFolder {
 
 impl JournalFolder {
     /// That of an agent: the state directory, if the journal is to outlive the boot, or if such a one is there. What a run
-    /// before this one has left is used if it was of this config and program.
+    /// before this one has left is used, unless it was of another boot and not synced.
     pub(crate) fn of(agent: &AgentConfig, is_synced: bool) -> Self {
         let print = format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION"));
         let identity =
@@ -31,7 +31,7 @@ impl JournalFolder {
         let folder = if is_on_disk { &agent.state_dir } else { &agent.runtime_dir };
         let opened = Self::open(folder, &agent.state_dir, identity);
         if opened.segments.remove_foreign() > 0 {
-            tracing::info!("a journal of another boot, config or version is of no use, and removed");
+            tracing::info!("a journal of another boot is of no use, and removed");
         }
         opened
     }

@@ -1,7 +1,9 @@
 //! Finds the segments that follow a checkpoint, and reads them.
 
 use super::record::{Decoder, Record};
-use super::{FOLLOWS, Identity, MAGIC, NAME, Place, SYNCED, VERSION, checkpoint_path, segment_path};
+use super::{
+    FOLLOWS, Identity, MAGIC, NAME, Place, SYNCED, VERSION, VERSION_MIN, checkpoint_path, segment_path,
+};
 use crate::checkpoint::{self, Base, Found};
 use crate::frames::{self, Damaged};
 use crate::private_file;
@@ -21,7 +23,7 @@ pub(crate) struct Segments {
     whole: Vec<Segment>,
     /// The files whose header cannot be read.
     damaged: Vec<PathBuf>,
-    /// The numbers of the segments of another boot, config or program.
+    /// The numbers of the segments of another boot.
     foreign: Vec<u64>,
 }
 
@@ -46,7 +48,7 @@ struct Header {
     now: Now,
     /// Whether the boot is still the same.
     is_of_boot: bool,
-    /// Whether the config and the program are still the same.
+    /// Whether the config and the program are still the same, so that the same comes of it.
     is_of_config: bool,
 }
 
@@ -54,7 +56,7 @@ struct Header {
 enum Opened {
     /// A segment, and the place of its second frame.
     Segment(Header, usize),
-    /// A segment of another boot, config or program, which is of no use.
+    /// A segment of another boot, which is of no use.
     Foreign,
 }
 
@@ -70,7 +72,7 @@ pub(crate) struct Chain<'s> {
 pub(crate) trait Replay {
     /// Takes the beginning of a segment; handles count from 0 again. `is_new_life`: another run has written it.
     fn on_segment(&mut self, now: Now, is_new_life: bool);
-    /// Takes a record. `is_kept`: the messages that follow from it are acknowledged or in the buffer.
+    /// Takes a record. `is_kept`: the messages that follow from it under this config are acknowledged or in the buffer.
     fn on_record(&mut self, record: Record<'_>, is_kept: bool);
 }
 
@@ -130,11 +132,10 @@ impl Segments {
         let segments = all.get(..count)?;
         let is_whole = count == all.len() && self.damaged.is_empty();
         let mut chain = Chain { segments, cut: None };
-        chain.cut = match (is_whole, chain.is_of_boot(), chain.is_of_config()) {
-            (false, ..) => Some("a part of it is missing or cannot be read"),
-            (true, false, _) => Some("the machine has ended, and what was not synced may be missing"),
-            (true, true, false) => Some("another config or program has written it"),
-            (true, true, true) => None,
+        chain.cut = match (is_whole, chain.is_of_boot()) {
+            (false, _) => Some("a part of it is missing or cannot be read"),
+            (true, false) => Some("the machine has ended, and what was not synced may be missing"),
+            (true, true) => None,
         };
         Some(chain)
     }
@@ -151,15 +152,21 @@ impl Segments {
         self.foreign.iter().filter(|at| fs::remove_file(segment_path(&self.folder, **at)).is_ok()).count()
     }
 
-    /// Moves damaged files out of the way, in the place of those of an earlier time; what is to be said of that.
+    /// Keeps damaged files under other names, in the place of those of an earlier time; what is to be said of that.
     pub(crate) fn set_aside(&self) -> Option<String> {
         let is_damaged = |segment: &&Segment| segment.is_damaged.get();
         let whole = self.whole.iter().filter(is_damaged);
         let whole = whole.map(|segment| segment_path(&self.folder, segment.header.segment));
+        let headless = self.damaged.iter().cloned();
         let mut kept = None;
-        for (number, path) in (1..).zip(whole.chain(self.damaged.iter().cloned())) {
+        for (number, (path, stays)) in
+            (1..).zip(whole.map(|path| (path, true)).chain(headless.map(|path| (path, false))))
+        {
             let aside = self.folder.join(format!("{NAME}-damaged.{number}"));
-            if fs::rename(&path, &aside).is_ok() {
+            let _ = fs::remove_file(&aside);
+            // What can be used of it stands there until a checkpoint follows: a crash before that must find it again.
+            let has_both_names = stays && fs::hard_link(&path, &aside).is_ok();
+            if has_both_names || fs::rename(&path, &aside).is_ok() {
                 kept = kept.or(Some(aside));
             }
         }
@@ -187,8 +194,8 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Opened, Damaged> {
         Ok(*array)
     }
     let from = &mut header;
-    if u16::from_le_bytes(array(from)?) != VERSION {
-        return Ok(Opened::Foreign);
+    if !(VERSION_MIN..=VERSION).contains(&u16::from_le_bytes(array(from)?)) {
+        return Err(Damaged);
     }
     let (segment, life) = (u64::from_le_bytes(array(from)?), u64::from_le_bytes(array(from)?));
     let [flags] = array(from)?;
@@ -200,8 +207,8 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Opened, Damaged> {
     let (time, alive) = (i64::from_le_bytes(array(from)?), i64::from_le_bytes(array(from)?));
     let (is_synced, is_of_boot) = (flags & SYNCED != 0, boot == identity.boot.as_bytes());
     let is_of_config = config == identity.config;
-    // What is synced was promised to be used, whatever comes.
-    if !(is_synced || is_of_boot && is_of_config) {
+    // What is not synced may be anything after the end of the machine.
+    if !(is_synced || is_of_boot) {
         return Ok(Opened::Foreign);
     }
     let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
@@ -231,13 +238,16 @@ impl Segment {
 impl Chain<'_> {
     /// Hands over all records, in order. Returns the reason why they are not all input, if they are not.
     pub(crate) fn replay(&self, to: &mut impl Replay) -> Option<&'static str> {
-        let mut kept = Place::default();
-        let _ = self.pass(None, &mut |record, _| {
+        let (mut kept, mut own_kept) = (Place::default(), Place::default());
+        let mut is_own = true;
+        let _ = self.pass(None, &mut |record, at| {
+            is_own = at.header.map_or(is_own, |header| header.is_of_config);
             // What is in the buffer may not have been synced when the machine ended.
             if let Record::Kept(place) = record
                 && self.is_of_boot()
             {
                 kept = kept.max(place);
+                own_kept = if is_own { kept } else { own_kept };
             }
             Ok(())
         });
@@ -249,6 +259,8 @@ impl Chain<'_> {
                 life = Some(header.life);
                 return Ok(());
             }
+            // Of the readings something else comes under another config; a message is as it was.
+            let kept = if matches!(record, Record::Message { .. }) { kept } else { own_kept };
             to.on_record(record, at.place < kept);
             Ok(())
         });
@@ -259,21 +271,27 @@ impl Chain<'_> {
         self.segments.iter().all(|segment| segment.header.is_of_boot)
     }
 
-    /// Whether what comes of it now is what came of it then.
-    pub(crate) fn is_of_config(&self) -> bool {
-        self.segments.iter().all(|segment| segment.header.is_of_config)
-    }
-
-    /// The highest revision that it allowed.
-    pub(crate) fn rev_limit(&self) -> u32 {
-        let mut highest = 0;
-        let _ = self.pass(None, &mut |record, _| {
-            if let Record::RevLimit(Some(limit)) = record {
+    /// The highest revision that runs of another config or program may have told; `None`: all are of this one, and what
+    /// comes of it now is what came of it then.
+    pub(crate) fn other_rev_limit(&self) -> Option<u32> {
+        let (mut is_other, mut life, mut base, mut highest) = (false, None, 0_u32, 0);
+        let _ = self.pass(None, &mut |record, at| {
+            if let Some(header) = at.header {
+                is_other = !header.is_of_config;
+                let last = if is_other { life.replace(header.life) } else { None };
+                if last.is_some_and(|last| last != header.life) {
+                    // It went on above the one before it.
+                    base = base.saturating_add(std::mem::take(&mut highest)).saturating_add(2);
+                }
+            }
+            if let Record::RevLimit(Some(limit)) = record
+                && is_other
+            {
                 highest = limit.max(highest);
             }
             Ok(())
         });
-        highest
+        life.map(|_| base.saturating_add(highest))
     }
 
     /// Shows every record, and each header as a time. What cannot be read before the place `synced` is damage.

@@ -18,8 +18,14 @@
 //! | 15 | whether the readings that follow are values that a broker had kept: 1 or 0 |
 //! | 16 | everything before this place is synced: segment, bytes |
 //! | 17 | a source: its number in this segment, name |
+//! | 18 | now, where both times have moved by as much |
+//! | 19 | a receipt of the source of the last one, whose lower 16 bits follow those of the last one: the upper bits, u32 |
+//! | 32 + s, 48 + s | as 2 and 3, the value an integer that is to be divided by 10^s; a time is the difference from the last such one |
+//!
+//! A version 2 journal has no tags above 17.
 
 use super::Place;
+use super::decimal::{Decimals, SCALES, value_of};
 use crate::frames::Damaged;
 use crate::varint::{self, unzigzag, zigzag};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -85,7 +91,15 @@ pub(crate) enum IntakeCount {
 pub(super) struct Encoder {
     pub(super) bytes: Vec<u8>,
     now: Option<Now>,
+    decimals: Decimals,
+    /// The time of the last reading with a decimal value and a time of its own (ms).
+    event: i64,
+    receipt: Option<(usize, Receipt)>,
 }
+
+/// The first tags of readings with decimal values; the scale is added.
+const ARRIVAL: u8 = 32;
+const EVENT: u8 = 48;
 
 const START: Now = Now { time: Time(0), alive: AgentTime(0), synced: true };
 
@@ -94,6 +108,8 @@ impl Encoder {
     pub(super) fn begin(&mut self) {
         self.bytes.clear();
         self.now = None;
+        self.event = 0;
+        self.receipt = None;
     }
 
     #[inline]
@@ -113,26 +129,38 @@ impl Encoder {
             return;
         }
         let last = self.now.replace(now).unwrap_or(START);
-        self.bytes.push(1);
-        self.number(zigzag(now.time.0.wrapping_sub(last.time.0)));
-        self.number(zigzag(now.alive.0.wrapping_sub(last.alive.0)));
+        let (time, alive) = (now.time.0.wrapping_sub(last.time.0), now.alive.0.wrapping_sub(last.alive.0));
+        if time == alive {
+            self.bytes.push(18);
+            self.number(zigzag(time));
+        } else {
+            self.bytes.push(1);
+            self.number(zigzag(time));
+            self.number(zigzag(alive));
+        }
     }
 
     #[inline]
     pub(super) fn reading(&mut self, handle: u32, taken: TakenAt, value: f64, now: Now) {
         self.now(now);
+        let decimal = self.decimals.of(value);
+        let (arrival, event) = decimal.map_or((2, 3), |(_, scale)| (ARRIVAL + scale, EVENT + scale));
         match taken {
             TakenAt::Arrival => {
-                self.bytes.push(2);
+                self.bytes.push(arrival);
                 self.number(u64::from(handle));
             }
             TakenAt::Event(ms) => {
-                self.bytes.push(3);
+                self.bytes.push(event);
                 self.number(u64::from(handle));
-                self.number(zigzag(ms.wrapping_sub(now.time.0)));
+                let last = decimal.map_or(now.time.0, |_| std::mem::replace(&mut self.event, ms));
+                self.number(zigzag(ms.wrapping_sub(last)));
             }
         }
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        match decimal {
+            Some((digits, _)) => self.number(zigzag(digits)),
+            None => self.bytes.extend_from_slice(&value.to_le_bytes()),
+        }
     }
 
     pub(super) fn series(&mut self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
@@ -215,10 +243,17 @@ impl Encoder {
         self.bytes.extend_from_slice(&[13, pressure as u8]);
     }
 
-    pub(super) fn receipt(&mut self, source: usize, Receipt(receipt): Receipt) {
-        self.bytes.push(14);
-        self.number(source as u64);
-        self.number(receipt);
+    pub(super) fn receipt(&mut self, source: usize, receipt: Receipt) {
+        let last = self.receipt.replace((source, receipt));
+        let follows = last.is_some_and(|(of, last)| of == source && follows(last, receipt));
+        if follows && let Ok(upper) = u32::try_from(receipt.0 >> 16) {
+            self.bytes.push(19);
+            self.bytes.extend_from_slice(&upper.to_le_bytes());
+        } else {
+            self.bytes.push(14);
+            self.number(source as u64);
+            self.number(receipt.0);
+        }
     }
 
     pub(super) fn end(&mut self) {
@@ -226,10 +261,20 @@ impl Encoder {
     }
 }
 
+/// Whether the lower 16 bits of a receipt are those of the last one and 1: an MQTT packet id, and the next.
+fn follows(Receipt(last): Receipt, Receipt(receipt): Receipt) -> bool {
+    receipt & LOWER == last.wrapping_add(1) & LOWER
+}
+
+/// The lower 16 bits of a receipt.
+const LOWER: u64 = 0xffff;
+
 /// Reads what an [`Encoder`] has put, from the beginning of a segment on.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     now: Option<Now>,
+    event: i64,
+    receipt: Option<(usize, Receipt)>,
 }
 
 impl Decoder {
@@ -237,18 +282,26 @@ impl Decoder {
     pub(super) fn next<'a>(&mut self, from: &mut &'a [u8]) -> Result<Record<'a>, Damaged> {
         Ok(match take(from, 1)? {
             [1] => {
-                let last = self.now.unwrap_or(START);
-                let time = last.time.0.wrapping_add(unzigzag(varint::take(from)?));
-                let alive = last.alive.0.wrapping_add(unzigzag(varint::take(from)?));
-                let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
-                self.now = Some(now);
-                Record::Now(now)
+                let (time, alive) = (unzigzag(varint::take(from)?), unzigzag(varint::take(from)?));
+                self.now(time, alive)
+            }
+            [18] => {
+                let both = unzigzag(varint::take(from)?);
+                self.now(both, both)
             }
             [2] => Record::Reading(short(from)?, TakenAt::Arrival, value(from)?),
             [3] => {
                 let (handle, apart) = (short(from)?, unzigzag(varint::take(from)?));
                 let ms = self.now.ok_or(Damaged)?.time.0.wrapping_add(apart);
                 Record::Reading(handle, TakenAt::Event(ms), value(from)?)
+            }
+            [tag @ ARRIVAL..EVENT] => {
+                Record::Reading(short(from)?, TakenAt::Arrival, decimal(from, tag - ARRIVAL)?)
+            }
+            [tag @ EVENT..64] => {
+                let handle = short(from)?;
+                self.event = self.event.wrapping_add(unzigzag(varint::take(from)?));
+                Record::Reading(handle, TakenAt::Event(self.event), decimal(from, tag - EVENT)?)
             }
             [4] => {
                 let (handle, source, name) = (short(from)?, size(from)?, text(from)?);
@@ -289,12 +342,32 @@ impl Decoder {
                 [2] => Pressure::Full,
                 _ => return Err(Damaged),
             }),
-            [14] => Record::Receipt(size(from)?, Receipt(varint::take(from)?)),
+            [14] => self.receipt(size(from)?, Receipt(varint::take(from)?)),
+            [19] => {
+                let (source, Receipt(last)) = self.receipt.ok_or(Damaged)?;
+                let upper = take(from, 4)?.try_into().map(u32::from_le_bytes).map_err(|_| Damaged)?;
+                self.receipt(source, Receipt(u64::from(upper) << 16 | last.wrapping_add(1) & LOWER))
+            }
             [15] => Record::Replayed(take(from, 1)? != [0]),
             [16] => Record::Synced(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [17] => Record::Source(size(from)?, text(from)?),
             _ => return Err(Damaged),
         })
+    }
+
+    /// Both times have moved by so much (ms).
+    fn now(&mut self, time: i64, alive: i64) -> Record<'static> {
+        let last = self.now.unwrap_or(START);
+        let time = Time(last.time.0.wrapping_add(time));
+        let alive = AgentTime(last.alive.0.wrapping_add(alive));
+        let now = Now { time, alive, synced: true };
+        self.now = Some(now);
+        Record::Now(now)
+    }
+
+    fn receipt(&mut self, source: usize, receipt: Receipt) -> Record<'static> {
+        self.receipt = Some((source, receipt));
+        Record::Receipt(source, receipt)
     }
 }
 
@@ -324,4 +397,82 @@ fn text<'a>(from: &mut &'a [u8]) -> Result<&'a str, Damaged> {
 fn value(from: &mut &[u8]) -> Result<f64, Damaged> {
     let value = take(from, 8)?.try_into().map(f64::from_le_bytes).map_err(|_| Damaged)?;
     if value.is_finite() { Ok(value) } else { Err(Damaged) }
+}
+
+fn decimal(from: &mut &[u8], scale: u8) -> Result<f64, Damaged> {
+    let digits = unzigzag(varint::take(from)?);
+    if scale < SCALES { Ok(value_of(digits, scale)) } else { Err(Damaged) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn now(ms: i64, apart: i64) -> Now {
+        Now { time: Time(1_700_000_000_000 + ms), alive: AgentTime(ms + apart), synced: true }
+    }
+
+    fn decoded(mut bytes: &[u8]) -> Result<Vec<Record<'_>>, Damaged> {
+        let (mut decoder, mut records) = (Decoder::default(), Vec::new());
+        while !bytes.is_empty() {
+            records.push(decoder.next(&mut bytes)?);
+        }
+        Ok(records)
+    }
+
+    /// One message of one reading: its time, the reading, and the receipt of QoS 1.
+    #[test]
+    fn a_reading_and_its_receipt_take_less_than_12_bytes() {
+        let mut encoder = Encoder::default();
+        let put = |encoder: &mut Encoder, n: u16| {
+            let at = now(i64::from(n) * 5, 0);
+            encoder.reading(7, TakenAt::Arrival, 18.0 + f64::from(n % 900) / 100.0, at);
+            encoder.receipt(0, Receipt(0xdead_beef_0000 | u64::from(n)));
+        };
+        put(&mut encoder, 0);
+        let first = encoder.bytes.len();
+        (1..=1_000).for_each(|n| put(&mut encoder, n));
+        let each = (encoder.bytes.len() - first) as f64 / 1_000.0;
+        assert!(each < 12.0, "{each}");
+        let readings = decoded(&encoder.bytes).unwrap().into_iter().filter_map(|record| match record {
+            Record::Reading(_, _, value) => Some(value),
+            _ => None,
+        });
+        assert!(readings.eq((0..=1_000_u16).map(|n| 18.0 + f64::from(n % 900) / 100.0)));
+    }
+
+    proptest! {
+        /// What is put comes back, to the bit, and any bytes are read without a panic.
+        #[test]
+        fn records_come_back(
+            all in prop::collection::vec((0..5_000_i64, -3..3_i64, any::<f64>(), -9_999..9_999_i32, any::<u64>()), 0..60),
+            bytes: Vec<u8>,
+        ) {
+            let (mut encoder, mut expected, mut last) = (Encoder::default(), Vec::new(), None);
+            for (step, (ms, apart, any, digits, receipt)) in all.into_iter().enumerate() {
+                let at = now(ms, apart);
+                let value = if any.is_finite() && step % 3 == 0 { any } else { f64::from(digits) / 100.0 };
+                let taken = if step % 2 == 0 { TakenAt::Arrival } else { TakenAt::Event(at.time.0 - ms) };
+                let receipt = Receipt(if step % 4 == 0 { receipt } else { step as u64 | (receipt >> 32) << 16 });
+                encoder.reading(7, taken, value, at);
+                encoder.receipt(step / 10, receipt);
+                if last.replace(at) != Some(at) {
+                    expected.push(Record::Now(at));
+                }
+                expected.extend([Record::Reading(7, taken, value), Record::Receipt(step / 10, receipt)]);
+            }
+            let read = decoded(&encoder.bytes);
+            let bits = |records: &[Record<'_>]| -> Vec<u64> {
+                let bits = |record: &Record<'_>| match record {
+                    Record::Reading(_, _, value) => Some(value.to_bits()),
+                    _ => None,
+                };
+                records.iter().filter_map(bits).collect()
+            };
+            prop_assert_eq!(read.as_deref().map(bits), Ok(bits(&expected)));
+            prop_assert_eq!(read, Ok(expected));
+            let _ = decoded(&bytes);
+        }
+    }
 }

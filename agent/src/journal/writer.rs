@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -129,10 +130,13 @@ impl Journal {
         }
         let header = self.header(place.segment, *follows, base, now);
         let path = segment_path(&self.folder, place.segment);
-        let made = private_file::create(&path).and_then(|mut made| {
-            made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
-            Ok(made)
-        });
+        // Somebody may have removed the folder.
+        let made = fs::create_dir_all(&self.folder).and_then(|()| private_file::create(&path)).and_then(
+            |mut made| {
+                made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
+                Ok(made)
+            },
+        );
         match made.map(Arc::new) {
             Ok(made) => {
                 if self.identity.is_synced {
@@ -326,6 +330,16 @@ impl Journal {
         if !self.identity.is_synced {
             self.drop_before(u64::MAX);
         }
+    }
+
+    /// Whether somebody has removed the segment that is written, which ends the journal: nobody would find it.
+    pub(crate) fn is_removed(&self) -> bool {
+        let file = self.state.borrow().file.clone();
+        let is_removed = file.and_then(|file| file.metadata().ok()).is_some_and(|data| data.nlink() == 0);
+        if is_removed {
+            self.give_up(&io::Error::new(io::ErrorKind::NotFound, "it was removed"), 0);
+        }
+        is_removed
     }
 
     /// Notes that a sync has failed.

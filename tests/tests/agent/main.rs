@@ -13,6 +13,7 @@ mod disk;
 mod durable;
 mod endings;
 mod hostile;
+mod journals;
 mod limits;
 mod main_path;
 mod malformed;

@@ -131,11 +131,21 @@ impl Pipeline {
     /// Starts a run, with or without the state of an earlier one. After a crash, whatever may have been emitted since
     /// the checkpoint is emitted under higher revisions, and what may lack readings is marked.
     pub fn resume(&mut self, now: Now, after_crash: bool) {
-        let (reach, future_ms) = (self.reach(), self.future_ms());
-        self.emitter.revisions.start(now, after_crash, reach, future_ms);
         if after_crash {
             self.cut_lossy();
         }
+        self.start(now, after_crash);
+    }
+
+    /// Starts a run whose input since the checkpoint comes again, under a config that may make something else of it:
+    /// nothing is missing, and whatever was emitted is emitted under higher revisions.
+    pub fn resume_anew(&mut self, now: Now) {
+        self.start(now, true);
+    }
+
+    fn start(&mut self, now: Now, rises: bool) {
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.emitter.revisions.start(now, rises, reach, future_ms);
         self.close_cuts(now);
         self.rearm(now);
     }

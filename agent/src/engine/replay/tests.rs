@@ -42,9 +42,14 @@ fn streams() -> String {
 }
 
 fn fresh() -> Pipeline {
+    of_sources("s")
+}
+
+/// A pipeline with one source of this name.
+fn of_sources(name: &str) -> Pipeline {
     let (config, document) = crate::config::parse(Path::new("test.toml"), &streams(), |_| None);
     let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
-    let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
+    let sources = vec![SourceEntry { name: name.to_owned(), future_ms: 300_000, is_durable: false }];
     Pipeline::new("a1", sources, config.streams, config.limits)
 }
 
@@ -307,7 +312,7 @@ impl World {
     fn crash(&mut self) {
         self.journal.flush();
         let opened = JournalFolder::open(&self.folder.0, &self.folder.0, identity());
-        let Replayed { pipeline, told, mut receipts, now, cut } = self.replayed(&opened.segments);
+        let Replayed { pipeline, told, mut receipts, now, cut, .. } = self.replayed(&opened.segments);
         assert_eq!(cut, None);
         let since = self.disk.as_ref().map_or(0, |disk| disk.handed_over)..self.handed_over;
         assert!(receipts.take(0).eq(since.map(Receipt)), "what was handed over since the checkpoint");
