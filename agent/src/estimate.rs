@@ -166,7 +166,7 @@ fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
         }
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector_bytes(&detector.watch)).sum();
-    let groups: usize = stream.groups.iter().map(|group| group_bytes(group.patterns.len())).sum();
+    let groups: usize = stream.groups.iter().map(group_bytes).sum();
     detectors + groups + windows
 }
 

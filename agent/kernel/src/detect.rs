@@ -35,14 +35,14 @@ use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 pub use alarm::{Alarm, AlarmConfig, Transition};
 pub use alerting::{AlertingDetector, AlertingVisitor};
-pub use auto::Auto;
+pub use auto::{Auto, AutoModel, AutoRows};
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
 pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};
 pub use missing::{Missing, MissingConfig};
-pub use multivariate::{Multivariate, Row, Rows};
+pub use multivariate::{Multivariate, ROW_PARAMETERS, ROWS_VERSION, Row, RowDetector, Rows};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
 pub use parameters::{
     CompleteParameters, PARAMETERS_MAX, Parameter, ParameterKind, ParameterPresence, Parameters,

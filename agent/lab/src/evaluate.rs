@@ -2,8 +2,8 @@
 //!
 //! Labels are a JSON file of the format `anomaly-labels-1`: per recording its columns, the rows at the start that
 //! are never scored, and the windows `[first_row, last_row]` in which something is wrong. A row of several columns
-//! is judged by one detector per column and scores what the worst of them says; `half-space` sees the row as one,
-//! and so does `auto`, which is `half-space` there, as in the running agent's groups.
+//! is judged by one detector per column and scores what the worst of them says; `half-space` and `auto` see the row
+//! as one, as in the running agent's groups.
 //!
 //! | module | does |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | `nab` | the score of the Numenta Anomaly Benchmark |
 //! | `events` | events found, made up, and the delay |
 //! | `result` | all of that for one detector and one corpus; as a table, as JSON, as CSV |
-//! | `sweep` | tries parameters, k-fold over recordings |
+//! | `sweep` | tries parameters, and leaves one corpus out in turn |
 
 mod contest;
 mod events;

@@ -15,7 +15,7 @@ mod window;
 pub use detector::{DetectorConfig, On};
 pub use evidence::EvidenceConfig;
 pub use filter::{FilterConfig, Rule};
-pub use group::GroupConfig;
+pub use group::{GroupConfig, GroupDetector};
 pub use pair::{PairConfig, Pattern};
 pub use stream::{StreamConfig, Thinned};
 pub use window::{OPEN_MAX, Specs, WindowConfig};

@@ -30,7 +30,7 @@ pub(super) struct EvaluateOptions {
     /// Writes the score of every reading of the one detector, as CSV files below this directory
     #[arg(long, value_name = "DIR")]
     scores: Option<PathBuf>,
-    /// Tries each detector's parameters, k-fold over the recordings, and prints the best
+    /// Tries each detector's parameters and prints the best: leaves one corpus out in turn, or a fold of a single one
     #[arg(long)]
     sweep: bool,
 }
@@ -83,16 +83,13 @@ fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
 
 fn print_sweeps(contenders: &[Contender], recordings: &[Labelled]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    for corpus in recordings.chunk_by(|a, b| a.label.corpus == b.label.corpus) {
-        let name = corpus.first().map_or("", |recording| recording.label.corpus.as_str());
-        for contender in contenders {
-            let found = sweep(contender, corpus)?;
-            writeln!(
-                out,
-                "{name}: {}: NAB standard {:.1} as it is; best of {} {:.1} with {}; {:.1} chosen on other recordings",
-                contender.name, found.before, found.tried, found.score, found.best, found.folded
-            )?;
-        }
+    for contender in contenders {
+        let found = sweep(contender, recordings)?;
+        writeln!(
+            out,
+            "{}: NAB standard {:.1} as it is, the mean of {} parts; best of {} {:.1} with {}; {:.1} chosen on the other parts",
+            contender.name, found.before, found.parts, found.tried, found.score, found.best, found.left_out
+        )?;
     }
     Ok(())
 }

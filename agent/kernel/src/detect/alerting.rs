@@ -2,8 +2,8 @@
 
 use super::describe::{Duration, Figure};
 use super::{
-    Alarm, AnyDetector, Detector, DetectorKind, DetectorVisitor, HalfSpace, Judgement, OutOfRange,
-    Parameters, Transition,
+    Alarm, AnyDetector, AutoModel, Detector, DetectorKind, DetectorVisitor, Judgement, OutOfRange,
+    Parameters, RowDetector, Transition,
 };
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
@@ -57,17 +57,17 @@ impl<T: AlertingVisitor> DetectorVisitor for WithAlarm<'_, T> {
     }
 }
 
-impl AlertingDetector<HalfSpace> {
+impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]> + FromIterator<AutoModel>> AlertingDetector<RowDetector<M>> {
     /// Judges a row, one value per series, and returns its effect on the alert.
-    pub fn on_row(&mut self, at: SteadyTime, row: &[f64]) -> (Judgement, Transition) {
-        let judgement = self.detector.push_row(row);
-        (judgement, self.on_judgement(at, judgement))
+    pub fn on_row(&mut self, at: Moment, row: &[f64]) -> (Judgement, Transition) {
+        let judgement = self.detector.push_row(at, row);
+        (judgement, self.on_judgement(at.steady, judgement))
     }
 
-    /// The index of the value that is furthest from the recent values of its series.
+    /// The index of the value of the last row that speaks most for an anomaly.
     #[must_use]
-    pub fn furthest(&self, row: &[f64]) -> usize {
-        self.detector.furthest(row)
+    pub fn most(&self, row: &[f64]) -> usize {
+        self.detector.most(row)
     }
 }
 
@@ -76,9 +76,21 @@ impl<D> AlertingDetector<D> {
     pub(super) const fn of(detector: D, alarm: Alarm) -> Self {
         Self { detector, alarm, raised: None }
     }
+
+    pub(super) const fn detector(&self) -> &D {
+        &self.detector
+    }
+
+    fn on_judgement(&mut self, at: SteadyTime, judgement: Judgement) -> Transition {
+        let transition = self.alarm.on_judgement(at, &judgement);
+        if matches!(transition, Transition::Raised { .. }) {
+            self.raised = Some(judgement);
+        }
+        transition
+    }
 }
 
-impl<D: Detector + Copy> AlertingDetector<D> {
+impl<D: Detector + Clone> AlertingDetector<D> {
     /// Judges a reading and returns its effect on the alert.
     #[inline]
     pub fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition) {
@@ -96,14 +108,6 @@ impl<D: Detector + Copy> AlertingDetector<D> {
     pub fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
         let judgement = self.detector.on_tick(now)?;
         Some((judgement, self.on_judgement(now.steady, judgement)))
-    }
-
-    fn on_judgement(&mut self, at: SteadyTime, judgement: Judgement) -> Transition {
-        let transition = self.alarm.on_judgement(at, &judgement);
-        if matches!(transition, Transition::Raised { .. }) {
-            self.raised = Some(judgement);
-        }
-        transition
     }
 
     /// Whether the alert is raised.
@@ -124,7 +128,7 @@ impl<D: Detector + Copy> AlertingDetector<D> {
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
     pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        let mut restored = *self;
+        let mut restored = self.clone();
         restored.load_alert(from)?;
         restored.detector.restore(from)?;
         *self = restored;
@@ -136,7 +140,7 @@ impl<D: Detector + Copy> AlertingDetector<D> {
     /// # Errors
     /// [`Corrupt`]: not written by it; the watch is as it was.
     pub fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        let mut restored = *self;
+        let mut restored = self.clone();
         restored.load_alert(from)?;
         *self = restored;
         Ok(())

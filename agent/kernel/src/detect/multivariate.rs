@@ -1,18 +1,18 @@
-//! Watches several series of a stream as one: joins their readings by time, and runs the trees and the alert.
+//! Watches several series of a stream as one: joins their readings by time, and runs a detector of rows and the alert.
 //!
 //! A row is complete when every series has a reading since the last row, and none of these readings is older than
 //! `within` before the newest. The reading that completes a row triggers its judgement. A reading no later than the
 //! last row belongs to the past. So series that come in one payload stay together, even if one of them was left out
 //! once.
 //!
-//! State: that of [`HalfSpace`] and 16 bytes per series. Cost: that of the trees, once per row.
+//! State: that of the detector and 16 bytes per series. Cost: that of the detector, once per row.
 
 use super::{
-    Alarm, AlertingDetector, HalfSpace, HalfSpaceConfig, Judgement, OutOfRange, Parameter, Parameters,
-    SERIES_MAX, Transition,
+    Alarm, AlertingDetector, AutoModel, AutoRows, Detector, DetectorKind, HalfSpace, HalfSpaceConfig,
+    Judgement, OutOfRange, Parameter, Parameters, SERIES_MAX, Transition,
 };
 use crate::state::{Corrupt, State, StateReader, StateWriter};
-use crate::time::SteadyTime;
+use crate::time::{Moment, SteadyTime};
 use core::fmt;
 
 /// Joins the readings of several series by time.
@@ -89,47 +89,126 @@ impl Rows {
     }
 }
 
-/// Half-space trees over several series, with their alert.
+/// A detector of rows. It keeps the models of `auto`, one for each series, in `M`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Multivariate {
-    rows: Rows,
-    watch: AlertingDetector<HalfSpace>,
+#[expect(clippy::large_enum_variant, reason = "the kernel has no heap; who holds many may box them")]
+pub enum RowDetector<M> {
+    /// Rare combinations.
+    HalfSpace(HalfSpace),
+    /// Each series by itself, and one verdict.
+    Auto(AutoRows<M>),
 }
 
-impl Multivariate {
-    /// Its parameters, besides those of `half-space` and of the alert.
-    pub const PARAMETERS: &'static [Parameter] =
-        &[Parameter::duration("within", "values further apart are not of one time").or(60_000.0)];
+impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]> + FromIterator<AutoModel>> RowDetector<M> {
+    /// Builds one of `kind` for `series` series.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] names the parameter that is wrong.
+    pub fn build(kind: &DetectorKind, parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
+        if kind.name == super::auto::KIND.name {
+            return Ok(Self::Auto(AutoRows::new((0..series).map(|_| AutoModel::new()).collect())));
+        }
+        let config = HalfSpaceConfig::of(&parameters.complete(super::half_space::KIND.parameters)?);
+        HalfSpace::new(config).map(Self::HalfSpace)
+    }
 
-    /// Builds one for `series` series, from [`Multivariate::PARAMETERS`], the parameters of `half-space` and
+    /// Judges a row, one value per series, at the moment of its newest value.
+    pub fn push_row(&mut self, at: Moment, row: &[f64]) -> Judgement {
+        match self {
+            Self::HalfSpace(trees) => trees.push_row(row),
+            Self::Auto(rows) => rows.push_row(at, row),
+        }
+    }
+
+    /// The index of the value of the last row that speaks most for an anomaly.
+    #[must_use]
+    pub fn most(&self, row: &[f64]) -> usize {
+        match self {
+            Self::HalfSpace(trees) => trees.furthest(row),
+            Self::Auto(rows) => rows.most(),
+        }
+    }
+
+    const fn version(&self) -> u16 {
+        match self {
+            Self::HalfSpace(_) => super::half_space::KIND.version,
+            Self::Auto(_) => super::auto::KIND.version,
+        }
+    }
+}
+
+impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> Detector for RowDetector<M> {
+    fn push(&mut self, at: Moment, value: f64) -> Judgement {
+        match self {
+            Self::HalfSpace(trees) => trees.push(at, value),
+            Self::Auto(rows) => rows.push(at, value),
+        }
+    }
+
+    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::HalfSpace(trees) => trees.describe(judgement, to),
+            Self::Auto(rows) => rows.describe(judgement, to),
+        }
+    }
+
+    fn save(&self, to: &mut dyn StateWriter) {
+        match self {
+            Self::HalfSpace(trees) => trees.save(to),
+            Self::Auto(rows) => rows.save(to),
+        }
+    }
+
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        match self {
+            Self::HalfSpace(trees) => trees.restore(from),
+            Self::Auto(rows) => rows.restore(from),
+        }
+    }
+}
+
+/// A detector of rows over several series, with its alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multivariate<M> {
+    rows: Rows,
+    watch: AlertingDetector<RowDetector<M>>,
+}
+
+/// The parameters of every detector of rows, besides those of its kind and of the alert.
+pub const ROW_PARAMETERS: &[Parameter] =
+    &[Parameter::duration("within", "values further apart are not of one time").or(60_000.0)];
+
+/// The version of the stored rows.
+pub const ROWS_VERSION: u16 = 1;
+
+impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]> + FromIterator<AutoModel> + Clone> Multivariate<M> {
+    /// Builds one of `kind` for `series` series, from [`ROW_PARAMETERS`], the parameters of the kind and
     /// [`Alarm::PARAMETERS`].
     ///
     /// # Errors
     /// [`OutOfRange`] names the parameter that is wrong.
-    pub fn build(parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
-        let own = parameters.complete(Self::PARAMETERS)?;
-        let trees =
-            HalfSpace::new(HalfSpaceConfig::of(&parameters.complete(super::half_space::KIND.parameters)?))?;
-        let watch = AlertingDetector::of(trees, Alarm::build(parameters)?);
-        Ok(Self { rows: Rows::new(series, own.ms("within"))?, watch })
+    pub fn build(kind: &DetectorKind, parameters: &Parameters, series: usize) -> Result<Self, OutOfRange> {
+        let rows = Rows::new(series, parameters.complete(ROW_PARAMETERS)?.ms("within"))?;
+        let detector = RowDetector::build(kind, parameters, series)?;
+        Ok(Self { rows, watch: AlertingDetector::of(detector, Alarm::build(parameters)?) })
     }
 
     /// Takes a reading of the series numbered `member`; judges the row that it completes.
     pub fn on_reading(
         &mut self,
         member: usize,
-        time: SteadyTime,
+        at: Moment,
         value: f64,
     ) -> Option<(Row, Judgement, Transition)> {
-        let row = self.rows.on_reading(member, time, value)?;
-        let (judgement, transition) = self.watch.on_row(row.time, row.values());
+        let row = self.rows.on_reading(member, at.steady, value)?;
+        let (judgement, transition) = self.watch.on_row(Moment { steady: row.time, ..at }, row.values());
         Some((row, judgement, transition))
     }
 
-    /// The series whose value is furthest from its recent level.
+    /// The series that speaks most for an anomaly in the last row, which is `row`.
     #[must_use]
-    pub fn furthest(&self, row: &Row) -> usize {
-        self.watch.furthest(row.values())
+    pub fn most(&self, row: &Row) -> usize {
+        self.watch.most(row.values())
     }
 
     /// Explains why the alert was last raised or cleared, as [`AlertingDetector::reason`].
@@ -140,18 +219,27 @@ impl Multivariate {
         self.watch.reason(value, to)
     }
 
-    /// The version of the stored rows.
-    pub const ROWS_VERSION: u16 = 1;
+    /// How many models its detector keeps in `M`.
+    #[must_use]
+    pub fn models(&self) -> usize {
+        match self.watch.detector() {
+            RowDetector::HalfSpace(_) => 0,
+            RowDetector::Auto(rows) => rows.models(),
+        }
+    }
 
     /// The version of the detector's own state.
-    pub const DETECTOR_VERSION: u16 = super::half_space::KIND.version;
+    #[must_use]
+    pub const fn detector_version(&self) -> u16 {
+        self.watch.detector().version()
+    }
 
     /// Restores the alert alone, where the detector's state has another version; the detector learns anew.
     ///
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
     pub fn restore_alert(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        let mut restored = *self;
+        let mut restored = self.clone();
         restored.rows.restore(from)?;
         restored.watch.restore_alert(from)?;
         *self = restored;
@@ -169,7 +257,7 @@ impl Multivariate {
     /// # Errors
     /// [`Corrupt`]: not written by it; it is as it was.
     pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        let mut restored = *self;
+        let mut restored = self.clone();
         restored.rows.restore(from)?;
         restored.watch.restore(from)?;
         *self = restored;
@@ -179,11 +267,11 @@ impl Multivariate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Multivariate, Parameters, Row, Rows};
-    use crate::detect::Transition;
+    use super::{AutoModel, Multivariate, Parameters, Row, Rows};
     use crate::detect::testing::Noise;
+    use crate::detect::{KINDS, Transition};
     use crate::state::StateReader;
-    use crate::time::SteadyTime;
+    use crate::time::{SteadyTime, Time};
 
     extern crate std;
     use std::vec::Vec;
@@ -223,19 +311,20 @@ mod tests {
     fn a_rare_combination_raises_one_alert_over_a_restart() {
         let mut parameters = Parameters::new();
         parameters.set("span", 1.0).unwrap();
-        let built = || Multivariate::build(&parameters, 2).unwrap();
+        let kind = KINDS.iter().find(|kind| kind.name == "half-space").unwrap();
+        let built = || Multivariate::<Vec<AutoModel>>::build(kind, &parameters, 2).unwrap();
         let (mut together, mut noise) = (built(), Noise::new(3));
         let mut raised = Vec::new();
         for at in 0..3_000 {
             let pressure = 10.0 * noise.even();
             let flow = if at == 2_900 { 19.0 - 2.0 * pressure } else { 2.0 * pressure };
             let pressure = if at == 2_900 { 0.5 } else { pressure };
-            assert!(together.on_reading(0, SteadyTime(at), pressure).is_none());
+            assert!(together.on_reading(0, Time(at).into(), pressure).is_none());
             let (row, _, transition) =
-                together.on_reading(1, SteadyTime(at), flow + 0.1 * noise.normal()).unwrap();
+                together.on_reading(1, Time(at).into(), flow + 0.1 * noise.normal()).unwrap();
             if let Transition::Raised { .. } = transition {
                 raised.push(at);
-                assert!(together.furthest(&row) < 2);
+                assert!(together.most(&row) < 2);
             }
             if at % 700 == 0 {
                 let mut state = Vec::new();
@@ -249,7 +338,8 @@ mod tests {
             }
         }
         assert!(raised.contains(&2_900) && raised.len() < 6, "{raised:?}");
-        assert_eq!(Multivariate::build(&parameters, 1).unwrap_err().parameter, "over");
-        assert!(size_of::<Multivariate>() <= 8 * 1_024);
+        let lonely = Multivariate::<Vec<AutoModel>>::build(kind, &parameters, 1);
+        assert_eq!(lonely.unwrap_err().parameter, "over");
+        assert!(size_of::<Multivariate<Vec<AutoModel>>>() <= 8 * 1_024);
     }
 }

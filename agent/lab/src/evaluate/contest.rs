@@ -2,8 +2,8 @@
 
 use super::{EvaluateError, Labelled};
 use headwater_kernel::detect::{
-    AnyDetector, Detector, DetectorKind, HalfSpace, Judgement, KINDS, Parameter, ParameterKind, Parameters,
-    Rows, SERIES_MAX, Verdict,
+    AnyDetector, AutoModel, Detector, DetectorKind, Judgement, Judges, KINDS, Parameter, ParameterKind,
+    Parameters, RowDetector, Rows, SERIES_MAX, Verdict,
 };
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_settings::{nearest, parse_duration};
@@ -79,8 +79,11 @@ impl Contender {
         let rows = recording.times.len();
         let mut judged =
             Judged { scores: vec![0.0; rows], values: vec![f64::NAN; rows], flags: vec![false; rows] };
-        if let Some(trees) = self.of_rows()?.filter(|_| recording.columns.len() > 1) {
-            judge_rows(trees, recording, &mut judged)?;
+        let series = recording.columns.len().min(SERIES_MAX);
+        if series > 1
+            && let Some(detector) = self.of_rows(series)?
+        {
+            judge_rows(detector, recording, &mut judged)?;
             return Ok(judged);
         }
         for column in &recording.columns {
@@ -97,26 +100,31 @@ impl Contender {
         Ok(judged)
     }
 
-    /// The detector for rows of several series: `half-space`; for `auto`, `half-space` with its defaults.
-    fn of_rows(&self) -> Result<Option<HalfSpace>, EvaluateError> {
-        let trees = match self.kind.name {
-            "auto" => Self::parse("half-space")?.detector()?,
-            _ => self.detector()?,
-        };
-        Ok(if let AnyDetector::HalfSpace(trees) = trees { Some(trees) } else { None })
+    /// The detector for rows of `series` series, where the kind has one.
+    fn of_rows(&self, series: usize) -> Result<Option<RowDetector<Box<[AutoModel]>>>, EvaluateError> {
+        if self.kind.judges != Judges::ValuesOrRows {
+            return Ok(None);
+        }
+        let built = RowDetector::build(self.kind, &self.parameters, series);
+        built.map(Some).map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
     }
 }
 
 /// Judges as the agent does: reading by reading, joined by time; columns beyond the limit are ignored.
-fn judge_rows(mut trees: HalfSpace, recording: &Labelled, judged: &mut Judged) -> Result<(), EvaluateError> {
+fn judge_rows(
+    mut detector: RowDetector<Box<[AutoModel]>>,
+    recording: &Labelled,
+    judged: &mut Judged,
+) -> Result<(), EvaluateError> {
     let rows = Rows::new(recording.columns.len().min(SERIES_MAX), 0);
     let mut rows = rows.map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", recording.name)))?;
     for (at, time) in recording.times.iter().enumerate() {
         for (member, column) in recording.columns.iter().enumerate() {
             let value = column.get(at).copied().unwrap_or(f64::NAN);
             if let Some(row) = rows.on_reading(member, SteadyTime(*time), value) {
-                let first = row.values().first().copied().unwrap_or(f64::NAN);
-                judged.take(at, first, &trees.push_row(row.values()));
+                let judgement = detector.push_row(Time(*time).into(), row.values());
+                let most = row.values().get(detector.most(row.values())).copied();
+                judged.take(at, most.unwrap_or(f64::NAN), &judgement);
             }
         }
     }

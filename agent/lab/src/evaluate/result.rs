@@ -102,7 +102,65 @@ pub fn as_table(outcomes: &[Score]) -> String {
             let _ = writeln!(text, "  {:width$}  {}", row.detector, cells(row));
         }
     }
+    means(outcomes, &mut text);
     text
+}
+
+/// A table of the means over corpora, in which each counts once; `worst`: the most false alarms in any. Nothing for a
+/// single corpus.
+fn means(outcomes: &[Score], to: &mut String) {
+    let mut detectors: Vec<(&str, Mean)> = Vec::new();
+    for outcome in outcomes {
+        let known = detectors.iter().position(|(name, _)| *name == outcome.detector);
+        let at = known.unwrap_or(detectors.len());
+        if known.is_none() {
+            detectors.push((&outcome.detector, Mean::default()));
+        }
+        if let Some((_, mean)) = detectors.get_mut(at) {
+            mean.add(outcome);
+        }
+    }
+    let corpora = detectors.iter().map(|(_, mean)| mean.corpora).max().unwrap_or(0);
+    if corpora < 2 {
+        return;
+    }
+    detectors.sort_by(|a, b| b.1.standard().total_cmp(&a.1.standard()));
+    let width = detectors.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("detector".len());
+    let _ = writeln!(to, "mean over {corpora} corpora, each once");
+    let _ = writeln!(to, "  {:width$}  NAB std  false/1000  worst", "detector");
+    for (name, mean) in detectors {
+        let false_alarms = mean.false_alarms / mean.corpora.max(1) as f64;
+        let _ =
+            writeln!(to, "  {name:width$}  {:7.1}  {false_alarms:10.2}  {:5.2}", mean.standard(), mean.worst);
+    }
+}
+
+/// One detector over corpora.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    corpora: usize,
+    /// Corpora in which there is something to find, and the sum of their scores.
+    scored: usize,
+    standard: f64,
+    false_alarms: f64,
+    worst: f64,
+}
+
+impl Mean {
+    fn add(&mut self, outcome: &Score) {
+        let false_alarms = outcome.events.wrong_per_1000();
+        self.corpora += 1;
+        self.false_alarms += false_alarms;
+        self.worst = self.worst.max(false_alarms);
+        if outcome.events.windows > 0 {
+            self.scored += 1;
+            self.standard += outcome.own[0];
+        }
+    }
+
+    fn standard(&self) -> f64 {
+        self.standard / self.scored.max(1) as f64
+    }
 }
 
 fn cells(row: &Score) -> String {

@@ -56,7 +56,15 @@ fn agrees_with_the_independent_scorer() {
     close("/0/f1", 0.375);
     close("/0/false_per_1000", 47.619_047_619_047_62);
     close("/0/delay_share", 0.153_598_281_417_830_3);
-    assert!(as_table(&[outcome]).starts_with("made-up: 2 recordings, 3 windows\n  detector  found"));
+    assert!(
+        as_table(std::slice::from_ref(&outcome))
+            .starts_with("made-up: 2 recordings, 3 windows\n  detector  found")
+    );
+    let none = Judged { flags: vec![false; 200], ..judged(&all[1]) };
+    let other = Score::of("made-up", "other", &all[1..], &[none]);
+    let table = as_table(&[outcome, other]);
+    let mean = "mean over 2 corpora, each once\n  detector  NAB std  false/1000  worst\n  made-up      28.0       23.81  47.62\n";
+    assert!(table.ends_with(mean), "{table}");
     std::fs::remove_dir_all(directory).unwrap();
 }
 
@@ -72,6 +80,7 @@ fn detectors_run_over_recordings_and_their_parameters_are_tried() {
     assert!(written.starts_with("timestamp,value,anomaly_score,flag\n1396310400000,"));
     let found = sweep(&Contender::parse("zscore").unwrap(), &all).unwrap();
     assert!(found.tried > 20 && found.score >= found.before && found.best.starts_with("zscore"));
+    assert_eq!(found.parts, 2, "folds of a single corpus");
     for contender in Contender::all() {
         contender.judge(&all[1]).unwrap();
     }

@@ -2,13 +2,14 @@
 
 use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
-use super::group::GroupConfig;
+use super::group::{GroupConfig, GroupDetector};
 use super::refuse::refuse_parameter;
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{
-    Alarm, AlertingDetector, DetectorKind, Judges, KINDS, Multivariate, Parameter, ParameterKind, Parameters,
+    Alarm, AlertingDetector, DetectorKind, Judges, KINDS, Parameter, ParameterKind, Parameters,
+    ROW_PARAMETERS,
 };
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
@@ -159,7 +160,7 @@ fn read_group_detector(
     table: &mut Table<'_>,
     kind: &DetectorKind,
     patterns: &At<Vec<At<String>>>,
-) -> Option<(Parameters, Multivariate)> {
+) -> Option<(Parameters, GroupDetector)> {
     if kind.judges != Judges::ValuesOrRows {
         let what = format!("`{}` looks at one series at a time", kind.name);
         let able = KINDS.iter().filter(|kind| kind.judges == Judges::ValuesOrRows);
@@ -189,7 +190,7 @@ fn read_group_detector(
         }
     }
     let parameters = read_parameters(table, group_parameters(kind))?;
-    let detector = Multivariate::build(&parameters, patterns.value.len());
+    let detector = GroupDetector::build(kind, &parameters, patterns.value.len());
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
     Some((parameters, detector.map_err(refuse).ok()?))
 }
@@ -208,7 +209,7 @@ fn own_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Paramete
 
 /// The parameters of a detector of groups.
 fn group_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
-    kind.parameters.iter().chain(Multivariate::PARAMETERS).chain(Alarm::PARAMETERS)
+    kind.parameters.iter().chain(ROW_PARAMETERS).chain(Alarm::PARAMETERS)
 }
 
 /// Reads the parameters that the table gives.

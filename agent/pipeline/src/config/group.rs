@@ -2,7 +2,10 @@
 
 use super::evidence::EvidenceConfig;
 use crate::glob;
-use headwater_kernel::detect::Multivariate;
+use headwater_kernel::detect::{AutoModel, Multivariate};
+
+/// A detector of rows, with the models of `auto` on the heap.
+pub type GroupDetector = Multivariate<Box<[AutoModel]>>;
 
 /// A detector of groups, copied for each group.
 #[derive(Clone)]
@@ -14,7 +17,7 @@ pub struct GroupConfig {
     /// One pattern for each place in a group; all have the same number of `*`.
     pub patterns: Vec<String>,
     /// The detector and its alarm, before the first reading.
-    pub detector: Multivariate,
+    pub detector: GroupDetector,
     /// Identifies the state: kind, name, parameters and patterns.
     pub fingerprint: String,
     /// How many readings its alerts carry.
@@ -61,7 +64,7 @@ impl GroupConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headwater_kernel::detect::Parameters;
+    use headwater_kernel::detect::{KINDS, Parameters};
 
     #[test]
     fn a_group_is_named_by_what_its_series_share() {
@@ -70,7 +73,7 @@ mod tests {
                 name: "pair".to_owned(),
                 severity: String::new(),
                 patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
-                detector: Multivariate::build(&Parameters::new(), 2).unwrap(),
+                detector: GroupDetector::build(&KINDS[0], &Parameters::new(), 2).unwrap(),
                 fingerprint: String::new(),
                 evidence: EvidenceConfig { before: 0, after: 0 },
             };

@@ -13,12 +13,12 @@ use super::revisions::AlertIdentity;
 use super::saved::{GoesOn, Versions, note_detector};
 use super::series::Directory;
 use super::stream::Streams;
-use crate::config::{GroupConfig, StreamConfig};
+use crate::config::{GroupConfig, GroupDetector, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
-use headwater_kernel::detect::{Judgement, Multivariate, Row, Transition};
+use headwater_kernel::detect::{AutoModel, Judgement, ROWS_VERSION, Row, Transition};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ struct Group {
     detector_index: u32,
     /// The channel in each place.
     members: Vec<Option<ChannelId>>,
-    detector: Option<Box<Multivariate>>,
+    detector: Option<Box<GroupDetector>>,
     /// When the alert was raised, and how many more rows its evidence waits for.
     awaited: Option<(SteadyTime, u32)>,
     identity: AlertIdentity,
@@ -51,9 +51,10 @@ struct Group {
 }
 
 /// Memory of a group for each of its series, without its name (bytes).
-pub fn group_bytes(series: usize) -> usize {
-    let group = size_of::<Group>() + size_of::<Multivariate>() + 2 * size_of::<(u32, u32, String)>();
-    group / series.max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
+pub fn group_bytes(config: &GroupConfig) -> usize {
+    let group = size_of::<Group>() + size_of::<GroupDetector>() + 2 * size_of::<(u32, u32, String)>();
+    let group = group + config.detector.models() * size_of::<AutoModel>();
+    group / config.patterns.len().max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
 }
 
 impl Pipeline {
@@ -122,7 +123,7 @@ impl Groups {
         let Some(group) = self.groups.at_mut(index) else { return };
         let Some(detector) = &mut group.detector else { return };
         let at = Moment::of(time, group.corrected_ms);
-        let Some((row, judgement, transition)) = detector.on_reading(place as usize, at.steady, value) else {
+        let Some((row, judgement, transition)) = detector.on_reading(place as usize, at, value) else {
             return;
         };
         let config = out.stream.groups.get(group.detector_index as usize);
@@ -169,8 +170,8 @@ impl Groups {
                 save_text(to, &stream.name);
                 save_text(to, &config.fingerprint);
                 save_text(to, name);
-                Multivariate::ROWS_VERSION.save(&mut put(to));
-                Versions::of(Multivariate::DETECTOR_VERSION).save(to);
+                ROWS_VERSION.save(&mut put(to));
+                Versions::of(detector.detector_version()).save(to);
                 save_measured(to, |to| {
                     group.awaited.save(&mut put(to));
                     group.corrected_ms.save(&mut put(to));
@@ -204,9 +205,9 @@ impl Groups {
         let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
         let place = index.and_then(|index| self.groups.at_mut(index));
         let Some(place) = place else { return Ok(()) };
-        let goes_on = match (rows, Multivariate::ROWS_VERSION) {
+        let goes_on = match (rows, ROWS_VERSION) {
             (stored, read) if stored != read => GoesOn::Nothing(UnreadReason::Version { stored, read }),
-            _ => versions.usable(Multivariate::DETECTOR_VERSION),
+            _ => versions.usable(group.detector.detector_version()),
         };
         let read = place.restore(goes_on, state);
         let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
@@ -295,7 +296,7 @@ impl Group {
             self.labels = self.labels.iter().filter(|label| labels.contains(label)).cloned().collect();
         }
         if self.members.iter().all(Option::is_some) {
-            self.detector = Some(Box::new(config.detector));
+            self.detector = Some(Box::new(config.detector.clone()));
         }
         true
     }
@@ -336,9 +337,9 @@ impl Group {
         out: &mut SeriesEmitter<'_>,
     ) {
         let Some(detector) = present(self.detector.as_ref(), "the detector of a full group") else { return };
-        let furthest = detector.furthest(row);
-        let value = row.values().get(furthest).copied().unwrap_or(0.0);
-        let mut reason = format!("{}: ", neighbours.name(self.members.get(furthest).copied().flatten()));
+        let most = detector.most(row);
+        let value = row.values().get(most).copied().unwrap_or(0.0);
+        let mut reason = format!("{}: ", neighbours.name(self.members.get(most).copied().flatten()));
         let written = detector.reason(value, &mut reason);
         debug_assert!(written.is_ok(), "a string takes everything");
         let names = self.members.iter().map(|member| neighbours.name(*member));

@@ -1,0 +1,249 @@
+//! What `auto` knows of one series, and what it says of the next reading.
+
+use super::fusion::{Alone, Evidence};
+use super::near::{self, Near, Standings};
+use super::profile::Profile;
+use super::surprise::{Surprise, digits};
+use super::tempo::Tempo;
+use crate::detect::learned::learned_struct;
+use crate::time::Time;
+
+learned_struct!(View { mean, surprise });
+learned_struct!(AutoModel {
+    profile,
+    views,
+    near,
+    tempo,
+    seen,
+    level,
+    spread,
+    recent,
+    unrest,
+    scale,
+    misfits
+});
+
+/// What is as rare as one reading in 125 can be recognised after as many readings.
+pub(super) const LEARNING: u32 = 125;
+/// The input of each view, and over how many readings it averages.
+const VIEWS: [(Of, f64); 10] = [
+    (Of::Day, 1.0),
+    (Of::Day, 3.0),
+    (Of::Day, 10.0),
+    (Of::Day, 30.0),
+    (Of::Week, 1.0),
+    (Of::Week, 3.0),
+    (Of::Week, 10.0),
+    (Of::Week, 30.0),
+    (Of::Level, 10.0),
+    (Of::Unrest, 10.0),
+];
+/// The views beside the last readings that count with the others; the last one only speaks alone.
+const NEAR_TOGETHER: usize = near::VIEWS - 1;
+/// A step is the distance from the mean of about this many readings.
+const STEP_READINGS: f64 = 10.0;
+/// The level and the scale of the series reach back this many readings.
+const LEVEL_READINGS: u32 = 1_000;
+/// The histograms forget half when this many were seen.
+const SEEN_MAX: u32 = 16_384;
+/// A reading this many times further out than usual is judged but not learned, and one this many times closer than
+/// usual is no news; [`MISFITS`] of either in a row are another unit, and everything is learned anew.
+const RANGE: f64 = 4_096.0;
+const MISFITS: u8 = 60;
+/// Larger values are clamped to this, so that differences and their means stay finite.
+const VALUE_MAX: f64 = 1e300;
+
+/// The past of one series, as `auto` learns it. State: 7.0 KB.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AutoModel {
+    pub(super) profile: Profile,
+    views: [View; VIEWS.len()],
+    near: Near,
+    tempo: Tempo,
+    /// Readings learned, up to [`SEEN_MAX`].
+    seen: u32,
+    level: f64,
+    /// Mean distance from the level [channel unit]; 0 while the series has been constant.
+    spread: f64,
+    /// Mean of the last readings.
+    recent: f64,
+    /// Mean distance from it [channel unit].
+    unrest: f64,
+    /// log2 of the scale of the histograms.
+    scale: i16,
+    /// Consecutive readings of another order of magnitude than before.
+    misfits: u8,
+}
+
+/// The reference of a difference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Of {
+    Day,
+    Week,
+    Level,
+    Unrest,
+}
+
+/// One difference from the usual, averaged over a span [scales].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct View {
+    mean: f64,
+    surprise: Surprise,
+}
+
+impl Default for AutoModel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AutoModel {
+    /// One that has learned nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::starting(0.0, Tempo::new())
+    }
+
+    const fn starting(value: f64, tempo: Tempo) -> Self {
+        const VIEW: View = View { mean: 0.0, surprise: Surprise::new() };
+        Self {
+            profile: Profile::new(),
+            views: [VIEW; VIEWS.len()],
+            near: Near::starting(value),
+            tempo,
+            seen: 0,
+            level: value,
+            spread: 0.0,
+            recent: value,
+            unrest: 0.0,
+            scale: 0,
+            misfits: 0,
+        }
+    }
+
+    pub(super) const fn is_learning(&self) -> bool {
+        self.seen < LEARNING
+    }
+
+    /// Judges a finite `value` by the past, then learns it; returns the evidence.
+    pub(super) fn weigh(&mut self, time: Time, value: f64) -> Evidence {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if self.seen == 0 {
+            *self = Self::starting(value, self.tempo);
+        }
+        let distance = (value - self.level).abs();
+        let first_change = self.spread == 0.0 && distance > 0.0;
+        let wild = self.spread > 0.0 && distance > self.spread * RANGE;
+        let tiny = distance > 0.0 && distance < self.spread / RANGE;
+        self.misfits = if wild || tiny {
+            self.misfits.saturating_add(1)
+        } else {
+            if distance == 0.0 { self.misfits } else { 0 }
+        };
+        if self.misfits >= MISFITS {
+            *self = Self::starting(value, self.tempo);
+        }
+        let [day, week] = self.profile.expected(time, self.level);
+        if !wild {
+            self.learn_scale(distance);
+        }
+        let teaches = !wild && !first_change;
+        let per_unit = libm::scalbn(1.0, (-i32::from(self.scale)).clamp(-1_000, 1_000));
+        if self.tempo.is_gap(time) {
+            self.near.resume(value);
+        }
+        let neighbour = self.near.quick();
+        let near = self.near.push(value, per_unit, self.seen, teaches);
+        let squares = self.squares(value, [day, week], per_unit) + squares(&near);
+        let evidence = Evidence {
+            together: libm::sqrt(squares / (VIEWS.len() + NEAR_TOGETHER) as f64),
+            usual: week,
+            alone: [
+                alone(&near, 0, Some(neighbour), self.misfits),
+                alone(&near, NEAR_TOGETHER, None, self.misfits),
+            ],
+            tempo: self.tempo.digits(),
+        };
+        self.tempo.learn(time);
+        if teaches {
+            self.learn(time, value);
+        }
+        if self.is_learning() { Evidence { usual: week, ..Evidence::default() } } else { evidence }
+    }
+
+    /// The sum of the squares of the surprise of the views by time, level and unrest [digits^2].
+    fn squares(&mut self, value: f64, [day, week]: [f64; 2], per_unit: f64) -> f64 {
+        let step = (value - self.recent).abs();
+        let mut sum = 0.0;
+        for (view, (of, span)) in self.views.iter_mut().zip(VIEWS) {
+            let difference = match of {
+                Of::Day => value - day,
+                Of::Week => value - week,
+                Of::Level => value - self.level,
+                Of::Unrest => step - self.unrest,
+            };
+            let difference = (difference * per_unit).clamp(-RANGE, RANGE);
+            view.mean += (difference - view.mean) / span.min(f64::from(self.seen) + 1.0);
+            let surprise = digits(view.surprise.push(view.mean, self.seen));
+            sum += surprise * surprise;
+        }
+        sum
+    }
+
+    /// Learns the level and the steps; the histograms have learned already.
+    fn learn(&mut self, time: Time, value: f64) {
+        let reach = f64::from(self.seen.saturating_add(1).min(LEVEL_READINGS));
+        self.profile.learn(time, value);
+        self.unrest += ((value - self.recent).abs() - self.unrest) / reach;
+        self.recent += (value - self.recent) / STEP_READINGS;
+        self.level += (value - self.level) / reach;
+        self.seen = self.seen.min(SEEN_MAX) + 1;
+        if self.seen >= SEEN_MAX {
+            self.seen /= 2;
+            self.views.iter_mut().for_each(|view| view.surprise.halve());
+            self.near.halve();
+        }
+    }
+
+    /// Follows the order of magnitude of the distances from the level, and moves the histograms when it has left
+    /// their middle.
+    fn learn_scale(&mut self, distance: f64) {
+        let reach = f64::from(self.seen.saturating_add(1).min(LEVEL_READINGS));
+        let first = self.spread == 0.0;
+        self.spread += (distance - self.spread) / reach;
+        if self.spread == 0.0 {
+            return;
+        }
+        let scale = libm::round(libm::log2(self.spread)) as i16;
+        let octaves = i32::from(scale) - i32::from(self.scale);
+        if first {
+            self.scale = scale;
+        } else if octaves.abs() > 3 {
+            self.views.iter_mut().for_each(|view| view.rescale(octaves));
+            self.near.rescale(octaves);
+            self.scale = scale;
+        }
+    }
+}
+
+fn squares(near: &Standings) -> f64 {
+    let surprises = near.iter().take(NEAR_TOGETHER).map(|standing| digits(standing.one_in));
+    surprises.map(|surprise| surprise * surprise).sum()
+}
+
+/// A view by itself. Of `misfits` in a row, which teach nothing, only the first is beyond the record.
+fn alone(near: &Standings, view: usize, expected: Option<f64>, misfits: u8) -> Alone {
+    near.get(view).map_or(Alone::default(), |standing| Alone {
+        digits: digits(standing.one_in),
+        beyond_usual: standing.beyond_usual,
+        beyond_record: if misfits > 1 { 0.0 } else { standing.beyond_record },
+        expected,
+    })
+}
+
+impl View {
+    fn rescale(&mut self, octaves: i32) {
+        self.mean = libm::scalbn(self.mean, -octaves).clamp(-RANGE, RANGE);
+        self.surprise.rescale(octaves);
+    }
+}
