@@ -21,7 +21,7 @@ const STREAMS: &str = "[streams.all]\nwindow = { type = \"tumbling\", size = \"1
     [[streams.all.detectors]]\ntype = \"threshold\"\nname = \"windows\"\non = \"mean\"\nabove = 20.5\nper_hour = 0\n\
     [streams.pieces]\nseries = [\"*/temp\"]\nwindow = { type = \"count\", size = 3 }\naggregates = [\"count\", \"max\"]\n\
     [streams.raw]\nseries = [\"*/hum\"]\nwindow = { type = \"none\" }\n\
-    [streams.pumps]\nseries = [\"hall/*\"]\nwindow = { type = \"none\" }\n[[streams.pumps.detectors]]\ntype = \"auto\"\n\
+    [streams.pumps]\nseries = [\"hall/*\"]\nwindow = { type = \"none\" }\n[[streams.pumps.detectors]]\ntype = \"half-space\"\nname = \"auto\"\n\
     over = [\"*/pressure\", \"*/flow\"]\nevidence = { before = 2, after = 2 }\n";
 
 /// Readings of two series, one a second for twelve seconds.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const STREAMS: &str = "[streams.pumps]\nwindow = { type = \"none\" }\n[[streams.pumps.detectors]]\ntype = \"auto\"\n\
+const STREAMS: &str = "[streams.pumps]\nwindow = { type = \"none\" }\n[[streams.pumps.detectors]]\ntype = \"half-space\"\n\
     over = [\"*/pressure\", \"*/flow\"]\nevidence = { before = 2, after = 3 }\nseverity = \"critical\"\n";
 
 /// Flow follows pressure; from 1,500 on for thirty readings it does not, at pump 1. Each value alone is usual.
@@ -42,7 +42,7 @@ fn what_is_usual_alone_and_odd_together_is_told_of_the_group() {
     let alert = serde_json::to_value(&said[0]).unwrap();
     let time = alert["time"].as_i64().unwrap();
     assert!((START + 1_500_000..START + 1_530_000).contains(&time), "{time}");
-    assert_eq!(alert["id"], format!("pumps/hall/1/auto@{time}"));
+    assert_eq!(alert["id"], format!("pumps/hall/1/half-space@{time}"));
     assert_eq!(
         alert["labels"],
         serde_json::json!({"pump": "hall/1", "site": "north"}),
@@ -66,20 +66,44 @@ fn what_is_usual_alone_and_odd_together_is_told_of_the_group() {
     assert_eq!(after["evidence"]["hall/1/flow"].as_array().unwrap().len(), 3);
 }
 
+/// `auto` judges each series by itself: the pair above is no news to it, a flow of 60 is.
+#[test]
+fn auto_tells_of_the_group_what_is_odd_in_one_of_its_series() {
+    let auto = STREAMS.replace("half-space", "auto");
+    assert_eq!(feed(&mut pipeline(&auto, 10), 0..1_600), []);
+    let mut pipeline = pipeline(&auto, 10);
+    feed(&mut pipeline, 0..1_500);
+    let (time, label) = (START + 1_500_000, |pump: &str| vec![("pump".to_owned(), pump.to_owned())]);
+    let pressure = pipeline.introduce(0, "hall/1/pressure", &label("hall/1")).unwrap();
+    let flow = pipeline.introduce(0, "hall/1/flow", &label("hall/1")).unwrap();
+    pipeline.on_reading(pressure, TakenAt::Event(time), 5.0, at(time));
+    pipeline.on_reading(flow, TakenAt::Event(time), 60.0, at(time));
+    let said = drained(&mut pipeline);
+    let alert = said.iter().find(|message| message.text("kind") == "alert").expect("an alert");
+    assert_eq!((alert.text("series"), alert.text("state")), ("hall/1", "raised"));
+    assert!(alert.text("reason").starts_with("hall/1/flow: 60 is unusual"), "{}", alert.text("reason"));
+}
+
 #[test]
 fn a_restart_goes_on_with_what_the_group_has_learned() {
-    let whole = feed(&mut pipeline(STREAMS, 10), 0..1_600);
+    for kind in ["half-space", "auto"] {
+        goes_on(&STREAMS.replace("half-space", kind));
+    }
+}
+
+fn goes_on(streams: &str) {
+    let whole = feed(&mut pipeline(streams, 10), 0..1_600);
     for cut in [700, 1_500, 1_509] {
-        let mut first = pipeline(STREAMS, 10);
+        let mut first = pipeline(streams, 10);
         let mut said = feed(&mut first, 0..cut);
         let mut state = Vec::new();
         first.save(at(START), &mut state);
-        let mut second = pipeline(STREAMS, 10);
+        let mut second = pipeline(streams, 10);
         second.restore(&mut StateReader::new(&state)).unwrap();
         second.resume(at(START + cut * 1_000), false);
         said.extend(feed(&mut second, cut..1_600));
         assert_eq!(said, whole, "cut at {cut}");
-        let mut changed = pipeline(&STREAMS.replace("*/flow", "*/speed"), 10);
+        let mut changed = pipeline(&streams.replace("*/flow", "*/speed"), 10);
         changed.restore(&mut StateReader::new(&state)).unwrap();
     }
 }

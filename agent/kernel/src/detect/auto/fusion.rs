@@ -85,7 +85,7 @@ struct Excess {
     /// With them.
     wearied: f64,
     unheard_of: bool,
-    /// What the leading view expected.
+    /// What the first view expected that has enough.
     expected: Option<f64>,
 }
 
@@ -142,9 +142,11 @@ impl Evidence {
             let rare = one.digits - ALONE - series;
             let unheard_of = rare > 0.0 && one.beyond_record >= UNHEARD_OF;
             let alone = if unheard_of { rare } else { rare - TEMPO_ALONE * self.tempo };
-            if alone > excess.plain {
-                (excess.plain, excess.expected) = (alone, one.expected);
+            // What is odd about a value says more than what is odd about its steps.
+            if alone > 0.0 && excess.plain <= 0.0 {
+                excess.expected = one.expected;
             }
+            excess.plain = excess.plain.max(alone);
             excess.wearied = excess.wearied.max(alone);
             excess.unheard_of |= unheard_of;
         }
