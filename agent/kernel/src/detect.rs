@@ -21,6 +21,7 @@ mod parameters;
 mod quantile;
 mod range;
 mod rate;
+mod row_detector;
 mod seasonal;
 mod stuck;
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};
 pub use missing::{Missing, MissingConfig};
-pub use multivariate::{Multivariate, ROW_PARAMETERS, ROWS_VERSION, Row, RowDetector, Rows};
+pub use multivariate::{Multivariate, ROW_PARAMETERS, ROWS_VERSION, Row, Rows};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig};
 pub use parameters::{
     CompleteParameters, PARAMETERS_MAX, Parameter, ParameterKind, ParameterPresence, Parameters,
@@ -50,6 +51,7 @@ pub use parameters::{
 pub use quantile::{Quantile, QuantileConfig};
 pub use range::{Range, RangeConfig};
 pub use rate::{RateConfig, RateOfChange};
+pub use row_detector::RowDetector;
 pub use seasonal::{Seasonal, SeasonalConfig};
 pub use stuck::{Stuck, StuckConfig};
 pub use threshold::{Bound, Threshold, ThresholdConfig};
