@@ -2,7 +2,7 @@
 //! that the ratio holds on any machine; and bytes a series. `cargo bench -p headwater-kernel`.
 
 use headwater_kernel::aggregate::{Moments, SKETCH_BINS, Sketch};
-use headwater_kernel::series::{Near, Pane, Slot, Slots, Spec, Windows};
+use headwater_kernel::series::{Near, Pane, Slot, Slots, Spec, Windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
@@ -187,7 +187,14 @@ fn checkpoint(count: usize, spec: &Spec) {
     let start = Instant::now();
     let loaded = (0..count)
         .filter(|_| {
-            Windows::<Plain, Gateway<Plain>>::load(spec, AgentTime(0), &mut from, Plain::load).is_ok()
+            Windows::<Plain, Gateway<Plain>>::load(
+                spec,
+                windows_version(&spec.shape),
+                AgentTime(0),
+                &mut from,
+                Plain::load,
+            )
+            .is_ok()
         })
         .count();
     let each = bytes.len() / count;

@@ -11,7 +11,7 @@
 //! | [`Sketch`] | any percentile | 1160 |
 //! | [`Slope`] | least squares | 56 |
 //! | [`Comoments`] | covariance and correlation of two series | 48 |
-//! | [`Ordered`] of [`CounterRate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 72, and 16 a place |
+//! | [`Ordered`] of [`CounterRate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 88, and 16 a place |
 
 mod comoments;
 mod ends;
@@ -28,7 +28,7 @@ pub use ends::{Ends, Stamped};
 pub use integral::Integral;
 pub use moments::Moments;
 pub use ordered::{Ordered, Path};
-pub use rate::CounterRate;
+pub use rate::{CounterRate, CounterRule, Dip};
 pub use sketch::{Bin, Fixed, Room, SKETCH_BINS, Sketch, SketchIn};
 pub use slope::Slope;
 pub use states::States;
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(size_of::<Slope>(), 56);
         assert_eq!(size_of::<Comoments>(), 48);
         let places = 8 * 16;
-        assert_eq!(size_of::<Ordered<CounterRate, 8>>() - places, 64);
+        assert_eq!(size_of::<Ordered<CounterRate, 8>>() - places, 88);
         assert_eq!(size_of::<Ordered<Integral, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<States, 8>>() - places, 72);
     }

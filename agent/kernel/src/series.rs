@@ -11,6 +11,9 @@
 //! gather in it for `gather` and are emitted as a revision, with the merged numbers. A late reading for a window that
 //! had none opens and closes it.
 //!
+//! A window has a prior, the last reading before it, so that what accumulates over time adds up over windows. A late
+//! reading that becomes the prior of a retained window revises that one too.
+//!
 //! The caller polls until `None` after every reading and whenever [`Windows::due`] says so, and asks again when the
 //! wall clock is set. Cost: while readings stay in one window, a comparison and the accumulator; else a binary
 //! search. Slots: retained windows first, then open ones (for sliding windows: the running aggregate, retained
@@ -18,29 +21,48 @@
 
 mod panes;
 mod placing;
+mod prior;
 mod retention;
 mod sessions;
 mod slots;
 mod spec;
 mod stored;
 
+use crate::state::State;
 use crate::time::{AgentTime, Now, Time};
 use crate::watermark::Watermark;
 use crate::window::{Shape, Window};
-use core::marker::PhantomData;
 pub use slots::{Near, Slot, Slots};
 pub use spec::Spec;
-pub use stored::windows_version;
+pub use stored::{reads_windows, windows_version};
 
 /// Accumulates the readings of one window or pane.
 pub trait Pane: Clone {
     /// The type of a reading: mostly `f64`; `(f64, f64)` for a pair of series.
-    type Value: Copy;
+    type Value: Copy + State;
 
     /// Adds one reading; times may come in any order.
     fn push(&mut self, time: Time, value: Self::Value);
-    /// Merges `later`, as if its readings had come after these.
+    /// Merges `later`, as if its readings had come after these. The prior of `self` stays.
     fn merge(&mut self, later: &Self);
+
+    /// The latest reading. `None`: nothing that it accumulates begins before its window.
+    #[inline]
+    fn last(&self) -> Option<(Time, Self::Value)> {
+        None
+    }
+
+    /// The prior: the last reading before the window, if it is known.
+    #[inline]
+    fn prior(&self) -> Option<(Time, Self::Value)> {
+        None
+    }
+
+    /// Takes a reading before the window as the prior, unless it has a later one. Returns whether it took it.
+    #[inline]
+    fn follow(&mut self, _: (Time, Self::Value)) -> bool {
+        false
+    }
 }
 
 /// Where a reading was placed.
@@ -80,7 +102,7 @@ pub struct Closed<P> {
 /// time.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
-pub struct Windows<P, S> {
+pub struct Windows<P: Pane, S> {
     watermark: Watermark,
     /// Nothing closes or expires before this event time.
     nothing_before: Time,
@@ -101,7 +123,8 @@ pub struct Windows<P, S> {
     forgotten_to: Time,
     /// The number of closed count windows.
     counted: u64,
-    pane: PhantomData<P>,
+    /// The latest reading of the windows that are gone, where a window may begin at it.
+    prior: Option<(Time, P::Value)>,
 }
 
 /// A reading to be placed.
@@ -136,7 +159,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             closed_to: Time::MIN,
             forgotten_to: Time::MIN,
             counted: 0,
-            pane: PhantomData,
+            prior: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The checked config of streams: a [`StreamConfig`] never holds a bad value.
 
 mod align;
+mod counter;
 mod detector;
 mod evidence;
 mod filter;

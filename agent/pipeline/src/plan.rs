@@ -4,20 +4,22 @@
 //! from 32 bytes more, and percentiles from a sketch of 96 bytes to 8 KiB that exists only where one is configured.
 //! Everything else is behind one pointer, see `optional`.
 
+mod aggregate;
 mod optional;
 mod stored;
 
 use crate::config::fingerprint::Fingerprint;
 use crate::points::Downsample;
 use crate::sketch::{self, GrowingSketch};
-use headwater_kernel::aggregate::{Ends, Moments, Stamped};
+use headwater_kernel::aggregate::{CounterRule, Ends, Moments, Stamped};
 use headwater_kernel::series::{Pane, Slot};
 use headwater_kernel::time::Time;
-use optional::OptionalAccumulators;
+use optional::{OptionalAccumulators, Prior};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
+pub use aggregate::{AGGREGATES, Aggregate};
 pub use stored::PaneLayout;
 
 /// A number of a summary; counts stay integers.
@@ -39,97 +41,6 @@ impl From<Value> for f64 {
     }
 }
 
-/// One number of a summary.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Aggregate {
-    /// The number of readings.
-    Count,
-    /// The sum.
-    Sum,
-    /// The smallest reading.
-    Min,
-    /// The largest reading.
-    Max,
-    /// Largest minus smallest.
-    Range,
-    /// The arithmetic mean.
-    Mean,
-    /// The population's standard deviation.
-    Stddev,
-    /// The population's variance.
-    Variance,
-    /// The earliest by event time.
-    First,
-    /// The latest by event time.
-    Last,
-    /// Latest minus earliest.
-    Delta,
-    /// The increase of a counter, without its resets [series unit].
-    Increase,
-    /// The increase per second [series unit per second].
-    Rate,
-    /// Slope of the least-squares line [series unit per second].
-    Slope,
-    /// Mean weighted by time, with straight lines between readings.
-    TimeWeightedMean,
-    /// Area under those lines [series unit times seconds].
-    Integral,
-    /// The number of different states of a boolean series: 1 or 2.
-    States,
-    /// How long a boolean series was not 0 (ms).
-    TimeOn,
-    /// How long a boolean series was 0 (ms).
-    TimeOff,
-    /// A percentile, from 0 to 1.
-    Percentile(f64),
-}
-
-/// The aggregates with a fixed name; percentiles are `pNN`.
-pub const AGGREGATES: &[(&str, Aggregate)] = &[
-    ("count", Aggregate::Count),
-    ("sum", Aggregate::Sum),
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-    ("range", Aggregate::Range),
-    ("mean", Aggregate::Mean),
-    ("stddev", Aggregate::Stddev),
-    ("variance", Aggregate::Variance),
-    ("first", Aggregate::First),
-    ("last", Aggregate::Last),
-    ("delta", Aggregate::Delta),
-    ("increase", Aggregate::Increase),
-    ("rate", Aggregate::Rate),
-    ("slope", Aggregate::Slope),
-    ("time_weighted_mean", Aggregate::TimeWeightedMean),
-    ("integral", Aggregate::Integral),
-    ("states", Aggregate::States),
-    ("time_on", Aggregate::TimeOn),
-    ("time_off", Aggregate::TimeOff),
-];
-
-impl Aggregate {
-    /// Reads a name such as `mean` or `p99.9`.
-    ///
-    /// # Errors
-    /// The mistake in the name.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        let own = AGGREGATES.iter().find(|(known, _)| *known == name);
-        own.map_or_else(|| Self::parse_percentile(name), |(_, aggregate)| Ok(aggregate.clone()))
-    }
-
-    fn parse_percentile(name: &str) -> Result<Self, String> {
-        let digits = name.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        let plain = digits.filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || c == '.'));
-        match (digits, plain.map(str::parse::<f64>)) {
-            (_, Some(Ok(percent))) if (0.0..=100.0).contains(&percent) => {
-                Ok(Self::Percentile(percent / 100.0))
-            }
-            (Some(_), _) => Err(format!("`{name}` is no percentile from 0 to 100")),
-            (None, _) => Err(format!("unknown aggregate `{name}`")),
-        }
-    }
-}
-
 /// The contents of a stream's summaries: numbers by name, in the order of the config, and points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AggregatePlan {
@@ -140,6 +51,9 @@ pub struct AggregatePlan {
     downsample: Option<Downsample>,
     /// Empty prototypes of the optional accumulators.
     optional: Option<OptionalAccumulators>,
+    counters: CounterRule,
+    /// How long a value holds from one window into another (ms).
+    hold_ms: i64,
 }
 
 impl AggregatePlan {
@@ -151,7 +65,24 @@ impl AggregatePlan {
         let optional =
             OptionalAccumulators::new(aggregates.iter().map(|(_, aggregate)| aggregate), downsample);
         let aggregates = aggregates.into_iter().map(|(name, aggregate)| (name.into(), aggregate)).collect();
-        Self { aggregates, sketch, emits_sketch, downsample, optional }
+        let (counters, hold_ms) = (CounterRule::default(), i64::MAX);
+        Self { aggregates, sketch, emits_sketch, downsample, optional, counters, hold_ms }
+    }
+
+    /// Sets what the fall of a counter means.
+    #[must_use]
+    pub fn with_counters(mut self, counters: CounterRule) -> Self {
+        self.counters = counters;
+        if let Some(rate) = self.optional.as_mut().and_then(|optional| optional.rate.as_mut()) {
+            rate.path_mut().set_rule(counters);
+        }
+        self
+    }
+
+    /// Sets how long a value holds at most from one window into another (ms).
+    #[must_use]
+    pub fn with_hold(self, hold_ms: i64) -> Self {
+        Self { hold_ms, ..self }
     }
 
     /// Sets whether summaries carry the sketch itself.
@@ -206,7 +137,14 @@ impl AggregatePlan {
 
     /// The numbers of a closed window by name, in the order of the config; numbers that do not exist are left out.
     pub fn numbers<'p>(&'p self, pane: &'p Accumulators) -> impl Iterator<Item = (&'p Arc<str>, Value)> {
-        self.aggregates.iter().filter_map(|(name, aggregate)| Some((name, pane.value(aggregate)?)))
+        let value = |aggregate| pane.value(aggregate, self.hold_ms);
+        self.aggregates.iter().filter_map(move |(name, aggregate)| Some((name, value(aggregate)?)))
+    }
+
+    /// Readies a window that was stored for more readings: gives it the rules that are not stored with it.
+    pub fn adopt(&self, pane: &mut Accumulators) {
+        let Some(prototype) = &self.optional else { return };
+        pane.optional.get_or_insert_default().adopt(prototype, self.counters);
     }
 
     /// The sketch of a closed window; `None`: not configured.
@@ -290,7 +228,11 @@ impl Accumulators {
         sketch + self.optional.as_deref().map_or(0, OptionalAccumulators::heap_bytes)
     }
 
-    fn value(&self, aggregate: &Aggregate) -> Option<Value> {
+    fn value(&self, aggregate: &Aggregate, hold_ms: i64) -> Option<Value> {
+        let begin = self.begin();
+        if aggregate.is_growth() && begin.is_none() && self.moments.count() == 1 {
+            return None;
+        }
         let number = match aggregate {
             Aggregate::Count => {
                 return Some(Value::Count(self.moments.count())).filter(|_| !self.moments.is_lost());
@@ -304,15 +246,33 @@ impl Accumulators {
             Aggregate::Variance => self.moments.variance(),
             Aggregate::First => self.ends.first().map(|(_, value)| value),
             Aggregate::Last => self.ends.last().map(|(_, value)| value),
-            Aggregate::Delta => self.delta(),
+            Aggregate::Delta => self.delta(begin),
             Aggregate::Percentile(q) => self.percentile(*q),
-            ordered => return self.optional.as_ref()?.value(ordered),
+            other => return self.optional.as_ref()?.value(other, self.held(begin, other, hold_ms)),
         };
         number.filter(|number| number.is_finite()).map(Value::Number)
     }
 
-    fn delta(&self) -> Option<f64> {
-        Some(self.ends.last()?.1 - self.ends.first()?.1)
+    fn delta(&self, begin: Option<Stamped>) -> Option<f64> {
+        Some(self.ends.last()?.1 - begin.or(self.ends.first())?.1)
+    }
+
+    /// Where totals begin: at the prior, unless count windows hold readings of an earlier time.
+    fn begin(&self) -> Option<Stamped> {
+        let first = self.ends.first()?;
+        self.prior().filter(|(time, _)| *time <= first.0)
+    }
+
+    /// Where an aggregate begins: what follows from a value does so for `hold_ms` at most.
+    fn held(&self, begin: Option<Stamped>, aggregate: &Aggregate, hold_ms: i64) -> Option<Stamped> {
+        let ((time, value), (first, _)) = (begin?, self.ends.first()?);
+        match aggregate {
+            Aggregate::TimeOn | Aggregate::TimeOff => Some((time.max(first.minus(hold_ms)), value)),
+            Aggregate::Integral | Aggregate::TimeWeightedMean => {
+                begin.filter(|_| first.since(time) <= hold_ms)
+            }
+            _ => begin,
+        }
     }
 
     /// The sketch's estimate, limited to the range of the readings.
@@ -352,5 +312,24 @@ impl Pane for Accumulators {
             (Some(optional), Some(later)) => optional.merge(later),
             _ => self.optional = None,
         }
+    }
+
+    fn last(&self) -> Option<Stamped> {
+        self.optional.as_ref()?.prior.and_then(|_| self.ends.last())
+    }
+
+    fn prior(&self) -> Option<Stamped> {
+        self.optional.as_ref()?.prior?.0
+    }
+
+    fn follow(&mut self, reading: Stamped) -> bool {
+        let Some(Prior(prior)) = self.optional.as_mut().and_then(|optional| optional.prior.as_mut()) else {
+            return false;
+        };
+        let follows = prior.is_none_or(|(time, _)| time <= reading.0);
+        if follows {
+            *prior = Some(reading);
+        }
+        follows
     }
 }

@@ -9,9 +9,12 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
+mod amount;
 mod collections;
 mod secret;
 mod zone;
+
+pub use amount::Amount;
 
 /// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {

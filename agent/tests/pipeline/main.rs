@@ -16,6 +16,7 @@ mod restarts;
 mod sizes;
 mod sketches;
 mod thinning;
+mod totals;
 mod upgrades;
 mod windows;
 

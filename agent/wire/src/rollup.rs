@@ -56,6 +56,7 @@ impl Thinner {
         let plan = &self.streams.get(*stream)?.plan;
         let mut panes = group.windows.values().map(|window| &window.pane);
         let mut pane = panes.next()?.clone();
+        plan.adopt(&mut pane);
         panes.for_each(|later| pane.merge(later));
         let Event::Summary(finer) = read_event(&newest.body).ok()? else { return None };
         let start = Timestamp { ms: group.start_ms, clock: clock.clone() };

@@ -7,7 +7,7 @@
 use core::hint::black_box;
 use headwater_kernel::aggregate::{Ends, Moments, Sketch};
 use headwater_kernel::detect::{Bound, Detector, Threshold, ThresholdConfig};
-use headwater_kernel::series::{Pane, Slot, Spec, Windows};
+use headwater_kernel::series::{Pane, Slot, Spec, Windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_kernel::window::Shape;
@@ -61,8 +61,14 @@ fn run(shape: Shape) -> Option<()> {
         by_arrival: false,
     };
     let stored = black_box([0_u8; 64]);
-    let mut series =
-        Series::load(&spec, AgentTime(0), &mut StateReader::new(&stored), Summary::load).unwrap_or_default();
+    let mut series = Series::load(
+        &spec,
+        windows_version(&shape),
+        AgentTime(0),
+        &mut StateReader::new(&stored),
+        Summary::load,
+    )
+    .unwrap_or_default();
     let hot = Bound { level: 35.0, clear: 33.0 };
     let mut threshold = Threshold::new(ThresholdConfig { above: Some(hot), below: None }).ok()?;
     loop {

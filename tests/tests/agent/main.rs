@@ -31,6 +31,7 @@ mod soak;
 mod sources;
 mod thinning;
 mod times;
+mod totals;
 mod upgrades;
 
 use headwater_tests::recording::Readings;

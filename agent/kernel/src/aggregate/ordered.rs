@@ -15,6 +15,11 @@ pub trait Path: Copy + Default {
     fn step(&mut self, time: Time, value: f64);
     /// Continues with the path of `later`, which begins where this one ends, or after.
     fn join(&mut self, later: &Self);
+    /// A path under the same rules without readings.
+    #[must_use]
+    fn afresh(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// A path behind a short buffer that sorts readings.
@@ -102,6 +107,23 @@ impl<A: Path, const N: usize> Ordered<A, N> {
         let later = self.waiting().iter().filter(|(time, _)| *time >= self.followed_to);
         later.for_each(|(time, value)| path.step(*time, *value));
         path
+    }
+
+    /// The path over a reading before all others, if there is one, and all readings.
+    #[must_use]
+    pub fn path_after(&self, prior: Option<Stamped>) -> A {
+        let own = self.path();
+        prior.map_or(own, |(time, value)| {
+            let mut path = own.afresh();
+            path.step(time, value);
+            path.join(&own);
+            path
+        })
+    }
+
+    /// Changes the path itself, for rules that are not stored with it.
+    pub fn path_mut(&mut self) -> &mut A {
+        &mut self.path
     }
 
     /// The number of readings that came too late to be sorted.

@@ -6,6 +6,7 @@
 //! merged with the running aggregate. When no flipped pane is left to drop, all fixed panes are flipped: three merges
 //! per window on average.
 
+use super::prior::later;
 use super::{Arrival, Closed, NOWHERE, Pane, Placed, Slot, Slots, Spec, Windows};
 use crate::invariant::present;
 use crate::time::Time;
@@ -43,6 +44,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let mut placed = Placed::Late;
         if last_end > cursor {
             placed = self.place_fixed(pane, reading, cursor, empty);
+        }
+        if placed == Placed::InWindow || revised.is_some() {
+            self.pass_on_sliding(spec, reading);
         }
         match (placed, revised.and_then(|at| self.slots.get_mut(at))) {
             (Placed::InWindow, _) | (_, None) => placed,
@@ -110,6 +114,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             let flipped = number < usize::from(self.flipped);
             if let Some(next) = self.slots.get(after).filter(|_| flipped) {
                 slot.absorb(next);
+                next.pane.prior().map(|prior| slot.pane.follow(prior));
             }
             if self.insert(BASE, after, slot).is_none() {
                 return Placed::NoRoom;
@@ -135,6 +140,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             }
         }
         if flipped {
+            if number + 1 < usize::from(self.flipped)
+                && let Some(next) = self.slots.get_mut(first + number + 1)
+            {
+                next.pane.follow((reading.time, reading.value));
+            }
             return;
         }
         if self.fixed == self.flipped + 1 {
@@ -163,8 +173,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             let window = Window { start: end.minus(shape.size_ms()), end };
             let at = self.position(BASE, self.first_pane(), window.start);
             let there = at > BASE && self.before(at).is_some_and(|slot| slot.window.start == window.start);
-            let at =
-                if there { Some(at - 1) } else { self.retain_new(spec, BASE, at, window, || empty.clone()) };
+            let at = if there { Some(at - 1) } else { self.retain_late(spec, at, window, empty) };
             if let Some(slot) = at.and_then(|at| self.slots.get_mut(at)) {
                 slot.push(reading.time, reading.value);
             }
@@ -177,6 +186,41 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         let start = newest?.minus(shape.size_ms());
         self.position(BASE, self.first_pane(), start).checked_sub(1)
+    }
+
+    /// Retains a window that had no readings until this late one. Returns its place.
+    fn retain_late(&mut self, spec: &Spec, at: usize, window: Window, empty: &P) -> Option<usize> {
+        let at = self.retain_new(spec, BASE, at, window, || empty.clone())?;
+        let before = at.checked_sub(1).filter(|before| *before >= BASE);
+        let before = before.and_then(|before| self.slots.get(before)?.pane.last());
+        let next = self.slots.get(at + 1).and_then(|next| next.pane.prior());
+        let known =
+            [before, next, self.prior].map(|reading| reading.filter(|(time, _)| *time < window.start));
+        if let Some(prior) = known.into_iter().fold(None, later)
+            && let Some(slot) = self.slots.get_mut(at)
+        {
+            slot.pane.follow(prior);
+        }
+        Some(at)
+    }
+
+    /// Makes a late reading the prior of the windows that begin after it.
+    fn pass_on_sliding(&mut self, spec: &Spec, reading: &Arrival<P::Value>) {
+        let (time, value, first) = (reading.time, reading.value, self.first_pane());
+        for at in BASE..first {
+            let later = self.slots.get_mut(at).filter(|slot| slot.window.start > time);
+            if later.is_some_and(|slot| slot.pane.follow((time, value))) {
+                self.mark_dirty(spec, at, reading.now);
+            }
+        }
+        let fixed = if self.fixed > 0 { self.slots.get_mut(first) } else { None };
+        if fixed.as_ref().is_some_and(|pane| pane.window.start <= time) {
+            return;
+        }
+        if let Some(pane) = fixed.filter(|_| self.flipped > 0) {
+            pane.pane.follow((time, value));
+        }
+        self.keep_prior(Some((time, value)));
     }
 
     pub(super) fn close_sliding(&mut self, spec: &Spec, shape: &Sliding) -> Option<Closed<P>> {
@@ -209,6 +253,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let mut whole = Slot { window, rev: 0, unreported: 0, dirty: false, ..first.clone() };
         if self.flipped == 0 {
             (whole.readings, whole.pane) = (running.readings, running.pane.clone());
+            self.prior.map(|prior| whole.pane.follow(prior));
         } else if self.fixed > self.flipped {
             whole.absorb(running);
         }
@@ -243,21 +288,31 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             if self.flipped == 0 {
                 self.flip();
             }
-            self.slots.remove(first);
+            let dropped = self.slots.remove(first);
+            if self.flipped == 1 {
+                self.keep_prior(dropped.and_then(|slot| slot.pane.last()));
+            }
             self.fixed -= 1;
             self.flipped -= 1;
         }
     }
 
-    /// Turns all fixed panes into suffix aggregates.
+    /// Turns all fixed panes into suffix aggregates. Each gets its prior, because it no longer knows its own last reading.
     fn flip(&mut self) {
         let first = self.first_pane();
         let last = first + usize::from(self.fixed).saturating_sub(1);
         for at in (first..last).rev() {
+            let prior = self.slots.get(at).and_then(|slot| slot.pane.last());
+            if let (Some(next), Some(prior)) = (self.slots.get_mut(at + 1), prior) {
+                next.pane.follow(prior);
+            }
             let suffix = self.slots.get(at + 1).cloned();
             if let (Some(slot), Some(suffix)) = (self.slots.get_mut(at), suffix) {
                 slot.absorb(&suffix);
             }
+        }
+        if let (Some(slot), Some(prior)) = (self.slots.get_mut(first), self.prior) {
+            slot.pane.follow(prior);
         }
         self.flipped = self.fixed;
     }

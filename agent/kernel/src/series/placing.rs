@@ -73,10 +73,13 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.current = NOWHERE;
         let at = usize::from(self.retained);
         if matches!(spec.shape, Shape::Count(_)) {
+            self.give_prior(0, at);
             let closed = present(self.slots.remove(at), "the count window to close").map(Closed::of)?;
+            self.keep_prior(closed.pane.last());
             self.counted += 1;
             return Some(Closed { number: self.counted - 1, ..closed });
         }
+        self.give_prior(0, at);
         let slot = present(self.slots.get_mut(at), "the window to close")?;
         self.closed_to = self.closed_to.max(slot.window.end);
         if spec.retain_ms > 0 {
@@ -86,7 +89,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             return Some(closed);
         }
         self.forgotten_to = self.forgotten_to.max(slot.window.end);
-        self.slots.remove(at).map(Closed::of)
+        let closed = self.slots.remove(at).map(Closed::of)?;
+        self.keep_prior(closed.pane.last());
+        Some(closed)
     }
 
     /// The slot before `at`.

@@ -16,6 +16,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         slot.push(reading.time, reading.value);
         slot.unreported += 1;
         self.mark_dirty(spec, at, reading.now);
+        self.pass_on(spec, 0, at, reading);
         Placed::Revised
     }
 
@@ -39,8 +40,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if window.start < self.forgotten_to {
             return Placed::Late;
         }
-        let at = self.retain_new(spec, 0, at, window, new_pane);
-        at.map_or(Placed::Late, |at| self.revise(spec, at, reading))
+        let Some(at) = self.retain_new(spec, 0, at, window, new_pane) else { return Placed::Late };
+        self.give_prior(0, at);
+        self.revise(spec, at, reading)
     }
 
     /// Retains a new closed window, still empty, if age and room allow it. Returns its place.
@@ -79,7 +81,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     pub(super) fn evict(&mut self, base: usize) -> Option<usize> {
         let mut retained = base..base + usize::from(self.retained);
         let at = retained.find(|at| self.slots.get(*at).is_some_and(|slot| !slot.dirty))?;
-        self.forget(at);
+        self.forget(base, at);
         Some(at)
     }
 
@@ -95,7 +97,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 None => {
                     left = 0;
                     if !slot.dirty {
-                        self.forget(at);
+                        self.forget(base, at);
                     }
                 }
             }
@@ -113,7 +115,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             if oldest.dirty {
                 return self.emit_revision(base);
             }
-            self.forget(base);
+            self.forget(base, base);
         }
         if now.alive < self.revise_at {
             return None;
@@ -128,11 +130,15 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.emit_revision(dirty?)
     }
 
-    fn forget(&mut self, at: usize) {
+    fn forget(&mut self, base: usize, at: usize) {
         self.current = NOWHERE;
         if let Some(slot) = present(self.slots.remove(at), "the window to forget") {
             self.retained -= 1;
             self.forgotten_to = self.forgotten_to.max(slot.window.end);
+            // Sliding windows overlap the next ones; their panes are what goes.
+            if base == 0 {
+                self.keep_prior(slot.pane.last());
+            }
         }
         if self.retained == 0 {
             self.revise_at = AgentTime::MAX;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! shape u8  watermark i64 i64  closed_to i64  forgotten_to i64  revise_at i64  counted u64
+//! prior u8, and where that is 1: i64 value
 //! retained u16  fixed u16  flipped u16  slots u16  then each slot:
 //! start i64  end i64  readings u64  unreported u64  rev u32  dirty u8  pane
 //! ```
@@ -16,8 +17,14 @@ use crate::window::Shape;
 #[must_use]
 pub const fn windows_version(shape: &Shape) -> u16 {
     match shape {
-        Shape::Tumbling(_) | Shape::Sliding(_) | Shape::Session(_) | Shape::Count(_) => 1,
+        Shape::Tumbling(_) | Shape::Sliding(_) | Shape::Session(_) | Shape::Count(_) => 2,
     }
+}
+
+/// Whether [`Windows::load`] reads a version. Version 1 has no prior.
+#[must_use]
+pub const fn reads_windows(version: u16) -> bool {
+    matches!(version, 1 | 2)
 }
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
@@ -39,6 +46,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         (self.closed_to, self.forgotten_to).save(to);
         self.revise_at.save(to);
         self.counted.save(to);
+        self.prior.save(to);
         let slots = self.slots.len().min(usize::from(NOWHERE));
         [self.retained, self.fixed, self.flipped, slots as u16].iter().for_each(|number| number.save(to));
         (0..slots).filter_map(|at| self.slots.get(at)).for_each(|slot| {
@@ -47,7 +55,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         });
     }
 
-    /// Reads what [`Windows::save`] wrote, under a spec of the same shape. Its sizes may differ only if windows cut
+    /// Reads what [`Windows::save`] wrote in a version that is read, under a spec of the same shape. Its sizes may differ only if windows cut
     /// the old way may close beside those cut the new way. `load_pane` reads an accumulator. Silence counts from
     /// `since` at the earliest, because readings may have been missed until then.
     ///
@@ -55,6 +63,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// [`Corrupt`]: not written by it, or for another shape, or more windows than this storage holds.
     pub fn load(
         spec: &Spec,
+        version: u16,
         since: AgentTime,
         from: &mut StateReader<'_>,
         mut load_pane: impl FnMut(&mut StateReader<'_>) -> Result<P, Corrupt>,
@@ -68,6 +77,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             forgotten_to: State::load(from)?,
             revise_at: State::load(from)?,
             counted: load_count(from)?,
+            prior: if version > 1 { State::load(from)? } else { None },
             retained: State::load(from)?,
             fixed: State::load(from)?,
             flipped: State::load(from)?,

@@ -1,5 +1,6 @@
 //! The windows of one series: hand-checked cases. `reference` has the property tests.
 
+mod prior;
 mod reference;
 mod stored;
 

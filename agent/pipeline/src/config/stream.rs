@@ -4,7 +4,7 @@ use super::detector::DetectorConfig;
 use super::group::GroupConfig;
 use super::pair::PairConfig;
 use super::window::WindowConfig;
-use super::{detector, fingerprint, pair, refuse_unknown, summary, window};
+use super::{counter, detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::AggregatePlan;
 use headwater_expression::{Expression, ExpressionType, Input, Program};
@@ -114,7 +114,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let condition = read_expression(&mut table, "where", ExpressionType::Condition);
     let map = read_expression(&mut table, "map", ExpressionType::Number);
     let window = window::read(&mut table);
-    let plan = summary::read(&mut table, window.as_ref());
+    let plan = summary::read(&mut table, window.as_ref()).and_then(|plan| counter::read(&mut table, plan));
     let pairs = pair::read(&mut table, window.as_ref());
     let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
     table.finish();

@@ -8,7 +8,7 @@ use headwater_settings::{Or, Table, nearest};
 const AGGREGATES_DEFAULT: [&str; 4] = ["count", "min", "max", "mean"];
 
 /// The keys that need windows.
-const OF_WINDOWS: [&str; 3] = ["aggregates", "downsample", "sketch"];
+const OF_WINDOWS: [&str; 4] = ["aggregates", "counters", "downsample", "sketch"];
 
 pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Option<AggregatePlan> {
     let aggregates = read_aggregates(stream);
@@ -21,7 +21,12 @@ pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Opt
             stream.refuse(stream.place_of(key), what, fix);
         }
     }
-    Some(AggregatePlan::new(aggregates?, downsample.unwrap_or(Some(None))?).with_sketch(sketch))
+    let hold_ms = match window {
+        Some(WindowConfig::Cut(specs)) => specs.hold_ms(),
+        _ => i64::MAX,
+    };
+    let plan = AggregatePlan::new(aggregates?, downsample.unwrap_or(Some(None))?);
+    Some(plan.with_sketch(sketch).with_hold(hold_ms))
 }
 
 fn read_downsample(mut table: Table<'_>) -> Option<Option<Downsample>> {

@@ -31,6 +31,8 @@ pub struct Specs {
     retain_ms: i64,
     /// Memory for the closed windows of a series (bytes).
     retained_bytes: usize,
+    /// How long a value holds from one window into another (ms).
+    hold_ms: i64,
 }
 
 impl WindowConfig {
@@ -42,9 +44,18 @@ impl WindowConfig {
 }
 
 impl Specs {
-    fn new(by_event: Spec) -> Self {
+    /// `idle_ms` is as configured; `None`: not.
+    fn new(by_event: Spec, idle_ms: Option<i64>) -> Self {
         let by_arrival = Spec { by_arrival: true, ..by_event };
-        Self { by_event, by_arrival, retain_ms: by_event.retain_ms, retained_bytes: usize::MAX }
+        let hold_ms = idle_ms.map_or(i64::MAX, |idle_ms| idle_ms.max(length_ms(&by_event.shape)));
+        Self { by_event, by_arrival, retain_ms: by_event.retain_ms, retained_bytes: usize::MAX, hold_ms }
+    }
+
+    /// How long a value holds from one window into another (ms): for ever, if `idle` is not configured; else as long
+    /// as that or the window, because within a window a value holds until the next one.
+    #[must_use]
+    pub fn hold_ms(&self) -> i64 {
+        self.hold_ms
     }
 
     /// Limits how long closed windows are kept to what `bytes` a series allow, where one window takes at least
@@ -77,6 +88,16 @@ impl Specs {
     #[inline]
     pub fn of(&self, by_arrival: bool) -> &Spec {
         if by_arrival { &self.by_arrival } else { &self.by_event }
+    }
+}
+
+/// The length of a window, or what is known of it (ms).
+fn length_ms(shape: &Shape) -> i64 {
+    match shape {
+        Shape::Tumbling(window) => window.size_ms(),
+        Shape::Sliding(window) => window.size_ms(),
+        Shape::Session(window) => window.gap_ms(),
+        Shape::Count(_) => 0,
     }
 }
 
@@ -123,7 +144,8 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         Some(window) => read_shape(window),
     };
     let lateness_ms = stream.duration("lateness", 0..=7 * DAY).value_or(5 * SECOND);
-    let idle_ms = stream.duration("idle", 1..=7 * DAY).value_or(60 * SECOND);
+    let idle = stream.duration("idle", 1..=7 * DAY).given();
+    let idle_ms = idle.unwrap_or(60 * SECOND);
     let retain_ms = stream.duration("retain", 0..=7 * DAY).value_or(HOUR);
     let filter =
         stream.table("filter").map(|table| (table.span(), filter::read(table, lateness_ms, idle_ms)));
@@ -170,7 +192,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         stream.refuse(stream.place_of(key), what, format!("at most {OPEN_MAX}: {fix}"));
         return None;
     }
-    Some(WindowConfig::Cut(Specs::new(spec)))
+    Some(WindowConfig::Cut(Specs::new(spec, idle)))
 }
 
 /// Warns of keys that have no effect under this window.

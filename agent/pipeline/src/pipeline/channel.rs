@@ -296,9 +296,9 @@ impl Channel {
         self.by_arrival = stored.by_arrival;
         self.forwarded = stored.forwarded;
         let Some(usable) = saved.windows else { return false };
-        let read = usable.and_then(|()| {
+        let read = usable.and_then(|version| {
             let mut from = StateReader::new(stored.windows);
-            let loaded = self.load_windows(stream, since, &saved.layout, &mut from);
+            let loaded = self.load_windows(stream, (version, since), &saved.layout, &mut from);
             loaded.ok().filter(|()| from.rest().is_empty()).ok_or(UnreadReason::Damaged)
         });
         if let Err(why) = read {
@@ -310,12 +310,16 @@ impl Channel {
     fn load_windows(
         &mut self,
         stream: &StreamConfig,
-        since: AgentTime,
+        (version, since): (u16, AgentTime),
         layout: &PaneLayout,
         from: &mut StateReader<'_>,
     ) -> Result<(), Corrupt> {
         if let Some(spec) = self.spec(stream) {
-            self.windows = Windows::load(spec, since, from, |from| layout.load_pane(from))?;
+            self.windows = Windows::load(spec, version, since, from, |from| {
+                let mut pane = layout.load_pane(from)?;
+                stream.plan.adopt(&mut pane);
+                Ok(pane)
+            })?;
         } else if let Some(filter) = stream.window.filter() {
             self.filter = Some(Box::new(Filter::load(filter, since, from)?));
         }

@@ -7,7 +7,7 @@ use crate::config::{DetectorConfig, StreamConfig, WindowConfig};
 use crate::plan::PaneLayout;
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::Alarm;
-use headwater_kernel::series::windows_version;
+use headwater_kernel::series::{reads_windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::Time;
 
@@ -47,7 +47,7 @@ pub(super) struct SavedStream {
     /// The stream's id now, if the config still has it.
     pub(super) index: Option<StreamId>,
     /// Whether windows and filters can be used, and why not; outer `None`: the config has changed.
-    pub(super) windows: Option<Result<(), UnreadReason>>,
+    pub(super) windows: Option<Result<u16, UnreadReason>>,
     pub(super) layout: PaneLayout,
     /// The accumulators that the stored layout lacks, with the reason.
     pub(super) missing: Vec<(String, UnreadReason)>,
@@ -142,7 +142,11 @@ impl StoredStream {
         let now = Self::of(config);
         let is_same = self.fingerprint == now.fingerprint && self.windows.0 == now.windows.0;
         let (stored, read) = (self.windows.1, now.windows.1);
-        let windows = if stored == read { Ok(()) } else { Err(UnreadReason::Version { stored, read }) };
+        let is_read = match &config.window {
+            WindowConfig::Cut(_) => reads_windows(stored),
+            WindowConfig::None(_) => stored == read,
+        };
+        let windows = if is_read { Ok(stored) } else { Err(UnreadReason::Version { stored, read }) };
         let missing = self.layout.missing(&now.layout).into_iter().map(|part| {
             let why = part
                 .stored

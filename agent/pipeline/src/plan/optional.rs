@@ -3,7 +3,8 @@
 
 use super::{Aggregate, Value};
 use crate::points::{Downsample, Points};
-use headwater_kernel::aggregate::{self, CounterRate, Ends, Integral, Slope, Stamped, States};
+use headwater_kernel::aggregate::{self, CounterRate, CounterRule, Ends, Integral, Slope, Stamped, States};
+use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use headwater_kernel::time::Time;
 
 /// How many later readings may come before a reading that is still put in order.
@@ -11,6 +12,29 @@ const DISORDER: usize = 16;
 
 /// A path over readings in moderate disorder.
 pub(super) type Ordered<A> = aggregate::Ordered<A, DISORDER>;
+
+/// The last reading before a window, at which its totals begin; `None` inside: there is none that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Prior(pub(super) Option<Stamped>);
+
+impl Tagged for Prior {
+    const TAG: u16 = 10;
+    const VERSION: u16 = 1;
+    const BYTES: u16 = 17;
+}
+
+impl State for Prior {
+    fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
+        self.0.is_some().save(to);
+        // The size is constant.
+        self.0.unwrap_or_default().save(to);
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let (is_there, prior) = State::load(from)?;
+        Ok(Self(Some(prior).filter(|_| is_there)))
+    }
+}
 
 /// Each accumulator has its own pointer, so that a stream pays only for what it configures.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +44,8 @@ pub(super) struct OptionalAccumulators {
     pub(super) states: Option<Box<Ordered<States>>>,
     pub(super) slope: Option<Box<Slope>>,
     pub(super) points: Option<Box<Points>>,
+    /// Where totals begin; `None`: there are no totals.
+    pub(super) prior: Option<Prior>,
 }
 
 impl OptionalAccumulators {
@@ -31,6 +57,9 @@ impl OptionalAccumulators {
         let mut optional =
             Self { points: downsample.map(|asked| Box::new(Points::new(asked))), ..Self::default() };
         for aggregate in aggregates {
+            if aggregate.is_total() {
+                optional.prior = Some(Prior::default());
+            }
             match aggregate {
                 Aggregate::Increase | Aggregate::Rate => optional.rate = Some(Box::default()),
                 Aggregate::Integral | Aggregate::TimeWeightedMean => optional.integral = Some(Box::default()),
@@ -63,21 +92,32 @@ impl OptionalAccumulators {
         size_of::<Self>() + parts.into_iter().flatten().sum::<usize>()
     }
 
-    pub(super) fn value(&self, aggregate: &Aggregate) -> Option<Value> {
-        let states = || self.states.as_ref().map(|states| states.path());
+    /// The number of an aggregate that begins at `prior`, as far as it does.
+    pub(super) fn value(&self, aggregate: &Aggregate, prior: Option<Stamped>) -> Option<Value> {
+        let states = || self.states.as_ref().map(|states| states.path_after(prior));
         let count = |ms: i64| Value::Count(ms.unsigned_abs());
         let number = match aggregate {
-            Aggregate::States => return states().map(|states| Value::Count(states.distinct().into())),
+            Aggregate::States => {
+                return self.states.as_ref().map(|states| Value::Count(states.path().distinct().into()));
+            }
             Aggregate::TimeOn => return states().map(|states| count(states.on_ms())),
             Aggregate::TimeOff => return states().map(|states| count(states.off_ms())),
-            Aggregate::Increase => self.rate.as_ref()?.path().increase(),
-            Aggregate::Rate => self.rate.as_ref()?.path().per_second(),
-            Aggregate::Integral => self.integral.as_ref()?.path().area(),
-            Aggregate::TimeWeightedMean => self.integral.as_ref()?.path().mean(),
+            Aggregate::Increase => self.rate.as_ref()?.path_after(prior).increase(),
+            Aggregate::Rate => self.rate.as_ref()?.path_after(prior).per_second(),
+            Aggregate::Integral => self.integral.as_ref()?.path_after(prior).area(),
+            Aggregate::TimeWeightedMean => self.integral.as_ref()?.path_after(prior).mean(),
             Aggregate::Slope => self.slope.as_ref()?.per_second(),
             _ => None,
         };
         number.filter(|number| number.is_finite()).map(Value::Number)
+    }
+
+    /// Takes on the rules that are not stored with it, and what state of an earlier version lacks.
+    pub(super) fn adopt(&mut self, prototype: &Self, counters: CounterRule) {
+        if let Some(rate) = &mut self.rate {
+            rate.path_mut().set_rule(counters);
+        }
+        self.prior = prototype.prior.map(|none| self.prior.unwrap_or(none));
     }
 
     /// See [`Points::choose`].
@@ -100,7 +140,7 @@ impl OptionalAccumulators {
         self.points.iter_mut().for_each(|points| points.push(time, value));
     }
 
-    /// Merges a later window. An accumulator that either window lacks is dropped.
+    /// Merges a later window. An accumulator that either window lacks is dropped. Totals begin where this one's do.
     pub(super) fn merge(&mut self, later: &Self) {
         merge(&mut self.rate, &later.rate, |path, later| path.merge(later));
         merge(&mut self.integral, &later.integral, |path, later| path.merge(later));

@@ -10,7 +10,7 @@
 //! every window that it is merged into.
 
 use super::Accumulators;
-use super::optional::OptionalAccumulators;
+use super::optional::{OptionalAccumulators, Prior};
 use crate::points::Points;
 use crate::sections::length32;
 use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States};
@@ -57,6 +57,7 @@ macro_rules! parts {
         $each!(super::optional::Ordered<States>, $($args)*);
         $each!(Slope, $($args)*);
         $each!(Points, $($args)*);
+        $each!(Prior, $($args)*);
     };
 }
 
@@ -160,9 +161,9 @@ impl PaneLayout {
         (0..entries).map(entry).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The accumulators of `wanted` that this layout lacks.
+    /// The accumulators of `wanted` that this layout lacks. Version 0.1.0 had no prior, and nothing is lost with it.
     pub fn missing(&self, wanted: &Self) -> Vec<MissingPart> {
-        let lacking = wanted.0.iter().filter(|wanted| !self.0.contains(wanted));
+        let lacking = wanted.0.iter().filter(|wanted| !self.0.contains(wanted) && wanted.tag != Prior::TAG);
         let missing = |wanted: &Entry| MissingPart {
             name: name_of(wanted.tag),
             stored: self.0.iter().find(|own| own.tag == wanted.tag).map(|own| own.version),
@@ -248,6 +249,18 @@ impl Part for crate::sketch::GrowingSketch {
 
     fn set(self, pane: &mut Accumulators) {
         pane.sketch = Some(self);
+    }
+}
+
+impl Part for Prior {
+    const NAME: &'static str = "the reading before";
+
+    fn get(pane: &Accumulators) -> Option<&Self> {
+        pane.optional.as_ref()?.prior.as_ref()
+    }
+
+    fn set(self, pane: &mut Accumulators) {
+        pane.optional.get_or_insert_default().prior = Some(self);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The windows of one series as bytes: a restart leaves no trace, and no bytes do harm.
 
-use super::super::{Closed, Pane, Placed, Slot, Windows};
+use super::super::{Closed, Pane, Placed, Slot, Windows, windows_version};
 use super::at;
 use super::reference::{Kept, shapes, spec, times, wild_times};
 use crate::aggregate::{Ends, Moments, Sketch};
@@ -95,12 +95,12 @@ proptest! {
         }
         let stored = bytes(&series, &spec);
         let mut from = StateReader::new(&stored);
-        let mut loaded = Series::<All>::load(&spec, AgentTime::MIN, &mut from, All::load).unwrap();
+        let mut loaded = Series::<All>::load(&spec, windows_version(&spec.shape), AgentTime::MIN, &mut from, All::load).unwrap();
         prop_assert!(from.rest().is_empty());
         prop_assert_eq!(bytes(&loaded, &spec), stored.clone());
         prop_assert_eq!(go_on(&mut loaded, &spec, &times, stop), go_on(&mut series, &spec, &times, stop));
         let cut = &stored[..cut.index(stored.len())];
-        prop_assert_eq!(Series::<All>::load(&spec, AgentTime::MIN, &mut StateReader::new(cut), All::load).err(), Some(Corrupt));
+        prop_assert_eq!(Series::<All>::load(&spec, windows_version(&spec.shape), AgentTime::MIN, &mut StateReader::new(cut), All::load).err(), Some(Corrupt));
     }
 
     #[test]
@@ -118,7 +118,7 @@ proptest! {
         let near = stored.len().min(1_000);
         flips.iter().for_each(|(at, bits)| stored[at.index(near)] ^= bits);
         for bytes in [stored, noise] {
-            let Ok(mut series) = Series::<Kept>::load(&spec, AgentTime::MIN, &mut StateReader::new(&bytes), Kept::load) else { continue };
+            let Ok(mut series) = Series::<Kept>::load(&spec, windows_version(&spec.shape), AgentTime::MIN, &mut StateReader::new(&bytes), Kept::load) else { continue };
             for (number, time) in after.iter().enumerate() {
                 series.on_reading(&spec, Time(*time), 1.0, at(number as i64), Kept::default);
                 core::iter::from_fn(|| series.poll(&spec, at(number as i64))).take(1_000).for_each(drop);

@@ -10,7 +10,7 @@ use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::aggregate::Comoments;
-use headwater_kernel::series::{Spec, Windows, windows_version};
+use headwater_kernel::series::{Spec, Windows, reads_windows, windows_version};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 use headwater_kernel::time::AgentTime;
 use std::collections::HashMap;
@@ -86,12 +86,14 @@ impl Pairs {
         if config.fingerprint(specs) != print {
             return Ok(false);
         }
-        for (stored, read) in [(windows, windows_version(&spec.shape)), (accumulator, Comoments::VERSION)] {
-            if stored != read {
-                return Err(UnreadReason::Version { stored, read });
-            }
+        let differs = |stored, read| Err(UnreadReason::Version { stored, read });
+        if !reads_windows(windows) {
+            return differs(windows, windows_version(&spec.shape));
         }
-        pair.restore(specs, since, state).map_err(|Corrupt| UnreadReason::Damaged)?;
+        if accumulator != Comoments::VERSION {
+            return differs(accumulator, Comoments::VERSION);
+        }
+        pair.restore(specs, (windows, since), state).map_err(|Corrupt| UnreadReason::Damaged)?;
         Ok(true)
     }
 }
@@ -106,7 +108,12 @@ impl Pair {
         self.windows.save(spec, &mut put(to), |pane, to| pane.0.save(to));
     }
 
-    fn restore(&mut self, specs: &Specs, since: AgentTime, state: &[u8]) -> Result<(), Corrupt> {
+    fn restore(
+        &mut self,
+        specs: &Specs,
+        (version, since): (u16, AgentTime),
+        state: &[u8],
+    ) -> Result<(), Corrupt> {
         let mut from = StateReader::new(state);
         let by_arrival = bool::load(&mut from)?;
         let mut waiting = [Vec::new(), Vec::new()];
@@ -118,7 +125,7 @@ impl Pair {
             *waiting = (0..length).map(|_| State::load(&mut from)).collect::<Result<_, _>>()?;
         }
         let load = |from: &mut StateReader<'_>| State::load(from).map(PairPane);
-        let windows = Windows::load(specs.of(by_arrival), since, &mut from, load)?;
+        let windows = Windows::load(specs.of(by_arrival), version, since, &mut from, load)?;
         if !from.rest().is_empty() {
             return Err(Corrupt);
         }

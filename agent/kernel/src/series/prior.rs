@@ -1,0 +1,48 @@
+//! The prior of a window: the last reading before it.
+//!
+//! Nothing is kept for it while readings come: the windows before a window know their last readings, and of windows
+//! that are gone the latest reading stays. A closed window has its prior in its pane.
+
+use super::{Arrival, Pane, Slot, Slots, Spec, Windows};
+use crate::invariant::present;
+use crate::time::Time;
+
+/// A reading with its time.
+pub(super) type Reading<P> = (Time, <P as Pane>::Value);
+
+impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
+    /// Gives the window at `at` its prior. Only the slots from `base` on are windows.
+    pub(super) fn give_prior(&mut self, base: usize, at: usize) {
+        let before = at.checked_sub(1).filter(|before| *before >= base);
+        let before = before.and_then(|before| self.slots.get(before)?.pane.last());
+        let prior = later(self.prior, before);
+        if let (Some(prior), Some(slot)) = (prior, self.slots.get_mut(at)) {
+            slot.pane.follow(prior);
+        }
+    }
+
+    /// Remembers the latest reading of a window that goes.
+    pub(super) fn keep_prior(&mut self, last: Option<Reading<P>>) {
+        self.prior = later(self.prior, last);
+    }
+
+    /// Revises the retained window after `at` if a late reading before it is now its prior.
+    pub(super) fn pass_on(&mut self, spec: &Spec, base: usize, at: usize, reading: &Arrival<P::Value>) {
+        let next = at + 1;
+        if next >= base + usize::from(self.retained) {
+            return;
+        }
+        let slot = present(self.slots.get_mut(next), "the window after a revised one");
+        if slot.is_some_and(|slot| slot.pane.follow((reading.time, reading.value))) {
+            self.mark_dirty(spec, next, reading.now);
+        }
+    }
+}
+
+/// The later of two readings; of those of the same time the second.
+pub(super) fn later<V>(one: Option<(Time, V)>, other: Option<(Time, V)>) -> Option<(Time, V)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 >= one.0 { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
