@@ -31,8 +31,8 @@ const NAME_COPIES: usize = 2;
 /// The allocator's overhead for many small blocks, roughly.
 const OVERHEAD: f64 = 1.15;
 
-/// A sketch's room for values within a ratio of 13, say temperatures in K or loads from 7 to 90 % (bytes).
-const SKETCH_USUAL: usize = 384;
+/// A sketch's room for 64 values, or for bins of values within a ratio of 27 (bytes).
+const SKETCH_USUAL: usize = 512;
 
 /// What a checkpoint writes of a series in a stream that had readings since the one before, as measured (bytes).
 const CHANGED_BYTES: f64 = 64.0;

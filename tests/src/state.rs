@@ -8,7 +8,7 @@ mod cases;
 mod outcome;
 
 pub use cases::{Case, End, cases};
-pub use outcome::{Outcome, SINCE_0_1_0};
+pub use outcome::{Changed, Outcome, SINCE_0_1_0};
 
 use crate::agent::state_dir;
 use crate::{Agent, Gate, Mosquitto, Options, Session, Subscriber, TempDir, wait_for};

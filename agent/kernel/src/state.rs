@@ -86,6 +86,16 @@ pub trait Tagged: State {
     const VERSION: u16;
     /// The number of bytes; 0: it varies.
     const BYTES: u16 = 0;
+    /// The oldest version that [`Tagged::load_version`] reads.
+    const OLDEST: u16 = Self::VERSION;
+
+    /// Reads what a program wrote that wrote this version, from [`Tagged::OLDEST`] to [`Tagged::VERSION`].
+    ///
+    /// # Errors
+    /// [`Corrupt`]: as [`State::load`], or the version is unknown.
+    fn load_version(version: u16, from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        if version == Self::VERSION { Self::load(from) } else { Err(Corrupt) }
+    }
 }
 
 macro_rules! numbers {
@@ -104,7 +114,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8, u16, u32, u64, i16, i64, f64);
+numbers!(u8, u16, u32, u64, i8, i16, i32, i64, f64);
 
 impl State for bool {
     fn save(&self, to: &mut (impl StateWriter + ?Sized)) {

@@ -1,8 +1,8 @@
 //! Windows and their shapes.
 //!
 //! Windows are half-open intervals of event time. Tumbling and sliding windows are aligned to the Unix epoch, so that
-//! agents agree on them without communication; floor division keeps that true before 1970. Tumbling windows of days
-//! may be aligned to local time instead.
+//! agents agree on them without communication; floor division keeps that true before 1970. Tumbling windows may
+//! be aligned to local time instead, and begin at an offset.
 
 mod count;
 mod session;
@@ -49,7 +49,13 @@ impl Window {
     /// `None`: it would begin or end beyond the range of [`Time`].
     #[must_use]
     pub(crate) fn aligned(time: Time, size_ms: i64) -> Option<Self> {
-        let start = time.0.checked_sub(time.0.checked_rem_euclid(size_ms)?)?;
+        Self::aligned_from(0, time, size_ms)
+    }
+
+    /// The same, aligned to `origin_ms` after the epoch.
+    fn aligned_from(origin_ms: i64, time: Time, size_ms: i64) -> Option<Self> {
+        let into = time.0.checked_sub(origin_ms)?.checked_rem_euclid(size_ms)?;
+        let start = time.0.checked_sub(into)?;
         let end = start.checked_add(size_ms)?;
         Some(Self { start: Time(start), end: Time(end) })
     }
@@ -91,7 +97,7 @@ impl Shape {
     /// Windows of `size_ms` milliseconds of local time, one after another.
     ///
     /// # Errors
-    /// [`OutOfRange`] when the size is not of whole days, or past [`SPAN_MAX_MS`].
+    /// [`OutOfRange`] when the size neither divides a day nor is of whole days, or is past [`SPAN_MAX_MS`].
     pub fn local(size_ms: i64, zone: Zone) -> Result<Self, OutOfRange> {
         Tumbling::local(size_ms, zone).map(Self::Tumbling)
     }

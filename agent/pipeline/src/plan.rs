@@ -216,6 +216,12 @@ impl Accumulators {
         self.sketch.as_ref()
     }
 
+    /// The latest reading.
+    #[must_use]
+    pub fn last_reading(&self) -> Option<Stamped> {
+        self.ends.last()
+    }
+
     /// The number of readings.
     #[must_use]
     pub fn readings(&self) -> u64 {

@@ -170,3 +170,21 @@ fn restarted(pipeline: &Pipeline, streams: &str) -> Pipeline {
     next.resume(at(START), false);
     next
 }
+
+/// The second series is not known yet when the first one's reading comes.
+#[test]
+fn the_first_readings_find_each_other() {
+    let streams = "[streams.c]\naggregates = [\"count\"]\npairs = [{ a = \"*/temp\", b = \"*/hum\" }]\n";
+    for names in [["bed1/temp", "bed1/hum"], ["bed1/hum", "bed1/temp"]] {
+        let mut pipeline = pipeline(streams, 10);
+        for second in 0..40 {
+            for name in names {
+                let series = pipeline.introduce(0, name, &[]).unwrap();
+                pipeline.on_reading(series, TakenAt::Event(START + second * 1_000), 1.0, at(START));
+            }
+        }
+        pipeline.on_tick(at(START + 3_600_000));
+        let told = of_pairs(drained(&mut pipeline));
+        assert_eq!(told.iter().filter_map(|summary| summary.number("count")).sum::<f64>(), 40.0);
+    }
+}

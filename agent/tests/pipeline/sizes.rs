@@ -12,7 +12,7 @@ fn filled() -> Pipeline {
         let labels = [("room".to_owned(), format!("r{}", n % 40))];
         let series = pipeline.introduce(0, &format!("bench/{}/f{}", n / 10, n % 10), &labels).unwrap();
         for step in 0..60 {
-            let value = 15.0 + 10.0 * random.f64();
+            let value = (1_500.0 + 1_000.0 * random.f64()).round() / 100.0;
             pipeline.on_reading(
                 series,
                 TakenAt::Event(START + step * 1_000),

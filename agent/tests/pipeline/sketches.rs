@@ -29,7 +29,7 @@ impl Decoded {
             bins.collect()
         };
         let level = sketch.number("level").unwrap() as i64;
-        let gamma = (101.0_f64 / 99.0).powi(1 << level);
+        let gamma = (101.0_f64 / 99.0).powf(2_f64.powi(level as i32));
         assert!((sketch.number("gamma").unwrap() - gamma).abs() < 1e-9 * gamma);
         Self {
             level,

@@ -22,10 +22,8 @@ fn a_window_closes_by_event_time_and_says_what_the_contract_says() {
         json,
         "{\"v\":1,\"kind\":\"summary\",\"id\":\"climate/g/bed1/temp@1700000040000+60000\",\"rev\":0,\"agent\":\"a1\",\
          \"stream\":\"climate\",\"series\":\"g/bed1/temp\",\"labels\":{\"zone\":\"bed1\"},\"start\":1700000040000,\
-         \"end\":1700000100000,\"count\":3,\"mean\":2.0,\"first\":1.0,\"last\":3.0,\"p50\":1.9872831329041036}"
-            .replace("1.9872831329041036", &messages[0].number("p50").unwrap().to_string())
+         \"end\":1700000100000,\"count\":3,\"mean\":2.0,\"first\":1.0,\"last\":3.0,\"p50\":2.0}"
     );
-    assert!((messages[0].number("p50").unwrap() - 2.0).abs() <= 0.02);
     let totals = pipeline.totals();
     assert_eq!((totals.received, totals.summarised, totals.late, totals.in_windows), (6, 3, 1, 2));
 }

@@ -10,10 +10,10 @@ pub(super) struct WireSketch<'a>(pub(super) &'a GrowingSketch);
 
 impl Serialize for WireSketch<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let sketch = self.0;
-        let zero = sketch.bins().find(|bin| bin.key == 0).map_or(0, |bin| bin.count);
-        let of_sign = |sign: i16| -> Vec<(i32, u32)> {
-            let bins = sketch.bins().filter(|bin: &Bin| bin.key.signum() == sign);
+        let sketch = self.0.binned();
+        let zero = sketch.own_bins().find(|bin| bin.key == 0).map_or(0, |bin| bin.count);
+        let of_sign = |sign: i32| -> Vec<(i32, u32)> {
+            let bins = sketch.own_bins().filter(|bin: &Bin| bin.key.signum() == sign);
             let mut bins: Vec<_> = bins.map(|bin| (sketch.index(bin), bin.count)).collect();
             bins.sort_unstable();
             bins

@@ -120,7 +120,7 @@ fn detectors() -> String {
     let kinds = [
         ("auto", ""),
         ("threshold", "above = 60.0\nfor = \"1s\"\nclear = 30.0\n"),
-        ("rate", "rise = 3000.0\n"),
+        ("rate", "rise = 50.0\n"),
         ("jump", "above = 60.0\n"),
         ("stuck", "after = \"4s\"\n"),
         ("missing", "after = \"6h\"\n"),

@@ -18,9 +18,34 @@ const COUNTS: [&str; 7] = ["received", "summarised", "late", "filtered", "invali
 /// Keys that say when a run was, where readings are stamped on arrival.
 const OF_ARRIVAL: [&str; 3] = ["id", "start", "end"];
 
-/// Numbers that have another meaning since version 0.1.0: totals begin at the last reading before the window.
-pub const SINCE_0_1_0: [&str; 7] =
-    ["delta", "increase", "rate", "integral", "time_weighted_mean", "time_on", "time_off"];
+/// What has another meaning than in an earlier version.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changed {
+    /// Keys of summaries.
+    numbers: &'static [&'static str],
+    /// Keys of summaries of pairs.
+    pairs: &'static [&'static str],
+    /// Detectors that raise other alerts.
+    detectors: &'static [&'static str],
+}
+
+/// Since version 0.1.0 totals begin at the last reading before the window, percentiles have nearest rank, the first readings
+/// of two series are a pair, and `rate` judges the change over all of `per`.
+pub const SINCE_0_1_0: Changed = Changed {
+    numbers: &[
+        "delta",
+        "increase",
+        "rate",
+        "integral",
+        "time_weighted_mean",
+        "time_on",
+        "time_off",
+        "p90",
+        "sketch",
+    ],
+    pairs: &["count", "covariance", "correlation"],
+    detectors: &["rate"],
+};
 
 /// Keys that say nothing that the others do not.
 const PLAIN: [&str; 3] = ["v", "agent", "kind"];
@@ -108,22 +133,25 @@ impl Outcome {
     }
 
     /// Checks that all of it is in `later` too, and no other message. A later version may say more of each, and something
-    /// else under the keys in `changed`.
+    /// else of what has changed.
     ///
     /// # Panics
     /// When it does not.
     #[track_caller]
-    pub fn check_later(&self, later: &Self, changed: &[&str]) {
+    pub fn check_later(&self, later: &Self, changed: Changed) {
         let mut wrong = String::new();
-        for key in later.0.keys().filter(|key| !self.0.contains_key(*key)) {
+        let is_meant =
+            |key: &&String| !changed.detectors.iter().any(|name| key.contains(&format!("/{name}@")));
+        for key in later.0.keys().filter(is_meant).filter(|key| !self.0.contains_key(*key)) {
             let _ = writeln!(wrong, "not said before: {key}");
         }
-        for (key, map) in &self.0 {
+        for (key, map) in self.0.iter().filter(|(key, _)| is_meant(key)) {
             let Some(now) = later.0.get(key) else {
                 let _ = writeln!(wrong, "not said any more: {key}");
                 continue;
             };
-            let meant = map.iter().filter(|(name, _)| !changed.contains(&name.as_str()));
+            let otherwise = if map.contains_key("a") { changed.pairs } else { changed.numbers };
+            let meant = map.iter().filter(|(name, _)| !otherwise.contains(&name.as_str()));
             for (name, value) in meant.filter(|(name, value)| !is_same(value, now.get(*name))) {
                 let _ = writeln!(wrong, "{key}: {name} was {value} and is {:?}", now.get(name));
             }

@@ -66,6 +66,34 @@ fn counters_wrap_and_dip_as_the_config_says() {
     assert_eq!(increase("counters = { dip = 0.05 }", &[1_000.0, 999.9, 1_000.2]), [Some(1_000.2)]);
 }
 
+/// The clocks of Berlin go forward at 02:00 on that day, those of Kolkata are half an hour from any other.
+#[test]
+fn windows_begin_where_people_do() {
+    let hours: Vec<_> = (-1..40).map(|hour| (hour * 3_600, 1.0)).collect();
+    let starts = |stream: &str| {
+        let told = summaries(stream, &hours);
+        told.iter().map(|summary| summary.integer("start") / 1_000 - START).collect::<Vec<_>>()
+    };
+    let hour = 3_600;
+    let eight = |more: &str| starts(&tumbling("8h", more))[..5].to_vec();
+    assert_eq!(eight(""), [-8, 0, 8, 16, 24].map(|at| at * hour));
+    assert_eq!(eight("align = \"Europe/Berlin\""), [-1, 6, 14, 22, 30].map(|at| at * hour));
+    assert_eq!(eight("align = \"Europe/Berlin\"\noffset = \"6h\""), [-3, 4, 12, 20, 28].map(|at| at * hour));
+    assert_eq!(eight("offset = \"6h\""), [-2, 6, 14, 22, 30].map(|at| at * hour));
+    let kolkata = starts(&tumbling("1h", "align = \"Asia/Kolkata\""));
+    assert_eq!(kolkata[..2], [-hour - hour / 2, -hour / 2]);
+    let weeks = starts(&tumbling("7d", ""));
+    assert_eq!(weeks, [-6 * 24 * hour, 24 * hour], "2024-03-31 is a Sunday");
+}
+
+#[test]
+fn percentiles_have_nearest_rank() {
+    let latencies: Vec<_> = (0..).map(|n| n * 10).zip([5.2, 5.6, 6.0, 6.1, 6.4, 12.1]).collect();
+    let told = summaries(&tumbling("1m", "aggregates = [\"p50\", \"p85\", \"p95\", \"p99\"]"), &latencies);
+    let answers = ["p50", "p85", "p95", "p99"].map(|name| numbers(&told, name)[0]);
+    assert_eq!(answers, [6.0, 12.1, 12.1, 12.1].map(Some));
+}
+
 /// A switch says when it changes, and a plug what it takes once a minute: half an hour of 600 W are 1,080,000 Ws.
 #[test]
 fn what_lasts_over_the_ends_of_windows_is_whole() {

@@ -2,7 +2,7 @@
 //! alone.
 
 use headwater_tests::agent::state_dir;
-use headwater_tests::state::{Outcome, SINCE_0_1_0, cases, folders, go_on, make};
+use headwater_tests::state::{Changed, Outcome, SINCE_0_1_0, cases, folders, go_on, make};
 use headwater_tests::{Agent, Message, Mosquitto, Publisher, Subscriber, TempDir};
 use std::fs;
 
@@ -15,7 +15,7 @@ fn the_state_of_every_released_version_is_gone_on_with() {
         println!("{}", folder.display());
         let told = fs::read_to_string(folder.join("outcome.jsonl")).expect("what was said then");
         let config = fs::read_to_string(folder.join("config.toml")).expect("the config of then");
-        Outcome::read(&told).check_later(&go_on(&case, &folder, &config), &SINCE_0_1_0);
+        Outcome::read(&told).check_later(&go_on(&case, &folder, &config), SINCE_0_1_0);
     }
 }
 
@@ -27,7 +27,7 @@ fn the_state_of_this_version_is_gone_on_with() {
         make(&case, &folder);
         let told = fs::read_to_string(folder.join("outcome.jsonl")).expect("what was said");
         let outcome = Outcome::read(&told);
-        outcome.check_later(&go_on(&case, &folder, &case.config), &[]);
+        outcome.check_later(&go_on(&case, &folder, &case.config), Changed::default());
         assert!(told.contains("\"repeated\":5"), "what the source remembers: {told}");
         assert!(
             case.name == "offline" || outcome.count("alert") > 20 && outcome.count("reading") > 100,

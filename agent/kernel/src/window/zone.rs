@@ -1,8 +1,10 @@
-//! Local time, for windows of whole days in zones whose offset from UTC changes.
+//! Local time, for windows in zones whose offset from UTC changes.
 //!
-//! A day begins at the first moment at which the zone's clocks show its date or a later one: if midnight is skipped,
-//! at the end of the skipped hour; if midnight occurs twice, the first time. So days follow one another without gap
-//! or overlap, and days on which clocks change have 23, 25 or another number of hours.
+//! A window of more than an hour begins at the first moment at which the zone's clocks show its start or a later time: if
+//! midnight is skipped, a day begins at the end of the skipped hour; if midnight occurs twice, the first time. So days
+//! follow one another without gap or overlap, and days on which clocks change have 23, 25 or another number of hours. A
+//! window of an hour or less is cut in the time that the clocks show at that moment, so that an hour that occurs twice is
+//! two windows. It ends where the clocks change.
 //!
 //! The caller passes the changes as a table, from an IANA time zone database. Cost: a binary search when a window
 //! opens.
@@ -13,7 +15,9 @@ use crate::time::Time;
 use core::fmt;
 
 /// The furthest that local time may be from UTC, in either direction (ms).
-const OFFSET_MAX_MS: i64 = 26 * 3_600_000;
+const OFFSET_MAX_MS: i64 = 26 * HOUR_MS;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// An offset from UTC that holds from a moment on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,23 +64,27 @@ impl Zone {
         self.name
     }
 
-    /// The window of `size_ms` of local time, counted from 1970-01-01T00:00 local time, that contains `time`; `None`
-    /// if it would leave the range of [`Time`].
-    pub(super) fn window_of(&self, time: Time, size_ms: i64) -> Option<Window> {
-        let local = time.0.checked_add(self.at(time).map_or(0, |offset| offset.ms))?;
-        let mut start = Window::aligned(Time(local), size_ms)?.start;
+    /// The window of `size_ms` of local time, counted from `origin_ms` after 1970-01-01T00:00 local time, that contains
+    /// `time`; `None` if it would leave the range of [`Time`].
+    pub(super) fn window_of(&self, time: Time, size_ms: i64, origin_ms: i64) -> Option<Window> {
+        let place = self.place_of(time);
+        let offset_ms = self.offsets.get(place).map_or(0, |offset| offset.ms);
+        let local = Time(time.0.checked_add(offset_ms)?);
+        let mut start = Window::aligned_from(origin_ms, local, size_ms)?.start;
         start.0.checked_sub(size_ms)?.checked_sub(OFFSET_MAX_MS)?;
         start.0.checked_add(size_ms)?.checked_add(size_ms)?.checked_add(OFFSET_MAX_MS)?;
-        // An hour that occurs twice at the end of a day belongs to the day that had begun.
-        if self.first(start.plus(size_ms)) <= time {
+        if size_ms <= HOUR_MS {
+            let begins = if place > 0 { self.offsets.get(place).map(|offset| offset.from) } else { None };
+            let ends = self.offsets.get(place + 1).map_or(Time::MAX, |next| next.from);
+            let start = start.minus(offset_ms);
+            let end = start.plus(size_ms).min(ends);
+            return Some(Window { start: begins.map_or(start, |begins| start.max(begins)), end });
+        }
+        // An hour that occurs twice at the end of a window belongs to the window that had begun.
+        while self.first(start.plus(size_ms)) <= time {
             start = start.plus(size_ms);
         }
         Some(Window { start: self.first(start), end: self.first(start.plus(size_ms)) })
-    }
-
-    /// The offset at a moment.
-    fn at(&self, time: Time) -> Option<&Offset> {
-        self.offsets.get(self.place_of(time))
     }
 
     fn place_of(&self, time: Time) -> usize {
@@ -116,11 +124,13 @@ mod tests {
         Offset { from: Time(300 * DAY + 5), ms: -11 * HOUR },
     ];
 
+    const PARTS: [i64; 6] = [HOUR / 4, HOUR, 2 * HOUR, 3 * HOUR, 8 * HOUR, 12 * HOUR];
+
     #[test]
     fn days_have_as_many_hours_as_clocks_say() {
         let zone = Zone::new("Test", &OFFSETS).unwrap();
         let hours = |day: i64| {
-            let window = zone.window_of(Time(day * DAY + 12 * HOUR), DAY).unwrap();
+            let window = zone.window_of(Time(day * DAY + 12 * HOUR), DAY, 0).unwrap();
             (window.start.0, window.length_ms() / HOUR)
         };
         assert_eq!(hours(50), (50 * DAY - HOUR, 24));
@@ -137,15 +147,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn windows_hold_their_times_and_follow_one_another(time in -DAY..400 * DAY, days in 1..40_i64) {
+        fn windows_hold_their_times_and_follow_one_another(
+            time in prop_oneof![-DAY..400 * DAY, 99 * DAY..101 * DAY, 199 * DAY..201 * DAY, 299 * DAY..302 * DAY],
+            size in prop_oneof![(1..40_i64).prop_map(|days| days * DAY), prop::sample::select(&PARTS[..])],
+            origin in 0..DAY,
+        ) {
             let zone = Zone::new("Test", &OFFSETS).unwrap();
-            let window = zone.window_of(Time(time), days * DAY).unwrap();
+            let window_of = |time| zone.window_of(time, size, origin % size);
+            let window = window_of(Time(time)).unwrap();
             prop_assert!(window.contains(Time(time)), "{:?} {}", window, time);
-            let next = zone.window_of(window.end, days * DAY).unwrap();
-            let before = zone.window_of(window.start.minus(1), days * DAY).unwrap();
+            let (next, before) = (window_of(window.end).unwrap(), window_of(window.start.minus(1)).unwrap());
             prop_assert_eq!((next.start, before.end), (window.end, window.start));
             for extreme in [Time::MIN, Time::MAX] {
-                prop_assert_eq!(zone.window_of(extreme, days * DAY), None);
+                prop_assert_eq!(window_of(extreme), None);
             }
         }
     }

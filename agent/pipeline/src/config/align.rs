@@ -1,6 +1,7 @@
 //! `align`: windows of days that begin with the local day, by the IANA time zone database of the system, or else the
 //! one compiled into the program.
 
+use super::refuse::refuse_parameter;
 use headwater_kernel::time::Time;
 use headwater_kernel::window::{Offset, Shape, Zone};
 use headwater_settings::{At, Table};
@@ -11,6 +12,17 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The end of the zones' tables, 2100-01-01T00:00:00Z; the last offset holds after it (ms).
 const UNTIL_MS: i64 = 4_102_444_800_000;
+
+/// Lets the windows begin at the offset; `None`: a mistake was reported.
+pub(super) fn offset(stream: &Table<'_>, offset: Option<At<i64>>, shape: Shape) -> Option<Shape> {
+    let Some(At { value, span }) = offset else { return Some(shape) };
+    let Shape::Tumbling(window) = shape else {
+        let fix = "leave it out, or set `window = { type = \"tumbling\", size = \"8h\" }`";
+        stream.refuse(span, "`offset` is for tumbling windows", fix);
+        return None;
+    };
+    window.offset(value).map(Shape::Tumbling).map_err(|wrong| refuse_parameter(stream, span, &wrong)).ok()
+}
 
 /// Aligns the shape to the zone; `None`: a mistake was reported.
 pub(super) fn apply(stream: &Table<'_>, align: Option<At<TimeZone>>, shape: Shape) -> Option<Shape> {
@@ -31,8 +43,8 @@ pub(super) fn apply(stream: &Table<'_>, align: Option<At<TimeZone>>, shape: Shap
     match Shape::local(window.size_ms(), zone) {
         Ok(shape) => Some(shape),
         Err(_) => refuse(
-            "`align` is for windows of whole days: shorter ones are the same everywhere".to_owned(),
-            "leave it out, or set the window's `size` to \"1d\" or a multiple".to_owned(),
+            "`align` is for windows of whole days, or of a whole part of a day".to_owned(),
+            "leave it out, or set the window's `size` to \"1h\", \"8h\", \"1d\" or \"7d\"".to_owned(),
         ),
     }
 }
@@ -127,9 +139,18 @@ mod tests {
         assert!(shown(&format!("{day}align = \"Europe/Berlin\"")).0);
         let (_, text) = shown(&format!("{day}align = \"Europe/Berln\""));
         assert!(text.contains("did you mean `Europe/Berlin`") && text.contains("t.toml:3:9"), "{text}");
-        for window in ["{ type = \"tumbling\", size = \"1h\" }", "{ type = \"count\", size = 5 }"] {
+        for window in ["{ type = \"tumbling\", size = \"7h\" }", "{ type = \"count\", size = 5 }"] {
             let (good, text) = shown(&format!("window = {window}\nalign = \"Europe/Berlin\""));
             assert!(!good && text.contains("`align` is for"), "{text}");
+        }
+        let eight = "window = { type = \"tumbling\", size = \"8h\" }\nalign = \"Europe/Berlin\"\n";
+        assert!(shown(&format!("{eight}offset = \"6h\"")).0);
+        assert!(
+            shown(&format!("{eight}offset = \"8h\"")).1.contains("`offset` must be shorter than the window")
+        );
+        for window in ["{ type = \"none\" }", "{ type = \"session\", gap = \"1m\" }"] {
+            let (good, text) = shown(&format!("window = {window}\noffset = \"5s\""));
+            assert!(!good && text.contains("`offset` is for"), "{text}");
         }
         assert!(shown("window = { type = \"none\" }\nalign = \"Europe/Berlin\"").1.contains("`align`"));
     }

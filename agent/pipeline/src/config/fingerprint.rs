@@ -76,6 +76,10 @@ pub fn of_shape(shape: &Shape) -> Fingerprint {
     match shape {
         Shape::Tumbling(window) => {
             let print = Fingerprint::of("tumbling").with("size", window.size_ms());
+            let print = match window.offset_ms() {
+                0 => print,
+                offset_ms => print.with("offset", offset_ms),
+            };
             match window.zone() {
                 Some(zone) => print.with_text("zone", zone.name()),
                 None => print,
@@ -113,7 +117,7 @@ mod tests {
     /// Stored state of every released version is found by these texts: add to them, and never change one.
     #[test]
     fn fingerprints_are_as_they_ever_were() {
-        let all: [(&str, &[&str]); 20] = [
+        let all: [(&str, &[&str]); 21] = [
             ("", &["tumbling size=60000 aggregates=count,max,mean,min"]),
             (
                 "window = { type = \"tumbling\", size = \"1d\" }\nalign = \"Europe/Berlin\"\naggregates = [\"p99.9\", \"count\"]",
@@ -130,6 +134,10 @@ mod tests {
             (
                 "window = { type = \"count\", size = 100 }\naggregates = [\"mean\"]",
                 &["count size=100 aggregates=mean"],
+            ),
+            (
+                "window = { type = \"tumbling\", size = \"8h\" }\nalign = \"Europe/Berlin\"\noffset = \"6h\"\naggregates = [\"count\"]",
+                &["tumbling size=28800000 offset=21600000 zone=\"Europe/Berlin\" aggregates=count"],
             ),
             ("window = { type = \"none\" }", &["none"]),
             (

@@ -117,6 +117,9 @@ impl std::fmt::Display for WindowConfig {
                 if let Some(zone) = window.zone() {
                     write!(f, " in {}", zone.name())?;
                 }
+                if window.offset_ms() > 0 {
+                    write!(f, " from {}", format_duration(window.offset_ms()))?;
+                }
             }
             Shape::Sliding(window) => write!(
                 f,
@@ -139,6 +142,7 @@ const GATHER_MS: i64 = 1_000;
 pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let span = stream.place_of("window");
     let align = stream.time_zone("align");
+    let offset = stream.duration("offset", 0..=SPAN_MAX_MS);
     let shape = match stream.table("window") {
         None => Some(Some(Shape::tumbling(60 * SECOND))),
         Some(window) => read_shape(window),
@@ -150,12 +154,9 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     let filter =
         stream.table("filter").map(|table| (table.span(), filter::read(table, lateness_ms, idle_ms)));
     let Some(shape) = shape? else {
-        if let Some(align) = align {
-            stream.refuse(
-                align.span,
-                "`align` is for windows of days, and there is no window",
-                "leave it out",
-            );
+        let places = [("align", align.map(|at| at.span)), ("offset", offset.map(|at| at.span))];
+        for (key, span) in places.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            stream.refuse(span, format!("`{key}` is for windows, and there is none"), "leave it out");
         }
         let waits = filter.is_some();
         warn_of_no_effect(stream, if waits { &["retain"] } else { &["lateness", "idle", "retain"] });
@@ -172,7 +173,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         warn_of_no_effect(stream, &["lateness", "idle", "retain"]);
     }
     let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
-    let shape = align::apply(stream, align, shape)?;
+    let shape = align::offset(stream, offset, align::apply(stream, align, shape)?)?;
     let spec = Spec {
         shape,
         lateness_ms,

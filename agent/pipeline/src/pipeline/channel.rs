@@ -14,6 +14,7 @@ use crate::config::{StreamConfig, WindowConfig};
 use crate::event::{Event, Reading, Summary};
 use crate::plan::{Accumulators, PaneLayout};
 use crate::sections::unread::{Unread, UnreadReason};
+use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -202,6 +203,12 @@ impl Channel {
         };
         let (about, time) = (out.about(), out.at(time));
         out.push(Event::Reading(Reading { about, time, rev, value }));
+    }
+
+    /// The latest reading in its open windows.
+    pub(super) fn last_reading(&self, stream: &StreamConfig) -> Option<Stamped> {
+        let open = self.windows.open(self.spec(stream)?);
+        open.filter_map(|(_, _, pane)| pane.last_reading()).max_by_key(|(time, _)| *time)
     }
 
     /// Whether its readings are stamped on arrival.

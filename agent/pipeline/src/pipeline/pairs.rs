@@ -3,7 +3,8 @@
 //! A reading is matched with the nearest waiting reading of the other series within `tolerance`. Each reading is in
 //! one match at most. A match falls into the window of its first series' reading. The windows of a pair are cut like
 //! those of the stream, by an event time of their own: a pair advances as far as both of its series have. A pair
-//! exists once both series are known. Pairs do not enter the account: each series' own windows count its readings.
+//! exists once both series are known; the last reading of the one that was known before waits for the first of the
+//! other. Pairs do not enter the account: each series' own windows count its readings.
 
 mod stored;
 
@@ -109,29 +110,23 @@ impl Pairs {
                 let known = partner.and_then(|id| Some((id, channels.find(index, id)?)));
                 // A later channel finds this one when it is introduced.
                 if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
+                    let last = |channel| channels.list.at(channel)?.last_reading(stream);
+                    let waiting = [channel, other].map(|channel| last(channel).into_iter().collect());
                     let (series, channels) = ([series, partner], [channel, other]);
-                    self.add((index, config), turned(series, is_b), turned(channels, is_b));
+                    let pair = Pair::new((index, config), turned(series, is_b), turned(waiting, is_b));
+                    self.add(pair, turned(channels, is_b));
                 }
             }
         }
     }
 
-    fn add(&mut self, (stream, config): (StreamId, u32), series: [SeriesId; 2], channels: [ChannelId; 2]) {
-        let same = |pair: &Pair| pair.stream == stream && pair.series == series;
+    fn add(&mut self, pair: Pair, channels: [ChannelId; 2]) {
+        let same = |known: &Pair| known.stream == pair.stream && known.series == pair.series;
         let links = self.links.get(channels[0].index() as usize);
         if links.is_some_and(|links| links.iter().any(|link| self.pairs.at(link.pair).is_some_and(same))) {
             return;
         }
-        let pair = self.pairs.push(Pair {
-            stream,
-            config,
-            series,
-            waiting: [Vec::new(), Vec::new()],
-            windows: Windows::new(),
-            by_arrival: false,
-            armed: AgentTime::MAX,
-        });
-        let Some(pair) = pair else { return };
+        let Some(pair) = self.pairs.push(pair) else { return };
         for (channel, is_b) in channels.into_iter().zip([false, true]) {
             let channel = channel.index() as usize;
             if self.links.len() <= channel {
@@ -234,6 +229,11 @@ fn turned<T>([own, other]: [T; 2], is_b: bool) -> [T; 2] {
 }
 
 impl Pair {
+    fn new((stream, config): (StreamId, u32), series: [SeriesId; 2], waiting: [Vec<Stamped>; 2]) -> Self {
+        let windows = Windows::new();
+        Self { stream, config, series, waiting, windows, by_arrival: false, armed: AgentTime::MAX }
+    }
+
     fn rules<'s>(&self, streams: &'s Streams) -> Option<(&'s Specs, &'s PairConfig)> {
         let stream = streams.config(self.stream)?;
         let WindowConfig::Cut(specs) = &stream.window else {

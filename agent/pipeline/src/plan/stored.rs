@@ -67,7 +67,20 @@ impl Entry {
     }
 
     fn is_of<T: Tagged>(self) -> bool {
-        self == Self::of::<T>()
+        (self.tag, self.bytes) == (T::TAG, T::BYTES) && (T::OLDEST..=T::VERSION).contains(&self.version)
+    }
+
+    /// Whether this program reads it.
+    fn is_read(self) -> bool {
+        macro_rules! any {
+            ($part:ty,) => {
+                if self.is_of::<$part>() {
+                    return true;
+                }
+            };
+        }
+        parts!(any!());
+        false
     }
 
     /// Writes the accumulator of a window, or its absence.
@@ -89,7 +102,7 @@ impl Entry {
             ($part:ty,) => {
                 if self.is_of::<$part>() {
                     let mut from = StateReader::new(bytes);
-                    <$part>::load(&mut from)?.set(pane);
+                    <$part>::load_version(self.version, &mut from)?.set(pane);
                     return if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) };
                 }
             };
@@ -163,7 +176,8 @@ impl PaneLayout {
 
     /// The accumulators of `wanted` that this layout lacks. Version 0.1.0 had no prior, and nothing is lost with it.
     pub fn missing(&self, wanted: &Self) -> Vec<MissingPart> {
-        let lacking = wanted.0.iter().filter(|wanted| !self.0.contains(wanted) && wanted.tag != Prior::TAG);
+        let has = |wanted: &Entry| self.0.iter().any(|own| own.tag == wanted.tag && own.is_read());
+        let lacking = wanted.0.iter().filter(|wanted| !has(wanted) && wanted.tag != Prior::TAG);
         let missing = |wanted: &Entry| MissingPart {
             name: name_of(wanted.tag),
             stored: self.0.iter().find(|own| own.tag == wanted.tag).map(|own| own.version),

@@ -271,8 +271,8 @@ fn sketch(bytes: Reader<'_>, fields: &StoredFields<'_>) -> Option<GrowingSketch>
         return read_pane(fields)?.sketch().cloned();
     }
     let mut from = StateReader::new(bytes.0);
-    let is_known = u16::load(&mut from) == Ok(GrowingSketch::VERSION);
-    is_known.then(|| GrowingSketch::load(&mut from).ok()).flatten()
+    let version = u16::load(&mut from).ok()?;
+    GrowingSketch::load_version(version, &mut from).ok()
 }
 
 fn put_readings(to: &mut Vec<u8>, readings: &[(i64, f64)]) {

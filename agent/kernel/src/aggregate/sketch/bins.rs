@@ -1,7 +1,9 @@
-//! Sorted bins in a fixed number of bytes: the smaller their counts, the more bins fit.
+//! Sorted values, or sorted bins, in a fixed number of bytes: the smaller the counts, the more bins fit.
 //!
-//! Keys of 2 bytes from the front; counts of 1, 2 or 4 bytes, all of the same width, from the back.
+//! Values of 8 bytes. Of bins: keys of 2 bytes from the front, relative to a base; counts of 1, 2 or 4 bytes, all of the
+//! same width, from the back.
 
+use super::values::save_values;
 use crate::state::{Corrupt, State, StateReader, StateWriter};
 
 /// Storage for the bins of a sketch; all bytes are 0 at first.
@@ -44,17 +46,64 @@ impl<const BINS: usize> Room for Fixed<BINS> {
     }
 }
 
-/// Sorted keys and their counts.
+/// The most values that are kept as they are.
+pub(super) const VALUES_MAX: usize = 64;
+
+/// The width that stands for values.
+const VALUE_BYTES: u8 = 8;
+
+/// Sorted values, or sorted keys and their counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bins<R> {
     room: R,
+    /// What is added to a key as it is kept.
+    base: i32,
     len: u16,
     width: u8,
 }
 
+/// Values that are no longer kept.
+pub(super) type Values = heapless::Vec<f64, VALUES_MAX>;
+
 impl<R: Room> Bins<R> {
     pub(super) fn new() -> Self {
-        Self { room: R::new(), len: 0, width: 1 }
+        Self { room: R::new(), base: 0, len: 0, width: VALUE_BYTES }
+    }
+
+    /// Whether there are values, as at first, and no bins.
+    #[inline]
+    pub(super) fn are_values(&self) -> bool {
+        self.width == VALUE_BYTES
+    }
+
+    /// The values, in ascending order.
+    pub(super) fn values(&self) -> impl Iterator<Item = f64> + Clone {
+        let (all, _) = self.room.bytes().as_chunks();
+        let len = if self.are_values() { self.len() } else { 0 };
+        all.iter().take(len).map(|bytes| f64::from_le_bytes(*bytes))
+    }
+
+    /// Keeps a value. `false`: there are as many as are kept.
+    pub(super) fn insert_value(&mut self, value: f64) -> bool {
+        if self.len() == VALUES_MAX || !self.has_bytes(8 * (self.len() + 1), usize::MAX) {
+            return false;
+        }
+        let (all, _) = self.room.bytes_mut().as_chunks_mut::<8>();
+        let used = all.get(..usize::from(self.len)).unwrap_or_default();
+        let at = used.partition_point(|bytes| f64::from_le_bytes(*bytes).total_cmp(&value).is_le());
+        all.copy_within(at..usize::from(self.len), at + 1);
+        if let Some(place) = all.get_mut(at) {
+            *place = value.to_le_bytes();
+        }
+        self.len += 1;
+        true
+    }
+
+    /// Leaves no bins, with room for them. Returns the values that there were.
+    pub(super) fn clear(&mut self) -> Values {
+        let values = self.values().collect();
+        (self.len, self.width) = (0, 1);
+        values
     }
 
     #[inline]
@@ -67,16 +116,36 @@ impl<R: Room> Bins<R> {
     }
 
     /// The place of a key, or the place where it belongs.
-    pub(super) fn find(&self, key: i16) -> Result<usize, usize> {
+    pub(super) fn find(&self, key: i32) -> Result<usize, usize> {
         let (keys, _) = self.room.bytes().as_chunks();
         let used = keys.get(..self.len()).unwrap_or_default();
-        used.binary_search_by_key(&key, |bytes| i16::from_le_bytes(*bytes))
+        used.binary_search_by_key(&(key - self.base), |bytes| i16::from_le_bytes(*bytes).into())
     }
 
     #[inline]
-    pub(super) fn key(&self, at: usize) -> i16 {
+    pub(super) fn key(&self, at: usize) -> i32 {
         let (keys, _) = self.room.bytes().as_chunks();
-        keys.get(at).map_or(0, |bytes| i16::from_le_bytes(*bytes))
+        keys.get(at).map_or(0, |bytes| self.base + i32::from(i16::from_le_bytes(*bytes)))
+    }
+
+    /// Makes a key fit between the others. `false`: they are too far apart.
+    fn reach(&mut self, key: i32) -> bool {
+        if i16::try_from(key - self.base).is_ok() {
+            return true;
+        }
+        let last = self.len().checked_sub(1);
+        let (low, high) = last.map_or((key, key), |last| (self.key(0).min(key), self.key(last).max(key)));
+        if high - low > i32::from(u16::MAX) {
+            return false;
+        }
+        let base = low - i32::from(i16::MIN);
+        let moved = self.base - base;
+        let (keys, _) = self.room.bytes_mut().as_chunks_mut();
+        for bytes in keys.iter_mut().take(usize::from(self.len)) {
+            *bytes = ((i32::from(i16::from_le_bytes(*bytes)) + moved) as i16).to_le_bytes();
+        }
+        self.base = base;
+        true
     }
 
     #[inline]
@@ -94,22 +163,24 @@ impl<R: Room> Bins<R> {
         }
     }
 
-    /// Adds to a count. `false`: the counts must become wider, and there is no room.
+    /// Adds to a count. `false`: the counts must become wider, and there is no room in `most` bytes.
     #[inline]
-    pub(super) fn raise(&mut self, at: usize, more: u32) -> bool {
+    pub(super) fn raise(&mut self, at: usize, more: u32, most: usize) -> bool {
         let count = self.count(at).saturating_add(more);
-        if count > self.largest() && !self.widen(count) {
+        if count > self.largest() && !self.widen(count, most) {
             return false;
         }
         self.set(at, count);
         true
     }
 
-    /// Inserts a new bin before the one at `at`. `false`: there is no room.
-    pub(super) fn insert(&mut self, at: usize, key: i16, count: u32) -> bool {
-        if count > self.largest() && !self.widen(count) || !self.has_room(self.len() + 1, self.width) {
+    /// Inserts a new bin before the one at `at`. `false`: there is no room in `most` bytes, or its key is too far away.
+    pub(super) fn insert(&mut self, at: usize, key: i32, count: u32, most: usize) -> bool {
+        let is_wide = count <= self.largest() || self.widen(count, most);
+        if !is_wide || !self.has_room(self.len() + 1, self.width, most) || !self.reach(key) {
             return false;
         }
+        let key = (key - self.base) as i16;
         let (len, width) = (self.len(), usize::from(self.width));
         let bytes = self.room.bytes_mut();
         let (counts, after) = (bytes.len() - len * width, bytes.len() - at * width);
@@ -133,11 +204,18 @@ impl<R: Room> Bins<R> {
         }
     }
 
-    /// Whether `len` bins fit once the room is fully grown.
-    fn has_room(&mut self, len: usize, width: u8) -> bool {
-        let needed = len * (2 + usize::from(width));
+    /// Whether `len` bins fit into `most` bytes, once the room is fully grown.
+    fn has_room(&mut self, len: usize, width: u8, most: usize) -> bool {
+        self.has_bytes(len * (2 + usize::from(width)), most)
+    }
+
+    fn has_bytes(&mut self, needed: usize, most: usize) -> bool {
+        if needed > most {
+            return false;
+        }
         while self.room.bytes().len() < needed {
-            let (before, counts) = (self.room.bytes().len(), self.len() * usize::from(self.width));
+            let counts = if self.are_values() { 0 } else { self.len() * usize::from(self.width) };
+            let before = self.room.bytes().len();
             if !self.room.grow() {
                 return false;
             }
@@ -153,11 +231,11 @@ impl<R: Room> Bins<R> {
         u32::MAX >> (32 - 8 * u32::from(self.width))
     }
 
-    /// Makes the counts wide enough for `count`, if there is room.
+    /// Makes the counts wide enough for `count`, if there is room in `most` bytes.
     #[inline(never)]
-    fn widen(&mut self, count: u32) -> bool {
+    fn widen(&mut self, count: u32, most: usize) -> bool {
         let width = if count <= u32::from(u16::MAX) { 2 } else { 4 };
-        if !self.has_room(self.len(), width) {
+        if !self.has_room(self.len(), width, most) {
             return false;
         }
         let narrow = core::mem::replace(&mut self.width, width);
@@ -171,12 +249,18 @@ impl<R: Room> Bins<R> {
 }
 
 impl<R: Room> Bins<R> {
-    /// Writes the width and the number of bins, then each key with its count in that width.
+    /// Writes the width (8: values), the number of values or bins, and the values; or the first key, then how far each key
+    /// is from it, with its count in that width.
     pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.width.save(to);
         self.len.save(to);
+        if self.are_values() {
+            return save_values(self.values(), to);
+        }
+        let first = self.key(0);
+        first.save(to);
         for at in 0..self.len() {
-            self.key(at).save(to);
+            ((self.key(at) - first) as u16).save(to);
             let count = self.count(at).to_le_bytes();
             to.put(count.get(..usize::from(self.width)).unwrap_or(&count));
         }
