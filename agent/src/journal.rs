@@ -33,6 +33,7 @@ pub(crate) use crate::checkpoint::Base;
 pub(crate) use folder::JournalFolder;
 pub(crate) use reader::{Chain, Replay, Segments};
 pub(crate) use record::{IntakeCount, Record};
+pub(crate) use unsynced::PAGE_BYTES;
 pub(crate) use writer::{BYTES_MAX, Journal};
 
 use std::path::{Path, PathBuf};

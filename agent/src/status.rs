@@ -30,6 +30,8 @@ pub struct AgentStatus {
     pub writes: WriteStatus,
     /// How often open windows become durable; `None`: they have not yet.
     pub checkpoint: Option<CheckpointStatus>,
+    /// How often the journal is synced; `None`: it is not.
+    pub sync: Option<SyncStatus>,
     /// What became of the readings since the state began.
     pub readings: ReadingCounts,
     /// What became of the messages since the state began.
@@ -60,8 +62,21 @@ pub struct SourceStatus {
     pub last_error: Option<String>,
     /// How many series had a name that was not safe, and was changed.
     pub renamed: u64,
+    /// Its acknowledgements, if they wait for what is durable.
+    pub acks: Option<AckStatus>,
     /// What came in.
     pub readings: SourceCounts,
+}
+
+/// The acknowledgements of a source that waits with them until messages are durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AckStatus {
+    /// Messages that are not acknowledged.
+    pub held: usize,
+    /// The number of those at which the broker stops; `None`: it has not stopped on this connection.
+    pub window: Option<usize>,
+    /// How long it has stood still since this run began (ms).
+    pub stalled_ms: u64,
 }
 
 /// A stream.
@@ -125,6 +140,15 @@ pub struct CheckpointStatus {
     pub daily_bytes: Option<u64>,
 }
 
+/// How often the journal is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SyncStatus {
+    /// The interval that is configured (ms).
+    pub every_ms: u64,
+    /// The interval that `daily_writes` allows in the long run, by what the last syncs wrote (ms); `None`: not known yet.
+    pub allowed_ms: Option<u64>,
+}
+
 impl AgentStatus {
     /// One line for `systemctl status`: series, buffer, outputs.
     #[must_use]
@@ -182,6 +206,7 @@ mod tests {
             buffer: BufferStatus { waiting: 7, memory_bytes: 9, disk_bytes: 2 << 20, disk_error: None },
             writes: WriteStatus { today_bytes: 1, daily_bytes: 2, device_today_bytes: None },
             checkpoint: None,
+            sync: None,
             readings: ReadingCounts::default(),
             messages: MessageDelta::default(),
             trouble: Vec::new(),

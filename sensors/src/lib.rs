@@ -10,6 +10,7 @@
     warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
 )]
 
+mod ack_figures;
 mod decimal;
 mod decode;
 mod fields;
@@ -30,6 +31,7 @@ mod text;
 mod time;
 mod topic;
 
+pub use ack_figures::AckFigures;
 pub use decode::{DecodeConfig, Decoder, NameTemplate};
 pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,

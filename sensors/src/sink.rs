@@ -1,6 +1,6 @@
 //! The trait of those that receive readings from sources: the agent, `replay` and tests.
 
-use crate::{PersistState, Receipt, Safety, SourceLeft};
+use crate::{AckFigures, PersistState, Receipt, Safety, SourceLeft};
 use std::rc::Rc;
 
 /// A series, as the sink numbers it.
@@ -82,6 +82,16 @@ pub trait Sink {
 
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);
+
+    /// Says what a person should know of the source while it lasts, with the way out; `None` when it is over.
+    fn trouble(&mut self, what: Option<&str>) {
+        let _ = what;
+    }
+
+    /// Shows how the source stands with its acknowledgements, from now on.
+    fn acks(&mut self, figures: Rc<AckFigures>) {
+        let _ = figures;
+    }
 
     /// Registers the source's `state` for every checkpoint. Returns how far what is handed over is safe, and what an
     /// earlier run has left. `None`: the sink makes nothing safe.

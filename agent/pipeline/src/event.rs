@@ -9,7 +9,8 @@ mod own;
 use crate::plan::{Accumulators, AggregatePlan, Value};
 use crate::sketch::GrowingSketch;
 pub use own::{
-    AgentPresence, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause, RunEnd,
+    AckCounts, AgentPresence, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause,
+    RunEnd, SyncFigures,
 };
 use std::fmt;
 use std::ops::Deref;

@@ -2,7 +2,10 @@
 
 use super::{Failure, open};
 use crate::config::Config;
+use crate::engine::journal_share;
 use crate::estimate::Estimate;
+use crate::journal::PAGE_BYTES;
+use headwater_forwarder::Sync;
 use headwater_pipeline::config::{StreamConfig, WindowConfig};
 use headwater_settings::{Document, Or, Table, format_duration, format_size};
 use std::path::Path;
@@ -48,6 +51,7 @@ fn describe(path: &Path, config: &Config, document: &Document) -> String {
     let cost = Estimate::of(config);
     text.push_str(&describe_cost(&cost));
     text.push_str(&describe_checkpoints(config, &cost));
+    text.push_str(&describe_syncs(config));
     text
 }
 
@@ -91,6 +95,25 @@ fn describe_checkpoints(config: &Config, cost: &Estimate) -> String {
         "checkpoints: every {every} while about {series} series have new readings each time; {budget} a day (`daily_writes`) \
          allow one in about {} if all {all} have\n",
         format_duration((ms + whole - 1) / whole * whole),
+    )
+}
+
+/// The line about the syncs that `daily_writes` allows, if a source waits for them.
+fn describe_syncs(config: &Config) -> String {
+    if !config.sources.iter().any(|source| source.source.is_durable()) {
+        return String::new();
+    }
+    let every = match config.buffer.sync {
+        Sync::Always => "at once".to_owned(),
+        Sync::Every(ms) => format!("every {}", format_duration(ms.cast_signed())),
+    };
+    let share = journal_share(config.buffer.daily_writes);
+    format!(
+        "syncs of the journal: {every}, and when a broker waits; {} a day (three quarters of `daily_writes`) allow one of \
+         {} every {} ms for long\n",
+        format_size(share),
+        format_size(PAGE_BYTES),
+        86_400_000 * PAGE_BYTES / share.max(1),
     )
 }
 

@@ -6,6 +6,7 @@
 
 use super::Engine;
 use crate::blocking;
+use crate::status::SyncStatus;
 use headwater_forwarder::Sync;
 use headwater_sensors::SafetyLevel;
 use std::cell::Cell;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Syncs that are asked for are at least so far apart.
-const SPACING: Duration = Duration::from_millis(20);
+const SPACING: Duration = Duration::from_millis(5);
 
 /// What a burst may write ahead: an hour's share.
 const CREDIT: Duration = Duration::from_secs(3_600);
@@ -21,7 +22,7 @@ const CREDIT: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The journal's share of `daily_writes`, where it is synced; the checkpoints have the other quarter.
-pub(super) fn journal_share(daily_writes: u64) -> u64 {
+pub(crate) fn journal_share(daily_writes: u64) -> u64 {
     daily_writes / 4 * 3
 }
 
@@ -63,26 +64,77 @@ impl SyncPace {
         self.paid = self.paid.max(self.last) + DAY.mul_f64(share);
     }
 
-    /// Whether the budget makes the next one late by more than the interval.
-    fn is_short(&self) -> bool {
-        self.affordable() > self.last + 2 * self.every.max(SPACING)
+    /// The part of the credit that is used up, from 0 to 1.
+    fn used(&self) -> f64 {
+        (self.paid.saturating_duration_since(self.last).as_secs_f64() / CREDIT.as_secs_f64()).min(1.0)
+    }
+
+    /// The interval that the budget allows in the long run, if each sync writes so much (bytes).
+    fn allowed(&self, bytes: u64) -> Duration {
+        let share = bytes as f64 / self.daily_writes.max(1) as f64;
+        self.every.max(DAY.mul_f64(share.min(1.0)))
     }
 }
+
+/// Syncs that use up the credit are a trouble from [`SHORT`] of it on, until they have used less than [`OVER`].
+const SHORT: f64 = 0.75;
+const OVER: f64 = 0.5;
+
+/// What a sync writes is a mean over about so many.
+const MEAN_OF: u64 = 16;
 
 /// What is known of the syncs.
 #[derive(Default)]
 pub(super) struct SyncMonitor {
     is_short: Cell<bool>,
+    every_ms: Cell<Option<u64>>,
+    allowed_ms: Cell<Option<u64>>,
+    /// What one writes (bytes).
+    mean: Cell<u64>,
 }
 
 impl SyncMonitor {
-    /// What is wrong, with the way out.
-    pub(super) fn trouble(&self) -> Option<&'static str> {
-        self.is_short.get().then_some(
-            "`[buffer] daily_writes` allows the journal to be synced less often than `sync` asks for, so that messages \
-             wait longer for their acknowledgement: raise one of the two",
-        )
+    fn begin(&self, pace: &SyncPace) {
+        self.every_ms.set(Some(millis(pace.every)));
     }
+
+    /// A sync begins, which writes so much (bytes). Returns whether something is news.
+    fn on_sync(&self, bytes: u64, pace: &SyncPace) -> bool {
+        let mean = match self.mean.get() {
+            0 => bytes,
+            mean => (mean * (MEAN_OF - 1) + bytes) / MEAN_OF,
+        };
+        self.mean.set(mean);
+        self.allowed_ms.set(Some(millis(pace.allowed(mean))));
+        let is_short = pace.used() > if self.is_short.get() { OVER } else { SHORT };
+        let is_news = self.is_short.replace(is_short) != is_short;
+        match self.trouble() {
+            Some(trouble) if is_news => tracing::warn!("{trouble}"),
+            None if is_news => tracing::info!("`daily_writes` allows the syncs of the journal again"),
+            _ => {}
+        }
+        is_news
+    }
+
+    /// How often there is one; `None`: the journal is not synced.
+    pub(super) fn status(&self) -> Option<SyncStatus> {
+        let every_ms = self.every_ms.get()?;
+        Some(SyncStatus { every_ms, allowed_ms: self.allowed_ms.get() })
+    }
+
+    /// What is wrong, with the way out.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.is_short.get().then(|| {
+            "the journal is synced more often than `[buffer] daily_writes` allows for long; soon it will be less often, and \
+             messages wait longer for their acknowledgement: raise `daily_writes` or `sync`, or the messages in flight that a \
+             broker allows"
+                .to_owned()
+        })
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Engine {
@@ -93,6 +145,7 @@ impl Engine {
         }
         let durable = self.safety.safe(SafetyLevel::Durable);
         let mut pace = SyncPace::new(sync, journal_share(daily_writes));
+        self.syncing.begin(&pace);
         loop {
             if self.safety.handed_over() == *durable.borrow() {
                 self.journal.has_receipt().await;
@@ -123,7 +176,7 @@ impl Engine {
         let through = self.safety.handed_over();
         if let Some(unsynced) = self.journal.take_unsynced() {
             pace.on_sync(unsynced.bytes);
-            if self.syncing.is_short.replace(pace.is_short()) != pace.is_short() {
+            if self.syncing.on_sync(unsynced.bytes, pace) {
                 self.on_status_changed();
             }
             let sync = move || {
@@ -151,20 +204,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn syncs_keep_to_the_interval_and_a_lasting_load_to_the_budget() {
         let mut pace = SyncPace::new(Sync::Every(1_000), 86_400_000); // 1,000 bytes a second
-        let start = Instant::now();
+        let (start, monitor) = (Instant::now(), SyncMonitor::default());
+        monitor.begin(&pace);
         assert_eq!((pace.due() - start, pace.soonest() - start), (Duration::from_secs(1), SPACING));
         let mut written = 0;
         while start.elapsed() < DAY {
             sleep_until(pace.due()).await;
             pace.on_sync(4_096);
             written += 4_096;
-            assert!(start.elapsed() > Duration::from_secs(1_000) || !pace.is_short());
+            let is_news = monitor.on_sync(4_096, &pace);
+            assert!(!is_news || monitor.trouble().is_some() && start.elapsed() > Duration::from_secs(600));
         }
         assert!((86_000_000..91_000_000).contains(&written), "{written}");
-        assert!(pace.is_short());
+        let allowed_ms = Some(4_096);
+        assert_eq!(monitor.status(), Some(SyncStatus { every_ms: 1_000, allowed_ms }));
+        assert!(monitor.trouble().is_some());
         advance(CREDIT).await;
         pace.on_sync(4_096);
-        assert!(!pace.is_short());
+        assert!(monitor.on_sync(4_096, &pace) && monitor.trouble().is_none());
         assert_eq!(pace.soonest() - Instant::now(), SPACING);
     }
 }

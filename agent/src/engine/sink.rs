@@ -7,7 +7,9 @@ use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
-use headwater_sensors::{ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, Stamp};
+use headwater_sensors::{
+    AckFigures, ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, Stamp,
+};
 use std::fmt::Display;
 use std::rc::Rc;
 
@@ -128,6 +130,16 @@ impl Sink for EngineSink {
         let trouble = format!("the state of source {} could not be used: {why}", self.name);
         tracing::error!("{trouble}");
         self.engine.report(ReportCause::Upgrade, &trouble);
+    }
+
+    fn trouble(&mut self, what: Option<&str>) {
+        if self.engine.sources.on_trouble(self.source, what) {
+            self.engine.on_status_changed();
+        }
+    }
+
+    fn acks(&mut self, figures: Rc<AckFigures>) {
+        self.engine.sources.show_acks(self.source, figures);
     }
 
     fn connection(&mut self, state: ConnectionState<'_>) {

@@ -2,11 +2,12 @@
 
 use super::log_throttle::LogThrottle;
 use super::losses::ConnectionLosses;
-use crate::status::SourceStatus;
+use crate::status::{AckStatus, SourceStatus};
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::SourceCounts;
-use headwater_sensors::ConnectionState;
+use headwater_sensors::{AckFigures, ConnectionState};
 use headwater_text::{LINE_BYTES_MAX, clean};
+use std::rc::Rc;
 
 /// The state of one source's connection, and its log lines.
 pub(super) struct SourceMonitor {
@@ -18,6 +19,9 @@ pub(super) struct SourceMonitor {
     losses: ConnectionLosses,
     /// Series whose names were changed, because they were not safe.
     renamed: u64,
+    /// What a person should know, by the source itself.
+    told: Option<String>,
+    acks: Option<Rc<AckFigures>>,
     /// Lines about its connection.
     pub(super) connection: LogThrottle,
     /// Lines about payloads that cannot be used.
@@ -36,6 +40,8 @@ impl SourceMonitor {
             last_error: None,
             losses: ConnectionLosses::default(),
             renamed: 0,
+            told: None,
+            acks: None,
             connection: LogThrottle::of_connection(),
             invalid: LogThrottle::default(),
             notice: LogThrottle::default(),
@@ -64,10 +70,25 @@ impl SourceMonitor {
         }
     }
 
-    /// The trouble that needs a person.
-    pub(super) fn trouble(&self, up_ms: i64) -> Option<String> {
-        let reason = self.last_error.as_deref().filter(|_| self.losses.are_many(up_ms))?;
-        Some(format!("source {} loses its connection again and again: {reason}", self.name))
+    /// The troubles that need a person.
+    pub(super) fn troubles(&self, up_ms: i64) -> impl Iterator<Item = String> {
+        let reason = self.last_error.as_deref().filter(|_| self.losses.are_many(up_ms));
+        let lost = reason
+            .map(|reason| format!("source {} loses its connection again and again: {reason}", self.name));
+        let told = self.told.as_ref().map(|what| format!("source {}: {what}", self.name));
+        lost.into_iter().chain(told)
+    }
+
+    /// Notes what a person should know, by the source itself; `None`: nothing any more. Returns whether that is news.
+    pub(super) fn on_trouble(&mut self, what: Option<&str>) -> bool {
+        let is_news = self.told.as_deref() != what;
+        self.told = what.map(str::to_owned);
+        is_news
+    }
+
+    /// How the source stands with its acknowledgements.
+    pub(super) fn show_acks(&mut self, figures: Rc<AckFigures>) {
+        self.acks = Some(figures);
     }
 
     /// Counts a series whose name was changed. Returns whether it is the first one.
@@ -84,8 +105,17 @@ impl SourceMonitor {
             since_ms: time_of(self.since_up_ms).0,
             last_error: self.last_error.clone(),
             renamed: self.renamed,
+            acks: self.acks.as_deref().map(ack_status),
             readings,
         }
+    }
+}
+
+fn ack_status(figures: &AckFigures) -> AckStatus {
+    AckStatus {
+        held: figures.held.get(),
+        window: figures.window.get(),
+        stalled_ms: u64::try_from(figures.stalled().as_millis()).unwrap_or(u64::MAX),
     }
 }
 
@@ -107,13 +137,21 @@ mod tests {
         }
         assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset  \u{fffd}[2J".to_owned())));
         monitor.on_connection(ConnectionState::Up, 9);
-        assert_eq!(monitor.trouble(9), None);
+        let troubles = |monitor: &SourceMonitor, up_ms| monitor.troubles(up_ms).collect::<Vec<_>>();
+        assert_eq!(troubles(&monitor, 9), [""; 0]);
         for now in 10..13 {
             monitor.on_connection(ConnectionState::Down { reason: "taken over" }, now);
             monitor.on_connection(ConnectionState::Up, now);
         }
-        let trouble = "source field loses its connection again and again: taken over";
-        assert_eq!((monitor.trouble(13).as_deref(), monitor.trouble(400_000)), (Some(trouble), None));
+        let lost = "source field loses its connection again and again: taken over";
+        assert_eq!(troubles(&monitor, 13), [lost]);
+        assert_eq!(
+            [Some("slow"), Some("slow"), None, None].map(|what| monitor.on_trouble(what)),
+            [true, false, true, false]
+        );
+        monitor.on_trouble(Some("slow"));
+        assert_eq!(troubles(&monitor, 13), [lost, "source field: slow"]);
+        assert_eq!(troubles(&monitor, 400_000), ["source field: slow"]);
         let mut monitor = SourceMonitor::new("field", 1);
         monitor.on_connection(ConnectionState::Down { reason: "reset\r\n\u{1b}[2J" }, 2);
         monitor.on_connection(ConnectionState::Up, 9);

@@ -9,7 +9,7 @@ use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::SourceNotice;
 use headwater_pipeline::sections::SectionWriter;
-use headwater_sensors::{ConnectionState, PersistState, SourceLeft};
+use headwater_sensors::{AckFigures, ConnectionState, PersistState, SourceLeft};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -54,6 +54,26 @@ impl Sources {
         }
     }
 
+    /// Notes what a person should know of a source while it lasts, and logs it. Returns whether that is news.
+    pub(super) fn on_trouble(&self, source: usize, what: Option<&str>) -> bool {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(source) else { return false };
+        let is_news = monitor.on_trouble(what);
+        match what {
+            Some(what) if is_news => tracing::warn!(source = monitor.name(), "{what}"),
+            None if is_news => tracing::info!(source = monitor.name(), "the source's trouble is over"),
+            _ => {}
+        }
+        is_news
+    }
+
+    /// A source shows how it stands with its acknowledgements.
+    pub(super) fn show_acks(&self, source: usize, figures: Rc<AckFigures>) {
+        if let Some(monitor) = self.monitors.borrow_mut().get_mut(source) {
+            monitor.show_acks(figures);
+        }
+    }
+
     /// Logs what a person should know of a source, now and then.
     #[cold]
     pub(super) fn log_notice(&self, notice: &SourceNotice, now: AgentTime) {
@@ -94,7 +114,7 @@ impl Sources {
 
     /// The troubles that need a person.
     pub(super) fn troubles(&self, up_ms: i64) -> Vec<String> {
-        self.monitors.borrow().iter().filter_map(|monitor| monitor.trouble(up_ms)).collect()
+        self.monitors.borrow().iter().flat_map(|monitor| monitor.troubles(up_ms)).collect()
     }
 
     /// The status of each source; `time_of` tells the time of a moment (ms since boot).

@@ -45,6 +45,7 @@ impl Engine {
                 device_today_bytes: forwarder.device_written_today_bytes,
             },
             checkpoint: self.checkpointer.pace.status(self.now().alive),
+            sync: self.syncing.status(),
             readings: ledger.total,
             messages: super::counts_of(&self.message_account()),
             trouble: self.trouble(&forwarder),
@@ -58,7 +59,7 @@ impl Engine {
         trouble.extend(self.checkpointer.trouble());
         trouble.extend(self.checkpointer.pace.trouble());
         trouble.extend(self.journal.trouble());
-        trouble.extend(self.syncing.trouble().map(str::to_owned));
+        trouble.extend(self.syncing.trouble());
         trouble.extend(self.sources.troubles(crate::clock::up_ms()));
         if let Some(reason) = &forwarder.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));

@@ -19,7 +19,7 @@ pub(crate) struct Unsynced {
 }
 
 /// The smallest unit that a disk writes (bytes).
-pub(super) const PAGE_BYTES: u64 = 4_096;
+pub(crate) const PAGE_BYTES: u64 = 4_096;
 
 impl Unsynced {
     pub(super) fn add(&mut self, file: &Arc<File>) {

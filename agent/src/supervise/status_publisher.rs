@@ -6,10 +6,10 @@
 use crate::clock::{self, Boots};
 use crate::config::{AgentConfig, OutputConfig};
 use crate::engine::{AgentClock, Engine};
-use crate::status::{AgentStatus, CheckpointStatus};
+use crate::status::{AgentStatus, CheckpointStatus, SourceStatus, SyncStatus};
 use headwater_forwarder::{Forwarder, Message, OutputPresence, OutputSlot};
 use headwater_pipeline::event::{
-    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, DiskStatus, Event,
+    AckCounts, AgentPresence, BootId, CheckpointBudget, CheckpointFigures, DiskStatus, Event, SyncFigures,
 };
 use headwater_wire::{Messages, OutputEncoder};
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The time for which changes are gathered, so that one output that comes and goes does not flood the others.
+/// The time for which changes are gathered after the last ones, so that one output that comes and goes does not flood the others.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// How often the publisher looks for changes by itself.
@@ -57,7 +57,7 @@ impl StatusPublisher {
     pub(super) async fn keep(&self, engine: &Engine) {
         loop {
             tokio::select! {
-                () = engine.status_changed() => tokio::time::sleep(GATHER).await,
+                () = engine.status_changed() => self.gather().await,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let (status, now) = (engine.status(), Instant::now());
@@ -65,6 +65,14 @@ impl StatusPublisher {
                 *self.said.borrow_mut() = Some((status, now));
                 self.publish(engine.forwarder(), true);
             }
+        }
+    }
+
+    /// The first change after a while goes out at once: it may say what is about to be lost.
+    async fn gather(&self) {
+        let last = self.said.borrow().as_ref().map(|(_, at)| *at);
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + GATHER).await;
         }
     }
 
@@ -104,6 +112,8 @@ impl StatusPublisher {
             trouble,
             disk: said.map(disk),
             checkpoint: said.and_then(|status| status.checkpoint.as_ref()).map(checkpoint),
+            sync: said.and_then(|status| status.sync).map(sync),
+            acks: said.into_iter().flat_map(|status| status.sources.iter().filter_map(acks)).collect(),
         };
         Messages::default().message(&Event::Status(Box::new(status)), started_ms)
     }
@@ -118,6 +128,20 @@ fn checkpoint(status: &CheckpointStatus) -> CheckpointFigures {
         budget: budget
             .map(|(allowed, daily_bytes)| CheckpointBudget { allowed_ms: ms(allowed), daily_bytes }),
     }
+}
+
+fn sync(status: SyncStatus) -> SyncFigures {
+    SyncFigures { every_ms: status.every_ms, allowed_ms: status.allowed_ms }
+}
+
+fn acks(source: &SourceStatus) -> Option<AckCounts> {
+    let acks = source.acks.as_ref()?;
+    Some(AckCounts {
+        source: source.name.clone(),
+        held: acks.held as u64,
+        stalled_ms: acks.stalled_ms,
+        window: acks.window.map(|window| window as u64),
+    })
 }
 
 fn disk(status: &AgentStatus) -> DiskStatus {

@@ -4,8 +4,8 @@
 use super::*;
 use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{
-    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause,
-    RunEnd,
+    AckCounts, AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report,
+    ReportCause, RunEnd, SyncFigures,
 };
 use headwater_wire::{Messages, Placement, Placer};
 use std::fmt::Write as _;
@@ -173,14 +173,25 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
     };
     let budget = CheckpointBudget { allowed_ms: 25_000, daily_bytes: 6 };
     let checkpoint = CheckpointFigures { every_ms: 10_000, age_ms: 5, budget: Some(budget) };
-    for (boot, trouble, disk, checkpoint) in [
-        (None, &[][..], None, None),
-        (Some(BootId::from("1f0c22b3-0000")), &["one", "two"][..], Some(disk), Some(checkpoint)),
+    let sync = SyncFigures { every_ms: 1_000, allowed_ms: Some(900) };
+    let acks = AckCounts { source: "field".to_owned(), held: 20, stalled_ms: 7, window: Some(20) };
+    for (boot, trouble, disk, checkpoint, sync, acks) in [
+        (None, &[][..], None, None, None, vec![]),
+        (
+            Some(BootId::from("1f0c22b3-0000")),
+            &["one", "two"][..],
+            Some(disk),
+            Some(checkpoint),
+            Some(sync),
+            vec![acks.clone(), AckCounts { source: "x".to_owned(), window: None, ..acks }],
+        ),
         (
             None,
             &[][..],
             Some(DiskStatus { device_written_today_bytes: None, ..disk }),
             Some(CheckpointFigures { budget: None, ..checkpoint }),
+            Some(SyncFigures { allowed_ms: None, ..sync }),
+            vec![],
         ),
     ] {
         let trouble = trouble.iter().map(|text| (*text).to_owned()).collect();
@@ -192,6 +203,8 @@ fn own(pipeline: &std::cell::RefCell<Pipeline>, to: &mut String) {
             trouble,
             disk,
             checkpoint,
+            sync,
+            acks,
         };
         written("status", &Event::Status(Box::new(status)), &Unplaced, to);
     }

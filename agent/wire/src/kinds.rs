@@ -7,8 +7,8 @@ use super::place::{Placed, Placer};
 use super::report;
 use super::sketch::WireSketch;
 use headwater_pipeline::event::{
-    AgentPresence, Alert, AlertState, CheckpointFigures, ClockSet, DiskStatus, Event, Evidence, Labels,
-    Reading, Readings, Subject, Summary,
+    AckCounts, AgentPresence, Alert, AlertState, CheckpointFigures, ClockSet, DiskStatus, Event, Evidence,
+    Labels, Reading, Readings, Subject, Summary, SyncFigures,
 };
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -132,6 +132,10 @@ fn describe_status(status: &AgentPresence, to: &mut impl Fields) {
     }
     to.put_some("disk", status.disk.as_ref().map(Disk).as_ref());
     to.put_some("checkpoint", status.checkpoint.as_ref().map(Checkpoints).as_ref());
+    to.put_some("sync", status.sync.as_ref().map(Syncs).as_ref());
+    if !status.acks.is_empty() {
+        to.put("acks", &AckMap(&status.acks));
+    }
 }
 
 fn describe_names(about: &Subject, to: &mut impl Fields) {
@@ -213,5 +217,45 @@ impl Describe for Checkpoints<'_> {
             to.put("allowed", &budget.allowed_ms);
             to.put("daily_bytes", &budget.daily_bytes);
         }
+    }
+}
+
+struct Syncs<'a>(&'a SyncFigures);
+
+impl Serialize for Syncs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Syncs<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        to.put("every", &self.0.every_ms);
+        to.put_some("allowed", self.0.allowed_ms.as_ref());
+    }
+}
+
+/// Acknowledgements by source.
+struct AckMap<'a>(&'a [AckCounts]);
+
+impl Serialize for AckMap<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|counts| (&counts.source, Acks(counts))))
+    }
+}
+
+struct Acks<'a>(&'a AckCounts);
+
+impl Serialize for Acks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(serializer, self)
+    }
+}
+
+impl Describe for Acks<'_> {
+    fn describe(&self, to: &mut impl Fields) {
+        to.put("held", &self.0.held);
+        to.put_some("window", self.0.window.as_ref());
+        to.put("stalled", &self.0.stalled_ms);
     }
 }

@@ -95,10 +95,9 @@ impl AckWindow {
         }
     }
 
-    /// The number of unacknowledged messages, and the most there ever were on a connection to this broker.
-    pub(super) fn unacked(&self) -> (usize, usize) {
-        let lists = self.lists.borrow();
-        (lists.unacked.len(), lists.most)
+    /// The number of unacknowledged messages.
+    pub(super) fn unacked(&self) -> usize {
+        self.lists.borrow().unacked.len()
     }
 
     /// Asks for what is handed over to be made durable.

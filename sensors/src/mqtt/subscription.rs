@@ -5,10 +5,11 @@ use super::ack_window::{AckWindow, Delivery};
 use super::requests::Requests;
 use super::session::session;
 use super::stall::Stall;
-use crate::{ConnectionState, Decoder, Sink, Source};
+use crate::{AckFigures, ConnectionState, Decoder, Sink, Source};
 use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, connect};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -45,6 +46,8 @@ pub(super) struct Subscription<'a> {
     told: Option<String>,
     /// The size of the last packet that was too large, until a connection settles (bytes).
     too_large: Option<usize>,
+    /// The acknowledgements of what is to be durable, for the status.
+    acks: Rc<AckFigures>,
 }
 
 impl<'a> Subscription<'a> {
@@ -52,6 +55,10 @@ impl<'a> Subscription<'a> {
         let decoder = Decoder::new(&source.decode, &source.context);
         let has_acks = source.qos != Qos::AtMostOnce;
         let ack_window = has_acks.then(|| AckWindow::new(sink.as_mut(), source.ack)).flatten();
+        let acks = Rc::new(AckFigures::default());
+        if source.is_durable() {
+            sink.acks(acks.clone());
+        }
         let known = ack_window.as_ref().map(AckWindow::filters).unwrap_or_default();
         Self {
             source,
@@ -64,6 +71,7 @@ impl<'a> Subscription<'a> {
             ack_window,
             told: Some(String::new()),
             too_large: None,
+            acks,
         }
     }
 
@@ -75,6 +83,7 @@ impl<'a> Subscription<'a> {
             let Some((client, mut connection)) = self.connect(false) else { return };
             let ended = self.converse(&client, &mut connection, stopped.as_mut()).await;
             self.ack_window.iter().for_each(AckWindow::on_lost);
+            self.acks.reset();
             let wait = backoff.after(&connection);
             let mut forget = false;
             match ended {
@@ -128,13 +137,14 @@ impl<'a> Subscription<'a> {
         let mut events = 0_u32;
         let mut grace = pin!(sleep(GRACE));
         let mut is_outdated = false;
-        let mut stall = Stall::new();
+        let mut stall = Stall::new(self.acks.clone());
+        self.sink.trouble(None);
         let mut requests = Requests::none();
         let is_durable = self.source.is_durable();
         loop {
             let buffered = connection.poll_buffered();
             if buffered.is_none() {
-                self.ack_window.iter().for_each(|ack_window| ack_window.acknowledge(client));
+                self.acknowledge(client, &mut stall);
             }
             let event = match buffered {
                 Some(event) => event,
@@ -149,8 +159,8 @@ impl<'a> Subscription<'a> {
                         return Ended::Outdated;
                     }
                     () = safer(&mut self.ack_window) => continue,
-                    () = stall.stalled() => {
-                        self.ack_window.iter().for_each(AckWindow::want_durable);
+                    is_stopped = stall.noticed() => {
+                        self.ack_window.iter().filter(|_| is_stopped).for_each(AckWindow::want_durable);
                         continue;
                     }
                     () = requests.due() => {
@@ -170,8 +180,10 @@ impl<'a> Subscription<'a> {
             if let Err(ended) = self.on_event(client, event) {
                 return ended;
             }
-            if let Some(ack_window) = self.ack_window.as_ref().filter(|_| is_durable && is_message) {
-                stall.on_message(ack_window.unacked());
+            if let Some(ack_window) = self.ack_window.as_ref().filter(|_| is_durable && is_message)
+                && stall.on_message(ack_window.unacked())
+            {
+                ack_window.want_durable();
             }
             if self.decoder.had_unmatched_topic() && !self.renewed && !is_outdated {
                 is_outdated = true;
@@ -180,6 +192,18 @@ impl<'a> Subscription<'a> {
             events = events.wrapping_add(1);
             if events.is_multiple_of(EVENTS_PER_TURN) {
                 tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Acknowledges what is safe, and says whether the broker has to wait too long for that.
+    fn acknowledge(&mut self, client: &Client, stall: &mut Stall) {
+        let Some(ack_window) = &self.ack_window else { return };
+        ack_window.acknowledge(client);
+        if self.source.is_durable() {
+            stall.on_acknowledged(ack_window.unacked());
+            if let Some(trouble) = stall.trouble() {
+                self.sink.trouble(trouble.as_deref());
             }
         }
     }

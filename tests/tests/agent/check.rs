@@ -39,6 +39,18 @@ fn the_budget_for_writes_is_said_as_an_interval() {
 }
 
 /// Every line of the sample that is commented out is a known key at its place.
+/// Which syncs the budget allows is said of a source that waits for them.
+#[test]
+fn the_budget_for_syncs_is_said_as_an_interval() {
+    let config = |ack: &'static str| Config { source_keys: ack, ..Config::new(1883, 1884) }.text();
+    let (_, received, _) = check(&config("topics = [\"sensors/#\"]\ntime = \"ts\""));
+    assert!(!received.contains("syncs"), "{received}");
+    let (_, durable, _) = check(&config("topics = [\"sensors/#\"]\ntime = \"ts\"\nack = \"durable\""));
+    let expected = "syncs of the journal: every 1s, and when a broker waits; 375 MiB a day (three quarters of \
+                    `daily_writes`) allow one of 4 KiB every 900 ms for long\n";
+    assert!(durable.contains(expected), "{durable}");
+}
+
 #[test]
 fn the_sample_knows_its_own_options() {
     let sample = include_str!("../../../systemd/headwater.toml");

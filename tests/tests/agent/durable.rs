@@ -3,7 +3,9 @@
 use crate::Config;
 use headwater_tests::client::connect;
 use headwater_tests::wire::Connect;
-use headwater_tests::{Agent, Messages, Mosquitto, Options, Publisher, Subscriber, TempDir};
+use headwater_tests::{
+    Agent, Messages, Mosquitto, Options, PATIENCE, Publisher, SlowDisk, Subscriber, TempDir,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,4 +166,98 @@ fn what_comes_again_is_recognised() {
     let repeated = messages.of("report").last().and_then(|report| report.map["total"]["repeated"].as_i64());
     assert!(repeated > Some(0), "nothing came again: {repeated:?}");
     agent.check_running();
+}
+
+/// mosquitto with its own limits: 20 messages in flight, 1,000 in the queue of a client; it drops the others.
+fn stock_broker() -> Mosquitto {
+    let more = "max_inflight_messages 20\nmax_queued_messages 1000\n";
+    Mosquitto::with(&Options { more, ..Options::default() })
+}
+
+/// Whether the broker has dropped a message.
+fn has_dropped(broker: &Mosquitto) -> bool {
+    broker.logged("Outgoing messages are being dropped") > 0
+}
+
+/// Whether the last status says that the broker stands still.
+fn says_standstill(messages: &Messages) -> bool {
+    let last = messages.of("status").last();
+    last.is_some_and(|status| status.map["trouble"].to_string().contains("max_inflight_messages"))
+}
+
+/// Publishes readings of each place, so many a second, until `until` says so: how many of each.
+fn publish_at(port: u16, rate: u32, mut until: impl FnMut(i64) -> bool) -> i64 {
+    const TICK: Duration = Duration::from_millis(20);
+    let mut publisher = Publisher::new(port);
+    let (start_of_load, mut step) = (std::time::Instant::now(), 0);
+    while !until(step) {
+        while f64::from(rate) * start_of_load.elapsed().as_secs_f64() > (step * PLACES.len() as i64) as f64 {
+            for place in PLACES {
+                let payload = format!(r#"{{"ts":{},"temp":{}}}"#, start() + step * STEP, step % 1_000);
+                publisher.publish(&format!("sensors/{place}"), payload).expect("a publish");
+            }
+            step += 1;
+        }
+        publisher.flush().expect("the broker's acknowledgements");
+        std::thread::sleep(TICK);
+    }
+    step
+}
+
+/// A broker that sends 20 messages and then waits loses nothing, because syncs come as soon as it waits. At 1,000 messages a
+/// second a busy machine may be too slow for that: then the status has said so before.
+#[test]
+fn a_broker_with_few_messages_in_flight_drops_nothing() {
+    for (rate, steps) in [(50, 50), (200, 300), (1_000, 1_500)] {
+        let (source, uplink) = (stock_broker(), Mosquitto::start());
+        let subscriber = Subscriber::new(uplink.port);
+        let dir = TempDir::new();
+        let agent = Agent::start(&dir, &config(source.port, uplink.port));
+        agent.wait_log(&["source connected"]);
+        let mut warned = false;
+        let steps = publish_at(source.port, rate, |step| {
+            warned = warned || says_standstill(&subscriber.messages());
+            assert!(rate < 1_000 || warned || !has_dropped(&source), "dropped without a word");
+            step >= steps
+        });
+        if warned && has_dropped(&source) {
+            println!("at {rate} messages a second this machine is too slow, and the status has said so");
+            continue;
+        }
+        check(&subscriber, steps);
+        let status = subscriber.wait_until("its figures", |messages| {
+            messages.of("status").last().is_some_and(|status| status.map["acks"]["field"]["held"].is_u64())
+        });
+        let status = status.of("status").last().unwrap().clone();
+        assert!(status.map["sync"]["every"] == 1_000, "{}", status.map);
+    }
+}
+
+/// The disk takes 5 s for a sync: the broker stands still, and its queue grows. The status says so before it drops anything,
+/// with the numbers to raise and how much is held, and until it is over.
+#[test]
+fn a_broker_that_stands_still_is_trouble_before_it_drops_anything() {
+    let (source, uplink) = (stock_broker(), Mosquitto::start());
+    let subscriber = Subscriber::new(uplink.port);
+    let dir = TempDir::new();
+    let Some(disk) = SlowDisk::new(&dir) else { return };
+    let agent = Agent::start_with(&dir, &config(source.port, uplink.port), &disk.environment());
+    agent.wait_log(&["source connected"]);
+    agent.wait_log(&["checkpoint written"]);
+    disk.slow_down();
+    let steps = publish_at(source.port, 200, |_| {
+        assert!(!has_dropped(&source), "dropped without a word: {}", agent.log());
+        says_standstill(&subscriber.messages())
+    });
+    disk.speed_up();
+    let said = subscriber.messages();
+    let said = said.of("status").find(|status| status.map["trouble"].is_array()).unwrap();
+    let acks = &said.map["acks"]["field"];
+    assert!(acks["held"].as_i64() >= Some(20) && acks["window"].is_u64(), "{acks}");
+    assert!(acks["stalled"].as_i64() >= Some(300), "{acks}");
+    agent.wait_log(&["WARN", "source=\"field\"", "max_inflight_messages", "max_queued_messages"]);
+    check(&subscriber, steps);
+    let is_over = |messages: &Messages| !says_standstill(messages);
+    let (_, is_over) = subscriber.wait_at_most(PATIENCE, is_over);
+    assert!(is_over, "{}", agent.log());
 }

@@ -148,6 +148,32 @@ pub struct AgentPresence {
     pub disk: Option<DiskStatus>,
     /// How often open windows become durable, once they have.
     pub checkpoint: Option<CheckpointFigures>,
+    /// How often the journal is synced, if it is.
+    pub sync: Option<SyncFigures>,
+    /// The sources that acknowledge only what is durable.
+    pub acks: Vec<AckCounts>,
+}
+
+/// How often the journal is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncFigures {
+    /// The configured interval (ms).
+    pub every_ms: u64,
+    /// The interval that the budget for writes allows in the long run (ms), once that is known.
+    pub allowed_ms: Option<u64>,
+}
+
+/// How a source stands with its acknowledgements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckCounts {
+    /// The name of the source.
+    pub source: String,
+    /// Messages that are not acknowledged.
+    pub held: u64,
+    /// How long the broker has stood still for that since the start (ms).
+    pub stalled_ms: u64,
+    /// The number of unacknowledged messages at which it stopped last, if it has.
+    pub window: Option<u64>,
 }
 
 /// How often open windows become durable.

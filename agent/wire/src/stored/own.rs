@@ -5,8 +5,8 @@ use super::parts::{StoredError, bad, put_count, put_name, put_time, signed, text
 use super::tags;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
-    AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report, ReportCause,
-    RunEnd,
+    AckCounts, AgentPresence, BootId, CheckpointBudget, CheckpointFigures, ClockSet, DiskStatus, Report,
+    ReportCause, RunEnd, SyncFigures,
 };
 
 pub(super) fn put_report(to: &mut Vec<u8>, report: &Report) {
@@ -97,6 +97,18 @@ pub(super) fn put_status(to: &mut Vec<u8>, status: &AgentPresence) {
             own.into_iter().chain(budget.into_iter().flatten()).for_each(|number| put_varint(to, number));
         });
     }
+    if let Some(SyncFigures { every_ms, allowed_ms }) = status.sync {
+        put_field(to, tags::SYNC, |to| {
+            [every_ms].into_iter().chain(allowed_ms).for_each(|number| put_varint(to, number));
+        });
+    }
+    put_field(to, tags::ACKS, |to| {
+        for AckCounts { source, held, stalled_ms, window } in &status.acks {
+            put_text(to, source);
+            let window = window.map_or(0, |window| window.saturating_add(1));
+            [*held, *stalled_ms, window].into_iter().for_each(|number| put_varint(to, number));
+        }
+    });
 }
 
 pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<AgentPresence, StoredError> {
@@ -113,7 +125,19 @@ pub(super) fn read_status(fields: &StoredFields<'_>) -> Result<AgentPresence, St
             .get(tags::CHECKPOINT)
             .map(|from| read_checkpoint(from).ok_or(bad(tags::CHECKPOINT)))
             .transpose()?,
+        sync: fields.get(tags::SYNC).map(|from| read_sync(from).ok_or(bad(tags::SYNC))).transpose()?,
+        acks: fields.of(tags::ACKS).list(next_acks).ok_or(bad(tags::ACKS))?,
     })
+}
+
+fn read_sync(mut from: Reader<'_>) -> Option<SyncFigures> {
+    Some(SyncFigures { every_ms: from.varint()?, allowed_ms: from.varint() })
+}
+
+fn next_acks(from: &mut Reader<'_>) -> Option<AckCounts> {
+    let source = from.text()?.to_owned();
+    let (held, stalled_ms, window) = (from.varint()?, from.varint()?, from.varint()?);
+    Some(AckCounts { source, held, stalled_ms, window: window.checked_sub(1) })
 }
 
 fn read_checkpoint(mut from: Reader<'_>) -> Option<CheckpointFigures> {

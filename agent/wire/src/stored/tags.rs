@@ -73,3 +73,7 @@ pub(super) const PARTIAL: u8 = 44;
 /// Configured interval and age of the last one (ms); then, if they are known, the interval that is allowed (ms) and the bytes
 /// of a day.
 pub(super) const CHECKPOINT: u8 = 45;
+/// Configured interval (ms); then, if it is known, the interval that is allowed (ms).
+pub(super) const SYNC: u8 = 46;
+/// Of each source: name, messages held, time stalled (ms), window plus 1 or 0.
+pub(super) const ACKS: u8 = 47;

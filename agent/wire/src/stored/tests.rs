@@ -6,9 +6,9 @@ use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
-    AgentPresence, Alert, AlertState, BootId, CheckpointBudget, CheckpointFigures, ClockMark, ClockSet,
-    DiskStatus, Evidence, Reading, Readings, Report, ReportCause, RunEnd, Subject, Summary, TimedValues,
-    Timestamp,
+    AckCounts, AgentPresence, Alert, AlertState, BootId, CheckpointBudget, CheckpointFigures, ClockMark,
+    ClockSet, DiskStatus, Evidence, Reading, Readings, Report, ReportCause, RunEnd, Subject, Summary,
+    SyncFigures, TimedValues, Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
@@ -172,6 +172,10 @@ fn of_agent() -> impl Strategy<Value = Event> {
         age_ms: 7,
         budget: budget.map(|allowed_ms| CheckpointBudget { allowed_ms, daily_bytes: 9 }),
     });
+    let sync = prop::option::of(any::<u64>()).prop_map(|allowed_ms| SyncFigures { every_ms: 5, allowed_ms });
+    let acks = ("[a-z]{1,9}", any::<u64>(), prop::option::of(0..u64::MAX))
+        .prop_map(|(source, held, window)| AckCounts { source, held, stalled_ms: 3, window });
+    let acks = prop::collection::vec(acks, 0..3);
     let trouble = prop::collection::vec(".{0,9}", 0..3);
     let status = (
         name(),
@@ -179,9 +183,9 @@ fn of_agent() -> impl Strategy<Value = Event> {
         any::<i64>(),
         prop::option::of("[a-f]{0,9}"),
         trouble,
-        (prop::option::of(disk), prop::option::of(checkpoint)),
+        (prop::option::of(disk), prop::option::of(checkpoint), prop::option::of(sync), acks),
     )
-        .prop_map(|(agent, online, started_ms, boot, trouble, (disk, checkpoint))| {
+        .prop_map(|(agent, online, started_ms, boot, trouble, (disk, checkpoint, sync, acks))| {
             let boot = boot.map(|boot| BootId::from(boot.as_str()));
             Event::Status(Box::new(AgentPresence {
                 agent,
@@ -191,6 +195,8 @@ fn of_agent() -> impl Strategy<Value = Event> {
                 trouble,
                 disk,
                 checkpoint,
+                sync,
+                acks,
             }))
         });
     prop_oneof![report, clock, status]

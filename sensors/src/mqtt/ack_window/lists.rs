@@ -54,7 +54,7 @@ pub(super) struct Lists {
     /// Handed over on earlier connections.
     expected: VecDeque<Held>,
     /// The most messages that were ever unacknowledged at once.
-    pub(super) most: usize,
+    most: usize,
     /// The filters of the session, as far as known.
     pub(super) filters: Vec<String>,
 }
