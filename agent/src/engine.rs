@@ -92,12 +92,9 @@ impl Engine {
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
-        if let Some(gap) = clock.restart_gap() {
-            pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
-        }
+        pipeline.resume_after(now, earlier.has_crashed(), clock.restart_gap());
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.place_alerts(&|boot| clock.offset_of(boot));
-        pipeline.resume(now, earlier.has_crashed());
         let before = earlier.run_before(&clock, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);

@@ -37,6 +37,7 @@ mod unusable;
 use crate::account::ReadingCounts;
 use crate::config::{Limits, StreamConfig};
 use crate::event::{Event, Timestamp};
+pub use clock_step::ClockGap;
 pub use groups::group_bytes;
 pub use pressure::Pressure;
 use pressure::Retention;

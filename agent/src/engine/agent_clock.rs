@@ -7,6 +7,7 @@ use crate::clock::{
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Moment, Now, Time};
 use headwater_pipeline::event::BootId;
+use headwater_pipeline::pipeline::ClockGap;
 use headwater_wire::Placer;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -29,29 +30,18 @@ pub(crate) struct Past {
     corrected_ms: i64,
 }
 
-/// The correction of the agent's timeline between two runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RestartGap {
-    /// The last moment of the run before.
-    pub(super) before: Now,
-    /// The time from that moment to the start (ms).
-    pub(super) ms: i64,
-}
-
-impl RestartGap {
-    /// The gap between `past` and a start at `time`, which is known or not.
-    fn between(past: &Past, boot: &BootId, (time, synced): (Time, bool), boots: &Boots) -> Option<Self> {
-        let past_boot = past.boot.as_ref()?;
-        let before = Now { time: past.time, alive: past.alive, synced: past.synced };
-        let ms = time.since(past.time);
-        let ms = match (past.synced, synced) {
-            (true, true) => (ms < -BACK_MS).then_some(ms),
-            (true, false) => Some(ms),
-            (false, false) => (past_boot != boot).then(|| boots.bridge_ms(past_boot).unwrap_or(ms)),
-            (false, true) => Some(boots.correction(past_boot).map_or(ms, |known| known.offset_ms)),
-        };
-        ms.map(|ms| Self { before, ms })
-    }
+/// The gap between `past` and a start at `time`, which is known or not.
+fn gap_between(past: &Past, boot: &BootId, (time, synced): (Time, bool), boots: &Boots) -> Option<ClockGap> {
+    let past_boot = past.boot.as_ref()?;
+    let before = Now { time: past.time, alive: past.alive, synced: past.synced };
+    let ms = time.since(past.time);
+    let ms = match (past.synced, synced) {
+        (true, true) => (ms < -BACK_MS).then_some(ms),
+        (true, false) => Some(ms),
+        (false, false) => (past_boot != boot).then(|| boots.bridge_ms(past_boot).unwrap_or(ms)),
+        (false, true) => Some(boots.correction(past_boot).map_or(ms, |known| known.offset_ms)),
+    };
+    ms.map(|ms| ClockGap { before, ms, boot: (!synced).then(|| boot.clone()) })
 }
 
 /// The clock of a running agent.
@@ -70,7 +60,7 @@ pub(crate) struct AgentClock {
     corrections: RefCell<Vec<Correction>>,
     steady: Cell<Steady>,
     /// The gap between the checkpoint and the start.
-    gap: Option<RestartGap>,
+    gap: Option<ClockGap>,
 }
 
 impl AgentClock {
@@ -93,8 +83,8 @@ impl AgentClock {
         boots.begin(&boot, timeline.offset_ms());
         let known = timeline.is_synced().then(|| boots.set(timeline.offset_ms()));
         let (time, synced) = (timeline.at(sample.up_ms), timeline.is_synced());
-        let gap = RestartGap::between(past, &boot, (time, synced), &boots);
-        let corrected_ms = past.corrected_ms.saturating_add(gap.map_or(0, |gap| gap.ms));
+        let gap = gap_between(past, &boot, (time, synced), &boots);
+        let corrected_ms = past.corrected_ms.saturating_add(gap.as_ref().map_or(0, |gap| gap.ms));
         Self {
             config,
             boot,
@@ -158,8 +148,8 @@ impl AgentClock {
     }
 
     /// The gap between the checkpoint and the start.
-    pub(super) fn restart_gap(&self) -> Option<RestartGap> {
-        self.gap
+    pub(super) fn restart_gap(&self) -> Option<&ClockGap> {
+        self.gap.as_ref()
     }
 
     /// Takes the corrections that are due since the start.

@@ -141,14 +141,14 @@ impl Channel {
 
     /// Ends every open window and decides every reading in the filter. The series then starts afresh, except for what
     /// its detectors have learned.
-    pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>) -> ClosedCounts {
+    pub(super) fn end(&mut self, out: &mut SeriesEmitter<'_>, until: Time) -> ClosedCounts {
         let Some(spec) = self.spec(out.stream) else {
             let settled = self.pass(out, AgentTime::MAX);
             self.filter = out.stream.window.filter().map(|filter| Box::new(Filter::new(filter)));
             return settled;
         };
         let mut settled = ClosedCounts::default();
-        while let Some(closed) = self.windows.end(spec, out.now.time) {
+        while let Some(closed) = self.windows.end(spec, until) {
             settled.summarised += self.emit_summary(closed, spec, out);
         }
         settled

@@ -191,10 +191,10 @@ impl Pairs {
     }
 
     /// Ends all pairs that are stamped on arrival; see [`super::channel::Channel::end`].
-    pub(super) fn end_stamped(&mut self, out: &mut PairEmitter<'_>) {
+    pub(super) fn end_stamped(&mut self, until: Time, out: &mut PairEmitter<'_>) {
         for pair in self.pairs.iter_mut().filter(|pair| pair.by_arrival) {
             if let Some((specs, _)) = pair.rules(out.streams) {
-                pair.end(specs.of(true), out);
+                pair.end(specs.of(true), until, out);
             }
         }
     }
@@ -269,8 +269,8 @@ impl Pair {
         }
     }
 
-    fn end(&mut self, spec: &Spec, out: &mut PairEmitter<'_>) {
-        while let Some(closed) = self.windows.end(spec, out.now.time) {
+    fn end(&mut self, spec: &Spec, until: Time, out: &mut PairEmitter<'_>) {
+        while let Some(closed) = self.windows.end(spec, until) {
             self.emit_summary(&closed, spec, out);
         }
         self.waiting = [Vec::new(), Vec::new()];

@@ -25,6 +25,7 @@ pub use super::bytes::{
 
 use super::bytes::put;
 use super::channel::Channel;
+use super::clock_step::ClockGap;
 use super::ids::{Id as _, IndexVec, StreamId};
 use super::revisions::Revisions;
 use super::saved::StoredStream;
@@ -131,21 +132,29 @@ impl Pipeline {
     /// Starts a run, with or without the state of an earlier one. After a crash, whatever may have been emitted since
     /// the checkpoint is emitted under higher revisions, and what may lack readings is marked.
     pub fn resume(&mut self, now: Now, after_crash: bool) {
+        self.resume_after(now, after_crash, None);
+    }
+
+    /// The same, where the clock does not go on from the run before.
+    pub fn resume_after(&mut self, now: Now, after_crash: bool, gap: Option<&ClockGap>) {
         if after_crash {
             self.cut_lossy();
         }
-        self.start(now, after_crash);
+        self.start(now, after_crash, gap);
     }
 
     /// Starts a run whose input since the checkpoint comes again, under a config that may make something else of it:
     /// nothing is missing, and whatever was emitted is emitted under higher revisions.
     pub fn resume_anew(&mut self, now: Now) {
-        self.start(now, true);
+        self.start(now, true, None);
     }
 
-    fn start(&mut self, now: Now, rises: bool) {
+    fn start(&mut self, now: Now, rises: bool, gap: Option<&ClockGap>) {
         let (reach, future_ms) = (self.reach(), self.future_ms());
         self.emitter.revisions.start(now, rises, reach, future_ms);
+        if let Some(gap) = gap {
+            self.on_clock_gap(gap, rises);
+        }
         self.close_cuts(now);
         self.rearm(now);
     }

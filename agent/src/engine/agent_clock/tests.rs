@@ -10,7 +10,7 @@ use headwater_pipeline::pipeline::{Pipeline, SeriesHandle, SourceEntry, TakenAt}
 use headwater_pipeline::sections::body::StoredBody;
 use headwater_pipeline::sections::unread::Unread;
 use headwater_wire::{Encoding, Wire, read};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// 2027-01-15T08:00:00Z; all of this happens after the build.
@@ -62,7 +62,7 @@ impl World {
             alive: (AgentTime(0), 0),
             value: 1.0,
         };
-        world.start(&Past::default(), None);
+        world.start(&Past::default(), None, false);
         world
     }
 
@@ -74,8 +74,8 @@ impl World {
         Sample { wall: Time(self.truth + self.error), up_ms: self.up_ms(), sync: self.sync }
     }
 
-    /// The agent starts, from what an earlier run has saved.
-    fn start(&mut self, past: &Past, state: Option<Vec<u8>>) {
+    /// The agent starts, from what an earlier run has saved; `after_crash`: that run went on after it.
+    fn start(&mut self, past: &Past, state: Option<Vec<u8>>, after_crash: bool) {
         let (config, document) = config::parse(Path::new("t.toml"), CONFIG, |_| None);
         let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
         let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
@@ -91,22 +91,26 @@ impl World {
         let now = clock.now_at(self.up_ms());
         assert_eq!(now.alive, past.alive, "it stands still while the agent is away");
         self.alive = (now.alive, self.up_ms());
-        if let Some(gap) = clock.restart_gap() {
-            pipeline.on_clock_step(gap.before, gap.ms, clock.unsynced_boot());
-        }
+        pipeline.resume_after(now, after_crash, clock.restart_gap());
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.place_alerts(&|boot| clock.offset_of(boot));
-        pipeline.resume(now, false);
         let series = pipeline.introduce(0, "t", &[]).unwrap();
         self.agent = Some((clock, pipeline, series));
     }
 
     /// The machine is off for a while; `wall` is what its clock says when it is on again.
     fn reboot(&mut self, off_ms: i64, wall: i64) {
-        let (clock, mut pipeline, _) = self.agent.take().unwrap();
+        let (past, state) = self.checkpoint();
+        self.boot_from(&past, state, (off_ms, wall), false);
+    }
+
+    /// What the next run goes on from.
+    fn checkpoint(&mut self) -> (Past, Vec<u8>) {
+        let up_ms = self.up_ms();
+        let (clock, pipeline, _) = self.agent.as_mut().unwrap();
         self.made.extend(pipeline.drain().map(|(_, event)| event));
-        let now = clock.now_at(self.up_ms());
-        clock.boots.seen(self.up_ms());
+        let now = clock.now_at(up_ms);
+        clock.boots.seen(up_ms);
         let past = Past {
             boot: Some(clock.boot.clone()),
             synced: now.synced,
@@ -115,13 +119,17 @@ impl World {
             corrected_ms: clock.steady.get().corrected_ms(),
         };
         let mut state = Vec::new();
-        pipeline.save(now, &mut state);
+        pipeline.checkpoint(now, &mut state);
+        (past, state)
+    }
+
+    fn boot_from(&mut self, past: &Past, state: Vec<u8>, (off_ms, wall): (i64, i64), after_crash: bool) {
         self.truth += off_ms;
         self.booted = self.truth;
         self.truth += 5_000;
         self.error = wall + 5_000 - self.truth;
         self.boot += 1;
-        self.start(&past, Some(state));
+        self.start(past, Some(state), after_crash);
     }
 
     /// Time passes, with a reading every second.
@@ -352,4 +360,35 @@ fn boots_at_the_same_time_have_ids_of_their_own() {
         world.run(25_000);
     }
     world.check();
+}
+
+/// The power is cut after a window was told that the checkpoint holds as open. The next run ends it under the id that it was
+/// told with, above the revisions of that run, and says that it is partial.
+#[test]
+fn a_window_that_was_open_at_a_power_cut_has_one_id() {
+    for (wall, sync) in [(7_000, SyncState::Unknown), (TRUE, SyncState::Synced)] {
+        let mut world = World::new(wall - TRUE, sync);
+        world.run(25_000);
+        let (past, state) = world.checkpoint();
+        world.run(15_000);
+        world.sync = SyncState::Unknown;
+        world.boot_from(&past, state, (60_000, 3_000), true);
+        world.run(15_000);
+        world.error = 0;
+        world.sync = SyncState::Synced;
+        world.run(1_000);
+        let mut told: BTreeMap<String, Vec<(i64, i64, bool)>> = BTreeMap::new();
+        for message in world.sent().iter().filter(|message| message.text("kind") == "summary") {
+            let number = |key| message.number(key).unwrap() as i64;
+            let content = (number("rev"), number("count"), message.get("partial").is_some());
+            told.entry(message.text("id").to_owned()).or_default().push(content);
+        }
+        let again: Vec<_> = told.values().filter(|told| told.len() > 1).collect();
+        let [[whole, part]] = again.iter().map(|told| [told[0], told[1]]).collect::<Vec<_>>()[..] else {
+            panic!("{told:?}")
+        };
+        assert!(whole.1 > part.1 && part.0 > whole.0 && (whole.2, part.2) == (false, true), "{told:?}");
+        let starts: BTreeSet<_> = told.keys().map(|id| id.split('+').next().unwrap()).collect();
+        assert_eq!(starts.len(), told.len(), "{told:?}");
+    }
 }
