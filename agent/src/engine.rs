@@ -31,7 +31,7 @@ pub(crate) use agent_clock::AgentClock;
 pub(crate) use checkpoint_writer::CheckpointWriter;
 pub(crate) use durable::FILE;
 pub(crate) use earlier::{Earlier, Stored, restore};
-pub(crate) use journal_syncing::journal_share;
+pub(crate) use journal_syncing::{SyncRates, journal_share};
 pub(crate) use log_throttle::LogThrottle;
 
 use crate::clock;

@@ -45,8 +45,8 @@ pub use topic::{TopicError, TopicTemplate};
 pub use series_names::SeriesNames;
 pub use sink::{ConnectionState, SeriesRef, Sink, Stamp};
 pub use source::{
-    Finding, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe, Stop, read_source,
-    source_kinds,
+    AckLimit, Finding, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe, Stop,
+    WindowProbe, read_source, source_kinds,
 };
 
 /// All kinds of sources; the first is the one that most people want.

@@ -28,6 +28,9 @@ pub type Running = Pin<Box<dyn Future<Output = ()>>>;
 /// A running probe: its finding, or `None` if there is nothing to probe.
 pub type SourceProbe<'a> = Pin<Box<dyn Future<Output = Option<Finding>> + 'a>>;
 
+/// A running measurement of [`Source::measure_window`].
+pub type WindowProbe<'a> = Pin<Box<dyn Future<Output = Option<AckLimit>> + 'a>>;
+
 /// Returns when the source shall stop.
 pub(crate) async fn stopped(mut stop: Stop) {
     // An error means that the sender is gone: nobody can stop the source later.
@@ -69,6 +72,12 @@ pub trait Source {
         Box::pin(async { None })
     }
 
+    /// Measures how many messages the other side sends before it waits for an acknowledgement, for `headwater self-test`.
+    /// `None`: a source that acknowledges at once.
+    fn measure_window(&self) -> WindowProbe<'_> {
+        Box::pin(async { None })
+    }
+
     /// Runs until `stop`, however often the connection is lost, and even after its input has ended.
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running;
 }
@@ -82,6 +91,17 @@ pub enum Finding {
     Note(String),
     /// The source does not work; the text says what to do.
     Fails(String),
+}
+
+/// How many messages the other side sends before it waits for an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckLimit {
+    /// So many.
+    Messages(usize),
+    /// So many at least.
+    AtLeast(usize),
+    /// It cannot be measured; the text says why.
+    Unknown(String),
 }
 
 /// What a source knows of its agent.

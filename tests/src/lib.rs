@@ -37,6 +37,7 @@ pub use session::Session;
 pub use slow_disk::SlowDisk;
 pub use subscriber::Subscriber;
 
+use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a test waits for something that has to happen, and then fails: far above what a busy machine needs.
@@ -72,4 +73,15 @@ pub fn wait_within<T>(patience: Duration, what: &str, mut probe: impl FnMut() ->
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A test cannot run on this machine: says so past the test harness, which shows nothing of a test that passes. Where
+/// `HEADWATER_SKIP` is `never`, as in CI, the test fails.
+///
+/// # Panics
+/// Where nothing may be skipped.
+pub fn skip(why: &str) {
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    assert!(std::env::var_os("HEADWATER_SKIP").is_none_or(|skip| skip != "never"), "cannot run: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
 }

@@ -24,7 +24,7 @@ impl FakeClock {
         let found =
             architectures.map(|path| path.join("faketime/libfaketime.so.1")).find(|path| path.exists());
         let Some(library) = found else {
-            println!("skipped: there is no libfaketime (Debian: faketime)");
+            crate::skip("there is no libfaketime (Debian: faketime)");
             return None;
         };
         let clock = Self { file: dir.join("faketime"), library: library.display().to_string() };
@@ -85,7 +85,7 @@ impl Machine {
         machine.write_boot_id();
         let tried = machine.wrapped("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !tried.is_ok_and(|status| status.success()) {
-            println!("skipped: this user cannot unshare time and mounts on this machine");
+            crate::skip("this user cannot unshare time and mounts on this machine");
             return None;
         }
         Some(machine)

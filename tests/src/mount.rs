@@ -19,7 +19,7 @@ impl Tmpfs {
         std::fs::create_dir_all(&path).expect("a directory");
         let tmpfs = Self(path);
         if !tmpfs.try_mount(&format!("size={size}")) {
-            println!("skipped: this user cannot mount a tmpfs on this machine");
+            crate::skip("this user cannot mount a tmpfs on this machine");
             return None;
         }
         Some(tmpfs)
@@ -66,7 +66,7 @@ impl Disk {
         std::fs::create_dir_all(&disk.mount).expect("a directory");
         std::fs::File::create(&disk.image).and_then(|file| file.set_len(BYTES)).expect("a file");
         if !quiet("mkfs.ext4", &["-q"], &[&disk.image]) || !disk.attach() {
-            println!("skipped: no file system over a loop device for this user on this machine");
+            crate::skip("no file system over a loop device for this user on this machine");
             return None;
         }
         Some(disk)

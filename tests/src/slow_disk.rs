@@ -28,7 +28,7 @@ impl SlowDisk {
         compiler.arg(format!("-DDELAY_S={}", Self::SYNC.as_secs())).args(["-shared", "-fPIC", "-o"]);
         compiler.arg(&disk.library).arg(source).arg("-ldl").stderr(Stdio::null());
         if !compiler.status().is_ok_and(|status| status.success()) {
-            println!("skipped: no C compiler makes a library on this machine");
+            crate::skip("no C compiler makes a library on this machine");
             return None;
         }
         Some(disk)

@@ -9,6 +9,14 @@ use tokio::time::timeout;
 /// How long a whole visit may take.
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// A broker that says nothing for so long has nothing to say, or waits.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// A client id of its own.
+fn client_id() -> String {
+    format!("headwater-self-test-{}", std::process::id())
+}
+
 /// A connection under a client id of its own, so that a running agent keeps its session.
 #[derive(Debug)]
 pub struct Visit {
@@ -39,8 +47,20 @@ impl Visit {
     /// # Errors
     /// No connection.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        Self::connect_as(settings, MqttSession::passing(client_id())).await
+    }
+
+    /// Connects as a client that acknowledges nothing.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn connect_to_hold(settings: &Settings) -> Result<Self, ConnectError> {
+        let session = MqttSession { manual_acks: true, ..MqttSession::passing(client_id()) };
+        Self::connect_as(settings, session).await
+    }
+
+    async fn connect_as(settings: &Settings, session: MqttSession) -> Result<Self, ConnectError> {
         let settings = Settings { client_id: None, ..settings.clone() };
-        let session = MqttSession::passing(format!("headwater-self-test-{}", std::process::id()));
         let connected = connect(&settings, &session);
         let (client, connection) = connected.map_err(|error| ConnectError::Refused(error.to_string()))?;
         let mut visit = Self { client, connection, heard: None };
@@ -88,6 +108,25 @@ impl Visit {
             self.keep(&event);
         }
         Ok(self.heard.take().unwrap_or_default())
+    }
+
+    /// Publishes so many messages without content to a topic that is subscribed to. Returns how many come back before the
+    /// broker falls silent: of a client that acknowledges nothing, those that the broker sends before it waits.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn echo(&mut self, topic: &str, messages: usize) -> Result<usize, ConnectError> {
+        let (mut left, mut back) = (messages, 0);
+        loop {
+            let publish = || self.client.try_publish(topic.to_owned(), Bytes::new(), Qos::AtLeastOnce, false);
+            while left > 0 && publish().is_ok() {
+                left -= 1;
+            }
+            match timeout(SILENCE, self.connection.poll()).await {
+                Ok(event) => back += usize::from(matches!(event?, MqttEvent::Incoming(_))),
+                Err(_) => return Ok(back),
+            }
+        }
     }
 
     fn keep(&mut self, event: &MqttEvent) {

@@ -2,7 +2,8 @@
 //!
 //! Looks at what the config asks for: the state directory and its disk, the clock, devices, every source and every output. It
 //! publishes one message to each output and nothing to the topics of a source. A running agent is not disturbed: the
-//! test has client ids of its own.
+//! test has client ids of its own. Of a source with `ack = "durable"` it measures how many messages the broker sends before
+//! it waits, on a topic of the test's own.
 
 mod device;
 mod disk;
@@ -10,7 +11,9 @@ mod disk;
 use super::{Failure, open, runtime};
 use crate::clock;
 use crate::config::Config;
-use headwater_forwarder::ProbeResult;
+use crate::engine::SyncRates;
+use headwater_forwarder::{BufferConfig, ProbeResult, Sync};
+use headwater_sensors::AckLimit;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::path::Path;
 
@@ -117,6 +120,39 @@ async fn sources(screen: &mut Screen, config: &Config) {
             None => Finding::Good(UNTRIED.to_owned()),
         };
         screen.show(&format!("source {}", source.name), finding);
+        if let Some(limit) = source.source.measure_window().await {
+            screen.show(&format!("acks {}", source.name), acks(&limit, &config.buffer));
+        }
+    }
+}
+
+/// What rate the messages allow that a broker sends before it waits for an acknowledgement.
+fn acks(limit: &AckLimit, buffer: &BufferConfig) -> Finding {
+    let (messages, at_least) = match limit {
+        AckLimit::Unknown(why) => {
+            return Finding::Note(format!("how many messages come unacknowledged is not known: {why}"));
+        }
+        AckLimit::Messages(messages) => (*messages, ""),
+        AckLimit::AtLeast(messages) => (*messages, " or more"),
+    };
+    let at_sync = match buffer.sync {
+        Sync::Always => String::new(),
+        Sync::Every(ms) => format!("{} a second at `sync`, ", messages as u64 * 1_000 / ms.max(1)),
+    };
+    let rates = SyncRates::of(buffer.daily_writes);
+    let text = format!(
+        "the broker sends {messages} messages{at_least} before it waits: {at_sync}{:.0} a second for long within \
+         `daily_writes`, {:.0} more at once",
+        messages as f64 * rates.per_second,
+        messages as f64 * rates.at_once,
+    );
+    if at_least.is_empty() {
+        Finding::Note(format!(
+            "{text}; if more come, raise its messages in flight and in the queue (mosquitto: `max_inflight_messages`, \
+             `max_queued_messages`)"
+        ))
+    } else {
+        Finding::Good(text)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::Engine;
 use crate::blocking;
+use crate::journal::PAGE_BYTES;
 use crate::status::SyncStatus;
 use headwater_forwarder::Sync;
 use headwater_sensors::SafetyLevel;
@@ -24,6 +25,21 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The journal's share of `daily_writes`, where it is synced; the checkpoints have the other quarter.
 pub(crate) fn journal_share(daily_writes: u64) -> u64 {
     daily_writes / 4 * 3
+}
+
+/// The syncs that the budget for writes allows, where each writes a page.
+pub(crate) struct SyncRates {
+    /// For long.
+    pub(crate) per_second: f64,
+    /// At once, after a quiet hour.
+    pub(crate) at_once: f64,
+}
+
+impl SyncRates {
+    pub(crate) fn of(daily_writes: u64) -> Self {
+        let per_second = journal_share(daily_writes) as f64 / PAGE_BYTES as f64 / DAY.as_secs_f64();
+        Self { per_second, at_once: per_second * CREDIT.as_secs_f64() }
+    }
 }
 
 /// When the next sync is due, and when it may be.

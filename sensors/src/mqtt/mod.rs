@@ -23,7 +23,9 @@ mod subscription;
 pub(crate) use config::KIND;
 
 use crate::source::stopped;
-use crate::{DecodeConfig, Running, SafetyLevel, Sink, Source, SourceContext, SourceProbe, Stop};
+use crate::{
+    DecodeConfig, Running, SafetyLevel, Sink, Source, SourceContext, SourceProbe, Stop, WindowProbe,
+};
 use headwater_mqtt::{Qos, Settings};
 use requests::Request;
 use subscription::Subscription;
@@ -62,6 +64,10 @@ impl Source for Mqtt {
 
     fn probe(&self) -> SourceProbe<'_> {
         Box::pin(async { Some(probe::listen(&self.settings, &self.filters).await) })
+    }
+
+    fn measure_window(&self) -> WindowProbe<'_> {
+        Box::pin(async { if self.is_durable() { Some(probe::window(&self.settings).await) } else { None } })
     }
 
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {

@@ -1,6 +1,7 @@
 //! `ack = "durable"`: whatever happens to the agent, every reading counts once.
 
 use crate::Config;
+use headwater_tests::agent::run;
 use headwater_tests::client::connect;
 use headwater_tests::wire::Connect;
 use headwater_tests::{
@@ -260,4 +261,35 @@ fn a_broker_that_stands_still_is_trouble_before_it_drops_anything() {
     let is_over = |messages: &Messages| !says_standstill(messages);
     let (_, is_over) = subscriber.wait_at_most(PATIENCE, is_over);
     assert!(is_over, "{}", agent.log());
+}
+
+/// `self-test` measures how many messages a broker sends before it waits for an acknowledgement, and says what rate that
+/// allows; without a permission for that it says so, and nothing is wrong.
+#[test]
+fn self_test_measures_how_many_messages_a_broker_sends() {
+    let uplink = Mosquitto::start();
+    let said = |source: &Mosquitto| {
+        let dir = TempDir::new();
+        dir.write("headwater.toml", config(source.port, uplink.port));
+        let output = run(&dir, &["self-test", "--config", "headwater.toml"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text.lines()
+            .find(|line| line.contains("acks field"))
+            .map(str::to_owned)
+            .unwrap_or_else(|| panic!("{text}"))
+    };
+    let few = said(&stock_broker());
+    let expected = "the broker sends 20 messages before it waits: 20 a second at `sync`, 22 a second for long within \
+                    `daily_writes`, 80000 more at once";
+    assert!(
+        few.starts_with("note") && few.contains(expected) && few.contains("max_inflight_messages"),
+        "{few}"
+    );
+    let many = said(&Mosquitto::start());
+    assert!(many.starts_with("ok") && many.contains("1000 messages or more"), "{many}");
+    let more = "acl_file {dir}/acl\n";
+    let barred =
+        said(&Mosquitto::with(&Options { more, acl: "topic read sensors/#\n", ..Options::default() }));
+    assert!(barred.starts_with("note") && barred.contains("is not known"), "{barred}");
 }
