@@ -29,12 +29,6 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         decode.ignore = ignore?;
         decode.reads_retained = reads_retained;
     }
-    if durable && decode.as_ref().is_some_and(|decode| decode.time.is_empty()) {
-        let what =
-            "with `ack = \"durable\"`, what comes again after a power cut counts at its second arrival";
-        let fix = "set `time` to the field with the event time, so that it finds the window that it was in";
-        table.warn(table.place_of("ack"), what, fix);
-    }
     Some(Box::new(Mqtt {
         settings: settings?,
         client_id: format!("headwater-{}-{}", context.agent, context.source),

@@ -1,7 +1,11 @@
 //! Power cuts, on a machine of the test's own: the boot ends in the middle of the work.
 
 use crate::{Config, publish};
+use headwater_tests::agent::state_dir;
+use headwater_tests::mount::Disk;
 use headwater_tests::{Machine, Message, Messages, Mosquitto, Publisher, Subscriber};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The start of a window, far in the past: no window closes by the agent's clock alone.
 const START: i64 = 1_436_400_000_000;
@@ -99,7 +103,7 @@ fn of_a_durable_source_nothing_is_missing_and_nothing_partial() {
             subscriber.wait_until("the last window but one", |messages| {
                 !told(messages, START + life * 100_000 + 80_000).is_empty()
             });
-            std::thread::sleep(std::time::Duration::from_millis(300)); // longer than `sync`
+            std::thread::sleep(Duration::from_millis(300)); // longer than `sync`
         }
         if life < LIVES - 1 {
             agent.kill9();
@@ -116,4 +120,68 @@ fn of_a_durable_source_nothing_is_missing_and_nothing_partial() {
         assert!(partial.is_none(), "{partial:?}");
         messages.check_repeats();
     }
+}
+
+/// The highest revision of each window: how many readings, and their sum.
+fn windows(messages: &Messages) -> BTreeMap<i64, (i64, f64)> {
+    let summaries = messages.summaries("main", "sensors/office/temp");
+    summaries.iter().map(|(start, it)| (*start, (it.integer("count"), it.number("sum")))).collect()
+}
+
+/// Readings without a time of their own, on a disk that loses what is not synced. What was acknowledged stays in the window of
+/// its arrival, because the journal has that; what was not comes again, and counts at its second arrival: once.
+#[test]
+fn of_a_durable_source_without_times_every_reading_counts_once() {
+    const LIVES: usize = 4;
+    let Some(mut machine) = Machine::new() else { return };
+    let Some(disk) = Disk::make(state_dir(&machine.dir)) else { return };
+    let broker = Mosquitto::start();
+    let (subscriber, mut publisher) = (Subscriber::new(broker.port), Publisher::new(broker.port));
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1h\"\ncheckpoint = \"1h\"";
+    config.source_keys = "topics = [\"sensors/{place}\"]\nack = \"durable\"\nfields = [\"temp\"]";
+    config.streams =
+        "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\naggregates = [\"count\", \"sum\"]"
+            .into();
+    config.more = "[buffer]\nsync = \"200ms\"\n[clock]\ntrust = \"always\"";
+    let mut value = 0;
+    for life in 1..=LIVES {
+        machine.boot(None);
+        let agent = machine.start(&config.text());
+        agent.wait_logs(&["source connected"], life);
+        for _ in 0..100 {
+            publisher.publish("sensors/office", format!(r#"{{"temp":{value}}}"#)).expect("a publish");
+            publisher.flush().expect("an acknowledgement");
+            value += 1;
+            // The load: windows close under way.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let told = subscriber.messages();
+        if life == LIVES {
+            continue_until_all(&subscriber, value);
+            continue;
+        }
+        agent.freeze();
+        disk.cut_power();
+        agent.kill9();
+        disk.restore();
+        // Long since durable: not the last window, and not the one before it.
+        let old: Vec<_> = windows(&told).into_iter().rev().skip(2).collect();
+        let now = windows(&subscriber.messages());
+        assert!(old.iter().all(|(start, content)| now.get(start) == Some(content)), "{old:?} {now:?}");
+    }
+    let messages = subscriber.messages();
+    let partial = messages.of("summary").find(|summary| summary.map["partial"] == true);
+    assert!(partial.is_none(), "{partial:?}");
+    messages.check_repeats();
+}
+
+/// Waits until the windows hold every value below this one, once.
+fn continue_until_all(subscriber: &Subscriber, values: i64) {
+    let expected = (values, (0..values).sum::<i64>() as f64);
+    let all = |messages: &Messages| {
+        let windows = windows(messages);
+        windows.values().fold((0, 0.0), |all, own| (all.0 + own.0, all.1 + own.1)) == expected
+    };
+    subscriber.wait_until("every reading, once", all);
 }
