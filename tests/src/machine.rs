@@ -117,7 +117,6 @@ impl Machine {
 
     /// A command that makes the namespaces and then becomes the program, in the same process.
     fn wrapped(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
         let offset = self.offset_s.to_string();
         let mut command = command("unshare");
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
@@ -136,6 +135,18 @@ impl Machine {
         command.arg(self.dir.join("boot_id")).arg(program);
         command
     }
+}
+
+/// Puts a file in the place of the boot's id, and becomes a program.
+const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
+
+/// A command that runs a program in another boot of this host, as far as the program can tell.
+#[must_use]
+pub fn in_boot(dir: &TempDir, boot: u32, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let id = dir.write("boot_id", format!("{boot:08x}-0000-4000-8000-000000000000\n"));
+    let mut command = command("unshare");
+    command.args(["--mount", "sh", "-c", PREPARE]).arg(id).arg(program);
+    command
 }
 
 /// The host's time since boot (s).

@@ -3,7 +3,7 @@
 use super::ledger::{Ledger, WINDOW_MS};
 use super::load::{Load, knock};
 use crate::agent::{run, state_dir};
-use crate::process::command;
+use crate::machine::in_boot;
 use crate::{Agent, Gate, Mosquitto, Options, Subscriber, TempDir, now_ms, wait_for};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -106,14 +106,7 @@ impl Trial {
         if self.boot == 0 {
             return Agent::start(&self.dir, &config);
         }
-        // Another boot, as far as the agent can tell.
-        const PREPARE: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
-        let id = self.dir.write("boot_id", format!("{:08x}-0000-4000-8000-000000000000\n", self.boot));
-        Agent::start_by(&self.dir, &config, &[], |program| {
-            let mut command = command("unshare");
-            command.args(["--mount", "sh", "-c", PREPARE]).arg(&id).arg(program);
-            command
-        })
+        Agent::start_by(&self.dir, &config, &[], |program| in_boot(&self.dir, self.boot, program))
     }
 
     /// Opens and cuts the line, a few times within a random time (ms).

@@ -3,6 +3,8 @@
 
 use crate::{Config, publish};
 use headwater_tests::agent::state_dir;
+use headwater_tests::machine::in_boot;
+use headwater_tests::process::command;
 use headwater_tests::{
     Agent, Gate, Messages, Mosquitto, PATIENCE, Publisher, SlowDisk, Subscriber, TempDir, wait_for,
 };
@@ -29,6 +31,7 @@ struct Field {
     source_keys: &'static str,
     published: i64,
     starts: usize,
+    boot: u32,
     _uplink: Mosquitto,
 }
 
@@ -45,6 +48,7 @@ impl Field {
             source_keys: "topics = [\"sensors/{place}\"]\nfields = [\"temp\"]\ntime = \"ts\"",
             published: 0,
             starts: 0,
+            boot: 0,
             _uplink: uplink,
         })
     }
@@ -54,7 +58,13 @@ impl Field {
         let mut config = Config::new(self.source.port, self.gate.port);
         config.source_keys = self.source_keys;
         config.streams = "[streams.raw]\nwindow = { type = \"none\" }".into();
-        let agent = Agent::start_with(&self.dir, &config.text(), &self.disk.environment());
+        let runtime = self.dir.join("run");
+        let mut environment = self.disk.environment().to_vec();
+        environment.push(("RUNTIME_DIRECTORY", runtime.to_str().unwrap()));
+        let agent = Agent::start_by(&self.dir, &config.text(), &environment, |program| match self.boot {
+            0 => command(program),
+            boot => in_boot(&self.dir, boot, program),
+        });
         self.starts += 1;
         agent.wait_logs(&["source connected"], self.starts);
         agent
@@ -65,6 +75,12 @@ impl Field {
         let times = (self.published..self.published + count).map(|n| (FIRST_MS + n, n as f64));
         publish(&mut Publisher::new(self.source.port), "roof", "temp", &times.collect::<Vec<_>>());
         self.published += count;
+    }
+
+    /// The machine boots again: what lay in memory is gone, the runtime directory too.
+    fn reboot(&mut self) {
+        self.boot += 1;
+        let _ = std::fs::remove_dir_all(self.dir.join("run"));
     }
 
     /// Stops the agent, which must end in time and call no message lost.
@@ -140,6 +156,29 @@ fn a_stop_on_a_slow_disk_acknowledges_nothing_that_is_not_safe() {
     field.publish(400);
     field.stop(agent);
     field.check_all_arrive();
+}
+
+/// The machine boots again after the stop, or without one. What the slow disk has not taken of a durable source lies in the
+/// journal beside the checkpoint, not in the runtime directory; what is not there either, the broker has.
+#[test]
+fn a_boot_after_a_slow_disk_loses_nothing_of_a_durable_source() {
+    for stops in [true, false] {
+        let Some(mut field) = Field::new() else { return };
+        field.source_keys =
+            "topics = [\"sensors/{place}\"]\nfields = [\"temp\"]\ntime = \"ts\"\nack = \"durable\"";
+        let agent = field.start();
+        field.publish(100);
+        wait_for("a database", || state_dir(&field.dir).join("buffer").exists().then_some(()));
+        field.disk.slow_down();
+        field.publish(400);
+        if stops {
+            field.stop(agent);
+        } else {
+            agent.kill9();
+        }
+        field.reboot();
+        field.check_all_arrive();
+    }
 }
 
 /// Sources are read at once, and messages leave as soon as the first checkpoint is on the disk.
