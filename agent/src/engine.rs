@@ -14,6 +14,7 @@ mod log_throttle;
 mod losses;
 mod outages;
 mod outgoing;
+mod output_losses;
 mod places;
 mod pressure;
 mod receipts;
@@ -49,6 +50,7 @@ use headwater_pipeline::pipeline::Pipeline;
 use headwater_sensors::{Receipt, Safety};
 use journal_syncing::SyncMonitor;
 use outgoing::Outgoing;
+use output_losses::OutputLosses;
 use reporter::Reporter;
 pub(crate) use sink::EngineSink;
 use sources::Sources;
@@ -78,6 +80,7 @@ pub(crate) struct Engine {
     /// Events have been made since the journal was written last.
     made: Notify,
     syncing: SyncMonitor,
+    output_losses: OutputLosses,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -117,6 +120,7 @@ impl Engine {
             all_durable,
             made: Notify::new(),
             syncing: SyncMonitor::default(),
+            output_losses: OutputLosses::default(),
             started_up_ms,
             status_changed: Notify::new(),
         };

@@ -1,7 +1,7 @@
 //! A publisher that knows what the broker has acknowledged.
 
 use crate::client::connect;
-use crate::wire::{Connect, Packet, disconnect, publish, read};
+use crate::wire::{Connect, Packet, disconnect, publish, read, retained};
 use std::io::{self, BufWriter, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,6 +49,14 @@ impl Publisher {
     /// The stream's own.
     pub fn publish_qos0(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
         self.out.write_all(&publish(topic, payload.as_ref(), None))
+    }
+
+    /// Publishes at QoS 0; the broker keeps the message for those who subscribe later.
+    ///
+    /// # Errors
+    /// The stream's own.
+    pub fn publish_retained(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> io::Result<()> {
+        self.out.write_all(&retained(topic, payload.as_ref()))
     }
 
     /// Returns when the broker has taken everything.

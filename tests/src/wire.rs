@@ -78,6 +78,14 @@ pub fn publish(topic: &str, payload: &[u8], id: Option<u16>) -> Vec<u8> {
     frame(if id.is_some() { 0x32 } else { 0x30 }, &body)
 }
 
+/// A message at QoS 0 that the broker keeps.
+#[must_use]
+pub fn retained(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut packet = publish(topic, payload, None);
+    packet.iter_mut().take(1).for_each(|head| *head |= 1);
+    packet
+}
+
 /// A disconnect.
 #[must_use]
 pub fn disconnect() -> Vec<u8> {

@@ -65,6 +65,7 @@ impl Outages {
 impl Engine {
     /// An output is down, perhaps not for the first time since it answered last.
     pub(crate) fn on_output_down(&self, name: &str) {
+        self.output_losses.on_down(name, crate::clock::up_ms());
         if self.reporter.on_output_down(name, self.clock.moment().steady) {
             self.note_own();
             self.checkpointer.request();

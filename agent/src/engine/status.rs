@@ -67,6 +67,9 @@ impl Engine {
         if forwarder.written_today_bytes > forwarder.daily_writes {
             trouble.push("more was written to disk today than `daily_writes` allows".to_owned());
         }
+        let up_ms = crate::clock::up_ms();
+        let lost = forwarder.outputs.iter().filter_map(|output| self.output_losses.trouble(output, up_ms));
+        trouble.extend(lost);
         let slow = forwarder.outputs.iter().filter_map(|output| output.one_at_a_time.zip(Some(&output.name)));
         trouble.extend(slow.map(|(why, name)| format!("output {name}: {why}")));
         trouble

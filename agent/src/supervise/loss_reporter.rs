@@ -63,6 +63,7 @@ impl State {
                 if let Some(held_back) = self.pass(engine, output) {
                     tracing::info!(output = self.name(output), held_back, "output connected");
                 }
+                engine.on_output_up(self.name(output));
                 engine.report_start();
             }
             // A connection alone says little: a broker may take it and acknowledge nothing.

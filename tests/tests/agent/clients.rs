@@ -1,7 +1,7 @@
 //! Several agents on one broker.
 
 use crate::{Config, check_all, publish, wait_source};
-use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, recording, wait_for};
+use headwater_tests::{Agent, Gate, Mosquitto, Publisher, Subscriber, TempDir, recording, wait_for};
 
 #[test]
 fn two_agents_share_a_broker() {
@@ -49,7 +49,7 @@ fn one_id_twice_is_detected_and_said() {
     assert!(connects < 100, "{connects} connections in a few seconds: no back-off");
 }
 
-/// A source that asks for everything, and an output of the same name on the same broker: each$
+/// A source that asks for everything, and an output of the same name on the same broker: each
 /// message would be read again, and both would have one client id.
 #[test]
 fn an_agent_neither_eats_its_own_output_nor_throws_itself_out() {
@@ -78,5 +78,33 @@ fn an_agent_neither_eats_its_own_output_nor_throws_itself_out() {
         (broker.logged("as headwater-edge-1-field "), broker.logged("as headwater-edge-1-output-field ")),
         (1, 1)
     );
+    agent.check_running();
+}
+
+/// An output whose connection is lost three times in five minutes is trouble, and one that cannot be reached at all is not: that
+/// is said otherwise.
+#[test]
+fn an_output_that_is_lost_again_and_again_is_trouble() {
+    let broker = Mosquitto::start();
+    let gate = Gate::to(broker.port);
+    let (dir, subscriber) = (TempDir::new(), Subscriber::new(broker.port));
+    let mut agent = Agent::start(&dir, &Config::new(broker.port, gate.port).text());
+    agent.wait_log(&["source connected"]);
+    let says = |messages: &headwater_tests::Messages| {
+        let last = messages.of("status").last();
+        last.is_some_and(|status| {
+            status.map["trouble"].to_string().contains("output cloud loses its connection again")
+        })
+    };
+    for time in 1..=3 {
+        gate.open();
+        let online = |messages: &headwater_tests::Messages| messages.last_state() == Some("online");
+        let messages = subscriber.wait_until("the agent online", online);
+        assert!(!says(&messages), "after {} losses", time - 1);
+        gate.close();
+        subscriber.wait_until("the agent's last will", |messages| messages.last_state() == Some("offline"));
+    }
+    gate.open();
+    subscriber.wait_until("the trouble", says);
     agent.check_running();
 }

@@ -24,6 +24,7 @@ mod protocol;
 mod refusals;
 mod replay;
 mod reports;
+mod retained;
 mod secured;
 mod service;
 mod slow_disk;
