@@ -12,6 +12,7 @@ mod journal_syncing;
 mod journaling;
 mod log_throttle;
 mod losses;
+mod missing;
 mod outages;
 mod outgoing;
 mod output_losses;
@@ -98,7 +99,7 @@ impl Engine {
         pipeline.resume_after(now, earlier.has_crashed(), clock.restart_gap());
         pipeline.stamp_with(clock.unsynced_boot());
         pipeline.place_alerts(&|boot| clock.offset_of(boot));
-        let before = earlier.run_before(&clock, sources);
+        let before = earlier.run_before(&clock, &pipeline, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
         let all_durable = sources.iter().all(|source| source.source.is_durable());

@@ -64,15 +64,15 @@ pub fn saved_state(state: &dyn PersistState) -> Vec<u8> {
     bytes
 }
 
-/// The bytes after the version that [`saved_state`] wrote; empty if there are none.
+/// The version that [`saved_state`] wrote, and the bytes after it; `None` if there are none.
 ///
 /// # Errors
-/// Another version wrote them; the text says which.
-pub(crate) fn left_by(saved: &[u8], version: u16) -> Result<&[u8], String> {
-    let Some((found, bytes)) = saved.split_first_chunk() else { return Ok(&[]) };
-    match u16::from_le_bytes(*found) {
-        found if found == version => Ok(bytes),
-        found => Err(format!("it is of version {found}, and this program knows version {version}")),
+/// A version above `newest`; the text says which.
+pub(crate) fn left_by(saved: &[u8], newest: u16) -> Result<Option<(u16, &[u8])>, String> {
+    let Some((version, bytes)) = saved.split_first_chunk() else { return Ok(None) };
+    match u16::from_le_bytes(*version) {
+        known if (1..=newest).contains(&known) => Ok(Some((known, bytes))),
+        other => Err(format!("it is of version {other}, and this program knows version {newest}")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::agent_clock::{AgentClock, Past};
+use super::missing::Untraced;
 use super::outages::Outages;
 use super::receipts::Receipts;
 use super::replay::{self, Replayed, Told};
@@ -209,26 +210,25 @@ impl Earlier {
     }
 
     /// What the report of the next start says of it.
-    pub(super) fn run_before(&self, clock: &AgentClock, sources: &[SourceConfig]) -> RunBefore {
+    pub(super) fn run_before(
+        &self,
+        clock: &AgentClock,
+        pipeline: &Pipeline,
+        sources: &[SourceConfig],
+    ) -> RunBefore {
         let end = |has_stopped: bool| match has_stopped {
             true => RunEnd::Stop,
             false if clock.is_boot_of(&self.past) => RunEnd::Crash,
             false => RunEnd::Power,
         };
-        let is_lossy = self.crashed && sources.iter().any(|source| !source.source.is_durable());
-        let missing = if is_lossy { self.missing(clock) } else { String::new() };
-        RunBefore { stop: self.stopped.map(end), missing }
-    }
-
-    /// What its end may have taken.
-    fn missing(&self, clock: &AgentClock) -> String {
-        let (then, now) = (self.past.now(), clock.now());
-        let span = if then.synced && now.synced {
-            format!("in the {:.1} s before this start", now.time.since(then.time).max(0) as f64 / 1_000.0)
-        } else {
-            "since the last checkpoint".to_owned()
+        let untraced = Untraced {
+            then: self.past.now(),
+            now: clock.now(),
+            start: clock.moment().steady,
+            last_report: self.last_report.as_ref().map(|last| (last.at, &last.readings)),
         };
-        format!("readings that came {span} may be missing; windows that may lack them are told as partial")
+        let missing = if self.crashed { untraced.describe(pipeline, sources) } else { None };
+        RunBefore { stop: self.stopped.map(end), missing: missing.unwrap_or_default() }
     }
 
     fn load(stored: StoredBody<'_>, boots: &Boots, unread: &mut Unread) -> Self {

@@ -105,6 +105,12 @@ impl AckWindow {
         self.safety.want_durable();
     }
 
+    /// The session is that of this client id. Returns the one that an earlier run has left, if it was another.
+    pub(super) fn exchange_client_id(&self, client_id: &str) -> Option<String> {
+        let earlier = std::mem::replace(&mut self.lists.borrow_mut().client_id, client_id.to_owned());
+        (!earlier.is_empty() && earlier != client_id).then_some(earlier)
+    }
+
     /// The filters of the session, as far as known.
     pub(super) fn filters(&self) -> Vec<String> {
         self.lists.borrow().filters.clone()

@@ -59,6 +59,7 @@ impl<'a> Subscription<'a> {
         if source.is_durable() {
             sink.acks(acks.clone());
         }
+        ack_window.iter().for_each(|ack_window| name_earlier_session(source, ack_window));
         let known = ack_window.as_ref().map(AckWindow::filters).unwrap_or_default();
         Self {
             source,
@@ -359,6 +360,20 @@ impl<'a> Subscription<'a> {
             self.sink.connection(ConnectionState::Down { reason: &reason });
             self.told = Some(reason);
         }
+    }
+}
+
+/// A broker keeps the session of a client id that is not used any more, and queues messages for it.
+fn name_earlier_session(source: &Mqtt, ack_window: &AckWindow) {
+    let client_id = source.settings.client_id.as_ref().unwrap_or(&source.client_id);
+    if let Some(earlier) = ack_window.exchange_client_id(client_id) {
+        tracing::warn!(
+            source = source.context.source.as_str(),
+            earlier,
+            client_id,
+            "the client id is another one: the broker keeps the session of the earlier one and queues messages for it; make it \
+             forget that with a clean session: mosquitto_sub -i {earlier} -t x -E"
+        );
     }
 }
 

@@ -108,3 +108,22 @@ fn an_output_that_is_lost_again_and_again_is_trouble() {
     subscriber.wait_until("the trouble", says);
     agent.check_running();
 }
+
+/// A source that goes on under another client id leaves a session behind, in which the broker queues messages: it is named,
+/// once.
+#[test]
+fn the_session_of_an_earlier_client_id_is_named() {
+    let broker = Mosquitto::start();
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    for (id, starts, lines) in [("edge-1", 1, 0), ("edge-2", 2, 1), ("edge-2", 3, 1)] {
+        config.id = id;
+        let agent = Agent::start(&dir, &config.text());
+        agent.wait_logs(&["source connected"], starts);
+        agent.wait_checkpoint();
+        let (status, log) = agent.stop();
+        assert!(status.success(), "{log}");
+        let named = "mosquitto_sub -i headwater-edge-1-field -t x -E";
+        assert_eq!(log.matches(named).count(), lines, "{log}");
+    }
+}

@@ -269,6 +269,11 @@ impl Channel {
         self.spec(stream).map_or(Time::MIN, |spec| self.windows.reach(spec))
     }
 
+    /// The number of open windows.
+    pub(super) fn open_windows(&self, stream: &StreamConfig) -> usize {
+        self.spec(stream).map_or(0, |spec| self.windows.open(spec).count())
+    }
+
     /// Whether any window is open or retained.
     pub(super) fn has_windows(&self) -> bool {
         self.windows.is_open()

@@ -173,6 +173,12 @@ impl Pipeline {
         lossy.for_each(|channel| channel.completeness.cut = Cut::OPEN);
     }
 
+    /// The number of windows that are open now and that the end of the last run may have taken readings of.
+    pub fn open_windows_cut(&self) -> usize {
+        let lossy = self.channels.list.iter().filter(|channel| channel.completeness.is_lossy);
+        lossy.filter_map(|channel| Some(channel.open_windows(self.streams.config(channel.stream)?))).sum()
+    }
+
     /// Sets the cuts that are open, as far as the clock is known by now.
     #[cold]
     pub(super) fn close_cuts(&mut self, now: Now) {

@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// The version of the bytes that [`Lists::save`] writes.
-const VERSION: u16 = 1;
+/// The version of the bytes that [`Lists::save`] writes. Version 1 has no client id.
+const VERSION: u16 = 2;
 
 /// The number of packet ids.
 const LIST_MAX: usize = 65_535;
@@ -57,6 +57,8 @@ pub(super) struct Lists {
     most: usize,
     /// The filters of the session, as far as known.
     pub(super) filters: Vec<String>,
+    /// The client id of the session; empty: not known.
+    pub(super) client_id: String,
 }
 
 /// Whether a message is delivered for the first time.
@@ -80,7 +82,7 @@ impl Lists {
     }
 
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { client_id: std::mem::take(&mut self.client_id), ..Self::default() };
     }
 
     pub(super) fn delivery(&mut self, is_repeat: bool, ticket: Ticket, hash: u32) -> Delivery {
@@ -118,17 +120,18 @@ impl Lists {
     }
 
     /// ```text
-    /// filters u32, each: length u32, text    ack_window u32, each: packet id u16, hash u32
+    /// filters u32, each: length u32, text    ack_window u32, each: packet id u16, hash u32    client id: length u32, text
     /// ```
     fn save(&self, to: &mut Vec<u8>) {
         let put_length = |to: &mut Vec<u8>, length: usize| {
             to.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         };
+        let put_text = |to: &mut Vec<u8>, text: &str| {
+            put_length(to, text.len());
+            to.extend(text.as_bytes());
+        };
         put_length(to, self.filters.len());
-        for filter in &self.filters {
-            put_length(to, filter.len());
-            to.extend(filter.as_bytes());
-        }
+        self.filters.iter().for_each(|filter| put_text(to, filter));
         put_length(to, self.acked.len() + self.unacked.len() + self.expected.len());
         let unacked = self.unacked.iter().map(|(held, _)| &held.id);
         let expected = self.expected.iter().map(|held| &held.id);
@@ -136,6 +139,7 @@ impl Lists {
             to.extend(id.pkid.to_le_bytes());
             to.extend(id.hash.to_le_bytes());
         }
+        put_text(to, &self.client_id);
     }
 
     /// The lists that an earlier run has left; empty if there was none.
@@ -144,16 +148,16 @@ impl Lists {
     /// Another version, or bytes that are damaged.
     pub(super) fn restore(left: &SourceLeft) -> Result<Self, String> {
         let mut lists = match left_by(&left.state, VERSION)? {
-            [] => Self::default(),
-            bytes => Self::load(bytes).ok_or_else(|| "it is damaged".to_owned())?,
+            None => Self::default(),
+            Some((version, bytes)) => Self::load(version, bytes).ok_or_else(|| "it is damaged".to_owned())?,
         };
         let since = left.receipts.iter().filter_map(|receipt| MessageId::of(*receipt));
         lists.expected.extend(since.map(|id| Held { id, number: Safety::LEFT }));
         Ok(lists)
     }
 
-    /// `None`: not written by [`Lists::save`].
-    fn load(mut from: &[u8]) -> Option<Self> {
+    /// `None`: not written by [`Lists::save`] of this version.
+    fn load(version: u16, mut from: &[u8]) -> Option<Self> {
         fn take<'a>(from: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
             let (bytes, rest) = from.split_at_checked(length)?;
             *from = rest;
@@ -162,16 +166,22 @@ impl Lists {
         fn number(from: &mut &[u8]) -> Option<u32> {
             take(from, 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes)
         }
+        fn text(from: &mut &[u8]) -> Option<String> {
+            let length = number(from)?;
+            let text = take(from, usize::try_from(length).ok()?)?;
+            Some(std::str::from_utf8(text).ok()?.to_owned())
+        }
         let mut lists = Self::default();
         for _ in 0..number(&mut from)? {
-            let length = number(&mut from)?;
-            let text = take(&mut from, usize::try_from(length).ok()?)?;
-            lists.filters.push(std::str::from_utf8(text).ok()?.to_owned());
+            lists.filters.push(text(&mut from)?);
         }
         for _ in 0..number(&mut from)? {
             let pkid = take(&mut from, 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes)?;
             let id = MessageId { pkid, hash: number(&mut from)? };
             lists.expected.push_back(Held { id, number: Safety::LEFT });
+        }
+        if version >= 2 {
+            lists.client_id = text(&mut from)?;
         }
         from.is_empty().then_some(lists)
     }
@@ -219,8 +229,8 @@ mod tests {
     fn reborn(lists: &Lists) -> Lists {
         let mut bytes = Vec::new();
         lists.save(&mut bytes);
-        assert!((0..bytes.len()).all(|cut| Lists::load(&bytes[..cut]).is_none()));
-        let mut lists = Lists::load(&bytes).unwrap();
+        assert!((0..bytes.len()).all(|cut| Lists::load(VERSION, &bytes[..cut]).is_none()));
+        let mut lists = Lists::load(VERSION, &bytes).unwrap();
         lists.expect();
         lists
     }
@@ -295,9 +305,11 @@ mod tests {
             |state: &[u8]| Lists::restore(&SourceLeft { state: state.to_vec(), receipts: Vec::new() });
         assert_eq!(restore(&saved).unwrap().filters, ["a/#"]);
         assert!(restore(&[]).is_ok_and(|lists| lists.filters.is_empty()), "nothing was left");
+        let (first, no_id) = (1_u16.to_le_bytes(), saved.len() - 4);
+        assert_eq!(restore(&[&first, &saved[2..no_id]].concat()).unwrap().filters, ["a/#"], "of version 1");
         let mut newer = saved.clone();
         newer[0] += 1;
-        assert!(restore(&newer).unwrap_err().contains("it is of version 2"));
+        assert!(restore(&newer).unwrap_err().contains("it is of version 3"));
         assert!(restore(&saved[..saved.len() - 1]).unwrap_err().contains("damaged"));
     }
 
