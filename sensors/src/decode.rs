@@ -237,8 +237,14 @@ impl NamesOfTopic<'_> {
         let paths = self.config.captures.names().iter().map(AsRef::as_ref);
         let places: Vec<(&str, &str)> = paths.zip(identity::places(record)).collect();
         let own_name = identity::name(record);
-        let parts =
-            NameParts { topic: self.topic, field, record: own_name, labels: of_topic, places: &places };
+        let parts = NameParts {
+            topic: self.topic,
+            field,
+            record: own_name,
+            labels: of_topic,
+            tags: &[],
+            places: &places,
+        };
         let mut labels = of_topic.clone();
         for (key, value) in &self.config.labels {
             labels.extend(value.label(parts).map(|value| (key.clone(), value)));
@@ -251,7 +257,8 @@ impl NamesOfTopic<'_> {
         }
         // The order in which a record names its labels has no meaning.
         labels.get_mut(shared..).unwrap_or_default().sort();
-        let name = self.config.series.render(NameParts { labels: &labels, ..parts });
+        let tags = labels.get(shared..).unwrap_or_default();
+        let name = self.config.series.render(NameParts { labels: &labels, tags, ..parts });
         register(&name, &labels, sink)
     }
 }

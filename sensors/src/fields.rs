@@ -163,6 +163,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`Fields::put`], of a value whose unit is known.
+    pub fn put_measured(&mut self, want: FieldUse, path: &str, value: Scalar<'_>, unit: &str) {
+        let before = self.batch.values.len();
+        self.put(want, path, value);
+        if let Some(SlotValue { slot, .. }) = self.batch.values.get(before)
+            && let Some(slot) = self.known.slots.list.get_mut(*slot)
+            && slot.unit.as_deref() != Some(unit)
+        {
+            match &slot.unit {
+                None => slot.unit = Some(unit.into()),
+                Some(_) => self.batch.units.push((before, unit.into())),
+            }
+        }
+    }
+
     /// Adds the value at `path`; `want` is the answer of [`Fields::want`].
     pub fn put(&mut self, want: FieldUse, path: &str, value: Scalar<'_>) {
         if !self.plan.captures.is_empty()
@@ -175,6 +190,7 @@ impl<'a> Fields<'a> {
             (FieldUse::Time(part), _) => return self.put_time(part, value),
             (_, Scalar::Integer(integer)) => nearest(integer),
             (_, Scalar::Number(number)) => number,
+            (_, Scalar::Time(ms)) => value::seconds(ms),
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
             (_, Scalar::Text(text)) => match self.plan.text.meaning(text) {
                 TextMeaning::Number(number) => number,
@@ -206,14 +222,26 @@ impl<'a> Fields<'a> {
         identity::push_name(&mut self.batch.identity, name);
     }
 
-    /// Adds a label to the present record. Labels of the topic and of the config take precedence.
+    /// Adds a label to the present record, which a condition may read as a field. Labels of the topic and of the config
+    /// take precedence.
     pub fn label(&mut self, key: &str, value: &str) {
+        if let Some(number) = self.plan.captures.find(key) {
+            self.batch.captured.put(number, Scalar::Text(value));
+        }
         identity::push_label(&mut self.batch.identity, key, value);
     }
 
     /// Sets the present record's time [ms since the Unix epoch]; a configured `time` takes precedence.
     pub fn time(&mut self, ms: i64) {
         self.own_time = Some(ms);
+    }
+
+    /// Sets the present record's time, as the source's `time_format` reads it; a configured `time` takes precedence. See
+    /// [`crate::Format::own_time`].
+    pub fn time_value(&mut self, value: Scalar<'_>) {
+        if !self.plan.has_time() {
+            self.time = self.plan.time_rules.time_of(value);
+        }
     }
 
     /// Drops the present record; the payload's other records are used.
@@ -276,13 +304,13 @@ impl<'a> Fields<'a> {
         let time = std::mem::replace(&mut self.time, EventTime::Missing);
         let time = if time == EventTime::Missing { self.shared_time.clone() } else { time };
         let ms = match (self.plan.has_time(), time, self.own_time) {
-            (true, EventTime::At(ms), _) | (_, EventTime::Missing, Some(ms)) => ms,
-            (false, ..) => return,
+            (_, EventTime::At(ms), _) | (_, EventTime::Missing, Some(ms)) => ms,
+            (false, EventTime::Missing, None) => return,
             (true, EventTime::Missing, None) if self.plan.time_rules.is_arrival_else() => return,
             (true, EventTime::Missing, None) => {
                 return self.reject_record(RejectReason::NoTime(self.plan.time_name()));
             }
-            (true, EventTime::Bad(value), _) => {
+            (_, EventTime::Bad(value), _) => {
                 let (expected, way_out) = (self.plan.time_rules.shown(), TimeRules::way_out(&value));
                 let field = self.plan.time_name();
                 return self.reject_record(RejectReason::BadTime { field, value, expected, way_out });

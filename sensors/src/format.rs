@@ -4,10 +4,16 @@
 //! value), and calls [`Fields::end`] after the record. A record may also bring a name, labels and a time of its own.
 //! To add a format, write one file here and add two lines: its `mod`, and its entry in [`FORMATS`].
 
+mod cbor;
+mod cbor_tokens;
 mod csv;
+mod influx;
 pub(crate) mod json;
+mod json_tokens;
 mod number;
+mod tree;
 
+use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields};
 use crate::text::TextRules;
 use headwater_settings::Table;
@@ -25,6 +31,12 @@ pub trait Format: fmt::Debug {
     /// knows.
     fn brings_labels(&self) -> bool {
         false
+    }
+
+    /// The unit in which records bring a time of their own, unless `time_format` says another; `None`: they bring none,
+    /// or there is no choice.
+    fn own_time(&self) -> Option<TimeFormat> {
+        None
     }
 
     /// Whether a payload may hold a list of records, which `records` names; decoding then asks [`Fields::records`].
@@ -91,5 +103,7 @@ pub struct FormatKind {
 pub const FORMATS: &[FormatKind] = &[
     json::KIND,   //
     number::KIND, //
+    cbor::KIND,   //
     csv::KIND,    //
+    influx::KIND, //
 ];

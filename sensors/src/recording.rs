@@ -3,8 +3,8 @@
 //! `.csv`: a header, then one payload per row; the source's `time` and `fields` name columns. Without `time`, a
 //! column `time`, `timestamp`, `datetime` or `ts` is the time, and without `fields` every other column with numbers
 //! is read; a column `topic` is the topic. `.jsonl`: one payload per line, or `{"topic": …, "payload": …}`, where a quoted
-//! payload is its text, as `mosquitto_sub -F %j` writes it; its `tst` is the time of arrival. The default topic is the
-//! file's name without its ending.
+//! payload is its text, as `mosquitto_sub -F %j` writes it; its `tst` is the time of arrival. `hex` instead of `payload` is
+//! one of bytes, in hexadecimal digits. The default topic is the file's name without its ending.
 //!
 //! Rows and lines that cannot be read are counted and never stop a recording. Those beyond `[limits] payload` are
 //! skipped.
@@ -283,6 +283,7 @@ fn envelope(line: &[u8]) -> Option<Envelope<'_>> {
                     Cow::Owned(text) => Cow::Owned(text.into_bytes()),
                 });
             }
+            ("hex", JsonToken::Text(text)) => payload = Some(Cow::Owned(bytes_of(&text.unescaped())?)),
             ("payload", _) => payload = line.get(start..scanner.offset()).map(Cow::Borrowed),
             ("tst", token) => arrival_ms = arrival_of(token),
             ("retain", JsonToken::Scalar(retain)) => {
@@ -294,6 +295,12 @@ fn envelope(line: &[u8]) -> Option<Envelope<'_>> {
     }
     scanner.end().ok()?;
     Some(Envelope { topic: topic?, payload: payload?, arrival_ms, is_retained })
+}
+
+/// The bytes of a payload in hexadecimal digits, as `mosquitto_sub` writes it for `%x`.
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// The time of arrival: RFC 3339, or a count of seconds.

@@ -46,6 +46,11 @@ pub trait Sink {
         let _ = (raw, name);
     }
 
+    /// Says the unit of the series that is introduced next, as the payload has it.
+    fn unit(&mut self, unit: &str) {
+        let _ = unit;
+    }
+
     /// One number [series unit] of one series; always finite.
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64);
 

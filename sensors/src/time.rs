@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// The furthest accepted time (ms): about the year 275,000, as in ECMAScript. Windows around it do not overflow.
 const TIME_MS_MAX: i64 = 8_640_000_000_000_000;
 
+/// What event times are likely to be: 2000-01-01 to 2100-01-01 (ms).
+const LIKELY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
 /// The format of event times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
@@ -110,8 +113,6 @@ impl TimeFormat {
 impl TimeFormat {
     /// The format that a text most likely has, for a hint.
     fn likely(text: &str) -> Option<Self> {
-        /// 2000-01-01 to 2100-01-01 (ms).
-        const LIKELY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
         let text = text.trim();
         let counts = [Self::Unix, Self::UnixMs, Self::UnixUs, Self::UnixNs];
         let is_likely =

@@ -133,6 +133,8 @@ fn run(source: Box<dyn Source>, lines: Lines) {
 struct Lines {
     out: Rc<RefCell<String>>,
     series: Vec<String>,
+    /// Of the series that comes next.
+    unit: Option<String>,
 }
 
 impl Lines {
@@ -150,9 +152,17 @@ impl Sink for Lines {
         }
         let labels: serde_json::Map<_, _> =
             labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        self.push(&serde_json::json!({ "series": name, "labels": labels }));
+        let mut line = serde_json::json!({ "series": name, "labels": labels });
+        if let Some(unit) = self.unit.take() {
+            line["unit"] = unit.into();
+        }
+        self.push(&line);
         self.series.push(name.to_owned());
         Some(SeriesRef(u32::try_from(self.series.len() - 1).unwrap()))
+    }
+
+    fn unit(&mut self, unit: &str) {
+        self.unit = Some(unit.to_owned());
     }
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {

@@ -50,7 +50,7 @@ pub(super) fn commit(
         if !std::mem::replace(&mut is_begun, true) {
             sink.message();
         }
-        match register(topic, record, *slot, &mut names, sink) {
+        match register(topic, record, (*slot, batch.unit(at)), &mut names, sink) {
             Ok(Some(series)) => hand_over(series, *stamp, *value, sink),
             Ok(None) => refused = refused.saturating_add(1),
             Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
@@ -82,12 +82,15 @@ fn record_at(spans: &mut Peekable<Iter<'_, Span>>, at: usize) -> Option<usize> {
 fn register(
     topic: &mut Topic,
     record: Option<usize>,
-    number: usize,
+    (number, unit): (usize, Option<&str>),
     names: &mut NamesOfTopic<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Option<SeriesRef>, RejectReason> {
     let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
     let TopicField { path, series, is_registered, .. } = slot;
+    if let Some(unit) = unit.or(slot.unit.as_deref()) {
+        sink.unit(unit);
+    }
     let introduced = match record.zip(topic.records.as_mut()) {
         None => {
             *series = names.introduce(path, None, sink)?;

@@ -2,13 +2,13 @@
 
 use super::names::{self, Known};
 use super::template::{NameTemplate, Places};
-use crate::SeriesNames;
 use crate::fields::{CAPTURED_MAX, CapturePlan, RecordsPath};
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
 use crate::text::TextRules;
 use crate::time::TimeRules;
 use crate::topic::TopicTemplate;
+use crate::{SeriesNames, TimeFormat};
 use headwater_expression::{Expression, Program};
 use headwater_settings::{At, Or, Pairs, Severity, Table};
 use std::borrow::Cow;
@@ -68,7 +68,9 @@ impl DecodeConfig {
         let condition = read_condition(table);
         let drops_repeats = table.choice("repeats", &[("keep", false), ("drop", true)]).value_or(false);
         let is_by_time = records.as_ref().is_some_and(|records| records.is_by_time);
-        let time_rules = TimeRules::read(table, table.has("time") || is_by_time);
+        let own_time = format.as_ref().and_then(|format| format.own_time()).filter(|_| !table.has("time"));
+        let has_time = table.has("time") || is_by_time || own_time.is_some();
+        let time_rules = TimeRules::read(table, has_time, own_time.unwrap_or(TimeFormat::Guess));
         let time: Vec<String> = time.unwrap_or_default().into_iter().map(|field| field.value).collect();
         check_fields(table, fields.as_ref().filter(|_| is_named), &time);
         let one_value = ["fields", "time", "where", "records"].into_iter().filter(|_| !is_named);

@@ -7,6 +7,12 @@ use headwater_settings::nearest;
 /// Stands for the record's own name.
 const RECORD_NAME: &str = "name";
 
+/// Stands in a pattern for what only a record knows.
+const ANY: &str = "*";
+
+/// Stands for the record's labels.
+const TAGS: &str = "tags";
+
 /// A checked template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(Vec<Part>);
@@ -17,6 +23,8 @@ enum Part {
     Topic,
     Field,
     Label(String),
+    /// All labels that the record brings and that do not stand in the template.
+    Tags,
     /// A field of the record, by its path.
     Place(String),
 }
@@ -41,6 +49,8 @@ pub(super) struct NameParts<'a> {
     /// The record's own name.
     pub(super) record: Option<&'a str>,
     pub(super) labels: &'a [(String, String)],
+    /// The labels that the record brings, sorted.
+    pub(super) tags: &'a [(String, String)],
     /// The record's fields: paths and texts.
     pub(super) places: &'a [(&'a str, &'a str)],
 }
@@ -63,6 +73,7 @@ impl NameTemplate {
             parts.push(match name {
                 "topic" => Part::Topic,
                 "field" => Part::Field,
+                TAGS if places == Places::Labels => Part::Tags,
                 label if labels.contains(&label) => Part::Label(label.to_owned()),
                 label if places == Places::Labels && is_name(label) => Part::Label(label.to_owned()),
                 path if places == Places::Fields && !path.is_empty() && !path.contains('{') => {
@@ -107,7 +118,7 @@ impl NameTemplate {
 
     /// The name of a series; a part that is not there is left out: the topic of a recording need not match.
     pub(super) fn render(&self, of: NameParts<'_>) -> String {
-        self.fill(of, |name| Some(of.record.filter(|_| name == RECORD_NAME).unwrap_or_default()))
+        self.fill(of, |place| Some(of.record.filter(|_| place == RECORD_NAME).unwrap_or_default()))
             .unwrap_or_default()
     }
 
@@ -118,28 +129,60 @@ impl NameTemplate {
 
     /// The possible names of these fields' series; `*` stands for a part that only a record knows.
     pub(crate) fn pattern(&self, topic: &str, field: &str, labels: &[(String, String)]) -> String {
-        let of = NameParts { topic, field, record: None, labels, places: &[] };
-        self.fill(of, |_| Some("*")).unwrap_or_default()
+        let of = NameParts { topic, field, record: None, labels, tags: &[], places: &[] };
+        self.fill(of, |_| Some(ANY)).unwrap_or_default()
     }
 
+    /// A part of the record that is not there takes the `/` after it along.
     fn fill<'a>(&'a self, of: NameParts<'a>, other: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
         let mut name = String::with_capacity(of.topic.len() + of.field.len() + 1);
+        let mut is_open = false;
         for part in &self.0 {
-            name.push_str(match part {
-                Part::Text(text) => text,
-                Part::Topic => of.topic,
-                Part::Field => of.field,
+            let before = name.len();
+            let mut is_optional = false;
+            match part {
+                Part::Text(text) if is_open => name.push_str(text.strip_prefix('/').unwrap_or(text)),
+                Part::Text(text) => name.push_str(text),
+                Part::Topic => name.push_str(of.topic),
+                Part::Field => name.push_str(of.field),
                 Part::Label(label) => match of.labels.iter().find(|(name, _)| name == label) {
-                    Some((_, value)) => value,
-                    None => other(label)?,
+                    Some((_, value)) => name.push_str(value),
+                    None => {
+                        is_optional = true;
+                        name.push_str(other(label)?);
+                    }
                 },
+                Part::Tags => {
+                    is_optional = true;
+                    self.push_tags(&mut name, of.tags, other(TAGS)?);
+                }
                 Part::Place(path) => match of.places.iter().find(|(known, _)| known == path) {
-                    Some((_, text)) if !text.is_empty() => text,
-                    _ => other(path)?,
+                    Some((_, text)) if !text.is_empty() => name.push_str(text),
+                    _ => name.push_str(other(path)?),
                 },
-            });
+            }
+            is_open = is_optional && is_left_out(&name, before);
         }
         Some(name)
+    }
+
+    /// Appends `key=value/key=value`, so that no two sets of labels have one name.
+    fn push_tags(&self, name: &mut String, tags: &[(String, String)], other: &str) {
+        name.push_str(other);
+        let others = tags.iter().filter(|(key, _)| !self.labels().any(|label| label == key));
+        for (number, (key, value)) in others.enumerate() {
+            name.extend([if number == 0 { "" } else { "/" }, key, "=", value]);
+        }
+    }
+}
+
+/// Whether the part that begins at `at` leaves its level empty, or may do so in a pattern.
+fn is_left_out(name: &str, at: usize) -> bool {
+    match name.split_at_checked(at) {
+        Some((before, part)) => {
+            part == ANY || part.is_empty() && (before.is_empty() || before.ends_with('/'))
+        }
+        None => false,
     }
 }
 
@@ -157,7 +200,7 @@ mod tests {
         labels: &'a [(String, String)],
         places: &'a [(&'a str, &'a str)],
     ) -> NameParts<'a> {
-        NameParts { topic: "a/b", field: "temp", record, labels, places }
+        NameParts { topic: "a/b", field: "temp", record, labels, tags: &[], places }
     }
 
     #[test]
@@ -170,6 +213,15 @@ mod tests {
         assert_eq!(render("{topic}/{field}"), "a/b/temp");
         assert_eq!(render("x-{zone}.{field}{field}"), "x-bed1.temptemp");
         assert_eq!(render("all"), "all");
+        let parse = |template| NameTemplate::parse(template, &["zone"], Places::Labels).unwrap();
+        let sorted = [("cpu".to_owned(), "0".to_owned()), ("host".to_owned(), "a".to_owned())];
+        let tagged = parse("{topic}/{name}/{tags}/{field}");
+        let of = |record, tags| NameParts { tags, ..parts(record, &sorted, &[]) };
+        assert_eq!(tagged.render(of(Some("cpu"), &sorted)), "a/b/cpu/cpu=0/host=a/temp");
+        assert_eq!(tagged.render(of(Some("cpu"), &[])), "a/b/cpu/temp");
+        assert_eq!(tagged.render(of(None, &[])), "a/b/temp");
+        assert_eq!(parse("{host}/{tags}/{field}").render(of(None, &sorted)), "a/cpu=0/temp");
+        assert_eq!(tagged.pattern("a/b", "temp", &[]), "a/b/**temp");
         let open = NameTemplate::parse("{name}.{zone}.{room}.{field}", &["zone"], Places::Labels).unwrap();
         assert_eq!(open.render(parts(Some("air"), &labels, &[])), "air.bed1..temp");
     }

@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     pub(crate) unread: Vec<Box<str>>,
     /// How many of `unread` were told already.
     pub(crate) unread_told: usize,
+    /// The units of values, by their places, where they are not those of the fields.
+    pub(crate) units: Vec<(usize, Box<str>)>,
     /// Records with an identity, in the order of their values.
     pub(crate) spans: Vec<Span>,
     /// Name and labels of the present record, as [`super::identity`] writes them.
@@ -57,10 +59,19 @@ impl Batch {
         self.refused = 0;
         self.empty = 0;
         self.filtered = 0;
+        self.units.clear();
+        self.units.shrink_to(VALUES_KEPT);
         self.spans.clear();
         self.spans.shrink_to(VALUES_KEPT);
         self.identity.clear();
     }
+
+    /// The unit of the value at a place, if it is not that of its field.
+    pub(crate) fn unit(&self, at: usize) -> Option<&str> {
+        let found = self.units.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        self.units.get(found).map(|(_, unit)| &**unit)
+    }
+
     /// Remembers a field of text that no reading is made of.
     pub(super) fn note_unread(&mut self, path: &str) {
         if self.unread.len() < UNREAD_MAX && !self.unread.iter().any(|known| **known == *path) {

@@ -156,6 +156,7 @@ impl Captured {
         captured.kind = match value {
             Scalar::Integer(integer) => CapturedKind::Number(super::nearest(integer)),
             Scalar::Number(number) => CapturedKind::Number(number),
+            Scalar::Time(ms) => CapturedKind::Number(super::value::seconds(ms)),
             Scalar::Boolean(value) => CapturedKind::Bool(value),
             Scalar::Text(_) if captured.text.is_empty() => CapturedKind::Missing,
             Scalar::Text(_) => CapturedKind::Text,

@@ -74,6 +74,9 @@ impl fmt::Display for RejectReason {
                 let fix = "write time_else = \"arrival\" to take the time of arrival then";
                 write!(f, "no field `{field}`, which `time` names; {fix}")
             }
+            Self::BadTime { field, value, expected, way_out } if field.is_empty() => {
+                write!(f, "the time is `{}`, not a time in {expected}; {way_out}", shortened(value))
+            }
             Self::BadTime { field, value, expected, way_out } => {
                 write!(f, "`{field}` is `{}`, not a time in {expected}; {way_out}", shortened(value))
             }

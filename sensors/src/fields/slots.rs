@@ -28,6 +28,8 @@ pub(crate) struct TopicFields {
 
 pub(crate) struct TopicField {
     pub(crate) path: Arc<str>,
+    /// The unit of its first value, if that had one.
+    pub(crate) unit: Option<Box<str>>,
     /// The series of records without an identity.
     pub(crate) series: Option<SeriesRef>,
     /// Whether the sink knows the series of any record.
@@ -89,7 +91,7 @@ impl TopicFields {
         if number >= SCAN_MAX {
             self.index.insert(path.clone(), number);
         }
-        self.list.push(TopicField { path, series: None, is_registered: false, at: usize::MAX });
+        self.list.push(TopicField { path, unit: None, series: None, is_registered: false, at: usize::MAX });
         number
     }
 

@@ -54,11 +54,17 @@ impl Scalar<'_> {
         let _ = match self {
             Self::Integer(integer) => write!(to, "{integer}"),
             Self::Number(number) => write!(to, "{number}"),
+            Self::Time(ms) => write!(to, "{}", seconds(ms)),
             Self::Boolean(answer) => write!(to, "{answer}"),
             Self::Text(text) => to.write_str(text.trim()),
             Self::Null | Self::Compound => Ok(()),
         };
     }
+}
+
+/// A time [ms] in seconds.
+pub(super) fn seconds(ms: i64) -> f64 {
+    super::nearest(ms) / 1e3
 }
 
 /// A value of a payload.
@@ -68,6 +74,8 @@ pub enum Scalar<'a> {
     Integer(i64),
     /// Any other number.
     Number(f64),
+    /// A time [ms since the Unix epoch], which counts in seconds.
+    Time(i64),
     /// `true` or `false`, which count as 1 and 0.
     Boolean(bool),
     /// Text.

@@ -1,26 +1,19 @@
 //! JSON (RFC 8259): objects and arrays of numbers, read in one pass without a tree.
 //!
-//! Several texts, one a line, are as many records. `records` names a list of records, or an object of records by time.
-//! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
-//! from a nested one. If a name occurs twice, the last value counts. Depth: 128 levels; more is an error. Cost: no
-//! allocation, unless a name has an escape or is nested.
+//! Several texts, one a line, are as many records. Names and lists are those of every tree, `tree.rs`. Depth: 128
+//! levels; more is an error.
 
-mod scan;
-
+use super::json_tokens::JsonError;
+pub(crate) use super::json_tokens::{JsonToken, Scanner};
+use super::tree::document;
 use super::{Format, FormatKind, bare};
-use crate::fields::{DecodeError, FieldUse, Fields, Position, RecordsPath, Scalar};
-use scan::JsonError;
-pub(crate) use scan::{JsonToken, Scanner};
-use std::fmt::Write;
+use crate::fields::{DecodeError, Fields};
 
 pub(super) const KIND: FormatKind =
     FormatKind { name: "json", read: |_, _| Some(Box::new(Json)), sample: "format = \"json\"\n" };
 
 /// JSON that is a single value.
 const UNNAMED: &str = "JSON, but neither an object nor an array; for bare values write format = \"number\"";
-
-/// The field of a record that is a bare value.
-const BARE: &str = "value";
 
 #[derive(Clone, Debug)]
 struct Json;
@@ -39,12 +32,6 @@ impl Format for Json {
     }
 }
 
-impl From<JsonError> for DecodeError {
-    fn from(JsonError { at, what }: JsonError) -> Self {
-        Self::new(format!("not JSON: {what}")).at(Position::Byte(at + 1))
-    }
-}
-
 fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let payload = bare(payload);
     if payload.is_empty() {
@@ -53,11 +40,11 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     }
     let records = fields.records();
     let mut scanner = Scanner::new(payload)?;
-    document(&mut scanner, records.as_ref(), fields)?;
+    document(&mut scanner, records.as_ref(), Some(UNNAMED), fields)?;
     let mut goes_on = scanner.next_line()?;
     while goes_on {
-        let read = document(&mut scanner, records.as_ref(), fields);
-        goes_on = match read.and_then(|()| Ok(scanner.next_line()?)) {
+        let read = document(&mut scanner, records.as_ref(), Some(UNNAMED), fields);
+        goes_on = match read.and_then(|_| scanner.next_line().map_err(JsonError::into)) {
             Ok(goes_on) => goes_on,
             Err(error) => {
                 fields.reject(error);
@@ -66,200 +53,6 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         };
     }
     Ok(())
-}
-
-/// Reads one text: a record, or what holds the records.
-fn document<'a>(
-    scanner: &mut Scanner<'a>,
-    records: Option<&RecordsPath>,
-    fields: &mut Fields<'_>,
-) -> Result<(), DecodeError> {
-    let Some(records) = records else { return record(scanner, fields) };
-    fields.begin_beside();
-    let mut walk = Walk { scanner, fields, path: String::new(), list: Some(&records.list), found: None };
-    let whole = walk.scanner.value()?;
-    if records.list.is_empty() {
-        walk.find(whole)?;
-    } else {
-        walk.inside(whole)?;
-    }
-    let found = walk.found;
-    fields.end_beside();
-    match (found, records.is_by_time) {
-        (None | Some((_, JsonToken::Scalar(Scalar::Null))), _) => fields.end(),
-        (Some((mut scanner, JsonToken::Array)), false) => {
-            let mut is_first = true;
-            while scanner.item(is_first)? {
-                is_first = false;
-                element(&mut scanner, fields)?;
-            }
-            if is_first {
-                fields.end();
-            }
-        }
-        (Some((mut scanner, JsonToken::Object)), true) => {
-            let mut is_first = true;
-            while let Some(time) = scanner.name(is_first)? {
-                is_first = false;
-                fields.time_text(&time.unescaped());
-                element(&mut scanner, fields)?;
-            }
-            if is_first {
-                fields.end();
-            }
-        }
-        (Some((mut scanner, token @ JsonToken::Object)), false) => {
-            inside_record(&mut scanner, token, fields)?
-        }
-        (Some(_), true) => fields.reject(DecodeError::new("`records` names no object whose keys are times")),
-        (Some(_), false) => fields.reject(DecodeError::new("`records` names neither a list nor an object")),
-    }
-    Ok(())
-}
-
-/// Reads a text that is one record.
-fn record(scanner: &mut Scanner<'_>, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-    match scanner.value()? {
-        JsonToken::Scalar(Scalar::Null) => fields.end(),
-        JsonToken::Scalar(_) | JsonToken::Text(_) => return Err(DecodeError::new(UNNAMED)),
-        token => inside_record(scanner, token, fields)?,
-    }
-    Ok(())
-}
-
-/// Reads the record that `token` starts.
-fn inside_record<'a>(
-    scanner: &mut Scanner<'a>,
-    token: JsonToken<'a>,
-    fields: &mut Fields<'_>,
-) -> Result<(), JsonError> {
-    Walk { scanner, fields, path: String::new(), list: None, found: None }.inside(token)?;
-    fields.end();
-    Ok(())
-}
-
-/// Reads an element of a list of records; a bare value is the record's only field.
-fn element(scanner: &mut Scanner<'_>, fields: &mut Fields<'_>) -> Result<(), JsonError> {
-    let token = scanner.value()?;
-    let want = match token {
-        JsonToken::Object | JsonToken::Array => return inside_record(scanner, token, fields),
-        JsonToken::Scalar(_) | JsonToken::Text(_) => fields.want(BARE),
-    };
-    match token {
-        JsonToken::Scalar(value) => fields.put(want, BARE, value),
-        JsonToken::Text(text) => fields.put(want, BARE, Scalar::Text(&text.unescaped())),
-        JsonToken::Object | JsonToken::Array => {}
-    }
-    fields.end();
-    Ok(())
-}
-
-struct Walk<'a, 's, 'w, 'f> {
-    scanner: &'s mut Scanner<'a>,
-    fields: &'w mut Fields<'f>,
-    /// The path of the object or list being read; empty for the outermost.
-    path: String,
-    /// The path of the list of records, which is not read but found.
-    list: Option<&'w str>,
-    /// A scanner inside that list, and how the list starts.
-    found: Option<(Scanner<'a>, JsonToken<'a>)>,
-}
-
-impl<'a> Walk<'a, '_, '_, '_> {
-    /// Reads the members of the object or list that `token` starts and `path` names.
-    fn inside(&mut self, token: JsonToken<'a>) -> Result<(), JsonError> {
-        match token {
-            JsonToken::Object if self.path.is_empty() => self.outermost(),
-            JsonToken::Object => self.object(),
-            JsonToken::Array => self.array(),
-            JsonToken::Scalar(_) | JsonToken::Text(_) => Ok(()),
-        }
-    }
-
-    /// As [`Walk::object`], but names already are paths and need no copy.
-    fn outermost(&mut self) -> Result<(), JsonError> {
-        let mut first = true;
-        while let Some(name) = self.scanner.name(first)? {
-            first = false;
-            let name = name.unescaped();
-            let want = self.fields.want(&name);
-            let token = self.scanner.value()?;
-            if self.list == Some(&name) {
-                self.find(token)?;
-                continue;
-            }
-            match token {
-                JsonToken::Scalar(value) => self.fields.put(want, &name, value),
-                JsonToken::Text(text) => self.fields.put(want, &name, Scalar::Text(&text.unescaped())),
-                compound => {
-                    self.path.push_str(&name);
-                    self.compound(want, compound)?;
-                    self.path.clear();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn object(&mut self) -> Result<(), JsonError> {
-        let length = self.path.len();
-        let mut first = true;
-        while let Some(name) = self.scanner.name(first)? {
-            first = false;
-            self.path.push('/');
-            self.path.push_str(&name.unescaped());
-            self.nested()?;
-            self.path.truncate(length);
-        }
-        Ok(())
-    }
-
-    fn array(&mut self) -> Result<(), JsonError> {
-        let length = self.path.len();
-        let mut index = 0_usize;
-        while self.scanner.item(index == 0)? {
-            let slash = if length == 0 { "" } else { "/" };
-            // Writing to a string cannot fail.
-            let _ = write!(self.path, "{slash}{index}");
-            self.nested()?;
-            self.path.truncate(length);
-            index += 1;
-        }
-        Ok(())
-    }
-
-    /// Reads the value that `path` names.
-    fn nested(&mut self) -> Result<(), JsonError> {
-        let want = self.fields.want(&self.path);
-        let token = self.scanner.value()?;
-        if self.list == Some(self.path.as_str()) {
-            return self.find(token);
-        }
-        match token {
-            JsonToken::Scalar(value) => self.fields.put(want, &self.path, value),
-            JsonToken::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.unescaped())),
-            compound => self.compound(want, compound)?,
-        }
-        Ok(())
-    }
-
-    fn compound(&mut self, want: FieldUse, token: JsonToken<'a>) -> Result<(), JsonError> {
-        if self.fields.wants_inside(&self.path) {
-            if want == FieldUse::Captured {
-                self.fields.put(want, &self.path, Scalar::Compound);
-            }
-            return self.inside(token);
-        }
-        let is_empty = self.scanner.skip(token)?;
-        self.fields.put(want, &self.path, if is_empty { Scalar::Null } else { Scalar::Compound });
-        Ok(())
-    }
-
-    /// Notes the list of records, and passes over it.
-    fn find(&mut self, token: JsonToken<'a>) -> Result<(), JsonError> {
-        self.found = Some((self.scanner.clone(), token));
-        self.scanner.skip(token).map(drop)
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ impl Sink for Arrived<'_> {
         self.sink.renamed(raw, name);
     }
 
+    fn unit(&mut self, unit: &str) {
+        self.sink.unit(unit);
+    }
+
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         let stamp = match (stamp, self.arrival_ms) {
             (Stamp::Arrival, Some(ms)) => Stamp::Event(ms),

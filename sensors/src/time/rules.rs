@@ -1,6 +1,6 @@
 //! How the event times of a source are read: `time_format`, `time_zone` and `time_else`.
 
-use super::{TimeFormat, WORDS, pattern};
+use super::{LIKELY, TimeFormat, WORDS, pattern};
 use crate::fields::Scalar;
 use headwater_settings::{Or, Table};
 use jiff::tz::TimeZone;
@@ -28,18 +28,26 @@ pub struct TimeRules {
     /// Of times without an offset.
     zone: TimeZone,
     is_arrival_else: bool,
+    /// Whether nobody said a format, so that a count may well be in another unit.
+    is_default: bool,
 }
 
 impl Default for TimeRules {
     fn default() -> Self {
-        Self { formats: Arc::new([TimeFormat::Guess]), zone: TimeZone::UTC, is_arrival_else: false }
+        Self {
+            formats: Arc::new([TimeFormat::Guess]),
+            zone: TimeZone::UTC,
+            is_arrival_else: false,
+            is_default: true,
+        }
     }
 }
 
 impl TimeRules {
-    /// Reads the keys; `has_time`: the source has event times. `None`: there were mistakes, which the table has noted.
-    pub(crate) fn read(table: &mut Table<'_>, has_time: bool) -> Option<Self> {
-        let mut rules = Self::default();
+    /// Reads the keys; `has_time`: the source has event times; `own`: the default of `time_format`. `None`: there were
+    /// mistakes, which the table has noted.
+    pub(crate) fn read(table: &mut Table<'_>, has_time: bool, own: TimeFormat) -> Option<Self> {
+        let mut rules = Self { formats: Arc::new([own]), ..Self::default() };
         let written = table.one_or_more("time_format");
         let zone = table.time_zone("time_zone");
         let arrival = table.choice("time_else", &[("arrival", true)]);
@@ -54,6 +62,7 @@ impl TimeRules {
         if let Some(written) = written {
             let formats = written.value.iter().filter_map(|format| read_format(table, format));
             rules.formats = formats.collect();
+            rules.is_default = false;
             is_sound &= rules.formats.len() == written.value.len() && !rules.formats.is_empty();
         } else {
             is_sound &= !table.has("time_format");
@@ -75,11 +84,13 @@ impl TimeRules {
             Scalar::Text(text) if text.trim().is_empty() => return EventTime::Missing,
             Scalar::Integer(count) => (self.first(|format| format.of_integer(count)), value),
             Scalar::Number(count) => (self.first(|format| format.of_number(count)), value),
+            Scalar::Time(ms) => (Some(ms), value),
             Scalar::Text(text) => (self.first(|format| format.of_text(text, &self.zone)), value),
             Scalar::Boolean(_) | Scalar::Compound => (None, value),
         };
         match ms {
             Some(ms) if YEAR_1.contains(&ms) => EventTime::Missing,
+            Some(ms) if self.is_default && is_misread(ms, value) => EventTime::Bad(shown_as(shown)),
             Some(ms) => EventTime::At(ms),
             None => EventTime::Bad(shown_as(shown)),
         }
@@ -104,10 +115,19 @@ impl TimeRules {
     }
 }
 
+/// Whether a count gives no likely time in the format that it was read in, and gives one in another.
+fn is_misread(ms: i64, value: Scalar<'_>) -> bool {
+    !LIKELY.contains(&ms)
+        && !matches!(value, Scalar::Time(_))
+        && TimeFormat::likely(&shown_as(value))
+            .is_some_and(|format| format.of_text("0", &TimeZone::UTC).is_some())
+}
+
 fn shown_as(value: Scalar<'_>) -> String {
     match value {
         Scalar::Integer(count) => count.to_string(),
         Scalar::Number(count) => count.to_string(),
+        Scalar::Time(ms) => ms.to_string(),
         Scalar::Text(text) => text.to_owned(),
         Scalar::Boolean(answer) => answer.to_string(),
         Scalar::Null => "null".to_owned(),
@@ -136,5 +156,33 @@ fn read_format(table: &Table<'_>, written: &headwater_settings::At<String>) -> O
             refuse(format!("`{}` is no pattern of a time: {why}", written.value), fix);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_in_another_unit_is_no_time_unless_a_format_says_so() {
+        let said =
+            |format| TimeRules { formats: Arc::new([format]), is_default: false, ..TimeRules::default() };
+        let guess = TimeRules::default();
+        for (value, ms) in [
+            (Scalar::Integer(1_700_000_000_123), Some(1_700_000_000_123)),
+            (Scalar::Integer(1_700_000_000), None),
+            (Scalar::Number(1_700_000_000.5), None),
+            (Scalar::Text("1700000000000000"), None),
+            // Counts of a unit of their own, and what says what it is.
+            (Scalar::Integer(5_000), Some(5_000)),
+            (Scalar::Time(5_000), Some(5_000)),
+            (Scalar::Text("1969-12-31T23:59:59Z"), Some(-1_000)),
+        ] {
+            let expected = ms.map_or_else(|| EventTime::Bad(shown_as(value)), EventTime::At);
+            assert_eq!(guess.time_of(value), expected, "{value:?}");
+        }
+        let seconds = Scalar::Integer(1_700_000_000);
+        assert_eq!(said(TimeFormat::UnixMs).time_of(seconds), EventTime::At(1_700_000_000));
+        assert!(TimeRules::way_out("1700000000").contains("\"unix\""));
     }
 }

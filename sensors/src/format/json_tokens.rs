@@ -6,9 +6,11 @@
 //! `serde_json` is the oracle in the tests. Deviations: everything that RFC 8259 allows is accepted, and besides only
 //! the words that C and Python write for numbers that are not finite; an unpaired surrogate reads as U+FFFD.
 
+use super::tree::{Shown, Token, Tokens};
 use crate::decimal::Decimal;
-use crate::fields::Scalar;
+use crate::fields::{DecodeError, Position, Scalar};
 use std::borrow::Cow;
+use std::ops::Deref;
 
 /// The value of `NaN`, `nan`, `Infinity` and `-Infinity`: that field cannot be used, and the others can.
 const NOT_FINITE: Scalar<'static> = Scalar::Number(f64::NAN);
@@ -117,25 +119,7 @@ impl<'a> Scanner<'a> {
 
     /// Skips the value that `token` starts; answers whether it is an object or a list with nothing in it.
     pub(crate) fn skip(&mut self, token: JsonToken<'a>) -> Result<bool, JsonError> {
-        let mut first = true;
-        match token {
-            JsonToken::Scalar(_) | JsonToken::Text(_) => return Ok(false),
-            JsonToken::Object => {
-                while self.name(first)?.is_some() {
-                    let token = self.value()?;
-                    self.skip(token)?;
-                    first = false;
-                }
-            }
-            JsonToken::Array => {
-                while self.item(first)? {
-                    let token = self.value()?;
-                    self.skip(token)?;
-                    first = false;
-                }
-            }
-        }
-        Ok(first)
+        self.skip_value(token.into())
     }
 
     /// Only blanks may follow.
@@ -307,6 +291,53 @@ impl<'a> Scanner<'a> {
         }
         let value = exponent.integer(negative).and_then(|value| i32::try_from(value).ok());
         Ok(value.unwrap_or(if negative { -i32::MAX } else { i32::MAX }))
+    }
+}
+
+impl From<JsonError> for DecodeError {
+    fn from(JsonError { at, what }: JsonError) -> Self {
+        Self::new(format!("not JSON: {what}")).at(Position::Byte(at + 1))
+    }
+}
+
+impl<'a> From<JsonToken<'a>> for Token<'a, Scanner<'a>> {
+    #[inline(always)]
+    fn from(token: JsonToken<'a>) -> Self {
+        match token {
+            JsonToken::Scalar(value) => Self::Scalar(value),
+            JsonToken::Text(text) => Self::Text(text),
+            JsonToken::Object => Self::Object(true),
+            JsonToken::Array => Self::List(true),
+        }
+    }
+}
+
+impl<'a> Tokens<'a> for Scanner<'a> {
+    type Text = Text<'a>;
+    /// Whether the next member is the first one.
+    type Members = bool;
+    type Error = JsonError;
+
+    #[inline(always)]
+    fn next_value(&mut self) -> Result<Token<'a, Self>, JsonError> {
+        self.value().map(Token::from)
+    }
+
+    #[inline(always)]
+    fn next_name(&mut self, first: &mut bool) -> Result<Option<Text<'a>>, JsonError> {
+        self.name(std::mem::replace(first, false))
+    }
+
+    #[inline]
+    fn next_item(&mut self, first: &mut bool) -> Result<bool, JsonError> {
+        self.item(std::mem::replace(first, false))
+    }
+}
+
+impl Shown for Text<'_> {
+    #[inline]
+    fn shown(self) -> impl Deref<Target = str> {
+        self.unescaped()
     }
 }
 

@@ -1,0 +1,297 @@
+//! Payloads that are trees of named values, read token by token without a tree in memory: what JSON and CBOR share.
+//!
+//! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
+//! from a nested one. If a name occurs twice, the last value counts. `records` names a list of records, or an object of
+//! records by time. Cost: no allocation, unless a name has an escape or is nested.
+
+use crate::fields::{DecodeError, FieldUse, Fields, RecordsPath, Scalar};
+use std::fmt::Write;
+use std::ops::Deref;
+
+/// The field of a record that is a bare value.
+const BARE: &str = "value";
+
+/// The start of a value, or all of it if it is a scalar.
+pub(super) enum Token<'a, T: Tokens<'a>> {
+    Scalar(Scalar<'a>),
+    Text(T::Text),
+    /// Call [`Tokens::next_name`] next.
+    Object(T::Members),
+    /// Call [`Tokens::next_item`] next.
+    List(T::Members),
+}
+
+impl<'a, T: Tokens<'a>> Clone for Token<'a, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<'a, T: Tokens<'a>> Copy for Token<'a, T> {}
+
+/// A text or a name as it stands in the payload; showing it may cost an allocation.
+pub(super) trait Shown {
+    /// The text as it is meant.
+    fn shown(self) -> impl Deref<Target = str>;
+}
+
+/// Reads a payload from its front. Its depth is bounded.
+pub(super) trait Tokens<'a>: Clone {
+    type Text: Shown + Copy;
+    /// How far the members of an object or a list are read.
+    type Members: Copy;
+    type Error: Into<DecodeError>;
+
+    /// Reads the next value; there must be one.
+    fn next_value(&mut self) -> Result<Token<'a, Self>, Self::Error>;
+
+    /// Reads the next name of an object; `None` at its end.
+    fn next_name(&mut self, members: &mut Self::Members) -> Result<Option<Self::Text>, Self::Error>;
+
+    /// Whether a list has another value, which comes next.
+    fn next_item(&mut self, members: &mut Self::Members) -> Result<bool, Self::Error>;
+
+    /// Skips the value that `token` starts; answers whether it is an object or a list with nothing in it.
+    fn skip_value(&mut self, token: Token<'a, Self>) -> Result<bool, Self::Error> {
+        let mut is_empty = true;
+        match token {
+            Token::Scalar(_) | Token::Text(_) => return Ok(false),
+            Token::Object(mut members) => {
+                while self.next_name(&mut members)?.is_some() {
+                    is_empty = false;
+                    let token = self.next_value()?;
+                    self.skip_value(token)?;
+                }
+            }
+            Token::List(mut members) => {
+                while self.next_item(&mut members)? {
+                    is_empty = false;
+                    let token = self.next_value()?;
+                    self.skip_value(token)?;
+                }
+            }
+        }
+        Ok(is_empty)
+    }
+}
+
+/// Reads one tree: a record, or what holds the records. `unnamed` says what is wrong with a record that is a single
+/// value; `None`: nothing is. Answers whether its values have names.
+pub(super) fn document<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    records: Option<&RecordsPath>,
+    unnamed: Option<&'static str>,
+    fields: &mut Fields<'_>,
+) -> Result<bool, DecodeError> {
+    let Some(records) = records else { return record(tokens, unnamed, fields) };
+    fields.begin_beside();
+    let mut walk = Walk { tokens, fields, path: String::new(), list: Some(&records.list), found: None };
+    let whole = walk.tokens.next_value().map_err(Into::into)?;
+    if records.list.is_empty() { walk.find(whole) } else { walk.inside(whole) }.map_err(Into::into)?;
+    let found = walk.found;
+    fields.end_beside();
+    match (found, records.is_by_time) {
+        (None | Some((_, Token::Scalar(Scalar::Null))), _) => fields.end(),
+        (Some((mut tokens, Token::List(members))), false) => {
+            items(&mut tokens, members, fields).map_err(Into::into)?
+        }
+        (Some((mut tokens, Token::Object(members))), true) => {
+            by_time(&mut tokens, members, fields).map_err(Into::into)?
+        }
+        (Some((mut tokens, token @ Token::Object(_))), false) => {
+            inside_record(&mut tokens, token, fields).map_err(Into::into)?
+        }
+        (Some(_), true) => fields.reject(DecodeError::new("`records` names no object whose keys are times")),
+        (Some(_), false) => fields.reject(DecodeError::new("`records` names neither a list nor an object")),
+    }
+    Ok(true)
+}
+
+/// Reads a tree that is one record.
+fn record<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    unnamed: Option<&'static str>,
+    fields: &mut Fields<'_>,
+) -> Result<bool, DecodeError> {
+    let token = tokens.next_value().map_err(Into::into)?;
+    let is_named = matches!(token, Token::Object(_) | Token::List(_));
+    match unnamed {
+        _ if matches!(token, Token::Scalar(Scalar::Null)) => fields.end(),
+        Some(what) if !is_named => return Err(DecodeError::new(what)),
+        _ => element(tokens, token, fields).map_err(Into::into)?,
+    }
+    Ok(is_named)
+}
+
+/// Reads the record that `token` starts.
+fn inside_record<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    token: Token<'a, T>,
+    fields: &mut Fields<'_>,
+) -> Result<(), T::Error> {
+    Walk { tokens, fields, path: String::new(), list: None, found: None }.inside(token)?;
+    fields.end();
+    Ok(())
+}
+
+/// Reads a list of records.
+fn items<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    mut members: T::Members,
+    fields: &mut Fields<'_>,
+) -> Result<(), T::Error> {
+    let mut is_empty = true;
+    while tokens.next_item(&mut members)? {
+        is_empty = false;
+        let token = tokens.next_value()?;
+        element(tokens, token, fields)?;
+    }
+    if is_empty {
+        fields.end();
+    }
+    Ok(())
+}
+
+/// Reads an object of records whose names are times.
+fn by_time<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    mut members: T::Members,
+    fields: &mut Fields<'_>,
+) -> Result<(), T::Error> {
+    let mut is_empty = true;
+    while let Some(time) = tokens.next_name(&mut members)? {
+        is_empty = false;
+        fields.time_text(&time.shown());
+        let token = tokens.next_value()?;
+        element(tokens, token, fields)?;
+    }
+    if is_empty {
+        fields.end();
+    }
+    Ok(())
+}
+
+/// Reads the record that `token` starts; a bare value is its only field.
+fn element<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    token: Token<'a, T>,
+    fields: &mut Fields<'_>,
+) -> Result<(), T::Error> {
+    match token {
+        Token::Scalar(value) => {
+            let want = fields.want(BARE);
+            fields.put(want, BARE, value);
+        }
+        Token::Text(text) => {
+            let want = fields.want(BARE);
+            fields.put(want, BARE, Scalar::Text(&text.shown()));
+        }
+        token => return inside_record(tokens, token, fields),
+    }
+    fields.end();
+    Ok(())
+}
+
+struct Walk<'a, 's, 'w, 'f, T: Tokens<'a>> {
+    tokens: &'s mut T,
+    fields: &'w mut Fields<'f>,
+    /// The path of the object or list being read; empty for the outermost.
+    path: String,
+    /// The path of the list of records, which is not read but found.
+    list: Option<&'w str>,
+    /// The tokens inside that list, and how the list starts.
+    found: Option<(T, Token<'a, T>)>,
+}
+
+impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
+    /// Reads the members of the object or list that `token` starts and `path` names.
+    fn inside(&mut self, token: Token<'a, T>) -> Result<(), T::Error> {
+        match token {
+            Token::Object(members) if self.path.is_empty() => self.outermost(members),
+            Token::Object(members) => self.object(members),
+            Token::List(members) => self.list(members),
+            Token::Scalar(_) | Token::Text(_) => Ok(()),
+        }
+    }
+
+    /// As [`Walk::object`], but names already are paths and need no copy.
+    fn outermost(&mut self, mut members: T::Members) -> Result<(), T::Error> {
+        while let Some(name) = self.tokens.next_name(&mut members)? {
+            let name = name.shown();
+            let want = self.fields.want(&name);
+            let token = self.tokens.next_value()?;
+            if self.list == Some(&*name) {
+                self.find(token)?;
+                continue;
+            }
+            match token {
+                Token::Scalar(value) => self.fields.put(want, &name, value),
+                Token::Text(text) => self.fields.put(want, &name, Scalar::Text(&text.shown())),
+                compound => {
+                    self.path.push_str(&name);
+                    self.compound(want, compound)?;
+                    self.path.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, mut members: T::Members) -> Result<(), T::Error> {
+        let length = self.path.len();
+        while let Some(name) = self.tokens.next_name(&mut members)? {
+            self.path.push('/');
+            self.path.push_str(&name.shown());
+            self.nested()?;
+            self.path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, mut members: T::Members) -> Result<(), T::Error> {
+        let length = self.path.len();
+        let mut index = 0_usize;
+        while self.tokens.next_item(&mut members)? {
+            let slash = if length == 0 { "" } else { "/" };
+            // Writing to a string cannot fail.
+            let _ = write!(self.path, "{slash}{index}");
+            self.nested()?;
+            self.path.truncate(length);
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the value that `path` names.
+    fn nested(&mut self) -> Result<(), T::Error> {
+        let want = self.fields.want(&self.path);
+        let token = self.tokens.next_value()?;
+        if self.list == Some(self.path.as_str()) {
+            return self.find(token);
+        }
+        match token {
+            Token::Scalar(value) => self.fields.put(want, &self.path, value),
+            Token::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.shown())),
+            compound => self.compound(want, compound)?,
+        }
+        Ok(())
+    }
+
+    fn compound(&mut self, want: FieldUse, token: Token<'a, T>) -> Result<(), T::Error> {
+        if self.fields.wants_inside(&self.path) {
+            if want == FieldUse::Captured {
+                self.fields.put(want, &self.path, Scalar::Compound);
+            }
+            return self.inside(token);
+        }
+        let is_empty = self.tokens.skip_value(token)?;
+        self.fields.put(want, &self.path, if is_empty { Scalar::Null } else { Scalar::Compound });
+        Ok(())
+    }
+
+    /// Notes the list of records, and passes over it.
+    fn find(&mut self, token: Token<'a, T>) -> Result<(), T::Error> {
+        self.found = Some((self.tokens.clone(), token));
+        self.tokens.skip_value(token).map(drop)
+    }
+}
