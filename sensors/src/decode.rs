@@ -237,11 +237,17 @@ impl NamesOfTopic<'_> {
         let paths = self.config.captures.names().iter().map(AsRef::as_ref);
         let places: Vec<(&str, &str)> = paths.zip(identity::places(record)).collect();
         let own_name = identity::name(record);
+        let is_new = |(key, _): &(&str, &str)| !of_topic.iter().any(|(known, _)| known == key);
+        let brought = identity::labels(record).filter(is_new);
+        let mut tags: Vec<_> = brought.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        // The order in which a record names its labels has no meaning.
+        tags.sort();
+        let known = [of_topic.as_slice(), &tags].concat();
         let parts = NameParts {
             topic: self.topic,
             field,
             record: own_name,
-            labels: of_topic,
+            labels: &known,
             tags: &[],
             places: &places,
         };
@@ -249,14 +255,9 @@ impl NamesOfTopic<'_> {
         for (key, value) in &self.config.labels {
             labels.extend(value.label(parts).map(|value| (key.clone(), value)));
         }
+        tags.retain(|(key, _)| !labels.iter().any(|(known, _)| known == key));
         let shared = labels.len();
-        for (key, value) in identity::labels(record) {
-            if !labels.iter().any(|(known, _)| known == key) {
-                labels.push((key.to_owned(), value.to_owned()));
-            }
-        }
-        // The order in which a record names its labels has no meaning.
-        labels.get_mut(shared..).unwrap_or_default().sort();
+        labels.append(&mut tags);
         let tags = labels.get(shared..).unwrap_or_default();
         let name = self.config.series.render(NameParts { labels: &labels, tags, ..parts });
         register(&name, &labels, sink)

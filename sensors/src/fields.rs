@@ -14,6 +14,7 @@ pub(crate) use plan::Plan;
 pub use plan::RecordsPath;
 pub use reason::RejectReason;
 pub(crate) use slots::{Topic, TopicField};
+pub(crate) use value::seconds;
 pub use value::{DecodeError, Position, Scalar};
 
 use crate::Stamp;
@@ -50,8 +51,8 @@ pub struct Fields<'a> {
     /// The field that comes next if the payload has the order of the last one.
     next: usize,
     time: EventTime,
-    /// The record's own time (ms), used if `time` is not configured.
-    own_time: Option<i64>,
+    /// The record's own time, used if `time` is not configured.
+    own_time: Option<Stamp>,
     /// The time beside the records, which belongs to those without one.
     shared_time: EventTime,
     /// Whether what comes stands beside the records.
@@ -163,7 +164,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// As [`Fields::put`], of a value whose unit is known.
+    /// As [`Fields::put`], of a value in a unit; empty: it is not known.
     pub fn put_measured(&mut self, want: FieldUse, path: &str, value: Scalar<'_>, unit: &str) {
         let before = self.batch.values.len();
         self.put(want, path, value);
@@ -190,7 +191,7 @@ impl<'a> Fields<'a> {
             (FieldUse::Time(part), _) => return self.put_time(part, value),
             (_, Scalar::Integer(integer)) => nearest(integer),
             (_, Scalar::Number(number)) => number,
-            (_, Scalar::Time(ms)) => value::seconds(ms),
+            (_, Scalar::Time(ms)) => seconds(ms),
             (_, Scalar::Boolean(boolean)) => f64::from(u8::from(boolean)),
             (_, Scalar::Text(text)) => match self.plan.text.meaning(text) {
                 TextMeaning::Number(number) => number,
@@ -233,7 +234,12 @@ impl<'a> Fields<'a> {
 
     /// Sets the present record's time [ms since the Unix epoch]; a configured `time` takes precedence.
     pub fn time(&mut self, ms: i64) {
-        self.own_time = Some(ms);
+        self.own_time = Some(Stamp::Event(ms));
+    }
+
+    /// Sets the present record's time [ms after its arrival, negative before it]; a configured `time` takes precedence.
+    pub fn time_from_arrival(&mut self, ms: i64) {
+        self.own_time = Some(Stamp::FromArrival(ms));
     }
 
     /// Sets the present record's time, as the source's `time_format` reads it; a configured `time` takes precedence. See
@@ -303,8 +309,9 @@ impl<'a> Fields<'a> {
         }
         let time = std::mem::replace(&mut self.time, EventTime::Missing);
         let time = if time == EventTime::Missing { self.shared_time.clone() } else { time };
-        let ms = match (self.plan.has_time(), time, self.own_time) {
-            (_, EventTime::At(ms), _) | (_, EventTime::Missing, Some(ms)) => ms,
+        let stamp = match (self.plan.has_time(), time, self.own_time) {
+            (_, EventTime::At(ms), _) => Stamp::Event(ms),
+            (_, EventTime::Missing, Some(own)) => own,
             (false, EventTime::Missing, None) => return,
             (true, EventTime::Missing, None) if self.plan.time_rules.is_arrival_else() => return,
             (true, EventTime::Missing, None) => {
@@ -317,7 +324,7 @@ impl<'a> Fields<'a> {
             }
         };
         let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
-        values.iter_mut().for_each(|value| value.stamp = Stamp::Event(ms));
+        values.iter_mut().for_each(|value| value.stamp = stamp);
     }
 
     /// Takes the event time, or a part of it.
@@ -411,6 +418,6 @@ impl<'a> Fields<'a> {
 
 /// Above 2^53 the nearest float, as the documentation of the formats says.
 #[expect(clippy::cast_precision_loss, reason = "documented")]
-fn nearest(integer: i64) -> f64 {
+pub(crate) fn nearest(integer: i64) -> f64 {
     integer as f64
 }

@@ -11,6 +11,7 @@ mod influx;
 pub(crate) mod json;
 mod json_tokens;
 mod number;
+mod senml;
 mod tree;
 
 use crate::TimeFormat;
@@ -106,4 +107,5 @@ pub const FORMATS: &[FormatKind] = &[
     cbor::KIND,   //
     csv::KIND,    //
     influx::KIND, //
+    senml::KIND,  //
 ];

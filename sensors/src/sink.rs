@@ -14,6 +14,8 @@ pub enum Stamp {
     Event(i64),
     /// On arrival, which the sink knows.
     Arrival,
+    /// So long after its arrival (ms); negative: before it.
+    FromArrival(i64),
 }
 
 /// The state of a source's connection.

@@ -170,6 +170,9 @@ impl Sink for Lines {
         let line = match stamp {
             Stamp::Event(ms) => serde_json::json!({ "reading": name, "time": ms, "value": value }),
             Stamp::Arrival => serde_json::json!({ "reading": name, "value": value }),
+            Stamp::FromArrival(ms) => {
+                serde_json::json!({ "reading": name, "from_arrival": ms, "value": value })
+            }
         };
         self.push(&line);
     }

@@ -5,6 +5,7 @@ use super::places::Places;
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
+use headwater_kernel::time::Now;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
 use headwater_sensors::{
@@ -29,12 +30,14 @@ impl EngineSink {
     }
 }
 
-/// A source's word for when a reading was taken, as the pipeline has it.
+/// A source's word for when a reading was taken, as the pipeline has it. Before the true time is known, a reading whose
+/// sender counts from its arrival is one of its arrival, so that a correction of the clock finds it.
 #[inline]
-fn taken_at(stamp: Stamp) -> TakenAt {
+fn taken_at(stamp: Stamp, now: Now) -> TakenAt {
     match stamp {
         Stamp::Event(ms) => TakenAt::Event(ms),
-        Stamp::Arrival => TakenAt::Arrival,
+        Stamp::FromArrival(apart) if now.synced => TakenAt::Event(now.time.0.saturating_add(apart)),
+        Stamp::Arrival | Stamp::FromArrival(_) => TakenAt::Arrival,
     }
 }
 
@@ -64,8 +67,9 @@ impl Sink for EngineSink {
         let now = self.engine.now();
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
-        self.engine.journal.reading(series.0, taken_at(stamp), value, now);
-        pipeline.on_reading(SeriesHandle(series.0), taken_at(stamp), value, now);
+        let taken = taken_at(stamp, now);
+        self.engine.journal.reading(series.0, taken, value, now);
+        pipeline.on_reading(SeriesHandle(series.0), taken, value, now);
         // One that is due later is found when the earlier time comes.
         if pipeline.poll_timeout().is_some_and(|next| due.is_none_or(|due| next < due)) {
             self.engine.ticker.ring();

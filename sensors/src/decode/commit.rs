@@ -88,7 +88,7 @@ fn register(
 ) -> Result<Option<SeriesRef>, RejectReason> {
     let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
     let TopicField { path, series, is_registered, .. } = slot;
-    if let Some(unit) = unit.or(slot.unit.as_deref()) {
+    if let Some(unit) = unit.or(slot.unit.as_deref()).filter(|unit| !unit.is_empty()) {
         sink.unit(unit);
     }
     let introduced = match record.zip(topic.records.as_mut()) {

@@ -124,7 +124,7 @@ impl NameTemplate {
 
     /// The value of a label; `None`: a part of it is not there.
     pub(super) fn label(&self, of: NameParts<'_>) -> Option<String> {
-        self.fill(of, |_| None)
+        self.fill(of, |place| of.record.filter(|_| place == RECORD_NAME))
     }
 
     /// The possible names of these fields' series; `*` stands for a part that only a record knows.

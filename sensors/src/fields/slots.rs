@@ -28,7 +28,7 @@ pub(crate) struct TopicFields {
 
 pub(crate) struct TopicField {
     pub(crate) path: Arc<str>,
-    /// The unit of its first value, if that had one.
+    /// The unit of its first value, perhaps empty; `None`: the format knows no units.
     pub(crate) unit: Option<Box<str>>,
     /// The series of records without an identity.
     pub(crate) series: Option<SeriesRef>,

@@ -63,7 +63,7 @@ impl Scalar<'_> {
 }
 
 /// A time [ms] in seconds.
-pub(super) fn seconds(ms: i64) -> f64 {
+pub(crate) fn seconds(ms: i64) -> f64 {
     super::nearest(ms) / 1e3
 }
 

@@ -26,6 +26,7 @@ impl Sink for Arrived<'_> {
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         let stamp = match (stamp, self.arrival_ms) {
             (Stamp::Arrival, Some(ms)) => Stamp::Event(ms),
+            (Stamp::FromArrival(apart), Some(ms)) => Stamp::Event(ms.saturating_add(apart)),
             (stamp, _) => stamp,
         };
         self.sink.reading(series, stamp, value);
