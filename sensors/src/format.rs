@@ -10,6 +10,7 @@ mod csv;
 mod influx;
 pub(crate) mod json;
 mod json_tokens;
+mod nmea;
 mod number;
 mod senml;
 mod tree;
@@ -108,4 +109,5 @@ pub const FORMATS: &[FormatKind] = &[
     csv::KIND,    //
     influx::KIND, //
     senml::KIND,  //
+    nmea::KIND,   //
 ];
