@@ -18,7 +18,7 @@ pub use config::DecodeConfig;
 pub use template::NameTemplate;
 
 use crate::fields::{Batch, DecodeError, Fields, NAME_BYTES_MAX, Plan, RejectReason, Topic, identity};
-use crate::format::Format;
+use crate::format::{Format, Reply};
 use crate::hash::Seed;
 use crate::safe_name::{is_marked, safe};
 use crate::{SeriesRef, Sink, SourceContext};
@@ -143,6 +143,11 @@ impl Decoder {
         sink: &mut dyn Sink,
     ) {
         self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
+    }
+
+    /// Takes what is to be said to the sender of the last payload.
+    pub(crate) fn reply(&mut self) -> Option<Reply> {
+        self.format.reply()
     }
 
     /// Continues a text whose beginning an earlier decoder has read.

@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
 
     /// The topic of the payload.
     #[must_use]
-    pub fn topic(&self) -> &str {
+    pub fn topic(&self) -> &'a str {
         self.topic
     }
 

@@ -13,6 +13,7 @@ mod json_tokens;
 mod nmea;
 mod number;
 mod senml;
+mod sparkplug;
 mod tree;
 
 use crate::TimeFormat;
@@ -39,6 +40,11 @@ pub trait Format: fmt::Debug {
     /// or there is no choice.
     fn own_time(&self) -> Option<TimeFormat> {
         None
+    }
+
+    /// Whether records bring a time of their own.
+    fn brings_time(&self) -> bool {
+        self.own_time().is_some()
     }
 
     /// Whether a payload may hold a list of records, which `records` names; decoding then asks [`Fields::records`].
@@ -68,8 +74,22 @@ pub trait Format: fmt::Debug {
     /// Learns from the beginning of a text that an earlier decoder has read.
     fn resume(&mut self, _beginning: &[u8]) {}
 
+    /// Takes what is to be said to the sender of the last payload, by a source that can.
+    fn reply(&mut self) -> Option<Reply> {
+        None
+    }
+
     /// A copy, for another decoder.
     fn boxed(&self) -> Box<dyn Format>;
+}
+
+/// A message to a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The topic to publish to.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Vec<u8>,
 }
 
 /// A text without what senders add to it: a byte order mark before it, NULs and blanks after it.
@@ -109,5 +129,6 @@ pub const FORMATS: &[FormatKind] = &[
     csv::KIND,    //
     influx::KIND, //
     senml::KIND,  //
-    nmea::KIND,   //
+    sparkplug::KIND,
+    nmea::KIND, //
 ];

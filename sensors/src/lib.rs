@@ -36,7 +36,7 @@ pub use decode::{DecodeConfig, Decoder, NameTemplate};
 pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
 };
-pub use format::{FORMATS, Format, FormatKind};
+pub use format::{FORMATS, Format, FormatKind, Reply};
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;
 pub use time::{TimeFormat, TimeRules};

@@ -2,14 +2,16 @@
 """Writes the inputs of the cases `others-*` with what other people's libraries encode. By hand, after
 
     pip install cbor2 influxdb-client influxdb pysparkplug
+    npm install sparkplug-payload
 
-It needs a folder of cases as its argument. The test of the cases then reads what was written.
+It needs a folder of cases as its argument, and NODE_PATH for node. The test of the cases then reads what was written.
 """
 import datetime
 import decimal
 import json
 import math
 import pathlib
+import subprocess
 import sys
 
 CASES = pathlib.Path(sys.argv[1])
@@ -48,5 +50,38 @@ def influx():
     yield "lines/a", line_protocol.make_lines({"points": old * 2})
 
 
-for name, messages in [("others-cbor", cbor), ("others-influx", influx)]:
+def sparkplug():
+    """A node in Python that leaves out the kinds in its data, and one in JavaScript with templates and units."""
+    from pysparkplug import DataType, DBirth, DData, DDeath, Metric, NBirth, NData, NDeath
+
+    now = 1700000000000
+    metric = lambda name, kind, value, alias=None: Metric(now, name, kind, value=value, alias=alias)
+    boiler = [metric("Temp", DataType.FLOAT, 21.5, 5), metric("Offset", DataType.INT32, -5, 6), metric("Count", DataType.UINT64, 2**63, 7)]
+    topic = "spBv1.0/plant/{}/line1".format
+    alias_only = lambda alias, kind, value: Metric(now + 1000, None, kind, value=value, alias=alias)
+    yield topic("DDATA") + "/boiler", DData(now, 9, (alias_only(5, DataType.FLOAT, 22.5),)).encode()
+    yield topic("NBIRTH"), NBirth(now, 0, (metric("bdSeq", DataType.INT64, 1), metric("Node Control/Rebirth", DataType.BOOLEAN, False), metric("Level", DataType.INT16, -3))).encode(include_dtypes=True)
+    yield topic("DBIRTH") + "/boiler", DBirth(now, 1, tuple(boiler)).encode(include_dtypes=True)
+    yield topic("DDATA") + "/boiler", DData(now + 1000, 2, (alias_only(5, DataType.FLOAT, 22.5), alias_only(6, DataType.INT32, -6))).encode()
+    yield topic("NDATA"), NData(now + 1000, 3, (metric("Level", DataType.INT16, -4),)).encode()
+    yield topic("DDATA") + "/boiler", DData(now + 1000, 4, (Metric(now + 2000, None, DataType.FLOAT, alias=5, is_null=True), alias_only(9, DataType.FLOAT, 1.0))).encode()
+    yield topic("DDEATH") + "/boiler", DDeath(now + 3000, 5).encode()
+    yield topic("NDEATH"), NDeath(now + 4000, metric("bdSeq", DataType.INT64, 1)).encode()
+    yield topic("NCMD"), b""
+    yield "spBv1.0/STATE/scada", '{"online": true, "timestamp": 1700000000000}'
+    yield topic("NDATA"), b"\x08\x80"
+    code = """
+        const { encodePayload } = require('sparkplug-payload').get('spBv1.0');
+        const time = 1700000000000;
+        const motor = { name: 'Motor', timestamp: time, type: 'Template', value: { isDefinition: false, templateRef: 'motor', metrics: [
+            { name: 'Speed', type: 'Double', value: 1450.5 }, { name: 'On', type: 'Boolean', value: true } ] } };
+        const tank = { name: 'Tank', timestamp: time, type: 'Int8', value: -7, properties: { engUnit: { type: 'String', value: 'cm' } } };
+        const payload = { timestamp: time, seq: 0, metrics: [ motor, tank ] };
+        process.stdout.write(Buffer.from(encodePayload(payload)).toString('hex'));
+    """
+    written = subprocess.run(["node", "-e", code], check=True, capture_output=True, text=True).stdout
+    yield "spBv1.0/plant/NBIRTH/line2", bytes.fromhex(written)
+
+
+for name, messages in [("others-cbor", cbor), ("others-influx", influx), ("others-sparkplug", sparkplug)]:
     write(name, messages())

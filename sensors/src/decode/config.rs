@@ -110,7 +110,7 @@ impl DecodeConfig {
             table.refuse(table.span(), what, format!("{CAPTURED_MAX} are allowed: leave some out"));
         }
         let time = if is_by_time { vec![BY_TIME.to_owned()] } else { time };
-        if drops_repeats && time.is_empty() {
+        if drops_repeats && time.is_empty() && !format.brings_time() {
             let fix = "set `time` to the field with the event time";
             table.refuse(
                 table.place_of("repeats"),

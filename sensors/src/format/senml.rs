@@ -75,6 +75,10 @@ impl Format for Senml {
         true
     }
 
+    fn brings_time(&self) -> bool {
+        true
+    }
+
     fn series(&self) -> &'static str {
         "{topic}/{name}/{field}"
     }

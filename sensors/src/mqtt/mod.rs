@@ -15,6 +15,7 @@
 mod ack_window;
 mod config;
 mod probe;
+mod replies;
 mod requests;
 mod session;
 mod stall;

@@ -2,6 +2,7 @@
 
 use super::Mqtt;
 use super::ack_window::{AckWindow, Delivery};
+use super::replies::Replies;
 use super::requests::Requests;
 use super::session::session;
 use super::stall::Stall;
@@ -36,6 +37,7 @@ pub(super) struct Subscription<'a> {
     source: &'a Mqtt,
     sink: Box<dyn Sink>,
     decoder: Decoder,
+    replies: Replies,
     /// The messages to be acknowledged; `None`: with QoS 0, or a sink that makes nothing safe.
     ack_window: Option<AckWindow>,
     /// Whether the source has subscribed to its topics since the start.
@@ -65,6 +67,7 @@ impl<'a> Subscription<'a> {
             source,
             sink,
             decoder,
+            replies: Replies::default(),
             // A new subscription would make the broker send its retained messages again.
             subscribed: source.is_durable() && known == source.filters,
             // The filters of the session are known: those of an earlier configuration are unsubscribed by name.
@@ -211,7 +214,12 @@ impl<'a> Subscription<'a> {
 
     fn on_event(&mut self, client: &Client, event: MqttEvent) -> Result<(), Ended> {
         match event {
-            MqttEvent::Incoming(publish) => self.on_message(&publish),
+            MqttEvent::Incoming(publish) => {
+                self.on_message(&publish);
+                if let Some(reply) = self.decoder.reply() {
+                    self.replies.publish(reply, client);
+                }
+            }
             MqttEvent::Connected { session_present } => return self.on_connected(client, session_present),
             MqttEvent::Subscribed { refused } if refused.len() >= self.source.filters.len() => {
                 return Err(Ended::Unserved);
