@@ -52,6 +52,24 @@ fn every_sample_is_a_sound_config_and_stands_in_the_readme() {
     }
 }
 
+/// The guide shows a device with the config of its case, so that what it says is tried.
+#[test]
+fn every_device_of_the_guide_is_a_case() {
+    let folder = source_folder("mqtt");
+    let guide = std::fs::read_to_string(folder.join("devices/README.md")).unwrap();
+    let mut shown = 0;
+    for case in std::fs::read_dir(folder.join("cases")).unwrap().map(|case| case.unwrap().path()) {
+        if !case.file_name().is_some_and(|name| name.to_string_lossy().starts_with("device-")) {
+            continue;
+        }
+        let config = std::fs::read_to_string(case.join("config.toml")).unwrap();
+        assert!(guide.contains(&format!("```toml\n{config}```")), "show {} in the guide", case.display());
+        shown += 1;
+    }
+    assert_eq!(guide.matches("```toml").count(), shown, "an example without a case");
+    assert!(shown >= 11);
+}
+
 #[test]
 fn every_format_is_read_as_its_page_shows_it() {
     let page = source_folder("format").join("README.md");
