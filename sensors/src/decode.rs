@@ -11,6 +11,7 @@
 mod commit;
 mod config;
 mod names;
+mod refused;
 mod repeats;
 mod template;
 
@@ -23,6 +24,7 @@ use crate::hash::Seed;
 use crate::safe_name::{is_marked, safe};
 use crate::{SeriesRef, Sink, SourceContext};
 use commit::commit;
+use refused::Refused;
 use repeats::Repeats;
 use std::collections::HashMap;
 use std::fmt;
@@ -116,7 +118,7 @@ impl Decoder {
     pub fn on_payload(&mut self, topic: &str, payload: &[u8], sink: &mut dyn Sink) {
         if payload.len() > self.payload_bytes_max {
             let reason = RejectReason::TooLarge { bytes: payload.len(), max: self.payload_bytes_max };
-            return sink.invalid(topic, &reason);
+            return sink.invalid(topic, &Refused { why: &reason, payload });
         }
         self.on_recorded(topic, payload, PayloadOrigin { name: topic, line: None }, sink);
     }
@@ -142,7 +144,7 @@ impl Decoder {
         origin: PayloadOrigin<'_>,
         sink: &mut dyn Sink,
     ) {
-        self.on_record(topic, origin, sink, |format, fields| format.decode_line(line, fields));
+        self.on_bytes(topic, (origin, line), sink, |format, fields| format.decode_line(line, fields));
     }
 
     /// Takes what is to be said to the sender of the last payload.
@@ -163,7 +165,7 @@ impl Decoder {
         origin: PayloadOrigin<'_>,
         sink: &mut dyn Sink,
     ) {
-        self.on_record(topic, origin, sink, |format, fields| format.decode(payload, fields));
+        self.on_bytes(topic, (origin, payload), sink, |format, fields| format.decode(payload, fields));
     }
 
     /// Lets `read` decode data of `topic`; `origin` names it if it cannot be used.
@@ -174,6 +176,17 @@ impl Decoder {
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
+        self.on_bytes(topic, (origin, &[]), sink, read);
+    }
+
+    /// As [`Decoder::on_record`], of data whose bytes are shown if they cannot be used.
+    fn on_bytes(
+        &mut self,
+        topic: &str,
+        (origin, payload): (PayloadOrigin<'_>, &[u8]),
+        sink: &mut dyn Sink,
+        read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
+    ) {
         let Self { config, format, plan, topics, batch, records_left, repeats, .. } = self;
         let read = |known: &mut Topic, batch: &mut Batch| {
             read(format.as_mut(), &mut Fields::new(plan, topic, known, batch)).map_err(RejectReason::Decode)
@@ -181,7 +194,7 @@ impl Decoder {
         if let Some(known) = topics.get_mut(topic) {
             let records_before = known.records_len();
             let outcome = read(known, batch);
-            let names = NamesOfTopic { config, topic, labels: None, origin };
+            let names = NamesOfTopic { config, topic, labels: None, origin, payload };
             commit(batch, outcome, known, names, records_before + *records_left, repeats.as_mut(), sink);
             *records_left -= known.records_len() - records_before;
             return self.tell_unread();
@@ -199,7 +212,7 @@ impl Decoder {
         }
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
-        let names = NamesOfTopic { config, topic, labels, origin };
+        let names = NamesOfTopic { config, topic, labels, origin, payload };
         commit(batch, outcome, &mut known, names, *records_left, repeats.as_mut(), sink);
         if known.has_series() && topics.len() < self.topics_max {
             *records_left -= known.records_len();
@@ -223,9 +236,16 @@ struct NamesOfTopic<'a> {
     topic: &'a str,
     labels: Option<Vec<(String, String)>>,
     origin: PayloadOrigin<'a>,
+    /// Its bytes, for people; empty if it has none.
+    payload: &'a [u8],
 }
 
 impl NamesOfTopic<'_> {
+    /// Counts what cannot be used.
+    fn refuse(&self, reason: &RejectReason, sink: &mut dyn Sink) {
+        sink.invalid(&self.origin.to_string(), &Refused { why: reason, payload: self.payload });
+    }
+
     /// Introduces the series of a field to the sink, perhaps that of a record with an identity.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use headwater_pipeline::Pipeline;
 use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Event, Report, ReportCause};
 use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
+use headwater_pipeline::unit::with_unit;
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
 use headwater_text::{LINE_BYTES_MAX, clean};
@@ -50,8 +51,17 @@ pub fn replay(
     plot: Option<Plot>,
     out: impl Write,
 ) -> Result<Option<Plot>, ReplayError> {
-    let mut replay =
-        Replay { pipeline, source: origin.source, now: None, made: 0, out, failure: None, from: None, plot };
+    let mut replay = Replay {
+        pipeline,
+        source: origin.source,
+        now: None,
+        made: 0,
+        out,
+        failure: None,
+        from: None,
+        plot,
+        unit: None,
+    };
     for path in files {
         let other =
             |error: headwater_sensors::recording::RecordingError| ReplayError::Other(error.to_string());
@@ -73,6 +83,8 @@ struct Replay<W: Write> {
     out: W,
     failure: Option<ReplayError>,
     plot: Option<Plot>,
+    /// The unit of the series that comes next.
+    unit: Option<String>,
 }
 
 impl<W: Write> Replay<W> {
@@ -139,7 +151,12 @@ fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
 }
 
 impl<W: Write> Sink for Replay<W> {
+    fn unit(&mut self, unit: &str) {
+        self.unit = Some(unit.to_owned());
+    }
+
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        let labels = &*with_unit(labels, self.unit.take());
         let SeriesHandle(number) = self.pipeline.introduce(self.source, name, labels)?;
         let handle = SeriesRef(number);
         if let Some(plot) = &mut self.plot {

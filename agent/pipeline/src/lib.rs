@@ -14,5 +14,6 @@ pub mod plan;
 pub mod points;
 pub mod sections;
 pub mod sketch;
+pub mod unit;
 
 pub use pipeline::Pipeline;

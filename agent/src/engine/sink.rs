@@ -8,6 +8,7 @@ use crate::journal::IntakeCount;
 use headwater_kernel::time::Now;
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
+use headwater_pipeline::unit::with_unit;
 use headwater_sensors::{
     AckFigures, ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, Stamp,
 };
@@ -20,13 +21,15 @@ pub(crate) struct EngineSink {
     source: usize,
     name: String,
     places: Places,
+    /// The unit of the series that comes next.
+    unit: Option<String>,
 }
 
 impl EngineSink {
     /// The sink of the source at a place in the config; `new_series` is that of `[limits]`.
     pub(crate) fn new(engine: Rc<Engine>, source: usize, config: &SourceConfig, new_series: usize) -> Self {
         let places = Places::new(config.series_max, new_series);
-        Self { engine, source, name: config.name.clone(), places }
+        Self { engine, source, name: config.name.clone(), places, unit: None }
     }
 }
 
@@ -46,7 +49,12 @@ impl Sink for EngineSink {
         self.places.begin();
     }
 
+    fn unit(&mut self, unit: &str) {
+        self.unit = Some(unit.to_owned());
+    }
+
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
+        let labels = &*with_unit(labels, self.unit.take());
         if !self.places.take(&self.engine.pipeline.borrow(), self.source, name) {
             return None;
         }

@@ -93,7 +93,7 @@ impl Sources {
                 source = monitor.name(),
                 origin,
                 held_back = held,
-                "payload cannot be used: {why}"
+                "payload cannot be used: {why:#}"
             );
         }
     }

@@ -10,6 +10,7 @@ use headwater_pipeline::event::{
     AckCounts, AgentPresence, Alert, AlertState, CheckpointFigures, ClockSet, DiskStatus, Event, Evidence,
     Labels, Reading, Readings, Subject, Summary, SyncFigures,
 };
+use headwater_pipeline::unit;
 use serde::Serialize;
 use serde::ser::Serializer;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ fn describe_summary(summary: &Summary, clock: Placed<'_>, to: &mut impl Fields) 
         to.put("a", &**a);
         to.put("b", &**b);
     }
-    to.put("labels", &LabelMap(&summary.about.labels));
+    describe_labels(&summary.about, to);
     to.put("start", &clock.at(summary.start.ms));
     to.put("end", &clock.at(summary.end_ms));
     summary.numbers.iter().for_each(|(name, value)| to.put(name, value));
@@ -74,7 +75,7 @@ fn describe_summary(summary: &Summary, clock: Placed<'_>, to: &mut impl Fields) 
 fn describe_reading(reading: &Reading, clock: Placed<'_>, to: &mut impl Fields) {
     to.put("rev", &reading.rev);
     describe_names(&reading.about, to);
-    to.put("labels", &LabelMap(&reading.about.labels));
+    describe_labels(&reading.about, to);
     to.put("time", &clock.at(reading.time.ms));
     to.put("value", &reading.value);
 }
@@ -83,7 +84,7 @@ fn describe_alert(alert: &Alert, clock: Placed<'_>, to: &mut impl Fields) {
     to.put("rev", &alert.rev);
     to.put("state", if alert.state == AlertState::Raised { "raised" } else { "cleared" });
     describe_names(&alert.about, to);
-    to.put("labels", &LabelMap(&alert.about.labels));
+    describe_labels(&alert.about, to);
     to.put("detector", alert.detector.as_str());
     to.put("severity", alert.severity.as_str());
     to.put("time", &clock.at(alert.time.ms));
@@ -103,7 +104,7 @@ fn describe_alert(alert: &Alert, clock: Placed<'_>, to: &mut impl Fields) {
 fn describe_evidence(evidence: &Evidence, (placer, clock): (&dyn Placer, Placed<'_>), to: &mut impl Fields) {
     to.put("rev", &evidence.rev);
     describe_names(&evidence.about, to);
-    to.put("labels", &LabelMap(&evidence.about.labels));
+    describe_labels(&evidence.about, to);
     to.put("detector", evidence.detector.as_str());
     to.put("alert", &Id::of_alert_before(evidence, placer));
     to.put("evidence", &ReadingLists(clock, &evidence.readings));
@@ -144,12 +145,17 @@ fn describe_names(about: &Subject, to: &mut impl Fields) {
     to.put("series", &*about.series);
 }
 
+fn describe_labels(about: &Subject, to: &mut impl Fields) {
+    to.put_some("unit", unit::of(&about.labels));
+    to.put("labels", &LabelMap(&about.labels));
+}
+
 /// Labels as a map, in their own order.
 struct LabelMap<'a>(&'a Labels);
 
 impl Serialize for LabelMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+        serializer.collect_map(unit::named(self.0).map(|(key, value)| (key, value)))
     }
 }
 

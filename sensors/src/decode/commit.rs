@@ -3,9 +3,13 @@
 use super::NamesOfTopic;
 use super::repeats::Repeats;
 use crate::fields::{Batch, RejectReason, SlotValue, Span, Topic, TopicField};
+use crate::safe_name::safe;
 use crate::{SeriesRef, Sink, Stamp};
 use std::iter::Peekable;
 use std::slice::Iter;
+
+/// The longest unit (bytes); a text above it is none.
+const UNIT_BYTES_MAX: usize = 64;
 
 /// Hands the values over; for a broken payload only the reason. At most `records_max` records of the topic are
 /// remembered.
@@ -20,10 +24,10 @@ pub(super) fn commit(
 ) {
     if let Err(reason) = outcome {
         topic.drop_unregistered(records_max);
-        return sink.invalid(&names.origin.to_string(), &reason);
+        return names.refuse(&reason, sink);
     }
     for reason in &batch.failures {
-        sink.invalid(&names.origin.to_string(), reason);
+        names.refuse(reason, sink);
     }
     let mut refused = batch.refused;
     let mut repeated = 0;
@@ -53,7 +57,7 @@ pub(super) fn commit(
         match register(topic, record, (*slot, batch.unit(at)), &mut names, sink) {
             Ok(Some(series)) => hand_over(series, *stamp, *value, sink),
             Ok(None) => refused = refused.saturating_add(1),
-            Err(reason) => sink.invalid(&names.origin.to_string(), &reason),
+            Err(reason) => names.refuse(&reason, sink),
         }
     }
     topic.drop_unregistered(records_max);
@@ -88,8 +92,9 @@ fn register(
 ) -> Result<Option<SeriesRef>, RejectReason> {
     let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
     let TopicField { path, series, is_registered, .. } = slot;
-    if let Some(unit) = unit.or(slot.unit.as_deref()).filter(|unit| !unit.is_empty()) {
-        sink.unit(unit);
+    let unit = unit.or(slot.unit.as_deref()).unwrap_or_default();
+    if (1..=UNIT_BYTES_MAX).contains(&unit.len()) {
+        sink.unit(&safe(unit));
     }
     let introduced = match record.zip(topic.records.as_mut()) {
         None => {

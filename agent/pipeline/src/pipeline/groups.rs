@@ -18,6 +18,7 @@ use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings,
 use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
+use crate::unit;
 use headwater_kernel::detect::{AutoModel, Judgement, ROWS_VERSION, Row, Transition};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
@@ -99,7 +100,8 @@ impl Groups {
             let index = match self.by_name.entry((stream, detector, name.clone())) {
                 Entry::Occupied(known) => Some(*known.get()),
                 Entry::Vacant(new) => {
-                    let own = Group::new(name.into(), labels.clone(), detector, group.patterns.len());
+                    let labels = unit::named(labels).cloned().collect();
+                    let own = Group::new(name.into(), labels, detector, group.patterns.len());
                     self.groups.push(own).map(|own| *new.insert(own))
                 }
             };

@@ -19,6 +19,7 @@ use super::timers::Timers;
 use crate::config::{PairConfig, Specs, StreamConfig, WindowConfig};
 use crate::event::{Event, Summary};
 use crate::plan::Value;
+use crate::unit;
 use headwater_kernel::aggregate::{Comoments, Stamped};
 use headwater_kernel::series::{Closed, Pane, Slot, Spec, Windows};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -281,7 +282,7 @@ impl Pair {
         let Closed { window, rev, number, .. } = *closed;
         out.emitter.revisions.on_emitted(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
-        let common = labels.iter().filter(|label| others.contains(label)).cloned().collect();
+        let common = unit::named(labels).filter(|label| others.contains(label)).cloned().collect();
         let PairPane(pairs) = &closed.pane;
         let measured = [("covariance", pairs.covariance()), ("correlation", pairs.correlation())];
         let measured = measured.into_iter().filter_map(|(name, number)| Some((name, Value::Number(number?))));

@@ -2,6 +2,7 @@
 
 use super::ids::{ChannelId, Id, IndexVec, SeriesId};
 use crate::event::Labels;
+use crate::unit;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -92,7 +93,7 @@ impl Directory {
     }
 
     /// Returns the handle of a source's series. A new series gets the channels that `resolve` finds. Its labels come
-    /// from the first source that names it.
+    /// from the first source that names it, its unit from the last one.
     pub(super) fn introduce(
         &mut self,
         source: usize,
@@ -102,7 +103,10 @@ impl Directory {
     ) -> Option<SeriesHandle> {
         let known = self.by_name.get(name).copied();
         let id = match known {
-            Some(id) => id,
+            Some(id) => {
+                self.learn_unit(id, labels);
+                id
+            }
             None if self.is_shut || self.series.len() >= self.series_max => return None,
             None => self.insert(name, labels)?,
         };
@@ -116,6 +120,14 @@ impl Directory {
         let channels = resolve(id);
         self.entries.push(Entry { source, channels });
         Some(handle)
+    }
+
+    /// A sender may say the unit of a series for the first time, or another one.
+    fn learn_unit(&mut self, id: SeriesId, labels: &[(String, String)]) {
+        let Some(series) = self.series.at_mut(id) else { return };
+        if let Some(updated) = unit::updated(&series.labels, labels) {
+            series.labels = updated;
+        }
     }
 
     /// Returns the handle of a source's series that no stream selects.
