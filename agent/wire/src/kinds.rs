@@ -12,7 +12,7 @@ use headwater_pipeline::event::{
 };
 use headwater_pipeline::unit;
 use serde::Serialize;
-use serde::ser::Serializer;
+use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
 
 /// An event as the map on the wire.
@@ -155,7 +155,12 @@ struct LabelMap<'a>(&'a Labels);
 
 impl Serialize for LabelMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(unit::named(self.0).map(|(key, value)| (key, value)))
+        // CBOR says first how many there are.
+        let mut map = serializer.serialize_map(Some(unit::named(self.0).count()))?;
+        for (key, value) in unit::named(self.0) {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 
