@@ -39,12 +39,17 @@ const ASTRAY: usize = 32;
 const PAUSE_MIN: usize = 16;
 const PAUSE_MAX: usize = 1_024;
 
-/// A delta in the making.
-struct Comparison {
+/// A delta in the making. Of the old body a window is in memory: the sections beside the one in whose place the next one is.
+struct Comparison<P> {
     operations: Operations,
     /// Past this it is not worth it (bytes).
     bytes_max: usize,
-    /// Where each old section begins, and the last one ends.
+    /// What is to come of the old body, in pieces of whole sections.
+    pieces: P,
+    window: Vec<u8>,
+    /// Where the window begins in the old body.
+    from: usize,
+    /// Where each old section begins, and the last one ends, as far as the window has come.
     starts: Vec<usize>,
     /// The old section in whose place the next one is.
     section: usize,
@@ -58,28 +63,35 @@ struct Comparison {
     next_pause: usize,
 }
 
-/// The difference of a body to the old one, if it has at most `bytes_max`.
-pub(super) fn difference(old: &[u8], new: &[u8], bytes_max: usize) -> Option<Operations> {
+/// The difference of a body to the old one, which comes in pieces of whole sections, if it has at most `bytes_max`.
+pub(super) fn difference(
+    old: impl Iterator<Item = Vec<u8>>,
+    new: &[u8],
+    bytes_max: usize,
+) -> Option<Operations> {
     let mut delta = Comparison::new(old, bytes_max);
     let mut rest = new;
     while !rest.is_empty() && delta.is_worth_it() {
         let (section, next) = rest.split_at(length_of_first(rest));
-        delta.push(old, section);
+        delta.push(section);
         rest = next;
     }
     delta.operations.close();
     delta.is_worth_it().then_some(delta.operations)
 }
 
-/// Where sections begin, and the last one ends.
-fn starts(body: &[u8]) -> Vec<usize> {
-    let mut starts = vec![0];
+/// A body in pieces of whole sections, each as small as can be above so many bytes.
+pub(super) fn pieces(body: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = body;
-    while !rest.is_empty() {
-        rest = tail(rest, length_of_first(rest));
-        starts.push(body.len() - rest.len());
-    }
-    starts
+    std::iter::from_fn(move || {
+        let mut length = 0;
+        while length < bytes.min(rest.len()) {
+            length += length_of_first(tail(rest, length));
+        }
+        let (piece, next) = rest.split_at_checked(length).filter(|_| length > 0)?;
+        rest = next;
+        Some(piece)
+    })
 }
 
 /// The bytes of the first section, or all there are if it is cut off.
@@ -97,12 +109,15 @@ fn likeness(one: &[u8], other: &[u8]) -> usize {
     if kind(one) == kind(other) { 1 + common(name(one), name(other)) } else { 0 }
 }
 
-impl Comparison {
-    fn new(old: &[u8], bytes_max: usize) -> Self {
+impl<P: Iterator<Item = Vec<u8>>> Comparison<P> {
+    fn new(pieces: P, bytes_max: usize) -> Self {
         Self {
             operations: Operations::default(),
             bytes_max,
-            starts: starts(old),
+            pieces,
+            window: Vec::new(),
+            from: 0,
+            starts: vec![0],
             section: 0,
             at: 0,
             astray: 0,
@@ -122,21 +137,46 @@ impl Comparison {
         start(number)..start(number + 1)
     }
 
+    /// Moves the window to the sections beside the next one.
+    fn look_ahead(&mut self) {
+        while self.starts.len() <= self.section + BESIDE + 1 {
+            let Some(piece) = self.pieces.next() else { return };
+            let gone = self.section(self.section.saturating_sub(BESIDE)).start.saturating_sub(self.from);
+            self.window.drain(..gone.min(self.window.len()));
+            self.from += gone;
+            // It knows places in the window.
+            self.index.clear();
+            self.window.extend_from_slice(&piece);
+            let (mut rest, end) = (piece.as_slice(), self.from + self.window.len());
+            while !rest.is_empty() {
+                rest = tail(rest, length_of_first(rest));
+                self.starts.push(end - rest.len());
+            }
+        }
+    }
+
     /// Takes the next section in.
-    fn push(&mut self, old: &[u8], section: &[u8]) {
+    fn push(&mut self, section: &[u8]) {
+        self.look_ahead();
+        let old = std::mem::take(&mut self.window);
         let beside = self.section.saturating_sub(BESIDE)..=self.section + BESIDE;
+        let in_window = |number| {
+            let Range { start, end } = self.section(number);
+            start.saturating_sub(self.from)..end.saturating_sub(self.from)
+        };
         let like = |number: &usize| {
-            let likeness = likeness(old.get(self.section(*number)).unwrap_or_default(), section);
+            let likeness = likeness(old.get(in_window(*number)).unwrap_or_default(), section);
             (likeness, Reverse(number.abs_diff(self.section)))
         };
         let model = beside.max_by_key(like).unwrap_or(self.section);
+        let range = in_window(model);
         self.section = model + 1;
-        let range = self.section(model);
         (self.astray, self.pause, self.next_pause) = (0, 0, PAUSE_MIN);
-        self.compare(head(old, range.end), range, section);
+        self.compare(head(&old, range.end), range, section);
+        self.window = old;
     }
 
-    /// Compares new bytes with a range of old ones, at whose end `old` ends.
+    /// Compares new bytes with a range of old ones, at whose end `old` ends: the window, as far as it is needed.
     fn compare(&mut self, old: &[u8], range: Range<usize>, new: &[u8]) {
         let (mut at, mut rest) = (range.start, new);
         while !rest.is_empty() {
@@ -173,9 +213,10 @@ impl Comparison {
         moved
     }
 
-    /// Copies old bytes.
-    fn copy(&mut self, from: usize, length: usize) {
+    /// Copies bytes of the window.
+    fn copy(&mut self, at: usize, length: usize) {
         if length > 0 {
+            let from = self.from + at;
             self.operations.copy(from as i64 - self.at as i64, length);
             self.at = from + length;
             self.astray = self.astray.saturating_sub(length / 2);

@@ -10,7 +10,7 @@
 //! one follows was durable, and is damaged.
 
 use super::base::Base;
-use super::delta::{Operations, apply, difference};
+use super::delta::{Operations, apply, difference, pieces};
 use crate::frames::{self, Damaged};
 use crate::private_file;
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -45,6 +45,9 @@ const KEPT_LEVEL: i32 = 1;
 /// Deflate without header and checksum, a window of 2^15 bytes.
 const RAW: i32 = -15;
 
+/// What of the last body is deflated by itself (bytes).
+const KEPT_BYTES: usize = 64 << 10;
+
 /// What is deflated at a time (bytes).
 const PIECE_BYTES: usize = 16 << 10;
 
@@ -60,22 +63,31 @@ pub(super) struct Delta {
 #[derive(Debug)]
 pub(super) struct LastBody {
     name: Base,
-    deflated: Vec<u8>,
+    /// Pieces of whole sections, each deflated by itself: two bodies are never in memory at a time.
+    deflated: Vec<Vec<u8>>,
 }
 
 impl LastBody {
     pub(super) fn keep(name: Base, body: &[u8]) -> Self {
-        let mut deflated = Vec::new();
-        deflate(&mut deflated, KEPT_LEVEL, |show| body.chunks(PIECE_BYTES).for_each(show));
-        deflated.shrink_to_fit();
-        Self { name, deflated }
+        let one = |piece: &[u8]| {
+            let mut deflated = Vec::new();
+            deflate(&mut deflated, KEPT_LEVEL, |show| show(piece));
+            deflated.shrink_to_fit();
+            deflated
+        };
+        Self { name, deflated: pieces(body, KEPT_BYTES).map(one).collect() }
     }
 
     /// What makes of it the next one, if that is not longer than it is.
     pub(super) fn delta(&self, next: &[u8]) -> Option<Delta> {
         let length = usize::try_from(self.name.length).ok()?;
-        let body = miniz_oxide::inflate::decompress_to_vec_with_limit(&self.deflated, length).ok()?;
-        Some(Delta { of: self.name, operations: difference(&body, next, length)? })
+        let inflate = |piece: &Vec<u8>| {
+            miniz_oxide::inflate::decompress_to_vec_with_limit(piece, length).unwrap_or_default()
+        };
+        Some(Delta {
+            of: self.name,
+            operations: difference(self.deflated.iter().map(inflate), next, length)?,
+        })
     }
 }
 

@@ -12,6 +12,9 @@ const POWERS: [f64; SCALES as usize] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 /// More digits than this take as much room as the float.
 const DIGITS_MAX: f64 = (1_u64 << 48) as f64;
 
+/// Digits below this take two bytes at most.
+const SHORT: u64 = 1 << 13;
+
 /// Finds the digits of values. Values that follow each other often have as many decimals.
 #[derive(Debug, Default)]
 pub(super) struct Decimals {
@@ -26,7 +29,8 @@ impl Decimals {
         let found = digits(value, self.scale).map(|digits| (digits, self.scale)).or_else(|| search(value));
         if let Some((digits, scale)) = found {
             // It does not stay with the longest one.
-            self.scale = if scale > 0 && digits % 10 == 0 { scale - 1 } else { scale };
+            let is_long = digits.unsigned_abs() >= SHORT && digits % 10 == 0;
+            self.scale = if is_long { scale.saturating_sub(1) } else { scale };
         }
         found
     }
@@ -68,7 +72,9 @@ mod tests {
         let mut decimals = Decimals::default();
         assert_eq!(decimals.of(21.53), Some((2_153, 2)));
         assert_eq!(decimals.of(21.5), Some((2_150, 2)), "as the one before it");
-        assert_eq!(decimals.of(-21.5), Some((-215, 1)), "and back");
+        assert_eq!(decimals.of(1.234_567), Some((1_234_567, 6)));
+        assert_eq!(decimals.of(-21.5), Some((-21_500_000, 6)));
+        assert_eq!(decimals.of(-21.5), Some((-2_150_000, 5)), "and back");
         assert_eq!(decimals.of(7e14), None);
         assert_eq!(decimals.of(-0.0), None);
         assert_eq!(decimals.of(1.0 / 3.0), None);

@@ -66,6 +66,17 @@ pub(crate) struct Chain<'s> {
     segments: &'s [Segment],
     /// The reason why the segments do not hold all input; `None`: they do.
     pub(crate) cut: Option<&'static str>,
+    survey: Survey,
+}
+
+/// What has to be known of a chain before it is replayed.
+#[derive(Debug, Default)]
+struct Survey {
+    /// The place before which a message is acknowledged or in the buffer.
+    kept: Place,
+    /// As a run of the same config has noted it.
+    own_kept: Place,
+    other_rev_limit: Option<u32>,
 }
 
 /// The receiver of what [`Chain::replay`] reads.
@@ -131,12 +142,13 @@ impl Segments {
         let count = 1 + all.iter().zip(all.iter().skip(1)).take_while(|pair| is_next(*pair)).count();
         let segments = all.get(..count)?;
         let is_whole = count == all.len() && self.damaged.is_empty();
-        let mut chain = Chain { segments, cut: None };
+        let mut chain = Chain { segments, cut: None, survey: Survey::default() };
         chain.cut = match (is_whole, chain.is_of_boot()) {
             (false, _) => Some("a part of it is missing or cannot be read"),
             (true, false) => Some("the machine has ended, and what was not synced may be missing"),
             (true, true) => None,
         };
+        chain.survey = chain.survey();
         Some(chain)
     }
 
@@ -238,19 +250,7 @@ impl Segment {
 impl Chain<'_> {
     /// Hands over all records, in order. Returns the reason why they are not all input, if they are not.
     pub(crate) fn replay(&self, to: &mut impl Replay) -> Option<&'static str> {
-        let (mut kept, mut own_kept) = (Place::default(), Place::default());
-        let mut is_own = true;
-        let _ = self.pass(None, &mut |record, at| {
-            is_own = at.header.map_or(is_own, |header| header.is_of_config);
-            // What is in the buffer may not have been synced when the machine ended.
-            if let Record::Kept(place) = record
-                && self.is_of_boot()
-            {
-                kept = kept.max(place);
-                own_kept = if is_own { kept } else { own_kept };
-            }
-            Ok(())
-        });
+        let Survey { kept, own_kept, .. } = self.survey;
         let synced = self.segments.iter().filter_map(Segment::synced_to).max().unwrap_or_default();
         let mut life = None;
         let ended = self.pass(Some(synced), &mut |record, at| {
@@ -274,6 +274,11 @@ impl Chain<'_> {
     /// The highest revision that runs of another config or program may have told; `None`: all are of this one, and what
     /// comes of it now is what came of it then.
     pub(crate) fn other_rev_limit(&self) -> Option<u32> {
+        self.survey.other_rev_limit
+    }
+
+    fn survey(&self) -> Survey {
+        let (mut found, is_of_boot) = (Survey::default(), self.is_of_boot());
         let (mut is_other, mut life, mut base, mut highest) = (false, None, 0_u32, 0);
         let _ = self.pass(None, &mut |record, at| {
             if let Some(header) = at.header {
@@ -284,14 +289,19 @@ impl Chain<'_> {
                     base = base.saturating_add(std::mem::take(&mut highest)).saturating_add(2);
                 }
             }
-            if let Record::RevLimit(Some(limit)) = record
-                && is_other
-            {
-                highest = limit.max(highest);
+            match record {
+                // What is in the buffer may not have been synced when the machine ended.
+                Record::Kept(place) if is_of_boot => {
+                    found.kept = found.kept.max(place);
+                    found.own_kept = if is_other { found.own_kept } else { found.kept };
+                }
+                Record::RevLimit(Some(limit)) if is_other => highest = limit.max(highest),
+                _ => {}
             }
             Ok(())
         });
-        life.map(|_| base.saturating_add(highest))
+        found.other_rev_limit = life.map(|_| base.saturating_add(highest));
+        found
     }
 
     /// Shows every record, and each header as a time. What cannot be read before the place `synced` is damage.

@@ -22,8 +22,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// The most that all segments take together (bytes); above it a checkpoint is due.
-pub(crate) const BYTES_MAX: u64 = 4 << 20;
+/// The most that all segments take together, without the series that the last one begins with (bytes); above it a checkpoint
+/// is due. So much is replayed in a part of a second.
+pub(crate) const BYTES_MAX: u64 = 2 << 20;
 
 /// The journal of one run.
 pub(crate) struct Journal {
@@ -54,6 +55,8 @@ struct State {
     unlinked: u64,
     /// The number of that segment, and the bytes in it.
     place: Place,
+    /// The bytes that it begins with: its header, and the series that are known.
+    start_bytes: u64,
     /// Older segments, and the bytes in each.
     older: VecDeque<Place>,
     /// Whether the next segment goes on where the last one ends.
@@ -62,9 +65,10 @@ struct State {
 }
 
 impl State {
-    /// The size of all segments (bytes).
+    /// The size of all segments, without what the last one begins with (bytes).
     fn bytes(&self) -> u64 {
-        self.older.iter().map(|place| place.bytes).sum::<u64>() + self.place.bytes
+        let older: u64 = self.older.iter().map(|place| place.bytes).sum();
+        older + self.place.bytes.saturating_sub(self.start_bytes)
     }
 }
 
@@ -120,7 +124,8 @@ impl Journal {
         }
         self.flush();
         let mut state = self.state.borrow_mut();
-        let State { encoder, file, place, older, follows, trouble, unsynced, unlinked, .. } = &mut *state;
+        let State { encoder, file, place, older, follows, trouble, unsynced, unlinked, start_bytes, .. } =
+            &mut *state;
         if file.take().is_some() {
             older.push_back(*place);
         }
@@ -149,6 +154,7 @@ impl Journal {
                 encoder.bytes.resize(frames::HEADER_BYTES, 0);
                 encoder.now(now);
                 first(&mut SegmentStart(encoder));
+                *start_bytes = place.bytes + encoder.bytes.len() as u64;
             }
             Err(error) => {
                 *trouble = Some(format!("the journal {} cannot be written: {error}", path.display()));

@@ -4,9 +4,11 @@
 //!
 //! `buffer [MESSAGES]`; run by `tests/bench buffer`. The parts by themselves: `cargo bench -p headwater-forwarder`.
 
-use headwater_tests::agent::{service_environment, state_dir};
+use headwater_tests::agent::state_dir;
 use headwater_tests::process::status_kib;
-use headwater_tests::{Agent, Gate, Mosquitto, Options, Publisher, Subscriber, TempDir, now_ms, wait_for};
+use headwater_tests::{
+    Agent, Gate, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, now_ms, wait_for,
+};
 use rumqttc::{Client, Event, MqttOptions, NetworkOptions, Packet, QoS};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,6 +35,7 @@ struct Field {
     gate: Gate,
     reports: Subscriber,
     dir: TempDir,
+    runtime: RuntimeDir,
     published: usize,
 }
 
@@ -41,7 +44,8 @@ impl Field {
         let quiet = || Mosquitto::with(&Options { quiet: true, ..Options::default() });
         let (source, uplink) = (quiet(), quiet());
         let (gate, reports) = (Gate::to(uplink.port), Subscriber::to(uplink.port, "headwater/bench/report"));
-        Self { source, uplink, gate, reports, dir: TempDir::new(), published: 0 }
+        let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
+        Self { source, uplink, gate, reports, dir, runtime, published: 0 }
     }
 
     fn agent(&self, max_size: &str) -> Agent {
@@ -54,7 +58,7 @@ impl Field {
              [buffer]\nmax_size = \"{max_size}\"\ndaily_writes = \"1000GiB\"\n\
              [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{gate}\"\nformat = \"cbor\"\n"
         );
-        Agent::start_with(&self.dir, &config, &service_environment())
+        Agent::start_with(&self.dir, &config, &self.runtime.environment())
     }
 
     fn wait_subscribed(&self, agent: &Agent) {

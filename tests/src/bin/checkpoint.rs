@@ -2,7 +2,7 @@
 //! or as what has changed, beside a plain file of the same size, written and synced; and with a `p95`. Run by
 //! `tests/bench checkpoint`, in the folder for temporary files: its disk decides.
 
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, TempDir};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, RuntimeDir, TempDir};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -56,8 +56,8 @@ struct Logged {
 /// Checkpoints, mostly of all series.
 fn measure(aggregates: &str) -> Vec<Logged> {
     let broker = Mosquitto::with(&Options { quiet: true, ..Options::default() });
-    let dir = TempDir::new();
-    let agent = Agent::start(
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
+    let agent = Agent::start_with(
         &dir,
         &format!(
             "[agent]\nid = \"bench\"\nlog = \"debug\"\ncheckpoint = \"1s\"\n[sources.field]\ntype = \"mqtt\"\n\
@@ -66,6 +66,7 @@ fn measure(aggregates: &str) -> Vec<Logged> {
              [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n[buffer]\ndaily_writes = \"1TiB\"\n",
             port = broker.port
         ),
+        &runtime.environment(),
     );
     agent.wait_log(&["source connected"]);
     let mut publisher = Publisher::new(broker.port);

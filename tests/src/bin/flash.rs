@@ -3,9 +3,8 @@
 //! by `tests/bench flash [SERIES...]`; the journal lies on tmpfs, as the service has it.
 
 use headwater_tests::process::status_kib;
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, TempDir};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, RuntimeDir, TempDir};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Series of each topic.
@@ -29,7 +28,7 @@ fn main() {
 
 fn measure(series: usize, every_s: u64) {
     let broker = Mosquitto::with(&Options { quiet: true, ..Options::default() });
-    let (dir, journal) = (TempDir::new(), Tmpfs::new());
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
     let config = format!(
         "[agent]\nid = \"bench\"\nlog = \"debug\"\n[sources.field]\ntype = \"mqtt\"\n\
          url = \"mqtt://127.0.0.1:{port}\"\ntopics = [\"bench/+\"]\ntime = \"ts\"\n[streams.main]\n\
@@ -38,8 +37,7 @@ fn measure(series: usize, every_s: u64) {
         port = broker.port
     );
     let start_agent = || {
-        let journal = journal.0.to_string_lossy();
-        let agent = Agent::start_with(&dir, &config, &[("RUNTIME_DIRECTORY", &journal)]);
+        let agent = Agent::start_with(&dir, &config, &runtime.environment());
         agent.wait_logs(&["source connected"], agent.log().matches(" running").count());
         agent
     };
@@ -105,23 +103,6 @@ impl Field {
             self.publisher.publish(&format!("bench/{topic}"), payload + "}").expect("a publish");
         }
         self.publisher.flush().expect("the broker's acknowledgements");
-    }
-}
-
-/// A folder in memory, removed when dropped.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn new() -> Self {
-        let path = PathBuf::from(format!("/dev/shm/headwater-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder on tmpfs");
-        Self(path)
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

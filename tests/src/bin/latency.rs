@@ -1,7 +1,7 @@
 //! From publish to summary, once the window's end is due: by a reading past its end, and by the clock.
 //! Run by `tests/bench latency`.
 
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, now_ms, probe};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, now_ms, probe};
 use std::time::{Duration, Instant};
 
 /// Windows closed by a reading.
@@ -17,12 +17,12 @@ fn main() {
     print("the end of a window of arrival times -> its summary", by_clock());
 }
 
-fn scene(source_keys: &str, size: &str) -> (Mosquitto, Subscriber, TempDir, Agent) {
+fn scene(source_keys: &str, size: &str) -> (Mosquitto, Subscriber, (TempDir, RuntimeDir), Agent) {
     let broker = Mosquitto::with(&Options { quiet: true, ..Options::default() });
     let subscriber = Subscriber::to(broker.port, "headwater/+/summary/#");
-    let dir = TempDir::new();
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
     let port = broker.port;
-    let agent = Agent::start(
+    let agent = Agent::start_with(
         &dir,
         &format!(
             "[agent]\nid = \"bench\"\n[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\nqos = 1\n\
@@ -30,14 +30,15 @@ fn scene(source_keys: &str, size: &str) -> (Mosquitto, Subscriber, TempDir, Agen
              [streams.main]\nwindow = {{ type = \"tumbling\", size = \"{size}\" }}\nlateness = \"0s\"\n\
              [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n"
         ),
+        &runtime.environment(),
     );
     probe::until_heard(port, "bench/probe/climate", &subscriber);
-    (broker, subscriber, dir, agent)
+    (broker, subscriber, (dir, runtime), agent)
 }
 
 /// Latencies, in ms, from the publish that makes a window's end due.
 fn by_reading() -> Vec<f64> {
-    let (broker, subscriber, _dir, _agent) = scene("time = \"ts\"\ntime_format = \"unix_ms\"", "1s");
+    let (broker, subscriber, _dirs, _agent) = scene("time = \"ts\"\ntime_format = \"unix_ms\"", "1s");
     let mut publisher = Publisher::new(broker.port);
     let mut latencies = Vec::new();
     for window in 0..=CLOSED {
@@ -55,7 +56,7 @@ fn by_reading() -> Vec<f64> {
 
 /// Latencies, in ms, from the end of windows of a tenth of a second, by the clock.
 fn by_clock() -> Vec<f64> {
-    let (broker, subscriber, _dir, _agent) = scene("", "100ms");
+    let (broker, subscriber, _dirs, _agent) = scene("", "100ms");
     let mut publisher = Publisher::new(broker.port);
     for _ in 0..SECONDS * RATE {
         publisher.publish("bench/two/climate", r#"{"temp":21.5}"#).expect("a publish");

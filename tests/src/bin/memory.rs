@@ -1,9 +1,8 @@
 //! Resident memory with 10, 1,000 and 10,000 series in tumbling windows with a p95, the uplink up; and the binary's
 //! size; with the environment of the service. Run by `tests/bench memory`.
 
-use headwater_tests::agent::service_environment;
 use headwater_tests::process::status_kib;
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, probe};
+use headwater_tests::{Agent, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, probe};
 use std::time::Duration;
 
 /// Readings of each series in a window of a minute.
@@ -26,7 +25,7 @@ fn measure(series: usize) -> (f64, f64) {
     let quiet = || Mosquitto::with(&Options { quiet: true, ..Options::default() });
     let (broker, uplink) = (quiet(), quiet());
     let subscriber = Subscriber::to(uplink.port, "headwater/+/summary/#");
-    let dir = TempDir::new();
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
     let agent = Agent::start_with(
         &dir,
         &format!(
@@ -37,7 +36,7 @@ fn measure(series: usize) -> (f64, f64) {
              [limits]\nseries = 10001\n[outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
             broker.port, uplink.port
         ),
-        &service_environment(),
+        &runtime.environment(),
     );
     probe::until_heard(broker.port, "bench/probe/climate", &subscriber);
     let mut publisher = Publisher::new(broker.port);

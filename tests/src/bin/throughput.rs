@@ -4,7 +4,9 @@
 //! `throughput [MESSAGES] [ROUNDS]`; run by `tests/bench throughput`.
 
 use headwater_tests::process::{Process, command, cpu_seconds};
-use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, probe, wait_for};
+use headwater_tests::{
+    Agent, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, probe, wait_for,
+};
 use rumqttc::{Client, Event, MqttOptions, NetworkOptions, Packet, QoS};
 use std::time::Instant;
 
@@ -114,9 +116,9 @@ fn run_bare(qos: u8, messages: usize) -> Figures {
 fn run_agent(qos: u8, messages: usize) -> Figures {
     let (broker, uplink) = (broker(), broker());
     let subscriber = Subscriber::to(uplink.port, "headwater/+/summary/#");
-    let dir = TempDir::new();
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
     let size = PER_WINDOW * STEP_MS;
-    let agent = Agent::start(
+    let agent = Agent::start_with(
         &dir,
         &format!(
             "[agent]\nid = \"bench\"\n[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\nqos = {qos}\n\
@@ -126,6 +128,7 @@ fn run_agent(qos: u8, messages: usize) -> Figures {
              [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
             broker.port, uplink.port
         ),
+        &runtime.environment(),
     );
     probe::until_heard(broker.port, "bench/probe/climate", &subscriber);
     let before = cpu_seconds(agent.pid()).expect("a running agent");

@@ -58,7 +58,7 @@ fn a_full_agent_takes_what_check_says() {
     let estimate = memory(&text) - memory(&alone);
     let dir = TempDir::new();
     let subscriber = Subscriber::to(broker.port, "headwater/+/+/#");
-    let agent = Agent::start(&dir, &text);
+    let agent = Agent::start_with(&dir, &text, &headwater_tests::agent::service_environment());
     probe::until_heard(broker.port, "sensors/a", &subscriber);
     let resident = |key| status_kib(agent.pid(), key).expect("a running agent") as f64 * 1_024.0;
     let before = resident("VmRSS");

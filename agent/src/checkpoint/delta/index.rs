@@ -28,7 +28,7 @@ const HEAD_BITS: u32 = 12;
 /// Places that the index holds.
 const RING: usize = 8 << 10;
 
-/// Where keys stand in the old body. Only what is in the section at hand counts; the rest is what is left of others.
+/// Where keys stand in the window of the old body. Only what is in the section at hand counts; the rest is what is left of others.
 pub(super) struct Index {
     /// By the key's hash, the last place and 1.
     heads: Vec<u32>,
@@ -41,6 +41,12 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn new() -> Self {
         Self { heads: vec![0; 1 << HEAD_BITS], before: vec![0; RING], to: 0 }
+    }
+
+    /// Forgets all places.
+    pub(super) fn clear(&mut self) {
+        self.heads.fill(0);
+        self.to = 0;
     }
 
     /// Takes in what is near in a section.
