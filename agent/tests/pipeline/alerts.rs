@@ -136,3 +136,35 @@ fn flapping_is_limited_and_counted_over_a_restart() {
     feed(&mut second, (20..24).map(flap));
     assert_eq!(second.suppressed(), 10);
 }
+
+/// A broker hands over what a device sent while the agent was away, a hundred readings at a time.
+#[test]
+fn a_backlog_that_comes_in_bursts_is_no_silence() {
+    let streams = "[streams.all]\n[[streams.all.detectors]]\ntype = \"missing\"\nafter = \"5s\"\n";
+    let mut pipeline = pipeline(streams, 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    let moment = |second: i64| at(START + second * 1_000);
+    let (mut now, mut time) = (600, 0);
+    loop {
+        for _ in 0..100.min(now - time) {
+            time += 1;
+            pipeline.on_reading(series, TakenAt::Event(START + time * 1_000), 1.0, moment(now));
+        }
+        if time == now {
+            break;
+        }
+        for _ in 0..8 {
+            now += 1;
+            pipeline.on_tick(moment(now));
+        }
+    }
+    assert_eq!(of_kind(&drained(&mut pipeline), "alert").len(), 0, "it went on all the time");
+    (1..=5).for_each(|second| pipeline.on_tick(moment(now + second)));
+    // What was on its way is of a time before the silence was noticed.
+    pipeline.on_reading(series, TakenAt::Event(START + (time + 1) * 1_000), 1.0, moment(now + 9));
+    let told = drained(&mut pipeline);
+    let alerts = of_kind(&told, "alert");
+    let told: Vec<_> = alerts.iter().map(|m| (m.text("state"), m.number("time"))).collect();
+    let noticed = Some((START + (now + 5) * 1_000) as f64);
+    assert_eq!(told, [("raised", noticed), ("cleared", noticed)]);
+}

@@ -227,7 +227,7 @@ impl Channel {
                 .zip(stream.window.filter())
                 .and_then(|(filter, config)| filter.due(config)),
         };
-        let due = closing.into_iter().chain(self.watching.silence_due()).min()?.max(earliest);
+        let due = closing.into_iter().chain(self.watching.silence_due(now)).min()?.max(earliest);
         if due >= self.armed {
             return None;
         }

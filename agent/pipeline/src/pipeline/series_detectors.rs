@@ -15,7 +15,7 @@ use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, StateReader};
-use headwater_kernel::time::{AgentTime, Moment, SteadyTime, Time};
+use headwater_kernel::time::{AgentTime, Moment, Now, SteadyTime, Time};
 
 /// The detectors of one series in one stream.
 pub(super) struct SeriesDetectors {
@@ -29,6 +29,8 @@ pub(super) struct SeriesDetectors {
     window: Option<(SteadyTime, u64)>,
     /// The sum of the clock's steps, if the clock stamps the readings (ms).
     corrected_ms: i64,
+    /// By how much the last readings have caught up with the agent's time (ms).
+    gain_ms: i64,
 }
 
 /// A detector, and the readings that its evidence waits for.
@@ -64,6 +66,7 @@ impl SeriesDetectors {
             judged: None,
             window: None,
             corrected_ms: 0,
+            gain_ms: 0,
         }
     }
 
@@ -101,6 +104,7 @@ impl SeriesDetectors {
             return;
         }
         if is_alive {
+            self.note_gain(at.steady, out.now.alive);
             self.judged = Some((at.steady, out.now.alive, value));
         }
         self.ring.push(at.steady, value);
@@ -167,10 +171,11 @@ impl SeriesDetectors {
     pub(super) fn judge_silence(&mut self, out: &mut SeriesEmitter<'_>) {
         let Some((last, arrival, value)) = self.judged else { return };
         let at = Moment::of_steady(last.plus(out.now.alive.since(arrival)), self.corrected_ms);
+        let behind_ms = self.behind_ms(out.now);
         let Self { slots, ring, awaits_readings, .. } = self;
         for (slot, config) in slots.iter_mut().zip(&out.stream.detectors) {
-            let is_due =
-                !slot.detector.is_raised() && slot.detector.due().is_some_and(|due| due <= at.steady);
+            let is_due = !slot.detector.is_raised()
+                && slot.detector.due().is_some_and(|due| due.plus(behind_ms) <= at.steady);
             let Some((judgement, transition)) = is_due.then(|| slot.detector.on_tick(at)).flatten() else {
                 continue;
             };
@@ -212,11 +217,26 @@ impl SeriesDetectors {
     }
 
     /// When a detector judges the silence next, in the agent's time.
-    pub(super) fn silence_due(&self) -> Option<AgentTime> {
+    pub(super) fn silence_due(&self, now: Now) -> Option<AgentTime> {
         let (last, arrival, _) = self.judged?;
         let waiting = self.slots.iter().filter(|slot| !slot.detector.is_raised());
         let due = waiting.filter_map(|slot| slot.detector.due()).min()?;
-        Some(arrival.plus(due.since(last)))
+        Some(arrival.plus(due.since(last)).plus(self.behind_ms(now)))
+    }
+
+    /// How much longer a silence must be because the last reading came late (ms): a backlog comes in bursts.
+    fn behind_ms(&self, now: Now) -> i64 {
+        let Some((last, arrival, _)) = self.judged.filter(|_| now.synced) else { return 0 };
+        let came = now.time.minus(now.alive.since(arrival));
+        let lag_ms = came.since(Moment::of_steady(last, self.corrected_ms).time);
+        lag_ms.min(GAINS * self.gain_ms).clamp(0, BACKLOG_MS)
+    }
+
+    /// Notes by how much the series has caught up with the agent's time. A device with a wrong clock never does.
+    fn note_gain(&mut self, at: SteadyTime, now: AgentTime) {
+        let Some((last, arrival, _)) = self.judged else { return };
+        let gained_ms = at.since(last).saturating_sub(now.since(arrival));
+        self.gain_ms = (self.gain_ms - self.gain_ms / GAINS).saturating_add(gained_ms).clamp(0, BACKLOG_MS);
     }
 
     /// Appends the shared state, then that of each detector; see `pipeline/state.rs`.
@@ -226,6 +246,7 @@ impl SeriesDetectors {
             self.corrected_ms.save(&mut put(to));
             self.window.save(&mut put(to));
             self.ring.save(to);
+            self.gain_ms.save(&mut put(to));
         });
         for slot in &self.slots {
             save_measured(to, |to| {
@@ -267,9 +288,17 @@ impl SeriesDetectors {
         self.corrected_ms = State::load(&mut from)?;
         self.window = State::load(&mut from)?;
         self.ring.restore(&mut from)?;
+        // The state of version 0.1.0 ends here.
+        self.gain_ms = if from.rest().is_empty() { 0 } else { i64::load(&mut from)?.clamp(0, BACKLOG_MS) };
         if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 }
+
+/// The longest pause in a backlog that is no silence, beside what is allowed anyway (ms).
+const BACKLOG_MS: i64 = 60_000;
+
+/// Over about how many readings what is gained is added up.
+const GAINS: i64 = 8;
 
 /// A judgement that changed an alert.
 struct Decision {
@@ -372,7 +401,8 @@ impl Decision {
             state,
             rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
             raised: slot.identity.name(raised, out.at(time)),
-            time: out.at(self.at.time),
+            // A reading that ends a silence may be of a time before it was noticed.
+            time: out.at(self.at.time.max(time)),
             severity: config.severity.clone(),
             on,
             value: self.value,
