@@ -210,6 +210,7 @@ fn main() {
         retain_ms: 0,
         gather_ms: 0,
         rev_max: u32::MAX,
+        by_clock: false,
         by_arrival: false,
     };
     let sliding = |size_ms, every_ms| {

@@ -3,7 +3,9 @@
 //! Closing rules, for a window that ends at `e`:
 //! 1. event time: the series has reached `e + lateness`;
 //! 2. by arrival (readings are stamped with the agent's clock): the clock has reached `e`;
-//! 3. silence: no reading has come for `idle` of the agent's time, and the agent's clock has reached `e`, or the
+//! 3. the clock, if the spec says so and the clock is right: it has reached `e + lateness` and what the series usually
+//!    lags;
+//! 4. silence: no reading has come for `idle` of the agent's time, and the agent's clock has reached `e`, or the
 //!    device's clock must have by now. So an hour's window survives a minute of silence in its middle, and a device with
 //!    a wrong clock still gets its windows closed.
 //!
@@ -19,6 +21,7 @@
 //! search. Slots: retained windows first, then open ones (for sliding windows: the running aggregate, retained
 //! windows, panes), each sorted by start.
 
+mod lag;
 mod panes;
 mod placing;
 mod prior;
@@ -123,6 +126,8 @@ pub struct Windows<P: Pane, S> {
     forgotten_to: Time,
     /// The number of closed count windows.
     counted: u64,
+    /// How long after its time a reading usually comes, at most (ms).
+    lag_ms: i64,
     /// The latest reading of the windows that are gone, where a window may begin at it.
     prior: Option<(Time, P::Value)>,
 }
@@ -131,7 +136,9 @@ pub struct Windows<P: Pane, S> {
 struct Arrival<V> {
     time: Time,
     value: V,
-    now: AgentTime,
+    now: Now,
+    /// When the reading before it came.
+    before: AgentTime,
 }
 
 /// No slot. A storage with more slots than this counts as full.
@@ -159,6 +166,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             closed_to: Time::MIN,
             forgotten_to: Time::MIN,
             counted: 0,
+            lag_ms: 0,
             prior: None,
         }
     }
@@ -173,6 +181,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         now: Now,
         new_pane: impl FnOnce() -> P,
     ) -> Placed {
+        let before = self.watermark.arrival;
         self.watermark.advance(time, now.alive);
         if let Some(slot) = self.slots.get_mut(usize::from(self.current))
             && slot.window.contains(time)
@@ -180,13 +189,14 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             slot.push(time, value);
             return Placed::InWindow;
         }
-        self.place(spec, &Arrival { time, value, now: now.alive }, new_pane)
+        self.place(spec, &Arrival { time, value, now, before }, new_pane)
     }
 
     #[inline(never)]
     fn place(&mut self, spec: &Spec, reading: &Arrival<P::Value>, new_pane: impl FnOnce() -> P) -> Placed {
         self.closed_to = self.closed_by_event(spec);
         self.nothing_before = Time::MIN;
+        self.learn_lag(spec, reading);
         match &spec.shape {
             Shape::Tumbling(shape) => self.place_tumbling(spec, shape, reading, new_pane),
             Shape::Sliding(shape) => self.place_sliding(spec, shape, reading, new_pane),
@@ -198,7 +208,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Closes or revises what is due by `now`: closings in order of start, then revisions.
     #[inline]
     pub fn poll(&mut self, spec: &Spec, now: Now) -> Option<Closed<P>> {
-        let come = if spec.by_arrival { now.time } else { self.watermark.event.minus(spec.lateness_ms) };
+        let come = self.come(spec, now);
         let silent = if spec.by_arrival { AgentTime::MAX } else { self.watermark.silent_from(spec.idle_ms) };
         if come < self.nothing_before && now.alive < silent.min(self.revise_at) {
             return None;
@@ -304,7 +314,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     fn frontier(&self, spec: &Spec, now: Now) -> Time {
         let by_clock =
             if spec.by_arrival { Some(now.time) } else { self.watermark.carried_on(spec.idle_ms, now) };
-        let by_event = self.closed_by_event(spec);
+        let by_event = self.closed_by_event(spec).max(self.come(spec, now));
         by_clock.map_or(by_event, |time| time.max(by_event))
     }
 
@@ -324,7 +334,11 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             return by_clock;
         }
         let by_device = self.watermark.arrival.plus(end.since(self.watermark.event));
-        self.watermark.silent_from(spec.idle_ms).max(by_clock.min(by_device))
+        let by_silence = self.watermark.silent_from(spec.idle_ms).max(by_clock.min(by_device));
+        if self.has_clock(spec, now) {
+            return by_silence.min(by_clock.plus(self.waits_ms(spec)));
+        }
+        by_silence
     }
 
     /// The series' own time, carried on by the agent's: it ages retained windows. A backlog is as fresh, in its own

@@ -58,6 +58,7 @@ fn run(shape: Shape) -> Option<()> {
         retain_ms: 60_000,
         gather_ms: 1_000,
         rev_max: u32::MAX,
+        by_clock: false,
         by_arrival: false,
     };
     let stored = black_box([0_u8; 64]);

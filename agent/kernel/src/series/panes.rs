@@ -178,7 +178,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 slot.push(reading.time, reading.value);
             }
             if let Some(at) = at {
-                self.mark_dirty(spec, at, reading.now);
+                self.mark_dirty(spec, at, reading.now.alive);
                 // Remembered by its end, because retaining and dropping windows moves the slot.
                 newest = newest.or(Some(end));
             }
@@ -210,7 +210,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         for at in BASE..first {
             let later = self.slots.get_mut(at).filter(|slot| slot.window.start > time);
             if later.is_some_and(|slot| slot.pane.follow((time, value))) {
-                self.mark_dirty(spec, at, reading.now);
+                self.mark_dirty(spec, at, reading.now.alive);
             }
         }
         let fixed = if self.fixed > 0 { self.slots.get_mut(first) } else { None };

@@ -34,7 +34,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         let slot = present(self.slots.get_mut(next), "the window after a revised one");
         if slot.is_some_and(|slot| slot.pane.follow((reading.time, reading.value))) {
-            self.mark_dirty(spec, next, reading.now);
+            self.mark_dirty(spec, next, reading.now.alive);
         }
     }
 }

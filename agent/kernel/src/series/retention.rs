@@ -15,7 +15,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         let Some(slot) = slot else { return Placed::Late };
         slot.push(reading.time, reading.value);
         slot.unreported += 1;
-        self.mark_dirty(spec, at, reading.now);
+        self.mark_dirty(spec, at, reading.now.alive);
         self.pass_on(spec, 0, at, reading);
         Placed::Revised
     }

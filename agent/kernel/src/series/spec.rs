@@ -19,6 +19,9 @@ pub struct Spec {
     /// The highest revision that a window may emit. Later ones wait for a higher limit; a window that is dropped may
     /// emit one more. This bounds how many revisions a crash can make the caller forget.
     pub rev_max: u32,
+    /// Whether the agent's clock closes a window too, once it has passed the end by the lateness and by what the series
+    /// usually lags.
+    pub by_clock: bool,
     /// Whether readings are stamped with the agent's clock: windows then close by the clock, and wait for nothing.
     pub by_arrival: bool,
 }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! shape u8  watermark i64 i64  closed_to i64  forgotten_to i64  revise_at i64  counted u64
-//! prior u8, and where that is 1: i64 value
+//! lag i64  prior u8, and where that is 1: i64 value
 //! retained u16  fixed u16  flipped u16  slots u16  then each slot:
 //! start i64  end i64  readings u64  unreported u64  rev u32  dirty u8  pane
 //! ```
 
+use super::lag::UNKNOWN_MS;
 use super::{NOWHERE, Pane, Slot, Slots, Spec, Windows};
 use crate::state::{Corrupt, State, StateReader, StateWriter, load_count};
 use crate::time::AgentTime;
@@ -21,7 +22,7 @@ pub const fn windows_version(shape: &Shape) -> u16 {
     }
 }
 
-/// Whether [`Windows::load`] reads a version. Version 1 has no prior.
+/// Whether [`Windows::load`] reads a version. Version 1 has neither lag nor prior.
 #[must_use]
 pub const fn reads_windows(version: u16) -> bool {
     matches!(version, 1 | 2)
@@ -46,6 +47,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         (self.closed_to, self.forgotten_to).save(to);
         self.revise_at.save(to);
         self.counted.save(to);
+        self.lag_ms.save(to);
         self.prior.save(to);
         let slots = self.slots.len().min(usize::from(NOWHERE));
         [self.retained, self.fixed, self.flipped, slots as u16].iter().for_each(|number| number.save(to));
@@ -71,18 +73,24 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if u8::load(from)? != spec.shape.tag() {
             return Err(Corrupt);
         }
+        let (event, arrival) = State::load(from)?;
+        let was_away = since > arrival;
         let mut windows = Self {
-            watermark: Watermark { event: State::load(from)?, arrival: since.max(State::load(from)?) },
+            watermark: Watermark { event, arrival: since.max(arrival) },
             closed_to: State::load(from)?,
             forgotten_to: State::load(from)?,
             revise_at: State::load(from)?,
             counted: load_count(from)?,
+            lag_ms: if version > 1 { i64::load(from)?.clamp(0, UNKNOWN_MS) } else { UNKNOWN_MS },
             prior: if version > 1 { State::load(from)? } else { None },
             retained: State::load(from)?,
             fixed: State::load(from)?,
             flipped: State::load(from)?,
             ..Self::new()
         };
+        if was_away {
+            windows.lag_ms = UNKNOWN_MS;
+        }
         let slots = usize::from(u16::load(from)?);
         let sliding = matches!(spec.shape, Shape::Sliding(_));
         let known = Self::base(spec) + usize::from(windows.retained) + usize::from(windows.fixed);

@@ -35,6 +35,7 @@ fn minutes() -> Spec {
         retain_ms: 0,
         gather_ms: 0,
         rev_max: u32::MAX,
+        by_clock: false,
         by_arrival: false,
     }
 }
@@ -250,4 +251,49 @@ fn count_windows_close_when_full_and_silence_does_not_close_them() {
     assert_eq!((told[0].window.end, told[1].window.end), (Time(10), Time(1_000_001)));
     assert_eq!((windows.due(&spec, at(0)), windows.poll(&spec, at(i64::MAX))), (None, None));
     assert_eq!(windows.readings(&spec), 1);
+}
+
+/// What the clock closes, it closes after the lateness and what the series usually lags.
+#[test]
+fn the_clock_closes_the_last_window_of_a_series_that_falls_silent() {
+    let spec = Spec { by_clock: true, retain_ms: 60_000, ..minutes() };
+    for lag in [0, 30_000] {
+        let mut windows = Few::new();
+        for second in 0..150 {
+            let now = at(second * 1_000 + lag);
+            let placed = windows.on_reading(&spec, Time(second * 1_000), 1.0, now, Moments::new);
+            assert_eq!(placed, Placed::InWindow);
+            assert!(drain(&mut windows, &spec, now).iter().all(|closed| closed.readings == 60));
+        }
+        assert_eq!(windows.due(&spec, at(150_000 + lag)), Some(AgentTime(185_000 + lag)));
+        assert!(windows.poll(&spec, at(184_999 + lag)).is_none());
+        assert_eq!(starts(&drain(&mut windows, &spec, at(185_000 + lag))), [(120_000, 30)]);
+        // What comes now is of a closed window.
+        let placed = windows.on_reading(&spec, Time(151_000), 1.0, at(186_000 + lag), Moments::new);
+        assert_eq!(placed, Placed::Revised);
+    }
+    // A clock that is not known to be right closes nothing but what is silent.
+    let mut windows = Few::new();
+    let unsynced = |ms| Now { synced: false, ..at(ms) };
+    windows.on_reading(&spec, Time(0), 1.0, unsynced(50_000), Moments::new);
+    assert_eq!(windows.due(&spec, unsynced(50_000)), Some(AgentTime(110_000)));
+    assert!(windows.poll(&spec, unsynced(109_999)).is_none());
+    assert!(windows.poll(&spec, unsynced(110_000)).is_some());
+}
+
+/// A gateway that sends the readings of a minute together, some of them after their window's end.
+#[test]
+fn a_lag_is_learned_where_readings_come_in_batches() {
+    let spec = Spec { by_clock: true, retain_ms: 600_000, ..minutes() };
+    let (mut windows, mut revised) = (Few::new(), 0);
+    for batch in 0..10_i64 {
+        let sent = batch * 60_000 + 30_000;
+        for time in (sent - 59_000..=sent).step_by(1_000).filter(|time| *time >= 0) {
+            let placed = windows.on_reading(&spec, Time(time), 1.0, at(sent), Moments::new);
+            revised += u32::from(placed == Placed::Revised);
+            drain(&mut windows, &spec, at(sent));
+        }
+        (1..60).for_each(|second| drop(drain(&mut windows, &spec, at(sent + second * 1_000))));
+    }
+    assert_eq!(revised, 0);
 }

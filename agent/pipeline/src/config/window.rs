@@ -181,6 +181,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
         retain_ms,
         gather_ms: GATHER_MS,
         rev_max: u32::MAX,
+        by_clock: idle.is_none(),
         by_arrival: false,
     };
     let panes = Spec { lateness_ms: 0, ..spec }.slots_needed();

@@ -71,7 +71,16 @@ fn note(told: &mut Told, closed: Closed<Kept>) {
 }
 
 pub(super) fn spec(shape: Shape, lateness_ms: i64, retain_ms: i64) -> Spec {
-    Spec { shape, lateness_ms, idle_ms: 1_000, retain_ms, gather_ms: 3, rev_max: u32::MAX, by_arrival: false }
+    Spec {
+        shape,
+        lateness_ms,
+        idle_ms: 1_000,
+        retain_ms,
+        gather_ms: 3,
+        rev_max: u32::MAX,
+        by_clock: false,
+        by_arrival: false,
+    }
 }
 
 /// What closes when by event time alone: every multiple of `every` ends a window of `size`.
