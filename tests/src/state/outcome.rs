@@ -30,7 +30,7 @@ pub struct Changed {
 }
 
 /// Since version 0.1.0 totals begin at the last reading before the window, percentiles have nearest rank, the first readings
-/// of two series are a pair, and `rate` judges the change over all of `per`.
+/// of two series are a pair, `rate` judges the change over all of `per`, and `auto` has other views.
 pub const SINCE_0_1_0: Changed = Changed {
     numbers: &[
         "delta",
@@ -44,7 +44,7 @@ pub const SINCE_0_1_0: Changed = Changed {
         "sketch",
     ],
     pairs: &["count", "covariance", "correlation"],
-    detectors: &["rate"],
+    detectors: &["auto", "rate"],
 };
 
 /// Keys that say nothing that the others do not.
