@@ -7,6 +7,7 @@
 //! once, when a series is introduced. Memory is allocated only when a window opens or an event is made.
 
 mod accounts;
+mod backlog;
 mod bytes;
 mod channel;
 mod channels;
@@ -42,7 +43,7 @@ pub use groups::group_bytes;
 pub use pressure::Pressure;
 use pressure::Retention;
 pub use restore::LostReadings;
-pub use series_detectors::evidence_bytes;
+pub use ring::evidence_bytes;
 
 use channel::{Channel, Placement};
 use channels::Channels;

@@ -2,6 +2,7 @@
 
 use super::bytes::{load_length, put, save_length};
 use super::ids::present;
+use crate::config::StreamConfig;
 use crate::sections::length32;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, SteadyTime};
@@ -12,6 +13,18 @@ pub(super) struct Ring {
     slots: Box<[(SteadyTime, f64)]>,
     next: u32,
     held: u32,
+}
+
+/// Memory that the detectors of a series share (bytes).
+pub fn evidence_bytes(stream: &StreamConfig) -> usize {
+    ring_length(stream) * size_of::<(SteadyTime, f64)>()
+}
+
+/// How many readings its detectors need.
+pub(super) fn ring_length(stream: &StreamConfig) -> usize {
+    let single = stream.detectors.iter().map(|config| config.evidence);
+    let several = stream.groups.iter().map(|config| config.evidence);
+    single.chain(several).map(|evidence| evidence.readings_needed()).max().unwrap_or(0)
 }
 
 impl Ring {

@@ -3,12 +3,13 @@
 //! An alert carries the readings up to the one that decided it. The readings that follow are emitted later, as
 //! `evidence`, because the alert cannot wait for them. One ring of readings serves all detectors.
 
+use super::backlog::Backlog;
 use super::bytes::{put, save_measured};
 use super::dyn_detector::{DynDetector, boxed};
 use super::emitter::SeriesEmitter;
 use super::ids::present;
 use super::revisions::AlertIdentity;
-use super::ring::Ring;
+use super::ring::{Ring, ring_length};
 use super::saved::{GoesOn, SavedStream, StoredChannel, note_detector};
 use crate::config::{DetectorConfig, EvidenceConfig, On, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Readings};
@@ -29,8 +30,7 @@ pub(super) struct SeriesDetectors {
     window: Option<(SteadyTime, u64)>,
     /// The sum of the clock's steps, if the clock stamps the readings (ms).
     corrected_ms: i64,
-    /// By how much the last readings have caught up with the agent's time (ms).
-    gain_ms: i64,
+    backlog: Backlog,
 }
 
 /// A detector, and the readings that its evidence waits for.
@@ -39,17 +39,6 @@ pub(super) struct DetectorSlot {
     /// When the alert was raised, and how many more readings its evidence waits for.
     awaited: Option<(SteadyTime, u32)>,
     identity: AlertIdentity,
-}
-
-/// Memory that the detectors of a series share (bytes).
-pub fn evidence_bytes(stream: &StreamConfig) -> usize {
-    ring_length(stream) * size_of::<(Time, f64)>()
-}
-
-fn ring_length(stream: &StreamConfig) -> usize {
-    let single = stream.detectors.iter().map(|config| config.evidence);
-    let several = stream.groups.iter().map(|config| config.evidence);
-    single.chain(several).map(|evidence| evidence.readings_needed()).max().unwrap_or(0)
 }
 
 impl SeriesDetectors {
@@ -66,7 +55,7 @@ impl SeriesDetectors {
             judged: None,
             window: None,
             corrected_ms: 0,
-            gain_ms: 0,
+            backlog: Backlog::default(),
         }
     }
 
@@ -104,7 +93,9 @@ impl SeriesDetectors {
             return;
         }
         if is_alive {
-            self.note_gain(at.steady, out.now.alive);
+            if let Some((last, arrival, _)) = self.judged {
+                self.backlog.on_reading(at.steady.since(last), out.now.alive.since(arrival));
+            }
             self.judged = Some((at.steady, out.now.alive, value));
         }
         self.ring.push(at.steady, value);
@@ -229,14 +220,7 @@ impl SeriesDetectors {
         let Some((last, arrival, _)) = self.judged.filter(|_| now.synced) else { return 0 };
         let came = now.time.minus(now.alive.since(arrival));
         let lag_ms = came.since(Moment::of_steady(last, self.corrected_ms).time);
-        lag_ms.min(GAINS * self.gain_ms).clamp(0, BACKLOG_MS)
-    }
-
-    /// Notes by how much the series has caught up with the agent's time. A device with a wrong clock never does.
-    fn note_gain(&mut self, at: SteadyTime, now: AgentTime) {
-        let Some((last, arrival, _)) = self.judged else { return };
-        let gained_ms = at.since(last).saturating_sub(now.since(arrival));
-        self.gain_ms = (self.gain_ms - self.gain_ms / GAINS).saturating_add(gained_ms).clamp(0, BACKLOG_MS);
+        self.backlog.pause_ms(lag_ms)
     }
 
     /// Appends the shared state, then that of each detector; see `pipeline/state.rs`.
@@ -246,7 +230,7 @@ impl SeriesDetectors {
             self.corrected_ms.save(&mut put(to));
             self.window.save(&mut put(to));
             self.ring.save(to);
-            self.gain_ms.save(&mut put(to));
+            self.backlog.save(&mut put(to));
         });
         for slot in &self.slots {
             save_measured(to, |to| {
@@ -289,16 +273,10 @@ impl SeriesDetectors {
         self.window = State::load(&mut from)?;
         self.ring.restore(&mut from)?;
         // The state of version 0.1.0 ends here.
-        self.gain_ms = if from.rest().is_empty() { 0 } else { i64::load(&mut from)?.clamp(0, BACKLOG_MS) };
+        self.backlog = if from.rest().is_empty() { Backlog::default() } else { State::load(&mut from)? };
         if from.rest().is_empty() { Ok(()) } else { Err(Corrupt) }
     }
 }
-
-/// The longest pause in a backlog that is no silence, beside what is allowed anyway (ms).
-const BACKLOG_MS: i64 = 60_000;
-
-/// Over about how many readings what is gained is added up.
-const GAINS: i64 = 8;
 
 /// A judgement that changed an alert.
 struct Decision {
