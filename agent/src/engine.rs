@@ -8,6 +8,7 @@ mod checkpointing;
 mod clock_follower;
 mod durable;
 mod earlier;
+mod handed_over;
 mod journal_syncing;
 mod journaling;
 mod log_throttle;
@@ -18,11 +19,11 @@ mod outgoing;
 mod output_losses;
 mod places;
 mod pressure;
-mod receipts;
 mod replay;
 mod reporter;
 mod sink;
 mod source_monitor;
+mod source_positions;
 mod source_states;
 mod sources;
 mod status;
@@ -103,7 +104,8 @@ impl Engine {
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
         let all_durable = sources.iter().all(|source| source.source.is_durable());
-        let sources = Sources::new(sources, earlier.take_sources_left(sources), started_up_ms);
+        let left = (earlier.take_sources_left(sources), earlier.take_positions(sources));
+        let sources = Sources::new(sources, left, started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
         let told = std::mem::take(&mut earlier.told);
         let engine = Self {
@@ -218,10 +220,25 @@ impl Engine {
 
     /// A source has handed over a message: its number.
     fn on_handed_over(&self, source: usize, receipt: Receipt) -> u64 {
-        let number = self.safety.hand_over();
         if self.journal.is_on() {
             self.journal.receipt(source, receipt);
-        } else {
+        }
+        self.handed_over()
+    }
+
+    /// A source has read an input up to here: its number.
+    fn on_position(&self, source: usize, key: &[u8], at: &[u8]) -> u64 {
+        self.sources.on_position(source, key, at);
+        if self.journal.is_on() {
+            self.journal.position(source, key, at);
+        }
+        self.handed_over()
+    }
+
+    /// The number of what a source has just handed over.
+    fn handed_over(&self) -> u64 {
+        let number = self.safety.hand_over();
+        if !self.journal.is_on() {
             self.safety.on_written(number);
         }
         number

@@ -122,7 +122,7 @@ pub fn pipeline(
     let entry = |source: &SourceConfig| SourceEntry {
         name: source.name.clone(),
         future_ms: source.future_ms,
-        is_durable: source.source.is_durable(),
+        is_durable: source.source.redelivers(),
     };
     Pipeline::new(agent, sources.iter().map(entry).collect(), streams, limits)
 }

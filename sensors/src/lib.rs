@@ -18,6 +18,7 @@ mod format;
 mod hash;
 mod line;
 mod mqtt;
+mod position;
 pub mod recording;
 mod rows;
 mod safe_name;
@@ -37,6 +38,7 @@ pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
 };
 pub use format::{FORMATS, Format, FormatKind, Reply};
+pub use position::SourcePosition;
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;
 pub use time::{TimeFormat, TimeRules};

@@ -1,6 +1,6 @@
 //! The trait of those that receive readings from sources: the agent, `replay` and tests.
 
-use crate::{AckFigures, PersistState, Receipt, Safety, SourceLeft};
+use crate::{AckFigures, PersistState, Receipt, Safety, SourceLeft, SourcePosition};
 use std::rc::Rc;
 
 /// A series, as the sink numbers it.
@@ -111,6 +111,19 @@ pub trait Sink {
     /// safe already, of a sink that makes nothing safe.
     fn hand_over(&mut self, receipt: Receipt) -> u64 {
         let _ = receipt;
+        0
+    }
+
+    /// The positions that an earlier run has left; none, of a sink that keeps none.
+    fn positions(&mut self) -> Vec<SourcePosition> {
+        Vec::new()
+    }
+
+    /// Takes the position of an input, right after the readings that were read before it; no bytes in `at`: the input is
+    /// gone, and its position is forgotten. Returns its number in [`Safety`], as [`Sink::hand_over`] does. A source keeps
+    /// few positions, because every checkpoint holds them.
+    fn position(&mut self, key: &[u8], at: &[u8]) -> u64 {
+        let _ = (key, at);
         0
     }
 

@@ -62,9 +62,14 @@ pub trait Source {
         false
     }
 
-    /// Whether it delivers again, in the same order, everything that a crash made the sink forget.
+    /// Whether what it hands over is to be durable as soon as may be, and not only with the next checkpoint.
     fn is_durable(&self) -> bool {
         false
+    }
+
+    /// Whether it delivers again, in the same order, everything that a crash made the sink forget.
+    fn redelivers(&self) -> bool {
+        self.is_durable()
     }
 
     /// Probes the source once, for `headwater self-test`, without disturbing a running agent.

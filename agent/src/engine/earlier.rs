@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::agent_clock::{AgentClock, Past};
+use super::handed_over::HandedOver;
 use super::missing::Untraced;
 use super::outages::Outages;
-use super::receipts::Receipts;
 use super::replay::{self, Replayed, Told};
+use super::source_positions::{PositionMap, load_positions};
 use super::source_states::load_sources_left;
 use crate::checkpoint::{self, Found};
 use crate::clock::Boots;
@@ -59,8 +60,10 @@ pub(crate) struct Earlier {
     pub(crate) written: Written,
     /// What its sources have left in the checkpoint, by name.
     pub(super) sources_left: HashMap<String, SourceLeft>,
+    /// How far its sources had read their inputs at the checkpoint, by name.
+    pub(super) positions: HashMap<String, PositionMap>,
     /// What the sources have handed over since that checkpoint.
-    pub(super) receipts: Receipts,
+    pub(super) handed_over: HandedOver,
     /// Whether it wrote its last checkpoint; `None`: there is none that can be read.
     stopped: Option<bool>,
     /// Whether messages may have been sent that its state knows nothing of.
@@ -176,11 +179,11 @@ impl Earlier {
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
         let (is_whole, is_own) = (self.troubles.is_empty(), chain.other_rev_limit().is_none());
         let begin = self.past.now();
-        let Replayed { pipeline, told, receipts, now, orphaned, cut } =
+        let Replayed { pipeline, told, handed_over, now, orphaned, cut } =
             replay::replay(chain, (base, begin), &mut |sections| self.update(sections, is_own), fresh);
         self.past.went_on(now);
         self.told = told;
-        self.receipts = receipts;
+        self.handed_over = handed_over;
         self.crashed = cut.is_some() || !is_whole;
         if let Some(why) = cut {
             tracing::warn!("the journal does not tell all that came: {why}");
@@ -198,8 +201,18 @@ impl Earlier {
     pub(super) fn take_sources_left(&mut self, sources: &[SourceConfig]) -> Vec<SourceLeft> {
         let take = |(index, source): (usize, &SourceConfig)| {
             let mut left = self.sources_left.remove(&source.name).unwrap_or_default();
-            left.receipts.extend(self.receipts.take(index));
+            left.receipts.extend(self.handed_over.take_receipts(index));
             left
+        };
+        sources.iter().enumerate().map(take).collect()
+    }
+
+    /// How far the sources of a config had read their inputs, in their order.
+    pub(super) fn take_positions(&mut self, sources: &[SourceConfig]) -> Vec<PositionMap> {
+        let take = |(index, source): (usize, &SourceConfig)| {
+            let mut positions = self.positions.remove(&source.name).unwrap_or_default();
+            self.handed_over.take_positions(index).for_each(|(key, at)| positions.set(&key, &at));
+            positions
         };
         sources.iter().enumerate().map(take).collect()
     }
@@ -249,7 +262,8 @@ impl Earlier {
             messages: messages.unwrap_or_default(),
             written: written.unwrap_or_default(),
             sources_left: load_sources_left(stored, unread),
-            receipts: Receipts::default(),
+            positions: load_positions(stored, unread),
+            handed_over: HandedOver::default(),
             stopped: Some(stopped),
             crashed: !stopped,
             past,

@@ -27,8 +27,8 @@ impl Untraced<'_> {
     /// What may be missing of the sources that do not deliver again what a crash takes; `None`: there are no such sources.
     pub(super) fn describe(&self, pipeline: &Pipeline, sources: &[SourceConfig]) -> Option<String> {
         let is_lossy =
-            |name: &str| sources.iter().any(|source| source.name == name && !source.source.is_durable());
-        if sources.iter().all(|source| source.source.is_durable()) {
+            |name: &str| sources.iter().any(|source| source.name == name && !source.source.redelivers());
+        if sources.iter().all(|source| source.source.redelivers()) {
             return None;
         }
         let (span, estimate) = if self.then.synced && self.now.synced {

@@ -1,6 +1,6 @@
 //! The journal of a run that has crashed, through the pipeline in virtual time: its very state, and its very messages.
 
-use super::receipts::Receipts;
+use super::handed_over::HandedOver;
 use crate::journal::{Chain, IntakeCount, Record, Replay};
 use headwater_forwarder::{Lane, Message};
 use headwater_kernel::time::{AgentTime, Now};
@@ -25,7 +25,7 @@ pub(super) struct Replayed {
     pub(super) pipeline: Pipeline,
     pub(super) told: Vec<Told>,
     /// What its sources had handed over.
-    pub(super) receipts: Receipts,
+    pub(super) handed_over: HandedOver,
     /// The time of its last record.
     pub(super) now: Now,
     /// The number of readings of sources that the config no longer has.
@@ -57,7 +57,7 @@ pub(super) fn replay(
         handles: HashMap::new(),
         now,
         told: Vec::new(),
-        receipts: Receipts::default(),
+        handed_over: HandedOver::default(),
         on_progress,
         rev_limit: 0,
         refused: HashMap::new(),
@@ -69,8 +69,8 @@ pub(super) fn replay(
         // The run may have told more, as far as it was allowed to.
         run.pipeline.was_allowed(RevLimit(run.rev_limit));
     }
-    let Run { pipeline, told, receipts, now, orphaned, .. } = run;
-    Replayed { pipeline, told, receipts, now, orphaned, cut }
+    let Run { pipeline, told, handed_over, now, orphaned, .. } = run;
+    Replayed { pipeline, told, handed_over, now, orphaned, cut }
 }
 
 struct Run<'r> {
@@ -82,7 +82,7 @@ struct Run<'r> {
     handles: HashMap<u32, SeriesHandle>,
     now: Now,
     told: Vec<Told>,
-    receipts: Receipts,
+    handed_over: HandedOver,
     /// Takes the engine's own progress as it was recorded.
     on_progress: &'r mut dyn FnMut(StoredBody<'_>),
     /// The highest revision that was ever allowed.
@@ -99,7 +99,8 @@ impl Run<'_> {
         let (Record::Series { source, .. }
         | Record::Link(source, _)
         | Record::Count(_, source, _)
-        | Record::Receipt(source, _)) = record
+        | Record::Receipt(source, _)
+        | Record::Position { source, .. }) = record
         else {
             return Some(0);
         };
@@ -178,7 +179,8 @@ impl Replay for Run<'_> {
             }
             Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections)),
             Record::Pressure(pressure) => pipeline.on_pressure(pressure),
-            Record::Receipt(_, receipt) => self.receipts.add(source, receipt),
+            Record::Receipt(_, receipt) => self.handed_over.add_receipt(source, receipt),
+            Record::Position { key, at, .. } => self.handed_over.set_position(source, key, at),
             Record::Kept(_) | Record::Synced(_) | Record::End => {}
         }
         if self.pipeline.has_events() {

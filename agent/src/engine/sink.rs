@@ -10,7 +10,8 @@ use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
 use headwater_pipeline::unit::with_unit;
 use headwater_sensors::{
-    AckFigures, ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, Stamp,
+    AckFigures, ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, SourcePosition,
+    Stamp,
 };
 use std::fmt::Display;
 use std::rc::Rc;
@@ -136,6 +137,14 @@ impl Sink for EngineSink {
 
     fn hand_over(&mut self, receipt: Receipt) -> u64 {
         self.engine.on_handed_over(self.source, receipt)
+    }
+
+    fn positions(&mut self) -> Vec<SourcePosition> {
+        self.engine.sources.positions(self.source)
+    }
+
+    fn position(&mut self, key: &[u8], at: &[u8]) -> u64 {
+        self.engine.on_position(self.source, key, at)
     }
 
     fn state_dropped(&mut self, why: &str) {

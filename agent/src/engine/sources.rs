@@ -2,6 +2,7 @@
 //! which of its log lines are written.
 
 use super::source_monitor::SourceMonitor;
+use super::source_positions::{PositionMap, SourcePositions};
 use super::source_states::{SourceStates, save_source_states};
 use crate::config::SourceConfig;
 use crate::status::SourceStatus;
@@ -9,7 +10,7 @@ use headwater_kernel::time::{AgentTime, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::SourceNotice;
 use headwater_pipeline::sections::SectionWriter;
-use headwater_sensors::{AckFigures, ConnectionState, PersistState, SourceLeft};
+use headwater_sensors::{AckFigures, ConnectionState, PersistState, SourceLeft, SourcePosition};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -18,13 +19,32 @@ use std::rc::Rc;
 pub(super) struct Sources {
     monitors: RefCell<Vec<SourceMonitor>>,
     states: RefCell<SourceStates>,
+    positions: RefCell<SourcePositions>,
 }
 
 impl Sources {
-    /// Of a config; `left` is what an earlier run has left of each.
-    pub(super) fn new(sources: &[SourceConfig], left: Vec<SourceLeft>, up_ms: i64) -> Self {
+    /// Of a config; `left` and `positions` are what an earlier run has left of each.
+    pub(super) fn new(
+        sources: &[SourceConfig],
+        (left, positions): (Vec<SourceLeft>, Vec<PositionMap>),
+        up_ms: i64,
+    ) -> Self {
         let monitors = sources.iter().map(|source| SourceMonitor::new(&source.name, up_ms)).collect();
-        Self { monitors: RefCell::new(monitors), states: RefCell::new(SourceStates::new(sources, left)) }
+        Self {
+            monitors: RefCell::new(monitors),
+            states: RefCell::new(SourceStates::new(sources, left)),
+            positions: RefCell::new(SourcePositions::new(sources, positions)),
+        }
+    }
+
+    /// How far a source has read its inputs.
+    pub(super) fn positions(&self, source: usize) -> Vec<SourcePosition> {
+        self.positions.borrow().of(source)
+    }
+
+    /// A source has read an input up to here.
+    pub(super) fn on_position(&self, source: usize, key: &[u8], at: &[u8]) {
+        self.positions.borrow_mut().set(source, key, at);
     }
 
     /// From now on the source itself knows its state; answers what an earlier run has left.
@@ -130,8 +150,9 @@ impl Sources {
         self.monitors.borrow().iter().map(status).collect()
     }
 
-    /// Appends the states of the sources to a checkpoint.
+    /// Appends the states and the positions of the sources to a checkpoint.
     pub(super) fn save(&self, to: &mut impl SectionWriter) {
         save_source_states(to, &self.states.borrow());
+        self.positions.borrow().save(to);
     }
 }

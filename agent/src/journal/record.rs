@@ -20,6 +20,7 @@
 //! | 17 | a source: its number in this segment, name |
 //! | 18 | now, where both times have moved by as much |
 //! | 19 | a receipt of the source of the last one, whose lower 16 bits follow those of the last one: the upper bits, u32 |
+//! | 20 | a position, behind the readings that were read before it: source, key, the place in that input; empty: forgotten |
 //! | 32 + s, 48 + s | as 2 and 3, the value an integer that is to be divided by 10^s; a time is the difference from the last such one |
 //!
 //! A version 2 journal has no tags above 17.
@@ -70,6 +71,8 @@ pub(crate) enum Record<'a> {
     Source(usize, &'a str),
     /// Everything before this position is synced.
     Synced(Place),
+    /// A source has read an input up to here.
+    Position { source: usize, key: &'a [u8], at: &'a [u8] },
 }
 
 /// The counts of a source that do not come from a reading.
@@ -257,6 +260,13 @@ impl Encoder {
             self.number(source as u64);
             self.number(receipt.0);
         }
+    }
+
+    pub(super) fn position(&mut self, source: usize, key: &[u8], at: &[u8]) {
+        self.bytes.push(20);
+        self.number(source as u64);
+        self.text(key);
+        self.text(at);
     }
 
     pub(super) fn end(&mut self) {

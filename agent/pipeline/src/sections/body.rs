@@ -2,7 +2,7 @@
 //!
 //! | tag | section | how many |
 //! |---|---|---|
-//! | 1 to 9 | the engine: run, report, starts, outages, messages, bytes written, source, clock, receipts | one; of a source: one each |
+//! | 1 to 10 | the engine: run, report, starts, outages, messages, bytes written, source, clock, receipts, positions | one; of a source: one each |
 //! | 16 to 19 | the pipeline: revisions, suppressed alerts, timestamps, accounts | one |
 //! | 20 to 23 | the pipeline: stream, series in a stream, group, pair | one each |
 //! | 24 | the pipeline: cuts | one |
@@ -62,6 +62,13 @@ pub const RECEIPTS: Kind = Kind {
     name: "the receipts of a source",
     otherwise: "are gone: what comes again counts twice",
 };
+/// How far a source has read its inputs; of some sources one section each.
+pub const POSITIONS: Kind = Kind {
+    tag: 10,
+    version: 1,
+    name: "the positions of a source",
+    otherwise: "are gone: it reads its inputs from their beginning",
+};
 /// The bounds on revisions.
 pub const REVISIONS: Kind =
     Kind { tag: 16, version: 1, name: "the count of revisions", otherwise: "begins anew, far above" };
@@ -90,9 +97,9 @@ pub const CUTS: Kind = Kind {
     otherwise: "are set for all",
 };
 
-const KINDS: [Kind; 18] = [
-    RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, RECEIPTS, REVISIONS, SUPPRESSED,
-    TIMESTAMPS, ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
+const KINDS: [Kind; 19] = [
+    RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, RECEIPTS, POSITIONS, REVISIONS,
+    SUPPRESSED, TIMESTAMPS, ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
 ];
 
 /// A body to be read.

@@ -2,6 +2,7 @@
 
 mod damage;
 
+use super::super::source_positions::PositionMap;
 use super::*;
 use crate::journal::{Base, Identity, Journal, JournalFolder, Segments};
 use headwater_kernel::detect::KINDS;
@@ -130,6 +131,7 @@ struct Taken {
     told: usize,
     /// How many messages had been handed over.
     handed_over: u64,
+    positions: PositionMap,
 }
 
 /// One agent's lives.
@@ -145,6 +147,8 @@ struct World {
     kept: usize,
     /// How many messages the source has handed over; the receipt of each is its number.
     handed_over: u64,
+    /// Where in each of its inputs the source is: behind the last message of that series.
+    positions: PositionMap,
 }
 
 fn bytes(at: Time, event: &Event) -> Vec<u8> {
@@ -196,6 +200,7 @@ impl World {
             told: Vec::new(),
             kept: 0,
             handed_over: 0,
+            positions: PositionMap::default(),
         };
         world.save();
         world.written();
@@ -225,7 +230,16 @@ impl World {
             segment,
             told: self.told.len(),
             handed_over: self.handed_over,
+            positions: self.positions.clone(),
         });
+    }
+
+    /// The source is behind this many messages; 0: the input is gone.
+    fn position(&mut self, key: &[u8], handed_over: u64) {
+        let at = handed_over.to_le_bytes();
+        let at = if handed_over == 0 { &[][..] } else { &at };
+        self.journal.position(0, key, at);
+        self.positions.set(key, at);
     }
 
     fn written(&mut self) {
@@ -274,6 +288,7 @@ impl World {
                 self.pipeline.on_reading(series, taken, value, now);
                 self.journal.receipt(0, Receipt(self.handed_over));
                 self.handed_over += 1;
+                self.position(name.as_bytes(), self.handed_over);
                 self.hear();
             }
             Op::Pass(ms) => self.pass(ms),
@@ -281,7 +296,9 @@ impl World {
                 self.journal.link(0, is_up, self.at());
                 self.pipeline.on_link(0, is_up, self.at());
             }
+            // A source forgets an input.
             Op::Invalid => {
+                self.position(b"x/a", 0);
                 self.journal.count(IntakeCount::Invalid, 0, 1);
                 self.pipeline.on_invalid(0);
             }
@@ -312,10 +329,14 @@ impl World {
     fn crash(&mut self) {
         self.journal.flush();
         let opened = JournalFolder::open(&self.folder.0, &self.folder.0, identity());
-        let Replayed { pipeline, told, mut receipts, now, cut, .. } = self.replayed(&opened.segments);
+        let Replayed { pipeline, told, mut handed_over, now, cut, .. } = self.replayed(&opened.segments);
         assert_eq!(cut, None);
         let since = self.disk.as_ref().map_or(0, |disk| disk.handed_over)..self.handed_over;
-        assert!(receipts.take(0).eq(since.map(Receipt)), "what was handed over since the checkpoint");
+        let receipts = handed_over.take_receipts(0);
+        assert!(receipts.eq(since.map(Receipt)), "what was handed over since the checkpoint");
+        let mut positions = self.disk.as_ref().map(|disk| disk.positions.clone()).unwrap_or_default();
+        handed_over.take_positions(0).for_each(|(key, at)| positions.set(&key, &at));
+        assert_eq!(positions, self.positions, "each input goes on behind what was used of it");
         let mut again: Vec<Vec<u8>> = told
             .into_iter()
             .map(|told| match told {

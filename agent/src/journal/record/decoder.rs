@@ -91,6 +91,7 @@ impl Decoder {
             [15] => Record::Replayed(take(from, 1)? != [0]),
             [16] => Record::Synced(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [17] => Record::Source(size(from)?, text(from)?),
+            [20] => Record::Position { source: size(from)?, key: bytes(from)?, at: bytes(from)? },
             _ => return Err(Damaged),
         })
     }

@@ -28,6 +28,13 @@ impl Journal {
         }
     }
 
+    pub(crate) fn position(&self, source: usize, key: &[u8], at: &[u8]) {
+        self.put(|to| to.position(source, key, at));
+        if self.is_synced() {
+            self.has_receipt.notify_one();
+        }
+    }
+
     /// Returns when a message has come into a journal that is synced: somebody may wait for it.
     pub(crate) async fn has_receipt(&self) {
         self.has_receipt.notified().await;

@@ -151,7 +151,8 @@ fn another_config_takes_over_what_came() {
     assert!(world.told.len() > 20);
     let other = Identity { config: 8, ..identity() };
     let opened = JournalFolder::open(&world.folder.0, &world.folder.0, other.clone());
-    let Replayed { pipeline, told: again, receipts: _, orphaned, cut, .. } = world.replayed(&opened.segments);
+    let Replayed { pipeline, told: again, handed_over: _, orphaned, cut, .. } =
+        world.replayed(&opened.segments);
     assert_eq!((cut, orphaned), (None, 0));
     assert_eq!(pipeline.ledger(), world.pipeline.ledger());
     let again: Vec<Vec<u8>> = again
