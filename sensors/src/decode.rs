@@ -311,12 +311,12 @@ mod records;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{ConnectionState, Stamp};
+    use crate::{ConnectionState, SourcePosition, Stamp};
     use headwater_settings::Document;
     use std::path::Path;
 
     /// Everything that a sink received.
-    #[derive(Debug, Default)]
+    #[derive(Clone, Debug, Default)]
     pub(crate) struct Seen {
         /// Series, event time, value.
         pub(crate) readings: Vec<(String, Option<i64>, f64)>,
@@ -332,6 +332,10 @@ pub(crate) mod tests {
         pub(crate) renamed: Vec<String>,
         /// Calls of [`Sink::series`].
         pub(crate) introduced: u32,
+        /// Where each input is read to, by its key.
+        pub(crate) positions: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+        /// What became of the connection: `up`, `ended`, or why it is down.
+        pub(crate) links: Vec<String>,
         series_max: usize,
     }
 
@@ -389,7 +393,24 @@ pub(crate) mod tests {
             self.invalid.push(why.to_string());
         }
 
-        fn connection(&mut self, _: ConnectionState<'_>) {}
+        fn connection(&mut self, state: ConnectionState<'_>) {
+            self.links.push(match state {
+                ConnectionState::Up => "up".to_owned(),
+                ConnectionState::Down { reason } => reason.to_owned(),
+                ConnectionState::Ended => "ended".to_owned(),
+            });
+        }
+
+        fn positions(&mut self) -> Vec<SourcePosition> {
+            let all = self.positions.iter();
+            all.map(|(key, at)| SourcePosition { key: key.clone(), at: at.clone() }).collect()
+        }
+
+        fn position(&mut self, key: &[u8], at: &[u8]) -> u64 {
+            self.positions.insert(key.to_vec(), at.to_vec());
+            self.positions.retain(|_, at| !at.is_empty());
+            0
+        }
     }
 
     pub(crate) const SERIES_MAX: usize = 8;

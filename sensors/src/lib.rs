@@ -10,14 +10,19 @@
     warn(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)
 )]
 
+mod access;
 mod ack_figures;
 mod decimal;
 mod decode;
 mod fields;
+mod file;
 mod format;
 mod hash;
 mod line;
+mod line_input;
+mod line_splitter;
 mod mqtt;
+mod payloads;
 mod position;
 pub mod recording;
 mod rows;
@@ -28,6 +33,8 @@ mod simulate;
 mod sink;
 mod source;
 mod stdin;
+#[cfg(test)]
+mod testing;
 mod text;
 mod time;
 mod topic;
@@ -54,6 +61,7 @@ pub use source::{
 /// All kinds of sources; the first is the one that most people want.
 pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
-    simulate::KIND, //
+    file::KIND,     //
     stdin::KIND,    //
+    simulate::KIND, //
 ];

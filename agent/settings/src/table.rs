@@ -7,7 +7,7 @@ use crate::node::{TomlEntry, TomlNode, TomlValue};
 use crate::units::{parse_duration, parse_size};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod amount;
 mod collections;
@@ -223,6 +223,12 @@ impl<'d> Table<'d> {
             })
             .collect();
         Some(At { value: pairs, span: node.span.clone() })
+    }
+
+    /// The folder of the file, where relative paths start.
+    #[must_use]
+    pub fn folder(&self) -> &'d Path {
+        self.document.folder()
     }
 
     /// A path; relative ones start at the file's folder.

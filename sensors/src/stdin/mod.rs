@@ -8,11 +8,10 @@
 
 mod reader;
 
-use crate::decode::PayloadOrigin;
-use crate::line::too_large;
+use crate::line_input::LineInput;
 use crate::source::stopped;
 use crate::topic::TopicTemplate;
-use crate::{ConnectionState, DecodeConfig, Decoder, Running, Sink, Source, SourceContext, SourceKind, Stop};
+use crate::{ConnectionState, DecodeConfig, Running, Sink, Source, SourceContext, SourceKind, Stop};
 use headwater_settings::{Pairs, Table};
 use reader::{Batch, Input};
 use std::pin::pin;
@@ -58,16 +57,15 @@ impl Source for Stdin {
 impl Stdin {
     /// Decodes until the input has ended.
     async fn serve(&self, mut input: Input, sink: &mut dyn Sink) {
-        let mut decoder = Decoder::new(&self.decode, &self.context);
-        decoder.resume(input.beginning());
+        let name = &self.context.source;
+        let mut lines_in = LineInput::new(&self.decode, &self.context, name, name);
+        lines_in.resume(input.beginning());
         sink.connection(ConnectionState::Up);
         loop {
             match input.next().await {
                 Batch::Lines(lines) => {
                     input.remember(&lines);
-                    for (line, number) in lines.iter() {
-                        self.on_line(line, number, &mut decoder, sink);
-                    }
+                    lines_in.on_lines(&lines, sink);
                     tokio::task::yield_now().await;
                 }
                 Batch::Ended => return sink.connection(ConnectionState::Ended),
@@ -75,15 +73,6 @@ impl Stdin {
                     return sink.connection(ConnectionState::Down { reason: &why });
                 }
             }
-        }
-    }
-
-    fn on_line(&self, line: Option<&[u8]>, number: u64, decoder: &mut Decoder, sink: &mut dyn Sink) {
-        let origin = PayloadOrigin { name: &self.context.source, line: Some(number) };
-        match line {
-            None => sink.invalid(&origin.to_string(), &too_large(self.context.payload_bytes_max)),
-            Some(line) if line.trim_ascii().is_empty() => {}
-            Some(line) => decoder.on_line(&self.context.source, line, origin, sink),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that reads the standard input, and its receiver.
 
 use crate::line::{FoundRecord, read_line};
+use crate::payloads::Payloads;
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -28,19 +29,11 @@ enum State {
 
 /// What the reading thread sends: lines, or the reason why none follow.
 pub(super) enum Batch {
-    Lines(Lines),
+    Lines(Payloads),
     /// The input has ended.
     Ended,
     /// The input failed, with the reason.
     Failed(String),
-}
-
-/// Consecutive lines.
-#[derive(Default)]
-pub(super) struct Lines {
-    bytes: Vec<u8>,
-    /// The end of each line in `bytes`, and its number, from 1; `None`: too long, and skipped.
-    ends: Vec<(Option<usize>, u64)>,
 }
 
 /// The receiver of the reading thread, and the beginning of what it has read.
@@ -90,7 +83,7 @@ impl Input {
     }
 
     /// Keeps the first lines.
-    pub(super) fn remember(&mut self, lines: &Lines) {
+    pub(super) fn remember(&mut self, lines: &Payloads) {
         let Some(Reading { beginning, .. }) = &mut self.0 else { return };
         for line in lines.iter().filter_map(|(line, _)| line) {
             if beginning.len() + line.len() >= BEGINNING_BYTES {
@@ -107,22 +100,6 @@ impl Drop for Input {
         if let Some(reading) = self.0.take() {
             *STANDARD.lock().unwrap_or_else(PoisonError::into_inner) = State::Left(reading);
         }
-    }
-}
-
-impl Lines {
-    /// Each line with its number; `None`: too large, and skipped.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Option<&[u8]>, u64)> {
-        let mut start = 0;
-        self.ends.iter().map(move |(end, number)| {
-            let line = end.and_then(|end| self.bytes.get(std::mem::replace(&mut start, end)..end));
-            (line, *number)
-        })
-    }
-
-    fn push(&mut self, line: &[u8], number: u64) {
-        self.bytes.extend_from_slice(line);
-        self.ends.push((Some(self.bytes.len()), number));
     }
 }
 
@@ -143,23 +120,22 @@ fn start(input: impl Read + Send + 'static, line_bytes_max: usize) -> io::Result
 
 fn read_all(input: impl Read, line_bytes_max: usize, to: &Sender<Batch>) -> io::Result<()> {
     let mut input = BufReader::with_capacity(BATCH_BYTES, input);
-    let (mut line, mut lines) = (Vec::new(), Lines::default());
-    for number in 1.. {
+    let (mut line, mut lines) = (Vec::new(), Payloads::from(1));
+    loop {
         let found = read_line(&mut input, &mut line, line_bytes_max);
         match found {
-            Ok(FoundRecord::Record) => lines.push(&line, number),
-            Ok(FoundRecord::TooLarge) => lines.ends.push((None, number)),
+            Ok(FoundRecord::Record) => lines.push(Some(&line)),
+            Ok(FoundRecord::TooLarge) => lines.push(None),
             Ok(FoundRecord::End) | Err(_) => {}
         }
         let is_over = !matches!(found, Ok(FoundRecord::Record | FoundRecord::TooLarge));
-        if is_over || input.buffer().is_empty() || lines.bytes.len() >= BATCH_BYTES {
-            let is_gone = to.blocking_send(Batch::Lines(std::mem::take(&mut lines))).is_err();
+        if is_over || input.buffer().is_empty() || lines.bytes_len() >= BATCH_BYTES {
+            let is_gone = to.blocking_send(Batch::Lines(lines.take())).is_err();
             if is_over || is_gone {
                 return found.map(|_| ());
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod demo;
 mod disk;
 mod durable;
 mod endings;
+mod files;
 mod formats;
 mod hostile;
 mod journals;
