@@ -31,12 +31,11 @@ pub(crate) fn explain(path: &Path, error: &io::Error, drop_in: &str) -> String {
 /// The name of a group.
 fn group_name(gid: u32) -> Option<String> {
     let groups = fs::read_to_string("/etc/group").ok()?;
-    let named = groups.lines().find_map(|line| {
+    groups.lines().find_map(|line| {
         let mut cells = line.split(':');
         let name = cells.next()?;
         (cells.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
-    });
-    named
+    })
 }
 
 #[cfg(test)]
