@@ -63,7 +63,7 @@ fn kill_under_load(more: &str) {
                         return line;
                     }
                 }
-                fs::rename(&path, dir.join(&format!("meter.jsonl.{line}"))).expect("a rotation");
+                fs::rename(&path, dir.join(format!("meter.jsonl.{line}"))).expect("a rotation");
             }
             line
         });
