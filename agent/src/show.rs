@@ -103,6 +103,7 @@ fn report(message: &Wire) -> String {
         "unselected",
         "empty",
         "retained",
+        "dropped",
     ] {
         if let Some(count) = message.number(key).filter(|count| *count != 0.0) {
             let _ = write!(line, "  {key} {count}");

@@ -326,6 +326,7 @@ pub(crate) mod tests {
         pub(crate) filtered: u32,
         pub(crate) repeated: u32,
         pub(crate) retained: u32,
+        pub(crate) dropped: u32,
         pub(crate) series: Vec<(String, Vec<(String, String)>)>,
         pub(crate) origins: Vec<String>,
         /// Names as they came.
@@ -386,6 +387,10 @@ pub(crate) mod tests {
 
         fn filtered(&mut self, count: u32) {
             self.filtered += count;
+        }
+
+        fn dropped(&mut self, count: u32) {
+            self.dropped += count;
         }
 
         fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display) {

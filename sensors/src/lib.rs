@@ -14,6 +14,7 @@ mod access;
 mod ack_figures;
 mod decimal;
 mod decode;
+
 mod fields;
 mod file;
 mod format;
@@ -21,8 +22,10 @@ mod hash;
 mod line;
 mod line_input;
 mod line_splitter;
+mod listen;
 mod mqtt;
 mod payloads;
+mod peers;
 mod position;
 pub mod recording;
 mod rows;
@@ -33,11 +36,12 @@ mod simulate;
 mod sink;
 mod source;
 mod stdin;
-#[cfg(test)]
-mod testing;
+mod tcp;
 mod text;
 mod time;
 mod topic;
+mod udp;
+mod unix;
 
 pub use ack_figures::AckFigures;
 pub use decode::{DecodeConfig, Decoder, NameTemplate};
@@ -62,6 +66,12 @@ pub use source::{
 pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
     file::KIND,     //
-    stdin::KIND,    //
     simulate::KIND, //
+    stdin::KIND,    //
+    tcp::KIND,      //
+    udp::KIND,      //
+    unix::KIND,     //
 ];
+
+#[cfg(test)]
+mod testing;

@@ -2,6 +2,7 @@
 
 use crate::decode::{Decoder, PayloadOrigin};
 use crate::line::too_large;
+use crate::line_splitter::LineSplitter;
 use crate::payloads::Payloads;
 use crate::{DecodeConfig, Sink, SourceContext};
 
@@ -43,5 +44,55 @@ impl LineInput {
             Some(line) if line.trim_ascii().is_empty() => {}
             Some(line) => self.decoder.on_line(&self.topic, line, origin, sink),
         }
+    }
+}
+
+/// The same for bytes that come in pieces.
+pub(crate) struct LineStream {
+    input: LineInput,
+    splitter: LineSplitter,
+    lines: u64,
+    /// Whether the line whose end has not come was counted as too long.
+    is_counted: bool,
+}
+
+impl LineStream {
+    /// A stream from its beginning on; each byte of `ends` ends a line.
+    pub(crate) fn new(
+        (config, context): (&DecodeConfig, &SourceContext),
+        topic: &str,
+        origin: &str,
+        ends: &'static [u8],
+    ) -> Self {
+        let splitter = LineSplitter::new(ends, context.payload_bytes_max);
+        Self { input: LineInput::new(config, context, topic, origin), splitter, lines: 0, is_counted: false }
+    }
+
+    /// Takes the next bytes, and decodes the lines that end in them.
+    pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
+        let Self { input, splitter, lines, is_counted } = self;
+        splitter.feed(bytes, |line| on_line(line, (input, lines, is_counted), sink));
+        // A line may never end.
+        if self.splitter.is_too_long() && !self.is_counted {
+            self.is_counted = true;
+            self.input.on_line(None, self.lines + 1, sink);
+        }
+    }
+
+    /// The stream has ended, and with it its last line.
+    pub(crate) fn finish(&mut self, sink: &mut dyn Sink) {
+        let Self { input, splitter, lines, is_counted } = self;
+        splitter.finish(|line| on_line(line, (input, lines, is_counted), sink));
+    }
+}
+
+fn on_line(
+    line: Option<&[u8]>,
+    (input, lines, is_counted): (&mut LineInput, &mut u64, &mut bool),
+    sink: &mut dyn Sink,
+) {
+    *lines += 1;
+    if !std::mem::take(is_counted) {
+        input.on_line(line, *lines, sink);
     }
 }

@@ -39,6 +39,11 @@ impl LineSplitter {
         bytes.len() - rest.len()
     }
 
+    /// Whether the line whose end has not come is too long already.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.is_too_long
+    }
+
     /// The input has ended: hands over a last line that has no end.
     pub(crate) fn finish(&mut self, mut on_line: impl FnMut(Option<&[u8]>)) {
         if !self.partial.is_empty() || self.is_too_long {

@@ -87,6 +87,11 @@ pub trait Sink {
         let _ = count;
     }
 
+    /// Counts payloads that were lost before they were decoded, because there was no room for them.
+    fn dropped(&mut self, count: u32) {
+        let _ = count;
+    }
+
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);
 

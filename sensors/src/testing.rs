@@ -38,6 +38,10 @@ impl Sink for Told {
         self.0.borrow_mut().refused(count);
     }
 
+    fn dropped(&mut self, count: u32) {
+        self.0.borrow_mut().dropped(count);
+    }
+
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.0.borrow_mut().invalid(origin, why);
     }
@@ -157,4 +161,9 @@ fn next_number() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A port that is free now.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

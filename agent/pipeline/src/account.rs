@@ -5,7 +5,8 @@
 //! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
 //! counts once however many streams select it: `received = selected + unselected + filtered + invalid + refused +
 //! repeated`. The total `received` is the sum over the streams, plus the readings of sources that no stream received.
-//! What holds no reading stands beside the sum: `empty` records, and `retained` messages that are not read. A report
+//! What holds no reading stands beside the sum: `empty` records, `retained` messages that are not read, and payloads that
+//! were `dropped` because nobody could take them in time. A report
 //! carries the flows of its interval, the change of the two levels `in_windows` and `waiting` (which may be
 //! negative), and the totals since the state began.
 
@@ -88,7 +89,7 @@ macro_rules! account {
 
 account! {
     /// Readings by where they went.
-    ReadingCounts of 12, others as refused {
+    ReadingCounts of 13, others as refused {
         /// Received: once for each stream that selects the reading, once if none does.
         received,
         /// In a summary that was sent, or forwarded.
@@ -114,12 +115,14 @@ account! {
         empty,
         /// Retained messages that are not read.
         retained,
+        /// Payloads that were lost before they were decoded, because there was no room for them.
+        dropped,
     }
 }
 
 account! {
     /// Readings of one source. Every reading counts once, as does a payload that cannot be decoded.
-    SourceCounts of 9, others as refused {
+    SourceCounts of 10, others as refused {
         /// Received.
         received,
         /// Selected by at least one stream. The streams' counts say where they went.
@@ -139,6 +142,8 @@ account! {
         empty,
         /// Retained messages that are not read.
         retained,
+        /// Payloads that were lost before they were decoded, because there was no room for them.
+        dropped,
     }
 }
 
@@ -171,6 +176,7 @@ impl SourceCounts {
             filtered: self.filtered,
             empty: self.empty,
             retained: self.retained,
+            dropped: self.dropped,
             ..ReadingCounts::default()
         }
     }

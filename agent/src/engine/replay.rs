@@ -169,6 +169,7 @@ impl Replay for Run<'_> {
             Record::Count(IntakeCount::Filtered, _, count) => pipeline.on_filtered(source, count),
             Record::Count(IntakeCount::Empty, _, count) => pipeline.on_empty(source, count),
             Record::Count(IntakeCount::Retained, _, count) => pipeline.on_retained(source, count),
+            Record::Count(IntakeCount::Dropped, _, count) => pipeline.on_dropped(source, count),
             Record::Count(IntakeCount::Refused, _, number) => pipeline.on_refused(source, number),
             Record::Replayed(is_replayed) => pipeline.set_replayed(is_replayed),
             Record::RevLimit(limit) => self.allow(limit),

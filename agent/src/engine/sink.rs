@@ -130,6 +130,15 @@ impl Sink for EngineSink {
         self.engine.pipeline.borrow_mut().on_retained(self.source, count);
     }
 
+    fn dropped(&mut self, count: u32) {
+        self.engine.journal.count(IntakeCount::Dropped, self.source, count);
+        self.engine.pipeline.borrow_mut().on_dropped(self.source, count);
+        let text =
+            format!("{count} payloads found no room and are lost; make the queue larger, or send fewer");
+        let notice = SourceNotice { source: self.source, text };
+        self.engine.sources.log_notice(&notice, self.engine.now().alive);
+    }
+
     fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, SourceLeft)> {
         let left = self.engine.sources.register(self.source, state);
         Some((self.engine.safety.clone(), left))

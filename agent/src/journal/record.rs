@@ -90,6 +90,8 @@ pub(crate) enum IntakeCount {
     Filtered,
     /// Retained messages that are not read.
     Retained,
+    /// Payloads that were lost before they were decoded.
+    Dropped,
 }
 
 /// Puts records at the end of a buffer.
@@ -201,6 +203,7 @@ impl Encoder {
             IntakeCount::Empty => 3,
             IntakeCount::Filtered => 4,
             IntakeCount::Retained => 5,
+            IntakeCount::Dropped => 6,
         };
         self.bytes.extend_from_slice(&[7, kind]);
         self.number(source as u64);

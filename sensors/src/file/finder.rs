@@ -96,7 +96,7 @@ impl Found {
             let why = if metadata.is_dir() {
                 format!("{shown} is a folder; write {shown}/* for the files in it")
             } else {
-                format!("{shown} is no regular file; read a pipe with type \"exec\" or \"stdin\"")
+                format!("{shown} is no regular file; what a program prints is read by a source of type exec")
             };
             self.troubles.push((path, why));
         }

@@ -1,3 +1,5 @@
+//! Files that are written, rotated, emptied and read, and sources that end in the middle of it.
+
 use crate::Finding;
 use crate::testing::{Folder, Run, Told, run_local, source};
 use proptest::prelude::*;

@@ -36,6 +36,13 @@ impl Pipeline {
         }
     }
 
+    /// Counts payloads that were lost before they were decoded.
+    pub fn on_dropped(&mut self, source: usize, count: u32) {
+        if let Some(counts) = self.source_counts(source) {
+            counts.dropped += i64::from(count);
+        }
+    }
+
     /// Counts retained messages that are not read.
     pub fn on_retained(&mut self, source: usize, count: u32) {
         if let Some(counts) = self.source_counts(source) {

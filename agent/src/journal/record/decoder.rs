@@ -61,6 +61,7 @@ impl Decoder {
                     [3] => IntakeCount::Empty,
                     [4] => IntakeCount::Filtered,
                     [5] => IntakeCount::Retained,
+                    [6] => IntakeCount::Dropped,
                     _ => return Err(Damaged),
                 };
                 Record::Count(count, size(from)?, short(from)?)
