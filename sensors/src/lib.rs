@@ -14,6 +14,7 @@ mod access;
 mod ack_figures;
 mod decimal;
 mod decode;
+mod exec;
 
 mod fields;
 mod file;
@@ -65,6 +66,7 @@ pub use source::{
 /// All kinds of sources; the first is the one that most people want.
 pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
+    exec::KIND,     //
     file::KIND,     //
     simulate::KIND, //
     stdin::KIND,    //
