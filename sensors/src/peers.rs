@@ -132,16 +132,23 @@ impl PeerServer {
                 }
                 count = read => count,
             };
-            let mut sink = self.sink.borrow_mut();
-            match count {
-                Ok(count) if count > 0 => {
-                    lines.feed(chunk.get(..count).unwrap_or_default(), sink.as_mut());
-                }
-                // One that was reset has sent all that it wanted, as far as anybody can know.
-                Ok(_) | Err(_) => return lines.finish(sink.as_mut()),
+            if !self.take(count.map(|count| chunk.get(..count).unwrap_or_default()), &mut lines) {
+                return;
             }
-            drop(sink);
             yield_now().await;
         }
+    }
+    /// Decodes what a peer has sent; answers whether more may come.
+    fn take(&self, read: io::Result<&[u8]>, lines: &mut LineStream) -> bool {
+        let mut sink = self.sink.borrow_mut();
+        match read {
+            Ok(bytes) if !bytes.is_empty() => lines.feed(bytes, sink.as_mut()),
+            // One that was reset has sent all that it wanted, as far as anybody can know.
+            Ok(_) | Err(_) => {
+                lines.finish(sink.as_mut());
+                return false;
+            }
+        }
+        true
     }
 }

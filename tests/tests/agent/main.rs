@@ -17,6 +17,7 @@ mod formats;
 mod hostile;
 mod journals;
 mod limits;
+mod lines;
 mod main_path;
 mod malformed;
 mod outages;
