@@ -32,6 +32,7 @@ pub mod recording;
 mod rows;
 mod safe_name;
 mod safety;
+mod serial;
 mod series_names;
 mod simulate;
 mod sink;
@@ -68,6 +69,7 @@ pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
     exec::KIND,     //
     file::KIND,     //
+    serial::KIND,   //
     simulate::KIND, //
     stdin::KIND,    //
     tcp::KIND,      //

@@ -85,7 +85,9 @@ impl Told {
     }
 
     pub(crate) async fn until_link(&self, part: &str) {
-        self.until(part, |seen| seen.links.last().is_some_and(|link| link.contains(part))).await;
+        // The state itself is a whole word, and a reason may hold it.
+        let is_it = |link: &String| if part == "up" { link == part } else { link.contains(part) };
+        self.until(part, |seen| seen.links.last().is_some_and(is_it)).await;
     }
 
     pub(crate) fn values(&self) -> Vec<f64> {
