@@ -10,6 +10,9 @@ const FLOOR_MS: u64 = 500;
 const FIRST_MS: u64 = 1_000;
 const LAST_MS: u64 = 60_000;
 
+/// The waits before a connection that is made to find out for which message the broker closes it.
+const SOON_MS: std::ops::RangeInclusive<u64> = 20..=60;
+
 /// The longest wait after a connection on which a message was acknowledged.
 const USEFUL_MS: u64 = 2_000;
 
@@ -44,6 +47,11 @@ impl Backoff {
         let wait = self.rng.u64(FLOOR_MS..=self.ceiling_ms);
         self.ceiling_ms = (self.ceiling_ms * 2).min(LAST_MS);
         Duration::from_millis(wait)
+    }
+
+    /// The wait before a connection that is made to find out for which message the broker, which takes others, closes it.
+    pub fn soon(&mut self) -> Duration {
+        Duration::from_millis(self.rng.u64(SOON_MS))
     }
 
     /// Starts again with short waits.

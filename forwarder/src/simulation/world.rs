@@ -230,10 +230,11 @@ impl FakeEvents {
         }
     }
 
-    fn lose(&self, reason: &str, wait: Duration, events: &mut Vec<ConnectionEvent>) {
+    fn lose(&self, reason: &str, mut wait: Duration, events: &mut Vec<ConnectionEvent>) {
         let (mut reason, pipe) = (reason.to_owned(), self.pipe.borrow());
         if reason == "cut" && pipe.on_the_way > 0 && !pipe.closing {
-            let Verdict { refused, remark } = self.guard.borrow_mut().closed(Instant::now(), &reason);
+            let Verdict { refused, remark, soon } = self.guard.borrow_mut().closed(Instant::now(), &reason);
+            wait = if soon { Duration::from_millis(20) } else { wait };
             events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
             reason.push_str(&remark);
         }

@@ -45,7 +45,9 @@ impl MqttEvents {
         let mut ended = self.ended(error);
         let flight = self.flight.borrow();
         if matches!(error, ConnectError::Closed(_)) && !flight.is_idle() && !flight.closing {
-            let Verdict { refused, remark } = self.guard.borrow_mut().closed(Instant::now(), &ended.reason);
+            let verdict = self.guard.borrow_mut().closed(Instant::now(), &ended.reason);
+            let Verdict { refused, remark, soon } = verdict;
+            ended.wait = if soon { self.backoff.borrow_mut().soon() } else { ended.wait };
             events.extend(refused.map(|(tag, why)| ConnectionEvent::Refused { tag, why }));
             ended.reason.push_str(&remark);
         }

@@ -8,11 +8,15 @@
 //! that, the suspect is tried again, alone.
 //!
 //! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused; a second one bars its topic. From
-//! then on one failure less is enough, so that many are found in three connections each. If a suspect is acknowledged,
-//! the line was to blame, and more failures are needed from then on. So a message is never refused while nothing else
-//! gets through. Where other messages have come through lately and none is to be sent, the announcement at the start
-//! of a connection will do. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection, messages go together
-//! again.
+//! then on one failure less is enough. If a suspect is acknowledged, the line was to blame, and more failures are needed from then on. So a message is never
+//! refused while nothing else gets through. Where other messages have come through lately and none is to be sent, the
+//! announcement at the start of a connection will do. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection,
+//! messages go together again.
+//!
+//! A connection that closes while a message is alone on its way names that message, so that no search among several is
+//! needed: k messages among n cost some 3 k connections, and every other message goes once. They cost little time
+//! either: the next connection is made soon, and a connection need hold only for as long as the broker took to close
+//! those before.
 //!
 //! Limits: at most [`SUSPECTS_MAX`] messages of [`SUSPECT_BYTES_MAX`] in all are put off at a time.
 
@@ -42,9 +46,18 @@ const FAILURES_LIMIT: u32 = 9;
 const HELD_MIN: Duration = Duration::from_secs(1);
 const HELD_MAX: Duration = Duration::from_secs(6);
 
-/// For so long after an acknowledged message, that of an announcement proves that the connection works.
-const PASSED_MAX: Duration = Duration::from_secs(600);
+/// Once a message was refused, a connection holds if it does so for this multiple of the time that the broker has taken to
+/// close one, and no less than this.
+const HELD_TIMES: u32 = 4;
+const HELD_LEAST: Duration = Duration::from_millis(50);
 
+/// For so long after an acknowledged message, and for so many that are refused, the acknowledgement of an announcement
+/// proves that the connection works: a broker may take announcements and nothing else.
+const PASSED_MAX: Duration = Duration::from_secs(600);
+const REFUSED_MAX: u32 = 256;
+
+/// Suspects that wait for a retry while others go first, before any was refused and after.
+const SUSPECTS_UNSURE: usize = 4;
 const SUSPECTS_MAX: usize = 1_024;
 const SUSPECT_BYTES_MAX: usize = 1 << 20;
 
@@ -56,6 +69,8 @@ pub(crate) struct PoisonGuard {
     /// Acknowledgements on this connection, and the time of the last one.
     answers: u32,
     answered: Option<Instant>,
+    /// Whether anything was acknowledged on this connection, an announcement too.
+    has_carried: bool,
     /// When a message was acknowledged last, on whatever connection.
     passed: Option<Instant>,
     /// A message was refused with a reason: the broker may still close the connection for it, so others wait.
@@ -65,8 +80,11 @@ pub(crate) struct PoisonGuard {
     solo: Option<Solo>,
     suspects: Vec<Suspect>,
     failures_max: u32,
-    /// How many messages were refused.
+    /// How many messages were refused, and how many since one was acknowledged.
     refused: u32,
+    refused_since: u32,
+    /// The time that the broker takes to close a connection for a message, the longest of late.
+    took: Duration,
     barred: BarredTopics,
 }
 
@@ -87,6 +105,8 @@ pub(crate) struct Verdict {
     pub(crate) refused: Option<(Tag, String)>,
     /// A remark for the reason of the end.
     pub(crate) remark: String,
+    /// Whether the next connection may be made soon: this one has named a suspect, and carried something else.
+    pub(crate) soon: bool,
 }
 
 /// A message that is alone in flight.
@@ -96,6 +116,8 @@ struct Solo {
     topic: String,
     /// The size of its payload (bytes).
     bytes: usize,
+    /// When it was sent.
+    sent: Instant,
     /// Whether another message was acknowledged right before.
     is_proof: bool,
 }
@@ -115,6 +137,7 @@ impl PoisonGuard {
             closed: 0,
             answers: 0,
             answered: None,
+            has_carried: false,
             passed: None,
             quiet_until: None,
             retrying: false,
@@ -122,6 +145,8 @@ impl PoisonGuard {
             suspects: Vec::new(),
             failures_max: FAILURES_MAX,
             refused: 0,
+            refused_since: 0,
+            took: Duration::ZERO,
             barred: BarredTopics::default(),
         }
     }
@@ -134,7 +159,7 @@ impl PoisonGuard {
     /// A connection is opened. No message is in flight.
     pub(crate) fn opened(&mut self) {
         (self.answers, self.answered, self.retrying, self.quiet_until) = (0, None, false, None);
-        self.solo = None;
+        (self.solo, self.has_carried) = (None, false);
         self.suspects.iter_mut().for_each(|suspect| suspect.put_off = None);
     }
 
@@ -168,7 +193,8 @@ impl PoisonGuard {
 
     /// A retry can wait while there are other messages to send.
     fn can_wait(&self) -> bool {
-        !self.retrying && self.answers < GOOD_ANSWERS && self.suspects.len() < SUSPECTS_MAX
+        let suspects_max = if self.refused == 0 { SUSPECTS_UNSURE } else { SUSPECTS_MAX };
+        !self.retrying && self.answers < GOOD_ANSWERS && self.suspects.len() < suspects_max
     }
 
     /// Chooses a suspect to try. `others`: there may be other messages to send.
@@ -176,16 +202,16 @@ impl PoisonGuard {
         if let Some(until) = self.quiet_until.filter(|until| *until > now) {
             return Retry::After(until - now);
         }
-        let waits = others && self.can_wait();
+        let (waits, held_min) = (others && self.can_wait(), self.held_min());
         let put_off = self.suspects.iter_mut().filter(|suspect| suspect.put_off.is_some() && !waits);
         let Some((suspect, answered)) = put_off.max_by_key(|suspect| suspect.failures).zip(self.answered)
         else {
             return Retry::No;
         };
         match now.saturating_duration_since(answered) {
-            held if held < HELD_MIN => {
+            held if held < held_min => {
                 self.retrying = true;
-                Retry::After(HELD_MIN - held)
+                Retry::After(held_min - held)
             }
             held if held < HELD_MAX => suspect.put_off.take().map_or(Retry::No, Retry::Now),
             _ => Retry::No,
@@ -196,8 +222,8 @@ impl PoisonGuard {
     pub(crate) fn sent(&mut self, now: Instant, tag: &Tag, topic: &str, bytes: usize) {
         if self.one_at_a_time {
             let held = self.answered.map(|answered| now.saturating_duration_since(answered));
-            let is_proof = held.is_some_and(|held| (HELD_MIN..HELD_MAX).contains(&held));
-            self.solo = Some(Solo { tag: *tag, topic: topic.to_owned(), bytes, is_proof });
+            let is_proof = held.is_some_and(|held| (self.held_min()..HELD_MAX).contains(&held));
+            self.solo = Some(Solo { tag: *tag, topic: topic.to_owned(), bytes, sent: now, is_proof });
         }
         // One acknowledgement proves one retry.
         (self.answered, self.retrying) = (None, false);
@@ -207,14 +233,18 @@ impl PoisonGuard {
     pub(crate) fn answered(&mut self, now: Instant, tag: &Tag, acked: bool) {
         self.solo = None;
         self.answers = self.answers.saturating_add(1);
+        self.has_carried = true;
         self.answered = Some(now);
-        self.passed = if acked { Some(now) } else { self.passed };
-        self.quiet_until = (self.one_at_a_time && !acked).then(|| now + HELD_MIN);
+        if acked {
+            (self.passed, self.refused_since) = (Some(now), 0);
+        }
+        self.quiet_until = (self.one_at_a_time && !acked).then(|| now + self.held_min());
         if let Some(at) = self.suspects.iter().position(|suspect| is_same(&suspect.tag, tag)) {
             self.suspects.remove(at);
             if acked {
                 self.failures_max = (self.failures_max + FAILURES_MORE).min(FAILURES_LIMIT);
                 self.suspects.iter_mut().for_each(|suspect| suspect.failures = 0);
+                self.took = HELD_MIN;
             }
         }
         if self.answers < GOOD_ANSWERS || self.suspects.iter().any(|suspect| suspect.put_off.is_some()) {
@@ -227,7 +257,9 @@ impl PoisonGuard {
 
     /// An announcement has been acknowledged: the connection works, if messages have come through lately.
     pub(crate) fn announced(&mut self, now: Instant) {
-        if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < PASSED_MAX) {
+        self.has_carried = true;
+        let is_recent = self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < PASSED_MAX);
+        if is_recent && self.refused_since < REFUSED_MAX {
             self.answered = Some(now);
         }
     }
@@ -240,14 +272,21 @@ impl PoisonGuard {
         }
     }
 
+    /// For how long a connection has to hold.
+    fn held_min(&self) -> Duration {
+        if self.refused == 0 { HELD_MIN } else { (HELD_TIMES * self.took).clamp(HELD_LEAST, HELD_MIN) }
+    }
+
     /// The broker has closed the connection with messages in flight, for this reason.
     pub(crate) fn closed(&mut self, now: Instant, reason: &str) -> Verdict {
         let solo = self.solo.take();
+        let soon = solo.is_some() && self.refused > 0 && self.has_carried;
         self.closed = self.closed.saturating_add(1);
         self.one_at_a_time |= self.closed >= if self.refused > 0 { 1 } else { CLOSED_MAX };
-        let refused = solo.filter(|solo| self.fail(solo) >= self.failures_needed()).map(|solo| {
+        let refused = solo.filter(|solo| self.fail(solo, now)).map(|solo| {
             self.suspects.retain(|suspect| !is_same(&suspect.tag, &solo.tag));
             self.refused = self.refused.saturating_add(1);
+            self.refused_since = self.refused_since.saturating_add(1);
             let Solo { tag, topic, bytes, .. } = solo;
             self.barred.note(&topic, bytes, now);
             let why = "the link was closed each time that they were sent, and carried others";
@@ -259,20 +298,24 @@ impl PoisonGuard {
         } else {
             String::new()
         };
-        Verdict { refused, remark }
+        Verdict { refused, remark, soon }
     }
 
-    /// Counts a failure of the message. Returns how many there are.
-    fn fail(&mut self, solo: &Solo) -> u32 {
+    /// Counts a failure of the message. Returns whether there are enough.
+    fn fail(&mut self, solo: &Solo, now: Instant) -> bool {
+        let took = now.saturating_duration_since(solo.sent);
+        // At once when it takes longer, and slowly when it takes less.
+        self.took = took.max(self.took - self.took.saturating_sub(took) / 4);
         let known = self.suspects.iter().position(|suspect| is_same(&suspect.tag, &solo.tag));
         if known.is_none() {
             self.make_room(solo.bytes);
-            self.suspects.push(Suspect { tag: solo.tag, bytes: solo.bytes, failures: 0, put_off: None });
+            let (tag, bytes) = (solo.tag, solo.bytes);
+            self.suspects.push(Suspect { tag, bytes, failures: 0, put_off: None });
         }
-        let at = known.unwrap_or(self.suspects.len().saturating_sub(1));
-        let Some(suspect) = self.suspects.get_mut(at) else { return 0 };
+        let (at, needed) = (known.unwrap_or(self.suspects.len().saturating_sub(1)), self.failures_needed());
+        let Some(suspect) = self.suspects.get_mut(at) else { return false };
         suspect.failures += u32::from(solo.is_proof);
-        suspect.failures
+        suspect.failures >= needed
     }
 
     /// Forgets the suspects with the fewest failures.
@@ -301,12 +344,17 @@ mod tests {
         now: Instant,
         waiting: Vec<u64>,
         refused: Vec<u64>,
+        /// All that was acknowledged, in order.
+        acked: Vec<u64>,
+        /// The time from a message to the end of its connection.
+        takes: Duration,
     }
 
     impl Bench {
         fn new(count: u64) -> Self {
             let (guard, now) = (PoisonGuard::new(), Instant::now());
-            Self { guard, now, waiting: (0..count).collect(), refused: Vec::new() }
+            let (refused, acked, takes) = (Vec::new(), Vec::new(), Duration::from_millis(5));
+            Self { guard, now, waiting: (0..count).collect(), refused, acked, takes }
         }
 
         /// One connection: `closes` says which message ends it, being the `n`th on it.
@@ -319,11 +367,15 @@ mod tests {
                 let seq = delivery.tag.seq;
                 self.guard.sent(self.now, &delivery.tag, &seq.to_string(), 1);
                 if closes(seq, n) {
-                    let guilty = self.guard.closed(self.now, "x").refused.map(|(tag, _)| tag.seq);
+                    self.now += self.takes;
+                    let Verdict { refused, soon, .. } = self.guard.closed(self.now, "x");
+                    self.now += if soon { Duration::from_millis(60) } else { Duration::from_secs(2) };
+                    let guilty = refused.map(|(tag, _)| tag.seq);
                     self.waiting.retain(|seq| Some(*seq) != guilty);
                     return self.refused.extend(guilty);
                 }
                 self.guard.answered(self.now, &delivery.tag, true);
+                self.acked.push(seq);
                 self.waiting.retain(|other| *other != seq);
             }
         }
@@ -388,6 +440,45 @@ mod tests {
             (0..3).for_each(|_| bench.link(|seq, _| is_poison(seq)));
             assert!(bench.guard.bars("104", 1, now).is_some());
         }
+    }
+
+    /// Half of them, by chance: minutes, not hours; the others come through in order meanwhile.
+    #[tokio::test]
+    async fn thousands_are_found_in_minutes() {
+        for takes in [5, 200] {
+            let mut bench = Bench::new(800);
+            bench.takes = Duration::from_millis(takes);
+            let is_poison = |seq: u64| seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0;
+            let (began, mut links) = (bench.now, 0);
+            while !bench.waiting.is_empty() {
+                bench.link(|seq, _| seq < 800 && is_poison(seq));
+                links += 1;
+                // What goes on meanwhile.
+                bench
+                    .waiting
+                    .extend((links % 100 == 0 && bench.refused.len() < 350).then_some(10_000 + links));
+                assert!(links < 1_400, "{} wait", bench.waiting.len());
+            }
+            bench.refused.sort_unstable();
+            assert_eq!(bench.refused, (0..800).filter(|seq| is_poison(*seq)).collect::<Vec<_>>());
+            assert!(bench.acked.is_sorted());
+            let took = bench.now - began;
+            println!("{takes} ms: {links} connections, {took:?}");
+            assert!(took < Duration::from_secs(if takes < 50 { 200 } else { 1_200 }), "{took:?}");
+        }
+    }
+
+    /// A broker that acknowledges and closes a while after: whoever is on his way then is not to blame.
+    #[tokio::test]
+    async fn whoever_follows_the_culprit_is_not_refused() {
+        let mut bench = Bench::new(0);
+        for round in 0..400_u64 {
+            bench.waiting.extend([round * 10, round * 10 + 1, round * 10 + 2]);
+            bench.link(|seq, n| n > 0 && seq % 10 == 1 && round % 2 == 0);
+            bench.link(|_, _| false);
+        }
+        (0..40).for_each(|_| bench.link(|_, _| false));
+        assert_eq!((bench.refused.len(), bench.waiting.len()), (0, 0));
     }
 
     #[tokio::test]
