@@ -15,6 +15,7 @@ pub(crate) use base::Base;
 pub(crate) use file::{CheckpointFile, CheckpointWrite, deltas_bytes_max};
 pub(crate) use whole::write;
 
+use crate::private_file;
 use deltas::{beside, compose};
 use std::fs;
 use std::io;
@@ -104,7 +105,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// The first place that is free.
 fn free(path: &Path, word: &str, max: u32) -> Option<PathBuf> {
-    places(path, word, max).find(|place| !place.exists())
+    places(path, word, max).find(|place| place.symlink_metadata().is_err())
 }
 
 /// Places for files that are kept.
@@ -114,7 +115,7 @@ fn places(path: &Path, word: &str, max: u32) -> impl Iterator<Item = PathBuf> {
 
 /// Gives a checkpoint's files other names too.
 fn link(path: &Path, to: &Path) -> io::Result<()> {
-    let one = |from: &Path, to: &Path| fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop));
+    let one = |from: &Path, to: &Path| fs::hard_link(from, to).or_else(|_| private_file::copy(from, to));
     one(path, to)?;
     if beside(path).exists() { one(&beside(path), &beside(to)) } else { Ok(()) }
 }

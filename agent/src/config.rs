@@ -226,10 +226,11 @@ fn read_agent(
 
 /// Whoever may write there can take the agent's state away, or put another in its place.
 fn warn_of_writers(table: &Table<'_>, key: &str, folder: &Path) {
-    let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o002 != 0;
-    if std::fs::metadata(folder).is_ok_and(is_open) {
-        let what = format!("everybody on this machine may write in {}", folder.display());
-        table.warn(table.place_of(key), what, format!("chmod o-w {}", folder.display()));
+    let mode = std::fs::metadata(folder).map_or(0, |found| found.permissions().mode());
+    let who = [(0o002, "everybody on this machine"), (0o020, "everybody in its group")];
+    if let Some((_, who)) = who.into_iter().find(|(bit, _)| mode & bit != 0) {
+        let what = format!("{who} may write in {}", folder.display());
+        table.warn(table.place_of(key), what, format!("chmod go-w {}", folder.display()));
     }
 }
 

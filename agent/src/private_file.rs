@@ -1,13 +1,16 @@
 //! Files of the state directory: for their owner alone, and never behind a link that somebody else has laid.
 
 use rustix::fs::{Mode, OFlags};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// What the open call is asked for beside reading and writing.
 const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
+/// For their owner alone.
+const MODE: u32 = 0o600;
 
 /// Everything that this process makes from now on is for its owner alone, also what libraries make.
 pub(crate) fn keep_others_out() {
@@ -20,7 +23,22 @@ pub(crate) fn keep_others_out() {
 /// What the system says, also of a link.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NOFOLLOW).open(path)
+    let file =
+        options.write(true).create(true).truncate(true).mode(MODE).custom_flags(NOFOLLOW).open(path)?;
+    // An old one may be of a time or a tool that let others read it.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    Ok(file)
+}
+
+/// Copies a file to a place where nothing stands.
+///
+/// # Errors
+/// What the system says, also of a link at either place.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = open(from)?;
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(MODE).open(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
 }
 
 /// A file to read.
@@ -34,7 +52,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn links_are_not_followed_and_others_are_kept_out() {
@@ -45,6 +63,13 @@ mod tests {
         symlink(&target, &link).unwrap();
         assert!(create(&link).is_err() && open(&link).is_err());
         assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
+        let copied = dir.join("copy");
+        assert!(copy(&target, &link).is_err() && copy(&link, &copied).is_err());
+        copy(&target, &copied).unwrap();
+        assert_eq!(std::fs::read(&copied).unwrap(), b"theirs");
+        assert!(copy(&target, &copied).is_err(), "something stands there");
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         create(&file).unwrap();
         assert_eq!(open(&file).unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::remove_dir_all(&dir).unwrap();

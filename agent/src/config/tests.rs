@@ -180,3 +180,19 @@ fn what_an_output_publishes_is_named_where_a_source_asks_for_it() {
     );
     assert_eq!(document.render_all(), "", "`#` of another broker means the topics of others");
 }
+
+#[test]
+fn a_state_directory_that_others_may_write_in_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = std::env::temp_dir().join(format!("headwater-writers-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let said = |mode: u32| {
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+        let text = format!("[agent]\nid = \"a\"\nstate_dir = \"{}\"\n", dir.display());
+        parse(Path::new("t.toml"), &text, |_| None).1.render_all()
+    };
+    assert!(said(0o777).contains("everybody on this machine may write in"));
+    assert!(said(0o770).contains("everybody in its group may write in"));
+    assert!(!said(0o700).contains("may write in"));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
