@@ -23,6 +23,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// Reads in a row before other tasks of the thread have their turn: a broker that sends without end, and nothing that is
+/// handed over, holds nobody up.
+const READS_MAX: u32 = 2;
+
 /// A connection that has lasted this long counts as good.
 const SETTLED: Duration = Duration::from_secs(30);
 
@@ -64,6 +68,8 @@ struct OpenLink {
     unflushed: bool,
     /// The end of the time limit for a write that waits.
     write_limit: Option<Pin<Box<Sleep>>>,
+    /// How often it was read since others had their turn.
+    reads: u32,
 }
 
 impl std::fmt::Debug for Connection {
@@ -211,6 +217,7 @@ impl Connection {
             keep_alive: KeepAlive::new(welcome.keep_alive.unwrap_or(self.settings.keep_alive)),
             unflushed: false,
             write_limit: None,
+            reads: 0,
         }));
         self.connected_at = Some(Instant::now());
     }
@@ -327,13 +334,23 @@ impl OpenLink {
         }
     }
 
-    /// Reads once; ready with the number of bytes, 0 at the end.
+    /// Reads once; ready with the number of bytes, 0 at the end. After [`READS_MAX`] reads others have their turn.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.reads == READS_MAX {
+            self.reads = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let input = &mut self.dialogue.input;
         if input.capacity() - input.len() < READ_BYTES / 2 {
             input.reserve(READ_BYTES);
         }
-        let read = ready!(pin!(self.stream.read_buf(input)).poll(context))?;
+        let Poll::Ready(read) = pin!(self.stream.read_buf(input)).poll(context) else {
+            self.reads = 0;
+            return Poll::Pending;
+        };
+        self.reads += 1;
+        let read = read?;
         self.keep_alive.on_heard();
         Poll::Ready(Ok(read))
     }

@@ -19,6 +19,9 @@ use std::collections::VecDeque;
 /// Publishes are written into the buffer while it has less than this (bytes).
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
 
+/// Acknowledgements of what was not sent that a connection outlives.
+const STRAY_ACKS_MAX: u32 = 1_000;
+
 /// The state of an accepted connection.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
@@ -38,6 +41,8 @@ pub(crate) struct Dialogue {
     received: PacketIds,
     /// Messages to acknowledge on receipt.
     acks: Vec<u16>,
+    /// Acknowledgements of what was not sent.
+    stray_acks: u32,
     farewell: Farewell,
 }
 
@@ -80,6 +85,7 @@ impl Dialogue {
             packet_bytes_out: welcome.packet_bytes_max.unwrap_or(PACKET_BYTES_MAX).min(PACKET_BYTES_MAX),
             received: PacketIds::new(),
             acks: Vec::new(),
+            stray_acks: 0,
             farewell: Farewell::No,
         }
     }
@@ -115,14 +121,22 @@ impl Dialogue {
                 BrokerPacket::PubAck { pkid, refused } if self.published.remove(pkid) => {
                     return Ok(Some(MqttEvent::Acked { pkid, refused }));
                 }
-                BrokerPacket::PubAck { pkid, .. } => {
-                    tracing::debug!(pkid, "the broker acknowledges what was not sent");
-                }
+                BrokerPacket::PubAck { pkid, .. } => self.on_stray_ack(pkid)?,
                 BrokerPacket::SubAck { refused } => return Ok(Some(MqttEvent::Subscribed { refused })),
                 BrokerPacket::Other => return Ok(Some(MqttEvent::Other)),
             }
         }
         Ok(None)
+    }
+
+    /// An acknowledgement of what was not sent, or a second one, changes nothing; without end, it is no accident.
+    fn on_stray_ack(&mut self, pkid: u16) -> Result<(), Fault> {
+        self.stray_acks += 1;
+        if self.stray_acks > STRAY_ACKS_MAX {
+            return Err(Fault::Protocol(format!("{STRAY_ACKS_MAX} acknowledgements of what was not sent")));
+        }
+        tracing::debug!(pkid, "the broker acknowledges what was not sent");
+        Ok(())
     }
 
     /// A repeat may come under an id that is in use (MQTT 3.1.1, 4.4); anything else may not, so that the ids bound

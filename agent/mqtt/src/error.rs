@@ -3,7 +3,7 @@
 use crate::Settings;
 use rumqttc::ConnectReturnCode as CodeV4;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode as CodeV5, DisconnectReasonCode};
-use rustls::{CertificateError, Error as TlsCause};
+use rustls::{AlertDescription, CertificateError, Error as TlsCause, InvalidMessage, PeerIncompatible};
 use std::io;
 
 /// As much of a broker's own words as an error quotes (characters).
@@ -193,6 +193,19 @@ impl Explainer<'_> {
         let broker = self.broker();
         ConnectError::Tls(match error {
             TlsCause::InvalidCertificate(cause) => self.certificate(cause),
+            TlsCause::AlertReceived(AlertDescription::ProtocolVersion)
+            | TlsCause::PeerIncompatible(
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            ) => format!("{broker} speaks only versions of TLS that are broken; let it speak 1.2 or 1.3"),
+            TlsCause::InvalidMessage(
+                InvalidMessage::HandshakePayloadTooLarge
+                | InvalidMessage::CertificatePayloadTooLarge
+                | InvalidMessage::MessageTooLarge,
+            ) => format!(
+                "{broker} sends more in its TLS handshake than is let in (64 KiB); is its chain of certificates too long?"
+            ),
             TlsCause::AlertReceived(alert) => format!(
                 "{broker} ended TLS with the alert {alert:?}; does it accept our certificate (`cert`, `key`)?"
             ),

@@ -6,6 +6,7 @@
 use headwater_mqtt::{
     Client, ConnectError, Connection, MqttEvent, MqttSession, Publish, Qos, Settings, Version, connect,
 };
+use std::cell::Cell;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -221,6 +222,36 @@ async fn an_answer_that_makes_no_sense_is_no_connection() {
     }
 }
 
+/// A broker of TLS that is broken, and one whose certificates have no end: each is told as what it is.
+#[tokio::test]
+async fn what_is_wrong_with_tls_is_said() {
+    let record = |kind: u8, body: &[u8]| [&[kind, 3, 1, 0, body.len() as u8], body].concat();
+    let hello = [&[2, 0, 0, 38, 3, 2][..], &[7; 32], &[0, 0, 0x2f, 0]].concat();
+    let attacks = [
+        ("speaks only versions of TLS that are broken", record(21, &[2, 70])),
+        ("speaks only versions of TLS that are broken", record(22, &hello)),
+        ("is its chain of certificates too long?", record(22, &[11, 0xff, 0xff, 0xff, 0])),
+        ("does not speak TLS", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+    ];
+    for (expected, answer) in attacks {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mqtts://{}", listener.local_addr().unwrap());
+        let (_client, mut connection) = connect(&Settings::parse_url(&url).unwrap(), &session()).unwrap();
+        let accept = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1_024]).await.unwrap() > 0);
+            stream.write_all(&answer).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let polled = tokio::select! {
+            () = accept => unreachable!("it never ends"),
+            polled = timeout(PATIENCE, connection.poll()) => polled.expect("an end in time"),
+        };
+        let error = polled.expect_err("no connection").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_farewell_may_be_short_and_is_not_quoted_without_end() {
     let words = "x".repeat(30_000);
@@ -234,6 +265,46 @@ async fn a_farewell_may_be_short_and_is_not_quoted_without_end() {
         assert!(error.contains("ended the connection") && error.contains(expected), "{error}");
         assert!(error.len() < 400, "{} bytes", error.len());
     }
+}
+
+#[tokio::test]
+async fn acknowledgements_of_nothing_without_end_end_the_connection() {
+    for version in VERSIONS {
+        let (_, error) = attack(version, session(), &[0x40, 2, 0, 9].repeat(1_001)).await;
+        assert!(error.to_string().contains("1000 acknowledgements of what was not sent"), "{error}");
+    }
+}
+
+/// A broker that sends without end has a turn as others have, and a short one.
+#[tokio::test]
+async fn a_flood_leaves_others_their_turn() {
+    let version = Version::V4;
+    let (_client, mut connection, stream) = broker(version, accepted(version), session()).await;
+    let mut stream = stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let pongs = [0xd0, 0].repeat(64 << 10);
+    let flood = std::thread::spawn(move || while std::io::Write::write_all(&mut stream, &pongs).is_ok() {});
+    let (events, most) = (Cell::new(0_u32), Cell::new(0));
+    let listen = async {
+        while connection.poll().await.is_ok() {
+            events.set(events.get() + 1);
+        }
+    };
+    let others = async {
+        for _ in 0..100 {
+            most.set(most.get().max(events.take()));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = listen => panic!("the connection has ended"),
+        () = others => {}
+    }
+    let most = most.get();
+    assert!((1..=3 * (16 << 10)).contains(&most), "{most} events in a turn");
+    drop(connection);
+    flood.join().unwrap();
 }
 
 /// An acknowledgement of what was not sent changes nothing, and a reason that is new to us refuses one message.

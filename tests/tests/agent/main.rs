@@ -15,6 +15,7 @@ mod endings;
 mod files;
 mod formats;
 mod hostile;
+mod hostile_broker;
 mod journals;
 mod limits;
 mod lines;
