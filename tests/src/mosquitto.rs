@@ -32,6 +32,8 @@ pub enum Guard {
     Login(&'static str, &'static str),
     /// TLS; with the path of an authority, a client certificate of it too.
     Tls(Identity, Option<PathBuf>),
+    /// A websocket, perhaps in TLS.
+    WebSocket(Option<Identity>),
 }
 
 /// A running broker. It ends, and its files are removed, when it is dropped.
@@ -178,6 +180,12 @@ impl Mosquitto {
                     .as_ref()
                     .map(|ca| format!("cafile {}\nrequire_certificate true\n", ca.display()));
                 format!("allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n{}", asked.unwrap_or_default())
+            }
+            Guard::WebSocket(identity) => {
+                let tls = identity.as_ref().map(|Identity { cert, key }| {
+                    format!("certfile {}\nkeyfile {}\n", cert.display(), key.display())
+                });
+                format!("protocol websockets\nallow_anonymous true\n{}", tls.unwrap_or_default())
             }
         }
     }

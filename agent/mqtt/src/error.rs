@@ -179,6 +179,9 @@ impl Explainer<'_> {
             return ConnectError::Closed(format!("{broker} closed the connection"));
         }
         let hint = match &self.settings.tls {
+            _ if self.settings.websocket.is_some() => {
+                "is it the port of its websockets, and is the path right?"
+            }
             Some(_) => "is it a TLS port, and does it ask for a certificate of ours (`cert`, `key`)?",
             None => "is it a TLS port (mqtts://)?",
         };

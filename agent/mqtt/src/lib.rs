@@ -1,4 +1,4 @@
-//! One MQTT connection, 3.1.1 or 5, plain or TLS, behind one set of types.
+//! One MQTT connection, 3.1.1 or 5, plain or TLS, over TCP or a websocket, behind one set of types.
 //!
 //! Sources and outputs build their own connections from the same keys ([`Settings::read`]). The packet codecs are
 //! those of `rumqttc`, the loop around them is this crate's own: it bounds what comes before it is decoded, and sends
@@ -28,6 +28,7 @@ mod transport;
 mod trust;
 mod url;
 mod visit;
+mod websocket;
 
 pub use backoff::Backoff;
 #[cfg(feature = "broker")]

@@ -28,6 +28,8 @@ pub struct Settings {
     pub port: u16,
     /// `None`: plain text.
     pub tls: Option<Tls>,
+    /// The path of the broker's websocket; `None`: MQTT over TCP itself.
+    pub websocket: Option<String>,
     /// The user name.
     pub username: Option<String>,
     /// The password.
@@ -52,6 +54,7 @@ impl Settings {
             host: address.host,
             port: address.port,
             tls,
+            websocket: address.path,
             username: None,
             password: None,
             client_id: None,
@@ -78,12 +81,17 @@ impl Settings {
         let tls = files.tls(table, address.tls)?;
         if password.is_some() && tls.is_none() && !address.is_this_machine() {
             let what = "the password goes over the network as it is";
-            table.warn(table.place_of("password"), what, "write the url as mqtts://, if the broker has TLS");
+            table.warn(
+                table.place_of("password"),
+                what,
+                "write the url as mqtts:// or wss://, if the broker has TLS",
+            );
         }
         Some(Self {
             host: address.host,
             port: address.port,
             tls,
+            websocket: address.path,
             username: username.given(),
             password: password.given(),
             client_id,
@@ -156,7 +164,11 @@ impl Files {
         if !wanted {
             for (name, file) in named.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?))) {
                 let what = format!("`{name}` has no use without TLS");
-                table.refuse(file.span.clone(), what, "write the url as mqtts://, or leave the key out");
+                table.refuse(
+                    file.span.clone(),
+                    what,
+                    "write the url as mqtts:// or wss://, or leave the key out",
+                );
             }
             return named.iter().all(|(_, file)| file.is_none()).then_some(None);
         }

@@ -5,6 +5,7 @@
 use crate::Settings;
 use crate::error::Fault;
 use crate::frame::{Frame, FrameLimits, Stage};
+use crate::websocket::upgraded;
 use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -67,9 +68,20 @@ async fn connected(settings: &Settings) -> Result<Box<dyn ByteStream>, Fault> {
     let socket = socket(&settings.host, settings.port).await?;
     // With Nagle's algorithm, acknowledgements wait for one another: 22,000 messages/s instead of 329,000.
     socket.set_nodelay(true)?;
-    let Some(tls) = &settings.tls else { return Ok(Box::new(socket)) };
+    let Some(tls) = &settings.tls else { return carried(settings, socket).await };
     let name = ServerName::try_from(settings.host.clone()).map_err(|_| Fault::NoCertificateName)?;
-    Ok(Box::new(TlsConnector::from(tls.config.clone()).connect(name, socket).await?))
+    carried(settings, TlsConnector::from(tls.config.clone()).connect(name, socket).await?).await
+}
+
+/// What carries MQTT on a stream: the stream itself, or a websocket on it.
+async fn carried(
+    settings: &Settings,
+    stream: impl ByteStream + 'static,
+) -> Result<Box<dyn ByteStream>, Fault> {
+    match &settings.websocket {
+        None => Ok(Box::new(stream)),
+        Some(path) => Ok(Box::new(upgraded(stream, &settings.address(), path).await?)),
+    }
 }
 
 /// The first address that answers.

@@ -1,4 +1,5 @@
-//! The address of a broker: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; IPv6 in brackets.
+//! The address of a broker: `mqtt://host:port`, `mqtts://host:port`, or `host[:port]`; over a websocket
+//! `ws://host:port/path` or `wss://host:port/path`. IPv6 stands in brackets.
 
 use std::net::IpAddr;
 
@@ -8,6 +9,8 @@ pub(crate) struct BrokerAddress {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
+    /// The path of its websocket; `None`: plain TCP.
+    pub(crate) path: Option<String>,
 }
 
 /// The mistake in an address, and the way out.
@@ -17,7 +20,11 @@ pub(crate) struct BadAddress {
     pub(crate) fix: &'static str,
 }
 
-const SHAPE: &str = "write mqtt://host:1883, mqtts://host:8883 for TLS, and IPv6 as mqtt://[fd00::1]:1883";
+const SHAPE: &str = "write mqtt://host:1883, mqtts://host:8883 for TLS, ws:// or wss://host/mqtt for websockets, and IPv6 as \
+                     mqtt://[fd00::1]:1883";
+
+/// The path of a websocket where none is given: that of most brokers.
+const USUAL_PATH: &str = "/mqtt";
 
 impl BrokerAddress {
     /// Whether what is sent stays on this machine.
@@ -33,10 +40,15 @@ impl BrokerAddress {
             "mqtts" => (true, 8883),
             "tcp" => return refuse("`tcp://` is not known".into(), "write mqtt:// instead"),
             "ssl" | "tls" => return refuse(format!("`{scheme}://` is not known"), "write mqtts:// instead"),
-            "ws" | "wss" => return refuse("MQTT over websockets is not supported".into(), SHAPE),
+            "ws" => (false, 80),
+            "wss" => (true, 443),
             other => return refuse(format!("`{other}://` is not known"), SHAPE),
         };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let is_websocket = matches!(scheme, "ws" | "wss");
+        let (rest, path) = match rest.split_once('/').filter(|_| is_websocket) {
+            Some((rest, path)) => (rest, Some(format!("/{path}"))),
+            None => (rest.strip_suffix('/').unwrap_or(rest), is_websocket.then(|| USUAL_PATH.to_owned())),
+        };
         if rest.contains('@') {
             // The address is not shown: it holds a password.
             let fix = "use the keys `username` and `password`, so that no password ends up in a log";
@@ -45,10 +57,14 @@ impl BrokerAddress {
         if rest.contains(['/', '?', '#']) {
             return refuse(format!("`{text}` has something after the port"), SHAPE);
         }
+        if path.iter().any(|path| path.contains(|c: char| !c.is_ascii_graphic() || c == '#')) {
+            let fix = "write a path of printable signs, others as %20";
+            return refuse(format!("the path of `{text}` cannot be asked for"), fix);
+        }
         let Some((host, port)) = split_port(rest, port) else {
             return refuse(format!("`{text}` is not a broker's address"), SHAPE);
         };
-        Ok(Self { host: host.to_owned(), port, tls })
+        Ok(Self { host: host.to_owned(), port, tls, path })
     }
 }
 
@@ -79,7 +95,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        let address = |host: &str, port, tls| Ok(BrokerAddress { host: host.into(), port, tls });
+        let address = |host: &str, port, tls| Ok(BrokerAddress { host: host.into(), port, tls, path: None });
         assert_eq!(BrokerAddress::parse("mqtt://127.0.0.1"), address("127.0.0.1", 1883, false));
         assert_eq!(
             BrokerAddress::parse("mqtts://broker.example.com"),
@@ -88,6 +104,18 @@ mod tests {
         assert_eq!(BrokerAddress::parse("broker:1884"), address("broker", 1884, false));
         assert_eq!(BrokerAddress::parse("mqtts://[fd00::1]:9/"), address("fd00::1", 9, true));
         assert_eq!(BrokerAddress::parse("[::1]"), address("::1", 1883, false));
+        for (text, port, tls, path) in [
+            ("ws://broker", 80, false, "/mqtt"),
+            ("ws://broker/", 80, false, "/"),
+            ("wss://broker:8084/a/b?token=1", 8084, true, "/a/b?token=1"),
+            ("wss://broker/mqtt", 443, true, "/mqtt"),
+        ] {
+            let path = Some(path.to_owned());
+            assert_eq!(
+                BrokerAddress::parse(text),
+                Ok(BrokerAddress { host: "broker".into(), port, tls, path })
+            );
+        }
     }
 
     #[test]
@@ -110,7 +138,7 @@ mod tests {
         }
         assert_eq!(BrokerAddress::parse("tcp://a").unwrap_err().fix, "write mqtt:// instead");
         assert_eq!(BrokerAddress::parse("ssl://a").unwrap_err().fix, "write mqtts:// instead");
-        assert!(BrokerAddress::parse("wss://a").unwrap_err().what.contains("websockets"));
+        assert!(BrokerAddress::parse("ws://a/b c").unwrap_err().what.contains("the path of"));
         let secret = BrokerAddress::parse("mqtt://me:hunter2@host").unwrap_err();
         assert!(secret.fix.contains("`username`") && !secret.what.contains("hunter2"));
     }

@@ -20,6 +20,15 @@ impl Scene {
         Self { dir, authority, broker }
     }
 
+    /// A broker that is reached over a websocket.
+    fn websocket(tls: bool) -> Self {
+        let dir = TempDir::new();
+        let authority = Authority::new(&dir, "authority");
+        let guard = Guard::WebSocket(tls.then(|| authority.server()));
+        let broker = Mosquitto::with(&Options { guard: Some(guard), ..Options::default() });
+        Self { dir, authority, broker }
+    }
+
     /// A plain source and a guarded output.
     fn config(&self, scheme: &str, keys: &str) -> String {
         let mut config = Config::new(self.broker.port, self.broker.port);
@@ -54,6 +63,33 @@ impl Scene {
 fn tls_with_the_right_authority_delivers() {
     let scene = Scene::tls(false);
     scene.check_delivers(&scene.config("mqtts", &format!("ca = \"{}\"", scene.authority.ca.display())));
+}
+
+/// Source and output.
+#[test]
+fn a_websocket_carries_all_that_a_socket_does() {
+    let scene = Scene::websocket(false);
+    let source = format!("ws://localhost:{}/mqtt", scene.broker.guarded_port);
+    let config = scene.config("ws", "").replace(&format!("mqtt://127.0.0.1:{}", scene.broker.port), &source);
+    scene.check_delivers(&config);
+}
+
+#[test]
+fn a_websocket_in_tls_delivers() {
+    let scene = Scene::websocket(true);
+    scene.check_delivers(&scene.config("wss", &format!("ca = \"{}\"", scene.authority.ca.display())));
+}
+
+#[test]
+fn a_port_without_a_websocket_is_refused_in_words() {
+    let scene = Scene::websocket(false);
+    let config = scene.config("ws", "").replace(
+        &format!("ws://localhost:{}", scene.broker.guarded_port),
+        &format!("ws://localhost:{}", scene.broker.port),
+    );
+    let mut agent = Agent::start(&scene.dir, &config);
+    agent.wait_log(&["closed the connection without an answer", "websocket"]);
+    agent.check_running();
 }
 
 #[test]
