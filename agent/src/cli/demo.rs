@@ -1,15 +1,23 @@
 //! `headwater demo`: simulated sensors with faults in them, the agent, a broker to which it sends its messages, and these
 //! messages printed as they come. Everything listens on loopback and keeps its state in a folder that goes with it.
 
+mod meter;
+mod uplink;
+
 use super::{Failure, runtime};
 use crate::config::{self, Config};
-use crate::{logging, show, supervise};
+use crate::show::{ShownLines, is_late};
+use crate::{clock, logging, supervise};
 use clap::Args;
 use headwater_mqtt::{Backoff, Broker, MqttEvent, MqttSession, Qos, Settings};
 use headwater_wire::read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// The config, but for its ports and its state directory.
+const CONFIG: &str = include_str!("demo/demo.toml");
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
@@ -17,36 +25,56 @@ pub(super) struct DemoOptions {
     /// End by itself after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
+    /// Print the config of the demo, and do nothing else
+    #[arg(long)]
+    print_config: bool,
 }
 
-/// What a reader will see, and when; the times are those of `demo.toml`.
+/// What a reader will see, and when; the times are those of `demo.toml`, `uplink.rs` and `meter.rs`.
 const INTRODUCTION: &str = "\
-Headwater reads seven simulated sensors: a greenhouse, a freezer and a pump. A day of theirs takes a minute.
+Headwater reads eight simulated sensors: a greenhouse, a freezer, a pump, and a power meter that speaks MQTT.
+A day of theirs takes a minute. What it makes of them comes below, times in UTC. Look at this:
 
-  every 5 s      a summary of each sensor
-  after 20 s     the sun shines on a sensor: an alert, and its end two seconds later
-  after 50 s     the freezer's door stands open: an alert, until it is cold again, at 75 s
-  after 80 s     the battery of a sensor is changed: its summaries stop for 20 s
-  every 30 s     a report: what was received, and what became of it
-  after 2 m      the faults come again
+  every 5 s      a summary of each sensor: how many readings, and their mean, percentiles, …
+  after 12 s     ALERT: the sun shines on a sensor of the greenhouse; `clear` two seconds later
+  after 15 s     the line to the broker is cut for 10 s: nothing comes, and the status says offline.
+                 Then all of it comes, marked `(waited in the buffer)`: nothing is lost
+  after 34 s     the meter sends a reading 12 s late: its summary comes again, marked `(correction 1)`
+  after 46 s     ALERT missing: the battery of bed2 is changed, and nothing comes of it until 58 s
+  after 65 s     ALERT door: the freezer stands open, until it is cold again, at 90 s
+  after 95 s     ALERT auto: the pump shakes. Nobody gave a limit; the detector had learned what is usual
+  every 30 s     a report: how many readings came, and what became of them; then the same of messages
+  after 2 m      all of it again
 
 Another terminal can watch the broker that the agent sends to:
 
   mosquitto_sub -p PORT -t 'headwater/#' -v
   headwater tail --url mqtt://127.0.0.1:PORT
 
-Ctrl-C ends the demo. It leaves nothing behind.
+The config of all this: headwater demo --print-config. Ctrl-C ends the demo. It leaves nothing behind.
 ";
 
 /// Runs the demo until Ctrl-C, or for the seconds that the options say.
 pub(super) fn run(options: &DemoOptions) -> Result<(), Failure> {
-    logging::start(Some(tracing::Level::WARN));
+    if options.print_config {
+        print!("{CONFIG}");
+        return Ok(());
+    }
+    // The outage is meant to be: the connection's warnings would only be in the way.
+    logging::start(Some(tracing::Level::ERROR));
     let folder = Folder::new()?;
     let broker = Broker::start()?;
     let port = broker.port();
-    let config = config_for(port, &folder.0)?;
     println!("{}", INTRODUCTION.replace("PORT", &port.to_string()));
-    runtime()?.block_on(play(config, port, options.seconds))
+    runtime()?.block_on(async {
+        let uplink = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let config = config_for(port, uplink.local_addr()?.port(), &folder.0)?;
+        tokio::select! {
+            played = play(config, port, options.seconds) => played,
+            () = uplink::carry(uplink, port) => Ok(()),
+            failed = meter::publish(port, clock::now) => failed.map_err(Failure::Other),
+        }
+    })
 }
 
 async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Failure> {
@@ -70,8 +98,9 @@ async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Fai
 }
 
 /// The agent of the demo: windows of five seconds, and a rule for each fault that the sensors have in them.
-fn config_for(port: u16, state: &Path) -> Result<Config, Failure> {
-    let text = include_str!("demo/demo.toml")
+fn config_for(port: u16, uplink: u16, state: &Path) -> Result<Config, Failure> {
+    let text = CONFIG
+        .replace("UPLINK", &uplink.to_string())
         .replace("PORT", &port.to_string())
         .replace("STATE", &state.display().to_string());
     let (config, document) = config::parse(Path::new("demo.toml"), &text, |name| std::env::var(name).ok());
@@ -93,7 +122,7 @@ async fn print_messages(port: u16, mut stopped: watch::Receiver<bool>) {
 async fn follow(port: u16) -> Result<(), String> {
     let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
     let session = MqttSession::passing("headwater-demo-eyes");
-    let mut backoff = Backoff::new(1);
+    let (mut backoff, mut lines) = (Backoff::new(1), ShownLines::for_stdout());
     loop {
         let (client, mut connection) =
             headwater_mqtt::connect(&settings, &session).map_err(|error| error.to_string())?;
@@ -105,7 +134,7 @@ async fn follow(port: u16) -> Result<(), String> {
                 }
                 MqttEvent::Incoming(publish) => {
                     if let Ok(message) = read(&publish.payload) {
-                        println!("{}", show::line(&message, show::is_late(publish.topic())));
+                        println!("{}", lines.line(&message, is_late(publish.topic())));
                     }
                 }
                 _ => {}

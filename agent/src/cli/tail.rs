@@ -1,7 +1,7 @@
 //! `headwater tail`: what an agent sends, for people.
 
 use super::{Failure, open, runtime};
-use crate::show;
+use crate::show::ShownLines;
 use clap::Args;
 use headwater_forwarder::{OUTPUTS, Tail, Tailed};
 use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
@@ -68,6 +68,7 @@ fn from_config(config_path: &Path, options: &TailOptions) -> Result<Box<dyn Tail
 }
 
 async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Failure> {
+    let mut lines = ShownLines::for_stdout();
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
         let message = next_message(&mut *tail);
@@ -77,7 +78,7 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
                 Failure::Other(format!("no message in {seconds} s; does an agent send to this broker?"))
             })??,
         };
-        print(&place, &payload, backfill, options.json);
+        print(&place, &payload, backfill, (!options.json).then_some(&mut lines));
         left -= 1;
     }
     Ok(())
@@ -96,14 +97,14 @@ async fn next_message(tail: &mut dyn Tail) -> Result<(String, Vec<u8>, bool), Fa
     }
 }
 
-fn print(place: &str, payload: &[u8], backfill: bool, as_json: bool) {
+/// Prints a message as a line for people, or as JSON.
+fn print(place: &str, payload: &[u8], backfill: bool, lines: Option<&mut ShownLines>) {
     let Ok(message) = read(payload) else {
         println!("{}: {} bytes that are no message", clean(place, LINE_BYTES_MAX), payload.len());
         return;
     };
-    if as_json {
-        println!("{}", escape_json(&serde_json::to_string(&message).unwrap_or_default()));
-    } else {
-        println!("{}", show::line(&message, backfill));
+    match lines {
+        Some(lines) => println!("{}", lines.line(&message, backfill)),
+        None => println!("{}", escape_json(&serde_json::to_string(&message).unwrap_or_default())),
     }
 }

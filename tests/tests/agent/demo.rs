@@ -1,17 +1,37 @@
 //! `headwater demo`: needs nothing, shows something, leaves nothing.
 
 use headwater_tests::agent::{Background, scratch_dir};
-use headwater_tests::{TempDir, wait_for};
+use headwater_tests::{PATIENCE, TempDir, wait_for, wait_within};
 
 #[test]
-fn the_demo_shows_summaries_and_an_alert_and_leaves_nothing_behind() {
+fn the_demo_shows_all_that_it_announces_and_leaves_nothing_behind() {
     let dir = TempDir::new();
     let demo = Background::start(&dir, &["demo"]);
     wait_for("what to open and to subscribe to", || {
         demo.stdout().contains("mqtt://127.0.0.1:").then_some(())
     });
-    wait_for("a summary", || demo.stdout().contains("demo/greenhouse/bed1/temp").then_some(()));
-    wait_for("an alert", || demo.stdout().contains("ALERT").then_some(()));
+    // In the order of the introduction.
+    let shown = |what: &str| {
+        wait_within(PATIENCE * 2, what, || {
+            demo.stdout().split_once("mosquitto_sub")?.1.contains(what).then_some(())
+        })
+    };
+    for what in [
+        "demo/greenhouse/bed1/temp",
+        "ALERT",
+        "is offline",
+        "(waited in the buffer)",
+        "(correction 1)",
+        "warning missing: ",
+        "has come, after",
+        "warning door: ",
+        "warning auto: ",
+    ] {
+        shown(what);
+    }
+    let out = demo.stdout();
+    assert!(!out.contains("again and again") && !out.contains("daily_writes"), "{out}");
+    assert!(!out.contains('\u{1b}'), "no colours where there is no terminal");
     let port = demo
         .stdout()
         .split("mqtt://127.0.0.1:")
