@@ -197,7 +197,7 @@ impl Decoder {
             let names = NamesOfTopic { config, topic, labels: None, origin, payload };
             commit(batch, outcome, known, names, records_before + *records_left, repeats.as_mut(), sink);
             *records_left -= known.records_len() - records_before;
-            return self.tell_unread();
+            return self.tell_once();
         }
         if config.ignore.iter().any(|filter| filter.capture(topic).is_some()) {
             return;
@@ -218,14 +218,22 @@ impl Decoder {
             *records_left -= known.records_len();
             topics.insert(topic.into(), known);
         }
-        self.tell_unread();
+        self.tell_once();
     }
 
-    /// Names each field of text that no reading is made of, once.
-    fn tell_unread(&mut self) {
+    /// Names each field of text that no reading is made of, and a time that may be read in the wrong zone, once.
+    fn tell_once(&mut self) {
         if let Some(fields) = self.batch.take_unread() {
             let fix = "write `fields`, or give their words numbers in `words`";
             tracing::info!(source = self.source, "fields of text are not read: {fields}; {fix}");
+        }
+        if let Some(time) = self.batch.zoneless_time.take() {
+            let fix =
+                "write time_zone = \"Europe/Berlin\" if they are local there, or \"UTC\" if that is right";
+            tracing::info!(
+                source = self.source,
+                "times such as `{time}` have no offset and are read as UTC; {fix}"
+            );
         }
     }
 }

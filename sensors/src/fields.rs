@@ -146,7 +146,7 @@ impl<'a> Fields<'a> {
 
     /// Sets the time of the present record, as text in the configured format.
     pub fn time_text(&mut self, text: &str) {
-        self.time = self.plan.time_rules.time_of(Scalar::Text(text));
+        self.take_time(Scalar::Text(text));
     }
 
     /// Whether the object or list at `path` may contain a wanted value.
@@ -228,7 +228,7 @@ impl<'a> Fields<'a> {
     #[inline]
     fn put_time(&mut self, part: usize, value: Scalar<'_>) {
         if self.batch.time_parts.is_empty() {
-            self.time = self.plan.time_rules.time_of(value);
+            self.take_time(value);
         } else if let Some(text) = self.batch.time_parts.get_mut(part) {
             text.clear();
             value.write_to(text);
@@ -260,9 +260,9 @@ impl<'a> Fields<'a> {
         self.batch.failures.push(RejectReason::Text { field, text, way_out });
     }
 
-    /// Notes an object or a list: of a wanted field it is a failure, unless it is empty.
+    /// Notes an object or a list: of a wanted field it is a failure, unless it is empty or `skip` leaves out what is no value.
     fn on_compound(&mut self, path: &str) {
-        if self.plan.wanted.is_some() {
+        if self.plan.wanted.is_some() && !self.plan.text.skips_others() {
             self.batch.failures.push(RejectReason::Compound(Arc::from(path)));
         }
     }

@@ -49,6 +49,11 @@ pub trait Source {
         self.payloads().map_or(SeriesNames::Unknown, DecodeConfig::names)
     }
 
+    /// The names of the labels that its series can have. `None`: readings may bring others.
+    fn labels(&self) -> Option<Vec<String>> {
+        self.payloads().and_then(DecodeConfig::label_names)
+    }
+
     /// What only one connection can hold, such as a client id at a broker, for people: two that are equal throw each
     /// other out. `None`: there is no such thing.
     fn exclusive(&self) -> Option<String> {

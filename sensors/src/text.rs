@@ -11,6 +11,9 @@ use grouped::Mark;
 use headwater_settings::{At, Or, Table};
 use std::sync::Arc;
 
+/// In `skip`: every text that is neither a number nor one of `words`.
+const ALL_OTHERS: &str = "*";
+
 /// The meaning of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum TextMeaning {
@@ -29,6 +32,8 @@ pub struct TextRules {
     words: Arc<[(String, Option<f64>)]>,
     mark: Mark,
     strips_units: bool,
+    /// Whether whatever else there is means no reading.
+    skips_others: bool,
 }
 
 impl TextRules {
@@ -40,7 +45,9 @@ impl TextRules {
             table.choice("decimal", &[(".", Mark::Point), (",", Mark::Comma)]).value_or(Mark::default());
         let strips_units = table.choice("units", &[("strip", true)]).value_or(false);
         let known = words.into_iter().map(|(word, At { value, span })| (word, Some(value), span));
-        let skipped = skip.into_iter().map(|word| (word.value, None, word.span));
+        let skips_others = skip.iter().any(|word| word.value == ALL_OTHERS);
+        let skip = skip.into_iter().filter(|word| word.value != ALL_OTHERS);
+        let skipped = skip.map(|word| (word.value, None, word.span));
         let mut all: Vec<(String, Option<f64>)> = Vec::new();
         let mut is_sound = true;
         for (word, meaning, span) in known.chain(skipped) {
@@ -58,12 +65,17 @@ impl TextRules {
             }
             all.push((lower, meaning));
         }
-        is_sound.then(|| Self { words: all.into(), mark, strips_units })
+        is_sound.then(|| Self { words: all.into(), mark, strips_units, skips_others })
     }
 
     /// Whether a comma is the decimal mark.
     pub(crate) fn has_comma(&self) -> bool {
         self.mark == Mark::Comma
+    }
+
+    /// Whether whatever is neither a number nor a known word is no reading.
+    pub(crate) fn skips_others(&self) -> bool {
+        self.skips_others
     }
 
     /// The meaning of a text.
@@ -87,14 +99,14 @@ impl TextRules {
         }
         let number = self.mark.number(text).or_else(|| switch(text));
         let number = number.or_else(|| if self.strips_units { unit::strip(text, self.mark) } else { None });
-        number.map_or(TextMeaning::Other, TextMeaning::Number)
+        let other = if self.skips_others { TextMeaning::Nothing } else { TextMeaning::Other };
+        number.map_or(other, TextMeaning::Number)
     }
 
     /// The key of the source's table that would make a number of this text.
     pub(crate) fn way_out(&self, text: &str) -> &'static str {
         let text = text.trim();
-        let with =
-            |mark, strips_units| Self { words: Arc::default(), mark, strips_units }.meaning_of_any(text);
+        let with = |mark, strips_units| Self { mark, strips_units, ..Self::default() }.meaning_of_any(text);
         let is_number = |meaning| matches!(meaning, TextMeaning::Number(_));
         if is_number(with(self.mark, true)) {
             "write units = \"strip\" to read it without its unit"
@@ -193,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn a_star_skips_what_is_no_number() {
+        let config = "words = { open = 1 }\nskip = [\"*\"]";
+        let cases =
+            [("21.5", Number(21.5)), ("on", Number(1.0)), ("Open", Number(1.0)), ("House bank", Nothing)];
+        check(config, &cases);
+        assert!(read(config).unwrap().skips_others() && !read("skip = [\"a\"]").unwrap().skips_others());
+    }
+
+    #[test]
     fn contradictory_words_are_mistakes() {
         for (config, told) in [
             ("words = { open = 1, Open = 0 }", "`Open` has two meanings"),
@@ -222,14 +243,14 @@ mod tests {
         #[test]
         fn no_text_does_harm(text in "\\PC{0,40}", comma: bool) {
             let mark = if comma { Mark::Comma } else { Mark::Point };
-            let rules = TextRules { words: Arc::default(), mark, strips_units: true };
+            let rules = TextRules { mark, strips_units: true, ..TextRules::default() };
             let _ = (rules.meaning(&text), rules.way_out(&text));
         }
 
         #[test]
         fn written_numbers_read_back(number in -1e9..1e9_f64) {
             prop_assert_eq!(TextRules::default().meaning(&number.to_string()), Number(number));
-            let rules = TextRules { words: Arc::default(), mark: Mark::Comma, strips_units: true };
+            let rules = TextRules { mark: Mark::Comma, strips_units: true, ..TextRules::default() };
             let written = number.to_string().replace('.', ",");
             prop_assert_eq!(rules.meaning(&written), Number(number));
             prop_assert_eq!(rules.meaning(&format!("{written} kWh")), Number(number));

@@ -167,6 +167,16 @@ impl DecodeConfig {
         SeriesNames::Patterns(patterns)
     }
 
+    /// The names of the labels that series can have. `None`: records may bring others.
+    #[must_use]
+    pub fn label_names(&self) -> Option<Vec<String>> {
+        if self.format.brings_labels() {
+            return None;
+        }
+        let of_topics = self.topics.iter().flat_map(TopicTemplate::labels).map(str::to_owned);
+        Some(of_topics.chain(self.labels.iter().map(|(name, _)| name.clone())).collect())
+    }
+
     /// Never reads topics of these MQTT filters. Answers whether `topics` ask for any of them: at the same broker
     /// (`is_here`) in any way, elsewhere by name, because there a filter such as `#` means the topics of others.
     pub(crate) fn exclude(&mut self, filters: &[String], is_here: bool) -> bool {

@@ -27,6 +27,10 @@ pub(crate) struct Batch {
     pub(crate) unread_told: usize,
     /// The units of values, by their places, where they are not those of the fields.
     pub(crate) units: Vec<(usize, Box<str>)>,
+    /// Whether a time that is a text has been read.
+    pub(super) has_seen_time: bool,
+    /// The first time, if it has no offset and the source no zone.
+    pub(crate) zoneless_time: Option<String>,
     /// Records with an identity, in the order of their values.
     pub(crate) spans: Vec<Span>,
     /// Name and labels of the present record, as [`super::identity`] writes them.

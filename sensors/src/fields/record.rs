@@ -5,6 +5,7 @@ use super::captured::CapturedKind;
 use super::{EventTime, Fields, NAME_BYTES_MAX, RejectReason, Scalar, identity};
 use crate::Stamp;
 use crate::time::TimeRules;
+use crate::topic::shortened;
 
 impl Fields<'_> {
     /// Sets the present record's own name, which `series` may contain as `{name}`.
@@ -35,7 +36,7 @@ impl Fields<'_> {
     /// [`crate::Format::own_time`].
     pub fn time_value(&mut self, value: Scalar<'_>) {
         if !self.plan.has_time() {
-            self.time = self.plan.time_rules.time_of(value);
+            self.take_time(value);
         }
     }
 
@@ -114,7 +115,18 @@ impl Fields<'_> {
     fn join_time(&mut self) {
         let parts = &self.batch.time_parts;
         if parts.iter().all(|part| !part.trim().is_empty()) {
-            self.time = self.plan.time_rules.time_of(Scalar::Text(&parts.join(" ")));
+            self.take_time(Scalar::Text(&parts.join(" ")));
+        }
+    }
+
+    /// Takes the event time; the first text of a source shows whether a zone is missing.
+    #[inline]
+    pub(super) fn take_time(&mut self, value: Scalar<'_>) {
+        let rules = &self.plan.time_rules;
+        self.time = rules.time_of(value);
+        if let (Scalar::Text(text), false, EventTime::At(_)) = (value, self.batch.has_seen_time, &self.time) {
+            self.batch.has_seen_time = true;
+            self.batch.zoneless_time = rules.lacks_zone(text).then(|| shortened(text));
         }
     }
 

@@ -37,6 +37,11 @@ impl Source for Simulation {
         SeriesNames::Patterns(self.signals.iter().map(|signal| signal.name.clone()).collect())
     }
 
+    fn labels(&self) -> Option<Vec<String>> {
+        let labels = self.signals.iter().flat_map(|signal| &signal.labels);
+        Some(labels.map(|(name, _)| name.clone()).collect())
+    }
+
     fn run(self: Box<Self>, sink: Box<dyn Sink>, stop: Stop) -> Running {
         Box::pin(async move {
             let mut sink = sink;

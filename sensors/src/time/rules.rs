@@ -25,8 +25,8 @@ const YEAR_1: std::ops::Range<i64> = -62_135_683_200_000..-62_104_060_800_000;
 pub struct TimeRules {
     /// Tried in this order; at least one.
     formats: Arc<[TimeFormat]>,
-    /// Of times without an offset.
-    zone: TimeZone,
+    /// Of times without an offset; `None`: UTC, because the source names none.
+    zone: Option<TimeZone>,
     is_arrival_else: bool,
     /// Whether nobody said a format, so that a count may well be in another unit.
     is_default: bool,
@@ -34,12 +34,7 @@ pub struct TimeRules {
 
 impl Default for TimeRules {
     fn default() -> Self {
-        Self {
-            formats: Arc::new([TimeFormat::Guess]),
-            zone: TimeZone::UTC,
-            is_arrival_else: false,
-            is_default: true,
-        }
+        Self { formats: Arc::new([TimeFormat::Guess]), zone: None, is_arrival_else: false, is_default: true }
     }
 }
 
@@ -67,7 +62,7 @@ impl TimeRules {
         } else {
             is_sound &= !table.has("time_format");
         }
-        rules.zone = zone.value_or(TimeZone::UTC);
+        rules.zone = zone.given();
         rules.is_arrival_else = arrival.is_some();
         is_sound.then_some(rules)
     }
@@ -85,7 +80,7 @@ impl TimeRules {
             Scalar::Integer(count) => (self.first(|format| format.of_integer(count)), value),
             Scalar::Number(count) => (self.first(|format| format.of_number(count)), value),
             Scalar::Time(ms) => (Some(ms), value),
-            Scalar::Text(text) => (self.first(|format| format.of_text(text, &self.zone)), value),
+            Scalar::Text(text) => (self.of_text(text, self.zone.as_ref().unwrap_or(&TimeZone::UTC)), value),
             Scalar::Boolean(_) | Scalar::Compound => (None, value),
         };
         match ms {
@@ -94,6 +89,16 @@ impl TimeRules {
             Some(ms) => EventTime::At(ms),
             None => EventTime::Bad(shown_as(shown)),
         }
+    }
+
+    /// Whether a time has no offset, and the source names no zone for it.
+    pub(crate) fn lacks_zone(&self, text: &str) -> bool {
+        let elsewhere = TimeZone::fixed(jiff::tz::offset(1));
+        self.zone.is_none() && self.of_text(text, &TimeZone::UTC) != self.of_text(text, &elsewhere)
+    }
+
+    fn of_text(&self, text: &str, zone: &TimeZone) -> Option<i64> {
+        self.first(|format| format.of_text(text, zone))
     }
 
     #[inline]
@@ -184,5 +189,28 @@ mod tests {
         let seconds = Scalar::Integer(1_700_000_000);
         assert_eq!(said(TimeFormat::UnixMs).time_of(seconds), EventTime::At(1_700_000_000));
         assert!(TimeRules::way_out("1700000000").contains("\"unix\""));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_lacks_a_zone_unless_the_source_names_one() {
+        let read = |config: &str| {
+            let document =
+                headwater_settings::Document::parse(std::path::Path::new("t.toml"), config, |_| None);
+            TimeRules::read(&mut document.root(), true, TimeFormat::Guess).unwrap()
+        };
+        let rules = read("time_format = [\"rfc3339\", \"%d.%m.%Y %H:%M\", \"unix\"]");
+        for (text, lacks) in [
+            ("2024-05-05T13:20:00", true),
+            ("05.05.2024 13:20", true),
+            ("2024-05-05T13:20:00Z", false),
+            ("2024-05-05 13:20:00 +0200", false),
+            ("1714915200", false),
+            ("noon", false),
+        ] {
+            assert_eq!(rules.lacks_zone(text), lacks, "{text}");
+        }
+        for zone in ["UTC", "Europe/Berlin"] {
+            assert!(!read(&format!("time_zone = \"{zone}\"")).lacks_zone("2024-05-05T13:20:00"));
+        }
     }
 }
