@@ -6,6 +6,7 @@
 mod clock;
 mod connections;
 mod directory;
+mod labels;
 mod names;
 
 use crate::clock::ClockConfig;
@@ -125,6 +126,7 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
     let streams = read_streams(&mut root, &source_names);
     warn_of_idle_globs(&mut root, &sources, &streams);
+    labels::refuse_unmade(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id);
     connections::exclude_own(&mut root, &mut sources, &outputs, &id);
     connections::refuse_equal(&mut root, &sources, &outputs);

@@ -11,7 +11,7 @@ mod functions;
 mod relation;
 mod unknown;
 
-use crate::ast::{Ast, AstKind, Binary};
+use crate::ast::{Ast, AstKind, Binary, SpannedName};
 use crate::error::CompileError;
 use crate::node::{Bool, Double, Function, Int, TextNode, TimeNode};
 use crate::{ExpressionType, Outcome};
@@ -34,6 +34,8 @@ pub(crate) struct Checked {
     pub(crate) reads_reading: bool,
     /// The paths of the record's fields.
     pub(crate) fields: Vec<String>,
+    /// The labels that it takes for granted.
+    pub(crate) labels: Vec<SpannedName>,
 }
 
 /// A name that only the `math` functions use; not a value.
@@ -49,7 +51,8 @@ pub(crate) fn check(
     want: ExpressionType,
     fields: Option<Vec<String>>,
 ) -> Result<Checked, CompileError> {
-    let mut checker = Checker { text, reads_reading: false, fields };
+    let mut checker =
+        Checker { text, reads_reading: false, fields, labels: Vec::new(), asked_labels: Vec::new() };
     let typed = match (want, checker.part(ast)?) {
         (ExpressionType::Condition, Typed::Field(field)) => Typed::Bool(Bool::Field(field)),
         (_, typed) => typed,
@@ -68,7 +71,9 @@ pub(crate) fn check(
             return Err(CompileError::new(&ast.span, what, other.into_number()));
         }
     };
-    Ok(Checked { outcome, reads_reading: checker.reads_reading, fields: checker.fields.unwrap_or_default() })
+    let Checker { reads_reading, fields, mut labels, asked_labels, .. } = checker;
+    labels.retain(|label| !asked_labels.contains(&label.text));
+    Ok(Checked { outcome, reads_reading, fields: fields.unwrap_or_default(), labels })
 }
 
 struct Checker<'a> {
@@ -78,6 +83,10 @@ struct Checker<'a> {
     reads_reading: bool,
     /// The fields that were named; `None`: the expression is over a reading.
     fields: Option<Vec<String>>,
+    /// The labels that are read by their name.
+    labels: Vec<SpannedName>,
+    /// The labels that are asked for before they are read.
+    asked_labels: Vec<String>,
 }
 
 impl Checker<'_> {
@@ -94,9 +103,16 @@ impl Checker<'_> {
             AstKind::Select(operand, _) | AstKind::Index(operand, _) if !is_name(operand, "labels") => {
                 return Err(self.no_fields(operand));
             }
-            AstKind::Select(_, name) => Typed::Text(TextNode::Label(Box::new(constant(&name.text)))),
+            AstKind::Select(_, name) => {
+                self.labels.push(SpannedName { text: name.text.clone(), span: name.span.clone() });
+                Typed::Text(TextNode::Label(Box::new(constant(&name.text))))
+            }
             AstKind::Index(_, key) => {
-                Typed::Text(TextNode::Label(Box::new(self.text_part(key, "the name of a label")?)))
+                let name = self.text_part(key, "the name of a label")?;
+                if let TextNode::Const(text) = &name {
+                    self.labels.push(SpannedName { text: text.to_string(), span: key.span.clone() });
+                }
+                Typed::Text(TextNode::Label(Box::new(name)))
             }
             AstKind::Call(receiver, name, arguments) => {
                 self.call(receiver.as_deref(), name, arguments, &ast.span)?

@@ -82,6 +82,7 @@ pub use error::{CompileError, EvalError};
 
 use check::Checked;
 use node::{Bool, Double, Evaluate};
+use std::ops::Range;
 
 /// Longest expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;
@@ -179,8 +180,9 @@ impl Expression {
             return Err(CompileError::new(&(boundary..text.len()), what, fix));
         }
         let ast = parse::parse(token::tokens(text)?)?;
-        let Checked { outcome, reads_reading, fields } = check::check(text, &ast, want, fields)?;
-        Ok(Program { outcome, reads_reading, fields })
+        let Checked { outcome, reads_reading, fields, labels } = check::check(text, &ast, want, fields)?;
+        let labels = labels.into_iter().map(|label| (label.text, label.span)).collect();
+        Ok(Program { outcome, reads_reading, fields, labels })
     }
 }
 
@@ -190,6 +192,7 @@ pub struct Program {
     outcome: Outcome,
     reads_reading: bool,
     fields: Vec<String>,
+    labels: Vec<(String, Range<usize>)>,
 }
 
 /// The two kinds of results.
@@ -229,6 +232,13 @@ impl Program {
     #[must_use]
     pub fn fields(&self) -> &[String] {
         &self.fields
+    }
+
+    /// The labels that it reads without asking `has` for them, with their places in the text (bytes): without one of
+    /// these it has no value.
+    #[must_use]
+    pub fn labels(&self) -> &[(String, Range<usize>)] {
+        &self.labels
     }
 
     /// Whether the outcome depends on the reading itself (`value`, `time`): if not, it is the same for all readings of

@@ -39,6 +39,7 @@ pub use alerting::{AlertingDetector, AlertingVisitor};
 pub use auto::{Auto, AutoModel, AutoRows};
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
+use describe::Figure;
 pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};
@@ -75,11 +76,31 @@ pub trait Detector {
         None
     }
 
+    /// Expects a first reading from `now` on, so that its absence is judged; most need a reading first.
+    fn expect_reading(&mut self, _now: SteadyTime) {}
+
     /// Describes the finding of an anomalous judgement, as in `36.2 is` `above 35`.
     ///
     /// # Errors
     /// Those of the writer.
     fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result;
+
+    /// Describes the end of an alert that `raised` began, at a reading of `value`, as in `32.9 is no longer above 35`.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    fn describe_end(&self, raised: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is no longer ", Figure(value))?;
+        self.describe(raised, to)
+    }
+
+    /// Describes the absence of a reading that was expected, and of which there is no value.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    fn describe_absence(&self, _to: &mut dyn fmt::Write) -> fmt::Result {
+        Ok(())
+    }
 
     /// Writes what the detector has learned, without the config. A detector that learns nothing writes nothing.
     fn save(&self, _to: &mut dyn StateWriter) {}
@@ -265,8 +286,20 @@ macro_rules! any_detector {
                 match self { $(Self::$name(detector) => detector.on_tick(now),)* }
             }
 
+            fn expect_reading(&mut self, now: SteadyTime) {
+                match self { $(Self::$name(detector) => detector.expect_reading(now),)* }
+            }
+
             fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
                 match self { $(Self::$name(detector) => detector.describe(judgement, to),)* }
+            }
+
+            fn describe_end(&self, raised: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+                match self { $(Self::$name(detector) => detector.describe_end(raised, value, to),)* }
+            }
+
+            fn describe_absence(&self, to: &mut dyn fmt::Write) -> fmt::Result {
+                match self { $(Self::$name(detector) => detector.describe_absence(to),)* }
             }
 
             fn save(&self, to: &mut dyn StateWriter) {

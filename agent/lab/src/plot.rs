@@ -102,8 +102,8 @@ impl Plot {
         let Some(series) = series.get(&handle) else { return };
         for index in &series.streams {
             let stream = streams.get(*index);
-            let value =
-                stream.and_then(|stream| stream.apply_expressions(&series.name, &series.labels, time, value));
+            let value = stream
+                .and_then(|stream| stream.apply_expressions(&series.name, &series.labels, time, value).ok());
             let panel = value.and_then(|_| panel(panels, left_out, *index, &series.name));
             if let (Some(panel), Some(value)) = (panel, value) {
                 panel.reading(time, value);
@@ -122,7 +122,7 @@ impl Plot {
         };
         match event {
             Event::Summary(summary) => of(&about.series, &|panel| panel.window(summary)),
-            Event::Alert(alert) if alert.values.is_empty() => {
+            Event::Alert(alert) if alert.values.is_empty() && alert.value.is_finite() => {
                 of(&about.series, &|panel| panel.alert(&id, alert, alert.value));
             }
             Event::Alert(alert) => {

@@ -144,6 +144,10 @@ fn unwritten(error: std::io::Error) -> ReplayError {
     ReplayError::Other(format!("cannot write the messages: {error}"))
 }
 
+fn warn(text: &str) {
+    eprintln!("{}", clean(&format!("warning: {text}"), LINE_BYTES_MAX));
+}
+
 /// Writes an event as a line of JSON.
 fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
     to.write_all(&to_json(event)?)?;
@@ -174,7 +178,9 @@ impl<W: Write> Sink for Replay<W> {
             return;
         };
         self.now = self.now.max(Some(Time(ms)));
-        self.from.get_or_insert(Time(ms));
+        if self.from.replace(self.from.unwrap_or(Time(ms))).is_none() {
+            self.pipeline.expect_series(self.now());
+        }
         if let Some(plot) = &mut self.plot {
             plot.reading(series, Time(ms), value);
         }
@@ -182,6 +188,9 @@ impl<W: Write> Sink for Replay<W> {
         self.pipeline.on_reading(SeriesHandle(series.0), TakenAt::Event(ms), value, self.now());
         if self.pipeline.has_events() {
             self.print();
+        }
+        if let Some(notice) = self.pipeline.take_notice() {
+            warn(&notice.text);
         }
     }
 
@@ -211,7 +220,7 @@ impl<W: Write> Sink for Replay<W> {
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.pipeline.on_invalid(self.source);
-        eprintln!("{}", clean(&format!("warning: {origin}: {why}"), LINE_BYTES_MAX));
+        warn(&format!("{origin}: {why}"));
     }
 
     fn connection(&mut self, _: ConnectionState<'_>) {}

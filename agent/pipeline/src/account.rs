@@ -1,7 +1,6 @@
 //! The account of readings: how many came in, and where each one went.
 //!
-//! Two identities hold at every moment, in total and for each stream (a stream has no `invalid`, `repeated` and
-//! `unselected`): `received = summarised + late + filtered + invalid + future + refused + repeated + unselected +
+//! Two identities hold at every moment, in total and for each stream (a stream has no `repeated` and `unselected`): `received = summarised + late + filtered + invalid + future + refused + repeated + unselected +
 //! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
 //! counts once however many streams select it: `received = selected + unselected + filtered + invalid + refused +
 //! repeated`. The total `received` is the sum over the streams, plus the readings of sources that no stream received.
@@ -98,7 +97,7 @@ account! {
         late,
         /// Rejected by the `where` of a source or a stream, or dropped by a stream's filter.
         filtered,
-        /// Payloads that could not be decoded.
+        /// Payloads that could not be decoded, and readings of which a stream's `map` makes no number.
         invalid,
         /// Further ahead of the agent's clock than `future`.
         future,

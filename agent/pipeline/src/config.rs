@@ -7,6 +7,7 @@ mod evidence;
 mod filter;
 pub mod fingerprint;
 mod group;
+mod listing;
 mod pair;
 mod refuse;
 mod stream;
@@ -18,7 +19,7 @@ pub use evidence::EvidenceConfig;
 pub use filter::{FilterConfig, Rule};
 pub use group::{GroupConfig, GroupDetector};
 pub use pair::{PairConfig, Pattern};
-pub use stream::{StreamConfig, Thinned};
+pub use stream::{NoValue, StreamConfig, Thinned, place_in};
 pub use window::{OPEN_MAX, Specs, WindowConfig};
 
 use headwater_settings::{At, Table};

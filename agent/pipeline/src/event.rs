@@ -208,7 +208,7 @@ pub struct Alert {
     pub severity: String,
     /// The name of the window's number that was judged; `None`: a reading was judged.
     pub on: Option<String>,
-    /// The value that decided [series unit].
+    /// The value that decided [series unit]; NaN: an expected series has never sent one.
     pub value: f64,
     /// For a group: the judged value of each series; else empty.
     pub values: Vec<(Arc<str>, f64)>,

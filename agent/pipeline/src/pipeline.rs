@@ -15,10 +15,12 @@ mod clock_step;
 mod cuts;
 mod dyn_detector;
 mod emitter;
+mod expected;
 mod filter;
 mod groups;
 mod ids;
 mod links;
+mod notices;
 mod own_clock;
 mod pairs;
 mod panes;
@@ -36,10 +38,11 @@ mod timers;
 mod unusable;
 
 use crate::account::ReadingCounts;
-use crate::config::{Limits, StreamConfig};
+use crate::config::{Limits, NoValue, StreamConfig};
 use crate::event::{Event, Timestamp};
 pub use clock_step::ClockGap;
 pub use groups::group_bytes;
+pub use notices::SourceNotice;
 pub use pressure::Pressure;
 use pressure::Retention;
 pub use restore::LostReadings;
@@ -57,7 +60,6 @@ pub use series::{SeriesHandle, TakenAt};
 use source::Source;
 use std::sync::Arc;
 use stream::{Stream, Streams};
-use unusable::why_unusable;
 
 /// A source as the pipeline knows it.
 #[derive(Clone, Debug)]
@@ -73,15 +75,6 @@ pub struct SourceEntry {
 /// The highest revision that a durable checkpoint allows summaries to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RevLimit(pub u32);
-
-/// A problem that a person should know about; emitted at most now and then.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SourceNotice {
-    /// Index of the source.
-    pub source: usize,
-    /// The problem and its remedy.
-    pub text: String,
-}
 
 /// All series with their windows and detectors.
 pub struct Pipeline {
@@ -156,7 +149,10 @@ impl Pipeline {
             self.share_retention();
             let new: Vec<ChannelId> =
                 self.channels.list.enumerate_from(channels_before).map(|(id, _)| id).collect();
-            new.into_iter().for_each(|index| self.join_groups(index));
+            for index in new {
+                self.join_groups(index);
+                self.meet_expectations(index);
+            }
         }
         handle
     }
@@ -234,9 +230,17 @@ impl Pipeline {
             return;
         }
         let (series, labels) = self.directory.describe(channel.series);
-        let Some(value) = stream.apply_expressions(series, labels, time, value) else {
-            counts.filtered += 1;
-            return;
+        let value = match stream.apply_expressions(series, labels, time, value) {
+            Ok(value) => value,
+            Err(NoValue::Filtered) => {
+                counts.filtered += 1;
+                return;
+            }
+            Err(NoValue::Unmapped(error)) => {
+                counts.invalid += 1;
+                let stream = channel.stream;
+                return self.note_unmapped((source, stream), value, error);
+            }
         };
         if channel.watching.refuses(stream, time, value) {
             counts.refused += 1;
@@ -266,12 +270,16 @@ impl Pipeline {
             self.channels.timers.push(due, index);
         }
         let has_groups = is_placed && !channel.memberships.is_empty();
+        let awaited = if is_placed { std::mem::take(&mut channel.ends_wait_of) } else { Box::default() };
         if fate == Placement::InWindow && !stream.pairs.is_empty() {
             let (pairs, mut out) = self.pairs_with_emitter(now);
             pairs.on_reading(index, (time, value), is_own, &mut out);
         }
         if has_groups {
             self.judge_groups(index, time, value, now);
+        }
+        if !awaited.is_empty() {
+            self.end_waits(&awaited, (time, value), now);
         }
     }
 
@@ -342,11 +350,6 @@ impl Pipeline {
         self.emitter.own_clock.at(time)
     }
 
-    /// The latest problem that a person should know about, if it is new.
-    pub fn take_notice(&mut self) -> Option<SourceNotice> {
-        self.emitter.notice.take()
-    }
-
     /// The number of known series.
     #[must_use]
     pub fn series_count(&self) -> usize {
@@ -377,10 +380,5 @@ impl Pipeline {
         if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
             self.channels.timers.push(due, index);
         }
-    }
-
-    #[cold]
-    fn note_unusable(&mut self, source: usize, time: Time, now: Time) {
-        self.emitter.notice = Some(SourceNotice { source, text: why_unusable(time, ANCIENT, now) });
     }
 }

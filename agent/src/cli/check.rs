@@ -130,10 +130,11 @@ fn describe_stream(stream: &StreamConfig) -> String {
     };
     let pairs: String =
         stream.pairs.iter().map(|pair| format!("; {} with {}", pair.a.with("*"), pair.b.with("*"))).collect();
-    let groups = stream.groups.iter().map(|group| group.name.as_str());
-    let detectors = stream.detectors.iter().map(|detector| detector.name.as_str()).chain(groups);
-    let detectors: Vec<&str> = detectors.collect();
-    let detectors =
-        if detectors.is_empty() { String::new() } else { format!("; detectors {}", detectors.join(", ")) };
+    let own = stream.detectors.iter().map(|own| (&own.name, &own.severity, &own.listing));
+    let groups = stream.groups.iter().map(|group| (&group.name, &group.severity, &group.listing));
+    let detectors: String = own
+        .chain(groups)
+        .map(|(name, severity, listing)| format!("\n  detector {name} ({severity}): {listing}"))
+        .collect();
     format!("{}{summaries}{pairs}{detectors}", stream.window)
 }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Options of `evaluate`.
 #[derive(Debug, Args)]
 pub(super) struct EvaluateOptions {
-    /// The labels: JSON of the format `anomaly-labels-1`
+    /// The labels, as JSON: {"format":"anomaly-labels-1","series":{"FILE.csv":{"corpus":"mine","rows":2000,
+    /// "probation":100,"windows":[[900,950]]}}}; rows count from 0
     #[arg(long)]
     labels: PathBuf,
     /// Where the recordings lie that the labels name (default: beside the labels)

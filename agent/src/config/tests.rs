@@ -97,11 +97,43 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "13:8",
         &["a detector `x` already", "another `name`"],
     ),
+    ("expect = [\"a/t\"]", "7:10", &["`missing`", "`after`"]),
+    ("expect = [\"a/t\"]\n[[streams.a.detectors]]\ntype = \"missing\"", "7:10", &["`missing`", "`after`"]),
+    (
+        "series = [\"*/t\"]\nexpect = [\"a/t\", \"a/h\"]\n[[streams.a.detectors]]\ntype = \"missing\"\nafter = \"1m\"",
+        "8:18",
+        &["does not select the series `a/h`"],
+    ),
     ("where = \"value > 'a'\"", "7:10", &["`where`"]),
+    ("where = \"labels.zone == 'bed1'\"", "7:17", &["label `zone`", "as {NAME}"]),
+    ("where = \"value > 1.0 || labels['zone'] == 'bed1'\"", "7:32", &["label `zone`"]),
+    ("map = \"value * double(labels.factor)\"", "7:30", &["`map`", "label `factor`"]),
     ("map = \"value > 1.0\"", "7:", &["`map`"]),
     ("map = \"valu * 2\"", "7:8", &["`map`", "`value`"]),
     ("[streams.a]", "7:10", &["duplicate"]),
 ];
+
+#[test]
+fn labels_are_those_of_the_sources_of_the_stream() {
+    let named = "[sources.t]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\nclient_id = \"t\"\ntopics = [\"a/{zone}/#\"]\n\
+                 labels = { model = \"{model}\" }\n";
+    for (lines, expected) in [
+        ("where = \"labels.zone == 'bed1' && labels.model != 'x'\"", None),
+        (
+            "where = \"has(labels.site) && labels.site == 'a' || 'hall' in labels && labels.hall == '1'\"",
+            None,
+        ),
+        ("where = \"labels.zon == 'bed1'\"", Some("did you mean `zone`?")),
+        ("from = [\"s\"]\nwhere = \"labels.zone == 'bed1'\"", Some("no label is made")),
+        ("from = [\"t\"]\nwhere = \"labels.place == 'bed1'\"", Some("labels are zone, model")),
+    ] {
+        let shown = said(&format!("{lines}\n{named}"));
+        assert!(
+            expected.map_or(!shown.contains(": error"), |words| shown.contains(words)),
+            "{lines}: {shown}"
+        );
+    }
+}
 
 #[test]
 fn every_mistake_of_a_stream_has_its_place_and_the_way_out() {

@@ -7,6 +7,7 @@ mod clock_steps;
 mod crashes;
 mod cuts;
 mod everything;
+mod expected;
 mod golden;
 mod groups;
 mod hardship;

@@ -201,7 +201,7 @@ fn globs_limits_and_sources_are_counted() {
 
 #[test]
 fn where_and_map_are_cel_and_what_they_turn_away_is_filtered() {
-    let streams = "[streams.f]\nwhere = \"value > -40.0 && labels.zone == 'bed1'\"\nmap = \"value * 1.8 + 32\"\n\
+    let streams = "[streams.f]\nwhere = \"value > -40.0 && has(labels.zone) && labels.zone == 'bed1'\"\nmap = \"value * 1.8 + 32\"\n\
                    window = { type = \"none\" }\n";
     let mut pipeline = pipeline(streams, 10);
     let bed1 = pipeline.introduce(0, "a", &[("zone".to_owned(), "bed1".to_owned())]).unwrap();
@@ -213,6 +213,28 @@ fn where_and_map_are_cel_and_what_they_turn_away_is_filtered() {
     assert_eq!(values, [Some(68.0)]);
     let totals = pipeline.totals();
     assert_eq!((totals.received, totals.filtered, totals.summarised), (3, 2, 1));
+}
+
+/// A reading without a result is not one that `where` turned away, and a person hears of it once.
+#[test]
+fn what_map_makes_no_number_of_is_invalid_and_named_once() {
+    let streams = "[streams.f]\nmap = \"1.0 / value\"\nwindow = { type = \"none\" }\n";
+    let mut pipeline = pipeline(streams, 10);
+    let series = pipeline.introduce(0, "a", &[]).unwrap();
+    let mut told = Vec::new();
+    for value in [4.0, 0.0, 2.0, 0.0] {
+        pipeline.on_reading(series, TakenAt::Event(START), value, at(START));
+        told.extend(pipeline.take_notice().map(|notice| notice.text));
+    }
+    let values: Vec<_> = drained(&mut pipeline).iter().map(|message| message.number("value")).collect();
+    assert_eq!(values, [Some(0.25), Some(0.5)]);
+    let (totals, ledger) = (pipeline.totals(), pipeline.ledger());
+    assert_eq!((totals.received, totals.invalid, totals.filtered, totals.summarised), (4, 2, 0, 2));
+    assert!(ledger.balances() && ledger.streams[0].1.invalid == 2, "{ledger:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("`map` of stream `f`") && told[0].contains("finite"),
+        "{told:?}"
+    );
 }
 
 #[test]

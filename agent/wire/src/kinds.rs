@@ -89,7 +89,7 @@ fn describe_alert(alert: &Alert, clock: Placed<'_>, to: &mut impl Fields) {
     to.put("severity", alert.severity.as_str());
     to.put("time", &clock.at(alert.time.ms));
     to.put_some("on", alert.on.as_deref());
-    to.put("value", &alert.value);
+    to.put_some("value", alert.value.is_finite().then_some(&alert.value));
     if !alert.values.is_empty() {
         to.put("values", &Named(&alert.values));
     }

@@ -50,6 +50,9 @@ pub const SINCE_0_1_0: Changed = Changed {
 /// Keys that say nothing that the others do not.
 const PLAIN: [&str; 3] = ["v", "agent", "kind"];
 
+/// The key of a text that people read.
+const FOR_PEOPLE: &str = "reason";
+
 impl Outcome {
     /// Of all that a subscriber got.
     ///
@@ -133,7 +136,7 @@ impl Outcome {
     }
 
     /// Checks that all of it is in `later` too, and no other message. A later version may say more of each, and something
-    /// else of what has changed.
+    /// else of what has changed, and what people read in other words.
     ///
     /// # Panics
     /// When it does not.
@@ -151,7 +154,8 @@ impl Outcome {
                 continue;
             };
             let otherwise = if map.contains_key("a") { changed.pairs } else { changed.numbers };
-            let meant = map.iter().filter(|(name, _)| !otherwise.contains(&name.as_str()));
+            let meant =
+                map.iter().filter(|(name, _)| *name != FOR_PEOPLE && !otherwise.contains(&name.as_str()));
             for (name, value) in meant.filter(|(name, value)| !is_same(value, now.get(*name))) {
                 let _ = writeln!(wrong, "{key}: {name} was {value} and is {:?}", now.get(name));
             }

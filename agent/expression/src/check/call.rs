@@ -151,6 +151,7 @@ impl Checker<'_> {
         }
         match &part.kind {
             AstKind::Select(operand, name) if is_name(operand, "labels") => {
+                self.asked_labels.push(name.text.clone());
                 Ok(Typed::Bool(Bool::HasLabel(constant(&name.text))))
             }
             _ => {

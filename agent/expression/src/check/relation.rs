@@ -37,7 +37,11 @@ impl Checker<'_> {
 
     pub(super) fn membership(&mut self, part: &Ast, list: &Ast) -> Result<Bool, CompileError> {
         if is_name(list, "labels") {
-            return Ok(Bool::HasLabel(self.text_part(part, "the name of a label")?));
+            let name = self.text_part(part, "the name of a label")?;
+            if let TextNode::Const(text) = &name {
+                self.asked_labels.push(text.to_string());
+            }
+            return Ok(Bool::HasLabel(name));
         }
         let AstKind::List(entries) = &list.kind else {
             let found = self.part(list)?;

@@ -85,7 +85,8 @@ impl Alarm {
         Parameter::duration("for", "the condition must hold this long before the alert is raised").or(0.0),
         Parameter::duration("clear_for", "values must be good for this long before the alert ends").or(0.0),
         Parameter::duration("cooldown", "after an alert ended, none is raised for this long").or(0.0),
-        Parameter::integer("per_hour", "the alert is raised at most so often in an hour; 0: always")
+        Parameter::integer("per_hour", "the alert is raised at most so often; 0: no limit")
+            .measured_in("alerts an hour")
             .or(PER_HOUR),
     ];
 

@@ -152,22 +152,28 @@ impl<D: Detector + Clone> AlertingDetector<D> {
         Ok(())
     }
 
+    /// Expects a first reading from `now` on, so that its absence is judged.
+    pub fn expect_reading(&mut self, now: SteadyTime) {
+        self.detector.expect_reading(now);
+    }
+
     /// Explains why a reading of `value` raised or cleared the alert: `36.2 has been above 35 for 30s`, `32.9 is no
-    /// longer above 35`.
+    /// longer above 35`. NaN: the reading that was expected has never come.
     ///
     /// # Errors
     /// Those of the writer.
     pub fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
         let Some(judgement) = self.raised else { return Ok(()) };
+        if !self.is_raised() {
+            return self.detector.describe_end(&judgement, value, to);
+        }
+        if value.is_nan() {
+            return self.detector.describe_absence(to);
+        }
         let lasting = self.alarm.for_ms() > 0;
-        let verb = match (self.is_raised(), lasting) {
-            (true, true) => "has been",
-            (true, false) => "is",
-            (false, _) => "is no longer",
-        };
-        write!(to, "{} {verb} ", Figure(value))?;
+        write!(to, "{} {} ", Figure(value), if lasting { "has been" } else { "is" })?;
         self.detector.describe(&judgement, to)?;
-        if self.is_raised() && lasting {
+        if lasting {
             write!(to, " for {}", Duration(self.alarm.for_ms()))?;
         }
         Ok(())

@@ -80,6 +80,10 @@ impl Detector for Auto {
     fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         describe(judgement, to)
     }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is usual again", Figure(value))
+    }
 }
 
 fn describe(judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {

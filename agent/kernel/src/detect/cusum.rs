@@ -48,8 +48,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the mean has shifted a little, for good",
     parameters: &[
-        Parameter::number("above", "sum of deviations beyond which a shift is anomalous").or(10.0),
-        Parameter::number("slack", "half of the smallest shift that matters, in deviations").or(1.0),
+        Parameter::number("above", "sum of deviations beyond which a shift is anomalous")
+            .measured_in("standard deviations")
+            .or(10.0),
+        Parameter::number("slack", "half of the smallest shift that matters, in deviations")
+            .measured_in("standard deviations")
+            .or(1.0),
         Parameter::integer("readings", "readings that the reference is learned from").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],

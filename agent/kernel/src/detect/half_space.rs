@@ -79,8 +79,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the combination of values is rare",
     parameters: &[
-        Parameter::number("above", "digits of rarity beyond which it is anomalous").or(1.3),
-        Parameter::number("span", "readings that the rarity is averaged over").or(10.0),
+        Parameter::number("above", "digits of rarity beyond which it is anomalous")
+            .measured_in("powers of ten")
+            .or(1.3),
+        Parameter::number("span", "readings that the rarity is averaged over")
+            .measured_in("readings")
+            .or(10.0),
     ],
     judges: Judges::ValuesOrRows,
     build: |parameters: &CompleteParameters| {

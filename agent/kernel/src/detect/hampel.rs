@@ -49,7 +49,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value is far from the median of its recent past",
     parameters: &[
-        Parameter::number("above", "robust standard deviations beyond which a value is anomalous").or(6.0),
+        Parameter::number("above", "robust standard deviations beyond which a value is anomalous")
+            .measured_in("robust standard deviations")
+            .or(6.0),
         Parameter::integer("readings", "readings in the window: odd, 3 to 61").or(31.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
@@ -156,6 +158,11 @@ impl Detector for Hampel {
         let (score, median) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         let rounded = Figure(libm::round(score * 10.0) / 10.0);
         write!(to, "{rounded} robust deviations from the median {}", Figure(median))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        let limit = Figure(self.config.above);
+        write!(to, "{} is within {limit} robust deviations of the median again", Figure(value))
     }
 }
 

@@ -63,6 +63,10 @@ impl Detector for Jump {
         let last = Figure(judgement.expected.unwrap_or(f64::NAN));
         write!(to, "more than {} away from {last} just before", Figure(self.config.above))
     }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is within {} of the reading before", Figure(value), Figure(self.config.above))
+    }
 }
 
 #[cfg(test)]

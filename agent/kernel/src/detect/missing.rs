@@ -4,10 +4,12 @@
 //! That wait shrinks by one part in 100 per reading, so that one outage is forgotten. State: the last reading's time
 //! and that wait. Score: the silence, as a multiple of the allowed silence.
 //!
+//! A first reading that is expected is missed as any other, but only with `after`.
+//!
 //! It is the only detector that judges without a reading: [`Detector::due`] tells when, and [`Detector::on_tick`]
 //! judges. Its time is steady, and stands still while the agent is away.
 
-use super::describe::Duration;
+use super::describe::{Duration, Figure};
 use super::learned::learned;
 use super::{
     AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
@@ -96,10 +98,23 @@ impl Detector for Missing {
         Some(Judgement::scored(silence, 1.0 - f64::EPSILON, None))
     }
 
+    fn expect_reading(&mut self, now: SteadyTime) {
+        self.last = self.last.or(Some(now));
+    }
+
     learned!(last, wait_ms, waits);
 
     fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "the last reading: nothing for {}", Duration(self.allowed_ms().unwrap_or(0)))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        // The wait for this reading was the longest of late.
+        write!(to, "{} has come, after {} without a reading", Figure(value), Duration(self.wait_ms))
+    }
+
+    fn describe_absence(&self, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "no reading has come yet: nothing for {}", Duration(self.allowed_ms().unwrap_or(0)))
     }
 }
 

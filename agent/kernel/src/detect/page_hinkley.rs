@@ -49,8 +49,12 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the mean drifts away",
     parameters: &[
-        Parameter::number("above", "sum of deviations beyond which a drift is anomalous").or(15.0),
-        Parameter::number("slack", "drifts up to this many deviations are none").or(1.0),
+        Parameter::number("above", "sum of deviations beyond which a drift is anomalous")
+            .measured_in("standard deviations")
+            .or(15.0),
+        Parameter::number("slack", "drifts up to this many deviations are none")
+            .measured_in("standard deviations")
+            .or(1.0),
         Parameter::integer("readings", "readings before the first judgement").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],

@@ -8,7 +8,7 @@ pub const PARAMETERS_MAX: usize = 16;
 /// The meaning of a parameter's number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ParameterKind {
-    /// A number [channel unit, unless its doc says otherwise].
+    /// A number in [`Parameter::unit`].
     Number,
     /// A duration; its number is in milliseconds.
     Duration,
@@ -40,27 +40,36 @@ pub struct Parameter {
     pub kind: ParameterKind,
     /// Whether it must be given.
     pub presence: ParameterPresence,
+    /// Its unit, in words.
+    pub unit: &'static str,
     /// Its effect, in one line.
     pub doc: &'static str,
 }
 
 impl Parameter {
-    /// A required number.
+    /// A required number in the unit of the series.
     #[must_use]
     pub const fn number(name: &'static str, doc: &'static str) -> Self {
-        Self { name, kind: ParameterKind::Number, presence: ParameterPresence::Required, doc }
+        let (kind, presence) = (ParameterKind::Number, ParameterPresence::Required);
+        Self { name, kind, presence, unit: "of the series", doc }
     }
 
     /// A required duration.
     #[must_use]
     pub const fn duration(name: &'static str, doc: &'static str) -> Self {
-        Self { kind: ParameterKind::Duration, ..Self::number(name, doc) }
+        Self { kind: ParameterKind::Duration, unit: "time", ..Self::number(name, doc) }
     }
 
-    /// A required count.
+    /// A required count of readings.
     #[must_use]
     pub const fn integer(name: &'static str, doc: &'static str) -> Self {
-        Self { kind: ParameterKind::Integer, ..Self::number(name, doc) }
+        Self { kind: ParameterKind::Integer, unit: "readings", ..Self::number(name, doc) }
+    }
+
+    /// The same parameter, in another unit.
+    #[must_use]
+    pub const fn measured_in(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
     }
 
     /// The same parameter, optional.

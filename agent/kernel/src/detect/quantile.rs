@@ -69,7 +69,7 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value is rarer than a chosen risk",
     parameters: &[
-        Parameter::number("risk", "values rarer than this are anomalous").or(1e-4),
+        Parameter::number("risk", "values rarer than this are anomalous").measured_in("probability").or(1e-4),
         Parameter::integer("readings", "how many readings the mean reaches back").or(20.0),
         Parameter::number("noise", "smallest distance from the mean that matters").or(0.0),
     ],
@@ -208,6 +208,10 @@ impl Detector for Quantile {
         let one_in = libm::round(libm::pow(10.0, judgement.score().unwrap_or(0.0).min(9.0)));
         let mean = Figure(judgement.expected.unwrap_or(f64::NAN));
         write!(to, "further from {mean} than one reading in {}", Figure(one_in))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is as near to the mean as usual again", Figure(value))
     }
 }
 

@@ -4,6 +4,7 @@
 //! and counted. Nothing else should see it. State: the count. For values that are possible but bad, see
 //! [`Threshold`](super::Threshold).
 
+use super::describe::Figure;
 use super::learned::learned;
 use super::{
     AnyDetector, CompleteParameters, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter,
@@ -84,6 +85,10 @@ impl Detector for Range {
 
     fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         to.write_str("not possible")
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is possible again", Figure(value))
     }
 }
 

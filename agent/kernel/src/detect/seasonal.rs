@@ -66,7 +66,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value is unlike what this time of the season has been",
     parameters: &[
-        Parameter::number("above", "standard deviations beyond which a value is anomalous").or(6.0),
+        Parameter::number("above", "standard deviations beyond which a value is anomalous")
+            .measured_in("standard deviations")
+            .or(6.0),
         Parameter::duration("period", "length of the season; left out: none, a day or a week, as fits")
             .optional(),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
@@ -180,6 +182,11 @@ impl Detector for Seasonal {
         let (score, expected) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         let rounded = Figure(libm::round(score * 10.0) / 10.0);
         write!(to, "{rounded} deviations from {}, the usual at this time", Figure(expected))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        let limit = Figure(self.config.above);
+        write!(to, "{} is within {limit} deviations of the usual at this time again", Figure(value))
     }
 }
 

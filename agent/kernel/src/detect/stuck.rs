@@ -4,7 +4,7 @@
 //! for one reading counts for a quarter of `after` at most: silence proves nothing about the value, and a clock that
 //! steps back adds nothing.
 
-use super::describe::Duration;
+use super::describe::{Duration, Figure};
 use super::learned::learned;
 use super::{AnyDetector, Detector, DetectorKind, Judgement, Judges, OutOfRange, Parameter};
 use crate::time::{Moment, SteadyTime};
@@ -84,6 +84,10 @@ impl Detector for Stuck {
 
     fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         write!(to, "stuck: no change for {}", Duration(self.held_ms.max(self.config.after_ms)))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{} is a change", Figure(value))
     }
 }
 

@@ -45,7 +45,9 @@ pub(super) const KIND: DetectorKind = DetectorKind {
     version: 1,
     doc: "the value is many standard deviations from its recent mean",
     parameters: &[
-        Parameter::number("above", "standard deviations beyond which a value is anomalous").or(4.0),
+        Parameter::number("above", "standard deviations beyond which a value is anomalous")
+            .measured_in("standard deviations")
+            .or(4.0),
         Parameter::integer("readings", "how many readings the mean reaches back").or(200.0),
         Parameter::number("noise", "smallest believable standard deviation").or(0.0),
     ],
@@ -110,6 +112,11 @@ impl Detector for ZScore {
     fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
         let (score, mean) = (judgement.score().unwrap_or(0.0), judgement.expected.unwrap_or(f64::NAN));
         write!(to, "{} standard deviations from {}", Figure(libm::round(score * 10.0) / 10.0), Figure(mean))
+    }
+
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        let limit = Figure(self.config.above);
+        write!(to, "{} is within {limit} standard deviations of the mean again", Figure(value))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
 use super::group::{GroupConfig, GroupDetector};
+use super::listing::listing;
 use super::refuse::refuse_parameter;
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
@@ -11,6 +12,7 @@ use headwater_kernel::detect::{
     Alarm, AlertingDetector, DetectorKind, Judges, KINDS, Parameter, ParameterKind, Parameters,
     ROW_PARAMETERS,
 };
+use headwater_kernel::time::SteadyTime;
 use headwater_kernel::window::SPAN_MAX_MS;
 use headwater_settings::{At, Or, Table, nearest};
 use std::fmt;
@@ -20,6 +22,8 @@ use std::fmt;
 pub struct DetectorConfig {
     /// Its name on the wire: the config's, or that of its kind.
     pub name: String,
+    /// Its kind and all its parameters, for people.
+    pub listing: String,
     /// The severity from the config.
     pub severity: String,
     /// The detector and its alarm, before the first reading.
@@ -32,6 +36,15 @@ pub struct DetectorConfig {
     pub on: On,
     /// How many readings its alerts carry.
     pub evidence: EvidenceConfig,
+}
+
+impl DetectorConfig {
+    /// Whether the detector notices that a series never sends its first reading.
+    pub(super) fn misses_first_reading(&self) -> bool {
+        let mut watch = self.watch;
+        watch.expect_reading(SteadyTime(0));
+        watch.due().is_some()
+    }
 }
 
 /// The input of a detector.
@@ -92,7 +105,9 @@ pub(super) fn read(
             let print = Fingerprint::of(kind.name).with_parameters(group_parameters(kind), &parameters);
             let print = patterns.iter().fold(print, |print, pattern| print.with_text("over", pattern));
             let fingerprint = print.with_text("name", &name).finish();
-            groups.push(GroupConfig { name, severity, patterns, detector, fingerprint, evidence });
+            let over = format!("over {}; ", patterns.join(" and "));
+            let listing = over + &described(kind, group_parameters(kind), &parameters);
+            groups.push(GroupConfig { name, listing, severity, patterns, detector, fingerprint, evidence });
             continue;
         }
         let watch = read_watch(&mut table, kind);
@@ -101,7 +116,8 @@ pub(super) fn read(
         let print = Fingerprint::of(kind.name).with_parameters(own_parameters(kind), &parameters);
         let fingerprint = print.with("on", &on).with_text("name", &name).finish();
         let version = kind.version;
-        detectors.push(DetectorConfig { name, severity, watch, fingerprint, version, on, evidence });
+        let listing = described(kind, own_parameters(kind), &parameters);
+        detectors.push(DetectorConfig { name, listing, severity, watch, fingerprint, version, on, evidence });
     }
     (detectors, groups)
 }
@@ -210,6 +226,15 @@ fn own_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Paramete
 /// The parameters of a detector of groups.
 fn group_parameters(kind: &DetectorKind) -> impl Iterator<Item = &'static Parameter> + use<> {
     kind.parameters.iter().chain(ROW_PARAMETERS).chain(Alarm::PARAMETERS)
+}
+
+/// A detector's kind and its parameters, for people.
+fn described(
+    kind: &DetectorKind,
+    known: impl Iterator<Item = &'static Parameter>,
+    given: &Parameters,
+) -> String {
+    format!("{}, {}", kind.name, listing(known, given))
 }
 
 /// Reads the parameters that the table gives.

@@ -12,6 +12,8 @@ pub type GroupDetector = Multivariate<Box<[AutoModel]>>;
 pub struct GroupConfig {
     /// Its name on the wire: the config's, or that of its kind.
     pub name: String,
+    /// Its kind and all its parameters, for people.
+    pub listing: String,
     /// The severity from the config.
     pub severity: String,
     /// One pattern for each place in a group; all have the same number of `*`.
@@ -70,6 +72,7 @@ mod tests {
     fn a_group_is_named_by_what_its_series_share() {
         let places = |patterns: &[&str], series: &[&str]| -> Vec<Option<(usize, String)>> {
             let config = GroupConfig {
+                listing: String::new(),
                 name: "pair".to_owned(),
                 severity: String::new(),
                 patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),

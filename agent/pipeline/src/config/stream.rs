@@ -7,10 +7,11 @@ use super::window::WindowConfig;
 use super::{counter, detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
 use crate::plan::AggregatePlan;
-use headwater_expression::{Expression, ExpressionType, Input, Program};
+use headwater_expression::{EvalError, Expression, ExpressionType, Input, Program};
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use headwater_settings::{At, Table};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct StreamConfig {
     pub from: Option<Vec<usize>>,
     /// Globs of the series it selects; `None`: all.
     pub series: Option<Vec<String>>,
+    /// `expect`: names of series, or globs of which one series must come. Detectors of silence know them from the start.
+    pub expect: Vec<String>,
     /// `where`: readings that do not satisfy it are filtered.
     pub condition: Option<Rc<Program>>,
     /// `map`: replaces the value of a reading.
@@ -37,6 +40,15 @@ pub struct StreamConfig {
     pub detectors: Vec<DetectorConfig>,
     /// The detectors of groups.
     pub groups: Vec<GroupConfig>,
+}
+
+/// Why a stream takes no value of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoValue {
+    /// `where` is not true for it, or has no value (a missing label).
+    Filtered,
+    /// `map` has no value for it (a missing label, a division by zero, a result that is not a number).
+    Unmapped(EvalError),
 }
 
 /// What a roll-up must know of a stream.
@@ -68,26 +80,27 @@ impl StreamConfig {
 }
 
 impl StreamConfig {
-    /// The value that the stream takes of a reading. `None`: `where` rejects it, or an expression has no value (a
-    /// missing label, a division by zero).
+    /// The value that the stream takes of a reading.
+    ///
+    /// # Errors
+    /// [`NoValue`]: `where` turns the reading away, or `map` makes no number of it.
     #[inline]
-    #[must_use]
     pub fn apply_expressions(
         &self,
         series: &str,
         labels: &[(String, String)],
         time: Time,
         value: f64,
-    ) -> Option<f64> {
+    ) -> Result<f64, NoValue> {
         if self.condition.is_none() && self.map.is_none() {
-            return Some(value);
+            return Ok(value);
         }
         let input = Input { value, time_ms: time.0, series, labels, fields: &[] };
         let passes = self.condition.as_ref().is_none_or(|condition| condition.filter(&input) == Ok(true));
         match &self.map {
-            _ if !passes => None,
-            Some(map) => map.number(&input).ok(),
-            None => Some(value),
+            _ if !passes => Err(NoValue::Filtered),
+            Some(map) => map.number(&input).map_err(NoValue::Unmapped),
+            None => Ok(value),
         }
     }
 
@@ -111,15 +124,39 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
             .collect()
     });
     let series = table.strings("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
+    let expect = table.strings("expect");
     let condition = read_expression(&mut table, "where", ExpressionType::Condition);
     let map = read_expression(&mut table, "map", ExpressionType::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref()).and_then(|plan| counter::read(&mut table, plan));
     let pairs = pair::read(&mut table, window.as_ref());
     let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
+    let expect =
+        expect.map_or_else(Vec::new, |expect| checked_expect(&table, expect, series.as_ref(), &detectors));
     table.finish();
     let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
-    Some(StreamConfig { name, from, series, condition, map, window, plan, pairs, detectors, groups })
+    Some(StreamConfig { name, from, series, expect, condition, map, window, plan, pairs, detectors, groups })
+}
+
+/// The expected series; each must be one that the stream selects, and a detector must miss it.
+fn checked_expect(
+    table: &Table<'_>,
+    expect: At<Vec<At<String>>>,
+    series: Option<&Vec<String>>,
+    detectors: &[DetectorConfig],
+) -> Vec<String> {
+    if !detectors.iter().any(DetectorConfig::misses_first_reading) {
+        let what = "`expect` without a detector that misses what never came";
+        let fix = "add one of type `missing` to the stream, with `after`";
+        table.refuse(expect.span.clone(), what, fix);
+    }
+    for name in &expect.value {
+        if series.is_some_and(|globs| !globs.iter().any(|glob| glob::may_meet(glob, &name.value))) {
+            let what = format!("the stream does not select the series `{}`", name.value);
+            table.refuse(name.span.clone(), what, "add it to the stream's `series`, or name another");
+        }
+    }
+    expect.value.into_iter().map(|name| name.value).collect()
 }
 
 /// Reads a CEL expression; a mistake is shown at its place in the file.
@@ -128,16 +165,17 @@ fn read_expression(stream: &mut Table<'_>, key: &str, want: ExpressionType) -> O
     match Expression::compile(&text.value, want) {
         Ok(program) => Some(Rc::new(program)),
         Err(error) => {
-            // Skips the quote, if the text is plain: without escapes or variables.
-            let is_plain = text.span.len() == text.value.len() + 2;
-            let start = text.span.start + 1;
-            let inside = start + error.span.start..start + error.span.end.max(error.span.start + 1);
-            stream.refuse(
-                if is_plain { inside } else { text.span },
-                format!("`{key}`: {}", error.what),
-                error.fix,
-            );
+            stream.refuse(place_in(&text, &error.span), format!("`{key}`: {}", error.what), error.fix);
             None
         }
     }
+}
+
+/// The place in the file of a part of an expression.
+#[must_use]
+pub fn place_in(expression: &At<String>, part: &Range<usize>) -> Range<usize> {
+    // Skips the quote, if the text is plain: without escapes or variables.
+    let is_plain = expression.span.len() == expression.value.len() + 2;
+    let start = expression.span.start + 1;
+    if is_plain { start + part.start..start + part.end.max(part.start + 1) } else { expression.span.clone() }
 }

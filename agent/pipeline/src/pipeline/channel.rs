@@ -4,7 +4,7 @@ use super::bytes::{Bytes, put, save_measured};
 use super::cuts::{Completeness, LaterCuts};
 use super::emitter::SeriesEmitter;
 use super::filter::Filter;
-use super::ids::{Membership, SeriesId, StreamId};
+use super::ids::{ChannelId, Membership, SeriesId, StreamId};
 use super::panes::Panes;
 use super::revisions::by_value;
 use super::saved::{SavedStream, StoredChannel};
@@ -62,8 +62,10 @@ pub(super) struct Channel {
     pub(super) watching: SeriesDetectors,
     /// Its places in groups of series with a common detector.
     pub(super) memberships: Box<[Membership]>,
+    /// The channels of globs that wait for the first reading of this series, or of another.
+    pub(super) ends_wait_of: Box<[ChannelId]>,
     /// Whether its readings are stamped on arrival.
-    by_arrival: bool,
+    pub(super) by_arrival: bool,
     /// Which of its windows may lack readings.
     pub(super) completeness: Completeness,
     /// The earliest timer that is set; [`AgentTime::MAX`]: none.
@@ -86,6 +88,7 @@ impl Channel {
             filter: config.window.filter().map(|filter| Box::new(Filter::new(filter))),
             watching: SeriesDetectors::new(config),
             memberships: Box::default(),
+            ends_wait_of: Box::default(),
             by_arrival: false,
             completeness: Completeness::new(later_cuts),
             armed: AgentTime::MAX,

@@ -11,6 +11,7 @@ pub(super) trait DynDetector {
     fn on_reading(&mut self, at: Moment, value: f64) -> (Judgement, Transition);
     fn due(&self) -> Option<SteadyTime>;
     fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)>;
+    fn expect_reading(&mut self, now: SteadyTime);
     fn is_raised(&self) -> bool;
     fn reason(&self, value: f64, to: &mut dyn fmt::Write) -> fmt::Result;
     fn save(&self, to: &mut dyn StateWriter);
@@ -29,6 +30,10 @@ impl<D: Detector + Copy> DynDetector for AlertingDetector<D> {
 
     fn on_tick(&mut self, now: Moment) -> Option<(Judgement, Transition)> {
         AlertingDetector::on_tick(self, now)
+    }
+
+    fn expect_reading(&mut self, now: SteadyTime) {
+        AlertingDetector::expect_reading(self, now);
     }
 
     fn is_raised(&self) -> bool {

@@ -111,6 +111,9 @@ impl Directory {
             None => self.insert(name, labels)?,
         };
         let series = self.series.at_mut(id)?;
+        if series.handles.is_empty() && series.labels.is_empty() {
+            series.labels = labels.into();
+        }
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
         }

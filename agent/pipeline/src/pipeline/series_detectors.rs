@@ -24,7 +24,8 @@ pub(super) struct SeriesDetectors {
     ring: Ring,
     /// Whether the evidence of any alert waits for readings.
     awaits_readings: bool,
-    /// The last judged reading: its time, the agent's time on arrival, and its value.
+    /// The last judged reading: its time, the agent's time on arrival, and its value. NaN: none has come, and the first
+    /// one is expected since then.
     judged: Option<(SteadyTime, AgentTime, f64)>,
     /// End and number of the last judged window.
     window: Option<(SteadyTime, u64)>,
@@ -86,7 +87,7 @@ impl SeriesDetectors {
         let at = self.moment(time);
         // A value that the broker had kept says nothing of the sensor.
         let is_alive = !out.emitter.is_replayed;
-        if self.judged.is_some_and(|(last, ..)| at.steady < last) {
+        if !self.expects_reading() && self.judged.is_some_and(|(last, ..)| at.steady < last) {
             if is_alive {
                 self.touch(out.now.alive);
             }
@@ -120,6 +121,18 @@ impl SeriesDetectors {
         if let Some((_, arrival, _)) = &mut self.judged {
             *arrival = now;
         }
+    }
+
+    /// Expects a first reading from `now` on, where none has come.
+    pub(super) fn expect_reading(&mut self, now: Now) {
+        let at = self.moment(now.time).steady;
+        self.judged.get_or_insert((at, now.alive, f64::NAN));
+        self.slots.iter_mut().for_each(|slot| slot.detector.expect_reading(at));
+    }
+
+    /// Whether a first reading is expected and has not come.
+    pub(super) fn expects_reading(&self) -> bool {
+        self.judged.is_some_and(|(.., value)| value.is_nan())
     }
 
     /// From now on silence is not judged.

@@ -156,7 +156,7 @@ impl Pipeline {
             self.on_clock_gap(gap, rises);
         }
         self.close_cuts(now);
-        self.rearm(now);
+        self.expect_series(now);
     }
 
     /// The state of the previous run is lost, and with it which revisions it emitted.

@@ -8,6 +8,8 @@ use crate::config::StreamConfig;
 pub(super) struct Stream {
     pub(super) config: StreamConfig,
     pub(super) counts: ReadingCounts,
+    /// Whether a reading that `map` has no value for has been named.
+    pub(super) has_named_unmapped: bool,
 }
 
 /// All streams of the config.
@@ -16,7 +18,7 @@ pub(super) type Streams = IndexVec<StreamId, Stream>;
 impl Stream {
     /// A stream that has received nothing.
     pub(super) fn new(config: StreamConfig) -> Self {
-        Self { config, counts: ReadingCounts::default() }
+        Self { config, counts: ReadingCounts::default(), has_named_unmapped: false }
     }
 
     /// The config, and the counts to change.
