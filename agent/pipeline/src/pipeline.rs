@@ -13,6 +13,7 @@ mod channel;
 mod channels;
 mod clock_step;
 mod cuts;
+mod detector_slot;
 mod dyn_detector;
 mod emitter;
 mod expected;
@@ -104,7 +105,7 @@ pub const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
 
 /// Memory of a detector for each series (bytes).
 pub fn detector_bytes(prototype: &headwater_kernel::detect::AlertingDetector) -> usize {
-    size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<series_detectors::DetectorSlot>()
+    size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<detector_slot::DetectorSlot>()
 }
 
 /// An earlier time comes from a wrong unit, not from a sensor: 2000-01-01T00:00:00Z.
