@@ -12,7 +12,8 @@ fn outcome(labels: &str, corpus: &str) -> Value {
     serde_json::from_slice::<Value>(&output.stdout).expect("JSON")[0].clone()
 }
 
-/// With room below the figures of README.md (76.9, 72.5, 0.29), so that only a real loss fails.
+/// With room below the figures of the guide (76, 0.41; 63 on the mean of eight other corpora), so that only a real loss
+/// fails.
 #[test]
 fn auto_finds_what_it_should_and_makes_little_up() {
     let Some(labels) = recording::shared("labels.json") else { return };
@@ -20,10 +21,16 @@ fn auto_finds_what_it_should_and_makes_little_up() {
     let number = |of: &Value, pointer: &str| of.pointer(pointer).and_then(Value::as_f64).expect("a number");
     let one = outcome(&labels, "nab");
     assert!(number(&one, "/nab/standard") > 73.0, "{one}");
-    assert!(number(&one, "/nab/reward_low_fp") > 68.0, "{one}");
-    assert!(number(&one, "/false_per_1000") < 0.4, "{one}");
+    assert!(number(&one, "/nab/reward_low_fp") > 66.0, "{one}");
+    assert!(number(&one, "/false_per_1000") < 0.45, "{one}");
     // Several series together, as in a group.
     let several = outcome(&labels, "skab");
-    assert_eq!(several["found"], several["windows"], "{several}");
-    assert!(number(&several, "/false_per_1000") < 2.0, "{several}");
+    assert!(number(&several, "/found") >= 12.0, "{several}");
+    assert!(number(&several, "/false_per_1000") < 1.3, "{several}");
+    // None of these was tuned for alone.
+    for (corpus, least) in [("asnx", 74.0), ("lro", 56.0), ("smap", 75.0), ("smd", 90.0)] {
+        let other = outcome(&labels, corpus);
+        assert!(number(&other, "/nab/standard") > least, "{other}");
+        assert!(number(&other, "/false_per_1000") < 0.35, "{other}");
+    }
 }

@@ -7,8 +7,8 @@
 //! others go first. When another message has been acknowledged and the connection has held for [`HELD_MIN`] after
 //! that, the suspect is tried again, alone.
 //!
-//! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused; a second one bars its topic. From
-//! then on one failure less is enough. If a suspect is acknowledged, the line was to blame, and more failures are needed from then on. So a message is never
+//! If the connection is closed [`FAILURES_MAX`] times for it, the suspect is refused; a second one bars its topic. If a
+//! suspect is acknowledged, the line was to blame, and more failures are needed from then on. So a message is never
 //! refused while nothing else gets through. Where other messages have come through lately and none is to be sent, the
 //! announcement at the start of a connection will do. After [`GOOD_ANSWERS`] acknowledgements in a row on a connection,
 //! messages go together again.
@@ -49,7 +49,7 @@ const HELD_MAX: Duration = Duration::from_secs(6);
 /// Once a message was refused, a connection holds if it does so for this multiple of the time that the broker has taken to
 /// close one, and no less than this.
 const HELD_TIMES: u32 = 4;
-const HELD_LEAST: Duration = Duration::from_millis(50);
+const HELD_LEAST: Duration = Duration::from_millis(250);
 
 /// For so long after an acknowledged message, and for so many that are refused, the acknowledgement of an announcement
 /// proves that the connection works: a broker may take announcements and nothing else.
@@ -264,14 +264,6 @@ impl PoisonGuard {
         }
     }
 
-    /// The failures for which a suspect is refused.
-    fn failures_needed(&self) -> u32 {
-        match self.failures_max {
-            FAILURES_MAX => FAILURES_MAX.saturating_sub(self.refused).max(2),
-            raised => raised,
-        }
-    }
-
     /// For how long a connection has to hold.
     fn held_min(&self) -> Duration {
         if self.refused == 0 { HELD_MIN } else { (HELD_TIMES * self.took).clamp(HELD_LEAST, HELD_MIN) }
@@ -312,7 +304,7 @@ impl PoisonGuard {
             let (tag, bytes) = (solo.tag, solo.bytes);
             self.suspects.push(Suspect { tag, bytes, failures: 0, put_off: None });
         }
-        let (at, needed) = (known.unwrap_or(self.suspects.len().saturating_sub(1)), self.failures_needed());
+        let (at, needed) = (known.unwrap_or(self.suspects.len().saturating_sub(1)), self.failures_max);
         let Some(suspect) = self.suspects.get_mut(at) else { return false };
         suspect.failures += u32::from(solo.is_proof);
         suspect.failures >= needed
@@ -422,7 +414,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_are_found_in_three_links_each_alone_or_among_others() {
+    async fn many_are_found_in_four_links_each_alone_or_among_others() {
         // The last hundred are all poison: nothing else is left to be sent.
         for (count, is_poison) in [(400_u64, (|seq| seq % 4 == 0) as fn(u64) -> bool), (110, |seq| seq >= 10)]
         {
@@ -430,14 +422,14 @@ mod tests {
             while !bench.waiting.is_empty() {
                 bench.link(|seq, _| is_poison(seq));
                 links += 1;
-                assert!(links < 3 * 100 + 20, "{:?}", bench.waiting);
+                assert!(links < 4 * 100 + 20, "{:?}", bench.waiting);
             }
             bench.refused.sort_unstable();
             assert_eq!(bench.refused, (0..count).filter(|seq| is_poison(*seq)).collect::<Vec<_>>());
             let now = bench.now;
             assert_eq!(bench.guard.bars("104", 1, now), None, "one message says little of its topic");
             bench.waiting.push(104);
-            (0..3).for_each(|_| bench.link(|seq, _| is_poison(seq)));
+            (0..4).for_each(|_| bench.link(|seq, _| is_poison(seq)));
             assert!(bench.guard.bars("104", 1, now).is_some());
         }
     }
@@ -457,14 +449,14 @@ mod tests {
                 bench
                     .waiting
                     .extend((links % 100 == 0 && bench.refused.len() < 350).then_some(10_000 + links));
-                assert!(links < 1_400, "{} wait", bench.waiting.len());
+                assert!(links < 1_800, "{} wait", bench.waiting.len());
             }
             bench.refused.sort_unstable();
             assert_eq!(bench.refused, (0..800).filter(|seq| is_poison(*seq)).collect::<Vec<_>>());
             assert!(bench.acked.is_sorted());
             let took = bench.now - began;
             println!("{takes} ms: {links} connections, {took:?}");
-            assert!(took < Duration::from_secs(if takes < 50 { 200 } else { 1_200 }), "{took:?}");
+            assert!(took < Duration::from_secs(if takes < 50 { 600 } else { 1_800 }), "{took:?}");
         }
     }
 
