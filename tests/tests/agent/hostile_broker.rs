@@ -129,7 +129,7 @@ fn many_that_close_the_connection_are_found() {
         good.dedup();
         assert_eq!(good, (0..BAD).collect::<Vec<_>>(), "in order, some of them twice");
         println!("{version}: {BAD} found in {} connections, {:?}", uplink.connections(), began.elapsed());
-        assert!(uplink.connections() < 3 * BAD + 40, "{}", uplink.connections());
+        assert!(uplink.connections() < 4 * BAD + 40, "{}", uplink.connections());
         let lines = agent.log().lines().filter(|line| !line.contains(" DEBUG ")).count();
         assert!(lines < 300, "{lines} lines: {}", agent.log());
         assert!(agent.terminate().success());

@@ -137,11 +137,11 @@ fn a_full_folder_is_said_and_stops_nothing() {
     let Some(folder) = Tmpfs::mount(runtime.clone(), "32k") else { return };
     let mut agent = field.agent(&field.config(), &runtime, 1);
     wait_source(&field.broker, 1);
-    field.publish(6_000);
+    field.publish(20_000);
     field.wait_trouble("cannot be written: No space left");
     agent.check_running();
     field.publish(100);
-    field.wait_received(6_100).check_accounts();
+    field.wait_received(20_100).check_accounts();
     assert_eq!(agent.terminate().code(), Some(0));
     drop(folder);
 }
