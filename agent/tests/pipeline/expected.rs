@@ -88,3 +88,21 @@ fn a_source_that_is_down_is_no_silence() {
     assert_eq!(until(&mut pipeline, 63), []);
     assert_eq!(until(&mut pipeline, 64).len(), 2);
 }
+
+/// A source that the stream does not select may come and go.
+#[test]
+fn another_source_that_comes_and_goes_hides_no_silence() {
+    let text = format!("{SOURCE}{}", STREAM.replace("window", "from = [\"s\"]\nwindow"));
+    let (config, document) = config::parse(Path::new("test.toml"), &text, |_| None);
+    let config = config.unwrap_or_else(|| panic!("{}", document.render_all()));
+    let source = |name: &str| SourceEntry { name: name.to_owned(), future_ms: 300_000, is_durable: false };
+    let mut pipeline =
+        Pipeline::new("a1", vec![source("s"), source("program")], config.streams, config.limits);
+    pipeline.resume(at(START), false);
+    let mut told = Vec::new();
+    for second in 1..=10 {
+        pipeline.on_link(1, second % 2 == 0, at(START + second * 1_000));
+        told.extend(until(&mut pipeline, second));
+    }
+    assert_eq!(told.iter().map(|(_, state, at, _)| (&**state, *at)).collect::<Vec<_>>(), [("raised", 4); 2]);
+}

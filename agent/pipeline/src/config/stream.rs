@@ -61,10 +61,16 @@ pub struct Thinned {
 }
 
 impl StreamConfig {
+    /// Whether the stream selects series of a source at all.
+    #[must_use]
+    pub fn takes_from(&self, source: usize) -> bool {
+        self.from.as_ref().is_none_or(|from| from.contains(&source))
+    }
+
     /// Whether the stream selects a series of a source.
     #[must_use]
     pub fn selects(&self, source: usize, series: &str) -> bool {
-        self.from.as_ref().is_none_or(|from| from.contains(&source))
+        self.takes_from(source)
             && self.series.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob::matches(glob, series)))
     }
 
