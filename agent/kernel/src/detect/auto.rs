@@ -82,8 +82,12 @@ impl Detector for Auto {
     }
 
     fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
-        write!(to, "{} is usual again", Figure(value))
+        describe_end(value, to)
     }
+}
+
+fn describe_end(value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+    write!(to, "{} is usual again", Figure(value))
 }
 
 fn describe(judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {

@@ -71,6 +71,13 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> Detector for RowDetector<M> {
         }
     }
 
+    fn describe_end(&self, raised: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Self::HalfSpace(trees) => trees.describe_end(raised, value, to),
+            Self::Auto(rows) => rows.describe_end(raised, value, to),
+        }
+    }
+
     fn save(&self, to: &mut dyn StateWriter) {
         match self {
             Self::HalfSpace(trees) => trees.save(to),

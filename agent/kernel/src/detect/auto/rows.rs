@@ -62,6 +62,10 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> Detector for AutoRows<M> {
         super::describe(judgement, to)
     }
 
+    fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
+        super::describe_end(value, to)
+    }
+
     fn save(&self, to: &mut dyn StateWriter) {
         self.models.as_ref().iter().for_each(|model| model.put(to));
         (self.fusion, self.most).put(to);
