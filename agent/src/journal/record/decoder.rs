@@ -43,29 +43,10 @@ impl Decoder {
                 self.event = self.event.wrapping_add(unzigzag(varint::take(from)?));
                 Record::Reading(handle, TakenAt::Event(self.event), decimal(from, tag - EVENT)?)
             }
-            [4] => {
-                let (handle, source, name) = (short(from)?, size(from)?, text(from)?);
-                let mut labels = Vec::new();
-                for _ in 0..varint::take(from)? {
-                    labels.push((text(from)?.to_owned(), text(from)?.to_owned()));
-                }
-                Record::Series { handle, source, name, labels }
-            }
+            [4] => series(from)?,
             [5] => Record::Tick,
             [6] => Record::Link(size(from)?, take(from, 1)? != [0]),
-            [7] => {
-                let count = match take(from, 1)? {
-                    [0] => IntakeCount::Invalid,
-                    [1] => IntakeCount::Repeated,
-                    [2] => IntakeCount::Refused,
-                    [3] => IntakeCount::Empty,
-                    [4] => IntakeCount::Filtered,
-                    [5] => IntakeCount::Retained,
-                    [6] => IntakeCount::Dropped,
-                    _ => return Err(Damaged),
-                };
-                Record::Count(count, size(from)?, short(from)?)
-            }
+            [7] => Record::Count(count(from)?, size(from)?, short(from)?),
             [8] => Record::RevLimit(match varint::take(from)? {
                 0 => None,
                 more => Some(u32::try_from(more - 1).map_err(|_| Damaged)?),
@@ -111,6 +92,28 @@ impl Decoder {
         self.receipt = Some((source, receipt));
         Record::Receipt(source, receipt)
     }
+}
+
+fn series<'a>(from: &mut &'a [u8]) -> Result<Record<'a>, Damaged> {
+    let (handle, source, name) = (short(from)?, size(from)?, text(from)?);
+    let mut labels = Vec::new();
+    for _ in 0..varint::take(from)? {
+        labels.push((text(from)?.to_owned(), text(from)?.to_owned()));
+    }
+    Ok(Record::Series { handle, source, name, labels })
+}
+
+fn count(from: &mut &[u8]) -> Result<IntakeCount, Damaged> {
+    Ok(match take(from, 1)? {
+        [0] => IntakeCount::Invalid,
+        [1] => IntakeCount::Repeated,
+        [2] => IntakeCount::Refused,
+        [3] => IntakeCount::Empty,
+        [4] => IntakeCount::Filtered,
+        [5] => IntakeCount::Retained,
+        [6] => IntakeCount::Dropped,
+        _ => return Err(Damaged),
+    })
 }
 
 fn take<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a [u8], Damaged> {
