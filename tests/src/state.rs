@@ -5,10 +5,12 @@
 //! version. A test lets every later program go on with each folder, and compares what it says.
 
 mod cases;
+mod input;
 mod outcome;
 
 pub use cases::{Case, End, cases};
-pub use outcome::{Changed, Outcome, SINCE_0_1_0};
+pub use input::{HEADER, crc32, seal};
+pub use outcome::{Changed, Outcome};
 
 use crate::agent::state_dir;
 use crate::{Agent, Gate, Mosquitto, Options, Session, Subscriber, TempDir, wait_for};
@@ -36,7 +38,8 @@ impl Surroundings {
             [("{session}", self.session.port), ("{plain}", self.plain.port), ("{uplink}", self.gate.port)];
         let config = ports
             .iter()
-            .fold(config.to_owned(), |text, (place, port)| text.replace(place, &port.to_string()));
+            .fold(config.to_owned(), |text, (place, port)| text.replace(place, &port.to_string()))
+            .replace(input::PATH, &input::path(dir));
         let agent = Agent::start(dir, &config);
         wait_for("the agent to subscribe", || (self.plain.logged("\tarrivals/") > 0).then_some(()));
         agent
@@ -50,7 +53,7 @@ impl Surroundings {
 pub fn make(case: &Case, folder: &Path) {
     let (dir, surroundings) = (TempDir::new(), Surroundings::new());
     let agent = surroundings.agent(&dir, &case.config);
-    case.before(&surroundings.session, surroundings.plain.port);
+    case.before(&surroundings.session, surroundings.plain.port, &dir);
     match case.end {
         End::Stopped => assert_eq!(agent.terminate().code(), Some(0)),
         End::Killed => agent.kill9(),
@@ -64,6 +67,9 @@ pub fn make(case: &Case, folder: &Path) {
     fs::create_dir_all(folder).expect("the case's folder");
     fs::write(folder.join("config.toml"), &case.config).expect("the case's config");
     copy(&state_dir(&dir), &folder.join("state"));
+    if case.reads() {
+        input::keep(&dir, folder);
+    }
     let outcome = go_on(case, folder, &case.config);
     fs::write(folder.join("outcome.jsonl"), outcome.lines()).expect("the case's outcome");
 }
@@ -77,14 +83,28 @@ pub fn make(case: &Case, folder: &Path) {
 pub fn go_on(case: &Case, folder: &Path, config: &str) -> Outcome {
     let (dir, surroundings) = (TempDir::new(), Surroundings::new());
     copy(&folder.join("state"), &state_dir(&dir));
+    input::adopt(folder, &dir, &state_dir(&dir));
+    let waiting = waiting(&dir);
     let agent = surroundings.agent(&dir, config);
-    case.after(&surroundings.session, surroundings.plain.port);
+    case.after(&surroundings.session, surroundings.plain.port, &dir);
+    if case.fills {
+        wait_for("the oldest messages to be merged", || (!waiting.first()?.exists()).then_some(()));
+    }
     surroundings.gate.open();
-    let is_done = |messages: &crate::Messages| case.is_done(messages);
+    let is_done = |messages: &crate::Messages| case.is_done(messages, config);
     surroundings.subscriber.wait_until("all that the agent has to say", is_done);
     assert_eq!(agent.terminate().code(), Some(0));
     let stopped = |messages: &crate::Messages| messages.has_cause("stop");
     case.outcome(&surroundings.subscriber.wait_until("the report of the stop", stopped))
+}
+
+/// What waits in the buffer, the oldest first.
+fn waiting(dir: &TempDir) -> Vec<PathBuf> {
+    let entries = fs::read_dir(state_dir(dir).join("buffer")).into_iter().flatten().filter_map(Result::ok);
+    let mut databases: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    databases.sort();
+    databases
 }
 
 /// The folders of all cases of all versions under `tests/state`.

@@ -1,8 +1,9 @@
 //! What the cases hold: streams of every shape with every aggregate and every detector, groups, pairs and filters; a buffer
 //! that waits; a source that remembers what may come again.
 
-use super::Outcome;
-use crate::{Messages, Publisher, Session};
+use super::{Outcome, input};
+use crate::agent::state_dir;
+use crate::{Messages, Publisher, Session, TempDir};
 use std::fmt::Write as _;
 
 /// A case of stored state.
@@ -14,7 +15,7 @@ pub struct Case {
     /// How the run before ends.
     pub end: End,
     /// Whether so much more is buffered before the line is mended that what waits must be merged.
-    fills: bool,
+    pub(super) fills: bool,
     /// Whether filters decide about the last readings, which they do when no other comes.
     filters: bool,
 }
@@ -42,6 +43,8 @@ const MINUTES: [i64; 2] = [30, 150];
 const FILLERS: usize = 40;
 /// The series that the state of that case has.
 const OWN: [&str; 2] = ["sensors/hall/a", "sensors/hall/b"];
+/// Lines of the file that is read before and after, of which four make a window.
+const LINES: [std::ops::Range<i64>; 2] = [0..6, 6..10];
 /// What closes all windows comes from so much later (ms).
 const LATER_MS: i64 = 86_400_000;
 
@@ -49,16 +52,17 @@ const LATER_MS: i64 = 86_400_000;
 #[must_use]
 pub fn cases() -> [Case; 5] {
     let case =
-        |name, end| Case { name, config: head("4MiB") + &everything(), end, fills: false, filters: true };
+        |name, end| Case { name, config: head("1s") + &everything(), end, fills: false, filters: true };
     [
-        case("stopped", End::Stopped),
+        // Positions are in the checkpoint.
+        Case { config: head("1s") + &everything() + INPUT, ..case("stopped", End::Stopped) },
         case("killed", End::Killed),
-        // Nearly all of it is in a journal on the disk, with receipts.
-        case("journal", End::Killed),
+        // All of it is in a journal on the disk, with receipts and positions.
+        Case { config: head("1h") + &everything() + INPUT, ..case("journal", End::Killed) },
         case("deltas", End::KilledLater),
         Case {
             name: "offline",
-            config: head("4MiB") + &minutes(),
+            config: head("1s") + &minutes(),
             end: End::Stopped,
             fills: true,
             filters: false,
@@ -66,10 +70,10 @@ pub fn cases() -> [Case; 5] {
     ]
 }
 
-fn head(max_size: &str) -> String {
+fn head(checkpoint: &str) -> String {
     format!(
-        "[agent]\nid = \"golden\"\ncheckpoint = \"1s\"\nreport = \"1s\"\n[clock]\ntrust = \"always\"\n\
-         [buffer]\nsync = \"1s\"\nmax_size = \"{max_size}\"\ndaily_writes = \"100GiB\"\n\
+        "[agent]\nid = \"golden\"\ncheckpoint = \"{checkpoint}\"\nreport = \"1s\"\n[clock]\ntrust = \"always\"\n\
+         [buffer]\nsync = \"1s\"\nmax_size = \"4MiB\"\ndaily_writes = \"100GiB\"\n\
          [sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{{session}}\"\nack = \"durable\"\n\
          topics = [\"sensors/{{place}}\"]\ntime = \"ts\"\n\
          [sources.arrivals]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{{plain}}\"\ntopics = [\"arrivals/{{place}}\"]\nqos = 1\nformat = \"number\"\n\
@@ -93,6 +97,11 @@ fn everything() -> String {
         ("session", r#"{ type = "session", gap = "15s" }"#, ""),
         ("count", r#"{ type = "count", size = 90 }"#, ""),
         ("local", r#"{ type = "tumbling", size = "1d" }"#, "align = \"Europe/Berlin\"\n"),
+        (
+            "meter",
+            r#"{ type = "tumbling", size = "2m" }"#,
+            "offset = \"30s\"\ncounters = { wrap = 100.0, dip = \"1%\" }\n",
+        ),
         ("raw", r#"{ type = "none" }"#, "where = \"value > 70.0\"\n"),
         (
             "band",
@@ -112,6 +121,10 @@ fn everything() -> String {
     }
     text + &detectors()
 }
+
+/// A file whose position is stored with its readings.
+const INPUT: &str = "[sources.input]\ntype = \"file\"\npath = \"{input}\"\nack = \"durable\"\ntime = \"ts\"\n\
+    [streams.input]\nfrom = [\"input\"]\nwindow = { type = \"count\", size = 4 }\naggregates = [\"count\", \"sum\"]\n";
 
 const PAIRS: &str = "pairs = [{ a = \"*/a\", b = \"*/b\", tolerance = \"2s\" }]\n";
 
@@ -166,15 +179,22 @@ fn value(step: i64, field: i64) -> f64 {
 
 impl Case {
     /// What comes before the run ends; all of it is in a checkpoint then.
-    pub(super) fn before(&self, session: &Session, plain: u16) {
+    pub(super) fn before(&self, session: &Session, plain: u16, dir: &TempDir) {
         self.arrivals(plain, 3);
+        let [lines, _] = LINES;
+        if self.reads() {
+            input::append(dir, START_MS, lines);
+            input::wait_read(dir, &state_dir(dir));
+        }
         let steps = if self.fills { 0..MINUTES[0] } else { 0..BEFORE };
         steps.clone().for_each(|step| self.step(session, step, false));
         session.wait_acknowledged(steps.map(id));
     }
 
     /// What comes when it goes on: first, again, what the broker has seen no acknowledgement of.
-    pub(super) fn after(&self, session: &Session, plain: u16) {
+    pub(super) fn after(&self, session: &Session, plain: u16, dir: &TempDir) {
+        let [_, lines] = LINES;
+        input::append(dir, START_MS, lines);
         let [from, to] = if self.fills { MINUTES } else { [BEFORE, AFTER] };
         (from - AGAIN..from).for_each(|step| self.step(session, step, true));
         (from..to).for_each(|step| self.step(session, step, false));
@@ -184,9 +204,16 @@ impl Case {
         session.wait_acknowledged((from - AGAIN..=to).map(id));
     }
 
-    /// Whether all has been said of what comes.
-    pub(super) fn is_done(&self, messages: &Messages) -> bool {
-        let arrived = messages.of("summary").any(|summary| summary.text("stream") == "arrivals");
+    /// Whether a file is read.
+    pub(super) fn reads(&self) -> bool {
+        self.config.contains(input::PATH)
+    }
+
+    /// Whether all has been said of what comes, under a config that may be an earlier one of the case.
+    pub(super) fn is_done(&self, messages: &Messages, config: &str) -> bool {
+        let count_of =
+            |stream| messages.of("summary").filter(|summary| summary.text("stream") == stream).count();
+        let arrived = count_of("arrivals") > 0 && (!config.contains(input::PATH) || count_of("input") >= 2);
         let newest = messages.reports().into_iter().max_by_key(|report| report.integer("to"));
         let is_empty = newest.is_some_and(|report| {
             report.map["total"]["messages"]["waiting"] == 0 && messages.has_cause("restart")

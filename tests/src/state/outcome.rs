@@ -31,7 +31,7 @@ pub struct Changed {
 
 /// Since version 0.1.0 totals begin at the last reading before the window, percentiles have nearest rank, the first readings
 /// of two series are a pair, `rate` judges the change over all of `per`, and `auto` has other views.
-pub const SINCE_0_1_0: Changed = Changed {
+const SINCE_0_1_0: Changed = Changed {
     numbers: &[
         "delta",
         "increase",
@@ -46,6 +46,14 @@ pub const SINCE_0_1_0: Changed = Changed {
     pairs: &["count", "covariance", "correlation"],
     detectors: &["auto", "rate"],
 };
+
+impl Changed {
+    /// Since a version, by the name of its folder.
+    #[must_use]
+    pub fn since(version: &str) -> Self {
+        if version == "0.1.0" { SINCE_0_1_0 } else { Self::default() }
+    }
+}
 
 /// Keys that say nothing that the others do not.
 const PLAIN: [&str; 3] = ["v", "agent", "kind"];

@@ -2,7 +2,7 @@
 //! alone.
 
 use headwater_tests::agent::state_dir;
-use headwater_tests::state::{Changed, Outcome, SINCE_0_1_0, cases, folders, go_on, make};
+use headwater_tests::state::{Changed, HEADER, Outcome, cases, crc32, folders, go_on, make, seal};
 use headwater_tests::{Agent, Message, Mosquitto, Publisher, Subscriber, TempDir};
 use std::fs;
 
@@ -15,7 +15,9 @@ fn the_state_of_every_released_version_is_gone_on_with() {
         println!("{}", folder.display());
         let told = fs::read_to_string(folder.join("outcome.jsonl")).expect("what was said then");
         let config = fs::read_to_string(folder.join("config.toml")).expect("the config of then");
-        Outcome::read(&told).check_later(&go_on(&case, &folder, &config), SINCE_0_1_0);
+        let version = folder.parent().and_then(|version| version.file_name()?.to_str());
+        let changed = Changed::since(version.expect("a version's name"));
+        Outcome::read(&told).check_later(&go_on(&case, &folder, &config), changed);
     }
 }
 
@@ -98,23 +100,6 @@ impl Field {
         let report = messages.of("report").find(|report| report.text("cause") == "upgrade").cloned();
         report.expect("the report")
     }
-}
-
-/// The bytes of the header: magic, version, length, checksum.
-const HEADER: usize = 20;
-
-/// Puts the body's length and checksum right.
-fn seal(file: &mut [u8]) {
-    let body = file.len() - HEADER;
-    file[8..16].copy_from_slice(&(body as u64).to_le_bytes());
-    let sum = crc32(&file[HEADER..]);
-    file[16..20].copy_from_slice(&sum.to_le_bytes());
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg()))
-    })
 }
 
 /// The beginning of each section, with its tag.
