@@ -1,9 +1,14 @@
 //! Outputs that are no broker.
 
 use crate::{Config, publish, wait_source};
+use flate2::read::GzDecoder;
+use headwater_tests::agent::{self, Background};
+use headwater_tests::mount::Tmpfs;
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, TempDir, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,13 +32,30 @@ fn config(source: u16, output: &str) -> String {
 fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let text = |path: PathBuf| std::fs::read_to_string(&path).map(|text| (path, text)).into_iter().collect();
+    let text = |path: PathBuf| read(&path).map(|text| (path, text)).into_iter().collect();
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { text(path) }).collect()
+}
+
+/// The text of a file, unpacked; of one that is half packed, what there is.
+fn read(path: &Path) -> std::io::Result<String> {
+    let file = File::open(path)?;
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let _ = GzDecoder::new(file).read_to_string(&mut text);
+    } else {
+        { file }.read_to_string(&mut text)?;
+    }
+    Ok(text)
 }
 
 /// The text without a last line that is not whole.
 fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
+}
+
+/// The whole lines of all files below a folder.
+fn all_lines(folder: &Path) -> String {
+    files(folder).into_iter().map(|(_, text)| whole_lines(&text).to_owned()).collect()
 }
 
 /// The readings that the windows in the lines count, each by its newest revision. Repeats must be equal.
@@ -57,12 +79,22 @@ fn counted(lines: &str) -> i64 {
 /// Agents are killed at random moments. Every reading is in a file once, no line is torn, and no file stays hidden.
 #[test]
 fn files_hold_everything_whatever_kills_the_agent() {
+    files_under_kills("");
+}
+
+/// The same where complete files are compressed.
+#[test]
+fn compressed_files_hold_everything_whatever_kills_the_agent() {
+    files_under_kills("gzip = true");
+}
+
+fn files_under_kills(more: &str) {
     let source = Mosquitto::with(&Options { inflight: 100, quiet: true, ..Options::default() });
     let dir = TempDir::new();
     let out = dir.join("out");
     let output = "[outputs.archive]\ntype = \"file\"\npath = \"out/kind={kind}/{date}/{agent}-{n}.jsonl\"\n\
-                  max_size = \"8KiB\"\nsync = \"100ms\"";
-    let config = config(source.port, output);
+                  max_size = \"8KiB\"\nsync = \"100ms\"\n";
+    let config = config(source.port, &format!("{output}{more}"));
     let mut publisher = Publisher::new(source.port);
     let mut agent = Agent::start(&dir, &config);
     agent.wait_log(&["source connected"]);
@@ -77,17 +109,73 @@ fn files_hold_everything_whatever_kills_the_agent() {
         agent.kill9();
         agent = Agent::start(&dir, &config);
     }
-    let all = || files(&out).into_iter().map(|(_, text)| whole_lines(&text).to_owned()).collect::<String>();
+    let all = || all_lines(&out);
     wait_for("all readings to be in files", || (counted(&all()) == kills * each).then_some(()));
     assert_eq!(agent.terminate().code(), Some(0));
     let files = files(&out);
     let hidden = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with('.');
     assert!(files.iter().all(|(path, _)| !hidden(path)), "{files:#?}");
     assert!(files.iter().all(|(_, text)| text.ends_with('\n')));
+    let packed = files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "gz")).count();
+    assert_eq!(packed, if more.is_empty() { 0 } else { files.len() }, "{files:#?}");
     let summaries = files.iter().filter(|(path, _)| path.to_string_lossy().contains("out/kind=summary/20"));
     let summaries = summaries.map(|(_, text)| text.as_str()).collect::<Vec<_>>();
     assert!(summaries.len() > 3, "files are rotated at their size");
     assert_eq!(counted(&summaries.concat()), kills * each);
+}
+
+/// The disk of the files is full in the middle of one. Nothing is lost and nothing torn: messages wait in the buffer.
+#[test]
+fn a_full_disk_is_waited_for() {
+    const READINGS: i64 = 1_000;
+    let dir = TempDir::new();
+    let out = dir.join("out");
+    let Some(_disk) = Tmpfs::mount(out.clone(), "2m") else { return };
+    let filler = out.join("filler");
+    File::create(&filler).and_then(|mut file| file.write_all(&vec![0; 1_950_000])).expect("a filler");
+    let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });
+    let output =
+        "[outputs.archive]\ntype = \"file\"\npath = \"out/{kind}-{n}.jsonl\"\nsync = \"20ms\"\ngzip = true";
+    let agent = Agent::start(&dir, &config(source.port, output));
+    wait_source(&source, 1);
+    let readings: Vec<_> = (0..READINGS).map(|n| (FIRST + n * 1_000, n as f64)).collect();
+    publish(&mut Publisher::new(source.port), "office", "temp", &readings);
+    agent.wait_log(&["cannot write", "No space left on device"]);
+    assert!(counted(&all_lines(&out)) < READINGS);
+    std::fs::remove_file(&filler).expect("a filler");
+    wait_for("all readings to be in files", || (counted(&all_lines(&out)) == READINGS).then_some(()));
+    assert_eq!(agent.terminate().code(), Some(0));
+    assert!(files(&out).iter().all(|(_, text)| text.ends_with('\n')));
+}
+
+/// `tail` shows what is in files already, and follows them.
+#[test]
+fn tail_follows_files() {
+    let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });
+    let dir = TempDir::new();
+    let out = dir.join("out");
+    let output = "[outputs.archive]\ntype = \"file\"\npath = \"out/{kind}-{n}.jsonl\"\nmax_size = \"1KiB\"\n\
+                  sync = \"20ms\"\ngzip = true\nkinds = [\"summary\"]";
+    let config = config(source.port, output);
+    let agent = Agent::start(&dir, &config);
+    wait_source(&source, 1);
+    let mut publisher = Publisher::new(source.port);
+    let readings: Vec<_> = (0..200).map(|n| (FIRST + n * 1_000, n as f64)).collect();
+    publish(&mut publisher, "office", "temp", &readings[..100]);
+    wait_for("the first readings to be in files", || (counted(&all_lines(&out)) == 100).then_some(()));
+    let path = dir.join("headwater.toml");
+    let tail = Background::start(&dir, &["tail", "--json", "--config", path.to_str().unwrap()]);
+    let last = |n: i64| format!("\"start\":{}", FIRST + n * 1_000);
+    wait_for("the last line", || tail.stdout().contains(&last(99)).then_some(()));
+    publish(&mut publisher, "office", "temp", &readings[100..]);
+    wait_for("all new lines", || (100..200).all(|n| tail.stdout().contains(&last(n))).then_some(()));
+    assert!(!tail.stdout().contains(&last(0)), "not all from the beginning");
+    drop(tail);
+    assert_eq!(agent.terminate().code(), Some(0));
+    let csv = dir.write("csv.toml", config.replace("gzip = true", "format = \"csv\""));
+    let refused = agent::run(&dir, &["tail", "--config", csv.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("open these with what reads CSV"), "{said}");
 }
 
 #[test]

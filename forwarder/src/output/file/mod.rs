@@ -8,19 +8,21 @@
 //!
 //! Limits: 16 files grow at a time. One more completes the file that was written longest ago.
 
+mod complete;
 mod path;
+mod tail;
 mod writer;
 
 use crate::batches::BatchOutput;
 use crate::{
     Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, OutputProbing, ProbeResult,
-    SendRate,
+    SendRate, Tail,
 };
 use headwater_settings::{Or, Table};
 use path::PathTemplate;
 use std::sync::Arc;
 use std::time::Duration;
-use writer::FileWriter;
+use writer::{FileWriter, Rotation};
 
 pub(crate) const KIND: OutputKind = OutputKind {
     name: "file",
@@ -50,11 +52,13 @@ fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Outpu
     let max_size = table.size("max_size", 1 << 10..=1 << 40).given().unwrap_or(MAX_SIZE);
     let max_age = table.duration("max_age", 1_000..=365 * 86_400_000).given().unwrap_or(MAX_AGE_MS);
     let sync = table.duration("sync", 0..=3_600_000).given().unwrap_or(SYNC_MS);
+    let gzip = table.boolean("gzip").given().unwrap_or(false);
     let rate = SendRate::read(table);
     let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
     let (path, template) = read?;
     let template = Arc::new(template);
-    let writer = FileWriter::new(template.clone(), max_size, ms(max_age));
+    let rotation = Rotation { max_size, max_age: ms(max_age), gzip };
+    let writer = FileWriter::new(template.clone(), rotation);
     Some(Box::new(FileOutput { path, template, batches: BatchOutput::new(writer, ms(sync)), rate }))
 }
 
@@ -89,6 +93,15 @@ impl Output for FileOutput {
 
     fn rate(&self) -> SendRate {
         self.rate
+    }
+
+    fn tail(&self, encoder: &dyn Encoder, agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
+        if !encoder.header().is_empty() {
+            return Err(
+                "only files of `format = \"json\"` can be followed; open these with what reads CSV".into()
+            );
+        }
+        Ok(tail::follow(self.template.clone(), agent))
     }
 
     fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {

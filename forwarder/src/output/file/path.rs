@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Stands for the file's number in a place.
 pub(super) const NUMBER: char = '\0';
 
+/// The ending that compression adds to a name.
+pub(super) const GZ: &str = ".gz";
+
 /// The parts of a path that differ from file to file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathPart {
@@ -41,6 +44,11 @@ impl PathTemplate {
         if name.matches("{n}").count() != 1 || folder.contains("{n}") {
             return Err(
                 "the last level needs {n}, once: files that are complete are not written again".into()
+            );
+        }
+        if name.ends_with(GZ) {
+            return Err(
+                "leave `.gz` out and write `gzip = true`: a file is compressed when it is complete".into()
             );
         }
         if text.contains('\0') || name.starts_with('.') {
@@ -175,8 +183,13 @@ mod tests {
 
     #[test]
     fn bad_paths_say_what_would_be_right() {
-        for (bad, word) in [("a/b", "{n}"), ("{n}/b", "{n}"), ("a/{m}", "unknown"), ("a/.{n}", "begin with")]
-        {
+        for (bad, word) in [
+            ("a/b", "{n}"),
+            ("{n}/b", "{n}"),
+            ("a/{m}", "unknown"),
+            ("a/.{n}", "begin with"),
+            ("a/{n}.gz", "gzip = true"),
+        ] {
             assert!(PathTemplate::parse(bad).unwrap_err().contains(word), "{bad}");
         }
     }

@@ -1,11 +1,12 @@
 //! Writes growing files, and completes them.
 
-use super::path::{NUMBER, PathTemplate};
+use super::complete::{Completion, sync_folder};
+use super::path::{GZ, NUMBER, PathTemplate};
 use crate::Tag;
 use crate::batches::{BatchWriter, Entry};
 use fs2::FileExt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +15,28 @@ use tokio::time::Instant;
 /// Files that grow at a time.
 const OPEN_MAX: usize = 16;
 
-/// Folders below the root that are looked into for files of an earlier run.
-const DEPTH_MAX: usize = 16;
+/// At the end, files are compressed for at most so long: the agent's stop is bounded.
+const COMPRESS_AT_END: Duration = Duration::from_secs(3);
 
-/// Bytes read at a time when the last whole line of a file is looked for.
-const BLOCK: u64 = 64 << 10;
+/// When files are complete, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    pub(super) max_size: u64,
+    pub(super) max_age: Duration,
+    /// Whether complete files are compressed.
+    pub(super) gzip: bool,
+}
+
+impl Rotation {
+    /// Completes files without haste.
+    fn completion(self) -> Completion {
+        Completion { gzip: self.gzip, until: None }
+    }
+}
 
 pub(super) struct FileWriter {
     template: Arc<PathTemplate>,
-    max_size: u64,
-    max_age: Duration,
+    rotation: Rotation,
     /// The first line of every file.
     header: String,
     /// The file that was written longest ago comes first.
@@ -51,7 +64,10 @@ impl BatchWriter for FileWriter {
 
     fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
         if !self.has_recovered {
-            complete_all(&self.template).map_err(|(path, error)| said("complete", &path, &error))?;
+            let completion = self.rotation.completion();
+            completion
+                .complete_all(&self.template)
+                .map_err(|(path, error)| said("complete", &path, &error))?;
             self.has_recovered = true;
         }
         self.tend();
@@ -67,25 +83,27 @@ impl BatchWriter for FileWriter {
 
     fn due(&self) -> Option<Duration> {
         let first = self.growing.iter().map(|growing| growing.since).min()?;
-        Some((first + self.max_age).saturating_duration_since(Instant::now()))
+        Some((first + self.rotation.max_age).saturating_duration_since(Instant::now()))
     }
 
     fn tend(&mut self) {
         let now = Instant::now();
-        let max_age = self.max_age;
+        let Rotation { max_age, .. } = self.rotation;
         let old =
             self.growing.extract_if(.., |growing| now.saturating_duration_since(growing.since) >= max_age);
-        old.for_each(Growing::complete);
+        old.for_each(|growing| growing.complete(self.rotation.completion()));
     }
 
     fn finish(&mut self) {
-        self.growing.drain(..).for_each(Growing::complete);
+        let until = Some(Instant::now() + COMPRESS_AT_END);
+        let completion = Completion { until, ..self.rotation.completion() };
+        self.growing.drain(..).for_each(|growing| growing.complete(completion));
     }
 }
 
 impl FileWriter {
-    pub(super) fn new(template: Arc<PathTemplate>, max_size: u64, max_age: Duration) -> Self {
-        Self { template, max_size, max_age, header: String::new(), growing: Vec::new(), has_recovered: false }
+    pub(super) fn new(template: Arc<PathTemplate>, rotation: Rotation) -> Self {
+        Self { template, rotation, header: String::new(), growing: Vec::new(), has_recovered: false }
     }
 
     /// Appends the lines of one place and syncs them.
@@ -108,13 +126,13 @@ impl FileWriter {
             }
             return Err(reason);
         }
-        if growing.synced >= self.max_size {
-            growing.complete();
+        if growing.synced >= self.rotation.max_size {
+            growing.complete(self.rotation.completion());
             return Ok(());
         }
         self.growing.push(growing);
         if self.growing.len() > OPEN_MAX {
-            self.growing.remove(0).complete();
+            self.growing.remove(0).complete(self.rotation.completion());
         }
         Ok(())
     }
@@ -148,20 +166,15 @@ impl Growing {
     }
 
     /// Gives the file its name. One that cannot be renamed is completed at the next start.
-    fn complete(self) {
+    fn complete(self, completion: Completion) {
         let done = match self.synced {
             0 => fs::remove_file(&self.hidden),
-            _ => reveal(&self.hidden, &self.complete),
+            _ => completion.reveal(&self.hidden, &self.complete),
         };
         if let Err(error) = done {
             tracing::warn!(%error, "cannot rename {} now; the next start does it", self.hidden.display());
         }
     }
-}
-
-fn reveal(hidden: &Path, complete: &Path) -> io::Result<()> {
-    fs::rename(hidden, complete)?;
-    complete.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Makes a folder that survives a power cut.
@@ -173,81 +186,20 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     folder.ancestors().skip(1).filter(|parent| parent.is_dir()).take(2).try_for_each(sync_folder)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
-/// One more than the largest number in the folder, hidden files included.
+/// One more than the largest number in the folder, hidden and compressed files included.
 fn next_number(folder: &Path, prefix: &str, after: &str) -> io::Result<u64> {
     let mut next = 1;
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
         let plain = name.strip_prefix('.').unwrap_or(&name);
+        let plain = plain.strip_suffix(GZ).unwrap_or(plain);
         let number = plain.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(after));
         if let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) {
             next = next.max(number.saturating_add(1));
         }
     }
     Ok(next)
-}
-
-/// Completes the files of an earlier run: cuts off a torn last line and renames them. An error comes with its
-/// path.
-fn complete_all(template: &PathTemplate) -> Result<(), (PathBuf, io::Error)> {
-    let mut folders = vec![(template.root(), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        let failed = |error| (folder.clone(), error);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(failed)?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            let (kind, name) = (entry.file_type().map_err(failed)?, entry.file_name());
-            let name = name.to_string_lossy();
-            if kind.is_dir() && depth < DEPTH_MAX && !name.starts_with('.') {
-                folders.push((entry.path(), depth + 1));
-            }
-            let complete = name.strip_prefix('.').map(|name| folder.join(name));
-            if let Some(complete) = complete.filter(|path| kind.is_file() && template.fits(path)) {
-                complete_one(&entry.path(), &complete).map_err(|error| (entry.path(), error))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn complete_one(hidden: &Path, complete: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).open(hidden)?;
-    if file.try_lock_exclusive().is_err() {
-        return Ok(());
-    }
-    let whole = end_of_lines(&mut file)?;
-    if whole == 0 {
-        return fs::remove_file(hidden);
-    }
-    file.set_len(whole)?;
-    file.sync_all()?;
-    reveal(hidden, complete)
-}
-
-/// Where the last whole line ends (bytes).
-fn end_of_lines(file: &mut File) -> io::Result<u64> {
-    let mut end = file.metadata()?.len();
-    let mut block = Vec::new();
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK);
-        file.seek(SeekFrom::Start(start))?;
-        block.clear();
-        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
-        if let Some(at) = block.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
 }
 
 fn said(what: &str, path: &Path, error: &io::Error) -> String {

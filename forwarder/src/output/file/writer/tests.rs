@@ -8,7 +8,10 @@ const PATH: &str = "out/{kind}/x-{n}.jsonl";
 
 fn writer(folder: &Folder, max_size: u64) -> FileWriter {
     let template = PathTemplate::parse(&format!("{}/{PATH}", folder.path().display())).unwrap();
-    FileWriter::new(Arc::new(template), max_size, Duration::from_secs(3_600))
+    FileWriter::new(
+        Arc::new(template),
+        Rotation { max_size, max_age: Duration::from_secs(3_600), gzip: false },
+    )
 }
 
 fn entry(folder: &Folder, kind: &str, seq: u64) -> Entry {
@@ -66,7 +69,8 @@ fn every_file_begins_with_the_header() {
 #[test]
 fn files_get_their_names_at_their_age() {
     let folder = Folder::new();
-    let mut writer = FileWriter { max_age: Duration::from_millis(1), ..writer(&folder, 1_000) };
+    let mut writer = writer(&folder, 1_000);
+    writer.rotation.max_age = Duration::from_millis(1);
     writer.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
     std::thread::sleep(writer.due().unwrap());
     writer.tend();
@@ -109,4 +113,63 @@ fn what_cannot_be_written_is_not_acknowledged_and_leaves_nothing() {
     assert_eq!(files(&folder, "a"), [pair(".x-1.jsonl", "line 0\n")]);
     writer.write(&[entry(&folder, "a", 3)], &mut written).unwrap();
     assert_eq!(files(&folder, "a")[1], pair(".x-2.jsonl", "line 3\n"));
+}
+
+fn unpacked(path: &Path) -> String {
+    let mut text = String::new();
+    let file = File::open(path).unwrap();
+    io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut text).unwrap();
+    text
+}
+
+#[test]
+fn complete_files_are_compressed_and_their_numbers_go_on() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder, 10);
+    writer.rotation.gzip = true;
+    for seq in 0..4 {
+        writer.write(&[entry(&folder, "a", seq)], &mut Vec::new()).unwrap();
+    }
+    let out = folder.path().join("out/a");
+    let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["x-1.jsonl.gz", "x-2.jsonl.gz"]);
+    assert_eq!(unpacked(&out.join("x-2.jsonl.gz")), "line 2\nline 3\n");
+}
+
+/// Whatever a crash leaves between two steps of a compression, the lines are there once.
+#[test]
+fn a_compression_that_a_crash_ended_is_done_again_or_was_done() {
+    for renamed in [false, true] {
+        let folder = Folder::new();
+        let out = folder.path().join("out/a");
+        let mut first = writer(&folder, 1_000);
+        first.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+        drop(first);
+        if renamed {
+            // The original was not removed yet.
+            fs::copy(out.join(".x-1.jsonl"), out.join("copy")).unwrap();
+            let completion = Completion { gzip: true, until: None };
+            completion.reveal(&out.join(".x-1.jsonl"), &out.join("x-1.jsonl")).unwrap();
+            fs::rename(out.join("copy"), out.join(".x-1.jsonl")).unwrap();
+        } else {
+            fs::write(out.join(".x-1.jsonl.gz"), "half").unwrap();
+        }
+        let mut second = writer(&folder, 1_000);
+        second.rotation.gzip = true;
+        second.write(&[entry(&folder, "b", 2)], &mut Vec::new()).unwrap();
+        let names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["x-1.jsonl.gz"], "renamed: {renamed}");
+        assert_eq!(unpacked(&out.join("x-1.jsonl.gz")), "line 0\n");
+    }
+}
+
+#[test]
+fn what_cannot_be_compressed_gets_its_name_as_it_is() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder, 1_000);
+    writer.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    let late = Completion { gzip: true, until: Some(Instant::now()) };
+    writer.growing.remove(0).complete(late);
+    assert_eq!(files(&folder, "a"), [pair("x-1.jsonl", "line 0\n")]);
 }
