@@ -27,6 +27,7 @@ mod listen;
 mod mqtt;
 mod payloads;
 mod peers;
+mod polled;
 mod position;
 pub mod recording;
 mod rows;
@@ -38,6 +39,8 @@ mod simulate;
 mod sink;
 mod source;
 mod stdin;
+mod sysfs;
+mod system;
 mod tcp;
 mod text;
 mod time;
@@ -60,8 +63,8 @@ pub use topic::{TopicError, TopicTemplate};
 pub use series_names::SeriesNames;
 pub use sink::{ConnectionState, SeriesRef, Sink, Stamp};
 pub use source::{
-    AckLimit, Finding, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe, Stop,
-    WindowProbe, read_source, source_kinds,
+    AckLimit, Finding, FoundDevice, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe,
+    Stop, WindowProbe, read_source, source_kinds,
 };
 
 /// All kinds of sources; the first is the one that most people want.
@@ -72,6 +75,7 @@ pub const SOURCES: &[SourceKind] = &[
     serial::KIND,   //
     simulate::KIND, //
     stdin::KIND,    //
+    system::KIND,   //
     tcp::KIND,      //
     udp::KIND,      //
     unix::KIND,     //

@@ -9,6 +9,7 @@ use crate::{SOURCES, SeriesNames, Sink};
 use headwater_settings::{Or, Pairs, Table};
 use std::future::Future;
 use std::ops::Range;
+use std::path::Path;
 use std::pin::Pin;
 use tokio::sync::watch;
 
@@ -134,8 +135,21 @@ pub struct SourceKind {
     /// Reads the source's own keys; the labels belong to every series of the source. `None`: there were mistakes,
     /// which the table has noted.
     pub read: fn(&mut Table<'_>, &SourceContext, &Pairs) -> Option<Box<dyn Source>>,
+    /// Looks, under the root of a machine, for devices that it can read, without opening any. `None`: Linux cannot tell.
+    pub find: Option<fn(&Path) -> Vec<FoundDevice>>,
     /// A commented sample of its table.
     pub sample: &'static str,
+}
+
+/// Something on this machine that a source can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundDevice {
+    /// A likely name of the source.
+    pub name: String,
+    /// What it is, for people.
+    pub what: String,
+    /// The keys of its table, one a line.
+    pub table: String,
 }
 
 /// A source with the keys that every source has.
@@ -198,11 +212,13 @@ fn is_label(table: &Table<'_>, name: &str, place: Range<usize>) -> bool {
 mod tests {
     use super::*;
     use headwater_settings::Document;
-    use std::path::Path;
 
     fn mistakes(keys: &str) -> Vec<String> {
-        let text = format!("{}{keys}", SOURCES[0].sample);
-        let document = Document::parse(Path::new("test.toml"), &text, |_| None);
+        mistakes_in(&format!("{}{keys}", SOURCES[0].sample))
+    }
+
+    fn mistakes_in(text: &str) -> Vec<String> {
+        let document = Document::parse(Path::new("test.toml"), text, |_| None);
         let (_, mut table) = document.root().named_tables("sources").remove(0);
         let context = SourceContext {
             agent: "agent".into(),
@@ -213,6 +229,17 @@ mod tests {
         read_source(&mut table, &context);
         table.finish();
         document.mistakes().iter().map(|m| format!("{}; {}", m.what, m.fix)).collect()
+    }
+
+    /// Of this machine, whatever it has.
+    #[test]
+    fn what_is_found_is_a_sound_table() {
+        for kind in SOURCES {
+            for found in kind.find.map(|find| find(Path::new("/"))).unwrap_or_default() {
+                let text = format!("[sources.{}]\n{}", found.name, found.table);
+                assert_eq!(mistakes_in(&text), [""; 0], "{text}");
+            }
+        }
     }
 
     #[test]

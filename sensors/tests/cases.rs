@@ -1,5 +1,5 @@
 //! Every folder `cases/<case>` of a source: `config.toml` and `input.jsonl` give `expected.jsonl`. A source without
-//! payloads has no input: it runs for ten seconds.
+//! payloads has no input: it runs for ten seconds. What a case needs beside these lies in its folder `root`.
 //!
 //! A case whose config is refused has `expected.txt` instead, with the mistakes as they are shown. To write what comes
 //! out as the expectation of a new case, run the tests with `HEADWATER_BLESS=1`, and read it before it is committed.
@@ -217,7 +217,11 @@ impl Sink for Lines {
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         let line = origin.rsplit_once(':').map_or(origin, |(_, line)| line);
-        self.push(&serde_json::json!({ "invalid": why.to_string(), "line": line.parse::<u64>().unwrap() }));
+        let why = why.to_string();
+        self.push(&match line.parse::<u64>() {
+            Ok(line) => serde_json::json!({ "invalid": why, "line": line }),
+            Err(_) => serde_json::json!({ "invalid": why, "of": origin }),
+        });
     }
 
     fn connection(&mut self, _: ConnectionState<'_>) {}

@@ -6,7 +6,8 @@ use crate::{DecodeConfig, Source, SourceContext, SourceKind};
 use headwater_settings::{Or, Pairs, Table};
 use std::time::Duration;
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "exec", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "exec", read, find: None, sample: include_str!("sample.toml") };
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -31,7 +31,8 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "file", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "file", read, find: None, sample: include_str!("sample.toml") };
 
 /// The default of `interval`: how often a file is looked at (ms).
 const INTERVAL_MS: i64 = 250;

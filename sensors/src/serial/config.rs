@@ -3,11 +3,13 @@
 use super::Serial;
 use super::port::{LineSettings, Parity};
 use crate::topic::TopicTemplate;
-use crate::{DecodeConfig, Source, SourceContext, SourceKind};
+use crate::{DecodeConfig, FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use glob::Pattern;
 use headwater_settings::{Or, Pairs, Table};
+use std::path::Path;
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "serial", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "serial", read, find: Some(find), sample: include_str!("sample.toml") };
 
 /// The speeds that a port may have (baud).
 const BAUD: std::ops::RangeInclusive<i64> = 50..=4_000_000;
@@ -41,4 +43,17 @@ fn read_device(table: &mut Table<'_>) -> Option<String> {
         return None;
     }
     Some(device.value)
+}
+
+/// Ports that have a name of their own, whichever order they are plugged in.
+fn find(root: &Path) -> Vec<FoundDevice> {
+    let ports = sysfs::entries(&root.join("dev/serial/by-id"), "");
+    let ports =
+        ports.iter().map(|port| sysfs::name(port)).filter(|name| !name.contains(['"', '\\', '[', '*', '?']));
+    let found = |name: &str| FoundDevice {
+        name: "serial".to_owned(),
+        what: format!("the serial port {name}"),
+        table: format!("type = \"serial\"\ndevice = \"/dev/serial/by-id/{name}\"\nbaud = 9600\n"),
+    };
+    ports.map(found).collect()
 }

@@ -16,7 +16,8 @@ use headwater_settings::{Pairs, Table};
 use reader::{Batch, Input};
 use std::pin::pin;
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "stdin", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "stdin", read, find: None, sample: include_str!("sample.toml") };
 
 struct Stdin {
     decode: DecodeConfig,

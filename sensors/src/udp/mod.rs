@@ -23,7 +23,8 @@ use std::future::Future;
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::pin;
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "udp", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "udp", read, find: None, sample: include_str!("sample.toml") };
 
 /// The default of `queue` (bytes).
 const QUEUE_BYTES: u64 = 4 << 20;

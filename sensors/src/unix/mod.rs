@@ -17,7 +17,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
-pub(crate) const KIND: SourceKind = SourceKind { name: "unix", read, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind =
+    SourceKind { name: "unix", read, find: None, sample: include_str!("sample.toml") };
 
 struct UnixLines {
     listen: PathBuf,
