@@ -16,7 +16,7 @@ const CLOCK: &str = "agent/src/clock.rs";
 const STORE: &str = "forwarder/src/store/sled.rs";
 
 /// Who may depend on whom inside the workspace: a star, whose leaves do not know each other.
-const STAR: [(&str, &[&str]); 12] = [
+const STAR: [(&str, &[&str]); 13] = [
     (
         "headwater",
         &[
@@ -45,7 +45,7 @@ const STAR: [(&str, &[&str]); 12] = [
             "headwater-wire",
         ],
     ),
-    ("headwater-mqtt", &["headwater-settings"]),
+    ("headwater-mqtt", &["headwater-settings", "headwater-tls"]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
     (
         "headwater-sensors",
@@ -54,6 +54,7 @@ const STAR: [(&str, &[&str]); 12] = [
     ("headwater-settings", &["headwater-text"]),
     ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
     ("headwater-text", &[]),
+    ("headwater-tls", &["headwater-settings"]),
     ("headwater-wire", &["headwater-forwarder", "headwater-kernel", "headwater-pipeline"]),
 ];
 

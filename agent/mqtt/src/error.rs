@@ -1,9 +1,10 @@
 //! Errors for people; each variant stands for what the caller does next.
 
 use crate::Settings;
+use headwater_tls::{Tls, TlsPeer, spaced};
 use rumqttc::ConnectReturnCode as CodeV4;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode as CodeV5, DisconnectReasonCode};
-use rustls::{AlertDescription, CertificateError, Error as TlsCause, InvalidMessage, PeerIncompatible};
+use rustls::Error as TlsCause;
 use std::io;
 
 /// As much of a broker's own words as an error quotes (characters).
@@ -193,89 +194,14 @@ impl Explainer<'_> {
     }
 
     fn rustls(&self, error: &TlsCause) -> ConnectError {
-        let broker = self.broker();
-        ConnectError::Tls(match error {
-            TlsCause::InvalidCertificate(cause) => self.certificate(cause),
-            TlsCause::AlertReceived(AlertDescription::ProtocolVersion)
-            | TlsCause::PeerIncompatible(
-                PeerIncompatible::ServerDoesNotSupportTls12Or13
-                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-                | PeerIncompatible::Tls12NotOfferedOrEnabled,
-            ) => format!("{broker} speaks only versions of TLS that are broken; let it speak 1.2 or 1.3"),
-            TlsCause::InvalidMessage(
-                InvalidMessage::HandshakePayloadTooLarge
-                | InvalidMessage::CertificatePayloadTooLarge
-                | InvalidMessage::MessageTooLarge,
-            ) => format!(
-                "{broker} sends more in its TLS handshake than is let in (64 KiB); is its chain of certificates too long?"
-            ),
-            TlsCause::AlertReceived(alert) => format!(
-                "{broker} ended TLS with the alert {alert:?}; does it accept our certificate (`cert`, `key`)?"
-            ),
-            TlsCause::InvalidMessage(_) => {
-                format!("{broker} does not speak TLS; is it a plain port (mqtt://)?")
-            }
-            other => format!("TLS with {broker} failed: {other}"),
-        })
-    }
-
-    fn certificate(&self, error: &CertificateError) -> String {
-        let broker = self.broker();
-        match error {
-            CertificateError::UnknownIssuer => {
-                match self.settings.tls.as_ref().and_then(|tls| tls.ca.as_ref()) {
-                    Some(ca) => format!(
-                        "the certificate of {broker} is not signed by the configured ca {}; is it the ca of this broker?",
-                        ca.display()
-                    ),
-                    None => format!(
-                        "the certificate of {broker} is not signed by an authority that this system trusts; \
-                     name its authority's certificate with `ca`"
-                    ),
-                }
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                format!("the certificate of {broker} has expired; renew it, or set this machine's clock")
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                format!("the certificate of {broker} is not valid yet; is this machine's clock right?")
-            }
-            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                self.odd_certificate("it has no subjectAltName")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!(
-                    "the certificate of {broker} is not for the name `{}`; write the name that it has in the url",
-                    self.settings.host
-                )
-            }
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                format!(
-                    "the certificate of {broker} is not for servers; make one with extendedKeyUsage = serverAuth"
-                )
-            }
-            CertificateError::Other(cause) => self.odd_certificate(&format!("{cause:?}")),
-            other => format!("the certificate of {broker} cannot be trusted: {other}"),
-        }
-    }
-
-    /// A certificate that the TLS library refuses by a word of its own.
-    fn odd_certificate(&self, cause: &str) -> String {
-        let (broker, host) = (self.broker(), &self.settings.host);
-        let named = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
-        let make = format!(
-            "make one of version 3, as with openssl x509 -req … -extfile <(echo subjectAltName={named}:{host})"
-        );
-        if cause.contains("CaUsedAsEndEntity") {
-            format!(
-                "the certificate of {broker} is an authority's own, as openssl req -x509 makes it; name this very \
-                 certificate as `ca` to trust it alone, or sign one for the server with it"
-            )
-        } else if cause.contains("UnsupportedCertVersion") {
-            format!("the certificate of {broker} is of X.509 version 1, which names no host; {make}")
-        } else {
-            format!("the certificate of {broker} cannot be used ({}); {make}", spaced(cause))
-        }
+        let peer = TlsPeer {
+            address: &self.broker(),
+            host: &self.settings.host,
+            ca: self.settings.tls.as_ref().and_then(Tls::ca),
+            named_in: "the url",
+            plain_port: "is it a plain port (mqtt://)?",
+        };
+        ConnectError::Tls(peer.explain(error))
     }
 
     fn refused_v4(&self, code: CodeV4) -> ConnectError {
@@ -360,16 +286,4 @@ fn may_be_about_a_message(code: DisconnectReasonCode) -> bool {
 /// The beginning of a broker's own words.
 fn bounded(text: &str) -> String {
     text.chars().take(REASON_CHARS_MAX).collect()
-}
-
-/// `QuotaExceeded` as `quota exceeded`.
-pub(crate) fn spaced(name: &str) -> String {
-    let mut text = String::with_capacity(name.len() + 4);
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push(' ');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }

@@ -11,10 +11,11 @@ mod message;
 
 pub(crate) use encode::{PING, acknowledge, hello, request};
 
-use crate::error::{Fault, spaced};
+use crate::error::Fault;
 use crate::frame::{Frame, kind};
 use crate::{Publish, Version};
 use bytes::Buf;
+use headwater_tls::spaced;
 use rumqttc::v5::mqttbytes::v5::{self as packets_v5, DisconnectReasonCode};
 use rumqttc::{ConnectReturnCode as CodeV4, Packet as PacketV4};
 use std::time::Duration;

@@ -1,11 +1,9 @@
 //! The settings of a connection in the config.
 
 use crate::TOPIC_BYTES_MAX;
-use crate::tls::Tls;
 use crate::url::BrokerAddress;
-use headwater_settings::{At, Or, Secret, Table, is_readable_by_others};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use headwater_settings::{Or, Secret, Table};
+use headwater_tls::{Tls, TlsFiles};
 use std::time::Duration;
 
 const KEEP_ALIVE_MS: i64 = 30_000;
@@ -67,7 +65,7 @@ impl Settings {
     /// files that they name. `None`: there were mistakes, which the table has noted.
     pub fn read(table: &mut Table<'_>) -> Option<Self> {
         let address = read_address(table);
-        let files = Files::read(table);
+        let files = TlsFiles::take(table);
         let username = table.string("username");
         let password = table.secret("password");
         if password.is_some() && !table.has("username") {
@@ -78,7 +76,8 @@ impl Settings {
         // MQTT counts whole seconds in 16 bits. A shorter time than 5 s would take a slow answer for none.
         let keep_alive = table.duration("keep_alive", 5_000..=65_535_000).given().unwrap_or(KEEP_ALIVE_MS);
         let address = address?;
-        let tls = files.tls(table, address.tls)?;
+        let tls =
+            files.read(table, address.tls, "write the url as mqtts:// or wss://, or leave the key out")?;
         if password.is_some() && tls.is_none() && !address.is_this_machine() {
             let what = "the password goes over the network as it is";
             table.warn(
@@ -146,57 +145,11 @@ fn read_client_id(table: &mut Table<'_>) -> Option<String> {
     Some(id.value)
 }
 
-/// The files as named, not yet read.
-struct Files {
-    ca: Option<At<PathBuf>>,
-    cert: Option<At<PathBuf>>,
-    key: Option<At<PathBuf>>,
-}
-
-impl Files {
-    fn read(table: &mut Table<'_>) -> Self {
-        Self { ca: table.path_to("ca"), cert: table.path_to("cert"), key: table.path_to("key") }
-    }
-
-    /// `None`: a mistake; `Some(None)`: plain text.
-    fn tls(&self, table: &Table<'_>, wanted: bool) -> Option<Option<Tls>> {
-        let named = [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)];
-        if !wanted {
-            for (name, file) in named.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?))) {
-                let what = format!("`{name}` has no use without TLS");
-                table.refuse(
-                    file.span.clone(),
-                    what,
-                    "write the url as mqtts:// or wss://, or leave the key out",
-                );
-            }
-            return named.iter().all(|(_, file)| file.is_none()).then_some(None);
-        }
-        let identity = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some((cert.value.as_path(), key.value.as_path())),
-            (None, None) => None,
-            (Some(half), None) => return self.half(table, half.span.clone(), "`cert` without `key`"),
-            (None, Some(half)) => return self.half(table, half.span.clone(), "`key` without `cert`"),
-        };
-        let ca: Option<&Path> = self.ca.as_ref().map(|file| file.value.as_path());
-        if let Some(file) = self.key.as_ref().filter(|file| is_readable_by_others(&file.value)) {
-            let what = format!("everybody on this machine may read the key {}", file.value.display());
-            table.warn(file.span.clone(), what, format!("chmod 600 {}", file.value.display()));
-        }
-        let tls = Tls::read(ca, identity);
-        tls.map_err(|bad| table.refuse(table.place_of(bad.key), bad.what, bad.fix)).ok().map(Some)
-    }
-
-    fn half<T>(&self, table: &Table<'_>, span: Range<usize>, what: &str) -> Option<T> {
-        table.refuse(span, what, "mutual TLS needs both: the certificate and its key");
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use headwater_settings::Document;
+    use std::path::Path;
 
     fn read(text: &str) -> (Option<Settings>, Vec<String>) {
         let document = Document::parse(Path::new("/nowhere/test.toml"), text, |_| None);

@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// A checked TLS configuration; its files have been read.
 #[derive(Clone)]
 pub struct Tls {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) ca: Option<PathBuf>,
+    config: Arc<ClientConfig>,
+    ca: Option<PathBuf>,
 }
 
 /// A file with its mistake.
@@ -36,6 +36,18 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
+    /// The configuration, for a connector.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
+
+    /// The file that says whom to trust; `None`: the system does.
+    #[must_use]
+    pub fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
     /// Reads the PEM files: `ca` says whom to trust, `identity` is our certificate chain and key for mutual TLS.
     ///
     /// # Errors
