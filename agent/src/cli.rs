@@ -10,6 +10,7 @@ mod man;
 mod replay;
 mod run;
 mod self_test;
+mod stdout;
 mod tail;
 
 use crate::config::{self, Config};
@@ -63,6 +64,9 @@ pub enum Failure {
     /// Anything else: 1.
     #[error("error: {0}")]
     Other(String),
+    /// Nobody reads what is printed any more, as after `| head`: 0, without a word.
+    #[error("")]
+    Unread,
 }
 
 impl Failure {
@@ -72,6 +76,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => ExitCode::from(2),
             Failure::Other(_) => ExitCode::FAILURE,
+            Failure::Unread => ExitCode::SUCCESS,
         }
     }
 }

@@ -6,14 +6,14 @@
 mod clock;
 mod connections;
 mod directory;
+mod globs;
 mod labels;
 mod names;
 
 use crate::clock::ClockConfig;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
-use headwater_pipeline::glob;
-use headwater_sensors::{ReadSource, SeriesNames, Source};
+use headwater_sensors::{ReadSource, Source};
 use headwater_settings::{Document, Or, Table};
 use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
 pub(crate) use names::host_name;
@@ -125,7 +125,7 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
     let mut sources = read_sources(&mut root, &id, limits);
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
     let streams = read_streams(&mut root, &source_names);
-    warn_of_idle_globs(&mut root, &sources, &streams);
+    globs::warn_of_idle(&mut root, &sources, &streams);
     labels::refuse_unmade(&mut root, &sources, &streams);
     let outputs = read_outputs(&mut root, &id);
     connections::exclude_own(&mut root, &mut sources, &outputs, &id);
@@ -253,35 +253,6 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
         .collect()
 }
 
-/// Warns of globs that no series of the sources can match; silent if a source does not know its names yet.
-fn warn_of_idle_globs(
-    root: &mut Table<'_>,
-    sources: &[(String, Option<ReadSource>)],
-    streams: &[StreamConfig],
-) {
-    let names = |(_, source): &(String, Option<ReadSource>)| match source.as_ref()?.source.names() {
-        SeriesNames::Patterns(patterns) => Some(patterns),
-        SeriesNames::Unknown => None,
-    };
-    let names: Vec<Option<Vec<String>>> = sources.iter().map(names).collect();
-    for (name, mut table) in root.named_tables("streams") {
-        let Some(stream) = streams.iter().find(|stream| *stream.name == *name.value) else { continue };
-        let taken = |source: &usize| stream.from.as_ref().is_none_or(|from| from.contains(source));
-        let taken = (0..).zip(&names).filter(|(source, _)| taken(source)).map(|(_, names)| names.as_ref());
-        let Some(names) = taken.collect::<Option<Vec<_>>>() else { continue };
-        let names: Vec<&String> = names.into_iter().flatten().collect();
-        for glob in table.strings("series").given().unwrap_or_default() {
-            if !names.is_empty() && !names.iter().any(|name| glob::may_meet(&glob.value, name)) {
-                let fix = format!(
-                    "series are named like {}",
-                    names.iter().take(3).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-                );
-                table.warn(glob.span, format!("no series can match `{}`", glob.value), fix);
-            }
-        }
-    }
-}
-
 fn read_outputs(root: &mut Table<'_>, agent: &str) -> Vec<OutputConfig> {
     let streams = stream_names(root);
     root.named_tables("outputs")
@@ -315,11 +286,11 @@ fn read_encoder(
     let words: Vec<_> = formats.iter().filter_map(known_by).copied().collect();
     debug_assert_eq!(words.len(), formats.len(), "a kind of output names a format that there is not");
     let given = table.choice("format", &words);
-    let streams = table.strings("streams");
+    let streams = table.at_least_one("streams");
     for stream in streams.iter().flat_map(|list| &list.value) {
         refuse_unknown(table, stream, "stream", known);
     }
-    let kinds = table.strings("kinds");
+    let kinds = table.at_least_one("kinds");
     let known_kinds = headwater_pipeline::event::KINDS.map(str::to_owned);
     for kind in kinds.iter().flat_map(|list| &list.value) {
         refuse_unknown(table, kind, "kind of message", &known_kinds);

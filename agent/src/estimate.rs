@@ -74,7 +74,7 @@ pub struct CheckpointEstimate {
 
 impl CheckpointEstimate {
     /// For a config whose checkpoints hold so many bytes with all series.
-    fn of(config: &Config, body_bytes: u64) -> Self {
+    fn of(config: &Config, series_max: usize, body_bytes: u64) -> Self {
         const DAY_MS: f64 = 86_400_000.0;
         let every_ms = config.agent.checkpoint_ms as f64;
         let closed_per_ms = config.streams.iter().filter_map(summaries_per_s).sum::<f64>() / 1_000.0;
@@ -90,7 +90,7 @@ impl CheckpointEstimate {
         let mut all_ms = every_ms;
         // More is closed in a longer interval; that ends where everything has changed.
         for _ in 0..64 {
-            let changed = bytes(config.limits.series as f64, all_ms).min(DEFLATED * body_bytes as f64);
+            let changed = bytes(series_max as f64, all_ms).min(DEFLATED * body_bytes as f64);
             all_ms = (changed / bytes_per_ms).max(every_ms);
         }
         Self { series: series as u64, all_ms: all_ms as i64 }
@@ -115,7 +115,20 @@ impl Estimate {
     /// Of a config whose every stream takes every series.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let series = config.limits.series;
+        Self::with(config, config.limits.series)
+    }
+
+    /// The most series with which the config stays within so many bytes of memory, in a round number.
+    #[must_use]
+    pub fn series_within(config: &Config, bytes: u64) -> usize {
+        let [none, some] = [0, 10_000].map(|series| Self::with(config, series).memory_offline);
+        let series = bytes.saturating_sub(none) as f64 / (some - none).max(1) as f64 * 10_000.0;
+        let digit = 10_f64.powf(series.max(1.0).log10().floor());
+        ((series / digit).floor() * digit) as usize
+    }
+
+    /// Of the config with another limit of series.
+    fn with(config: &Config, series: usize) -> Self {
         let sum = |bytes: &dyn Fn(&StreamConfig) -> usize| config.streams.iter().map(bytes).sum::<usize>();
         // What a checkpoint holds: it is put together in memory before it is written.
         let kept = |case: Case| {
@@ -131,7 +144,7 @@ impl Estimate {
             let messages = config.buffer.memory_bytes_max as u64;
             BASE_BYTES + BYTES_MAX + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
         };
-        let checkpoints = CheckpointEstimate::of(config, kept(Case::Usual));
+        let checkpoints = CheckpointEstimate::of(config, series, kept(Case::Usual));
         let rates = config.streams.iter().map(summaries_per_s);
         Self {
             memory: memory(Case::Worst),

@@ -166,9 +166,10 @@ impl AgentStatus {
         )
     }
 
-    /// The names of the outputs that are down.
+    /// The names of the outputs that are down. One that connects for the first time is not.
     pub fn down(&self) -> impl Iterator<Item = &str> {
-        self.outputs.iter().filter(|output| !output.up).map(|output| output.name.as_str())
+        let is_down = |output: &&OutputStatus| !output.up && output.last_error.is_some();
+        self.outputs.iter().filter(is_down).map(|output| output.name.as_str())
     }
 
     /// Whether more has changed since `earlier` than numbers that change all the time.
@@ -230,6 +231,7 @@ mod tests {
         assert!(trouble.is_news_after(&status()));
         down.outputs[0].up = false;
         assert!(down.is_news_after(&status()) && status().is_news_after(&down));
+        assert_eq!(down.down().collect::<Vec<_>>(), ["cloud", "lab"], "what connects is not down yet");
     }
 
     #[test]

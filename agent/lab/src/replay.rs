@@ -24,9 +24,12 @@ pub enum ReplayError {
     /// The config does not fit the recording.
     #[error("{0}")]
     Unfit(String),
-    /// A file cannot be read, or a message not be written.
+    /// A file cannot be read.
     #[error("{0}")]
     Other(String),
+    /// A message cannot be written.
+    #[error("cannot write the messages: {0}")]
+    Unwritten(std::io::Error),
 }
 
 /// The source that replayed readings seem to come from.
@@ -61,6 +64,7 @@ pub fn replay(
         from: None,
         plot,
         unit: None,
+        warnings: Warnings::default(),
     };
     for path in files {
         let other =
@@ -85,6 +89,32 @@ struct Replay<W: Write> {
     plot: Option<Plot>,
     /// The unit of the series that comes next.
     unit: Option<String>,
+    warnings: Warnings,
+}
+
+/// The most warnings of a replay that are shown.
+const WARNINGS_MAX: u64 = 20;
+
+/// What people are told on the way, as often as they read it.
+#[derive(Default)]
+struct Warnings {
+    count: u64,
+}
+
+impl Warnings {
+    fn say(&mut self, text: &str) {
+        self.count += 1;
+        if self.count <= WARNINGS_MAX {
+            eprintln!("{}", clean(&format!("warning: {text}"), LINE_BYTES_MAX));
+        }
+    }
+
+    /// Says how many were held back.
+    fn finish(&self) {
+        if let Some(more) = self.count.checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+            eprintln!("warning: {more} more like these; the report at the end counts them all");
+        }
+    }
 }
 
 impl<W: Write> Replay<W> {
@@ -98,7 +128,7 @@ impl<W: Write> Replay<W> {
             self.made += 1;
             self.plot.iter_mut().for_each(|plot| plot.event(&event));
             if let Err(error) = print(&event, &mut self.out) {
-                self.failure.get_or_insert(unwritten(error));
+                self.failure.get_or_insert(ReplayError::Unwritten(error));
             }
         }
     }
@@ -118,6 +148,7 @@ impl<W: Write> Replay<W> {
             self.print();
             self.check()?;
         }
+        self.warnings.finish();
         let messages = MessageDelta { made: self.made, delivered: self.made, ..MessageDelta::default() };
         let readings = self.pipeline.ledger();
         let report = Report {
@@ -135,17 +166,9 @@ impl<W: Write> Replay<W> {
             suppressed_total: self.pipeline.suppressed(),
         };
         let written = print(&Event::Report(Box::new(report)), &mut self.out).and_then(|()| self.out.flush());
-        written.map_err(unwritten)?;
+        written.map_err(ReplayError::Unwritten)?;
         Ok(self.plot)
     }
-}
-
-fn unwritten(error: std::io::Error) -> ReplayError {
-    ReplayError::Other(format!("cannot write the messages: {error}"))
-}
-
-fn warn(text: &str) {
-    eprintln!("{}", clean(&format!("warning: {text}"), LINE_BYTES_MAX));
 }
 
 /// Writes an event as a line of JSON.
@@ -190,7 +213,7 @@ impl<W: Write> Sink for Replay<W> {
             self.print();
         }
         if let Some(notice) = self.pipeline.take_notice() {
-            warn(&notice.text);
+            self.warnings.say(&notice.text);
         }
     }
 
@@ -220,7 +243,7 @@ impl<W: Write> Sink for Replay<W> {
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.pipeline.on_invalid(self.source);
-        warn(&format!("{origin}: {why}"));
+        self.warnings.say(&format!("{origin}: {why}"));
     }
 
     fn connection(&mut self, _: ConnectionState<'_>) {}

@@ -62,6 +62,10 @@ impl BrokerAddress {
             return refuse(format!("the path of `{text}` cannot be asked for"), fix);
         }
         let Some((host, port)) = split_port(rest, port) else {
+            let is_host = |(host, _): (&str, &str)| split_port(host, port).is_some();
+            if rest.rsplit_once(':').is_some_and(is_host) {
+                return refuse(format!("the port of `{text}` is not one from 1 to 65535"), SHAPE);
+            }
             return refuse(format!("`{text}` is not a broker's address"), SHAPE);
         };
         Ok(Self { host: host.to_owned(), port, tls, path })
@@ -135,6 +139,9 @@ mod tests {
         ] {
             let error = BrokerAddress::parse(bad).unwrap_err();
             assert!(error.fix.contains("mqtt://host:1883"), "{bad}: {error:?}");
+        }
+        for bad in ["mqtt://a:b", "a:0", "[::1]:65536"] {
+            assert!(BrokerAddress::parse(bad).unwrap_err().what.contains("the port of"), "{bad}");
         }
         assert_eq!(BrokerAddress::parse("tcp://a").unwrap_err().fix, "write mqtt:// instead");
         assert_eq!(BrokerAddress::parse("ssl://a").unwrap_err().fix, "write mqtts:// instead");

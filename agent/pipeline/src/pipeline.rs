@@ -22,6 +22,7 @@ mod groups;
 mod ids;
 mod links;
 mod notices;
+mod onward;
 mod own_clock;
 mod pairs;
 mod panes;
@@ -55,7 +56,8 @@ use emitter::{Emitter, SeriesEmitter};
 use groups::Groups;
 use headwater_kernel::time::{AgentTime, Now, Time};
 use ids::{ChannelId, IndexVec, SourceId};
-use pairs::{PairEmitter, Pairs};
+use onward::Others;
+use pairs::Pairs;
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
 use source::Source;
@@ -107,9 +109,6 @@ pub const PAIR_BYTES: ([usize; 2], usize) = (pairs::BYTES, pairs::PANE_BYTES);
 pub fn detector_bytes(prototype: &headwater_kernel::detect::AlertingDetector) -> usize {
     size_of_val(&*dyn_detector::boxed(prototype)) + size_of::<detector_slot::DetectorSlot>()
 }
-
-/// An earlier time comes from a wrong unit, not from a sensor: 2000-01-01T00:00:00Z.
-const ANCIENT: Time = Time(946_684_800_000);
 
 impl Pipeline {
     /// Creates the pipeline of an agent.
@@ -218,12 +217,8 @@ impl Pipeline {
         if !entry.is_some_and(|entry| entry.is_durable) {
             channel.completeness.on_lossy_reading(self.channels.later_cuts);
         }
-        if now.synced && (time.0 > now.time.0.saturating_add(future_ms) || time < ANCIENT) {
-            if time < ANCIENT {
-                counts.late += 1;
-            } else {
-                counts.future += 1;
-            }
+        if let Some(count) = unusable::count_of(counts, time, future_ms, now) {
+            *count += 1;
             if !self.emitter.is_replayed {
                 channel.watching.touch(now.alive);
             }
@@ -270,24 +265,12 @@ impl Pipeline {
         if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
             self.channels.timers.push(due, index);
         }
-        let has_groups = is_placed && !channel.memberships.is_empty();
-        let awaited = if is_placed { std::mem::take(&mut channel.ends_wait_of) } else { Box::default() };
-        if fate == Placement::InWindow && !stream.pairs.is_empty() {
-            let (pairs, mut out) = self.pairs_with_emitter(now);
-            pairs.on_reading(index, (time, value), is_own, &mut out);
-        }
-        if has_groups {
-            self.judge_groups(index, time, value, now);
-        }
-        if !awaited.is_empty() {
-            self.end_waits(&awaited, (time, value), now);
-        }
-    }
-
-    /// The pairs together with their emitter.
-    fn pairs_with_emitter(&mut self, now: Now) -> (&mut Pairs, PairEmitter<'_>) {
-        let Self { streams, directory, channels, pairs, emitter, .. } = self;
-        (pairs, PairEmitter { streams, directory, channels, now, emitter })
+        let others = Others {
+            has_pairs: fate == Placement::InWindow && !stream.pairs.is_empty(),
+            has_groups: is_placed && !channel.memberships.is_empty(),
+            awaited: if is_placed { std::mem::take(&mut channel.ends_wait_of) } else { Box::default() },
+        };
+        self.tell_others(others, index, (time, value), is_own, now);
     }
 
     /// Closes everything that is due without another reading.

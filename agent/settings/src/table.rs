@@ -23,6 +23,8 @@ pub struct Table<'d> {
     span: Range<usize>,
     path: String,
     asked: Vec<String>,
+    /// Keys of another table, and where they belong.
+    misplaced: Vec<(&'static [&'static str], String)>,
 }
 
 impl Document {
@@ -39,7 +41,7 @@ impl<'d> Table<'d> {
         span: Range<usize>,
         path: String,
     ) -> Self {
-        Self { document, entries, span, path, asked: Vec::new() }
+        Self { document, entries, span, path, asked: Vec::new(), misplaced: Vec::new() }
     }
 
     /// The place of the table's header or brace.
@@ -276,13 +278,20 @@ impl<'d> Table<'d> {
         items.iter().filter_map(|item| self.table_of(item, self.child(key))).collect()
     }
 
+    /// Says where keys belong that people write here and that are not of this table.
+    pub fn belongs_elsewhere(&mut self, keys: &'static [&'static str], fix: impl Into<String>) {
+        self.misplaced.push((keys, fix.into()));
+    }
+
     /// Ends the reading: every unknown key is an error that suggests the nearest known one.
     pub fn finish(self) {
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key)) {
             let known = || self.asked.iter().map(String::as_str);
-            let fix = match nearest(&entry.key, known()) {
-                Some(key) => format!("did you mean `{key}`?"),
-                None => format!("known here: {}", known().collect::<Vec<_>>().join(", ")),
+            let elsewhere = self.misplaced.iter().find(|(keys, _)| keys.contains(&entry.key.as_str()));
+            let fix = match (elsewhere, nearest(&entry.key, known())) {
+                (Some((_, fix)), _) => fix.clone(),
+                (None, Some(key)) => format!("did you mean `{key}`?"),
+                (None, None) => format!("known here: {}", known().collect::<Vec<_>>().join(", ")),
             };
             let place = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
             self.refuse(entry.key_span.clone(), format!("unknown key `{}`{place}", entry.key), fix);

@@ -1,6 +1,6 @@
 //! `headwater buffer`: a stopped agent's buffer, for people: what is in it, the messages themselves, or none any more.
 
-use super::{Failure, load};
+use super::{Failure, load, stdout};
 use crate::config::Config;
 use crate::lock::DirLock;
 use clap::{Args, Subcommand};
@@ -48,14 +48,12 @@ pub(super) fn run(config_path: &Path, options: &BufferOptions) -> Result<(), Fai
     match options.action {
         Action::Stats { json } => {
             let stats = buffer.stats();
-            print!("{}", if json { as_json(&stats) } else { describe(&config, &stats) });
-            Ok(())
+            stdout::print(if json { as_json(&stats) } else { describe(&config, &stats) })
         }
         Action::Export => export(&mut buffer),
         Action::Clear { yes } => {
             if !yes && !is_wanted(&buffer.stats())? {
-                println!("nothing is removed");
-                return Ok(());
+                return stdout::line("nothing is removed");
             }
             clear(buffer)
         }
@@ -80,11 +78,10 @@ fn hold(config: &Config) -> Result<Option<DirLock>, Failure> {
 
 fn nothing(action: &Action) -> Result<(), Failure> {
     match action {
-        Action::Stats { json: true } => print!("{}", as_json(&BufferStats::default())),
-        Action::Export => {}
-        _ => println!("the agent has never run here: there is no buffer"),
+        Action::Stats { json: true } => stdout::print(as_json(&BufferStats::default())),
+        Action::Export => Ok(()),
+        _ => stdout::line("the agent has never run here: there is no buffer"),
     }
-    Ok(())
 }
 
 fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
@@ -99,11 +96,7 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
         result = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    match result.and_then(|()| out.flush()) {
-        // `| head` has enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-        result => result?,
-    }
+    result.and_then(|()| out.flush()).map_err(stdout::unwritten)?;
     for what in &trouble {
         eprintln!("{what}");
     }
@@ -128,8 +121,11 @@ fn is_wanted(stats: &BufferStats) -> Result<bool, Failure> {
             "error: {count} messages wait, and nobody is here to be asked; {fix}"
         )));
     }
-    print!("Remove {count} messages ({} alerts){} for good? [y/N] ", stats.alerts, span(stats));
-    io::stdout().flush()?;
+    stdout::print(format!(
+        "Remove {count} messages ({} alerts){} for good? [y/N] ",
+        stats.alerts,
+        span(stats)
+    ))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -138,18 +134,16 @@ fn is_wanted(stats: &BufferStats) -> Result<bool, Failure> {
 fn clear(buffer: StoppedBuffer) -> Result<(), Failure> {
     let removed = buffer.clear().map_err(|error| Failure::Other(error.to_string()))?;
     let (count, made) = (removed.alerts + removed.others, span(&removed));
-    match (count, removed.segments) {
-        (0, 0) => println!("nothing waits: there is nothing to remove"),
-        _ => println!(
+    let mut lines = vec![match (count, removed.segments) {
+        (0, 0) => "nothing waits: there is nothing to remove".to_owned(),
+        _ => format!(
             "removed {count} messages ({} alerts){made}; the next start reports them as lost",
             removed.alerts
         ),
-    }
-    for what in &removed.trouble {
-        println!("damaged  {what}");
-    }
-    describe_aside(&removed).iter().for_each(|line| println!("{line}"));
-    Ok(())
+    }];
+    lines.extend(removed.trouble.iter().map(|what| format!("damaged  {what}")));
+    lines.extend(describe_aside(&removed));
+    stdout::line(&lines.join("\n"))
 }
 
 fn describe(config: &Config, stats: &BufferStats) -> String {

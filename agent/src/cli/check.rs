@@ -1,6 +1,6 @@
 //! `headwater check`: all that is wrong with the config, or what it will run.
 
-use super::{Failure, open};
+use super::{Failure, open, stdout};
 use crate::config::Config;
 use crate::engine::journal_share;
 use crate::estimate::Estimate;
@@ -18,12 +18,15 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let shown = document.render_all();
     let config = config.ok_or_else(|| Failure::Usage(shown.trim_end().to_owned()))?;
     eprint!("{shown}");
-    print!("{}", describe(path, &config, &document));
-    Ok(())
+    stdout::print(describe(path, &config, &document))
 }
 
 fn describe(path: &Path, config: &Config, document: &Document) -> String {
-    let mut text = format!("{}: all is well\n\n", path.display());
+    let well = match document.mistakes().len() {
+        0 => "all is well",
+        _ => "it runs, but look at the warnings",
+    };
+    let mut text = format!("{}: {well}\n\n", path.display());
     text.push_str(&format!("agent {}, state in {}", config.agent.id, config.agent.state_dir.display()));
     if config.agent.runtime_dir != config.agent.state_dir {
         text.push_str(&format!(", journal in {}", config.agent.runtime_dir.display()));
@@ -49,34 +52,35 @@ fn describe(path: &Path, config: &Config, document: &Document) -> String {
         format_size(config.limits.payload_bytes as u64)
     ));
     let cost = Estimate::of(config);
-    text.push_str(&describe_cost(&cost));
+    text.push_str(&describe_cost(config, &cost));
     text.push_str(&describe_checkpoints(config, &cost));
     text.push_str(&describe_syncs(config));
     text
 }
 
-fn describe_cost(cost: &Estimate) -> String {
+fn describe_cost(config: &Config, cost: &Estimate) -> String {
     let rate = cost.messages_per_s.map_or_else(
         || "as many messages as the readings make".to_owned(),
-        |rate| format!("{} messages a minute", (rate * 60.0).ceil()),
+        |rate| format!("{} messages a minute", (rate * 60.0).round()),
     );
-    let memory = cost.memory.max(cost.memory_offline);
-    let advice = if memory > UNIT_MEMORY_MAX {
+    let mib = |bytes: u64| format_size(bytes >> 20 << 20);
+    let advice = if cost.memory_offline > UNIT_MEMORY_MAX {
         format!(
             "that is more memory than the service may take (MemoryMax, {}): past it late readings and new series are \
-             refused; lower [limits] series, or raise MemoryMax with `systemctl edit headwater`\n",
-            format_size(UNIT_MEMORY_MAX)
+             refused; set [limits] series to {} or less, or raise MemoryMax with `systemctl edit headwater`\n",
+            format_size(UNIT_MEMORY_MAX),
+            Estimate::series_within(config, UNIT_MEMORY_MAX),
         )
     } else {
         String::new()
     };
     format!(
-        "at most, with all series in every stream: memory {} ({} where readings come in order and their values lie close, \
-         {} while the buffer is in use), disk {}, {rate}\n{advice}",
-        format_size(cost.memory >> 20 << 20),
-        format_size(cost.memory_usual >> 20 << 20),
-        format_size(cost.memory_offline >> 20 << 20),
-        format_size(cost.disk >> 20 << 20),
+        "at most, with all series in every stream: memory {} ({} while the uplink is up; {} of it where readings come in \
+         order and their values lie close), disk {}, {rate}\n{advice}",
+        mib(cost.memory_offline),
+        mib(cost.memory),
+        mib(cost.memory_usual),
+        mib(cost.disk),
     )
 }
 

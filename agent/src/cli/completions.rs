@@ -1,9 +1,8 @@
 //! `headwater completions SHELL`: what a shell needs to complete our command line.
 
-use super::{Cli, Failure};
+use super::{Cli, Failure, stdout};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::io::{self, Write};
 
 /// Options of `completions`.
 #[derive(Debug, Args)]
@@ -16,5 +15,5 @@ pub(super) struct CompletionsOptions {
 pub(super) fn run(options: &CompletionsOptions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), "headwater", &mut script);
-    Ok(io::stdout().write_all(&script)?)
+    stdout::print(script)
 }

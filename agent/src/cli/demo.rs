@@ -4,7 +4,7 @@
 mod meter;
 mod uplink;
 
-use super::{Failure, runtime};
+use super::{Failure, runtime, stdout};
 use crate::config::{self, Config};
 use crate::show::{ShownLines, is_late};
 use crate::{clock, logging, supervise};
@@ -57,15 +57,14 @@ The config of all this: headwater demo --print-config. Ctrl-C ends the demo. It 
 /// Runs the demo until Ctrl-C, or for the seconds that the options say.
 pub(super) fn run(options: &DemoOptions) -> Result<(), Failure> {
     if options.print_config {
-        print!("{CONFIG}");
-        return Ok(());
+        return stdout::print(CONFIG);
     }
     // The outage is meant to be: the connection's warnings would only be in the way.
     logging::start(Some(tracing::Level::ERROR));
     let folder = Folder::new()?;
     let broker = Broker::start()?;
     let port = broker.port();
-    println!("{}", INTRODUCTION.replace("PORT", &port.to_string()));
+    stdout::line(&INTRODUCTION.replace("PORT", &port.to_string()))?;
     runtime()?.block_on(async {
         let uplink = TcpListener::bind(("127.0.0.1", 0)).await?;
         let config = config_for(port, uplink.local_addr()?.port(), &folder.0)?;
@@ -78,23 +77,22 @@ pub(super) fn run(options: &DemoOptions) -> Result<(), Failure> {
 }
 
 async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Failure> {
-    let (stop, stopped) = watch::channel(false);
-    let printing = print_messages(port, stopped.clone());
-    let agent = async {
-        let mut stopped = stopped.clone();
-        supervise::run(config, async move { drop(stopped.wait_for(|stop| *stop).await) }).await
-    };
+    let stop = watch::Sender::new(false);
+    let printing = print_messages(port, &stop);
+    let agent = async { supervise::run(config, has_stopped(&stop)).await };
     let ending = async {
         let forever = Duration::from_secs(seconds.unwrap_or(u64::from(u32::MAX)));
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             () = tokio::time::sleep(forever) => {}
+            () = has_stopped(&stop) => {}
         }
-        println!();
         let _ = stop.send(true);
+        stdout::line("")
     };
-    let (ran, (), ()) = tokio::join!(agent, printing, ending);
-    ran.map_err(|error| Failure::Other(error.to_string()))
+    let (ran, printed, ended) = tokio::join!(agent, printing, ending);
+    ran.map_err(|error| Failure::Other(error.to_string()))?;
+    printed.and(ended)
 }
 
 /// The agent of the demo: windows of five seconds, and a rule for each fault that the sensors have in them.
@@ -107,34 +105,39 @@ fn config_for(port: u16, uplink: u16, state: &Path) -> Result<Config, Failure> {
     config.ok_or_else(|| Failure::Other(document.render_all()))
 }
 
-/// Subscribes like anybody else, and prints.
-async fn print_messages(port: u16, mut stopped: watch::Receiver<bool>) {
+async fn has_stopped(stop: &watch::Sender<bool>) {
+    drop(stop.subscribe().wait_for(|stop| *stop).await);
+}
+
+/// Subscribes like anybody else, and prints. Where nobody reads on, the demo ends.
+async fn print_messages(port: u16, stop: &watch::Sender<bool>) -> Result<(), Failure> {
     tokio::select! {
-        _ = stopped.wait_for(|stop| *stop) => {}
-        lost = follow(port) => {
-            if let Err(error) = lost {
-                eprintln!("the demo's own subscriber failed: {error}");
-            }
+        () = has_stopped(stop) => Ok(()),
+        failed = follow(port) => {
+            let _ = stop.send(true);
+            failed
         }
     }
 }
 
-async fn follow(port: u16) -> Result<(), String> {
-    let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}"))?;
+async fn follow(port: u16) -> Result<(), Failure> {
+    let settings = Settings::parse_url(&format!("mqtt://127.0.0.1:{port}")).map_err(Failure::Other)?;
     let session = MqttSession::passing("headwater-demo-eyes");
     let (mut backoff, mut lines) = (Backoff::new(1), ShownLines::for_stdout());
     loop {
-        let (client, mut connection) =
-            headwater_mqtt::connect(&settings, &session).map_err(|error| error.to_string())?;
+        let (client, mut connection) = headwater_mqtt::connect(&settings, &session)
+            .map_err(|error| Failure::Other(error.to_string()))?;
         while let Ok(event) = connection.poll().await {
             match event {
                 MqttEvent::Connected { .. } => {
                     let filter = ["headwater/#".to_owned()];
-                    client.try_subscribe(&filter, Qos::AtLeastOnce).map_err(|error| error.to_string())?;
+                    client
+                        .try_subscribe(&filter, Qos::AtLeastOnce)
+                        .map_err(|error| Failure::Other(error.to_string()))?;
                 }
                 MqttEvent::Incoming(publish) => {
                     if let Ok(message) = read(&publish.payload) {
-                        println!("{}", lines.line(&message, is_late(publish.topic())));
+                        stdout::line(&lines.line(&message, is_late(publish.topic())))?;
                     }
                 }
                 _ => {}

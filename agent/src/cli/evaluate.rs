@@ -1,11 +1,10 @@
 //! `headwater evaluate`: detectors against labelled recordings.
 
-use super::Failure;
+use super::{Failure, stdout};
 use clap::Args;
 use headwater_lab::evaluate::{
     Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores,
 };
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Options of `evaluate`.
@@ -69,7 +68,7 @@ pub(super) fn run(options: &EvaluateOptions) -> Result<(), Failure> {
         }
     }
     let text = if options.json { as_json(&outcomes) + "\n" } else { as_table(&outcomes) };
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    stdout::print(text)
 }
 
 fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
@@ -83,14 +82,12 @@ fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
 }
 
 fn print_sweeps(contenders: &[Contender], recordings: &[Labelled]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
     for contender in contenders {
         let found = sweep(contender, recordings)?;
-        writeln!(
-            out,
+        stdout::line(&format!(
             "{}: NAB standard {:.1} as it is, the mean of {} parts; best of {} {:.1} with {}; {:.1} chosen on the other parts",
             contender.name, found.before, found.parts, found.tried, found.score, found.best, found.left_out
-        )?;
+        ))?;
     }
     Ok(())
 }

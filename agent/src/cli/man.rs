@@ -1,9 +1,8 @@
 //! `headwater man`: the manual page, from the same words as `--help`.
 
-use super::{Cli, Failure};
+use super::{Cli, Failure, stdout};
 use clap::CommandFactory;
 use clap_mangen::Man;
-use std::io::{self, Write};
 
 /// What stands behind the options: files, environment, exit codes.
 const MORE: &str = ".SH FILES
@@ -37,5 +36,5 @@ pub(super) fn run() -> Result<(), Failure> {
         page.extend_from_slice(format!(".TP\n.B headwater {}\n{about}\n", command.get_name()).as_bytes());
     }
     page.extend_from_slice(MORE.as_bytes());
-    Ok(io::stdout().write_all(&page)?)
+    stdout::print(page)
 }

@@ -1,6 +1,6 @@
 //! `headwater replay`: the engine over recorded data, in virtual time.
 
-use super::{Failure, load};
+use super::{Failure, load, stdout};
 use crate::config::{Config, SourceConfig};
 use clap::Args;
 use headwater_lab::plot::Plot;
@@ -28,6 +28,7 @@ impl From<ReplayError> for Failure {
         match error {
             ReplayError::Unfit(_) => Self::Usage(format!("error: {error}")),
             ReplayError::Other(text) => Self::Other(text),
+            ReplayError::Unwritten(error) => stdout::unwritten(error),
         }
     }
 }

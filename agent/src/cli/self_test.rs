@@ -8,7 +8,7 @@
 mod device;
 mod disk;
 
-use super::{Failure, open, runtime};
+use super::{Failure, open, runtime, stdout};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::SyncRates;
@@ -31,12 +31,19 @@ enum Finding {
 }
 
 /// Prints findings line by line, and counts the bad ones.
-#[derive(Default)]
 struct Screen {
     bad: usize,
+    /// Whether the lines could be printed.
+    printed: Result<(), Failure>,
 }
 
 impl Screen {
+    fn new() -> Self {
+        let (version, host) = (env!("CARGO_PKG_VERSION"), crate::config::host_name());
+        let title = format!("headwater {version} on {host} ({})", std::env::consts::ARCH);
+        Self { bad: 0, printed: stdout::line(&title) }
+    }
+
     fn show(&mut self, what: &str, finding: Finding) {
         let (word, text) = match finding {
             Finding::Good(text) => ("ok", text),
@@ -46,18 +53,15 @@ impl Screen {
                 ("FAIL", text)
             }
         };
-        println!("{word:<4}  {what:<14}  {}", clean(&text, LINE_BYTES_MAX));
+        if self.printed.is_ok() {
+            let text = clean(&text, LINE_BYTES_MAX);
+            self.printed = stdout::line(&format!("{word:<4}  {what:<14}  {text}"));
+        }
     }
 }
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
-    println!(
-        "headwater {} on {} ({})",
-        env!("CARGO_PKG_VERSION"),
-        crate::config::host_name(),
-        std::env::consts::ARCH
-    );
-    let mut screen = Screen::default();
+    let mut screen = Screen::new();
     let (config, document) = open(path)?;
     let mistakes = document.render_all();
     let Some(config) = config else {
@@ -74,6 +78,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
         sources(&mut screen, &config).await;
         outputs(&mut screen, &config).await;
     });
+    screen.printed?;
     match screen.bad {
         0 => Ok(()),
         1 => Err(Failure::Other("1 thing does not work".into())),

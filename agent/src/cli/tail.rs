@@ -1,6 +1,6 @@
 //! `headwater tail`: what an agent sends, for people.
 
-use super::{Failure, open, runtime};
+use super::{Failure, open, runtime, stdout};
 use crate::show::ShownLines;
 use clap::Args;
 use headwater_forwarder::{OUTPUTS, Tail, Tailed};
@@ -78,7 +78,7 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
                 Failure::Other(format!("no message in {seconds} s; does an agent send to this broker?"))
             })??,
         };
-        print(&place, &payload, backfill, (!options.json).then_some(&mut lines));
+        print(&place, &payload, backfill, (!options.json).then_some(&mut lines))?;
         left -= 1;
     }
     Ok(())
@@ -98,13 +98,13 @@ async fn next_message(tail: &mut dyn Tail) -> Result<(String, Vec<u8>, bool), Fa
 }
 
 /// Prints a message as a line for people, or as JSON.
-fn print(place: &str, payload: &[u8], backfill: bool, lines: Option<&mut ShownLines>) {
+fn print(place: &str, payload: &[u8], backfill: bool, lines: Option<&mut ShownLines>) -> Result<(), Failure> {
     let Ok(message) = read(payload) else {
-        println!("{}: {} bytes that are no message", clean(place, LINE_BYTES_MAX), payload.len());
-        return;
+        let place = clean(place, LINE_BYTES_MAX);
+        return stdout::line(&format!("{place}: {} bytes that are no message", payload.len()));
     };
     match lines {
-        Some(lines) => println!("{}", lines.line(&message, backfill)),
-        None => println!("{}", escape_json(&serde_json::to_string(&message).unwrap_or_default())),
+        Some(lines) => stdout::line(&lines.line(&message, backfill)),
+        None => stdout::line(&escape_json(&serde_json::to_string(&message).unwrap_or_default())),
     }
 }

@@ -15,9 +15,8 @@ pub(super) fn refuse_unmade(
     let made: Vec<Option<Vec<String>>> = sources.iter().map(made).collect();
     for (name, mut table) in root.named_tables("streams") {
         let Some(stream) = streams.iter().find(|stream| *stream.name == *name.value) else { continue };
-        let is_taken = |source: &usize| stream.from.as_ref().is_none_or(|from| from.contains(source));
-        let taken =
-            (0..).zip(&made).filter(|(source, _)| is_taken(source)).map(|(_, labels)| labels.as_ref());
+        let taken = (0..).zip(&made).filter(|(source, _)| stream.takes_from(*source));
+        let taken = taken.map(|(_, labels)| labels.as_ref());
         let Some(labels) = taken.collect::<Option<Vec<_>>>() else { continue };
         let known: Vec<&str> = labels.into_iter().flatten().map(String::as_str).collect();
         for (key, program) in [("where", &stream.condition), ("map", &stream.map)] {

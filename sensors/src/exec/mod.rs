@@ -30,6 +30,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 /// A program that prints nothing counts as running after this time.
 const RUNS_AFTER: Duration = Duration::from_secs(1);
 
+/// Why a source is down whose program ends well and says nothing.
+const ENDS_UNHEARD: &str = "the program has ended at once and printed nothing; it is started again";
+
 /// When the program runs.
 #[derive(Clone, Copy, Debug)]
 enum Schedule {
@@ -126,21 +129,27 @@ impl Exec {
         sink: &mut dyn Sink,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) {
-        let mut backoff = Backoff::by_chance();
+        let (mut backoff, mut is_told_up) = (Backoff::by_chance(), false);
         loop {
             let mut is_up = false;
             let mut on_up = |sink: &mut dyn Sink| {
-                if !std::mem::replace(&mut is_up, true) {
+                is_up = true;
+                if !std::mem::replace(&mut is_told_up, true) {
                     tell(sink, None);
                 }
             };
             let end = self.run_once(None, printed, sink, &mut on_up, stop.as_mut()).await;
             let why = match end {
                 RunEnd::Stopped => return,
-                RunEnd::Well => "the program has ended; it is started again".to_owned(),
-                RunEnd::Ill(why) => why,
+                // What a program does that prints its numbers and ends: the next run follows.
+                RunEnd::Well if is_up => None,
+                RunEnd::Well => Some(ENDS_UNHEARD.to_owned()),
+                RunEnd::Ill(why) => Some(why),
             };
-            tell(sink, Some(&why));
+            if let Some(why) = why {
+                tell(sink, Some(&why));
+                is_told_up = false;
+            }
             if is_up {
                 backoff.reset();
             }

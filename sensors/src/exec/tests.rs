@@ -72,6 +72,24 @@ fn a_program_that_ends_is_started_again_and_what_it_forked_ends_with_it() {
     });
 }
 
+/// A program that prints its number and ends is no fault, with an interval and without.
+#[test]
+fn a_program_that_ends_well_is_up_and_one_that_says_nothing_is_not() {
+    run_local(async {
+        for keys in ["", "interval = \"100ms\""] {
+            let told = Told::default();
+            let run = Run::start(&table("echo 1", keys), &told);
+            told.until("three runs", |seen| seen.readings.len() >= 3).await;
+            run.stop().await;
+            assert_eq!(told.0.borrow().links, ["up"], "it is told once");
+        }
+        let told = Told::default();
+        let run = Run::start(&table("true", ""), &told);
+        told.until_link("printed nothing").await;
+        run.stop().await;
+    });
+}
+
 #[test]
 fn a_program_that_ignores_every_word_is_ended_with_its_group() {
     run_local(async {

@@ -135,21 +135,65 @@ series = -1 #! series
 fn every_mistake_is_listed_with_its_place_and_the_way_out() {
     let (code, _, stderr) = check(MISTAKES);
     assert_eq!(code, Some(2), "{stderr}");
+    assert_eq!(unsaid(MISTAKES, &stderr), [""; 0], "in:\n{stderr}");
+}
+
+/// Keys and names that are right elsewhere, or nowhere, say where.
+const MISPLACED: &str = r#"[sources.field]
+type = "mqtt"
+url = "mqtt://127.0.0.1"
+topics = ["sensors/{place}"]
+fields = ["temp", "hum"]
+
+[streams.main]
+from = [] #! `from` is empty
+series = ["*/temp", "*/hum"]
+window = { type = "tumbling", size = "1m", align = "UTC" } #! beside `window`
+offset = "90s" #! write "30s"
+every = "1m" #! `window = { … }`
+expect = ["*/tmep"] #! does not select
+
+[[streams.main.detectors]]
+type = "missing"
+after = "1m"
+
+[[streams.main.detectors]]
+type = "auto"
+over = ["*/temp", "*/humm"] #! does not select the series `*/humm`
+
+[streams.steps]
+window = { type = "tumbling", size = "1m", every = "10s" } #! type `sliding`
+
+[outputs.cloud]
+type = "mqtt"
+url = "mqtt://127.0.0.1"
+kinds = [] #! `kinds` is empty
+"#;
+
+/// The marks `#!` of a config that `check` does not say at their lines.
+fn unsaid(config: &str, stderr: &str) -> Vec<String> {
     let mut missing = Vec::new();
-    for (index, line) in MISTAKES.lines().enumerate() {
+    for (index, line) in config.lines().enumerate() {
         let Some((_, word)) = line.split_once("#! ") else { continue };
         let place = format!("headwater.toml:{}:", index + 1);
-        let from = stderr.find(&place);
-        let said = from.is_some_and(|from| {
+        let is_said = stderr.match_indices(&place).any(|(from, _)| {
             let rest = &stderr[from + place.len()..];
             let column = rest.chars().next().is_some_and(|first| first.is_ascii_digit());
-            column && rest.lines().take(5).any(|line| line.contains(word))
+            let other_lines = rest.lines().take(5).filter(|line| !line.contains("#! "));
+            column && other_lines.collect::<String>().contains(word)
         });
-        if !said {
+        if !is_said {
             missing.push(format!("{place} {word}"));
         }
     }
-    assert!(missing.is_empty(), "not said: {missing:#?}\nin:\n{stderr}");
+    missing
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_told_where_it_belongs() {
+    let (code, _, stderr) = check(MISPLACED);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert_eq!(unsaid(MISPLACED, &stderr), [""; 0], "in:\n{stderr}");
 }
 
 /// Two sources that read the standard input would take each other's lines, two outputs each other's files.
@@ -210,13 +254,41 @@ fn run_refuses_what_check_refuses() {
 #[test]
 fn a_glob_that_matches_nothing_is_a_warning() {
     let mut config = Config::new(1883, 1883);
-    config.streams +=
-        "\n[streams.second]\nseries = [\"sensors/*/tmep\"]\nwindow = { type = \"tumbling\", size = \"1m\" }";
+    config.streams += "\n[streams.second]\nseries = [\"sensors/*/tmep\"]\n[streams.third]\nexpect = [\"sensors/*/hum\"]\n\
+                       [[streams.third.detectors]]\ntype = \"missing\"\nafter = \"1m\"\n\
+                       [[streams.third.detectors]]\ntype = \"auto\"\nover = [\"*/temp\", \"*/pressure\"]";
     let text = config.text();
     let (code, stdout, stderr) = check(&text);
     assert_eq!(code, Some(0), "a warning is no mistake: {stderr}");
-    let line = text.lines().position(|line| line.contains("tmep")).unwrap() + 1;
-    let said = format!("{stdout}{stderr}");
-    assert!(said.contains(&format!("headwater.toml:{line}:")), "{said}");
-    assert!(said.contains("sensors/*/tmep"), "{said}");
+    assert!(stdout.contains("look at the warnings") && !stdout.contains("all is well"), "{stdout}");
+    for glob in ["sensors/*/tmep", "sensors/*/hum", "*/pressure"] {
+        let line = text.lines().position(|line| line.contains(glob)).unwrap() + 1;
+        assert!(stderr.contains(&format!("headwater.toml:{line}:")), "{stderr}");
+        assert!(stderr.contains(&format!("no series can match `{glob}`")), "{stderr}");
+    }
+}
+
+/// What is `at most` is the largest number, and the first guide's example stays within the unit's memory.
+#[test]
+fn the_most_is_the_most_and_the_first_example_fits_the_service() {
+    let guide = include_str!("../../../README.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let memory = |config: &str| {
+        let (code, stdout, stderr) = check(config);
+        assert_eq!(code, Some(0), "{stderr}");
+        let line = stdout.lines().find(|line| line.starts_with("at most")).unwrap();
+        let figures: Vec<u64> = line
+            .split(" MiB")
+            .filter_map(|part| part.rsplit(' ').next()?.trim_start_matches('(').parse().ok())
+            .collect();
+        assert!(figures[0] >= figures[1] && figures[1] >= figures[2], "{line}");
+        (figures[0], stdout)
+    };
+    let (most, stdout) = memory(example);
+    assert!(most <= 192, "{stdout}");
+    // The number that is advised is one that fits.
+    let (_, stdout) = memory(&example.replace("series = 3000", "series = 20000"));
+    let advised =
+        stdout.split("set [limits] series to ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(memory(&example.replace("series = 3000", &format!("series = {advised}"))).0 <= 192);
 }

@@ -86,6 +86,37 @@ fn several_files_and_bad_lines_are_taken_as_they_come() {
     check(&messages, "cellar/temp", &second.to_vec());
 }
 
+/// A reader that has seen enough (`| head`) is no failure, and what it did not see costs no word.
+#[test]
+fn a_reader_that_goes_ends_it_quietly() {
+    let (dir, readings) = scene();
+    dir.write("office.csv", csv(&readings));
+    for arguments in
+        [&["replay", "office.csv"][..], &["check"], &["man"], &["completions", "bash"], &["self-test"]]
+    {
+        let mut command = std::process::Command::new(headwater_tests::agent::program());
+        command.args(arguments).args(["--config", "headwater.toml"]).current_dir(&dir);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), said.contains("ipe")), (Some(0), false), "{arguments:?}: {said}");
+    }
+}
+
+/// Every line that cannot be read is counted; the first ones are shown.
+#[test]
+fn bad_lines_cost_few_warnings() {
+    let (dir, readings) = scene();
+    dir.write("office.csv", csv(&readings) + &"no time,21.5,x\n".repeat(500));
+    let output = run(&dir, &["replay", "--config", "headwater.toml", "office.csv"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("no time").count().max(said.lines().count() - 1), 20, "{said}");
+    assert!(said.contains("480 more"), "{said}");
+    let (_, messages) = replay(&dir, &["office.csv"]);
+    assert_eq!(messages.of("report").last().unwrap().map["total"]["invalid"], 500);
+}
+
 #[test]
 fn replay_touches_no_state_and_says_what_it_cannot_read() {
     let (dir, _) = scene();

@@ -1,10 +1,9 @@
 //! `align`: windows of days that begin with the local day, by the IANA time zone database of the system, or else the
 //! one compiled into the program.
 
-use super::refuse::refuse_parameter;
 use headwater_kernel::time::Time;
 use headwater_kernel::window::{Offset, Shape, Zone};
-use headwater_settings::{At, Table};
+use headwater_settings::{At, Table, format_duration};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -21,7 +20,20 @@ pub(super) fn offset(stream: &Table<'_>, offset: Option<At<i64>>, shape: Shape) 
         stream.refuse(span, "`offset` is for tumbling windows", fix);
         return None;
     };
-    window.offset(value).map(Shape::Tumbling).map_err(|wrong| refuse_parameter(stream, span, &wrong)).ok()
+    let aligned = window.offset(value).map(Shape::Tumbling);
+    let size = format_duration(window.size_ms());
+    let fix = || {
+        let same = value % window.size_ms();
+        let less = format_duration(same);
+        match same {
+            0 => format!("leave it out: windows of {size} begin at multiples of {size} anyway"),
+            _ => format!(
+                "write \"{less}\": windows of {size} that begin at {} begin there too",
+                format_duration(value)
+            ),
+        }
+    };
+    aligned.map_err(|wrong| stream.refuse(span, wrong.to_string(), fix())).ok()
 }
 
 /// Aligns the shape to the zone; `None`: a mistake was reported.
@@ -145,9 +157,13 @@ mod tests {
         }
         let eight = "window = { type = \"tumbling\", size = \"8h\" }\nalign = \"Europe/Berlin\"\n";
         assert!(shown(&format!("{eight}offset = \"6h\"")).0);
-        assert!(
-            shown(&format!("{eight}offset = \"8h\"")).1.contains("`offset` must be shorter than the window")
-        );
+        for (offset, fix) in [("8h", "leave it out: windows of 8h"), ("30h", "write \"6h\": windows of 8h")] {
+            let (_, text) = shown(&format!("{eight}offset = \"{offset}\""));
+            assert!(
+                text.contains("`offset` must be shorter than the window") && text.contains(fix),
+                "{text}"
+            );
+        }
         for window in ["{ type = \"none\" }", "{ type = \"session\", gap = \"1m\" }"] {
             let (good, text) = shown(&format!("window = {window}\noffset = \"5s\""));
             assert!(!good && text.contains("`offset` is for"), "{text}");

@@ -4,7 +4,7 @@ use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
 use super::group::{GroupConfig, GroupDetector};
 use super::listing::listing;
-use super::refuse::refuse_parameter;
+use super::refuse::{refuse_parameter, refuse_unselected};
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
@@ -75,6 +75,7 @@ pub(super) fn read(
     stream: &mut Table<'_>,
     window: Option<&WindowConfig>,
     plan: Option<&AggregatePlan>,
+    series: Option<&[String]>,
 ) -> (Vec<DetectorConfig>, Vec<GroupConfig>) {
     let mut detectors: Vec<DetectorConfig> = Vec::new();
     let mut groups: Vec<GroupConfig> = Vec::new();
@@ -98,6 +99,7 @@ pub(super) fn read(
         }
         let name = unique(name.given().unwrap_or_else(|| kind.name.to_owned()), &named);
         if let Some(patterns) = table.strings("over") {
+            refuse_unselected(&table, &patterns.value, series);
             let detector = read_group_detector(&mut table, kind, &patterns);
             table.finish();
             let (Some((parameters, detector)), Some(On::Reading)) = (detector, on) else { continue };

@@ -3,6 +3,7 @@
 use super::detector::DetectorConfig;
 use super::group::GroupConfig;
 use super::pair::PairConfig;
+use super::refuse::refuse_unselected;
 use super::window::WindowConfig;
 use super::{counter, detector, fingerprint, pair, refuse_unknown, summary, window};
 use crate::glob;
@@ -122,23 +123,24 @@ impl StreamConfig {
 }
 
 pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) -> Option<StreamConfig> {
-    let from = table.strings("from").map(|list| {
+    let from = table.at_least_one("from").map(|list| {
         list.value.iter().for_each(|source| refuse_unknown(&table, source, "source", sources));
         list.value
             .iter()
             .filter_map(|source| sources.iter().position(|known| *known == source.value))
             .collect()
     });
-    let series = table.strings("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
+    let series = table.at_least_one("series").map(|list| list.value.into_iter().map(|at| at.value).collect());
     let expect = table.strings("expect");
     let condition = read_expression(&mut table, "where", ExpressionType::Condition);
     let map = read_expression(&mut table, "map", ExpressionType::Number);
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref()).and_then(|plan| counter::read(&mut table, plan));
     let pairs = pair::read(&mut table, window.as_ref());
-    let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref());
+    let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref(), series.as_deref());
     let expect =
-        expect.map_or_else(Vec::new, |expect| checked_expect(&table, expect, series.as_ref(), &detectors));
+        expect.map_or_else(Vec::new, |expect| checked_expect(&table, expect, series.as_deref(), &detectors));
+    table.belongs_elsewhere(&["type", "size", "every", "gap", "max"], "write it in `window = { … }`");
     table.finish();
     let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
     Some(StreamConfig { name, from, series, expect, condition, map, window, plan, pairs, detectors, groups })
@@ -148,7 +150,7 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
 fn checked_expect(
     table: &Table<'_>,
     expect: At<Vec<At<String>>>,
-    series: Option<&Vec<String>>,
+    series: Option<&[String]>,
     detectors: &[DetectorConfig],
 ) -> Vec<String> {
     if !detectors.iter().any(DetectorConfig::misses_first_reading) {
@@ -156,12 +158,7 @@ fn checked_expect(
         let fix = "add one of type `missing` to the stream, with `after`";
         table.refuse(expect.span.clone(), what, fix);
     }
-    for name in &expect.value {
-        if series.is_some_and(|globs| !globs.iter().any(|glob| glob::may_meet(glob, &name.value))) {
-            let what = format!("the stream does not select the series `{}`", name.value);
-            table.refuse(name.span.clone(), what, "add it to the stream's `series`, or name another");
-        }
-    }
+    refuse_unselected(table, &expect.value, series);
     expect.value.into_iter().map(|name| name.value).collect()
 }
 

@@ -205,6 +205,20 @@ fn warn_of_no_effect(stream: &Table<'_>, keys: &[&str]) {
     }
 }
 
+/// Keys of the stream that people write into its window.
+const OF_THE_STREAM: [&str; 10] = [
+    "align",
+    "offset",
+    "lateness",
+    "idle",
+    "retain",
+    "filter",
+    "aggregates",
+    "downsample",
+    "sketch",
+    "counters",
+];
+
 /// Reads the window's shape. Outer `None`: there were mistakes; inner `None`: readings are forwarded.
 fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>> {
     #[derive(Clone)]
@@ -222,6 +236,9 @@ fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>
         ("count", Kind::Count),
         ("none", Kind::None),
     ];
+    window.belongs_elsewhere(&OF_THE_STREAM, "it stands in the stream, beside `window`");
+    window.belongs_elsewhere(&["every"], "it is for windows of type `sliding`");
+    window.belongs_elsewhere(&["gap", "max"], "it is for windows of type `session`");
     let kind = window.choice("type", &words);
     if kind.is_none() {
         window.missing("type", "add `type = \"tumbling\"`");

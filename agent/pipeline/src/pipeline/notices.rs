@@ -1,8 +1,8 @@
 //! What a person should know of readings that cannot be used.
 
+use super::Pipeline;
 use super::ids::StreamId;
 use super::unusable::why_unusable;
-use super::{ANCIENT, Pipeline};
 use headwater_expression::EvalError;
 use headwater_kernel::time::Time;
 
@@ -41,6 +41,6 @@ impl Pipeline {
 
     #[cold]
     pub(super) fn note_unusable(&mut self, source: usize, time: Time, now: Time) {
-        self.emitter.notice = Some(SourceNotice { source, text: why_unusable(time, ANCIENT, now) });
+        self.emitter.notice = Some(SourceNotice { source, text: why_unusable(time, now) });
     }
 }

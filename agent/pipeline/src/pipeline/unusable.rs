@@ -1,6 +1,10 @@
 //! Hints at why the time of a reading cannot be right.
 
-use headwater_kernel::time::Time;
+use crate::account::ReadingCounts;
+use headwater_kernel::time::{Now, Time};
+
+/// An earlier time comes from a wrong unit, not from a sensor: 2000-01-01T00:00:00Z.
+const ANCIENT: Time = Time(946_684_800_000);
 
 /// A thousand of one unit of time are one of the next.
 const UNIT: i64 = 1_000;
@@ -11,10 +15,23 @@ const ZONE_MS_MAX: i64 = 14 * 3_600_000;
 /// How far ahead a device's own clock is believed, for a hint (ms).
 const DAY_MS: i64 = 86_400_000;
 
-/// Why `time` lies before `ancient`, the first time that is believed, or too far after `now`, in words for people.
-pub(super) fn why_unusable(time: Time, ancient: Time, now: Time) -> String {
-    let is_likely = |ms: i64| ms >= ancient.0 && ms <= now.0.saturating_add(DAY_MS);
-    let is_past = time < ancient;
+/// The count of a reading whose time cannot be right, because it lies before [`ANCIENT`] or more than `future_ms` ahead;
+/// `None`: it may be right.
+#[inline]
+pub(super) fn count_of(counts: &mut ReadingCounts, time: Time, future_ms: i64, now: Now) -> Option<&mut i64> {
+    if !now.synced {
+        None
+    } else if time < ANCIENT {
+        Some(&mut counts.late)
+    } else {
+        (time.0 > now.time.0.saturating_add(future_ms)).then_some(&mut counts.future)
+    }
+}
+
+/// Why `time` lies before [`ANCIENT`], or too far after `now`, in words for people.
+pub(super) fn why_unusable(time: Time, now: Time) -> String {
+    let is_likely = |ms: i64| ms >= ANCIENT.0 && ms <= now.0.saturating_add(DAY_MS);
+    let is_past = time < ANCIENT;
     let why = if is_past && is_likely(time.0.saturating_mul(UNIT)) {
         "lies before the year 2000: its unit is coarser than the one that is read; write time_format = \"unix\" \
          (\"unix_ms\" where it says unix_us)"
@@ -53,7 +70,7 @@ mod tests {
             (i64::MAX, "the device's clock is wrong"),
             (i64::MIN, "clock is not set"),
         ] {
-            let why = why_unusable(Time(ms), Time(946_684_800_000), Time(NOW));
+            let why = why_unusable(Time(ms), Time(NOW));
             assert!(why.contains(hint), "{ms}: {why}");
         }
     }

@@ -29,6 +29,11 @@ impl Table<'_> {
             let text = self.text_of(node, &format!("`{key}`"))?;
             return Some(At { value: vec![text], span: node.span.clone() });
         }
+        self.at_least_one(key)
+    }
+
+    /// A list of strings that is not empty.
+    pub fn at_least_one(&mut self, key: &str) -> Option<At<Vec<At<String>>>> {
         let texts = self.strings(key)?;
         if texts.value.is_empty() {
             self.refuse(texts.span, format!("`{key}` is empty"), "leave it out, or name at least one");

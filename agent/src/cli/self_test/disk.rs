@@ -16,18 +16,21 @@ const BLOCKS: u32 = 16;
 /// The least free room with which the agent does not work from memory most of the time (bytes).
 const FREE_MIN: u64 = 16 << 20;
 
+/// What to do where the directory cannot be.
+const WAY_OUT: &str = "set [agent] state_dir to one that this user may write in";
+
 /// Whether the directory and what is in it belong to one user, and to nobody else.
 pub(super) fn state(dir: &Path) -> Finding {
     let shown = dir.display();
     let metadata = match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => metadata,
         Ok(_) => {
-            return Finding::Bad(format!("{shown} is no directory; move it away, or set [agent] state_dir"));
+            return Finding::Bad(format!("{shown} is no directory; move it away, or {WAY_OUT}"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Finding::Note(format!("{shown} is not there yet; the service makes it when it starts"));
+            return to_be_made(dir);
         }
-        Err(error) => return Finding::Bad(format!("{shown}: {error}; create it for this user")),
+        Err(error) => return Finding::Bad(format!("{shown}: {error}; {WAY_OUT}")),
     };
     let owner = metadata.uid();
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -45,9 +48,26 @@ pub(super) fn state(dir: &Path) -> Finding {
     Finding::Good(format!("{shown} belongs to user {owner} alone"))
 }
 
+/// Whether `run` can make the directory.
+fn to_be_made(dir: &Path) -> Finding {
+    let (shown, probe) = (dir.display(), existing(dir).join(format!(".headwater-{}", std::process::id())));
+    match fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)) {
+        Ok(()) => Finding::Note(format!("{shown} is not there yet; it is made when the agent starts")),
+        Err(error) => {
+            let place = existing(dir).display();
+            Finding::Bad(format!("{shown} is not there, and cannot be made in {place}: {error}; {WAY_OUT}"))
+        }
+    }
+}
+
+/// The directory, or the nearest one above it that exists.
+fn existing(dir: &Path) -> &Path {
+    dir.ancestors().find(|above| above.exists()).unwrap_or(dir)
+}
+
 /// How fast synced writes are, and how much room is left beside what the buffer may take (`wanted`, bytes).
 pub(super) fn measure(dir: &Path, wanted: u64) -> Finding {
-    let dir = if dir.exists() { dir } else { dir.parent().unwrap_or(dir) };
+    let dir = existing(dir);
     let shown = dir.display();
     let free = match fs2::available_space(dir) {
         Ok(free) => free,
@@ -104,7 +124,14 @@ mod tests {
     #[test]
     fn a_directory_is_measured_and_left_as_it_was() {
         let dir = std::env::temp_dir().join(format!("headwater-self-test-{}", std::process::id()));
-        assert!(matches!(state(&dir), Finding::Note(text) if text.contains("not there yet")));
+        for missing in [dir.clone(), dir.join("a/b")] {
+            assert!(matches!(state(&missing), Finding::Note(text) if text.contains("not there yet")));
+            assert!(matches!(measure(&missing, 0), Finding::Good(_)));
+        }
+        for (impossible, why) in [("/proc/headwater/state", "made in /proc: "), ("/proc/version/x", "")] {
+            let bad = |finding| matches!(finding, Finding::Bad(text) if text.contains("state_dir") && text.contains(why));
+            assert!(bad(state(Path::new(impossible))), "{impossible}");
+        }
         fs::create_dir_all(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
         assert!(matches!(state(&dir), Finding::Good(_)));
