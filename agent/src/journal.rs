@@ -20,7 +20,8 @@
 //!          config u32  boot (length u16, text)  now: time i64, alive i64
 //! ```
 //! Fixed numbers are little-endian; `record.rs` has the records. A frame that is cut off at the end of the last segment was
-//! being written when the process ended, and nothing of it had been sent.
+//! being written when the process ended, and nothing of it had been sent. A frame that is damaged costs what follows up to
+//! the next frame that begins with a mark, or up to the next segment: a mark comes every [`MARK_EVERY`] bytes.
 
 mod decimal;
 mod folder;
@@ -31,7 +32,7 @@ mod writer;
 
 pub(crate) use crate::checkpoint::Base;
 pub(crate) use folder::JournalFolder;
-pub(crate) use reader::{Chain, Replay, Segments};
+pub(crate) use reader::{Chain, Gap, Replay, Segments};
 pub(crate) use record::{IntakeCount, Record};
 pub(crate) use unsynced::PAGE_BYTES;
 pub(crate) use writer::{BYTES_MAX, Journal};
@@ -39,8 +40,11 @@ pub(crate) use writer::{BYTES_MAX, Journal};
 use std::path::{Path, PathBuf};
 
 /// The version of header and records, and the oldest that can be read.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const VERSION_MIN: u16 = 2;
+
+/// The bytes between two marks.
+const MARK_EVERY: u64 = 8 << 10;
 
 const MAGIC: [u8; 4] = *b"HWJL";
 

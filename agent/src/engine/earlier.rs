@@ -179,8 +179,12 @@ impl Earlier {
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
         let (is_whole, is_own) = (self.troubles.is_empty(), chain.other_rev_limit().is_none());
         let begin = self.past.now();
-        let Replayed { pipeline, told, handed_over, now, orphaned, cut } =
-            replay::replay(chain, (base, begin), &mut |sections| self.update(sections, is_own), fresh);
+        let Replayed { pipeline, told, handed_over, now, orphaned, nameless, cut } = replay::replay(
+            chain,
+            (base, begin),
+            &mut |sections, is_exact| self.update(sections, is_own && is_exact),
+            fresh,
+        );
         self.past.went_on(now);
         self.told = told;
         self.handed_over = handed_over;
@@ -193,6 +197,12 @@ impl Earlier {
                 "{orphaned} readings given up: the journal has them of sources that the config no longer has"
             );
             self.troubles.push((ReportCause::Refused, text));
+        }
+        if nameless > 0 {
+            let text = format!(
+                "{nameless} readings given up: the part of the journal that named their series cannot be read"
+            );
+            self.troubles.push((ReportCause::Damaged, text));
         }
         pipeline
     }

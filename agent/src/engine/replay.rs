@@ -1,7 +1,7 @@
 //! The journal of a run that has crashed, through the pipeline in virtual time: its very state, and its very messages.
 
 use super::handed_over::HandedOver;
-use crate::journal::{Chain, IntakeCount, Record, Replay};
+use crate::journal::{Chain, Gap, IntakeCount, Record, Replay};
 use headwater_forwarder::{Lane, Message};
 use headwater_kernel::time::{AgentTime, Now};
 use headwater_pipeline::event::Event;
@@ -30,16 +30,19 @@ pub(super) struct Replayed {
     pub(super) now: Now,
     /// The number of readings of sources that the config no longer has.
     pub(super) orphaned: u64,
+    /// The number of readings of series that nobody can name any more.
+    pub(super) nameless: u64,
     /// The reason why the journal does not hold all input; `None`: it does.
     pub(super) cut: Option<&'static str>,
 }
 
 /// Replays a chain from the state that it follows, which has been restored with its silences and not been resumed.
-/// `on_progress` takes the engine's own sections, in the order in which they were recorded.
+/// `on_progress` takes the engine's own sections, in the order in which they were recorded, and whether all input up to there is
+/// known.
 pub(super) fn replay(
     chain: &Chain<'_>,
     base: (Pipeline, Now),
-    on_progress: &mut dyn FnMut(StoredBody<'_>),
+    on_progress: &mut dyn FnMut(StoredBody<'_>, bool),
     fresh: &dyn Fn() -> Pipeline,
 ) -> Replayed {
     let (mut pipeline, now) = base;
@@ -62,6 +65,8 @@ pub(super) fn replay(
         rev_limit: 0,
         refused: HashMap::new(),
         orphaned: 0,
+        nameless: 0,
+        has_gap: false,
     };
     let cut = chain.replay(&mut run);
     run.settle();
@@ -69,8 +74,8 @@ pub(super) fn replay(
         // The run may have told more, as far as it was allowed to.
         run.pipeline.was_allowed(RevLimit(run.rev_limit));
     }
-    let Run { pipeline, told, handed_over, now, orphaned, .. } = run;
-    Replayed { pipeline, told, handed_over, now, orphaned, cut }
+    let Run { pipeline, told, handed_over, now, orphaned, nameless, .. } = run;
+    Replayed { pipeline, told, handed_over, now, orphaned, nameless, cut }
 }
 
 struct Run<'r> {
@@ -84,13 +89,17 @@ struct Run<'r> {
     told: Vec<Told>,
     handed_over: HandedOver,
     /// Takes the engine's own progress as it was recorded.
-    on_progress: &'r mut dyn FnMut(StoredBody<'_>),
+    on_progress: &'r mut dyn FnMut(StoredBody<'_>, bool),
     /// The highest revision that was ever allowed.
     rev_limit: u32,
     /// The sources of series that there is no room for here, by the handles of the segment.
     refused: HashMap<u32, usize>,
     /// The readings of sources that the config no longer has.
     orphaned: u64,
+    /// The readings of series whose introduction is lost.
+    nameless: u64,
+    /// Whether a part could not be read.
+    has_gap: bool,
 }
 
 impl Run<'_> {
@@ -139,6 +148,21 @@ impl Replay for Run<'_> {
         self.refused.clear();
     }
 
+    fn on_gap(&mut self, gap: Gap) {
+        self.has_gap = true;
+        if gap.had_introduction {
+            self.handles.clear();
+            self.refused.clear();
+        }
+        match gap.now {
+            Some(now) => {
+                self.now = now;
+                self.pipeline.pass_gap(now, gap.end);
+            }
+            None => self.pipeline.lose_readings(),
+        }
+    }
+
     fn on_record(&mut self, record: Record<'_>, is_kept: bool) {
         let Some(source) = self.source_of(&record) else { return };
         let (pipeline, now) = (&mut self.pipeline, self.now);
@@ -155,6 +179,7 @@ impl Replay for Run<'_> {
                 match (self.handles.get(&handle), self.refused.get(&handle)) {
                     (Some(series), _) => pipeline.on_reading(*series, taken, value, now),
                     (None, Some(source)) => pipeline.on_refused(*source, 1),
+                    (None, None) if self.has_gap => self.nameless += 1,
                     (None, None) => self.orphaned += 1,
                 }
             }
@@ -178,11 +203,11 @@ impl Replay for Run<'_> {
                     self.told.push(Told::Message(Message { lane, made_ms, body: body.to_vec().into() }));
                 }
             }
-            Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections)),
+            Record::Engine(sections) => (self.on_progress)(StoredBody::new(sections), !self.has_gap),
             Record::Pressure(pressure) => pipeline.on_pressure(pressure),
             Record::Receipt(_, receipt) => self.handed_over.add_receipt(source, receipt),
             Record::Position { key, at, .. } => self.handed_over.set_position(source, key, at),
-            Record::Kept(_) | Record::Synced(_) | Record::End => {}
+            Record::Kept(_) | Record::Synced(_) | Record::Mark(..) | Record::End => {}
         }
         if self.pipeline.has_events() {
             let told = self.pipeline.drain().map(|(at, event)| Told::Event(at, event));

@@ -1,6 +1,9 @@
-//! Finds the segments that follow a checkpoint, and reads them.
+//! Finds the segments that follow a checkpoint.
 
-use super::record::{Decoder, Record};
+mod chain;
+
+pub(crate) use chain::{Chain, Gap, Replay};
+
 use super::{
     FOLLOWS, Identity, MAGIC, NAME, Place, SYNCED, VERSION, VERSION_MIN, checkpoint_path, segment_path,
 };
@@ -35,8 +38,17 @@ struct Segment {
     bytes: Vec<u8>,
     /// Where the second frame begins.
     from: usize,
-    /// Whether a record or frame could not be read.
-    is_damaged: Cell<bool>,
+    /// The damage that was found when it was read.
+    damage: Cell<Option<Damage>>,
+}
+
+/// What of a segment could not be read.
+#[derive(Clone, Copy, Debug)]
+struct Damage {
+    /// The bytes.
+    bytes: u64,
+    /// The time between what could be read (ms); `None`: nothing behind it could be.
+    ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,33 +70,6 @@ enum Opened {
     Segment(Header, usize),
     /// A segment of another boot, which is of no use.
     Foreign,
-}
-
-/// The segments that follow a checkpoint.
-#[derive(Debug)]
-pub(crate) struct Chain<'s> {
-    segments: &'s [Segment],
-    /// The reason why the segments do not hold all input; `None`: they do.
-    pub(crate) cut: Option<&'static str>,
-    survey: Survey,
-}
-
-/// What has to be known of a chain before it is replayed.
-#[derive(Debug, Default)]
-struct Survey {
-    /// The place before which a message is acknowledged or in the buffer.
-    kept: Place,
-    /// As a run of the same config has noted it.
-    own_kept: Place,
-    other_rev_limit: Option<u32>,
-}
-
-/// The receiver of what [`Chain::replay`] reads.
-pub(crate) trait Replay {
-    /// Takes the beginning of a segment; handles count from 0 again. `is_new_life`: another run has written it.
-    fn on_segment(&mut self, now: Now, is_new_life: bool);
-    /// Takes a record. `is_kept`: the messages that follow from it under this config are acknowledged or in the buffer.
-    fn on_record(&mut self, record: Record<'_>, is_kept: bool);
 }
 
 impl Segments {
@@ -111,7 +96,7 @@ impl Segments {
             file.take(SEGMENT_BYTES_MAX).read_to_end(&mut bytes)?;
             match open(&bytes, identity) {
                 Ok(Opened::Segment(header, from)) if header.segment == number => {
-                    found.whole.push(Segment { header, bytes, from, is_damaged: Cell::default() });
+                    found.whole.push(Segment { header, bytes, from, damage: Cell::default() });
                 }
                 Ok(Opened::Foreign) => found.foreign.push(number),
                 // Made, and nothing of it written yet, or on the disk yet.
@@ -142,14 +127,13 @@ impl Segments {
         let count = 1 + all.iter().zip(all.iter().skip(1)).take_while(|pair| is_next(*pair)).count();
         let segments = all.get(..count)?;
         let is_whole = count == all.len() && self.damaged.is_empty();
-        let mut chain = Chain { segments, cut: None, survey: Survey::default() };
-        chain.cut = match (is_whole, chain.is_of_boot()) {
+        let is_of_boot = segments.iter().all(|segment| segment.header.is_of_boot);
+        let cut = match (is_whole, is_of_boot) {
             (false, _) => Some("a part of it is missing or cannot be read"),
             (true, false) => Some("the machine has ended, and what was not synced may be missing"),
             (true, true) => None,
         };
-        chain.survey = chain.survey();
-        Some(chain)
+        Some(Chain::new(segments, cut))
     }
 
     /// The places where the segments end, for the journal that goes on.
@@ -166,8 +150,7 @@ impl Segments {
 
     /// Keeps damaged files under other names, in the place of those of an earlier time; what is to be said of that.
     pub(crate) fn set_aside(&self) -> Option<String> {
-        let is_damaged = |segment: &&Segment| segment.is_damaged.get();
-        let whole = self.whole.iter().filter(is_damaged);
+        let whole = self.whole.iter().filter(|segment| segment.damage.get().is_some());
         let whole = whole.map(|segment| segment_path(&self.folder, segment.header.segment));
         let headless = self.damaged.iter().cloned();
         let mut kept = None;
@@ -182,7 +165,23 @@ impl Segments {
                 kept = kept.or(Some(aside));
             }
         }
-        kept.map(|at| format!("the journal could not be used to its end; it is kept as {}", at.display()))
+        let said = self.damage_in_words();
+        kept.map(|at| format!("{said}; it is kept as {}", at.display()))
+    }
+
+    /// What damage has cost.
+    fn damage_in_words(&self) -> String {
+        let found = || self.whole.iter().filter_map(|segment| segment.damage.get());
+        let bytes: u64 = found().map(|damage| damage.bytes).sum();
+        let ms: Option<i64> = found().map(|damage| damage.ms).sum();
+        match ms.filter(|_| bytes > 0) {
+            Some(ms) => format!(
+                "{bytes} bytes of the journal could not be read, with what came in {:.1} s; it goes on behind them, and windows \
+                 that may lack readings are told as partial",
+                ms as f64 / 1_000.0
+            ),
+            None => "the journal could not be used to its end".to_owned(),
+        }
     }
 }
 
@@ -226,132 +225,4 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Opened, Damaged> {
     let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
     let header = Header { segment, life, follows: flags & FOLLOWS != 0, base, now, is_of_boot, is_of_config };
     Ok(Opened::Segment(header, bytes.len() - rest.len()))
-}
-
-impl Segment {
-    /// The place before which all is synced, as far as it says; also behind a frame that is damaged.
-    fn synced_to(&self) -> Option<Place> {
-        let (mut rest, mut synced) = (self.bytes.get(self.from..)?, None);
-        loop {
-            match frames::next(&mut rest) {
-                // It is the first record of its frame.
-                Ok(Some(mut records)) => {
-                    if let Ok(Record::Synced(place)) = Decoder::default().next(&mut records) {
-                        synced = synced.max(Some(place));
-                    }
-                }
-                Err(Damaged) if frames::skip(&mut rest) => {}
-                Ok(None) | Err(Damaged) => return synced,
-            }
-        }
-    }
-}
-
-impl Chain<'_> {
-    /// Hands over all records, in order. Returns the reason why they are not all input, if they are not.
-    pub(crate) fn replay(&self, to: &mut impl Replay) -> Option<&'static str> {
-        let Survey { kept, own_kept, .. } = self.survey;
-        let synced = self.segments.iter().filter_map(Segment::synced_to).max().unwrap_or_default();
-        let mut life = None;
-        let ended = self.pass(Some(synced), &mut |record, at| {
-            if let Some(header) = at.header {
-                to.on_segment(header.now, life.is_some_and(|life| life != header.life));
-                life = Some(header.life);
-                return Ok(());
-            }
-            // Of the readings something else comes under another config; a message is as it was.
-            let kept = if matches!(record, Record::Message { .. }) { kept } else { own_kept };
-            to.on_record(record, at.place < kept);
-            Ok(())
-        });
-        ended.err().or(self.cut)
-    }
-
-    fn is_of_boot(&self) -> bool {
-        self.segments.iter().all(|segment| segment.header.is_of_boot)
-    }
-
-    /// The highest revision that runs of another config or program may have told; `None`: all are of this one, and what
-    /// comes of it now is what came of it then.
-    pub(crate) fn other_rev_limit(&self) -> Option<u32> {
-        self.survey.other_rev_limit
-    }
-
-    fn survey(&self) -> Survey {
-        let (mut found, is_of_boot) = (Survey::default(), self.is_of_boot());
-        let (mut is_other, mut life, mut base, mut highest) = (false, None, 0_u32, 0);
-        let _ = self.pass(None, &mut |record, at| {
-            if let Some(header) = at.header {
-                is_other = !header.is_of_config;
-                let last = if is_other { life.replace(header.life) } else { None };
-                if last.is_some_and(|last| last != header.life) {
-                    // It went on above the one before it.
-                    base = base.saturating_add(std::mem::take(&mut highest)).saturating_add(2);
-                }
-            }
-            match record {
-                // What is in the buffer may not have been synced when the machine ended.
-                Record::Kept(place) if is_of_boot => {
-                    found.kept = found.kept.max(place);
-                    found.own_kept = if is_other { found.own_kept } else { found.kept };
-                }
-                Record::RevLimit(Some(limit)) if is_other => highest = limit.max(highest),
-                _ => {}
-            }
-            Ok(())
-        });
-        found.other_rev_limit = life.map(|_| base.saturating_add(highest));
-        found
-    }
-
-    /// Shows every record, and each header as a time. What cannot be read before the place `synced` is damage.
-    fn pass(
-        &self,
-        synced: Option<Place>,
-        show: &mut impl FnMut(Record<'_>, At<'_>) -> Result<(), &'static str>,
-    ) -> Result<(), &'static str> {
-        for (number, Segment { header, bytes, from, is_damaged }) in (1..).zip(self.segments) {
-            let place =
-                |rest: &[u8]| Place { segment: header.segment, bytes: (bytes.len() - rest.len()) as u64 };
-            let mut rest = bytes.get(*from..).unwrap_or_default();
-            show(Record::Now(header.now), At { header: Some(header), place: place(rest) })?;
-            let mut decoder = Decoder::default();
-            loop {
-                let at = At { header: None, place: place(rest) };
-                let mut records = match frames::next(&mut rest) {
-                    Ok(Some(records)) => records,
-                    // The process has ended while it wrote this.
-                    Ok(None) if rest.is_empty() || number == self.segments.len() => break,
-                    Ok(None) | Err(Damaged)
-                        if !header.is_of_boot && synced.is_some_and(|to| at.place >= to) =>
-                    {
-                        return Err("the machine has ended while it was written");
-                    }
-                    Ok(None) | Err(Damaged) => {
-                        is_damaged.set(synced.is_some());
-                        return Err("it is damaged");
-                    }
-                };
-                while !records.is_empty() {
-                    match decoder.next(&mut records) {
-                        Ok(Record::End) => return Err("it was not written any more"),
-                        Ok(record) => show(record, at)?,
-                        Err(Damaged) => {
-                            is_damaged.set(synced.is_some());
-                            return Err("it cannot be read");
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Where a record stands.
-#[derive(Clone, Copy)]
-struct At<'h> {
-    /// The header, at a segment's beginning.
-    header: Option<&'h Header>,
-    place: Place,
 }

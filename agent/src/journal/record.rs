@@ -21,9 +21,10 @@
 //! | 18 | now, where both times have moved by as much |
 //! | 19 | a receipt of the source of the last one, whose lower 16 bits follow those of the last one: the upper bits, u32 |
 //! | 20 | a position, behind the readings that were read before it: source, key, the place in that input; empty: forgotten |
+//! | 22 | a mark, first in its frame: what follows can be read without what is before it: introductions so far, time, agent's time |
 //! | 32 + s, 48 + s | as 2 and 3, the value an integer that is to be divided by 10^s; a time is the difference from the last such one |
 //!
-//! A version 2 journal has no tags above 17.
+//! A version 2 journal has no tags above 17, a version 3 journal none above 20.
 
 mod decoder;
 
@@ -73,6 +74,8 @@ pub(crate) enum Record<'a> {
     Synced(Place),
     /// A source has read an input up to here.
     Position { source: usize, key: &'a [u8], at: &'a [u8] },
+    /// What follows can be read without what is before it: the series introduced so far in this segment, and the time.
+    Mark(u64, Now),
 }
 
 /// The counts of a source that do not come from a reading.
@@ -103,7 +106,12 @@ pub(super) struct Encoder {
     /// The time of the last reading with a decimal value and a time of its own (ms).
     event: i64,
     receipt: Option<(usize, Receipt)>,
+    /// The introductions in this segment, by which a reader behind a damaged part knows whether it has all of them.
+    introductions: u64,
 }
+
+/// The tag of a mark.
+pub(super) const MARK: u8 = 22;
 
 /// The first tags of readings with decimal values; the scale is added.
 const ARRIVAL: u8 = 32;
@@ -118,6 +126,18 @@ impl Encoder {
         self.now = None;
         self.event = 0;
         self.receipt = None;
+        self.introductions = 0;
+    }
+
+    /// From here on nothing is the difference from what came before. Nothing: no time is known yet.
+    pub(super) fn mark(&mut self) {
+        let Some(now) = self.now else { return };
+        self.event = 0;
+        self.receipt = None;
+        self.bytes.push(MARK);
+        self.number(self.introductions);
+        self.number(zigzag(now.time.0));
+        self.number(zigzag(now.alive.0));
     }
 
     #[inline]
@@ -172,6 +192,7 @@ impl Encoder {
     }
 
     pub(super) fn series(&mut self, handle: u32, source: usize, name: &str, labels: &[(String, String)]) {
+        self.introductions += 1;
         self.bytes.push(4);
         self.number(u64::from(handle));
         self.number(source as u64);

@@ -1,12 +1,13 @@
 //! Writes a journal: records into memory, frames into the current segment.
 
+mod ending;
 mod recording;
 mod segment_start;
 
 use super::folder::JournalFolder;
 use super::record::Encoder;
 use super::unsynced::{PAGE_BYTES, Unsynced};
-use super::{FOLLOWS, Identity, MAGIC, Place, SYNCED, VERSION, checkpoint_path, segment_path};
+use super::{FOLLOWS, Identity, MAGIC, MARK_EVERY, Place, SYNCED, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::Base;
 use crate::frames;
 use crate::lock::DirLock;
@@ -17,7 +18,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -57,6 +57,8 @@ struct State {
     place: Place,
     /// The bytes that it begins with: its header, and the series that are known.
     start_bytes: u64,
+    /// The last place with a mark, or the end of what the segment begins with (bytes).
+    marked: u64,
     /// Older segments, and the bytes in each.
     older: VecDeque<Place>,
     /// Whether the next segment goes on where the last one ends.
@@ -124,8 +126,19 @@ impl Journal {
         }
         self.flush();
         let mut state = self.state.borrow_mut();
-        let State { encoder, file, place, older, follows, trouble, unsynced, unlinked, start_bytes, .. } =
-            &mut *state;
+        let State {
+            encoder,
+            file,
+            place,
+            older,
+            follows,
+            trouble,
+            unsynced,
+            unlinked,
+            start_bytes,
+            marked,
+            ..
+        } = &mut *state;
         if file.take().is_some() {
             older.push_back(*place);
         }
@@ -155,6 +168,7 @@ impl Journal {
                 encoder.now(now);
                 first(&mut SegmentStart(encoder));
                 *start_bytes = place.bytes + encoder.bytes.len() as u64;
+                *marked = *start_bytes;
             }
             Err(error) => {
                 *trouble = Some(format!("the journal {} cannot be written: {error}", path.display()));
@@ -226,33 +240,6 @@ impl Journal {
         self.state.borrow_mut().synced = Some(unsynced.place);
     }
 
-    /// Ends the journal until the next checkpoint. A mark tells the reader that input is missing from here on.
-    pub(crate) fn end(&self) {
-        self.put(Encoder::end);
-        self.flush();
-        let mut state = self.state.borrow_mut();
-        if state.file.take().is_some() {
-            let place = state.place;
-            state.older.push_back(place);
-        }
-        state.follows = false;
-    }
-
-    /// Removes the journal, because the last checkpoint holds the state and nothing follows.
-    pub(crate) fn remove(&self) {
-        self.end();
-        self.drop_before(u64::MAX);
-        let _ = fs::remove_file(self.checkpoint_path());
-    }
-
-    /// Passes over the segment that would follow a checkpoint, and returns its number: no input of it is taken.
-    pub(crate) fn skip(&self) -> u64 {
-        self.end();
-        let mut state = self.state.borrow_mut();
-        state.place.segment += 1;
-        state.place.segment
-    }
-
     /// Returns when a checkpoint is due because of the room that it takes.
     pub(crate) async fn full(&self) {
         self.full.notified().await;
@@ -311,52 +298,6 @@ impl Journal {
         }
     }
 
-    /// A journal with a hole would be taken for a whole one: it goes, or ends where it is known to be whole.
-    #[cold]
-    fn give_up(&self, error: &io::Error, whole_bytes: u64) {
-        {
-            let mut state = self.state.borrow_mut();
-            let path = segment_path(&self.folder, state.place.segment);
-            state.trouble = Some(format!("the journal {} cannot be written: {error}", path.display()));
-            state.follows = false;
-            let place = state.place;
-            if let Some(file) = state.file.take() {
-                let whole = if self.identity.is_synced { whole_bytes } else { 0 };
-                // A frame of zeros is no frame: whoever reads it knows that the journal is not whole.
-                let _ = file.set_len(whole).and_then(|()| {
-                    let hole = if whole > 0 { whole + frames::HEADER_BYTES as u64 } else { 0 };
-                    file.set_len(hole)
-                });
-            }
-            state.older.push_back(place);
-            tracing::error!(
-                "the journal {} cannot be written: {error}; a crash costs what came since the last checkpoint",
-                path.display()
-            );
-        }
-        if !self.identity.is_synced {
-            self.drop_before(u64::MAX);
-        }
-    }
-
-    /// Whether somebody has removed the segment that is written, which ends the journal: nobody would find it.
-    pub(crate) fn is_removed(&self) -> bool {
-        let file = self.state.borrow().file.clone();
-        let is_removed = file.and_then(|file| file.metadata().ok()).is_some_and(|data| data.nlink() == 0);
-        if is_removed {
-            self.give_up(&io::Error::new(io::ErrorKind::NotFound, "it was removed"), 0);
-        }
-        is_removed
-    }
-
-    /// Notes that a sync has failed.
-    pub(crate) fn fail(&self, error: &io::Error) {
-        let bytes = self.state.borrow().place.bytes;
-        if self.is_on() {
-            self.give_up(error, bytes);
-        }
-    }
-
     /// Returns when records have gathered.
     pub(crate) async fn gathered(&self) {
         self.gathered.notified().await;
@@ -374,8 +315,12 @@ impl Journal {
         if state.file.is_none() {
             return;
         }
-        let State { encoder, synced, .. } = &mut *state;
+        let State { encoder, synced, place, marked, .. } = &mut *state;
         if encoder.bytes.len() <= frames::HEADER_BYTES {
+            if place.bytes >= *marked + MARK_EVERY {
+                *marked = place.bytes;
+                encoder.mark();
+            }
             if let Some(place) = synced.take() {
                 encoder.synced(place);
             }

@@ -173,6 +173,11 @@ impl Pipeline {
         lossy.for_each(|channel| channel.completeness.cut = Cut::OPEN);
     }
 
+    /// Something has taken readings of any source.
+    pub(super) fn cut_all(&mut self) {
+        self.cuts_mut().for_each(|cut| *cut = Cut::OPEN);
+    }
+
     /// The number of windows that are open now and that the end of the last run may have taken readings of.
     pub fn open_windows_cut(&self) -> usize {
         let lossy = self.channels.list.iter().filter(|channel| channel.completeness.is_lossy);

@@ -159,6 +159,21 @@ impl Pipeline {
         self.expect_series(now);
     }
 
+    /// Input is lost, whatever its source promises: what has come of it, or comes, may lack readings.
+    pub fn lose_readings(&mut self) {
+        self.cut_all();
+    }
+
+    /// Goes on behind lost input, at `now`. What comes of the input up to `end` may have been emitted, with what is lost: it is
+    /// emitted under revisions that no run has used.
+    pub fn pass_gap(&mut self, now: Now, end: Time) {
+        self.cut_all();
+        self.emitter.revisions.lose_all();
+        let (reach, future_ms) = (self.reach(), self.future_ms());
+        self.emitter.revisions.start(Now { time: end.max(now.time), ..now }, true, reach, future_ms);
+        self.close_cuts(now);
+    }
+
     /// The state of the previous run is lost, and with it which revisions it emitted.
     pub fn forget_past(&mut self) {
         self.emitter.revisions.lose_all();

@@ -1,6 +1,7 @@
 //! Crashes in virtual time: what a journal replays is what happened, at every point of every stream.
 
 mod damage;
+mod gaps;
 
 use super::super::source_positions::PositionMap;
 use super::*;
@@ -12,6 +13,7 @@ use headwater_sensors::Receipt;
 use headwater_wire::Messages;
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,6 +151,8 @@ struct World {
     handed_over: u64,
     /// Where in each of its inputs the source is: behind the last message of that series.
     positions: PositionMap,
+    /// The series that this life has introduced.
+    introduced: HashSet<SeriesHandle>,
 }
 
 fn bytes(at: Time, event: &Event) -> Vec<u8> {
@@ -201,6 +205,7 @@ impl World {
             kept: 0,
             handed_over: 0,
             positions: PositionMap::default(),
+            introduced: HashSet::new(),
         };
         world.save();
         world.written();
@@ -282,7 +287,9 @@ impl World {
                 let name = if is_a { "x/a" } else { "x/b" };
                 let series = self.pipeline.introduce(0, name, &[]).unwrap();
                 let now = self.at();
-                self.journal.series(series.0, 0, name, &[]);
+                if self.introduced.insert(series) {
+                    self.journal.series(series.0, 0, name, &[]);
+                }
                 let taken = apart.map_or(TakenAt::Arrival, |apart| TakenAt::Event(self.now + apart));
                 self.journal.reading(series.0, taken, value, now);
                 self.pipeline.on_reading(series, taken, value, now);
@@ -322,7 +329,7 @@ impl World {
         let mut unread = Unread::default();
         assert_eq!(base.restore_within(SINCE, body, || None, &mut unread), Some(0));
         assert!(unread.is_empty(), "{unread}");
-        replay(&chain, (base, disk.now), &mut |_| {}, &fresh)
+        replay(&chain, (base, disk.now), &mut |_, _| {}, &fresh)
     }
 
     /// The state is the very state, what it tells again is what it had told, and the next life goes on.
@@ -355,6 +362,7 @@ impl World {
         self.journal = Journal::new(opened, true);
         self.pipeline = pipeline;
         self.pipeline.resume(self.at(), false);
+        self.introduced.clear();
         self.save();
     }
 }

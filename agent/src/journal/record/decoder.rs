@@ -2,7 +2,7 @@
 
 use super::super::Place;
 use super::super::decimal::{SCALES, value_of};
-use super::{ARRIVAL, EVENT, IntakeCount, LOWER, Record, START};
+use super::{ARRIVAL, EVENT, IntakeCount, LOWER, MARK, Record, START};
 use crate::frames::Damaged;
 use crate::varint::{self, unzigzag};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -74,6 +74,9 @@ impl Decoder {
             [16] => Record::Synced(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [17] => Record::Source(size(from)?, text(from)?),
             [20] => Record::Position { source: size(from)?, key: bytes(from)?, at: bytes(from)? },
+            [MARK] => {
+                self.mark(varint::take(from)?, unzigzag(varint::take(from)?), unzigzag(varint::take(from)?))
+            }
             _ => return Err(Damaged),
         })
     }
@@ -86,6 +89,12 @@ impl Decoder {
         let now = Now { time, alive, synced: true };
         self.now = Some(now);
         Record::Now(now)
+    }
+
+    fn mark(&mut self, introductions: u64, time: i64, alive: i64) -> Record<'static> {
+        let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
+        *self = Self { now: Some(now), ..Self::default() };
+        Record::Mark(introductions, now)
     }
 
     fn receipt(&mut self, source: usize, receipt: Receipt) -> Record<'static> {
