@@ -12,6 +12,7 @@ mod names;
 
 use crate::clock::ClockConfig;
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
+use headwater_http::HttpSettings;
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
 use headwater_settings::{Document, Or, Table};
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[clock]`.
     pub clock: ClockConfig,
+    /// `[http]`; `None`: there is no listener.
+    pub http: Option<HttpSettings>,
 }
 
 /// `[agent]`.
@@ -132,11 +135,7 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
     connections::refuse_equal(&mut root, &sources, &outputs);
     let buffer = BufferConfig::read(root.table("buffer"));
     let clock = clock::read(root.table("clock"));
-    if let Some(mut http) = root.table("http") {
-        http.string("listen");
-        http.warn(http.span(), "the dashboard is not part of this version", "the table has no effect yet");
-        http.finish();
-    }
+    let http = root.table("http").map(HttpSettings::read);
     if !document.is_syntax_broken() {
         root.missing(
             "sources",
@@ -165,6 +164,7 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
         buffer,
         limits,
         clock,
+        http: http.flatten(),
     })
 }
 

@@ -11,6 +11,7 @@ mod earlier;
 mod handed_over;
 mod journal_syncing;
 mod journaling;
+mod listener;
 mod log_throttle;
 mod losses;
 mod missing;
@@ -51,6 +52,7 @@ use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
 use headwater_sensors::{Receipt, Safety};
 use journal_syncing::SyncMonitor;
+use listener::ListenerState;
 use outgoing::Outgoing;
 use output_losses::OutputLosses;
 use reporter::Reporter;
@@ -74,6 +76,7 @@ pub(crate) struct Engine {
     safety: Safety,
     ticker: Ticker,
     sources: Sources,
+    listener: ListenerState,
     memory: MemoryCap,
     /// What comes in, for a run after a crash.
     journal: Journal,
@@ -118,6 +121,7 @@ impl Engine {
             safety: Safety::default(),
             ticker: Ticker::default(),
             sources,
+            listener: ListenerState::default(),
             memory,
             journal,
             all_durable,

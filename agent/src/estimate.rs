@@ -8,6 +8,7 @@
 use crate::checkpoint::deltas_bytes_max;
 use crate::config::Config;
 use crate::journal::BYTES_MAX;
+use headwater_http::LISTENER_BYTES;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
 use headwater_pipeline::pipeline::{
@@ -142,7 +143,14 @@ impl Estimate {
             let windows = sum(&|stream| kept_bytes(stream, case) * series + pair_bytes(stream, series, case));
             let state = ((own + windows) as f64 * OVERHEAD) as u64 + retained_bytes(config);
             let messages = config.buffer.memory_bytes_max as u64;
-            BASE_BYTES + BYTES_MAX + state + kept(case) + messages + config.limits.payload_bytes as u64 * 2
+            let listener = if config.http.is_some() { LISTENER_BYTES } else { 0 };
+            BASE_BYTES
+                + BYTES_MAX
+                + state
+                + kept(case)
+                + messages
+                + config.limits.payload_bytes as u64 * 2
+                + listener
         };
         let checkpoints = CheckpointEstimate::of(config, series, kept(Case::Usual));
         let rates = config.streams.iter().map(summaries_per_s);

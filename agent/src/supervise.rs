@@ -163,7 +163,7 @@ struct Running {
 
 impl Running {
     fn start(config: Config, taps: Taps, lock: DirLock) -> Result<Self, Error> {
-        let Config { agent, sources, streams, outputs, buffer, limits, clock } = config;
+        let Config { agent, sources, streams, outputs, buffer, limits, clock, http } = config;
         let checkpoint = agent.state_dir.join(engine::FILE);
         let boots = Arc::new(Boots::default());
         let keeps_panes = buffer.full == Full::Thin;
@@ -201,7 +201,7 @@ impl Running {
         // begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
         let (stop, stopped) = watch::channel(false);
-        let sources = start_sources(&engine, sources, limits.new_series, &stopped);
+        let sources = start_sources(&engine, (sources, http), limits.new_series, &stopped);
         let state = agent.state_dir.display().to_string();
         tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), state, "running");
         for (cause, trouble) in troubles {

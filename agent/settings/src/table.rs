@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
+mod address;
 mod amount;
 mod collections;
 mod secret;

@@ -61,6 +61,7 @@ impl Engine {
         trouble.extend(self.journal.trouble());
         trouble.extend(self.syncing.trouble());
         trouble.extend(self.sources.troubles(crate::clock::up_ms()));
+        trouble.extend(self.listener.trouble());
         if let Some(reason) = &forwarder.disk_error {
             trouble.push(format!("the disk takes nothing, messages are kept in memory only: {reason}"));
         }

@@ -5,7 +5,7 @@
 //!
 //! Limits: those of `sensors/src/peers.rs`.
 
-use crate::listen::{bind_again, read_listen, taken};
+use crate::listen::{bind_again, taken};
 use crate::peers::{Listener, PeerLimits, PeerServer};
 use crate::source::stopped;
 use crate::topic::TopicTemplate;
@@ -33,7 +33,7 @@ struct Tcp {
 }
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
-    let listen = read_listen(table, "0.0.0.0:8094");
+    let listen = table.listen("listen", "0.0.0.0:8094");
     let limits = PeerLimits::read(table);
     let topic = TopicTemplate::literal(&context.source);
     let decode = DecodeConfig::read(table, labels, Some(vec![topic]));

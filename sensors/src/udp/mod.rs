@@ -10,7 +10,7 @@ mod receiver;
 use crate::decode::Decoder;
 use crate::line_input::LineStream;
 use crate::line_splitter::LINE_FEED;
-use crate::listen::{bind_again, read_listen, taken};
+use crate::listen::{bind_again, taken};
 use crate::source::stopped;
 use crate::topic::TopicTemplate;
 use crate::{
@@ -47,7 +47,7 @@ struct Udp {
 }
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
-    let listen = read_listen(table, "0.0.0.0:8094");
+    let listen = table.listen("listen", "0.0.0.0:8094");
     let framings = [("datagram", DatagramFraming::Datagram), ("lines", DatagramFraming::Lines)];
     let framing = table.choice("framing", &framings).value_or(DatagramFraming::Datagram);
     let queue = table.size("queue", 64 << 10..=256 << 20).value_or(QUEUE_BYTES);

@@ -16,6 +16,7 @@ mod files;
 mod formats;
 mod hostile;
 mod hostile_broker;
+mod http;
 mod journals;
 mod limits;
 mod lines;

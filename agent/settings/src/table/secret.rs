@@ -29,7 +29,17 @@ impl Table<'_> {
             table.missing("file", "write it as { file = \"name-of-the-file\" }");
         }
         table.finish();
-        let file = file?;
+        let At { value, .. } = self.secret_in(file?)?;
+        Some(At { value, span: node.span.clone() })
+    }
+
+    /// A secret in the file that the key names: the same as `{ file = "…" }` under another key.
+    pub fn secret_file(&mut self, key: &str) -> Option<At<Secret>> {
+        let file = self.string(key)?;
+        self.secret_in(file)
+    }
+
+    fn secret_in(&self, file: At<String>) -> Option<At<Secret>> {
         let path = self.secret_path(Path::new(&file.value));
         match std::fs::read_to_string(&path) {
             Ok(text) => {
@@ -42,9 +52,9 @@ impl Table<'_> {
                 self.document.hide(text);
                 if is_readable_by_others(&path) {
                     let what = format!("everybody on this machine may read the secret {}", path.display());
-                    self.warn(file.span, what, format!("chmod 600 {}", path.display()));
+                    self.warn(file.span.clone(), what, format!("chmod 600 {}", path.display()));
                 }
-                Some(At { value: Secret::new(text.to_owned()), span: node.span.clone() })
+                Some(At { value: Secret::new(text.to_owned()), span: file.span })
             }
             Err(error) => {
                 let fix = "check the path and that this user may read it (relative paths: $CREDENTIALS_DIRECTORY, \
