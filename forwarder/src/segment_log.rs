@@ -102,6 +102,8 @@ pub(crate) struct SegmentLog {
     handed: PerLane<u64>,
     aside_bytes: u64,
     log_events: Vec<LogEvent>,
+    /// Whether it was told that some messages cannot be merged.
+    has_told_unmergeable: bool,
 }
 
 impl SegmentLog {

@@ -137,6 +137,7 @@ impl State {
                 ReportCause::Refused,
                 format!("{count} messages refused by output {}: {what}", self.name(*output)),
             ),
+            Kind::Damaged if *count == 0 => (ReportCause::Damaged, what.clone()),
             Kind::Damaged if *times > 1 => (
                 ReportCause::Damaged,
                 format!("at least {count} messages lost in {times} places, the last of them: {what}"),

@@ -10,6 +10,9 @@
 //! replaces the old ones. A note says so before they are deleted, so that after a crash there is either the new
 //! one or the old ones. A segment is left alone while one of its messages is in memory or in flight.
 //!
+//! A message on which the compactor panics stays as it is, and the others are merged: it would end the agent again after every
+//! start. A report says so once in a run.
+//!
 //! Limits: [`SLICE_BYTES`] of content in memory at a time, and as much again for the result.
 
 use super::segment_meta::{self, SegmentMeta, extend_runs, note_name};
@@ -21,6 +24,8 @@ use crate::record::BufferRecord;
 use crate::store::{SegmentId, StoreError};
 use crate::{Compactor, Lane};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Content of the segments that are merged at once (bytes).
 const SLICE_BYTES: u64 = 8 * MIB;
@@ -128,7 +133,12 @@ impl SegmentLog {
             return Ok(true);
         }
         let elsewhere = self.elsewhere(lane, slice);
-        let Some((coarser, gone)) = merge(lane, &before, &elsewhere, compactor) else { return Ok(false) };
+        let careful = CarefulCompactor { compactor, has_panicked: AtomicBool::new(false) };
+        let merged_part = merge(lane, &before, &elsewhere, &careful);
+        if careful.has_panicked.into_inner() {
+            self.on_unmergeable();
+        }
+        let Some((coarser, gone)) = merged_part else { return Ok(false) };
         *merged.of_mut(lane) = coarser;
         let segment = self.next;
         self.store.write_note(&note_name(segment), &segment_meta::write_building())?;
@@ -151,6 +161,15 @@ impl SegmentLog {
         Ok(true)
     }
 
+    /// Tells once that messages stay as they are.
+    fn on_unmergeable(&mut self) {
+        if !std::mem::replace(&mut self.has_told_unmergeable, true) {
+            let what = "some messages in the buffer cannot be merged, because the program fails on them (see the panic in the log); \
+                        they stay as they are";
+            self.log_events.push(LogEvent::Damaged { runs: Vec::new(), count_max: 0, what: what.to_owned() });
+        }
+    }
+
     /// The lane's numbers in all other segments.
     fn elsewhere(&self, lane: Lane, slice: &[SegmentId]) -> Ranges {
         let mut elsewhere = Ranges::default();
@@ -159,6 +178,28 @@ impl SegmentLog {
             .flat_map(|(_, meta)| meta.spans.of(lane).iter())
             .for_each(|seqs| elsewhere.insert_range(seqs.clone()));
         elsewhere
+    }
+}
+
+/// A compactor whose panics cost the messages that cause them, and no others.
+struct CarefulCompactor<'c> {
+    compactor: &'c dyn Compactor,
+    has_panicked: AtomicBool,
+}
+
+impl Compactor for CarefulCompactor<'_> {
+    fn merge(&self, older: &[crate::Message]) -> Option<Vec<crate::Message>> {
+        // It changes nothing but what it answers.
+        if let Ok(merged) = catch_unwind(AssertUnwindSafe(|| self.compactor.merge(older))) {
+            return merged;
+        }
+        self.has_panicked.store(true, Ordering::Relaxed);
+        let (first, second) = older.split_at(older.len() / 2);
+        if first.is_empty() {
+            return None;
+        }
+        let halves = [first, second].map(|half| self.merge(half).unwrap_or_else(|| half.to_vec()));
+        Some(halves.concat())
     }
 }
 
@@ -267,6 +308,16 @@ mod tests {
         }
     }
 
+    /// The same, and panics on one message.
+    struct Fussy(i64);
+
+    impl Compactor for Fussy {
+        fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
+            assert!(older.iter().all(|message| message.made_ms != self.0), "what a message");
+            Pairs.merge(older)
+        }
+    }
+
     fn record(lane: Lane, seq: u64) -> BufferRecord {
         let body = Bytes::from(vec![b'x'; 200]);
         BufferRecord { seq, owed: OutputSet::bit(0), message: Message { lane, made_ms: seq as i64, body } }
@@ -298,5 +349,35 @@ mod tests {
             assert!(gone > 100, "{gone} of {COUNT}");
             assert_eq!((left(lane) + gone, left(other)), (COUNT, COUNT / 10));
         }
+    }
+
+    /// One message on which the compactor panics: it stays, the others become coarser, and that is said once.
+    #[test]
+    fn a_message_that_cannot_be_merged_stays_alone() {
+        const COUNT: u64 = 600;
+        let config = BufferConfig { max_size: 96 << 10, ..BufferConfig::default() };
+        let store = Box::new(MemoryStore::default());
+        let (mut segment_log, _) = SegmentLog::open(store, config, Some(Arc::new(Fussy(17))));
+        let progress = Progress::new(1);
+        for first in (0..COUNT).step_by(10) {
+            let mut batches = LaneBatches::default();
+            *batches.of_mut(Lane::Data) = (first..first + 10).map(|seq| record(Lane::Data, seq)).collect();
+            segment_log.append(&batches, true, &progress).unwrap();
+        }
+        let (mut gone, mut said) = (Vec::new(), 0);
+        for log_event in segment_log.take_events() {
+            match log_event {
+                LogEvent::Compacted { runs } => gone.extend(runs),
+                LogEvent::Damaged { runs, count_max: 0, what } => {
+                    assert!(runs.is_empty() && what.contains("cannot be merged"), "{what}");
+                    said += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let count: u64 = gone.iter().map(|run| run.seqs.end - run.seqs.start).sum();
+        let left: u64 = segment_log.segments.values().map(|meta| *meta.counts.of(Lane::Data)).sum();
+        assert!(count > 100 && said == 1, "{count} of {COUNT}, said {said} times");
+        assert_eq!(left + count, COUNT, "none is lost");
     }
 }

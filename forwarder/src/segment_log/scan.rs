@@ -39,6 +39,7 @@ impl SegmentLog {
             handed: PerLane::default(),
             aside_bytes: 0,
             log_events: Vec::new(),
+            has_told_unmergeable: false,
         };
         let mut runs = segment_log.scan();
         segment_log.subtract_copies(&runs);
