@@ -10,6 +10,7 @@ mod man;
 mod replay;
 mod run;
 mod self_test;
+mod status;
 mod stdout;
 mod tail;
 
@@ -45,6 +46,8 @@ enum Command {
     Evaluate(evaluate::EvaluateOptions),
     /// Says what works on this machine: config, disk, clock, devices, brokers
     SelfTest,
+    /// Says how the running agent stands: sources, streams, outputs, buffer, losses, trouble
+    Status(status::StatusOptions),
     /// Prints what an agent sends, for people
     Tail(tail::TailOptions),
     /// Looks into a stopped agent's buffer, prints what waits there, or removes it
@@ -100,6 +103,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::SelfTest => self_test::run(&cli.config),
+        Command::Status(options) => status::run(&cli.config, &options),
         Command::Tail(options) => tail::run(&cli.config, &options),
         Command::Buffer(options) => buffer::run(&cli.config, &options),
         Command::Completions(options) => completions::run(&options),
@@ -121,10 +125,13 @@ fn load(path: &Path) -> Result<Config, Failure> {
 }
 
 fn open(path: &Path) -> Result<(Option<Config>, Document), Failure> {
-    config::load(path).map_err(|error| {
-        let fix = "write one there (README.md has a sample), or name another with --config FILE";
-        Failure::Usage(format!("{}: error: cannot read the config: {error}\n = {fix}", path.display()))
-    })
+    config::load(path).map_err(|error| unreadable(path, &error))
+}
+
+/// A config file that cannot be read at all.
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let fix = "write one there (README.md has a sample), or name another with --config FILE";
+    Failure::Usage(format!("{}: error: cannot read the config: {error}\n = {fix}", path.display()))
 }
 
 /// The runtime that everything but the disk runs on: one thread, so that a reading crosses none.

@@ -11,6 +11,7 @@ mod labels;
 mod names;
 
 use crate::clock::ClockConfig;
+pub(crate) use directory::{SYSTEM_RUNTIME, SYSTEM_STATE};
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_http::HttpSettings;
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
@@ -101,6 +102,19 @@ const NEW_SERIES: usize = 256;
 pub fn load(path: &Path) -> Result<(Option<Config>, Document), std::io::Error> {
     let text = std::fs::read_to_string(path)?;
     Ok(parse(path, &text, |name| std::env::var(name).ok()))
+}
+
+/// Reads only `[agent]` of a config file; `None`: the document says why not. Mistakes elsewhere are not looked for.
+///
+/// # Errors
+/// The file cannot be read at all.
+pub(crate) fn load_agent(path: &Path) -> Result<(Option<AgentConfig>, Document), std::io::Error> {
+    let text = std::fs::read_to_string(path)?;
+    let env = |name: &str| std::env::var(name).ok();
+    let document = Document::parse(path, &text, env);
+    let directories = (directory::state(&env), env("RUNTIME_DIRECTORY"));
+    let agent = read_agent(document.root().table("agent"), directories);
+    Ok((agent.filter(|_| !document.has_errors()), document))
 }
 
 /// Reads a config from text; `env` answers `${NAME}`.

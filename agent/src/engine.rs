@@ -29,6 +29,7 @@ mod source_states;
 mod sources;
 mod status;
 mod ticker;
+mod trends;
 mod write_budget;
 
 pub(crate) use agent_clock::AgentClock;
@@ -63,6 +64,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use ticker::Ticker;
 use tokio::sync::Notify;
+use trends::Trends;
 
 /// What the tasks of one agent share.
 pub(crate) struct Engine {
@@ -86,6 +88,7 @@ pub(crate) struct Engine {
     made: Notify,
     syncing: SyncMonitor,
     output_losses: OutputLosses,
+    trends: Trends,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -128,6 +131,7 @@ impl Engine {
             made: Notify::new(),
             syncing: SyncMonitor::default(),
             output_losses: OutputLosses::default(),
+            trends: Trends::default(),
             started_up_ms,
             status_changed: Notify::new(),
         };

@@ -20,6 +20,7 @@ mod notify;
 mod private_file;
 pub mod show;
 pub mod status;
+mod status_socket;
 pub mod supervise;
 pub mod tap;
 mod varint;

@@ -42,10 +42,15 @@ impl MemoryCap {
         self.cap
     }
 
+    /// The resident memory of the program (bytes); `None`: the system does not say.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        line_bytes(&fs::read_to_string(&self.status).ok()?, "VmRSS:")
+    }
+
     /// Checks the memory. Returns the pressure if it has changed.
     pub(crate) fn look(&self) -> Option<Pressure> {
         self.unseen.set(0);
-        let taken = anonymous(&fs::read_to_string(self.cap.map(|_| &self.status)?).ok()?)?;
+        let taken = line_bytes(&fs::read_to_string(self.cap.map(|_| &self.status)?).ok()?, ANONYMOUS)?;
         let pressure = pressure(taken, self.cap?, self.pressure.get());
         (self.pressure.replace(pressure) != pressure).then_some(pressure)
     }
@@ -93,9 +98,12 @@ fn cap(root: &Path, group: &str) -> Option<u64> {
     caps.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).min()
 }
 
-/// Anonymous memory (bytes), from `/proc/self/status`.
-fn anonymous(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+/// The line of `/proc/self/status` with the anonymous memory.
+const ANONYMOUS: &str = "RssAnon:";
+
+/// What a line of `/proc/self/status` says (bytes).
+fn line_bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
@@ -141,6 +149,8 @@ mod tests {
 
     #[test]
     fn this_process_can_be_looked_at() {
-        assert!(anonymous(&fs::read_to_string("/proc/self/status").unwrap()).unwrap() > 0);
+        let memory = MemoryCap::new(None, "/proc/self/status".into());
+        let anonymous = line_bytes(&fs::read_to_string(&memory.status).unwrap(), ANONYMOUS).unwrap();
+        assert!(anonymous > 0 && memory.resident().unwrap() >= anonymous / 2);
     }
 }

@@ -6,14 +6,20 @@ use headwater_settings::format_size;
 use serde::Serialize;
 
 /// The status of an agent at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AgentStatus {
     /// The agent's id.
     pub agent: String,
     /// The program's version.
     pub version: &'static str,
+    /// The moment itself [ms since the Unix epoch].
+    pub now_ms: i64,
     /// When this run began [ms since the Unix epoch].
     pub started_ms: i64,
+    /// How long this run has lasted (ms).
+    pub up_ms: i64,
+    /// The memory that the program takes.
+    pub memory: MemoryStatus,
     /// The agent's clock.
     pub clock: ClockStatus,
     /// How many series are known.
@@ -28,6 +34,8 @@ pub struct AgentStatus {
     pub buffer: BufferStatus,
     /// The bytes that were written today.
     pub writes: WriteStatus,
+    /// The device that these bytes go to.
+    pub device: DeviceStatus,
     /// How often open windows become durable; `None`: they have not yet.
     pub checkpoint: Option<CheckpointStatus>,
     /// How often the journal is synced; `None`: it is not.
@@ -36,8 +44,19 @@ pub struct AgentStatus {
     pub readings: ReadingCounts,
     /// What became of the messages since the state began.
     pub messages: MessageDelta,
+    /// How many alerts were held back since the state began.
+    pub suppressed: i64,
     /// The agent's troubles, in words for a person. Outputs that are down are not among them.
     pub trouble: Vec<String>,
+}
+
+/// The memory that the program takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryStatus {
+    /// Resident memory (bytes); `None`: the system does not say.
+    pub resident_bytes: Option<u64>,
+    /// The most that the service manager allows (bytes); `None`: all that there is.
+    pub max_bytes: Option<u64>,
 }
 
 /// The agent's clock.
@@ -50,7 +69,7 @@ pub struct ClockStatus {
 }
 
 /// A source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SourceStatus {
     /// The name in the config.
     pub name: String,
@@ -60,6 +79,10 @@ pub struct SourceStatus {
     pub since_ms: i64,
     /// Why the connection was lost last.
     pub last_error: Option<String>,
+    /// When the last reading came in this run [ms since the Unix epoch]; `None`: none has.
+    pub last_reading_ms: Option<i64>,
+    /// Readings in the last half minute (1/s); `None`: not known yet.
+    pub rate: Option<f64>,
     /// How many series had a name that was not safe, and was changed.
     pub renamed: u64,
     /// Its acknowledgements, if they wait for what is durable.
@@ -101,6 +124,12 @@ pub struct OutputStatus {
     pub last_error: Option<String>,
     /// Why messages go one at a time, if they do.
     pub one_at_a_time: Option<&'static str>,
+    /// How many messages it still has to get.
+    pub waiting: u64,
+    /// When the oldest of them was made, at the earliest [ms since the Unix epoch]; `None`: not known, or none waits.
+    pub oldest_ms: Option<i64>,
+    /// How long it takes until none waits, by the last half minute (ms); `None`: none waits, or they do not get fewer.
+    pub drain_ms: Option<u64>,
 }
 
 /// The messages that wait for outputs.
@@ -112,6 +141,8 @@ pub struct BufferStatus {
     pub memory_bytes: usize,
     /// Everything on disk (bytes).
     pub disk_bytes: u64,
+    /// The most that it may take on disk (bytes).
+    pub max_bytes: u64,
     /// Why the disk takes nothing; `None`: no write has failed.
     pub disk_error: Option<String>,
 }
@@ -125,6 +156,15 @@ pub struct WriteStatus {
     pub daily_bytes: u64,
     /// By all programs to the device, while this program ran (bytes); `None`: the device does not count.
     pub device_today_bytes: Option<u64>,
+}
+
+/// The device that holds the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceStatus {
+    /// Its size, whole (bytes); `None`: the system does not say.
+    pub size_bytes: Option<u64>,
+    /// How long the bytes of today have been counted (ms).
+    pub counted_today_ms: i64,
 }
 
 /// How often open windows become durable.
@@ -180,21 +220,27 @@ impl AgentStatus {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn status() -> AgentStatus {
+    pub(crate) fn status() -> AgentStatus {
         let output = |name: &str, up, last_error: Option<&str>| OutputStatus {
             name: name.to_owned(),
             up,
             since_ms: 1,
             last_error: last_error.map(str::to_owned),
             one_at_a_time: None,
+            waiting: 0,
+            oldest_ms: None,
+            drain_ms: None,
         };
         AgentStatus {
             agent: "edge-1".to_owned(),
             version: "0.1.0",
+            now_ms: 7,
             started_ms: 5,
+            up_ms: 2,
+            memory: MemoryStatus { resident_bytes: None, max_bytes: None },
             clock: ClockStatus { synced: true, boot: None },
             series: 3,
             sources: Vec::new(),
@@ -204,12 +250,20 @@ mod tests {
                 output("lab", false, Some("refused")),
                 output("new", false, None),
             ],
-            buffer: BufferStatus { waiting: 7, memory_bytes: 9, disk_bytes: 2 << 20, disk_error: None },
+            buffer: BufferStatus {
+                waiting: 7,
+                memory_bytes: 9,
+                disk_bytes: 2 << 20,
+                max_bytes: 3 << 20,
+                disk_error: None,
+            },
             writes: WriteStatus { today_bytes: 1, daily_bytes: 2, device_today_bytes: None },
+            device: DeviceStatus { size_bytes: None, counted_today_ms: 0 },
             checkpoint: None,
             sync: None,
             readings: ReadingCounts::default(),
             messages: MessageDelta::default(),
+            suppressed: 0,
             trouble: Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ use crate::journal::{Journal, JournalFolder};
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
+use crate::status_socket::StatusSocket;
 use crate::tap::Taps;
 use headwater_forwarder::{Forwarder, Full, Start, Sync};
 use headwater_pipeline::config::{Limits, StreamConfig};
@@ -213,6 +214,7 @@ impl Running {
         let checkpoint_ms = agent.checkpoint_ms;
         let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms };
         running.start_tasks(clock, agent.report_ms, (sync, daily_writes));
+        running.tell_status(&agent.runtime_dir);
         let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
         tasks.spawn("checkpoints", checkpoints);
@@ -232,10 +234,26 @@ impl Running {
         tasks.spawn("clock", async move { clock.ask_forever().await });
         tasks.spawn("memory", async move { watching.watch_memory().await });
         tasks.spawn("reports", async move { housekeeping(&reporting, report_ms).await });
+        let following = engine.clone();
+        tasks.spawn("trends", async move { following.follow_trends().await });
         let (telling, losses) = (engine.clone(), losses.clone());
         tasks.spawn("losses", async move { losses.keep(&telling).await });
         let (showing, status) = (engine.clone(), status.clone());
         tasks.spawn("status", async move { status.keep(&showing).await });
+    }
+
+    /// Tells whoever asks on this machine how the agent stands. The agent works without it too.
+    fn tell_status(&mut self, folder: &Path) {
+        match StatusSocket::listen(folder) {
+            Ok(socket) => {
+                let engine = self.engine.clone();
+                self.tasks.spawn("status socket", async move { socket.serve(|| engine.status()).await });
+            }
+            Err(error) => {
+                let folder = folder.display();
+                tracing::warn!("`headwater status` cannot ask this agent: no socket in {folder}: {error}");
+            }
+        }
     }
 
     /// Waits for a task or a thread of the agent to end by itself.

@@ -50,6 +50,8 @@ pub(crate) struct Answer<T> {
     pub(crate) log_events: Vec<LogEvent>,
     /// Everything on disk (bytes).
     pub(crate) disk_bytes: u64,
+    /// When the oldest message on disk was made [ms since the Unix epoch], if that is known.
+    pub(crate) oldest_ms: Option<i64>,
     /// Whether no message is on disk.
     pub(crate) is_empty: bool,
 }
@@ -207,7 +209,8 @@ fn serve(segment_log: &mut SegmentLog, job: Job) {
 
 fn answer<T>(segment_log: &mut SegmentLog, reply: Reply<T>, value: T) {
     let (disk_bytes, is_empty) = (segment_log.bytes(), segment_log.is_empty());
+    let oldest_ms = segment_log.oldest_ms();
     let log_events = segment_log.take_events();
     // The asking task may be gone: then the program ends.
-    let _ = reply.send(Answer { value, log_events, disk_bytes, is_empty });
+    let _ = reply.send(Answer { value, log_events, disk_bytes, oldest_ms, is_empty });
 }

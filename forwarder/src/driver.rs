@@ -272,7 +272,7 @@ impl<'d> DriverSession<'d> {
             ConnectionEvent::Refused { tag, why } => self.driver.refuse(&tag, why),
             ConnectionEvent::Lost(ended) => return Some(ended),
             ConnectionEvent::Panicked => {
-                let name = self.driver.state(|state| state.status().name).unwrap_or_default();
+                let name = self.driver.state(|state| state.name().to_owned()).unwrap_or_default();
                 shared.part_ended(&format!("a thread of the output `{name}` panicked"));
                 return Some(Disconnected { reason: "its thread panicked".into(), wait: READ_AGAIN });
             }

@@ -221,6 +221,11 @@ impl SegmentLog {
         self.aside_bytes + self.living_bytes()
     }
 
+    /// When the oldest message was made [ms since the Unix epoch]; `None`: there is none whose time is known.
+    pub(crate) fn oldest_ms(&self) -> Option<i64> {
+        self.segments.values().filter_map(|meta| Some(meta.made_ms.as_ref()?.start)).min()
+    }
+
     /// Whether no message lies on disk.
     pub(crate) fn is_empty(&self) -> bool {
         self.segments.is_empty()

@@ -9,7 +9,7 @@ use crate::record::BufferRecord;
 use crate::segment_log::LogEvent;
 use crate::spool::{DeliveryOutcome, LossCause, LostMessages, Spool};
 use crate::status::{ForwarderStatus, OutputState};
-use crate::writes::{Writes, Written, device_bytes, own_bytes};
+use crate::writes::{Writes, Written, device_bytes, device_size_bytes, own_bytes};
 use crate::{BufferConfig, Lane, Message, PerLane, Tag};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     /// What the kernel counts for this process, and was written before it was the agent: `cargo run` becomes what it
     /// has built (bytes).
     written_before: u64,
+    /// The size of the buffer's device (bytes).
+    device_size: Option<u64>,
     pub(crate) ending: Ending,
     /// Whether all waiting messages are to be written at once.
     hurry: Cell<bool>,
@@ -68,6 +70,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Disk {
     bytes: u64,
+    oldest_ms: Option<i64>,
     is_used: bool,
     error: Option<String>,
     writes: Writes,
@@ -82,6 +85,7 @@ impl Shared {
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     ) -> Self {
         Self {
+            device_size: device_size_bytes(&folder),
             config,
             folder,
             spool: RefCell::new(spool),
@@ -247,6 +251,7 @@ impl Shared {
     pub(crate) fn note_disk<T>(&self, answer: &Answer<T>) {
         let mut disk = self.disk.borrow_mut();
         (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
+        disk.oldest_ms = answer.oldest_ms;
     }
 
     /// Counts the events of the segment log, and tells the agent.
@@ -330,14 +335,21 @@ impl Shared {
 
     pub(crate) fn status(&self) -> ForwarderStatus {
         let (spool, disk) = (self.spool.borrow(), self.disk.borrow());
+        let output = |(output, state): (usize, &OutputState)| {
+            let depth = self.bit_of(output).map(|bit| spool.depth(bit, disk.oldest_ms));
+            state.status(depth.unwrap_or_default())
+        };
         ForwarderStatus {
-            outputs: self.states.borrow().iter().map(OutputState::status).collect(),
+            outputs: self.states.borrow().iter().enumerate().map(output).collect(),
             waiting: spool.account().waiting,
             memory_bytes: spool.bytes(),
             disk_bytes: disk.bytes,
+            max_size: self.config.max_size,
             disk_error: disk.error.clone(),
             written_today_bytes: disk.writes.today,
             device_written_today_bytes: disk.writes.device_today,
+            counted_today_ms: disk.writes.counted_ms(self.now_ms()),
+            device_size_bytes: self.device_size,
             daily_writes: self.config.daily_writes,
         }
     }

@@ -18,10 +18,12 @@
 //! disk, and its [`Ranges`](crate::ranges::Ranges).
 
 mod cursors;
+mod depths;
 mod losses;
 mod queue;
 
 pub(crate) use cursors::Next;
+pub(crate) use depths::Depth;
 pub(crate) use losses::{LossCause, LostMessages};
 
 use crate::output_set::OutputSet;
@@ -29,6 +31,7 @@ use crate::progress::{Progress, Run};
 use crate::record::BufferRecord;
 use crate::{Account, Lane, Message, PerLane};
 use cursors::Cursors;
+use depths::Depths;
 use losses::Orphan;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +60,7 @@ pub(crate) struct Spool {
     /// Messages that are evicted and still in flight.
     orphans: BTreeMap<(Lane, u64), Orphan>,
     account: Account,
+    depths: Depths,
     bytes_max: usize,
     /// Send only what is on disk.
     disk_first: bool,
@@ -80,6 +84,7 @@ impl Spool {
         }
         account.waiting = account.made;
         let outputs = progress.acked.iter().map(|_| Cursors::default()).collect();
+        let depths = Depths::new(&progress, found);
         Self {
             queues,
             outputs,
@@ -87,6 +92,7 @@ impl Spool {
             refused: BTreeSet::new(),
             orphans: BTreeMap::new(),
             account,
+            depths,
             bytes_max,
             disk_first,
             released: false,
@@ -103,6 +109,7 @@ impl Spool {
         self.account.delivered += before.account.delivered;
         self.account.waiting += before.account.waiting;
         self.account.lost += before.account.lost;
+        self.depths.adopt(&before.depths, bits);
         let (grown, mut queues) = (self.position(), before.queues);
         for lane in Lane::ALL {
             let by = *grown.of(lane);
@@ -122,6 +129,7 @@ impl Spool {
             return Vec::new();
         }
         self.account.waiting += 1;
+        self.depths.on_owed(owed);
         self.queues.of_mut(message.lane).push(message, owed);
         self.shrink()
     }
@@ -159,6 +167,9 @@ impl Spool {
         let acked = self.progress.acked.get_mut(output)?.of_mut(lane);
         if !acked.insert(seq) {
             return None;
+        }
+        if delivery.owed.contains(output) {
+            self.depths.on_done(output);
         }
         let wanted = delivery.owed & self.progress.active;
         let mut others = self.progress.acked.iter().enumerate().filter(|(other, _)| wanted.contains(*other));

@@ -1,6 +1,7 @@
 //! The state of the forwarder, for people.
 
 use crate::Message;
+use crate::spool::Depth;
 
 /// The state of the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct ForwarderStatus {
     pub memory_bytes: usize,
     /// Everything on disk (bytes).
     pub disk_bytes: u64,
+    /// The most that it may take on disk (bytes).
+    pub max_size: u64,
     /// Why the disk takes no messages. `None`: it does, as far as known.
     pub disk_error: Option<String>,
     /// Bytes that the program has written to storage today, in UTC.
@@ -20,6 +23,10 @@ pub struct ForwarderStatus {
     /// Bytes that all programs have written to the buffer's device today, while this one ran. `None`: the device
     /// does not count them.
     pub device_written_today_bytes: Option<u64>,
+    /// How long both have been counted today (ms).
+    pub counted_today_ms: i64,
+    /// The size of that device (bytes), if the system tells.
+    pub device_size_bytes: Option<u64>,
     /// Bytes that may be written in a day before the agent warns.
     pub daily_writes: u64,
 }
@@ -37,6 +44,10 @@ pub struct ConnectionStatus {
     pub one_at_a_time: Option<&'static str>,
     /// Why it was lost last.
     pub last_error: Option<String>,
+    /// How many messages it still has to get.
+    pub waiting: u64,
+    /// When the oldest of them was made, at the earliest [ms since the Unix epoch]; `None`: not known, or none waits.
+    pub oldest_ms: Option<i64>,
 }
 
 /// The agent's presence, for outputs whose protocol has such a thing.
@@ -65,17 +76,24 @@ impl OutputState {
             since_ms: now_ms,
             one_at_a_time: None,
             last_error: None,
+            waiting: 0,
+            oldest_ms: None,
         };
         let (online, gone) = presence.map(|OutputPresence { online, gone }| (online, gone)).unzip();
         Self { status, gone, presence_version: u64::from(online.is_some()), online }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.status.name
     }
 
     pub(crate) fn is_up(&self) -> bool {
         self.status.up
     }
 
-    pub(crate) fn status(&self) -> ConnectionStatus {
-        self.status.clone()
+    pub(crate) fn status(&self, depth: Depth) -> ConnectionStatus {
+        let Depth { waiting, oldest_ms } = depth;
+        ConnectionStatus { waiting, oldest_ms, ..self.status.clone() }
     }
 
     pub(crate) fn up(&mut self, now_ms: i64) {

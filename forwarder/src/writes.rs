@@ -2,7 +2,7 @@
 //! and those of all programs, as the device counts them. Flash wears by the latter.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -28,6 +28,8 @@ pub(crate) struct Writes {
     /// By an earlier run. Its day may come only when the clock is set.
     earlier: Written,
     day: Option<i64>,
+    /// When the count of the day began [ms since the Unix epoch].
+    since_ms: i64,
     own_before: u64,
     device_before: Option<u64>,
     /// By this program (bytes).
@@ -50,13 +52,25 @@ impl Writes {
         Written { day: self.day.unwrap_or(0), own_bytes: self.today, device_bytes }
     }
 
+    /// How long the day has been counted (ms).
+    pub(crate) fn counted_ms(&self, now_ms: i64) -> i64 {
+        self.day.map_or(0, |_| now_ms.saturating_sub(self.since_ms).clamp(0, DAY_MS))
+    }
+
     /// Takes both counts so far; true once a day, when the program's passes `budget`.
     pub(crate) fn update(&mut self, now_ms: i64, own: u64, device: Option<u64>, budget: u64) -> bool {
         let day = Some(now_ms.div_euclid(DAY_MS));
         if day != self.day {
             // All that the program has written so far was today, if this is its first day.
             let own_before = if self.day.is_none() { 0 } else { own };
-            *self = Self { earlier: self.earlier, day, own_before, device_before: device, ..Self::default() };
+            let earlier = self.earlier;
+            // What an earlier run of the day counted, it counted from midnight on, as far as anybody knows.
+            let since_ms = if self.day.is_some() || Some(earlier.day) == day {
+                now_ms.div_euclid(DAY_MS) * DAY_MS
+            } else {
+                now_ms
+            };
+            *self = Self { earlier, day, since_ms, own_before, device_before: device, ..Self::default() };
         }
         let is_of_today = Some(self.earlier.day) == day;
         let Written { own_bytes, device_bytes, .. } =
@@ -79,11 +93,26 @@ pub(crate) fn own_bytes() -> u64 {
 
 /// Bytes written to the device that a folder lies on, or will lie on; `None`: it is none that counts.
 pub(crate) fn device_bytes(folder: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(device_of(folder)?.join("stat")).ok()?;
+    sectors_written(&text).map(|sectors| sectors * SECTOR_BYTES)
+}
+
+/// The size of that device, whole: a card wears as one, however it is parted (bytes).
+pub(crate) fn device_size_bytes(folder: &Path) -> Option<u64> {
+    // A link into the tree of devices, where a part lies below its whole.
+    let device = std::fs::canonicalize(device_of(folder)?).ok()?;
+    let is_part = device.join("partition").exists();
+    let whole = if is_part { device.parent()? } else { &device };
+    let sectors = std::fs::read_to_string(whole.join("size")).ok()?;
+    Some(sectors.trim().parse::<u64>().ok()?.saturating_mul(SECTOR_BYTES))
+}
+
+/// Where the system describes the device that a folder lies on, or will lie on.
+fn device_of(folder: &Path) -> Option<PathBuf> {
     let device = folder.ancestors().find_map(|folder| Some(std::fs::metadata(folder).ok()?.dev()))?;
     // As the system packs them: makedev(3).
     let (major, minor) = (device >> 8 & 0xfff | device >> 32 & !0xfff, device & 0xff | device >> 12 & !0xff);
-    let text = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
-    sectors_written(&text).map(|sectors| sectors * SECTOR_BYTES)
+    Some(format!("/sys/dev/block/{major}:{minor}").into())
 }
 
 /// The seventh number, as the kernel's Documentation/block/stat.rst has it.
@@ -101,6 +130,7 @@ mod tests {
         let day = 20_000 * DAY_MS;
         assert!(!writes.update(day, 50, Some(7_000), 100));
         assert_eq!((writes.today, writes.device_today), (50, Some(0)));
+        assert_eq!((writes.counted_ms(day), writes.counted_ms(day + 9)), (0, 9));
         assert!(writes.update(day + 1, 150, Some(7_400), 100));
         assert!(!writes.update(day + 2, 250, Some(7_500), 100));
         assert_eq!((writes.today, writes.device_today), (250, Some(500)));
@@ -108,6 +138,7 @@ mod tests {
         assert_eq!((writes.today, writes.device_today), (0, Some(0)));
         assert!(writes.update(day + DAY_MS, 400, None, 100));
         assert_eq!((writes.today, writes.device_today), (140, None));
+        assert_eq!(writes.counted_ms(day + DAY_MS + 70), 70);
     }
 
     #[test]
@@ -125,6 +156,7 @@ mod tests {
         assert_eq!((after.today, after.device_today), (5, Some(0)));
         assert!(!after.update(noon, 10, Some(20), 100));
         assert_eq!((after.today, after.device_today), (80, Some(300)));
+        assert_eq!(after.counted_ms(noon), DAY_MS / 2, "since midnight, as far as known");
         assert!(after.update(noon + 1, 40, Some(60), 100), "past the budget together");
         assert_eq!((after.today, after.device_today), (110, Some(340)));
         after.update(noon + DAY_MS, 50, Some(70), 100);
@@ -139,5 +171,6 @@ mod tests {
         // Here there may be none; looking must not fail.
         let _ = device_bytes(Path::new("/nowhere/at/all"));
         assert_eq!(device_bytes(Path::new("/proc/self")), None);
+        assert_eq!(device_size_bytes(Path::new("/proc/self")), None);
     }
 }

@@ -3,8 +3,11 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of the service.
-const SYSTEM: &str = "/var/lib/headwater";
+/// The folder of the service's state.
+pub(crate) const SYSTEM_STATE: &str = "/var/lib/headwater";
+
+/// The folder that the service has in memory.
+pub(crate) const SYSTEM_RUNTIME: &str = "/run/headwater";
 
 /// The folder of the state: systemd's, or that of the service, or that of a user who has none (XDG Base Directory
 /// Specification 0.8).
@@ -15,13 +18,13 @@ pub(super) fn state(env: &impl Fn(&str) -> Option<String>) -> PathBuf {
     }
     // The folder of a process belongs to its user.
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if is_root || Path::new(SYSTEM).exists() { PathBuf::from(SYSTEM) } else { of_user(env) }
+    if is_root || Path::new(SYSTEM_STATE).exists() { PathBuf::from(SYSTEM_STATE) } else { of_user(env) }
 }
 
 fn of_user(env: &impl Fn(&str) -> Option<String>) -> PathBuf {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    state.map_or_else(|| PathBuf::from(SYSTEM), |state| state.join("headwater"))
+    state.map_or_else(|| PathBuf::from(SYSTEM_STATE), |state| state.join("headwater"))
 }
 
 #[cfg(test)]
@@ -40,6 +43,6 @@ mod tests {
         assert_eq!(of(&[("HOME", "/h")]).1, Path::new("/h/.local/state/headwater"));
         assert_eq!(of(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")]).1, Path::new("/x/headwater"));
         assert_eq!(of(&[("HOME", "/h"), ("XDG_STATE_HOME", "x")]).1, Path::new("/h/.local/state/headwater"));
-        assert_eq!(of(&[]).1, Path::new(SYSTEM));
+        assert_eq!(of(&[]).1, Path::new(SYSTEM_STATE));
     }
 }

@@ -54,6 +54,8 @@ mod tests {
     fn only_what_was_up_is_lost() {
         let losses = OutputLosses::default();
         let status = ConnectionStatus {
+            waiting: 0,
+            oldest_ms: None,
             name: "cloud".to_owned(),
             up: false,
             since_ms: 0,

@@ -5,7 +5,7 @@ use super::places::Places;
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
-use headwater_kernel::time::Now;
+use headwater_kernel::time::{AgentTime, Now};
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
 use headwater_pipeline::unit::with_unit;
@@ -13,6 +13,7 @@ use headwater_sensors::{
     AckFigures, ConnectionState, PersistState, Receipt, Safety, SeriesRef, Sink, SourceLeft, SourcePosition,
     Stamp,
 };
+use std::cell::Cell;
 use std::fmt::Display;
 use std::rc::Rc;
 
@@ -22,6 +23,8 @@ pub(crate) struct EngineSink {
     source: usize,
     name: String,
     places: Places,
+    /// When the last reading came.
+    heard: Rc<Cell<Option<AgentTime>>>,
     /// The unit of the series that comes next.
     unit: Option<String>,
 }
@@ -30,7 +33,8 @@ impl EngineSink {
     /// The sink of the source at a place in the config; `new_series` is that of `[limits]`.
     pub(crate) fn new(engine: Rc<Engine>, source: usize, config: &SourceConfig, new_series: usize) -> Self {
         let places = Places::new(config.series_max, new_series);
-        Self { engine, source, name: config.name.clone(), places, unit: None }
+        let heard = engine.sources.heard(source);
+        Self { engine, source, name: config.name.clone(), places, heard, unit: None }
     }
 }
 
@@ -74,6 +78,7 @@ impl Sink for EngineSink {
     #[inline]
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         let now = self.engine.now();
+        self.heard.set(Some(now.alive));
         let mut pipeline = self.engine.pipeline.borrow_mut();
         let due = pipeline.poll_timeout();
         let taken = taken_at(stamp, now);

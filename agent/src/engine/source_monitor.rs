@@ -3,10 +3,11 @@
 use super::log_throttle::LogThrottle;
 use super::losses::ConnectionLosses;
 use crate::status::{AckStatus, SourceStatus};
-use headwater_kernel::time::Time;
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_sensors::{AckFigures, ConnectionState};
 use headwater_text::{LINE_BYTES_MAX, clean};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The state of one source's connection, and its log lines.
@@ -22,6 +23,8 @@ pub(super) struct SourceMonitor {
     /// What a person should know, by the source itself.
     told: Option<String>,
     acks: Option<Rc<AckFigures>>,
+    /// When its last reading came.
+    heard: Rc<Cell<Option<AgentTime>>>,
     /// Lines about its connection.
     pub(super) connection: LogThrottle,
     /// Lines about payloads that cannot be used.
@@ -42,6 +45,7 @@ impl SourceMonitor {
             renamed: 0,
             told: None,
             acks: None,
+            heard: Rc::default(),
             connection: LogThrottle::of_connection(),
             invalid: LogThrottle::default(),
             notice: LogThrottle::default(),
@@ -86,6 +90,11 @@ impl SourceMonitor {
         is_news
     }
 
+    /// Where to note when its last reading came.
+    pub(super) fn heard(&self) -> Rc<Cell<Option<AgentTime>>> {
+        self.heard.clone()
+    }
+
     /// How the source stands with its acknowledgements.
     pub(super) fn show_acks(&mut self, figures: Rc<AckFigures>) {
         self.acks = Some(figures);
@@ -97,13 +106,21 @@ impl SourceMonitor {
         self.renamed == 1
     }
 
-    /// The source's status; `time_of` tells the time of a moment (ms since boot).
-    pub(super) fn status(&self, readings: SourceCounts, time_of: impl Fn(i64) -> Time) -> SourceStatus {
+    /// The source's status without its rate; `time_of` tells the time of a moment (ms since boot).
+    pub(super) fn status(
+        &self,
+        readings: SourceCounts,
+        now: Now,
+        time_of: impl Fn(i64) -> Time,
+    ) -> SourceStatus {
+        let heard = self.heard.get().map(|heard| now.time.0 - now.alive.since(heard));
         SourceStatus {
             name: self.name.clone(),
             up: self.up,
             since_ms: time_of(self.since_up_ms).0,
             last_error: self.last_error.clone(),
+            last_reading_ms: heard,
+            rate: None,
             renamed: self.renamed,
             acks: self.acks.as_deref().map(ack_status),
             readings,
@@ -126,7 +143,9 @@ mod tests {
     #[test]
     fn it_knows_since_when_and_why() {
         let status = |monitor: &SourceMonitor| {
-            let status = monitor.status(SourceCounts::default(), |up_ms| Time(1_000 + up_ms));
+            let now = Now { time: Time(5_000), alive: AgentTime(50), synced: true };
+            let status = monitor.status(SourceCounts::default(), now, |up_ms| Time(1_000 + up_ms));
+            assert_eq!(status.last_reading_ms, monitor.heard().get().map(|_| 4_990));
             (status.up, status.since_ms, status.last_error)
         };
         let mut monitor = SourceMonitor::new("field", 1);
@@ -136,6 +155,7 @@ mod tests {
             monitor.on_connection(ConnectionState::Down { reason }, now);
         }
         assert_eq!(status(&monitor), (Some(false), 1_002, Some("reset  \u{fffd}[2J".to_owned())));
+        monitor.heard().set(Some(AgentTime(40)));
         monitor.on_connection(ConnectionState::Up, 9);
         let troubles = |monitor: &SourceMonitor, up_ms| monitor.troubles(up_ms).collect::<Vec<_>>();
         assert_eq!(troubles(&monitor, 9), [""; 0]);

@@ -6,12 +6,12 @@ use super::source_positions::{PositionMap, SourcePositions};
 use super::source_states::{SourceStates, save_source_states};
 use crate::config::SourceConfig;
 use crate::status::SourceStatus;
-use headwater_kernel::time::{AgentTime, Time};
+use headwater_kernel::time::{AgentTime, Now, Time};
 use headwater_pipeline::account::SourceCounts;
 use headwater_pipeline::pipeline::SourceNotice;
 use headwater_pipeline::sections::SectionWriter;
 use headwater_sensors::{AckFigures, ConnectionState, PersistState, SourceLeft, SourcePosition};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;
 
@@ -35,6 +35,11 @@ impl Sources {
             states: RefCell::new(SourceStates::new(sources, left)),
             positions: RefCell::new(SourcePositions::new(sources, positions)),
         }
+    }
+
+    /// Where a source's sink notes when the last reading came.
+    pub(super) fn heard(&self, source: usize) -> Rc<Cell<Option<AgentTime>>> {
+        self.monitors.borrow().get(source).map(SourceMonitor::heard).unwrap_or_default()
     }
 
     /// How far a source has read its inputs.
@@ -141,11 +146,12 @@ impl Sources {
     pub(super) fn statuses(
         &self,
         readings: &[(String, SourceCounts)],
+        now: Now,
         time_of: impl Fn(i64) -> Time,
     ) -> Vec<SourceStatus> {
         let status = |monitor: &SourceMonitor| {
             let known = readings.iter().find(|(name, _)| name == monitor.name());
-            monitor.status(known.map(|(_, readings)| *readings).unwrap_or_default(), &time_of)
+            monitor.status(known.map(|(_, readings)| *readings).unwrap_or_default(), now, &time_of)
         };
         self.monitors.borrow().iter().map(status).collect()
     }

@@ -37,6 +37,9 @@ impl History {
         // Copies of what is damaged may go past it until the next look, two seconds later.
         let max = max + if self.aside_grew_at.elapsed() < Duration::from_secs(3) { aside } else { 0 };
         assert!(status.disk_bytes <= max, "{aside} are set aside: {status:?}");
+        for output in &status.outputs {
+            assert!(output.waiting <= account.waiting, "{status:?}, {account:?}");
+        }
         let sum = account.delivered + account.waiting + account.thinned + account.lost;
         assert_eq!(account.made, sum, "{account:?}");
     }

@@ -81,6 +81,7 @@ impl Spool {
             let count = self.progress.owed_in(run).min(self.account.waiting);
             self.account.waiting -= count;
             self.account.thinned += count;
+            self.depths.on_forgotten(&self.progress, run);
             self.progress.forget(run.lane, &run.seqs);
         }
     }
@@ -95,13 +96,15 @@ impl Spool {
         self.free_memory();
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
             while self.bytes() > self.bytes_max {
-                let Some((seq, made)) = self.queues.of_mut(lane).drop_oldest() else { break };
-                let cause = Rc::new(LossCause::Evicted { made_ms: made..made, why: DropReason::Memory });
+                let Some((run, made)) = self.queues.of_mut(lane).drop_oldest(lane) else { break };
+                let (seq, made_ms) = (run.seqs.start, made..made);
+                let cause = Rc::new(LossCause::Evicted { made_ms, why: DropReason::Memory });
                 if self.is_in_flight(lane, seq) {
-                    self.orphan(lane, seq, &cause);
+                    self.orphan(&run, seq, &cause);
                     continue;
                 }
-                self.progress.forget(lane, &(seq..seq + 1));
+                self.depths.on_forgotten(&self.progress, &run);
+                self.progress.forget(lane, &run.seqs);
                 self.refused.remove(&(lane, seq));
                 self.account.waiting = self.account.waiting.saturating_sub(1);
                 self.account.lost += 1;
@@ -118,12 +121,14 @@ impl Spool {
         for run in runs {
             let in_flight = in_flight.of(run.lane);
             let held: Vec<u64> = in_flight.within(&run.seqs).flatten().collect();
-            held.into_iter().for_each(|seq| self.orphan(run.lane, seq, cause));
+            held.into_iter().for_each(|seq| self.orphan(run, seq, cause));
             for seqs in in_flight.gaps_in(&run.seqs) {
-                let count = self.progress.owed_in(&Run { seqs: seqs.clone(), ..*run }).min(room);
+                let gone = Run { seqs, ..*run };
+                let count = self.progress.owed_in(&gone).min(room);
+                self.depths.on_forgotten(&self.progress, &gone);
                 room -= count;
                 *lost.of_mut(run.lane) += count;
-                self.progress.forget(run.lane, &seqs);
+                self.progress.forget(run.lane, &gone.seqs);
             }
         }
         let count = lost.sum();
@@ -164,14 +169,18 @@ impl Spool {
         })
     }
 
-    /// The message becomes an orphan.
-    fn orphan(&mut self, lane: Lane, seq: u64, cause: &Rc<LossCause>) {
+    /// A message of a run becomes an orphan.
+    fn orphan(&mut self, run: &Run, seq: u64, cause: &Rc<LossCause>) {
+        let lane = run.lane;
         let mut missed = OutputSet::default();
         for output in 0..self.outputs.len() {
             let holds = self.holds(output, lane, seq);
             let acked = self.progress.acked.get_mut(output).filter(|_| !holds);
             if acked.is_some_and(|acked| acked.of_mut(lane).insert(seq)) {
                 missed.insert(output);
+                if run.owed.contains(output) {
+                    self.depths.on_done(output);
+                }
             }
         }
         self.orphans.entry((lane, seq)).or_insert_with(|| Orphan { missed, cause: cause.clone() });
@@ -208,6 +217,7 @@ impl Spool {
         let dropped: Vec<(Lane, u64)> = self.orphans.iter_mut().filter_map(dropped).collect();
         let mut lost = Vec::new();
         for (lane, seq) in dropped {
+            self.depths.on_done(output);
             if self.progress.acked.iter().all(|acked| acked.of(lane).contains(seq))
                 && let Some(Orphan { cause, .. }) = self.orphans.remove(&(lane, seq))
             {

@@ -1,8 +1,9 @@
 //! One lane's messages in memory, by number.
 
-use crate::Message;
 use crate::output_set::OutputSet;
+use crate::progress::Run;
 use crate::record::BufferRecord;
+use crate::{Lane, Message};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -183,11 +184,11 @@ impl Queue {
         on_disk
     }
 
-    /// Gives up the oldest message that is in memory only. Returns its number and when it was made.
-    pub(super) fn drop_oldest(&mut self) -> Option<(u64, i64)> {
+    /// Gives up the oldest message that is in memory only. Returns its number and who wants it, and when it was made.
+    pub(super) fn drop_oldest(&mut self, lane: Lane) -> Option<(Run, i64)> {
         let seq = self.first_unwritten()?;
-        let made_ms = self.remove(seq)?.message.made_ms;
-        Some((seq, made_ms))
+        let entry = self.remove(seq)?;
+        Some((Run { lane, seqs: seq..seq + 1, owed: entry.owed }, entry.message.made_ms))
     }
 
     fn trim(&mut self) {

@@ -35,6 +35,7 @@ mod service;
 mod slow_disk;
 mod soak;
 mod sources;
+mod status;
 mod thinning;
 mod times;
 mod totals;

@@ -82,6 +82,12 @@ impl Pipeline {
         ReadingLedger { total: self.totals(), sources: sources.collect(), streams: streams.collect() }
     }
 
+    /// How many readings each source has brought, in the order of the config.
+    #[must_use]
+    pub fn received(&self) -> Vec<i64> {
+        self.sources.iter().map(|source| source.counts.received).collect()
+    }
+
     fn source_counts(&mut self, source: usize) -> Option<&mut SourceCounts> {
         self.sources.at_mut(SourceId::of(source)).map(|source| &mut source.counts)
     }
