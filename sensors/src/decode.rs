@@ -4,9 +4,10 @@
 //! numbers of its series, in the order of its payloads' fields. A payload is used as a whole or not at all: one that
 //! turns out to be broken at its end gives no reading.
 //!
-//! Limits: payloads of `[limits] payload`, topics and series names of [`NAME_BYTES_MAX`], and as many remembered
-//! topics, and fields of a topic, as `[limits] series` allows series. Payloads and fields beyond the limits are
-//! refused and counted; topics beyond the limit are decoded without being remembered.
+//! Limits: payloads of `[limits] payload`, topics and series names of [`NAME_BYTES_MAX`], as many remembered topics as
+//! `[limits] series` allows series, and [`PLACES_PER_SERIES`] times as many remembered fields and series of records. Payloads
+//! beyond the limit are invalid; topics and fields beyond theirs are decoded without being remembered, which costs the
+//! making of their names each time.
 
 mod commit;
 mod config;
@@ -46,6 +47,10 @@ impl fmt::Display for PayloadOrigin<'_> {
     }
 }
 
+/// How many fields may be remembered for each series that is allowed: those that no stream selects are remembered too, and
+/// must not be without bound.
+const PLACES_PER_SERIES: usize = 4;
+
 /// Decodes the payloads of one source.
 pub struct Decoder {
     config: DecodeConfig,
@@ -54,8 +59,8 @@ pub struct Decoder {
     payload_bytes_max: usize,
     topics_max: usize,
     topics: HashMap<Box<str>, Topic, Seed>,
-    /// How many more records with an identity may be remembered, over all topics.
-    records_left: usize,
+    /// How many more fields, records and series of records may be remembered, over all topics.
+    places_left: usize,
     batch: Batch,
     /// `None`: repeats are kept.
     repeats: Option<Repeats>,
@@ -83,11 +88,10 @@ impl Decoder {
                 (&config.time, config.time_rules.clone()),
                 config.text.clone(),
                 (config.captures.clone(), config.records.clone()),
-                context.series_max,
             ),
             config: config.clone(),
             format: config.format.clone(),
-            records_left: context.series_max,
+            places_left: context.series_max.saturating_mul(PLACES_PER_SERIES),
             payload_bytes_max: context.payload_bytes_max,
             topics_max: context.series_max,
             topics: HashMap::default(),
@@ -187,16 +191,16 @@ impl Decoder {
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
-        let Self { config, format, plan, topics, batch, records_left, repeats, .. } = self;
+        let Self { config, format, plan, topics, batch, places_left, repeats, .. } = self;
         let read = |known: &mut Topic, batch: &mut Batch| {
             read(format.as_mut(), &mut Fields::new(plan, topic, known, batch)).map_err(RejectReason::Decode)
         };
         if let Some(known) = topics.get_mut(topic) {
-            let records_before = known.records_len();
+            let places = known.places() + *places_left;
             let outcome = read(known, batch);
             let names = NamesOfTopic { config, topic, labels: None, origin, payload };
-            commit(batch, outcome, known, names, records_before + *records_left, repeats.as_mut(), sink);
-            *records_left -= known.records_len() - records_before;
+            commit(batch, outcome, known, names, places, repeats.as_mut(), sink);
+            *places_left = places.saturating_sub(known.places());
             return self.tell_once();
         }
         if config.ignore.iter().any(|filter| filter.capture(topic).is_some()) {
@@ -213,9 +217,9 @@ impl Decoder {
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
         let names = NamesOfTopic { config, topic, labels, origin, payload };
-        commit(batch, outcome, &mut known, names, *records_left, repeats.as_mut(), sink);
+        commit(batch, outcome, &mut known, names, *places_left, repeats.as_mut(), sink);
         if known.has_series() && topics.len() < self.topics_max {
-            *records_left -= known.records_len();
+            *places_left = places_left.saturating_sub(known.places());
             topics.insert(topic.into(), known);
         }
         self.tell_once();
@@ -223,7 +227,11 @@ impl Decoder {
 
     /// Names each field of text that no reading is made of, and a time that may be read in the wrong zone, once.
     fn tell_once(&mut self) {
-        if let Some(fields) = self.batch.take_unread() {
+        if let Some(fields) = self.batch.unread_compounds.take() {
+            let fix = "name what is in them, as FIELD/NAME, or write skip = [\"*\"] if they are no readings";
+            tracing::info!(source = self.source, "wanted fields hold an object or a list: {fields}; {fix}");
+        }
+        if let Some(fields) = self.batch.unread_texts.take() {
             let fix = "write `fields`, or give their words numbers in `words`";
             tracing::info!(source = self.source, "fields of text are not read: {fields}; {fix}");
         }
@@ -352,6 +360,11 @@ pub(crate) mod tests {
         /// A sink with room for as many series as [`context`] allows.
         pub(crate) fn roomy() -> Self {
             Self { series_max: SERIES_MAX, ..Self::default() }
+        }
+
+        /// A sink that takes every series, as one does for what no stream selects.
+        pub(crate) fn boundless() -> Self {
+            Self { series_max: usize::MAX, ..Self::default() }
         }
     }
 

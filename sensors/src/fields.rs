@@ -27,6 +27,10 @@ use std::sync::Arc;
 /// The longest topic, and the longest name of a series (bytes). Real ones are far below; this bounds memory.
 pub const NAME_BYTES_MAX: usize = 1024;
 
+/// The most fields that a topic may have while one payload is decoded; further ones are refused. This bounds memory: far fewer
+/// are remembered.
+const FIELDS_MAX: usize = 65_536;
+
 /// How a value is used, as [`Fields::want`] answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldUse {
@@ -206,7 +210,7 @@ impl<'a> Fields<'a> {
         }
         let slot = match want {
             FieldUse::Slot(slot) => slot,
-            _ if self.known.slots.list.len() >= self.plan.fields_max => {
+            _ if self.known.slots.list.len() >= FIELDS_MAX => {
                 self.batch.refused = self.batch.refused.saturating_add(1);
                 return;
             }
@@ -253,17 +257,18 @@ impl<'a> Fields<'a> {
     #[cold]
     fn on_other_text(&mut self, path: &str, text: &str) {
         if self.plan.wanted.is_none() {
-            return self.batch.note_unread(path);
+            return self.batch.unread_texts.note(path);
         }
         let way_out = self.plan.text.way_out(text);
         let (field, text) = (Arc::from(path), shortened(text));
         self.batch.failures.push(RejectReason::Text { field, text, way_out });
     }
 
-    /// Notes an object or a list: of a wanted field it is a failure, unless it is empty or `skip` leaves out what is no value.
+    /// Notes an object or a list with something in it, where one value is wanted: no reading, and perhaps not what was meant.
+    #[cold]
     fn on_compound(&mut self, path: &str) {
         if self.plan.wanted.is_some() && !self.plan.text.skips_others() {
-            self.batch.failures.push(RejectReason::Compound(Arc::from(path)));
+            self.batch.unread_compounds.note(path);
         }
     }
 }

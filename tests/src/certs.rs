@@ -50,6 +50,42 @@ impl Authority {
         self.sign(name, &[], ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// Makes a server's certificate as `openssl x509 -req` does without more words: of X.509 version 1, with no host in it. The
+    /// authority's key is openssl's own, so this writes another `<name>-1.pem` for it.
+    ///
+    /// # Panics
+    /// When openssl does not do it.
+    #[must_use]
+    pub fn server_of_version_1(dir: &Path) -> (PathBuf, Identity) {
+        let openssl = |arguments: &str| {
+            let mut command = std::process::Command::new("openssl");
+            let output = command.args(arguments.split(' ')).current_dir(dir).output().expect("openssl");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca-1.key -out ca-1.pem -days 3650 -subj /CN=ca");
+        openssl("req -newkey rsa:2048 -nodes -keyout server-1.key -out server-1.csr -subj /CN=localhost");
+        openssl(
+            "x509 -req -in server-1.csr -CA ca-1.pem -CAkey ca-1.key -CAcreateserial -out server-1.crt -days 3650",
+        );
+        let identity = Identity { cert: dir.join("server-1.crt"), key: dir.join("server-1.key") };
+        (dir.join("ca-1.pem"), identity)
+    }
+
+    /// Makes a server's certificate for loopback that signs itself, as `openssl req -x509` does.
+    ///
+    /// # Panics
+    /// When keys or files cannot be made.
+    #[must_use]
+    pub fn self_signed_server(dir: &Path) -> Identity {
+        let mut params = named("self", &["localhost", "127.0.0.1"]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pair = KeyPair::generate().expect("a key");
+        let (cert, key) = (dir.join("self.crt"), dir.join("self.key"));
+        std::fs::write(&cert, params.self_signed(&pair).expect("a certificate").pem()).expect("a file");
+        std::fs::write(&key, pair.serialize_pem()).expect("a file");
+        Identity { cert, key }
+    }
+
     fn sign(&self, name: &str, hosts: &[&str], usage: ExtendedKeyUsagePurpose) -> Identity {
         let mut params = named(name, hosts);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -11,19 +11,19 @@ use std::slice::Iter;
 /// The longest unit (bytes); a text above it is none.
 const UNIT_BYTES_MAX: usize = 64;
 
-/// Hands the values over; for a broken payload only the reason. At most `records_max` records of the topic are
+/// Hands the values over; for a broken payload only the reason. At most `places_max` places of the topic are
 /// remembered.
 pub(super) fn commit(
     batch: &Batch,
     outcome: Result<(), RejectReason>,
     topic: &mut Topic,
     mut names: NamesOfTopic<'_>,
-    records_max: usize,
+    places_max: usize,
     mut repeats: Option<&mut Repeats>,
     sink: &mut dyn Sink,
 ) {
     if let Err(reason) = outcome {
-        topic.drop_unregistered(records_max);
+        topic.forget(places_max);
         return names.refuse(&reason, sink);
     }
     for reason in &batch.failures {
@@ -60,7 +60,7 @@ pub(super) fn commit(
             Err(reason) => names.refuse(&reason, sink),
         }
     }
-    topic.drop_unregistered(records_max);
+    topic.forget(places_max);
     if refused > 0 {
         sink.refused(refused);
     }
@@ -115,6 +115,7 @@ fn register(
 
 #[cfg(test)]
 mod tests {
+    use crate::decode::PLACES_PER_SERIES;
     use crate::decode::template::Places;
     use crate::decode::tests::{SERIES_MAX, Seen, config, context};
     use crate::{DecodeError, Decoder, Fields, Format, Scalar};
@@ -203,10 +204,39 @@ mod tests {
             decoder.on_payload("g/z", format!("n{n} t:1\nm{n} t:2").as_bytes(), &mut seen);
         }
         assert_eq!((seen.series.len(), seen.readings.len(), seen.refused), (SERIES_MAX, SERIES_MAX, 32));
-        assert_eq!((decoder.topics["g/z"].records_len(), decoder.records_left), (SERIES_MAX, 0));
+        let places = 1 + 2 * SERIES_MAX;
+        let left = PLACES_PER_SERIES * SERIES_MAX - places;
+        assert_eq!((decoder.topics["g/z"].places(), decoder.places_left), (places, left));
         decoder.on_payload("g/z", "n1 t:1 l=".to_owned().as_bytes(), &mut seen);
         assert_eq!(seen.readings.len(), SERIES_MAX + 1, "a known series of an unknown record is used");
         decoder.on_payload("g/z", format!("{} t:1", "n".repeat(2_000)).as_bytes(), &mut seen);
         assert!(seen.invalid[0].contains("longer than 1024 bytes"), "{seen:?}");
+    }
+    /// What the sink takes is read, however much it is, and remembered within bounds, over all topics.
+    #[test]
+    fn what_no_stream_selects_is_neither_refused_nor_remembered_without_end() {
+        const PLACES: usize = PLACES_PER_SERIES * SERIES_MAX;
+        let fields: Vec<String> = (0..1_000).map(|n| format!("\"f{n}\":{n}")).collect();
+        let records: Vec<String> =
+            (0..500).map(|n| format!("{{\"id\":{n},\"f{n}\":1,\"g{n}\":1}}")).collect();
+        for (text, payload) in [
+            ("", format!("{{{}}}", fields.join(","))),
+            ("records = \"\"\nseries = \"{id}/{field}\"", format!("[{}]", records.join(","))),
+        ] {
+            let mut decoder = Decoder::new(&config(text, &["#"]), &context());
+            let mut seen = Seen::boundless();
+            for round in 1..=3 {
+                decoder.on_payload("t", payload.as_bytes(), &mut seen);
+                assert_eq!((seen.readings.len(), seen.refused), (1_000 * round, 0), "{text}");
+                assert!(decoder.topics["t"].places() <= PLACES, "{text}");
+                assert_eq!(decoder.places_left, PLACES - decoder.topics["t"].places(), "{text}");
+            }
+            assert_eq!((seen.series.len(), seen.invalid.len()), (1_000, 0), "{text}");
+            let known = seen.introduced;
+            assert!(
+                (2_900..=3_000).contains(&known),
+                "{known}: few are known, the others are named each time"
+            );
+        }
     }
 }

@@ -8,8 +8,32 @@ use crate::topic::shortened;
 /// The room that is kept for the values of the next payload, however many the last one had.
 const VALUES_KEPT: usize = 4_096;
 
-/// The most fields of text that are remembered as not read.
+/// The most fields that are remembered as not read.
 const UNREAD_MAX: usize = 32;
+
+/// Fields that no reading was made of, each to be told once; at most [`UNREAD_MAX`].
+#[derive(Default)]
+pub(crate) struct UnreadFields {
+    paths: Vec<Box<str>>,
+    /// How many of them were told already.
+    told: usize,
+}
+
+impl UnreadFields {
+    pub(super) fn note(&mut self, path: &str) {
+        if self.paths.len() < UNREAD_MAX && !self.paths.iter().any(|known| **known == *path) {
+            self.paths.push(path.into());
+        }
+    }
+
+    /// Those that were not told of before, for people.
+    pub(crate) fn take(&mut self) -> Option<String> {
+        let new = self.paths.get(self.told..).filter(|new| !new.is_empty())?;
+        let named = new.iter().map(|path| format!("`{}`", shortened(path))).collect::<Vec<_>>().join(", ");
+        self.told = self.paths.len();
+        Some(named)
+    }
+}
 
 /// The values of one payload; buffers are reused.
 #[derive(Default)]
@@ -21,10 +45,10 @@ pub(crate) struct Batch {
     pub(crate) empty: u32,
     /// How many readings the source's condition has turned away.
     pub(crate) filtered: u32,
-    /// Fields of text that no reading was made of, and that were not there before; at most [`UNREAD_MAX`] in all.
-    pub(crate) unread: Vec<Box<str>>,
-    /// How many of `unread` were told already.
-    pub(crate) unread_told: usize,
+    /// Fields of text, where every number is read.
+    pub(crate) unread_texts: UnreadFields,
+    /// Wanted fields that hold an object or a list.
+    pub(crate) unread_compounds: UnreadFields,
     /// The units of values, by their places, where they are not those of the fields.
     pub(crate) units: Vec<(usize, Box<str>)>,
     /// Whether a time that is a text has been read.
@@ -75,21 +99,6 @@ impl Batch {
         let found = self.units.binary_search_by_key(&at, |(at, _)| *at).ok()?;
         self.units.get(found).map(|(_, unit)| &**unit)
     }
-
-    /// Remembers a field of text that no reading is made of.
-    pub(super) fn note_unread(&mut self, path: &str) {
-        if self.unread.len() < UNREAD_MAX && !self.unread.iter().any(|known| **known == *path) {
-            self.unread.push(path.into());
-        }
-    }
-
-    /// The fields of text that are not read and were not told of before, for people.
-    pub(crate) fn take_unread(&mut self) -> Option<String> {
-        let new = self.unread.get(self.unread_told..).filter(|new| !new.is_empty())?;
-        let named = new.iter().map(|path| format!("`{}`", shortened(path))).collect::<Vec<_>>().join(", ");
-        self.unread_told = self.unread.len();
-        Some(named)
-    }
 }
 
 #[cfg(test)]
@@ -98,14 +107,13 @@ mod tests {
 
     #[test]
     fn a_field_of_text_is_told_once_and_not_without_end() {
-        let mut batch = Batch::default();
-        assert_eq!(batch.take_unread(), None);
-        ["mode", "code", "mode"].iter().for_each(|path| batch.note_unread(path));
-        assert_eq!(batch.take_unread().as_deref(), Some("`mode`, `code`"));
-        batch.clear();
-        batch.note_unread("code");
-        assert_eq!(batch.take_unread(), None);
-        (0..100).for_each(|n| batch.note_unread(&format!("f{n}")));
-        assert_eq!(batch.unread.len(), UNREAD_MAX);
+        let mut unread = UnreadFields::default();
+        assert_eq!(unread.take(), None);
+        ["mode", "code", "mode"].iter().for_each(|path| unread.note(path));
+        assert_eq!(unread.take().as_deref(), Some("`mode`, `code`"));
+        unread.note("code");
+        assert_eq!(unread.take(), None);
+        (0..100).for_each(|n| unread.note(&format!("f{n}")));
+        assert_eq!(unread.paths.len(), UNREAD_MAX);
     }
 }

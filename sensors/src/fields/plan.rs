@@ -29,8 +29,6 @@ pub(crate) struct Plan {
     pub(super) records: Option<RecordsPath>,
     /// Whether any of these paths has more than one level.
     pub(super) nested: bool,
-    /// The most fields of one topic.
-    pub(super) fields_max: usize,
 }
 
 impl Plan {
@@ -41,7 +39,6 @@ impl Plan {
         (time, time_rules): (&[String], TimeRules),
         text: TextRules,
         (captures, records): (CapturePlan, Option<RecordsPath>),
-        fields_max: usize,
     ) -> Self {
         let wanted: Option<Vec<Arc<str>>> = match (is_named, fields.is_empty()) {
             (false, _) => Some(vec![Arc::from("")]),
@@ -59,7 +56,6 @@ impl Plan {
             captures,
             records,
             nested,
-            fields_max,
         }
     }
 

@@ -43,8 +43,6 @@ pub enum RejectReason {
         /// What would make it a value.
         way_out: &'static str,
     },
-    /// A wanted field holds an object or a list.
-    Compound(Arc<str>),
     /// The record lacks a field that stands in `series`.
     NoPlace(Arc<str>),
     /// A field that stands in `series` holds an object or a list.
@@ -85,9 +83,6 @@ impl fmt::Display for RejectReason {
             }
             Self::Text { field, text, way_out } => {
                 write!(f, "`{field}` is `{text}`, not a number; {way_out}")
-            }
-            Self::Compound(field) => {
-                write!(f, "`{field}` is an object or a list; name what is in it, as {field}/NAME")
             }
             Self::NoPlace(field) => write!(f, "no field `{field}`, which `series` names"),
             Self::CompoundPlace(field) => {

@@ -43,6 +43,8 @@ pub(crate) struct TopicField {
 pub(crate) struct Records {
     list: Vec<Record>,
     index: HashMap<Arc<str>, usize, Seed>,
+    /// The places for series, over all of them.
+    places: usize,
 }
 
 struct Record {
@@ -67,16 +69,22 @@ impl Topic {
         self.slots.list.iter().any(|slot| slot.is_registered)
     }
 
-    /// The number of remembered records with an identity.
-    pub(crate) fn records_len(&self) -> usize {
-        self.records.as_ref().map_or(0, |records| records.list.len())
+    /// What the topic takes of the memory for names: its fields, its records with an identity, and their series.
+    pub(crate) fn places(&self) -> usize {
+        let of_records = self.records.as_ref().map_or(0, |records| records.list.len() + records.places);
+        self.slots.own_len() + of_records
     }
 
-    /// Drops fields and records that have no series, and records past `records_max`.
-    pub(crate) fn drop_unregistered(&mut self, records_max: usize) {
-        self.slots.drop_unregistered();
+    /// Forgets fields and records that have no series, and the newest ones past `places_max`.
+    pub(crate) fn forget(&mut self, places_max: usize) {
+        let fields = self.slots.own_len();
         if let Some(records) = &mut self.records {
-            records.drop_unregistered(records_max);
+            records.forget(places_max.saturating_sub(fields));
+        }
+        let others = self.places() - fields;
+        self.slots.forget(places_max.saturating_sub(others));
+        if let Some(records) = &mut self.records {
+            records.keep_fields(self.slots.list.len());
         }
     }
 }
@@ -102,8 +110,14 @@ impl TopicFields {
         self.list.iter().position(|slot| *slot.path == *path)
     }
 
-    fn drop_unregistered(&mut self) {
-        while self.list.len() > self.fixed && self.list.last().is_some_and(|slot| !slot.is_registered) {
+    /// How many fields there are that the config does not name.
+    fn own_len(&self) -> usize {
+        self.list.len() - self.fixed
+    }
+
+    fn forget(&mut self, own_max: usize) {
+        let is_unused = |slot: &TopicField| !slot.is_registered;
+        while self.own_len() > own_max || (self.own_len() > 0 && self.list.last().is_some_and(is_unused)) {
             if let Some(slot) = self.list.pop() {
                 self.index.remove(&slot.path);
             }
@@ -134,6 +148,7 @@ impl Records {
     pub(crate) fn register(&mut self, record: usize, slot: usize, series: SeriesRef) {
         let Some(record) = self.list.get_mut(record) else { return };
         if record.series.len() <= slot {
+            self.places += slot + 1 - record.series.len();
             record.series.resize(slot + 1, None);
         }
         if let Some(place) = record.series.get_mut(slot) {
@@ -141,11 +156,20 @@ impl Records {
         }
     }
 
-    fn drop_unregistered(&mut self, records_max: usize) {
+    fn forget(&mut self, places_max: usize) {
         let is_unused = |record: &Record| record.series.iter().all(Option::is_none);
-        while self.list.len() > records_max || self.list.last().is_some_and(is_unused) {
+        while self.list.len() + self.places > places_max || self.list.last().is_some_and(is_unused) {
             let Some(record) = self.list.pop() else { return };
+            self.places -= record.series.len();
             self.index.remove(&record.identity);
+        }
+    }
+
+    /// Forgets the series of fields past the first `count`.
+    fn keep_fields(&mut self, count: usize) {
+        for record in self.list.iter_mut().filter(|record| record.series.len() > count) {
+            self.places -= record.series.len() - count;
+            record.series.truncate(count);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod benchmark;
 mod boots;
 mod buffer;
+mod cases;
 mod check;
 mod checkpoints;
 mod clients;

@@ -47,6 +47,28 @@ fn what_is_ignored_is_counted_and_not_read() {
     agent.check_running();
 }
 
+/// The broker keeps the last live summary of a series for whoever subscribes later, and no other message but the status.
+#[test]
+fn summaries_are_kept_where_the_config_says_so() {
+    let broker = Mosquitto::start();
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.output_keys = "retain = true".to_owned();
+    config.streams = config.streams.replace("6h", "1s");
+    let _agent = Agent::start(&dir, &config.text());
+    let subscriber = Subscriber::new(broker.port);
+    crate::wait_source(&broker, 1);
+    let readings = [(1_700_000_000_100, 1.5), (1_700_000_001_100, 2.5), (1_700_000_002_100, 3.5)];
+    crate::publish(&mut Publisher::new(broker.port), "attic", "temp", &readings);
+    subscriber
+        .wait_until("three windows", |messages| messages.summaries("main", "sensors/attic/temp").len() == 3);
+    let late = Subscriber::to(broker.port, "headwater/#");
+    let kept = late.wait_until("what is kept", |messages| messages.of("summary").next().is_some());
+    let kept: Vec<_> = kept.of("summary").map(|summary| summary.number("last")).collect();
+    assert_eq!(kept, [3.5]);
+    assert_eq!(late.messages().of("report").count(), 0, "nobody wants an old one");
+}
+
 /// A sensor falls silent, and the agent says so. At each start the broker replays the sensor's last value: it counts as a
 /// reading, and as no sign of life. The next live one is.
 #[test]

@@ -102,6 +102,28 @@ fn tls_with_a_wrong_authority_is_refused_in_words_and_tried_again() {
     );
 }
 
+/// The usual broker at home: its certificate signs itself, and is named as `ca`.
+#[test]
+fn a_certificate_that_signs_itself_is_trusted_where_it_is_named() {
+    let dir = TempDir::new();
+    let (authority, own) = (Authority::new(&dir, "authority"), Authority::self_signed_server(&dir));
+    let ca = own.cert.clone();
+    let broker = Mosquitto::with(&Options { guard: Some(Guard::Tls(own, None)), ..Options::default() });
+    let scene = Scene { dir, authority, broker };
+    scene.check_delivers(&scene.config("mqtts", &format!("ca = \"{}\"", ca.display())));
+}
+
+/// The classic recipe makes a certificate of version 1, which names no host.
+#[test]
+fn a_certificate_of_the_first_version_is_refused_in_words() {
+    let dir = TempDir::new();
+    let (authority, (ca, server)) = (Authority::new(&dir, "authority"), Authority::server_of_version_1(&dir));
+    let broker = Mosquitto::with(&Options { guard: Some(Guard::Tls(server, None)), ..Options::default() });
+    let scene = Scene { dir, authority, broker };
+    let config = scene.config("mqtts", &format!("ca = \"{}\"", ca.display()));
+    scene.check_refused(&config, &["output disconnected", "X.509 version 1", "subjectAltName=DNS:localhost"]);
+}
+
 #[test]
 fn mutual_tls_delivers() {
     let scene = Scene::tls(true);
