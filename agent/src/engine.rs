@@ -30,6 +30,7 @@ mod sources;
 mod status;
 mod ticker;
 mod trends;
+mod views;
 mod write_budget;
 
 pub(crate) use agent_clock::AgentClock;
@@ -44,6 +45,7 @@ use crate::config::SourceConfig;
 use crate::journal::Journal;
 use crate::memory::MemoryCap;
 use crate::tap::Taps;
+use crate::watched::WatchedSeries;
 use checkpointing::Checkpointer;
 use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
@@ -89,6 +91,8 @@ pub(crate) struct Engine {
     syncing: SyncMonitor,
     output_losses: OutputLosses,
     trends: Trends,
+    /// Readings that somebody watches.
+    pub(crate) watched: WatchedSeries,
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
@@ -132,6 +136,7 @@ impl Engine {
             syncing: SyncMonitor::default(),
             output_losses: OutputLosses::default(),
             trends: Trends::default(),
+            watched: WatchedSeries::default(),
             started_up_ms,
             status_changed: Notify::new(),
         };

@@ -8,6 +8,7 @@
 use crate::checkpoint::deltas_bytes_max;
 use crate::config::Config;
 use crate::journal::BYTES_MAX;
+use crate::web::WEB_BYTES;
 use headwater_http::LISTENER_BYTES;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
@@ -143,7 +144,7 @@ impl Estimate {
             let windows = sum(&|stream| kept_bytes(stream, case) * series + pair_bytes(stream, series, case));
             let state = ((own + windows) as f64 * OVERHEAD) as u64 + retained_bytes(config);
             let messages = config.buffer.memory_bytes_max as u64;
-            let listener = if config.http.is_some() { LISTENER_BYTES } else { 0 };
+            let listener = if config.http.is_some() { LISTENER_BYTES + WEB_BYTES } else { 0 };
             BASE_BYTES
                 + BYTES_MAX
                 + state

@@ -24,3 +24,5 @@ mod status_socket;
 pub mod supervise;
 pub mod tap;
 mod varint;
+mod watched;
+mod web;

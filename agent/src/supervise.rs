@@ -18,6 +18,7 @@ use crate::memory::MemoryCap;
 use crate::notify::{self, Pulse};
 use crate::status_socket::StatusSocket;
 use crate::tap::Taps;
+use crate::web::WebRoutes;
 use headwater_forwarder::{Forwarder, Full, Start, Sync};
 use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::ReportCause;
@@ -160,6 +161,8 @@ struct Running {
     /// True tells the sources to stop.
     stop: watch::Sender<bool>,
     checkpoint_ms: i64,
+    /// What the listener tells, if there is one.
+    web: Option<WebRoutes>,
 }
 
 impl Running {
@@ -201,7 +204,7 @@ impl Running {
         // The snapshot is taken before any reading comes in: a second crash must find the revisions that this run
         // begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
-        let (stop, stopped) = watch::channel(false);
+        let ((stop, stopped), has_listener) = (watch::channel(false), http.is_some());
         let sources = start_sources(&engine, (sources, http), limits.new_series, &stopped);
         let state = agent.state_dir.display().to_string();
         tracing::info!(agent = agent.id, version = env!("CARGO_PKG_VERSION"), state, "running");
@@ -212,9 +215,9 @@ impl Running {
         notify::ready(&engine.status().line());
         let tasks = Supervisor::default();
         let checkpoint_ms = agent.checkpoint_ms;
-        let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms };
+        let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms, web: None };
         running.start_tasks(clock, agent.report_ms, (sync, daily_writes));
-        running.tell_status(&agent.runtime_dir);
+        running.tell_status(&agent.runtime_dir, has_listener);
         let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
         tasks.spawn("checkpoints", checkpoints);
@@ -242,8 +245,8 @@ impl Running {
         tasks.spawn("status", async move { status.keep(&showing).await });
     }
 
-    /// Tells whoever asks on this machine how the agent stands. The agent works without it too.
-    fn tell_status(&mut self, folder: &Path) {
+    /// Tells whoever asks how the agent stands: on this machine, and over the listener. The agent works without both.
+    fn tell_status(&mut self, folder: &Path, has_listener: bool) {
         match StatusSocket::listen(folder) {
             Ok(socket) => {
                 let engine = self.engine.clone();
@@ -253,6 +256,16 @@ impl Running {
                 let folder = folder.display();
                 tracing::warn!("`headwater status` cannot ask this agent: no socket in {folder}: {error}");
             }
+        }
+        if !has_listener {
+            return;
+        }
+        match WebRoutes::open(&self.engine) {
+            Ok(web) => {
+                self.tasks.spawn("those who follow", web.tell());
+                self.web = Some(web);
+            }
+            Err(taken) => tracing::warn!("there is no page: {taken}"),
         }
     }
 

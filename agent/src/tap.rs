@@ -1,5 +1,5 @@
 //! Observers of the agent's events, at the one place where events leave the engine. An observer may be a dashboard, a plot
-//! or a test.
+//! or a test. Onlookers see every event at once, and keep what they want of it.
 //!
 //! An observer sees every event from its beginning on, in order, whether or not an output takes the event. It holds
 //! nobody up: at most [`WAITING_MAX`] events wait for it, then the oldest give way, and the observer is told how many it
@@ -16,7 +16,20 @@ pub const WAITING_MAX: usize = 1_024;
 
 /// The list of observers. A clone is a handle of the same list.
 #[derive(Clone, Default)]
-pub struct Taps(Rc<RefCell<Vec<Weak<Queue>>>>);
+pub struct Taps(Rc<Observers>);
+
+#[derive(Default)]
+struct Observers {
+    queues: RefCell<Vec<Weak<Queue>>>,
+    onlookers: RefCell<Vec<Weak<dyn Onlooker>>>,
+}
+
+/// Sees every event on its way out of the engine, at once. It is called from within the engine, so it must not call the
+/// engine, nor wait.
+pub trait Onlooker {
+    /// Sees an event.
+    fn on_event(&self, event: &Event);
+}
 
 /// One observer, until it is dropped.
 pub struct Tap(Rc<Queue>);
@@ -47,21 +60,38 @@ impl Taps {
     #[must_use]
     pub fn tap(&self) -> Tap {
         let queue = Rc::new(Queue::default());
-        self.0.borrow_mut().push(Rc::downgrade(&queue));
+        self.0.queues.borrow_mut().push(Rc::downgrade(&queue));
         Tap(queue)
+    }
+
+    /// Shows events to an onlooker, until it is dropped.
+    pub fn show_to(&self, onlooker: &Rc<impl Onlooker + 'static>) {
+        let onlooker: Rc<dyn Onlooker> = onlooker.clone();
+        self.0.onlookers.borrow_mut().push(Rc::downgrade(&onlooker));
     }
 
     /// Hands an event to every observer.
     #[inline]
     pub(crate) fn show(&self, event: Event) {
-        if !self.0.borrow().is_empty() {
+        if !self.0.onlookers.borrow().is_empty() {
+            self.show_at_once(&event);
+        }
+        if !self.0.queues.borrow().is_empty() {
             self.show_all(&Rc::new(event));
         }
     }
 
     #[cold]
+    fn show_at_once(&self, event: &Event) {
+        self.0.onlookers.borrow_mut().retain(|onlooker| {
+            let onlooker = onlooker.upgrade();
+            onlooker.inspect(|onlooker| onlooker.on_event(event)).is_some()
+        });
+    }
+
+    #[cold]
     fn show_all(&self, event: &Rc<Event>) {
-        self.0.borrow_mut().retain(|tap| {
+        self.0.queues.borrow_mut().retain(|tap| {
             let queue = tap.upgrade();
             if let Some(queue) = &queue {
                 queue.waiting.borrow_mut().push(event.clone());
@@ -136,7 +166,7 @@ mod tests {
         assert_eq!((offset(second.try_next()), second.try_next()), (2, None));
         drop(first);
         taps.show(event(3));
-        assert_eq!((taps.0.borrow().len(), offset(second.try_next())), (1, 3));
+        assert_eq!((taps.0.queues.borrow().len(), offset(second.try_next())), (1, 3));
     }
 
     #[test]
@@ -147,6 +177,26 @@ mod tests {
         assert_eq!(tap.try_next(), Some(Tapped::Missed(5)));
         assert_eq!(offset(tap.try_next()), 5);
         assert_eq!(std::iter::from_fn(|| tap.try_next()).count(), WAITING_MAX - 1);
+    }
+
+    #[derive(Default)]
+    struct Counter(std::cell::Cell<usize>);
+
+    impl Onlooker for Counter {
+        fn on_event(&self, _: &Event) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn onlookers_see_all_at_once_until_they_are_gone() {
+        let (taps, counter) = (Taps::default(), Rc::new(Counter::default()));
+        taps.show_to(&counter);
+        (0..WAITING_MAX as i64 * 2).for_each(|number| taps.show(event(number)));
+        assert_eq!(counter.0.get(), WAITING_MAX * 2);
+        drop(counter);
+        taps.show(event(0));
+        assert!(taps.0.onlookers.borrow().is_empty());
     }
 
     #[tokio::test]

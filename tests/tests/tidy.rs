@@ -25,6 +25,7 @@ const STAR: &[(&str, &[&str])] = &[
             "headwater-kernel",
             "headwater-lab",
             "headwater-mqtt",
+            "headwater-page",
             "headwater-pipeline",
             "headwater-sensors",
             "headwater-settings",
@@ -48,6 +49,7 @@ const STAR: &[(&str, &[&str])] = &[
         ],
     ),
     ("headwater-mqtt", &["headwater-settings", "headwater-tls"]),
+    ("headwater-page", &[]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
     (
         "headwater-sensors",

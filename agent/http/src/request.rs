@@ -32,6 +32,13 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// All values of a name in the query, decoded.
+    #[must_use]
+    pub fn queries(&self, name: &str) -> Vec<String> {
+        let pairs = form_urlencoded::parse(self.query.as_deref().unwrap_or_default().as_bytes());
+        pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    }
+
     /// The first value of a name in the query, decoded.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {

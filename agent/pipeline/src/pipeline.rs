@@ -38,6 +38,7 @@ pub mod state;
 mod stream;
 mod timers;
 mod unusable;
+mod views;
 
 use crate::account::ReadingCounts;
 use crate::config::{Limits, NoValue, StreamConfig};
@@ -49,6 +50,7 @@ pub use pressure::Pressure;
 use pressure::Retention;
 pub use restore::LostReadings;
 pub use ring::evidence_bytes;
+pub use views::SeriesView;
 
 use channel::{Channel, Placement};
 use channels::Channels;

@@ -46,6 +46,10 @@ impl Outgoing {
         &self.forwarder
     }
 
+    pub(super) fn taps(&self) -> &Taps {
+        &self.taps
+    }
+
     /// Sends an event that was made at some time.
     #[inline]
     pub(super) fn send(&self, event: Event, at: Time) {

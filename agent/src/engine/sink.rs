@@ -84,6 +84,8 @@ impl Sink for EngineSink {
         let taken = taken_at(stamp, now);
         self.engine.journal.reading(series.0, taken, value, now);
         pipeline.on_reading(SeriesHandle(series.0), taken, value, now);
+        let time_ms = if let TakenAt::Event(ms) = taken { ms } else { now.time.0 };
+        self.engine.watched.on_reading(series.0, time_ms, value);
         // One that is due later is found when the earlier time comes.
         if pipeline.poll_timeout().is_some_and(|next| due.is_none_or(|due| next < due)) {
             self.engine.ticker.ring();

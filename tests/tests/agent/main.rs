@@ -41,6 +41,7 @@ mod thinning;
 mod times;
 mod totals;
 mod upgrades;
+mod web;
 
 use headwater_tests::recording::Readings;
 use headwater_tests::{Mosquitto, Publisher, Subscriber};

@@ -197,6 +197,17 @@ impl Directory {
         all
     }
 
+    /// All series, in the order in which they came.
+    pub(super) fn ids(&self) -> impl Iterator<Item = SeriesId> {
+        self.series.enumerate().map(|(id, _)| id)
+    }
+
+    /// The handles of a series.
+    pub(super) fn handles_of(&self, id: SeriesId) -> Vec<SeriesHandle> {
+        let handles = self.series.at(id).map(|series| series.handles.iter().map(|(_, handle)| *handle));
+        handles.into_iter().flatten().collect()
+    }
+
     /// A series by its name.
     pub(super) fn find(&self, name: &str) -> Option<SeriesId> {
         self.by_name.get(name).copied()
