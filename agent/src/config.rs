@@ -17,7 +17,7 @@ use headwater_http::HttpSettings;
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
 use headwater_settings::{Document, Or, Table};
-use headwater_wire::{ENCODERS, OutputEncoder, Unplaced};
+use headwater_wire::{ENCODERS, Encoding, OutputEncoder, Precision, Unplaced};
 pub(crate) use names::host_name;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -310,7 +310,10 @@ fn read_encoder(
         refuse_unknown(table, kind, "kind of message", &known_kinds);
     }
     let kinds = kinds.map(|list| list.value.into_iter().map(|at| at.value).collect());
-    let format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
+    let mut format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
+    if let Encoding::Influx(precision) = &mut format {
+        *precision = table.choice("precision", &Precision::WORDS).value_or(*precision);
+    }
     let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
     Some(OutputEncoder { agent: agent.to_owned(), format, streams, kinds, placer: Arc::new(Unplaced) })
 }

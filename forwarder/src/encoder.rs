@@ -14,6 +14,11 @@ pub trait Encoder: Send + Sync {
     /// The message's address. `None`: it has none.
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>>;
 
+    /// What an output may have to say about the format.
+    fn format(&self) -> FormatTraits {
+        FormatTraits::default()
+    }
+
     /// The line that a file of [`Framing::Lines`] begins with, if the format has one.
     fn header(&self) -> String {
         String::new()
@@ -24,6 +29,23 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// [`EncodeError`]: one of the messages cannot be encoded.
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError>;
+}
+
+/// A format, as protocols name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatTraits {
+    /// Its media type (RFC 6838).
+    pub media_type: &'static str,
+    /// Whether several messages are one list, `[a,b]`; otherwise they follow each other.
+    pub is_list: bool,
+    /// The unit of its times, where a receiver must be told: `ms`.
+    pub precision: Option<&'static str>,
+}
+
+impl Default for FormatTraits {
+    fn default() -> Self {
+        Self { media_type: "application/octet-stream", is_list: false, precision: None }
+    }
 }
 
 /// The names by which an output places a message: in a topic, a path, a key.

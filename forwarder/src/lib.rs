@@ -39,6 +39,7 @@ mod writes;
 
 mod output {
     pub(crate) mod file;
+    pub(crate) mod http;
     pub(crate) mod mqtt;
     pub(crate) mod stdout;
 }
@@ -54,7 +55,7 @@ pub use connection::{
     OutputContext, OutputKind, OutputProbing, ProbeResult, Published, SendError, Tag, Tail, TailAddress,
     Tailed, Tailing,
 };
-pub use encoder::{EncodeError, Encoder, Framing, MessageAddress};
+pub use encoder::{EncodeError, Encoder, FormatTraits, Framing, MessageAddress};
 pub use events::{DropReason, ForwarderEvent};
 pub use forwarder::{Forwarder, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
@@ -66,7 +67,8 @@ use bytes::Bytes;
 use headwater_settings::Table;
 
 /// The kinds of outputs, as `type = "…"` names them.
-pub const OUTPUTS: &[OutputKind] = &[output::mqtt::KIND, output::file::KIND, output::stdout::KIND];
+pub const OUTPUTS: &[OutputKind] =
+    &[output::mqtt::KIND, output::file::KIND, output::http::KIND, output::stdout::KIND];
 
 /// Reads `type` of an output's table. Mistakes go to the table, and `None` means that there were some. The caller lets
 /// [`OutputKind::read`] read the keys of the kind, asks for the keys of its own and finishes the table.

@@ -10,6 +10,7 @@ pub mod dir;
 pub mod gate;
 pub mod hostile_broker;
 pub mod imports;
+pub mod influxdb;
 pub mod machine;
 pub mod messages;
 pub mod mosquitto;

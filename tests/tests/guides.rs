@@ -89,7 +89,9 @@ fn every_config_passes_check() {
     for guide in guides() {
         for block in guide.blocks("toml") {
             let dir = TempDir::new();
-            dir.write("mqtt-password", "secret");
+            for secret in ["mqtt-password", "http-password", "http-token"] {
+                dir.write(secret, "a secret of 16 signs".replace(' ', "-"));
+            }
             dir.write("my.toml", completed(block));
             let output = run(&dir, &["check", "--config", "my.toml"]);
             let said = String::from_utf8_lossy(&output.stderr);

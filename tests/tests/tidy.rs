@@ -34,8 +34,8 @@ const STAR: &[(&str, &[&str])] = &[
         ],
     ),
     ("headwater-expression", &["headwater-settings"]),
-    ("headwater-forwarder", &["headwater-mqtt", "headwater-settings"]),
-    ("headwater-http", &["headwater-settings", "headwater-text"]),
+    ("headwater-forwarder", &["headwater-http", "headwater-mqtt", "headwater-settings"]),
+    ("headwater-http", &["headwater-settings", "headwater-text", "headwater-tls"]),
     ("headwater-kernel", &[]),
     (
         "headwater-lab",

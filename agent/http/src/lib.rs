@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one thread: a bounded server for the agent's own listener.
+//! HTTP/1.1 on one thread: a bounded server for the agent's own listener, and a bounded client ([`HttpClient`]).
 //!
 //! The agent owns one listener. Whatever wants to be reached over it (the page, `/metrics`, `/api`, a source) adds a
 //! [`Route`] with a [`Handler`] to the [`Routes`], which all of them share, and keeps the [`Registered`] that comes back:
@@ -12,6 +12,7 @@
 
 mod access;
 mod body;
+mod client;
 mod connections;
 mod events;
 mod gzip;
@@ -24,6 +25,8 @@ mod routes;
 mod server;
 mod settings;
 
+pub use bytes::Bytes;
+pub use client::{ANSWER_BYTES_MAX, ClientSettings, HttpAnswer, HttpCall, HttpClient, NoAnswer};
 pub use events::{EventSender, EventStream, EventsEnded, ServerEvent, events};
 pub use gzip::{GzipError, deflated, inflated};
 pub use hyper::{HeaderMap, Method, StatusCode, header};

@@ -7,6 +7,7 @@
 mod csv;
 mod fields;
 mod id;
+mod influx;
 mod kinds;
 mod message;
 mod output;
@@ -17,6 +18,7 @@ mod sketch;
 mod stored;
 mod wire;
 
+pub use influx::Precision;
 pub use message::{Messages, id, to_json};
 pub use output::{ENCODERS, Encoding, OutputEncoder};
 pub use place::{Placement, Placer, Unplaced};

@@ -4,10 +4,11 @@
 //! `OutputKind::formats`.
 
 use super::csv;
+use super::influx::{self, Precision};
 use super::kinds::Encoded;
 use super::place::{Placed, Placer};
 use super::stored::{EventNames, names, read_to_send};
-use headwater_forwarder::{EncodeError, Encoder, Framing, Message, MessageAddress};
+use headwater_forwarder::{EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress};
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
@@ -20,17 +21,24 @@ pub enum Encoding {
     Cbor,
     /// RFC 4180: a row for each number.
     Csv,
+    /// InfluxDB line protocol, with times in this unit: a line for each message.
+    Influx(Precision),
 }
 
 /// The formats, as `format = "…"` names them.
-pub const ENCODERS: &[(&str, Encoding)] =
-    &[("json", Encoding::Json), ("cbor", Encoding::Cbor), ("csv", Encoding::Csv)];
+pub const ENCODERS: &[(&str, Encoding)] = &[
+    ("json", Encoding::Json),
+    ("cbor", Encoding::Cbor),
+    ("csv", Encoding::Csv),
+    ("influx", Encoding::Influx(Precision::Milliseconds)),
+];
 
 impl Encoding {
     /// The word in the config.
     #[must_use]
     pub fn name(self) -> &'static str {
-        ENCODERS.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+        let is_own = |format: &Self| std::mem::discriminant(format) == std::mem::discriminant(&self);
+        ENCODERS.iter().find(|(_, format)| is_own(format)).map_or("", |(name, _)| name)
     }
 
     /// Appends an event; `placer` knows the true times.
@@ -43,8 +51,35 @@ impl Encoding {
             Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::Csv => csv::encode(event, placer, to).map_err(|error| error.to_string()),
+            Self::Influx(precision) => {
+                influx::encode(event, precision, placer, to);
+                Ok(())
+            }
         };
         why.map_err(|why| self.error(why))
+    }
+
+    /// Whether it has a place for messages of the kind.
+    fn has(self, kind: &str) -> bool {
+        match self {
+            Self::Json | Self::Cbor => true,
+            Self::Csv => csv::has_rows(kind),
+            Self::Influx(_) => influx::has_lines(kind),
+        }
+    }
+
+    fn traits(self) -> FormatTraits {
+        let plain = FormatTraits::default();
+        match self {
+            Self::Json => FormatTraits { media_type: "application/json", is_list: true, ..plain },
+            Self::Cbor => FormatTraits { media_type: "application/cbor-seq", ..plain },
+            Self::Csv => FormatTraits { media_type: "text/csv", ..plain },
+            Self::Influx(precision) => FormatTraits {
+                media_type: "text/plain; charset=utf-8",
+                precision: Some(precision.word()),
+                ..plain
+            },
+        }
     }
 
     fn error(self, why: String) -> EncodeError {
@@ -83,8 +118,7 @@ impl Encoder for OutputEncoder {
     }
 
     fn takes(&self, message: &Message) -> bool {
-        let fits = |kind| self.format != Encoding::Csv || csv::has_rows(kind);
-        names(&message.body).is_ok_and(|names| self.wants(&names) && fits(names.kind))
+        names(&message.body).is_ok_and(|names| self.wants(&names) && self.format.has(names.kind))
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
@@ -92,6 +126,10 @@ impl Encoder for OutputEncoder {
         let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
         let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
         Some(MessageAddress { agent, kind, stream, series, time_ms })
+    }
+
+    fn format(&self) -> FormatTraits {
+        self.format.traits()
     }
 
     fn header(&self) -> String {

@@ -9,6 +9,7 @@ mod checkpoints;
 mod clients;
 mod clocks;
 mod crashes;
+mod databases;
 mod demo;
 mod disk;
 mod durable;

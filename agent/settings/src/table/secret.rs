@@ -39,6 +39,17 @@ impl Table<'_> {
         self.secret_in(file)
     }
 
+    /// A table of secrets, such as `{ Authorization = "Token ${TOKEN}", X-Key = { file = "key" } }`, in the order of the file.
+    pub fn secrets(&mut self, key: &str) -> Vec<(String, At<Secret>)> {
+        let Some(node) = self.ask(key) else { return Vec::new() };
+        let TomlValue::Table(entries) = &node.value else {
+            self.wrong_kind::<()>(node, key, "a table of strings such as { name = \"value\" }", &node.value);
+            return Vec::new();
+        };
+        let mut table = Table::new(self.document, entries, node.span.clone(), self.child(key));
+        entries.iter().filter_map(|entry| Some((entry.key.clone(), table.secret(&entry.key)?))).collect()
+    }
+
     fn secret_in(&self, file: At<String>) -> Option<At<Secret>> {
         let path = self.secret_path(Path::new(&file.value));
         match std::fs::read_to_string(&path) {

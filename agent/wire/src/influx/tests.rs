@@ -1,0 +1,109 @@
+//! Lines as databases want them. What they really take is tried with databases, from the whole program.
+
+use super::*;
+use crate::{Placement, Unplaced};
+use headwater_pipeline::event::{BootId, ClockMark, Readings, Timestamp};
+
+fn about(series: &str, labels: &[(&str, &str)]) -> Subject {
+    let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Subject { agent: "g7".into(), stream: "climate".into(), series: series.into(), labels }
+}
+
+fn at(ms: i64, clock: ClockMark) -> Timestamp {
+    Timestamp { ms, clock }
+}
+
+fn summary(numbers: &[(&str, Value)]) -> Summary {
+    Summary {
+        about: about("bed1/temp", &[("zone", "bed1")]),
+        pair: None,
+        start: at(1_700_000_040_000, ClockMark::True),
+        end_ms: 1_700_000_100_000,
+        rev: 0,
+        is_partial: false,
+        number: None,
+        numbers: numbers.iter().map(|(name, value)| ((*name).into(), *value)).collect(),
+        points: None,
+        sketch: None,
+        pane: None,
+    }
+}
+
+fn line(event: &Event, precision: Precision, placer: &dyn Placer) -> String {
+    let mut bytes = Vec::new();
+    encode(event, precision, placer, &mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+fn line_of(summary: Summary) -> String {
+    line(&Event::Summary(Box::new(summary)), Precision::Milliseconds, &Unplaced)
+}
+
+#[test]
+fn a_summary_is_a_line_and_a_revision_takes_its_place() {
+    let numbers = [("count", Value::Count(60)), ("mean", Value::Number(21.5)), ("sum", Value::Number(1e300))];
+    let first = line_of(summary(&numbers));
+    let expected =
+        "climate,agent=g7,zone=bed1,series=bed1/temp count=60i,mean=21.5,sum=1e300 1700000040000\n";
+    assert_eq!(first, expected);
+    let second = line_of(Summary { rev: 1, ..summary(&numbers) });
+    assert_eq!(second, expected.replace(" 17", ",rev=1i,partial=false 17"));
+    let partial = line_of(Summary { is_partial: true, ..summary(&[]) });
+    assert!(partial.contains(" rev=0i,partial=true "), "{partial}");
+    for (precision, time) in
+        [(Precision::Nanoseconds, "1700000040000000000"), (Precision::Seconds, "1700000040")]
+    {
+        let text = line(&Event::Summary(Box::new(summary(&numbers))), precision, &Unplaced);
+        assert!(text.ends_with(&format!(" {time}\n")), "{text}");
+    }
+}
+
+#[test]
+fn what_the_protocol_has_no_place_for_is_left_out_or_escaped() {
+    let numbers = [
+        ("a b", Value::Number(f64::NAN)),
+        ("c,d=e", Value::Number(f64::INFINITY)),
+        ("f g", Value::Number(1e-300)),
+    ];
+    let mut odd = summary(&numbers);
+    odd.about = Subject {
+        stream: "#a b,c".into(),
+        ..about("x,y= z\n\\", &[("empty", ""), ("time", "now"), ("series", "s\\"), ("_field", "1")])
+    };
+    let text = line_of(odd);
+    let expected = "_#a\\ b\\,c,agent=g7,label_time=now,label_series=s\\_,label__field=1,series=x\\,y\\=\\ z\\ \\_ \
+                    f\\ g=1e-300 1700000040000\n";
+    assert_eq!(text, expected);
+    let nothing = line_of(summary(&[("mean", Value::Number(f64::NAN))]));
+    assert!(nothing.contains(" rev=0i,partial=false "), "{nothing}");
+}
+
+#[test]
+fn alerts_have_a_measurement_of_their_own_and_times_that_are_not_sure_a_tag() {
+    let alert = Alert {
+        about: about("bed1/temp", &[]),
+        detector: "threshold".into(),
+        state: AlertState::Cleared,
+        rev: 1,
+        raised: at(1_000, ClockMark::True),
+        time: at(2_000, ClockMark::Boot(BootId::from("b"))),
+        severity: "warning".into(),
+        on: None,
+        value: f64::NAN,
+        values: Vec::new(),
+        expected: Some(35.0),
+        score: None,
+        reason: "it is \"back\"\nagain \\".into(),
+        evidence: Readings::Of(Vec::new()),
+    };
+    struct Guessed;
+    impl Placer for Guessed {
+        fn place(&self, _: &BootId) -> Option<Placement> {
+            Some(Placement { offset_ms: 10_000, estimated: true })
+        }
+    }
+    let text = line(&Event::Alert(Box::new(alert)), Precision::Milliseconds, &Guessed);
+    let expected = "alerts,agent=g7,clock=estimated,series=bed1/temp,detector=threshold,severity=warning,state=cleared,\
+                    stream=climate rev=1i,expected=35,reason=\"it is \\\"back\\\" again \\\\\" 12000\n";
+    assert_eq!(text, expected);
+}
