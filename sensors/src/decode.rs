@@ -353,6 +353,8 @@ pub(crate) mod tests {
         pub(crate) positions: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
         /// What became of the connection: `up`, `ended`, or why it is down.
         pub(crate) links: Vec<String>,
+        /// What a person should know.
+        pub(crate) troubles: Vec<String>,
         series_max: usize,
     }
 
@@ -425,6 +427,10 @@ pub(crate) mod tests {
                 ConnectionState::Down { reason } => reason.to_owned(),
                 ConnectionState::Ended => "ended".to_owned(),
             });
+        }
+
+        fn trouble(&mut self, what: Option<&str>) {
+            self.troubles.extend(what.map(str::to_owned));
         }
 
         fn positions(&mut self) -> Vec<SourcePosition> {

@@ -24,6 +24,7 @@ mod line;
 mod line_input;
 mod line_splitter;
 mod listen;
+mod modbus;
 mod mqtt;
 mod payloads;
 mod peers;
@@ -34,7 +35,9 @@ mod rows;
 mod safe_name;
 mod safety;
 mod serial;
+mod serial_port;
 mod series_names;
+mod series_table;
 mod simulate;
 mod sink;
 mod source;
@@ -72,6 +75,7 @@ pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
     exec::KIND,     //
     file::KIND,     //
+    modbus::KIND,   //
     serial::KIND,   //
     simulate::KIND, //
     stdin::KIND,    //

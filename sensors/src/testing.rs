@@ -3,9 +3,13 @@
 use crate::decode::tests::{Seen, context};
 use crate::{ConnectionState, SeriesRef, Sink, Source, SourcePosition, Stamp, read_source};
 use headwater_settings::Document;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fmt::Display;
+use std::fs::File;
 use std::future::Future;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -48,6 +52,10 @@ impl Sink for Told {
 
     fn connection(&mut self, state: ConnectionState<'_>) {
         self.0.borrow_mut().connection(state);
+    }
+
+    fn trouble(&mut self, what: Option<&str>) {
+        self.0.borrow_mut().trouble(what);
     }
 
     fn positions(&mut self) -> Vec<SourcePosition> {
@@ -168,4 +176,14 @@ fn next_number() -> u32 {
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The device's end of a serial port, and the path of the other one.
+pub(crate) fn port() -> (File, PathBuf) {
+    let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&device).unwrap();
+    unlockpt(&device).unwrap();
+    let path = ptsname(&device, Vec::new()).unwrap();
+    let path = Path::new(OsStr::from_bytes(path.as_bytes())).to_owned();
+    (File::from(device), path)
 }

@@ -19,6 +19,7 @@ pub mod oracle;
 pub mod probe;
 pub mod process;
 pub mod publisher;
+pub mod python;
 pub mod recording;
 pub mod runtime_dir;
 pub mod session;

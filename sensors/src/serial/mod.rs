@@ -6,24 +6,19 @@
 //! Limits: lines of `[limits] payload`.
 
 mod config;
-mod port;
 
 pub(crate) use config::KIND;
 
-use crate::access::explain;
 use crate::line_input::LineStream;
+use crate::serial_port::{LineSettings, PortName, PortUse, SerialPort};
 use crate::source::stopped;
-use crate::{
-    ConnectionState, DecodeConfig, Finding, Running, Sink, Source, SourceContext, SourceProbe, Stop,
-};
-use glob::glob;
-use port::{LineSettings, SerialPort};
-use rustix::fs::{Access, access};
+use crate::{ConnectionState, DecodeConfig, Running, Sink, Source, SourceContext, SourceProbe, Stop};
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -36,12 +31,8 @@ const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// The most that is read at once (bytes).
 const CHUNK_BYTES: usize = 4 << 10;
 
-/// The drop-in of the service that opens serial ports.
-const DROP_IN: &str = "serial.conf";
-
 struct Serial {
-    /// A path, or a pattern of several.
-    device: String,
+    device: PortName,
     line: LineSettings,
     decode: DecodeConfig,
     context: SourceContext,
@@ -53,27 +44,18 @@ impl Source for Serial {
     }
 
     fn exclusive(&self) -> Option<String> {
-        Some(format!("the serial port {}", self.device))
+        Some(self.device.exclusive())
     }
 
-    /// The port is not opened, because that resets many a board behind it.
     fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async {
-            Some(match self.paths().first() {
-                None => Finding::Note(self.nothing()),
-                Some(path) => match access(path, Access::READ_OK) {
-                    Ok(()) => Finding::Works(format!("{} may be read; it was not opened", path.display())),
-                    Err(error) => Finding::Fails(explain(path, &error.into(), DROP_IN)),
-                },
-            })
-        })
+        Box::pin(async { Some(self.device.probe(PortUse::Read)) })
     }
 
     fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
         Box::pin(async move {
             let (mut stop, mut told) = (pin!(stopped(stop)), None);
             loop {
-                let why = match self.open() {
+                let why = match self.device.open(self.line, PortUse::Read) {
                     Ok((mut port, path)) => {
                         sink.connection(ConnectionState::Up);
                         told = None;
@@ -100,27 +82,6 @@ impl Source for Serial {
 }
 
 impl Serial {
-    /// The devices that are there.
-    fn paths(&self) -> Vec<PathBuf> {
-        glob(&self.device).into_iter().flatten().flatten().collect()
-    }
-
-    fn nothing(&self) -> String {
-        format!("{} is not there; it is opened as soon as it is", self.device)
-    }
-
-    /// Opens the first device that can be opened.
-    fn open(&self) -> Result<(SerialPort, PathBuf), String> {
-        let mut why = None;
-        for path in self.paths() {
-            match SerialPort::open(&path, self.line) {
-                Ok(port) => return Ok((port, path)),
-                Err(error) => why = why.or(Some(explain(&path, &error, DROP_IN))),
-            }
-        }
-        Err(why.unwrap_or_else(|| self.nothing()))
-    }
-
     /// Decodes until the port is gone, and answers why; `None`: it was told to stop.
     async fn serve(
         &self,
@@ -140,7 +101,6 @@ impl Serial {
             match read {
                 // What comes of a line that was cut off is no value.
                 Err(error) => return Some(error),
-                Ok(0) => return Some(io::Error::other("the device has hung up")),
                 Ok(count) => lines.feed(chunk.get(..count).unwrap_or_default(), sink),
             }
             yield_now().await;

@@ -1,23 +1,10 @@
 //! Pseudo-terminals in the place of ports: the same calls, without wires.
 
 use crate::Finding;
-use crate::testing::{Folder, Run, Told, run_local, source};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use crate::testing::{Folder, Run, Told, port, run_local, source};
 use rustix::termios::{ControlModes, tcgetattr};
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-
-/// The device's end of a port, and the path of the other one.
-fn port() -> (File, PathBuf) {
-    let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&device).unwrap();
-    unlockpt(&device).unwrap();
-    let path = ptsname(&device, Vec::new()).unwrap();
-    let path = Path::new(std::ffi::OsStr::from_bytes(path.as_bytes())).to_owned();
-    (File::from(device), path)
-}
 
 fn table(folder: &Folder, more: &str) -> String {
     format!("type = \"serial\"\ndevice = \"{}/ttyUSB*\"\nformat = \"number\"\n{more}\n", folder.0.display())

@@ -2,7 +2,8 @@
 
 use super::signal::{Fault, FaultKind, Shape, Signal, Step, Wave};
 use super::{PARTS_MAX, SIGNALS_MAX, Simulation};
-use crate::{NAME_BYTES_MAX, Source, SourceContext, SourceKind, TimeFormat};
+use crate::series_table::{read_labels, read_name, required};
+use crate::{Source, SourceContext, SourceKind, TimeFormat};
 use headwater_settings::{Or, Pairs, Table};
 use std::collections::HashSet;
 
@@ -43,10 +44,8 @@ fn read_from(table: &mut Table<'_>) -> Option<i64> {
 }
 
 fn read_signal(mut table: Table<'_>, labels: &Pairs, names: &mut HashSet<String>) -> Option<Signal> {
-    let name = read_name(&mut table, names);
-    let own = table.pairs("labels").value_or(Vec::new());
-    let labels = own.iter().chain(labels.iter().filter(|(key, _)| own.iter().all(|(own, _)| own != key)));
-    let labels = labels.map(|(key, value)| (key.clone(), value.value.clone())).collect();
+    let name = read_name(&mut table, names, ("signal", "greenhouse/bed1/temp"));
+    let labels = read_labels(&mut table, labels);
     let base = value(&mut table, "base").unwrap_or(0.0);
     let noise = table.number("noise", 0.0..=VALUE_MAX).value_or(0.0);
     let resolution = table.number("resolution", 0.0..=VALUE_MAX).value_or(0.0);
@@ -64,24 +63,6 @@ fn read_signal(mut table: Table<'_>, labels: &Pairs, names: &mut HashSet<String>
         faults: faults?,
         resolution,
     })
-}
-
-fn read_name(table: &mut Table<'_>, names: &mut HashSet<String>) -> Option<String> {
-    let Some(name) = table.string("name") else {
-        table.missing("name", "add the name of the series: name = \"greenhouse/bed1/temp\"");
-        return None;
-    };
-    let fix = if name.value.is_empty() {
-        "write at least one sign"
-    } else if name.value.len() > NAME_BYTES_MAX || name.value.contains(char::is_control) {
-        "write at most 1024 bytes, without control characters"
-    } else if !names.insert(name.value.clone()) {
-        "another signal has it already"
-    } else {
-        return Some(name.value);
-    };
-    table.refuse(name.span, "`name` cannot be the name of a series", fix);
-    None
 }
 
 /// `None`: there were mistakes.
@@ -147,21 +128,6 @@ fn read_fault(table: &mut Table<'_>) -> Option<Fault> {
         kind => kind,
     };
     Some(Fault { kind, at_ms: at_ms?, for_ms: for_ms?, every_ms })
-}
-
-/// The value of a required key; `example` shows how to write it.
-fn required<'d, T>(
-    table: &mut Table<'d>,
-    key: &str,
-    example: &str,
-    read: impl FnOnce(&mut Table<'d>) -> Option<T>,
-) -> Option<T> {
-    let is_there = table.has(key);
-    let value = read(table);
-    if !is_there {
-        table.missing(key, format!("add it: {example}"));
-    }
-    value
 }
 
 fn value(table: &mut Table<'_>, key: &str) -> Option<f64> {

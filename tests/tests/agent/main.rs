@@ -24,6 +24,7 @@ mod limits;
 mod lines;
 mod main_path;
 mod malformed;
+mod modbus;
 mod outages;
 mod outputs;
 mod power;
