@@ -10,6 +10,7 @@ use bytes::Bytes;
 use headwater_settings::Table;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub struct Delivery {
     pub message: Message,
 }
 
+/// Tells the time [ms since the Unix epoch], as far as known.
+pub type OutputClock = Rc<dyn Fn() -> i64>;
+
 /// A configured output. It is not connected itself; it opens connections.
 pub trait Output {
     /// Opens a connection. The connection begins to connect when its events are awaited. If the output's protocol
@@ -40,6 +44,16 @@ pub trait Output {
     /// # Errors
     /// No connection can be opened. The error says why, and when to try again.
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected>;
+
+    /// Takes a clock, for outputs that stamp what they send. It comes before the first connection.
+    fn tell_time(&mut self, clock: OutputClock) {
+        let _ = clock;
+    }
+
+    /// Whether the messages of a lane go in their order, so that what waited goes before what is new.
+    fn keeps_order(&self) -> bool {
+        false
+    }
 
     /// The driver closes a connection that has messages in flight and acknowledges none of them for this time.
     fn ack_timeout(&self) -> Duration {

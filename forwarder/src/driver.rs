@@ -50,6 +50,9 @@ impl Driver {
             },
             () = shared.ending.stopped() => return,
         }
+        let clock = self.shared.clone();
+        self.output.tell_time(Rc::new(move || clock.now_ms()));
+        self.shared.spool.borrow_mut().keep_order(self.bit, self.output.keeps_order());
         let mut limiter = RateLimiter::new(self.output.rate());
         while !self.shared.ending.is_stopping() {
             let gone = self.state(|state| state.gone.clone()).flatten();

@@ -19,6 +19,12 @@ pub trait Encoder: Send + Sync {
         FormatTraits::default()
     }
 
+    /// What tells repeats of a message from other messages. `None`: it has no such thing.
+    fn identity(&self, message: &Message) -> Option<MessageIdentity> {
+        let _ = message;
+        None
+    }
+
     /// The line that a file of [`Framing::Lines`] begins with, if the format has one.
     fn header(&self) -> String {
         String::new()
@@ -61,6 +67,15 @@ pub struct MessageAddress<'a> {
     pub series: Cow<'a, str>,
     /// When it was made [ms since the Unix epoch], as far as known now.
     pub time_ms: i64,
+}
+
+/// What tells repeats of a message from other messages: two of one identity have one content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageIdentity {
+    /// The id of what it is about.
+    pub id: String,
+    /// Its revision.
+    pub rev: u32,
 }
 
 /// How the messages of a batch are joined.

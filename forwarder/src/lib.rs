@@ -40,6 +40,8 @@ mod writes;
 mod output {
     pub(crate) mod file;
     pub(crate) mod http;
+    #[cfg(feature = "kafka")]
+    pub(crate) mod kafka;
     pub(crate) mod mqtt;
     pub(crate) mod stdout;
 }
@@ -51,11 +53,11 @@ mod testing;
 
 pub use config::{BufferConfig, Full, SendRate, Sync, When};
 pub use connection::{
-    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputConnection,
-    OutputContext, OutputKind, OutputProbing, ProbeResult, Published, SendError, Tag, Tail, TailAddress,
-    Tailed, Tailing,
+    ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputClock,
+    OutputConnection, OutputContext, OutputKind, OutputProbing, ProbeResult, Published, SendError, Tag, Tail,
+    TailAddress, Tailed, Tailing,
 };
-pub use encoder::{EncodeError, Encoder, FormatTraits, Framing, MessageAddress};
+pub use encoder::{EncodeError, Encoder, FormatTraits, Framing, MessageAddress, MessageIdentity};
 pub use events::{DropReason, ForwarderEvent};
 pub use forwarder::{Forwarder, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
@@ -67,8 +69,14 @@ use bytes::Bytes;
 use headwater_settings::Table;
 
 /// The kinds of outputs, as `type = "…"` names them.
-pub const OUTPUTS: &[OutputKind] =
-    &[output::mqtt::KIND, output::file::KIND, output::http::KIND, output::stdout::KIND];
+pub const OUTPUTS: &[OutputKind] = &[
+    output::mqtt::KIND,
+    output::file::KIND,
+    output::http::KIND,
+    #[cfg(feature = "kafka")]
+    output::kafka::KIND,
+    output::stdout::KIND,
+];
 
 /// Reads `type` of an output's table. Mistakes go to the table, and `None` means that there were some. The caller lets
 /// [`OutputKind::read`] read the keys of the kind, asks for the keys of its own and finishes the table.

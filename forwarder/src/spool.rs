@@ -145,6 +145,13 @@ impl Spool {
         }
     }
 
+    /// Whether the output gets what waited before what is new.
+    pub(crate) fn keep_order(&mut self, output: usize, in_order: bool) {
+        if let Some(cursors) = self.outputs.get_mut(output) {
+            cursors.in_order = in_order;
+        }
+    }
+
     /// Opens the gated lanes, or closes them. Messages that have waited in them are backfill.
     pub(crate) fn release(&mut self, released: bool) {
         if std::mem::replace(&mut self.released, released) || !released {
@@ -320,6 +327,36 @@ mod tests {
             [tag(Lane::Data, 0), tag(Lane::HeldAlert, 0), tag(Lane::HeldData, 0), tag(Lane::HeldData, 1)];
         tags.iter().for_each(|tag| assert_eq!(spool.done(0, tag, DeliveryOutcome::Acked), None));
         assert_eq!((spool.account().delivered, spool.account().waiting), (4, 1));
+    }
+
+    /// An output that keeps the order gets nothing live before all that waited, on disk too.
+    #[test]
+    fn what_waited_goes_first_where_the_order_is_kept() {
+        let message = || Message { lane: Lane::Data, made_ms: 0, body: "b".into() };
+        let found = [Run { lane: Lane::Data, seqs: 0..2, owed: OutputSet::bit(0) }];
+        for in_order in [false, true] {
+            let mut spool = Spool::new(Progress::new(1), &found, 10_000, false);
+            spool.keep_order(0, in_order);
+            spool.push(message(), OutputSet::bit(0));
+            spool.up(0);
+            spool.push(message(), OutputSet::bit(0));
+            let mut sent = Vec::new();
+            loop {
+                match spool.next(0, true) {
+                    Next::Send(delivery) => sent.push(delivery.tag.seq),
+                    Next::Read(lane, from) => {
+                        if in_order {
+                            assert_eq!(spool.next(0, true), Next::Nothing, "it waits for the disk");
+                            assert_eq!(spool.next(0, false), Next::Nothing);
+                        }
+                        let record = |seq| BufferRecord { seq, owed: OutputSet::bit(0), message: message() };
+                        spool.fill(0, lane, from, (0..2).map(record).collect());
+                    }
+                    Next::Nothing => break,
+                }
+            }
+            assert_eq!(sent, if in_order { [0, 1, 2, 3] } else { [3, 0, 1, 2] });
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::wait_for;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A command for a child that ends with the thread that starts it, even if that thread is killed. This needs util-linux.
@@ -46,6 +46,15 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.pid())).status();
         assert!(sent.is_ok_and(|status| status.success()), "SIG{name} to {}", self.pid());
+    }
+
+    /// Its standard input, which was piped.
+    ///
+    /// # Panics
+    /// When it was not, or is taken already.
+    #[must_use]
+    pub fn take_input(&mut self) -> ChildStdin {
+        self.0.stdin.take().expect("a piped input")
     }
 
     /// How the child ended, if it has.

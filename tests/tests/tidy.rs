@@ -34,8 +34,9 @@ const STAR: &[(&str, &[&str])] = &[
         ],
     ),
     ("headwater-expression", &["headwater-settings"]),
-    ("headwater-forwarder", &["headwater-http", "headwater-mqtt", "headwater-settings"]),
+    ("headwater-forwarder", &["headwater-http", "headwater-kafka", "headwater-mqtt", "headwater-settings"]),
     ("headwater-http", &["headwater-settings", "headwater-text", "headwater-tls"]),
+    ("headwater-kafka", &["headwater-settings", "headwater-text", "headwater-tls"]),
     ("headwater-kernel", &[]),
     (
         "headwater-lab",

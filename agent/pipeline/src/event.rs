@@ -303,6 +303,18 @@ impl Event {
         }
     }
 
+    /// Its revision: how often its id was told before with another content.
+    #[must_use]
+    pub fn rev(&self) -> u32 {
+        match self {
+            Self::Summary(summary) => summary.rev,
+            Self::Reading(reading) => reading.rev,
+            Self::Alert(alert) => alert.rev,
+            Self::Evidence(evidence) => evidence.rev,
+            Self::Report(_) | Self::Clock(_) | Self::Status(_) => 0,
+        }
+    }
+
     /// Whether the event is sent first and lost last.
     #[must_use]
     pub fn is_urgent(&self) -> bool {

@@ -20,5 +20,5 @@ pub use at::{At, Numbers, Or, Pairs};
 pub use document::{Document, Mistake, Severity, is_readable_by_others};
 pub use nearest::nearest;
 pub use secret::Secret;
-pub use table::{Amount, Table};
+pub use table::{Amount, SwitchOrTable, Table};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

@@ -16,6 +16,7 @@ mod secret;
 mod zone;
 
 pub use amount::Amount;
+pub use collections::SwitchOrTable;
 
 /// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {

@@ -8,6 +8,7 @@ use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use headwater_wire::read;
 use std::path::Path;
 use std::time::Duration;
+use tokio::task::LocalSet;
 use tokio::time::timeout;
 
 /// Options of `tail`.
@@ -38,7 +39,7 @@ pub(super) fn run(config_path: &Path, options: &TailOptions) -> Result<(), Failu
         Some(url) => at_address(url, options.agent.as_deref())?,
         None => from_config(config_path, options)?,
     };
-    runtime()?.block_on(follow(tail, options))
+    LocalSet::new().block_on(&runtime()?, follow(tail, options))
 }
 
 /// Follows the messages of an address, with the kind of output that has such addresses.

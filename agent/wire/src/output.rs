@@ -4,11 +4,14 @@
 //! `OutputKind::formats`.
 
 use super::csv;
+use super::id::Id;
 use super::influx::{self, Precision};
 use super::kinds::Encoded;
 use super::place::{Placed, Placer};
 use super::stored::{EventNames, names, read_to_send};
-use headwater_forwarder::{EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress};
+use headwater_forwarder::{
+    EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress, MessageIdentity,
+};
 use headwater_pipeline::event::Event;
 use std::sync::Arc;
 
@@ -130,6 +133,12 @@ impl Encoder for OutputEncoder {
 
     fn format(&self) -> FormatTraits {
         self.format.traits()
+    }
+
+    fn identity(&self, message: &Message) -> Option<MessageIdentity> {
+        let event = read_to_send(&message.body).ok()?;
+        let id = Id::of(&event, &*self.placer)?;
+        Some(MessageIdentity { id: id.to_string(), rev: event.rev() })
     }
 
     fn header(&self) -> String {

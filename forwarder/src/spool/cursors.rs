@@ -26,6 +26,8 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Cursors {
     pub(super) up: bool,
+    /// Whether what waited goes before what is new.
+    pub(super) in_order: bool,
     pub(super) lanes: PerLane<Cursor>,
 }
 
@@ -129,17 +131,19 @@ impl BackfillStep {
 }
 
 impl Spool {
-    /// The next step for the output: alerts before data, live messages before backfill. `allow_backfill`: backfill
-    /// has room.
+    /// The next step for the output: alerts before data, live messages before backfill, or of an output that keeps the
+    /// order behind it. `allow_backfill`: backfill has room.
     pub(crate) fn next(&mut self, output: usize, mut allow_backfill: bool) -> Next {
-        if !self.outputs.get(output).is_some_and(|cursors| cursors.up) {
+        let Some(in_order) = self.outputs.get(output).filter(|cursors| cursors.up).map(|c| c.in_order) else {
             return Next::Nothing;
-        }
+        };
         let released = self.released;
         for alerts in [true, false] {
             let lanes = Lane::ALL.into_iter().filter(|lane| lane.is_alert() == alerts);
             let lanes = lanes.filter(|lane| released || !lane.is_held());
-            if let Some(delivery) = lanes.clone().find_map(|lane| self.next_live(output, lane)) {
+            let is_free = |spool: &Self, lane| !in_order || !spool.has_backfill(output, lane);
+            let live = |lane| if is_free(self, lane) { self.next_live(output, lane) } else { None };
+            if let Some(delivery) = lanes.clone().find_map(live) {
                 return Next::Send(delivery);
             }
             for lane in lanes.clone().filter(|_| alerts || allow_backfill) {
@@ -152,6 +156,15 @@ impl Spool {
             allow_backfill &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
         }
         Next::Nothing
+    }
+
+    /// Whether there may be messages before those that are live.
+    fn has_backfill(&self, output: usize, lane: Lane) -> bool {
+        let (cursors, acked) = (self.outputs.get(output), self.progress.acked.get(output));
+        cursors.zip(acked).is_some_and(|(cursors, acked)| {
+            let cursor = cursors.lanes.of(lane);
+            acked.of(lane).next_gap(cursor.backfill) < cursor.live_from
+        })
     }
 
     fn is_reading(&self, output: usize, lane: Lane) -> bool {

@@ -4,6 +4,26 @@ use super::Table;
 use crate::at::{At, Numbers};
 use crate::node::{TomlEntry, TomlValue};
 
+/// What switches something on, or says how.
+pub enum SwitchOrTable<'d> {
+    /// `true` or `false`.
+    Switch(bool),
+    /// On, as this table says.
+    Table(Table<'d>),
+}
+
+impl<'d> Table<'d> {
+    /// `true`, `false`, or a sub-table.
+    pub fn switch_or_table(&mut self, key: &str) -> Option<SwitchOrTable<'d>> {
+        let node = self.ask(key)?;
+        match &node.value {
+            TomlValue::Boolean(value) => Some(SwitchOrTable::Switch(*value)),
+            TomlValue::Table(_) => self.table_of(node, self.child(key)).map(SwitchOrTable::Table),
+            other => self.wrong_kind(node, key, "true, false or a table", other),
+        }
+    }
+}
+
 impl Table<'_> {
     /// A table of finite numbers, e.g. `{ open = 1, closed = 0 }`, in the order of the file.
     pub fn numbers(&mut self, key: &str) -> Option<At<Numbers>> {
