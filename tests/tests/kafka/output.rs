@@ -53,7 +53,9 @@ fn nothing_is_missing_whatever_is_killed() {
     broker.create("headwater.summary", 3, &[]);
     let source = source();
     let dir = TempDir::new();
-    let config = config(&source, &format!("brokers = [\"127.0.0.1:1\", \"{}\"]", broker.address()));
+    // What waited goes so slowly that there is something new meanwhile.
+    let rate = "rate = { messages = 200 }";
+    let config = config(&source, &format!("brokers = [\"127.0.0.1:1\", \"{}\"]\n{rate}", broker.address()));
     let mut agent = Some(Agent::start(&dir, &config));
     agent.as_ref().expect("an agent").wait_logs(&["source connected"], 1);
     let stop = AtomicBool::new(false);
