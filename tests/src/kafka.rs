@@ -179,7 +179,7 @@ impl Kafka {
     /// Sends records with Java's producer, which packs them with a codec. The result takes more of them.
     #[must_use]
     pub fn sender(&self, topic: &str, codec: &str) -> KafkaSender {
-        let said = self.dir.join(&format!("sender-{}", free_port()));
+        let said = self.dir.join(format!("sender-{}", free_port()));
         let mut command = self.client_command(&["send", topic, codec]);
         let out = File::create(&said).expect("an output file");
         let mut process = Process::start(command.stdin(Stdio::piped()).stdout(out).stderr(Stdio::null()));
