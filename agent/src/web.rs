@@ -121,6 +121,11 @@ impl Web {
         }
     }
 
+    /// Looks under which handles the series come that are followed.
+    fn find_handles(&self) {
+        self.audience.find_handles(|name| self.engine.handles_of(name));
+    }
+
     /// Tells those who follow what has come, for as long as there are any.
     async fn tell(&self) {
         loop {
@@ -128,7 +133,8 @@ impl Web {
             let mut round = 0_u32;
             while !self.audience.is_empty() {
                 if round.is_multiple_of(STATUS_EVERY) {
-                    self.audience.find_handles(|name| self.engine.handles_of(name));
+                    // A series may have come that somebody waits for.
+                    self.find_handles();
                     let status = serde_json::to_string(&self.engine.status()).unwrap_or_default();
                     self.audience.send(&ServerEvent::new("status", &escape_json(&status)));
                 }

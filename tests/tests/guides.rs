@@ -212,7 +212,7 @@ fn the_sketch_is_what_the_program_makes() {
     assert_eq!(made, Some(&shown), "all: {messages:#?}");
 }
 
-/// The first guide's picture: what `replay --plot` draws of a recording of the tests.
+/// The picture in the agent's guide: what `replay --plot` draws of a recording of the tests.
 #[test]
 fn the_picture_is_what_the_program_draws() {
     let dir = TempDir::new();

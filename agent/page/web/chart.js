@@ -166,14 +166,13 @@ export class Chart {
     ctx.rect(left, top, width, height);
     ctx.clip();
     ctx.fillStyle = colour('--alert');
+    ctx.globalAlpha = 0.14;
     for (const { from, to } of this.alerts.values()) {
       if (from === undefined) continue;
       const [x, end] = [plot.valToPos(from / 1000, 'x', true), to === undefined ? left + width : plot.valToPos(to / 1000, 'x', true)];
-      ctx.globalAlpha = 0.14;
       ctx.fillRect(x, top, Math.max(2, end - x), height);
-      ctx.globalAlpha = 1;
-      ctx.fillRect(x, top, 2 * devicePixelRatio, height);
     }
+    ctx.globalAlpha = 1;
     ctx.fillStyle = colour('--band');
     for (const one of this.windows()) {
       if (one.low === null || one.high === null) continue;
@@ -191,6 +190,10 @@ export class Chart {
     ctx.beginPath();
     ctx.rect(left, top, width, height);
     ctx.clip();
+    ctx.fillStyle = colour('--alert');
+    for (const { from } of this.alerts.values()) {
+      if (from !== undefined) ctx.fillRect(Math.round(plot.valToPos(from / 1000, 'x', true)), top, 2 * devicePixelRatio, height);
+    }
     ctx.strokeStyle = colour('--mean');
     ctx.lineWidth = 2.5 * devicePixelRatio;
     ctx.beginPath();

@@ -43,7 +43,7 @@ const OUTPUTS = [
   ['Waiting', 'number', (one) => count(one.waiting)],
   ['Oldest', 'number', (one) => one.oldest],
   ['Done in', 'number', (one) => span(one.drain_ms)],
-  ['', 'long', (one) => [one.one_at_a_time, one.up ? null : one.last_error].filter(Boolean).join('; ')],
+  ['Why', 'long', (one) => [one.one_at_a_time, one.up ? null : one.last_error].filter(Boolean).join('; ')],
 ];
 
 const STREAMS = [
@@ -195,5 +195,4 @@ setInterval(() => {
 
 find('span').addEventListener('change', (event) => { chart.span = Number(event.target.value); chart.draw(); });
 find('stream').addEventListener('change', (event) => { chart.stream = event.target.value; chart.draw(); });
-addEventListener('hashchange', () => choice.choose(choice.name));
 begin();

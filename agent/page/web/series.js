@@ -4,15 +4,29 @@ import { element, find } from './dom.js';
 
 const LIST_MAX = 200;
 
+// Where the address of the page has the series; it may name other places of the page.
+const PLACE = '#series=';
+
+function named() {
+  if (!location.hash.startsWith(PLACE)) return '';
+  try {
+    return decodeURIComponent(location.hash.slice(PLACE.length));
+  } catch {
+    return '';
+  }
+}
+
 export class SeriesChoice {
   // `chosen` is called with the name of a series.
   constructor(chosen) {
     this.chosen = chosen;
     this.list = find('series');
     this.asked = 0;
+    this.name = named();
     this.known = '';
     find('controls').addEventListener('submit', (event) => event.preventDefault());
     this.list.addEventListener('change', () => this.choose(this.list.value));
+    addEventListener('hashchange', () => named() && named() !== this.name && this.choose(named()));
     let pause;
     find('search').addEventListener('input', () => {
       clearTimeout(pause);
@@ -20,14 +34,11 @@ export class SeriesChoice {
     });
   }
 
-  get name() {
-    return decodeURIComponent(location.hash.slice(1));
-  }
-
   // Shows a series, and keeps it in the address of the page.
   choose(name) {
     if (!name) return;
-    history.replaceState(null, '', `#${encodeURIComponent(name)}`);
+    this.name = name;
+    history.replaceState(null, '', PLACE + encodeURIComponent(name));
     if (![...this.list.options].some((option) => option.value === name)) this.list.prepend(element('option', { value: name }, name));
     this.list.value = name;
     this.chosen(name);

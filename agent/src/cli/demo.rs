@@ -32,6 +32,8 @@ pub(super) struct DemoOptions {
 
 /// What a reader will see, and when; the times are those of `demo.toml`, `uplink.rs` and `meter.rs`.
 const INTRODUCTION: &str = "\
+Watch it in a browser: http://127.0.0.1:PAGE
+
 Headwater reads eight simulated sensors: a greenhouse, a freezer, a pump, and a power meter that speaks MQTT.
 A day of theirs takes a minute. What it makes of them comes below, times in UTC. Look at this:
 
@@ -64,10 +66,12 @@ pub(super) fn run(options: &DemoOptions) -> Result<(), Failure> {
     let folder = Folder::new()?;
     let broker = Broker::start()?;
     let port = broker.port();
-    stdout::line(&INTRODUCTION.replace("PORT", &port.to_string()))?;
+    let page = page_port()?;
+    let introduction = INTRODUCTION.replace("PAGE", &page.to_string());
+    stdout::line(&introduction.replace("PORT", &port.to_string()))?;
     runtime()?.block_on(async {
         let uplink = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let config = config_for(port, uplink.local_addr()?.port(), &folder.0)?;
+        let config = config_for((port, uplink.local_addr()?.port(), page), &folder.0)?;
         tokio::select! {
             played = play(config, port, options.seconds) => played,
             () = uplink::carry(uplink, port) => Ok(()),
@@ -96,13 +100,21 @@ async fn play(config: Config, port: u16, seconds: Option<u64>) -> Result<(), Fai
 }
 
 /// The agent of the demo: windows of five seconds, and a rule for each fault that the sensors have in them.
-fn config_for(port: u16, uplink: u16, state: &Path) -> Result<Config, Failure> {
+fn config_for((port, uplink, page): (u16, u16, u16), state: &Path) -> Result<Config, Failure> {
     let text = CONFIG
         .replace("UPLINK", &uplink.to_string())
         .replace("PORT", &port.to_string())
+        .replace("PAGE", &page.to_string())
         .replace("STATE", &state.display().to_string());
     let (config, document) = config::parse(Path::new("demo.toml"), &text, |name| std::env::var(name).ok());
     config.ok_or_else(|| Failure::Other(document.render_all()))
+}
+
+/// A port for the page: the one that is in the guides, or any that is free.
+fn page_port() -> std::io::Result<u16> {
+    let usual = std::net::TcpListener::bind(("127.0.0.1", 8600));
+    let listener = usual.or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)))?;
+    Ok(listener.local_addr()?.port())
 }
 
 async fn has_stopped(stop: &watch::Sender<bool>) {

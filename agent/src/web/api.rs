@@ -70,6 +70,7 @@ impl Web {
         }
         let (sender, stream) = events(WAITING_MAX);
         self.audience.join(sender, series, &self.engine.watched);
+        self.find_handles();
         Response::events(stream)
     }
 }

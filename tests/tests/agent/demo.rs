@@ -10,6 +10,10 @@ fn the_demo_shows_all_that_it_announces_and_leaves_nothing_behind() {
     wait_for("what to open and to subscribe to", || {
         demo.stdout().contains("mqtt://127.0.0.1:").then_some(())
     });
+    let out = demo.stdout();
+    let page = out.lines().next().and_then(|line| line.split_once("http://")).expect("the page's address").1;
+    let page = page.trim_end();
+    wait_for("the page", || std::net::TcpStream::connect(page).is_ok().then_some(()));
     // In the order of the introduction.
     let shown = |what: &str| {
         wait_within(PATIENCE * 2, what, || {
@@ -43,4 +47,5 @@ fn the_demo_shows_all_that_it_announces_and_leaves_nothing_behind() {
         std::fs::read_dir(scratch_dir(&dir)).expect("the scratch directory").flatten().collect::<Vec<_>>();
     assert!(left.is_empty(), "left behind: {left:?}");
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "the broker still listens");
+    assert!(std::net::TcpStream::connect(page).is_err(), "the page is still there");
 }
