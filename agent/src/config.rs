@@ -251,6 +251,7 @@ fn warn_of_writers(table: &Table<'_>, key: &str, folder: &Path) {
 }
 
 fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(String, Option<ReadSource>)> {
+    let listens = root.has("http");
     root.named_tables("sources")
         .into_iter()
         .map(|(name, mut table)| {
@@ -261,6 +262,10 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
                 series_max: limits.series,
             };
             let source = headwater_sensors::read_source(&mut table, &context);
+            if !listens && source.as_ref().is_some_and(|read| read.source.needs_listener()) {
+                let fix = "add `[http]`, which listens at 127.0.0.1:8600";
+                table.refuse(table.place_of("path"), "others cannot ask: there is no listener", fix);
+            }
             table.finish();
             (name.value, source)
         })

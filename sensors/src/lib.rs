@@ -20,6 +20,7 @@ mod fields;
 mod file;
 mod format;
 mod hash;
+mod http;
 mod line;
 mod line_input;
 mod line_splitter;
@@ -75,6 +76,7 @@ pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
     exec::KIND,     //
     file::KIND,     //
+    http::KIND,     //
     modbus::KIND,   //
     serial::KIND,   //
     simulate::KIND, //

@@ -1,6 +1,7 @@
 //! The trait of those that receive readings from sources: the agent, `replay` and tests.
 
 use crate::{AckFigures, PersistState, Receipt, Safety, SourceLeft, SourcePosition};
+use headwater_http::Routes;
 use std::rc::Rc;
 
 /// A series, as the sink numbers it.
@@ -103,6 +104,11 @@ pub trait Sink {
     /// Shows how the source stands with its acknowledgements, from now on.
     fn acks(&mut self, figures: Rc<AckFigures>) {
         let _ = figures;
+    }
+
+    /// The paths of the agent's HTTP listener, to which the source may add its own; `None`: there is no listener.
+    fn routes(&mut self) -> Option<Routes> {
+        None
     }
 
     /// Registers the source's `state` for every checkpoint. Returns how far what is handed over is safe, and what an

@@ -78,6 +78,11 @@ pub trait Source {
         self.is_durable()
     }
 
+    /// Whether others ask it over the agent's HTTP listener: [`Sink::routes`].
+    fn needs_listener(&self) -> bool {
+        false
+    }
+
     /// Probes the source once, for `headwater self-test`, without disturbing a running agent.
     fn probe(&self) -> SourceProbe<'_> {
         Box::pin(async { None })

@@ -75,6 +75,9 @@ fn completed(excerpt: &str) -> String {
         ("[streams.", "[streams.all]\n"),
         ("[outputs.", "[outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\n"),
     ];
+    if config.contains("path = \"/ingest\"") && !config.contains("\n[http]") {
+        config += "[http]\n"; // to which others POST
+    }
     for (table, text) in rest {
         if !config.contains(table) {
             config = config + "\n" + text;

@@ -164,8 +164,8 @@ fn a_source_is_one_folder_and_two_lines() {
         // Outputs and protocols may have the same names.
         let is_other = |file: &File| ["forwarder/", "agent/mqtt/"].iter().any(|at| file.name.starts_with(at));
         let own = [format!("{folder}/{name}/")];
-        // A module of the standard library and a format of times; a drop-in of the service.
-        let is_a_word = ["unix", "serial"].contains(&name.as_str());
+        // A module of the standard library and a format of times; a drop-in of the service; the listener and its crates.
+        let is_a_word = ["unix", "serial", "http"].contains(&name.as_str());
         let files =
             product().filter(|file| !is_other(file) && (!is_a_word || file.name == "sensors/src/lib.rs"));
         check_mentions(files, "sensors/src/lib.rs", &name, &own);

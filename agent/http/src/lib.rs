@@ -35,7 +35,7 @@ pub use request::Request;
 pub use response::Response;
 pub use routes::{Answering, Handler, PathTaken, Registered, Route, Routes};
 pub use server::{LISTENER_BYTES, ServerSetup, serve};
-pub use settings::HttpSettings;
+pub use settings::{HttpSettings, check_token};
 
 #[cfg(test)]
 mod tests;

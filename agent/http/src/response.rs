@@ -91,7 +91,7 @@ impl Response {
 
     /// The response to a request with these headers, as hyper sends it.
     pub(crate) fn finish(mut self, asked: &HeaderMap) -> hyper::Response<ResponseBody> {
-        if self.is_known_to(asked) {
+        if self.status == StatusCode::OK && self.is_known_to(asked) {
             self.status = StatusCode::NOT_MODIFIED;
             self.body = ResponseBody::Whole(Bytes::new());
         } else if self.headers.contains_key(CONTENT_ENCODING) && !takes_gzip(asked) {

@@ -59,7 +59,7 @@ fn read_token(table: &mut Table<'_>) -> Option<Secret> {
 }
 
 /// Reports a token that is easily guessed, or that no header can hold. Tokens of single routes obey it too.
-pub(crate) fn check_token(table: &Table<'_>, token: &Secret, span: std::ops::Range<usize>) {
+pub fn check_token(table: &Table<'_>, token: &Secret, span: std::ops::Range<usize>) {
     let token = token.reveal();
     if token.len() < TOKEN_SIGNS_MIN || !token.bytes().all(|sign| sign.is_ascii_graphic()) {
         let fix = "make one with: head -c 24 /dev/urandom | base64";

@@ -5,6 +5,7 @@ use super::places::Places;
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
+use headwater_http::Routes;
 use headwater_kernel::time::{AgentTime, Now};
 use headwater_pipeline::event::ReportCause;
 use headwater_pipeline::pipeline::{SeriesHandle, SourceNotice, TakenAt};
@@ -149,6 +150,10 @@ impl Sink for EngineSink {
     fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, SourceLeft)> {
         let left = self.engine.sources.register(self.source, state);
         Some((self.engine.safety.clone(), left))
+    }
+
+    fn routes(&mut self) -> Option<Routes> {
+        Some(self.engine.routes().clone())
     }
 
     fn hand_over(&mut self, receipt: Receipt) -> u64 {

@@ -27,6 +27,7 @@ mod malformed;
 mod modbus;
 mod outages;
 mod outputs;
+mod posts;
 mod power;
 mod protocol;
 mod refusals;
