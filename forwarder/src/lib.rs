@@ -40,7 +40,6 @@ mod writes;
 mod output {
     pub(crate) mod file;
     pub(crate) mod http;
-    #[cfg(feature = "kafka")]
     pub(crate) mod kafka;
     pub(crate) mod mqtt;
     pub(crate) mod stdout;
@@ -69,14 +68,8 @@ use bytes::Bytes;
 use headwater_settings::Table;
 
 /// The kinds of outputs, as `type = "…"` names them.
-pub const OUTPUTS: &[OutputKind] = &[
-    output::mqtt::KIND,
-    output::file::KIND,
-    output::http::KIND,
-    #[cfg(feature = "kafka")]
-    output::kafka::KIND,
-    output::stdout::KIND,
-];
+pub const OUTPUTS: &[OutputKind] =
+    &[output::mqtt::KIND, output::file::KIND, output::http::KIND, output::kafka::KIND, output::stdout::KIND];
 
 /// Reads `type` of an output's table. Mistakes go to the table, and `None` means that there were some. The caller lets
 /// [`OutputKind::read`] read the keys of the kind, asks for the keys of its own and finishes the table.

@@ -192,8 +192,9 @@ impl Decoder {
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
         let Self { config, format, plan, topics, batch, places_left, repeats, .. } = self;
+        let shown = config.without_key(topic);
         let read = |known: &mut Topic, batch: &mut Batch| {
-            read(format.as_mut(), &mut Fields::new(plan, topic, known, batch)).map_err(RejectReason::Decode)
+            read(format.as_mut(), &mut Fields::new(plan, shown, known, batch)).map_err(RejectReason::Decode)
         };
         if let Some(known) = topics.get_mut(topic) {
             let places = known.places() + *places_left;
@@ -285,7 +286,7 @@ impl NamesOfTopic<'_> {
         tags.sort();
         let known = [of_topic.as_slice(), &tags].concat();
         let parts = NameParts {
-            topic: self.topic,
+            topic: self.config.without_key(self.topic),
             field,
             record: own_name,
             labels: &known,
@@ -293,6 +294,8 @@ impl NamesOfTopic<'_> {
             places: &places,
         };
         let mut labels = of_topic.clone();
+        // A key stands in names, and is no label by itself.
+        let is_hidden = self.config.is_keyed() && !of_topic.is_empty();
         for (key, value) in &self.config.labels {
             labels.extend(value.label(parts).map(|value| (key.clone(), value)));
         }
@@ -301,6 +304,9 @@ impl NamesOfTopic<'_> {
         labels.append(&mut tags);
         let tags = labels.get(shared..).unwrap_or_default();
         let name = self.config.series.render(NameParts { labels: &labels, tags, ..parts });
+        if is_hidden {
+            labels.remove(0);
+        }
         register(&name, &labels, sink)
     }
 }

@@ -21,6 +21,7 @@ mod file;
 mod format;
 mod hash;
 mod http;
+mod kafka;
 mod line;
 mod line_input;
 mod line_splitter;
@@ -77,6 +78,7 @@ pub const SOURCES: &[SourceKind] = &[
     exec::KIND,     //
     file::KIND,     //
     http::KIND,     //
+    kafka::KIND,    //
     modbus::KIND,   //
     serial::KIND,   //
     simulate::KIND, //

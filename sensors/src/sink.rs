@@ -93,6 +93,11 @@ pub trait Sink {
         let _ = count;
     }
 
+    /// Counts payloads that the other side keeps no longer; `why` says which.
+    fn gone(&mut self, count: u32, why: &str) {
+        let _ = (count, why);
+    }
+
     /// Reports that the connection came up or went down; called on changes only.
     fn connection(&mut self, state: ConnectionState<'_>);
 

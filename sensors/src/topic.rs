@@ -13,7 +13,15 @@ const SHARE: &str = "$share/";
 pub struct TopicTemplate {
     filter: String,
     levels: Vec<Level>,
+    /// Whether a key may follow a topic.
+    has_key: bool,
 }
+
+/// What stands between a topic and a key that name a payload together.
+pub(crate) const KEY_FOLLOWS: char = '\0';
+
+/// The name that stands for the key in names and labels.
+pub(crate) const KEY: &str = "key";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Level {
@@ -60,13 +68,29 @@ impl TopicTemplate {
         if filter.len() > FILTER_BYTES_MAX {
             return refuse("is too long", "MQTT allows 65535 bytes");
         }
-        Ok(Self { filter, levels })
+        Ok(Self { filter, levels, has_key: false })
     }
 
     /// A template that matches one topic only, whatever characters it contains.
     pub(crate) fn literal(topic: &str) -> Self {
         let levels = topic.split('/').map(|level| Level::Text(level.to_owned())).collect();
-        Self { filter: topic.to_owned(), levels }
+        Self { filter: topic.to_owned(), levels, has_key: false }
+    }
+
+    /// A template that matches one topic only, which has no levels. A key may follow it behind [`KEY_FOLLOWS`].
+    #[cfg(feature = "kafka")]
+    pub(crate) fn keyed(topic: &str) -> Self {
+        Self { filter: topic.to_owned(), levels: vec![Level::Text(topic.to_owned())], has_key: true }
+    }
+
+    /// Whether a key may follow a topic.
+    pub(crate) fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// The names that stand for a part of a topic: its labels, and its key.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.labels().chain(self.has_key.then_some(KEY))
     }
 
     /// The filter to subscribe to.
@@ -80,10 +104,14 @@ impl TopicTemplate {
         self.levels.iter().filter_map(Level::label)
     }
 
-    /// The labels of a topic, in the template's order; `None` if the filter does not match it.
+    /// The labels of a topic, in the template's order, and its key; `None` if the filter does not match it.
     #[must_use]
     pub fn capture(&self, topic: &str) -> Option<Vec<(String, String)>> {
         let mut captured = Vec::new();
+        if self.has_key {
+            let (topic, key) = topic.split_once(KEY_FOLLOWS).unwrap_or((topic, ""));
+            return (topic == self.filter).then(|| vec![(KEY.to_owned(), key.to_owned())]);
+        }
         let mut parts = topic.split('/');
         for (depth, level) in self.levels.iter().enumerate() {
             // Wildcards at the start do not match the broker's own topics.

@@ -82,7 +82,9 @@ public final class Client {
 
     /** send TOPIC CODEC: KEY TAB VALUE from each line of the standard input; says ok when all are acknowledged. */
     private static void send(String brokers, String topic, String codec) throws Exception {
-        var config = Map.<String, Object>of("bootstrap.servers", brokers, "compression.type", codec, "acks", "all");
+        // A broker that is killed again and again may be away for minutes in all.
+        var config = Map.<String, Object>of("bootstrap.servers", brokers, "compression.type", codec, "acks", "all",
+                "request.timeout.ms", "10000", "delivery.timeout.ms", "900000", "max.block.ms", "900000");
         try (var producer = new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
                 var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
             List<java.util.concurrent.Future<RecordMetadata>> sent = new ArrayList<>();

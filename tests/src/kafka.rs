@@ -182,7 +182,9 @@ impl Kafka {
         let said = self.dir.join(format!("sender-{}", free_port()));
         let mut command = self.client_command(&["send", topic, codec]);
         let out = File::create(&said).expect("an output file");
-        let mut process = Process::start(command.stdin(Stdio::piped()).stdout(out).stderr(Stdio::null()));
+        let mut process = Process::start(
+            command.stdin(Stdio::piped()).stderr(out.try_clone().expect("an output file")).stdout(out),
+        );
         let input = process.take_input();
         KafkaSender { process, input: Some(input), said, flushes: 0 }
     }
@@ -229,7 +231,7 @@ impl KafkaSender {
         let (said, flushes) = (self.said.clone(), self.flushes);
         wait_within(START, "the producer to flush", || {
             let text = std::fs::read_to_string(&said).unwrap_or_default();
-            (text.matches("flushed").count() >= flushes).then_some(())
+            (text.lines().filter(|line| *line == "flushed").count() >= flushes).then_some(())
         });
     }
 
@@ -241,8 +243,8 @@ impl KafkaSender {
     pub fn finish(mut self) {
         drop(self.input.take());
         let (mut process, said) = (self.process, self.said);
-        wait_within(START, "the producer to end", || process.ended());
+        wait_within(3 * START, "the producer to end", || process.ended());
         let text = std::fs::read_to_string(&said).unwrap_or_default();
-        assert!(text.contains("ok"), "the producer failed: {text}");
+        assert!(text.lines().any(|line| line == "ok"), "the producer failed: {text}");
     }
 }

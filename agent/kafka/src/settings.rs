@@ -256,7 +256,7 @@ mod tests {
             ("brokers = \"a:0\"", "write host:port"),
             ("brokers = \"a\"\ntls = { ca = \"gone.pem\" }", "cannot read /nowhere/gone.pem"),
             ("brokers = \"a\"\ntls = { crt = \"x\" }", "unknown key `crt`"),
-            ("brokers = \"a\"\ntls = 5", "true, false or a table"),
+            ("brokers = \"a\"\ntls = 5", "a table, true or false"),
             ("brokers = \"a\"\nsasl = { username = \"u\", password = \"p\" }", "`mechanism` is missing"),
             (
                 "brokers = \"a\"\nsasl = { mechanism = \"GSSAPI\", username = \"u\", password = \"p\" }",

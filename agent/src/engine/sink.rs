@@ -138,6 +138,12 @@ impl Sink for EngineSink {
         self.engine.pipeline.borrow_mut().on_retained(self.source, count);
     }
 
+    fn gone(&mut self, count: u32, why: &str) {
+        tracing::warn!(source = %self.name, count, "{why}");
+        self.engine.journal.count(IntakeCount::Dropped, self.source, count);
+        self.engine.pipeline.borrow_mut().on_dropped(self.source, count);
+    }
+
     fn dropped(&mut self, count: u32) {
         self.engine.journal.count(IntakeCount::Dropped, self.source, count);
         self.engine.pipeline.borrow_mut().on_dropped(self.source, count);

@@ -7,7 +7,7 @@ use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
 use crate::text::TextRules;
 use crate::time::TimeRules;
-use crate::topic::TopicTemplate;
+use crate::topic::{KEY_FOLLOWS, TopicTemplate};
 use crate::{SeriesNames, TimeFormat};
 use headwater_expression::{Expression, Program};
 use headwater_settings::{At, Or, Pairs, Severity, Table};
@@ -154,7 +154,7 @@ impl DecodeConfig {
                 .collect();
             let topic = topic.join("/");
             let captured: Vec<(String, String)> =
-                template.labels().map(|label| (label.to_owned(), "*".to_owned())).collect();
+                template.names().map(|name| (name.to_owned(), "*".to_owned())).collect();
             patterns.extend(fields.iter().map(|field| {
                 let own = self
                     .labels
@@ -191,7 +191,25 @@ impl DecodeConfig {
         is_asked_for
     }
 
-    /// The labels that a topic gives its series; `None` if no template matches it.
+    /// The topic of a name in which a key may follow it.
+    pub(super) fn without_key<'n>(&self, name: &'n str) -> &'n str {
+        let topic = name.split_once(KEY_FOLLOWS).filter(|_| self.is_keyed());
+        topic.map_or(name, |(topic, _)| topic)
+    }
+
+    /// Whether keys follow topics.
+    pub(super) fn is_keyed(&self) -> bool {
+        self.topics.first().is_some_and(TopicTemplate::has_key)
+    }
+
+    /// Whether names or labels hold the key.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn uses_key(&self) -> bool {
+        let mut templates = self.labels.iter().map(|(_, label)| label).chain([&self.series]);
+        templates.any(|template| template.labels().any(|name| name == crate::topic::KEY))
+    }
+
+    /// The labels that a topic gives its series, its key included; `None` if no template matches it.
     pub(super) fn labels_of(&self, topic: &str) -> Option<Vec<(String, String)>> {
         if self.topics.is_empty() {
             return Some(Vec::new());

@@ -18,8 +18,8 @@ impl Known<'_> {
     /// The labels that every series has.
     fn labels(&self) -> Vec<&str> {
         let everywhere =
-            |name: &&str| self.topics.iter().all(|template| template.labels().any(|label| label == *name));
-        let captured = self.topics.first().into_iter().flat_map(TopicTemplate::labels).filter(everywhere);
+            |name: &&str| self.topics.iter().all(|template| template.names().any(|known| known == *name));
+        let captured = self.topics.first().into_iter().flat_map(TopicTemplate::names).filter(everywhere);
         captured.chain(self.labels.iter().map(|(name, _)| name.as_str())).collect()
     }
 

@@ -2,6 +2,7 @@
 
 mod output;
 mod refusals;
+mod source;
 
 use headwater_tests::KafkaRecord;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! What was fetched of a partition.
 
 use crate::batch::{FetchedRecord, FoundBatch};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,7 @@ pub struct FetchedBatches {
     pub partition: KafkaPartition,
     /// The offset that was asked for: a batch may begin before it.
     pub(super) from: i64,
+    /// The batches that were not read yet.
     pub(super) batches: Bytes,
 }
 
@@ -34,24 +35,29 @@ pub struct UnreadBatch {
 }
 
 impl FetchedBatches {
-    /// Hands over the records, and after each batch the offset behind it. A batch that cannot be read is passed over.
-    pub fn read(
-        &self,
+    /// Takes the next batch: hands over its records, and returns the offset behind it. `None`: there is no more.
+    pub fn read_batch(
+        &mut self,
         mut each: impl FnMut(FetchedRecord<'_>),
-        mut after: impl FnMut(i64, Result<(), UnreadBatch>) -> bool,
-    ) {
-        let mut rest = &self.batches[..];
-        while let Some(batch) = FoundBatch::take(&mut rest) {
+    ) -> Option<(i64, Result<(), UnreadBatch>)> {
+        loop {
+            let bytes = self.batches.clone();
+            let mut rest = &bytes[..];
+            let batch = FoundBatch::take(&mut rest)?;
+            self.batches.advance(bytes.len() - rest.len());
+            let (offset, next) = (batch.base_offset, batch.next_offset);
+            if next <= self.from {
+                continue;
+            }
             let read = batch.read(|record| {
                 if record.offset >= self.from {
                     each(record);
                 }
             });
-            let (offset, next) = (batch.base_offset, batch.next_offset);
-            let result = read.map(drop).map_err(|fault| UnreadBatch { offset, next, why: fault.text() });
-            if next > self.from && !after(next, result) {
-                return;
-            }
+            return Some((
+                next,
+                read.map(drop).map_err(|fault| UnreadBatch { offset, next, why: fault.text() }),
+            ));
         }
     }
 

@@ -4,26 +4,13 @@
 //! order. The value is the message as on MQTT. A record is stamped with the time of sending, because Kafka deletes what is
 //! stamped older than its retention. A message is acknowledged when its batch is; a repeat has the same `id` and `rev`.
 //!
-//! Limits: [`WINDOW`] messages and [`BYTES_MAX`] of keys and values are on their way.
+//! Limits: 2,000 messages and 2 MiB of keys and values are on their way. A build without the feature `kafka` refuses the config.
 
-mod connection;
-mod probe;
-mod tail;
-mod topic;
+#[cfg(feature = "kafka")]
+mod cluster;
 
-use crate::{
-    Disconnected, Encoder, Message, Opened, Output, OutputClock, OutputContext, OutputKind, OutputProbing,
-    SendRate, Tail,
-};
-use connection::{KafkaConnection, KafkaEvents, KafkaFlight};
-use headwater_kafka::{KafkaSettings, Producer};
-use headwater_mqtt::Backoff;
-use headwater_settings::{Or, Table};
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-use topic::KafkaTopicTemplate;
+use crate::{Output, OutputContext, OutputKind};
+use headwater_settings::Table;
 
 pub(crate) const KIND: OutputKind = OutputKind {
     name: "kafka",
@@ -33,77 +20,15 @@ pub(crate) const KIND: OutputKind = OutputKind {
     sample: include_str!("sample.toml"),
 };
 
-/// Messages that may be on their way at a time.
-const WINDOW: usize = 2_000;
-
-/// Bytes of keys and values that may be on their way at a time.
-const BYTES_MAX: usize = 2 << 20;
-
-/// The producer itself gives up earlier, and says why.
-const ACK_TIMEOUT: Duration = Duration::from_secs(60);
-
-struct KafkaOutput {
-    settings: Rc<KafkaSettings>,
-    topic: KafkaTopicTemplate,
-    rate: SendRate,
-    clock: OutputClock,
-    backoff: Rc<RefCell<Backoff>>,
-}
-
+#[cfg(feature = "kafka")]
 fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output>> {
-    let OutputContext { agent, output } = context;
-    let client_id = format!("headwater-{agent}-output-{output}");
-    let settings = KafkaSettings::read(table, &client_id);
-    let given = table.string("topic").given();
-    let template = given.unwrap_or_else(|| KafkaTopicTemplate::DEFAULT.to_owned());
-    let refuse = |fix| table.refuse(table.place_of("topic"), format!("`topic` cannot be `{template}`"), fix);
-    let topic = KafkaTopicTemplate::parse(&template).map_err(refuse).ok();
-    let rate = SendRate::read(table);
-    let seed = u64::from(crc32fast::hash(client_id.as_bytes())) ^ fastrand::u64(..);
-    Some(Box::new(KafkaOutput {
-        settings: Rc::new(settings?),
-        topic: topic?,
-        rate,
-        clock: Rc::new(|| 0),
-        backoff: Rc::new(RefCell::new(Backoff::new(seed))),
-    }))
+    cluster::read(table, context)
 }
 
-impl Output for KafkaOutput {
-    fn open(&mut self, encoder: &Arc<dyn Encoder>, _gone: Option<&Message>) -> Result<Opened, Disconnected> {
-        let producer = Producer::new(self.settings.clone(), self.clock.clone());
-        let flight = Rc::new(KafkaFlight::default());
-        let sender = KafkaConnection {
-            inbox: producer.inbox(),
-            flight: flight.clone(),
-            encoder: encoder.clone(),
-            topic: self.topic.clone(),
-        };
-        let events = KafkaEvents { producer, flight, is_new: true, backoff: self.backoff.clone() };
-        Ok((Box::new(sender), Box::new(events)))
-    }
-
-    fn tell_time(&mut self, clock: OutputClock) {
-        self.clock = clock;
-    }
-
-    fn keeps_order(&self) -> bool {
-        true
-    }
-
-    fn ack_timeout(&self) -> Duration {
-        ACK_TIMEOUT
-    }
-
-    fn rate(&self) -> SendRate {
-        self.rate
-    }
-
-    fn probe<'a>(&'a self, encoder: &'a dyn Encoder) -> OutputProbing<'a> {
-        Box::pin(async { Some(probe::look(&self.settings, &self.topic, encoder).await) })
-    }
-
-    fn tail(&self, encoder: &dyn Encoder, agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
-        tail::follow(&self.settings, &self.topic, agent.unwrap_or_else(|| encoder.agent()))
-    }
+#[cfg(not(feature = "kafka"))]
+fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output>> {
+    let what = format!("this build of headwater writes no Kafka, which output `{}` needs", context.output);
+    table.refuse(table.place_of("type"), what, "take a build with the feature `kafka`");
+    table.pass_over();
+    None
 }

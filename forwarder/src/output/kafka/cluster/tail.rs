@@ -83,23 +83,17 @@ impl KafkaTail {
                 self.offsets.insert(partition, offset);
                 is_first.then(|| format!("listening to {}", self.topics.join(", ")))
             }
-            Ok(ConsumerEvent::Fetched(batches)) => {
-                let topic = batches.partition.topic.clone();
-                let mut last = None;
-                let each = |record: headwater_kafka::FetchedRecord<'_>| {
+            Ok(ConsumerEvent::Fetched(mut batches)) => {
+                let (partition, own) = (batches.partition.clone(), self.own.as_bytes());
+                let ready = &mut self.ready;
+                while let Some((next, _)) = batches.read_batch(|record| {
                     let value = record.value.unwrap_or_default();
-                    if value.windows(self.own.len()).any(|window| window == self.own.as_bytes())
-                        || value.first() != Some(&b'{')
-                    {
-                        self.ready.push_back((topic.clone(), Bytes::copy_from_slice(value)));
+                    // Of CBOR the agent is not looked for.
+                    if value.first() != Some(&b'{') || value.windows(own.len()).any(|window| window == own) {
+                        ready.push_back((partition.topic.clone(), Bytes::copy_from_slice(value)));
                     }
-                };
-                batches.read(each, |next, _| {
-                    last = Some(next);
-                    true
-                });
-                if let Some(next) = last {
-                    self.offsets.insert(batches.partition, next);
+                }) {
+                    self.offsets.insert(partition.clone(), next);
                 }
                 None
             }
