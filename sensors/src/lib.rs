@@ -19,8 +19,11 @@ mod exec;
 mod fields;
 mod file;
 mod format;
+mod gpio;
 mod hash;
 mod http;
+mod i2c;
+mod iio;
 mod kafka;
 mod line;
 mod line_input;
@@ -52,6 +55,7 @@ mod time;
 mod topic;
 mod udp;
 mod unix;
+mod w1;
 
 pub use ack_figures::AckFigures;
 pub use decode::{DecodeConfig, Decoder, NameTemplate};
@@ -77,7 +81,10 @@ pub const SOURCES: &[SourceKind] = &[
     mqtt::KIND,     //
     exec::KIND,     //
     file::KIND,     //
+    gpio::KIND,     //
     http::KIND,     //
+    i2c::KIND,      //
+    iio::KIND,      //
     kafka::KIND,    //
     modbus::KIND,   //
     serial::KIND,   //
@@ -87,6 +94,7 @@ pub const SOURCES: &[SourceKind] = &[
     tcp::KIND,      //
     udp::KIND,      //
     unix::KIND,     //
+    w1::KIND,       //
 ];
 
 #[cfg(test)]

@@ -11,17 +11,26 @@ pub(crate) use config::PolledConfig;
 pub(crate) use readings::PolledReadings;
 
 use crate::source::stopped;
-use crate::{ConnectionState, Finding, Sink, Stop};
+use crate::{ConnectionState, Finding, Sink, SourcePosition, Stop};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// A look that takes longer is told (s).
-const LOOK_SECONDS: u64 = 10;
-
 /// What a source looks at.
 pub(crate) trait PolledDevice: Send + 'static {
+    /// A look that takes longer is told (s).
+    const LOOK_SECONDS: u64 = 10;
+
+    /// Goes on from what an earlier run has stored as positions.
+    ///
+    /// # Errors
+    /// Some of it cannot be read, and what that means.
+    fn resume(&mut self, left: &[SourcePosition]) -> Result<(), String> {
+        let _ = left;
+        Ok(())
+    }
+
     /// Looks once, and hands over what is there.
     ///
     /// # Errors
@@ -47,12 +56,15 @@ impl PollError {
 }
 
 /// Looks at every interval until `stop`.
-pub(crate) async fn run_polled(
-    device: impl PolledDevice,
+pub(crate) async fn run_polled<D: PolledDevice>(
+    mut device: D,
     config: PolledConfig,
     sink: &mut dyn Sink,
     stop: Stop,
 ) {
+    if let Err(why) = device.resume(&sink.positions()) {
+        sink.state_dropped(&why);
+    }
     let mut stop = pin!(stopped(stop));
     let mut ticks = interval(config.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -66,13 +78,14 @@ pub(crate) async fn run_polled(
             let result = both.0.look(&mut both.1);
             (both, result)
         });
-        let mut long = pin!(sleep(Duration::from_secs(LOOK_SECONDS)));
+        let mut long = pin!(sleep(Duration::from_secs(D::LOOK_SECONDS)));
         let ended = loop {
             tokio::select! {
                 () = &mut stop => return,
                 ended = &mut look => break ended,
                 () = &mut long, if !long.is_elapsed() => {
-                    state.tell(sink, Some(&format!("the device has not answered for {LOOK_SECONDS} s; it is waited for")));
+                    let seconds = D::LOOK_SECONDS;
+                    state.tell(sink, Some(&format!("the device has not answered for {seconds} s; it is waited for")));
                 }
             }
         };

@@ -30,14 +30,26 @@ impl PolledConfig {
         labels: &Pairs,
         (default_ms, least_ms): (i64, i64),
     ) -> Option<Self> {
-        let every_ms = table.duration("interval", least_ms..=INTERVAL_MS_MAX).value_or(default_ms);
+        let config = Self::read_interval(table, context, labels, (default_ms, least_ms));
         let (only, names) = (read_only(table), read_names(table));
+        Some(Self { only: only?, names: names?, ..config? })
+    }
+
+    /// Reads `interval`, from `least_ms` on, of a source whose names stand in the config. `None`: there were mistakes.
+    pub(crate) fn read_interval(
+        table: &mut Table<'_>,
+        context: &SourceContext,
+        labels: &Pairs,
+        (default_ms, least_ms): (i64, i64),
+    ) -> Option<Self> {
+        let every_ms = table.duration("interval", least_ms..=INTERVAL_MS_MAX).given();
+        let every_ms = every_ms.or((!table.has("interval")).then_some(default_ms))?;
         Some(Self {
             every: Duration::from_millis(every_ms.unsigned_abs()),
             source: context.source.clone(),
             labels: labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
-            only: only?,
-            names: names?,
+            only: Vec::new(),
+            names: Vec::new(),
         })
     }
 

@@ -6,11 +6,14 @@
 use super::PolledConfig;
 use crate::safe_name::safe;
 use crate::{Finding, SeriesRef, Sink, Stamp};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write as _};
 
 /// The most series of one source.
 const SERIES_MAX: usize = 4_096;
+
+/// The devices that are remembered, to say which one is gone.
+const DEVICES_MAX: usize = 256;
 
 /// The series that a person is shown.
 const SHOWN: usize = 6;
@@ -30,7 +33,11 @@ pub(crate) struct PolledReadings {
     config: PolledConfig,
     series: Vec<PolledSeries>,
     numbers: HashMap<String, usize>,
+    /// The devices that were there, and whether the present look has found them.
+    devices: BTreeMap<String, bool>,
     readings: Vec<(usize, f64)>,
+    /// What is to be stored with the readings: its key, and what it is.
+    positions: Vec<(Vec<u8>, Vec<u8>)>,
     /// What was no reading: where, and why.
     invalid: Vec<(String, String)>,
     /// Readings of series beyond the limit.
@@ -47,7 +54,9 @@ impl PolledReadings {
             config,
             series: Vec::new(),
             numbers: HashMap::new(),
+            devices: BTreeMap::new(),
             readings: Vec::new(),
+            positions: Vec::new(),
             invalid: Vec::new(),
             refused: 0,
             trouble: None,
@@ -87,6 +96,20 @@ impl PolledReadings {
         number
     }
 
+    /// Stores with the readings how far an input is read, for the next run.
+    pub(crate) fn position(&mut self, key: &[u8], at: &[u8]) {
+        self.positions.push((key.to_vec(), at.to_vec()));
+    }
+
+    /// Notes that a device is there, so that it is missed when it is gone.
+    pub(crate) fn device(&mut self, name: &str) {
+        if let Some(is_there) = self.devices.get_mut(name) {
+            *is_there = true;
+        } else if self.devices.len() < DEVICES_MAX {
+            self.devices.insert(name.to_owned(), true);
+        }
+    }
+
     /// Counts what was read and is no value.
     pub(crate) fn invalid(&mut self, what: &str, why: impl fmt::Display) {
         self.invalid.push((what.to_owned(), why.to_string()));
@@ -103,6 +126,17 @@ impl PolledReadings {
         self.readings.iter().map(|(number, value)| (self.series[*number].found.clone(), *value)).collect()
     }
 
+    #[cfg(test)]
+    pub(crate) fn positions(&self) -> Vec<crate::SourcePosition> {
+        let all = self.positions.iter();
+        all.map(|(key, at)| crate::SourcePosition { key: key.clone(), at: at.clone() }).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn invalid_whys(&self) -> Vec<String> {
+        self.invalid.iter().map(|(_, why)| why.clone()).collect()
+    }
+
     /// Hands over the readings of a look.
     pub(super) fn deliver(&mut self, sink: &mut dyn Sink) {
         sink.message();
@@ -116,11 +150,16 @@ impl PolledReadings {
                 None => sink.refused(1),
             }
         }
+        self.positions.drain(..).for_each(|(key, at)| {
+            sink.position(&key, &at);
+        });
         if self.refused > 0 {
             sink.refused(std::mem::take(&mut self.refused));
         }
         self.invalid.drain(..).for_each(|(what, why)| sink.invalid(&what, &why));
-        let trouble = self.trouble.take();
+        let gone = self.devices.iter().find(|(_, is_there)| !**is_there);
+        let trouble = self.trouble.take().or(gone.map(|(name, _)| format!("{name} was there and is gone")));
+        self.devices.values_mut().for_each(|is_there| *is_there = false);
         if trouble.is_some() || self.was_in_trouble {
             sink.trouble(trouble.as_deref());
         }

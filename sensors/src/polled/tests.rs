@@ -68,6 +68,17 @@ fn a_device_that_comes_late_goes_and_says_odd_things_is_told_of() {
     });
 }
 
+/// Devices come and go while the source runs.
+#[test]
+fn a_device_that_is_gone_is_told_of_until_it_is_back() {
+    let (told, mut readings) = (Told::default(), PolledReadings::new(config(&[], &[])));
+    for there in [&["a", "b"][..], &["b"], &["a", "b"], &["a", "b"]] {
+        there.iter().for_each(|name| readings.device(name));
+        readings.deliver(&mut told.clone());
+    }
+    assert_eq!(told.0.borrow().troubles, ["a was there and is gone"]);
+}
+
 #[test]
 fn a_device_that_hangs_is_told_of_and_goes_on() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -80,7 +91,7 @@ fn a_device_that_hangs_is_told_of_and_goes_on() {
             // The runtime's time stands while a thread works, so that it is moved by hand.
             tokio::time::sleep(Duration::from_millis(50)).await;
             tokio::time::pause();
-            tokio::time::advance(Duration::from_secs(super::LOOK_SECONDS)).await;
+            tokio::time::advance(Duration::from_secs(Fake::LOOK_SECONDS)).await;
             tokio::time::resume();
             told.until_link("has not answered for 10 s").await;
             send.send(Ok(vec![("a", 1.0)])).unwrap();

@@ -11,6 +11,7 @@ mod clocks;
 mod crashes;
 mod databases;
 mod demo;
+mod devices;
 mod disk;
 mod durable;
 mod endings;

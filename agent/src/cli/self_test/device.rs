@@ -6,14 +6,13 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 
 /// Beginnings of names in `/dev`, and the drop-in of the service that opens them.
-const KINDS: [(&str, &str); 7] = [
-    ("i2c-", "i2c"),
-    ("spidev", "i2c"),
-    ("gpiochip", "gpio"),
-    ("ttyUSB", "serial"),
-    ("ttyACM", "serial"),
-    ("ttyAMA", "serial"),
-    ("serial", "serial"),
+const KINDS: [(&str, &str); 6] = [
+    ("i2c-", "i2c.conf"),
+    ("gpiochip", "gpio.conf"),
+    ("ttyUSB", "serial.conf"),
+    ("ttyACM", "serial.conf"),
+    ("ttyAMA", "serial.conf"),
+    ("serial", "serial.conf"),
 ];
 
 pub(super) fn look() -> Finding {
