@@ -183,12 +183,18 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
 }
 
 fn read_limits(table: Option<Table<'_>>) -> Limits {
-    let mut limits =
-        Limits { series: 10_000, new_series: NEW_SERIES, payload_bytes: 256 << 10, retained_bytes: 8 << 20 };
+    let mut limits = Limits {
+        series: 10_000,
+        new_series: NEW_SERIES,
+        forget_ms: 7 * DAY,
+        payload_bytes: 256 << 10,
+        retained_bytes: 8 << 20,
+    };
     if let Some(mut table) = table {
         limits.series = table.integer("series", 1..=SERIES_MAX).value_or(10_000).unsigned_abs() as usize;
         let new_series = table.integer("new_series", 1..=SERIES_MAX).given();
         limits.new_series = new_series.map_or(NEW_SERIES, |count| count.unsigned_abs() as usize);
+        limits.forget_ms = table.duration("forget", SECOND..=10 * 365 * DAY).value_or(limits.forget_ms);
         limits.payload_bytes = table.size("payload", 1..=256 << 20).value_or(256 << 10) as usize;
         limits.retained_bytes = table.size("retained", 0..=1 << 30).value_or(8 << 20) as usize;
         table.finish();

@@ -145,6 +145,7 @@ fn report(message: &Wire, late: bool) -> String {
         "empty",
         "retained",
         "dropped",
+        "forgotten",
     ] {
         if let Some(count) = message.number(key).filter(|count| *count != 0.0) {
             let _ = write!(line, "  {key} {count}");

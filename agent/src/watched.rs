@@ -20,7 +20,7 @@ pub(crate) struct WatchedSeries(Rc<Shared>);
 struct Shared {
     /// How many handles are watched.
     count: Cell<usize>,
-    watches: RefCell<Vec<(u32, Rc<Queue>)>>,
+    watches: RefCell<Vec<(u64, Rc<Queue>)>>,
 }
 
 #[derive(Default)]
@@ -40,14 +40,14 @@ impl WatchedSeries {
 
     /// Shows a reading of a handle to those who watch it.
     #[inline]
-    pub(crate) fn on_reading(&self, handle: u32, time_ms: i64, value: f64) {
+    pub(crate) fn on_reading(&self, handle: u64, time_ms: i64, value: f64) {
         if self.0.count.get() > 0 {
             self.show(handle, (time_ms, value));
         }
     }
 
     #[cold]
-    fn show(&self, handle: u32, point: Point) {
+    fn show(&self, handle: u64, point: Point) {
         let watches = self.0.watches.borrow();
         watches.iter().filter(|(watched, _)| *watched == handle).for_each(|(_, queue)| queue.push(point));
     }
@@ -65,7 +65,7 @@ impl Queue {
 
 impl SeriesWatch {
     /// Watches these handles, and no others any more.
-    pub(crate) fn set_handles(&self, handles: impl IntoIterator<Item = u32>) {
+    pub(crate) fn set_handles(&self, handles: impl IntoIterator<Item = u64>) {
         let mut watches = self.shared.watches.borrow_mut();
         watches.retain(|(_, queue)| !Rc::ptr_eq(queue, &self.queue));
         watches.extend(handles.into_iter().map(|handle| (handle, self.queue.clone())));

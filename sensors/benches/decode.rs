@@ -141,7 +141,7 @@ fn config_of(text: &str) -> DecodeConfig {
 
 #[derive(Default)]
 struct Sum {
-    series: u32,
+    series: u64,
     readings: u64,
     total: f64,
 }

@@ -165,7 +165,7 @@ fn compare(what: &str, keys: &str, topic: &str, payload: &[u8], (rival, theirs):
 
 #[derive(Default)]
 struct Sum {
-    series: u32,
+    series: u64,
     readings: usize,
     total: f64,
 }

@@ -67,6 +67,8 @@ pub struct Decoder {
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
     unmatched_topic: bool,
+    /// How many series the sink had forgotten when the topics were looked through.
+    generation: u32,
     /// The source's name, for the log.
     source: String,
 }
@@ -99,6 +101,7 @@ impl Decoder {
             repeats: config.drops_repeats.then(Repeats::default),
             strict: true,
             unmatched_topic: false,
+            generation: 0,
             source: context.source.clone(),
         }
     }
@@ -191,6 +194,9 @@ impl Decoder {
         sink: &mut dyn Sink,
         read: impl FnOnce(&mut dyn Format, &mut Fields<'_>) -> Result<(), DecodeError>,
     ) {
+        if self.generation != sink.generation() {
+            self.drop_forgotten(sink);
+        }
         let Self { config, format, plan, topics, batch, places_left, repeats, .. } = self;
         let shown = config.without_key(topic);
         let read = |known: &mut Topic, batch: &mut Batch| {
@@ -224,6 +230,23 @@ impl Decoder {
             topics.insert(topic.into(), known);
         }
         self.tell_once();
+    }
+
+    /// Drops what it remembers of series that the sink has forgotten.
+    #[cold]
+    fn drop_forgotten(&mut self, sink: &dyn Sink) {
+        self.generation = sink.generation();
+        let places =
+            |topics: &HashMap<Box<str>, Topic, Seed>| topics.values().map(Topic::places).sum::<usize>();
+        let before = places(&self.topics);
+        self.topics.retain(|_, topic| {
+            topic.drop_forgotten(|series| sink.knows(series));
+            topic.has_series()
+        });
+        self.places_left += before - places(&self.topics);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.drop_forgotten(|series| sink.knows(series));
+        }
     }
 
     /// Names each field of text that no reading is made of, and a time that may be read in the wrong zone, once.
@@ -328,6 +351,8 @@ fn register(
 }
 
 #[cfg(test)]
+mod forgetting;
+#[cfg(test)]
 mod records;
 
 #[cfg(test)]
@@ -386,7 +411,7 @@ pub(crate) mod tests {
                     self.series.len() - 1
                 })
             })?;
-            Some(SeriesRef(number as u32))
+            Some(SeriesRef(number as u64))
         }
 
         fn renamed(&mut self, raw: &str, _: &str) {

@@ -4,9 +4,9 @@ use crate::{AckFigures, PersistState, Receipt, Safety, SourceLeft, SourcePositio
 use headwater_http::Routes;
 use std::rc::Rc;
 
-/// A series, as the sink numbers it.
+/// A series, as the sink numbers it; no other one gets the number later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeriesRef(pub u32);
+pub struct SeriesRef(pub u64);
 
 /// When a reading was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub trait Sink {
     /// nothing of the series.
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef>;
 
+    /// How many series the sink has forgotten so far, modulo 2^32. When that changes, a source asks [`Sink::knows`] of those
+    /// that it remembers before it uses them, and introduces them again.
+    fn generation(&self) -> u32 {
+        0
+    }
+
+    /// Whether the sink has not forgotten a series.
+    fn knows(&self, series: SeriesRef) -> bool {
+        let _ = series;
+        true
+    }
+
     /// Notes that a series which is introduced next has a name or a label that was not safe: `raw` is its name as it
     /// came, `name` that of the series.
     fn renamed(&mut self, raw: &str, name: &str) {
@@ -54,7 +66,7 @@ pub trait Sink {
         let _ = unit;
     }
 
-    /// One number [series unit] of one series; always finite.
+    /// One number [series unit] of one series that the sink knows; always finite.
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64);
 
     /// Counts `count` readings of series beyond the limit.

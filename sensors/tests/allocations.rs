@@ -16,7 +16,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Takes everything, and remembers how much.
 #[derive(Default)]
 struct Count {
-    series: u32,
+    series: u64,
     readings: usize,
 }
 

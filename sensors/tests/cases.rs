@@ -176,7 +176,7 @@ impl Sink for Lines {
         }
         self.push(&line);
         self.series.push(name.to_owned());
-        Some(SeriesRef(u32::try_from(self.series.len() - 1).unwrap()))
+        Some(SeriesRef(u64::try_from(self.series.len() - 1).unwrap()))
     }
 
     fn unit(&mut self, unit: &str) {

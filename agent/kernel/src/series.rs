@@ -260,6 +260,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         ends.max().unwrap_or(Time::MIN).plus(more_ms)
     }
 
+    /// Windows that begin here or later have not been told of, unless they are open when the series ends.
+    #[must_use]
+    pub fn told_to(&self) -> Time {
+        self.closed_to.max(self.watermark.event.plus(1))
+    }
+
     /// Ends the series: every open window closes, count windows too, and ends at `now` at the latest. What follows
     /// may begin in the same interval, and is another window. Call it until `None`; then the series is as good as
     /// new.

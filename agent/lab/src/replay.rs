@@ -184,12 +184,26 @@ impl<W: Write> Sink for Replay<W> {
 
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         let labels = &*with_unit(labels, self.unit.take());
-        let SeriesHandle(number) = self.pipeline.introduce(self.source, name, labels)?;
-        let handle = SeriesRef(number);
+        let now = self.now();
+        if self.pipeline.is_new(self.source, name)
+            && self.pipeline.is_full()
+            && let Some(silent) = self.pipeline.most_silent(None, now)
+        {
+            self.pipeline.forget(self.source, &silent, now);
+        }
+        let handle = SeriesRef(self.pipeline.introduce(self.source, name, labels)?.to_bits());
         if let Some(plot) = &mut self.plot {
             plot.introduce(self.source, handle, name, labels);
         }
         Some(handle)
+    }
+
+    fn generation(&self) -> u32 {
+        self.pipeline.generation()
+    }
+
+    fn knows(&self, series: SeriesRef) -> bool {
+        self.pipeline.knows(SeriesHandle::from_bits(series.0))
     }
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
@@ -208,7 +222,8 @@ impl<W: Write> Sink for Replay<W> {
             plot.reading(series, Time(ms), value);
         }
         self.pipeline.on_tick(self.now());
-        self.pipeline.on_reading(SeriesHandle(series.0), TakenAt::Event(ms), value, self.now());
+        let handle = SeriesHandle::from_bits(series.0);
+        self.pipeline.on_reading(handle, TakenAt::Event(ms), value, self.now());
         if self.pipeline.has_events() {
             self.print();
         }

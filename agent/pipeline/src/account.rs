@@ -4,8 +4,8 @@
 //! in_windows` and `made = delivered + waiting + thinned + lost`. A third one holds for each source, where a reading
 //! counts once however many streams select it: `received = selected + unselected + filtered + invalid + refused +
 //! repeated`. The total `received` is the sum over the streams, plus the readings of sources that no stream received.
-//! What holds no reading stands beside the sum: `empty` records, `retained` messages that are not read, and payloads that
-//! were `dropped` because nobody could take them in time. A report
+//! What holds no reading stands beside the sum: `empty` records, `retained` messages that are not read, payloads that were
+//! `dropped` because nobody could take them in time, and series that were `forgotten`. A report
 //! carries the flows of its interval, the change of the two levels `in_windows` and `waiting` (which may be
 //! negative), and the totals since the state began.
 
@@ -88,7 +88,7 @@ macro_rules! account {
 
 account! {
     /// Readings by where they went.
-    ReadingCounts of 13, others as refused {
+    ReadingCounts of 14, others as refused {
         /// Received: once for each stream that selects the reading, once if none does.
         received,
         /// In a summary that was sent, or forwarded.
@@ -116,12 +116,14 @@ account! {
         retained,
         /// Payloads that were lost before they were decoded, because there was no room for them.
         dropped,
+        /// Series that gave way after a long silence, because there was no room for others.
+        forgotten,
     }
 }
 
 account! {
     /// Readings of one source. Every reading counts once, as does a payload that cannot be decoded.
-    SourceCounts of 10, others as refused {
+    SourceCounts of 11, others as refused {
         /// Received.
         received,
         /// Selected by at least one stream. The streams' counts say where they went.
@@ -143,6 +145,8 @@ account! {
         retained,
         /// Payloads that were lost before they were decoded, because there was no room for them.
         dropped,
+        /// Series that gave way after a long silence, because there was no room for others.
+        forgotten,
     }
 }
 
@@ -176,6 +180,7 @@ impl SourceCounts {
             empty: self.empty,
             retained: self.retained,
             dropped: self.dropped,
+            forgotten: self.forgotten,
             ..ReadingCounts::default()
         }
     }

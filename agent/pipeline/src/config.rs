@@ -31,6 +31,8 @@ pub struct Limits {
     pub series: usize,
     /// The most series that one message may bring anew.
     pub new_series: usize,
+    /// How long a series must be silent before it may give way to another one (ms).
+    pub forget_ms: i64,
     /// Bytes of one payload; larger ones are invalid.
     pub payload_bytes: usize,
     /// Memory for closed windows that wait for late readings, all series together (bytes).

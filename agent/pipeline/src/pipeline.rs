@@ -18,6 +18,7 @@ mod dyn_detector;
 mod emitter;
 mod expected;
 mod filter;
+mod forget;
 mod groups;
 mod ids;
 mod links;
@@ -28,6 +29,7 @@ mod pairs;
 mod panes;
 mod pressure;
 mod restore;
+mod returns;
 mod revisions;
 mod ring;
 mod saved;
@@ -60,6 +62,7 @@ use headwater_kernel::time::{AgentTime, Now, Time};
 use ids::{ChannelId, IndexVec, SourceId};
 use onward::Others;
 use pairs::Pairs;
+use returns::Returns;
 use series::Directory;
 pub use series::{SeriesHandle, TakenAt};
 use source::Source;
@@ -92,6 +95,9 @@ pub struct Pipeline {
     groups: Groups,
     pairs: Pairs,
     retention: Retention,
+    /// How long a series must be silent before it may be forgotten (ms).
+    forget_ms: i64,
+    returns: Returns,
     emitter: Emitter,
 }
 
@@ -99,7 +105,7 @@ pub struct Pipeline {
 pub const CHANNEL_BYTES: usize = channels::BYTES;
 
 /// Memory of a series, without name and labels (bytes).
-pub const SERIES_BYTES: usize = series::SERIES_BYTES;
+pub const SERIES_BYTES: usize = series::SERIES_BYTES + returns::BYTES;
 
 /// Memory of a filter for each series (bytes): with few readings waiting, and at most.
 pub const FILTER_BYTES: [usize; 2] = filter::BYTES;
@@ -126,6 +132,8 @@ impl Pipeline {
             groups: Groups::default(),
             pairs: Pairs::default(),
             retention: Retention::new(limits.retained_bytes),
+            forget_ms: limits.forget_ms,
+            returns: Returns::new(limits.series),
         }
     }
 
@@ -141,17 +149,19 @@ impl Pipeline {
             return self.directory.introduce_unselected(source, name, labels);
         }
         let Self { directory, channels, streams, .. } = self;
-        let channels_before = channels.list.len();
+        let mut new = Vec::new();
         let handle = directory.introduce(source, name, labels, |id| {
             let takes = streams.configs().filter(|(_, config)| config.selects(source, name));
-            takes.filter_map(|(index, config)| channels.introduce(index, id, config)).collect()
+            takes.filter_map(|(index, config)| channels.introduce(index, id, config, &mut new)).collect()
         });
-        if self.channels.list.len() != channels_before {
-            self.introduce_pairs(channels_before);
+        if !new.is_empty() {
+            let told_to = self.returns.told_to(name);
+            self.introduce_pairs(&new);
             self.share_retention();
-            let new: Vec<ChannelId> =
-                self.channels.list.enumerate_from(channels_before).map(|(id, _)| id).collect();
             for index in new {
+                if let Some(channel) = self.channels.list.at_mut(index) {
+                    channel.told_to = told_to;
+                }
                 self.join_groups(index);
                 self.meet_expectations(index);
             }
@@ -175,12 +185,13 @@ impl Pipeline {
         self.streams.configs().any(|(_, config)| config.selects(source, name))
     }
 
-    /// Pairs up the channels from `from` on.
-    fn introduce_pairs(&mut self, from: usize) {
-        for (index, channel) in self.channels.list.enumerate_from(from) {
+    /// Pairs up these channels, with each other and with those that are known.
+    fn introduce_pairs(&mut self, new: &[ChannelId]) {
+        for index in new {
+            let Some(channel) = self.channels.list.at(*index) else { continue };
             if let Some(config) = self.streams.config(channel.stream) {
                 let at = (channel.stream, channel.series);
-                self.pairs.introduce(index, at, config, &self.directory, &self.channels);
+                self.pairs.introduce(*index, at, config, &self.directory, &self.channels);
             }
         }
     }
@@ -188,7 +199,8 @@ impl Pipeline {
     /// Takes one reading. Its value is finite.
     #[inline]
     pub fn on_reading(&mut self, series: SeriesHandle, taken: TakenAt, value: f64, now: Now) {
-        let Some(entry) = self.directory.entry(series) else { return };
+        let is_replayed = self.emitter.is_replayed;
+        let Some(entry) = self.directory.on_reading(series, now.alive, is_replayed) else { return };
         let source = entry.source;
         if let Some(Source { counts, .. }) = self.sources.at_mut(SourceId::of(source)) {
             counts.received += 1;

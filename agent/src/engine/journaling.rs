@@ -10,7 +10,7 @@ use crate::journal::Base;
 use crate::{blocking, checkpoint};
 use headwater_forwarder::Message;
 use headwater_kernel::time::Now;
-use headwater_pipeline::pipeline::{Pipeline, SeriesHandle};
+use headwater_pipeline::pipeline::Pipeline;
 use headwater_pipeline::sections::body;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -32,8 +32,8 @@ impl Engine {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
             opening.pressure(self.memory.pressure());
             pipeline.source_names().for_each(|(source, name)| opening.source(source, name));
-            pipeline.introduced(|SeriesHandle(handle), source, name, labels| {
-                opening.series(handle, source, name, labels);
+            pipeline.introduced(|series, source, name, labels| {
+                opening.series(series.number(), source, name, labels);
             });
             pipeline.sources_down().for_each(|source| opening.down(source, now));
         })

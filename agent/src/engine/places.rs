@@ -20,6 +20,17 @@ enum Refused {
     Share(usize),
 }
 
+/// What a series needs before it can have a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// Another series must give way, with a source one of that source's.
+    Room(Option<usize>),
+    /// The present message has brought all that it may.
+    Refused,
+}
+
 impl Places {
     /// The places of a source that has named no series.
     pub(super) fn new(share: Option<usize>, new_series: usize) -> Self {
@@ -31,18 +42,31 @@ impl Places {
         (self.left, self.refused) = (Some(self.new_series), None);
     }
 
-    /// Takes a place for a series, if it needs one. Whether there was one.
-    pub(super) fn take(&mut self, pipeline: &Pipeline, source: usize, name: &str) -> bool {
+    /// What a series needs; a new one of this message is counted.
+    pub(super) fn wanted(&mut self, pipeline: &Pipeline, source: usize, name: &str) -> Wanted {
         if !pipeline.is_new(source, name) {
-            return true;
+            return Wanted::Nothing;
         }
-        let full = self.share.filter(|share| pipeline.series_of(source) >= *share).map(Refused::Share);
-        let refused = full.or((self.left == Some(0)).then_some(Refused::Message(self.new_series)));
-        match refused {
-            None => self.left = self.left.map(|left| left.saturating_sub(1)),
-            Some(_) => self.refused = refused,
+        if self.left == Some(0) {
+            return Wanted::Refused;
         }
-        refused.is_none()
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        if self.share.is_some_and(|share| pipeline.series_of(source) >= share) {
+            return Wanted::Room(Some(source));
+        }
+        if pipeline.is_full() { Wanted::Room(None) } else { Wanted::Nothing }
+    }
+
+    /// What was wanted could not be had.
+    pub(super) fn refuse(&mut self, wanted: Wanted) {
+        self.refused = match wanted {
+            Wanted::Nothing => self.refused,
+            Wanted::Room(of) => of.and(self.share).map(Refused::Share),
+            Wanted::Refused => Some(Refused::Message(self.new_series)),
+        };
+        if let Wanted::Room(_) = wanted {
+            self.left = self.left.map(|left| left + 1);
+        }
     }
 
     /// Why series of this message were refused, and the way out; `None`: not for want of a place of the source's own.
@@ -53,7 +77,8 @@ impl Places {
                  bring them; raise [limits] new_series"
             ),
             Refused::Share(max) => format!(
-                "the source has its {max} series: readings of further ones are refused; raise its `max_series`"
+                "the source has its {max} series, and none was silent for [limits] forget: readings of further ones are \
+                 refused; raise its `max_series`"
             ),
         })
     }
@@ -67,20 +92,28 @@ mod tests {
     use headwater_settings::Document;
     use std::path::Path;
 
-    #[test]
-    fn a_message_and_a_source_have_shares() {
+    fn pipeline(series: usize) -> Pipeline {
         let text = "[streams.a]\nseries = [\"s*\"]\nwindow = { type = \"none\" }\n";
         let document = Document::parse(Path::new("t.toml"), text, |_| None);
         let streams = read_streams(&mut document.root(), &[]);
-        let limits = Limits { series: 100, new_series: 3, payload_bytes: 1, retained_bytes: 0 };
+        let limits = Limits { series, new_series: 3, forget_ms: 5, payload_bytes: 1, retained_bytes: 0 };
         let entry = SourceEntry { name: "x".to_owned(), future_ms: 0, is_durable: false };
-        let mut pipeline = Pipeline::new("a", vec![entry], streams, limits);
+        Pipeline::new("a", vec![entry], streams, limits)
+    }
+
+    #[test]
+    fn a_message_and_a_source_have_shares() {
+        let mut pipeline = pipeline(100);
         let mut places = Places::new(Some(5), 3);
         let mut message = |names: std::ops::Range<u32>| {
             places.begin();
             let took = names.filter(|n| {
                 let name = format!("s{n}");
-                places.take(&pipeline, 0, &name) && pipeline.introduce(0, &name, &[]).is_some()
+                let wanted = places.wanted(&pipeline, 0, &name);
+                if wanted != Wanted::Nothing {
+                    places.refuse(wanted);
+                }
+                wanted == Wanted::Nothing && pipeline.introduce(0, &name, &[]).is_some()
             });
             (took.count(), places.why_refused().unwrap_or_default())
         };
@@ -89,6 +122,21 @@ mod tests {
         let (count, why) = message(0..10);
         assert!(count == 3 + 2 && why.contains("max_series"), "{count}: {why}");
         assert_eq!(message(0..5), (5, String::new()), "known ones need no place");
-        assert!(places.take(&pipeline, 0, "unselected"));
+        assert_eq!(places.wanted(&pipeline, 0, "unselected"), Wanted::Nothing);
+    }
+
+    #[test]
+    fn a_share_is_filled_from_its_own_and_the_limit_from_all() {
+        let mut pipeline = pipeline(2);
+        let mut places = Places::new(Some(1), 3);
+        for (source, name, wanted) in
+            [(0, "s1", Wanted::Nothing), (0, "s2", Wanted::Room(Some(0))), (1, "s2", Wanted::Nothing)]
+        {
+            assert_eq!(places.wanted(&pipeline, source, name), wanted);
+            if wanted == Wanted::Nothing {
+                pipeline.introduce(source, name, &[]);
+            }
+        }
+        assert_eq!(Places::new(None, 3).wanted(&pipeline, 0, "s3"), Wanted::Room(None));
     }
 }

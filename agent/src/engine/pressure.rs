@@ -25,8 +25,22 @@ impl Engine {
     /// Why a series is refused, and the way out.
     pub(super) fn why_refused(&self) -> String {
         self.memory.trouble().unwrap_or_else(|| {
-            "the limit on series is reached: readings of further series are refused; raise [limits] series".to_owned()
+            "the limit on series is reached, and none was silent for [limits] forget: readings of further series are \
+             refused; raise [limits] series"
+                .to_owned()
         })
+    }
+
+    /// Lets a series give way that has been silent for long enough, with `of` one of that source's. Returns whether there was
+    /// one.
+    pub(super) fn make_room(&self, source: usize, of: Option<usize>) -> bool {
+        let (now, mut pipeline) = (self.now(), self.pipeline.borrow_mut());
+        let Some(name) = pipeline.most_silent(of, now) else { return false };
+        self.journal.forgotten(source, &name, now);
+        pipeline.forget(source, &name, now);
+        self.forward_later(&mut pipeline);
+        self.sources.on_forgotten(source, &name);
+        true
     }
 
     fn look_at_memory(&self) {

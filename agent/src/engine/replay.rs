@@ -109,6 +109,7 @@ impl Run<'_> {
         | Record::Link(source, _)
         | Record::Count(_, source, _)
         | Record::Receipt(source, _)
+        | Record::Forgotten { source, .. }
         | Record::Position { source, .. }) = record
         else {
             return Some(0);
@@ -184,9 +185,16 @@ impl Replay for Run<'_> {
                 }
             }
             Record::Series { handle, name, labels, .. } => match pipeline.introduce(source, name, &labels) {
-                Some(series) => drop(self.handles.insert(handle, series)),
-                None => drop(self.refused.insert(handle, source)),
+                Some(series) => {
+                    self.refused.remove(&handle);
+                    self.handles.insert(handle, series);
+                }
+                None => {
+                    self.handles.remove(&handle);
+                    self.refused.insert(handle, source);
+                }
             },
+            Record::Forgotten { name, .. } => _ = pipeline.forget(source, name, now),
             Record::Tick => pipeline.on_tick(now),
             Record::Link(_, is_up) => pipeline.on_link(source, is_up, now),
             Record::Count(IntakeCount::Invalid, _, _) => pipeline.on_invalid(source),

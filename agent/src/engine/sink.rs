@@ -1,7 +1,7 @@
 //! One source's way into the engine.
 
 use super::Engine;
-use super::places::Places;
+use super::places::{Places, Wanted};
 use crate::clock;
 use crate::config::SourceConfig;
 use crate::journal::IntakeCount;
@@ -61,15 +61,30 @@ impl Sink for EngineSink {
 
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         let labels = &*with_unit(labels, self.unit.take());
-        if !self.places.take(&self.engine.pipeline.borrow(), self.source, name) {
+        let wanted = self.places.wanted(&self.engine.pipeline.borrow(), self.source, name);
+        let has_room = match wanted {
+            Wanted::Nothing => true,
+            Wanted::Room(of) => self.engine.make_room(self.source, of),
+            Wanted::Refused => false,
+        };
+        if !has_room {
+            self.places.refuse(wanted);
             return None;
         }
         let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
-        if let Some(SeriesHandle(number)) = series {
-            self.engine.journal.series(number, self.source, name, labels);
+        if let Some(series) = series {
+            self.engine.journal.series(series.number(), self.source, name, labels);
         }
         self.engine.on_introduced();
-        series.map(|SeriesHandle(number)| SeriesRef(number))
+        series.map(|series| SeriesRef(series.to_bits()))
+    }
+
+    fn generation(&self) -> u32 {
+        self.engine.pipeline.borrow().generation()
+    }
+
+    fn knows(&self, series: SeriesRef) -> bool {
+        self.engine.pipeline.borrow().knows(SeriesHandle::from_bits(series.0))
     }
 
     fn renamed(&mut self, raw: &str, name: &str) {
@@ -81,10 +96,15 @@ impl Sink for EngineSink {
         let now = self.engine.now();
         self.heard.set(Some(now.alive));
         let mut pipeline = self.engine.pipeline.borrow_mut();
+        let handle = SeriesHandle::from_bits(series.0);
+        if !pipeline.knows(handle) {
+            drop(pipeline);
+            return self.refused(1);
+        }
         let due = pipeline.poll_timeout();
         let taken = taken_at(stamp, now);
-        self.engine.journal.reading(series.0, taken, value, now);
-        pipeline.on_reading(SeriesHandle(series.0), taken, value, now);
+        self.engine.journal.reading(handle.number(), taken, value, now);
+        pipeline.on_reading(handle, taken, value, now);
         let time_ms = if let TakenAt::Event(ms) = taken { ms } else { now.time.0 };
         self.engine.watched.on_reading(series.0, time_ms, value);
         // One that is due later is found when the earlier time comes.

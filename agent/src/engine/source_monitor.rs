@@ -20,6 +20,8 @@ pub(super) struct SourceMonitor {
     losses: ConnectionLosses,
     /// Series whose names were changed, because they were not safe.
     renamed: u64,
+    /// Whether a series has given way for it.
+    pub(super) has_forgotten: bool,
     /// What a person should know, by the source itself.
     told: Option<String>,
     acks: Option<Rc<AckFigures>>,
@@ -43,6 +45,7 @@ impl SourceMonitor {
             last_error: None,
             losses: ConnectionLosses::default(),
             renamed: 0,
+            has_forgotten: false,
             told: None,
             acks: None,
             heard: Rc::default(),

@@ -137,6 +137,20 @@ impl Sources {
         }
     }
 
+    /// Logs the first series that gives way for a source; the account counts the others.
+    #[cold]
+    pub(super) fn on_forgotten(&self, source: usize, series: &str) {
+        let mut monitors = self.monitors.borrow_mut();
+        let Some(monitor) = monitors.get_mut(source) else { return };
+        if !std::mem::replace(&mut monitor.has_forgotten, true) {
+            tracing::warn!(
+                source = monitor.name(),
+                series,
+                "a series that was silent for [limits] forget gives way to a new one; others are counted as `forgotten`"
+            );
+        }
+    }
+
     /// The troubles that need a person.
     pub(super) fn troubles(&self, up_ms: i64) -> Vec<String> {
         self.monitors.borrow().iter().flat_map(|monitor| monitor.troubles(up_ms)).collect()

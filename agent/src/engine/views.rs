@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::tap::Taps;
-use headwater_pipeline::pipeline::SeriesView;
+use headwater_pipeline::pipeline::{SeriesHandle, SeriesView};
 
 impl Engine {
     /// As [`headwater_pipeline::pipeline::Pipeline::find_series`].
@@ -21,8 +21,8 @@ impl Engine {
     }
 
     /// The handles under which sources bring a series.
-    pub(crate) fn handles_of(&self, name: &str) -> Vec<u32> {
-        self.pipeline.borrow().handles_of(name).into_iter().map(|handle| handle.0).collect()
+    pub(crate) fn handles_of(&self, name: &str) -> Vec<u64> {
+        self.pipeline.borrow().handles_of(name).into_iter().map(SeriesHandle::to_bits).collect()
     }
 
     /// Whether what is made is sent: the first checkpoint of this run is written.

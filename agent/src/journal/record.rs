@@ -21,6 +21,7 @@
 //! | 18 | now, where both times have moved by as much |
 //! | 19 | a receipt of the source of the last one, whose lower 16 bits follow those of the last one: the upper bits, u32 |
 //! | 20 | a position, behind the readings that were read before it: source, key, the place in that input; empty: forgotten |
+//! | 21 | a series is forgotten: the source that wanted room, name |
 //! | 22 | a mark, first in its frame: what follows can be read without what is before it: introductions so far, time, agent's time |
 //! | 32 + s, 48 + s | as 2 and 3, the value an integer that is to be divided by 10^s; a time is the difference from the last such one |
 //!
@@ -72,6 +73,8 @@ pub(crate) enum Record<'a> {
     Source(usize, &'a str),
     /// Everything before this position is synced.
     Synced(Place),
+    /// A series has given way, because a source wanted room.
+    Forgotten { source: usize, name: &'a str },
     /// A source has read an input up to here.
     Position { source: usize, key: &'a [u8], at: &'a [u8] },
     /// What follows can be read without what is before it: the series introduced so far in this segment, and the time.
@@ -291,6 +294,13 @@ impl Encoder {
         self.number(source as u64);
         self.text(key);
         self.text(at);
+    }
+
+    pub(super) fn forgotten(&mut self, source: usize, name: &str, now: Now) {
+        self.now(now);
+        self.bytes.push(21);
+        self.number(source as u64);
+        self.text(name.as_bytes());
     }
 
     pub(super) fn end(&mut self) {

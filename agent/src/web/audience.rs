@@ -66,7 +66,7 @@ impl Audience {
     }
 
     /// Looks again under which handles the watched series come; `handles` knows them.
-    pub(super) fn find_handles(&self, handles: impl Fn(&str) -> Vec<u32>) {
+    pub(super) fn find_handles(&self, handles: impl Fn(&str) -> Vec<u64>) {
         for follower in self.followers.borrow().iter() {
             follower.series.iter().for_each(|(name, watch)| watch.set_handles(handles(name)));
         }

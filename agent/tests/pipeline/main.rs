@@ -8,6 +8,7 @@ mod crashes;
 mod cuts;
 mod everything;
 mod expected;
+mod forget;
 mod golden;
 mod groups;
 mod hardship;

@@ -41,13 +41,15 @@ pub(super) fn commit(
     let mut spans = batch.spans.iter().peekable();
     let is_plain = batch.spans.is_empty();
     let mut is_begun = false;
+    let generation = sink.generation();
+    let mut is_stale = false;
     for (at, SlotValue { slot, stamp, value }) in batch.values.iter().enumerate() {
         let record = if is_plain { None } else { record_at(&mut spans, at) };
         let known = match record {
             None => topic.slots.list.get(*slot).and_then(|slot| slot.series),
             Some(record) => topic.records.as_ref().and_then(|records| records.series(record, *slot)),
         };
-        if let Some(series) = known {
+        if let Some(series) = known.filter(|series| !is_stale || sink.knows(*series)) {
             hand_over(series, *stamp, *value, sink);
             continue;
         }
@@ -59,6 +61,8 @@ pub(super) fn commit(
             Ok(None) => refused = refused.saturating_add(1),
             Err(reason) => names.refuse(&reason, sink),
         }
+        // A series of this payload may have given way to another one.
+        is_stale = sink.generation() != generation;
     }
     topic.forget(places_max);
     if refused > 0 {

@@ -9,7 +9,7 @@ const REMEMBERED: usize = 8;
 
 /// The last readings of each series of a source.
 #[derive(Default)]
-pub(super) struct Repeats(HashMap<u32, Last, Seed>);
+pub(super) struct Repeats(HashMap<u64, Last, Seed>);
 
 /// Times, and the bits of the values.
 #[derive(Clone, Copy, Default)]
@@ -33,6 +33,11 @@ impl Repeats {
         }
         last.next = (last.next + 1) % REMEMBERED;
         false
+    }
+
+    /// Drops the readings of series that are not known any more.
+    pub(super) fn drop_forgotten(&mut self, knows: impl Fn(SeriesRef) -> bool) {
+        self.0.retain(|series, _| knows(SeriesRef(*series)));
     }
 }
 

@@ -75,6 +75,26 @@ impl Topic {
         self.slots.own_len() + of_records
     }
 
+    /// Drops the series that are not known any more, and what has none then.
+    pub(crate) fn drop_forgotten(&mut self, knows: impl Fn(SeriesRef) -> bool) {
+        let Self { slots, records } = self;
+        for slot in &mut slots.list {
+            slot.series = slot.series.filter(|series| knows(*series));
+            slot.is_registered = slot.series.is_some();
+        }
+        if let Some(records) = records {
+            records.drop_forgotten(knows);
+            for record in &records.list {
+                for (slot, _) in
+                    slots.list.iter_mut().zip(&record.series).filter(|(_, series)| series.is_some())
+                {
+                    slot.is_registered = true;
+                }
+            }
+        }
+        self.forget(usize::MAX);
+    }
+
     /// Forgets fields and records that have no series, and the newest ones past `places_max`.
     pub(crate) fn forget(&mut self, places_max: usize) {
         let fields = self.slots.own_len();
@@ -154,6 +174,16 @@ impl Records {
         if let Some(place) = record.series.get_mut(slot) {
             *place = Some(series);
         }
+    }
+
+    fn drop_forgotten(&mut self, knows: impl Fn(SeriesRef) -> bool) {
+        self.list.retain_mut(|record| {
+            record.series.iter_mut().for_each(|place| *place = place.filter(|series| knows(*series)));
+            record.series.iter().any(Option::is_some)
+        });
+        self.places = self.list.iter().map(|record| record.series.len()).sum();
+        let numbered = self.list.iter().enumerate();
+        self.index = numbered.map(|(number, record)| (record.identity.clone(), number)).collect();
     }
 
     fn forget(&mut self, places_max: usize) {

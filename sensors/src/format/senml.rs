@@ -311,7 +311,7 @@ mod tests {
                 self.units.push(name.trim_end().to_owned());
                 self.units.len() - 1
             });
-            Some(SeriesRef(number as u32))
+            Some(SeriesRef(number as u64))
         }
         fn unit(&mut self, unit: &str) {
             self.unit = Some(unit.to_owned());

@@ -313,7 +313,7 @@ impl<'m> Bus<'m> {
                 continue;
             }
             let Some(series) = self.series.get_mut(*number) else { continue };
-            if series.is_none() {
+            if series.is_none_or(|series| !sink.knows(series)) {
                 *series = introduce(&self.modbus.series_name(register), register, sink);
             }
             match series {

@@ -15,6 +15,14 @@ impl Sink for Arrived<'_> {
         self.sink.series(name, labels)
     }
 
+    fn generation(&self) -> u32 {
+        self.sink.generation()
+    }
+
+    fn knows(&self, series: SeriesRef) -> bool {
+        self.sink.knows(series)
+    }
+
     fn renamed(&mut self, raw: &str, name: &str) {
         self.sink.renamed(raw, name);
     }

@@ -73,7 +73,7 @@ impl Simulation {
         let stamp = self.from_ms.map_or(Stamp::Arrival, event);
         for ((number, signal), series) in (0..).zip(&self.signals).zip(series) {
             let Some(value) = signal.value(at_ms, self.interval_ms, self.seed, number) else { continue };
-            if series.is_none() {
+            if series.is_none_or(|series| !sink.knows(series)) {
                 *series = sink.series(&signal.name, &signal.labels);
             }
             match series {

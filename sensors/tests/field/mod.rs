@@ -43,7 +43,7 @@ impl Sink for Log {
     fn series(&mut self, name: &str, _labels: &[(String, String)]) -> Option<SeriesRef> {
         let series = &mut self.0.borrow_mut().series;
         series.push(name.to_owned());
-        Some(SeriesRef(u32::try_from(series.len() - 1).unwrap()))
+        Some(SeriesRef(u64::try_from(series.len() - 1).unwrap()))
     }
 
     fn reading(&mut self, series: SeriesRef, _stamp: Stamp, value: f64) {

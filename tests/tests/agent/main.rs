@@ -28,6 +28,7 @@ mod malformed;
 mod modbus;
 mod outages;
 mod outputs;
+mod places;
 mod posts;
 mod power;
 mod protocol;

@@ -141,6 +141,12 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]> + FromIterator<AutoModel> + Clon
         self.watch.reason(value, to)
     }
 
+    /// Whether its alert is raised.
+    #[must_use]
+    pub const fn is_raised(&self) -> bool {
+        self.watch.is_raised()
+    }
+
     /// How many models its detector keeps in `M`.
     #[must_use]
     pub fn models(&self) -> usize {

@@ -129,7 +129,7 @@ impl Rows {
 
 impl Sink for Rows {
     fn series(&mut self, _: &str, _: &[(String, String)]) -> Option<SeriesRef> {
-        let index = u32::try_from(self.columns.len()).ok()?;
+        let index = u64::try_from(self.columns.len()).ok()?;
         self.columns.push(vec![f64::NAN; self.times.len()]);
         Some(SeriesRef(index))
     }

@@ -43,6 +43,13 @@ impl Pipeline {
         }
     }
 
+    /// Counts a series that gave way, because the source wanted room.
+    pub(super) fn count_forgotten(&mut self, source: usize) {
+        if let Some(counts) = self.source_counts(source) {
+            counts.forgotten += 1;
+        }
+    }
+
     /// Counts retained messages that are not read.
     pub fn on_retained(&mut self, source: usize, count: u32) {
         if let Some(counts) = self.source_counts(source) {

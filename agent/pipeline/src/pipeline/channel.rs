@@ -68,6 +68,8 @@ pub(super) struct Channel {
     pub(super) by_arrival: bool,
     /// Which of its windows may lack readings.
     pub(super) completeness: Completeness,
+    /// Of before this time an earlier life of the series may have told; [`Time::MIN`]: it had none.
+    pub(super) told_to: Time,
     /// The earliest timer that is set; [`AgentTime::MAX`]: none.
     armed: AgentTime,
     /// The newest time of a forwarded reading, and the number of readings forwarded before it with the same time.
@@ -91,6 +93,7 @@ impl Channel {
             ends_wait_of: Box::default(),
             by_arrival: false,
             completeness: Completeness::new(later_cuts),
+            told_to: Time::MIN,
             armed: AgentTime::MAX,
             forwarded: (Time::MIN, 0),
         }
@@ -107,6 +110,9 @@ impl Channel {
         now: Now,
     ) -> Placement {
         self.by_arrival = by_arrival;
+        if !by_arrival && time < self.told_to {
+            return Placement::Late;
+        }
         let WindowConfig::Cut(spec) = &stream.window else {
             let taken =
                 self.filter.as_mut().map(|filter| filter.on_reading(time, value, by_arrival, now.alive));
@@ -155,6 +161,18 @@ impl Channel {
             settled.summarised += self.emit_summary(closed, spec, out);
         }
         settled
+    }
+
+    /// Tells everything before the series is forgotten. Returns the readings that left, and the time before which it may
+    /// have been told of; times of the agent's own clock are marked where it was wrong, and never lie ahead of it.
+    pub(super) fn forget(&mut self, out: &mut SeriesEmitter<'_>) -> (ClosedCounts, Time) {
+        // Behind all its readings, so that what comes later begins or ends later.
+        let (now, until) = (out.now.time, self.windows.told_to().max(out.now.time));
+        let windows = self.windows.told_to().max(self.reach(out.stream).min(until));
+        let left = self.end(out, until);
+        let alerts = self.watching.forget(out);
+        let told_to = [windows, self.forwarded.0.plus(1), alerts].into_iter().fold(self.told_to, Time::max);
+        (left, if self.by_arrival { told_to.min(now) } else { told_to })
     }
 
     /// Emits the summary of a closed window. Returns how many readings it is the first to report.

@@ -28,14 +28,27 @@ impl Channels {
         self.places.get(&(stream, series)).copied()
     }
 
-    /// The channel of a series in a stream; a new one, if there is none.
+    /// The channel of a series in a stream; a new one, if there is none, which is noted in `new`.
     pub(super) fn introduce(
         &mut self,
         stream: StreamId,
         series: SeriesId,
         config: &StreamConfig,
+        new: &mut Vec<ChannelId>,
     ) -> Option<ChannelId> {
-        self.find(stream, series).or_else(|| self.add(Channel::new(stream, series, config, self.later_cuts)))
+        if let Some(known) = self.find(stream, series) {
+            return Some(known);
+        }
+        let added = self.add(Channel::new(stream, series, config, self.later_cuts))?;
+        new.push(added);
+        Some(added)
+    }
+
+    /// Removes a channel. Its timers ring once more, for nobody or for the next one of its index.
+    pub(super) fn remove(&mut self, index: ChannelId) {
+        if let Some(channel) = self.list.remove(index) {
+            self.places.remove(&(channel.stream, channel.series));
+        }
     }
 
     /// Adds the channel of a series that its stream has none of.
@@ -49,7 +62,7 @@ impl Channels {
     /// The next channel whose timer has fired by `now`.
     pub(super) fn pop_due(&mut self, now: AgentTime) -> Option<ChannelId> {
         while let Some((due, index)) = self.timers.pop_due(now) {
-            if self.list.at_mut(index).is_some_and(|channel| channel.disarm(due)) {
+            if self.list.get_mut(index).is_some_and(|channel| channel.disarm(due)) {
                 return Some(index);
             }
         }

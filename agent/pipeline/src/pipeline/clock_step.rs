@@ -37,8 +37,7 @@ impl Pipeline {
 
     /// Windows of readings that are stamped with the clock end at `until` at the latest.
     fn step(&mut self, &ClockGap { before, ms, ref boot }: &ClockGap, until: Time) {
-        let all: Vec<ChannelId> = self.channels.list.enumerate().map(|(id, _)| id).collect();
-        all.into_iter().for_each(|index| self.end_channel(index, before, ms, until));
+        self.channels.list.ids().into_iter().for_each(|index| self.end_channel(index, before, ms, until));
         self.correct_cuts(ms);
         self.groups.correct(&self.channels.list, ms);
         let (pairs, mut out) = self.pairs_with_emitter(before);

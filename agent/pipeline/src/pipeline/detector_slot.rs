@@ -7,9 +7,12 @@ use super::ring::Ring;
 use super::saved::GoesOn;
 use crate::config::{DetectorConfig, EvidenceConfig, On};
 use crate::event::{Alert, AlertState, Event, Evidence, Readings};
-use headwater_kernel::detect::{Judgement, Transition};
+use headwater_kernel::detect::{Judgement, Transition, Verdict};
 use headwater_kernel::state::{Corrupt, State, StateReader};
-use headwater_kernel::time::{Moment, SteadyTime};
+use headwater_kernel::time::{Moment, SteadyTime, Time};
+
+/// Why an alert ends whose series is forgotten.
+pub(super) const FORGOTTEN: &str = "the series is forgotten after a long silence";
 
 /// A detector, and the readings that its evidence waits for.
 pub(super) struct DetectorSlot {
@@ -61,16 +64,38 @@ impl DetectorSlot {
             Transition::Raised { .. } => {
                 self.emit_evidence(ring, at, config, out);
                 self.identity.on_raised(at.steady, out.at(at.time), decided.value);
-                decided.emit_alert(self, (AlertState::Raised, at.steady), evidence, config, out);
+                let said = (evidence, decided.reason(self, config));
+                decided.emit_alert(self, (AlertState::Raised, at.steady), said, config, out);
                 self.awaited =
                     u32::try_from(after).ok().filter(|left| *left > 0).map(|left| (at.steady, left));
             }
             Transition::Cleared { raised } => {
                 evidence.retain(|(time, _)| *time > at.time_of(raised).0);
-                decided.emit_alert(self, (AlertState::Cleared, raised), evidence, config, out);
+                let said = (evidence, decided.reason(self, config));
+                decided.emit_alert(self, (AlertState::Cleared, raised), said, config, out);
             }
         }
         self.awaited.is_some()
+    }
+
+    /// Tells what it still has to tell before its series is forgotten: nothing would ever clear an alert that stands.
+    /// Returns the time before which it may have raised one.
+    pub(super) fn forget(
+        &mut self,
+        ring: &Ring,
+        (at, value): (Moment, f64),
+        config: &DetectorConfig,
+        out: &mut SeriesEmitter<'_>,
+    ) -> Time {
+        self.emit_evidence(ring, at, config, out);
+        let Some(raised) = self.identity.raised_at() else { return Time::MIN };
+        if self.detector.is_raised() {
+            let judgement = Judgement { verdict: Verdict::Learning, expected: None, clears: true };
+            let decided = Decision { judgement, transition: Transition::Cleared { raised }, at, value };
+            let said = (Vec::new(), FORGOTTEN.to_owned());
+            decided.emit_alert(self, (AlertState::Cleared, raised), said, config, out);
+        }
+        at.time_of(raised).plus(1)
     }
 
     /// Emits the readings that followed the alert, if it waits for any.
@@ -97,11 +122,20 @@ impl DetectorSlot {
 }
 
 impl Decision {
+    /// Why it was decided so, in words.
+    fn reason(&self, slot: &DetectorSlot, config: &DetectorConfig) -> String {
+        let on = if let On::Window(name) = &config.on { Some(name) } else { None };
+        let mut reason = on.map_or_else(String::new, |name| format!("{name} "));
+        let written = slot.detector.reason(self.value, &mut reason);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        reason
+    }
+
     fn emit_alert(
         &self,
         slot: &DetectorSlot,
         (state, raised): (AlertState, SteadyTime),
-        evidence: Vec<(i64, f64)>,
+        (evidence, reason): (Vec<(i64, f64)>, String),
         config: &DetectorConfig,
         out: &mut SeriesEmitter<'_>,
     ) {
@@ -109,9 +143,6 @@ impl Decision {
             On::Window(name) => Some(name.clone()),
             On::Reading | On::Silence | On::RangeCheck => None,
         };
-        let mut reason = on.as_ref().map_or_else(String::new, |name| format!("{name} "));
-        let written = slot.detector.reason(self.value, &mut reason);
-        debug_assert!(written.is_ok(), "a string takes everything");
         let time = self.at.time_of(raised);
         let rev = out.rev_base(time).saturating_add(slot.identity.of(raised));
         let alert = Alert {

@@ -26,8 +26,7 @@ impl Pipeline {
                 channel.watching.expect_reading(now);
             }
         }
-        let known: Vec<ChannelId> = self.channels.list.enumerate().map(|(index, _)| index).collect();
-        known.into_iter().for_each(|index| self.meet_expectations(index));
+        self.channels.list.ids().into_iter().for_each(|index| self.meet_expectations(index));
         self.rearm(now);
     }
 
@@ -37,12 +36,12 @@ impl Pipeline {
         if let Some(known) = self.channels.find(stream, series) {
             return Some(known);
         }
-        let (channels_before, later_cuts) = (self.channels.list.len(), self.channels.later_cuts);
-        let mut channel = Channel::new(stream, series, self.streams.config(stream)?, later_cuts);
+        let mut channel =
+            Channel::new(stream, series, self.streams.config(stream)?, self.channels.later_cuts);
         channel.by_arrival = true;
         let index = self.channels.add(channel)?;
         if !is_glob(name) {
-            self.introduce_pairs(channels_before);
+            self.introduce_pairs(&[index]);
             self.join_groups(index);
         }
         self.share_retention();

@@ -4,6 +4,8 @@
 //! place in the group. A group gets its detector when every place is taken. There are fewer groups than series, so
 //! the limit on series bounds them.
 
+mod leaving;
+
 use super::Pipeline;
 use super::bytes::{load_bytes, load_text, put, save_measured, save_text};
 use super::channel::Channel;

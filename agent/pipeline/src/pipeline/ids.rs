@@ -1,7 +1,7 @@
 //! Indices of the pipeline's parts, each with a type of its own, and the lists that they index.
 //!
-//! A list hands out its indices and never loses an item, so an index always finds its item. A missing item is a
-//! mistake in the program: tests stop, and a release logs it once and goes on without the item.
+//! A list hands out its indices, and whoever removes an item removes its index everywhere, so an index finds its item. A
+//! missing item is a mistake in the program: tests stop, and a release logs it once and goes on without the item.
 
 use crate::sections::length32;
 use std::fmt::Debug;
@@ -40,6 +40,8 @@ ids! {
     StreamId
     /// Of a series, whatever its sources and streams.
     SeriesId
+    /// Of a series of one source.
+    EntryId
     /// Of a series in a stream.
     ChannelId
     /// Of a group of series.
@@ -51,10 +53,12 @@ ids! {
 /// A series' place in a group: the group, and the index of its place.
 pub(super) type Membership = (GroupId, u32);
 
-/// A list that only grows, with indices of its own type.
+/// A list with indices of its own type. An item keeps its index until it is removed; then another one may get it.
 #[derive(Clone, Debug)]
 pub(super) struct IndexVec<I, T> {
-    items: Vec<T>,
+    items: Vec<Option<T>>,
+    /// The indices without an item.
+    free: Vec<u32>,
     id: PhantomData<fn(I)>,
 }
 
@@ -66,61 +70,86 @@ impl<I, T> Default for IndexVec<I, T> {
 
 impl<I, T> From<Vec<T>> for IndexVec<I, T> {
     fn from(items: Vec<T>) -> Self {
-        Self { items, id: PhantomData }
+        Self { items: items.into_iter().map(Some).collect(), free: Vec::new(), id: PhantomData }
     }
 }
 
 impl<I: Id, T> IndexVec<I, T> {
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - self.free.len()
     }
 
     /// The index that the next item gets; `None` once there are 2^32 items.
     pub(super) fn next_id(&self) -> Option<I> {
-        u32::try_from(self.items.len()).ok().map(I::new)
+        let next = self.free.last().copied();
+        next.or_else(|| u32::try_from(self.items.len()).ok()).map(I::new)
     }
 
     /// Adds an item and returns its index.
     pub(super) fn push(&mut self, item: T) -> Option<I> {
         let id = self.next_id()?;
-        self.items.push(item);
+        match self.items.get_mut(id.index() as usize) {
+            Some(place) => {
+                self.free.pop();
+                *place = Some(item);
+            }
+            None => self.items.push(Some(item)),
+        }
         Some(id)
+    }
+
+    /// Removes the item of an index.
+    pub(super) fn remove(&mut self, id: I) -> Option<T> {
+        let item = present(self.items.get_mut(id.index() as usize).and_then(Option::take), id)?;
+        self.free.push(id.index());
+        Some(item)
     }
 
     /// The item of an index. `None` is a mistake in the program, and is logged.
     #[inline]
     pub(super) fn at(&self, id: I) -> Option<&T> {
-        present(self.items.get(id.index() as usize), id)
+        present(self.get(id), id)
     }
 
     /// The item of an index, to change it.
     #[inline]
     pub(super) fn at_mut(&mut self, id: I) -> Option<&mut T> {
-        present(self.items.get_mut(id.index() as usize), id)
+        present(self.get_mut(id), id)
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.items.iter()
+    /// The item of an index whose item may have been removed.
+    #[inline]
+    pub(super) fn get(&self, id: I) -> Option<&T> {
+        self.items.get(id.index() as usize)?.as_ref()
     }
 
-    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
-        self.items.iter_mut()
+    /// The item of an index whose item may have been removed, to change it.
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: I) -> Option<&mut T> {
+        self.items.get_mut(id.index() as usize)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.items.iter_mut().flatten()
     }
 
     /// Every item with its index.
     pub(super) fn enumerate(&self) -> impl Iterator<Item = (I, &T)> {
-        (0..).map(I::new).zip(&self.items)
-    }
-
-    /// The items from a place on, each with its index.
-    pub(super) fn enumerate_from(&self, from: usize) -> impl Iterator<Item = (I, &T)> {
-        let first = u32::try_from(from).unwrap_or(u32::MAX);
-        (first..).map(I::new).zip(self.items.get(from..).unwrap_or_default())
+        (0..).map(I::new).zip(&self.items).filter_map(|(id, item)| Some((id, item.as_ref()?)))
     }
 
     /// Every item with its index, to change it.
     pub(super) fn enumerate_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
-        (0..).map(I::new).zip(&mut self.items)
+        (0..).map(I::new).zip(&mut self.items).filter_map(|(id, item)| Some((id, item.as_mut()?)))
+    }
+
+    /// The indices of all items.
+    pub(super) fn ids(&self) -> Vec<I> {
+        self.enumerate().map(|(id, _)| id).collect()
     }
 }
 
@@ -159,7 +188,10 @@ mod tests {
         let (one, two) = (list.push("one").unwrap(), list.push("two").unwrap());
         assert_eq!((list.at_mut(two).copied(), list.at(one), list.len()), (Some("two"), Some(&"one"), 2));
         assert!(list.enumerate().eq([(one, &"one"), (two, &"two")]));
-        assert!(list.enumerate_from(1).eq([(two, &"two")]) && list.enumerate_from(3).next().is_none());
+        assert!(list.remove(one) == Some("one") && list.get(one).is_none() && list.len() == 1);
+        assert!(list.enumerate().eq([(two, &"two")]) && list.ids() == [two] && list.next_id() == Some(one));
+        assert_eq!((list.push("three"), list.push("four")), (Some(one), Some(StreamId::new(2))));
+        assert!(list.iter().eq(["three", "two", "four"].iter()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ impl Pipeline {
         let Some(link) = self.sources.at(SourceId::of(source)) else { return };
         if is_up && link.is_down {
             // The silence of what nothing could reach starts here.
-            let all = self.channels.list.enumerate().map(|(index, _)| index);
+            let all = self.channels.list.ids().into_iter();
             let cut_off: Vec<ChannelId> = all.filter(|index| self.is_cut_off(*index)).collect();
             for index in cut_off {
                 if let Some(channel) = self.channels.list.at_mut(index) {

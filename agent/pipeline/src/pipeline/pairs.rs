@@ -109,8 +109,7 @@ impl Pairs {
             for (own, other, is_b) in [(&pair.a, &pair.b, false), (&pair.b, &pair.a, true)] {
                 let partner = own.star(name).and_then(|star| directory.find(&other.with(star)));
                 let known = partner.and_then(|id| Some((id, channels.find(index, id)?)));
-                // A later channel finds this one when it is introduced.
-                if let Some((partner, other)) = known.filter(|(_, other)| *other < channel) {
+                if let Some((partner, other)) = known.filter(|(_, other)| *other != channel) {
                     let last = |channel| channels.list.at(channel)?.last_reading(stream);
                     let waiting = [channel, other].map(|channel| last(channel).into_iter().collect());
                     let (series, channels) = ([series, partner], [channel, other]);
@@ -137,6 +136,30 @@ impl Pairs {
                 links.push(Link { pair, is_b });
             }
         }
+    }
+
+    /// Ends the pairs of a channel whose series is forgotten. Returns the time before which readings of that series may
+    /// fall into windows that were told of.
+    pub(super) fn forget(&mut self, channel: ChannelId, out: &mut PairEmitter<'_>) -> Time {
+        let links = self.links.get_mut(channel.index() as usize).map(std::mem::take).unwrap_or_default();
+        let mut told_to = Time::MIN;
+        for Link { pair: index, .. } in links {
+            let Some(mut pair) = self.pairs.remove(index) else { continue };
+            if let Some((specs, config)) = pair.rules(out.streams) {
+                let spec = specs.of(pair.by_arrival);
+                let until = pair.windows.told_to().max(out.now.time);
+                let own = pair.windows.told_to().max(pair.windows.reach(spec).min(until));
+                told_to = told_to.max(own.plus(config.tolerance_ms));
+                pair.end(spec, until, out);
+            }
+            for series in pair.series {
+                let other = out.channels.find(pair.stream, series);
+                if let Some(links) = other.and_then(|other| self.links.get_mut(other.index() as usize)) {
+                    links.retain(|link| link.pair != index);
+                }
+            }
+        }
+        told_to
     }
 
     /// The number of pairs.
@@ -172,7 +195,7 @@ impl Pairs {
     pub(super) fn on_tick(&mut self, out: &mut PairEmitter<'_>) {
         let now = out.now;
         while let Some((due, index)) = self.timers.pop_due(now.alive) {
-            let Some(pair) = self.pairs.at_mut(index).filter(|pair| pair.armed == due) else {
+            let Some(pair) = self.pairs.get_mut(index).filter(|pair| pair.armed == due) else {
                 continue;
             };
             pair.armed = AgentTime::MAX;

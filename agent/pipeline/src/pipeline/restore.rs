@@ -7,6 +7,7 @@
 use super::bytes::{load_counts, load_ledger, load_length, load_text};
 use super::channel::Channel;
 use super::cuts::{LaterCuts, StoredCuts};
+use super::forget::StoredSilence;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use super::saved::{SavedStream, StoredChannel, StoredStream};
@@ -49,12 +50,15 @@ impl Pipeline {
         let saved: Vec<SavedStream> =
             stored.all(body::STREAM).map(|section| self.saved_stream(section, unread)).collect();
         let cuts = self.load_cuts(stored, unread);
+        let silence = self.load_silence(stored, unread);
         for (number, section) in stored.all(body::CHANNEL).enumerate() {
             if let Some(pressure) = look() {
                 self.on_pressure(pressure);
             }
-            let restored = body::CHANNEL
-                .read(section, |from| self.restore_channel((&saved, &cuts, number), since, from, unread));
+            let restored = body::CHANNEL.read(section, |from| {
+                let own = (&cuts, silence.get(number).copied().unwrap_or_default(), number);
+                self.restore_channel(&saved, own, since, from, unread)
+            });
             let goes_on = restored.map_err(|why| {
                 self.channels.later_cuts.lose_windows();
                 unread.part("a series", "starts anew", why)
@@ -64,7 +68,7 @@ impl Pipeline {
             }
         }
         self.groups.restore(&self.streams, stored, unread);
-        self.introduce_pairs(0);
+        self.introduce_pairs(&self.channels.list.ids());
         if !self.pairs.restore(&self.streams, &self.directory, since, stored, unread) {
             self.emitter.revisions.lose_some();
         }
@@ -121,7 +125,8 @@ impl Pipeline {
     /// Restores a channel. Returns whether its windows were restored.
     fn restore_channel(
         &mut self,
-        (saved, cuts, number): (&[SavedStream], &StoredCuts, usize),
+        saved: &[SavedStream],
+        (cuts, silence, number): (&StoredCuts, StoredSilence, usize),
         since: AgentTime,
         from: &mut StateReader<'_>,
         unread: &mut Unread,
@@ -143,6 +148,8 @@ impl Pipeline {
             return Err(Corrupt);
         }
         let mut channel = Channel::new(index, id, config, LaterCuts::default());
+        channel.told_to = silence.told_to;
+        self.directory.set_heard(id, silence.heard);
         channel.completeness = self.restored_completeness((cuts, number), config, series);
         let goes_on = channel.restore_windows(config, since, saved, &stored, unread);
         if !goes_on {

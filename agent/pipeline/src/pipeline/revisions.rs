@@ -239,6 +239,11 @@ impl AlertIdentity {
         }
     }
 
+    /// When the last alert was raised.
+    pub(super) fn raised_at(&self) -> Option<SteadyTime> {
+        self.0.as_ref().map(|last| last.at)
+    }
+
     fn last(&self, raised: SteadyTime) -> Option<&Raising> {
         self.0.as_ref().filter(|last| last.at == raised)
     }

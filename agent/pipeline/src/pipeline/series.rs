@@ -1,23 +1,38 @@
 //! The directory of series: by name, and by handle.
 
-use super::ids::{ChannelId, Id, IndexVec, SeriesId};
+mod silence;
+
+use super::ids::{ChannelId, EntryId, Id as _, IndexVec, SeriesId};
 use crate::event::Labels;
 use crate::unit;
+use headwater_kernel::time::AgentTime;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The handle of a series of one source.
+/// The handle of a series of one source: a place, and how many series had been forgotten when it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeriesHandle(pub u32);
+pub struct SeriesHandle {
+    entry: EntryId,
+    generation: u32,
+}
 
-impl Id for SeriesHandle {
-    fn new(index: u32) -> Self {
-        Self(index)
+impl SeriesHandle {
+    /// The number of its place, which no other series has at the same time.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.entry.index()
     }
 
-    #[inline]
-    fn index(self) -> u32 {
-        self.0
+    /// The handle as a number that no other handle of a run has.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.entry.index())
+    }
+
+    /// The handle of a number.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self { entry: EntryId::new(bits as u32), generation: (bits >> 32) as u32 }
     }
 }
 
@@ -36,6 +51,10 @@ pub(super) struct Entry {
     pub(super) source: usize,
     /// The channels that take its readings.
     pub(super) channels: Box<[ChannelId]>,
+    /// How many series had been forgotten when it was made.
+    generation: u32,
+    /// The agent's time at its last reading.
+    heard: AgentTime,
 }
 
 /// The series of a source that no stream selects: they share a handle and take no place, and the first one's name stands
@@ -52,6 +71,17 @@ struct Series {
     labels: Labels,
     /// Its handles by source.
     handles: Vec<(usize, SeriesHandle)>,
+    /// The agent's time at the last reading that no present handle knows of; `None`: not known.
+    heard: Option<AgentTime>,
+}
+
+/// The series of one source that a stream selects.
+#[derive(Default)]
+struct OfSource {
+    /// How many it has named in this run.
+    count: usize,
+    /// Before this time none of them has been silent for long enough to be forgotten.
+    none_before: Option<AgentTime>,
 }
 
 /// Memory of a series without name and labels (bytes): entry, handle, index by name, and the source's memory of its
@@ -69,11 +99,14 @@ pub(super) struct Directory {
     is_shut: bool,
     by_name: HashMap<Arc<str>, SeriesId>,
     series: IndexVec<SeriesId, Series>,
-    entries: IndexVec<SeriesHandle, Entry>,
+    entries: IndexVec<EntryId, Entry>,
     /// By source.
     unselected: BTreeMap<usize, Unselected>,
-    /// How many series each source has named.
-    by_source: BTreeMap<usize, usize>,
+    by_source: BTreeMap<usize, OfSource>,
+    /// How many series have been forgotten in this run, modulo 2^32.
+    generation: u32,
+    /// Before this time no series has been silent for long enough to be forgotten.
+    none_before: Option<AgentTime>,
     /// The name and labels of a missing series.
     nameless: (Arc<str>, Labels),
 }
@@ -88,6 +121,8 @@ impl Directory {
             entries: IndexVec::default(),
             unselected: BTreeMap::new(),
             by_source: BTreeMap::new(),
+            generation: 0,
+            none_before: None,
             nameless: ("".into(), Arc::new([])),
         }
     }
@@ -117,11 +152,15 @@ impl Directory {
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
         }
-        let handle = self.entries.next_id()?;
+        let handle = SeriesHandle { entry: self.entries.next_id()?, generation: self.generation };
         series.handles.push((source, handle));
-        *self.by_source.entry(source).or_default() += 1;
+        let own = self.by_source.entry(source).or_default();
+        own.count += 1;
+        if known.is_some() {
+            own.none_before = None;
+        }
         let channels = resolve(id);
-        self.entries.push(Entry { source, channels });
+        self.entries.push(Entry { source, channels, generation: self.generation, heard: AgentTime::MIN });
         Some(handle)
     }
 
@@ -143,14 +182,16 @@ impl Directory {
         if let Some(known) = self.unselected.get(&source) {
             return Some(known.handle);
         }
-        let handle = self.entries.push(Entry { source, channels: Box::default() })?;
+        let (channels, generation) = (Box::default(), self.generation);
+        let entry = self.entries.push(Entry { source, channels, generation, heard: AgentTime::MIN })?;
+        let handle = SeriesHandle { entry, generation };
         self.unselected.insert(source, Unselected { name: name.into(), labels: labels.into(), handle });
         Some(handle)
     }
 
     /// How many series a source has named that a stream selects.
     pub(super) fn count_of(&self, source: usize) -> usize {
-        self.by_source.get(&source).copied().unwrap_or(0)
+        self.by_source.get(&source).map_or(0, |own| own.count)
     }
 
     /// Sets whether new series are refused from now on.
@@ -160,7 +201,7 @@ impl Directory {
 
     fn insert(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesId> {
         let name: Arc<str> = name.into();
-        let own = Series { name: name.clone(), labels: labels.into(), handles: Vec::new() };
+        let own = Series { name: name.clone(), labels: labels.into(), handles: Vec::new(), heard: None };
         let id = self.series.push(own)?;
         self.by_name.insert(name, id);
         Some(id)
@@ -175,25 +216,42 @@ impl Directory {
         }
     }
 
+    /// What a handle stands for; a reading has come now, which may be a value that a broker had kept. `None`: the series
+    /// has been forgotten.
     #[inline]
-    pub(super) fn entry(&self, handle: SeriesHandle) -> Option<&Entry> {
-        self.entries.at(handle)
+    pub(super) fn on_reading(
+        &mut self,
+        handle: SeriesHandle,
+        now: AgentTime,
+        is_replayed: bool,
+    ) -> Option<&Entry> {
+        let entry =
+            self.entries.get_mut(handle.entry).filter(|entry| entry.generation == handle.generation)?;
+        if !is_replayed {
+            entry.heard = now;
+        }
+        Some(entry)
+    }
+
+    /// Whether a handle stands for a series that has not been forgotten.
+    pub(super) fn knows(&self, handle: SeriesHandle) -> bool {
+        self.entries.get(handle.entry).is_some_and(|entry| entry.generation == handle.generation)
     }
 
     /// One of the channels that take a series' readings; `None` past the last one.
     #[inline]
     pub(super) fn channel(&self, handle: SeriesHandle, place: usize) -> Option<ChannelId> {
-        self.entry(handle)?.channels.get(place).copied()
+        self.entries.get(handle.entry)?.channels.get(place).copied()
     }
 
     /// What every handle stands for, in their order: source, name and labels.
     pub(super) fn handles(&self) -> Vec<(SeriesHandle, usize, &Arc<str>, &Labels)> {
         let mut all = Vec::with_capacity(self.entries.len());
-        for Series { name, labels, handles } in self.series.iter() {
+        for Series { name, labels, handles, .. } in self.series.iter() {
             all.extend(handles.iter().map(|(source, handle)| (*handle, *source, name, labels)));
         }
         all.extend(self.unselected.iter().map(|(source, own)| (own.handle, *source, &own.name, &own.labels)));
-        all.sort_unstable_by_key(|(handle, ..)| handle.0);
+        all.sort_unstable_by_key(|(handle, ..)| handle.entry);
         all
     }
 

@@ -198,6 +198,17 @@ impl SeriesDetectors {
         }
     }
 
+    /// Tells what its detectors still have to tell before the series is forgotten. Returns the time before which any may
+    /// have raised an alert.
+    pub(super) fn forget(&mut self, out: &mut SeriesEmitter<'_>) -> Time {
+        let at = self.moment(out.now.time);
+        let value = self.judged.map_or(0.0, |(.., value)| value);
+        let value = if value.is_nan() { 0.0 } else { value };
+        let slots = self.slots.iter_mut().zip(&out.stream.detectors);
+        let ends = slots.map(|(slot, config)| slot.forget(&self.ring, (at, value), config, out));
+        ends.max().unwrap_or(Time::MIN)
+    }
+
     /// The last judged readings, oldest first.
     pub(super) fn last_readings(&self, count: usize) -> Vec<(i64, f64)> {
         self.ring.last(count, Moment::of_steady(SteadyTime(0), self.corrected_ms))

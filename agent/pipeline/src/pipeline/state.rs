@@ -11,6 +11,8 @@
 //!   detectors u16, each: fingerprint, versions of slot, alert and detector u16
 //! CUTS       of later channels with readings that are not delivered again, and of all: each i64 i64
 //!   channels u32, each: flags u8 (1: such readings, 2: a cut follows), i64 i64
+//! SILENCE    how far series were told of that are gone: all others i64, names u32, each: hash u64, i64
+//!   channels u32, each: last reading of the series, in the agent's time, i64, how far it was told of when it came back i64
 //! CHANNEL    number of the stream u32, series name, labels u32 (key, value)*, by_arrival u8, forwarded i64 u32
 //!   windows (bytes), judged (bytes): last option, corrected i64, window option, evidence u32 (time, value)*, of each detector (bytes)
 //! GROUP      stream name, fingerprint, group name, versions of slot, rows, alert and detector u16, state (bytes)
@@ -63,6 +65,7 @@ impl Pipeline {
             body::STREAM.put(to, |to| stored.save(&stream.name, to));
         }
         self.save_cuts(to);
+        self.save_silence(to);
         for channel in self.channels.list.iter() {
             let own = self.streams.config(channel.stream).zip(stored.at(channel.stream));
             let Some((stream, stored)) = own else { continue };

@@ -5,7 +5,7 @@
 //! | 1 to 10 | the engine: run, report, starts, outages, messages, bytes written, source, clock, receipts, positions | one; of a source: one each |
 //! | 16 to 19 | the pipeline: revisions, suppressed alerts, timestamps, accounts | one |
 //! | 20 to 23 | the pipeline: stream, series in a stream, group, pair | one each |
-//! | 24 | the pipeline: cuts | one |
+//! | 24, 25 | the pipeline: cuts, silence | one |
 //!
 //! A tag is never reused. Raise the version beside the code that writes a section whenever its contents change.
 
@@ -97,9 +97,13 @@ pub const CUTS: Kind = Kind {
     otherwise: "are set for all",
 };
 
-const KINDS: [Kind; 19] = [
+/// How long series have been silent, and how far those were told of that are gone.
+pub const SILENCE: Kind =
+    Kind { tag: 25, version: 1, name: "the silence of series", otherwise: "is counted anew" };
+
+const KINDS: [Kind; 20] = [
     RUN, REPORT, STARTS, OUTAGES, MESSAGES, WRITTEN, SOURCE, CLOCK, RECEIPTS, POSITIONS, REVISIONS,
-    SUPPRESSED, TIMESTAMPS, ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS,
+    SUPPRESSED, TIMESTAMPS, ACCOUNTS, STREAM, CHANNEL, GROUP, PAIR, CUTS, SILENCE,
 ];
 
 /// A body to be read.

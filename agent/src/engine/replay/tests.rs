@@ -67,6 +67,8 @@ enum Op {
     Pass(i64),
     Link(bool),
     Invalid,
+    /// One of the two series gives way.
+    Forget(bool),
     /// A checkpoint is taken.
     Save,
     /// The one taken last is durable.
@@ -88,6 +90,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => (0..15_000_i64).prop_map(Op::Pass),
         3 => any::<bool>().prop_map(Op::Link),
         2 => Just(Op::Invalid),
+        1 => any::<bool>().prop_map(Op::Forget),
         5 => Just(Op::Save),
         5 => Just(Op::Written),
         5 => Just(Op::Flush),
@@ -223,8 +226,8 @@ impl World {
         let segment = self.journal.begin(Base::of(&body), now, |opening| {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
             pipeline.source_names().for_each(|(source, name)| opening.source(source, name));
-            pipeline.introduced(|SeriesHandle(handle), source, name, labels| {
-                opening.series(handle, source, name, labels);
+            pipeline.introduced(|series, source, name, labels| {
+                opening.series(series.number(), source, name, labels);
             });
             pipeline.sources_down().for_each(|source| opening.down(source, now));
         });
@@ -288,10 +291,10 @@ impl World {
                 let series = self.pipeline.introduce(0, name, &[]).unwrap();
                 let now = self.at();
                 if self.introduced.insert(series) {
-                    self.journal.series(series.0, 0, name, &[]);
+                    self.journal.series(series.number(), 0, name, &[]);
                 }
                 let taken = apart.map_or(TakenAt::Arrival, |apart| TakenAt::Event(self.now + apart));
-                self.journal.reading(series.0, taken, value, now);
+                self.journal.reading(series.number(), taken, value, now);
                 self.pipeline.on_reading(series, taken, value, now);
                 self.journal.receipt(0, Receipt(self.handed_over));
                 self.handed_over += 1;
@@ -308,6 +311,12 @@ impl World {
                 self.position(b"x/a", 0);
                 self.journal.count(IntakeCount::Invalid, 0, 1);
                 self.pipeline.on_invalid(0);
+            }
+            Op::Forget(is_a) => {
+                let (name, now) = (if is_a { "x/a" } else { "x/b" }, self.at());
+                self.journal.forgotten(0, name, now);
+                self.pipeline.forget(0, name, now);
+                self.hear();
             }
             Op::Save => self.save(),
             Op::Written => self.written(),

@@ -74,6 +74,7 @@ impl Decoder {
             [16] => Record::Synced(Place { segment: varint::take(from)?, bytes: varint::take(from)? }),
             [17] => Record::Source(size(from)?, text(from)?),
             [20] => Record::Position { source: size(from)?, key: bytes(from)?, at: bytes(from)? },
+            [21] => Record::Forgotten { source: size(from)?, name: text(from)? },
             [MARK] => {
                 self.mark(varint::take(from)?, unzigzag(varint::take(from)?), unzigzag(varint::take(from)?))
             }

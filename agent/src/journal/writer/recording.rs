@@ -40,6 +40,10 @@ impl Journal {
         self.has_receipt.notified().await;
     }
 
+    pub(crate) fn forgotten(&self, source: usize, name: &str, now: Now) {
+        self.put(|to| to.forgotten(source, name, now));
+    }
+
     pub(crate) fn tick(&self, now: Now) {
         self.put(|to| to.tick(now));
     }
