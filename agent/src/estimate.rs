@@ -3,7 +3,8 @@
 //! The estimate assumes the limit of series, each in every stream; names of `NAME_BYTES`; as many open windows as lateness
 //! allows; full sketches and points; full retention and full memory of messages. It counts the bytes of a checkpoint once
 //! more, and the journal, because a tmpfs is memory. The program with its runtime and TLS takes `BASE_BYTES`, and an open
-//! database of the buffer `STORE_BYTES` more. Both were measured. A test fills an agent and compares.
+//! database of the buffer `STORE_BYTES` more. Both were measured, with
+//! the allocator as the service's unit sets it. A test fills an agent and compares.
 
 use crate::checkpoint::deltas_bytes_max;
 use crate::config::Config;

@@ -219,6 +219,13 @@ fn memory_that_the_unit_does_not_allow_is_said() {
     config.more = "[limits]\nseries = 100";
     let (_, stdout, _) = check(&config.text());
     assert!(stdout.contains("at most") && !stdout.contains(more), "{stdout}");
+    // The figures are those of a run with the unit's environment, which `limits.rs` compares.
+    for (name, value) in headwater_tests::agent::service_environment() {
+        assert!(
+            !name.starts_with("MALLOC") || stdout.contains(&format!("{name}={value}")),
+            "{name}: {stdout}"
+        );
+    }
 }
 
 #[test]
