@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Bytes of messages that are written at once, per lane. A small buffer writes a sixteenth of its size.
 const WRITE_BYTES: usize = 1 << 20;
@@ -23,6 +23,9 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 
 /// How often [`settle`] looks for drained segments.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often what was written is counted while the buffer is not in use; each checkpoint counts it too.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// Every so many rounds of [`settle`] write the acknowledgements down.
 const NOTE_EVERY: u32 = 15;
@@ -159,19 +162,23 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
             return false;
         }
         shared.spool.borrow_mut().written(&batches, sync);
-        shared.dirty.set(!sync);
+        shared.set_dirty(!sync);
         shared.on_settled();
         shared.wake_all();
     }
 }
 
-/// Syncs written messages at intervals, against power cuts. Ends with the forwarder.
+/// Syncs written messages soon after they are written, against power cuts. Ends with the forwarder.
 pub(crate) async fn sync(shared: Rc<Shared>) {
     let Sync::Every(ms) = shared.config.sync else { return shared.ending.closing().await };
     let every = Duration::from_millis(ms * 3 / 4);
     loop {
+        let gathered = async {
+            shared.dirtied().await;
+            sleep(every).await;
+        };
         tokio::select! {
-            () = sleep(every) => {}
+            () = gathered => {}
             () = shared.ending.closing() => return,
         }
         sync_once(&shared).await;
@@ -180,7 +187,7 @@ pub(crate) async fn sync(shared: Rc<Shared>) {
 
 /// Syncs the messages that are written and not synced.
 pub(crate) async fn sync_once(shared: &Shared) {
-    if !shared.dirty.take() {
+    if !shared.take_dirty() {
         return;
     }
     let Some(answer) = shared.disk_thread.sync().await else { return };
@@ -196,8 +203,12 @@ pub(crate) async fn sync_once(shared: &Shared) {
 pub(crate) async fn settle(shared: Rc<Shared>) {
     let mut round = 0_u32;
     loop {
+        let due = async {
+            let _ = timeout(COUNT_EVERY, shared.disk_used()).await;
+            sleep(SETTLE_EVERY).await;
+        };
         tokio::select! {
-            () = sleep(SETTLE_EVERY) => {}
+            () = due => {}
             () = shared.ending.closing() => return,
         }
         round = round.wrapping_add(1);

@@ -135,6 +135,22 @@ fn a_thread_that_panics_is_named() {
         let forwarder = start(&store, false);
         assert_eq!(failure(&forwarder).await, buffer);
         assert!(!forwarder.write_down(Instant::now() + Duration::from_millis(100)).await);
+        let store = MemoryStore::default();
+        store.0.lock().unwrap().panics = Some("sync");
+        let forwarder = start(&store, false);
+        push(&forwarder);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        assert!(!forwarder.write_down(deadline).await);
+        assert_eq!(failure(&forwarder).await, buffer);
+        assert!(forwarder.status().disk_error.is_some());
+        assert!(!forwarder.stop(Instant::now() + Duration::from_secs(1)).await);
+    });
+}
+
+/// What waits is not lost because it cannot be merged, and the thread goes on.
+#[test]
+fn a_compactor_that_panics_ends_nothing() {
+    run(async {
         let config = BufferConfig {
             max_size: 40_000,
             memory_bytes_max: 20_000,
@@ -148,19 +164,18 @@ fn a_thread_that_panics_is_named() {
                 tokio::task::yield_now().await;
             }
         };
+        let told = async {
+            loop {
+                if let ForwarderEvent::Damaged { count, what } = forwarder.event().await {
+                    return (count, what);
+                }
+            }
+        };
         tokio::select! {
-            failed = failure(&forwarder) => assert_eq!(failed, buffer, "the compactor panicked"),
+            (count, what) = told => assert!(count == 0 && what.contains("cannot be merged"), "{what}"),
+            failed = failure(&forwarder) => panic!("{failed}"),
             () = fill => {}
         }
-        let store = MemoryStore::default();
-        store.0.lock().unwrap().panics = Some("sync");
-        let forwarder = start(&store, false);
-        push(&forwarder);
-        let deadline = Instant::now() + Duration::from_secs(1);
-        assert!(!forwarder.write_down(deadline).await);
-        assert_eq!(failure(&forwarder).await, buffer);
-        assert!(forwarder.status().disk_error.is_some());
-        assert!(!forwarder.stop(Instant::now() + Duration::from_secs(1)).await);
     });
 }
 

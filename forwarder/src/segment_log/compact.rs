@@ -25,7 +25,7 @@ use crate::store::{SegmentId, StoreError};
 use crate::{Compactor, Lane};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Content of the segments that are merged at once (bytes).
 const SLICE_BYTES: u64 = 8 * MIB;
@@ -133,9 +133,9 @@ impl SegmentLog {
             return Ok(true);
         }
         let elsewhere = self.elsewhere(lane, slice);
-        let careful = CarefulCompactor { compactor, has_panicked: AtomicBool::new(false) };
+        let careful = CarefulCompactor { compactor, panics: AtomicU32::new(0) };
         let merged_part = merge(lane, &before, &elsewhere, &careful);
-        if careful.has_panicked.into_inner() {
+        if careful.panics.into_inner() > 0 {
             self.on_unmergeable();
         }
         let Some((coarser, gone)) = merged_part else { return Ok(false) };
@@ -181,19 +181,25 @@ impl SegmentLog {
     }
 }
 
-/// A compactor whose panics cost the messages that cause them, and no others.
+/// A compactor whose panics cost the messages that cause them, and no others, as long as there are few.
 struct CarefulCompactor<'c> {
     compactor: &'c dyn Compactor,
-    has_panicked: AtomicBool,
+    panics: AtomicU32,
 }
+
+/// After so many panics the rest of the messages stays as it is: two or three messages are found within it.
+const PANICS_MAX: u32 = 32;
 
 impl Compactor for CarefulCompactor<'_> {
     fn merge(&self, older: &[crate::Message]) -> Option<Vec<crate::Message>> {
+        if self.panics.load(Ordering::Relaxed) >= PANICS_MAX {
+            return None;
+        }
         // It changes nothing but what it answers.
         if let Ok(merged) = catch_unwind(AssertUnwindSafe(|| self.compactor.merge(older))) {
             return merged;
         }
-        self.has_panicked.store(true, Ordering::Relaxed);
+        self.panics.fetch_add(1, Ordering::Relaxed);
         let (first, second) = older.split_at(older.len() / 2);
         if first.is_empty() {
             return None;
