@@ -44,12 +44,13 @@ use crate::clock;
 use crate::config::SourceConfig;
 use crate::journal::Journal;
 use crate::memory::MemoryCap;
+use crate::notify::Pulse;
 use crate::tap::Taps;
 use crate::watched::WatchedSeries;
 use checkpointing::Checkpointer;
 use clock_follower::ClockFollower;
 use headwater_forwarder::{Account, Forwarder};
-use headwater_kernel::time::Now;
+use headwater_kernel::time::{AgentTime, Now};
 use headwater_pipeline::account::MessageDelta;
 use headwater_pipeline::event::{Event, ReportCause};
 use headwater_pipeline::pipeline::Pipeline;
@@ -126,7 +127,7 @@ impl Engine {
             reporter,
             checkpointer: Checkpointer::new(writer),
             safety: Safety::default(),
-            ticker: Ticker::default(),
+            ticker: Ticker::new(Pulse::rest()),
             sources,
             listener: ListenerState::default(),
             memory,
@@ -154,21 +155,33 @@ impl Engine {
 
     /// Closes windows as their time comes; never returns.
     pub(crate) async fn tick_forever(&self) {
-        // The wall clock may be set while we sleep: never sleep past a second without looking at it again.
-        const LOOK_MS: i64 = 1_000;
+        // At rest a disk need not take more than this (ms).
+        const NOTED_EVERY_MS: i64 = 60_000;
+        let mut noted = AgentTime::MIN;
         loop {
             self.look_at_clock();
             let now = self.now();
             let due = {
                 let mut pipeline = self.pipeline.borrow_mut();
-                self.journal.tick(now);
+                let changes = pipeline.poll_timeout().is_some_and(|due| due <= now.alive);
+                let may_skip = self.journal.is_synced() && self.ticker.is_resting();
+                if changes || !may_skip || now.alive.since(noted) >= NOTED_EVERY_MS {
+                    self.journal.tick(now);
+                    noted = now.alive;
+                }
                 pipeline.on_tick(now);
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
             };
-            let wait = due.map_or(LOOK_MS, |due| due.since(now.alive).clamp(0, LOOK_MS));
-            self.ticker.tick(Duration::from_millis(wait.unsigned_abs())).await;
+            // The wall clock may be set while we sleep, and the time may become known.
+            let wait = due.map(|due| Duration::from_millis(due.since(now.alive).max(0).unsigned_abs()));
+            self.ticker.tick(wait, self.clock.is_synced()).await;
         }
+    }
+
+    /// Returns at the next look at the clock and the windows, with which everything else is looked at that changes by itself.
+    pub(crate) async fn look(&self) {
+        self.ticker.look().await;
     }
 
     /// Makes the report of the start, once.
@@ -205,7 +218,7 @@ impl Engine {
         }
     }
 
-    /// How often windows have been looked at: at least once a second while all is well.
+    /// How often windows have been looked at: as often as a watchdog asks for while all is well.
     pub(crate) fn ticks(&self) -> u64 {
         self.ticker.ticks()
     }

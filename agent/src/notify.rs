@@ -34,9 +34,14 @@ impl Pulse {
         Self { ticks: None }
     }
 
-    /// How often to call [`Pulse::beat`]: three times within what the watchdog waits.
+    /// How often to call [`Pulse::beat`] while the engine ticks: three times within what the watchdog waits.
     pub(crate) fn every() -> Duration {
         sd_notify::watchdog_enabled().map_or(ALIVE_EVERY, |limit| ALIVE_EVERY.min(limit / 3))
+    }
+
+    /// The longest time without a tick that the watchdog bears with.
+    pub(crate) fn rest() -> Duration {
+        sd_notify::watchdog_enabled().map_or(Duration::MAX, |limit| limit / 2)
     }
 
     /// Feeds the watchdog if the engine has ticked since; an engine that is stuck starves it, and systemd starts

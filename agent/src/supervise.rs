@@ -344,13 +344,17 @@ async fn prepare(state_dir: &Path) -> Result<DirLock, Error> {
     Err(Error::Held { path: path() })
 }
 
+/// An engine that has not looked at its windows for so long stands still.
+const STANDS_STILL: Duration = Duration::from_secs(60);
+
 /// Makes the report of the start and those of the interval, feeds the watchdog, and looks once for streams that no series
 /// has matched.
 async fn housekeeping(engine: &Engine, report_ms: i64) {
     let mut reports = tokio::time::interval(Duration::from_millis(report_ms.unsigned_abs()));
     // One report is enough after a stall: two reports of one millisecond would have one id.
     reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut alive, mut pulse) = (tokio::time::interval(Pulse::every()), Pulse::new());
+    let (mut beaten, mut pulse) = (Instant::now(), Pulse::new());
+    pulse.beat(engine.ticks(), &engine.status().line());
     let mut first_look = std::pin::pin!(tokio::time::sleep(MATCH_WITHIN));
     let mut restart = std::pin::pin!(tokio::time::sleep(CONNECT_WITHIN));
     // The account lacks the messages of earlier runs until the buffer is open.
@@ -361,10 +365,15 @@ async fn housekeeping(engine: &Engine, report_ms: i64) {
         tokio::select! {
             () = &mut opened, if !is_open => is_open = true,
             _ = reports.tick(), if is_open => engine.report(ReportCause::Interval, ""),
-            _ = alive.tick() => {
-                if !pulse.beat(engine.ticks(), &engine.status().line()) {
-                    tracing::error!("the engine stands still: no window was looked at since the last time");
+            () = engine.look() => {
+                if beaten.elapsed() > Pulse::every() / 2 {
+                    beaten = Instant::now();
+                    pulse.beat(engine.ticks(), &engine.status().line());
                 }
+            }
+            // Every look begins this anew.
+            () = tokio::time::sleep(STANDS_STILL) => {
+                tracing::error!("the engine stands still: no window was looked at since the last time");
             }
             () = &mut restart, if is_open && !said => {
                 said = true;

@@ -162,7 +162,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
             return false;
         }
         shared.spool.borrow_mut().written(&batches, sync);
-        shared.set_dirty(!sync);
+        shared.signals.set_dirty(!sync);
         shared.on_settled();
         shared.wake_all();
     }
@@ -174,7 +174,7 @@ pub(crate) async fn sync(shared: Rc<Shared>) {
     let every = Duration::from_millis(ms * 3 / 4);
     loop {
         let gathered = async {
-            shared.dirtied().await;
+            shared.signals.dirtied().await;
             sleep(every).await;
         };
         tokio::select! {
@@ -187,7 +187,7 @@ pub(crate) async fn sync(shared: Rc<Shared>) {
 
 /// Syncs the messages that are written and not synced.
 pub(crate) async fn sync_once(shared: &Shared) {
-    if !shared.take_dirty() {
+    if !shared.signals.take_dirty() {
         return;
     }
     let Some(answer) = shared.disk_thread.sync().await else { return };
@@ -204,7 +204,7 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
     let mut round = 0_u32;
     loop {
         let due = async {
-            let _ = timeout(COUNT_EVERY, shared.disk_used()).await;
+            let _ = timeout(COUNT_EVERY, shared.signals.used()).await;
             sleep(SETTLE_EVERY).await;
         };
         tokio::select! {

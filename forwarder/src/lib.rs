@@ -17,6 +17,7 @@
 mod batches;
 mod config;
 mod connection;
+mod disk_signals;
 mod disk_thread;
 mod disk_writer;
 mod driver;

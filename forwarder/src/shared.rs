@@ -1,5 +1,6 @@
 //! What the forwarder's tasks share, on one thread.
 
+use crate::disk_signals::DiskSignals;
 use crate::disk_thread::{Answer, DiskThread};
 use crate::ending::{Ending, Phase};
 use crate::events::{Events, ForwarderEvent};
@@ -47,12 +48,7 @@ pub(crate) struct Shared {
     pub(crate) disk_writer: Notify,
     /// Wakes those who wait for messages to be safe or gone.
     settled: Notify,
-    /// Whether messages are written and not synced.
-    dirty: Cell<bool>,
-    /// Wakes who syncs them.
-    dirtied: Notify,
-    /// Wakes who deletes what is drained: the disk is used.
-    used: Notify,
+    pub(crate) signals: DiskSignals,
     states: RefCell<Vec<OutputState>>,
     wake: Vec<Notify>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -98,9 +94,7 @@ impl Shared {
             opened: Notify::new(),
             disk_writer: Notify::new(),
             settled: Notify::new(),
-            dirty: Cell::new(false),
-            dirtied: Notify::new(),
-            used: Notify::new(),
+            signals: DiskSignals::default(),
             wake: states.iter().map(|_| Notify::new()).collect(),
             states: RefCell::new(states),
             clock,
@@ -257,9 +251,7 @@ impl Shared {
     pub(crate) fn note_disk<T>(&self, answer: &Answer<T>) {
         let mut disk = self.disk.borrow_mut();
         (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
-        if disk.is_used {
-            self.used.notify_one();
-        }
+        self.signals.set_used(disk.is_used);
         disk.oldest_ms = answer.oldest_ms;
     }
 
@@ -306,31 +298,6 @@ impl Shared {
             }
             LossCause::Damaged(what) => ForwarderEvent::Damaged { count, what: what.clone() },
         });
-    }
-
-    /// Notes whether messages are written and not synced.
-    pub(crate) fn set_dirty(&self, is_dirty: bool) {
-        self.dirty.set(is_dirty);
-        if is_dirty {
-            self.dirtied.notify_one();
-        }
-    }
-
-    /// Whether messages were written and not synced; now they are about to be.
-    pub(crate) fn take_dirty(&self) -> bool {
-        self.dirty.take()
-    }
-
-    /// Returns when messages are written and not synced.
-    pub(crate) async fn dirtied(&self) {
-        self.dirtied.notified().await;
-    }
-
-    /// Returns when the disk is used.
-    pub(crate) async fn disk_used(&self) {
-        while !self.disk_is_used() {
-            self.used.notified().await;
-        }
     }
 
     pub(crate) fn disk_is_used(&self) -> bool {

@@ -145,6 +145,18 @@ impl Agent {
         self.process.pid()
     }
 
+    /// How often its threads have woken after waiting for something, so far.
+    #[must_use]
+    pub fn wake_ups(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten();
+        let of = |task: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse::<u64>().ok()
+        };
+        tasks.filter_map(Result::ok).filter_map(of).sum()
+    }
+
     /// The log of the agent and of its predecessors in the directory.
     #[must_use]
     pub fn log(&self) -> String {

@@ -6,11 +6,13 @@
 //! answer the ping.
 //!
 //! The time is counted in ticks of a quarter of the keep-alive time, so that no packet needs a look at a clock. A tick
-//! that the thread was too busy for is not made up for: what came in the meantime is read before the next one.
+//! that the thread was too busy for is not made up for: what came in the meantime is read before the next one. On a silent
+//! connection several ticks are waited for at once, so that it wakes the program less often. Something that
+//! was sent meanwhile may then count as older than it is, and something that came as younger.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Ticks without a packet until a ping is due.
 const PING_AFTER: u8 = 4;
@@ -21,9 +23,32 @@ const LOST_AFTER: u8 = 6;
 /// The silence on a connection; without a keep-alive time nothing is due.
 #[derive(Debug, Default)]
 pub(crate) struct KeepAlive {
-    ticks: Option<Interval>,
+    ticks: Option<Ticks>,
     unsent: u8,
     unheard: u8,
+}
+
+/// A timer that waits for one or several ticks.
+#[derive(Debug)]
+struct Ticks {
+    tick: Duration,
+    timer: Interval,
+    /// The ticks that it waits for now.
+    steps: u8,
+}
+
+impl Ticks {
+    fn new(tick: Duration) -> Self {
+        let mut timer = interval(tick);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        timer.reset();
+        Self { tick, timer, steps: 1 }
+    }
+
+    fn wait_for(&mut self, steps: u8) {
+        self.steps = steps;
+        self.timer.reset_after(self.tick * u32::from(steps));
+    }
 }
 
 /// An action that a silence asks for.
@@ -38,11 +63,7 @@ impl KeepAlive {
     /// Zero: none.
     pub(crate) fn new(keep_alive: Duration) -> Self {
         let tick = keep_alive / u32::from(PING_AFTER);
-        let ticks = (!tick.is_zero()).then(|| {
-            let mut ticks = interval_at(Instant::now() + tick, tick);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        });
+        let ticks = (!tick.is_zero()).then(|| Ticks::new(tick));
         Self { ticks, unsent: 0, unheard: 0 }
     }
 
@@ -59,16 +80,83 @@ impl KeepAlive {
     /// The next action.
     pub(crate) fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<DueAction> {
         let Some(ticks) = &mut self.ticks else { return Poll::Pending };
-        while ticks.poll_tick(context).is_ready() {
-            self.unsent = self.unsent.saturating_add(1);
-            self.unheard = self.unheard.saturating_add(1);
+        while ticks.timer.poll_tick(context).is_ready() {
+            let is_silent = self.unsent > 0 && self.unheard > 0;
+            self.unsent = self.unsent.saturating_add(ticks.steps);
+            self.unheard = if self.unheard == 0 { 1 } else { self.unheard.saturating_add(ticks.steps) };
             if self.unheard >= LOST_AFTER {
                 return Poll::Ready(DueAction::GiveUp);
             }
-            if self.unsent >= PING_AFTER || self.unheard == PING_AFTER {
+            let is_ping_due = self.unsent >= PING_AFTER || self.unheard == PING_AFTER;
+            let longest = self.unsent.max(self.unheard);
+            let is_long = is_silent && !is_ping_due && longest < PING_AFTER;
+            ticks.wait_for(if is_long { PING_AFTER - longest } else { 1 });
+            if is_ping_due {
                 return Poll::Ready(DueAction::Ping);
             }
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::time::Instant;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+    async fn due(keep_alive: &mut KeepAlive) -> (DueAction, Duration) {
+        let begun = Instant::now();
+        (poll_fn(|context| keep_alive.poll_due(context)).await, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_is_pinged_once_in_the_time_and_lost_after_half_as_much_again() {
+        let mut keep_alive = KeepAlive::new(KEEP_ALIVE);
+        for _ in 0..5 {
+            assert_eq!(due(&mut keep_alive).await, (DueAction::Ping, KEEP_ALIVE));
+            keep_alive.on_sent();
+            keep_alive.on_heard();
+        }
+        assert_eq!(due(&mut keep_alive).await, (DueAction::Ping, KEEP_ALIVE));
+        keep_alive.on_sent();
+        assert_eq!(due(&mut keep_alive).await, (DueAction::GiveUp, KEEP_ALIVE / 2), "no answer came");
+    }
+
+    /// What comes and goes at any time: the broker hears something within its time, and is not given up before it is.
+    #[tokio::test(start_paused = true)]
+    async fn the_broker_is_never_kept_waiting_nor_given_up_too_early() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..300 {
+            let mut keep_alive = KeepAlive::new(KEEP_ALIVE);
+            let (mut sent, mut heard) = (Instant::now(), Instant::now());
+            for _ in 0..30 {
+                let next = Duration::from_millis(random.u64(1..30_000));
+                tokio::select! {
+                    (action, _) = due(&mut keep_alive) => {
+                        if action == DueAction::GiveUp {
+                            assert!(heard.elapsed() >= KEEP_ALIVE * 5 / 4);
+                            break;
+                        }
+                        assert!(sent.elapsed() <= KEEP_ALIVE * 5 / 4, "{:?}", sent.elapsed());
+                        keep_alive.on_sent();
+                        sent = Instant::now();
+                    }
+                    () = tokio::time::sleep(next) => {
+                        if random.bool() {
+                            keep_alive.on_sent();
+                            sent = Instant::now();
+                        } else {
+                            keep_alive.on_heard();
+                            heard = Instant::now();
+                        }
+                    }
+                }
+                assert!(sent.elapsed() <= KEEP_ALIVE * 5 / 4, "the broker waits for {:?}", sent.elapsed());
+                assert!(heard.elapsed() <= KEEP_ALIVE * 9 / 4, "found out after {:?}", heard.elapsed());
+            }
+        }
     }
 }

@@ -120,7 +120,7 @@ impl Engine {
         }
         self.on_pace(&budget);
         self.outgoing.open();
-        let mut unchanged = None;
+        let (mut unchanged, mut is_unchanged) = (None, false);
         loop {
             let requested = async {
                 tokio::select! {
@@ -129,8 +129,15 @@ impl Engine {
                 }
                 sleep_until(budget.soonest()).await;
             };
+            let due = async {
+                // Where nothing comes no timer is set for it.
+                while is_unchanged && Instant::now() < budget.due() {
+                    self.look().await;
+                }
+                sleep_until(budget.due()).await;
+            };
             tokio::select! {
-                () = sleep_until(budget.due()) => {}
+                () = due => {}
                 () = requested => {}
                 () = self.journal_full() => {
                     if !self.journal.is_synced() {
@@ -143,7 +150,8 @@ impl Engine {
             let totals = self.pipeline.borrow().totals();
             let handed_over = self.safety.handed_over();
             let state = (totals, handed_over, self.reporter.progress());
-            if unchanged.as_ref() == Some(&state) && !self.follower.is_waiting() {
+            is_unchanged = unchanged.as_ref() == Some(&state) && !self.follower.is_waiting();
+            if is_unchanged {
                 continue;
             }
             if let Some(write) = self.write_when_safe(self.snapshot(Some(every_ms))).await {

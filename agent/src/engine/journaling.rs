@@ -15,8 +15,9 @@ use headwater_pipeline::sections::body;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The time between two notes of which messages are acknowledged or in the buffer. A crash sends the others again.
-const KEPT_EVERY: Duration = Duration::from_secs(1);
+/// How long messages may take to be acknowledged or in the buffer, before the next look at which are. A crash sends the others
+/// again.
+const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long records gather that no source waits for.
 const GATHER: Duration = Duration::from_millis(100);
@@ -153,7 +154,7 @@ impl Engine {
     pub(crate) async fn note_kept_forever(&self) {
         let (journal, mut noted) = (&self.journal, None);
         loop {
-            sleep(KEPT_EVERY).await;
+            self.look().await;
             if journal.is_removed() {
                 self.checkpointer.request();
             }
@@ -163,7 +164,7 @@ impl Engine {
             }
             self.settle();
             let (place, position) = (journal.place(), self.forwarder().position());
-            if timeout(KEPT_EVERY, self.forwarder().kept(&position)).await.is_err() || !journal.is_on() {
+            if timeout(KEPT_WITHIN, self.forwarder().kept(&position)).await.is_err() || !journal.is_on() {
                 continue;
             }
             let account = self.message_account();

@@ -1,17 +1,13 @@
 //! What the engine does when memory is short; `memory.rs` says when that is.
 
 use super::Engine;
-use std::time::Duration;
-
-/// How often memory is checked.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Checks the memory for as long as the agent runs; never returns.
     pub(crate) async fn watch_memory(&self) {
         loop {
             self.look_at_memory();
-            tokio::time::sleep(LOOK_EVERY).await;
+            self.look().await;
         }
     }
 

@@ -93,6 +93,10 @@ impl Sink for EngineSink {
 
     #[inline]
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
+        if self.engine.ticker.stir() {
+            // The clock may have been set during the rest.
+            self.engine.look_at_clock();
+        }
         let now = self.engine.now();
         self.heard.set(Some(now.alive));
         let mut pipeline = self.engine.pipeline.borrow_mut();

@@ -55,11 +55,17 @@ impl StatusPublisher {
 
     /// Publishes every change of the status; never returns.
     pub(super) async fn keep(&self, engine: &Engine) {
+        let mut looked = Instant::now();
         loop {
             tokio::select! {
                 () = engine.status_changed() => self.gather().await,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = engine.look() => {
+                    if looked.elapsed() < LOOK_EVERY {
+                        continue;
+                    }
+                }
             }
+            looked = Instant::now();
             let (status, now) = (engine.status(), Instant::now());
             if self.is_due(&status, now) {
                 *self.said.borrow_mut() = Some((status, now));

@@ -20,6 +20,7 @@ mod formats;
 mod hostile;
 mod hostile_broker;
 mod http;
+mod idle;
 mod journals;
 mod limits;
 mod lines;

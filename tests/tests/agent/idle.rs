@@ -1,0 +1,33 @@
+//! An agent with nothing to do hardly wakes.
+
+use headwater_tests::{Agent, RuntimeDir, Subscriber, TempDir, wait_for};
+use std::time::Duration;
+
+/// How long it is watched.
+const WATCHED: Duration = Duration::from_secs(30);
+
+/// The most wake-ups a second of all its threads: watchdog, keep-alive and looks at the clock included.
+const WAKE_UPS_MAX: f64 = 0.5;
+
+#[test]
+fn an_agent_with_nothing_to_do_hardly_wakes() {
+    let broker = headwater_tests::Mosquitto::start();
+    let (dir, runtime) = (TempDir::new(), RuntimeDir::new());
+    let subscriber = Subscriber::new(broker.port);
+    let config = crate::Config { agent: "", more: "", ..crate::Config::new(broker.port, broker.port) }.text();
+    let agent = Agent::start_with(&dir, &config, &runtime.environment());
+    crate::wait_source(&broker, 1);
+    subscriber.wait_until("the report of the start", |messages| messages.has_cause("restart"));
+    // What the start has set off is over: the threads that are needed now and then have ended.
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", agent.pid())).map_or(0, Iterator::count);
+    let mut before = threads();
+    wait_for("its threads to settle", || {
+        std::thread::sleep(Duration::from_secs(6));
+        (std::mem::replace(&mut before, threads()) == threads()).then_some(())
+    });
+    let began = agent.wake_ups();
+    std::thread::sleep(WATCHED);
+    let a_second = (agent.wake_ups() - began) as f64 / WATCHED.as_secs_f64();
+    println!("{a_second:.2} wake-ups a second");
+    assert!(a_second <= WAKE_UPS_MAX, "{a_second:.2} wake-ups a second");
+}
