@@ -130,7 +130,10 @@ fn open(path: &Path) -> Result<(Option<Config>, Document), Failure> {
 
 /// A config file that cannot be read at all.
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let fix = "write one there (README.md has a sample), or name another with --config FILE";
+    let fix = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "ask as root, or as a user who may read it",
+        _ => "write one there (README.md has a sample), or name another with --config FILE",
+    };
     Failure::Usage(format!("{}: error: cannot read the config: {error}\n = {fix}", path.display()))
 }
 

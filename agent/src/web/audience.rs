@@ -93,3 +93,51 @@ impl Follower {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::testing::summary;
+    use headwater_http::events;
+
+    /// Who reads too slowly loses the place and holds nobody up; who is gone is not kept.
+    #[tokio::test]
+    async fn who_does_not_take_what_comes_is_dropped() {
+        let (audience, watched) = (Audience::default(), WatchedSeries::default());
+        let (slow, _unread) = events(3);
+        let (gone, stream) = events(9);
+        let (good, _roomy) = events(99);
+        for sender in [slow, gone, good] {
+            audience.join(sender, vec!["a".to_owned()], &watched);
+        }
+        drop(stream);
+        let count = || audience.followers.borrow().len();
+        audience.send(&ServerEvent::new("status", "{}"));
+        assert_eq!(count(), 2);
+        for _ in 0..20 {
+            audience.send(&ServerEvent::new("status", "{}"));
+        }
+        assert_eq!(count(), 1);
+    }
+
+    #[tokio::test]
+    async fn summaries_and_readings_go_to_those_who_follow_the_series() {
+        let (audience, watched) = (Audience::default(), WatchedSeries::default());
+        let (one, _stream) = events(1);
+        let (other, _other_stream) = events(1);
+        audience.join(one, vec!["a".to_owned()], &watched);
+        audience.join(other, vec!["b".to_owned(), "c".to_owned()], &watched);
+        assert!(audience.wants("c") && !audience.wants("d"));
+        let event = summary("s", "a", (0, 1), &[("mean", 1.0)]);
+        // The first queue takes one, and not a second one; the other one gets none of them.
+        audience.show(&event, &"{}".into());
+        audience.show(&event, &"{}".into());
+        assert!(!audience.wants("a") && audience.wants("b"));
+        audience.find_handles(|name| if name == "c" { vec![7] } else { vec![] });
+        watched.on_reading(7, 1, 2.0);
+        audience.send_readings();
+        watched.on_reading(7, 1, 2.0);
+        audience.send_readings();
+        assert!(audience.is_empty(), "its queue took one of the two");
+    }
+}
