@@ -90,18 +90,24 @@ impl BrokerConnection {
 
     async fn greet(&mut self, settings: &KafkaSettings) -> Result<(), KafkaError> {
         let limit = AnswerLimit { time: CONNECT_LIMIT, bytes: ANSWER_BYTES_MAX };
-        let is_plain = settings.tls.is_none();
-        let answer = self.exchange(&Versions::REQUEST, 0, limit).await.map_err(|error| match error {
-            KafkaError::Lost(_) if is_plain => KafkaError::Lost(format!(
-                "{} closed the connection without an answer; is it a port with TLS (`tls = true`), or no broker?",
-                self.address
-            )),
-            error => error,
-        })?;
+        let answer = self.exchange(&Versions::REQUEST, 0, limit).await;
+        let answer =
+            answer.map_err(|error| if settings.tls.is_none() { self.doubt(error) } else { error })?;
         self.versions = Versions::read(&answer.body)?;
         match &settings.sasl {
             Some(sasl) => self.authenticate(sasl, limit).await,
             None => Ok(()),
+        }
+    }
+
+    /// What an error means before anything was understood.
+    fn doubt(&self, error: KafkaError) -> KafkaError {
+        match error {
+            KafkaError::Lost(text) if !text.contains("did not answer") => KafkaError::Lost(format!(
+                "{text}; is {} a port with TLS (`tls = true`), or no broker?",
+                self.address
+            )),
+            error => error,
         }
     }
 
@@ -235,7 +241,7 @@ impl BrokerConnection {
     fn explain(&self, error: &io::Error) -> KafkaError {
         let address = &self.address;
         KafkaError::Lost(match error.kind() {
-            io::ErrorKind::InvalidData => format!("{address} sent {error}; does it speak Kafka's protocol?"),
+            io::ErrorKind::InvalidData => format!("{address} sent {error}"),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 format!("{address} closed the connection")
             }

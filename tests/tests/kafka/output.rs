@@ -164,7 +164,7 @@ fn names_and_passwords_deliver_in_tls() {
     assert_eq!((status.code(), log.contains("guess")), (Some(0), false));
     for (output, word) in [
         (format!("brokers = \"localhost:{}\"\ntls = true", broker.tls_port), "not signed by an authority"),
-        (format!("brokers = \"localhost:{}\"", broker.tls_port), "is it a port with TLS"),
+        (format!("brokers = \"localhost:{}\"", broker.tls_port), "a port with TLS (`tls = true`)"),
         (format!("brokers = \"localhost:{}\"\ntls = true", broker.port), "is it a port without TLS"),
         (format!("brokers = \"127.0.0.1:{}\"", source.port), "no broker?"),
     ] {
