@@ -1,5 +1,7 @@
 //! Servers that are no broker, or one out of its mind: every call ends, in time and with little memory, and nothing panics.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
+
 use headwater_kafka::{Cluster, KafkaError, KafkaSettings};
 use std::io::{Read, Write};
 use std::net::TcpListener;
