@@ -16,7 +16,7 @@ const SIZE_MS: i64 = 1_000;
 /// How often the agent and the broker are killed: a few times, or as `HEADWATER_KAFKA_KILLS` says.
 fn kills() -> u32 {
     let kills = std::env::var("HEADWATER_KAFKA_KILLS").ok();
-    kills.map_or(3, |kills| kills.parse().expect("HEADWATER_KAFKA_KILLS is a number"))
+    kills.map_or(2, |kills| kills.parse().expect("HEADWATER_KAFKA_KILLS is a number"))
 }
 
 /// A stream with short windows, and a report now and then.

@@ -12,7 +12,7 @@ use std::time::Duration;
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// What comes after all that was sent must be there in this time, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn config(source: &Mosquitto, output: &str) -> String {
     format!(
@@ -54,7 +54,7 @@ fn nothing_is_missing_whatever_is_killed() {
     let source = source();
     let dir = TempDir::new();
     // What waited goes so slowly that there is something new meanwhile.
-    let rate = "rate = { messages = 200 }";
+    let rate = if kills() > 5 { "rate = { messages = 1000 }" } else { "rate = { messages = 200 }" };
     let config = config(&source, &format!("brokers = [\"127.0.0.1:1\", \"{}\"]\n{rate}", broker.address()));
     let mut agent = Some(Agent::start(&dir, &config));
     agent.as_ref().expect("an agent").wait_logs(&["source connected"], 1);

@@ -2,11 +2,14 @@
 
 use crate::{SIZE_MS, START, STEP_MS, STREAM, kills, windows};
 use headwater_tests::agent;
-use headwater_tests::{Agent, Kafka, Mosquitto, Subscriber, TempDir};
+use headwater_tests::{Agent, Kafka, Messages, Mosquitto, Subscriber, TempDir};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// A broker that was away for long is asked again after a minute at most.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn config(broker: &Kafka, uplink: &Mosquitto, more: &str) -> String {
     format!(
@@ -26,9 +29,9 @@ fn value(step: i64) -> String {
 /// Checks that every window of the series holds each of its records once, and is told once.
 #[track_caller]
 fn check_windows(subscriber: &Subscriber, series: &str, windows: usize) {
-    let messages = subscriber.wait_until(&format!("{windows} windows of {series}"), |messages| {
-        messages.summaries("main", series).len() >= windows
-    });
+    let is_there = |messages: &Messages| messages.summaries("main", series).len() >= windows;
+    let (messages, is_whole) = subscriber.wait_at_most(PATIENCE, is_there);
+    assert!(is_whole, "{windows} windows of {series}; came in: {}", messages.digest());
     messages.check_repeats();
     messages.check_accounts();
     for (at, summary) in messages.summaries("main", series) {
