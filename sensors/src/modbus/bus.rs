@@ -128,7 +128,7 @@ struct Unit {
     backoff: Backoff,
     /// It is left alone until then.
     rests_until: Option<Instant>,
-    /// Why it did not answer last; `None`: it did, or was not asked yet.
+    /// Why it did not answer last, or what it refuses; `None`: nothing, or it was not asked yet.
     why: Option<String>,
 }
 
@@ -138,9 +138,10 @@ impl Unit {
         self.why = Some(why);
     }
 
-    fn succeed(&mut self) {
+    /// It answers; `refusal`: to one of the questions, that it cannot.
+    fn succeed(&mut self, refusal: Option<String>) {
         self.backoff.reset();
-        (self.rests_until, self.why) = (None, None);
+        (self.rests_until, self.why) = (None, refusal);
     }
 }
 
@@ -198,12 +199,11 @@ impl<'m> Bus<'m> {
                 return;
             }
         }
-        let whys: Vec<&str> = units.iter().filter_map(|unit| unit.why.as_deref()).collect();
-        let down = (whys.len() == units.len()).then(|| whys.first().map(|why| (*why).to_owned())).flatten();
-        if down.is_some() {
-            self.tell(sink, down);
+        let why = units.iter().find_map(|unit| unit.why.as_deref());
+        if units.iter().all(|unit| unit.rests_until.is_some()) {
+            self.tell(sink, why.map(str::to_owned));
         } else {
-            sink.trouble(whys.first().copied());
+            sink.trouble(why);
         }
         self.units = units;
     }
@@ -222,12 +222,12 @@ impl<'m> Bus<'m> {
         unit: &mut Unit,
         sink: &mut dyn Sink,
     ) -> Result<(), String> {
+        let mut refusal = None;
         for request in requests {
             let error = match self.ask(request).await? {
                 Ok(words) => {
                     self.tell(sink, None);
                     self.hand_over(request, &words, sink);
-                    unit.succeed();
                     continue;
                 }
                 Err(error) => error,
@@ -239,8 +239,7 @@ impl<'m> Bus<'m> {
                 AskError::Exception(exception) if !is_absence(exception) => {
                     self.tell(sink, None);
                     sink.invalid(&request.to_string(), &what);
-                    unit.succeed();
-                    unit.why = Some(why);
+                    refusal.get_or_insert(why);
                 }
                 AskError::Exception(_) | AskError::Silent | AskError::Lost(_) => {
                     unit.fail(why);
@@ -253,6 +252,7 @@ impl<'m> Bus<'m> {
                 }
             }
         }
+        unit.succeed(refusal);
         Ok(())
     }
 

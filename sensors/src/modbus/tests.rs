@@ -229,6 +229,24 @@ fn a_unit_that_answers_badly_stops_no_other() {
     }
 }
 
+/// One register that a unit does not have is a mistake in the config, and no reason to be down.
+#[test]
+fn a_register_that_is_refused_costs_the_others_nothing() {
+    run_local(async {
+        let gateway =
+            Gateway::start(|_, address| if address == 7 { Manner::Refusing(2) } else { Manner::Well }).await;
+        let told = Told::default();
+        let registers = "registers = [{ name = \"a\", address = 7 }, { name = \"b\", address = 9 }]";
+        let run = Run::start(&gateway.table(registers), &told);
+        told.until("values", |seen| seen.readings.len() > 5 && seen.troubles.len() > 2).await;
+        run.stop().await;
+        let seen = told.0.borrow();
+        assert_eq!(seen.links, ["up"]);
+        assert!(seen.troubles.iter().all(|trouble| trouble.contains("unit 1, holding 7 to 7")));
+        assert_eq!((gateway.connections.get(), values(&told, "source/a")), (1, vec![]));
+    });
+}
+
 #[test]
 fn a_gateway_comes_late_goes_and_comes_back() {
     run_local(async {
