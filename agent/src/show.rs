@@ -93,8 +93,10 @@ impl ShownLines {
         if let Some(rev) = message.number("rev").filter(|rev| *rev > 0.0) {
             let _ = write!(line, "  (correction {rev})");
         }
-        if message.get("partial").is_some() {
-            line.push_str("  (partial)");
+        for mark in ["partial", "retracted"] {
+            if message.get(mark).is_some() {
+                let _ = write!(line, "  ({mark})");
+            }
         }
         line
     }

@@ -11,7 +11,8 @@
 //!
 //! A count window closes when it is full and not before. A closed window is retained for `retain`: late readings
 //! gather in it for `gather` and are emitted as a revision, with the merged numbers. A late reading for a window that
-//! had none opens and closes it.
+//! had none opens and closes it. Where a late reading bridges two sessions, the first one is revised, and takes the
+//! readings of the other, which is retracted.
 //!
 //! A window has a prior, the last reading before it, so that what accumulates over time adds up over windows. A late
 //! reading that becomes the prior of a retained window revises that one too.
@@ -86,9 +87,12 @@ pub enum Placed {
 pub struct Closed<P> {
     /// Its interval.
     pub window: Window,
+    /// The interval that names it: as it was when the window was first emitted. Late readings may make a session longer.
+    pub named: Window,
     /// 0, and one more with every revision.
     pub rev: u32,
-    /// The number of readings it holds.
+    /// The number of readings it holds. 0: it is retracted, because a late reading made it a part of another session;
+    /// `pane` has no meaning then.
     pub readings: u64,
     /// The number of readings that this closing or revision is the first to report. Its sum over everything polled is
     /// the number of readings placed, less [`Windows::readings`].
@@ -277,8 +281,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         if told.is_none() {
             *self = Self { counted: self.counted, ..Self::new() };
         }
-        if let Some(Closed { window, .. }) = &mut told {
-            window.end = window.end.min(now.max(window.start.plus(1)));
+        if let Some(Closed { window, named, .. }) = &mut told {
+            let end = now.max(window.start.plus(1));
+            (window.end, named.end) = (window.end.min(end), named.end.min(end));
         }
         told
     }

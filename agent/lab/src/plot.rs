@@ -57,6 +57,8 @@ struct Panel {
 struct Window {
     start_ms: i64,
     end_ms: i64,
+    /// As its id has it: that of the first revision.
+    named_end_ms: i64,
     range: Option<(f64, f64)>,
     mean: Option<f64>,
 }
@@ -168,12 +170,18 @@ impl Panel {
     }
 
     fn window(&mut self, summary: &event::Summary) {
-        let (start_ms, end_ms) = (summary.start.ms, summary.end_ms);
+        let (start_ms, end_ms, named_end_ms) = (summary.start.ms, summary.end_ms, summary.named_end_ms);
         let range = summary.number_of("min").zip(summary.number_of("max"));
-        let window = Window { start_ms, end_ms, range, mean: summary.number_of("mean") };
+        let window = Window { start_ms, end_ms, named_end_ms, range, mean: summary.number_of("mean") };
         // A revision replaces the summary that it revises.
-        let same = |other: &&mut Window| (other.start_ms, other.end_ms) == (start_ms, end_ms);
-        if let Some(revised) = self.windows.iter_mut().rev().take(100).find(same) {
+        let same = |other: &Window| (other.start_ms, other.named_end_ms) == (start_ms, named_end_ms);
+        let recent = self.windows.len().saturating_sub(100);
+        let revised = self.windows.iter().skip(recent).rposition(same).map(|at| recent + at);
+        if summary.is_retracted {
+            revised.map(|at| self.windows.remove(at));
+            return;
+        }
+        if let Some(revised) = revised.and_then(|at| self.windows.get_mut(at)) {
             *revised = window;
             return;
         }
@@ -222,7 +230,8 @@ impl Window {
         let Some(before) = before else { return Some(*next) };
         let range = before.range.zip(next.range).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)));
         let mean = before.mean.zip(next.mean).map(|(a, b)| f64::midpoint(a, b));
-        Some(Self { start_ms: before.start_ms, end_ms: next.end_ms.max(before.end_ms), range, mean })
+        let end_ms = next.end_ms.max(before.end_ms);
+        Some(Self { start_ms: before.start_ms, end_ms, named_end_ms: end_ms, range, mean })
     }
 }
 

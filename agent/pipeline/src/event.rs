@@ -119,8 +119,12 @@ pub struct Summary {
     pub start: Timestamp,
     /// The end of the window, exclusive (ms), on the same clock.
     pub end_ms: i64,
+    /// The end that its id has (ms): that of the first revision. A session may have grown since.
+    pub named_end_ms: i64,
     /// Counts up with every revision.
     pub rev: u32,
+    /// Whether its readings are in another summary from now on: this one holds none.
+    pub is_retracted: bool,
     /// Whether it may lack readings that the end of an earlier run took.
     pub is_partial: bool,
     /// The index of a count window, since two count windows may have the same interval.
@@ -150,7 +154,9 @@ impl Summary {
             pair: None,
             start,
             end_ms,
+            named_end_ms: end_ms,
             rev: 0,
+            is_retracted: false,
             is_partial: false,
             number: None,
             numbers: plan.numbers(pane).map(|(name, value)| (name.clone(), value)).collect(),
@@ -158,6 +164,15 @@ impl Summary {
             sketch: plan.sketch(pane).cloned(),
             pane: None,
         }
+    }
+
+    /// The summary without anything that it says of readings, but for their count.
+    #[must_use]
+    pub fn retracted(self) -> Self {
+        let numbers = vec![(Arc::from("count"), Value::Count(0))];
+        // What is gone cannot lack readings.
+        let (is_retracted, is_partial) = (true, false);
+        Self { is_retracted, is_partial, numbers, points: None, sketch: None, pane: None, ..self }
     }
 
     /// A number of the summary, by name.

@@ -23,6 +23,8 @@ pub(crate) fn summary(
         pair: None,
         start: time(start),
         end_ms: end,
+        named_end_ms: end,
+        is_retracted: false,
         rev: 0,
         is_partial: false,
         number: None,

@@ -275,6 +275,7 @@ impl World {
             }
             assert!(got.0 >= count, "{id}");
         }
+        sessions::check(&self.told, &self.survived, self.has_crashed);
         for (time, _) in &self.survived {
             assert!(
                 seen.contains(&("t".to_owned(), time.div_euclid(10_000) * 10_000)),

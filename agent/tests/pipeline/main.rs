@@ -15,6 +15,7 @@ mod hardship;
 mod pairs;
 mod places;
 mod restarts;
+mod sessions;
 mod sizes;
 mod sketches;
 mod thinning;

@@ -12,9 +12,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The columns that are the same for all rows of a message.
-const COLUMNS: [&str; 15] = [
-    "kind", "id", "rev", "agent", "stream", "series", "labels", "time", "start", "end", "state", "severity",
-    "detector", "reason", "partial",
+const COLUMNS: [&str; 16] = [
+    "kind",
+    "id",
+    "rev",
+    "agent",
+    "stream",
+    "series",
+    "labels",
+    "time",
+    "start",
+    "end",
+    "state",
+    "severity",
+    "detector",
+    "reason",
+    "partial",
+    "retracted",
 ];
 
 /// The kinds that have rows.
@@ -102,7 +116,7 @@ mod tests {
         encode(&Event::Reading(Reading { about, time, rev: 2, value: -0.5 }), &Unplaced, &mut rows).unwrap();
         let text = String::from_utf8(rows).unwrap();
         let (before, after) =
-            (r#"2,g7,climate,"a ""b"", c d","#, r#","{""room"":""2, left""}",1000,,,,,,,,value,-0.5"#);
+            (r#"2,g7,climate,"a ""b"", c d","#, r#","{""room"":""2, left""}",1000,,,,,,,,,value,-0.5"#);
         assert!(text.starts_with("reading,") && text.contains(before), "{text}");
         assert_eq!(
             text.trim_end().strip_suffix(&after[1..]).map(|rest| rest.ends_with(before)),

@@ -30,7 +30,7 @@ impl<'a> Id<'a> {
         let own = |kind, name, time| Some(Self::new(Scope::Agent { kind, name }, time, placer));
         match event {
             Event::Summary(summary) => {
-                let length_ms = summary.end_ms.saturating_sub(summary.start.ms);
+                let length_ms = summary.named_end_ms.saturating_sub(summary.start.ms);
                 let window = Some((length_ms, summary.number));
                 Some(Self { window, ..Self::new(Scope::series(&summary.about), &summary.start, placer) })
             }

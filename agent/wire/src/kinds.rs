@@ -59,6 +59,9 @@ fn describe_summary(summary: &Summary, clock: Placed<'_>, to: &mut impl Fields) 
     if summary.is_partial {
         to.put("partial", &true);
     }
+    if summary.is_retracted {
+        to.put("retracted", &true);
+    }
     describe_names(&summary.about, to);
     if let Some([a, b]) = &summary.pair {
         to.put("a", &**a);

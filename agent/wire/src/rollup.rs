@@ -141,8 +141,14 @@ fn groups<'m>(pieces: &'m [Piece<'m>], overlap: bool) -> Vec<Group<'m>> {
         let own = |piece: &&Piece<'_>| piece.window.interval() == *interval;
         pieces.iter().filter(own).any(|piece| piece.window.rev == 0)
     };
+    // Sessions that late readings have changed are left alone, because one may have taken the readings of another.
+    let changed = pieces.iter().filter(|piece| piece.window.has_changed).map(|piece| piece.window.start.ms);
+    let changed: BTreeSet<i64> = changed.collect();
     let whole = |group: &Group<'_>| {
-        group.windows.iter().all(|(interval, window)| window.rev == 0 || original(interval))
+        let is_whole = |(interval, window): (&Interval, &&Mergeable<'_>)| {
+            !changed.contains(&interval.0) && (window.rev == 0 || original(interval))
+        };
+        group.windows.iter().all(is_whole)
     };
     groups.into_values().filter_map(|group| group.disjoint(overlap)).filter(whole).collect()
 }

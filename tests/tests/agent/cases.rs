@@ -81,6 +81,7 @@ cases! {
     quality_flags
     recordings_of_mosquitto_sub
     series_that_nobody_selects
+    sessions_that_become_one
     several_texts_in_one_message
     shifts_in_local_time
     stars_in_fields

@@ -243,7 +243,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         self.drop_before(end.plus(shape.every_ms()).minus(shape.size_ms()));
         let Slot { window, readings, pane, .. } = whole;
-        Some(Closed { window, rev: 0, readings, newly_reported, number: 0, pane })
+        Some(Closed { window, named: window, rev: 0, readings, newly_reported, number: 0, pane })
     }
 
     /// The aggregate of all fixed panes.

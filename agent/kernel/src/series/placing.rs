@@ -84,7 +84,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         self.closed_to = self.closed_to.max(slot.window.end);
         if spec.retain_ms > 0 {
             let closed = Closed::of(slot.clone());
-            (slot.rev, slot.unreported) = (1, 0);
+            (slot.rev, slot.unreported, slot.named_ms) = (1, 0, slot.window.length_ms());
             self.retained += 1;
             return Some(closed);
         }
@@ -137,6 +137,6 @@ impl<P> Closed<P> {
     /// A window that closes for the first time.
     fn of(slot: Slot<P>) -> Self {
         let Slot { window, readings, pane, .. } = slot;
-        Self { window, rev: 0, readings, newly_reported: readings, number: 0, pane }
+        Self { window, named: window, rev: 0, readings, newly_reported: readings, number: 0, pane }
     }
 }

@@ -13,8 +13,8 @@ pub(super) type Reading<P> = (Time, <P as Pane>::Value);
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
     /// Gives the window at `at` its prior. Only the slots from `base` on are windows.
     pub(super) fn give_prior(&mut self, base: usize, at: usize) {
-        let before = at.checked_sub(1).filter(|before| *before >= base);
-        let before = before.and_then(|before| self.slots.get(before)?.pane.last());
+        let before = (base..at).rev().filter_map(|before| self.slots.get(before));
+        let before = { before }.find(|slot| !slot.is_retracted()).and_then(|slot| slot.pane.last());
         let prior = later(self.prior, before);
         if let (Some(prior), Some(slot)) = (prior, self.slots.get_mut(at)) {
             slot.pane.follow(prior);
@@ -28,10 +28,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     /// Revises the retained window after `at` if a late reading before it is now its prior.
     pub(super) fn pass_on(&mut self, spec: &Spec, base: usize, at: usize, reading: &Arrival<P::Value>) {
-        let next = at + 1;
-        if next >= base + usize::from(self.retained) {
-            return;
-        }
+        let retained = at + 1..base + usize::from(self.retained);
+        let is_window = |at: &usize| self.slots.get(*at).is_some_and(|slot| !slot.is_retracted());
+        let Some(next) = { retained }.find(is_window) else { return };
         let slot = present(self.slots.get_mut(next), "the window after a revised one");
         if slot.is_some_and(|slot| slot.pane.follow((reading.time, reading.value))) {
             self.mark_dirty(spec, next, reading.now.alive);

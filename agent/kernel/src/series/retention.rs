@@ -122,7 +122,10 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         }
         let retained =
             || (base..base + usize::from(self.retained)).filter_map(|at| Some((at, self.slots.get(at)?)));
-        let dirty = retained().find(|(_, slot)| slot.dirty && slot.rev <= spec.rev_max).map(|(at, _)| at);
+        // A session that grew again is told when it ends.
+        let frontier = self.frontier(spec, now);
+        let is_due = |slot: &Slot<P>| slot.dirty && slot.rev <= spec.rev_max && slot.window.end <= frontier;
+        let dirty = retained().find(|(_, slot)| is_due(slot)).map(|(at, _)| at);
         if dirty.is_none() {
             let waits = retained().any(|(_, slot)| slot.dirty);
             self.revise_at = if waits { now.alive.plus(spec.gather_ms.max(WAIT_MS)) } else { AgentTime::MAX };
@@ -136,7 +139,7 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             self.retained -= 1;
             self.forgotten_to = self.forgotten_to.max(slot.window.end);
             // Sliding windows overlap the next ones; their panes are what goes.
-            if base == 0 {
+            if base == 0 && !slot.is_retracted() {
                 self.keep_prior(slot.pane.last());
             }
         }
@@ -147,11 +150,30 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
 
     fn emit_revision(&mut self, at: usize) -> Option<Closed<P>> {
         let slot = present(self.slots.get_mut(at), "the window to revise")?;
+        if slot.is_retracted() {
+            let slot = self.slots.remove(at)?;
+            self.retained -= 1;
+            self.current = NOWHERE;
+            let Slot { window, rev, pane, .. } = slot;
+            return Some(Closed {
+                window,
+                named: window,
+                rev,
+                readings: 0,
+                newly_reported: 0,
+                number: 0,
+                pane,
+            });
+        }
         let (rev, newly_reported) = (slot.rev, core::mem::take(&mut slot.unreported));
+        if slot.named_ms == 0 {
+            slot.named_ms = slot.window.length_ms();
+        }
         slot.rev += 1;
         slot.dirty = false;
         Some(Closed {
             window: slot.window,
+            named: slot.named(),
             rev,
             readings: slot.readings,
             newly_reported,

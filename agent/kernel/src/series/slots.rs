@@ -17,17 +17,31 @@ pub struct Slot<P> {
     pub(super) pane: P,
     /// Late readings that no closing or revision has reported yet.
     pub(super) unreported: u64,
+    /// The length of the window when it was first emitted (ms); 0: it was not yet. Sessions may have grown since.
+    pub(super) named_ms: i64,
 }
 
 impl<P: Pane> Slot<P> {
     pub(super) fn new(window: Window, pane: P) -> Self {
-        Self { window, readings: 0, unreported: 0, rev: 0, dirty: false, pane }
+        Self { window, readings: 0, unreported: 0, rev: 0, dirty: false, named_ms: 0, pane }
     }
 
     #[inline]
     pub(super) fn push(&mut self, time: Time, value: P::Value) {
         self.readings += 1;
         self.pane.push(time, value);
+    }
+
+    /// The interval that names the window: as it was when it was first emitted.
+    pub(super) fn named(&self) -> Window {
+        let end = if self.named_ms == 0 { self.window.end } else { self.window.start.plus(self.named_ms) };
+        Window { end, ..self.window }
+    }
+
+    /// Whether all that is left of the window is to say that its readings are in another one.
+    #[inline]
+    pub(super) fn is_retracted(&self) -> bool {
+        self.readings == 0
     }
 
     pub(super) fn absorb(&mut self, later: &Self) {

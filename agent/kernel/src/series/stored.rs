@@ -5,6 +5,7 @@
 //! lag i64  prior u8, and where that is 1: i64 value
 //! retained u16  fixed u16  flipped u16  slots u16  then each slot:
 //! start i64  end i64  readings u64  unreported u64  rev u32  dirty u8  pane
+//! for sessions: named i64
 //! ```
 
 use super::lag::UNKNOWN_MS;
@@ -18,14 +19,15 @@ use crate::window::Shape;
 #[must_use]
 pub const fn windows_version(shape: &Shape) -> u16 {
     match shape {
-        Shape::Tumbling(_) | Shape::Sliding(_) | Shape::Session(_) | Shape::Count(_) => 2,
+        Shape::Tumbling(_) | Shape::Sliding(_) | Shape::Count(_) => 2,
+        Shape::Session(_) => 3,
     }
 }
 
-/// Whether [`Windows::load`] reads a version. Version 1 has neither lag nor prior.
+/// Whether [`Windows::load`] reads a version. Version 1 has neither lag nor prior, and version 2 no names of sessions.
 #[must_use]
 pub const fn reads_windows(version: u16) -> bool {
-    matches!(version, 1 | 2)
+    matches!(version, 1..=3)
 }
 
 impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
@@ -54,6 +56,9 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
         (0..slots).filter_map(|at| self.slots.get(at)).for_each(|slot| {
             slot.save(to);
             save_pane(&slot.pane, to);
+            if matches!(spec.shape, Shape::Session(_)) {
+                slot.named_ms.save(to);
+            }
         });
     }
 
@@ -99,7 +104,12 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
             return Err(Corrupt);
         }
         for at in 0..slots {
-            let slot = Slot::load(from, &mut load_pane)?;
+            let mut slot = Slot::load(from, &mut load_pane)?;
+            slot.named_ms = match (&spec.shape, slot.rev) {
+                (Shape::Session(_), _) if version > 2 => i64::load(from)?,
+                (_, 0) => 0,
+                _ => slot.window.length_ms(),
+            };
             windows.insert_in_room(at, slot).map_err(|_| Corrupt)?;
         }
         Ok(windows)
@@ -126,6 +136,7 @@ impl<P> Slot<P> {
             rev: State::load(from)
                 .and_then(|rev: u32| if rev < u32::MAX / 2 { Ok(rev) } else { Err(Corrupt) })?,
             dirty: State::load(from)?,
+            named_ms: 0,
             pane: load_pane(from)?,
         })
     }

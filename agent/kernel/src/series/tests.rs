@@ -238,6 +238,34 @@ fn a_reading_between_two_sessions_makes_them_one() {
     );
 }
 
+/// A told session that a late reading bridges with the next one is revised, under its own name; the next one is retracted.
+/// What comes just before a told session begins another one in its place.
+#[test]
+fn told_sessions_become_one() {
+    let spec =
+        Spec { shape: Shape::session(10, 100).unwrap(), lateness_ms: 0, retain_ms: 1_000, ..minutes() };
+    let mut windows = Few::new();
+    let mut told = Vec::new();
+    for (clock, time) in [0, 5, 20, 24, 60, 14, 58, 90].into_iter().enumerate() {
+        windows.on_reading(&spec, Time(time), time as f64, at(clock as i64 * 10_000), Moments::new);
+        told.extend(drain(&mut windows, &spec, at(clock as i64 * 10_000)));
+    }
+    told.extend(drain(&mut windows, &spec, at(1_000_000)));
+    let told: Vec<_> = told
+        .iter()
+        .map(|c| (c.named.start.0, c.named.end.0, c.window.end.0, c.rev, c.readings, c.newly_reported))
+        .collect();
+    let expected = [
+        (0, 15, 15, 0, 2, 2),
+        (20, 34, 34, 0, 2, 2),
+        (0, 15, 34, 1, 5, 1),
+        (20, 34, 34, 1, 0, 0),
+        (58, 70, 70, 0, 2, 2),
+        (90, 100, 100, 0, 1, 1),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn count_windows_close_when_full_and_silence_does_not_close_them() {
     let spec = Spec { shape: Shape::count(3).unwrap(), ..minutes() };

@@ -183,15 +183,22 @@ impl Channel {
         out: &mut SeriesEmitter<'_>,
     ) -> i64 {
         let plan = &out.stream.plan;
-        let Closed { window, rev, newly_reported, number, pane, .. } = closed;
+        let Closed { window, named, rev, readings, newly_reported, number, pane } = closed;
         out.emitter.revisions.on_emitted(rev);
         let interval = (out.at(window.start), window.end.0);
         let mut summary = Summary {
             rev: rev.saturating_add(out.rev_base(window.start)),
             is_partial: self.completeness.is_partial(window.start, self.by_arrival),
+            named_end_ms: named.end.0,
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             ..Summary::new(out.about(), interval, plan, &pane)
         };
+        if readings == 0 {
+            // A roll-up must know that nothing is left.
+            let pane = out.emitter.is_mergeable.then(|| Box::new(plan.mergeable(plan.pane())));
+            out.push(Event::Summary(Box::new(Summary { pane, ..summary.retracted() })));
+            return 0;
+        }
         summary.pane = out.emitter.is_mergeable.then(|| Box::new(plan.mergeable(pane)));
         self.watching.judge_window((window.end, number), |name| summary.number_of(name), out);
         out.push(Event::Summary(Box::new(summary)));

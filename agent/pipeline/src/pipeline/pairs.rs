@@ -302,7 +302,7 @@ impl Pair {
 
     fn emit_summary(&self, closed: &Closed<PairPane>, spec: &Spec, out: &mut PairEmitter<'_>) {
         let Some(stream) = out.streams.config(self.stream) else { return };
-        let Closed { window, rev, number, .. } = *closed;
+        let Closed { window, named, rev, readings, number, .. } = *closed;
         out.emitter.revisions.on_emitted(rev);
         let [(a, labels), (b, others)] = self.series.map(|series| out.directory.describe(series));
         let common = unit::named(labels).filter(|label| others.contains(label)).cloned().collect();
@@ -315,6 +315,8 @@ impl Pair {
             pair: Some([a.clone(), b.clone()]),
             start: out.emitter.at(window.start, self.by_arrival),
             end_ms: window.end.0,
+            named_end_ms: named.end.0,
+            is_retracted: false,
             rev: rev.saturating_add(out.emitter.revisions.rev_base.of(window.start)),
             is_partial: out
                 .completeness(self.stream, self.series)
@@ -325,6 +327,7 @@ impl Pair {
             sketch: None,
             pane: None,
         };
+        let summary = if readings == 0 { summary.retracted() } else { summary };
         out.emitter.events.push((out.now.time, Event::Summary(Box::new(summary))));
     }
 

@@ -19,6 +19,8 @@ fn summary(numbers: &[(&str, Value)]) -> Summary {
         pair: None,
         start: at(1_700_000_040_000, ClockMark::True),
         end_ms: 1_700_000_100_000,
+        named_end_ms: 1_700_000_100_000,
+        is_retracted: false,
         rev: 0,
         is_partial: false,
         number: None,

@@ -23,7 +23,12 @@ pub(super) fn put_summary(to: &mut Vec<u8>, summary: &Summary) {
     put_time(to, &summary.start);
     put_field(to, tags::LENGTH, |to| put_signed(to, summary.end_ms.wrapping_sub(summary.start.ms)));
     put_count(to, tags::REV, u64::from(summary.rev));
+    if summary.named_end_ms != summary.end_ms {
+        let length_ms = summary.named_end_ms.wrapping_sub(summary.start.ms);
+        put_field(to, tags::NAMED_LENGTH, |to| put_signed(to, length_ms));
+    }
     put_count(to, tags::PARTIAL, u64::from(summary.is_partial));
+    put_count(to, tags::RETRACTED, u64::from(summary.is_retracted));
     put_count(to, tags::NUMBER, summary.number.map_or(0, |number| number.saturating_add(1)));
     put_field(to, tags::NUMBERS, |to| {
         summary.numbers.iter().for_each(|(name, value)| put_number(to, name, *value))
@@ -55,13 +60,19 @@ pub(super) fn read_pane(fields: &StoredFields<'_>) -> Option<Accumulators> {
 /// A summary without its accumulators; see [`read_pane`].
 pub(super) fn read_summary(fields: &StoredFields<'_>) -> Result<Summary, StoredError> {
     let start = time(fields)?;
-    let end_ms = start.ms.wrapping_add(signed(fields, tags::LENGTH)?);
+    let start_ms = start.ms;
+    let end_ms = start_ms.wrapping_add(signed(fields, tags::LENGTH)?);
     let numbers = fields.of(tags::NUMBERS).list(number).ok_or(bad(tags::NUMBERS))?;
     Ok(Summary {
         about: about(fields)?,
         pair: fields.get(tags::PAIR).map(pair).transpose()?,
         start,
         end_ms,
+        named_end_ms: match fields.get(tags::NAMED_LENGTH) {
+            Some(_) => start_ms.wrapping_add(signed(fields, tags::NAMED_LENGTH)?),
+            None => end_ms,
+        },
+        is_retracted: is_retracted(fields),
         rev: rev(fields)?,
         is_partial: is_partial(fields),
         number: number_of_window(fields)?,
@@ -86,6 +97,8 @@ pub struct Mergeable<'a> {
     pub rev: u32,
     /// Whether it may lack readings.
     pub is_partial: bool,
+    /// Whether it is a session that late readings have changed: it has grown, or is retracted.
+    pub has_changed: bool,
     /// The number of a count window.
     pub number: Option<u64>,
     /// Its accumulators.
@@ -104,6 +117,7 @@ pub fn mergeable(body: &[u8]) -> Option<Mergeable<'_>> {
         start,
         rev: rev(&fields).ok()?,
         is_partial: is_partial(&fields),
+        has_changed: fields.get(tags::NAMED_LENGTH).is_some() || is_retracted(&fields),
         number: number_of_window(&fields).ok()?,
         pane: Accumulators::load(&mut StateReader::new(pane.0)).ok()?,
     })
@@ -318,6 +332,10 @@ fn evidence_list(fields: &StoredFields<'_>) -> Result<Readings, StoredError> {
         Some((name, readings))
     };
     of_each.list(series).map(Readings::OfEach).ok_or(bad(tags::EVIDENCE_OF_EACH))
+}
+
+fn is_retracted(fields: &StoredFields<'_>) -> bool {
+    fields.of(tags::RETRACTED).rest_varint() == Some(1)
 }
 
 fn is_partial(fields: &StoredFields<'_>) -> bool {

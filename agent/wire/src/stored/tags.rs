@@ -77,3 +77,7 @@ pub(super) const CHECKPOINT: u8 = 45;
 pub(super) const SYNC: u8 = 46;
 /// Of each source: name, messages held, time stalled (ms), window plus 1 or 0.
 pub(super) const ACKS: u8 = 47;
+/// The end that the id of a window has, where it is another than that of the window: after its start (ms).
+pub(super) const NAMED_LENGTH: u8 = 48;
+/// 1: retracted.
+pub(super) const RETRACTED: u8 = 49;

@@ -76,6 +76,8 @@ fn summary() -> impl Strategy<Value = Event> {
                 pair: pair.map(|(a, b)| [a, b]),
                 rev,
                 is_partial: keeps_pane && keeps_sketch,
+                is_retracted: keeps_pane && !keeps_sketch,
+                named_end_ms: if rev % 2 == 0 { end_ms } else { end_ms ^ 7 },
                 number,
                 points,
                 sketch: made.sketch.filter(|_| keeps_sketch),

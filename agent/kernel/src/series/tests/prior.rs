@@ -73,7 +73,11 @@ fn run(spec: &Spec, times: &[i64], stop: usize) -> (Priors, Vec<Reading>) {
     let (mut windows, mut told, mut placed) = (Series::new(), Priors::new(), Vec::new());
     let mut poll = |windows: &mut Series, now| {
         while let Some(closed) = windows.poll(spec, now) {
-            told.insert((closed.window.start.0, closed.window.end.0, closed.number), closed.pane.1);
+            let name = (closed.named.start.0, closed.named.end.0, closed.number);
+            match closed.readings {
+                0 => told.remove(&name),
+                _ => told.insert(name, closed.pane.1),
+            };
         }
     };
     for (number, time) in times.iter().enumerate() {

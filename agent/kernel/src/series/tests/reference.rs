@@ -29,8 +29,8 @@ impl Pane for Kept {
 
 type Roomy = Windows<Kept, heapless::Vec<Slot<Kept>, 200>>;
 type Tight = Windows<Kept, heapless::Vec<Slot<Kept>, 6>>;
-/// By start, end and number.
-type Told = BTreeMap<(i64, i64, u64), (u32, Vec<(i64, u32)>)>;
+/// By the interval that names it, and number: the revision, the interval, and the readings.
+type Told = BTreeMap<(i64, i64, u64), (u32, Window, Vec<(i64, u32)>)>;
 /// By start and end.
 type Contents = BTreeMap<(i64, i64), Vec<(i64, u32)>>;
 
@@ -62,12 +62,21 @@ fn run<S: super::Slots<Slot<Kept>>>(spec: &Spec, times: &[i64]) -> (Told, Vec<us
 }
 
 fn note(told: &mut Told, closed: Closed<Kept>) {
-    let Closed { window, rev, readings, number, pane: Kept(mut kept), .. } = closed;
+    let Closed { window, named, rev, readings, newly_reported, number, pane: Kept(mut kept) } = closed;
+    if readings == 0 {
+        (kept, _) = (Vec::new(), assert_eq!((newly_reported, window), (0, named), "a retraction"));
+    }
     kept.sort_unstable_by_key(|(_, number)| *number);
     assert_eq!(readings, kept.len() as u64);
     assert!(kept.iter().all(|(time, _)| window.contains(Time(*time))));
-    let before = told.insert((window.start.0, window.end.0, number), (rev, kept));
-    assert_eq!(rev, before.map_or(0, |(rev, _)| rev + 1), "revisions follow one another");
+    assert_eq!(window.start, named.start);
+    let before = told.insert((named.start.0, named.end.0, number), (rev, window, kept));
+    assert_eq!(rev, before.map_or(0, |(rev, ..)| rev + 1), "revisions follow one another");
+}
+
+/// What is not retracted.
+fn standing(told: &Told) -> impl Iterator<Item = (Window, &Vec<(i64, u32)>)> {
+    told.values().map(|(_, window, kept)| (*window, kept)).filter(|(_, kept)| !kept.is_empty())
 }
 
 pub(super) fn spec(shape: Shape, lateness_ms: i64, retain_ms: i64) -> Spec {
@@ -110,7 +119,19 @@ fn naive(times: &[i64], size: i64, every: i64, lateness: i64) -> (Contents, Vec<
 }
 
 fn contents(told: Told) -> Contents {
-    told.into_iter().map(|((start, end, _), (_, kept))| ((start, end), kept)).collect()
+    standing(&told).map(|(window, kept)| ((window.start.0, window.end.0), kept.clone())).collect()
+}
+
+/// The sessions of readings in order.
+fn naive_sessions(times: &[i64], gap: i64) -> Contents {
+    let mut sorted: Vec<_> = times.iter().copied().zip(0_u32..).collect();
+    sorted.sort_unstable();
+    let sessions = sorted.chunk_by(|a, b| b.0 - a.0 < gap).map(|chunk| {
+        let mut kept = chunk.to_vec();
+        kept.sort_unstable_by_key(|(_, number)| *number);
+        ((chunk[0].0, chunk[chunk.len() - 1].0 + gap), kept)
+    });
+    sessions.collect()
 }
 
 /// Streams that mostly go on, with jitter, gaps, jumps back and repeats.
@@ -179,14 +200,16 @@ proptest! {
         let spec = spec(Shape::session(gap, 1_000_000).unwrap(), 1_000_000, 0);
         let (told, refused) = run::<heapless::Vec<_, 200>>(&spec, &times);
         prop_assert_eq!(refused, Vec::<usize>::new());
-        let mut sorted: Vec<_> = times.iter().copied().enumerate().map(|(number, time)| (time, number as u32)).collect();
-        sorted.sort_unstable();
-        let expected = sorted.chunk_by(|a, b| b.0 - a.0 < gap).map(|chunk| {
-            let mut kept = chunk.to_vec();
-            kept.sort_unstable_by_key(|(_, number)| *number);
-            ((chunk[0].0, chunk[chunk.len() - 1].0 + gap), kept)
-        });
-        prop_assert_eq!(contents(told), expected.collect());
+        prop_assert_eq!(contents(told), naive_sessions(&times, gap));
+    }
+
+    /// With retention for ever, late readings leave the sessions that order would have made: what they bridge is one.
+    #[test]
+    fn late_readings_end_in_the_sessions_that_order_would_have_made(times in times(), gap in 1..60_i64, lateness in 0..60_i64) {
+        let spec = spec(Shape::session(gap, 1_000_000).unwrap(), lateness, 1_000_000);
+        let (told, refused) = run::<heapless::Vec<_, 300>>(&spec, &times);
+        prop_assert_eq!(refused, Vec::<usize>::new());
+        prop_assert_eq!(contents(told), naive_sessions(&times, gap));
     }
 
     #[test]
@@ -200,7 +223,7 @@ proptest! {
                 None => expected.push((*time, time + gap, 1)),
             }
         }
-        let told: Vec<_> = told.iter().map(|((start, end, _), (_, kept))| (*start, *end, kept.len() as u64)).collect();
+        let told: Vec<_> = standing(&told).map(|(window, kept)| (window.start.0, window.end.0, kept.len() as u64)).collect();
         prop_assert_eq!(told, expected);
     }
 
@@ -211,9 +234,9 @@ proptest! {
     ) {
         let spec = spec(Shape::session(gap, gap + more).unwrap(), lateness, retain);
         let (told, _) = run::<heapless::Vec<_, 200>>(&spec, &times);
-        let windows: Vec<_> = told.keys().copied().collect();
-        prop_assert!(windows.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{windows:?}");
-        prop_assert!(windows.iter().all(|window| window.1 - window.0 <= gap + more));
+        let windows: Vec<_> = standing(&told).map(|(window, _)| window).collect();
+        prop_assert!(windows.windows(2).all(|pair| pair[0].end <= pair[1].start), "{windows:?}");
+        prop_assert!(windows.iter().all(|window| window.length_ms() <= gap + more));
     }
 
     #[test]
@@ -304,7 +327,7 @@ proptest! {
 
 #[test]
 fn windows_are_as_small_as_they_can_be() {
-    assert_eq!(size_of::<Slot<()>>(), 40);
+    assert_eq!(size_of::<Slot<()>>(), 48);
     assert_eq!(size_of::<Window>(), 16);
 }
 
