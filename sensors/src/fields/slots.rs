@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// A topic with more fields than this finds them by hash, not one by one.
 const SCAN_MAX: usize = 24;
 
+/// A topic with fewer fields has room for no more than it has.
+const FEW: usize = 4;
+
 /// A topic.
 pub(crate) struct Topic {
     pub(crate) slots: TopicFields,
@@ -118,6 +121,10 @@ impl TopicFields {
         }
         if number >= SCAN_MAX {
             self.index.insert(path.clone(), number);
+        }
+        if number < FEW {
+            // Most topics have one field or two, and there are thousands of topics.
+            self.list.reserve_exact(1);
         }
         self.list.push(TopicField { path, unit: None, series: None, is_registered: false, at: usize::MAX });
         number

@@ -153,6 +153,8 @@ impl Directory {
             return Some(*handle);
         }
         let handle = SeriesHandle { entry: self.entries.next_id()?, generation: self.generation };
+        // Nearly all have one.
+        series.handles.reserve_exact(1);
         series.handles.push((source, handle));
         let own = self.by_source.entry(source).or_default();
         own.count += 1;
