@@ -20,7 +20,7 @@ fn kills() -> u32 {
 }
 
 /// A stream with short windows, and a report now and then.
-const STREAM: &str = "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\nlateness = \"0s\"\nidle = \"30s\"\n\
+const STREAM: &str = "[streams.main]\nwindow = { type = \"tumbling\", size = \"1s\" }\nlateness = \"0s\"\nidle = \"1h\"\n\
                       aggregates = [\"count\", \"sum\"]\n";
 
 fn map_of(record: &KafkaRecord) -> Value {

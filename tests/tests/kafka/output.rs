@@ -85,6 +85,26 @@ fn nothing_is_missing_whatever_is_killed() {
     assert_eq!(agent.take().expect("an agent").terminate().code(), Some(0));
 }
 
+/// A broker that stands still answers nothing, and its connection is not waited for without an end.
+#[test]
+fn a_broker_that_stands_still_is_given_up_and_asked_again() {
+    let Some(broker) = Kafka::start() else { return };
+    broker.create("headwater.summary", 2, &[]);
+    let (source, dir) = (source(), TempDir::new());
+    let agent = Agent::start(&dir, &config(&source, &format!("brokers = \"{}\"", broker.address())));
+    agent.wait_logs(&["connected"], 2);
+    let mut publisher = Publisher::new(source.port);
+    (0..21).for_each(|step| publish(&mut publisher, step));
+    check_all(&broker, 2);
+    broker.freeze();
+    (21..51).for_each(|step| publish(&mut publisher, step));
+    let is_given_up = || agent.log().contains("did not answer Produce within 20 s").then_some(());
+    wait_within(PATIENCE, "the connection to be given up", is_given_up);
+    broker.thaw();
+    check_all(&broker, 5);
+    assert_eq!(agent.terminate().code(), Some(0));
+}
+
 /// A record is stamped with the time of sending, self-test looks at the cluster, and tail follows it.
 #[test]
 fn a_record_is_what_the_guide_says() {
