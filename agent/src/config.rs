@@ -9,6 +9,7 @@ mod directory;
 mod globs;
 mod labels;
 mod names;
+mod privacy;
 
 use crate::clock::ClockConfig;
 pub(crate) use directory::{SYSTEM_RUNTIME, SYSTEM_STATE};
@@ -144,7 +145,8 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
     let streams = read_streams(&mut root, &source_names);
     globs::warn_of_idle(&mut root, &sources, &streams);
     labels::refuse_unmade(&mut root, &sources, &streams);
-    let outputs = read_outputs(&mut root, &id);
+    let labels = privacy::made(&sources);
+    let outputs = read_outputs(&mut root, &id, labels.as_deref());
     connections::exclude_own(&mut root, &mut sources, &outputs, &id);
     connections::refuse_equal(&mut root, &sources, &outputs);
     let buffer = BufferConfig::read(root.table("buffer"));
@@ -278,7 +280,7 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
         .collect()
 }
 
-fn read_outputs(root: &mut Table<'_>, agent: &str) -> Vec<OutputConfig> {
+fn read_outputs(root: &mut Table<'_>, agent: &str, labels: Option<&[String]>) -> Vec<OutputConfig> {
     let streams = stream_names(root);
     root.named_tables("outputs")
         .into_iter()
@@ -287,11 +289,13 @@ fn read_outputs(root: &mut Table<'_>, agent: &str) -> Vec<OutputConfig> {
             let kind = headwater_forwarder::read_output_kind(&mut table);
             let output = kind.and_then(|kind| (kind.read)(&mut table, &context));
             let encoder = read_encoder(&mut table, agent, kind.map_or(&[], |kind| kind.formats), &streams);
+            let privacy = privacy::read(&mut table, labels);
             // Without a kind its keys are unknown.
             if kind.is_some() {
                 table.finish();
             }
-            Some(OutputConfig { name: name.value, output: output?, encoder: encoder? })
+            let encoder = OutputEncoder { privacy: privacy?, ..encoder? };
+            Some(OutputConfig { name: name.value, output: output?, encoder })
         })
         .collect()
 }
@@ -326,7 +330,14 @@ fn read_encoder(
         *precision = table.choice("precision", &Precision::WORDS).value_or(*precision);
     }
     let streams = streams.map(|list| list.value.into_iter().map(|at| at.value).collect());
-    Some(OutputEncoder { agent: agent.to_owned(), format, streams, kinds, placer: Arc::new(Unplaced) })
+    Some(OutputEncoder {
+        agent: agent.to_owned(),
+        format,
+        streams,
+        kinds,
+        placer: Arc::new(Unplaced),
+        privacy: None,
+    })
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ use super::id::Id;
 use super::influx::{self, Precision};
 use super::kinds::Encoded;
 use super::place::{Placed, Placer};
-use super::stored::{EventNames, names, read_to_send};
+use super::privacy::Privacy;
+use super::stored::{EventNames, StoredError, names, read_to_send};
 use headwater_forwarder::{
     EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress, MessageIdentity,
 };
 use headwater_pipeline::event::Event;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The format of an output's payloads. JSON and CBOR encode the same map.
@@ -103,9 +105,20 @@ pub struct OutputEncoder {
     pub kinds: Option<Vec<String>>,
     /// Knows the clocks that messages were stamped with.
     pub placer: Arc<dyn Placer>,
+    /// What must not leave; `None`: everything may.
+    pub privacy: Option<Privacy>,
 }
 
 impl OutputEncoder {
+    /// A stored event as it may leave.
+    fn event(&self, body: &[u8]) -> Result<Event, StoredError> {
+        let mut event = read_to_send(body)?;
+        if let Some(privacy) = &self.privacy {
+            privacy.apply(&mut event);
+        }
+        Ok(event)
+    }
+
     fn wants(&self, names: &EventNames<'_>) -> bool {
         let is_among = |list: &Option<Vec<String>>, name: &str| {
             list.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
@@ -126,7 +139,14 @@ impl Encoder for OutputEncoder {
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
         let EventNames { kind, stream, series, clock } = names(&message.body).ok()?;
-        let [agent, kind, stream, series] = [&self.agent, kind, stream, series].map(Into::into);
+        let series = match &self.privacy {
+            None => Cow::Borrowed(series),
+            Some(_) => {
+                let event = self.event(&message.body).ok()?;
+                Cow::Owned(event.about().map_or_else(String::new, |about| about.series.to_string()))
+            }
+        };
+        let [agent, kind, stream] = [&self.agent, kind, stream].map(Into::into);
         let time_ms = Placed::new(&clock, &*self.placer).at(message.made_ms);
         Some(MessageAddress { agent, kind, stream, series, time_ms })
     }
@@ -147,7 +167,7 @@ impl Encoder for OutputEncoder {
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
         for message in batch {
-            let event = read_to_send(&message.body).map_err(|error| self.format.error(error.to_string()))?;
+            let event = self.event(&message.body).map_err(|error| self.format.error(error.to_string()))?;
             self.format.encode(&event, &*self.placer, to)?;
             if (self.format, framing) == (Encoding::Json, Framing::Lines) {
                 to.push(b'\n');
@@ -164,7 +184,14 @@ mod tests {
     use headwater_pipeline::event::{BootId, ClockMark, Reading, Subject, Timestamp};
 
     fn encoder(format: Encoding, streams: Option<Vec<String>>) -> OutputEncoder {
-        OutputEncoder { agent: "g7".into(), format, streams, kinds: None, placer: Arc::new(Unplaced) }
+        OutputEncoder {
+            agent: "g7".into(),
+            format,
+            streams,
+            kinds: None,
+            placer: Arc::new(Unplaced),
+            privacy: None,
+        }
     }
 
     fn message(stream: &str, clock: ClockMark) -> Message {

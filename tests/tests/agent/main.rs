@@ -32,6 +32,7 @@ mod outputs;
 mod places;
 mod posts;
 mod power;
+mod privacy;
 mod protocol;
 mod refusals;
 mod replay;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Messages that may be on their way at a time, gathered ones included.
-const WINDOW: usize = 2_000;
+/// Messages that may be on their way at a time, gathered ones included. While one request is on its way, three quarters of
+/// this, which backfill may take, have room for another whole one, which so waits for nothing.
+const WINDOW: usize = 4 * BATCH_MAX;
 
 /// The messages of a request, and the bytes of their text at most.
 pub(super) const BATCH_MAX: usize = 1_000;
