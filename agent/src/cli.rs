@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod evaluate;
 mod man;
+mod merge;
 mod replay;
 mod run;
 mod self_test;
@@ -44,6 +45,8 @@ enum Command {
     Replay(replay::ReplayOptions),
     /// Runs detectors over labelled recordings: what they find, miss and make up
     Evaluate(evaluate::EvaluateOptions),
+    /// Merges the summaries of many agents, by a label and by longer windows: JSON lines on stdout
+    Merge(merge::MergeArguments),
     /// Says what works on this machine: config, disk, clock, devices, brokers
     SelfTest,
     /// Says how the running agent stands: sources, streams, outputs, buffer, losses, trouble
@@ -102,6 +105,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
+        Command::Merge(arguments) => merge::run(arguments),
         Command::SelfTest => self_test::run(&cli.config),
         Command::Status(options) => status::run(&cli.config, &options),
         Command::Tail(options) => tail::run(&cli.config, &options),

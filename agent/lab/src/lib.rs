@@ -2,5 +2,6 @@
 //! needs none of it.
 
 pub mod evaluate;
+pub mod fleet;
 pub mod plot;
 pub mod replay;
