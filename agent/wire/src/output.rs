@@ -156,7 +156,7 @@ impl Encoder for OutputEncoder {
     }
 
     fn identity(&self, message: &Message) -> Option<MessageIdentity> {
-        let event = read_to_send(&message.body).ok()?;
+        let event = self.event(&message.body).ok()?;
         let id = Id::of(&event, &*self.placer)?;
         Some(MessageIdentity { id: id.to_string(), rev: event.rev() })
     }

@@ -79,7 +79,7 @@ fn encoder(format: Encoding) -> OutputEncoder {
     }
 }
 
-/// Everything that leaves of an event: its address, and its bytes in every format.
+/// Everything that leaves of an event: its address, its identity, and its bytes in every format.
 fn leaving(event: &Event) -> Vec<u8> {
     let message = Messages::default().message(event, 7);
     let mut bytes = Vec::new();
@@ -89,6 +89,7 @@ fn leaving(event: &Event) -> Vec<u8> {
         bytes.extend_from_slice(
             format!("{}|{}|{}\n", address.kind, address.stream, address.series).as_bytes(),
         );
+        bytes.extend(encoder.identity(&message).into_iter().flat_map(|identity| identity.id.into_bytes()));
         encoder.encode(&[&message], Framing::Lines, &mut bytes).unwrap();
     }
     bytes
