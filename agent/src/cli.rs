@@ -6,6 +6,7 @@ mod completions;
 #[cfg(feature = "demo")]
 mod demo;
 mod evaluate;
+mod init;
 mod man;
 mod merge;
 mod replay;
@@ -36,6 +37,8 @@ pub struct Cli {
 enum Command {
     /// Runs the agent until SIGTERM or SIGINT
     Run,
+    /// Looks at this machine and a broker, and writes a commented config of what is found
+    Init(init::InitOptions),
     /// Says all that is wrong with the config, or what it will run
     Check,
     /// Runs an embedded broker, simulated sensors and the agent; Ctrl-C ends it and leaves nothing behind
@@ -100,6 +103,7 @@ impl From<std::io::Error> for Failure {
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Run => run::run(&cli.config),
+        Command::Init(options) => init::run(&options),
         Command::Check => check::run(&cli.config),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::run(&options),

@@ -63,6 +63,7 @@ pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
 };
 pub use format::{FORMATS, Format, FormatKind, Reply};
+pub use mqtt::discover;
 pub use position::SourcePosition;
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;

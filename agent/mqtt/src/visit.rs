@@ -110,6 +110,18 @@ impl Visit {
         Ok(self.heard.take().unwrap_or_default())
     }
 
+    /// The next message: its topic, its payload, and whether the broker had kept it.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn publication(&mut self) -> Result<(String, Bytes, bool), ConnectError> {
+        loop {
+            if let MqttEvent::Incoming(publish) = self.connection.poll().await? {
+                return Ok((publish.topic().to_owned(), publish.payload.clone(), publish.retain));
+            }
+        }
+    }
+
     /// Publishes so many messages without content to a topic that is subscribed to. Returns how many come back before the
     /// broker falls silent: of a client that acknowledges nothing, those that the broker sends before it waits.
     ///

@@ -14,6 +14,7 @@
 
 mod ack_window;
 mod config;
+mod discovery;
 mod probe;
 mod replies;
 mod requests;
@@ -22,6 +23,7 @@ mod stall;
 mod subscription;
 
 pub(crate) use config::KIND;
+pub use discovery::discover;
 
 use crate::source::stopped;
 use crate::{

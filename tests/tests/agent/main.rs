@@ -21,6 +21,7 @@ mod hostile;
 mod hostile_broker;
 mod http;
 mod idle;
+mod init;
 mod journals;
 mod limits;
 mod lines;
