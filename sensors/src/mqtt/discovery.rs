@@ -83,10 +83,13 @@ async fn hear(
     }
 }
 
+/// Topics by the format that reads their payloads; `None`: no format does.
+type ByFormat<'a> = BTreeMap<Option<&'static str>, Vec<&'a String>>;
+
 /// Sorts what was heard into sources.
 fn sort(url: &str, heard: &BTreeMap<String, Heard>) -> Vec<FoundDevice> {
     let is_wanted = |topic: &&String| !LEFT_OUT.iter().any(|first| topic.split('/').next() == Some(first));
-    let mut groups: BTreeMap<(usize, &str), BTreeMap<Option<&'static str>, Vec<&String>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(usize, &str), ByFormat<'_>> = BTreeMap::new();
     for (topic, payload) in heard.iter().filter(|(topic, _)| is_wanted(topic)) {
         let shape = (topic.split('/').count(), topic.split('/').next().unwrap_or_default());
         groups.entry(shape).or_default().entry(trial::format_of(payload)).or_default().push(topic);

@@ -67,6 +67,12 @@ fn sources(status: &Value) -> Vec<Vec<String>> {
         };
         let rate = source["rate"].as_f64().map_or_else(|| UNKNOWN.to_owned(), |rate| format!("{rate:.1}"));
         let mut unused = unused(&source["readings"]);
+        let notes = [("/renamed", "names changed"), ("/readings/forgotten", "series forgotten")];
+        for (path, what) in notes {
+            if let Some(count) = at(source, path).as_u64().filter(|count| *count > 0) {
+                unused = format!("{unused}  {count} {what}");
+            }
+        }
         if let Some(error) = source["last_error"].as_str().filter(|_| source["up"] == false) {
             unused = format!("{unused}  {error}");
         }
@@ -261,7 +267,8 @@ mod tests {
             "agent": "edge", "version": "0.1.0", "now_ms": 600_000, "up_ms": 65_000, "series": 3,
             "memory": {"resident_bytes": 10 << 20, "max_bytes": null}, "clock": {"synced": true},
             "sources": [{"name": "field", "up": false, "since_ms": 540_000, "last_error": "reset\u{1b}[2J",
-                "last_reading_ms": null, "rate": 12.34, "readings": {"received": 9, "invalid": 2}}],
+                "last_reading_ms": null, "rate": 12.34, "renamed": 3,
+                "readings": {"received": 9, "invalid": 2, "forgotten": 1}}],
             "streams": [{"name": "all", "readings": counts}],
             "outputs": [{"name": "cloud", "up": true, "since_ms": 0, "waiting": 7, "oldest_ms": 598_000,
                 "drain_ms": 4_000, "last_error": "old", "one_at_a_time": null}],
@@ -275,7 +282,7 @@ edge  headwater 0.1.0, up 1m 5s, memory 10 MiB
 clock known; 3 series
 
 SOURCE  STATE    READINGS  PER S  LAST  NOT USED
-field   down 1m  9         12.3   -     invalid 2  reset\u{fffd}[2J
+field   down 1m  9         12.3   -     invalid 2  3 names changed  1 series forgotten  reset\u{fffd}[2J
 
 STREAM  READINGS  SUMMARISED  IN WINDOWS  NOT USED
 all     9         4           3           late 2
