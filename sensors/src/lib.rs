@@ -63,7 +63,6 @@ pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
 };
 pub use format::{FORMATS, Format, FormatKind, Reply};
-pub use mqtt::discover;
 pub use position::SourcePosition;
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;
@@ -73,8 +72,8 @@ pub use topic::{TopicError, TopicTemplate};
 pub use series_names::SeriesNames;
 pub use sink::{ConnectionState, SeriesRef, Sink, Stamp};
 pub use source::{
-    AckLimit, Finding, FoundDevice, ReadSource, Running, Source, SourceContext, SourceKind, SourceProbe,
-    Stop, WindowProbe, read_source, source_kinds,
+    AckLimit, Discover, Finding, FoundDevice, ReadSource, Running, Source, SourceContext, SourceKind,
+    SourceProbe, Stop, WindowProbe, read_source, source_kinds,
 };
 
 /// All kinds of sources; the first is the one that most people want.

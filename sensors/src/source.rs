@@ -11,6 +11,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The default of `future`: how far ahead of the agent's clock a reading may be (ms).
@@ -142,9 +143,19 @@ pub struct SourceKind {
     pub read: fn(&mut Table<'_>, &SourceContext, &Pairs) -> Option<Box<dyn Source>>,
     /// Looks, under the root of a machine, for devices that it can read, without opening any. `None`: Linux cannot tell.
     pub find: Option<fn(&Path) -> Vec<FoundDevice>>,
+    /// Listens to a server. `None`: the source has none that would say what it has.
+    pub discover: Option<Discover>,
     /// A commented sample of its table.
     pub sample: &'static str,
 }
+
+/// Listens to what a server at an address has to say for so long, and sorts it into sources. The function tells the time of
+/// arrival [ms since the Unix epoch]. An error says, for people, why the server cannot be listened to.
+pub type Discover = for<'a> fn(
+    &'a str,
+    Duration,
+    &'a dyn Fn() -> i64,
+) -> Pin<Box<dyn Future<Output = Result<Vec<FoundDevice>, String>> + 'a>>;
 
 /// Something on this machine that a source can read.
 #[derive(Clone, Debug, PartialEq, Eq)]

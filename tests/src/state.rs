@@ -131,7 +131,8 @@ fn copy(from: &Path, to: &Path) {
         let place = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy(&entry.path(), &place);
-        } else {
+        } else if entry.path().is_file() {
+            // The socket of `headwater status` is none.
             fs::copy(entry.path(), place).expect("a copy");
         }
     }

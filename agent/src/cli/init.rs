@@ -3,7 +3,7 @@
 use super::{Failure, runtime, stdout};
 use crate::{clock, config};
 use clap::Args;
-use headwater_sensors::{FoundDevice, SOURCES, discover};
+use headwater_sensors::{FoundDevice, SOURCES};
 use headwater_settings::quoted;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::fs::OpenOptions;
@@ -79,7 +79,14 @@ fn listen(options: &InitOptions) -> Result<BrokerVisit, Failure> {
         return Ok(BrokerVisit { found: Vec::new(), url: None, why_not: "none was named".to_owned() });
     };
     let time = Duration::from_secs(options.listen);
-    match runtime()?.block_on(discover(url, time, || clock::now().0)) {
+    let Some(discover) = SOURCES.iter().find_map(|kind| kind.discover) else {
+        return Ok(BrokerVisit {
+            found: Vec::new(),
+            url: None,
+            why_not: "no source listens to one".to_owned(),
+        });
+    };
+    match runtime()?.block_on(discover(url, time, &|| clock::now().0)) {
         Ok(found) => {
             let why_not = format!("{url} brought no numbers within {} s", options.listen);
             Ok(BrokerVisit { found, url: Some(url.to_owned()), why_not })

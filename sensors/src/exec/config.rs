@@ -7,7 +7,7 @@ use headwater_settings::{Or, Pairs, Table};
 use std::time::Duration;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "exec", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "exec", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "file", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "file", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The default of `interval`: how often a file is looked at (ms).
 const INTERVAL_MS: i64 = 250;

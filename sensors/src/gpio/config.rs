@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "gpio", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "gpio", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The default of `interval`, and the least (ms).
 const INTERVAL_MS: (i64, i64) = (1_000, 10);

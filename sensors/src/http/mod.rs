@@ -13,7 +13,7 @@ use headwater_settings::{At, Or, Pairs, Secret, Table};
 use std::time::Duration;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "http", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "http", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The time between two requests where nothing else is configured (ms).
 const INTERVAL_MS: i64 = 60_000;

@@ -19,7 +19,7 @@ use config::{I2cConfig, read_config};
 use headwater_settings::{Pairs, Table};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "i2c", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "i2c", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = read_config(table, context, labels)?;

@@ -14,7 +14,7 @@ use headwater_settings::{Or, Pairs, Table};
 use std::path::{Path, PathBuf};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "iio", read, find: Some(find), sample: include_str!("sample.toml") };
+    SourceKind { name: "iio", read, find: Some(find), discover: None, sample: include_str!("sample.toml") };
 
 /// The default of `interval`, and the least (ms).
 const INTERVAL_MS: (i64, i64) = (1_000, 10);

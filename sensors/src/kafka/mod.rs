@@ -13,7 +13,7 @@ use crate::{Source, SourceContext, SourceKind};
 use headwater_settings::{Pairs, Table};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "kafka", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "kafka", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 #[cfg(feature = "kafka")]
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {

@@ -26,7 +26,7 @@ use config::{ModbusConfig, read_config};
 use headwater_settings::{Pairs, Table};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "modbus", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "modbus", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The most registers of a source.
 const REGISTERS_MAX: usize = 4_096;

@@ -7,8 +7,13 @@ use crate::{DecodeConfig, SafetyLevel, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
 use headwater_settings::{Or, Pairs, Table};
 
-pub(crate) const KIND: SourceKind =
-    SourceKind { name: "mqtt", read, find: None, sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind = SourceKind {
+    name: "mqtt",
+    read,
+    find: None,
+    discover: Some(super::discovery::discover),
+    sample: include_str!("sample.toml"),
+};
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let settings = Settings::read(table);

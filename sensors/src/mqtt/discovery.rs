@@ -12,6 +12,7 @@ use headwater_mqtt::{ConnectError, Settings, Visit};
 use headwater_settings::quoted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 use trial::Trial;
 
@@ -45,11 +46,15 @@ const LABELS: [&str; 4] = ["device", "part", "kind", "item"];
 ///
 /// # Errors
 /// Why the broker cannot be listened to, for people.
-pub async fn discover(
-    url: &str,
+pub(super) fn discover<'a>(
+    url: &'a str,
     time: Duration,
-    now_ms: impl Fn() -> i64,
-) -> Result<Vec<FoundDevice>, String> {
+    now_ms: &'a dyn Fn() -> i64,
+) -> Pin<Box<dyn Future<Output = Result<Vec<FoundDevice>, String>> + 'a>> {
+    Box::pin(listen(url, time, now_ms))
+}
+
+async fn listen(url: &str, time: Duration, now_ms: &dyn Fn() -> i64) -> Result<Vec<FoundDevice>, String> {
     let settings = Settings::parse_url(url)?;
     let mut heard = BTreeMap::new();
     let visit = async {
@@ -57,7 +62,7 @@ pub async fn discover(
         if !visit.subscribe(&["#".to_owned()]).await?.is_empty() {
             return Ok(Err(format!("{}: refuses the subscription to `#`", settings.address())));
         }
-        match tokio::time::timeout(time, hear(&mut visit, &mut heard, &now_ms)).await {
+        match tokio::time::timeout(time, hear(&mut visit, &mut heard, now_ms)).await {
             Ok(Err(lost)) => Err(lost),
             Ok(Ok(never)) => match never {},
             Err(_) => Ok(Ok(())),
@@ -71,7 +76,7 @@ pub async fn discover(
 async fn hear(
     visit: &mut Visit,
     heard: &mut BTreeMap<String, Heard>,
-    now_ms: &impl Fn() -> i64,
+    now_ms: &dyn Fn() -> i64,
 ) -> Result<Infallible, ConnectError> {
     loop {
         let (topic, payload, is_retained) = visit.publication().await?;
@@ -83,7 +88,7 @@ async fn hear(
     }
 }
 
-/// Topics by the format that reads their payloads; `None`: no format does.
+/// Topics by the format that reads their payloads; empty: the default one. `None`: no format does.
 type ByFormat<'a> = BTreeMap<Option<&'static str>, Vec<&'a String>>;
 
 /// Sorts what was heard into sources.
@@ -161,7 +166,7 @@ fn source(
         let ignored: Vec<String> = ignored.iter().take(NAMED_MAX).map(|topic| literal(topic)).collect();
         table += &format!("ignore = [{}]\n", list(&ignored));
     }
-    if format != "json" {
+    if !format.is_empty() {
         table += &format!("format = {}\n", quoted(format));
     }
     let timed = trial::with_time(&table, members);

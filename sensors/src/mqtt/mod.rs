@@ -23,7 +23,6 @@ mod stall;
 mod subscription;
 
 pub(crate) use config::KIND;
-pub use discovery::discover;
 
 use crate::source::stopped;
 use crate::{

@@ -7,8 +7,13 @@ use crate::{DecodeConfig, FoundDevice, Source, SourceContext, SourceKind, sysfs}
 use headwater_settings::{Pairs, Table};
 use std::path::Path;
 
-pub(crate) const KIND: SourceKind =
-    SourceKind { name: "serial", read, find: Some(find), sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind = SourceKind {
+    name: "serial",
+    read,
+    find: Some(find),
+    discover: None,
+    sample: include_str!("sample.toml"),
+};
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let device = read_device(table);

@@ -8,7 +8,7 @@ use headwater_settings::{Or, Pairs, Table};
 use std::collections::HashSet;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "simulate", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "simulate", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// No sensor has larger values, and sums of these stay finite.
 const VALUE_MAX: f64 = 1e12;

@@ -17,7 +17,7 @@ use reader::{Batch, Input};
 use std::pin::pin;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "stdin", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "stdin", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 struct Stdin {
     decode: DecodeConfig,

@@ -13,8 +13,13 @@ use headwater_settings::{Or, Pairs, Table};
 use kernel::Kernel;
 use std::path::{Path, PathBuf};
 
-pub(crate) const KIND: SourceKind =
-    SourceKind { name: "system", read, find: Some(find), sample: include_str!("sample.toml") };
+pub(crate) const KIND: SourceKind = SourceKind {
+    name: "system",
+    read,
+    find: Some(find),
+    discover: None,
+    sample: include_str!("sample.toml"),
+};
 
 /// The default of `interval`, and the least (ms).
 const INTERVAL_MS: (i64, i64) = (10_000, 100);

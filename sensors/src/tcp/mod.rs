@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "tcp", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "tcp", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The silence after which a peer is asked whether it is there, how often, and how many answers may be missing.
 const PROBE_AFTER: Duration = Duration::from_secs(60);

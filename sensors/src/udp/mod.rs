@@ -24,7 +24,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::pin::pin;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "udp", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "udp", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 /// The default of `queue` (bytes).
 const QUEUE_BYTES: u64 = 4 << 20;

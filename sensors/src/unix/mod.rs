@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "unix", read, find: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "unix", read, find: None, discover: None, sample: include_str!("sample.toml") };
 
 struct UnixLines {
     listen: PathBuf,

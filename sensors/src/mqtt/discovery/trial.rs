@@ -1,6 +1,7 @@
 //! A table that is tried on payloads that were heard.
 
 use super::Heard;
+use crate::format::FORMATS;
 use crate::{ConnectionState, DecodeConfig, Decoder, SeriesRef, Sink, SourceContext, Stamp, read_source};
 use headwater_settings::{Document, quoted};
 use std::fmt::Display;
@@ -65,16 +66,20 @@ impl Trial {
     }
 }
 
-/// The format that reads a payload: an object or a list of numbers, or one value.
+/// The format that reads a payload: the default one an object or a list of numbers, another one value. Empty: the default one.
 pub(super) fn format_of(heard: &Heard) -> Option<&'static str> {
     let is_tree = heard.payload.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'['));
-    let format = if is_tree { "json" } else { "number" };
-    let table = format!(
-        "type = \"mqtt\"\nurl = \"mqtt://localhost\"\ntopics = [\"#\"]\nformat = {}\n",
-        quoted(format)
-    );
-    let trial = Trial::of(&table, &[("topic", heard)])?;
-    (trial.invalid == 0 && !trial.series.is_empty()).then_some(format)
+    let table = "type = \"mqtt\"\nurl = \"mqtt://localhost\"\ntopics = [\"#\"]\n";
+    if is_tree {
+        let trial = Trial::of(table, &[("topic", heard)])?;
+        return (trial.invalid == 0 && !trial.series.is_empty()).then_some("");
+    }
+    let is_one_value = |format: &&str| {
+        let table = format!("{table}format = {}\n", quoted(format));
+        let trial = Trial::of(&table, &[("topic", heard)]);
+        trial.is_some_and(|trial| trial.invalid == 0 && trial.series.iter().any(|(name, _)| name == "topic"))
+    };
+    FORMATS.iter().map(|kind| kind.name).find(is_one_value)
 }
 
 /// The table with the field that holds the time, if there is one.
