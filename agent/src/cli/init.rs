@@ -108,15 +108,19 @@ fn written(found: &[FoundDevice], broker: Option<&str>, why_no_broker: &str) -> 
         text += &format!("\n{}{}", commented(&device.what), if is_sound { table } else { commented(&table) });
     }
     if sources == 0 {
-        text += "\n# Nothing was found that can be read: a made signal, so that this runs.\n[sources.made]\n\
-                 type = \"simulate\"\n[[sources.made.signals]]\nname = \"wave\"\nbase = 20.0\nwaves = [{ period = \"10m\", amplitude = 5.0 }]\n";
+        // The sample of a source that makes its readings itself runs anywhere.
+        let made = SOURCES.iter().map(|kind| kind.sample).find(|sample| sample.contains(".signals]]"));
+        text += "\n# Nothing was found that can be read: made signals, so that this runs.\n";
+        text += made.unwrap_or_default();
     }
-    if !found.iter().any(|device| device.table.contains("type = \"mqtt\"")) {
-        let sample = "[sources.field]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"\ntopics = [\"sensors/{place}\"]\n";
+    let kind = format!("type = {}", quoted(broker_kind()));
+    if !found.iter().any(|device| device.table.contains(&kind)) {
+        let sample =
+            format!("[sources.field]\n{kind}\nurl = \"{LOCAL_BROKER}\"\ntopics = [\"sensors/{{place}}\"]\n");
         text += &format!(
             "\n{}{}",
             commented(&format!("a broker: {why_no_broker}. A source of one is")),
-            commented(sample)
+            commented(&sample)
         );
     }
     text += "\n[streams.all]                             # of every series; `series = [\"*/temp\"]` chooses\n\
@@ -124,10 +128,21 @@ fn written(found: &[FoundDevice], broker: Option<&str>, why_no_broker: &str) -> 
              # [[streams.all.detectors]]             # finds what is unusual, and needs no limits\n# type = \"auto\"\n\n\
              # [[streams.all.detectors]]             # and who has fallen silent\n# type = \"missing\"\n";
     let output = match broker {
-        Some(url) => format!("type = \"mqtt\"                             # on headwater/…; nothing of it is read again\nurl = {}\n", quoted(url)),
-        None => "type = \"stdout\"                           # or \"mqtt\", with url = \"mqtt://broker.example.com:1883\"\n".to_owned(),
+        Some(url) => format!(
+            "{kind}                             # on headwater/…; nothing of it is read again\nurl = {}\n",
+            quoted(url)
+        ),
+        None => format!(
+            "type = \"stdout\"                           # or {}, with url = \"mqtt://broker.example.com:1883\"\n",
+            quoted(broker_kind())
+        ),
     };
     text + "\n[outputs.out]\n" + &output
+}
+
+/// The type of sources and outputs that speak to a broker: that of the source which can listen to one.
+fn broker_kind() -> &'static str {
+    SOURCES.iter().find(|kind| kind.discover.is_some()).map_or("", |kind| kind.name)
 }
 
 /// Each line behind a `#`, with nothing in it that a terminal takes for more than text.
