@@ -96,6 +96,12 @@ impl Fleet {
         }
     }
 
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
     /// The messages that cannot be merged, by reason.
     #[must_use]
     pub fn refused(&self) -> &BTreeMap<&'static str, Refused> {

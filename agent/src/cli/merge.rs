@@ -2,17 +2,18 @@
 
 use super::{Failure, stdout};
 use clap::Args;
+use flate2::read::MultiGzDecoder;
 use headwater_lab::fleet::{Fleet, MergeOptions};
 use headwater_settings::parse_duration;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `merge`.
 #[derive(Debug, Args)]
 pub(super) struct MergeArguments {
-    /// Messages as JSON lines, as the outputs `file` and `stdout` write them; - for the standard input
+    /// Messages as JSON lines, as the outputs `file` and `stdout` write them, .gz too; - for the standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Labels that make a group, such as site (default: none)
@@ -43,17 +44,30 @@ pub(super) fn run(arguments: MergeArguments) -> Result<(), Failure> {
     let MergeArguments { files, by, every, percentiles, sketch } = arguments;
     let mut fleet = Fleet::new(MergeOptions { by, every_ms: every, percentiles, with_sketch: sketch });
     for path in &files {
-        let read = if path.as_os_str() == "-" {
-            fleet.read(std::io::stdin().lock())
-        } else {
-            File::open(path).and_then(|file| fleet.read(BufReader::new(file)))
-        };
-        read.map_err(|error| Failure::Other(format!("cannot read {}: {error}", path.display())))?;
+        read(path, &mut fleet)
+            .map_err(|error| Failure::Other(format!("cannot read {}: {error}", path.display())))?;
     }
     for (reason, refused) in fleet.refused() {
         let first = clean(&refused.first, LINE_BYTES_MAX);
         eprintln!("warning: {} messages are left out ({reason}); the first: {first}", refused.count);
     }
+    if fleet.is_empty() {
+        let fix =
+            "no summary is left to merge; `--every` has to be as long as the windows of the stream at least";
+        return Err(Failure::Other(fix.to_owned()));
+    }
     let mut out = BufWriter::new(std::io::stdout().lock());
     fleet.write(&mut out).and_then(|()| out.flush()).map_err(stdout::unwritten)
+}
+
+/// Adds the messages of a file, or of the standard input. Files that end in `.gz` are inflated.
+fn read(path: &Path, fleet: &mut Fleet) -> std::io::Result<()> {
+    if path.as_os_str() == "-" {
+        return fleet.read(std::io::stdin().lock());
+    }
+    let file = File::open(path)?;
+    match path.extension() {
+        Some(extension) if extension == "gz" => fleet.read(BufReader::new(MultiGzDecoder::new(file))),
+        _ => fleet.read(BufReader::new(file)),
+    }
 }

@@ -16,6 +16,7 @@ mod disk;
 mod durable;
 mod endings;
 mod files;
+mod fleet;
 mod formats;
 mod hostile;
 mod hostile_broker;
