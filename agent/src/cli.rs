@@ -11,6 +11,7 @@ mod man;
 mod merge;
 mod replay;
 mod run;
+mod schema;
 mod self_test;
 mod status;
 mod stdout;
@@ -58,6 +59,8 @@ enum Command {
     Tail(tail::TailOptions),
     /// Looks into a stopped agent's buffer, prints what waits there, or removes it
     Buffer(buffer::BufferOptions),
+    /// Prints the JSON Schema of the config, by which editors complete and check it
+    Schema,
     /// Prints completions for a shell, for packagers
     Completions(completions::CompletionsOptions),
     /// Prints the manual page, for packagers
@@ -114,6 +117,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status(options) => status::run(&cli.config, &options),
         Command::Tail(options) => tail::run(&cli.config, &options),
         Command::Buffer(options) => buffer::run(&cli.config, &options),
+        Command::Schema => schema::run(),
         Command::Completions(options) => completions::run(&options),
         Command::Man => man::run(),
     }

@@ -134,6 +134,11 @@ pub fn parse(
     (config, document)
 }
 
+/// Asks a document for everything that a config has, whatever it answers.
+pub(crate) fn ask(document: &Document) {
+    read(document, (PathBuf::from(SYSTEM_STATE), None));
+}
+
 fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<Config> {
     let mut root = document.root();
     names::check(&mut root);

@@ -18,6 +18,7 @@ mod logging;
 mod memory;
 mod notify;
 mod private_file;
+mod schema;
 pub mod show;
 pub mod status;
 mod status_socket;

@@ -58,6 +58,8 @@ impl SendRate {
     /// Reads `rate = { messages = 500, bytes = "64KiB" }` from an output's table.
     pub fn read(table: &mut Table<'_>) -> Self {
         let Some(mut table) = table.table("rate") else { return Self::default() };
+        table.note("messages", "messages a second");
+        table.note("bytes", "bytes a second");
         let messages = table.integer("messages", 1..=1_000_000).given();
         let bytes = table.size("bytes", 100..=GIB).given();
         table.finish();

@@ -23,6 +23,7 @@ pub mod publisher;
 pub mod python;
 pub mod recording;
 pub mod runtime_dir;
+pub mod schema;
 pub mod session;
 pub mod slow_disk;
 pub mod soak;

@@ -105,6 +105,63 @@ fn every_config_passes_check() {
     assert!(count >= 7, "only {count} configs were found");
 }
 
+/// What editors check: the configs of the guides and of the cases fit the schema, and no mistake does.
+#[test]
+fn every_config_fits_the_schema() {
+    let mut configs: Vec<String> = Vec::new();
+    for guide in guides() {
+        configs.extend(guide.blocks("toml").into_iter().map(completed));
+    }
+    configs.push(std::fs::read_to_string(root().join("systemd/headwater.toml")).unwrap());
+    let cases =
+        ["sensors/src", "tests/cases"].map(|folder| files_beside(&root().join(folder), "expected.jsonl"));
+    configs.extend(
+        cases.into_iter().flatten().map(|config| with_stream(std::fs::read_to_string(config).unwrap())),
+    );
+    let good = configs.len();
+    assert!(good > 60, "only {good} configs were found");
+    let sound = Guide::named("README.md").blocks("toml")[0].to_owned();
+    let mistakes = [
+        ("type = \"mqtt\"", "type = \"mqtt\"\ntopcis = []"),
+        ("type = \"mqtt\"", "type = \"mqtt\"\nqos = true"),
+        ("type = \"mqtt\"", "type = \"mqtt\"\nregisters = []"),
+        ("type = \"mqtt\"", "type = \"mqt\""),
+        ("topics = ", "# topics = "),
+        ("size = \"1m\"", "size = \"1 minute\""),
+        ("size = \"1m\"", "size = 60"),
+        ("size = \"1m\"", "size = \"1m\", gap = \"1s\""),
+        ("above = ", "abvoe = "),
+        ("[streams.", "[stream."),
+    ];
+    for (from, to) in mistakes {
+        assert!(sound.contains(from), "the first guide's config has no {from}");
+        configs.push(sound.replacen(from, to, 1));
+    }
+    let Some(misfits) = headwater_tests::schema::misfits(&configs) else {
+        return headwater_tests::skip("no Python with jsonschema (apt-get install python3-jsonschema)");
+    };
+    for (number, config) in configs.iter().enumerate() {
+        let misfit = misfits.get(&number);
+        assert_eq!(misfit.is_some(), number >= good, "{misfit:?}\n{config}");
+    }
+}
+
+/// A recording needs no stream, and a config that runs does.
+fn with_stream(config: String) -> String {
+    if config.contains("[streams.") { config } else { config + "\n[streams.all]\n" }
+}
+
+/// The config of each folder that has a file of this name.
+fn files_beside(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let below = folders.filter(|path| path.is_dir() && !path.is_symlink());
+    let mut found: Vec<PathBuf> = below.flat_map(|path| files_beside(&path, name)).collect();
+    if folder.join(name).exists() {
+        found.extend(Some(folder.join("config.toml")).filter(|config| config.exists()));
+    }
+    found
+}
+
 #[test]
 fn the_first_guide_is_short() {
     let lines = Guide::named("README.md").text.lines().count();

@@ -189,6 +189,9 @@ fn read_tls(table: &mut Table<'_>) -> Option<Option<Tls>> {
 }
 
 fn read_sasl(mut table: Table<'_>) -> Option<Sasl> {
+    table.note("mechanism", "how the brokers know us");
+    table.note("username", "who we are to the brokers");
+    table.note("password", "best `{ file = … }`");
     let mechanism = table.string("mechanism");
     let known = || Mechanism::ALL.map(|(name, _)| format!("\"{name}\"")).join(" or ");
     if mechanism.is_none() {

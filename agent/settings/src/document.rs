@@ -1,7 +1,8 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
 use crate::conceal::{conceal_line, conceal_text};
-use crate::node::TomlEntry;
+use crate::node::{TomlEntry, TomlNode, TomlValue};
+use crate::outline::{Step, TableReading};
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::RefCell;
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct Document {
     mistakes: RefCell<Vec<Mistake>>,
     /// Values from the environment and from other files, which no text shows.
     elsewhere: RefCell<Vec<String>>,
+    /// What was asked of which table.
+    readings: RefCell<Vec<TableReading>>,
     syntax_broken: bool,
 }
 
@@ -76,6 +79,7 @@ impl Document {
             syntax_broken: !mistakes.is_empty(),
             mistakes: RefCell::new(mistakes),
             elsewhere: RefCell::default(),
+            readings: RefCell::default(),
         }
     }
 
@@ -177,6 +181,44 @@ impl Document {
 
     pub(crate) fn env(&self, name: &str) -> Option<String> {
         (self.env)(name)
+    }
+
+    /// Begins the notes about one reading of a table; the answer is its number.
+    pub(crate) fn begin_reading(&self, place: Vec<Step>, entries: &[TomlEntry]) -> usize {
+        let mut readings = self.readings.borrow_mut();
+        readings.push(TableReading::new(place, entries));
+        readings.len() - 1
+    }
+
+    /// Notes something about a reading.
+    pub(crate) fn note_reading(&self, number: usize, note: impl FnOnce(&mut TableReading)) {
+        if let Some(reading) = self.readings.borrow_mut().get_mut(number) {
+            note(reading);
+        }
+    }
+
+    /// What was asked so far.
+    pub(crate) fn readings(&self) -> Vec<TableReading> {
+        self.readings.borrow().clone()
+    }
+
+    /// Whether the table at the place has the key.
+    pub(crate) fn has_at(&self, place: &[Step], key: &str) -> bool {
+        let table = place.iter().try_fold(self.root.as_slice(), |entries, step| step.down(entries));
+        table.is_some_and(|entries| entries.iter().any(|entry| entry.key == key))
+    }
+
+    /// The same config with another value at a place, or none, and without a text: mistakes have no place in it.
+    pub(crate) fn with(&self, place: &[Step], key: &str, value: Option<TomlValue>) -> Self {
+        let mut root = self.root.clone();
+        let table = place.iter().try_fold(&mut root, |entries, step| step.down_mut(entries));
+        if let Some(entries) = table {
+            entries.retain(|entry| entry.key != key);
+            let node = |value| TomlNode { span: 0..0, value };
+            let entry = |value| TomlEntry { key: key.to_owned(), key_span: 0..0, node: node(value) };
+            entries.extend(value.map(entry));
+        }
+        Self { root, ..Self::parse(&self.path, "", |_| None) }
     }
 
     /// Notes a value that no text may show.

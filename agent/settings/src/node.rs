@@ -4,7 +4,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// A value of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum TomlValue {
     Text(String),
     Integer(i64),
@@ -17,14 +17,14 @@ pub(crate) enum TomlValue {
 }
 
 /// A value and where it stands, in bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TomlNode {
     pub(crate) span: Range<usize>,
     pub(crate) value: TomlValue,
 }
 
 /// A key with its value; entries keep the order of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TomlEntry {
     pub(crate) key: String,
     pub(crate) key_span: Range<usize>,

@@ -4,14 +4,14 @@ use crate::at::{At, Pairs};
 use crate::document::{Document, Severity};
 use crate::nearest::nearest;
 use crate::node::{TomlEntry, TomlNode, TomlValue};
-use crate::units::{parse_duration, parse_size};
-use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use crate::outline::{Step, Wanted};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 mod address;
 mod amount;
 mod collections;
+mod numbers;
 mod secret;
 mod zone;
 
@@ -25,6 +25,8 @@ pub struct Table<'d> {
     span: Range<usize>,
     path: String,
     asked: Vec<String>,
+    /// Where the table is, and the notes about this reading of it; `None`: nobody else chooses its keys.
+    reading: Option<(Vec<Step>, usize)>,
     /// Keys of another table, and where they belong.
     misplaced: Vec<(&'static [&'static str], String)>,
 }
@@ -32,7 +34,7 @@ pub struct Table<'d> {
 impl Document {
     /// The whole file as a table.
     pub fn root(&self) -> Table<'_> {
-        Table::new(self, &self.root, 0..0, String::new())
+        Table::new(self, &self.root, 0..0, String::new()).noted_at(Vec::new())
     }
 }
 
@@ -43,7 +45,34 @@ impl<'d> Table<'d> {
         span: Range<usize>,
         path: String,
     ) -> Self {
-        Self { document, entries, span, path, asked: Vec::new(), misplaced: Vec::new() }
+        Self { document, entries, span, path, asked: Vec::new(), reading: None, misplaced: Vec::new() }
+    }
+
+    /// The table, with notes about what is asked of it.
+    fn noted_at(mut self, place: Vec<Step>) -> Self {
+        let number = self.document.begin_reading(place.clone(), self.entries);
+        self.reading = Some((place, number));
+        self
+    }
+
+    /// The place of a table in this one.
+    fn below(&self, step: Step) -> Option<Vec<Step>> {
+        let (place, _) = self.reading.as_ref()?;
+        Some(place.iter().cloned().chain([step]).collect())
+    }
+
+    /// Says what a key means, for the config's schema.
+    pub fn note(&self, key: &str, meaning: &str) {
+        if let Some((_, number)) = &self.reading {
+            let note = (key.to_owned(), meaning.to_owned());
+            self.document.note_reading(*number, |reading| reading.notes.push(note));
+        }
+    }
+
+    fn note_question(&self, key: &str, wanted: Wanted) {
+        if let Some((_, number)) = &self.reading {
+            self.document.note_reading(*number, |reading| reading.questions.push((key.to_owned(), wanted)));
+        }
     }
 
     /// The place of the table's header or brace.
@@ -67,6 +96,11 @@ impl<'d> Table<'d> {
     /// Whether the table has the key, whatever its value.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
+        self.note_question(key, Wanted::Presence);
+        self.holds(key)
+    }
+
+    fn holds(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
@@ -91,7 +125,10 @@ impl<'d> Table<'d> {
 
     /// Reports that a key is needed, unless it is there (then its value was wrong, and that is reported already).
     pub fn missing(&self, key: &str, fix: impl Into<String>) {
-        if !self.has(key) {
+        if !self.holds(key) {
+            if let Some((_, number)) = &self.reading {
+                self.document.note_reading(*number, |reading| reading.missing.push(key.to_owned()));
+            }
             let name = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
             self.refuse(self.span.clone(), format!("`{key}` is missing{name}"), fix);
         }
@@ -99,13 +136,15 @@ impl<'d> Table<'d> {
 
     /// A string, with `${NAME}` replaced.
     pub fn string(&mut self, key: &str) -> Option<At<String>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Text)?;
         self.text_of(node, &format!("`{key}`"))
     }
 
     /// One of the given words.
     pub fn choice<T: Clone>(&mut self, key: &str, words: &[(&str, T)]) -> Option<At<T>> {
-        let text = self.string(key)?;
+        let wanted = Wanted::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect());
+        let node = self.ask(key, wanted)?;
+        let text = self.text_of(node, &format!("`{key}`"))?;
         let found = words.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
             let known = words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
@@ -119,88 +158,20 @@ impl<'d> Table<'d> {
 
     /// `true` or `false`.
     pub fn boolean(&mut self, key: &str) -> Option<At<bool>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Boolean)?;
         match &node.value {
             TomlValue::Boolean(value) => Some(At { value: *value, span: node.span.clone() }),
             other => self.wrong_kind(node, key, "true or false, without quotes", other),
         }
     }
 
-    /// An integer within `range`.
-    pub fn integer(&mut self, key: &str, range: RangeInclusive<i64>) -> Option<At<i64>> {
-        let node = self.ask(key)?;
-        let wanted = format!("an integer from {} to {}", range.start(), range.end());
-        let value = match &node.value {
-            TomlValue::Integer(value) => *value,
-            TomlValue::Text(text) if text.contains("${") => {
-                let expanded = self.text_of(node, &format!("`{key}`"))?.value;
-                self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
-            }
-            other => return self.wrong_kind(node, key, &wanted, other),
-        };
-        self.within(node, key, value, &range, &wanted)
-    }
-
-    /// A finite number within `range`; an integer will do.
-    pub fn number(&mut self, key: &str, range: RangeInclusive<f64>) -> Option<At<f64>> {
-        let node = self.ask(key)?;
-        let wanted = if *range.start() == f64::MIN && *range.end() == f64::MAX {
-            "a finite number".to_owned()
-        } else {
-            format!("a number from {} to {}", range.start(), range.end())
-        };
-        let value = match &node.value {
-            TomlValue::Integer(value) => *value as f64,
-            TomlValue::Float(value) => *value,
-            TomlValue::Text(text) if text.contains("${") => {
-                let expanded = self.text_of(node, &format!("`{key}`"))?.value;
-                self.parsed(node, key, &expanded, &wanted, |s| s.parse().ok())?
-            }
-            other => return self.wrong_kind(node, key, &wanted, other),
-        };
-        self.within(node, key, value, &range, &wanted)
-    }
-
-    /// A duration in milliseconds within `range`.
-    pub fn duration(&mut self, key: &str, range: RangeInclusive<i64>) -> Option<At<i64>> {
-        use crate::units::format_duration;
-        let wanted = "a duration such as \"250ms\", \"10s\", \"5m\", \"1h\" or \"7d\"";
-        let node = self.ask(key)?;
-        let TomlValue::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
-        let text = self.text_of(node, &format!("`{key}`"))?.value;
-        let value = self.parsed(node, key, &text, wanted, parse_duration)?;
-        let limits = format!(
-            "a duration from {} to {}",
-            format_duration(*range.start()),
-            format_duration(*range.end())
-        );
-        if !range.contains(&value) {
-            self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
-            return None;
-        }
-        Some(At { value, span: node.span.clone() })
-    }
-
-    /// A size in bytes within `range`.
-    pub fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<At<u64>> {
-        use crate::units::format_size;
-        let wanted = "a size such as \"64KiB\" or \"256MiB\"";
-        let node = self.ask(key)?;
-        let TomlValue::Text(_) = &node.value else { return self.wrong_kind(node, key, wanted, &node.value) };
-        let text = self.text_of(node, &format!("`{key}`"))?.value;
-        let value = self.parsed(node, key, &text, wanted, parse_size)?;
-        if !range.contains(&value) {
-            let limits =
-                format!("a size from {} to {}", format_size(*range.start()), format_size(*range.end()));
-            self.refuse(node.span.clone(), format!("`{key}` is {text}, out of range"), limits);
-            return None;
-        }
-        Some(At { value, span: node.span.clone() })
-    }
-
     /// A list of strings.
     pub fn strings(&mut self, key: &str) -> Option<At<Vec<At<String>>>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Texts)?;
+        self.texts_of(node, key)
+    }
+
+    fn texts_of(&self, node: &TomlNode, key: &str) -> Option<At<Vec<At<String>>>> {
         let TomlValue::List(items) = &node.value else {
             return self.wrong_kind(node, key, "a list of strings, in brackets", &node.value);
         };
@@ -211,7 +182,7 @@ impl<'d> Table<'d> {
 
     /// A table of strings, e.g. `{ site = "north" }`, in the order of the file.
     pub fn pairs(&mut self, key: &str) -> Option<At<Pairs>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Pairs)?;
         let TomlValue::Table(entries) = &node.value else {
             return self.wrong_kind(
                 node,
@@ -243,13 +214,13 @@ impl<'d> Table<'d> {
 
     /// A sub-table.
     pub fn table(&mut self, key: &str) -> Option<Table<'d>> {
-        let node = self.ask(key)?;
-        self.table_of(node, self.child(key))
+        let node = self.ask(key, Wanted::Table)?;
+        self.table_of(node, self.child(key), Step::Table(key.to_owned()))
     }
 
     /// The sub-tables of `key`, each with its name and the place of the name: `[key.name]`.
     pub fn named_tables(&mut self, key: &str) -> Vec<(At<String>, Table<'d>)> {
-        let Some(node) = self.ask(key) else { return Vec::new() };
+        let Some(node) = self.ask(key, Wanted::NamedTables) else { return Vec::new() };
         let TomlValue::Table(entries) = &node.value else {
             self.wrong_kind::<()>(node, key, &format!("tables with a name, [{key}.NAME]"), &node.value);
             return Vec::new();
@@ -258,7 +229,9 @@ impl<'d> Table<'d> {
             .iter()
             .filter_map(|entry| {
                 let name = At { value: entry.key.clone(), span: entry.key_span.clone() };
-                let mut table = self.table_of(&entry.node, format!("{}.{}", self.child(key), entry.key))?;
+                let step = Step::Named(key.to_owned(), entry.key.clone());
+                let mut table =
+                    self.table_of(&entry.node, format!("{}.{}", self.child(key), entry.key), step)?;
                 table.span = entry.key_span.clone();
                 Some((name, table))
             })
@@ -267,7 +240,7 @@ impl<'d> Table<'d> {
 
     /// A list of tables: `[[key]]`.
     pub fn tables(&mut self, key: &str) -> Vec<Table<'d>> {
-        let Some(node) = self.ask(key) else { return Vec::new() };
+        let Some(node) = self.ask(key, Wanted::Tables) else { return Vec::new() };
         let TomlValue::List(items) = &node.value else {
             self.wrong_kind::<()>(
                 node,
@@ -277,7 +250,9 @@ impl<'d> Table<'d> {
             );
             return Vec::new();
         };
-        items.iter().filter_map(|item| self.table_of(item, self.child(key))).collect()
+        let table_of =
+            |(number, item)| self.table_of(item, self.child(key), Step::Item(key.to_owned(), number));
+        items.iter().enumerate().filter_map(table_of).collect()
     }
 
     /// Says where keys belong that people write here and that are not of this table.
@@ -300,7 +275,8 @@ impl<'d> Table<'d> {
         }
     }
 
-    fn ask(&mut self, key: &str) -> Option<&'d TomlNode> {
+    fn ask(&mut self, key: &str, wanted: Wanted) -> Option<&'d TomlNode> {
+        self.note_question(key, wanted);
         if !self.asked.iter().any(|asked| asked == key) {
             self.asked.push(key.to_owned());
         }
@@ -311,9 +287,15 @@ impl<'d> Table<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn table_of(&self, node: &'d TomlNode, path: String) -> Option<Table<'d>> {
+    fn table_of(&self, node: &'d TomlNode, path: String, step: Step) -> Option<Table<'d>> {
         match &node.value {
-            TomlValue::Table(entries) => Some(Table::new(self.document, entries, node.span.clone(), path)),
+            TomlValue::Table(entries) => {
+                let table = Table::new(self.document, entries, node.span.clone(), path);
+                Some(match self.below(step) {
+                    Some(place) => table.noted_at(place),
+                    None => table,
+                })
+            }
             other => self.wrong_kind(node, &path, "a table", other),
         }
     }
@@ -337,25 +319,6 @@ impl<'d> Table<'d> {
             self.refuse(node.span.clone(), format!("`{key}` cannot be `{text}`"), format!("write {wanted}"));
         }
         value
-    }
-
-    fn within<T: PartialOrd + Display>(
-        &self,
-        node: &TomlNode,
-        key: &str,
-        value: T,
-        range: &RangeInclusive<T>,
-        wanted: &str,
-    ) -> Option<At<T>> {
-        if range.contains(&value) {
-            return Some(At { value, span: node.span.clone() });
-        }
-        self.refuse(
-            node.span.clone(),
-            format!("`{key}` is {value}, out of range"),
-            format!("write {wanted}"),
-        );
-        None
     }
 
     /// The node's text with each `${NAME}` replaced by the environment's answer.

@@ -15,6 +15,9 @@ pub struct TlsFiles {
 impl TlsFiles {
     /// Takes `ca`, `cert` and `key` of a table.
     pub fn take(table: &mut Table<'_>) -> Self {
+        table.note("ca", "authorities, or the server's own certificate; default: the system's");
+        table.note("cert", "our certificate, with `key`: mutual TLS");
+        table.note("key", "of `cert`");
         Self { ca: table.path_to("ca"), cert: table.path_to("cert"), key: table.path_to("key") }
     }
 

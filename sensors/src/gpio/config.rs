@@ -22,6 +22,19 @@ const SCALE_MAX: f64 = 1e12;
 /// A Pi shows its header here; a chip with other lines has another number.
 const CHIP: &str = "/dev/gpiochip0";
 
+/// What the keys of a line mean.
+const LINE_KEYS: [(&str, &str); 9] = [
+    ("name", "of the series"),
+    ("line", "its number; 17 is GPIO17 of a Pi"),
+    ("read", "the level at each look, every edge, or how many pulses came; default: level"),
+    ("edge", "of pulses: which edges count; default: rising"),
+    ("bias", "the resistor inside; default: as-is"),
+    ("active", "which level is 1; default: high"),
+    ("debounce", "a level holds so long before it counts; default: 0s"),
+    ("scale", "of pulses: what one is worth; default: 1"),
+    ("unit_of_measure", "the unit of the series"),
+];
+
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = PolledConfig::read_interval(table, context, labels, INTERVAL_MS);
     let chip = table.path_to("chip").value_or(PathBuf::from(CHIP));
@@ -47,6 +60,9 @@ fn read_line(
     names: &mut HashSet<String>,
     offsets: &mut HashSet<i64>,
 ) -> Option<GpioLine> {
+    for (key, meaning) in LINE_KEYS {
+        table.note(key, meaning);
+    }
     let name = read_name(&mut table, names, ("line", "door"));
     let offset = required(&mut table, "line", "line = 17, which is GPIO17 of a Pi", |table| {
         table.integer("line", 0..=1_023)

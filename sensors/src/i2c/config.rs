@@ -85,7 +85,18 @@ pub(super) fn read_config(
     Some(I2cConfig { polled: polled?, bus, sensors: sensors.into_iter().collect::<Option<_>>()? })
 }
 
+/// What the keys of a sensor mean.
+const SENSOR_KEYS: [(&str, &str); 4] = [
+    ("name", "with which its series begin"),
+    ("chip", "what it is"),
+    ("address", "on the bus; default: the first that the chip can have"),
+    ("shunt", "the resistor that the current goes through [ohm]; default: 0.1"),
+];
+
 fn read_sensor(mut table: Table<'_>, names: &mut HashSet<String>, taken: &mut HashSet<u8>) -> Option<Sensor> {
+    for (key, meaning) in SENSOR_KEYS {
+        table.note(key, meaning);
+    }
     let name = read_name(&mut table, names, ("sensor", "cellar"));
     let chips = [
         ("bme280", Chip::Bme280),

@@ -137,12 +137,29 @@ fn read_registers(table: &mut Table<'_>, unit: i64, labels: &Pairs) -> Option<Ve
     registers.into_iter().collect()
 }
 
+/// What the keys of a register mean.
+const REGISTER_KEYS: [(&str, &str); 10] = [
+    ("name", "of the series"),
+    ("labels", "of this series"),
+    ("table", "where it is kept; default: holding"),
+    ("address", "its number, from 0; 0 is 40001 in many manuals"),
+    ("unit", "the device on the line; default: that of the source"),
+    ("type", "how its bits are read; default: u16, or bit"),
+    ("order", "of the bytes; default: abcd"),
+    ("scale", "multiplies the value; default: 1"),
+    ("offset", "is added to the value; default: 0"),
+    ("unit_of_measure", "the unit of the series"),
+];
+
 fn read_register(
     mut table: Table<'_>,
     unit: i64,
     labels: &Pairs,
     names: &mut HashSet<String>,
 ) -> Option<Register> {
+    for (key, meaning) in REGISTER_KEYS {
+        table.note(key, meaning);
+    }
     let name = read_name(&mut table, names, ("register", "voltage"));
     let labels = read_labels(&mut table, labels);
     let tables = [RegisterTable::Holding, RegisterTable::Input, RegisterTable::Coil, RegisterTable::Discrete]

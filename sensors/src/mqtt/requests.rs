@@ -36,6 +36,9 @@ impl Request {
     }
 
     fn read(mut table: Table<'_>) -> Option<Self> {
+        table.note("topic", "where to; no wildcards");
+        table.note("payload", "the message; left out: empty");
+        table.note("every", "how often");
         let topic = table.string("topic");
         let payload = table.string("payload").map(|payload| payload.value).unwrap_or_default();
         let every = table.duration("every", EVERY_MS);

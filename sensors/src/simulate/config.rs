@@ -92,6 +92,10 @@ fn read_wave(table: &mut Table<'_>) -> Option<Wave> {
         ("saw", Shape::Saw),
         ("square", Shape::Square),
     ];
+    table.note("shape", "default: sine");
+    table.note("period", "the length of a wave");
+    table.note("amplitude", "the height of a wave above its middle");
+    table.note("phase", "where the wave begins, as a part of its period; default: 0");
     let shape = table.choice("shape", &shapes).value_or(Shape::Sine);
     let period_ms = required(table, "period", "period = \"1m\"", |table| duration(table, "period", 1));
     let amplitude = required(table, "amplitude", "amplitude = 5.0", |table| value(table, "amplitude"));
@@ -100,6 +104,8 @@ fn read_wave(table: &mut Table<'_>) -> Option<Wave> {
 }
 
 fn read_step(table: &mut Table<'_>) -> Option<Step> {
+    table.note("at", "when, from the beginning");
+    table.note("by", "how much is added");
     let at_ms = required(table, "at", "at = \"1m\"", |table| duration(table, "at", 0));
     let by = required(table, "by", "by = 3.0", |table| value(table, "by"));
     Some(Step { at_ms: at_ms?, by: by? })
@@ -113,6 +119,10 @@ fn read_fault(table: &mut Table<'_>) -> Option<Fault> {
         ("dropout", FaultKind::Dropout),
     ];
     let kind = required(table, "type", "type = \"spike\"", |table| table.choice("type", &kinds).given());
+    table.note("at", "when it comes first, from the beginning");
+    table.note("for", "how long it lasts");
+    table.note("every", "how often it comes; left out: once");
+    table.note("by", "how much is added");
     let at_ms = required(table, "at", "at = \"1m\"", |table| duration(table, "at", 0));
     let for_ms = required(table, "for", "for = \"10s\"", |table| duration(table, "for", 1));
     let every_ms = duration(table, "every", 1);

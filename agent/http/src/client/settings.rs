@@ -128,6 +128,7 @@ struct Credentials {
 
 impl Credentials {
     fn read(table: &mut Table<'_>) -> Self {
+        table.note("token", "instead of `username` and `password`");
         Self {
             username: table.string("username"),
             password: table.secret("password"),

@@ -12,6 +12,11 @@ const OF_COUNTERS: [&str; 2] = ["increase", "rate"];
 pub(super) fn read(stream: &mut Table<'_>, plan: AggregatePlan) -> Option<AggregatePlan> {
     let Some(mut counters) = stream.table("counters") else { return Some(plan) };
     let wrap = counters.number("wrap", f64::MIN..=f64::MAX);
+    counters.note("wrap", "where the counter begins anew at 0");
+    counters.note(
+        "dip",
+        "the largest fall that is no reset: in the unit of the series, or a share such as \"1%\"",
+    );
     let dip = counters.amount("dip");
     let is_read = wrap.is_some() == counters.has("wrap") && dip.is_some() == counters.has("dip");
     if !plan.names().any(|name| OF_COUNTERS.contains(&name)) {

@@ -3,7 +3,7 @@
 use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
 use super::group::{GroupConfig, GroupDetector};
-use super::listing::listing;
+use super::listing::{listing, meaning};
 use super::refuse::{refuse_parameter, refuse_unselected};
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
@@ -246,6 +246,7 @@ fn read_parameters<'p>(
 ) -> Option<Parameters> {
     let mut parameters = Parameters::new();
     for parameter in known {
+        table.note(parameter.name, &meaning(parameter));
         let number = match parameter.kind {
             ParameterKind::Number => table.number(parameter.name, f64::MIN..=f64::MAX).given(),
             ParameterKind::Duration => {

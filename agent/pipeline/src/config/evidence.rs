@@ -26,6 +26,8 @@ impl EvidenceConfig {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         let mut evidence = Self::DEFAULT;
         if let Some(mut table) = table.table("evidence") {
+            table.note("before", "readings up to the one that decided; default: 20");
+            table.note("after", "readings that follow; default: 10");
             let mut readings = |key: &str, default: usize| {
                 table.integer(key, 0..=Self::MAX).given().map_or(default, |n| n.unsigned_abs() as usize)
             };

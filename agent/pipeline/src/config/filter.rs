@@ -62,6 +62,9 @@ pub(super) fn read(mut table: Table<'_>, lateness_ms: i64, idle_ms: i64) -> Opti
 fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String, Fingerprint)> {
     let size = |at: At<f64>| at.value;
     let (absolute, percent) = (table.number("absolute", 0.0..=f64::MAX), table.number("percent", 0.0..=1e6));
+    table.note("absolute", "a smaller difference from the last reading forwarded is not [of the series]");
+    table.note("percent", "the same, as a share of that reading [%]");
+    table.note("heartbeat", "one reading at least in this time");
     let heartbeat_ms = table.duration("heartbeat", 1..=SPAN_MAX_MS).value_or(0);
     let print = Fingerprint::of("deadband");
     let (band, described, print) = match (absolute.map(size), percent.map(size)) {
@@ -96,6 +99,8 @@ fn read_deadband(table: &mut Table<'_>) -> Option<(Rule, String, Fingerprint)> {
 }
 
 fn read_door(table: &mut Table<'_>) -> Option<(Rule, String, Fingerprint)> {
+    table.note("error", "how far readings may lie from the line [of the series]");
+    table.note("max", "one reading at least in this time");
     let error = table.number("error", 0.0..=f64::MAX);
     let max_ms = table.duration("max", 1..=SPAN_MAX_MS).value_or(0);
     if error.is_none() {

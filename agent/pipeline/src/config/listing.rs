@@ -21,6 +21,16 @@ pub(super) fn listing(known: impl Iterator<Item = &'static Parameter>, given: &P
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
+/// What a parameter means, with its unit and its default.
+pub(super) fn meaning(parameter: &Parameter) -> String {
+    let unit = if parameter.unit == "time" { String::new() } else { format!(" [{}]", parameter.unit) };
+    let default = match (parameter.doc.contains(LEFT_OUT), default_of(parameter)) {
+        (false, Some(default)) => format!("; default: {default}"),
+        _ => String::new(),
+    };
+    format!("{}{unit}{default}", parameter.doc)
+}
+
 fn shown(parameter: &Parameter, value: &str) -> String {
     let (name, unit) = (parameter.name, parameter.unit);
     if value.contains(' ') {

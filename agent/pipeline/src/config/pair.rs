@@ -106,6 +106,9 @@ pub(super) fn read(stream: &mut Table<'_>, window: Option<&WindowConfig>) -> Vec
 }
 
 fn read_pair(mut table: Table<'_>) -> Option<PairConfig> {
+    table.note("a", "the one series; `*` stands for the same text in both");
+    table.note("b", "the other series");
+    table.note("tolerance", "readings of a pair are at most so far apart; default: 1s");
     let (a, b) = (table.string("a"), table.string("b"));
     for (key, pattern) in [("a", &a), ("b", &b)] {
         if pattern.is_none() {

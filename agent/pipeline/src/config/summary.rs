@@ -34,6 +34,7 @@ fn read_downsample(mut table: Table<'_>) -> Option<Option<Downsample>> {
     if choice.is_none() {
         table.missing("type", "add `type = \"lttb\"`");
     }
+    table.note("points", "how many readings a window keeps for a chart");
     let points = table.integer("points", 2..=i64::from(Downsample::POINTS_MAX));
     if points.is_none() {
         table.missing("points", "add `points = 20`");

@@ -239,6 +239,10 @@ fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>
     window.belongs_elsewhere(&OF_THE_STREAM, "it stands in the stream, beside `window`");
     window.belongs_elsewhere(&["every"], "it is for windows of type `sliding`");
     window.belongs_elsewhere(&["gap", "max"], "it is for windows of type `session`");
+    window.note("size", "how long a window is; of type `count`: how many readings it has");
+    window.note("every", "how often a window begins");
+    window.note("gap", "a silence that ends the window");
+    window.note("max", "the longest window; default: 1h");
     let kind = window.choice("type", &words);
     if kind.is_none() {
         window.missing("type", "add `type = \"tumbling\"`");

@@ -3,6 +3,7 @@
 use super::Table;
 use crate::at::At;
 use crate::node::TomlValue;
+use crate::outline::Wanted;
 
 /// An amount.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,10 +17,10 @@ pub enum Amount {
 impl Table<'_> {
     /// A finite number that is not negative, or one in percent: `0.5` or `"1%"`.
     pub fn amount(&mut self, key: &str) -> Option<At<Amount>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Amount)?;
         let wanted = "a number such as 0.5, or a share such as \"1%\"";
         let TomlValue::Text(_) = &node.value else {
-            let At { value, span } = self.number(key, 0.0..=f64::MAX)?;
+            let At { value, span } = self.number_of(node, key, 0.0..=f64::MAX)?;
             return Some(At { value: Amount::Absolute(value), span });
         };
         let text = self.text_of(node, &format!("`{key}`"))?.value;

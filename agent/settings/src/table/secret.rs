@@ -4,6 +4,7 @@ use super::Table;
 use crate::at::At;
 use crate::document::is_readable_by_others;
 use crate::node::TomlValue;
+use crate::outline::Wanted;
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ impl Table<'_> {
     /// A secret: a string (best `"${NAME}"`) or `{ file = "…" }`. A relative file is looked for in
     /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
     pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
-        let node = self.ask(key)?;
+        let node = self.ask(key, Wanted::Secret)?;
         let TomlValue::Table(entries) = &node.value else {
             let text = self.text_of(node, &format!("`{key}`"))?;
             if matches!(&node.value, TomlValue::Text(written) if !written.contains("${"))
@@ -41,7 +42,7 @@ impl Table<'_> {
 
     /// A table of secrets, such as `{ Authorization = "Token ${TOKEN}", X-Key = { file = "key" } }`, in the order of the file.
     pub fn secrets(&mut self, key: &str) -> Vec<(String, At<Secret>)> {
-        let Some(node) = self.ask(key) else { return Vec::new() };
+        let Some(node) = self.ask(key, Wanted::Secrets) else { return Vec::new() };
         let TomlValue::Table(entries) = &node.value else {
             self.wrong_kind::<()>(node, key, "a table of strings such as { name = \"value\" }", &node.value);
             return Vec::new();
