@@ -135,6 +135,7 @@ pub fn parse(
 }
 
 /// Asks a document for everything that a config has, whatever it answers.
+#[cfg(test)]
 pub(crate) fn ask(document: &Document) {
     read(document, (PathBuf::from(SYSTEM_STATE), None));
 }

@@ -4,5 +4,5 @@ use super::{Failure, stdout};
 use crate::schema::schema;
 
 pub(super) fn run() -> Result<(), Failure> {
-    stdout::print(format!("{:#}\n", schema()))
+    stdout::print(schema())
 }

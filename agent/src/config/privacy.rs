@@ -11,6 +11,9 @@ const KEY_BYTES_MIN: usize = 16;
 /// is no such table.
 pub(super) fn read(output: &mut Table<'_>, made: Option<&[String]>) -> Option<Option<Privacy>> {
     let Some(mut table) = output.table("privacy") else { return Some(None) };
+    table.note("drop", "labels that are left out");
+    table.note("hash", "labels whose values are replaced by pseudonyms");
+    table.note("key", "of the pseudonyms, 16 signs at least; best `{ file = … }`");
     let (drop, hash) = (labels(&mut table, "drop", made), labels(&mut table, "hash", made));
     let key = table.secret("key");
     let twice = hash.iter().find(|label| drop.iter().any(|other| other.value == label.value));

@@ -1,7 +1,14 @@
-//! Every key is in the schema, and says what it means.
+//! The schema has every key that the program asks for, and says what it means.
 
-use super::*;
-use std::path::PathBuf;
+use super::explore::{document, schema, shape};
+use crate::config;
+use headwater_settings::ConfigShape;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+/// Found out once, for all tests.
+static SHAPE: LazyLock<ConfigShape> = LazyLock::new(shape);
 
 /// The places of keys without a description.
 fn undescribed(schema: &Value, place: &str, found: &mut Vec<String>) {
@@ -20,10 +27,39 @@ fn undescribed(schema: &Value, place: &str, found: &mut Vec<String>) {
     }
 }
 
+/// A build with less has sources and outputs less, and prints the same file.
+#[cfg(all(feature = "kafka", feature = "i2c", feature = "modbus"))]
+#[test]
+fn the_file_is_what_the_reading_of_configs_asks_for() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.json");
+    let explored = format!("{:#}\n", schema(&SHAPE));
+    if std::env::var_os("HEADWATER_BLESS").is_some() {
+        std::fs::write(&file, &explored).unwrap();
+    }
+    let committed = std::fs::read_to_string(&file).unwrap();
+    let differs =
+        explored.lines().zip(committed.lines()).position(|(explored, committed)| explored != committed);
+    let at = differs.unwrap_or_else(|| explored.lines().count().min(committed.lines().count()));
+    let line = |text: &str| text.lines().nth(at).map(str::to_owned);
+    assert!(
+        explored == committed,
+        "agent/schema.json:{}: {:?} should be {:?}: HEADWATER_BLESS=1 cargo test -p headwater --lib schema writes the file",
+        at + 1,
+        line(&committed),
+        line(&explored),
+    );
+}
+
+#[test]
+fn the_program_prints_the_whole_file() {
+    let file = include_str!("../../schema.json");
+    assert!(file.len() > 10_000 && super::schema() == file.as_bytes());
+}
+
 #[test]
 fn every_key_says_what_it_means() {
     let mut found = Vec::new();
-    undescribed(&schema(), "", &mut found);
+    undescribed(&schema(&SHAPE), "", &mut found);
     found.sort();
     found.dedup();
     assert_eq!(found, [""; 0], "write a comment behind it in a sample");
@@ -55,12 +91,11 @@ fn configs() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn no_config_is_asked_for_a_key_that_the_schema_lacks() {
-    let shape = shape(&Samples::read());
     let configs = configs();
     assert!(configs.len() > 100, "{}", configs.len());
     for (path, text) in configs {
         let document = document(&text);
         config::ask(&document);
-        assert_eq!(shape.lacks(&document), [""; 0], "{}:\n{text}", path.display());
+        assert_eq!(SHAPE.lacks(&document), [""; 0], "{}:\n{text}", path.display());
     }
 }

@@ -5,7 +5,7 @@ use headwater_sensors::{FORMATS, SOURCES};
 use std::collections::BTreeSet;
 
 /// The sample of a whole config.
-const WHOLE: &str = include_str!("../../../systemd/headwater.toml");
+const WHOLE: &str = include_str!("../../../../systemd/headwater.toml");
 
 /// A key with its comment.
 struct Line {
@@ -41,6 +41,7 @@ impl Samples {
         // The authorities of TLS are many, and reading them a thousand times takes seconds.
         all.chain([String::new()])
             .map(|text| text.replace("mqtts://", "mqtt://").replace("https://", "http://"))
+            .map(|text| text.replace("tls = true", "tls = false"))
             .collect()
     }
 
