@@ -73,7 +73,7 @@ struct Server {
     bodies: BodyBudget,
 }
 
-/// Serves until `stop`, and then until the answers that are being made are sent, or [`STOP_WITHIN`] is over. Must be called
+/// Serves until `stop`, and then until the answers that are being made are sent, or a second is over. Must be called
 /// on a `LocalSet`. A handler that panics makes this panic.
 pub async fn serve(listener: TcpListener, setup: ServerSetup, stop: watch::Receiver<bool>) {
     let ServerSetup { routes, token, hosts } = setup;
