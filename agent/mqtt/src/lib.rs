@@ -19,6 +19,8 @@ mod dialogue;
 mod error;
 mod event;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keep_alive;
 mod packet_ids;
 mod packets;
