@@ -44,8 +44,6 @@ pub struct Route {
 pub(crate) enum Access {
     /// Who knows the token of the listener, if it has one.
     Listener,
-    /// Everybody.
-    Open,
     /// Who knows this token.
     Token(Rc<AccessToken>),
 }
@@ -61,12 +59,6 @@ impl Route {
     #[must_use]
     pub fn post(path: impl Into<String>, body_bytes_max: usize) -> Self {
         Self { method: Method::POST, body_bytes_max, ..Self::get(path) }
-    }
-
-    /// The same for everybody: no token is asked for. For what tells nothing, such as whether the agent lives.
-    #[must_use]
-    pub fn open(self) -> Self {
-        Self { access: Access::Open, ..self }
     }
 
     /// The same with a token of its own instead of the listener's.

@@ -208,7 +208,6 @@ impl Server {
             }
         };
         let token = match &route.access {
-            Access::Open => None,
             Access::Listener => self.token.as_ref(),
             Access::Token(token) => Some(&**token),
         };

@@ -124,6 +124,8 @@ mod tests {
             "{text}"
         );
         assert_eq!(header().trim_end().split(',').count(), COLUMNS.len() + 2);
+        let guide = include_str!("../../../forwarder/src/output/file/README.md");
+        assert!(guide.contains(&header()), "the guide shows {}", header());
         assert_eq!(text.lines().count(), 1, "a line break in a name breaks no row");
     }
 }

@@ -7,7 +7,7 @@
 //! The measurement is the stream; that of alerts is [`ALERTS`], with the stream as a tag. Tags are the agent, the labels and
 //! the series, and `clock` where the time is not sure; fields are the numbers. The time of a summary is the start of its
 //! window, that of others their own. A later revision of a summary has the same tags and time, and replaces the earlier one;
-//! it says `rev` and `partial`, so that nothing stays that is no longer so. Lists and sketches have no place in a line.
+//! it says `rev`, `partial` and `retracted`. Databases join fields, so numbers of before stay beside `retracted=true`. Lists and sketches have no place in a line.
 //!
 //! Empty tags, numbers that are not finite, and line breaks have no place in the protocol, nor has a backslash at the end
 //! of a tag, which would join it to what follows.
@@ -89,9 +89,10 @@ fn put_summary(summary: &Summary, clock: Placed<'_>, line: &mut InfluxLine<'_>) 
             Value::Number(number) => line.number(name, number),
         }
     }
-    if summary.rev > 0 || summary.is_partial || !line.has_field {
+    if summary.rev > 0 || summary.is_partial || summary.is_retracted || !line.has_field {
         line.integer("rev", u64::from(summary.rev));
         line.boolean("partial", summary.is_partial);
+        line.boolean("retracted", summary.is_retracted);
     }
     summary.start.ms
 }

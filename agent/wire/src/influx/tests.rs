@@ -49,9 +49,12 @@ fn a_summary_is_a_line_and_a_revision_takes_its_place() {
         "climate,agent=g7,zone=bed1,series=bed1/temp count=60i,mean=21.5,sum=1e300 1700000040000\n";
     assert_eq!(first, expected);
     let second = line_of(Summary { rev: 1, ..summary(&numbers) });
-    assert_eq!(second, expected.replace(" 17", ",rev=1i,partial=false 17"));
+    assert_eq!(second, expected.replace(" 17", ",rev=1i,partial=false,retracted=false 17"));
+    let gone = line_of(Summary { rev: 2, ..summary(&numbers) }.retracted());
+    let fields = "count=0i,rev=2i,partial=false,retracted=true";
+    assert_eq!(gone, expected.replace("count=60i,mean=21.5,sum=1e300", fields));
     let partial = line_of(Summary { is_partial: true, ..summary(&[]) });
-    assert!(partial.contains(" rev=0i,partial=true "), "{partial}");
+    assert!(partial.contains(" rev=0i,partial=true,retracted=false "), "{partial}");
     for (precision, time) in
         [(Precision::Nanoseconds, "1700000040000000000"), (Precision::Seconds, "1700000040")]
     {
@@ -77,7 +80,7 @@ fn what_the_protocol_has_no_place_for_is_left_out_or_escaped() {
                     f\\ g=1e-300 1700000040000\n";
     assert_eq!(text, expected);
     let nothing = line_of(summary(&[("mean", Value::Number(f64::NAN))]));
-    assert!(nothing.contains(" rev=0i,partial=false "), "{nothing}");
+    assert!(nothing.contains(" rev=0i,partial=false,retracted=false "), "{nothing}");
 }
 
 #[test]

@@ -39,6 +39,8 @@ impl Learned {
 
 /// How requests are made.
 pub(super) struct Exchanger {
+    /// The name of the output.
+    pub(super) output: String,
     pub(super) client: HttpClient,
     pub(super) server: String,
     pub(super) method: Method,
@@ -177,9 +179,7 @@ impl HttpExchanges {
                 self.queue.answered(part.len());
                 events.extend(part.into_iter().map(|entry| ConnectionEvent::Acked(entry.tag)));
             }
-            // A server that does not know gzip may call it bad, too.
             Meaning::NoGzip => self.without_gzip(trial, part),
-            Meaning::Bad { .. } if is_gzip && !has_taken => self.without_gzip(trial, part),
             Meaning::Bad { why, dropped, .. } if has_taken && dropped == Some(part.len()) => {
                 trial.on_all_bad(part, &why);
             }
@@ -203,7 +203,8 @@ impl HttpExchanges {
     fn without_gzip(&self, trial: &mut BatchTrial, part: Vec<HttpEntry>) {
         self.learned.borrow_mut().is_gzip = false;
         tracing::warn!(
-            "{} does not take gzip: requests go without it until the next start",
+            "output {}: {} does not take gzip: requests go without it until the next start",
+            self.exchanger.output,
             self.exchanger.server
         );
         trial.again(part);
@@ -214,8 +215,12 @@ impl HttpExchanges {
         match trial.verdict() {
             Verdict::Refused(refused) => self.refuse(refused, events),
             Verdict::Nobody(why) => {
-                let ended = self.failed(format!("takes no message of a request: {why}"), None);
-                return Err(ended);
+                let learned = self.learned.borrow();
+                // A server that does not know gzip may call it bad without a word.
+                let is_doubtful = learned.is_gzip && !learned.has_taken;
+                drop(learned);
+                let hint = if is_doubtful { "; if it cannot read gzip, write gzip = false" } else { "" };
+                return Err(self.failed(format!("takes no message of a request: {why}{hint}"), None));
             }
         }
         Ok(())

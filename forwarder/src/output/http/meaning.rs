@@ -36,6 +36,9 @@ const BAD_LINES: [&str; 10] = [
     "\"line\":",
 ];
 
+/// What an answer shows of a body in gzip that was read as text: its first bytes.
+const GZIP_SHOWN: [&str; 3] = ["\u{1f}", "\\x1f", "\\u001f"];
+
 /// Judges an answer of `server`.
 pub(super) fn meaning(answer: &HttpAnswer, server: &str, was_gzip: bool) -> Meaning {
     let (status, words) = (answer.status, answer.words());
@@ -59,6 +62,11 @@ pub(super) fn meaning(answer: &HttpAnswer, server: &str, was_gzip: bool) -> Mean
             None => Meaning::Taken,
             Some(error) => bad(&words, format!("{server}: {status}, with the error: {error}")),
         },
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+            if was_gzip && names_gzip(&answer.body, &words) =>
+        {
+            Meaning::NoGzip
+        }
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => bad(&words, said()),
         StatusCode::PAYLOAD_TOO_LARGE => Meaning::TooLarge(said()),
         StatusCode::UNSUPPORTED_MEDIA_TYPE if was_gzip => Meaning::NoGzip,
@@ -77,8 +85,20 @@ pub(super) fn meaning(answer: &HttpAnswer, server: &str, was_gzip: bool) -> Mean
     }
 }
 
+/// Whether the answer says that gzip could not be read. An answer that names a line may quote the word from it.
+fn names_gzip(body: &[u8], words: &str) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let said = words.to_ascii_lowercase();
+    GZIP_SHOWN.iter().any(|sign| text.contains(sign))
+        || (!names_lines(words) && ["gzip", "content-encoding"].iter().any(|word| said.contains(word)))
+}
+
+fn names_lines(words: &str) -> bool {
+    BAD_LINES.iter().any(|sign| words.contains(sign))
+}
+
 fn bad(words: &str, why: String) -> Meaning {
-    let is_named = BAD_LINES.iter().any(|sign| words.contains(sign));
+    let is_named = names_lines(words);
     let is_old = words.contains("retention policy");
     let why = if is_old { format!("it is older than the database keeps: {why}") } else { why };
     let dropped = words.split_once("dropped=").filter(|_| words.contains("partial write"));
@@ -132,6 +152,16 @@ mod tests {
         assert_eq!(of(204, "", ""), Meaning::Taken);
         assert_eq!(of(200, "application/json", "{\"ok\":true,\"error\":null,\"errors\":[]}"), Meaning::Taken);
         assert_eq!(of(415, "", ""), Meaning::NoGzip);
+        for unread in [
+            "{\"error\":\"gzip: invalid header\"}",
+            "Unsupported Content-Encoding",
+            "unable to parse '\u{1f}\u{fffd}'",
+            "{\"error\":\"unable to parse '\\u001f…'\"}",
+        ] {
+            assert_eq!(of(400, "", unread), Meaning::NoGzip, "{unread}");
+        }
+        let quoted = "{\"error\":\"unable to parse 'cpu,series=gzip a=NaN': invalid number\"}";
+        assert!(matches!(of(400, "", quoted), Meaning::Bad { is_named: true, .. }));
         assert!(matches!(of(413, "", ""), Meaning::TooLarge(_)));
         let later = Some(Duration::from_secs(7));
         for status in [429, 500, 502, 503, 504, 408] {

@@ -37,6 +37,7 @@ const BATCH_MS: i64 = 1_000;
 const ACK_TIMEOUT: Duration = Duration::from_secs(180);
 
 struct HttpOutput {
+    name: String,
     client: ClientSettings,
     method: Method,
     linger: Duration,
@@ -46,7 +47,7 @@ struct HttpOutput {
     learned: Option<Rc<RefCell<Learned>>>,
 }
 
-fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Output>> {
+fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output>> {
     let client = ClientSettings::read(table, "http://127.0.0.1:8086/write?db=headwater");
     let method =
         table.choice("method", &[("POST", Method::POST), ("PUT", Method::PUT)]).value_or(Method::POST);
@@ -60,7 +61,8 @@ fn read(table: &mut Table<'_>, _context: &OutputContext) -> Option<Box<dyn Outpu
         return None;
     }
     let linger = Duration::from_millis(linger.unsigned_abs());
-    Some(Box::new(HttpOutput { client, method, linger, gzip, rate, learned: None }))
+    let name = context.output.clone();
+    Some(Box::new(HttpOutput { name, client, method, linger, gzip, rate, learned: None }))
 }
 
 impl HttpOutput {
@@ -71,7 +73,8 @@ impl HttpOutput {
             None => self.client.clone(),
         };
         let server = settings.address();
-        Exchanger { client: HttpClient::new(settings), server, method: self.method.clone(), format }
+        let (output, client, method) = (self.name.clone(), HttpClient::new(settings), self.method.clone());
+        Exchanger { output, client, server, method, format }
     }
 }
 

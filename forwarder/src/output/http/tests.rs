@@ -252,6 +252,35 @@ fn large_and_compressed_requests_are_made_smaller_and_plain_for_good() {
 }
 
 #[test]
+fn gzip_stays_where_a_server_refuses_for_another_reason() {
+    local(async {
+        let old = "{\"error\":\"partial write: points beyond retention policy dropped=1\"}";
+        for (refusal, is_unread) in
+            [("database is required", false), (old, false), ("gzip: invalid header", true)]
+        {
+            let zipped = Rc::new(RefCell::new(Vec::new()));
+            let noted = zipped.clone();
+            let server = Server::start(move |request| {
+                noted.borrow_mut().push(request.headers.contains_key(header::CONTENT_ENCODING));
+                if noted.borrow().len() > 1 { answer(204, "") } else { answer(400, refusal) }
+            })
+            .await;
+            let mut output = Driven::new("", server.port, true);
+            output.push(&["a\n"]);
+            output.connect().await;
+            output.connect().await;
+            assert_eq!(output.taken, [0], "{refusal}");
+            output.push(&["b\n"]);
+            output.connect().await;
+            let zipped = zipped.borrow();
+            assert_eq!(zipped.last(), Some(&!is_unread), "{refusal}: {zipped:?}");
+            let hint = output.lost.iter().any(|lost| lost.reason.contains("write gzip = false"));
+            assert_eq!(hint, !is_unread, "{:?}", output.lost);
+        }
+    });
+}
+
+#[test]
 fn a_server_is_asked_again_when_it_says_so() {
     local(async {
         let busy = Rc::new(std::cell::Cell::new(true));
