@@ -9,6 +9,9 @@
 //! carries the flows of its interval, the change of the two levels `in_windows` and `waiting` (which may be
 //! negative), and the totals since the state began.
 
+/// Counts by their names on the wire.
+pub type NamedCounts = Vec<(&'static str, i64)>;
+
 /// Declares a struct of counts. The first count is the sum of the others; those after `beside` are no part of it.
 /// Counts are signed, because levels may fall. An unknown name, from another version of the program, is added to
 /// `$rest`.
@@ -33,6 +36,16 @@ macro_rules! account {
                 let parts = [$(stringify!($count)),+].len();
                 let is_shown = move |(at, (_, count)): &(usize, (&str, i64))| *at < parts || *count != 0;
                 self.named().into_iter().enumerate().filter(is_shown).map(|(_, named)| named)
+            }
+
+            /// The parts of the sum with their names, and what stands beside it.
+            #[must_use]
+            pub fn parts_and_beside(&self) -> (NamedCounts, NamedCounts) {
+                let parts = [$(stringify!($count)),+].len();
+                let mut named = self.named().to_vec();
+                let beside = named.split_off(parts);
+                named.remove(0);
+                (named, beside)
             }
 
             /// Reads counts by name. An unknown name is added to `$rest`, as far as the sum includes it.

@@ -17,7 +17,7 @@ pub(super) struct TailOptions {
     /// Broker to ask, e.g. mqtt://127.0.0.1:1883 (default: that of the config's output)
     #[arg(long)]
     url: Option<String>,
-    /// The output of the config to look at (default: the first)
+    /// The output of the config to look at (default: the first that can be read back)
     #[arg(long)]
     output: Option<String>,
     /// The agent to look at (default: that of the config; with --url all)
@@ -59,13 +59,22 @@ fn from_config(config_path: &Path, options: &TailOptions) -> Result<Box<dyn Tail
     let (config, document) = open(config_path)?;
     let wrong = || Failure::Usage(document.render_all().trim_end().to_owned());
     let config = config.ok_or_else(wrong)?;
-    let wanted = |name: &str| options.output.as_ref().is_none_or(|output| output == name);
-    let output = config.outputs.iter().find(|output| wanted(&output.name));
-    let missing =
-        || Failure::Usage("error: the config has no such output; name a broker with --url".to_owned());
-    let output = output.ok_or_else(missing)?;
-    let tail = output.output.tail(&output.encoder, options.agent.as_deref());
-    tail.map_err(|why| Failure::Usage(format!("error: output {}: {why}", output.name)))
+    let is_wanted = |name: &str| options.output.as_ref().is_none_or(|output| output == name);
+    let mut refused = Vec::new();
+    for output in config.outputs.iter().filter(|output| is_wanted(&output.name)) {
+        match output.output.tail(&output.encoder, options.agent.as_deref()) {
+            Ok(tail) => return Ok(tail),
+            Err(why) => refused.push(format!("error: output {}: {why}", output.name)),
+        }
+    }
+    if refused.is_empty() {
+        let names: Vec<_> = config.outputs.iter().map(|output| &*output.name).collect();
+        refused.push(format!("error: the config has no such output; it has: {}", names.join(", ")));
+    }
+    if options.output.is_none() {
+        refused.push("no output can be read back; name a broker with --url".to_owned());
+    }
+    Err(Failure::Usage(refused.join("\n")))
 }
 
 async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Failure> {
@@ -76,7 +85,7 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
         let (place, payload, backfill) = match options.timeout {
             None => message.await?,
             Some(seconds) => timeout(Duration::from_secs(seconds), message).await.map_err(|_| {
-                Failure::Other(format!("no message in {seconds} s; does an agent send to this broker?"))
+                Failure::Other(format!("no message in {seconds} s; does an agent send anything there?"))
             })??,
         };
         print(&place, &payload, backfill, (!options.json).then_some(&mut lines))?;

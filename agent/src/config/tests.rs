@@ -30,7 +30,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "7:10",
         &["`size`", "multiple of `every`"],
     ),
-    ("window = { type = \"session\", gap = \"1h\", max = \"1m\" }", "7:10", &["`max`", "as long as `gap`"]),
+    (
+        "window = { type = \"session\", gap = \"1h\", max = \"1m\" }",
+        "7:10",
+        &["as long as `gap`", "change `max`"],
+    ),
     ("window = { type = \"count\", size = 0 }", "7:35", &["`size`", "from 1"]),
     ("window = { type = \"tumbling\" }", "7:10", &["`size` is missing", "size = \"1m\""]),
     (

@@ -4,7 +4,7 @@
 //! accounts do.
 
 use crate::status::{AgentStatus, OutputStatus, SourceStatus};
-use headwater_pipeline::account::{ReadingCounts, SourceCounts};
+use headwater_pipeline::account::{NamedCounts, ReadingCounts};
 use std::fmt::{self, Display, Write};
 
 /// The type of Prometheus' text format.
@@ -26,6 +26,10 @@ pub(super) fn wants_open(accept: &str) -> bool {
     let open = weight("application/openmetrics-text");
     open > 0.0 && open >= weight("text/plain")
 }
+
+/// The help of what is counted and is no reading.
+const BESIDE: &str = "What is no reading and no part of the readings received: records without a reading, retained messages, \
+                      payloads that were dropped undecoded, series that were forgotten.";
 
 /// Whether a metric only grows.
 #[derive(Clone, Copy, PartialEq)]
@@ -129,8 +133,13 @@ fn write_readings(to: &mut Writer, status: &AgentStatus) {
     let received = "Readings that came in, once for each stream that selects them.";
     to.one("readings_received", Kind::Counter, received, status.readings.received);
     to.family("readings", Kind::Counter, "Readings by what became of them.");
-    for (fate, count) in fates(&status.readings) {
+    let (known, beside) = fates(&status.readings);
+    for (fate, count) in known {
         to.sample(&[("fate", fate)], count);
+    }
+    to.family("beside_readings", Kind::Counter, BESIDE);
+    for (what, count) in beside {
+        to.sample(&[("what", what)], count);
     }
     let open = "Readings in windows that are open.";
     to.one("readings_in_windows", Kind::Gauge, open, status.readings.in_windows);
@@ -140,7 +149,7 @@ fn write_readings(to: &mut Writer, status: &AgentStatus) {
     }
     to.family("stream_readings", Kind::Counter, "Readings of a stream by what became of them.");
     for stream in &status.streams {
-        for (fate, count) in fates(&stream.readings) {
+        for (fate, count) in fates(&stream.readings).0 {
             to.sample(&[("stream", &stream.name), ("fate", fate)], count);
         }
     }
@@ -150,10 +159,11 @@ fn write_readings(to: &mut Writer, status: &AgentStatus) {
     }
 }
 
-/// The fates of readings, without the sum and what is open.
-fn fates(counts: &ReadingCounts) -> impl Iterator<Item = (&'static str, i64)> {
-    let is_fate = |(name, _): &(&str, i64)| !matches!(*name, "received" | "in_windows");
-    counts.named().into_iter().filter(is_fate)
+/// The fates of readings, without what is open, and what stands beside them.
+fn fates(counts: &ReadingCounts) -> (NamedCounts, NamedCounts) {
+    let (mut fates, beside) = counts.parts_and_beside();
+    fates.retain(|(name, _)| *name != "in_windows");
+    (fates, beside)
 }
 
 fn write_sources(to: &mut Writer, sources: &[SourceStatus]) {
@@ -180,10 +190,15 @@ fn write_sources(to: &mut Writer, sources: &[SourceStatus]) {
         source.acks.as_ref().map(|acks| acks.held as f64)
     });
     to.family("source_readings", Kind::Counter, "Readings and payloads of a source by what became of them.");
-    let fates = |counts: &SourceCounts| counts.named().into_iter().filter(|(name, _)| *name != "received");
     for source in sources {
-        for (fate, count) in fates(&source.readings) {
+        for (fate, count) in source.readings.parts_and_beside().0 {
             to.sample(&[("source", &source.name), ("fate", fate)], count);
+        }
+    }
+    to.family("source_beside_readings", Kind::Counter, BESIDE);
+    for source in sources {
+        for (what, count) in source.readings.parts_and_beside().1 {
+            to.sample(&[("source", &source.name), ("what", what)], count);
         }
     }
 }
@@ -265,6 +280,25 @@ mod tests {
         );
         let helps = text.lines().filter(|line| line.starts_with("# HELP")).count();
         assert_eq!(helps, text.lines().filter(|line| line.starts_with("# TYPE")).count());
+    }
+
+    /// The sum of the samples of a family.
+    fn sum(text: &str, family: &str) -> f64 {
+        let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(family));
+        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    #[test]
+    fn fates_add_up_and_what_is_no_reading_stands_beside_them() {
+        let mut status = status::tests::status();
+        let names = ReadingCounts::default().named().map(|(name, _)| name);
+        let counts = names.into_iter().zip(1..).map(|(name, at)| (name, if at == 1 { 54 } else { at }));
+        status.readings = ReadingCounts::from_named(counts);
+        assert!(status.readings.balances(), "{:?}", status.readings);
+        let text = metrics(&status, false);
+        let parts = sum(&text, "headwater_readings_total") + sum(&text, "headwater_readings_in_windows");
+        assert_eq!((parts, sum(&text, "headwater_readings_received_total")), (54.0, 54.0), "{text}");
+        assert_eq!(sum(&text, "headwater_beside_readings_total"), f64::from(11 + 12 + 13 + 14), "{text}");
     }
 
     #[test]

@@ -178,6 +178,33 @@ fn tail_follows_files() {
     assert!(refused.status.code() == Some(2) && said.contains("open these with what reads CSV"), "{said}");
 }
 
+/// Without `--output`, `tail` takes the first output that can be read back; a wrong one is told which there are.
+#[test]
+fn tail_takes_an_output_that_can_be_read_back() {
+    let dir = TempDir::new();
+    let post = "[outputs.post]\ntype = \"http\"\nurl = \"http://127.0.0.1:9/\"\n";
+    let archive = "[outputs.archive]\ntype = \"file\"\npath = \"out/{kind}-{n}.jsonl\"\n";
+    let both = dir.write("both.toml", config(1, &format!("{post}{archive}")));
+    let alone = dir.write("alone.toml", config(1, post));
+    std::fs::create_dir(dir.join("out")).expect("a folder");
+    let tail = |config: &Path, options: &[&str]| {
+        let of_config = ["tail", "--json", "--timeout", "1", "--config", config.to_str().unwrap()];
+        let output = agent::run(&dir, &[&of_config, options].concat());
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), said(&output.stdout), said(&output.stderr))
+    };
+    let (code, _, said) = tail(&both, &[]);
+    assert!(code == Some(1) && said.contains("following the files in"), "{said}");
+    assert!(said.contains("no message in 1 s") && !said.contains("broker"), "{said}");
+    let (code, _, said) = tail(&both, &["--output", "nope"]);
+    assert!(code == Some(2) && said.contains("it has: post, archive"), "{said}");
+    for options in [&["--output", "post"][..], &[]] {
+        let (code, _, said) = tail(&alone, options);
+        assert!(code == Some(2) && said.contains("output post: what it sends cannot be read back"), "{said}");
+        assert_eq!(said.contains("no output can be read back"), options.is_empty(), "{said}");
+    }
+}
+
 #[test]
 fn stdout_gets_a_line_for_every_message() {
     let source = Mosquitto::with(&Options { quiet: false, ..Options::default() });

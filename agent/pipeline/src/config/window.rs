@@ -2,7 +2,6 @@
 
 use super::align;
 use super::filter::{self, FilterConfig};
-use super::refuse::refuse_parameter;
 use super::{DAY, HOUR, SECOND};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::series::Spec;
@@ -172,7 +171,7 @@ pub(super) fn read(stream: &mut Table<'_>) -> Option<WindowConfig> {
     if matches!(shape, Ok(Shape::Count(_))) {
         warn_of_no_effect(stream, &["lateness", "idle", "retain"]);
     }
-    let shape = shape.map_err(|error| refuse_parameter(stream, span, &error)).ok()?;
+    let shape = shape.map_err(|error| refuse_shape(stream, span, &error)).ok()?;
     let shape = align::offset(stream, offset, align::apply(stream, align, shape)?)?;
     let spec = Spec {
         shape,
@@ -270,6 +269,11 @@ fn read_shape(mut window: Table<'_>) -> Option<Option<Result<Shape, OutOfRange>>
     };
     window.finish();
     shape
+}
+
+/// Reports what the kernel refuses of a window. It has all keys that can be wrong.
+fn refuse_shape(stream: &Table<'_>, span: std::ops::Range<usize>, error: &OutOfRange) {
+    stream.refuse(span, error.to_string(), format!("change `{}`", error.parameter));
 }
 
 /// Reads a duration that the window requires.

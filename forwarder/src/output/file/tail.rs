@@ -1,7 +1,7 @@
 //! Follows the files of an output, for `headwater tail`: growing ones, and those that were completed or compressed
-//! meanwhile. It begins with the last lines of the file that was written last, as `tail` does.
+//! meanwhile. It begins with the last lines of each of the files that were written last, in the order of their time.
 //!
-//! Limits: of a file that is followed at most [`READ_BYTES`] are read at a time.
+//! Limits: it begins with [`FILES_AT_FIRST`] files; of one that is followed at most [`READ_BYTES`] are read at a time.
 
 use super::complete::walk;
 use super::path::{GZ, PathTemplate};
@@ -18,11 +18,17 @@ use std::time::{Duration, SystemTime};
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// The lines that are there at the beginning.
+/// The files that are shown at the beginning: those that were written last.
+const FILES_AT_FIRST: usize = 16;
+
+/// The lines of a file that are shown at the beginning.
 const LINES_AT_FIRST: usize = 10;
 
 /// Bytes that are read of a file at a time.
 const READ_BYTES: u64 = 4 << 20;
+
+/// How far a compressed file was read: it changes no more.
+const DONE: u64 = u64::MAX;
 
 struct FileTail {
     template: Arc<PathTemplate>,
@@ -50,9 +56,9 @@ impl Tail for FileTail {
                 }
                 if std::mem::replace(&mut self.has_begun, true) {
                     tokio::time::sleep(EVERY).await;
-                    self.look(false)?;
+                    self.look()?;
                 } else {
-                    self.look(true)?;
+                    self.begin()?;
                     let root = self.template.root();
                     return Ok(Tailed::Note(format!("following the files in {}", root.display())));
                 }
@@ -75,28 +81,42 @@ impl FoundFile {
 }
 
 impl FileTail {
-    /// Looks at all files. Of those that are there at first, only the last lines count.
-    fn look(&mut self, at_first: bool) -> Result<(), String> {
+    /// Takes the last lines of the files that were written last, and begins behind what all files hold.
+    fn begin(&mut self) -> Result<(), String> {
+        let mut found: Vec<_> = self.find()?.into_iter().collect();
+        found.sort_by_key(|(_, file)| file.written);
+        let skipped = found.len().saturating_sub(FILES_AT_FIRST);
+        let mut first = Vec::new();
+        for (at, (name, file)) in found.into_iter().enumerate() {
+            let behind = if file.is_compressed() { DONE } else { file.bytes };
+            let to = if at < skipped { behind } else { self.read_last(&file)? };
+            self.read_to.insert(name, to);
+            let old = self.ready.len().saturating_sub(LINES_AT_FIRST);
+            let mut time = f64::NEG_INFINITY;
+            for line in self.ready.drain(..).skip(old) {
+                time = time_of(&line.1).unwrap_or(time);
+                first.push((time, line));
+            }
+        }
+        first.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        self.ready = first.into_iter().map(|(_, line)| line).collect();
+        Ok(())
+    }
+
+    /// Reads the end of a file.
+    fn read_last(&mut self, file: &FoundFile) -> Result<u64, String> {
+        let from = if file.is_compressed() { 0 } else { file.bytes.saturating_sub(READ_BYTES) };
+        self.read(file, from, from > 0)
+    }
+
+    /// Looks at all files for what is new.
+    fn look(&mut self) -> Result<(), String> {
         let found = self.find()?;
         self.read_to.retain(|name, _| found.contains_key(name));
-        let newest = found.iter().max_by_key(|(_, file)| file.written).map(|(name, _)| name.clone());
         for (name, file) in found {
-            let known = self.read_to.get(&name).copied();
-            let is_skipped = at_first && Some(&name) != newest.as_ref();
-            let from = if is_skipped && !file.is_compressed() { file.bytes } else { known.unwrap_or(0) };
-            // A compressed file changes no more.
-            let is_done = known == Some(u64::MAX) || (is_skipped && file.is_compressed());
-            if is_done || (!file.is_compressed() && file.bytes <= from) {
-                self.read_to.insert(name, if is_done { u64::MAX } else { from });
-                continue;
-            }
-            let before = self.ready.len();
-            let read = self.read(&file, from);
-            let to = read.map_err(|error| format!("cannot read {}: {error}", file.path.display()))?;
-            if at_first {
-                let old = self.ready.len().saturating_sub(before + LINES_AT_FIRST);
-                self.ready.drain(before..before + old);
-            }
+            let from = self.read_to.get(&name).copied().unwrap_or(0);
+            let is_read = if file.is_compressed() { from == DONE } else { file.bytes <= from };
+            let to = if is_read { from } else { self.read(&file, from, false)? };
             self.read_to.insert(name, to);
         }
         Ok(())
@@ -130,31 +150,45 @@ impl FileTail {
         Ok(found)
     }
 
-    /// Reads whole lines behind a place. Returns the place behind them.
-    fn read(&mut self, file: &FoundFile, from: u64) -> io::Result<u64> {
-        let mut input = match File::open(&file.path) {
+    /// Reads whole lines behind a place, which may be amid a line. Returns the place behind them.
+    fn read(&mut self, file: &FoundFile, from: u64, is_amid: bool) -> Result<u64, String> {
+        let read = match bytes_behind(file, from) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(from),
-            input => input?,
+            read => read,
         };
-        let mut bytes = Vec::new();
-        if file.is_compressed() {
-            let mut decoder = GzDecoder::new(input);
-            io::copy(&mut Read::by_ref(&mut decoder).take(from), &mut io::sink())?;
-            decoder.read_to_end(&mut bytes)?;
-        } else {
-            input.seek(SeekFrom::Start(from))?;
-            input.take(READ_BYTES).read_to_end(&mut bytes)?;
-        }
+        let bytes = read.map_err(|error| format!("cannot read {}: {error}", file.path.display()))?;
         let mut to = from;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        for (at, line) in lines.enumerate() {
             to += line.len() as u64;
-            if self.own.is_empty() || contains(line, self.own.as_bytes()) {
+            let is_whole = at > 0 || !is_amid;
+            if is_whole && (self.own.is_empty() || contains(line, self.own.as_bytes())) {
                 let line = Bytes::copy_from_slice(line.trim_ascii_end());
                 self.ready.push_back((file.path.display().to_string(), line));
             }
         }
-        Ok(if file.is_compressed() { u64::MAX } else { to })
+        Ok(if file.is_compressed() { DONE } else { to })
     }
+}
+
+fn bytes_behind(file: &FoundFile, from: u64) -> io::Result<Vec<u8>> {
+    let mut input = File::open(&file.path)?;
+    let mut bytes = Vec::new();
+    if file.is_compressed() {
+        let mut decoder = GzDecoder::new(input);
+        io::copy(&mut Read::by_ref(&mut decoder).take(from), &mut io::sink())?;
+        decoder.read_to_end(&mut bytes)?;
+    } else {
+        input.seek(SeekFrom::Start(from))?;
+        input.take(READ_BYTES).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The time of a message: the end of what it tells of.
+fn time_of(line: &[u8]) -> Option<f64> {
+    let message: serde_json::Value = serde_json::from_slice(line).ok()?;
+    ["end", "time", "to"].iter().find_map(|key| message.get(key)?.as_f64())
 }
 
 fn contains(line: &[u8], part: &[u8]) -> bool {
@@ -196,6 +230,46 @@ mod tests {
         Completion { gzip: true, until: None }.reveal(&hidden, &complete).unwrap();
         for n in 31..33 {
             assert!(next(&mut *tail).await.unwrap().contains(&n.to_string()));
+        }
+        assert_eq!(next(&mut *tail).await, None, "nothing comes twice");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn the_last_lines_of_all_files_come_in_the_order_of_their_time() {
+        let folder = Folder::new();
+        let template = PathTemplate::parse(&format!("{}/{{series}}/x-{{n}}.jsonl", folder.path().display()));
+        let line = |series: &str, end: i64| format!("{{\"series\":\"{series}\",\"end\":{end}}}");
+        for (series, first, lines) in [("a", 0, 12), ("b", 1, 12), ("c", 2, 3)] {
+            let text: String = (0..lines).map(|n| line(series, first + n * 3) + "\n").collect();
+            std::fs::create_dir(folder.path().join(series)).unwrap();
+            let (hidden, complete) =
+                (folder.path().join(series).join(".x-1.jsonl"), folder.path().join(series).join("x-1.jsonl"));
+            std::fs::write(&hidden, text).unwrap();
+            Completion { gzip: series == "a", until: None }.reveal(&hidden, &complete).unwrap();
+        }
+        let mut tail = follow(Arc::new(template.unwrap()), None);
+        assert_eq!(next(&mut *tail).await, None, "a note comes first");
+        let mut expected: Vec<_> = [("a", 0, 2..12), ("b", 1, 2..12), ("c", 2, 0..3)]
+            .into_iter()
+            .flat_map(|(series, first, lines)| lines.map(move |n| (first + n * 3, series)))
+            .collect();
+        expected.sort_unstable();
+        for (end, series) in expected {
+            assert_eq!(next(&mut *tail).await, Some(line(series, end)));
+        }
+        assert_eq!(next(&mut *tail).await, None, "nothing comes twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_file_begins_with_its_last_whole_lines() {
+        let folder = Folder::new();
+        let template = PathTemplate::parse(&format!("{}/x-{{n}}.jsonl", folder.path().display())).unwrap();
+        let long = "x".repeat(1_500_000);
+        let text: String = (0..6).map(|n| format!("{n}{long}\n")).collect();
+        std::fs::write(folder.path().join(".x-1.jsonl"), text).unwrap();
+        let mut tail = follow(Arc::new(template), None);
+        assert_eq!(next(&mut *tail).await, None, "a note comes first");
+        for n in 4..6 {
+            assert_eq!(next(&mut *tail).await.unwrap(), format!("{n}{long}"));
         }
         assert_eq!(next(&mut *tail).await, None, "nothing comes twice");
     }
