@@ -11,6 +11,10 @@ pub(super) struct Arrived<'a> {
 }
 
 impl Sink for Arrived<'_> {
+    fn message(&mut self) {
+        self.sink.message();
+    }
+
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         self.sink.series(name, labels)
     }
