@@ -13,6 +13,7 @@
 //! | [`series`] | the windows of one series: placing readings and closing windows |
 //! | [`watermark`] | the progress of one series in event time |
 //! | [`detect`] | detectors, and the life of an alert |
+//! | [`model`] | trained models, and what they say of one row of features |
 //! | [`decimate`] | fewer readings that keep the shape |
 //! | [`state`] | stored state, for checkpoints |
 
@@ -20,6 +21,7 @@ pub mod aggregate;
 pub mod decimate;
 pub mod detect;
 mod invariant;
+pub mod model;
 mod range;
 pub mod series;
 pub mod state;
