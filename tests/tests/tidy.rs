@@ -24,6 +24,7 @@ const STAR: &[(&str, &[&str])] = &[
             "headwater-http",
             "headwater-kernel",
             "headwater-lab",
+            "headwater-model",
             "headwater-mqtt",
             "headwater-page",
             "headwater-pipeline",
@@ -42,6 +43,7 @@ const STAR: &[(&str, &[&str])] = &[
         "headwater-lab",
         &[
             "headwater-kernel",
+            "headwater-model",
             "headwater-pipeline",
             "headwater-sensors",
             "headwater-settings",
@@ -49,6 +51,7 @@ const STAR: &[(&str, &[&str])] = &[
             "headwater-wire",
         ],
     ),
+    ("headwater-model", &["headwater-kernel"]),
     ("headwater-mqtt", &["headwater-settings", "headwater-tls"]),
     ("headwater-page", &[]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),

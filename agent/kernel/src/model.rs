@@ -7,15 +7,15 @@
 //! |---|---|
 //! | `linear` | logistic regression, and linear support vector machines |
 //! | `forest` | random forests |
-//! | `finding` | what a model says of one row |
+//! | `diagnosis` | what a model says of one row |
 //! | `rows` | joins the windows of several series into rows |
 
-mod finding;
+mod diagnosis;
 mod forest;
 mod linear;
 mod rows;
 
-pub use finding::{Finding, WEIGHED};
+pub use diagnosis::{Diagnosis, WEIGHED};
 pub use forest::{Forest, Node};
 pub use linear::{Linear, Link};
 pub use rows::{Fill, PENDING, WINDOW_ROWS_VERSION, WindowRows};

@@ -2,12 +2,12 @@
 
 use super::{CLASSES_MAX, Classifier, FEATURES_MAX};
 
-/// The features that a finding names, at most.
+/// The features that a diagnosis names, at most.
 pub const WEIGHED: usize = 3;
 
 /// What a model says of one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Finding {
+pub struct Diagnosis {
     /// The most likely class.
     pub class: usize,
     /// Its probability.
@@ -22,7 +22,7 @@ pub struct Finding {
     weighs: usize,
 }
 
-impl Finding {
+impl Diagnosis {
     /// Asks a model. `normal` is the class of rows with which nothing is wrong; `None`: there is no such class. `None`:
     /// the row does not fit the model, or has a feature that is not finite.
     pub fn of(model: &(impl Classifier + ?Sized), normal: Option<usize>, features: &[f64]) -> Option<Self> {
@@ -101,14 +101,14 @@ mod tests {
 
     #[test]
     fn the_fault_is_named_with_what_speaks_for_it() {
-        let finding = Finding::of(&MODEL, Some(0), &[1.0, 1.0, 1.0, 1.0]).unwrap();
-        assert_eq!((finding.class, finding.fault, finding.weighed()), (1, Some(1), &[3, 1, 0][..]));
-        assert!(finding.score > 0.99 && finding.probabilities().len() == 3);
+        let diagnosis = Diagnosis::of(&MODEL, Some(0), &[1.0, 1.0, 1.0, 1.0]).unwrap();
+        assert_eq!((diagnosis.class, diagnosis.fault, diagnosis.weighed()), (1, Some(1), &[3, 1, 0][..]));
+        assert!(diagnosis.score > 0.99 && diagnosis.probabilities().len() == 3);
         // Normal is most likely, and the fault is the likelier of the others.
-        let calm = Finding::of(&MODEL, Some(0), &[-1.0, -2.0, -2.0, -2.0]).unwrap();
+        let calm = Diagnosis::of(&MODEL, Some(0), &[-1.0, -2.0, -2.0, -2.0]).unwrap();
         assert_eq!((calm.class, calm.fault, calm.weighed()), (0, Some(2), &[0][..]));
         assert!(calm.score < 0.5, "{calm:?}");
-        let without = Finding::of(&MODEL, None, &[0.0; 4]).unwrap();
+        let without = Diagnosis::of(&MODEL, None, &[0.0; 4]).unwrap();
         assert_eq!((without.class, without.fault, without.score), (0, Some(0), 1.0));
     }
 
@@ -117,7 +117,7 @@ mod tests {
         for features in
             [&[1.0; 3][..], &[1.0; 5], &[1.0, 1.0, 1.0, f64::NAN], &[f64::INFINITY, 0.0, 0.0, 0.0]]
         {
-            assert_eq!(Finding::of(&MODEL, Some(0), features), None);
+            assert_eq!(Diagnosis::of(&MODEL, Some(0), features), None);
         }
     }
 }
