@@ -208,7 +208,7 @@ impl Decoder {
             let names = NamesOfTopic { config, topic, labels: None, origin, payload };
             commit(batch, outcome, known, names, places, repeats.as_mut(), sink);
             *places_left = places.saturating_sub(known.places());
-            return self.tell_once();
+            return self.tell_once(sink);
         }
         if config.ignore.iter().any(|filter| filter.capture(topic).is_some()) {
             return;
@@ -229,7 +229,7 @@ impl Decoder {
             *places_left = places_left.saturating_sub(known.places());
             topics.insert(topic.into(), known);
         }
-        self.tell_once();
+        self.tell_once(sink);
     }
 
     /// Drops what it remembers of series that the sink has forgotten.
@@ -250,22 +250,20 @@ impl Decoder {
     }
 
     /// Names each field of text that no reading is made of, and a time that may be read in the wrong zone, once.
-    fn tell_once(&mut self) {
+    fn tell_once(&mut self, sink: &mut dyn Sink) {
+        let mut tell = |text: String| sink.remark(&self.source, &text);
         if let Some(fields) = self.batch.unread_compounds.take() {
             let fix = "name what is in them, as FIELD/NAME, or write skip = [\"*\"] if they are no readings";
-            tracing::info!(source = self.source, "wanted fields hold an object or a list: {fields}; {fix}");
+            tell(format!("wanted fields hold an object or a list: {fields}; {fix}"));
         }
         if let Some(fields) = self.batch.unread_texts.take() {
             let fix = "write `fields`, or give their words numbers in `words`";
-            tracing::info!(source = self.source, "fields of text are not read: {fields}; {fix}");
+            tell(format!("fields of text are not read: {fields}; {fix}"));
         }
         if let Some(time) = self.batch.zoneless_time.take() {
             let fix =
                 "write time_zone = \"Europe/Berlin\" if they are local there, or \"UTC\" if that is right";
-            tracing::info!(
-                source = self.source,
-                "times such as `{time}` have no offset and are read as UTC; {fix}"
-            );
+            tell(format!("times such as `{time}` have no offset and are read as UTC; {fix}"));
         }
     }
 }

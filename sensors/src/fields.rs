@@ -12,7 +12,7 @@ mod value;
 pub(crate) use batch::{Batch, SlotValue, Span};
 pub(crate) use captured::{CAPTURED_MAX, CapturePlan};
 pub(crate) use plan::Plan;
-pub use plan::RecordsPath;
+pub use plan::{RecordKeys, RecordsPath};
 pub use reason::RejectReason;
 pub(crate) use slots::{Topic, TopicField};
 pub(crate) use value::seconds;

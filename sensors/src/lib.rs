@@ -60,7 +60,7 @@ mod w1;
 pub use ack_figures::AckFigures;
 pub use decode::{DecodeConfig, Decoder, NameTemplate};
 pub use fields::{
-    DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordsPath, RejectReason, Scalar,
+    DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordKeys, RecordsPath, RejectReason, Scalar,
 };
 pub use format::{FORMATS, Format, FormatKind, Reply};
 pub use position::SourcePosition;

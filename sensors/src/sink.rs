@@ -69,6 +69,11 @@ pub trait Sink {
     /// One number [series unit] of one series that the sink knows; always finite.
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64);
 
+    /// Says once what a person may want to know of the payloads of `source`, with the way out. By default the log has it.
+    fn remark(&mut self, source: &str, text: &str) {
+        tracing::info!(source, "{text}");
+    }
+
     /// Counts `count` readings of series beyond the limit.
     fn refused(&mut self, count: u32);
 

@@ -26,7 +26,7 @@ const LIKELY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 /// The format of event times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
-    /// Not configured: RFC 3339 if it is text with `-`, else milliseconds.
+    /// Not configured: RFC 3339 if it is text with `-` or `T` in it, else milliseconds.
     Guess,
     /// Seconds since the epoch, with fractions if need be.
     Unix,
@@ -100,7 +100,10 @@ impl TimeFormat {
         let text = text.trim();
         match self {
             Self::Rfc3339 => of_rfc3339(text, zone),
-            Self::Guess if text.get(1..).is_some_and(|rest| rest.contains('-')) => of_rfc3339(text, zone),
+            // `-5` is a count, and `20240501T120000Z` is none.
+            Self::Guess if text.get(1..).is_some_and(|rest| rest.contains(['-', 'T'])) => {
+                of_rfc3339(text, zone)
+            }
             Self::Pattern(pattern) => pattern::of_text(pattern, text, zone),
             _ => match text.parse() {
                 Ok(count) => self.of_integer(count),
@@ -212,6 +215,7 @@ mod tests {
             "2023-11-14 22:13:20.123 UTC",
             "2023-11-14T22:13:20.123 GMT",
             "2023-11-14 22:13:20.123 Z",
+            "20231114T221320.123Z",
             "2023-11-14T22:13:20.123456Z+0000",
             "2023-11-14T17:13:20.123456Z-0500",
             "2023-11-14T22:13:20.123456789012Z",
@@ -266,6 +270,8 @@ mod tests {
             ("2023/02/28 16:00:51", "%Y/%m/%d %H:%M:%S"),
             ("Tue, 28 Feb 2023 16:00:49 +0000", "%a, %d %b %Y %H:%M:%S %z"),
             ("Tue, 28 Feb 2023 16:00:49 GMT", "%a, %d %b %Y %H:%M:%S %z"),
+            ("Tue Feb 28 16:00:49 2023", "%a %b %d %H:%M:%S %Y"),
+            ("Tue Feb  7 16:00:49 2023", "%a %b %d %H:%M:%S %Y"),
             ("2023-02-28 16:00", "rfc3339"),
         ] {
             assert_eq!(super::TimeFormat::likely(text).unwrap().to_string(), format, "{text}");

@@ -232,6 +232,10 @@ impl<W: Write> Sink for Replay<W> {
         }
     }
 
+    fn remark(&mut self, _: &str, text: &str) {
+        eprintln!("{}", clean(&format!("note: {text}"), LINE_BYTES_MAX));
+    }
+
     fn refused(&mut self, count: u32) {
         self.pipeline.on_refused(self.source, count);
     }

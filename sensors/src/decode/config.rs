@@ -2,7 +2,7 @@
 
 use super::names::{self, Known};
 use super::template::{NameTemplate, Places};
-use crate::fields::{CAPTURED_MAX, CapturePlan, RecordsPath};
+use crate::fields::{CAPTURED_MAX, CapturePlan, RecordKeys, RecordsPath};
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
 use crate::text::TextRules;
@@ -67,7 +67,8 @@ impl DecodeConfig {
         let records = read_records(table);
         let condition = read_condition(table);
         let drops_repeats = table.choice("repeats", &[("keep", false), ("drop", true)]).value_or(false);
-        let is_by_time = records.as_ref().is_some_and(|records| records.is_by_time);
+        let keys = records.as_ref().map(|records| records.keys.clone());
+        let is_by_time = keys == Some(RecordKeys::Times);
         let own_time = format.as_ref().and_then(|format| format.own_time()).filter(|_| !table.has("time"));
         let has_time = table.has("time") || is_by_time || own_time.is_some();
         let time_rules = TimeRules::read(table, has_time, own_time.unwrap_or(TimeFormat::Guess));
@@ -100,9 +101,18 @@ impl DecodeConfig {
             Some(text) => known.read(table, &text, several)?,
             None => known.parse(format.series()).ok()?,
         };
+        if let Some(RecordKeys::Names(key)) = &keys
+            && names::needed(&series, &labels).all(|place| place != &**key)
+        {
+            let what = format!("`records` calls its keys {{{key}}}, which `series` does not name");
+            let fix = format!(
+                "write series = \"{{topic}}/{{{key}}}/{{field}}\", or records = \"{BY_TIME}\" if they are times"
+            );
+            table.refuse(table.place_of("records"), what, fix);
+        }
         let captures = CapturePlan::new(
             names::needed(&series, &labels),
-            labels.iter().flat_map(|(_, label)| label.places()),
+            series.places().chain(labels.iter().flat_map(|(_, label)| label.places())),
             condition,
         );
         if captures.len() > CAPTURED_MAX {
@@ -255,18 +265,24 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: &
 
 fn read_records(table: &mut Table<'_>) -> Option<RecordsPath> {
     let text = table.string("records")?;
-    let by_time = text.value.strip_suffix(BY_TIME).filter(|list| list.is_empty() || list.ends_with('/'));
-    let list = by_time.unwrap_or(&text.value);
-    let list = list.strip_suffix('/').unwrap_or(list);
-    if list.contains(['{', '}']) {
-        let fix = "write the path of a list, as \"values\", or \"{time}\" for an object whose keys are times";
+    let (list, last) = text.value.rsplit_once('/').unwrap_or(("", &text.value));
+    let key = last.strip_prefix('{').and_then(|key| key.strip_suffix('}'));
+    let (list, keys) = match key {
+        None => (text.value.strip_suffix('/').unwrap_or(&text.value), RecordKeys::None),
+        Some(_) if last == BY_TIME => (list, RecordKeys::Times),
+        Some(key) => (list, RecordKeys::Names(key.into())),
+    };
+    let is_place = |key: &str| matches!(key, "topic" | "field") || key.is_empty();
+    if list.contains(['{', '}']) || key.is_some_and(|key| key.contains(['{', '}', '?']) || is_place(key)) {
+        let fix = "write the path of a list, as \"values\", or \"{time}\" or \"{id}\" for an object whose keys are times or names";
         table.refuse(text.span.clone(), format!("`records` cannot be `{}`", text.value), fix);
+        return None;
     }
-    if by_time.is_some() && table.has("time") {
+    if keys == RecordKeys::Times && table.has("time") {
         let fix = "leave out `time`: the keys are the times";
         table.refuse(table.place_of("time"), "`records` gives each record its time already", fix);
     }
-    Some(RecordsPath { list: list.into(), is_by_time: by_time.is_some() })
+    Some(RecordsPath { list: list.into(), keys })
 }
 
 fn read_condition(table: &mut Table<'_>) -> Option<Program> {
@@ -330,7 +346,9 @@ mod tests {
             ("format = \"number\"\nseries = \"{y}/{field}\"", "neither a label"),
             ("format = \"number\"\nrecords = \"values\"", "`records` has no meaning"),
             ("format = \"csv\"\nrecords = \"values\"", "its payloads hold no lists"),
-            ("records = \"{times}\"", "`records` cannot be `{times}`"),
+            ("records = \"{field}\"", "`records` cannot be `{field}`"),
+            ("records = \"{a}/{b}\"", "`records` cannot be `{a}/{b}`"),
+            ("records = \"{times}\"", "write series = \"{topic}/{times}/{field}\""),
             ("records = \"a/{time}\"\ntime = \"t\"", "gives each record its time already"),
             ("where = \"a = 1\"", "write `==`"),
             ("format = \"number\"\nwhere = \"a == 1\"", "`where` has no meaning"),

@@ -87,7 +87,7 @@ pub(super) fn needed<'a>(
     labels: &'a [(String, NameTemplate)],
 ) -> impl Iterator<Item = &'a str> {
     let in_labels = series.labels().flat_map(|name| {
-        labels.iter().filter(move |(known, _)| known == name).flat_map(|(_, label)| label.places())
+        labels.iter().filter(move |(known, _)| known == name).flat_map(|(_, label)| label.needed())
     });
-    series.places().chain(in_labels)
+    series.needed().chain(in_labels)
 }

@@ -65,6 +65,44 @@ fn the_keys_of_an_object_may_be_the_times() {
 }
 
 #[test]
+fn the_keys_of_an_object_may_be_names() {
+    let config = "records = \"list/{id}\"\nseries = \"{site}/{id}/{field}\"\nlabels = { sensor = \"{id}\" }\nwhere = \"id != \\\"gw\\\"\"";
+    let payload = br#"{"list": {"a": {"t": 1}, "b": {"t": 2, "h": 3}, "c": 4, "gw": {"t": 5}, "d": [6, 7]}, "site": "x", "t": 9}"#;
+    let seen = decoded(config, "t", payload);
+    let expected = [
+        ("x/a/t", None, 1.0),
+        ("x/b/t", None, 2.0),
+        ("x/b/h", None, 3.0),
+        ("x/c/value", None, 4.0),
+        ("x/d/0", None, 6.0),
+        ("x/d/1", None, 7.0),
+    ];
+    assert_eq!(values(&seen), expected);
+    assert_eq!((seen.filtered, seen.invalid.len()), (1, 0));
+    assert_eq!(seen.series[1].1, [("sensor".to_owned(), "b".to_owned())]);
+    // A gateway sends several records of each device.
+    let config = "records = \"{device}\"\nseries = \"{device}/{field}\"\ntime = \"ts\"\nfields = [\"v/t\"]";
+    let payload = br#"{"A": [{"ts": 1, "v": {"t": 25}}, {"ts": 2, "v": {"t": 26}}], "B": [{"ts": 1, "v": {"t": 5}}], "C": []}"#;
+    let seen = decoded(config, "t", payload);
+    assert_eq!(values(&seen), [("A/v/t", Some(1), 25.0), ("A/v/t", Some(2), 26.0), ("B/v/t", Some(1), 5.0)]);
+    assert!(decoded(config, "t", b"[1]").invalid[0].contains("no object whose keys are names"));
+}
+
+#[test]
+fn a_field_in_a_name_may_be_absent_where_that_is_said() {
+    let seen = decoded(
+        "records = \"\"\nseries = \"{model}/{channel?}/{field}\"",
+        "t",
+        br#"[{"model": "TH", "channel": 1, "t": 1}, {"model": "PS", "t": 2}, {"channel": 3, "t": 3}]"#,
+    );
+    assert_eq!(values(&seen), [("TH/1/t", None, 1.0), ("PS/t", None, 2.0)]);
+    assert_eq!(
+        seen.invalid,
+        ["no field `model`, which `series` names; write {model?} there if some records lack it"]
+    );
+}
+
+#[test]
 fn several_texts_in_a_payload_are_as_many_records() {
     let config = "time = \"ts\"\nfields = [\"v\"]";
     let seen = decoded(config, "t", b"{\"ts\":1,\"v\":1}\n{\"ts\":2,\"v\":2}\r\n\n{\"ts\":3,\"v\":3}\n\0");

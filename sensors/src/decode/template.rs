@@ -1,5 +1,6 @@
 //! Names from parts: `{topic}/{field}` for series, and the values of labels. A part in braces is a label, a field of the
-//! record, `{topic}`, or `{field}`, the path of the reading's own field.
+//! record, `{topic}`, or `{field}`, the path of the reading's own field. A field of the record whose part ends in `?` may be
+//! absent.
 
 use crate::topic::{is_name, shortened};
 use headwater_settings::nearest;
@@ -13,6 +14,9 @@ const ANY: &str = "*";
 /// Stands for the record's labels.
 const TAGS: &str = "tags";
 
+/// Ends the path of a field that a record may lack.
+const OPTIONAL: char = '?';
+
 /// A checked template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTemplate(Vec<Part>);
@@ -25,8 +29,11 @@ enum Part {
     Label(String),
     /// All labels that the record brings and that do not stand in the template.
     Tags,
-    /// A field of the record, by its path.
-    Place(String),
+    /// A field of the record, by its path; it may be absent if `is_optional`.
+    Place {
+        path: String,
+        is_optional: bool,
+    },
 }
 
 /// What braces may contain besides `{topic}`, `{field}` and the labels of every series.
@@ -76,8 +83,9 @@ impl NameTemplate {
                 TAGS if places == Places::Labels => Part::Tags,
                 label if labels.contains(&label) => Part::Label(label.to_owned()),
                 label if places == Places::Labels && is_name(label) => Part::Label(label.to_owned()),
-                path if places == Places::Fields && !path.is_empty() && !path.contains('{') => {
-                    Part::Place(path.to_owned())
+                place if places == Places::Fields && !place.contains('{') && !place.is_empty() => {
+                    let path = place.strip_suffix(OPTIONAL);
+                    Part::Place { path: path.unwrap_or(place).to_owned(), is_optional: path.is_some() }
                 }
                 other => {
                     let likely = nearest(other, labels.iter().copied().chain(["topic", "field"]));
@@ -108,7 +116,17 @@ impl NameTemplate {
 
     /// The paths of the record's fields that stand in it.
     pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|part| if let Part::Place(path) = part { Some(path.as_str()) } else { None })
+        self.0
+            .iter()
+            .filter_map(|part| if let Part::Place { path, .. } = part { Some(path.as_str()) } else { None })
+    }
+
+    /// Those of [`Self::places`] that no record may lack.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place { path, is_optional: false } => Some(path.as_str()),
+            _ => None,
+        })
     }
 
     /// The labels that stand in it.
@@ -156,10 +174,13 @@ impl NameTemplate {
                     is_optional = true;
                     self.push_tags(&mut name, of.tags, other(TAGS)?);
                 }
-                Part::Place(path) => match of.places.iter().find(|(known, _)| known == path) {
-                    Some((_, text)) if !text.is_empty() => name.push_str(text),
-                    _ => name.push_str(other(path)?),
-                },
+                Part::Place { path, is_optional: may_lack } => {
+                    is_optional = *may_lack;
+                    match of.places.iter().find(|(known, _)| known == path) {
+                        Some((_, text)) if !text.is_empty() => name.push_str(text),
+                        _ => name.push_str(other(path).or(may_lack.then_some(""))?),
+                    }
+                }
             }
             is_open = is_optional && is_left_out(&name, before);
         }
@@ -235,6 +256,21 @@ mod tests {
         assert_eq!(template.label(parts(None, &[], &places)).as_deref(), Some("TH/5/temp"));
         assert_eq!(template.label(parts(None, &[], &[("model", "TH"), ("meta/id", "")])), None);
         assert_eq!(template.pattern("a/*", "temp", &[]), "*/*/temp");
+    }
+
+    #[test]
+    fn a_field_that_may_be_absent_takes_its_slash_along() {
+        let template = NameTemplate::parse("{model}/{channel?}/{id}/{field}", &[], Places::Fields).unwrap();
+        assert_eq!(template.places().collect::<Vec<_>>(), ["model", "channel", "id"]);
+        assert_eq!(template.needed().collect::<Vec<_>>(), ["model", "id"]);
+        let render = |places: &[(&str, &str)]| template.render(parts(None, &[], places));
+        assert_eq!(render(&[("model", "TH"), ("channel", "2"), ("id", "5")]), "TH/2/5/temp");
+        assert_eq!(render(&[("model", "TH"), ("channel", ""), ("id", "5")]), "TH/5/temp");
+        assert_eq!(template.pattern("a/*", "temp", &[]), "*/**/temp", "the channel may be no level");
+        let label = NameTemplate::parse("{model}{channel?}", &[], Places::Fields).unwrap();
+        let of = |places| label.label(parts(None, &[], places));
+        assert_eq!(of(&[("model", "TH"), ("channel", "")]).as_deref(), Some("TH"));
+        assert_eq!(of(&[("model", ""), ("channel", "2")]), None);
     }
 
     #[test]

@@ -10,8 +10,19 @@ use std::sync::Arc;
 pub struct RecordsPath {
     /// The path of the list; empty if it is the payload.
     pub list: Arc<str>,
-    /// Whether it is an object whose keys are times, and not a list.
-    pub is_by_time: bool,
+    /// What the keys of an object there are.
+    pub keys: RecordKeys,
+}
+
+/// What the keys of an object that holds the records are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordKeys {
+    /// Fields: the object is a record, and a list holds the records.
+    None,
+    /// The times of the records.
+    Times,
+    /// Names of the records, which are a field of this path.
+    Names(Arc<str>),
 }
 
 /// The wanted fields and the time, as paths.

@@ -84,7 +84,10 @@ impl fmt::Display for RejectReason {
             Self::Text { field, text, way_out } => {
                 write!(f, "`{field}` is `{text}`, not a number; {way_out}")
             }
-            Self::NoPlace(field) => write!(f, "no field `{field}`, which `series` names"),
+            Self::NoPlace(field) => {
+                let fix = format_args!("write {{{field}?}} there if some records lack it");
+                write!(f, "no field `{field}`, which `series` names; {fix}")
+            }
             Self::CompoundPlace(field) => {
                 write!(f, "`{field}`, which `series` names, is an object or a list; name what is in it, as {field}/NAME")
             }

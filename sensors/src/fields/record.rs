@@ -13,12 +13,17 @@ impl Fields<'_> {
         identity::push_name(&mut self.batch.identity, name);
     }
 
+    /// Sets a field of the present record that stands in names and conditions only, before the record's own fields.
+    pub(crate) fn key(&mut self, path: &str, value: &str) {
+        if let Some(number) = self.plan.captures.find(path) {
+            self.batch.captured.put(number, Scalar::Text(value));
+        }
+    }
+
     /// Adds a label to the present record, which a condition may read as a field. Labels of the topic and of the config
     /// take precedence.
     pub fn label(&mut self, key: &str, value: &str) {
-        if let Some(number) = self.plan.captures.find(key) {
-            self.batch.captured.put(number, Scalar::Text(value));
-        }
+        self.key(key, value);
         identity::push_label(&mut self.batch.identity, key, value);
     }
 

@@ -7,13 +7,16 @@ use super::json_tokens::JsonError;
 pub(crate) use super::json_tokens::{JsonToken, Scanner};
 use super::tree::document;
 use super::{Format, FormatKind, bare};
-use crate::fields::{DecodeError, Fields};
+use crate::fields::{DecodeError, Fields, Position};
 
 pub(super) const KIND: FormatKind =
     FormatKind { name: "json", read: |_, _| Some(Box::new(Json)), sample: "format = \"json\"\n" };
 
 /// JSON that is a single value.
-const UNNAMED: &str = "JSON, but neither an object nor an array; for bare values write format = \"number\"";
+const UNNAMED: &str = "JSON, but neither an object nor an array";
+
+/// How such values, and bare words, are read.
+const WAY_OUT: &str = "for bare values write format = \"number\", in a source of its own";
 
 #[derive(Clone, Debug)]
 struct Json;
@@ -40,7 +43,7 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     }
     let records = fields.records();
     let mut scanner = Scanner::new(payload)?;
-    document(&mut scanner, records.as_ref(), Some(UNNAMED), fields)?;
+    document(&mut scanner, records.as_ref(), Some(UNNAMED), fields).map_err(with_way_out)?;
     let mut goes_on = scanner.next_line()?;
     while goes_on {
         let read = document(&mut scanner, records.as_ref(), Some(UNNAMED), fields);
@@ -53,6 +56,16 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         };
     }
     Ok(())
+}
+
+/// Names the way out where nothing of a payload is an object or an array.
+fn with_way_out(error: DecodeError) -> DecodeError {
+    match error.at {
+        None | Some(Position::Byte(1)) => {
+            DecodeError { what: format!("{}; {WAY_OUT}", error.what).into(), ..error }
+        }
+        Some(_) => error,
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +125,10 @@ mod tests {
             (b"{\"a\": Nan}", "(byte 7)"),
             (b"\0{\"a\": 1}", "(byte 1)"),
             (b"21.5", "format = \"number\""),
+            (
+                b"online",
+                "expected a value; for bare values write format = \"number\", in a source of its own (byte 1)",
+            ),
             (b"\"21.5\"", "format = \"number\""),
             (b"\xff\xfe", "bytes that are not UTF-8 (byte 1)"),
             (b"{\"\xff\": 1}", "not JSON"),

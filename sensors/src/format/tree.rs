@@ -2,9 +2,9 @@
 //!
 //! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
 //! from a nested one. If a name occurs twice, the last value counts. `records` names a list of records, or an object of
-//! records by time. Cost: no allocation, unless a name has an escape or is nested.
+//! records by time or by name. Cost: no allocation, unless a name has an escape or is nested.
 
-use crate::fields::{DecodeError, FieldUse, Fields, RecordsPath, Scalar};
+use crate::fields::{DecodeError, FieldUse, Fields, RecordKeys, RecordsPath, Scalar};
 use std::fmt::Write;
 use std::ops::Deref;
 
@@ -90,19 +90,22 @@ pub(super) fn document<'a, T: Tokens<'a>>(
     if records.list.is_empty() { walk.find(whole) } else { walk.inside(whole) }.map_err(Into::into)?;
     let found = walk.found;
     fields.end_beside();
-    match (found, records.is_by_time) {
+    match (found, &records.keys) {
         (None | Some((_, Token::Scalar(Scalar::Null))), _) => fields.end(),
-        (Some((mut tokens, Token::List(members))), false) => {
-            items(&mut tokens, members, fields).map_err(Into::into)?
+        (Some((mut tokens, Token::List(members))), RecordKeys::None) => {
+            items(&mut tokens, members, None, fields).map_err(Into::into)?
         }
-        (Some((mut tokens, Token::Object(members))), true) => {
-            by_time(&mut tokens, members, fields).map_err(Into::into)?
-        }
-        (Some((mut tokens, token @ Token::Object(_))), false) => {
+        (Some((mut tokens, token @ Token::Object(_))), RecordKeys::None) => {
             inside_record(&mut tokens, token, fields).map_err(Into::into)?
         }
-        (Some(_), true) => fields.reject(DecodeError::new("`records` names no object whose keys are times")),
-        (Some(_), false) => fields.reject(DecodeError::new("`records` names neither a list nor an object")),
+        (Some((mut tokens, Token::Object(members))), keys) => {
+            keyed(&mut tokens, members, keys, fields).map_err(Into::into)?
+        }
+        (Some(_), keys) => fields.reject(DecodeError::new(match keys {
+            RecordKeys::None => "`records` names neither a list nor an object",
+            RecordKeys::Times => "`records` names no object whose keys are times",
+            RecordKeys::Names(_) => "`records` names no object whose keys are names",
+        })),
     }
     Ok(true)
 }
@@ -134,15 +137,19 @@ fn inside_record<'a, T: Tokens<'a>>(
     Ok(())
 }
 
-/// Reads a list of records.
+/// Reads a list of records; each has the value of `key` as a field.
 fn items<'a, T: Tokens<'a>>(
     tokens: &mut T,
     mut members: T::Members,
+    key: Option<(&str, &str)>,
     fields: &mut Fields<'_>,
 ) -> Result<(), T::Error> {
     let mut is_empty = true;
     while tokens.next_item(&mut members)? {
         is_empty = false;
+        if let Some((path, name)) = key {
+            fields.key(path, name);
+        }
         let token = tokens.next_value()?;
         element(tokens, token, fields)?;
     }
@@ -152,23 +159,38 @@ fn items<'a, T: Tokens<'a>>(
     Ok(())
 }
 
-/// Reads an object of records whose names are times.
-fn by_time<'a, T: Tokens<'a>>(
+/// Reads an object of records whose names are `keys`. Under a name may also stand a list of records.
+fn keyed<'a, T: Tokens<'a>>(
     tokens: &mut T,
     mut members: T::Members,
+    keys: &RecordKeys,
     fields: &mut Fields<'_>,
 ) -> Result<(), T::Error> {
     let mut is_empty = true;
-    while let Some(time) = tokens.next_name(&mut members)? {
+    while let Some(name) = tokens.next_name(&mut members)? {
         is_empty = false;
-        fields.time_text(&time.shown());
+        let name = name.shown();
         let token = tokens.next_value()?;
+        match (keys, token) {
+            (RecordKeys::Names(path), Token::List(members)) if holds_objects(tokens, members)? => {
+                items(tokens, members, Some((path, &name)), fields)?;
+                continue;
+            }
+            (RecordKeys::Names(path), _) => fields.key(path, &name),
+            _ => fields.time_text(&name),
+        }
         element(tokens, token, fields)?;
     }
     if is_empty {
         fields.end();
     }
     Ok(())
+}
+
+/// Whether a list, which is not read on, begins with an object.
+fn holds_objects<'a, T: Tokens<'a>>(tokens: &T, mut members: T::Members) -> Result<bool, T::Error> {
+    let mut tokens = tokens.clone();
+    Ok(tokens.next_item(&mut members)? && matches!(tokens.next_value()?, Token::Object(_)))
 }
 
 /// Reads the record that `token` starts; a bare value is its only field.

@@ -48,6 +48,10 @@ impl Sink for Witness<'_> {
         self.sink.unit(unit);
     }
 
+    fn remark(&mut self, source: &str, text: &str) {
+        self.sink.remark(source, text);
+    }
+
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         self.is_used = true;
         self.sink.reading(series, stamp, value);

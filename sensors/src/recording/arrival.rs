@@ -35,6 +35,10 @@ impl Sink for Arrived<'_> {
         self.sink.unit(unit);
     }
 
+    fn remark(&mut self, source: &str, text: &str) {
+        self.sink.remark(source, text);
+    }
+
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         let stamp = match (stamp, self.arrival_ms) {
             (Stamp::Arrival, Some(ms)) => Stamp::Event(ms),

@@ -4,7 +4,7 @@ use jiff::fmt::strtime::{BrokenDownTime, format};
 use jiff::tz::{Offset, TimeZone};
 
 /// What people often write, tried for a hint.
-const USUAL: [&str; 9] = [
+const USUAL: [&str; 10] = [
     "%d.%m.%Y %H:%M:%S%.f",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y",
@@ -13,6 +13,7 @@ const USUAL: [&str; 9] = [
     "%d/%m/%Y %H:%M:%S%.f",
     "%d/%m/%Y %H:%M",
     "%a, %d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",
     "%b %d %Y %H:%M:%S",
 ];
 

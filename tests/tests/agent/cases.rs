@@ -62,6 +62,7 @@ macro_rules! cases {
 cases! {
     a_sensor_that_never_came
     almost_json
+    bare_words_beside_json
     counters_that_dip
     counters_that_wrap
     decimal_commas_in_tables
@@ -69,6 +70,7 @@ cases! {
     every_number_in_quotes
     growth_between_windows
     integers_beyond_floats
+    keys_that_are_names
     labels_from_the_payload
     layouts_of_times
     lists_of_records
@@ -78,6 +80,7 @@ cases! {
     other_words
     percentiles_of_few_values
     places_that_nobody_fills
+    places_that_some_fill
     quality_flags
     recordings_of_mosquitto_sub
     series_that_nobody_selects
@@ -87,6 +90,7 @@ cases! {
     stars_in_fields
     switches_in_json
     the_end_of_a_recording
+    times_of_smart_meters
     times_that_are_sometimes_there
     topics_to_leave_out
     units_and_commas
