@@ -45,5 +45,5 @@ pub(crate) fn read_line(
 
 /// Why a line is skipped.
 pub(crate) fn too_large(max: usize) -> String {
-    format!("longer than `payload` in [limits] allows ({max} bytes)")
+    format!("longer than `payload` in [limits] allows ({max} bytes); raise it there")
 }

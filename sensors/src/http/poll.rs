@@ -1,6 +1,7 @@
 //! Payloads that are asked for, at an interval. One that has not changed, as far as the server says so (`ETag`, RFC 9110,
 //! 8.8.3), is not read again.
 
+use crate::line::too_large;
 use crate::source::stopped;
 use crate::{ConnectionState, DecodeConfig, Decoder, Finding, Sink, SourceContext, Stop};
 use headwater_http::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -42,7 +43,12 @@ pub(super) async fn run(
             told = Some(why);
         }
         if let Ok(Some(payload)) = asked {
-            decoder.on_payload(&context.source, &payload, sink.as_mut());
+            // One that was cut off has another length than the server's.
+            if payload.len() > context.payload_bytes_max {
+                sink.invalid(&context.source, &too_large(context.payload_bytes_max));
+            } else {
+                decoder.on_payload(&context.source, &payload, sink.as_mut());
+            }
         }
     }
 }
@@ -53,6 +59,9 @@ pub(super) async fn probe(client: &ClientSettings, bytes_max: usize) -> Finding 
     let client = HttpClient::new(client.clone());
     let asked = Poller { server: server.clone(), client, tag: None, bytes_max }.ask().await;
     match asked {
+        Ok(Some(payload)) if payload.len() > bytes_max => {
+            Finding::Fails(format!("{server}: the answer is {}", too_large(bytes_max)))
+        }
         Ok(Some(payload)) => Finding::Works(format!("{server}: {} bytes", payload.len())),
         Ok(None) => Finding::Note(format!("{server}: an empty answer")),
         Err(why) => Finding::Fails(why),

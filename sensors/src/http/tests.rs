@@ -1,6 +1,7 @@
 //! The source behind a real listener, and before a real server.
 
 use super::*;
+use crate::decode::tests::context;
 use crate::testing::{Run, Told, run_local, source};
 use crate::{Finding, Safety, SourceLeft};
 use headwater_http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
@@ -169,6 +170,33 @@ fn a_server_that_is_not_there_is_asked_again() {
         let told = Told::default();
         let run = Run::start("type = \"http\"\nurl = \"http://127.0.0.1:1/\"\ninterval = \"1s\"", &told);
         told.until_link("nobody listens at 127.0.0.1:1").await;
+        run.stop().await;
+    });
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_said_to_be() {
+    run_local(async {
+        let listening = Listening::start().await;
+        let long = format!("{{\"a\":1,\"b\":\"{}\"}}", "x".repeat(context().payload_bytes_max));
+        let _route = listening.routes.add(Route::get("/long"), move |_: Request| {
+            let long = long.clone();
+            async move { Response::json(long) }
+        });
+        let told = Told::default();
+        let table =
+            format!("type = \"http\"\nurl = \"http://127.0.0.1:{}/long\"\ninterval = \"1s\"", listening.port);
+        let why = format!(
+            "longer than `payload` in [limits] allows ({} bytes); raise it there",
+            context().payload_bytes_max
+        );
+        assert_eq!(
+            source(&table).probe().await,
+            Some(Finding::Fails(format!("127.0.0.1:{}: the answer is {why}", listening.port)))
+        );
+        let run = Run::start(&table, &told);
+        told.until("refusal", |seen| !seen.invalid.is_empty()).await;
+        assert_eq!(told.0.borrow().invalid[0], why);
         run.stop().await;
     });
 }
