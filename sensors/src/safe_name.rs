@@ -19,6 +19,9 @@ const DIGITS: usize = 16;
 
 /// The name, safe. Only a name that was changed is owned.
 pub(crate) fn safe(name: &str) -> Cow<'_, str> {
+    if is_plain(name) {
+        return Cow::Borrowed(name);
+    }
     let levels = name.bytes().filter(|byte| *byte == b'/').count() + 1;
     if levels <= LEVELS_MAX && !name.contains(is_unsafe) && !is_marked(name) {
         return Cow::Borrowed(name);
@@ -32,6 +35,12 @@ pub(crate) fn safe(name: &str) -> Cow<'_, str> {
     // Writing to a string cannot fail.
     let _ = write!(safe, "~{:0DIGITS$x}", stable_wide(&[name.as_bytes()]));
     Cow::Owned(safe)
+}
+
+/// Whether a name is short, of printable ASCII and without `~`, as nearly all are: a look at its bytes shows that it is safe.
+#[inline]
+fn is_plain(name: &str) -> bool {
+    name.len() < LEVELS_MAX && name.bytes().all(|byte| matches!(byte, b' '..=b'}'))
 }
 
 /// Whether a name ends as one that was changed.

@@ -80,6 +80,11 @@ impl Format for Influx {
 
 /// The first line, and what follows it. A quoted value may go on in the next line; elsewhere a quote is an ordinary sign.
 fn split_line(text: &str) -> (&str, &str) {
+    match text.split_once('\n') {
+        None => return (text, ""),
+        Some((line, after)) if !line.contains('"') => return (line, after),
+        Some(_) => {}
+    }
     let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
     let is_comment = text.as_bytes().get(blanks) == Some(&b'#');
     let (mut is_quoted, mut is_escaped, mut has_fields, mut may_open) = (false, false, is_comment, false);

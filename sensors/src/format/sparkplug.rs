@@ -22,7 +22,6 @@ use headwater_settings::{Or, Table};
 use metric::Metric;
 use nodes::{BornMetric, Nodes};
 use protobuf::{Malformed, Message, put_bytes, put_number};
-use std::fmt::Write;
 
 pub(super) const KIND: FormatKind = FormatKind { name: "sparkplug", read, sample: SAMPLE };
 
@@ -151,8 +150,7 @@ impl Format for Sparkplug {
             return Err(DecodeError::new("a compressed payload, which is not read; switch compression off"));
         }
         self.node.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(self.node, "{}/{}", topic.group, topic.node);
+        self.node.extend([topic.group, "/", topic.node]);
         if self.follow(topic, &head) {
             fields.end();
             return Ok(());
@@ -261,7 +259,7 @@ impl Sparkplug {
     ) -> Result<bool, Malformed> {
         let Self { nodes, node, path, .. } = self;
         path.clear();
-        let _ = write!(path, "{}\0{}", topic.device, metric.name);
+        path.extend([topic.device, "\0", metric.name]);
         let is_birth = matches!(topic.kind, Kind::NodeBirth | Kind::DeviceBirth);
         if is_birth && !metric.name.is_empty() {
             let (name, unit) = (metric.name.into(), metric.unit.into());
@@ -321,7 +319,7 @@ fn put_below(
     let depth = depth.checked_sub(1).ok_or(Malformed)?;
     let length = path.len();
     while let Some(member) = template.next()? {
-        let _ = write!(path, "/{}", member.name);
+        path.extend(["/", member.name]);
         put_below(&member, 0, member.unit, path, depth, fields)?;
         path.truncate(length);
     }
