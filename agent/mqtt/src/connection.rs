@@ -9,7 +9,9 @@ use crate::error::{ClientError, ConnectError, Explainer, Fault};
 use crate::event::MqttEvent;
 use crate::frame::FrameLimits;
 use crate::keep_alive::{DueAction, KeepAlive};
+use crate::paced_socket::ReadPause;
 use crate::packets::{self, Welcome};
+use crate::read_pace::ReadPace;
 use crate::transport::{Answered, ByteStream, READ_BYTES, TIMEOUT, open};
 use crate::{MqttSession, PACKET_BYTES_MAX, Settings};
 use bytes::BytesMut;
@@ -70,6 +72,10 @@ struct OpenLink {
     write_limit: Option<Pin<Box<Sleep>>>,
     /// How often it was read since others had their turn.
     reads: u32,
+    pace: ReadPace,
+    pause: ReadPause,
+    /// Whether something was read that the pace does not know of.
+    has_read: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -203,14 +209,19 @@ impl Connection {
     }
 
     fn on_answer(&mut self, answered: Answered) -> Result<MqttEvent, Fault> {
-        let Answered { stream, answer, input } = answered;
+        let Answered { stream, answer, input, pause } = answered;
         let welcome = packets::welcome(self.settings.version, answer)?;
-        self.on_welcome(stream, input, &welcome);
+        self.on_welcome((stream, pause), input, &welcome);
         Ok(MqttEvent::Connected { session_present: welcome.session_present })
     }
 
-    fn on_welcome(&mut self, stream: Box<dyn ByteStream>, input: BytesMut, welcome: &Welcome) {
-        let MqttSession { manual_acks, inflight, .. } = self.session;
+    fn on_welcome(
+        &mut self,
+        (stream, pause): (Box<dyn ByteStream>, ReadPause),
+        input: BytesMut,
+        welcome: &Welcome,
+    ) {
+        let MqttSession { manual_acks, inflight, latency, .. } = self.session;
         self.link = Link::Open(Box::new(OpenLink {
             dialogue: Dialogue::new(self.limits, manual_acks, inflight, welcome, input),
             stream,
@@ -218,6 +229,9 @@ impl Connection {
             unflushed: false,
             write_limit: None,
             reads: 0,
+            pace: ReadPace::new(latency),
+            pause,
+            has_read: false,
         }));
         self.connected_at = Some(Instant::now());
     }
@@ -240,6 +254,7 @@ impl OpenLink {
         queue: &RefCell<RequestQueue>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
+        self.note_pace();
         loop {
             let is_full = self.dialogue.take_requests(&mut queue.borrow_mut())?;
             let written = self.poll_write(context);
@@ -286,6 +301,14 @@ impl OpenLink {
         }
         queue.borrow_mut().wait(context);
         Poll::Pending
+    }
+
+    /// What was read is used, and not acknowledged yet: the pace tells how soon to read again.
+    fn note_pace(&mut self) {
+        if std::mem::take(&mut self.has_read) {
+            let (messages, unacked) = self.dialogue.take_read();
+            self.pause.set(self.pace.on_read(Instant::now(), messages, unacked));
+        }
     }
 
     /// Writes what there is; ready when nothing is left.
@@ -350,6 +373,7 @@ impl OpenLink {
             return Poll::Pending;
         };
         self.reads += 1;
+        self.has_read = true;
         let read = read?;
         self.keep_alive.on_heard();
         Poll::Ready(Ok(read))

@@ -43,6 +43,8 @@ pub(crate) struct Dialogue {
     acks: Vec<u16>,
     /// Acknowledgements of what was not sent.
     stray_acks: u32,
+    /// Messages since the last [`Dialogue::take_read`].
+    messages: u32,
     farewell: Farewell,
 }
 
@@ -86,6 +88,7 @@ impl Dialogue {
             received: PacketIds::new(),
             acks: Vec::new(),
             stray_acks: 0,
+            messages: 0,
             farewell: Farewell::No,
         }
     }
@@ -98,6 +101,11 @@ impl Dialogue {
     /// Whether our disconnect is written: what comes in is not answered any more, and comes again.
     pub(crate) fn is_leaving(&self) -> bool {
         self.farewell != Farewell::No
+    }
+
+    /// The messages that have come since the last call, and those of the broker that are unacknowledged.
+    pub(crate) fn take_read(&mut self) -> (u32, u32) {
+        (std::mem::take(&mut self.messages), u32::from(self.received.count()))
     }
 
     pub(crate) fn has_notices(&self) -> bool {
@@ -115,6 +123,7 @@ impl Dialogue {
         while let Some(frame) = self.limits.take(Stage::Connected, &mut self.input)? {
             match packets::read(self.limits.version, frame)? {
                 BrokerPacket::Publish(publish) => {
+                    self.messages += 1;
                     self.on_publish(&publish)?;
                     return Ok(Some(MqttEvent::Incoming(publish)));
                 }

@@ -22,8 +22,10 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod keep_alive;
+mod paced_socket;
 mod packet_ids;
 mod packets;
+mod read_pace;
 mod settings;
 mod transport;
 mod url;
@@ -90,6 +92,8 @@ pub struct MqttSession {
     pub packet_bytes_max: usize,
     /// The last will.
     pub last_will: Option<Will>,
+    /// How long messages may gather before they are read together, when they come fast; zero: not at all.
+    pub latency: Duration,
 }
 
 impl MqttSession {
@@ -105,6 +109,7 @@ impl MqttSession {
             inflight: 100,
             packet_bytes_max: 16 << 20,
             last_will: None,
+            latency: Duration::ZERO,
         }
     }
 }

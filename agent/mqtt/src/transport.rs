@@ -5,6 +5,7 @@
 use crate::Settings;
 use crate::error::Fault;
 use crate::frame::{Frame, FrameLimits, Stage};
+use crate::paced_socket::{PacedSocket, ReadPause};
 use crate::websocket::upgraded;
 use bytes::BytesMut;
 use headwater_tls::reach;
@@ -31,6 +32,8 @@ pub(crate) struct Answered {
     pub(crate) answer: Frame,
     /// What was read behind the answer.
     pub(crate) input: BytesMut,
+    /// Lets what comes gather.
+    pub(crate) pause: ReadPause,
 }
 
 /// Connects, sends `hello` and waits for the answer.
@@ -43,13 +46,14 @@ pub(crate) async fn open(
     hello: BytesMut,
 ) -> Result<Answered, Fault> {
     let answered = async {
-        let mut stream = connected(&settings).await?;
+        let pause = ReadPause::default();
+        let mut stream = connected(&settings, pause.clone()).await?;
         stream.write_all(&hello).await?;
         stream.flush().await?;
         let mut input = BytesMut::with_capacity(READ_BYTES);
         loop {
             if let Some(answer) = limits.take(Stage::Connecting, &mut input)? {
-                return Ok(Answered { stream, answer, input });
+                return Ok(Answered { stream, answer, input, pause });
             }
             input.reserve(READ_BYTES);
             if stream.read_buf(&mut input).await? == 0 {
@@ -60,8 +64,8 @@ pub(crate) async fn open(
     timeout(TIMEOUT, answered).await.unwrap_or(Err(Fault::Timeout))
 }
 
-async fn connected(settings: &Settings) -> Result<Box<dyn ByteStream>, Fault> {
-    let socket = reach(&settings.host, settings.port, TIMEOUT).await?;
+async fn connected(settings: &Settings, pause: ReadPause) -> Result<Box<dyn ByteStream>, Fault> {
+    let socket = PacedSocket::new(reach(&settings.host, settings.port, TIMEOUT).await?, pause);
     let Some(tls) = &settings.tls else { return carried(settings, socket).await };
     let name = ServerName::try_from(settings.host.clone()).map_err(|_| Fault::NoCertificateName)?;
     carried(settings, TlsConnector::from(tls.config()).connect(name, socket).await?).await

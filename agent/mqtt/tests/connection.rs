@@ -25,13 +25,10 @@ fn settings(url: &str, version: Version) -> Settings {
 
 fn session(client_id: &str) -> MqttSession {
     MqttSession {
-        client_id: client_id.into(),
-        clean: true,
         expiry: Duration::from_secs(60),
-        manual_acks: false,
         inflight: 20,
         packet_bytes_max: 64 << 10,
-        last_will: None,
+        ..MqttSession::passing(client_id)
     }
 }
 
@@ -375,4 +372,28 @@ impl Authority {
         std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_comes_fast_is_read_together() {
+    let broker = Broker::start("");
+    let settings = settings(&broker.url(), Version::V4);
+    let patient = MqttSession { latency: Duration::from_millis(30), ..session("patient") };
+    let (client, mut connection, _) = connected(&settings, &patient).await;
+    subscribed(&client, &mut connection, "t").await;
+    let (publisher, mut publishing, _) = connected(&settings, &session("publisher")).await;
+    let (mut got, mut reads) = (0, 0);
+    publish(&publisher, "t", "x").unwrap();
+    while got < 1_000 {
+        tokio::select! {
+            event = next(&mut publishing) => if matches!(event, MqttEvent::Acked { .. }) {
+                publish(&publisher, "t", "x").unwrap();
+            },
+            _ = next(&mut connection) => {
+                reads += 1;
+                got += 1 + std::iter::from_fn(|| connection.poll_buffered()).count();
+            }
+        }
+    }
+    assert!(reads < got / 3, "{reads} reads of {got} messages");
 }

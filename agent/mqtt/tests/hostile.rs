@@ -326,3 +326,40 @@ async fn strange_acknowledgements_concern_their_message_only() {
     let expected = [(2, Some("packet too large")), (1, Some("reason 0xc3")), (3, None)];
     assert_eq!(answered, expected.map(|(pkid, why)| (pkid, why.map(str::to_owned))));
 }
+
+/// Whether what comes is to gather or not: each message is told once it is whole, and so is the end.
+#[tokio::test]
+async fn a_broker_that_sends_one_byte_at_a_time_is_understood() {
+    for latency in [Duration::ZERO, Duration::from_millis(20)] {
+        let patient = MqttSession { latency, ..session() };
+        let (_client, mut connection, mut stream) = broker(Version::V4, accepted(Version::V4), patient).await;
+        stream.set_nodelay(true).unwrap();
+        let bytes: Vec<u8> =
+            (1..=100).flat_map(|pkid| message(Version::V4, QOS_1, b"t", pkid, &[])).collect();
+        let drip = async {
+            for byte in &bytes {
+                stream.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let mut acks = vec![0; 400];
+            stream.read_exact(&mut acks).await.unwrap();
+            drop(stream);
+            acks
+        };
+        let listen = async {
+            let mut pkids = Vec::new();
+            loop {
+                match connection.poll().await {
+                    Ok(MqttEvent::Incoming(publish)) => pkids.push(publish.ticket().packet_id()),
+                    Ok(_) => {}
+                    Err(error) => return (pkids, error),
+                }
+            }
+        };
+        let both = timeout(PATIENCE, async { tokio::join!(drip, listen) });
+        let (acks, (pkids, error)) = both.await.expect("all in time");
+        assert_eq!(pkids, (1..=100).collect::<Vec<u16>>());
+        assert_eq!(acks, (1..=100).flat_map(|pkid| [0x40, 2, 0, pkid]).collect::<Vec<u8>>());
+        assert!(matches!(error, ConnectError::Closed(_)), "{error}");
+    }
+}

@@ -179,6 +179,7 @@ impl Heard {
                 inflight: 10,
                 packet_bytes_max: 1 << 20,
                 last_will: None,
+                latency: Duration::ZERO,
             };
             loop {
                 let (client, mut connection) = headwater_mqtt::connect(&settings, &session).unwrap();

@@ -6,6 +6,7 @@ use crate::topic::TopicTemplate;
 use crate::{DecodeConfig, SafetyLevel, Source, SourceContext, SourceKind};
 use headwater_mqtt::{Qos, Settings};
 use headwater_settings::{Or, Pairs, Table};
+use std::time::Duration;
 
 pub(crate) const KIND: SourceKind = SourceKind {
     name: "mqtt",
@@ -28,6 +29,7 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         let fix = "write qos = 1: only then does the broker keep a message until it is acknowledged";
         table.refuse(table.place_of("qos"), "`ack = \"durable\"` needs `qos` 1", fix);
     }
+    let latency = read_latency(table, settings.as_ref());
     let publish = Request::read_all(table);
     let ignore = read_ignore(table, topics.as_deref().unwrap_or_default());
     let mut decode = DecodeConfig::read(table, labels, topics.clone());
@@ -41,10 +43,30 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
         filters: topics?.iter().map(|template| template.filter().to_owned()).collect(),
         qos: qos.filter(|_| !is_unfit)?,
         ack,
+        // The broker waits for syncs as it is, and sends nothing meanwhile.
+        latency: latency.filter(|_| !durable).unwrap_or_default(),
         publish: publish?,
         decode: decode?,
         context: context.clone(),
     }))
+}
+
+/// How long messages may gather: less than a ping may take to be answered.
+fn read_latency(table: &mut Table<'_>, settings: Option<&Settings>) -> Option<Duration> {
+    const DEFAULT_MS: i64 = 5;
+    const MAX_MS: i64 = 60_000;
+    let latency_ms = table.duration("latency", 0..=MAX_MS).given().unwrap_or(DEFAULT_MS);
+    let latency = Duration::from_millis(latency_ms.unsigned_abs());
+    let keep_alive = settings.map(|settings| settings.keep_alive).unwrap_or(latency);
+    if latency >= keep_alive && !latency.is_zero() {
+        let fix = format!(
+            "write less than {} s: the broker's answers wait with the messages",
+            keep_alive.as_secs()
+        );
+        table.refuse(table.place_of("latency"), "`latency` is not below `keep_alive`", fix);
+        return None;
+    }
+    Some(latency)
 }
 
 /// `None`: there were mistakes.

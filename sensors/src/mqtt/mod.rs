@@ -30,6 +30,7 @@ use crate::{
 };
 use headwater_mqtt::{Qos, Settings};
 use requests::Request;
+use std::time::Duration;
 use subscription::Subscription;
 
 /// One subscription at one broker, checked.
@@ -40,6 +41,8 @@ struct Mqtt {
     qos: Qos,
     /// How safe a message must be to be acknowledged.
     ack: SafetyLevel,
+    /// How long messages may gather when they come fast.
+    latency: Duration,
     /// What it publishes by itself.
     publish: Vec<Request>,
     decode: DecodeConfig,

@@ -18,6 +18,7 @@ pub(super) fn session(
     payload_bytes_max: usize,
     clean: bool,
     manual_acks: bool,
+    latency: Duration,
 ) -> MqttSession {
     MqttSession {
         client_id: client_id.to_owned(),
@@ -28,5 +29,6 @@ pub(super) fn session(
         inflight: 10,
         packet_bytes_max: (payload_bytes_max + HEADER_BYTES_MAX).max(PACKET_BYTES_MIN),
         last_will: None,
+        latency,
     }
 }

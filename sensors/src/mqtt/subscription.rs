@@ -127,7 +127,7 @@ impl<'a> Subscription<'a> {
     fn connect(&mut self, clean: bool) -> Option<(Client, Connection)> {
         let source = self.source;
         let (bytes_max, manual_acks) = (source.context.payload_bytes_max, self.ack_window.is_some());
-        let session = session(&source.client_id, bytes_max, clean, manual_acks);
+        let session = session(&source.client_id, bytes_max, clean, manual_acks, source.latency);
         connect(&source.settings, &session).map_err(|error| self.report_down(error.to_string())).ok()
     }
 

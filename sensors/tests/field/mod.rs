@@ -170,6 +170,7 @@ pub(crate) async fn publisher(broker: &Broker) -> Client {
         inflight: 50,
         packet_bytes_max: PACKET_BYTES_MAX,
         last_will: None,
+        latency: Duration::ZERO,
     };
     let (client, mut connection) = connect(&Settings::parse_url(&broker.url()).unwrap(), &session).unwrap();
     assert!(matches!(connection.poll().await, Ok(MqttEvent::Connected { .. })));

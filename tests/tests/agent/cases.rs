@@ -72,6 +72,7 @@ cases! {
     integers_beyond_floats
     keys_that_are_names
     labels_from_the_payload
+    latency_above_the_keep_alive
     layouts_of_times
     lists_of_records
     local_times_without_a_zone

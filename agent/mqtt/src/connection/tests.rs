@@ -90,7 +90,8 @@ fn connected_with(version: Version, session: MqttSession, welcome: Welcome) -> (
     let settings = Settings { version, keep_alive: KEEP_ALIVE, ..settings };
     let (client, mut connection) = connect(&settings, &session).unwrap();
     let far = Far::default();
-    connection.on_welcome(Box::new(far.clone()), BytesMut::new(), &welcome);
+    let stream = (Box::new(far.clone()) as Box<dyn ByteStream>, ReadPause::default());
+    connection.on_welcome(stream, BytesMut::new(), &welcome);
     (client, connection, far)
 }
 

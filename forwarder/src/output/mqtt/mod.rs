@@ -121,6 +121,7 @@ impl Output for Mqtt {
                 qos: Qos::AtLeastOnce,
                 retain: true,
             }),
+            latency: Duration::ZERO,
         };
         let connected = headwater_mqtt::connect(&self.settings, &session);
         let (client, connection) = connected.map_err(|error| Disconnected {
