@@ -53,8 +53,10 @@ const STAR: &[(&str, &[&str])] = &[
     ),
     ("headwater-model", &["headwater-kernel"]),
     ("headwater-mqtt", &["headwater-settings", "headwater-tls"]),
+    ("headwater-onnx", &["headwater-protobuf"]),
     ("headwater-page", &[]),
     ("headwater-pipeline", &["headwater-expression", "headwater-kernel", "headwater-settings"]),
+    ("headwater-protobuf", &[]),
     (
         "headwater-sensors",
         &[
@@ -62,6 +64,7 @@ const STAR: &[(&str, &[&str])] = &[
             "headwater-http",
             "headwater-kafka",
             "headwater-mqtt",
+            "headwater-protobuf",
             "headwater-settings",
             "headwater-text",
         ],

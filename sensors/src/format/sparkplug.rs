@@ -12,16 +12,15 @@
 
 mod metric;
 mod nodes;
-mod protobuf;
 
 use super::{Format, FormatKind, Reply};
 use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields};
 use crate::text::TextRules;
+use headwater_protobuf::{BadWire, WireFields, put_bytes, put_number};
 use headwater_settings::{Or, Table};
 use metric::Metric;
 use nodes::{BornMetric, Nodes};
-use protobuf::{Malformed, Message, put_bytes, put_number};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "sparkplug", read, sample: SAMPLE };
 
@@ -110,8 +109,8 @@ struct Head {
 
 impl Head {
     /// Reads a payload, and that each of its metrics is one.
-    fn read(payload: &[u8]) -> Result<Self, Malformed> {
-        let (mut head, mut fields) = (Self::default(), Message(payload));
+    fn read(payload: &[u8]) -> Result<Self, BadWire> {
+        let (mut head, mut fields) = (Self::default(), WireFields(payload));
         while let Some((field, value)) = fields.field()? {
             match field {
                 1 => head.time = value.number(),
@@ -144,7 +143,7 @@ impl Format for Sparkplug {
             return Ok(());
         };
         let malformed =
-            |Malformed| DecodeError::new("not Sparkplug B: the payload is cut off, or no protocol buffer");
+            |BadWire| DecodeError::new("not Sparkplug B: the payload is cut off, or no protocol buffer");
         let head = Head::read(payload).map_err(malformed)?;
         if head.is_compressed {
             return Err(DecodeError::new("a compressed payload, which is not read; switch compression off"));
@@ -222,8 +221,8 @@ impl Sparkplug {
         head: &Head,
         payload: &[u8],
         fields: &mut Fields<'_>,
-    ) -> Result<u32, Malformed> {
-        let (mut unknown, mut known, mut open, mut metrics) = (0, 0_usize, None, Message(payload));
+    ) -> Result<u32, BadWire> {
+        let (mut unknown, mut known, mut open, mut metrics) = (0, 0_usize, None, WireFields(payload));
         while let Some((field, value)) = metrics.field()? {
             if field != 2 {
                 continue;
@@ -256,7 +255,7 @@ impl Sparkplug {
         topic: NodeTopic<'_>,
         metric: &Metric<'_>,
         fields: &mut Fields<'_>,
-    ) -> Result<bool, Malformed> {
+    ) -> Result<bool, BadWire> {
         let Self { nodes, node, path, .. } = self;
         path.clear();
         path.extend([topic.device, "\0", metric.name]);
@@ -307,7 +306,7 @@ fn put_below(
     path: &mut String,
     depth: usize,
     fields: &mut Fields<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), BadWire> {
     let Some(mut template) = metric.template() else {
         let want = fields.want(path);
         fields.put_measured(want, path, metric.scalar(kind), unit);
@@ -316,7 +315,7 @@ fn put_below(
     if template.is_definition()? {
         return Ok(());
     }
-    let depth = depth.checked_sub(1).ok_or(Malformed)?;
+    let depth = depth.checked_sub(1).ok_or(BadWire)?;
     let length = path.len();
     while let Some(member) = template.next()? {
         path.extend(["/", member.name]);
@@ -412,7 +411,7 @@ mod tests {
         host.0.on_payload("spBv1.0/g/DDATA/n/d", &payload(1, &[]), &mut Seen::roomy());
         let Reply { topic, payload } = host.0.reply().unwrap();
         assert_eq!(topic, "spBv1.0/g/NCMD/n");
-        let mut fields = Message(&payload);
+        let mut fields = WireFields(&payload);
         assert_eq!(fields.field().unwrap().unwrap().1.number(), T);
         let rebirth = Metric::read(fields.field().unwrap().unwrap().1.bytes()).unwrap();
         assert_eq!(

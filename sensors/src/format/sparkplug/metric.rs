@@ -1,7 +1,7 @@
 //! Metrics of a Sparkplug payload: names, aliases, kinds, values and units.
 
-use super::protobuf::{Malformed, Message, WireValue};
 use crate::fields::Scalar;
+use headwater_protobuf::{BadWire, WireFields, WireValue};
 
 /// The kinds whose value needs more than its bytes to be read: the numbers of `DataType`.
 mod kinds {
@@ -42,11 +42,11 @@ enum MetricValue<'a> {
 }
 
 impl<'a> Metric<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let (mut metric, mut fields) = (Self::default(), Message(bytes));
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, BadWire> {
+        let (mut metric, mut fields) = (Self::default(), WireFields(bytes));
         while let Some((field, value)) = fields.field()? {
             match (field, value) {
-                (1, value) => metric.name = value.text().ok_or(Malformed)?,
+                (1, value) => metric.name = value.text().ok_or(BadWire)?,
                 (2, value) => metric.alias = Some(value.number()),
                 (3, value) => metric.time = value.number(),
                 (4, value) => metric.kind = value.number(),
@@ -60,7 +60,7 @@ impl<'a> Metric<'a> {
                     metric.value = Some(MetricValue::Number(f64::from_bits(bits)))
                 }
                 (14, value) => metric.value = Some(MetricValue::Boolean(value.number() != 0)),
-                (15, value) => metric.value = Some(MetricValue::Text(value.text().ok_or(Malformed)?)),
+                (15, value) => metric.value = Some(MetricValue::Text(value.text().ok_or(BadWire)?)),
                 (18, WireValue::Bytes(template)) => metric.value = Some(MetricValue::Template(template)),
                 (16..=19, _) => metric.value = Some(MetricValue::Other),
                 _ => {}
@@ -72,7 +72,7 @@ impl<'a> Metric<'a> {
     /// The template that is its value, with metrics of its own.
     pub(super) fn template(&self) -> Option<Template<'a>> {
         let Some(MetricValue::Template(bytes)) = self.value.filter(|_| !self.is_null) else { return None };
-        Some(Template(Message(bytes)))
+        Some(Template(WireFields(bytes)))
     }
 
     /// Its value; `kind` is that of its birth.
@@ -91,11 +91,11 @@ impl<'a> Metric<'a> {
 }
 
 /// The metrics of a template.
-pub(super) struct Template<'a>(Message<'a>);
+pub(super) struct Template<'a>(WireFields<'a>);
 
 impl<'a> Template<'a> {
     /// The next metric; `None`: there is none left.
-    pub(super) fn next(&mut self) -> Result<Option<Metric<'a>>, Malformed> {
+    pub(super) fn next(&mut self) -> Result<Option<Metric<'a>>, BadWire> {
         while let Some((field, value)) = self.0.field()? {
             if field == 2 {
                 return Metric::read(value.bytes()).map(Some);
@@ -105,7 +105,7 @@ impl<'a> Template<'a> {
     }
 
     /// Whether it says what templates look like, and holds no values.
-    pub(super) fn is_definition(&self) -> Result<bool, Malformed> {
+    pub(super) fn is_definition(&self) -> Result<bool, BadWire> {
         let mut fields = self.0;
         while let Some((field, value)) = fields.field()? {
             if field == 5 {
@@ -147,8 +147,8 @@ fn large(whole: u64) -> f64 {
 }
 
 /// The unit that a set of properties says. Its keys and values are two lists.
-fn unit(set: &[u8]) -> Result<Option<&str>, Malformed> {
-    let (mut keys, mut number) = (Message(set), 0_usize);
+fn unit(set: &[u8]) -> Result<Option<&str>, BadWire> {
+    let (mut keys, mut number) = (WireFields(set), 0_usize);
     while let Some((field, value)) = keys.field()? {
         if field != 1 {
             continue;
@@ -162,8 +162,8 @@ fn unit(set: &[u8]) -> Result<Option<&str>, Malformed> {
 }
 
 /// The text of a property.
-fn property(set: &[u8], mut number: usize) -> Result<Option<&str>, Malformed> {
-    let mut values = Message(set);
+fn property(set: &[u8], mut number: usize) -> Result<Option<&str>, BadWire> {
+    let mut values = WireFields(set);
     while let Some((field, value)) = values.field()? {
         if field != 2 {
             continue;
@@ -172,7 +172,7 @@ fn property(set: &[u8], mut number: usize) -> Result<Option<&str>, Malformed> {
             number -= 1;
             continue;
         }
-        let mut parts = Message(value.bytes());
+        let mut parts = WireFields(value.bytes());
         while let Some((field, value)) = parts.field()? {
             if field == 8 {
                 return Ok(value.text());

@@ -1,44 +1,56 @@
 //! The wire format of protocol buffers: fields of a number and a value, one after the other.
 //!
+//! What is read is borrowed, and a length is believed only as far as bytes follow it. Cost: one pass, no allocation.
+//!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>. Groups, which nobody writes any more, are an error.
 
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum WireValue<'a> {
+pub enum WireValue<'a> {
+    /// A whole number; negative ones are in two's complement of 64 bits.
     Varint(u64),
+    /// Eight bytes: a `double` or a `fixed64`.
     Bits64(u64),
+    /// Four bytes: a `float` or a `fixed32`.
     Bits32(u32),
+    /// A text, bytes, a message, or a packed list.
     Bytes(&'a [u8]),
 }
 
 impl<'a> WireValue<'a> {
     /// A whole number; 0 of what is none.
-    pub(super) fn number(self) -> u64 {
+    #[must_use]
+    pub fn number(self) -> u64 {
         if let Self::Varint(number) = self { number } else { 0 }
     }
 
     /// A text; `None`: it is none.
-    pub(super) fn text(self) -> Option<&'a str> {
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
         if let Self::Bytes(bytes) = self { std::str::from_utf8(bytes).ok() } else { None }
     }
 
     /// Bytes, or those of a message; empty of what is none.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
         if let Self::Bytes(bytes) = self { bytes } else { &[] }
     }
 }
 
 /// The message is cut off, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct BadWire;
 
 /// The fields of a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a>(pub(super) &'a [u8]);
+pub struct WireFields<'a>(pub &'a [u8]);
 
-impl<'a> Message<'a> {
-    /// Takes the next field; `None`: there is none left.
-    pub(super) fn field(&mut self) -> Result<Option<(u64, WireValue<'a>)>, Malformed> {
+impl<'a> WireFields<'a> {
+    /// Takes the next field, its number first; `None`: there is none left.
+    ///
+    /// # Errors
+    /// The bytes are no field, or cut off.
+    pub fn field(&mut self) -> Result<Option<(u64, WireValue<'a>)>, BadWire> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -47,46 +59,50 @@ impl<'a> Message<'a> {
             0 => WireValue::Varint(self.varint()?),
             1 => WireValue::Bits64(u64::from_le_bytes(self.array()?)),
             2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
-                let (bytes, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
+                let length = usize::try_from(self.varint()?).map_err(|_| BadWire)?;
+                let (bytes, rest) = self.0.split_at_checked(length).ok_or(BadWire)?;
                 self.0 = rest;
                 WireValue::Bytes(bytes)
             }
             5 => WireValue::Bits32(u32::from_le_bytes(self.array()?)),
-            _ => return Err(Malformed),
+            _ => return Err(BadWire),
         };
-        if key >> 3 == 0 { Err(Malformed) } else { Ok(Some((key >> 3, value))) }
+        if key >> 3 == 0 { Err(BadWire) } else { Ok(Some((key >> 3, value))) }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], BadWire> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(BadWire)?;
         self.0 = rest;
         Ok(*bytes)
     }
 
+    /// Takes a whole number without a field, as packed lists hold them.
+    ///
+    /// # Errors
+    /// The number is cut off, or has more than 64 bits.
     #[inline]
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    pub fn varint(&mut self) -> Result<u64, BadWire> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
-            let (byte, rest) = self.0.split_first().ok_or(Malformed)?;
+            let (byte, rest) = self.0.split_first().ok_or(BadWire)?;
             self.0 = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Ok(number);
             }
         }
-        Err(Malformed)
+        Err(BadWire)
     }
 }
 
 /// Appends a field with a whole number.
-pub(super) fn put_number(to: &mut Vec<u8>, field: u8, number: u64) {
+pub fn put_number(to: &mut Vec<u8>, field: u8, number: u64) {
     put_varint(to, u64::from(field) << 3);
     put_varint(to, number);
 }
 
 /// Appends a field with bytes.
-pub(super) fn put_bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+pub fn put_bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     put_varint(to, u64::from(field) << 3 | 2);
     put_varint(to, bytes.len() as u64);
     to.extend_from_slice(bytes);
@@ -117,11 +133,11 @@ mod tests {
             b"\x00\x01",
             b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
         ] {
-            assert_eq!(Message(bytes).field(), Err(Malformed), "{bytes:?}");
+            assert_eq!(WireFields(bytes).field(), Err(BadWire), "{bytes:?}");
         }
         assert_eq!(
-            Message(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).field(),
-            Err(Malformed)
+            WireFields(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).field(),
+            Err(BadWire)
         );
     }
 
@@ -131,7 +147,7 @@ mod tests {
             let mut message = Vec::new();
             put_number(&mut message, field, number);
             put_bytes(&mut message, field, &bytes);
-            let mut fields = Message(&message);
+            let mut fields = WireFields(&message);
             prop_assert_eq!(fields.field(), Ok(Some((u64::from(field), WireValue::Varint(number)))));
             prop_assert_eq!(fields.field(), Ok(Some((u64::from(field), WireValue::Bytes(&bytes)))));
             prop_assert_eq!(fields.field(), Ok(None));
