@@ -118,6 +118,7 @@ mod tests {
         let (before, after) =
             (r#"2,g7,climate,"a ""b"", c d","#, r#","{""room"":""2, left""}",1000,,,,,,,,,value,-0.5"#);
         assert!(text.starts_with("reading,") && text.contains(before), "{text}");
+        assert!(text.contains("@1000#2"), "its id is none of another reading of its time: {text}");
         assert_eq!(
             text.trim_end().strip_suffix(&after[1..]).map(|rest| rest.ends_with(before)),
             Some(true),

@@ -12,8 +12,10 @@ pub(super) struct Id<'a> {
     scope: Scope<'a>,
     /// The time and its clock.
     time: (i64, Placed<'a>),
-    /// For a window: its length (ms), and the number of a count window.
-    window: Option<(i64, Option<u64>)>,
+    /// The length of a window (ms).
+    length_ms: Option<i64>,
+    /// The number of a count window, or that of a reading among those of its time; the first one has none.
+    number: Option<u64>,
     /// The part at the end.
     suffix: &'static str,
 }
@@ -30,11 +32,15 @@ impl<'a> Id<'a> {
         let own = |kind, name, time| Some(Self::new(Scope::Agent { kind, name }, time, placer));
         match event {
             Event::Summary(summary) => {
-                let length_ms = summary.named_end_ms.saturating_sub(summary.start.ms);
-                let window = Some((length_ms, summary.number));
-                Some(Self { window, ..Self::new(Scope::series(&summary.about), &summary.start, placer) })
+                let length_ms = Some(summary.named_end_ms.saturating_sub(summary.start.ms));
+                let start = Self::new(Scope::series(&summary.about), &summary.start, placer);
+                Some(Self { length_ms, number: summary.number, ..start })
             }
-            Event::Reading(reading) => Some(Self::new(Scope::series(&reading.about), &reading.time, placer)),
+            // A higher revision of the same id replaces a lower one, and readings of one time do not replace each other.
+            Event::Reading(reading) => {
+                let number = Some(u64::from(reading.rev)).filter(|rev| *rev > 0);
+                Some(Self { number, ..Self::new(Scope::series(&reading.about), &reading.time, placer) })
+            }
             // A raised alert and its clearing share the id, so that they can be paired; the revision tells them
             // apart.
             Event::Alert(alert) => {
@@ -57,7 +63,8 @@ impl<'a> Id<'a> {
     }
 
     fn new(scope: Scope<'a>, time: &'a Timestamp, placer: &dyn Placer) -> Self {
-        Self { scope, time: (time.ms, Placed::new(&time.clock, placer)), window: None, suffix: "" }
+        let time = (time.ms, Placed::new(&time.clock, placer));
+        Self { scope, time, length_ms: None, number: None, suffix: "" }
     }
 }
 
@@ -78,10 +85,8 @@ impl fmt::Display for Id<'_> {
         }
         let (ms, clock) = self.time;
         write!(f, "@{}", clock.at(ms))?;
-        if let Some((length_ms, number)) = self.window {
-            write!(f, "+{length_ms}")?;
-            number.map_or(Ok(()), |number| write!(f, "#{number}"))?;
-        }
+        self.length_ms.map_or(Ok(()), |length_ms| write!(f, "+{length_ms}"))?;
+        self.number.map_or(Ok(()), |number| write!(f, "#{number}"))?;
         write!(f, "{}{}", clock.mark, self.suffix)
     }
 }

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The most that is read at once (bytes).
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
@@ -59,6 +60,8 @@ pub(super) struct FollowedFile {
     read_to: u64,
     /// The last bytes before that.
     last: Vec<u8>,
+    /// When it was written last, as far as a look has shown; `None`: no look has.
+    modified: Option<SystemTime>,
     splitter: LineSplitter,
 }
 
@@ -67,7 +70,16 @@ impl FollowedFile {
     pub(super) fn new(known: KnownFile, line_bytes_max: usize) -> Self {
         let KnownFile { number, identity, path, place } = known;
         let splitter = LineSplitter::new(LINE_FEED, line_bytes_max);
-        Self { number, identity, path, place, file: None, read_to: place.offset, last: Vec::new(), splitter }
+        let read_to = place.offset;
+        let last = Vec::new();
+        Self { number, identity, path, place, file: None, read_to, last, modified: None, splitter }
+    }
+
+    /// Whether a file that is closed was written since, to another length or over what was there.
+    pub(super) fn is_news(&mut self, length: u64, modified: Option<SystemTime>) -> bool {
+        let is_rewritten = self.modified.is_some() && self.modified != modified;
+        self.modified = modified;
+        length != self.read_to || is_rewritten
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -129,12 +141,17 @@ impl FollowedFile {
     /// What the system says.
     pub(super) fn look(&mut self, chunk: &mut [u8]) -> io::Result<FileLook> {
         let Some(file) = &self.file else { return Ok(FileLook::Nothing) };
-        let length = file.metadata()?.len();
-        if length == self.read_to {
+        let metadata = file.metadata()?;
+        let (length, modified) = (metadata.len(), metadata.modified().ok());
+        let is_rewritten = std::mem::replace(&mut self.modified, modified) != modified;
+        if length == self.read_to && !is_rewritten {
             return Ok(FileLook::Nothing);
         }
         if length < self.read_to || last_before(file, self.read_to)? != self.last {
             return Ok(FileLook::Emptied);
+        }
+        if length == self.read_to {
+            return Ok(FileLook::Nothing);
         }
         let count = file.read_at(chunk, self.read_to)?;
         let bytes = chunk.get(..count).unwrap_or_default();

@@ -156,11 +156,12 @@ impl FileReader {
             let why = format!("more than {FILES_MAX} files match; write a narrower `path`");
             troubles.push((PathBuf::new(), why));
         }
-        for (path, identity, length, _) in files.into_iter().take(FILES_MAX) {
+        for (path, identity, length, modified) in files.into_iter().take(FILES_MAX) {
             let number = numbers.get(&identity).copied().unwrap_or_else(|| self.add(&path, identity));
             let Some(watched) = self.files.get_mut(&number) else { continue };
             watched.left = 0;
-            let is_news = !watched.file.is_open() && length != watched.file.read_to() && !watched.is_archive;
+            let is_closed = !watched.file.is_open() && !watched.is_archive;
+            let is_news = is_closed && watched.file.is_news(length, modified);
             let opened = if is_news { self.open(number, &path)? } else { Ok(()) };
             is_served |= opened.is_ok();
             troubles.extend(opened.err().map(|why| (path, why)));

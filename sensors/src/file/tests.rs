@@ -72,6 +72,24 @@ fn rotation_loses_nothing_and_repeats_nothing() {
     });
 }
 
+/// As a script does it that keeps the last value in a file: what it writes is often as long as what was there.
+#[test]
+fn a_file_that_is_overwritten_by_as_much_is_read_again() {
+    run_local(async {
+        let (folder, told) = (Folder::new(), Told::default());
+        let path = folder.join("value");
+        append(&path, "21.5\n");
+        let run = Run::start(&table(&folder, "value", "format = \"number\""), &told);
+        let mut values = Vec::new();
+        for value in [21.5, 21.7, 21.6] {
+            fs::write(&path, format!("{value}\n")).unwrap();
+            values.push(value);
+            told.until_values(&values).await;
+        }
+        run.stop().await;
+    });
+}
+
 #[test]
 fn a_table_goes_on_with_its_header_and_each_file_has_its_own() {
     run_local(async {
