@@ -309,4 +309,40 @@ mod tests {
         assert!(!wants_open("") && !wants_open("*/*") && !wants_open("text/plain"));
         assert!(!wants_open("text/plain, application/openmetrics-text;q=0.1"));
     }
+
+    /// The values of a key, wherever it is.
+    fn values<'v>(key: &str, of: &'v serde_json::Value, found: &mut Vec<&'v str>) {
+        if let Some(map) = of.as_object() {
+            found.extend(map.get(key).and_then(serde_json::Value::as_str));
+            map.values().for_each(|value| values(key, value, found));
+        }
+        of.as_array().into_iter().flatten().for_each(|value| values(key, value, found));
+    }
+
+    #[test]
+    fn a_dashboard_asks_for_what_there_is() {
+        let mut status = status::tests::status();
+        status.memory = status::MemoryStatus { resident_bytes: Some(1), max_bytes: Some(2) };
+        let (allowed_ms, daily_bytes) = (None, None);
+        let checkpoint = status::CheckpointStatus { every_ms: 1, allowed_ms, age_ms: 2, daily_bytes };
+        status.checkpoint = Some(checkpoint);
+        let text = metrics(&status, false);
+        let names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let dashboard: serde_json::Value =
+            serde_json::from_str(include_str!("../../grafana/agents.json")).unwrap();
+        let mut asked = Vec::new();
+        values("expr", &dashboard, &mut asked);
+        assert!(asked.len() > 15, "{asked:?}");
+        for question in asked {
+            let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let words = question.split(|c| !is_of_name(c)).filter(|word| word.starts_with("headwater_"));
+            let unknown: Vec<&str> = words.filter(|word| !names.contains(word)).collect();
+            assert!(unknown.is_empty() && question.contains("headwater_"), "{unknown:?} in {question}");
+            let fates = question.split("fate=\"").skip(1).filter_map(|rest| rest.split('"').next());
+            for fate in fates {
+                assert!(text.contains(&format!("fate=\"{fate}\"")), "{fate} in {question}");
+            }
+        }
+    }
 }

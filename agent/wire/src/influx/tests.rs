@@ -41,6 +41,26 @@ fn line_of(summary: Summary) -> String {
     line(&Event::Summary(Box::new(summary)), Precision::Milliseconds, &Unplaced)
 }
 
+/// An alert that is over, with a reason that must be escaped.
+fn cleared() -> Alert {
+    Alert {
+        about: about("bed1/temp", &[]),
+        detector: "threshold".into(),
+        state: AlertState::Cleared,
+        rev: 1,
+        raised: at(1_000, ClockMark::True),
+        time: at(2_000, ClockMark::Boot(BootId::from("b"))),
+        severity: "warning".into(),
+        on: None,
+        value: f64::NAN,
+        values: Vec::new(),
+        expected: Some(35.0),
+        score: None,
+        reason: "it is \"back\"\nagain \\".into(),
+        evidence: Readings::Of(Vec::new()),
+    }
+}
+
 #[test]
 fn a_summary_is_a_line_and_a_revision_takes_its_place() {
     let numbers = [("count", Value::Count(60)), ("mean", Value::Number(21.5)), ("sum", Value::Number(1e300))];
@@ -85,22 +105,7 @@ fn what_the_protocol_has_no_place_for_is_left_out_or_escaped() {
 
 #[test]
 fn alerts_have_a_measurement_of_their_own_and_times_that_are_not_sure_a_tag() {
-    let alert = Alert {
-        about: about("bed1/temp", &[]),
-        detector: "threshold".into(),
-        state: AlertState::Cleared,
-        rev: 1,
-        raised: at(1_000, ClockMark::True),
-        time: at(2_000, ClockMark::Boot(BootId::from("b"))),
-        severity: "warning".into(),
-        on: None,
-        value: f64::NAN,
-        values: Vec::new(),
-        expected: Some(35.0),
-        score: None,
-        reason: "it is \"back\"\nagain \\".into(),
-        evidence: Readings::Of(Vec::new()),
-    };
+    let alert = cleared();
     struct Guessed;
     impl Placer for Guessed {
         fn place(&self, _: &BootId) -> Option<Placement> {
@@ -111,4 +116,50 @@ fn alerts_have_a_measurement_of_their_own_and_times_that_are_not_sure_a_tag() {
     let expected = "alerts,agent=g7,clock=estimated,series=bed1/temp,detector=threshold,severity=warning,state=cleared,\
                     stream=climate rev=1i,expected=35,reason=\"it is \\\"back\\\" again \\\\\" 12000\n";
     assert_eq!(text, expected);
+}
+
+/// The tags and fields of lines, and their measurements.
+fn keys(lines: &str) -> Vec<&str> {
+    let mut keys = Vec::new();
+    for line in lines.lines() {
+        let mut parts = line.splitn(3, ' ');
+        let tags = parts.next().unwrap().split(',');
+        let fields = parts.next().unwrap().split(',');
+        keys.extend(tags.chain(fields).map(|pair| pair.split('=').next().unwrap()));
+    }
+    keys
+}
+
+/// What the dashboards for databases ask for is in the lines that these get.
+#[test]
+fn dashboards_ask_for_what_there_is() {
+    let alert = Event::Alert(Box::new(Alert { value: 36.1, ..cleared() }));
+    let numbers = ["count", "mean", "min", "max", "p95"].map(|name| (name, Value::Number(1.0)));
+    let lines = line_of(summary(&numbers)) + &line(&alert, Precision::Milliseconds, &Unplaced);
+    let keys = keys(&lines);
+    let influx = include_str!("../../../grafana/summaries-influxdb.json");
+    let influx: serde_json::Value = serde_json::from_str(influx).unwrap();
+    let panels = influx["panels"].as_array().unwrap();
+    let questions = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let mut count = 0;
+    for question in questions.map(|target| target["query"].as_str().unwrap()) {
+        for name in question.split('"').skip(1).step_by(2).filter(|name| *name != "$stream") {
+            assert!(keys.contains(&name), "{name} in {question}: {keys:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+    let victoria = include_str!("../../../grafana/summaries-victoriametrics.json");
+    let victoria: serde_json::Value = serde_json::from_str(victoria).unwrap();
+    let panels = victoria["panels"].as_array().unwrap();
+    let questions = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    for question in questions.map(|target| target["expr"].as_str().unwrap()) {
+        let name = question.strip_prefix("{__name__=\"${stream}_").and_then(|rest| rest.split('"').next());
+        let name = name.or(question.strip_prefix("alerts_").and_then(|rest| rest.split('{').next()));
+        assert!(name.is_some_and(|name| keys.contains(&name)), "{question}");
+        let matchers = question.split(['{', ',', '}']).filter(|matcher| !matcher.starts_with("__name__"));
+        for label in matchers.filter_map(|matcher| Some(matcher.split_once('=')?.0)) {
+            assert!(keys.contains(&label), "{label} in {question}");
+        }
+    }
 }
