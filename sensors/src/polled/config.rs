@@ -69,6 +69,20 @@ impl PolledConfig {
         self.labels.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// A word of `only` or `names` that is of nothing that was found, for people.
+    pub(super) fn idle_word(&self, found: &[&str]) -> Option<String> {
+        let only = self.only.iter().find(|pattern| !found.iter().any(|name| pattern.matches(name)));
+        let only = only.map(|pattern| ("only", pattern.as_str()));
+        let begins = |name: &str, found: &str| {
+            found.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let names = self.names.iter().find(|(name, _)| !found.iter().any(|found| begins(name, found)));
+        let (key, word) = only.or(names.map(|(name, _)| ("names", name.as_str())))?;
+        Some(format!(
+            "`{key}` has `{word}`, and nothing here is called so; `headwater self-test` shows what is"
+        ))
+    }
+
     /// The name of the series that is found under this one; `None`: it is not wanted.
     pub(super) fn series_name(&self, found: &str) -> Option<String> {
         if !self.only.is_empty() && !self.only.iter().any(|pattern| pattern.matches(found)) {

@@ -45,6 +45,11 @@ pub(crate) struct PolledReadings {
     /// What a person should know, while it lasts.
     trouble: Option<String>,
     was_in_trouble: bool,
+    /// The looks so far, and how many series there were when the config's words were compared with them.
+    looks: u32,
+    compared: usize,
+    /// A word of the config that is of nothing here.
+    idle_word: Option<String>,
     scratch: String,
 }
 
@@ -61,6 +66,9 @@ impl PolledReadings {
             refused: 0,
             trouble: None,
             was_in_trouble: false,
+            looks: 0,
+            compared: 0,
+            idle_word: None,
             scratch: String::new(),
         }
     }
@@ -158,12 +166,25 @@ impl PolledReadings {
         }
         self.invalid.drain(..).for_each(|(what, why)| sink.invalid(&what, &why));
         let gone = self.devices.iter().find(|(_, is_there)| !**is_there);
-        let trouble = self.trouble.take().or(gone.map(|(name, _)| format!("{name} was there and is gone")));
+        let gone = gone.map(|(name, _)| format!("{name} was there and is gone"));
+        self.compare_words();
+        let trouble = self.trouble.take().or(gone).or_else(|| self.idle_word.clone());
         self.devices.values_mut().for_each(|is_there| *is_there = false);
         if trouble.is_some() || self.was_in_trouble {
             sink.trouble(trouble.as_deref());
         }
         self.was_in_trouble = trouble.is_some();
+    }
+
+    /// Compares the words of the config with what there is. The first look does not find all: some is the difference of two.
+    fn compare_words(&mut self) {
+        self.looks = self.looks.saturating_add(1);
+        if self.looks < 2 || self.compared == self.series.len() {
+            return;
+        }
+        self.compared = self.series.len();
+        let found: Vec<&str> = self.series.iter().map(|series| series.found.as_str()).collect();
+        self.idle_word = self.config.idle_word(&found);
     }
 
     /// What the look has found, for people.

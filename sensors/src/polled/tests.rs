@@ -43,6 +43,24 @@ fn what_is_found_is_named_and_what_is_not_wanted_is_left_out() {
     }
 }
 
+/// A word that nothing has is told of from the second look on, until something has it.
+#[test]
+fn words_of_the_config_that_nothing_has_are_told_of() {
+    for (config, words) in [
+        (config(&["a/*", "tmep/*"], &[]), "`only` has `tmep/*`"),
+        (config(&[], &[("a", "kitchen"), ("tmep", "cellar")]), "`names` has `tmep`"),
+    ] {
+        let (told, mut readings) = (Told::default(), PolledReadings::new(config));
+        let mut look = |name: &str| {
+            readings.reading(format_args!("{name}"), "", 1.0);
+            readings.deliver(&mut told.clone());
+            told.0.borrow().troubles.len()
+        };
+        assert_eq!([look("a/b"), look("a/b"), look("tmep/x"), look("tmep/x")], [0, 1, 1, 1]);
+        assert!(told.0.borrow().troubles[0].contains(words), "{words}");
+    }
+}
+
 #[test]
 fn a_device_that_comes_late_goes_and_says_odd_things_is_told_of() {
     run_local(async {

@@ -42,7 +42,11 @@ impl ClientSettings {
                 let what = format!("the {key} goes over the network as it is");
                 table.warn(table.place_of(key), what, "write the url as https://, if the server has TLS");
             }
-            headers.insert(AUTHORIZATION, value);
+            if headers.insert(AUTHORIZATION, value).is_some() {
+                let what = format!("`headers` says who we are, and `{key}` too");
+                table.refuse(table.place_of("headers"), what, "leave Authorization out there, or the other");
+                return None;
+            }
         }
         Some(Self { url, tls, headers, timeout: Duration::from_millis(timeout.unsigned_abs()) })
     }
@@ -145,9 +149,14 @@ impl Credentials {
                 let word = if url.target.path().ends_with("/api/v2/write") { "Token" } else { "Bearer" };
                 ("token", format!("{word} {}", token.value.reveal()))
             }
-            (Some(user), password, None) => {
-                let password = password.as_ref().map_or("", |password| password.value.reveal());
-                ("password", format!("Basic {}", STANDARD.encode(format!("{}:{password}", user.value))))
+            (Some(user), Some(password), None) => {
+                let pair = format!("{}:{}", user.value, password.value.reveal());
+                ("password", format!("Basic {}", STANDARD.encode(pair)))
+            }
+            (Some(user), None, None) => {
+                let fix = "add `password`; write \"\" where there is none";
+                table.refuse(user.span.clone(), "`username` without `password`", fix);
+                return None;
             }
             (Some(_), _, Some(token)) => {
                 table.refuse(

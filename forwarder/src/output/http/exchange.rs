@@ -20,20 +20,12 @@ pub(super) struct Learned {
     pub(super) bytes_max: usize,
     /// Whether the server has ever taken a message.
     pub(super) has_taken: bool,
-    /// Whether the last request failed: the next connection asks first.
-    pub(super) is_failing: bool,
     pub(super) backoff: Backoff,
 }
 
 impl Learned {
     pub(super) fn new(is_gzip: bool) -> Self {
-        Self {
-            is_gzip,
-            bytes_max: BATCH_BYTES_MAX,
-            has_taken: false,
-            is_failing: false,
-            backoff: Backoff::by_chance(),
-        }
+        Self { is_gzip, bytes_max: BATCH_BYTES_MAX, has_taken: false, backoff: Backoff::by_chance() }
     }
 }
 
@@ -143,13 +135,10 @@ impl HttpExchanges {
         Ok(())
     }
 
-    /// Connects. After a failure it asks with an empty request, too, so that an output that takes nothing is not up.
+    /// Connects and asks with an empty request, so that an output that takes nothing is not up.
     async fn begin(&mut self) -> Result<(), Disconnected> {
         let connected = self.exchanger.client.connect().await;
         connected.map_err(|why| self.failed(why.0, None))?;
-        if !self.learned.borrow().is_failing {
-            return Ok(());
-        }
         let asked = self.exchanger.exchange(&[], false).await;
         match asked.map_err(|why| self.failed(why.0, None))? {
             Meaning::Later { why, wait } => Err(self.failed(why, wait)),
@@ -173,7 +162,6 @@ impl HttpExchanges {
             Meaning::Taken => {
                 let mut learned = self.learned.borrow_mut();
                 learned.has_taken = true;
-                learned.is_failing = false;
                 learned.backoff.reset();
                 trial.on_taken();
                 self.queue.answered(part.len());
@@ -233,9 +221,7 @@ impl HttpExchanges {
 
     /// The end of the connection, and when to try again.
     fn failed(&self, reason: String, wait: Option<Duration>) -> Disconnected {
-        let mut learned = self.learned.borrow_mut();
-        learned.is_failing = true;
-        let backoff = learned.backoff.next();
+        let backoff = self.learned.borrow_mut().backoff.next();
         Disconnected { reason, wait: wait.unwrap_or_default().max(backoff) }
     }
 }

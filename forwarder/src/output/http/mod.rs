@@ -60,15 +60,37 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
         table.refuse(table.place_of("url"), "the url has a `precision`", fix);
         return None;
     }
+    warn_of_nameless(table, &client);
     let linger = Duration::from_millis(linger.unsigned_abs());
     let name = context.output.clone();
     Some(Box::new(HttpOutput { name, client, method, linger, gzip, rate, learned: None }))
 }
 
+/// Warns of a url that lacks what InfluxDB asks for; others do without.
+fn warn_of_nameless(table: &Table<'_>, client: &ClientSettings) {
+    let path = client.path();
+    let missing: Vec<&str> = match () {
+        () if path.ends_with("/api/v2/write") => vec!["org", "bucket"],
+        () if path.ends_with("/write") => vec!["db"],
+        () => Vec::new(),
+    };
+    let lacks = |name: &&str| client.query(name).is_none() && client.query(&format!("{name}ID")).is_none();
+    let missing: Vec<String> =
+        missing.into_iter().filter(lacks).map(|name| format!("{name}={}", name.to_uppercase())).collect();
+    if !missing.is_empty() {
+        let what = "InfluxDB takes nothing here, because the url does not say where to; others may";
+        let fix = format!("add {} to the url, if the server is InfluxDB", missing.join("&"));
+        table.warn(table.place_of("url"), what, fix);
+    }
+}
+
 impl HttpOutput {
+    fn is_database(&self) -> bool {
+        self.client.path().ends_with("/write")
+    }
+
     fn exchanger(&self, format: FormatTraits) -> Exchanger {
-        let is_database = self.client.path().ends_with("/write");
-        let settings = match format.precision.filter(|_| is_database) {
+        let settings = match format.precision.filter(|_| self.is_database()) {
             Some(precision) => self.client.clone().with_query("precision", precision),
             None => self.client.clone(),
         };
@@ -108,6 +130,8 @@ impl Output for HttpOutput {
                 Ok(Meaning::Taken) => {
                     ProbeResult::Good(format!("{}: {path} takes an empty request", exchanger.server))
                 }
+                // A database finds no line that is bad in nothing: it is the request.
+                Ok(Meaning::Bad { why, is_named: false, .. }) if self.is_database() => ProbeResult::Bad(why),
                 Ok(Meaning::Bad { why, .. } | Meaning::TooLarge(why)) => {
                     ProbeResult::Note(format!("answers, and does not take an empty request: {why}"))
                 }

@@ -164,7 +164,11 @@ fn messages_go_together_as_the_format_joins_them() {
         influx.push(&["m a=1 1\n", "m a=2 2\n"]);
         influx.connect().await;
         let got = server.got.borrow().clone();
-        assert_eq!(got, ["db=x [{\"a\":1},{\"b\":2}]", "db=x&precision=ms m a=1 1\nm a=2 2\n"]);
+        // Each connection asks before it is up.
+        let (json_asks, influx_asks) = ("db=x []", "db=x&precision=ms ");
+        let (json_sends, influx_sends) =
+            ("db=x [{\"a\":1},{\"b\":2}]", "db=x&precision=ms m a=1 1\nm a=2 2\n");
+        assert_eq!(got, [json_asks, json_sends, influx_asks, influx_sends]);
         assert_eq!((json.taken, influx.taken), (vec![0, 1], vec![0, 1]));
     });
 }
@@ -261,6 +265,9 @@ fn gzip_stays_where_a_server_refuses_for_another_reason() {
             let zipped = Rc::new(RefCell::new(Vec::new()));
             let noted = zipped.clone();
             let server = Server::start(move |request| {
+                if request.body.is_empty() {
+                    return answer(204, "");
+                }
                 noted.borrow_mut().push(request.headers.contains_key(header::CONTENT_ENCODING));
                 if noted.borrow().len() > 1 { answer(204, "") } else { answer(400, refusal) }
             })
@@ -327,11 +334,27 @@ fn a_kept_connection_that_is_closed_is_made_again() {
 }
 
 #[test]
+fn self_test_fails_where_a_database_would_take_nothing() {
+    local(async {
+        for (words, is_bad) in [("database is required", true), ("unable to parse: no points", false)] {
+            let server = Server::start(move |_| answer(400, words)).await;
+            let output = Driven::new("", server.port, true);
+            let found = output.output.probe(&*output.encoder).await.unwrap();
+            assert_eq!(matches!(found, ProbeResult::Bad(_)), is_bad, "{found:?}");
+        }
+    });
+}
+
+#[test]
 fn the_config_is_checked() {
     for (keys, expected) in [
         ("url = \"db:8086\"", "not the address"),
         ("url = \"http://db/write?precision=s\"", "the url has a `precision`"),
         ("url = \"http://db/\"\npassword = \"x\"", "`password` without `username`"),
+        ("url = \"http://db/\"\nusername = \"x\"", "`username` without `password`"),
+        ("url = \"http://db/\"\ntoken = \"x\"\nheaders = { Authorization = \"y\" }", "says who we are"),
+        ("url = \"http://db/write\"", "add db=DB to the url"),
+        ("url = \"http://db/api/v2/write?orgID=x\"", "add bucket=BUCKET to the url"),
         ("url = \"http://db/\"\nheaders = { Host = \"x\" }", "cannot be called `Host`"),
         ("url = \"http://db/\"\nheaders = { X = \"a\\nb\" }", "cannot hold this"),
         ("url = \"http://db/\"\nca = \"ca.pem\"", "no use without TLS"),
