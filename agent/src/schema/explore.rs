@@ -7,7 +7,9 @@
 mod samples;
 
 use crate::config;
-use headwater_settings::{ConfigShape, Document, KeyShape, Wanted, format_duration, format_size};
+use headwater_settings::{
+    ConfigShape, Document, KeyShape, Wanted, format_duration, format_size, parse_duration, parse_size,
+};
 use samples::Samples;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -132,6 +134,9 @@ impl Writer<'_> {
             _ => json!({ "anyOf": wanted }),
         };
         if let Some(meaning) = self.meaning(key, shape, place) {
+            if let Some(default) = default(&meaning, &shape.wanted) {
+                put(&mut value, "default", default);
+            }
             put(&mut value, "description", meaning);
         }
         value
@@ -187,6 +192,31 @@ impl Writer<'_> {
             Wanted::Tables => vec![json!({ "type": "array", "items": below() })],
         }
     }
+}
+
+/// The value that stands for one that is not given, where the meaning of a key says a single one.
+fn default(meaning: &str, wanted: &[Wanted]) -> Option<Value> {
+    let (_, said) = meaning.split_once("default: ")?;
+    let word = said.split([' ', ',', ';']).next()?;
+    let is_only = !said.strip_prefix(word)?.starts_with(", or");
+    wanted.iter().find_map(|wanted| as_answer(word, wanted)).filter(|_| is_only)
+}
+
+/// A word as the answer to a question; `None`: it is none.
+fn as_answer(word: &str, wanted: &Wanted) -> Option<Value> {
+    let number = || word.parse::<f64>().ok();
+    let fits = match wanted {
+        Wanted::Choice(words) => words.iter().any(|known| known == word),
+        Wanted::Duration(range) => parse_duration(word).is_some_and(|ms| range.contains(&ms)),
+        Wanted::Size(range) => parse_size(word).is_some_and(|bytes| range.contains(&bytes)),
+        Wanted::Integer(range) => {
+            return word.parse().ok().filter(|count| range.contains(count)).map(Value::from);
+        }
+        Wanted::Number(range) => return number().filter(|number| range.contains(number)).map(Value::from),
+        Wanted::Amount => return number().map(Value::from),
+        _ => false,
+    };
+    fits.then(|| word.into())
 }
 
 fn put(object: &mut Value, key: &str, value: impl Into<Value>) {

@@ -65,6 +65,34 @@ fn every_key_says_what_it_means() {
     assert_eq!(found, [""; 0], "write a comment behind it in a sample");
 }
 
+/// The defaults of all keys that have one.
+fn defaults<'s>(schema: &'s Value, found: &mut Vec<&'s Value>) {
+    let inner = [&schema["additionalProperties"], &schema["items"]];
+    for table in
+        schema["anyOf"].as_array().into_iter().flatten().chain(inner).filter(|table| table.is_object())
+    {
+        defaults(table, found);
+    }
+    for property in schema["properties"].as_object().into_iter().flat_map(|keys| keys.values()) {
+        found.extend(property.get("default"));
+        defaults(property, found);
+    }
+}
+
+#[test]
+fn defaults_are_values_and_not_words_alone() {
+    let schema = schema(&SHAPE);
+    let mut found = Vec::new();
+    defaults(&schema, &mut found);
+    let count = |is_it: &dyn Fn(&Value) -> bool| found.iter().filter(|default| is_it(default)).count();
+    let counts = [
+        count(&|default| default.as_f64() == Some(12.0)),
+        count(&|default| default == "0s"),
+        count(&|default| default == "high"),
+    ];
+    assert!(counts[0] >= 14 && counts[1] >= 40 && counts[2] >= 1, "{counts:?} of {}", found.len());
+}
+
 /// The configs of all cases, and of the guides.
 fn configs() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
