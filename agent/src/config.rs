@@ -17,7 +17,7 @@ use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_http::HttpSettings;
 use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
-use headwater_settings::{Document, Or, Table};
+use headwater_settings::{At, Document, Or, Table};
 use headwater_wire::{ENCODERS, Encoding, OutputEncoder, Precision, Unplaced};
 pub(crate) use names::host_name;
 use std::os::unix::fs::PermissionsExt as _;
@@ -295,6 +295,11 @@ fn read_outputs(root: &mut Table<'_>, agent: &str, labels: Option<&[String]>) ->
             let kind = headwater_forwarder::read_output_kind(&mut table);
             let output = kind.and_then(|kind| (kind.read)(&mut table, &context));
             let encoder = read_encoder(&mut table, agent, kind.map_or(&[], |kind| kind.formats), &streams);
+            let is_json = encoder.as_ref().is_none_or(|encoder| encoder.format == Encoding::Json);
+            if output.as_ref().is_some_and(|output| output.announces()) && !is_json {
+                let what = "what is announced is read by those who know JSON alone";
+                table.refuse(table.place_of("format"), what, "leave `format` out, or `home_assistant`");
+            }
             let privacy = privacy::read(&mut table, labels);
             // Without a kind its keys are unknown.
             if kind.is_some() {
@@ -330,8 +335,11 @@ fn read_encoder(
     for kind in kinds.iter().flat_map(|list| &list.value) {
         refuse_unknown(table, kind, "kind of message", &known_kinds);
     }
-    let kinds = kinds.map(|list| list.value.into_iter().map(|at| at.value).collect());
     let mut format = given.map(|at| at.value).or(words.first().map(|(_, format)| *format))?;
+    if let Some(kinds) = &kinds {
+        warn_of_formless(table, kinds, format);
+    }
+    let kinds = kinds.map(|list| list.value.into_iter().map(|at| at.value).collect());
     if let Encoding::Influx(precision) = &mut format {
         *precision = table.choice("precision", &Precision::WORDS).value_or(*precision);
     }
@@ -344,6 +352,22 @@ fn read_encoder(
         placer: Arc::new(Unplaced),
         privacy: None,
     })
+}
+
+/// Refuses kinds none of which the format has a form for, because nothing would ever be sent; warns of some.
+fn warn_of_formless(table: &Table<'_>, kinds: &At<Vec<At<String>>>, format: Encoding) {
+    let formless: Vec<&At<String>> = kinds.value.iter().filter(|kind| !format.has(&kind.value)).collect();
+    let Some(first) = formless.first() else { return };
+    let what = format!("`{}` has no form for {}", format.name(), first.value);
+    if formless.len() == kinds.value.len() {
+        table.refuse(
+            kinds.span.clone(),
+            what,
+            "name another kind, or another `format`: nothing would be sent",
+        );
+    } else {
+        table.warn(first.span.clone(), what, "leave it out: it is not sent");
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The supervisor of a running agent. It starts the outputs, then the engine, then the sources, and stops them in the
 //! opposite order.
 
+mod catalogue_keeper;
 mod last_state;
 mod loss_reporter;
 mod losses;
@@ -19,6 +20,7 @@ use crate::notify::{self, Pulse};
 use crate::status_socket::StatusSocket;
 use crate::tap::Taps;
 use crate::web::WebRoutes;
+use catalogue_keeper::CatalogueKeeper;
 use headwater_forwarder::{Forwarder, Full, Start, Sync};
 use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::ReportCause;
@@ -185,6 +187,7 @@ impl Running {
         let journal = Journal::new(opened, engine::goes_on(&restored.1, &clock));
         let status = Rc::new(StatusPublisher::new(&agent, &outputs, clock.clone()));
         let losses = Rc::new(LossReporter::new(outputs.iter().map(|output| output.name.clone()).collect()));
+        let catalogues = CatalogueKeeper::new(&outputs, &sources);
         let (daily_writes, sync) = (buffer.daily_writes, buffer.sync);
         let start = Start {
             config: buffer,
@@ -217,6 +220,7 @@ impl Running {
         let checkpoint_ms = agent.checkpoint_ms;
         let mut running = Self { engine, losses, status, tasks, sources, stop, checkpoint_ms, web: None };
         running.start_tasks(clock, agent.report_ms, (sync, daily_writes));
+        CatalogueKeeper::start(catalogues, &running.engine, &mut running.tasks);
         running.tell_status(&agent.runtime_dir, has_listener);
         let (engine, tasks) = (running.engine.clone(), &mut running.tasks);
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };

@@ -4,6 +4,7 @@
 //! [`ConnectionEvents`]. An output that writes in batches gathers messages in [`OutputConnection::send`], writes
 //! them in [`OutputConnection::flush`] and acknowledges each of them.
 
+use crate::catalogue::SharedCatalogue;
 use crate::output_set::OutputSet;
 use crate::{Encoder, Lane, Message, SendRate};
 use bytes::Bytes;
@@ -83,6 +84,11 @@ pub trait Output {
         None
     }
 
+    /// Whether it announces what it will send, of JSON messages alone; see [`crate::Catalogue`].
+    fn announces(&self) -> bool {
+        false
+    }
+
     /// Tries the output, for `headwater self-test`. Test messages are marked as such. `None`: there is nothing to
     /// try.
     fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {
@@ -153,6 +159,10 @@ pub trait OutputConnection {
         Ok(())
     }
 
+    /// Announces what will be sent, if the output's protocol has such a thing, and takes back what is not so any
+    /// more. The driver calls it whenever there may be room; it does as much as there is room for.
+    fn announce_catalogue(&mut self, _catalogue: &SharedCatalogue) {}
+
     /// Closes the connection in good order, after all sent messages. [`ConnectionEvent::Lost`] follows.
     fn close(&mut self);
 }
@@ -185,6 +195,8 @@ pub enum ConnectionEvent {
     Acked(Tag),
     /// The other side has answered an announcement.
     Answered,
+    /// The other side has said something that the sending half waits for.
+    Told,
     /// The other side will never take this message.
     Refused {
         /// Which.

@@ -176,6 +176,9 @@ impl<'d> DriverSession<'d> {
             return None;
         }
         self.send_presence();
+        if let Some(catalogue) = self.driver.state(|state| state.catalogue.clone()).flatten() {
+            self.connection.announce_catalogue(&catalogue);
+        }
         for _ in 0..BURST {
             let room = self.connection.room();
             if room == 0 {
@@ -257,8 +260,10 @@ impl<'d> DriverSession<'d> {
 
     fn on_event(&mut self, event: ConnectionEvent) -> Option<Disconnected> {
         let (shared, bit) = (&self.driver.shared, self.driver.bit);
-        let answers =
-            !matches!(event, ConnectionEvent::Up | ConnectionEvent::Lost(_) | ConnectionEvent::Panicked);
+        let answers = matches!(
+            event,
+            ConnectionEvent::Acked(_) | ConnectionEvent::Answered | ConnectionEvent::Refused { .. }
+        );
         if answers && !std::mem::replace(&mut self.answered, true) {
             shared.tell(ForwarderEvent::Answered { output: self.driver.index });
         }
@@ -271,7 +276,7 @@ impl<'d> DriverSession<'d> {
                 shared.tell(ForwarderEvent::Up { output: self.driver.index });
             }
             ConnectionEvent::Acked(tag) => shared.done(bit, &tag, DeliveryOutcome::Acked),
-            ConnectionEvent::Answered => {}
+            ConnectionEvent::Answered | ConnectionEvent::Told => {}
             ConnectionEvent::Refused { tag, why } => self.driver.refuse(&tag, why),
             ConnectionEvent::Lost(ended) => return Some(ended),
             ConnectionEvent::Panicked => {

@@ -14,7 +14,7 @@ use crate::status::{ForwarderStatus, OutputPresence, OutputState};
 use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::writes::Written;
-use crate::{Account, BufferConfig, Compactor, Encoder, Lane, Message, Output, disk_writer};
+use crate::{Account, BufferConfig, Catalogue, Compactor, Encoder, Lane, Message, Output, disk_writer};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -93,7 +93,9 @@ impl Forwarder {
             disk_thread(Opening { store, config: config.clone(), compactor, outputs: names })?;
         let disk_first = config.when == crate::When::Always;
         let spool = Spool::new(Progress::new(outputs.len()), &[], config.memory_bytes_max, disk_first);
-        let state = |slot: &OutputSlot| OutputState::new(&slot.name, slot.presence.clone(), clock());
+        let state = |slot: &OutputSlot| {
+            OutputState::new(&slot.name, slot.output.announces(), slot.presence.clone(), clock())
+        };
         let states = outputs.iter().map(state).collect();
         let shared = Rc::new(Shared::new((config, folder), spool, disk_thread, states, clock));
         let encoders = outputs.iter().map(|slot| slot.encoder.clone()).collect();
@@ -128,6 +130,12 @@ impl Forwarder {
             state.online = Some(online);
             state.presence_version += 1;
         });
+        self.shared.wake_all();
+    }
+
+    /// Sets what the output (by its place in the config) announces now and at every connection.
+    pub fn announce(&self, output: usize, catalogue: Catalogue) {
+        self.shared.state(output, |state| state.catalogue = Some(Rc::new(catalogue)));
         self.shared.wake_all();
     }
 

@@ -15,6 +15,7 @@
 //! thread of its own opens, reads and writes the buffer on disk.
 
 mod batches;
+mod catalogue;
 mod config;
 mod connection;
 mod disk_signals;
@@ -51,6 +52,7 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
+pub use catalogue::{Catalogue, CatalogueEntry, Content, Origin, Role};
 pub use config::{BufferConfig, Full, SendRate, Sync, When};
 pub use connection::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, NextEvents, Opened, Output, OutputClock,

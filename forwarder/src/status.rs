@@ -1,6 +1,7 @@
 //! The state of the forwarder, for people.
 
 use crate::Message;
+use crate::catalogue::SharedCatalogue;
 use crate::spool::Depth;
 
 /// The state of the forwarder.
@@ -66,10 +67,12 @@ pub(crate) struct OutputState {
     pub(crate) online: Option<Message>,
     /// Grows with every change of the presence. 0: there is none.
     pub(crate) presence_version: u64,
+    /// What the output announces; `None`: not known yet.
+    pub(crate) catalogue: Option<SharedCatalogue>,
 }
 
 impl OutputState {
-    pub(crate) fn new(name: &str, presence: Option<OutputPresence>, now_ms: i64) -> Self {
+    pub(crate) fn new(name: &str, announces: bool, presence: Option<OutputPresence>, now_ms: i64) -> Self {
         let status = ConnectionStatus {
             name: name.to_owned(),
             up: false,
@@ -80,7 +83,8 @@ impl OutputState {
             oldest_ms: None,
         };
         let (online, gone) = presence.map(|OutputPresence { online, gone }| (online, gone)).unzip();
-        Self { status, gone, presence_version: u64::from(online.is_some()), online }
+        let catalogue = (!announces).then(SharedCatalogue::default);
+        Self { status, gone, presence_version: u64::from(online.is_some()), online, catalogue }
     }
 
     pub(crate) fn name(&self) -> &str {

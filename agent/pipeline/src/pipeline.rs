@@ -52,7 +52,7 @@ pub use pressure::Pressure;
 use pressure::Retention;
 pub use restore::LostReadings;
 pub use ring::evidence_bytes;
-pub use views::SeriesView;
+pub use views::{ChannelView, SeriesView};
 
 use channel::{Channel, Placement};
 use channels::Channels;

@@ -232,3 +232,21 @@ fn a_state_directory_that_others_may_write_in_is_warned_of() {
     assert!(!said(0o700).contains("may write in"));
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn outputs_that_could_send_nothing_or_nothing_that_is_read_are_refused() {
+    let http = "type = \"http\"\nurl = \"http://db/write?db=x\"\nformat = \"influx\"\n";
+    let mqtt = "type = \"mqtt\"\nurl = \"mqtt://cloud.example\"\nhome_assistant = true\n";
+    for (kind, keys, what) in [
+        (http, "kinds = [\"report\"]", "error: `influx` has no form for report"),
+        (http, "kinds = [\"report\", \"alert\"]", "warning: `influx` has no form for report"),
+        (http, "kinds = [\"alert\"]", ""),
+        (mqtt, "format = \"cbor\"", "read by those who know JSON alone"),
+        (mqtt, "topic = \"a/{agent}/{kind}/{series}\"", "several share one"),
+        (mqtt, "topic = \"a/{kind}/{stream}/{series}\"", ""),
+    ] {
+        let text = format!("agent.id = \"g7\"\nstreams.a = {{}}\n{SOURCE}[outputs.o]\n{kind}{keys}\n");
+        let said = parse(Path::new("t.toml"), &text, |_| None).1.render_all();
+        assert!(said.contains(what) && said.is_empty() == what.is_empty(), "{keys}: {said}");
+    }
+}

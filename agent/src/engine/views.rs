@@ -2,12 +2,25 @@
 
 use super::Engine;
 use crate::tap::Taps;
-use headwater_pipeline::pipeline::{SeriesHandle, SeriesView};
+use headwater_pipeline::pipeline::{ChannelView, SeriesHandle, SeriesView};
 
 impl Engine {
     /// As [`headwater_pipeline::pipeline::Pipeline::find_series`].
     pub(crate) fn find_series(&self, words: &str, most: usize) -> (Vec<SeriesView>, usize) {
         self.pipeline.borrow().find_series(words, most)
+    }
+
+    /// As [`headwater_pipeline::pipeline::Pipeline::names_version`].
+    pub(crate) fn names_version(&self) -> u64 {
+        self.pipeline.borrow().names_version()
+    }
+
+    /// Looks at [`headwater_pipeline::pipeline::Pipeline::channels`].
+    pub(crate) fn with_channels<T>(
+        &self,
+        look: impl FnOnce(&mut dyn Iterator<Item = ChannelView<'_>>) -> T,
+    ) -> T {
+        look(&mut self.pipeline.borrow().channels())
     }
 
     /// The observers of what is made.

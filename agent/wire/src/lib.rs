@@ -4,6 +4,7 @@
 //! when it is sent, with the times as they are known by then. One description of each kind serves both formats
 //! (`kinds`). Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
 
+mod catalogue;
 mod csv;
 mod fields;
 mod id;

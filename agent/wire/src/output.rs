@@ -65,7 +65,8 @@ impl Encoding {
     }
 
     /// Whether it has a place for messages of the kind.
-    fn has(self, kind: &str) -> bool {
+    #[must_use]
+    pub fn has(self, kind: &str) -> bool {
         match self {
             Self::Json | Self::Cbor => true,
             Self::Csv => csv::has_rows(kind),
@@ -119,12 +120,12 @@ impl OutputEncoder {
         Ok(event)
     }
 
-    fn wants(&self, names: &EventNames<'_>) -> bool {
+    /// Whether it sends messages of this kind and this stream.
+    pub(super) fn wants(&self, kind: &str, stream: &str) -> bool {
         let is_among = |list: &Option<Vec<String>>, name: &str| {
             list.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
         };
-        is_among(&self.kinds, names.kind)
-            && (names.stream.is_empty() || is_among(&self.streams, names.stream))
+        is_among(&self.kinds, kind) && (stream.is_empty() || is_among(&self.streams, stream))
     }
 }
 
@@ -134,7 +135,8 @@ impl Encoder for OutputEncoder {
     }
 
     fn takes(&self, message: &Message) -> bool {
-        names(&message.body).is_ok_and(|names| self.wants(&names) && self.format.has(names.kind))
+        names(&message.body)
+            .is_ok_and(|names| self.wants(names.kind, names.stream) && self.format.has(names.kind))
     }
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {

@@ -46,9 +46,7 @@ impl Privacy {
     pub(super) fn apply(&self, event: &mut Event) {
         match event {
             Event::Summary(summary) => self.of_summary(summary),
-            Event::Reading(reading) => {
-                self.hide(&mut reading.about, None);
-            }
+            Event::Reading(reading) => self.hide(&mut reading.about, None),
             Event::Alert(alert) => self.of_alert(alert),
             Event::Evidence(evidence) => self.of_evidence(evidence),
             Event::Report(report) => of_report(report),
@@ -57,12 +55,17 @@ impl Privacy {
         }
     }
 
+    /// Takes out of a subject what must not leave.
+    pub(super) fn of_subject(&self, about: &mut Subject) {
+        self.of_pair(about, None);
+        self.hide(about, None);
+    }
+
     fn of_summary(&self, summary: &mut Summary) {
         if let Some(names) = &mut summary.pair {
             names.iter_mut().for_each(|name| *name = self.whole(name).into());
         }
-        self.of_pair(&mut summary.about, None);
-        self.hide(&mut summary.about, None);
+        self.of_subject(&mut summary.about);
     }
 
     fn of_alert(&self, alert: &mut Alert) {
@@ -84,8 +87,7 @@ impl Privacy {
 
     fn of_evidence(&self, evidence: &mut Evidence) {
         self.of_readings(&mut evidence.readings);
-        self.of_pair(&mut evidence.about, None);
-        self.hide(&mut evidence.about, None);
+        self.of_subject(&mut evidence.about);
     }
 
     /// Hides the names in that of a pair, and in a text about it.

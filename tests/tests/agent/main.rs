@@ -18,6 +18,7 @@ mod endings;
 mod files;
 mod fleet;
 mod formats;
+mod home_assistant;
 mod hostile;
 mod hostile_broker;
 mod http;

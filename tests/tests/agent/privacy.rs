@@ -15,7 +15,8 @@ fn config(source: u16, plain: u16, private: u16) -> String {
          evidence = {{ before = 2, after = 2 }}\n[streams.raw]\nwindow = {{ type = \"none\" }}\n\
          [outputs.plain]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{plain}\"\n\
          [outputs.private]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{private}\"\n\
-         privacy = {{ drop = [\"owner\"], hash = [\"device\"], key = {{ file = \"privacy-key\" }} }}\n"
+         privacy = {{ drop = [\"owner\"], hash = [\"device\"], key = {{ file = \"privacy-key\" }} }}\n\
+         home_assistant = true\n"
     )
 }
 
@@ -49,7 +50,7 @@ fn nothing_of_a_hidden_label_leaves_and_ids_stay_apart() {
     agent.kill9();
     agent = Agent::start(&dir, &text);
     private.restart();
-    let hidden = Subscriber::new(private.port);
+    let hidden = Subscriber::to(private.port, "#");
     agent.wait_logs(&["source connected"], 2);
     publish(40);
     let told = all.wait_until("all readings", |messages| messages.count_ids("reading") >= 6 * 80);
@@ -60,6 +61,8 @@ fn nothing_of_a_hidden_label_leaves_and_ids_stay_apart() {
     });
     let (status, _) = agent.stop();
     assert!(status.success());
+    let announced = hidden.messages().iter().filter(|message| message.topic.ends_with("/config")).count();
+    assert_eq!(announced, 2 + 6 * (2 + 1 + 1), "for each series two aggregates, readings and an alert");
     for kind in ["reading", "summary", "alert", "evidence"] {
         assert_eq!(kept.count_ids(kind), told.count_ids(kind), "{kind}: as many ids as without privacy");
     }

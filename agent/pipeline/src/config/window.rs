@@ -70,6 +70,19 @@ impl Specs {
         self.by_arrival.retain_ms = retain_ms;
     }
 
+    /// The time after a summary by which the next one has come, if the series has readings in every window (ms). `None`:
+    /// there is no such time.
+    #[must_use]
+    pub fn told_within_ms(&self) -> Option<i64> {
+        let Spec { shape, lateness_ms, idle_ms, .. } = self.by_event;
+        let step_ms = match shape {
+            Shape::Tumbling(window) => window.size_ms(),
+            Shape::Sliding(window) => window.every_ms(),
+            Shape::Session(_) | Shape::Count(_) => return None,
+        };
+        Some(2 * step_ms + lateness_ms + idle_ms)
+    }
+
     /// Memory for the closed windows of a series (bytes).
     #[must_use]
     pub fn retained_bytes(&self) -> usize {

@@ -5,6 +5,7 @@
 //! the limit on series bounds them.
 
 mod leaving;
+mod views;
 
 use super::Pipeline;
 use super::bytes::{load_bytes, load_text, put, save_measured, save_text};

@@ -109,6 +109,8 @@ pub(super) struct Directory {
     none_before: Option<AgentTime>,
     /// The name and labels of a missing series.
     nameless: (Arc<str>, Labels),
+    /// Grows with every change of which series there are, of what they are called and of who brings them.
+    version: u64,
 }
 
 impl Directory {
@@ -124,6 +126,7 @@ impl Directory {
             generation: 0,
             none_before: None,
             nameless: ("".into(), Arc::new([])),
+            version: 0,
         }
     }
 
@@ -146,8 +149,9 @@ impl Directory {
             None => self.insert(name, labels)?,
         };
         let series = self.series.at_mut(id)?;
-        if series.handles.is_empty() && series.labels.is_empty() {
+        if series.handles.is_empty() && series.labels.is_empty() && !labels.is_empty() {
             series.labels = labels.into();
+            self.version += 1;
         }
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
             return Some(*handle);
@@ -156,6 +160,7 @@ impl Directory {
         // Nearly all have one.
         series.handles.reserve_exact(1);
         series.handles.push((source, handle));
+        self.version += 1;
         let own = self.by_source.entry(source).or_default();
         own.count += 1;
         if known.is_some() {
@@ -171,6 +176,7 @@ impl Directory {
         let Some(series) = self.series.at_mut(id) else { return };
         if let Some(updated) = unit::updated(&series.labels, labels) {
             series.labels = updated;
+            self.version += 1;
         }
     }
 
@@ -206,6 +212,7 @@ impl Directory {
         let own = Series { name: name.clone(), labels: labels.into(), handles: Vec::new(), heard: None };
         let id = self.series.push(own)?;
         self.by_name.insert(name, id);
+        self.version += 1;
         Some(id)
     }
 
@@ -288,5 +295,10 @@ impl Directory {
 
     pub(super) fn len(&self) -> usize {
         self.series.len()
+    }
+
+    /// Another number after every change of what [`Directory::describe`] and [`Directory::sources`] say.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 }

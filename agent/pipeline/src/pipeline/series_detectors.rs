@@ -214,6 +214,12 @@ impl SeriesDetectors {
         self.ring.last(count, Moment::of_steady(SteadyTime(0), self.corrected_ms))
     }
 
+    /// The names of the detectors, each with whether its alert stands.
+    pub(super) fn alerts<'s>(&'s self, stream: &'s StreamConfig) -> impl Iterator<Item = (&'s str, bool)> {
+        let slots = self.slots.iter().zip(&stream.detectors);
+        slots.map(|(slot, config)| (config.name.as_str(), slot.detector.is_raised()))
+    }
+
     /// Notes a step of the clock that stamps the readings.
     pub(super) fn correct(&mut self, ms: i64) {
         self.corrected_ms = self.corrected_ms.saturating_add(ms);

@@ -3,7 +3,8 @@
 use super::Pipeline;
 use super::ids::SeriesId;
 use super::series::SeriesHandle;
-use crate::event::Labels;
+use crate::config::StreamConfig;
+use crate::event::{Labels, Subject};
 use std::sync::Arc;
 
 /// A series as it is shown.
@@ -17,7 +18,55 @@ pub struct SeriesView {
     pub streams: Vec<Arc<str>>,
 }
 
+/// One series in one stream, or a group of series: what there will be messages of.
+#[derive(Clone)]
+pub struct ChannelView<'p> {
+    /// The subject of its events.
+    pub about: Subject,
+    /// The stream.
+    pub stream: &'p StreamConfig,
+    /// Whether it is a group, which has alerts only.
+    pub is_group: bool,
+    /// Index of the source that named it first; `None`: none has in this run, or it is a group.
+    pub source: Option<usize>,
+    /// The names of its detectors, each with whether its alert stands.
+    pub alerts: Vec<(&'p str, bool)>,
+}
+
 impl Pipeline {
+    /// Another number whenever there are other [`Pipeline::channels`]; what alerts stand is left out of that.
+    #[must_use]
+    pub fn names_version(&self) -> u64 {
+        self.directory.version()
+    }
+
+    /// Every series in every stream, then every group that has its series, each in the order in which they came.
+    pub fn channels(&self) -> impl Iterator<Item = ChannelView<'_>> {
+        let channels = self.channels.list.iter().filter_map(|channel| {
+            let stream = self.streams.config(channel.stream)?;
+            let (name, labels) = self.directory.describe(channel.series);
+            Some(ChannelView {
+                about: self.emitter.about(stream, name.clone(), labels.clone()),
+                stream,
+                is_group: false,
+                source: self.directory.sources(channel.series).and_then(|mut sources| sources.next()),
+                alerts: channel.watching.alerts(stream).collect(),
+            })
+        });
+        let groups = self.groups.views().filter_map(|group| {
+            let stream = self.streams.config(group.stream)?;
+            let detector = stream.groups.get(group.detector)?;
+            Some(ChannelView {
+                about: self.emitter.about(stream, group.name.clone(), group.labels.clone()),
+                stream,
+                is_group: true,
+                source: None,
+                alerts: vec![(detector.name.as_str(), group.stands)],
+            })
+        });
+        channels.chain(groups)
+    }
+
     /// The series whose names have all of these words in them, in the order in which they came: at most `most`, and how
     /// many there are.
     #[must_use]

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// The broker's reason code that asks for another attempt later.
 const QUOTA: &str = "quota exceeded";
 
+/// The most topics of announcements that wait for the sending half; the next connection finds the others.
+const FOUND_MAX: usize = 10_000;
+
 /// Turns the events of the MQTT client into those of the output.
 pub(super) struct MqttEvents {
     pub(super) connection: Connection,
@@ -19,6 +22,8 @@ pub(super) struct MqttEvents {
     pub(super) flight: Rc<RefCell<Flight>>,
     pub(super) guard: Rc<RefCell<PoisonGuard>>,
     pub(super) backoff: Rc<RefCell<Backoff>>,
+    /// Topics of announcements that the broker keeps; the sending half takes them.
+    pub(super) found: Rc<RefCell<Vec<String>>>,
 }
 
 impl ConnectionEvents for MqttEvents {
@@ -83,6 +88,14 @@ impl MqttEvents {
                 flight.refused |= refused.is_some();
                 drop(flight);
                 Some(self.on_answer(answered, refused))
+            }
+            MqttEvent::Incoming(kept) if kept.retain && !kept.payload.is_empty() => {
+                let mut found = self.found.borrow_mut();
+                if found.len() >= FOUND_MAX {
+                    return None;
+                }
+                found.push(kept.topic().to_owned());
+                Some(ConnectionEvent::Told)
             }
             MqttEvent::Disconnected => {
                 let wait = self.backoff.borrow_mut().next();

@@ -9,11 +9,13 @@
 mod barred;
 mod events;
 mod flight;
+mod home_assistant;
 mod poison;
 mod probe;
 mod tail;
 mod topic;
 
+use crate::catalogue::SharedCatalogue;
 use crate::{
     Delivery, Disconnected, Encoder, Framing, Message, Opened, Output, OutputConnection, OutputContext,
     OutputKind, OutputProbing, Published, SendError, SendRate, Tag, Tail,
@@ -22,6 +24,7 @@ use events::MqttEvents;
 use flight::{Flight, Sent};
 use headwater_mqtt::{Backoff, Client, MqttSession, Qos, Settings, Version, Will};
 use headwater_settings::{Or, Table};
+use home_assistant::Announcer;
 #[cfg(test)]
 pub(crate) use poison::Verdict;
 pub(crate) use poison::{PoisonGuard, Retry};
@@ -66,6 +69,8 @@ struct Mqtt {
     rate: SendRate,
     /// Whether the broker keeps the last live summary of each series.
     retains: bool,
+    /// Whether Home Assistant is told what is sent, or that nothing is any more; `None`: neither.
+    home_assistant: Option<bool>,
     backoff: Rc<RefCell<Backoff>>,
     guard: Rc<RefCell<PoisonGuard>>,
 }
@@ -77,6 +82,7 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
     let ack_timeout = table.duration("ack_timeout", 1_000..=3_600_000).given().unwrap_or(ACK_TIMEOUT_MS);
     let rate = SendRate::read(table);
     let retains = table.boolean("retain").given().unwrap_or(false);
+    let home_assistant = read_home_assistant(table, topic.as_ref());
     let OutputContext { agent, output } = context;
     // It says what it is: a source of the same name has another one.
     let client_id = format!("headwater-{agent}-output-{output}");
@@ -89,6 +95,7 @@ fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output
         ack_timeout: Duration::from_millis(ack_timeout.unsigned_abs()),
         rate,
         retains,
+        home_assistant,
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
         guard: Rc::new(RefCell::new(PoisonGuard::new())),
     }))
@@ -101,6 +108,16 @@ fn read_topic(table: &mut Table<'_>) -> Option<TopicTemplate> {
     topic
         .map_err(|fix| table.refuse(table.place_of("topic"), format!("`topic` cannot be `{template}`"), fix))
         .ok()
+}
+
+fn read_home_assistant(table: &mut Table<'_>, topic: Option<&TopicTemplate>) -> Option<bool> {
+    let wanted = table.boolean("home_assistant").given();
+    if wanted == Some(true) && topic.is_some_and(|topic| !topic.has_one_series()) {
+        let what = "Home Assistant reads one series from a topic, and here several share one";
+        let fix = "write {stream} and {series} into the topic, or leave it out";
+        table.refuse(table.place_of("topic"), what, fix);
+    }
+    wanted
 }
 
 impl Output for Mqtt {
@@ -132,11 +149,21 @@ impl Output for Mqtt {
         let (guard, backoff) = (self.guard.clone(), self.backoff.clone());
         let flight = Rc::new(RefCell::new(Flight::new()));
         let in_words = self.settings.version == Version::V5;
-        let sender =
-            MqttConnection { client, publisher, in_words, flight: flight.clone(), guard: guard.clone() };
+        let found = Rc::new(RefCell::new(Vec::new()));
+        let home_assistant = self
+            .home_assistant
+            .map(|is_on| Announcer::new(encoder.agent(), self.topic.clone(), is_on, found.clone()));
+        let sender = MqttConnection {
+            client,
+            publisher,
+            in_words,
+            flight: flight.clone(),
+            guard: guard.clone(),
+            home_assistant,
+        };
         Ok((
             Box::new(sender),
-            Box::new(MqttEvents { connection, inflight: self.inflight, flight, guard, backoff }),
+            Box::new(MqttEvents { connection, inflight: self.inflight, flight, guard, backoff, found }),
         ))
     }
 
@@ -154,8 +181,15 @@ impl Output for Mqtt {
     }
 
     fn published(&self, agent: &str, kinds: &[&str]) -> Option<Published> {
-        let filters = self.topic.own_filters(agent, kinds)?;
+        let mut filters = self.topic.own_filters(agent, kinds)?;
+        if self.home_assistant == Some(true) {
+            filters.push(home_assistant::own_filter(agent));
+        }
         Some(Published { address: self.settings.address(), filters })
+    }
+
+    fn announces(&self) -> bool {
+        self.home_assistant == Some(true)
     }
 
     fn one_at_a_time(&self) -> Option<&'static str> {
@@ -214,6 +248,7 @@ struct MqttConnection {
     in_words: bool,
     flight: Rc<RefCell<Flight>>,
     guard: Rc<RefCell<PoisonGuard>>,
+    home_assistant: Option<Announcer>,
 }
 
 impl OutputConnection for MqttConnection {
@@ -269,6 +304,26 @@ impl OutputConnection for MqttConnection {
         let publication = self.publisher.publication(presence, false).map_err(SendError::Unfit)?;
         self.fits(&publication)?;
         self.request(None, Publication { retain: true, ..publication })
+    }
+
+    fn announce_catalogue(&mut self, catalogue: &SharedCatalogue) {
+        if self.guard.borrow().is_on() {
+            return;
+        }
+        let Some(mut announcer) = self.home_assistant.take() else { return };
+        announcer.take(catalogue);
+        if announcer.subscribes() {
+            let subscribed = self.client.try_subscribe(&[announcer.filter()], Qos::AtMostOnce);
+            announcer.subscribed(subscribed.is_ok());
+        }
+        // Messages have half of the window, whatever there is to announce.
+        while self.room() > self.window() / 2 {
+            let Some((topic, payload)) = announcer.next() else { break };
+            let publication = Publication { topic, payload, retain: true };
+            // What does not fit is not announced: the messages themselves would say why.
+            let _ = self.fits(&publication).and_then(|()| self.request(None, publication));
+        }
+        self.home_assistant = Some(announcer);
     }
 
     fn close(&mut self) {

@@ -29,6 +29,11 @@ impl TopicTemplate {
         Ok(Self(template))
     }
 
+    /// Whether live messages of two series never share a topic.
+    pub(super) fn has_one_series(&self) -> bool {
+        self.0.has(AddressPart::Stream) && self.0.has(AddressPart::Series)
+    }
+
     /// The topic of a message. Backfill has `backfill/` before its kind. A part that the message does not have
     /// leaves no empty level at the end.
     pub(super) fn topic(&self, address: &MessageAddress<'_>, backfill: bool) -> String {

@@ -91,5 +91,6 @@ impl Directory {
             }
         }
         self.generation = self.generation.wrapping_add(1);
+        self.version += 1;
     }
 }
