@@ -318,7 +318,9 @@ impl NamesOfTopic<'_> {
         // A key stands in names, and is no label by itself.
         let is_hidden = self.config.is_keyed() && !of_topic.is_empty();
         for (key, value) in &self.config.labels {
-            labels.extend(value.label(parts).map(|value| (key.clone(), value)));
+            // The topic and the path of a field stand in names as they came.
+            let value = value.label(parts).map(|value| safe(&value).into_owned());
+            labels.extend(value.map(|value| (key.clone(), value)));
         }
         tags.retain(|(key, _)| !labels.iter().any(|(known, _)| known == key));
         let shared = labels.len();
@@ -511,7 +513,8 @@ pub(crate) mod tests {
 
     #[test]
     fn names_are_made_safe_where_they_come_in() {
-        let config = config("series = \"{zone}/{field}\"", &["g/{zone}"]);
+        let table = "series = \"{zone}/{field}\"\nlabels = { place = \"{topic}/{field}\" }";
+        let config = config(table, &["g/{zone}"]);
         let mut decoder = Decoder::new(&config, &context());
         let mut seen = Seen::roomy();
         let payload = b"{\"t\\u0001\":1,\"t\\u0002\":2,\"t_\":3,\"\\ud800\":4,\"\\u202e\":5}";
