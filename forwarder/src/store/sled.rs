@@ -24,6 +24,7 @@
 //! ```
 
 mod aside;
+mod links;
 mod reserve;
 
 use crate::Lane;
@@ -32,7 +33,7 @@ use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -81,10 +82,7 @@ impl OpenSegment {
             .cache_capacity(CACHE_BYTES)
             .mode(sled::Mode::HighThroughput)
             .flush_every_ms(None);
-        // sled follows links: one that somebody has laid would make it write elsewhere.
-        if path.is_symlink() || aside::db(path).is_symlink() {
-            return Err(of_io(path, &ErrorKind::PermissionDenied.into()));
-        }
+        links::refuse(path)?;
         let db = catch_panic("open", || config.open())?.map_err(|error| of_sled(&error))?;
         let file = aside::db(path);
         let file = File::open(&file).map_err(|error| of_io(&file, &error))?;
@@ -300,7 +298,7 @@ impl Store for SledStore {
         let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let write = || {
             fs::create_dir_all(&self.folder)?;
-            let mut file = File::create(&fresh)?;
+            let mut file = links::create(&fresh)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&fresh, &path)?;
@@ -433,5 +431,32 @@ mod tests {
         }
         assert!(found > 5, "{found}");
         assert!(SledStore::new(path).set_aside(1).unwrap().ends_with("1.damaged-1"));
+    }
+
+    /// A link in any place where the store writes leads to somebody else's file, which stays as it is.
+    #[test]
+    fn links_are_not_followed() {
+        let folder = Folder::new();
+        let (path, theirs) = (folder.path().join("buffer"), folder.path().join("theirs"));
+        let lay = |name: &str| std::os::unix::fs::symlink(&theirs, path.join(name)).unwrap();
+        fs::create_dir_all(path.join("1")).unwrap();
+        fs::write(&theirs, "theirs").unwrap();
+        ["positions.new", "positions", "reserve"].into_iter().for_each(lay);
+        let mut store = SledStore::new(path.clone());
+        store.write_note("positions", b"note").unwrap();
+        assert_eq!(store.read_note("positions").as_deref(), Some(&b"note"[..]));
+        for name in ["db", "conf", "blobs"] {
+            lay(&format!("1/{name}"));
+            let Err(StoreError::Blocked(what)) = store.create(1) else { panic!("{name}") };
+            assert!(what.contains(&format!("buffer/1/{name} is a link, which is not followed")), "{what}");
+            fs::remove_file(path.join("1").join(name)).unwrap();
+        }
+        lay("2");
+        assert!(store.put(2, Lane::Data, &(0..1), b"x").is_err());
+        store.create(1).unwrap();
+        store.put(1, Lane::Data, &(0..1), b"x").unwrap();
+        store.close(1);
+        assert!(!path.join("reserve").is_symlink() && !path.join("positions").is_symlink());
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
     }
 }

@@ -2,8 +2,9 @@
 //! can open them: it writes before it reads. 1 MiB was measured to be too little. The space is allocated, not
 //! written, so it costs no flash.
 
+use super::links;
 use fs2::FileExt as _;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 const NAME: &str = "reserve";
@@ -17,10 +18,10 @@ pub(super) fn give(folder: &Path) -> bool {
 /// Takes the reserve, if there is none. A failure costs nothing now.
 pub(super) fn take(folder: &Path) {
     let path = folder.join(NAME);
-    if path.metadata().is_ok_and(|data| data.len() == BYTES) {
+    if path.symlink_metadata().is_ok_and(|data| data.len() == BYTES) {
         return;
     }
-    if File::create(&path).and_then(|file| file.allocate(BYTES)).is_err() {
+    if links::create(&path).and_then(|file| file.allocate(BYTES)).is_err() {
         let _ = fs::remove_file(&path);
     }
 }
