@@ -246,7 +246,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Index> {
             }
             ["run", lane, start, end, owed] => {
                 let run = read_run(Lane::of_word(lane)?, start, end, owed)?;
-                *meta.counts.of_mut(run.lane) += run.seqs.end - run.seqs.start;
+                let count = meta.counts.of_mut(run.lane);
+                *count = count.saturating_add(run.seqs.end - run.seqs.start);
                 meta.runs.push(run);
             }
             _ => return None,
