@@ -7,6 +7,7 @@ mod revisions;
 mod sketch;
 
 use entry::{Entry, Group, Refusal};
+use headwater_text::escape_json;
 use revisions::Revisions;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -127,7 +128,7 @@ impl Fleet {
                 end: start + self.options.every_ms,
                 numbers: numbers::Numbers::merge(&entries, &self.options),
             };
-            serde_json::to_writer(&mut out, &message)?;
+            out.write_all(escape_json(&serde_json::to_string(&message)?).as_bytes())?;
             out.write_all(b"\n")?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use headwater_pipeline::pipeline::{SeriesHandle, TakenAt};
 use headwater_pipeline::unit::with_unit;
 use headwater_sensors::recording::Recording;
 use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
-use headwater_text::{LINE_BYTES_MAX, clean};
+use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use headwater_wire::to_json;
 use std::fmt::Display;
 use std::io::Write;
@@ -173,7 +173,8 @@ impl<W: Write> Replay<W> {
 
 /// Writes an event as a line of JSON.
 fn print(event: &Event, to: &mut impl Write) -> std::io::Result<()> {
-    to.write_all(&to_json(event)?)?;
+    let json = to_json(event)?;
+    to.write_all(escape_json(&String::from_utf8_lossy(&json)).as_bytes())?;
     to.write_all(b"\n")
 }
 

@@ -6,6 +6,7 @@ use crate::lock::DirLock;
 use clap::{Args, Subcommand};
 use headwater_forwarder::{BufferStats, StoppedBuffer};
 use headwater_settings::format_size;
+use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use headwater_wire::{read_event, to_json};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::ops::ControlFlow;
@@ -93,12 +94,13 @@ fn export(buffer: &mut StoppedBuffer) -> Result<(), Failure> {
             foreign += 1;
             return ControlFlow::Continue(());
         };
-        result = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
+        let line = escape_json(&String::from_utf8_lossy(&line)).into_owned() + "\n";
+        result = out.write_all(line.as_bytes());
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     result.and_then(|()| out.flush()).map_err(stdout::unwritten)?;
     for what in &trouble {
-        eprintln!("{what}");
+        eprintln!("{}", clean(what, LINE_BYTES_MAX));
     }
     if foreign > 0 {
         eprintln!("{foreign} messages are not of this program's making and were left out");

@@ -3,6 +3,7 @@
 use super::events::Events;
 use super::nab::{self, PROFILES, Tally};
 use super::{EvaluateError, Judged, Labelled};
+use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -80,7 +81,7 @@ impl Score {
 /// One array of outcomes.
 pub fn as_json(outcomes: &[Score]) -> String {
     let all: Vec<Value> = outcomes.iter().map(Score::json).collect();
-    Value::Array(all).to_string()
+    escape_json(&Value::Array(all).to_string()).into_owned()
 }
 
 /// A table per corpus, best standard score first. `false/1000`: false events per 1,000 readings outside windows;
@@ -94,7 +95,8 @@ pub fn as_table(outcomes: &[Score]) -> String {
         rows.sort_by(|a, b| b.own[0].total_cmp(&a.own[0]));
         let Some(first) = rows.first() else { continue };
         let (recordings, windows) = (first.recordings, first.events.windows);
-        let _ = writeln!(text, "{corpus}: {recordings} recordings, {windows} windows");
+        let _ =
+            writeln!(text, "{}: {recordings} recordings, {windows} windows", clean(corpus, LINE_BYTES_MAX));
         let width = rows.iter().map(|row| row.detector.len()).max().unwrap_or(0).max("detector".len());
         let head = "found  prec  recall    F1  false/1000  quiet     delay  NAB std  low FP  low FN  best";
         let _ = writeln!(text, "  {:width$}  {head}", "detector");
