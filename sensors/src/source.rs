@@ -166,6 +166,8 @@ pub struct FoundDevice {
     pub what: String,
     /// The keys of its table, one a line.
     pub table: String,
+    /// Whether the table only shows what a person writes there: what hangs at a bus or a line, Linux cannot tell.
+    pub is_example: bool,
 }
 
 /// A source with the keys that every source has.

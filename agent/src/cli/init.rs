@@ -103,7 +103,7 @@ fn written(found: &[FoundDevice], broker: Option<&str>, why_no_broker: &str) -> 
     for device in found {
         let name = unique(&device.name, &mut names);
         let table = format!("[sources.{name}]\n{}", device.table);
-        let is_sound = is_sound(&table);
+        let is_sound = !device.is_example && is_sound(&table);
         sources += usize::from(is_sound);
         text += &format!("\n{}{}", commented(&device.what), if is_sound { table } else { commented(&table) });
     }
@@ -184,7 +184,12 @@ mod tests {
     use super::*;
 
     fn device(name: &str, table: &str) -> FoundDevice {
-        FoundDevice { name: name.to_owned(), what: "a\nthing\u{1b}[2J".to_owned(), table: table.to_owned() }
+        FoundDevice {
+            name: name.to_owned(),
+            what: "a\nthing\u{1b}[2J".to_owned(),
+            table: table.to_owned(),
+            is_example: false,
+        }
     }
 
     fn accepted(text: &str) -> bool {

@@ -4,14 +4,14 @@ use super::line::{CountedEdge, GpioLine, LineBias, LineUse};
 use super::{Gpio, LINES_MAX};
 use crate::polled::PolledConfig;
 use crate::series_table::{read_name, required};
-use crate::{Source, SourceContext, SourceKind};
+use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use headwater_settings::{Or, Pairs, Table};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "gpio", read, find: None, discover: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "gpio", read, find: Some(find), discover: None, sample: include_str!("sample.toml") };
 
 /// The default of `interval`, and the least (ms).
 const INTERVAL_MS: (i64, i64) = (1_000, 10);
@@ -34,6 +34,21 @@ const LINE_KEYS: [(&str, &str); 9] = [
     ("scale", "of pulses: what one is worth; default: 1"),
     ("unit_of_measure", "the unit of the series"),
 ];
+
+/// The first chip, where there is one: which lines are wired to what, Linux cannot tell.
+fn find(root: &Path) -> Vec<FoundDevice> {
+    let lines = "lines = [{ name = \"door\", line = 17, bias = \"pull-up\" }]";
+    let found = |chip: &PathBuf| {
+        let name = sysfs::name(chip);
+        FoundDevice {
+            name: "pins".to_owned(),
+            what: format!("the GPIO chip /dev/{name}: `gpioinfo` shows its lines"),
+            table: format!("type = \"gpio\"\nchip = \"/dev/{name}\"\n{lines}\n"),
+            is_example: true,
+        }
+    };
+    sysfs::entries(&root.join("dev"), "gpiochip").iter().take(1).map(found).collect()
+}
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = PolledConfig::read_interval(table, context, labels, INTERVAL_MS);

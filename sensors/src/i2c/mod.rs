@@ -14,16 +14,40 @@ mod bus;
 mod chips;
 mod config;
 
-use crate::{Source, SourceContext, SourceKind};
+use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use config::{I2cConfig, read_config};
 use headwater_settings::{Pairs, Table};
+use std::path::Path;
 
 pub(crate) const KIND: SourceKind =
-    SourceKind { name: "i2c", read, find: None, discover: None, sample: include_str!("sample.toml") };
+    SourceKind { name: "i2c", read, find: Some(find), discover: None, sample: include_str!("sample.toml") };
+
+/// Words in the names of buses that belong to screens.
+const OF_SCREENS: [&str; 5] = ["ddc", "aux", "i915", "amdgpu", "nvidia"];
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = read_config(table, context, labels)?;
     make(table, config)
+}
+
+/// The buses. What hangs on them only asking would show, and asking may disturb it.
+fn find(root: &Path) -> Vec<FoundDevice> {
+    let buses = sysfs::entries(&root.join("dev"), "i2c-");
+    let found = |bus: &std::path::PathBuf| {
+        let device = sysfs::name(bus);
+        let number = device.strip_prefix("i2c-").filter(|number| number.parse::<u32>().is_ok())?;
+        let name = sysfs::text(&root.join("sys/class/i2c-dev").join(device).join("name")).unwrap_or_default();
+        let lower = name.to_lowercase();
+        if OF_SCREENS.iter().any(|word| lower.contains(word)) {
+            return None;
+        }
+        let what =
+            format!("the I2C bus /dev/{device} {name}: `i2cdetect -y {number}` shows the addresses on it");
+        let sensors = "sensors = [{ name = \"climate\", chip = \"bme280\", address = 0x76 }]";
+        let table = format!("type = \"i2c\"\nbus = \"/dev/{device}\"\n{sensors}\n");
+        Some(FoundDevice { name: "bus".to_owned(), what, table, is_example: true })
+    };
+    buses.iter().filter_map(found).collect()
 }
 
 #[cfg(feature = "i2c")]

@@ -68,7 +68,8 @@ fn find(root: &Path) -> Vec<FoundDevice> {
         return Vec::new();
     }
     let what = format!("sensors that Linux knows (IIO): {}", names.join(", "));
-    vec![FoundDevice { name: "sensors".to_owned(), what, table: "type = \"iio\"\n".to_owned() }]
+    let table = "type = \"iio\"\n".to_owned();
+    vec![FoundDevice { name: "sensors".to_owned(), what, table, is_example: false }]
 }
 
 impl Source for Iio {

@@ -181,7 +181,7 @@ fn source(
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let name: String = first.chars().map(|c| if is_plain(c) { c } else { '-' }).take(32).collect();
     let name = if name.trim_matches('-').is_empty() { "broker".to_owned() } else { name };
-    (!series.is_empty()).then_some(FoundDevice { name, what, table })
+    (!series.is_empty()).then_some(FoundDevice { name, what, table, is_example: false })
 }
 
 #[cfg(test)]

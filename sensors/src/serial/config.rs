@@ -45,8 +45,9 @@ fn find(root: &Path) -> Vec<FoundDevice> {
         ports.iter().map(|port| sysfs::name(port)).filter(|name| !name.contains(['"', '\\', '[', '*', '?']));
     let found = |name: &str| FoundDevice {
         name: "serial".to_owned(),
-        what: format!("the serial port {name}"),
+        what: format!("the serial port {name}: lines, or Modbus, which is a type of its own"),
         table: format!("type = \"serial\"\ndevice = \"/dev/serial/by-id/{name}\"\nbaud = 9600\n"),
+        is_example: false,
     };
     ports.map(found).collect()
 }

@@ -74,7 +74,8 @@ fn find(root: &Path) -> Vec<FoundDevice> {
             format!("load, memory, disk, network and temperature ({}) of this machine", zones.join(", "))
         }
     };
-    vec![FoundDevice { name: "board".to_owned(), what, table: "type = \"system\"\n".to_owned() }]
+    let table = "type = \"system\"\n".to_owned();
+    vec![FoundDevice { name: "board".to_owned(), what, table, is_example: false }]
 }
 
 impl Source for System {

@@ -58,7 +58,9 @@ fn a_machine_that_is_none_and_a_disk_that_is_not_there_are_told_of() {
 #[test]
 fn init_finds_the_board() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/system/cases/pi4/root");
-    let [FoundDevice { name, what, table }] = &super::find(&root)[..] else { panic!("one board") };
+    let [FoundDevice { name, what, table, is_example: false }] = &super::find(&root)[..] else {
+        panic!("one board")
+    };
     assert_eq!((name.as_str(), table.as_str()), ("board", "type = \"system\"\n"));
     assert!(what.contains("temperature (cpu-thermal)"), "{what}");
     assert!(super::find(Path::new("/nowhere")).is_empty());

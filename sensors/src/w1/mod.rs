@@ -53,7 +53,8 @@ fn find(root: &Path) -> Vec<FoundDevice> {
         return Vec::new();
     }
     let what = format!("thermometers on a 1-Wire bus: {}", names.join(", "));
-    vec![FoundDevice { name: "thermometers".to_owned(), what, table: "type = \"w1\"\n".to_owned() }]
+    let table = "type = \"w1\"\n".to_owned();
+    vec![FoundDevice { name: "thermometers".to_owned(), what, table, is_example: false }]
 }
 
 impl Source for W1 {

@@ -13,6 +13,11 @@ fn machine(dir: &TempDir) -> std::path::PathBuf {
         ("sys/class/thermal/thermal_zone0/temp", "48312\n"),
         ("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 500 kB\n"),
         ("dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0", ""),
+        ("dev/i2c-1", ""),
+        ("sys/class/i2c-dev/i2c-1/name", "bcm2835 (i2c@7e804000)\n"),
+        ("dev/i2c-20", ""),
+        ("sys/class/i2c-dev/i2c-20/name", "fef04500.i2c DDC\n"),
+        ("dev/gpiochip0", ""),
     ] {
         fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
         fs::write(root.join(file), text).unwrap();
@@ -50,12 +55,15 @@ fn what_a_machine_and_its_broker_have_is_written_checked_and_run() {
         "type = \"system\"",
         "(cpu-thermal)",
         "device = \"/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0\"",
+        "# the I2C bus /dev/i2c-1 bcm2835 (i2c@7e804000): `i2cdetect -y 1` shows the addresses on it\n# [sources.bus]\n",
+        "# the GPIO chip /dev/gpiochip0: `gpioinfo` shows its lines\n# [sources.pins]\n# type = \"gpio\"\n",
         "topics = [\"greenhouse/{device}/climate\"]",
         "#   greenhouse/bed1/climate/temp 21.5",
         "topics = [\"meter/{device}\"]\nignore = [\"meter/log\"]\nformat = \"number\"",
     ] {
         assert!(written.contains(part), "no {part} in\n{written}");
     }
+    assert!(!written.contains("i2c-20"), "a bus of a screen in\n{written}");
     let checked = run(&dir, &["check", "--config", "found.toml"]);
     let said = String::from_utf8_lossy(&checked.stderr);
     assert_eq!((checked.status.code(), said.len()), (Some(0), 0), "{said}");
