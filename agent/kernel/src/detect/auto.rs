@@ -5,8 +5,9 @@
 //! a long one a shift. Two are the distance from the long-term level and the restlessness of the series. The others
 //! compare it with the readings just before it ([`near`]), where a needle in a smooth curve stands out. For each view
 //! a histogram of its own past tells how rare its number is ([`surprise`]), in decimal digits, whatever its
-//! distribution. [`fusion`] makes a verdict of them: their root mean square is the surprise of all together, and two
-//! views may speak alone.
+//! distribution. [`fusion`] makes a verdict of them: their root mean square is the surprise of all together, whose limit
+//! the series sets itself ([`limit`]), and two views may speak alone. A value that no longer changes is a view of its own
+//! ([`flat`]). [`reason`] says it in words.
 //!
 //! Source: surprise against a model's own past, as in S. Ahmad et al., Neurocomputing 262:134-147, 2017 (anomaly
 //! likelihood); rank statistics instead of their normal law, because sensors are quantised, skewed and heavy-tailed:
@@ -14,12 +15,15 @@
 //! alarm as in CAD OSE (M. Smirnov, NAB, 2016).
 //!
 //! Shapes: in a time and an `f64`, out a score in digits (2.4 is the limit; one more is ten times as rare). State:
-//! 7.0 KB, most of it histograms. Cost: O(1), no allocation.
+//! 7.5 KB, most of it histograms. Cost: O(1), no allocation.
 
+mod flat;
 mod fusion;
+mod limit;
 mod model;
 mod near;
 mod profile;
+mod reason;
 mod rows;
 mod surprise;
 mod tempo;
@@ -33,6 +37,7 @@ use crate::time::Moment;
 use core::fmt;
 use fusion::Fusion;
 pub use model::AutoModel;
+use reason::Reason;
 pub use rows::AutoRows;
 
 /// Flags what is unusual; see the module.
@@ -40,11 +45,13 @@ pub use rows::AutoRows;
 pub struct Auto {
     model: AutoModel,
     fusion: Fusion,
+    /// What it said of the last reading that it flagged.
+    reason: Reason,
 }
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "auto",
-    version: 2,
+    version: 3,
     doc: "the value is unusual for the series at this time; nothing to set, it learns as it goes",
     parameters: &[],
     judges: Judges::ValuesOrRows,
@@ -61,7 +68,7 @@ impl Auto {
     /// A detector that has learned nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { model: AutoModel::new(), fusion: Fusion::new() }
+        Self { model: AutoModel::new(), fusion: Fusion::new(), reason: Reason::Steps }
     }
 }
 
@@ -71,14 +78,18 @@ impl Detector for Auto {
             return Judgement::INVALID;
         }
         let fused = self.fusion.judge(&[self.model.weigh(at.time, value)]);
+        if let Verdict::Anomalous(_) = fused.verdict {
+            self.model.on_alarm();
+            self.reason = fused.reason;
+        }
         let verdict = if self.model.is_learning() { Verdict::Learning } else { fused.verdict };
         Judgement { verdict, expected: fused.expected, clears: fused.clears }
     }
 
-    learned!(model, fusion);
+    learned!(model, fusion, reason);
 
-    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
-        describe(judgement, to)
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{}", self.reason)
     }
 
     fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
@@ -88,13 +99,6 @@ impl Detector for Auto {
 
 fn describe_end(value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
     write!(to, "{} is usual again", Figure(value))
-}
-
-fn describe(judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
-    match judgement.expected {
-        Some(expected) => write!(to, "unusual: about {} was expected at this time", Figure(expected)),
-        None => to.write_str("part of unusual unrest: steps are larger than they were"),
-    }
 }
 
 #[cfg(test)]

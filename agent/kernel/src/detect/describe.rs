@@ -7,20 +7,34 @@ pub(super) struct Figure(pub(super) f64);
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.abs();
-        if magnitude != 0.0 && !(1e-5..1e15).contains(&magnitude) {
-            return write!(f, "{:e}", rounded(self.0));
-        }
-        write!(f, "{}", rounded(self.0))
+        show(rounded(self.0, 6), f)
     }
 }
 
-fn rounded(number: f64) -> f64 {
+/// A number to two significant digits, and whole from 10 on: `10`, `0.046`, `123`.
+pub(super) struct Rough(pub(super) f64);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.abs();
+        show(if (10.0..1e15).contains(&magnitude) { libm::round(self.0) } else { rounded(self.0, 2) }, f)
+    }
+}
+
+fn show(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-5..1e15).contains(&magnitude) {
+        return write!(f, "{number:e}");
+    }
+    write!(f, "{number}")
+}
+
+fn rounded(number: f64, significant: i32) -> f64 {
     if number == 0.0 || !number.is_finite() {
         return number;
     }
     // Scaled by division where the power is negative: 10^-k is inexact, and 36.2 must stay 36.2.
-    let digits = 5 - libm::floor(libm::log10(number.abs())) as i32;
+    let digits = significant - 1 - libm::floor(libm::log10(number.abs())) as i32;
     if digits.abs() > 300 {
         return number;
     }

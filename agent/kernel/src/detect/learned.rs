@@ -59,7 +59,7 @@ macro_rules! as_state {
     )*};
 }
 
-as_state!(u8, u16, u32, u64, i16, i64, SteadyTime);
+as_state!(bool, u8, u16, u32, u64, i16, i64, SteadyTime);
 
 impl Learned for f64 {
     fn put(&self, to: &mut dyn StateWriter) {

@@ -1,30 +1,36 @@
 //! From evidence to a verdict: how much is needed, and how soon again.
 //!
-//! Two kinds of evidence are enough, each alone: all views together are surprised, or one view beside the last
-//! readings is far beyond what was usual. After an alarm the detector rests, and each recent alarm raises what the
-//! views together must bring, so that an event that keeps happening stops being news. What is far beyond everything
-//! seen is raised all the same.
+//! Three kinds of evidence are enough, each alone: all views together are more surprised than the limit ([`limit`]), one
+//! view beside the last readings is far beyond what was usual, or the value is flat. After an alarm the detector rests,
+//! and each recent alarm raises what the views together must bring, so that an event that keeps happening stops being
+//! news. What is far beyond everything seen is raised all the same. A return to what was usual before an alarm is the
+//! end of an event, and no other one.
+//!
+//! [`limit`]: super::limit
 
+use super::flat::Plateau;
+use super::limit::{LIMIT, OwnLimit};
+use super::reason::Reason;
 use crate::detect::Verdict;
 use crate::detect::learned::learned_struct;
 
-learned_struct!(Fusion { rest, weariness });
+learned_struct!(Fusion { rest, weariness, limit });
 
-/// The surprise of all views together that is needed [digits].
-pub(super) const LIMIT: f64 = 2.35;
 /// The rarity in one of the two views that may speak alone that is needed [digits].
-const ALONE: f64 = 3.3;
+const ALONE: f64 = 3.35;
 /// Octaves beyond the hundredth that is exceeded, from which a view may speak alone.
 const FAR: f64 = 0.6;
 /// Octaves beyond the record, from which a view is heard at any tempo and whatever was raised before.
 const UNHEARD_OF: f64 = 0.3;
-/// More evidence for each tenfold number of series that are judged together [digits].
-const SERIES_TOGETHER: f64 = 0.5;
+/// The excess of a value that is flat [digits].
+const FLAT: f64 = 2.0;
 /// More evidence for each digit that the tempo asks for.
 const TEMPO_TOGETHER: f64 = 1.2;
 const TEMPO_ALONE: f64 = 2.0;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
+/// What is unheard of is another event when it comes so many readings after an alarm.
+const SAME_EVENT: u8 = 5;
 /// What a recent alarm adds to the surprise needed [digits].
 const WEARINESS: f64 = 0.2;
 /// Alarms stop being recent over this many readings; over more, as the tempo is faster.
@@ -37,10 +43,15 @@ pub(super) struct Evidence {
     pub(super) together: f64,
     /// What is usual at this time [channel unit].
     pub(super) usual: f64,
+    /// What they say of it.
+    pub(super) reason: Reason,
     /// The views that may speak alone.
     pub(super) alone: [Alone; 2],
+    pub(super) flat: Option<Plateau>,
     /// The digits that the tempo of the series asks for.
     pub(super) tempo: f64,
+    /// Whether it is a return to what was usual before an alarm.
+    pub(super) returns: bool,
 }
 
 /// One view beside the last readings.
@@ -51,6 +62,8 @@ pub(super) struct Alone {
     /// Octaves beyond what is usual, and beyond the record.
     pub(super) beyond_usual: f64,
     pub(super) beyond_record: f64,
+    /// What it says of it.
+    pub(super) reason: Reason,
     /// The value that it expected [channel unit]; `None`: it looks at steps.
     pub(super) expected: Option<f64>,
 }
@@ -62,6 +75,7 @@ pub(super) struct Fusion {
     rest: u8,
     /// Recent alarms.
     weariness: f64,
+    limit: OwnLimit,
 }
 
 /// What a row of evidence comes to.
@@ -73,8 +87,9 @@ pub(super) struct Fused {
     pub(super) clears: bool,
     /// The series with the most evidence.
     pub(super) most: usize,
-    /// The value that this series was expected to have; `None`: it is its steps that are unusual.
+    /// The value that this series was expected to have; `None`: it is not its value that is unusual.
     pub(super) expected: Option<f64>,
+    pub(super) reason: Reason,
 }
 
 /// How far evidence is above what is needed.
@@ -85,85 +100,124 @@ struct Excess {
     /// With them.
     wearied: f64,
     unheard_of: bool,
-    /// What the first view expected that has enough.
     expected: Option<f64>,
+    reason: Reason,
 }
 
 impl Fusion {
     pub(super) const fn new() -> Self {
-        Self { rest: 0, weariness: 0.0 }
+        Self { rest: 0, weariness: 0.0, limit: OwnLimit::new() }
     }
 
     /// Judges the evidence of one series, or of several at one time.
     pub(super) fn judge(&mut self, evidence: &[Evidence]) -> Fused {
+        let tempo = evidence.iter().map(|one| one.tempo).fold(0.0, f64::max);
+        let (mut most, mut all) = self.together(evidence, TEMPO_TOGETHER * tempo);
         let series = libm::log10(evidence.len().max(1) as f64);
-        let mut all = Excess {
-            plain: f64::NEG_INFINITY,
-            wearied: f64::NEG_INFINITY,
-            unheard_of: false,
-            expected: None,
-        };
-        let (mut most, mut tempo) = (0, 0.0_f64);
+        let mut returned = false;
         for (index, one) in evidence.iter().enumerate() {
-            let excess = one.excess(series, self.weariness);
-            if excess.plain > all.plain {
-                (most, all.expected) = (index, excess.expected);
+            let excess = one.excess(series);
+            returned |= one.returns && excess.wearied > 0.0;
+            // What is odd about a value says more than what is odd about its steps.
+            if excess.plain > all.plain && (all.plain <= 0.0 || excess.unheard_of && !all.unheard_of) {
+                (most, all.expected, all.reason) = (index, excess.expected, excess.reason);
             }
             all.plain = all.plain.max(excess.plain);
-            all.wearied = all.wearied.max(excess.wearied);
-            all.unheard_of |= excess.unheard_of;
-            tempo = tempo.max(one.tempo);
+            if !one.returns {
+                all.wearied = all.wearied.max(excess.wearied);
+                all.unheard_of |= excess.unheard_of;
+            }
         }
+        let Excess { plain, wearied, unheard_of, expected, reason } = all;
+        let verdict = self.verdict(wearied, unheard_of, returned, tempo);
+        Fused { verdict, clears: plain <= 0.0, most, expected, reason }
+    }
+
+    /// The series whose views are surprised most and do not return, and the excess of that, where `more` digits are
+    /// needed. Learns the surprise.
+    fn together(&mut self, evidence: &[Evidence], more: f64) -> (usize, Excess) {
+        let limit = self.limit.of(evidence.len() > 1) + more;
+        let news = evidence.iter().enumerate().filter(|(_, one)| !one.returns);
+        let most = news.max_by(|(_, a), (_, b)| a.together.total_cmp(&b.together));
+        let (index, one) = most.map_or((0, Evidence::default()), |(index, one)| (index, *one));
+        if evidence.iter().any(|one| one.together > 0.0) {
+            self.limit.learn(one.together);
+        }
+        let plain = one.together - limit;
+        let wearied = plain - WEARINESS * self.weariness;
+        (index, Excess { plain, wearied, unheard_of: false, expected: Some(one.usual), reason: one.reason })
+    }
+
+    fn verdict(&mut self, excess: f64, unheard_of: bool, returned: bool, tempo: f64) -> Verdict {
         self.weariness -= self.weariness / (WEARINESS_READINGS * libm::pow(10.0, tempo));
         let rested = self.rest == 0;
         self.rest = self.rest.saturating_sub(1);
-        let score = (LIMIT + all.wearied).max(0.0);
-        let verdict = if all.wearied > 0.0 && (rested || all.unheard_of) {
+        let score = (LIMIT + excess).max(0.0);
+        let another = unheard_of && self.rest <= REST - SAME_EVENT;
+        if excess > 0.0 && (rested || another) {
             self.rest = REST;
             self.weariness += 1.0;
-            Verdict::Anomalous(score)
-        } else {
-            Verdict::Normal(score.min(LIMIT))
-        };
-        Fused { verdict, clears: all.plain <= 0.0, most, expected: all.expected }
+            return Verdict::Anomalous(score);
+        }
+        if returned && rested {
+            self.rest = REST;
+        }
+        Verdict::Normal(score.min(LIMIT))
     }
 }
 
 impl Evidence {
-    fn excess(&self, series: f64, weariness: f64) -> Excess {
-        let together = self.together - LIMIT - SERIES_TOGETHER * series - TEMPO_TOGETHER * self.tempo;
-        let mut excess = Excess {
-            plain: together,
-            wearied: together - WEARINESS * weariness,
+    /// The evidence besides that of all views together.
+    fn excess(&self, series: f64) -> Excess {
+        let mut most = Excess {
+            plain: f64::NEG_INFINITY,
+            wearied: f64::NEG_INFINITY,
             unheard_of: false,
-            expected: Some(self.usual),
+            expected: None,
+            reason: Reason::Steps,
         };
         for one in self.alone.iter().filter(|one| one.beyond_usual >= FAR) {
             let rare = one.digits - ALONE - series;
             let unheard_of = rare > 0.0 && one.beyond_record >= UNHEARD_OF;
             let alone = if unheard_of { rare } else { rare - TEMPO_ALONE * self.tempo };
-            // What is odd about a value says more than what is odd about its steps.
-            if alone > 0.0 && excess.plain <= 0.0 {
-                excess.expected = one.expected;
+            if alone > most.plain && most.plain <= 0.0 {
+                (most.expected, most.reason) = (one.expected, one.reason);
             }
-            excess.plain = excess.plain.max(alone);
-            excess.wearied = excess.wearied.max(alone);
-            excess.unheard_of |= unheard_of;
+            most.plain = most.plain.max(alone);
+            most.unheard_of |= unheard_of;
         }
-        excess
+        most.wearied = most.plain;
+        if let Some(Plateau { length, longest, new }) = self.flat {
+            most.plain = most.plain.max(FLAT);
+            // It is raised once, and lasts until the value changes.
+            if new {
+                (most.wearied, most.unheard_of) = (most.wearied.max(FLAT), true);
+                (most.expected, most.reason) = (None, Reason::Flat { length, longest });
+            }
+        }
+        most
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Alone, Evidence, Fusion, LIMIT, REST};
+    use super::{Alone, Evidence, Fusion, LIMIT, Plateau, REST, Reason, SAME_EVENT};
     use crate::detect::Verdict;
 
     const QUIET: Evidence = Evidence {
         together: 0.5,
         usual: 20.0,
-        alone: [Alone { digits: 0.3, beyond_usual: -2.0, beyond_record: -3.0, expected: Some(19.0) }; 2],
+        reason: Reason::Usual { readings: 1, by: 5.0, at: None },
+        alone: [Alone {
+            digits: 0.3,
+            beyond_usual: -2.0,
+            beyond_record: -3.0,
+            reason: Reason::Neighbours { by: 6.0 },
+            expected: Some(19.0),
+        }; 2],
+        flat: None,
         tempo: 0.0,
+        returns: false,
     };
 
     fn together(digits: f64) -> Evidence {
@@ -171,7 +225,7 @@ mod tests {
     }
 
     fn needle(digits: f64, beyond_usual: f64, beyond_record: f64) -> Evidence {
-        let needle = Alone { digits, beyond_usual, beyond_record, expected: Some(19.0) };
+        let needle = Alone { digits, beyond_usual, beyond_record, ..QUIET.alone[0] };
         Evidence { alone: [needle, QUIET.alone[1]], ..QUIET }
     }
 
@@ -191,16 +245,47 @@ mod tests {
         assert!(alone(fast(needle(3.5, 0.7, 0.5))), "beyond the record at any tempo");
         assert_eq!(Fusion::new().judge(&[needle(3.5, 0.7, -0.1)]).expected, Some(19.0));
         assert_eq!(Fusion::new().judge(&[together(2.6)]).expected, Some(20.0));
+        assert_eq!(Fusion::new().judge(&[together(2.6)]).reason, QUIET.reason);
+        assert_eq!(Fusion::new().judge(&[needle(3.5, 0.7, -0.1)]).reason, QUIET.alone[0].reason);
+    }
+
+    #[test]
+    fn a_return_is_the_end_of_an_event() {
+        let returns = |evidence: Evidence| Evidence { returns: true, ..evidence };
+        let mut fusion = Fusion::new();
+        for evidence in [together(3.5), needle(3.5, 0.7, 0.5)] {
+            assert!(!raises(&mut fusion, returns(evidence)));
+        }
+        // Another series may have an event of its own.
+        let fused = Fusion::new().judge(&[returns(together(5.0)), together(3.5)]);
+        assert!(matches!(fused.verdict, Verdict::Anomalous(_)) && fused.most == 1);
+    }
+
+    #[test]
+    fn a_plateau_is_raised_once_and_lasts() {
+        let plateau = Plateau { length: 9, longest: 1, new: true };
+        let flat = |new: bool| Evidence { flat: Some(Plateau { new, ..plateau }), ..QUIET };
+        let mut fusion = Fusion::new();
+        let first = fusion.judge(&[flat(true)]);
+        assert!(matches!(first.verdict, Verdict::Anomalous(_)) && !first.clears);
+        assert_eq!((first.expected, first.reason), (None, Reason::Flat { length: 9, longest: 1 }));
+        assert!((0..200).all(|_| {
+            let later = fusion.judge(&[flat(false)]);
+            matches!(later.verdict, Verdict::Normal(_)) && !later.clears
+        }));
+        assert!(fusion.judge(&[QUIET]).clears);
     }
 
     #[test]
     fn an_alarm_makes_the_next_one_harder_but_not_the_unheard_of() {
         let mut fusion = Fusion::new();
         assert!(raises(&mut fusion, together(2.5)));
-        assert!(!raises(&mut fusion, together(9.0)), "at rest");
+        assert!(!raises(&mut fusion, together(5.0)), "at rest");
+        assert!(!raises(&mut fusion, needle(3.5, 0.7, 0.5)), "the same event");
+        (0..SAME_EVENT).for_each(|_| _ = fusion.judge(&[QUIET]));
         assert!(raises(&mut fusion, needle(3.5, 0.7, 0.5)));
         (0..REST).for_each(|_| _ = fusion.judge(&[QUIET]));
-        assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(2.9)));
+        assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(3.0)));
         (0..20_000).for_each(|_| _ = fusion.judge(&[QUIET]));
         assert!(raises(&mut fusion, together(2.5)), "forgotten");
     }
@@ -209,7 +294,7 @@ mod tests {
     fn of_several_series_the_one_with_the_most_evidence_speaks() {
         let fused = Fusion::new().judge(&[QUIET, together(3.5), QUIET]);
         assert!(matches!(fused.verdict, Verdict::Anomalous(_)) && fused.most == 1 && !fused.clears);
-        let eight = [QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, together(2.5)];
-        assert!(Fusion::new().judge(&eight).clears, "more series need more evidence");
+        let eight = [QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, together(2.45)];
+        assert!(Fusion::new().judge(&eight).clears, "several series need more evidence");
     }
 }

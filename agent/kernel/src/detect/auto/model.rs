@@ -1,8 +1,10 @@
 //! What `auto` knows of one series, and what it says of the next reading.
 
+use super::flat::Flat;
 use super::fusion::{Alone, Evidence};
-use super::near::{self, Near, Standings};
+use super::near::{self, Beside, Near};
 use super::profile::Profile;
+use super::reason::Reason;
 use super::surprise::{Surprise, digits};
 use super::tempo::Tempo;
 use crate::detect::learned::learned_struct;
@@ -13,6 +15,7 @@ learned_struct!(AutoModel {
     profile,
     views,
     near,
+    flat,
     tempo,
     seen,
     level,
@@ -20,7 +23,9 @@ learned_struct!(AutoModel {
     recent,
     unrest,
     scale,
-    misfits
+    misfits,
+    before,
+    since
 });
 
 /// What is as rare as one reading in 125 can be recognised after as many readings.
@@ -50,15 +55,24 @@ const SEEN_MAX: u32 = 16_384;
 /// usual is no news; [`MISFITS`] of either in a row are another unit, and everything is learned anew.
 const RANGE: f64 = 4_096.0;
 const MISFITS: u8 = 60;
+/// So many readings long after an alarm, a value that is closer to what was usual before it than by half to what is
+/// usual now is a return.
+const RETURN_READINGS: u16 = 500;
+const RETURN: f64 = 0.5;
+/// What is usual at a time is said when it is so far from the level [spreads].
+const OF_THE_TIME: f64 = 0.5;
+/// A mean over several readings is what a reason tells of when it is so much rarer than the value itself.
+const MEANS_SAY: f64 = 0.75;
 /// Larger values are clamped to this, so that differences and their means stay finite.
 const VALUE_MAX: f64 = 1e300;
 
-/// The past of one series, as `auto` learns it. State: 7.0 KB.
+/// The past of one series, as `auto` learns it. State: 7.2 KB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoModel {
     pub(super) profile: Profile,
     views: [View; VIEWS.len()],
     near: Near,
+    flat: Flat,
     tempo: Tempo,
     /// Readings learned, up to [`SEEN_MAX`].
     seen: u32,
@@ -73,6 +87,9 @@ pub struct AutoModel {
     scale: i16,
     /// Consecutive readings of another order of magnitude than before.
     misfits: u8,
+    /// What was usual before the last alarm [channel unit], and the readings since.
+    before: f64,
+    since: u16,
 }
 
 /// The reference of a difference.
@@ -101,15 +118,16 @@ impl AutoModel {
     /// One that has learned nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self::starting(0.0, Tempo::new())
+        Self::starting(0.0, Time(0), Tempo::new())
     }
 
-    const fn starting(value: f64, tempo: Tempo) -> Self {
+    const fn starting(value: f64, time: Time, tempo: Tempo) -> Self {
         const VIEW: View = View { mean: 0.0, surprise: Surprise::new() };
         Self {
             profile: Profile::new(),
             views: [VIEW; VIEWS.len()],
             near: Near::starting(value),
+            flat: Flat::starting(value, time),
             tempo,
             seen: 0,
             level: value,
@@ -118,6 +136,8 @@ impl AutoModel {
             unrest: 0.0,
             scale: 0,
             misfits: 0,
+            before: value,
+            since: u16::MAX,
         }
     }
 
@@ -129,7 +149,7 @@ impl AutoModel {
     pub(super) fn weigh(&mut self, time: Time, value: f64) -> Evidence {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.seen == 0 {
-            *self = Self::starting(value, self.tempo);
+            *self = Self::starting(value, time, self.tempo);
         }
         let distance = (value - self.level).abs();
         let first_change = self.spread == 0.0 && distance > 0.0;
@@ -141,7 +161,7 @@ impl AutoModel {
             if distance == 0.0 { self.misfits } else { 0 }
         };
         if self.misfits >= MISFITS {
-            *self = Self::starting(value, self.tempo);
+            *self = Self::starting(value, time, self.tempo);
         }
         let [day, week] = self.profile.expected(time, self.level);
         if !wild {
@@ -152,17 +172,19 @@ impl AutoModel {
         if self.tempo.is_gap(time) {
             self.near.resume(value);
         }
-        let neighbour = self.near.quick();
+        let long = self.near.long();
         let near = self.near.push(value, per_unit, self.seen, teaches);
-        let squares = self.squares(value, [day, week], per_unit) + squares(&near);
+        let (squares, reason) = self.squares(time, value, [day, week], &near, per_unit);
+        self.since = self.since.saturating_add(1);
         let evidence = Evidence {
             together: libm::sqrt(squares / (VIEWS.len() + NEAR_TOGETHER) as f64),
             usual: week,
-            alone: [
-                alone(&near, 0, Some(neighbour), self.misfits),
-                alone(&near, NEAR_TOGETHER, None, self.misfits),
-            ],
+            reason,
+            alone: self.alone(value, &near),
+            flat: self.flat.push(time, value, &self.tempo),
             tempo: self.tempo.digits(),
+            returns: self.since < RETURN_READINGS
+                && (value - self.before).abs() < RETURN * (value - long).abs(),
         };
         self.tempo.learn(time);
         if teaches {
@@ -171,23 +193,68 @@ impl AutoModel {
         if self.is_learning() { Evidence { usual: week, ..Evidence::default() } } else { evidence }
     }
 
-    /// The sum of the squares of the surprise of the views by time, level and unrest [digits^2].
-    fn squares(&mut self, value: f64, [day, week]: [f64; 2], per_unit: f64) -> f64 {
+    /// Remembers what was usual before an alarm that was raised for the last reading.
+    pub(super) const fn on_alarm(&mut self) {
+        (self.before, self.since) = (self.near.long(), 0);
+    }
+
+    /// The sum of the squares of the surprise of the views that count together [digits^2], and what the most surprised
+    /// one says.
+    fn squares(
+        &mut self,
+        time: Time,
+        value: f64,
+        [day, week]: [f64; 2],
+        near: &Beside,
+        per_unit: f64,
+    ) -> (f64, Reason) {
         let step = (value - self.recent).abs();
-        let mut sum = 0.0;
+        let of_the_time = |usual: f64| (usual - self.level).abs() > OF_THE_TIME * self.spread;
+        let (of_the_day, of_the_week) = (of_the_time(day), of_the_time(week));
+        let (mut sum, mut most, mut reason) = (0.0, 0.0, Reason::default());
         for (view, (of, span)) in self.views.iter_mut().zip(VIEWS) {
-            let difference = match of {
-                Of::Day => value - day,
-                Of::Week => value - week,
-                Of::Level => value - self.level,
-                Of::Unrest => step - self.unrest,
+            let (difference, of_the_time) = match of {
+                Of::Day => (value - day, of_the_day),
+                Of::Week => (value - week, of_the_week),
+                Of::Level => (value - self.level, false),
+                Of::Unrest => (step - self.unrest, false),
             };
             let difference = (difference * per_unit).clamp(-RANGE, RANGE);
             view.mean += (difference - view.mean) / span.min(f64::from(self.seen) + 1.0);
-            let surprise = digits(view.surprise.push(view.mean, self.seen));
+            let surprise = digits(view.surprise.push(view.mean, self.seen, !near.pardoned));
+            sum += surprise * surprise;
+            let said = if span > 1.0 { MEANS_SAY * surprise } else { surprise };
+            if said > most {
+                let by = view.mean / per_unit;
+                let usual = Reason::Usual { readings: span as u8, by, at: of_the_time.then_some(time) };
+                (most, reason) = (said, if of == Of::Unrest { Reason::Steps } else { usual });
+            }
+        }
+        for standing in near.standings.iter().take(NEAR_TOGETHER) {
+            let surprise = digits(standing.one_in);
             sum += surprise * surprise;
         }
-        sum
+        (sum, reason)
+    }
+
+    /// What the views say that may speak alone. Of misfits in a row, which teach nothing, only the first is beyond the
+    /// record; what a coarse sensor steps is nothing.
+    fn alone(&self, value: f64, near: &Beside) -> [Alone; 2] {
+        if near.coarse {
+            return [Alone::default(); 2];
+        }
+        let neighbours = Reason::Neighbours { by: value - near.neighbour };
+        [(0, neighbours, Some(near.neighbour)), (NEAR_TOGETHER, Reason::Steps, None)].map(
+            |(view, reason, expected)| {
+                near.standings.get(view).map_or(Alone::default(), |standing| Alone {
+                    digits: digits(standing.one_in),
+                    beyond_usual: standing.beyond_usual,
+                    beyond_record: if self.misfits > 1 { 0.0 } else { standing.beyond_record },
+                    reason,
+                    expected,
+                })
+            },
+        )
     }
 
     /// Learns the level and the steps; the histograms have learned already.
@@ -224,21 +291,6 @@ impl AutoModel {
             self.scale = scale;
         }
     }
-}
-
-fn squares(near: &Standings) -> f64 {
-    let surprises = near.iter().take(NEAR_TOGETHER).map(|standing| digits(standing.one_in));
-    surprises.map(|surprise| surprise * surprise).sum()
-}
-
-/// A view by itself. Of `misfits` in a row, which teach nothing, only the first is beyond the record.
-fn alone(near: &Standings, view: usize, expected: Option<f64>, misfits: u8) -> Alone {
-    near.get(view).map_or(Alone::default(), |standing| Alone {
-        digits: digits(standing.one_in),
-        beyond_usual: standing.beyond_usual,
-        beyond_record: if misfits > 1 { 0.0 } else { standing.beyond_record },
-        expected,
-    })
 }
 
 impl View {

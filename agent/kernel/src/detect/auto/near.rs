@@ -1,14 +1,15 @@
 //! Five views of a reading beside the readings just before it.
 //!
 //! A needle, a step, a slope and unrest stand out here even where the value itself is usual. Each view ranks its
-//! magnitude among its own past ([`Magnitudes`]).
+//! magnitude among its own past ([`Magnitudes`]). What is far beyond the record does not become usual at once: a few
+//! such readings are judged and not learned, so that a fault that comes twice is found twice.
 //!
 //! State: 1.1 KB. Cost: O(1), no allocation.
 
 use super::surprise::{Magnitudes, Standing};
 use crate::detect::learned::learned_struct;
 
-learned_struct!(Near { quick, slow, short, long, last, step, usual_step, views });
+learned_struct!(Near { quick, slow, short, long, last, step, usual_step, views, quantum, pardons, behind });
 
 /// How many views there are.
 pub(super) const VIEWS: usize = 5;
@@ -21,6 +22,14 @@ const SHORT: f64 = 10.0;
 const LONG: f64 = 100.0;
 const STEP: f64 = 10.0;
 const USUAL_STEP: f64 = 300.0;
+/// Octaves beyond the record, and a rarity, from which a reading and the one behind it are not learned.
+const WILD: f64 = 2.0;
+const WILD_ONE_IN: f64 = 2_000.0;
+/// So many of them, and one more for so many readings.
+const PARDONS: f64 = 3.0;
+const PARDON_READINGS: f64 = 2_000.0;
+/// Steps of so many quanta are those of a coarse sensor; the margin is for what rounding leaves.
+const COARSE: f64 = 3.003;
 
 /// The recent past of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,11 +46,34 @@ pub(super) struct Near {
     step: f64,
     usual_step: f64,
     views: [Magnitudes; VIEWS],
+    /// The smallest step so far [channel unit]; 0: none.
+    quantum: f64,
+    /// Wild readings that need not be learned, and whether the last one was.
+    pardons: f64,
+    behind: bool,
+}
+
+/// A reading beside those before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Beside {
+    pub(super) standings: Standings,
+    /// The mean of the last readings [channel unit].
+    pub(super) neighbour: f64,
+    /// Whether it is no further away than a coarse sensor steps.
+    pub(super) coarse: bool,
+    /// Whether it is not to be learned as usual.
+    pub(super) pardoned: bool,
 }
 
 /// The standing of a reading in each view: beside the mean of 3, beside the mean of 30, beside the median of 5, the
 /// mean of 10 beside that of 100, and how much larger steps are than they were.
 pub(super) type Standings = [Standing; VIEWS];
+
+impl Standing {
+    fn is_wild(&self) -> bool {
+        self.beyond_record >= WILD && self.one_in >= WILD_ONE_IN
+    }
+}
 
 impl Near {
     pub(super) const fn starting(value: f64) -> Self {
@@ -54,11 +86,14 @@ impl Near {
             step: 0.0,
             usual_step: 0.0,
             views: [Magnitudes::new(); VIEWS],
+            quantum: 0.0,
+            pardons: PARDONS,
+            behind: false,
         }
     }
 
     /// Judges `value` after `seen` readings, in units of `1 / per_unit`; a value that `teaches` nothing is only judged.
-    pub(super) fn push(&mut self, value: f64, per_unit: f64, seen: u32, teaches: bool) -> Standings {
+    pub(super) fn push(&mut self, value: f64, per_unit: f64, seen: u32, teaches: bool) -> Beside {
         let mut next = *self;
         let readings = f64::from(seen) + 1.0;
         let follow = |mean: &mut f64, to: f64, reach: f64| *mean += (to - *mean) / reach.min(readings);
@@ -76,8 +111,25 @@ impl Near {
             restless,
         ];
         let mut standings = Standings::default();
-        for ((standing, view), magnitude) in standings.iter_mut().zip(&mut next.views).zip(magnitudes) {
-            *standing = view.push(magnitude, seen);
+        for ((standing, view), magnitude) in standings.iter_mut().zip(&self.views).zip(magnitudes) {
+            *standing = view.standing(magnitude, seen);
+        }
+        let wild = standings.iter().step_by(VIEWS - 1).any(Standing::is_wild);
+        let pardoned = next.pardon(wild);
+        let beside = Beside {
+            standings,
+            neighbour: self.quick,
+            coarse: self.is_coarse(step) && self.is_coarse((value - self.quick).abs()),
+            pardoned,
+        };
+        if !teaches {
+            return beside;
+        }
+        if !pardoned {
+            next.views.iter_mut().zip(magnitudes).for_each(|(view, magnitude)| view.learn(magnitude));
+        }
+        if step > 0.0 && (next.quantum == 0.0 || step < next.quantum) {
+            next.quantum = step;
         }
         follow(&mut next.quick, value, QUICK);
         follow(&mut next.slow, value, SLOW);
@@ -86,10 +138,26 @@ impl Near {
         if let Some(newest) = next.last.last_mut() {
             *newest = value;
         }
-        if teaches {
-            *self = next;
+        *self = next;
+        beside
+    }
+
+    /// Whether a reading is pardoned: a wild one while there are pardons, and the one behind it.
+    fn pardon(&mut self, wild: bool) -> bool {
+        self.pardons = (self.pardons + 1.0 / PARDON_READINGS).min(PARDONS);
+        if self.behind {
+            self.behind = false;
+            return true;
         }
-        standings
+        self.behind = wild && self.pardons >= 1.0;
+        if self.behind {
+            self.pardons -= 1.0;
+        }
+        self.behind
+    }
+
+    fn is_coarse(&self, distance: f64) -> bool {
+        distance <= COARSE * self.quantum
     }
 
     /// Starts from `value` after a gap: what lies before it is no neighbour.
@@ -107,9 +175,9 @@ impl Near {
         self.views.iter_mut().take(VIEWS - 1).for_each(|view| view.rescale(octaves));
     }
 
-    /// The mean of the last readings [channel unit], beside which a needle stands out.
-    pub(super) const fn quick(&self) -> f64 {
-        self.quick
+    /// The mean of the last 100 readings [channel unit].
+    pub(super) const fn long(&self) -> f64 {
+        self.long
     }
 
     fn newest(&self) -> f64 {
@@ -144,15 +212,15 @@ mod tests {
     #[test]
     fn each_view_finds_its_own() {
         let (near, mut noise) = after(3_000);
-        let needle = near.clone().push(30.0, 1.0, 3_000, true);
+        let needle = near.clone().push(30.0, 1.0, 3_000, true).standings;
         assert!(needle[..3].iter().all(|s| s.one_in > 3_000.0 && s.beyond_record > 0.5), "{needle:?}");
         let mut shifted = near;
         let shift = (0..12).map(|at| shifted.push(21.6 + noise.normal(), 1.0, 3_000 + at, true)).last();
-        assert_eq!(rarest(&shift.unwrap()), 3, "a shift of the mean");
+        assert_eq!(rarest(&shift.unwrap().standings), 3, "a shift of the mean");
         let mut restless = near;
         let unrest = (0..12)
             .map(|at| restless.push(20.0 + 2.4 * noise.normal(), 1.0, 3_000 + at, true))
-            .fold(0.0_f64, |most, standings| most.max(standings[4].one_in));
+            .fold(0.0_f64, |most, beside| most.max(beside.standings[4].one_in));
         assert!(unrest > 3_000.0, "{unrest}");
     }
 
@@ -162,5 +230,27 @@ mod tests {
         let before = near;
         near.push(1e300, 1.0, 200, false);
         assert_eq!(near, before);
+    }
+
+    #[test]
+    fn a_needle_is_as_wild_the_second_time_but_not_for_ever() {
+        let (mut near, mut noise) = after(3_000);
+        let beyond: [f64; 6] = core::array::from_fn(|needle| {
+            let seen = 3_000 + 50 * needle as u32;
+            let wild = near.push(300.0, 1.0, seen, true).standings[0].beyond_record;
+            (1..50).for_each(|at| _ = near.push(20.0 + noise.normal(), 1.0, seen + at, true));
+            wild
+        });
+        assert!(beyond[1] >= 2.0 && beyond[5] < 0.1, "{beyond:?}");
+    }
+
+    #[test]
+    fn a_coarse_sensor_is_known_by_its_smallest_step() {
+        let mut near = Near::starting(3.7);
+        for at in 0..1_000 {
+            near.push(if at % 100 == 99 { 3.65 } else { 3.7 }, 1.0, at, true);
+        }
+        let coarse = |value: f64| near.clone().push(value, 1.0, 1_000, true).coarse;
+        assert!(coarse(3.65) && coarse(3.6) && !coarse(3.4));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fusion::{Evidence, Fusion};
 use super::model::AutoModel;
+use super::reason::Reason;
 use crate::detect::learned::Learned;
 use crate::detect::{Detector, Judgement, SERIES_MAX, Verdict};
 use crate::state::{Corrupt, StateReader, StateWriter};
@@ -16,12 +17,14 @@ pub struct AutoRows<M> {
     fusion: Fusion,
     /// The series with the most evidence in the last row.
     most: u8,
+    /// What it said of the last row that it flagged.
+    reason: Reason,
 }
 
 impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> AutoRows<M> {
     /// One for as many series as there are `models`.
     pub const fn new(models: M) -> Self {
-        Self { models, fusion: Fusion::new(), most: 0 }
+        Self { models, fusion: Fusion::new(), most: 0, reason: Reason::Steps }
     }
 
     /// Judges a row, one value per series; values beyond [`SERIES_MAX`] are ignored.
@@ -39,6 +42,10 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> AutoRows<M> {
         }
         let fused = self.fusion.judge(evidence.get(..series).unwrap_or(&evidence));
         self.most = fused.most as u8;
+        if let Verdict::Anomalous(_) = fused.verdict {
+            self.models.as_mut().get_mut(fused.most).into_iter().for_each(AutoModel::on_alarm);
+            self.reason = fused.reason;
+        }
         let verdict = if learning { Verdict::Learning } else { fused.verdict };
         Judgement { verdict, expected: fused.expected, clears: fused.clears }
     }
@@ -58,8 +65,8 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> Detector for AutoRows<M> {
         self.push_row(at, &[value])
     }
 
-    fn describe(&self, judgement: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
-        super::describe(judgement, to)
+    fn describe(&self, _: &Judgement, to: &mut dyn fmt::Write) -> fmt::Result {
+        write!(to, "{}", self.reason)
     }
 
     fn describe_end(&self, _: &Judgement, value: f64, to: &mut dyn fmt::Write) -> fmt::Result {
@@ -68,14 +75,14 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> Detector for AutoRows<M> {
 
     fn save(&self, to: &mut dyn StateWriter) {
         self.models.as_ref().iter().for_each(|model| model.put(to));
-        (self.fusion, self.most).put(to);
+        (self.fusion, (self.most, self.reason)).put(to);
     }
 
     fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         for model in self.models.as_mut() {
             *model = Learned::take(from)?;
         }
-        (self.fusion, self.most) = Learned::take(from)?;
+        (self.fusion, (self.most, self.reason)) = Learned::take(from)?;
         Ok(())
     }
 }

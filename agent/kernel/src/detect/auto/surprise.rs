@@ -85,15 +85,17 @@ impl Surprise {
     }
 
     /// Returns how rare `ratio` (a number over the scale) is among `seen` earlier numbers, as one in so many; then
-    /// learns it. The surprise is the logarithm, which the owner takes: one is enough for a product of many.
-    pub(super) fn push(&mut self, ratio: f64, seen: u32) -> f64 {
+    /// learns it if it `teaches`. The surprise is the logarithm, which the owner takes.
+    pub(super) fn push(&mut self, ratio: f64, seen: u32, teaches: bool) -> f64 {
         if ratio == 0.0 {
             return 1.0;
         }
         let side = if ratio > 0.0 { &mut self.above } else { &mut self.below };
         let place = place(ratio.abs());
         let one_in = side.one_in(place, f64::from(seen));
-        side.learn(place);
+        if teaches {
+            side.learn(place);
+        }
         one_in
     }
 
@@ -115,20 +117,25 @@ impl Magnitudes {
         Self { all: Side([0; BINS]) }
     }
 
-    /// Returns where `ratio` (a magnitude over the scale) stands among `seen` earlier ones; then learns it.
-    pub(super) fn push(&mut self, ratio: f64, seen: u32) -> Standing {
+    /// Returns where `ratio` (a magnitude over the scale) stands among `seen` earlier ones.
+    pub(super) fn standing(&self, ratio: f64, seen: u32) -> Standing {
         if ratio <= 0.0 {
             return Standing { one_in: 1.0, beyond_usual: -FAR_AWAY, beyond_record: -FAR_AWAY };
         }
         let (place, seen) = (place(ratio), f64::from(seen));
         let octaves = |from: f64| (place - from) / f64::from(BINS_PER_OCTAVE);
-        let standing = Standing {
+        Standing {
             one_in: self.all.one_in(place, seen),
             beyond_usual: octaves(self.all.exceeded_by(FAR, seen)),
             beyond_record: octaves(self.all.largest()),
-        };
-        self.all.learn(place);
-        standing
+        }
+    }
+
+    /// Learns a magnitude over the scale.
+    pub(super) fn learn(&mut self, ratio: f64) {
+        if ratio > 0.0 {
+            self.all.learn(place(ratio));
+        }
     }
 
     pub(super) fn halve(&mut self) {
@@ -238,9 +245,9 @@ mod tests {
     fn rarities_are_shares_and_go_on_beyond() {
         let mut surprise = Surprise::new();
         for seen in 0..1_000 {
-            surprise.push(f64::from(seen + 1) / 100.0, seen);
+            surprise.push(f64::from(seen + 1) / 100.0, seen, true);
         }
-        let of = |ratio: f64| libm::log10(surprise.clone().push(ratio, 1_000));
+        let of = |ratio: f64| libm::log10(surprise.clone().push(ratio, 1_000, true));
         assert!((of(5.0) - 0.3).abs() < 0.02, "{}", of(5.0));
         // Within a bin the numbers count as spread evenly: 904 lie below its lower edge, 11 are above 9.9.
         assert!((0.9..2.1).contains(&of(9.0)) && of(9.0) < of(9.9) && of(9.9) < 3.0);
@@ -264,9 +271,9 @@ mod tests {
     fn a_magnitude_stands_beside_all_earlier_ones() {
         let mut all = Magnitudes::new();
         for seen in 0..1_000 {
-            all.push(f64::from(seen + 1) / 1_000.0, seen);
+            all.learn(f64::from(seen + 1) / 1_000.0);
         }
-        let of = |magnitude: f64| all.clone().push(magnitude, 1_000);
+        let of = |magnitude: f64| all.standing(magnitude, 1_000);
         assert!(of(0.5).beyond_usual < -0.9 && of(0.5).beyond_record < -0.9);
         let twice = of(2.0);
         assert!(
@@ -281,11 +288,11 @@ mod tests {
     fn a_new_scale_keeps_what_was_learned() {
         let mut surprise = Surprise::new();
         for seen in 0..1_000 {
-            surprise.push(f64::from(seen + 1) / 100.0, seen);
+            surprise.push(f64::from(seen + 1) / 100.0, seen, true);
         }
-        let before = surprise.clone().push(8.0, 1_000);
+        let before = surprise.clone().push(8.0, 1_000, true);
         surprise.rescale(2);
-        assert!((surprise.clone().push(2.0, 1_000) - before).abs() < 1e-9);
+        assert!((surprise.clone().push(2.0, 1_000, true) - before).abs() < 1e-9);
         surprise.rescale(i32::MIN);
         surprise.rescale(i32::MAX);
         surprise.halve();

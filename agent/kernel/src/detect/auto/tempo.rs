@@ -47,12 +47,17 @@ impl Tempo {
     /// Whether `time` is much later than the next reading was due, or earlier than the last one.
     pub(super) fn is_gap(&self, time: Time) -> bool {
         let interval = time.0.saturating_sub(self.last);
-        self.readings > 1 && (interval < 0 || interval as f64 > GAP * libm::exp(self.interval))
+        self.readings > 1 && (interval < 0 || interval as f64 > GAP * self.usual_ms())
+    }
+
+    /// The usual interval [ms].
+    pub(super) fn usual_ms(&self) -> f64 {
+        libm::exp(self.interval)
     }
 
     /// The more of evidence that is asked for [decimal digits]: 0 for a reading a minute, 1.8 for one a second.
     pub(super) fn digits(&self) -> f64 {
-        let faster = DAY_MS / libm::exp(self.interval) / READINGS_PER_DAY;
+        let faster = DAY_MS / self.usual_ms() / READINGS_PER_DAY;
         libm::log10(faster.min(f64::from(self.readings) / READINGS_SEEN).max(1.0))
     }
 }

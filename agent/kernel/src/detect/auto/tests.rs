@@ -48,9 +48,31 @@ fn what_is_usual_at_noon_is_unusual_at_midnight() {
     let judgement = of(midnight, 20.0);
     assert!(matches!(judgement.verdict, Verdict::Anomalous(_)), "{judgement:?}");
     assert!((judgement.expected.unwrap() + 20.0).abs() < 3.0);
+}
+
+/// What it says of the first of these values that it flags, from reading `at` on.
+fn said_of(auto: &mut Auto, at: i64, values: impl IntoIterator<Item = f64>) -> Option<String> {
+    let judged = (at..).zip(values).map(|(at, value)| auto.push(time(at), value));
+    let flagged = judged.into_iter().find(|judgement| matches!(judgement.verdict, Verdict::Anomalous(_)))?;
     let mut said = String::new();
-    auto.describe(&Judgement { expected: Some(-19.5), ..judgement }, &mut said).unwrap();
-    assert_eq!(said, "unusual: about -19.5 was expected at this time");
+    auto.describe(&flagged, &mut said).unwrap();
+    Some(said)
+}
+
+#[test]
+fn reasons_name_the_time_the_neighbours_and_the_plateau() {
+    let (auto, mut noise) = learned();
+    let said = said_of(&mut auto.clone(), 4_032 + 216, [20.0; 6]);
+    assert_eq!(said.as_deref(), Some("40 above what is usual at 18:00 UTC"));
+    let mut auto = smooth();
+    let said = said_of(&mut auto, 4_032, [curve(4_032) + 1.5]);
+    assert_eq!(said.as_deref(), Some("1.8 above the readings just before it"));
+    let mut auto = Auto::new();
+    let values =
+        (0..4_032).map(|at| libm::round(20.0 + 3.0 * noise.normal()) + if at % 9 == 0 { 0.5 } else { 0.0 });
+    values.enumerate().for_each(|(at, value)| _ = auto.push(time(at as i64), value));
+    let said = said_of(&mut auto, 4_032, [20.0; 200]).unwrap_or_default();
+    assert!(said.starts_with("flat for ") && said.ends_with(" before"), "{said}");
 }
 
 fn by_score(a: &Judgement, b: &Judgement) -> core::cmp::Ordering {
@@ -62,7 +84,7 @@ fn one_alarm_for_a_shift_that_lasts() {
     let (mut auto, mut noise) = learned();
     let shifted: Vec<_> =
         (4_032..4_632).map(|at| auto.push(time(at), usual(at) + 60.0 + noise.normal())).collect();
-    assert!(alarms(&shifted[..5]) == 1, "found within five readings");
+    assert!(alarms(&shifted[..5]) == 1, "found within five readings, {}", alarms(&shifted[..5]));
     assert!(alarms(&shifted) <= 3, "{} alarms for one shift", alarms(&shifted));
     assert!(!shifted[5].clears && shifted[500].clears, "raised while it is new, over when it is usual");
 }
@@ -189,14 +211,99 @@ fn noise_is_quiet_at_any_pace() {
     }
 }
 
-#[test]
-fn a_needle_within_the_range_of_a_smooth_curve() {
-    let mut auto = Auto::new();
-    let curve = |at: i64| 20.0 + 5.0 * libm::sin(at as f64 * core::f64::consts::TAU / 288.0);
-    let mut noise = Noise::new(4);
+fn curve(at: i64) -> f64 {
+    20.0 + 5.0 * libm::sin(at as f64 * core::f64::consts::TAU / 288.0)
+}
+
+/// Two weeks of a smooth curve.
+fn smooth() -> Auto {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(4));
     let days: Vec<_> = (0..4_032).map(|at| auto.push(time(at), curve(at) + 0.02 * noise.normal())).collect();
     assert!(alarms(&days[600..]) <= 2, "{} in ordinary days", alarms(&days[600..]));
-    assert!(matches!(auto.push(time(4_032), curve(4_032) + 1.5).verdict, Verdict::Anomalous(_)));
+    auto
+}
+
+#[test]
+fn a_needle_within_the_range_of_a_smooth_curve_and_a_second_one() {
+    let (mut auto, mut noise) = (smooth(), Noise::new(5));
+    for needle in 0..2 {
+        let from = 4_032 + needle * 50;
+        assert!(
+            matches!(auto.push(time(from), curve(from) - 18.0).verdict, Verdict::Anomalous(_)),
+            "{needle}"
+        );
+        (1..50).for_each(|at| _ = auto.push(time(from + at), curve(from + at) + 0.02 * noise.normal()));
+    }
+}
+
+#[test]
+fn a_return_to_what_was_usual_is_no_second_event() {
+    let mut auto = Auto::new();
+    let mut noise = Noise::new(6);
+    let mut push = |at: i64, level: f64| auto.push(Time(at * MINUTE).into(), level + 0.3 * noise.normal());
+    (0..2_000).for_each(|at| _ = push(at, 20.0));
+    let shifted: Vec<_> = (2_000..2_300).map(|at| push(at, 23.0)).collect();
+    let back: Vec<_> = (2_300..2_600).map(|at| push(at, 20.0)).collect();
+    assert!(alarms(&shifted) >= 1 && alarms(&back) == 0, "{} and {}", alarms(&shifted), alarms(&back));
+    let later: Vec<_> = (2_600..2_610).map(|at| push(at, 15.0)).collect();
+    assert!(alarms(&later) >= 1, "another event is one");
+}
+
+/// A plateau between two levels, an hour each, breaks.
+#[test]
+fn a_plateau_that_breaks() {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(7));
+    let mut push = |at: i64, value: f64| auto.push(Time(at * MINUTE).into(), value + 0.05 * noise.normal());
+    let level = |at: i64| if at / 60 % 2 == 0 { 18.0 } else { 25.0 };
+    let usual: Vec<_> = (0..10_080).map(|at| push(at, level(at))).collect();
+    assert!(alarms(&usual[1_440..]) <= 6, "{} alarms in six days", alarms(&usual[1_440..]));
+    let broken: Vec<_> = (10_080..10_110).map(|at| push(at, if at < 10_095 { 18.0 } else { 21.5 })).collect();
+    assert!(alarms(&broken) >= 1);
+}
+
+/// A compressor that no longer switches: its temperature stays where it is.
+#[test]
+fn a_cycle_that_stops() {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(8));
+    let mut push =
+        |at: i64, value: f64| auto.push(Time(at * MINUTE).into(), libm::round(10.0 * value) / 10.0);
+    let cycle = |at: i64| 5.0 + libm::sin(at as f64 * core::f64::consts::TAU / 45.0);
+    let usual: Vec<_> = (0..10_080).map(|at| push(at, cycle(at) + 0.03 * noise.normal())).collect();
+    assert!(alarms(&usual[1_440..]) <= 6, "{} alarms in six days", alarms(&usual[1_440..]));
+    let stopped: Vec<_> = (10_080..10_380).map(|at| push(at, 5.0)).collect();
+    assert!(alarms(&stopped) >= 1);
+}
+
+#[test]
+fn what_is_odd_about_how_readings_come_is_no_anomaly() {
+    let of = |seed: u64, readings: i64, time: fn(i64) -> i64, value: fn(i64, &mut Noise) -> f64| {
+        let (mut auto, mut noise) = (Auto::new(), Noise::new(seed));
+        let judged: Vec<_> =
+            (0..readings).map(|at| auto.push(Time(time(at)).into(), value(at, &mut noise))).collect();
+        alarms(&judged)
+    };
+    // From one reading a minute to six, and to one in ten minutes.
+    let cadence = |at: i64| match at {
+        ..5_000 => at * MINUTE,
+        5_000..10_000 => 5_000 * MINUTE + (at - 5_000) * 10_000,
+        _ => (5_833 + (at - 10_000) * 10) * MINUTE,
+    };
+    let found = of(1, 12_000, cadence, |_, noise| 20.0 + 0.3 * noise.normal());
+    let minutes = |at: i64| at * MINUTE;
+    let steady = of(1, 12_000, minutes, |_, noise| 20.0 + 0.3 * noise.normal());
+    assert!(found <= steady + 1 && steady <= 7, "{found}: cadence, {steady} without");
+    let found = of(2, 10_080, minutes, |at, noise| libm::floor(at as f64 * 0.4 + noise.even()));
+    assert!(found <= 7, "{found}: a counter that only rises");
+    let found = of(3, 10_080, minutes, |_, noise| libm::round(0.6 * noise.normal()).clamp(-1.0, 1.0));
+    assert!(found <= 3, "{found}: three levels");
+    // A person's day, an hour earlier by the clock of the agent from the second week on.
+    let found = of(
+        4,
+        6_048,
+        |at| at * 5 * MINUTE,
+        |at, noise| usual(if at < 4_032 { at } else { at + 12 }) + noise.normal(),
+    );
+    assert!(found <= 6, "{found}: a clock change");
 }
 
 /// Humidity follows temperature; neither does anything odd in ten days.
