@@ -9,6 +9,7 @@ mod evaluate;
 mod init;
 mod man;
 mod merge;
+mod model;
 mod replay;
 mod run;
 mod schema;
@@ -16,6 +17,7 @@ mod self_test;
 mod status;
 mod stdout;
 mod tail;
+mod train;
 
 use crate::config::{self, Config};
 use clap::{Parser, Subcommand};
@@ -49,6 +51,10 @@ enum Command {
     Replay(replay::ReplayOptions),
     /// Runs detectors over labelled recordings: what they find, miss and make up
     Evaluate(evaluate::EvaluateOptions),
+    /// Trains a model with labelled recordings, and says how good it is on those that it has not seen
+    Train(train::TrainArguments),
+    /// Says what a model file is
+    Model(model::ModelOptions),
     /// Merges the summaries of many agents, by a label and by longer windows: JSON lines on stdout
     Merge(merge::MergeArguments),
     /// Says what works on this machine: config, disk, clock, devices, brokers
@@ -112,6 +118,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&cli.config, &options),
         Command::Evaluate(options) => evaluate::run(&options),
+        Command::Train(arguments) => train::run(&cli.config, &arguments),
+        Command::Model(options) => model::run(&options),
         Command::Merge(arguments) => merge::run(arguments),
         Command::SelfTest => self_test::run(&cli.config),
         Command::Status(options) => status::run(&cli.config, &options),
@@ -125,7 +133,11 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Reads the config; warnings go to stderr, errors end the program with 2.
 fn load(path: &Path) -> Result<Config, Failure> {
-    let (config, document) = open(path)?;
+    checked(open(path)?)
+}
+
+/// The config, if it has no errors; warnings go to stderr.
+fn checked((config, document): (Option<Config>, Document)) -> Result<Config, Failure> {
     let shown = document.render_all();
     match config {
         Some(config) => {

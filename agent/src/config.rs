@@ -12,10 +12,11 @@ mod names;
 mod privacy;
 
 use crate::clock::ClockConfig;
+use crate::models;
 pub(crate) use directory::{SYSTEM_RUNTIME, SYSTEM_STATE};
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_http::HttpSettings;
-use headwater_pipeline::config::{Limits, StreamConfig, read_streams, refuse_unknown};
+use headwater_pipeline::config::{GroupJudge, Limits, ReadModel, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
 use headwater_settings::{At, Document, Or, Table};
 use headwater_wire::{ENCODERS, Encoding, OutputEncoder, Precision, Unplaced};
@@ -53,7 +54,7 @@ pub struct AgentConfig {
     pub state_dir: PathBuf,
     /// Where the journal lives that a crash does not take, best in memory.
     pub runtime_dir: PathBuf,
-    /// Checksum of the text.
+    /// Checksum of the text and the models.
     pub checksum: u32,
     /// How often open windows become durable (ms).
     pub checkpoint_ms: i64,
@@ -101,8 +102,19 @@ const NEW_SERIES: usize = 256;
 /// # Errors
 /// The file cannot be read at all.
 pub fn load(path: &Path) -> Result<(Option<Config>, Document), std::io::Error> {
+    load_with(path, &models::read)
+}
+
+/// Reads a config file whose models are read by `models`.
+///
+/// # Errors
+/// The file cannot be read at all.
+pub(crate) fn load_with(
+    path: &Path,
+    models: &ReadModel<'_>,
+) -> Result<(Option<Config>, Document), std::io::Error> {
     let text = std::fs::read_to_string(path)?;
-    Ok(parse(path, &text, |name| std::env::var(name).ok()))
+    Ok(parse_with(path, &text, |name| std::env::var(name).ok(), models))
 }
 
 /// Reads only `[agent]` of a config file; `None`: the document says why not. Mistakes elsewhere are not looked for.
@@ -124,11 +136,20 @@ pub fn parse(
     text: &str,
     env: impl Fn(&str) -> Option<String> + 'static,
 ) -> (Option<Config>, Document) {
+    parse_with(path, text, env, &models::read)
+}
+
+fn parse_with(
+    path: &Path,
+    text: &str,
+    env: impl Fn(&str) -> Option<String> + 'static,
+    models: &ReadModel<'_>,
+) -> (Option<Config>, Document) {
     let directories = (directory::state(&env), env("RUNTIME_DIRECTORY"));
     let document = Document::parse(path, text, env);
-    let mut config = read(&document, directories);
+    let mut config = read(&document, directories, models);
     if let Some(config) = &mut config {
-        config.agent.checksum = crc32fast::hash(text.as_bytes());
+        config.agent.checksum = checksum(text, &config.streams);
     }
     let config = config.filter(|_| !document.has_errors());
     (config, document)
@@ -137,10 +158,28 @@ pub fn parse(
 /// Asks a document for everything that a config has, whatever it answers.
 #[cfg(test)]
 pub(crate) fn ask(document: &Document) {
-    read(document, (PathBuf::from(SYSTEM_STATE), None));
+    read(document, (PathBuf::from(SYSTEM_STATE), None), &models::read);
 }
 
-fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<Config> {
+/// Identifies a config: its text, and the contents of its models.
+fn checksum(text: &str, streams: &[StreamConfig]) -> u32 {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(text.as_bytes());
+    for group in streams.iter().flat_map(|stream| &stream.groups) {
+        if let GroupJudge::Windows(detector) = &group.judge
+            && let Some(model) = detector.model_checksum()
+        {
+            hash.update(&model.to_le_bytes());
+        }
+    }
+    hash.finalize()
+}
+
+fn read(
+    document: &Document,
+    directories: (PathBuf, Option<String>),
+    models: &ReadModel<'_>,
+) -> Option<Config> {
     let mut root = document.root();
     names::check(&mut root);
     let limits = read_limits(root.table("limits"));
@@ -148,7 +187,7 @@ fn read(document: &Document, directories: (PathBuf, Option<String>)) -> Option<C
     let id = agent.as_ref().map_or_else(|| "agent".to_owned(), |agent| agent.id.clone());
     let mut sources = read_sources(&mut root, &id, limits);
     let source_names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
-    let streams = read_streams(&mut root, &source_names);
+    let streams = read_streams(&mut root, &source_names, models);
     globs::warn_of_idle(&mut root, &sources, &streams);
     labels::refuse_unmade(&mut root, &sources, &streams);
     let labels = privacy::made(&sources);

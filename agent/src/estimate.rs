@@ -12,7 +12,7 @@ use crate::journal::BYTES_MAX;
 use crate::web::WEB_BYTES;
 use headwater_http::LISTENER_BYTES;
 use headwater_kernel::window::Shape;
-use headwater_pipeline::config::{Specs, StreamConfig, WindowConfig};
+use headwater_pipeline::config::{GroupConfig, GroupJudge, Specs, StreamConfig, WindowConfig};
 use headwater_pipeline::pipeline::{
     CHANNEL_BYTES, FILTER_BYTES, PAIR_BYTES, SERIES_BYTES, detector_bytes, evidence_bytes, group_bytes,
 };
@@ -151,6 +151,7 @@ impl Estimate {
                 + state
                 + kept(case)
                 + messages
+                + sum(&model_bytes) as u64
                 + config.limits.payload_bytes as u64 * 2
                 + listener
         };
@@ -191,6 +192,15 @@ fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
     let detectors: usize = stream.detectors.iter().map(|detector| detector_bytes(&detector.watch)).sum();
     let groups: usize = stream.groups.iter().map(group_bytes).sum();
     detectors + groups + windows
+}
+
+/// The memory of models, which all series share.
+fn model_bytes(stream: &StreamConfig) -> usize {
+    let model = |group: &GroupConfig| match &group.judge {
+        GroupJudge::Windows(detector) => detector.model_bytes(),
+        GroupJudge::Readings(_) => 0,
+    };
+    stream.groups.iter().map(model).sum()
 }
 
 /// How many windows hold readings, and how many have a place: the last one is closed as soon as its reading is in.

@@ -16,6 +16,7 @@ mod journal;
 mod lock;
 mod logging;
 mod memory;
+mod models;
 mod notify;
 mod private_file;
 mod schema;

@@ -150,7 +150,7 @@ impl Onlooker for Web {
     fn on_event(&self, event: &Event) {
         match event {
             Event::Summary(_) | Event::Reading(_) => self.windows.note(event),
-            Event::Alert(_) | Event::Evidence(_) => {}
+            Event::Alert(_) | Event::Evidence(_) | Event::Prediction(_) => {}
             Event::Report(_) | Event::Clock(_) | Event::Status(_) => return,
         }
         let is_alert = matches!(event, Event::Alert(_) | Event::Evidence(_));

@@ -95,6 +95,12 @@ impl Agent {
         self.process.signal("CONT");
     }
 
+    /// SIGHUP: the agent reads its config again.
+    #[track_caller]
+    pub fn reload(&self) {
+        self.process.signal("HUP");
+    }
+
     /// Ends the agent by SIGTERM. Returns how it ended.
     ///
     /// # Panics

@@ -95,6 +95,7 @@ fn every_config_passes_check() {
             for secret in ["mqtt-password", "http-password", "http-token", "privacy-key"] {
                 dir.write(secret, "a secret of 16 signs".replace(' ', "-"));
             }
+            dir.write("pump.model", include_bytes!("../data/pump.model"));
             dir.write("my.toml", completed(block));
             let output = run(&dir, &["check", "--config", "my.toml"]);
             let said = String::from_utf8_lossy(&output.stderr);

@@ -39,7 +39,7 @@ pub use alerting::{AlertingDetector, AlertingVisitor};
 pub use auto::{Auto, AutoModel, AutoRows};
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
-use describe::Figure;
+pub use describe::Figure;
 pub use half_space::{HalfSpace, HalfSpaceConfig, SERIES_MAX, SHINGLE};
 pub use hampel::{Hampel, HampelConfig};
 pub use jump::{Jump, JumpConfig};

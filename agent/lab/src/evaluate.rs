@@ -22,6 +22,8 @@ mod result;
 mod sweep;
 
 pub use contest::{Contender, Judged};
+pub(crate) use events::EventTally;
+pub(crate) use labels::{Label, ReadingRows, read_labels};
 pub use labels::{Labelled, load};
 pub use result::{Score, as_json, as_table, write_scores};
 pub use sweep::sweep;

@@ -5,3 +5,5 @@ pub mod evaluate;
 pub mod fleet;
 pub mod plot;
 pub mod replay;
+pub mod train;
+mod virtual_time;

@@ -8,19 +8,24 @@ mod filter;
 pub mod fingerprint;
 mod group;
 mod listing;
+mod model;
 mod pair;
 mod refuse;
 mod stream;
 mod summary;
 mod window;
+mod window_detector;
 
 pub use detector::{DetectorConfig, On};
 pub use evidence::EvidenceConfig;
 pub use filter::{FilterConfig, Rule};
-pub use group::{GroupConfig, GroupDetector};
+pub use group::{GroupConfig, GroupDetector, GroupJudge, place_among};
+pub use model::ReadModel;
 pub use pair::{PairConfig, Pattern};
 pub use stream::{NoValue, StreamConfig, Thinned, place_in};
 pub use window::{OPEN_MAX, Specs, WindowConfig};
+pub(crate) use window_detector::JudgedRow;
+pub use window_detector::{TrainedModel, WantedRow, WindowDetector};
 
 use headwater_settings::{At, Table};
 
@@ -44,10 +49,11 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Reads `[streams.NAME]`, in the order of the file. `sources` are the names that `from` may use.
-pub fn read_streams(root: &mut Table<'_>, sources: &[String]) -> Vec<StreamConfig> {
+/// Reads `[streams.NAME]`, in the order of the file. `sources` are the names that `from` may use; `models` reads the files
+/// of models.
+pub fn read_streams(root: &mut Table<'_>, sources: &[String], models: &ReadModel<'_>) -> Vec<StreamConfig> {
     let tables = root.named_tables("streams").into_iter();
-    tables.filter_map(|(name, table)| stream::read(&name, table, sources)).collect()
+    tables.filter_map(|(name, table)| stream::read(&name, table, sources, models)).collect()
 }
 
 /// Refuses an unknown name and suggests the nearest known one.
@@ -63,10 +69,18 @@ pub fn refuse_unknown(table: &Table<'_>, name: &At<String>, kind: &str, known: &
     table.refuse(name.span.clone(), format!("there is no {kind} `{}`", name.value), fix);
 }
 
+/// Has no model.
+///
+/// # Errors
+/// Always.
+pub fn no_models(path: &std::path::Path) -> Result<Option<TrainedModel>, String> {
+    Err(format!("{} cannot be read here", path.display()))
+}
+
 /// The streams of a config's text, and all mistakes in them.
 #[cfg(test)]
 fn parsed(text: &str) -> (Vec<StreamConfig>, String) {
     let document = headwater_settings::Document::parse(std::path::Path::new("t.toml"), text, |_| None);
-    let streams = read_streams(&mut document.root(), &[]);
+    let streams = read_streams(&mut document.root(), &[], &no_models);
     (streams, document.render_all())
 }

@@ -100,6 +100,8 @@ pub enum Event {
     Alert(Box<Alert>),
     /// The readings that followed an alert.
     Evidence(Box<Evidence>),
+    /// What a model says of the windows of a group.
+    Prediction(Box<Prediction>),
     /// The account of an interval.
     Report(Box<Report>),
     /// The true time of a boot has become known.
@@ -231,10 +233,31 @@ pub struct Alert {
     pub expected: Option<f64>,
     /// The distance from normal, in the detector's own measure.
     pub score: Option<f64>,
+    /// What went wrong, as a model says.
+    pub class: Option<Arc<str>>,
     /// An explanation for people.
     pub reason: String,
     /// The last readings before it, on the clock of `time`.
     pub evidence: Readings,
+}
+
+/// What a model says of the windows of a group with one end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The subject.
+    pub about: Subject,
+    /// The detector's name.
+    pub detector: String,
+    /// 0; higher after a crash, which may have told of the same windows otherwise.
+    pub rev: u32,
+    /// The end of the windows.
+    pub time: Timestamp,
+    /// The most likely class.
+    pub class: Arc<str>,
+    /// The probability that something is wrong.
+    pub score: f64,
+    /// The probability of each class.
+    pub probabilities: Vec<(Arc<str>, f64)>,
 }
 
 /// The readings that followed a raised alert, which summaries would have hidden.
@@ -275,7 +298,7 @@ impl Readings {
 }
 
 /// The words for the kinds that an output can choose. The status goes wherever an output has a place for it.
-pub const KINDS: [&str; 6] = ["summary", "reading", "alert", "evidence", "report", "clock"];
+pub const KINDS: [&str; 7] = ["summary", "reading", "alert", "evidence", "prediction", "report", "clock"];
 
 impl Event {
     /// The word for its kind on the wire.
@@ -286,6 +309,7 @@ impl Event {
             Self::Reading(_) => "reading",
             Self::Alert(_) => "alert",
             Self::Evidence(_) => "evidence",
+            Self::Prediction(_) => "prediction",
             Self::Report(_) => "report",
             Self::Clock(_) => "clock",
             Self::Status(_) => "status",
@@ -300,6 +324,7 @@ impl Event {
             Self::Reading(reading) => Some(&reading.about),
             Self::Alert(alert) => Some(&alert.about),
             Self::Evidence(evidence) => Some(&evidence.about),
+            Self::Prediction(prediction) => Some(&prediction.about),
             Self::Report(_) | Self::Clock(_) | Self::Status(_) => None,
         }
     }
@@ -312,6 +337,7 @@ impl Event {
             Self::Reading(reading) => &reading.time.clock,
             Self::Alert(alert) => &alert.time.clock,
             Self::Evidence(evidence) => &evidence.clock,
+            Self::Prediction(prediction) => &prediction.time.clock,
             Self::Report(report) => &report.to.clock,
             Self::Clock(set) => &set.time.clock,
             Self::Status(_) => &ClockMark::True,
@@ -326,6 +352,7 @@ impl Event {
             Self::Reading(reading) => reading.rev,
             Self::Alert(alert) => alert.rev,
             Self::Evidence(evidence) => evidence.rev,
+            Self::Prediction(prediction) => prediction.rev,
             Self::Report(_) | Self::Clock(_) | Self::Status(_) => 0,
         }
     }
@@ -336,7 +363,9 @@ impl Event {
         match self {
             Self::Alert(_) | Self::Evidence(_) => true,
             Self::Report(report) => report.cause.is_loss(),
-            Self::Summary(_) | Self::Reading(_) | Self::Clock(_) | Self::Status(_) => false,
+            Self::Summary(_) | Self::Reading(_) | Self::Prediction(_) | Self::Clock(_) | Self::Status(_) => {
+                false
+            }
         }
     }
 }

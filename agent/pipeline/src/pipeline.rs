@@ -276,6 +276,7 @@ impl Pipeline {
             channel.watching.touch(now.alive);
         }
         channel.close(&mut out).count(counts);
+        let has_closed = !out.emitter.closed.is_empty();
         if let Some(due) = channel.arm(stream, now, AgentTime::MIN) {
             self.channels.timers.push(due, index);
         }
@@ -285,6 +286,9 @@ impl Pipeline {
             awaited: if is_placed { std::mem::take(&mut channel.ends_wait_of) } else { Box::default() },
         };
         self.tell_others(others, index, (time, value), is_own, now);
+        if has_closed {
+            self.judge_windows(index, now);
+        }
     }
 
     /// Closes everything that is due without another reading.
@@ -374,9 +378,13 @@ impl Pipeline {
         }
         channel.watching.judge_silence(&mut out);
         channel.close(&mut out).count(counts);
+        let has_closed = !out.emitter.closed.is_empty();
         // Strictly later, so that one tick ends whatever the channel asks for.
         if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
             self.channels.timers.push(due, index);
+        }
+        if has_closed {
+            self.judge_windows(index, now);
         }
     }
 }

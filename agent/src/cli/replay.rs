@@ -35,25 +35,12 @@ impl From<ReplayError> for Failure {
 
 pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Failure> {
     let config = load(config_path)?;
-    let source = choose(&config, options.source.as_deref())?;
-    let chosen = config.sources.get(source);
-    let chosen = chosen.ok_or_else(|| Failure::Usage("the config has no source".to_owned()))?;
-    let Some(decode) = chosen.source.payloads().cloned() else {
-        let fix = "choose a source with payloads, by --source";
-        return Err(Failure::Usage(format!("error: source `{}` reads no recordings; {fix}", chosen.name)));
-    };
-    let agent = config.agent.id.clone();
-    let limits = config.limits;
-    let context = SourceContext {
-        agent: agent.clone(),
-        source: chosen.name.clone(),
-        payload_bytes_max: limits.payload_bytes,
-        series_max: limits.series,
-    };
+    let source = chosen_source(&config, options.source.as_deref())?;
+    let origin = origin_of(&config, source)?;
     let plot = options.plot.as_ref().map(|_| Plot::new(&title(&options.files), &config.streams));
-    let pipeline = crate::supervise::pipeline(&agent, &config.sources, config.streams, limits);
+    let pipeline =
+        crate::supervise::pipeline(&config.agent.id, &config.sources, config.streams, config.limits);
     let out = BufWriter::new(std::io::stdout().lock());
-    let origin = RecordingOrigin { source, decode, context };
     let plot = replay(&options.files, &origin, pipeline, plot, out)?;
     match plot.zip(options.plot.as_ref()) {
         None => Ok(()),
@@ -62,13 +49,31 @@ pub(super) fn run(config_path: &Path, options: &ReplayOptions) -> Result<(), Fai
     }
 }
 
+/// What recordings need to come from a source of the config.
+pub(super) fn origin_of(config: &Config, source: usize) -> Result<RecordingOrigin, Failure> {
+    let chosen = config.sources.get(source);
+    let chosen = chosen.ok_or_else(|| Failure::Usage("the config has no source".to_owned()))?;
+    let Some(decode) = chosen.source.payloads().cloned() else {
+        let fix = "choose a source with payloads, by --source";
+        return Err(Failure::Usage(format!("error: source `{}` reads no recordings; {fix}", chosen.name)));
+    };
+    let context = SourceContext {
+        agent: config.agent.id.clone(),
+        source: chosen.name.clone(),
+        payload_bytes_max: config.limits.payload_bytes,
+        series_max: config.limits.series,
+    };
+    Ok(RecordingOrigin { source, decode, context })
+}
+
 /// What the picture is of: the files' names.
 fn title(files: &[PathBuf]) -> String {
     let names = files.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy());
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn choose(config: &Config, name: Option<&str>) -> Result<usize, Failure> {
+/// The source that a name chooses; without one the first with payloads.
+pub(super) fn chosen_source(config: &Config, name: Option<&str>) -> Result<usize, Failure> {
     let Some(name) = name else {
         let has_payloads = |source: &SourceConfig| source.source.payloads().is_some();
         return Ok(config.sources.iter().position(has_payloads).unwrap_or(0));

@@ -87,7 +87,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headwater_pipeline::config::{Limits, read_streams};
+    use headwater_pipeline::config::{Limits, no_models, read_streams};
     use headwater_pipeline::pipeline::SourceEntry;
     use headwater_settings::Document;
     use std::path::Path;
@@ -95,7 +95,7 @@ mod tests {
     fn pipeline(series: usize) -> Pipeline {
         let text = "[streams.a]\nseries = [\"s*\"]\nwindow = { type = \"none\" }\n";
         let document = Document::parse(Path::new("t.toml"), text, |_| None);
-        let streams = read_streams(&mut document.root(), &[]);
+        let streams = read_streams(&mut document.root(), &[], &no_models);
         let limits = Limits { series, new_series: 3, forget_ms: 5, payload_bytes: 1, retained_bytes: 0 };
         let entry = SourceEntry { name: "x".to_owned(), future_ms: 0, is_durable: false };
         Pipeline::new("a", vec![entry], streams, limits)

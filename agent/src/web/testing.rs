@@ -53,6 +53,7 @@ pub(crate) fn alert(series: &str, state: AlertState, raised: i64) -> Event {
         values: Vec::new(),
         expected: None,
         score: None,
+        class: None,
         reason: "too much".to_owned(),
         evidence: Readings::Of(Vec::new()),
     }))

@@ -12,6 +12,7 @@ mod forget;
 mod golden;
 mod groups;
 mod hardship;
+mod models;
 mod pairs;
 mod places;
 mod restarts;

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::{Encoding, Privacy, Unplaced};
     use headwater_pipeline::Pipeline;
-    use headwater_pipeline::config::{Limits, read_streams};
+    use headwater_pipeline::config::{Limits, no_models, read_streams};
     use headwater_pipeline::pipeline::SourceEntry;
     use headwater_settings::Document;
     use std::path::Path;
@@ -90,7 +90,7 @@ mod tests {
 
     fn pipeline() -> Pipeline {
         let document = Document::parse(Path::new("test.toml"), STREAMS, |_| None);
-        let streams = read_streams(&mut document.root(), &["home".to_owned()]);
+        let streams = read_streams(&mut document.root(), &["home".to_owned()], &no_models);
         assert!(!document.has_errors(), "{:?}", document.mistakes());
         let source = SourceEntry { name: "home".into(), future_ms: 1_000, is_durable: false };
         let limits = Limits {

@@ -50,6 +50,10 @@ impl<'a> Id<'a> {
             Event::Evidence(evidence) => {
                 Some(Self { suffix: "/evidence", ..Self::of_alert_before(evidence, placer) })
             }
+            Event::Prediction(prediction) => {
+                let scope = Scope::Series { about: &prediction.about, detector: Some(&prediction.detector) };
+                Some(Self { suffix: "/prediction", ..Self::new(scope, &prediction.time, placer) })
+            }
             Event::Report(report) => own("report", report.cause.word(), &report.to),
             Event::Clock(set) => own("clock", &set.boot, &set.time),
             Event::Status(_) => None,

@@ -1,10 +1,10 @@
-//! InfluxDB line protocol, version 1: one line for each summary, reading or alert. Other kinds of messages have none.
+//! InfluxDB line protocol, version 1: one line for each summary, reading, alert or prediction. Other kinds of messages have none.
 //!
 //! ```text
 //! STREAM,agent=g7,series=bed1/temp,zone=bed1 count=60i,mean=21.5 1700000040000
 //! ```
 //!
-//! The measurement is the stream; that of alerts is [`ALERTS`], with the stream as a tag. Tags are the agent, the labels and
+//! The measurement is the stream; those of alerts and predictions are [`ALERTS`] and [`PREDICTIONS`], with the stream as a tag. Tags are the agent, the labels and
 //! the series, and `clock` where the time is not sure; fields are the numbers. The time of a summary is the start of its
 //! window, that of others their own. A later revision of a summary has the same tags and time, and replaces the earlier one;
 //! it says `rev`, `partial` and `retracted`. Databases join fields, so numbers of before stay beside `retracted=true`. Lists and sketches have no place in a line.
@@ -13,16 +13,18 @@
 //! of a tag, which would join it to what follows.
 
 use super::place::{Placed, Placer};
-use headwater_pipeline::event::{Alert, AlertState, Event, Reading, Subject, Summary};
+use headwater_pipeline::event::{Alert, AlertState, Event, Prediction, Reading, Subject, Summary};
 use headwater_pipeline::plan::Value;
 use headwater_pipeline::unit;
 use std::io::Write as _;
 
 /// The measurement of alerts.
 const ALERTS: &str = "alerts";
+/// The measurement of predictions.
+const PREDICTIONS: &str = "predictions";
 
 /// The kinds that have lines.
-const KINDS: [&str; 3] = ["summary", "reading", "alert"];
+const KINDS: [&str; 4] = ["summary", "reading", "alert", "prediction"];
 
 /// Names of tags that are ours, and others that databases take for something else.
 const TAKEN: [&str; 9] =
@@ -73,6 +75,7 @@ pub(super) fn encode(event: &Event, precision: Precision, placer: &dyn Placer, t
         Event::Summary(summary) => put_summary(summary, clock, &mut line),
         Event::Reading(reading) => put_reading(reading, clock, &mut line),
         Event::Alert(alert) => put_alert(alert, clock, &mut line),
+        Event::Prediction(prediction) => put_prediction(prediction, clock, &mut line),
         Event::Evidence(_) | Event::Report(_) | Event::Clock(_) | Event::Status(_) => return,
     };
     let time = precision.of(clock.at(time_ms));
@@ -119,8 +122,20 @@ fn put_alert(alert: &Alert, clock: Placed<'_>, line: &mut InfluxLine<'_>) -> i64
     line.number("value", alert.value);
     alert.expected.into_iter().for_each(|expected| line.number("expected", expected));
     alert.score.into_iter().for_each(|score| line.number("score", score));
+    alert.class.iter().for_each(|class| line.text("class", class));
     line.text("reason", &alert.reason);
     alert.time.ms
+}
+
+fn put_prediction(prediction: &Prediction, clock: Placed<'_>, line: &mut InfluxLine<'_>) -> i64 {
+    line.begin(PREDICTIONS);
+    line.tags(&prediction.about, clock);
+    line.tag("detector", &prediction.detector);
+    line.tag("stream", &prediction.about.stream);
+    line.text("class", &prediction.class);
+    line.number("score", prediction.score);
+    prediction.probabilities.iter().for_each(|(class, share)| line.number(class, *share));
+    prediction.time.ms
 }
 
 /// A line that is being written.

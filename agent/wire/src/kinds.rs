@@ -8,7 +8,7 @@ use super::report;
 use super::sketch::WireSketch;
 use headwater_pipeline::event::{
     AckCounts, AgentPresence, Alert, AlertState, CheckpointFigures, ClockSet, DiskStatus, Event, Evidence,
-    Labels, Reading, Readings, Subject, Summary, SyncFigures,
+    Labels, Prediction, Reading, Readings, Subject, Summary, SyncFigures,
 };
 use headwater_pipeline::unit;
 use serde::Serialize;
@@ -44,6 +44,7 @@ fn describe(event: &Event, placer: &dyn Placer, to: &mut impl Fields) {
         Event::Reading(reading) => describe_reading(reading, clock, to),
         Event::Alert(alert) => describe_alert(alert, clock, to),
         Event::Evidence(evidence) => describe_evidence(evidence, (placer, clock), to),
+        Event::Prediction(prediction) => describe_prediction(prediction, clock, to),
         Event::Report(report) => report::describe(report, clock, to),
         Event::Clock(set) => describe_clock(set, clock, to),
         Event::Status(status) => describe_status(status, to),
@@ -98,6 +99,7 @@ fn describe_alert(alert: &Alert, clock: Placed<'_>, to: &mut impl Fields) {
     }
     to.put_some("expected", alert.expected.as_ref());
     to.put_some("score", alert.score.as_ref());
+    to.put_some("class", alert.class.as_deref());
     to.put("reason", alert.reason.as_str());
     if !alert.evidence.is_empty() {
         to.put("evidence", &ReadingLists(clock, &alert.evidence));
@@ -111,6 +113,17 @@ fn describe_evidence(evidence: &Evidence, (placer, clock): (&dyn Placer, Placed<
     to.put("detector", evidence.detector.as_str());
     to.put("alert", &Id::of_alert_before(evidence, placer));
     to.put("evidence", &ReadingLists(clock, &evidence.readings));
+}
+
+fn describe_prediction(prediction: &Prediction, clock: Placed<'_>, to: &mut impl Fields) {
+    to.put("rev", &prediction.rev);
+    describe_names(&prediction.about, to);
+    describe_labels(&prediction.about, to);
+    to.put("detector", prediction.detector.as_str());
+    to.put("time", &clock.at(prediction.time.ms));
+    to.put("class", &*prediction.class);
+    to.put("score", &prediction.score);
+    to.put("probabilities", &Named(&prediction.probabilities));
 }
 
 fn describe_clock(set: &ClockSet, clock: Placed<'_>, to: &mut impl Fields) {

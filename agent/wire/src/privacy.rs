@@ -49,6 +49,9 @@ impl Privacy {
             Event::Reading(reading) => self.hide(&mut reading.about, None),
             Event::Alert(alert) => self.of_alert(alert),
             Event::Evidence(evidence) => self.of_evidence(evidence),
+            Event::Prediction(prediction) => {
+                self.hide(&mut prediction.about, None);
+            }
             Event::Report(report) => of_report(report),
             Event::Status(status) => of_status(status),
             Event::Clock(_) => {}

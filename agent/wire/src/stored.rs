@@ -21,7 +21,7 @@ pub use read::{EventNames, names, read_event};
 pub use series::{Mergeable, mergeable};
 
 use headwater_pipeline::event::Event;
-use parts::{ALERT, CLOCK, EVIDENCE, READING, REPORT, STATUS, SUMMARY, VERSION};
+use parts::{ALERT, CLOCK, EVIDENCE, PREDICTION, READING, REPORT, STATUS, SUMMARY, VERSION};
 
 /// Appends an event.
 pub fn put_event(to: &mut Vec<u8>, event: &Event) {
@@ -30,6 +30,7 @@ pub fn put_event(to: &mut Vec<u8>, event: &Event) {
         Event::Reading(_) => READING,
         Event::Alert(_) => ALERT,
         Event::Evidence(_) => EVIDENCE,
+        Event::Prediction(_) => PREDICTION,
         Event::Report(_) => REPORT,
         Event::Clock(_) => CLOCK,
         Event::Status(_) => STATUS,
@@ -40,6 +41,7 @@ pub fn put_event(to: &mut Vec<u8>, event: &Event) {
         Event::Reading(reading) => series::put_reading(to, reading),
         Event::Alert(alert) => series::put_alert(to, alert),
         Event::Evidence(evidence) => series::put_evidence(to, evidence),
+        Event::Prediction(prediction) => series::put_prediction(to, prediction),
         Event::Report(report) => own::put_report(to, report),
         Event::Clock(set) => own::put_clock(to, set),
         Event::Status(status) => own::put_status(to, status),

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// A number to six significant digits, without trailing zeros.
-pub(super) struct Figure(pub(super) f64);
+pub struct Figure(pub f64);
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

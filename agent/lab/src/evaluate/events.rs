@@ -8,11 +8,11 @@ const LONG: usize = 100;
 
 /// Counts; those of recordings add up to those of a corpus.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Events {
-    pub(super) windows: usize,
-    pub(super) found: usize,
-    pub(super) right: usize,
-    pub(super) wrong: usize,
+pub(crate) struct EventTally {
+    pub(crate) windows: usize,
+    pub(crate) found: usize,
+    pub(crate) right: usize,
+    pub(crate) wrong: usize,
     /// Rows outside windows.
     normal_rows: usize,
     /// Sum over the windows found of the wait for the first alarm, as a share of the window and in milliseconds.
@@ -20,7 +20,7 @@ pub(super) struct Events {
     delay_ms: f64,
 }
 
-impl AddAssign for Events {
+impl AddAssign for EventTally {
     fn add_assign(&mut self, other: Self) {
         self.windows += other.windows;
         self.found += other.found;
@@ -32,9 +32,9 @@ impl AddAssign for Events {
     }
 }
 
-impl Events {
+impl EventTally {
     /// Of a recording.
-    pub(super) fn of(recording: &Labelled, judged: &Judged) -> Self {
+    pub(crate) fn of(recording: &Labelled, judged: &Judged) -> Self {
         let probation = recording.label.probation;
         let mut events = Self::default();
         let mut in_window = vec![false; recording.times.len()];
@@ -72,26 +72,26 @@ impl Events {
         self.wrong += if right { outside / LONG } else { 1 + outside.saturating_sub(1) / LONG };
     }
 
-    pub(super) fn precision(&self) -> f64 {
+    pub(crate) fn precision(&self) -> f64 {
         share(self.right, self.right + self.wrong)
     }
 
-    pub(super) fn recall(&self) -> f64 {
+    pub(crate) fn recall(&self) -> f64 {
         share(self.found, self.windows)
     }
 
-    pub(super) fn f1(&self) -> f64 {
+    pub(crate) fn f1(&self) -> f64 {
         let (precision, recall) = (self.precision(), self.recall());
         if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
     }
 
     /// False events per 1,000 rows outside windows.
-    pub(super) fn wrong_per_1000(&self) -> f64 {
+    pub(crate) fn wrong_per_1000(&self) -> f64 {
         1_000.0 * share(self.wrong, self.normal_rows)
     }
 
     /// The mean wait for the first alarm in a window, as a share of it and in milliseconds.
-    pub(super) fn delay(&self) -> Option<(f64, f64)> {
+    pub(crate) fn delay(&self) -> Option<(f64, f64)> {
         let found = (self.found > 0).then_some(self.found as f64)?;
         Some((self.delay / found, self.delay_ms / found))
     }

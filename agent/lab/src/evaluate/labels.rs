@@ -28,8 +28,22 @@ pub struct Label {
     pub probation: usize,
     /// First and last row of each anomaly, in order.
     pub windows: Vec<(usize, usize)>,
+    /// What went wrong in each window, in their order; missing ones are a `fault`.
+    #[serde(default)]
+    classes: Vec<String>,
     /// The expected number of rows.
     rows: usize,
+}
+
+/// The class of an anomaly that has no name.
+const FAULT: &str = "fault";
+
+impl Label {
+    /// The class of each window, in their order.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = &str> {
+        let named = self.classes.iter().map(String::as_str);
+        named.chain(std::iter::repeat(FAULT)).take(self.windows.len())
+    }
 }
 
 /// A recording with its label.
@@ -45,11 +59,29 @@ pub struct Labelled {
     pub columns: Vec<Vec<f64>>,
 }
 
+impl Labelled {
+    /// A recording without columns, in which these rows are anomalies.
+    pub(crate) fn new(corpus: &str, times: Vec<i64>, windows: Vec<(usize, usize)>) -> Self {
+        let rows = times.len();
+        let label = Label { corpus: corpus.to_owned(), probation: 0, windows, classes: Vec::new(), rows };
+        Self { name: String::new(), label, times, columns: Vec::new() }
+    }
+}
+
 /// Reads the labels, and the recordings of `corpus` (all, where none is named) below `data`.
 ///
 /// # Errors
 /// [`EvaluateError`] names the file.
 pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, EvaluateError> {
+    let read = read_labels(labels, corpus)?;
+    read.into_iter().map(|(name, label)| read_one(data, name, label)).collect()
+}
+
+/// Reads the labels of the recordings of `corpus`, by name.
+pub(crate) fn read_labels(
+    labels: &Path,
+    corpus: Option<&str>,
+) -> Result<BTreeMap<String, Label>, EvaluateError> {
     let path = labels.display().to_string();
     let text =
         std::fs::read_to_string(labels).map_err(|cause| EvaluateError::File { path: path.clone(), cause })?;
@@ -63,14 +95,14 @@ pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labe
             read.format
         )));
     }
-    let mut all = Vec::new();
+    let mut all = BTreeMap::new();
     for (name, label) in read.series {
         let label = Label::deserialize(label).map_err(|error| {
             let wanted = "a label has `corpus`, `probation`, `windows` and `rows`";
             EvaluateError::Unfit(format!("{path}: the label of `{name}`: {error}; {wanted}"))
         })?;
         if corpus.is_none_or(|corpus| corpus == label.corpus) {
-            all.push(read_one(data, name, label)?);
+            all.insert(name, label);
         }
     }
     if all.is_empty() {
@@ -95,39 +127,56 @@ fn read_one(data: &Path, name: String, label: Label) -> Result<Labelled, Evaluat
         series_max: COLUMNS_MAX,
     };
     let mut recording = Recording::open(&path, &config, &context).map_err(|error| unfit(&error))?;
-    let mut rows = Rows::default();
+    let mut rows = ReadingRows::default();
     while recording.step(&mut rows).map_err(|error| unfit(&error))? {
         rows.finish_row();
     }
-    if rows.times.len() != label.rows {
-        return Err(unfit(&format!("{} rows, the label says {}", rows.times.len(), label.rows)));
-    }
-    let in_order = label.windows.iter().all(|(first, last)| first <= last && *last < label.rows);
-    if !in_order || !label.windows.is_sorted_by(|a, b| a.1 < b.0) {
-        return Err(unfit(&"the label's windows overlap, are out of order, or reach past the last row"));
-    }
-    Ok(Labelled { name, label, times: rows.times, columns: rows.columns })
+    rows.labelled(&path, name, label)
 }
 
 /// Gathers a recording's rows as columns.
 #[derive(Default)]
-struct Rows {
+pub(crate) struct ReadingRows {
     times: Vec<i64>,
     columns: Vec<Vec<f64>>,
     /// The time of the row being read.
     time: Option<i64>,
 }
 
-impl Rows {
-    fn finish_row(&mut self) {
+impl ReadingRows {
+    pub(crate) fn finish_row(&mut self) {
         let before = self.times.last().copied().unwrap_or(0);
         self.times.push(self.time.take().unwrap_or(before));
         let rows = self.times.len();
         self.columns.iter_mut().for_each(|column| column.resize(rows, f64::NAN));
     }
+
+    /// Notes the time of the row being read.
+    pub(crate) fn time(&mut self, ms: i64) {
+        self.time = Some(ms);
+    }
+
+    /// The recording that they are, if its label fits.
+    pub(crate) fn labelled(self, path: &Path, name: String, label: Label) -> Result<Labelled, EvaluateError> {
+        let unfit = |why: &dyn Display| EvaluateError::Unfit(format!("{}: {why}", path.display()));
+        if self.times.len() != label.rows {
+            return Err(unfit(&format!("{} rows, the label says {}", self.times.len(), label.rows)));
+        }
+        if !label.classes.is_empty() && label.classes.len() != label.windows.len() {
+            let (classes, windows) = (label.classes.len(), label.windows.len());
+            return Err(unfit(&format!(
+                "the label has {classes} classes for {windows} windows; name one for each"
+            )));
+        }
+        let in_order = label.windows.iter().all(|(first, last)| first <= last && *last < label.rows);
+        if !in_order || !label.windows.is_sorted_by(|a, b| a.1 < b.0) {
+            return Err(unfit(&"the label's windows overlap, are out of order, or reach past the last row"));
+        }
+        Ok(Labelled { name, label, times: self.times, columns: self.columns })
+    }
 }
 
-impl Sink for Rows {
+impl Sink for ReadingRows {
     fn series(&mut self, _: &str, _: &[(String, String)]) -> Option<SeriesRef> {
         let index = u64::try_from(self.columns.len()).ok()?;
         self.columns.push(vec![f64::NAN; self.times.len()]);
@@ -136,7 +185,7 @@ impl Sink for Rows {
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
         if let Stamp::Event(ms) = stamp {
-            self.time = Some(ms);
+            self.time(ms);
         }
         let rows = self.times.len();
         if let Some(column) = self.columns.get_mut(series.0 as usize).filter(|column| column.len() == rows) {

@@ -1,6 +1,6 @@
 //! The results of a detector on a corpus, for people and for programs.
 
-use super::events::Events;
+use super::events::EventTally;
 use super::nab::{self, PROFILES, Tally};
 use super::{EvaluateError, Judged, Labelled};
 use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
@@ -16,7 +16,7 @@ pub struct Score {
     detector: String,
     corpus: String,
     recordings: usize,
-    events: Events,
+    events: EventTally,
     /// False events per 1,000 readings of the recordings in which nothing is wrong.
     quiet: Option<f64>,
     /// At the detector's own limit, by profile.
@@ -28,12 +28,12 @@ pub struct Score {
 impl Score {
     /// Adds up the judgements of a detector on the recordings of a corpus.
     pub fn of(detector: &str, corpus: &str, recordings: &[Labelled], judged: &[Judged]) -> Self {
-        let (mut events, mut quiet, mut tally) = (Events::default(), None, Tally::default());
+        let (mut events, mut quiet, mut tally) = (EventTally::default(), None, Tally::default());
         for (recording, judged) in recordings.iter().zip(judged) {
-            let here = Events::of(recording, judged);
+            let here = EventTally::of(recording, judged);
             events += here;
             if recording.label.windows.is_empty() {
-                *quiet.get_or_insert(Events::default()) += here;
+                *quiet.get_or_insert(EventTally::default()) += here;
             }
             tally += Tally::of(recording, judged);
         }

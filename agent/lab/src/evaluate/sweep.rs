@@ -6,7 +6,7 @@
 //! on the others is chosen and scored on the part: the mean of that is what the choice is worth elsewhere. Windows of
 //! several corpora are never pooled, because the largest corpus would decide alone.
 
-use super::events::Events;
+use super::events::EventTally;
 use super::nab::{PROFILES, Tally};
 use super::{Contender, EvaluateError, Labelled};
 use headwater_kernel::detect::{Parameter, ParameterKind, ParameterPresence, Parameters};
@@ -93,11 +93,11 @@ fn part<'r>(
     contender: &Contender,
     recordings: impl Iterator<Item = &'r Labelled>,
 ) -> Result<Part, EvaluateError> {
-    let (mut tally, mut events) = (Tally::default(), Events::default());
+    let (mut tally, mut events) = (Tally::default(), EventTally::default());
     for recording in recordings {
         let judged = contender.judge(recording)?;
         tally += Tally::of(recording, &judged);
-        events += Events::of(recording, &judged);
+        events += EventTally::of(recording, &judged);
     }
     let score = PROFILES.first().filter(|_| events.windows > 0).map(|profile| tally.score(profile));
     Ok(Part { score, false_alarms: events.wrong_per_1000() })

@@ -1,7 +1,7 @@
 //! What a picture holds; how it looks is for people to judge.
 
 use super::*;
-use headwater_pipeline::config::read_streams;
+use headwater_pipeline::config::{no_models, read_streams};
 use headwater_pipeline::event::{Subject, Timestamp};
 use headwater_pipeline::plan::{AggregatePlan, Value};
 use headwater_settings::Document;
@@ -12,7 +12,7 @@ const CONFIG: &str = "[sources.s]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\n
 
 fn plot() -> Plot {
     let document = Document::parse(Path::new("t.toml"), CONFIG, |_| None);
-    let streams = read_streams(&mut document.root(), &[]);
+    let streams = read_streams(&mut document.root(), &[], &no_models);
     assert_eq!(document.render_all(), "");
     Plot::new("a <title> & more\u{1b}\u{202e}", &streams)
 }
@@ -46,6 +46,7 @@ fn alert(series: &str, state: AlertState, (raised, time): (i64, i64), values: &[
         values: values.iter().map(|(name, value)| ((*name).into(), *value)).collect(),
         expected: None,
         score: None,
+        class: None,
         reason: "6 is above 5".to_owned(),
         evidence: event::Readings::Of(Vec::new()),
     }))

@@ -2,15 +2,16 @@
 
 use super::evidence::EvidenceConfig;
 use super::fingerprint::Fingerprint;
-use super::group::{GroupConfig, GroupDetector};
+use super::group::{GroupConfig, GroupDetector, GroupJudge};
 use super::listing::{listing, meaning};
+use super::model::{self, ModelKeys, ModelStream};
 use super::refuse::{refuse_parameter, refuse_unselected};
 use super::window::WindowConfig;
 use crate::plan::{Aggregate, AggregatePlan};
 use headwater_kernel::OutOfRange;
 use headwater_kernel::detect::{
     Alarm, AlertingDetector, DetectorKind, Judges, KINDS, Parameter, ParameterKind, Parameters,
-    ROW_PARAMETERS,
+    ROW_PARAMETERS, SERIES_MAX,
 };
 use headwater_kernel::time::SteadyTime;
 use headwater_kernel::window::SPAN_MAX_MS;
@@ -70,17 +71,20 @@ impl fmt::Display for On {
     }
 }
 
+/// `type` of a trained model, which is not built from numbers alone.
+const MODEL: &str = "model";
+
 /// Reads the detectors of a stream: those of single series, and those of groups.
 pub(super) fn read(
     stream: &mut Table<'_>,
-    window: Option<&WindowConfig>,
-    plan: Option<&AggregatePlan>,
+    made: ModelStream<'_>,
     series: Option<&[String]>,
 ) -> (Vec<DetectorConfig>, Vec<GroupConfig>) {
     let mut detectors: Vec<DetectorConfig> = Vec::new();
     let mut groups: Vec<GroupConfig> = Vec::new();
     for mut table in stream.tables("detectors") {
-        let words: Vec<(&str, &DetectorKind)> = KINDS.iter().map(|kind| (kind.name, kind)).collect();
+        let words = KINDS.iter().map(|kind| (kind.name, Some(kind))).chain([(MODEL, None)]);
+        let words: Vec<(&str, Option<&DetectorKind>)> = words.collect();
         let kind = table.choice("type", &words);
         if kind.is_none() {
             table.missing("type", "add `type = \"threshold\"`");
@@ -90,14 +94,22 @@ pub(super) fn read(
         let evidence = EvidenceConfig::read(&mut table);
         let on = table.string("on");
         let Some(kind) = kind.given() else { continue };
-        let on = read_on(&table, kind, on, window, plan);
         let named = detectors.iter().map(|known| &known.name).chain(groups.iter().map(|known| &known.name));
         let named: Vec<&String> = named.collect();
         if let Some(twice) = name.as_ref().filter(|name| named.contains(&&name.value)) {
             let what = format!("the stream has a detector `{}` already", twice.value);
             table.refuse(twice.span.clone(), what, "give it another `name`: alerts are told apart by it");
         }
-        let name = unique(name.given().unwrap_or_else(|| kind.name.to_owned()), &named);
+        let name =
+            unique(name.given().unwrap_or_else(|| kind.map_or(MODEL, |kind| kind.name).to_owned()), &named);
+        let Some(kind) = kind else {
+            let read = read_model(&mut table, on, &name, made, series);
+            table.finish();
+            let Some((patterns, listing, fingerprint, judge)) = read else { continue };
+            groups.push(GroupConfig { name, listing, severity, patterns, judge, fingerprint, evidence });
+            continue;
+        };
+        let on = read_on(&table, kind, on, made.window, made.plan);
         if let Some(patterns) = table.strings("over") {
             refuse_unselected(&table, &patterns.value, series);
             let detector = read_group_detector(&mut table, kind, &patterns);
@@ -109,7 +121,8 @@ pub(super) fn read(
             let fingerprint = print.with_text("name", &name).finish();
             let over = format!("over {}; ", patterns.join(" and "));
             let listing = over + &described(kind, group_parameters(kind), &parameters);
-            groups.push(GroupConfig { name, listing, severity, patterns, detector, fingerprint, evidence });
+            let judge = GroupJudge::Readings(detector);
+            groups.push(GroupConfig { name, listing, severity, patterns, judge, fingerprint, evidence });
             continue;
         }
         let watch = read_watch(&mut table, kind);
@@ -189,6 +202,54 @@ fn read_group_detector(
     if table.has("on") {
         table.refuse(table.place_of("on"), "`over` looks at readings", "leave `on` out");
     }
+    if !are_a_group(table, patterns) {
+        return None;
+    }
+    let parameters = read_parameters(table, group_parameters(kind))?;
+    let detector = GroupDetector::build(kind, &parameters, patterns.value.len());
+    let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
+    Some((parameters, detector.map_err(refuse).ok()?))
+}
+
+/// Reads a model: its patterns, what it is for people, its fingerprint, and the judge.
+fn read_model(
+    table: &mut Table<'_>,
+    on: Option<At<String>>,
+    name: &str,
+    made: ModelStream<'_>,
+    series: Option<&[String]>,
+) -> Option<(Vec<String>, String, String, GroupJudge)> {
+    if let Some(on) = on {
+        table.refuse(on.span, "a model looks at all aggregates of a window", "leave `on` out");
+    }
+    let patterns = table.at_least_one("over");
+    if patterns.is_none() {
+        table.missing("over", "name the series of a row: `over = [\"*/flow\", \"*/pressure\"]`");
+    }
+    let (parameters, keys) = (read_parameters(table, Alarm::PARAMETERS.iter()), ModelKeys::read(table));
+    let (patterns, parameters) = (patterns?, parameters?);
+    refuse_unselected(table, &patterns.value, series);
+    let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
+    let alarm = Alarm::build(&parameters).map_err(refuse).ok()?;
+    if patterns.value.len() > SERIES_MAX {
+        let what = format!("a row is of {SERIES_MAX} series at most");
+        table.refuse(patterns.span.clone(), what, "name fewer, or use two models");
+        return None;
+    }
+    if !are_a_group(table, &patterns) {
+        return None;
+    }
+    let judge = model::build(table, keys, &patterns, alarm, made)?;
+    let patterns: Vec<String> = patterns.value.into_iter().map(|pattern| pattern.value).collect();
+    let print = Fingerprint::of(MODEL).with_parameters(Alarm::PARAMETERS.iter(), &parameters);
+    let print = patterns.iter().fold(print, |print, pattern| print.with_text("over", pattern));
+    let alarm = listing(Alarm::PARAMETERS.iter(), &parameters);
+    let shown = format!("over {}; {MODEL}, {judge}, {alarm}", patterns.join(" and "));
+    Some((patterns, shown, print.with_text("name", name).finish(), GroupJudge::Windows(judge)))
+}
+
+/// Whether the patterns name the series of groups.
+fn are_a_group(table: &Table<'_>, patterns: &At<Vec<At<String>>>) -> bool {
     let stars = |pattern: &At<String>| pattern.value.matches('*').count();
     let first = patterns.value.first().map_or(0, stars);
     if let Some(odd) = patterns.value.iter().find(|pattern| stars(pattern) != first) {
@@ -198,19 +259,16 @@ fn read_group_detector(
             what,
             "series belong together where `*` is the same text in all patterns",
         );
-        return None;
+        return false;
     }
     for (at, pattern) in patterns.value.iter().enumerate() {
         if patterns.value.iter().take(at).any(|before| before.value == pattern.value) {
             let fix = "name each series of a group once";
             table.refuse(pattern.span.clone(), format!("`{}` stands here twice", pattern.value), fix);
-            return None;
+            return false;
         }
     }
-    let parameters = read_parameters(table, group_parameters(kind))?;
-    let detector = GroupDetector::build(kind, &parameters, patterns.value.len());
-    let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);
-    Some((parameters, detector.map_err(refuse).ok()?))
+    true
 }
 
 fn read_watch(table: &mut Table<'_>, kind: &DetectorKind) -> Option<(Parameters, AlertingDetector)> {

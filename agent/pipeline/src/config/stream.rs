@@ -2,6 +2,7 @@
 
 use super::detector::DetectorConfig;
 use super::group::GroupConfig;
+use super::model::{ModelStream, ReadModel};
 use super::pair::PairConfig;
 use super::refuse::refuse_unselected;
 use super::window::WindowConfig;
@@ -111,6 +112,12 @@ impl StreamConfig {
         }
     }
 
+    /// The shape of its windows, in one line; empty: there are none.
+    #[must_use]
+    pub fn window_fingerprint(&self) -> String {
+        window_fingerprint(&self.window)
+    }
+
     /// Identifies the state of open windows: under another fingerprint they cannot be restored.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -122,7 +129,12 @@ impl StreamConfig {
     }
 }
 
-pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) -> Option<StreamConfig> {
+pub(super) fn read(
+    name: &At<String>,
+    mut table: Table<'_>,
+    sources: &[String],
+    models: &ReadModel<'_>,
+) -> Option<StreamConfig> {
     let from = table.at_least_one("from").map(|list| {
         list.value.iter().for_each(|source| refuse_unknown(&table, source, "source", sources));
         list.value
@@ -137,13 +149,23 @@ pub(super) fn read(name: &At<String>, mut table: Table<'_>, sources: &[String]) 
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref()).and_then(|plan| counter::read(&mut table, plan));
     let pairs = pair::read(&mut table, window.as_ref());
-    let (detectors, groups) = detector::read(&mut table, window.as_ref(), plan.as_ref(), series.as_deref());
+    let shape = window.as_ref().map_or_else(String::new, window_fingerprint);
+    let made = ModelStream { window: window.as_ref(), shape: &shape, plan: plan.as_ref(), models };
+    let (detectors, groups) = detector::read(&mut table, made, series.as_deref());
     let expect =
         expect.map_or_else(Vec::new, |expect| checked_expect(&table, expect, series.as_deref(), &detectors));
     table.belongs_elsewhere(&["type", "size", "every", "gap", "max"], "write it in `window = { … }`");
     table.finish();
     let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
     Some(StreamConfig { name, from, series, expect, condition, map, window, plan, pairs, detectors, groups })
+}
+
+/// The shape of windows, in one line; empty: there are none.
+fn window_fingerprint(window: &WindowConfig) -> String {
+    match window {
+        WindowConfig::Cut(specs) => fingerprint::of_shape(&specs.of(false).shape).finish(),
+        WindowConfig::None(_) => String::new(),
+    }
 }
 
 /// The expected series; each must be one that the stream selects, and a detector must miss it.

@@ -201,6 +201,10 @@ impl Channel {
         }
         summary.pane = out.emitter.is_mergeable.then(|| Box::new(plan.mergeable(pane)));
         self.watching.judge_window((window.end, number), |name| summary.number_of(name), out);
+        if !self.memberships.is_empty() {
+            let number = |name| summary.number_of(name).unwrap_or(f64::NAN);
+            out.emitter.closed.push(window.end, plan.names().map(number));
+        }
         out.push(Event::Summary(Box::new(summary)));
         i64::try_from(newly_reported).unwrap_or(i64::MAX)
     }

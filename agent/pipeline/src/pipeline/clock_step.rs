@@ -68,5 +68,8 @@ impl Pipeline {
         let mut out = SeriesEmitter { emitter, stream, series, now: before, is_own: true };
         channel.end(&mut out, until).count(counts);
         channel.watching.correct(ms);
+        if !self.emitter.closed.is_empty() {
+            self.judge_windows(index, before);
+        }
     }
 }

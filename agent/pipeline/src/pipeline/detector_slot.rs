@@ -159,6 +159,7 @@ impl Decision {
             values: Vec::new(),
             expected: self.judgement.expected,
             score: self.judgement.score(),
+            class: None,
             reason,
             evidence: Readings::Of(evidence),
         };

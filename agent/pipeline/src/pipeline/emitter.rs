@@ -13,6 +13,8 @@ pub(super) struct Emitter {
     pub(super) agent: Arc<str>,
     /// The events made since the last drain, each with its time.
     pub(super) events: Vec<(Time, Event)>,
+    /// Windows of one channel that have closed, and that a model is to judge.
+    pub(super) closed: ClosedWindows,
     /// What a person should know about a source, until it is taken.
     pub(super) notice: Option<SourceNotice>,
     /// Alerts that were held back by `cooldown` or `per_hour`.
@@ -25,12 +27,43 @@ pub(super) struct Emitter {
     pub(super) is_replayed: bool,
 }
 
+/// Closed windows: their ends, and all their numbers in the order of the stream. Its memory is used again.
+#[derive(Default)]
+pub(super) struct ClosedWindows {
+    ends: Vec<Time>,
+    numbers: Vec<f64>,
+}
+
+impl ClosedWindows {
+    /// Adds a window; a number that does not exist is NaN.
+    pub(super) fn push(&mut self, end: Time, numbers: impl Iterator<Item = f64>) {
+        self.ends.push(end);
+        self.numbers.extend(numbers);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Ends and numbers.
+    pub(super) fn windows(&self) -> impl Iterator<Item = (Time, &[f64])> {
+        let width = self.numbers.len() / self.ends.len().max(1);
+        self.ends.iter().copied().zip(self.numbers.chunks_exact(width.max(1)))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ends.clear();
+        self.numbers.clear();
+    }
+}
+
 impl Emitter {
     /// The emitter of an agent that has emitted nothing.
     pub(super) fn new(agent: &str) -> Self {
         Self {
             agent: agent.into(),
             events: Vec::new(),
+            closed: ClosedWindows::default(),
             notice: None,
             suppressed: 0,
             revisions: Revisions::new(),

@@ -6,6 +6,7 @@
 
 mod leaving;
 mod views;
+mod windows;
 
 use super::Pipeline;
 use super::bytes::{load_bytes, load_text, put, save_measured, save_text};
@@ -16,13 +17,13 @@ use super::revisions::AlertIdentity;
 use super::saved::{GoesOn, Versions, note_detector};
 use super::series::Directory;
 use super::stream::Streams;
-use crate::config::{GroupConfig, GroupDetector, StreamConfig};
+use crate::config::{GroupConfig, GroupJudge, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
 use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::{Unread, UnreadReason};
 use crate::unit;
-use headwater_kernel::detect::{AutoModel, Judgement, ROWS_VERSION, Row, Transition};
+use headwater_kernel::detect::{Judgement, ROWS_VERSION, Row, Transition};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ struct Group {
     detector_index: u32,
     /// The channel in each place.
     members: Vec<Option<ChannelId>>,
-    detector: Option<Box<GroupDetector>>,
+    judge: Option<Box<GroupJudge>>,
     /// When the alert was raised, and how many more rows its evidence waits for.
     awaited: Option<(SteadyTime, u32)>,
     identity: AlertIdentity,
@@ -56,8 +57,8 @@ struct Group {
 
 /// Memory of a group for each of its series, without its name (bytes).
 pub fn group_bytes(config: &GroupConfig) -> usize {
-    let group = size_of::<Group>() + size_of::<GroupDetector>() + 2 * size_of::<(u32, u32, String)>();
-    let group = group + config.detector.models() * size_of::<AutoModel>();
+    let group = size_of::<Group>() + size_of::<GroupJudge>() + 2 * size_of::<(u32, u32, String)>();
+    let group = group + config.judge.heap_bytes();
     group / config.patterns.len().max(1) + size_of::<Membership>() + size_of::<Option<ChannelId>>()
 }
 
@@ -126,7 +127,7 @@ impl Groups {
         out: &mut SeriesEmitter<'_>,
     ) {
         let Some(group) = self.groups.at_mut(index) else { return };
-        let Some(detector) = &mut group.detector else { return };
+        let Some(GroupJudge::Readings(detector)) = group.judge.as_deref_mut() else { return };
         let at = Moment::of(time, group.corrected_ms);
         let Some((row, judgement, transition)) = detector.on_reading(place as usize, at, value) else {
             return;
@@ -166,22 +167,22 @@ impl Groups {
             let stream = streams.config(*stream)?;
             let config = stream.groups.get(*detector as usize)?;
             let group = self.groups.at(*index)?;
-            Some((*index, stream, config, name, group, group.detector.as_ref()?))
+            Some((*index, stream, config, name, group, group.judge.as_deref()?))
         });
         let mut known: Vec<_> = known.collect();
         known.sort_unstable_by_key(|(index, ..)| *index);
-        for (_, stream, config, name, group, detector) in known {
+        for (_, stream, config, name, group, judge) in known {
             body::GROUP.put(to, |to| {
                 save_text(to, &stream.name);
                 save_text(to, &config.fingerprint);
                 save_text(to, name);
                 ROWS_VERSION.save(&mut put(to));
-                Versions::of(detector.detector_version()).save(to);
+                Versions::of(judge.version()).save(to);
                 save_measured(to, |to| {
                     group.awaited.save(&mut put(to));
                     group.corrected_ms.save(&mut put(to));
                     group.identity.save(to);
-                    detector.save(&mut put(to));
+                    judge.save(&mut put(to));
                 });
             });
         }
@@ -212,7 +213,7 @@ impl Groups {
         let Some(place) = place else { return Ok(()) };
         let goes_on = match (rows, ROWS_VERSION) {
             (stored, read) if stored != read => GoesOn::Nothing(UnreadReason::Version { stored, read }),
-            _ => versions.usable(group.detector.detector_version()),
+            _ => versions.usable(group.judge.version()),
         };
         let read = place.restore(goes_on, state);
         let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
@@ -261,7 +262,7 @@ impl Group {
             labels,
             detector_index,
             members: vec![None; places],
-            detector: None,
+            judge: None,
             awaited: None,
             identity: AlertIdentity::default(),
             corrected_ms: 0,
@@ -270,17 +271,14 @@ impl Group {
 
     /// Restores what can be used of the saved state.
     fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
-        let Some(detector) = &mut self.detector else { return Ok(()) };
+        let Some(judge) = &mut self.judge else { return Ok(()) };
         let mut from = StateReader::new(state);
         if let GoesOn::Nothing(_) = goes_on {
             return Ok(());
         }
         let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
         let identity = AlertIdentity::load(&mut from)?;
-        match goes_on {
-            GoesOn::Alert(_) => detector.restore_alert(&mut from)?,
-            _ => detector.restore(&mut from)?,
-        }
+        judge.restore(matches!(goes_on, GoesOn::Alert(_)), &mut from)?;
         (self.awaited, self.corrected_ms, self.identity) = (awaited, corrected_ms, identity);
         Ok(())
     }
@@ -301,7 +299,7 @@ impl Group {
             self.labels = self.labels.iter().filter(|label| labels.contains(label)).cloned().collect();
         }
         if self.members.iter().all(Option::is_some) {
-            self.detector = Some(Box::new(config.detector.clone()));
+            self.judge = Some(Box::new(config.judge.clone()));
         }
         true
     }
@@ -341,7 +339,7 @@ impl Group {
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let Some(detector) = present(self.detector.as_ref(), "the detector of a full group") else { return };
+        let Some(GroupJudge::Readings(detector)) = self.judge.as_deref() else { return };
         let most = detector.most(row);
         let value = row.values().get(most).copied().unwrap_or(0.0);
         let mut reason = format!("{}: ", neighbours.name(self.members.get(most).copied().flatten()));
@@ -364,6 +362,7 @@ impl Group {
             values,
             expected: judgement.expected,
             score: judgement.score(),
+            class: None,
             reason,
             evidence: neighbours.readings(self, config.evidence.before, since),
         };

@@ -56,6 +56,7 @@ fn cleared() -> Alert {
         values: Vec::new(),
         expected: Some(35.0),
         score: None,
+        class: None,
         reason: "it is \"back\"\nagain \\".into(),
         evidence: Readings::Of(Vec::new()),
     }

@@ -62,6 +62,7 @@ fn alert(about: Subject, reason: String, others: &[&str]) -> Event {
         values: others.iter().map(|name| ((*name).into(), 0.5)).collect(),
         expected: None,
         score: None,
+        class: None,
         reason,
         evidence: if others.is_empty() { Readings::Of(Vec::new()) } else { Readings::OfEach(of_each) },
     }))

@@ -12,6 +12,7 @@ pub(super) const EVIDENCE: u8 = 4;
 pub(super) const REPORT: u8 = 5;
 pub(super) const CLOCK: u8 = 6;
 pub(super) const STATUS: u8 = 7;
+pub(super) const PREDICTION: u8 = 8;
 
 /// The version that this program writes for every kind, and the newest that it reads.
 pub(super) const VERSION: u8 = 1;
@@ -61,6 +62,7 @@ pub(super) fn word(kind: u8) -> Result<&'static str, StoredError> {
         READING => "reading",
         ALERT => "alert",
         EVIDENCE => "evidence",
+        PREDICTION => "prediction",
         REPORT => "report",
         CLOCK => "clock",
         STATUS => "status",

@@ -2,7 +2,8 @@
 
 use super::fields::StoredFields;
 use super::parts::{
-    ALERT, CLOCK, EVIDENCE, READING, REPORT, STATUS, SUMMARY, StoredError, bad, clock_mark, fields_of, word,
+    ALERT, CLOCK, EVIDENCE, PREDICTION, READING, REPORT, STATUS, SUMMARY, StoredError, bad, clock_mark,
+    fields_of, word,
 };
 use super::{own, series, tags};
 use headwater_pipeline::event::{ClockMark, Event};
@@ -59,6 +60,7 @@ fn of_kind(kind: u8, fields: &StoredFields<'_>) -> Result<Event, StoredError> {
         READING => Event::Reading(series::read_reading(fields)?),
         ALERT => Event::Alert(Box::new(series::read_alert(fields)?)),
         EVIDENCE => Event::Evidence(Box::new(series::read_evidence(fields)?)),
+        PREDICTION => Event::Prediction(Box::new(series::read_prediction(fields)?)),
         REPORT => Event::Report(Box::new(own::read_report(fields)?)),
         CLOCK => Event::Clock(own::read_clock(fields)?),
         STATUS => Event::Status(Box::new(own::read_status(fields)?)),

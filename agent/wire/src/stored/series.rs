@@ -9,7 +9,8 @@ use super::shared::shared_name;
 use super::tags;
 use headwater_kernel::state::{State, StateReader, Tagged};
 use headwater_pipeline::event::{
-    Alert, AlertState, Evidence, Labels, Reading, Readings, Subject, Summary, TimedValues, Timestamp,
+    Alert, AlertState, Evidence, Labels, Prediction, Reading, Readings, Subject, Summary, TimedValues,
+    Timestamp,
 };
 use headwater_pipeline::plan::{Accumulators, Value};
 use headwater_pipeline::sketch::GrowingSketch;
@@ -148,17 +149,15 @@ pub(super) fn put_alert(to: &mut Vec<u8>, alert: &Alert) {
         put_field(to, tags::ON, |to| to.extend_from_slice(on.as_bytes()));
     }
     if !alert.values.is_empty() {
-        put_field(to, tags::VALUES, |to| {
-            for (name, value) in &alert.values {
-                put_text(to, name);
-                put_f64(to, *value);
-            }
-        });
+        put_values(to, &alert.values);
     }
     for (tag, number) in [(tags::EXPECTED, alert.expected), (tags::SCORE, alert.score)] {
         if let Some(number) = number {
             put_field(to, tag, |to| put_f64(to, number));
         }
+    }
+    if let Some(class) = &alert.class {
+        put_field(to, tags::CLASS, |to| to.extend_from_slice(class.as_bytes()));
     }
     put_name(to, tags::REASON, &alert.reason);
     put_evidence_list(to, &alert.evidence);
@@ -166,7 +165,6 @@ pub(super) fn put_alert(to: &mut Vec<u8>, alert: &Alert) {
 
 pub(super) fn read_alert(fields: &StoredFields<'_>) -> Result<Alert, StoredError> {
     let is_cleared = fields.of(tags::CLEARED).rest_varint() == Some(1);
-    let value = |from: &mut Reader<'_>| Some((Arc::from(from.text()?), from.f64()?));
     Ok(Alert {
         about: about(fields)?,
         detector: text(fields, tags::DETECTOR)?.to_owned(),
@@ -181,12 +179,50 @@ pub(super) fn read_alert(fields: &StoredFields<'_>) -> Result<Alert, StoredError
             .transpose()?
             .map(str::to_owned),
         value: measured(fields, tags::VALUE)?.unwrap_or_default(),
-        values: fields.of(tags::VALUES).list(value).ok_or(bad(tags::VALUES))?,
+        values: values(fields)?,
         expected: measured(fields, tags::EXPECTED)?,
         score: measured(fields, tags::SCORE)?,
+        class: fields.get(tags::CLASS).map(|_| text(fields, tags::CLASS)).transpose()?.map(Arc::from),
         reason: text(fields, tags::REASON)?.to_owned(),
         evidence: evidence_list(fields)?,
     })
+}
+
+pub(super) fn put_prediction(to: &mut Vec<u8>, prediction: &Prediction) {
+    put_about(to, &prediction.about);
+    put_time(to, &prediction.time);
+    put_count(to, tags::REV, u64::from(prediction.rev));
+    put_name(to, tags::DETECTOR, &prediction.detector);
+    put_name(to, tags::CLASS, &prediction.class);
+    put_field(to, tags::SCORE, |to| put_f64(to, prediction.score));
+    put_values(to, &prediction.probabilities);
+}
+
+pub(super) fn read_prediction(fields: &StoredFields<'_>) -> Result<Prediction, StoredError> {
+    Ok(Prediction {
+        about: about(fields)?,
+        detector: text(fields, tags::DETECTOR)?.to_owned(),
+        rev: rev(fields)?,
+        time: time(fields)?,
+        class: text(fields, tags::CLASS)?.into(),
+        score: measured(fields, tags::SCORE)?.unwrap_or_default(),
+        probabilities: values(fields)?,
+    })
+}
+
+/// Appends numbers by name.
+fn put_values(to: &mut Vec<u8>, values: &[(Arc<str>, f64)]) {
+    put_field(to, tags::VALUES, |to| {
+        for (name, value) in values {
+            put_text(to, name);
+            put_f64(to, *value);
+        }
+    });
+}
+
+fn values(fields: &StoredFields<'_>) -> Result<Vec<(Arc<str>, f64)>, StoredError> {
+    let value = |from: &mut Reader<'_>| Some((Arc::from(from.text()?), from.f64()?));
+    fields.of(tags::VALUES).list(value).ok_or(bad(tags::VALUES))
 }
 
 pub(super) fn put_evidence(to: &mut Vec<u8>, evidence: &Evidence) {

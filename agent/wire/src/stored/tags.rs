@@ -81,3 +81,5 @@ pub(super) const ACKS: u8 = 47;
 pub(super) const NAMED_LENGTH: u8 = 48;
 /// 1: retracted.
 pub(super) const RETRACTED: u8 = 49;
+/// What a model says.
+pub(super) const CLASS: u8 = 50;

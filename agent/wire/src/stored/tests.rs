@@ -7,8 +7,8 @@ use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
 use headwater_pipeline::event::{
     AckCounts, AgentPresence, Alert, AlertState, BootId, CheckpointBudget, CheckpointFigures, ClockMark,
-    ClockSet, DiskStatus, Evidence, Reading, Readings, Report, ReportCause, RunEnd, Subject, Summary,
-    SyncFigures, TimedValues, Timestamp,
+    ClockSet, DiskStatus, Evidence, Prediction, Reading, Readings, Report, ReportCause, RunEnd, Subject,
+    Summary, SyncFigures, TimedValues, Timestamp,
 };
 use headwater_pipeline::plan::{Aggregate, AggregatePlan, Value};
 use proptest::prelude::*;
@@ -105,6 +105,7 @@ fn of_series() -> impl Strategy<Value = Event> {
                 raised,
                 time,
                 severity,
+                class: on.as_deref().map(Arc::from),
                 on,
                 value,
                 values,
@@ -120,7 +121,14 @@ fn of_series() -> impl Strategy<Value = Event> {
             Event::Evidence(Box::new(Evidence { about, detector, rev, raised, clock, readings }))
         },
     );
-    prop_oneof![summary(), reading, alert, evidence]
+    let numbers = (number(), prop::collection::vec((name(), number()), 0..4));
+    let prediction = (about(), (".{0,9}", name()), any::<u32>(), at(), numbers).prop_map(
+        |(about, (detector, class), rev, time, (score, probabilities))| {
+            let own = Prediction { about, detector, rev, time, class, score, probabilities };
+            Event::Prediction(Box::new(own))
+        },
+    );
+    prop_oneof![summary(), reading, alert, evidence, prediction]
 }
 
 fn of_agent() -> impl Strategy<Value = Event> {

@@ -54,9 +54,9 @@ impl Group {
         let Some(config) = present(config, "the detector of a group") else { return Time::MIN };
         let at = Moment::of(out.now.time, self.corrected_ms);
         self.emit_evidence(at, config, neighbours, out);
-        let detector = self.detector.take();
+        let judge = self.judge.take();
         let Some(raised) = self.identity.raised_at() else { return Time::MIN };
-        if detector.is_some_and(|detector| detector.is_raised()) {
+        if judge.is_some_and(|judge| judge.is_raised()) {
             self.emit_end((at, raised), config, out);
         }
         at.time_of(raised).plus(1)
@@ -83,6 +83,7 @@ impl Group {
             values: Vec::new(),
             expected: None,
             score: None,
+            class: None,
             reason: FORGOTTEN.to_owned(),
             evidence: Readings::OfEach(Vec::new()),
         };

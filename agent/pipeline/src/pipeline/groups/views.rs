@@ -23,7 +23,7 @@ impl Groups {
         known.sort_unstable_by_key(|(index, _)| *index);
         known.into_iter().filter_map(|(index, stream)| {
             let group = self.groups.at(index)?;
-            let stands = group.detector.as_ref()?.is_raised();
+            let stands = group.judge.as_ref()?.is_raised();
             let (name, labels, detector) = (&group.name, &group.labels, group.detector_index as usize);
             Some(GroupView { stream, name, labels, detector, stands })
         })
