@@ -57,8 +57,9 @@ fn read_latency(table: &mut Table<'_>, settings: Option<&Settings>) -> Option<Du
     const MAX_MS: i64 = 60_000;
     let latency_ms = table.duration("latency", 0..=MAX_MS).given().unwrap_or(DEFAULT_MS);
     let latency = Duration::from_millis(latency_ms.unsigned_abs());
-    let keep_alive = settings.map(|settings| settings.keep_alive).unwrap_or(latency);
-    if latency >= keep_alive && !latency.is_zero() {
+    // Without settings there is another mistake, which is noted.
+    let keep_alive = settings.map(|settings| settings.keep_alive);
+    if let Some(keep_alive) = keep_alive.filter(|keep_alive| latency >= *keep_alive && !latency.is_zero()) {
         let fix = format!(
             "write less than {} s: the broker's answers wait with the messages",
             keep_alive.as_secs()
