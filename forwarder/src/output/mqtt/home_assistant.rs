@@ -49,7 +49,7 @@ const UNITS: &[(&str, &str, &str)] = &[
     ("VA", "VA", "apparent_power"),
     ("Hz", "Hz", "frequency"),
     ("lx", "lx", "illuminance"),
-    ("m/s", "m/s", "wind_speed"),
+    ("m/s", "m/s", "speed"),
     ("km/h", "km/h", "speed"),
     ("m", "m", "distance"),
     ("mm", "mm", "distance"),
