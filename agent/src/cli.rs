@@ -19,6 +19,9 @@ mod stdout;
 mod tail;
 mod train;
 
+#[cfg(fuzzing)]
+pub(crate) use check::describe;
+
 use crate::config::{self, Config};
 use clap::{Parser, Subcommand};
 use headwater_settings::Document;

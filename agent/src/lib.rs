@@ -12,6 +12,8 @@ pub mod config;
 mod engine;
 pub mod estimate;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod journal;
 mod lock;
 mod logging;

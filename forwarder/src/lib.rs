@@ -26,6 +26,8 @@ mod encoder;
 mod ending;
 mod events;
 mod forwarder;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod opening;
 mod output_set;
 mod progress;

@@ -13,6 +13,8 @@ mod scan;
 mod segment_meta;
 mod stopped;
 
+#[cfg(fuzzing)]
+pub(crate) use segment_meta::read_note;
 pub use stopped::{BufferError, BufferStats, StoppedBuffer};
 
 use crate::config::BufferConfig;

@@ -19,6 +19,8 @@ mod exec;
 mod fields;
 mod file;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gpio;
 mod hash;
 mod http;

@@ -35,7 +35,7 @@ impl File {
             || folders.iter().any(|folder| self.name.contains(folder))
     }
 
-    /// Whether the file, or a folder that it lies in, is a module for tests only.
+    /// Whether the file, or a folder that it lies in, is a module for tests or the fuzzer only.
     fn is_for_tests(&self) -> bool {
         let path = root().join(&self.name);
         path.ancestors().take_while(|path| *path != root()).any(|path| {
@@ -47,12 +47,12 @@ impl File {
                 above.join("mod.rs"),
                 above.with_extension("rs"),
             ];
+            let is_apart =
+                |line: &str| line == "#[cfg(test)]" || line.starts_with("#[cfg(") && line.contains("fuzzing");
             let texts = parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok());
             texts.into_iter().any(|text| {
                 let lines = text.lines().collect::<Vec<_>>();
-                lines
-                    .windows(2)
-                    .any(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with(&format!("mod {module};")))
+                lines.windows(2).any(|pair| is_apart(pair[0]) && pair[1].ends_with(&format!("mod {module};")))
             })
         })
     }

@@ -15,6 +15,8 @@ mod body;
 mod client;
 mod connections;
 mod events;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gzip;
 mod listen;
 mod origin;

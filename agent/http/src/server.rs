@@ -26,7 +26,8 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -76,16 +77,8 @@ struct Server {
 /// Serves until `stop`, and then until the answers that are being made are sent, or a second is over. Must be called
 /// on a `LocalSet`. A handler that panics makes this panic.
 pub async fn serve(listener: TcpListener, setup: ServerSetup, stop: watch::Receiver<bool>) {
-    let ServerSetup { routes, token, hosts } = setup;
-    let server = Rc::new(Server {
-        routes,
-        token: token.map(|token| AccessToken::new(&token)),
-        hosts,
-        is_loopback: listener.local_addr().is_ok_and(|address| address.ip().is_loopback()),
-        failures: Failures::default(),
-        wrong: Cell::new(0),
-        bodies: BodyBudget::default(),
-    });
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let server = Rc::new(Server::new(setup, is_loopback));
     let (seats, mut tasks, mut refused) = (Rc::new(Connections::default()), JoinSet::new(), 0_u64);
     let mut stopped = stop.clone();
     loop {
@@ -115,6 +108,8 @@ pub async fn serve(listener: TcpListener, setup: ServerSetup, stop: watch::Recei
             );
             continue;
         };
+        // Without it, an answer in two writes waits for the other side's delayed acknowledgement.
+        let _ = socket.set_nodelay(true);
         tasks.spawn_local(connection(server.clone(), (socket, peer), seated, stop.clone()));
     }
     drop(listener);
@@ -127,6 +122,15 @@ pub async fn serve(listener: TcpListener, setup: ServerSetup, stop: watch::Recei
     tasks.shutdown().await;
 }
 
+/// Serves one connection of a peer on loopback, which is the only one, until it ends.
+#[cfg(fuzzing)]
+pub(crate) async fn serve_one(socket: impl AsyncRead + AsyncWrite + Unpin, setup: ServerSetup) {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let Some(seated) = Rc::new(Connections::default()).admit(peer.ip()) else { return };
+    let (_going_on, stop) = watch::channel(false);
+    connection(Rc::new(Server::new(setup, true)), (socket, peer), seated, stop).await;
+}
+
 /// A panic of a connection's task is one of the listener's.
 fn rethrow(joined: Result<(), JoinError>) {
     if let Err(panic) = joined.map_err(JoinError::try_into_panic)
@@ -137,14 +141,12 @@ fn rethrow(joined: Result<(), JoinError>) {
 }
 
 /// Serves one connection.
-async fn connection(
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
     server: Rc<Server>,
-    (socket, peer): (TcpStream, SocketAddr),
+    (socket, peer): (S, SocketAddr),
     seated: Seated,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Without it, an answer in two writes waits for the other side's delayed acknowledgement.
-    let _ = socket.set_nodelay(true);
     let seat = &seated.seat;
     let answer = service_fn(|request| {
         let (server, seat) = (server.clone(), seat.clone());
@@ -178,6 +180,19 @@ async fn connection(
 }
 
 impl Server {
+    fn new(setup: ServerSetup, is_loopback: bool) -> Self {
+        let ServerSetup { routes, token, hosts } = setup;
+        Self {
+            routes,
+            token: token.map(|token| AccessToken::new(&token)),
+            hosts,
+            is_loopback,
+            failures: Failures::default(),
+            wrong: Cell::new(0),
+            bodies: BodyBudget::default(),
+        }
+    }
+
     /// Answers a request, whatever it is.
     async fn answer(
         &self,

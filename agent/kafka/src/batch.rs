@@ -74,8 +74,12 @@ pub(crate) fn put_batch<'a>(
         }
         put_var_bytes(to, &record);
     }
-    let batch = to.get_mut(start..).unwrap_or_default();
-    let length = i32::try_from(batch.len() - PREFIX_BYTES).unwrap_or(i32::MAX);
+    seal(to.get_mut(start..).unwrap_or_default());
+}
+
+/// Puts length and checksum into a batch.
+pub(crate) fn seal(batch: &mut [u8]) {
+    let length = i32::try_from(batch.len().saturating_sub(PREFIX_BYTES)).unwrap_or(i32::MAX);
     let crc = crc32c(batch.get(CHECKED_FROM..).unwrap_or_default());
     if let Some(place) = batch.get_mut(8..PREFIX_BYTES) {
         place.copy_from_slice(&length.to_be_bytes());

@@ -351,7 +351,7 @@ impl Consumer {
             let Some(from) = asked.iter().find(own).map(|asked| asked.offset) else { continue };
             let partition = KafkaPartition { topic: found.topic.to_owned(), number: found.partition };
             let batches = answer.body.slice_ref(found.batches);
-            self.on_fetched(FetchedBatches { partition, from, batches }, found.code);
+            self.on_fetched(FetchedBatches::new(partition, from, batches), found.code);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ mod codec;
 mod connection;
 mod consumer;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod murmur2;
 mod producer;
 mod scram;

@@ -1,11 +1,13 @@
-//! A door for `tests/fuzz`: the protocol without a socket.
+//! Doors for `tests/fuzz`: the protocol without a socket, plain and in a websocket.
 
 use crate::Version;
 use crate::client::RequestQueue;
 use crate::dialogue::Dialogue;
 use crate::frame::{FrameLimits, Stage};
 use crate::packets;
+use crate::websocket::WebSocket;
 use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
 
 /// Hears all that a broker sends, from its answer to CONNECT on, and acknowledges it.
 pub fn hear(version: Version, bytes: &[u8]) {
@@ -22,4 +24,12 @@ pub fn hear(version: Version, bytes: &[u8]) {
         }
         dialogue.on_written();
     }
+}
+
+/// Takes the bytes out of the frames that a server sends over a websocket, and answers them.
+pub async fn unframe(bytes: &[u8]) -> Vec<u8> {
+    let mut unframed = Vec::new();
+    let mut socket = WebSocket::new(tokio::io::join(bytes, tokio::io::sink()), BytesMut::new());
+    let _ = socket.read_to_end(&mut unframed).await;
+    unframed
 }

@@ -37,7 +37,7 @@ pub(crate) struct WebSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A stream whose handshake is over; `input` was read behind it.
-    fn new(stream: S, input: BytesMut) -> Self {
+    pub(crate) fn new(stream: S, input: BytesMut) -> Self {
         let scratch = vec![0; FRAME_BYTES_MAX].into();
         Self { stream, input, left: 0, output: BytesMut::new(), is_closed: false, scratch }
     }

@@ -21,7 +21,7 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
     stdout::print(describe(path, &config, &document))
 }
 
-fn describe(path: &Path, config: &Config, document: &Document) -> String {
+pub(crate) fn describe(path: &Path, config: &Config, document: &Document) -> String {
     let well = match document.mistakes().len() {
         0 => "all is well",
         _ => "it runs, but look at the warnings",

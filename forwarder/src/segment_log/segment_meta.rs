@@ -214,6 +214,12 @@ pub(super) fn write(meta: &SegmentMeta, runs: &[Run], replaces: &[SegmentId]) ->
     sealed_text(text)
 }
 
+/// Reads a note, and drops what it says.
+#[cfg(fuzzing)]
+pub(crate) fn read_note(bytes: &[u8]) {
+    let _ = read(bytes);
+}
+
 /// `None`: the note is damaged.
 pub(super) fn read(bytes: &[u8]) -> Option<Index> {
     let (body, crc) = std::str::from_utf8(bytes).ok()?.rsplit_once("end ")?;

@@ -13,6 +13,8 @@ mod bus;
 #[cfg(feature = "i2c")]
 mod chips;
 mod config;
+#[cfg(all(fuzzing, feature = "i2c"))]
+pub(crate) mod fuzzing;
 
 use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use config::{I2cConfig, read_config};

@@ -53,8 +53,8 @@ impl Link {
         Ok(Self { context, input: None })
     }
 
-    #[cfg(test)]
-    fn of(context: Context) -> Self {
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(context: Context) -> Self {
         Self { context, input: None }
     }
 

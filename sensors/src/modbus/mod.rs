@@ -15,6 +15,8 @@
 #[cfg(feature = "modbus")]
 mod bus;
 mod config;
+#[cfg(all(fuzzing, feature = "modbus"))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "modbus")]
 mod link;
 mod register;

@@ -53,7 +53,7 @@ impl PolledConfig {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn for_tests() -> Self {
         let every = Duration::from_millis(5);
         Self { every, source: "box".into(), labels: Vec::new(), only: Vec::new(), names: Vec::new() }

@@ -6,6 +6,9 @@
 
 mod scratchpad;
 
+#[cfg(fuzzing)]
+pub(crate) use scratchpad::degrees;
+
 use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, probe_polled, run_polled};
 use crate::{
     FoundDevice, Running, SeriesNames, Sink, Source, SourceContext, SourceKind, SourceProbe, Stop, sysfs,

@@ -20,7 +20,7 @@ const MEASURED: &str = "10";
 const RANGE: std::ops::RangeInclusive<f64> = -55.0..=125.0;
 
 /// The temperature in a `w1_slave` (°C), or why there is none.
-pub(super) fn degrees(text: &str) -> Result<f64, String> {
+pub(crate) fn degrees(text: &str) -> Result<f64, String> {
     let (check, rest) = text.split_once('\n').ok_or("it says less than two lines")?;
     if !check.trim_end().ends_with("YES") {
         return Err("its check (CRC) is wrong: the cable is long, or the resistor too large".to_owned());

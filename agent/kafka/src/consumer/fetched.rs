@@ -35,6 +35,11 @@ pub struct UnreadBatch {
 }
 
 impl FetchedBatches {
+    /// Batches of a partition that were fetched from an offset on.
+    pub(crate) fn new(partition: KafkaPartition, from: i64, batches: Bytes) -> Self {
+        Self { partition, from, batches }
+    }
+
     /// Takes the next batch: hands over its records, and returns the offset behind it. `None`: there is no more.
     pub fn read_batch(
         &mut self,

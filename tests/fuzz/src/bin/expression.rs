@@ -11,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
         let Ok(program) = Expression::compile(text, kind) else { continue };
         for value in [0.0, -1.5, 1e300] {
             let labels = [("zone".to_owned(), "1.5".to_owned())];
-            let input = Input { value, time_ms: 1_700_000_000_000, series: "a/b", labels: &labels, fields: &[] };
+            let input =
+                Input { value, time_ms: 1_700_000_000_000, series: "a/b", labels: &labels, fields: &[] };
             let _ = program.filter(&input);
             assert!(program.number(&input).is_ok_and(f64::is_finite) || program.number(&input).is_err());
         }
