@@ -114,7 +114,8 @@ impl Run<'_> {
         else {
             return Some(0);
         };
-        self.sources.get(*source).copied().unwrap_or(Some(*source))
+        let here = self.sources.get(*source).copied().unwrap_or(Some(*source));
+        here.filter(|here| *here < self.pipeline.source_names().count())
     }
 
     /// The state as the next run restores it: without sources, and with silence that counts from here on.

@@ -110,3 +110,14 @@ fn a_journal_goes_on_behind_what_cannot_be_read() {
     check(&world, |bytes| drop(bytes.drain(9_000..13_096)));
     check(&world, |bytes| bytes[4_096..8_192].fill(0));
 }
+
+/// A fuzzer found that its link stopped the replay.
+#[test]
+fn a_source_that_there_is_not_costs_nothing() {
+    let mut world = World::new();
+    world.run(&Op::Read(true, 0, None, 20.0));
+    world.journal.link(9, false, world.at());
+    world.journal.count(IntakeCount::Repeated, 9, 1);
+    world.run(&Op::Read(true, 1_000, None, 20.0));
+    world.crash();
+}
