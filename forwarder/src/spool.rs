@@ -13,7 +13,8 @@
 //!              (memory or disk)     (memory)
 //! ```
 //!
-//! Limits: messages in memory take at most `memory_bytes_max`, and a quarter of it once they are on disk. Past it,
+//! Limits: messages in memory take at most `memory_bytes_max`, and once they are on disk a quarter of it, or three quarters
+//! while a connected output has yet to get them: so that what is made at one moment stays live as long as it takes it. Past it,
 //! the oldest are given up, alerts last, and counted. Per output, the spool keeps one batch that was read from
 //! disk, and its [`Ranges`](crate::ranges::Ranges).
 
@@ -208,9 +209,13 @@ impl Spool {
         })
     }
 
-    /// Whether memory is so full that the disk is needed at once.
+    /// Whether memory is so full that the disk is needed at once. Outputs that are all connected may take what has come at
+    /// one moment before.
     pub(crate) fn is_tight(&mut self) -> bool {
-        self.bytes() > self.bytes_max / 2 && self.has_unwritten()
+        let active = self.progress.active;
+        let mut wanting = self.outputs.iter().enumerate().filter(|(output, _)| active.contains(*output));
+        let quarters = if wanting.all(|(_, cursors)| cursors.up) { 3 } else { 2 };
+        self.bytes() > self.bytes_max / 4 * quarters && self.has_unwritten()
     }
 
     /// Messages for the disk, oldest first, about `bytes_max` of them.
@@ -279,11 +284,25 @@ impl Spool {
         Lane::ALL.into_iter().map(|lane| self.queues.of(lane).bytes()).sum()
     }
 
-    /// Frees messages that are safe on disk, down to a quarter of the bound.
+    /// Frees messages that are safe on disk, down to a quarter of the bound; those that a connected output has yet to get
+    /// live, down to three quarters. Read from the disk, they would be backfill.
     fn free_memory(&mut self) {
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
-            while self.bytes() > self.bytes_max / 4 && self.queues.of_mut(lane).free_oldest() {}
+            let unsent = self.first_unsent(lane);
+            loop {
+                let is_sent = self.queues.of(lane).first_in_memory() < unsent;
+                let enough = self.bytes_max / 4 * if is_sent { 1 } else { 3 };
+                if self.bytes() <= enough || !self.queues.of_mut(lane).free_oldest() {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Messages below this number were sent live to every connected output, or are no live ones.
+    fn first_unsent(&self, lane: Lane) -> u64 {
+        let up = self.outputs.iter().filter(|cursors| cursors.up);
+        up.map(|cursors| cursors.lanes.of(lane).next_live()).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -356,6 +375,42 @@ mod tests {
                 }
             }
             assert_eq!(sent, if in_order { [0, 1, 2, 3] } else { [3, 0, 1, 2] });
+        }
+    }
+
+    /// What is made at one moment is live for an output that takes it, also where that takes longer than the disk waits.
+    #[test]
+    fn what_a_connected_output_is_taking_stays_live_when_it_is_on_disk() {
+        let made = |is_up: bool| {
+            let mut spool = Spool::new(Progress::new(1), &[], 1_000_000, false);
+            if is_up {
+                spool.up(0);
+            }
+            for _ in 0..3_000 {
+                let message = Message { lane: Lane::Data, made_ms: 0, body: vec![0; 100].into() };
+                assert!(spool.push(message, OutputSet::bit(0)).is_empty());
+            }
+            spool
+        };
+        assert!(made(false).is_tight() && !made(true).is_tight());
+        let mut spool = made(true);
+        let batches = spool.unwritten(usize::MAX);
+        spool.written(&batches, true);
+        let live = std::iter::from_fn(|| match spool.next(0, false) {
+            Next::Send(delivery) => Some(delivery.backfill),
+            _ => None,
+        });
+        assert_eq!(live.filter(|is_backfill| !is_backfill).count(), 3_000);
+        // One that falls behind further frees memory all the same.
+        let mut spool = made(true);
+        let batches = spool.unwritten(usize::MAX);
+        spool.written(&batches, true);
+        for _ in 0..5_000 {
+            let message = Message { lane: Lane::Data, made_ms: 0, body: vec![0; 100].into() };
+            assert!(spool.push(message, OutputSet::bit(0)).is_empty(), "nothing is lost");
+            let batches = spool.unwritten(usize::MAX);
+            spool.written(&batches, true);
+            assert!(spool.bytes() <= 1_000_000);
         }
     }
 

@@ -64,6 +64,11 @@ impl Cursor {
         self.reading.is_some()
     }
 
+    /// The message that goes next as a live one, or a later one.
+    pub(super) fn next_live(&self) -> u64 {
+        self.live
+    }
+
     /// The messages that are in flight or read ahead, for the outputs of `own`.
     pub(super) fn in_flight(&self, acked: &Ranges, own: OutputSet) -> Ranges {
         let mut in_flight = Ranges::default();
