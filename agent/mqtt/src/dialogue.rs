@@ -12,6 +12,7 @@ use crate::event::{MqttEvent, Publish};
 use crate::frame::{FrameLimits, LARGE_BYTES, Stage};
 use crate::packet_ids::PacketIds;
 use crate::packets::{self, BrokerPacket, PING, Welcome};
+use crate::topic_aliases::{TopicAlias, TopicAliases};
 use crate::{PACKET_BYTES_MAX, Qos};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ pub(crate) struct Dialogue {
     inflight_max: u16,
     /// The largest packet that the broker takes (bytes).
     pub(crate) packet_bytes_out: usize,
+    aliases: TopicAliases,
     /// The broker's that we have not acknowledged.
     received: PacketIds,
     /// Messages to acknowledge on receipt.
@@ -85,6 +87,7 @@ impl Dialogue {
             published: PacketIds::new(),
             inflight_max: welcome.receive_max.map_or(inflight, |max| max.min(inflight)),
             packet_bytes_out: welcome.packet_bytes_max.unwrap_or(PACKET_BYTES_MAX).min(PACKET_BYTES_MAX),
+            aliases: TopicAliases::new(welcome.topic_alias_max),
             received: PacketIds::new(),
             acks: Vec::new(),
             stray_acks: 0,
@@ -196,10 +199,11 @@ impl Dialogue {
 
     fn write(&mut self, request: ClientRequest) -> Result<(), Fault> {
         let (version, bytes_max) = (self.limits.version, self.packet_bytes_out);
-        let mut pkid = 0;
+        let (mut pkid, mut alias) = (0, TopicAlias::None);
         match &request {
             ClientRequest::Publish { topic, payload, qos, .. } => {
-                let is_sendable = Client::publish_bytes_max(topic, payload) <= bytes_max;
+                let bytes = Client::publish_bytes_max(topic, payload);
+                let is_sendable = bytes <= bytes_max;
                 if *qos == Qos::AtLeastOnce {
                     pkid = self.next_pkid()?;
                     self.notices.push_back(Notice::Sent(pkid));
@@ -210,11 +214,14 @@ impl Dialogue {
                     return Ok(());
                 }
                 self.published.insert(pkid);
+                if bytes + TopicAlias::BYTES <= bytes_max {
+                    alias = self.aliases.of(topic);
+                }
             }
             ClientRequest::Subscribe { .. } | ClientRequest::Unsubscribe { .. } => pkid = self.next_pkid()?,
             ClientRequest::Disconnect => self.farewell = Farewell::Written,
         }
-        packets::request(version, request, pkid, bytes_max, &mut self.output)
+        packets::request(version, request, (pkid, alias), bytes_max, &mut self.output)
     }
 
     fn next_pkid(&mut self) -> Result<u16, Fault> {

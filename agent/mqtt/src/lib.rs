@@ -27,6 +27,7 @@ mod packet_ids;
 mod packets;
 mod read_pace;
 mod settings;
+mod topic_aliases;
 mod transport;
 mod url;
 mod visit;

@@ -28,6 +28,8 @@ pub(crate) struct Welcome {
     pub(crate) receive_max: Option<u16>,
     /// The largest packet that it takes (bytes; MQTT 5).
     pub(crate) packet_bytes_max: Option<usize>,
+    /// The topics that may have a number instead of their name (MQTT 5).
+    pub(crate) topic_alias_max: u16,
     /// The keep-alive time that it wants instead of ours (MQTT 5); zero: none.
     pub(crate) keep_alive: Option<Duration>,
 }
@@ -84,6 +86,7 @@ fn welcome_v5(frame: Frame) -> Result<Welcome, Fault> {
         }
         welcome.receive_max = said.receive_max;
         welcome.packet_bytes_max = said.max_packet_size.and_then(|bytes| usize::try_from(bytes).ok());
+        welcome.topic_alias_max = said.topic_alias_max.unwrap_or_default();
         welcome.keep_alive = said.server_keep_alive.map(|seconds| Duration::from_secs(seconds.into()));
     }
     Ok(welcome)

@@ -76,7 +76,7 @@ async fn every_publish_is_sent_in_order_acknowledged_and_comes_back() {
         let (mut sent, mut in_flight, mut acked, mut got) = (0, Vec::new(), 0, Vec::new());
         while acked < COUNT || got.len() < COUNT {
             while let Some(n) = unsent.clone().next()
-                && publish(&client, "t/x", n.to_string()).is_ok()
+                && publish(&client, "t/xyz", n.to_string()).is_ok()
             {
                 unsent.next();
             }
@@ -90,7 +90,7 @@ async fn every_publish_is_sent_in_order_acknowledged_and_comes_back() {
                     in_flight.retain(|other| *other != pkid);
                 }
                 MqttEvent::Incoming(publish) => {
-                    assert_eq!(publish.topic(), "t/x");
+                    assert_eq!(publish.topic(), "t/xyz");
                     assert_eq!(publish.qos, Qos::AtLeastOnce);
                     got.push(String::from_utf8(publish.payload.to_vec()).unwrap());
                 }

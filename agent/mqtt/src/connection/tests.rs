@@ -3,6 +3,7 @@
 use super::*;
 use crate::packets::Welcome;
 use crate::{Qos, Ticket, Version};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -340,4 +341,28 @@ async fn a_broker_without_an_answer_is_given_up_in_time() {
         let error = connection.poll().await.unwrap_err();
         assert!(error.to_string().contains("in time; does a firewall drop it?"), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_that_come_again_go_by_their_numbers_as_far_as_the_broker_allows() {
+    let welcome = Welcome { topic_alias_max: 1, ..Welcome::default() };
+    let (client, mut connection, far) = connected_with(Version::V5, session(), welcome);
+    for topic in ["a/topic", "a/topic", "another", "a/topic"] {
+        client.try_publish(topic.into(), Bytes::from_static(b"x"), Qos::AtMostOnce, false).unwrap();
+    }
+    events(&mut connection).await;
+    let named = |topic: &str, properties: &[u8]| {
+        let body = [&[0, topic.len() as u8], topic.as_bytes(), &[properties.len() as u8], properties, b"x"];
+        [&[0x30, body.concat().len() as u8][..], &body.concat()].concat()
+    };
+    let alias = [0x23, 0, 1];
+    let expected = [named("a/topic", &alias), named("", &alias), named("another", &[]), named("", &alias)];
+    assert_eq!(far.writes().concat(), expected.concat());
+    // A broker that says nothing of it allows none.
+    let (client, mut connection, far) = connected_with(Version::V5, session(), Welcome::default());
+    for _ in 0..2 {
+        client.try_publish("a/topic".into(), Bytes::from_static(b"x"), Qos::AtMostOnce, false).unwrap();
+    }
+    events(&mut connection).await;
+    assert_eq!(far.writes().concat(), named("a/topic", &[]).repeat(2));
 }

@@ -2,8 +2,9 @@
 
 use crate::client::{ClientRequest, fit};
 use crate::error::{ClientError, Fault};
+use crate::topic_aliases::TopicAlias;
 use crate::{MqttSession, Qos, Settings, TOPIC_BYTES_MAX, Version, Will};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes as bytes_v5;
 use rumqttc::v5::mqttbytes::v5 as packets_v5;
 
@@ -86,21 +87,21 @@ fn connect_v5(session: &MqttSession, client_id: &str, keep_alive: u16) -> packet
     }
 }
 
-/// Writes a request; one without a packet id ignores `pkid`.
+/// Writes a request; one without a packet id ignores `pkid`, one that is no publish of MQTT 5 ignores `alias`.
 ///
 /// # Errors
 /// The codec does not write it, or it is larger than `bytes_max`.
 pub(crate) fn request(
     version: Version,
     request: ClientRequest,
-    pkid: u16,
+    (pkid, alias): (u16, TopicAlias),
     bytes_max: usize,
     to: &mut BytesMut,
 ) -> Result<(), Fault> {
     let before = to.len();
     match version {
         Version::V4 => request_v4(request, pkid, to).map_err(Fault::codec)?,
-        Version::V5 => request_v5(request, pkid, to).map_err(Fault::codec)?,
+        Version::V5 => request_v5(request, (pkid, alias), to).map_err(Fault::codec)?,
     };
     let bytes = to.len() - before;
     if bytes > bytes_max {
@@ -130,16 +131,23 @@ fn request_v4(
     }
 }
 
-fn request_v5(request: ClientRequest, pkid: u16, to: &mut BytesMut) -> Result<usize, bytes_v5::Error> {
+fn request_v5(
+    request: ClientRequest,
+    (pkid, alias): (u16, TopicAlias),
+    to: &mut BytesMut,
+) -> Result<usize, bytes_v5::Error> {
     match request {
         ClientRequest::Publish { topic, payload, qos, retain } => packets_v5::Publish {
             dup: false,
             qos: qos.into(),
             retain,
-            topic: topic.into(),
+            topic: if matches!(alias, TopicAlias::Known(_)) { Bytes::new() } else { topic.into() },
             pkid,
             payload,
-            properties: None,
+            properties: alias.number().map(|number| packets_v5::PublishProperties {
+                topic_alias: Some(number),
+                ..packets_v5::PublishProperties::default()
+            }),
         }
         .write(to),
         ClientRequest::Subscribe { filters, qos } => {
