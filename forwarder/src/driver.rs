@@ -138,6 +138,9 @@ impl<'d> DriverSession<'d> {
         let shared = self.driver.shared.clone();
         let timeout = self.driver.output.ack_timeout();
         loop {
+            if self.connection.is_idle() {
+                self.heard = Instant::now();
+            }
             let wait = self.send_what_there_is();
             let idle = self.connection.is_idle();
             if self.closing_now(idle) {
@@ -154,11 +157,7 @@ impl<'d> DriverSession<'d> {
                     self.heard = Instant::now();
                     next_events = events.next(Vec::new());
                 }
-                () = shared.woken(self.driver.index) => {
-                    if idle {
-                        self.heard = Instant::now();
-                    }
-                }
+                () = shared.woken(self.driver.index) => {}
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(wait) => {}
                 () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
@@ -196,7 +195,8 @@ impl<'d> DriverSession<'d> {
                 }
                 Next::Read(lane, from) => self.read(lane, from),
                 Next::Nothing => {
-                    let waits = [self.limiter.wait(now), self.connection.flush(false)];
+                    // What is gathered leaves before the end.
+                    let waits = [self.limiter.wait(now), self.connection.flush(is_stopping)];
                     return waits.into_iter().flatten().min();
                 }
             }
@@ -221,9 +221,6 @@ impl<'d> DriverSession<'d> {
         if !self.driver.encoder.takes(message) {
             self.driver.shared.done(self.driver.bit, &tag, DeliveryOutcome::Unwanted);
             return true;
-        }
-        if self.connection.is_idle() {
-            self.heard = now;
         }
         match self.connection.send(delivery) {
             Ok(bytes) => {

@@ -85,6 +85,8 @@ pub enum Framing {
     Single,
     /// Each message on a line of its own, with its line break.
     Lines,
+    /// One message that says what all of them say, if the format has such a thing.
+    Batch,
 }
 
 /// A message cannot be encoded.

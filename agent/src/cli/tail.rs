@@ -5,7 +5,7 @@ use crate::show::ShownLines;
 use clap::Args;
 use headwater_forwarder::{OUTPUTS, Tail, Tailed};
 use headwater_text::{LINE_BYTES_MAX, clean, escape_json};
-use headwater_wire::read;
+use headwater_wire::{Wire, read_all};
 use std::path::Path;
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -88,8 +88,17 @@ async fn follow(mut tail: Box<dyn Tail>, options: &TailOptions) -> Result<(), Fa
                 Failure::Other(format!("no message in {seconds} s; does an agent send anything there?"))
             })??,
         };
-        print(&place, &payload, backfill, (!options.json).then_some(&mut lines))?;
-        left -= 1;
+        let Ok(messages) = read_all(&payload) else {
+            let place = clean(&place, LINE_BYTES_MAX);
+            stdout::line(&format!("{place}: {} bytes that are no message", payload.len()))?;
+            left -= 1;
+            continue;
+        };
+        // A batch counts as the messages that it holds.
+        for message in messages.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+            print(message, backfill, (!options.json).then_some(&mut lines))?;
+            left -= 1;
+        }
     }
     Ok(())
 }
@@ -108,13 +117,9 @@ async fn next_message(tail: &mut dyn Tail) -> Result<(String, Vec<u8>, bool), Fa
 }
 
 /// Prints a message as a line for people, or as JSON.
-fn print(place: &str, payload: &[u8], backfill: bool, lines: Option<&mut ShownLines>) -> Result<(), Failure> {
-    let Ok(message) = read(payload) else {
-        let place = clean(place, LINE_BYTES_MAX);
-        return stdout::line(&format!("{place}: {} bytes that are no message", payload.len()));
-    };
+fn print(message: &Wire, backfill: bool, lines: Option<&mut ShownLines>) -> Result<(), Failure> {
     match lines {
-        Some(lines) => stdout::line(&lines.line(&message, backfill)),
-        None => stdout::line(&escape_json(&serde_json::to_string(&message).unwrap_or_default())),
+        Some(lines) => stdout::line(&lines.line(message, backfill)),
+        None => stdout::line(&escape_json(&serde_json::to_string(message).unwrap_or_default())),
     }
 }

@@ -4,6 +4,7 @@
 //! when it is sent, with the times as they are known by then. One description of each kind serves both formats
 //! (`kinds`). Nothing is ever null: a number that does not exist (the mean of nothing, an overflow) is left out.
 
+mod batch;
 mod catalogue;
 mod csv;
 mod fields;
@@ -12,10 +13,12 @@ mod influx;
 mod kinds;
 mod message;
 mod output;
+mod parts;
 mod place;
 mod privacy;
 mod report;
 pub mod rollup;
+mod short;
 mod sketch;
 mod stored;
 mod wire;
@@ -27,7 +30,7 @@ pub use place::{Placement, Placer, Unplaced};
 pub use privacy::Privacy;
 pub use stored::{EventNames, StoredError, names, put_event, read_event};
 pub use stored::{Mergeable, mergeable};
-pub use wire::{Wire, WireError, read};
+pub use wire::{Wire, WireError, read, read_all};
 
 /// The version of the wire format, `"v"` in every message.
 pub const WIRE_VERSION: u8 = 1;

@@ -3,12 +3,15 @@
 //! To add a format, write it here and add its entry to [`ENCODERS`]; outputs that can carry it name it in their
 //! `OutputKind::formats`.
 
+use super::batch;
 use super::csv;
 use super::id::Id;
 use super::influx::{self, Precision};
 use super::kinds::Encoded;
+use super::parts::PartForm;
 use super::place::{Placed, Placer};
 use super::privacy::Privacy;
+use super::short;
 use super::stored::{EventNames, StoredError, names, read_to_send};
 use headwater_forwarder::{
     EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress, MessageIdentity,
@@ -24,6 +27,8 @@ pub enum Encoding {
     Json,
     /// RFC 8949; consecutive messages are a sequence as in RFC 8742.
     Cbor,
+    /// CBOR with numbers for keys, and without ids that the other fields tell.
+    ShortCbor,
     /// RFC 4180: a row for each number.
     Csv,
     /// InfluxDB line protocol, with times in this unit: a line for each message.
@@ -34,6 +39,7 @@ pub enum Encoding {
 pub const ENCODERS: &[(&str, Encoding)] = &[
     ("json", Encoding::Json),
     ("cbor", Encoding::Cbor),
+    ("cbor-short", Encoding::ShortCbor),
     ("csv", Encoding::Csv),
     ("influx", Encoding::Influx(Precision::Milliseconds)),
 ];
@@ -55,6 +61,7 @@ impl Encoding {
         let why = match self {
             Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
+            Self::ShortCbor => short::encode(event, placer, to),
             Self::Csv => csv::encode(event, placer, to).map_err(|error| error.to_string()),
             Self::Influx(precision) => {
                 influx::encode(event, precision, placer, to);
@@ -68,7 +75,7 @@ impl Encoding {
     #[must_use]
     pub fn has(self, kind: &str) -> bool {
         match self {
-            Self::Json | Self::Cbor => true,
+            Self::Json | Self::Cbor | Self::ShortCbor => true,
             Self::Csv => csv::has_rows(kind),
             Self::Influx(_) => influx::has_lines(kind),
         }
@@ -78,13 +85,23 @@ impl Encoding {
         let plain = FormatTraits::default();
         match self {
             Self::Json => FormatTraits { media_type: "application/json", is_list: true, ..plain },
-            Self::Cbor => FormatTraits { media_type: "application/cbor-seq", ..plain },
+            Self::Cbor | Self::ShortCbor => FormatTraits { media_type: "application/cbor-seq", ..plain },
             Self::Csv => FormatTraits { media_type: "text/csv", ..plain },
             Self::Influx(precision) => FormatTraits {
                 media_type: "text/plain; charset=utf-8",
                 precision: Some(precision.word()),
                 ..plain
             },
+        }
+    }
+
+    /// The form of its batches; `None`: it has none, and messages follow each other.
+    fn part_form(self) -> Option<PartForm> {
+        match self {
+            Self::Json => Some(PartForm::Json),
+            Self::Cbor => Some(PartForm::Cbor),
+            Self::ShortCbor => Some(PartForm::ShortCbor),
+            Self::Csv | Self::Influx(_) => None,
         }
     }
 
@@ -168,6 +185,11 @@ impl Encoder for OutputEncoder {
     }
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if let Some(form) = self.format.part_form().filter(|_| framing == Framing::Batch) {
+            let events = batch.iter().map(|message| self.event(&message.body)).collect::<Result<Vec<_>, _>>();
+            let events = events.map_err(|error| self.format.error(error.to_string()))?;
+            return batch::encode(&events, &*self.placer, form, to).map_err(|why| self.format.error(why));
+        }
         for message in batch {
             let event = self.event(&message.body).map_err(|error| self.format.error(error.to_string()))?;
             self.format.encode(&event, &*self.placer, to)?;

@@ -3,9 +3,13 @@
 //! Every float is widened to 64 bits on the way: CBOR keeps the shortest form that is exact, and printing a 32-bit
 //! float by its own shortest digits would name another number.
 
+use super::batch::messages;
+use super::short;
+use flate2::read::GzDecoder;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
+use std::io::Read;
 
 /// A plain value. Maps keep their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,15 +65,32 @@ impl Wire {
     }
 }
 
-/// A message from an output's payload, JSON or CBOR, whichever it is.
+/// What a payload may hold once it is unpacked (bytes).
+const UNPACKED_BYTES_MAX: u64 = 64 << 20;
+
+/// The messages of an output's payload: one, or those of a batch, which may be gzip.
+///
+/// # Errors
+/// [`WireError`] if it is neither JSON nor CBOR, or does not unpack.
+pub fn read_all(payload: &[u8]) -> Result<Vec<Wire>, WireError> {
+    if !payload.starts_with(&[0x1f, 0x8b]) {
+        return Ok(messages(read(payload)?));
+    }
+    let mut unpacked = Vec::new();
+    let mut unpacking = GzDecoder::new(payload).take(UNPACKED_BYTES_MAX);
+    unpacking.read_to_end(&mut unpacked).map_err(|error| WireError(error.to_string()))?;
+    Ok(messages(read(&unpacked)?))
+}
+
+/// A payload as it is, JSON or CBOR, whichever it is.
 ///
 /// # Errors
 /// [`WireError`] if it is neither.
 pub fn read(payload: &[u8]) -> Result<Wire, WireError> {
     let text = || serde_json::from_slice(payload).map_err(|error| WireError(error.to_string()));
     let binary = || serde_cbor::from_slice(payload).map_err(|error| WireError(error.to_string()));
-    // A JSON map starts with a brace; as CBOR that byte would be a text of 27 bytes, which no message is.
-    if payload.trim_ascii_start().first() == Some(&b'{') { text() } else { binary() }
+    // JSON starts with a brace or a bracket; as CBOR these bytes would be a text or bytes, which no message is.
+    if matches!(payload.trim_ascii_start().first(), Some(b'{' | b'[')) { text() } else { binary() }
 }
 
 impl Serialize for Wire {
@@ -89,6 +110,33 @@ impl Serialize for Wire {
 impl<'de> Deserialize<'de> for Wire {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(WireVisitor)
+    }
+}
+
+/// A key, which may be a number.
+struct WireKey(String);
+
+impl<'de> Deserialize<'de> for WireKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = WireKey;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<WireKey, E> {
+        Ok(WireKey(short::key(number).map_or_else(|| number.to_string(), str::to_owned)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<WireKey, E> {
+        Ok(WireKey(key.to_owned()))
     }
 }
 
@@ -139,8 +187,8 @@ impl<'de> Visitor<'de> for WireVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Wire, A::Error> {
         let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
+        while let Some((WireKey(key), value)) = entries.next_entry()? {
+            map.push((key, value));
         }
         Ok(Wire::Map(map))
     }

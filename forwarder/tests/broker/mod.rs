@@ -227,7 +227,8 @@ impl Heard {
     }
 }
 
-/// The lane is the kind, which the topic ends with; a presence is of kind `status`. What begins with `not` is not taken.
+/// The lane is the kind, which the topic ends with; a presence is of kind `status`, and what begins with `summary` of that
+/// kind. What begins with `not` is not taken.
 pub struct Plain;
 
 impl Encoder for Plain {
@@ -241,14 +242,22 @@ impl Encoder for Plain {
 
     fn address<'m>(&'m self, message: &'m Message) -> Option<MessageAddress<'m>> {
         let is_presence = matches!(&message.body[..], b"online" | b"offline");
-        let kind = if is_presence { "status".into() } else { format!("{:?}/x", message.lane).into() };
+        let kind = match &message.body[..] {
+            _ if is_presence => "status".into(),
+            body if body.starts_with(b"summary") => "summary".into(),
+            _ => format!("{:?}/x", message.lane).into(),
+        };
         Some(MessageAddress { kind, time_ms: message.made_ms, ..MessageAddress::default() })
     }
 
     fn encode(&self, batch: &[&Message], framing: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
         for message in batch {
             to.extend_from_slice(&message.body);
-            to.extend((framing == Framing::Lines).then_some(b'\n'));
+            match framing {
+                Framing::Single => {}
+                Framing::Lines => to.push(b'\n'),
+                Framing::Batch => to.push(b','),
+            }
         }
         Ok(())
     }

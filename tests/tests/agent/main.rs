@@ -3,6 +3,7 @@
 mod benchmark;
 mod boots;
 mod buffer;
+mod bursts;
 mod cases;
 mod check;
 mod checkpoints;

@@ -31,11 +31,11 @@ impl ConnectionEvents for MqttEvents {
         Box::pin(async move {
             while events.is_empty() {
                 match self.connection.poll().await {
-                    Ok(event) => events.extend(self.on_event(event)),
+                    Ok(event) => self.on_event(event, &mut events),
                     Err(error) => self.on_end(&error, &mut events),
                 }
                 while let Some(event) = self.connection.poll_buffered() {
-                    events.extend(self.on_event(event));
+                    self.on_event(event, &mut events);
                 }
             }
             (self as Box<dyn ConnectionEvents>, events)
@@ -69,55 +69,54 @@ impl MqttEvents {
         Disconnected { reason: backoff.explain(error, self.connection.client_id()), wait }
     }
 
-    fn on_event(&mut self, event: MqttEvent) -> Option<ConnectionEvent> {
+    fn on_event(&mut self, event: MqttEvent, events: &mut Vec<ConnectionEvent>) {
         let mut flight = self.flight.borrow_mut();
         match event {
             MqttEvent::Connected { .. } => {
                 flight.up = true;
                 flight.window = usize::from(self.connection.inflight().min(self.inflight));
                 flight.packet_bytes_max = self.connection.packet_bytes_max();
-                Some(ConnectionEvent::Up)
+                events.push(ConnectionEvent::Up);
             }
-            MqttEvent::Sent { pkid } => {
-                flight.on_sent(pkid);
-                None
-            }
+            MqttEvent::Sent { pkid } => flight.on_sent(pkid),
             MqttEvent::Acked { pkid, refused } => {
-                let answered = flight.on_acked(pkid)?;
+                let Some(answered) = flight.on_acked(pkid) else { return };
                 flight.useful = true;
                 flight.refused |= refused.is_some();
                 drop(flight);
-                Some(self.on_answer(answered, refused))
+                self.on_answer(answered, refused, events);
             }
             MqttEvent::Incoming(kept) if kept.retain && !kept.payload.is_empty() => {
                 let mut found = self.found.borrow_mut();
                 if found.len() >= FOUND_MAX {
-                    return None;
+                    return;
                 }
                 found.push(kept.topic().to_owned());
-                Some(ConnectionEvent::Told)
+                events.push(ConnectionEvent::Told);
             }
             MqttEvent::Disconnected => {
                 let wait = self.backoff.borrow_mut().next();
-                Some(ConnectionEvent::Lost(Disconnected { reason: "said farewell".into(), wait }))
+                events.push(ConnectionEvent::Lost(Disconnected { reason: "said farewell".into(), wait }));
             }
-            _ => None,
+            _ => {}
         }
     }
 
-    fn on_answer(&self, answered: Option<Sent>, refused: Option<String>) -> ConnectionEvent {
-        let Some(Sent { tag, topic }) = answered else {
+    fn on_answer(&self, answered: Option<Sent>, refused: Option<String>, events: &mut Vec<ConnectionEvent>) {
+        let Some(Sent { tag, others, topic }) = answered else {
             self.guard.borrow_mut().announced(Instant::now());
-            return ConnectionEvent::Answered;
+            return events.push(ConnectionEvent::Answered);
         };
         if refused.as_deref() == Some(QUOTA) {
             let wait = self.backoff.borrow_mut().next();
-            return ConnectionEvent::Lost(Disconnected { reason: format!("the broker says: {QUOTA}"), wait });
+            let reason = format!("the broker says: {QUOTA}");
+            return events.push(ConnectionEvent::Lost(Disconnected { reason, wait }));
         }
         self.guard.borrow_mut().answered(Instant::now(), &tag, refused.is_none());
-        match refused {
+        let answer = |tag| match &refused {
             None => ConnectionEvent::Acked(tag),
             Some(why) => ConnectionEvent::Refused { tag, why: format!("{topic}: {why}") },
-        }
+        };
+        events.extend(std::iter::once(tag).chain(others).map(answer));
     }
 }

@@ -20,9 +20,11 @@ pub(super) struct Flight {
     sent: HashMap<u16, Option<Sent>>,
 }
 
-/// A message in flight.
+/// A message in flight, or a batch of them.
 pub(super) struct Sent {
     pub(super) tag: Tag,
+    /// The other messages of its batch.
+    pub(super) others: Vec<Tag>,
     /// Its topic, for the text of a refusal; empty where the broker cannot refuse with a reason.
     pub(super) topic: String,
 }

@@ -7,27 +7,31 @@
 //! Limits: `inflight` messages are unacknowledged, or as many as the broker allows (MQTT 5).
 
 mod barred;
+mod batch;
+mod config;
 mod events;
 mod flight;
 mod home_assistant;
 mod poison;
 mod probe;
+mod publication;
 mod tail;
 mod topic;
 
 use crate::catalogue::SharedCatalogue;
 use crate::{
-    Delivery, Disconnected, Encoder, Framing, Message, Opened, Output, OutputConnection, OutputContext,
-    OutputKind, OutputProbing, Published, SendError, SendRate, Tag, Tail,
+    Delivery, Disconnected, Encoder, Message, Opened, Output, OutputConnection, OutputKind, OutputProbing,
+    Published, SendError, SendRate, Tag, Tail,
 };
+use batch::{BatchSettings, MESSAGES_MAX, OpenBatch, TopicBatches};
 use events::MqttEvents;
 use flight::{Flight, Sent};
 use headwater_mqtt::{Backoff, Client, MqttSession, Qos, Settings, Version, Will};
-use headwater_settings::{Or, Table};
 use home_assistant::Announcer;
 #[cfg(test)]
 pub(crate) use poison::Verdict;
 pub(crate) use poison::{PoisonGuard, Retry};
+use publication::{Publication, Publisher};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,18 +41,11 @@ use topic::TopicTemplate;
 
 pub(crate) const KIND: OutputKind = OutputKind {
     name: "mqtt",
-    formats: &["json", "cbor"],
-    read,
+    formats: &["json", "cbor", "cbor-short"],
+    read: config::read,
     tail: Some(tail::address),
     sample: include_str!("sample.toml"),
 };
-
-const INFLIGHT: i64 = 1_000;
-
-/// The kind of the messages that a broker may keep.
-const SUMMARY: &str = "summary";
-
-const ACK_TIMEOUT_MS: i64 = 30_000;
 
 /// Bound on incoming packets. Only what a broker says of itself comes in.
 const PACKET_BYTES_MAX: usize = 64 << 10;
@@ -71,53 +68,10 @@ struct Mqtt {
     retains: bool,
     /// Whether Home Assistant is told what is sent, or that nothing is any more; `None`: neither.
     home_assistant: Option<bool>,
+    /// `None`: each message leaves by itself.
+    batch: Option<BatchSettings>,
     backoff: Rc<RefCell<Backoff>>,
     guard: Rc<RefCell<PoisonGuard>>,
-}
-
-fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box<dyn Output>> {
-    let settings = Settings::read(table);
-    let topic = read_topic(table);
-    let inflight = table.integer("inflight", 2..=60_000).given().unwrap_or(INFLIGHT);
-    let ack_timeout = table.duration("ack_timeout", 1_000..=3_600_000).given().unwrap_or(ACK_TIMEOUT_MS);
-    let rate = SendRate::read(table);
-    let retains = table.boolean("retain").given().unwrap_or(false);
-    let home_assistant = read_home_assistant(table, topic.as_ref());
-    let OutputContext { agent, output } = context;
-    // It says what it is: a source of the same name has another one.
-    let client_id = format!("headwater-{agent}-output-{output}");
-    let seed = u64::from(crc32fast::hash(client_id.as_bytes())) ^ fastrand::u64(..);
-    Some(Box::new(Mqtt {
-        settings: settings?,
-        topic: topic?,
-        client_id,
-        inflight: u16::try_from(inflight).unwrap_or(u16::MAX),
-        ack_timeout: Duration::from_millis(ack_timeout.unsigned_abs()),
-        rate,
-        retains,
-        home_assistant,
-        backoff: Rc::new(RefCell::new(Backoff::new(seed))),
-        guard: Rc::new(RefCell::new(PoisonGuard::new())),
-    }))
-}
-
-fn read_topic(table: &mut Table<'_>) -> Option<TopicTemplate> {
-    let given = table.string("topic");
-    let template = given.map_or_else(|| TopicTemplate::DEFAULT.to_owned(), |at| at.value);
-    let topic = TopicTemplate::parse(&template);
-    topic
-        .map_err(|fix| table.refuse(table.place_of("topic"), format!("`topic` cannot be `{template}`"), fix))
-        .ok()
-}
-
-fn read_home_assistant(table: &mut Table<'_>, topic: Option<&TopicTemplate>) -> Option<bool> {
-    let wanted = table.boolean("home_assistant").given();
-    if wanted == Some(true) && topic.is_some_and(|topic| !topic.has_one_series()) {
-        let what = "Home Assistant reads one series from a topic, and here several share one";
-        let fix = "write {stream} and {series} into the topic, or leave it out";
-        table.refuse(table.place_of("topic"), what, fix);
-    }
-    wanted
 }
 
 impl Output for Mqtt {
@@ -160,6 +114,7 @@ impl Output for Mqtt {
             flight: flight.clone(),
             guard: guard.clone(),
             home_assistant,
+            batches: self.batch.map(TopicBatches::new),
         };
         Ok((
             Box::new(sender),
@@ -168,7 +123,8 @@ impl Output for Mqtt {
     }
 
     fn ack_timeout(&self) -> Duration {
-        self.ack_timeout
+        // A batch is on its way once it is complete.
+        self.ack_timeout + self.batch.map_or(Duration::ZERO, |batch| batch.wait)
     }
 
     fn rate(&self) -> SendRate {
@@ -206,41 +162,6 @@ impl Output for Mqtt {
     }
 }
 
-/// Chooses the topic and the payload of messages.
-struct Publisher {
-    encoder: Arc<dyn Encoder>,
-    topic: TopicTemplate,
-    /// Whether the broker keeps the last live summary of each series.
-    retains: bool,
-}
-
-/// The form of a message at the broker.
-struct Publication {
-    topic: String,
-    payload: Vec<u8>,
-    /// Whether the broker keeps it for those who subscribe later.
-    retain: bool,
-}
-
-impl Publisher {
-    /// The topic and the payload of a message.
-    ///
-    /// # Errors
-    /// The message has no topic, or cannot be encoded.
-    fn publication(&self, message: &Message, backfill: bool) -> Result<Publication, String> {
-        let address = self.encoder.address(message).ok_or("it does not say what it is")?;
-        let topic = self.topic.topic(&address, backfill);
-        let mut payload = Vec::with_capacity(2 * message.body.len());
-        match self.encoder.encode(&[message], Framing::Single, &mut payload) {
-            Ok(()) => {
-                let retain = self.retains && !backfill && address.kind == SUMMARY;
-                Ok(Publication { topic, payload, retain })
-            }
-            Err(error) => Err(format!("{topic}: {error}")),
-        }
-    }
-}
-
 struct MqttConnection {
     client: Client,
     publisher: Publisher,
@@ -249,38 +170,54 @@ struct MqttConnection {
     flight: Rc<RefCell<Flight>>,
     guard: Rc<RefCell<PoisonGuard>>,
     home_assistant: Option<Announcer>,
+    /// What is gathered; `None`: each message leaves by itself.
+    batches: Option<TopicBatches>,
 }
 
 impl OutputConnection for MqttConnection {
     fn room(&self) -> usize {
         let (flight, guard) = (self.flight.borrow(), self.guard.borrow());
-        match flight.room() {
-            room if !guard.is_on() => room,
-            room if flight.is_idle() && !guard.is_due(Instant::now()) => room.min(1),
+        match (flight.room(), &self.batches) {
+            (0, _) => 0,
+            (_, Some(batches)) if !guard.is_on() => MESSAGES_MAX.saturating_sub(batches.messages()),
+            (room, _) if !guard.is_on() => room,
+            (room, _) if flight.is_idle() && !guard.is_due(Instant::now()) => room.min(1),
             _ => 0,
         }
     }
 
     fn window(&self) -> usize {
-        if self.guard.borrow().is_on() { 1 } else { self.flight.borrow().window }
+        match &self.batches {
+            _ if self.guard.borrow().is_on() => 1,
+            Some(_) => MESSAGES_MAX,
+            None => self.flight.borrow().window,
+        }
     }
 
     fn is_idle(&self) -> bool {
-        self.flight.borrow().is_idle()
+        self.flight.borrow().is_idle() && self.batches.as_ref().is_none_or(|batches| batches.messages() == 0)
     }
 
     fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
         let Delivery { backfill, ref message, .. } = delivery;
-        let publication = self.publisher.publication(message, backfill).map_err(SendError::Unfit)?;
+        let mut publication = self.publisher.publication(message, backfill).map_err(SendError::Unfit)?;
         self.fits(&publication)?;
+        let batch = publication.batch.take();
         let (topic, bytes) = (&publication.topic, publication.payload.len());
         let bars = self.guard.borrow().bars(topic, bytes, Instant::now());
         bars.map_or(Ok(()), |why| Err(SendError::Unfit(why)))?;
         let delivery = self.guard.borrow_mut().put_off(delivery);
-        delivery.map_or(Ok(0), |delivery| self.publish(delivery.tag, publication))
+        let Some(delivery) = delivery else { return Ok(0) };
+        match batch.filter(|topic| self.gathers(topic, bytes)) {
+            Some(topic) => Ok(self.gather(topic, delivery, bytes)),
+            None => self.publish(delivery.tag, publication),
+        }
     }
 
     fn flush(&mut self, more: bool) -> Option<Duration> {
+        if let Some(wait) = self.flush_batches(more) {
+            return Some(wait);
+        }
         if !self.guard.borrow().is_on() || !self.is_idle() {
             return None;
         }
@@ -317,9 +254,10 @@ impl OutputConnection for MqttConnection {
             announcer.subscribed(subscribed.is_ok());
         }
         // Messages have half of the window, whatever there is to announce.
-        while self.room() > self.window() / 2 {
+        let has_room = |flight: &Flight| flight.room() > flight.window / 2;
+        while has_room(&self.flight.borrow()) {
             let Some((topic, payload)) = announcer.next() else { break };
-            let publication = Publication { topic, payload, retain: true };
+            let publication = Publication { topic, payload, retain: true, batch: None };
             // What does not fit is not announced: the messages themselves would say why.
             let _ = self.fits(&publication).and_then(|()| self.request(None, publication));
         }
@@ -345,11 +283,62 @@ impl MqttConnection {
         Ok(())
     }
 
+    /// Whether a message for a batch with this topic waits for others.
+    fn gathers(&self, topic: &str, bytes: usize) -> bool {
+        let packet_bytes_max = self.flight.borrow().packet_bytes_max;
+        self.batches.is_some()
+            && !self.guard.borrow().is_on()
+            && TopicBatches::takes(topic, bytes, packet_bytes_max)
+    }
+
+    fn gather(&mut self, topic: String, delivery: Delivery, bytes: usize) -> usize {
+        let packet_bytes_max = self.flight.borrow().packet_bytes_max;
+        let batches = self.batches.as_mut();
+        let full = batches.and_then(|batches| batches.add(topic, delivery, bytes, packet_bytes_max));
+        if let Some(full) = full {
+            self.publish_batch(full);
+        }
+        bytes
+    }
+
+    /// Publishes the batches that are due, or all, as far as there is room. Returns how soon the next one is due.
+    fn flush_batches(&mut self, all: bool) -> Option<Duration> {
+        let now = Instant::now();
+        while self.flight.borrow().room() > 0
+            && let Some(batch) = self.batches.as_mut().and_then(|batches| batches.due(now, all))
+        {
+            self.publish_batch(batch);
+        }
+        // Without room an acknowledgement comes first.
+        self.batches.as_ref().filter(|_| self.flight.borrow().room() > 0)?.wait(now)
+    }
+
+    /// Every message of it was encoded before, and there is room: if it cannot leave, its messages come again on the next
+    /// connection, as those that are not acknowledged do.
+    fn publish_batch(&mut self, batch: OpenBatch) {
+        let Some(payload) =
+            self.batches.as_ref().map(|batches| batches.payload(&batch, &*self.publisher.encoder))
+        else {
+            return;
+        };
+        let mut tags = batch.deliveries.iter().map(|delivery| delivery.tag);
+        let (Ok(payload), Some(tag)) = (payload, tags.next()) else {
+            debug_assert!(false, "each of its messages was encoded alone");
+            return;
+        };
+        let name = if self.in_words { batch.topic.clone() } else { String::new() };
+        let (others, bytes) = (tags.collect(), payload.len());
+        let publication = Publication { topic: batch.topic, payload, retain: false, batch: None };
+        if self.request(Some(Sent { tag, others, topic: name.clone() }), publication).is_ok() {
+            self.guard.borrow_mut().sent(Instant::now(), &tag, &name, bytes);
+        }
+    }
+
     fn publish(&self, tag: Tag, publication: Publication) -> Result<usize, SendError> {
         let bytes = publication.payload.len();
         let is_named = self.in_words || self.guard.borrow().is_on();
         let name = if is_named { publication.topic.clone() } else { String::new() };
-        self.request(Some(Sent { tag, topic: name.clone() }), publication)?;
+        self.request(Some(Sent { tag, others: Vec::new(), topic: name.clone() }), publication)?;
         self.guard.borrow_mut().sent(Instant::now(), &tag, &name, bytes);
         Ok(bytes)
     }
@@ -357,7 +346,7 @@ impl MqttConnection {
     fn request(
         &self,
         sent: Option<Sent>,
-        Publication { topic, payload, retain }: Publication,
+        Publication { topic, payload, retain, .. }: Publication,
     ) -> Result<(), SendError> {
         match self.client.try_publish(topic, payload.into(), Qos::AtLeastOnce, retain) {
             Ok(()) => {
