@@ -66,6 +66,11 @@ pub trait Output {
         SendRate::default()
     }
 
+    /// The time over which live messages are spread that come together; zero: they go at once. Alerts always do.
+    fn spread(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Why messages are sent one at a time; `None`: they are not. The text follows "output NAME".
     fn one_at_a_time(&self) -> Option<&'static str> {
         None

@@ -5,6 +5,7 @@
 //! room. A connection that acknowledges nothing for [`Output::ack_timeout`] is closed.
 
 mod pace;
+mod spread;
 
 use crate::connection::{
     ConnectionEvent, Delivery, Disconnected, NextEvents, Output, OutputConnection, SendError,
@@ -15,6 +16,7 @@ use crate::spool::{DeliveryOutcome, Next};
 use crate::status::OutputState;
 use crate::{Encoder, Lane, Tag};
 use pace::RateLimiter;
+use spread::Spread;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -104,6 +106,7 @@ impl Driver {
 struct DriverSession<'d> {
     driver: &'d Driver,
     limiter: &'d mut RateLimiter,
+    spread: Spread,
     connection: Box<dyn OutputConnection>,
     up: bool,
     /// Whether anything was acknowledged.
@@ -124,6 +127,7 @@ impl<'d> DriverSession<'d> {
         Self {
             driver,
             limiter,
+            spread: Spread::new(driver.output.spread()),
             connection,
             up: false,
             answered: false,
@@ -186,9 +190,18 @@ impl<'d> DriverSession<'d> {
             let now = Instant::now();
             let is_stopping = self.driver.shared.ending.is_stopping();
             let backfill = room > self.connection.window() / 4 && self.limiter.is_due(now) && !is_stopping;
-            let next = self.driver.shared.spool.borrow_mut().next(self.driver.bit, backfill);
+            let (next, waiting, pause) = {
+                let (mut spool, bit) = (self.driver.shared.spool.borrow_mut(), self.driver.bit);
+                let waiting = if is_stopping { 0 } else { spool.live_data(bit) };
+                let pause = self.spread.wait(now, waiting);
+                spool.hold_live_data(bit, pause.is_some());
+                (spool.next(bit, backfill), waiting, pause)
+            };
             match next {
                 Next::Send(delivery) => {
+                    if !delivery.backfill && !delivery.tag.lane.is_alert() {
+                        self.spread.sent(waiting.saturating_sub(1));
+                    }
                     if !self.send(delivery, now) {
                         return self.connection.flush(true);
                     }
@@ -196,7 +209,7 @@ impl<'d> DriverSession<'d> {
                 Next::Read(lane, from) => self.read(lane, from),
                 Next::Nothing => {
                     // What is gathered leaves before the end.
-                    let waits = [self.limiter.wait(now), self.connection.flush(is_stopping)];
+                    let waits = [self.limiter.wait(now), self.connection.flush(is_stopping), pause];
                     return waits.into_iter().flatten().min();
                 }
             }

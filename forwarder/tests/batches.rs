@@ -1,4 +1,4 @@
-//! Batches at a real mosquitto: fewer messages, and nothing is missing.
+//! Batches and spread messages at a real mosquitto: fewer or later, and nothing is missing.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -110,5 +110,26 @@ fn a_broker_that_is_killed_gets_every_batch_again() {
         wait_for("all to be heard", || arrived() >= 3_000).await;
         assert_eq!((forwarder.account().delivered, forwarder.account().lost), (3_000, 0));
         assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
+    });
+}
+
+#[test]
+fn what_comes_together_is_spread_and_alerts_are_not() {
+    run(async {
+        let (broker, folder) = (Broker::start(""), Folder::new());
+        let heard = Heard::listen(broker.port).await;
+        let forwarder = forwarder(broker.port, &folder.0, BufferConfig::default(), "spread = \"2s\"");
+        wait_for("the connection", || forwarder.status().outputs[0].up).await;
+        let pushed = Instant::now();
+        (0..2_000).for_each(|n| forwarder.push(message(Lane::Data, n)));
+        forwarder.push(message(Lane::Alert, 7));
+        wait_for("the alert", || heard.under("Alert") == ["7"]).await;
+        assert!(heard.under("Data").len() < 1_500, "{} came before the alert", heard.under("Data").len());
+        wait_for("all to be heard", || heard.under("Data").len() == 2_000).await;
+        assert!(pushed.elapsed() > Duration::from_millis(1_500), "{:?}", pushed.elapsed());
+        assert!(heard.under("backfill").is_empty(), "what is spread is live");
+        (2_000..3_000).for_each(|n| forwarder.push(message(Lane::Data, n)));
+        assert!(forwarder.stop(Instant::now() + Duration::from_secs(4)).await);
+        assert_eq!(forwarder.account().delivered, 3_001, "the end waits for nothing");
     });
 }

@@ -28,6 +28,8 @@ pub(super) struct Cursors {
     pub(super) up: bool,
     /// Whether what waited goes before what is new.
     pub(super) in_order: bool,
+    /// Whether live data waits, alerts do not.
+    holds_data: bool,
     pub(super) lanes: PerLane<Cursor>,
 }
 
@@ -139,7 +141,9 @@ impl Spool {
     /// The next step for the output: alerts before data, live messages before backfill, or of an output that keeps the
     /// order behind it. `allow_backfill`: backfill has room.
     pub(crate) fn next(&mut self, output: usize, mut allow_backfill: bool) -> Next {
-        let Some(in_order) = self.outputs.get(output).filter(|cursors| cursors.up).map(|c| c.in_order) else {
+        let Some((in_order, holds_data)) =
+            self.outputs.get(output).filter(|cursors| cursors.up).map(|c| (c.in_order, c.holds_data))
+        else {
             return Next::Nothing;
         };
         let released = self.released;
@@ -147,7 +151,8 @@ impl Spool {
             let lanes = Lane::ALL.into_iter().filter(|lane| lane.is_alert() == alerts);
             let lanes = lanes.filter(|lane| released || !lane.is_held());
             let is_free = |spool: &Self, lane| !in_order || !spool.has_backfill(output, lane);
-            let live = |lane| if is_free(self, lane) { self.next_live(output, lane) } else { None };
+            let may_go = |spool: &Self, lane| (alerts || !holds_data) && is_free(spool, lane);
+            let live = |lane| if may_go(self, lane) { self.next_live(output, lane) } else { None };
             if let Some(delivery) = lanes.clone().find_map(live) {
                 return Next::Send(delivery);
             }
@@ -161,6 +166,24 @@ impl Spool {
             allow_backfill &= !(alerts && lanes.into_iter().any(|lane| self.is_reading(output, lane)));
         }
         Next::Nothing
+    }
+
+    /// Whether the output gets no live data for now.
+    pub(crate) fn hold_live_data(&mut self, output: usize, holds: bool) {
+        if let Some(cursors) = self.outputs.get_mut(output) {
+            cursors.holds_data = holds;
+        }
+    }
+
+    /// How many messages that are no alerts the output is yet to get live, at most.
+    pub(crate) fn live_data(&self, output: usize) -> u64 {
+        let Some(cursors) = self.outputs.get(output).filter(|cursors| cursors.up) else { return 0 };
+        let lanes = Lane::MERGED.into_iter().filter(|lane| self.released || !lane.is_held());
+        let waiting = lanes.map(|lane| {
+            let queue = self.queues.of(lane);
+            queue.next().saturating_sub(cursors.lanes.of(lane).live.max(queue.first_in_memory()))
+        });
+        waiting.sum()
     }
 
     /// Whether there may be messages before those that are live.

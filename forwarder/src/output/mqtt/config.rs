@@ -24,6 +24,7 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
     let retains = table.boolean("retain").given().unwrap_or(false);
     let home_assistant = read_home_assistant(table, topic.as_ref());
     let batch = read_batch(table, retains || home_assistant == Some(true));
+    let spread = table.duration("spread", 0..=60_000).given().unwrap_or_default();
     let OutputContext { agent, output } = context;
     // It says what it is: a source of the same name has another one.
     let client_id = format!("headwater-{agent}-output-{output}");
@@ -38,6 +39,7 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
         retains,
         home_assistant,
         batch,
+        spread: Duration::from_millis(spread.unsigned_abs()),
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
         guard: Rc::new(RefCell::new(PoisonGuard::new())),
     }))

@@ -70,6 +70,8 @@ struct Mqtt {
     home_assistant: Option<bool>,
     /// `None`: each message leaves by itself.
     batch: Option<BatchSettings>,
+    /// The time over which live messages are spread.
+    spread: Duration,
     backoff: Rc<RefCell<Backoff>>,
     guard: Rc<RefCell<PoisonGuard>>,
 }
@@ -129,6 +131,10 @@ impl Output for Mqtt {
 
     fn rate(&self) -> SendRate {
         self.rate
+    }
+
+    fn spread(&self) -> Duration {
+        self.spread
     }
 
     fn exclusive(&self) -> Option<String> {
