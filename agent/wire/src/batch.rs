@@ -10,14 +10,16 @@ use super::id::Id;
 use super::kinds::Encoded;
 use super::parts::{PartForm, Parts, put_head, put_map};
 use super::place::{Placed, Placer};
-use super::wire::Wire;
+use super::wire::{Wire, WireError, read};
+use flate2::read::GzDecoder;
 use headwater_pipeline::event::Event;
+use std::io::Read;
 
 /// The fields of an event, without an id that they tell.
 ///
 /// # Errors
 /// A value that the form has no word for.
-pub(super) fn describe(event: &Event, placer: &dyn Placer, form: PartForm) -> Result<Parts, String> {
+fn describe(event: &Event, placer: &dyn Placer, form: PartForm) -> Result<Parts, String> {
     let id = Id::of(event, placer).map(|id| id.to_string());
     let is_told = id.is_some() && id == told_by(event, placer);
     let mut parts = Parts::new(form, is_told.then_some("id"));
@@ -82,6 +84,17 @@ pub(super) fn encode(
     Ok(())
 }
 
+/// Appends an event with numbers for keys, and without an id that its other fields tell.
+///
+/// # Errors
+/// A value that CBOR has no word for.
+pub(super) fn encode_short(event: &Event, placer: &dyn Placer, to: &mut Vec<u8>) -> Result<(), String> {
+    let parts: Parts = describe(event, placer, PartForm::ShortCbor)?;
+    let fields: Vec<_> = parts.fields().collect();
+    put_map(PartForm::ShortCbor, &fields, to);
+    Ok(())
+}
+
 /// The fields that all messages have, and most of them with the value of the first.
 fn head_of(messages: &[Parts]) -> Vec<(&[u8], &[u8])> {
     let Some(first) = messages.first() else { return Vec::new() };
@@ -95,8 +108,25 @@ fn head_of(messages: &[Parts]) -> Vec<(&[u8], &[u8])> {
     first.fields().filter(is_common).collect()
 }
 
+/// What a payload may hold once it is unpacked (bytes).
+const UNPACKED_BYTES_MAX: u64 = 64 << 20;
+
+/// The messages of an output's payload: one, or those of a batch, which may be gzip.
+///
+/// # Errors
+/// [`WireError`] if it is neither JSON nor CBOR, or does not unpack.
+pub fn read_all(payload: &[u8]) -> Result<Vec<Wire>, WireError> {
+    if !payload.starts_with(&[0x1f, 0x8b]) {
+        return Ok(messages(read(payload)?));
+    }
+    let mut unpacked = Vec::new();
+    let mut unpacking = GzDecoder::new(payload).take(UNPACKED_BYTES_MAX);
+    unpacking.read_to_end(&mut unpacked).map_err(|error| WireError(error.to_string()))?;
+    Ok(messages(read(&unpacked)?))
+}
+
 /// The messages of a batch, or the one message that this is; each with its id.
-pub(super) fn messages(wire: Wire) -> Vec<Wire> {
+fn messages(wire: Wire) -> Vec<Wire> {
     let Wire::List(items) = wire else { return vec![with_id(wire)] };
     let mut items = items.into_iter();
     let Some(Wire::Map(head)) = items.next() else { return Vec::new() };
@@ -143,7 +173,7 @@ fn told_by_fields(wire: &Wire) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Encoding, Unplaced, read, read_all};
+    use crate::{Encoding, Unplaced};
     use headwater_pipeline::event::{ClockMark, Subject, Summary, Timestamp};
     use headwater_pipeline::plan::Value;
     use std::io::Write;
@@ -223,7 +253,7 @@ mod tests {
             }
         }
         let mut alone = Vec::new();
-        crate::short::encode(&events[6], &Unplaced, &mut alone).unwrap();
+        encode_short(&events[6], &Unplaced, &mut alone).unwrap();
         assert_eq!(sorted(&read_all(&alone).unwrap()[0]), sorted(&plain(&events[6], PartForm::ShortCbor)));
     }
 
@@ -248,7 +278,7 @@ mod tests {
             packer.finish().unwrap().len()
         };
         let mut short = Vec::new();
-        crate::short::encode(&events[50], &Unplaced, &mut short).unwrap();
+        encode_short(&events[50], &Unplaced, &mut short).unwrap();
         let plain = crate::to_json(&events[50]).unwrap().len() + topic + "/g/bed50/temp".len();
         let (json, cbor) = (of_batch(PartForm::Json), of_batch(PartForm::ShortCbor));
         let share = |bytes: usize| (bytes + topic) / 100;

@@ -23,6 +23,7 @@ mod sketch;
 mod stored;
 mod wire;
 
+pub use batch::read_all;
 pub use influx::Precision;
 pub use message::{Messages, id, to_json};
 pub use output::{ENCODERS, Encoding, OutputEncoder};
@@ -30,7 +31,7 @@ pub use place::{Placement, Placer, Unplaced};
 pub use privacy::Privacy;
 pub use stored::{EventNames, StoredError, names, put_event, read_event};
 pub use stored::{Mergeable, mergeable};
-pub use wire::{Wire, WireError, read, read_all};
+pub use wire::{Wire, WireError, read};
 
 /// The version of the wire format, `"v"` in every message.
 pub const WIRE_VERSION: u8 = 1;

@@ -11,7 +11,6 @@ use super::kinds::Encoded;
 use super::parts::PartForm;
 use super::place::{Placed, Placer};
 use super::privacy::Privacy;
-use super::short;
 use super::stored::{EventNames, StoredError, names, read_to_send};
 use headwater_forwarder::{
     EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress, MessageIdentity,
@@ -61,7 +60,7 @@ impl Encoding {
         let why = match self {
             Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
-            Self::ShortCbor => short::encode(event, placer, to),
+            Self::ShortCbor => batch::encode_short(event, placer, to),
             Self::Csv => csv::encode(event, placer, to).map_err(|error| error.to_string()),
             Self::Influx(precision) => {
                 influx::encode(event, precision, placer, to);

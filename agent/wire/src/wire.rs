@@ -3,13 +3,10 @@
 //! Every float is widened to 64 bits on the way: CBOR keeps the shortest form that is exact, and printing a 32-bit
 //! float by its own shortest digits would name another number.
 
-use super::batch::messages;
 use super::short;
-use flate2::read::GzDecoder;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
-use std::io::Read;
 
 /// A plain value. Maps keep their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +30,7 @@ pub enum Wire {
 /// The bytes are no message.
 #[derive(Debug, thiserror::Error)]
 #[error("not a message: {0}")]
-pub struct WireError(String);
+pub struct WireError(pub(super) String);
 
 impl Wire {
     /// The value of a key, if this is a map that has it.
@@ -63,23 +60,6 @@ impl Wire {
             _ => None,
         }
     }
-}
-
-/// What a payload may hold once it is unpacked (bytes).
-const UNPACKED_BYTES_MAX: u64 = 64 << 20;
-
-/// The messages of an output's payload: one, or those of a batch, which may be gzip.
-///
-/// # Errors
-/// [`WireError`] if it is neither JSON nor CBOR, or does not unpack.
-pub fn read_all(payload: &[u8]) -> Result<Vec<Wire>, WireError> {
-    if !payload.starts_with(&[0x1f, 0x8b]) {
-        return Ok(messages(read(payload)?));
-    }
-    let mut unpacked = Vec::new();
-    let mut unpacking = GzDecoder::new(payload).take(UNPACKED_BYTES_MAX);
-    unpacking.read_to_end(&mut unpacked).map_err(|error| WireError(error.to_string()))?;
-    Ok(messages(read(&unpacked)?))
 }
 
 /// A payload as it is, JSON or CBOR, whichever it is.
