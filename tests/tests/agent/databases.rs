@@ -1,7 +1,9 @@
 //! The HTTP output against a database that others wrote: InfluxDB 1.6, as Debian has it.
 
 use headwater_tests::influxdb::InfluxDb;
+use headwater_tests::tree::root;
 use headwater_tests::{Agent, TempDir, wait_for};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -46,6 +48,32 @@ fn wait_sum(database: &InfluxDb, count: i64, sum: i64) {
     });
 }
 
+/// Every question of the dashboard finds something.
+#[track_caller]
+fn ask_as_the_dashboard(database: &InfluxDb) {
+    let path = root().join("agent/grafana/summaries-influxdb.json");
+    let dashboard: Value =
+        serde_json::from_str(&std::fs::read_to_string(path).expect("the dashboard")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let variables = dashboard["templating"]["list"].as_array().expect("variables").iter();
+    let queries = targets.chain(variables).filter_map(|from| from["query"].as_str());
+    let queries: Vec<&str> = queries.filter(|query| query.starts_with("S")).collect();
+    assert!(queries.len() >= 9, "{queries:?}");
+    for query in queries {
+        let values = [
+            ("$stream", "main"),
+            ("$series", ".*"),
+            ("$agent", "edge-1"),
+            ("$timeFilter", "time >= 1436400000s AND time < 1436500000s"),
+            ("$__interval", "1m"),
+        ];
+        let asked =
+            values.iter().fold(query.to_owned(), |text, (variable, value)| text.replace(variable, value));
+        assert!(!database.rows(&asked).is_empty(), "{asked}");
+    }
+}
+
 #[test]
 fn summaries_and_alerts_reach_a_database_that_comes_late() {
     let Some(database) = InfluxDb::start("") else { return };
@@ -54,7 +82,8 @@ fn summaries_and_alerts_reach_a_database_that_comes_late() {
     append(&dir, &lines);
     append(&dir, &line("a,b =c", 1_000, 5_000_000));
     append(&dir, &line("a,b =c", 1_001, 0));
-    let agent = Agent::start(&dir, &config(&dir, database.port, ""));
+    let config = config(&dir, database.port, "").replace("\"mean\"]", "\"mean\", \"min\", \"max\", \"p95\"]");
+    let agent = Agent::start(&dir, &config);
     // A matter of the output: nothing is refused.
     agent.wait_log(&["output disconnected", "database not found", "does the database exist?"]);
     database.run("CREATE DATABASE home");
@@ -69,6 +98,7 @@ fn summaries_and_alerts_reach_a_database_that_comes_late() {
     assert_eq!((alerts[0][1].as_f64(), alerts[0][2].as_str()), (Some(5e6), Some("raised")));
     assert_eq!((alerts[1][2].as_str(), alerts[1][4].as_str()), (Some("cleared"), Some("main")));
     assert_eq!(alerts[0][0], START + 1_000 * STEP_MS);
+    ask_as_the_dashboard(&database);
     let (status, log) = agent.stop();
     assert!(status.success() && !log.contains("refused by output"), "{log}");
 }
