@@ -1,6 +1,7 @@
 //! A parsed file, the mistakes found in it, and how a mistake is shown.
 
 use crate::conceal::{conceal_line, conceal_text};
+use crate::fingerprint::{FileContents, fingerprint_of};
 use crate::node::{TomlEntry, TomlNode, TomlValue};
 use crate::outline::{Step, TableReading};
 use headwater_text::{LINE_BYTES_MAX, clean};
@@ -45,6 +46,8 @@ pub struct Document {
     mistakes: RefCell<Vec<Mistake>>,
     /// Values from the environment and from other files, which no text shows.
     elsewhere: RefCell<Vec<String>>,
+    /// What the files hold that were read with it.
+    pub(crate) contents: RefCell<FileContents>,
     /// What was asked of which table.
     readings: RefCell<Vec<TableReading>>,
     syntax_broken: bool,
@@ -79,6 +82,7 @@ impl Document {
             syntax_broken: !mistakes.is_empty(),
             mistakes: RefCell::new(mistakes),
             elsewhere: RefCell::default(),
+            contents: RefCell::default(),
             readings: RefCell::default(),
         }
     }
@@ -224,6 +228,11 @@ impl Document {
     /// Notes a value that no text may show.
     pub(crate) fn hide(&self, value: &str) {
         self.elsewhere.borrow_mut().push(value.to_owned());
+    }
+
+    /// Notes the content of a file whose name stands at a place.
+    pub(crate) fn note_content(&self, place: usize, content: &[u8]) {
+        self.contents.borrow_mut().insert(place, fingerprint_of(&content));
     }
 
     /// Whether others than the owner and the group may read the config.

@@ -10,6 +10,7 @@
 mod at;
 mod conceal;
 mod document;
+mod fingerprint;
 mod nearest;
 mod node;
 mod outline;
@@ -21,6 +22,7 @@ mod units;
 
 pub use at::{At, Numbers, Or, Pairs};
 pub use document::{Document, Mistake, Severity, is_readable_by_others};
+pub use fingerprint::fingerprint_of;
 pub use nearest::nearest;
 pub use outline::Wanted;
 pub use quoted::quoted;

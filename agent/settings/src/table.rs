@@ -21,7 +21,7 @@ pub use collections::SwitchOrTable;
 /// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {
     document: &'d Document,
-    entries: &'d [TomlEntry],
+    pub(crate) entries: &'d [TomlEntry],
     span: Range<usize>,
     path: String,
     asked: Vec<String>,

@@ -42,6 +42,9 @@ impl TlsFiles {
             let what = format!("everybody on this machine may read the key {}", file.value.display());
             table.warn(file.span.clone(), what, format!("chmod 600 {}", file.value.display()));
         }
+        for (name, file) in named.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?))) {
+            table.note_file(name, &file.value);
+        }
         let tls = Tls::read(ca, identity);
         tls.map_err(|bad| table.refuse(table.place_of(bad.key), bad.what, bad.fix)).ok().map(Some)
     }

@@ -62,6 +62,7 @@ impl Table<'_> {
                     return None;
                 }
                 self.document.hide(text);
+                self.document.note_content(file.span.start, text.as_bytes());
                 if is_readable_by_others(&path) {
                     let what = format!("everybody on this machine may read the secret {}", path.display());
                     self.warn(file.span.clone(), what, format!("chmod 600 {}", path.display()));
