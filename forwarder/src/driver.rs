@@ -10,6 +10,7 @@ mod spread;
 use crate::connection::{
     ConnectionEvent, Delivery, Disconnected, NextEvents, Output, OutputConnection, SendError,
 };
+use crate::ending::Ending;
 use crate::events::ForwarderEvent;
 use crate::shared::Shared;
 use crate::spool::{DeliveryOutcome, Next};
@@ -39,24 +40,26 @@ pub(crate) struct Driver {
     pub(crate) bit: usize,
     pub(crate) output: Box<dyn Output>,
     pub(crate) encoder: Arc<dyn Encoder>,
+    /// When it is to end.
+    pub(crate) ending: Rc<Ending>,
 }
 
 impl Driver {
     /// Waits for the buffer to be open, then runs until the forwarder stops.
     pub(crate) async fn run(mut self) {
-        let shared = self.shared.clone();
+        let (shared, ending) = (self.shared.clone(), self.ending.clone());
         tokio::select! {
             buffer = shared.opened() => match buffer.bits.get(self.index) {
                 Some(bit) => self.bit = *bit,
                 None => return,
             },
-            () = shared.ending.stopped() => return,
+            () = ending.stopped() => return,
         }
         let clock = self.shared.clone();
         self.output.tell_time(Rc::new(move || clock.now_ms()));
         self.shared.spool.borrow_mut().keep_order(self.bit, self.output.keeps_order());
         let mut limiter = RateLimiter::new(self.output.rate());
-        while !self.shared.ending.is_stopping() {
+        while !self.ending.is_stopping() {
             let gone = self.state(|state| state.gone.clone()).flatten();
             let ended = match self.output.open(&self.encoder, gone.as_ref()) {
                 Ok((connection, events)) => {
@@ -72,7 +75,7 @@ impl Driver {
             self.on_down(&ended.reason);
             tokio::select! {
                 () = sleep(ended.wait) => {}
-                () = self.shared.ending.stopped() => {}
+                () = self.ending.stopped() => {}
             }
         }
     }
@@ -95,7 +98,7 @@ impl Driver {
     fn on_down(&self, reason: &str) {
         let now = self.shared.now_ms();
         let news = self.state(|state| state.down(reason, now));
-        if news == Some(true) && !self.shared.ending.is_stopping() {
+        if news == Some(true) && !self.ending.is_stopping() {
             self.shared.tell(ForwarderEvent::Down { output: self.index, reason: reason.to_owned() });
         }
         self.shared.disk_writer.notify_one();
@@ -139,7 +142,7 @@ impl<'d> DriverSession<'d> {
     }
 
     async fn run(&mut self, mut next_events: NextEvents) -> Disconnected {
-        let shared = self.driver.shared.clone();
+        let (shared, ending) = (self.driver.shared.clone(), self.driver.ending.clone());
         let timeout = self.driver.output.ack_timeout();
         loop {
             if self.connection.is_idle() {
@@ -165,8 +168,8 @@ impl<'d> DriverSession<'d> {
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(wait) => {}
                 () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
-                () = shared.ending.closing(), if !self.up => return Disconnected { reason: "stopped".into(), wait: Duration::ZERO },
-                () = shared.ending.gave_up() => {
+                () = ending.closing(), if !self.up => return Disconnected { reason: "stopped".into(), wait: Duration::ZERO },
+                () = ending.gave_up() => {
                     return Disconnected { reason: "stopped".into(), wait: Duration::ZERO };
                 }
             }
@@ -188,7 +191,7 @@ impl<'d> DriverSession<'d> {
                 return self.connection.flush(true);
             }
             let now = Instant::now();
-            let is_stopping = self.driver.shared.ending.is_stopping();
+            let is_stopping = self.driver.ending.is_stopping();
             let backfill = room > self.connection.window() / 4 && self.limiter.is_due(now) && !is_stopping;
             let (next, waiting, pause) = {
                 let (mut spool, bit) = (self.driver.shared.spool.borrow_mut(), self.driver.bit);
@@ -300,9 +303,8 @@ impl<'d> DriverSession<'d> {
 
     /// Whether to close the connection now: the forwarder stops, and nothing is left that could be sent.
     fn closing_now(&mut self, idle: bool) -> bool {
-        let shared = &self.driver.shared;
-        let now =
-            self.up && !self.closing && (shared.ending.is_closing() || (shared.ending.is_stopping() && idle));
+        let ending = &self.driver.ending;
+        let now = self.up && !self.closing && (ending.is_closing() || (ending.is_stopping() && idle));
         if now {
             self.send_presence();
             self.closing = true;

@@ -1,9 +1,11 @@
 //! The forwarder's interface for the agent: push, ask, stop.
 
+mod replace;
 mod stop;
 
 use crate::disk_thread::{DiskThread, WhenOpened};
 use crate::driver::Driver;
+use crate::ending::Ending;
 use crate::events::ForwarderEvent;
 use crate::opening::Opening;
 use crate::output_set::OutputSet;
@@ -15,6 +17,7 @@ use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::writes::Written;
 use crate::{Account, BufferConfig, Catalogue, Compactor, Encoder, Lane, Message, Output, disk_writer};
+use std::cell::RefCell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -50,13 +53,14 @@ pub struct Start {
 pub struct Forwarder {
     shared: Rc<Shared>,
     /// By the order of the config.
-    encoders: Rc<[Arc<dyn Encoder>]>,
-    tasks: Rc<std::cell::RefCell<Tasks>>,
+    encoders: Rc<RefCell<Vec<Arc<dyn Encoder>>>>,
+    tasks: Rc<RefCell<Tasks>>,
 }
 
 #[derive(Default)]
 struct Tasks {
-    drivers: Vec<JoinHandle<()>>,
+    /// By the order of the config.
+    drivers: Vec<Option<JoinHandle<()>>>,
     disk_writers: Vec<JoinHandle<()>>,
 }
 
@@ -98,17 +102,15 @@ impl Forwarder {
         };
         let states = outputs.iter().map(state).collect();
         let shared = Rc::new(Shared::new((config, folder), spool, disk_thread, states, clock));
-        let encoders = outputs.iter().map(|slot| slot.encoder.clone()).collect();
+        let encoders = outputs.iter().map(|slot| slot.encoder.clone()).collect::<Vec<_>>();
         let mut tasks = Tasks::default();
         for (index, slot) in outputs.into_iter().enumerate() {
-            let OutputSlot { name, output, encoder, .. } = slot;
-            let driver = Driver { shared: shared.clone(), index, bit: index, output, encoder };
-            tasks.drivers.push(spawn(&shared, format!("output {name}"), driver.run()));
+            tasks.drivers.push(Some(drive(&shared, index, slot)));
         }
         tasks.disk_writers.push(spawn(&shared, "disk writer", disk_writer::write(shared.clone(), opened)));
         tasks.disk_writers.push(spawn(&shared, "buffer cleaner", disk_writer::settle(shared.clone())));
         tasks.disk_writers.push(spawn(&shared, "disk sync", disk_writer::sync(shared.clone())));
-        Ok(Self { shared, encoders, tasks: Rc::new(tasks.into()) })
+        Ok(Self { shared, encoders: Rc::new(encoders.into()), tasks: Rc::new(tasks.into()) })
     }
 
     /// Waits until the buffer is open. Before that, [`Forwarder::account`] does not count the messages on disk.
@@ -119,8 +121,10 @@ impl Forwarder {
     /// Takes a message. Never blocks and never fails: if memory has no room, the oldest messages are given up,
     /// counted, and told by an event.
     pub fn push(&self, message: crate::Message) {
-        let takers = self.encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
+        let encoders = self.encoders.borrow();
+        let takers = encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
         let owed = takers.filter_map(|(output, _)| self.shared.bit_of(output)).collect();
+        drop(encoders);
         self.shared.push(message, owed);
     }
 
@@ -237,7 +241,17 @@ fn spawn(
     name: impl Into<String>,
     task: impl Future<Output = ()> + 'static,
 ) -> JoinHandle<()> {
-    let watch = TaskWatch { shared: shared.clone(), name: name.into() };
+    spawn_until(shared, None, name, task)
+}
+
+/// The same, of a task that may end by itself once its own end has begun.
+fn spawn_until(
+    shared: &Rc<Shared>,
+    ending: Option<Rc<Ending>>,
+    name: impl Into<String>,
+    task: impl Future<Output = ()> + 'static,
+) -> JoinHandle<()> {
+    let watch = TaskWatch { shared: shared.clone(), name: name.into(), ending };
     #[cfg(test)]
     let task = tests::injected(watch.name.clone(), task);
     tokio::task::spawn_local(async move {
@@ -246,14 +260,28 @@ fn spawn(
     })
 }
 
+/// Starts the driver of an output.
+fn drive(shared: &Rc<Shared>, index: usize, slot: OutputSlot) -> JoinHandle<()> {
+    let OutputSlot { name, output, encoder, .. } = slot;
+    let ending = shared.driver_ending(index);
+    let driver =
+        Driver { shared: shared.clone(), index, bit: index, output, encoder, ending: ending.clone() };
+    spawn_until(shared, Some(ending), format!("output {name}"), driver.run())
+}
+
 /// Reports the end of its task when it is dropped. A panic drops it too.
 struct TaskWatch {
     shared: Rc<Shared>,
     name: String,
+    /// The task's own end.
+    ending: Option<Rc<Ending>>,
 }
 
 impl Drop for TaskWatch {
     fn drop(&mut self) {
+        if self.ending.as_ref().is_some_and(|ending| !ending.is_running()) && !std::thread::panicking() {
+            return;
+        }
         let how = if std::thread::panicking() { "panicked" } else { "ended" };
         self.shared.part_ended(&format!("the task `{}` of the forwarder {how}", self.name));
     }

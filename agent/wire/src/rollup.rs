@@ -13,6 +13,7 @@ use headwater_kernel::series::Pane as _;
 use headwater_pipeline::config::Thinned;
 use headwater_pipeline::event::{ClockMark, Event, Summary, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The lengths of coarser windows, in order (ms).
 const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
@@ -20,8 +21,10 @@ const LADDER_MS: [i64; 3] = [5 * 60_000, 3_600_000, 86_400_000];
 /// Merges the summaries of an agent.
 #[derive(Debug)]
 pub struct Thinner {
-    streams: BTreeMap<String, Thinned>,
+    streams: Mutex<Arc<ThinnedStreams>>,
 }
+
+type ThinnedStreams = BTreeMap<String, Thinned>;
 
 /// The common properties of merged summaries: stream, series and clock.
 type Key<'m> = (&'m str, &'m str, ClockMark);
@@ -49,11 +52,22 @@ impl Thinner {
     /// The roll-up for an agent with these streams.
     #[must_use]
     pub fn new(streams: impl IntoIterator<Item = (String, Thinned)>) -> Self {
-        Self { streams: streams.into_iter().collect() }
+        Self { streams: Mutex::new(Arc::new(streams.into_iter().collect())) }
     }
 
-    fn merged(&self, (stream, _, clock): &Key<'_>, group: &Group<'_>, newest: &Message) -> Option<Message> {
-        let plan = &self.streams.get(*stream)?.plan;
+    /// From now on the agent has these streams.
+    pub fn change(&self, streams: impl IntoIterator<Item = (String, Thinned)>) {
+        *self.streams.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(streams.into_iter().collect());
+    }
+
+    fn merged(
+        streams: &ThinnedStreams,
+        (stream, _, clock): &Key<'_>,
+        group: &Group<'_>,
+        newest: &Message,
+    ) -> Option<Message> {
+        let plan = &streams.get(*stream)?.plan;
         let mut panes = group.windows.values().map(|window| &window.pane);
         let mut pane = panes.next()?.clone();
         plan.adopt(&mut pane);
@@ -70,15 +84,16 @@ impl Thinner {
 
 impl Compactor for Thinner {
     fn merge(&self, older: &[Message]) -> Option<Vec<Message>> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut results: BTreeMap<usize, Message> = BTreeMap::new();
         let mut gone = BTreeSet::new();
-        for (key, pieces) in pieces(older, |stream| self.streams.contains_key(stream)) {
-            let overlap = self.streams.get(key.0).is_some_and(|stream| stream.overlap);
+        for (key, pieces) in pieces(older, |stream| streams.contains_key(stream)) {
+            let overlap = streams.get(key.0).is_some_and(|stream| stream.overlap);
             for group in groups(&pieces, overlap) {
                 let newest = group.places.last().and_then(|at| Some((*at, older.get(*at)?)));
                 debug_assert!(newest.is_some(), "a group is made of messages that are here");
                 let Some((last, newest)) = newest else { continue };
-                if let Some(message) = self.merged(&key, &group, newest) {
+                if let Some(message) = Self::merged(&streams, &key, &group, newest) {
                     results.insert(last, message);
                     gone.extend(group.places);
                 }

@@ -37,7 +37,8 @@ impl Forwarder {
         let (start, shared) = (Instant::now(), &self.shared);
         let total = deadline.saturating_duration_since(start);
         let by = |eighths: u32| start + total * eighths / 8;
-        let super::Tasks { mut drivers, mut disk_writers } = std::mem::take(&mut *self.tasks.borrow_mut());
+        let super::Tasks { drivers, mut disk_writers } = std::mem::take(&mut *self.tasks.borrow_mut());
+        let mut drivers: Vec<_> = drivers.into_iter().flatten().collect();
         shared.enter(Phase::Stopping);
         let _ = timeout_at(self.grace(deadline), all_done(&mut drivers)).await;
         self.write_down(by(4)).await;
