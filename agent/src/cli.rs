@@ -136,7 +136,14 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Reads the config; warnings go to stderr, errors end the program with 2.
 fn load(path: &Path) -> Result<Config, Failure> {
-    checked(open(path)?)
+    Ok(load_with_text(path)?.0)
+}
+
+/// The same, with the text that was read.
+fn load_with_text(path: &Path) -> Result<(Config, String), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let config = checked(config::parse(path, &text, |name| std::env::var(name).ok()))?;
+    Ok((config, text))
 }
 
 /// The config, if it has no errors; warnings go to stderr.

@@ -18,7 +18,7 @@ use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_http::HttpSettings;
 use headwater_pipeline::config::{GroupJudge, Limits, ReadModel, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
-use headwater_settings::{At, Document, Or, Table};
+use headwater_settings::{At, Document, Or, Table, fingerprint_of};
 use headwater_wire::{ENCODERS, Encoding, OutputEncoder, Precision, Unplaced};
 pub(crate) use names::host_name;
 use std::os::unix::fs::PermissionsExt as _;
@@ -43,10 +43,14 @@ pub struct Config {
     pub clock: ClockConfig,
     /// `[http]`; `None`: there is no listener.
     pub http: Option<HttpSettings>,
+    /// The fingerprint of all streams.
+    pub(crate) streams_print: u64,
+    /// The fingerprint of `[http]`.
+    pub(crate) http_print: u64,
 }
 
 /// `[agent]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {
     /// The agent's id, as one level of an MQTT topic.
     pub id: String,
@@ -62,6 +66,10 @@ pub struct AgentConfig {
     pub report_ms: i64,
     /// The log level, if configured.
     pub log: Option<tracing::Level>,
+    /// Whether the config is read again when its file changes.
+    pub watch: bool,
+    /// How long the next config is on trial (ms); 0: not at all.
+    pub trial_ms: i64,
 }
 
 /// A source with its name.
@@ -74,6 +82,8 @@ pub struct SourceConfig {
     pub future_ms: i64,
     /// The most series that it may bring; `None`: as many as `[limits] series` allows.
     pub series_max: Option<usize>,
+    /// The fingerprint of all that it was read from.
+    pub(crate) print: u64,
 }
 
 /// An output with its name and its encoder.
@@ -84,6 +94,8 @@ pub struct OutputConfig {
     pub output: Box<dyn Output>,
     /// Format and streams.
     pub encoder: OutputEncoder,
+    /// The fingerprint of all that it was read from.
+    pub(crate) print: u64,
 }
 
 const SECOND: i64 = 1_000;
@@ -192,7 +204,7 @@ fn read(
     labels::refuse_unmade(&mut root, &sources, &streams);
     let labels = privacy::made(&sources);
     let outputs = read_outputs(&mut root, &id, labels.as_deref());
-    connections::exclude_own(&mut root, &mut sources, &outputs, &id);
+    let prints = connections::exclude_own(&mut root, &mut sources, &outputs, &id);
     connections::refuse_equal(&mut root, &sources, &outputs);
     let buffer = BufferConfig::read(root.table("buffer"));
     let clock = clock::read(root.table("clock"));
@@ -210,14 +222,18 @@ fn read(
             root.warn(0..0, "no output: messages are made and kept in the buffer only", "add [outputs.NAME]");
         }
     }
+    let own_limits = (limits.series, limits.new_series, limits.payload_bytes);
+    let (streams_print, http_print) = (root.fingerprint_of("streams"), root.fingerprint_of("http"));
     root.finish();
     Some(Config {
         agent: agent?,
         sources: sources
             .into_iter()
-            .filter_map(|(name, source)| {
+            .zip(prints)
+            .filter_map(|((name, source), print)| {
                 let ReadSource { source, future_ms, series_max } = source?;
-                Some(SourceConfig { name, source, future_ms, series_max })
+                let print = fingerprint_of(&(print, &id, own_limits));
+                Some(SourceConfig { name, source, future_ms, series_max, print })
             })
             .collect(),
         streams,
@@ -226,6 +242,8 @@ fn read(
         limits,
         clock,
         http: http.flatten(),
+        streams_print,
+        http_print,
     })
 }
 
@@ -261,6 +279,8 @@ fn read_agent(
         checkpoint_ms: 10 * SECOND,
         report_ms: HOUR,
         log: None,
+        watch: false,
+        trial_ms: 2 * MINUTE,
     };
     let runtime_directory = runtime_directory.map(PathBuf::from);
     let Some(mut table) = table else {
@@ -274,6 +294,11 @@ fn read_agent(
     agent.runtime_dir = runtime_dir.or(runtime_directory).unwrap_or_else(|| agent.state_dir.clone());
     agent.checkpoint_ms = table.duration("checkpoint", 100..=DAY).value_or(agent.checkpoint_ms);
     agent.report_ms = table.duration("report", SECOND..=7 * DAY).value_or(agent.report_ms);
+    agent.watch = table.boolean("watch").value_or(false);
+    table.note("watch", "reads the config again when its file changes");
+    agent.trial_ms = table.duration("trial", 0..=DAY).value_or(agent.trial_ms);
+    let trial = "how long the next config may take until an output is back that worked before it; else it is rolled back";
+    table.note("trial", trial);
     agent.log = table
         .choice(
             "log",
@@ -340,12 +365,14 @@ fn read_outputs(root: &mut Table<'_>, agent: &str, labels: Option<&[String]>) ->
                 table.refuse(table.place_of("format"), what, "leave `format` out, or `home_assistant`");
             }
             let privacy = privacy::read(&mut table, labels);
+            let print = table.fingerprint();
             // Without a kind its keys are unknown.
             if kind.is_some() {
                 table.finish();
             }
             let encoder = OutputEncoder { privacy: privacy?, ..encoder? };
-            Some(OutputConfig { name: name.value, output: output?, encoder })
+            let print = fingerprint_of(&(print, agent));
+            Some(OutputConfig { name: name.value, output: output?, encoder, print })
         })
         .collect()
 }

@@ -20,6 +20,7 @@ mod outgoing;
 mod output_losses;
 mod places;
 mod pressure;
+mod reload;
 mod replay;
 mod reporter;
 mod sink;
@@ -35,10 +36,11 @@ mod write_budget;
 
 pub(crate) use agent_clock::AgentClock;
 pub(crate) use checkpoint_writer::CheckpointWriter;
-pub(crate) use durable::FILE;
+pub(crate) use durable::{FILE, Snapshot};
 pub(crate) use earlier::{Earlier, Stored, restore};
 pub(crate) use journal_syncing::{SyncRates, journal_share};
 pub(crate) use log_throttle::LogThrottle;
+pub(crate) use reload::ConfigChange;
 
 use crate::clock;
 use crate::config::SourceConfig;
@@ -62,7 +64,7 @@ use output_losses::OutputLosses;
 use reporter::Reporter;
 pub(crate) use sink::EngineSink;
 use sources::Sources;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 use ticker::Ticker;
@@ -86,7 +88,7 @@ pub(crate) struct Engine {
     /// What comes in, for a run after a crash.
     journal: Journal,
     /// Whether no source acknowledges what is written and not synced.
-    all_durable: bool,
+    all_durable: Cell<bool>,
     /// Events have been made since the journal was written last.
     made: Notify,
     syncing: SyncMonitor,
@@ -97,6 +99,8 @@ pub(crate) struct Engine {
     /// When this run began (ms since boot).
     started_up_ms: i64,
     status_changed: Notify,
+    /// What a person should know of the config.
+    config_trouble: RefCell<Option<String>>,
 }
 
 impl Engine {
@@ -114,7 +118,7 @@ impl Engine {
         let before = earlier.run_before(&clock, &pipeline, sources);
         let outputs: Vec<String> = forwarder.status().outputs.into_iter().map(|output| output.name).collect();
         let reporter = Reporter::new(&mut earlier, &pipeline, clock.moment().steady, &outputs, before);
-        let all_durable = sources.iter().all(|source| source.source.is_durable());
+        let all_durable = Cell::new(are_durable(sources));
         let left = (earlier.take_sources_left(sources), earlier.take_positions(sources));
         let sources = Sources::new(sources, left, started_up_ms);
         let outgoing = Outgoing::new(forwarder, taps);
@@ -140,6 +144,7 @@ impl Engine {
             watched: WatchedSeries::default(),
             started_up_ms,
             status_changed: Notify::new(),
+            config_trouble: RefCell::default(),
         };
         engine.tell_again(told);
         engine.forward(&mut engine.pipeline.borrow_mut());
@@ -301,6 +306,11 @@ impl Engine {
 /// Whether this run has all that the one before it had noted, on the same clock.
 pub(crate) fn goes_on(earlier: &Earlier, clock: &AgentClock) -> bool {
     !earlier.has_crashed() && clock.restart_gap().is_none()
+}
+
+/// Whether no source acknowledges what is written and not synced.
+fn are_durable(sources: &[SourceConfig]) -> bool {
+    sources.iter().all(|source| source.source.is_durable())
 }
 
 /// The messages' account, as reports and the status count it.

@@ -21,6 +21,7 @@ mod memory;
 mod models;
 mod notify;
 mod private_file;
+mod reload;
 mod schema;
 pub mod show;
 pub mod status;

@@ -2,7 +2,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -28,6 +28,27 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     // An old one may be of a time or a tool that let others read it.
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
+}
+
+/// Writes a file so that it replaces the one at `path` as a whole: a power cut leaves the old or the new one.
+///
+/// # Errors
+/// What the system says; the old file then still stands.
+pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = create(&beside)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of `path` durable.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Copies a file to a place where nothing stands.

@@ -101,6 +101,19 @@ impl Agent {
         self.process.signal("HUP");
     }
 
+    /// Writes another config, and has the agent go on with it.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn reload_with(&self, dir: &TempDir, config: &str) {
+        let words = ["went on with another config"];
+        let before = lines_with(&self.log(), &words).count();
+        dir.write("headwater.toml", config);
+        self.reload();
+        self.wait_logs(&words, before + 1);
+    }
+
     /// Ends the agent by SIGTERM. Returns how it ended.
     ///
     /// # Panics

@@ -30,7 +30,7 @@ pub use window_detector::{TrainedModel, WantedRow, WindowDetector};
 use headwater_settings::{At, Table};
 
 /// `[limits]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// The most series; further ones are refused and counted.
     pub series: usize,

@@ -28,6 +28,7 @@ mod own_clock;
 mod pairs;
 mod panes;
 mod pressure;
+mod reload;
 mod restore;
 mod returns;
 mod revisions;
@@ -150,23 +151,27 @@ impl Pipeline {
         }
         let Self { directory, channels, streams, .. } = self;
         let mut new = Vec::new();
-        let handle = directory.introduce(source, name, labels, |id| {
-            let takes = streams.configs().filter(|(_, config)| config.selects(source, name));
-            takes.filter_map(|(index, config)| channels.introduce(index, id, config, &mut new)).collect()
-        });
-        if !new.is_empty() {
-            let told_to = self.returns.told_to(name);
-            self.introduce_pairs(&new);
-            self.share_retention();
-            for index in new {
-                if let Some(channel) = self.channels.list.at_mut(index) {
-                    channel.told_to = told_to;
-                }
-                self.join_groups(index);
-                self.meet_expectations(index);
-            }
-        }
+        let handle = directory
+            .introduce(source, name, labels, |id| channels.of_series((source, name), id, streams, &mut new));
+        self.introduce_channels(name, new);
         handle
+    }
+
+    /// Gives channels that are new their places among the others.
+    fn introduce_channels(&mut self, name: &str, new: Vec<ChannelId>) {
+        if new.is_empty() {
+            return;
+        }
+        let told_to = self.returns.told_to(name);
+        self.introduce_pairs(&new);
+        self.share_retention();
+        for index in new {
+            if let Some(channel) = self.channels.list.at_mut(index) {
+                channel.told_to = told_to;
+            }
+            self.join_groups(index);
+            self.meet_expectations(index);
+        }
     }
 
     /// Whether a series would take a place that it does not have yet.

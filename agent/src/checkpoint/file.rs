@@ -5,7 +5,8 @@
 
 use super::base::Base;
 use super::deltas::{Delta, DeltaFile, LastBody, beside};
-use super::whole::{sync_folder, write};
+use super::whole::write;
+use crate::private_file::sync_folder;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

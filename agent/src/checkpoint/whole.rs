@@ -11,8 +11,7 @@
 use super::base::Base;
 use crate::private_file;
 use headwater_settings::format_size;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// The version of the frame; those before it were of no released program, and had no sections.
@@ -36,27 +35,13 @@ pub(super) enum WholeFile {
 /// # Errors
 /// What the system says; the old file then still stands.
 pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
-    let beside = path.with_extension("new");
     let (mut header, Base { length, crc }) = ([0; HEADER_BYTES], Base::of(body));
     let fields: [&[u8]; 4] = [&MAGIC, &VERSION.to_le_bytes(), &length.to_le_bytes(), &crc.to_le_bytes()];
     for (to, from) in header.iter_mut().zip(fields.concat()) {
         *to = from;
     }
-    let mut file = private_file::create(&beside)?;
-    file.write_all(&header)?;
-    file.write_all(body)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    sync_folder(path)?;
+    private_file::replace(path, &[&header, body])?;
     Ok((HEADER_BYTES + body.len()) as u64)
-}
-
-/// Makes the names in the folder of `path` durable.
-///
-/// # Errors
-/// What the system says.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Reads the body back, if the file has at most `bytes_max`.

@@ -4,27 +4,30 @@
 use headwater_forwarder::Published;
 use headwater_pipeline::event::KINDS;
 use headwater_sensors::ReadSource;
-use headwater_settings::{At, Table};
+use headwater_settings::{At, Table, fingerprint_of};
 
 /// The kind of the messages that say how the agent stands, which are no events.
 const STATUS: &str = "status";
 
-/// Keeps sources from reading what the agent's own outputs publish, and warns where they would have.
+/// Keeps sources from reading what the agent's own outputs publish, and warns where they would have. Returns the fingerprint
+/// of each source, what it is kept from included.
 pub(super) fn exclude_own(
     root: &mut Table<'_>,
     sources: &mut [(String, Option<ReadSource>)],
     outputs: &[super::OutputConfig],
     agent: &str,
-) {
+) -> Vec<u64> {
+    let mut prints = Vec::new();
     let kinds: Vec<&str> = KINDS.into_iter().chain([STATUS]).collect();
     let published: Vec<(&str, Published)> = outputs
         .iter()
         .filter_map(|output| Some((output.name.as_str(), output.output.published(agent, &kinds)?)))
         .collect();
     for ((name, table), (_, source)) in root.named_tables("sources").into_iter().zip(sources) {
-        let Some(ReadSource { source, .. }) = source else { continue };
+        let mut kept_from = Vec::new();
         for (output, Published { address, filters }) in &published {
-            if source.exclude(address, filters) {
+            if source.as_mut().is_some_and(|read| read.source.exclude(address, filters)) {
+                kept_from.push((address, filters));
                 let what = format!(
                     "source `{}` asks for what output `{output}` publishes ({}), which is never read",
                     name.value,
@@ -34,7 +37,9 @@ pub(super) fn exclude_own(
                 table.warn(table.place_of("topics"), what, fix);
             }
         }
+        prints.push(fingerprint_of(&(table.fingerprint(), kept_from)));
     }
+    prints
 }
 
 /// Refuses two connections that hold what only one can, such as a client id at a broker, or the standard input. They would

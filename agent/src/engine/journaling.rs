@@ -140,7 +140,7 @@ impl Engine {
     pub(crate) async fn journal_forever(&self) {
         loop {
             self.journal.gathered().await;
-            if self.all_durable {
+            if self.all_durable.get() {
                 tokio::select! {
                     () = sleep(GATHER) => {}
                     () = self.made.notified() => {}

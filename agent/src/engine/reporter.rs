@@ -55,6 +55,11 @@ impl Reporter {
         }
     }
 
+    /// Forgets the outages of outputs that the config does not have any more.
+    pub(super) fn keep_outputs(&self, outputs: &[String]) {
+        self.outages.borrow_mut().keep_only(outputs);
+    }
+
     /// The messages' account of all runs, given that of this one.
     pub(super) fn messages(&self, current: &Account) -> Account {
         let earlier = &self.earlier;

@@ -21,7 +21,8 @@ use std::rc::Rc;
 /// Takes what a source reads.
 pub(crate) struct EngineSink {
     engine: Rc<Engine>,
-    source: usize,
+    /// The source's place in the config.
+    place: Rc<Cell<usize>>,
     name: String,
     places: Places,
     /// When the last reading came.
@@ -34,8 +35,12 @@ impl EngineSink {
     /// The sink of the source at a place in the config; `new_series` is that of `[limits]`.
     pub(crate) fn new(engine: Rc<Engine>, source: usize, config: &SourceConfig, new_series: usize) -> Self {
         let places = Places::new(config.series_max, new_series);
-        let heard = engine.sources.heard(source);
-        Self { engine, source, name: config.name.clone(), places, heard, unit: None }
+        let (heard, place) = (engine.sources.heard(source), engine.sources.place(source));
+        Self { engine, place, name: config.name.clone(), places, heard, unit: None }
+    }
+
+    fn source(&self) -> usize {
+        self.place.get()
     }
 }
 
@@ -61,19 +66,19 @@ impl Sink for EngineSink {
 
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         let labels = &*with_unit(labels, self.unit.take());
-        let wanted = self.places.wanted(&self.engine.pipeline.borrow(), self.source, name);
+        let wanted = self.places.wanted(&self.engine.pipeline.borrow(), self.source(), name);
         let has_room = match wanted {
             Wanted::Nothing => true,
-            Wanted::Room(of) => self.engine.make_room(self.source, of),
+            Wanted::Room(of) => self.engine.make_room(self.source(), of),
             Wanted::Refused => false,
         };
         if !has_room {
             self.places.refuse(wanted);
             return None;
         }
-        let series = self.engine.pipeline.borrow_mut().introduce(self.source, name, labels);
+        let series = self.engine.pipeline.borrow_mut().introduce(self.source(), name, labels);
         if let Some(series) = series {
-            self.engine.journal.series(series.number(), self.source, name, labels);
+            self.engine.journal.series(series.number(), self.source(), name, labels);
         }
         self.engine.on_introduced();
         series.map(|series| SeriesRef(series.to_bits()))
@@ -88,7 +93,7 @@ impl Sink for EngineSink {
     }
 
     fn renamed(&mut self, raw: &str, name: &str) {
-        self.engine.sources.on_renamed(self.source, raw, name);
+        self.engine.sources.on_renamed(self.source(), raw, name);
     }
 
     #[inline]
@@ -122,34 +127,34 @@ impl Sink for EngineSink {
     }
 
     fn refused(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Refused, self.source, count);
-        self.engine.pipeline.borrow_mut().on_refused(self.source, count);
+        self.engine.journal.count(IntakeCount::Refused, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_refused(self.source(), count);
         let notice = SourceNotice {
-            source: self.source,
+            source: self.source(),
             text: self.places.why_refused().unwrap_or_else(|| self.engine.why_refused()),
         };
         self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
-        self.engine.journal.count(IntakeCount::Invalid, self.source, 1);
-        self.engine.pipeline.borrow_mut().on_invalid(self.source);
-        self.engine.sources.log_invalid(self.source, (origin, why), self.engine.now().alive);
+        self.engine.journal.count(IntakeCount::Invalid, self.source(), 1);
+        self.engine.pipeline.borrow_mut().on_invalid(self.source());
+        self.engine.sources.log_invalid(self.source(), (origin, why), self.engine.now().alive);
     }
 
     fn repeated(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Repeated, self.source, count);
-        self.engine.pipeline.borrow_mut().on_repeated(self.source, count);
+        self.engine.journal.count(IntakeCount::Repeated, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_repeated(self.source(), count);
     }
 
     fn filtered(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Filtered, self.source, count);
-        self.engine.pipeline.borrow_mut().on_filtered(self.source, count);
+        self.engine.journal.count(IntakeCount::Filtered, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_filtered(self.source(), count);
     }
 
     fn empty(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Empty, self.source, count);
-        self.engine.pipeline.borrow_mut().on_empty(self.source, count);
+        self.engine.journal.count(IntakeCount::Empty, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_empty(self.source(), count);
     }
 
     fn replaying(&mut self, is_replayed: bool) {
@@ -158,27 +163,27 @@ impl Sink for EngineSink {
     }
 
     fn retained(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Retained, self.source, count);
-        self.engine.pipeline.borrow_mut().on_retained(self.source, count);
+        self.engine.journal.count(IntakeCount::Retained, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_retained(self.source(), count);
     }
 
     fn gone(&mut self, count: u32, why: &str) {
         tracing::warn!(source = %self.name, count, "{why}");
-        self.engine.journal.count(IntakeCount::Dropped, self.source, count);
-        self.engine.pipeline.borrow_mut().on_dropped(self.source, count);
+        self.engine.journal.count(IntakeCount::Dropped, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_dropped(self.source(), count);
     }
 
     fn dropped(&mut self, count: u32) {
-        self.engine.journal.count(IntakeCount::Dropped, self.source, count);
-        self.engine.pipeline.borrow_mut().on_dropped(self.source, count);
+        self.engine.journal.count(IntakeCount::Dropped, self.source(), count);
+        self.engine.pipeline.borrow_mut().on_dropped(self.source(), count);
         let text =
             format!("{count} payloads found no room and are lost; make the queue larger, or send fewer");
-        let notice = SourceNotice { source: self.source, text };
+        let notice = SourceNotice { source: self.source(), text };
         self.engine.sources.log_notice(&notice, self.engine.now().alive);
     }
 
     fn safety(&mut self, state: Rc<dyn PersistState>) -> Option<(Safety, SourceLeft)> {
-        let left = self.engine.sources.register(self.source, state);
+        let left = self.engine.sources.register(self.source(), state);
         Some((self.engine.safety.clone(), left))
     }
 
@@ -187,15 +192,15 @@ impl Sink for EngineSink {
     }
 
     fn hand_over(&mut self, receipt: Receipt) -> u64 {
-        self.engine.on_handed_over(self.source, receipt)
+        self.engine.on_handed_over(self.source(), receipt)
     }
 
     fn positions(&mut self) -> Vec<SourcePosition> {
-        self.engine.sources.positions(self.source)
+        self.engine.sources.positions(self.source())
     }
 
     fn position(&mut self, key: &[u8], at: &[u8]) -> u64 {
-        self.engine.on_position(self.source, key, at)
+        self.engine.on_position(self.source(), key, at)
     }
 
     fn state_dropped(&mut self, why: &str) {
@@ -205,20 +210,20 @@ impl Sink for EngineSink {
     }
 
     fn trouble(&mut self, what: Option<&str>) {
-        if self.engine.sources.on_trouble(self.source, what) {
+        if self.engine.sources.on_trouble(self.source(), what) {
             self.engine.on_status_changed();
         }
     }
 
     fn acks(&mut self, figures: Rc<AckFigures>) {
-        self.engine.sources.show_acks(self.source, figures);
+        self.engine.sources.show_acks(self.source(), figures);
     }
 
     fn connection(&mut self, state: ConnectionState<'_>) {
         let (is_up, now) = (matches!(state, ConnectionState::Up), self.engine.now());
-        self.engine.journal.link(self.source, is_up, now);
-        self.engine.pipeline.borrow_mut().on_link(self.source, is_up, now);
-        self.engine.sources.on_connection(self.source, state, clock::up_ms(), now.alive);
+        self.engine.journal.link(self.source(), is_up, now);
+        self.engine.pipeline.borrow_mut().on_link(self.source(), is_up, now);
+        self.engine.sources.on_connection(self.source(), state, clock::up_ms(), now.alive);
         self.engine.on_status_changed();
     }
 }

@@ -37,6 +37,13 @@ impl SourcePositions {
         Self(sources.iter().map(|source| source.name.clone()).zip(left).collect())
     }
 
+    /// The positions of the sources of another config, by their names.
+    pub(super) fn change(&mut self, sources: &[SourceConfig]) {
+        let mut before: HashMap<String, PositionMap> = std::mem::take(&mut self.0).into_iter().collect();
+        let mut own = |source: &SourceConfig| before.remove(&source.name).unwrap_or_default();
+        self.0 = sources.iter().map(|source| (source.name.clone(), own(source))).collect();
+    }
+
     /// Those of one source.
     pub(super) fn of(&self, source: usize) -> Vec<SourcePosition> {
         let all = self.0.get(source).into_iter().flat_map(|(_, PositionMap(all))| all);

@@ -27,6 +27,16 @@ enum Holder {
     Source(Rc<dyn PersistState>),
 }
 
+impl Holder {
+    /// What a source that has ended leaves to the next one of its name.
+    fn left(self) -> SourceLeft {
+        match self {
+            Holder::Agent(left) => left,
+            Holder::Source(state) => SourceLeft { state: saved_state(state.as_ref()), receipts: Vec::new() },
+        }
+    }
+}
+
 impl SourceStates {
     /// The states of these sources; `left` holds what an earlier run has left of each, in the same order.
     pub(super) fn new(sources: &[SourceConfig], left: Vec<SourceLeft>) -> Self {
@@ -35,6 +45,27 @@ impl SourceStates {
             holder: Holder::Agent(left),
         };
         Self(sources.iter().zip(left).map(state).collect())
+    }
+
+    /// The states of the sources of another config. `kept` says of each, by their places before, which ones go on.
+    pub(super) fn change(&mut self, sources: &[SourceConfig], kept: &[Option<usize>]) {
+        let mut before: Vec<Option<SourceState>> =
+            std::mem::take(&mut self.0).into_iter().map(Some).collect();
+        let state = |(source, kept): (&SourceConfig, &Option<usize>)| {
+            let place = kept.or_else(|| {
+                before
+                    .iter()
+                    .position(|state| state.as_ref().is_some_and(|state| state.source == source.name))
+            });
+            let state = place.and_then(|place| before.get_mut(place)?.take());
+            let holder = match state.map(|state| state.holder) {
+                Some(holder) if kept.is_some() => holder,
+                Some(holder) => Holder::Agent(holder.left()),
+                None => Holder::Agent(SourceLeft::default()),
+            };
+            SourceState { source: source.name.clone(), holder }
+        };
+        self.0 = sources.iter().zip(kept).map(state).collect();
     }
 
     /// Hands a source's state over to the source; answers what an earlier run has left.

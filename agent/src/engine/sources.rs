@@ -18,6 +18,8 @@ use std::rc::Rc;
 /// The sources, in the order of the config.
 pub(super) struct Sources {
     monitors: RefCell<Vec<SourceMonitor>>,
+    /// The places of the sources, as their sinks know them.
+    places: RefCell<Vec<Rc<Cell<usize>>>>,
     states: RefCell<SourceStates>,
     positions: RefCell<SourcePositions>,
 }
@@ -30,11 +32,34 @@ impl Sources {
         up_ms: i64,
     ) -> Self {
         let monitors = sources.iter().map(|source| SourceMonitor::new(&source.name, up_ms)).collect();
+        let places = (0..sources.len()).map(|place| Rc::new(Cell::new(place))).collect();
         Self {
             monitors: RefCell::new(monitors),
+            places: RefCell::new(places),
             states: RefCell::new(SourceStates::new(sources, left)),
             positions: RefCell::new(SourcePositions::new(sources, positions)),
         }
+    }
+
+    /// Another config with its sources. `kept` says of each, by their places before, which ones go on.
+    pub(super) fn change(&self, sources: &[SourceConfig], kept: &[Option<usize>], up_ms: i64) {
+        let mut monitors: Vec<_> = self.monitors.take().into_iter().map(Some).collect();
+        let mut places: Vec<_> = self.places.take().into_iter().map(Some).collect();
+        for (place, (source, kept)) in sources.iter().zip(kept).enumerate() {
+            let monitor = kept.and_then(|before| monitors.get_mut(before)?.take());
+            let shared = kept.and_then(|before| places.get_mut(before)?.take()).unwrap_or_default();
+            shared.set(place);
+            let monitor = monitor.unwrap_or_else(|| SourceMonitor::new(&source.name, up_ms));
+            self.monitors.borrow_mut().push(monitor);
+            self.places.borrow_mut().push(shared);
+        }
+        self.states.borrow_mut().change(sources, kept);
+        self.positions.borrow_mut().change(sources);
+    }
+
+    /// The place of a source, which changes with the config.
+    pub(super) fn place(&self, source: usize) -> Rc<Cell<usize>> {
+        self.places.borrow().get(source).cloned().unwrap_or_default()
     }
 
     /// Where a source's sink notes when the last reading came.

@@ -18,6 +18,14 @@ impl Engine {
         self.status_changed.notify_one();
     }
 
+    /// Notes what a person should know of the config; `None`: nothing any more.
+    pub(crate) fn config_trouble(&self, trouble: Option<&str>) {
+        let before = self.config_trouble.replace(trouble.map(str::to_owned));
+        if before.as_deref() != trouble {
+            self.on_status_changed();
+        }
+    }
+
     /// Returns when the status may have changed by more than numbers, or has since the last time.
     pub(crate) async fn status_changed(&self) {
         self.status_changed.notified().await;
@@ -101,6 +109,7 @@ impl Engine {
     /// The agent's troubles, in words for a person; they may quote the disk.
     fn trouble(&self, forwarder: &ForwarderStatus) -> Vec<String> {
         let mut trouble = Vec::from_iter(self.memory.trouble());
+        trouble.extend(self.config_trouble.borrow().clone());
         trouble.extend(self.checkpointer.trouble());
         trouble.extend(self.checkpointer.pace.trouble());
         trouble.extend(self.journal.trouble());

@@ -37,6 +37,11 @@ impl Trends {
         notes.push_back(Note { at, received, waiting });
     }
 
+    /// Forgets all counts, because sources and outputs have other places now.
+    pub(super) fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+
     /// The readings of a source (1/s), given how many it has brought so far; `None`: not known yet.
     pub(super) fn rate(&self, source: usize, received: i64, now: AgentTime) -> Option<f64> {
         let (elapsed_ms, before) = self.before(now, |note| note.received.get(source).copied())?;

@@ -8,6 +8,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The checksum of a config and the program's version.
+pub(super) fn config_print(checksum: u32) -> u32 {
+    crc32fast::hash(format!("{checksum:08x} {}", env!("CARGO_PKG_VERSION")).as_bytes())
+}
+
 /// A folder that this program holds for its journal, with the segments that an earlier run left in it.
 pub(crate) struct JournalFolder {
     pub(super) folder: PathBuf,
@@ -24,9 +29,7 @@ impl JournalFolder {
     /// That of an agent: the state directory, if the journal is to outlive the boot, or if such a one is there. What a run
     /// before this one has left is used, unless it was of another boot and not synced.
     pub(crate) fn of(agent: &AgentConfig, is_synced: bool) -> Self {
-        let print = format!("{:08x} {}", agent.checksum, env!("CARGO_PKG_VERSION"));
-        let identity =
-            Identity { boot: clock::boot_id(), config: crc32fast::hash(print.as_bytes()), is_synced };
+        let identity = Identity { boot: clock::boot_id(), config: config_print(agent.checksum), is_synced };
         let is_on_disk = is_synced || Segments::are_in(&agent.state_dir);
         let folder = if is_on_disk { &agent.state_dir } else { &agent.runtime_dir };
         let opened = Self::open(folder, &agent.state_dir, identity);

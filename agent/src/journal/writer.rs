@@ -4,7 +4,7 @@ mod ending;
 mod recording;
 mod segment_start;
 
-use super::folder::JournalFolder;
+use super::folder::{JournalFolder, config_print};
 use super::record::Encoder;
 use super::unsynced::{PAGE_BYTES, Unsynced};
 use super::{FOLLOWS, Identity, MAGIC, MARK_EVERY, Place, SYNCED, VERSION, checkpoint_path, segment_path};
@@ -14,7 +14,7 @@ use crate::lock::DirLock;
 use crate::private_file;
 use headwater_kernel::time::Now;
 use segment_start::SegmentStart;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -30,8 +30,9 @@ pub(crate) const BYTES_MAX: u64 = 2 << 20;
 pub(crate) struct Journal {
     folder: PathBuf,
     identity: Identity,
-    /// A number that no other run of the same boot has.
-    life: u64,
+    /// The checksum of the config and the program's version, and a number that no other run of the same boot has.
+    config: Cell<u32>,
+    life: Cell<u64>,
     state: RefCell<State>,
     gathered: Notify,
     full: Notify,
@@ -91,19 +92,28 @@ impl Journal {
         }
         let durable_from = follows.then_some(0);
         let state = State { older, place, follows, trouble, unsynced, durable_from, ..State::default() };
-        // Process ids come again, times since the boot do not.
-        let life = u64::from(std::process::id()) << 40 ^ crate::clock::up_ms().unsigned_abs();
         let [gathered, full, has_receipt] = std::array::from_fn(|_| Notify::new());
         Self {
             folder,
+            config: identity.config.into(),
             identity,
-            life,
+            life: life_number().into(),
             state: state.into(),
             gathered,
             full,
             has_receipt,
             is_usable,
             _lock: lock,
+        }
+    }
+
+    /// The segments that begin from now on are of the config with this checksum. `is_new_life`: what runs has taken over the
+    /// state of what ran before, as another run does.
+    pub(crate) fn begin_config(&self, checksum: u32, is_new_life: bool) {
+        self.config.set(config_print(checksum));
+        if is_new_life {
+            let (before, number) = (self.life.get(), life_number());
+            self.life.set(if number == before { number.wrapping_add(1) } else { number });
         }
     }
 
@@ -187,11 +197,11 @@ impl Journal {
         let fields: [&[u8]; 11] = [
             &VERSION.to_le_bytes(),
             &segment.to_le_bytes(),
-            &self.life.to_le_bytes(),
+            &self.life.get().to_le_bytes(),
             &[flags],
             &base.length.to_le_bytes(),
             &base.crc.to_le_bytes(),
-            &self.identity.config.to_le_bytes(),
+            &self.config.get().to_le_bytes(),
             &u16::try_from(boot.len()).unwrap_or(u16::MAX).to_le_bytes(),
             boot,
             &now.time.0.to_le_bytes(),
@@ -328,4 +338,9 @@ impl Journal {
         }
         put(encoder);
     }
+}
+
+/// A number that no other run of the same boot has: process ids come again, times since the boot do not.
+fn life_number() -> u64 {
+    u64::from(std::process::id()) << 40 ^ crate::clock::up_ms().unsigned_abs()
 }

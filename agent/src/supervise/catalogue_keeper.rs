@@ -15,6 +15,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
+/// The name of the task.
+pub(super) const CATALOGUES: &str = "catalogues";
+
 /// Keeps the catalogues of the outputs.
 pub(super) struct CatalogueKeeper {
     outputs: Vec<AnnouncedOutput>,
@@ -63,7 +66,7 @@ impl CatalogueKeeper {
         let Some(keeper) = keeper else { return };
         let engine = engine.clone();
         engine.taps().show_to(&keeper);
-        tasks.spawn("catalogues", async move { keeper.keep(&engine).await });
+        tasks.spawn(CATALOGUES, async move { keeper.keep(&engine).await });
     }
 
     /// Keeps the catalogues; never returns.

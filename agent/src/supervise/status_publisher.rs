@@ -47,7 +47,7 @@ impl StatusPublisher {
 
     /// The slot of an output, for the forwarder's start.
     pub(super) fn slot(&self, output: OutputConfig, boots: &Arc<Boots>) -> OutputSlot {
-        let OutputConfig { name, output, encoder } = output;
+        let OutputConfig { name, output, encoder, .. } = output;
         let (online, gone) = (self.message(&name, true), self.message(&name, false));
         let encoder = Arc::new(OutputEncoder { placer: boots.clone(), ..encoder });
         OutputSlot { name, output, encoder, presence: Some(OutputPresence { online, gone }) }

@@ -3,17 +3,17 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::task::Poll;
-use tokio::task::{Id, JoinError, JoinSet};
+use std::task::{Context, Poll};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// Tasks of one thread that run until they are told to end.
 #[derive(Default)]
 pub(super) struct Supervisor {
     tasks: JoinSet<()>,
-    names: Vec<(Id, String)>,
+    names: Vec<(Id, String, AbortHandle)>,
 }
 
 /// A task that has ended.
@@ -52,14 +52,29 @@ impl Supervisor {
         #[cfg(debug_assertions)]
         let task = injected(name.clone(), task);
         let handle = self.tasks.spawn_local(task);
-        self.names.push((handle.id(), name));
+        self.names.push((handle.id(), name, handle));
     }
 
-    /// Waits for a task to end; for ever, if there is none.
+    /// Waits for a task to end by itself; for ever, if there is none.
     pub(super) async fn ended(&mut self) -> TaskEnded {
-        match self.tasks.join_next_with_id().await {
-            Some(joined) => self.name(joined),
-            None => pending().await,
+        poll_fn(|context| self.poll_ended(context)).await
+    }
+
+    /// The same, to wait for several.
+    pub(super) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<TaskEnded> {
+        while let Poll::Ready(Some(joined)) = self.tasks.poll_join_next_with_id(context) {
+            if let Some(ended) = self.name(joined) {
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Aborts the task of a name. It does nothing any more.
+    pub(super) fn abort_one(&mut self, name: &str) {
+        let place = self.names.iter().position(|(_, known, _)| known == name);
+        if let Some((_, _, task)) = place.map(|place| self.names.swap_remove(place)) {
+            task.abort();
         }
     }
 
@@ -68,7 +83,7 @@ impl Supervisor {
         let mut panicked = Vec::new();
         while let Some(joined) = self.tasks.join_next_with_id().await {
             let ended = self.name(joined);
-            panicked.extend(Some(ended).filter(|ended| matches!(ended, TaskEnded::Panicked { .. })));
+            panicked.extend(ended.filter(|ended| matches!(ended, TaskEnded::Panicked { .. })));
         }
         panicked
     }
@@ -79,18 +94,18 @@ impl Supervisor {
         self.names.clear();
     }
 
-    fn name(&mut self, joined: Result<(Id, ()), JoinError>) -> TaskEnded {
+    /// How a task has ended; `None`: it was to end.
+    fn name(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<TaskEnded> {
         let (id, panic) = match joined {
             Ok((id, ())) => (id, None),
             Err(error) => (error.id(), error.try_into_panic().ok()),
         };
-        let place = self.names.iter().position(|(known, _)| *known == id);
-        debug_assert!(place.is_some(), "every task has a name");
-        let task = place.map(|place| self.names.swap_remove(place).1).unwrap_or_default();
-        match panic {
+        let place = self.names.iter().position(|(known, ..)| *known == id)?;
+        let (_, task, _) = self.names.swap_remove(place);
+        Some(match panic {
             Some(panic) => TaskEnded::Panicked { task, panic: panic_text(&*panic) },
             None => TaskEnded::Returned { task },
-        }
+        })
     }
 }
 
@@ -126,6 +141,7 @@ async fn injected(name: String, task: impl Future<Output = ()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::pending;
     use std::time::Duration;
     use tokio::task::LocalSet;
     use tokio::time::sleep;
@@ -162,6 +178,22 @@ mod tests {
             assert!(ended.contains(&"the task `clock` panicked: no clock".to_owned()));
             let third = tokio::time::timeout(Duration::from_secs(60), supervisor.ended()).await;
             assert!(third.is_err(), "there is none left");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_aborted_has_not_ended_by_itself() {
+        run(async {
+            let mut supervisor = Supervisor::default();
+            supervisor.spawn("checkpoints", pending());
+            supervisor.abort_one("checkpoints");
+            supervisor.spawn("checkpoints", async { sleep(Duration::from_secs(1)).await });
+            let ended = supervisor.ended().await;
+            assert!(matches!(&ended, TaskEnded::Returned { task } if task == "checkpoints"), "{ended}");
+            supervisor.spawn("ticker", pending());
+            supervisor.abort_one("ticker");
+            assert_eq!(supervisor.finish().await, []);
         })
         .await;
     }

@@ -5,6 +5,7 @@ use crate::config;
 use crate::tap::Tapped;
 use headwater_forwarder::Sync;
 use headwater_pipeline::event::{Event, ReportCause};
+use tokio::time::Instant;
 
 /// A directory of its own, gone with the test.
 struct Folder(std::path::PathBuf);

@@ -39,6 +39,7 @@ mod power;
 mod privacy;
 mod protocol;
 mod refusals;
+mod reload;
 mod replay;
 mod reports;
 mod retained;

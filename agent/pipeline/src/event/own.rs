@@ -45,6 +45,8 @@ causes! {
     Upgrade = "upgrade",
     /// The disk stopped taking data, or takes it again.
     Disk = "disk",
+    /// The config was changed, or rolled back.
+    Config = "config",
     /// The clock was set, or its offset has become known.
     Clock = "clock",
 }

@@ -44,6 +44,18 @@ impl Channels {
         Some(added)
     }
 
+    /// The channels of a source's series, one in each stream that selects it; new ones are noted in `new`.
+    pub(super) fn of_series(
+        &mut self,
+        (source, name): (usize, &str),
+        id: SeriesId,
+        streams: &Streams,
+        new: &mut Vec<ChannelId>,
+    ) -> Box<[ChannelId]> {
+        let takes = streams.configs().filter(|(_, config)| config.selects(source, name));
+        takes.filter_map(|(index, config)| self.introduce(index, id, config, new)).collect()
+    }
+
     /// Removes a channel. Its timers ring once more, for nobody or for the next one of its index.
     pub(super) fn remove(&mut self, index: ChannelId) {
         if let Some(channel) = self.list.remove(index) {

@@ -98,6 +98,17 @@ impl<I: Id, T> IndexVec<I, T> {
         Some(id)
     }
 
+    /// Adds an item under an index above those of all items.
+    pub(super) fn push_at(&mut self, id: I, item: T) {
+        let place = id.index() as usize;
+        debug_assert!(place >= self.items.len(), "{id:?} may have an item");
+        while self.items.len() < place {
+            self.free.push(length32(self.items.len()));
+            self.items.push(None);
+        }
+        self.items.push(Some(item));
+    }
+
     /// Removes the item of an index.
     pub(super) fn remove(&mut self, id: I) -> Option<T> {
         let item = present(self.items.get_mut(id.index() as usize).and_then(Option::take), id)?;
@@ -192,6 +203,9 @@ mod tests {
         assert!(list.enumerate().eq([(two, &"two")]) && list.ids() == [two] && list.next_id() == Some(one));
         assert_eq!((list.push("three"), list.push("four")), (Some(one), Some(StreamId::new(2))));
         assert!(list.iter().eq(["three", "two", "four"].iter()));
+        list.push_at(StreamId::new(4), "six");
+        assert_eq!((list.get(StreamId::new(3)), list.len()), (None, 4));
+        assert_eq!((list.push("five"), list.push("seven")), (Some(StreamId::new(3)), Some(StreamId::new(5))));
     }
 
     #[test]

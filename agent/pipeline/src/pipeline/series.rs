@@ -54,7 +54,7 @@ pub(super) struct Entry {
     /// How many series had been forgotten when it was made.
     generation: u32,
     /// The agent's time at its last reading.
-    heard: AgentTime,
+    pub(super) heard: AgentTime,
 }
 
 /// The series of a source that no stream selects: they share a handle and take no place, and the first one's name stands
@@ -139,6 +139,37 @@ impl Directory {
         labels: &[(String, String)],
         resolve: impl FnOnce(SeriesId) -> Box<[ChannelId]>,
     ) -> Option<SeriesHandle> {
+        let handle = SeriesHandle { entry: self.entries.next_id()?, generation: self.generation };
+        let (handle, entry) = self.introduce_as(handle, source, name, labels, resolve)?;
+        if let Some(entry) = entry {
+            self.entries.push(entry);
+        }
+        Some(handle)
+    }
+
+    /// The same, for a series that had this handle before the config was changed. Handles come in their order, before any
+    /// other.
+    pub(super) fn keep(
+        &mut self,
+        (handle, heard): (SeriesHandle, AgentTime),
+        source: usize,
+        (name, labels): (&str, &Labels),
+        resolve: impl FnOnce(SeriesId) -> Box<[ChannelId]>,
+    ) {
+        if let Some((_, Some(entry))) = self.introduce_as(handle, source, name, labels, resolve) {
+            self.entries.push_at(handle.entry, Entry { heard, ..entry });
+        }
+    }
+
+    /// The handle of a source's series, and what it stands for if this one is new.
+    fn introduce_as(
+        &mut self,
+        handle: SeriesHandle,
+        source: usize,
+        name: &str,
+        labels: &[(String, String)],
+        resolve: impl FnOnce(SeriesId) -> Box<[ChannelId]>,
+    ) -> Option<(SeriesHandle, Option<Entry>)> {
         let known = self.by_name.get(name).copied();
         let id = match known {
             Some(id) => {
@@ -154,9 +185,8 @@ impl Directory {
             self.version += 1;
         }
         if let Some((_, handle)) = series.handles.iter().find(|(from, _)| *from == source) {
-            return Some(*handle);
+            return Some((*handle, None));
         }
-        let handle = SeriesHandle { entry: self.entries.next_id()?, generation: self.generation };
         // Nearly all have one.
         series.handles.reserve_exact(1);
         series.handles.push((source, handle));
@@ -167,8 +197,17 @@ impl Directory {
             own.none_before = None;
         }
         let channels = resolve(id);
-        self.entries.push(Entry { source, channels, generation: self.generation, heard: AgentTime::MIN });
-        Some(handle)
+        Some((handle, Some(Entry { source, channels, generation: handle.generation, heard: AgentTime::MIN })))
+    }
+
+    /// What a handle stands for; `None`: the series has been forgotten.
+    pub(super) fn entry(&self, handle: SeriesHandle) -> Option<&Entry> {
+        self.entries.get(handle.entry).filter(|entry| entry.generation == handle.generation)
+    }
+
+    /// Handles that are given from now on are none of those that `before` gave, nor does it know those that were not kept.
+    pub(super) fn begin_after(&mut self, before: &Self) {
+        self.generation = before.generation.wrapping_add(1);
     }
 
     /// A sender may say the unit of a series for the first time, or another one.
