@@ -1,6 +1,7 @@
 //! The phases of the forwarder's end. Tasks wait for the phase that ends them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use tokio::sync::Notify;
 
 /// A phase of the end.
@@ -21,12 +22,36 @@ pub(crate) enum Phase {
 pub(crate) struct Ending {
     phase: Cell<Phase>,
     came: Notify,
+    /// The ends of parts that may come earlier, by their places.
+    parts: RefCell<Vec<Rc<Ending>>>,
 }
 
 impl Ending {
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.came.notify_waiters();
+        self.parts.borrow().iter().for_each(|part| part.enter(phase));
+    }
+
+    /// The end of a part.
+    pub(crate) fn part(&self, place: usize) -> Rc<Self> {
+        if let Some(part) = self.parts.borrow().get(place) {
+            return part.clone();
+        }
+        self.renew_part(place)
+    }
+
+    /// Another part takes the place of one that has ended.
+    pub(crate) fn renew_part(&self, place: usize) -> Rc<Self> {
+        let part = Rc::new(Self { phase: self.phase.clone(), ..Self::default() });
+        let mut parts = self.parts.borrow_mut();
+        while parts.len() <= place {
+            parts.push(Rc::default());
+        }
+        if let Some(own) = parts.get_mut(place) {
+            *own = part.clone();
+        }
+        part
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -58,5 +83,23 @@ impl Ending {
         while self.phase.get() < phase {
             self.came.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_ends_with_the_whole_or_earlier() {
+        let whole = Ending::default();
+        let (first, second) = (whole.part(0), whole.part(1));
+        first.enter(Phase::GaveUp);
+        assert!(first.is_closing() && second.is_running() && whole.is_running());
+        let other = whole.renew_part(0);
+        assert!(other.is_running() && Rc::ptr_eq(&other, &whole.part(0)));
+        whole.enter(Phase::Stopping);
+        assert!(other.is_stopping() && second.is_stopping() && !second.is_closing());
+        assert!(whole.renew_part(1).is_stopping(), "it is too late for another one");
     }
 }

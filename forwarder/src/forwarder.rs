@@ -263,7 +263,7 @@ fn spawn_until(
 /// Starts the driver of an output.
 fn drive(shared: &Rc<Shared>, index: usize, slot: OutputSlot) -> JoinHandle<()> {
     let OutputSlot { name, output, encoder, .. } = slot;
-    let ending = shared.driver_ending(index);
+    let ending = shared.ending.part(index);
     let driver =
         Driver { shared: shared.clone(), index, bit: index, output, encoder, ending: ending.clone() };
     spawn_until(shared, Some(ending), format!("output {name}"), driver.run())

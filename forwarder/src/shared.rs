@@ -61,8 +61,6 @@ pub(crate) struct Shared {
     /// The size of the buffer's device (bytes).
     device_size: Option<u64>,
     pub(crate) ending: Ending,
-    /// The ends of the outputs' drivers, by their places in the config.
-    driver_endings: RefCell<Vec<Rc<Ending>>>,
     /// Whether all waiting messages are to be written at once.
     hurry: Cell<bool>,
     failure: RefCell<Option<String>>,
@@ -97,7 +95,6 @@ impl Shared {
             disk_writer: Notify::new(),
             settled: Notify::new(),
             signals: DiskSignals::default(),
-            driver_endings: states.iter().map(|_| Rc::default()).collect::<Vec<_>>().into(),
             wake: states.iter().map(|_| Notify::new()).collect(),
             states: RefCell::new(states),
             clock,
@@ -395,25 +392,6 @@ impl Shared {
     /// Begins a phase of the end.
     pub(crate) fn enter(&self, phase: Phase) {
         self.ending.enter(phase);
-        self.driver_endings.borrow().iter().for_each(|ending| ending.enter(phase));
         self.wake_all();
-    }
-
-    /// Begins a phase of the end of one output's driver.
-    pub(crate) fn enter_one(&self, output: usize, phase: Phase) {
-        self.driver_ending(output).enter(phase);
-        self.wake_all();
-    }
-
-    /// The end of an output's driver.
-    pub(crate) fn driver_ending(&self, output: usize) -> Rc<Ending> {
-        self.driver_endings.borrow().get(output).cloned().unwrap_or_default()
-    }
-
-    /// Another driver takes the place of the one that has ended.
-    pub(crate) fn new_driver_ending(&self, output: usize) {
-        if let Some(place) = self.driver_endings.borrow_mut().get_mut(output) {
-            *place = Rc::default();
-        }
     }
 }

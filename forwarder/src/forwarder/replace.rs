@@ -30,7 +30,7 @@ impl Forwarder {
         let state =
             OutputState::new(&slot.name, slot.output.announces(), slot.presence.clone(), shared.now_ms());
         shared.state(output, |place| *place = state);
-        shared.new_driver_ending(output);
+        shared.ending.renew_part(output);
         let driver = drive(shared, output, slot);
         if let Some(place) = self.tasks.borrow_mut().drivers.get_mut(output) {
             *place = Some(driver);
@@ -39,7 +39,8 @@ impl Forwarder {
 
     async fn end(&self, output: usize, mut driver: JoinHandle<()>) {
         for phase in [Phase::Stopping, Phase::Closing, Phase::GaveUp] {
-            self.shared.enter_one(output, phase);
+            self.shared.ending.part(output).enter(phase);
+            self.shared.wake_all();
             if timeout(EACH, &mut driver).await.is_ok() {
                 return;
             }
