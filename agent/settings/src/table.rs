@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 mod address;
 mod amount;
 mod collections;
+mod fingerprint;
 mod numbers;
 mod secret;
 mod zone;
@@ -21,7 +22,7 @@ pub use collections::SwitchOrTable;
 /// One table being read. Each read marks its key as known; wrong values are reported and read as absent.
 pub struct Table<'d> {
     document: &'d Document,
-    pub(crate) entries: &'d [TomlEntry],
+    entries: &'d [TomlEntry],
     span: Range<usize>,
     path: String,
     asked: Vec<String>,
