@@ -3,6 +3,7 @@
 use super::explore::{document, schema, shape};
 use crate::config;
 use headwater_settings::ConfigShape;
+use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -27,12 +28,21 @@ fn undescribed(schema: &Value, place: &str, found: &mut Vec<String>) {
     }
 }
 
+/// A line for each key and value. One space a level: the file is deep.
+fn written(schema: &Value) -> String {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    schema.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter)).unwrap();
+    text.push(b'\n');
+    String::from_utf8(text).unwrap()
+}
+
 /// A build with less has sources and outputs less, and prints the same file.
 #[cfg(all(feature = "kafka", feature = "i2c", feature = "modbus"))]
 #[test]
 fn the_file_is_what_the_reading_of_configs_asks_for() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.json");
-    let explored = format!("{:#}\n", schema(&SHAPE));
+    let explored = written(&schema(&SHAPE));
     if std::env::var_os("HEADWATER_BLESS").is_some() {
         std::fs::write(&file, &explored).unwrap();
     }
