@@ -149,10 +149,11 @@ impl Pipeline {
         if !self.selects(source, name) {
             return self.directory.introduce_unselected(source, name, labels);
         }
-        let Self { directory, channels, streams, .. } = self;
-        let mut new = Vec::new();
-        let handle = directory
-            .introduce(source, name, labels, |id| channels.of_series((source, name), id, streams, &mut new));
+        let Self { directory, channels, streams, emitter, .. } = self;
+        let (later_cuts, mut new) = (emitter.later_cuts, Vec::new());
+        let handle = directory.introduce(source, name, labels, |id| {
+            channels.of_series((source, name), id, (streams, later_cuts), &mut new)
+        });
         self.introduce_channels(name, new);
         handle
     }
@@ -234,7 +235,7 @@ impl Pipeline {
         let entry = self.sources.at(SourceId::of(source)).map(|source| &source.entry);
         let future_ms = entry.map_or(0, |entry| entry.future_ms);
         if !entry.is_some_and(|entry| entry.is_durable) {
-            channel.completeness.on_lossy_reading(self.channels.later_cuts);
+            channel.completeness.on_lossy_reading(self.emitter.later_cuts);
         }
         if let Some(count) = unusable::count_of(counts, time, future_ms, now) {
             *count += 1;
@@ -301,7 +302,7 @@ impl Pipeline {
         if self.emitter.revisions.is_open() && now.synced {
             self.close_rev_base(now);
         }
-        if self.channels.later_cuts.is_open() && now.synced {
+        if self.emitter.later_cuts.is_open() && now.synced {
             self.close_cuts(now);
         }
         while let Some(index) = self.channels.pop_due(now.alive) {

@@ -101,9 +101,10 @@ fn by_arrival_only_the_window_with_the_restart_in_it_is_partial() {
     assert_eq!(told(&mut next, "x"), [(-6, false), (-5, false)]);
 }
 
-/// Nothing is missing of a source that delivers again, also of a series that the checkpoint does not know.
+/// Nothing is missing of a source that delivers again once a later reading has come, also of a series that the checkpoint
+/// does not know.
 #[test]
-fn channels_whose_sources_deliver_again_are_never_partial() {
+fn channels_whose_sources_deliver_again_are_not_partial() {
     let mut first = fresh();
     // A pair exists once both of its series are known.
     for (source, name) in [(0, "x/a"), (1, "y/a"), (1, "y/b"), (1, "x/b"), (1, "y/a"), (0, "x/a")] {
@@ -113,7 +114,10 @@ fn channels_whose_sources_deliver_again_are_never_partial() {
     read_event(&mut first, 0, "both", START);
     let state = saved(&first, START + 1_000);
     let mut next = restored(fresh(), &state, at(START + 30_000), true);
-    // Closed before any source has named them.
+    for name in ["y/a", "y/b", "x/b"] {
+        read_event(&mut next, 1, name, START + 2 * MINUTE);
+    }
+    // The others are closed before any source has named them.
     next.on_tick(at(START + 10 * MINUTE));
     let mut said = drained(&mut next);
     read_event(&mut next, 1, "z", START + 11 * MINUTE);
@@ -131,6 +135,34 @@ fn channels_whose_sources_deliver_again_are_never_partial() {
         [40_000, 100_000].into_iter().for_each(|ms| read_event(&mut new, source, &name, START + ms));
         assert_eq!(told(&mut new, &name), [(0, source == 0)]);
     }
+}
+
+/// A source delivers again, but later than a window waits: what the clock ends by then may be less than what was told.
+#[test]
+fn windows_that_the_clock_ends_before_their_readings_come_again_are_partial() {
+    let mut first = fresh();
+    read_event(&mut first, 1, "x", START);
+    let state = saved(&first, START);
+    // The power cut takes it, and with it what was told of it.
+    read_event(&mut first, 1, "x", START + 2_000);
+    let mut next = restored(fresh(), &state, at(START + 5_000), true);
+    let quiet = at(START + 10 * MINUTE);
+    next.on_tick(quiet);
+    assert_eq!(told(&mut next, "x"), [(0, true)]);
+    // The mark outlives a stop. It goes when a later reading has come: by then all of them have.
+    let mut last = restored(fresh(), &saved(&next, quiet.time.0), quiet, false);
+    read_at(&mut last, 1, "x", TakenAt::Event(START + 2_000), quiet);
+    last.on_tick(at(quiet.time.0 + 2_000));
+    assert_eq!(told(&mut last, "x"), [(0, true)]);
+    for ms in [START + MINUTE, START + 3_000] {
+        read_at(&mut last, 1, "x", TakenAt::Event(ms), at(quiet.time.0 + 3_000));
+    }
+    last.on_tick(at(quiet.time.0 + 5_000));
+    assert_eq!(told(&mut last, "x"), [(0, false)]);
+    // What begins behind the cut is whole, whoever ends it.
+    read_event(&mut last, 1, "x", quiet.time.0 + MINUTE);
+    last.on_tick(at(quiet.time.0 + 20 * MINUTE));
+    assert_eq!(told(&mut last, "x"), [(1, false), (11, false)]);
 }
 
 /// What a stop leaves is whole; windows that a change of the config begins anew are not, and those of others are.

@@ -188,7 +188,8 @@ impl Channel {
         let interval = (out.at(window.start), window.end.0);
         let mut summary = Summary {
             rev: rev.saturating_add(out.rev_base(window.start)),
-            is_partial: self.completeness.is_partial(window.start, self.by_arrival),
+            is_partial: self.completeness.is_partial(window.start, self.by_arrival)
+                || out.emitter.later_cuts.is_awaited(&window, spec, self.windows.watermark().event),
             named_end_ms: named.end.0,
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             ..Summary::new(out.about(), interval, plan, &pane)

@@ -19,7 +19,6 @@ pub(super) struct Channels {
     pub(super) list: IndexVec<ChannelId, Channel>,
     places: HashMap<(StreamId, SeriesId), ChannelId>,
     pub(super) timers: Timers<ChannelId>,
-    pub(super) later_cuts: LaterCuts,
 }
 
 impl Channels {
@@ -34,12 +33,13 @@ impl Channels {
         stream: StreamId,
         series: SeriesId,
         config: &StreamConfig,
+        later_cuts: LaterCuts,
         new: &mut Vec<ChannelId>,
     ) -> Option<ChannelId> {
         if let Some(known) = self.find(stream, series) {
             return Some(known);
         }
-        let added = self.add(Channel::new(stream, series, config, self.later_cuts))?;
+        let added = self.add(Channel::new(stream, series, config, later_cuts))?;
         new.push(added);
         Some(added)
     }
@@ -49,11 +49,11 @@ impl Channels {
         &mut self,
         (source, name): (usize, &str),
         id: SeriesId,
-        streams: &Streams,
+        (streams, later_cuts): (&Streams, LaterCuts),
         new: &mut Vec<ChannelId>,
     ) -> Box<[ChannelId]> {
         let takes = streams.configs().filter(|(_, config)| config.selects(source, name));
-        takes.filter_map(|(index, config)| self.introduce(index, id, config, new)).collect()
+        takes.filter_map(|(index, config)| self.introduce(index, id, config, later_cuts, new)).collect()
     }
 
     /// Removes a channel. Its timers ring once more, for nobody or for the next one of its index.

@@ -3,8 +3,9 @@
 //! A window that begins before the *cut* may lack readings. The cut lies at the restart: a reading that was lost came
 //! before it. Where readings have times of their own, the cut lies `future` behind the restart, because a lost reading
 //! may have been so far ahead of the clock. Every channel has a cut of its own: a power cut takes nothing of a source
-//! that delivers again what was lost, and a change of the config costs only what it changes. A cut is stored in every
-//! later checkpoint, because a window of that time may be told again long after.
+//! that delivers again what was lost, and a change of the config costs only what it changes. What is delivered again may
+//! take longer than a window waits: a window from before the cut that the clock ends is marked, too. A cut is stored in
+//! every later checkpoint, because a window of that time may be told again long after.
 
 use super::Pipeline;
 use super::bytes::{load_length, put, save_length};
@@ -12,8 +13,10 @@ use crate::config::StreamConfig;
 use crate::sections::SectionWriter;
 use crate::sections::body::{self, StoredBody};
 use crate::sections::unread::Unread;
+use headwater_kernel::series::Spec;
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, Time};
+use headwater_kernel::window::{Shape, Window};
 
 /// Where windows cease to lack readings, for times of either kind; [`Time::MAX`]: not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +162,14 @@ impl LaterCuts {
         self.is_open
     }
 
+    /// Whether readings of a window may still come again: the last run may have had them, and the clock has ended the window,
+    /// no later reading of a series that has reached `event`. Sources deliver again in order.
+    pub(super) fn is_awaited(&self, window: &Window, spec: &Spec, event: Time) -> bool {
+        let is_ended_by_clock =
+            !spec.by_arrival && !matches!(spec.shape, Shape::Count(_)) && event < window.end;
+        is_ended_by_clock && window.start < self.lossy.by_arrival
+    }
+
     /// Windows are lost whose channels are not known.
     pub(super) fn lose_windows(&mut self) {
         self.all = Cut::OPEN;
@@ -168,7 +179,7 @@ impl LaterCuts {
 impl Pipeline {
     /// The end of the last run has taken what is not delivered again.
     pub(super) fn cut_lossy(&mut self) {
-        self.channels.later_cuts.lossy = Cut::OPEN;
+        self.emitter.later_cuts.lossy = Cut::OPEN;
         let lossy = self.channels.list.iter_mut().filter(|channel| channel.completeness.is_lossy);
         lossy.for_each(|channel| channel.completeness.cut = Cut::OPEN);
     }
@@ -193,7 +204,7 @@ impl Pipeline {
             cut.close(now, future_ms);
             is_open |= cut.is_open();
         }
-        self.channels.later_cuts.is_open = is_open;
+        self.emitter.later_cuts.is_open = is_open;
     }
 
     /// The clock is set by `ms`.
@@ -202,7 +213,7 @@ impl Pipeline {
     }
 
     fn cuts_mut(&mut self) -> impl Iterator<Item = &mut Cut> {
-        let LaterCuts { lossy, all, .. } = &mut self.channels.later_cuts;
+        let LaterCuts { lossy, all, .. } = &mut self.emitter.later_cuts;
         let own = self.channels.list.iter_mut().map(|channel| &mut channel.completeness.cut);
         own.chain([lossy, all])
     }
@@ -210,8 +221,8 @@ impl Pipeline {
     /// Appends all cuts.
     pub(super) fn save_cuts(&self, to: &mut impl SectionWriter) {
         body::CUTS.put(to, |to| {
-            self.channels.later_cuts.lossy.save(to);
-            self.channels.later_cuts.all.save(to);
+            self.emitter.later_cuts.lossy.save(to);
+            self.emitter.later_cuts.all.save(to);
             save_length(to, self.channels.list.len());
             self.channels.list.iter().for_each(|channel| channel.completeness.save(to));
         });
@@ -231,7 +242,7 @@ impl Pipeline {
             Some((later, channels)) => (later, StoredCuts::Of(channels)),
             None => (LaterCuts { lossy: Cut::OPEN, all: Cut::OPEN, is_open: false }, StoredCuts::Unreadable),
         };
-        self.channels.later_cuts = later;
+        self.emitter.later_cuts = later;
         stored
     }
 

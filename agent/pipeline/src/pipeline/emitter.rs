@@ -1,6 +1,7 @@
 //! Emits events. Holds what all events need: the agent's id, its clock and the bounds on revisions.
 
 use super::SourceNotice;
+use super::cuts::LaterCuts;
 use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use crate::config::StreamConfig;
@@ -21,6 +22,8 @@ pub(super) struct Emitter {
     pub(super) suppressed: i64,
     pub(super) revisions: Revisions,
     pub(super) own_clock: OwnClock,
+    /// What the ends of earlier runs have taken.
+    pub(super) later_cuts: LaterCuts,
     /// Whether summaries carry their accumulators.
     pub(super) is_mergeable: bool,
     /// Whether the present readings are values that a broker had kept.
@@ -68,6 +71,7 @@ impl Emitter {
             suppressed: 0,
             revisions: Revisions::new(),
             own_clock: OwnClock::default(),
+            later_cuts: LaterCuts::default(),
             is_mergeable: false,
             is_replayed: false,
         }

@@ -36,8 +36,7 @@ impl Pipeline {
         if let Some(known) = self.channels.find(stream, series) {
             return Some(known);
         }
-        let mut channel =
-            Channel::new(stream, series, self.streams.config(stream)?, self.channels.later_cuts);
+        let mut channel = Channel::new(stream, series, self.streams.config(stream)?, self.emitter.later_cuts);
         channel.by_arrival = true;
         let index = self.channels.add(channel)?;
         if !is_glob(name) {

@@ -320,7 +320,8 @@ impl Pair {
             rev: rev.saturating_add(out.emitter.revisions.rev_base.of(window.start)),
             is_partial: out
                 .completeness(self.stream, self.series)
-                .is_some_and(|both| both.is_partial(window.start, self.by_arrival)),
+                .is_some_and(|both| both.is_partial(window.start, self.by_arrival))
+                || out.emitter.later_cuts.is_awaited(&window, spec, self.windows.watermark().event),
             number: matches!(spec.shape, Shape::Count(_)).then_some(number),
             numbers: count.chain(measured).map(|(name, value)| (Arc::from(name), value)).collect(),
             points: None,

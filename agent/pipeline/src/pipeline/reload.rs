@@ -44,10 +44,11 @@ impl Pipeline {
             if entry.channels.is_empty() || !self.selects(source, name) {
                 continue;
             }
-            let Self { directory, channels, streams, .. } = self;
+            let Self { directory, channels, streams, emitter, .. } = self;
+            let later_cuts = emitter.later_cuts;
             let mut new = Vec::new();
             directory.keep((handle, entry.heard), source, (name, labels), |id| {
-                channels.of_series((source, name), id, streams, &mut new)
+                channels.of_series((source, name), id, (streams, later_cuts), &mut new)
             });
             self.introduce_channels(name, new);
         }

@@ -60,7 +60,7 @@ impl Pipeline {
                 self.restore_channel(&saved, own, since, from, unread)
             });
             let goes_on = restored.map_err(|why| {
-                self.channels.later_cuts.lose_windows();
+                self.emitter.later_cuts.lose_windows();
                 unread.part("a series", "starts anew", why)
             });
             if goes_on != Ok(true) {
@@ -107,7 +107,7 @@ impl Pipeline {
         let read = body::STREAM.read(section, StoredStream::load);
         let Ok((name, stored)) = read.map_err(|why| unread.part("a stream", "starts anew", why)) else {
             // Its series have a section each, and nothing says how to read them.
-            self.channels.later_cuts.lose_windows();
+            self.emitter.later_cuts.lose_windows();
             return SavedStream {
                 index: None,
                 windows: None,
@@ -141,7 +141,7 @@ impl Pipeline {
         let known = saved.index.and_then(|index| Some((index, self.streams.config(index)?)));
         let Some((index, config)) = known else { return Ok(false) };
         let Some(id) = self.directory.restore(series, &labels) else {
-            self.channels.later_cuts.lose_windows();
+            self.emitter.later_cuts.lose_windows();
             return Ok(false);
         };
         if self.channels.find(index, id).is_some() {

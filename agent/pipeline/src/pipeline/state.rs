@@ -180,7 +180,7 @@ impl Pipeline {
     /// The state of the previous run is lost, and with it which revisions it emitted.
     pub fn forget_past(&mut self) {
         self.emitter.revisions.lose_all();
-        self.channels.later_cuts.lose_windows();
+        self.emitter.later_cuts.lose_windows();
     }
 
     #[cold]
