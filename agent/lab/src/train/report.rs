@@ -54,11 +54,16 @@ impl Contestant {
         let most = if is_share { 1.0 } else { f64::INFINITY };
         Some(CardScore {
             name: name.to_owned(),
-            mean,
-            low: half.map(|half| (mean - half).max(0.0)),
-            high: half.map(|half| (mean + half).min(most)),
+            mean: to_millionths(mean),
+            low: half.map(|half| to_millionths((mean - half).max(0.0))),
+            high: half.map(|half| to_millionths((mean + half).min(most))),
         })
     }
+}
+
+/// Few enough digits that the JSON of a card is read as exactly what was written.
+fn to_millionths(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 fn figure(fold: &Figures, name: &str) -> Option<f64> {
