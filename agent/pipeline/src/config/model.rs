@@ -83,6 +83,10 @@ pub(super) fn build(
     let (path, plan) = (file?, stream.plan?);
     let read = (stream.models)(&path.value);
     let model = read.map_err(|why| table.refuse(path.span.clone(), why, file_fix(&path.value))).ok()?;
+    if model.is_some() {
+        // Another model under the same name is a change that a reload sees.
+        table.note_file("file", &path.value);
+    }
     if !is_windowed {
         return None;
     }
