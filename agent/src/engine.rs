@@ -29,6 +29,7 @@ mod source_positions;
 mod source_states;
 mod sources;
 mod status;
+mod suspects;
 mod ticker;
 mod trends;
 mod views;
@@ -41,6 +42,7 @@ pub(crate) use earlier::{Earlier, Stored, restore};
 pub(crate) use journal_syncing::{SyncRates, journal_share};
 pub(crate) use log_throttle::LogThrottle;
 pub(crate) use reload::ConfigChange;
+pub(crate) use suspects::Suspects;
 
 use crate::clock;
 use crate::config::SourceConfig;
@@ -83,6 +85,8 @@ pub(crate) struct Engine {
     safety: Safety,
     ticker: Ticker,
     sources: Sources,
+    /// The messages that may end the program.
+    pub(crate) suspects: Suspects,
     listener: ListenerState,
     memory: MemoryCap,
     /// What comes in, for a run after a crash.
@@ -108,7 +112,8 @@ impl Engine {
         (mut pipeline, mut earlier): (Pipeline, Earlier),
         memory: MemoryCap,
         clock: Rc<AgentClock>,
-        (forwarder, taps, writer, journal): (Forwarder, Taps, CheckpointWriter, Journal),
+        (forwarder, taps, writer): (Forwarder, Taps, CheckpointWriter),
+        (journal, suspects): (Journal, Suspects),
         sources: &[SourceConfig],
     ) -> Self {
         let (now, started_up_ms) = (clock.now(), clock::up_ms());
@@ -133,6 +138,7 @@ impl Engine {
             safety: Safety::default(),
             ticker: Ticker::new(Pulse::rest()),
             sources,
+            suspects,
             listener: ListenerState::default(),
             memory,
             journal,

@@ -38,6 +38,16 @@ pub trait Sink {
     /// Begins a message that names series; those which follow until the next one are of this message.
     fn message(&mut self) {}
 
+    /// Says that a message is read now which may have come to an earlier run, by a hash of it. `false`: it has ended such
+    /// runs while it was read, and must not be read again. Otherwise [`Sink::end_reading`] follows.
+    fn begin_reading(&mut self, message: u32) -> bool {
+        let _ = message;
+        true
+    }
+
+    /// Says that the message was read which [`Sink::begin_reading`] has named.
+    fn end_reading(&mut self) {}
+
     /// Introduces a series by name and labels, once per source and series; every reading carries the result. `None`:
     /// the limit on series is reached. The source then counts its readings with [`Sink::refused`] and remembers
     /// nothing of the series.

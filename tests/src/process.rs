@@ -97,6 +97,14 @@ pub fn free_port() -> u16 {
     free.expect("a free port on loopback")
 }
 
+/// Begins `VmHWM`, the peak of a process' memory, anew (proc(5), `clear_refs`).
+///
+/// # Panics
+/// When there is no such process.
+pub fn forget_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("a running process");
+}
+
 /// A number of `/proc/PID/status`, such as `VmRSS`, in KiB.
 #[must_use]
 pub fn status_kib(pid: u32, key: &str) -> Option<u64> {

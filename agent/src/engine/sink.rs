@@ -84,6 +84,14 @@ impl Sink for EngineSink {
         series.map(|series| SeriesRef(series.to_bits()))
     }
 
+    fn begin_reading(&mut self, message: u32) -> bool {
+        self.engine.suspects.begin_reading(message)
+    }
+
+    fn end_reading(&mut self) {
+        self.engine.suspects.end_reading();
+    }
+
     fn generation(&self) -> u32 {
         self.engine.pipeline.borrow().generation()
     }

@@ -12,7 +12,7 @@ use super::supervisor::{Supervisor, TaskEnded, catch_panic};
 use super::{Error, pipeline};
 use crate::clock::{self, Boots};
 use crate::config::Config;
-use crate::engine::{self, AgentClock, CheckpointWriter, ConfigChange, Engine, Snapshot, Stored};
+use crate::engine::{self, AgentClock, CheckpointWriter, ConfigChange, Engine, Snapshot, Stored, Suspects};
 use crate::journal::{Journal, JournalFolder};
 use crate::lock::DirLock;
 use crate::memory::MemoryCap;
@@ -91,9 +91,9 @@ impl Running {
         forwarder.had_written(restored.1.written);
         let troubles = std::mem::take(&mut restored.1.troubles);
         let writer = CheckpointWriter::new(checkpoint, lock);
-        let engine =
-            Engine::new(restored, memory, clock.clone(), (forwarder, taps, writer, journal), &config.sources);
-        let engine = Rc::new(engine);
+        let keepers = (journal, Suspects::begin(&agent.runtime_dir));
+        let ends = (forwarder, taps, writer);
+        let engine = Rc::new(Engine::new(restored, memory, clock.clone(), ends, keepers, &config.sources));
         // The snapshot is taken before any reading comes in: a second crash must find the revisions that this run
         // begins with.
         let first = engine.first_snapshot(agent.checkpoint_ms);
@@ -282,6 +282,7 @@ impl Running {
         engine.report(ReportCause::Stop, "");
         status.publish(engine.forwarder(), false);
         last_state::save(&engine, parts.checkpoint_ms, start).await;
+        engine.suspects.end();
     }
 
     /// Saves the state of an agent one of whose tasks has ended by itself. The next run treats that as a crash.

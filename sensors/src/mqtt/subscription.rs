@@ -6,6 +6,7 @@ use super::replies::Replies;
 use super::requests::Requests;
 use super::session::session;
 use super::stall::Stall;
+use crate::hash::stable;
 use crate::{AckFigures, ConnectionState, Decoder, Sink, Source};
 use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, connect};
 use std::future::Future;
@@ -22,6 +23,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The time limit for disconnecting.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a message is not read.
+const ENDS_THE_PROGRAM: &str = "it has ended the program twice while it was read, and is not read again";
 
 /// Why serving a connection ended.
 enum Ended {
@@ -265,25 +269,27 @@ impl<'a> Subscription<'a> {
     }
 
     fn on_message(&mut self, publish: &Publish) {
-        let Some(ack_window) = &self.ack_window else {
-            return self.decoder.on_message(
-                publish.topic(),
-                &publish.payload,
-                publish.retain,
-                self.sink.as_mut(),
-            );
+        let hash = match self.ack_window.as_ref().map(|ack_window| ack_window.on_publish(publish)) {
+            None => None,
+            Some(Delivery::Repeated) => return self.sink.repeated(1),
+            Some(Delivery::New(hash)) => Some(hash),
         };
-        match ack_window.on_publish(publish) {
-            Delivery::Repeated => self.sink.repeated(1),
-            Delivery::New(hash) => {
-                self.decoder.on_message(
-                    publish.topic(),
-                    &publish.payload,
-                    publish.retain,
-                    self.sink.as_mut(),
-                );
-                ack_window.on_used(publish, hash, self.sink.as_mut());
-            }
+        self.read_message(publish);
+        if let Some((ack_window, hash)) = self.ack_window.as_ref().zip(hash) {
+            ack_window.on_used(publish, hash, self.sink.as_mut());
+        }
+    }
+
+    /// Decodes a message, unless it has ended the program before.
+    fn read_message(&mut self, publish: &Publish) {
+        let sink = self.sink.as_mut();
+        let comes_again = publish.dup || publish.retain;
+        if comes_again && !sink.begin_reading(stable(&[publish.topic_bytes(), &publish.payload])) {
+            return sink.invalid(publish.topic(), &ENDS_THE_PROGRAM);
+        }
+        self.decoder.on_message(publish.topic(), &publish.payload, publish.retain, sink);
+        if comes_again {
+            sink.end_reading();
         }
     }
 

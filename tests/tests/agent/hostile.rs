@@ -2,7 +2,7 @@
 
 use crate::wait_source;
 use headwater_tests::agent::{program, state_dir};
-use headwater_tests::process::status_kib;
+use headwater_tests::process::{command, forget_peak, status_kib};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -80,7 +80,9 @@ fn a_hostile_publisher_holds_nobody_up() {
     let agent = Agent::start(&dir, &config(broker.port));
     wait_source(&broker, 1);
     let mut publisher = Publisher::new(broker.port);
+    let mut table = String::from("attack | peak (KiB) | the next reading after\n");
     for (round, (name, messages)) in attacks().into_iter().enumerate() {
+        forget_peak(agent.pid());
         for (topic, payload) in messages {
             publisher.publish(&topic, payload).expect("a publish");
         }
@@ -93,10 +95,11 @@ fn a_hostile_publisher_holds_nobody_up() {
             good.any(|message| message.number("value") == value)
         });
         let resident = status_kib(agent.pid(), "VmHWM").expect("a running agent");
-        println!("{name}: the good one after {:?}, {resident} KiB", sent.elapsed());
+        let _ = writeln!(table, "{name} | {resident} | {:?}", sent.elapsed());
         assert!(resident < RSS_MAX, "{name}: {resident} KiB");
         subscriber.forget();
     }
+    println!("{table}");
     assert_eq!(broker.logged("malformed packet"), 0);
     let log = agent.log();
     let minutes = began.elapsed().as_secs() as usize / 60 + 1;
@@ -106,6 +109,61 @@ fn a_hostile_publisher_holds_nobody_up() {
         assert!(!line.contains(['\u{202e}', '\u{2066}', '\u{61c}']), "{line:?}");
     }
     assert!(log.contains("a name holds characters or levels that are not safe"), "{log}");
+    assert!(agent.terminate().success());
+}
+
+/// There is no memory for one message, which the broker keeps until it is acknowledged: it ends two runs, and not a third.
+#[test]
+fn a_message_that_ends_the_program_twice_is_not_read_a_third_time() {
+    /// Records of the message, of 8 bytes each, and what the agent may take beyond what it needs (bytes).
+    const RECORDS: usize = 2_000_000;
+    const SPARE: u64 = 128 << 20;
+    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let text = config(broker.port) + "[limits]\npayload = \"64MiB\"\n";
+    let text = text.replace("qos = 1\n", "qos = 1\nrecords = \"list\"\n");
+    let subscriber = Subscriber::to(broker.port, "headwater/+/+/#");
+    let agent = Agent::start(&dir, &text);
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    publisher.publish("sensors/good", "{\"list\":[{\"v\":1}]}").expect("a publish");
+    publisher.flush().expect("the broker's acknowledgement");
+    subscriber.wait_until("a first reading", |messages| {
+        messages.of("reading").any(|one| one.number("value") == 1.0)
+    });
+    let bytes_max = (status_kib(agent.pid(), "VmPeak").expect("a running agent") << 10) + SPARE;
+    assert!(agent.terminate().success());
+    // Both wait in the session that the broker keeps.
+    let list = vec!["{\"v\":7}"; RECORDS].join(",");
+    publisher.publish("sensors/evil", format!("{{\"list\":[{list}]}}")).expect("a publish");
+    publisher.publish("sensors/good", "{\"list\":[{\"v\":2}]}").expect("a publish");
+    publisher.flush().expect("the broker's acknowledgements");
+    let start = || {
+        Agent::start_by(&dir, &text, &[], |program| {
+            let mut limited = command("prlimit");
+            limited.arg(format!("--as={bytes_max}")).arg(program);
+            limited
+        })
+    };
+    for run in 1..=2 {
+        let (status, log) = start().wait_end();
+        assert!(!status.success() && log.contains("memory allocation of"), "run {run}: {status}: {log}");
+    }
+    let agent = start();
+    subscriber.wait_until("the reading behind it", |messages| {
+        messages.of("reading").any(|one| one.number("value") == 2.0)
+    });
+    let log = agent.log();
+    assert!(log.contains("a message has ended the program twice while it was read"), "{log}");
+    assert!(log.contains("it has ended the program twice while it was read, and is not read again"), "{log}");
+    assert!(agent.terminate().success());
+    // It is acknowledged: a run that may take all memory does not meet it either.
+    let agent = Agent::start(&dir, &text);
+    publisher.publish("sensors/good", "{\"list\":[{\"v\":3}]}").expect("a publish");
+    publisher.flush().expect("the broker's acknowledgement");
+    subscriber.wait_until("another reading", |messages| {
+        messages.of("reading").any(|one| one.number("value") == 3.0)
+    });
+    assert!(!subscriber.messages().of("reading").any(|one| one.number("value") == 7.0));
     assert!(agent.terminate().success());
 }
 
@@ -173,5 +231,61 @@ fn no_command_shows_a_secret() {
             let said = String::from_utf8_lossy(&said);
             assert!(said.contains("error: ") && !said.contains(secret), "{said}");
         }
+    }
+}
+
+/// Whatever stands in recordings, labels, messages and their places, no command prints it as it is.
+#[test]
+fn no_command_prints_what_a_terminal_obeys() {
+    let dir = TempDir::new();
+    let text = "[sources.a]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1\"\ntopics = [\"#\"]\n\
+                [streams.a]\nwindow = { type = \"none\" }\n[[streams.a.detectors]]\ntype = \"threshold\"\nabove = 1.0\n";
+    // CSI as one character, OSC, DEL, and a mark that turns text around: as characters, and escaped.
+    let evil = "x\u{9b}31m\u{7f}\u{202e}";
+    let escaped = "y\\u001b]0;x\\u0007\\u009b\\u202e";
+    let payload = format!(
+        "{{\"tst\":\"2024-01-01T00:00:00Z\",\"topic\":\"t/{evil}\",\"payload\":{{\"{evil}\":5,\"{escaped}\":6}}}}\n\
+         {evil}\n"
+    );
+    let summary = format!(
+        "{{\"v\":1,\"kind\":\"summary\",\"id\":\"{evil}\",\"rev\":0,\"agent\":\"{escaped}\",\"stream\":\"{evil}\",\
+         \"series\":\"a/{evil}\",\"labels\":{{\"{evil}\":\"{escaped}\"}},\"start\":0,\"end\":60000,\"count\":1}}\n{evil}\n"
+    );
+    let labels = format!(
+        "{{\"format\":\"anomaly-labels-1\",\"series\":{{\"table.csv\":{{\"corpus\":\"{evil}{escaped}\",\"rows\":40,\
+         \"probation\":5,\"windows\":[[20,25]]}}}}}}"
+    );
+    let mut table = format!("timestamp,{evil}\n");
+    (0..40).for_each(|row| _ = writeln!(table, "2024-01-01 00:{row:02}:00,{}", row % 7));
+    for (name, content) in [
+        ("headwater.toml", text),
+        ("recording.jsonl", &payload),
+        ("table.csv", &table),
+        ("messages.jsonl", &summary),
+        ("labels.json", &labels),
+    ] {
+        std::fs::write(dir.join(name), content).expect("a file");
+    }
+    let file = |name: &str| dir.join(name).display().to_string();
+    for (arguments, told) in [
+        (vec!["replay".to_owned(), file("recording.jsonl")], "reading"),
+        (vec!["replay".to_owned(), file("table.csv")], "reading"),
+        (vec!["evaluate".to_owned(), "--labels".to_owned(), file("labels.json")], "1 recordings"),
+        (
+            vec!["evaluate".to_owned(), "--json".to_owned(), "--labels".to_owned(), file("labels.json")],
+            "corpus",
+        ),
+        (vec!["merge".to_owned(), "--by".to_owned(), evil.to_owned(), file("messages.jsonl")], "fleet"),
+    ] {
+        let config = ["--config".to_owned(), file("headwater.toml")];
+        let config = if arguments[0] == "replay" { &config[..] } else { &[] };
+        let said = Command::new(program()).args(&arguments).args(config).output().expect("the program");
+        for bytes in [&said.stdout, &said.stderr] {
+            let text = std::str::from_utf8(bytes).expect("text");
+            let is_obeyed = |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+            assert!(!text.contains(is_obeyed), "{arguments:?}: {text:?}");
+        }
+        let text = String::from_utf8_lossy(&said.stdout);
+        assert!(text.contains(told), "{arguments:?}: {text:?} {}", String::from_utf8_lossy(&said.stderr));
     }
 }
