@@ -286,6 +286,16 @@ pub enum Readings {
     OfEach(Vec<(Arc<str>, TimedValues)>),
 }
 
+impl Reading {
+    /// Revisions from here on come from the value: whether its time had readings before is forgotten.
+    pub const REV_BY_VALUE: u32 = 1 << 30;
+
+    /// Its number among the readings of its time; `None` for the first one, and where the number is not known.
+    pub fn number(&self) -> Option<u32> {
+        Some(self.rev).filter(|rev| (1..Self::REV_BY_VALUE).contains(rev))
+    }
+}
+
 impl Readings {
     /// Whether there are no readings.
     #[must_use]

@@ -81,7 +81,7 @@ fn auto_tells_of_the_group_what_is_odd_in_one_of_its_series() {
     let said = drained(&mut pipeline);
     let alert = said.iter().find(|message| message.text("kind") == "alert").expect("an alert");
     assert_eq!((alert.text("series"), alert.text("state")), ("hall/1", "raised"));
-    assert!(alert.text("reason").starts_with("hall/1/flow: 60 is unusual"), "{}", alert.text("reason"));
+    assert_eq!(alert.text("reason"), "hall/1/flow: 60 is 49 above what is usual");
     let after = feed(&mut pipeline, 1_600..1_700);
     let cleared = after.iter().find(|message| message.text("state") == "cleared").expect("its end");
     assert!(cleared.text("reason").ends_with(" is usual again"), "{}", cleared.text("reason"));

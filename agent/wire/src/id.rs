@@ -37,8 +37,9 @@ impl<'a> Id<'a> {
                 Some(Self { length_ms, number: summary.number, ..start })
             }
             // A higher revision of the same id replaces a lower one, and readings of one time do not replace each other.
+            // A revision that comes from the value is no number: the id stays that of the time.
             Event::Reading(reading) => {
-                let number = Some(u64::from(reading.rev)).filter(|rev| *rev > 0);
+                let number = reading.number().map(u64::from);
                 Some(Self { number, ..Self::new(Scope::series(&reading.about), &reading.time, placer) })
             }
             // A raised alert and its clearing share the id, so that they can be paired; the revision tells them

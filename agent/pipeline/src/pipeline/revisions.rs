@@ -10,7 +10,7 @@
 
 use super::bytes::put;
 use super::own_clock::{load_timestamp, save_timestamp};
-use crate::event::{BootId, ClockMark, Timestamp};
+use crate::event::{BootId, ClockMark, Reading, Timestamp};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{Now, SteadyTime, Time};
 
@@ -194,9 +194,9 @@ impl Revisions {
 /// far above counted revisions.
 pub(super) fn by_value(value: f64) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 / golden ratio: Fibonacci hashing
-    const BITS: u32 = 29;
+    const BITS: u32 = Reading::REV_BY_VALUE.ilog2() - 1;
     let hash = (value.to_bits().wrapping_mul(FACTOR) >> (u64::BITS - BITS)) as u32;
-    1 << (BITS + 1) | hash << 1
+    Reading::REV_BY_VALUE | hash << 1
 }
 
 /// The identity of the alert that a detector raised last. It tells the alert from others that were raised at the same
