@@ -31,6 +31,7 @@ mod lines;
 mod main_path;
 mod malformed;
 mod modbus;
+mod models;
 mod outages;
 mod outputs;
 mod places;
