@@ -2,6 +2,7 @@
 
 use headwater::fuzzing::START;
 use headwater_kernel::time::{Now, Time};
+use headwater_pipeline::config::{Limits, StreamConfig};
 use headwater_pipeline::event::Event;
 use headwater_pipeline::pipeline::{Pipeline, SourceEntry, TakenAt};
 
@@ -51,9 +52,14 @@ type = "auto"
 
 /// A pipeline that knows nothing yet.
 pub fn fresh() -> Pipeline {
-    let config = headwater::fuzzing::check(CONFIG).expect("a config without mistakes");
+    thread_local! {
+        static PARTS: (Vec<StreamConfig>, Limits) = {
+            let config = headwater::fuzzing::check(CONFIG).expect("a config without mistakes");
+            (config.streams, config.limits)
+        };
+    }
     let sources = vec![SourceEntry { name: "s".to_owned(), future_ms: 300_000, is_durable: false }];
-    Pipeline::new("agent", sources, config.streams, config.limits)
+    PARTS.with(|(streams, limits)| Pipeline::new("agent", sources, streams.clone(), *limits))
 }
 
 /// Feeds two series of a part, and shows each event.
