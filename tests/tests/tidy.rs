@@ -26,6 +26,7 @@ const STAR: &[(&str, &[&str])] = &[
             "headwater-lab",
             "headwater-model",
             "headwater-mqtt",
+            "headwater-onnx",
             "headwater-page",
             "headwater-pipeline",
             "headwater-sensors",

@@ -29,6 +29,9 @@ enum ModelCommand {
 
 pub(super) fn run(options: &ModelOptions) -> Result<(), Failure> {
     let ModelCommand::Show { file, json } = &options.command;
+    if crate::models::is_onnx(file) {
+        return stdout::print(crate::models::describe_onnx(file).map_err(Failure::Other)?);
+    }
     let (model, bytes) = read(file)?;
     let card = serde_json::to_string(&model.card).map_err(|error| Failure::Other(error.to_string()))?;
     stdout::print(if *json { card + "\n" } else { described(&model, bytes) })

@@ -17,7 +17,7 @@ const FILL_WITHIN_MS: i64 = 10 * super::MINUTE;
 
 /// What its keys mean.
 const NOTES: [(&str, &str); 6] = [
-    ("file", "the model, as `headwater train` writes it"),
+    ("file", "the model, as `headwater train` writes it, or an ONNX file in a build that runs them"),
     ("above", "an alert where something is wrong with more than this probability"),
     ("predictions", "whether every judgement is a message of kind `prediction`"),
     ("normal", "the class of windows with which nothing is wrong (default: what the file says)"),
@@ -119,6 +119,17 @@ pub(super) fn build(
         (Some(named), Some(model)) => Some(find_class(table, &named, &model.classes)?),
         (_, model) => model.as_ref().and_then(|model| model.normal),
     };
+    if let (None, Some(model)) = (normal, model.as_ref().filter(|model| model.wants.is_none())) {
+        let what =
+            "neither the file nor the stream says which class is that of windows with which nothing is wrong";
+        let fix = format!(
+            "add `normal = \"{}\"`, or another of: {}",
+            model.classes.first().map_or("", |c| c),
+            model.classes.join(", ")
+        );
+        table.refuse(path.span.clone(), what, fix);
+        return None;
+    }
     let places = aggregates.iter().filter_map(|name| plan.names().position(|known| known == name)).collect();
     let names = patterns.value.iter().flat_map(|series| {
         aggregates.iter().map(move |aggregate| (series.value.clone(), Arc::from(aggregate.as_str())))
