@@ -70,6 +70,8 @@ pub(crate) struct Earlier {
     crashed: bool,
     /// The state of the clock at the end of that run.
     pub(crate) past: Past,
+    /// Whether a detector learns anew, so that its alerts since the checkpoint may be others than those of that run.
+    learns_anew: bool,
     /// What a person should know of it: of each thing a report's cause, and what is wrong.
     pub(crate) troubles: Vec<(ReportCause, String)>,
     /// Messages that it had sent, by its journal, and that may not have arrived.
@@ -132,6 +134,7 @@ pub(crate) fn restore(
         // The next report begins with the account that there is.
         earlier.last_report = None;
     }
+    earlier.learns_anew = unread.learns_anew();
     earlier.troubles.extend(trouble(path, &unread, given_up.unwrap_or(0), memory));
     if let Some((aside, why)) = damage {
         let what = "the changes since the checkpoint could not be used to their end";
@@ -177,7 +180,8 @@ fn trouble(path: &Path, unread: &Unread, given_up: i64, memory: &MemoryCap) -> O
 impl Earlier {
     /// Takes in the journal of a run that has crashed.
     fn go_on(&mut self, base: Pipeline, chain: &Chain<'_>, fresh: &dyn Fn() -> Pipeline) -> Pipeline {
-        let (is_whole, is_own) = (self.troubles.is_empty(), chain.other_rev_limit().is_none());
+        let is_whole = self.troubles.is_empty() && !self.learns_anew;
+        let is_own = chain.other_rev_limit().is_none();
         let begin = self.past.now();
         let Replayed { pipeline, told, handed_over, now, orphaned, nameless, cut } = replay::replay(
             chain,
@@ -277,6 +281,7 @@ impl Earlier {
             stopped: Some(stopped),
             crashed: !stopped,
             past,
+            learns_anew: false,
             troubles: Vec::new(),
             told: Vec::new(),
         }

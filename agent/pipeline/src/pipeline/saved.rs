@@ -206,7 +206,11 @@ impl<'a> StoredChannel<'a> {
 
 /// Notes a detector of one series or group that was not fully restored.
 pub(super) fn note_detector(goes_on: GoesOn, name: &str, stream: &str, unread: &mut Unread) {
-    if let GoesOn::Alert(why) | GoesOn::Nothing(why) = goes_on {
-        unread.of_series(&format!("detector `{name}`"), stream, "starts anew", why);
+    match goes_on {
+        GoesOn::All => {}
+        GoesOn::Alert(UnreadReason::Version { stored, read }) if stored < read => unread.learn_anew(),
+        GoesOn::Alert(why) | GoesOn::Nothing(why) => {
+            unread.of_series(&format!("detector `{name}`"), stream, "starts anew", why);
+        }
     }
 }

@@ -25,7 +25,10 @@ pub enum UnreadReason {
 
 /// Each part that could not be read, with the number of series concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unread(Vec<Item>);
+pub struct Unread {
+    items: Vec<Item>,
+    learns_anew: bool,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Item {
@@ -41,7 +44,18 @@ struct Item {
 impl Unread {
     /// Whether everything was read.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.items.is_empty()
+    }
+
+    /// Notes that a detector learns anew what an earlier version has stored otherwise, as every version may: nobody need know.
+    pub fn learn_anew(&mut self) {
+        self.learns_anew = true;
+    }
+
+    /// Whether a detector learns anew, so that it may judge otherwise than the last run has.
+    #[must_use]
+    pub fn learns_anew(&self) -> bool {
+        self.learns_anew
     }
 
     /// Notes a part of the whole state, and the consequence.
@@ -58,11 +72,11 @@ impl Unread {
         let is_same = |item: &&mut Item| {
             item.what == what && item.stream.as_deref() == stream && item.then == then && item.why == why
         };
-        match self.0.iter_mut().find(is_same) {
+        match self.items.iter_mut().find(is_same) {
             Some(item) => item.series += 1,
             None => {
                 let stream = stream.map(str::to_owned);
-                self.0.push(Item { what: what.to_owned(), stream, then, why, series: 1 });
+                self.items.push(Item { what: what.to_owned(), stream, then, why, series: 1 });
             }
         }
     }
@@ -70,13 +84,13 @@ impl Unread {
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, item) in self.0.iter().take(NAMED_MAX).enumerate() {
+        for (at, item) in self.items.iter().take(NAMED_MAX).enumerate() {
             if at > 0 {
                 f.write_str("; ")?;
             }
             item.fmt(f)?;
         }
-        match self.0.len().saturating_sub(NAMED_MAX) {
+        match self.items.len().saturating_sub(NAMED_MAX) {
             0 => Ok(()),
             others => write!(f, "; and {others} others"),
         }
