@@ -112,7 +112,7 @@ fn a_model_is_trained_deployed_by_reload_and_names_the_fault_upstream() {
     publish(0..100);
     told.wait_until("windows without a model", |messages| messages.count_ids("summary") >= 18);
     agent.reload();
-    agent.wait_logs(&["source connected"], 2);
+    agent.wait_log(&["went on with another config", "is_new_life=true"]);
     publish(100..SECONDS);
     let alerts = |state: &'static str| {
         move |messages: &headwater_tests::Messages| {
@@ -145,7 +145,7 @@ fn a_model_is_trained_deployed_by_reload_and_names_the_fault_upstream() {
     let trained = train(&dir, &with, &["--model", "logistic", "--folds", "3", "--out", "pump.model"]);
     assert_eq!(trained.0, Some(0), "{}", trained.2);
     agent.reload();
-    agent.wait_logs(&["source connected"], 3);
+    agent.wait_logs(&["went on with another config", "is_new_life=true"], 2);
     assert!(agent.terminate().success());
 }
 
