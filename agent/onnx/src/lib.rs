@@ -22,5 +22,5 @@ mod tensor;
 pub use error::OnnxError;
 pub use model::{OnnxAnswer, OnnxModel, OnnxPurpose, OnnxScratch};
 
-/// The largest file that is read [bytes].
+/// The largest file that is read (bytes).
 pub const FILE_BYTES_MAX: u64 = 16 << 20;

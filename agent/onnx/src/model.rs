@@ -164,7 +164,7 @@ impl OnnxModel {
         self.steps.len()
     }
 
-    /// The memory that it takes, with one scratch [bytes].
+    /// The memory that it takes, with one scratch (bytes).
     #[must_use]
     pub fn bytes(&self) -> usize {
         let of = |step: &PlacedStep| {

@@ -49,9 +49,9 @@ fn main() {
 /// What a receiver took of a round.
 struct Received {
     taken: u64,
-    /// From the first one sent to the last one taken [s].
+    /// From the first one sent to the last one taken (s).
     seconds: f64,
-    /// [s]
+    /// In seconds.
     cpu: f64,
 }
 
