@@ -81,7 +81,7 @@ impl ConfigKeeper {
         };
         let config = match keeper.good.stored_trial(&text) {
             None => {
-                keeper.good.store(&text);
+                keeper.good.store_at_start(&text);
                 config
             }
             Some(StoredTrial { refused: None, wanted, trial_ms }) => {

@@ -20,6 +20,7 @@ const TITLE: &str = "headwater trial 1";
 const BYTES_MAX: u64 = 4 << 20;
 
 /// The files of a state directory.
+#[derive(Clone)]
 pub(super) struct GoodConfig {
     good: PathBuf,
     trial: PathBuf,
@@ -45,6 +46,15 @@ impl GoodConfig {
     /// The text of the last config that worked.
     pub(super) fn text(&self) -> Option<String> {
         read(&self.good)
+    }
+
+    /// Notes that the config of a start works, on another thread: no source waits for the disk. The runtime waits for it.
+    pub(super) fn store_at_start(&self, text: &str) {
+        let _ = std::fs::remove_file(&self.trial);
+        if self.text().as_deref() != Some(text) {
+            let (own, text) = (self.clone(), text.to_owned());
+            tokio::task::spawn_blocking(move || own.write(&own.good, &text));
+        }
     }
 
     /// Notes that a config works. Nothing is written if that is known.
