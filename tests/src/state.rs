@@ -17,6 +17,9 @@ use crate::{Agent, Gate, Mosquitto, Options, Session, Subscriber, TempDir, wait_
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The model of the cases, which never changes: every later version reads it.
+const MODEL: &str = "golden.model";
+
 /// The surroundings of an agent: a broker with a session, an ordinary one, and an uplink behind a line that can be cut.
 struct Surroundings {
     session: Session,
@@ -40,6 +43,8 @@ impl Surroundings {
             .iter()
             .fold(config.to_owned(), |text, (place, port)| text.replace(place, &port.to_string()))
             .replace(input::PATH, &input::path(dir));
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("state").join(MODEL), dir.join(MODEL))
+            .expect("the model");
         let agent = Agent::start(dir, &config);
         wait_for("the agent to subscribe", || (self.plain.logged("\tarrivals/") > 0).then_some(()));
         agent

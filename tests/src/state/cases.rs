@@ -158,7 +158,14 @@ fn detectors() -> String {
         let _ = write!(text, "{head} = \"{kind}\"\n{parameters}per_hour = 0\n{few}");
     }
     text + "[[streams.tumbling.detectors]]\ntype = \"threshold\"\non = \"max\"\nabove = 85.0\nper_hour = 0\n"
+        + DIAGNOSED
 }
+
+/// A model over the windows of two series.
+const DIAGNOSED: &str = "[streams.diagnosed]\nfrom = [\"field\"]\nwindow = { type = \"tumbling\", size = \"10s\" }\n\
+    lateness = \"2s\"\nidle = \"6h\"\naggregates = [\"mean\", \"max\"]\n\
+    [[streams.diagnosed.detectors]]\ntype = \"model\"\nfile = \"golden.model\"\nover = [\"*/a\", \"*/b\"]\npredictions = true\n\
+    fill = \"hold\"\nfill_within = \"1m\"\nper_hour = 0\n";
 
 fn minutes() -> String {
     format!(

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 pub struct Outcome(BTreeMap<String, Map<String, Value>>);
 
 /// What is told alike by every run that goes on with the same state.
-const KINDS: [&str; 4] = ["summary", "reading", "alert", "evidence"];
+const KINDS: [&str; 5] = ["summary", "reading", "alert", "evidence", "prediction"];
 
 /// The counts of readings that do not depend on when the reports were made.
 const COUNTS: [&str; 7] = ["received", "summarised", "late", "filtered", "invalid", "refused", "repeated"];
