@@ -330,11 +330,42 @@ impl Group {
         }
     }
 
+    /// What every alert of the group says, whatever has judged, with the readings since `since`.
+    fn alert(
+        &self,
+        at: Moment,
+        (state, raised, since): (AlertState, SteadyTime, Time),
+        judgement: &Judgement,
+        config: &GroupConfig,
+        neighbours: &Neighbours<'_>,
+        out: &SeriesEmitter<'_>,
+    ) -> Alert {
+        let time = at.time_of(raised);
+        let rev = out.rev_base(time).saturating_add(self.identity.of(raised));
+        Alert {
+            about: self.about(out),
+            detector: config.name.clone(),
+            state,
+            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
+            raised: self.identity.name(raised, out.at(time)),
+            time: out.at(at.time),
+            severity: config.severity.clone(),
+            on: None,
+            value: 0.0,
+            values: Vec::new(),
+            expected: None,
+            score: judgement.score(),
+            class: None,
+            reason: String::new(),
+            evidence: neighbours.readings(self, config.evidence.before, since),
+        }
+    }
+
     /// Emits an alert with the readings since `since`.
     fn emit_alert(
         &self,
         RowDecision { at, row, judgement, .. }: &RowDecision,
-        (state, raised, since): (AlertState, SteadyTime, Time),
+        told: (AlertState, SteadyTime, Time),
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
@@ -347,24 +378,12 @@ impl Group {
         debug_assert!(written.is_ok(), "a string takes everything");
         let names = self.members.iter().map(|member| neighbours.name(*member));
         let values: Vec<(Arc<str>, f64)> = names.zip(row.values().iter().copied()).collect();
-        let time = at.time_of(raised);
-        let rev = out.rev_base(time).saturating_add(self.identity.of(raised));
         let alert = Alert {
-            about: self.about(out),
-            detector: config.name.clone(),
-            state,
-            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: self.identity.name(raised, out.at(time)),
-            time: out.at(at.time),
-            severity: config.severity.clone(),
-            on: None,
             value,
             values,
             expected: judgement.expected,
-            score: judgement.score(),
-            class: None,
             reason,
-            evidence: neighbours.readings(self, config.evidence.before, since),
+            ..self.alert(*at, told, judgement, config, neighbours, out)
         };
         out.push(Event::Alert(Box::new(alert)));
     }

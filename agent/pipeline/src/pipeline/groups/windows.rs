@@ -139,24 +139,12 @@ impl Group {
         let values: Vec<(Arc<str>, f64)> = detector.features().map(named).collect();
         let class = if state == AlertState::Raised { diagnosis.fault } else { Some(diagnosis.class) };
         let most = diagnosis.weighed().first().copied().unwrap_or(0);
-        let time = at.time_of(raised);
-        let rev = out.rev_base(time).saturating_add(self.identity.of(raised));
         let alert = Alert {
-            about: self.about(out),
-            detector: config.name.clone(),
-            state,
-            rev: rev.saturating_add(u32::from(state == AlertState::Cleared)),
-            raised: self.identity.name(raised, out.at(time)),
-            time: out.at(at.time),
-            severity: config.severity.clone(),
-            on: None,
             value: values.get(most).map_or(0.0, |(_, value)| *value),
             values,
-            expected: None,
-            score: judgement.score(),
             class: class.map(|class| detector.class(class)),
             reason: detector.reason(diagnosis, member),
-            evidence: neighbours.readings(self, config.evidence.before, since),
+            ..self.alert(at, (state, raised, since), judgement, config, neighbours, out)
         };
         out.push(Event::Alert(Box::new(alert)));
     }
