@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod evaluate;
 mod init;
+mod labelled;
 mod man;
 mod merge;
 mod model;

@@ -1,25 +1,18 @@
 //! `headwater evaluate`: detectors against labelled recordings.
 
+use super::labelled::LabelledFiles;
 use super::{Failure, stdout};
 use clap::Args;
 use headwater_lab::evaluate::{
     Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of `evaluate`.
 #[derive(Debug, Args)]
 pub(super) struct EvaluateOptions {
-    /// The labels, as JSON: {"format":"anomaly-labels-1","series":{"FILE.csv":{"corpus":"mine","rows":2000,
-    /// "probation":100,"windows":[[900,950]]}}}; rows count from 0
-    #[arg(long)]
-    labels: PathBuf,
-    /// Where the recordings lie that the labels name (default: beside the labels)
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Only this corpus
-    #[arg(long)]
-    corpus: Option<String>,
+    #[command(flatten)]
+    files: LabelledFiles,
     /// A detector, with parameters if need be: `zscore:above=5,readings=100`; may be given more than once (default:
     /// all that need none)
     #[arg(long = "detector", value_name = "DETECTOR")]
@@ -46,9 +39,8 @@ impl From<EvaluateError> for Failure {
 
 pub(super) fn run(options: &EvaluateOptions) -> Result<(), Failure> {
     let contenders = contenders(options)?;
-    let beside = options.labels.parent().unwrap_or(Path::new("."));
-    let data = options.data.as_deref().unwrap_or(beside);
-    let mut recordings = load(&options.labels, data, options.corpus.as_deref())?;
+    let LabelledFiles { labels, corpus, .. } = &options.files;
+    let mut recordings = load(labels, options.files.folder(), corpus.as_deref())?;
     recordings.sort_by(|a, b| (&a.label.corpus, &a.name).cmp(&(&b.label.corpus, &b.name)));
     if options.sweep {
         return print_sweeps(&contenders, &recordings);

@@ -1,5 +1,6 @@
 //! `headwater train`: labelled recordings in, a model out.
 
+use super::labelled::LabelledFiles;
 use super::replay::{chosen_source, origin_of};
 use super::{Failure, checked, stdout, unreadable};
 use clap::{Args, ValueEnum};
@@ -11,15 +12,8 @@ use std::path::{Path, PathBuf};
 /// Options of `train`.
 #[derive(Debug, Args)]
 pub(super) struct TrainArguments {
-    /// The labels, as `evaluate` reads them; `"classes":["valve"]` beside `"windows":[[900,950]]` names what went wrong
-    #[arg(long)]
-    labels: PathBuf,
-    /// Where the recordings lie that the labels name (default: beside the labels)
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Only this corpus
-    #[arg(long)]
-    corpus: Option<String>,
+    #[command(flatten)]
+    files: LabelledFiles,
     /// The stream of the config whose windows the model is to judge
     #[arg(long)]
     stream: String,
@@ -97,12 +91,8 @@ pub(super) fn run(config_path: &Path, arguments: &TrainArguments) -> Result<(), 
     let own = StreamConfig { detectors: Vec::new(), groups: Vec::new(), ..stream.clone() };
     let pipeline =
         || crate::supervise::pipeline(&config.agent.id, &config.sources, vec![own.clone()], config.limits);
-    let beside = arguments.labels.parent().unwrap_or(Path::new("."));
-    let files = TrainingFiles {
-        labels: &arguments.labels,
-        folder: arguments.data.as_deref().unwrap_or(beside),
-        corpus: arguments.corpus.as_deref(),
-    };
+    let LabelledFiles { labels, corpus, .. } = &arguments.files;
+    let files = TrainingFiles { labels, folder: arguments.files.folder(), corpus: corpus.as_deref() };
     let data = gather(files, &origin, &recipe, pipeline)?;
     let (model, report) = train(&data, &recipe, &options)?;
     if let Some(path) = &arguments.out {

@@ -1,0 +1,28 @@
+//! Recordings with labels, as `evaluate` and `train` are told of them.
+
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Options that name labelled recordings.
+#[derive(Debug, Args)]
+pub(super) struct LabelledFiles {
+    /// The labels, as JSON: {"format":"anomaly-labels-1","series":{"FILE.csv":{"corpus":"mine","rows":2000,
+    /// "probation":100,"windows":[[900,950]]}}}; rows count from 0. `"classes":["valve"]` beside `"windows"` names what went
+    /// wrong in each, for `train`
+    #[arg(long)]
+    pub(super) labels: PathBuf,
+    /// Where the recordings lie that the labels name (default: beside the labels)
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Only this corpus
+    #[arg(long)]
+    pub(super) corpus: Option<String>,
+}
+
+impl LabelledFiles {
+    /// Where the recordings lie.
+    pub(super) fn folder(&self) -> &Path {
+        let beside = self.labels.parent().unwrap_or(Path::new("."));
+        self.data.as_deref().unwrap_or(beside)
+    }
+}
