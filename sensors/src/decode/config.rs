@@ -74,17 +74,7 @@ impl DecodeConfig {
         let time_rules = TimeRules::read(table, has_time, own_time.unwrap_or(TimeFormat::Guess));
         let time: Vec<String> = time.unwrap_or_default().into_iter().map(|field| field.value).collect();
         check_fields(table, fields.as_ref().filter(|_| is_named), &time);
-        let one_value = ["fields", "time", "where", "records"].into_iter().filter(|_| !is_named);
-        let no_lists = ["records"].into_iter().filter(|_| is_named && !has_lists);
-        for (key, why) in one_value
-            .map(|key| (key, "its payloads are one value"))
-            .chain(no_lists.map(|key| (key, "its payloads hold no lists")))
-        {
-            if table.has(key) {
-                let what = format!("`{key}` has no meaning with format = \"{}\": {why}", kind.name);
-                table.refuse(table.place_of(key), what, "leave it out, or choose another `format`");
-            }
-        }
+        refuse_meaningless(table, kind.name, is_named, has_lists);
         let fields: Vec<String> =
             fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
         let several = is_named && fields.len() != 1;
@@ -101,15 +91,7 @@ impl DecodeConfig {
             Some(text) => known.read(table, &text, several)?,
             None => known.parse(format.series()).ok()?,
         };
-        if let Some(RecordKeys::Names(key)) = &keys
-            && names::needed(&series, &labels).all(|place| place != &**key)
-        {
-            let what = format!("`records` calls its keys {{{key}}}, which `series` does not name");
-            let fix = format!(
-                "write series = \"{{topic}}/{{{key}}}/{{field}}\", or records = \"{BY_TIME}\" if they are times"
-            );
-            table.refuse(table.place_of("records"), what, fix);
-        }
+        check_names_of_records(table, keys.as_ref(), names::needed(&series, &labels));
         let captures = CapturePlan::new(
             names::needed(&series, &labels),
             series.places().chain(labels.iter().flat_map(|(_, label)| label.places())),
@@ -121,12 +103,7 @@ impl DecodeConfig {
         }
         let time = if is_by_time { vec![BY_TIME.to_owned()] } else { time };
         if drops_repeats && time.is_empty() && !format.brings_time() {
-            let fix = "set `time` to the field with the event time";
-            table.refuse(
-                table.place_of("repeats"),
-                "`repeats = \"drop\"` without `time`: no two readings are equal",
-                fix,
-            );
+            refuse_repeats(table);
         }
         let config = Self {
             format,
@@ -232,6 +209,41 @@ impl DecodeConfig {
         }
         Some(labels)
     }
+}
+
+/// Refuses keys that say nothing of payloads of this format.
+fn refuse_meaningless(table: &mut Table<'_>, format: &str, is_named: bool, has_lists: bool) {
+    let one_value = ["fields", "time", "where", "records"].into_iter().filter(|_| !is_named);
+    let no_lists = ["records"].into_iter().filter(|_| is_named && !has_lists);
+    let one_value = one_value.map(|key| (key, "its payloads are one value"));
+    for (key, why) in one_value.chain(no_lists.map(|key| (key, "its payloads hold no lists"))) {
+        if table.has(key) {
+            let what = format!("`{key}` has no meaning with format = \"{format}\": {why}");
+            table.refuse(table.place_of(key), what, "leave it out, or choose another `format`");
+        }
+    }
+}
+
+/// Refuses keys of records that say who has sent them and that no name of a series holds.
+fn check_names_of_records<'n>(
+    table: &mut Table<'_>,
+    keys: Option<&RecordKeys>,
+    mut needed: impl Iterator<Item = &'n str>,
+) {
+    if let Some(RecordKeys::Names(key)) = keys
+        && needed.all(|place| place != &**key)
+    {
+        let what = format!("`records` calls its keys {{{key}}}, which `series` does not name");
+        let fix = format!(
+            "write series = \"{{topic}}/{{{key}}}/{{field}}\", or records = \"{BY_TIME}\" if they are times"
+        );
+        table.refuse(table.place_of("records"), what, fix);
+    }
+}
+
+fn refuse_repeats(table: &mut Table<'_>) {
+    let what = "`repeats = \"drop\"` without `time`: no two readings are equal";
+    table.refuse(table.place_of("repeats"), what, "set `time` to the field with the event time");
 }
 
 fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: &[String]) {
