@@ -2,9 +2,12 @@
 
 use crate::process::{Process, build_dir, tail};
 use crate::{TempDir, wait_for};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 /// A running agent, which is killed when dropped.
 pub struct Agent {
@@ -164,16 +167,24 @@ impl Agent {
         self.process.pid()
     }
 
-    /// How often its threads have woken after waiting for something, so far.
+    /// How often its threads wake after waiting for something, in a span. What a thread did that ends in it is not known.
     #[must_use]
-    pub fn wake_ups(&self) -> u64 {
+    pub fn wake_ups_within(&self, span: Duration) -> u64 {
+        let before = self.wake_ups();
+        std::thread::sleep(span);
+        let of = |(task, count): (OsString, u64)| count - before.get(&task).copied().unwrap_or(0);
+        self.wake_ups().into_iter().map(of).sum()
+    }
+
+    /// So far, by thread.
+    fn wake_ups(&self) -> BTreeMap<OsString, u64> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten();
         let of = |task: std::fs::DirEntry| {
             let status = std::fs::read_to_string(task.path().join("status")).ok()?;
             let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-            line.trim().parse::<u64>().ok()
+            Some((task.file_name(), line.trim().parse().ok()?))
         };
-        tasks.filter_map(Result::ok).filter_map(of).sum()
+        tasks.filter_map(Result::ok).filter_map(of).collect()
     }
 
     /// The log of the agent and of its predecessors in the directory.

@@ -1,5 +1,6 @@
 //! What an agent has said, without what differs from run to run.
 
+use super::{Case, End};
 use crate::Messages;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ pub struct Changed {
     pairs: &'static [&'static str],
     /// Detectors that raise other alerts.
     detectors: &'static [&'static str],
-    /// Whether revisions rise, because such a detector learns anew behind a crash.
+    /// Whether revisions rise: after a crash the state is gone on with in another boot, or a detector learns anew.
     raises: bool,
 }
 
@@ -51,17 +52,18 @@ const SINCE_0_1_0: Changed = Changed {
 };
 
 /// Since the states of before 0.2.0 `auto` has a limit of each series, and learns anew.
-const SINCE_0_2_0_2: Changed = Changed { numbers: &[], pairs: &[], detectors: &["auto"], raises: true };
+const SINCE_0_2_0_2: Changed = Changed { numbers: &[], pairs: &[], detectors: &["auto"], raises: false };
 
 impl Changed {
     /// Since a version, by the name of its folder.
     #[must_use]
-    pub fn since(version: &str) -> Self {
-        match version {
+    pub fn since(version: &str, case: &Case) -> Self {
+        let changed = match version {
             "0.1.0" => SINCE_0_1_0,
             "0.2.0-1" | "0.2.0-2" => SINCE_0_2_0_2,
             _ => Self::default(),
-        }
+        };
+        Self { raises: case.end != End::Stopped, ..changed }
     }
 }
 

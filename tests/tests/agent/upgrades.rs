@@ -16,7 +16,7 @@ fn the_state_of_every_released_version_is_gone_on_with() {
         let told = fs::read_to_string(folder.join("outcome.jsonl")).expect("what was said then");
         let config = fs::read_to_string(folder.join("config.toml")).expect("the config of then");
         let version = folder.parent().and_then(|version| version.file_name()?.to_str());
-        let changed = Changed::since(version.expect("a version's name"));
+        let changed = Changed::since(version.expect("a version's name"), &case);
         Outcome::read(&told).check_later(&go_on(&case, &folder, &config), changed);
     }
 }

@@ -5,26 +5,20 @@
 //! the limit on series bounds them.
 
 mod leaving;
+mod stored;
 mod views;
 mod windows;
 
 use super::Pipeline;
-use super::bytes::{load_bytes, load_text, put, save_measured, save_text};
 use super::channel::Channel;
 use super::emitter::SeriesEmitter;
 use super::ids::{ChannelId, GroupId, IndexVec, Membership, StreamId, present};
 use super::revisions::AlertIdentity;
-use super::saved::{GoesOn, Versions, note_detector};
 use super::series::Directory;
-use super::stream::Streams;
 use crate::config::{GroupConfig, GroupJudge, StreamConfig};
 use crate::event::{Alert, AlertState, BootId, Event, Evidence, Labels, Readings, Subject};
-use crate::sections::SectionWriter;
-use crate::sections::body::{self, StoredBody};
-use crate::sections::unread::{Unread, UnreadReason};
 use crate::unit;
-use headwater_kernel::detect::{Judgement, ROWS_VERSION, Row, Transition};
-use headwater_kernel::state::{Corrupt, State, StateReader};
+use headwater_kernel::detect::{Judgement, Row, Transition};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -160,66 +154,6 @@ impl Groups {
     pub(super) fn place_alerts(&mut self, offset_of: &dyn Fn(&BootId) -> Option<i64>) {
         self.groups.iter_mut().for_each(|group| group.identity.place(offset_of));
     }
-
-    /// Appends the state; see `pipeline/state.rs`.
-    pub(super) fn save(&self, streams: &Streams, to: &mut impl SectionWriter) {
-        let known = self.by_name.iter().filter_map(|((stream, detector, name), index)| {
-            let stream = streams.config(*stream)?;
-            let config = stream.groups.get(*detector as usize)?;
-            let group = self.groups.at(*index)?;
-            Some((*index, stream, config, name, group, group.judge.as_deref()?))
-        });
-        let mut known: Vec<_> = known.collect();
-        known.sort_unstable_by_key(|(index, ..)| *index);
-        for (_, stream, config, name, group, judge) in known {
-            body::GROUP.put(to, |to| {
-                save_text(to, &stream.name);
-                save_text(to, &config.fingerprint);
-                save_text(to, name);
-                ROWS_VERSION.save(&mut put(to));
-                Versions::of(judge.version()).save(to);
-                save_measured(to, |to| {
-                    group.awaited.save(&mut put(to));
-                    group.corrected_ms.save(&mut put(to));
-                    group.identity.save(to);
-                    judge.save(&mut put(to));
-                });
-            });
-        }
-    }
-
-    /// Restores the groups that still exist. Their series are restored before them.
-    pub(super) fn restore(&mut self, streams: &Streams, stored: StoredBody<'_>, unread: &mut Unread) {
-        for section in stored.all(body::GROUP) {
-            let read = body::GROUP.read(section, |from| self.restore_group(streams, from, unread));
-            read.unwrap_or_else(|why| unread.part("a group", "starts anew", why));
-        }
-    }
-
-    fn restore_group(
-        &mut self,
-        streams: &Streams,
-        from: &mut StateReader<'_>,
-        unread: &mut Unread,
-    ) -> Result<(), Corrupt> {
-        let (stream, fingerprint, name) = (load_text(from)?, load_text(from)?, load_text(from)?);
-        let (rows, versions) = (u16::load(from)?, Versions::load(from)?);
-        let state = load_bytes(from)?;
-        let Some((at, config)) = streams.find(stream) else { return Ok(()) };
-        let detector = (0_u32..).zip(&config.groups).find(|(_, known)| known.fingerprint == fingerprint);
-        let Some((detector, group)) = detector else { return Ok(()) };
-        let index = self.by_name.get(&(at, detector, name.to_owned())).copied();
-        let place = index.and_then(|index| self.groups.at_mut(index));
-        let Some(place) = place else { return Ok(()) };
-        let goes_on = match (rows, ROWS_VERSION) {
-            (stored, read) if stored != read => GoesOn::Nothing(UnreadReason::Version { stored, read }),
-            _ => versions.usable(group.judge.version()),
-        };
-        let read = place.restore(goes_on, state);
-        let goes_on = if read.is_ok() { goes_on } else { GoesOn::Nothing(UnreadReason::Damaged) };
-        note_detector(goes_on, &group.name, stream, unread);
-        Ok(())
-    }
 }
 
 /// Names and last readings of a group's series.
@@ -267,20 +201,6 @@ impl Group {
             identity: AlertIdentity::default(),
             corrected_ms: 0,
         }
-    }
-
-    /// Restores what can be used of the saved state.
-    fn restore(&mut self, goes_on: GoesOn, state: &[u8]) -> Result<(), Corrupt> {
-        let Some(judge) = &mut self.judge else { return Ok(()) };
-        let mut from = StateReader::new(state);
-        if let GoesOn::Nothing(_) = goes_on {
-            return Ok(());
-        }
-        let (awaited, corrected_ms) = (State::load(&mut from)?, State::load(&mut from)?);
-        let identity = AlertIdentity::load(&mut from)?;
-        judge.restore(matches!(goes_on, GoesOn::Alert(_)), &mut from)?;
-        (self.awaited, self.corrected_ms, self.identity) = (awaited, corrected_ms, identity);
-        Ok(())
     }
 
     /// Takes a place, if it is free. The last series to join completes the group.

@@ -214,3 +214,25 @@ pub(super) fn note_detector(goes_on: GoesOn, name: &str, stream: &str, unread: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_of_an_older_version_learns_anew_in_silence_and_one_of_a_newer_version_is_told() {
+        let mut unread = Unread::default();
+        note_detector(GoesOn::All, "auto", "air", &mut unread);
+        assert!(!unread.learns_anew());
+        note_detector(
+            GoesOn::Alert(UnreadReason::Version { stored: 1, read: 2 }),
+            "auto",
+            "air",
+            &mut unread,
+        );
+        assert!(unread.learns_anew() && unread.to_string().is_empty(), "{unread}");
+        let newer = GoesOn::Alert(UnreadReason::Version { stored: 3, read: 2 });
+        note_detector(newer, "auto", "air", &mut unread);
+        assert!(unread.to_string().contains("detector `auto`"), "{unread}");
+    }
+}
