@@ -1,7 +1,6 @@
 //! The engine's status: made here, and nowhere else.
 
 use super::Engine;
-use super::trends::NOTE_EVERY;
 use crate::clock;
 use crate::status::{
     AgentStatus, BufferStatus, ClockStatus, DeviceStatus, MemoryStatus, OutputStatus, SourceStatus,
@@ -82,11 +81,14 @@ impl Engine {
     /// Notes now and then how far sources and outputs are, so that the status knows how fast they are; never returns.
     pub(crate) async fn follow_trends(&self) {
         loop {
-            let received = self.pipeline.borrow().received();
-            let outputs = self.forwarder().status().outputs;
-            let waiting = outputs.into_iter().map(|output| output.waiting).collect();
-            self.trends.note(self.now().alive, received, waiting);
-            tokio::time::sleep(NOTE_EVERY).await;
+            let now = self.now().alive;
+            if self.trends.is_due(now) {
+                let received = self.pipeline.borrow().received();
+                let outputs = self.forwarder().status().outputs;
+                let waiting = outputs.into_iter().map(|output| output.waiting).collect();
+                self.trends.note(now, received, waiting);
+            }
+            self.look().await;
         }
     }
 

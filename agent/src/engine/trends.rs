@@ -3,13 +3,12 @@
 use headwater_kernel::time::AgentTime;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::time::Duration;
 
-/// How often the counts are noted.
-pub(super) const NOTE_EVERY: Duration = Duration::from_secs(5);
+/// The least time between two notes (ms).
+const APART_MS: i64 = 5_000;
 
-/// As many notes as half a minute has, and one to count from.
-const NOTES_MAX: usize = 7;
+/// How far back the note to count from need be at the most (ms).
+const SPAN_MS: i64 = 30_000;
 
 /// The shortest time that says anything (ms).
 const SHORTEST_MS: i64 = 1_000;
@@ -28,13 +27,18 @@ struct Note {
 pub(super) struct Trends(RefCell<VecDeque<Note>>);
 
 impl Trends {
+    /// Whether the last note is old enough for another one.
+    pub(super) fn is_due(&self, now: AgentTime) -> bool {
+        self.0.borrow().back().is_none_or(|last| now.since(last.at) >= APART_MS)
+    }
+
     /// Notes the counts of a moment.
     pub(super) fn note(&self, at: AgentTime, received: Vec<i64>, waiting: Vec<u64>) {
         let mut notes = self.0.borrow_mut();
-        if notes.len() >= NOTES_MAX {
+        notes.push_back(Note { at, received, waiting });
+        while notes.get(1).is_some_and(|next| at.since(next.at) >= SPAN_MS) {
             notes.pop_front();
         }
-        notes.push_back(Note { at, received, waiting });
     }
 
     /// Forgets all counts, because sources and outputs have other places now.
@@ -87,6 +91,17 @@ mod tests {
         assert_eq!(trends.drain_ms(0, 810, now), Some(405_000), "870 before, 2 a second");
         assert_eq!(trends.drain_ms(0, 900, now), None, "more, not less");
         assert_eq!((trends.drain_ms(1, 7, now), trends.drain_ms(1, 0, now)), (None, None));
-        assert_eq!(trends.0.borrow().len(), NOTES_MAX);
+        assert_eq!(trends.0.borrow().len(), 7);
+    }
+
+    /// An agent at rest notes its counts less often; what it says then is of the last half minute all the same.
+    #[test]
+    fn notes_far_apart_count_from_the_last_that_is_old_enough() {
+        let trends = Trends::default();
+        for second in [0, 15, 30, 45, 46] {
+            trends.note(AgentTime(second * 1_000), vec![0], vec![0]);
+        }
+        assert!(!trends.is_due(AgentTime(50_999)) && trends.is_due(AgentTime(51_000)));
+        assert_eq!(trends.rate(0, 310, AgentTime(46_000)), Some(10.0), "31 s");
     }
 }
