@@ -1,10 +1,14 @@
 //! A real InfluxDB 1 of the test's own. It comes from Debian; a machine without it skips these tests, and `tests/run` installs it.
 
 use crate::process::{Process, command, free_port, tail};
-use crate::{TempDir, wait_for};
+use crate::{TempDir, wait_within};
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long a database may take to start: after a kill it reads its log first, on a busy machine.
+const START: Duration = Duration::from_secs(120);
 
 /// A running database. It ends, and its files are removed, when it is dropped.
 pub struct InfluxDb {
@@ -53,7 +57,7 @@ impl InfluxDb {
         influxd.stderr(log.try_clone().expect("a log")).stdout(log);
         self.process = Some(Process::start(&mut influxd));
         let log = self.dir.join("log");
-        wait_for(&format!("influxd to answer: {}", tail(&log, 20)), || {
+        wait_within(START, &format!("influxd to answer: {}", tail(&log, 20)), || {
             self.ask("SHOW DATABASES").map(|_| ())
         });
     }
