@@ -4,6 +4,7 @@
 //! cannot be given the broker's own port to knock from), and keeps its files under one [`TempDir`].
 
 pub mod agent;
+pub mod bare;
 pub mod certs;
 pub mod client;
 pub mod dir;
@@ -25,6 +26,7 @@ pub mod recording;
 pub mod runtime_dir;
 pub mod schema;
 pub mod session;
+pub mod sink;
 pub mod slow_disk;
 pub mod soak;
 pub mod state;

@@ -7,9 +7,8 @@
 use headwater_tests::agent::state_dir;
 use headwater_tests::process::status_kib;
 use headwater_tests::{
-    Agent, Gate, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, now_ms, wait_for,
+    Agent, Gate, Mosquitto, Options, Publisher, RuntimeDir, Subscriber, TempDir, bare, now_ms, wait_for,
 };
-use rumqttc::{Client, Event, MqttOptions, NetworkOptions, Packet, QoS};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -179,7 +178,8 @@ fn offline(messages: usize) {
     println!("  {} bytes left on disk, RSS {:.1} MB", size_of(&buffer), rss_mb(&agent));
     let payload = body_bytes(&mut field);
     println!("  {per_message:.0} bytes written for a body of {payload}: {:.2}", per_message / payload as f64);
-    let bare = bare_publisher(field.gate.port, field.published, payload);
+    let topic = "headwater/bench/backfill/reading/raw/sensors/a/n";
+    let bare = bare::mqtt_publisher(field.gate.port, topic, field.published, payload);
     println!("  bare rumqttc publisher: {bare:.0}/s; ratio {:.2} (aim: at least 0.6)", drained / bare);
 }
 
@@ -189,28 +189,4 @@ fn body_bytes(field: &mut Field) -> usize {
     field.publish(1);
     let messages = sample.wait_until("one message", |messages| !messages.is_empty());
     messages[0].payload.len()
-}
-
-/// Messages a second of a publisher that has nothing else to do, by the same way.
-fn bare_publisher(port: u16, messages: usize, payload: usize) -> f64 {
-    let mut options = MqttOptions::new("bare", "127.0.0.1", port);
-    options.set_inflight(1_000);
-    let (client, mut connection) = Client::new(options, 1_000);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    connection.eventloop.set_network_options(network);
-    let began = Instant::now();
-    let publisher = std::thread::spawn(move || {
-        for _ in 0..messages {
-            let body = vec![b'x'; payload];
-            client
-                .publish("headwater/bench/backfill/reading/raw/sensors/a/n", QoS::AtLeastOnce, false, body)
-                .expect("a publish");
-        }
-        client
-    });
-    let acknowledged = |event: &Result<Event, _>| matches!(event, Ok(Event::Incoming(Packet::PubAck(_))));
-    let done = connection.iter().filter(acknowledged).take(messages).count();
-    drop(publisher.join());
-    done as f64 / began.elapsed().as_secs_f64()
 }
