@@ -5,5 +5,6 @@ pub mod evaluate;
 pub mod fleet;
 pub mod plot;
 pub mod replay;
+mod svg;
 pub mod train;
 mod virtual_time;

@@ -5,7 +5,6 @@
 //! the same bytes. Memory is bounded: data that is too dense to see is made coarser but keeps its extremes
 //! ([`minmax`]), and series beyond `PANELS_MAX` are only counted.
 
-mod axis;
 mod draw;
 
 use headwater_kernel::aggregate::Stamped;

@@ -10,6 +10,7 @@
 //! | `forest` | random forests |
 //! | `judge` | figures of judgements |
 //! | `report` | figures over folds, for people and programs |
+//! | `plot` | a picture of them |
 //!
 //! The same input gives the same bytes on every processor: sums run in a fixed order, and exponentials are those of
 //! `libm`.
@@ -20,6 +21,7 @@ mod gather;
 mod judge;
 mod linear;
 mod minimise;
+mod plot;
 mod report;
 mod split;
 
@@ -31,7 +33,7 @@ use crate::evaluate::{Contender, EvaluateError, Judged};
 use crate::replay::ReplayError;
 use headwater_kernel::model::{CLASSES_MAX, FEATURES_MAX};
 use headwater_model::{ModelCard, ModelFile, ModelNumbers};
-use judge::{Confusion, Verdicts, confusion, figures, scored};
+use judge::{Confusion, Verdicts, confusion, curves, figures, scored};
 use report::Contestant;
 use split::{Fold, folds};
 
@@ -105,8 +107,11 @@ pub fn train(
     let counts = data.counts(&all);
     let mut notes = notes(data, recipe);
     let auto = judged_by_auto(data)?;
-    let mut contestants = [options.kind.word(), "auto", "always the same"]
-        .map(|name| Contestant { name: name.to_owned(), folds: Vec::new() });
+    let mut contestants = [options.kind.word(), "auto", "always the same"].map(|name| Contestant {
+        name: name.to_owned(),
+        folds: Vec::new(),
+        curves: Vec::new(),
+    });
     let mut matrix: Confusion = vec![vec![0; data.names.len()]; data.names.len()];
     for (at, fold) in folds(data, options.folds).iter().enumerate() {
         let present = data.counts(&fold.train);
@@ -128,6 +133,7 @@ pub fn train(
         let others = auto_verdicts(data, fold, &auto);
         for (contestant, verdicts) in contestants.iter_mut().zip([own, others, same]) {
             contestant.folds.push(figures(data, &fold.test, &rows, &verdicts));
+            contestant.curves.push(curves(data, &rows, &verdicts));
         }
     }
     let [own, ..] = &contestants;

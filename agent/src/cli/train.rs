@@ -31,6 +31,9 @@ pub(super) struct TrainArguments {
     /// Writes the model here
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Draws the confusion, and the PR and ROC curves of each fold, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
     /// Makes another forest
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -95,9 +98,10 @@ pub(super) fn run(config_path: &Path, arguments: &TrainArguments) -> Result<(), 
     let files = TrainingFiles { labels, folder: arguments.files.folder(), corpus: corpus.as_deref() };
     let data = gather(files, &origin, &recipe, pipeline)?;
     let (model, report) = train(&data, &recipe, &options)?;
-    if let Some(path) = &arguments.out {
-        let write = std::fs::write(path, model.write());
-        write.map_err(|error| Failure::Other(format!("cannot write {}: {error}", path.display())))?;
+    let picture = arguments.plot.as_ref().map(|path| (path, report.as_svg().into_bytes()));
+    for (path, bytes) in arguments.out.as_ref().map(|path| (path, model.write())).into_iter().chain(picture) {
+        let written = std::fs::write(path, bytes);
+        written.map_err(|error| Failure::Other(format!("cannot write {}: {error}", path.display())))?;
     }
     stdout::print(if arguments.json { report.as_json() + "\n" } else { report.as_text() })
 }

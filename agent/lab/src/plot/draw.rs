@@ -1,10 +1,10 @@
 //! The picture itself.
 
-use super::axis::{Scale, full, padded, short, time_ticks, value_ticks};
 use super::{Alert, Panel, Plot, Window};
+use crate::svg::axis::{Scale, full, padded, short, time_ticks, value_ticks};
+use crate::svg::{begin, escaped};
 use headwater_kernel::aggregate::Stamped;
 use headwater_kernel::decimate::minmax;
-use headwater_text::{LINE_BYTES_MAX, clean};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -27,27 +27,21 @@ const GAP: i64 = 12;
 /// Names of alerts closer than this are not written over each other.
 const NAME_WIDTH: f64 = 88.0;
 
-const STYLE: &str = "
-text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#52606d}
-.title{font-size:18px;font-weight:600;fill:#1f2933}
-.series{font-size:13px;font-weight:600;fill:#323f4b}
-.end{text-anchor:end}.mid{text-anchor:middle}
-.grid{stroke:#e4e7eb;stroke-width:1}.axis{stroke:#9aa5b1;stroke-width:1}
+const STYLE: &str = "\
 .reading{fill:none;stroke:#7b8794;stroke-width:1;stroke-linejoin:round;stroke-linecap:round}
 .dot{fill:#7b8794}
+.stream{font-weight:400;fill:#7b8794}
 .band{fill:#2f80c8;fill-opacity:.16}
 .mean{fill:none;stroke:#1467b3;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
 .critical{fill:#c81e1e;color:#c81e1e}.warning{fill:#d9730d;color:#d9730d}.other{fill:#6b4fbb;color:#6b4fbb}
 .span{fill-opacity:.14}.raise{stroke:currentColor;stroke-width:1.2}
 .name{font-size:11px;font-weight:600}
+@media (prefers-color-scheme:dark){.mean{stroke:#5aa9e6}.critical{fill:#f26d6d;color:#f26d6d}.other{fill:#a891ee;color:#a891ee}}
 ";
 
 pub(super) fn svg(plot: &Plot) -> String {
     let height = HEAD + PANEL * plot.panels.len().max(1) as f64 + FOOT;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\">\n\
-         <style>{STYLE}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
+    let mut out = begin(WIDTH, height, STYLE);
     let span = time_span(plot);
     head(&mut out, plot, span);
     let time = Scale::new((0.0, (span.1 - span.0) as f64), (LEFT, WIDTH - RIGHT));
@@ -145,7 +139,7 @@ impl Canvas {
         let value = Scale::new(range, (low, high));
         let _ = writeln!(
             out,
-            "<text class=\"series\" x=\"{LEFT}\" y=\"{:.1}\">{}<tspan dx=\"8\" font-weight=\"400\" fill=\"#7b8794\">{}</tspan></text>",
+            "<text class=\"series\" x=\"{LEFT}\" y=\"{:.1}\">{}<tspan class=\"stream\" dx=\"8\">{}</tspan></text>",
             top + 22.0,
             escaped(series),
             escaped(stream)
@@ -333,20 +327,4 @@ fn describe(alert: &Alert) -> String {
         full(alert.raised_ms),
         short(alert.value)
     ))
-}
-
-/// Text as XML has it, clean; what XML has no place for is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in clean(text, LINE_BYTES_MAX).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\u{FFFE}' | '\u{FFFF}' => {}
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -6,6 +6,8 @@ use headwater_kernel::model::{CLASSES_MAX, Classifier};
 use std::ops::Range;
 
 const DAY_MS: f64 = 86_400_000.0;
+/// All classes but that of rows with which nothing is wrong.
+pub(super) const ANY_FAULT: &str = "any fault";
 
 /// What somebody says of rows.
 #[derive(Clone, Debug, Default)]
@@ -109,8 +111,8 @@ pub(super) fn figures(
     let right = is_wrong.iter().zip(&verdicts.flags).filter(|(wrong, flag)| **wrong && **flag).count();
     let flagged = verdicts.flags.iter().filter(|flag| **flag).count();
     let wrong = is_wrong.iter().filter(|wrong| **wrong).count();
-    precision_and_recall("any fault", (right, flagged, wrong), &mut figures);
-    areas("any fault", &is_wrong, &verdicts.scores, &mut figures);
+    precision_and_recall(ANY_FAULT, (right, flagged, wrong), &mut figures);
+    areas(ANY_FAULT, &is_wrong, &verdicts.scores, &mut figures);
     by_event(data, test, verdicts, &mut figures);
     figures
 }
@@ -151,24 +153,79 @@ fn areas(name: &str, is_own: &[bool], scores: &[f64], to: &mut Figures) {
     to.push((format!("ROC {name}"), areas.map(|(_, roc)| roc)));
 }
 
-/// Average precision, and the probability that a row of the class has the higher score; equal scores are one step.
+/// Average precision, and the probability that a row of the class has the higher score.
 pub(super) fn curve_areas(is_own: &[bool], scores: &[f64]) -> Option<(f64, f64)> {
-    let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(is_own.iter().copied()).collect();
-    order.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let own = is_own.iter().filter(|own| **own).count() as f64;
-    let others = is_own.len() as f64 - own;
-    if own == 0.0 || others == 0.0 {
-        return None;
-    }
+    let steps = steps(is_own, scores)?;
+    let (own, others) = *steps.last()?;
     let (mut right, mut wrong, mut precision, mut order_area) = (0.0, 0.0, 0.0, 0.0);
-    for step in order.chunk_by(|a, b| a.0 == b.0) {
-        let more = step.iter().filter(|(_, own)| *own).count() as f64;
-        let others = step.len() as f64 - more;
-        order_area += others * (right + 0.5 * more);
-        (right, wrong) = (right + more, wrong + others);
-        precision += more / own * right / (right + wrong);
+    for (hits, misses) in steps {
+        order_area += (misses - wrong) * (right + 0.5 * (hits - right));
+        precision += (hits - right) / own * hits / (hits + misses);
+        (right, wrong) = (hits, misses);
     }
     Some((precision, order_area / (own * others)))
+}
+
+/// How many rows of the class, and how many others, have a score as high as each of the scores, from the highest on;
+/// equal scores are one step. `None`: rows of one kind only.
+fn steps(is_own: &[bool], scores: &[f64]) -> Option<Vec<(f64, f64)>> {
+    let mut order: Vec<(f64, bool)> = scores.iter().copied().zip(is_own.iter().copied()).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut hits, mut misses, mut steps) = (0.0, 0.0, Vec::new());
+    for step in order.chunk_by(|a, b| a.0 == b.0) {
+        let own = step.iter().filter(|(_, own)| *own).count() as f64;
+        (hits, misses) = (hits + own, misses + step.len() as f64 - own);
+        steps.push((hits, misses));
+    }
+    (hits > 0.0 && misses > 0.0).then_some(steps)
+}
+
+/// The curves of one fold: of anything that is wrong, then of each class.
+pub(super) fn curves(data: &Dataset, rows: &[usize], verdicts: &Verdicts) -> Vec<(String, Curve)> {
+    let curve = |name: &str, is_own: &dyn Fn(usize) -> bool, scores: &[f64]| {
+        let is_own: Vec<bool> = rows.iter().map(|row| is_own(data.class(*row))).collect();
+        let steps = (is_own.len() == scores.len()).then(|| steps(&is_own, scores)).flatten()?;
+        Some((name.to_owned(), Curve::of(&steps)))
+    };
+    let any = curve(ANY_FAULT, &|class| class != 0, &verdicts.scores);
+    let by_class = data.names.iter().enumerate().filter_map(|(own, name)| {
+        let scores = verdicts.probabilities.iter().filter_map(|shares| shares.get(own).copied());
+        curve(name, &|class| class == own, &scores.collect::<Vec<_>>())
+    });
+    any.into_iter().chain(by_class).collect()
+}
+
+/// Points of the curves of precision over recall and of hits over false alarms, so many that the eye misses none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Curve {
+    /// Recall and precision.
+    pub(super) pr: Vec<(f64, f64)>,
+    /// The share of other rows, and of rows of the class, that are called the class.
+    pub(super) roc: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    fn of(steps: &[(f64, f64)]) -> Self {
+        let Some((own, others)) = steps.last().copied() else { return Self::default() };
+        let mut curve = Self { pr: Vec::new(), roc: vec![(0.0, 0.0)] };
+        for (hits, misses) in steps {
+            let (recall, precision) = (hits / own, hits / (hits + misses));
+            put_apart(&mut curve.pr, (recall, precision), *hits == own);
+            put_apart(&mut curve.roc, (misses / others, recall), (*hits, *misses) == (own, others));
+        }
+        curve
+    }
+}
+
+/// Adds a point unless it is too close to the last one to be seen.
+fn put_apart(points: &mut Vec<(f64, f64)>, point: (f64, f64), is_end: bool) {
+    const APART: f64 = 1.0 / 300.0;
+    let is_close = points
+        .last()
+        .is_some_and(|last| (last.0 - point.0).abs() < APART && (last.1 - point.1).abs() < APART);
+    if is_end || !is_close {
+        points.push(point);
+    }
 }
 
 /// EventTally as `evaluate` counts them, with windows in the place of readings.

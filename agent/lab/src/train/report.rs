@@ -1,7 +1,7 @@
 //! The report of a training: a figure for each fold, and its mean with the interval that holds it with a probability of
 //! 0.95 (Student's t over the folds).
 
-use super::judge::{Confusion, Figures};
+use super::judge::{ANY_FAULT, Confusion, Curve, Figures};
 use headwater_model::CardScore;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -32,6 +32,8 @@ pub struct TrainReport {
 pub(super) struct Contestant {
     pub(super) name: String,
     pub(super) folds: Vec<Figures>,
+    /// The curves of each fold, by what they tell apart.
+    pub(super) curves: Vec<Vec<(String, Curve)>>,
 }
 
 impl Contestant {
@@ -66,7 +68,7 @@ fn to_millionths(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-fn figure(fold: &Figures, name: &str) -> Option<f64> {
+pub(super) fn figure(fold: &Figures, name: &str) -> Option<f64> {
     fold.iter().find(|(known, _)| known == name).and_then(|(_, value)| *value)
 }
 
@@ -107,7 +109,7 @@ impl TrainReport {
     /// Precision, recall, F1 and areas of each class.
     fn put_classes(&self, model: &Contestant, to: &mut String) {
         const WIDTH: usize = 18;
-        let names = self.classes.iter().map(|(name, _)| name.as_str()).chain(["any fault"]);
+        let names = self.classes.iter().map(|(name, _)| name.as_str()).chain([ANY_FAULT]);
         let names: Vec<&str> = names.collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let figures = ["precision", "recall", "F1", "PR", "ROC"];
@@ -202,7 +204,7 @@ pub fn interval(score: &CardScore) -> String {
     }
 }
 
-fn share(value: Option<f64>) -> String {
+pub(super) fn share(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 

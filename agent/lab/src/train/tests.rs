@@ -107,6 +107,24 @@ fn a_known_answer_is_found_by_every_kind_and_judged_on_what_it_has_not_seen() {
 }
 
 #[test]
+fn a_picture_has_the_confusion_and_the_curves_of_each_fold() {
+    let mut data = pump(3, 200);
+    data.names[1] = "a <leak> & \u{1b}more".to_owned();
+    let (_, report) = train(&data, &recipe(4), &options(ModelKind::Logistic)).unwrap();
+    let svg = report.as_svg();
+    assert_eq!(
+        svg.matches("class=\"fold\"").count(),
+        3 * 2 * 4,
+        "3 folds, 2 curves of 3 classes and of any fault"
+    );
+    assert_eq!(svg.matches("class=\"auto\"").count(), 3 * 2);
+    assert_eq!(svg.matches("class=\"count\"").count(), 9);
+    assert!(svg.contains("a &lt;leak&gt; &amp;") && !svg.contains('\u{1b}'), "{svg}");
+    assert!(svg.len() < 200_000 && !svg.contains("NaN") && !svg.contains("inf"), "{}", svg.len());
+    assert_eq!(svg, train(&data, &recipe(4), &options(ModelKind::Logistic)).unwrap().1.as_svg());
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     for kind in KINDS {
         let bytes = |seed: u64| {

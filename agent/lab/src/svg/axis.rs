@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// From numbers of a range to places of a line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     low: f64,
     high: f64,
     from: f64,
@@ -15,11 +15,11 @@ pub(super) struct Scale {
 
 impl Scale {
     /// `low` is drawn at `from`, `high` at `to`.
-    pub(super) fn new((low, high): (f64, f64), (from, to): (f64, f64)) -> Self {
+    pub(crate) fn new((low, high): (f64, f64), (from, to): (f64, f64)) -> Self {
         Self { low, high, from, to }
     }
 
-    pub(super) fn place(&self, number: f64) -> f64 {
+    pub(crate) fn place(&self, number: f64) -> f64 {
         // Halved, so that a range of all numbers stays finite.
         let span = self.high / 2.0 - self.low / 2.0;
         let share = if span > 0.0 { (number / 2.0 - self.low / 2.0) / span } else { 0.5 };
@@ -28,7 +28,7 @@ impl Scale {
 }
 
 /// A range that holds the numbers and a little more; of none, or of one number, one around it.
-pub(super) fn padded(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(crate) fn padded(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let range = numbers.fold(None, |range: Option<(f64, f64)>, number| {
         Some(range.map_or((number, number), |(low, high)| (low.min(number), high.max(number))))
     });
@@ -38,7 +38,7 @@ pub(super) fn padded(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// About `count` round values within a range, and how each is written.
-pub(super) fn value_ticks((low, high): (f64, f64), count: usize) -> Vec<(f64, String)> {
+pub(crate) fn value_ticks((low, high): (f64, f64), count: usize) -> Vec<(f64, String)> {
     let rough = (high / count as f64 - low / count as f64).max(f64::MIN_POSITIVE);
     let magnitude = 10.0_f64.powi(rough.log10().floor() as i32);
     let step = [1.0, 2.0, 5.0, 10.0].map(|of| of * magnitude).into_iter().find(|step| *step >= rough);
@@ -57,7 +57,7 @@ fn written(value: f64, decimals: usize, step: f64) -> String {
 }
 
 /// A number in a few characters.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let trimmed = |digits: &str| digits.trim_end_matches('0').trim_end_matches('.').to_owned();
     if value == 0.0 || (1e-4..1e7).contains(&value.abs()) {
         return trimmed(&format!("{value:.4}"));
@@ -112,7 +112,7 @@ const STEPS: [i64; 35] = [
 
 /// At most `count` round moments within a range (ms), and how each is written: the date where it is a new one, else the
 /// time of day.
-pub(super) fn time_ticks((from, to): (i64, i64), count: i64) -> Vec<(i64, String)> {
+pub(crate) fn time_ticks((from, to): (i64, i64), count: i64) -> Vec<(i64, String)> {
     let rough = to.saturating_sub(from) / count.max(1);
     let step = STEPS.into_iter().find(|step| *step >= rough).unwrap_or(rough.max(1));
     let first =
@@ -147,7 +147,7 @@ fn moment(ms: i64, step: i64, is_new_day: bool) -> String {
 }
 
 /// A moment as people write it, to the second.
-pub(super) fn full(ms: i64) -> String {
+pub(crate) fn full(ms: i64) -> String {
     civil(ms).map_or_else(|| ms.to_string(), |date| date.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
