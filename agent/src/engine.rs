@@ -73,6 +73,9 @@ use ticker::Ticker;
 use tokio::sync::Notify;
 use trends::Trends;
 
+/// Channels whose events become messages, which are smaller, before those of others are made.
+const CLOSED_AT_ONCE: usize = 256;
+
 /// What the tasks of one agent share.
 pub(crate) struct Engine {
     pipeline: RefCell<Pipeline>,
@@ -180,7 +183,9 @@ impl Engine {
                     self.journal.tick(now);
                     noted = now.alive;
                 }
-                pipeline.on_tick(now);
+                while pipeline.on_tick_part(now, CLOSED_AT_ONCE) {
+                    self.forward(&mut pipeline);
+                }
                 self.forward(&mut pipeline);
                 pipeline.poll_timeout()
             };

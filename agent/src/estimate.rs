@@ -10,6 +10,7 @@ use crate::checkpoint::deltas_bytes_max;
 use crate::config::Config;
 use crate::journal::BYTES_MAX;
 use crate::web::WEB_BYTES;
+use headwater_forwarder::BURST_BYTES;
 use headwater_http::LISTENER_BYTES;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{GroupConfig, GroupJudge, Specs, StreamConfig, WindowConfig};
@@ -27,6 +28,9 @@ const STORE_BYTES: u64 = 32 << 20;
 
 /// One copy of a series' name and labels (bytes). A longer name costs more.
 const NAME_BYTES: usize = 96;
+
+/// A summary as a message in memory, as measured, without points and sketch (bytes).
+const SUMMARY_BYTES: usize = 512;
 
 /// The number of copies of a name: the source and the directory keep one each.
 const NAME_COPIES: usize = 2;
@@ -144,7 +148,7 @@ impl Estimate {
             let own = (series_bytes + sum(&|stream| CHANNEL_BYTES + evidence_bytes(stream))) * series;
             let windows = sum(&|stream| kept_bytes(stream, case) * series + pair_bytes(stream, series, case));
             let state = ((own + windows) as f64 * OVERHEAD) as u64 + retained_bytes(config);
-            let messages = config.buffer.memory_bytes_max as u64;
+            let messages = message_bytes(config, series);
             let listener = if config.http.is_some() { LISTENER_BYTES + WEB_BYTES } else { 0 };
             BASE_BYTES
                 + BYTES_MAX
@@ -166,6 +170,13 @@ impl Estimate {
             messages_per_s: rates.sum::<Option<f64>>().map(|rate| rate * series as f64),
         }
     }
+}
+
+/// Messages in memory: up to their bound, and beyond it what is made at one moment and waits for the disk (bytes).
+fn message_bytes(config: &Config, series: usize) -> u64 {
+    let bound = config.buffer.memory_bytes_max;
+    let burst = series * config.streams.len() * SUMMARY_BYTES;
+    bound.max((bound / 4 + burst).min(bound + BURST_BYTES)) as u64
 }
 
 /// Closed windows that are kept for late readings, where any are (bytes).

@@ -11,6 +11,7 @@ use crate::config::{Sync, When};
 use crate::disk_thread::WhenOpened;
 use crate::shared::Shared;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,6 +21,9 @@ const WRITE_BYTES: usize = 1 << 20;
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// A disk that takes longer for messages does not take them: memory has its bound again.
+const TURN: Duration = Duration::from_secs(1);
 
 /// How often [`settle`] looks for drained segments.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
@@ -149,7 +153,7 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         }
         // With `when = "always"` all is written at once, and synced at intervals.
         let sync = shared.config.when == When::Offline || shared.config.sync == Sync::Always;
-        let Some(answer) = shared.disk_thread.append(batches, sync, progress).await else {
+        let Some(answer) = in_turn(shared, shared.disk_thread.append(batches, sync, progress)).await else {
             shared.disk_state(Some(&"the thread that works on the disk has ended".to_owned()));
             return false;
         };
@@ -159,12 +163,26 @@ pub(crate) async fn write_all(shared: &Shared) -> bool {
         shared.disk_state(result.as_ref().err());
         if result.is_err() {
             shared.spool.borrow_mut().synced(false);
+            shared.on_disk(false);
             return false;
         }
         shared.spool.borrow_mut().written(&batches, sync);
+        shared.on_disk(true);
         shared.signals.set_dirty(!sync);
         shared.on_settled();
         shared.wake_all();
+    }
+}
+
+/// Waits for the disk. If it takes longer than its turn, memory has its bound meanwhile.
+async fn in_turn<T>(shared: &Shared, job: impl Future<Output = T>) -> T {
+    let mut job = std::pin::pin!(job);
+    match timeout(TURN, &mut job).await {
+        Ok(done) => done,
+        Err(_) => {
+            shared.on_disk(false);
+            job.await
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub use events::{DropReason, ForwarderEvent};
 pub use forwarder::{Forwarder, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
 pub use shared::SpoolPosition;
+pub use spool::BURST_BYTES;
 pub use status::{ConnectionStatus, ForwarderStatus, OutputPresence};
 pub use writes::Written;
 

@@ -1,5 +1,7 @@
 //! What the forwarder's tasks share, on one thread.
 
+mod lost;
+
 use crate::disk_signals::DiskSignals;
 use crate::disk_thread::{Answer, DiskThread};
 use crate::ending::{Ending, Phase};
@@ -7,14 +9,12 @@ use crate::events::{Events, ForwarderEvent};
 use crate::opening::OpenLog;
 use crate::output_set::OutputSet;
 use crate::record::BufferRecord;
-use crate::segment_log::LogEvent;
-use crate::spool::{DeliveryOutcome, LossCause, LostMessages, Spool};
+use crate::spool::{DeliveryOutcome, Spool};
 use crate::status::{ForwarderStatus, OutputState};
 use crate::writes::{Writes, Written, device_bytes, device_size_bytes, own_bytes};
 use crate::{BufferConfig, Lane, Message, PerLane, Tag};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -121,6 +121,7 @@ impl Shared {
         let is_first = self.buffer.set(OpenBuffer { names, bits, grown }).is_ok();
         debug_assert!(is_first, "the buffer is opened once");
         self.on_log_events(answer.log_events);
+        self.on_disk(true);
         self.opened.notify_waiters();
         self.on_settled();
     }
@@ -170,10 +171,7 @@ impl Shared {
             self.disk_writer.notify_one();
         }
         self.wake_all();
-        if !lost.is_empty() {
-            self.on_settled();
-        }
-        lost.into_iter().for_each(|lost| self.tell_lost(lost));
+        self.on_lost(lost);
     }
 
     pub(crate) fn done(&self, bit: usize, tag: &Tag, outcome: DeliveryOutcome) {
@@ -186,7 +184,7 @@ impl Shared {
     pub(crate) fn down(&self, bit: usize) {
         let lost = self.spool.borrow_mut().down(bit);
         self.on_settled();
-        lost.into_iter().for_each(|lost| self.tell_lost(lost));
+        self.on_lost(lost);
     }
 
     pub(crate) async fn read(&self, lane: Lane, from: u64) -> Result<Vec<BufferRecord>, String> {
@@ -253,51 +251,6 @@ impl Shared {
         (disk.bytes, disk.is_used) = (answer.disk_bytes, !answer.is_empty);
         self.signals.set_used(disk.is_used);
         disk.oldest_ms = answer.oldest_ms;
-    }
-
-    /// Counts the events of the segment log, and tells the agent.
-    pub(crate) fn on_log_events(&self, log_events: Vec<LogEvent>) {
-        if !log_events.is_empty() {
-            self.on_settled();
-        }
-        log_events.into_iter().for_each(|log_event| self.on_log_event(log_event));
-    }
-
-    fn on_log_event(&self, log_event: LogEvent) {
-        match log_event {
-            LogEvent::Evicted { runs, made_ms, why } => {
-                let cause = Rc::new(LossCause::Evicted { made_ms, why });
-                let lost = self.spool.borrow_mut().evicted(&runs, &cause);
-                for lane in Lane::ALL.into_iter().filter(|lane| *lost.of(*lane) > 0) {
-                    self.tell_lost(LostMessages { lane, count: *lost.of(lane), cause: cause.clone() });
-                }
-            }
-            LogEvent::Compacted { runs } => {
-                let so_far = || self.spool.borrow().account().thinned;
-                let before = so_far();
-                self.spool.borrow_mut().compacted(&runs);
-                let count = so_far() - before;
-                if count > 0 {
-                    self.tell(ForwarderEvent::Compacted { count });
-                }
-            }
-            LogEvent::Damaged { runs, count_max, what } => {
-                let cause = Rc::new(LossCause::Damaged(what.clone()));
-                let lost = self.spool.borrow_mut().damaged(&runs, count_max, &cause);
-                self.tell(ForwarderEvent::Damaged { count: lost.sum(), what });
-                self.disk_writer.notify_one();
-            }
-        }
-    }
-
-    fn tell_lost(&self, lost: LostMessages) {
-        let LostMessages { lane, count, cause } = lost;
-        self.tell(match &*cause {
-            LossCause::Evicted { made_ms, why } => {
-                ForwarderEvent::Evicted { lane, count, from_ms: made_ms.start, to_ms: made_ms.end, why: *why }
-            }
-            LossCause::Damaged(what) => ForwarderEvent::Damaged { count, what: what.clone() },
-        });
     }
 
     pub(crate) fn disk_is_used(&self) -> bool {

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! Limits: messages in memory take at most `memory_bytes_max`, and once they are on disk a quarter of it, or three quarters
-//! while a connected output has yet to get them: so that what is made at one moment stays live as long as it takes it. Past it,
-//! the oldest are given up, alerts last, and counted. Per output, the spool keeps one batch that was read from
+//! while a connected output has yet to get them: so that what is made at one moment stays live as long as it takes it. What is
+//! made at one moment may take [`BURST_BYTES`] more until the disk has had its turn, as long as it takes what it is given.
+//! Past it, the oldest are given up, alerts last, and counted. Per output, the spool keeps one batch that was read from
 //! disk, and its [`Ranges`](crate::ranges::Ranges).
 
 mod cursors;
@@ -36,6 +37,9 @@ use depths::Depths;
 use losses::Orphan;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The most that messages in memory take beyond its bound, until a disk that takes them has had its turn (bytes).
+pub const BURST_BYTES: usize = 8 << 20;
 
 /// Messages that one output has refused and another still wants. Past this number, a refused message may count as
 /// delivered.
@@ -63,6 +67,8 @@ pub(crate) struct Spool {
     account: Account,
     depths: Depths,
     bytes_max: usize,
+    /// Whether the disk takes what it is given.
+    disk_takes: bool,
     /// Send only what is on disk.
     disk_first: bool,
     /// Whether gated lanes are open.
@@ -95,6 +101,7 @@ impl Spool {
             account,
             depths,
             bytes_max,
+            disk_takes: false,
             disk_first,
             released: false,
         }
@@ -105,7 +112,7 @@ impl Spool {
     /// much the numbers have grown.
     pub(crate) fn adopt(&mut self, progress: Progress, found: &[Run], bits: &[usize]) -> PerLane<u64> {
         let before = std::mem::replace(self, Self::new(progress, found, self.bytes_max, self.disk_first));
-        self.released = before.released;
+        (self.released, self.disk_takes) = (before.released, before.disk_takes);
         self.account.made += before.account.made;
         self.account.delivered += before.account.delivered;
         self.account.waiting += before.account.waiting;
@@ -189,6 +196,12 @@ impl Spool {
             self.refused.insert((lane, seq));
         }
         None
+    }
+
+    /// Notes whether the disk takes what it is given. Returns the messages that are given up because it does not.
+    pub(crate) fn on_disk(&mut self, takes: bool) -> Vec<LostMessages> {
+        self.disk_takes = takes;
+        self.shrink()
     }
 
     /// Whether a message waits for the disk.
@@ -412,6 +425,27 @@ mod tests {
             spool.written(&batches, true);
             assert!(spool.bytes() <= 1_000_000);
         }
+    }
+
+    /// What is made at one moment waits for a disk that takes messages, up to a bound; for another one it does not.
+    #[test]
+    fn what_is_made_at_one_moment_waits_for_the_disk() {
+        let mut spool = Spool::new(Progress::new(1), &[], 100_000, false);
+        let push = |spool: &mut Spool| {
+            let message = Message { lane: Lane::Data, made_ms: 0, body: vec![0; 872].into() };
+            spool.push(message, OutputSet::bit(0)).into_iter().map(|lost| lost.count).sum::<u64>()
+        };
+        assert_eq!((0..101).map(|_| push(&mut spool)).sum::<u64>(), 1, "the disk is not known yet");
+        assert!(spool.on_disk(true).is_empty());
+        let burst = BURST_BYTES / 1_000;
+        assert_eq!((0..burst).map(|_| push(&mut spool)).sum::<u64>(), 0);
+        assert_eq!(push(&mut spool), 1, "{}", spool.bytes());
+        let batches = spool.unwritten(usize::MAX);
+        spool.written(&batches, true);
+        assert!(spool.bytes() <= 25_000);
+        assert_eq!((0..200).map(|_| push(&mut spool)).sum::<u64>(), 0);
+        let lost: u64 = spool.on_disk(false).into_iter().map(|lost| lost.count).sum();
+        assert_eq!((lost, spool.bytes()), (100, 100_000));
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod series_detectors;
 mod source;
 pub mod state;
 mod stream;
+mod ticks;
 mod timers;
 mod unusable;
 mod views;
@@ -297,21 +298,6 @@ impl Pipeline {
         }
     }
 
-    /// Closes everything that is due without another reading.
-    pub fn on_tick(&mut self, now: Now) {
-        if self.emitter.revisions.is_open() && now.synced {
-            self.close_rev_base(now);
-        }
-        if self.emitter.later_cuts.is_open() && now.synced {
-            self.close_cuts(now);
-        }
-        while let Some(index) = self.channels.pop_due(now.alive) {
-            self.close_due(index, now);
-        }
-        let (pairs, mut out) = self.pairs_with_emitter(now);
-        pairs.on_tick(&mut out);
-    }
-
     /// Sets the timers of all channels and pairs, as of `now`.
     fn rearm(&mut self, now: Now) {
         self.channels.rearm(&self.streams, now);
@@ -321,12 +307,6 @@ impl Pipeline {
     /// Sets whether the readings that follow are values that a broker had kept: no sign of life.
     pub fn set_replayed(&mut self, is_replayed: bool) {
         self.emitter.is_replayed = is_replayed;
-    }
-
-    /// When [`Pipeline::on_tick`] is due next, if ever.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<AgentTime> {
-        self.channels.timers.next().into_iter().chain(self.pairs.next()).min()
     }
 
     /// Drains the events made since the last call, in order, each with the time it was made.
@@ -368,29 +348,5 @@ impl Pipeline {
     pub fn idle_streams(&self) -> impl Iterator<Item = &StreamConfig> {
         let busy = |index| self.channels.list.iter().any(|channel: &Channel| channel.stream == index);
         self.streams.configs().filter(move |(index, _)| !busy(*index)).map(|(_, config)| config)
-    }
-
-    /// Closes whatever is due in a channel whose timer has fired, and sets its next timer.
-    fn close_due(&mut self, index: ChannelId, now: Now) {
-        let is_cut_off = self.is_cut_off(index);
-        let Some(channel) = self.channels.list.at_mut(index) else { return };
-        let Some((stream, counts)) = self.streams.at_mut(channel.stream).map(Stream::parts) else { return };
-        let (series, labels) = self.directory.describe(channel.series);
-        let is_own = channel.is_by_arrival();
-        let (emitter, series) = (&mut self.emitter, (series, labels));
-        let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
-        if is_cut_off {
-            channel.watching.touch(now.alive);
-        }
-        channel.watching.judge_silence(&mut out);
-        channel.close(&mut out).count(counts);
-        let has_closed = !out.emitter.closed.is_empty();
-        // Strictly later, so that one tick ends whatever the channel asks for.
-        if let Some(due) = channel.arm(stream, now, now.alive.plus(1)) {
-            self.channels.timers.push(due, index);
-        }
-        if has_closed {
-            self.judge_windows(index, now);
-        }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Limits: as many orphans as there are messages in flight, some 100 bytes each.
 
-use super::{DeliveryOutcome, Spool};
+use super::{BURST_BYTES, DeliveryOutcome, Spool};
 use crate::output_set::OutputSet;
 use crate::progress::Run;
 use crate::ranges::Ranges;
@@ -87,15 +87,16 @@ impl Spool {
     }
 
     /// Keeps memory within its bound: frees messages that are on disk, then gives up the oldest data, then the
-    /// oldest alerts.
+    /// oldest alerts. A disk that takes messages has its turn before.
     pub(super) fn shrink(&mut self) -> Vec<LostMessages> {
         let mut lost = Vec::new();
         if self.bytes() <= self.bytes_max {
             return lost;
         }
         self.free_memory();
+        let bytes_max = self.bytes_max + if self.disk_takes { BURST_BYTES } else { 0 };
         for lane in [Lane::Data, Lane::HeldData, Lane::HeldAlert, Lane::Alert] {
-            while self.bytes() > self.bytes_max {
+            while self.bytes() > bytes_max {
                 let Some((run, made)) = self.queues.of_mut(lane).drop_oldest(lane) else { break };
                 let (seq, made_ms) = (run.seqs.start, made..made);
                 let cause = Rc::new(LossCause::Evicted { made_ms, why: DropReason::Memory });

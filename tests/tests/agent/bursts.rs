@@ -1,18 +1,26 @@
 //! Windows of many series that close at one moment, and what makes them fewer messages.
 
 use crate::Config;
-use headwater_tests::agent::Background;
-use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
+use headwater_tests::agent::{Background, state_dir};
+use headwater_tests::{Agent, Messages, Mosquitto, Publisher, Subscriber, TempDir, now_ms, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// Readings of so many series, each with windows of two seconds by the time of arrival.
-fn config(broker: u16, keys: &str) -> String {
-    let mut config = Config::new(broker, broker);
+/// Readings of so many series, each with windows of some length by the time of arrival.
+fn stream_config(source: u16, uplink: u16, size: &str) -> Config {
+    let mut config = Config::new(source, uplink);
     config.source_keys = "topics = [\"sensors/{place}\"]\nformat = \"number\"";
-    config.streams = "[streams.main]\nwindow = { type = \"tumbling\", size = \"2s\" }\nlateness = \"0s\"\n\
-                      aggregates = [\"count\", \"mean\", \"max\", \"p95\"]"
-        .to_owned();
+    config.streams = format!(
+        "[streams.main]\nwindow = {{ type = \"tumbling\", size = \"{size}\" }}\nlateness = \"0s\"\n\
+         aggregates = [\"count\", \"mean\", \"max\", \"p95\"]"
+    );
+    config
+}
+
+/// The same with windows of two seconds, one broker for both ways, and little memory for messages.
+fn config(broker: u16, keys: &str) -> String {
+    let mut config = stream_config(broker, broker, "2s");
     config.output_keys = keys.to_owned();
     config.more = "[buffer]\nmemory = \"2MiB\"";
     config.text()
@@ -40,6 +48,63 @@ fn what_closes_together_arrives_live() {
         subscriber.wait_until("a summary of each", |messages| messages.count_ids("summary") >= SERIES);
     let waited = messages.of("summary").filter(|summary| summary.is_backfill()).count();
     assert_eq!(waited, 0, "{}", messages.digest());
+    agent.check_running();
+}
+
+/// As many series as the default limit allows.
+const MANY: usize = 10_000;
+
+/// How long the windows of [`MANY`] series are (ms).
+const WINDOW_MS: i64 = 6_000;
+
+/// Publishes a reading of each of [`MANY`] series, all in one window if the machine is not too slow, and waits for its end.
+fn fill_a_window(source: u16) {
+    let wait = |ms: i64| std::thread::sleep(Duration::from_millis(ms.unsigned_abs()));
+    wait(WINDOW_MS - now_ms() % WINDOW_MS);
+    publish(source, MANY);
+    wait(WINDOW_MS - now_ms() % WINDOW_MS);
+}
+
+/// Waits until the summaries hold all readings of [`fill_a_window`].
+fn wait_all(subscriber: &Subscriber) -> Messages {
+    let messages = subscriber.wait_until("a summary of each", |messages| {
+        messages.of("summary").count() >= MANY
+            && messages.of("summary").map(|summary| summary.integer("count")).sum::<i64>() >= MANY as i64
+    });
+    assert!(!messages.has_cause("shed"), "messages were given up: {}", messages.digest());
+    messages
+}
+
+/// The summaries of one moment are many times more than the memory for messages holds, and the uplink is down: the disk gets
+/// them all.
+#[test]
+fn what_closes_together_while_the_uplink_is_down_reaches_the_disk() {
+    let (source, mut uplink) = (Mosquitto::start(), Mosquitto::start());
+    let dir = TempDir::new();
+    let mut config = stream_config(source.port, uplink.port, "6s");
+    config.more = "[buffer]\nmemory = \"256KiB\"";
+    let mut agent = Agent::start(&dir, &config.text());
+    crate::wait_source(&source, 1);
+    uplink.kill9();
+    fill_a_window(source.port);
+    wait_for("a database", || state_dir(&dir).join("buffer").exists().then_some(()));
+    uplink.restart();
+    let subscriber = Subscriber::to(uplink.port, "headwater/#");
+    wait_all(&subscriber);
+    agent.check_running();
+}
+
+/// With the default memory for messages, all that closes at one moment leaves as live.
+#[test]
+fn what_closes_together_at_the_limit_of_series_arrives_live() {
+    let (source, uplink) = (Mosquitto::start(), Mosquitto::start());
+    let subscriber = Subscriber::to(uplink.port, "headwater/#");
+    let dir = TempDir::new();
+    let mut agent = Agent::start(&dir, &stream_config(source.port, uplink.port, "6s").text());
+    crate::wait_source(&source, 1);
+    fill_a_window(source.port);
+    let messages = wait_all(&subscriber);
+    assert_eq!(messages.of("summary").filter(|summary| summary.is_backfill()).count(), 0);
     agent.check_running();
 }
 
