@@ -22,6 +22,7 @@ mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gpio;
+mod guard;
 mod hash;
 mod http;
 mod i2c;
