@@ -260,6 +260,15 @@ impl Decoder {
             let fix = "write `fields`, or give their words numbers in `words`";
             tell(format!("fields of text are not read: {fields}; {fix}"));
         }
+        if self.batch.lacking_records == Some(false)
+            && let Some(records) = &self.plan.records
+        {
+            self.batch.lacking_records = Some(true);
+            tell(format!(
+                "the first payload has no `{}`, which `records` names: it holds no reading; check the path if none has it",
+                records.list
+            ));
+        }
         if let Some(time) = self.batch.zoneless_time.take() {
             let fix =
                 "write time_zone = \"Europe/Berlin\" if they are local there, or \"UTC\" if that is right";
@@ -384,6 +393,8 @@ pub(crate) mod tests {
         pub(crate) positions: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
         /// What became of the connection: `up`, `ended`, or why it is down.
         pub(crate) links: Vec<String>,
+        /// What a person may want to know once.
+        pub(crate) remarks: Vec<String>,
         /// What a person should know.
         pub(crate) troubles: Vec<String>,
         series_max: usize,
@@ -458,6 +469,10 @@ pub(crate) mod tests {
                 ConnectionState::Down { reason } => reason.to_owned(),
                 ConnectionState::Ended => "ended".to_owned(),
             });
+        }
+
+        fn remark(&mut self, _: &str, text: &str) {
+            self.remarks.push(text.to_owned());
         }
 
         fn trouble(&mut self, what: Option<&str>) {

@@ -141,11 +141,24 @@ impl<'a> Fields<'a> {
         self.is_beside = true;
     }
 
-    /// Ends what stands beside the records.
-    pub fn end_beside(&mut self) {
+    /// Ends what stands beside the records; `has_records`: they were found.
+    pub fn end_beside(&mut self, has_records: bool) {
+        self.batch.has_found_records |= has_records;
         self.is_beside = false;
         self.shared_time = std::mem::replace(&mut self.time, EventTime::Missing);
         self.batch.captured.share();
+    }
+
+    /// Whether a payload without records is worth a word: none had them, and none was told of.
+    #[must_use]
+    pub fn may_tell_of_records(&self) -> bool {
+        !self.batch.has_found_records && self.batch.lacking_records.is_none()
+    }
+
+    /// Notes that nothing lies where `records` says, in a payload that holds something.
+    #[cold]
+    pub fn lacks_records(&mut self) {
+        self.batch.lacking_records = Some(false);
     }
 
     /// Sets the time of the present record, as text in the configured format.

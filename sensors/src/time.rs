@@ -133,9 +133,11 @@ impl TimeFormat {
 fn of_rfc3339(text: &str, zone: &TimeZone) -> Option<i64> {
     let read = |text: &str| {
         text.parse::<jiff::Timestamp>().or_else(|error| {
-            let local: jiff::civil::DateTime = if has_zone(text) { return Err(error) } else { text.parse()? };
-            // A local time that occurs twice is the first one; one that is skipped is as much later.
-            zone.to_ambiguous_timestamp(local).compatible()
+            if has_zone(text) {
+                Err(error)
+            } else {
+                local(text.trim_end_matches(SEASONS).parse()?, zone, text)
+            }
         })
     };
     let timestamp = read(text).ok().or_else(|| match tidied(text) {
@@ -143,6 +145,17 @@ fn of_rfc3339(text: &str, zone: &TimeZone) -> Option<i64> {
         Cow::Borrowed(_) => None,
     });
     timestamp.map(jiff::Timestamp::as_millisecond)
+}
+
+/// What smart meters write behind a local time: winter or summer.
+const SEASONS: [char; 2] = [WINTER, 'S'];
+const WINTER: char = 'W';
+
+/// A local time that occurs twice is the first one, unless `text` says that it is that of winter; one that is skipped is as
+/// much later.
+fn local(time: jiff::civil::DateTime, zone: &TimeZone, text: &str) -> Result<jiff::Timestamp, jiff::Error> {
+    let time = zone.to_ambiguous_timestamp(time);
+    if time.is_ambiguous() && text.ends_with(WINTER) { time.later() } else { time.compatible() }
 }
 
 /// The text as RFC 3339 wants it: its offset after no blank and in digits or as `Z`, its fraction of nine digits.

@@ -45,6 +45,27 @@ fn a_payload_may_be_the_list_and_its_elements_lists_or_bare_values() {
 }
 
 #[test]
+fn a_path_where_no_records_are_is_told_once_and_not_after_it_was_right() {
+    let told = |payloads: &[&str]| {
+        let mut decoder = decoder("records = \"data/list\"");
+        let mut seen = Seen::roomy();
+        payloads.iter().for_each(|payload| decoder.on_payload("t", payload.as_bytes(), &mut seen));
+        assert_eq!(seen.empty as usize, payloads.len() - seen.readings.len());
+        seen.remarks
+    };
+    let without = r#"{"data":{"values":[{"a":1}]}}"#;
+    assert_eq!(
+        told(&["{}", without, without]),
+        [
+            "the first payload has no `data/list`, which `records` names: it holds no reading; check the path if none has it"
+        ]
+    );
+    for found in [r#"{"data":{"list":[{"a":1}]}}"#, r#"{"data":{"list":[]}}"#, r#"{"data":{"list":null}}"#] {
+        assert_eq!(told(&["{}", found, without]), [""; 0], "{found}");
+    }
+}
+
+#[test]
 fn the_keys_of_an_object_may_be_the_times() {
     let config = "records = \"{time}\"\ntime_format = \"unix\"";
     let seen = decoded(

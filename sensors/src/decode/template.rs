@@ -82,7 +82,12 @@ impl NameTemplate {
                 "field" => Part::Field,
                 TAGS if places == Places::Labels => Part::Tags,
                 label if labels.contains(&label) => Part::Label(label.to_owned()),
-                label if places == Places::Labels && is_name(label) => Part::Label(label.to_owned()),
+                // What a record lacks is left out anyway, so that a `?` says nothing new.
+                label
+                    if places == Places::Labels && is_name(label.strip_suffix(OPTIONAL).unwrap_or(label)) =>
+                {
+                    Part::Label(label.strip_suffix(OPTIONAL).unwrap_or(label).to_owned())
+                }
                 place if places == Places::Fields && !place.contains('{') && !place.is_empty() => {
                     let path = place.strip_suffix(OPTIONAL);
                     Part::Place { path: path.unwrap_or(place).to_owned(), is_optional: path.is_some() }

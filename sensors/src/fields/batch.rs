@@ -49,6 +49,10 @@ pub(crate) struct Batch {
     pub(crate) unread_texts: UnreadFields,
     /// Wanted fields that hold an object or a list.
     pub(crate) unread_compounds: UnreadFields,
+    /// Whether a payload had something where `records` says.
+    pub(super) has_found_records: bool,
+    /// Whether it was told that the first payload had nothing there; `None`: there was no such payload.
+    pub(crate) lacking_records: Option<bool>,
     /// The units of values, by their places, where they are not those of the fields.
     pub(crate) units: Vec<(usize, Box<str>)>,
     /// Whether a time that is a text has been read.

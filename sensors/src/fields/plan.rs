@@ -37,7 +37,7 @@ pub(crate) struct Plan {
     /// What is wanted for more than a reading.
     pub(super) captures: CapturePlan,
     /// Where the records are.
-    pub(super) records: Option<RecordsPath>,
+    pub(crate) records: Option<RecordsPath>,
     /// Whether any of these paths has more than one level.
     pub(super) nested: bool,
 }

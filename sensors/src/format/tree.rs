@@ -87,11 +87,18 @@ pub(super) fn document<'a, T: Tokens<'a>>(
     fields.begin_beside();
     let mut walk = Walk { tokens, fields, path: String::new(), list: Some(&records.list), found: None };
     let whole = walk.tokens.next_value().map_err(Into::into)?;
+    let start = walk.tokens.clone();
     if records.list.is_empty() { walk.find(whole) } else { walk.inside(whole) }.map_err(Into::into)?;
     let found = walk.found;
-    fields.end_beside();
+    fields.end_beside(found.is_some());
     match (found, &records.keys) {
-        (None | Some((_, Token::Scalar(Scalar::Null))), _) => fields.end(),
+        (None, _) => {
+            if fields.may_tell_of_records() && !start.clone().skip_value(whole).map_err(Into::into)? {
+                fields.lacks_records();
+            }
+            fields.end();
+        }
+        (Some((_, Token::Scalar(Scalar::Null))), _) => fields.end(),
         (Some((mut tokens, Token::List(members))), RecordKeys::None) => {
             items(&mut tokens, members, None, fields).map_err(Into::into)?
         }

@@ -26,7 +26,7 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
     let sample = sample.to_zoned(TimeZone::fixed(Offset::UTC)).map_err(|error| error.to_string())?;
     let written = format(pattern, &sample).map_err(|error| error.to_string())?;
     let read = BrokenDownTime::parse(pattern, &written).map_err(|error| error.to_string())?;
-    moment(&read, &TimeZone::UTC).map(drop).map_err(|error| error.to_string())
+    moment(&read, &TimeZone::UTC, &written).map(drop).map_err(|error| error.to_string())
 }
 
 /// The time [ms since the Unix epoch] of a text in a pattern; `zone` is that of times without an offset.
@@ -37,7 +37,7 @@ pub(super) fn of_text(pattern: &str, text: &str, zone: &TimeZone) -> Option<i64>
         let time = time.filter(|_| pattern.contains("%z"))?;
         BrokenDownTime::parse(pattern, format!("{time}+0000")).ok()
     })?;
-    moment(&read, zone).ok().map(jiff::Timestamp::as_millisecond)
+    moment(&read, zone, text).ok().map(jiff::Timestamp::as_millisecond)
 }
 
 /// The usual pattern that a text has.
@@ -52,10 +52,10 @@ fn has_fraction(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_, seconds)| seconds.contains('.'))
 }
 
-/// A local time that occurs twice is the first one; one that is skipped is as much later.
-fn moment(read: &BrokenDownTime, zone: &TimeZone) -> Result<jiff::Timestamp, jiff::Error> {
+/// The time that a text says, as [`super::local`] has it where there is no offset.
+fn moment(read: &BrokenDownTime, zone: &TimeZone, text: &str) -> Result<jiff::Timestamp, jiff::Error> {
     if read.offset().is_some() || read.timestamp().is_some() {
         return read.to_timestamp();
     }
-    zone.to_ambiguous_timestamp(read.to_datetime()?).compatible()
+    super::local(read.to_datetime()?, zone, text)
 }

@@ -4,6 +4,7 @@ use super::{LIKELY, TimeFormat, WORDS, pattern};
 use crate::fields::Scalar;
 use headwater_settings::{Or, Table};
 use jiff::tz::TimeZone;
+use std::io::Write;
 use std::sync::Arc;
 
 /// What a field says of the time.
@@ -77,10 +78,10 @@ impl TimeRules {
         let (ms, shown) = match value {
             Scalar::Null => return EventTime::Missing,
             Scalar::Text(text) if text.trim().is_empty() => return EventTime::Missing,
-            Scalar::Integer(count) => (self.first(|format| format.of_integer(count)), value),
+            Scalar::Integer(count) => (self.first(|format| self.of_integer(format, count)), value),
             Scalar::Number(count) => (self.first(|format| format.of_number(count)), value),
             Scalar::Time(ms) => (Some(ms), value),
-            Scalar::Text(text) => (self.of_text(text, self.zone.as_ref().unwrap_or(&TimeZone::UTC)), value),
+            Scalar::Text(text) => (self.of_text(text, self.zone()), value),
             Scalar::Boolean(_) | Scalar::Compound => (None, value),
         };
         match ms {
@@ -95,6 +96,25 @@ impl TimeRules {
     pub(crate) fn lacks_zone(&self, text: &str) -> bool {
         let elsewhere = TimeZone::fixed(jiff::tz::offset(1));
         self.zone.is_none() && self.of_text(text, &TimeZone::UTC) != self.of_text(text, &elsewhere)
+    }
+
+    /// A whole number in one format; in a pattern it is its digits: 260101120000.
+    #[inline]
+    fn of_integer(&self, format: &TimeFormat, count: i64) -> Option<i64> {
+        if !matches!(format, TimeFormat::Pattern(_)) {
+            return format.of_integer(count);
+        }
+        let mut digits = [0; i64::MAX.ilog10() as usize + 2];
+        let mut rest = digits.as_mut_slice();
+        write!(rest, "{count}").ok()?;
+        let unused = rest.len();
+        let text = std::str::from_utf8(digits.get(..digits.len() - unused)?).ok()?;
+        format.of_text(text, self.zone())
+    }
+
+    fn zone(&self) -> &TimeZone {
+        static UTC: TimeZone = TimeZone::UTC;
+        self.zone.as_ref().unwrap_or(&UTC)
     }
 
     fn of_text(&self, text: &str, zone: &TimeZone) -> Option<i64> {
@@ -189,6 +209,16 @@ mod tests {
         let seconds = Scalar::Integer(1_700_000_000);
         assert_eq!(said(TimeFormat::UnixMs).time_of(seconds), EventTime::At(1_700_000_000));
         assert!(TimeRules::way_out("1700000000").contains("\"unix\""));
+    }
+
+    #[test]
+    fn a_pattern_reads_the_digits_of_a_whole_number() {
+        let pattern = TimeFormat::Pattern("%y%m%d%H%M%S".into());
+        let rules = TimeRules { formats: Arc::new([pattern]), is_default: false, ..TimeRules::default() };
+        assert_eq!(rules.time_of(Scalar::Integer(260_101_120_000)), EventTime::At(1_767_268_800_000));
+        for none in [0, -1, i64::MAX, i64::MIN] {
+            assert_eq!(rules.time_of(Scalar::Integer(none)), EventTime::Bad(none.to_string()));
+        }
     }
 
     #[test]
