@@ -12,6 +12,8 @@ pub(crate) mod json;
 mod json_tokens;
 mod nmea;
 mod number;
+mod obis;
+mod pairs;
 mod senml;
 mod sparkplug;
 mod tree;
@@ -131,4 +133,6 @@ pub const FORMATS: &[FormatKind] = &[
     senml::KIND,  //
     sparkplug::KIND,
     nmea::KIND, //
+    obis::KIND,
+    pairs::KIND,
 ];

@@ -110,6 +110,21 @@ fn every_format() -> Vec<Sent> {
             readings: &[("plant/n1/Tank/Level", 5.0, Some("cm")), ("plant/n1/Tank/Level", 6.0, Some("cm"))],
         },
         Sent {
+            source: "obis",
+            keys: "format = \"obis\"",
+            payloads: vec![text(
+                "obis/a",
+                "/ISK5\\2M550T-1012\r\n\r\n1-0:1.8.1(000992.5*kWh)\r\n1-0:1.7.0(00.25*kW)\r\n!",
+            )],
+            readings: &[("obis/a/1-0:1.8.1", 992.5, Some("kWh")), ("obis/a/1-0:1.7.0", 0.25, Some("kW"))],
+        },
+        Sent {
+            source: "pairs",
+            keys: "format = \"pairs\"",
+            payloads: vec![text("pairs/a", "node=7 t=25.5 h=45 state=ok")],
+            readings: &[("pairs/a/node", 7.0, None), ("pairs/a/t", 25.5, None), ("pairs/a/h", 45.0, None)],
+        },
+        Sent {
             source: "nmea",
             keys: "format = \"nmea\"",
             payloads: vec![(

@@ -6,7 +6,7 @@ use headwater_sensors::{DecodeConfig, Decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Tables of sources, and the topics of the first payload and of those that follow.
-const SETTINGS: [(&str, [&str; 2]); 22] = [
+const SETTINGS: [(&str, [&str; 2]); 26] = [
     ("", PLAIN),
     ("time = \"ts\"\nfields = [\"a\", \"b/c\", \"list/0\"]", PLAIN),
     ("records = \"values\"\nseries = \"{id}/{field}\"\nlabels = { kind = \"{kind}\" }", PLAIN),
@@ -32,6 +32,10 @@ const SETTINGS: [(&str, [&str; 2]); 22] = [
     ("format = \"sparkplug\"", ["spBv1.0/group/DBIRTH/node/device", "spBv1.0/group/DDATA/node/device"]),
     ("format = \"nmea\"", PLAIN),
     ("format = \"nmea\"\nchecksum = \"optional\"", PLAIN),
+    ("format = \"obis\"", PLAIN),
+    ("format = \"obis\"\ntime = \"clock\"\ntime_zone = \"Europe/Amsterdam\"", PLAIN),
+    ("format = \"pairs\"", PLAIN),
+    ("format = \"pairs\"\ndecimal = \",\"\nunits = \"strip\"\ntime = \"ts\"\nseries = \"{id}/{field}\"", PLAIN),
 ];
 
 const PLAIN: [&str; 2] = ["a/b", "a/b"];
