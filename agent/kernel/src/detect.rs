@@ -36,7 +36,7 @@ use crate::state::{Corrupt, State, StateReader, StateWriter};
 use crate::time::{Moment, SteadyTime};
 pub use alarm::{Alarm, AlarmConfig, Transition};
 pub use alerting::{AlertingDetector, AlertingVisitor};
-pub use auto::{Auto, AutoModel, AutoRows};
+pub use auto::{Auto, AutoModel, AutoRows, AutoSettings};
 use core::fmt;
 pub use cusum::{Cusum, CusumConfig};
 pub use describe::Figure;

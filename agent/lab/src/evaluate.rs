@@ -26,7 +26,7 @@ pub(crate) use events::EventTally;
 pub(crate) use labels::{Label, ReadingRows, read_labels};
 pub use labels::{Labelled, load};
 pub use result::{Score, as_json, as_table, write_scores};
-pub use sweep::sweep;
+pub use sweep::{Sweep, sweep, sweep_table};
 
 /// The reason why recordings cannot be evaluated.
 #[derive(Debug, thiserror::Error)]

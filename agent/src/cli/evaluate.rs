@@ -4,7 +4,8 @@ use super::labelled::LabelledFiles;
 use super::{Failure, stdout};
 use clap::Args;
 use headwater_lab::evaluate::{
-    Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores,
+    Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, sweep_table,
+    write_scores,
 };
 use std::path::PathBuf;
 
@@ -23,7 +24,8 @@ pub(super) struct EvaluateOptions {
     /// Writes the score of every reading of the one detector, as CSV files below this directory
     #[arg(long, value_name = "DIR")]
     scores: Option<PathBuf>,
-    /// Tries each detector's parameters and prints the best: leaves one corpus out in turn, or a fold of a single one
+    /// Tries each detector's parameters, or the constants of `auto`, and prints what the choice is worth: leaves one
+    /// corpus out in turn, or a fold of a single one
     #[arg(long)]
     sweep: bool,
 }
@@ -75,11 +77,7 @@ fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
 
 fn print_sweeps(contenders: &[Contender], recordings: &[Labelled]) -> Result<(), Failure> {
     for contender in contenders {
-        let found = sweep(contender, recordings)?;
-        stdout::line(&format!(
-            "{}: NAB standard {:.1} as it is, the mean of {} parts; best of {} {:.1} with {}; {:.1} chosen on the other parts",
-            contender.name, found.before, found.parts, found.tried, found.score, found.best, found.left_out
-        ))?;
+        stdout::print(sweep_table(&contender.name, &sweep(contender, recordings)?))?;
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ mod near;
 mod profile;
 mod reason;
 mod rows;
+mod settings;
 mod surprise;
 mod tempo;
 
@@ -39,10 +40,12 @@ use fusion::Fusion;
 pub use model::AutoModel;
 use reason::Reason;
 pub use rows::AutoRows;
+pub use settings::AutoSettings;
 
 /// Flags what is unusual; see the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Auto {
+    settings: &'static AutoSettings,
     model: AutoModel,
     fusion: Fusion,
     /// What it said of the last reading that it flagged.
@@ -68,7 +71,13 @@ impl Auto {
     /// A detector that has learned nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { model: AutoModel::new(), fusion: Fusion::new(), reason: Reason::Steps }
+        Self::with(&AutoSettings::DEFAULT)
+    }
+
+    /// As [`Auto::new`], with other settings.
+    #[must_use]
+    pub const fn with(settings: &'static AutoSettings) -> Self {
+        Self { settings, model: AutoModel::new(), fusion: Fusion::new(), reason: Reason::Steps }
     }
 }
 
@@ -77,7 +86,7 @@ impl Detector for Auto {
         if !value.is_finite() {
             return Judgement::INVALID;
         }
-        let fused = self.fusion.judge(&[self.model.weigh(at.time, value)]);
+        let fused = self.fusion.judge(self.settings, &[self.model.weigh(at.time, value)]);
         if let Verdict::Anomalous(_) = fused.verdict {
             self.model.on_alarm();
             self.reason = fused.reason;

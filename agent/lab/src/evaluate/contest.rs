@@ -2,8 +2,8 @@
 
 use super::{EvaluateError, Labelled};
 use headwater_kernel::detect::{
-    AnyDetector, AutoModel, Detector, DetectorKind, Judgement, Judges, KINDS, Parameter, ParameterKind,
-    Parameters, RowDetector, Rows, SERIES_MAX, Verdict,
+    AnyDetector, Auto, AutoModel, AutoRows, AutoSettings, Detector, DetectorKind, Judgement, Judges, KINDS,
+    Parameter, ParameterKind, Parameters, RowDetector, Rows, SERIES_MAX, Verdict,
 };
 use headwater_kernel::time::{Moment, SteadyTime, Time};
 use headwater_settings::{nearest, parse_duration};
@@ -15,6 +15,8 @@ pub struct Contender {
     pub name: String,
     pub(super) kind: &'static DetectorKind,
     pub(super) parameters: Parameters,
+    /// Constants of `auto` to be tried; no other detector looks at them.
+    pub(super) settings: &'static AutoSettings,
 }
 
 /// The judgements of a detector on every row.
@@ -36,6 +38,7 @@ impl Contender {
             name: kind.name.to_owned(),
             kind,
             parameters: Parameters::new(),
+            settings: &AutoSettings::DEFAULT,
         };
         KINDS.iter().filter(needs_none).map(contender).collect()
     }
@@ -61,13 +64,16 @@ impl Contender {
                 .set(parameter.name, number)
                 .map_err(|error| EvaluateError::Unfit(format!("`{text}`: {error}")))?;
         }
-        let contender = Self { name: text.to_owned(), kind, parameters };
+        let contender = Self { name: text.to_owned(), kind, parameters, settings: &AutoSettings::DEFAULT };
         contender.detector()?;
         Ok(contender)
     }
 
     pub(super) fn detector(&self) -> Result<AnyDetector, EvaluateError> {
-        let built = self.kind.detector(&self.parameters);
+        let built = self.kind.detector(&self.parameters).map(|built| match built {
+            AnyDetector::Auto(_) => AnyDetector::Auto(Auto::with(self.settings)),
+            other => other,
+        });
         built.map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
     }
 
@@ -105,7 +111,13 @@ impl Contender {
         if self.kind.judges != Judges::ValuesOrRows {
             return Ok(None);
         }
-        let built = RowDetector::build(self.kind, &self.parameters, series);
+        let built = RowDetector::build(self.kind, &self.parameters, series).map(|built| match built {
+            RowDetector::Auto(_) => {
+                let models = (0..series).map(|_| AutoModel::new()).collect();
+                RowDetector::Auto(AutoRows::with(self.settings, models))
+            }
+            other => other,
+        });
         built.map(Some).map_err(|error| EvaluateError::Unfit(format!("`{}`: {error}", self.name)))
     }
 }

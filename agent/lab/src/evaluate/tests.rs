@@ -1,7 +1,7 @@
 //! The whole of it on two made-up recordings, against numbers of an independent scorer that reproduces what NAB
 //! publishes.
 
-use super::{Contender, Judged, Labelled, Score, as_json, as_table, load, sweep, write_scores};
+use super::{Contender, Judged, Labelled, Score, as_json, as_table, load, sweep, sweep_table, write_scores};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -78,9 +78,13 @@ fn detectors_run_over_recordings_and_their_parameters_are_tried() {
     let written = std::fs::read_to_string(directory.join("out/x/a.csv")).unwrap();
     assert_eq!(written.lines().count(), 401);
     assert!(written.starts_with("timestamp,value,anomaly_score,flag\n1396310400000,"));
-    let found = sweep(&Contender::parse("zscore").unwrap(), &all).unwrap();
-    assert!(found.tried > 20 && found.score >= found.before && found.best.starts_with("zscore"));
-    assert_eq!(found.parts, 2, "folds of a single corpus");
+    let table = |name: &str| sweep_table(name, &sweep(&Contender::parse(name).unwrap(), &all).unwrap());
+    let zscore = table("zscore");
+    assert!(zscore.starts_with("zscore: 26 combinations on 2 parts\n"), "{zscore}");
+    assert!(zscore.contains("\n  made-up 2/2  ") && zscore.contains("\n  best on all parts: "), "{zscore}");
+    let auto = table("auto");
+    assert!(auto.starts_with("auto: 46 combinations on 2 parts\n"), "{auto}");
+    assert!(auto.contains("with together 2.") || auto.ends_with("with auto\n"), "{auto}");
     for contender in Contender::all() {
         contender.judge(&all[1]).unwrap();
     }

@@ -9,15 +9,16 @@
 //! [`limit`]: super::limit
 
 use super::flat::Plateau;
-use super::limit::{LIMIT, OwnLimit};
+use super::limit::OwnLimit;
 use super::reason::Reason;
+use super::settings::AutoSettings;
 use crate::detect::Verdict;
 use crate::detect::learned::learned_struct;
 
 learned_struct!(Fusion { rest, weariness, limit });
 
-/// The rarity in one of the two views that may speak alone that is needed [digits].
-const ALONE: f64 = 3.35;
+/// The score of evidence that is just not enough, whatever the settings are.
+const LIMIT: f64 = AutoSettings::DEFAULT.together;
 /// Octaves beyond the hundredth that is exceeded, from which a view may speak alone.
 const FAR: f64 = 0.6;
 /// Octaves beyond the record, from which a view is heard at any tempo and whatever was raised before.
@@ -31,8 +32,6 @@ const TEMPO_ALONE: f64 = 2.0;
 const REST: u8 = 60;
 /// What is unheard of is another event when it comes so many readings after an alarm.
 const SAME_EVENT: u8 = 5;
-/// What a recent alarm adds to the surprise needed [digits].
-const WEARINESS: f64 = 0.2;
 /// Alarms stop being recent over this many readings; over more, as the tempo is faster.
 const WEARINESS_READINGS: f64 = 2_000.0;
 
@@ -110,13 +109,13 @@ impl Fusion {
     }
 
     /// Judges the evidence of one series, or of several at one time.
-    pub(super) fn judge(&mut self, evidence: &[Evidence]) -> Fused {
+    pub(super) fn judge(&mut self, settings: &AutoSettings, evidence: &[Evidence]) -> Fused {
         let tempo = evidence.iter().map(|one| one.tempo).fold(0.0, f64::max);
-        let (mut most, mut all) = self.together(evidence, TEMPO_TOGETHER * tempo);
-        let series = libm::log10(evidence.len().max(1) as f64);
+        let (mut most, mut all) = self.together(settings, evidence, TEMPO_TOGETHER * tempo);
+        let alone = settings.alone + libm::log10(evidence.len().max(1) as f64);
         let mut returned = false;
         for (index, one) in evidence.iter().enumerate() {
-            let excess = one.excess(series);
+            let excess = one.excess(alone);
             returned |= one.returns && excess.wearied > 0.0;
             // What is odd about a value says more than what is odd about its steps.
             if excess.plain > all.plain && (all.plain <= 0.0 || excess.unheard_of && !all.unheard_of) {
@@ -135,8 +134,8 @@ impl Fusion {
 
     /// The series whose views are surprised most and do not return, and the excess of that, where `more` digits are
     /// needed. Learns the surprise.
-    fn together(&mut self, evidence: &[Evidence], more: f64) -> (usize, Excess) {
-        let limit = self.limit.of(evidence.len() > 1) + more;
+    fn together(&mut self, settings: &AutoSettings, evidence: &[Evidence], more: f64) -> (usize, Excess) {
+        let limit = self.limit.of(settings.together, evidence.len() > 1) + more;
         let news = evidence.iter().enumerate().filter(|(_, one)| !one.returns);
         let most = news.max_by(|(_, a), (_, b)| a.together.total_cmp(&b.together));
         let (index, one) = most.map_or((0, Evidence::default()), |(index, one)| (index, *one));
@@ -144,7 +143,7 @@ impl Fusion {
             self.limit.learn(one.together);
         }
         let plain = one.together - limit;
-        let wearied = plain - WEARINESS * self.weariness;
+        let wearied = plain - settings.weariness * self.weariness;
         (index, Excess { plain, wearied, unheard_of: false, expected: Some(one.usual), reason: one.reason })
     }
 
@@ -167,8 +166,8 @@ impl Fusion {
 }
 
 impl Evidence {
-    /// The evidence besides that of all views together.
-    fn excess(&self, series: f64) -> Excess {
+    /// The evidence besides that of all views together, where a view that speaks alone needs `needed` digits.
+    fn excess(&self, needed: f64) -> Excess {
         let mut most = Excess {
             plain: f64::NEG_INFINITY,
             wearied: f64::NEG_INFINITY,
@@ -177,7 +176,7 @@ impl Evidence {
             reason: Reason::Steps,
         };
         for one in self.alone.iter().filter(|one| one.beyond_usual >= FAR) {
-            let rare = one.digits - ALONE - series;
+            let rare = one.digits - needed;
             let unheard_of = rare > 0.0 && one.beyond_record >= UNHEARD_OF;
             let alone = if unheard_of { rare } else { rare - TEMPO_ALONE * self.tempo };
             if alone > most.plain && most.plain <= 0.0 {
@@ -201,7 +200,7 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alone, Evidence, Fusion, LIMIT, Plateau, REST, Reason, SAME_EVENT};
+    use super::{Alone, AutoSettings, Evidence, Fusion, LIMIT, Plateau, REST, Reason, SAME_EVENT};
     use crate::detect::Verdict;
 
     const QUIET: Evidence = Evidence {
@@ -230,7 +229,7 @@ mod tests {
     }
 
     fn raises(fusion: &mut Fusion, evidence: Evidence) -> bool {
-        matches!(fusion.judge(&[evidence]).verdict, Verdict::Anomalous(score) if score > LIMIT)
+        matches!(fusion.judge(&AutoSettings::DEFAULT, &[evidence]).verdict, Verdict::Anomalous(score) if score > LIMIT)
     }
 
     #[test]
@@ -243,10 +242,16 @@ mod tests {
         let fast = |evidence: Evidence| Evidence { tempo: 1.0, ..evidence };
         assert!(!alone(fast(together(2.6))) && !alone(fast(needle(3.5, 0.7, -0.1))));
         assert!(alone(fast(needle(3.5, 0.7, 0.5))), "beyond the record at any tempo");
-        assert_eq!(Fusion::new().judge(&[needle(3.5, 0.7, -0.1)]).expected, Some(19.0));
-        assert_eq!(Fusion::new().judge(&[together(2.6)]).expected, Some(20.0));
-        assert_eq!(Fusion::new().judge(&[together(2.6)]).reason, QUIET.reason);
-        assert_eq!(Fusion::new().judge(&[needle(3.5, 0.7, -0.1)]).reason, QUIET.alone[0].reason);
+        assert_eq!(
+            Fusion::new().judge(&AutoSettings::DEFAULT, &[needle(3.5, 0.7, -0.1)]).expected,
+            Some(19.0)
+        );
+        assert_eq!(Fusion::new().judge(&AutoSettings::DEFAULT, &[together(2.6)]).expected, Some(20.0));
+        assert_eq!(Fusion::new().judge(&AutoSettings::DEFAULT, &[together(2.6)]).reason, QUIET.reason);
+        assert_eq!(
+            Fusion::new().judge(&AutoSettings::DEFAULT, &[needle(3.5, 0.7, -0.1)]).reason,
+            QUIET.alone[0].reason
+        );
     }
 
     #[test]
@@ -257,7 +262,7 @@ mod tests {
             assert!(!raises(&mut fusion, returns(evidence)));
         }
         // Another series may have an event of its own.
-        let fused = Fusion::new().judge(&[returns(together(5.0)), together(3.5)]);
+        let fused = Fusion::new().judge(&AutoSettings::DEFAULT, &[returns(together(5.0)), together(3.5)]);
         assert!(matches!(fused.verdict, Verdict::Anomalous(_)) && fused.most == 1);
     }
 
@@ -266,14 +271,14 @@ mod tests {
         let plateau = Plateau { length: 9, longest: 1, new: true };
         let flat = |new: bool| Evidence { flat: Some(Plateau { new, ..plateau }), ..QUIET };
         let mut fusion = Fusion::new();
-        let first = fusion.judge(&[flat(true)]);
+        let first = fusion.judge(&AutoSettings::DEFAULT, &[flat(true)]);
         assert!(matches!(first.verdict, Verdict::Anomalous(_)) && !first.clears);
         assert_eq!((first.expected, first.reason), (None, Reason::Flat { length: 9, longest: 1 }));
         assert!((0..200).all(|_| {
-            let later = fusion.judge(&[flat(false)]);
+            let later = fusion.judge(&AutoSettings::DEFAULT, &[flat(false)]);
             matches!(later.verdict, Verdict::Normal(_)) && !later.clears
         }));
-        assert!(fusion.judge(&[QUIET]).clears);
+        assert!(fusion.judge(&AutoSettings::DEFAULT, &[QUIET]).clears);
     }
 
     #[test]
@@ -282,19 +287,22 @@ mod tests {
         assert!(raises(&mut fusion, together(2.5)));
         assert!(!raises(&mut fusion, together(5.0)), "at rest");
         assert!(!raises(&mut fusion, needle(3.5, 0.7, 0.5)), "the same event");
-        (0..SAME_EVENT).for_each(|_| _ = fusion.judge(&[QUIET]));
+        (0..SAME_EVENT).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(raises(&mut fusion, needle(3.5, 0.7, 0.5)));
-        (0..REST).for_each(|_| _ = fusion.judge(&[QUIET]));
+        (0..REST).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(3.0)));
-        (0..20_000).for_each(|_| _ = fusion.judge(&[QUIET]));
+        (0..20_000).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(raises(&mut fusion, together(2.5)), "forgotten");
     }
 
     #[test]
     fn of_several_series_the_one_with_the_most_evidence_speaks() {
-        let fused = Fusion::new().judge(&[QUIET, together(3.5), QUIET]);
+        let fused = Fusion::new().judge(&AutoSettings::DEFAULT, &[QUIET, together(3.5), QUIET]);
         assert!(matches!(fused.verdict, Verdict::Anomalous(_)) && fused.most == 1 && !fused.clears);
         let eight = [QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, QUIET, together(2.45)];
-        assert!(Fusion::new().judge(&eight).clears, "several series need more evidence");
+        assert!(
+            Fusion::new().judge(&AutoSettings::DEFAULT, &eight).clears,
+            "several series need more evidence"
+        );
     }
 }

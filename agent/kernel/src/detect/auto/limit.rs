@@ -14,8 +14,6 @@ use crate::detect::learned::learned_struct;
 
 learned_struct!(OwnLimit { counts, seen });
 
-/// The surprise of all views together that is needed at least [digits].
-pub(super) const LIMIT: f64 = 2.35;
 /// One reading in so many may exceed the limit.
 const ONE_IN: f64 = 2_000.0;
 /// The share of the rise of a single series.
@@ -43,8 +41,8 @@ impl OwnLimit {
         Self { counts: [0; BINS], seen: 0 }
     }
 
-    /// The limit for the next surprise [digits], of several series or of one.
-    pub(super) fn of(&self, several: bool) -> f64 {
+    /// The limit for the next surprise [digits], at least `least`, of several series or of one.
+    pub(super) fn of(&self, least: f64, several: bool) -> f64 {
         let (mut numbers, mut sum, mut start) = (0.0, 0.0, BINS as f64);
         for (bin, count) in self.counts.iter().enumerate().rev() {
             let count = f64::from(*count);
@@ -61,7 +59,7 @@ impl OwnLimit {
         let start = (numbers * start / BINS_PER_DIGIT + PRIOR_NUMBERS * PRIOR_START) / of_all;
         let own = start + excess * libm::log(TAIL * ONE_IN);
         let share = if several { 1.0 } else { SHARE };
-        LIMIT + share * (own - LIMIT).max(0.0)
+        least + share * (own - least).max(0.0)
     }
 
     pub(super) fn learn(&mut self, surprise: f64) {
@@ -79,8 +77,10 @@ impl OwnLimit {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIMIT, OwnLimit};
+    use super::OwnLimit;
     use crate::detect::testing::Noise;
+
+    const LIMIT: f64 = 2.35;
 
     /// The limit after 10,000 surprises whose tail has that mean excess.
     fn after(excess: f64) -> [f64; 2] {
@@ -88,7 +88,7 @@ mod tests {
         for _ in 0..10_000 {
             limit.learn(0.5 - excess * libm::log(1.0 - noise.even()));
         }
-        [false, true].map(|several| limit.of(several))
+        [false, true].map(|several| limit.of(LIMIT, several))
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
         assert!((several - of_all).abs() < 0.15, "{several}, not {of_all}");
         assert!((one - LIMIT - 0.1 * (several - LIMIT)).abs() < 1e-9);
         assert_eq!(after(0.1), [LIMIT; 2], "a calm series is no reason for less");
-        assert!((OwnLimit::new().of(true) - 2.49).abs() < 0.01, "the prior");
+        assert!((OwnLimit::new().of(LIMIT, true) - 2.49).abs() < 0.01, "the prior");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         for seen in [0, 1, u32::MAX] {
             let mut limit = OwnLimit { counts: [u16::MAX; super::BINS], seen };
             limit.learn(f64::MAX);
-            assert!(limit.of(true).is_finite() && limit.of(true) >= LIMIT);
+            assert!(limit.of(LIMIT, true).is_finite() && limit.of(LIMIT, true) >= LIMIT);
         }
     }
 }

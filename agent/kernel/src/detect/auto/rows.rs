@@ -3,6 +3,7 @@
 use super::fusion::{Evidence, Fusion};
 use super::model::AutoModel;
 use super::reason::Reason;
+use super::settings::AutoSettings;
 use crate::detect::learned::Learned;
 use crate::detect::{Detector, Judgement, SERIES_MAX, Verdict};
 use crate::state::{Corrupt, StateReader, StateWriter};
@@ -13,6 +14,7 @@ use core::fmt;
 /// series, out a score as [`super::Auto`]'s. State: that of the models, which the owner keeps in `M`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoRows<M> {
+    settings: &'static AutoSettings,
     models: M,
     fusion: Fusion,
     /// The series with the most evidence in the last row.
@@ -24,7 +26,12 @@ pub struct AutoRows<M> {
 impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> AutoRows<M> {
     /// One for as many series as there are `models`.
     pub const fn new(models: M) -> Self {
-        Self { models, fusion: Fusion::new(), most: 0, reason: Reason::Steps }
+        Self::with(&AutoSettings::DEFAULT, models)
+    }
+
+    /// As [`AutoRows::new`], with other settings.
+    pub const fn with(settings: &'static AutoSettings, models: M) -> Self {
+        Self { settings, models, fusion: Fusion::new(), most: 0, reason: Reason::Steps }
     }
 
     /// Judges a row, one value per series; values beyond [`SERIES_MAX`] are ignored.
@@ -40,7 +47,7 @@ impl<M: AsRef<[AutoModel]> + AsMut<[AutoModel]>> AutoRows<M> {
             learning &= model.is_learning();
             series += 1;
         }
-        let fused = self.fusion.judge(evidence.get(..series).unwrap_or(&evidence));
+        let fused = self.fusion.judge(self.settings, evidence.get(..series).unwrap_or(&evidence));
         self.most = fused.most as u8;
         if let Verdict::Anomalous(_) = fused.verdict {
             self.models.as_mut().get_mut(fused.most).into_iter().for_each(AutoModel::on_alarm);
