@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,20 @@ impl Authority {
     #[must_use]
     pub fn server(&self) -> Identity {
         self.sign("server", &["localhost", "127.0.0.1"], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// Makes a server's certificate for another host.
+    #[must_use]
+    pub fn server_elsewhere(&self) -> Identity {
+        self.sign("elsewhere", &["db.example.org"], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// Makes a server's certificate for loopback that ended years ago.
+    #[must_use]
+    pub fn server_of_old(&self) -> Identity {
+        let mut params = named("old", &["localhost", "127.0.0.1"]);
+        (params.not_before, params.not_after) = (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1));
+        self.sign_as("old", params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// Makes a client's certificate.
@@ -87,7 +101,10 @@ impl Authority {
     }
 
     fn sign(&self, name: &str, hosts: &[&str], usage: ExtendedKeyUsagePurpose) -> Identity {
-        let mut params = named(name, hosts);
+        self.sign_as(name, named(name, hosts), usage)
+    }
+
+    fn sign_as(&self, name: &str, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Identity {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;

@@ -1,5 +1,6 @@
 //! A real InfluxDB 1 of the test's own. It comes from Debian; a machine without it skips these tests, and `tests/run` installs it.
 
+use crate::certs::Identity;
 use crate::process::{Process, command, free_port, tail};
 use crate::{TempDir, wait_within};
 use serde_json::Value;
@@ -14,6 +15,7 @@ const START: Duration = Duration::from_secs(120);
 pub struct InfluxDb {
     process: Option<Process>,
     dir: TempDir,
+    scheme: &'static str,
     /// The port of its API, on 127.0.0.1.
     pub port: u16,
 }
@@ -39,9 +41,22 @@ impl InfluxDb {
              log-enabled = false\n{http}\n"
         );
         dir.write("influxdb.conf", config);
-        let mut database = Self { process: None, dir, port };
+        let scheme = if http.contains("https-enabled = true") { "https" } else { "http" };
+        let mut database = Self { process: None, dir, scheme, port };
         database.restart();
         Some(database)
+    }
+
+    /// The same, in TLS.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start_tls(identity: &Identity) -> Option<Self> {
+        let (cert, key) = (identity.cert.display(), identity.key.display());
+        Self::start(&format!(
+            "https-enabled = true\nhttps-certificate = \"{cert}\"\nhttps-private-key = \"{key}\""
+        ))
     }
 
     /// Starts it on the same port with the same files.
@@ -94,9 +109,9 @@ impl InfluxDb {
 
     fn ask(&self, query: &str) -> Option<Value> {
         let mut curl = Command::new("curl");
-        curl.args(["-s", "-m", "20", "--data-urlencode", &format!("q={query}")]);
+        curl.args(["-s", "-k", "-m", "20", "--data-urlencode", &format!("q={query}")]);
         curl.args(["--data-urlencode", "db=home", "--data-urlencode", "epoch=ms"]);
-        let output = curl.arg(format!("http://127.0.0.1:{}/query", self.port)).output().ok()?;
+        let output = curl.arg(format!("{}://127.0.0.1:{}/query", self.scheme, self.port)).output().ok()?;
         serde_json::from_slice(&output.stdout).ok()
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP output against a database that others wrote: InfluxDB 1.6, as Debian has it.
 
+use headwater_tests::certs::Authority;
 use headwater_tests::influxdb::InfluxDb;
 use headwater_tests::tree::root;
 use headwater_tests::{Agent, TempDir, wait_for, wait_within};
@@ -201,4 +202,38 @@ fn credentials_are_asked_for_and_self_test_says_so() {
     wait_for("the summary", || create("SELECT * FROM home..main").contains("a/power").then_some(()));
     let (status, log) = agent.stop();
     assert!(status.success() && !log.contains("secret of boss"), "{log}");
+}
+
+/// An authority of one's own is trusted where it is named. What is wrong with a certificate is said, and nothing is sent.
+#[test]
+fn tls_is_checked_and_what_is_wrong_is_said() {
+    let dir = TempDir::new();
+    append(&dir, &(0..20).map(|number| line("a", number, 1)).collect::<String>());
+    let (authority, stranger) = (Authority::new(&dir, "authority"), Authority::new(&dir, "stranger"));
+    let url = |scheme: &str, port: u16, ca: &Authority| {
+        let text = config(&dir, port, &format!("ca = \"{}\"", ca.ca.display()));
+        text.replace("http://127.0.0.1", &format!("{scheme}://localhost"))
+    };
+    let tried = |text: String| {
+        let path = dir.write("headwater.toml", text);
+        let output = headwater_tests::agent::run(&dir, &["self-test", "--config", &path.to_string_lossy()]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for (server, words) in [
+        (authority.server_elsewhere(), "is not for the name `localhost`"),
+        (authority.server_of_old(), "has expired"),
+    ] {
+        let Some(database) = InfluxDb::start_tls(&server) else { return };
+        let said = tried(url("https", database.port, &authority));
+        assert!(said.contains(words), "{said}");
+    }
+    let Some(database) = InfluxDb::start_tls(&authority.server()) else { return };
+    database.run("CREATE DATABASE home");
+    let said = tried(url("https", database.port, &stranger));
+    assert!(said.contains("is not signed by the configured ca"), "{said}");
+    let said = tried(url("http", database.port, &authority));
+    assert!(!said.contains("takes an empty request"), "{said}");
+    let agent = Agent::start(&dir, &url("https", database.port, &authority));
+    wait_sum(&database, 20, 20);
+    assert!(agent.terminate().success());
 }
