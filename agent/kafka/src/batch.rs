@@ -10,7 +10,7 @@
 //! A compressed batch is unpacked to at most [`UNPACKED_BYTES_MAX`].
 
 use crate::bytes::{ByteReader, Malformed, put_length, put_var_bytes, put_varint};
-use crate::codec::{self, UnpackError};
+use crate::codec::{self, RecordCompression, UnpackError};
 use crc32c::crc32c;
 
 /// The most bytes that a compressed batch may become.
@@ -41,7 +41,7 @@ pub(crate) struct RecordToPut<'a> {
 /// Writes a batch of records with one time [ms since the Unix epoch].
 pub(crate) fn put_batch<'a>(
     to: &mut Vec<u8>,
-    time_ms: i64,
+    (time_ms, compression): (i64, RecordCompression),
     records: impl ExactSizeIterator<Item = RecordToPut<'a>>,
 ) {
     let (start, count) = (to.len(), records.len());
@@ -51,7 +51,7 @@ pub(crate) fn put_batch<'a>(
     to.extend((-1_i32).to_be_bytes());
     to.push(MAGIC.cast_unsigned());
     to.extend([0; 4]); // the checksum, below
-    to.extend(0_i16.to_be_bytes());
+    to.extend(compression.codec().to_be_bytes());
     to.extend(last.to_be_bytes());
     to.extend(time_ms.to_be_bytes());
     to.extend(time_ms.to_be_bytes());
@@ -59,7 +59,7 @@ pub(crate) fn put_batch<'a>(
     to.extend((-1_i16).to_be_bytes());
     to.extend((-1_i32).to_be_bytes());
     put_length(to, count);
-    let mut record = Vec::new();
+    let (mut record, from) = (Vec::new(), to.len());
     for (delta, RecordToPut { key, value, headers }) in (0..).zip(records) {
         record.clear();
         record.push(0);
@@ -73,6 +73,10 @@ pub(crate) fn put_batch<'a>(
             put_var_bytes(&mut record, text.as_bytes());
         }
         put_var_bytes(to, &record);
+    }
+    if let Some(packed) = compression.pack(to.get(from..).unwrap_or_default()) {
+        to.truncate(from);
+        to.extend(packed);
     }
     seal(to.get_mut(start..).unwrap_or_default());
 }
@@ -199,6 +203,10 @@ mod tests {
     use super::*;
 
     fn batch() -> Vec<u8> {
+        packed(RecordCompression::None)
+    }
+
+    fn packed(compression: RecordCompression) -> Vec<u8> {
         let headers = [("kind", "summary".to_owned())];
         let records = [("k1", "one"), ("", "two"), ("k3", "")];
         let records = records.map(|(key, value)| RecordToPut {
@@ -207,7 +215,7 @@ mod tests {
             headers: &headers,
         });
         let mut bytes = Vec::new();
-        put_batch(&mut bytes, 1_700_000_000_000, records.into_iter());
+        put_batch(&mut bytes, (1_700_000_000_000, compression), records.into_iter());
         bytes
     }
 
@@ -235,6 +243,9 @@ mod tests {
         assert_eq!(FoundBatch::take(&mut whole).unwrap().next_offset, 3);
         bytes.extend(&batch()[..70]);
         assert_eq!(read(&bytes).unwrap(), expected, "the rest of a cut batch is nothing");
+        for (name, compression) in RecordCompression::ALL {
+            assert_eq!(read(&packed(compression)).unwrap(), expected, "{name}");
+        }
     }
 
     /// What a broker stored may be anything: every flipped bit and every cut is an error or nothing, and no panic.

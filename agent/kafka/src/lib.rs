@@ -25,6 +25,7 @@ mod settings;
 
 pub use batch::FetchedRecord;
 pub use cluster::{Cluster, TopicState};
+pub use codec::RecordCompression;
 pub use consumer::{
     Consumer, ConsumerEvent, ConsumerStart, FetchedBatches, KafkaPartition, OffsetGap, UnreadBatch,
 };

@@ -12,6 +12,7 @@ mod queue;
 use crate::api::{BatchToPut, ProduceRequest, ProducedPartition, read_produce};
 use crate::batch::{RecordToPut, put_batch};
 use crate::cluster::Cluster;
+use crate::codec::RecordCompression;
 use crate::connection::{ANSWER_BYTES_MAX, AnswerLimit, BrokerConnection, WORDS_MAX};
 use crate::error::{ErrorCode, KafkaError, Remedy};
 use crate::murmur2::partition_of;
@@ -101,6 +102,7 @@ type Place = (String, i32);
 pub struct Producer<T> {
     cluster: Cluster,
     clock: ProducerClock,
+    compression: RecordCompression,
     inbox: Rc<ProducerInbox<T>>,
     /// Records that have no partition yet.
     unplaced: VecDeque<ProducerRecord<T>>,
@@ -127,10 +129,11 @@ struct Requested<T> {
 impl<T: 'static> Producer<T> {
     /// A producer that connects when it is asked for answers. It runs on a `LocalSet`.
     #[must_use]
-    pub fn new(settings: Rc<KafkaSettings>, clock: ProducerClock) -> Self {
+    pub fn new(settings: Rc<KafkaSettings>, clock: ProducerClock, compression: RecordCompression) -> Self {
         Self {
             cluster: Cluster::new(settings),
             clock,
+            compression,
             inbox: Rc::new(ProducerInbox { records: RefCell::default(), filled: Notify::new() }),
             unplaced: VecDeque::new(),
             queues: BTreeMap::new(),
@@ -282,13 +285,13 @@ impl<T: 'static> Producer<T> {
     }
 
     fn request(&mut self, broker: i32, sent: Vec<(Place, SentBatch<T>)>) {
-        let time_ms = (self.clock)();
+        let with = ((self.clock)(), self.compression);
         let batches = sent.iter().map(|((topic, partition), batch)| {
             let mut bytes = Vec::with_capacity(batch.bytes + 64 * batch.records.len() + 64);
             let records = batch.records.iter();
             let records =
                 records.map(|ProducerRecord { key, value, headers, .. }| RecordToPut { key, value, headers });
-            put_batch(&mut bytes, time_ms, records);
+            put_batch(&mut bytes, with, records);
             BatchToPut { topic: topic.clone(), partition: *partition, bytes }
         });
         let request = ProduceRequest { batches: batches.collect(), timeout: REPLICAS_LIMIT };

@@ -143,6 +143,31 @@ fn a_record_is_what_the_guide_says() {
     assert!(said.contains("not there yet: headwater.alert"), "{said}");
 }
 
+/// Java's consumer reads what each codec makes.
+#[test]
+fn compressed_records_are_read_by_others() {
+    let Some(broker) = Kafka::start() else { return };
+    let source = source();
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let (dir, topic) = (TempDir::new(), format!("by.{codec}"));
+        broker.create(&topic, 1, &[]);
+        let output = format!(
+            "brokers = \"{}\"\ntopic = \"{topic}\"\nkinds = [\"summary\"]\ncompression = \"{codec}\"",
+            broker.address()
+        );
+        let agent = Agent::start(&dir, &config(&source, &output));
+        agent.wait_logs(&["connected"], 2);
+        let mut publisher = Publisher::new(source.port);
+        (0..101).for_each(|step| publish(&mut publisher, step));
+        wait_within(PATIENCE, &format!("10 windows of each series in {codec}"), || {
+            let records = broker.drain(&topic);
+            let has_all = PLACES.iter().all(|place| told(&records, &format!("sensors/{place}/temp")) >= 10);
+            has_all.then(|| check_summaries(&records))
+        });
+        assert_eq!(agent.terminate().code(), Some(0));
+    }
+}
+
 /// TLS with an authority of one's own, and each mechanism; a wrong password is said, and not tried all the time.
 #[test]
 fn names_and_passwords_deliver_in_tls() {

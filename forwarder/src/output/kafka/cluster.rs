@@ -9,7 +9,7 @@ use crate::{
     Disconnected, Encoder, Message, Opened, Output, OutputClock, OutputContext, OutputProbing, SendRate, Tail,
 };
 use connection::{KafkaConnection, KafkaEvents, KafkaFlight};
-use headwater_kafka::{KafkaSettings, Producer};
+use headwater_kafka::{KafkaSettings, Producer, RecordCompression};
 use headwater_mqtt::Backoff;
 use headwater_settings::{Or, Table};
 use std::cell::RefCell;
@@ -30,6 +30,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(60);
 struct KafkaOutput {
     settings: Rc<KafkaSettings>,
     topic: KafkaTopicTemplate,
+    compression: RecordCompression,
     rate: SendRate,
     clock: OutputClock,
     backoff: Rc<RefCell<Backoff>>,
@@ -44,11 +45,13 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
     let template = given.unwrap_or_else(|| KafkaTopicTemplate::DEFAULT.to_owned());
     let refuse = |fix| table.refuse(table.place_of("topic"), format!("`topic` cannot be `{template}`"), fix);
     let topic = KafkaTopicTemplate::parse(&template).map_err(refuse).ok();
+    let compression = table.choice("compression", &RecordCompression::ALL).value_or(RecordCompression::None);
     let rate = SendRate::read(table);
     let seed = u64::from(crc32fast::hash(client_id.as_bytes())) ^ fastrand::u64(..);
     Some(Box::new(KafkaOutput {
         settings: Rc::new(settings?),
         topic: topic?,
+        compression,
         rate,
         clock: Rc::new(|| 0),
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
@@ -57,7 +60,7 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
 
 impl Output for KafkaOutput {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, _gone: Option<&Message>) -> Result<Opened, Disconnected> {
-        let producer = Producer::new(self.settings.clone(), self.clock.clone());
+        let producer = Producer::new(self.settings.clone(), self.clock.clone(), self.compression);
         let flight = Rc::new(KafkaFlight::default());
         let sender = KafkaConnection {
             inbox: producer.inbox(),
