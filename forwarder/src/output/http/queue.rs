@@ -82,8 +82,9 @@ impl HttpQueue {
         state.bytes = state.bytes.saturating_sub(bytes);
         if state.entries.is_empty() {
             state.since = None;
-            state.is_due = false;
         }
+        // A rest gathers on while the request is on its way, so that the next one is no small one.
+        state.is_due = state.entries.len() >= BATCH_MAX || state.bytes >= bytes_max;
         Some(taken)
     }
 }
@@ -138,5 +139,35 @@ impl OutputConnection for HttpSender {
     fn close(&mut self) {
         self.queue.state.borrow_mut().is_closing = true;
         self.queue.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lane;
+    use crate::output_set::OutputSet;
+
+    #[test]
+    fn a_rest_gathers_until_it_makes_a_whole_request() {
+        let queue = HttpQueue::default();
+        let push = |count: u64| {
+            let mut state = queue.state.borrow_mut();
+            for seq in 0..count {
+                let tag = crate::Tag { lane: Lane::Data, seq, owed: OutputSet::default() };
+                state.entries.push(HttpEntry { tag, line: vec![b'x'; 100] });
+                state.bytes += 100;
+            }
+            state.is_due = true;
+        };
+        let taken = |bytes_max: usize| queue.take_due(bytes_max).map(|taken| taken.len());
+        push(1_500);
+        assert_eq!(taken(BATCH_BYTES_MAX), Some(BATCH_MAX));
+        assert_eq!(taken(BATCH_BYTES_MAX), None, "500 wait for others");
+        push(600);
+        assert_eq!(taken(BATCH_BYTES_MAX), Some(BATCH_MAX));
+        // A server that takes little gets what waits without a pause.
+        push(100);
+        assert_eq!((taken(10_000), taken(10_000), taken(10_000)), (Some(100), Some(100), None));
     }
 }

@@ -134,8 +134,8 @@ impl Driven {
                     let tag = Tag { lane: Lane::Data, seq: *seq, owed: OutputSet::default() };
                     sender.send(Delivery { tag, backfill: false, message }).unwrap();
                 }
-                sender.flush(false);
             }
+            sender.flush(false);
             if self.waiting.is_empty() && sender.is_idle() {
                 return;
             }
