@@ -41,12 +41,10 @@ public final class Job {
     public static void main(String[] words) throws Exception {
         Options options = Options.read(words);
         StreamExecutionEnvironment flink = environment(options);
-        WatermarkStrategy<String> untimed = WatermarkStrategy.noWatermarks();
-        DataStream<String> texts = flink.fromSource(source(options), untimed, "summaries");
-        SingleOutputStreamOperator<Entry> entries = texts.process(new Read(options)).name("read")
-            .assignTimestampsAndWatermarks(
-                WatermarkStrategy.<Entry>forBoundedOutOfOrderness(Duration.ofMillis(options.disorder))
-                    .withTimestampAssigner((entry, time) -> entry.end - 1).withIdleness(Duration.ofMillis(options.idle)));
+        WatermarkStrategy<String> timed = WatermarkStrategy.<String>forBoundedOutOfOrderness(Duration.ofMillis(options.disorder))
+            .withTimestampAssigner(new EventTime(options.ahead)).withIdleness(Duration.ofMillis(options.idle));
+        DataStream<String> texts = flink.fromSource(source(options), timed, "summaries");
+        SingleOutputStreamOperator<Entry> entries = texts.process(new Read(options)).name("read");
         FleetWindows windows = new FleetWindows(options.merge(), options.every, options.lateness);
         SingleOutputStreamOperator<String> results = entries.keyBy(Entry::group).process(windows).name("windows").uid("windows");
         results.sinkTo(sink(options.brokers, options.to)).name("results").uid("results");
@@ -55,13 +53,16 @@ public final class Job {
             results.sinkTo(files).name("files").uid("files");
         }
         DataStream<String> rejected = entries.getSideOutput(REJECTED).union(results.getSideOutput(REJECTED));
+        if (options.agents > 0) {
+            SingleOutputStreamOperator<FleetAlerts.Sign> signs = texts.process(new ReadSigns(options)).name("signs");
+            rejected = rejected.union(signs.getSideOutput(REJECTED));
+            signs.keyBy(FleetAlerts.Sign::group).process(new FleetAlerts(options.agents, options.within)).name("alerts").uid("alerts")
+                .sinkTo(sink(options.brokers, options.to)).name("alerts").uid("alerts-sink");
+        }
         if (options.rejected == null) {
             rejected.sinkTo(new DiscardingSink<>()).name("rejected");
         } else {
             rejected.sinkTo(sink(options.brokers, options.rejected)).name("rejected");
-        }
-        if (options.agents > 0) {
-            alerts(options, texts).sinkTo(sink(options.brokers, options.to)).name("alerts").uid("alerts-sink");
         }
         flink.execute("headwater-fleet");
     }
@@ -97,29 +98,6 @@ public final class Job {
             .setRecordSerializer(new Untimed(topic)).build();
     }
 
-    private static DataStream<String> alerts(Options options, DataStream<String> texts) {
-        String[] by = options.by;
-        SingleOutputStreamOperator<FleetAlerts.Sign> signs = texts.process(new ProcessFunction<String, FleetAlerts.Sign>() {
-            private static final long serialVersionUID = 1L;
-
-            @Override
-            public void processElement(String text, Context context, Collector<FleetAlerts.Sign> out) {
-                try {
-                    FleetAlerts.Sign sign = FleetAlerts.Sign.read(text, by);
-                    if (sign != null) {
-                        out.collect(sign);
-                    }
-                } catch (RejectedException error) {
-                    // The windows count it.
-                }
-            }
-        }).name("signs");
-        return signs.assignTimestampsAndWatermarks(
-            WatermarkStrategy.<FleetAlerts.Sign>forBoundedOutOfOrderness(Duration.ofMillis(options.disorder))
-                .withTimestampAssigner((sign, time) -> sign.time).withIdleness(Duration.ofMillis(options.idle)))
-            .keyBy(FleetAlerts.Sign::group).process(new FleetAlerts(options.agents, options.within)).name("alerts").uid("alerts");
-    }
-
     /** Records without a time of their own: Kafka would delete what is stamped with a window older than its retention. */
     private static final class Untimed implements KafkaRecordSerializationSchema<String> {
         private static final long serialVersionUID = 1L;
@@ -132,6 +110,32 @@ public final class Job {
         @Override
         public ProducerRecord<byte[], byte[]> serialize(String text, KafkaSinkContext context, Long time) {
             return new ProducerRecord<>(topic, text.getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    /** Texts to signs for the alerts. Of summaries that cannot be used the windows speak. */
+    private static final class ReadSigns extends ProcessFunction<String, FleetAlerts.Sign> {
+        private static final long serialVersionUID = 1L;
+        private final Serializable by;
+        private final long ahead;
+
+        ReadSigns(Options options) {
+            by = options.by;
+            ahead = options.ahead;
+        }
+
+        @Override
+        public void processElement(String text, Context context, Collector<FleetAlerts.Sign> out) {
+            try {
+                FleetAlerts.Sign sign = FleetAlerts.Sign.read(text, (String[]) by, System.currentTimeMillis() + ahead);
+                if (sign != null) {
+                    out.collect(sign);
+                }
+            } catch (RejectedException error) {
+                if (error.reason.equals("future")) {
+                    context.output(REJECTED, error.reason + " " + error.getMessage());
+                }
+            }
         }
     }
 
@@ -157,7 +161,6 @@ public final class Job {
         @Override
         public void processElement(String text, Context context, Collector<Entry> out) {
             try {
-                // An agent whose clock is ahead would end the windows of all others.
                 long latest = System.currentTimeMillis() + ahead;
                 Entry entry = Entry.read(text, (String[]) by, every, latest);
                 if (entry != null) {

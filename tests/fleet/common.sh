@@ -1,0 +1,128 @@
+# What the scripts of this folder share: to be sourced. Jars and Python packages are kept below target/fleet.
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+fleet=$root/forwarder/fleet
+cache=${HEADWATER_FLEET:-$root/target/fleet}
+java_options=(-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData)
+java_fleet=(java "${java_options[@]}" -Dlog4j2.configurationFile="$here/log4j2.properties"
+    -cp "$cache/classes:$cache/flink/*")
+work=$(mktemp -d)
+broker=$work/broker
+children=()
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+clean_up() {
+    local child
+    for child in "${children[@]}"; do
+        kill -9 "$child" 2>/dev/null || true
+    done
+    [ ! -e "$broker/pid" ] || "$root/tests/kafka/broker" stop "$broker" || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+install() {
+    local missing=()
+    command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    if [ ${#missing[@]} -gt 0 ]; then
+        as_root apt-get update -q >&2
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+    fi
+}
+
+# Copies what a pom asks for, once.
+jars() {
+    local pom=$1 to=$2
+    if [ ! -e "$to/complete" ] || [ "$pom" -nt "$to/complete" ]; then
+        mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$to" >&2
+        touch "$to/complete"
+    fi
+}
+
+compile() {
+    install
+    jars "$fleet/flink/pom.xml" "$cache/flink"
+    rm -rf "$cache/classes"
+    javac --release 17 -Xlint:all,-path,-classfile -cp "$cache/flink/*" -d "$cache/classes" \
+        "$fleet"/flink/src/main/java/fleet/*.java "$fleet"/flink/src/test/java/fleet/*.java
+}
+
+binary() {
+    [ -n "${HEADWATER_BIN:-}" ] || (cd "$root" && cargo build --quiet --locked -p headwater)
+    echo "${HEADWATER_BIN:-${CARGO_TARGET_DIR:-$root/target}/debug/headwater}"
+}
+
+make_swarm() {
+    [ -e "$work/swarm/truth.json" ] && return
+    python3 "$here/swarm.py" --headwater "$headwater" --agents "${AGENTS:-20}" --hours "${HOURS:-3}" "$work/swarm"
+    "$headwater" merge --by site "$work/swarm/messages.jsonl" >"$work/merged.jsonl" 2>/dev/null
+    echo -n "headwater merge: "
+    python3 "$here/judge.py" "$work/swarm/truth.json" "$work/merged.jsonl"
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+start_broker() {
+    [ -e "$broker/pid" ] && return
+    "$root/tests/kafka/broker" fetch >/dev/null
+    port=$(free_port)
+    "$root/tests/kafka/broker" format "$broker" "$port" "$(free_port)"
+    "$root/tests/kafka/broker" start "$broker"
+}
+
+client() {
+    "$root/tests/kafka/broker" client "127.0.0.1:$port" "$@"
+}
+
+send() {
+    awk '{ print NR "\t" $0 }' "$2" | client send "$1" none >"$work/sent"
+    grep -qx ok "$work/sent"
+}
+
+values() {
+    client drain "$1" | cut -f 7-
+}
+
+judge() {
+    python3 "$here/judge.py" "$work/swarm/truth.json" "$work/$1"
+}
+
+wait_for() {
+    local tries=240
+    until eval "$1" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        if [ "$tries" = 0 ]; then
+            echo "tests/fleet/check: no $2" >&2
+            tail -30 "$3" >&2
+            exit 1
+        fi
+        sleep 0.5
+    done
+}
+
+python_with_spark() {
+    if [ ! -e "$cache/python/complete" ]; then
+        echo "tests/fleet/check: installing Spark (450 MB)" >&2
+        python3 -m venv "$cache/python"
+        "$cache/python/bin/pip" install --quiet --disable-pip-version-check -r "$fleet/spark/requirements.txt" >&2
+        touch "$cache/python/complete"
+    fi
+}
+
+spark() {
+    local job=$1
+    shift
+    SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$cache/python/bin/python "$cache/python/bin/spark-submit" --master 'local[2]' \
+        --conf spark.driver.memory=900m --conf spark.sql.shuffle.partitions=2 --conf spark.ui.enabled=false \
+        --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 "${spark_options[@]}" \
+        "$job" "$@" >>"$work/spark.log" 2>&1 || { tail -40 "$work/spark.log" >&2; exit 1; }
+}
+
+spark_options=()
+port=
