@@ -358,7 +358,9 @@ fn read_outputs(root: &mut Table<'_>, agent: &str, labels: Option<&[String]>) ->
             let context = OutputContext { agent: agent.to_owned(), output: name.value.clone() };
             let kind = headwater_forwarder::read_output_kind(&mut table);
             let output = kind.and_then(|kind| (kind.read)(&mut table, &context));
-            let encoder = read_encoder(&mut table, agent, kind.map_or(&[], |kind| kind.formats), &streams);
+            let formats = output.as_ref().and_then(|output| output.formats());
+            let formats = formats.or(kind.map(|kind| kind.formats)).unwrap_or_default();
+            let encoder = read_encoder(&mut table, agent, formats, &streams);
             let is_json = encoder.as_ref().is_none_or(|encoder| encoder.format == Encoding::Json);
             if output.as_ref().is_some_and(|output| output.announces()) && !is_json {
                 let what = "what is announced is read by those who know JSON alone";

@@ -94,6 +94,11 @@ pub trait Output {
         false
     }
 
+    /// The formats that its settings leave of those of its kind, the default first; `None`: all.
+    fn formats(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Tries the output, for `headwater self-test`. Test messages are marked as such. `None`: there is nothing to
     /// try.
     fn probe<'a>(&'a self, _encoder: &'a dyn Encoder) -> OutputProbing<'a> {

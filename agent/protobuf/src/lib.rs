@@ -101,6 +101,12 @@ pub fn put_number(to: &mut Vec<u8>, field: u8, number: u64) {
     put_varint(to, number);
 }
 
+/// Appends a field with eight bytes, as `double` and `fixed64` have them.
+pub fn put_bits64(to: &mut Vec<u8>, field: u8, bits: u64) {
+    put_varint(to, u64::from(field) << 3 | 1);
+    to.extend_from_slice(&bits.to_le_bytes());
+}
+
 /// Appends a field with bytes.
 pub fn put_bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     put_varint(to, u64::from(field) << 3 | 2);
@@ -146,9 +152,11 @@ mod tests {
         fn what_is_put_is_read(number: u64, bytes: Vec<u8>, field in 1..=u8::MAX) {
             let mut message = Vec::new();
             put_number(&mut message, field, number);
+            put_bits64(&mut message, field, number);
             put_bytes(&mut message, field, &bytes);
             let mut fields = WireFields(&message);
             prop_assert_eq!(fields.field(), Ok(Some((u64::from(field), WireValue::Varint(number)))));
+            prop_assert_eq!(fields.field(), Ok(Some((u64::from(field), WireValue::Bits64(number)))));
             prop_assert_eq!(fields.field(), Ok(Some((u64::from(field), WireValue::Bytes(&bytes)))));
             prop_assert_eq!(fields.field(), Ok(None));
         }

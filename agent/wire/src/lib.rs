@@ -20,6 +20,7 @@ mod report;
 pub mod rollup;
 mod short;
 mod sketch;
+mod sparkplug;
 mod stored;
 mod wire;
 

@@ -11,6 +11,7 @@ use super::kinds::Encoded;
 use super::parts::PartForm;
 use super::place::{Placed, Placer};
 use super::privacy::Privacy;
+use super::sparkplug;
 use super::stored::{EventNames, StoredError, names, read_to_send};
 use headwater_forwarder::{
     EncodeError, Encoder, FormatTraits, Framing, Message, MessageAddress, MessageIdentity,
@@ -32,6 +33,8 @@ pub enum Encoding {
     Csv,
     /// InfluxDB line protocol, with times in this unit: a line for each message.
     Influx(Precision),
+    /// Metrics of Sparkplug B, for the payload of an edge node.
+    Sparkplug,
 }
 
 /// The formats, as `format = "…"` names them.
@@ -41,6 +44,7 @@ pub const ENCODERS: &[(&str, Encoding)] = &[
     ("cbor-short", Encoding::ShortCbor),
     ("csv", Encoding::Csv),
     ("influx", Encoding::Influx(Precision::Milliseconds)),
+    ("sparkplug", Encoding::Sparkplug),
 ];
 
 impl Encoding {
@@ -66,6 +70,10 @@ impl Encoding {
                 influx::encode(event, precision, placer, to);
                 Ok(())
             }
+            Self::Sparkplug => {
+                sparkplug::encode(event, placer, to);
+                Ok(())
+            }
         };
         why.map_err(|why| self.error(why))
     }
@@ -77,6 +85,7 @@ impl Encoding {
             Self::Json | Self::Cbor | Self::ShortCbor => true,
             Self::Csv => csv::has_rows(kind),
             Self::Influx(_) => influx::has_lines(kind),
+            Self::Sparkplug => sparkplug::has_metrics(kind),
         }
     }
 
@@ -86,6 +95,7 @@ impl Encoding {
             Self::Json => FormatTraits { media_type: "application/json", is_list: true, ..plain },
             Self::Cbor | Self::ShortCbor => FormatTraits { media_type: "application/cbor-seq", ..plain },
             Self::Csv => FormatTraits { media_type: "text/csv", ..plain },
+            Self::Sparkplug => plain,
             Self::Influx(precision) => FormatTraits {
                 media_type: "text/plain; charset=utf-8",
                 precision: Some(precision.word()),
@@ -100,7 +110,7 @@ impl Encoding {
             Self::Json => Some(PartForm::Json),
             Self::Cbor => Some(PartForm::Cbor),
             Self::ShortCbor => Some(PartForm::ShortCbor),
-            Self::Csv | Self::Influx(_) => None,
+            Self::Csv | Self::Influx(_) | Self::Sparkplug => None,
         }
     }
 

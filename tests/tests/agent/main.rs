@@ -49,6 +49,7 @@ mod service;
 mod slow_disk;
 mod soak;
 mod sources;
+mod sparkplug;
 mod status;
 mod thinning;
 mod times;

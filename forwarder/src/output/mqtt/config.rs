@@ -3,11 +3,12 @@
 use super::Mqtt;
 use super::batch::BatchSettings;
 use super::poison::PoisonGuard;
+use super::sparkplug::NodeName;
 use super::topic::TopicTemplate;
 use crate::{Output, OutputContext, SendRate};
 use headwater_mqtt::{Backoff, Settings};
 use headwater_settings::{Or, Table};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
     let rate = SendRate::read(table);
     let retains = table.boolean("retain").given().unwrap_or(false);
     let home_assistant = read_home_assistant(table, topic.as_ref());
-    let batch = read_batch(table, retains || home_assistant == Some(true));
+    let edge_node = read_sparkplug(table, &context.agent);
+    let batch = read_batch(table, retains || home_assistant == Some(true) || edge_node.is_some());
     let spread = table.duration("spread", 0..=60_000).given().unwrap_or_default();
     let OutputContext { agent, output } = context;
     // It says what it is: a source of the same name has another one.
@@ -38,6 +40,9 @@ pub(super) fn read(table: &mut Table<'_>, context: &OutputContext) -> Option<Box
         rate,
         retains,
         home_assistant,
+        edge_node,
+        // Two lives of the agent begin with different numbers.
+        births: Cell::new(std::process::id().to_le_bytes()[0]),
         batch,
         spread: Duration::from_millis(spread.unsigned_abs()),
         backoff: Rc::new(RefCell::new(Backoff::new(seed))),
@@ -55,7 +60,11 @@ fn read_batch(table: &mut Table<'_>, wants_series: bool) -> Option<BatchSettings
     }
     if wait.is_some() && wants_series {
         let fix = "leave one of them out: a batch has many series, and those want a topic for each";
-        table.refuse(table.place_of("batch"), "`batch` beside `retain` or `home_assistant`", fix);
+        table.refuse(
+            table.place_of("batch"),
+            "`batch` beside `retain`, `home_assistant` or `sparkplug`",
+            fix,
+        );
     }
     let wait = Duration::from_millis(wait?.value.unsigned_abs());
     Some(BatchSettings { wait, gzip })
@@ -67,6 +76,31 @@ fn read_topic(table: &mut Table<'_>) -> Option<TopicTemplate> {
     let topic = TopicTemplate::parse(&template);
     topic
         .map_err(|fix| table.refuse(table.place_of("topic"), format!("`topic` cannot be `{template}`"), fix))
+        .ok()
+}
+
+/// Reads `sparkplug = { group = "plant" }`.
+fn read_sparkplug(table: &mut Table<'_>, agent: &str) -> Option<NodeName> {
+    let mut own = table.table("sparkplug")?;
+    own.note("group", "what hosts know its plant or line by");
+    let group = own.string("group");
+    if group.is_none() {
+        own.missing("group", "add the group that hosts know the agent by, e.g. group = \"plant\"");
+    }
+    own.finish();
+    for key in ["topic", "retain", "home_assistant"] {
+        if table.has(key) {
+            let what = format!("`{key}` beside `sparkplug`");
+            table.refuse(
+                table.place_of(key),
+                what,
+                "leave one of them out: Sparkplug has topics and births of its own",
+            );
+        }
+    }
+    let group = group?;
+    let name = NodeName::new(&group.value, agent);
+    name.map_err(|fix| table.refuse(group.span.clone(), format!("`group` cannot be `{}`", group.value), fix))
         .ok()
 }
 

@@ -2,6 +2,7 @@
 
 use super::flight::{Flight, Sent};
 use super::poison::{PoisonGuard, Verdict};
+use super::sparkplug::{self, Commands};
 use crate::{ConnectionEvent, ConnectionEvents, Disconnected, NextEvents};
 use headwater_mqtt::{Backoff, ConnectError, Connection, MqttEvent};
 use std::cell::RefCell;
@@ -24,6 +25,8 @@ pub(super) struct MqttEvents {
     pub(super) backoff: Rc<RefCell<Backoff>>,
     /// Topics of announcements that the broker keeps; the sending half takes them.
     pub(super) found: Rc<RefCell<Vec<String>>>,
+    /// What hosts ask an edge node for.
+    pub(super) commands: Commands,
 }
 
 impl ConnectionEvents for MqttEvents {
@@ -92,6 +95,11 @@ impl MqttEvents {
                     return;
                 }
                 found.push(kept.topic().to_owned());
+                events.push(ConnectionEvent::Told);
+            }
+            // A command that the broker kept was meant for an earlier life.
+            MqttEvent::Incoming(command) if !command.retain => {
+                sparkplug::hear(&command.payload, &self.commands);
                 events.push(ConnectionEvent::Told);
             }
             MqttEvent::Disconnected => {

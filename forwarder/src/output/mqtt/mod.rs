@@ -15,6 +15,7 @@ mod home_assistant;
 mod poison;
 mod probe;
 mod publication;
+mod sparkplug;
 mod tail;
 mod topic;
 
@@ -32,7 +33,8 @@ use home_assistant::Announcer;
 pub(crate) use poison::Verdict;
 pub(crate) use poison::{PoisonGuard, Retry};
 use publication::{Publication, Publisher};
-use std::cell::RefCell;
+use sparkplug::{Commands, EdgeNode, NodeName};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +70,10 @@ struct Mqtt {
     retains: bool,
     /// Whether Home Assistant is told what is sent, or that nothing is any more; `None`: neither.
     home_assistant: Option<bool>,
+    /// The agent as an edge node of Sparkplug; `None`: it is none.
+    edge_node: Option<NodeName>,
+    /// Counts the connections of the edge node.
+    births: Cell<u8>,
     /// `None`: each message leaves by itself.
     batch: Option<BatchSettings>,
     /// The time over which live messages are spread.
@@ -80,7 +86,16 @@ impl Output for Mqtt {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected> {
         let publisher =
             Publisher { encoder: encoder.clone(), topic: self.topic.clone(), retains: self.retains };
-        let last_will = gone.and_then(|gone| publisher.publication(gone, false).ok());
+        let birth = self.births.get();
+        self.births.set(birth.wrapping_add(1));
+        let plain = |gone| {
+            let Publication { topic, payload, .. } = publisher.publication(gone, false).ok()?;
+            Some(Will { topic, payload: payload.into(), qos: Qos::AtLeastOnce, retain: true })
+        };
+        let last_will = match &self.edge_node {
+            Some(name) => Some(name.last_will(birth)),
+            None => gone.and_then(plain),
+        };
         let session = MqttSession {
             client_id: self.client_id.clone(),
             clean: true,
@@ -88,12 +103,7 @@ impl Output for Mqtt {
             manual_acks: false,
             inflight: self.inflight + ANNOUNCEMENTS_MAX,
             packet_bytes_max: PACKET_BYTES_MAX,
-            last_will: last_will.map(|Publication { topic, payload, .. }| Will {
-                topic,
-                payload: payload.into(),
-                qos: Qos::AtLeastOnce,
-                retain: true,
-            }),
+            last_will,
             latency: Duration::ZERO,
         };
         let connected = headwater_mqtt::connect(&self.settings, &session);
@@ -109,9 +119,12 @@ impl Output for Mqtt {
         let home_assistant = self
             .home_assistant
             .map(|is_on| Announcer::new(encoder.agent(), self.topic.clone(), is_on, found.clone()));
+        let commands = Commands::default();
+        let edge_node = self.edge_node.clone().map(|name| EdgeNode::new(name, birth, commands.clone()));
         let sender = MqttConnection {
             client,
             publisher,
+            edge_node,
             in_words,
             flight: flight.clone(),
             guard: guard.clone(),
@@ -120,7 +133,15 @@ impl Output for Mqtt {
         };
         Ok((
             Box::new(sender),
-            Box::new(MqttEvents { connection, inflight: self.inflight, flight, guard, backoff, found }),
+            Box::new(MqttEvents {
+                connection,
+                inflight: self.inflight,
+                flight,
+                guard,
+                backoff,
+                found,
+                commands,
+            }),
         ))
     }
 
@@ -142,7 +163,14 @@ impl Output for Mqtt {
         Some(self.settings.client_at_broker(client_id))
     }
 
+    fn formats(&self) -> Option<&'static [&'static str]> {
+        self.edge_node.as_ref().map(|_| sparkplug::FORMATS)
+    }
+
     fn published(&self, agent: &str, kinds: &[&str]) -> Option<Published> {
+        if let Some(node) = &self.edge_node {
+            return Some(Published { address: self.settings.address(), filters: vec![node.filter()] });
+        }
         let mut filters = self.topic.own_filters(agent, kinds)?;
         if self.home_assistant == Some(true) {
             filters.push(home_assistant::own_filter(agent));
@@ -163,6 +191,9 @@ impl Output for Mqtt {
     }
 
     fn tail(&self, encoder: &dyn Encoder, agent: Option<&str>) -> Result<Box<dyn Tail>, String> {
+        if self.edge_node.is_some() {
+            return Err("it is Sparkplug, which hosts and sources of `format = \"sparkplug\"` read".into());
+        }
         let agent = agent.unwrap_or_else(|| encoder.agent());
         Ok(tail::follow(self.settings.clone(), self.topic.filter(Some(agent))))
     }
@@ -171,6 +202,7 @@ impl Output for Mqtt {
 struct MqttConnection {
     client: Client,
     publisher: Publisher,
+    edge_node: Option<EdgeNode>,
     /// Whether the broker can refuse a message with a reason (MQTT 5).
     in_words: bool,
     flight: Rc<RefCell<Flight>>,
@@ -206,7 +238,7 @@ impl OutputConnection for MqttConnection {
 
     fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
         let Delivery { backfill, ref message, .. } = delivery;
-        let mut publication = self.publisher.publication(message, backfill).map_err(SendError::Unfit)?;
+        let mut publication = self.publication(message, backfill)?;
         self.fits(&publication)?;
         let batch = publication.batch.take();
         let (topic, bytes) = (&publication.topic, publication.payload.len());
@@ -233,7 +265,7 @@ impl OutputConnection for MqttConnection {
             Retry::After(wait) => Some(wait),
             Retry::Now(Delivery { tag, backfill, message }) => {
                 // The message comes again on the next connection.
-                let publication = self.publisher.publication(&message, backfill);
+                let publication = self.publication(&message, backfill);
                 let _ = publication.map(|publication| self.publish(tag, publication));
                 None
             }
@@ -244,6 +276,9 @@ impl OutputConnection for MqttConnection {
         if self.guard.borrow().is_on() && !self.is_idle() {
             return Err(SendError::Busy);
         }
+        if self.edge_node.is_some() {
+            return self.announce_node(presence.made_ms);
+        }
         let publication = self.publisher.publication(presence, false).map_err(SendError::Unfit)?;
         self.fits(&publication)?;
         self.request(None, Publication { retain: true, ..publication })
@@ -253,6 +288,8 @@ impl OutputConnection for MqttConnection {
         if self.guard.borrow().is_on() {
             return;
         }
+        // What is left for lack of room comes with the next message, or the next answer.
+        let _ = self.give_birth();
         let Some(mut announcer) = self.home_assistant.take() else { return };
         announcer.take(catalogue);
         if announcer.subscribes() {
@@ -271,6 +308,7 @@ impl OutputConnection for MqttConnection {
     }
 
     fn close(&mut self) {
+        self.farewell();
         self.flight.borrow_mut().closing = true;
         // Without room for a farewell the connection is dropped, and the broker publishes the last will.
         let _ = self.client.try_disconnect();
@@ -340,7 +378,7 @@ impl MqttConnection {
         }
     }
 
-    fn publish(&self, tag: Tag, publication: Publication) -> Result<usize, SendError> {
+    fn publish(&mut self, tag: Tag, publication: Publication) -> Result<usize, SendError> {
         let bytes = publication.payload.len();
         let is_named = self.in_words || self.guard.borrow().is_on();
         let name = if is_named { publication.topic.clone() } else { String::new() };
@@ -350,13 +388,15 @@ impl MqttConnection {
     }
 
     fn request(
-        &self,
+        &mut self,
         sent: Option<Sent>,
-        Publication { topic, payload, retain, .. }: Publication,
+        Publication { topic, mut payload, retain, .. }: Publication,
     ) -> Result<(), SendError> {
+        self.edge_node.iter().for_each(|node| node.put_sequence(&mut payload));
         match self.client.try_publish(topic, payload.into(), Qos::AtLeastOnce, retain) {
             Ok(()) => {
                 self.flight.borrow_mut().requested.push_back(sent);
+                self.edge_node.iter_mut().for_each(EdgeNode::sent);
                 Ok(())
             }
             Err(headwater_mqtt::ClientError::Unfit(why)) => Err(SendError::Unfit(why)),
