@@ -36,7 +36,10 @@ const STAR: &[(&str, &[&str])] = &[
         ],
     ),
     ("headwater-expression", &["headwater-settings"]),
-    ("headwater-forwarder", &["headwater-http", "headwater-kafka", "headwater-mqtt", "headwater-settings"]),
+    (
+        "headwater-forwarder",
+        &["headwater-http", "headwater-kafka", "headwater-mqtt", "headwater-protobuf", "headwater-settings"],
+    ),
     ("headwater-http", &["headwater-settings", "headwater-text", "headwater-tls"]),
     ("headwater-kafka", &["headwater-settings", "headwater-text", "headwater-tls"]),
     ("headwater-kernel", &[]),
@@ -74,7 +77,10 @@ const STAR: &[(&str, &[&str])] = &[
     ("headwater-tests", &["headwater", "headwater-forwarder", "headwater-kernel"]),
     ("headwater-text", &[]),
     ("headwater-tls", &["headwater-settings"]),
-    ("headwater-wire", &["headwater-forwarder", "headwater-kernel", "headwater-pipeline"]),
+    (
+        "headwater-wire",
+        &["headwater-forwarder", "headwater-kernel", "headwater-pipeline", "headwater-protobuf"],
+    ),
 ];
 
 #[test]

@@ -1,12 +1,12 @@
 //! What an output will send of a series or a group: the numbers of its summaries and its alerts, under the names that may
 //! leave.
 
+use super::figures::role_and_unit;
 use super::output::OutputEncoder;
 use headwater_forwarder::{CatalogueEntry, Content, Origin, Role};
 use headwater_pipeline::config::WindowConfig;
-use headwater_pipeline::event::{KINDS, Labels, Subject};
+use headwater_pipeline::event::{KINDS, Subject};
 use headwater_pipeline::pipeline::ChannelView;
-use headwater_pipeline::plan::Aggregate;
 use headwater_pipeline::unit;
 
 impl OutputEncoder {
@@ -55,30 +55,6 @@ impl OutputEncoder {
 fn of_aggregate(name: &str, about: &Subject, expires_ms: Option<i64>) -> Content {
     let (role, unit) = role_and_unit(name, &about.labels);
     Content::Number { key: name.to_owned(), time_key: "end", unit, role, expires_ms }
-}
-
-/// The unit of an aggregate of a series with these labels.
-pub(super) fn unit_of(name: &str, labels: &Labels) -> Option<String> {
-    role_and_unit(name, labels).1
-}
-
-fn role_and_unit(name: &str, labels: &Labels) -> (Role, Option<String>) {
-    use Aggregate::{
-        Count, Delta, First, Increase, Integral, Last, Max, Mean, Min, Percentile, Range, Rate, Slope,
-        States, Stddev, Sum, TimeOff, TimeOn, TimeWeightedMean, Variance,
-    };
-    let own = unit::of(labels);
-    let with = |more: &str| own.map(|unit| format!("{unit}{more}"));
-    match Aggregate::parse(name) {
-        Ok(Min | Max | Mean | First | Last | TimeWeightedMean | Percentile(_)) => (Role::Value, with("")),
-        Ok(Increase) => (Role::Growth, with("")),
-        Ok(Sum | Range | Stddev | Delta) => (Role::Figure, with("")),
-        Ok(Rate | Slope) => (Role::Figure, with("/s")),
-        Ok(Integral) => (Role::Figure, with("·s")),
-        Ok(TimeOn | TimeOff) => (Role::Value, Some("ms".to_owned())),
-        Ok(Variance) => (Role::Figure, None),
-        Ok(Count | States) | Err(_) => (Role::Diagnostic, None),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod batch;
 mod catalogue;
 mod csv;
 mod fields;
+mod figures;
 mod id;
 mod influx;
 mod kinds;

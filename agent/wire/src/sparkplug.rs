@@ -8,7 +8,7 @@
 //!
 //! Source: Eclipse Sparkplug 3.0.0, chapter 6; `sparkplug_b.proto`.
 
-use super::catalogue::unit_of;
+use super::figures::unit_of;
 use super::place::{Placed, Placer};
 use headwater_pipeline::event::{Alert, AlertState, Event, Labels, Prediction, Summary};
 use headwater_pipeline::plan::Value;

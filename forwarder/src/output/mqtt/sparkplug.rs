@@ -17,7 +17,7 @@ use super::publication::Publication;
 use crate::{Encoder, Framing, Message};
 use headwater_mqtt::{Qos, Will};
 use headwater_protobuf::{put_bytes, put_number};
-use metrics::{Metric, metrics_of};
+use metrics::{METRICS, Metric, metrics_of};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -33,7 +33,6 @@ const REBIRTH: &str = "Node Control/Rebirth";
 /// The numbers of the fields of a `Payload`.
 mod fields {
     pub(super) const TIMESTAMP: u8 = 1;
-    pub(super) const METRICS: u8 = 2;
     pub(super) const SEQUENCE: u8 = 3;
 }
 
@@ -252,15 +251,15 @@ impl EdgeNode {
     fn node_birth(&self) -> Publication {
         let mut payload = self.payload();
         let time = self.now();
-        put_bytes(&mut payload, fields::METRICS, &metrics::number(BIRTH_DEATH, time, self.birth.into()));
-        put_bytes(&mut payload, fields::METRICS, &metrics::boolean(REBIRTH, time, false));
+        put_bytes(&mut payload, METRICS, &metrics::number(BIRTH_DEATH, time, self.birth.into()));
+        put_bytes(&mut payload, METRICS, &metrics::boolean(REBIRTH, time, false));
         self.plain("NBIRTH", None, payload)
     }
 
     fn device_birth(&self, name: &str) -> Publication {
         let mut payload = self.payload();
         let metrics = self.devices.get(name).into_iter().flat_map(|device| device.metrics.values());
-        metrics.for_each(|metric| put_bytes(&mut payload, fields::METRICS, metric));
+        metrics.for_each(|metric| put_bytes(&mut payload, METRICS, metric));
         self.plain("DBIRTH", Some(name), payload)
     }
 
@@ -283,7 +282,7 @@ impl EdgeNode {
 /// The payload of a node's death.
 fn death(birth: u8) -> Vec<u8> {
     let mut payload = Vec::new();
-    put_bytes(&mut payload, fields::METRICS, &metrics::number(BIRTH_DEATH, 0, birth.into()));
+    put_bytes(&mut payload, METRICS, &metrics::number(BIRTH_DEATH, 0, birth.into()));
     payload
 }
 

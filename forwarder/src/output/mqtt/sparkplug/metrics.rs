@@ -2,6 +2,9 @@
 
 use headwater_protobuf::{BadWire, WireFields, WireValue, put_bits64, put_bytes, put_number};
 
+/// The number of the field of a `Payload` that has its metrics.
+pub(super) const METRICS: u8 = 2;
+
 /// The numbers of the fields of a `Metric`.
 mod fields {
     pub(super) const NAME: u8 = 1;
@@ -35,7 +38,7 @@ pub(super) struct Metric<'a> {
 pub(super) fn metrics_of(payload: &[u8]) -> Result<Vec<Metric<'_>>, BadWire> {
     let (mut metrics, mut fields) = (Vec::new(), WireFields(payload));
     while let Some((field, value)) = fields.field()? {
-        if small(field) == super::fields::METRICS {
+        if small(field) == METRICS {
             metrics.push(Metric::read(value.bytes())?);
         }
     }
@@ -76,7 +79,7 @@ impl<'a> Metric<'a> {
         if is_historical {
             put_number(&mut metric, fields::IS_HISTORICAL, 1);
         }
-        put_bytes(to, super::fields::METRICS, &metric);
+        put_bytes(to, METRICS, &metric);
     }
 }
 

@@ -1,3 +1,5 @@
+//! Births, data and deaths of a node, with an encoder of the test's own.
+
 use super::*;
 use crate::EncodeError;
 use headwater_protobuf::WireFields;
@@ -25,7 +27,7 @@ impl Encoder for Plain {
             let [_, time, names @ ..] = &message.body[..] else { continue };
             for name in names {
                 let name = char::from(*name).to_string();
-                put_bytes(to, fields::METRICS, &metrics::number(&name, (*time).into(), 7));
+                put_bytes(to, METRICS, &metrics::number(&name, (*time).into(), 7));
             }
         }
         Ok(())
@@ -89,10 +91,10 @@ fn a_rebirth_tells_all_devices_again_and_counts_from_zero() {
     }
     assert_eq!(node.sequence, 3);
     let mut command = Vec::new();
-    put_bytes(&mut command, fields::METRICS, &metrics::boolean("Node Control/Reboot", 1, true));
+    put_bytes(&mut command, METRICS, &metrics::boolean("Node Control/Reboot", 1, true));
     hear(&command, &commands);
     assert!(!commands.get());
-    put_bytes(&mut command, fields::METRICS, &metrics::boolean(REBIRTH, 1, true));
+    put_bytes(&mut command, METRICS, &metrics::boolean(REBIRTH, 1, true));
     hear(&command, &commands);
     hear(b"\xff", &commands);
     let told = births(&mut node);
