@@ -12,6 +12,7 @@ use crate::journal::BYTES_MAX;
 use crate::web::WEB_BYTES;
 use headwater_forwarder::BURST_BYTES;
 use headwater_http::LISTENER_BYTES;
+use headwater_kernel::normalise::Normaliser;
 use headwater_kernel::window::Shape;
 use headwater_pipeline::config::{GroupConfig, GroupJudge, Specs, StreamConfig, WindowConfig};
 use headwater_pipeline::pipeline::{
@@ -202,7 +203,8 @@ fn kept_bytes(stream: &StreamConfig, case: Case) -> usize {
     };
     let detectors: usize = stream.detectors.iter().map(|detector| detector_bytes(&detector.watch)).sum();
     let groups: usize = stream.groups.iter().map(group_bytes).sum();
-    detectors + groups + windows
+    let normaliser = stream.normalise.map_or(0, |_| size_of::<Normaliser>());
+    detectors + groups + windows + normaliser
 }
 
 /// The memory of models, which all series share.

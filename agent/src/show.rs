@@ -50,6 +50,7 @@ impl ShownLines {
             "summary" => self.summary(message, late),
             "alert" => self.alert(message, late),
             "reading" => self.reading(message, late),
+            "prediction" => self.prediction(message, late),
             "evidence" => self.evidence(message),
             "report" => report(message, late),
             "status" => status(message),
@@ -111,6 +112,24 @@ impl ShownLines {
     fn reading(&mut self, message: &Wire, late: bool) -> String {
         let value = message.number("value").map(short).unwrap_or_default();
         format!("{}  {value}", self.columns(&clock(integer(message, "time"), late), "reading", message))
+    }
+
+    /// The class, and the probabilities of all, the largest first.
+    fn prediction(&mut self, message: &Wire, late: bool) -> String {
+        let columns = self.columns(&clock(integer(message, "time"), late), "predict", message);
+        let mut line = format!("{columns}  {}:", message.text("class"));
+        let mut shares: Vec<(&str, f64)> = match message.get("probabilities") {
+            Some(Wire::Map(shares)) => {
+                let share = |name: &str| message.get("probabilities").and_then(|all| all.number(name));
+                shares.iter().filter_map(|(name, _)| Some((name.as_str(), share(name)?))).collect()
+            }
+            _ => Vec::new(),
+        };
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        for (name, share) in shares {
+            let _ = write!(line, "  {name} {share:.2}");
+        }
+        line
     }
 
     fn evidence(&mut self, message: &Wire) -> String {
@@ -231,6 +250,17 @@ mod tests {
         );
         assert!(
             said(serde_json::json!({"y": [[1, 2.0]], "z": [[1, 2.0], [2, 2.0]]})).contains(" 3 readings ")
+        );
+    }
+
+    #[test]
+    fn a_prediction_names_its_class_and_the_likeliest_others_first() {
+        let message = serde_json::json!({"kind": "prediction", "stream": "pumps", "series": "p1", "detector": "model",
+            "time": 1_700_000_040_000_i64, "class": "valve", "score": 0.95,
+            "probabilities": {"leak": 0.2, "normal": 0.05, "valve": 0.75}});
+        assert_eq!(
+            ShownLines::new(true).line(&serde_json::from_value(message).unwrap(), false),
+            "22:14:00Z predict  pumps    p1                valve:  valve 0.75  leak 0.20  normal 0.05"
         );
     }
 

@@ -14,6 +14,7 @@
 //! | [`watermark`] | the progress of one series in event time |
 //! | [`detect`] | detectors, and the life of an alert |
 //! | [`model`] | trained models, and what they say of one row of features |
+//! | [`normalise`] | readings on the scale of their series' past |
 //! | [`decimate`] | fewer readings that keep the shape |
 //! | [`state`] | stored state, for checkpoints |
 
@@ -22,6 +23,7 @@ pub mod decimate;
 pub mod detect;
 mod invariant;
 pub mod model;
+pub mod normalise;
 mod range;
 pub mod series;
 pub mod state;

@@ -102,7 +102,8 @@ impl Plot {
         let Self { series, streams, panels, left_out, .. } = self;
         let Some(series) = series.get(&handle) else { return };
         for index in &series.streams {
-            let stream = streams.get(*index);
+            // On the stream's own scale a reading is not what came.
+            let stream = streams.get(*index).filter(|stream| stream.normalise.is_none());
             let value = stream
                 .and_then(|stream| stream.apply_expressions(&series.name, &series.labels, time, value).ok());
             let panel = value.and_then(|_| panel(panels, left_out, *index, &series.name));

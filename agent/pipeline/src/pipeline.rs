@@ -240,9 +240,7 @@ impl Pipeline {
         }
         if let Some(count) = unusable::count_of(counts, time, future_ms, now) {
             *count += 1;
-            if !self.emitter.is_replayed {
-                channel.watching.touch(now.alive);
-            }
+            channel.watching.hear(now.alive, self.emitter.is_replayed);
             self.note_unusable(source, time, now.time);
             return;
         }
@@ -263,6 +261,11 @@ impl Pipeline {
             counts.refused += 1;
             return;
         }
+        let Some(value) = channel.scale(time, value) else {
+            counts.filtered += 1;
+            channel.watching.hear(now.alive, self.emitter.is_replayed);
+            return;
+        };
         let is_own = taken == TakenAt::Arrival;
         let (emitter, series) = (&mut self.emitter, (series, labels));
         let mut out = SeriesEmitter { emitter, stream, series, now, is_own };
@@ -279,8 +282,8 @@ impl Pipeline {
         let is_placed = matches!(fate, Placement::InWindow | Placement::Forward);
         if is_placed {
             channel.watching.judge(time, value, &mut out);
-        } else if !out.emitter.is_replayed {
-            channel.watching.touch(now.alive);
+        } else {
+            channel.watching.hear(now.alive, out.emitter.is_replayed);
         }
         channel.close(&mut out).count(counts);
         let has_closed = !out.emitter.closed.is_empty();

@@ -21,6 +21,11 @@ pub fn of(labels: &[(String, String)]) -> Option<&str> {
     labels.iter().find(|(key, _)| key == KEY).map(|(_, unit)| unit.as_str())
 }
 
+/// The labels without the unit.
+pub(crate) fn without(labels: &Labels) -> Labels {
+    if of(labels).is_none() { labels.clone() } else { named(labels).cloned().collect() }
+}
+
 /// The labels that have names.
 pub fn named(labels: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
     labels.iter().filter(|(key, _)| key != KEY)
@@ -54,5 +59,6 @@ mod tests {
         );
         let kelvin = updated(&learnt, &with_unit(&[], Some("K".to_owned()))).unwrap();
         assert_eq!((of(&kelvin), kelvin.len()), (Some("K"), 3));
+        assert_eq!((without(&kelvin), without(&labels)), (labels.clone(), labels));
     }
 }

@@ -4,7 +4,6 @@ use super::labelled::LabelledFiles;
 use super::replay::{chosen_source, origin_of};
 use super::{Failure, checked, stdout, unreadable};
 use clap::{Args, ValueEnum};
-use headwater_kernel::model::Fill;
 use headwater_lab::train::{ModelKind, RowRecipe, TrainError, TrainOptions, TrainingFiles, gather, train};
 use headwater_pipeline::config::{GroupConfig, GroupJudge, StreamConfig, WindowConfig};
 use std::path::{Path, PathBuf};
@@ -129,7 +128,7 @@ fn recipe(stream: &StreamConfig, arguments: &TrainArguments) -> Result<RowRecipe
         GroupJudge::Readings(_) => None,
     };
     let own = stream.groups.iter().find_map(judge);
-    let (fill, fill_within_ms) = own.as_ref().map_or((Fill::Nothing, 0), |(_, fill)| *fill);
+    let (fill, fill_within_ms) = own.as_ref().map_or(stream.fill, |(_, fill)| *fill);
     let over =
         if arguments.over.is_empty() { own.map(|(over, _)| over) } else { Some(arguments.over.clone()) };
     let over = over.ok_or_else(|| {

@@ -38,6 +38,10 @@ fn streams() -> String {
             "{ type = \"none\" }\nfilter = { type = \"deadband\", absolute = 5.0, heartbeat = \"20s\" }",
         ),
         ("door", "{ type = \"none\" }\nfilter = { type = \"swinging-door\", error = 4.0 }"),
+        (
+            "scaled",
+            "{ type = \"tumbling\", size = \"5s\" }\nnormalise = \"minmax\"\nnormalise_over = \"30s\"",
+        ),
     ];
     let names: Vec<String> = headwater_pipeline::plan::AGGREGATES
         .iter()

@@ -13,6 +13,7 @@ mod golden;
 mod groups;
 mod hardship;
 mod models;
+mod normalise;
 mod pairs;
 mod places;
 mod restarts;

@@ -103,6 +103,11 @@ fn a_short_gap_is_filled_and_an_outage_is_not() {
     assert_eq!(predictions("fill = \"hold\"\nfill_within = \"30s\"", 40..60), 2 * 30);
     assert_eq!(predictions("fill = \"linear\"\nfill_within = \"30s\"", 40..60), 2 * 30);
     assert_eq!(predictions("fill = \"linear\"\nfill_within = \"30s\"", 40..70), 2 * 27);
+    // What the stream says holds for detectors that say nothing.
+    let stream = "aggregates = [\"max\", \"mean\"]\nfill = \"hold\"\nfill_within = \"30s\"";
+    let text = streams(&path, "").replace("aggregates = [\"max\", \"mean\"]", stream);
+    let said = feed(&mut pipeline(&text, 10), 0..301, &(40..60));
+    assert_eq!(said.iter().filter(|m| m.text("kind") == "prediction").count(), 2 * 30);
 }
 
 #[test]

@@ -149,6 +149,46 @@ fn a_model_is_trained_deployed_by_reload_and_names_the_fault_upstream() {
     assert!(agent.terminate().success());
 }
 
+/// Cells that are no number are gaps, which a stream fills where it says so, and a scale is a part of the model.
+#[test]
+fn gaps_and_scales_of_the_stream_are_those_of_the_model() {
+    let dir = TempDir::new();
+    write_recordings(&dir);
+    let recording = std::fs::read_to_string(dir.join("pump1.csv")).expect("a recording");
+    let lacks = |row: usize| (101..121).contains(&row) || (301..341).contains(&row);
+    let cut = |(row, line): (usize, &str)| match line.rsplit_once(',') {
+        Some((kept, _)) if lacks(row) => format!("{kept},NaN\n"),
+        _ => format!("{line}\n"),
+    };
+    dir.write("pump1.csv", recording.lines().enumerate().map(cut).collect::<String>());
+    let scaled = "aggregates = [\"mean\", \"stddev\"]\nnormalise = \"zscore\"";
+    let filled = "aggregates = [\"mean\", \"stddev\"]\nfill = \"linear\"\nfill_within = \"30s\"";
+    let plain = config(1, 1, &detector(""));
+    let with = |more: &str| plain.replace("aggregates = [\"mean\", \"stddev\"]", more);
+    for (text, windows) in [(&plain, 180 - 6), (&with(filled), 180 - 4), (&with(scaled), 180 - 6 - 3 * 3)] {
+        let (code, said, wrong) = train(&dir, text, &["--model", "logistic", "--plot", "report.svg"]);
+        assert!(
+            code == Some(0) && said.contains(&format!("3 recordings, {windows} windows")),
+            "{said}{wrong}"
+        );
+        let picture = std::fs::read_to_string(dir.join("report.svg")).expect("a picture");
+        assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
+    }
+    let (code, _, said) = train(&dir, &with(scaled), &["--model", "svm", "--out", "pump.model"]);
+    assert_eq!(code, Some(0), "{said}");
+    for (text, fits) in [(with(scaled), true), (plain.clone(), false)] {
+        dir.write("headwater.toml", text);
+        let output = run(&dir, &["check", "--config", "headwater.toml"]);
+        let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
+        assert_eq!(output.status.code() == Some(0), fits, "{said}");
+        assert_eq!(
+            said.contains("trained with windows `tumbling size=10000 normalise=zscore"),
+            !fits,
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_told_by_check_and_train() {
     let dir = TempDir::new();
@@ -232,4 +272,5 @@ fn what_does_not_fit_is_told_by_check_and_train() {
         code == Some(2) && said.contains("no window of stream `pump` is of all of flow, pressure, flw"),
         "{said}"
     );
+    assert!(said.contains("there are windows of `flow`, `pressure`"), "{said}");
 }

@@ -15,12 +15,16 @@ use headwater_pipeline::Pipeline;
 use headwater_pipeline::config::place_among;
 use headwater_pipeline::event::Event;
 use headwater_sensors::{SeriesRef, Sink, Stamp};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The class of windows without a label.
 const NORMAL: &str = "normal";
+
+/// Series that are remembered of a recording, and those that an error names.
+const BROUGHT_MAX: usize = 1_000;
+const LISTED_MAX: usize = 12;
 
 /// What makes a row of windows.
 #[derive(Clone, Debug)]
@@ -67,6 +71,7 @@ pub fn gather(
         recordings: Vec::new(),
         unusable: 0,
     };
+    let mut brought = BTreeSet::new();
     let classes: Vec<&str> = labels.values().flat_map(|label| label.classes()).collect();
     data.names.extend(sorted(classes));
     for (name, label) in labels {
@@ -81,6 +86,7 @@ pub fn gather(
         })?;
         run.finish()?;
         let gathered = run.watcher;
+        brought.extend(gathered.places.keys().take(BROUGHT_MAX).cloned());
         let readings = gathered.readings.labelled(&path, name, label)?;
         let first = data.marks.len();
         data.unusable += gathered.unusable;
@@ -95,20 +101,19 @@ pub fn gather(
         }
         data.recordings.push(RecordedRows { rows: first..data.marks.len(), readings });
     }
-    check(&data, recipe)?;
+    check(&data, recipe, &brought)?;
     Ok(data)
 }
 
 /// Whether there is something to learn.
-fn check(data: &Dataset, recipe: &RowRecipe) -> Result<(), TrainError> {
+fn check(data: &Dataset, recipe: &RowRecipe, brought: &BTreeSet<Arc<str>>) -> Result<(), TrainError> {
     if data.marks.is_empty() {
         let over = recipe.over.join(", ");
-        let nearest =
-            "`headwater replay` shows which series the recordings bring and what their windows hold";
+        let nearest = "`headwater replay` shows what their windows hold";
         let why = if data.unusable > 0 {
             format!("{} windows lack an aggregate, and no row is complete", data.unusable)
         } else {
-            format!("no window of stream `{}` is of all of {over}", recipe.stream)
+            format!("no window of stream `{}` is of all of {over}; {}", recipe.stream, listed(brought))
         };
         return Err(TrainError::Unfit(format!("the recordings give no row: {why}; {nearest}")));
     }
@@ -130,6 +135,16 @@ fn check(data: &Dataset, recipe: &RowRecipe) -> Result<(), TrainError> {
         )));
     }
     Ok(())
+}
+
+/// The series that windows are of.
+fn listed(series: &BTreeSet<Arc<str>>) -> String {
+    let shown: Vec<String> = series.iter().take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
+    match series.len().saturating_sub(shown.len()) {
+        _ if shown.is_empty() => "there is no window of any series".to_owned(),
+        0 => format!("there are windows of {}", shown.join(", ")),
+        more => format!("there are windows of {} and {more} more", shown.join(", ")),
+    }
 }
 
 fn sorted(mut names: Vec<&str>) -> Vec<String> {

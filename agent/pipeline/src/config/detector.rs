@@ -226,7 +226,8 @@ fn read_model(
     if patterns.is_none() {
         table.missing("over", "name the series of a row: `over = [\"*/flow\", \"*/pressure\"]`");
     }
-    let (parameters, keys) = (read_parameters(table, Alarm::PARAMETERS.iter()), ModelKeys::read(table));
+    let (parameters, keys) =
+        (read_parameters(table, Alarm::PARAMETERS.iter()), ModelKeys::read(table, made.fill));
     let (patterns, parameters) = (patterns?, parameters?);
     refuse_unselected(table, &patterns.value, series);
     let refuse = |error: OutOfRange| refuse_parameter(table, table.place_of(error.parameter), &error);

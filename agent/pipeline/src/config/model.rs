@@ -15,17 +15,15 @@ use std::sync::Arc;
 /// The longest gap that is filled, where none is given (ms).
 const FILL_WITHIN_MS: i64 = 10 * super::MINUTE;
 
+/// What a stream fills that says nothing of it.
+pub(super) const NO_FILL: (Fill, i64) = (Fill::Nothing, FILL_WITHIN_MS);
+
 /// What its keys mean.
-const NOTES: [(&str, &str); 6] = [
+const NOTES: [(&str, &str); 4] = [
     ("file", "the model, as `headwater train` writes it, or an ONNX file in a build that runs them"),
     ("above", "an alert where something is wrong with more than this probability"),
     ("predictions", "whether every judgement is a message of kind `prediction`"),
     ("normal", "the class of windows with which nothing is wrong (default: what the file says)"),
-    (
-        "fill",
-        "what takes the place of a missing window: the one before it, or the line between those around it",
-    ),
-    ("fill_within", "the longest gap that is filled, from window to window"),
 ];
 
 /// Reads a model file; `None`: it is yet to be trained. The error says what is wrong and the way out.
@@ -39,35 +37,44 @@ pub(super) struct ModelStream<'s> {
     pub(super) shape: &'s str,
     pub(super) plan: Option<&'s AggregatePlan>,
     pub(super) models: &'s ReadModel<'s>,
+    /// What is filled, where the detector says nothing of it.
+    pub(super) fill: (Fill, i64),
 }
 
 /// The keys of a model, without those of every detector.
 pub(super) struct ModelKeys {
     file: Option<At<PathBuf>>,
-    fill: Fill,
-    fill_within_ms: i64,
+    fill: (Fill, i64),
     normal: Option<At<String>>,
     above: f64,
     predictions: bool,
 }
 
 impl ModelKeys {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
+    pub(super) fn read(table: &mut Table<'_>, of_stream: (Fill, i64)) -> Self {
         NOTES.iter().for_each(|(key, meaning)| table.note(key, meaning));
         let file = table.path_to("file");
         if file.is_none() {
             table.missing("file", "add `file = \"pump.model\"`, which `headwater train` writes");
         }
-        let fills = [("hold", Fill::Hold), ("linear", Fill::Linear)];
         Self {
             file,
-            fill: table.choice("fill", &fills).value_or(Fill::Nothing),
-            fill_within_ms: table.duration("fill_within", 1..=SPAN_MAX_MS).value_or(FILL_WITHIN_MS),
+            fill: read_fill(table, of_stream),
             normal: table.string("normal"),
             above: table.number("above", 0.0..=1.0).value_or(0.5),
             predictions: table.boolean("predictions").value_or(false),
         }
     }
+}
+
+/// Reads what takes the place of a missing window, and the longest gap that is filled (ms), of a stream or of a detector.
+pub(super) fn read_fill(table: &mut Table<'_>, otherwise: (Fill, i64)) -> (Fill, i64) {
+    let what = "what takes the place of a window that a model misses: the one before it, or the line between those around it";
+    table.note("fill", what);
+    table.note("fill_within", "the longest gap that is filled, from window to window");
+    let fills = [("hold", Fill::Hold), ("linear", Fill::Linear)];
+    let fill = table.choice("fill", &fills).value_or(otherwise.0);
+    (fill, table.duration("fill_within", 1..=SPAN_MAX_MS).value_or(otherwise.1))
 }
 
 /// Builds the detector; `None`: there is a mistake.
@@ -78,7 +85,7 @@ pub(super) fn build(
     alarm: Alarm,
     stream: ModelStream<'_>,
 ) -> Option<WindowDetector> {
-    let ModelKeys { file, fill, fill_within_ms, normal, above, predictions } = keys;
+    let ModelKeys { file, fill: (fill, fill_within_ms), normal, above, predictions } = keys;
     let is_windowed = check_windows(table, patterns, stream.window);
     let (path, plan) = (file?, stream.plan?);
     let read = (stream.models)(&path.value);

@@ -1,15 +1,19 @@
 //! `[streams.NAME]`.
 
 use super::detector::DetectorConfig;
+use super::fingerprint::Fingerprint;
 use super::group::GroupConfig;
-use super::model::{ModelStream, ReadModel};
+use super::model::{ModelStream, NO_FILL, ReadModel};
 use super::pair::PairConfig;
 use super::refuse::refuse_unselected;
 use super::window::WindowConfig;
-use super::{counter, detector, fingerprint, pair, refuse_unknown, summary, window};
+use super::{
+    Normalise, counter, detector, fingerprint, model, normalise, pair, refuse_unknown, summary, window,
+};
 use crate::glob;
 use crate::plan::AggregatePlan;
 use headwater_expression::{EvalError, Expression, ExpressionType, Input, Program};
+use headwater_kernel::model::Fill;
 use headwater_kernel::time::Time;
 use headwater_kernel::window::Shape;
 use headwater_settings::{At, Table};
@@ -32,6 +36,8 @@ pub struct StreamConfig {
     pub condition: Option<Rc<Program>>,
     /// `map`: replaces the value of a reading.
     pub map: Option<Rc<Program>>,
+    /// `normalise`: readings are scaled by the past of their series.
+    pub normalise: Option<Normalise>,
     /// How readings are cut into windows, or filtered.
     pub window: WindowConfig,
     /// The contents of its summaries.
@@ -42,6 +48,8 @@ pub struct StreamConfig {
     pub detectors: Vec<DetectorConfig>,
     /// The detectors of groups.
     pub groups: Vec<GroupConfig>,
+    /// `fill`: what takes the place of a window that a row of a model lacks, and the longest gap that is filled (ms).
+    pub fill: (Fill, i64),
 }
 
 /// Why a stream takes no value of a reading.
@@ -115,17 +123,18 @@ impl StreamConfig {
     /// The shape of its windows, in one line; empty: there are none.
     #[must_use]
     pub fn window_fingerprint(&self) -> String {
-        window_fingerprint(&self.window)
+        window_fingerprint(&self.window, self.normalise)
     }
 
     /// Identifies the state of open windows: under another fingerprint they cannot be restored.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        match &self.window {
+        let print = match &self.window {
             WindowConfig::Cut(specs) => self.plan.fingerprint(fingerprint::of_shape(&specs.of(false).shape)),
             WindowConfig::None(Some(filter)) => filter.fingerprint.clone(),
             WindowConfig::None(None) => "none".to_owned(),
-        }
+        };
+        with_scale(Fingerprint::of(&print), self.normalise).finish()
     }
 }
 
@@ -149,23 +158,45 @@ pub(super) fn read(
     let window = window::read(&mut table);
     let plan = summary::read(&mut table, window.as_ref()).and_then(|plan| counter::read(&mut table, plan));
     let pairs = pair::read(&mut table, window.as_ref());
-    let shape = window.as_ref().map_or_else(String::new, window_fingerprint);
-    let made = ModelStream { window: window.as_ref(), shape: &shape, plan: plan.as_ref(), models };
+    let (normalise, fill) = (normalise::read(&mut table), model::read_fill(&mut table, NO_FILL));
+    let shape = window.as_ref().map_or_else(String::new, |window| window_fingerprint(window, normalise));
+    let made = ModelStream { window: window.as_ref(), shape: &shape, plan: plan.as_ref(), models, fill };
     let (detectors, groups) = detector::read(&mut table, made, series.as_deref());
     let expect =
         expect.map_or_else(Vec::new, |expect| checked_expect(&table, expect, series.as_deref(), &detectors));
     table.belongs_elsewhere(&["type", "size", "every", "gap", "max"], "write it in `window = { … }`");
     table.finish();
     let (name, window, plan) = (Arc::from(name.value.as_str()), window?, plan?);
-    Some(StreamConfig { name, from, series, expect, condition, map, window, plan, pairs, detectors, groups })
+    Some(StreamConfig {
+        name,
+        from,
+        series,
+        expect,
+        condition,
+        map,
+        normalise,
+        window,
+        plan,
+        pairs,
+        detectors,
+        groups,
+        fill,
+    })
 }
 
-/// The shape of windows, in one line; empty: there are none.
-fn window_fingerprint(window: &WindowConfig) -> String {
+/// The shape of windows, and the scale of what is in them, in one line; empty: there are none.
+fn window_fingerprint(window: &WindowConfig, normalise: Option<Normalise>) -> String {
     match window {
-        WindowConfig::Cut(specs) => fingerprint::of_shape(&specs.of(false).shape).finish(),
+        WindowConfig::Cut(specs) => {
+            with_scale(fingerprint::of_shape(&specs.of(false).shape), normalise).finish()
+        }
         WindowConfig::None(_) => String::new(),
     }
+}
+
+/// With the scale of the readings, if they have one.
+fn with_scale(print: Fingerprint, normalise: Option<Normalise>) -> Fingerprint {
+    normalise.map_or(print.clone(), |normalise| normalise.put(print))
 }
 
 /// The expected series; each must be one that the stream selects, and a detector must miss it.

@@ -15,6 +15,7 @@ use crate::event::{Event, Reading, Summary};
 use crate::plan::{Accumulators, PaneLayout};
 use crate::sections::unread::{Unread, UnreadReason};
 use headwater_kernel::aggregate::Stamped;
+use headwater_kernel::normalise::Normaliser;
 use headwater_kernel::series::{Closed, Placed, Spec, Windows};
 use headwater_kernel::state::{Corrupt, State, StateReader};
 use headwater_kernel::time::{AgentTime, Now, Time};
@@ -56,6 +57,8 @@ pub(super) struct Channel {
     pub(super) stream: StreamId,
     pub(super) series: SeriesId,
     windows: Windows<Accumulators, Panes<Accumulators>>,
+    /// The past that scales its readings.
+    normaliser: Option<Box<Normaliser>>,
     /// The filter of a stream without windows.
     filter: Option<Box<Filter>>,
     /// Its detectors.
@@ -87,6 +90,7 @@ impl Channel {
             stream,
             series,
             windows: Windows::new(),
+            normaliser: config.normalise.map(|normalise| Box::new(normalise.normaliser())),
             filter: config.window.filter().map(|filter| Box::new(Filter::new(filter))),
             watching: SeriesDetectors::new(config),
             memberships: Box::default(),
@@ -97,6 +101,12 @@ impl Channel {
             armed: AgentTime::MAX,
             forwarded: (Time::MIN, 0),
         }
+    }
+
+    /// A reading on the scale of the stream; `None`: its series has too short a past.
+    #[inline]
+    pub(super) fn scale(&mut self, time: Time, value: f64) -> Option<f64> {
+        self.normaliser.as_mut().map_or(Some(value), |normaliser| normaliser.on_reading(time, value))
     }
 
     /// Places a reading in a window or filter.
@@ -318,6 +328,7 @@ impl Channel {
         self.forwarded.0.save(&mut put(to));
         self.forwarded.1.save(&mut put(to));
         save_measured(to, |to| {
+            self.normaliser.iter().for_each(|normaliser| normaliser.save(&mut put(to)));
             if let Some(spec) = self.spec(stream) {
                 let save_pane = |pane: &Accumulators, to: &mut Bytes<'_>| layout.save_pane(pane, to.0);
                 self.windows.save(spec, &mut Bytes(to), save_pane);
@@ -359,6 +370,9 @@ impl Channel {
         layout: &PaneLayout,
         from: &mut StateReader<'_>,
     ) -> Result<(), Corrupt> {
+        if let Some(normaliser) = &mut self.normaliser {
+            normaliser.restore(from)?;
+        }
         if let Some(spec) = self.spec(stream) {
             self.windows = Windows::load(spec, version, since, from, |from| {
                 let mut pane = layout.load_pane(from)?;

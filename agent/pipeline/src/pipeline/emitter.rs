@@ -6,6 +6,7 @@ use super::own_clock::OwnClock;
 use super::revisions::Revisions;
 use crate::config::StreamConfig;
 use crate::event::{Event, Labels, Subject, Timestamp};
+use crate::unit;
 use headwater_kernel::time::{Now, Time};
 use std::sync::Arc;
 
@@ -77,8 +78,9 @@ impl Emitter {
         }
     }
 
-    /// The subject of an event.
+    /// The subject of an event. Readings on a common scale have no unit.
     pub(super) fn about(&self, stream: &StreamConfig, series: Arc<str>, labels: Labels) -> Subject {
+        let labels = if stream.normalise.is_some() { unit::without(&labels) } else { labels };
         Subject { agent: self.agent.clone(), stream: stream.name.clone(), series, labels }
     }
 

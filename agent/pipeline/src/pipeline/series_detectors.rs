@@ -116,6 +116,14 @@ impl SeriesDetectors {
         }
     }
 
+    /// Restarts the silence at `now`, unless what came is a value that a broker had kept.
+    #[inline]
+    pub(super) fn hear(&mut self, now: AgentTime, is_replayed: bool) {
+        if !is_replayed {
+            self.touch(now);
+        }
+    }
+
     /// Expects a first reading from `now` on, where none has come.
     pub(super) fn expect_reading(&mut self, now: Now) {
         let at = self.moment(now.time).steady;
