@@ -27,7 +27,7 @@ NEAR = 1e-5
 KEPT = [
     "logistic-2", "logistic-named", "logistic-gaps", "linear-svm-3", "svm-rbf-2", "svm-rbf-3", "svm-value",
     "svm-outlier", "tree-2", "boosting-2", "boosting-3", "histogram-2", "mlp-2", "mlp-tanh-3", "isolation-small",
-    "forest-small", "named-columns", "doubles",
+    "forest-small", "named-columns", "doubles", "ensemble-value",
 ]  # fmt: skip
 
 
@@ -53,8 +53,52 @@ def export(model, features):
     return to_onnx(model, np.zeros((1, features), np.float32), target_opset=target, options=options)
 
 
+def ensemble(forest, features):
+    """The trees of a regression forest as `TreeEnsemble` (ai.onnx.ml 5), which skl2onnx does not write."""
+    lists = {name: [] for name in ["features", "splits", "true", "false", "trueleafs", "falseleafs"]}
+    roots, weights = [], []
+    for tree in (one.tree_ for one in forest.estimators_):
+        inner = [at for at in range(tree.node_count) if tree.children_left[at] >= 0]
+        base, places = len(lists["features"]), {at: number for number, at in enumerate(inner)}
+        roots.append(base)
+        for at in inner:
+            split = np.float32(tree.threshold[at])
+            lists["features"].append(int(tree.feature[at]))
+            lists["splits"].append(split if split <= tree.threshold[at] else np.nextafter(split, np.float32(-np.inf)))
+            for side, child in [("true", tree.children_left[at]), ("false", tree.children_right[at])]:
+                lists[side + "leafs"].append(int(child not in places))
+                lists[side].append(base + places[child] if child in places else len(weights))
+                if child not in places:
+                    weights.append(tree.value[child].item() / len(forest.estimators_))
+    make, kinds = onnx.helper, onnx.TensorProto
+    tensor = lambda name, kind, values: make.make_tensor(name, kind, [len(values)], values)  # noqa: E731
+    node = make.make_node(
+        "TreeEnsemble",
+        ["X"],
+        ["Y"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        aggregate_function=1,
+        post_transform=0,
+        tree_roots=roots,
+        nodes_featureids=lists["features"],
+        nodes_splits=tensor("splits", kinds.FLOAT, [float(split) for split in lists["splits"]]),
+        nodes_modes=tensor("modes", kinds.UINT8, [0] * len(lists["features"])),
+        nodes_truenodeids=lists["true"],
+        nodes_falsenodeids=lists["false"],
+        nodes_trueleafs=lists["trueleafs"],
+        nodes_falseleafs=lists["falseleafs"],
+        leaf_targetids=[0] * len(weights),
+        leaf_weights=tensor("weights", kinds.FLOAT, weights),
+    )
+    info = make.make_tensor_value_info
+    ends = [info("X", kinds.FLOAT, [None, features])], [info("Y", kinds.FLOAT, [None, 1])]
+    opsets = [make.make_opsetid("", 21), make.make_opsetid("ai.onnx.ml", 5)]
+    return make.make_model(make.make_graph([node], "trees", *ends), opset_imports=opsets, ir_version=10)
+
+
 def cases():
-    from sklearn.ensemble import IsolationForest, RandomForestClassifier
+    from sklearn.ensemble import IsolationForest, RandomForestClassifier, RandomForestRegressor
     from sklearn.linear_model import LogisticRegression
 
     p = pipelines
@@ -63,6 +107,8 @@ def cases():
         yield name, model, (lambda model=model: export(model, p.FEATURES)), "float"
     small = RandomForestClassifier(5, max_depth=4, random_state=1).fit(p.X, p.NAMED)
     yield "forest-small", small, lambda: export(small, p.FEATURES), "float"
+    flat = RandomForestRegressor(5, max_depth=4, random_state=1).fit(p.X, p.VALUE)
+    yield "ensemble-value", flat, lambda: ensemble(flat, p.FEATURES), "float"
     few = IsolationForest(n_estimators=5, max_samples=32, random_state=1).fit(p.X)
     yield "isolation-small", few, lambda: export(few, p.FEATURES), "float"
     named = p.scaled(LogisticRegression()).fit(p.X, p.NAMED)

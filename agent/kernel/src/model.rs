@@ -8,17 +8,20 @@
 //! | `linear` | logistic regression, and linear support vector machines |
 //! | `forest` | random forests |
 //! | `diagnosis` | what a model says of one row |
+//! | `usual` | what is usual of rows, to compare with |
 //! | `rows` | joins the windows of several series into rows |
 
 mod diagnosis;
 mod forest;
 mod linear;
 mod rows;
+mod usual;
 
 pub use diagnosis::{Diagnosis, WEIGHED};
 pub use forest::{Forest, Node};
 pub use linear::{Linear, Link};
 pub use rows::{Fill, PENDING, WINDOW_ROWS_VERSION, WindowRows};
+pub use usual::UsualRow;
 
 /// The most features of a row.
 pub const FEATURES_MAX: usize = 256;
@@ -35,6 +38,11 @@ pub trait Classifier {
 
     /// Writes the probability of each class; together they are 1. Features are finite, in the units of their series.
     fn judge(&self, features: &[f64], probabilities: &mut [f64]);
+
+    /// Whether [`Classifier::weigh`] can tell.
+    fn weighs(&self) -> bool {
+        true
+    }
 
     /// Writes how much each feature speaks for `class`; only their order has a meaning. A model that cannot tell leaves
     /// them 0.

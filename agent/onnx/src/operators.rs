@@ -41,6 +41,7 @@ pub(crate) fn find(domain: &str, operator: &str) -> Option<Compile> {
         (ML, "Scaler") => features::scaler,
         (ML, "SVMClassifier") => svm::classifier,
         (ML, "SVMRegressor") => svm::regressor,
+        (ML, "TreeEnsemble") => trees::ensemble,
         (ML, "TreeEnsembleClassifier") => trees::classifier,
         (ML, "TreeEnsembleRegressor") => trees::regressor,
         (ML, "ZipMap") => lookup::zip_map,

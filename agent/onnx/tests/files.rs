@@ -187,3 +187,47 @@ fn a_tree_with_a_circle_is_no_tree() {
         assert!(reason(&tree(yes, no)).contains("tree 0 is none"), "{yes} {no}");
     }
 }
+
+/// The same in the form of ai.onnx.ml 5, whose nodes and leaves point at each other by number.
+#[test]
+fn an_ensemble_whose_nodes_lead_in_a_circle_or_nowhere_is_none() {
+    let tensor = |name: &str, kind: u8, bytes: &[u8], count: u8| {
+        let tensor = message(&[(9, bytes)]);
+        let tensor = [&[0x08, count, 0x10, kind], tensor.as_slice()].concat();
+        message(&[(1, name.as_bytes()), (5, &tensor)])
+    };
+    let floats =
+        |numbers: &[f32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let ensemble = |yes: [u64; 2], yes_leaves: [u64; 2], modes: [u8; 2], targets: [u64; 2]| {
+        let attributes = [
+            integers("tree_roots", &[0]),
+            integers("nodes_featureids", &[0, 0]),
+            tensor("nodes_splits", 1, &floats(&[0.5, -1.0]), 2),
+            tensor("nodes_modes", 2, &modes, 2),
+            integers("nodes_truenodeids", &yes),
+            integers("nodes_trueleafs", &yes_leaves),
+            integers("nodes_falsenodeids", &[0, 0]),
+            integers("nodes_falseleafs", &[1, 1]),
+            integers("leaf_targetids", &targets),
+            tensor("leaf_weights", 1, &floats(&[7.0, 9.0]), 2),
+        ];
+        file(&input("X", 1, 1), &[node("TreeEnsemble", "ai.onnx.ml", ("X", "Y"), &attributes)])
+    };
+    let model = OnnxModel::read(&ensemble([1, 1], [0, 1], [0, 0], [0, 0])).unwrap();
+    for (feature, score) in [(0.6, 7.0), (0.0, 7.0), (-2.0, 9.0)] {
+        assert_eq!(model.judge(&[feature], &mut model.scratch()).scores, [score]);
+    }
+    let bad = [
+        (ensemble([0, 1], [0, 1], [0, 0], [0, 0]), "tree 0 is none"),
+        (ensemble([1, 0], [0, 0], [0, 0], [0, 0]), "tree 0 is none"),
+        (ensemble([1, 2], [0, 1], [0, 0], [0, 0]), "a node leads nowhere"),
+        (ensemble([2, 1], [0, 1], [0, 0], [0, 0]), "a node leads nowhere"),
+        (ensemble([1, 1], [0, 1], [6, 0], [0, 0]), "one of several values"),
+        (ensemble([1, 1], [0, 1], [0, 9], [0, 0]), "no mode 9"),
+        (ensemble([1, 1], [0, 1], [0, 0], [0, 4]), "a target that there is not"),
+    ];
+    for (bytes, words) in bad {
+        let reason = reason(&bytes);
+        assert!(reason.contains(words), "{reason}, not {words}");
+    }
+}

@@ -90,6 +90,10 @@ impl Classifier for OnnxClassifier {
         self.classes.len()
     }
 
+    fn weighs(&self) -> bool {
+        false
+    }
+
     fn judge(&self, features: &[f64], probabilities: &mut [f64]) {
         let mut scratch = self.scratch.borrow_mut();
         let scores = self.model.judge(features, &mut scratch).scores;

@@ -41,7 +41,9 @@ impl Diagnosis {
         let (class, probability) = most(None).map(|(class, share)| (class, *share))?;
         let fault = most(normal).map(|(class, _)| class);
         let usual = normal.and_then(|normal| own.get(normal)).copied().unwrap_or(0.0);
-        let (weighed, weighs) = most_weighty(model, features, fault.unwrap_or(class));
+        let mut weights = [0.0; FEATURES_MAX];
+        model.weigh(features, fault.unwrap_or(class), weights.get_mut(..features.len())?);
+        let (weighed, weighs) = most_weighty(&mut weights);
         let score = (1.0 - usual).clamp(0.0, 1.0);
         Some(Self { class, probability, fault, score, probabilities, classes, weighed, weighs })
     }
@@ -52,6 +54,27 @@ impl Diagnosis {
         self.probabilities.get(..self.classes).unwrap_or(&self.probabilities)
     }
 
+    /// Names the features of a model that cannot tell what they weigh: those whose usual values, each in its place alone,
+    /// would take most of the fault's probability. `row` is what was judged. Costs one judgement a feature.
+    pub fn compare(&mut self, model: &(impl Classifier + ?Sized), usual: &[f64], row: &mut [f64]) {
+        let class = self.fault.unwrap_or(self.class);
+        let (mut weights, mut probabilities) = ([0.0; FEATURES_MAX], [0.0; CLASSES_MAX]);
+        let Some(own) = probabilities.get_mut(..self.classes) else { return };
+        let before = self.probabilities().get(class).copied().unwrap_or(0.0);
+        for (at, (usual, weight)) in usual.iter().zip(&mut weights).enumerate() {
+            let Some(feature) = row.get_mut(at) else { break };
+            let kept = core::mem::replace(feature, *usual);
+            model.judge(row, own);
+            if let Some(feature) = row.get_mut(at) {
+                *feature = kept;
+            }
+            let taken = before - own.get(class).copied().unwrap_or(before);
+            // Less is what 32 bits round away.
+            *weight = if taken > 1e-6 { taken } else { 0.0 };
+        }
+        (self.weighed, self.weighs) = most_weighty(&mut weights);
+    }
+
     /// The features that speak most for the fault, the weightiest first.
     #[must_use]
     pub fn weighed(&self) -> &[usize] {
@@ -59,15 +82,8 @@ impl Diagnosis {
     }
 }
 
-/// The features that speak most for `class`, and how many they are.
-fn most_weighty(
-    model: &(impl Classifier + ?Sized),
-    features: &[f64],
-    class: usize,
-) -> ([usize; WEIGHED], usize) {
-    let mut weights = [0.0; FEATURES_MAX];
-    let Some(weights) = weights.get_mut(..features.len()) else { return ([0; WEIGHED], 0) };
-    model.weigh(features, class, weights);
+/// The features with the largest weights above 0, and how many they are.
+fn most_weighty(weights: &mut [f64]) -> ([usize; WEIGHED], usize) {
     let (mut weighed, mut count) = ([0; WEIGHED], 0);
     for place in &mut weighed {
         let most = weights.iter().enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a });
@@ -110,6 +126,35 @@ mod tests {
         assert!(calm.score < 0.5, "{calm:?}");
         let without = Diagnosis::of(&MODEL, None, &[0.0; 4]).unwrap();
         assert_eq!((without.class, without.fault, without.score), (0, Some(0), 1.0));
+    }
+
+    /// The same model, and it cannot tell what its features weigh.
+    struct Mute;
+
+    impl Classifier for Mute {
+        fn features(&self) -> usize {
+            MODEL.features()
+        }
+
+        fn classes(&self) -> usize {
+            MODEL.classes()
+        }
+
+        fn judge(&self, features: &[f64], probabilities: &mut [f64]) {
+            MODEL.judge(features, probabilities);
+        }
+    }
+
+    #[test]
+    fn a_model_that_cannot_tell_is_asked_with_usual_values() {
+        let mut row = [1.0, 1.0, 1.0, 0.1];
+        let mut diagnosis = Diagnosis::of(&Mute, Some(0), &row).unwrap();
+        assert_eq!(diagnosis.weighed(), &[] as &[usize]);
+        diagnosis.compare(&Mute, &[0.0; 4], &mut row);
+        assert_eq!(diagnosis.weighed(), &[1, 0, 3], "the third speaks against it");
+        assert_eq!(row, [1.0, 1.0, 1.0, 0.1]);
+        diagnosis.compare(&Mute, &row.clone(), &mut row);
+        assert_eq!(diagnosis.weighed(), &[] as &[usize], "nothing is unusual");
     }
 
     #[test]

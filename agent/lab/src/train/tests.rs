@@ -124,6 +124,26 @@ fn a_picture_has_the_confusion_and_the_curves_of_each_fold() {
     assert_eq!(svg, train(&data, &recipe(4), &options(ModelKind::Logistic)).unwrap().1.as_svg());
 }
 
+/// `tests/models/check` times it with 100,000 rows, kind by kind.
+#[test]
+fn as_many_rows_as_there_are_make_a_model() {
+    let wanted = |name: &str| std::env::var(name).ok();
+    let rows = wanted("HEADWATER_ROWS").map_or(1_000, |rows| rows.parse().unwrap());
+    let mut dice = Dice::new(3);
+    let data = dataset(&["normal", "leak", "valve"], 1, rows, |_, row| {
+        let class = row % 10 / 8 * (1 + row % 2);
+        let mut feature = |at: usize| dice.below(1_000) as f64 + if at == class { 300.0 } else { 0.0 };
+        ((0..10).map(&mut feature).collect(), class)
+    });
+    let all: Vec<usize> = (0..rows).collect();
+    for (word, kind) in ModelKind::WORDS {
+        if wanted("HEADWATER_KIND").is_none_or(|wanted| wanted == word) {
+            let numbers = kind.fit(&data, &all, 1);
+            assert_eq!((numbers.features(), numbers.classes()), (10, 3), "{word}");
+        }
+    }
+}
+
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     for kind in KINDS {

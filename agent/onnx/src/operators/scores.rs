@@ -16,6 +16,18 @@ pub(super) enum PostTransform {
 }
 
 impl PostTransform {
+    /// Of `TreeEnsemble`, which has numbers in the place of words.
+    pub(super) fn numbered(node: &ProtoNode<'_>) -> Result<Self, OnnxError> {
+        Ok(match node.integer("post_transform")?.unwrap_or(0) {
+            0 => Self::None,
+            1 => Self::Softmax,
+            2 => Self::Logistic,
+            3 => Self::SoftmaxZero,
+            4 => Self::Probit,
+            other => return Err(node.malformed(format!("there is no post_transform {other}"))),
+        })
+    }
+
     pub(super) fn read(node: &ProtoNode<'_>) -> Result<Self, OnnxError> {
         Ok(match node.text("post_transform")?.unwrap_or("NONE") {
             "NONE" => Self::None,

@@ -3,6 +3,7 @@
 //! Source: `tree_ensemble_common.h`, `tree_ensemble_aggregator.h` of onnxruntime 1.32. Deviations: the leaves' weights are
 //! added up in 64 bits, as scikit-learn does; of two classes that both have weights the larger is the label.
 
+mod flat;
 mod forest;
 
 use super::linear::label_and_scores;
@@ -29,6 +30,17 @@ enum Aggregate {
 }
 
 impl Aggregate {
+    /// Of `TreeEnsemble`, which has numbers in the place of words.
+    fn numbered(node: &ProtoNode<'_>) -> Result<Self, OnnxError> {
+        Ok(match node.integer("aggregate_function")?.unwrap_or(1) {
+            0 => Self::Average,
+            1 => Self::Sum,
+            2 => Self::Min,
+            3 => Self::Max,
+            other => return Err(node.malformed(format!("there is no aggregate_function {other}"))),
+        })
+    }
+
     fn read(node: &ProtoNode<'_>) -> Result<Self, OnnxError> {
         Ok(match node.text("aggregate_function")?.unwrap_or("SUM") {
             "SUM" => Self::Sum,
@@ -94,15 +106,33 @@ pub(super) fn regressor<'a>(graph: &mut Builder<'a>, node: &ProtoNode<'a>, _: u6
     }
     // Files before version 3 have numbers of 32 bits only, whatever goes in.
     let kind = TensorKind::Single;
-    let work = forest.work();
-    let step = TreeRegressorStep {
-        forest,
-        bases: bases.into(),
-        aggregate: Aggregate::read(node)?,
-        post: PostTransform::read(node)?,
-        kind,
-    };
-    let made = graph.add_one(step, &[&input], kind, &[1, targets], work)?;
+    let (aggregate, post) = (Aggregate::read(node)?, PostTransform::read(node)?);
+    let step = TreeRegressorStep { forest, bases: bases.into(), aggregate, post, kind };
+    add_regressor(graph, node, step, (&input, targets))
+}
+
+/// Any ensemble as files of ai.onnx.ml 5 have it.
+pub(super) fn ensemble<'a>(graph: &mut Builder<'a>, node: &ProtoNode<'a>, _: u64) -> Result<(), OnnxError> {
+    let input = graph.input(node, 0)?;
+    let targets = usize::try_from(node.integer("n_targets")?.unwrap_or(1)).unwrap_or(0);
+    let forest = flat::read(node, width(node, &input)?, targets)?;
+    if targets == 0 {
+        return Err(node.malformed("no targets"));
+    }
+    let (aggregate, post) = (Aggregate::numbered(node)?, PostTransform::numbered(node)?);
+    let kind = if input.kind == TensorKind::Double { TensorKind::Double } else { TensorKind::Single };
+    let step = TreeRegressorStep { forest, bases: Box::default(), aggregate, post, kind };
+    add_regressor(graph, node, step, (&input, targets))
+}
+
+fn add_regressor<'a>(
+    graph: &mut Builder<'a>,
+    node: &ProtoNode<'a>,
+    step: TreeRegressorStep,
+    (input, targets): (&Tensor, usize),
+) -> Result<(), OnnxError> {
+    let (kind, work) = (step.kind, step.forest.work());
+    let made = graph.add_one(step, &[input], kind, &[1, targets], work)?;
     graph.output(node, 0, made)
 }
 

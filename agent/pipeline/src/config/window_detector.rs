@@ -1,7 +1,7 @@
 //! Judges the windows of a group of series by a trained model, with an alert.
 
 use headwater_kernel::detect::{Alarm, Figure, Judgement, Transition, Verdict};
-use headwater_kernel::model::{Classifier, Diagnosis, Fill, WINDOW_ROWS_VERSION, WindowRows};
+use headwater_kernel::model::{Classifier, Diagnosis, Fill, UsualRow, WINDOW_ROWS_VERSION, WindowRows};
 use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter};
 use headwater_kernel::time::SteadyTime;
 use std::fmt::{self, Write as _};
@@ -53,6 +53,8 @@ pub struct WindowDetector {
     rows: WindowRows<Box<[f64]>>,
     /// The features of the row that is judged, or of a window.
     row: Box<[f64]>,
+    /// What is usual, for the reasons of a model that cannot tell what weighs.
+    usual: Option<UsualRow<Box<[f64]>>>,
     alarm: Alarm,
 }
 
@@ -74,10 +76,12 @@ impl WindowDetector {
         alarm: Alarm,
     ) -> Self {
         let rows = WindowRows::new(members, places.len(), fill, within_ms);
-        let row = vec![0.0; rows.features()].into();
+        let row: Box<[f64]> = vec![0.0; rows.features()].into();
+        let is_mute = model.as_ref().is_some_and(|model| !model.classifier.weighs());
+        let usual = is_mute.then(|| UsualRow::new(row.len()));
         let model = model.map(Rc::new);
         let (places, names, fill) = (places.into(), names.into(), (fill, within_ms));
-        Self { model, normal, above, predicts, places, names, fill, rows, row, alarm }
+        Self { model, normal, above, predicts, places, names, fill, rows, row, usual, alarm }
     }
 
     /// The version of its own state.
@@ -110,7 +114,8 @@ impl WindowDetector {
 
     /// Its own memory on the heap (bytes).
     pub(crate) fn heap_bytes(&self) -> usize {
-        (headwater_kernel::model::PENDING + 2) * size_of_val(&*self.row)
+        let rows = headwater_kernel::model::PENDING + 2 + usize::from(self.usual.is_some());
+        rows * size_of_val(&*self.row)
     }
 
     /// Takes a closed window of the series in a place, with all its numbers in the order of the stream; what is missing is
@@ -128,12 +133,19 @@ impl WindowDetector {
     pub(crate) fn poll(&mut self) -> Option<JudgedRow> {
         let model = self.model.as_ref()?;
         let end = self.rows.pop(&mut self.row)?;
-        let diagnosis = Diagnosis::of(&*model.classifier, self.normal, &self.row)?;
+        let mut diagnosis = Diagnosis::of(&*model.classifier, self.normal, &self.row)?;
         let is_anomalous = diagnosis.score > self.above;
         let verdict = if is_anomalous { Verdict::Anomalous } else { Verdict::Normal };
         let judgement =
             Judgement { verdict: verdict(diagnosis.score), expected: None, clears: !is_anomalous };
         let transition = self.alarm.on_judgement(end, &judgement);
+        if let Some(usual) = &mut self.usual {
+            match usual.means().filter(|_| matches!(transition, Transition::Raised { .. })) {
+                Some(means) => diagnosis.compare(&*model.classifier, means, &mut self.row),
+                None if !is_anomalous => usual.on_row(&self.row),
+                None => {}
+            }
+        }
         Some(JudgedRow { end, diagnosis, judgement, transition })
     }
 
@@ -174,6 +186,7 @@ impl WindowDetector {
         self.alarm.save(to);
         (self.rows.features() as u32).save(to);
         self.rows.save(to);
+        self.usual.iter().for_each(|usual| usual.save(to));
     }
 
     /// Restores what [`WindowDetector::save`] wrote. Rows of another model are not gone on with, and the alert is.
@@ -183,6 +196,10 @@ impl WindowDetector {
         let features = u32::load(from)?;
         if features as usize == restored.rows.features() {
             restored.rows.restore(from)?;
+            // Another model may have had none.
+            if let Some(usual) = restored.usual.as_mut().filter(|_| !from.rest().is_empty()) {
+                usual.restore(from)?;
+            }
         }
         *self = restored;
         Ok(())
@@ -207,5 +224,77 @@ impl fmt::Display for WindowDetector {
                 write!(f, ", fill {word} within {}", headwater_settings::format_duration(ms))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_kernel::detect::Parameters;
+
+    /// The second feature is a leak from 10 on; what weighs it cannot tell.
+    struct Mute;
+
+    impl Classifier for Mute {
+        fn features(&self) -> usize {
+            2
+        }
+
+        fn classes(&self) -> usize {
+            2
+        }
+
+        fn weighs(&self) -> bool {
+            false
+        }
+
+        fn judge(&self, features: &[f64], probabilities: &mut [f64]) {
+            let share = (features[1] / 20.0).clamp(0.0, 1.0);
+            probabilities.copy_from_slice(&[1.0 - share, share]);
+        }
+    }
+
+    fn detector() -> WindowDetector {
+        let model = TrainedModel {
+            classifier: Rc::new(Mute),
+            classes: vec!["normal".into(), "leak".into()],
+            normal: Some(0),
+            wants: None,
+            bytes: 0,
+            checksum: 1,
+        };
+        let names =
+            [("*/flow", "mean"), ("*/flow", "max")].map(|(series, name)| (series.to_owned(), name.into()));
+        let alarm = Alarm::build(&Parameters::new()).unwrap();
+        WindowDetector::new(
+            Some(model),
+            (Some(0), 0.5, false),
+            (vec![0, 1], names.to_vec()),
+            (1, Fill::Nothing, 0),
+            alarm,
+        )
+    }
+
+    /// The reason of an alert after so many usual rows, with a restart before it.
+    fn reason(usual: i64) -> String {
+        let mut before = detector();
+        for second in 0..usual {
+            before.on_window(0, SteadyTime(second), &[3.0, 4.0]);
+            assert!(before.poll().is_some_and(|judged| judged.transition == Transition::None));
+        }
+        let mut state = Vec::new();
+        before.save(&mut |bytes: &[u8]| state.extend_from_slice(bytes));
+        let mut own = detector();
+        own.restore(&mut StateReader::new(&state)).unwrap();
+        own.on_window(0, SteadyTime(usual), &[90.0, 18.0]);
+        let judged = own.poll().unwrap();
+        assert!(matches!(judged.transition, Transition::Raised { .. }));
+        own.reason(&judged.diagnosis, |_| "p1/flow".into())
+    }
+
+    #[test]
+    fn a_model_that_cannot_tell_what_weighs_is_explained_by_what_is_usual() {
+        assert_eq!(reason(20), "leak with a probability of 0.90: p1/flow max is 18");
+        assert_eq!(reason(0), "leak with a probability of 0.90", "nothing is usual yet");
     }
 }

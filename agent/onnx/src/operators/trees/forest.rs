@@ -8,14 +8,14 @@ use crate::proto::ProtoNode;
 use std::collections::HashMap;
 
 /// The nodes of all trees of an ensemble, leaves included.
-const NODES_MAX: usize = 1 << 18;
+pub(super) const NODES_MAX: usize = 1 << 18;
 
 /// Marks the number of a leaf.
-const LEAF: u32 = 1 << 31;
+pub(super) const LEAF: u32 = 1 << 31;
 
 /// How a node compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+pub(super) enum Comparison {
     AtMost,
     Below,
     AtLeast,
@@ -39,13 +39,13 @@ impl Comparison {
 }
 
 /// A node; `yes` and `no` are numbers of nodes or, marked, of leaves.
-struct TreeNode<T> {
-    threshold: T,
-    feature: u16,
-    comparison: Comparison,
-    takes_missing: bool,
-    yes: u32,
-    no: u32,
+pub(super) struct TreeNode<T> {
+    pub(super) threshold: T,
+    pub(super) feature: u16,
+    pub(super) comparison: Comparison,
+    pub(super) takes_missing: bool,
+    pub(super) yes: u32,
+    pub(super) no: u32,
 }
 
 enum Nodes {
@@ -233,12 +233,17 @@ impl Forest {
             return Err(node.malformed("it has nodes that no tree reaches"));
         }
         planting.begins.push(planting.leaves.len() as u32);
-        Ok(Self {
-            nodes: Nodes::of(planting.nodes),
-            roots: roots.into(),
-            begins: planting.begins.into(),
-            weights: planting.leaves.into(),
-        })
+        Ok(Self::of(planting.nodes, roots, planting.begins.into(), planting.leaves.into()))
+    }
+
+    /// Of nodes from which every walk ends. The weights of a leaf begin where `begins` says, which has one entry more.
+    pub(super) fn of(
+        nodes: Vec<TreeNode<f64>>,
+        roots: Vec<u32>,
+        begins: Box<[u32]>,
+        weights: Box<[(u32, f32)]>,
+    ) -> Self {
+        Self { nodes: Nodes::of(nodes), roots: roots.into(), begins, weights }
     }
 
     pub(super) fn trees(&self) -> usize {
