@@ -79,8 +79,7 @@ public final class Merge implements Serializable {
             }
         }
         if (all(entries, entry -> entry.sketch)) {
-            Sketch sketch = new Sketch();
-            entries.forEach(entry -> sketch.add(entry.sketch));
+            Sketch sketch = Sketch.merged(entries.stream().map(entry -> entry.sketch).toList());
             for (double percent : percentiles) {
                 String name = percent == Math.rint(percent) ? String.valueOf((long) percent) : String.valueOf(percent);
                 to.put("p" + name, sketch.percentile(percent, least, greatest));

@@ -72,30 +72,33 @@ public final class Sketch {
         return count;
     }
 
-    /** Adds a sketch. The other one is left as it is. */
-    void add(Sketch other) {
-        int to = Math.max(level, other.level);
-        TreeMap<Integer, Long> up = coarse(positive, positiveCounts, level, to);
-        TreeMap<Integer, Long> down = coarse(negative, negativeCounts, level, to);
-        coarse(other.positive, other.positiveCounts, other.level, to).forEach((i, n) -> up.merge(i, n, Long::sum));
-        coarse(other.negative, other.negativeCounts, other.level, to).forEach((i, n) -> down.merge(i, n, Long::sum));
-        level = to;
-        zero += other.zero;
-        set(true, up);
-        set(false, down);
+    /** The sketch of all values of some. */
+    static Sketch merged(Iterable<Sketch> sketches) {
+        Sketch merged = new Sketch();
+        for (Sketch sketch : sketches) {
+            merged.level = Math.max(merged.level, sketch.level);
+            merged.zero += sketch.zero;
+        }
+        TreeMap<Integer, Long> up = new TreeMap<>();
+        TreeMap<Integer, Long> down = new TreeMap<>();
+        for (Sketch sketch : sketches) {
+            add(sketch.positive, sketch.positiveCounts, merged.level - sketch.level, up);
+            add(sketch.negative, sketch.negativeCounts, merged.level - sketch.level, down);
+        }
+        merged.set(true, up);
+        merged.set(false, down);
+        return merged;
     }
 
-    /** The bins at a higher level: each step replaces i by ceil(i / 2). */
-    private static TreeMap<Integer, Long> coarse(int[] indices, long[] counts, int from, int to) {
-        TreeMap<Integer, Long> bins = new TreeMap<>();
+    /** Adds bins at a level that is so many steps higher: each step replaces i by ceil(i / 2). */
+    private static void add(int[] indices, long[] counts, int steps, TreeMap<Integer, Long> to) {
         for (int at = 0; at < indices.length; at++) {
             int index = indices[at];
-            for (int level = from; level < to; level++) {
+            for (int step = 0; step < steps; step++) {
                 index = Math.floorDiv(index + 1, 2);
             }
-            bins.merge(index, counts[at], Long::sum);
+            to.merge(index, counts[at], Long::sum);
         }
-        return bins;
     }
 
     private void set(boolean isPositive, TreeMap<Integer, Long> bins) {
