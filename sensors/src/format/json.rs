@@ -113,7 +113,14 @@ mod tests {
         assert_eq!(seen.invalid, [why], "an object is no reading");
         let seen = decoded(config, "t", br#"{"a": NaN, "b": 1e999, "c": -Infinity, "d": "nan"}"#);
         assert_eq!(seen.invalid, ["a", "b", "c", "d"].map(|f| format!("`{f}` is infinite or not a number")));
-        assert_eq!(values(&decoded(config, "t", br#"{"a": nan, "d": 4}"#)), [("t/d", 4.0)]);
+        for word in ["nan", "-nan", "inf", "-inf", "Inf", "-Infinity"] {
+            let payload = format!("{{\"a\": {word}, \"d\": 4}}");
+            assert_eq!(values(&decoded(config, "t", payload.as_bytes())), [("t/d", 4.0)], "{word}");
+        }
+        for broken in ["i", "-n", "infinite", "nanny"] {
+            let seen = decoded(config, "t", format!("{{\"a\": {broken}, \"d\": 4}}").as_bytes());
+            assert_eq!((seen.readings.len(), seen.invalid.len()), (0, 1), "{broken}");
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::fields::{DecodeError, Position, Scalar};
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// The value of `NaN`, `nan`, `Infinity` and `-Infinity`: that field cannot be used, and the others can.
+/// What programs write where they have no number: that field cannot be used, and the others can. Longer words come first.
+const NOT_FINITE_WORDS: [&[u8]; 5] = [b"Infinity", b"NaN", b"nan", b"inf", b"Inf"];
+
 const NOT_FINITE: Scalar<'static> = Scalar::Number(f64::NAN);
 
 /// The most levels.
@@ -64,17 +66,15 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<JsonToken<'a>, JsonError> {
         match self.next_byte() {
-            Some(b'-') if matches!(self.rest, [_, b'I', ..]) => self.word(b"-Infinity", NOT_FINITE),
+            Some(b'-') if matches!(self.rest, [_, b'I' | b'i' | b'N' | b'n', ..]) => self.not_finite(),
             Some(b'-' | b'0'..=b'9') => self.number().map(JsonToken::Scalar),
             Some(b'"') => self.string().map(JsonToken::Text),
             Some(b'{') => self.enter(JsonToken::Object),
             Some(b'[') => self.enter(JsonToken::Array),
             Some(b't') => self.word(b"true", Scalar::Boolean(true)),
             Some(b'f') => self.word(b"false", Scalar::Boolean(false)),
-            Some(b'n') if matches!(self.rest, [_, b'a', ..]) => self.word(b"nan", NOT_FINITE),
-            Some(b'n') => self.word(b"null", Scalar::Null),
-            Some(b'N') => self.word(b"NaN", NOT_FINITE),
-            Some(b'I') => self.word(b"Infinity", NOT_FINITE),
+            Some(b'n') if !matches!(self.rest, [_, b'a', ..]) => self.word(b"null", Scalar::Null),
+            Some(b'n' | b'N' | b'I' | b'i') => self.not_finite(),
             Some(_) => self.fault("expected a value"),
             None => self.fault("it ends where a value should be"),
         }
@@ -190,6 +190,17 @@ impl<'a> Scanner<'a> {
             None => return self.fault("expected a value"),
         }
         Ok(JsonToken::Scalar(meaning))
+    }
+
+    /// One of [`NOT_FINITE_WORDS`], perhaps behind a minus.
+    #[cold]
+    fn not_finite(&mut self) -> Result<JsonToken<'a>, JsonError> {
+        let word = self.rest.strip_prefix(b"-").unwrap_or(self.rest);
+        let Some(rest) = NOT_FINITE_WORDS.iter().find_map(|known| word.strip_prefix(*known)) else {
+            return self.fault("expected a value");
+        };
+        self.rest = rest;
+        Ok(JsonToken::Scalar(NOT_FINITE))
     }
 
     /// From the opening quote to past the closing one.

@@ -24,7 +24,9 @@ fn is_unit(text: &str) -> bool {
     let inside = |sign: char| sign.is_alphabetic() || "%‰°℃℉′″/·*^²³⁻¹µ$€£\"'".contains(sign);
     // The power stands last: `m3`, `m/s2`.
     let without_power = text.strip_suffix(['2', '3']).unwrap_or(text);
-    text.starts_with(|sign: char| sign.is_alphabetic() || "%‰°℃℉′″/µ$€£\"".contains(sign))
+    // Sketches write `*C` where their display has no `°`.
+    let first = text.strip_prefix('*').unwrap_or(text);
+    first.starts_with(|sign: char| sign.is_alphabetic() || "%‰°℃℉′″/µ$€£\"".contains(sign))
         && without_power.chars().all(inside)
         && text.chars().count() <= UNIT_LENGTH_MAX
 }
@@ -39,6 +41,8 @@ mod tests {
             ("20.6 ℃", Some(20.6)),
             ("21.5°C", Some(21.5)),
             ("45%", Some(45.0)),
+            ("21.50 *C", Some(21.5)),
+            ("2*3", None),
             ("640136 seconds", Some(640_136.0)),
             ("3 m³/h", Some(3.0)),
             ("9.81m/s2", Some(9.81)),
