@@ -1,6 +1,7 @@
 //! One source's way into the engine.
 
 use super::Engine;
+use super::log_throttle::LogThrottle;
 use super::places::{Places, Wanted};
 use crate::clock;
 use crate::config::SourceConfig;
@@ -29,6 +30,8 @@ pub(crate) struct EngineSink {
     heard: Rc<Cell<Option<AgentTime>>>,
     /// The unit of the series that comes next.
     unit: Option<String>,
+    /// What a person may want to know once: a sender that connects anew brings it again.
+    remarks: LogThrottle,
 }
 
 impl EngineSink {
@@ -36,7 +39,15 @@ impl EngineSink {
     pub(crate) fn new(engine: Rc<Engine>, source: usize, config: &SourceConfig, new_series: usize) -> Self {
         let places = Places::new(config.series_max, new_series);
         let (heard, place) = (engine.sources.heard(source), engine.sources.place(source));
-        Self { engine, place, name: config.name.clone(), places, heard, unit: None }
+        Self {
+            engine,
+            place,
+            name: config.name.clone(),
+            places,
+            heard,
+            unit: None,
+            remarks: LogThrottle::of_connection(),
+        }
     }
 
     fn source(&self) -> usize {
@@ -135,6 +146,12 @@ impl Sink for EngineSink {
         self.engine.forward_later(&mut pipeline);
         if let Some(notice) = pipeline.take_notice() {
             self.engine.sources.log_notice(&notice, now.alive);
+        }
+    }
+
+    fn remark(&mut self, source: &str, text: &str) {
+        if self.remarks.pass(self.engine.now().alive).is_some() {
+            tracing::info!(source, "{text}");
         }
     }
 
