@@ -52,6 +52,16 @@ fn main() {
         &sparkplug,
         ("prost", prost_payload),
     );
+    let obis = b"1-0:1.8.1(000992.992*kWh)\n1-0:1.7.0(00.424*kW)\n".to_vec();
+    compare("obis, 2 lines", "format = \"obis\"", "a/b", &obis, ("split and parse", split_lines));
+    let pairs = b"temp=21.5 hum=45.2 state=ok".to_vec();
+    compare(
+        "pairs, 2 numbers and a text",
+        "format = \"pairs\"",
+        "a/b",
+        &pairs,
+        ("split and parse", split_pairs),
+    );
     let nmea = b"$GPVTG,054.7,T,034.4,M,005.5,N,010.2,K*48".to_vec();
     compare("nmea, VTG", "format = \"nmea\"", "a/b", &nmea, ("split and parse", split_sentence));
 }
@@ -90,6 +100,16 @@ fn split_line(payload: &[u8]) -> f64 {
 fn split_sentence(payload: &[u8]) -> f64 {
     let text = std::str::from_utf8(payload).unwrap();
     text.split([',', '*']).filter_map(|column| column.parse::<f64>().ok()).sum()
+}
+
+fn split_lines(payload: &[u8]) -> f64 {
+    let text = std::str::from_utf8(payload).unwrap();
+    text.split(['(', '*']).filter_map(|part| part.parse::<f64>().ok()).sum()
+}
+
+fn split_pairs(payload: &[u8]) -> f64 {
+    let text = std::str::from_utf8(payload).unwrap();
+    text.split([' ', '=']).filter_map(|part| part.parse::<f64>().ok()).sum()
 }
 
 /// The messages of Sparkplug B, as far as they are here.

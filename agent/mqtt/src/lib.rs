@@ -11,6 +11,9 @@
 //! Deviation: QoS 2 is not offered; a message that comes with it ends the connection.
 
 mod backoff;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(feature = "broker")]
 mod broker;
 mod client;

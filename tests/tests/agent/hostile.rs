@@ -2,7 +2,7 @@
 
 use crate::wait_source;
 use headwater_tests::agent::{program, state_dir};
-use headwater_tests::process::{command, forget_peak, status_kib};
+use headwater_tests::process::{command, cpu_seconds, forget_peak, status_kib};
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -80,13 +80,14 @@ fn a_hostile_publisher_holds_nobody_up() {
     let agent = Agent::start(&dir, &config(broker.port));
     wait_source(&broker, 1);
     let mut publisher = Publisher::new(broker.port);
-    let mut table = String::from("attack | peak (KiB) | the next reading after\n");
+    let busy = || cpu_seconds(agent.pid()).expect("a running agent");
+    let mut table = String::from("attack | peak (KiB) | of a processor | the good reading after (s)\n");
     for (round, (name, messages)) in attacks().into_iter().enumerate() {
         forget_peak(agent.pid());
         for (topic, payload) in messages {
             publisher.publish(&topic, payload).expect("a publish");
         }
-        let (value, sent) = (1_000.0 + round as f64, Instant::now());
+        let (value, sent, before) = (1_000.0 + round as f64, Instant::now(), busy());
         publisher.publish("sensors/good", format!("{{\"v\":{value}}}")).expect("a publish");
         publisher.flush().expect("the broker's acknowledgements");
         subscriber.wait_until(&format!("the good reading after {name}"), |messages| {
@@ -95,7 +96,8 @@ fn a_hostile_publisher_holds_nobody_up() {
             good.any(|message| message.number("value") == value)
         });
         let resident = status_kib(agent.pid(), "VmHWM").expect("a running agent");
-        let _ = writeln!(table, "{name} | {resident} | {:?}", sent.elapsed());
+        let (seconds, share) = (sent.elapsed().as_secs_f64(), busy() - before);
+        let _ = writeln!(table, "publisher: {name} | {resident} | {:.3} | {seconds:.1}", share / seconds);
         assert!(resident < RSS_MAX, "{name}: {resident} KiB");
         subscriber.forget();
     }

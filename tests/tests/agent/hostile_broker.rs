@@ -22,6 +22,10 @@ const LINE_BYTES_MAX: usize = 1_100;
 const READINGS: u32 = 8;
 const EVERY: Duration = Duration::from_millis(500);
 
+/// The head of the table, for people.
+const HEADER: &str =
+    "attack | peak (KiB) | of a processor | a good reading after, at most (s) | connections\n";
+
 fn config(good: u16, evil: u16, version: &str) -> String {
     format!(
         "[agent]\nid = \"edge-1\"\ncheckpoint = \"1s\"\n\
@@ -72,12 +76,13 @@ fn play(trick: Trick, version: &str, good: &Mosquitto, turn: usize) -> String {
     assert!(agent.terminate().success(), "{trick:?}");
     let connections = evil.connections();
     format!(
-        "{trick:?} {version}: {resident} KiB, {share:.3} of a processor, {connections} connections, slowest {slowest:?}\n"
+        "broker of {version}: {trick:?} | {resident} | {share:.3} | {:.1} | {connections}\n",
+        slowest.as_secs_f64()
     )
 }
 
 fn play_all(version: &str) {
-    let (good, mut table) = (Mosquitto::start(), String::new());
+    let (good, mut table) = (Mosquitto::start(), String::from(HEADER));
     let tricks = Trick::ALL.into_iter().filter(|trick| version == "5" || !trick.is_of_v5());
     for (turn, trick) in (1..).zip(tricks) {
         table += &play(trick, version, &good, turn);
