@@ -67,6 +67,8 @@ pub struct Decoder {
     /// Whether topics must match a template; those of recordings need not.
     strict: bool,
     unmatched_topic: bool,
+    /// Whether it was said that a payload has none of the wanted fields.
+    has_told_of_fields: bool,
     /// How many series the sink had forgotten when the topics were looked through.
     generation: u32,
     /// The source's name, for the log.
@@ -101,6 +103,7 @@ impl Decoder {
             repeats: config.drops_repeats.then(Repeats::default),
             strict: true,
             unmatched_topic: false,
+            has_told_of_fields: false,
             generation: 0,
             source: context.source.clone(),
         }
@@ -259,6 +262,14 @@ impl Decoder {
         if let Some(fields) = self.batch.unread_texts.take() {
             let fix = "write `fields`, or give their words numbers in `words`";
             tell(format!("fields of text are not read: {fields}; {fix}"));
+        }
+        if std::mem::take(&mut self.batch.lacks_wanted)
+            && let Some(fields) = self.batch.unwanted.take()
+            && !std::mem::replace(&mut self.has_told_of_fields, true)
+        {
+            tell(format!(
+                "the first payload has none of the `fields`: it holds {fields}; check their names if none has them"
+            ));
         }
         if self.batch.lacking_records == Some(false)
             && let Some(records) = &self.plan.records

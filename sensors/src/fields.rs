@@ -11,7 +11,7 @@ mod value;
 
 pub(crate) use batch::{Batch, SlotValue, Span};
 pub(crate) use captured::{CAPTURED_MAX, CapturePlan};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, is_pattern};
 pub use plan::{RecordKeys, RecordsPath};
 pub use reason::RejectReason;
 pub(crate) use slots::{Topic, TopicField};
@@ -114,7 +114,13 @@ impl<'a> Fields<'a> {
             }
             None if self.plan.wanted.is_none() => FieldUse::New,
             None if self.plan.captures.find(path).is_some() => FieldUse::Captured,
-            None => FieldUse::Skip,
+            None if self.plan.wants_unnamed(path) => FieldUse::New,
+            None => {
+                if !self.batch.has_found_wanted {
+                    self.batch.unwanted.note(path);
+                }
+                FieldUse::Skip
+            }
         }
     }
 
@@ -177,7 +183,7 @@ impl<'a> Fields<'a> {
             }
             None => true,
             Some(_) if !self.plan.nested => false,
-            Some(wanted) => wanted.iter().chain(others()).any(inside),
+            Some(wanted) => wanted.iter().chain(others()).any(inside) || self.plan.matches_inside(path),
         }
     }
 
@@ -213,9 +219,9 @@ impl<'a> Fields<'a> {
             (_, Scalar::Text(text)) => match self.plan.text.meaning(text) {
                 TextMeaning::Number(number) => number,
                 TextMeaning::Nothing => return,
-                TextMeaning::Other => return self.on_other_text(path, text),
+                TextMeaning::Other => return self.on_other_text(want, path, text),
             },
-            (_, Scalar::Compound) => return self.on_compound(path),
+            (_, Scalar::Compound) => return self.on_compound(want, path),
         };
         if !number.is_finite() {
             self.batch.failures.push(RejectReason::NotFinite(Arc::from(path)));
@@ -266,10 +272,14 @@ impl<'a> Fields<'a> {
         self.batch.values.push(SlotValue { slot: number, stamp: Stamp::Arrival, value });
     }
 
+    fn is_named(&self, want: FieldUse) -> bool {
+        matches!(want, FieldUse::Slot(number) if self.plan.is_named(number))
+    }
+
     /// Notes a text that is no value: of a wanted field it is a failure, of any other it is only not read.
     #[cold]
-    fn on_other_text(&mut self, path: &str, text: &str) {
-        if self.plan.wanted.is_none() {
+    fn on_other_text(&mut self, want: FieldUse, path: &str, text: &str) {
+        if !self.is_named(want) {
             return self.batch.unread_texts.note(path);
         }
         let way_out = self.plan.text.way_out(text);
@@ -279,8 +289,8 @@ impl<'a> Fields<'a> {
 
     /// Notes an object or a list with something in it, where one value is wanted: no reading, and perhaps not what was meant.
     #[cold]
-    fn on_compound(&mut self, path: &str) {
-        if self.plan.wanted.is_some() && !self.plan.text.skips_others() {
+    fn on_compound(&mut self, want: FieldUse, path: &str) {
+        if self.is_named(want) && !self.plan.text.skips_others() {
             self.batch.unread_compounds.note(path);
         }
     }

@@ -12,7 +12,7 @@
 mod arrival;
 
 use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
-use crate::fields::{DecodeError, Fields, Scalar};
+use crate::fields::{DecodeError, Fields, Scalar, is_pattern};
 use crate::format::json::{JsonToken, Scanner};
 use crate::line::{FoundRecord, read_line, too_large};
 use crate::rows::{DelimitedRow, Reader, put_row};
@@ -189,8 +189,9 @@ fn columns(header: &DelimitedRow, config: &DecodeConfig) -> Result<Columns, Stri
     let names: Vec<Cow<'_, str>> =
         (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n))).collect();
     let known = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let places = config.captures.names().iter().map(AsRef::as_ref);
-    for wanted in config.time.iter().chain(&config.fields).map(String::as_str).chain(places) {
+    let places = config.captures.needed().map(|(_, path)| &**path);
+    let named = config.fields.iter().filter(|field| !is_pattern(field));
+    for wanted in config.time.iter().chain(named).map(String::as_str).chain(places) {
         if !names.iter().any(|name| *name == wanted) {
             let likely = nearest(wanted, names.iter().map(AsRef::as_ref));
             let hint =

@@ -2,7 +2,7 @@
 
 use super::names::{self, Known};
 use super::template::{NameTemplate, Places};
-use crate::fields::{CAPTURED_MAX, CapturePlan, RecordKeys, RecordsPath};
+use crate::fields::{CAPTURED_MAX, CapturePlan, RecordKeys, RecordsPath, is_pattern};
 use crate::format::{FORMATS, Format, FormatKind};
 use crate::safe_name::safe;
 use crate::text::TextRules;
@@ -77,7 +77,7 @@ impl DecodeConfig {
         refuse_meaningless(table, kind.name, is_named, has_lists);
         let fields: Vec<String> =
             fields.given().unwrap_or_default().into_iter().map(|field| field.value).collect();
-        let several = is_named && fields.len() != 1;
+        let several = is_named && (fields.len() != 1 || fields.iter().any(|field| is_pattern(field)));
         let series = table.string("series");
         let (topics, format, text) = (topics?, format?, text?);
         let places = match (format.brings_labels(), is_named) {
@@ -267,10 +267,6 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: &
                 format!("`{}` is the event time, and no reading", field.value),
                 "leave it out of `fields`",
             );
-        } else if field.value.contains(['*', '?']) {
-            let what = format!("`{}` is the name of one field: `fields` has no wildcards", field.value);
-            let fix = "name each, as list/0, or leave `fields` out and select by `series` of a stream";
-            table.warn(field.span.clone(), what, fix);
         }
     }
 }

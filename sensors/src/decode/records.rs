@@ -66,6 +66,43 @@ fn a_path_where_no_records_are_is_told_once_and_not_after_it_was_right() {
 }
 
 #[test]
+fn a_star_in_fields_stands_for_any_text_and_texts_there_are_no_faults() {
+    let mut decoder = decoder("fields = [\"a/*\", \"*/t\", \"n\"]");
+    let mut seen = Seen::roomy();
+    for payload in [
+        r#"{"a":{"x":1,"s":"text","deep":{"y":2}},"b":{"t":3,"u":9},"n":4,"m":9,"ab":9}"#,
+        r#"{"a":{"x":"off line","y":5},"n":"text","b":{"t":{"t":6}}}"#,
+    ] {
+        decoder.on_payload("t", payload.as_bytes(), &mut seen);
+    }
+    let expected =
+        [("t/a/x", 1.0), ("t/a/deep/y", 2.0), ("t/b/t", 3.0), ("t/n", 4.0), ("t/a/y", 5.0), ("t/b/t/t", 6.0)];
+    assert_eq!(values(&seen), expected.map(|(series, value)| (series, None, value)));
+    assert!(seen.invalid.len() == 1 && seen.invalid[0].contains("`n` is `text`"), "{seen:?}");
+    assert_eq!(seen.remarks.len(), 2, "{:?}", seen.remarks);
+}
+
+#[test]
+fn a_payload_without_the_wanted_fields_is_told_once_and_not_after_one_had_them() {
+    let told = |payloads: &[&str]| {
+        let mut decoder = decoder("fields = [\"temp\", \"a/b\"]");
+        let mut seen = Seen::roomy();
+        payloads.iter().for_each(|payload| decoder.on_payload("t", payload.as_bytes(), &mut seen));
+        seen.remarks
+    };
+    let without = r#"{"temperature":1,"hum":2}"#;
+    assert_eq!(
+        told(&["{}", without, without, r#"{"other":1}"#]),
+        [
+            "the first payload has none of the `fields`: it holds `temperature`, `hum`; check their names if none has them"
+        ]
+    );
+    for found in [r#"{"temp":1}"#, r#"{"x":1,"temp":null}"#, r#"{"a":{"b":1}}"#] {
+        assert_eq!(told(&[found, without]), [""; 0], "{found}");
+    }
+}
+
+#[test]
 fn the_keys_of_an_object_may_be_the_times() {
     let config = "records = \"{time}\"\ntime_format = \"unix\"";
     let seen = decoded(

@@ -49,6 +49,12 @@ pub(crate) struct Batch {
     pub(crate) unread_texts: UnreadFields,
     /// Wanted fields that hold an object or a list.
     pub(crate) unread_compounds: UnreadFields,
+    /// Fields that nobody wants, until a wanted one came.
+    pub(crate) unwanted: UnreadFields,
+    /// Whether a record had a wanted field.
+    pub(super) has_found_wanted: bool,
+    /// Whether a record had none before any had one.
+    pub(crate) lacks_wanted: bool,
     /// Whether a payload had something where `records` says.
     pub(super) has_found_records: bool,
     /// Whether it was told that the first payload had nothing there; `None`: there was no such payload.

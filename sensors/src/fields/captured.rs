@@ -81,7 +81,7 @@ impl CapturePlan {
         self.paths.get(..self.names).unwrap_or_default()
     }
 
-    pub(super) fn needed(&self) -> impl Iterator<Item = (usize, &Arc<str>)> {
+    pub(crate) fn needed(&self) -> impl Iterator<Item = (usize, &Arc<str>)> {
         self.needed.iter().filter_map(|number| Some((*number, self.paths.get(*number)?)))
     }
 

@@ -3,6 +3,7 @@
 use super::captured::CapturePlan;
 use crate::text::TextRules;
 use crate::time::TimeRules;
+use glob::Pattern;
 use std::sync::Arc;
 
 /// Where the records of a payload are.
@@ -29,6 +30,8 @@ pub enum RecordKeys {
 pub(crate) struct Plan {
     /// `None`: every number.
     pub(super) wanted: Option<Vec<Arc<str>>>,
+    /// Patterns of further fields that are wanted, if they are numbers.
+    patterns: Vec<FieldPattern>,
     /// The fields of the event time, which are joined by a blank; none: there is no event time.
     time: Vec<Arc<str>>,
     pub(super) time_rules: TimeRules,
@@ -51,16 +54,20 @@ impl Plan {
         text: TextRules,
         (captures, records): (CapturePlan, Option<RecordsPath>),
     ) -> Self {
+        let (patterns, named): (Vec<&String>, Vec<&String>) =
+            fields.iter().partition(|path| is_pattern(path));
         let wanted: Option<Vec<Arc<str>>> = match (is_named, fields.is_empty()) {
             (false, _) => Some(vec![Arc::from("")]),
             (true, true) => None,
-            (true, false) => Some(fields.iter().map(|path| Arc::from(path.as_str())).collect()),
+            (true, false) => Some(named.iter().map(|path| Arc::from(path.as_str())).collect()),
         };
-        let nested = wanted.iter().flatten().any(|path| path.contains('/'))
+        let nested = !patterns.is_empty()
+            || wanted.iter().flatten().any(|path| path.contains('/'))
             || time.iter().any(|path| path.contains('/'))
             || captures.paths().iter().any(|path| path.contains('/'));
         Self {
             wanted,
+            patterns: patterns.iter().filter_map(|path| FieldPattern::new(path)).collect(),
             time: time.iter().map(|path| path.as_str().into()).collect(),
             time_rules,
             text,
@@ -95,8 +102,66 @@ impl Plan {
         self.time.join(" ").into()
     }
 
+    /// Whether a field is wanted that is not named.
+    pub(super) fn wants_unnamed(&self, path: &str) -> bool {
+        self.wanted.is_none() || self.patterns.iter().any(|pattern| pattern.whole.matches(path))
+    }
+
+    /// Whether a field below `path` may match a pattern.
+    pub(super) fn matches_inside(&self, path: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.may_match_inside(path))
+    }
+
+    /// Whether the field of this number is named in `fields`, or is the one value of a payload.
+    pub(super) fn is_named(&self, number: usize) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| number < wanted.len())
+    }
+
     /// The paths that are wanted; none if every number is.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
         self.wanted.iter().flatten()
+    }
+}
+
+/// Whether a word of `fields` stands for several.
+pub(crate) fn is_pattern(field: &str) -> bool {
+    field.contains('*')
+}
+
+/// A word of `fields` in which `*` stands for any text.
+struct FieldPattern {
+    whole: Pattern,
+    /// What stands before its first `*`.
+    beginning: Box<str>,
+}
+
+impl FieldPattern {
+    fn new(field: &str) -> Option<Self> {
+        let escaped = field.split('*').map(Pattern::escape).collect::<Vec<_>>().join("*");
+        let beginning = field.split('*').next().unwrap_or_default().into();
+        Some(Self { whole: Pattern::new(&escaped).ok()?, beginning })
+    }
+
+    fn may_match_inside(&self, path: &str) -> bool {
+        match self.beginning.strip_prefix(path) {
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => path.starts_with(&*self.beginning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_the_way_to_it_is_known() {
+        let pattern = FieldPattern::new("a/[b]/*/c").unwrap();
+        assert!(pattern.whole.matches("a/[b]/x/c") && pattern.whole.matches("a/[b]/x/y/c"));
+        assert!(!pattern.whole.matches("a/b/x/c") && !pattern.whole.matches("a/[b]/c"));
+        for (path, may) in [("a", true), ("a/[b]", true), ("a/[b]/x", true), ("b", false), ("a/b", false)] {
+            assert_eq!(pattern.may_match_inside(path), may, "{path}");
+        }
+        assert!(FieldPattern::new("*").unwrap().may_match_inside("x"));
     }
 }

@@ -51,6 +51,11 @@ impl Fields<'_> {
         let is_empty = self.batch.values.len() == self.values_before
             && self.batch.failures.len() == self.failures_before
             && self.batch.refused == 0;
+        let has_wanted = !is_empty || self.next > 0;
+        if !has_wanted && !self.batch.has_found_wanted {
+            self.batch.lacks_wanted = true;
+        }
+        self.batch.has_found_wanted |= has_wanted;
         if is_empty {
             self.batch.empty = self.batch.empty.saturating_add(1);
             self.time = EventTime::Missing;
