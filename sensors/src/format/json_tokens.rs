@@ -6,11 +6,12 @@
 //! `serde_json` is the oracle in the tests. Deviations: everything that RFC 8259 allows is accepted, and besides only
 //! the words that C and Python write for numbers that are not finite; an unpaired surrogate reads as U+FFFD.
 
-use super::tree::{Shown, Token, Tokens};
+mod text;
+
+use super::tree::{Token, Tokens};
 use crate::decimal::Decimal;
 use crate::fields::{DecodeError, Position, Scalar};
-use std::borrow::Cow;
-use std::ops::Deref;
+pub(crate) use text::Text;
 
 /// What programs write where they have no number: that field cannot be used, and the others can. Longer words come first.
 const NOT_FINITE_WORDS: [&[u8]; 5] = [b"Infinity", b"NaN", b"nan", b"inf", b"Inf"];
@@ -38,13 +39,6 @@ pub(crate) enum JsonToken<'a> {
     Object,
     /// Call [`Scanner::item`] next.
     Array,
-}
-
-/// A string as written, without its quotes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Text<'a> {
-    raw: &'a str,
-    escaped: bool,
 }
 
 #[derive(Clone)]
@@ -345,67 +339,10 @@ impl<'a> Tokens<'a> for Scanner<'a> {
     }
 }
 
-impl Shown for Text<'_> {
-    #[inline]
-    fn shown(self) -> impl Deref<Target = str> {
-        self.unescaped()
-    }
-}
-
-impl<'a> Text<'a> {
-    /// The text with its escapes resolved.
-    #[inline]
-    pub(crate) fn unescaped(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
-    }
-}
-
-fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((before, after)) = rest.split_once('\\') {
-        text.push_str(before);
-        let mut characters = after.chars();
-        match characters.next() {
-            Some('b') => text.push('\u{8}'),
-            Some('f') => text.push('\u{c}'),
-            Some('n') => text.push('\n'),
-            Some('r') => text.push('\r'),
-            Some('t') => text.push('\t'),
-            Some('u') => {
-                let (character, tail) = code_point(after);
-                text.push(character);
-                rest = tail;
-                continue;
-            }
-            Some(itself) => text.push(itself),
-            None => {}
-        }
-        rest = characters.as_str();
-    }
-    text.push_str(rest);
-    text
-}
-
 /// Whether a string may contain the byte as it is.
 #[inline]
 fn is_ordinary(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..=0x1f)
-}
-
-/// The character of `uXXXX` or `uXXXX\uXXXX`, and what follows.
-fn code_point(text: &str) -> (char, &str) {
-    let unit = |text: &str| u32::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
-    let tail = |count: usize| text.get(count..).unwrap_or_default();
-    let first = unit(text).unwrap_or(0xfffd);
-    let second = text.get(5..).and_then(|rest| rest.strip_prefix('\\')).and_then(unit);
-    match (first, second) {
-        (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), tail(11))
-        }
-        _ => (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), tail(5)),
-    }
 }
 
 #[cfg(test)]
