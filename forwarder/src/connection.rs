@@ -89,6 +89,11 @@ pub trait Output {
         None
     }
 
+    /// The MQTT broker that it connects to; `None`: it is none.
+    fn broker(&self) -> Option<&headwater_mqtt::Settings> {
+        None
+    }
+
     /// Whether it announces what it will send, of JSON messages alone; see [`crate::Catalogue`].
     fn announces(&self) -> bool {
         false

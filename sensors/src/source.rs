@@ -79,6 +79,11 @@ pub trait Source {
         self.is_durable()
     }
 
+    /// Whether its table may be set remotely: it names nothing of this machine that is opened, and no program.
+    fn may_be_remote(&self) -> bool {
+        false
+    }
+
     /// Whether others ask it over the agent's HTTP listener: [`Sink::routes`].
     fn needs_listener(&self) -> bool {
         false

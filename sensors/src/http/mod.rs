@@ -89,6 +89,10 @@ fn read_url(table: &mut Table<'_>) -> Option<Way> {
 }
 
 impl Source for Http {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
     }

@@ -73,6 +73,10 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl Source for Iio {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn names(&self) -> SeriesNames {
         SeriesNames::Patterns(self.config.patterns())
     }

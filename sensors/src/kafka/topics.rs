@@ -71,6 +71,10 @@ fn read_topics(table: &mut Table<'_>) -> Option<Vec<String>> {
 }
 
 impl Source for KafkaSource {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
     }

@@ -50,6 +50,10 @@ struct Mqtt {
 }
 
 impl Source for Mqtt {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
     }

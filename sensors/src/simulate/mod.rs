@@ -33,6 +33,10 @@ struct Simulation {
 }
 
 impl Source for Simulation {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn names(&self) -> SeriesNames {
         SeriesNames::Patterns(self.signals.iter().map(|signal| signal.name.clone()).collect())
     }

@@ -79,6 +79,10 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl Source for System {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn names(&self) -> SeriesNames {
         SeriesNames::Patterns(self.config.patterns())
     }

@@ -41,6 +41,10 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
 }
 
 impl Source for Tcp {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
     }

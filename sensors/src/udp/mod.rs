@@ -63,6 +63,10 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
 }
 
 impl Source for Udp {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn payloads(&self) -> Option<&DecodeConfig> {
         Some(&self.decode)
     }

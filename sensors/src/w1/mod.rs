@@ -61,6 +61,10 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl Source for W1 {
+    fn may_be_remote(&self) -> bool {
+        true
+    }
+
     fn names(&self) -> SeriesNames {
         SeriesNames::Patterns(self.config.patterns())
     }

@@ -178,6 +178,10 @@ impl Output for Mqtt {
         Some(Published { address: self.settings.address(), filters })
     }
 
+    fn broker(&self) -> Option<&Settings> {
+        Some(&self.settings)
+    }
+
     fn announces(&self) -> bool {
         self.home_assistant == Some(true)
     }
