@@ -4,6 +4,7 @@ use crate::conceal::{conceal_line, conceal_text};
 use crate::fingerprint::{FileContents, fingerprint_of};
 use crate::node::{TomlEntry, TomlNode, TomlValue};
 use crate::outline::{Step, TableReading};
+use crate::overlay::OverlayPlace;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::RefCell;
 use std::fmt;
@@ -41,6 +42,8 @@ type Environment = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Document {
     path: PathBuf,
     text: String,
+    /// Where the second text begins, if there is one.
+    pub(crate) overlay: Option<OverlayPlace>,
     pub(crate) root: Vec<TomlEntry>,
     env: Environment,
     mistakes: RefCell<Vec<Mistake>>,
@@ -64,27 +67,38 @@ impl Document {
     /// `${NAME}` (and `CREDENTIALS_DIRECTORY`). Syntax errors become mistakes: all of them, not the first.
     #[must_use]
     pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        let mistakes = errors
-            .iter()
-            .map(|error| Mistake {
-                severity: Severity::Error,
-                span: error.span().unwrap_or(0..0),
-                what: error.message().trim_end_matches('.').to_owned(),
-                fix: "see https://toml.io for the syntax".to_owned(),
-            })
-            .collect::<Vec<_>>();
-        Self {
+        let mut document = Self {
             path: path.to_owned(),
-            text: text.to_owned(),
-            root: TomlEntry::of_table(root.get_ref()),
+            text: String::new(),
+            overlay: None,
+            root: Vec::new(),
             env: Box::new(env),
-            syntax_broken: !mistakes.is_empty(),
-            mistakes: RefCell::new(mistakes),
+            syntax_broken: false,
+            mistakes: RefCell::default(),
             elsewhere: RefCell::default(),
             contents: RefCell::default(),
             readings: RefCell::default(),
+        };
+        document.root = document.add_text(text, 0);
+        document
+    }
+
+    /// Parses a text and notes its mistakes. From `start` on it goes behind what there is; before that it is blank.
+    pub(crate) fn add_text(&mut self, text: &str, start: usize) -> Vec<TomlEntry> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mistakes = self.mistakes.get_mut();
+        mistakes.extend(errors.iter().map(|error| Mistake {
+            severity: Severity::Error,
+            span: error.span().unwrap_or(start..start),
+            what: error.message().trim_end_matches('.').to_owned(),
+            fix: "see https://toml.io for the syntax".to_owned(),
+        }));
+        self.syntax_broken |= !errors.is_empty();
+        if start > 0 {
+            self.text.push('\n');
         }
+        self.text.push_str(text.get(start..).unwrap_or_default());
+        TomlEntry::of_table(root.get_ref())
     }
 
     /// Whether the text was not even TOML, so that missing keys need not mean anything.
@@ -157,7 +171,7 @@ impl Document {
         let gutter = " ".repeat(line_number.to_string().len());
         let mut shown = format!(
             "{}:{line_number}:{column}: {kind}: {}\n{gutter} |\n{line_number} | {}\n{gutter} | {}{}\n",
-            self.path.display(),
+            self.file_of(mistake.span.start).0.display(),
             clean(&mistake.what, LINE_BYTES_MAX),
             clean(&shown_line, LINE_BYTES_MAX),
             " ".repeat((column_shown - 1).min(LINE_BYTES_MAX)),
@@ -169,7 +183,13 @@ impl Document {
         shown
     }
 
-    /// Line and column, both from 1 and in characters, and the line's text, of a byte offset.
+    /// The file that a byte offset is in, and where that begins.
+    fn file_of(&self, offset: usize) -> (&Path, usize) {
+        let overlay = self.overlay.as_ref().filter(|overlay| offset >= overlay.start);
+        overlay.map_or((&self.path, 0), |overlay| (&overlay.path, overlay.start))
+    }
+
+    /// Line and column of its file, both from 1 and in characters, and the line's text, of a byte offset.
     #[must_use]
     pub fn place(&self, offset: usize) -> (usize, usize, &str) {
         let mut offset = offset.min(self.text.len());
@@ -177,13 +197,17 @@ impl Document {
             offset -= 1;
         }
         let (before, _) = self.text.split_at(offset);
+        let (_, first) = self.file_of(offset);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
         let column = before.get(start..).map_or(0, |s| s.chars().count()) + 1;
-        (before.matches('\n').count() + 1, column, line)
+        let lines = before.get(first..).unwrap_or_default().matches('\n').count();
+        (lines + 1, column, line)
     }
 
-    pub(crate) fn env(&self, name: &str) -> Option<String> {
+    /// What the environment answers.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<String> {
         (self.env)(name)
     }
 

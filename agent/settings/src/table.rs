@@ -88,6 +88,12 @@ impl<'d> Table<'d> {
         &self.path
     }
 
+    /// Whether the table stands in a text that lies over that of the file: [`Document::parse_over`].
+    #[must_use]
+    pub fn is_overlaid(&self) -> bool {
+        self.document.is_overlaid(&self.span)
+    }
+
     /// The file that contains the table.
     #[must_use]
     pub fn document(&self) -> &'d Document {
@@ -210,6 +216,9 @@ impl<'d> Table<'d> {
     /// A path; relative ones start at the file's folder.
     pub fn path_to(&mut self, key: &str) -> Option<At<PathBuf>> {
         let text = self.string(key)?;
+        if self.document.refuse_overlaid(&text.span, &format!("the file of `{key}`")) {
+            return None;
+        }
         Some(At { value: self.document.folder().join(&text.value), span: text.span })
     }
 
@@ -338,7 +347,7 @@ impl<'d> Table<'d> {
         while let Some((before, after)) = rest.split_once("${") {
             let Some((variable, tail)) = after.split_once('}') else { break };
             value.push_str(before);
-            match self.document.env(variable) {
+            match self.document.environment(variable) {
                 Some(answer) => {
                     self.document.hide(&answer);
                     value.push_str(&answer);

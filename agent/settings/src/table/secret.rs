@@ -13,6 +13,9 @@ impl Table<'_> {
     /// `$CREDENTIALS_DIRECTORY` (systemd credentials), then beside the config. One line ending is cut off.
     pub fn secret(&mut self, key: &str) -> Option<At<Secret>> {
         let node = self.ask(key, Wanted::Secret)?;
+        if self.document.refuse_overlaid(&node.span, &format!("the secret `{key}`")) {
+            return None;
+        }
         let TomlValue::Table(entries) = &node.value else {
             let text = self.text_of(node, &format!("`{key}`"))?;
             if matches!(&node.value, TomlValue::Text(written) if !written.contains("${"))
@@ -37,6 +40,9 @@ impl Table<'_> {
     /// A secret in the file that the key names: the same as `{ file = "…" }` under another key.
     pub fn secret_file(&mut self, key: &str) -> Option<At<Secret>> {
         let file = self.string(key)?;
+        if self.document.refuse_overlaid(&file.span, "a secret") {
+            return None;
+        }
         self.secret_in(file)
     }
 
@@ -80,7 +86,7 @@ impl Table<'_> {
 
     fn secret_path(&self, file: &Path) -> PathBuf {
         let credentials =
-            self.document.env("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
+            self.document.environment("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(file));
         match credentials {
             Some(path) if file.is_relative() && path.exists() => path,
             _ => self.document.folder().join(file),
