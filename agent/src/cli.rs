@@ -3,6 +3,7 @@
 mod buffer;
 mod check;
 mod completions;
+mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod evaluate;
@@ -23,7 +24,8 @@ mod train;
 #[cfg(fuzzing)]
 pub(crate) use check::describe;
 
-use crate::config::{self, Config};
+use crate::config::{self as agent_config, Config};
+use crate::reload::LoadedConfig;
 use clap::{Parser, Subcommand};
 use headwater_settings::Document;
 use std::path::{Path, PathBuf};
@@ -67,6 +69,8 @@ enum Command {
     Status(status::StatusOptions),
     /// Prints what an agent sends, for people
     Tail(tail::TailOptions),
+    /// Signs remote changes of the config; shows or removes what was set remotely
+    Config(config::ConfigOptions),
     /// Looks into a stopped agent's buffer, prints what waits there, or removes it
     Buffer(buffer::BufferOptions),
     /// Prints the JSON Schema of the config, by which editors complete and check it
@@ -128,6 +132,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::SelfTest => self_test::run(&cli.config),
         Command::Status(options) => status::run(&cli.config, &options),
         Command::Tail(options) => tail::run(&cli.config, &options),
+        Command::Config(options) => config::run(&cli.config, &options),
         Command::Buffer(options) => buffer::run(&cli.config, &options),
         Command::Schema => schema::run(),
         Command::Completions(options) => completions::run(&options),
@@ -137,18 +142,18 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Reads the config; warnings go to stderr, errors end the program with 2.
 fn load(path: &Path) -> Result<Config, Failure> {
-    Ok(load_with_text(path)?.0)
+    let (config, document) = open(path)?;
+    checked((config, &document))
 }
 
-/// The same, with the text that was read.
-fn load_with_text(path: &Path) -> Result<(Config, String), Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    let config = checked(config::parse(path, &text, |name| std::env::var(name).ok()))?;
-    Ok((config, text))
+/// Reads the config, and what was set remotely over it.
+fn load_whole(path: &Path) -> Result<LoadedConfig, Failure> {
+    let file = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    Ok(LoadedConfig::read(path, file))
 }
 
 /// The config, if it has no errors; warnings go to stderr.
-fn checked((config, document): (Option<Config>, Document)) -> Result<Config, Failure> {
+fn checked((config, document): (Option<Config>, &Document)) -> Result<Config, Failure> {
     let shown = document.render_all();
     match config {
         Some(config) => {
@@ -160,7 +165,7 @@ fn checked((config, document): (Option<Config>, Document)) -> Result<Config, Fai
 }
 
 fn open(path: &Path) -> Result<(Option<Config>, Document), Failure> {
-    config::load(path).map_err(|error| unreadable(path, &error))
+    agent_config::load(path).map_err(|error| unreadable(path, &error))
 }
 
 /// A config file that cannot be read at all.

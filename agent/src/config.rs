@@ -10,20 +10,24 @@ mod globs;
 mod labels;
 mod names;
 mod privacy;
+mod remote;
+mod text;
 
 use crate::clock::ClockConfig;
 use crate::models;
+use crate::remote::{RemoteSettings, StateFile};
 pub(crate) use directory::{SYSTEM_RUNTIME, SYSTEM_STATE};
 use headwater_forwarder::{BufferConfig, Output, OutputContext};
 use headwater_http::HttpSettings;
 use headwater_pipeline::config::{GroupJudge, Limits, ReadModel, StreamConfig, read_streams, refuse_unknown};
 use headwater_sensors::{ReadSource, Source};
-use headwater_settings::{At, Document, Or, Table, fingerprint_of};
+use headwater_settings::{At, Document, Or, Overlay, Table, fingerprint_of};
 use headwater_wire::{ENCODERS, Encoding, OutputEncoder, Precision, Unplaced};
 pub(crate) use names::host_name;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub(crate) use text::ConfigText;
 
 /// Everything that `run` needs.
 pub struct Config {
@@ -43,6 +47,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// `[http]`; `None`: there is no listener.
     pub http: Option<HttpSettings>,
+    /// `[remote]`; `None`: the config is not changed remotely.
+    pub remote: Option<RemoteSettings>,
     /// The fingerprint of all streams.
     pub(crate) streams_print: u64,
     /// The fingerprint of `[http]`.
@@ -126,7 +132,7 @@ pub(crate) fn load_with(
     models: &ReadModel<'_>,
 ) -> Result<(Option<Config>, Document), std::io::Error> {
     let text = std::fs::read_to_string(path)?;
-    Ok(parse_with(path, &text, |name| std::env::var(name).ok(), models))
+    Ok(read_document(Document::parse(path, &text, |name| std::env::var(name).ok()), &text, models))
 }
 
 /// Reads only `[agent]` of a config file; `None`: the document says why not. Mistakes elsewhere are not looked for.
@@ -148,17 +154,22 @@ pub fn parse(
     text: &str,
     env: impl Fn(&str) -> Option<String> + 'static,
 ) -> (Option<Config>, Document) {
-    parse_with(path, text, env, &models::read)
+    read_document(Document::parse(path, text, env), text, &models::read)
 }
 
-fn parse_with(
-    path: &Path,
-    text: &str,
-    env: impl Fn(&str) -> Option<String> + 'static,
-    models: &ReadModel<'_>,
-) -> (Option<Config>, Document) {
+/// Reads a config from the text of its file and what lies over it.
+pub(crate) fn parse_text(path: &Path, text: &ConfigText, state: &StateFile) -> (Option<Config>, Document) {
+    let env = |name: &str| std::env::var(name).ok();
+    if text.remote.is_empty() {
+        return parse(path, &text.file, env);
+    }
+    let overlay = Overlay { path: state.path(), text: &text.remote };
+    read_document(Document::parse_over(path, &text.file, overlay, env), &text.whole(), &models::read)
+}
+
+fn read_document(document: Document, text: &str, models: &ReadModel<'_>) -> (Option<Config>, Document) {
+    let env = |name: &str| document.environment(name);
     let directories = (directory::state(&env), env("RUNTIME_DIRECTORY"));
-    let document = Document::parse(path, text, env);
     let mut config = read(&document, directories, models);
     if let Some(config) = &mut config {
         config.agent.checksum = checksum(text, &config.streams);
@@ -204,8 +215,9 @@ fn read(
     labels::refuse_unmade(&mut root, &sources, &streams);
     let labels = privacy::made(&sources);
     let outputs = read_outputs(&mut root, &id, labels.as_deref());
+    let remote = remote::read(&mut root, &outputs, &id);
     let prints = connections::exclude_own(&mut root, &mut sources, &outputs, &id);
-    connections::refuse_equal(&mut root, &sources, &outputs);
+    connections::refuse_equal(&mut root, &sources, &outputs, remote.as_ref());
     let buffer = BufferConfig::read(root.table("buffer"));
     let clock = clock::read(root.table("clock"));
     let http = root.table("http").map(HttpSettings::read);
@@ -242,6 +254,7 @@ fn read(
         limits,
         clock,
         http: http.flatten(),
+        remote,
         streams_print,
         http_print,
     })
@@ -343,6 +356,11 @@ fn read_sources(root: &mut Table<'_>, agent: &str, limits: Limits) -> Vec<(Strin
             if !listens && source.as_ref().is_some_and(|read| read.source.needs_listener()) {
                 let fix = "add `[http]`, which listens at 127.0.0.1:8600";
                 table.refuse(table.place_of("path"), "others cannot ask: there is no listener", fix);
+            }
+            if table.is_overlaid() && source.as_ref().is_some_and(|read| !read.source.may_be_remote()) {
+                let what =
+                    "a source that starts a program or opens what its table names cannot be set remotely";
+                table.refuse(table.place_of("type"), what, "add it in the config's file");
             }
             table.finish();
             (name.value, source)

@@ -49,6 +49,7 @@ use crate::config::SourceConfig;
 use crate::journal::Journal;
 use crate::memory::MemoryCap;
 use crate::notify::Pulse;
+use crate::status::RemoteStatus;
 use crate::tap::Taps;
 use crate::watched::WatchedSeries;
 use checkpointing::Checkpointer;
@@ -108,6 +109,8 @@ pub(crate) struct Engine {
     status_changed: Notify,
     /// What a person should know of the config.
     config_trouble: RefCell<Option<String>>,
+    /// How remote changes of the config stand.
+    remote_status: RefCell<Option<RemoteStatus>>,
 }
 
 impl Engine {
@@ -154,6 +157,7 @@ impl Engine {
             started_up_ms,
             status_changed: Notify::new(),
             config_trouble: RefCell::default(),
+            remote_status: RefCell::default(),
         };
         engine.tell_again(told);
         engine.forward(&mut engine.pipeline.borrow_mut());

@@ -22,6 +22,7 @@ mod models;
 mod notify;
 mod private_file;
 mod reload;
+mod remote;
 mod schema;
 pub mod show;
 pub mod status;

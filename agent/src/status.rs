@@ -46,8 +46,23 @@ pub struct AgentStatus {
     pub messages: MessageDelta,
     /// How many alerts were held back since the state began.
     pub suppressed: i64,
+    /// How remote changes of the config stand; `None`: there are none.
+    pub remote: Option<RemoteStatus>,
     /// The agent's troubles, in words for a person. Outputs that are down are not among them.
     pub trouble: Vec<String>,
+}
+
+/// How remote changes of the config stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RemoteStatus {
+    /// The request whose change lies over the config's file; `None`: none does.
+    pub id: Option<String>,
+    /// When it was signed [ms since the Unix epoch].
+    pub set_ms: Option<i64>,
+    /// Requests that were followed since the program began.
+    pub accepted: u64,
+    /// Requests that were not.
+    pub refused: u64,
 }
 
 /// The memory that the program takes.
@@ -264,6 +279,7 @@ pub(crate) mod tests {
             readings: ReadingCounts::default(),
             messages: MessageDelta::default(),
             suppressed: 0,
+            remote: None,
             trouble: Vec::new(),
         }
     }

@@ -92,7 +92,7 @@ fn every_config_passes_check() {
     for guide in guides() {
         for block in guide.blocks("toml") {
             let dir = TempDir::new();
-            for secret in ["mqtt-password", "http-password", "http-token", "privacy-key"] {
+            for secret in ["mqtt-password", "http-password", "http-token", "privacy-key", "remote-secret"] {
                 dir.write(secret, "a secret of 16 signs".replace(' ', "-"));
             }
             dir.write("pump.model", include_bytes!("../data/pump.model"));

@@ -4,7 +4,6 @@ use crate::conceal::{conceal_line, conceal_text};
 use crate::fingerprint::{FileContents, fingerprint_of};
 use crate::node::{TomlEntry, TomlNode, TomlValue};
 use crate::outline::{Step, TableReading};
-use crate::overlay::OverlayPlace;
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::cell::RefCell;
 use std::fmt;
@@ -33,6 +32,14 @@ pub struct Mistake {
     pub what: String,
     /// The remedy. Lower case, no full stop; may be empty.
     pub fix: String,
+}
+
+/// Where the text of an overlay stands in a document.
+#[derive(Debug)]
+pub(crate) struct OverlayPlace {
+    pub(crate) path: PathBuf,
+    /// Where it begins, in bytes.
+    pub(crate) start: usize,
 }
 
 /// Answers `${NAME}`.

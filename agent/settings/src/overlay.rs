@@ -4,10 +4,10 @@
 //! stand there, and nothing that reads a file, an environment variable or a secret: whoever may change the config remotely
 //! must not be able to send what only this machine knows to a place of their choice.
 
-use crate::document::{Document, Severity};
+use crate::document::{Document, OverlayPlace, Severity};
 use crate::node::{TomlEntry, TomlNode, TomlValue};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Tables of tables, each of which is taken by its name.
 const NAMED: [&str; 2] = ["sources", "streams"];
@@ -29,14 +29,6 @@ pub struct Overlay<'o> {
     pub path: &'o Path,
     /// The text, in TOML.
     pub text: &'o str,
-}
-
-/// Where the text of an overlay stands in a document.
-#[derive(Debug)]
-pub(crate) struct OverlayPlace {
-    pub(crate) path: PathBuf,
-    /// Where it begins, in bytes.
-    pub(crate) start: usize,
 }
 
 impl Document {

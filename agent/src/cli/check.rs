@@ -1,6 +1,6 @@
 //! `headwater check`: all that is wrong with the config, or what it will run.
 
-use super::{Failure, open, stdout};
+use super::{Failure, checked, load_whole, stdout};
 use crate::config::Config;
 use crate::engine::journal_share;
 use crate::estimate::Estimate;
@@ -14,11 +14,10 @@ use std::path::Path;
 const UNIT_MEMORY_MAX: u64 = 192 << 20;
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
-    let (config, document) = open(path)?;
-    let shown = document.render_all();
-    let config = config.ok_or_else(|| Failure::Usage(shown.trim_end().to_owned()))?;
-    eprint!("{shown}");
-    stdout::print(describe(path, &config, &document))
+    let mut loaded = load_whole(path)?;
+    let config = checked((loaded.config.take(), &loaded.document))?;
+    let remote = loaded.remote_change().map(|change| change + "\n").unwrap_or_default();
+    stdout::print(describe(path, &config, &loaded.document) + &remote)
 }
 
 pub(crate) fn describe(path: &Path, config: &Config, document: &Document) -> String {

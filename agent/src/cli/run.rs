@@ -1,6 +1,6 @@
 //! `headwater run`: the daemon.
 
-use super::{Failure, load_with_text, runtime};
+use super::{Failure, checked, load_whole, runtime};
 use crate::reload::ConfigKeeper;
 use crate::supervise;
 use crate::tap::Taps;
@@ -8,13 +8,14 @@ use crate::{logging, private_file};
 use std::path::Path;
 
 pub(super) fn run(config_path: &Path) -> Result<(), Failure> {
-    let (config, text) = load_with_text(config_path)?;
+    let mut loaded = load_whole(config_path)?;
+    let config = checked((loaded.config.take(), &loaded.document))?;
     logging::start(config.agent.log);
     private_file::keep_others_out();
     disable_huge_pages();
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let (mut keeper, config) = ConfigKeeper::start(config_path, config, text)?;
+        let (mut keeper, config) = ConfigKeeper::start(config_path, config, loaded)?;
         let ended = supervise::run_operated(config, Taps::default(), &mut keeper).await;
         ended.map_err(|error| Failure::Other(error.to_string()))
     });

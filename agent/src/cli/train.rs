@@ -78,7 +78,8 @@ impl From<TrainError> for Failure {
 pub(super) fn run(config_path: &Path, arguments: &TrainArguments) -> Result<(), Failure> {
     // The model may not be there yet.
     let read = crate::config::load_with(config_path, &|_| Ok(None));
-    let config = checked(read.map_err(|error| unreadable(config_path, &error))?)?;
+    let (config, document) = read.map_err(|error| unreadable(config_path, &error))?;
+    let config = checked((config, &document))?;
     let source = chosen_source(&config, arguments.source.as_deref())?;
     let origin = origin_of(&config, source)?;
     let stream = find_stream(&config.streams, &arguments.stream)?;

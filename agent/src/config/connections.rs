@@ -1,6 +1,7 @@
 //! What sources and outputs are to each other: what an output sends is never read again, and no two connections hold what
 //! only one can.
 
+use crate::remote::RemoteSettings;
 use headwater_forwarder::Published;
 use headwater_pipeline::event::KINDS;
 use headwater_sensors::ReadSource;
@@ -8,6 +9,9 @@ use headwater_settings::{At, Table, fingerprint_of};
 
 /// The kind of the messages that say how the agent stands, which are no events.
 const STATUS: &str = "status";
+
+/// The table of remote changes, which holds a connection, too.
+const REMOTE: &str = "remote";
 
 /// Keeps sources from reading what the agent's own outputs publish, and warns where they would have. Returns the fingerprint
 /// of each source, what it is kept from included.
@@ -48,13 +52,19 @@ pub(super) fn refuse_equal(
     root: &mut Table<'_>,
     sources: &[(String, Option<ReadSource>)],
     outputs: &[super::OutputConfig],
+    remote: Option<&RemoteSettings>,
 ) {
+    let of_remote = remote.and_then(|remote| {
+        let client_id = remote.broker.client_id.as_ref()?;
+        Some(("table", REMOTE, remote.broker.client_at_broker(client_id)))
+    });
     let of_sources = sources
         .iter()
-        .filter_map(|(name, source)| Some(("source", name, source.as_ref()?.source.exclusive()?)));
-    let of_outputs =
-        outputs.iter().filter_map(|output| Some(("output", &output.name, output.output.exclusive()?)));
-    let mut known: Vec<(&str, &String, String)> = Vec::new();
+        .filter_map(|(name, source)| Some(("source", name.as_str(), source.as_ref()?.source.exclusive()?)));
+    let of_outputs = outputs
+        .iter()
+        .filter_map(|output| Some(("output", output.name.as_str(), output.output.exclusive()?)));
+    let mut known: Vec<(&str, &str, String)> = Vec::from_iter(of_remote);
     for (kind, name, held) in of_sources.chain(of_outputs) {
         if let Some((other, of, _)) = known.iter().find(|(_, _, other)| *other == held) {
             let what = format!("{kind} `{name}` and {other} `{of}` both have {held}");

@@ -3,8 +3,8 @@
 use super::Engine;
 use crate::clock;
 use crate::status::{
-    AgentStatus, BufferStatus, ClockStatus, DeviceStatus, MemoryStatus, OutputStatus, SourceStatus,
-    StreamStatus, WriteStatus,
+    AgentStatus, BufferStatus, ClockStatus, DeviceStatus, MemoryStatus, OutputStatus, RemoteStatus,
+    SourceStatus, StreamStatus, WriteStatus,
 };
 use headwater_forwarder::{ConnectionStatus, ForwarderStatus};
 use headwater_kernel::time::Now;
@@ -23,6 +23,11 @@ impl Engine {
         if before.as_deref() != trouble {
             self.on_status_changed();
         }
+    }
+
+    /// Notes how remote changes of the config stand; `None`: there are none.
+    pub(crate) fn remote_status(&self, status: Option<RemoteStatus>) {
+        self.remote_status.replace(status);
     }
 
     /// Returns when the status may have changed by more than numbers, or has since the last time.
@@ -73,6 +78,7 @@ impl Engine {
             readings: ledger.total,
             messages: super::counts_of(&self.message_account()),
             suppressed,
+            remote: self.remote_status.borrow().clone(),
             trouble: self.trouble(&forwarder),
             outputs: self.output_statuses(forwarder.outputs, now),
         }

@@ -5,6 +5,8 @@
 //! config.trial   headwater trial 1
 //!                text 6f2a11c0          the CRC-32 of the text on trial
 //!                ms 120000
+//!                steady 30000           how long the outputs have to stay, unless they need not
+//!                starts 1               how often the program has begun with it before, unless it has not
 //!                output cloud           each that has to come back
 //!                refused why            once it is rolled back
 //! ```
@@ -35,6 +37,10 @@ pub(super) struct StoredTrial {
     pub(super) wanted: Vec<String>,
     /// How long they may take (ms).
     pub(super) trial_ms: i64,
+    /// How long they have to stay (ms).
+    pub(super) steady_ms: i64,
+    /// How often the program has begun with the config: it has ended in the trial before.
+    pub(super) starts: u32,
 }
 
 impl GoodConfig {
@@ -48,15 +54,6 @@ impl GoodConfig {
         read(&self.good)
     }
 
-    /// Notes that the config of a start works, on another thread: no source waits for the disk. The runtime waits for it.
-    pub(super) fn store_at_start(&self, text: &str) {
-        let _ = std::fs::remove_file(&self.trial);
-        if self.text().as_deref() != Some(text) {
-            let (own, text) = (self.clone(), text.to_owned());
-            tokio::task::spawn_blocking(move || own.write(&own.good, &text));
-        }
-    }
-
     /// Notes that a config works. Nothing is written if that is known.
     pub(super) fn store(&self, text: &str) {
         if self.text().as_deref() != Some(text) {
@@ -67,8 +64,10 @@ impl GoodConfig {
 
     /// Notes how the trial of a config stands.
     pub(super) fn on_trial(&self, text: &str, trial: &StoredTrial) {
-        let StoredTrial { refused, wanted, trial_ms } = trial;
+        let StoredTrial { refused, wanted, trial_ms, steady_ms, starts } = trial;
         let mut lines = vec![TITLE.to_owned(), format!("text {}", crc(text)), format!("ms {trial_ms}")];
+        lines.extend((*steady_ms > 0).then(|| format!("steady {steady_ms}")));
+        lines.extend((*starts > 0).then(|| format!("starts {starts}")));
         lines.extend(wanted.iter().map(|name| format!("output {name}")));
         lines.extend(refused.iter().map(|why| format!("refused {}", why.replace(['\r', '\n'], " "))));
         self.write(&self.trial, &(lines.join("\n") + "\n"));
@@ -86,6 +85,8 @@ impl GoodConfig {
             match word {
                 "text" => is_of_text = rest == crc(text),
                 "ms" => trial.trial_ms = rest.parse().ok()?,
+                "steady" => trial.steady_ms = rest.parse().ok()?,
+                "starts" => trial.starts = rest.parse().ok()?,
                 "output" => trial.wanted.push(rest.to_owned()),
                 "refused" => trial.refused = Some(rest.to_owned()),
                 // A line of a later version.
@@ -124,10 +125,19 @@ mod tests {
         let good = GoodConfig::of(&folder);
         assert_eq!((good.text(), good.stored_trial("a")), (None, None));
         good.store("a");
-        let trial = StoredTrial { refused: None, wanted: vec!["cloud".to_owned()], trial_ms: 120_000 };
+        let trial = StoredTrial {
+            wanted: vec!["cloud".to_owned()],
+            trial_ms: 120_000,
+            steady_ms: 30_000,
+            starts: 1,
+            ..StoredTrial::default()
+        };
         good.on_trial("b", &trial);
         assert_eq!((good.stored_trial("b"), good.stored_trial("c")), (Some(trial.clone()), None));
         assert_eq!(good.text().as_deref(), Some("a"), "until it has passed");
+        let written = std::fs::read_to_string(folder.join("config.trial")).unwrap();
+        let golden = "headwater trial 1\ntext 71beeff9\nms 120000\nsteady 30000\nstarts 1\noutput cloud\n";
+        assert_eq!(written, golden);
         let refused = StoredTrial { refused: Some("it is\nbad".to_owned()), ..trial.clone() };
         good.on_trial("b", &refused);
         assert_eq!(good.stored_trial("b").unwrap().refused.as_deref(), Some("it is bad"));

@@ -52,6 +52,21 @@ pub(super) fn schema(shape: &ConfigShape) -> Value {
     schema
 }
 
+/// The keys that the sample of a whole config does not show: of its tables, of its streams, and of its
+/// output, which is of a kind.
+pub(super) fn not_shown(shape: &ConfigShape, output: &str) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (table, of) in shape.kinds.get(&None).into_iter().flatten() {
+        let kind = (table == "outputs").then_some(output);
+        for key in of.tables.kinds.get(&kind.map(str::to_owned)).into_iter().flat_map(BTreeMap::keys) {
+            if table != "sources" && !Samples::shows(table, kind, key) {
+                missing.push(format!("{table}.{key}"));
+            }
+        }
+    }
+    missing
+}
+
 /// All that `check` asks for.
 pub(super) fn shape() -> ConfigShape {
     ConfigShape::explore(Samples::read().configs().iter().map(|text| document(text)).collect(), config::ask)

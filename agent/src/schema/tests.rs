@@ -1,6 +1,6 @@
 //! The schema has every key that the program asks for, and says what it means.
 
-use super::explore::{document, schema, shape};
+use super::explore::{document, not_shown, schema, shape};
 use crate::config;
 use headwater_settings::ConfigShape;
 use serde::Serialize;
@@ -73,6 +73,30 @@ fn every_key_says_what_it_means() {
     found.sort();
     found.dedup();
     assert_eq!(found, [""; 0], "write a comment behind it in a sample");
+}
+
+/// What the sample of a whole config leaves out, because a comment in it names it, or few need it. What a source has, its own
+/// sample shows.
+const LEFT_OUT: [&str; 10] = [
+    "outputs.cert",
+    "outputs.client_id",
+    "outputs.key",
+    "outputs.privacy",
+    "outputs.sparkplug",
+    "outputs.topic",
+    "streams.fill",
+    "streams.fill_within",
+    "streams.normalise",
+    "streams.normalise_over",
+];
+
+#[test]
+fn the_sample_shows_every_key_but_those_that_are_left_out_on_purpose() {
+    assert_eq!(
+        not_shown(&SHAPE, "mqtt"),
+        LEFT_OUT,
+        "write it into systemd/headwater.toml, or say here that it is left out"
+    );
 }
 
 /// The defaults of all keys that have one.

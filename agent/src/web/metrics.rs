@@ -126,6 +126,15 @@ fn write_agent(to: &mut Writer, status: &AgentStatus) {
     to.one("troubles", Kind::Gauge, "What needs a person; /health says what.", status.trouble.len());
     let help = "Alerts that were held back, because they came too soon or too often.";
     to.one("alerts_suppressed", Kind::Counter, help, status.suppressed);
+    if let Some(remote) = &status.remote {
+        to.family(
+            "remote_requests",
+            Kind::Counter,
+            "Requests for remote changes of the config, in this run.",
+        );
+        to.sample(&[("result", "followed")], remote.accepted)
+            .sample(&[("result", "refused")], remote.refused);
+    }
 }
 
 /// Every reading has one fate; `received` is the sum of all fates and of what is in windows.

@@ -41,6 +41,7 @@ mod privacy;
 mod protocol;
 mod refusals;
 mod reload;
+mod remote;
 mod replay;
 mod reports;
 mod retained;

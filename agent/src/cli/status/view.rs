@@ -140,6 +140,7 @@ fn foot(status: &Value) -> String {
         size(&writes["daily_bytes"]),
         device.unwrap_or_default(),
     ));
+    lines.extend(remote(&status["remote"]));
     lines.push(balance("readings", &status["readings"], "received", &READINGS));
     lines.push(balance("messages", &status["messages"], "made", &MESSAGES));
     match status["trouble"].as_array().filter(|list| !list.is_empty()) {
@@ -147,6 +148,13 @@ fn foot(status: &Value) -> String {
         Some(list) => lines.extend(list.iter().map(|what| format!("trouble     {}", text(what)))),
     }
     lines.join("\n") + "\n"
+}
+
+/// How remote changes of the config stand, if there are any.
+fn remote(remote: &Value) -> Option<String> {
+    let id = remote["id"].as_str().map_or_else(|| "nothing is set".to_owned(), |id| format!("{id} is set"));
+    let counts = format!("{} requests followed, {} refused", remote["accepted"], remote["refused"]);
+    remote.is_object().then(|| format!("remote      {id}; {counts} since the start"))
 }
 
 /// How often a checkpoint or a sync is made.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// The sample of a whole config.
 const WHOLE: &str = include_str!("../../../../systemd/headwater.toml");
 
-/// A key with its comment.
+/// A key with its comment, which may be empty.
 struct Line {
     /// The keys of the tables on the way, such as `sources` or `streams`, `detectors`; names that a config chooses left out.
     path: Vec<String>,
@@ -45,18 +45,29 @@ impl Samples {
             .collect()
     }
 
+    /// Whether the sample of a whole config shows a key of a table, of a kind where there are several.
+    pub(super) fn shows(table: &str, kind: Option<&str>, key: &str) -> bool {
+        let shown = lines(WHOLE);
+        let is_here = |line: &&Line| line.path == [table] && (kind.is_none() || line.kind.as_deref() == kind);
+        // A table has a header of its own.
+        shown.iter().filter(is_here).any(|line| line.key == key)
+            || shown.iter().any(|line| line.path == [table, key])
+    }
+
     /// What a key means, as a sample's comment says: of the kind of table, or else of another one at the same place.
     pub(super) fn meaning(&self, place: &super::Place<'_>, key: &str) -> Option<&str> {
         let kind = place.last().and_then(|(_, kind)| *kind);
         let is_here = |line: &&Line| {
-            line.key == key && line.path.iter().map(String::as_str).eq(place.iter().map(|(key, _)| *key))
+            !line.comment.is_empty()
+                && line.key == key
+                && line.path.iter().map(String::as_str).eq(place.iter().map(|(key, _)| *key))
         };
         let of_kind = self.lines.iter().filter(is_here).find(|line| line.kind.as_deref() == kind);
         of_kind.or_else(|| self.lines.iter().find(is_here)).map(|line| line.comment.as_str())
     }
 }
 
-/// The keys that have a comment.
+/// The keys of a sample, those in its comments too.
 fn lines(text: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut path = Vec::new();
@@ -69,10 +80,8 @@ fn lines(text: &str) -> Vec<Line> {
             if key == "type" {
                 kind = Some(value.trim_matches('"').to_owned());
             }
-            if !comment.is_empty() {
-                let (key, comment) = (key.to_owned(), comment.to_owned());
-                lines.push(Line { path: path.clone(), kind: kind.clone(), key, comment });
-            }
+            let (key, comment) = (key.to_owned(), comment.to_owned());
+            lines.push(Line { path: path.clone(), kind: kind.clone(), key, comment });
         }
     }
     lines
@@ -131,10 +140,10 @@ mod tests {
     fn a_comment_belongs_to_its_key_and_a_number_sign_in_a_text_is_none() {
         let text = "[sources.a] # any\ntype = \"mqtt\"\n# topics = [\"a/#\"]  # filters # all\nqos = 1\n# text = that\n";
         let lines = lines(text);
-        assert_eq!(lines.len(), 1);
-        assert_eq!((lines[0].key.as_str(), lines[0].comment.as_str()), ("topics", "filters # all"));
+        let comments: Vec<_> = lines.iter().map(|line| (line.key.as_str(), line.comment.as_str())).collect();
+        assert_eq!(comments, [("type", ""), ("topics", "filters # all"), ("qos", ""), ("text", "")]);
         assert_eq!(
-            (lines[0].path.as_slice(), lines[0].kind.as_deref()),
+            (lines[1].path.as_slice(), lines[1].kind.as_deref()),
             (&["sources".to_owned()][..], Some("mqtt"))
         );
         assert_eq!(header("[[streams.a.detectors]]").unwrap(), ["streams", "detectors"]);
