@@ -22,6 +22,8 @@ pub const BYTES_MIN: usize = 64;
 pub struct Heap(Box<[u8]>);
 
 impl Room for Heap {
+    const PACKS: bool = true;
+
     fn new() -> Self {
         Self(Box::default())
     }
@@ -141,7 +143,7 @@ mod tests {
         }
         let mut idle = GrowingSketch::new();
         (0..60).for_each(|i| idle.push(20.0 + f64::from(i) / 20.0));
-        assert_eq!((idle.is_exact(), idle.room_bytes()), (true, 512));
+        assert_eq!((idle.is_exact(), idle.room_bytes()), (true, 128), "short decimals take 2 bytes each");
         (0..6_000).for_each(|i| idle.push(20.0 + f64::from(i) / 2_000.0));
         assert_eq!((idle.is_exact(), idle.room_bytes()), (false, 512), "fine bins take no more");
         assert_eq!(size_of::<GrowingSketch>() + BYTES_MIN, 96, "an idle series' sketch");
@@ -174,6 +176,37 @@ mod tests {
             // At its ends the reference answers with the extremes.
             let close = (answer - theirs).abs() <= 1e-9 * theirs.abs();
             prop_assert!(close || theirs == min || theirs == max, "{} {}", answer, theirs);
+        }
+
+        /// Short decimals take less room, and are what they were to the bit; the room depends on the values only.
+        #[test]
+        fn packed_values_are_those_that_came(
+            mut values in prop::collection::vec((-70_000..70_000_i64, 0..6_i32).prop_map(|(n, d)| n as f64 / 10_f64.powi(d)), 1..65),
+            narrow in any::<bool>(),
+        ) {
+            if narrow {
+                values.iter_mut().for_each(|value| *value = (*value * 10.0).rem_euclid(300.0).round() / 100.0);
+            }
+            let of = |values: &[f64]| {
+                let mut sketch = GrowingSketch::new();
+                values.iter().for_each(|value| sketch.push(*value));
+                sketch
+            };
+            let came = of(&values);
+            let mut bytes = Vec::new();
+            came.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
+            let loaded = GrowingSketch::load(&mut StateReader::new(&bytes)).unwrap();
+            values.sort_by(f64::total_cmp);
+            for sketch in [&came, &of(&values), &loaded] {
+                prop_assert!(sketch.is_exact());
+                prop_assert_eq!(sketch, &came);
+                prop_assert_eq!(sketch.room_bytes(), came.room_bytes());
+                for (at, value) in values.iter().enumerate() {
+                    let rank = (at + 1) as f64 / values.len() as f64;
+                    prop_assert_eq!(sketch.quantile(rank), Some(*value + 0.0));
+                }
+            }
+            prop_assert!(!narrow || came.room_bytes() <= 128, "{} bytes", came.room_bytes());
         }
 
         #[test]

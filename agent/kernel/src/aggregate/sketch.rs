@@ -21,6 +21,7 @@
 //! Cost: one logarithm and, unless the bin was the last one hit, a binary search.
 
 mod bins;
+mod packed;
 mod values;
 
 use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged};

@@ -1,6 +1,6 @@
 //! Sorted values, or sorted bins, in a fixed number of bytes: the smaller the counts, the more bins fit.
 //!
-//! Values of 8 bytes. Of bins: keys of 2 bytes from the front, relative to a base; counts of 1, 2 or 4 bytes, all of the
+//! Values of 8 bytes, or of 2 where all of them are short decimals close to one another (`packed.rs`). Of bins: keys of 2 bytes from the front, relative to a base; counts of 1, 2 or 4 bytes, all of the
 //! same width, from the back.
 
 use super::values::save_values;
@@ -8,6 +8,9 @@ use crate::state::{Corrupt, State, StateReader, StateWriter};
 
 /// Storage for the bins of a sketch; all bytes are 0 at first.
 pub trait Room: Clone {
+    /// Whether values may be packed. If so, the room grows to 512 bytes at least.
+    const PACKS: bool = false;
+
     /// The initial room.
     fn new() -> Self;
 
@@ -50,16 +53,17 @@ impl<const BINS: usize> Room for Fixed<BINS> {
 pub(super) const VALUES_MAX: usize = 64;
 
 /// The width that stands for values.
-const VALUE_BYTES: u8 = 8;
+pub(super) const VALUE_BYTES: u8 = 8;
 
 /// Sorted values, or sorted keys and their counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bins<R> {
-    room: R,
+    pub(super) room: R,
     /// What is added to a key as it is kept.
-    base: i32,
-    len: u16,
-    width: u8,
+    pub(super) base: i32,
+    pub(super) len: u16,
+    /// That of a count (bytes); [`VALUE_BYTES`], or more: there are values.
+    pub(super) width: u8,
 }
 
 /// Values that are no longer kept.
@@ -73,21 +77,32 @@ impl<R: Room> Bins<R> {
     /// Whether there are values, as at first, and no bins.
     #[inline]
     pub(super) fn are_values(&self) -> bool {
-        self.width == VALUE_BYTES
+        if R::PACKS { self.width >= VALUE_BYTES } else { self.width == VALUE_BYTES }
     }
 
     /// The values, in ascending order.
     pub(super) fn values(&self) -> impl Iterator<Item = f64> + Clone {
-        let (all, _) = self.room.bytes().as_chunks();
         let len = if self.are_values() { self.len() } else { 0 };
-        all.iter().take(len).map(|bytes| f64::from_le_bytes(*bytes))
+        (0..len).map(|at| if self.is_packed() { self.unpacked(at) } else { self.value(at) })
+    }
+
+    fn value(&self, at: usize) -> f64 {
+        let (all, _) = self.room.bytes().as_chunks();
+        all.get(at).map_or(0.0, |bytes| f64::from_le_bytes(*bytes))
     }
 
     /// Keeps a value. `false`: there are as many as are kept.
     pub(super) fn insert_value(&mut self, value: f64) -> bool {
-        if self.len() == VALUES_MAX || !self.has_bytes(8 * (self.len() + 1), usize::MAX) {
+        if self.len() == VALUES_MAX {
             return false;
         }
+        if R::PACKS && self.insert_packed(value) {
+            return true;
+        }
+        if !self.has_bytes(8 * (self.len() + 1), usize::MAX) {
+            return false;
+        }
+        self.unpack();
         let (all, _) = self.room.bytes_mut().as_chunks_mut::<8>();
         let used = all.get(..usize::from(self.len)).unwrap_or_default();
         let at = used.partition_point(|bytes| f64::from_le_bytes(*bytes).total_cmp(&value).is_le());
@@ -129,7 +144,7 @@ impl<R: Room> Bins<R> {
     }
 
     /// Makes a key fit between the others. `false`: they are too far apart.
-    fn reach(&mut self, key: i32) -> bool {
+    pub(super) fn reach(&mut self, key: i32) -> bool {
         if i16::try_from(key - self.base).is_ok() {
             return true;
         }
@@ -209,7 +224,7 @@ impl<R: Room> Bins<R> {
         self.has_bytes(len * (2 + usize::from(width)), most)
     }
 
-    fn has_bytes(&mut self, needed: usize, most: usize) -> bool {
+    pub(super) fn has_bytes(&mut self, needed: usize, most: usize) -> bool {
         if needed > most {
             return false;
         }
@@ -252,7 +267,7 @@ impl<R: Room> Bins<R> {
     /// Writes the width (8: values), the number of values or bins, and the values; or the first key, then how far each key
     /// is from it, with its count in that width.
     pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
-        self.width.save(to);
+        self.width.min(VALUE_BYTES).save(to);
         self.len.save(to);
         if self.are_values() {
             return save_values(self.values(), to);

@@ -52,15 +52,15 @@ pub(super) fn load_values(
 }
 
 /// The value times 10^digits, if that is an integer and gives the value again.
-fn integer(value: f64, digits: u8) -> Option<i64> {
+pub(super) fn integer(value: f64, digits: u8) -> Option<i64> {
     let power = power(digits)?;
     let number = libm::round(value * power);
     (number.abs() <= INTEGER_MAX && number / power == value).then_some(number as i64)
 }
 
-fn power(digits: u8) -> Option<f64> {
-    let power = 10_i64.checked_pow(digits.into()).filter(|_| digits <= DIGITS_MAX)?;
-    Some(power as f64)
+pub(super) fn power(digits: u8) -> Option<f64> {
+    const POWERS: [f64; DIGITS_MAX as usize + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+    POWERS.get(usize::from(digits)).copied()
 }
 
 fn put_varint(mut number: u64, to: &mut (impl StateWriter + ?Sized)) {
