@@ -118,11 +118,13 @@ python_with_spark() {
 spark() {
     local job=$1
     shift
-    SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$cache/python/bin/python "$cache/python/bin/spark-submit" --master 'local[2]' \
+    SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$cache/python/bin/python "${measured[@]}" "$cache/python/bin/spark-submit" --master 'local[2]' \
         --conf spark.driver.memory=900m --conf spark.sql.shuffle.partitions=2 --conf spark.ui.enabled=false \
         --conf spark.driver.host=127.0.0.1 --conf spark.driver.bindAddress=127.0.0.1 "${spark_options[@]}" \
         "$job" "$@" >>"$work/spark.log" 2>&1 || { tail -40 "$work/spark.log" >&2; exit 1; }
 }
 
 spark_options=()
+# What a run of Spark is wrapped into.
+measured=()
 port=
