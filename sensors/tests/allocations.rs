@@ -76,6 +76,9 @@ const PAYLOADS: &[(&str, &str, &str, &[u8], usize)] = &[
         3,
     ),
     ("sparkplug", "", "spBv1.0/g/DDATA/n/d", SPARKPLUG, 1),
+    ("obis", "", "a/b", b"1-0:1.8.1(000992.992*kWh)\n1-0:1.7.0(00.424*kW)\n", 2),
+    ("pairs", "units = \"strip\"", "a/b", b"t=21.5 h=48 % state=ok", 2),
+    ("pairs", "", "a/b", b"t: 21.5, h: 48", 2),
     (
         "nmea",
         "time = \"utc\"",
