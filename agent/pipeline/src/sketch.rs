@@ -196,6 +196,10 @@ mod tests {
             let mut bytes = Vec::new();
             came.save(&mut |more: &[u8]| bytes.extend_from_slice(more));
             let loaded = GrowingSketch::load(&mut StateReader::new(&bytes)).unwrap();
+            let (mut whole, mut plain) = (Whole::new(), Vec::new());
+            values.iter().for_each(|value| whole.push(*value));
+            whole.save(&mut |more: &[u8]| plain.extend_from_slice(more));
+            prop_assert_eq!(plain, bytes, "as those that are not packed are stored");
             values.sort_by(f64::total_cmp);
             for sketch in [&came, &of(&values), &loaded] {
                 prop_assert!(sketch.is_exact());

@@ -269,6 +269,9 @@ impl<R: Room> Bins<R> {
     pub(super) fn save(&self, to: &mut (impl StateWriter + ?Sized)) {
         self.width.min(VALUE_BYTES).save(to);
         self.len.save(to);
+        if self.is_packed() {
+            return self.save_packed(to);
+        }
         if self.are_values() {
             return save_values(self.values(), to);
         }

@@ -5,7 +5,8 @@
 //! point, and the largest and the smallest one are close enough at the digits of the one that has most.
 
 use super::bins::{Bins, Room, VALUE_BYTES};
-use super::values::{integer, power};
+use super::values::{integer, power, save_integers};
+use crate::state::StateWriter;
 
 /// The width that stands for values that are packed; the number of digits is added.
 pub(super) const PACKED: u8 = 64;
@@ -77,6 +78,12 @@ impl<R: Room> Bins<R> {
         }
         (self.base, self.width) = (base, PACKED + digits);
         Some(())
+    }
+
+    /// Writes the values as `values.rs` has them, without a look at each value's digits.
+    pub(super) fn save_packed(&self, to: &mut (impl StateWriter + ?Sized)) {
+        let keys = (0..self.len()).map(|at| i64::from(self.key(at)));
+        save_integers(self.width.wrapping_sub(PACKED), keys, to);
     }
 
     /// Gives each value 8 bytes, for which there is room.

@@ -16,10 +16,24 @@ const INTEGER_MAX: f64 = 9_007_199_254_740_992.0; // 2^53
 pub(super) fn save_values(values: impl Iterator<Item = f64> + Clone, to: &mut (impl StateWriter + ?Sized)) {
     let digits =
         (0..=DIGITS_MAX).find(|digits| values.clone().all(|value| integer(value, *digits).is_some()));
-    digits.unwrap_or(PLAIN).save(to);
-    let Some(digits) = digits else { return values.for_each(|value| value.save(to)) };
+    match digits {
+        Some(digits) => save_integers(digits, values.filter_map(|value| integer(value, digits)), to),
+        None => {
+            PLAIN.save(to);
+            values.for_each(|value| value.save(to));
+        }
+    }
+}
+
+/// Writes values of so many digits, the fewest that all of them need, as integers in ascending order.
+pub(super) fn save_integers(
+    digits: u8,
+    numbers: impl Iterator<Item = i64>,
+    to: &mut (impl StateWriter + ?Sized),
+) {
+    digits.save(to);
     let mut before = None;
-    for number in values.filter_map(|value| integer(value, digits)) {
+    for number in numbers {
         let first = (number << 1 ^ number >> 63) as u64;
         put_varint(before.map_or(first, |before| number.abs_diff(before)), to);
         before = Some(number);
