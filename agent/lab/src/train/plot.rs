@@ -49,7 +49,7 @@ fn svg(report: &TrainReport) -> String {
     let Some(model) = report.contestants.first() else { return String::new() };
     let rows = drawn(report);
     let cell = cell(report.classes.len());
-    let confusion = 92.0 + cell * report.classes.len() as f64;
+    let confusion = 120.0 + cell * report.classes.len() as f64;
     let height = HEAD + confusion + ROW * rows.len() as f64 + 12.0;
     let mut out = begin(WIDTH, height, STYLE);
     let _ = writeln!(out, "<text class=\"title\" x=\"{LEFT}\" y=\"32\">{}</text>", escaped(&report.title));
@@ -82,7 +82,7 @@ fn cell(classes: usize) -> f64 {
 
 /// Rows that are of a class, by the class that was said; the darker, the larger the share of the class.
 fn put_confusion(out: &mut String, report: &TrainReport, cell: f64) {
-    let (left, top) = (LEFT + NAMES_WIDTH, HEAD + 56.0);
+    let (left, top) = (LEFT + NAMES_WIDTH, HEAD + 84.0);
     let _ =
         writeln!(out, "<text class=\"series\" x=\"{LEFT}\" y=\"{HEAD}\">is (rows), said (columns)</text>");
     for (at, ((name, _), counts)) in report.classes.iter().zip(&report.confusion).enumerate() {
