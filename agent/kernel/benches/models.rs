@@ -59,7 +59,9 @@ fn show(name: &str, model: &impl Classifier, bytes: usize, rows: &[Vec<f64>]) {
     let mut shares = vec![0.0; model.classes()];
     let judge = median_ns(rows, |row| model.judge(black_box(row), black_box(&mut shares)));
     let with_reason = median_ns(rows, |row| {
-        black_box(Diagnosis::of(model, Some(0), black_box(row)));
+        let mut diagnosis = Diagnosis::of(model, Some(0), black_box(row));
+        diagnosis.iter_mut().for_each(|own| own.explain(model, row));
+        black_box(diagnosis);
     });
     println!("{name:<28} {bytes:>9} {judge:>10.0} {with_reason:>12.0}");
 }

@@ -41,10 +41,8 @@ impl Diagnosis {
         let (class, probability) = most(None).map(|(class, share)| (class, *share))?;
         let fault = most(normal).map(|(class, _)| class);
         let usual = normal.and_then(|normal| own.get(normal)).copied().unwrap_or(0.0);
-        let mut weights = [0.0; FEATURES_MAX];
-        model.weigh(features, fault.unwrap_or(class), weights.get_mut(..features.len())?);
-        let (weighed, weighs) = most_weighty(&mut weights);
         let score = (1.0 - usual).clamp(0.0, 1.0);
+        let (weighed, weighs) = ([0; WEIGHED], 0);
         Some(Self { class, probability, fault, score, probabilities, classes, weighed, weighs })
     }
 
@@ -52,6 +50,15 @@ impl Diagnosis {
     #[must_use]
     pub fn probabilities(&self) -> &[f64] {
         self.probabilities.get(..self.classes).unwrap_or(&self.probabilities)
+    }
+
+    /// Names the features that speak most for the fault, as the model says; `row` is what was judged. Costs about two
+    /// judgements.
+    pub fn explain(&mut self, model: &(impl Classifier + ?Sized), row: &[f64]) {
+        let mut weights = [0.0; FEATURES_MAX];
+        let Some(own) = weights.get_mut(..row.len()) else { return };
+        model.weigh(row, self.fault.unwrap_or(self.class), own);
+        (self.weighed, self.weighs) = most_weighty(&mut weights);
     }
 
     /// Names the features of a model that cannot tell what they weigh: those whose usual values, each in its place alone,
@@ -75,7 +82,8 @@ impl Diagnosis {
         (self.weighed, self.weighs) = most_weighty(&mut weights);
     }
 
-    /// The features that speak most for the fault, the weightiest first.
+    /// The features that speak most for the fault, the weightiest first; none before [`Diagnosis::explain`] or
+    /// [`Diagnosis::compare`].
     #[must_use]
     pub fn weighed(&self) -> &[usize] {
         self.weighed.get(..self.weighs).unwrap_or(&self.weighed)
@@ -117,11 +125,17 @@ mod tests {
 
     #[test]
     fn the_fault_is_named_with_what_speaks_for_it() {
-        let diagnosis = Diagnosis::of(&MODEL, Some(0), &[1.0, 1.0, 1.0, 1.0]).unwrap();
+        let explained = |row: &[f64]| {
+            let mut diagnosis = Diagnosis::of(&MODEL, Some(0), row).unwrap();
+            assert_eq!(diagnosis.weighed(), &[] as &[usize], "nobody has asked why");
+            diagnosis.explain(&MODEL, row);
+            diagnosis
+        };
+        let diagnosis = explained(&[1.0, 1.0, 1.0, 1.0]);
         assert_eq!((diagnosis.class, diagnosis.fault, diagnosis.weighed()), (1, Some(1), &[3, 1, 0][..]));
         assert!(diagnosis.score > 0.99 && diagnosis.probabilities().len() == 3);
         // Normal is most likely, and the fault is the likelier of the others.
-        let calm = Diagnosis::of(&MODEL, Some(0), &[-1.0, -2.0, -2.0, -2.0]).unwrap();
+        let calm = explained(&[-1.0, -2.0, -2.0, -2.0]);
         assert_eq!((calm.class, calm.fault, calm.weighed()), (0, Some(2), &[0][..]));
         assert!(calm.score < 0.5, "{calm:?}");
         let without = Diagnosis::of(&MODEL, None, &[0.0; 4]).unwrap();

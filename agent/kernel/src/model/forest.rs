@@ -23,6 +23,9 @@ impl Node {
     pub const LEAF: u32 = u32::MAX;
 }
 
+/// Trees that are walked abreast, so that a processor need not wait for the memory of each.
+const ABREAST: usize = 8;
+
 /// A forest over borrowed nodes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forest<'m> {
@@ -84,13 +87,22 @@ impl Classifier for Forest<'_> {
 
     fn judge(&self, features: &[f64], probabilities: &mut [f64]) {
         probabilities.fill(0.0);
-        for root in self.roots {
-            let mut at = *root;
-            while let Some((child, _)) = self.step(at, features) {
-                at = child;
+        for roots in self.roots.chunks(ABREAST) {
+            let mut places = [0; ABREAST];
+            places.iter_mut().zip(roots).for_each(|(at, root)| *at = *root);
+            let mut is_over = false;
+            while !is_over {
+                is_over = true;
+                for at in places.iter_mut().take(roots.len()) {
+                    if let Some((child, _)) = self.step(*at, features) {
+                        (*at, is_over) = (child, false);
+                    }
+                }
             }
-            for (probability, share) in probabilities.iter_mut().zip(self.shares_at(at)) {
-                *probability += f64::from(*share);
+            for at in places.iter().take(roots.len()) {
+                for (probability, share) in probabilities.iter_mut().zip(self.shares_at(*at)) {
+                    *probability += f64::from(*share);
+                }
             }
         }
         let trees = self.roots.len().max(1) as f64;

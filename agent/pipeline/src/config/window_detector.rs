@@ -139,6 +139,9 @@ impl WindowDetector {
         let judgement =
             Judgement { verdict: verdict(diagnosis.score), expected: None, clears: !is_anomalous };
         let transition = self.alarm.on_judgement(end, &judgement);
+        if matches!(transition, Transition::Raised { .. } | Transition::Cleared { .. }) {
+            diagnosis.explain(&*model.classifier, &self.row);
+        }
         if let Some(usual) = &mut self.usual {
             match usual.means().filter(|_| matches!(transition, Transition::Raised { .. })) {
                 Some(means) => diagnosis.compare(&*model.classifier, means, &mut self.row),
