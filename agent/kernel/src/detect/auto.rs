@@ -54,7 +54,7 @@ pub struct Auto {
 
 pub(super) const KIND: DetectorKind = DetectorKind {
     name: "auto",
-    version: 3,
+    version: 4,
     doc: "the value is unusual for the series at this time; nothing to set, it learns as it goes",
     parameters: &[],
     judges: Judges::ValuesOrRows,

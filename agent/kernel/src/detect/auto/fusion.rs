@@ -1,7 +1,9 @@
 //! From evidence to a verdict: how much is needed, and how soon again.
 //!
 //! Three kinds of evidence are enough, each alone: all views together are more surprised than the limit ([`limit`]), one
-//! view beside the last readings is far beyond what was usual, or the value is flat. After an alarm the detector rests,
+//! view beside the last readings is far beyond what was usual, or the value is flat. Chance alone surprises now and then,
+//! so of a single series all views together are believed when two readings close to each other surprise, or one does so by
+//! more. After an alarm the detector rests,
 //! and each recent alarm raises what the views together must bring, so that an event that keeps happening stops being
 //! news. What is far beyond everything seen is raised all the same. A return to what was usual before an alarm is the
 //! end of an event, and no other one.
@@ -15,7 +17,7 @@ use super::settings::AutoSettings;
 use crate::detect::Verdict;
 use crate::detect::learned::learned_struct;
 
-learned_struct!(Fusion { rest, weariness, limit });
+learned_struct!(Fusion { rest, weariness, limit, witness });
 
 /// The score of evidence that is just not enough, whatever the settings are.
 const LIMIT: f64 = AutoSettings::DEFAULT.together;
@@ -23,11 +25,19 @@ const LIMIT: f64 = AutoSettings::DEFAULT.together;
 const FAR: f64 = 0.6;
 /// Octaves beyond the record, from which a view is heard at any tempo and whatever was raised before.
 const UNHEARD_OF: f64 = 0.3;
+/// How much rarer than the record that must be by the tail of the view itself, for each digit that the tempo asks for: a
+/// heavy tail breaks records all the time.
+const RARER: f64 = 0.4;
 /// The excess of a value that is flat [digits].
 const FLAT: f64 = 2.0;
 /// More evidence for each digit that the tempo asks for.
 const TEMPO_TOGETHER: f64 = 1.2;
 const TEMPO_ALONE: f64 = 2.0;
+/// A reading whose surprise comes so near to the limit [digits] is a witness for those behind it.
+const NEARLY: f64 = 0.3;
+const WITNESS_READINGS: u8 = 3;
+/// More evidence for a surprise of a single series without a witness [digits].
+const UNWITNESSED: f64 = 0.3;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
 /// What is unheard of is another event when it comes so many readings after an alarm.
@@ -61,6 +71,8 @@ pub(super) struct Alone {
     /// Octaves beyond what is usual, and beyond the record.
     pub(super) beyond_usual: f64,
     pub(super) beyond_record: f64,
+    /// The rarity of the record [digits].
+    pub(super) record: f64,
     /// What it says of it.
     pub(super) reason: Reason,
     /// The value that it expected [channel unit]; `None`: it looks at steps.
@@ -75,6 +87,8 @@ pub(super) struct Fusion {
     /// Recent alarms.
     weariness: f64,
     limit: OwnLimit,
+    /// Readings left for which the last witness stands.
+    witness: u8,
 }
 
 /// What a row of evidence comes to.
@@ -105,7 +119,7 @@ struct Excess {
 
 impl Fusion {
     pub(super) const fn new() -> Self {
-        Self { rest: 0, weariness: 0.0, limit: OwnLimit::new() }
+        Self { rest: 0, weariness: 0.0, limit: OwnLimit::new(), witness: 0 }
     }
 
     /// Judges the evidence of one series, or of several at one time.
@@ -143,7 +157,10 @@ impl Fusion {
             self.limit.learn(one.together);
         }
         let plain = one.together - limit;
-        let wearied = plain - settings.weariness * self.weariness;
+        let alone = evidence.len() == 1 && self.witness == 0;
+        self.witness = if plain > -NEARLY { WITNESS_READINGS } else { self.witness.saturating_sub(1) };
+        let unwitnessed = if alone { UNWITNESSED } else { 0.0 };
+        let wearied = plain - settings.weariness * self.weariness - unwitnessed;
         (index, Excess { plain, wearied, unheard_of: false, expected: Some(one.usual), reason: one.reason })
     }
 
@@ -177,7 +194,8 @@ impl Evidence {
         };
         for one in self.alone.iter().filter(|one| one.beyond_usual >= FAR) {
             let rare = one.digits - needed;
-            let unheard_of = rare > 0.0 && one.beyond_record >= UNHEARD_OF;
+            let is_rarer = one.digits >= one.record + RARER * self.tempo;
+            let unheard_of = rare > 0.0 && one.beyond_record >= UNHEARD_OF && is_rarer;
             let alone = if unheard_of { rare } else { rare - TEMPO_ALONE * self.tempo };
             if alone > most.plain && most.plain <= 0.0 {
                 (most.expected, most.reason) = (one.expected, one.reason);
@@ -200,7 +218,9 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alone, AutoSettings, Evidence, Fusion, LIMIT, Plateau, REST, Reason, SAME_EVENT};
+    use super::{
+        Alone, AutoSettings, Evidence, Fusion, LIMIT, Plateau, REST, Reason, SAME_EVENT, WITNESS_READINGS,
+    };
     use crate::detect::Verdict;
 
     const QUIET: Evidence = Evidence {
@@ -211,6 +231,7 @@ mod tests {
             digits: 0.3,
             beyond_usual: -2.0,
             beyond_record: -3.0,
+            record: 2.7,
             reason: Reason::Neighbours { by: 6.0 },
             expected: Some(19.0),
         }; 2],
@@ -235,7 +256,7 @@ mod tests {
     #[test]
     fn either_kind_of_evidence_is_enough() {
         let alone = |evidence: Evidence| raises(&mut Fusion::new(), evidence);
-        assert!(alone(together(2.6)) && !alone(together(2.2)));
+        assert!(alone(together(2.7)) && !alone(together(2.6)));
         assert!(
             alone(needle(3.5, 0.7, -0.1)) && !alone(needle(3.5, 0.5, -0.1)) && !alone(needle(3.1, 0.7, -0.1))
         );
@@ -252,6 +273,30 @@ mod tests {
             Fusion::new().judge(&AutoSettings::DEFAULT, &[needle(3.5, 0.7, -0.1)]).reason,
             QUIET.alone[0].reason
         );
+    }
+
+    #[test]
+    fn a_surprise_of_a_single_series_needs_a_witness_or_more() {
+        let then = |quiet: u8| {
+            let mut fusion = Fusion::new();
+            assert!(!raises(&mut fusion, together(2.5)));
+            (0..quiet).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
+            raises(&mut fusion, together(2.4))
+        };
+        assert!(then(0) && then(WITNESS_READINGS - 1) && !then(WITNESS_READINGS));
+        let several = [QUIET, together(2.6)];
+        let fused = Fusion::new().judge(&AutoSettings::DEFAULT, &several);
+        assert!(matches!(fused.verdict, Verdict::Anomalous(_)), "several have a limit of their own");
+    }
+
+    #[test]
+    fn a_heavy_tail_is_heard_when_it_is_rarer_than_its_record() {
+        let fast = |record: f64| {
+            let mut evidence = Evidence { tempo: 1.0, ..needle(4.5, 1.0, 0.5) };
+            evidence.alone[0].record = record;
+            raises(&mut Fusion::new(), evidence)
+        };
+        assert!(fast(4.0) && !fast(4.2));
     }
 
     #[test]
@@ -284,7 +329,7 @@ mod tests {
     #[test]
     fn an_alarm_makes_the_next_one_harder_but_not_the_unheard_of() {
         let mut fusion = Fusion::new();
-        assert!(raises(&mut fusion, together(2.5)));
+        assert!(raises(&mut fusion, together(2.7)));
         assert!(!raises(&mut fusion, together(5.0)), "at rest");
         assert!(!raises(&mut fusion, needle(3.5, 0.7, 0.5)), "the same event");
         (0..SAME_EVENT).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
@@ -292,7 +337,7 @@ mod tests {
         (0..REST).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(3.0)));
         (0..20_000).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
-        assert!(raises(&mut fusion, together(2.5)), "forgotten");
+        assert!(raises(&mut fusion, together(2.7)), "forgotten");
     }
 
     #[test]

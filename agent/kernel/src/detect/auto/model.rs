@@ -18,6 +18,7 @@ learned_struct!(AutoModel {
     flat,
     tempo,
     seen,
+    forgot,
     level,
     spread,
     recent,
@@ -51,6 +52,9 @@ const STEP_READINGS: f64 = 10.0;
 const LEVEL_READINGS: u32 = 1_000;
 /// The histograms forget half when this many were seen.
 const SEEN_MAX: u32 = 16_384;
+/// They do not forget what was seen once within so much time [ms]: at one reading a second half is forgotten every two
+/// hours, and what every morning brings would be new every morning.
+const RECORD_MS: i64 = 7 * 86_400_000;
 /// A reading this many times further out than usual is judged but not learned, and one this many times closer than
 /// usual is no news; [`MISFITS`] of either in a row are another unit, and everything is learned anew.
 const RANGE: f64 = 4_096.0;
@@ -76,6 +80,8 @@ pub struct AutoModel {
     tempo: Tempo,
     /// Readings learned, up to [`SEEN_MAX`].
     seen: u32,
+    /// When what was seen once was last forgotten [ms].
+    forgot: i64,
     level: f64,
     /// Mean distance from the level [channel unit]; 0 while the series has been constant.
     spread: f64,
@@ -130,6 +136,7 @@ impl AutoModel {
             flat: Flat::starting(value, time),
             tempo,
             seen: 0,
+            forgot: time.0,
             level: value,
             spread: 0.0,
             recent: value,
@@ -250,6 +257,7 @@ impl AutoModel {
                     digits: digits(standing.one_in),
                     beyond_usual: standing.beyond_usual,
                     beyond_record: if self.misfits > 1 { 0.0 } else { standing.beyond_record },
+                    record: digits(f64::from(self.seen)),
                     reason,
                     expected,
                 })
@@ -267,8 +275,12 @@ impl AutoModel {
         self.seen = self.seen.min(SEEN_MAX) + 1;
         if self.seen >= SEEN_MAX {
             self.seen /= 2;
-            self.views.iter_mut().for_each(|view| view.surprise.halve());
-            self.near.halve();
+            let keeps = (0..RECORD_MS).contains(&time.0.saturating_sub(self.forgot));
+            if !keeps {
+                self.forgot = time.0;
+            }
+            self.views.iter_mut().for_each(|view| view.surprise.halve(keeps));
+            self.near.halve(keeps);
         }
     }
 

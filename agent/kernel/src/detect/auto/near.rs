@@ -166,8 +166,9 @@ impl Near {
         self.last = [value; MEDIAN_OF];
     }
 
-    pub(super) fn halve(&mut self) {
-        self.views.iter_mut().for_each(Magnitudes::halve);
+    /// As [`super::surprise::Surprise::halve`].
+    pub(super) fn halve(&mut self, keeps: bool) {
+        self.views.iter_mut().for_each(|view| view.halve(keeps));
     }
 
     /// The scale has grown by 2^`octaves`. The last view has no unit.

@@ -99,10 +99,10 @@ impl Surprise {
         one_in
     }
 
-    /// Halves all counts, so that later numbers weigh more.
-    pub(super) fn halve(&mut self) {
-        self.above.halve();
-        self.below.halve();
+    /// Halves all counts, so that later numbers weigh more; one that `keeps` goes on knowing each bin that it knows.
+    pub(super) fn halve(&mut self, keeps: bool) {
+        self.above.halve(keeps);
+        self.below.halve(keeps);
     }
 
     /// Shifts all counts by `octaves`: the scale has grown by 2^`octaves`.
@@ -138,8 +138,9 @@ impl Magnitudes {
         }
     }
 
-    pub(super) fn halve(&mut self) {
-        self.all.halve();
+    /// As [`Surprise::halve`].
+    pub(super) fn halve(&mut self, keeps: bool) {
+        self.all.halve(keeps);
     }
 
     /// As [`Surprise::rescale`].
@@ -203,8 +204,8 @@ impl Side {
         }
     }
 
-    fn halve(&mut self) {
-        self.0.iter_mut().for_each(|count| *count /= 2);
+    fn halve(&mut self, keeps: bool) {
+        self.0.iter_mut().for_each(|count| *count = if keeps { count.div_ceil(2) } else { *count / 2 });
     }
 
     /// The place that `share` of `seen` magnitudes exceed.
@@ -295,6 +296,11 @@ mod tests {
         assert!((surprise.clone().push(2.0, 1_000, true) - before).abs() < 1e-9);
         surprise.rescale(i32::MIN);
         surprise.rescale(i32::MAX);
-        surprise.halve();
+        surprise.halve(true);
+        let half = surprise;
+        (0..9).for_each(|_| surprise.halve(true));
+        assert!(surprise.above.largest() == half.above.largest(), "the record is kept");
+        surprise.halve(false);
+        assert_eq!(surprise, Surprise::new());
     }
 }

@@ -200,7 +200,7 @@ fn what_is_beyond_everything_seen_is_raised_whatever_was_raised_before() {
 
 #[test]
 fn noise_is_quiet_at_any_pace() {
-    for (interval_ms, at_most) in [(1_000, 2), (10_000, 4), (60_000, 12), (900_000, 12)] {
+    for (interval_ms, at_most) in [(1_000, 2), (10_000, 2), (60_000, 9), (900_000, 9)] {
         let mut noise = Noise::new(9);
         let mut auto = Auto::new();
         let judged: Vec<_> = (0..20_000)
@@ -291,7 +291,7 @@ fn what_is_odd_about_how_readings_come_is_no_anomaly() {
     let found = of(1, 12_000, cadence, |_, noise| 20.0 + 0.3 * noise.normal());
     let minutes = |at: i64| at * MINUTE;
     let steady = of(1, 12_000, minutes, |_, noise| 20.0 + 0.3 * noise.normal());
-    assert!(found <= steady + 1 && steady <= 7, "{found}: cadence, {steady} without");
+    assert!(found.max(steady) <= 4, "{found}: cadence, {steady} without; 0.35 per 1,000 readings are 4");
     let found = of(2, 10_080, minutes, |at, noise| libm::floor(at as f64 * 0.4 + noise.even()));
     assert!(found <= 7, "{found}: a counter that only rises");
     let found = of(3, 10_080, minutes, |_, noise| libm::round(0.6 * noise.normal()).clamp(-1.0, 1.0));
