@@ -4,11 +4,11 @@
 /// defaults is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoSettings {
-    /// The surprise of all views together that is needed at least [digits].
+    /// The surprise of all views together that is needed at least (digits).
     pub together: f64,
-    /// The rarity that a view needs that speaks alone [digits].
+    /// The rarity that a view needs that speaks alone (digits).
     pub alone: f64,
-    /// What a recent alarm adds to the surprise needed [digits].
+    /// What a recent alarm adds to the surprise needed (digits).
     pub weariness: f64,
 }
 
