@@ -22,7 +22,6 @@ mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gpio;
-mod guard;
 mod hash;
 mod http;
 mod i2c;

@@ -1,7 +1,6 @@
 //! One input that comes line by line, such as a file or a connection: its lines become readings.
 
 use crate::decode::{Decoder, PayloadOrigin};
-use crate::guard::{ENDS_THE_PROGRAM, read_guarded};
 use crate::line::too_large;
 use crate::line_splitter::LineSplitter;
 use crate::payloads::Payloads;
@@ -35,16 +34,6 @@ impl LineInput {
     /// Decodes lines; blank ones are skipped and not counted.
     pub(crate) fn on_lines(&mut self, lines: &Payloads, sink: &mut dyn Sink) {
         lines.iter().for_each(|(line, number)| self.on_line(line, number, sink));
-    }
-
-    /// As [`LineInput::on_lines`], of lines that the input keeps, and gives again after a crash.
-    pub(crate) fn on_kept_lines(&mut self, lines: &Payloads, sink: &mut dyn Sink) {
-        for (line, number) in lines.iter() {
-            if !read_guarded(sink, &[line.unwrap_or_default()], |sink| self.on_line(line, number, sink)) {
-                let origin = PayloadOrigin { name: &self.origin, line: Some(number) };
-                sink.invalid(&origin.to_string(), &ENDS_THE_PROGRAM);
-            }
-        }
     }
 
     /// Decodes one line; `None`: it was too long.

@@ -38,12 +38,6 @@ pub trait Sink {
     /// Begins a message that names series; those which follow until the next one are of this message.
     fn message(&mut self) {}
 
-    /// Whether a message may have ended earlier runs while it was read: then those that may have come to them are named by
-    /// [`Sink::begin_reading`].
-    fn is_wary(&self) -> bool {
-        false
-    }
-
     /// Says that a message is read now which may have come to an earlier run, by a hash of it. `false`: it has ended such
     /// runs while it was read, and must not be read again. Otherwise [`Sink::end_reading`] follows.
     fn begin_reading(&mut self, message: u32) -> bool {

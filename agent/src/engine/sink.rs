@@ -95,10 +95,6 @@ impl Sink for EngineSink {
         series.map(|series| SeriesRef(series.to_bits()))
     }
 
-    fn is_wary(&self) -> bool {
-        self.engine.suspects.are_possible()
-    }
-
     fn begin_reading(&mut self, message: u32) -> bool {
         self.engine.suspects.begin_reading(message)
     }

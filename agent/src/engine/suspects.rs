@@ -1,6 +1,5 @@
 //! Messages that end the program while they are read, as one does that memory has no room for. A broker that keeps a session,
-//! or has retained the message, a Kafka cluster and a file give it again after every start: one that has ended two runs is not
-//! read a third time.
+//! or has retained the message, sends it again after every start: one that has ended two runs is not read a third time.
 //!
 //! A file says that the agent runs. Who finds that at a start follows a run that has ended by itself. Then the file names the
 //! message that is being read, of those that may have come before. One that it names at a start has ended two runs: the first
@@ -13,8 +12,7 @@
 //! Numbers are little-endian. Nothing of it is synced, because after a power cut nobody can tell what ended the run.
 //!
 //! Limits: [`REFUSED_MAX`] messages that are not read; the oldest give way. The cost is two writes of four bytes for a message
-//! that comes again or was retained, for a record of Kafka and for a line of a file, in a run that follows a crash, and nothing
-//! otherwise.
+//! that comes again or was retained, in a run that follows a crash, and nothing otherwise.
 
 use crate::private_file;
 use std::fs::File;
@@ -85,11 +83,6 @@ impl Suspects {
             }
         }
         suspects
-    }
-
-    /// Whether a message may be one of them, or become one.
-    pub(crate) fn are_possible(&self) -> bool {
-        self.file.is_some() || !self.refused.is_empty()
     }
 
     /// Notes that a message is read now which may have come before; `false`: it must not be read.

@@ -155,7 +155,7 @@ impl FileSource {
                 }
                 FileEvent::Read { number, lines, place } => {
                     if let Some(input) = inputs.get_mut(&number) {
-                        input.on_kept_lines(&lines, sink);
+                        input.on_lines(&lines, sink);
                     }
                     note_place(sink, number, place);
                     tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use super::replies::Replies;
 use super::requests::Requests;
 use super::session::session;
 use super::stall::Stall;
-use crate::guard::{ENDS_THE_PROGRAM, read_guarded};
+use crate::hash::stable;
 use crate::{AckFigures, ConnectionState, Decoder, Sink, Source};
 use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, connect};
 use std::future::Future;
@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The time limit for disconnecting.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a message is not read.
+const ENDS_THE_PROGRAM: &str = "it has ended the program twice while it was read, and is not read again";
 
 /// Why serving a connection ended.
 enum Ended {
@@ -280,14 +283,13 @@ impl<'a> Subscription<'a> {
     /// Decodes a message, unless it has ended the program before.
     fn read_message(&mut self, publish: &Publish) {
         let sink = self.sink.as_mut();
-        let (topic, payload) = (publish.topic(), &publish.payload);
-        let decoder = &mut self.decoder;
-        let mut read = |sink: &mut dyn Sink| decoder.on_message(topic, payload, publish.retain, sink);
         let comes_again = publish.dup || publish.retain;
-        if !comes_again {
-            read(sink);
-        } else if !read_guarded(sink, &[topic.as_bytes(), payload], read) {
-            sink.invalid(topic, &ENDS_THE_PROGRAM);
+        if comes_again && !sink.begin_reading(stable(&[publish.topic_bytes(), &publish.payload])) {
+            return sink.invalid(publish.topic(), &ENDS_THE_PROGRAM);
+        }
+        self.decoder.on_message(publish.topic(), &publish.payload, publish.retain, sink);
+        if comes_again {
+            sink.end_reading();
         }
     }
 

@@ -169,50 +169,6 @@ fn a_message_that_ends_the_program_twice_is_not_read_a_third_time() {
     assert!(agent.terminate().success());
 }
 
-/// A file keeps its lines, too.
-#[test]
-fn a_line_that_ends_the_program_twice_is_not_read_a_third_time() {
-    /// Records of the line, of 8 bytes each, and what the agent may take beyond what it needs (bytes).
-    const RECORDS: usize = 2_000_000;
-    const SPARE: u64 = 128 << 20;
-    let (broker, dir) = (Mosquitto::start(), TempDir::new());
-    let file = dir.write("log.jsonl", "{\"list\":[{\"v\":1}]}\n");
-    let text = config(broker.port)
-        + &format!(
-            "[sources.log]\ntype = \"file\"\npath = {file:?}\nrecords = \"list\"\n[limits]\npayload = \"64MiB\"\n"
-        );
-    let subscriber = Subscriber::to(broker.port, "headwater/+/+/#");
-    let seen = |value: f64| {
-        subscriber.wait_until("a reading", |messages| {
-            messages.of("reading").any(|one| one.number("value") == value)
-        });
-    };
-    let agent = Agent::start(&dir, &text);
-    seen(1.0);
-    let bytes_max = (status_kib(agent.pid(), "VmPeak").expect("a running agent") << 10) + SPARE;
-    assert!(agent.terminate().success());
-    let list = vec!["{\"v\":7}"; RECORDS].join(",");
-    let lines = format!("{{\"list\":[{list}]}}\n{{\"list\":[{{\"v\":2}}]}}\n");
-    let mut end = std::fs::OpenOptions::new().append(true).open(&file).expect("the file");
-    std::io::Write::write_all(&mut end, lines.as_bytes()).expect("room on the disk");
-    let start = || {
-        Agent::start_by(&dir, &text, &[], |program| {
-            let mut limited = command("prlimit");
-            limited.arg(format!("--as={bytes_max}")).arg(program);
-            limited
-        })
-    };
-    for run in 1..=2 {
-        let (status, log) = start().wait_end();
-        assert!(!status.success() && log.contains("memory allocation of"), "run {run}: {status}: {log}");
-    }
-    let agent = start();
-    seen(2.0);
-    assert!(agent.log().contains("it has ended the program twice while it was read, and is not read again"));
-    assert!(agent.terminate().success());
-    assert!(!subscriber.messages().of("reading").any(|one| one.number("value") == 7.0));
-}
-
 /// What the agent makes is for its user alone, whatever the umask, the buffer's files too.
 #[test]
 fn nobody_else_reads_what_is_stored() {

@@ -2,7 +2,6 @@
 
 use super::{KafkaSource, place};
 use crate::decode::Decoder;
-use crate::guard::{ENDS_THE_PROGRAM, read_guarded};
 use crate::topic::KEY_FOLLOWS;
 use crate::{ConnectionState, Sink};
 use headwater_kafka::{
@@ -103,17 +102,14 @@ impl<'a> TopicReading<'a> {
         // A record without a value deletes its key.
         let Some(payload) = record.value else { return self.sink.empty(1) };
         self.sink.message();
+        if !self.uses_key {
+            return self.decoder.on_payload(topic, payload, self.sink.as_mut());
+        }
         self.name.clear();
         self.name.push_str(topic);
-        if self.uses_key {
-            self.name.push(KEY_FOLLOWS);
-            push_key(&mut self.name, record.key.unwrap_or_default());
-        }
-        let Self { name, decoder, sink, .. } = self;
-        let read = |sink: &mut dyn Sink| decoder.on_payload(name, payload, sink);
-        if !read_guarded(sink.as_mut(), &[topic.as_bytes(), payload], read) {
-            sink.invalid(topic, &ENDS_THE_PROGRAM);
-        }
+        self.name.push(KEY_FOLLOWS);
+        push_key(&mut self.name, record.key.unwrap_or_default());
+        self.decoder.on_payload(&self.name, payload, self.sink.as_mut());
     }
 
     fn on_gap(&mut self, OffsetGap { partition, wanted, first, end }: OffsetGap) {
