@@ -4,7 +4,7 @@ use rustix::fs::{Mode, OFlags};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the open call is asked for beside reading and writing.
 const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
@@ -35,7 +35,10 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the system says; the old file then still stands.
 pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let beside = path.with_extension("new");
+    // Its own, whatever else is replaced in the folder: `config.good` and `config.trial` may be at once.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let mut file = create(&beside)?;
     parts.iter().try_for_each(|part| file.write_all(part))?;
     file.sync_all()?;

@@ -344,8 +344,8 @@ impl Operator for ConfigKeeper {
                 return OperatorRequest::Change(Box::new(config));
             }
         }
+        // What is still on its way to the disk goes on while the engine stops, which has little time.
         notify::stopping();
-        self.disk.finish().await;
         OperatorRequest::Stop
     }
 

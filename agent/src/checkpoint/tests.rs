@@ -231,7 +231,7 @@ fn a_crash_between_two_steps_leaves_one_body_or_the_other() {
     let new_deltas = fs::read(beside(&path)).unwrap();
     let stands = |whole: &[u8], deltas: Option<&[u8]>, beside_it: &[u8]| {
         fs::write(&path, whole).unwrap();
-        fs::write(path.with_extension("new"), beside_it).unwrap();
+        fs::write(path.with_extension("checkpoint.new"), beside_it).unwrap();
         let _ = fs::remove_file(beside(&path));
         deltas.into_iter().for_each(|deltas| fs::write(beside(&path), deltas).unwrap());
         read(&path, None).unwrap()

@@ -19,12 +19,12 @@ struct HungDisk(Vec<PathBuf>);
 impl HungDisk {
     /// Hangs when a whole checkpoint is written, before an agent's start or while it runs.
     fn new(dir: &TempDir) -> Self {
-        Self::with(dir, &["windows.new"])
+        Self::with(dir, &["windows.checkpoint.new"])
     }
 
     /// Hangs also when the first delta is written, while an agent runs.
     fn with_deltas(dir: &TempDir) -> Self {
-        Self::with(dir, &["windows.new", "windows.checkpoint.deltas"])
+        Self::with(dir, &["windows.checkpoint.new", "windows.checkpoint.deltas"])
     }
 
     fn with(dir: &TempDir, files: &[&str]) -> Self {
