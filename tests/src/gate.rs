@@ -1,8 +1,8 @@
 //! A line to a broker that a test can cut.
 
-use crate::process::free_port;
+use crate::process::free_listener;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Gate {
     /// When no port is free.
     #[must_use]
     pub fn to(broker: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a free port");
+        let listener = free_listener();
         let port = listener.local_addr().expect("an address").port();
         listener.set_nonblocking(true).expect("a listener");
         let shared = Arc::new(Shared::default());

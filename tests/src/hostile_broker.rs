@@ -1,8 +1,8 @@
 //! A broker that breaks every promise: a peer of sources and outputs, MQTT 3.1.1 or 5 as its clients ask.
 
-use crate::process::free_port;
+use crate::process::free_listener;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl HostileBroker {
     /// When no port is free.
     #[must_use]
     pub fn start(trick: Trick) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a free port");
+        let listener = free_listener();
         let port = listener.local_addr().expect("an address").port();
         let shared = Shared {
             trick,

@@ -2,7 +2,7 @@
 //! has happened.
 
 use crate::{Config, check_all, publish, wait_source, wait_window};
-use headwater_tests::process::{cpu_seconds, free_port};
+use headwater_tests::process::{cpu_seconds, free_listener};
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording, wait_for};
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,7 @@ fn an_agent_that_boots_alone_still_collects() {
 #[test]
 fn a_broker_that_hangs_up_is_not_stormed() {
     let source = Mosquitto::start();
-    let listener = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let listener = free_listener();
     let dir = TempDir::new();
     let config = Config::new(source.port, listener.local_addr().unwrap().port());
     let mut agent = Agent::start(&dir, &config.text());
@@ -142,7 +142,7 @@ fn a_broker_that_hangs_up_is_not_stormed() {
 #[test]
 fn a_silent_broker_holds_nothing_up() {
     let source = Mosquitto::start();
-    let listener = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let listener = free_listener();
     let port = listener.local_addr().unwrap().port();
     let dir = TempDir::new();
     let agent = Agent::start(&dir, &Config::new(source.port, port).text());

@@ -1,10 +1,10 @@
 //! A report follows every restart and every outage, also when the agent or the broker ends in between.
 
 use crate::{Config, wait_source};
-use headwater_tests::process::free_port;
+use headwater_tests::process::free_listener;
 use headwater_tests::{Agent, Gate, Messages, Mosquitto, Options, Subscriber, TempDir, wait_for};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// The details of the reports of a cause, in the order in which they were made.
@@ -76,7 +76,7 @@ fn an_outage_over_restarts_is_told_once_and_whole() {
 #[test]
 fn a_broker_that_acknowledges_nothing_ends_no_outage() {
     let (source, (_uplink, subscriber, gate)) = (Mosquitto::start(), uplink());
-    let deaf = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let deaf = free_listener();
     let port = deaf.local_addr().unwrap().port();
     std::thread::spawn(move || {
         deaf.incoming().flatten().for_each(|stream| drop(std::thread::spawn(|| hear(stream))))
