@@ -126,7 +126,9 @@ impl<const N: usize> Model<N> {
     }
 
     fn bin(&self, time: Time) -> usize {
-        (i128::from(time.0.rem_euclid(self.period_ms)) * N as i128 / i128::from(self.period_ms)) as usize
+        // A checkpoint may hold any period.
+        let period_ms = self.period_ms.max(1);
+        (i128::from(time.0.rem_euclid(period_ms)) * N as i128 / i128::from(period_ms)) as usize
     }
 
     fn expected(&self, time: Time) -> f64 {
@@ -240,5 +242,14 @@ mod tests {
         let refused = |config| Seasonal::new(config).unwrap_err().parameter;
         assert_eq!(refused(SeasonalConfig { period_ms: Some(0), ..CONFIG }), "period");
         assert_eq!(refused(SeasonalConfig { above: -1.0, ..CONFIG }), "above");
+    }
+
+    #[test]
+    fn a_damaged_period_costs_the_season_alone() {
+        for period_ms in [0, -1, i64::MIN, i64::MAX] {
+            let mut seasonal = Seasonal::new(CONFIG).unwrap();
+            (seasonal.first.period_ms, seasonal.second.period_ms) = (period_ms, period_ms);
+            (0..200).for_each(|reading| _ = seasonal.push(Time(reading * 1_000).into(), 5.0));
+        }
     }
 }
