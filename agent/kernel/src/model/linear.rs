@@ -31,10 +31,11 @@ pub enum Link<'m> {
 }
 
 impl Linear<'_> {
-    /// The sum numbered `row`.
+    /// The sum numbered `row`, finite whatever the numbers are; 0 where terms beyond all bounds meet.
     fn sum(&self, row: usize, features: &[f64]) -> f64 {
         let bias = self.biases.get(row).copied().unwrap_or(0.0);
-        self.terms(row, features).fold(bias, |sum, term| sum + term)
+        let sum = self.terms(row, features).fold(bias, |sum, term| sum + term);
+        if sum.is_nan() { 0.0 } else { sum.clamp(f64::MIN, f64::MAX) }
     }
 
     /// What each feature adds to the sum numbered `row`.
@@ -107,7 +108,7 @@ fn normalise(probabilities: &mut [f64]) {
 }
 
 fn sigmoid(sum: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-sum))
+    if sum.is_nan() { 0.5 } else { 1.0 / (1.0 + libm::exp(-sum)) }
 }
 
 #[cfg(test)]
@@ -121,6 +122,26 @@ mod tests {
         biases: &[0.5],
         link: Link::Softmax,
     };
+
+    /// Weights of a damaged file may be anything.
+    #[test]
+    fn probabilities_are_shares_whatever_the_numbers_are() {
+        let sums = [f64::MAX, -f64::MAX, f64::INFINITY, f64::NAN, 1.0, 0.0];
+        for (weight, offset) in sums.into_iter().flat_map(|weight| sums.map(|offset| (weight, offset))) {
+            for link in [Link::Softmax, Link::Platt(&[(weight, offset), (offset, weight), (1.0, 0.0)])] {
+                let (weights, biases) =
+                    ([weight, offset, 1.0, weight, offset, weight], [offset, weight, 0.0]);
+                let model = Linear { weights: &weights, biases: &biases, link, ..TWO };
+                let mut shares = [0.0; 3];
+                model.judge(&[1e300, -1e300], &mut shares);
+                assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+                let model = Linear { biases: &biases[..1], ..model };
+                let mut shares = [0.0; 2];
+                model.judge(&[1e300, -1e300], &mut shares);
+                assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+            }
+        }
+    }
 
     #[test]
     fn two_classes_share_one_sum() {
