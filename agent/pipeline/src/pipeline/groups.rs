@@ -250,14 +250,12 @@ impl Group {
         }
     }
 
-    /// What every alert of the group says, whatever has judged, with the readings since `since`.
+    /// What every alert of the group says, whatever has judged.
     fn alert(
         &self,
         at: Moment,
-        (state, raised, since): (AlertState, SteadyTime, Time),
-        judgement: &Judgement,
+        (state, raised): (AlertState, SteadyTime),
         config: &GroupConfig,
-        neighbours: &Neighbours<'_>,
         out: &SeriesEmitter<'_>,
     ) -> Alert {
         let time = at.time_of(raised);
@@ -274,10 +272,10 @@ impl Group {
             value: 0.0,
             values: Vec::new(),
             expected: None,
-            score: judgement.score(),
+            score: None,
             class: None,
             reason: String::new(),
-            evidence: neighbours.readings(self, config.evidence.before, since),
+            evidence: Readings::OfEach(Vec::new()),
         }
     }
 
@@ -285,7 +283,7 @@ impl Group {
     fn emit_alert(
         &self,
         RowDecision { at, row, judgement, .. }: &RowDecision,
-        told: (AlertState, SteadyTime, Time),
+        (state, raised, since): (AlertState, SteadyTime, Time),
         config: &GroupConfig,
         neighbours: &Neighbours<'_>,
         out: &mut SeriesEmitter<'_>,
@@ -302,8 +300,10 @@ impl Group {
             value,
             values,
             expected: judgement.expected,
+            score: judgement.score(),
             reason,
-            ..self.alert(*at, told, judgement, config, neighbours, out)
+            evidence: neighbours.readings(self, config.evidence.before, since),
+            ..self.alert(*at, (state, raised), config, out)
         };
         out.push(Event::Alert(Box::new(alert)));
     }

@@ -6,7 +6,7 @@ use super::super::emitter::SeriesEmitter;
 use super::super::ids::{ChannelId, Membership, StreamId, present};
 use super::{Group, Groups, Neighbours};
 use crate::config::GroupConfig;
-use crate::event::{Alert, AlertState, Event, Readings};
+use crate::event::{Alert, AlertState, Event};
 use headwater_kernel::time::{Moment, Now, SteadyTime, Time};
 
 impl Pipeline {
@@ -69,24 +69,8 @@ impl Group {
         config: &GroupConfig,
         out: &mut SeriesEmitter<'_>,
     ) {
-        let time = at.time_of(raised);
-        let alert = Alert {
-            about: self.about(out),
-            detector: config.name.clone(),
-            state: AlertState::Cleared,
-            rev: out.rev_base(time).saturating_add(self.identity.of(raised)).saturating_add(1),
-            raised: self.identity.name(raised, out.at(time)),
-            time: out.at(at.time),
-            severity: config.severity.clone(),
-            on: None,
-            value: 0.0,
-            values: Vec::new(),
-            expected: None,
-            score: None,
-            class: None,
-            reason: FORGOTTEN.to_owned(),
-            evidence: Readings::OfEach(Vec::new()),
-        };
+        let told = self.alert(at, (AlertState::Cleared, raised), config, out);
+        let alert = Alert { reason: FORGOTTEN.to_owned(), ..told };
         out.push(Event::Alert(Box::new(alert)));
     }
 }

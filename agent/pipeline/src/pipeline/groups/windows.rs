@@ -142,9 +142,11 @@ impl Group {
         let alert = Alert {
             value: values.get(most).map_or(0.0, |(_, value)| *value),
             values,
+            score: judgement.score(),
             class: class.map(|class| detector.class(class)),
             reason: detector.reason(diagnosis, member),
-            ..self.alert(at, (state, raised, since), judgement, config, neighbours, out)
+            evidence: neighbours.readings(self, config.evidence.before, since),
+            ..self.alert(at, (state, raised), config, out)
         };
         out.push(Event::Alert(Box::new(alert)));
     }
