@@ -102,6 +102,16 @@ fn everything() -> String {
             r#"{ type = "tumbling", size = "2m" }"#,
             "offset = \"30s\"\ncounters = { wrap = 100.0, dip = \"1%\" }\n",
         ),
+        (
+            "scaled",
+            r#"{ type = "tumbling", size = "1m" }"#,
+            "normalise = \"zscore\"\nnormalise_over = \"2m\"\n",
+        ),
+        (
+            "bounded",
+            r#"{ type = "tumbling", size = "1m" }"#,
+            "normalise = \"minmax\"\nnormalise_over = \"2m\"\n",
+        ),
         ("raw", r#"{ type = "none" }"#, "where = \"value > 70.0\"\n"),
         (
             "band",

@@ -39,13 +39,14 @@ fn a_window_that_may_lack_readings_says_so() {
         publish(&mut publisher, "office", "temp", &readings);
     };
     machine.boot(None);
-    let agent = machine.start(&config);
-    agent.wait_logs(&["source connected"], 1);
+    let agent = machine.start(&config.replace("checkpoint = \"1h\"", "checkpoint = \"1s\""));
+    crate::wait_source(&broker, 1);
     read(&[0]);
-    // So that the checkpoint, which a stop writes, holds one reading.
+    // The checkpoint of the next run begins with one reading.
+    agent.wait_durable(1);
     assert!(agent.terminate().success());
     let agent = machine.start(&config);
-    agent.wait_logs(&["source connected"], 2);
+    crate::wait_source(&broker, 2);
     agent.wait_checkpoint();
     read(&[1, 2, 3, 10]);
     let messages = subscriber.wait_until("the window", |messages| told(messages, START).len() == 1);
@@ -54,7 +55,7 @@ fn a_window_that_may_lack_readings_says_so() {
     agent.kill9();
     machine.boot(None);
     let agent = machine.start(&config);
-    agent.wait_logs(&["source connected"], 3);
+    crate::wait_source(&broker, 3);
     read(&[4, 10, 20]);
     let messages =
         subscriber.wait_until("the window again", |messages| told(messages, START + 10_000).len() == 1);
