@@ -1,5 +1,10 @@
 //! Sources that run in a test, and what they tell.
 
+#[path = "../../tests/src/ports.rs"]
+mod ports;
+
+pub(crate) use ports::free_port;
+
 use crate::decode::tests::{Seen, context};
 use crate::{ConnectionState, SeriesRef, Sink, Source, SourcePosition, Stamp, read_source};
 use headwater_settings::Document;
@@ -171,11 +176,6 @@ fn next_number() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// A port that is free now.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The device's end of a serial port, and the path of the other one.

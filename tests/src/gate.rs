@@ -1,6 +1,6 @@
 //! A line to a broker that a test can cut.
 
-use crate::process::free_listener;
+use crate::ports::free_listener;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! A broker that breaks every promise: a peer of sources and outputs, MQTT 3.1.1 or 5 as its clients ask.
 
-use crate::process::free_listener;
+use crate::ports::free_listener;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,7 +1,8 @@
 //! A real InfluxDB 1 of the test's own. It comes from Debian; a machine without it skips these tests, and `tests/run` installs it.
 
 use crate::certs::Identity;
-use crate::process::{Process, command, free_port, tail};
+use crate::ports::free_port;
+use crate::process::{Process, command, tail};
 use crate::{TempDir, wait_within};
 use serde_json::Value;
 use std::fs::OpenOptions;

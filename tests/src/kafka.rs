@@ -1,6 +1,7 @@
 //! A real Kafka broker of the test's own, and Java's own client beside it.
 
-use crate::process::{Process, command, free_port, tail};
+use crate::ports::free_port;
+use crate::process::{Process, command, tail};
 use crate::{TempDir, skip, wait_within};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

@@ -18,6 +18,7 @@ pub mod messages;
 pub mod mosquitto;
 pub mod mount;
 pub mod oracle;
+pub mod ports;
 pub mod probe;
 pub mod process;
 pub mod publisher;

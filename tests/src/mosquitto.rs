@@ -1,7 +1,8 @@
 //! A real mosquitto of the test's own.
 
 use crate::certs::Identity;
-use crate::process::{Process, command, free_port, tail};
+use crate::ports::free_port;
+use crate::process::{Process, command, tail};
 use crate::{TempDir, wait_for};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};

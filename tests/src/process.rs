@@ -2,10 +2,8 @@
 
 use crate::wait_for;
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A command for a child that ends with the thread that starts it, even if that thread is killed. This needs util-linux.
 #[must_use]
@@ -78,32 +76,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A free port of loopback below the ephemeral range, so that no client is given it by chance.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    free_listener().local_addr().expect("an address").port()
-}
-
-/// A listener at a port of loopback that nothing used before: whoever keeps it loses it to nobody.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_listener() -> TcpListener {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u16 = 18_000;
-    const COUNT: u16 = 14_000; // up to 32,000, where the ephemeral range begins
-    let start = u16::try_from(std::process::id() % 1_000).unwrap_or(0).wrapping_mul(61);
-    let free = (0..COUNT).find_map(|_| {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start) % COUNT;
-        TcpListener::bind(("127.0.0.1", FIRST + step)).ok()
-    });
-    free.expect("a free port on loopback")
 }
 
 /// Begins `VmHWM`, the peak of a process' memory, anew (proc(5), `clear_refs`).

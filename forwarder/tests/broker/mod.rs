@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 pub mod child;
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 pub mod scripted;
 
 use headwater_forwarder::{
@@ -14,7 +16,7 @@ use headwater_mqtt::{MqttEvent, MqttSession, Qos, Settings};
 use headwater_settings::Document;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -63,7 +65,7 @@ impl Broker {
     }
 
     pub fn stopped(lines: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free_port();
         let folder = Folder::new();
         let config =
             format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{lines}");

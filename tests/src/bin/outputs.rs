@@ -7,7 +7,8 @@
 
 use headwater_tests::agent::state_dir;
 use headwater_tests::influxdb::InfluxDb;
-use headwater_tests::process::{cpu_seconds, free_port};
+use headwater_tests::ports::free_port;
+use headwater_tests::process::cpu_seconds;
 use headwater_tests::sink::{HttpSink, SunkRequest};
 use headwater_tests::{
     Agent, Kafka, Mosquitto, Options, RuntimeDir, Subscriber, TempDir, bare, wait_for, wait_within,

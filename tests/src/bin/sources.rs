@@ -3,7 +3,8 @@
 //!
 //! `sources [DATAGRAMS] [ROUNDS]`; run by `tests/bench sources`.
 
-use headwater_tests::process::{Process, command, cpu_seconds, free_port, status_kib};
+use headwater_tests::ports::free_port;
+use headwater_tests::process::{Process, command, cpu_seconds, status_kib};
 use headwater_tests::python::{python, start_script};
 use headwater_tests::{Agent, RuntimeDir, TempDir, wait_for};
 use std::net::UdpSocket;

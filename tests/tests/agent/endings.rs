@@ -2,7 +2,7 @@
 
 use crate::{Config, publish, wait_source};
 use headwater_tests::agent::{find_line, state_dir};
-use headwater_tests::process::free_port;
+use headwater_tests::ports::free_port;
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;

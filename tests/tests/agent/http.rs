@@ -1,7 +1,7 @@
 //! The agent's HTTP listener, asked by curl.
 
 use headwater_tests::agent::run;
-use headwater_tests::process::free_port;
+use headwater_tests::ports::free_port;
 use headwater_tests::{Agent, TempDir};
 use std::net::TcpListener;
 use std::process::Command;

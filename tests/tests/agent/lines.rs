@@ -1,5 +1,6 @@
 //! Sources that others send lines and datagrams to, and programs that print, through the real binary.
 
+use headwater_tests::ports::free_port;
 use headwater_tests::{Agent, Mosquitto, Subscriber, TempDir};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
@@ -21,10 +22,6 @@ fn config(broker: &Mosquitto, source: &str) -> String {
 
 fn line(number: i64) -> String {
     format!("{{\"ts\":{},\"power\":{number}}}\n", START + number * STEP_MS)
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 
 /// Waits until the summaries hold so many readings of this sum.

@@ -1,6 +1,7 @@
 //! Modbus through the real binary: a server that others wrote (pymodbus), over TCP and over a serial line that socat makes.
 
-use headwater_tests::process::{Process, command, free_port};
+use headwater_tests::ports::free_port;
+use headwater_tests::process::{Process, command};
 use headwater_tests::python::{python, start_script};
 use headwater_tests::{Agent, Messages, Mosquitto, Subscriber, TempDir, skip, wait_for};
 use std::path::Path;

@@ -2,7 +2,8 @@
 //! has happened.
 
 use crate::{Config, check_all, publish, wait_source, wait_window};
-use headwater_tests::process::{cpu_seconds, free_listener};
+use headwater_tests::ports::free_listener;
+use headwater_tests::process::cpu_seconds;
 use headwater_tests::{Agent, Mosquitto, Options, Publisher, Subscriber, TempDir, recording, wait_for};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The source that others POST to, through the real binary, by programs that others wrote: Python's HTTP client and curl.
 
-use headwater_tests::process::free_port;
+use headwater_tests::ports::free_port;
 use headwater_tests::{Agent, Mosquitto, Subscriber, TempDir};
 use std::process::{Command, Stdio};
 

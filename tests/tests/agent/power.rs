@@ -54,7 +54,7 @@ fn a_window_that_may_lack_readings_says_so() {
     assert_eq!((first.integer("count"), first.map.get("partial")), (4, None), "{}", first.map);
     agent.kill9();
     machine.boot(None);
-    let agent = machine.start(&config);
+    let _agent = machine.start(&config);
     crate::wait_source(&broker, 3);
     read(&[4, 10, 20]);
     let messages =

@@ -132,7 +132,7 @@ fn the_status_is_retained_and_turns_offline_by_the_last_will() {
 #[test]
 fn tail_ends_when_nothing_comes_in_time() {
     let dir = TempDir::new();
-    let url = format!("mqtt://127.0.0.1:{}", headwater_tests::process::free_port());
+    let url = format!("mqtt://127.0.0.1:{}", headwater_tests::ports::free_port());
     let output =
         headwater_tests::agent::run(&dir, &["tail", "--url", &url, "--count", "1", "--timeout", "1"]);
     assert_eq!(output.status.code(), Some(1));

@@ -1,7 +1,7 @@
 //! A report follows every restart and every outage, also when the agent or the broker ends in between.
 
 use crate::{Config, wait_source};
-use headwater_tests::process::free_listener;
+use headwater_tests::ports::free_listener;
 use headwater_tests::{Agent, Gate, Messages, Mosquitto, Options, Subscriber, TempDir, wait_for};
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
 //! What the agent tells over its listener: the page, `/metrics`, `/health`, `/api/v1`; asked by curl.
 
-use headwater_tests::process::free_port;
+use headwater_tests::ports::free_port;
 use headwater_tests::{Agent, TempDir, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -2,8 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+#[path = "../../../../tests/src/ports.rs"]
+mod ports;
+
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,7 +25,7 @@ impl Broker {
         // Somebody else may take the port in between: then mosquitto ends, and the next one is tried.
         (0..5)
             .find_map(|_| {
-                let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+                let port = ports::free_port();
                 let child = launch(&folder, port, lines)?;
                 Some(Self { port, folder: folder.clone(), child })
             })
