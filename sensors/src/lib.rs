@@ -47,6 +47,7 @@ mod series_names;
 mod series_table;
 mod simulate;
 mod sink;
+mod sink_layer;
 mod source;
 mod stdin;
 mod sysfs;

@@ -11,7 +11,9 @@ pub(crate) use config::PolledConfig;
 pub(crate) use readings::PolledReadings;
 
 use crate::source::stopped;
-use crate::{ConnectionState, Finding, Sink, SourcePosition, Stop};
+use crate::{
+    ConnectionState, Finding, Running, SeriesNames, Sink, Source, SourcePosition, SourceProbe, Stop,
+};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -21,6 +23,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 pub(crate) trait PolledDevice: Send + 'static {
     /// A look that takes longer is told (s).
     const LOOK_SECONDS: u64 = 10;
+
+    /// What [`Source::may_be_remote`] says.
+    const MAY_BE_REMOTE: bool = false;
 
     /// Goes on from what an earlier run has stored as positions.
     ///
@@ -55,13 +60,37 @@ impl PollError {
     }
 }
 
+/// The source that looks at a device.
+pub(crate) struct PolledSource<D> {
+    pub(crate) config: PolledConfig,
+    /// Makes the device, as nobody has looked at it yet.
+    pub(crate) device: Box<dyn Fn() -> D>,
+}
+
+impl<D: PolledDevice> Source for PolledSource<D> {
+    fn may_be_remote(&self) -> bool {
+        D::MAY_BE_REMOTE
+    }
+
+    fn names(&self) -> SeriesNames {
+        SeriesNames::Patterns(self.config.patterns())
+    }
+
+    fn labels(&self) -> Option<Vec<String>> {
+        Some(self.config.label_names())
+    }
+
+    fn probe(&self) -> SourceProbe<'_> {
+        Box::pin(async { Some(probe_polled((self.device)(), self.config.clone()).await) })
+    }
+
+    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
+        Box::pin(async move { run_polled((self.device)(), self.config, sink.as_mut(), stop).await })
+    }
+}
+
 /// Looks at every interval until `stop`.
-pub(crate) async fn run_polled<D: PolledDevice>(
-    mut device: D,
-    config: PolledConfig,
-    sink: &mut dyn Sink,
-    stop: Stop,
-) {
+async fn run_polled<D: PolledDevice>(mut device: D, config: PolledConfig, sink: &mut dyn Sink, stop: Stop) {
     if let Err(why) = device.resume(&sink.positions()) {
         sink.state_dropped(&why);
     }
@@ -118,7 +147,7 @@ impl PolledState {
 }
 
 /// Looks once, for people.
-pub(crate) async fn probe_polled(mut device: impl PolledDevice, config: PolledConfig) -> Finding {
+async fn probe_polled(mut device: impl PolledDevice, config: PolledConfig) -> Finding {
     let look = spawn_blocking(move || {
         let mut readings = PolledReadings::new(config);
         let result = device.look(&mut readings);

@@ -1,8 +1,8 @@
 //! The table of a GPIO source.
 
-use super::line::{CountedEdge, GpioLine, LineBias, LineUse};
-use super::{Gpio, LINES_MAX};
-use crate::polled::PolledConfig;
+use super::line::{CountedEdge, GpioLine, LineBias, LineUse, request};
+use super::{GpioDevice, LINES_MAX, Requester};
+use crate::polled::{PolledConfig, PolledSource};
 use crate::series_table::{read_name, required};
 use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use headwater_settings::{Or, Pairs, Table};
@@ -67,7 +67,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let lines: Vec<Option<GpioLine>> =
         tables.into_iter().map(|line| read_line(line, &mut names, &mut offsets)).collect();
     let lines = lines.into_iter().collect::<Option<Vec<GpioLine>>>()?;
-    Some(Box::new(Gpio { config: config?, chip, lines }))
+    let device = Box::new(move || GpioDevice::<Requester>::new(chip.clone(), lines.clone(), request));
+    Some(Box::new(PolledSource { config: config?, device }))
 }
 
 fn read_line(

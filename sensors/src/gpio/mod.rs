@@ -10,10 +10,10 @@ mod pulses;
 
 pub(crate) use config::KIND;
 
+use crate::SourcePosition;
 use crate::access::explain;
-use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, probe_polled, run_polled};
-use crate::{Running, SeriesNames, Sink, Source, SourcePosition, SourceProbe, Stop};
-use line::{GpioLine, LineUse, RequestedLines, request};
+use crate::polled::{PollError, PolledDevice, PolledReadings};
+use line::{GpioLine, LineUse, RequestedLines};
 use pulses::Pulses;
 use std::fs::File;
 use std::io;
@@ -30,36 +30,6 @@ const EDGES_MAX: usize = 4_096;
 
 /// How lines are asked for; tests have another way.
 type Requester = fn(&std::path::Path, &[GpioLine]) -> io::Result<Box<dyn RequestedLines>>;
-
-struct Gpio {
-    config: PolledConfig,
-    chip: PathBuf,
-    lines: Vec<GpioLine>,
-}
-
-impl Gpio {
-    fn device(&self) -> GpioDevice<Requester> {
-        GpioDevice::new(self.chip.clone(), self.lines.clone(), request)
-    }
-}
-
-impl Source for Gpio {
-    fn names(&self) -> SeriesNames {
-        SeriesNames::Patterns(self.config.patterns())
-    }
-
-    fn labels(&self) -> Option<Vec<String>> {
-        Some(self.config.label_names())
-    }
-
-    fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async { Some(probe_polled(self.device(), self.config.clone()).await) })
-    }
-
-    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
-        Box::pin(async move { run_polled(self.device(), self.config, sink.as_mut(), stop).await })
-    }
-}
 
 /// A chip with the lines that are wanted of it.
 struct GpioDevice<R> {

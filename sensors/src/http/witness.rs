@@ -1,6 +1,7 @@
 //! A sink beside another one, which sees what becomes of a payload, so that its sender can be told.
 
-use crate::{ConnectionState, SeriesRef, Sink, Stamp};
+use crate::sink_layer::SinkLayer;
+use crate::{SeriesRef, Sink, Stamp};
 use headwater_text::{LINE_BYTES_MAX, clean};
 use std::fmt::Display;
 
@@ -23,33 +24,13 @@ impl<'a> Witness<'a> {
     }
 }
 
-impl Sink for Witness<'_> {
-    fn message(&mut self) {
-        self.sink.message();
+impl SinkLayer for Witness<'_> {
+    fn behind(&self) -> &dyn Sink {
+        self.sink
     }
 
-    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        self.sink.series(name, labels)
-    }
-
-    fn generation(&self) -> u32 {
-        self.sink.generation()
-    }
-
-    fn knows(&self, series: SeriesRef) -> bool {
-        self.sink.knows(series)
-    }
-
-    fn renamed(&mut self, raw: &str, name: &str) {
-        self.sink.renamed(raw, name);
-    }
-
-    fn unit(&mut self, unit: &str) {
-        self.sink.unit(unit);
-    }
-
-    fn remark(&mut self, source: &str, text: &str) {
-        self.sink.remark(source, text);
+    fn behind_mut(&mut self) -> &mut dyn Sink {
+        self.sink
     }
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
@@ -57,32 +38,12 @@ impl Sink for Witness<'_> {
         self.sink.reading(series, stamp, value);
     }
 
-    fn refused(&mut self, count: u32) {
-        self.is_used = true;
-        self.sink.refused(count);
-    }
-
     fn invalid(&mut self, origin: &str, why: &dyn Display) {
         self.invalid.get_or_insert_with(|| clean(&why.to_string(), LINE_BYTES_MAX).into_owned());
         self.sink.invalid(origin, why);
     }
 
-    fn empty(&mut self, count: u32) {
+    fn understood(&mut self) {
         self.is_used = true;
-        self.sink.empty(count);
-    }
-
-    fn filtered(&mut self, count: u32) {
-        self.is_used = true;
-        self.sink.filtered(count);
-    }
-
-    fn repeated(&mut self, count: u32) {
-        self.is_used = true;
-        self.sink.repeated(count);
-    }
-
-    fn connection(&mut self, state: ConnectionState<'_>) {
-        self.sink.connection(state);
     }
 }

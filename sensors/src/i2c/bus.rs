@@ -2,9 +2,9 @@
 
 use super::chips::{MeasureError, measure};
 use super::config::{I2cConfig, Sensor};
+use crate::Source;
 use crate::access::explain;
-use crate::polled::{PollError, PolledDevice, PolledReadings, probe_polled, run_polled};
-use crate::{Running, SeriesNames, Sink, Source, SourceProbe, Stop};
+use crate::polled::{PollError, PolledDevice, PolledReadings, PolledSource};
 use embedded_hal::delay::DelayNs;
 use linux_embedded_hal::{Delay, I2cdev};
 use std::fs::OpenOptions;
@@ -14,30 +14,10 @@ use std::path::PathBuf;
 /// The drop-in of the service that opens buses.
 const DROP_IN: &str = "i2c.conf";
 
-pub(super) struct I2c(pub(super) I2cConfig);
-
-impl I2c {
-    fn device(&self) -> I2cBus {
-        I2cBus { path: self.0.bus.clone(), sensors: self.0.sensors.clone() }
-    }
-}
-
-impl Source for I2c {
-    fn names(&self) -> SeriesNames {
-        SeriesNames::Patterns(self.0.polled.patterns())
-    }
-
-    fn labels(&self) -> Option<Vec<String>> {
-        Some(self.0.polled.label_names())
-    }
-
-    fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async { Some(probe_polled(self.device(), self.0.polled.clone()).await) })
-    }
-
-    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
-        Box::pin(async move { run_polled(self.device(), self.0.polled, sink.as_mut(), stop).await })
-    }
+pub(super) fn source(config: I2cConfig) -> impl Source {
+    let I2cConfig { polled, bus, sensors } = config;
+    let device = move || I2cBus { path: bus.clone(), sensors: sensors.clone() };
+    PolledSource { config: polled, device: Box::new(device) }
 }
 
 /// A bus with its sensors.

@@ -55,7 +55,7 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 #[cfg(feature = "i2c")]
 #[expect(clippy::unnecessary_wraps, reason = "a build without I2C gives none")]
 fn make(_: &Table<'_>, config: I2cConfig) -> Option<Box<dyn Source>> {
-    Some(Box::new(bus::I2c(config)))
+    Some(Box::new(bus::source(config)))
 }
 
 #[cfg(not(feature = "i2c"))]

@@ -5,10 +5,8 @@
 
 mod channel;
 
-use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, probe_polled, run_polled};
-use crate::{
-    FoundDevice, Running, SeriesNames, Sink, Source, SourceContext, SourceKind, SourceProbe, Stop, sysfs,
-};
+use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, PolledSource};
+use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use channel::Channel;
 use headwater_settings::{Or, Pairs, Table};
 use std::path::{Path, PathBuf};
@@ -22,11 +20,6 @@ const INTERVAL_MS: (i64, i64) = (1_000, 10);
 /// Where the kernel shows its devices.
 const DEVICES: &str = "sys/bus/iio/devices";
 
-struct Iio {
-    config: PolledConfig,
-    devices: IioDevices,
-}
-
 #[derive(Clone)]
 struct IioDevices {
     folder: PathBuf,
@@ -39,7 +32,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let root = table.path_to("root").value_or(PathBuf::from("/"));
     let scale = table.numbers("scale").value_or(Vec::new());
     let scale = scale.into_iter().map(|(name, scale)| (name, scale.value)).collect();
-    Some(Box::new(Iio { config: config?, devices: IioDevices { folder: root.join(DEVICES), scale } }))
+    let devices = IioDevices { folder: root.join(DEVICES), scale };
+    Some(Box::new(PolledSource { config: config?, device: Box::new(move || devices.clone()) }))
 }
 
 /// The folders of the devices that are there.
@@ -72,29 +66,9 @@ fn find(root: &Path) -> Vec<FoundDevice> {
     vec![FoundDevice { name: "sensors".to_owned(), what, table, is_example: false }]
 }
 
-impl Source for Iio {
-    fn may_be_remote(&self) -> bool {
-        true
-    }
-
-    fn names(&self) -> SeriesNames {
-        SeriesNames::Patterns(self.config.patterns())
-    }
-
-    fn labels(&self) -> Option<Vec<String>> {
-        Some(self.config.label_names())
-    }
-
-    fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async { Some(probe_polled(self.devices.clone(), self.config.clone()).await) })
-    }
-
-    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
-        Box::pin(async move { run_polled(self.devices, self.config, sink.as_mut(), stop).await })
-    }
-}
-
 impl PolledDevice for IioDevices {
+    const MAY_BE_REMOTE: bool = true;
+
     fn look(&mut self, to: &mut PolledReadings) -> Result<(), PollError> {
         let devices = devices(&self.folder);
         if devices.is_empty() {

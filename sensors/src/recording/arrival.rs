@@ -1,7 +1,7 @@
 //! Readings without a time of their own, in a recording that says when they came.
 
-use crate::{ConnectionState, SeriesRef, Sink, Stamp};
-use std::fmt::Display;
+use crate::sink_layer::SinkLayer;
+use crate::{SeriesRef, Sink, Stamp};
 
 /// Hands everything on to a sink; a reading that has no time is one of the recorded arrival.
 pub(super) struct Arrived<'a> {
@@ -10,33 +10,13 @@ pub(super) struct Arrived<'a> {
     pub(super) arrival_ms: Option<i64>,
 }
 
-impl Sink for Arrived<'_> {
-    fn message(&mut self) {
-        self.sink.message();
+impl SinkLayer for Arrived<'_> {
+    fn behind(&self) -> &dyn Sink {
+        self.sink
     }
 
-    fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
-        self.sink.series(name, labels)
-    }
-
-    fn generation(&self) -> u32 {
-        self.sink.generation()
-    }
-
-    fn knows(&self, series: SeriesRef) -> bool {
-        self.sink.knows(series)
-    }
-
-    fn renamed(&mut self, raw: &str, name: &str) {
-        self.sink.renamed(raw, name);
-    }
-
-    fn unit(&mut self, unit: &str) {
-        self.sink.unit(unit);
-    }
-
-    fn remark(&mut self, source: &str, text: &str) {
-        self.sink.remark(source, text);
+    fn behind_mut(&mut self) -> &mut dyn Sink {
+        self.sink
     }
 
     fn reading(&mut self, series: SeriesRef, stamp: Stamp, value: f64) {
@@ -46,37 +26,5 @@ impl Sink for Arrived<'_> {
             (stamp, _) => stamp,
         };
         self.sink.reading(series, stamp, value);
-    }
-
-    fn refused(&mut self, count: u32) {
-        self.sink.refused(count);
-    }
-
-    fn invalid(&mut self, origin: &str, why: &dyn Display) {
-        self.sink.invalid(origin, why);
-    }
-
-    fn empty(&mut self, count: u32) {
-        self.sink.empty(count);
-    }
-
-    fn filtered(&mut self, count: u32) {
-        self.sink.filtered(count);
-    }
-
-    fn repeated(&mut self, count: u32) {
-        self.sink.repeated(count);
-    }
-
-    fn replaying(&mut self, is_replayed: bool) {
-        self.sink.replaying(is_replayed);
-    }
-
-    fn retained(&mut self, count: u32) {
-        self.sink.retained(count);
-    }
-
-    fn connection(&mut self, state: ConnectionState<'_>) {
-        self.sink.connection(state);
     }
 }

@@ -5,10 +5,8 @@
 mod board;
 mod kernel;
 
-use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, probe_polled, run_polled};
-use crate::{
-    FoundDevice, Running, SeriesNames, Sink, Source, SourceContext, SourceKind, SourceProbe, Stop, sysfs,
-};
+use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, PolledSource};
+use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use headwater_settings::{Or, Pairs, Table};
 use kernel::Kernel;
 use std::path::{Path, PathBuf};
@@ -24,11 +22,6 @@ pub(crate) const KIND: SourceKind = SourceKind {
 /// The default of `interval`, and the least (ms).
 const INTERVAL_MS: (i64, i64) = (10_000, 100);
 
-struct System {
-    config: PolledConfig,
-    machine: Machine,
-}
-
 /// What is looked at.
 #[derive(Clone)]
 struct Machine {
@@ -43,7 +36,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let config = PolledConfig::read(table, context, labels, INTERVAL_MS);
     let root = table.path_to("root").value_or(PathBuf::from("/"));
     let disks = read_disks(table)?;
-    Some(Box::new(System { config: config?, machine: Machine { root, disks, kernel: Kernel::default() } }))
+    let machine = Machine { root, disks, kernel: Kernel::default() };
+    Some(Box::new(PolledSource { config: config?, device: Box::new(move || machine.clone()) }))
 }
 
 /// `None`: there were mistakes.
@@ -78,29 +72,9 @@ fn find(root: &Path) -> Vec<FoundDevice> {
     vec![FoundDevice { name: "board".to_owned(), what, table, is_example: false }]
 }
 
-impl Source for System {
-    fn may_be_remote(&self) -> bool {
-        true
-    }
-
-    fn names(&self) -> SeriesNames {
-        SeriesNames::Patterns(self.config.patterns())
-    }
-
-    fn labels(&self) -> Option<Vec<String>> {
-        Some(self.config.label_names())
-    }
-
-    fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async { Some(probe_polled(self.machine.clone(), self.config.clone()).await) })
-    }
-
-    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
-        Box::pin(async move { run_polled(self.machine, self.config, sink.as_mut(), stop).await })
-    }
-}
-
 impl PolledDevice for Machine {
+    const MAY_BE_REMOTE: bool = true;
+
     fn look(&mut self, to: &mut PolledReadings) -> Result<(), PollError> {
         self.kernel.look(&self.root.join("proc"), to);
         board::look(&self.root.join("sys"), to);

@@ -9,10 +9,8 @@ mod scratchpad;
 #[cfg(fuzzing)]
 pub(crate) use scratchpad::degrees;
 
-use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, probe_polled, run_polled};
-use crate::{
-    FoundDevice, Running, SeriesNames, Sink, Source, SourceContext, SourceKind, SourceProbe, Stop, sysfs,
-};
+use crate::polled::{PollError, PolledConfig, PolledDevice, PolledReadings, PolledSource};
+use crate::{FoundDevice, Source, SourceContext, SourceKind, sysfs};
 use headwater_settings::{Or, Pairs, Table};
 use std::path::{Path, PathBuf};
 
@@ -28,20 +26,15 @@ const DEVICES: &str = "sys/bus/w1/devices";
 /// The families of thermometers: DS18S20, DS1822, DS18B20, MAX31850, DS28EA00.
 const FAMILIES: [&str; 5] = ["10-", "22-", "28-", "3b-", "42-"];
 
-struct W1 {
-    config: PolledConfig,
-    bus: W1Bus,
-}
-
-#[derive(Clone)]
 struct W1Bus {
     devices: PathBuf,
 }
 
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = PolledConfig::read(table, context, labels, INTERVAL_MS);
-    let root = table.path_to("root").value_or(PathBuf::from("/"));
-    Some(Box::new(W1 { config: config?, bus: W1Bus { devices: root.join(DEVICES) } }))
+    let devices = table.path_to("root").value_or(PathBuf::from("/")).join(DEVICES);
+    let device = Box::new(move || W1Bus { devices: devices.clone() });
+    Some(Box::new(PolledSource { config: config?, device }))
 }
 
 /// The folders of the thermometers that are there.
@@ -60,29 +53,8 @@ fn find(root: &Path) -> Vec<FoundDevice> {
     vec![FoundDevice { name: "thermometers".to_owned(), what, table, is_example: false }]
 }
 
-impl Source for W1 {
-    fn may_be_remote(&self) -> bool {
-        true
-    }
-
-    fn names(&self) -> SeriesNames {
-        SeriesNames::Patterns(self.config.patterns())
-    }
-
-    fn labels(&self) -> Option<Vec<String>> {
-        Some(self.config.label_names())
-    }
-
-    fn probe(&self) -> SourceProbe<'_> {
-        Box::pin(async { Some(probe_polled(self.bus.clone(), self.config.clone()).await) })
-    }
-
-    fn run(self: Box<Self>, mut sink: Box<dyn Sink>, stop: Stop) -> Running {
-        Box::pin(async move { run_polled(self.bus, self.config, sink.as_mut(), stop).await })
-    }
-}
-
 impl PolledDevice for W1Bus {
+    const MAY_BE_REMOTE: bool = true;
     /// Forty thermometers, and twice that where the driver asks again.
     const LOOK_SECONDS: u64 = 60;
 
