@@ -89,8 +89,8 @@ pub(super) fn read(
         if kind.is_none() {
             table.missing("type", "add `type = \"threshold\"`");
         }
-        let name = table.string("name");
-        let severity = table.string("severity").value_or("warning".to_owned());
+        let name = read_word(&mut table, "name");
+        let severity = read_word(&mut table, "severity").value_or("warning".to_owned());
         let evidence = EvidenceConfig::read(&mut table);
         let on = table.string("on");
         let Some(kind) = kind.given() else { continue };
@@ -135,6 +135,17 @@ pub(super) fn read(
         detectors.push(DetectorConfig { name, listing, severity, watch, fingerprint, version, on, evidence });
     }
     (detectors, groups)
+}
+
+/// Reads a word that ids and topics are made of.
+fn read_word(table: &mut Table<'_>, key: &str) -> Option<At<String>> {
+    let word = table.string(key)?;
+    if !word.value.is_empty() && !word.value.contains(|c: char| c == '/' || c.is_control()) {
+        return Some(word);
+    }
+    let what = format!("`{key}` cannot be `{}`", word.value.escape_debug());
+    table.refuse(word.span, what, "leave it out, or write a word without `/` and control characters");
+    None
 }
 
 /// Reads the input of a detector; `None`: the stream cannot give it.
@@ -303,7 +314,7 @@ fn read_parameters<'p>(
     table: &mut Table<'_>,
     known: impl Iterator<Item = &'p Parameter>,
 ) -> Option<Parameters> {
-    let mut parameters = Parameters::new();
+    let (mut parameters, mut is_whole) = (Parameters::new(), true);
     for parameter in known {
         table.note(parameter.name, &meaning(parameter));
         let number = match parameter.kind {
@@ -318,10 +329,40 @@ fn read_parameters<'p>(
                 table.choice(parameter.name, &numbered).given()
             }
         };
+        // What is there and cannot be read is told already: it is not missing.
+        is_whole &= number.is_some() || !table.has(parameter.name);
         if let Some(number) = number {
             let set = parameters.set(parameter.name, number);
             set.map_err(|error| refuse_parameter(table, table.place_of(parameter.name), &error)).ok()?;
         }
     }
-    Some(parameters)
+    is_whole.then_some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parsed;
+
+    fn mistakes(keys: &str) -> String {
+        let text = format!("[streams.a]\n[[streams.a.detectors]]\ntype = \"threshold\"\n{keys}\n");
+        parsed(&text).1
+    }
+
+    #[test]
+    fn words_of_ids_are_neither_empty_nor_several_levels() {
+        assert_eq!(mistakes("above = 1\nname = \"too hot\"\nseverity = \"critical\""), "");
+        for bad in ["name = \"\"", "name = \"a/b\"", "name = \"a\\n\"", "severity = \"\""] {
+            let told = mistakes(&format!("above = 1\n{bad}"));
+            assert!(told.contains("leave it out"), "{bad}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_read_is_not_missing() {
+        assert!(mistakes("").contains("`above` is missing"));
+        for bad in ["above = \"35\"", "above = nan"] {
+            let told = mistakes(bad);
+            assert!(told.contains("above") && !told.contains("missing"), "{bad}: {told}");
+        }
+    }
 }

@@ -69,14 +69,40 @@ fn read_aggregates(stream: &mut Table<'_>) -> Option<Vec<(String, Aggregate)>> {
     Some(aggregates)
 }
 
+/// What other programs call aggregates, and what they are called here.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("avg", "mean"),
+    ("average", "mean"),
+    ("median", "p50"),
+    ("std", "stddev"),
+    ("var", "variance"),
+    ("total", "sum"),
+    ("spread", "range"),
+    ("derivative", "slope"),
+];
+
 /// The suggestion for an unknown name.
 fn way_out(name: &str) -> String {
     let names = || AGGREGATES.iter().map(|(name, _)| *name);
     if name.strip_prefix('p').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-')) {
         return "a percentile is p0 to p100, e.g. \"p95\" or \"p99.9\"".to_owned();
     }
-    nearest(name, names()).map_or_else(
+    let elsewhere = ELSEWHERE.iter().find(|(word, _)| word.eq_ignore_ascii_case(name));
+    elsewhere.map(|(_, ours)| *ours).or_else(|| nearest(name, names())).map_or_else(
         || format!("known: {}, and any percentile pNN", names().collect::<Vec<_>>().join(", ")),
         |word| format!("did you mean `{word}`?"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parsed;
+
+    #[test]
+    fn an_aggregate_of_another_program_is_known_by_its_name_there() {
+        for (theirs, ours) in [("avg", "mean"), ("Median", "p50"), ("meen", "mean"), ("std", "stddev")] {
+            let (_, mistakes) = parsed(&format!("[streams.a]\naggregates = [\"{theirs}\"]\n"));
+            assert!(mistakes.contains(&format!("did you mean `{ours}`?")), "{theirs}: {mistakes}");
+        }
+    }
 }
