@@ -242,7 +242,7 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
 pub(crate) async fn settle_once(shared: &Shared, note: bool) {
     let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
-    let names = shared.opened().await.names.clone();
+    let names = shared.opened().await.names.borrow().clone();
     let Some(answer) = shared.disk_thread.settle(names, progress, note, before_ms).await else { return };
     shared.note_disk(&answer);
     shared.on_log_events(answer.log_events);

@@ -18,6 +18,7 @@ use crate::status::OutputState;
 use crate::{Encoder, Lane, Tag};
 use pace::RateLimiter;
 use spread::Spread;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -34,8 +35,8 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// The task that serves one output.
 pub(crate) struct Driver {
     pub(crate) shared: Rc<Shared>,
-    /// Its place among the configured outputs.
-    pub(crate) index: usize,
+    /// Its place among the configured outputs, which may change.
+    pub(crate) index: Rc<Cell<usize>>,
     /// Its bit in an [`OutputSet`](crate::output_set::OutputSet).
     pub(crate) bit: usize,
     pub(crate) output: Box<dyn Output>,
@@ -49,8 +50,8 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         let (shared, ending) = (self.shared.clone(), self.ending.clone());
         tokio::select! {
-            buffer = shared.opened() => match buffer.bits.get(self.index) {
-                Some(bit) => self.bit = *bit,
+            _ = shared.opened() => match shared.bit_of(self.index.get()) {
+                Some(bit) => self.bit = bit,
                 None => return,
             },
             () = ending.stopped() => return,
@@ -81,7 +82,7 @@ impl Driver {
     }
 
     fn state<T>(&self, look: impl FnOnce(&mut OutputState) -> T) -> Option<T> {
-        self.shared.state(self.index, look)
+        self.shared.state(self.index.get(), look)
     }
 
     /// Notes whether messages go one at a time.
@@ -92,14 +93,19 @@ impl Driver {
 
     fn refuse(&self, tag: &Tag, what: String) {
         self.shared.done(self.bit, tag, DeliveryOutcome::Refused);
-        self.shared.tell(ForwarderEvent::Refused { output: self.index, lane: tag.lane, count: 1, what });
+        self.shared.tell(ForwarderEvent::Refused {
+            output: self.index.get(),
+            lane: tag.lane,
+            count: 1,
+            what,
+        });
     }
 
     fn on_down(&self, reason: &str) {
         let now = self.shared.now_ms();
         let news = self.state(|state| state.down(reason, now));
         if news == Some(true) && !self.ending.is_stopping() {
-            self.shared.tell(ForwarderEvent::Down { output: self.index, reason: reason.to_owned() });
+            self.shared.tell(ForwarderEvent::Down { output: self.index.get(), reason: reason.to_owned() });
         }
         self.shared.disk_writer.notify_one();
     }
@@ -164,7 +170,7 @@ impl<'d> DriverSession<'d> {
                     self.heard = Instant::now();
                     next_events = events.next(Vec::new());
                 }
-                () = shared.woken(self.driver.index) => {}
+                () = shared.woken(self.driver.index.get()) => {}
                 () = finish(&mut self.reading) => self.reading = None,
                 () = sleep_for(wait) => {}
                 () = sleep_until(deadline), if self.up && !idle => return not_acknowledged(timeout),
@@ -278,7 +284,7 @@ impl<'d> DriverSession<'d> {
             ConnectionEvent::Acked(_) | ConnectionEvent::Answered | ConnectionEvent::Refused { .. }
         );
         if answers && !std::mem::replace(&mut self.answered, true) {
-            shared.tell(ForwarderEvent::Answered { output: self.driver.index });
+            shared.tell(ForwarderEvent::Answered { output: self.driver.index.get() });
         }
         match event {
             ConnectionEvent::Up => {
@@ -286,7 +292,7 @@ impl<'d> DriverSession<'d> {
                 shared.spool.borrow_mut().up(bit);
                 let now = shared.now_ms();
                 self.driver.state(|state| state.up(now));
-                shared.tell(ForwarderEvent::Up { output: self.driver.index });
+                shared.tell(ForwarderEvent::Up { output: self.driver.index.get() });
             }
             ConnectionEvent::Acked(tag) => shared.done(bit, &tag, DeliveryOutcome::Acked),
             ConnectionEvent::Answered | ConnectionEvent::Told => {}

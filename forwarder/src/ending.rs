@@ -54,6 +54,16 @@ impl Ending {
         part
     }
 
+    /// Gives the parts other places: each is the one that had some place, or another one.
+    pub(crate) fn rearrange(&self, places: impl Iterator<Item = Option<usize>>) {
+        let part = |place: Option<usize>| {
+            let other = || Rc::new(Self { phase: self.phase.clone(), ..Self::default() });
+            place.map_or_else(other, |place| self.part(place))
+        };
+        let parts = places.map(part).collect();
+        *self.parts.borrow_mut() = parts;
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.phase.get() == Phase::Running
     }
@@ -101,5 +111,11 @@ mod tests {
         whole.enter(Phase::Stopping);
         assert!(other.is_stopping() && second.is_stopping() && !second.is_closing());
         assert!(whole.renew_part(1).is_stopping(), "it is too late for another one");
+        let whole = Ending::default();
+        let (first, second) = (whole.part(0), whole.part(1));
+        whole.rearrange([Some(1), None].into_iter());
+        assert!(Rc::ptr_eq(&second, &whole.part(0)) && whole.part(1).is_running());
+        whole.enter(Phase::Closing);
+        assert!(second.is_closing() && whole.part(1).is_closing() && first.is_running());
     }
 }

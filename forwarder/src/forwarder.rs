@@ -1,7 +1,10 @@
 //! The forwarder's interface for the agent: push, ask, stop.
 
+mod change;
 mod replace;
 mod stop;
+
+pub use change::NextOutput;
 
 use crate::disk_thread::{DiskThread, WhenOpened};
 use crate::driver::Driver;
@@ -17,7 +20,7 @@ use crate::store::Store;
 use crate::store::sled::SledStore;
 use crate::writes::Written;
 use crate::{Account, BufferConfig, Catalogue, Compactor, Encoder, Lane, Message, Output, disk_writer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -48,20 +51,29 @@ pub struct Start {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
+/// The encoder of an output; `None`: the output is about to go, and gets nothing more.
+type SlotEncoder = Option<Arc<dyn Encoder>>;
+
 /// Keeps messages until every output has acknowledged them. This is a handle: clones are the same forwarder.
 #[derive(Clone)]
 pub struct Forwarder {
     shared: Rc<Shared>,
     /// By the order of the config.
-    encoders: Rc<RefCell<Vec<Arc<dyn Encoder>>>>,
+    encoders: Rc<RefCell<Vec<SlotEncoder>>>,
     tasks: Rc<RefCell<Tasks>>,
 }
 
 #[derive(Default)]
 struct Tasks {
     /// By the order of the config.
-    drivers: Vec<Option<JoinHandle<()>>>,
+    drivers: Vec<Option<RunningDriver>>,
     disk_writers: Vec<JoinHandle<()>>,
+}
+
+/// The task of an output, and the output's place.
+struct RunningDriver {
+    task: JoinHandle<()>,
+    place: Rc<Cell<usize>>,
 }
 
 impl Forwarder {
@@ -102,7 +114,7 @@ impl Forwarder {
         };
         let states = outputs.iter().map(state).collect();
         let shared = Rc::new(Shared::new((config, folder), spool, disk_thread, states, clock));
-        let encoders = outputs.iter().map(|slot| slot.encoder.clone()).collect::<Vec<_>>();
+        let encoders = outputs.iter().map(|slot| Some(slot.encoder.clone())).collect::<Vec<_>>();
         let mut tasks = Tasks::default();
         for (index, slot) in outputs.into_iter().enumerate() {
             tasks.drivers.push(Some(drive(&shared, index, slot)));
@@ -122,7 +134,8 @@ impl Forwarder {
     /// counted, and told by an event.
     pub fn push(&self, message: crate::Message) {
         let encoders = self.encoders.borrow();
-        let takers = encoders.iter().enumerate().filter(|(_, encoder)| encoder.takes(&message));
+        let takes = |encoder: &SlotEncoder| encoder.as_ref().is_some_and(|own| own.takes(&message));
+        let takers = encoders.iter().enumerate().filter(|(_, encoder)| takes(encoder));
         let owed = takers.filter_map(|(output, _)| self.shared.bit_of(output)).collect();
         drop(encoders);
         self.shared.push(message, owed);
@@ -261,12 +274,18 @@ fn spawn_until(
 }
 
 /// Starts the driver of an output.
-fn drive(shared: &Rc<Shared>, index: usize, slot: OutputSlot) -> JoinHandle<()> {
+fn drive(shared: &Rc<Shared>, index: usize, slot: OutputSlot) -> RunningDriver {
     let OutputSlot { name, output, encoder, .. } = slot;
-    let ending = shared.ending.part(index);
-    let driver =
-        Driver { shared: shared.clone(), index, bit: index, output, encoder, ending: ending.clone() };
-    spawn_until(shared, Some(ending), format!("output {name}"), driver.run())
+    let (ending, place) = (shared.ending.part(index), Rc::new(Cell::new(index)));
+    let driver = Driver {
+        shared: shared.clone(),
+        index: place.clone(),
+        bit: index,
+        output,
+        encoder,
+        ending: ending.clone(),
+    };
+    RunningDriver { task: spawn_until(shared, Some(ending), format!("output {name}"), driver.run()), place }
 }
 
 /// Reports the end of its task when it is dropped. A panic drops it too.

@@ -63,7 +63,7 @@ pub use connection::{
 };
 pub use encoder::{EncodeError, Encoder, FormatTraits, Framing, MessageAddress, MessageIdentity};
 pub use events::{DropReason, ForwarderEvent};
-pub use forwarder::{Forwarder, OutputSlot, Start};
+pub use forwarder::{Forwarder, NextOutput, OutputSlot, Start};
 pub use segment_log::{BufferError, BufferStats, StoppedBuffer};
 pub use shared::SpoolPosition;
 pub use spool::BURST_BYTES;

@@ -193,7 +193,7 @@ impl SegmentLog {
             self.make_room(&LaneBatches::default(), progress);
         }
         let empty = self.segments.is_empty();
-        if (had && empty) || (note && !empty) {
+        if (had && empty) || note {
             self.write_positions(names, progress);
         }
     }

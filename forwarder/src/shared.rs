@@ -1,6 +1,7 @@
 //! What the forwarder's tasks share, on one thread.
 
 mod lost;
+mod members;
 
 use crate::disk_signals::DiskSignals;
 use crate::disk_thread::{Answer, DiskThread};
@@ -15,15 +16,16 @@ use crate::writes::{Writes, Written, device_bytes, device_size_bytes, own_bytes}
 use crate::{BufferConfig, Lane, Message, PerLane, Tag};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// The part of the state that is known once the buffer is open.
 pub(crate) struct OpenBuffer {
     /// Names of outputs by their bits.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: RefCell<Vec<String>>,
     /// The outputs' bits, in the order of the config.
-    pub(crate) bits: Vec<usize>,
+    pub(crate) bits: RefCell<Vec<usize>>,
     /// By how much the numbers have grown that messages had before.
     grown: PerLane<u64>,
 }
@@ -50,7 +52,7 @@ pub(crate) struct Shared {
     settled: Notify,
     pub(crate) signals: DiskSignals,
     states: RefCell<Vec<OutputState>>,
-    wake: Vec<Notify>,
+    wake: RefCell<Vec<Rc<Notify>>>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     events: RefCell<Events>,
     event_came: Notify,
@@ -95,7 +97,7 @@ impl Shared {
             disk_writer: Notify::new(),
             settled: Notify::new(),
             signals: DiskSignals::default(),
-            wake: states.iter().map(|_| Notify::new()).collect(),
+            wake: states.iter().map(|_| Rc::default()).collect::<Vec<_>>().into(),
             states: RefCell::new(states),
             clock,
             events: RefCell::default(),
@@ -118,7 +120,8 @@ impl Shared {
         self.note_disk(&answer);
         let OpenLog { names, bits, progress, runs } = answer.value;
         let grown = self.spool.borrow_mut().adopt(progress, &runs, &bits);
-        let is_first = self.buffer.set(OpenBuffer { names, bits, grown }).is_ok();
+        let opened = OpenBuffer { names: names.into(), bits: bits.into(), grown };
+        let is_first = self.buffer.set(opened).is_ok();
         debug_assert!(is_first, "the buffer is opened once");
         self.on_log_events(answer.log_events);
         self.on_disk(true);
@@ -144,7 +147,7 @@ impl Shared {
     /// The bit of an output, given its place in the config. Before the buffer is open, the place stands for the
     /// bit.
     pub(crate) fn bit_of(&self, output: usize) -> Option<usize> {
-        self.buffer.get().map_or(Some(output), |buffer| buffer.bits.get(output).copied())
+        self.buffer.get().map_or(Some(output), |buffer| buffer.bits.borrow().get(output).copied())
     }
 
     pub(crate) fn position(&self) -> SpoolPosition {
@@ -218,11 +221,12 @@ impl Shared {
 
     /// There may be something to send.
     pub(crate) fn wake_all(&self) {
-        self.wake.iter().for_each(Notify::notify_one);
+        self.wake.borrow().iter().for_each(|wake| wake.notify_one());
     }
 
     pub(crate) async fn woken(&self, output: usize) {
-        match self.wake.get(output) {
+        let wake = self.wake.borrow().get(output).cloned();
+        match wake {
             Some(wake) => wake.notified().await,
             None => std::future::pending().await,
         }

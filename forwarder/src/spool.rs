@@ -22,6 +22,7 @@
 mod cursors;
 mod depths;
 mod losses;
+mod members;
 mod queue;
 
 pub(crate) use cursors::Next;

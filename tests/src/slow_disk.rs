@@ -1,4 +1,4 @@
-//! A disk of a test's own that takes 5 s for every sync, as a worn SD card does.
+//! A disk of a test's own that takes 5 s for every sync, as a worn SD card does, or none at all.
 //!
 //! The C library's calls that wait for the disk are taken over by a small library, which is compiled here.
 
@@ -50,6 +50,14 @@ impl SlowDisk {
     /// When the file cannot be written.
     pub fn slow_down(&self) {
         std::fs::write(&self.switch, "").expect("a file");
+    }
+
+    /// No sync ends from now on, until [`SlowDisk::speed_up`].
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn stop(&self) {
+        std::fs::write(&self.switch, "stopped").expect("a file");
     }
 
     /// Every sync from now on takes what it takes.

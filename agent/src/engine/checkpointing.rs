@@ -19,7 +19,7 @@ use headwater_pipeline::event::ReportCause;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long the messages before a checkpoint may take to be safe, before it is given up for the next one.
@@ -30,6 +30,8 @@ pub(super) struct Checkpointer {
     writer: CheckpointWriter,
     requested: Notify,
     trouble: RefCell<Trouble>,
+    /// Whether the first checkpoint of the present config has been tried.
+    has_first: watch::Sender<bool>,
     /// The bytes of the last body.
     length: Cell<usize>,
     pub(super) pace: PaceMonitor,
@@ -57,6 +59,7 @@ impl Checkpointer {
             writer,
             requested: Notify::new(),
             trouble: RefCell::default(),
+            has_first: watch::Sender::new(false),
             length: Cell::default(),
             pace: PaceMonitor::default(),
         }
@@ -65,6 +68,11 @@ impl Checkpointer {
     /// Requests a checkpoint as soon as possible.
     pub(super) fn request(&self) {
         self.requested.notify_one();
+    }
+
+    /// From now on checkpoints are those of another config.
+    pub(super) fn begin_config(&self) {
+        self.has_first.send_replace(false);
     }
 
     /// Room for a body that is a little larger than the last one.
@@ -103,6 +111,12 @@ impl Trouble {
 }
 
 impl Engine {
+    /// Waits until the first checkpoint of the present config is written, or cannot be.
+    pub(crate) async fn first_checkpoint(&self) {
+        // The sender is here: an error cannot be.
+        let _ = self.checkpointer.has_first.subscribe().wait_for(|has| *has).await;
+    }
+
     /// Messages are held until [`Engine::checkpoint_forever`] has written its first checkpoint, which is the answer.
     pub(crate) fn first_snapshot(&self, next_ms: i64) -> Snapshot {
         let first = self.snapshot(Some(next_ms));
@@ -120,6 +134,7 @@ impl Engine {
         }
         self.on_pace(&budget);
         self.outgoing.open();
+        self.checkpointer.has_first.send_replace(true);
         let (mut unchanged, mut is_unchanged) = (None, false);
         loop {
             let requested = async {

@@ -1,8 +1,9 @@
 //! Another config for an engine that runs. What did not change goes on: the sources that stay, their series, windows and
 //! detectors, the forwarder, the accounts.
 //!
-//! All of it happens between two readings, without a wait. Afterwards the engine is as one that has just begun a run: what
-//! it makes is held until a first checkpoint of the new config is written, and the journal begins behind that.
+//! All of it happens between two readings, without a wait, and nothing waits for the disk afterwards. Until the first
+//! checkpoint of the new config is durable, a crash leaves that of the config before and the journal of both: what the new
+//! config tells meanwhile keeps to the revisions that the old checkpoint allows, and the next run tells above them.
 
 use super::durable::Snapshot;
 use super::{Engine, are_durable};
@@ -29,8 +30,8 @@ pub(crate) struct ConfigChange<'c> {
 }
 
 impl Engine {
-    /// Goes on with another config; sources that do not stay have ended. Answers the first checkpoint of the new config:
-    /// messages are held until [`Engine::checkpoint_forever`] has written it.
+    /// Goes on with another config; sources that do not stay have ended. Answers the first checkpoint of the new config, for
+    /// [`Engine::checkpoint_forever`].
     pub(crate) fn change(&self, change: ConfigChange<'_>) -> Snapshot {
         let ConfigChange { sources, kept, pipeline, outputs, checksum, checkpoint_ms } = change;
         let begun = Instant::now();
@@ -46,7 +47,8 @@ impl Engine {
         self.reporter.keep_outputs(outputs);
         self.trends.forget();
         self.journal.begin_config(checksum, is_new_life);
-        let first = self.first_snapshot(checkpoint_ms);
+        self.checkpointer.begin_config();
+        let first = self.snapshot(Some(checkpoint_ms));
         if given_up != 0 {
             let text =
                 format!("{given_up} readings in open windows given up: the config has changed their streams");

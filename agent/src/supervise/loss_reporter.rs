@@ -27,6 +27,18 @@ impl LossReporter {
         Self { state: RefCell::new(State { outputs, losses: Losses::default() }) }
     }
 
+    /// The outputs are these from now on, in the order of the config; what is pending is told under the names so far.
+    pub(super) fn on_outputs(&self, engine: &Engine, names: &[String]) {
+        self.finish(engine);
+        let (mut state, mut next) = (self.state.borrow_mut(), Self::new(names.to_vec()).state.into_inner());
+        for (name, throttle) in std::mem::take(&mut state.outputs) {
+            if let Some((_, own)) = next.outputs.iter_mut().find(|(own, _)| *own == name) {
+                *own = throttle;
+            }
+        }
+        *state = next;
+    }
+
     /// Logs and reports the forwarder's events; never returns.
     pub(super) async fn keep(&self, engine: &Engine) {
         loop {

@@ -1,5 +1,6 @@
 //! An agent at work: what it consists of, how it begins, how it changes its config without a stop, and how it ends.
 
+mod outputs;
 mod parts;
 
 use super::catalogue_keeper::{CATALOGUES, CatalogueKeeper};
@@ -126,7 +127,9 @@ impl Running {
     }
 
     /// Goes on with another config. What it leaves as it was goes on: sources and their connections, windows, detectors,
-    /// outputs. Readings of those sources stop for as long as the state takes to be handed over.
+    /// outputs. Readings of those sources stop for as long as the state takes to be handed over. It waits for the first
+    /// checkpoint of the present config, so that configs that follow each other fast leave no more than two journals; what
+    /// runs does not wait.
     ///
     /// # Errors
     /// The config needs another engine; it is handed back.
@@ -138,6 +141,11 @@ impl Running {
             return Err(Box::new(config));
         }
         self.first_checkpoint().await;
+        let moved = self.parts.changed_outputs(&parts);
+        let Some(given_up) = self.end_outputs(&moved).await else {
+            tracing::info!("the config changes which outputs there are: the engine stops and starts");
+            return Err(Box::new(config));
+        };
         let pipeline = self.parts.changes_pipeline(&parts).then(|| new_pipeline(&config));
         let (checksum, checkpoint_ms) = (config.agent.checksum, config.agent.checkpoint_ms);
         let catalogues = CatalogueKeeper::new(&config.outputs, &config.sources);
@@ -148,12 +156,13 @@ impl Running {
         };
         self.inlets.stop_others(&inlets, SOURCES).await;
         let (kept, outputs) = (self.inlets.kept(&inlets), parts.output_names());
-        let (reports, others) = (self.parts.report_ms != parts.report_ms, self.parts.changed_outputs(&parts));
+        let reports = self.parts.report_ms != parts.report_ms;
         self.parts = parts;
         self.thinner.change(thinned(&config.streams));
         // From here on nothing waits: between two readings the engine has one config, or the other.
         self.tasks.abort_one(CHECKPOINTS);
         self.tasks.abort_one(CATALOGUES);
+        let replaced = self.rearrange_outputs(config.outputs, &moved);
         let change = ConfigChange {
             sources: &inlets.sources,
             kept: &kept,
@@ -169,11 +178,13 @@ impl Running {
             self.start_reports();
         }
         self.open_inlets(inlets);
-        for (place, output) in config.outputs.into_iter().enumerate() {
-            if others.contains(&place) {
-                let slot = self.status.slot(output, &self.boots);
-                self.engine.forwarder().replace(place, slot).await;
-            }
+        for text in given_up {
+            tracing::warn!("{text}");
+            self.engine.report(ReportCause::Refused, &text);
+        }
+        for (place, output) in replaced {
+            let slot = self.status.slot(output, &self.boots);
+            self.engine.forwarder().replace(place, slot).await;
         }
         CatalogueKeeper::start(catalogues, &self.engine, &mut self.tasks);
         tracing::info!("the config has been read again, and the agent goes on with it");
@@ -183,9 +194,9 @@ impl Running {
 
     /// Waits until the first checkpoint of the present config is written, so that none of its messages waits for it any more.
     async fn first_checkpoint(&self) {
-        if timeout(FIRST_CHECKPOINT, self.engine.sending()).await.is_err() {
+        if timeout(FIRST_CHECKPOINT, self.engine.first_checkpoint()).await.is_err() {
             tracing::warn!(
-                "messages go before the first checkpoint of this run is written: the disk is slow"
+                "another config comes before the first checkpoint of this one is written: the disk is slow"
             );
             self.engine.send_held();
         }

@@ -33,16 +33,21 @@ pub(super) struct StatusPublisher {
     clock: Rc<AgentClock>,
     started_up_ms: i64,
     /// The names of the outputs.
-    outputs: Vec<String>,
+    outputs: RefCell<Vec<String>>,
     /// The status that was published last, and when.
     said: RefCell<Option<(AgentStatus, Instant)>>,
 }
 
 impl StatusPublisher {
     pub(super) fn new(agent: &AgentConfig, outputs: &[OutputConfig], clock: Rc<AgentClock>) -> Self {
-        let outputs = outputs.iter().map(|output| output.name.clone()).collect();
+        let outputs = RefCell::new(outputs.iter().map(|output| output.name.clone()).collect());
         let (agent, started_up_ms) = (agent.id.as_str().into(), clock::up_ms());
         Self { agent, clock, started_up_ms, outputs, said: RefCell::default() }
+    }
+
+    /// The outputs are these from now on, by name, in the order of the config.
+    pub(super) fn on_outputs(&self, names: Vec<String>) {
+        self.outputs.replace(names);
     }
 
     /// The slot of an output, for the forwarder's start.
@@ -84,7 +89,7 @@ impl StatusPublisher {
 
     /// Publishes on every output that the agent is online, or that it goes offline.
     pub(super) fn publish(&self, forwarder: &Forwarder, online: bool) {
-        for (index, name) in self.outputs.iter().enumerate() {
+        for (index, name) in self.outputs.borrow().iter().enumerate() {
             forwarder.presence(index, self.message(name, online));
         }
     }

@@ -1,10 +1,9 @@
 //! Another output in the place of one that has the same name: what it has acknowledged, and what waits for it, stays.
 
-use super::{Forwarder, OutputSlot, drive};
+use super::{Forwarder, OutputSlot, RunningDriver, drive};
 use crate::ending::Phase;
 use crate::status::OutputState;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long the old connection may take to acknowledge what is in flight, to say farewell, and to be cut, each. What it has
@@ -17,16 +16,9 @@ impl Forwarder {
     pub async fn replace(&self, output: usize, slot: OutputSlot) {
         let shared = &self.shared;
         if let Some(encoder) = self.encoders.borrow_mut().get_mut(output) {
-            *encoder = slot.encoder.clone();
+            *encoder = Some(slot.encoder.clone());
         }
-        shared.state(output, |state| {
-            state.online = state.gone.clone();
-            state.presence_version += 1;
-        });
-        let driver = self.tasks.borrow_mut().drivers.get_mut(output).and_then(Option::take);
-        if let Some(driver) = driver {
-            self.end(output, driver).await;
-        }
+        self.end(output).await;
         let state =
             OutputState::new(&slot.name, slot.output.announces(), slot.presence.clone(), shared.now_ms());
         shared.state(output, |place| *place = state);
@@ -37,7 +29,14 @@ impl Forwarder {
         }
     }
 
-    async fn end(&self, output: usize, mut driver: JoinHandle<()>) {
+    /// Ends the connection of an output, which says that the agent has gone.
+    pub(super) async fn end(&self, output: usize) {
+        self.shared.state(output, |state| {
+            state.online = state.gone.clone();
+            state.presence_version += 1;
+        });
+        let driver = self.tasks.borrow_mut().drivers.get_mut(output).and_then(Option::take);
+        let Some(RunningDriver { task: mut driver, .. }) = driver else { return };
         for phase in [Phase::Stopping, Phase::Closing, Phase::GaveUp] {
             self.shared.ending.part(output).enter(phase);
             self.shared.wake_all();

@@ -38,7 +38,7 @@ impl Forwarder {
         let total = deadline.saturating_duration_since(start);
         let by = |eighths: u32| start + total * eighths / 8;
         let super::Tasks { drivers, mut disk_writers } = std::mem::take(&mut *self.tasks.borrow_mut());
-        let mut drivers: Vec<_> = drivers.into_iter().flatten().collect();
+        let mut drivers: Vec<_> = drivers.into_iter().flatten().map(|driver| driver.task).collect();
         shared.enter(Phase::Stopping);
         let _ = timeout_at(self.grace(deadline), all_done(&mut drivers)).await;
         self.write_down(by(4)).await;

@@ -43,6 +43,17 @@ impl Depths {
         }
     }
 
+    /// An output has nothing to get.
+    pub(super) fn begin(&mut self, output: usize) {
+        self.0.resize(self.0.len().max(output + 1), 0);
+        self.0.iter_mut().skip(output).take(1).for_each(|count| *count = 0);
+    }
+
+    /// How many messages an output has yet to get.
+    pub(super) fn of(&self, output: usize) -> u64 {
+        self.0.get(output).copied().unwrap_or(0)
+    }
+
     /// These outputs have a message more to get.
     pub(super) fn on_owed(&mut self, owed: OutputSet) {
         for (_, count) in self.0.iter_mut().enumerate().filter(|(output, _)| owed.contains(*output)) {

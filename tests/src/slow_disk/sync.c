@@ -1,8 +1,9 @@
 /* A disk that is slow to sync: every call that waits for the disk takes DELAY_S longer while the file that SLOW_DISK names
- * is there. To be loaded before the C library. */
+ * is there, and does not end while that file holds anything. To be loaded before the C library. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,8 +11,14 @@
 static void wait_for_the_disk(void) {
     const char *slow = getenv("SLOW_DISK");
     struct timespec delay = {DELAY_S, 0};
-    if (slow && access(slow, F_OK) == 0)
+    struct timespec look = {0, 20000000};
+    struct stat file;
+    if (!slow || stat(slow, &file) != 0)
+        return;
+    if (file.st_size == 0)
         nanosleep(&delay, NULL);
+    while (stat(slow, &file) == 0 && file.st_size > 0)
+        nanosleep(&look, NULL);
 }
 
 int fsync(int file) {

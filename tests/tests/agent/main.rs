@@ -41,6 +41,8 @@ mod privacy;
 mod protocol;
 mod refusals;
 mod reload;
+mod reload_disk;
+mod reload_outputs;
 mod remote;
 mod replay;
 mod reports;

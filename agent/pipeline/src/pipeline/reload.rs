@@ -27,6 +27,11 @@ impl Pipeline {
         let given_up = self.restore_within(AgentTime::MIN, StoredBody::new(&body), look, &mut unread);
         debug_assert!(unread.is_empty(), "what was just saved can be read: {unread}");
         self.resume(now, false);
+        // Until a checkpoint of this config is durable, a crash leaves one of the config before.
+        self.emitter.revisions.keep_limit(&before.emitter.revisions);
+        if let Some(limit) = self.emitter.revisions.limit() {
+            self.limit_revisions(limit);
+        }
         prepare(self);
         self.keep_handles(before, &source_of);
         for source in before.sources_down().filter_map(source_of) {

@@ -108,6 +108,11 @@ impl Revisions {
         self.highest = 0;
     }
 
+    /// Goes on for revisions that have run so far: what is durable allows no more than before.
+    pub(super) fn keep_limit(&mut self, before: &Self) {
+        (self.rev_max, self.highest) = (before.rev_max, before.highest);
+    }
+
     /// The limit that holds.
     pub(super) fn limit(&self) -> Option<u32> {
         self.rev_max

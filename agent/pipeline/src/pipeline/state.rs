@@ -119,7 +119,7 @@ impl Pipeline {
         self.sources.iter().enumerate().filter(|(_, source)| source.is_down).map(|(source, _)| source)
     }
 
-    fn limit_revisions(&mut self, rev_limit: u32) {
+    pub(super) fn limit_revisions(&mut self, rev_limit: u32) {
         for stream in self.streams.iter_mut() {
             if let WindowConfig::Cut(specs) = &mut stream.config.window {
                 specs.limit_revisions(rev_limit);

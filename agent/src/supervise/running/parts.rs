@@ -24,6 +24,26 @@ pub(super) struct ConfigParts {
     pub(super) report_ms: i64,
 }
 
+/// What becomes of the outputs under another config.
+pub(super) struct OutputChange {
+    /// The place that each had so far; `None`: it is new.
+    pub(super) before: Vec<Option<usize>>,
+    /// Those that go: their places so far, and their names.
+    pub(super) gone: Vec<(usize, String)>,
+    /// The names of those that come.
+    pub(super) come: Vec<String>,
+    /// The places, under the other config, of those whose table is another one.
+    pub(super) replaced: Vec<usize>,
+}
+
+impl OutputChange {
+    /// Whether outputs come, go or change their places.
+    pub(super) fn moves(&self) -> bool {
+        let is_same = |(place, before): (usize, &Option<usize>)| *before == Some(place);
+        !self.gone.is_empty() || !self.before.iter().enumerate().all(is_same)
+    }
+}
+
 impl ConfigParts {
     /// Those of a config.
     pub(super) fn of(config: &Config) -> Self {
@@ -60,16 +80,29 @@ impl ConfigParts {
             (has_other_place, "a directory of the agent"),
             (self.buffer != next.buffer, "[buffer]"),
             (self.clock != next.clock, "[clock]"),
-            (self.output_names() != next.output_names(), "which outputs there are"),
             (self.is_synced != next.is_synced, "where the journal is kept, by the `ack` of sources"),
         ];
         changed.into_iter().find_map(|(is_changed, what)| is_changed.then_some(what))
     }
 
-    /// The places of the outputs that another config has otherwise.
-    pub(super) fn changed_outputs(&self, next: &Self) -> Vec<usize> {
-        let pairs = self.outputs.iter().zip(&next.outputs).enumerate();
-        pairs.filter(|(_, (own, next))| own != next).map(|(place, _)| place).collect()
+    /// What becomes of the outputs under another config.
+    pub(super) fn changed_outputs(&self, next: &Self) -> OutputChange {
+        let place_in =
+            |outputs: &[(String, u64)], name: &str| outputs.iter().position(|(own, _)| own == name);
+        let before: Vec<_> = next.outputs.iter().map(|(name, _)| place_in(&self.outputs, name)).collect();
+        let gone = self.outputs.iter().enumerate();
+        let gone = gone.filter(|(_, (name, _))| place_in(&next.outputs, name).is_none());
+        let print = |place: usize| self.outputs.get(place).map(|(_, print)| *print);
+        let replaced = before.iter().zip(&next.outputs).enumerate();
+        let replaced =
+            replaced.filter(|(_, (before, (_, own)))| before.is_some_and(|at| print(at) != Some(*own)));
+        let come = before.iter().zip(&next.outputs).filter(|(before, _)| before.is_none());
+        OutputChange {
+            gone: gone.map(|(place, (name, _))| (place, name.clone())).collect(),
+            come: come.map(|(_, (name, _))| name.clone()).collect(),
+            replaced: replaced.map(|(place, _)| place).collect(),
+            before,
+        }
     }
 
     /// Whether another config asks for another pipeline.
