@@ -12,6 +12,10 @@ WIRE_VERSION = 1
 LEVELS = range(-7, 17)
 # Magnitudes of bins beyond this do not occur: gamma^index would not be a number.
 INDEX_MAX = 1 << 24
+# More readings than that are in no window, so that sums of counts stay below 2^63.
+COUNT_MAX = 1 << 40
+# The end of the year 9999, and as long before 1970.
+TIME_MAX_MS = 253_402_300_799_999
 
 
 class Rejected(ValueError):
@@ -23,15 +27,34 @@ class Rejected(ValueError):
 
 
 def _number(value, name):
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Rejected("malformed", f"`{name}` is {value!r}; it has to be a finite number")
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise Rejected("malformed", f"`{name}` is {str(value)[:40]}; it has to be a finite number")
+
+
+def _integer(value, name, least, greatest):
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= greatest:
+        raise Rejected("malformed", f"`{name}` is {str(value)[:40]}; it has to be an integer from {least} to {greatest}")
     return value
 
 
-def _integer(value, name):
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Rejected("malformed", f"`{name}` is {value!r}; it has to be an integer")
-    return value
+def _power(base, exponent):
+    """As of IEEE 754: infinite where Python has an error."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
+def _sum(values):
+    """Exact; NaN if a part or the sum is beyond all numbers."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.nan
 
 
 class Sketch:
@@ -49,23 +72,23 @@ class Sketch:
     def read(cls, sketch):
         """The sketch of a summary. An unknown form raises `Rejected`."""
         try:
-            level = _integer(sketch["level"], "sketch.level")
-            zero = _integer(sketch["zero"], "sketch.zero")
+            level = _integer(sketch["level"], "level", LEVELS.start, LEVELS.stop - 1)
+            zero = _integer(sketch["zero"], "zero", 0, COUNT_MAX)
             signs = [{}, {}]
             for sign, name in zip(signs, ("positive", "negative")):
+                if not isinstance(sketch[name], list):
+                    raise TypeError(f"`{name}` is no list")
                 for index, count in sketch[name]:
-                    if abs(_integer(index, "index")) > INDEX_MAX or _integer(count, "count") < 1 or index in sign:
-                        raise Rejected("sketch", f"bin {index!r} of the sketch is not usable")
-                    sign[index] = count
+                    if _integer(index, "index", -INDEX_MAX, INDEX_MAX) in sign:
+                        raise ValueError(f"bin {index} is there twice")
+                    sign[index] = _integer(count, "count", 1, COUNT_MAX)
         except (KeyError, TypeError, ValueError) as error:
             raise Rejected("sketch", f"the sketch cannot be read: {error!r}") from error
-        if level not in LEVELS or zero < 0:
-            raise Rejected("sketch", f"level {level} of the sketch is unknown")
         return cls(level, zero, *signs)
 
     @property
     def gamma(self):
-        return (101 / 99) ** (2.0**self.level)
+        return _power(101 / 99, 2.0**self.level)
 
     @property
     def count(self):
@@ -94,21 +117,25 @@ class Sketch:
                 mine[index] = mine.get(index, 0) + count
 
     def percentile(self, percent, least, greatest):
-        """The value of rank ceil(percent / 100 * count), within its bin's bound and never outside [least, greatest]."""
+        """The value of rank ceil(percent / 100 * count), within its bin's bound and never outside [least, greatest].
+
+        NaN if it is beyond all numbers.
+        """
         rank = max(1, math.ceil(percent * self.count / 100))
         gamma = self.gamma
-        runs = [(-2 * gamma**i / (gamma + 1), self.negative[i]) for i in sorted(self.negative, reverse=True)]
+        middle = lambda index: 2 * _power(gamma, index) / (gamma + 1)
+        runs = [(-middle(i), self.negative[i]) for i in sorted(self.negative, reverse=True)]
         runs.append((0.0, self.zero))
-        runs += [(2 * gamma**i / (gamma + 1), self.positive[i]) for i in sorted(self.positive)]
+        runs += [(middle(i), self.positive[i]) for i in sorted(self.positive)]
         for value, count in runs:
             rank -= count
             if rank <= 0:
-                return min(max(value, least), greatest)
-        return None
+                return value if math.isnan(value) else min(max(value, least), greatest)
+        return math.nan
 
     def write(self):
         return {
-            "gamma": self.gamma,
+            "gamma": self.gamma if math.isfinite(self.gamma) else None,
             "level": self.level,
             "zero": self.zero,
             "negative": [[i, self.negative[i]] for i in sorted(self.negative)],
@@ -151,41 +178,49 @@ def read(text, by, every_ms):
     """`(Group, start, Entry)` of a message's text, or None for a message of another kind. Raises `Rejected`."""
     try:
         message = json.loads(text)
-    except ValueError as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise Rejected("malformed", f"no JSON: {error}") from error
     if not isinstance(message, dict):
         raise Rejected("malformed", "no JSON object")
-    if message.get("v") != WIRE_VERSION:
-        raise Rejected("version", f"version {message.get('v')!r} is unknown; {WIRE_VERSION} is known")
+    message = {name: value for name, value in message.items() if value is not None}
+    version = message.get("v")
+    if type(version) is not int or version != WIRE_VERSION:
+        raise Rejected("version", f"version {str(version)[:40]} is unknown; {WIRE_VERSION} is known")
     if message.get("kind") != "summary" or "a" in message:
         return None
     texts = {name: message.get(name) for name in ("id", "agent", "stream", "series")}
     labels = message.get("labels", {})
     if not all(isinstance(text, str) for text in texts.values()) or not isinstance(labels, dict):
         raise Rejected("malformed", "`id`, `agent`, `stream` or `series` is no text, or `labels` is no map")
-    start, end = _integer(message.get("start"), "start"), _integer(message.get("end"), "end")
+    start, end = (_integer(message.get(name), name, -TIME_MAX_MS, TIME_MAX_MS) for name in ("start", "end"))
+    if end < start:
+        raise Rejected("malformed", f"a summary from {start} ends before, at {end}")
     window = start // every_ms * every_ms
     if end > window + every_ms:
         raise Rejected("coarse", f"a summary of {end - start} ms from {start} fits into no window of {every_ms} ms")
-    group = Group(texts["stream"], texts["series"].rsplit("/", 1)[-1], tuple((name, labels.get(name)) for name in by))
+    text_of = lambda name: labels[name] if isinstance(labels.get(name), str) else None
+    group = Group(texts["stream"], texts["series"].rsplit("/", 1)[-1], tuple((name, text_of(name)) for name in by))
     return group, window, _entry(message, texts)
 
 
 def _entry(message, texts):
     if "count" not in message:
         raise Rejected("no_count", "the summary has no `count`; add it to the stream's aggregates")
-    count = _integer(message["count"], "count")
-    rev = _integer(message.get("rev"), "rev")
-    if count < 0 or rev < 0:
-        raise Rejected("malformed", f"`count` {count} or `rev` {rev} is negative")
-    entry = Entry(texts["id"], rev, texts["agent"], texts["series"], message.get("partial") is True, count)
+    count = _integer(message["count"], "count", 0, COUNT_MAX)
+    rev = _integer(message.get("rev"), "rev", 0, (1 << 63) - 1)
+    partial = message.get("partial", False)
+    if not isinstance(partial, bool):
+        raise Rejected("malformed", f"`partial` is {str(partial)[:40]}; it has to be true or false")
+    entry = Entry(texts["id"], rev, texts["agent"], texts["series"], partial, count)
     known = {name: _number(message[name], name) for name in ("min", "max", "sum", "mean", "variance", "stddev") if name in message}
+    if known.get("variance", 0) < 0 or known.get("stddev", 0) < 0:
+        raise Rejected("malformed", "`variance` or `stddev` is negative")
     entry.min, entry.max = known.get("min"), known.get("max")
     entry.sum, entry.mean = known.get("sum"), known.get("mean")
     if count:
         entry.sum = entry.mean * count if entry.sum is None and entry.mean is not None else entry.sum
         entry.mean = entry.sum / count if entry.mean is None and entry.sum is not None else entry.mean
-    variance = known.get("variance", known["stddev"] ** 2 if "stddev" in known else None)
+    variance = known.get("variance", known["stddev"] * known["stddev"] if "stddev" in known else None)
     entry.m2 = None if variance is None else variance * count
     if "sketch" in message:
         entry.sketch = Sketch.read(message["sketch"])
@@ -225,7 +260,10 @@ class Revisions:
 
 
 def merge(entries, percentiles=(50, 95, 99), with_sketch=False):
-    """The numbers of one window over all readings of the entries. What an entry lacks, the result lacks."""
+    """The numbers of one window over all readings of the entries.
+
+    What an entry lacks, the result lacks, and what is beyond all numbers.
+    """
     entries = sorted((entry for entry in entries if entry.count), key=lambda entry: (entry.agent, entry.id))
     result = {
         "agents": len({entry.agent for entry in entries}),
@@ -243,11 +281,11 @@ def merge(entries, percentiles=(50, 95, 99), with_sketch=False):
     if has("max"):
         result["max"] = max(entry.max for entry in entries)
     if has("sum"):
-        result["sum"] = math.fsum(entry.sum for entry in entries)
+        result["sum"] = _sum(entry.sum for entry in entries)
         result["mean"] = mean = result["sum"] / result["count"]
         if has("m2"):
             # Chan, Golub and LeVeque 1979, for any number of parts.
-            m2 = math.fsum(entry.m2 + entry.count * (entry.mean - mean) ** 2 for entry in entries)
+            m2 = _sum(entry.m2 + entry.count * (entry.mean - mean) * (entry.mean - mean) for entry in entries)
             result["variance"] = m2 / result["count"]
             result["stddev"] = math.sqrt(result["variance"])
     if has("sketch"):
@@ -259,7 +297,7 @@ def merge(entries, percentiles=(50, 95, 99), with_sketch=False):
             result[f"p{percent:g}"] = sketch.percentile(percent, least, greatest)
         if with_sketch:
             result["sketch"] = sketch.write()
-    return result
+    return {name: value for name, value in result.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def message(group, start, every_ms, rev, entries, **options):

@@ -25,6 +25,8 @@ def merge_options(options):
     """`by`, and the options of `fleet.message`, from parsed ones."""
     by = tuple(name for name in options.by.split(",") if name)
     percentiles = tuple(float(text) for text in options.percentiles.split(",") if text)
+    if not all(0 < percent <= 100 for percent in percentiles):
+        raise SystemExit("--percentiles have to be above 0 and at most 100")
     return by, {"percentiles": percentiles, "with_sketch": options.sketch}
 
 

@@ -1,9 +1,12 @@
 //! What a merge needs of one summary.
 
 use super::MergeOptions;
-use super::sketch::{Sketch, WireSketch};
+use super::sketch::{COUNT_MAX, Sketch, WireSketch};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// The end of the year 9999, and as long before 1970 (ms).
+const TIME_MAX_MS: u64 = 253_402_300_799_999;
 
 /// What is merged with each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +48,7 @@ pub(super) struct Refusal {
 #[derive(Deserialize)]
 struct Head {
     v: Option<serde_json::Value>,
-    kind: Option<String>,
+    kind: Option<serde_json::Value>,
     /// The first of a pair's series.
     a: Option<serde::de::IgnoredAny>,
 }
@@ -54,16 +57,14 @@ struct Head {
 #[derive(Deserialize)]
 struct WireSummary {
     id: String,
-    rev: u64,
+    rev: i64,
     agent: String,
     stream: String,
     series: String,
-    #[serde(default)]
-    labels: BTreeMap<String, serde_json::Value>,
+    labels: Option<BTreeMap<String, serde_json::Value>>,
     start: i64,
     end: i64,
-    #[serde(default)]
-    partial: bool,
+    partial: Option<bool>,
     count: Option<i64>,
     min: Option<f64>,
     max: Option<f64>,
@@ -94,22 +95,23 @@ impl Entry {
             let text = format!("version {} is unknown; {known} is known", head.v.unwrap_or_default());
             return Err(Refusal { reason: "version", text });
         }
-        if head.kind.as_deref() != Some("summary") || head.a.is_some() {
+        if head.kind.is_none_or(|kind| kind != "summary") || head.a.is_some() {
             return Ok(None);
         }
         let summary: WireSummary = serde_json::from_slice(text).map_err(malformed)?;
         let every_ms = options.every_ms;
-        let start_ms = summary.start.div_euclid(every_ms).saturating_mul(every_ms);
-        if summary.end > start_ms.saturating_add(every_ms) {
-            let length = summary.end.saturating_sub(summary.start);
-            let text = format!(
-                "a summary of {length} ms from {} fits into no window of {every_ms} ms",
-                summary.start
-            );
+        let (start, end) = (summary.start, summary.end);
+        if start.unsigned_abs() > TIME_MAX_MS || end.unsigned_abs() > TIME_MAX_MS || end < start {
+            return Err(malformed(format_args!("a summary from {start} to {end} ms since 1970")));
+        }
+        let start_ms = start.div_euclid(every_ms).saturating_mul(every_ms);
+        if end > start_ms.saturating_add(every_ms) {
+            let length = end - start;
+            let text = format!("a summary of {length} ms from {start} fits into no window of {every_ms} ms");
             return Err(Refusal { reason: "coarse", text });
         }
-        let label =
-            |name: &String| summary.labels.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        let labels = summary.labels.as_ref();
+        let label = |name: &String| labels?.get(name)?.as_str().map(str::to_owned);
         let group = Group {
             stream: summary.stream.clone(),
             field: summary.series.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -123,7 +125,12 @@ impl Entry {
             let text = "the summary has no `count`; add it to the stream's aggregates".to_owned();
             return Err(Refusal { reason: "no_count", text });
         };
-        let count = u64::try_from(count).map_err(|_| malformed(format_args!("`count` is {count}")))?;
+        let count = u64::try_from(count).ok().filter(|count| *count <= COUNT_MAX);
+        let count = count.ok_or_else(|| malformed("`count` is negative, or too large"))?;
+        let rev = u64::try_from(summary.rev).map_err(|_| malformed("`rev` is negative"))?;
+        if [summary.variance, summary.stddev].into_iter().flatten().any(|spread| spread < 0.0) {
+            return Err(malformed("`variance` or `stddev` is negative"));
+        }
         let readings = (count > 0).then_some(count as f64);
         let sum = summary.sum.or_else(|| Some(summary.mean? * readings?));
         let mean = summary.mean.or_else(|| Some(sum? / readings?));
@@ -141,10 +148,10 @@ impl Entry {
         });
         Ok(Self {
             id: summary.id,
-            rev: summary.rev,
+            rev,
             agent: summary.agent,
             series: summary.series,
-            is_partial: summary.partial,
+            is_partial: summary.partial.unwrap_or_default(),
             count,
             min: summary.min,
             max: summary.max,

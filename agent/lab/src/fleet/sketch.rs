@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// More readings than that are in no window, so that sums of counts stay below 2^63.
+pub(super) const COUNT_MAX: u64 = 1 << 40;
 const LEVELS: std::ops::RangeInclusive<i32> = -7..=16;
-const INDEX_MAX: i32 = 1 << 24;
+const INDEX_MAX: u32 = 1 << 24;
 
 /// Bin `i` holds magnitudes above `gamma^(i-1)` and at most `gamma^i`; `gamma` is 101/99 to the power `2^level`.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +20,8 @@ pub(super) struct Sketch {
 /// The sketch on the wire.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct WireSketch {
-    #[serde(default)]
-    gamma: f64,
+    /// Of a level above 15 it is beyond all numbers.
+    gamma: Option<f64>,
     level: i32,
     zero: u64,
     negative: Vec<(i32, u64)>,
@@ -36,6 +38,9 @@ impl Sketch {
     pub(super) fn read(wire: &WireSketch) -> Result<Self, String> {
         if !LEVELS.contains(&wire.level) {
             return Err(format!("level {} of the sketch is unknown", wire.level));
+        }
+        if wire.zero > COUNT_MAX {
+            return Err(format!("`zero` of the sketch is {}", wire.zero));
         }
         let [negative, positive] = [bins(&wire.negative)?, bins(&wire.positive)?];
         Ok(Self { level: wire.level, zero: wire.zero, negative, positive })
@@ -63,7 +68,7 @@ impl Sketch {
         self.zero += other.zero;
     }
 
-    /// The value of rank `ceil(percent / 100 * count)`; `None`: there is no value.
+    /// The value of rank `ceil(percent / 100 * count)`; `None`: there is no value, or it is beyond all numbers.
     pub(super) fn percentile(&self, percent: f64) -> Option<f64> {
         let mut rank = ((percent * self.count() as f64 / 100.0).ceil() as u64).max(1);
         let gamma = self.gamma();
@@ -72,7 +77,7 @@ impl Sketch {
         let positive = self.positive.iter().map(|(index, count)| (middle(*index), *count));
         for (value, count) in negative.chain([(0.0, self.zero)]).chain(positive) {
             if rank <= count {
-                return Some(value);
+                return Some(value).filter(|value| !value.is_nan());
             }
             rank -= count;
         }
@@ -83,7 +88,8 @@ impl Sketch {
     pub(super) fn wire(&self) -> WireSketch {
         let list = |bins: &BTreeMap<i32, u64>| bins.iter().map(|(index, count)| (*index, *count)).collect();
         let [negative, positive] = [list(&self.negative), list(&self.positive)];
-        WireSketch { gamma: self.gamma(), level: self.level, zero: self.zero, negative, positive }
+        let gamma = Some(self.gamma()).filter(|gamma| gamma.is_finite());
+        WireSketch { gamma, level: self.level, zero: self.zero, negative, positive }
     }
 
     fn gamma(&self) -> f64 {
@@ -94,7 +100,7 @@ impl Sketch {
 fn bins(list: &[(i32, u64)]) -> Result<BTreeMap<i32, u64>, String> {
     let mut bins = BTreeMap::new();
     for (index, count) in list {
-        let is_usable = index.abs() <= INDEX_MAX && *count > 0;
+        let is_usable = index.unsigned_abs() <= INDEX_MAX && (1..=COUNT_MAX).contains(count);
         if !is_usable || bins.insert(*index, *count).is_some() {
             return Err(format!("bin [{index}, {count}] of the sketch is not usable"));
         }

@@ -95,6 +95,21 @@ fn what_cannot_be_merged_is_counted_by_its_reason() {
     assert!(results[0]["labels"]["site"].is_null());
 }
 
+/// What becomes of each message that nobody should send. The Java and the Python merge are held to the same file.
+#[test]
+fn messages_are_refused_each_for_its_reason() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../forwarder/fleet/vectors/refused.tsv");
+    let lines = std::fs::read_to_string(path).unwrap();
+    assert!(lines.lines().count() > 100);
+    for line in lines.lines() {
+        let (expected, text) = line.split_once('\t').unwrap();
+        let (results, fleet) = fleet(text);
+        let reason = fleet.refused().keys().next().copied();
+        let found = reason.unwrap_or(if results.is_empty() { "passed" } else { "merged" });
+        assert_eq!(found, expected, "{}", text.get(..400).unwrap_or(text));
+    }
+}
+
 /// The vectors hold this merge, the Java and the Python one together: tests/fleet/check compares all three.
 #[test]
 fn results_are_those_of_the_vectors() {

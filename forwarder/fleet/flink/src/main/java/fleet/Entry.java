@@ -1,12 +1,17 @@
 package fleet;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What a merge needs of one summary, with the group and the window that it belongs to. A number that it lacks is null. */
 public final class Entry {
     static final int WIRE_VERSION = 1;
+    /** More readings than that are in no window, so that sums of counts stay below 2^63. */
+    static final long COUNT_MAX = 1L << 40;
+    /** The end of the year 9999, and as long before 1970 (ms). */
+    private static final long TIME_MAX = 253_402_300_799_999L;
 
     public String id;
     public long rev;
@@ -30,7 +35,7 @@ public final class Entry {
 
     /** The entry of a message; null: a message of another kind. `now` bounds how far ahead a window may begin (ms). */
     static Entry read(String text, String[] by, long every, long latest) throws RejectedException {
-        JsonNode message = Json.read(text);
+        ObjectNode message = Json.read(text);
         if (message.path("v").asInt(-1) != WIRE_VERSION || !message.path("v").isInt()) {
             throw new RejectedException("version", "version " + message.path("v") + " is unknown; 1 is known");
         }
@@ -44,8 +49,11 @@ public final class Entry {
         entry.stream = text(message, "stream");
         entry.field = entry.series.substring(entry.series.lastIndexOf('/') + 1);
         entry.labels = labels(message.path("labels"), by);
-        long start = integer(message, "start");
-        entry.end = integer(message, "end");
+        long start = time(message, "start");
+        entry.end = time(message, "end");
+        if (entry.end < start) {
+            throw new RejectedException("malformed", "a summary from " + start + " ends before, at " + entry.end);
+        }
         entry.start = Math.floorDiv(start, every) * every;
         if (entry.end > entry.start + every) {
             throw new RejectedException("coarse", "a summary of " + (entry.end - start) + " ms fits into no window of " + every);
@@ -61,12 +69,12 @@ public final class Entry {
         if (!message.has("count")) {
             throw new RejectedException("no_count", "the summary has no `count`; add it to the stream's aggregates");
         }
-        count = integer(message, "count");
-        rev = integer(message, "rev");
-        partial = message.path("partial").asBoolean(false);
-        if (count < 0 || rev < 0) {
-            throw new RejectedException("malformed", "`count` " + count + " or `rev` " + rev + " is negative");
+        count = integer(message, "count", 0, COUNT_MAX);
+        rev = integer(message, "rev", 0, Long.MAX_VALUE);
+        if (message.has("partial") && !message.path("partial").isBoolean()) {
+            throw new RejectedException("malformed", "`partial` is " + message.path("partial") + "; it has to be true or false");
         }
+        partial = message.path("partial").booleanValue();
         min = number(message, "min");
         max = number(message, "max");
         sum = number(message, "sum");
@@ -77,6 +85,9 @@ public final class Entry {
         }
         Double variance = number(message, "variance");
         Double stddev = number(message, "stddev");
+        if (variance != null && variance < 0 || stddev != null && stddev < 0) {
+            throw new RejectedException("malformed", "`variance` or `stddev` is negative");
+        }
         variance = variance == null && stddev != null ? Double.valueOf(stddev * stddev) : variance;
         m2 = variance == null ? null : Double.valueOf(variance * count);
         if (message.has("sketch")) {
@@ -103,17 +114,23 @@ public final class Entry {
         return Json.write(Json.MAPPER.valueToTree(chosen));
     }
 
-    private static String text(JsonNode message, String name) throws RejectedException {
+    /** A time (ms since the Unix epoch). */
+    static long time(JsonNode message, String name) throws RejectedException {
+        return integer(message, name, -TIME_MAX, TIME_MAX);
+    }
+
+    static String text(JsonNode message, String name) throws RejectedException {
         if (!message.path(name).isTextual()) {
             throw new RejectedException("malformed", "`" + name + "` is no text");
         }
         return message.path(name).textValue();
     }
 
-    private static long integer(JsonNode message, String name) throws RejectedException {
+    private static long integer(JsonNode message, String name, long least, long greatest) throws RejectedException {
         JsonNode value = message.path(name);
-        if (!value.isIntegralNumber() || !value.canConvertToLong()) {
-            throw new RejectedException("malformed", "`" + name + "` is " + value + "; it has to be an integer");
+        boolean usable = value.isIntegralNumber() && value.canConvertToLong();
+        if (!usable || value.longValue() < least || value.longValue() > greatest) {
+            throw new RejectedException("malformed", "`" + name + "` is " + value + "; it has to be an integer from " + least + " to " + greatest);
         }
         return value.longValue();
     }

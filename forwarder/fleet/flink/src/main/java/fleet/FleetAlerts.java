@@ -58,8 +58,8 @@ final class FleetAlerts extends KeyedProcessFunction<String, FleetAlerts.Sign, S
                 return null;
             }
             Sign sign = new Sign();
-            sign.agent = message.path("agent").asText();
-            sign.stream = message.path("stream").asText();
+            sign.agent = Entry.text(message, "agent");
+            sign.stream = Entry.text(message, "stream");
             ObjectNode labels = Json.MAPPER.createObjectNode();
             for (String name : by) {
                 JsonNode label = message.path("labels").path(name);
@@ -67,10 +67,10 @@ final class FleetAlerts extends KeyedProcessFunction<String, FleetAlerts.Sign, S
             }
             sign.labels = Json.write(labels);
             if (kind.equals("alert")) {
-                sign.alert = message.path("id").asText();
-                sign.isRaised = message.path("state").asText().equals("raised");
+                sign.alert = Entry.text(message, "id");
+                sign.isRaised = Entry.text(message, "state").equals("raised");
             }
-            sign.time = message.path(kind.equals("alert") ? "time" : "end").asLong();
+            sign.time = Entry.time(message, kind.equals("alert") ? "time" : "end");
             if (sign.time <= latest) {
                 return sign;
             }
@@ -145,7 +145,7 @@ final class FleetAlerts extends KeyedProcessFunction<String, FleetAlerts.Sign, S
         ObjectNode message = Json.MAPPER.createObjectNode();
         message.put("v", Entry.WIRE_VERSION).put("kind", "fleet_alert").put("id", stream + "/" + labels + "@" + since.value());
         message.put("rev", isRaised ? 0 : 1).put("state", isRaised ? "raised" : "cleared").put("stream", stream);
-        message.set("labels", Json.read(labels));
+        message.set("labels", Json.labels(labels));
         message.put("time", now).put("of", heardSince(now - within));
         names.forEach(message.putArray("agents")::add);
         out.collect(Json.write(message));

@@ -28,7 +28,7 @@ public final class Merge implements Serializable {
     ObjectNode message(List<Entry> all, long rev) throws RejectedException {
         Entry any = all.get(0);
         ObjectNode message = Json.MAPPER.createObjectNode();
-        ObjectNode labels = (ObjectNode) Json.read(any.labels);
+        ObjectNode labels = Json.labels(any.labels);
         message.put("v", Entry.WIRE_VERSION).put("kind", "fleet").put("id", id(any, labels)).put("rev", rev);
         message.put("stream", any.stream).put("field", any.field).set("labels", labels);
         message.put("start", any.start).put("end", any.start + every);
@@ -56,37 +56,45 @@ public final class Merge implements Serializable {
         return any.stream + "/" + any.field + "/" + String.join(",", texts) + "@" + any.start;
     }
 
-    /** What an entry lacks, the result lacks. */
+    /** What an entry lacks, the result lacks, and what is beyond all numbers. */
     private void putNumbers(ObjectNode to, List<Entry> entries, long count) {
         double least = Double.NEGATIVE_INFINITY;
         double greatest = Double.POSITIVE_INFINITY;
         if (all(entries, entry -> entry.min)) {
             least = entries.stream().mapToDouble(entry -> entry.min).min().getAsDouble();
-            to.put("min", least);
+            put(to, "min", least);
         }
         if (all(entries, entry -> entry.max)) {
             greatest = entries.stream().mapToDouble(entry -> entry.max).max().getAsDouble();
-            to.put("max", greatest);
+            put(to, "max", greatest);
         }
         if (all(entries, entry -> entry.sum)) {
             double sum = sum(entries, entry -> entry.sum);
             double mean = sum / count;
-            to.put("sum", sum).put("mean", mean);
+            put(to, "sum", sum);
+            put(to, "mean", mean);
             if (all(entries, entry -> entry.m2)) {
                 // Chan, Golub and LeVeque 1979, for any number of parts.
                 double m2 = sum(entries, entry -> entry.m2 + entry.count * (entry.mean - mean) * (entry.mean - mean));
-                to.put("variance", m2 / count).put("stddev", Math.sqrt(m2 / count));
+                put(to, "variance", m2 / count);
+                put(to, "stddev", Math.sqrt(m2 / count));
             }
         }
         if (all(entries, entry -> entry.sketch)) {
             Sketch sketch = Sketch.merged(entries.stream().map(entry -> entry.sketch).toList());
             for (double percent : percentiles) {
                 String name = percent == Math.rint(percent) ? String.valueOf((long) percent) : String.valueOf(percent);
-                to.put("p" + name, sketch.percentile(percent, least, greatest));
+                put(to, "p" + name, sketch.percentile(percent, least, greatest));
             }
             if (withSketch) {
                 sketch.write(to.putObject("sketch"));
             }
+        }
+    }
+
+    private static void put(ObjectNode to, String name, double value) {
+        if (Double.isFinite(value)) {
+            to.put(name, value);
         }
     }
 

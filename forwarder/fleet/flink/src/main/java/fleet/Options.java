@@ -77,6 +77,9 @@ final class Options {
         idle = duration("--idle", "1m");
         ahead = duration("--ahead", "10m");
         percentiles = Arrays.stream(list("--percentiles", "50,95,99")).mapToDouble(Double::parseDouble).toArray();
+        if (!Arrays.stream(percentiles).allMatch(percent -> percent > 0 && percent <= 100)) {
+            throw new IllegalArgumentException("--percentiles have to be above 0 and at most 100");
+        }
         sketch = given.containsKey("--sketch");
         agents = Integer.parseInt(text("--alerts", "0"));
         within = duration("--within", "10m");

@@ -30,7 +30,7 @@ public final class Sketch {
         if (!level.isInt() || level.intValue() < LEVEL_MIN || level.intValue() > LEVEL_MAX) {
             throw new RejectedException("sketch", "level " + level + " of the sketch is unknown");
         }
-        if (!zero.isIntegralNumber() || zero.longValue() < 0) {
+        if (!isCount(zero, 0)) {
             throw new RejectedException("sketch", "`zero` of the sketch is " + zero);
         }
         sketch.level = level.intValue();
@@ -48,13 +48,16 @@ public final class Sketch {
         for (JsonNode bin : json) {
             JsonNode index = bin.path(0);
             JsonNode count = bin.path(1);
-            boolean usable = index.isInt() && Math.abs((long) index.intValue()) <= INDEX_MAX && count.isIntegralNumber()
-                && count.longValue() > 0 && bin.size() == 2;
+            boolean usable = index.isInt() && Math.abs((long) index.intValue()) <= INDEX_MAX && isCount(count, 1) && bin.size() == 2;
             if (!usable || bins.put(index.intValue(), count.longValue()) != null) {
                 throw new RejectedException("sketch", "bin " + bin + " of the sketch is not usable");
             }
         }
         return bins;
+    }
+
+    private static boolean isCount(JsonNode json, long least) {
+        return json.isIntegralNumber() && json.canConvertToLong() && json.longValue() >= least && json.longValue() <= Entry.COUNT_MAX;
     }
 
     double gamma() {
@@ -113,7 +116,10 @@ public final class Sketch {
         }
     }
 
-    /** The value of rank ceil(percent / 100 * count), within its bin's bound and never outside [least, greatest]. */
+    /**
+     * The value of rank ceil(percent / 100 * count), within its bin's bound and never outside [least, greatest]. NaN: it is
+     * beyond all numbers.
+     */
     double percentile(double percent, double least, double greatest) {
         long rank = Math.max(1, (long) Math.ceil(percent * count() / 100));
         double gamma = gamma();
@@ -141,7 +147,7 @@ public final class Sketch {
     }
 
     void write(ObjectNode to) {
-        to.put("gamma", gamma()).put("level", level).put("zero", zero);
+        to.put("gamma", Double.isFinite(gamma()) ? Double.valueOf(gamma()) : null).put("level", level).put("zero", zero);
         write(to.putArray("negative"), negative, negativeCounts);
         write(to.putArray("positive"), positive, positiveCounts);
     }
