@@ -4,14 +4,16 @@
 //! A message is acknowledged when its batch is written. A writer serves one connection after another: after an
 //! error, the next connection waits until the writer has returned.
 //!
-//! Limits: a connection gathers at most [`WINDOW`] messages and [`BYTES_MAX`] of lines. It writes a batch when
-//! half of that is gathered, or when the oldest message has waited for the output's linger time.
+//! Limits: a connection gathers up to [`BATCH_BYTES`] of lines while as much is being written, of [`WINDOW`] messages at
+//! most. It writes a batch when half of these bytes are gathered, or when the oldest message has waited for the output's
+//! linger time. So a backlog makes few large batches, and what comes alone makes a small one.
 
 use crate::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, Encoder, Framing, NextEvents, Opened,
     OutputConnection, SendError, Tag,
 };
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
@@ -19,34 +21,42 @@ use std::time::Duration;
 use tokio::sync::mpsc as async_mpsc;
 use tokio::time::Instant;
 
-/// Messages that may be on their way at a time.
-const WINDOW: usize = 2_000;
+/// Messages that may be on their way at a time: more than two batches of small ones.
+const WINDOW: usize = 1 << 14;
 
-/// Bytes that may be on their way at a time.
-const BYTES_MAX: usize = 1 << 20;
+/// Bytes of lines that may gather.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// A disk that is full is tried again after this, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
-/// An encoded message and where to write it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) tag: Tag,
-    /// Where to write it. The output chooses and interprets the name.
-    pub(crate) place: String,
-    /// One line, with its line break.
-    pub(crate) line: Vec<u8>,
+/// Messages by the place where they are to be written. The output chooses and interprets its name.
+pub(crate) type LineBatch = BTreeMap<String, PlacedLines>;
+
+/// The messages for one place, as lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlacedLines {
+    /// The lines of all messages, with their line breaks.
+    pub(crate) text: Vec<u8>,
+    /// Each message, and where its lines end in the text (bytes).
+    pub(crate) ends: Vec<(Tag, usize)>,
+}
+
+impl PlacedLines {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
+        self.ends.iter().map(|(tag, _)| *tag)
+    }
 }
 
 /// Writes batches. Each output of this kind implements it.
 pub(crate) trait BatchWriter: Send {
-    /// Writes entries, in order for each place. `Ok` means that every entry is safe and its tag is in `written`.
-    /// After an error, no part of the other entries remains.
+    /// Writes messages, in order for each place. `Ok` means that every message is safe and its tag is in `written`.
+    /// After an error, no part of the other messages remains.
     ///
     /// # Errors
     /// Why not all of them could be written.
-    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String>;
+    fn write(&mut self, batch: &LineBatch, written: &mut Vec<Tag>) -> Result<(), String>;
 
     /// A connection begins. Every file begins with `header`, which may be empty.
     fn begin(&mut self, header: &str);
@@ -112,7 +122,7 @@ impl BatchOutput {
 }
 
 enum BatchJob {
-    Write(Vec<Entry>),
+    Write(LineBatch),
     Finish,
 }
 
@@ -158,7 +168,8 @@ fn serve(
 struct Gathered {
     up: bool,
     closing: bool,
-    entries: Vec<Entry>,
+    batch: LineBatch,
+    /// The lines of the batch (bytes).
     bytes: usize,
     /// When the first of them was gathered.
     since: Option<Instant>,
@@ -178,7 +189,7 @@ struct BatchConnection {
 impl OutputConnection for BatchConnection {
     fn room(&self) -> usize {
         let gathered = self.gathered.borrow();
-        let takes = gathered.up && !gathered.closing && gathered.bytes < BYTES_MAX;
+        let takes = gathered.up && !gathered.closing && gathered.bytes < BATCH_BYTES;
         if takes { WINDOW.saturating_sub(gathered.in_flight) } else { 0 }
     }
 
@@ -193,21 +204,25 @@ impl OutputConnection for BatchConnection {
     fn send(&mut self, delivery: Delivery) -> Result<usize, SendError> {
         let unfit = |why: &str| SendError::Unfit(why.to_owned());
         let place = (self.place)(&*self.encoder, &delivery).ok_or_else(|| unfit("it has no place"))?;
-        let mut line = Vec::with_capacity(2 * delivery.message.body.len());
-        let encoded = self.encoder.encode(&[&delivery.message], Framing::Lines, &mut line);
-        encoded.map_err(|error| SendError::Unfit(error.to_string()))?;
-        let (mut gathered, bytes) = (self.gathered.borrow_mut(), line.len());
+        let mut gathered = self.gathered.borrow_mut();
+        let lines = gathered.batch.entry(place).or_default();
+        let before = lines.text.len();
+        if let Err(error) = self.encoder.encode(&[&delivery.message], Framing::Lines, &mut lines.text) {
+            lines.text.truncate(before);
+            return Err(SendError::Unfit(error.to_string()));
+        }
+        lines.ends.push((delivery.tag, lines.text.len()));
+        let bytes = lines.text.len() - before;
         gathered.since.get_or_insert_with(Instant::now);
         gathered.bytes += bytes;
         gathered.in_flight += 1;
-        gathered.entries.push(Entry { tag: delivery.tag, place, line });
         Ok(bytes)
     }
 
     fn flush(&mut self, more: bool) -> Option<Duration> {
         let mut gathered = self.gathered.borrow_mut();
         let waited = gathered.since.filter(|_| !gathered.writing)?.elapsed();
-        let is_full = more || gathered.entries.len() >= WINDOW / 2 || gathered.bytes >= BYTES_MAX / 2;
+        let is_full = more || gathered.bytes >= BATCH_BYTES / 2;
         if !is_full && waited < self.linger {
             return Some(self.linger - waited);
         }
@@ -226,11 +241,11 @@ impl OutputConnection for BatchConnection {
 
 impl BatchConnection {
     fn submit(&self, gathered: &mut Gathered) {
-        let entries = take(&mut gathered.entries);
+        let batch = take(&mut gathered.batch);
         (gathered.bytes, gathered.since) = (0, None);
-        if !entries.is_empty() {
+        if !batch.is_empty() {
             gathered.writing = true;
-            let _ = self.jobs.send(BatchJob::Write(entries));
+            let _ = self.jobs.send(BatchJob::Write(batch));
         }
     }
 }
@@ -275,5 +290,113 @@ impl BatchEvents {
             events.push(ConnectionEvent::Lost(Disconnected { reason, wait: *retry }));
             *retry = (*retry * 2).min(RETRY_LAST);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output_set::OutputSet;
+    use crate::{EncodeError, Lane, Message, MessageAddress};
+
+    const LINE: usize = 300;
+
+    /// Makes a line of every message.
+    struct Lines;
+
+    impl Encoder for Lines {
+        fn agent(&self) -> &str {
+            "agent"
+        }
+
+        fn takes(&self, _: &Message) -> bool {
+            true
+        }
+
+        fn address<'m>(&'m self, _: &'m Message) -> Option<MessageAddress<'m>> {
+            None
+        }
+
+        fn encode(&self, batch: &[&Message], _: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
+            to.extend(batch.iter().flat_map(|_| [b'x'; LINE]));
+            let is_bad = batch.iter().any(|message| message.body.is_empty());
+            if is_bad { Err(EncodeError { format: "lines", why: "empty".into() }) } else { Ok(()) }
+        }
+    }
+
+    /// Notes the size of each batch (bytes).
+    struct Noted(Arc<Mutex<Vec<usize>>>);
+
+    impl BatchWriter for Noted {
+        fn begin(&mut self, _: &str) {}
+
+        fn write(&mut self, batch: &LineBatch, written: &mut Vec<Tag>) -> Result<(), String> {
+            self.0.lock().unwrap().push(batch.values().map(|lines| lines.text.len()).sum());
+            written.extend(batch.values().flat_map(PlacedLines::tags));
+            Ok(())
+        }
+    }
+
+    fn delivery(seq: u64, body: &'static str) -> Delivery {
+        let tag = Tag { lane: Lane::Data, seq, owed: OutputSet::bit(0) };
+        Delivery { tag, backfill: true, message: Message { lane: Lane::Data, made_ms: 0, body: body.into() } }
+    }
+
+    /// Sends so many messages as a driver does; the sizes of the batches that they were written in (bytes).
+    async fn batches_of(count: u64, linger: Duration) -> Vec<usize> {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let output = BatchOutput::new(Noted(sizes.clone()), linger);
+        let encoder: Arc<dyn Encoder> = Arc::new(Lines);
+        let (mut sender, mut events) = output.open(&encoder, |_, _| Some("place".into())).unwrap();
+        let (mut sent, mut acked) = (0, Vec::new());
+        while (acked.len() as u64) < count {
+            let news;
+            let next = tokio::time::timeout(Duration::from_secs(30), events.next(Vec::new()));
+            (events, news) = next.await.expect("an answer");
+            acked.extend(news.into_iter().filter_map(|event| match event {
+                ConnectionEvent::Acked(tag) => Some(tag.seq),
+                _ => None,
+            }));
+            while sent < count && sender.room() > 0 {
+                sender.send(delivery(sent, "b")).unwrap();
+                sent += 1;
+            }
+            if let Some(wait) = sender.flush(sent < count) {
+                tokio::time::sleep(wait).await;
+                assert_eq!(sender.flush(false), None);
+            }
+        }
+        assert!(sender.is_idle() && acked.into_iter().eq(0..count), "each once, in order");
+        sizes.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn a_backlog_makes_few_large_batches_and_what_comes_alone_is_not_held_up() {
+        let linger = Duration::from_millis(500);
+        let sizes = batches_of(50_000, linger).await;
+        assert_eq!(sizes.iter().sum::<usize>(), 50_000 * LINE);
+        let large = |size: &usize| (BATCH_BYTES / 2..BATCH_BYTES + LINE).contains(size);
+        assert!(sizes.iter().rev().skip(1).all(large), "{sizes:?}");
+        assert_eq!(batches_of(3, Duration::from_millis(50)).await, [3 * LINE]);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_written_leaves_nothing_in_its_batch() {
+        let output = BatchOutput::new(Noted(Arc::default()), Duration::ZERO);
+        let encoder: Arc<dyn Encoder> = Arc::new(Lines);
+        let gathered = Rc::new(RefCell::new(Gathered { up: true, ..Gathered::default() }));
+        let mut sender = BatchConnection {
+            gathered: gathered.clone(),
+            jobs: mpsc::channel().0,
+            linger: output.linger,
+            encoder,
+            place: Box::new(|_, _| Some("place".into())),
+        };
+        for (seq, body) in [(0, "b"), (1, ""), (2, "b")] {
+            assert_eq!(sender.send(delivery(seq, body)).is_err(), body.is_empty());
+        }
+        let lines = &gathered.borrow().batch["place"];
+        assert_eq!((lines.text.len(), lines.ends.len()), (2 * LINE, 2));
+        assert_eq!(gathered.borrow().in_flight, 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Parts that panic, and disks that take their time.
 
 use super::*;
-use crate::batches::{BatchOutput, BatchWriter, Entry};
+use crate::batches::{BatchOutput, BatchWriter, LineBatch};
 use crate::store::memory::MemoryStore;
 use crate::{
     Compactor, Disconnected, EncodeError, Framing, Lane, MessageAddress, Opened, Sync as BufferSync, Tag,
@@ -70,7 +70,7 @@ struct Panics;
 impl BatchWriter for Panics {
     fn begin(&mut self, _: &str) {}
 
-    fn write(&mut self, _: &[Entry], _: &mut Vec<Tag>) -> Result<(), String> {
+    fn write(&mut self, _: &LineBatch, _: &mut Vec<Tag>) -> Result<(), String> {
         panic!("a test wants the writer to panic")
     }
 }

@@ -3,7 +3,7 @@
 use super::complete::{Completion, sync_folder};
 use super::path::{GZ, NUMBER, PathTemplate};
 use crate::Tag;
-use crate::batches::{BatchWriter, Entry};
+use crate::batches::{BatchWriter, LineBatch, PlacedLines};
 use fs2::FileExt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -62,7 +62,7 @@ impl BatchWriter for FileWriter {
         header.clone_into(&mut self.header);
     }
 
-    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
+    fn write(&mut self, batch: &LineBatch, written: &mut Vec<Tag>) -> Result<(), String> {
         if !self.has_recovered {
             let completion = self.rotation.completion();
             completion
@@ -71,14 +71,7 @@ impl BatchWriter for FileWriter {
             self.has_recovered = true;
         }
         self.tend();
-        let mut rest: Vec<&Entry> = batch.iter().collect();
-        while let Some(first) = rest.first() {
-            let (same, others): (Vec<_>, Vec<_>) = rest.iter().partition(|entry| entry.place == first.place);
-            self.append(&same)?;
-            written.extend(same.iter().map(|entry| entry.tag));
-            rest = others;
-        }
-        Ok(())
+        batch.iter().try_for_each(|(place, lines)| self.write_to(place, lines, written))
     }
 
     fn due(&self) -> Option<Duration> {
@@ -106,35 +99,50 @@ impl FileWriter {
         Self { template, rotation, header: String::new(), growing: Vec::new(), has_recovered: false }
     }
 
-    /// Appends the lines of one place and syncs them.
-    fn append(&mut self, entries: &[&Entry]) -> Result<(), String> {
-        let Some(first) = entries.first() else { return Ok(()) };
-        let known = self.growing.iter().position(|growing| growing.place == first.place);
-        let mut growing = match known {
-            Some(at) => self.growing.remove(at),
-            None => Growing::create(&first.place)
-                .map_err(|error| said("make", Path::new(&first.place.replace(NUMBER, "{n}")), &error))?,
-        };
-        let header = if growing.synced == 0 { self.header.as_bytes() } else { &[] };
-        let lines = entries.iter().flat_map(|entry| &entry.line);
-        let lines: Vec<u8> = header.iter().chain(lines).copied().collect();
-        if let Err(error) = growing.append(&lines) {
-            let reason = said("write", &growing.hidden, &error);
-            // The synced lines stay. If the rest cannot be cut off now, a later start does it.
-            if growing.file.set_len(growing.synced).is_ok() {
-                self.growing.push(growing);
+    /// Writes the lines of one place, to one file after another.
+    fn write_to(&mut self, place: &str, lines: &PlacedLines, written: &mut Vec<Tag>) -> Result<(), String> {
+        let (mut rest, mut begin) = (lines.ends.as_slice(), 0);
+        while !rest.is_empty() {
+            let mut growing = self.growing_at(place)?;
+            let header = if growing.synced == 0 { self.header.as_str() } else { "" };
+            // The message that reaches the file's size is its last one.
+            let room = self.rotation.max_size.saturating_sub(growing.synced + header.len() as u64);
+            let fit = rest.partition_point(|(_, end)| ((end - begin) as u64) < room);
+            let (own, others) = rest.split_at((fit + 1).min(rest.len()));
+            let end = own.last().map_or(begin, |(_, end)| *end);
+            if let Err(error) = growing.append(header, lines.text.get(begin..end).unwrap_or_default()) {
+                let reason = said("write", &growing.hidden, &error);
+                // The synced lines stay. If the rest cannot be cut off now, a later start does it.
+                if growing.file.set_len(growing.synced).is_ok() {
+                    self.growing.push(growing);
+                }
+                return Err(reason);
             }
-            return Err(reason);
+            self.keep(growing);
+            written.extend(own.iter().map(|(tag, _)| *tag));
+            (rest, begin) = (others, end);
         }
+        Ok(())
+    }
+
+    /// The growing file of a place, which may be new.
+    fn growing_at(&mut self, place: &str) -> Result<Growing, String> {
+        if let Some(known) = self.growing.iter().position(|growing| growing.place == place) {
+            return Ok(self.growing.remove(known));
+        }
+        Growing::create(place).map_err(|error| said("make", Path::new(&place.replace(NUMBER, "{n}")), &error))
+    }
+
+    /// Completes a file that has its size, or the one that was written longest ago if too many grow.
+    fn keep(&mut self, growing: Growing) {
+        let completion = self.rotation.completion();
         if growing.synced >= self.rotation.max_size {
-            growing.complete(self.rotation.completion());
-            return Ok(());
+            return growing.complete(completion);
         }
         self.growing.push(growing);
         if self.growing.len() > OPEN_MAX {
-            self.growing.remove(0).complete(self.rotation.completion());
+            self.growing.remove(0).complete(completion);
         }
-        Ok(())
     }
 }
 
@@ -158,10 +166,12 @@ impl Growing {
         Ok(Self { place: place.to_owned(), file, hidden, complete, synced: 0, since: Instant::now() })
     }
 
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// Appends lines, and the header before the first ones, and syncs them.
+    fn append(&mut self, header: &str, lines: &[u8]) -> io::Result<()> {
+        self.file.write_all(header.as_bytes())?;
         self.file.write_all(lines)?;
         self.file.sync_data()?;
-        self.synced += lines.len() as u64;
+        self.synced += (header.len() + lines.len()) as u64;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Writes messages to the standard output, a line each: for pipes, and for looking on.
 
-use crate::batches::{BatchOutput, BatchWriter, Entry};
+use crate::batches::{BatchOutput, BatchWriter, LineBatch, PlacedLines};
 use crate::{Disconnected, Encoder, Message, Opened, Output, OutputContext, OutputKind, SendRate, Tag};
 use headwater_settings::Table;
 use std::io::{ErrorKind, Write};
@@ -70,11 +70,11 @@ impl BatchWriter for LineWriter {
         }
     }
 
-    fn write(&mut self, batch: &[Entry], written: &mut Vec<Tag>) -> Result<(), String> {
+    fn write(&mut self, batch: &LineBatch, written: &mut Vec<Tag>) -> Result<(), String> {
         let mut out = std::io::stdout().lock();
         let mut write = || {
             out.write_all(self.header.as_bytes())?;
-            batch.iter().try_for_each(|entry| out.write_all(&entry.line))?;
+            batch.values().try_for_each(|lines| out.write_all(&lines.text))?;
             out.flush()
         };
         write().map_err(|error| {
@@ -82,7 +82,7 @@ impl BatchWriter for LineWriter {
             format!("cannot write to stdout: {error}")
         })?;
         self.header.clear();
-        written.extend(batch.iter().map(|entry| entry.tag));
+        written.extend(batch.values().flat_map(PlacedLines::tags));
         Ok(())
     }
 }

@@ -14,13 +14,17 @@ fn writer(folder: &Folder, max_size: u64) -> FileWriter {
     )
 }
 
-fn entry(folder: &Folder, kind: &str, seq: u64) -> Entry {
-    let place = format!("{}/out/{kind}/x-{NUMBER}.jsonl", folder.path().display());
-    Entry {
-        tag: Tag { lane: Lane::Data, seq, owed: crate::output_set::OutputSet::bit(0) },
-        place,
-        line: format!("line {seq}\n").into_bytes(),
+/// A batch of messages of these kinds with these numbers.
+fn batch(folder: &Folder, messages: &[(&str, u64)]) -> LineBatch {
+    let mut batch = LineBatch::new();
+    for (kind, seq) in messages {
+        let place = format!("{}/out/{kind}/x-{NUMBER}.jsonl", folder.path().display());
+        let lines = batch.entry(place).or_default();
+        lines.text.extend_from_slice(format!("line {seq}\n").as_bytes());
+        let tag = Tag { lane: Lane::Data, seq: *seq, owed: crate::output_set::OutputSet::bit(0) };
+        lines.ends.push((tag, lines.text.len()));
     }
+    batch
 }
 
 /// Names below `out/KIND`, and their lines.
@@ -41,16 +45,32 @@ fn pair(name: &str, text: &str) -> (String, String) {
 fn files_get_their_names_when_they_are_complete() {
     let folder = Folder::new();
     let (mut writer, mut written) = (writer(&folder, 20), Vec::new());
-    let batch: Vec<Entry> = (0..4).map(|seq| entry(&folder, if seq == 3 { "b" } else { "a" }, seq)).collect();
-    writer.write(&batch[..2], &mut written).unwrap();
+    writer.write(&batch(&folder, &[("a", 0), ("a", 1)]), &mut written).unwrap();
     assert_eq!(files(&folder, "a"), [pair(".x-1.jsonl", "line 0\nline 1\n")]);
-    writer.write(&batch[2..], &mut written).unwrap();
+    writer.write(&batch(&folder, &[("a", 2), ("b", 3)]), &mut written).unwrap();
     assert_eq!(files(&folder, "a"), [pair("x-1.jsonl", "line 0\nline 1\nline 2\n")], "it has its size");
-    writer.write(&[entry(&folder, "a", 4)], &mut written).unwrap();
+    writer.write(&batch(&folder, &[("a", 4)]), &mut written).unwrap();
     writer.finish();
     assert_eq!(files(&folder, "a")[1], pair("x-2.jsonl", "line 4\n"));
     assert_eq!(files(&folder, "b"), [pair("x-1.jsonl", "line 3\n")]);
     assert_eq!(written.iter().map(|tag| tag.seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
+/// However many lines are written together, a file has its size and one message more at most.
+#[test]
+fn a_large_batch_fills_one_file_after_another() {
+    let folder = Folder::new();
+    let (mut writer, mut written) = (writer(&folder, 25), Vec::new());
+    writer.begin("name\n");
+    let messages: Vec<_> = (0..8).map(|seq| ("a", seq)).collect();
+    writer.write(&batch(&folder, &messages), &mut written).unwrap();
+    let expected = [
+        pair(".x-3.jsonl", "name\nline 6\nline 7\n"),
+        pair("x-1.jsonl", "name\nline 0\nline 1\nline 2\n"),
+        pair("x-2.jsonl", "name\nline 3\nline 4\nline 5\n"),
+    ];
+    assert_eq!(files(&folder, "a"), expected);
+    assert_eq!(written.iter().map(|tag| tag.seq).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
 }
 
 #[test]
@@ -59,7 +79,7 @@ fn every_file_begins_with_the_header() {
     let (mut writer, mut written) = (writer(&folder, 20), Vec::new());
     writer.begin("name,value\n");
     for seq in 0..3 {
-        writer.write(&[entry(&folder, "a", seq)], &mut written).unwrap();
+        writer.write(&batch(&folder, &[("a", seq)]), &mut written).unwrap();
     }
     writer.finish();
     let expected = ["name,value\nline 0\nline 1\n", "name,value\nline 2\n"];
@@ -71,7 +91,7 @@ fn files_get_their_names_at_their_age() {
     let folder = Folder::new();
     let mut writer = writer(&folder, 1_000);
     writer.rotation.max_age = Duration::from_millis(1);
-    writer.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    writer.write(&batch(&folder, &[("a", 0)]), &mut Vec::new()).unwrap();
     std::thread::sleep(writer.due().unwrap());
     writer.tend();
     assert_eq!((files(&folder, "a"), writer.due()), (vec![pair("x-1.jsonl", "line 0\n")], None));
@@ -81,16 +101,16 @@ fn files_get_their_names_at_their_age() {
 fn what_a_crash_left_is_completed_without_its_torn_line() {
     let folder = Folder::new();
     let mut first = writer(&folder, 1_000);
-    first.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    first.write(&batch(&folder, &[("a", 0)]), &mut Vec::new()).unwrap();
     first.growing[0].file.write_all(b"torn").unwrap();
     let mut other = writer(&folder, 1_000);
-    other.write(&[entry(&folder, "a", 1)], &mut Vec::new()).unwrap();
+    other.write(&batch(&folder, &[("a", 1)]), &mut Vec::new()).unwrap();
     assert_eq!(files(&folder, "a")[0], pair(".x-1.jsonl", "line 0\ntorn"), "another agent has it open");
     drop((first, other));
     fs::write(folder.path().join("out/a/.x-9.jsonl"), "only torn").unwrap();
     fs::write(folder.path().join("out/a/.foreign"), "text").unwrap();
     let mut second = writer(&folder, 1_000);
-    second.write(&[entry(&folder, "b", 2)], &mut Vec::new()).unwrap();
+    second.write(&batch(&folder, &[("b", 2)]), &mut Vec::new()).unwrap();
     let expected = [pair(".foreign", "text"), pair("x-1.jsonl", "line 0\n"), pair("x-2.jsonl", "line 1\n")];
     assert_eq!(files(&folder, "a"), expected);
 }
@@ -100,18 +120,18 @@ fn what_cannot_be_written_is_not_acknowledged_and_leaves_nothing() {
     let folder = Folder::new();
     let mut writer = writer(&folder, 1_000);
     let mut written = Vec::new();
-    writer.write(&[entry(&folder, "a", 0)], &mut written).unwrap();
+    writer.write(&batch(&folder, &[("a", 0)]), &mut written).unwrap();
     // A file that takes nothing: as on a disk that is full.
     writer.growing[0].file = File::open(folder.path().join("out/a/.x-1.jsonl")).unwrap();
     fs::write(folder.path().join("out/b"), "a file where a folder should be").unwrap();
-    let batch = [entry(&folder, "b", 1), entry(&folder, "c", 2)];
-    let error = writer.write(&batch, &mut written).unwrap_err();
+    let two = batch(&folder, &[("b", 1), ("c", 2)]);
+    let error = writer.write(&two, &mut written).unwrap_err();
     assert!(error.starts_with("cannot make ") && error.contains("x-{n}.jsonl"), "{error}");
-    let error = writer.write(&[entry(&folder, "a", 3)], &mut written).unwrap_err();
+    let error = writer.write(&batch(&folder, &[("a", 3)]), &mut written).unwrap_err();
     assert!(error.starts_with("cannot write "), "{error}");
     assert_eq!(written.iter().map(|tag| tag.seq).collect::<Vec<_>>(), [0]);
     assert_eq!(files(&folder, "a"), [pair(".x-1.jsonl", "line 0\n")]);
-    writer.write(&[entry(&folder, "a", 3)], &mut written).unwrap();
+    writer.write(&batch(&folder, &[("a", 3)]), &mut written).unwrap();
     assert_eq!(files(&folder, "a")[1], pair(".x-2.jsonl", "line 3\n"));
 }
 
@@ -128,7 +148,7 @@ fn complete_files_are_compressed_and_their_numbers_go_on() {
     let mut writer = writer(&folder, 10);
     writer.rotation.gzip = true;
     for seq in 0..4 {
-        writer.write(&[entry(&folder, "a", seq)], &mut Vec::new()).unwrap();
+        writer.write(&batch(&folder, &[("a", seq)]), &mut Vec::new()).unwrap();
     }
     let out = folder.path().join("out/a");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -144,7 +164,7 @@ fn a_compression_that_a_crash_ended_is_done_again_or_was_done() {
         let folder = Folder::new();
         let out = folder.path().join("out/a");
         let mut first = writer(&folder, 1_000);
-        first.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+        first.write(&batch(&folder, &[("a", 0)]), &mut Vec::new()).unwrap();
         drop(first);
         if renamed {
             // The original was not removed yet.
@@ -157,7 +177,7 @@ fn a_compression_that_a_crash_ended_is_done_again_or_was_done() {
         }
         let mut second = writer(&folder, 1_000);
         second.rotation.gzip = true;
-        second.write(&[entry(&folder, "b", 2)], &mut Vec::new()).unwrap();
+        second.write(&batch(&folder, &[("b", 2)]), &mut Vec::new()).unwrap();
         let names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["x-1.jsonl.gz"], "renamed: {renamed}");
         assert_eq!(unpacked(&out.join("x-1.jsonl.gz")), "line 0\n");
@@ -168,7 +188,7 @@ fn a_compression_that_a_crash_ended_is_done_again_or_was_done() {
 fn what_cannot_be_compressed_gets_its_name_as_it_is() {
     let folder = Folder::new();
     let mut writer = writer(&folder, 1_000);
-    writer.write(&[entry(&folder, "a", 0)], &mut Vec::new()).unwrap();
+    writer.write(&batch(&folder, &[("a", 0)]), &mut Vec::new()).unwrap();
     let late = Completion { gzip: true, until: Some(Instant::now()) };
     writer.growing.remove(0).complete(late);
     assert_eq!(files(&folder, "a"), [pair("x-1.jsonl", "line 0\n")]);
