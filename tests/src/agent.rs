@@ -1,7 +1,7 @@
 //! The real binary, on a config of the test's own.
 
 use crate::process::{Process, build_dir, tail};
-use crate::{TempDir, wait_for};
+use crate::{PATIENCE, TempDir, wait_for, wait_within};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -204,13 +204,21 @@ impl Agent {
     /// Waits for a durable checkpoint with so many readings. The messages before it are safe then.
     #[track_caller]
     pub fn wait_durable(&self, readings: usize) {
-        self.wait_checkpoint_that("knows of all readings", |line| field(line, "received") >= Some(readings));
+        self.wait_durable_within(PATIENCE, readings);
+    }
+
+    /// The same, with a patience of the caller's.
+    #[track_caller]
+    pub fn wait_durable_within(&self, patience: Duration, readings: usize) {
+        self.wait_checkpoint_that(patience, "knows of all readings", |line| {
+            field(line, "received") >= Some(readings)
+        });
     }
 
     /// As the one above, with all windows closed.
     #[track_caller]
     pub fn wait_settled(&self, readings: usize) {
-        self.wait_checkpoint_that("knows of all readings, and of no window", |line| {
+        self.wait_checkpoint_that(PATIENCE, "knows of all readings, and of no window", |line| {
             field(line, "received") >= Some(readings) && field(line, "in_windows") == Some(0)
         });
     }
@@ -236,9 +244,9 @@ impl Agent {
     }
 
     #[track_caller]
-    fn wait_checkpoint_that(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+    fn wait_checkpoint_that(&self, patience: Duration, what: &str, is_it: impl Fn(&str) -> bool) {
         let found = |log: &str| lines_with(log, &["checkpoint written"]).any(&is_it);
-        wait_for(&format!("a checkpoint that {what}"), || found(&self.log()).then_some(()));
+        wait_within(patience, &format!("a checkpoint that {what}"), || found(&self.log()).then_some(()));
     }
 
     /// Waits until so many lines of the log, that of predecessors included, have all of the words.

@@ -101,6 +101,8 @@ fn a_long_time_offline_leaves_a_coarser_curve_that_is_exact() {
     let (dir, offline) = (TempDir::new(), Offline::new());
     let mut agent = offline.agent(&dir, "");
     let readings = offline.publish(MINUTES);
+    // What leaves the buffer while more comes cannot be merged any more, and what comes then may be coarser.
+    agent.wait_durable_within(Duration::from_secs(150), readings.len() + 1);
     let messages = offline.settle(MINUTES);
     assert_eq!(total(&messages, "lost"), 0);
     assert!(total(&messages, "thinned") > MINUTES / 2, "{} thinned", total(&messages, "thinned"));
