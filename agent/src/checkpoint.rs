@@ -6,12 +6,14 @@
 //! cannot be read is set aside, never deleted, and the agent starts without it.
 
 mod base;
+mod body;
 mod delta;
 mod deltas;
 mod file;
 mod whole;
 
 pub(crate) use base::Base;
+pub(crate) use body::{Body, BodyWriter};
 pub(crate) use file::{CheckpointFile, CheckpointWrite, deltas_bytes_max};
 pub(crate) use whole::write;
 

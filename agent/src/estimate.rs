@@ -138,7 +138,7 @@ impl Estimate {
     /// Of the config with another limit of series.
     fn with(config: &Config, series: usize) -> Self {
         let sum = |bytes: &dyn Fn(&StreamConfig) -> usize| config.streams.iter().map(bytes).sum::<usize>();
-        // What a checkpoint holds: it is put together in memory before it is written.
+        // What a checkpoint holds: the next one and the last one are in memory, each in about half its bytes.
         let kept = |case: Case| {
             let channels = sum(&|stream| NAME_COPIES * NAME_BYTES + kept_bytes(stream, case)) * series;
             let pairs = sum(&|stream| pair_bytes(stream, series, case));

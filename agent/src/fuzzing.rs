@@ -1,6 +1,6 @@
 //! Doors for `tests/fuzz`: the config as `check` reads it, and what an earlier run may have left on the disk.
 
-use crate::checkpoint::{self, Base};
+use crate::checkpoint::{self, Base, Body};
 use crate::clock::Boots;
 use crate::config::{self, Config};
 use crate::engine::{Stored, restore};
@@ -44,7 +44,7 @@ impl StateFolder {
     /// The folder cannot be used.
     pub fn go_on(&self, body: &[u8], journal: &[u8], fresh: &dyn Fn() -> Pipeline) -> io::Result<Pipeline> {
         let path = self.empty()?.join("windows.checkpoint");
-        checkpoint::write(&path, body)?;
+        checkpoint::write(&path, &Body::of(body))?;
         if !journal.is_empty() {
             let opened = self.open();
             Journal::new(opened, false).begin(Base::of(body), START, |_| {});

@@ -33,14 +33,17 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 /// Writes a file so that it replaces the one at `path` as a whole: a power cut leaves the old or the new one.
 ///
 /// # Errors
-/// What the system says; the old file then still stands.
-pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+/// What the system or a part says; the old file then still stands.
+pub(crate) fn replace<T: AsRef<[u8]>>(
+    path: &Path,
+    parts: impl IntoIterator<Item = io::Result<T>>,
+) -> io::Result<()> {
     // Its own, whatever else is replaced in the folder: `config.good` and `config.trial` may be at once.
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let mut file = create(&beside)?;
-    parts.iter().try_for_each(|part| file.write_all(part))?;
+    parts.into_iter().try_for_each(|part| file.write_all(part?.as_ref()))?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     sync_folder(path)

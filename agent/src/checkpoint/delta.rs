@@ -63,39 +63,27 @@ struct Comparison<P> {
     next_pause: usize,
 }
 
-/// The difference of a body to the old one, which comes in pieces of whole sections, if it has at most `bytes_max`.
+/// The difference of a body to the old one, if it has at most `bytes_max`. Both come in pieces of whole sections.
 pub(super) fn difference(
     old: impl Iterator<Item = Vec<u8>>,
-    new: &[u8],
+    new: impl Iterator<Item = Vec<u8>>,
     bytes_max: usize,
 ) -> Option<Operations> {
     let mut delta = Comparison::new(old, bytes_max);
-    let mut rest = new;
-    while !rest.is_empty() && delta.is_worth_it() {
-        let (section, next) = rest.split_at(length_of_first(rest));
-        delta.push(section);
-        rest = next;
+    for piece in new {
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() && delta.is_worth_it() {
+            let (section, next) = rest.split_at(length_of_first(rest));
+            delta.push(section);
+            rest = next;
+        }
     }
     delta.operations.close();
     delta.is_worth_it().then_some(delta.operations)
 }
 
-/// A body in pieces of whole sections, each as small as can be above so many bytes.
-pub(super) fn pieces(body: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let mut length = 0;
-        while length < bytes.min(rest.len()) {
-            length += length_of_first(tail(rest, length));
-        }
-        let (piece, next) = rest.split_at_checked(length).filter(|_| length > 0)?;
-        rest = next;
-        Some(piece)
-    })
-}
-
 /// The bytes of the first section, or all there are if it is cut off.
-fn length_of_first(sections: &[u8]) -> usize {
+pub(super) fn length_of_first(sections: &[u8]) -> usize {
     let length =
         sections.get(HEADER_BYTES - 4..).and_then(<[u8]>::first_chunk).copied().map(u32::from_le_bytes);
     let length = length.map_or(usize::MAX, |length| HEADER_BYTES.saturating_add(length as usize));

@@ -10,7 +10,8 @@
 //! one follows was durable, and is damaged.
 
 use super::base::Base;
-use super::delta::{Operations, apply, difference, pieces};
+use super::body::Body;
+use super::delta::{Operations, apply, difference};
 use crate::frames::{self, Damaged};
 use crate::private_file;
 use headwater_kernel::state::{Corrupt, State, StateReader};
@@ -39,14 +40,8 @@ const PAGE_BYTES: u64 = 4_096;
 /// How hard deflate tries with a delta, of 10: more takes twice the time for 5 % less.
 const DELTA_LEVEL: i32 = 3;
 
-/// How hard it tries with what stays in memory: as quick as it can.
-const KEPT_LEVEL: i32 = 1;
-
 /// Deflate without header and checksum, a window of 2^15 bytes.
 const RAW: i32 = -15;
-
-/// What of the last body is deflated by itself (bytes).
-const KEPT_BYTES: usize = 64 << 10;
 
 /// What is deflated at a time (bytes).
 const PIECE_BYTES: usize = 16 << 10;
@@ -59,36 +54,17 @@ pub(super) struct Delta {
     operations: Operations,
 }
 
-/// The body that was written last, deflated: it waits in memory for the next one, in a tenth of its bytes.
-#[derive(Debug)]
-pub(super) struct LastBody {
-    name: Base,
-    /// Pieces of whole sections, each deflated by itself: two bodies are never in memory at a time.
-    deflated: Vec<Vec<u8>>,
+impl Delta {
+    /// What makes of the last body the next one, if that is not longer than the last one is.
+    pub(super) fn between(last: &Body, next: &Body) -> Option<Self> {
+        let length = usize::try_from(last.name().length).ok()?;
+        Some(Self { of: last.name(), operations: difference(pieces(last), pieces(next), length)? })
+    }
 }
 
-impl LastBody {
-    pub(super) fn keep(name: Base, body: &[u8]) -> Self {
-        let one = |piece: &[u8]| {
-            let mut deflated = Vec::new();
-            deflate(&mut deflated, KEPT_LEVEL, |show| show(piece));
-            deflated.shrink_to_fit();
-            deflated
-        };
-        Self { name, deflated: pieces(body, KEPT_BYTES).map(one).collect() }
-    }
-
-    /// What makes of it the next one, if that is not longer than it is.
-    pub(super) fn delta(&self, next: &[u8]) -> Option<Delta> {
-        let length = usize::try_from(self.name.length).ok()?;
-        let inflate = |piece: &Vec<u8>| {
-            miniz_oxide::inflate::decompress_to_vec_with_limit(piece, length).unwrap_or_default()
-        };
-        Some(Delta {
-            of: self.name,
-            operations: difference(self.deflated.iter().map(inflate), next, length)?,
-        })
-    }
+/// The pieces of a body. With a damaged one the delta makes another body than it names, and whoever reads it finds that.
+fn pieces(body: &Body) -> impl Iterator<Item = Vec<u8>> {
+    body.pieces().map(Result::unwrap_or_default)
 }
 
 /// The file beside a checkpoint at `path`.
@@ -122,17 +98,17 @@ impl DeltaFile {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn append(&mut self, delta: &Delta, body: &[u8], makes: Base) -> io::Result<u64> {
+    pub(super) fn append(&mut self, delta: &Delta, body: &Body) -> io::Result<u64> {
         let mut bytes = if self.deltas == 0 { file_header().to_vec() } else { Vec::new() };
         self.deltas += 1;
         let frame = bytes.len();
         bytes.extend_from_slice(&[0; frames::HEADER_BYTES]);
         bytes.extend_from_slice(&self.deltas.to_le_bytes());
-        for body in [delta.of, makes] {
-            bytes.extend_from_slice(&body.length.to_le_bytes());
-            bytes.extend_from_slice(&body.crc.to_le_bytes());
+        for Base { length, crc } in [delta.of, body.name()] {
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(&crc.to_le_bytes());
         }
-        deflate(&mut bytes, DELTA_LEVEL, |show| delta.operations.each_piece(body, show));
+        deflate(&mut bytes, |show| delta.operations.each_piece(pieces(body), show));
         frames::close(bytes.get_mut(frame..).unwrap_or_default());
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
@@ -209,8 +185,8 @@ fn made(body: &[u8], deflated: &[u8], makes: Base) -> Result<Vec<u8>, Damaged> {
 }
 
 /// Appends all pieces, deflated.
-fn deflate(to: &mut Vec<u8>, level: i32, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
-    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(level, RAW, 0));
+fn deflate(to: &mut Vec<u8>, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(DELTA_LEVEL, RAW, 0));
     let mut put = |bytes: &[u8], flush| {
         compress_to_output(&mut compressor, bytes, flush, |deflated| {
             to.extend_from_slice(deflated);

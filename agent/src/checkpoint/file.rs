@@ -4,7 +4,8 @@
 //! whole ones are a small part of what is written, or until reading them would take too long: each makes a body.
 
 use super::base::Base;
-use super::deltas::{Delta, DeltaFile, LastBody, beside};
+use super::body::Body;
+use super::deltas::{Delta, DeltaFile, beside};
 use super::whole::write;
 use crate::private_file::sync_folder;
 use std::fs;
@@ -30,7 +31,7 @@ pub(crate) struct CheckpointFile {
     /// `None`: nobody knows what is there.
     chain: Option<Chain>,
     /// The body that the next one is compared with.
-    last: Option<LastBody>,
+    last: Option<Body>,
 }
 
 /// A whole checkpoint and the deltas that follow it.
@@ -68,20 +69,20 @@ impl CheckpointFile {
     ///
     /// # Errors
     /// What the system says. What was there before can still be read, or what is new; the next one is written whole.
-    pub(crate) fn write(&mut self, body: &[u8], is_last: bool) -> io::Result<CheckpointWrite> {
-        let makes = Base::of(body);
+    pub(crate) fn write(&mut self, body: Body, is_last: bool) -> io::Result<CheckpointWrite> {
+        let makes = body.name();
         // The last one is whole: the next run may be of another version.
         let chain = self.chain.take().filter(|chain| !is_last && chain.has_room(makes));
         let last = self.last.take();
-        let chain = chain.and_then(|chain| Some((chain, last?.delta(body)?)));
+        let chain = chain.and_then(|chain| Some((chain, Delta::between(&last?, &body)?)));
         let (chain, write) = match chain {
             Some((mut chain, delta)) => {
-                let bytes = chain.append(&self.path, &delta, (body, makes))?;
+                let bytes = chain.append(&self.path, &delta, &body)?;
                 let cost = bytes + chain.share(bytes, makes);
                 (chain, CheckpointWrite { bytes, cost, is_whole: false })
             }
             None => {
-                let bytes = write(&self.path, body)?;
+                let bytes = write(&self.path, &body)?;
                 // Those of another checkpoint are of no use. Somebody may have kept them: the next ones get a file of their own.
                 if let Err(error) = fs::remove_file(beside(&self.path))
                     && error.kind() != io::ErrorKind::NotFound
@@ -92,7 +93,7 @@ impl CheckpointFile {
                 (chain, CheckpointWrite { bytes, cost: bytes, is_whole: true })
             }
         };
-        (self.chain, self.last) = (Some(chain), (!is_last).then(|| LastBody::keep(makes, body)));
+        (self.chain, self.last) = (Some(chain), (!is_last).then_some(body));
         Ok(write)
     }
 }
@@ -111,18 +112,18 @@ impl Chain {
             as u64
     }
 
-    fn append(&mut self, path: &Path, delta: &Delta, (body, makes): (&[u8], Base)) -> io::Result<u64> {
+    fn append(&mut self, path: &Path, delta: &Delta, body: &Body) -> io::Result<u64> {
         let bytes = match &mut self.deltas {
-            Some(deltas) => deltas.append(delta, body, makes)?,
+            Some(deltas) => deltas.append(delta, body)?,
             none => {
                 let mut deltas = DeltaFile::create(&beside(path))?;
-                let bytes = deltas.append(delta, body, makes)?;
+                let bytes = deltas.append(delta, body)?;
                 sync_folder(path)?;
                 *none = Some(deltas);
                 bytes
             }
         };
-        self.made += makes.length;
+        self.made += body.name().length;
         Ok(bytes)
     }
 }

@@ -3,6 +3,11 @@
 use super::*;
 use headwater_pipeline::sections::put_section;
 
+/// Writes these bytes as a whole body.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<u64> {
+    super::write(path, &Body::of(bytes))
+}
+
 struct Folder(PathBuf);
 
 impl Folder {
@@ -106,7 +111,7 @@ fn body(step: u8) -> Vec<u8> {
 
 /// Writes bodies, the first one whole and the others as deltas; answers what it took.
 fn write_all(file: &mut CheckpointFile, steps: std::ops::Range<u8>) -> Vec<CheckpointWrite> {
-    steps.map(|step| file.write(&body(step), false).unwrap()).collect()
+    steps.map(|step| file.write(Body::of(&body(step)), false).unwrap()).collect()
 }
 
 #[test]
@@ -120,17 +125,17 @@ fn deltas_make_the_last_body_and_cost_little() {
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(19)));
     assert_eq!(fs::read(&path).unwrap()[20..], body(0), "the whole one stands as it was");
     // The last one is written whole, and so are one that has little in common with the one before it, and the next run's first.
-    assert!(file.write(&body(6), true).unwrap().is_whole);
+    assert!(file.write(Body::of(&body(6)), true).unwrap().is_whole);
     assert!(!beside(&path).exists());
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(6)));
-    assert!(file.write(&body(7), false).unwrap().is_whole, "nothing was kept to compare it with");
-    assert!(!file.write(&body(8), false).unwrap().is_whole);
+    assert!(file.write(Body::of(&body(7)), false).unwrap().is_whole, "nothing was kept to compare it with");
+    assert!(!file.write(Body::of(&body(8)), false).unwrap().is_whole);
     let mut random = fastrand::Rng::with_seed(1);
     let other: Vec<u8> = (0..2_000).map(|_| random.u8(..)).collect();
-    assert!(file.write(&other, false).unwrap().is_whole);
+    assert!(file.write(Body::of(&other), false).unwrap().is_whole);
     assert_eq!(read(&path, None).unwrap(), Found::Body(other));
     let mut file = CheckpointFile::new(path.clone());
-    assert!(file.write(&body(9), false).unwrap().is_whole);
+    assert!(file.write(Body::of(&body(9)), false).unwrap().is_whole);
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(9)));
 }
 
@@ -210,7 +215,7 @@ fn deltas_of_a_damaged_checkpoint_are_set_aside_with_it() {
     let Found::Broken { aside, .. } = read(&path, None).unwrap() else { panic!() };
     assert_eq!((fs::read(&aside).unwrap(), fs::read(beside(&aside)).unwrap()), (whole, deltas));
     let mut file = CheckpointFile::new(path.clone());
-    file.write(b"next", false).unwrap();
+    file.write(Body::of(b"next"), false).unwrap();
     assert_eq!(read(&path, None).unwrap(), Found::Body(b"next".to_vec()));
     assert!(beside(&aside).exists() && !beside(&path).exists());
 }
@@ -224,7 +229,7 @@ fn a_crash_between_two_steps_leaves_one_body_or_the_other() {
     let mut file = CheckpointFile::new(path.clone());
     write_all(&mut file, 0..4);
     let (old, old_deltas) = (fs::read(&path).unwrap(), fs::read(beside(&path)).unwrap());
-    assert!(file.write(&body(9), true).unwrap().is_whole);
+    assert!(file.write(Body::of(&body(9)), true).unwrap().is_whole);
     let new = fs::read(&path).unwrap();
     write_all(&mut CheckpointFile::new(path.clone()), 9..11);
     assert_eq!(fs::read(&path).unwrap(), new);
@@ -268,10 +273,10 @@ fn a_failed_write_is_followed_by_a_whole_one() {
     write_all(&mut file, 0..1);
     // Something that is no file stands where the deltas would be.
     fs::create_dir(beside(&path)).unwrap();
-    file.write(&body(1), false).unwrap_err();
+    file.write(Body::of(&body(1)), false).unwrap_err();
     fs::remove_dir(beside(&path)).unwrap();
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(0)));
-    assert!(file.write(&body(2), false).unwrap().is_whole);
+    assert!(file.write(Body::of(&body(2)), false).unwrap().is_whole);
     assert_eq!(read(&path, None).unwrap(), Found::Body(body(2)));
 }
 
@@ -288,7 +293,7 @@ fn deltas_end_when_they_are_many_times_the_whole() {
     };
     let mut written = Vec::new();
     for step in 0..60 {
-        written.push(file.write(&noise(step), false).unwrap());
+        written.push(file.write(Body::of(&noise(step)), false).unwrap());
         assert!(read(&path, None).unwrap() == Found::Body(noise(step)), "{step}");
     }
     let whole: Vec<usize> = (0..60).filter(|step| written[*step].is_whole).collect();

@@ -9,6 +9,7 @@
 //! The version is that of this frame; a later one keeps these fields.
 
 use super::base::Base;
+use super::body::Body;
 use crate::private_file;
 use headwater_settings::format_size;
 use std::io::{self, Read};
@@ -34,14 +35,11 @@ pub(super) enum WholeFile {
 ///
 /// # Errors
 /// What the system says; the old file then still stands.
-pub(crate) fn write(path: &Path, body: &[u8]) -> io::Result<u64> {
-    let (mut header, Base { length, crc }) = ([0; HEADER_BYTES], Base::of(body));
+pub(crate) fn write(path: &Path, body: &Body) -> io::Result<u64> {
+    let Base { length, crc } = body.name();
     let fields: [&[u8]; 4] = [&MAGIC, &VERSION.to_le_bytes(), &length.to_le_bytes(), &crc.to_le_bytes()];
-    for (to, from) in header.iter_mut().zip(fields.concat()) {
-        *to = from;
-    }
-    private_file::replace(path, &[&header, body])?;
-    Ok((HEADER_BYTES + body.len()) as u64)
+    private_file::replace(path, std::iter::once(Ok(fields.concat())).chain(body.pieces()))?;
+    Ok(HEADER_BYTES as u64 + length)
 }
 
 /// Reads the body back, if the file has at most `bytes_max`.

@@ -1,7 +1,7 @@
 //! Writes checkpoints, one at a time, on a thread where they may take their time.
 
 use crate::blocking;
-use crate::checkpoint::{CheckpointFile, CheckpointWrite};
+use crate::checkpoint::{Body, CheckpointFile, CheckpointWrite};
 use crate::lock::DirLock;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// Makes a body durable; whether it is the last one.
-type Write = dyn FnMut(&[u8], bool) -> io::Result<CheckpointWrite> + Send;
+type Write = dyn FnMut(Body, bool) -> io::Result<CheckpointWrite> + Send;
 
 /// The file of the checkpoints.
 pub(crate) struct CheckpointWriter {
@@ -29,7 +29,7 @@ impl CheckpointWriter {
     fn with(
         path: PathBuf,
         lock: Option<DirLock>,
-        write: impl FnMut(&[u8], bool) -> io::Result<CheckpointWrite> + Send + 'static,
+        write: impl FnMut(Body, bool) -> io::Result<CheckpointWrite> + Send + 'static,
     ) -> Self {
         Self { path, turn: Arc::new(Mutex::new((Box::new(write), lock))) }
     }
@@ -39,11 +39,11 @@ impl CheckpointWriter {
     }
 
     /// Writes a body after those that are being written; answers what it took.
-    pub(super) async fn write(&self, body: Vec<u8>, is_last: bool) -> io::Result<CheckpointWrite> {
+    pub(super) async fn write(&self, body: Body, is_last: bool) -> io::Result<CheckpointWrite> {
         let mut turn = self.turn.clone().lock_owned().await;
         let work = move || {
             let (write, _) = &mut *turn;
-            write(&body, is_last)
+            write(body, is_last)
         };
         blocking::run(work).await
     }
@@ -63,18 +63,19 @@ mod tests {
         let (wait, written) = (std::sync::Mutex::new(wait), Arc::new(std::sync::Mutex::new(Vec::new())));
         let log = written.clone();
         let writer = CheckpointWriter::with("state".into(), None, move |body, _| {
-            log.lock().unwrap().push(format!("begins {body:?}"));
+            let number = body.name().length;
+            log.lock().unwrap().push(format!("begins {number}"));
             let _ = wait.lock().unwrap().recv();
-            log.lock().unwrap().push(format!("ends {body:?}"));
+            log.lock().unwrap().push(format!("ends {number}"));
             Ok(CheckpointWrite { bytes: 1, cost: 1, is_whole: true })
         });
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![1], false)).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(Body::of(b"1"), false)).await;
         assert!(given_up.is_err(), "the disk takes its time");
-        let given_up = timeout(Duration::from_millis(50), writer.write(vec![2], false)).await;
+        let given_up = timeout(Duration::from_millis(50), writer.write(Body::of(b"22"), false)).await;
         assert!(given_up.is_err(), "it waits for its turn");
         drop(go);
-        assert_eq!(writer.write(vec![3], false).await.unwrap().bytes, 1);
-        let order = ["begins [1]", "ends [1]", "begins [3]", "ends [3]"];
+        assert_eq!(writer.write(Body::of(b"333"), false).await.unwrap().bytes, 1);
+        let order = ["begins 1", "ends 1", "begins 3", "ends 3"];
         assert_eq!(*written.lock().unwrap(), order, "what never began is not written");
     }
 }

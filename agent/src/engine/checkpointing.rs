@@ -16,7 +16,7 @@ use crate::checkpoint::CheckpointWrite;
 use headwater_forwarder::SpoolPosition;
 use headwater_kernel::time::AgentTime;
 use headwater_pipeline::event::ReportCause;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -32,8 +32,6 @@ pub(super) struct Checkpointer {
     trouble: RefCell<Trouble>,
     /// Whether the first checkpoint of the present config has been tried.
     has_first: watch::Sender<bool>,
-    /// The bytes of the last body.
-    length: Cell<usize>,
     pub(super) pace: PaceMonitor,
 }
 
@@ -60,7 +58,6 @@ impl Checkpointer {
             requested: Notify::new(),
             trouble: RefCell::default(),
             has_first: watch::Sender::new(false),
-            length: Cell::default(),
             pace: PaceMonitor::default(),
         }
     }
@@ -73,17 +70,6 @@ impl Checkpointer {
     /// From now on checkpoints are those of another config.
     pub(super) fn begin_config(&self) {
         self.has_first.send_replace(false);
-    }
-
-    /// Room for a body that is a little larger than the last one.
-    pub(super) fn room(&self) -> Vec<u8> {
-        let length = self.length.get();
-        Vec::with_capacity(length + length / 8)
-    }
-
-    /// Notes the size of a body (bytes).
-    pub(super) fn on_taken(&self, length: usize) {
-        self.length.set(length);
     }
 
     /// The reason why checkpoints cannot be written.
@@ -228,7 +214,7 @@ impl Engine {
     pub(crate) async fn write(&self, snapshot: Snapshot) -> io::Result<CheckpointWrite> {
         let Snapshot { body, is_last, rev_limit, through, took, permit, segment, readings, .. } = snapshot;
         let start = Instant::now();
-        tracing::debug!(bytes = body.len(), "writing a checkpoint");
+        tracing::debug!(bytes = body.name().length, "writing a checkpoint");
         let written = self.checkpointer.writer.write(body, is_last).await;
         self.on_checkpoint(permit);
         let write = written?;

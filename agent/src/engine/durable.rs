@@ -7,6 +7,7 @@
 
 use super::Engine;
 use super::clock_follower::Permit;
+use crate::checkpoint::{Body, BodyWriter};
 use headwater_forwarder::SpoolPosition;
 use headwater_pipeline::account::ReadingCounts;
 use headwater_pipeline::pipeline::RevLimit;
@@ -18,7 +19,7 @@ pub(crate) const FILE: &str = "windows.checkpoint";
 
 /// State taken at one moment, and the messages that must be safe before it is written.
 pub(crate) struct Snapshot {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     /// Whether nothing comes after it.
     pub(super) is_last: bool,
     pub(super) rev_limit: RevLimit,
@@ -40,13 +41,13 @@ impl Engine {
     pub(crate) fn snapshot(&self, next_ms: Option<i64>) -> Snapshot {
         self.settle();
         let (start, is_last) = (Instant::now(), next_ms.is_none());
-        let mut body = self.checkpointer.room();
+        let mut body = BodyWriter::default();
         self.save_own(is_last, next_ms.unwrap_or(0), &mut body);
         let now = self.now();
         let rev_limit = self.pipeline.borrow_mut().checkpoint(now, &mut body);
-        self.checkpointer.on_taken(body.len());
+        let body = body.finish();
         // After the last one nothing is made; should it not be written, the journal is what there is.
-        let segment = if is_last { 0 } else { self.begin_segment(&body, now) };
+        let segment = if is_last { 0 } else { self.begin_segment(body.name(), now) };
         let (through, position) = (self.safety.handed_over(), self.forwarder().position());
         let (took, permit) = (start.elapsed(), self.follower.permit());
         let readings = self.pipeline.borrow().totals();

@@ -6,6 +6,7 @@
 use super::Engine;
 use super::earlier::save_account;
 use super::replay::Told;
+use crate::checkpoint::BodyWriter;
 use crate::journal::Base;
 use crate::{blocking, checkpoint};
 use headwater_forwarder::Message;
@@ -24,12 +25,12 @@ const GATHER: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Begins the segment behind a checkpoint with this body, and returns its number.
-    pub(super) fn begin_segment(&self, taken: &[u8], now: Now) -> u64 {
+    pub(super) fn begin_segment(&self, taken: Base, now: Now) -> u64 {
         let pipeline = self.pipeline.borrow();
         if !now.synced {
             return self.journal.skip();
         }
-        self.journal.begin(Base::of(taken), now, |opening| {
+        self.journal.begin(taken, now, |opening| {
             opening.rev_limit(pipeline.rev_limit().map(|limit| limit.0));
             opening.pressure(self.memory.pressure());
             pipeline.source_names().for_each(|(source, name)| opening.source(source, name));
@@ -61,11 +62,12 @@ impl Engine {
             return;
         }
         self.settle();
-        let (now, mut taken) = (self.now(), Vec::new());
+        let (now, mut taken) = (self.now(), BodyWriter::default());
         self.save_own(false, next_ms, &mut taken);
         self.pipeline.borrow().save(now, &mut taken);
+        let taken = taken.finish();
         let position = self.forwarder().position();
-        let segment = self.begin_segment(&taken, now);
+        let segment = self.begin_segment(taken.name(), now);
         if !self.is_safe(&position).await {
             return;
         }

@@ -98,7 +98,7 @@ impl GoodConfig {
 
     fn write(&self, path: &Path, text: &str) {
         let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        if let Err(error) = folder.and_then(|()| private_file::replace(path, &[text.as_bytes()])) {
+        if let Err(error) = folder.and_then(|()| private_file::replace(path, [Ok(text)])) {
             tracing::warn!("cannot write {}: {error}; a crash forgets which config worked", path.display());
         }
     }

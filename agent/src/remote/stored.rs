@@ -69,7 +69,7 @@ impl StateFile {
     /// # Errors
     /// What the system says.
     pub(crate) fn write(&self, stored: &StoredRemote) -> io::Result<()> {
-        private_file::replace(&self.0, &[stored.written().as_bytes()])
+        private_file::replace(&self.0, [Ok(stored.written())])
     }
 }
 

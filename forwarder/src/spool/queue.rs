@@ -7,6 +7,9 @@ use crate::{Lane, Message};
 use std::collections::VecDeque;
 use std::ops::Range;
 
+/// Slots whose room is kept while there is no message.
+const SLOTS_KEPT: usize = 256;
+
 /// A message and who wants it.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -194,6 +197,10 @@ impl Queue {
     fn trim(&mut self) {
         while matches!(self.slots.front(), Some(None)) {
             self.pop();
+        }
+        // After a burst, such as 10,000 windows that end together, its room is given back.
+        if self.slots.is_empty() && self.slots.capacity() > SLOTS_KEPT {
+            self.slots = VecDeque::new();
         }
     }
 

@@ -73,14 +73,44 @@ impl Operations {
         }
     }
 
-    /// Shows the delta that makes `new`, in pieces.
-    pub(in super::super) fn each_piece(&self, new: &[u8], mut show: impl FnMut(&[u8])) {
+    /// Shows the delta that makes `new`, which comes in pieces, in pieces.
+    pub(in super::super) fn each_piece(
+        &self,
+        new: impl Iterator<Item = Vec<u8>>,
+        mut show: impl FnMut(&[u8]),
+    ) {
         show(&length32(self.bytes.len()).to_le_bytes());
         show(&self.bytes);
-        let (mut rest, mut at) = (self.bytes.as_slice(), 0);
+        let (mut rest, mut new) = (self.bytes.as_slice(), Passage { pieces: new, piece: Vec::new(), at: 0 });
         while let Ok(Some(operation)) = Operation::take(&mut rest) {
-            show(head(tail(new, at), operation.literals));
-            at += operation.literals + operation.copied;
+            new.pass(operation.literals, &mut show);
+            new.pass(operation.copied, |_| ());
+        }
+    }
+}
+
+/// The way through a body from its beginning to its end.
+struct Passage<P> {
+    pieces: P,
+    piece: Vec<u8>,
+    /// The place in the piece.
+    at: usize,
+}
+
+impl<P: Iterator<Item = Vec<u8>>> Passage<P> {
+    /// Shows the next bytes, as far as there are any.
+    fn pass(&mut self, length: usize, mut show: impl FnMut(&[u8])) {
+        let mut left = length;
+        while left > 0 {
+            let own = head(tail(&self.piece, self.at), left);
+            if own.is_empty() {
+                let Some(piece) = self.pieces.next() else { return };
+                (self.piece, self.at) = (piece, 0);
+                continue;
+            }
+            show(own);
+            self.at += own.len();
+            left -= own.len();
         }
     }
 }

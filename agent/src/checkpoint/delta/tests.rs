@@ -1,15 +1,19 @@
 //! Deltas of bodies that change in all ways, and of hostile bytes.
 
 use super::*;
+use crate::checkpoint::body::Body;
 use headwater_pipeline::sections::{length32, put_section};
 use proptest::prelude::*;
 
 /// What the store does: the delta as it is written, and the body that comes of it.
 fn difference(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     let mut delta = Vec::new();
-    let pieces = |bytes| pieces(old, bytes).map(<[u8]>::to_vec);
-    assert_eq!(pieces(700).flatten().collect::<Vec<u8>>(), old);
-    super::difference(pieces(700), new, usize::MAX)?.each_piece(new, |piece| delta.extend_from_slice(piece));
+    let in_pieces = |bytes, piece_bytes| {
+        Body::in_pieces(bytes, piece_bytes).pieces().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let (old_pieces, new_pieces) = (in_pieces(old, 700), in_pieces(new, 900));
+    super::difference(old_pieces.into_iter(), new_pieces.iter().cloned(), usize::MAX)?
+        .each_piece(new_pieces.into_iter(), |piece| delta.extend_from_slice(piece));
     assert!(apply(old, &delta, new.len()).as_deref() == Ok(new), "the delta makes it");
     Some(delta)
 }
@@ -71,7 +75,7 @@ fn sections_find_their_own() {
 #[test]
 fn one_that_is_not_worth_it_is_given_up() {
     let (old, new) = (body(0..50, &[1, 2]), body(50..150, &[3, 4, 5]));
-    assert!(super::difference(std::iter::once(old), &new, 1_000).is_none());
+    assert!(super::difference(std::iter::once(old), std::iter::once(new), 1_000).is_none());
 }
 
 /// Changes in the middle of sections and between them.
