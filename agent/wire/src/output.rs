@@ -5,6 +5,7 @@
 
 use super::batch;
 use super::csv;
+use super::fields::write_json;
 use super::id::Id;
 use super::influx::{self, Precision};
 use super::kinds::Encoded;
@@ -62,7 +63,7 @@ impl Encoding {
     pub fn encode(self, event: &Event, placer: &dyn Placer, to: &mut Vec<u8>) -> Result<(), EncodeError> {
         let encoded = Encoded { event, placer };
         let why = match self {
-            Self::Json => serde_json::to_writer(to, &encoded).map_err(|error| error.to_string()),
+            Self::Json => write_json(&encoded, to).map_err(|error| error.to_string()),
             Self::Cbor => serde_cbor::to_writer(to, &encoded).map_err(|error| error.to_string()),
             Self::ShortCbor => batch::encode_short(event, placer, to),
             Self::Csv => csv::encode(event, placer, to).map_err(|error| error.to_string()),

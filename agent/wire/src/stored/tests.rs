@@ -2,6 +2,8 @@
 
 use super::fields::{put_field, put_signed};
 use super::*;
+use crate::kinds::Encoded;
+use crate::{Encoding, Unplaced};
 use headwater_kernel::series::Pane as _;
 use headwater_kernel::time::Time;
 use headwater_pipeline::account::{MessageDelta, ReadingCounts, ReadingLedger, SourceCounts};
@@ -229,6 +231,14 @@ proptest! {
         // A field of a later version is skipped.
         put_field(&mut bytes, 63, |to| put_signed(to, -5));
         prop_assert_eq!(read_event(&bytes), Ok(event));
+    }
+
+    /// The map that CBOR counts first and the one that JSON writes in one run.
+    #[test]
+    fn every_event_has_the_json_that_serde_makes(event in prop_oneof![3 => of_series(), 1 => of_agent()]) {
+        let mut bytes = Vec::new();
+        Encoding::Json.encode(&event, &Unplaced, &mut bytes).unwrap();
+        prop_assert_eq!(bytes, serde_json::to_vec(&Encoded { event: &event, placer: &Unplaced }).unwrap());
     }
 
     #[test]

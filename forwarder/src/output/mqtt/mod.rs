@@ -84,8 +84,12 @@ struct Mqtt {
 
 impl Output for Mqtt {
     fn open(&mut self, encoder: &Arc<dyn Encoder>, gone: Option<&Message>) -> Result<Opened, Disconnected> {
-        let publisher =
-            Publisher { encoder: encoder.clone(), topic: self.topic.clone(), retains: self.retains };
+        let publisher = Publisher {
+            encoder: encoder.clone(),
+            topic: self.topic.clone(),
+            retains: self.retains,
+            gathers: self.batch.is_some(),
+        };
         let birth = self.births.get();
         self.births.set(birth.wrapping_add(1));
         let plain = |gone| {

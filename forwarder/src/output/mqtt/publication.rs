@@ -16,6 +16,8 @@ pub(super) struct Publisher {
     pub(super) topic: TopicTemplate,
     /// Whether the broker keeps the last live summary of each series.
     pub(super) retains: bool,
+    /// Whether messages are gathered in batches.
+    pub(super) gathers: bool,
 }
 
 /// The form of a message at the broker.
@@ -40,7 +42,8 @@ impl Publisher {
         match self.encoder.encode(&[message], Framing::Single, &mut payload) {
             Ok(()) => {
                 let retain = self.retains && !backfill && address.kind == SUMMARY;
-                let is_batched = BATCHED.contains(&&*address.kind) && !message.lane.is_alert();
+                let is_batched =
+                    self.gathers && BATCHED.contains(&&*address.kind) && !message.lane.is_alert();
                 let batch = is_batched.then(|| {
                     let of_all = MessageAddress { series: "".into(), ..address };
                     self.topic.topic(&of_all, backfill)
