@@ -64,8 +64,21 @@ make_swarm() {
     python3 "$here/judge.py" "$work/swarm/truth.json" "$work/merged.jsonl"
 }
 
+# Below the ephemeral range, so that no client is given it by chance.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - <<'EOF'
+import os, random, socket
+
+while True:
+    port = random.Random(os.urandom(8)).randrange(18_000, 32_000)
+    try:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+        print(port)
+        break
+    except OSError:
+        pass
+EOF
 }
 
 start_broker() {
@@ -94,7 +107,7 @@ judge() {
 }
 
 wait_for() {
-    local tries=240
+    local tries=1200
     until eval "$1" >/dev/null 2>&1; do
         tries=$((tries - 1))
         if [ "$tries" = 0 ]; then

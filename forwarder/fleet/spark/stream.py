@@ -8,6 +8,7 @@ same under the same `(id, rev)`.
 import argparse
 import json
 import sys
+import time
 
 import options as common
 
@@ -19,6 +20,9 @@ def arguments(words):
     parser.add_argument("--to", required=True, help="kafka:BROKERS/TOPIC, text:DIRECTORY or parquet:DIRECTORY")
     parser.add_argument("--checkpoint", required=True, help="directory for the job's state")
     parser.add_argument("--lateness", default="7d", type=common.duration_ms, help="how late a summary may come (default: 7d)")
+    parser.add_argument(
+        "--ahead", default="10m", type=common.duration_ms, help="a summary that begins later than so much after now is refused (default: 10m)"
+    )
     parser.add_argument("--once", action="store_true", help="takes what is there, and ends")
     parser.add_argument("--files-per-batch", type=int, default=100, help="bound of a batch (default: 100)")
     parser.add_argument("--records-per-batch", type=int, default=500_000, help="bound of a batch (default: 500,000)")
@@ -44,7 +48,7 @@ def texts(spark, options):
     return reader.load().selectExpr("CAST(value AS STRING) AS value")
 
 
-def readings_of(by, every_ms):
+def readings_of(by, every_ms, ahead_ms):
     """The function from a message's text to (reason of the refusal, group, start in s, what the merge needs)."""
 
     def read(text):
@@ -57,6 +61,9 @@ def readings_of(by, every_ms):
         if known is None:
             return None
         group, start, entry = known
+        # An agent whose clock is ahead would end the windows of all others.
+        if start > time.time() * 1000 + ahead_ms:
+            return ("future", None, None, None)
         key = json.dumps([group.stream, group.field, group.labels])
         sketch = entry.sketch and entry.sketch.write()
         fields = {name: value for name, value in vars(entry).items() if value is not None} | ({"sketch": sketch} if sketch else {})
@@ -112,10 +119,10 @@ def results(spark, options):
     by, merge_options = common.merge_options(options)
     every_s = options.every // 1000
     form = "reason string, key string, start double, entry string"
-    read = f.udf(readings_of(by, options.every), form)
+    read = f.udf(readings_of(by, options.every, options.ahead), form).asNondeterministic()
     result = f.udf(results_of(options.every, merge_options), "string")
-    rows = texts(spark, options).select(read("value").alias("row")).where("row IS NOT NULL AND row.reason IS NULL")
-    rows = rows.select("row.key", f.timestamp_seconds("row.start").alias("start"), "row.entry")
+    rows = texts(spark, options).where("value IS NOT NULL").select(read("value").alias("row")).where("row IS NOT NULL")
+    rows = rows.where("row.reason IS NULL").select("row.key", f.timestamp_seconds("row.start").alias("start"), "row.entry")
     windows = rows.withWatermark("start", f"{options.lateness // 1000} seconds").groupBy(
         "key", f.window("start", f"{every_s} seconds").alias("window")
     )
