@@ -12,6 +12,7 @@
 //! | [`Slope`] | least squares | 56 |
 //! | [`Comoments`] | covariance and correlation of two series | 48 |
 //! | [`Ordered`] of [`CounterRate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 88, and 16 a place |
+//! | [`Ordered`] of [`ValueSteps`] | mean and largest absolute change, longest run of equal values | 96, and 16 a place |
 
 mod comoments;
 mod ends;
@@ -22,6 +23,7 @@ mod rate;
 mod sketch;
 mod slope;
 mod states;
+mod steps;
 
 pub use comoments::Comoments;
 pub use ends::{Ends, Stamped};
@@ -32,6 +34,7 @@ pub use rate::{CounterRate, CounterRule, Dip};
 pub use sketch::{Bin, Fixed, Room, SKETCH_BINS, Sketch, SketchIn};
 pub use slope::Slope;
 pub use states::States;
+pub use steps::ValueSteps;
 
 #[cfg(test)]
 mod tests {
@@ -57,11 +60,12 @@ mod tests {
             of::<Ordered<States, 8>>(),
             of::<Slope>(),
             of::<Comoments>(),
+            of::<Ordered<ValueSteps, 8>>(),
         ];
         assert_eq!(
             all.map(|(tag, ..)| tag),
-            [1, 2, 3, 4, 5, 6, 7, 9],
-            "8 is the readings that a chart needs"
+            [1, 2, 3, 4, 5, 6, 7, 9, 11],
+            "8 is the readings that a chart needs, 10 the reading before a window"
         );
         assert!(all.iter().all(|(_, said, bytes)| *said == 0 || usize::from(*said) == *bytes), "{all:?}");
         let (mut moments, mut ends) = (Moments::new(), Ends::new());
@@ -97,5 +101,6 @@ mod tests {
         assert_eq!(size_of::<Ordered<CounterRate, 8>>() - places, 88);
         assert_eq!(size_of::<Ordered<Integral, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<States, 8>>() - places, 72);
+        assert_eq!(size_of::<Ordered<ValueSteps, 8>>() - places, 96);
     }
 }

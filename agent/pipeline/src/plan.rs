@@ -274,9 +274,10 @@ impl Accumulators {
         let ((time, value), (first, _)) = (begin?, self.ends.first()?);
         match aggregate {
             Aggregate::TimeOn | Aggregate::TimeOff => Some((time.max(first.minus(hold_ms)), value)),
-            Aggregate::Integral | Aggregate::TimeWeightedMean => {
-                begin.filter(|_| first.since(time) <= hold_ms)
-            }
+            Aggregate::Integral
+            | Aggregate::TimeWeightedMean
+            | Aggregate::MeanAbsChange
+            | Aggregate::MaxAbsChange => begin.filter(|_| first.since(time) <= hold_ms),
             _ => begin,
         }
     }

@@ -84,6 +84,9 @@ fn every_aggregate_says_what_its_name_says() {
         ("states", 2.0),
         ("time_on", 40_000.0 - 20_000.0),
         ("time_off", 20_000.0),
+        ("mean_abs_change", (20.0 + 30.0 + 20.0) / 3.0),
+        ("max_abs_change", 30.0),
+        ("longest_run", 1.0),
         // Covariance of seconds and values over the variance of the seconds.
         (
             "slope",
@@ -93,6 +96,31 @@ fn every_aggregate_says_what_its_name_says() {
         let number = summary.number(name).unwrap_or_else(|| panic!("{name} is missing"));
         assert!((number - expected).abs() < 1e-9, "{name}: {number}, not {expected}");
     }
+}
+
+/// A jump between two windows is one of the later window; a run ends with its window.
+#[test]
+fn a_jump_between_windows_is_seen_and_a_sensor_that_hangs_too() {
+    let stream = "[streams.a]\naggregates = [\"mean_abs_change\", \"max_abs_change\", \"longest_run\"]\nidle = \"2m\"\n";
+    let mut pipeline = pipeline(stream, 10);
+    let series = pipeline.introduce(0, "t", &[]).unwrap();
+    let first = [(0, 1.0), (30, 3.0)];
+    let hangs = [(60, 13.0), (90, 13.0), (119, 13.0)];
+    let after_an_outage = [(900, 50.0), (970, 50.0)];
+    for (second, value) in [&first[..], &hangs, &after_an_outage].concat() {
+        let time = START + second * 1_000;
+        pipeline.on_reading(series, TakenAt::Event(time), value, at(time));
+    }
+    let says = |summary: &Wire| {
+        ["mean_abs_change", "max_abs_change", "longest_run"].map(|name| summary.number(name))
+    };
+    let told: Vec<_> = drained(&mut pipeline).iter().map(says).collect();
+    let wanted = [
+        [Some(2.0), Some(2.0), Some(1.0)],
+        [Some(10.0 / 3.0), Some(10.0), Some(3.0)],
+        [None, None, Some(1.0)],
+    ];
+    assert_eq!(told, wanted);
 }
 
 #[test]

@@ -166,7 +166,7 @@ impl<A: Path + State, const N: usize> State for Ordered<A, N> {
 #[cfg(test)]
 mod tests {
     use super::{Ordered, Path};
-    use crate::aggregate::{CounterRate, Integral, States};
+    use crate::aggregate::{CounterRate, Integral, States, ValueSteps};
     use crate::state::{State, StateReader};
     use crate::time::Time;
     use proptest::prelude::*;
@@ -238,6 +238,7 @@ mod tests {
             check::<CounterRate>(&sorted, &shuffled, cut, |a, b| close(a.increase(), b.increase()) && close(a.per_second(), b.per_second()));
             check::<Integral>(&sorted, &shuffled, cut, |a, b| close(a.area(), b.area()) && close(a.mean(), b.mean()));
             check::<States>(&sorted, &shuffled, cut, |a, b| a == b);
+            check::<ValueSteps>(&sorted, &shuffled, cut, |a, b| a == b);
         }
     }
 }

@@ -41,6 +41,12 @@ pub enum Aggregate {
     TimeOn,
     /// How long a boolean series was 0 (ms).
     TimeOff,
+    /// The mean of the absolute steps from one reading to the next [series unit].
+    MeanAbsChange,
+    /// The largest of them [series unit].
+    MaxAbsChange,
+    /// The largest number of readings in a row that have the same value.
+    LongestRun,
     /// A percentile, from 0 to 1.
     Percentile(f64),
 }
@@ -66,6 +72,9 @@ pub const AGGREGATES: &[(&str, Aggregate)] = &[
     ("states", Aggregate::States),
     ("time_on", Aggregate::TimeOn),
     ("time_off", Aggregate::TimeOff),
+    ("mean_abs_change", Aggregate::MeanAbsChange),
+    ("max_abs_change", Aggregate::MaxAbsChange),
+    ("longest_run", Aggregate::LongestRun),
 ];
 
 impl Aggregate {
@@ -78,10 +87,11 @@ impl Aggregate {
         own.map_or_else(|| Self::parse_percentile(name), |(_, aggregate)| Ok(aggregate.clone()))
     }
 
-    /// Whether it begins at the last reading before the window, so that it adds up over windows.
+    /// Whether it begins at the last reading before the window, so that no step between windows is lost.
     pub(super) fn is_total(&self) -> bool {
-        use Aggregate::{Integral, TimeOff, TimeOn, TimeWeightedMean};
-        self.is_growth() || matches!(self, Integral | TimeWeightedMean | TimeOn | TimeOff)
+        use Aggregate::{Integral, MaxAbsChange, MeanAbsChange, TimeOff, TimeOn, TimeWeightedMean};
+        let is_area = matches!(self, Integral | TimeWeightedMean | TimeOn | TimeOff);
+        self.is_growth() || is_area || matches!(self, MeanAbsChange | MaxAbsChange)
     }
 
     /// Whether it compares values: a single reading has none.

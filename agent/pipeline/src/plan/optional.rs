@@ -3,7 +3,9 @@
 
 use super::{Aggregate, Value};
 use crate::points::{Downsample, Points};
-use headwater_kernel::aggregate::{self, CounterRate, CounterRule, Ends, Integral, Slope, Stamped, States};
+use headwater_kernel::aggregate::{
+    self, CounterRate, CounterRule, Ends, Integral, Slope, Stamped, States, ValueSteps,
+};
 use headwater_kernel::state::{Corrupt, State, StateReader, StateWriter, Tagged};
 use headwater_kernel::time::Time;
 
@@ -42,6 +44,7 @@ pub(super) struct OptionalAccumulators {
     pub(super) rate: Option<Box<Ordered<CounterRate>>>,
     pub(super) integral: Option<Box<Ordered<Integral>>>,
     pub(super) states: Option<Box<Ordered<States>>>,
+    pub(super) steps: Option<Box<Ordered<ValueSteps>>>,
     pub(super) slope: Option<Box<Slope>>,
     pub(super) points: Option<Box<Points>>,
     /// Where totals begin; `None`: there are no totals.
@@ -66,6 +69,9 @@ impl OptionalAccumulators {
                 Aggregate::States | Aggregate::TimeOn | Aggregate::TimeOff => {
                     optional.states = Some(Box::default())
                 }
+                Aggregate::MeanAbsChange | Aggregate::MaxAbsChange | Aggregate::LongestRun => {
+                    optional.steps = Some(Box::default());
+                }
                 Aggregate::Slope => optional.slope = Some(Box::default()),
                 _ => {}
             }
@@ -86,6 +92,7 @@ impl OptionalAccumulators {
             self.rate.as_deref().map(size_of_val),
             self.integral.as_deref().map(size_of_val),
             self.states.as_deref().map(size_of_val),
+            self.steps.as_deref().map(size_of_val),
             self.slope.as_deref().map(size_of_val),
             self.points.as_deref().map(|points| size_of_val(points) + points.heap_bytes()),
         ];
@@ -102,6 +109,11 @@ impl OptionalAccumulators {
             }
             Aggregate::TimeOn => return states().map(|states| count(states.on_ms())),
             Aggregate::TimeOff => return states().map(|states| count(states.off_ms())),
+            Aggregate::LongestRun => {
+                return self.steps.as_ref().map(|steps| Value::Count(steps.path().longest_run()));
+            }
+            Aggregate::MeanAbsChange => self.steps.as_ref()?.path_after(prior).mean(),
+            Aggregate::MaxAbsChange => self.steps.as_ref()?.path_after(prior).largest(),
             Aggregate::Increase => self.rate.as_ref()?.path_after(prior).increase(),
             Aggregate::Rate => self.rate.as_ref()?.path_after(prior).per_second(),
             Aggregate::Integral => self.integral.as_ref()?.path_after(prior).area(),
@@ -136,6 +148,7 @@ impl OptionalAccumulators {
         self.rate.iter_mut().for_each(|path| path.push(time, value));
         self.integral.iter_mut().for_each(|path| path.push(time, value));
         self.states.iter_mut().for_each(|path| path.push(time, value));
+        self.steps.iter_mut().for_each(|path| path.push(time, value));
         self.slope.iter_mut().for_each(|slope| slope.push(time, value));
         self.points.iter_mut().for_each(|points| points.push(time, value));
     }
@@ -145,6 +158,7 @@ impl OptionalAccumulators {
         merge(&mut self.rate, &later.rate, |path, later| path.merge(later));
         merge(&mut self.integral, &later.integral, |path, later| path.merge(later));
         merge(&mut self.states, &later.states, |path, later| path.merge(later));
+        merge(&mut self.steps, &later.steps, |path, later| path.merge(later));
         merge(&mut self.slope, &later.slope, |slope, later| slope.merge(later));
         merge(&mut self.points, &later.points, |points, later| points.merge(later));
     }

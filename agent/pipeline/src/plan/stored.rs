@@ -13,7 +13,7 @@ use super::Accumulators;
 use super::optional::{OptionalAccumulators, Prior};
 use crate::points::Points;
 use crate::sections::length32;
-use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States};
+use headwater_kernel::aggregate::{CounterRate, Ends, Integral, Moments, Slope, States, ValueSteps};
 use headwater_kernel::state::{Corrupt, State, StateReader, Tagged};
 
 /// The accumulators of windows, and how they are stored.
@@ -55,6 +55,7 @@ macro_rules! parts {
         $each!(super::optional::Ordered<CounterRate>, $($args)*);
         $each!(super::optional::Ordered<Integral>, $($args)*);
         $each!(super::optional::Ordered<States>, $($args)*);
+        $each!(super::optional::Ordered<ValueSteps>, $($args)*);
         $each!(Slope, $($args)*);
         $each!(Points, $($args)*);
         $each!(Prior, $($args)*);
@@ -299,5 +300,6 @@ macro_rules! optional_part {
 optional_part!(super::optional::Ordered<CounterRate>, rate, "increase and rate");
 optional_part!(super::optional::Ordered<Integral>, integral, "integral and time-weighted mean");
 optional_part!(super::optional::Ordered<States>, states, "states");
+optional_part!(super::optional::Ordered<ValueSteps>, steps, "changes and runs");
 optional_part!(Slope, slope, "slope");
 optional_part!(Points, points, "points");
