@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 /// Options that name labelled recordings.
 #[derive(Debug, Args)]
 pub(super) struct LabelledFiles {
-    /// The labels, as JSON: {"format":"anomaly-labels-1","series":{"FILE.csv":{"corpus":"mine","rows":2000,
-    /// "probation":100,"windows":[[900,950]]}}}; rows count from 0. `"classes":["valve"]` beside `"windows"` names what went
-    /// wrong in each, for `train`
+    /// The labels, as JSON: {"format":"anomaly-labels-1","series":{"FILE.csv":{"windows":[["2026-03-12T14:05:00Z",
+    /// "2026-03-12T15:00:00Z"]]}}}, or rows such as [[900,950]], which count from 0. `"classes":["valve"]` beside `"windows"`
+    /// names what went wrong in each, for `train`
     #[arg(long)]
     pub(super) labels: PathBuf,
     /// Where the recordings lie that the labels name (default: beside the labels)

@@ -1,9 +1,12 @@
 //! Labels, and the recordings they describe.
+//!
+//! A window is told by its rows, as benchmarks do, or by times, as people note when something failed.
 
 use super::EvaluateError;
 use headwater_sensors::recording::Recording;
-use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp};
-use headwater_settings::Document;
+use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceContext, Stamp, TimeFormat};
+use headwater_settings::{Document, nearest};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -23,16 +26,69 @@ struct Labels {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Label {
     /// The benchmark that it belongs to.
+    #[serde(default = "own_corpus")]
     pub corpus: String,
     /// Rows at the start that are never scored.
+    #[serde(default)]
     pub probation: usize,
-    /// First and last row of each anomaly, in order.
+    /// First and last row of each anomaly, in order; known once the recording is.
+    #[serde(skip)]
     pub windows: Vec<(usize, usize)>,
+    #[serde(rename = "windows")]
+    spans: Vec<Span>,
     /// What went wrong in each window, in their order; missing ones are a `fault`.
     #[serde(default)]
     classes: Vec<String>,
-    /// The expected number of rows.
-    rows: usize,
+    /// The expected number of rows, if it is known.
+    rows: Option<usize>,
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+/// The keys of a label that may be left out: other keys are notes, unless they look like one of these.
+const OPTIONAL_KEYS: [&str; 4] = ["corpus", "probation", "classes", "rows"];
+
+/// The corpus of recordings of people's own.
+fn own_corpus() -> String {
+    "own".to_owned()
+}
+
+/// The first and the last moment of an anomaly, as a label tells them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Span {
+    Rows(usize, usize),
+    Times(String, String),
+}
+
+impl Span {
+    /// Its first and its last row, in a recording with these times (ms).
+    fn rows(&self, times: &[i64]) -> Result<(usize, usize), String> {
+        let (from, to) = match self {
+            Self::Rows(first, last) => return Ok((*first, *last)),
+            Self::Times(from, to) => (from, to),
+        };
+        let ms = |text: &String| {
+            let read = TimeFormat::Rfc3339.of_text(text, &TimeZone::UTC);
+            read.ok_or_else(|| {
+                format!("`{text}` is no time; write `2026-03-12T14:05:00Z`, or the number of a row")
+            })
+        };
+        let (first, end) = (ms(from)?, ms(to)?);
+        let is_within = |time: &i64| (first..=end).contains(time);
+        if let Some(rows) = times.iter().position(is_within).zip(times.iter().rposition(is_within)) {
+            return Ok(rows);
+        }
+        let shown = |ms: Option<&i64>| {
+            let time = ms.and_then(|ms| jiff::Timestamp::from_millisecond(*ms).ok());
+            time.map_or_else(|| "nothing".to_owned(), |time| time.to_string())
+        };
+        Err(format!(
+            "no row lies from {from} to {to}: the recording reaches from {} to {}",
+            shown(times.first()),
+            shown(times.last())
+        ))
+    }
 }
 
 /// The class of an anomaly that has no name.
@@ -42,7 +98,15 @@ impl Label {
     /// The class of each window, in their order.
     pub(crate) fn classes(&self) -> impl Iterator<Item = &str> {
         let named = self.classes.iter().map(String::as_str);
-        named.chain(std::iter::repeat(FAULT)).take(self.windows.len())
+        named.chain(std::iter::repeat(FAULT)).take(self.spans.len())
+    }
+
+    /// A key that is meant to be another one.
+    fn misspelt(&self) -> Option<String> {
+        let likely = |key: &String| {
+            nearest(key, OPTIONAL_KEYS).map(|likely| format!("`{key}`: did you mean `{likely}`?"))
+        };
+        self.others.keys().find_map(likely)
     }
 }
 
@@ -63,7 +127,16 @@ impl Labelled {
     /// A recording without columns, in which these rows are anomalies.
     pub(crate) fn new(corpus: &str, times: Vec<i64>, windows: Vec<(usize, usize)>) -> Self {
         let rows = times.len();
-        let label = Label { corpus: corpus.to_owned(), probation: 0, windows, classes: Vec::new(), rows };
+        let spans = windows.iter().map(|(first, last)| Span::Rows(*first, *last)).collect();
+        let label = Label {
+            corpus: corpus.to_owned(),
+            probation: 0,
+            windows,
+            spans,
+            classes: Vec::new(),
+            rows: Some(rows),
+            others: BTreeMap::new(),
+        };
         Self { name: String::new(), label, times, columns: Vec::new() }
     }
 }
@@ -98,9 +171,12 @@ pub(crate) fn read_labels(
     let mut all = BTreeMap::new();
     for (name, label) in read.series {
         let label = Label::deserialize(label).map_err(|error| {
-            let wanted = "a label has `corpus`, `probation`, `windows` and `rows`";
+            let wanted = "a label has `windows`, such as [[900, 950]] or [[\"2026-03-12T14:05:00Z\", \"2026-03-12T15:00:00Z\"]]";
             EvaluateError::Unfit(format!("{path}: the label of `{name}`: {error}; {wanted}"))
         })?;
+        if let Some(mistake) = label.misspelt() {
+            return Err(EvaluateError::Unfit(format!("{path}: the label of `{name}` has {mistake}")));
+        }
         if corpus.is_none_or(|corpus| corpus == label.corpus) {
             all.insert(name, label);
         }
@@ -157,18 +233,26 @@ impl ReadingRows {
     }
 
     /// The recording that they are, if its label fits.
-    pub(crate) fn labelled(self, path: &Path, name: String, label: Label) -> Result<Labelled, EvaluateError> {
+    pub(crate) fn labelled(
+        self,
+        path: &Path,
+        name: String,
+        mut label: Label,
+    ) -> Result<Labelled, EvaluateError> {
         let unfit = |why: &dyn Display| EvaluateError::Unfit(format!("{}: {why}", path.display()));
-        if self.times.len() != label.rows {
-            return Err(unfit(&format!("{} rows, the label says {}", self.times.len(), label.rows)));
+        let rows = self.times.len();
+        if let Some(said) = label.rows.filter(|said| *said != rows) {
+            return Err(unfit(&format!("{rows} rows, the label says {said}")));
         }
+        let windows: Result<Vec<_>, String> = label.spans.iter().map(|span| span.rows(&self.times)).collect();
+        label.windows = windows.map_err(|why| unfit(&why))?;
         if !label.classes.is_empty() && label.classes.len() != label.windows.len() {
             let (classes, windows) = (label.classes.len(), label.windows.len());
             return Err(unfit(&format!(
                 "the label has {classes} classes for {windows} windows; name one for each"
             )));
         }
-        let in_order = label.windows.iter().all(|(first, last)| first <= last && *last < label.rows);
+        let in_order = label.windows.iter().all(|(first, last)| first <= last && *last < rows);
         if !in_order || !label.windows.is_sorted_by(|a, b| a.1 < b.0) {
             return Err(unfit(&"the label's windows overlap, are out of order, or reach past the last row"));
         }

@@ -68,6 +68,36 @@ fn agrees_with_the_independent_scorer() {
     std::fs::remove_dir_all(directory).unwrap();
 }
 
+/// People know when something failed, and neither rows nor corpora.
+#[test]
+fn a_label_may_tell_times_and_nothing_else() {
+    let (directory, by_rows) = recordings("times");
+    let time = |row: usize| {
+        let ms = by_rows[0].times[row];
+        jiff::Timestamp::from_millisecond(ms).unwrap().to_string()
+    };
+    let load = |from: &str, to: &str| {
+        let span = serde_json::json!([[from, to]]);
+        let text = format!(
+            "{{\"format\": \"anomaly-labels-1\", \"series\": {{\"x/a.csv\": {{\"windows\": {span}}}}}}}"
+        );
+        std::fs::write(directory.join("labels.json"), text).unwrap();
+        load(&directory.join("labels.json"), &directory, None)
+    };
+    let own = load(&time(100), &time(149)).unwrap().remove(0);
+    assert_eq!(own.label.windows, by_rows[0].label.windows[..1]);
+    assert_eq!((own.label.corpus.as_str(), own.label.probation), ("own", 0));
+    assert_eq!(own.label.classes().collect::<Vec<_>>(), ["fault"]);
+    let wrong = load("yesterday", &time(1)).unwrap_err().to_string();
+    assert!(wrong.contains("x/a.csv: `yesterday` is no time; write `2026-03-12T14:05:00Z`"), "{wrong}");
+    let outside = load("1999-01-01T00:00:00Z", "1999-01-02T00:00:00Z").unwrap_err().to_string();
+    assert!(
+        outside.contains(&format!("the recording reaches from {} to {}", time(0), time(399))),
+        "{outside}"
+    );
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
 #[test]
 fn detectors_run_over_recordings_and_their_parameters_are_tried() {
     let (directory, all) = recordings("run");
@@ -99,8 +129,10 @@ fn what_does_not_fit_is_named() {
         load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string()
     };
     assert!(refused("{").contains("not labels"));
-    let label = refused(&LABELS.replace("\"probation\"", "\"probe\""));
-    assert!(label.contains("the label of `x/") && label.contains("missing field `probation`"), "{label}");
+    let label = refused(&LABELS.replace("\"probation\"", "\"probaton\""));
+    assert!(label.contains("the label of `x/") && label.contains("did you mean `probation`?"), "{label}");
+    let label = refused(&LABELS.replace("\"windows\"", "\"window\""));
+    assert!(label.contains("missing field `windows`; a label has `windows`, such as"), "{label}");
     assert!(refused(&LABELS.replace("labels-1", "labels-2")).contains("not `anomaly-labels-1`"));
     assert!(refused(&LABELS.replace("400", "401")).contains("400 rows, the label says 401"));
     assert!(refused(&LABELS.replace("250, 269", "140, 269")).contains("overlap"));

@@ -79,8 +79,11 @@ pub fn gather(
         let mut run = VirtualRun::new(pipeline(), origin.source, Gatherer::new(recipe));
         run.play(&path, origin).map_err(|error| match error {
             ReplayError::Other(text) => TrainError::Unfit(format!(
-                "{text}; the labels name recordings relative to {}, or to --data",
-                files.folder.display()
+                "{text}; the recordings that the labels name lie {}, or where --data says",
+                match files.folder.display().to_string() {
+                    folder if folder.is_empty() => "beside them".to_owned(),
+                    folder => format!("in {folder}"),
+                }
             )),
             error => TrainError::Replay(error),
         })?;
@@ -113,7 +116,8 @@ fn check(data: &Dataset, recipe: &RowRecipe, brought: &BTreeSet<Arc<str>>) -> Re
         let why = if data.unusable > 0 {
             format!("{} windows lack an aggregate, and no row is complete", data.unusable)
         } else {
-            format!("no window of stream `{}` is of all of {over}; {}", recipe.stream, listed(brought))
+            let brought = listed(brought) + &over_columns(&recipe.over, brought);
+            format!("no window of stream `{}` is of all of {over}; {brought}", recipe.stream)
         };
         return Err(TrainError::Unfit(format!("the recordings give no row: {why}; {nearest}")));
     }
@@ -145,6 +149,17 @@ fn listed(series: &BTreeSet<Arc<str>>) -> String {
         0 => format!("there are windows of {}", shown.join(", ")),
         more => format!("there are windows of {} and {more} more", shown.join(", ")),
     }
+}
+
+/// The options that name columns of a file, where patterns such as `*/flow` have their names as last levels.
+fn over_columns(patterns: &[String], brought: &BTreeSet<Arc<str>>) -> String {
+    let column = |pattern: &String| {
+        let name = pattern.rsplit('/').next().filter(|name| brought.contains(*name))?;
+        Some(format!("--over {name}"))
+    };
+    let options: Option<Vec<String>> = patterns.iter().map(column).collect();
+    options
+        .map_or_else(String::new, |options| format!("; name the columns of a file by {}", options.join(" ")))
 }
 
 fn sorted(mut names: Vec<&str>) -> Vec<String> {
