@@ -97,6 +97,26 @@ def ensemble(forest, features):
     return make.make_model(make.make_graph([node], "trees", *ends), opset_imports=opsets, ir_version=10)
 
 
+def boosters():
+    """Classifiers of xgboost and LightGBM, as `onnxmltools` converts them."""
+    from lightgbm import LGBMClassifier
+    from onnxmltools import convert_lightgbm, convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+    from xgboost import XGBClassifier
+
+    p = pipelines
+    start = [("X", Floats([None, p.FEATURES]))]
+    for name, model, y, convert in [
+        ("xgboost-2", XGBClassifier(n_estimators=20, max_depth=4), p.TWO, convert_xgboost),
+        ("xgboost-3", XGBClassifier(n_estimators=20, max_depth=4), p.THREE, convert_xgboost),
+        ("lightgbm-2", LGBMClassifier(n_estimators=20, verbose=-1), p.TWO, convert_lightgbm),
+        ("lightgbm-3", LGBMClassifier(n_estimators=20, verbose=-1), p.NAMED, convert_lightgbm),
+    ]:
+        model.fit(p.X, y)
+        exported = lambda m=model, c=convert: c(m, initial_types=start, target_opset=15)  # noqa: E731
+        yield name, model, exported, "float"
+
+
 def cases():
     from sklearn.ensemble import IsolationForest, RandomForestClassifier, RandomForestRegressor
     from sklearn.linear_model import LogisticRegression
@@ -114,6 +134,7 @@ def cases():
     named = p.scaled(LogisticRegression()).fit(p.X, p.NAMED)
     columns = [(f"pump_{c}_mean", FloatTensorType([None, 1])) for c in "abcde"]
     yield "named-columns", named, lambda: convert_sklearn(named, initial_types=columns), "columns"
+    yield from boosters()
     doubles = p.scaled(RandomForestClassifier(5, max_depth=4, random_state=1)).fit(p.X.astype(float), p.TWO)
     yield "doubles", doubles, lambda: to_onnx(doubles, p.X[:1].astype(float), target_opset=17), "double"
 
@@ -207,7 +228,7 @@ def main(arguments):
             try:
                 pathlib.Path(path).write_bytes(exported().SerializeToString())
             except Exception as error:
-                print(f"{name:18} skl2onnx does not export it: {str(error).splitlines()[0][:60]}")
+                print(f"{name:18} is not exported: {str(error).splitlines()[0][:60]}")
                 failed.append(name)
                 continue
             runtime_labels, runtime = of_runtime(path, ordinary, kind)
