@@ -20,13 +20,16 @@ export async function wait(what, isIt, within = 30000) {
   }
 }
 
-function freePort() {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
+// A port that nobody listens at, below those that the system gives to whoever asks for any.
+async function freePort() {
+  for (;;) {
+    const port = 20000 + Math.floor(Math.random() * 12000);
+    const isFree = await new Promise((done) => {
+      const server = createServer().on('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
     });
-  });
+    if (isFree) return port;
+  }
 }
 
 export class Agent {

@@ -116,6 +116,60 @@ async function survivesRestart(page, agent) {
   assert.match(await page.textContent('#alerts'), /41.5 is above 30/, 'what was seen stays');
 }
 
+// Events of a week, as fast as the page takes them: what it keeps does not grow with the days.
+async function holdsForAWeek(agent) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
+  const page = await context.newPage();
+  const mistakes = [];
+  page.on('pageerror', (error) => mistakes.push(error.message));
+  await page.addInitScript(() => {
+    window.EventSource = class extends EventTarget {
+      constructor() {
+        super();
+        window.told = (kind, data) => this.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify(data) }));
+      }
+      close() {}
+    };
+  });
+  await page.goto(agent.url);
+  await page.waitForFunction(() => window.told && document.querySelector('#series').value);
+  const session = await context.newCDPSession(page);
+  const kept = async () => {
+    await session.send('HeapProfiler.collectGarbage');
+    const [{ usedSize }, { nodes }] = [await session.send('Runtime.getHeapUsage'), await session.send('Memory.getDOMCounters')];
+    return { bytes: usedSize, nodes };
+  };
+  const status = await (await fetch(`${agent.url}api/v1/status`)).json();
+  const days = [];
+  for (let day = 0; day < 7; day += 1) {
+    await page.evaluate(async ([day, status]) => {
+      const series = document.querySelector('#series').value;
+      for (let at = 0; at < 86400; at += 60) {
+        const time = status.now_ms + (day * 86400 + at) * 1000;
+        const [number, mean] = [day * 1440 + at / 60, 20 + Math.sin(at / 900)];
+        const readings = Array.from({ length: 30 }, (_, part) => [time - 60000 + part * 2000, mean]);
+        window.told('readings', { readings });
+        window.told('summary', { kind: 'summary', series, stream: 'climate', start: time - 60000, end: time, mean, min: mean, max: mean, count: 30 });
+        if (number % 5 === 0) {
+          const alert = { kind: 'alert', id: `a${number}`, series, stream: 'climate', detector: 'threshold', severity: 'critical', reason: 'above', value: 40, time };
+          window.told('alert', { ...alert, state: 'raised', evidence: readings });
+          window.told('alert', { ...alert, state: 'cleared' });
+        }
+        if (number % 2 === 0) window.told('status', { ...status, now_ms: time });
+        if (number % 60 === 0) await new Promise((drawn) => requestAnimationFrame(drawn));
+      }
+    }, [day, status]);
+    days.push(await kept());
+  }
+  const [second, last] = [days[1], days[6]];
+  console.log(`    ${days.map(({ bytes, nodes }) => `${(bytes / 1e6).toFixed(1)} MB and ${nodes} nodes`).join(', ')}`);
+  assert.ok(last.bytes < second.bytes * 1.2 + 500000, 'memory grows with the days');
+  assert.ok(last.nodes < second.nodes * 1.2 + 500, 'nodes grow with the days');
+  assert.equal(await page.locator('#alerts li').count(), 200);
+  assert.deepEqual(mistakes, []);
+  await context.close();
+}
+
 const focused = (page) => page.evaluate(() => {
   const { id, tagName } = document.activeElement;
   return id || tagName.toLowerCase();
@@ -222,6 +276,7 @@ async function look() {
     await step('nobody is kept out: axe-core, dark and light, a phone', () => hasNoBarriers(page));
     await step('it works by keyboard alone', () => worksByKeyboard(page));
     await step('names from outside stay text', () => trustsNobody(page, agent));
+    await step('a week of events leaves no more than a day', () => holdsForAWeek(agent));
     await step('it survives kill -9 of the agent', () => survivesRestart(page, agent));
   } else {
     await choose(page, 'greenhouse/bed1/temp');
@@ -235,18 +290,39 @@ async function look() {
   console.log(`all of it took ${((Date.now() - begun) / 1000).toFixed(0)} s`);
 }
 
-// What 0, 1 and 10 open pages cost the agent at 1,000 readings a second.
-async function measure() {
-  const agent = await Agent.start();
+// What a browser that has never been here loads (bytes on the wire).
+async function weight(agent) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  let bytes = 0;
+  await session.send('Network.enable');
+  session.on('Network.loadingFinished', (one) => { bytes += one.encodedDataLength; });
+  await page.goto(agent.url);
+  await page.waitForLoadState('load');
+  await sleep(500);
+  await context.close();
+  return bytes;
+}
+
+// What 0, 1 and 10 open pages cost the agent at 1,000 readings a second of so many series.
+async function measure(series) {
+  const agent = await Agent.start({ more: '[limits]\nseries = 12000\n' });
   let sent = 0;
   const begun = Date.now();
   const feed = setInterval(() => {
-    for (const due = ((Date.now() - begun) / 1000) * 1000; sent < due; sent += 1) agent.send({ device: `d${sent % 100}`, temp: 20 + (sent % 70) / 10 });
+    for (const due = ((Date.now() - begun) / 1000) * 1000; sent < due; sent += 1) agent.send({ device: `d${sent % series}`, temp: 20 + (sent % 70) / 10 });
   }, 5);
-  await sleep(3000);
+  await wait('all series', () => sent >= Math.max(3000, series), 60000);
   const pages = [];
   for (const count of [0, 1, 10]) {
-    while (pages.length < count) pages.push(await open(agent));
+    while (pages.length < count) {
+      const first = Date.now();
+      const page = await open(agent);
+      await page.waitForFunction(() => document.querySelector('#chart').ariaLabel.includes(': last '));
+      if (pages.length === 0) console.log(`${series} series: the page weighs ${await weight(agent)} bytes, the first chart took ${Date.now() - first} ms`);
+      pages.push(page);
+    }
     await sleep(3000);
     const before = agent.costs();
     const from = [Date.now(), sent];
@@ -254,14 +330,18 @@ async function measure() {
     const after = agent.costs();
     const seconds = (Date.now() - from[0]) / 1000;
     const percent = ((after.seconds - before.seconds) / seconds) * 100;
-    console.log(`${count} pages: ${percent.toFixed(2)} % of a core, ${after.mib.toFixed(1)} MiB, ${((sent - from[1]) / seconds).toFixed(0)} readings/s`);
+    console.log(`${series} series, ${count} pages: ${percent.toFixed(2)} % of a core, ${after.mib.toFixed(1)} MiB, ${((sent - from[1]) / seconds).toFixed(0)} readings/s`);
   }
   clearInterval(feed);
+  for (const page of pages) await page.context().close();
   await agent.stop();
 }
 
 try {
-  await (mode === 'measure' ? measure() : look());
+  if (mode === 'measure') {
+    await measure(100);
+    await measure(10000);
+  } else await look();
 } finally {
   await browser.close();
 }
