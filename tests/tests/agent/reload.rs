@@ -306,3 +306,45 @@ fn a_watched_config_is_read_when_it_changes() {
     assert_eq!(broker.logged("\tsensors/"), 1, "the source stays connected");
     assert!(agent.terminate().success());
 }
+
+/// Two reloads at once, by signals and by a file that is watched: the last text runs, and what stays notices neither.
+#[test]
+fn of_reloads_that_meet_the_last_text_runs() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1s\"\ncheckpoint = \"1s\"\nwatch = true";
+    config.streams = stream("main", "10s");
+    let base = config.text();
+    let agent = Agent::start(&dir, &base);
+    wait_source(&broker, 1);
+    let mut sent = 0_i64;
+    for round in 0..5 {
+        let readings: Vec<_> = (sent..sent + 300).map(|n| (BEGIN_MS + n * 20, 1.0)).collect();
+        publish(&mut Publisher::new(broker.port), "office", "temp", &readings);
+        sent += 300;
+        for size in ["11s", "12s", "13s"] {
+            dir.write("headwater.toml", format!("{base}{}", stream(&format!("extra{round}"), size)));
+            agent.reload();
+            agent.reload();
+        }
+        dir.write("headwater.toml", format!("{base}{}", stream(&format!("last{round}"), "10s")));
+        let name = format!("last{round}");
+        agent.reload();
+        headwater_tests::wait_for("the last text", || {
+            let shown =
+                headwater_tests::agent::run(&dir, &["status", "--config", "headwater.toml", "--json"]);
+            String::from_utf8_lossy(&shown.stdout).contains(&name).then_some(())
+        });
+    }
+    publish(&mut Publisher::new(broker.port), "office", "temp", &[(BEGIN_MS + sent * 20 + 60_000, 1.0)]);
+    let messages = subscriber.wait_until("all in windows", |messages| windows(messages, "main").1 > sent);
+    let (times, readings) = windows(&messages, "main");
+    assert_eq!(readings, sent + 1);
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+    messages.check_repeats();
+    messages.check_accounts();
+    assert_eq!(broker.logged("\tsensors/"), 1, "the source stays connected");
+    assert!(agent.terminate().success());
+}
