@@ -12,7 +12,7 @@
 //! | [`Slope`] | least squares | 56 |
 //! | [`Comoments`] | covariance and correlation of two series | 48 |
 //! | [`Ordered`] of [`CounterRate`], [`Integral`], [`States`] | increase, rate; integral, time-weighted mean; states | 64 to 88, and 16 a place |
-//! | [`Ordered`] of [`ValueSteps`] | mean and largest absolute change, longest run of equal values | 96, and 16 a place |
+//! | [`Ordered`] of [`ValueSteps`] | mean and largest absolute change, longest run of equal values | 88, and 16 a place |
 
 mod comoments;
 mod ends;
@@ -101,6 +101,6 @@ mod tests {
         assert_eq!(size_of::<Ordered<CounterRate, 8>>() - places, 88);
         assert_eq!(size_of::<Ordered<Integral, 8>>() - places, 64);
         assert_eq!(size_of::<Ordered<States, 8>>() - places, 72);
-        assert_eq!(size_of::<Ordered<ValueSteps, 8>>() - places, 96);
+        assert_eq!(size_of::<Ordered<ValueSteps, 8>>() - places, 88);
     }
 }
