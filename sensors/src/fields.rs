@@ -187,6 +187,24 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether the text at `path` may hold a wanted value in JSON: only if a path of the config goes through it.
+    #[must_use]
+    pub fn wants_inside_text(&self, path: &str) -> bool {
+        let inside = |wanted: &Arc<str>| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        if self.is_beside && self.plan.records.iter().any(|records| inside(&records.list)) {
+            return true;
+        }
+        let readings = self.plan.wanted().filter(|_| !self.is_beside);
+        self.plan.nested
+            && (readings.chain(self.plan.time()).chain(self.plan.captures.paths()).any(inside)
+                || self.plan.names_inside(path))
+    }
+
+    /// Notes that a value of the present record cannot be read; the others are used.
+    pub(crate) fn lacks_value(&mut self, why: DecodeError) {
+        self.batch.failures.push(RejectReason::Decode(why));
+    }
+
     /// As [`Fields::put`], of a value in a unit; empty: it is not known.
     pub fn put_measured(&mut self, want: FieldUse, path: &str, value: Scalar<'_>, unit: &str) {
         let before = self.batch.values.len();

@@ -15,6 +15,7 @@ mod number;
 mod obis;
 mod pairs;
 mod senml;
+mod sml;
 mod sparkplug;
 mod tree;
 
@@ -22,7 +23,28 @@ use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields};
 use crate::text::TextRules;
 use headwater_settings::Table;
+pub(crate) use sml::SmlSplitter;
+#[cfg(test)]
+pub(crate) use sml::tests::telegram as sml_telegram;
 use std::fmt;
+
+/// What divides payloads in a stream of bytes, such as a serial port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// The ends of lines.
+    Lines,
+    /// The escapes around telegrams of SML.
+    Sml,
+}
+
+/// How many lines of a table around its header hold no reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SkippedRows {
+    /// Lines above it.
+    pub above: u64,
+    /// Rows below it, such as units.
+    pub below: u64,
+}
 
 /// A configured payload format. Each decoder has its own, so that a format may remember earlier payloads of the
 /// source.
@@ -52,6 +74,16 @@ pub trait Format: fmt::Debug {
     /// Whether a payload may hold a list of records, which `records` names; decoding then asks [`Fields::records`].
     fn has_lists(&self) -> bool {
         false
+    }
+
+    /// What divides its payloads in a stream of bytes.
+    fn framing(&self) -> Framing {
+        Framing::Lines
+    }
+
+    /// The lines of a table around its header that hold no reading.
+    fn skipped_rows(&self) -> SkippedRows {
+        SkippedRows::default()
     }
 
     /// The default of `series`.
@@ -134,5 +166,6 @@ pub const FORMATS: &[FormatKind] = &[
     sparkplug::KIND,
     nmea::KIND, //
     obis::KIND,
+    sml::KIND,
     pairs::KIND,
 ];

@@ -65,7 +65,7 @@ pub use decode::{DecodeConfig, Decoder, NameTemplate};
 pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordKeys, RecordsPath, RejectReason, Scalar,
 };
-pub use format::{FORMATS, Format, FormatKind, Reply};
+pub use format::{FORMATS, Format, FormatKind, Framing, Reply, SkippedRows};
 pub use position::SourcePosition;
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;

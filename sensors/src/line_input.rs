@@ -1,6 +1,7 @@
 //! One input that comes line by line, such as a file or a connection: its lines become readings.
 
 use crate::decode::{Decoder, PayloadOrigin};
+use crate::format::{Framing, SmlSplitter};
 use crate::line::too_large;
 use crate::line_splitter::LineSplitter;
 use crate::payloads::Payloads;
@@ -36,6 +37,15 @@ impl LineInput {
         lines.iter().for_each(|(line, number)| self.on_line(line, number, sink));
     }
 
+    /// Decodes a payload that is no line; `None`: it was too long.
+    fn on_whole(&mut self, payload: Option<&[u8]>, number: u64, sink: &mut dyn Sink) {
+        let origin = PayloadOrigin { name: &self.origin, line: Some(number) };
+        match payload {
+            None => sink.invalid(&origin.to_string(), &too_large(self.bytes_max)),
+            Some(payload) => self.decoder.on_recorded(&self.topic, payload, origin, sink),
+        }
+    }
+
     /// Decodes one line; `None`: it was too long.
     pub(crate) fn on_line(&mut self, line: Option<&[u8]>, number: u64, sink: &mut dyn Sink) {
         let origin = PayloadOrigin { name: &self.origin, line: Some(number) };
@@ -47,33 +57,51 @@ impl LineInput {
     }
 }
 
-/// The same for bytes that come in pieces.
+/// The same for bytes that come in pieces; what divides them is the format's.
 pub(crate) struct LineStream {
     input: LineInput,
-    splitter: LineSplitter,
+    splitter: Splitter,
     lines: u64,
     /// Whether the line whose end has not come was counted as too long.
     is_counted: bool,
 }
 
+enum Splitter {
+    Lines(LineSplitter),
+    Sml(SmlSplitter),
+}
+
 impl LineStream {
-    /// A stream from its beginning on; each byte of `ends` ends a line.
+    /// A stream from its beginning on; where the format has lines, each byte of `ends` ends a line.
     pub(crate) fn new(
         (config, context): (&DecodeConfig, &SourceContext),
         topic: &str,
         origin: &str,
         ends: &'static [u8],
     ) -> Self {
-        let splitter = LineSplitter::new(ends, context.payload_bytes_max);
+        let bytes_max = context.payload_bytes_max;
+        let splitter = match config.format.framing() {
+            Framing::Lines => Splitter::Lines(LineSplitter::new(ends, bytes_max)),
+            Framing::Sml => Splitter::Sml(SmlSplitter::new(bytes_max)),
+        };
         Self { input: LineInput::new(config, context, topic, origin), splitter, lines: 0, is_counted: false }
     }
 
     /// Takes the next bytes, and decodes the lines that end in them.
     pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
         let Self { input, splitter, lines, is_counted } = self;
+        let splitter = match splitter {
+            Splitter::Lines(splitter) => splitter,
+            Splitter::Sml(splitter) => {
+                return splitter.feed(bytes, |telegram| {
+                    *lines += 1;
+                    input.on_whole(telegram, *lines, sink);
+                });
+            }
+        };
         splitter.feed(bytes, |line| on_line(line, (input, lines, is_counted), sink));
         // A line may never end.
-        if self.splitter.is_too_long() && !self.is_counted {
+        if splitter.is_too_long() && !self.is_counted {
             self.is_counted = true;
             self.input.on_line(None, self.lines + 1, sink);
         }
@@ -82,7 +110,9 @@ impl LineStream {
     /// The stream has ended, and with it its last line.
     pub(crate) fn finish(&mut self, sink: &mut dyn Sink) {
         let Self { input, splitter, lines, is_counted } = self;
-        splitter.finish(|line| on_line(line, (input, lines, is_counted), sink));
+        if let Splitter::Lines(splitter) = splitter {
+            splitter.finish(|line| on_line(line, (input, lines, is_counted), sink));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod arrival;
 
 use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
 use crate::fields::{DecodeError, Fields, Scalar, is_pattern};
+use crate::format::SkippedRows;
 use crate::format::json::{JsonToken, Scanner};
 use crate::line::{FoundRecord, read_line, too_large};
 use crate::rows::{DelimitedRow, Reader, put_row};
@@ -97,13 +98,18 @@ impl Recording {
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
-                let reader = Reader::new(open()?, None, config.text.has_comma(), bytes_max);
+                let SkippedRows { above, below } = config.format.skipped_rows();
+                let reader = Reader::new(open()?, above, None, config.text.has_comma(), bytes_max);
                 let mut reader = reader.map_err(unreadable)?;
                 let mut record = DelimitedRow::default();
                 if reader.read(&mut record).map_err(unreadable)? != FoundRecord::Record {
                     return Err(unfit("no header; the first line names the columns".into()));
                 }
-                let Columns { config, paths, topic } = columns(&record, config).map_err(unfit)?;
+                let header = record.clone();
+                for _ in 0..below {
+                    reader.read(&mut record).map_err(unreadable)?;
+                }
+                let Columns { config, paths, topic } = columns(&header, config).map_err(unfit)?;
                 (Rows::Table(Table { reader, record, paths, topic }), Decoder::lenient(&config, context))
             }
             Some("jsonl" | "ndjson") => {

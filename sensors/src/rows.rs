@@ -61,10 +61,11 @@ impl DelimitedRow {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Skips comments, and detects the delimiter in the first line unless it is given; the first line is then read as
+    /// Skips so many lines and then comments, and detects the delimiter in the first line unless it is given; the first line is then read as
     /// the first record. A comma that is the decimal mark of numbers is no delimiter.
     pub(crate) fn new(
         mut input: R,
+        lines_above: u64,
         delimiter: Option<u8>,
         comma_is_mark: bool,
         record_bytes_max: usize,
@@ -73,7 +74,10 @@ impl<R: BufRead> Reader<R> {
         if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
         }
-        let mut next_line = 1;
+        for _ in 0..lines_above {
+            input.skip_until(b'\n')?;
+        }
+        let mut next_line = lines_above + 1;
         while input.fill_buf()?.first() == Some(&b'#') {
             input.skip_until(b'\n')?;
             next_line += 1;
@@ -204,7 +208,7 @@ mod tests {
 
     /// Line and cells of each record.
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut reader = Reader::new(text, None, false, 100).unwrap();
+        let mut reader = Reader::new(text, 0, None, false, 100).unwrap();
         let mut record = DelimitedRow::default();
         let mut all = Vec::new();
         loop {

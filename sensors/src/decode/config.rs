@@ -180,7 +180,7 @@ impl DecodeConfig {
 
     /// The topic of a name in which a key may follow it.
     pub(super) fn without_key<'n>(&self, name: &'n str) -> &'n str {
-        let topic = name.split_once(KEY_FOLLOWS).filter(|_| self.is_keyed());
+        let topic = if self.is_keyed() { name.split_once(KEY_FOLLOWS) } else { None };
         topic.map_or(name, |(topic, _)| topic)
     }
 

@@ -112,6 +112,14 @@ impl Plan {
         self.patterns.iter().any(|pattern| pattern.may_match_inside(path))
     }
 
+    /// Whether what stands before the first `*` of a pattern goes through `path`.
+    pub(super) fn names_inside(&self, path: &str) -> bool {
+        let is_inside = |pattern: &FieldPattern| {
+            pattern.beginning.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.patterns.iter().any(is_inside)
+    }
+
     /// Whether the field of this number is named in `fields`, or is the one value of a payload.
     pub(super) fn is_named(&self, number: usize) -> bool {
         self.wanted.as_ref().is_some_and(|wanted| number < wanted.len())

@@ -5,7 +5,7 @@
 //! those of the reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known header
 //! allocates nothing.
 
-use super::{Format, FormatKind, bare};
+use super::{Format, FormatKind, SkippedRows, bare};
 use crate::fields::{DecodeError, Fields, Position};
 use crate::line::FoundRecord;
 use crate::rows::{COMMA, DelimitedRow, Reader, put_row};
@@ -18,8 +18,13 @@ const SAMPLE: &str = "\
 format = \"csv\"
 # delimiter = \",\"            # or \";\", \"tab\", any one sign; left out: what the first line has of these
 # columns = [\"time\", \"temp\"] # left out: the first line names them
+# skip_lines = 0             # lines above the header that are passed over
+# skip_rows = 0              # rows below it that hold no readings, such as units
 # header = true              # whether the first line is a header; with `columns`: false
 ";
+
+/// The most lines above a header, and rows below it, that are skipped.
+const SKIPPED_MAX: i64 = 1_000;
 
 #[derive(Clone, Debug)]
 struct Csv {
@@ -27,8 +32,11 @@ struct Csv {
     delimiter: Option<u8>,
     comma_is_mark: bool,
     has_header: bool,
+    skipped: SkippedRows,
     columns: Columns,
     row: DelimitedRow,
+    /// What is still to be skipped of a text that comes line by line.
+    to_skip: SkippedRows,
 }
 
 /// The columns of the table.
@@ -57,9 +65,12 @@ fn read(table: &mut Table<'_>, text: &TextRules) -> Option<Box<dyn Format>> {
         table.refuse(table.place_of("columns"), "no columns", fix);
         return None;
     }
+    let mut lines = |key| table.integer(key, 0..=SKIPPED_MAX).value_or(0).unsigned_abs();
+    let skipped = SkippedRows { above: lines("skip_lines"), below: lines("skip_rows") };
     let paths = columns.given().unwrap_or_default().into_iter().map(|name| Some(name.value)).collect();
     let columns = Columns { paths, ..Columns::default() };
-    Some(Box::new(Csv { delimiter, comma_is_mark, has_header, columns, row: DelimitedRow::default() }))
+    let row = DelimitedRow::default();
+    Some(Box::new(Csv { delimiter, comma_is_mark, has_header, skipped, columns, row, to_skip: skipped }))
 }
 
 /// `None`: there is a mistake; `Some(None)`: not configured.
@@ -85,9 +96,14 @@ impl Format for Csv {
             fields.end();
             return Ok(());
         }
-        let mut reader = Reader::new(payload, self.delimiter, self.comma_is_mark, record_bytes_max(payload))?;
+        let Self { skipped, delimiter, comma_is_mark, .. } = *self;
+        let mut reader =
+            Reader::new(payload, skipped.above, delimiter, comma_is_mark, record_bytes_max(payload))?;
         if self.has_header && reader.read(&mut self.row)? == FoundRecord::Record {
             self.on_header(reader.delimiter());
+        }
+        for _ in 0..skipped.below {
+            reader.read(&mut self.row)?;
         }
         while reader.read(&mut self.row)? == FoundRecord::Record {
             self.put(Some(Position::Line(reader.line())), fields);
@@ -96,11 +112,15 @@ impl Format for Csv {
     }
 
     fn decode_line(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
+        if self.to_skip.above > 0 {
+            self.to_skip.above -= 1;
+            return Ok(());
+        }
         let line = bare(line);
         let bytes_max = record_bytes_max(line);
         let is_first = self.columns.delimiter == 0;
         let mut reader = if is_first {
-            Reader::new(line, self.delimiter, self.comma_is_mark, bytes_max)?
+            Reader::new(line, 0, self.delimiter, self.comma_is_mark, bytes_max)?
         } else {
             Reader::of_rows(line, self.columns.delimiter, bytes_max)
         };
@@ -109,6 +129,10 @@ impl Format for Csv {
         }
         if self.has_header && (is_first || self.row == self.columns.header) {
             self.on_header(reader.delimiter());
+            self.to_skip.below = self.skipped.below;
+        } else if self.to_skip.below > 0 {
+            self.to_skip.below -= 1;
+            self.columns.delimiter = reader.delimiter();
         } else {
             self.columns.delimiter = reader.delimiter();
             self.put(None, fields);
@@ -117,15 +141,23 @@ impl Format for Csv {
     }
 
     fn resume(&mut self, beginning: &[u8]) {
+        let Self { skipped, delimiter, comma_is_mark, .. } = *self;
+        let lines =
+            beginning.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        self.to_skip.above = skipped.above.saturating_sub(lines as u64);
         let bytes_max = record_bytes_max(beginning);
-        let Ok(mut reader) = Reader::new(beginning, self.delimiter, self.comma_is_mark, bytes_max) else {
-            return;
-        };
+        let reader = Reader::new(beginning, skipped.above, delimiter, comma_is_mark, bytes_max);
+        let Ok(mut reader) = reader else { return };
         if !matches!(reader.read(&mut self.row), Ok(FoundRecord::Record)) {
             return;
         }
         if self.has_header {
             self.on_header(reader.delimiter());
+            while self.to_skip.below > 0 && matches!(reader.read(&mut self.row), Ok(FoundRecord::Record)) {
+                self.to_skip.below -= 1;
+            }
+        } else {
+            self.to_skip.below = self.to_skip.below.saturating_sub(1);
         }
         self.columns.delimiter = reader.delimiter();
     }
@@ -213,6 +245,29 @@ mod tests {
         }
         assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/b", None, 2.0), ("t/b", None, 4.0)]);
         assert_eq!(seen.invalid, ["the row has 1 cells, and the header 2"]);
+    }
+
+    #[test]
+    fn lines_around_the_header_are_passed_over() {
+        let keys = "format = \"csv\"\nskip_lines = 1\nskip_rows = 2\ntime = \"TS\"\nfields = [\"T\"]";
+        let text = "\"TOA5\",\"CR1\",5\n\"TS\",\"T\"\n\"TS\",\"Deg C\"\n\"\",\"Avg\"\n1000,21.5\nx,2\n";
+        let expected = [("t/T", Some(1_000), 21.5)];
+        let seen = decoded(keys, "t", text.as_bytes());
+        assert_eq!((values(&seen).as_slice(), seen.invalid.len()), (&expected[..], 1), "{seen:?}");
+        assert!(decoded(keys, "t", b"a\nTS,T\nu\nv\n1,2,3").invalid[0].contains("(line 5)"));
+        for known in 0..6 {
+            let lines: Vec<&str> = text.split_inclusive('\n').collect();
+            let mut decoder = decoder(keys);
+            if known > 0 {
+                decoder.resume(lines[..known].concat().as_bytes());
+            }
+            let mut seen = Seen::roomy();
+            for line in &lines[known..] {
+                decoder.on_line("t", line.as_bytes(), PayloadOrigin { name: "t", line: None }, &mut seen);
+            }
+            let expected = if known == 5 { &[][..] } else { &expected[..] };
+            assert_eq!((values(&seen).as_slice(), seen.invalid.len()), (expected, 1), "{known}: {seen:?}");
+        }
     }
 
     #[test]

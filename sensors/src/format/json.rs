@@ -5,7 +5,7 @@
 
 use super::json_tokens::JsonError;
 pub(crate) use super::json_tokens::{JsonToken, Scanner};
-use super::tree::document;
+use super::tree::{document, holds_json};
 use super::{Format, FormatKind, bare};
 use crate::fields::{DecodeError, Fields, Position};
 
@@ -41,8 +41,20 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         fields.end();
         return Ok(());
     }
+    let scanner = Scanner::new(payload)?;
+    // Some encode twice: the payload is a text that holds what is meant.
+    if payload.first() == Some(&b'"')
+        && let Ok(JsonToken::Text(text)) = scanner.clone().value()
+        && holds_json(&text.unescaped())
+    {
+        return lines(Scanner::new(text.unescaped().as_bytes())?, fields);
+    }
+    lines(scanner, fields)
+}
+
+/// Reads texts, one a line.
+fn lines(mut scanner: Scanner<'_>, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let records = fields.records();
-    let mut scanner = Scanner::new(payload)?;
     document(&mut scanner, records.as_ref(), Some(UNNAMED), fields).map_err(with_way_out)?;
     let mut goes_on = scanner.next_line()?;
     while goes_on {
@@ -102,6 +114,35 @@ mod tests {
         let config = r#"fields = ["b/c", "a", "gone", "l/1"]"#;
         let payload = br#"{"x": {"b": {"c": 9}}, "a": 1, "b": {"c": 2, "z": 3}, "l": [7, 8], "s": "text"}"#;
         assert_eq!(values(&decoded(config, "t", payload)), [("t/a", 1.0), ("t/b/c", 2.0), ("t/l/1", 8.0)]);
+    }
+
+    #[test]
+    fn a_text_that_holds_json_is_read_where_a_path_goes_through_it() {
+        let payload = br#"{"eui": "a", "data": "{\"t\": 21.5, \"at\": 5000, \"in\": \"{\\\"h\\\": 40}\"}", "list": "[{\"v\": 1}, {\"v\": 2}]"}"#;
+        for (config, expected) in [
+            ("fields = [\"data/t\"]", &[("t/data/t", 21.5)][..]),
+            ("fields = [\"data/*\"]", &[("t/data/t", 21.5), ("t/data/at", 5000.0)]),
+            ("fields = [\"data/in/h\"]", &[("t/data/in/h", 40.0)]),
+            ("fields = [\"data/t\"]\ntime = \"data/at\"", &[("t/data/t", 21.5)]),
+            ("fields = [\"data/t\"]\nseries = \"{data/at}/{field}\"", &[("5000/data/t", 21.5)]),
+            ("records = \"list\"", &[("t/v", 1.0), ("t/v", 2.0)]),
+            ("records = \"data\"\nseries = \"{eui}/{field}\"", &[("a/t", 21.5), ("a/at", 5000.0)]),
+            ("records = \"list\"\nseries = \"{eui}/{field}\"", &[("a/v", 1.0), ("a/v", 2.0)]),
+            ("records = \"data/in\"", &[("t/h", 40.0)]),
+            (EVERY, &[]),
+            ("fields = [\"*/t\"]", &[]),
+        ] {
+            let seen = decoded(config, "t", payload);
+            assert_eq!((values(&seen).as_slice(), seen.invalid.len()), (expected, 0), "{config}: {seen:?}");
+        }
+        let broken = br#"{"data": "{\"t\": 21.5", "n": 1}"#;
+        let seen = decoded("fields = [\"data/t\", \"n\"]", "t", broken);
+        assert_eq!(values(&seen), [("t/n", 1.0)]);
+        assert!(seen.invalid[0].contains("`data` holds a text that is not JSON"), "{seen:?}");
+        let seen = decoded("fields = [\"data/t\", \"n\"]", "t", br#"{"data": "none", "n": 1}"#);
+        assert_eq!((seen.readings.len(), seen.invalid.len()), (1, 0));
+        let twice = br#""{\"temp\": 21.5, \"hum\": 40}""#;
+        assert_eq!(values(&decoded(EVERY, "t", twice)), [("t/temp", 21.5), ("t/hum", 40.0)]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! `0.9.2` are not read). A payload that is a whole telegram is checked by its CRC, if it has one, with CR LF after every
 //! line, whatever became of these on the way; of a telegram that comes line by line the CRC is not checked.
 //!
-//! Sources: DSMR 5.0.2 P1 companion standard; IEC 62056-21 and 62056-61; EN 13757-1. The binary SML is not read. Cost: one
+//! Sources: DSMR 5.0.2 P1 companion standard; IEC 62056-21 and 62056-61; EN 13757-1. Meters that speak in bytes are read by `sml.rs`. Cost: one
 //! pass (two of a telegram with a CRC), and no allocation.
 
 use super::{Format, FormatKind, bare};

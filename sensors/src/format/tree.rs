@@ -2,9 +2,12 @@
 //!
 //! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
 //! from a nested one. If a name occurs twice, the last value counts. `records` names a list of records, or an object of
-//! records by time or by name. Cost: no allocation, unless a name has an escape or is nested.
+//! records by time or by name. A text that holds JSON is read as what it holds, where a path of the config goes through it. Cost: no
+//! allocation, unless a name has an escape or is nested, or such a text is read.
 
+use super::json_tokens::{JsonError, Scanner};
 use crate::fields::{DecodeError, FieldUse, Fields, RecordKeys, RecordsPath, Scalar};
+use crate::topic::shortened;
 use std::fmt::Write;
 use std::ops::Deref;
 
@@ -89,32 +92,73 @@ pub(super) fn document<'a, T: Tokens<'a>>(
     let whole = walk.tokens.next_value().map_err(Into::into)?;
     let start = walk.tokens.clone();
     if records.list.is_empty() { walk.find(whole) } else { walk.inside(whole) }.map_err(Into::into)?;
-    let found = walk.found;
-    fields.end_beside(found.is_some());
-    match (found, &records.keys) {
-        (None, _) => {
+    match walk.found {
+        None => {
+            fields.end_beside(false);
             if fields.may_tell_of_records() && !start.clone().skip_value(whole).map_err(Into::into)? {
                 fields.lacks_records();
             }
             fields.end();
         }
-        (Some((_, Token::Scalar(Scalar::Null))), _) => fields.end(),
-        (Some((mut tokens, Token::List(members))), RecordKeys::None) => {
+        Some(Found::Here(tokens, token)) => {
+            fields.end_beside(true);
+            records_at(tokens, token, &records.keys, fields)?;
+        }
+        Some(Found::Within(text, path)) => within(&text, path, records, fields)?,
+    }
+    Ok(true)
+}
+
+/// Reads the records that lie in a text, which `path` names.
+fn within(
+    text: &str,
+    path: String,
+    records: &RecordsPath,
+    fields: &mut Fields<'_>,
+) -> Result<(), DecodeError> {
+    let mut scanner = Scanner::new(text.as_bytes())?;
+    let is_list = path == *records.list;
+    let mut walk = Walk { tokens: &mut scanner, fields, path, list: Some(&records.list), found: None };
+    let whole = walk.tokens.next_value()?;
+    if is_list { walk.find(whole) } else { walk.inside(whole) }?;
+    match walk.found {
+        Some(Found::Here(tokens, token)) => {
+            fields.end_beside(true);
+            records_at(tokens, token, &records.keys, fields)?;
+        }
+        // Each level ends further along the path.
+        Some(Found::Within(text, path)) => within(&text, path, records, fields)?,
+        None => {
+            fields.end_beside(true);
+            fields.end();
+        }
+    }
+    Ok(())
+}
+
+/// Reads the records that `token` starts.
+fn records_at<'a, T: Tokens<'a>>(
+    mut tokens: T,
+    token: Token<'a, T>,
+    keys: &RecordKeys,
+    fields: &mut Fields<'_>,
+) -> Result<(), DecodeError> {
+    match (token, keys) {
+        (Token::Scalar(Scalar::Null), _) => fields.end(),
+        (Token::List(members), RecordKeys::None) => {
             items(&mut tokens, members, None, fields).map_err(Into::into)?
         }
-        (Some((mut tokens, token @ Token::Object(_))), RecordKeys::None) => {
+        (token @ Token::Object(_), RecordKeys::None) => {
             inside_record(&mut tokens, token, fields).map_err(Into::into)?
         }
-        (Some((mut tokens, Token::Object(members))), keys) => {
-            keyed(&mut tokens, members, keys, fields).map_err(Into::into)?
-        }
-        (Some(_), keys) => fields.reject(DecodeError::new(match keys {
+        (Token::Object(members), keys) => keyed(&mut tokens, members, keys, fields).map_err(Into::into)?,
+        (_, keys) => fields.reject(DecodeError::new(match keys {
             RecordKeys::None => "`records` names neither a list nor an object",
             RecordKeys::Times => "`records` names no object whose keys are times",
             RecordKeys::Names(_) => "`records` names no object whose keys are names",
         })),
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Reads a tree that is one record.
@@ -228,8 +272,15 @@ struct Walk<'a, 's, 'w, 'f, T: Tokens<'a>> {
     path: String,
     /// The path of the list of records, which is not read but found.
     list: Option<&'w str>,
-    /// The tokens inside that list, and how the list starts.
-    found: Option<(T, Token<'a, T>)>,
+    found: Option<Found<'a, T>>,
+}
+
+/// Where the records of a payload are.
+enum Found<'a, T: Tokens<'a>> {
+    /// The tokens inside their list, and how the list starts.
+    Here(T, Token<'a, T>),
+    /// In this text, which has this path.
+    Within(String, String),
 }
 
 impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
@@ -255,7 +306,14 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
             }
             match token {
                 Token::Scalar(value) => self.fields.put(want, &name, value),
-                Token::Text(text) => self.fields.put(want, &name, Scalar::Text(&text.shown())),
+                Token::Text(text) if !self.fields.wants_inside_text(&name) => {
+                    self.fields.put(want, &name, Scalar::Text(&text.shown()));
+                }
+                Token::Text(text) => {
+                    self.path.push_str(&name);
+                    self.text(want, text);
+                    self.path.clear();
+                }
                 compound => {
                     self.path.push_str(&name);
                     self.compound(want, compound)?;
@@ -300,7 +358,7 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
         }
         match token {
             Token::Scalar(value) => self.fields.put(want, &self.path, value),
-            Token::Text(text) => self.fields.put(want, &self.path, Scalar::Text(&text.shown())),
+            Token::Text(text) => self.text(want, text),
             compound => self.compound(want, compound)?,
         }
         Ok(())
@@ -318,9 +376,51 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
         Ok(())
     }
 
+    /// Reads a text; what is in it, if it holds JSON that a path of the config goes through.
+    fn text(&mut self, want: FieldUse, text: T::Text) {
+        let text = text.shown();
+        if !self.fields.wants_inside_text(&self.path) || !holds_json(&text) {
+            return self.fields.put(want, &self.path, Scalar::Text(&text));
+        }
+        if let Err(error) = self.inside_text(&text)
+            && self.list.is_none()
+        {
+            let what = format!("`{}` holds a text that is not JSON: {}", shortened(&self.path), error.what);
+            self.fields.lacks_value(DecodeError::new(what));
+        }
+    }
+
+    /// Reads the JSON that `text` holds, if it is whole.
+    fn inside_text(&mut self, text: &str) -> Result<(), JsonError> {
+        let mut scanner = Scanner::new(text.as_bytes())?;
+        let mut whole = scanner.clone();
+        let token = whole.value()?;
+        whole.skip(token)?;
+        whole.end()?;
+        let path = self.path.clone();
+        let mut walk =
+            Walk { tokens: &mut scanner, fields: &mut *self.fields, path, list: self.list, found: None };
+        let token = walk.tokens.next_value()?;
+        walk.inside(token)?;
+        if walk.found.is_some() {
+            self.found = Some(Found::Within(text.to_owned(), self.path.clone()));
+        }
+        Ok(())
+    }
+
     /// Notes the list of records, and passes over it.
     fn find(&mut self, token: Token<'a, T>) -> Result<(), T::Error> {
-        self.found = Some((self.tokens.clone(), token));
+        self.found = match token {
+            Token::Text(text) if holds_json(&text.shown()) => {
+                Some(Found::Within(text.shown().to_owned(), self.list.unwrap_or_default().to_owned()))
+            }
+            token => Some(Found::Here(self.tokens.clone(), token)),
+        };
         self.tokens.skip_value(token).map(drop)
     }
+}
+
+/// Whether a text is meant as JSON with names or places.
+pub(super) fn holds_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
 }

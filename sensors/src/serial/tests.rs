@@ -1,6 +1,7 @@
 //! Pseudo-terminals in the place of ports: the same calls, without wires.
 
 use crate::Finding;
+use crate::format::sml_telegram;
 use crate::testing::{Folder, Run, Told, port, run_local, source};
 use rustix::termios::{ControlModes, tcgetattr};
 use std::fs::File;
@@ -29,6 +30,27 @@ fn lines_of_a_port_are_read_whatever_ends_them_and_its_settings_are_made() {
         device.write_all(b"5\n").unwrap();
         told.until_values(&[1.0, 2.0, 3.0, 45.0]).await;
         run.stop().await;
+    });
+}
+
+#[test]
+fn telegrams_of_bytes_are_cut_out_of_what_a_port_says() {
+    run_local(async {
+        let (folder, told, (mut device, path)) = (Folder::new(), Told::default(), port());
+        std::os::unix::fs::symlink(&path, folder.join("ttyUSB0")).unwrap();
+        let keys =
+            format!("type = \"serial\"\ndevice = \"{}/ttyUSB0\"\nformat = \"sml\"", folder.0.display());
+        let run = Run::start(&keys, &told);
+        told.until_link("up").await;
+        let telegram = sml_telegram();
+        let (begin, end) = telegram.split_at(100);
+        device.write_all(&[end, begin].concat()).unwrap();
+        device.write_all(&[end, b"\x1b\x1b", begin].concat()).unwrap();
+        told.until_values(&[13_391_000.0, 0.0]).await;
+        device.write_all(end).unwrap();
+        told.until_values(&[13_391_000.0, 0.0, 13_391_000.0, 0.0]).await;
+        run.stop().await;
+        assert_eq!(told.0.borrow().invalid, [""; 0]);
     });
 }
 

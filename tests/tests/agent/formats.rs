@@ -51,6 +51,13 @@ fn sparkplug(sequence: u64, value: u64, is_birth: bool) -> Vec<u8> {
     payload
 }
 
+/// The messages of a telegram of SML: a list of one value, 130.5 W.
+fn sml() -> Vec<u8> {
+    let begin = b"\x76\x02\x01\x62\x00\x62\x00\x72\x63\x07\x01\x77\x01\x01\x01\x01\x71";
+    let value = b"\x77\x07\x01\x00\x10\x07\x00\xff\x01\x01\x62\x1b\x52\xff\x63\x05\x19\x01";
+    [&begin[..], value, b"\x01\x01\x63\x00\x00\x00"].concat()
+}
+
 fn every_format() -> Vec<Sent> {
     let text = |topic: &'static str, text: &str| (topic, text.as_bytes().to_vec());
     vec![
@@ -117,6 +124,12 @@ fn every_format() -> Vec<Sent> {
                 "/ISK5\\2M550T-1012\r\n\r\n1-0:1.8.1(000992.5*kWh)\r\n1-0:1.7.0(00.25*kW)\r\n!",
             )],
             readings: &[("obis/a/1-0:1.8.1", 992.5, Some("kWh")), ("obis/a/1-0:1.7.0", 0.25, Some("kW"))],
+        },
+        Sent {
+            source: "sml",
+            keys: "format = \"sml\"",
+            payloads: vec![("sml/a", sml())],
+            readings: &[("sml/a/1-0:16.7.0", 130.5, Some("W"))],
         },
         Sent {
             source: "pairs",

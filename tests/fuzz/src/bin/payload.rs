@@ -6,7 +6,7 @@ use headwater_sensors::{DecodeConfig, Decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Tables of sources, and the topics of the first payload and of those that follow.
-const SETTINGS: [(&str, [&str; 2]); 26] = [
+const SETTINGS: [(&str, [&str; 2]); 27] = [
     ("", PLAIN),
     ("time = \"ts\"\nfields = [\"a\", \"b/c\", \"list/0\"]", PLAIN),
     ("records = \"values\"\nseries = \"{id}/{field}\"\nlabels = { kind = \"{kind}\" }", PLAIN),
@@ -35,6 +35,7 @@ const SETTINGS: [(&str, [&str; 2]); 26] = [
     ("format = \"obis\"", PLAIN),
     ("format = \"obis\"\ntime = \"clock\"\ntime_zone = \"Europe/Amsterdam\"", PLAIN),
     ("format = \"pairs\"", PLAIN),
+    ("format = \"sml\"", PLAIN),
     ("format = \"pairs\"\ndecimal = \",\"\nunits = \"strip\"\ntime = \"ts\"\nseries = \"{id}/{field}\"", PLAIN),
 ];
 
