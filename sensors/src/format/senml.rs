@@ -221,7 +221,6 @@ impl Senml {
         if !name.is_empty() {
             fields.name(name);
         }
-        fields.key("bn", &self.base.name);
         let ms = TimeFormat::Unix.of_number(seconds).ok_or("a time that is out of range")?;
         if seconds >= ABSOLUTE {
             fields.time(ms);
@@ -341,14 +340,6 @@ mod tests {
     }
 
     /// The packs of RFC 8428, sections 5 and 6.
-    #[test]
-    fn the_base_name_can_stand_in_names_as_it_is() {
-        let pack = br#"[{"bn":"urn:dev:DEVEUI:0059:","bt":1700000000},{"n":"t","v":21.5},{"n":"h","v":40}]"#;
-        let seen = decoded("format = \"senml\"\nseries = \"{bn}{field}\"", "t", pack);
-        let names: Vec<_> = seen.readings.iter().map(|(series, ..)| series.as_str()).collect();
-        assert_eq!(names, ["urn:dev:DEVEUI:0059:t", "urn:dev:DEVEUI:0059:h"], "{seen:?}");
-    }
-
     #[test]
     fn the_examples_of_the_rfc_are_read() {
         let at = |ms: i64| Stamp::Event(ms);

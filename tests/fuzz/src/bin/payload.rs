@@ -35,8 +35,8 @@ const SETTINGS: [(&str, [&str; 2]); 27] = [
     ("format = \"obis\"", PLAIN),
     ("format = \"obis\"\ntime = \"clock\"\ntime_zone = \"Europe/Amsterdam\"", PLAIN),
     ("format = \"pairs\"", PLAIN),
-    ("format = \"sml\"", PLAIN),
     ("format = \"pairs\"\ndecimal = \",\"\nunits = \"strip\"\ntime = \"ts\"\nseries = \"{id}/{field}\"", PLAIN),
+    ("format = \"sml\"", PLAIN),
 ];
 
 const PLAIN: [&str; 2] = ["a/b", "a/b"];
