@@ -23,9 +23,6 @@ use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields};
 use crate::text::TextRules;
 use headwater_settings::Table;
-pub(crate) use sml::SmlSplitter;
-#[cfg(test)]
-pub(crate) use sml::tests::telegram as sml_telegram;
 use std::fmt;
 
 /// What divides payloads in a stream of bytes, such as a serial port.

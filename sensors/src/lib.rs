@@ -48,6 +48,7 @@ mod series_table;
 mod simulate;
 mod sink;
 mod sink_layer;
+mod sml_telegram;
 mod source;
 mod stdin;
 mod sysfs;

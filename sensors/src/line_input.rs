@@ -1,10 +1,11 @@
 //! One input that comes line by line, such as a file or a connection: its lines become readings.
 
 use crate::decode::{Decoder, PayloadOrigin};
-use crate::format::{Framing, SmlSplitter};
+use crate::format::Framing;
 use crate::line::too_large;
 use crate::line_splitter::LineSplitter;
 use crate::payloads::Payloads;
+use crate::sml_telegram::SmlSplitter;
 use crate::{DecodeConfig, Sink, SourceContext};
 
 /// Decodes the lines of one input, whose first lines may explain the others.

@@ -7,6 +7,7 @@
 
 mod text;
 
+use super::json_tokens::Scanner;
 use super::tree::{Token, Tokens};
 use crate::TimeFormat;
 use crate::fields::{DecodeError, Position, Scalar};
@@ -278,6 +279,15 @@ impl<'a> Tokens<'a> for CborTokens<'a> {
     /// How many members are left; `None`: until a break.
     type Members = Option<u64>;
     type Error = CborError;
+    type Inside<'t> = Scanner<'t>;
+
+    fn inside(text: &str) -> Scanner<'_> {
+        Scanner::inside(text)
+    }
+
+    fn end_all(&mut self) -> Result<(), CborError> {
+        self.end()
+    }
 
     #[inline]
     fn next_value(&mut self) -> Result<Token<'a, Self>, CborError> {

@@ -322,6 +322,15 @@ impl<'a> Tokens<'a> for Scanner<'a> {
     /// Whether the next member is the first one.
     type Members = bool;
     type Error = JsonError;
+    type Inside<'t> = Scanner<'t>;
+
+    fn inside(text: &str) -> Scanner<'_> {
+        Scanner { text, rest: text.as_bytes(), depth: 0 }
+    }
+
+    fn end_all(&mut self) -> Result<(), JsonError> {
+        self.end()
+    }
 
     #[inline(always)]
     fn next_value(&mut self) -> Result<Token<'a, Self>, JsonError> {

@@ -7,13 +7,10 @@
 //! A payload holds telegrams of version 1 of the transport, each checked by its CRC, with whatever between them, or the messages alone,
 //! whose own CRCs are not looked at. A stream of bytes is cut into telegrams by [`SmlSplitter`]. Cost: two passes, and no allocation.
 
-mod telegram;
-
 use super::{Format, FormatKind, Framing};
 use crate::fields::{DecodeError, Fields, Scalar};
+use crate::sml_telegram::{SmlSplitter, unwrap};
 use std::fmt::Write as _;
-pub(crate) use telegram::SmlSplitter;
-use telegram::unwrap;
 
 pub(super) const KIND: FormatKind =
     FormatKind { name: "sml", read: |_, _| Some(Box::<Sml>::default()), sample: "format = \"sml\"\n" };
@@ -322,4 +319,4 @@ impl<'a> Cursor<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -7,7 +7,6 @@
 
 mod walk;
 
-use super::json_tokens::Scanner;
 use crate::fields::{DecodeError, Fields, RecordKeys, RecordsPath, Scalar};
 use std::ops::Deref;
 pub(super) use walk::holds_json;
@@ -46,6 +45,14 @@ pub(super) trait Tokens<'a>: Clone {
     /// How far the members of an object or a list are read.
     type Members: Copy;
     type Error: Into<DecodeError>;
+    /// What reads a text that holds JSON.
+    type Inside<'t>: Tokens<'t>;
+
+    /// Begins to read a text that holds JSON.
+    fn inside(text: &str) -> Self::Inside<'_>;
+
+    /// Nothing more may follow.
+    fn end_all(&mut self) -> Result<(), Self::Error>;
 
     /// Reads the next value; there must be one.
     fn next_value(&mut self) -> Result<Token<'a, Self>, Self::Error>;
@@ -106,30 +113,30 @@ pub(super) fn document<'a, T: Tokens<'a>>(
             fields.end_beside(true);
             records_at(tokens, token, &records.keys, fields)?;
         }
-        Some(Found::Within(text, path)) => within(&text, path, records, fields)?,
+        Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
     }
     Ok(true)
 }
 
 /// Reads the records that lie in a text, which `path` names.
-fn within(
+fn within<'a, T: Tokens<'a>>(
     text: &str,
     path: String,
     records: &RecordsPath,
     fields: &mut Fields<'_>,
 ) -> Result<(), DecodeError> {
-    let mut scanner = Scanner::new(text.as_bytes())?;
+    let mut inside = T::inside(text);
     let is_list = path == *records.list;
-    let mut walk = Walk { tokens: &mut scanner, fields, path, list: Some(&records.list), found: None };
-    let whole = walk.tokens.next_value()?;
-    if is_list { walk.find(whole) } else { walk.inside(whole) }?;
+    let mut walk = Walk { tokens: &mut inside, fields, path, list: Some(&records.list), found: None };
+    let whole = walk.tokens.next_value().map_err(Into::into)?;
+    if is_list { walk.find(whole) } else { walk.inside(whole) }.map_err(Into::into)?;
     match walk.found {
         Some(Found::Here(tokens, token)) => {
             fields.end_beside(true);
             records_at(tokens, token, &records.keys, fields)?;
         }
         // Each level ends further along the path.
-        Some(Found::Within(text, path)) => within(&text, path, records, fields)?,
+        Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
         None => {
             fields.end_beside(true);
             fields.end();

@@ -1,7 +1,7 @@
 //! Pseudo-terminals in the place of ports: the same calls, without wires.
 
 use crate::Finding;
-use crate::format::sml_telegram;
+use crate::sml_telegram::tests::telegram;
 use crate::testing::{Folder, Run, Told, port, run_local, source};
 use rustix::termios::{ControlModes, tcgetattr};
 use std::fs::File;
@@ -42,7 +42,7 @@ fn telegrams_of_bytes_are_cut_out_of_what_a_port_says() {
             format!("type = \"serial\"\ndevice = \"{}/ttyUSB0\"\nformat = \"sml\"", folder.0.display());
         let run = Run::start(&keys, &told);
         told.until_link("up").await;
-        let telegram = sml_telegram();
+        let telegram = telegram();
         let (begin, end) = telegram.split_at(100);
         device.write_all(&[end, begin].concat()).unwrap();
         device.write_all(&[end, b"\x1b\x1b", begin].concat()).unwrap();

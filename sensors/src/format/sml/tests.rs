@@ -1,17 +1,11 @@
 //! Telegrams of real meters, and their pieces.
 
-use super::SmlSplitter;
 use crate::decode::tests::{Seen, decoded, decoder, feed};
+use crate::sml_telegram::SmlSplitter;
+use crate::sml_telegram::tests::{bytes, telegram};
 use proptest::prelude::*;
 
 const SML: &str = "format = \"sml\"\n";
-
-/// Of a DZG meter: energy taken and given.
-const ENERGY: &str = "1b1b1b1b0101010176051c414c02620062007263010176010102310b0a01445a47000282c0b07262016505471c2a62026\
-    3f9380076051d414c02620062007263070177010b0a01445a47000282c0b0070100620affff7262016505471c2a74770701006032010101726201620\
-    062005200\
-    04445a470177070100600100ff017262016200620052000b0a01445a47000282c0b00177070100010800ff641c01047262016200621e520363344f01\
-    77070100020800ff017262016200621e520362000101016393770076051e414c026200620072630201710163e6ba00000000001b1b1b1b1a04dad0";
 
 /// Of an ISKRA meter: 64-bit counters, powers of three phases, texts and a key.
 const PHASES: &str = "1b1b1b1b0101010176051ab73ef062006200726301017601010508e7bfa409080535342d5101770101636c520076051ab73ef1\
@@ -22,23 +16,13 @@ const PHASES: &str = "1b1b1b1b0101010176051ab73ef062006200726301017601010508e7bf
     01018302671a492438f74afd2339876b2d68e1ae8b600b5922b18afcabd892c7dab5811ece539da803633c59b8fe19bee00c8bbb01010163a0470076\
     051ab73ef2620062007263020171016350b90000001b1b1b1b1a02e01c";
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
-/// A telegram of two values, 13,391,000 and 0 Wh.
-pub(crate) fn telegram() -> Vec<u8> {
-    bytes(ENERGY)
-}
-
 fn values(seen: &Seen) -> Vec<(&str, f64)> {
     seen.readings.iter().map(|(series, _, value)| (series.as_str(), *value)).collect()
 }
 
 #[test]
 fn telegrams_of_real_meters_are_read_with_scalers() {
-    let seen = decoded(SML, "t", &bytes(ENERGY));
+    let seen = decoded(SML, "t", &telegram());
     assert_eq!(values(&seen), [("t/1-0:1.8.0", 13_391_000.0), ("t/1-0:2.8.0", 0.0)], "{seen:?}");
     let seen = decoded(SML, "t", &bytes(PHASES));
     let expected = [
@@ -57,14 +41,14 @@ fn telegrams_of_real_meters_are_read_with_scalers() {
 
 #[test]
 fn a_telegram_that_was_changed_costs_itself() {
-    let mut changed = bytes(ENERGY);
+    let mut changed = telegram();
     changed[140] ^= 1;
     let seen = decoded(SML, "t", &changed);
     assert!(seen.readings.is_empty() && seen.invalid[0].contains("the checksum is wrong"), "{seen:?}");
     let two = [&b"rubbish"[..], &changed, b"\x1b\x1b", &bytes(PHASES)].concat();
     let seen = decoded(SML, "t", &two);
     assert_eq!((seen.readings.len(), seen.invalid.len()), (7, 1), "{seen:?}");
-    let cut = &bytes(ENERGY)[..200];
+    let cut = &telegram()[..200];
     assert!(decoded(SML, "t", cut).invalid[0].contains("no whole telegram"));
     assert!(decoded(SML, "t", b"21.5").invalid[0].contains("no whole telegram"));
     assert_eq!(decoded(SML, "t", b"").empty, 1);
@@ -72,7 +56,7 @@ fn a_telegram_that_was_changed_costs_itself() {
 
 #[test]
 fn messages_without_their_telegram_are_read() {
-    let telegram = bytes(ENERGY);
+    let telegram = telegram();
     let seen = decoded(SML, "t", &telegram[8..telegram.len() - 8]);
     assert_eq!((seen.readings.len(), seen.invalid.len()), (2, 0), "{seen:?}");
     let cut = decoded(SML, "t", &telegram[8..150]);
@@ -82,14 +66,14 @@ fn messages_without_their_telegram_are_read() {
 #[test]
 fn a_stream_is_cut_into_telegrams_wherever_it_begins() {
     let escaped = b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01a\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1a\0\0\0\x1b\x1b\x1b\x1b\x1b\x1b\x1a\0xy";
-    let stream = [&bytes(ENERGY)[100..], &bytes(PHASES), b"noise", escaped, &bytes(ENERGY)].concat();
+    let stream = [&telegram()[100..], &bytes(PHASES), b"noise", escaped, &telegram()].concat();
     for step in [1, 3, 7, stream.len()] {
         let mut splitter = SmlSplitter::new(1_000);
         let mut found = Vec::new();
         for piece in stream.chunks(step) {
             splitter.feed(piece, |telegram| found.push(telegram.map(<[u8]>::to_vec)));
         }
-        assert_eq!(found, [Some(bytes(PHASES)), Some(escaped.to_vec()), Some(bytes(ENERGY))], "{step}");
+        assert_eq!(found, [Some(bytes(PHASES)), Some(escaped.to_vec()), Some(telegram())], "{step}");
     }
     let mut splitter = SmlSplitter::new(100);
     let mut found = Vec::new();

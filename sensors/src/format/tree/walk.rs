@@ -2,7 +2,6 @@
 
 use super::{Shown, Token, Tokens};
 use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
-use crate::format::json_tokens::{JsonError, Scanner};
 use crate::topic::shortened;
 use std::fmt::Write;
 
@@ -126,23 +125,23 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
         if let Err(error) = self.inside_text(&text)
             && self.list.is_none()
         {
-            let what = format!("`{}` holds a text that is not JSON: {}", shortened(&self.path), error.what);
+            let what = format!("`{}` holds a text that is {}", shortened(&self.path), error.what);
             self.fields.lacks_value(DecodeError::new(what));
         }
     }
 
     /// Reads the JSON that `text` holds, if it is whole.
-    fn inside_text(&mut self, text: &str) -> Result<(), JsonError> {
-        let mut scanner = Scanner::new(text.as_bytes())?;
-        let mut whole = scanner.clone();
-        let token = whole.value()?;
-        whole.skip(token)?;
-        whole.end()?;
+    fn inside_text(&mut self, text: &str) -> Result<(), DecodeError> {
+        let mut inside = T::inside(text);
+        let mut whole = inside.clone();
+        let token = whole.next_value().map_err(Into::into)?;
+        whole.skip_value(token).map_err(Into::into)?;
+        whole.end_all().map_err(Into::into)?;
         let path = self.path.clone();
         let mut walk =
-            Walk { tokens: &mut scanner, fields: &mut *self.fields, path, list: self.list, found: None };
-        let token = walk.tokens.next_value()?;
-        walk.inside(token)?;
+            Walk { tokens: &mut inside, fields: &mut *self.fields, path, list: self.list, found: None };
+        let token = walk.tokens.next_value().map_err(Into::into)?;
+        walk.inside(token).map_err(Into::into)?;
         if walk.found.is_some() {
             self.found = Some(Found::Within(text.to_owned(), self.path.clone()));
         }

@@ -36,7 +36,7 @@ impl SmlSplitter {
     }
 
     /// Forgets a telegram that has begun.
-    pub(super) fn reset(&mut self, bytes_max: usize) {
+    pub(crate) fn reset(&mut self, bytes_max: usize) {
         self.telegram.clear();
         (self.bytes_max, self.escapes, self.ones, self.to_come) = (bytes_max, 0, 0, None);
     }
@@ -88,7 +88,7 @@ impl SmlSplitter {
 ///
 /// # Errors
 /// Its CRC is wrong.
-pub(super) fn unwrap(telegram: &[u8], messages: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(crate) fn unwrap(telegram: &[u8], messages: &mut Vec<u8>) -> Result<(), &'static str> {
     messages.clear();
     let Some((checked, said)) = telegram.split_last_chunk::<2>() else {
         return Err("not SML: it ends too early");
@@ -120,4 +120,27 @@ fn crc16(bytes: &[u8]) -> u16 {
         )
     });
     !crc
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// Of a DZG meter: energy taken and given.
+    const ENERGY: &str = "1b1b1b1b0101010176051c414c02620062007263010176010102310b0a01445a47000282c0b07262016505471c2a62026\
+    3f9380076051d414c02620062007263070177010b0a01445a47000282c0b0070100620affff7262016505471c2a74770701006032010101726201620\
+    062005200\
+    04445a470177070100600100ff017262016200620052000b0a01445a47000282c0b00177070100010800ff641c01047262016200621e520363344f01\
+    77070100020800ff017262016200621e520362000101016393770076051e414c026200620072630201710163e6ba00000000001b1b1b1b1a04dad0";
+
+    pub(crate) fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// A telegram of two values, 13,391,000 and 0 Wh.
+    pub(crate) fn telegram() -> Vec<u8> {
+        bytes(ENERGY)
+    }
 }
