@@ -27,7 +27,7 @@ use std::fmt;
 
 /// What divides payloads in a stream of bytes, such as a serial port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub enum PayloadFraming {
     /// The ends of lines.
     Lines,
     /// The escapes around telegrams of SML.
@@ -74,8 +74,8 @@ pub trait Format: fmt::Debug {
     }
 
     /// What divides its payloads in a stream of bytes.
-    fn framing(&self) -> Framing {
-        Framing::Lines
+    fn framing(&self) -> PayloadFraming {
+        PayloadFraming::Lines
     }
 
     /// The lines of a table around its header that hold no reading.

@@ -1,7 +1,7 @@
 //! One input that comes line by line, such as a file or a connection: its lines become readings.
 
 use crate::decode::{Decoder, PayloadOrigin};
-use crate::format::Framing;
+use crate::format::PayloadFraming;
 use crate::line::too_large;
 use crate::line_splitter::LineSplitter;
 use crate::payloads::Payloads;
@@ -82,8 +82,8 @@ impl LineStream {
     ) -> Self {
         let bytes_max = context.payload_bytes_max;
         let splitter = match config.format.framing() {
-            Framing::Lines => Splitter::Lines(LineSplitter::new(ends, bytes_max)),
-            Framing::Sml => Splitter::Sml(SmlSplitter::new(bytes_max)),
+            PayloadFraming::Lines => Splitter::Lines(LineSplitter::new(ends, bytes_max)),
+            PayloadFraming::Sml => Splitter::Sml(SmlSplitter::new(bytes_max)),
         };
         Self { input: LineInput::new(config, context, topic, origin), splitter, lines: 0, is_counted: false }
     }

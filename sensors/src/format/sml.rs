@@ -7,7 +7,7 @@
 //! A payload holds telegrams of version 1 of the transport, each checked by its CRC, with whatever between them, or the messages alone,
 //! whose own CRCs are not looked at. A stream of bytes is cut into telegrams by [`SmlSplitter`]. Cost: two passes, and no allocation.
 
-use super::{Format, FormatKind, Framing};
+use super::{Format, FormatKind, PayloadFraming};
 use crate::fields::{DecodeError, Fields, Scalar};
 use crate::sml_telegram::{SmlSplitter, unwrap};
 use std::fmt::Write as _;
@@ -33,8 +33,8 @@ struct Sml {
 }
 
 impl Format for Sml {
-    fn framing(&self) -> Framing {
-        Framing::Sml
+    fn framing(&self) -> PayloadFraming {
+        PayloadFraming::Sml
     }
 
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
