@@ -142,6 +142,16 @@ impl<W: Watcher> VirtualRun<W> {
         Ok(())
     }
 
+    /// Lets virtual time run to this moment: what is due on the way happens when it is due, as on a running agent.
+    fn pass(&mut self, to: Time) {
+        // Before the first reading no time has passed.
+        while let Some(due) = self.pipeline.poll_timeout().filter(|due| self.now.is_some() && due.0 < to.0) {
+            self.now = self.now.max(Some(Time(due.0)));
+            self.pipeline.on_tick(self.now());
+        }
+        self.now = self.now.max(Some(to));
+    }
+
     fn show(&mut self) {
         for (_, event) in self.pipeline.drain() {
             self.made += 1;
@@ -191,7 +201,7 @@ impl<W: Watcher> Sink for VirtualRun<W> {
             self.failure.get_or_insert(ReplayError::Unfit(text));
             return;
         };
-        self.now = self.now.max(Some(Time(ms)));
+        self.pass(Time(ms));
         if self.from.replace(self.from.unwrap_or(Time(ms))).is_none() {
             self.pipeline.expect_series(self.now());
         }

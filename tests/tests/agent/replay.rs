@@ -54,6 +54,20 @@ fn a_csv_file_twice_gives_the_same_bytes_and_the_right_numbers() {
     assert!(messages.of("summary").all(|summary| summary.text("agent") == "edge-1"));
 }
 
+/// As on a running agent: not when the next reading comes.
+#[test]
+fn a_silence_is_told_when_it_has_lasted_long_enough() {
+    let (dir, _) = scene();
+    let from = 1_700_000_000_000_i64;
+    let readings: Readings = (0..20).chain([600]).map(|s| (from + s * 1_000, 1.0)).collect();
+    dir.write("office.csv", csv(&readings));
+    let detector = "[[streams.main.detectors]]\ntype = \"missing\"\nafter = \"10s\"\n";
+    dir.write("headwater.toml", format!("{}\n{detector}", Config::new(1883, 1883).text()));
+    let (_, messages) = replay(&dir, &["office.csv"]);
+    let times: Vec<i64> = messages.of("alert").map(|alert| alert.integer("time") - from).collect();
+    assert_eq!(times, [29_000, 600_000]);
+}
+
 #[test]
 fn json_lines_are_payloads_with_or_without_a_topic() {
     let (dir, readings) = scene();

@@ -217,6 +217,8 @@ pub(crate) struct ReadingRows {
     columns: Vec<Vec<f64>>,
     /// The time of the row being read.
     time: Option<i64>,
+    /// Why the first row that could not be read is none.
+    invalid: Option<String>,
 }
 
 impl ReadingRows {
@@ -243,6 +245,9 @@ impl ReadingRows {
         let rows = self.times.len();
         if let Some(said) = label.rows.filter(|said| *said != rows) {
             return Err(unfit(&format!("{rows} rows, the label says {said}")));
+        }
+        if let Some(why) = self.invalid.filter(|_| self.columns.is_empty()) {
+            return Err(unfit(&format!("no row can be read: {why}")));
         }
         let windows: Result<Vec<_>, String> = label.spans.iter().map(|span| span.rows(&self.times)).collect();
         label.windows = windows.map_err(|why| unfit(&why))?;
@@ -279,7 +284,9 @@ impl Sink for ReadingRows {
 
     fn refused(&mut self, _: u32) {}
 
-    fn invalid(&mut self, _: &str, _: &dyn Display) {}
+    fn invalid(&mut self, _: &str, why: &dyn Display) {
+        self.invalid.get_or_insert_with(|| why.to_string());
+    }
 
     fn connection(&mut self, _: ConnectionState<'_>) {}
 }

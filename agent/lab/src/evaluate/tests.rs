@@ -37,6 +37,16 @@ fn judged(recording: &Labelled) -> Judged {
 }
 
 #[test]
+fn a_recording_of_which_no_row_can_be_read_is_no_recording_without_anomalies() {
+    let (directory, _) = recordings("unread");
+    let seconds: String = (0..400).map(|row| format!("{},1\n", 1_700_000_000 + row)).collect();
+    std::fs::write(directory.join("x/a.csv"), format!("timestamp,value\n{seconds}")).unwrap();
+    let error = load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string();
+    assert!(error.contains("a.csv: no row can be read") && error.contains("unix"), "{error}");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn agrees_with_the_independent_scorer() {
     let (directory, all) = recordings("scorer");
     assert_eq!((all[0].times[1] - all[0].times[0], all[0].columns.len()), (60_000, 2));
