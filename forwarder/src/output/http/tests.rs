@@ -1,5 +1,7 @@
 //! The output against servers that answer badly, on loopback. What real databases answer is tried from the whole program.
 
+mod answers;
+
 use super::*;
 use crate::output_set::OutputSet;
 use crate::{ConnectionEvent, Delivery, EncodeError, Framing, Lane, MessageAddress, Tag};
