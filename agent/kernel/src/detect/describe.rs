@@ -11,13 +11,14 @@ impl fmt::Display for Figure {
     }
 }
 
-/// A number to two significant digits, and whole from 10 on: `10`, `0.046`, `123`.
+/// A number to two significant digits, and to three from 10 on, but whole: `10`, `0.046`, `123`, `451000`.
 pub(super) struct Rough(pub(super) f64);
 
 impl fmt::Display for Rough {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.abs();
-        show(if (10.0..1e15).contains(&magnitude) { libm::round(self.0) } else { rounded(self.0, 2) }, f)
+        let three = rounded(self.0, 3);
+        show(if magnitude >= 10.0 { libm::round(three) } else { rounded(self.0, 2) }, f)
     }
 }
 

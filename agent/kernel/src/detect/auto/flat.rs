@@ -17,6 +17,7 @@ const TOLD: i64 = 4;
 /// So many changes, and so much time [ms], show how long values last: a night at least.
 const CHANGES: u32 = 100;
 const LEARNING_MS: i64 = 36 * 3_600_000;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How long the value has been the same, and how long it ever was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +49,11 @@ impl Flat {
     pub(super) const fn starting(value: f64, time: Time) -> Self {
         let at = time.0;
         Self { value, since: at, last: at, first: at, longest: 0, usual: 0, changes: 0, told: false }
+    }
+
+    /// Whether the series has been watched for a day.
+    pub(super) const fn has_seen_a_day(&self, time: Time) -> bool {
+        time.0.saturating_sub(self.first) >= DAY_MS
     }
 
     /// Takes a reading. One behind a gap begins anew, because nobody knows what was in between.

@@ -27,7 +27,7 @@ const FAR: f64 = 0.6;
 const UNHEARD_OF: f64 = 0.3;
 /// How much rarer than the record that must be by the tail of the view itself, for each digit that the tempo asks for: a
 /// heavy tail breaks records all the time.
-const RARER: f64 = 0.4;
+const RARER: f64 = 0.6;
 /// The excess of a value that is flat [digits].
 const FLAT: f64 = 2.0;
 /// More evidence for each digit that the tempo asks for.
@@ -36,13 +36,15 @@ const TEMPO_ALONE: f64 = 2.0;
 /// A reading whose surprise comes so near to the limit [digits] is a witness for those behind it.
 const NEARLY: f64 = 0.3;
 const WITNESS_READINGS: u8 = 3;
-/// More evidence for a surprise of a single series without a witness [digits].
+/// More evidence for a surprise of a single series without a witness [digits], and for each digit that the tempo asks for.
 const UNWITNESSED: f64 = 0.3;
+const TEMPO_UNWITNESSED: f64 = 0.1;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
 /// What is unheard of is another event when it comes so many readings after an alarm.
 const SAME_EVENT: u8 = 5;
-/// Alarms stop being recent over this many readings; over more, as the tempo is faster.
+/// Alarms stop being recent over this many readings; over more, as the tempo is faster; and not within a week, as far as
+/// the series has been watched: what happens a few times a day is no news every day.
 const WEARINESS_READINGS: f64 = 2_000.0;
 
 /// What the views of one series say of a reading.
@@ -59,6 +61,8 @@ pub(super) struct Evidence {
     pub(super) flat: Option<Plateau>,
     /// The digits that the tempo of the series asks for.
     pub(super) tempo: f64,
+    /// The readings of a week, or of the time that the series has been watched.
+    pub(super) week: f64,
     /// Whether it is a return to what was usual before an alarm.
     pub(super) returns: bool,
 }
@@ -125,7 +129,7 @@ impl Fusion {
     /// Judges the evidence of one series, or of several at one time.
     pub(super) fn judge(&mut self, settings: &AutoSettings, evidence: &[Evidence]) -> Fused {
         let tempo = evidence.iter().map(|one| one.tempo).fold(0.0, f64::max);
-        let (mut most, mut all) = self.together(settings, evidence, TEMPO_TOGETHER * tempo);
+        let (mut most, mut all) = self.together(settings, evidence, tempo);
         let alone = settings.alone + libm::log10(evidence.len().max(1) as f64);
         let mut returned = false;
         for (index, one) in evidence.iter().enumerate() {
@@ -142,14 +146,16 @@ impl Fusion {
             }
         }
         let Excess { plain, wearied, unheard_of, expected, reason } = all;
-        let verdict = self.verdict(wearied, unheard_of, returned, tempo);
+        let week = evidence.iter().map(|one| one.week).fold(0.0, f64::max);
+        let recent = week.max(WEARINESS_READINGS * libm::pow(10.0, tempo));
+        let verdict = self.verdict(wearied, unheard_of, returned, recent);
         Fused { verdict, clears: plain <= 0.0, most, expected, reason }
     }
 
-    /// The series whose views are surprised most and do not return, and the excess of that, where `more` digits are
-    /// needed. Learns the surprise.
-    fn together(&mut self, settings: &AutoSettings, evidence: &[Evidence], more: f64) -> (usize, Excess) {
-        let limit = self.limit.of(settings.together, evidence.len() > 1) + more;
+    /// The series whose views are surprised most and do not return, and the excess of that, where the tempo
+    /// asks for so many digits. Learns the surprise.
+    fn together(&mut self, settings: &AutoSettings, evidence: &[Evidence], tempo: f64) -> (usize, Excess) {
+        let limit = self.limit.of(settings.together, evidence.len() > 1) + TEMPO_TOGETHER * tempo;
         let news = evidence.iter().enumerate().filter(|(_, one)| !one.returns);
         let most = news.max_by(|(_, a), (_, b)| a.together.total_cmp(&b.together));
         let (index, one) = most.map_or((0, Evidence::default()), |(index, one)| (index, *one));
@@ -159,13 +165,14 @@ impl Fusion {
         let plain = one.together - limit;
         let alone = evidence.len() == 1 && self.witness == 0;
         self.witness = if plain > -NEARLY { WITNESS_READINGS } else { self.witness.saturating_sub(1) };
-        let unwitnessed = if alone { UNWITNESSED } else { 0.0 };
+        let unwitnessed = if alone { UNWITNESSED + TEMPO_UNWITNESSED * tempo } else { 0.0 };
         let wearied = plain - settings.weariness * self.weariness - unwitnessed;
         (index, Excess { plain, wearied, unheard_of: false, expected: Some(one.usual), reason: one.reason })
     }
 
-    fn verdict(&mut self, excess: f64, unheard_of: bool, returned: bool, tempo: f64) -> Verdict {
-        self.weariness -= self.weariness / (WEARINESS_READINGS * libm::pow(10.0, tempo));
+    /// The verdict, where alarms are recent for so many readings.
+    fn verdict(&mut self, excess: f64, unheard_of: bool, returned: bool, recent: f64) -> Verdict {
+        self.weariness -= self.weariness / recent;
         let rested = self.rest == 0;
         self.rest = self.rest.saturating_sub(1);
         let score = (LIMIT + excess).max(0.0);
@@ -237,6 +244,7 @@ mod tests {
         }; 2],
         flat: None,
         tempo: 0.0,
+        week: 0.0,
         returns: false,
     };
 
@@ -296,7 +304,7 @@ mod tests {
             evidence.alone[0].record = record;
             raises(&mut Fusion::new(), evidence)
         };
-        assert!(fast(4.0) && !fast(4.2));
+        assert!(fast(3.8) && !fast(4.0));
     }
 
     #[test]
@@ -338,6 +346,19 @@ mod tests {
         assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(3.0)));
         (0..20_000).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(raises(&mut fusion, together(2.7)), "forgotten");
+    }
+
+    #[test]
+    fn an_alarm_stays_recent_for_a_week_of_readings() {
+        let week = |evidence: Evidence| Evidence { week: 10_080.0, ..evidence };
+        let mut fusion = Fusion::new();
+        for _ in 0..4 {
+            assert!(raises(&mut fusion, week(together(4.0))));
+            (0..1_440).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[week(QUIET)]));
+        }
+        assert!(!raises(&mut fusion, week(together(3.0))), "no news any more");
+        (0..20_160).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[week(QUIET)]));
+        assert!(raises(&mut fusion, week(together(3.0))), "two weeks later it is");
     }
 
     #[test]

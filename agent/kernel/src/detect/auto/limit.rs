@@ -5,7 +5,7 @@
 //! is largest, surprise falls off exponentially (peaks over threshold, as A. Siffer et al., "Anomaly Detection in
 //! Streams with Extreme Value Theory", KDD 2017). A prior stands for what is usual until enough has been seen.
 //!
-//! The limit only rises. Of one series it rises by a tenth of what the series asks for: most of what is surprising in
+//! The limit only rises. Of one series it rises by a part of what the series asks for: most of what is surprising in
 //! a series is an event. Several series at one time ask for all of it: nobody knows beforehand how they hang together.
 //!
 //! State: 244 bytes. Cost: O(1), no allocation.
@@ -17,7 +17,7 @@ learned_struct!(OwnLimit { counts, seen });
 /// One reading in so many may exceed the limit.
 const ONE_IN: f64 = 2_000.0;
 /// The share of the rise of a single series.
-const SHARE: f64 = 0.1;
+const SHARE: f64 = 0.15;
 const BINS_PER_DIGIT: f64 = 20.0;
 const BINS: usize = 120;
 /// The tail is this share of the readings.
@@ -96,7 +96,7 @@ mod tests {
         let of_all = 0.5 + 0.35 * libm::log(2_000.0);
         let [one, several] = after(0.35);
         assert!((several - of_all).abs() < 0.15, "{several}, not {of_all}");
-        assert!((one - LIMIT - 0.1 * (several - LIMIT)).abs() < 1e-9);
+        assert!((one - LIMIT - super::SHARE * (several - LIMIT)).abs() < 1e-9);
         assert_eq!(after(0.1), [LIMIT; 2], "a calm series is no reason for less");
         assert!((OwnLimit::new().of(LIMIT, true) - 2.49).abs() < 0.01, "the prior");
     }

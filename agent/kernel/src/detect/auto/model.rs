@@ -65,6 +65,9 @@ const RETURN_READINGS: u16 = 500;
 const RETURN: f64 = 0.5;
 /// What is usual at a time is said when it is so far from the level [spreads].
 const OF_THE_TIME: f64 = 0.5;
+/// What is not so far from usual [spreads] is hardly to be seen, and says little as a reason.
+const VISIBLE: f64 = 0.1;
+const HARDLY: f64 = 0.1;
 /// A mean over several readings is what a reason tells of when it is so much rarer than the value itself.
 const MEANS_SAY: f64 = 0.75;
 /// Larger values are clamped to this, so that differences and their means stay finite.
@@ -190,6 +193,7 @@ impl AutoModel {
             alone: self.alone(value, &near),
             flat: self.flat.push(time, value, &self.tempo),
             tempo: self.tempo.digits(),
+            week: self.tempo.readings_of_a_week(),
             returns: self.since < RETURN_READINGS
                 && (value - self.before).abs() < RETURN * (value - long).abs(),
         };
@@ -216,7 +220,8 @@ impl AutoModel {
         per_unit: f64,
     ) -> (f64, Reason) {
         let step = (value - self.recent).abs();
-        let of_the_time = |usual: f64| (usual - self.level).abs() > OF_THE_TIME * self.spread;
+        let knows_days = self.tempo.knows_days() && self.flat.has_seen_a_day(time);
+        let of_the_time = |usual: f64| knows_days && (usual - self.level).abs() > OF_THE_TIME * self.spread;
         let (of_the_day, of_the_week) = (of_the_time(day), of_the_time(week));
         let (mut sum, mut most, mut reason) = (0.0, 0.0, Reason::default());
         for (view, (of, span)) in self.views.iter_mut().zip(VIEWS) {
@@ -230,9 +235,11 @@ impl AutoModel {
             view.mean += (difference - view.mean) / span.min(f64::from(self.seen) + 1.0);
             let surprise = digits(view.surprise.push(view.mean, self.seen, !near.pardoned));
             sum += surprise * surprise;
-            let said = if span > 1.0 { MEANS_SAY * surprise } else { surprise };
+            let by = view.mean / per_unit;
+            let visible = of == Of::Unrest || by.abs() >= VISIBLE * self.spread;
+            let said =
+                if span > 1.0 { MEANS_SAY } else { 1.0 } * if visible { surprise } else { HARDLY * surprise };
             if said > most {
-                let by = view.mean / per_unit;
                 let usual = Reason::Usual { readings: span as u8, by, at: of_the_time.then_some(time) };
                 (most, reason) = (said, if of == Of::Unrest { Reason::Steps } else { usual });
             }

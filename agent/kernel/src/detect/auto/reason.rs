@@ -37,7 +37,7 @@ impl fmt::Display for Reason {
                 at.map_or(Ok(()), |time| write!(f, " at {} UTC", HalfHour(time)))
             }
             Self::Neighbours { by } => write!(f, "{} the readings just before it", Beside(by)),
-            Self::Steps => f.write_str("part of unusual unrest: steps are larger than they were"),
+            Self::Steps => f.write_str("part of a restless stretch: readings jump more than usual"),
             Self::Flat { length, longest } => {
                 let (length, longest) = (Duration(whole(length)), Duration(whole(longest)));
                 write!(f, "flat for {length}, never longer than {longest} before")
@@ -124,7 +124,8 @@ mod tests {
                 "the last of 30 readings, on average 0.046 below what is usual",
             ),
             (Reason::Neighbours { by: 123.4 }, "123 above the readings just before it"),
-            (Reason::Steps, "part of unusual unrest: steps are larger than they were"),
+            (Reason::Neighbours { by: -450_787_352.0 }, "451000000 below the readings just before it"),
+            (Reason::Steps, "part of a restless stretch: readings jump more than usual"),
             (
                 Reason::Flat { length: 180 * MINUTE + 9, longest: 20 * MINUTE + 500 },
                 "flat for 3h, never longer than 20m before",
