@@ -131,6 +131,7 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
     }
 
     /// Reads the JSON that `text` holds, if it is whole.
+    #[cold]
     fn inside_text(&mut self, text: &str) -> Result<(), DecodeError> {
         let mut inside = T::inside(text);
         let mut whole = inside.clone();
