@@ -25,7 +25,7 @@ pub(super) struct DemoOptions {
     /// End by itself after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
-    /// Print the config of the demo, and do nothing else
+    /// Print the config of the demo, with words such as PORT where it fills in numbers, and do nothing else
     #[arg(long)]
     print_config: bool,
 }

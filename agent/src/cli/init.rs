@@ -23,7 +23,7 @@ pub(super) struct InitOptions {
     /// Broker to listen to (default: mqtt://127.0.0.1:1883, where one answers)
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
-    /// How long to listen to the broker
+    /// How long to listen to the broker, 1 to 15
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=15))]
     listen: u64,
     /// Write the config to this file (default: print it)
