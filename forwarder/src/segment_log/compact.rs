@@ -2,7 +2,8 @@
 //!
 //! The [`crate::Compactor`] knows how to merge. This module chooses the segments: the oldest closed ones of those
 //! that were compacted least, a few at a time. So detail is lost evenly, from the oldest on, and an older message
-//! is never finer than a younger one.
+//! is never finer than a younger one. Only what is on its way to an output stays as it is: where messages come faster than
+//! they leave, what comes then may become coarser than that.
 //!
 //! Gated messages are merged by themselves, when no others can be.
 //!
