@@ -7,7 +7,11 @@ use headwater_lab::evaluate::{
     Contender, EvaluateError, Judged, Labelled, Score, as_json, as_table, load, sweep, sweep_table,
     write_scores,
 };
+use headwater_text::{LINE_BYTES_MAX, clean};
 use std::path::PathBuf;
+
+/// A sweep says how far it is after so many combinations.
+const SWEPT_SHOWN: usize = 5;
 
 /// Options of `evaluate`.
 #[derive(Debug, Args)]
@@ -42,7 +46,7 @@ impl From<EvaluateError> for Failure {
 pub(super) fn run(options: &EvaluateOptions) -> Result<(), Failure> {
     let contenders = contenders(options)?;
     let LabelledFiles { labels, corpus, .. } = &options.files;
-    let mut recordings = load(labels, options.files.folder(), corpus.as_deref())?;
+    let mut recordings = load(labels, options.files.folder(), corpus)?;
     recordings.sort_by(|a, b| (&a.label.corpus, &a.name).cmp(&(&b.label.corpus, &b.name)));
     if options.sweep {
         return print_sweeps(&contenders, &recordings);
@@ -77,7 +81,12 @@ fn contenders(options: &EvaluateOptions) -> Result<Vec<Contender>, Failure> {
 
 fn print_sweeps(contenders: &[Contender], recordings: &[Labelled]) -> Result<(), Failure> {
     for contender in contenders {
-        stdout::print(sweep_table(&contender.name, &sweep(contender, recordings)?))?;
+        let progress = |done: usize, of: usize| {
+            if done.is_multiple_of(SWEPT_SHOWN) {
+                eprintln!("{}: {done} of {of} combinations tried", clean(&contender.name, LINE_BYTES_MAX));
+            }
+        };
+        stdout::print(sweep_table(&contender.name, &sweep(contender, recordings, progress)?))?;
     }
     Ok(())
 }

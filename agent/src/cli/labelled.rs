@@ -14,9 +14,9 @@ pub(super) struct LabelledFiles {
     /// Where the recordings lie that the labels name (default: beside the labels)
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Only this corpus
+    /// Only this corpus; may be given more than once
     #[arg(long)]
-    pub(super) corpus: Option<String>,
+    pub(super) corpus: Vec<String>,
 }
 
 impl LabelledFiles {

@@ -95,7 +95,7 @@ pub(super) fn run(config_path: &Path, arguments: &TrainArguments) -> Result<(), 
     let pipeline =
         || crate::supervise::pipeline(&config.agent.id, &config.sources, vec![own.clone()], config.limits);
     let LabelledFiles { labels, corpus, .. } = &arguments.files;
-    let files = TrainingFiles { labels, folder: arguments.files.folder(), corpus: corpus.as_deref() };
+    let files = TrainingFiles { labels, folder: arguments.files.folder(), corpora: corpus };
     let data = gather(files, &origin, &recipe, pipeline)?;
     let (model, report) = train(&data, &recipe, &options)?;
     let picture = arguments.plot.as_ref().map(|path| (path, report.as_svg().into_bytes()));

@@ -141,19 +141,19 @@ impl Labelled {
     }
 }
 
-/// Reads the labels, and the recordings of `corpus` (all, where none is named) below `data`.
+/// Reads the labels, and the recordings of `corpora` (all, where none is named) below `data`.
 ///
 /// # Errors
 /// [`EvaluateError`] names the file.
-pub fn load(labels: &Path, data: &Path, corpus: Option<&str>) -> Result<Vec<Labelled>, EvaluateError> {
-    let read = read_labels(labels, corpus)?;
+pub fn load(labels: &Path, data: &Path, corpora: &[String]) -> Result<Vec<Labelled>, EvaluateError> {
+    let read = read_labels(labels, corpora)?;
     read.into_iter().map(|(name, label)| read_one(data, name, label)).collect()
 }
 
-/// Reads the labels of the recordings of `corpus`, by name.
+/// Reads the labels of the recordings of `corpora`, by name.
 pub(crate) fn read_labels(
     labels: &Path,
-    corpus: Option<&str>,
+    corpora: &[String],
 ) -> Result<BTreeMap<String, Label>, EvaluateError> {
     let path = labels.display().to_string();
     let text =
@@ -177,15 +177,13 @@ pub(crate) fn read_labels(
         if let Some(mistake) = label.misspelt() {
             return Err(EvaluateError::Unfit(format!("{path}: the label of `{name}` has {mistake}")));
         }
-        if corpus.is_none_or(|corpus| corpus == label.corpus) {
+        if corpora.is_empty() || corpora.contains(&label.corpus) {
             all.insert(name, label);
         }
     }
     if all.is_empty() {
-        return Err(EvaluateError::Unfit(format!(
-            "{path}: no series of corpus `{}` in it",
-            corpus.unwrap_or("any")
-        )));
+        let wanted = if corpora.is_empty() { "any".to_owned() } else { corpora.join("` or `") };
+        return Err(EvaluateError::Unfit(format!("{path}: no series of corpus `{wanted}` in it")));
     }
     Ok(all)
 }

@@ -76,17 +76,24 @@ struct Tried {
     parts: Vec<Part>,
 }
 
-/// Tries the parameters that were not given. Recordings of one corpus lie together.
+/// Tries the parameters that were not given; tells `progress` how many combinations are tried, of how many. Recordings of
+/// one corpus lie together.
 ///
 /// # Errors
 /// [`EvaluateError::Unfit`] when the contender cannot be built as it is.
-pub fn sweep(contender: &Contender, recordings: &[Labelled]) -> Result<Sweep, EvaluateError> {
+pub fn sweep(
+    contender: &Contender,
+    recordings: &[Labelled],
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Sweep, EvaluateError> {
     let (names, recordings): (Vec<String>, Vec<Vec<&Labelled>>) = parts(recordings).into_iter().unzip();
     let before = judged(contender, &recordings)?;
     let mut tried = vec![Tried { name: contender.name.clone(), parts: before.clone() }];
-    for candidate in candidates(contender) {
+    let candidates = candidates(contender);
+    for (done, candidate) in candidates.iter().enumerate() {
+        progress(done, candidates.len());
         if candidate.detector().is_ok() {
-            tried.push(Tried { name: candidate.name.clone(), parts: judged(&candidate, &recordings)? });
+            tried.push(Tried { name: candidate.name.clone(), parts: judged(candidate, &recordings)? });
         }
     }
     // Of equals the first one, which is the one in use.

@@ -26,7 +26,7 @@ fn recordings(test: &str) -> (PathBuf, Vec<Labelled>) {
         }
         std::fs::write(directory.join(name), text).unwrap();
     }
-    let all = load(&directory.join("labels.json"), &directory, Some("made-up")).unwrap();
+    let all = load(&directory.join("labels.json"), &directory, &["made-up".to_owned()]).unwrap();
     (directory, all)
 }
 
@@ -41,7 +41,7 @@ fn a_recording_of_which_no_row_can_be_read_is_no_recording_without_anomalies() {
     let (directory, _) = recordings("unread");
     let seconds: String = (0..400).map(|row| format!("{},1\n", 1_700_000_000 + row)).collect();
     std::fs::write(directory.join("x/a.csv"), format!("timestamp,value\n{seconds}")).unwrap();
-    let error = load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string();
+    let error = load(&directory.join("labels.json"), &directory, &[]).unwrap_err().to_string();
     assert!(error.contains("a.csv: no row can be read") && error.contains("unix"), "{error}");
     std::fs::remove_dir_all(directory).unwrap();
 }
@@ -92,7 +92,7 @@ fn a_label_may_tell_times_and_nothing_else() {
             "{{\"format\": \"anomaly-labels-1\", \"series\": {{\"x/a.csv\": {{\"windows\": {span}}}}}}}"
         );
         std::fs::write(directory.join("labels.json"), text).unwrap();
-        load(&directory.join("labels.json"), &directory, None)
+        load(&directory.join("labels.json"), &directory, &[])
     };
     let own = load(&time(100), &time(149)).unwrap().remove(0);
     assert_eq!(own.label.windows, by_rows[0].label.windows[..1]);
@@ -118,7 +118,8 @@ fn detectors_run_over_recordings_and_their_parameters_are_tried() {
     let written = std::fs::read_to_string(directory.join("out/x/a.csv")).unwrap();
     assert_eq!(written.lines().count(), 401);
     assert!(written.starts_with("timestamp,value,anomaly_score,flag\n1396310400000,"));
-    let table = |name: &str| sweep_table(name, &sweep(&Contender::parse(name).unwrap(), &all).unwrap());
+    let table =
+        |name: &str| sweep_table(name, &sweep(&Contender::parse(name).unwrap(), &all, |_, _| ()).unwrap());
     let zscore = table("zscore");
     assert!(zscore.starts_with("zscore: 26 combinations on 2 parts\n"), "{zscore}");
     assert!(zscore.contains("\n  made-up 2/2  ") && zscore.contains("\n  best on all parts: "), "{zscore}");
@@ -136,7 +137,7 @@ fn what_does_not_fit_is_named() {
     let (directory, _) = recordings("unfit");
     let refused = |labels: &str| {
         std::fs::write(directory.join("labels.json"), labels).unwrap();
-        load(&directory.join("labels.json"), &directory, None).unwrap_err().to_string()
+        load(&directory.join("labels.json"), &directory, &[]).unwrap_err().to_string()
     };
     assert!(refused("{").contains("not labels"));
     let label = refused(&LABELS.replace("\"probation\"", "\"probaton\""));

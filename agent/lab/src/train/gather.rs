@@ -48,8 +48,8 @@ pub struct TrainingFiles<'a> {
     pub labels: &'a Path,
     /// The folder that their names start at.
     pub folder: &'a Path,
-    /// Only this corpus.
-    pub corpus: Option<&'a str>,
+    /// Only these corpora; all where none is named.
+    pub corpora: &'a [String],
 }
 
 /// Gathers the rows of all recordings. `pipeline` makes one that has seen nothing.
@@ -62,7 +62,7 @@ pub fn gather(
     recipe: &RowRecipe,
     pipeline: impl Fn() -> Pipeline,
 ) -> Result<Dataset, TrainError> {
-    let labels: BTreeMap<String, Label> = read_labels(files.labels, files.corpus)?;
+    let labels: BTreeMap<String, Label> = read_labels(files.labels, files.corpora)?;
     let mut data = Dataset {
         features: recipe.over.len() * recipe.aggregates.len(),
         names: vec![NORMAL.to_owned()],
