@@ -320,7 +320,8 @@ async function measure(series) {
       const first = Date.now();
       const page = await open(agent);
       await page.waitForFunction(() => document.querySelector('#chart').ariaLabel.includes(': last '));
-      if (pages.length === 0) console.log(`${series} series: the page weighs ${await weight(agent)} bytes, the first chart took ${Date.now() - first} ms`);
+      const took = Date.now() - first;
+      if (pages.length === 0) console.log(`${series} series: the page weighs ${await weight(agent)} bytes, the first chart took ${took} ms`);
       pages.push(page);
     }
     await sleep(3000);
