@@ -5,7 +5,7 @@ use crate::Lane;
 use crate::opening::{OpenLog, Opening};
 use crate::progress::Progress;
 use crate::record::BufferRecord;
-use crate::segment_log::{LaneBatches, LogEvent, SegmentLog};
+use crate::segment_log::{LaneBatches, LogEvent, PositionsNote, SegmentLog};
 use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -32,7 +32,7 @@ enum Job {
     Settle {
         names: Vec<String>,
         progress: Progress,
-        note: bool,
+        note: PositionsNote,
         before_ms: Option<i64>,
         reply: Reply<()>,
     },
@@ -144,7 +144,7 @@ impl DiskThread {
         &self,
         names: Vec<String>,
         progress: Progress,
-        note: bool,
+        note: PositionsNote,
         before_ms: Option<i64>,
     ) -> Option<Answer<()>> {
         self.ask(|reply| Job::Settle { names, progress, note, before_ms, reply }).await

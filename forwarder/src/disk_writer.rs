@@ -9,6 +9,7 @@
 use crate::Lane;
 use crate::config::{Sync, When};
 use crate::disk_thread::WhenOpened;
+use crate::segment_log::PositionsNote;
 use crate::shared::Shared;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -230,7 +231,8 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
             () = shared.ending.closing() => return,
         }
         round = round.wrapping_add(1);
-        let note = round.is_multiple_of(NOTE_EVERY);
+        let is_due = round.is_multiple_of(NOTE_EVERY);
+        let note = if is_due { PositionsNote::OfMessages } else { PositionsNote::Later };
         if shared.disk_is_used() {
             settle_once(&shared, note).await;
         }
@@ -238,8 +240,8 @@ pub(crate) async fn settle(shared: Rc<Shared>) {
     }
 }
 
-/// Has drained segments deleted once. `note`: the acknowledgements are written down too.
-pub(crate) async fn settle_once(shared: &Shared, note: bool) {
+/// Has drained segments deleted once, and the acknowledgements written down as `note` says.
+pub(crate) async fn settle_once(shared: &Shared, note: PositionsNote) {
     let progress = shared.spool.borrow().progress();
     let before_ms = shared.config.max_age_ms.map(|age_ms| shared.now_ms().saturating_sub(age_ms));
     let names = shared.opened().await.names.borrow().clone();

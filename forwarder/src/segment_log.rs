@@ -86,6 +86,17 @@ pub(crate) struct FoundMessages {
 /// Messages to be written.
 pub(crate) type LaneBatches = PerLane<Vec<BufferRecord>>;
 
+/// Whether the acknowledgements are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PositionsNote {
+    /// A later one holds them.
+    Later,
+    /// If messages lie on disk: without any, nothing is written while the uplink is up.
+    OfMessages,
+    /// In any case, because the outputs themselves are to be known.
+    OfOutputs,
+}
+
 pub(crate) struct SegmentLog {
     store: Box<dyn Store>,
     config: BufferConfig,
@@ -111,7 +122,7 @@ pub(crate) struct SegmentLog {
 impl SegmentLog {
     /// Brings the buffer within its bounds at the start.
     pub(crate) fn fit(&mut self, names: &[String], progress: &Progress) {
-        self.settle(names, progress, true);
+        self.settle(names, progress, PositionsNote::OfMessages);
         self.make_room(&LaneBatches::default(), progress);
     }
 
@@ -176,9 +187,9 @@ impl SegmentLog {
         Ok(records)
     }
 
-    /// Deletes segments of which no output wants a message. Writes the acknowledgements if `note`, or if no
+    /// Deletes segments of which no output wants a message. Writes the acknowledgements as `note` says, and if no
     /// segment is left.
-    pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: bool) {
+    pub(crate) fn settle(&mut self, names: &[String], progress: &Progress, note: PositionsNote) {
         let had = !self.segments.is_empty();
         let done = PerLane::from_fn(|lane| progress.done(lane, OutputSet::ALL));
         let all = self.segments.values().all(|meta| meta.is_done(&done));
@@ -193,7 +204,12 @@ impl SegmentLog {
             self.make_room(&LaneBatches::default(), progress);
         }
         let empty = self.segments.is_empty();
-        if (had && empty) || note {
+        let is_wanted = match note {
+            PositionsNote::Later => false,
+            PositionsNote::OfMessages => !empty,
+            PositionsNote::OfOutputs => true,
+        };
+        if (had && empty) || is_wanted {
             self.write_positions(names, progress);
         }
     }

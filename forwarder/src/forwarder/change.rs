@@ -2,6 +2,7 @@
 
 use super::{Forwarder, OutputSlot, drive};
 use crate::disk_writer;
+use crate::segment_log::PositionsNote;
 use crate::status::OutputState;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -44,7 +45,10 @@ impl Forwarder {
             return;
         }
         names.iter().for_each(|name| _ = self.shared.join(name));
-        if timeout(NOTED_WITHIN, disk_writer::settle_once(&self.shared, true)).await.is_err() {
+        if timeout(NOTED_WITHIN, disk_writer::settle_once(&self.shared, PositionsNote::OfOutputs))
+            .await
+            .is_err()
+        {
             tracing::warn!("the disk is slow: the buffer does not know the new outputs yet");
         }
     }

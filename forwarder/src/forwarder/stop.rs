@@ -4,6 +4,7 @@
 use super::Forwarder;
 use crate::disk_writer;
 use crate::ending::Phase;
+use crate::segment_log::PositionsNote;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -53,7 +54,7 @@ impl Forwarder {
         let last = async {
             disk_writer::sync_once(shared).await;
             if shared.disk_is_used() {
-                disk_writer::settle_once(shared, true).await;
+                disk_writer::settle_once(shared, PositionsNote::OfMessages).await;
             }
             shared.disk_thread.close().await;
         };

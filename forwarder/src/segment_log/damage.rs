@@ -199,6 +199,7 @@ mod tests {
     use super::*;
     use crate::progress::Progress;
     use crate::record::BufferRecord;
+    use crate::segment_log::PositionsNote;
     use crate::segment_log::{LaneBatches, StoppedBuffer};
     use crate::store::memory::MemoryStore;
     use crate::store::sled::SledStore;
@@ -259,7 +260,7 @@ mod tests {
             assert_eq!(lost(&mut segment_log), 0, "seed {seed}: it is known");
             let mut progress = Progress::new(1);
             progress.forget(Lane::Data, &(0..70));
-            segment_log.settle(&["cloud".into()], &progress, true);
+            segment_log.settle(&["cloud".into()], &progress, PositionsNote::OfMessages);
             assert!(segment_log.is_empty() && store.clone().aside_bytes() > 0, "seed {seed}");
         }
     }
@@ -308,7 +309,7 @@ mod tests {
         }
         let mut progress = Progress::new(1);
         progress.forget(Lane::Data, &(0..COUNT));
-        segment_log.settle(&["cloud".into()], &progress, true);
+        segment_log.settle(&["cloud".into()], &progress, PositionsNote::OfMessages);
         assert!(segment_log.is_empty());
         count
     }
