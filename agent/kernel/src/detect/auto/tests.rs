@@ -75,6 +75,32 @@ fn reasons_name_the_time_the_neighbours_and_the_plateau() {
     assert!(said.starts_with("flat for ") && said.ends_with(" before"), "{said}");
 }
 
+#[test]
+fn a_reason_names_a_time_of_day_only_where_other_days_were_seen() {
+    let (mut auto, mut noise) = (Auto::new(), Noise::new(1));
+    days(&mut auto, &mut noise, 0, 250);
+    let said = said_of(&mut auto, 250, [60.0; 6]).unwrap_or_default();
+    assert!(!said.is_empty() && !said.contains("UTC"), "{said}");
+}
+
+/// A door that is hardly ever open is above what is usual by all that it moves, not by the last thousandth.
+#[test]
+fn a_reason_tells_what_can_be_seen() {
+    let mut auto = Auto::new();
+    let open = |at: i64| at % 3_000 >= 2_960;
+    let mut said = Vec::new();
+    for at in 0..30_000 {
+        let judgement = auto.push(Time(at * 1_000).into(), if open(at) { 1.0 } else { 0.0 });
+        if let Verdict::Anomalous(_) = judgement.verdict {
+            let mut reason = String::new();
+            auto.describe(&judgement, &mut reason).unwrap();
+            said.push(reason);
+        }
+    }
+    assert!(said.iter().all(|reason| !reason.contains("0.00")), "{said:?}");
+    assert!(!said.is_empty());
+}
+
 fn by_score(a: &Judgement, b: &Judgement) -> core::cmp::Ordering {
     a.score().unwrap_or(0.0).total_cmp(&b.score().unwrap_or(0.0))
 }
