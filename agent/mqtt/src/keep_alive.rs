@@ -7,8 +7,8 @@
 //!
 //! The time is counted in ticks of a quarter of the keep-alive time, so that no packet needs a look at a clock. A tick
 //! that the thread was too busy for is not made up for: what came in the meantime is read before the next one. On a silent
-//! connection several ticks are waited for at once, so that it wakes the program less often. Something that
-//! was sent meanwhile may then count as older than it is, and something that came as younger.
+//! connection several ticks are waited for at once, so that it wakes the program less often: all of them from the answer to a
+//! ping on. Something that was sent meanwhile may then count as older than it is, and something that came as younger.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -26,6 +26,11 @@ pub(crate) struct KeepAlive {
     ticks: Option<Ticks>,
     unsent: u8,
     unheard: u8,
+    /// Whether a ping is due or sent, and neither a tick nor an answer has come since.
+    is_asking: bool,
+    /// Whether something was sent since the timer began to wait, and whether something came.
+    has_sent: bool,
+    has_heard: bool,
 }
 
 /// A timer that waits for one or several ticks.
@@ -64,17 +69,26 @@ impl KeepAlive {
     pub(crate) fn new(keep_alive: Duration) -> Self {
         let tick = keep_alive / u32::from(PING_AFTER);
         let ticks = (!tick.is_zero()).then(|| Ticks::new(tick));
-        Self { ticks, unsent: 0, unheard: 0 }
+        Self { ticks, ..Self::default() }
     }
 
     /// Something was sent.
     pub(crate) fn on_sent(&mut self) {
         self.unsent = 0;
+        self.has_sent = true;
     }
 
     /// Something came from the broker, or it took what it had kept waiting.
     pub(crate) fn on_heard(&mut self) {
         self.unheard = 0;
+        self.has_heard = true;
+        if std::mem::take(&mut self.is_asking)
+            && let Some(ticks) = &mut self.ticks
+        {
+            // The ping was sent within the last tick.
+            (self.has_sent, self.has_heard) = (false, false);
+            ticks.wait_for(PING_AFTER);
+        }
     }
 
     /// The next action.
@@ -82,8 +96,14 @@ impl KeepAlive {
         let Some(ticks) = &mut self.ticks else { return Poll::Pending };
         while ticks.timer.poll_tick(context).is_ready() {
             let is_silent = self.unsent > 0 && self.unheard > 0;
-            self.unsent = self.unsent.saturating_add(ticks.steps);
-            self.unheard = if self.unheard == 0 { 1 } else { self.unheard.saturating_add(ticks.steps) };
+            let early = u8::from(std::mem::take(&mut self.has_sent) && ticks.steps == PING_AFTER);
+            self.unsent = self.unsent.saturating_add(ticks.steps - early);
+            self.is_asking = false;
+            self.unheard = if std::mem::take(&mut self.has_heard) {
+                1
+            } else {
+                self.unheard.saturating_add(ticks.steps)
+            };
             if self.unheard >= LOST_AFTER {
                 return Poll::Ready(DueAction::GiveUp);
             }
@@ -92,6 +112,7 @@ impl KeepAlive {
             let is_long = is_silent && !is_ping_due && longest < PING_AFTER;
             ticks.wait_for(if is_long { PING_AFTER - longest } else { 1 });
             if is_ping_due {
+                self.is_asking = true;
                 return Poll::Ready(DueAction::Ping);
             }
         }

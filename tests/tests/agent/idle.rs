@@ -4,7 +4,7 @@ use headwater_tests::{Agent, RuntimeDir, Subscriber, TempDir, wait_for};
 use std::time::Duration;
 
 /// How long it is watched.
-const WATCHED: Duration = Duration::from_secs(30);
+const WATCHED: Duration = Duration::from_secs(60);
 
 /// The most wake-ups a second of all its threads: watchdog, keep-alive and looks at the clock included.
 const WAKE_UPS_MAX: f64 = 0.5;
