@@ -32,7 +32,11 @@ fn compressed_files_are_merged_like_plain_ones() {
 
 #[test]
 fn nothing_to_merge_is_a_failure_that_says_why() {
-    let merged = merge(&["--every", "5s", &vectors("summaries.jsonl")]);
+    let all = std::fs::read_to_string(vectors("summaries.jsonl")).expect("the vectors");
+    let minutes = all.lines().next().expect("a summary of a minute");
+    let dir = TempDir::new();
+    let file = dir.write("minute.jsonl", minutes.as_bytes());
+    let merged = merge(&["--every", "5s", &file.display().to_string()]);
     assert_eq!(merged.status.code(), Some(1));
     let said = String::from_utf8_lossy(&merged.stderr).into_owned();
     assert!(
