@@ -86,6 +86,10 @@ const ALL: &str = "aggregates = [\"count\", \"sum\", \"min\", \"max\", \"range\"
     \"last\", \"delta\", \"increase\", \"rate\", \"slope\", \"time_weighted_mean\", \"integral\", \"states\", \"time_on\", \
     \"time_off\", \"p90\"]\nsketch = true\n";
 
+/// Aggregates that came later, in a stream of their own, because older states know nothing of it.
+const STEPS: &str = "[streams.steps]\nfrom = [\"field\"]\nwindow = { type = \"tumbling\", size = \"1m\" }\nlateness = \"2s\"\n\
+    idle = \"6h\"\naggregates = [\"mean_abs_change\", \"max_abs_change\", \"longest_run\"]\n";
+
 fn everything() -> String {
     let windows = [
         (
@@ -129,7 +133,7 @@ fn everything() -> String {
             "[streams.{name}]\nfrom = [\"field\"]\nwindow = {window}\n{lateness}{aggregates}{more}"
         );
     }
-    text + &detectors()
+    text + STEPS + &detectors()
 }
 
 /// A file whose position is stored with its readings.

@@ -51,8 +51,8 @@ const SINCE_0_1_0: Changed = Changed {
     raises: false,
 };
 
-/// Since the states of before 0.2.0 `auto` judges in other ways; from those before the fourth it learns anew.
-const SINCE_0_2_0_4: Changed = Changed { numbers: &[], pairs: &[], detectors: &["auto"], raises: false };
+/// Since the states of before 0.2.0 `auto` judges in other ways, and learns anew.
+const SINCE_0_2_0_3: Changed = Changed { numbers: &[], pairs: &[], detectors: &["auto"], raises: false };
 
 impl Changed {
     /// Since a version, by the name of its folder.
@@ -60,7 +60,7 @@ impl Changed {
     pub fn since(version: &str, case: &Case) -> Self {
         let changed = match version {
             "0.1.0" => SINCE_0_1_0,
-            "0.2.0-1" | "0.2.0-2" | "0.2.0-3" | "0.2.0-4" => SINCE_0_2_0_4,
+            "0.2.0-1" | "0.2.0-2" | "0.2.0-3" => SINCE_0_2_0_3,
             _ => Self::default(),
         };
         Self { raises: case.end != End::Stopped, ..changed }
