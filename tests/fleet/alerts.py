@@ -123,6 +123,7 @@ def judge(truth_path, results_path):
     told = [alert for alert in told if alert["kind"] == "fleet_alert"]
     found = sorted([alert["labels"]["site"], alert["time"], alert["state"]] for alert in told)
     wrong = [change for change in expected if change not in found] + [change for change in found if change not in expected]
+    wrong += [change for at, change in enumerate(found) if change in found[:at]]
     for change in wrong:
         print(f"{'missing' if change in expected else 'nobody did'}: {change}", file=sys.stderr)
     few = [alert for alert in told if alert["state"] == "raised" and len(alert["agents"]) < ENOUGH]

@@ -102,8 +102,38 @@ values() {
     client drain "$1" | cut -f 7-
 }
 
+# judge RESULTS [--no-repeats]
 judge() {
-    python3 "$here/judge.py" "$work/swarm/truth.json" "$work/$1"
+    python3 "$here/judge.py" "${@:2}" "$work/swarm/truth.json" "$work/$1"
+}
+
+# A job of Flink in the background, as `job_pid`: start_job LOG OPTION…
+start_job() {
+    "${java_fleet[@]}" fleet.Job --brokers "127.0.0.1:$port" --by site "${@:2}" >"$work/$1.log" 2>&1 &
+    job_pid=$!
+    children+=("$job_pid")
+}
+
+# The number of the last complete checkpoint below a directory, 0 if there is none.
+checkpoint() {
+    { ls -d "$1"/*/chk-*/_metadata 2>/dev/null || true; } | sed 's/.*chk-//; s/[^0-9].*//' | sort -n | tail -n 1 | grep . || echo 0
+}
+
+# Waits until two more checkpoints are complete, so that one of them has begun after now: checkpoints_on DIRECTORY LOG
+checkpoints_on() {
+    local before
+    before=$(checkpoint "$1")
+    wait_for "[ \$(checkpoint $1) -ge $((before + 2)) ]" "checkpoints after number $before" "$work/$2.log"
+}
+
+kill_job() {
+    kill -9 "$job_pid"
+    wait "$job_pid" 2>/dev/null || true
+}
+
+# The checkpoint to go on from, as an option of the job.
+restored() {
+    echo "--restore file://$(ls -d "$1"/*/chk-"$(checkpoint "$1")")"
 }
 
 wait_for() {

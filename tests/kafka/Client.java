@@ -55,7 +55,7 @@ public final class Client {
     /** drain TOPIC[,TOPIC]: topic, partition, offset, time, key, headers and value of each record, up to the end. */
     private static void drain(String brokers, List<String> topics) {
         Map<String, Object> config = Map.of("bootstrap.servers", brokers, "auto.offset.reset", "earliest",
-                "enable.auto.commit", "false", "allow.auto.create.topics", "false");
+                "enable.auto.commit", "false", "allow.auto.create.topics", "false", "isolation.level", "read_committed");
         try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
             List<TopicPartition> all = new ArrayList<>();
             for (String topic : topics) {
@@ -80,7 +80,10 @@ public final class Client {
         }
     }
 
-    /** send TOPIC CODEC: KEY TAB VALUE from each line of the standard input; says ok when all are acknowledged. */
+    /**
+     * send TOPIC CODEC: KEY TAB VALUE from each line of the standard input, or KEY alone for a record without a value; says ok
+     * when all are acknowledged.
+     */
     private static void send(String brokers, String topic, String codec) throws Exception {
         // A broker that is killed again and again may be away for minutes in all.
         var config = Map.<String, Object>of("bootstrap.servers", brokers, "compression.type", codec, "acks", "all",
@@ -95,7 +98,8 @@ public final class Client {
                     System.out.println("flushed");
                     continue;
                 }
-                sent.add(producer.send(new ProducerRecord<>(topic, line.substring(0, tab), line.substring(tab + 1))));
+                String key = tab < 0 ? line : line.substring(0, tab);
+                sent.add(producer.send(new ProducerRecord<>(topic, key, tab < 0 ? null : line.substring(tab + 1))));
             }
             for (var one : sent) {
                 one.get();

@@ -36,6 +36,9 @@ public final class Job {
         private static final long serialVersionUID = 1L;
     };
 
+    /** How long a broker keeps what is written and belongs to no checkpoint yet: as long as it may, by its default. */
+    private static final int TRANSACTION_MS = 900_000;
+
     private Job() {}
 
     public static void main(String[] words) throws Exception {
@@ -43,11 +46,11 @@ public final class Job {
         StreamExecutionEnvironment flink = environment(options);
         WatermarkStrategy<String> timed = WatermarkStrategy.<String>forBoundedOutOfOrderness(Duration.ofMillis(options.disorder))
             .withTimestampAssigner(new EventTime(options.ahead)).withIdleness(Duration.ofMillis(options.idle));
-        DataStream<String> texts = flink.fromSource(source(options), timed, "summaries");
+        DataStream<String> texts = flink.fromSource(source(options), timed, "summaries").uid("summaries");
         SingleOutputStreamOperator<Entry> entries = texts.process(new Read(options)).name("read");
         FleetWindows windows = new FleetWindows(options.merge(), options.every, options.lateness);
         SingleOutputStreamOperator<String> results = entries.keyBy(Entry::group).process(windows).name("windows").uid("windows");
-        results.sinkTo(sink(options.brokers, options.to)).name("results").uid("results");
+        results.sinkTo(sink(options, options.to, "results")).name("results").uid("results");
         if (options.files != null) {
             var files = FileSink.forRowFormat(new Path(options.files), new SimpleStringEncoder<String>("UTF-8")).build();
             results.sinkTo(files).name("files").uid("files");
@@ -57,12 +60,12 @@ public final class Job {
             SingleOutputStreamOperator<FleetAlerts.Sign> signs = texts.process(new ReadSigns(options)).name("signs");
             rejected = rejected.union(signs.getSideOutput(REJECTED));
             signs.keyBy(FleetAlerts.Sign::group).process(new FleetAlerts(options.agents, options.within)).name("alerts").uid("alerts")
-                .sinkTo(sink(options.brokers, options.to)).name("alerts").uid("alerts-sink");
+                .sinkTo(sink(options, options.to, "alerts")).name("alerts").uid("alerts-sink");
         }
         if (options.rejected == null) {
-            rejected.sinkTo(new DiscardingSink<>()).name("rejected");
+            rejected.sinkTo(new DiscardingSink<>()).name("rejected").uid("discarded");
         } else {
-            rejected.sinkTo(sink(options.brokers, options.rejected)).name("rejected");
+            rejected.sinkTo(sink(options, options.rejected, "rejected")).name("rejected").uid("rejected");
         }
         flink.execute("headwater-fleet");
     }
@@ -89,13 +92,28 @@ public final class Job {
     private static KafkaSource<String> source(Options options) {
         var source = KafkaSource.<String>builder().setBootstrapServers(options.brokers).setTopics(options.from.split(","))
             .setGroupId(options.group).setStartingOffsets(OffsetsInitializer.earliest())
-            .setValueOnlyDeserializer(new SimpleStringSchema());
+            .setValueOnlyDeserializer(new Texts());
         return options.once ? source.setBounded(OffsetsInitializer.latest()).build() : source.build();
     }
 
-    private static KafkaSink<String> sink(String brokers, String topic) {
-        return KafkaSink.<String>builder().setBootstrapServers(brokers).setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
-            .setRecordSerializer(new Untimed(topic)).build();
+    /** With checkpoints what is written belongs to one of them: a restart from it says nothing twice. */
+    private static KafkaSink<String> sink(Options options, String topic, String name) {
+        var sink = KafkaSink.<String>builder().setBootstrapServers(options.brokers).setRecordSerializer(new Untimed(topic));
+        if (options.checkpoints == null) {
+            return sink.setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE).build();
+        }
+        return sink.setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE).setTransactionalIdPrefix(options.group + "-" + name)
+            .setProperty("transaction.timeout.ms", String.valueOf(TRANSACTION_MS)).build();
+    }
+
+    /** The values of records; one without a value, which a compacted topic may hold, is passed over. */
+    private static final class Texts extends SimpleStringSchema {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String deserialize(byte[] value) {
+            return value == null ? null : super.deserialize(value);
+        }
     }
 
     /** Records without a time of their own: Kafka would delete what is stamped with a window older than its retention. */
@@ -132,7 +150,8 @@ public final class Job {
                     out.collect(sign);
                 }
             } catch (RejectedException error) {
-                if (error.reason.equals("future")) {
+                // Of a summary the windows say it.
+                if (text.contains("\"alert\"")) {
                     context.output(REJECTED, error.reason + " " + error.getMessage());
                 }
             }
