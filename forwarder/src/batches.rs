@@ -297,32 +297,10 @@ impl BatchEvents {
 mod tests {
     use super::*;
     use crate::output_set::OutputSet;
-    use crate::{EncodeError, Lane, Message, MessageAddress};
+    use crate::testing::Lines;
+    use crate::{Lane, Message};
 
     const LINE: usize = 300;
-
-    /// Makes a line of every message.
-    struct Lines;
-
-    impl Encoder for Lines {
-        fn agent(&self) -> &str {
-            "agent"
-        }
-
-        fn takes(&self, _: &Message) -> bool {
-            true
-        }
-
-        fn address<'m>(&'m self, _: &'m Message) -> Option<MessageAddress<'m>> {
-            None
-        }
-
-        fn encode(&self, batch: &[&Message], _: Framing, to: &mut Vec<u8>) -> Result<(), EncodeError> {
-            to.extend(batch.iter().flat_map(|_| [b'x'; LINE]));
-            let is_bad = batch.iter().any(|message| message.body.is_empty());
-            if is_bad { Err(EncodeError { format: "lines", why: "empty".into() }) } else { Ok(()) }
-        }
-    }
 
     /// Notes the size of each batch (bytes).
     struct Noted(Arc<Mutex<Vec<usize>>>);
@@ -346,7 +324,7 @@ mod tests {
     async fn batches_of(count: u64, linger: Duration) -> Vec<usize> {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let output = BatchOutput::new(Noted(sizes.clone()), linger);
-        let encoder: Arc<dyn Encoder> = Arc::new(Lines);
+        let encoder: Arc<dyn Encoder> = Arc::new(Lines { bytes: LINE });
         let (mut sender, mut events) = output.open(&encoder, |_, _| Some("place".into())).unwrap();
         let (mut sent, mut acked) = (0, Vec::new());
         while (acked.len() as u64) < count {
@@ -383,7 +361,7 @@ mod tests {
     #[test]
     fn a_message_that_cannot_be_written_leaves_nothing_in_its_batch() {
         let output = BatchOutput::new(Noted(Arc::default()), Duration::ZERO);
-        let encoder: Arc<dyn Encoder> = Arc::new(Lines);
+        let encoder: Arc<dyn Encoder> = Arc::new(Lines { bytes: LINE });
         let gathered = Rc::new(RefCell::new(Gathered { up: true, ..Gathered::default() }));
         let mut sender = BatchConnection {
             gathered: gathered.clone(),

@@ -123,7 +123,8 @@ impl KeepAlive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
+    use std::future::{Future as _, poll_fn};
+    use std::pin::pin;
     use tokio::time::Instant;
 
     const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -144,6 +145,34 @@ mod tests {
         assert_eq!(due(&mut keep_alive).await, (DueAction::Ping, KEEP_ALIVE));
         keep_alive.on_sent();
         assert_eq!(due(&mut keep_alive).await, (DueAction::GiveUp, KEEP_ALIVE / 2), "no answer came");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_wakes_the_program_once_in_the_time_and_a_busy_one_is_not_pinged_for_long() {
+        let mut keep_alive = KeepAlive::new(KEEP_ALIVE);
+        let mut wakes = 0;
+        for _ in 0..10 {
+            let mut due = pin!(poll_fn(|context| keep_alive.poll_due(context)));
+            let counted = poll_fn(|context| {
+                wakes += 1;
+                due.as_mut().poll(context)
+            });
+            assert_eq!(counted.await, DueAction::Ping);
+            keep_alive.on_sent();
+            keep_alive.on_heard();
+        }
+        // The first ping is waited for tick by tick. Every wait is polled once before it begins.
+        assert!(wakes <= 4 + 10 * 2, "{wakes} polls");
+        let busy = async {
+            loop {
+                tokio::select! {
+                    _ = due(&mut keep_alive) => panic!("a ping, although something is sent all the time"),
+                    () = tokio::time::sleep(KEEP_ALIVE / 8) => keep_alive.on_sent(),
+                }
+                keep_alive.on_heard();
+            }
+        };
+        assert!(tokio::time::timeout(KEEP_ALIVE * 20, busy).await.is_err(), "it goes on");
     }
 
     /// What comes and goes at any time: the broker hears something within its time, and is not given up before it is.

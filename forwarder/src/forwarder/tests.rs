@@ -3,35 +3,12 @@
 use super::*;
 use crate::batches::{BatchOutput, BatchWriter, LineBatch};
 use crate::store::memory::MemoryStore;
-use crate::{
-    Compactor, Disconnected, EncodeError, Framing, Lane, MessageAddress, Opened, Sync as BufferSync, Tag,
-    When,
-};
+use crate::testing::Lines;
+use crate::{Compactor, Disconnected, Lane, Opened, Sync as BufferSync, Tag, When};
 use std::cell::Cell;
 use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
-
-/// Takes everything, and can encode nothing.
-struct Anything;
-
-impl Encoder for Anything {
-    fn agent(&self) -> &str {
-        "agent"
-    }
-
-    fn takes(&self, _: &Message) -> bool {
-        true
-    }
-
-    fn address<'m>(&'m self, _: &'m Message) -> Option<MessageAddress<'m>> {
-        None
-    }
-
-    fn encode(&self, _: &[&Message], _: Framing, _: &mut Vec<u8>) -> Result<(), EncodeError> {
-        Ok(())
-    }
-}
 
 /// Cannot be reached, or panics when it is tried again.
 struct Down {
@@ -94,7 +71,8 @@ fn start(store: &MemoryStore, panics: bool) -> Forwarder {
 }
 
 fn start_with(store: &MemoryStore, output: Box<dyn Output>, config: BufferConfig) -> Forwarder {
-    let slot = OutputSlot { name: "cloud".into(), output, encoder: Arc::new(Anything), presence: None };
+    let slot =
+        OutputSlot { name: "cloud".into(), output, encoder: Arc::new(Lines { bytes: 0 }), presence: None };
     let start = Start { config, folder: "/nowhere".into(), outputs: vec![slot], clock: Arc::new(|| 0) };
     Forwarder::start_on(start, Some(Arc::new(Panics)), Box::new(store.clone()), DiskThread::start).unwrap()
 }
