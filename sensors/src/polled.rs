@@ -19,13 +19,15 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+/// The time of a look at most devices (s).
+const LOOK_SECONDS: u64 = 10;
+
 /// What a source looks at.
 pub(crate) trait PolledDevice: Send + 'static {
     /// A look that takes longer is told (s).
-    const LOOK_SECONDS: u64 = 10;
-
-    /// What [`Source::may_be_remote`] says.
-    const MAY_BE_REMOTE: bool = false;
+    fn look_seconds(&self) -> u64 {
+        LOOK_SECONDS
+    }
 
     /// Goes on from what an earlier run has stored as positions.
     ///
@@ -61,15 +63,32 @@ impl PollError {
 }
 
 /// The source that looks at a device.
-pub(crate) struct PolledSource<D> {
-    pub(crate) config: PolledConfig,
+pub(crate) struct PolledSource {
+    config: PolledConfig,
     /// Makes the device, as nobody has looked at it yet.
-    pub(crate) device: Box<dyn Fn() -> D>,
+    device: Box<dyn Fn() -> Box<dyn PolledDevice>>,
+    /// What [`Source::may_be_remote`] says.
+    may_be_remote: bool,
 }
 
-impl<D: PolledDevice> Source for PolledSource<D> {
+impl PolledSource {
+    /// Looks at what `device` makes; its table may not be set remotely.
+    pub(crate) fn new<D: PolledDevice>(config: PolledConfig, device: impl Fn() -> D + 'static) -> Self {
+        Self { config, device: Box::new(move || Box::new(device())), may_be_remote: false }
+    }
+
+    /// The same, of a table that may be set remotely.
+    pub(crate) fn new_remote<D: PolledDevice>(
+        config: PolledConfig,
+        device: impl Fn() -> D + 'static,
+    ) -> Self {
+        Self { may_be_remote: true, ..Self::new(config, device) }
+    }
+}
+
+impl Source for PolledSource {
     fn may_be_remote(&self) -> bool {
-        D::MAY_BE_REMOTE
+        self.may_be_remote
     }
 
     fn names(&self) -> SeriesNames {
@@ -90,7 +109,13 @@ impl<D: PolledDevice> Source for PolledSource<D> {
 }
 
 /// Looks at every interval until `stop`.
-async fn run_polled<D: PolledDevice>(mut device: D, config: PolledConfig, sink: &mut dyn Sink, stop: Stop) {
+async fn run_polled(
+    mut device: Box<dyn PolledDevice>,
+    config: PolledConfig,
+    sink: &mut dyn Sink,
+    stop: Stop,
+) {
+    let look_seconds = device.look_seconds();
     if let Err(why) = device.resume(&sink.positions()) {
         sink.state_dropped(&why);
     }
@@ -107,14 +132,13 @@ async fn run_polled<D: PolledDevice>(mut device: D, config: PolledConfig, sink: 
             let result = both.0.look(&mut both.1);
             (both, result)
         });
-        let mut long = pin!(sleep(Duration::from_secs(D::LOOK_SECONDS)));
+        let mut long = pin!(sleep(Duration::from_secs(look_seconds)));
         let ended = loop {
             tokio::select! {
                 () = &mut stop => return,
                 ended = &mut look => break ended,
                 () = &mut long, if !long.is_elapsed() => {
-                    let seconds = D::LOOK_SECONDS;
-                    state.tell(sink, Some(&format!("the device has not answered for {seconds} s; it is waited for")));
+                    state.tell(sink, Some(&format!("the device has not answered for {look_seconds} s; it is waited for")));
                 }
             }
         };
@@ -147,7 +171,7 @@ impl PolledState {
 }
 
 /// Looks once, for people.
-async fn probe_polled(mut device: impl PolledDevice, config: PolledConfig) -> Finding {
+async fn probe_polled(mut device: Box<dyn PolledDevice>, config: PolledConfig) -> Finding {
     let look = spawn_blocking(move || {
         let mut readings = PolledReadings::new(config);
         let result = device.look(&mut readings);

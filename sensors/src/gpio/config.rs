@@ -67,8 +67,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let lines: Vec<Option<GpioLine>> =
         tables.into_iter().map(|line| read_line(line, &mut names, &mut offsets)).collect();
     let lines = lines.into_iter().collect::<Option<Vec<GpioLine>>>()?;
-    let device = Box::new(move || GpioDevice::<Requester>::new(chip.clone(), lines.clone(), request));
-    Some(Box::new(PolledSource { config: config?, device }))
+    let device = move || GpioDevice::<Requester>::new(chip.clone(), lines.clone(), request);
+    Some(Box::new(PolledSource::new(config?, device)))
 }
 
 fn read_line(

@@ -17,7 +17,7 @@ const DROP_IN: &str = "i2c.conf";
 pub(super) fn source(config: I2cConfig) -> impl Source {
     let I2cConfig { polled, bus, sensors } = config;
     let device = move || I2cBus { path: bus.clone(), sensors: sensors.clone() };
-    PolledSource { config: polled, device: Box::new(device) }
+    PolledSource::new(polled, device)
 }
 
 /// A bus with its sensors.

@@ -33,7 +33,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let scale = table.numbers("scale").value_or(Vec::new());
     let scale = scale.into_iter().map(|(name, scale)| (name, scale.value)).collect();
     let devices = IioDevices { folder: root.join(DEVICES), scale };
-    Some(Box::new(PolledSource { config: config?, device: Box::new(move || devices.clone()) }))
+    let device = move || devices.clone();
+    Some(Box::new(PolledSource::new_remote(config?, device)))
 }
 
 /// The folders of the devices that are there.
@@ -67,8 +68,6 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl PolledDevice for IioDevices {
-    const MAY_BE_REMOTE: bool = true;
-
     fn look(&mut self, to: &mut PolledReadings) -> Result<(), PollError> {
         let devices = devices(&self.folder);
         if devices.is_empty() {

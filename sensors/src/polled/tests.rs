@@ -1,6 +1,6 @@
 //! Looks at devices that are slow, absent or odd.
 
-use super::{PollError, PolledConfig, PolledDevice, PolledReadings, run_polled};
+use super::{LOOK_SECONDS, PollError, PolledConfig, PolledDevice, PolledReadings, run_polled};
 use crate::source::Stop;
 use crate::testing::{Told, run_local};
 use glob::Pattern;
@@ -68,7 +68,7 @@ fn a_device_that_comes_late_goes_and_says_odd_things_is_told_of() {
         let (stop, stopped) = watch::channel(false);
         let mut sink = told.clone();
         let run = spawn_local(async move {
-            run_polled(Fake(receive), config(&[], &[]), &mut sink, Stop::from(stopped)).await;
+            run_polled(Box::new(Fake(receive)), config(&[], &[]), &mut sink, Stop::from(stopped)).await;
         });
         send.send(Err(PollError::Absent("x is not there".into()))).unwrap();
         told.until_link("x is not there").await;
@@ -104,12 +104,12 @@ fn a_device_that_hangs_is_told_of_and_goes_on() {
         let (told, (send, receive)) = (Told::default(), channel());
         let (_stop, stopped) = watch::channel(false);
         let mut sink = told.clone();
-        let run = run_polled(Fake(receive), config(&[], &[]), &mut sink, Stop::from(stopped));
+        let run = run_polled(Box::new(Fake(receive)), config(&[], &[]), &mut sink, Stop::from(stopped));
         let watch = async {
             // The runtime's time stands while a thread works, so that it is moved by hand.
             tokio::time::sleep(Duration::from_millis(50)).await;
             tokio::time::pause();
-            tokio::time::advance(Duration::from_secs(Fake::LOOK_SECONDS)).await;
+            tokio::time::advance(Duration::from_secs(LOOK_SECONDS)).await;
             tokio::time::resume();
             told.until_link("has not answered for 10 s").await;
             send.send(Ok(vec![("a", 1.0)])).unwrap();

@@ -37,7 +37,8 @@ fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Optio
     let root = table.path_to("root").value_or(PathBuf::from("/"));
     let disks = read_disks(table)?;
     let machine = Machine { root, disks, kernel: Kernel::default() };
-    Some(Box::new(PolledSource { config: config?, device: Box::new(move || machine.clone()) }))
+    let device = move || machine.clone();
+    Some(Box::new(PolledSource::new_remote(config?, device)))
 }
 
 /// `None`: there were mistakes.
@@ -73,8 +74,6 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl PolledDevice for Machine {
-    const MAY_BE_REMOTE: bool = true;
-
     fn look(&mut self, to: &mut PolledReadings) -> Result<(), PollError> {
         self.kernel.look(&self.root.join("proc"), to);
         board::look(&self.root.join("sys"), to);

@@ -33,8 +33,8 @@ struct W1Bus {
 fn read(table: &mut Table<'_>, context: &SourceContext, labels: &Pairs) -> Option<Box<dyn Source>> {
     let config = PolledConfig::read(table, context, labels, INTERVAL_MS);
     let devices = table.path_to("root").value_or(PathBuf::from("/")).join(DEVICES);
-    let device = Box::new(move || W1Bus { devices: devices.clone() });
-    Some(Box::new(PolledSource { config: config?, device }))
+    let device = move || W1Bus { devices: devices.clone() };
+    Some(Box::new(PolledSource::new_remote(config?, device)))
 }
 
 /// The folders of the thermometers that are there.
@@ -54,9 +54,10 @@ fn find(root: &Path) -> Vec<FoundDevice> {
 }
 
 impl PolledDevice for W1Bus {
-    const MAY_BE_REMOTE: bool = true;
     /// Forty thermometers, and twice that where the driver asks again.
-    const LOOK_SECONDS: u64 = 60;
+    fn look_seconds(&self) -> u64 {
+        60
+    }
 
     fn look(&mut self, to: &mut PolledReadings) -> Result<(), PollError> {
         let thermometers = thermometers(&self.devices);

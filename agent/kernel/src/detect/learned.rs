@@ -35,6 +35,7 @@ macro_rules! learned_struct {
                 $(self.$field.put(to);)+
             }
 
+            #[inline(never)]
             fn take(from: &mut crate::state::StateReader<'_>) -> Result<Self, crate::state::Corrupt> {
                 $(let $field = crate::detect::learned::Learned::take(from)?;)+
                 Ok(Self { $($field),+ })
@@ -52,6 +53,8 @@ macro_rules! as_state {
                 self.save(to);
             }
 
+            // Within each field of each detector it would take 50 KB of the program, for what a start does once.
+            #[inline(never)]
             fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
                 Self::load(from)
             }
@@ -66,6 +69,7 @@ impl Learned for f64 {
         self.save(to);
     }
 
+    #[inline(never)]
     fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Self::load(from).and_then(|number| if number.is_finite() { Ok(number) } else { Err(Corrupt) })
     }
@@ -100,6 +104,7 @@ impl<T: Learned, const N: usize> Learned for [T; N] {
         self.iter().for_each(|value| value.put(to));
     }
 
+    #[inline(never)]
     fn take(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let mut all = heapless::Vec::<T, N>::new();
         for _ in 0..N {
