@@ -33,6 +33,7 @@ pub mod soak;
 pub mod state;
 pub mod subscriber;
 pub mod tree;
+pub mod week;
 pub mod wire;
 
 pub use agent::Agent;

@@ -59,6 +59,7 @@ mod times;
 mod totals;
 mod upgrades;
 mod web;
+mod weeks;
 
 use headwater_tests::recording::Readings;
 use headwater_tests::{Mosquitto, Publisher, Subscriber};

@@ -3,6 +3,7 @@
 mod output;
 mod refusals;
 mod source;
+mod weeks;
 
 use headwater_tests::KafkaRecord;
 use serde_json::Value;
