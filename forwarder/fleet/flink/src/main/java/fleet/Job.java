@@ -44,9 +44,7 @@ public final class Job {
     public static void main(String[] words) throws Exception {
         Options options = Options.read(words);
         StreamExecutionEnvironment flink = environment(options);
-        WatermarkStrategy<String> timed = WatermarkStrategy.<String>forBoundedOutOfOrderness(Duration.ofMillis(options.disorder))
-            .withTimestampAssigner(new EventTime(options.ahead)).withIdleness(Duration.ofMillis(options.idle));
-        DataStream<String> texts = flink.fromSource(source(options), timed, "summaries").uid("summaries");
+        DataStream<String> texts = flink.fromSource(source(options), timed(options), "summaries").uid("summaries");
         SingleOutputStreamOperator<Entry> entries = texts.process(new Read(options)).name("read");
         FleetWindows windows = new FleetWindows(options.merge(), options.every, options.lateness);
         SingleOutputStreamOperator<String> results = entries.keyBy(Entry::group).process(windows).name("windows").uid("windows");
@@ -87,6 +85,13 @@ public final class Job {
             flink.setParallelism(options.parallelism);
         }
         return flink;
+    }
+
+    private static WatermarkStrategy<String> timed(Options options) {
+        long disorder = options.disorder;
+        long idle = options.idle;
+        return WatermarkStrategy.<String>forGenerator(context -> new PartitionTime(disorder, idle, context.getInputActivityClock()))
+            .withTimestampAssigner(new EventTime(options.ahead));
     }
 
     private static KafkaSource<String> source(Options options) {
