@@ -276,8 +276,7 @@ impl Decoder {
         {
             self.batch.lacking_records = Some(true);
             tell(format!(
-                "the first payload has no `{}`, which `records` names: it holds no reading; check the path if none has it",
-                records.list
+                "the first payload has no `{records}`, which `records` names: it holds no reading; check the path if none has it"
             ));
         }
         if let Some(time) = self.batch.zoneless_time.take() {

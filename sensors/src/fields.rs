@@ -59,6 +59,8 @@ pub struct Fields<'a> {
     own_time: Option<Stamp>,
     /// The time beside the records, which belongs to those without one.
     shared_time: EventTime,
+    /// The time beside the list whose members hold the records.
+    outer_time: EventTime,
     /// Whether what comes stands beside the records.
     is_beside: bool,
     /// Where the present record starts in the batch.
@@ -80,6 +82,7 @@ impl<'a> Fields<'a> {
             time: EventTime::Missing,
             own_time: None,
             shared_time: EventTime::Missing,
+            outer_time: EventTime::Missing,
             is_beside: false,
             values_before: 0,
             failures_before: 0,
@@ -151,8 +154,24 @@ impl<'a> Fields<'a> {
     pub fn end_beside(&mut self, has_records: bool) {
         self.batch.has_found_records |= has_records;
         self.is_beside = false;
-        self.shared_time = std::mem::replace(&mut self.time, EventTime::Missing);
+        let time = std::mem::replace(&mut self.time, EventTime::Missing);
+        if time != EventTime::Missing {
+            self.shared_time = time;
+        }
         self.batch.captured.share();
+    }
+
+    /// Begins a list whose members hold the records: what stands beside it belongs to all of them.
+    pub fn begin_members(&mut self) {
+        self.outer_time = self.shared_time.clone();
+        self.batch.captured.keep_outer();
+    }
+
+    /// Begins what stands beside the records of the next member.
+    pub fn begin_member(&mut self) {
+        self.shared_time = self.outer_time.clone();
+        self.batch.captured.restore_outer();
+        self.begin_beside();
     }
 
     /// Whether a payload without records is worth a word: none had them, and none was told of.
@@ -178,9 +197,7 @@ impl<'a> Fields<'a> {
         let inside = |wanted: &Arc<str>| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
         let others = || self.plan.time().iter().chain(self.plan.captures.paths());
         match &self.plan.wanted {
-            _ if self.is_beside => {
-                others().any(inside) || self.plan.records.iter().any(|records| inside(&records.list))
-            }
+            _ if self.is_beside => others().any(inside) || self.plan.record_lists().any(inside),
             None => true,
             Some(_) if !self.plan.nested => false,
             Some(wanted) => wanted.iter().chain(others()).any(inside) || self.plan.matches_inside(path),
@@ -191,7 +208,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn wants_inside_text(&self, path: &str) -> bool {
         let inside = |wanted: &Arc<str>| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-        if self.is_beside && self.plan.records.iter().any(|records| inside(&records.list)) {
+        if self.is_beside && self.plan.record_lists().any(inside) {
             return true;
         }
         let readings = self.plan.wanted().filter(|_| !self.is_beside);

@@ -43,6 +43,19 @@ pub struct SkippedRows {
     pub below: u64,
 }
 
+/// How a table is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableLayout<'a> {
+    /// The lines around its header that hold no reading.
+    pub skipped: SkippedRows,
+    /// `None`: detected in its first line.
+    pub delimiter: Option<u8>,
+    /// The names of its columns; empty: its header names them.
+    pub columns: &'a [Option<String>],
+    /// Whether it has a header although its columns are named.
+    pub has_own_header: bool,
+}
+
 /// A configured payload format. Each decoder has its own, so that a format may remember earlier payloads of the
 /// source.
 pub trait Format: fmt::Debug {
@@ -78,9 +91,9 @@ pub trait Format: fmt::Debug {
         PayloadFraming::Lines
     }
 
-    /// The lines of a table around its header that hold no reading.
-    fn skipped_rows(&self) -> SkippedRows {
-        SkippedRows::default()
+    /// How a table of a recording is read.
+    fn table(&self) -> TableLayout<'_> {
+        TableLayout::default()
     }
 
     /// The default of `series`.

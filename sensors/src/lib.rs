@@ -66,7 +66,7 @@ pub use decode::{DecodeConfig, Decoder, NameTemplate};
 pub use fields::{
     DecodeError, FieldUse, Fields, NAME_BYTES_MAX, Position, RecordKeys, RecordsPath, RejectReason, Scalar,
 };
-pub use format::{FORMATS, Format, FormatKind, PayloadFraming, Reply, SkippedRows};
+pub use format::{FORMATS, Format, FormatKind, PayloadFraming, Reply, SkippedRows, TableLayout};
 pub use position::SourcePosition;
 pub use safety::{PersistState, Receipt, Safety, SafetyLevel, SourceLeft, saved_state};
 pub use text::TextRules;

@@ -13,8 +13,8 @@ mod arrival;
 
 use crate::decode::{DecodeConfig, Decoder, PayloadOrigin};
 use crate::fields::{DecodeError, Fields, Scalar, is_pattern};
-use crate::format::SkippedRows;
 use crate::format::json::{JsonToken, Scanner};
+use crate::format::{SkippedRows, TableLayout};
 use crate::line::{FoundRecord, read_line, too_large};
 use crate::rows::{DelimitedRow, Reader, put_row};
 use crate::{Sink, SourceContext, TimeFormat};
@@ -72,6 +72,11 @@ enum Rows {
 struct Table {
     reader: Reader<BufReader<File>>,
     record: DelimitedRow,
+    /// A row that is the header again, of a logger that began anew, is one.
+    header: DelimitedRow,
+    /// The rows below a header that hold no readings.
+    below: u64,
+    to_skip: u64,
     /// The path of each column; `None`: not wanted.
     paths: Vec<Option<String>>,
     /// The column that is the topic.
@@ -98,19 +103,28 @@ impl Recording {
         let open = || File::open(path).map(BufReader::new).map_err(unreadable);
         let (rows, decoder) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => {
-                let SkippedRows { above, below } = config.format.skipped_rows();
-                let reader = Reader::new(open()?, above, None, config.text.has_comma(), bytes_max);
+                let TableLayout { skipped, delimiter, columns: named, has_own_header } =
+                    config.format.table();
+                let SkippedRows { above, below } = skipped;
+                let reader = Reader::new(open()?, above, delimiter, config.text.has_comma(), bytes_max);
                 let mut reader = reader.map_err(unreadable)?;
-                let mut record = DelimitedRow::default();
-                if reader.read(&mut record).map_err(unreadable)? != FoundRecord::Record {
+                let (mut record, mut header) = (DelimitedRow::default(), DelimitedRow::default());
+                if (named.is_empty() || has_own_header)
+                    && reader.read(&mut header).map_err(unreadable)? != FoundRecord::Record
+                {
                     return Err(unfit("no header; the first line names the columns".into()));
                 }
-                let header = record.clone();
                 for _ in 0..below {
                     reader.read(&mut record).map_err(unreadable)?;
                 }
-                let Columns { config, paths, topic } = columns(&header, config).map_err(unfit)?;
-                (Rows::Table(Table { reader, record, paths, topic }), Decoder::lenient(&config, context))
+                let names: Vec<String> = if named.is_empty() {
+                    (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n)).into_owned()).collect()
+                } else {
+                    named.iter().map(|name| name.clone().unwrap_or_default()).collect()
+                };
+                let Columns { config, paths, topic } = columns(&names, config).map_err(unfit)?;
+                let table = Table { reader, record, header, below, to_skip: 0, paths, topic };
+                (Rows::Table(table), Decoder::lenient(&config, context))
             }
             Some("jsonl" | "ndjson") => {
                 let rows = Rows::Lines { input: open()?, line: Vec::new(), number: 0, bytes_max };
@@ -164,6 +178,8 @@ impl Table {
             FoundRecord::TooLarge => {
                 sink.invalid(&origin.to_string(), &too_large(self.reader.record_bytes_max()))
             }
+            FoundRecord::Record if self.record == self.header => self.to_skip = self.below,
+            FoundRecord::Record if self.to_skip > 0 => self.to_skip -= 1,
             FoundRecord::Record => {
                 let own = self.topic.map(|column| String::from_utf8_lossy(self.record.cell(column)));
                 let topic = own.as_deref().filter(|own| !own.is_empty()).unwrap_or(topic);
@@ -190,10 +206,8 @@ struct Columns {
     topic: Option<usize>,
 }
 
-/// What the columns of this header are.
-fn columns(header: &DelimitedRow, config: &DecodeConfig) -> Result<Columns, String> {
-    let names: Vec<Cow<'_, str>> =
-        (0..header.len()).map(|n| String::from_utf8_lossy(header.cell(n))).collect();
+/// What columns of these names are.
+fn columns(names: &[String], config: &DecodeConfig) -> Result<Columns, String> {
     let known = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let places = config.captures.needed().map(|(_, path)| &**path);
     let named = config.fields.iter().filter(|field| !is_pattern(field));
@@ -208,14 +222,14 @@ fn columns(header: &DelimitedRow, config: &DecodeConfig) -> Result<Columns, Stri
     let mut time = config.time.clone();
     if time.is_empty() {
         let column = |word: &&str| names.iter().find(|name| name.eq_ignore_ascii_case(word));
-        time.extend(TIME_COLUMNS.iter().find_map(column).map(|name| name.clone().into_owned()));
+        time.extend(TIME_COLUMNS.iter().find_map(column).cloned());
     }
     let is_named = |column: &str| config.fields.iter().any(|field| field == column);
     let topic = names.iter().position(|name| *name == TOPIC_COLUMN).filter(|_| !is_named(TOPIC_COLUMN));
-    let is_value = |name: &&Cow<'_, str>| {
+    let is_value = |name: &&String| {
         !time.iter().any(|time| *time == **name) && (topic.is_none() || **name != TOPIC_COLUMN)
     };
-    let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone().into_owned())).collect();
+    let mut paths: Vec<Option<String>> = names.iter().map(|name| Some(name.clone())).collect();
     if !config.format.is_named() {
         let mut values = names.iter().filter(is_value);
         let value = match (names.iter().find(|name| *name == "value"), values.next(), values.next()) {
@@ -228,7 +242,7 @@ fn columns(header: &DelimitedRow, config: &DecodeConfig) -> Result<Columns, Stri
             }
         };
         // The value of a payload that is one value has no name.
-        for (path, name) in paths.iter_mut().zip(&names).filter(|(_, name)| is_value(name)) {
+        for (path, name) in paths.iter_mut().zip(names).filter(|(_, name)| is_value(name)) {
             *path = (name == value).then(String::new);
         }
     }
@@ -390,6 +404,24 @@ mod tests {
                 "`v` is `y`, not a number; give it a number in `words`, or name it in `skip` if it is no reading"
             ]
         );
+        // As the source would read it: a logger's layout, columns without a header, a header that comes again.
+        for (table, keys) in [
+            (
+                "\"TOA5\",\"CR1\"\nTS,T\nTS,Deg C\n,Avg\n5,1\nTS,T\nTS,Deg C\n,Avg\n6,2\n",
+                "skip_lines = 1\nskip_rows = 2",
+            ),
+            ("5|1\n6|2\n", "delimiter = \"|\"\ncolumns = [\"TS\", \"T\"]"),
+            ("a b\n5  1\n 6  2\n", "delimiter = \" \"\ncolumns = [\"TS\", \"T\"]\nheader = true"),
+        ] {
+            let keys = format!("format = \"csv\"\ntime = \"TS\"\nfields = [\"T\"]\n{keys}");
+            let seen = replayed("t.csv", table, &keys).unwrap();
+            let expected = [("t/T".to_owned(), Some(5), 1.0), ("t/T".to_owned(), Some(6), 2.0)];
+            assert_eq!(
+                (seen.readings.as_slice(), seen.invalid.len()),
+                (&expected[..], 0),
+                "{keys}: {seen:?}"
+            );
+        }
         let seen = replayed("t.csv", "Time,value,x\n5,1,2\n", "format = \"number\"").unwrap();
         assert_eq!(seen.readings, [("t".to_owned(), Some(5), 1.0)]);
     }

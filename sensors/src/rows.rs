@@ -1,7 +1,7 @@
 //! Tables as text (RFC 4180), read record by record: for the payload format and for recordings.
 //!
 //! Deviations: `;` or tab separates cells if the first line has one and no comma; lines before it that start with `#`
-//! are skipped; a record may not exceed a given size, and reading continues with the next line, so that an unclosed
+//! are skipped; a line `sep=;` there names the delimiter, as Excel writes it; blanks that separate cells count as one; a record may not exceed a given size, and reading continues with the next line, so that an unclosed
 //! quote costs one record and not the file. The reader is written by hand, because it needs only four states over
 //! bytes, and replays spend their time elsewhere.
 
@@ -82,6 +82,12 @@ impl<R: BufRead> Reader<R> {
             input.skip_until(b'\n')?;
             next_line += 1;
         }
+        let mut delimiter = delimiter;
+        if let Some(sign) = said_delimiter(input.fill_buf()?) {
+            delimiter = delimiter.or(Some(sign));
+            input.skip_until(b'\n')?;
+            next_line += 1;
+        }
         let start = input.fill_buf()?;
         let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let is_there = |sign: &u8| first.contains(sign) && !(comma_is_mark && *sign == COMMA);
@@ -127,12 +133,13 @@ impl<R: BufRead> Reader<R> {
                 if state == State::CellStart && record.ends.is_empty() {
                     return Ok(FoundRecord::End);
                 }
-                record.ends.push(record.bytes.len());
+                self.end(state, record);
                 return Ok(FoundRecord::Record);
             };
             self.input.consume(1);
             self.next_line += u64::from(byte == b'\n');
             state = match (state, byte) {
+                (State::CellStart, b' ' | b'\r') if self.delimiter == b' ' => State::CellStart,
                 (State::CellStart, b'"') => State::Quoted,
                 (State::Quoted, b'"') => State::QuoteSeen,
                 (State::QuoteSeen, b'"') => {
@@ -144,7 +151,7 @@ impl<R: BufRead> Reader<R> {
                     State::Quoted
                 }
                 (_, b'\n') => {
-                    record.ends.push(record.bytes.len());
+                    self.end(state, record);
                     return Ok(FoundRecord::Record);
                 }
                 (_, byte) if byte == self.delimiter => {
@@ -164,12 +171,29 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
+    /// Ends the last cell of a record. Blanks at the end of a line that they separate begin none.
+    fn end(&self, state: State, record: &mut DelimitedRow) {
+        if self.delimiter != b' ' || state != State::CellStart || record.ends.is_empty() {
+            record.ends.push(record.bytes.len());
+        }
+    }
+
     fn skip_line(&mut self, at_end: bool) -> io::Result<()> {
         if !at_end {
             self.input.skip_until(b'\n')?;
             self.next_line += 1;
         }
         Ok(())
+    }
+}
+
+/// The delimiter that a first line `sep=;` names.
+fn said_delimiter(start: &[u8]) -> Option<u8> {
+    let line = start.split(|byte| *byte == b'\n').next()?.trim_ascii_end();
+    match line.strip_prefix(b"sep=")? {
+        [] => Some(b'\t'),
+        [sign] => Some(*sign),
+        _ => None,
     }
 }
 
@@ -241,8 +265,24 @@ mod tests {
         assert_eq!(records(text), expected);
         assert_eq!(records(b"a;b\n1,5;2\n"), [row(1, &["a", "b"]), row(2, &["1,5", "2"])]);
         assert_eq!(records(b"a\tb\n1\t2"), [row(1, &["a", "b"]), row(2, &["1", "2"])]);
+        assert_eq!(records(b"# x\nsep=;\r\na;b\n1,5;2\n"), [row(3, &["a", "b"]), row(4, &["1,5", "2"])]);
+        assert_eq!(records(b"sep=\t\na\tb\n"), [row(2, &["a", "b"])]);
+        assert_eq!(records(b"sep=ab\n"), [row(1, &["sep=ab"])]);
         assert_eq!(records(b""), []);
         assert_eq!(records(b"a\n1\n"), [row(1, &["a"]), row(2, &["1"])]);
+    }
+
+    #[test]
+    fn blanks_that_separate_cells_count_as_one() {
+        let text = b"  r  b \"x y\" \"\"  \r\n1   2 3 4\n\n  \n5 6 7 8";
+        let mut reader = Reader::new(&text[..], 0, Some(b' '), false, 100).unwrap();
+        let mut record = DelimitedRow::default();
+        let mut rows = Vec::new();
+        while reader.read(&mut record).unwrap() == FoundRecord::Record {
+            let cells = (0..record.len()).map(|n| String::from_utf8_lossy(record.cell(n)).into_owned());
+            rows.push(cells.collect::<Vec<_>>().join("|"));
+        }
+        assert_eq!(rows, ["r|b|x y|", "1|2|3|4", "5|6|7|8"]);
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl TextRules {
         let text = text.trim();
         let with = |mark, strips_units| Self { mark, strips_units, ..Self::default() }.meaning_of_any(text);
         let is_number = |meaning| matches!(meaning, TextMeaning::Number(_));
-        if is_number(with(self.mark, true)) {
+        if text.starts_with(['{', '[']) {
+            "is it another `format`? What is in a text within a payload is read as FIELD/NAME"
+        } else if is_number(with(self.mark, true)) {
             "write units = \"strip\" to read it without its unit"
         } else if is_number(with(Mark::Comma, true)) && !is_number(with(Mark::Point, true)) {
             "write decimal = \",\" if its comma is a decimal mark"
@@ -232,9 +234,13 @@ mod tests {
     #[test]
     fn the_way_out_names_the_key() {
         let rules = TextRules::default();
-        for (text, key) in
-            [("19,5", "decimal = \",\""), ("45%", "units"), ("1,234.5", "decimal = \".\""), ("open", "words")]
-        {
+        for (text, key) in [
+            ("{\"v\":1}", "another `format`"),
+            ("19,5", "decimal = \",\""),
+            ("45%", "units"),
+            ("1,234.5", "decimal = \".\""),
+            ("open", "words"),
+        ] {
             assert!(rules.way_out(text).contains(key), "{text}: {}", rules.way_out(text));
         }
     }

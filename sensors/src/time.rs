@@ -161,6 +161,7 @@ fn local(time: jiff::civil::DateTime, zone: &TimeZone, text: &str) -> Result<jif
 /// The text as RFC 3339 wants it: its offset after no blank and in digits or as `Z`, its fraction of nine digits.
 fn tidied(text: &str) -> Cow<'_, str> {
     const FRACTION_DIGITS_MAX: usize = 9;
+    let text = without_zone_name(text);
     let mut tidy = Cow::Borrowed(text);
     for (ending, offset) in [("UTC", "Z"), ("GMT", "Z"), (" Z", "Z")] {
         if let Some(time) = text.strip_suffix(ending) {
@@ -183,6 +184,23 @@ fn tidied(text: &str) -> Cow<'_, str> {
         }
     }
     tidy
+}
+
+/// Go writes the zone's name behind its offset, and perhaps a reading of another clock: `… +0100 CET m=+0.5`.
+fn without_zone_name(text: &str) -> &str {
+    let text = text.split_once(" m=").map_or(text, |(time, _)| time);
+    let is_offset = |word: &str| {
+        word.strip_prefix(['+', '-']).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    match text.rsplit_once(' ') {
+        Some((time, name))
+            if name.bytes().all(|byte| byte.is_ascii_alphabetic())
+                && time.rsplit(' ').next().is_some_and(is_offset) =>
+        {
+            time
+        }
+        _ => text,
+    }
 }
 
 /// Whether a zone seems to follow the date, so that a bad zone does not count as a missing one.
@@ -232,6 +250,8 @@ mod tests {
             "2023-11-14T22:13:20.123456Z+0000",
             "2023-11-14T17:13:20.123456Z-0500",
             "2023-11-14T22:13:20.123456789012Z",
+            "2023-11-14 22:13:20.123456789 +0000 UTC",
+            "2023-11-14 23:13:20.123 +0100 CET m=+12.345",
         ] {
             assert_eq!(Rfc3339.of_text(text, &TimeZone::UTC), Some(T), "{text}");
             assert_eq!(Guess.of_text(text, &TimeZone::UTC), Some(T), "{text}");
@@ -269,6 +289,15 @@ mod tests {
             "2024-07-31T19:00:00Z"
         );
         assert_eq!(pattern.of_text("31-07-2024 12:00", &berlin), None);
+        // As smart meters write it.
+        let meter = Pattern("%y%m%d%H%M%S".into());
+        for (local, utc) in [
+            ("241027023000S", "2024-10-27T00:30:00Z"),
+            ("241027023000W", "2024-10-27T01:30:00Z"),
+            ("240731120000", "2024-07-31T10:00:00Z"),
+        ] {
+            assert_eq!(text(meter.of_text(local, &berlin)), utc, "{local}");
+        }
     }
 
     #[test]
@@ -286,6 +315,10 @@ mod tests {
             ("Tue Feb 28 16:00:49 2023", "%a %b %d %H:%M:%S %Y"),
             ("Tue Feb  7 16:00:49 2023", "%a %b %d %H:%M:%S %Y"),
             ("2023-02-28 16:00", "rfc3339"),
+            ("28-Feb-2023 16:00:49", "%d-%b-%Y %H:%M:%S"),
+            ("2023-02-28_16:00:49", "%Y-%m-%d_%H:%M:%S"),
+            ("20230228160049", "%Y%m%d%H%M%S"),
+            ("230228160049W", "%y%m%d%H%M%S"),
         ] {
             assert_eq!(super::TimeFormat::likely(text).unwrap().to_string(), format, "{text}");
         }

@@ -16,6 +16,9 @@ use std::borrow::Cow;
 /// The end of `records` where the records are the members of an object, and their names are times.
 const BY_TIME: &str = "{time}";
 
+/// In `records`: each member of the list before it holds the records behind it.
+const IN_MEMBERS: &str = "*/";
+
 /// The checked settings for decoding payloads.
 #[derive(Clone, Debug)]
 pub struct DecodeConfig {
@@ -67,7 +70,7 @@ impl DecodeConfig {
         let records = read_records(table);
         let condition = read_condition(table);
         let drops_repeats = table.choice("repeats", &[("keep", false), ("drop", true)]).value_or(false);
-        let keys = records.as_ref().map(|records| records.keys.clone());
+        let keys = records.as_ref().map(|records| records.record_keys().clone());
         let is_by_time = keys == Some(RecordKeys::Times);
         let own_time = format.as_ref().and_then(|format| format.own_time()).filter(|_| !table.has("time"));
         let has_time = table.has("time") || is_by_time || own_time.is_some();
@@ -273,24 +276,41 @@ fn check_fields(table: &Table<'_>, fields: Option<&At<Vec<At<String>>>>, time: &
 
 fn read_records(table: &mut Table<'_>) -> Option<RecordsPath> {
     let text = table.string("records")?;
-    let (list, last) = text.value.rsplit_once('/').unwrap_or(("", &text.value));
+    let Some(records) = records_path(&text.value) else {
+        let fix = "write the path of a list, as \"values\", one in each member of a list, as \"devices/*/values\", or \"{time}\" or \"{id}\" for an object whose keys are times or names";
+        table.refuse(text.span.clone(), format!("`records` cannot be `{}`", text.value), fix);
+        return None;
+    };
+    if *records.record_keys() == RecordKeys::Times && table.has("time") {
+        let fix = "leave out `time`: the keys are the times";
+        table.refuse(table.place_of("time"), "`records` gives each record its time already", fix);
+    }
+    Some(records)
+}
+
+/// `None`: it is no path of records.
+fn records_path(text: &str) -> Option<RecordsPath> {
+    if let Some((list, inner)) = text.split_once(IN_MEMBERS)
+        && (list.is_empty() || list.ends_with('/'))
+    {
+        let inner = records_path(inner).filter(|inner| inner.inner.is_none())?;
+        let list = list.strip_suffix('/').unwrap_or(list);
+        let is_empty = inner.list.is_empty() && inner.keys == RecordKeys::None;
+        let is_path = !is_empty && !list.contains(['{', '}']);
+        let outer = RecordsPath { list: list.into(), keys: RecordKeys::None, inner: Some(inner.into()) };
+        return is_path.then_some(outer);
+    }
+    let (list, last) = text.rsplit_once('/').unwrap_or(("", text));
     let key = last.strip_prefix('{').and_then(|key| key.strip_suffix('}'));
     let (list, keys) = match key {
-        None => (text.value.strip_suffix('/').unwrap_or(&text.value), RecordKeys::None),
+        None => (text.strip_suffix('/').unwrap_or(text), RecordKeys::None),
         Some(_) if last == BY_TIME => (list, RecordKeys::Times),
         Some(key) => (list, RecordKeys::Names(key.into())),
     };
     let is_place = |key: &str| matches!(key, "topic" | "field") || key.is_empty();
-    if list.contains(['{', '}']) || key.is_some_and(|key| key.contains(['{', '}', '?']) || is_place(key)) {
-        let fix = "write the path of a list, as \"values\", or \"{time}\" or \"{id}\" for an object whose keys are times or names";
-        table.refuse(text.span.clone(), format!("`records` cannot be `{}`", text.value), fix);
-        return None;
-    }
-    if keys == RecordKeys::Times && table.has("time") {
-        let fix = "leave out `time`: the keys are the times";
-        table.refuse(table.place_of("time"), "`records` gives each record its time already", fix);
-    }
-    Some(RecordsPath { list: list.into(), keys })
+    let is_path =
+        !list.contains(['{', '}']) && !key.is_some_and(|key| key.contains(['{', '}', '?']) || is_place(key));
+    is_path.then(|| RecordsPath { list: list.into(), keys, inner: None })
 }
 
 fn read_condition(table: &mut Table<'_>) -> Option<Program> {
@@ -356,6 +376,8 @@ mod tests {
             ("format = \"csv\"\nrecords = \"values\"", "its payloads hold no lists"),
             ("records = \"{field}\"", "`records` cannot be `{field}`"),
             ("records = \"{a}/{b}\"", "`records` cannot be `{a}/{b}`"),
+            ("records = \"a/*/b/*/c\"", "`records` cannot be `a/*/b/*/c`"),
+            ("records = \"a/*/{b}\"", "`records` calls its keys {b}"),
             ("records = \"{times}\"", "write series = \"{topic}/{times}/{field}\""),
             ("records = \"a/{time}\"\ntime = \"t\"", "gives each record its time already"),
             ("where = \"a = 1\"", "write `==`"),

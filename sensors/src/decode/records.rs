@@ -45,6 +45,43 @@ fn a_payload_may_be_the_list_and_its_elements_lists_or_bare_values() {
 }
 
 #[test]
+fn each_member_of_a_list_may_hold_records() {
+    let payload = br#"{"site": "s", "at": 9, "d": [
+        {"vals": [{"k": "t", "v": 1}, {"k": "h", "v": 2, "at": 3}], "id": "a", "at": 7},
+        {"id": "b", "vals": [{"k": "t", "v": 4}]}, {"id": "c"}, {"id": "e", "vals": null},
+        {"vals": {"k": "x", "v": 5}}]}"#;
+    let config = "records = \"d/*/vals\"\nseries = \"{site}/{id?}/{k}\"\ntime = \"at\"\nfields = [\"v\"]";
+    let seen = decoded(config, "t", payload);
+    let expected =
+        [("s/a/t", Some(7), 1.0), ("s/a/h", Some(3), 2.0), ("s/b/t", Some(9), 4.0), ("s/x", Some(9), 5.0)];
+    assert_eq!((values(&seen).as_slice(), seen.invalid.len(), seen.empty), (&expected[..], 0, 2), "{seen:?}");
+    for (records, payload, expected) in [
+        (
+            "*/p",
+            r#"[{"id": "a", "p": [1, 2]}, {"p": [3], "id": "b"}]"#,
+            &[("a/value", 1.0), ("a/value", 2.0), ("b/value", 3.0)][..],
+        ),
+        ("*/p", r#"{"x": {"id": "a", "p": [1]}, "y": {"id": "b", "p": 5}, "z": 6}"#, &[("a/value", 1.0)]),
+        (
+            "d/*/p/q",
+            r#"{"d": [{"id": "a", "p": {"q": [1]}}, {"id": "b", "p": "{\"q\": [2]}"}]}"#,
+            &[("a/value", 1.0), ("b/value", 2.0)],
+        ),
+        ("d/*/{time}", r#"{"d": [{"5000": 1}, {"6000": 2}]}"#, &[("value", 1.0), ("value", 2.0)]),
+    ] {
+        let config = format!("records = \"{records}\"\nseries = \"{{id?}}/{{field}}\"");
+        let seen = decoded(&config, "t", payload.as_bytes());
+        let read: Vec<_> = seen.readings.iter().map(|(series, _, value)| (series.as_str(), *value)).collect();
+        assert_eq!(read, expected, "{records}: {seen:?}");
+    }
+    for (payload, told) in [("{\"d\":[{\"a\":1}]}", 1), ("{\"d\":[]}", 0), ("{\"d\":[{\"vals\":[]}]}", 0)] {
+        let seen = decoded(config, "t", payload.as_bytes());
+        assert_eq!((seen.empty, seen.invalid.len(), seen.remarks.len()), (1, 0, told), "{payload}: {seen:?}");
+        assert!(seen.remarks.iter().all(|remark| remark.contains("no `d/*/vals`")), "{seen:?}");
+    }
+}
+
+#[test]
 fn a_path_where_no_records_are_is_told_once_and_not_after_it_was_right() {
     let told = |payloads: &[&str]| {
         let mut decoder = decoder("records = \"data/list\"");
@@ -173,9 +210,9 @@ fn several_texts_in_a_payload_are_as_many_records() {
     let times: Vec<_> = seen.readings.iter().map(|(_, time, _)| time.unwrap()).collect();
     // The broken text goes on until it can no longer be read: on the fourth line.
     assert_eq!((times, seen.invalid.len()), (vec![1, 4], 1), "{seen:?}");
-    assert!(
-        decoded(config, "t", b"{\"ts\":1,\"v\":1} {\"ts\":2,\"v\":2}").invalid[0].contains("nothing more")
-    );
+    let seen = decoded(config, "t", b"{\"ts\":1,\"v\":1} {\"ts\":2,\"v\":2}{\"ts\":3,\"v\":3}");
+    assert_eq!(values(&seen), [("t/v", Some(1), 1.0), ("t/v", Some(2), 2.0), ("t/v", Some(3), 3.0)]);
+    assert!(decoded(config, "t", b"{\"ts\":1,\"v\":1} 5").invalid[0].contains("nothing more"));
 }
 
 #[test]

@@ -105,6 +105,8 @@ pub(crate) struct Captured {
     values: Vec<CapturedValue>,
     /// What stands beside the records and belongs to all of them.
     shared: Vec<CapturedValue>,
+    /// What of that stands beside the list whose members hold the records.
+    outer: Vec<CapturedValue>,
 }
 
 #[derive(Default)]
@@ -135,18 +137,24 @@ impl Captured {
 
     /// Forgets the values of the last record.
     pub(super) fn next_record(&mut self) {
-        for (value, shared) in self.values.iter_mut().zip(&self.shared) {
-            value.kind = shared.kind;
-            value.text.clone_from(&shared.text);
-        }
+        copy(&self.shared, &mut self.values);
     }
 
     /// Makes the present values belong to all records that follow.
     pub(super) fn share(&mut self) {
-        for (value, shared) in self.values.iter().zip(&mut self.shared) {
-            shared.kind = value.kind;
-            shared.text.clone_from(&value.text);
-        }
+        copy(&self.values, &mut self.shared);
+    }
+
+    /// Keeps what is shared, while members of a list add to it.
+    pub(super) fn keep_outer(&mut self) {
+        self.outer.resize_with(self.shared.len(), CapturedValue::default);
+        copy(&self.shared, &mut self.outer);
+    }
+
+    /// Shares what was kept, and nothing else.
+    pub(super) fn restore_outer(&mut self) {
+        copy(&self.outer, &mut self.shared);
+        self.next_record();
     }
 
     pub(super) fn put(&mut self, number: usize, value: Scalar<'_>) {
@@ -184,6 +192,13 @@ impl Captured {
                 CapturedKind::Text => FieldValue::Text(&value.text),
             },
         }
+    }
+}
+
+fn copy(from: &[CapturedValue], to: &mut [CapturedValue]) {
+    for (from, to) in from.iter().zip(to) {
+        to.kind = from.kind;
+        to.text.clone_from(&from.text);
     }
 }
 

@@ -4,6 +4,7 @@ use super::captured::CapturePlan;
 use crate::text::TextRules;
 use crate::time::TimeRules;
 use glob::Pattern;
+use std::fmt;
 use std::sync::Arc;
 
 /// Where the records of a payload are.
@@ -13,6 +14,30 @@ pub struct RecordsPath {
     pub list: Arc<str>,
     /// What the keys of an object there are.
     pub keys: RecordKeys,
+    /// Where each member of the list holds the records, if it is none itself.
+    pub inner: Option<Arc<RecordsPath>>,
+}
+
+impl RecordsPath {
+    /// What the keys of an object of records are.
+    pub(crate) fn record_keys(&self) -> &RecordKeys {
+        self.inner.as_ref().map_or(&self.keys, |inner| &inner.keys)
+    }
+
+    /// The paths of the list, and of that in its members.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.list).chain(self.inner.iter().map(|inner| &inner.list))
+    }
+}
+
+impl fmt::Display for RecordsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner {
+            None => f.write_str(&self.list),
+            Some(inner) if self.list.is_empty() => write!(f, "*/{inner}"),
+            Some(inner) => write!(f, "{}/*/{inner}", self.list),
+        }
+    }
 }
 
 /// What the keys of an object that holds the records are.
@@ -75,6 +100,11 @@ impl Plan {
             records,
             nested,
         }
+    }
+
+    /// The paths of the lists of records.
+    pub(super) fn record_lists(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.records.iter().flat_map(RecordsPath::lists)
     }
 
     pub(super) fn has_time(&self) -> bool {

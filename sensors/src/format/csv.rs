@@ -5,7 +5,7 @@
 //! those of the reader, `sensors/src/rows.rs`. Cost: the header is compared with the last one, so that a known header
 //! allocates nothing.
 
-use super::{Format, FormatKind, SkippedRows, bare};
+use super::{Format, FormatKind, SkippedRows, TableLayout, bare};
 use crate::fields::{DecodeError, Fields, Position};
 use crate::line::FoundRecord;
 use crate::rows::{COMMA, DelimitedRow, Reader, put_row};
@@ -90,6 +90,15 @@ fn read_delimiter(table: &mut Table<'_>) -> Option<Option<u8>> {
 }
 
 impl Format for Csv {
+    fn table(&self) -> TableLayout<'_> {
+        TableLayout {
+            skipped: self.skipped,
+            delimiter: self.delimiter,
+            columns: &self.columns.paths,
+            has_own_header: self.has_header,
+        }
+    }
+
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         let payload = bare(payload);
         if payload.is_empty() {
@@ -105,8 +114,15 @@ impl Format for Csv {
         for _ in 0..skipped.below {
             reader.read(&mut self.row)?;
         }
+        let mut to_skip = 0;
         while reader.read(&mut self.row)? == FoundRecord::Record {
-            self.put(Some(Position::Line(reader.line())), fields);
+            if self.has_header && self.row == self.columns.header {
+                to_skip = skipped.below;
+            } else if to_skip > 0 {
+                to_skip -= 1;
+            } else {
+                self.put(Some(Position::Line(reader.line())), fields);
+            }
         }
         Ok(())
     }
@@ -293,6 +309,11 @@ mod tests {
         assert_eq!(values(&seen), expected.map(|(series, value)| (series, None, value)));
         assert_eq!(seen.invalid, [""; 0]);
         assert_eq!(feed(&mut decoder, "t", b" \n").empty, 1);
+        // A logger that begins anew.
+        let again = "format = \"csv\"\nfields = [\"a\"]\nskip_rows = 1";
+        let seen = decoded(again, "t", b"a,b\nV,A\n1,2\na,b\nV,A\n3,4\n");
+        assert_eq!(values(&seen), [("t/a", None, 1.0), ("t/a", None, 3.0)]);
+        assert_eq!(seen.invalid, [""; 0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! JSON (RFC 8259): objects and arrays of numbers, read in one pass without a tree.
 //!
-//! Several texts, one a line, are as many records. Names and lists are those of every tree, `tree.rs`. Depth: 128
+//! Several texts, one a line or, of objects, one behind the other, are as many records. Names and lists are those of every tree, `tree.rs`. Depth: 128
 //! levels; more is an error.
 
 use super::json_tokens::JsonError;
@@ -52,7 +52,7 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     lines(scanner, fields)
 }
 
-/// Reads texts, one a line.
+/// Reads texts, one after the other.
 fn lines(mut scanner: Scanner<'_>, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let records = fields.records();
     document(&mut scanner, records.as_ref(), Some(UNNAMED), fields).map_err(with_way_out)?;
@@ -249,7 +249,7 @@ mod tests {
         fn nearly_json_does_no_harm(payload in r#"[{}\[\]",:0-9eE.+a-c \\-]{0,40}"#) {
             let mut decoder = decoder("fields = [\"a\", \"b/c\", \"b/0\"]\ntime = \"t\"");
             let seen = feed(&mut decoder, "t", payload.as_bytes());
-            prop_assert!(seen.readings.is_empty() && seen.invalid.len() + seen.empty as usize == 1, "{:?}", seen);
+            prop_assert!(seen.readings.is_empty() && seen.invalid.len() + seen.empty as usize >= 1, "{:?}", seen);
         }
 
         #[test]

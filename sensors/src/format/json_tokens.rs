@@ -121,11 +121,13 @@ impl<'a> Scanner<'a> {
         if self.next_byte().is_some() { self.fault("expected nothing more") } else { Ok(()) }
     }
 
-    /// Whether another text follows on a line of its own.
+    /// Whether another text follows: on a line of its own or, if it is an object or an array, behind the last one.
     pub(crate) fn next_line(&mut self) -> Result<bool, JsonError> {
         let before = self.rest;
-        if self.next_byte().is_none() {
-            return Ok(false);
+        match self.next_byte() {
+            None => return Ok(false),
+            Some(b'{' | b'[') => return Ok(true),
+            Some(_) => {}
         }
         let blanks = before.get(..before.len() - self.rest.len()).unwrap_or_default();
         if blanks.contains(&b'\n') { Ok(true) } else { self.fault("expected nothing more") }

@@ -1,7 +1,7 @@
 //! Payloads that are trees of named values, read token by token without a tree in memory: what JSON and CBOR share.
 //!
 //! Nested names are joined with `/` (`battery/volts`, `values/0`). A name that contains a `/` is not distinguished
-//! from a nested one. If a name occurs twice, the last value counts. `records` names a list of records, or an object of
+//! from a nested one. If a name occurs twice, the last value counts. `records` names a list of records, one in each member of a list, or an object of
 //! records by time or by name. A text that holds JSON is read as what it holds, where a path of the config goes through it. Cost: no
 //! allocation, unless a name has an escape or is nested, or such a text is read.
 
@@ -110,8 +110,8 @@ pub(super) fn document<'a, T: Tokens<'a>>(
             fields.end();
         }
         Some(Found::Here(tokens, token)) => {
-            fields.end_beside(true);
-            records_at(tokens, token, &records.keys, fields)?;
+            fields.end_beside(records.inner.is_none());
+            records_at(tokens, token, records, fields)?;
         }
         Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
     }
@@ -133,7 +133,7 @@ fn within<'a, T: Tokens<'a>>(
     match walk.found {
         Some(Found::Here(tokens, token)) => {
             fields.end_beside(true);
-            records_at(tokens, token, &records.keys, fields)?;
+            records_at(tokens, token, records, fields)?;
         }
         // Each level ends further along the path.
         Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
@@ -149,10 +149,13 @@ fn within<'a, T: Tokens<'a>>(
 fn records_at<'a, T: Tokens<'a>>(
     mut tokens: T,
     token: Token<'a, T>,
-    keys: &RecordKeys,
+    records: &RecordsPath,
     fields: &mut Fields<'_>,
 ) -> Result<(), DecodeError> {
-    match (token, keys) {
+    if let (Token::List(_) | Token::Object(_), Some(inner)) = (token, &records.inner) {
+        return members(&mut tokens, token, inner, fields);
+    }
+    match (token, &records.keys) {
         (Token::Scalar(Scalar::Null), _) => fields.end(),
         (Token::List(members), RecordKeys::None) => {
             items(&mut tokens, members, None, fields).map_err(Into::into)?
@@ -166,6 +169,42 @@ fn records_at<'a, T: Tokens<'a>>(
             RecordKeys::Times => "`records` names no object whose keys are times",
             RecordKeys::Names(_) => "`records` names no object whose keys are names",
         })),
+    }
+    Ok(())
+}
+
+/// Reads a list, or an object, whose members each hold records.
+fn members<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    mut list: Token<'a, T>,
+    records: &RecordsPath,
+    fields: &mut Fields<'_>,
+) -> Result<(), DecodeError> {
+    let mut next = |tokens: &mut T| match &mut list {
+        Token::Object(members) => tokens.next_name(members).map(|name| name.is_some()),
+        Token::List(members) => tokens.next_item(members),
+        Token::Scalar(_) | Token::Text(_) => Ok(false),
+    };
+    let mut is_empty = true;
+    fields.begin_members();
+    while next(tokens).map_err(Into::into)? {
+        is_empty = false;
+        fields.begin_member();
+        let token = tokens.next_value().map_err(Into::into)?;
+        let mut walk = Walk { tokens, fields, path: String::new(), list: Some(&records.list), found: None };
+        if records.list.is_empty() { walk.find(token) } else { walk.inside(token) }.map_err(Into::into)?;
+        let found = walk.found;
+        fields.end_beside(found.is_some());
+        match found {
+            None => fields.end(),
+            Some(Found::Here(tokens, token)) => records_at(tokens, token, records, fields)?,
+            Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
+        }
+    }
+    if is_empty {
+        fields.end();
+    } else if fields.may_tell_of_records() {
+        fields.lacks_records();
     }
     Ok(())
 }

@@ -3,6 +3,9 @@
 /// The longest number that is not plain (bytes).
 const NUMBER_BYTES_MAX: usize = 64;
 
+/// What typesetters write for `-`.
+const MINUS: char = '\u{2212}';
+
 /// The decimal mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -18,6 +21,13 @@ pub(crate) enum Mark {
 impl Mark {
     /// The number that the text is, whole; may be infinite or NaN.
     pub(super) fn number(self, text: &str) -> Option<f64> {
+        match text.strip_prefix(MINUS) {
+            Some(rest) if !rest.starts_with(['+', '-', MINUS]) => self.positive(rest).map(|number| -number),
+            _ => self.positive(text),
+        }
+    }
+
+    fn positive(self, text: &str) -> Option<f64> {
         match self {
             Self::Plain => text.parse().ok(),
             Self::Point => text.parse().ok().or_else(|| grouped(text, '.', ',')),
@@ -42,7 +52,7 @@ fn grouped(text: &str, mark: char, group: char) -> Option<f64> {
     for sign in text.chars() {
         match (sign, digits) {
             ('0'..='9', Some(count)) => digits = Some(count + 1),
-            (sign, Some(count)) if sign == group || matches!(sign, ' ' | '\u{a0}' | '\u{202f}' | '\'') => {
+            (sign, Some(count)) if sign == group || " \u{a0}\u{202f}'\u{2019}".contains(sign) => {
                 if count > 3 || count == 0 || has_groups && count != 3 {
                     return None;
                 }
@@ -92,6 +102,11 @@ mod tests {
             (Mark::Point, "1,234.5", Some(1_234.5)),
             (Mark::Point, "1 234.5", Some(1_234.5)),
             (Mark::Point, "1'234'567", Some(1_234_567.0)),
+            (Mark::Point, "1\u{2019}234.5", Some(1_234.5)),
+            (Mark::Plain, "\u{2212}5.25", Some(-5.25)),
+            (Mark::Comma, "\u{2212}1.234,5", Some(-1_234.5)),
+            (Mark::Plain, "\u{2212}-5", None),
+            (Mark::Plain, "\u{2212}", None),
             (Mark::Point, "21.5", Some(21.5)),
             (Mark::Point, "19,5", None),
             (Mark::Point, "1,23", None),

@@ -24,11 +24,18 @@ fn is_unit(text: &str) -> bool {
     let inside = |sign: char| sign.is_alphabetic() || "%‰°℃℉′″/·*^²³⁻¹µ$€£\"'".contains(sign);
     // The power stands last: `m3`, `m/s2`.
     let without_power = text.strip_suffix(['2', '3']).unwrap_or(text);
-    // Sketches write `*C` where their display has no `°`.
-    let first = text.strip_prefix('*').unwrap_or(text);
+    // Sketches write `*C` where their display has no `°`, and `vcgencmd` writes `'C`.
+    let first = text.strip_prefix(['*', '\'']).unwrap_or(text);
     first.starts_with(|sign: char| sign.is_alphabetic() || "%‰°℃℉′″/µ$€£\"".contains(sign))
-        && without_power.chars().all(inside)
+        && without_power.chars().all(|sign| inside(sign) || sign == ' ')
+        && !without_power.ends_with(' ')
+        && text.split(' ').zip(text.split(' ').skip(1)).all(|(word, next)| is_one(word, next))
         && text.chars().count() <= UNIT_LENGTH_MAX
+}
+
+/// Whether a blank stands within one unit: `% rH`, `µg / m³`.
+fn is_one(word: &str, next: &str) -> bool {
+    word.ends_with(['%', '/']) || next.starts_with('/')
 }
 
 #[cfg(test)]
@@ -42,7 +49,13 @@ mod tests {
             ("21.5°C", Some(21.5)),
             ("45%", Some(45.0)),
             ("21.50 *C", Some(21.5)),
+            ("48.3'C", Some(48.3)),
+            ("48 % rH", Some(48.0)),
+            ("5 µg / m³", Some(5.0)),
             ("2*3", None),
+            ("2'3", None),
+            ("3 zones open", None),
+            ("48 % 3", None),
             ("640136 seconds", Some(640_136.0)),
             ("3 m³/h", Some(3.0)),
             ("9.81m/s2", Some(9.81)),

@@ -4,7 +4,7 @@ use jiff::fmt::strtime::{BrokenDownTime, format};
 use jiff::tz::{Offset, TimeZone};
 
 /// What people often write, tried for a hint.
-const USUAL: [&str; 10] = [
+const USUAL: [&str; 14] = [
     "%d.%m.%Y %H:%M:%S%.f",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y",
@@ -15,6 +15,10 @@ const USUAL: [&str; 10] = [
     "%a, %d %b %Y %H:%M:%S %z",
     "%a %b %d %H:%M:%S %Y",
     "%b %d %Y %H:%M:%S",
+    "%d-%b-%Y %H:%M:%S",
+    "%Y-%m-%d_%H:%M:%S",
+    "%Y%m%d%H%M%S",
+    "%y%m%d%H%M%S",
 ];
 
 /// Whether a pattern can be written and says the whole date.
@@ -32,6 +36,9 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
 /// The time [ms since the Unix epoch] of a text in a pattern; `zone` is that of times without an offset.
 pub(super) fn of_text(pattern: &str, text: &str, zone: &TimeZone) -> Option<i64> {
     let read = BrokenDownTime::parse(pattern, text).ok().or_else(|| {
+        if let Some(time) = text.strip_suffix(super::SEASONS) {
+            return BrokenDownTime::parse(pattern, time).ok();
+        }
         // RFC 2822 has names for the offset of UTC, too.
         let time = ["GMT", "UTC", "UT", "Z"].into_iter().find_map(|name| text.strip_suffix(name));
         let time = time.filter(|_| pattern.contains("%z"))?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What a field says of the time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum EventTime {
-    /// Nothing: it is absent, null, empty, or the year 1, which stands for no time in some languages.
+    /// Nothing: it is absent, null, empty, `now`, or the year 1, which stands for no time in some languages.
     Missing,
     /// A time [ms since the Unix epoch].
     At(i64),
@@ -77,7 +77,7 @@ impl TimeRules {
     pub(crate) fn time_of(&self, value: Scalar<'_>) -> EventTime {
         let (ms, shown) = match value {
             Scalar::Null => return EventTime::Missing,
-            Scalar::Text(text) if text.trim().is_empty() => return EventTime::Missing,
+            Scalar::Text(text) if is_no_time(text.trim()) => return EventTime::Missing,
             Scalar::Integer(count) => (self.first(|format| self.of_integer(format, count)), value),
             Scalar::Number(count) => (self.first(|format| format.of_number(count)), value),
             Scalar::Time(ms) => (Some(ms), value),
@@ -140,12 +140,21 @@ impl TimeRules {
     }
 }
 
-/// Whether a count gives no likely time in the format that it was read in, and gives one in another.
+/// Weather stations say `now` where they have no clock.
+fn is_no_time(text: &str) -> bool {
+    text.is_empty() || text.eq_ignore_ascii_case("now")
+}
+
+/// Whether a count gives no likely time in the format that it was read in, and gives one in another, or is the digits of
+/// a date.
 fn is_misread(ms: i64, value: Scalar<'_>) -> bool {
     !LIKELY.contains(&ms)
         && !matches!(value, Scalar::Time(_))
-        && TimeFormat::likely(&shown_as(value))
-            .is_some_and(|format| format.of_text("0", &TimeZone::UTC).is_some())
+        && match TimeFormat::likely(&shown_as(value)) {
+            Some(TimeFormat::Rfc3339) | None => false,
+            Some(TimeFormat::Pattern(_)) => ms >= LIKELY.end,
+            Some(_) => true,
+        }
 }
 
 fn shown_as(value: Scalar<'_>) -> String {
@@ -198,6 +207,7 @@ mod tests {
             (Scalar::Integer(1_700_000_000), None),
             (Scalar::Number(1_700_000_000.5), None),
             (Scalar::Text("1700000000000000"), None),
+            (Scalar::Integer(20_240_131_120_000), None),
             // Counts of a unit of their own, and what says what it is.
             (Scalar::Integer(5_000), Some(5_000)),
             (Scalar::Time(5_000), Some(5_000)),
@@ -205,6 +215,9 @@ mod tests {
         ] {
             let expected = ms.map_or_else(|| EventTime::Bad(shown_as(value)), EventTime::At);
             assert_eq!(guess.time_of(value), expected, "{value:?}");
+        }
+        for none in ["", " ", "now", "NOW"] {
+            assert_eq!(guess.time_of(Scalar::Text(none)), EventTime::Missing, "{none}");
         }
         let seconds = Scalar::Integer(1_700_000_000);
         assert_eq!(said(TimeFormat::UnixMs).time_of(seconds), EventTime::At(1_700_000_000));
