@@ -1,7 +1,7 @@
 //! What systemd gives the service: a folder in memory, and variables.
 
 use crate::agent::service_environment;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A folder in memory for the journal of an agent, removed when dropped.
@@ -30,6 +30,12 @@ impl RuntimeDir {
         let mut environment: Vec<(&str, &str)> = service_environment();
         environment.push(("RUNTIME_DIRECTORY", &self.text));
         environment
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The bytes of the journal in it.

@@ -114,6 +114,13 @@ impl SyncMonitor {
         self.every_ms.set(Some(millis(pace.every)));
     }
 
+    /// There are none any more.
+    fn end(&self) {
+        self.every_ms.set(None);
+        self.allowed_ms.set(None);
+        self.is_short.set(false);
+    }
+
     /// A sync begins, which writes so much (bytes). Returns whether something is news.
     fn on_sync(&self, bytes: u64, pace: &SyncPace) -> bool {
         let mean = match self.mean.get() {
@@ -157,6 +164,7 @@ impl Engine {
     /// Syncs what is in the journal, if it is to outlive the boot; never returns.
     pub(crate) async fn sync_journal_forever(&self, sync: Sync, daily_writes: u64) {
         if !self.journal.is_synced() {
+            self.syncing.end();
             return std::future::pending().await;
         }
         let durable = self.safety.safe(SafetyLevel::Durable);

@@ -25,6 +25,8 @@ pub(crate) struct ConfigChange<'c> {
     pub(crate) outputs: &'c [String],
     /// The checksum of the config's text.
     pub(crate) checksum: u32,
+    /// Whether the journal is to outlive the boot.
+    pub(crate) is_synced: bool,
     /// The interval of checkpoints (ms).
     pub(crate) checkpoint_ms: i64,
 }
@@ -33,7 +35,7 @@ impl Engine {
     /// Goes on with another config; sources that do not stay have ended. Answers the first checkpoint of the new config, for
     /// [`Engine::checkpoint_forever`].
     pub(crate) fn change(&self, change: ConfigChange<'_>) -> Snapshot {
-        let ConfigChange { sources, kept, pipeline, outputs, checksum, checkpoint_ms } = change;
+        let ConfigChange { sources, kept, pipeline, outputs, checksum, is_synced, checkpoint_ms } = change;
         let begun = Instant::now();
         let is_new_life = pipeline.is_some();
         if is_new_life {
@@ -47,6 +49,7 @@ impl Engine {
         self.reporter.keep_outputs(outputs);
         self.trends.forget();
         self.journal.begin_config(checksum, is_new_life);
+        self.journal.keep_synced(is_synced);
         self.checkpointer.begin_config();
         let first = self.snapshot(Some(checkpoint_ms));
         if given_up != 0 {

@@ -19,21 +19,22 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read as a segment (bytes).
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
-/// The segments in a folder, of this journal and of others.
+/// The segments in the folders of a journal, of this journal and of others.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
     whole: Vec<Segment>,
     /// The files whose header cannot be read.
     damaged: Vec<PathBuf>,
-    /// The numbers of the segments of another boot.
-    foreign: Vec<u64>,
+    /// The segments of another boot.
+    foreign: Vec<PathBuf>,
 }
 
 /// One segment.
 #[derive(Debug)]
 struct Segment {
     header: Header,
+    path: PathBuf,
     /// The file.
     bytes: Vec<u8>,
     /// Where the second frame begins.
@@ -56,6 +57,7 @@ struct Header {
     segment: u64,
     life: u64,
     follows: bool,
+    is_synced: bool,
     base: Base,
     now: Now,
     /// Whether the boot is still the same.
@@ -73,17 +75,12 @@ enum Opened {
 }
 
 impl Segments {
-    /// Whether a folder holds a segment.
-    pub(crate) fn are_in(folder: &Path) -> bool {
-        fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| number_of(&entry).is_some()))
-    }
-
     /// Reads what is in a folder.
     ///
     /// # Errors
     /// The folder cannot be read.
     pub(crate) fn read(folder: &Path, identity: &Identity) -> io::Result<Self> {
-        let mut found = Self { folder: folder.to_owned(), ..Self::default() };
+        let mut found = Self { folders: vec![folder.to_owned()], ..Self::default() };
         for entry in fs::read_dir(folder)? {
             let Some(number) = number_of(&entry?) else { continue };
             let path = segment_path(folder, number);
@@ -96,11 +93,11 @@ impl Segments {
             file.take(SEGMENT_BYTES_MAX).read_to_end(&mut bytes)?;
             match open(&bytes, identity) {
                 Ok(Opened::Segment(header, from)) if header.segment == number => {
-                    found.whole.push(Segment { header, bytes, from, damage: Cell::default() });
+                    found.whole.push(Segment { header, path, bytes, from, damage: Cell::default() });
                 }
-                Ok(Opened::Foreign) => found.foreign.push(number),
+                Ok(Opened::Foreign) => found.foreign.push(path),
                 // Made, and nothing of it written yet, or on the disk yet.
-                Err(_) if is_unwritten(&bytes) => found.foreign.push(number),
+                Err(_) if is_unwritten(&bytes) => found.foreign.push(path),
                 Ok(_) | Err(Damaged) => found.damaged.push(path),
             }
         }
@@ -108,12 +105,26 @@ impl Segments {
         Ok(found)
     }
 
-    /// The body of the checkpoint that stands beside the journal, if it is newer than the one called `than`.
+    /// Those of both folders, as one journal.
+    pub(super) fn with(mut self, mut other: Self) -> Self {
+        self.folders.append(&mut other.folders);
+        self.whole.append(&mut other.whole);
+        self.whole.sort_by_key(|segment| segment.header.segment);
+        self.damaged.append(&mut other.damaged);
+        self.foreign.append(&mut other.foreign);
+        self
+    }
+
+    /// The body of the newest checkpoint that stands beside the journal, if it is newer than the one called `than`.
     pub(crate) fn newer_checkpoint(&self, than: Option<Base>, bytes_max: Option<u64>) -> Option<Vec<u8>> {
-        let path = checkpoint_path(&self.folder);
-        let Ok(Found::Body(body)) = checkpoint::read(&path, bytes_max) else { return None };
         let first = |base: Base| self.whole.iter().rposition(|segment| segment.header.base == base);
-        let own = first(Base::of(&body))?;
+        let beside = self.folders.iter().filter_map(|folder| {
+            match checkpoint::read(&checkpoint_path(folder), bytes_max) {
+                Ok(Found::Body(body)) => Some((first(Base::of(&body))?, body)),
+                _ => None,
+            }
+        });
+        let (own, body) = beside.max_by_key(|(own, _)| *own)?;
         than.and_then(first).is_none_or(|than| than < own).then_some(body)
     }
 
@@ -136,28 +147,34 @@ impl Segments {
         Some(Chain::new(segments, cut))
     }
 
-    /// The places where the segments end, for the journal that goes on.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        let place =
-            |segment: &Segment| Place { segment: segment.header.segment, bytes: segment.bytes.len() as u64 };
-        self.whole.iter().map(place).collect()
+    /// The files, for the journal that goes on, and the place where each ends.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Place, PathBuf)> {
+        self.whole.iter().map(|segment| {
+            let bytes = segment.bytes.len() as u64;
+            (Place { segment: segment.header.segment, bytes }, segment.path.clone())
+        })
+    }
+
+    /// Whether all of them outlive the boot.
+    pub(super) fn are_synced(&self) -> bool {
+        self.whole.iter().all(|segment| segment.header.is_synced)
     }
 
     /// Removes the segments that are of no use. Returns their number.
     pub(crate) fn remove_foreign(&self) -> usize {
-        self.foreign.iter().filter(|at| fs::remove_file(segment_path(&self.folder, **at)).is_ok()).count()
+        self.foreign.iter().filter(|path| fs::remove_file(path).is_ok()).count()
     }
 
     /// Keeps damaged files under other names, in the place of those of an earlier time; what is to be said of that.
     pub(crate) fn set_aside(&self) -> Option<String> {
         let whole = self.whole.iter().filter(|segment| segment.damage.get().is_some());
-        let whole = whole.map(|segment| segment_path(&self.folder, segment.header.segment));
+        let whole = whole.map(|segment| segment.path.clone());
         let headless = self.damaged.iter().cloned();
         let mut kept = None;
         for (number, (path, stays)) in
             (1..).zip(whole.map(|path| (path, true)).chain(headless.map(|path| (path, false))))
         {
-            let aside = self.folder.join(format!("{NAME}-damaged.{number}"));
+            let aside = path.with_file_name(format!("{NAME}-damaged.{number}"));
             let _ = fs::remove_file(&aside);
             // What can be used of it stands there until a checkpoint follows: a crash before that must find it again.
             let has_both_names = stays && fs::hard_link(&path, &aside).is_ok();
@@ -223,6 +240,7 @@ fn open(bytes: &[u8], identity: &Identity) -> Result<Opened, Damaged> {
         return Ok(Opened::Foreign);
     }
     let now = Now { time: Time(time), alive: AgentTime(alive), synced: true };
-    let header = Header { segment, life, follows: flags & FOLLOWS != 0, base, now, is_of_boot, is_of_config };
+    let follows = flags & FOLLOWS != 0;
+    let header = Header { segment, life, follows, is_synced, base, now, is_of_boot, is_of_config };
     Ok(Opened::Segment(header, bytes.len() - rest.len()))
 }

@@ -4,13 +4,12 @@ mod ending;
 mod recording;
 mod segment_start;
 
-use super::folder::{JournalFolder, config_print};
+use super::folder::{Folders, JournalFolder, config_print};
 use super::record::Encoder;
 use super::unsynced::{PAGE_BYTES, Unsynced};
 use super::{FOLLOWS, Identity, MAGIC, MARK_EVERY, Place, SYNCED, VERSION, checkpoint_path, segment_path};
 use crate::checkpoint::Base;
 use crate::frames;
-use crate::lock::DirLock;
 use crate::private_file;
 use headwater_kernel::time::Now;
 use segment_start::SegmentStart;
@@ -18,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -28,8 +27,10 @@ pub(crate) const BYTES_MAX: u64 = 2 << 20;
 
 /// The journal of one run.
 pub(crate) struct Journal {
-    folder: PathBuf,
-    identity: Identity,
+    folders: Folders,
+    boot: String,
+    /// Whether it is to outlive the boot.
+    is_synced: Cell<bool>,
     /// The checksum of the config and the program's version, and a number that no other run of the same boot has.
     config: Cell<u32>,
     life: Cell<u64>,
@@ -38,8 +39,7 @@ pub(crate) struct Journal {
     full: Notify,
     has_receipt: Notify,
     /// Whether the folder can take a journal at all.
-    is_usable: bool,
-    _lock: Option<DirLock>,
+    is_usable: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -54,14 +54,17 @@ struct State {
     /// The newest segment that follows a durable checkpoint, and the newest that does not go on where another ends.
     durable_from: Option<u64>,
     unlinked: u64,
-    /// The number of that segment, and the bytes in it.
+    /// The number of that segment and the bytes in it, and its file.
     place: Place,
     /// The bytes that it begins with: its header, and the series that are known.
     start_bytes: u64,
     /// The last place with a mark, or the end of what the segment begins with (bytes).
     marked: u64,
-    /// Older segments, and the bytes in each.
-    older: VecDeque<Place>,
+    path: PathBuf,
+    /// Older segments, the bytes in each, and their files.
+    older: VecDeque<(Place, PathBuf)>,
+    /// The folder before this one, which may have a checkpoint that the older segments follow.
+    left: Option<PathBuf>,
     /// Whether the next segment goes on where the last one ends.
     follows: bool,
     trouble: Option<String>,
@@ -70,7 +73,7 @@ struct State {
 impl State {
     /// The size of all segments, without what the last one begins with (bytes).
     fn bytes(&self) -> u64 {
-        let older: u64 = self.older.iter().map(|place| place.bytes).sum();
+        let older: u64 = self.older.iter().map(|(place, _)| place.bytes).sum();
         older + self.place.bytes.saturating_sub(self.start_bytes)
     }
 }
@@ -78,32 +81,33 @@ impl State {
 impl Journal {
     /// A journal that goes on after a folder's segments. `follows`: this run has restored all that they hold.
     pub(crate) fn new(opened: JournalFolder, follows: bool) -> Self {
-        let JournalFolder { folder, identity, lock, segments, trouble } = opened;
-        let older = VecDeque::from(segments.places());
-        let place = older.back().copied().unwrap_or_default();
-        let is_usable = trouble.is_none();
+        let JournalFolder { folders, identity, segments, trouble } = opened;
+        let Identity { boot, config, is_synced } = identity;
+        let older: VecDeque<_> = segments.files().collect();
+        let place = older.back().map(|(place, _)| *place).unwrap_or_default();
+        let is_usable = Cell::new(trouble.is_none());
         let mut unsynced = Unsynced::default();
-        if identity.is_synced {
+        if is_synced {
             // The run that wrote them may have ended before it synced them.
-            let files = older
-                .iter()
-                .filter_map(|place| private_file::open(&segment_path(&folder, place.segment)).ok());
+            let files = older.iter().filter_map(|(_, path)| private_file::open(path).ok());
             unsynced.files.extend(files.map(Arc::new));
         }
-        let durable_from = follows.then_some(0);
-        let state = State { older, place, follows, trouble, unsynced, durable_from, ..State::default() };
+        let durable_from = (follows && segments.are_synced()).then_some(0);
+        let left = folders.other(is_synced);
+        let state =
+            State { older, left, place, follows, trouble, unsynced, durable_from, ..State::default() };
         let [gathered, full, has_receipt] = std::array::from_fn(|_| Notify::new());
         Self {
-            folder,
-            config: identity.config.into(),
-            identity,
+            folders,
+            boot,
+            is_synced: is_synced.into(),
+            config: config.into(),
             life: life_number().into(),
             state: state.into(),
             gathered,
             full,
             has_receipt,
             is_usable,
-            _lock: lock,
         }
     }
 
@@ -114,6 +118,26 @@ impl Journal {
         if is_new_life {
             let (before, number) = (self.life.get(), life_number());
             self.life.set(if number == before { number.wrapping_add(1) } else { number });
+        }
+    }
+
+    /// The segments that begin from now on outlive the boot, or do not. Those before stay in their folder until a checkpoint on
+    /// the disk follows them, so that a crash finds all.
+    pub(crate) fn keep_synced(&self, are_synced: bool) {
+        if self.is_synced.get() == are_synced {
+            return;
+        }
+        self.flush();
+        let held = self.folders.hold(are_synced);
+        self.is_synced.set(are_synced);
+        self.is_usable.set(held.is_ok());
+        let mut state = self.state.borrow_mut();
+        state.left = self.folders.other(are_synced);
+        state.unsynced = Unsynced::default();
+        // What lies before it need not outlive the boot.
+        state.unlinked = state.place.segment + 1;
+        if let Err(error) = held {
+            state.trouble = Some(self.folders.trouble(are_synced, &error));
         }
     }
 
@@ -131,7 +155,8 @@ impl Journal {
     /// Begins a segment behind a checkpoint of the state as it is now; `first` puts in the first records.
     /// Returns the segment's number.
     pub(crate) fn begin(&self, base: Base, now: Now, first: impl FnOnce(&mut SegmentStart<'_>)) -> u64 {
-        if !self.is_usable {
+        if !self.is_usable.get() {
+            self.end();
             return 0;
         }
         self.flush();
@@ -140,6 +165,7 @@ impl Journal {
             encoder,
             file,
             place,
+            path,
             older,
             follows,
             trouble,
@@ -150,7 +176,7 @@ impl Journal {
             ..
         } = &mut *state;
         if file.take().is_some() {
-            older.push_back(*place);
+            older.push_back((*place, std::mem::take(path)));
         }
         *place = Place { segment: place.segment + 1, bytes: 0 };
         encoder.begin();
@@ -158,19 +184,19 @@ impl Journal {
             *unlinked = place.segment;
         }
         let header = self.header(place.segment, *follows, base, now);
-        let path = segment_path(&self.folder, place.segment);
+        let folder = self.folder();
+        *path = segment_path(folder, place.segment);
         // Somebody may have removed the folder.
-        let made = fs::create_dir_all(&self.folder).and_then(|()| private_file::create(&path)).and_then(
-            |mut made| {
+        let made =
+            fs::create_dir_all(folder).and_then(|()| private_file::create(path)).and_then(|mut made| {
                 made.write_all(&[&MAGIC, frames::frame(&header).as_slice()].concat())?;
                 Ok(made)
-            },
-        );
+            });
         match made.map(Arc::new) {
             Ok(made) => {
-                if self.identity.is_synced {
+                if self.is_synced() {
                     unsynced.add(&made);
-                    unsynced.folder = Some(self.folder.clone());
+                    unsynced.folder = Some(folder.to_owned());
                 }
                 (*file, *follows, *trouble) = (Some(made), true, None);
                 place.bytes = (MAGIC.len() + frames::HEADER_BYTES + header.len()) as u64;
@@ -192,8 +218,8 @@ impl Journal {
     }
 
     fn header(&self, segment: u64, follows: bool, base: Base, now: Now) -> Vec<u8> {
-        let boot = self.identity.boot.as_bytes();
-        let flags = if follows { FOLLOWS } else { 0 } | if self.identity.is_synced { SYNCED } else { 0 };
+        let boot = self.boot.as_bytes();
+        let flags = if follows { FOLLOWS } else { 0 } | if self.is_synced() { SYNCED } else { 0 };
         let fields: [&[u8]; 11] = [
             &VERSION.to_le_bytes(),
             &segment.to_le_bytes(),
@@ -214,18 +240,28 @@ impl Journal {
     pub(crate) fn drop_before(&self, segment: u64) {
         let mut state = self.state.borrow_mut();
         state.durable_from = state.durable_from.max(Some(segment));
-        state.older.retain(|place| {
+        state.older.retain(|(place, path)| {
             let is_needed = place.segment >= segment;
             if !is_needed {
-                let _ = fs::remove_file(segment_path(&self.folder, place.segment));
+                let _ = fs::remove_file(path);
             }
             is_needed
         });
+        if state.older.is_empty()
+            && let Some(left) = state.left.take()
+        {
+            let _ = fs::remove_file(checkpoint_path(&left));
+        }
+    }
+
+    /// The folder that segments begin in.
+    fn folder(&self) -> &Path {
+        self.folders.folder(self.is_synced())
     }
 
     /// Whether the journal is to outlive the boot.
     pub(crate) fn is_synced(&self) -> bool {
-        self.identity.is_synced
+        self.is_synced.get()
     }
 
     /// Whether a run after a power cut would find what is written from here on: the segments follow a durable checkpoint.
@@ -268,7 +304,7 @@ impl Journal {
 
     /// The path of the checkpoint beside the journal.
     pub(crate) fn checkpoint_path(&self) -> PathBuf {
-        checkpoint_path(&self.folder)
+        checkpoint_path(self.folder())
     }
 
     /// Notes that the checkpoint beside the journal could not be written.
@@ -291,7 +327,7 @@ impl Journal {
         let written = file.as_ref().map_or(Ok(()), |file| (&**file).write_all(&encoder.bytes));
         let before = place.bytes;
         place.bytes += encoder.bytes.len() as u64;
-        if let Some(file) = file.as_ref().filter(|_| self.identity.is_synced) {
+        if let Some(file) = file.as_ref().filter(|_| self.is_synced()) {
             unsynced.bytes += (place.bytes.div_ceil(PAGE_BYTES) - before.div_ceil(PAGE_BYTES)) * PAGE_BYTES;
             unsynced.add(file);
         }

@@ -45,6 +45,7 @@ const GIVE_UP: Duration = Duration::from_secs(15);
 /// The tasks that a change of the config begins anew.
 const CHECKPOINTS: &str = "checkpoints";
 const REPORTS: &str = "reports";
+const SYNCS: &str = "sync of the journal";
 
 /// An agent at work.
 pub(super) struct Running {
@@ -157,6 +158,7 @@ impl Running {
         self.inlets.stop_others(&inlets, SOURCES).await;
         let (kept, outputs) = (self.inlets.kept(&inlets), parts.output_names());
         let reports = self.parts.report_ms != parts.report_ms;
+        let syncs = self.parts.is_synced != parts.is_synced;
         self.parts = parts;
         self.thinner.change(thinned(&config.streams));
         // From here on nothing waits: between two readings the engine has one config, or the other.
@@ -169,10 +171,15 @@ impl Running {
             pipeline,
             outputs: &outputs,
             checksum,
+            is_synced: self.parts.is_synced,
             checkpoint_ms,
         };
         let first = self.engine.change(change);
         self.begin(first);
+        if syncs {
+            self.tasks.abort_one(SYNCS);
+            self.start_syncs();
+        }
         if reports {
             self.tasks.abort_one(REPORTS);
             self.start_reports();
@@ -203,14 +210,11 @@ impl Running {
     }
 
     fn start_tasks(&mut self, clock: Rc<AgentClock>) {
-        let (sync, daily_writes) = (self.parts.buffer.sync, self.parts.buffer.daily_writes);
+        self.start_syncs();
         let Self { engine, losses, status, tasks, .. } = self;
         let (ticking, watching) = (engine.clone(), engine.clone());
         tasks.spawn("ticker", async move { ticking.tick_forever().await });
-        let (writing, noting, syncing) = (engine.clone(), engine.clone(), engine.clone());
-        tasks.spawn("sync of the journal", async move {
-            syncing.sync_journal_forever(sync, daily_writes).await;
-        });
+        let (writing, noting) = (engine.clone(), engine.clone());
         tasks.spawn("journal", async move { writing.journal_forever().await });
         tasks.spawn("journal of what is kept", async move { noting.note_kept_forever().await });
         tasks.spawn("clock", async move { clock.ask_forever().await });
@@ -229,6 +233,12 @@ impl Running {
         let checkpoint_ms = self.parts.checkpoint_ms;
         let checkpoints = async move { engine.checkpoint_forever(first, checkpoint_ms, daily_writes).await };
         self.tasks.spawn(CHECKPOINTS, checkpoints);
+    }
+
+    fn start_syncs(&mut self) {
+        let (engine, buffer) = (self.engine.clone(), self.parts.buffer.clone());
+        let syncs = async move { engine.sync_journal_forever(buffer.sync, buffer.daily_writes).await };
+        self.tasks.spawn(SYNCS, syncs);
     }
 
     fn start_reports(&mut self) {

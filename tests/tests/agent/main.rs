@@ -42,6 +42,7 @@ mod protocol;
 mod refusals;
 mod reload;
 mod reload_disk;
+mod reload_durable;
 mod reload_outputs;
 mod remote;
 mod replay;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod gaps;
+mod ops;
 
 use super::super::source_positions::PositionMap;
 use super::*;
@@ -11,6 +12,7 @@ use headwater_kernel::time::Time;
 use headwater_pipeline::pipeline::{SourceEntry, TakenAt};
 use headwater_sensors::Receipt;
 use headwater_wire::Messages;
+use ops::{Op, ops};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -60,46 +62,6 @@ fn identity() -> Identity {
     Identity { boot: "b".to_owned(), config: 7, is_synced: false }
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    /// A reading of one of two series, after so long, so much earlier or later than now, and its value.
-    Read(bool, i64, Option<i64>, f64),
-    Pass(i64),
-    Link(bool),
-    Invalid,
-    /// One of the two series gives way.
-    Forget(bool),
-    /// A checkpoint is taken.
-    Save,
-    /// The one taken last is durable.
-    Written,
-    /// What gathered is written.
-    Flush,
-    /// All that was made so far is safe.
-    Kept,
-    Crash,
-}
-
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let apart = prop_oneof![8 => -1_500..500_i64, 1 => -40_000..20_000_i64].prop_map(Some);
-    let apart = prop_oneof![9 => apart, 1 => Just(None)];
-    let value = prop_oneof![8 => 15.0..25.0_f64, 1 => -50.0..90.0_f64, 2 => Just(20.0)];
-    let op = prop_oneof![
-        60 => (any::<bool>(), 0..3_000_i64, apart, value)
-            .prop_map(|(is_a, after, apart, value)| Op::Read(is_a, after, apart, value)),
-        6 => (0..15_000_i64).prop_map(Op::Pass),
-        3 => any::<bool>().prop_map(Op::Link),
-        2 => Just(Op::Invalid),
-        1 => any::<bool>().prop_map(Op::Forget),
-        5 => Just(Op::Save),
-        5 => Just(Op::Written),
-        5 => Just(Op::Flush),
-        3 => Just(Op::Kept),
-        3 => Just(Op::Crash),
-    ];
-    prop::collection::vec(op, 1..200)
-}
-
 struct Folder(PathBuf);
 
 impl Folder {
@@ -141,7 +103,10 @@ struct Taken {
 
 /// One agent's lives.
 struct World {
+    /// The folder that the journal begins in, and the one that it moves to.
     folder: Folder,
+    other: Folder,
+    identity: Identity,
     journal: Journal,
     pipeline: Pipeline,
     now: i64,
@@ -193,12 +158,15 @@ impl World {
     }
 
     fn of(identity: Identity) -> Self {
-        let folder = Folder::new();
-        let journal = Journal::new(JournalFolder::open(&folder.0, &folder.0, identity), false);
+        let (folder, other) = (Folder::new(), Folder::new());
+        let (runtime, state) = if identity.is_synced { (&other, &folder) } else { (&folder, &other) };
+        let journal = Journal::new(JournalFolder::open(&runtime.0, &state.0, identity.clone()), false);
         let mut pipeline = fresh();
         pipeline.resume(Now::uncorrected(Time(START)), false);
         let mut world = Self {
             folder,
+            other,
+            identity,
             journal,
             pipeline,
             now: START,
@@ -326,6 +294,10 @@ impl World {
                 self.kept = self.told.len();
                 self.journal.kept(place);
             }
+            Op::Synced(is_synced) => {
+                self.journal.keep_synced(is_synced);
+                self.save();
+            }
             Op::Crash => self.crash(),
         }
     }
@@ -341,10 +313,21 @@ impl World {
         replay(&chain, (base, disk.now), &mut |_, _| {}, &fresh)
     }
 
+    /// The process ends, and the next one finds this.
+    fn opened(&mut self, boot: &str) -> JournalFolder {
+        let identity =
+            Identity { boot: boot.to_owned(), is_synced: self.journal.is_synced(), ..self.identity.clone() };
+        let nowhere = JournalFolder::open(Path::new("/"), Path::new("/"), identity.clone());
+        self.journal = Journal::new(nowhere, false);
+        let (own, other) = (&self.folder.0, &self.other.0);
+        let (runtime, state) = if self.identity.is_synced { (other, own) } else { (own, other) };
+        JournalFolder::open(runtime, state, identity)
+    }
+
     /// The state is the very state, what it tells again is what it had told, and the next life goes on.
     fn crash(&mut self) {
         self.journal.flush();
-        let opened = JournalFolder::open(&self.folder.0, &self.folder.0, identity());
+        let opened = self.opened(&identity().boot);
         let Replayed { pipeline, told, mut handed_over, now, cut, .. } = self.replayed(&opened.segments);
         assert_eq!(cut, None);
         let since = self.disk.as_ref().map_or(0, |disk| disk.handed_over)..self.handed_over;

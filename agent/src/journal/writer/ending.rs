@@ -1,7 +1,6 @@
 //! How a journal ends: as it should, or because it cannot be written.
 
 use super::super::record::Encoder;
-use super::super::segment_path;
 use super::Journal;
 use crate::frames;
 use std::fs;
@@ -15,8 +14,8 @@ impl Journal {
         self.flush();
         let mut state = self.state.borrow_mut();
         if state.file.take().is_some() {
-            let place = state.place;
-            state.older.push_back(place);
+            let segment = (state.place, state.path.clone());
+            state.older.push_back(segment);
         }
         state.follows = false;
     }
@@ -41,25 +40,25 @@ impl Journal {
     pub(super) fn give_up(&self, error: &io::Error, whole_bytes: u64) {
         {
             let mut state = self.state.borrow_mut();
-            let path = segment_path(&self.folder, state.place.segment);
+            let path = state.path.clone();
             state.trouble = Some(format!("the journal {} cannot be written: {error}", path.display()));
             state.follows = false;
-            let place = state.place;
             if let Some(file) = state.file.take() {
-                let whole = if self.identity.is_synced { whole_bytes } else { 0 };
+                let whole = if self.is_synced() { whole_bytes } else { 0 };
                 // A frame of zeros is no frame: whoever reads it knows that the journal is not whole.
                 let _ = file.set_len(whole).and_then(|()| {
                     let hole = if whole > 0 { whole + frames::HEADER_BYTES as u64 } else { 0 };
                     file.set_len(hole)
                 });
             }
-            state.older.push_back(place);
             tracing::error!(
                 "the journal {} cannot be written: {error}; a crash costs what came since the last checkpoint",
                 path.display()
             );
+            let segment = (state.place, path);
+            state.older.push_back(segment);
         }
-        if !self.identity.is_synced {
+        if !self.is_synced() {
             self.drop_before(u64::MAX);
         }
     }

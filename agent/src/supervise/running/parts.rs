@@ -80,7 +80,6 @@ impl ConfigParts {
             (has_other_place, "a directory of the agent"),
             (self.buffer != next.buffer, "[buffer]"),
             (self.clock != next.clock, "[clock]"),
-            (self.is_synced != next.is_synced, "where the journal is kept, by the `ack` of sources"),
         ];
         changed.into_iter().find_map(|(is_changed, what)| is_changed.then_some(what))
     }

@@ -282,6 +282,49 @@ fn a_segment_is_reachable_only_from_a_durable_checkpoint() {
     assert!(world.replayed(&segments).cut.is_some(), "and is not all");
 }
 
+/// A journal that moves to the disk outlives the boot once a checkpoint leads to it, and one that moves away no longer does.
+#[test]
+fn what_a_journal_outlives_changes_with_the_next_durable_checkpoint() {
+    let mut world = World::new();
+    world.run(&Op::Read(true, 700, Some(0), 1.0));
+    world.run(&Op::Synced(true));
+    assert!(!world.journal.is_reachable(), "a power cut takes what lies before");
+    world.run(&Op::Read(true, 700, Some(0), 2.0));
+    assert_eq!((world.folder.segments().len(), world.other.segments().len()), (1, 1));
+    world.run(&Op::Written);
+    assert!(world.journal.is_reachable());
+    assert_eq!((world.folder.segments().len(), world.other.segments().len()), (0, 1));
+    world.journal.take_unsynced().unwrap().sync().unwrap();
+    let opened = world.opened("another boot");
+    let Replayed { pipeline, .. } = world.replayed(&opened.segments);
+    assert_eq!(pipeline.ledger().sources[0].1.received, 2, "one in the checkpoint, one in the journal");
+    world.journal = Journal::new(opened, true);
+    world.save();
+    world.run(&Op::Synced(false));
+    world.run(&Op::Flush);
+    assert!(world.journal.take_unsynced().is_none(), "nobody syncs it");
+    world.run(&Op::Written);
+    assert_eq!((world.folder.segments().len(), world.other.segments().len()), (1, 0));
+    let opened = world.opened("a third boot");
+    assert!(opened.segments.after(Base::of(&world.disk.as_ref().unwrap().body)).is_none());
+    assert_eq!(opened.segments.remove_foreign(), 1);
+}
+
+/// A run that is synced finds what one that was not has left, and relies on it only while the boot is the same.
+#[test]
+fn what_was_not_synced_is_found_by_a_run_that_syncs() {
+    let mut world = lived(5);
+    world.run(&Op::Flush);
+    world.journal.keep_synced(true);
+    let opened = world.opened(&identity().boot);
+    assert_eq!(world.replayed(&opened.segments).pipeline.ledger().sources[0].1.received, 5);
+    world.journal = Journal::new(opened, true);
+    world.run(&Op::Save);
+    assert!(!world.journal.is_reachable(), "what it follows is not on the disk");
+    world.run(&Op::Written);
+    assert!(world.journal.is_reachable());
+}
+
 /// What was not written down is known not to be there, and all that may have been told is told above.
 #[test]
 fn an_end_is_an_end() {
