@@ -1,8 +1,8 @@
 """What Home Assistant makes of messages: its entities, with their states.
 
-Reads a message a line, `{"topic": …, "payload": …}`, in the order of their coming, and prints the entities as JSON. Each
-discovery message must fit `discovery.schema.json`. Templates are rendered by Jinja, as Home Assistant does it. What it knows
-of Home Assistant was seen in version 2026.2; `check` compares it with the real one.
+Reads a message a line, `{"topic": …, "payload": …, "retain": …}`, in the order of their coming, and prints the entities as JSON. Each
+discovery message must fit `discovery.schema.json`. Templates are rendered by Jinja, as Home Assistant does it. In `seen.jsonl`, which
+`check` has written, other lines say what a real one showed there, or that it began anew: where that differs, it is printed too.
 """
 
 import json
@@ -24,12 +24,16 @@ JINJA.filters["tojson"] = lambda value: json.dumps(value)
 JINJA.filters["timestamp_utc"] = lambda value: datetime.fromtimestamp(value, timezone.utc).isoformat()
 
 
+# What an entity shows of its announcement.
+DESCRIBED = ("device_class", "state_class", "unit_of_measurement")
+
+
 class Entity:
     """One entity, as the state machine has it."""
 
     def __init__(self, component):
         self.component, self.config = component, {}
-        self.state, self.attributes, self.available = "unknown", {}, False
+        self.state, self.attributes, self.available = None, {}, False
 
     def render(self, key, payload):
         template = self.config.get(key)
@@ -43,7 +47,17 @@ class Entity:
         return JINJA.from_string(template).render(value=payload, value_json=value_json, this=this)
 
     def seen(self):
-        return self.state if self.available else "unavailable"
+        if not self.available or self.state is None and "expire_after" in self.config:
+            return "unavailable"
+        return "unknown" if self.state is None else self.state
+
+    def difference(self, shown):
+        """Between what is seen and what a real one showed; `None`: there is none."""
+        state = shown["state"]
+        state = float(state) if self.component == "sensor" and state not in ("unknown", "unavailable") else state
+        described = {key: self.config[key] for key in DESCRIBED if key in self.config}
+        own = (self.seen(), described | (self.attributes if self.seen() != "unavailable" else {}))
+        return None if own == (state, shown["attributes"]) else f"{own} and not {(state, shown['attributes'])}"
 
     def on_message(self, topic, payload):
         for place in self.config.get("availability", []):
@@ -55,6 +69,8 @@ class Entity:
         attributes = {}
         if topic == self.config.get("json_attributes_topic"):
             attributes = json.loads(self.render("json_attributes_template", payload))
+        if state and "last_reset_value_template" in self.config:
+            attributes["last_reset"] = self.render("last_reset_value_template", payload)
         if self.component == "sensor" and state:
             self.state = float(state)
         elif state:
@@ -62,11 +78,37 @@ class Entity:
         self.attributes.update(attributes)
 
 
+    def subscribe(self, kept):
+        """The broker sends what it keeps."""
+        for place in (*(place["topic"] for place in self.config.get("availability", [])), self.config["state_topic"]):
+            if place in kept:
+                self.on_message(place, kept[place])
+
+
+def differences(step, entities):
+    """Between what there is and what a real one showed."""
+    named = {f"{entity.config['device']['name']} {entity.config['name']}": entity for entity in entities}
+    shown = step["states"]
+    if named.keys() != shown.keys():
+        return [f"{step['step']}: {sorted(named.keys() ^ shown.keys())}"]
+    found = ((name, entity.difference(shown[name])) for name, entity in named.items())
+    return [f"{step['step']}: {name}: {difference}" for name, difference in found if difference]
+
+
 def main():
     JINJA.undefined = StrictUndefined if "--strict" in sys.argv else Undefined
-    entities, kept, invalid = {}, {}, []
+    entities, kept, invalid, steps, different = {}, {}, [], 0, []
     for line in sys.stdin:
         message = json.loads(line)
+        if "states" in message:
+            steps += 1
+            different += differences(message, entities.values())
+            continue
+        if "reload" in message:
+            for entity in entities.values():
+                entity.attributes, entity.available = {}, "availability" not in entity.config
+                entity.subscribe(kept)
+            continue
         topic, payload = message["topic"], message["payload"]
         levels = topic.split("/")
         if levels[0] != "homeassistant" or levels[-1] != "config":
@@ -84,10 +126,7 @@ def main():
         entity.config = config
         if "availability" not in config:
             entity.available = True
-        # It subscribes, and the broker sends what it keeps.
-        for place in (*(place["topic"] for place in config.get("availability", [])), config["state_topic"]):
-            if place in kept:
-                entity.on_message(place, kept[place])
+        entity.subscribe(kept)
     found = {
         f"{entity.config['device']['name']}: {entity.config['name']}": {
             "state": entity.seen(),
@@ -96,7 +135,7 @@ def main():
         }
         for entity in entities.values()
     }
-    print(json.dumps({"entities": found, "invalid": invalid}))
+    print(json.dumps({"entities": found, "invalid": invalid, "steps": steps, "different": different}))
 
 
 main()

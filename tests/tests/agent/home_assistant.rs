@@ -32,8 +32,8 @@ fn publish(publisher: &mut Publisher, place: &str, from: i64, values: &[f64]) {
     publisher.flush().expect("the broker's acknowledgements");
 }
 
-/// The entities that Home Assistant has after these messages; `None`: Python lacks what it takes.
-fn entities(messages: &Messages) -> Option<Value> {
+/// What `entities.py` says of these lines; `None`: Python lacks what it takes.
+fn modelled(lines: &str) -> Option<Value> {
     let has_all = ["-c", "import jinja2, jsonschema"];
     if !Command::new("python3").args(has_all).output().is_ok_and(|output| output.status.success()) {
         skip("no jinja2 or jsonschema for Python; tests/run installs them");
@@ -45,6 +45,16 @@ fn entities(messages: &Messages) -> Option<Value> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("Python");
+    python.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("messages");
+    let output = python.wait_with_output().expect("what it says");
+    assert!(output.status.success(), "entities.py failed");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["invalid"], json!([]), "{told:#}");
+    Some(told)
+}
+
+/// The entities that Home Assistant has after these messages; `None`: see [`modelled`].
+fn entities(messages: &Messages) -> Option<Value> {
     let mut lines = String::new();
     for message in messages.iter() {
         let payload = String::from_utf8_lossy(&message.payload);
@@ -52,12 +62,7 @@ fn entities(messages: &Messages) -> Option<Value> {
         let line = json!({ "topic": message.topic, "payload": payload, "retain": kept });
         lines.push_str(&format!("{line}\n"));
     }
-    python.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("messages");
-    let output = python.wait_with_output().expect("what it says");
-    assert!(output.status.success(), "entities.py failed");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(told["invalid"], json!([]), "{told:#}");
-    Some(told["entities"].clone())
+    Some(modelled(&lines)?["entities"].clone())
 }
 
 /// Waits until the entities are as they should be. Returns them; `None`: see [`entities`].
@@ -91,6 +96,18 @@ fn wait_announced(subscriber: &Subscriber) {
 fn kept(broker: &Mosquitto) -> usize {
     let late = Subscriber::to(broker.port, "homeassistant/#");
     late.after(std::time::Duration::from_millis(500)).iter().filter(|message| message.retain).count()
+}
+
+/// `tests/home-assistant/check keep` has written what a real one showed between these messages.
+#[test]
+fn the_model_shows_what_a_real_home_assistant_showed() {
+    let seen = std::fs::read_to_string(root().join("tests/home-assistant/seen.jsonl")).expect("the file");
+    let Some(told) = modelled(&seen) else { return };
+    assert_eq!(told["different"], json!([]), "{:#}", told["different"]);
+    assert_eq!(told["steps"], 9);
+    // It would notice.
+    let other = seen.replace("\"state\": \"26.0\"", "\"state\": \"27.0\"");
+    assert_eq!(modelled(&other).unwrap()["different"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -341,9 +341,9 @@ fn describe_number(number: &Content, map: &mut Map<String, Value>) {
     }
 }
 
-/// What the live messages of one detector say; those of others change nothing.
+/// What the live messages of one detector say; those of others change nothing. Home Assistant keeps no attribute `state`.
 fn alert_attributes(detector: &str) -> String {
-    let fields = ["state", "reason", "severity", "time"];
+    let fields = ["reason", "severity", "time"];
     let named: Vec<String> =
         fields.iter().map(|field| format!("'{field}': said.{field} | default('')")).collect();
     let said = format!("value_json if value_json.detector == {} else this.attributes", quoted(detector));
