@@ -16,6 +16,7 @@ mod devices;
 mod disk;
 mod durable;
 mod endings;
+mod evaluate;
 mod files;
 mod fleet;
 mod formats;

@@ -8,7 +8,7 @@ use headwater_sensors::{ConnectionState, DecodeConfig, SeriesRef, Sink, SourceCo
 use headwater_settings::{Document, nearest};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -168,7 +168,7 @@ pub(crate) fn read_labels(
             read.format
         )));
     }
-    let mut all = BTreeMap::new();
+    let (mut all, mut known) = (BTreeMap::new(), BTreeSet::new());
     for (name, label) in read.series {
         let label = Label::deserialize(label).map_err(|error| {
             let wanted = "a label has `windows`, such as [[900, 950]] or [[\"2026-03-12T14:05:00Z\", \"2026-03-12T15:00:00Z\"]]";
@@ -177,13 +177,20 @@ pub(crate) fn read_labels(
         if let Some(mistake) = label.misspelt() {
             return Err(EvaluateError::Unfit(format!("{path}: the label of `{name}` has {mistake}")));
         }
+        known.insert(label.corpus.clone());
         if corpora.is_empty() || corpora.contains(&label.corpus) {
             all.insert(name, label);
         }
     }
+    if let Some(unknown) = corpora.iter().find(|corpus| !known.contains(*corpus)) {
+        let fix = nearest(unknown, known.iter().map(String::as_str)).map_or_else(
+            || format!("known: {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+            |likely| format!("did you mean `{likely}`?"),
+        );
+        return Err(EvaluateError::Unfit(format!("{path}: no series of corpus `{unknown}` in it; {fix}")));
+    }
     if all.is_empty() {
-        let wanted = if corpora.is_empty() { "any".to_owned() } else { corpora.join("` or `") };
-        return Err(EvaluateError::Unfit(format!("{path}: no series of corpus `{wanted}` in it")));
+        return Err(EvaluateError::Unfit(format!("{path}: no series in it")));
     }
     Ok(all)
 }
