@@ -3,10 +3,9 @@
 //! Three kinds of evidence are enough, each alone: all views together are more surprised than the limit ([`limit`]), one
 //! view beside the last readings is far beyond what was usual, or the value is flat. Chance alone surprises now and then,
 //! so of a single series all views together are believed when two readings close to each other surprise, or one does so by
-//! more. After an alarm the detector rests,
-//! and each recent alarm raises what the views together must bring, so that an event that keeps happening stops being
-//! news. What is far beyond everything seen is raised all the same. A return to what was usual before an alarm is the
-//! end of an event, and no other one.
+//! more. After an alarm the detector rests, and each recent alarm raises what the views together must bring, the more the
+//! faster readings come, so that an event that keeps happening stops being news. What is far beyond everything seen is
+//! raised all the same. A return to what was usual before an alarm is the end of an event, and no other one.
 //!
 //! [`limit`]: super::limit
 
@@ -36,9 +35,8 @@ const TEMPO_ALONE: f64 = 2.0;
 /// A reading whose surprise comes so near to the limit [digits] is a witness for those behind it.
 const NEARLY: f64 = 0.3;
 const WITNESS_READINGS: u8 = 3;
-/// More evidence for a surprise of a single series without a witness [digits], and for each digit that the tempo asks for.
+/// More evidence for a surprise of a single series without a witness [digits].
 const UNWITNESSED: f64 = 0.3;
-const TEMPO_UNWITNESSED: f64 = 0.1;
 /// Readings after an alarm without another.
 const REST: u8 = 60;
 /// What is unheard of is another event when it comes so many readings after an alarm.
@@ -165,8 +163,8 @@ impl Fusion {
         let plain = one.together - limit;
         let alone = evidence.len() == 1 && self.witness == 0;
         self.witness = if plain > -NEARLY { WITNESS_READINGS } else { self.witness.saturating_sub(1) };
-        let unwitnessed = if alone { UNWITNESSED + TEMPO_UNWITNESSED * tempo } else { 0.0 };
-        let wearied = plain - settings.weariness * self.weariness - unwitnessed;
+        let unwitnessed = if alone { UNWITNESSED } else { 0.0 };
+        let wearied = plain - settings.weariness * (1.0 + tempo) * self.weariness - unwitnessed;
         (index, Excess { plain, wearied, unheard_of: false, expected: Some(one.usual), reason: one.reason })
     }
 
@@ -346,6 +344,20 @@ mod tests {
         assert!(!raises(&mut fusion, together(2.5)) && raises(&mut fusion, together(3.0)));
         (0..20_000).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[QUIET]));
         assert!(raises(&mut fusion, together(2.7)), "forgotten");
+    }
+
+    #[test]
+    fn an_alarm_counts_for_more_where_readings_come_fast() {
+        let third = |tempo: f64| {
+            let with = |digits: f64| Evidence { tempo, ..together(digits + super::TEMPO_TOGETHER * tempo) };
+            let mut fusion = Fusion::new();
+            for _ in 0..2 {
+                assert!(raises(&mut fusion, with(3.25)));
+                (0..REST).for_each(|_| _ = fusion.judge(&AutoSettings::DEFAULT, &[with(0.5)]));
+            }
+            raises(&mut fusion, with(3.25))
+        };
+        assert!(third(0.0) && !third(1.0));
     }
 
     #[test]
