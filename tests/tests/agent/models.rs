@@ -1,5 +1,8 @@
 //! A model from recordings to an alert upstream, through the real binary.
 
+mod onnx;
+mod swapped;
+
 use headwater_tests::agent::run;
 use headwater_tests::{Agent, Mosquitto, Publisher, Subscriber, TempDir};
 use std::fmt::Write as _;
