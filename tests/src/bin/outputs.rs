@@ -10,9 +10,7 @@ use headwater_tests::influxdb::InfluxDb;
 use headwater_tests::ports::free_port;
 use headwater_tests::process::cpu_seconds;
 use headwater_tests::sink::{HttpSink, SunkRequest};
-use headwater_tests::{
-    Agent, Kafka, Mosquitto, Options, RuntimeDir, Subscriber, TempDir, bare, wait_for, wait_within,
-};
+use headwater_tests::{Agent, Kafka, Mosquitto, Options, RuntimeDir, Subscriber, TempDir, bare, wait_within};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -21,6 +19,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SERIES: usize = 100;
+
+/// Readings of each series that the full buffer is made of at a time.
+const STEPS_AT_ONCE: usize = 200;
 
 /// When the first window begins [ms since the Unix epoch].
 const START: usize = 1_600_000_000_000;
@@ -91,23 +92,25 @@ impl FullBuffer {
         let dir = TempDir::new();
         let full = Self { dir, summaries };
         let mut log = File::create(full.dir.join("log.jsonl")).expect("a file");
-        let steps = summaries / SERIES;
+        let runtime = RuntimeDir::new();
+        let nobody = format!("type = \"http\"\nurl = \"http://127.0.0.1:{}/\"\n", free_port());
+        let agent = Agent::start_with(&full.dir, &full.config(&nobody), &runtime.environment());
         let (mut lines, mut chance) = (String::new(), fastrand::Rng::with_seed(7));
+        let steps = summaries / SERIES;
         for step in 0..=steps {
             for series in 0..SERIES {
                 let (time, value) = (START + step * 1_000, 18.0 + 4.0 * chance.f64());
                 let _ = writeln!(lines, r#"{{"ts":{time},"id":"bed-{series}","temp":{value:.2}}}"#);
             }
-            log.write_all(lines.as_bytes()).expect("lines");
-            lines.clear();
+            // No more at once than memory holds: the disk may be slower than the reading.
+            if step % STEPS_AT_ONCE == 0 || step == steps {
+                log.write_all(lines.as_bytes()).expect("lines");
+                lines.clear();
+                let received = format!("received={}", (step + 1) * SERIES);
+                wait_within(PATIENCE, "all readings", || agent.log().contains(&received).then_some(()));
+            }
         }
-        let runtime = RuntimeDir::new();
-        let nobody = format!("type = \"http\"\nurl = \"http://127.0.0.1:{}/\"\n", free_port());
-        let agent = Agent::start_with(&full.dir, &full.config(&nobody), &runtime.environment());
-        let readings = (steps + 1) * SERIES;
-        wait_within(PATIENCE, "all readings", || {
-            agent.log().lines().any(|line| line.contains(&format!("received={readings}"))).then_some(())
-        });
+        assert!(!agent.log().contains("messages lost"), "the disk is too slow to fill the buffer");
         assert!(agent.terminate().success());
         full
     }
@@ -238,17 +241,17 @@ impl FullBuffer {
         let drain = self.begin(&format!("type = \"kafka\"\nbrokers = \"{}\"\n", broker.address()));
         // Java's client asks too much of the machine to be asked while the agent works.
         let mut cpu = (0.0, Instant::now());
-        wait_for("the agent to have nothing to do", || {
+        let records = wait_within(PATIENCE, "all summaries", || {
             let now = cpu_seconds(drain.agent.pid()).expect("a running agent");
             if now - cpu.0 > 0.02 {
                 cpu = (now, Instant::now());
             }
-            (cpu.1.elapsed() > QUIET).then_some(())
+            let records = (cpu.1.elapsed() > QUIET).then(|| broker.drain("headwater.summary"))?;
+            cpu.1 = Instant::now();
+            (records.len() >= self.summaries).then_some(records)
         });
         let cpu_us = self.cpu_us(&drain);
         drop(drain.agent);
-        let records = broker.drain("headwater.summary");
-        assert!(records.len() >= self.summaries, "{} summaries", records.len());
         let times = records.iter().map(|record| record.time);
         let took_ms = times.clone().max().expect("a record") - times.min().expect("a record");
         let bytes = records.iter().map(|record| record.value.len()).sum::<usize>() / records.len();
