@@ -149,6 +149,61 @@ wait_for() {
     done
 }
 
+# Flink's distribution, and the settings of a cluster whose state is on the disk: flink_distribution MEMORY, which is a map as in its config
+flink_distribution() {
+    local flink=$cache/distribution wheel
+    if [ ! -e "$flink/complete" ]; then
+        echo "tests/fleet/check: getting Flink's distribution (300 MB)" >&2
+        rm -rf "$flink" "$cache/wheel"
+        # One has the jars, the other the commands.
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 \
+            --dest "$cache/wheel" apache-flink-libraries==2.2.1 apache-flink==2.2.1 >&2
+        for wheel in "$cache"/wheel/*.whl; do
+            python3 -m zipfile -e "$wheel" "$cache/wheel"
+        done
+        mv "$cache/wheel/pyflink" "$flink"
+        rm -rf "$cache/wheel"
+        touch "$flink/complete"
+    fi
+    cp -r "$flink" "$work/flink"
+    mkdir "$work/tmp"
+    # As the guide says: the connector and Jackson lie in lib/.
+    cp "$cache"/flink/flink-connector-{base,kafka}-*.jar "$cache"/flink/kafka-clients-*.jar "$work/flink/lib/"
+    cp "$cache"/flink/jackson-{core,databind,annotations}-*.jar "$work/flink/lib/"
+    chmod -R u+x "$work/flink/bin"
+    # Of the settings it comes with, those of Java's modules stay.
+    grep -A 3 '^env:' "$flink/conf/config.yaml" >"$work/flink/conf/config.yaml"
+    cat >>"$work/flink/conf/config.yaml" <<EOF
+jobmanager: { rpc: { address: 127.0.0.1, port: $(free_port) }, bind-host: 127.0.0.1, memory: { process: { size: 800m } } }
+rest: { address: 127.0.0.1, bind-address: 127.0.0.1, port: $rest }
+taskmanager: { host: 127.0.0.1, bind-host: 127.0.0.1, numberOfTaskSlots: 2, memory: { $1 } }
+state: { backend: { type: rocksdb, rocksdb: { use-bloom-filter: true } } }
+execution: { checkpointing: { incremental: true } }
+io: { tmp: { dirs: $work/tmp } }
+EOF
+}
+
+# A job manager and a task manager, as processes of their own: start_cluster MEMORY
+start_cluster() {
+    local daemon
+    rest=$(free_port)
+    flink_distribution "$1"
+    (cd "$cache/classes" && jar --create --file "$work/fleet-1.jar" fleet)
+    for daemon in jobmanager taskmanager; do
+        "$work/flink/bin/$daemon.sh" start-foreground >"$work/$daemon.log" 2>&1 &
+        children+=($!)
+    done
+    wait_for "curl -sf http://127.0.0.1:$rest/overview | grep -q '\"slots-available\":2'" "cluster" "$work/taskmanager.log"
+}
+
+# The job's jar by the distribution's own command, to its end or in the background of the cluster: flink_run [--detached] OPTION…
+flink_run() {
+    local how=()
+    [ "$1" != --detached ] || { how=(--detached); shift; }
+    "$work/flink/bin/flink" run "${how[@]}" -c fleet.Job "$work/fleet-1.jar" --brokers "127.0.0.1:$port" --by site "$@" \
+        >"$work/run.log" 2>&1 || { tail -n 30 "$work/run.log" "$work/taskmanager.log" >&2; exit 1; }
+}
+
 python_with_spark() {
     if [ ! -e "$cache/python/complete" ]; then
         echo "tests/fleet/check: installing Spark (450 MB)" >&2

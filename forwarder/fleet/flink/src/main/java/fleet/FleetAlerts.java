@@ -101,7 +101,8 @@ final class FleetAlerts extends KeyedProcessFunction<String, FleetAlerts.Sign, S
             return;
         }
         String key = sign.agent + "\n" + sign.alert;
-        Span span = spans.contains(key) ? spans.get(key) : new Span();
+        Span known = spans.get(key);
+        Span span = known == null ? new Span() : known;
         if (sign.isRaised) {
             span.raised = sign.time;
             context.timerService().registerEventTimeTimer(sign.time + within);

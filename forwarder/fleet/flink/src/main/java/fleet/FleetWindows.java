@@ -50,7 +50,8 @@ final class FleetWindows extends KeyedProcessFunction<String, Entry, String> {
             return;
         }
         String id = entry.agent + "\n" + entry.id;
-        Revisions revisions = ids.contains(id) ? ids.get(id) : new Revisions();
+        Revisions known = ids.get(id);
+        Revisions revisions = known == null ? new Revisions() : known;
         if (!revisions.add(entry)) {
             return;
         }
