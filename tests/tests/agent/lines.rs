@@ -1,7 +1,7 @@
 //! Sources that others send lines and datagrams to, and programs that print, through the real binary.
 
 use headwater_tests::ports::free_port;
-use headwater_tests::{Agent, Mosquitto, Subscriber, TempDir};
+use headwater_tests::{Agent, Mosquitto, Subscriber, TempDir, skip};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,23 +71,48 @@ fn what_python_sends_over_tcp_udp_and_a_unix_socket_is_read() {
         ),
     ];
     for (source, script) in kinds {
-        let broker = Mosquitto::start();
-        let subscriber = Subscriber::new(broker.port);
-        let dir_of_agent = TempDir::new();
-        let mut agent = Agent::start(&dir_of_agent, &config(&broker, &source));
-        agent.wait_log(&["source connected", "meter"]);
         let body: String = script.lines().map(|line| format!("    {line}\n")).collect();
         let script = format!(
             "import asyncio\ntext = open('{}', 'rb').read()\nasync def main():\n{body}asyncio.run(main())",
             dir.join("lines").display()
         );
-        let sent = Command::new("python3").args(["-c", &script]).status().expect("python3");
-        assert!(sent.success(), "{source}");
-        wait_sum(&subscriber, LINES);
-        agent.check_running();
-        let (status, log) = agent.stop();
-        assert_eq!(status.code(), Some(0), "{log}");
+        check_sent(&source, Command::new("python3").args(["-c", &script]), LINES);
     }
+}
+
+/// And socat: a stream, and one datagram that holds all lines.
+#[test]
+fn what_socat_sends_over_tcp_udp_and_a_unix_socket_is_read() {
+    const LINES: i64 = 1_500;
+    if Command::new("socat").arg("-V").stdout(Stdio::null()).status().is_err() {
+        return skip("no socat");
+    }
+    let dir = TempDir::new();
+    std::fs::write(dir.join("lines"), (0..LINES).map(line).collect::<String>()).expect("the lines");
+    let (port, socket) = (free_port(), dir.join("in.sock").display().to_string());
+    for (kind, listen, to) in [
+        ("tcp", format!("127.0.0.1:{port}"), format!("TCP:127.0.0.1:{port}")),
+        ("unix", socket.clone(), format!("UNIX-CONNECT:{socket}")),
+        ("udp", format!("127.0.0.1:{port}"), format!("UDP-DATAGRAM:127.0.0.1:{port}")),
+    ] {
+        let source = format!("type = \"{kind}\"\nlisten = \"{listen}\"\ntime = \"ts\"");
+        let from = format!("OPEN:{},rdonly", dir.join("lines").display());
+        check_sent(&source, Command::new("socat").args(["-u", "-b", "65507", &from, &to]), LINES);
+    }
+}
+
+/// Sends so many lines to a source, and checks that each is in the summaries once.
+fn check_sent(source: &str, sender: &mut Command, lines: i64) {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let dir = TempDir::new();
+    let mut agent = Agent::start(&dir, &config(&broker, source));
+    agent.wait_log(&["source connected", "meter"]);
+    assert!(sender.status().expect("a sender").success(), "{source}");
+    wait_sum(&subscriber, lines);
+    agent.check_running();
+    let (status, log) = agent.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 /// A script prints a number; another one runs all the time. Both end with the agent.
