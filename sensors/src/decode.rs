@@ -267,8 +267,10 @@ impl Decoder {
             && let Some(fields) = self.batch.unwanted.take()
             && !std::mem::replace(&mut self.has_told_of_fields, true)
         {
+            let is_dotted = self.plan.wanted().any(|path| path.contains('.') && !path.contains('/'));
+            let nested = if is_dotted { " (what is nested is written a/b)" } else { "" };
             tell(format!(
-                "the first payload has none of the `fields`: it holds {fields}; check their names if none has them"
+                "the first payload has none of the `fields`: it holds {fields}; check their names{nested} if none has them"
             ));
         }
         if self.batch.lacking_records == Some(false)

@@ -134,6 +134,8 @@ fn a_payload_without_the_wanted_fields_is_told_once_and_not_after_one_had_them()
             "the first payload has none of the `fields`: it holds `temperature`, `hum`; check their names if none has them"
         ]
     );
+    let dotted = decoded("fields = [\"a.b\"]", "t", br#"{"a":{"b":1}}"#).remarks;
+    assert!(dotted[0].contains("check their names (what is nested is written a/b)"), "{dotted:?}");
     for found in [r#"{"temp":1}"#, r#"{"x":1,"temp":null}"#, r#"{"a":{"b":1}}"#] {
         assert_eq!(told(&[found, without]), [""; 0], "{found}");
     }

@@ -156,7 +156,7 @@ impl Plan {
     }
 
     /// The paths that are wanted; none if every number is.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
         self.wanted.iter().flatten()
     }
 }
