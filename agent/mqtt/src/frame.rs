@@ -72,17 +72,13 @@ impl FrameLimits {
     pub(crate) fn take(&self, stage: Stage, input: &mut BytesMut) -> Result<Option<Frame>, Fault> {
         let Some(first) = input.first().copied() else { return Ok(None) };
         if !self.is_let_in(stage, first) {
-            return Err(Fault::Protocol(format!(
-                "a packet that no broker may send here (first byte {first:#04x})"
-            )));
+            return Err(not_let_in(first));
         }
         let Some((header_bytes, remaining)) = lengths(input)? else { return Ok(None) };
         let total = header_bytes + remaining;
-        if first >> 4 == kind::PUBLISH && total > self.packet_bytes_max {
-            return Err(Fault::TooLarge(total));
-        }
-        if first >> 4 != kind::PUBLISH && total > CONTROL_BYTES_MAX {
-            return Err(Fault::Protocol(format!("a packet of {total} bytes that is no message")));
+        let is_message = first >> 4 == kind::PUBLISH;
+        if total > if is_message { self.packet_bytes_max } else { CONTROL_BYTES_MAX } {
+            return Err(too_large(is_message, total));
         }
         if input.len() < total {
             return Ok(None);
@@ -108,8 +104,27 @@ impl FrameLimits {
     }
 }
 
+#[cold]
+fn not_let_in(first: u8) -> Fault {
+    Fault::Protocol(format!("a packet that no broker may send here (first byte {first:#04x})"))
+}
+
+#[cold]
+fn too_large(is_message: bool, bytes: usize) -> Fault {
+    if is_message {
+        Fault::TooLarge(bytes)
+    } else {
+        Fault::Protocol(format!("a packet of {bytes} bytes that is no message"))
+    }
+}
+
 /// The length of the fixed header and the remaining length (bytes); `None`: not there yet.
+#[inline]
 fn lengths(input: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
+    // Most packets are short.
+    if let [_, remaining @ 0..0x80, ..] = input {
+        return Ok(Some((2, usize::from(*remaining))));
+    }
     let mut rest = input.get(1..).unwrap_or_default();
     let before = rest.len();
     Ok(variable_length(&mut rest)?.map(|remaining| (1 + before - rest.len(), remaining)))
