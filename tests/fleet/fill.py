@@ -1,7 +1,7 @@
 """Summaries of many agents, all different, as many as fill a disk: fill.py AGENTS HOURS.
 
 Writes lines of KEY TAB MESSAGE in the order of their time: windows of a minute, two series of six readings each with a sketch, sites of
-twenty agents; then one a day later, which ends their windows. What agents say themselves (swarm.py) takes minutes to make at that size.
+twenty agents; then two a day later, which end their windows. What agents say themselves (swarm.py) takes minutes to make at that size.
 """
 
 import json
