@@ -38,15 +38,17 @@ pub trait Sink {
     /// Begins a message that names series; those which follow until the next one are of this message.
     fn message(&mut self) {}
 
-    /// Says that a message is read now which may have come to an earlier run, by a hash of it. `false`: it has ended such
-    /// runs while it was read, and must not be read again. Otherwise [`Sink::end_reading`] follows.
+    /// Says that a message is read now which may end this run, or may have ended one before, by a hash of it. `false`: it has
+    /// ended two runs while it was read, and must not be read again. Otherwise [`Sink::end_reading`] follows.
     fn begin_reading(&mut self, message: u32) -> bool {
         let _ = message;
         true
     }
 
-    /// Says that the message was read which [`Sink::begin_reading`] has named.
-    fn end_reading(&mut self) {}
+    /// Says whether the message was read which [`Sink::begin_reading`] has named; otherwise it ends this run.
+    fn end_reading(&mut self, was_read: bool) {
+        let _ = was_read;
+    }
 
     /// Introduces a series by name and labels, once per source and series; every reading carries the result. `None`:
     /// the limit on series is reached. The source then counts its readings with [`Sink::refused`] and remembers

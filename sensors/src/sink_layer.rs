@@ -39,8 +39,8 @@ impl<L: SinkLayer> Sink for L {
         self.behind_mut().begin_reading(message)
     }
 
-    fn end_reading(&mut self) {
-        self.behind_mut().end_reading();
+    fn end_reading(&mut self, was_read: bool) {
+        self.behind_mut().end_reading(was_read);
     }
 
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {

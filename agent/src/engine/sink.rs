@@ -99,8 +99,8 @@ impl Sink for EngineSink {
         self.engine.suspects.begin_reading(message)
     }
 
-    fn end_reading(&mut self) {
-        self.engine.suspects.end_reading();
+    fn end_reading(&mut self, was_read: bool) {
+        self.engine.suspects.end_reading(was_read);
     }
 
     fn generation(&self) -> u32 {

@@ -28,6 +28,8 @@ pub(crate) struct Segments {
     damaged: Vec<PathBuf>,
     /// The segments of another boot.
     foreign: Vec<PathBuf>,
+    /// Whether nothing of them is to be replayed.
+    is_given_up: bool,
 }
 
 /// One segment.
@@ -128,8 +130,16 @@ impl Segments {
         than.and_then(first).is_none_or(|than| than < own).then_some(body)
     }
 
+    /// Lets nobody replay them.
+    pub(crate) fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
     /// The segments that follow the latest checkpoint of this name; `None`: none does.
     pub(crate) fn after(&self, base: Base) -> Option<Chain<'_>> {
+        if self.is_given_up {
+            return None;
+        }
         let first = self.whole.iter().rposition(|segment| segment.header.base == base)?;
         let all = self.whole.get(first..)?;
         let is_next = |(one, next): (&Segment, &Segment)| {
@@ -149,7 +159,7 @@ impl Segments {
 
     /// The files, for the journal that goes on, and the place where each ends.
     pub(super) fn files(&self) -> impl Iterator<Item = (Place, PathBuf)> {
-        self.whole.iter().map(|segment| {
+        self.whole.iter().filter(|_| !self.is_given_up).map(|segment| {
             let bytes = segment.bytes.len() as u64;
             (Place { segment: segment.header.segment, bytes }, segment.path.clone())
         })
@@ -167,12 +177,12 @@ impl Segments {
 
     /// Keeps damaged files under other names, in the place of those of an earlier time; what is to be said of that.
     pub(crate) fn set_aside(&self) -> Option<String> {
-        let whole = self.whole.iter().filter(|segment| segment.damage.get().is_some());
+        let whole = self.whole.iter().filter(|one| self.is_given_up || one.damage.get().is_some());
         let whole = whole.map(|segment| segment.path.clone());
         let headless = self.damaged.iter().cloned();
         let mut kept = None;
         for (number, (path, stays)) in
-            (1..).zip(whole.map(|path| (path, true)).chain(headless.map(|path| (path, false))))
+            (1..).zip(whole.map(|path| (path, !self.is_given_up)).chain(headless.map(|path| (path, false))))
         {
             let aside = path.with_file_name(format!("{NAME}-damaged.{number}"));
             let _ = fs::remove_file(&aside);
@@ -188,6 +198,11 @@ impl Segments {
 
     /// What damage has cost.
     fn damage_in_words(&self) -> String {
+        if self.is_given_up {
+            return "the journal has ended the program twice while it was replayed: what came since the checkpoint is not in \
+                    windows"
+                .to_owned();
+        }
         let found = || self.whole.iter().filter_map(|segment| segment.damage.get());
         let bytes: u64 = found().map(|damage| damage.bytes).sum();
         let ms: Option<i64> = found().map(|damage| damage.ms).sum();

@@ -73,10 +73,16 @@ impl Running {
         let (agent, boots) = (&config.agent, Arc::new(Boots::default()));
         let checkpoint = agent.state_dir.join(engine::FILE);
         let memory = MemoryCap::own();
-        let opened = JournalFolder::of(agent, parts.is_synced);
+        let mut opened = JournalFolder::of(agent, parts.is_synced);
+        let suspects = Suspects::begin(&agent.runtime_dir);
+        if !suspects.may_replay() {
+            opened.segments.give_up();
+        }
+        let replaying = suspects.begin_replay();
         let stored = Stored { path: &checkpoint, segments: &opened.segments };
         let mut restored = engine::restore(&stored, &boots, &memory, fresh)
             .map_err(|error| Error::Checkpoint { path: checkpoint.display().to_string(), error })?;
+        drop(replaying);
         let clock = Rc::new(AgentClock::start(config.clock, boots.clone(), &restored.1.past));
         let journal = Journal::new(opened, engine::goes_on(&restored.1, &clock));
         let status = Rc::new(StatusPublisher::new(agent, &config.outputs, clock.clone()));
@@ -93,7 +99,7 @@ impl Running {
         forwarder.had_written(restored.1.written);
         let troubles = std::mem::take(&mut restored.1.troubles);
         let writer = CheckpointWriter::new(checkpoint, lock);
-        let keepers = (journal, Suspects::begin(&agent.runtime_dir));
+        let keepers = (journal, suspects);
         let ends = (forwarder, taps, writer);
         let engine = Rc::new(Engine::new(restored, memory, clock.clone(), ends, keepers, &config.sources));
         // The snapshot is taken before any reading comes in: a second crash must find the revisions that this run

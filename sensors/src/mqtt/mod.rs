@@ -15,6 +15,7 @@
 mod ack_window;
 mod config;
 mod discovery;
+mod in_hand;
 mod probe;
 mod replies;
 mod requests;

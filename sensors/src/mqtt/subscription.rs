@@ -2,11 +2,11 @@
 
 use super::Mqtt;
 use super::ack_window::{AckWindow, Delivery};
+use super::in_hand::InHand;
 use super::replies::Replies;
 use super::requests::Requests;
 use super::session::session;
 use super::stall::Stall;
-use crate::hash::stable;
 use crate::{AckFigures, ConnectionState, Decoder, Sink, Source};
 use headwater_mqtt::{Backoff, Client, ConnectError, Connection, MqttEvent, Publish, Qos, connect};
 use std::future::Future;
@@ -283,14 +283,10 @@ impl<'a> Subscription<'a> {
     /// Decodes a message, unless it has ended the program before.
     fn read_message(&mut self, publish: &Publish) {
         let sink = self.sink.as_mut();
-        let comes_again = publish.dup || publish.retain;
-        if comes_again && !sink.begin_reading(stable(&[publish.topic_bytes(), &publish.payload])) {
+        let Some(in_hand) = InHand::take(publish, sink) else {
             return sink.invalid(publish.topic(), &ENDS_THE_PROGRAM);
-        }
-        self.decoder.on_message(publish.topic(), &publish.payload, publish.retain, sink);
-        if comes_again {
-            sink.end_reading();
-        }
+        };
+        self.decoder.on_message(publish.topic(), &publish.payload, publish.retain, in_hand.sink);
     }
 
     /// Acknowledges what is written, and disconnects. Messages that arrive in the meantime are used unless the broker sends

@@ -115,6 +115,11 @@ impl Ledger {
         self.forgiven[what].get(n).copied().unwrap_or(false)
     }
 
+    /// What the reports say.
+    pub(super) fn reported(&self) -> String {
+        format!("{} messages reported as lost, reports: {:?}", self.lost, self.causes)
+    }
+
     /// Those of the first `count` that are missing and should not be.
     pub(super) fn missing(&self, count: usize) -> Vec<usize> {
         let got = |n: usize| self.got.get(n).copied().unwrap_or(false);

@@ -177,9 +177,10 @@ impl Trial {
             }
             assert!(
                 progress.elapsed() < PROGRESS_WITHIN,
-                "{} of {count} are missing, the first {:?}; {waiting} messages wait; windows: {wrong:?}",
+                "{} of {count} are missing, the first {:?}; {waiting} messages wait; windows: {wrong:?}; {}",
                 missing.len(),
-                missing.first()
+                missing.get(..missing.len().min(20)),
+                self.ledger.reported()
             );
             std::thread::sleep(Duration::from_millis(100));
         }

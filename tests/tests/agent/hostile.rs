@@ -169,6 +169,41 @@ fn a_message_that_ends_the_program_twice_is_not_read_a_third_time() {
     assert!(agent.terminate().success());
 }
 
+/// Somebody ends the program while a message is read, which the broker gives again: it is no message that ends the program.
+#[test]
+fn a_message_that_is_read_when_somebody_kills_the_agent_is_not_lost() {
+    /// So many take a while.
+    const RECORDS: usize = 400_000;
+    /// Where the file names the message that is being read.
+    const READING: std::ops::Range<usize> = 5..9;
+    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let text = config(broker.port).replace("qos = 1\n", "qos = 1\nrecords = \"list\"\nfields = [\"v\"]\n");
+    let text = text + "[limits]\npayload = \"64MiB\"\n";
+    let subscriber = Subscriber::to(broker.port, "headwater/+/+/#");
+    let agent = Agent::start(&dir, &text);
+    wait_source(&broker, 1);
+    agent.kill9();
+    let mut publisher = Publisher::new(broker.port);
+    let list = vec!["{\"w\":7}"; RECORDS].join(",");
+    publisher.publish("sensors/large", format!("{{\"list\":[{list},{{\"v\":7}}]}}")).expect("a publish");
+    publisher.publish("sensors/good", "{\"list\":[{\"v\":2}]}").expect("a publish");
+    publisher.flush().expect("the broker's acknowledgements");
+    let file = state_dir(&dir).join("being-read");
+    let agent = Agent::start(&dir, &text);
+    wait_for("the message to be read", || {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        bytes.get(READING).is_some_and(|reading| reading != [0; 4]).then_some(())
+    });
+    agent.kill9();
+    let agent = Agent::start(&dir, &text);
+    subscriber.wait_until("the reading behind it", |messages| {
+        messages.of("reading").any(|one| one.number("value") == 2.0)
+    });
+    assert_eq!(subscriber.messages().of("reading").filter(|one| one.number("value") == 7.0).count(), 1);
+    assert!(!agent.log().contains("has ended the program"), "{}", agent.log());
+    assert!(agent.terminate().success());
+}
+
 /// What the agent makes is for its user alone, whatever the umask, the buffer's files too.
 #[test]
 fn nobody_else_reads_what_is_stored() {

@@ -231,3 +231,51 @@ fn a_clock_that_was_set_before_a_kill_costs_nothing() {
     assert_eq!(messages.reported("received") - messages.reported("repeated"), 41);
     messages.check_repeats();
 }
+
+/// A journal whose replay has panicked twice is kept and said, and the third start goes on without it.
+#[test]
+fn a_journal_that_ends_every_start_is_set_aside() {
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let (dir, runtime) = (TempDir::new(), TempDir::new());
+    let mut config = Config::new(broker.port, broker.port);
+    config.agent = "report = \"1s\"\ncheckpoint = \"1h\"";
+    let config = config.text();
+    let environment = [("RUNTIME_DIRECTORY", runtime.to_str().unwrap())];
+    let agent = Agent::start_with(&dir, &config, &environment);
+    wait_source(&broker, 1);
+    let mut publisher = Publisher::new(broker.port);
+    let start = 1_436_400_000_000;
+    let publish_from = |publisher: &mut Publisher, first: i64| {
+        for step in first..first + 20 {
+            publish(publisher, "office", "temp", &[(start + step * 1_000, step as f64)]);
+        }
+    };
+    publish_from(&mut publisher, 0);
+    subscriber.wait_until("all readings in reports", |messages| messages.reported("received") == 20);
+    agent.kill9();
+    // As two starts leave it that have ended so.
+    let mut being_read = [0; 89];
+    being_read[..14].copy_from_slice(b"HWBR\x02\0\0\0\0\x01\0\0\0\x02");
+    std::fs::write(runtime.join("being-read"), being_read).unwrap();
+    subscriber.forget();
+    let agent = Agent::start_with(&dir, &config, &environment);
+    wait_source(&broker, 2);
+    let messages = subscriber.wait_until("a report of the journal", |messages| messages.has_cause("damaged"));
+    let detail = |report: &&headwater_tests::Message| report.map["detail"].to_string();
+    let details: Vec<String> = messages.reports().iter().map(detail).collect();
+    assert!(details.iter().any(|detail| detail.contains("twice while it was replayed")), "{details:?}");
+    assert!(runtime.join("journal-damaged.1").exists(), "it is kept");
+    publish_from(&mut publisher, 20);
+    subscriber.wait_until("what comes after it", |messages| messages.reported("received") >= 20);
+    agent.kill9();
+    subscriber.forget();
+    // The journal that follows it is replayed.
+    let agent = Agent::start_with(&dir, &config, &environment);
+    subscriber.wait_until("a report of a crash", |messages| {
+        messages.reports().iter().any(|report| report.map["stop"] == "crash")
+    });
+    assert_eq!(agent.log().matches("twice while it was replayed").count(), 1, "{}", agent.log());
+    assert!(agent.terminate().success());
+    assert!(!runtime.join("being-read").exists());
+}
