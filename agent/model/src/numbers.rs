@@ -90,9 +90,10 @@ impl ModelNumbers {
                     && widths.iter().all(|width| *width > 0.0)
                     && [centers, widths, weights, biases].into_iter().all(|numbers| finite(numbers))
             }
-            Self::Forest { shares, .. } => {
+            Self::Forest { nodes, shares, .. } => {
                 let is_share = |share: &f32| (0.0..=1.0).contains(share);
                 matches!(self.view(), View::Forest(forest) if forest.is_sound())
+                    && nodes.iter().all(|node| !node.threshold.is_nan())
                     && shares.iter().all(is_share)
             }
         }

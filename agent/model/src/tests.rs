@@ -123,7 +123,13 @@ fn what_is_whole_and_makes_no_sense_is_refused() {
     if let ModelNumbers::Forest { nodes, .. } = &mut endless.numbers {
         nodes[0].low = 0;
     }
+    // A leaf's threshold decides nothing, and a file that is read is equal to itself.
+    let mut leaf = forest();
+    if let ModelNumbers::Forest { nodes, .. } = &mut leaf.numbers {
+        nodes[2].threshold = f64::NAN;
+    }
     let wrong = [
+        (leaf, "numbers"),
         (named, "4 features"),
         (classes, "3 classes"),
         (normal, "`calm`"),
