@@ -163,6 +163,12 @@ impl Forwarder {
         self.shared.wake_all();
     }
 
+    /// Whether memory has room for more messages; `false`: until the disk has taken some, further ones may cost the oldest.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.shared.spool.borrow_mut().is_tight()
+    }
+
     /// The position behind all messages that were pushed so far.
     #[must_use]
     pub fn position(&self) -> SpoolPosition {

@@ -38,6 +38,7 @@ mod peers;
 mod polled;
 mod position;
 pub mod recording;
+mod room;
 mod rows;
 mod safe_name;
 mod safety;

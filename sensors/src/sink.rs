@@ -50,6 +50,12 @@ pub trait Sink {
         let _ = was_read;
     }
 
+    /// Whether there is room for what comes of further readings; `false`: it would be given up. A source whose input keeps what
+    /// it holds waits while there is none.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// Introduces a series by name and labels, once per source and series; every reading carries the result. `None`:
     /// the limit on series is reached. The source then counts its readings with [`Sink::refused`] and remembers
     /// nothing of the series.

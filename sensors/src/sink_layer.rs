@@ -43,6 +43,10 @@ impl<L: SinkLayer> Sink for L {
         self.behind_mut().end_reading(was_read);
     }
 
+    fn has_room(&self) -> bool {
+        self.behind().has_room()
+    }
+
     fn series(&mut self, name: &str, labels: &[(String, String)]) -> Option<SeriesRef> {
         self.behind_mut().series(name, labels)
     }

@@ -103,6 +103,10 @@ impl Sink for EngineSink {
         self.engine.suspects.end_reading(was_read);
     }
 
+    fn has_room(&self) -> bool {
+        self.engine.forwarder().has_room()
+    }
+
     fn generation(&self) -> u32 {
         self.engine.pipeline.borrow().generation()
     }

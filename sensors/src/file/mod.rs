@@ -15,6 +15,7 @@ mod tests;
 
 use crate::access::explain;
 use crate::line_input::LineInput;
+use crate::room::room;
 use crate::source::stopped;
 use crate::topic::TopicTemplate;
 use crate::{
@@ -158,7 +159,7 @@ impl FileSource {
                         input.on_lines(&lines, sink);
                     }
                     note_place(sink, number, place);
-                    tokio::task::yield_now().await;
+                    room(sink).await;
                 }
                 FileEvent::Closed { number } => {
                     inputs.remove(&number);

@@ -1,6 +1,9 @@
 //! Files that are written, rotated and read while the agent is killed.
 
-use headwater_tests::{Agent, Mosquitto, Subscriber, TempDir};
+use headwater_tests::agent::{run, state_dir};
+use headwater_tests::process::command;
+use headwater_tests::{Agent, Gate, Mosquitto, SlowDisk, Subscriber, TempDir, wait_for};
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,4 +90,49 @@ fn kills_under_load_cost_no_line_of_a_file_that_is_rotated() {
 #[test]
 fn kills_under_load_cost_no_line_with_a_journal_on_the_disk() {
     kill_under_load("ack = \"durable\"");
+}
+
+/// Nothing of a file need be read before there is room for what comes of it: with the uplink down and a disk that stands still
+/// it waits, and nothing is given up.
+#[test]
+fn a_file_waits_for_room() {
+    const LINES: i64 = 60_000;
+    // So often the number of messages stands still.
+    const LOOKS: u32 = 5;
+    let (broker, dir) = (Mosquitto::start(), TempDir::new());
+    let Some(disk) = SlowDisk::new(&dir) else { return };
+    let (subscriber, gate) = (Subscriber::new(broker.port), Gate::to(broker.port));
+    let (path, port) = (dir.join("meter.jsonl"), gate.port);
+    let config = format!(
+        "[agent]\nid = \"edge-1\"\nreport = \"1s\"\n\
+         [sources.meter]\ntype = \"file\"\npath = \"{}\"\nseries = \"meter/{{field}}\"\ntime = \"ts\"\ninterval = \"20ms\"\n\
+         [streams.raw]\nwindow = {{ type = \"none\" }}\n[buffer]\nmemory = \"1MiB\"\n\
+         [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n",
+        path.display()
+    );
+    let agent = Agent::start_by(&dir, &config, &disk.environment(), command);
+    wait_for("a checkpoint", || state_dir(&dir).join("windows.checkpoint").exists().then_some(()));
+    disk.stop();
+    let line = |line: i64| format!("{{\"ts\":{},\"power\":{line}}}\n", START + line * STEP_MS);
+    fs::write(dir.join("new"), (0..LINES).map(line).collect::<String>()).expect("a file");
+    fs::rename(dir.join("new"), &path).expect("the file");
+    let (mut before, mut looks) = (0, 0);
+    wait_for("the file to wait", || {
+        let status = run(&dir, &["status", "--json", "--config", "headwater.toml"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).ok()?;
+        let waiting = status["buffer"]["waiting"].as_i64()?;
+        looks = if waiting > 1_000 && waiting == before { looks + 1 } else { 0 };
+        before = waiting;
+        (looks == LOOKS).then_some(())
+    });
+    disk.speed_up();
+    gate.open();
+    let messages = subscriber.wait_until("every line", |messages| {
+        let lines: BTreeSet<i64> =
+            messages.of("reading").map(|reading| reading.number("value") as i64).collect();
+        lines.len() as i64 == LINES
+    });
+    assert!(before < LINES, "all of the file was read before there was room");
+    assert!(messages.reports().iter().all(|report| report.map["total"]["messages"]["lost"] == 0));
+    assert!(agent.terminate().success());
 }

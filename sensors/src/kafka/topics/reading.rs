@@ -2,6 +2,7 @@
 
 use super::{KafkaSource, place};
 use crate::decode::Decoder;
+use crate::room::room;
 use crate::topic::KEY_FOLLOWS;
 use crate::{ConnectionState, Sink};
 use headwater_kafka::{
@@ -93,8 +94,7 @@ impl<'a> TopicReading<'a> {
                 self.sink.invalid(&origin, &unread.why);
             }
             self.go_on_at(partition.clone(), next);
-            // Others have their turn.
-            tokio::task::yield_now().await;
+            room(self.sink.as_ref()).await;
         }
     }
 
