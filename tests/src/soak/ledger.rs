@@ -3,13 +3,16 @@
 use super::load::{KNOCK, PLACES};
 use crate::Messages;
 use crate::messages::Message;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 /// The length of the windows that count readings (ms).
 pub(super) const WINDOW_MS: i64 = 1_000;
+
+/// Why a reading is in no window, in the words of a report.
+const UNUSED: [&str; 5] = ["late", "invalid", "future", "refused", "filtered"];
 
 /// What the subscriber has got so far, and what may be missing.
 #[derive(Default)]
@@ -28,6 +31,8 @@ pub(super) struct Ledger {
     pub(super) backfill: usize,
     /// Reports by their cause.
     causes: HashMap<String, usize>,
+    /// Readings that the reports say were not used, by why.
+    unused: BTreeMap<&'static str, i64>,
     /// Messages that the reports call lost.
     pub(super) lost: i64,
     /// What the last report says: when it was made [ms since the Unix epoch], and how many messages waited.
@@ -93,6 +98,9 @@ impl Ledger {
                 let total = message.map["total"]["messages"]["waiting"].as_i64().unwrap_or(i64::MAX);
                 self.waiting = self.waiting.max((message.integer("to"), total));
                 self.lost += message.map["messages"]["lost"].as_i64().unwrap_or(0);
+                for why in UNUSED {
+                    *self.unused.entry(why).or_default() += message.map[why].as_i64().unwrap_or(0);
+                }
             }
             _ => {}
         }
@@ -117,7 +125,8 @@ impl Ledger {
 
     /// What the reports say.
     pub(super) fn reported(&self) -> String {
-        format!("{} messages reported as lost, reports: {:?}", self.lost, self.causes)
+        let Self { lost, unused, causes, .. } = self;
+        format!("{lost} messages reported as lost, readings as {unused:?}, reports: {causes:?}")
     }
 
     /// Those of the first `count` that are missing and should not be.

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// intervals of [`CHECKPOINT`] to take them.
 const CHECKPOINTS_BACK: usize = 2;
 
-/// Windows close after so long without a reading (ms).
-const IDLE_MS: i64 = 2_000;
+/// Windows close after so long without a reading (ms): longer than a busy machine lets the load stand still, because what comes
+/// then is late.
+const IDLE_MS: i64 = 10_000;
 
 /// How often the agents write one.
 pub(super) const CHECKPOINT: &str = "100ms";
