@@ -219,6 +219,8 @@ impl<'a> Subscription<'a> {
     fn on_event(&mut self, client: &Client, event: MqttEvent) -> Result<(), Ended> {
         match event {
             MqttEvent::Incoming(publish) => {
+                // The answer to the subscription may come behind all that the session has kept.
+                self.report_up();
                 self.on_message(&publish);
                 if let Some(reply) = self.decoder.reply() {
                     self.replies.publish(reply, client);
