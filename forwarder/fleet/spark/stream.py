@@ -25,7 +25,7 @@ def arguments(words):
     )
     parser.add_argument("--once", action="store_true", help="takes what is there, and ends")
     parser.add_argument("--files-per-batch", type=int, default=100, help="bound of a batch (default: 100)")
-    parser.add_argument("--records-per-batch", type=int, default=500_000, help="bound of a batch (default: 500,000)")
+    parser.add_argument("--records-per-batch", type=int, default=100_000, help="bound of a batch (default: 100,000)")
     common.add_common(parser)
     return parser.parse_args(words)
 
