@@ -34,6 +34,9 @@ def session(name):
     """A session with the rule of the merge on every worker. What `spark-submit` or SPARK_* say goes before."""
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.appName(name).config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    # State in the heap, which is Spark's default, ends the job with the heap.
+    store = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+    builder = SparkSession.builder.appName(name).config("spark.sql.session.timeZone", "UTC")
+    spark = builder.config("spark.sql.streaming.stateStore.providerClass", store).getOrCreate()
     spark.sparkContext.addPyFile(os.path.join(os.path.dirname(os.path.abspath(__file__)), "fleet.py"))
     return spark
