@@ -90,6 +90,14 @@ fn play_all(version: &str) {
     println!("{table}");
 }
 
+/// A source is up with its first message: the answer to its subscription may come behind all that the session has kept, or never.
+#[test]
+fn a_source_is_up_with_its_first_message() {
+    let (good, evil, dir) = (Mosquitto::start(), HostileBroker::start(Trick::Flood), TempDir::new());
+    let agent = Agent::start(&dir, &config(good.port, evil.port, "3.1.1"));
+    agent.wait_log(&["source connected", "evil"]);
+}
+
 #[test]
 fn a_hostile_broker_of_3_1_1_holds_nobody_up() {
     play_all("3.1.1");
