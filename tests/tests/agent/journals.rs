@@ -235,47 +235,69 @@ fn a_clock_that_was_set_before_a_kill_costs_nothing() {
 /// A journal whose replay has panicked twice is kept and said, and the third start goes on without it.
 #[test]
 fn a_journal_that_ends_every_start_is_set_aside() {
-    let broker = Mosquitto::start();
-    let subscriber = Subscriber::new(broker.port);
-    let (dir, runtime) = (TempDir::new(), TempDir::new());
-    let mut config = Config::new(broker.port, broker.port);
-    config.agent = "report = \"1s\"\ncheckpoint = \"1h\"";
-    let config = config.text();
-    let environment = [("RUNTIME_DIRECTORY", runtime.to_str().unwrap())];
-    let agent = Agent::start_with(&dir, &config, &environment);
-    wait_source(&broker, 1);
-    let mut publisher = Publisher::new(broker.port);
-    let start = 1_436_400_000_000;
-    let publish_from = |publisher: &mut Publisher, first: i64| {
-        for step in first..first + 20 {
-            publish(publisher, "office", "temp", &[(start + step * 1_000, step as f64)]);
-        }
-    };
-    publish_from(&mut publisher, 0);
-    subscriber.wait_until("all readings in reports", |messages| messages.reported("received") == 20);
+    let (mut field, runtime) = (Field::new(), TempDir::new());
+    let config = field.config();
+    let agent = field.agent(&config, &runtime, 1);
+    field.publish(20);
+    field.wait_received(20);
     agent.kill9();
     // As two starts leave it that have ended so.
     let mut being_read = [0; 89];
     being_read[..14].copy_from_slice(b"HWBR\x02\0\0\0\0\x01\0\0\0\x02");
     std::fs::write(runtime.join("being-read"), being_read).unwrap();
-    subscriber.forget();
-    let agent = Agent::start_with(&dir, &config, &environment);
-    wait_source(&broker, 2);
-    let messages = subscriber.wait_until("a report of the journal", |messages| messages.has_cause("damaged"));
+    field.subscriber.forget();
+    let agent = field.agent(&config, &runtime, 2);
+    let messages =
+        field.subscriber.wait_until("a report of the journal", |messages| messages.has_cause("damaged"));
     let detail = |report: &&headwater_tests::Message| report.map["detail"].to_string();
     let details: Vec<String> = messages.reports().iter().map(detail).collect();
     assert!(details.iter().any(|detail| detail.contains("twice while it was replayed")), "{details:?}");
     assert!(runtime.join("journal-damaged.1").exists(), "it is kept");
-    publish_from(&mut publisher, 20);
-    subscriber.wait_until("what comes after it", |messages| messages.reported("received") >= 20);
+    field.publish(20);
+    field.wait_received(20);
     agent.kill9();
-    subscriber.forget();
+    field.subscriber.forget();
     // The journal that follows it is replayed.
-    let agent = Agent::start_with(&dir, &config, &environment);
-    subscriber.wait_until("a report of a crash", |messages| {
+    let agent = field.agent(&config, &runtime, 3);
+    field.subscriber.wait_until("a report of a crash", |messages| {
         messages.reports().iter().any(|report| report.map["stop"] == "crash")
     });
     assert_eq!(agent.log().matches("twice while it was replayed").count(), 1, "{}", agent.log());
     assert!(agent.terminate().success());
     assert!(!runtime.join("being-read").exists());
+}
+
+/// A journal with a flipped bit is used up to it, kept and said; one in a folder that another agent holds is none.
+#[test]
+fn a_damaged_journal_is_said_and_one_of_another_agent_is_left_alone() {
+    let (mut field, runtime) = (Field::new(), TempDir::new());
+    let (config, folder) = (field.config(), runtime.join("journal"));
+    let agent = field.agent(&config, &folder, 1);
+    field.publish(20);
+    field.wait_received(20);
+    let other = TempDir::new();
+    let environment = [("RUNTIME_DIRECTORY", folder.to_str().unwrap())];
+    let second = Agent::start_with(&other, &Config { id: "edge-2", ..field.config() }.text(), &environment);
+    second.wait_log(&["running"]);
+    field.subscriber.wait_until("the second agent's trouble", |messages| {
+        messages
+            .of("status")
+            .any(|status| status.map["trouble"].to_string().contains("another headwater holds it"))
+    });
+    assert_eq!(second.terminate().code(), Some(0));
+    agent.kill9();
+    let newest = |path: &PathBuf| std::fs::metadata(path).expect("a segment").len();
+    let segments = std::fs::read_dir(&folder).expect("the journal").map(|entry| entry.unwrap().path());
+    let path = segments.max_by_key(newest).expect("a segment");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&path, bytes).unwrap();
+    let agent = field.agent(&config, &folder, 2);
+    field.subscriber.wait_until("a report of the damage", |messages| messages.has_cause("damaged"));
+    assert!(folder.join("journal-damaged.1").exists(), "it is kept");
+    assert_eq!(agent.terminate().code(), Some(0));
+    let left = std::fs::read_dir(&folder).expect("the folder").count();
+    assert_eq!(left, 1, "nothing but what was damaged is left after a stop");
+    field.subscriber.messages().check_repeats();
 }
