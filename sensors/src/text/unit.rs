@@ -5,7 +5,7 @@ use super::grouped::Mark;
 /// The longest unit (characters).
 const UNIT_LENGTH_MAX: usize = 16;
 
-/// The number before a unit; `None`: the text is no number with a unit.
+/// The number before a unit; `None`: the text is no number with a unit. Cost: that of the longest unit, however long the text is.
 pub(super) fn strip(text: &str, mark: Mark) -> Option<f64> {
     let split = |(at, _)| {
         let (number, unit) = text.split_at_checked(at)?;
@@ -17,7 +17,9 @@ pub(super) fn strip(text: &str, mark: Mark) -> Option<f64> {
         let is_radix = number == "0" && unit.starts_with(['x', 'X', 'b', 'o']);
         mark.number(number).filter(|value| value.is_finite() && !is_radix)
     };
-    text.char_indices().skip(1).find_map(split)
+    // The longest unit is the right one: of `5 m3` it is `m3`.
+    let ends = text.char_indices().rev().take(UNIT_LENGTH_MAX);
+    ends.take_while(|(at, _)| *at > 0).filter_map(split).last()
 }
 
 fn is_unit(text: &str) -> bool {
@@ -77,5 +79,15 @@ mod tests {
             assert_eq!(strip(text, Mark::Plain), number, "{text}");
         }
         assert_eq!(strip("19,5 kWh", Mark::Comma), Some(19.5));
+    }
+
+    /// Anyone may send a long text: it costs milliseconds, and minutes if each of its signs may begin the unit.
+    #[test]
+    fn a_long_text_is_looked_at_where_a_unit_can_stand() {
+        let begin = std::time::Instant::now();
+        for sign in ["\"", "a", "1", " ", "9 V "] {
+            assert_eq!(strip(&sign.repeat(100_000), Mark::Plain), None, "{sign}");
+        }
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
     }
 }
