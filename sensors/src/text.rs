@@ -108,7 +108,9 @@ impl TextRules {
         let text = text.trim();
         let with = |mark, strips_units| Self { mark, strips_units, ..Self::default() }.meaning_of_any(text);
         let is_number = |meaning| matches!(meaning, TextMeaning::Number(_));
-        if text.starts_with(['{', '[']) {
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            "its bytes are not UTF-8; set the sender to UTF-8, or name it in `skip` if it is no reading"
+        } else if text.starts_with(['{', '[']) {
             "is it another `format`? What is in a text within a payload is read as FIELD/NAME"
         } else if is_number(with(self.mark, true)) {
             "write units = \"strip\" to read it without its unit"

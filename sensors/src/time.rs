@@ -9,8 +9,8 @@
 mod pattern;
 mod rules;
 
-pub(crate) use rules::EventTime;
 pub use rules::TimeRules;
+pub(crate) use rules::{EventTime, is_in_other_unit};
 
 use jiff::tz::TimeZone;
 use std::borrow::Cow;

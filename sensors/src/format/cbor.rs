@@ -37,7 +37,15 @@ impl Format for Cbor {
             return Ok(tokens.end()?);
         }
         while !tokens.is_at_end() {
-            document(&mut tokens, records.as_ref(), Some(UNNAMED), fields)?;
+            match document(&mut tokens, records.as_ref(), Some(UNNAMED), fields) {
+                Ok(_) => {}
+                Err(error) if error.what == UNNAMED => return Err(error),
+                // Where the next item begins is not known.
+                Err(error) => {
+                    fields.reject(error);
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -108,21 +108,28 @@ impl Format for Csv {
         let Self { skipped, delimiter, comma_is_mark, .. } = *self;
         let mut reader =
             Reader::new(payload, skipped.above, delimiter, comma_is_mark, record_bytes_max(payload))?;
+        let mut header = None;
         if self.has_header && reader.read(&mut self.row)? == FoundRecord::Record {
             self.on_header(reader.delimiter());
+            header = Some(may_be_header(payload, &self.row));
         }
         for _ in 0..skipped.below {
             reader.read(&mut self.row)?;
         }
-        let mut to_skip = 0;
+        let (mut to_skip, mut has_rows) = (0, false);
         while reader.read(&mut self.row)? == FoundRecord::Record {
             if self.has_header && self.row == self.columns.header {
                 to_skip = skipped.below;
             } else if to_skip > 0 {
                 to_skip -= 1;
             } else {
+                has_rows = true;
                 self.put(Some(Position::Line(reader.line())), fields);
             }
+        }
+        if !has_rows {
+            header.transpose()?;
+            fields.end();
         }
         Ok(())
     }
@@ -205,6 +212,23 @@ impl Csv {
             Err(error) => fields.reject(DecodeError { at, ..error }),
         }
     }
+}
+
+/// Whether what stands alone can be a header.
+///
+/// # Errors
+/// It is more likely something else.
+fn may_be_header(payload: &[u8], row: &DelimitedRow) -> Result<(), DecodeError> {
+    let is_number =
+        |at| std::str::from_utf8(row.cell(at)).is_ok_and(|cell| cell.trim().parse::<f64>().is_ok());
+    if payload.starts_with(b"{") || payload.starts_with(b"[") {
+        return Err(DecodeError::new("no table: it begins as JSON does; check `format`"));
+    }
+    if (0..row.len()).any(is_number) {
+        let what = "a header of numbers and no row; if it is a row without a header, write columns = [\"time\", \"temp\"]";
+        return Err(DecodeError::new(what));
+    }
+    Ok(())
 }
 
 /// No record can be larger than the payload that it comes from, each cell counted.

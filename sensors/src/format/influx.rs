@@ -11,6 +11,7 @@ use super::{Format, FormatKind, bare};
 use crate::TimeFormat;
 use crate::decimal::Decimal;
 use crate::fields::{DecodeError, Fields, Position, Scalar};
+use std::num::IntErrorKind;
 
 pub(super) const KIND: FormatKind =
     FormatKind { name: "influx", read: |_, _| Some(Box::<Influx>::default()), sample: SAMPLE };
@@ -45,27 +46,25 @@ impl Format for Influx {
     }
 
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-        let payload = bare(payload);
-        let text = std::str::from_utf8(payload).map_err(|error| {
-            let at = Position::Byte(error.valid_up_to() + 1);
-            DecodeError::new("not line protocol: bytes that are not UTF-8").at(at)
-        })?;
-        let (mut rest, mut number, mut is_empty) = (text, 1_u64, true);
-        while !rest.is_empty() {
-            let (line, after) = split_line(rest);
-            let written = line.trim_matches([' ', '\t', '\r']);
-            if !written.is_empty() && !written.starts_with('#') {
-                is_empty = false;
-                match self.line(written, fields) {
-                    Ok(()) => fields.end(),
-                    Err(what) => {
-                        let what = format!("not line protocol: {what}");
-                        fields.reject(DecodeError::new(what).at(Position::Line(number)));
-                    }
+        let (mut rest, mut number, mut is_empty) = (bare(payload), 1, true);
+        loop {
+            let error = match std::str::from_utf8(rest) {
+                Ok(text) => {
+                    is_empty &= self.lines(text, &mut number, fields);
+                    break;
                 }
-            }
-            number += 1 + line.bytes().filter(|byte| *byte == b'\n').count() as u64;
-            rest = after;
+                Err(error) => error,
+            };
+            // The line with the first byte that is none costs itself.
+            let (valid, other) = rest.split_at(error.valid_up_to());
+            let begin = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let before = std::str::from_utf8(valid.get(..begin).unwrap_or_default()).unwrap_or_default();
+            self.lines(before, &mut number, fields);
+            reject("bytes that are not UTF-8", number, fields);
+            is_empty = false;
+            let end = other.iter().position(|byte| *byte == b'\n').map_or(other.len(), |at| at + 1);
+            rest = other.get(end..).unwrap_or_default();
+            number += 1;
         }
         if is_empty {
             fields.end();
@@ -110,7 +109,32 @@ fn split_line(text: &str) -> (&str, &str) {
     (text, "")
 }
 
+/// Notes a broken line.
+fn reject(what: &'static str, number: u64, fields: &mut Fields<'_>) {
+    let what = format!("not line protocol: {what}");
+    fields.reject(DecodeError::new(what).at(Position::Line(number)));
+}
+
 impl Influx {
+    /// Reads lines, the first of which has this number. Answers whether nothing is in them.
+    fn lines(&mut self, text: &str, number: &mut u64, fields: &mut Fields<'_>) -> bool {
+        let (mut rest, mut is_empty) = (text, true);
+        while !rest.is_empty() {
+            let (line, after) = split_line(rest);
+            let written = line.trim_matches([' ', '\t', '\r']);
+            if !written.is_empty() && !written.starts_with('#') {
+                is_empty = false;
+                match self.line(written, fields) {
+                    Ok(()) => fields.end(),
+                    Err(what) => reject(what, *number, fields),
+                }
+            }
+            *number += 1 + line.bytes().filter(|byte| *byte == b'\n').count() as u64;
+            rest = after;
+        }
+        is_empty
+    }
+
     fn line(&mut self, line: &str, fields: &mut Fields<'_>) -> Result<(), &'static str> {
         let mut rest = Rest(line);
         let end = rest.take(&mut self.value, b", ");
@@ -193,7 +217,13 @@ fn number(written: &str) -> Result<Scalar<'_>, &'static str> {
         (_, Some(whole)) => match whole.parse() {
             Ok(integer) => Some(Scalar::Integer(integer)),
             // Above the largest signed number.
-            Err(_) => whole.parse::<u64>().ok().and_then(|_| whole.parse().ok()).map(Scalar::Number),
+            Err(_) if whole.parse::<u64>().is_ok() => whole.parse().ok().map(Scalar::Number),
+            Err(error) if matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => {
+                return Err(
+                    "a whole number of more than 64 bits; leave out its `i` or `u` to read it as a float",
+                );
+            }
+            Err(_) => None,
         },
         (_, None) => written.parse().ok().map(Scalar::Number),
     };
@@ -354,7 +384,12 @@ mod tests {
             assert_eq!((seen.readings.len(), seen.invalid.len()), (1, 1), "{line}: {seen:?}");
             assert!(seen.invalid[0].contains(why), "{line}: {:?}", seen.invalid);
         }
-        assert!(decoded(INFLUX, "t", b"m v=1\n\xff").invalid[0].contains("not UTF-8 (byte 7)"));
+        let seen = decoded(INFLUX, "t", b"m v=1\n\xff v=2\r\nm v=3\nm s=\"\xb0\",v=4");
+        assert_eq!(seen.readings.iter().map(|reading| reading.2).collect::<Vec<_>>(), [1.0, 3.0]);
+        assert_eq!(
+            seen.invalid,
+            [2, 4].map(|line| format!("not line protocol: bytes that are not UTF-8 (line {line})"))
+        );
         let seen = decoded(INFLUX, "t", b"m v=NaN,w=1,x=inf");
         assert_eq!((seen.invalid.len(), values(&seen)), (2, vec![("t/m/w", None, 1.0)]));
         for empty in ["", "\n\n", "# nothing", "m s=\"x\"", "\u{feff}\0"] {

@@ -42,17 +42,18 @@ impl Format for Obis {
         let payload = bare(payload);
         check(payload)?;
         self.clock = None;
-        if payload.is_empty() {
-            fields.end();
-        }
+        let mut is_empty = true;
         for (number, line) in (1_u64..).zip(payload.split(|byte| *byte == b'\n')) {
-            self.line(line, Some(Position::Line(number)), fields);
+            is_empty &= !self.line(line, Some(Position::Line(number)), fields);
+        }
+        if is_empty {
+            fields.end();
         }
         Ok(())
     }
 
     fn decode_line(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
-        self.line(line, None, fields);
+        self.line(bare(line), None, fields);
         Ok(())
     }
 
@@ -62,18 +63,23 @@ impl Format for Obis {
 }
 
 impl Obis {
-    fn line(&mut self, line: &[u8], at: Option<Position>, fields: &mut Fields<'_>) {
+    /// Reads a line; answers whether it is a record.
+    fn line(&mut self, line: &[u8], at: Option<Position>, fields: &mut Fields<'_>) -> bool {
         let line = trimmed(line);
         match line.first() {
             // The meter's name begins a telegram, and `!` ends it.
             Some(b'/' | b'!') => self.clock = None,
             // A value on a line of its own, which DSMR 2 writes for gas, does not say what it is.
             None | Some(b'(') => {}
-            Some(_) => match self.record(line, fields) {
-                Ok(()) => fields.end(),
-                Err(what) => fields.reject(DecodeError { what: what.into(), at }),
-            },
+            Some(_) => {
+                match self.record(line, fields) {
+                    Ok(()) => fields.end(),
+                    Err(what) => fields.reject(DecodeError { what: what.into(), at }),
+                }
+                return true;
+            }
         }
+        false
     }
 
     fn record(&mut self, line: &[u8], fields: &mut Fields<'_>) -> Result<(), &'static str> {

@@ -36,7 +36,11 @@ impl Format for Pairs {
             match std::str::from_utf8(line).map_err(|_| "bytes that are not UTF-8") {
                 Ok(line) if self.line(line, fields) => fields.end(),
                 read => {
-                    let what = read.err().unwrap_or("no pair of a name and a value, such as temp=21.5");
+                    let is_json = line.starts_with(b"{") || line.starts_with(b"[");
+                    let json = "no pairs: it begins as JSON does; check `format`";
+                    let none =
+                        if is_json { json } else { "no pair of a name and a value, such as temp=21.5" };
+                    let what = read.err().unwrap_or(none);
                     fields.reject(DecodeError::new(what).at(Position::Line(number)));
                 }
             }
@@ -66,6 +70,9 @@ struct Style {
 impl Pairs {
     /// Puts the pairs of a line. Answers whether there are any.
     fn line(&self, line: &str, fields: &mut Fields<'_>) -> bool {
+        if line.starts_with("{\"") || line.starts_with("[{") {
+            return false;
+        }
         let style = self.style(line);
         let mut has_pair = false;
         let mut rest = line;

@@ -11,6 +11,7 @@ use super::tree::{Shown, Token, Tokens};
 use super::{Format, FormatKind, bare};
 use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields, Scalar};
+use crate::time::is_in_other_unit;
 use std::fmt::Write;
 
 pub(super) const KIND: FormatKind =
@@ -115,7 +116,7 @@ impl Format for Senml {
 }
 
 impl Senml {
-    /// Reads a list of entries; answers whether it is empty.
+    /// Reads a list of entries; answers whether nothing is in it.
     fn pack<'a, T: Tokens<'a>>(
         &mut self,
         tokens: &mut T,
@@ -126,7 +127,6 @@ impl Senml {
         };
         let mut is_empty = true;
         while tokens.next_item(&mut items).map_err(Into::into)? {
-            is_empty = false;
             let Token::Object(mut members) = tokens.next_value().map_err(Into::into)? else {
                 return Err(DecodeError::new("not SenML: a pack is a list of records"));
             };
@@ -137,9 +137,13 @@ impl Senml {
                 mistake = self.member(&name.shown(), token).err().or(mistake);
                 tokens.skip_value(token).map_err(Into::into)?;
             }
-            if let Err(why) = mistake.map_or_else(|| self.put(fields), Err) {
-                self.close(fields);
-                fields.reject(DecodeError::new(format!("not SenML: {why}")));
+            match mistake.map_or_else(|| self.put(fields), Err) {
+                Ok(has_value) => is_empty &= !has_value,
+                Err(why) => {
+                    is_empty = false;
+                    self.close(fields);
+                    fields.reject(DecodeError::new(format!("not SenML: {why}")));
+                }
             }
         }
         Ok(is_empty)
@@ -182,12 +186,12 @@ impl Senml {
         }
     }
 
-    /// Puts what the entry says with its base values.
-    fn put(&mut self, fields: &mut Fields<'_>) -> Result<(), &'static str> {
+    /// Puts what the entry says with its base values. Answers whether that is a value.
+    fn put(&mut self, fields: &mut Fields<'_>) -> Result<bool, &'static str> {
         let Self { base, own, .. } = self;
         let sum = own.sum.or(base.sum.filter(|_| own.value != Value::None));
         if own.value == Value::None && sum.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         if base.name.is_empty() && own.name.is_empty() {
             return Err("a record without `n`, in a pack without `bn`");
@@ -201,7 +205,7 @@ impl Senml {
         }
         self.begin(seconds, fields)?;
         self.put_values(sum, fields);
-        Ok(())
+        Ok(true)
     }
 
     /// Ends the record that is open.
@@ -221,7 +225,9 @@ impl Senml {
         if !name.is_empty() {
             fields.name(name);
         }
-        let ms = TimeFormat::Unix.of_number(seconds).ok_or("a time that is out of range")?;
+        let is_plain = |ms: &i64| seconds < ABSOLUTE || !is_in_other_unit(*ms, Scalar::Number(seconds));
+        let ms = TimeFormat::Unix.of_number(seconds).filter(is_plain);
+        let ms = ms.ok_or("a time that is none in seconds, in which SenML counts")?;
         if seconds >= ABSOLUTE {
             fields.time(ms);
         } else if ms != 0 {
@@ -413,7 +419,7 @@ mod tests {
             (r#"{"v":1}"#, "a record without `n`, in a pack without `bn`"),
             (r#"{"n":5,"v":1}"#, "a name or a unit that is no text"),
             (r#"{"n":"a","t":"noon","v":1}"#, "a time, a base value or a sum that is no number"),
-            (r#"{"n":"a","t":1e300,"v":1}"#, "a time that is out of range"),
+            (r#"{"n":"a","t":1e300,"v":1}"#, "a time that is none in seconds"),
             (r#"{"n":"a","v":[1]}"#, "a value that is an object or a list"),
             (r#"{"n":"a","bver":11,"v":1}"#, "a version above 10"),
             (r#"{"n":"a","must_":1,"v":1}"#, "`_` at its end"),

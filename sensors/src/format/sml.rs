@@ -160,16 +160,14 @@ fn write_code(name: &[u8], code: &mut String) {
     };
 }
 
-/// A value times ten to the power of its scaler; rounded once.
+/// A value times ten to the power of its scaler; rounded once as far as powers of ten are exact, to 10^22.
 fn scaled(value: f64, scaler: Number) -> f64 {
-    /// Powers of ten are exact up to this one.
-    const EXACT: i32 = 22;
     let scaler = match scaler {
-        Number::Signed(scaler) => i32::try_from(scaler).unwrap_or_default(),
-        Number::Unsigned(scaler) => i32::try_from(scaler).unwrap_or_default(),
+        Number::Signed(scaler) => i32::try_from(scaler).unwrap_or(i32::MAX),
+        Number::Unsigned(scaler) => i32::try_from(scaler).unwrap_or(i32::MAX),
         Number::Boolean(_) | Number::None => 0,
     };
-    let power = 10_f64.powi(scaler.abs().min(EXACT));
+    let power = 10_f64.powi(scaler.saturating_abs());
     if scaler < 0 { value / power } else { value * power }
 }
 

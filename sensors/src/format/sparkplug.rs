@@ -15,8 +15,9 @@ mod nodes;
 
 use super::{Format, FormatKind, Reply};
 use crate::TimeFormat;
-use crate::fields::{DecodeError, Fields};
+use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
 use crate::text::TextRules;
+use crate::time::is_in_other_unit;
 use headwater_protobuf::{BadWire, WireFields, put_bytes, put_number};
 use headwater_settings::{Or, Table};
 use metric::Metric;
@@ -229,8 +230,8 @@ impl Sparkplug {
             }
             let metric = Metric::read(value.bytes())?;
             let time = if metric.time == 0 { head.time } else { metric.time };
-            if open.is_some_and(|open| open != time) {
-                fields.end();
+            if let Some(open) = open.filter(|open| *open != time) {
+                end(open, fields);
             }
             if open != Some(time) {
                 begin(topic, time, fields);
@@ -244,7 +245,7 @@ impl Sparkplug {
         }
         // What has only unknown aliases is invalid, and not empty.
         if known > 0 || unknown == 0 {
-            fields.end();
+            end(open.unwrap_or_default(), fields);
         }
         Ok(unknown)
     }
@@ -256,6 +257,10 @@ impl Sparkplug {
         metric: &Metric<'_>,
         fields: &mut Fields<'_>,
     ) -> Result<bool, BadWire> {
+        if metric.is_misnamed {
+            fields.lacks_value(DecodeError::new("a metric whose name is not UTF-8"));
+            return Ok(true);
+        }
         let Self { nodes, node, path, .. } = self;
         path.clear();
         path.extend([topic.device, "\0", metric.name]);
@@ -292,10 +297,28 @@ fn begin(topic: NodeTopic<'_>, time: u64, fields: &mut Fields<'_>) {
     if !topic.device.is_empty() {
         fields.label("device", topic.device);
     }
-    let ms = i64::try_from(time).ok().filter(|ms| *ms != 0);
-    if let Some(ms) = ms.and_then(|ms| TimeFormat::UnixMs.of_integer(ms)) {
+    if let Some(Ok(ms)) = stamp(time) {
         fields.time(ms);
     }
+}
+
+/// Ends a record, which is of no use if its time is none.
+fn end(time: u64, fields: &mut Fields<'_>) {
+    match stamp(time) {
+        Some(Err(count)) => {
+            let what =
+                format!("the time is {count}, which is none in milliseconds, in which Sparkplug counts");
+            fields.reject(DecodeError::new(what));
+        }
+        _ => fields.end(),
+    }
+}
+
+/// A time [ms since the Unix epoch], or the count that is none; `None`: there is no time.
+fn stamp(time: u64) -> Option<Result<i64, u64>> {
+    let ms = i64::try_from(time).ok().and_then(|ms| TimeFormat::UnixMs.of_integer(ms));
+    let ms = ms.filter(|ms| !is_in_other_unit(*ms, Scalar::Integer(*ms)));
+    (time != 0).then(|| ms.ok_or(time))
 }
 
 /// Puts the metric at `path`, or those of its template below it.
@@ -309,6 +332,10 @@ fn put_below(
 ) -> Result<(), BadWire> {
     let Some(mut template) = metric.template() else {
         let want = fields.want(path);
+        if metric.is_garbled() && want != FieldUse::Skip {
+            fields.lacks_value(DecodeError::new(format!("`{path}` is a text that is not UTF-8")));
+            return Ok(());
+        }
         fields.put_measured(want, path, metric.scalar(kind), unit);
         return Ok(());
     };
@@ -482,7 +509,11 @@ mod tests {
             ("spBv1.0/g/NDATA/n", &good[..good.len() - 5], "cut off, or no protocol buffer"),
             ("spBv1.0/g/NDATA/n", b"{\"x\": 1}", "cut off, or no protocol buffer"),
             ("spBv1.0/g/NDATA/n", b"21.5", "cut off, or no protocol buffer"),
-            ("spBv1.0/g/NDATA/n", &payload(0, &[b"\x0a\x01\xff".to_vec()]), "cut off, or no protocol buffer"),
+            (
+                "spBv1.0/g/NDATA/n",
+                &payload(0, &[b"\x0a\x01\xff".to_vec()]),
+                "a metric whose name is not UTF-8",
+            ),
         ] {
             let (seen, _) = Host::new("").hears(topic, payload);
             assert_eq!((seen.readings.len(), seen.invalid.len()), (0, 1), "{topic}: {seen:?}");

@@ -13,9 +13,10 @@ pub(super) fn strip(text: &str, mark: Mark) -> Option<f64> {
             return None;
         }
         let number = number.trim_end();
-        // `0x1F` and the like are numbers of another kind.
+        // `0x1F` and the like are numbers of another kind, and `21.5e` is one that is cut off.
         let is_radix = number == "0" && unit.starts_with(['x', 'X', 'b', 'o']);
-        mark.number(number).filter(|value| value.is_finite() && !is_radix)
+        let is_exponent = number.len() == at && ["e", "E"].contains(&unit);
+        mark.number(number).filter(|value| value.is_finite() && !is_radix && !is_exponent)
     };
     // The longest unit is the right one: of `5 m3` it is `m3`.
     let ends = text.char_indices().rev().take(UNIT_LENGTH_MAX);
@@ -67,6 +68,7 @@ mod tests {
             ("51N.0601", None),
             ("0x1F", None),
             ("0x1", None),
+            ("21.5e", None),
             ("12:30", None),
             ("0T03:38:34", None),
             ("2024-01-31", None),

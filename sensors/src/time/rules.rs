@@ -86,7 +86,7 @@ impl TimeRules {
         };
         match ms {
             Some(ms) if YEAR_1.contains(&ms) => EventTime::Missing,
-            Some(ms) if self.is_default && is_misread(ms, value) => EventTime::Bad(shown_as(shown)),
+            Some(ms) if self.is_default && is_in_other_unit(ms, value) => EventTime::Bad(shown_as(shown)),
             Some(ms) => EventTime::At(ms),
             None => EventTime::Bad(shown_as(shown)),
         }
@@ -147,7 +147,7 @@ fn is_no_time(text: &str) -> bool {
 
 /// Whether a count gives no likely time in the format that it was read in, and gives one in another, or is the digits of
 /// a date.
-fn is_misread(ms: i64, value: Scalar<'_>) -> bool {
+pub(crate) fn is_in_other_unit(ms: i64, value: Scalar<'_>) -> bool {
     !LIKELY.contains(&ms)
         && !matches!(value, Scalar::Time(_))
         && match TimeFormat::likely(&shown_as(value)) {

@@ -20,6 +20,8 @@ const UNIT_PROPERTIES: [&str; 2] = ["engUnit", "unit"];
 pub(super) struct Metric<'a> {
     /// Empty in data, where a birth gave it an alias.
     pub(super) name: &'a str,
+    /// Whether its name is not UTF-8, and therefore left out.
+    pub(super) is_misnamed: bool,
     pub(super) alias: Option<u64>,
     /// [ms since the Unix epoch]; 0: it has none of its own.
     pub(super) time: u64,
@@ -37,6 +39,8 @@ enum MetricValue<'a> {
     Boolean(bool),
     Text(&'a str),
     Template(&'a [u8]),
+    /// A text that is not UTF-8.
+    Garbled,
     /// Bytes, files, data sets and lists.
     Other,
 }
@@ -46,7 +50,11 @@ impl<'a> Metric<'a> {
         let (mut metric, mut fields) = (Self::default(), WireFields(bytes));
         while let Some((field, value)) = fields.field()? {
             match (field, value) {
-                (1, value) => metric.name = value.text().ok_or(BadWire)?,
+                (1, WireValue::Bytes(name)) => match std::str::from_utf8(name) {
+                    Ok(name) => metric.name = name,
+                    Err(_) => metric.is_misnamed = true,
+                },
+                (1, _) => return Err(BadWire),
                 (2, value) => metric.alias = Some(value.number()),
                 (3, value) => metric.time = value.number(),
                 (4, value) => metric.kind = value.number(),
@@ -60,7 +68,11 @@ impl<'a> Metric<'a> {
                     metric.value = Some(MetricValue::Number(f64::from_bits(bits)))
                 }
                 (14, value) => metric.value = Some(MetricValue::Boolean(value.number() != 0)),
-                (15, value) => metric.value = Some(MetricValue::Text(value.text().ok_or(BadWire)?)),
+                (15, WireValue::Bytes(text)) => {
+                    let text = std::str::from_utf8(text);
+                    metric.value = Some(text.map_or(MetricValue::Garbled, MetricValue::Text));
+                }
+                (15, _) => return Err(BadWire),
                 (18, WireValue::Bytes(template)) => metric.value = Some(MetricValue::Template(template)),
                 (16..=19, _) => metric.value = Some(MetricValue::Other),
                 _ => {}
@@ -75,6 +87,11 @@ impl<'a> Metric<'a> {
         Some(Template(WireFields(bytes)))
     }
 
+    /// Whether its value is a text that is not UTF-8.
+    pub(super) fn is_garbled(&self) -> bool {
+        matches!(self.value, Some(MetricValue::Garbled)) && !self.is_null
+    }
+
     /// Its value; `kind` is that of its birth.
     pub(super) fn scalar(&self, kind: u64) -> Scalar<'a> {
         let kind = if self.kind == 0 { kind } else { self.kind };
@@ -85,7 +102,7 @@ impl<'a> Metric<'a> {
             Some(MetricValue::Number(number)) => Scalar::Number(number),
             Some(MetricValue::Boolean(answer)) => Scalar::Boolean(answer),
             Some(MetricValue::Text(text)) => Scalar::Text(text),
-            Some(MetricValue::Template(_) | MetricValue::Other) => Scalar::Compound,
+            Some(MetricValue::Template(_) | MetricValue::Other | MetricValue::Garbled) => Scalar::Compound,
         }
     }
 }
