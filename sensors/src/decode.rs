@@ -267,7 +267,8 @@ impl Decoder {
             && let Some(fields) = self.batch.unwanted.take()
             && !std::mem::replace(&mut self.has_told_of_fields, true)
         {
-            let is_dotted = self.plan.wanted().any(|path| path.contains('.') && !path.contains('/'));
+            let is_dotted = self.format.has_lists()
+                && self.plan.wanted().any(|path| path.contains('.') && !path.contains('/'));
             let nested = if is_dotted { " (what is nested is written a/b)" } else { "" };
             tell(format!(
                 "the first payload has none of the `fields`: it holds {fields}; check their names{nested} if none has them"
@@ -374,6 +375,8 @@ fn register(
 #[cfg(test)]
 mod forgetting;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod records;
 
 #[cfg(test)]
@@ -389,6 +392,8 @@ pub(crate) mod tests {
         /// Series, event time, value.
         pub(crate) readings: Vec<(String, Option<i64>, f64)>,
         pub(crate) invalid: Vec<String>,
+        /// The same as the log shows it, with the payload.
+        pub(crate) shown: Vec<String>,
         pub(crate) refused: u32,
         pub(crate) empty: u32,
         pub(crate) filtered: u32,
@@ -473,6 +478,7 @@ pub(crate) mod tests {
         fn invalid(&mut self, origin: &str, why: &dyn std::fmt::Display) {
             self.origins.push(origin.to_owned());
             self.invalid.push(why.to_string());
+            self.shown.push(format!("{why:#}"));
         }
 
         fn connection(&mut self, state: ConnectionState<'_>) {
