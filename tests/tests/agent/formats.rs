@@ -1,6 +1,7 @@
 //! Every payload format through the whole agent: from a real broker, over a crash, to messages with units.
 
 use crate::Config;
+use crate::malformed::empty;
 use headwater_tests::{Agent, Messages, Mosquitto, Publisher, Subscriber, TempDir, wait_for};
 
 /// A source: its name, which is the first level of its topics, its keys, and messages.
@@ -253,4 +254,69 @@ fn a_node_whose_birth_was_missed_is_asked_for_another() {
     let (status, log) = agent.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(log.matches("payload cannot be used").count(), 1, "one line a minute: {log}");
+}
+
+/// A payload of each format that is broken, longer than what the log shows, and dangerous for a terminal.
+fn broken(source: &str) -> (&'static str, Vec<u8>) {
+    let (topic, begin): (_, &[u8]) = match source {
+        "json" => ("json/bad", b"{\"t\": \""),
+        "number" => ("number/bad", b"hot"),
+        "cbor" => ("cbor/bad", b"\xa1\x61t\x78\xf0"),
+        "csv" => ("csv/bad", b"t;h\n1;2;3"),
+        "influx" => ("influx/bad", b"cpu usage="),
+        "senml" => ("senml/bad", b"[{\"n\":\""),
+        "spBv1.0" => ("spBv1.0/plant/NBIRTH/bad", b"\x12\xf0"),
+        "obis" => ("obis/bad", b"energy("),
+        "sml" => ("sml/bad", b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01\x76\xff"),
+        "pairs" => ("pairs/bad", b"hot"),
+        "nmea" => ("nmea/bad", b"GPRMC,"),
+        other => panic!("a broken payload of {other}, please"),
+    };
+    (topic, [begin, b"\x1b[2J\x7f", &[b'x'; 100]].concat())
+}
+
+/// What the log shows of a payload: its first 80 bytes, and nothing that a terminal obeys.
+fn shown(payload: &[u8]) -> String {
+    let begin = &payload[..80];
+    let text = std::str::from_utf8(begin).map(|text| {
+        let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        text.chars().map(escaped).collect::<String>()
+    });
+    let text = text.unwrap_or_else(|_| begin.escape_ascii().to_string());
+    format!("the payload is `{text}` and so on, {} bytes", payload.len())
+}
+
+#[test]
+fn a_broken_payload_of_every_format_is_counted_and_shown_once_a_minute() {
+    const TIMES: usize = 3;
+    let broker = Mosquitto::start();
+    let subscriber = Subscriber::new(broker.port);
+    let mut publisher = Publisher::new(broker.port);
+    let (dir, formats) = (TempDir::new(), every_format());
+    let mut agent = Agent::start(&dir, &config(&broker, &formats));
+    wait_sources(&broker, &formats, 1);
+    let all: Vec<_> = formats.iter().map(|sent| broken(sent.source)).collect();
+    for (topic, payload) in &all {
+        (0..TIMES).for_each(|_| publisher.publish(topic, payload).expect("a publish"));
+        publisher.publish(topic, b"").expect("a publish");
+    }
+    publisher.flush().expect("the broker's acknowledgements");
+    let wanted = (i64::try_from(TIMES * all.len()).unwrap(), i64::try_from(all.len()).unwrap());
+    let messages = subscriber.wait_until("every payload in reports", |messages| {
+        messages.reported("invalid") + empty(messages) >= wanted.0 + wanted.1
+    });
+    assert_eq!((messages.reported("invalid"), empty(&messages)), wanted);
+    messages.check_accounts();
+    agent.check_running();
+    let (status, log) = agent.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains(['\u{1b}', '\u{7f}']), "{log}");
+    for (topic, payload) in &all {
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("payload cannot be used") && line.contains(topic))
+            .collect();
+        assert_eq!(lines.len(), 1, "{topic}: {lines:#?}");
+        assert!(lines[0].contains(&shown(payload)), "{topic}: {}\nwanted: {}", lines[0], shown(payload));
+    }
 }

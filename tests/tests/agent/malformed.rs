@@ -94,7 +94,7 @@ fn malformed() -> Vec<Vec<u8>> {
 const ORDINARY: [&str; 5] = ["", "null", "[]", "{}", r#"{"ts":1436538240000,"temp":""}"#];
 
 /// Of all reports; one that has none does not say so.
-fn empty(messages: &Messages) -> i64 {
+pub(crate) fn empty(messages: &Messages) -> i64 {
     messages.reports().iter().filter_map(|report| report.map["empty"].as_i64()).sum()
 }
 
