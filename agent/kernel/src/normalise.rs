@@ -7,7 +7,7 @@
 //! Cost: one merge of moments and one square root a reading, 128 bytes.
 
 use crate::aggregate::Moments;
-use crate::state::{Corrupt, State, StateReader, StateWriter};
+use crate::state::{Corrupt, State, StateReader, StateWriter, Tagged as _};
 use crate::time::Time;
 
 /// The readings that only teach, before the first one is scaled.
@@ -16,8 +16,8 @@ pub const NORMALISER_LEARNS: u64 = 30;
 /// Scaled numbers are never further from 0, because a series that has been constant has no spread to measure by.
 pub const NORMALISED_MAX: f64 = 1_000.0;
 
-/// The version of the stored state, which it begins with.
-const VERSION: u16 = 1;
+/// The version of the stored state, which it begins with. Version 1 held moments of version 1.
+const VERSION: u16 = 2;
 
 /// A smaller spread, as a share of the values, is rounding.
 const ROUNDING: f64 = 1e-9;
@@ -95,11 +95,14 @@ impl Normaliser {
     /// # Errors
     /// [`Corrupt`]: not written by it, or by another version; the normaliser is as it was.
     pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        if u16::load(from)? != VERSION {
-            return Err(Corrupt);
-        }
+        let moments = match u16::load(from)? {
+            1 => 1,
+            VERSION => Moments::VERSION,
+            _ => return Err(Corrupt),
+        };
         let (is_begun, since): (bool, Time) = State::load(from)?;
-        let (before, running) = (State::load(from)?, State::load(from)?);
+        let (before, running) =
+            (Moments::load_version(moments, from)?, Moments::load_version(moments, from)?);
         *self = Self { since: Some(since).filter(|_| is_begun), before, running, ..*self };
         Ok(())
     }

@@ -116,7 +116,7 @@ impl<P: Iterator<Item = Vec<u8>>> Comparison<P> {
     }
 
     fn is_worth_it(&self) -> bool {
-        self.operations.bytes.len() + self.operations.literals <= self.bytes_max
+        self.operations.length() <= self.bytes_max
     }
 
     /// The bytes of an old section.

@@ -37,8 +37,13 @@ const BYTES_MAX: u64 = 1 << 28;
 /// What the device writes at once, at the least (bytes).
 const PAGE_BYTES: u64 = 4_096;
 
-/// How hard deflate tries with a delta, of 10: more takes twice the time for 5 % less.
-const DELTA_LEVEL: i32 = 3;
+/// How hard deflate tries with a delta, of 10: more takes twice the time for 5 % less, which a short one is worth.
+const fn level(bytes: usize) -> i32 {
+    if bytes <= SHORT_BYTES { 6 } else { 3 }
+}
+
+/// The longest delta that is short: some 500 series (bytes).
+const SHORT_BYTES: usize = 64 << 10;
 
 /// Deflate without header and checksum, a window of 2^15 bytes.
 const RAW: i32 = -15;
@@ -108,7 +113,8 @@ impl DeltaFile {
             bytes.extend_from_slice(&length.to_le_bytes());
             bytes.extend_from_slice(&crc.to_le_bytes());
         }
-        deflate(&mut bytes, |show| delta.operations.each_piece(pieces(body), show));
+        let level = level(delta.operations.length());
+        deflate(&mut bytes, level, |show| delta.operations.each_piece(pieces(body), show));
         frames::close(bytes.get_mut(frame..).unwrap_or_default());
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
@@ -185,8 +191,8 @@ fn made(body: &[u8], deflated: &[u8], makes: Base) -> Result<Vec<u8>, Damaged> {
 }
 
 /// Appends all pieces, deflated.
-fn deflate(to: &mut Vec<u8>, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
-    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(DELTA_LEVEL, RAW, 0));
+fn deflate(to: &mut Vec<u8>, level: i32, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+    let mut compressor = CompressorOxide::new(create_comp_flags_from_zip_params(level, RAW, 0));
     let mut put = |bytes: &[u8], flush| {
         compress_to_output(&mut compressor, bytes, flush, |deflated| {
             to.extend_from_slice(deflated);

@@ -73,6 +73,11 @@ impl Operations {
         }
     }
 
+    /// The bytes of the delta, its own length aside.
+    pub(in super::super) fn length(&self) -> usize {
+        self.bytes.len() + self.literals
+    }
+
     /// Shows the delta that makes `new`, which comes in pieces, in pieces.
     pub(in super::super) fn each_piece(
         &self,
