@@ -230,8 +230,8 @@ impl<P: Pane, S: Slots<Slot<P>>> Windows<P, S> {
                 self.close_sliding(spec, shape)
             }
             _ if next.is_some_and(|end| end <= frontier) => self.close_first(spec),
-            _ if self.retained > 0 => self.poll_retained(spec, now),
-            _ => None,
+            // Where none is retained, either: the last revision that was noted may be of a session that another one took.
+            _ => self.poll_retained(spec, now),
         };
         if told.is_none() {
             self.nothing_before =
