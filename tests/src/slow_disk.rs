@@ -2,7 +2,8 @@
 //!
 //! The C library's calls that wait for the disk are taken over by a small library, which is compiled here.
 
-use crate::TempDir;
+use crate::agent::run;
+use crate::{TempDir, wait_for};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -67,4 +68,25 @@ impl SlowDisk {
     pub fn speed_up(&self) {
         std::fs::remove_file(&self.switch).expect("a slow disk");
     }
+}
+
+/// Waits until many messages wait for their output and no more come: the source waits until there is room. Answers how many.
+///
+/// # Panics
+/// When their number does not stand still.
+#[must_use]
+#[track_caller]
+pub fn wait_standstill(dir: &TempDir) -> i64 {
+    const MANY: i64 = 1_000;
+    // So often their number is the same.
+    const LOOKS: u32 = 5;
+    let (mut before, mut looks) = (0, 0);
+    wait_for("the source to wait for room", || {
+        let status = run(dir, &["status", "--json", "--config", "headwater.toml"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).ok()?;
+        let waiting = status["buffer"]["waiting"].as_i64()?;
+        looks = if waiting > MANY && waiting == before { looks + 1 } else { 0 };
+        before = waiting;
+        (looks == LOOKS).then_some(waiting)
+    })
 }

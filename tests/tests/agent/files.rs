@@ -1,7 +1,8 @@
 //! Files that are written, rotated and read while the agent is killed.
 
-use headwater_tests::agent::{run, state_dir};
+use headwater_tests::agent::state_dir;
 use headwater_tests::process::command;
+use headwater_tests::slow_disk::wait_standstill;
 use headwater_tests::{Agent, Gate, Mosquitto, SlowDisk, Subscriber, TempDir, wait_for};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -97,8 +98,6 @@ fn kills_under_load_cost_no_line_with_a_journal_on_the_disk() {
 #[test]
 fn a_file_waits_for_room() {
     const LINES: i64 = 60_000;
-    // So often the number of messages stands still.
-    const LOOKS: u32 = 5;
     let (broker, dir) = (Mosquitto::start(), TempDir::new());
     let Some(disk) = SlowDisk::new(&dir) else { return };
     let (subscriber, gate) = (Subscriber::new(broker.port), Gate::to(broker.port));
@@ -116,15 +115,7 @@ fn a_file_waits_for_room() {
     let line = |line: i64| format!("{{\"ts\":{},\"power\":{line}}}\n", START + line * STEP_MS);
     fs::write(dir.join("new"), (0..LINES).map(line).collect::<String>()).expect("a file");
     fs::rename(dir.join("new"), &path).expect("the file");
-    let (mut before, mut looks) = (0, 0);
-    wait_for("the file to wait", || {
-        let status = run(&dir, &["status", "--json", "--config", "headwater.toml"]);
-        let status: serde_json::Value = serde_json::from_slice(&status.stdout).ok()?;
-        let waiting = status["buffer"]["waiting"].as_i64()?;
-        looks = if waiting > 1_000 && waiting == before { looks + 1 } else { 0 };
-        before = waiting;
-        (looks == LOOKS).then_some(())
-    });
+    let waiting = wait_standstill(&dir);
     disk.speed_up();
     gate.open();
     let messages = subscriber.wait_until("every line", |messages| {
@@ -132,7 +123,7 @@ fn a_file_waits_for_room() {
             messages.of("reading").map(|reading| reading.number("value") as i64).collect();
         lines.len() as i64 == LINES
     });
-    assert!(before < LINES, "all of the file was read before there was room");
+    assert!(waiting < LINES, "all of the file was read before there was room");
     assert!(messages.reports().iter().all(|report| report.map["total"]["messages"]["lost"] == 0));
     assert!(agent.terminate().success());
 }

@@ -1,8 +1,10 @@
 //! Readings from a real broker, while it and the agent are killed.
 
 use crate::{SIZE_MS, START, STEP_MS, STREAM, kills, windows};
-use headwater_tests::agent;
-use headwater_tests::{Agent, Kafka, Messages, Mosquitto, Subscriber, TempDir};
+use headwater_tests::agent::{self, state_dir};
+use headwater_tests::slow_disk::wait_standstill;
+use headwater_tests::{Agent, Gate, Kafka, Messages, Mosquitto, SlowDisk, Subscriber, TempDir, wait_for};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -176,4 +178,44 @@ fn what_is_gone_is_counted_and_gone_on_with() {
     agent.wait_log(&["offset 162 of plant, partition 0, lies beyond its end"]);
     check_windows(&subscriber, "anew/temp", 3);
     assert_eq!(agent.terminate().code(), Some(0));
+}
+
+/// Nothing of a topic need be read before there is room for what comes of it: with the uplink down and a disk that stands still
+/// it waits, and nothing is given up.
+#[test]
+fn a_topic_waits_for_room() {
+    const RECORDS: i64 = 60_000;
+    let Some(broker) = Kafka::start() else { return };
+    broker.create("plant", 1, &[]);
+    let (uplink, dir) = (Mosquitto::start(), TempDir::new());
+    let Some(disk) = SlowDisk::new(&dir) else { return };
+    let (subscriber, gate) = (Subscriber::new(uplink.port), Gate::to(uplink.port));
+    let config = format!(
+        "[agent]\nid = \"edge-1\"\nreport = \"1s\"\n\
+         [sources.plant]\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"plant\"]\nfrom = \"earliest\"\n\
+         series = \"{{key}}/{{field}}\"\ntime = \"ts\"\n\
+         [streams.raw]\nwindow = {{ type = \"none\" }}\n[buffer]\nmemory = \"1MiB\"\n\
+         [outputs.cloud]\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        broker.address(),
+        gate.port
+    );
+    let agent = Agent::start_with(&dir, &config, &disk.environment());
+    agent.wait_log(&["source connected"]);
+    wait_for("a checkpoint", || state_dir(&dir).join("windows.checkpoint").exists().then_some(()));
+    disk.stop();
+    let mut sender = broker.sender("plant", "none");
+    (0..RECORDS).for_each(|step| sender.send("meter", &value(step)));
+    sender.finish();
+    let waiting = wait_standstill(&dir);
+    assert!(waiting < RECORDS, "all of the topic was read before there was room");
+    disk.speed_up();
+    gate.open();
+    let all = |messages: &Messages| {
+        let values = messages.of("reading").map(|reading| reading.number("value") as i64);
+        values.collect::<BTreeSet<_>>().len() as i64 == RECORDS
+    };
+    let (messages, is_whole) = subscriber.wait_at_most(PATIENCE, all);
+    assert!(is_whole, "every record; came in: {}", messages.digest());
+    assert!(messages.reports().iter().all(|report| report.map["total"]["messages"]["lost"] == 0));
+    assert!(agent.terminate().success());
 }
