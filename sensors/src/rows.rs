@@ -27,6 +27,7 @@ pub(crate) struct Reader<R> {
     record_bytes_max: usize,
     line: u64,
     next_line: u64,
+    is_unclosed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads the rows after the first line.
     pub(crate) fn of_rows(input: R, delimiter: u8, record_bytes_max: usize) -> Self {
-        Self { input, delimiter, record_bytes_max, line: 0, next_line: 1 }
+        Self { input, delimiter, record_bytes_max, line: 0, next_line: 1, is_unclosed: false }
     }
 
     pub(crate) fn delimiter(&self) -> u8 {
@@ -107,6 +108,16 @@ impl<R: BufRead> Reader<R> {
     /// The line on which the last record began, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Whether the input ended in quotes, so that the last record may be several rows.
+    pub(crate) fn is_unclosed(&self) -> bool {
+        self.is_unclosed
+    }
+
+    /// Reads other input from here on, which begins after a line that was read.
+    pub(crate) fn go_on_in(&mut self, input: R, after_line: u64) {
+        (self.input, self.next_line, self.is_unclosed) = (input, after_line + 1, false);
     }
 
     /// The largest record (bytes).
@@ -133,6 +144,7 @@ impl<R: BufRead> Reader<R> {
                 if state == State::CellStart && record.ends.is_empty() {
                     return Ok(FoundRecord::End);
                 }
+                self.is_unclosed = state == State::Quoted;
                 self.end(state, record);
                 return Ok(FoundRecord::Record);
             };

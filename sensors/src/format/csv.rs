@@ -110,15 +110,27 @@ impl Format for Csv {
             Reader::new(payload, skipped.above, delimiter, comma_is_mark, record_bytes_max(payload))?;
         let mut header = None;
         if self.has_header && reader.read(&mut self.row)? == FoundRecord::Record {
+            if reader.is_unclosed() {
+                return Err(unclosed(&reader));
+            }
             self.on_header(reader.delimiter());
             header = Some(may_be_header(payload, &self.row));
         }
         for _ in 0..skipped.below {
             reader.read(&mut self.row)?;
         }
-        let (mut to_skip, mut has_rows) = (0, false);
+        let (mut to_skip, mut has_rows, mut was_unclosed) = (0, false, false);
         while reader.read(&mut self.row)? == FoundRecord::Record {
-            if self.has_header && self.row == self.columns.header {
+            if reader.is_unclosed() {
+                has_rows = true;
+                fields.reject(unclosed(&reader));
+                // Once, so that quotes without end cost no more than a second pass.
+                if std::mem::replace(&mut was_unclosed, true) {
+                    break;
+                }
+                let line = reader.line();
+                reader.go_on_in(after_line(payload, line), line);
+            } else if self.has_header && self.row == self.columns.header {
                 to_skip = skipped.below;
             } else if to_skip > 0 {
                 to_skip -= 1;
@@ -212,6 +224,18 @@ impl Csv {
             Err(error) => fields.reject(DecodeError { at, ..error }),
         }
     }
+}
+
+/// A row whose quotes go on to the end of the payload.
+fn unclosed(reader: &Reader<&[u8]>) -> DecodeError {
+    DecodeError::new("a quote that is not closed").at(Position::Line(reader.line()))
+}
+
+/// What follows so many lines.
+fn after_line(payload: &[u8], line: u64) -> &[u8] {
+    let mut ends = payload.iter().enumerate().filter(|(_, byte)| **byte == b'\n').zip(1..);
+    let end = ends.find(|(_, number)| *number == line);
+    end.and_then(|((at, _), _)| payload.get(at + 1..)).unwrap_or_default()
 }
 
 /// Whether what stands alone can be a header.

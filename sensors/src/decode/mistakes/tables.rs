@@ -47,7 +47,29 @@ decimal mark",
             )
             .and(
                 "ts,temp,hum\n1700000000000,\"21.5,40\n1700000001000,22.5,41\n",
-                &["invalid: the row has 2 cells, and the header 3 (line 2)"],
+                &[
+                    "t/temp = 22.5 at 1700000001000",
+                    "t/hum = 41 at 1700000001000",
+                    "invalid: a quote that is not closed (line 2)",
+                ],
+            )
+            .and(
+                "ts,temp,hum\n1700000000000,21.5,40\n1700000001000,\"22",
+                &[
+                    "t/temp = 21.5 at 1700000000000",
+                    "t/hum = 40 at 1700000000000",
+                    "invalid: a quote that is not closed (line 3)",
+                ],
+            )
+            .and("ts,\"temp,hum\n1700000000000,21.5,40\n", &["invalid: a quote that is not closed (line 1)"])
+            .and(
+                "ts,temp,hum\n1700000000000,\"1,\"2\n1700000001000,22.5,41\n1700000002000,\"",
+                &[
+                    "t/temp = 22.5 at 1700000001000",
+                    "t/hum = 41 at 1700000001000",
+                    "invalid: the row has 2 cells, and the header 3 (line 2)",
+                    "invalid: a quote that is not closed (line 4)",
+                ],
             )
             .and("ts,te", &["empty: 1"]),
             nested: of("[".repeat(100_000), &["invalid: no table: it begins as JSON does; check `format`"])
