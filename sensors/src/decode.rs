@@ -203,15 +203,18 @@ impl Decoder {
         let Self { config, format, plan, topics, batch, places_left, repeats, .. } = self;
         let shown = config.without_key(topic);
         let read = |known: &mut Topic, batch: &mut Batch| {
-            read(format.as_mut(), &mut Fields::new(plan, shown, known, batch)).map_err(RejectReason::Decode)
+            read(format.as_mut(), &mut Fields::new(plan, shown, known, batch))
         };
         if let Some(known) = topics.get_mut(topic) {
             let places = known.places() + *places_left;
             let outcome = read(known, batch);
-            let names = NamesOfTopic { config, topic, labels: None, origin, payload };
-            commit(batch, outcome, known, names, places, repeats.as_mut(), sink);
+            let mut names = NamesOfTopic { config, topic, labels: None, origin, payload };
+            match outcome {
+                Ok(()) => commit(batch, known, &mut names, places, repeats.as_mut(), sink),
+                Err(error) => names.refuse_all(error, known, places, sink),
+            }
             *places_left = places.saturating_sub(known.places());
-            return self.tell_once(sink);
+            return self.tell_news(sink);
         }
         if config.ignore.iter().any(|filter| filter.capture(topic).is_some()) {
             return;
@@ -226,13 +229,16 @@ impl Decoder {
         }
         let mut known = Topic::new(plan);
         let outcome = read(&mut known, batch);
-        let names = NamesOfTopic { config, topic, labels, origin, payload };
-        commit(batch, outcome, &mut known, names, *places_left, repeats.as_mut(), sink);
+        let mut names = NamesOfTopic { config, topic, labels, origin, payload };
+        match outcome {
+            Ok(()) => commit(batch, &mut known, &mut names, *places_left, repeats.as_mut(), sink),
+            Err(error) => names.refuse_all(error, &mut known, *places_left, sink),
+        }
         if known.has_series() && topics.len() < self.topics_max {
             *places_left = places_left.saturating_sub(known.places());
             topics.insert(topic.into(), known);
         }
-        self.tell_once(sink);
+        self.tell_news(sink);
     }
 
     /// Drops what it remembers of series that the sink has forgotten.
@@ -252,7 +258,15 @@ impl Decoder {
         }
     }
 
+    #[inline]
+    fn tell_news(&mut self, sink: &mut dyn Sink) {
+        if self.batch.has_news() {
+            self.tell_once(sink);
+        }
+    }
+
     /// Names each field of text that no reading is made of, and a time that may be read in the wrong zone, once.
+    #[cold]
     fn tell_once(&mut self, sink: &mut dyn Sink) {
         let mut tell = |text: String| sink.remark(&self.source, &text);
         if let Some(fields) = self.batch.unread_compounds.take() {
@@ -301,6 +315,13 @@ struct NamesOfTopic<'a> {
 }
 
 impl NamesOfTopic<'_> {
+    /// Counts a payload that cannot be used; at most `places_max` places of its topic are remembered.
+    #[cold]
+    fn refuse_all(&self, error: DecodeError, topic: &mut Topic, places_max: usize, sink: &mut dyn Sink) {
+        topic.forget(places_max);
+        self.refuse(&RejectReason::Decode(error), sink);
+    }
+
     /// Counts what cannot be used.
     fn refuse(&self, reason: &RejectReason, sink: &mut dyn Sink) {
         sink.invalid(&self.origin.to_string(), &Refused { why: reason, payload: self.payload });

@@ -11,21 +11,15 @@ use std::slice::Iter;
 /// The longest unit (bytes); a text above it is none.
 const UNIT_BYTES_MAX: usize = 64;
 
-/// Hands the values over; for a broken payload only the reason. At most `places_max` places of the topic are
-/// remembered.
+/// Hands the values over. At most `places_max` places of the topic are remembered.
 pub(super) fn commit(
     batch: &Batch,
-    outcome: Result<(), RejectReason>,
     topic: &mut Topic,
-    mut names: NamesOfTopic<'_>,
+    names: &mut NamesOfTopic<'_>,
     places_max: usize,
     mut repeats: Option<&mut Repeats>,
     sink: &mut dyn Sink,
 ) {
-    if let Err(reason) = outcome {
-        topic.forget(places_max);
-        return names.refuse(&reason, sink);
-    }
     for reason in &batch.failures {
         names.refuse(reason, sink);
     }
@@ -49,20 +43,23 @@ pub(super) fn commit(
             None => topic.slots.list.get(*slot).and_then(|slot| slot.series),
             Some(record) => topic.records.as_ref().and_then(|records| records.series(record, *slot)),
         };
-        if let Some(series) = known.filter(|series| !is_stale || sink.knows(*series)) {
-            hand_over(series, *stamp, *value, sink);
-            continue;
-        }
-        if !std::mem::replace(&mut is_begun, true) {
-            sink.message();
-        }
-        match register(topic, record, (*slot, batch.unit(at)), &mut names, sink) {
+        let series = match known.filter(|series| !is_stale || sink.knows(*series)) {
+            Some(series) => Ok(Some(series)),
+            None => {
+                if !std::mem::replace(&mut is_begun, true) {
+                    sink.message();
+                }
+                let series = register(topic, record, (*slot, batch.unit(at)), names, sink);
+                // A series of this payload may have given way to another one.
+                is_stale = sink.generation() != generation;
+                series
+            }
+        };
+        match series {
             Ok(Some(series)) => hand_over(series, *stamp, *value, sink),
             Ok(None) => refused = refused.saturating_add(1),
             Err(reason) => names.refuse(&reason, sink),
         }
-        // A series of this payload may have given way to another one.
-        is_stale = sink.generation() != generation;
     }
     topic.forget(places_max);
     if refused > 0 {

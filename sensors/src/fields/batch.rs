@@ -26,6 +26,11 @@ impl UnreadFields {
         }
     }
 
+    #[inline]
+    fn has_new(&self) -> bool {
+        self.told < self.paths.len()
+    }
+
     /// Those that were not told of before, for people.
     pub(crate) fn take(&mut self) -> Option<String> {
         let new = self.paths.get(self.told..).filter(|new| !new.is_empty())?;
@@ -91,23 +96,39 @@ pub(crate) struct Span {
 
 impl Batch {
     pub(crate) fn clear(&mut self) {
-        self.values.clear();
-        self.values.shrink_to(VALUES_KEPT);
+        empty(&mut self.values);
         self.failures.clear();
         self.refused = 0;
         self.empty = 0;
         self.filtered = 0;
-        self.units.clear();
-        self.units.shrink_to(VALUES_KEPT);
-        self.spans.clear();
-        self.spans.shrink_to(VALUES_KEPT);
+        empty(&mut self.units);
+        empty(&mut self.spans);
         self.identity.clear();
+    }
+
+    /// Whether there is something to tell people once.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.unread_compounds.has_new()
+            || self.unread_texts.has_new()
+            || self.lacks_wanted
+            || self.lacking_records == Some(false)
+            || self.zoneless_time.is_some()
     }
 
     /// The unit of the value at a place, if it is not that of its field.
     pub(crate) fn unit(&self, at: usize) -> Option<&str> {
         let found = self.units.binary_search_by_key(&at, |(at, _)| *at).ok()?;
         self.units.get(found).map(|(_, unit)| &**unit)
+    }
+}
+
+/// Empties a list. What it keeps for the next payload is bounded.
+#[inline]
+fn empty<T>(list: &mut Vec<T>) {
+    list.clear();
+    if list.capacity() > VALUES_KEPT {
+        list.shrink_to(VALUES_KEPT);
     }
 }
 

@@ -127,8 +127,15 @@ pub(super) enum CapturedKind {
 }
 
 impl Captured {
-    /// Forgets the values, and makes room for `len` of them.
+    /// Forgets the values, and makes room for `len` of them, of which there are as many for every payload.
+    #[inline]
     pub(super) fn clear(&mut self, len: usize) {
+        if len > 0 {
+            self.clear_some(len);
+        }
+    }
+
+    fn clear_some(&mut self, len: usize) {
         for values in [&mut self.values, &mut self.shared] {
             values.resize_with(len, CapturedValue::default);
             values.iter_mut().for_each(CapturedValue::clear);

@@ -101,6 +101,10 @@ impl Fields<'_> {
         if !self.batch.time_parts.is_empty() {
             self.join_time();
         }
+        if let EventTime::At(ms) = self.time {
+            self.time = EventTime::Missing;
+            return self.stamp_all(Stamp::Event(ms));
+        }
         let time = std::mem::replace(&mut self.time, EventTime::Missing);
         let time = if time == EventTime::Missing { self.shared_time.clone() } else { time };
         let stamp = match (self.plan.has_time(), time, self.own_time) {
@@ -117,6 +121,12 @@ impl Fields<'_> {
                 return self.reject_record(RejectReason::BadTime { field, value, expected, way_out });
             }
         };
+        self.stamp_all(stamp);
+    }
+
+    /// Gives the present record's values their time.
+    #[inline]
+    fn stamp_all(&mut self, stamp: Stamp) {
         let values = self.batch.values.get_mut(self.values_before..).unwrap_or_default();
         values.iter_mut().for_each(|value| value.stamp = stamp);
     }
@@ -171,6 +181,7 @@ impl Fields<'_> {
         self.batch.failures.push(reason);
     }
 
+    #[cold]
     fn drop_record(&mut self) {
         self.time = EventTime::Missing;
         self.batch.values.truncate(self.values_before);
