@@ -1,5 +1,46 @@
 //! Decimal numbers of few digits, for which exact arithmetic is fast and simple.
 
+/// A number that simple arithmetic has read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum PlainNumber {
+    Integer(i64),
+    Float(f64),
+}
+
+impl PlainNumber {
+    /// Takes a number as JSON writes it from the front of `text`: no exponent, and few digits. `None`: there is none, and
+    /// `text` is as it was.
+    #[inline(always)]
+    pub(crate) fn take(text: &mut &[u8]) -> Option<Self> {
+        let mut rest = *text;
+        let mut negative = false;
+        if let [b'-', after @ ..] = rest {
+            (negative, rest) = (true, after);
+        }
+        let mut decimal = Decimal::default();
+        let begins_with_zero = rest.first() == Some(&b'0');
+        let count = decimal.take(&mut rest);
+        if count == 0 || begins_with_zero && count > 1 {
+            return None;
+        }
+        let number = match rest {
+            [b'.', after @ ..] => {
+                rest = after;
+                if decimal.take_fraction(&mut rest) == 0 {
+                    return None;
+                }
+                Self::Float(decimal.exact(negative)?)
+            }
+            _ => Self::Integer(decimal.integer(negative)?),
+        };
+        if let Some(b'e' | b'E') = rest.first() {
+            return None;
+        }
+        *text = rest;
+        Some(number)
+    }
+}
+
 /// `mantissa * 10^scale`, as long as there are few digits.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Decimal {
@@ -16,6 +57,10 @@ impl Decimal {
     pub(crate) fn take(&mut self, text: &mut &[u8]) -> usize {
         let mut mantissa = self.mantissa;
         let mut rest = *text;
+        // Times have thirteen digits; most values have fewer than eight.
+        if let [_, _, _, _, _, _, _, b'0'..=b'9', ..] = rest {
+            (mantissa, rest) = after_eights(mantissa, rest);
+        }
         while let [digit @ b'0'..=b'9', after @ ..] = rest {
             mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             rest = after;
@@ -80,6 +125,33 @@ impl Decimal {
     }
 }
 
+/// A mantissa with the digits at the front of `text`, as far as there are eight at a time, and what follows them.
+#[inline(never)]
+fn after_eights(mut mantissa: u64, mut text: &[u8]) -> (u64, &[u8]) {
+    while let Some((digits, after)) = text.split_first_chunk()
+        && let Some(number) = eight_digits(u64::from_le_bytes(*digits))
+    {
+        mantissa = mantissa.wrapping_mul(100_000_000).wrapping_add(number);
+        text = after;
+    }
+    (mantissa, text)
+}
+
+/// The number that eight digits write, the first one in the lowest byte; `None`: some are no digits. Neighbours are joined to
+/// pairs, pairs to fours, and these to eight digits.
+#[inline]
+fn eight_digits(text: u64) -> Option<u64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    let digits = text ^ ZEROS;
+    // What is added takes more than 9 past the 4 bits of a digit.
+    if (digits | digits.wrapping_add(u64::from_le_bytes([6; 8]))) & u64::from_le_bytes([0xf0; 8]) != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours & 0xffff) * 10_000 + (fours >> 32))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +166,22 @@ mod tests {
         }
         assert_eq!(Decimal::plain(b"5."), Some(5.0));
         assert!(Decimal::plain(b"-0").is_some_and(f64::is_sign_negative));
+    }
+
+    #[test]
+    fn eight_digits_are_told_from_other_bytes() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut text = *b"90817263";
+                text[at] = byte;
+                let expected = if byte.is_ascii_digit() {
+                    std::str::from_utf8(&text).unwrap().parse().ok()
+                } else {
+                    None
+                };
+                assert_eq!(eight_digits(u64::from_le_bytes(text)), expected, "{text:?}");
+            }
+        }
     }
 
     proptest! {

@@ -19,6 +19,7 @@ pub(crate) use value::seconds;
 pub use value::{DecodeError, Position, Scalar};
 
 use crate::Stamp;
+use crate::decimal::PlainNumber;
 use crate::text::TextMeaning;
 use crate::time::EventTime;
 use crate::topic::shortened;
@@ -72,7 +73,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn new(plan: &'a Plan, topic: &'a str, known: &'a mut Topic, batch: &'a mut Batch) -> Self {
         batch.clear();
         batch.captured.clear(plan.captures.len());
-        batch.time_parts.resize_with(plan.time_parts(), String::new);
+        if batch.time_parts.len() != plan.time_parts() {
+            batch.time_parts.resize_with(plan.time_parts(), String::new);
+        }
         Self {
             plan,
             topic,
@@ -125,6 +128,49 @@ impl<'a> Fields<'a> {
                 FieldUse::Skip
             }
         }
+    }
+
+    /// The path of the field that comes next if the payload has the order of the last one, where a text can hold it as it is.
+    #[inline]
+    pub(crate) fn expected(&self) -> Option<&str> {
+        let slot = self.known.slots.list.get(self.next)?;
+        (slot.is_literal && !self.is_beside).then_some(&slot.path)
+    }
+
+    /// As [`Fields::want`] of [`Fields::expected`].
+    #[inline]
+    pub(crate) fn want_expected(&mut self) -> FieldUse {
+        self.next += 1;
+        FieldUse::Slot(self.next - 1)
+    }
+
+    /// The path of the event time, if it is one field that has not come yet and that a text can hold as it is. It is
+    /// [`FieldUse::Time`] unless it is [`Fields::expected`].
+    #[inline]
+    pub(crate) fn expected_time(&self) -> Option<&str> {
+        let is_missing = !self.is_beside && matches!(self.time, EventTime::Missing);
+        self.plan.literal_time().filter(|_| is_missing)
+    }
+
+    /// As [`Fields::put`], of a number at [`Fields::expected`] or [`Fields::expected_time`].
+    #[inline(always)]
+    pub(crate) fn put_expected(&mut self, want: FieldUse, number: PlainNumber) {
+        match (want, number) {
+            _ if !self.plan.captures.is_empty() => self.put(want, &self.path(want), number.into()),
+            (FieldUse::Slot(slot), PlainNumber::Integer(integer)) => self.push(slot, nearest(integer)),
+            (FieldUse::Slot(slot), PlainNumber::Float(float)) => self.push(slot, float),
+            _ => self.take_time(number.into()),
+        }
+    }
+
+    /// The path of what is wanted.
+    pub(crate) fn path(&self, want: FieldUse) -> Arc<str> {
+        let path = match want {
+            FieldUse::Slot(number) => self.known.slots.list.get(number).map(|slot| &slot.path),
+            FieldUse::Time(part) => self.plan.time().get(part),
+            FieldUse::Skip | FieldUse::Captured | FieldUse::New => None,
+        };
+        path.cloned().unwrap_or_default()
     }
 
     #[cold]
@@ -293,6 +339,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn push(&mut self, number: usize, value: f64) {
         let at = self.batch.values.len();
         let Some(slot) = self.known.slots.list.get_mut(number) else { return };

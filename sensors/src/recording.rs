@@ -288,7 +288,7 @@ struct Envelope<'a> {
 /// The message, if the line is an envelope and not itself a payload.
 fn envelope(line: &[u8]) -> Option<Envelope<'_>> {
     let mut scanner = Scanner::new(line).ok()?;
-    let JsonToken::Object = scanner.value().ok()? else { return None };
+    let JsonToken::Object(_) = scanner.value().ok()? else { return None };
     let (mut topic, mut payload, mut arrival_ms, mut is_retained) = (None, None, None, false);
     let mut first = true;
     while let Some(name) = scanner.name(first).ok()? {

@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     patterns: Vec<FieldPattern>,
     /// The fields of the event time, which are joined by a blank; none: there is no event time.
     time: Vec<Arc<str>>,
+    /// Whether there is one, and texts hold its name as it is.
+    has_literal_time: bool,
     pub(super) time_rules: TimeRules,
     /// What texts mean.
     pub(super) text: TextRules,
@@ -94,6 +96,7 @@ impl Plan {
             wanted,
             patterns: patterns.iter().filter_map(|path| FieldPattern::new(path)).collect(),
             time: time.iter().map(|path| path.as_str().into()).collect(),
+            has_literal_time: time.len() == 1 && time.iter().all(|path| is_literal(path)),
             time_rules,
             text,
             captures,
@@ -114,6 +117,12 @@ impl Plan {
     /// The fields of the event time.
     pub(super) fn time(&self) -> &[Arc<str>] {
         &self.time
+    }
+
+    /// The one field of the event time, if texts hold its name as it is.
+    #[inline]
+    pub(super) fn literal_time(&self) -> Option<&str> {
+        self.time.first().filter(|_| self.has_literal_time).map(AsRef::as_ref)
     }
 
     /// Which part of the event time a field is.
@@ -159,6 +168,11 @@ impl Plan {
     pub(crate) fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
         self.wanted.iter().flatten()
     }
+}
+
+/// Whether a text in quotes holds a name as it is, without an escape.
+pub(super) fn is_literal(name: &str) -> bool {
+    !name.contains(|character: char| matches!(character, '"' | '\\' | '\0'..='\x1f'))
 }
 
 /// Whether a word of `fields` stands for several.

@@ -1,6 +1,6 @@
 //! The known series of one topic: those of its fields, and those of records with an identity.
 
-use super::plan::Plan;
+use super::plan::{Plan, is_literal};
 use crate::SeriesRef;
 use crate::hash::Seed;
 use std::collections::HashMap;
@@ -31,6 +31,8 @@ pub(crate) struct TopicFields {
 
 pub(crate) struct TopicField {
     pub(crate) path: Arc<str>,
+    /// Whether texts hold it as it is, without an escape.
+    pub(crate) is_literal: bool,
     /// The unit of its first value, perhaps empty; `None`: the format knows no units.
     pub(crate) unit: Option<Box<str>>,
     /// The series of records without an identity.
@@ -126,7 +128,14 @@ impl TopicFields {
             // Most topics have one field or two, and there are thousands of topics.
             self.list.reserve_exact(1);
         }
-        self.list.push(TopicField { path, unit: None, series: None, is_registered: false, at: usize::MAX });
+        self.list.push(TopicField {
+            is_literal: is_literal(&path),
+            path,
+            unit: None,
+            series: None,
+            is_registered: false,
+            at: usize::MAX,
+        });
         number
     }
 

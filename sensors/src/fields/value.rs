@@ -1,5 +1,6 @@
 //! The values of a payload, and why one cannot be decoded.
 
+use crate::decimal::PlainNumber;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
@@ -46,6 +47,16 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+impl From<PlainNumber> for Scalar<'_> {
+    #[inline]
+    fn from(number: PlainNumber) -> Self {
+        match number {
+            PlainNumber::Integer(integer) => Self::Integer(integer),
+            PlainNumber::Float(float) => Self::Number(float),
+        }
+    }
+}
 
 impl Scalar<'_> {
     /// Appends the value as text; what has none appends nothing.

@@ -8,7 +8,7 @@
 mod text;
 
 use super::json_tokens::Scanner;
-use super::tree::{Token, Tokens};
+use super::tree::{Tokens, TreeToken};
 use crate::TimeFormat;
 use crate::fields::{DecodeError, Position, Scalar};
 use text::CborText;
@@ -198,16 +198,16 @@ impl<'a> CborTokens<'a> {
     }
 
     /// A value after its tag.
-    fn tagged(&mut self, tag: u64) -> Result<Token<'a, Self>, CborError> {
+    fn tagged(&mut self, tag: u64) -> Result<TreeToken<'a, Self>, CborError> {
         match tag {
-            EPOCH_TIME => self.epoch_time().map(Token::Scalar),
+            EPOCH_TIME => self.epoch_time().map(TreeToken::Scalar),
             POSITIVE_BIG | NEGATIVE_BIG => {
                 let (BYTE_STRING, _, length) = self.head()? else {
                     return self.fault("a large number that is not bytes");
                 };
                 let bytes = self.bytes(length)?;
                 let size = bytes.iter().fold(0.0, |size, byte| size * 256.0 + f64::from(*byte));
-                Ok(Token::Scalar(Scalar::Number(if tag == POSITIVE_BIG { size } else { -1.0 - size })))
+                Ok(TreeToken::Scalar(Scalar::Number(if tag == POSITIVE_BIG { size } else { -1.0 - size })))
             }
             _ => self.fraction(tag),
         }
@@ -230,7 +230,7 @@ impl<'a> CborTokens<'a> {
     }
 
     /// A list of an exponent and a mantissa.
-    fn fraction(&mut self, tag: u64) -> Result<Token<'a, Self>, CborError> {
+    fn fraction(&mut self, tag: u64) -> Result<TreeToken<'a, Self>, CborError> {
         const MALFORMED: &str = "a fraction that is not an exponent and a mantissa";
         if !matches!(self.head()?, (LIST, _, Some(2))) {
             return self.fault(MALFORMED);
@@ -243,7 +243,7 @@ impl<'a> CborTokens<'a> {
         } else {
             mantissa * exponent.exp2()
         };
-        Ok(Token::Scalar(Scalar::Number(value)))
+        Ok(TreeToken::Scalar(Scalar::Number(value)))
     }
 
     fn number(&mut self) -> Result<Option<f64>, CborError> {
@@ -251,7 +251,7 @@ impl<'a> CborTokens<'a> {
             (POSITIVE, _, Some(size)) => Some(positive(size)),
             (NEGATIVE, _, Some(size)) => Some(-1.0 - positive(size)),
             (TAG, _, Some(tag @ (POSITIVE_BIG | NEGATIVE_BIG))) => match self.tagged(tag)? {
-                Token::Scalar(Scalar::Number(number)) => Some(number),
+                TreeToken::Scalar(Scalar::Number(number)) => Some(number),
                 _ => None,
             },
             _ => None,
@@ -290,7 +290,7 @@ impl<'a> Tokens<'a> for CborTokens<'a> {
     }
 
     #[inline]
-    fn next_value(&mut self) -> Result<Token<'a, Self>, CborError> {
+    fn next_value(&mut self) -> Result<TreeToken<'a, Self>, CborError> {
         let (mut major, mut info, mut argument) = self.head()?;
         // Tags without a meaning here, however many.
         while major == TAG {
@@ -300,18 +300,18 @@ impl<'a> Tokens<'a> for CborTokens<'a> {
             }
         }
         match (major, argument) {
-            (POSITIVE, Some(size)) => Ok(Token::Scalar(
+            (POSITIVE, Some(size)) => Ok(TreeToken::Scalar(
                 i64::try_from(size).map_or_else(|_| Scalar::Number(positive(size)), Scalar::Integer),
             )),
-            (NEGATIVE, Some(size)) => Ok(Token::Scalar(
+            (NEGATIVE, Some(size)) => Ok(TreeToken::Scalar(
                 i64::try_from(size)
                     .map_or_else(|_| Scalar::Number(-1.0 - positive(size)), |n| Scalar::Integer(-1 - n)),
             )),
-            (BYTE_STRING, length) => self.bytes(length).map(|_| Token::Scalar(BYTES)),
-            (TEXT, length) => self.text(length).map(Token::Text),
-            (LIST, length) => self.enter(length).map(Token::List),
-            (MAP, length) => self.enter(length).map(Token::Object),
-            _ => self.simple(info, argument).map(Token::Scalar),
+            (BYTE_STRING, length) => self.bytes(length).map(|_| TreeToken::Scalar(BYTES)),
+            (TEXT, length) => self.text(length).map(TreeToken::Text),
+            (LIST, length) => self.enter(length).map(TreeToken::List),
+            (MAP, length) => self.enter(length).map(TreeToken::Object),
+            _ => self.simple(info, argument).map(TreeToken::Scalar),
         }
     }
 

@@ -41,7 +41,7 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         fields.end();
         return Ok(());
     }
-    let scanner = Scanner::new(payload)?;
+    let scanner = Scanner::unchecked(payload);
     // Some encode twice: the payload is a text that holds what is meant.
     if payload.first() == Some(&b'"')
         && let Ok(JsonToken::Text(text)) = scanner.clone().value()
@@ -55,8 +55,13 @@ fn decode(payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
 /// Reads texts, one after the other.
 fn lines(mut scanner: Scanner<'_>, fields: &mut Fields<'_>) -> Result<(), DecodeError> {
     let records = fields.records();
-    document(&mut scanner, records.as_ref(), Some(UNNAMED), fields).map_err(with_way_out)?;
-    let mut goes_on = scanner.next_line()?;
+    let read = document(&mut scanner, records.as_ref(), Some(UNNAMED), fields).map_err(with_way_out);
+    let read = read.and_then(|_| scanner.next_line().map_err(JsonError::into));
+    if !matches!(read, Ok(false)) {
+        // What is no text costs the payload, and any other fault in a further line costs the line.
+        scanner.check_text()?;
+    }
+    let mut goes_on = read?;
     while goes_on {
         let read = document(&mut scanner, records.as_ref(), Some(UNNAMED), fields);
         goes_on = match read.and_then(|_| scanner.next_line().map_err(JsonError::into)) {
@@ -79,6 +84,9 @@ fn with_way_out(error: DecodeError) -> DecodeError {
         Some(_) => error,
     }
 }
+
+#[cfg(test)]
+mod known_names;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 
 use super::cbor_tokens::CborTokens;
 use super::json_tokens::Scanner;
-use super::tree::{Shown, Token, Tokens};
+use super::tree::{Shown, Tokens, TreeToken};
 use super::{Format, FormatKind, bare};
 use crate::TimeFormat;
 use crate::fields::{DecodeError, Fields, Scalar};
@@ -122,12 +122,12 @@ impl Senml {
         tokens: &mut T,
         fields: &mut Fields<'_>,
     ) -> Result<bool, DecodeError> {
-        let Token::List(mut items) = tokens.next_value().map_err(Into::into)? else {
+        let TreeToken::List(mut items) = tokens.next_value().map_err(Into::into)? else {
             return Err(DecodeError::new("not SenML: a pack is a list of records"));
         };
         let mut is_empty = true;
         while tokens.next_item(&mut items).map_err(Into::into)? {
-            let Token::Object(mut members) = tokens.next_value().map_err(Into::into)? else {
+            let TreeToken::Object(mut members) = tokens.next_value().map_err(Into::into)? else {
                 return Err(DecodeError::new("not SenML: a pack is a list of records"));
             };
             self.own.clear();
@@ -150,7 +150,7 @@ impl Senml {
     }
 
     /// Takes a member of an entry, by its name in JSON or its label in CBOR.
-    fn member<'a, T: Tokens<'a>>(&mut self, name: &str, token: Token<'a, T>) -> Result<(), &'static str> {
+    fn member<'a, T: Tokens<'a>>(&mut self, name: &str, token: TreeToken<'a, T>) -> Result<(), &'static str> {
         let Self { base, own, .. } = self;
         match name {
             "bn" | "-2" => {
@@ -167,16 +167,18 @@ impl Senml {
             "s" | "5" => number(token).map(|sum| own.sum = Some(sum)),
             "v" | "2" | "vb" | "4" | "vs" | "3" => {
                 own.value = match token {
-                    Token::Scalar(Scalar::Integer(integer)) => Value::Integer(integer),
-                    Token::Scalar(Scalar::Number(number)) => Value::Number(number),
-                    Token::Scalar(Scalar::Boolean(answer)) => Value::Boolean(answer),
-                    Token::Text(text) => {
+                    TreeToken::Scalar(Scalar::Integer(integer)) => Value::Integer(integer),
+                    TreeToken::Scalar(Scalar::Number(number)) => Value::Number(number),
+                    TreeToken::Scalar(Scalar::Boolean(answer)) => Value::Boolean(answer),
+                    TreeToken::Text(text) => {
                         own.text.clear();
                         own.text.push_str(&text.shown());
                         Value::Text
                     }
-                    Token::Scalar(_) => Value::None,
-                    Token::Object(_) | Token::List(_) => return Err("a value that is an object or a list"),
+                    TreeToken::Scalar(_) => Value::None,
+                    TreeToken::Object(_) | TreeToken::List(_) => {
+                        return Err("a value that is an object or a list");
+                    }
                 };
                 Ok(())
             }
@@ -275,18 +277,18 @@ impl Senml {
     }
 }
 
-fn take_text<'a, T: Tokens<'a>>(to: &mut String, token: Token<'a, T>) -> Result<(), &'static str> {
-    let Token::Text(text) = token else { return Err("a name or a unit that is no text") };
+fn take_text<'a, T: Tokens<'a>>(to: &mut String, token: TreeToken<'a, T>) -> Result<(), &'static str> {
+    let TreeToken::Text(text) = token else { return Err("a name or a unit that is no text") };
     to.clear();
     to.push_str(&text.shown());
     Ok(())
 }
 
-fn number<'a, T: Tokens<'a>>(token: Token<'a, T>) -> Result<f64, &'static str> {
+fn number<'a, T: Tokens<'a>>(token: TreeToken<'a, T>) -> Result<f64, &'static str> {
     match token {
-        Token::Scalar(Scalar::Integer(integer)) => Ok(crate::fields::nearest(integer)),
-        Token::Scalar(Scalar::Number(number)) if number.is_finite() => Ok(number),
-        Token::Scalar(Scalar::Time(ms)) => Ok(crate::fields::seconds(ms)),
+        TreeToken::Scalar(Scalar::Integer(integer)) => Ok(crate::fields::nearest(integer)),
+        TreeToken::Scalar(Scalar::Number(number)) if number.is_finite() => Ok(number),
+        TreeToken::Scalar(Scalar::Time(ms)) => Ok(crate::fields::seconds(ms)),
         _ => Err("a time, a base value or a sum that is no number"),
     }
 }

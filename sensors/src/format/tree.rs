@@ -7,6 +7,7 @@
 
 mod walk;
 
+use crate::decimal::PlainNumber;
 use crate::fields::{DecodeError, Fields, RecordKeys, RecordsPath, Scalar};
 use std::ops::Deref;
 pub(super) use walk::holds_json;
@@ -16,7 +17,7 @@ use walk::{Found, Walk};
 const BARE: &str = "value";
 
 /// The start of a value, or all of it if it is a scalar.
-pub(super) enum Token<'a, T: Tokens<'a>> {
+pub(crate) enum TreeToken<'a, T: Tokens<'a>> {
     Scalar(Scalar<'a>),
     Text(T::Text),
     /// Call [`Tokens::next_name`] next.
@@ -25,22 +26,22 @@ pub(super) enum Token<'a, T: Tokens<'a>> {
     List(T::Members),
 }
 
-impl<'a, T: Tokens<'a>> Clone for Token<'a, T> {
+impl<'a, T: Tokens<'a>> Clone for TreeToken<'a, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<'a, T: Tokens<'a>> Copy for Token<'a, T> {}
+impl<'a, T: Tokens<'a>> Copy for TreeToken<'a, T> {}
 
 /// A text or a name as it stands in the payload; showing it may cost an allocation.
-pub(super) trait Shown {
+pub(crate) trait Shown {
     /// The text as it is meant.
     fn shown(self) -> impl Deref<Target = str>;
 }
 
 /// Reads a payload from its front. Its depth is bounded.
-pub(super) trait Tokens<'a>: Clone {
+pub(crate) trait Tokens<'a>: Clone {
     type Text: Shown + Copy;
     /// How far the members of an object or a list are read.
     type Members: Copy;
@@ -55,27 +56,38 @@ pub(super) trait Tokens<'a>: Clone {
     fn end_all(&mut self) -> Result<(), Self::Error>;
 
     /// Reads the next value; there must be one.
-    fn next_value(&mut self) -> Result<Token<'a, Self>, Self::Error>;
+    fn next_value(&mut self) -> Result<TreeToken<'a, Self>, Self::Error>;
+
+    /// Takes the next value, if it is a number that is quickly read; `None`: it is not, and nothing is read.
+    fn take_number(&mut self) -> Option<PlainNumber> {
+        None
+    }
 
     /// Reads the next name of an object; `None` at its end.
     fn next_name(&mut self, members: &mut Self::Members) -> Result<Option<Self::Text>, Self::Error>;
+
+    /// Reads the next name of an object, if it is `name`, which no escape is needed for; answers whether it is. If it is not,
+    /// nothing is read.
+    fn take_name(&mut self, _members: &mut Self::Members, _name: &str) -> bool {
+        false
+    }
 
     /// Whether a list has another value, which comes next.
     fn next_item(&mut self, members: &mut Self::Members) -> Result<bool, Self::Error>;
 
     /// Skips the value that `token` starts; answers whether it is an object or a list with nothing in it.
-    fn skip_value(&mut self, token: Token<'a, Self>) -> Result<bool, Self::Error> {
+    fn skip_value(&mut self, token: TreeToken<'a, Self>) -> Result<bool, Self::Error> {
         let mut is_empty = true;
         match token {
-            Token::Scalar(_) | Token::Text(_) => return Ok(false),
-            Token::Object(mut members) => {
+            TreeToken::Scalar(_) | TreeToken::Text(_) => return Ok(false),
+            TreeToken::Object(mut members) => {
                 while self.next_name(&mut members)?.is_some() {
                     is_empty = false;
                     let token = self.next_value()?;
                     self.skip_value(token)?;
                 }
             }
-            Token::List(mut members) => {
+            TreeToken::List(mut members) => {
                 while self.next_item(&mut members)? {
                     is_empty = false;
                     let token = self.next_value()?;
@@ -89,13 +101,25 @@ pub(super) trait Tokens<'a>: Clone {
 
 /// Reads one tree: a record, or what holds the records. `unnamed` says what is wrong with a record that is a single
 /// value; `None`: nothing is. Answers whether its values have names.
+#[inline(always)]
 pub(super) fn document<'a, T: Tokens<'a>>(
     tokens: &mut T,
     records: Option<&RecordsPath>,
     unnamed: Option<&'static str>,
     fields: &mut Fields<'_>,
 ) -> Result<bool, DecodeError> {
-    let Some(records) = records else { return record(tokens, unnamed, fields) };
+    match records {
+        None => record(tokens, unnamed, fields),
+        Some(records) => holder(tokens, records, fields).map(|()| true),
+    }
+}
+
+/// Reads a tree that holds the records.
+fn holder<'a, T: Tokens<'a>>(
+    tokens: &mut T,
+    records: &RecordsPath,
+    fields: &mut Fields<'_>,
+) -> Result<(), DecodeError> {
     fields.begin_beside();
     let mut walk = Walk { tokens, fields, path: String::new(), list: Some(&records.list), found: None };
     let whole = walk.tokens.next_value().map_err(Into::into)?;
@@ -115,7 +139,7 @@ pub(super) fn document<'a, T: Tokens<'a>>(
         }
         Some(Found::Within(text, path)) => within::<T>(&text, path, records, fields)?,
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Reads the records that lie in a text, which `path` names.
@@ -148,22 +172,24 @@ fn within<'a, T: Tokens<'a>>(
 /// Reads the records that `token` starts.
 fn records_at<'a, T: Tokens<'a>>(
     mut tokens: T,
-    token: Token<'a, T>,
+    token: TreeToken<'a, T>,
     records: &RecordsPath,
     fields: &mut Fields<'_>,
 ) -> Result<(), DecodeError> {
-    if let (Token::List(_) | Token::Object(_), Some(inner)) = (token, &records.inner) {
+    if let (TreeToken::List(_) | TreeToken::Object(_), Some(inner)) = (token, &records.inner) {
         return members(&mut tokens, token, inner, fields);
     }
     match (token, &records.keys) {
-        (Token::Scalar(Scalar::Null), _) => fields.end(),
-        (Token::List(members), RecordKeys::None) => {
+        (TreeToken::Scalar(Scalar::Null), _) => fields.end(),
+        (TreeToken::List(members), RecordKeys::None) => {
             items(&mut tokens, members, None, fields).map_err(Into::into)?
         }
-        (token @ Token::Object(_), RecordKeys::None) => {
+        (token @ TreeToken::Object(_), RecordKeys::None) => {
             inside_record(&mut tokens, token, fields).map_err(Into::into)?
         }
-        (Token::Object(members), keys) => keyed(&mut tokens, members, keys, fields).map_err(Into::into)?,
+        (TreeToken::Object(members), keys) => {
+            keyed(&mut tokens, members, keys, fields).map_err(Into::into)?
+        }
         (_, keys) => fields.reject(DecodeError::new(match keys {
             RecordKeys::None => "`records` names neither a list nor an object",
             RecordKeys::Times => "`records` names no object whose keys are times",
@@ -176,14 +202,14 @@ fn records_at<'a, T: Tokens<'a>>(
 /// Reads a list, or an object, whose members each hold records.
 fn members<'a, T: Tokens<'a>>(
     tokens: &mut T,
-    mut list: Token<'a, T>,
+    mut list: TreeToken<'a, T>,
     records: &RecordsPath,
     fields: &mut Fields<'_>,
 ) -> Result<(), DecodeError> {
     let mut next = |tokens: &mut T| match &mut list {
-        Token::Object(members) => tokens.next_name(members).map(|name| name.is_some()),
-        Token::List(members) => tokens.next_item(members),
-        Token::Scalar(_) | Token::Text(_) => Ok(false),
+        TreeToken::Object(members) => tokens.next_name(members).map(|name| name.is_some()),
+        TreeToken::List(members) => tokens.next_item(members),
+        TreeToken::Scalar(_) | TreeToken::Text(_) => Ok(false),
     };
     let mut is_empty = true;
     fields.begin_members();
@@ -210,25 +236,30 @@ fn members<'a, T: Tokens<'a>>(
 }
 
 /// Reads a tree that is one record.
+#[inline]
 fn record<'a, T: Tokens<'a>>(
     tokens: &mut T,
     unnamed: Option<&'static str>,
     fields: &mut Fields<'_>,
 ) -> Result<bool, DecodeError> {
     let token = tokens.next_value().map_err(Into::into)?;
-    let is_named = matches!(token, Token::Object(_) | Token::List(_));
-    match unnamed {
-        _ if matches!(token, Token::Scalar(Scalar::Null)) => fields.end(),
-        Some(what) if !is_named => return Err(DecodeError::new(what)),
-        _ => element(tokens, token, fields).map_err(Into::into)?,
+    match (token, unnamed) {
+        (TreeToken::Object(_) | TreeToken::List(_), _) => {
+            inside_record(tokens, token, fields).map_err(Into::into)?;
+            return Ok(true);
+        }
+        (TreeToken::Scalar(Scalar::Null), _) => fields.end(),
+        (_, Some(what)) => return Err(DecodeError::new(what)),
+        (_, None) => element(tokens, token, fields).map_err(Into::into)?,
     }
-    Ok(is_named)
+    Ok(false)
 }
 
 /// Reads the record that `token` starts.
+#[inline]
 fn inside_record<'a, T: Tokens<'a>>(
     tokens: &mut T,
-    token: Token<'a, T>,
+    token: TreeToken<'a, T>,
     fields: &mut Fields<'_>,
 ) -> Result<(), T::Error> {
     Walk { tokens, fields, path: String::new(), list: None, found: None }.inside(token)?;
@@ -271,7 +302,7 @@ fn keyed<'a, T: Tokens<'a>>(
         let name = name.shown();
         let token = tokens.next_value()?;
         match (keys, token) {
-            (RecordKeys::Names(path), Token::List(members)) if holds_objects(tokens, members)? => {
+            (RecordKeys::Names(path), TreeToken::List(members)) if holds_objects(tokens, members)? => {
                 items(tokens, members, Some((path, &name)), fields)?;
                 continue;
             }
@@ -289,21 +320,21 @@ fn keyed<'a, T: Tokens<'a>>(
 /// Whether a list, which is not read on, begins with an object.
 fn holds_objects<'a, T: Tokens<'a>>(tokens: &T, mut members: T::Members) -> Result<bool, T::Error> {
     let mut tokens = tokens.clone();
-    Ok(tokens.next_item(&mut members)? && matches!(tokens.next_value()?, Token::Object(_)))
+    Ok(tokens.next_item(&mut members)? && matches!(tokens.next_value()?, TreeToken::Object(_)))
 }
 
 /// Reads the record that `token` starts; a bare value is its only field.
 fn element<'a, T: Tokens<'a>>(
     tokens: &mut T,
-    token: Token<'a, T>,
+    token: TreeToken<'a, T>,
     fields: &mut Fields<'_>,
 ) -> Result<(), T::Error> {
     match token {
-        Token::Scalar(value) => {
+        TreeToken::Scalar(value) => {
             let want = fields.want(BARE);
             fields.put(want, BARE, value);
         }
-        Token::Text(text) => {
+        TreeToken::Text(text) => {
             let want = fields.want(BARE);
             fields.put(want, BARE, Scalar::Text(&text.shown()));
         }

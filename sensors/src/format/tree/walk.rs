@@ -1,6 +1,6 @@
 //! The walk through one record, or through what stands beside the records.
 
-use super::{Shown, Token, Tokens};
+use super::{Shown, Tokens, TreeToken};
 use crate::fields::{DecodeError, FieldUse, Fields, Scalar};
 use crate::topic::shortened;
 use std::fmt::Write;
@@ -18,47 +18,71 @@ pub(super) struct Walk<'a, 's, 'w, 'f, T: Tokens<'a>> {
 /// Where the records of a payload are.
 pub(super) enum Found<'a, T: Tokens<'a>> {
     /// The tokens inside their list, and how the list starts.
-    Here(T, Token<'a, T>),
+    Here(T, TreeToken<'a, T>),
     /// In this text, which has this path.
     Within(String, String),
 }
 
 impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
     /// Reads the members of the object or list that `token` starts and `path` names.
-    pub(super) fn inside(&mut self, token: Token<'a, T>) -> Result<(), T::Error> {
+    pub(super) fn inside(&mut self, token: TreeToken<'a, T>) -> Result<(), T::Error> {
         match token {
-            Token::Object(members) if self.path.is_empty() => self.outermost(members),
-            Token::Object(members) => self.object(members),
-            Token::List(members) => self.list(members),
-            Token::Scalar(_) | Token::Text(_) => Ok(()),
+            TreeToken::Object(members) if self.path.is_empty() => self.outermost(members),
+            TreeToken::Object(members) => self.object(members),
+            TreeToken::List(members) => self.list(members),
+            TreeToken::Scalar(_) | TreeToken::Text(_) => Ok(()),
         }
     }
 
     /// As [`Walk::object`], but names already are paths and need no copy.
     fn outermost(&mut self, mut members: T::Members) -> Result<(), T::Error> {
-        while let Some(name) = self.tokens.next_name(&mut members)? {
-            let name = name.shown();
-            let want = self.fields.want(&name);
-            let token = self.tokens.next_value()?;
-            if self.list == Some(&*name) {
-                self.find(token)?;
+        loop {
+            if let Some(known) = self.known_name(&mut members) {
+                match self.tokens.take_number() {
+                    Some(number) => self.fields.put_expected(known, number),
+                    None => {
+                        let name = self.fields.path(known);
+                        self.member(known, &name)?;
+                    }
+                }
                 continue;
             }
-            match token {
-                Token::Scalar(value) => self.fields.put(want, &name, value),
-                Token::Text(text) if !self.fields.wants_inside_text(&name) => {
-                    self.fields.put(want, &name, Scalar::Text(&text.shown()));
-                }
-                Token::Text(text) => {
-                    self.path.push_str(&name);
-                    self.text(want, text);
-                    self.path.clear();
-                }
-                compound => {
-                    self.path.push_str(&name);
-                    self.compound(want, compound)?;
-                    self.path.clear();
-                }
+            let Some(name) = self.tokens.next_name(&mut members)? else { return Ok(()) };
+            let name = name.shown();
+            let want = self.fields.want(&name);
+            self.member(want, &name)?;
+        }
+    }
+
+    /// Reads the name of the known field that is expected next, or of the event time; `None`: it is not there.
+    #[inline(always)]
+    fn known_name(&mut self, members: &mut T::Members) -> Option<FieldUse> {
+        if let Some(name) = self.fields.expected()
+            && self.tokens.take_name(members, name)
+        {
+            return Some(self.fields.want_expected());
+        }
+        let name = self.fields.expected_time()?;
+        self.tokens.take_name(members, name).then_some(FieldUse::Time(0))
+    }
+
+    /// Reads a value of the outermost object.
+    fn member(&mut self, want: FieldUse, name: &str) -> Result<(), T::Error> {
+        match self.tokens.next_value()? {
+            token if self.list == Some(name) => return self.find(token),
+            TreeToken::Scalar(value) => self.fields.put(want, name, value),
+            TreeToken::Text(text) if !self.fields.wants_inside_text(name) => {
+                self.fields.put(want, name, Scalar::Text(&text.shown()));
+            }
+            TreeToken::Text(text) => {
+                self.path.push_str(name);
+                self.text(want, text);
+                self.path.clear();
+            }
+            compound => {
+                self.path.push_str(name);
+                self.compound(want, compound)?;
+                self.path.clear();
             }
         }
         Ok(())
@@ -97,14 +121,14 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
             return self.find(token);
         }
         match token {
-            Token::Scalar(value) => self.fields.put(want, &self.path, value),
-            Token::Text(text) => self.text(want, text),
+            TreeToken::Scalar(value) => self.fields.put(want, &self.path, value),
+            TreeToken::Text(text) => self.text(want, text),
             compound => self.compound(want, compound)?,
         }
         Ok(())
     }
 
-    fn compound(&mut self, want: FieldUse, token: Token<'a, T>) -> Result<(), T::Error> {
+    fn compound(&mut self, want: FieldUse, token: TreeToken<'a, T>) -> Result<(), T::Error> {
         if self.fields.wants_inside(&self.path) {
             if want == FieldUse::Captured {
                 self.fields.put(want, &self.path, Scalar::Compound);
@@ -150,9 +174,9 @@ impl<'a, T: Tokens<'a>> Walk<'a, '_, '_, '_, T> {
     }
 
     /// Notes the list of records, and passes over it.
-    pub(super) fn find(&mut self, token: Token<'a, T>) -> Result<(), T::Error> {
+    pub(super) fn find(&mut self, token: TreeToken<'a, T>) -> Result<(), T::Error> {
         self.found = match token {
-            Token::Text(text) if holds_json(&text.shown()) => {
+            TreeToken::Text(text) if holds_json(&text.shown()) => {
                 Some(Found::Within(text.shown().to_owned(), self.list.unwrap_or_default().to_owned()))
             }
             token => Some(Found::Here(self.tokens.clone(), token)),
