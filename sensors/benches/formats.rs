@@ -1,8 +1,8 @@
 //! Every format against what others take for it: `cargo bench -p headwater-sensors --bench formats`.
 //!
 //! Ours is from bytes to readings, with the lookups of topic, record and series, of one topic whose series are known. Theirs is
-//! reading alone: into a tree or, of protocol buffers, into structs, and picking the two numbers and the time. The last column
-//! is theirs through ours, in one run.
+//! reading alone: into a tree or, of protocol buffers, into structs, and picking the two numbers and the time; with `to a sink`
+//! it has the lookups and the sink too. The last column is theirs through ours, in one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails loudly")]
 
@@ -11,6 +11,7 @@ use headwater_sensors::{
 };
 use headwater_settings::Document;
 use prost::Message;
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -26,6 +27,7 @@ fn main() {
     let wanted = "fields = [\"temp\", \"hum\"]\ntime = \"ts\"";
     let tree: serde_json::Value = serde_json::from_slice(&json).unwrap();
     compare("json, 2 fields and time", wanted, "a/b", &json, ("serde_json::Value", serde_json_value));
+    compare("json, the same to a sink", wanted, "a/b", &json, ("Value, maps, sink", whole_way()));
     compare("json, every number", "", "a/b", &json, ("serde_json::Value", serde_json_value));
     // Nearly all of it is what each payload costs, whatever its format: the lookups, and handing the reading over.
     compare("number", "format = \"number\"", "a/b", b"21.5", ("str::parse", parse));
@@ -71,6 +73,22 @@ fn main() {
 fn serde_json_value(payload: &[u8]) -> f64 {
     let tree: serde_json::Value = serde_json::from_slice(payload).unwrap();
     tree["temp"].as_f64().unwrap() + tree["hum"].as_f64().unwrap() + tree["ts"].as_f64().unwrap()
+}
+
+/// What stands in a program around the reading: the topic and its fields are found, the time is a time, and a sink gets the numbers.
+fn whole_way() -> impl FnMut(&[u8]) -> f64 {
+    let fields = HashMap::from([("temp".to_owned(), SeriesRef(1)), ("hum".to_owned(), SeriesRef(2))]);
+    let topics = HashMap::from([("a/b".to_owned(), fields)]);
+    let mut sink = Sum::default();
+    move |payload| {
+        let tree: serde_json::Value = serde_json::from_slice(payload).unwrap();
+        let stamp = Stamp::Event(tree["ts"].as_i64().unwrap());
+        for (field, series) in &topics[black_box("a/b")] {
+            let sink: &mut dyn Sink = black_box(&mut sink);
+            sink.reading(*series, stamp, tree[field].as_f64().unwrap());
+        }
+        sink.total
+    }
 }
 
 fn parse(payload: &[u8]) -> f64 {
@@ -169,7 +187,13 @@ fn best(mut run: impl FnMut()) -> f64 {
     (0..ROUNDS).map(time).fold(f64::INFINITY, f64::min) * 1e9 / PAYLOADS as f64
 }
 
-fn compare(what: &str, keys: &str, topic: &str, payload: &[u8], (rival, theirs): (&str, fn(&[u8]) -> f64)) {
+fn compare(
+    what: &str,
+    keys: &str,
+    topic: &str,
+    payload: &[u8],
+    (rival, mut theirs): (&str, impl FnMut(&[u8]) -> f64),
+) {
     let document = Document::parse(Path::new("bench.toml"), keys, |_| None);
     let topics = vec![TopicTemplate::parse("#").unwrap()];
     let config = DecodeConfig::read(&mut document.root(), &Vec::new(), Some(topics)).expect("a sound config");
