@@ -70,6 +70,11 @@ impl Hasher for Folding {
     }
 
     #[inline]
+    fn write_u64(&mut self, word: u64) {
+        self.mix(word);
+    }
+
+    #[inline]
     fn write_u8(&mut self, byte: u8) {
         self.0 ^= u64::from(byte);
     }

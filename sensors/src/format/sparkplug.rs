@@ -21,7 +21,7 @@ use crate::time::is_in_other_unit;
 use headwater_protobuf::{BadWire, WireFields, put_bytes, put_number};
 use headwater_settings::{Or, Table};
 use metric::Metric;
-use nodes::{BornMetric, Nodes};
+use nodes::{BornMetric, Node, Nodes};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "sparkplug", read, sample: SAMPLE };
 
@@ -77,16 +77,17 @@ enum Kind {
 /// `None`: the message is a command or the state of a host.
 fn topic_of(topic: &str) -> Result<Option<NodeTopic<'_>>, DecodeError> {
     let mistake = || DecodeError::new("the topic is none of Sparkplug B, `spBv1.0/GROUP/TYPE/NODE/DEVICE`");
-    let mut levels = topic.split('/');
-    if levels.next() != Some(NAMESPACE) {
+    let mut levels = Some(topic);
+    if next_level(&mut levels) != Some(NAMESPACE) {
         return Err(mistake());
     }
-    let (group, kind, node) = match (levels.next(), levels.next(), levels.next()) {
-        (Some("STATE"), ..) => return Ok(None),
-        (Some(group), Some(kind), Some(node)) => (group, kind, node),
-        _ => return Err(mistake()),
-    };
-    let device = levels.next().unwrap_or_default();
+    let (group, kind, node) =
+        match (next_level(&mut levels), next_level(&mut levels), next_level(&mut levels)) {
+            (Some("STATE"), ..) => return Ok(None),
+            (Some(group), Some(kind), Some(node)) => (group, kind, node),
+            _ => return Err(mistake()),
+        };
+    let device = next_level(&mut levels).unwrap_or_default();
     let kind = match kind {
         "NBIRTH" => Kind::NodeBirth,
         "DBIRTH" => Kind::DeviceBirth,
@@ -99,6 +100,14 @@ fn topic_of(topic: &str) -> Result<Option<NodeTopic<'_>>, DecodeError> {
     Ok(Some(NodeTopic { group, kind, node, device }))
 }
 
+/// Takes a level of a topic from its front, byte by byte: levels are short, and `str::split` is made for long texts.
+fn next_level<'a>(topic: &mut Option<&'a str>) -> Option<&'a str> {
+    let rest = (*topic)?;
+    let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
+    *topic = rest.get(end + 1..);
+    rest.get(..end)
+}
+
 /// A payload without its metrics.
 #[derive(Default)]
 struct Head {
@@ -109,13 +118,13 @@ struct Head {
 }
 
 impl Head {
-    /// Reads a payload, and that each of its metrics is one.
-    fn read(payload: &[u8]) -> Result<Self, BadWire> {
+    /// Reads a payload; `checks_metrics`: and that each of its metrics is one.
+    fn read(payload: &[u8], checks_metrics: bool) -> Result<Self, BadWire> {
         let (mut head, mut fields) = (Self::default(), WireFields(payload));
         while let Some((field, value)) = fields.field()? {
             match field {
                 1 => head.time = value.number(),
-                2 => drop(Metric::read(value.bytes())?),
+                2 if checks_metrics => drop(Metric::read(value.bytes())?),
                 3 => head.sequence = u8::try_from(value.number()).ok(),
                 4 => head.is_compressed = value.text() == Some("SPBV1.0_COMPRESSED"),
                 _ => {}
@@ -145,17 +154,27 @@ impl Format for Sparkplug {
         };
         let malformed =
             |BadWire| DecodeError::new("not Sparkplug B: the payload is cut off, or no protocol buffer");
-        let head = Head::read(payload).map_err(malformed)?;
+        let is_data = topic.kind == Kind::Data;
+        let head = Head::read(payload, !is_data).map_err(malformed)?;
         if head.is_compressed {
             return Err(DecodeError::new("a compressed payload, which is not read; switch compression off"));
         }
         self.node.clear();
         self.node.extend([topic.group, "/", topic.node]);
-        if self.follow(topic, &head) {
+        if !is_data && self.follow(topic, &head) {
             fields.end();
             return Ok(());
         }
-        let unknown = self.put_metrics(topic, &head, payload, fields).map_err(malformed)?;
+        self.bear(topic, payload).map_err(malformed)?;
+        let unknown = self.put_metrics(topic, &head, payload, fields);
+        if is_data {
+            if unknown.is_err() {
+                // A message that is none does not count as one of the node.
+                Head::read(payload, true).map_err(malformed)?;
+            }
+            self.follow(topic, &head);
+        }
+        let unknown = unknown.map_err(malformed)?;
         if unknown > 0 {
             self.ask(topic, head.time);
             let what = format!(
@@ -215,6 +234,28 @@ impl Sparkplug {
         self.reply = Some(Reply { topic, payload });
     }
 
+    /// Remembers the metrics of a birth.
+    fn bear(&mut self, topic: NodeTopic<'_>, payload: &[u8]) -> Result<(), BadWire> {
+        if !matches!(topic.kind, Kind::NodeBirth | Kind::DeviceBirth) {
+            return Ok(());
+        }
+        let Self { nodes, node, path, .. } = self;
+        let mut metrics = WireFields(payload);
+        while let Some((field, value)) = metrics.field()? {
+            if field != 2 {
+                continue;
+            }
+            let metric = Metric::read(value.bytes())?;
+            if !metric.name.is_empty() {
+                path.clear();
+                path.extend([topic.device, "\0", metric.name]);
+                let (name, unit) = (metric.name.into(), metric.unit.into());
+                nodes.bear(node, metric.alias, path, BornMetric { name, kind: metric.kind, unit });
+            }
+        }
+        Ok(())
+    }
+
     /// Puts all metrics; answers how many have an unknown alias.
     fn put_metrics(
         &mut self,
@@ -223,6 +264,8 @@ impl Sparkplug {
         payload: &[u8],
         fields: &mut Fields<'_>,
     ) -> Result<u32, BadWire> {
+        let Self { nodes, node, path, .. } = self;
+        let node = nodes.node(node);
         let (mut unknown, mut known, mut open, mut metrics) = (0, 0_usize, None, WireFields(payload));
         while let Some((field, value)) = metrics.field()? {
             if field != 2 {
@@ -237,7 +280,7 @@ impl Sparkplug {
                 begin(topic, time, fields);
                 (open, known) = (Some(time), 0);
             }
-            if self.put(topic, &metric, fields)? {
+            if put(topic, &metric, node, path, fields)? {
                 known += 1;
             } else {
                 unknown += 1;
@@ -249,45 +292,43 @@ impl Sparkplug {
         }
         Ok(unknown)
     }
+}
 
-    /// Puts a metric; answers whether its name is known.
-    fn put(
-        &mut self,
-        topic: NodeTopic<'_>,
-        metric: &Metric<'_>,
-        fields: &mut Fields<'_>,
-    ) -> Result<bool, BadWire> {
-        if metric.is_misnamed {
-            fields.lacks_value(DecodeError::new("a metric whose name is not UTF-8"));
-            return Ok(true);
-        }
-        let Self { nodes, node, path, .. } = self;
-        path.clear();
-        path.extend([topic.device, "\0", metric.name]);
-        let is_birth = matches!(topic.kind, Kind::NodeBirth | Kind::DeviceBirth);
-        if is_birth && !metric.name.is_empty() {
-            let (name, unit) = (metric.name.into(), metric.unit.into());
-            nodes.bear(node, metric.alias, path, BornMetric { name, kind: metric.kind, unit });
-        }
-        let born = match metric.alias {
-            Some(alias) => nodes.of_alias(node, alias),
-            None => nodes.of_name(node, path),
-        };
-        let (name, kind, unit) = match born {
-            Some(born) if metric.name.is_empty() || *born.name == *metric.name => {
-                (&*born.name, born.kind, &*born.unit)
-            }
-            _ if metric.name.is_empty() => return Ok(false),
-            _ => (metric.name, 0, metric.unit),
-        };
-        if is_control(name) {
-            return Ok(true);
-        }
-        path.clear();
-        path.push_str(name);
-        put_below(metric, kind, unit, path, DEPTH_MAX, fields)?;
-        Ok(true)
+/// Puts a metric of a node, if it was born; answers whether its name is known. `path` is memory for names.
+fn put(
+    topic: NodeTopic<'_>,
+    metric: &Metric<'_>,
+    node: Option<&Node>,
+    path: &mut String,
+    fields: &mut Fields<'_>,
+) -> Result<bool, BadWire> {
+    if metric.is_misnamed {
+        fields.lacks_value(DecodeError::new("a metric whose name is not UTF-8"));
+        return Ok(true);
     }
+    path.clear();
+    let born = match (node, metric.alias) {
+        (None, _) => None,
+        (Some(node), Some(alias)) => node.of_alias(alias),
+        (Some(node), None) => {
+            path.extend([topic.device, "\0", metric.name]);
+            node.of_name(path)
+        }
+    };
+    let (name, kind, unit) = match born {
+        Some(born) if metric.name.is_empty() || *born.name == *metric.name => {
+            (&*born.name, born.kind, &*born.unit)
+        }
+        _ if metric.name.is_empty() => return Ok(false),
+        _ => (metric.name, 0, metric.unit),
+    };
+    if is_control(name) {
+        return Ok(true);
+    }
+    path.clear();
+    path.push_str(name);
+    put_below(metric, kind, unit, path, DEPTH_MAX, fields)?;
+    Ok(true)
 }
 
 /// Begins a record.

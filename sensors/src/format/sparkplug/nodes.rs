@@ -21,8 +21,9 @@ pub(super) struct Nodes {
     bytes: usize,
 }
 
+/// The life of an edge node.
 #[derive(Clone, Debug, Default)]
-struct Node {
+pub(super) struct Node {
     /// The number of its last message; `None`: it has not been born.
     sequence: Option<u8>,
     by_alias: HashMap<u64, BornMetric, Seed>,
@@ -84,13 +85,20 @@ impl Nodes {
         self.bytes = (self.bytes + bytes).saturating_sub(before.map_or(0, |metric| metric.bytes()));
     }
 
+    /// A node that has been born.
+    pub(super) fn node(&self, node: &str) -> Option<&Node> {
+        self.nodes.get(node)
+    }
+}
+
+impl Node {
     /// The metric of an alias.
-    pub(super) fn of_alias(&self, node: &str, alias: u64) -> Option<&BornMetric> {
-        self.nodes.get(node)?.by_alias.get(&alias)
+    pub(super) fn of_alias(&self, alias: u64) -> Option<&BornMetric> {
+        self.by_alias.get(&alias)
     }
 
     /// The metric of a device and a name.
-    pub(super) fn of_name(&self, node: &str, key: &str) -> Option<&BornMetric> {
-        self.nodes.get(node)?.by_name.get(key)
+    pub(super) fn of_name(&self, key: &str) -> Option<&BornMetric> {
+        self.by_name.get(key)
     }
 }
