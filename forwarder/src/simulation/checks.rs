@@ -101,7 +101,7 @@ impl History {
             let mut last: BTreeMap<(usize, &str), u64> = BTreeMap::new();
             for receipt in &broker.received {
                 let ids = ids_of(&receipt.payload);
-                let in_order = !broker.put_off.contains(&receipt.payload);
+                let in_order = !ids.iter().any(|id| broker.put_off.contains(id));
                 // Order within a lane, on a connection, of live and of late messages.
                 let place = (receipt.link, receipt.topic.as_str());
                 if let Some(before) = in_order.then(|| last.insert(place, ids[0])).flatten() {

@@ -1,5 +1,6 @@
 //! The other side of the connections: brokers that come and go, and what they have received.
 
+use super::bodies::ids_of;
 use crate::output::mqtt::{PoisonGuard, Retry, Verdict};
 use crate::{
     ConnectionEvent, ConnectionEvents, Delivery, Disconnected, EncodeError, Encoder, Framing, Message,
@@ -41,10 +42,11 @@ pub(super) struct Broker {
     pub(super) refused: u64,
     /// Cuts the connection for one message in so many; 0: for none.
     pub(super) poison: u32,
-    /// The messages for which it did in this life, and how often.
-    pub(super) cut_for: BTreeMap<String, u32>,
-    /// Payloads that were alone on their way when a connection was cut: they may come after later ones.
-    pub(super) put_off: BTreeSet<String>,
+    /// By first number, how often a message was alone on its way in this life when a connection was cut. It stays the same
+    /// message when others are merged into it.
+    pub(super) cut_for: BTreeMap<u64, u32>,
+    /// What was put off for that: it may come after later ones.
+    pub(super) put_off: BTreeSet<u64>,
     pub(super) opened: usize,
 }
 
@@ -226,7 +228,11 @@ impl FakeEvents {
     /// A message that is alone on its way may be put off.
     fn note_put_off(&self) {
         if let [alone] = self.pipe.borrow().open.as_slice() {
-            self.world.broker(self.broker, |broker| broker.put_off.insert(alone.clone()));
+            let ids = ids_of(alone);
+            self.world.broker(self.broker, |broker| {
+                *broker.cut_for.entry(ids[0]).or_default() += 1;
+                broker.put_off.extend(ids);
+            });
         }
     }
 
@@ -287,7 +293,6 @@ impl FakeEvents {
                 && !broker.mute
                 && crc32fast::hash(payload.as_bytes()).is_multiple_of(broker.poison)
             {
-                *broker.cut_for.entry(payload).or_default() += 1;
                 return true;
             }
             let mut guard = self.guard.borrow_mut();
