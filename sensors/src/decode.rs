@@ -399,6 +399,8 @@ mod forgetting;
 mod mistakes;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod scaling;
 
 #[cfg(test)]
 pub(crate) mod tests {

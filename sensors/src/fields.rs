@@ -32,6 +32,13 @@ pub const NAME_BYTES_MAX: usize = 1024;
 /// are remembered.
 const FIELDS_MAX: usize = 65_536;
 
+/// The most bytes of the paths of new fields while one payload is decoded; further fields are refused. A nested field has the names
+/// above it in its path, so that a long name would take its length for each field in it.
+const PATH_BYTES_MAX: usize = 8 << 20;
+
+/// The longest unit (bytes); a text above it is none.
+pub(crate) const UNIT_BYTES_MAX: usize = 64;
+
 /// How a value is used, as [`Fields::want`] answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldUse {
@@ -106,6 +113,9 @@ impl<'a> Fields<'a> {
         if self.known.slots.list.get(self.next).is_some_and(|slot| *slot.path == *path) {
             self.next += 1;
             return FieldUse::Slot(self.next - 1);
+        }
+        if path.len() > NAME_BYTES_MAX {
+            return if self.plan.wanted.is_none() { FieldUse::New } else { FieldUse::Skip };
         }
         if let Some(part) = self.plan.time_part(path) {
             return FieldUse::Time(part);
@@ -268,8 +278,9 @@ impl<'a> Fields<'a> {
         self.batch.failures.push(RejectReason::Decode(why));
     }
 
-    /// As [`Fields::put`], of a value in a unit; empty: it is not known.
+    /// As [`Fields::put`], of a value in a unit; empty, or too long: it is not known.
     pub fn put_measured(&mut self, want: FieldUse, path: &str, value: Scalar<'_>, unit: &str) {
+        let unit = if unit.len() > UNIT_BYTES_MAX { "" } else { unit };
         let before = self.batch.values.len();
         self.put(want, path, value);
         if let Some(SlotValue { slot, .. }) = self.batch.values.get(before)
@@ -304,18 +315,22 @@ impl<'a> Fields<'a> {
             },
             (_, Scalar::Compound) => return self.on_compound(want, path),
         };
+        if want == FieldUse::New && path.len() > NAME_BYTES_MAX {
+            return self.batch.failures.push(RejectReason::LongName);
+        }
         if !number.is_finite() {
             self.batch.failures.push(RejectReason::NotFinite(Arc::from(path)));
             return;
         }
         let slot = match want {
             FieldUse::Slot(slot) => slot,
-            _ if self.known.slots.list.len() >= FIELDS_MAX => {
+            _ if self.known.slots.list.len() >= FIELDS_MAX || self.batch.path_bytes > PATH_BYTES_MAX => {
                 self.batch.refused = self.batch.refused.saturating_add(1);
                 return;
             }
             _ => {
                 self.next = self.known.slots.list.len() + 1;
+                self.batch.path_bytes += path.len();
                 self.known.slots.push(Arc::from(path))
             }
         };

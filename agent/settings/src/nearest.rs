@@ -1,11 +1,14 @@
 //! Suggests the word that was probably meant.
 
 /// The candidate with the smallest edit distance to `word`, if it is near enough to be a likely slip: at most a
-/// third of the longer word's letters, and one is always allowed.
+/// third of the longer word's letters, and one is always allowed. Of longer words than people write, none is: the time is the product
+/// of the lengths.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const BYTES_MAX: usize = 256;
     candidates
         .into_iter()
+        .filter(|candidate| word.len().max(candidate.len()) <= BYTES_MAX)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(d, candidate)| *d <= (word.chars().count().max(candidate.chars().count()) / 3).max(1))
         .min_by_key(|(d, _)| *d)
@@ -48,6 +51,8 @@ mod tests {
         assert_eq!(nearest("latness", keys), Some("lateness"));
         assert_eq!(nearest("urk", keys), Some("url"));
         assert_eq!(nearest("password", keys), None);
+        let long = "x".repeat(1 << 20);
+        assert_eq!(nearest(&long, [long.as_str(), "x"]), None);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("abcd", "acbd"), 1);
         assert_eq!(distance("", "abc"), 3);

@@ -8,9 +8,6 @@ use crate::{SeriesRef, Sink, Stamp};
 use std::iter::Peekable;
 use std::slice::Iter;
 
-/// The longest unit (bytes); a text above it is none.
-const UNIT_BYTES_MAX: usize = 64;
-
 /// Hands the values over. At most `places_max` places of the topic are remembered.
 pub(super) fn commit(
     batch: &Batch,
@@ -94,7 +91,7 @@ fn register(
     let Some(slot) = topic.slots.list.get_mut(number) else { return Ok(None) };
     let TopicField { path, series, is_registered, .. } = slot;
     let unit = unit.or(slot.unit.as_deref()).unwrap_or_default();
-    if (1..=UNIT_BYTES_MAX).contains(&unit.len()) {
+    if !unit.is_empty() {
         sink.unit(&safe(unit));
     }
     let introduced = match record.zip(topic.records.as_mut()) {

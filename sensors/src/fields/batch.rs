@@ -1,5 +1,6 @@
 //! The values of one payload, before they reach the sink.
 
+use super::NAME_BYTES_MAX;
 use super::captured::Captured;
 use super::reason::RejectReason;
 use crate::Stamp;
@@ -7,6 +8,9 @@ use crate::topic::shortened;
 
 /// The room that is kept for the values of the next payload, however many the last one had.
 const VALUES_KEPT: usize = 4_096;
+
+/// The same for what could not be read of it.
+const FAILURES_KEPT: usize = 64;
 
 /// The most fields that are remembered as not read.
 const UNREAD_MAX: usize = 32;
@@ -21,7 +25,8 @@ pub(crate) struct UnreadFields {
 
 impl UnreadFields {
     pub(super) fn note(&mut self, path: &str) {
-        if self.paths.len() < UNREAD_MAX && !self.paths.iter().any(|known| **known == *path) {
+        let is_name = path.len() <= NAME_BYTES_MAX;
+        if is_name && self.paths.len() < UNREAD_MAX && !self.paths.iter().any(|known| **known == *path) {
             self.paths.push(path.into());
         }
     }
@@ -45,6 +50,8 @@ impl UnreadFields {
 pub(crate) struct Batch {
     pub(crate) values: Vec<SlotValue>,
     pub(crate) failures: Vec<RejectReason>,
+    /// The paths of the fields that were new.
+    pub(super) path_bytes: usize,
     pub(crate) refused: u32,
     /// How many records hold no reading.
     pub(crate) empty: u32,
@@ -98,6 +105,8 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         empty(&mut self.values);
         self.failures.clear();
+        self.failures.shrink_to(FAILURES_KEPT);
+        self.path_bytes = 0;
         self.refused = 0;
         self.empty = 0;
         self.filtered = 0;

@@ -1,5 +1,6 @@
 //! Fields of a record that are wanted for more than a reading: those that stand in names, and those that `where` reads.
 
+use super::identity::cut;
 use super::value::Scalar;
 use headwater_expression::{EvalError, FieldValue, Input, Program};
 use std::sync::Arc;
@@ -147,8 +148,12 @@ impl Captured {
         copy(&self.shared, &mut self.values);
     }
 
-    /// Makes the present values belong to all records that follow.
+    /// Makes the present values belong to all records that follow. Each of these copies them, so that long texts are cut.
     pub(super) fn share(&mut self) {
+        for value in &mut self.values {
+            let length = cut(&value.text).len();
+            value.text.truncate(length);
+        }
         copy(&self.values, &mut self.shared);
     }
 

@@ -7,6 +7,7 @@
 //!
 //! Names, keys and values are safe ([`safe`]), so that the text can be split again.
 
+use super::NAME_BYTES_MAX;
 use crate::safe_name::safe;
 
 const NAME: char = '\0';
@@ -17,21 +18,40 @@ const PLACE: char = '\u{3}';
 /// Appends the record's name.
 pub(crate) fn push_name(to: &mut String, name: &str) {
     to.push(NAME);
-    to.push_str(&safe(name));
+    push_safe(to, name);
 }
 
 /// Appends a label.
 pub(crate) fn push_label(to: &mut String, key: &str, value: &str) {
     to.push(KEY);
-    to.push_str(&safe(key));
+    push_safe(to, key);
     to.push(VALUE);
-    to.push_str(&safe(value));
+    push_safe(to, value);
 }
 
 /// Appends the value of a field that stands in a name, after name and labels; empty: the record lacks it.
 pub(crate) fn push_place(to: &mut String, value: &str) {
     to.push(PLACE);
-    to.push_str(&safe(value));
+    push_safe(to, value);
+}
+
+/// Appends a part. Of one that no name can hold there is enough to be refused: it may come again with every record.
+fn push_safe(to: &mut String, part: &str) {
+    if part.len() > NAME_BYTES_MAX {
+        to.push_str(cut(part));
+    } else {
+        to.push_str(&safe(part));
+    }
+}
+
+/// As much of a text as shows that no name can hold it.
+pub(crate) fn cut(text: &str) -> &str {
+    const CHARACTER_BYTES_MAX: usize = 4;
+    if text.len() <= NAME_BYTES_MAX {
+        return text;
+    }
+    let mut ends = NAME_BYTES_MAX + 1..=NAME_BYTES_MAX + CHARACTER_BYTES_MAX;
+    ends.find_map(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The record's name, if it has one.

@@ -13,10 +13,11 @@ impl Fields<'_> {
         identity::push_name(&mut self.batch.identity, name);
     }
 
-    /// Sets a field of the present record that stands in names and conditions only, before the record's own fields.
+    /// Sets a field of the present record that stands in names and conditions only, before the record's own fields. It may be
+    /// that of many records, so that a long one is cut.
     pub(crate) fn key(&mut self, path: &str, value: &str) {
         if let Some(number) = self.plan.captures.find(path) {
-            self.batch.captured.put(number, Scalar::Text(value));
+            self.batch.captured.put(number, Scalar::Text(identity::cut(value)));
         }
     }
 

@@ -107,9 +107,11 @@ impl Topic {
             records.forget(places_max.saturating_sub(fields));
         }
         let others = self.places() - fields;
+        let before = self.slots.list.len();
         self.slots.forget(places_max.saturating_sub(others));
-        if let Some(records) = &mut self.records {
-            records.keep_fields(self.slots.list.len());
+        let after = self.slots.list.len();
+        if let Some(records) = self.records.as_mut().filter(|_| after < before) {
+            records.keep_fields(after);
         }
     }
 }
@@ -158,7 +160,17 @@ impl TopicFields {
                 self.index.remove(&slot.path);
             }
         }
+        if has_spare_room(self.list.len(), self.list.capacity()) {
+            self.list.shrink_to_fit();
+            self.index.shrink_to_fit();
+        }
     }
+}
+
+/// Whether one payload had far more than what is remembered of it. A topic that is known for long does not keep room for that.
+fn has_spare_room(len: usize, capacity: usize) -> bool {
+    const KEPT: usize = 64;
+    capacity > 2 * len + KEPT
 }
 
 impl Records {
@@ -205,9 +217,13 @@ impl Records {
     fn forget(&mut self, places_max: usize) {
         let is_unused = |record: &Record| record.series.iter().all(Option::is_none);
         while self.list.len() + self.places > places_max || self.list.last().is_some_and(is_unused) {
-            let Some(record) = self.list.pop() else { return };
+            let Some(record) = self.list.pop() else { break };
             self.places -= record.series.len();
             self.index.remove(&record.identity);
+        }
+        if has_spare_room(self.list.len(), self.list.capacity()) {
+            self.list.shrink_to_fit();
+            self.index.shrink_to_fit();
         }
     }
 

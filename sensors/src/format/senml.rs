@@ -10,7 +10,7 @@ use super::json_tokens::Scanner;
 use super::tree::{Shown, Tokens, TreeToken};
 use super::{Format, FormatKind, bare};
 use crate::TimeFormat;
-use crate::fields::{DecodeError, Fields, Scalar};
+use crate::fields::{DecodeError, Fields, Scalar, UNIT_BYTES_MAX};
 use crate::time::is_in_other_unit;
 use std::fmt::Write;
 
@@ -31,6 +31,8 @@ const UNNAMED: &str = "value";
 struct Senml {
     base: Entry,
     own: Entry,
+    /// The base name without the marks at its ends.
+    device: String,
     /// The first field and the time of the record that is open.
     open: Option<f64>,
     first: String,
@@ -86,6 +88,7 @@ impl Format for Senml {
 
     fn decode(&mut self, payload: &[u8], fields: &mut Fields<'_>) -> Result<(), DecodeError> {
         self.base.clear();
+        self.device.clear();
         self.open = None;
         let text = bare(payload).trim_ascii_start();
         let is_empty = match text.first() {
@@ -151,11 +154,14 @@ impl Senml {
 
     /// Takes a member of an entry, by its name in JSON or its label in CBOR.
     fn member<'a, T: Tokens<'a>>(&mut self, name: &str, token: TreeToken<'a, T>) -> Result<(), &'static str> {
-        let Self { base, own, .. } = self;
+        let Self { base, own, device, .. } = self;
         match name {
             "bn" | "-2" => {
                 self.is_renamed = true;
-                take_text(&mut base.name, token)
+                take_text(&mut base.name, token)?;
+                device.clear();
+                device.push_str(base.name.trim_matches('/').trim_end_matches(':'));
+                Ok(())
             }
             "n" | "0" => take_text(&mut own.name, token),
             "bu" | "-4" => take_text(&mut base.unit, token),
@@ -223,9 +229,8 @@ impl Senml {
         if self.open.is_some() {
             return Ok(());
         }
-        let name = self.base.name.trim_matches('/').trim_end_matches(':');
-        if !name.is_empty() {
-            fields.name(name);
+        if !self.device.is_empty() {
+            fields.name(&self.device);
         }
         let is_plain = |ms: &i64| seconds < ABSOLUTE || !is_in_other_unit(*ms, Scalar::Number(seconds));
         let ms = TimeFormat::Unix.of_number(seconds).filter(is_plain);
@@ -247,6 +252,7 @@ impl Senml {
             first.push_str(field);
         }
         let unit = if own.unit.is_empty() { &base.unit } else { &own.unit };
+        let unit = if unit.len() > UNIT_BYTES_MAX { "" } else { unit.as_str() };
         let value = match (own.value, base.value) {
             (Value::Number(number), Value::Number(base)) => Some(Scalar::Number(base + number)),
             (Value::Integer(integer), Value::Number(base)) => {

@@ -374,7 +374,8 @@ fn put_below(
     let Some(mut template) = metric.template() else {
         let want = fields.want(path);
         if metric.is_garbled() && want != FieldUse::Skip {
-            fields.lacks_value(DecodeError::new(format!("`{path}` is a text that is not UTF-8")));
+            let what = format!("`{}` is a text that is not UTF-8", crate::topic::shortened(path));
+            fields.lacks_value(DecodeError::new(what));
             return Ok(());
         }
         fields.put_measured(want, path, metric.scalar(kind), unit);

@@ -2,6 +2,7 @@
 
 use super::{LIKELY, TimeFormat, WORDS, pattern};
 use crate::fields::Scalar;
+use crate::topic::shortened;
 use headwater_settings::{Or, Table};
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -14,7 +15,7 @@ pub(crate) enum EventTime {
     Missing,
     /// A time [ms since the Unix epoch].
     At(i64),
-    /// Something else, for people.
+    /// Something else, for people; shortened, because it may belong to many records.
     Bad(String),
 }
 
@@ -86,9 +87,11 @@ impl TimeRules {
         };
         match ms {
             Some(ms) if YEAR_1.contains(&ms) => EventTime::Missing,
-            Some(ms) if self.is_default && is_in_other_unit(ms, value) => EventTime::Bad(shown_as(shown)),
+            Some(ms) if self.is_default && is_in_other_unit(ms, value) => {
+                EventTime::Bad(shortened(&shown_as(shown)))
+            }
             Some(ms) => EventTime::At(ms),
-            None => EventTime::Bad(shown_as(shown)),
+            None => EventTime::Bad(shortened(&shown_as(shown))),
         }
     }
 
