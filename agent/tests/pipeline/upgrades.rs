@@ -91,7 +91,7 @@ fn an_accumulator_of_another_version_costs_its_number_until_a_window_opens() {
     let expected = of_windows(feed(&mut whole, 31..200));
     for (tag, numbers, name) in parts {
         let of_tag = |version: u16| [tag.to_le_bytes(), version.to_le_bytes()].concat();
-        let (mut is_first, version) = (true, if tag == 3 { 2 } else { 1 });
+        let (mut is_first, version) = (true, if tag == 1 || tag == 3 { 2 } else { 1 });
         let body = changed(&state, |section, _, bytes| {
             if section == body::STREAM.tag && std::mem::take(&mut is_first) {
                 put_first(bytes, &of_tag(version), &of_tag(9));
