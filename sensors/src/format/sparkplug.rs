@@ -12,6 +12,7 @@
 
 mod metric;
 mod nodes;
+mod topic;
 
 use super::{Format, FormatKind, Reply};
 use crate::TimeFormat;
@@ -22,6 +23,7 @@ use headwater_protobuf::{BadWire, WireFields, put_bytes, put_number};
 use headwater_settings::{Or, Table};
 use metric::Metric;
 use nodes::{BornMetric, Node, Nodes};
+use topic::{Kind, NAMESPACE, NodeTopic, topic_of};
 
 pub(super) const KIND: FormatKind = FormatKind { name: "sparkplug", read, sample: SAMPLE };
 
@@ -29,8 +31,6 @@ const SAMPLE: &str = "\
 format = \"sparkplug\"
 # rebirth = \"ask\"            # or \"never\": where the broker lets nobody publish
 ";
-
-const NAMESPACE: &str = "spBv1.0";
 
 /// The levels of templates in templates.
 const DEPTH_MAX: usize = 8;
@@ -53,59 +53,6 @@ struct Sparkplug {
 fn read(table: &mut Table<'_>, _: &TextRules) -> Option<Box<dyn Format>> {
     let never_asks = table.choice("rebirth", &[("ask", false), ("never", true)]).value_or(false);
     Some(Box::new(Sparkplug { never_asks, ..Sparkplug::default() }))
-}
-
-/// The topic of a message of an edge node.
-#[derive(Clone, Copy)]
-struct NodeTopic<'a> {
-    group: &'a str,
-    kind: Kind,
-    node: &'a str,
-    /// Empty: the node itself.
-    device: &'a str,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    NodeBirth,
-    DeviceBirth,
-    Data,
-    NodeDeath,
-    DeviceDeath,
-}
-
-/// `None`: the message is a command or the state of a host.
-fn topic_of(topic: &str) -> Result<Option<NodeTopic<'_>>, DecodeError> {
-    let mistake = || DecodeError::new("the topic is none of Sparkplug B, `spBv1.0/GROUP/TYPE/NODE/DEVICE`");
-    let mut levels = Some(topic);
-    if next_level(&mut levels) != Some(NAMESPACE) {
-        return Err(mistake());
-    }
-    let (group, kind, node) =
-        match (next_level(&mut levels), next_level(&mut levels), next_level(&mut levels)) {
-            (Some("STATE"), ..) => return Ok(None),
-            (Some(group), Some(kind), Some(node)) => (group, kind, node),
-            _ => return Err(mistake()),
-        };
-    let device = next_level(&mut levels).unwrap_or_default();
-    let kind = match kind {
-        "NBIRTH" => Kind::NodeBirth,
-        "DBIRTH" => Kind::DeviceBirth,
-        "NDATA" | "DDATA" => Kind::Data,
-        "NDEATH" => Kind::NodeDeath,
-        "DDEATH" => Kind::DeviceDeath,
-        "NCMD" | "DCMD" => return Ok(None),
-        _ => return Err(mistake()),
-    };
-    Ok(Some(NodeTopic { group, kind, node, device }))
-}
-
-/// Takes a level of a topic from its front, byte by byte: levels are short, and `str::split` is made for long texts.
-fn next_level<'a>(topic: &mut Option<&'a str>) -> Option<&'a str> {
-    let rest = (*topic)?;
-    let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
-    *topic = rest.get(end + 1..);
-    rest.get(..end)
 }
 
 /// A payload without its metrics.
